@@ -1,0 +1,23 @@
+"""A page: one HTML response record of a WARC, as the recipe sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a recipe may know of a page. Everything in it comes from the WARC, nothing from the run."""
+
+    id: str
+    """WARC-Record-ID as written, e.g. `<urn:uuid:...>`."""
+    url: str
+    """WARC-Target-URI (`uri` in WARC 0.x)."""
+    date: str
+    """WARC-Date, or `archive-date` in WARC 0.x."""
+    payload: bytes
+    """HTTP body with transfer and content encoding undone."""
+    payload_type: str | None = None
+    """WARC-Identified-Payload-Type; None where the record names none."""
+    languages: tuple[tuple[str, float], ...] | None = None
+    """Common Crawl's CLD2 record that follows the response: (code, share of text covered); None where there is none."""
