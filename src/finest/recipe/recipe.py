@@ -170,9 +170,23 @@ class Recipe(_Rules):
 
     @cached_property
     def hash(self) -> str:
-        """sha256 (64 hex digits) over the canonical JSON of everything that decides (name and description do not)."""
-        decides = self.model_dump(mode="json", exclude={"name", "description"})
-        return hashlib.sha256(canonical_json(decides)).hexdigest()
+        """`recipe_hash` of the resolved form."""
+        return recipe_hash(self.resolved())
+
+    def resolved(self) -> dict[str, Any]:
+        """The recipe as data with every value filled in, as it stands in a ledger or a manifest.
+
+        The language model is named without the folder that it lies in here: its sha256 says which it is.
+        """
+        data = self.model_dump(mode="json")
+        data["language"]["model"] = Path(self.language.model).name
+        return data
+
+
+def recipe_hash(resolved: dict[str, Any]) -> str:
+    """sha256 (64 hex digits) over the canonical JSON of everything that decides; name and description do not."""
+    decides = {key: value for key, value in resolved.items() if key not in ("name", "description")}
+    return hashlib.sha256(canonical_json(decides)).hexdigest()
 
 
 def canonical_json(value: Any) -> bytes:

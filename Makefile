@@ -1,0 +1,41 @@
+# make demo                          refine the sample that ships with the project, verify it, write its report
+# make demo CRAWL=CC-MAIN-2025-26    the same with the first pages of a real Common Crawl file
+# make test                          the whole suite            make test-fast   everyday tests
+# make check                         lint and types             make bench       beside DataTrove, see bench/
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+WARC ?= $(wildcard ../shared/corpus/mix-00.warc.gz ../shared/corpus/en-00.warc.gz)
+PYTEST := $(BIN)/python -m pytest -n 2
+
+.PHONY: demo test test-fast check bench clean
+
+demo: $(VENV)/installed
+	$(BIN)/finest demo $(if $(CRAWL),--crawl $(CRAWL))
+
+test: $(VENV)/tools
+	$(PYTEST) tests
+
+test-fast: $(VENV)/tools
+	$(PYTEST) tests -m "not corpus and not slow"
+
+check: $(VENV)/tools
+	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/mypy src/finest
+
+bench: $(VENV)/tools
+	$(BIN)/python -m bench --warc $(WARC)
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/tools: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test,dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo-run bench-run

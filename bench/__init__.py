@@ -1,0 +1,1 @@
+"""Finest beside DataTrove's own FineWeb pipeline: the same pages, in one run, with equality checked."""

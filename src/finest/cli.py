@@ -1,0 +1,260 @@
+"""The command line: every command, thin. Each is a shell over the Python function of the same verb."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+import finest
+from finest.errors import FinestError
+from finest.recipe.recipe import SHIPPED, load_recipe
+from finest.settings import Settings, load_settings
+
+out_option = click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the dataset.")
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it (128 + SIGINT)."""
+
+
+class Commands(click.Group):
+    """Shows commands in the order in which a person meets them, and answers a person's mistake in one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(finest.__version__, prog_name="finest")
+def cli() -> None:
+    """Finest Data: WARC in, proven FineWeb-quality dataset out.
+
+    \b
+    finest refine crawl/*.warc.gz --out my-dataset     refine WARC files
+    finest report my-dataset                           see what the recipe did
+    finest verify my-dataset                           check the dataset against its sources
+    """
+
+
+@cli.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@out_option
+@click.option("--recipe", "recipe_name", default="fineweb", show_default=True, metavar="NAME|FILE.toml",
+              help=f"Shipped: {', '.join(SHIPPED)} (experimental).")
+@click.option("--workers", type=click.IntRange(min=1), help="Worker processes.  [default: the CPUs of this process]")
+@click.option("--limit", type=click.IntRange(min=1), help="Judge only the first N pages of each WARC.")
+@click.option("--engine", type=click.Choice(["finest", "datatrove"]), default="finest", show_default=True,
+              help="datatrove: its own steps, several times slower, to compare.")
+@click.option("--restart", is_flag=True, help="Throw away what an earlier run wrote in the folder.")
+@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+def refine(
+    sources: tuple[str, ...], out: Path, recipe_name: str, workers: int | None, limit: int | None, engine: str,
+    restart: bool, quiet: bool,
+) -> None:  # fmt: skip
+    """Refine WARC files into a dataset.
+
+    SOURCE is a WARC file (.warc, .warc.gz, .warc.zst), a folder, a glob, s3://bucket/key, an https address, a Common
+    Crawl path (crawl-data/CC-MAIN-...: read from S3 when AWS credentials are there, else over HTTPS), or @list.txt
+    with one of these a line.
+
+    Stop it when you like: the same command goes on where it stopped, with another number of workers too.
+
+    \b
+    finest refine crawl/*.warc.gz --out my-dataset
+    finest refine @paths.txt --out my-dataset --workers 32
+    finest refine crawl-data/CC-MAIN-2025-26/segments/.../warc/....warc.gz --out try --limit 1000
+    """
+    from finest.refine.datatrove_engine import ungated
+    from finest.refine.progress import Progress
+    from finest.refine.run import RunOptions, default_workers
+    from finest.refine.run import refine as run
+
+    settings = load_settings()
+    recipe = load_recipe(recipe_name)
+    options = RunOptions(
+        specs=sources, out=out, recipe=ungated(recipe) if engine == "datatrove" else recipe, cache=settings.cache,
+        common_crawl=_common_crawl(settings), workers=workers or default_workers(), limit=limit, engine=engine,
+        restart=restart,
+    )  # fmt: skip
+    progress = Progress(quiet=quiet)
+    try:
+        manifest = run(options, progress)
+    finally:
+        progress.close()
+    if not quiet:
+        from finest.show import show_manifest
+
+        show_manifest(_console(), out, manifest)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(folder: Path, as_json: bool) -> None:
+    """Show where a run is: finished slices, rates, time left, losses.
+
+    \b
+    finest status my-dataset
+    """
+    from finest.refine.status import status as read
+    from finest.show import show_status
+
+    found = read(folder)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=1))
+    else:
+        show_status(_console(), folder, found)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), help="The page.  [default: FOLDER/report.html]")
+def report(folder: Path, output: Path | None) -> None:
+    """Write one self-contained HTML page: funnel, drops by reason, languages, throughput, real samples.
+
+    \b
+    finest report my-dataset
+    """
+    from finest.refine.ledger import write_atomic
+    from finest.refine.read_report import report_of
+    from finest.refine.report import render_report
+
+    target = output or folder / "report.html"
+    write_atomic(target, render_report(report_of(folder)).encode())
+    click.echo(target)
+
+
+@cli.command()
+@click.argument("page", metavar="URL|RECORD-ID")
+@click.option("--in", "folder", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def why(page: str, folder: Path, as_json: bool) -> None:
+    """Show the verdict of one page, with its text and every statistic beside its threshold.
+
+    \b
+    finest why https://example.org/article --in my-dataset
+    finest why '<urn:uuid:7742614d-033b-4e59-99a8-d90461604bd6>' --in my-dataset
+    """
+    from finest.refine.why import why as ask
+    from finest.show import show_why, why_dict
+
+    answers = ask(folder, page, load_settings().cache)
+    if as_json:
+        click.echo(json.dumps([why_dict(answer) for answer in answers], indent=1, ensure_ascii=False))
+    else:
+        for answer in answers:
+            show_why(_console(), answer)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--sample", type=click.IntRange(min=0), default=64, show_default=True,
+              help="Pages to judge again from their WARC records; 0 checks the files alone.")
+@click.option("--seed", type=int, help="Draw the same sample again.  [default: random]")
+@click.option("--source", "sources", multiple=True, help="Where the WARCs lie now, if the ledger is gone.")
+def verify(folder: Path, sample: int, seed: int | None, sources: tuple[str, ...]) -> None:
+    """Check a dataset: manifest, hashes, Merkle root, and a random sample judged again from the source WARCs.
+
+    \b
+    finest verify my-dataset
+    finest verify my-dataset --sample 1000 --source crawl/
+    """
+    from finest.refine.verify import verify as check
+    from finest.show import show_verification
+
+    settings = load_settings()
+    console = _console()
+    found = check(
+        folder, settings.cache, _common_crawl(settings), sample=sample, seed=seed, sources=sources, say=_say,
+    )  # fmt: skip
+    show_verification(console, found)
+
+
+@cli.group()
+def recipe() -> None:
+    """Show recipes: everything that decides what becomes of a page, as data with a hash."""
+
+
+@recipe.command("list")
+def recipe_list() -> None:
+    """List the shipped recipes."""
+    for name in SHIPPED:
+        loaded = load_recipe(name)
+        click.echo(f"{name:10} {loaded.hash[:12]}  {loaded.description}")
+
+
+@recipe.command("show")
+@click.argument("name", default="fineweb", metavar="NAME|FILE.toml")
+def recipe_show(name: str) -> None:
+    """Print a recipe in its resolved form, every value filled in.
+
+    \b
+    finest recipe show fineweb
+    """
+    click.echo(json.dumps(load_recipe(name).resolved(), indent=1, ensure_ascii=False))
+
+
+@recipe.command("hash")
+@click.argument("name", default="fineweb", metavar="NAME|FILE.toml")
+def recipe_hash(name: str) -> None:
+    """Print a recipe's hash: what two people compare to know that they mean the same recipe."""
+    click.echo(load_recipe(name).hash)
+
+
+@cli.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("demo-run"), show_default=True,
+              help="Folder of the dataset.")
+@click.option("--crawl", metavar="CC-MAIN-YYYY-WW", help="Stream the first pages of this Common Crawl instead.")
+@click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="Pages, with --crawl.")
+def demo(out: Path, crawl: str | None, limit: int) -> None:
+    """Refine the sample WARC that ships with the project, verify it and write its report.
+
+    \b
+    finest demo
+    finest demo --crawl CC-MAIN-2025-26
+    """
+    from finest.demo import run_demo
+
+    settings = load_settings()
+    run_demo(out, crawl, limit, settings, _common_crawl(settings), _console())
+
+
+def _common_crawl(settings: Settings) -> Any:
+    from finest.refine.source import CommonCrawl
+
+    return CommonCrawl(https_base=settings.cc_https, bucket=settings.cc_bucket)
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def main() -> None:
+    """Entry point: a person's mistake is one line, Ctrl-C loses nothing."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except FinestError as error:
+        _say(f"finest: {error}")
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _say("\nfinest: stopped. Finished slices are kept: the same command goes on.")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""The dataset card: README.md in the Hub's format, made from the manifest alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from finest.dataset.manifest import MANIFEST_NAME, Manifest, write_whole
+from finest.dataset.rows import SCHEMA
+from finest.recipe.reasons import KEPT, STAGES, reason, stage_of
+
+CARD_NAME = "README.md"
+MAX_SOURCES_SHOWN = 100
+"""Of more sources the card names the first; the manifest has them all."""
+
+_SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"),
+          (10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (10**10, "1B<n<10B"), (10**11, "10B<n<100B"),
+          (10**12, "100B<n<1T"))  # fmt: skip
+"""The Hub's size categories (https://github.com/huggingface/hub-docs/blob/main/datasetcard.md)."""
+
+_COLUMNS = {
+    "text": "Main text of the page; e-mail addresses and public IP addresses replaced if the recipe says so",
+    "id": "WARC-Record-ID of the response",
+    "dump": "Common Crawl's name of the crawl",
+    "url": "Address of the page",
+    "date": "When it was crawled",
+    "file_path": "WARC file that holds the record",
+    "language": "Identified language",
+    "language_score": "Confidence of the identification, 0 to 1",
+    "token_count": "GPT-2 tokens, counted before anything was replaced",
+    "warc_offset": "First byte of the record in the compressed WARC file",
+    "warc_length": "Bytes of the compressed record",
+    "row_hash": "sha256 over all other columns",
+}
+
+
+def write_card(folder: Path, manifest: Manifest) -> None:
+    """Write README.md into the dataset's folder: whole or not at all."""
+    write_whole(folder / CARD_NAME, card(manifest).encode())
+
+
+def card(manifest: Manifest) -> str:
+    """The card's text: YAML header, then Markdown."""
+    parts = (_what, _funnel, _reasons, _sources, _columns, _verify, _load, _privacy, _licence)
+    return f"---\n{_header(manifest)}---\n\n" + "\n".join(part(manifest) for part in parts)
+
+
+def _header(manifest: Manifest) -> str:
+    # Imported late: huggingface_hub reads its settings from the environment once, at import.
+    from huggingface_hub import DatasetCardData
+
+    configs = [_config("default", "data/*/*.parquet", default=True)]
+    configs += [_config(dump, f"data/{dump}/*.parquet") for dump in manifest.dumps]
+    data = DatasetCardData(
+        language=[code for code in sorted(manifest.languages) if re.fullmatch(r"[a-z]{2,3}", code)] or None,
+        license="odc-by",
+        pretty_name=_title(manifest),
+        size_categories=_size_category(manifest.rows),
+        task_categories=["text-generation"],
+        tags=["common-crawl", "web", "finest-data", _recipe_name(manifest)],
+        configs=configs,
+    )
+    return data.to_yaml() + "\n"
+
+
+def _config(name: str, path: str, *, default: bool = False) -> dict[str, Any]:
+    files = [{"split": "train", "path": path}]
+    return {"config_name": name, **({"default": True} if default else {}), "data_files": files}
+
+
+def _size_category(rows: int) -> str:
+    return next((name for limit, name in _SIZES if rows < limit), "n>1T")
+
+
+def _what(manifest: Manifest) -> str:
+    warning = ""
+    if _recipe_name(manifest) == "finest":
+        warning = (
+            "\n> [!WARNING]\n> The recipe `finest` is experimental: it extracts other text than FineWeb's pipeline, and"
+            " no training ablation\n> has shown equal quality yet.\n"
+        )
+    return f"""# {_title(manifest)}
+
+{manifest.rows:,} pages with {manifest.token_count:,} GPT-2 tokens, refined from {len(manifest.sources):,} Common Crawl \
+WARC file{"s" * (len(manifest.sources) != 1)}
+by [Finest Data](https://pypi.org/project/finest-data/) with the recipe `{_recipe_name(manifest)}`. Every row names \
+its record and can be checked.
+{warning}
+| | |
+|---|---|
+| Recipe | `{_recipe_name(manifest)}`, hash `{manifest.recipe_hash}` |
+| Engine | `{manifest.engine}`, {manifest.created_by}, Python {manifest.python} |
+| Rows | {manifest.rows:,} in {len(manifest.shards):,} Parquet files, {_megabytes(manifest.size_bytes)} |
+| Merkle root | `{manifest.root}` |
+
+The resolved recipe, with every threshold and library version, is in `{MANIFEST_NAME}`.
+"""
+
+
+def _funnel(manifest: Manifest) -> str:
+    by_stage = dict.fromkeys(STAGES, 0)
+    for name, pages in manifest.reasons.items():
+        by_stage[stage_of(name)] += pages
+    left, lines = manifest.pages, []
+    for stage, question in STAGES.items():
+        if stage != KEPT:
+            left -= by_stage[stage]
+            lines.append((stage, question, f"{by_stage[stage]:,}", f"{left:,}", _share(left, manifest.pages)))
+    head = ("Stage", "Question", "Dropped", "Left", "Share left")
+    return f"## From page to row\n\n{manifest.pages:,} pages were judged.\n\n{_table(head, lines)}"
+
+
+def _reasons(manifest: Manifest) -> str:
+    drops = sorted(((n, name) for name, n in manifest.reasons.items() if n and name != KEPT), key=lambda d: (-d[0], d[1]))
+    lines = [(f"`{name}`", reason(name).explanation, f"{n:,}", _share(n, manifest.pages)) for n, name in drops]
+    text = f"## Drops by reason\n\n{_table(('Reason', 'Meaning', 'Pages', 'Share'), lines)}"
+    losses = [(f"`{name}`", f"{n:,}") for name, n in sorted(manifest.losses.items()) if n]
+    if losses:
+        text += f"\nRecords that could not be read at all:\n\n{_table(('Loss', 'Records'), losses)}"
+    return text + "\n`verdicts/` holds one verdict per page, with the statistic that decided beside its limit.\n"
+
+
+def _sources(manifest: Manifest) -> str:
+    shown = manifest.sources[:MAX_SOURCES_SHOWN]
+    lines = [(_code(s.name), f"{s.size_bytes:,}", f"{s.pages:,}", f"`{s.sha256}`") for s in shown]
+    more = len(manifest.sources) - len(shown)
+    rest = f"\nAnd {more:,} more, in `{MANIFEST_NAME}`.\n" if more else ""
+    return f"## Sources\n\n{_table(('WARC file', 'Bytes', 'Pages', 'Digest of what was read'), lines)}{rest}"
+
+
+def _columns(manifest: Manifest) -> str:
+    lines = [(f"`{field.name}`", f"{field.type}", _COLUMNS[field.name]) for field in SCHEMA]
+    return f"## Columns\n\nThe first nine are FineWeb's.\n\n{_table(('Column', 'Type', 'Meaning'), lines)}"
+
+
+def _verify(manifest: Manifest) -> str:
+    return f"""## Verify it yourself
+
+```bash
+pip install finest-data
+hf download OWNER/NAME --repo-type dataset --local-dir dataset
+finest verify dataset
+```
+
+This checks every file's sha256, every row's hash and the Merkle root against `{MANIFEST_NAME}`, and judges a random \
+sample of pages
+again from the source WARC files.
+"""
+
+
+def _load(manifest: Manifest) -> str:
+    dump = manifest.dumps[0] if manifest.dumps else "DUMP"
+    return f"""## Load it
+
+```python
+from datasets import load_dataset
+
+rows = load_dataset("OWNER/NAME", name="{dump}", split="train")
+```
+
+```python
+import pyarrow.dataset as ds
+
+rows = ds.dataset("dataset/data", format="parquet").to_table(columns=["text", "url"])
+```
+"""
+
+
+def _privacy(manifest: Manifest) -> str:
+    pii = manifest.recipe.get("pii")
+    rules: dict[str, Any] = pii if isinstance(pii, dict) else {}
+    done = [words for key, words in (("emails", "e-mail addresses"), ("ips", "public IP addresses")) if rules.get(key)]
+    replaced = f"{' and '.join(done).capitalize()} in the text were replaced" if done else "Nothing was replaced in it"
+    return f"""## Personal data and opting out
+
+The text comes from public web pages and may name people. {replaced}; other personal data was not looked
+for. If a page of yours, or one about you, is in here and should not be, open a discussion on this repository with its
+address, and see Common Crawl's [opt-out](https://commoncrawl.org/faq) for future crawls.
+"""
+
+
+def _licence(manifest: Manifest) -> str:
+    return """## Licence
+
+The dataset is under the [Open Data Commons Attribution License (ODC-By) v1.0]\
+(https://opendatacommons.org/licenses/by/1-0/). Its use is also
+subject to [Common Crawl's terms of use](https://commoncrawl.org/terms-of-use). The pages belong to their authors.
+"""
+
+
+def _title(manifest: Manifest) -> str:
+    return f"Finest Data: {', '.join(manifest.dumps[:3]) or 'no pages'}{' and more' * (len(manifest.dumps) > 3)}"
+
+
+def _recipe_name(manifest: Manifest) -> str:
+    name = str(manifest.recipe.get("name", ""))
+    return name if re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name) else "unnamed"
+
+
+def _code(text: str) -> str:
+    """A foreign name as inline code that cannot break out of its table cell."""
+    return "`" + re.sub(r"[`|\s\x00-\x1f]", "_", text) + "`"
+
+
+def _table(head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:
+    rows = [head, ("---",) * len(head), *lines]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.2f} %" if whole else "-"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

@@ -1,0 +1,147 @@
+"""Whether a dataset's files are what its manifest says, byte by byte and row by row. No source is needed for that."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from finest.dataset.manifest import Manifest
+from finest.dataset.merkle import Leaves
+from finest.dataset.rows import HASHED_COLUMNS, SCHEMA, VERDICT_SCHEMA, digests
+from finest.dataset.shards import MAX_GROUP_ROWS, Shard
+from finest.errors import VerifyError
+from finest.recipe.reasons import DUPLICATE
+
+Progress = Callable[[int], None]
+"""Told the bytes of files that were checked since the last call."""
+
+_CHUNK_BYTES = 1 << 20
+_BATCH_ROWS = 1_000
+_MAX_GROUP_BYTES = 256 * 1024 * 1024
+"""A row group's uncompressed bytes past which a file is refused: far above what ShardWriter makes (a single page may
+be large), low enough that a hostile file cannot fill the memory of whoever checks it."""
+_MAY_BE_NULL = frozenset(VERDICT_SCHEMA.names) - {"id", "url", "file_path", "offset", "length", "reason"}
+
+
+def check_files(folder: Path, manifest: Manifest, progress: Progress = lambda _: None) -> None:
+    """Check every file of the dataset in `folder` against its manifest.
+
+    Checked are: no other file under `data/`; each file's existence, size, sha256, schema and rows; each row's hash,
+    computed anew; ids that are each one row's alone; the Merkle root; tokens, languages and reasons as counted.
+    Raises VerifyError with the file and the reason at the first thing that is not so.
+    """
+    _check_strays(folder, manifest)
+    for file in (*manifest.shards, *manifest.verdicts):
+        _check_bytes(folder, file, progress)
+    _check_rows(folder, manifest)
+    _check_verdicts(folder, manifest)
+
+
+def _check_strays(folder: Path, manifest: Manifest) -> None:
+    named = {shard.path for shard in manifest.shards}
+    for path in sorted((folder / "data").rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if not path.is_dir() and name not in named:
+            raise VerifyError(f"{name}: not named in the manifest")
+
+
+def _check_bytes(folder: Path, file: Shard, progress: Progress) -> None:
+    sha, size = hashlib.sha256(), 0
+    try:
+        with open(folder / file.path, "rb") as stream:
+            while data := stream.read(_CHUNK_BYTES):
+                sha.update(data)
+                size += len(data)
+                progress(len(data))
+    except OSError as error:
+        raise VerifyError(f"{file.path}: {error.strerror}") from error
+    if size != file.size_bytes:
+        raise VerifyError(f"{file.path}: {size} bytes, the manifest says {file.size_bytes}")
+    if sha.hexdigest() != file.sha256:
+        raise VerifyError(f"{file.path}: its sha256 is not the manifest's")
+
+
+def _check_rows(folder: Path, manifest: Manifest) -> None:
+    leaves, tokens = Leaves(), 0
+    languages: Counter[str] = Counter()
+    for shard in manifest.shards:
+        with _readable(shard):
+            for batch in _batches(folder, shard, SCHEMA):
+                leaves.add(batch["id"].to_pylist(), _checked_hashes(shard, batch))
+                tokens += pc.sum(batch["token_count"]).as_py() or 0
+                languages.update(batch["language"].to_pylist())
+    in_order = leaves.sorted()
+    if (id := in_order.duplicate_id()) is not None:
+        raise VerifyError(f"data: two rows have the id {id}")
+    if (root := in_order.root()) != manifest.root:
+        raise VerifyError(f"data: the Merkle root over the rows is {root}, the manifest says {manifest.root}")
+    _check_equal("data", "token_count", tokens, manifest.token_count)
+    _check_equal("data", "languages", dict(languages), _nonzero(manifest.languages))
+
+
+def _checked_hashes(shard: Shard, batch: pa.RecordBatch) -> list[bytes]:
+    for name in HASHED_COLUMNS:
+        if batch[name].null_count:
+            raise VerifyError(f"{shard.path}: column {name} has empty fields")
+    hashes = digests(batch)
+    for digest, stated, id in zip(hashes, batch["row_hash"].to_pylist(), batch["id"].to_pylist(), strict=True):
+        if digest.hex() != stated:
+            raise VerifyError(f"{shard.path}: row {id} has been altered: its row_hash is not that of its columns")
+    return hashes
+
+
+def _check_verdicts(folder: Path, manifest: Manifest) -> None:
+    reasons: Counter[str] = Counter()
+    for file in manifest.verdicts:
+        with _readable(file):
+            for batch in _batches(folder, file, VERDICT_SCHEMA):
+                reasons.update(_checked_reasons(file, batch))
+    _check_equal("verdicts", "reasons", dict(reasons), _nonzero(manifest.reasons))
+
+
+def _checked_reasons(file: Shard, batch: pa.RecordBatch) -> list[str]:
+    for name in VERDICT_SCHEMA.names:
+        if batch[name].null_count and name not in _MAY_BE_NULL:
+            raise VerifyError(f"{file.path}: column {name} has empty fields")
+    reasons: list[str] = batch["reason"].to_pylist()
+    for reason, winner in zip(reasons, batch["duplicate_of"].to_pylist(), strict=True):
+        if (reason == DUPLICATE) != (winner is not None):
+            raise VerifyError(f"{file.path}: duplicate_of must be there for duplicates, and for them alone")
+    return reasons
+
+
+def _batches(folder: Path, file: Shard, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(folder / file.path) as parquet:
+        if not parquet.schema_arrow.equals(schema):
+            raise VerifyError(f"{file.path}: its columns are not {', '.join(schema.names)} of the types they must have")
+        _check_equal(file.path, "rows", parquet.metadata.num_rows, file.rows)
+        for number in range(parquet.metadata.num_row_groups):
+            group = parquet.metadata.row_group(number)
+            if group.num_rows > MAX_GROUP_ROWS or group.total_byte_size > _MAX_GROUP_BYTES:
+                raise VerifyError(f"{file.path}: row group {number} is larger than a dataset of ours can have")
+        yield from parquet.iter_batches(batch_size=_BATCH_ROWS)
+
+
+@contextmanager
+def _readable(file: Shard) -> Iterator[None]:
+    """Says in plain words what Arrow and the decoder find wrong with a file."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise VerifyError(f"{file.path}: cannot be read: {str(error).partition(chr(10))[0][:200]}") from error
+
+
+def _check_equal(place: str, what: str, found: object, stated: object) -> None:
+    if found != stated:
+        raise VerifyError(f"{place}: {what} is {found}, the manifest says {stated}")
+
+
+def _nonzero(counts: dict[str, int]) -> dict[str, int]:
+    return {name: n for name, n in counts.items() if n}

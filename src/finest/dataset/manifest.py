@@ -1,0 +1,211 @@
+"""The manifest: the file that says what a dataset is and proves it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from finest.dataset.shards import Shard
+from finest.errors import VerifyError
+from finest.recipe.reasons import KEPT, reason
+from finest.recipe.recipe import canonical_json
+
+MANIFEST_NAME = "manifest.json"
+MAX_MANIFEST_BYTES = 64 * 1024 * 1024
+"""A manifest of 10,000 WARC files in 20 slices each takes about 30 MB; a larger file is not read at all."""
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
+_LOCAL_PATH = re.compile(r"^(?:[/~\\]|[A-Za-z]:[/\\]|file:)")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class SourceSlice(_Model):
+    """A byte range of a source as it was read: `length` bytes from `offset` on, and their sha256."""
+
+    offset: Count
+    length: Count
+    sha256: Sha256
+
+
+class Source(_Model):
+    """One source WARC: what it is called, what was read of it, and what it held."""
+
+    name: str = Field(min_length=1, max_length=2048)
+    """The public address (`s3://...`, `https://...`, `crawl-data/...`), or a local file's bare name."""
+    size_bytes: Count
+    etag: str | None = Field(default=None, max_length=256)
+    sha256: Sha256
+    """`source_digest` of the slices."""
+    slices: tuple[SourceSlice, ...]
+    records: Count
+    pages: Count
+    losses: dict[str, Count]
+    """Records that could not be read, by reason."""
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Source:
+        _require(not _LOCAL_PATH.match(self.name), f"source {self.name!r} is a path of somebody's own machine")
+        end = 0
+        for part in self.slices:
+            _require(part.offset >= end, f"source {self.name!r}: slices overlap at byte {part.offset}")
+            end = part.offset + part.length
+        _require(end <= self.size_bytes, f"source {self.name!r}: slices end at {end}, the file at {self.size_bytes}")
+        _require(self.pages <= self.records, f"source {self.name!r} has more pages than records")
+        _require(self.sha256 == source_digest(self.slices), f"source {self.name!r}: sha256 is not that of its slices")
+        return self
+
+
+class Manifest(_Model):
+    """A dataset: how it was made, from what, what it holds, and the hashes that prove it.
+
+    Counts, hashes and names that contradict each other are refused when it is built or read.
+    """
+
+    format: Literal["finest-data/1"] = "finest-data/1"
+    created_by: str = Field(pattern=r"^finest-data [0-9A-Za-z.+-]{1,64}$")
+    """`finest-data <version>`."""
+    python: str = Field(max_length=64)
+    engine: Name
+    libraries: dict[str, str]
+    """Versions of every package that had a hand in it."""
+    recipe: dict[str, Any]
+    """The recipe in its resolved form."""
+    recipe_hash: Sha256
+    dumps: tuple[Name, ...]
+    sources: tuple[Source, ...]
+    shards: tuple[Shard, ...]
+    """The rows, `data/<dump>/*.parquet`."""
+    verdicts: tuple[Shard, ...]
+    """One verdict per page, `verdicts/<dump>/*.parquet`."""
+    rows: Count
+    token_count: Count
+    root: Sha256
+    """Root of the Merkle tree over the row hashes."""
+    reasons: dict[str, Count]
+    """Every page of the run, by the reason of its verdict; `kept` among them."""
+    losses: dict[str, Count]
+    """Records that could not be read, by reason, over all sources."""
+    languages: dict[str, Count]
+    """Rows by language."""
+
+    @property
+    def pages(self) -> int:
+        """Pages that were judged."""
+        return sum(self.reasons.values())
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all shards."""
+        return sum(shard.size_bytes for shard in self.shards)
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Manifest:
+        _require(self.recipe_hash == recipe_hash(self.recipe), "recipe_hash is not the hash of the recipe")
+        self._check_files_named()
+        self._check_counts()
+        for name in self.reasons:
+            reason(name)
+        return self
+
+    def _check_files_named(self) -> None:
+        paths = [file.path for file in (*self.shards, *self.verdicts)]
+        _require(len(set(paths)) == len(paths), "a file is named twice")
+        _require(len(set(self.dumps)) == len(self.dumps), "a dump is named twice")
+        for folder, files in (("data", self.shards), ("verdicts", self.verdicts)):
+            for file in files:
+                top, _, rest = file.path.partition("/")
+                fits = top == folder and rest.count("/") == 1 and rest.split("/")[0] in self.dumps
+                _require(fits, f"{file.path} is not {folder}/<dump>/<file>")
+
+    def _check_counts(self) -> None:
+        rows, pages, kept = sum(shard.rows for shard in self.shards), self.pages, self.reasons.get(KEPT, 0)
+        _require(rows == self.rows, f"rows is {self.rows}, its shards hold {rows}")
+        _require(kept == self.rows, f"rows is {self.rows}, {kept} pages were kept")
+        _require(sum(self.languages.values()) == rows, "languages do not add up to the rows")
+        verdicts = sum(file.rows for file in self.verdicts)
+        _require(verdicts == pages, f"reasons count {pages} pages, the verdict files hold {verdicts}")
+        of_sources = sum(source.pages for source in self.sources)
+        _require(of_sources == pages, f"reasons count {pages} pages, the sources hold {of_sources}")
+        losses = sum_counts(source.losses for source in self.sources)
+        _require(losses == {name: n for name, n in self.losses.items() if n}, "losses are not those of the sources")
+
+
+def recipe_hash(recipe: dict[str, Any]) -> str:
+    """The hash of a recipe in its resolved form, whatever libraries are installed here (as Recipe.hash)."""
+    decides = {key: value for key, value in recipe.items() if key not in ("name", "description")}
+    return hashlib.sha256(canonical_json(decides)).hexdigest()
+
+
+def source_digest(slices: Iterable[SourceSlice]) -> str:
+    """sha256 over a source's slices in their order: offset and length as unsigned 64 bits little-endian, then the
+    32 raw bytes of the slice's own sha256."""
+    sha = hashlib.sha256()
+    for part in slices:
+        sha.update(struct.pack("<QQ", part.offset, part.length) + bytes.fromhex(part.sha256))
+    return sha.hexdigest()
+
+
+def sum_counts(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    """The counts added up by name, names sorted, zeros left out."""
+    total: dict[str, int] = {}
+    for count in counts:
+        for name, n in count.items():
+            total[name] = total.get(name, 0) + n
+    return {name: total[name] for name in sorted(total) if total[name]}
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` into the dataset's folder: whole or not at all."""
+    write_whole(folder / MANIFEST_NAME, manifest.model_dump_json(indent=1).encode() + b"\n")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a small file under a temporary name, then give it its own: a reader sees the old or the new one."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with open(temporary, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of the dataset in that folder, whose parts agree with each other.
+
+    Raises VerifyError, with the part and the reason, where there is none or where it is garbled, too large or lying.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_MANIFEST_BYTES + 1)
+    except OSError as error:
+        raise VerifyError(f"{path}: {error.strerror}; a dataset's folder holds its {MANIFEST_NAME}") from error
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise VerifyError(f"{path}: larger than {MAX_MANIFEST_BYTES} bytes, which no honest manifest is")
+    try:
+        return Manifest.model_validate_json(data)
+    except ValidationError as error:
+        raise VerifyError(f"{path}: {_reason(error)}") from error
+
+
+def _reason(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else first["msg"]
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)

@@ -1,0 +1,136 @@
+"""The Merkle tree over a dataset's rows: one hash that commits to every row, and short proofs for single rows.
+
+The tree has the shape of RFC 6962 (section 2.1): a leaf is sha256(0x00 || row hash), a node sha256(0x01 || left ||
+right), an empty tree sha256 of nothing, and a tree of n leaves splits at the largest power of two below n. Leaves are
+the 32 raw bytes of the row hashes, of rows sorted by id (as UTF-8 bytes), then by row hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_BLOCK_ROWS = 65_536
+
+
+def root(leaves: Iterable[bytes]) -> str:
+    """The tree's root (64 hex digits) over row hashes (32 raw bytes each) in their order; memory is O(log n)."""
+    peaks: list[tuple[int, bytes]] = []
+    for leaf in leaves:
+        size, digest = 1, _leaf(leaf)
+        while peaks and peaks[-1][0] == size:
+            digest = _node(peaks.pop()[1], digest)
+            size *= 2
+        peaks.append((size, digest))
+    if not peaks:
+        return hashlib.sha256(b"").hexdigest()
+    return reduce(lambda right, left: _node(left, right), (digest for _, digest in reversed(peaks))).hex()
+
+
+def proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
+    """The audit path of leaf `index`: the sibling hashes from the leaf to the root (at most 64 of 32 bytes).
+
+    Raises IndexError where there is no such leaf.
+    """
+    if not 0 <= index < len(leaves):
+        raise IndexError(f"no leaf {index} in a tree of {len(leaves)}")
+    path = []
+    level = [_leaf(leaf) for leaf in leaves]
+    while len(level) > 1:
+        sibling = index ^ 1
+        if sibling < len(level):
+            path.append(level[sibling])
+        level = [_node(*level[i : i + 2]) if i + 1 < len(level) else level[i] for i in range(0, len(level), 2)]
+        index //= 2
+    return path
+
+
+def verify_proof(root: str, leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bool:
+    """Whether `proof` shows that row hash `leaf` is leaf `index` of the tree of `size` leaves with that root.
+
+    The algorithm is RFC 9162, section 2.1.3.2. Any garbage is merely not a proof.
+    """
+    if not 0 <= index < size:
+        return False
+    node, last, digest = index, size - 1, _leaf(leaf)
+    for sibling in proof:
+        if last == 0:
+            return False
+        if node & 1 or node == last:
+            digest = _node(sibling, digest)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            digest = _node(digest, sibling)
+        node, last = node >> 1, last >> 1
+    return last == 0 and digest.hex() == root
+
+
+class Leaves:
+    """Ids and row hashes of a dataset on their way to its root, in any order.
+
+    About 47 (id) + 8 (its end) + 32 (hash) bytes a row are held, and 8 more while sorting: 95 MB a million rows.
+    """
+
+    def __init__(self) -> None:
+        self._ids = bytearray()
+        self._ends = array("q", [0])
+        self._hashes = bytearray()
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def add(self, ids: Iterable[str], hashes: Iterable[bytes]) -> None:
+        """Take in rows by id and row hash (32 raw bytes); raises ValueError for a hash of another length."""
+        for id, digest in zip(ids, hashes, strict=True):
+            if len(digest) != 32:
+                raise ValueError(f"the hash of row {id} has {len(digest)} bytes, not 32")
+            self._ids += id.encode()
+            self._ends.append(len(self._ids))
+            self._hashes += digest
+
+    def sorted(self) -> SortedLeaves:
+        """The rows sorted by id, then by row hash. Nothing is copied, so no row can be added while that is in use."""
+        rows = len(self)
+        ids = pa.LargeStringArray.from_buffers(rows, pa.py_buffer(self._ends), pa.py_buffer(self._ids))
+        hashes = pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), rows, [None, pa.py_buffer(self._hashes)])
+        return SortedLeaves(ids, hashes)
+
+
+class SortedLeaves:
+    """Rows in the order in which the tree takes them."""
+
+    def __init__(self, ids: pa.LargeStringArray, hashes: pa.FixedSizeBinaryArray) -> None:
+        self._ids, self._hashes = ids, hashes
+        table = pa.table({"id": ids, "hash": hashes})
+        self._order = pc.sort_indices(table, sort_keys=[("id", "ascending"), ("hash", "ascending")])
+
+    def __iter__(self) -> Iterator[bytes]:
+        for start in range(0, len(self._order), _BLOCK_ROWS):
+            yield from self._hashes.take(self._order.slice(start, _BLOCK_ROWS)).to_pylist()
+
+    def root(self) -> str:
+        """The root of the tree over these rows."""
+        return root(self)
+
+    def duplicate_id(self) -> str | None:
+        """An id that two rows share; None where every id is its row's alone."""
+        for start in range(0, len(self._order), _BLOCK_ROWS):
+            ids = self._ids.take(self._order.slice(start, _BLOCK_ROWS + 1))
+            same = pc.index(pc.equal(ids.slice(1), ids.slice(0, len(ids) - 1)), True).as_py() if len(ids) else -1
+            if same >= 0:
+                return str(ids[same])
+        return None
+
+
+def _leaf(data: bytes) -> bytes:
+    return hashlib.sha256(b"\x00" + data).digest()
+
+
+def _node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()

@@ -1,0 +1,179 @@
+"""DataTrove's local executor with workers that may die.
+
+DataTrove's own pool waits for ever when the kernel kills a worker, and each of its workers loads models and lists
+again. Here the workers are forked from a process that has loaded them, the parent watches each one, and a rank whose
+worker died is told to `on_death`, which decides whether it is run again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import multiprocessing
+import os
+import signal
+import sys
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any
+
+from datatrove.executor import LocalPipelineExecutor
+from datatrove.utils.stats import Stats
+from loguru import logger
+
+from finest.errors import FinestError, RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import ForkProcess
+    from pathlib import Path
+
+    from datatrove.pipeline.base import PipelineStep
+
+PR_SET_PDEATHSIG = 1
+"""prctl(2): the signal that this process gets when its parent dies."""
+
+
+class ForkedExecutor(LocalPipelineExecutor):  # type: ignore[misc]  # DataTrove ships no types
+    """Runs the ranks of a DataTrove pipeline in forked workers.
+
+    `on_done(rank)` is called as each rank finishes, `on_tick()` about once a second, and `on_death(rank, exit_code)`
+    when a worker died with a rank in its hands; if it returns, the rank is run again. Errors of a rank end the run.
+    """
+
+    def __init__(
+        self,
+        pipeline: Sequence[PipelineStep],
+        ranks: Sequence[int],
+        *,
+        world_size: int,
+        workers: int,
+        logging_dir: Path,
+        on_done: Callable[[int], None],
+        on_tick: Callable[[], None],
+        on_death: Callable[[int, int], None],
+    ) -> None:
+        super().__init__(list(pipeline), tasks=world_size, workers=workers, logging_dir=str(logging_dir))
+        self.skip_completed = False  # the ledger says what is finished, not DataTrove's markers
+        self._ranks = list(ranks)
+        self._logs = logging_dir
+        self._on_done, self._on_tick, self._on_death = on_done, on_tick, on_death
+
+    def run(self) -> None:
+        """Run all ranks; raises what a rank raised. Workers are gone when it returns or raises."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        logger.remove()
+        queue = self._ranks[::-1]
+        workers = [self._start(i) for i in range(min(self.workers, len(queue)))]
+        try:
+            for worker in workers:
+                worker.give(queue)
+            while any(worker.rank is not None for worker in workers):
+                for worker in self._wait(workers):
+                    self._hear(worker, workers, queue)
+                self._on_tick()
+        finally:
+            for worker in workers:
+                worker.stop()
+
+    def _start(self, number: int) -> Worker:
+        context = multiprocessing.get_context("fork")
+        mine, theirs = context.Pipe()
+        process = context.Process(target=self._serve, args=(theirs, number))  # no daemon: DataTrove's extractor has a child
+        process.start()
+        theirs.close()
+        return Worker(process, mine, number)
+
+    @staticmethod
+    def _wait(workers: list[Worker]) -> list[Worker]:
+        ready = set(wait([w.connection for w in workers if w.rank is not None], timeout=1.0))
+        return [worker for worker in workers if worker.connection in ready]
+
+    def _hear(self, worker: Worker, workers: list[Worker], queue: list[int]) -> None:
+        rank = worker.rank
+        assert rank is not None
+        try:
+            error = worker.connection.recv()
+        except (EOFError, OSError):
+            worker.process.join()
+            self._on_death(rank, worker.process.exitcode or 0)
+            replacement = self._start(worker.number)
+            workers[workers.index(worker)] = replacement
+            queue.append(rank)
+            replacement.give(queue)
+            return
+        if error is not None:
+            raise error
+        self._on_done(rank)
+        worker.rank = None
+        worker.give(queue)
+
+    def _serve(self, connection: Connection, number: int) -> None:
+        """A worker's life: run the ranks that come down the pipe until it closes. Output goes to the worker's log."""
+        _leave_with_parent()
+        _say_into(self._logs / f"worker-{number:03d}.log")
+        for rank in iter(lambda: _receive(connection), None):
+            connection.send(self._attempt(rank))
+
+    def _attempt(self, rank: int) -> Exception | None:
+        for step in self.pipeline:
+            step.stats = Stats(str(step))  # a rank's statistics are its own
+        try:
+            self._run_for_rank(rank, local_rank=1)
+        except FinestError as error:
+            return error
+        except OSError as error:
+            return RunError(_plain(error))
+        except Exception as error:  # noqa: BLE001  a process border: the traceback is in the worker's log
+            return RunError(f"slice {rank}: {type(error).__name__}: {error}; the traceback is in {self._logs}")
+        return None
+
+
+class Worker:
+    """One forked process, the pipe to it and the rank in its hands."""
+
+    def __init__(self, process: ForkProcess, connection: Connection, number: int) -> None:
+        self.process, self.connection, self.number = process, connection, number
+        self.rank: int | None = None
+
+    def give(self, queue: list[int]) -> None:
+        if queue:
+            self.rank = queue.pop()
+            with contextlib.suppress(OSError):  # a dead worker is heard of when its end of the pipe is read
+                self.connection.send(self.rank)
+
+    def stop(self) -> None:
+        self.connection.close()
+        if self.rank is not None:
+            self.process.kill()  # an unfinished slice is thrown away whole, so there is nothing to say goodbye to
+        self.process.join()
+
+
+def _receive(connection: Connection) -> Any:
+    try:
+        return connection.recv()
+    except (EOFError, OSError):
+        return None
+
+
+def _leave_with_parent() -> None:
+    """Ctrl-C is the parent's to answer; when the parent is killed, the kernel kills this process too (Linux)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _say_into(path: Path) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    os.close(descriptor)
+
+
+def _plain(error: OSError) -> str:
+    where = f" at {error.filename}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full{where}; free some space and run the same command again: finished slices are kept"
+    return f"{error.strerror or error}{where}; mend it and run the same command again: finished slices are kept"

@@ -1,0 +1,169 @@
+"""How spaCy's English tokenizer splits one chunk of text without whitespace, in Python and without a vocabulary.
+
+spaCy cuts a text at whitespace, splits each chunk by its prefix, suffix and infix rules, and then mends the result where
+the tokens spell one of its special cases. This is that algorithm (spacy/tokenizer.pyx of 3.8) on spaCy's own regular
+expressions and rules, with two gains: nothing is kept of a text, and affixes are looked for at the ends of a chunk only,
+so that time is linear in its length.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import spacy
+from spacy.symbols import ORTH
+
+_MAX_PREFIX = 8
+"""Characters that decide a prefix: the longest, `US$`, has 3; runs of dots are read to their end."""
+_MAX_SUFFIX = 16
+"""Characters that decide a suffix: the longest unit has 6 behind a digit; runs of dots are read to their end."""
+_PLAIN_PREFIXES = frozenset("([{\"'“‘«#*&<")
+_PLAIN_SUFFIXES = frozenset(",;:!?)]}\"”»*>")
+"""Punctuation that is always an affix of exactly its own length."""
+
+
+class Split(NamedTuple):
+    """The tokens of a chunk, and whether that depends on its neighbours.
+
+    `mended` is true where a special case was found across the affixes: then a longer one that reaches into the next
+    chunk can forbid it (`foo:) )`), so only the whole text tells.
+    """
+
+    tokens: tuple[str, ...]
+    mended: bool
+
+
+class ChunkSplitter:
+    """Splits chunks as `spacy.blank("en").tokenizer` does; holds rules only, so one object serves any number of texts."""
+
+    def __init__(self) -> None:
+        tokenizer = spacy.blank("en").tokenizer
+        self._prefix: Callable[[str], re.Match[str] | None] = tokenizer.prefix_search
+        self._suffix: Callable[[str], re.Match[str] | None] = tokenizer.suffix_search
+        self._infixes: Callable[[str], Iterator[re.Match[str]]] = tokenizer.infix_finditer
+        self._url: Callable[[str], re.Match[str] | None] = tokenizer.url_match
+        self._special = {text: tuple(part[ORTH] for part in parts) for text, parts in tokenizer.rules.items()}
+        self._longest_special = max(map(len, self._special))
+        self._patterns: dict[str, list[tuple[str, ...]]] = {}
+        for text in self._special:
+            if self._prefix(text) or self._suffix(text) or next(self._infixes(text), None):
+                pattern = self._by_affixes(text, {})
+                self._patterns.setdefault(pattern[0], []).append(pattern)
+
+    def split(self, chunk: str) -> Split:
+        """The tokens of `chunk`, which is not empty and holds no whitespace."""
+        if chunk.isalpha() and chunk not in self._special:  # no affix, infix or URL is of letters alone
+            return Split((chunk,), False)
+        tokens = self._by_affixes(chunk, self._special)
+        spans = self._special_spans(tokens)
+        if not spans:
+            return Split(tokens, False)
+        mended = self._mend(tokens, spans)
+        return Split(mended, mended != tokens)
+
+    def _by_affixes(self, chunk: str, special: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+        before: list[str] = []
+        after: list[str] = []
+        start, end = 0, len(chunk)
+        while start < end:
+            if end - start <= self._longest_special and chunk[start:end] in special:
+                break
+            head = self._prefix_length(chunk, start, end)
+            if head and self._is_special(chunk, start + head, end, special):
+                before.append(chunk[start : start + head])
+                start += head
+                break
+            tail = self._suffix_length(chunk, start + head, end)
+            if tail and self._is_special(chunk, start, end - tail, special):
+                after.append(chunk[end - tail : end])
+                end -= tail
+                break
+            if not head and not tail:
+                break
+            if head:
+                before.append(chunk[start : start + head])
+            if tail and head + tail <= end - start:
+                after.append(chunk[end - tail : end])
+                end -= tail
+            start += head
+        return (*before, *self._core(chunk[start:end], special), *reversed(after))
+
+    def _is_special(self, chunk: str, start: int, end: int, special: dict[str, tuple[str, ...]]) -> bool:
+        return 0 < end - start <= self._longest_special and chunk[start:end] in special
+
+    def _prefix_length(self, chunk: str, start: int, end: int) -> int:
+        first = chunk[start]
+        if first in _PLAIN_PREFIXES:
+            return 1
+        if first == ".":
+            return _run_of_dots(chunk, start, end, 1)
+        match = self._prefix(chunk[start : min(end, start + _MAX_PREFIX)])
+        return match.end() if match else 0
+
+    def _suffix_length(self, chunk: str, start: int, end: int) -> int:
+        if start >= end:
+            return 0
+        last = chunk[end - 1]
+        if last in _PLAIN_SUFFIXES:
+            return 1
+        if last == "." and (dots := _run_of_dots(chunk, start, end, -1)):
+            return dots
+        if last.isalpha() and chunk[max(start, end - _MAX_SUFFIX) : end].isalpha():
+            return 0
+        match = self._suffix(chunk[max(start, end - _MAX_SUFFIX) : end])
+        return match.end() - match.start() if match else 0
+
+    def _core(self, core: str, special: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+        if not core:
+            return ()
+        if core in special:
+            return special[core]
+        if core.isalpha() or ("." in core and self._url(core)):  # every URL has a dot
+            return (core,)
+        return self._by_infixes(core)
+
+    def _by_infixes(self, core: str) -> tuple[str, ...]:
+        tokens = []
+        start = 0
+        for match in self._infixes(core):
+            if match.start() == 0:
+                continue
+            tokens += [core[start : match.start()], match.group()]
+            start = match.end()
+        tokens.append(core[start:])
+        return tuple(filter(None, tokens))
+
+    def _special_spans(self, tokens: tuple[str, ...]) -> list[tuple[int, int]]:
+        return [
+            (start, start + len(pattern))
+            for start, token in enumerate(tokens)
+            for pattern in self._patterns.get(token, ())
+            if tokens[start : start + len(pattern)] == pattern
+        ]
+
+    def _mend(self, tokens: tuple[str, ...], spans: list[tuple[int, int]]) -> tuple[str, ...]:
+        taken: set[int] = set()
+        chosen: dict[int, int] = {}
+        for start, end in sorted(spans, key=lambda span: (span[0] - span[1], span[0])):
+            if start not in taken and end - 1 not in taken:
+                chosen[start] = end
+            taken.update(range(start, end))  # a refused span blocks shorter ones too, as in spaCy
+        mended: list[str] = []
+        at = 0
+        while at < len(tokens):
+            end = chosen.get(at, at)
+            mended += self._special["".join(tokens[at:end])] if end > at else (tokens[at],)
+            at = max(end, at + 1)
+        return tuple(mended)
+
+
+def _run_of_dots(chunk: str, start: int, end: int, step: int) -> int:
+    """Length of the run of dots at the front (`step` 1) or the back (-1) of `chunk[start:end]`; 0 if it is one dot."""
+    at = start if step > 0 else end - 1
+    length = 0
+    while start <= at < end and chunk[at] == ".":
+        length += 1
+        at += step
+    return length if length > 1 else 0

@@ -1,0 +1,279 @@
+"""`judge(page, recipe)`: a pure function from a page to its verdict.
+
+It knows no clock, no order and no network, so a miner, a validator and `finest why` get the same answer. The stages
+are FineWeb's, in FineWeb's order, with cheap sure drops before extraction. Each stage yields its checks; the first
+that fails names the reason.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from finest.recipe import c4, decode, fineweb, gate, gopher, language, minhash, pii, tokens, url, words
+from finest.recipe.check import Check
+from finest.recipe.extract import ExtractionLimit, bounded, extract_resiliparse, extract_trafilatura
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from finest.recipe.page import Page
+    from finest.recipe.recipe import Recipe
+
+KEPT = "kept"
+ENGINES = {"trafilatura": extract_trafilatura, "resiliparse": extract_resiliparse}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a page: kept with its text, or dropped with a named reason."""
+
+    reason: str
+    text: str | None = None
+    """The row's text (PII replaced) where the page is kept."""
+    token_count: int | None = None
+    """GPT-2 tokens of the text before PII was replaced, as FineWeb counts them."""
+    signature: NDArray[np.uint64] | None = None
+    """MinHash signature (buckets, hashes) of a kept page; None where it has too few words for a shingle."""
+    language: str | None = None
+    language_score: float | None = None
+    value: float | None = None
+    """The statistic that decided a drop, beside its `limit`."""
+    limit: float | None = None
+    seen: str = ""
+    """The text as the deciding stage saw it; empty before extraction."""
+
+    @property
+    def kept(self) -> bool:
+        return self.reason == KEPT
+
+
+class Toolbox:
+    """What the stages of one recipe need loaded: models, lists and memos. One per process and recipe; loaded lazily."""
+
+    def __init__(self, recipe: Recipe, cache: Path) -> None:
+        self.recipe = recipe
+        self._cache = cache
+
+    @cached_property
+    def tokenizer(self) -> words.Tokenizer:
+        return words.Tokenizer()
+
+    @cached_property
+    def url_lists(self) -> url.UrlLists:
+        return url.UrlLists.open(self._cache)
+
+    @cached_property
+    def model(self) -> language.LanguageModel:
+        rules = self.recipe.language
+        return language.LanguageModel.load(language.model_path(rules.model), rules.model_sha256)
+
+    @cached_property
+    def signer(self) -> minhash.Signer:
+        return minhash.Signer(self.recipe.dedup)
+
+    @cached_property
+    def token_counter(self) -> tokens.TokenCounter:
+        return tokens.TokenCounter()
+
+    def load(self) -> None:
+        """Load everything now, so that forked workers share it."""
+        _ = self.tokenizer, self.url_lists, self.model, self.signer, self.token_counter
+
+
+_toolboxes: dict[tuple[str, Path], Toolbox] = {}
+"""Loaded tools by recipe hash and cache folder: a memo, never a state; recipes with one hash share their tools."""
+_MAX_TOOLBOXES = 4
+
+
+def toolbox(recipe: Recipe, cache: Path) -> Toolbox:
+    """The process's toolbox for that recipe; `cache` holds the lists that are built once per machine."""
+    key = recipe.hash, cache
+    if key not in _toolboxes:
+        while len(_toolboxes) >= _MAX_TOOLBOXES:
+            _toolboxes.pop(next(iter(_toolboxes)))
+        _toolboxes[key] = Toolbox(recipe, cache)
+    return _toolboxes[key]
+
+
+@dataclass(slots=True)
+class Trail:
+    """A page on its way: what the stages have found so far."""
+
+    page: Page
+    html: str = ""
+    text: str = ""
+    language: str | None = None
+    language_score: float | None = None
+    words: words.Words | None = None
+    failed: Check | None = None
+    exact: bool = False
+    stages: dict[str, list[Check]] = field(default_factory=dict)
+    """Checks by stage; filled by `explain` alone."""
+
+
+def _type(trail: Trail, tools: Toolbox) -> Iterator[Check]:
+    rules, page = tools.recipe.payload, trail.page
+    yield Check("payload_empty", len(page.payload), 1, not page.payload)
+    yield Check("payload_too_large", len(page.payload), rules.max_bytes, len(page.payload) > rules.max_bytes)
+    yield Check("payload_type", 0, 1, decode.payload_type(page) not in rules.types)
+
+
+def _url(trail: Trail, tools: Toolbox) -> Iterator[Check]:
+    if tools.recipe.url.enabled:
+        check = url.check_url(trail.page.url, tools.url_lists, tools.recipe.url)
+        if check:
+            yield check
+
+
+def _cld2_gate(trail: Trail, tools: Toolbox) -> Iterator[Check]:
+    return gate.cld2_gate(trail.page, tools.recipe)
+
+
+def _encoding(trail: Trail, tools: Toolbox) -> Iterator[Check]:  # noqa: ARG001
+    html = decode.decode(trail.page.payload)
+    yield Check("payload_encoding", 0, 1, html is None)
+    trail.html = html or ""
+
+
+def _text_gate(trail: Trail, tools: Toolbox) -> Iterator[Check]:
+    return gate.text_gate(trail.page, trail.html, tools.recipe, tools.model)
+
+
+def _extraction(trail: Trail, tools: Toolbox) -> Iterator[Check]:
+    rules = tools.recipe.extraction
+    try:
+        trail.text = bounded(ENGINES[rules.engine], trail.html, rules.cpu_limit_s) or ""
+        trail.text.encode()  # a lone surrogate could be neither hashed nor written
+    except ExtractionLimit:
+        yield Check("extraction_limit", rules.cpu_limit_s, rules.cpu_limit_s, True)
+    except Exception:  # noqa: BLE001  a stranger's page in a stranger's parser: whatever it raises is the page's verdict
+        trail.text = ""
+        yield Check("extraction_error", 1, 0, True)
+    yield Check("extraction_empty", len(trail.text), 1, not trail.text)
+
+
+def _language(trail: Trail, tools: Toolbox) -> Iterator[Check]:
+    rules = tools.recipe.language
+    trail.language, trail.language_score = tools.model.best(trail.text)
+    if rules.enabled:
+        yield language.check_language(trail.text, trail.language, trail.language_score, tools.model, rules)
+
+
+def _repetition(trail: Trail, tools: Toolbox) -> Iterator[Check]:
+    trail.words = tools.tokenizer.words(trail.text)
+    rules = tools.recipe.gopher_repetition
+    return gopher.repetition(trail.text, trail.words, rules, exact=trail.exact) if rules.enabled else iter(())
+
+
+def _quality(trail: Trail, tools: Toolbox) -> Iterator[Check]:
+    rules = tools.recipe.gopher_quality
+    if not rules.enabled or trail.words is None:
+        return iter(())
+    return gopher.quality(trail.text, trail.words, rules, exact=trail.exact)
+
+
+def _c4(trail: Trail, tools: Toolbox) -> Iterator[Check]:
+    rules = tools.recipe.c4
+    if not rules.enabled:
+        return
+    cleaned = c4.clean(trail.text, tools.tokenizer, rules, exact=trail.exact)
+    yield from cleaned.checks
+    if cleaned.text is not None:
+        trail.text = cleaned.text
+
+
+def _fineweb(trail: Trail, tools: Toolbox) -> Iterator[Check]:
+    rules = tools.recipe.fineweb
+    if not rules.enabled:
+        return iter(())
+    return fineweb.fineweb_quality(trail.text, tools.tokenizer, rules, exact=trail.exact)
+
+
+STAGES: tuple[tuple[str, Callable[[Trail, Toolbox], Iterator[Check]]], ...] = (
+    ("payload", _type),
+    ("url", _url),
+    ("gate", _cld2_gate),
+    ("payload", _encoding),
+    ("gate", _text_gate),
+    ("extraction", _extraction),
+    ("language", _language),
+    ("repetition", _repetition),
+    ("quality", _quality),
+    ("c4", _c4),
+    ("fineweb", _fineweb),
+)
+_BLIND_AFTER = ("payload_empty", "payload_too_large", "payload_type", "payload_encoding", "extraction_empty",
+                "extraction_limit", "extraction_error")  # fmt: skip
+"""After these there is nothing for a later stage to look at."""
+
+Clock = dict[str, float]
+"""CPU seconds by stage, added up over pages."""
+
+
+def judge(page: Page, recipe: Recipe, cache: Path, clock: Clock | None = None) -> Verdict:
+    """The verdict of one page.
+
+    Pure in (page, recipe); `cache` only says where the lists that are built once per machine lie, and `clock`, if
+    given, is told the CPU seconds of each stage.
+    """
+    tools = toolbox(recipe, cache)
+    trail = Trail(page)
+    before = time.process_time() if clock is not None else 0.0
+    for name, stage in STAGES:
+        for check in stage(trail, tools):
+            if check.failed:
+                trail.failed = check
+                break
+        if clock is not None:
+            now = time.process_time()
+            clock[name] = clock.get(name, 0.0) + now - before
+            before = now
+        if trail.failed:
+            return _dropped(trail)
+    verdict = _kept(trail, tools)
+    if clock is not None:
+        clock["finish"] = clock.get("finish", 0.0) + time.process_time() - before
+    return verdict
+
+
+def explain(page: Page, recipe: Recipe, cache: Path) -> tuple[Verdict, Trail]:
+    """The verdict, and a trail with every statistic of every stage that has something to look at."""
+    tools = toolbox(recipe, cache)
+    trail = Trail(page, exact=True)
+    for name, stage in STAGES:
+        checks = list(stage(trail, tools))
+        trail.stages.setdefault(name, []).extend(checks)
+        failed = next((check for check in checks if check.failed), None)
+        trail.failed = trail.failed or failed
+        if failed and failed.reason in _BLIND_AFTER:
+            break
+    return judge(page, recipe, cache), trail
+
+
+def _dropped(trail: Trail) -> Verdict:
+    check = trail.failed
+    assert check is not None
+    return Verdict(
+        check.reason, language=trail.language, language_score=trail.language_score,
+        value=check.value, limit=check.limit, seen=trail.text,
+    )  # fmt: skip
+
+
+def _kept(trail: Trail, tools: Toolbox) -> Verdict:
+    recipe = tools.recipe
+    return Verdict(
+        KEPT,
+        text=pii.redact(trail.text, recipe.pii),
+        token_count=tools.token_counter.count(trail.text),
+        signature=tools.signer.sign(trail.text, tools.tokenizer) if recipe.dedup.enabled else None,
+        language=trail.language,
+        language_score=trail.language_score,
+        seen=trail.text,
+    )

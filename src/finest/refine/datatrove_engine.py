@@ -1,0 +1,189 @@
+"""`--engine datatrove`: DataTrove's own steps in the middle of the pipeline, for anybody to compare.
+
+Reader, writer and ledger stay ours; extraction, language identification and the filters are DataTrove's, unmodified,
+with FineWeb's parameters. It is several times slower. Only what the recipe leaves at FineWeb's values can be asked of
+it; the gate is not DataTrove's and does not run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from datatrove.data import Document
+from datatrove.pipeline.base import PipelineStep
+from datatrove.pipeline.extractors import Trafilatura
+from datatrove.pipeline.filters import (
+    C4QualityFilter,
+    FineWebQualityFilter,
+    GopherQualityFilter,
+    GopherRepetitionFilter,
+    LanguageFilter,
+    URLFilter,
+)
+
+from finest.errors import RecipeError
+from finest.recipe.decode import decode, payload_type
+from finest.recipe.judge import KEPT, Toolbox, Verdict, toolbox
+from finest.recipe.pii import redact
+from finest.recipe.recipe import GateRules, Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from finest.refine.steps import Session
+
+NO_TIMEOUT_S = 3600.0
+"""DataTrove's extraction limit is wall clock, which makes its output depend on the machine's load."""
+
+
+def datatrove_steps(session: Session, recipe: Recipe, cache: Path) -> list[PipelineStep]:
+    """DataTrove's FineWeb steps, between our reader and our writer; raises RecipeError where the recipe is another."""
+    if recipe.hash != ungated(Recipe(name="fineweb")).hash:
+        raise RecipeError("--engine datatrove runs FineWeb's own values alone: use it with --recipe fineweb")
+    drops = Drops()
+    return [
+        DecodePages(session, recipe, drops),
+        URLFilter(exclusion_writer=DropWriter(drops, "url_")),
+        Trafilatura(favour_precision=True, timeout=NO_TIMEOUT_S, deduplicate=False),
+        LanguageByPath(toolbox(recipe, cache), recipe, DropWriter(drops, "")),
+        GopherRepetitionFilter(exclusion_writer=DropWriter(drops, "repetition_")),
+        GopherQualityFilter(exclusion_writer=DropWriter(drops, "quality_", "gopher_")),
+        C4QualityFilter(filter_no_terminal_punct=False, exclusion_writer=DropWriter(drops, "c4_")),
+        FineWebQualityFilter(exclusion_writer=DropWriter(drops, "fineweb_")),
+        FinishPages(recipe, cache, drops),
+    ]
+
+
+def ungated(recipe: Recipe) -> Recipe:
+    """The same recipe without the gate, which DataTrove does not have."""
+    return recipe.model_copy(update={"gate": GateRules(enabled=False)})
+
+
+class Drops:
+    """The pages of one slice that DataTrove's steps have not given back yet, and those that they dropped."""
+
+    def __init__(self) -> None:
+        self.open: dict[int, Document] = {}
+        self.dropped: list[Document] = []
+
+    def drop(self, document: Document, verdict: Verdict) -> None:
+        self.open.pop(document.metadata["number"], None)
+        document.metadata["verdict"] = verdict
+        self.dropped.append(document)
+
+
+class DropWriter:
+    """Stands where DataTrove takes a writer of excluded documents: the page becomes a drop with a named reason."""
+
+    def __init__(self, drops: Drops, prefix: str, strip: str = "") -> None:
+        self._drops, self._prefix, self._strip = drops, prefix, strip
+
+    def __enter__(self) -> DropWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def write(self, document: Document, rank: int = 0) -> None:  # noqa: ARG002
+        reason = document.metadata.get("filter_reason", "language").removeprefix(self._strip)
+        metadata = document.metadata
+        self._drops.drop(document, Verdict(
+            self._prefix + reason, seen=document.text if "language" in metadata else "",
+            language=metadata.get("language"), language_score=metadata.get("language_score"),
+        ))  # fmt: skip
+
+
+class DecodePages(PipelineStep):  # type: ignore[misc]
+    """Type and encoding, as DataTrove's WARC reader decides them; the document's text is its HTML."""
+
+    type, name = "READER", "decode"
+
+    def __init__(self, session: Session, recipe: Recipe, drops: Drops) -> None:
+        super().__init__()
+        self.session, self.recipe, self.drops = session, recipe, drops
+
+    def run(self, data: Iterator[Document], rank: int = 0, world_size: int = 1) -> Iterator[Document]:  # noqa: ARG002
+        self.drops.open.clear()
+        self.drops.dropped.clear()
+        for number, document in enumerate(data):
+            document.metadata["number"] = number
+            reason = self._reason(document)
+            if reason:
+                self.drops.drop(document, Verdict(reason))
+            else:
+                self.drops.open[number] = document
+                yield document
+
+    def _reason(self, document: Document) -> str | None:
+        if "verdict" in document.metadata:
+            return str(document.metadata["verdict"].reason)
+        page = document.metadata["record"].page()
+        if not page.payload:
+            return "payload_empty"
+        if payload_type(page) not in self.recipe.payload.types:
+            return "payload_type"
+        html = decode(page.payload)
+        if html is None:
+            return "payload_encoding"
+        document.text = html
+        return None
+
+
+class LanguageByPath(LanguageFilter):  # type: ignore[misc]
+    """DataTrove's language filter over the model that the recipe names, which need not be fetched.
+
+    DataTrove asks for a distribution by name (`fasttext-numpy2-wheel`); `fasttext-predict` is the same module and
+    answers the same, so the check is passed over.
+    """
+
+    def __new__(cls, *_: Any, **__: Any) -> LanguageByPath:
+        return object.__new__(cls)
+
+    def __init__(self, tools: Toolbox, recipe: Recipe, drops: DropWriter) -> None:
+        super().__init__(
+            languages=list(recipe.language.languages), language_threshold=recipe.language.threshold,
+            exclusion_writer=drops,
+        )  # fmt: skip
+        self.model = _Model(tools, recipe.language.languages)
+
+
+class _Model:
+    """The face of DataTrove's LID over our model."""
+
+    def __init__(self, tools: Toolbox, languages: tuple[str, ...]) -> None:
+        self._tools, self._languages = tools, languages
+
+    def predict(self, document: Document) -> tuple[tuple[str, float], dict[str, float]]:
+        model = self._tools.model
+        scores = {language: model.score(document.text, language) for language in self._languages}
+        return model.best(document.text), scores
+
+
+class FinishPages(PipelineStep):  # type: ignore[misc]
+    """Gives every page its verdict: what DataTrove let through is kept, what it lost on the way had no text."""
+
+    type, name = "WRITER", "verdicts"
+
+    def __init__(self, recipe: Recipe, cache: Path, drops: Drops) -> None:
+        super().__init__()
+        self.recipe, self.cache, self.drops = recipe, cache, drops
+
+    def run(self, data: Iterator[Document], rank: int = 0, world_size: int = 1) -> Iterator[Document]:  # noqa: ARG002
+        tools = toolbox(self.recipe, self.cache)
+        pages = []
+        for document in data:
+            self.drops.open.pop(document.metadata["number"], None)
+            document.metadata["verdict"] = self._kept(document, tools)
+            pages.append(document)
+        for document in list(self.drops.open.values()):
+            self.drops.drop(document, Verdict("extraction_empty"))
+        yield from sorted([*pages, *self.drops.dropped], key=lambda document: document.metadata["number"])
+
+    def _kept(self, document: Document, tools: Toolbox) -> Verdict:
+        text = document.text
+        return Verdict(
+            KEPT, text=redact(text, self.recipe.pii), token_count=tools.token_counter.count(text),
+            signature=tools.signer.sign(text, tools.tokenizer) if self.recipe.dedup.enabled else None,
+            language=document.metadata["language"], language_score=document.metadata["language_score"], seen=text,
+        )  # fmt: skip

@@ -1,0 +1,283 @@
+"""The ledger: the folder of finished slices, which resuming, progress and statistics read.
+
+    OUT/ledger/run.json                 what the run is: recipe, sources, slices
+    OUT/ledger/lock                     held while a run works in the folder
+    OUT/ledger/slices/00000-00003/      one finished slice: rows, verdicts, signatures, slice.json
+    OUT/ledger/inflight/00000-00003     the offset of the page that a worker has in its hands
+    OUT/ledger/crashes/00000-00003.json offsets of pages that brought a worker down: judged as `extraction_crash`
+    OUT/ledger/logs/                    what the workers said
+
+A slice is written under a temporary name, fsynced, hashed and renamed: it is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finest.errors import LedgerError
+from finest.refine.source import Source
+from finest.refine.summary import SliceSummary
+from finest.refine.warc import Slice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FORMAT = "finest-ledger/1"
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What a run is. Two runs with equal plans are the same run, whatever their workers and machine."""
+
+    recipe: dict[str, Any]
+    recipe_hash: str
+    engine: str
+    limit: int | None
+    sources: tuple[Source, ...]
+    slices: tuple[Slice, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "recipe": self.recipe,
+            "recipe_hash": self.recipe_hash,
+            "engine": self.engine,
+            "limit": self.limit,
+            "sources": [source.to_dict() for source in self.sources],
+            "slices": [asdict(slice_) for slice_ in self.slices],
+        }
+
+    @staticmethod
+    def from_dict(data: dict[str, Any]) -> RunPlan:
+        return RunPlan(
+            recipe=data["recipe"],
+            recipe_hash=data["recipe_hash"],
+            engine=data["engine"],
+            limit=data["limit"],
+            sources=tuple(Source.from_dict(source) for source in data["sources"]),
+            slices=tuple(Slice(**slice_) for slice_ in data["slices"]),
+        )
+
+    def difference(self, other: RunPlan) -> str | None:
+        """What sets another run apart from this one, in words; None if they are the same."""
+        if self.recipe_hash != other.recipe_hash:
+            return f"another recipe ({other.recipe['name']}, {other.recipe_hash[:12]})"
+        if self.engine != other.engine:
+            return f"another engine ({other.engine})"
+        if self.limit != other.limit:
+            return f"another limit ({other.limit})"
+        mine, theirs = [_identity(s) for s in self.sources], [_identity(s) for s in other.sources]
+        if mine != theirs:
+            changed = next((b for a, b in zip(mine, theirs, strict=False) if a != b), None)
+            return f"other sources (it has {len(theirs)}{f', among them {changed[0]}' if changed else ''})"
+        return None
+
+
+def _identity(source: Source) -> tuple[str, int]:
+    return source.name, source.size_bytes
+
+
+class Ledger:
+    """One run's folder of finished slices."""
+
+    def __init__(self, out: Path, plan: RunPlan) -> None:
+        self.out = out
+        self.folder = out / "ledger"
+        self.plan = plan
+
+    @staticmethod
+    def read(out: Path) -> Ledger:
+        """The ledger that lies in an output folder; raises LedgerError where there is none or it cannot be read."""
+        path = out / "ledger" / "run.json"
+        try:
+            data = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            raise LedgerError(f"{out} holds no run; start one with: finest refine SOURCE --out {out}") from None
+        except (OSError, ValueError) as error:
+            raise LedgerError(f"{path} cannot be read: {error}; begin again with --restart") from error
+        if data.get("format") != FORMAT:
+            raise LedgerError(f"{path} has format {data.get('format')!r}, this version reads {FORMAT!r}")
+        return Ledger(out, RunPlan.from_dict(data))
+
+    @staticmethod
+    def begin(out: Path, plan: RunPlan, *, restart: bool) -> Ledger:
+        """Open the run in `out`, or begin it.
+
+        Raises LedgerError where the folder holds another run (`restart` throws that one away) or files of others.
+        """
+        ledger = Ledger(out, plan)
+        if restart:
+            ledger.wipe()
+        if (ledger.folder / "run.json").exists():
+            found = Ledger.read(out)
+            if what := plan.difference(found.plan):
+                raise LedgerError(f"{out} holds a run with {what}; name another --out, or throw it away with --restart")
+            return Ledger(out, found.plan if _same_places(plan, found.plan) else _at_new_places(found.plan, plan))
+        if foreign := [p.name for p in out.iterdir() if p.name not in OWN_FILES] if out.exists() else []:
+            raise LedgerError(f"{out} is not empty ({foreign[0]} is there); name another folder with --out")
+        ledger.folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(ledger.folder / "run.json", json.dumps(plan.to_dict(), indent=1).encode())
+        return ledger
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for this process; raises LedgerError where another process holds it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                holder = file.read().strip()
+                raise LedgerError(
+                    f"{self.out} is in use by another run (process {holder or 'unknown'}); wait for it, "
+                    f"or name another folder with --out"
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def locked(self) -> bool:
+        """Whether a run works in the folder now."""
+        try:
+            with (self.folder / "lock").open("r") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return False
+
+    def wipe(self) -> None:
+        """Throw away all that a run wrote in the folder, and nothing else."""
+        for name in OWN_FILES - {"ledger"}:
+            _remove(self.out / name)
+        for path in self.folder.iterdir() if self.folder.exists() else ():
+            if path.name != "lock":
+                _remove(path)
+
+    def slice_folder(self, slice_: Slice) -> Path:
+        return self.folder / "slices" / slice_name(slice_)
+
+    def pending(self) -> list[int]:
+        """Indices in the plan of the slices that are not finished."""
+        done = self._done()
+        return [i for i, slice_ in enumerate(self.plan.slices) if slice_name(slice_) not in done]
+
+    def _done(self) -> set[str]:
+        folder = self.folder / "slices"
+        return {p.name for p in folder.iterdir() if not p.name.startswith(".")} if folder.exists() else set()
+
+    def summaries(self) -> list[SliceSummary]:
+        """Summaries of the finished slices, in the plan's order."""
+        done = self._done()
+        return [self.summary(slice_) for slice_ in self.plan.slices if slice_name(slice_) in done]
+
+    def summary(self, slice_: Slice) -> SliceSummary:
+        path = self.slice_folder(slice_) / "slice.json"
+        try:
+            return SliceSummary.from_dict(json.loads(path.read_bytes()))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise LedgerError(f"{path} cannot be read ({error}); remove {path.parent} and run again") from error
+
+    def commit(self, slice_: Slice, written: Path) -> None:
+        """Rename a written slice into place; a slice that is there already stays, and the new one is dropped."""
+        final = self.slice_folder(slice_)
+        for path in written.iterdir():
+            _fsync(path)
+        try:
+            written.rename(final)
+        except OSError:
+            if not final.exists():
+                raise
+            shutil.rmtree(written)
+        _fsync(final.parent)
+
+    def discard(self, slice_: Slice) -> None:
+        """Take a finished slice back: it will be read again."""
+        shutil.rmtree(self.slice_folder(slice_))
+
+    def scratch(self, slice_: Slice) -> Path:
+        """A new empty folder to write that slice in."""
+        folder = self.folder / "slices" / f".{slice_name(slice_)}-{os.getpid()}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    def inflight_path(self, slice_: Slice) -> Path:
+        return self.folder / "inflight" / slice_name(slice_)
+
+    def crashes(self, slice_: Slice) -> set[int]:
+        """Offsets of the slice's pages that have brought a worker down."""
+        path = self.folder / "crashes" / f"{slice_name(slice_)}.json"
+        return set(json.loads(path.read_bytes())) if path.exists() else set()
+
+    def note_crash(self, slice_: Slice) -> int | None:
+        """Remember the page that a dead worker had in its hands; its offset, or None where none is known or new."""
+        marker = self.inflight_path(slice_)
+        offset = int.from_bytes(marker.read_bytes(), "little", signed=True) if marker.exists() else -1
+        known = self.crashes(slice_)
+        if offset < 0 or offset in known:
+            return None
+        path = self.folder / "crashes" / f"{slice_name(slice_)}.json"
+        path.parent.mkdir(exist_ok=True)
+        write_atomic(path, json.dumps(sorted({*known, offset})).encode())
+        return offset
+
+    def sweep(self) -> None:
+        """Remove what an earlier, killed run left half-written. Call with the lock held."""
+        folder = self.folder / "slices"
+        for path in folder.glob(".*") if folder.exists() else ():
+            shutil.rmtree(path)
+        shutil.rmtree(self.folder / "inflight", ignore_errors=True)
+
+
+OWN_FILES = {"ledger", "data", "verdicts", "manifest.json", "README.md", "report.html"}
+"""Every name that a run may make in its output folder."""
+
+
+def slice_name(slice_: Slice) -> str:
+    return f"{slice_.source_index:05d}-{slice_.index:05d}"
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write under a temporary name, fsync, rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    _fsync(path.parent)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _same_places(plan: RunPlan, found: RunPlan) -> bool:
+    return [s.location for s in plan.sources] == [s.location for s in found.sources]
+
+
+def _at_new_places(found: RunPlan, plan: RunPlan) -> RunPlan:
+    """The found run, reading the same sources where they lie now (a moved folder, HTTPS instead of S3)."""
+    return RunPlan(found.recipe, found.recipe_hash, found.engine, found.limit, plan.sources, found.slices)

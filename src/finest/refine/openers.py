@@ -1,0 +1,236 @@
+"""The three places a WARC can be read from: a local file, HTTPS, S3.
+
+Sessions and clients are made once per process, at the first use, never at import: importing boto3 costs more than starting
+all the rest, and a connection must not be shared across a fork.
+"""
+
+from __future__ import annotations
+
+import os
+from email.utils import parsedate_to_datetime
+from functools import cache
+from http.client import HTTPException
+from time import time
+from typing import TYPE_CHECKING, Any
+
+from finest import __version__
+from finest.errors import SourceError
+from finest.refine.stream import Interrupted, Opened, Opener, changed
+
+if TYPE_CHECKING:
+    import requests
+
+USER_AGENT = f"finest-data/{__version__} (+https://pypi.org/project/finest-data/)"
+CONNECT_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 30.0
+"""Longest silence of a connection before it counts as stalled."""
+
+RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+REFUSED_STATUS = frozenset({403, 429, 503})
+"""Common Crawl's 403 over HTTPS is CloudFront's rate limit, not a missing right (status.commoncrawl.org)."""
+
+S3_RETRY_CODES = frozenset(
+    {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "RequestLimitExceeded", "ThrottlingException"}
+)
+
+
+def opener_for(location: str) -> Opener:
+    """The opener of a location as `resolve` gives it: an absolute path, `s3://bucket/key` or `http(s)://...`."""
+    if location.startswith("s3://"):
+        return S3Opener(location)
+    if location.startswith(("https://", "http://")):
+        return HttpsOpener(location)
+    return LocalOpener(location)
+
+
+class LocalOpener:
+    """A file; its modification time in nanoseconds stands for the ETag."""
+
+    transient: tuple[type[Exception], ...] = ()
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+
+    def open(self, position: int, etag: str | None) -> Opened:
+        try:
+            body = open(self.location, "rb", buffering=0)
+            status = os.fstat(body.fileno())
+            body.seek(position)
+        except FileNotFoundError as error:
+            raise SourceError(f"{self.location}: no such file") from error
+        except PermissionError as error:
+            raise SourceError(f"{self.location}: no permission to read it; see `ls -l` and `chmod`") from error
+        except OSError as error:
+            raise SourceError(f"{self.location}: {error.strerror}") from error
+        return Opened(body, str(status.st_mtime_ns), status.st_size)
+
+
+class HttpsOpener:
+    """An object behind HTTP(S), by one streaming GET."""
+
+    def __init__(self, location: str, *, read_timeout_s: float = READ_TIMEOUT_S) -> None:
+        import requests
+        import urllib3
+
+        self.location = location
+        self.transient = (OSError, HTTPException, urllib3.exceptions.HTTPError, requests.RequestException)
+        self._timeout_s = (CONNECT_TIMEOUT_S, read_timeout_s)
+
+    def open(self, position: int, etag: str | None) -> Opened:
+        response = self._get(position, etag)
+        try:
+            self._check(response, position)
+            size_bytes = self._size(response)
+        except (Interrupted, SourceError):
+            response.close()
+            raise
+        return Opened(response.raw, response.headers.get("ETag"), size_bytes)
+
+    def _get(self, position: int, etag: str | None) -> requests.Response:
+        import requests
+
+        headers = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT}
+        if position:
+            headers["Range"] = f"bytes={position}-"
+        if etag and not etag.startswith("W/"):  # a weak ETag never matches If-Match (RFC 9110, 13.1.1)
+            headers["If-Match"] = etag
+        try:
+            return _session(os.getpid()).get(self.location, headers=headers, stream=True, timeout=self._timeout_s)
+        except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema) as error:
+            raise SourceError(f"{self.location}: not a URL that can be read: {error}") from error
+        except requests.RequestException as error:
+            raise Interrupted(f"{type(error).__name__}: {error}") from error
+
+    def _check(self, response: requests.Response, position: int) -> None:
+        status = response.status_code
+        if status in RETRY_STATUS | REFUSED_STATUS:
+            raise Interrupted(
+                f"HTTP {status}" + (" (rate limit, or no right to read it)" if status == 403 else ""),
+                retry_after_s=_retry_after_s(response.headers.get("Retry-After")),
+                refused=status in REFUSED_STATUS,
+            )
+        if status in (412, 416):
+            raise changed(self.location)
+        if status in (404, 410):
+            raise SourceError(f"{self.location}: not found (HTTP {status}); check the address")
+        if status not in (200, 206):
+            raise SourceError(f"{self.location}: the server answers HTTP {status} {response.reason}")
+        if position and status != 206:
+            raise SourceError(f"{self.location}: the server ignores Range, so a broken read cannot go on; copy the file here")
+        if position and not response.headers.get("Content-Range", "").startswith(f"bytes {position}-"):
+            raise SourceError(f"{self.location}: the server answers another Range than asked; copy the file here first")
+
+    def _size(self, response: requests.Response) -> int:
+        size = response.headers.get("Content-Range", "").rpartition("/")[2] or response.headers.get("Content-Length", "")
+        if not size.isdigit():
+            raise SourceError(f"{self.location}: the server names no Content-Length, so a cut would go unseen; copy the file here")
+        return int(size)
+
+
+class S3Opener:
+    """An object in a bucket, by one streaming GetObject; credentials, region and endpoint as boto3 finds them."""
+
+    def __init__(self, location: str, *, read_timeout_s: float = READ_TIMEOUT_S) -> None:
+        import urllib3
+        from botocore.exceptions import BotoCoreError
+
+        self.location = location
+        self.bucket, _, self.key = location.removeprefix("s3://").partition("/")
+        self.transient = (OSError, HTTPException, urllib3.exceptions.HTTPError, BotoCoreError)
+        self._read_timeout_s = read_timeout_s
+
+    def open(self, position: int, etag: str | None) -> Opened:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        wanted = {"Range": f"bytes={position}-"} if position else {}
+        if etag:
+            wanted["IfMatch"] = etag
+        try:
+            client = s3_client(os.getpid(), self._read_timeout_s)
+            answer = client.get_object(Bucket=self.bucket, Key=self.key, **wanted)
+        except (BotoCoreError, ClientError) as error:
+            raise s3_failure(error, self.location) from error
+        if position and not str(answer.get("ContentRange", "")).startswith(f"bytes {position}-"):
+            answer["Body"].close()
+            raise SourceError(f"{self.location}: the S3 server ignores Range, so a broken read cannot go on; copy the file here")
+        size_bytes = int(answer["ContentRange"].rpartition("/")[2]) if "ContentRange" in answer else answer["ContentLength"]
+        return Opened(answer["Body"], answer.get("ETag"), size_bytes)
+
+
+def s3_failure(error: Exception, location: str) -> Interrupted | SourceError:
+    """What to raise for an error of boto3 at `location`: Interrupted if another try may help, else one clear line."""
+    from botocore import exceptions as boto
+
+    if isinstance(error, boto.ClientError):
+        return _s3_refusal(error.response, location)
+    if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
+        return SourceError(f"{location}: no AWS credentials{_how_to_sign(location)}")
+    if isinstance(error, boto.HTTPClientError):
+        return Interrupted(f"{type(error).__name__}: {error}")
+    return SourceError(f"{location}: {error}")
+
+
+def _s3_refusal(response: Any, location: str) -> Interrupted | SourceError:
+    """S3's own words for an error; the codes are those of its API reference."""
+    bucket = location.removeprefix("s3://").partition("/")[0]
+    code = str(response.get("Error", {}).get("Code", ""))
+    about = response.get("ResponseMetadata", {})
+    status = about.get("HTTPStatusCode", 0)
+    if code in S3_RETRY_CODES or status in RETRY_STATUS:
+        return Interrupted(
+            f"HTTP {status} {code}",
+            retry_after_s=_retry_after_s(about.get("HTTPHeaders", {}).get("retry-after")),
+            refused=status in REFUSED_STATUS,
+        )
+    if code == "NoSuchBucket":
+        return SourceError(f"{location}: no such bucket: {bucket}; check its name and AWS_ENDPOINT_URL")
+    if code == "NoSuchKey" or status == 404:
+        return SourceError(f"{location}: not found; check the key")
+    if status in (412, 416):
+        return changed(location)
+    if status == 403:
+        return SourceError(f"{location}: S3 refuses these AWS credentials ({code}){_how_to_sign(location)}")
+    message = response.get("Error", {}).get("Message", "")
+    return SourceError(f"{location}: S3 answers {code or status}: {message}")
+
+
+def _how_to_sign(location: str) -> str:
+    bucket, _, key = location.removeprefix("s3://").partition("/")
+    ways = "; give them in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, in AWS_PROFILE, or by `aws configure`"
+    return ways + (f"; or read https://data.commoncrawl.org/{key}, which needs none" if bucket == "commoncrawl" else "")
+
+
+def _retry_after_s(value: str | None) -> float | None:
+    """Seconds of a Retry-After header, given in seconds or as a date (RFC 9110, 10.2.3)."""
+    if not value:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time())
+    except ValueError:
+        return None
+
+
+@cache
+def _session(pid: int) -> requests.Session:
+    """The HTTP session of process `pid`."""
+    import requests
+
+    return requests.Session()
+
+
+@cache
+def s3_client(pid: int, read_timeout_s: float = READ_TIMEOUT_S) -> Any:
+    """The S3 client of process `pid`; it never retries, so that one layer alone does."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=read_timeout_s,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        max_pool_connections=2,
+        user_agent_extra=f"finest-data/{__version__}",
+    )
+    return boto3.session.Session().client("s3", config=config)

@@ -1,0 +1,53 @@
+"""Refuses to start on a broken installation: a known page must give its known verdict.
+
+DataTrove counts an extractor that cannot be imported as timeouts, drops every page and reports success. Here a page
+whose text is known goes through the whole recipe before the first slice is read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from finest.errors import FinestError, RunError
+from finest.recipe.judge import ENGINES, judge, toolbox
+from finest.recipe.page import Page
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from finest.recipe.recipe import Recipe
+
+_SENTENCES = (
+    "The river rises in the hills above the old town and turns south where the valley opens.",
+    "Every spring the people who live there mark the height of the water on the wall of the mill.",
+    "The oldest mark that can still be read was cut more than two hundred years ago by a miller and his son.",
+    "Since then the floods have come later in the year, and the marks have moved closer to the ground.",
+    "A teacher from the school copied all of them into a notebook and drew a curve that surprised the council.",
+    "It showed that the river had been losing water for as long as anyone had cared to measure it.",
+)
+KNOWN_TEXT = "\n".join(_SENTENCES)
+KNOWN_HTML = (
+    "<!DOCTYPE html><html lang='en'><head><title>The marks on the mill</title></head><body>"
+    "<nav><a href='/'>Home</a> <a href='/about'>About</a></nav>"
+    f"<article>{''.join(f'<p>{sentence}</p>' for sentence in _SENTENCES)}</article>"
+    "<footer>Copyright</footer></body></html>"
+)
+KNOWN_PAGE = Page("<urn:uuid:0>", "https://example.org/mill", "2025-01-01T00:00:00Z", KNOWN_HTML.encode(), "text/html")
+
+
+def preflight(recipe: Recipe, cache: Path) -> None:
+    """Load everything that the recipe needs and extract a known page; raises RunError where that fails."""
+    try:
+        toolbox(recipe, cache).load()
+        text = ENGINES[recipe.extraction.engine](KNOWN_HTML)
+        judge(KNOWN_PAGE, recipe, cache)
+    except FinestError:
+        raise
+    except Exception as error:
+        raise RunError(f"{_BROKEN}: {type(error).__name__}: {error}; {_MEND}") from error
+    if (text or "").split() != KNOWN_TEXT.split():
+        raise RunError(f"{_BROKEN}: a known page gives {len(text or '')} characters, not its {len(KNOWN_TEXT)}; {_MEND}")
+
+
+_BROKEN = "this installation is broken"
+_MEND = "mend it with: pip install --force-reinstall finest-data"

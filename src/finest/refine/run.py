@@ -1,0 +1,207 @@
+"""One run: sources in, a proven dataset out. Whatever stops it, the same command goes on where it stopped.
+
+    plan -> preflight -> slices (in parallel, into the ledger) -> chain check -> MinHash over the run -> shards,
+    verdicts, manifest, card, report
+
+The manifest is written last: a folder with a manifest holds a finished dataset.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from finest.dataset.manifest import read_manifest
+from finest.errors import RunError, UsageError
+from finest.executors.local import ForkedExecutor
+from finest.recipe.reasons import FAILURES
+from finest.refine.assemble import assemble
+from finest.refine.datatrove_engine import datatrove_steps
+from finest.refine.ledger import Ledger, RunPlan, slice_name
+from finest.refine.preflight import preflight
+from finest.refine.source import inspect, name_sources, resolve
+from finest.refine.steps import JudgePages, ReadSlice, Session, WriteSlice
+from finest.refine.warc import Slice, plan_slices
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from datatrove.pipeline.base import PipelineStep
+
+    from finest.dataset.manifest import Manifest
+    from finest.recipe.recipe import Recipe
+    from finest.refine.progress import Progress
+    from finest.refine.source import CommonCrawl, Source
+
+LOCAL_SLICE_BYTES = 4 << 20
+"""Slices of local files: small, so that one WARC of 50 MB fills a dozen cores and little is lost to a kill."""
+REMOTE_SLICE_BYTES = 32 << 20
+"""Slices of remote files: each costs a request, and Common Crawl asks for few and long ones."""
+MAX_FAILURE_SHARE = 0.01
+"""Failures (not drops) past this share of pages stop the run: something is wrong that no rerun mends."""
+MIN_FAILURES = 10
+"""Below this many failures no share is worth stopping for."""
+MAX_CRASHES_PER_SLICE = 8
+"""A slice that takes down more workers than this stops the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What a person asked for."""
+
+    specs: tuple[str, ...]
+    out: Path
+    recipe: Recipe
+    cache: Path
+    common_crawl: CommonCrawl
+    workers: int = 1
+    limit: int | None = None
+    engine: str = "finest"
+    restart: bool = False
+
+
+def refine(options: RunOptions, progress: Progress) -> Manifest:
+    """Refine the sources into `options.out` and return the dataset's manifest.
+
+    Raises SourceError, RecipeError, LedgerError or RunError; whatever is finished by then stays in the ledger, and
+    the same call goes on from there. A run that is finished already is only read.
+    """
+    if options.workers < 1:
+        raise UsageError("--workers takes a whole number from 1")
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    progress.say("Looking at the sources")
+    plan = make_plan(options)
+    ledger = Ledger.begin(options.out, plan, restart=options.restart)
+    with ledger.lock():
+        ledger.sweep()
+        if (options.out / "manifest.json").exists() and not ledger.pending():
+            progress.say(f"{options.out} is finished already")
+            return read_manifest(options.out)
+        progress.say("Checking the installation on a known page")
+        preflight(options.recipe, options.cache)
+        run_slices(ledger, options, progress)
+        return assemble(ledger, options.recipe, progress)
+
+
+def make_plan(options: RunOptions) -> RunPlan:
+    """Find the sources, look at the head of each and cut them in slices."""
+    locations = resolve(options.specs, options.common_crawl)
+    names = name_sources(locations)
+    sources = tuple(inspect(location, name) for location, name in zip(locations, names, strict=True))
+    return RunPlan(
+        recipe=options.recipe.resolved(),
+        recipe_hash=options.recipe.hash,
+        engine=options.engine,
+        limit=options.limit,
+        sources=sources,
+        slices=tuple(s for i, source in enumerate(sources) for s in _slices(i, source, options.limit)),
+    )
+
+
+def _slices(index: int, source: Source, limit: int | None) -> list[Slice]:
+    """A limit counts pages from the head of a source, which only a single slice can."""
+    if limit is not None:
+        return [Slice(index, 0, 0, source.size_bytes)]
+    remote = "://" in source.location
+    return plan_slices(source, index, REMOTE_SLICE_BYTES if remote else LOCAL_SLICE_BYTES)
+
+
+def run_slices(ledger: Ledger, options: RunOptions, progress: Progress) -> None:
+    """Run what is missing, then re-read the slices that do not begin where the one before them ended."""
+    _run_ranks(ledger, options, progress, ledger.pending(), {})
+    while unchained := find_unchained(ledger):
+        progress.say(f"Reading {len(unchained)} slices again from where the one before them ended")
+        for rank in unchained:
+            ledger.discard(ledger.plan.slices[rank])
+        _run_ranks(ledger, options, progress, sorted(unchained), unchained)
+
+
+def find_unchained(ledger: Ledger) -> dict[int, int]:
+    """Slices whose first record is not where the slice before them ended: {rank: where it must begin}.
+
+    Only the first of each source is named: what follows is judged when it has been read again.
+    """
+    wrong: dict[int, int] = {}
+    previous = None
+    for rank, slice_ in enumerate(ledger.plan.slices):
+        summary = ledger.summary(slice_)
+        if previous and previous.source == summary.source and previous.next_offset != summary.first_offset:
+            if previous.source not in {ledger.plan.slices[r].source_index for r in wrong}:
+                wrong[rank] = previous.next_offset
+        previous = summary
+    return wrong
+
+
+def _run_ranks(
+    ledger: Ledger, options: RunOptions, progress: Progress, ranks: Sequence[int], exact_starts: dict[int, int]
+) -> None:
+    if not ranks:
+        return
+    session = Session(ledger, exact_starts)
+    watch = FailureWatch(ledger)
+
+    def on_done(rank: int) -> None:
+        watch.look(rank)
+        progress.finished(ledger.summary(ledger.plan.slices[rank]))
+
+    def on_death(rank: int, exit_code: int) -> None:
+        slice_ = ledger.plan.slices[rank]
+        offset = ledger.note_crash(slice_)
+        source = ledger.plan.sources[slice_.source_index].name
+        if offset is None or len(ledger.crashes(slice_)) > MAX_CRASHES_PER_SLICE:
+            raise RunError(
+                f"workers keep dying (exit code {exit_code}) in slice {slice_name(slice_)} of {source}; "
+                f"the machine may be short of memory: run the same command with fewer --workers"
+            )
+        progress.say(f"A worker died (exit code {exit_code}) on the page at offset {offset} of {source}; going on")
+
+    executor = ForkedExecutor(
+        _pipeline(options, session), ranks, world_size=len(ledger.plan.slices), workers=options.workers,
+        logging_dir=ledger.folder / "logs", on_done=on_done, on_tick=progress.tick, on_death=on_death,
+    )  # fmt: skip
+    progress.begin(ledger, ledger.summaries(), options.workers)
+    executor.run()
+    progress.end()
+
+
+def _pipeline(options: RunOptions, session: Session) -> list[PipelineStep]:
+    middle = (
+        datatrove_steps(session, options.recipe, options.cache)
+        if options.engine == "datatrove"
+        else [JudgePages(session, options.recipe, options.cache)]
+    )
+    return [ReadSlice(session, options.recipe), *middle, WriteSlice(session, options.recipe)]
+
+
+class FailureWatch:
+    """Stops a run whose failures pass a share of its pages: a broken machine must not pass for bad pages."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        done = ledger.summaries()
+        self._pages = sum(s.pages for s in done)
+        self._failures = sum(_failures(s.reasons) for s in done)
+
+    def look(self, rank: int) -> None:
+        summary = self._ledger.summary(self._ledger.plan.slices[rank])
+        self._pages += summary.pages
+        self._failures += _failures(summary.reasons)
+        if self._failures >= MIN_FAILURES and self._failures > MAX_FAILURE_SHARE * self._pages:
+            reasons = {reason: n for reason, n in summary.reasons.items() if reason in FAILURES}
+            raise RunError(
+                f"{self._failures} of {self._pages} pages failed (more than {MAX_FAILURE_SHARE:.0%}), "
+                f"last {reasons or 'in other slices'}; look with: finest status {self._ledger.out}, "
+                f"logs are in {self._ledger.folder / 'logs'}"
+            )
+
+
+def _failures(reasons: dict[str, int]) -> int:
+    return sum(count for reason, count in reasons.items() if reason in FAILURES)
+
+
+def default_workers() -> int:
+    """The CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+

@@ -1,0 +1,154 @@
+"""`finest verify`: is a dataset what its manifest says, and does its recipe really give its rows?
+
+First the folder against the manifest (files, hashes, rows, Merkle root), then a random sample of pages judged again
+from their WARC records: kept ones must give the same row, dropped ones the same reason.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from finest.dataset.manifest import read_manifest
+from finest.dataset.check import check_files
+from finest.dataset.rows import Row, row_hash
+from finest.errors import LedgerError, SourceError, VerifyError
+from finest.recipe.judge import judge
+from finest.recipe.reasons import DUPLICATE, KEPT
+from finest.recipe.recipe import parse_recipe
+from finest.refine.ledger import Ledger
+from finest.refine.record import read_page
+from finest.refine.source import inspect, name_sources, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from finest.dataset.manifest import Manifest
+    from finest.recipe.page import Page
+    from finest.recipe.recipe import Recipe
+    from finest.refine.source import CommonCrawl, Source
+
+NOT_REPEATABLE = ("extraction_limit", "extraction_crash")
+"""Verdicts that another machine may not share: a page past its CPU bound here may stay within it there."""
+
+
+@dataclass(slots=True)
+class Verification:
+    """What was found. `judged` counts pages by reason; `no_evidence` those whose source could not be read."""
+
+    manifest: Manifest
+    judged: dict[str, int] = field(default_factory=dict)
+    no_evidence: list[str] = field(default_factory=list)
+    seed: int = 0
+
+
+def verify(
+    out: Path, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
+    sources: Sequence[str] = (), say: Callable[[str], None] = lambda _: None,
+) -> Verification:  # fmt: skip
+    """Check a dataset in a folder; raises VerifyError, with the file or page and the reason, where it is not true.
+
+    `sample` pages are judged again, half of them kept ones; `seed` draws them (random by default, and said).
+    `sources` says where the WARCs lie if the folder's ledger is gone; Common Crawl's own are found by their names.
+    """
+    manifest = read_manifest(out)
+    say(f"Checking {len(manifest.shards) + len(manifest.verdicts)} files against the manifest")
+    check_files(out, manifest)
+    seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+    result = Verification(manifest, seed=seed)
+    if not sample:
+        return result
+    recipe = parse_recipe(manifest.recipe)
+    places = _places(out, manifest, common_crawl, sources)
+    chosen = draw(out, manifest, sample, random.Random(seed))  # noqa: S311  a sample, not a secret
+    say(f"Judging {len(chosen)} pages again from their WARC records (seed {seed})")
+    for row in chosen:
+        try:
+            page = read_page(_place(places, row["file_path"], common_crawl), row["offset"], recipe.payload.max_bytes * 2)
+        except SourceError as error:
+            result.no_evidence.append(str(error))
+            continue
+        _recheck(page, row, recipe, cache)
+        result.judged[row["reason"]] = result.judged.get(row["reason"], 0) + 1
+    return result
+
+
+def draw(out: Path, manifest: Manifest, sample: int, rng: random.Random) -> list[dict[str, Any]]:
+    """Half of the sample from kept pages, half from dropped ones, each page as likely as any other of its half."""
+    kept, dropped = [], []
+    for number, shard in enumerate(manifest.verdicts):
+        reasons = pq.read_table(out / shard.path, columns=["reason"])["reason"]
+        is_kept = pc.equal(reasons, KEPT).to_pylist()
+        for row, flag in enumerate(is_kept):
+            (kept if flag else dropped).append((number, row))
+    half = sample // 2
+    chosen = rng.sample(kept, min(len(kept), sample - min(half, len(dropped))))
+    chosen += rng.sample(dropped, min(len(dropped), sample - len(chosen)))
+    return [_row(out, manifest, number, row) for number, row in sorted(chosen)]
+
+
+def _row(out: Path, manifest: Manifest, number: int, row: int) -> dict[str, Any]:
+    verdict = pq.read_table(out / manifest.verdicts[number].path).slice(row, 1).to_pylist()[0]
+    if verdict["reason"] == KEPT:
+        verdict["row"] = _kept_row(out, manifest, verdict)
+    return dict(verdict)
+
+
+def _kept_row(out: Path, manifest: Manifest, verdict: dict[str, Any]) -> dict[str, Any]:
+    """The dataset's row of a kept page; raises VerifyError where there is none."""
+    where = (pc.field("id") == verdict["id"]) & (pc.field("warc_offset") == verdict["offset"])
+    for shard in manifest.shards:
+        rows = pq.read_table(out / shard.path, filters=where & (pc.field("file_path") == verdict["file_path"]))
+        if rows.num_rows:
+            return dict(rows.to_pylist()[0])
+    raise VerifyError(f"page {verdict['id']} is kept by its verdict, but no shard holds its row")
+
+
+def _recheck(page: Page, row: dict[str, Any], recipe: Recipe, cache: Path) -> None:
+    if row["reason"] in NOT_REPEATABLE:
+        return
+    verdict = judge(page, recipe, cache)
+    expected = KEPT if row["reason"] == DUPLICATE else row["reason"]
+    if (page.id, page.url) != (row["id"], row["url"]) or verdict.reason != expected:
+        raise VerifyError(
+            f"page {row['id']} ({row['url']}) is {row['reason']!r} in the dataset, "
+            f"but judged again from {row['file_path']} at offset {row['offset']} it is {verdict.reason!r}"
+        )
+    if row["reason"] != KEPT:
+        return
+    stored = row["row"]
+    again = Row(
+        text=verdict.text or "", id=page.id, dump=stored["dump"], url=page.url, date=page.date,
+        file_path=stored["file_path"], language=verdict.language or "", language_score=verdict.language_score or 0.0,
+        token_count=verdict.token_count or 0, warc_offset=stored["warc_offset"], warc_length=stored["warc_length"],
+    )  # fmt: skip
+    if row_hash(again) != stored["row_hash"]:
+        raise VerifyError(f"the row of page {row['id']} ({row['url']}) is not what its WARC record gives")
+
+
+def _places(
+    out: Path, manifest: Manifest, common_crawl: CommonCrawl, specs: Sequence[str]
+) -> dict[str, Source]:
+    """Where each source lies: as told, else as the folder's ledger remembers it."""
+    if specs:
+        locations = resolve(specs, common_crawl)
+        names = name_sources(locations)
+        return {name: inspect(location, name) for location, name in zip(locations, names, strict=True)}
+    try:
+        return {source.name: source for source in Ledger.read(out).plan.sources}
+    except LedgerError:
+        return {}
+
+
+def _place(places: dict[str, Source], name: str, common_crawl: CommonCrawl) -> Source:
+    if name not in places:
+        if not name.startswith("s3://commoncrawl/"):
+            raise SourceError(f"{name} is not named; say where it lies with --source")
+        location = resolve([name.removeprefix("s3://commoncrawl/")], common_crawl)[0]
+        places[name] = inspect(location, name)
+    return places[name]

@@ -1,0 +1,51 @@
+"""Settings: flags override the environment and `.env`, which override the defaults. Read once, in one place.
+
+    FINEST_CACHE       folder for what is built once per machine (default: $XDG_CACHE_HOME/finest or ~/.cache/finest)
+    FINEST_CC_HTTPS    where Common Crawl's files are read over HTTPS (default: https://data.commoncrawl.org)
+    FINEST_CC_BUCKET   the S3 bucket that holds them, read when AWS credentials are there (default: commoncrawl)
+
+AWS credentials are boto3's own: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the rest, from `.env`, the environment
+or ~/.aws. `.env` is read from the current folder.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import load_dotenv
+
+from finest.errors import UsageError
+
+CC_HTTPS = "https://data.commoncrawl.org"
+CC_BUCKET = "commoncrawl"
+_KNOWN = ("FINEST_CACHE", "FINEST_CC_HTTPS", "FINEST_CC_BUCKET")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says, resolved."""
+
+    cache: Path
+    cc_https: str = CC_HTTPS
+    cc_bucket: str = CC_BUCKET
+
+
+def default_cache() -> Path:
+    """The cache folder where no setting names one."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finest"
+
+
+def load_settings() -> Settings:
+    """Read `.env` and the environment; raises UsageError for a FINEST_ variable that does not exist."""
+    load_dotenv(".env")
+    unknown = sorted(key for key in os.environ if key.startswith("FINEST_") and key not in _KNOWN)
+    if unknown:
+        raise UsageError(f"unknown setting {unknown[0]}; known are {', '.join(_KNOWN)}")
+    env = os.environ.get
+    return Settings(
+        cache=Path(env("FINEST_CACHE") or default_cache()),
+        cc_https=(env("FINEST_CC_HTTPS") or CC_HTTPS).rstrip("/"),
+        cc_bucket=env("FINEST_CC_BUCKET") or CC_BUCKET,
+    )

@@ -1,0 +1,141 @@
+"""What the commands show on a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from finest.recipe.reasons import FAILURES, KEPT, reason, stage_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from finest.dataset.manifest import Manifest
+    from finest.refine.status import Status
+    from finest.refine.verify import Verification
+    from finest.refine.why import Why
+
+TEXT_CHARS = 2000
+"""Characters of a page's text that `why` shows; `--json` gives all."""
+SHOWN_LOSSES = 10
+
+
+def show_manifest(console: Console, out: Path, manifest: Manifest) -> None:
+    """A finished dataset in a few lines, and what to do next."""
+    console.print(reasons_table(manifest.reasons))
+    if manifest.losses:
+        lost = ", ".join(f"{name} {count}" for name, count in manifest.losses.items())
+        console.print(f"Not readable in the sources: {lost}", markup=False)
+    console.print(
+        f"{manifest.rows:,} rows, {manifest.token_count:,} tokens, {manifest.size_bytes / 1e6:,.1f} MB in {out}\n"
+        f"root {manifest.root}\n"
+        f"See it:    finest report {out}\n"
+        f"Prove it:  finest verify {out}",
+        markup=False,
+    )
+
+
+def reasons_table(reasons: dict[str, int]) -> Table:
+    """Pages by reason, in the order of the stages, with their share."""
+    from finest.recipe.reasons import STAGES
+
+    order = list(STAGES)
+    total = sum(reasons.values()) or 1
+    table = Table("stage", "reason", "pages", "share", box=None, header_style="bold", pad_edge=False)
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for name in sorted(reasons, key=lambda name: (order.index(stage_of(name)), -reasons[name])):
+        style = "green" if name == KEPT else "red" if name in FAILURES else ""
+        table.add_row(stage_of(name), name, f"{reasons[name]:,}", f"{reasons[name] / total:.1%}", style=style)
+    return table
+
+
+def show_status(console: Console, folder: Path, status: Status) -> None:
+    """A run's state, its reasons so far and its losses."""
+    from finest.refine.progress import time_left
+
+    share = status.bytes_done / max(status.bytes, 1)
+    console.print(
+        f"{folder}: {status.state}, {status.slices_done} of {status.slices} slices ({share:.0%}), "
+        f"{status.pages:,} pages, {status.kept:,} kept before deduplication",
+        markup=False,
+    )
+    if status.cpu_s:
+        console.print(f"{status.pages_per_s:.1f} pages/s a worker, {status.cpu_s:,.0f} CPU s spent", markup=False)
+    if status.state != "finished" and status.cpu_left_s is not None:
+        console.print(f"{time_left(status.cpu_left_s)} for one worker", markup=False)
+    if status.reasons:
+        console.print(reasons_table(status.reasons))
+    for loss in status.losses[:SHOWN_LOSSES]:
+        console.print(f"lost: {loss['source']} offset {loss['offset']}: {loss['reason']} ({loss['detail']})", markup=False)
+    if len(status.losses) > SHOWN_LOSSES:
+        console.print(f"... and {len(status.losses) - SHOWN_LOSSES} more: finest status {folder} --json", markup=False)
+    if status.state == "stopped":
+        console.print("The command that began it goes on where it stopped.")
+
+
+def show_verification(console: Console, found: Verification) -> None:
+    """What was proven, and what could not be looked at."""
+    manifest = found.manifest
+    console.print(
+        f"{len(manifest.shards) + len(manifest.verdicts)} files, {manifest.rows:,} rows and the root agree with the "
+        f"manifest", markup=False,
+    )  # fmt: skip
+    judged = sum(found.judged.values())
+    if judged:
+        console.print(
+            f"{judged} pages judged again ({found.judged.get(KEPT, 0)} kept, the rest dropped): all as stored "
+            f"(seed {found.seed})", markup=False,
+        )  # fmt: skip
+    if found.no_evidence:
+        console.print(
+            f"{len(found.no_evidence)} pages could not be judged again, first: {found.no_evidence[0]}", markup=False
+        )
+    console.print(f"verified: root {manifest.root}", style="green")
+
+
+def show_why(console: Console, answer: Why) -> None:
+    """One page: its verdict, every statistic beside its limit, the text."""
+    stored, verdict = answer.stored, answer.verdict
+    console.print(Text(f"{stored['url']}\n{stored['id']}"))
+    console.print(f"in {stored['file_path']} at offset {stored['offset']}", markup=False)
+    line = f"{stored['reason']}: {reason(stored['reason']).explanation}"
+    console.print(line, style="green" if stored["reason"] == KEPT else "red", markup=False)
+    if stored["duplicate_of"]:
+        console.print(f"the page that was kept instead: {stored['duplicate_of']}", markup=False)
+    if verdict.reason != stored["reason"] and not stored["duplicate_of"]:
+        console.print(f"judged again it is {verdict.reason}", style="yellow", markup=False)
+    console.print(checks_table(answer))
+    console.print("\ntext" + (" (as the last stage saw it)" if not verdict.kept else ""))
+    text = verdict.text or answer.trail.text
+    console.print(Text(text[:TEXT_CHARS] or "(none)"))
+    if len(text) > TEXT_CHARS:
+        console.print(f"... {len(text) - TEXT_CHARS:,} more characters: --json gives all")
+
+
+def checks_table(answer: Why) -> Table:
+    """Every statistic of every stage beside its limit."""
+    table = Table("stage", "test", "value", "limit", "", box=None, header_style="bold", pad_edge=False)
+    for stage, checks in answer.trail.stages.items():
+        for check in checks:
+            word, style = ("fails", "red") if check.failed else ("passes", "")
+            table.add_row(stage, check.reason, f"{check.value:.4g}", f"{check.limit:.4g}", word, style=style)
+    return table
+
+
+def why_dict(answer: Why) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "stored": answer.stored,
+        "reason": answer.verdict.reason,
+        "text": answer.verdict.text or answer.trail.text,
+        "language": answer.trail.language,
+        "language_score": answer.trail.language_score,
+        "checks": [
+            {"stage": stage, **check._asdict()} for stage, checks in answer.trail.stages.items() for check in checks
+        ],
+    }

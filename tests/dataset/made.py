@@ -1,0 +1,95 @@
+"""Small datasets made for the tests of this folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finest.dataset.manifest import Manifest, Source, SourceSlice, recipe_hash, source_digest, write_manifest
+from finest.dataset.merkle import Leaves
+from finest.dataset.rows import SCHEMA, VERDICT_SCHEMA, Row, VerdictRow, batch_of, digests, verdict_batch
+from finest.dataset.shards import Shard, ShardWriter
+
+DUMP = "CC-MAIN-2025-26"
+WARC = f"s3://commoncrawl/crawl-data/{DUMP}/segments/1/warc/a.warc.gz"
+
+
+def row(number: int, **changes: Any) -> Row:
+    """A row that is like no other."""
+    values: dict[str, Any] = {
+        "text": f"Page {number} says hello to the world.\n" * (1 + number % 7),
+        "id": f"<urn:uuid:00000000-0000-4000-8000-{number:012d}>",
+        "dump": DUMP,
+        "url": f"https://example.org/{number}",
+        "date": "2025-06-17T10:20:30Z",
+        "file_path": WARC,
+        "language": "en",
+        "language_score": 0.65 + (number % 35) / 100,
+        "token_count": 9 * (1 + number % 7),
+        "warc_offset": 1000 * number,
+        "warc_length": 900,
+    }
+    return Row(**(values | changes))
+
+
+def verdict(page: Row, reason: str = "kept", **changes: Any) -> VerdictRow:
+    """The verdict on a page."""
+    return VerdictRow(page.id, page.url, page.file_path, page.warc_offset, page.warc_length, reason, **changes)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A dataset in a folder."""
+
+    folder: Path
+    manifest: Manifest
+
+    def changed(self, **changes: Any) -> Manifest:
+        """The manifest with other values in it, checked as any manifest is."""
+        return Manifest.model_validate_json(self.manifest.model_copy(update=changes).model_dump_json())
+
+
+def write_shards(folder: Path, rows: list[Row], verdicts: list[VerdictRow]) -> tuple[list[Shard], list[Shard]]:
+    """Write rows and verdicts as a run does."""
+    with ShardWriter(folder, f"data/{DUMP}/000", SCHEMA) as data:
+        data.write(batch_of(rows))
+    with ShardWriter(folder, f"verdicts/{DUMP}/000", VERDICT_SCHEMA) as judged:
+        judged.write(verdict_batch(verdicts))
+    return data.shards, judged.shards
+
+
+def make_dataset(folder: Path, kept: int = 40) -> Made:
+    """A dataset of `kept` rows, three drops and a duplicate, and its manifest."""
+    rows = [row(n) for n in range(kept)]
+    drops = [verdict(row(kept + n), r) for n, r in enumerate(("language", "quality_short_doc", "extraction_empty"))]
+    drops += [verdict(row(kept + 3), "duplicate", duplicate_of=row(0).id)] if kept else []
+    verdicts = [verdict(r) for r in rows] + drops
+    shards, judged = write_shards(folder, rows, verdicts)
+    manifest = manifest_of(rows, verdicts, shards, judged)
+    write_manifest(folder, manifest)
+    return Made(folder, manifest)
+
+
+def manifest_of(rows: list[Row], verdicts: list[VerdictRow], shards: list[Shard], judged: list[Shard]) -> Manifest:
+    """An honest manifest for those rows and files."""
+    leaves = Leaves()
+    leaves.add([r.id for r in rows], digests(batch_of(rows)))
+    parts = (SourceSlice(offset=0, length=700, sha256=hashlib.sha256(b"a").hexdigest()),)
+    recipe = {"name": "fineweb", "description": "", "pii": {"emails": True, "ips": True}}
+    return Manifest(
+        created_by="finest-data 0.1.0", python="3.11.7", engine="finest", libraries={"trafilatura": "1.11.0"},
+        recipe=recipe, recipe_hash=recipe_hash(recipe), dumps=(DUMP,),
+        sources=(
+            Source(
+                name=WARC, size_bytes=1000, etag='"abc"', sha256=source_digest(parts), slices=parts,
+                records=len(verdicts) + 2, pages=len(verdicts), losses={"truncated": 1},
+            ),
+        ),
+        shards=tuple(shards), verdicts=tuple(judged), rows=len(rows),
+        token_count=sum(r.token_count for r in rows), root=leaves.sorted().root(),
+        reasons=dict(Counter(v.reason for v in verdicts)), losses={"truncated": 1},
+        languages=dict(Counter(r.language for r in rows)),
+    )  # fmt: skip
