@@ -218,7 +218,7 @@ def demo(out: Path, crawl: str | None, limit: int) -> None:
     finest demo
     finest demo --crawl CC-MAIN-2025-26
     """
-    from finest.demo import run_demo
+    from finest.demo.run_demo import run_demo
 
     settings = load_settings()
     run_demo(out, crawl, limit, settings, _common_crawl(settings), _console())

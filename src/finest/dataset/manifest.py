@@ -51,7 +51,7 @@ class Source(_Model):
     slices: tuple[SourceSlice, ...]
     records: Count
     pages: Count
-    losses: dict[str, Count]
+    losses: dict[Name, Count]
     """Records that could not be read, by reason."""
 
     @model_validator(mode="after")
@@ -76,7 +76,7 @@ class Manifest(_Model):
     format: Literal["finest-data/1"] = "finest-data/1"
     created_by: str = Field(pattern=r"^finest-data [0-9A-Za-z.+-]{1,64}$")
     """`finest-data <version>`."""
-    python: str = Field(max_length=64)
+    python: str = Field(pattern=r"^[0-9A-Za-z.+-]{1,64}$")
     engine: Name
     libraries: dict[str, str]
     """Versions of every package that had a hand in it."""
@@ -95,7 +95,7 @@ class Manifest(_Model):
     """Root of the Merkle tree over the row hashes."""
     reasons: dict[str, Count]
     """Every page of the run, by the reason of its verdict; `kept` among them."""
-    losses: dict[str, Count]
+    losses: dict[Name, Count]
     """Records that could not be read, by reason, over all sources."""
     languages: dict[str, Count]
     """Rows by language."""

@@ -9,7 +9,7 @@ so that time is linear in its length.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import spacy
@@ -51,6 +51,8 @@ class ChunkSplitter:
             if self._prefix(text) or self._suffix(text) or next(self._infixes(text), None):
                 pattern = self._by_affixes(text, {})
                 self._patterns.setdefault(pattern[0], []).append(pattern)
+        self.reach = max(len(pattern) for patterns in self._patterns.values() for pattern in patterns) - 1
+        """How many chunks away a neighbour can be and still matter to a mended chunk."""
 
     def split(self, chunk: str) -> Split:
         """The tokens of `chunk`, which is not empty and holds no whitespace."""
@@ -62,6 +64,20 @@ class ChunkSplitter:
             return Split(tokens, False)
         mended = self._mend(tokens, spans)
         return Split(mended, mended != tokens)
+
+    def neighbours_matter(self, before: Sequence[str], chunk: str, after: Sequence[str]) -> bool:
+        """Whether a special case could run across the edges of a mended `chunk`, given up to `reach` chunks each side.
+
+        Takes every gap for a single space, hence errs towards True: a newline would end the special case.
+        """
+        left, right = (self._affixed(chunks) for chunks in (before, after))
+        start = len(left)
+        end = start + len(self._affixed([chunk]))
+        spans = self._special_spans((*left, *self._affixed([chunk]), *right))
+        return any(a < start < b or a < end < b for a, b in spans)
+
+    def _affixed(self, chunks: Iterable[str]) -> tuple[str, ...]:
+        return tuple(token for chunk in chunks for token in self._by_affixes(chunk, self._special))
 
     def _by_affixes(self, chunk: str, special: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
         before: list[str] = []

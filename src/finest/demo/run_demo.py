@@ -1,0 +1,64 @@
+"""`finest demo`: the sample WARC that ships with the project, refined, verified and reported."""
+
+from __future__ import annotations
+
+import gzip
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import requests
+
+from finest.dataset.manifest import read_manifest
+from finest.errors import SourceError
+from finest.recipe.recipe import load_recipe
+from finest.refine.ledger import write_atomic
+from finest.refine.progress import Progress
+from finest.refine.read_report import report_of
+from finest.refine.report import render_report
+from finest.refine.run import RunOptions, default_workers, refine
+from finest.refine.verify import verify
+from finest.show import show_manifest, show_verification
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from finest.refine.source import CommonCrawl
+    from finest.settings import Settings
+
+TIMEOUT_S = 60.0
+VERIFIED_PAGES = 40
+
+
+def run_demo(
+    out: Path, crawl: str | None, limit: int, settings: Settings, common_crawl: CommonCrawl, console: Console
+) -> None:
+    """Refine, verify and report into `out`; raises what those raise."""
+    with resources.as_file(resources.files("finest.demo").joinpath("sample.warc.gz")) as sample:
+        spec = first_warc(crawl, settings.cc_https) if crawl else str(sample)
+        options = RunOptions(
+            specs=(spec,), out=out, recipe=load_recipe("fineweb"), cache=settings.cache, common_crawl=common_crawl,
+            workers=default_workers(), limit=limit if crawl else None,
+        )  # fmt: skip
+        progress = Progress()
+        try:
+            refine(options, progress)
+        finally:
+            progress.close()
+        found = verify(out, settings.cache, common_crawl, sample=VERIFIED_PAGES, say=progress.say)
+    write_atomic(out / "report.html", render_report(report_of(out)).encode())
+    show_manifest(console, out, read_manifest(out))
+    show_verification(console, found)
+    console.print(f"Look at it in a browser: {(out / 'report.html').resolve()}", markup=False)
+
+
+def first_warc(crawl: str, https_base: str) -> str:
+    """The path of a crawl's first WARC; raises SourceError where there is no such crawl or no network."""
+    url = f"{https_base}/crawl-data/{crawl}/warc.paths.gz"
+    try:
+        answer = requests.get(url, timeout=TIMEOUT_S)
+        answer.raise_for_status()
+        return gzip.decompress(answer.content).decode().split("\n", 1)[0].strip()
+    except (requests.RequestException, OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"{url} cannot be read: {error}; is the crawl's name right, and is there a network?") from error

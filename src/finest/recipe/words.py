@@ -1,0 +1,179 @@
+"""The words of a text: one tokenisation, equal to DataTrove's for English, that all quality filters share.
+
+DataTrove tokenises a page for Gopher, line by line for C4, again for FineWeb and again for MinHash, with
+`spacy.blank("en")`. Here each whitespace-delimited chunk is split once (`finest.recipe.chunks`) and remembered with
+its counts; of a new page about one chunk in twenty is new.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from itertools import chain
+from operator import itemgetter
+from typing import NamedTuple
+
+import spacy
+from datatrove.utils.text import PUNCTUATION_SET
+from spacy.pipeline import Sentencizer
+
+from finest.recipe.chunks import ChunkSplitter
+
+_REMEMBERED_CHUNKS = 100_000
+"""Chunks per generation of the memo; two generations of about 300 bytes a chunk keep it under 60 MB."""
+_LONGEST_REMEMBERED = 100
+"""Characters; longer chunks hardly ever come again."""
+_OUTLAW = "IS_ALPHA"
+"""A token that spaCy takes for its own symbol 1 and cannot hold. DataTrove then strikes it from the whole text."""
+_FIELD = 40
+_MASK = (1 << _FIELD) - 1
+_GAP_OR_CHUNK = re.compile(r"\s+|\S+")
+
+
+class Words(NamedTuple):
+    """The tokens of a text and the counts that Gopher's rules need."""
+
+    tokens: list[str]
+    non_symbol: int
+    """Tokens with a character that is no punctuation."""
+    non_symbol_chars: int
+    """Characters of those tokens."""
+    alpha: int
+    """Tokens with a letter."""
+
+    @property
+    def n(self) -> int:
+        return len(self.tokens)
+
+
+class _Chunk(NamedTuple):
+    tokens: tuple[str, ...]
+    counts: int
+    """Packed in fields of 40 bits, so that one sum adds them all: non_symbol, non_symbol_chars, alpha, mended."""
+
+
+class _Memo(dict[str, _Chunk]):
+    """Chunks seen lately. Two generations: when the young one is full it becomes the old one."""
+
+    def __init__(self, splitter: ChunkSplitter) -> None:
+        super().__init__()
+        self._splitter = splitter
+        self._old: dict[str, _Chunk] = {}
+
+    def __missing__(self, chunk: str) -> _Chunk:
+        known = self._old.get(chunk) or self._split(chunk)
+        if len(chunk) <= _LONGEST_REMEMBERED:
+            self[chunk] = known
+        return known
+
+    def forget(self) -> None:
+        """Keeps the memo bounded; called between texts."""
+        if len(self) > _REMEMBERED_CHUNKS:
+            self._old = dict(self)
+            self.clear()
+
+    def _split(self, chunk: str) -> _Chunk:
+        tokens, mended = self._splitter.split(chunk)
+        return _Chunk(tokens, _counts(tokens) + (mended << 3 * _FIELD))
+
+
+class Tokenizer:
+    """The tokens of English text as DataTrove's `word_tokenize` gives them. One object per process; not thread-safe.
+
+    Remembers chunks, in bounded memory; what it remembers never changes an answer. Text must be encodable in UTF-8
+    (UnicodeEncodeError for a lone surrogate in a page that needs spaCy itself, as DataTrove raises on any).
+    """
+
+    def __init__(self) -> None:
+        self._splitter = ChunkSplitter()
+        self._memo = _Memo(self._splitter)
+        self._spacy = spacy.blank("en")
+        self._sentence_ends = frozenset(Sentencizer.default_punct_chars)
+
+    def words(self, text: str) -> Words:
+        """The tokens of `text`, none of them whitespace, with their counts."""
+        tokens, counts = self._tokenize(text)
+        return Words(tokens, counts & _MASK, counts >> _FIELD & _MASK, counts >> 2 * _FIELD & _MASK)
+
+    def tokens(self, text: str) -> list[str]:
+        return self._tokenize(text)[0]
+
+    def count(self, text: str) -> int:
+        return len(self._tokenize(text)[0])
+
+    def sentences(self, line: str, at_most: int) -> int:
+        """Sentences of spaCy's rule-based sentencizer in `line`; stops counting at `at_most`."""
+        if not line:
+            return 0
+        if self._sentence_ends.isdisjoint(line):
+            return 1
+        count, after_end = 1, False
+        for token in self._tokens_and_gaps(line):
+            if token in self._sentence_ends:
+                after_end = True
+            elif after_end and not _is_punctuation(token):
+                count, after_end = count + 1, False
+                if count >= at_most:
+                    break
+        return count
+
+    def _tokenize(self, text: str) -> tuple[list[str], int]:
+        chunks = text.split()
+        known = list(map(self._memo.__getitem__, chunks))
+        counts = sum(map(_COUNTS, known))
+        if counts >> 3 * _FIELD and self._needs_spacy(chunks, known):
+            tokens = [token for token in self._by_spacy(text) if token]
+            counts = _counts(tokens)
+        else:
+            tokens = list(chain.from_iterable(map(_TOKENS, known)))
+        self._memo.forget()
+        if _OUTLAW in text and _OUTLAW in tokens:
+            return self._tokenize(text.replace(_OUTLAW, ""))
+        return tokens, counts
+
+    def _needs_spacy(self, chunks: list[str], known: list[_Chunk]) -> bool:
+        reach = self._splitter.reach
+        return any(
+            self._splitter.neighbours_matter(chunks[max(0, i - reach) : i], chunks[i], chunks[i + 1 : i + 1 + reach])
+            for i, chunk in enumerate(known)
+            if chunk.counts >> 3 * _FIELD
+        )
+
+    def _by_spacy(self, text: str) -> list[str]:
+        """All tokens by spaCy itself; one of whitespace comes out empty."""
+        with self._spacy.memory_zone():
+            return [token.text.strip() for token in self._spacy.tokenizer(text)]
+
+    def _tokens_and_gaps(self, line: str) -> list[str]:
+        """Tokens of a line; an empty one stands for whitespace that is a token of spaCy's (all but a single space)."""
+        pieces = _GAP_OR_CHUNK.findall(line)
+        chunks = [piece for piece in pieces if not piece.isspace()]
+        known = list(map(self._memo.__getitem__, chunks))
+        if sum(map(_COUNTS, known)) >> 3 * _FIELD and self._needs_spacy(chunks, known):
+            tokens = self._by_spacy(line)
+        else:
+            tokens = []
+            following = iter(known)
+            for piece in pieces:
+                if not piece.isspace():
+                    tokens += next(following).tokens
+                elif piece != " ":
+                    tokens.append("")
+        if _OUTLAW in tokens:
+            return self._tokens_and_gaps(line.replace(_OUTLAW, ""))
+        return tokens
+
+
+_TOKENS = itemgetter(0)
+_COUNTS = itemgetter(1)
+
+
+def _counts(tokens: tuple[str, ...] | list[str]) -> int:
+    non_symbol = [token for token in tokens if not PUNCTUATION_SET.issuperset(token)]
+    alpha = sum(1 for token in tokens if any(map(str.isalpha, token)))
+    return len(non_symbol) + (sum(map(len, non_symbol)) << _FIELD) + (alpha << 2 * _FIELD)
+
+
+def _is_punctuation(token: str) -> bool:
+    """spaCy's `token.is_punct`; whitespace, here an empty token, is none."""
+    return token != "" and all(unicodedata.category(char)[0] == "P" for char in token)

@@ -1,0 +1,83 @@
+"""Numbers and foreign text in the form in which a person reads them."""
+
+from __future__ import annotations
+
+import math
+import re
+from urllib.parse import urlsplit
+
+# C0 and C1 controls but tab and newline, lone surrogates, and the marks that turn the direction of writing around:
+# none has a place on a page that shows a stranger's text (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing).
+_UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+_PREFIXES = ("", "k", "M", "G", "T", "P")
+
+
+def whole(number: float) -> str:
+    """1234567 -> 1,234,567."""
+    return f"{number:,.0f}"
+
+
+def compact(number: float) -> str:
+    """Three digits and a prefix: 1234567 -> 1.23 M."""
+    value, place = float(number), 0
+    while abs(value) >= 999.5 and place < len(_PREFIXES) - 1:
+        value, place = value / 1000, place + 1
+    return f"{value:,.0f}" if place == 0 and value == int(value) else f"{short(value)}{'\u202f' * bool(place)}{_PREFIXES[place]}"
+
+
+def byte_size(size: float) -> str:
+    """1234567 -> 1.23 MB."""
+    value, place = float(size), 0
+    while abs(value) >= 999.5 and place < len(_PREFIXES) - 1:
+        value, place = value / 1000, place + 1
+    return f"{short(value)}\u202f{_PREFIXES[place].replace('k', 'k')}B"
+
+
+def share(part: float, total: float) -> str:
+    """A percentage that is never rounded to nothing or to all: 1 of 3,000 is <0.1%."""
+    if not total:
+        return "\u2013"
+    percent = 100 * part / total
+    if 0 < percent < 0.1:
+        return "<0.1%"
+    if 99.9 < percent < 100:
+        return ">99.9%"
+    return f"{percent:.0f}%" if percent in (0, 100) else f"{percent:.1f}%"
+
+
+def short(number: float) -> str:
+    """Three digits that count: 0.0123, 1.23, 12.3, 123, 12,345."""
+    if not math.isfinite(number):
+        return str(number)
+    if number == 0:
+        return "0"
+    decimals = max(0, min(6, 2 - math.floor(math.log10(abs(number)))))
+    text = f"{number:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def duration(seconds: float) -> str:
+    """The two largest units: 3725 -> 1 h 2 min."""
+    if seconds < 10:
+        return f"{short(seconds)} s"
+    total = round(seconds)
+    units = ((total // 86400, "d"), (total // 3600 % 24, "h"), (total // 60 % 60, "min"), (total % 60, "s"))
+    first = next(i for i, (n, _) in enumerate(units) if n)
+    return " ".join(f"{n} {unit}" for n, unit in units[first : first + 2] if n)
+
+
+def showable(text: object, limit: int) -> str:
+    """Foreign text cut to `limit` characters; what could disturb the page around it becomes U+FFFD."""
+    raw = str(text)
+    cut = _UNSHOWABLE.sub("\ufffd", raw[:limit].replace("\r\n", "\n"))
+    return cut + "\u2026" if len(raw) > limit else cut
+
+
+def link(url: str) -> str | None:
+    """The URL if it is a plain http(s) address that can be a link; None for anything else."""
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return None
+    return url if fine and not _UNSHOWABLE.search(url) and not re.search(r"\s", url) else None

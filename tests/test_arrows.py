@@ -1,0 +1,41 @@
+"""Which part of the house may import which."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "finest"
+MAY_IMPORT = {
+    "recipe": {"recipe", "errors"},
+    "dataset": {"dataset", "recipe", "errors", ""},
+    "executors": {"executors", "errors"},
+    "refine": {"refine", "dataset", "recipe", "executors", "errors", ""},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """The parts of the house that a file imports ("" is the package itself)."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [node.module] if isinstance(node, ast.ImportFrom) else []
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        for name in names:
+            if name and name.split(".")[0] == "finest":
+                found.add((name.split(".") + [""])[1])
+    return found
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_a_part_imports_only_what_it_may(part: str) -> None:
+    """The arrows of the house point one way."""
+    for path in (SOURCE / part).rglob("*.py"):
+        assert imports(path) <= MAY_IMPORT[part], path
+
+
+def test_nothing_imports_the_command_line() -> None:
+    """`cli` is a shell over the Python functions, never the other way round."""
+    for path in SOURCE.rglob("*.py"):
+        assert "cli" not in imports(path), path
