@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 WARC ?= $(wildcard ../shared/corpus/mix-00.warc.gz ../shared/corpus/en-00.warc.gz)
 PYTEST := $(BIN)/python -m pytest -n 2
 
-.PHONY: demo test test-fast check bench clean
+.PHONY: demo test test-fast check bench docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/finest demo $(if $(CRAWL),--crawl $(CRAWL))
@@ -36,6 +36,9 @@ $(VENV)/installed: pyproject.toml
 $(VENV)/tools: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test,dev]"
 	touch $@
+
+docs: $(VENV)/tools
+	$(BIN)/python docs/generate.py
 
 clean:
 	rm -rf $(VENV) demo-run bench-run

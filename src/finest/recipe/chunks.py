@@ -9,7 +9,8 @@ so that time is linear in its length.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import spacy
@@ -25,14 +26,16 @@ _PLAIN_SUFFIXES = frozenset(",;:!?)]}\"”»*>")
 
 
 class Split(NamedTuple):
-    """The tokens of a chunk, and whether that depends on its neighbours.
+    """The tokens of a chunk, and how the chunks beside it could change them.
 
-    `mended` is true where a special case was found across the affixes: then a longer one that reaches into the next
-    chunk can forbid it (`foo:) )`), so only the whole text tells.
+    Where a special case was found across the affixes of a chunk (`foo:)`), a longer one that reaches into the next
+    chunk forbids it (`foo:) )`). Then only the whole text tells; it takes a chunk before that ends with one of `after`,
+    or a chunk behind that starts with one of `before`.
     """
 
     tokens: tuple[str, ...]
-    mended: bool
+    after: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
 
 
 class ChunkSplitter:
@@ -51,33 +54,29 @@ class ChunkSplitter:
             if self._prefix(text) or self._suffix(text) or next(self._infixes(text), None):
                 pattern = self._by_affixes(text, {})
                 self._patterns.setdefault(pattern[0], []).append(pattern)
-        self.reach = max(len(pattern) for patterns in self._patterns.values() for pattern in patterns) - 1
-        """How many chunks away a neighbour can be and still matter to a mended chunk."""
 
     def split(self, chunk: str) -> Split:
         """The tokens of `chunk`, which is not empty and holds no whitespace."""
         if chunk.isalpha() and chunk not in self._special:  # no affix, infix or URL is of letters alone
-            return Split((chunk,), False)
+            return Split((chunk,))
         tokens = self._by_affixes(chunk, self._special)
         spans = self._special_spans(tokens)
-        if not spans:
-            return Split(tokens, False)
-        mended = self._mend(tokens, spans)
-        return Split(mended, mended != tokens)
+        mended = self._mend(tokens, spans) if spans else tokens
+        return Split(tokens) if mended == tokens else Split(mended, *self._edges(tokens))
 
-    def neighbours_matter(self, before: Sequence[str], chunk: str, after: Sequence[str]) -> bool:
-        """Whether a special case could run across the edges of a mended `chunk`, given up to `reach` chunks each side.
-
-        Takes every gap for a single space, hence errs towards True: a newline would end the special case.
-        """
-        left, right = (self._affixed(chunks) for chunks in (before, after))
-        start = len(left)
-        end = start + len(self._affixed([chunk]))
-        spans = self._special_spans((*left, *self._affixed([chunk]), *right))
-        return any(a < start < b or a < end < b for a, b in spans)
-
-    def _affixed(self, chunks: Iterable[str]) -> tuple[str, ...]:
-        return tuple(token for chunk in chunks for token in self._by_affixes(chunk, self._special))
+    def _edges(self, tokens: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Last tokens of a chunk before, and first tokens of one behind, with which a special case crosses the edge."""
+        after, before = set(), set()
+        for pattern in chain.from_iterable(self._patterns.values()):
+            for cut in range(1, len(pattern)):
+                left, right = pattern[:cut], pattern[cut:]
+                size = min(len(right), len(tokens))
+                if right[:size] == tokens[:size]:
+                    after.add(left[-1])
+                size = min(len(left), len(tokens))
+                if left[-size:] == tokens[-size:]:
+                    before.add(right[0])
+        return tuple(sorted(after)), tuple(sorted(before))
 
     def _by_affixes(self, chunk: str, special: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
         before: list[str] = []

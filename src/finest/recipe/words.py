@@ -17,7 +17,7 @@ import spacy
 from datatrove.utils.text import PUNCTUATION_SET
 from spacy.pipeline import Sentencizer
 
-from finest.recipe.chunks import ChunkSplitter
+from finest.recipe.chunks import ChunkSplitter, Split
 
 _REMEMBERED_CHUNKS = 100_000
 """Chunks per generation of the memo; two generations of about 300 bytes a chunk keep it under 60 MB."""
@@ -47,9 +47,10 @@ class Words(NamedTuple):
 
 
 class _Chunk(NamedTuple):
-    tokens: tuple[str, ...]
+    split: Split
     counts: int
-    """Packed in fields of 40 bits, so that one sum adds them all: non_symbol, non_symbol_chars, alpha, mended."""
+    """Packed in fields of 40 bits, so that one sum adds them all: non_symbol, non_symbol_chars, alpha, unsure."""
+    tokens: tuple[str, ...]
 
 
 class _Memo(dict[str, _Chunk]):
@@ -73,8 +74,9 @@ class _Memo(dict[str, _Chunk]):
             self.clear()
 
     def _split(self, chunk: str) -> _Chunk:
-        tokens, mended = self._splitter.split(chunk)
-        return _Chunk(tokens, _counts(tokens) + (mended << 3 * _FIELD))
+        split = self._splitter.split(chunk)
+        unsure = bool(split.after or split.before)
+        return _Chunk(split, _counts(split.tokens) + (unsure << 3 * _FIELD), split.tokens)
 
 
 class Tokenizer:
@@ -85,8 +87,7 @@ class Tokenizer:
     """
 
     def __init__(self) -> None:
-        self._splitter = ChunkSplitter()
-        self._memo = _Memo(self._splitter)
+        self._memo = _Memo(ChunkSplitter())
         self._spacy = spacy.blank("en")
         self._sentence_ends = frozenset(Sentencizer.default_punct_chars)
 
@@ -105,10 +106,11 @@ class Tokenizer:
         """Sentences of spaCy's rule-based sentencizer in `line`; stops counting at `at_most`."""
         if not line:
             return 0
-        if self._sentence_ends.isdisjoint(line):
+        if self._sentence_ends.isdisjoint(line) and _OUTLAW not in line:
             return 1
-        count, after_end = 1, False
-        for token in self._tokens_and_gaps(line):
+        tokens = self._tokens_and_gaps(line)
+        count, after_end = min(len(tokens), 1), False
+        for token in tokens:
             if token in self._sentence_ends:
                 after_end = True
             elif after_end and not _is_punctuation(token):
@@ -132,9 +134,9 @@ class Tokenizer:
         return tokens, counts
 
     def _needs_spacy(self, chunks: list[str], known: list[_Chunk]) -> bool:
-        reach = self._splitter.reach
         return any(
-            self._splitter.neighbours_matter(chunks[max(0, i - reach) : i], chunks[i], chunks[i + 1 : i + 1 + reach])
+            (i > 0 and chunks[i - 1].endswith(chunk.split.after))
+            or (i + 1 < len(chunks) and chunks[i + 1].startswith(chunk.split.before))
             for i, chunk in enumerate(known)
             if chunk.counts >> 3 * _FIELD
         )
@@ -164,8 +166,8 @@ class Tokenizer:
         return tokens
 
 
-_TOKENS = itemgetter(0)
 _COUNTS = itemgetter(1)
+_TOKENS = itemgetter(2)
 
 
 def _counts(tokens: tuple[str, ...] | list[str]) -> int:

@@ -1,0 +1,42 @@
+"""The docs say what the code does."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import click
+import pytest
+
+from finest.cli import cli
+
+DOCS = Path(__file__).parents[1] / "docs"
+_spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+assert _spec and _spec.loader
+generate = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(generate)
+
+
+@pytest.mark.parametrize("page", generate.PAGES)
+def test_generated_pages_are_fresh(page: str) -> None:
+    """`make docs` would change nothing."""
+    assert (DOCS / page).read_text(encoding="utf-8") == generate.PAGES[page]()
+
+
+def all_commands(group: click.Group, name: str) -> list[tuple[str, click.Command]]:
+    found = []
+    for word, command in group.commands.items():
+        found.append((f"{name} {word}", command))
+        if isinstance(command, click.Group):
+            found += all_commands(command, f"{name} {word}")
+    return found
+
+
+@pytest.mark.parametrize(("name", "command"), all_commands(cli, "finest"), ids=lambda value: str(value))
+def test_every_command_has_help_and_stands_in_the_readme(name: str, command: click.Command) -> None:
+    """No command without help; none that the README does not name."""
+    assert command.help
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    assert " ".join(name.split()[:2]) in readme
+    for parameter in command.params:
+        assert not isinstance(parameter, click.Option) or parameter.help or parameter.name == "help", parameter
