@@ -7,17 +7,15 @@ its counts; of a new page about one chunk in twenty is new.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
 
-import spacy
 from datatrove.utils.text import PUNCTUATION_SET
 from spacy.pipeline import Sentencizer
 
-from finest.recipe.chunks import ChunkSplitter, Split
+from finest.recipe.chunks import GAP_OR_CHUNK, ChunkSplitter, Split
 
 _REMEMBERED_CHUNKS = 100_000
 """Chunks per generation of the memo; two generations of about 300 bytes a chunk keep it under 60 MB."""
@@ -27,7 +25,6 @@ _OUTLAW = "IS_ALPHA"
 """A token that spaCy takes for its own symbol 1 and cannot hold. DataTrove then strikes it from the whole text."""
 _FIELD = 40
 _MASK = (1 << _FIELD) - 1
-_GAP_OR_CHUNK = re.compile(r"\s+|\S+")
 
 
 class Words(NamedTuple):
@@ -82,13 +79,12 @@ class _Memo(dict[str, _Chunk]):
 class Tokenizer:
     """The tokens of English text as DataTrove's `word_tokenize` gives them. One object per process; not thread-safe.
 
-    Remembers chunks, in bounded memory; what it remembers never changes an answer. Text must be encodable in UTF-8
-    (UnicodeEncodeError for a lone surrogate in a page that needs spaCy itself, as DataTrove raises on any).
+    Remembers chunks, in bounded memory; what it remembers never changes an answer.
     """
 
     def __init__(self) -> None:
-        self._memo = _Memo(ChunkSplitter())
-        self._spacy = spacy.blank("en")
+        self._splitter = ChunkSplitter()
+        self._memo = _Memo(self._splitter)
         self._sentence_ends = frozenset(Sentencizer.default_punct_chars)
 
     def words(self, text: str) -> Words:
@@ -109,6 +105,8 @@ class Tokenizer:
         if self._sentence_ends.isdisjoint(line) and _OUTLAW not in line:
             return 1
         tokens = self._tokens_and_gaps(line)
+        if _OUTLAW in tokens:
+            tokens = self._tokens_and_gaps(line.replace(_OUTLAW, ""))
         count, after_end = min(len(tokens), 1), False
         for token in tokens:
             if token in self._sentence_ends:
@@ -123,8 +121,9 @@ class Tokenizer:
         chunks = text.split()
         known = list(map(self._memo.__getitem__, chunks))
         counts = sum(map(_COUNTS, known))
-        if counts >> 3 * _FIELD and self._needs_spacy(chunks, known):
-            tokens = [token for token in self._by_spacy(text) if token]
+        if counts >> 3 * _FIELD and _neighbours_matter(chunks, known):
+            tokens = list(chain.from_iterable(map(self._tokens_and_gaps, text.split("\n"))))
+            tokens = list(filter(None, tokens))
             counts = _counts(tokens)
         else:
             tokens = list(chain.from_iterable(map(_TOKENS, known)))
@@ -133,37 +132,30 @@ class Tokenizer:
             return self._tokenize(text.replace(_OUTLAW, ""))
         return tokens, counts
 
-    def _needs_spacy(self, chunks: list[str], known: list[_Chunk]) -> bool:
-        return any(
-            (i > 0 and chunks[i - 1].endswith(chunk.split.after))
-            or (i + 1 < len(chunks) and chunks[i + 1].startswith(chunk.split.before))
-            for i, chunk in enumerate(known)
-            if chunk.counts >> 3 * _FIELD
-        )
-
-    def _by_spacy(self, text: str) -> list[str]:
-        """All tokens by spaCy itself; one of whitespace comes out empty."""
-        with self._spacy.memory_zone():
-            return [token.text.strip() for token in self._spacy.tokenizer(text)]
-
     def _tokens_and_gaps(self, line: str) -> list[str]:
         """Tokens of a line; an empty one stands for whitespace that is a token of spaCy's (all but a single space)."""
-        pieces = _GAP_OR_CHUNK.findall(line)
+        pieces = GAP_OR_CHUNK.findall(line)
         chunks = [piece for piece in pieces if not piece.isspace()]
         known = list(map(self._memo.__getitem__, chunks))
-        if sum(map(_COUNTS, known)) >> 3 * _FIELD and self._needs_spacy(chunks, known):
-            tokens = self._by_spacy(line)
-        else:
-            tokens = []
-            following = iter(known)
-            for piece in pieces:
-                if not piece.isspace():
-                    tokens += next(following).tokens
-                elif piece != " ":
-                    tokens.append("")
-        if _OUTLAW in tokens:
-            return self._tokens_and_gaps(line.replace(_OUTLAW, ""))
+        if _neighbours_matter(chunks, known):
+            return self._splitter.split_line(line)
+        tokens: list[str] = []
+        following = iter(known)
+        for piece in pieces:
+            if not piece.isspace():
+                tokens += next(following).tokens
+            elif piece != " ":
+                tokens.append("")
         return tokens
+
+
+def _neighbours_matter(chunks: list[str], known: list[_Chunk]) -> bool:
+    return any(
+        (i > 0 and chunks[i - 1].endswith(chunk.split.after))
+        or (i + 1 < len(chunks) and chunks[i + 1].startswith(chunk.split.before))
+        for i, chunk in enumerate(known)
+        if chunk.counts >> 3 * _FIELD
+    )
 
 
 _COUNTS = itemgetter(1)

@@ -6,10 +6,14 @@ import math
 import re
 from urllib.parse import urlsplit
 
-# C0 and C1 controls but tab and newline, lone surrogates, and the marks that turn the direction of writing around:
-# none has a place on a page that shows a stranger's text (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing).
-_UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+# C0 and C1 controls but tab and newline, lone surrogates, and the marks that turn the direction of writing around
+# (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing): none has a place where a stranger's text is shown.
+_UNSHOWABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 _PREFIXES = ("", "k", "M", "G", "T", "P")
+_THIN = "\u202f"
+"""A narrow space that does not break, between number and unit."""
 
 
 def whole(number: float) -> str:
@@ -22,7 +26,7 @@ def compact(number: float) -> str:
     value, place = float(number), 0
     while abs(value) >= 999.5 and place < len(_PREFIXES) - 1:
         value, place = value / 1000, place + 1
-    return f"{value:,.0f}" if place == 0 and value == int(value) else f"{short(value)}{'\u202f' * bool(place)}{_PREFIXES[place]}"
+    return f"{short(value)}{_THIN}{_PREFIXES[place]}" if place else short(value)
 
 
 def byte_size(size: float) -> str:
@@ -30,7 +34,7 @@ def byte_size(size: float) -> str:
     value, place = float(size), 0
     while abs(value) >= 999.5 and place < len(_PREFIXES) - 1:
         value, place = value / 1000, place + 1
-    return f"{short(value)}\u202f{_PREFIXES[place].replace('k', 'k')}B"
+    return f"{short(value)}{_THIN}{_PREFIXES[place]}B"
 
 
 def share(part: float, total: float) -> str:

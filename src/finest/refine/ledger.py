@@ -4,7 +4,7 @@
     OUT/ledger/lock                     held while a run works in the folder
     OUT/ledger/slices/00000-00003/      one finished slice: rows, verdicts, signatures, slice.json
     OUT/ledger/inflight/00000-00003     the offset of the page that a worker has in its hands
-    OUT/ledger/crashes/00000-00003.json offsets of pages that brought a worker down: judged as `extraction_crash`
+    OUT/ledger/crashes/00000-00003.json pages that workers died with; twice, and it is judged as `extraction_crash`
     OUT/ledger/logs/                    what the workers said
 
 A slice is written under a temporary name, fsynced, hashed and renamed: it is there whole or not at all.
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FORMAT = "finest-ledger/1"
+DEATHS_OF_A_CRASH = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,22 +216,25 @@ class Ledger:
     def inflight_path(self, slice_: Slice) -> Path:
         return self.folder / "inflight" / slice_name(slice_)
 
-    def crashes(self, slice_: Slice) -> set[int]:
-        """Offsets of the slice's pages that have brought a worker down."""
+    def deaths(self, slice_: Slice) -> dict[int, int]:
+        """How often a worker died with each of the slice's pages in its hands, by offset."""
         path = self.folder / "crashes" / f"{slice_name(slice_)}.json"
-        return set(json.loads(path.read_bytes())) if path.exists() else set()
+        return {int(offset): n for offset, n in json.loads(path.read_bytes()).items()} if path.exists() else {}
 
-    def note_crash(self, slice_: Slice) -> int | None:
-        """Remember the page that a dead worker had in its hands; its offset, or None where none is known or new."""
+    def crashes(self, slice_: Slice) -> set[int]:
+        """Offsets of the pages that are passed over: one death may be anybody's doing, two are the page's."""
+        return {offset for offset, n in self.deaths(slice_).items() if n >= DEATHS_OF_A_CRASH}
+
+    def note_death(self, slice_: Slice) -> int:
+        """Remember that a worker died with this slice; how often that has happened to it."""
         marker = self.inflight_path(slice_)
         offset = int.from_bytes(marker.read_bytes(), "little", signed=True) if marker.exists() else -1
-        known = self.crashes(slice_)
-        if offset < 0 or offset in known:
-            return None
+        deaths = self.deaths(slice_)
+        deaths[offset] = deaths.get(offset, 0) + 1
         path = self.folder / "crashes" / f"{slice_name(slice_)}.json"
         path.parent.mkdir(exist_ok=True)
-        write_atomic(path, json.dumps(sorted({*known, offset})).encode())
-        return offset
+        write_atomic(path, json.dumps(deaths).encode())
+        return sum(deaths.values())
 
     def sweep(self) -> None:
         """Remove what an earlier, killed run left half-written. Call with the lock held."""

@@ -43,8 +43,8 @@ MAX_FAILURE_SHARE = 0.01
 """Failures (not drops) past this share of pages stop the run: something is wrong that no rerun mends."""
 MIN_FAILURES = 10
 """Below this many failures no share is worth stopping for."""
-MAX_CRASHES_PER_SLICE = 8
-"""A slice that takes down more workers than this stops the run."""
+MAX_DEATHS_PER_SLICE = 8
+"""A slice that takes more workers with it than this stops the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +148,13 @@ def _run_ranks(
 
     def on_death(rank: int, exit_code: int) -> None:
         slice_ = ledger.plan.slices[rank]
-        offset = ledger.note_crash(slice_)
         source = ledger.plan.sources[slice_.source_index].name
-        if offset is None or len(ledger.crashes(slice_)) > MAX_CRASHES_PER_SLICE:
+        if ledger.note_death(slice_) > MAX_DEATHS_PER_SLICE:
             raise RunError(
                 f"workers keep dying (exit code {exit_code}) in slice {slice_name(slice_)} of {source}; "
                 f"the machine may be short of memory: run the same command with fewer --workers"
             )
-        progress.say(f"A worker died (exit code {exit_code}) on the page at offset {offset} of {source}; going on")
+        progress.say(f"A worker died (exit code {exit_code}) in slice {slice_name(slice_)} of {source}; reading it again")
 
     executor = ForkedExecutor(
         _pipeline(options, session), ranks, world_size=len(ledger.plan.slices), workers=options.workers,

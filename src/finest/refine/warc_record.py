@@ -1,0 +1,153 @@
+"""One WARC record as the refinery sees it: its headers read by fastwarc, its payload decoded, its type named."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+from fastwarc.warc import HeaderMap
+
+from finest.recipe.page import Page
+from finest.refine.loss import Loss
+from finest.refine.payload import PayloadTooLarge, http_payload, with_crlf
+
+if TYPE_CHECKING:
+    from finest.refine.cutter import Cut
+
+Languages = tuple[tuple[str, float], ...]
+
+PAGE_TYPES = frozenset({"response", "conversion"})
+"""WARC-Type of the records that hold pages: crawled ones, and the extracted text of WET files."""
+
+_CLD2 = re.compile(rb"(?m)^languages-cld2:[ \t]*(\{.*\})[ \t\r]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A response or conversion record."""
+
+    id: str
+    url: str
+    date: str
+    type: str
+    payload_type: str | None
+    payload: bytes
+    offset: int
+    """Where its gzip member begins in the file; where the file is not compressed record by record, where the record begins in
+    the decompressed stream."""
+    length: int
+    """Bytes from `offset` on."""
+    languages: Languages | None = None
+
+    def page(self) -> Page:
+        """What the recipe may know of it."""
+        return Page(self.id, self.url, self.date, self.payload, self.payload_type, self.languages)
+
+
+class Entry(NamedTuple):
+    """Any record: its type, and what is wanted of that type."""
+
+    type: str
+    record: Record | None = None
+    about: tuple[str, ...] = ()
+    """Record ids that a metadata record says it belongs to."""
+    url: str = ""
+    languages: Languages | None = None
+
+
+def read_entry(cut: Cut, max_bytes: int) -> Entry | Loss:
+    """Read the record, or say why it cannot be read. A payload may decode to `max_bytes` at the most."""
+    try:
+        return _read(cut, max_bytes)
+    except _Unreadable as error:
+        return Loss(error.reason, cut.offset, cut.length, str(error))
+    except PayloadTooLarge:
+        return Loss("record_too_large", cut.offset, cut.length, f"the payload decodes to more than {max_bytes} bytes")
+    except OSError as error:
+        return Loss("record_unreadable", cut.offset, cut.length, str(error))
+    except BaseException as error:
+        # fastwarc is Rust: a panic there arrives as a BaseException whose class cannot be imported.
+        if type(error).__name__ != "PanicException":
+            raise
+        return Loss("record_unreadable", cut.offset, cut.length, f"fastwarc panicked: {error}")
+
+
+def with_languages(record: Record, following: Entry) -> Record:
+    """The record with the languages that the entry following it states, if it is about this record.
+
+    Common Crawl writes a metadata record after each response, with what CLD2 found on the page (commoncrawl/nutch,
+    WarcRecordWriter.java).
+    """
+    if following.languages is None:
+        return record
+    about_this = record.id in following.about if following.about else record.url == following.url
+    return replace(record, languages=following.languages) if about_this else record
+
+
+class _Unreadable(Exception):
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def _read(cut: Cut, max_bytes: int) -> Entry:
+    headers = HeaderMap()
+    headers.parse(io.BytesIO(with_crlf(cut.data[: cut.head_bytes])))
+    kind = (_text(headers, b"WARC-Type") or "unknown").lower()
+    if kind in PAGE_TYPES:
+        return Entry(kind, _page_record(kind, headers, cut, max_bytes))
+    if kind == "metadata" and (languages := _languages(cut.data)) is not None:
+        about = headers.get_bytes_multiple(b"WARC-Concurrent-To") + headers.get_bytes_multiple(b"WARC-Refers-To")
+        return Entry(kind, None, tuple(_decode(value) for value in about), _url(headers), languages)
+    return Entry(kind)
+
+
+def _page_record(kind: str, headers: HeaderMap, cut: Cut, max_bytes: int) -> Record:
+    record_id, url = _text(headers, b"WARC-Record-ID"), _url(headers)
+    if not record_id or not url:
+        raise _Unreadable("record_unreadable", "no WARC-Target-URI" if record_id else "no WARC-Record-ID")
+    payload: bytes | None = cut.data[cut.head_bytes :]
+    assert payload is not None
+    if kind == "response" and url.startswith(("http:", "https:")):
+        payload = http_payload(payload, max_bytes)
+        if payload is None:
+            raise _Unreadable("http_unreadable", "the response does not begin with HTTP/")
+    date = _text(headers, b"WARC-Date") or _text(headers, b"archive-date") or ""
+    payload_type = _text(headers, b"WARC-Identified-Payload-Type")
+    return Record(record_id, url, date, kind, payload_type, payload, cut.offset, cut.length)
+
+
+def _url(headers: HeaderMap) -> str:
+    """The URL as warcio gives it: without the angle brackets of Wget 1.19, spaces as %20; `uri` in the oldest files."""
+    url = _text(headers, b"WARC-Target-URI") or _text(headers, b"uri") or ""
+    if url.startswith("<") and url.endswith(">"):
+        url = url[1:-1]
+    return url.replace(" ", "%20")
+
+
+def _languages(data: bytes) -> Languages | None:
+    """Common Crawl's `languages-cld2`: ((code, share of the text), ...); None where it is not stated or names none."""
+    found = _CLD2.search(data)
+    if found is None:
+        return None
+    try:
+        stated = orjson.loads(found[1])["languages"]
+        return tuple((str(item["code"]), float(item["text-covered"])) for item in stated) or None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _text(headers: HeaderMap, name: bytes) -> str | None:
+    value = headers.get_bytes(name)
+    return None if value is None else _decode(value)
+
+
+def _decode(value: bytes) -> str:
+    """Header bytes as text: UTF-8, or Latin-1 where they are not (as warcio does)."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -1,0 +1,49 @@
+"""Runs the commands as their user does: in a process of their own, from what is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+SAMPLE = Path(str(resources.files("finest.demo").joinpath("sample.warc.gz")))
+
+
+def finest(*arguments: object, check: bool = True, **kwargs: object) -> subprocess.CompletedProcess[str]:
+    """Run `finest ...`; with `check`, its failure fails the test and shows what it said."""
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300, **kwargs)  # type: ignore[call-overload]
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    """Start `finest ...` in a process group of its own."""
+    return subprocess.Popen(
+        command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "finest.cli", *map(str, arguments)]
+
+
+def manifest(out: Path) -> dict[str, object]:
+    return json.loads((out / "manifest.json").read_bytes())
+
+
+def root(out: Path) -> str:
+    return str(manifest(out)["root"])
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process has started and that live."""
+    tasks = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(word) for word in tasks.read_text().split()] if tasks.exists() else []
+
+
+def environment(**changes: str) -> dict[str, str]:
+    return {**os.environ, **changes}

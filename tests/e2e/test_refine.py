@@ -1,0 +1,175 @@
+"""`finest refine` and its companions on the sample, from the shell to the last hash."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.e2e.command import SAMPLE, children, finest, manifest, root, start
+
+UNGATED = 'name = "ungated"\n[gate]\nenabled = false\n'
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample, refined with one worker."""
+    out = tmp_path_factory.mktemp("e2e") / "dataset"
+    finest("refine", SAMPLE, "--out", out, "--workers", 1)
+    return out
+
+
+@pytest.fixture(scope="module")
+def sliced(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The sample several times over under other names: enough slices to stop between."""
+    folder = tmp_path_factory.mktemp("crawl")
+    copies = [folder / f"part-{number}.warc.gz" for number in range(6)]
+    for copy in copies:
+        copy.write_bytes(SAMPLE.read_bytes())
+    return copies
+
+
+@pytest.fixture(scope="module")
+def sliced_root(sliced: list[Path], tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = tmp_path_factory.mktemp("whole") / "dataset"
+    finest("refine", *sliced, "--out", out, "--workers", 2)
+    return root(out)
+
+
+def test_a_dataset_holds_what_its_manifest_says(dataset: Path) -> None:
+    """Rows, verdicts and reasons add up, and every page has one verdict."""
+    said = manifest(dataset)
+    rows = pq.read_table(dataset / "data").to_pylist()
+    verdicts = pq.read_table(dataset / "verdicts").to_pylist()
+    assert len(rows) == said["rows"] == said["reasons"]["kept"] > 20
+    assert {v["id"] for v in verdicts if v["reason"] == "kept"} == {row["id"] for row in rows}
+    assert len(verdicts) == sum(said["reasons"].values())
+    assert said["losses"]
+    kept_ids = {row["id"] for row in rows}
+    losers = [v["duplicate_of"] for v in verdicts if v["reason"] == "duplicate"]
+    assert losers and set(losers) <= kept_ids
+
+
+def test_verify_proves_it(dataset: Path) -> None:
+    """Every page, judged again from its WARC record, gives the stored verdict and row."""
+    done = finest("verify", dataset, "--sample", 10_000)
+    assert "verified" in done.stdout
+    assert "pages judged again" in done.stdout
+
+
+def test_verify_catches_an_altered_shard(dataset: Path, tmp_path: Path) -> None:
+    """One byte changed in a shard is named, with its file."""
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(dataset, copy)
+    shard = next((copy / "data").rglob("*.parquet"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    done = finest("verify", copy, check=False)
+    assert done.returncode == 7
+    assert shard.name in done.stderr
+
+
+def test_the_same_command_again_changes_nothing(dataset: Path) -> None:
+    """A finished run is only read."""
+    before = (dataset / "manifest.json").read_bytes()
+    done = finest("refine", SAMPLE, "--out", dataset)
+    assert "finished already" in done.stderr
+    assert (dataset / "manifest.json").read_bytes() == before
+
+
+def test_status_report_and_why(dataset: Path) -> None:
+    """The companions of a run answer from its folder."""
+    state = json.loads(finest("status", dataset, "--json").stdout)
+    assert state["state"] == "finished"
+    assert state["losses"]
+    assert "finished" in finest("status", dataset).stdout
+    finest("report", dataset)
+    assert "<svg" in (dataset / "report.html").read_text() or "<table" in (dataset / "report.html").read_text()
+    dropped = next(v for v in pq.read_table(dataset / "verdicts").to_pylist() if v["reason"].startswith("repetition"))
+    done = finest("why", dropped["url"], "--in", dataset)
+    assert dropped["reason"] in done.stdout
+    answer = json.loads(finest("why", dropped["id"], "--in", dataset, "--json").stdout)[0]
+    assert answer["reason"] == dropped["reason"]
+    assert any(check["failed"] and check["reason"] == dropped["reason"] for check in answer["checks"])
+
+
+def test_workers_do_not_matter(sliced: list[Path], sliced_root: str, tmp_path: Path) -> None:
+    """One worker and three give the same root."""
+    finest("refine", *sliced, "--out", tmp_path / "three", "--workers", 3)
+    assert root(tmp_path / "three") == sliced_root
+
+
+def test_datatroves_own_steps_give_the_same_root(tmp_path: Path) -> None:
+    """`--engine datatrove` and the recipe without its gate: the same rows to the last hash."""
+    (tmp_path / "ungated.toml").write_text(UNGATED)
+    finest("refine", SAMPLE, "--out", tmp_path / "ours", "--recipe", tmp_path / "ungated.toml")
+    finest("refine", SAMPLE, "--out", tmp_path / "theirs", "--engine", "datatrove")
+    ours, theirs = manifest(tmp_path / "ours"), manifest(tmp_path / "theirs")
+    assert ours["reasons"] == theirs["reasons"]
+    assert ours["root"] == theirs["root"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whom", ["run", "worker"])
+def test_killed_at_random_moments(whom: str, sliced: list[Path], sliced_root: str, tmp_path: Path) -> None:
+    """kill -9 of the run, or of a worker, at any moment loses nothing and doubles nothing."""
+    rng = random.Random(whom)
+    out = tmp_path / "killed"
+    for _ in range(int(os.environ.get("KILLS", "5"))):
+        process = start("refine", *sliced, "--out", out, "--workers", 2)
+        time.sleep(rng.uniform(0.5, 9))
+        victims = children(process.pid) if whom == "worker" else [process.pid]
+        for victim in victims[:1]:
+            os.kill(victim, signal.SIGKILL)
+        if whom == "worker":
+            process.communicate(timeout=300)
+        process.wait(timeout=300)
+    finest("refine", *sliced, "--out", out, "--workers", 1)
+    assert root(out) == sliced_root
+    finest("verify", out, "--sample", 0)
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_is_finished(sliced: list[Path], sliced_root: str, tmp_path: Path) -> None:
+    """Ctrl-C says how to go on, and the same command does."""
+    out = tmp_path / "stopped"
+    process = start("refine", *sliced, "--out", out, "--workers", 1)
+    wait_for(lambda: any(out.glob("ledger/slices/0*")), process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on" in said
+    assert "Traceback" not in said
+    assert json.loads(finest("status", out, "--json").stdout)["state"] == "stopped"
+    finest("refine", *sliced, "--out", out)
+    assert root(out) == sliced_root
+
+
+def test_two_runs_in_one_folder(sliced: list[Path], tmp_path: Path) -> None:
+    """The second is refused, in one line."""
+    out = tmp_path / "shared"
+    first = start("refine", *sliced, "--out", out, "--workers", 1)
+    try:
+        wait_for(lambda: (out / "ledger" / "lock").exists() and (out / "ledger" / "lock").read_text(), first)
+        second = finest("refine", *sliced, "--out", out, check=False)
+        assert second.returncode == 5
+        assert "in use by another run" in second.stderr
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.communicate()
+
+
+def wait_for(condition: object, process: object) -> None:
+    """Wait until the condition holds, as long as the process lives."""
+    while not condition():  # type: ignore[operator]
+        assert process.poll() is None, process.communicate()  # type: ignore[attr-defined]
+        time.sleep(0.02)

@@ -1,0 +1,87 @@
+"""Bad input and a person's mistakes: one clear line, never a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command import SAMPLE, finest, manifest
+
+
+def refused(status: int, *arguments: object, says: str) -> None:
+    done = finest(*arguments, check=False)
+    assert done.returncode == status, done.stderr
+    assert says in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 4, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [("empty.warc.gz", b"", "empty"), ("page.warc.gz", b"<!DOCTYPE html><html></html>", "page.warc.gz")],
+)
+def test_not_a_warc(name: str, content: bytes, says: str, tmp_path: Path) -> None:
+    """An empty file and a web page are named and refused."""
+    (tmp_path / name).write_bytes(content)
+    refused(3, "refine", tmp_path / name, "--out", tmp_path / "out", says=says)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    """A source that is not there is named."""
+    refused(3, "refine", tmp_path / "no.warc.gz", "--out", tmp_path / "out", says="no.warc.gz")
+
+
+def test_no_such_recipe(tmp_path: Path) -> None:
+    """The shipped recipes are listed."""
+    refused(4, "refine", SAMPLE, "--out", tmp_path / "out", "--recipe", "fineweb2", says="fineweb, finest")
+
+
+def test_wrong_key_in_a_recipe(tmp_path: Path) -> None:
+    """The key is named."""
+    (tmp_path / "r.toml").write_text('name = "x"\n[languge]\nthreshold = 1\n')
+    refused(4, "recipe", "show", tmp_path / "r.toml", says="languge")
+
+
+def test_wrong_model_hash(tmp_path: Path) -> None:
+    """A language model that is not the one that the recipe names is refused before the first page."""
+    (tmp_path / "r.toml").write_text(f'name = "x"\n[language]\nmodel_sha256 = "{"0" * 64}"\n')
+    refused(4, "refine", SAMPLE, "--out", tmp_path / "out", "--recipe", tmp_path / "r.toml", says="sha256")
+
+
+def test_a_folder_of_other_things(tmp_path: Path) -> None:
+    """A folder that holds anything else is left alone."""
+    (tmp_path / "thesis.tex").write_text("")
+    refused(5, "refine", SAMPLE, "--out", tmp_path, says="thesis.tex")
+
+
+def test_another_run_in_the_folder(tmp_path: Path) -> None:
+    """Another limit is another run: refused, then done with --restart."""
+    out = tmp_path / "out"
+    finest("refine", SAMPLE, "--out", out, "--limit", 5)
+    assert sum(manifest(out)["reasons"].values()) == 5
+    refused(5, "refine", SAMPLE, "--out", out, "--limit", 6, says="--restart")
+    finest("refine", SAMPLE, "--out", out, "--limit", 6, "--restart")
+    assert sum(manifest(out)["reasons"].values()) == 6
+
+
+def test_no_run_in_the_folder(tmp_path: Path) -> None:
+    """status, report, why and verify say that there is nothing and how to begin."""
+    for command in (["status", tmp_path], ["report", tmp_path], ["why", "x", "--in", tmp_path]):
+        refused(5, *command, says="finest refine")
+    refused(7, "verify", tmp_path, says="manifest.json")
+
+
+def test_unknown_setting(tmp_path: Path) -> None:
+    """A misspelt FINEST_ variable is an error, not silence."""
+    import os
+
+    done = finest("refine", SAMPLE, "--out", tmp_path / "o", check=False, env={**os.environ, "FINEST_CASH": "1"})
+    assert done.returncode == 2
+    assert "FINEST_CASH" in done.stderr
+
+
+def test_no_page_of_that_name(tmp_path: Path) -> None:
+    """`why` says that the run has no such page."""
+    out = tmp_path / "out"
+    finest("refine", SAMPLE, "--out", out, "--limit", 3)
+    refused(2, "why", "https://nowhere.example/", "--in", out, says="nowhere.example")
