@@ -48,7 +48,9 @@ def test_recipe_hash_is_the_recipes() -> None:
     assert recipe_hash(json.loads(json.dumps(recipe.model_dump(mode="json")))) == recipe.hash
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"format": "finest-data/9"}'])
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"format": "finest-data/9"}']
+)
 def test_garbled_files_are_refused(tmp_path: Path, data: bytes) -> None:
     """Whatever is not a manifest is one clear error that names the file."""
     (tmp_path / "manifest.json").write_bytes(data)

@@ -6,6 +6,7 @@ import hashlib
 import resource
 import signal
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -48,7 +49,7 @@ def test_files_do_not_depend_on_batches(tmp_path_factory: pytest.TempPathFactory
     """However rows are cut in batches, the files are the same to the byte."""
     rows = batch_of([row(n) for n in range(300)])
     ends = [0, *sorted(cuts), 300]
-    parts = [rows.slice(a, b - a) for a, b in zip(ends, ends[1:], strict=False)]
+    parts = [rows.slice(a, b - a) for a, b in pairwise(ends)]
 
     whole, pieces = (write(tmp_path_factory.mktemp("s"), batches, 20_000) for batches in ([rows], parts))
     assert whole == pieces

@@ -74,23 +74,23 @@ def _size_category(rows: int) -> str:
     return next((name for limit, name in _SIZES if rows < limit), "n>1T")
 
 
+_EXPERIMENTAL = """
+> [!WARNING]
+> The recipe `finest` is experimental: it extracts other text than FineWeb's pipeline does, and no training ablation
+> has shown equal quality yet.
+"""
+
+
 def _what(manifest: Manifest) -> str:
-    warning = ""
-    if _recipe_name(manifest) == "finest":
-        warning = (
-            "\n> [!WARNING]\n> The recipe `finest` is experimental: it extracts other text than FineWeb's pipeline, and"
-            " no training ablation\n> has shown equal quality yet.\n"
-        )
+    name, files = _recipe_name(manifest), len(manifest.sources)
     return f"""# {_title(manifest)}
 
-{manifest.rows:,} pages with {manifest.token_count:,} GPT-2 tokens, refined from {len(manifest.sources):,} Common Crawl \
-WARC file{"s" * (len(manifest.sources) != 1)}
-by [Finest Data](https://pypi.org/project/finest-data/) with the recipe `{_recipe_name(manifest)}`. Every row names \
-its record and can be checked.
-{warning}
+{manifest.rows:,} pages with {manifest.token_count:,} GPT-2 tokens, refined with the recipe `{name}`
+from {files:,} Common Crawl WARC file{"s" * (files != 1)} by Finest Data. Every row names its record and can be checked.
+{_EXPERIMENTAL * (name == "finest")}
 | | |
 |---|---|
-| Recipe | `{_recipe_name(manifest)}`, hash `{manifest.recipe_hash}` |
+| Recipe | `{name}`, hash `{manifest.recipe_hash}` |
 | Engine | `{manifest.engine}`, {manifest.created_by}, Python {manifest.python} |
 | Rows | {manifest.rows:,} in {len(manifest.shards):,} Parquet files, {_megabytes(manifest.size_bytes)} |
 | Merkle root | `{manifest.root}` |
@@ -113,7 +113,9 @@ def _funnel(manifest: Manifest) -> str:
 
 
 def _reasons(manifest: Manifest) -> str:
-    drops = sorted(((n, name) for name, n in manifest.reasons.items() if n and name != KEPT), key=lambda d: (-d[0], d[1]))
+    drops = sorted(
+        ((n, name) for name, n in manifest.reasons.items() if n and name != KEPT), key=lambda d: (-d[0], d[1])
+    )
     lines = [(f"`{name}`", reason(name).explanation, f"{n:,}", _share(n, manifest.pages)) for n, name in drops]
     text = f"## Drops by reason\n\n{_table(('Reason', 'Meaning', 'Pages', 'Share'), lines)}"
     losses = [(f"`{name}`", f"{n:,}") for name, n in sorted(manifest.losses.items()) if n]
@@ -130,12 +132,12 @@ def _sources(manifest: Manifest) -> str:
     return f"## Sources\n\n{_table(('WARC file', 'Bytes', 'Pages', 'Digest of what was read'), lines)}{rest}"
 
 
-def _columns(manifest: Manifest) -> str:
+def _columns(_: Manifest) -> str:
     lines = [(f"`{field.name}`", f"{field.type}", _COLUMNS[field.name]) for field in SCHEMA]
     return f"## Columns\n\nThe first nine are FineWeb's.\n\n{_table(('Column', 'Type', 'Meaning'), lines)}"
 
 
-def _verify(manifest: Manifest) -> str:
+def _verify(_: Manifest) -> str:
     return f"""## Verify it yourself
 
 ```bash
@@ -144,9 +146,8 @@ hf download OWNER/NAME --repo-type dataset --local-dir dataset
 finest verify dataset
 ```
 
-This checks every file's sha256, every row's hash and the Merkle root against `{MANIFEST_NAME}`, and judges a random \
-sample of pages
-again from the source WARC files.
+This checks every file's sha256, every row's hash and the Merkle root against `{MANIFEST_NAME}`, and judges a random
+sample of pages again from the source WARC files.
 """
 
 
@@ -181,7 +182,7 @@ address, and see Common Crawl's [opt-out](https://commoncrawl.org/faq) for futur
 """
 
 
-def _licence(manifest: Manifest) -> str:
+def _licence(_: Manifest) -> str:
     return """## Licence
 
 The dataset is under the [Open Data Commons Attribution License (ODC-By) v1.0]\

@@ -118,7 +118,8 @@ def _checked_reasons(file: Shard, batch: pa.RecordBatch) -> list[str]:
 
 
 def _batches(folder: Path, file: Shard, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(folder / file.path) as parquet:
+    # Without pre_buffer, which would hold a whole file's compressed columns at once.
+    with pq.ParquetFile(folder / file.path, pre_buffer=False) as parquet:
         if not parquet.schema_arrow.equals(schema):
             raise VerifyError(f"{file.path}: its columns are not {', '.join(schema.names)} of the types they must have")
         _check_equal(file.path, "rows", parquet.metadata.num_rows, file.rows)
@@ -126,7 +127,7 @@ def _batches(folder: Path, file: Shard, schema: pa.Schema) -> Iterator[pa.Record
             group = parquet.metadata.row_group(number)
             if group.num_rows > MAX_GROUP_ROWS or group.total_byte_size > _MAX_GROUP_BYTES:
                 raise VerifyError(f"{file.path}: row group {number} is larger than a dataset of ours can have")
-        yield from parquet.iter_batches(batch_size=_BATCH_ROWS)
+            yield from parquet.iter_batches(batch_size=_BATCH_ROWS, row_groups=[number])
 
 
 @contextmanager

@@ -150,7 +150,8 @@ def recipe_hash(recipe: dict[str, Any]) -> str:
 
 def source_digest(slices: Iterable[SourceSlice]) -> str:
     """sha256 over a source's slices in their order: offset and length as unsigned 64 bits little-endian, then the
-    32 raw bytes of the slice's own sha256."""
+    32 raw bytes of the slice's own sha256.
+    """
     sha = hashlib.sha256()
     for part in slices:
         sha.update(struct.pack("<QQ", part.offset, part.length) + bytes.fromhex(part.sha256))

@@ -82,9 +82,7 @@ class ShardWriter:
     ones stay. Raises RunError where the file system refuses.
     """
 
-    def __init__(
-        self, folder: Path, prefix: str, schema: pa.Schema = SCHEMA, max_bytes: int = MAX_SHARD_BYTES
-    ) -> None:
+    def __init__(self, folder: Path, prefix: str, schema: pa.Schema = SCHEMA, max_bytes: int = MAX_SHARD_BYTES) -> None:
         self.shards: list[Shard] = []
         self._folder, self._prefix, self._schema, self._max_bytes = folder, prefix, schema, max_bytes
         self._pending: list[pa.RecordBatch] = []
@@ -147,7 +145,7 @@ class _OpenShard:
         self._rows = 0
         try:
             self._final.parent.mkdir(parents=True, exist_ok=True)
-            self._raw = open(self._temporary, "wb")
+            self._raw = open(self._temporary, "wb")  # noqa: SIM115  closed by finish or abandon
         except OSError as error:
             raise self._refused(error) from error
         self._file = _HashingFile(self._raw)

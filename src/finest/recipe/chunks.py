@@ -58,8 +58,9 @@ class ChunkSplitter:
 
     def split(self, chunk: str) -> Split:
         """The tokens of `chunk`, which is not empty and holds no whitespace."""
-        if chunk.isalpha() and chunk not in self._special:  # no affix, infix or URL is of letters alone
-            return Split((chunk,))
+        plain = _plain(chunk)
+        if plain and chunk not in self._special and self._special.keys().isdisjoint(plain):
+            return Split(plain)
         tokens = self._by_affixes(chunk, self._special)
         spans = self._special_spans(tokens)
         mended = self._mend(tokens, spans) if spans else tokens
@@ -198,6 +199,21 @@ class ChunkSplitter:
                 mended += tokens[at:end]
             at = end
         return tuple(mended)
+
+
+def _plain(chunk: str) -> tuple[str, ...]:
+    """The tokens of a word with at most one affix, the bulk of all chunks, if it is no special case; else nothing.
+
+    No rule splits letters alone, and no special case can be mended out of one word and one affix.
+    """
+    if chunk.isalpha():
+        return (chunk,)
+    core, last = chunk[:-1], chunk[-1]
+    if core.isalpha():
+        ends = last in _PLAIN_SUFFIXES or (last == "." and "a" <= core[-1] <= "z")
+        return (core, last) if ends else ()
+    first, core = chunk[0], chunk[1:]
+    return (first, core) if first in _PLAIN_PREFIXES and core.isalpha() else ()
 
 
 def _run_of_dots(chunk: str, start: int, end: int, step: int) -> int:

@@ -89,14 +89,19 @@ class Tokenizer:
 
     def words(self, text: str) -> Words:
         """The tokens of `text`, none of them whitespace, with their counts."""
-        tokens, counts = self._tokenize(text)
+        tokens, counts = self._all(text)
         return Words(tokens, counts & _MASK, counts >> _FIELD & _MASK, counts >> 2 * _FIELD & _MASK)
 
     def tokens(self, text: str) -> list[str]:
-        return self._tokenize(text)[0]
+        return self._all(text)[0]
 
     def count(self, text: str) -> int:
-        return len(self._tokenize(text)[0])
+        return len(self._all(text)[0])
+
+    @staticmethod
+    def may_strike(text: str) -> bool:
+        """Whether the text may lose words to a quirk of spaCy; if not, each chunk between spaces is a word or more."""
+        return _OUTLAW in text
 
     def sentences(self, line: str, at_most: int) -> int:
         """Sentences of spaCy's rule-based sentencizer in `line`; stops counting at `at_most`."""
@@ -117,20 +122,29 @@ class Tokenizer:
                     break
         return count
 
+    def _all(self, text: str) -> tuple[list[str], int]:
+        found = self._tokenize(text)
+        if _OUTLAW in text and _OUTLAW in found[0]:
+            found = self._tokenize(text.replace(_OUTLAW, ""))
+        self._memo.forget()
+        return found
+
     def _tokenize(self, text: str) -> tuple[list[str], int]:
         chunks = text.split()
         known = list(map(self._memo.__getitem__, chunks))
         counts = sum(map(_COUNTS, known))
         if counts >> 3 * _FIELD and _neighbours_matter(chunks, known):
-            tokens = list(chain.from_iterable(map(self._tokens_and_gaps, text.split("\n"))))
-            tokens = list(filter(None, tokens))
-            counts = _counts(tokens)
-        else:
-            tokens = list(chain.from_iterable(map(_TOKENS, known)))
-        self._memo.forget()
-        if _OUTLAW in text and _OUTLAW in tokens:
-            return self._tokenize(text.replace(_OUTLAW, ""))
+            return self._by_lines(text)
+        tokens = list(chain.from_iterable(map(_TOKENS, known)))
         return tokens, counts
+
+    def _by_lines(self, text: str) -> tuple[list[str], int]:
+        """For a text in which special cases may cross chunks; a newline ends them, so only such lines are split anew."""
+        if "\n" not in text:
+            tokens = list(filter(None, self._splitter.split_line(text)))
+            return tokens, _counts(tokens)
+        lines = list(map(self._tokenize, text.split("\n")))
+        return list(chain.from_iterable(tokens for tokens, _ in lines)), sum(counts for _, counts in lines)
 
     def _tokens_and_gaps(self, line: str) -> list[str]:
         """Tokens of a line; an empty one stands for whitespace that is a token of spaCy's (all but a single space)."""

@@ -1,4 +1,6 @@
-"""Cuts a decompressed WARC stream into its records, by their Content-Length, and finds its way again where that is wrong."""
+"""Cuts a decompressed WARC stream into its records, by their Content-Length, and finds its way again where that is
+wrong.
+"""
 
 from __future__ import annotations
 
@@ -21,21 +23,27 @@ _NEXT_RECORD_BYTES = 7
 
 
 class Cut(NamedTuple):
-    """One record as bytes: header, block and nothing else."""
+    """One record: its header is `data[:head_bytes]`, its block `data[head_bytes:end]`."""
 
     offset: int
     length: int
     data: bytes
     head_bytes: int
+    end: int
 
 
 def cut_one(offset: int, length: int, data: bytes) -> Cut | None:
-    """`data` as the single record that it is; None where it is anything else. `offset` and `length` are the member's."""
+    """`data` as the single record that it is; None where it is anything else. `offset` and `length` are the
+    member's.
+    """
     head_bytes = _head_bytes(data)
     size = None if head_bytes is None else _content_length(data[:head_bytes])
-    if head_bytes is None or size is None or data[head_bytes + size :].strip(b"\r\n") or len(data) < head_bytes + size:
+    if head_bytes is None or size is None:
         return None
-    return Cut(offset, length, data[: head_bytes + size], head_bytes)
+    end = head_bytes + size
+    if len(data) < end or data[end:].strip(b"\r\n"):
+        return None
+    return Cut(offset, length, data, head_bytes, end)
 
 
 def _head_bytes(data: bytes | bytearray) -> int | None:
@@ -70,9 +78,8 @@ class Cutter:
             elif self._break is not None:
                 loss, self._break = self._break, None
                 yield loss
-            elif not self._more():
-                if self._break is None:
-                    return
+            elif not self._more() and self._break is None:
+                return
 
     def _next(self) -> Cut | Loss:
         self._fill(5)
@@ -80,7 +87,8 @@ class Cutter:
             return self._resync("stream_gap", "no WARC record begins here")
         head_bytes = self._head()
         if head_bytes is None:
-            return self._resync("record_unreadable", "the WARC header does not end")
+            cut_off = len(self._held) < HEADER_LIMIT_BYTES
+            return self._resync("record_truncated" if cut_off else "record_unreadable", "the WARC header does not end")
         size = _content_length(self._held[:head_bytes])
         if size is None:
             return self._resync("record_unreadable", "no Content-Length")
@@ -91,7 +99,7 @@ class Cutter:
             return self._resync("record_truncated", f"Content-Length {size} goes beyond what there is")
         if not self._record_follows(end):
             return self._resync("record_truncated", f"no record follows where Content-Length {size} leads")
-        cut = Cut(self._offset, end, bytes(self._held[:end]), head_bytes)
+        cut = Cut(self._offset, end, bytes(self._held[:end]), head_bytes, end)
         self._drop(end)
         return cut
 
@@ -131,7 +139,9 @@ class Cutter:
         return Loss(reason, start, self._offset - start, "given up; the rest of the file is not read")
 
     def _skip_newlines(self) -> None:
-        blank = len(self._held) - len(self._held.lstrip(b"\r\n"))
+        blank = 0
+        while blank < len(self._held) and self._held[blank] in b"\r\n":
+            blank += 1
         self._drop(blank)
 
     def _fill(self, size: int) -> bool:

@@ -7,7 +7,7 @@ import re
 from urllib.parse import urlsplit
 
 # C0 and C1 controls but tab and newline, lone surrogates, and the marks that turn the direction of writing around
-# (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing): none has a place where a stranger's text is shown.
+# (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing): none has a place in a stranger's text here.
 _UNSHOWABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
@@ -19,6 +19,11 @@ _THIN = "\u202f"
 def whole(number: float) -> str:
     """1234567 -> 1,234,567."""
     return f"{number:,.0f}"
+
+
+def counted(number: int, noun: str) -> str:
+    """1 page, 2 pages."""
+    return f"{whole(number)} {noun}{'s' * (number != 1)}"
 
 
 def compact(number: float) -> str:

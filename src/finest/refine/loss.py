@@ -14,7 +14,6 @@ LOSS_REASONS = {
     "record_unreadable": "a WARC header that cannot be parsed, or lacks the record's id, URL or length",
     "record_too_large": "a record (or what it decompresses to) beyond the limit",
     "record_truncated": "a record whose Content-Length does not lead to the end of the record",
-    "http_unreadable": "a response without an HTTP header",
 }
 """The closed list: reason -> what it means."""
 
@@ -23,8 +22,9 @@ LOSS_REASONS = {
 class Loss:
     """A stretch of a source that gave no record.
 
-    Where each record is a gzip member, `offset` and `length` are bytes of the file. In other files those of a record and of
-    a gap are bytes of the decompressed stream, and those of damage to the compression itself are bytes of the file.
+    Where each record is a gzip member, `offset` and `length` are bytes of the file. In other files those of a record
+    and of a gap are bytes of the decompressed stream, and those of damage to the compression itself are bytes of the
+    file.
     """
 
     reason: str

@@ -1,7 +1,7 @@
 """Gzip members that hold one WARC record each: read one after another, with whatever lies between them counted.
 
-Common Crawl compresses record by record, so a WARC can be entered at any member and damage to one costs that one. A member
-is found by gzip's magic number, and believed only if it decompresses and begins with `WARC/`.
+Common Crawl compresses record by record, so a WARC can be entered at any member and damage to one costs that one. A
+member is found by gzip's magic number, and believed only if it decompresses and begins with `WARC/`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ MAGIC = b"\x1f\x8b\x08"
 """ID1, ID2 and the only compression method there is (RFC 1952, 2.3.1)."""
 
 PROBE_BYTES = 2 << 10
-"""Compressed bytes looked at to believe in a member: a gzip header of usual size and a deflate block's code tables (at most
-about 300 bytes) fit in it."""
+"""Compressed bytes looked at to believe in a member: a gzip header of usual size and a deflate block's code tables
+(at most about 300 bytes) fit in it."""
 
 STEP_BYTES = 1 << 20
 """Most bytes decompressed in one call: deflate can make 1,032 bytes of one."""
@@ -51,8 +51,8 @@ class _Damage(Exception):
 class Members:
     """The members of a file from the tape's offset on; what is none goes to `losses`."""
 
-    def __init__(self, tape: Tape, max_bytes: int) -> None:
-        self.losses: list[Loss] = []
+    def __init__(self, tape: Tape, max_bytes: int, losses: list[Loss]) -> None:
+        self.losses = losses
         self._tape = tape
         self._max_bytes = max_bytes
 
@@ -77,13 +77,15 @@ class Members:
 
     def skip_gap(self) -> None:
         """Move to the next member like `seek`, and count what lies before it as lost."""
-        start = self._tape.offset
-        self.seek()
-        if self._tape.offset > start:
-            self._lose("stream_gap", start, "no gzip member begins here")
+        while not self.at_end() and not begins_record(self._tape.ahead(PROBE_BYTES, least=PROBE_BYTES)):
+            member = self.read()
+            if member is not None:
+                self._lose("stream_gap", member.offset, f"a gzip header of more than {PROBE_BYTES} bytes")
 
     def read(self) -> Member | None:
-        """The member that begins here; None where there is no good one: then that is counted, and the next one found."""
+        """The member that begins here; None where there is no good one: then that is counted, and the next one
+        found.
+        """
         tape = self._tape
         start = tape.offset
         try:
@@ -110,7 +112,7 @@ class Members:
         while not inflater.eof:
             block = tape.ahead()
             piece = _decompress(inflater, block, is_first=tape.offset == start)
-            tape.advance(len(block) - len(inflater.unconsumed_tail) - len(inflater.unused_data))
+            tape.advance(consumed(inflater, block))
             tape.release(LOOKBACK_BYTES)
             size += len(piece)
             if size <= self._max_bytes:
@@ -129,11 +131,18 @@ class Members:
 def _decompress(inflater: zlib._Decompress, block: bytes, *, is_first: bool) -> bytes:
     if not block:
         raise _Damage("gzip_truncated", "the file ends inside the member")
+    if is_first and not block.startswith(MAGIC):
+        raise _Damage("stream_gap", "no gzip member begins here")
     try:
         return inflater.decompress(block, STEP_BYTES)
     except zlib.error as error:
-        gap = is_first and not block.startswith(MAGIC)
-        raise _Damage("stream_gap" if gap else "gzip_corrupt", "no gzip member begins here" if gap else str(error)) from error
+        raise _Damage("gzip_corrupt", str(error)) from error
+
+
+def consumed(inflater: zlib._Decompress, block: bytes) -> int:
+    """How many bytes of `block` the call that has just been given it used up."""
+    # At the end of a member zlib can leave the same bytes in both.
+    return len(block) - len(inflater.unused_data if inflater.eof else inflater.unconsumed_tail)
 
 
 def begins_record(block: bytes) -> bool:

@@ -1,7 +1,7 @@
 """The three places a WARC can be read from: a local file, HTTPS, S3.
 
-Sessions and clients are made once per process, at the first use, never at import: importing boto3 costs more than starting
-all the rest, and a connection must not be shared across a fork.
+Sessions and clients are made once per process, at the first use, never at import: importing boto3 costs more than
+starting all the rest, and a connection must not be shared across a fork.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 REFUSED_STATUS = frozenset({403, 429, 503})
 """Common Crawl's 403 over HTTPS is CloudFront's rate limit, not a missing right (status.commoncrawl.org)."""
 
+_COPY = "; copy the file to this machine and name that"
+
 S3_RETRY_CODES = frozenset(
     {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "RequestLimitExceeded", "ThrottlingException"}
 )
@@ -51,9 +53,9 @@ class LocalOpener:
     def __init__(self, location: str) -> None:
         self.location = location
 
-    def open(self, position: int, etag: str | None) -> Opened:
+    def open(self, position: int, etag: str | None) -> Opened:  # noqa: ARG002 - the stream compares it
         try:
-            body = open(self.location, "rb", buffering=0)
+            body = open(self.location, "rb", buffering=0)  # noqa: SIM115 - the stream closes it
             status = os.fstat(body.fileno())
             body.seek(position)
         except FileNotFoundError as error:
@@ -69,11 +71,10 @@ class HttpsOpener:
     """An object behind HTTP(S), by one streaming GET."""
 
     def __init__(self, location: str, *, read_timeout_s: float = READ_TIMEOUT_S) -> None:
-        import requests
         import urllib3
 
         self.location = location
-        self.transient = (OSError, HTTPException, urllib3.exceptions.HTTPError, requests.RequestException)
+        self.transient: tuple[type[Exception], ...] = (OSError, HTTPException, urllib3.exceptions.HTTPError)
         self._timeout_s = (CONNECT_TIMEOUT_S, read_timeout_s)
 
     def open(self, position: int, etag: str | None) -> Opened:
@@ -116,14 +117,15 @@ class HttpsOpener:
         if status not in (200, 206):
             raise SourceError(f"{self.location}: the server answers HTTP {status} {response.reason}")
         if position and status != 206:
-            raise SourceError(f"{self.location}: the server ignores Range, so a broken read cannot go on; copy the file here")
+            raise SourceError(f"{self.location}: the server ignores Range, so it cannot be read from the middle{_COPY}")
         if position and not response.headers.get("Content-Range", "").startswith(f"bytes {position}-"):
-            raise SourceError(f"{self.location}: the server answers another Range than asked; copy the file here first")
+            raise SourceError(f"{self.location}: the server answers another Range than was asked for{_COPY}")
 
     def _size(self, response: requests.Response) -> int:
-        size = response.headers.get("Content-Range", "").rpartition("/")[2] or response.headers.get("Content-Length", "")
+        headers = response.headers
+        size = headers.get("Content-Range", "").rpartition("/")[2] or headers.get("Content-Length", "")
         if not size.isdigit():
-            raise SourceError(f"{self.location}: the server names no Content-Length, so a cut would go unseen; copy the file here")
+            raise SourceError(f"{self.location}: the server names no Content-Length, so a cut would go unseen{_COPY}")
         return int(size)
 
 
@@ -136,7 +138,8 @@ class S3Opener:
 
         self.location = location
         self.bucket, _, self.key = location.removeprefix("s3://").partition("/")
-        self.transient = (OSError, HTTPException, urllib3.exceptions.HTTPError, BotoCoreError)
+        broken: tuple[type[Exception], ...] = (OSError, HTTPException, urllib3.exceptions.HTTPError, BotoCoreError)
+        self.transient = broken
         self._read_timeout_s = read_timeout_s
 
     def open(self, position: int, etag: str | None) -> Opened:
@@ -152,9 +155,9 @@ class S3Opener:
             raise s3_failure(error, self.location) from error
         if position and not str(answer.get("ContentRange", "")).startswith(f"bytes {position}-"):
             answer["Body"].close()
-            raise SourceError(f"{self.location}: the S3 server ignores Range, so a broken read cannot go on; copy the file here")
-        size_bytes = int(answer["ContentRange"].rpartition("/")[2]) if "ContentRange" in answer else answer["ContentLength"]
-        return Opened(answer["Body"], answer.get("ETag"), size_bytes)
+            raise SourceError(f"{self.location}: the server ignores Range, so it cannot be read from the middle{_COPY}")
+        size = str(answer.get("ContentRange", "")).rpartition("/")[2] or answer["ContentLength"]
+        return Opened(answer["Body"], answer.get("ETag"), int(size))
 
 
 def s3_failure(error: Exception, location: str) -> Interrupted | SourceError:
@@ -213,7 +216,7 @@ def _retry_after_s(value: str | None) -> float | None:
 
 
 @cache
-def _session(pid: int) -> requests.Session:
+def _session(pid: int) -> requests.Session:  # noqa: ARG001
     """The HTTP session of process `pid`."""
     import requests
 
@@ -221,7 +224,7 @@ def _session(pid: int) -> requests.Session:
 
 
 @cache
-def s3_client(pid: int, read_timeout_s: float = READ_TIMEOUT_S) -> Any:
+def s3_client(pid: int, read_timeout_s: float = READ_TIMEOUT_S) -> Any:  # noqa: ARG001
     """The S3 client of process `pid`; it never retries, so that one layer alone does."""
     import boto3
     from botocore.config import Config

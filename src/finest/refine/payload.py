@@ -1,8 +1,8 @@
 """The payload of an HTTP response: its body with transfer and content encoding undone.
 
-Byte for byte what warcio's `content_stream().read()` gives, which is what DataTrove judges, down to its answers to broken
-encodings: a body that is not what its header says is taken as it is, and damage in the middle gives what comes before.
-Common Crawl stores bodies decoded already; the rest is for WARCs of other tools.
+Byte for byte what warcio's `content_stream().read()` gives, which is what DataTrove judges, down to its answers to
+broken encodings: a body that is not what its header says is taken as it is, and damage in the middle gives what comes
+before. Common Crawl stores bodies decoded already; the rest is for WARCs of other tools.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from __future__ import annotations
 import io
 import re
 import zlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from fastwarc.stream_io import BrotliReader
-from fastwarc.warc import HeaderMap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,54 +26,45 @@ MAX_CHUNK_BYTES = 1 << 31
 _HEADER_END = re.compile(rb"\n[ \t\r\f\v]*(?:\n|\Z)")
 """The first line that is empty or blank."""
 
+_BLANK_LINE = re.compile(rb"[ \t\r\f\v]*(?:\n|\Z)")
+_ENCODED = re.compile(rb"(?im)^(?:content|transfer)-encoding[ \t]*:")
+_CONTENT_ENCODING = re.compile(rb"(?im)^content-encoding[ \t]*:(.*)$")
+_TRANSFER_ENCODING = re.compile(rb"(?im)^transfer-encoding[ \t]*:(.*)$")
+
 
 class PayloadTooLarge(Exception):
     """The decoded payload is beyond the limit."""
 
 
-class _Decoder(Protocol):
-    def decompress(self, data: bytes, max_length: int = 0, /) -> bytes: ...
-
-
-def http_payload(block: bytes, max_bytes: int) -> bytes | None:
-    """The payload of a response record's block; None where the block has no HTTP header.
+def http_payload(data: bytes, start: int, end: int, max_bytes: int) -> bytes:
+    """The payload of the response whose HTTP message is `data[start:end]`; nothing where its header does not end.
 
     Raises PayloadTooLarge where it decodes to more than `max_bytes`.
     """
-    if not block:
+    blank = _BLANK_LINE.match(data, start, end)
+    if blank is not None:
+        return data[blank.end() : end]
+    head_end = _HEADER_END.search(data, start, end)
+    if head_end is None:
         return b""
-    first, _, rest = block.partition(b"\n")
-    if not first.strip():
-        return rest
-    if not first[:5].upper() == b"HTTP/":
-        return None
-    end = _HEADER_END.search(block)
-    if end is None:
-        return b""
-    body = block[end.end() :]
-    head = block[: end.end()]
-    return _decode(head, body, max_bytes) if b"-encoding" in head.lower() else body
+    head, body = data[start : head_end.end()], data[head_end.end() : end]
+    return _decode(head, body, max_bytes) if _ENCODED.search(head) else body
 
 
 def _decode(head: bytes, body: bytes, max_bytes: int) -> bytes:
-    headers = HeaderMap()
-    headers.parse(io.BytesIO(with_crlf(head)))
-    coding = (headers.get("Content-Encoding") or "").lower()
-    blocks: Iterable[bytes] = _blocks(body)
-    if headers.get("Transfer-Encoding") == "chunked":
-        blocks = _chunks(io.BytesIO(body))
-    if coding == "br":
+    coding = _header(_CONTENT_ENCODING, head).lower()
+    chunked = _header(_TRANSFER_ENCODING, head) == b"chunked"
+    blocks = _chunks(io.BytesIO(body)) if chunked else _blocks(body)
+    if coding == b"br":
         return _unbrotli(b"".join(blocks), max_bytes)
-    if coding in ("gzip", "deflate"):
+    if coding in (b"gzip", b"deflate"):
         return _inflate(blocks, coding, max_bytes)
     return b"".join(blocks)
 
 
-def with_crlf(head: bytes) -> bytes:
-    """The header with every line ended as the standard says, which fastwarc insists on and ClueWeb does not keep."""
-    if head.count(b"\n") == head.count(b"\r\n"):
-        return head
-    return head.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+def _header(pattern: re.Pattern[bytes], head: bytes) -> bytes:
+    found = pattern.search(head)
+    return found[1].strip() if found else b""
 
 
 def _blocks(body: bytes) -> Iterator[bytes]:
@@ -113,9 +103,9 @@ def _chunk_size(line: bytes) -> int | None:
     return size if size <= MAX_CHUNK_BYTES else None
 
 
-def _inflate(blocks: Iterable[bytes], coding: str, max_bytes: int) -> bytes:
+def _inflate(blocks: Iterable[bytes], coding: bytes, max_bytes: int) -> bytes:
     """The first gzip member, or the zlib or raw deflate stream, of the blocks; as they are where they are none."""
-    wbits = [31] if coding == "gzip" else [zlib.MAX_WBITS, -zlib.MAX_WBITS]
+    wbits = [31] if coding == b"gzip" else [zlib.MAX_WBITS, -zlib.MAX_WBITS]
     decoder: zlib._Decompress | None = zlib.decompressobj(wbits.pop(0))
     pieces: list[bytes] = []
     size = 0

@@ -8,8 +8,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, STAGES, reason, stage_of
-from finest.refine.figures import byte_size, compact, duration, link, share, short, showable, whole
-from finest.refine.summary import SliceSummary, Totals, merge
+from finest.refine.figures import byte_size, compact, counted, duration, share, short, showable, whole
+from finest.refine.report_samples import LANGUAGES, SampleGroup, sample_groups
+from finest.refine.summary import Totals, merge
 
 if TYPE_CHECKING:
     from finest.refine.report import ReportData
@@ -18,21 +19,10 @@ MAX_LANGUAGES = 12
 MAX_SOURCES = 50
 MAX_LOSSES = 100
 MAX_SPARKS = 60
-EXCERPT_CHARS = 400
 
-_UNMEASURED = frozenset({"payload_type", "payload_encoding", "payload_empty", "extraction_error", "extraction_crash"})
-"""Reasons that are a yes or no: their statistic says nothing to a person."""
-
-_LANGUAGES = {
-    "ar": "Arabic", "az": "Azerbaijani", "be": "Belarusian", "bg": "Bulgarian", "bn": "Bengali", "ca": "Catalan",
-    "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English", "eo": "Esperanto", "es": "Spanish",
-    "et": "Estonian", "eu": "Basque", "fa": "Persian", "fi": "Finnish", "fr": "French", "gl": "Galician",
-    "he": "Hebrew", "hi": "Hindi", "hr": "Croatian", "hu": "Hungarian", "hy": "Armenian", "id": "Indonesian",
-    "is": "Icelandic", "it": "Italian", "ja": "Japanese", "ka": "Georgian", "kk": "Kazakh", "ko": "Korean",
-    "la": "Latin", "lt": "Lithuanian", "lv": "Latvian", "mk": "Macedonian", "ms": "Malay", "nl": "Dutch",
-    "no": "Norwegian", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sk": "Slovak",
-    "sl": "Slovenian", "sq": "Albanian", "sr": "Serbian", "sv": "Swedish", "ta": "Tamil", "te": "Telugu",
-    "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese", "zh": "Chinese",
+_TITLES = {
+    "payload": "Payload", "url": "URL", "gate": "Language gate", "extraction": "Extraction", "language": "Language",
+    "repetition": "Repetition", "quality": "Quality", "c4": "C4", "fineweb": "FineWeb", "dedup": "Duplicates",
 }  # fmt: skip
 
 
@@ -88,6 +78,7 @@ class SourceLine:
     """One source and how fast its slices went."""
 
     name: str
+    folder: str
     size: str
     pages: str
     kept_share: str
@@ -96,28 +87,6 @@ class SourceLine:
     cpu: str
     sparks: list[float]
     sparks_say: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One page, as the recipe saw it."""
-
-    id: str
-    url: str
-    link: str | None
-    facts: list[str]
-    excerpt: str
-
-
-@dataclass(frozen=True, slots=True)
-class SampleGroup:
-    """Samples of one reason."""
-
-    reason: str
-    explanation: str
-    count: str
-    tone: str
-    samples: list[Sample]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +99,7 @@ class View:
     facts: list[tuple[str, str, bool]]
     figures: list[Figure]
     pages: str
+    pages_width: float
     funnel: list[Step]
     reasons: list[Group]
     languages: list[Bar]
@@ -148,14 +118,15 @@ def view(data: ReportData) -> View:
     """Everything that a report says about a run."""
     total = merge(data.slices)
     reasons = _reasons_after_dedup(total, data.duplicates)
-    samples = _samples(data, total, reasons)
+    samples = sample_groups(total.samples, list(data.duplicate_samples), reasons)
     return View(
-        title=f"{whole(total.pages)} pages in, {whole(data.rows)} rows out" if total.pages else "No pages yet",
+        title=f"{counted(total.pages, 'page')} in, {counted(data.rows, 'row')} out",
         lead=_lead(data, total),
         unfinished=_unfinished(data),
         facts=_facts(data),
         figures=_figures(data, total, reasons),
         pages=whole(total.pages),
+        pages_width=_percent(total.pages, total.pages),
         funnel=_funnel(reasons, total.pages),
         reasons=_groups(reasons, total.pages, {group.reason for group in samples}),
         languages=_languages(total.languages),
@@ -182,60 +153,62 @@ def _reasons_after_dedup(total: Totals, duplicates: int) -> dict[str, int]:
 
 def _lead(data: ReportData, total: Totals) -> str:
     size = byte_size(total.compressed_bytes)
-    files = f"{whole(len(data.sources))} WARC file{'s' * (len(data.sources) != 1)}"
+    files = _files(data)
     if not total.pages:
         return f"The recipe {data.recipe_name} found no page in {files} ({size} read)."
     drops = sum(total.reasons.values()) - total.reasons.get(KEPT, 0) + data.duplicates
-    return (
-        f"The recipe {data.recipe_name} read {size} of {files} and kept {share(data.rows, total.pages)} of the pages. "
-        f"It dropped {whole(drops)}, each for a reason that is named below."
+    read = (
+        f"The recipe {data.recipe_name} read {size} of {files} and kept {share(data.rows, total.pages)} of the pages."
     )
+    return f"{read} It dropped {whole(drops)}, each for a reason that is named below." if drops else read
+
+
+def _files(data: ReportData) -> str:
+    return counted(len(data.sources), "WARC file")
 
 
 def _unfinished(data: ReportData) -> str:
     planned = data.slices_planned
     if planned is None or planned <= len(data.slices):
         return ""
-    return f"The run is not finished: {whole(len(data.slices))} of {whole(planned)} slices are in this report."
+    return f"The run is not finished: {whole(len(data.slices))} of {counted(planned, 'slice')} are in this report."
 
 
 def _facts(data: ReportData) -> list[tuple[str, str, bool]]:
     """Name, value, and whether it is a hash."""
-    names = ", ".join(showable(source.name.rsplit("/", 1)[-1], 80) for source in data.sources[:2])
-    more = len(data.sources) - 2
-    facts = [
+    size = byte_size(sum(source.size_bytes for source in data.sources))
+    return [
         ("Recipe", data.recipe_name, False),
         ("Engine", data.engine, False),
-        ("Finished", data.created, False),
-        ("Sources", f"{names} and {whole(more)} more" if more > 0 else names or "none", False),
+        ("As of", data.created, False),
+        ("Sources", f"{_files(data)}, {size}", False),
         ("Recipe hash", data.recipe_hash, True),
         ("Merkle root", data.root or "not yet: the dataset has not been put together", data.root is not None),
     ]
-    return facts
 
 
 def _figures(data: ReportData, total: Totals, reasons: dict[str, int]) -> list[Figure]:
-    failures = sum(n for name, n in reasons.items() if name in FAILURES)
+    lost, failures = len(total.losses), sum(n for name, n in reasons.items() if name in FAILURES)
+    a_row = f"{short(data.tokens / data.rows)} a row" if data.rows else "by the GPT-2 tokenizer"
+    of_pages = f"{share(failures, total.pages)} of the pages" if total.pages else "of the refinery"
+    kept = f"{whole(data.rows)} of {counted(total.pages, 'page')}"
     return [
-        Figure(share(data.rows, total.pages), "kept", f"{whole(data.rows)} of {whole(total.pages)} pages", "kept"),
-        Figure(compact(data.rows), "rows", f"{whole(data.duplicates)} duplicates removed"),
-        Figure(compact(data.tokens), "tokens", f"{short(data.tokens / data.rows)} a row" if data.rows else ""),
-        Figure(
-            whole(len(total.losses)), "records lost", "could not be read", "bad" if total.losses else ""
-        ),
-        Figure(whole(failures), "failures", f"{share(failures, total.pages)} of the pages", "bad" if failures else ""),
+        Figure(share(data.rows, total.pages), "kept", kept, "kept"),
+        Figure(compact(data.rows), "rows", f"{counted(data.duplicates, 'duplicate')} removed"),
+        Figure(compact(data.tokens), "tokens", a_row),
+        Figure(whole(lost), "records lost", "could not be read", "bad" if lost else ""),
+        Figure(whole(failures), "failures", of_pages, "bad" if failures else ""),
         *_speed(data, total),
         Figure(byte_size(total.peak_rss_bytes), "peak memory", "of the largest worker"),
-    ]  # fmt: skip
+    ]
 
 
 def _speed(data: ReportData, total: Totals) -> list[Figure]:
     """Speed of the run where its time is known, else of one worker."""
     wall_s = data.wall_s or total.wall_s
     if not wall_s or not total.pages:
-        return []
-    by = "one worker" if not data.wall_s else f"{data.workers} workers" if data.workers else "all workers"
-    by = "1 worker" if data.wall_s and data.workers == 1 else by
+        return [Figure("\u2013", "pages a second", "nothing to measure"), Figure("\u2013", "CPU a page")]
+    by = counted(data.workers or 0, "worker") if data.workers and data.wall_s else "one worker"
     read = f"{byte_size(total.compressed_bytes / wall_s)}/s"
     return [
         Figure(short(total.pages / wall_s), "pages a second", f"{read} compressed, {by}"),
@@ -253,7 +226,7 @@ def _funnel(reasons: dict[str, int], pages: int) -> list[Step]:
             continue
         left -= by_stage[stage]
         widths = _percent(left, pages), _percent(by_stage[stage], pages)
-        steps.append(Step(stage, question, whole(by_stage[stage]), whole(left), share(left, pages), *widths))
+        steps.append(Step(_TITLES[stage], question, whole(by_stage[stage]), whole(left), share(left, pages), *widths))
     return steps
 
 
@@ -266,7 +239,7 @@ def _groups(reasons: dict[str, int], pages: int, with_samples: set[str]) -> list
         bars = [_reason_bar(name, drops[name], pages, longest, name in with_samples) for name in names]
         dropped = sum(drops[name] for name in names)
         if bars:
-            groups.append(Group(stage, question, whole(dropped), share(dropped, pages), bars))
+            groups.append(Group(_TITLES[stage], question, whole(dropped), share(dropped, pages), bars))
     return groups
 
 
@@ -279,7 +252,7 @@ def _reason_bar(name: str, n: int, pages: int, longest: int, has_samples: bool) 
 def _languages(counts: dict[str, int]) -> list[Bar]:
     ranked = sorted(((n, code) for code, n in counts.items() if n), key=lambda item: (-item[0], item[1]))
     total, longest = sum(n for n, _ in ranked), ranked[0][0] if ranked else 0
-    shown = [(n, _LANGUAGES.get(code, ""), showable(code, 12)) for n, code in ranked[:MAX_LANGUAGES]]
+    shown = [(n, LANGUAGES.get(code, ""), showable(code, 12)) for n, code in ranked[:MAX_LANGUAGES]]
     rest = ranked[MAX_LANGUAGES:]
     if rest:
         shown.append((sum(n for n, _ in rest), f"{whole(len(rest))} more", ""))
@@ -294,13 +267,12 @@ def _lengths(histogram: dict[str, int]) -> list[Bar]:
     if not bins:
         return []
     total, longest = sum(bins.values()), max(bins.values())
-    return [
-        Bar(
-            compact(2**b), f"{whole(2**b)} to {whole(2 ** (b + 1) - 1)} characters", whole(bins.get(b, 0)),
-            share(bins.get(b, 0), total), _percent(bins.get(b, 0), longest),
-        )
-        for b in range(min(bins), max(bins) + 1)
-    ]  # fmt: skip
+    bars = []
+    for b in range(min(bins), max(bins) + 1):
+        n, name = bins.get(b, 0), f"{2 ** (b - 10)}\u202fk" if b >= 10 else str(2**b)
+        span = f"{whole(2**b)} to {whole(2 ** (b + 1) - 1)} characters"
+        bars.append(Bar(name, span, whole(n), share(n, total), _percent(n, longest)))
+    return bars
 
 
 def _median(histogram: dict[str, int]) -> str:
@@ -318,10 +290,11 @@ def _stage_cpu(total: Totals) -> list[Bar]:
     ranked = sorted(((s, name) for name, s in total.stage_cpu_s.items() if s > 0), key=lambda i: (-i[0], i[1]))
     spent, longest = sum(s for s, _ in ranked), ranked[0][0] if ranked else 0.0
     per_page = 1000 / total.pages if total.pages else 0.0
-    return [
-        Bar(showable(name, 40), f"{short(s * per_page)}\u202fms a page", duration(s), share(s, spent), _percent(s, longest))
-        for s, name in ranked
-    ]  # fmt: skip
+    bars = []
+    for s, name in ranked:
+        title = _TITLES.get(name) or showable(name, 40).capitalize()
+        bars.append(Bar(title, f"{short(s * per_page)}\u202fms", duration(s), share(s, spent), _percent(s, longest)))
+    return bars
 
 
 def _source(data: ReportData, place: int) -> SourceLine:
@@ -330,7 +303,8 @@ def _source(data: ReportData, place: int) -> SourceLine:
     rates = [part.pages / part.wall_s for part in slices if part.wall_s > 0]
     source = data.sources[place]
     return SourceLine(
-        name=showable(source.name, 300),
+        name=_parted(source.name)[1],
+        folder=_parted(source.name)[0],
         size=byte_size(source.size_bytes),
         pages=whole(total.pages),
         kept_share=share(total.kept, total.pages),
@@ -338,8 +312,20 @@ def _source(data: ReportData, place: int) -> SourceLine:
         speed=f"{byte_size(total.compressed_bytes / total.wall_s)}/s" if total.wall_s > 0 else "\u2013",
         cpu=f"{short(1000 * total.cpu_s / total.pages)}\u202fms" if total.pages else "\u2013",
         sparks=_sparks(rates),
-        sparks_say=f"{len(rates)} slices, {short(min(rates))} to {short(max(rates))} pages a second" if rates else "",
+        sparks_say=_say(rates),
     )
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """Folder and file of a source's name."""
+    folder, slash, file = name.rpartition("/")
+    return showable(folder + slash, 300), showable(file, 200)
+
+
+def _say(rates: list[float]) -> str:
+    if not rates:
+        return ""
+    return f"{counted(len(rates), 'slice')}, {short(min(rates))} to {short(max(rates))} pages a second"
 
 
 def _sparks(rates: list[float]) -> list[float]:
@@ -360,51 +346,13 @@ def _loss_sums(losses: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 def _loss(data: ReportData, loss: dict[str, Any]) -> dict[str, str]:
     return {
-        "source": showable(data.sources[loss["source"]].name, 300),
+        "source": _parted(data.sources[loss["source"]].name)[1],
+        "folder": _parted(data.sources[loss["source"]].name)[0],
         "offset": whole(loss["offset"]) if loss.get("offset") is not None else "\u2013",
         "length": byte_size(loss["length"]) if loss.get("length") else "\u2013",
         "reason": showable(loss.get("reason", "unknown"), 60),
         "detail": showable(loss.get("detail") or "", 300),
     }
-
-
-def _samples(data: ReportData, total: Totals, reasons: dict[str, int]) -> list[SampleGroup]:
-    samples = {name: found for name, found in total.samples.items() if found}
-    if data.duplicate_samples:
-        samples[DUPLICATE] = list(data.duplicate_samples)
-    places = {stage: place for place, stage in enumerate(STAGES)}
-    order = sorted(samples, key=lambda name: (name != KEPT, places[stage_of(name)], -reasons.get(name, 0), name))
-    return [
-        SampleGroup(
-            name, reason(name).explanation, whole(reasons.get(name, 0)),
-            "kept" if name == KEPT else "bad" if name in FAILURES else "", [_sample(name, s) for s in samples[name]],
-        )
-        for name in order
-    ]  # fmt: skip
-
-
-def _sample(name: str, page: dict[str, Any]) -> Sample:
-    url = str(page.get("url") or "")
-    facts = [fact for fact in (_measured(name, page), _language(page), _winner(page)) if fact]
-    excerpt = showable(page.get("excerpt") or "", EXCERPT_CHARS).strip()
-    return Sample(showable(page.get("id") or "", 100), showable(url, 160), link(url), facts, excerpt)
-
-
-def _measured(name: str, page: dict[str, Any]) -> str:
-    value, limit = page.get("value"), page.get("limit")
-    if value is None or limit is None or name in _UNMEASURED or stage_of(name) in ("url", KEPT):
-        return ""
-    return f"{short(float(value))} beside a limit of {short(float(limit))}"
-
-
-def _language(page: dict[str, Any]) -> str:
-    code = showable(page.get("language") or "", 12)
-    return _LANGUAGES.get(code, code)
-
-
-def _winner(page: dict[str, Any]) -> str:
-    winner = page.get("duplicate_of")
-    return f"lost against {showable(winner, 100)}" if winner else ""
 
 
 def _percent(part: float, whole_: float) -> float:

@@ -1,8 +1,8 @@
 """One sequential stream over a WARC, wherever it lies, that survives a bad connection.
 
-A single streaming GET; whatever breaks it (a reset, a stall, a body that ends early, 408, 425, 429, 5xx, 403 from a rate
-limit) is answered by another GET with `Range: bytes=<position>-`, after a pause with full jitter. The stream ends at the
-object's Content-Length and nowhere else, so a cut connection can never look like the end of a WARC.
+A single streaming GET; whatever breaks it (a reset, a stall, a body that ends early, 408, 425, 429, 5xx, 403 from a
+rate limit) is answered by another GET with `Range: bytes=<position>-`, after a pause with full jitter. The stream
+ends at the object's Content-Length and nowhere else, so a cut connection can never look like the end of a WARC.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 BLOCK_BYTES = 64 << 10
-"""Most bytes asked for at once: urllib3 and botocore throw away what a failing read had already got, so a stream cut every
-0.9 MB never moves with reads of 1 MB, and does with these."""
+"""Most bytes asked for at once: urllib3 and botocore throw away what a failing read had already got, so a stream cut
+every 0.9 MB never moves with reads of 1 MB, and does with these."""
 
 LEAST_BLOCK_BYTES = 1 << 10
 """After each failure without progress the next read asks for half as much, down to this."""
@@ -75,7 +75,9 @@ class Opener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long to insist: full jitter between 0 and min(cap, base * 2^n), as in AWS's "Exponential Backoff And Jitter"."""
+    """How long to insist: full jitter between 0 and min(cap, base * 2^n), as in AWS's "Exponential Backoff And
+    Jitter".
+    """
 
     tries: int = 12
     """Tries without a byte of progress; 12 are about three minutes of waiting."""
@@ -95,8 +97,8 @@ class RetryPolicy:
 class ResumableStream(io.RawIOBase):
     """The bytes of one object from `position` to its end, in order, in bounded memory.
 
-    Raises SourceError when the object is not the one that `etag` and `size_bytes` name, when it cannot be read at all, or
-    when `policy.tries` tries in a row brought no byte.
+    Raises SourceError when the object is not the one that `etag` and `size_bytes` name, when it cannot be read at
+    all, or when `policy.tries` tries in a row brought no byte.
     """
 
     def __init__(
@@ -177,8 +179,8 @@ class ResumableStream(io.RawIOBase):
         self._failures += 1
         if self._failures >= self._policy.tries:
             raise SourceError(
-                f"{self._opener.location}: gave up at byte {self.position} after {self._failures} tries without progress: "
-                f"{interruption}. Run the same command again later; it goes on from here"
+                f"{self._opener.location}: gave up at byte {self.position} after {self._failures} tries "
+                f"without progress: {interruption}. Run the same command again later; it goes on from here"
             ) from interruption
         pause_s = self._policy.pause_s(self._failures, interruption)
         if self._on_retry is not None:
@@ -191,7 +193,7 @@ class ResumableStream(io.RawIOBase):
             return
         try:
             body.close()
-        except (OSError, *self._opener.transient):
+        except self._opener.transient:
             return  # the connection is broken already, and nothing more is wanted of it
 
 

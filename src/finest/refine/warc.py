@@ -1,9 +1,9 @@
 """A WARC cut into slices, and a slice read record by record with every loss counted.
 
-A slice owns the records whose gzip member begins in [start, end). It finds the first one by itself, so slices can be read by
-anybody in any order; read as they should be, they chain: each ends (`next_offset`) where the next one begins
-(`first_offset`). Where they do not, the file holds bytes that look like a member and are none, and the later slice is to be
-read again with `exact_start`.
+A slice owns the records whose gzip member begins in [start, end). It finds the first one by itself, so slices can be
+read by anybody in any order; read as they should be, they chain: each ends (`next_offset`) where the next one begins
+(`first_offset`). Where they do not, the file holds bytes that look like a member and are none, and the later slice is
+to be read again with `exact_start`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from finest.refine.warc_record import Entry, Record, read_entry, with_languages
 from finest.refine.whole import pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from finest.refine.source import Source
 
@@ -54,9 +54,9 @@ def plan_slices(source: Source, source_index: int, slice_bytes: int) -> list[Sli
     size = source.size_bytes
     if source.layout is Layout.WHOLE or size < slice_bytes * 3 // 2:
         return [Slice(source_index, 0, 0, size)]
-    count = max(1, (size + slice_bytes // 2) // slice_bytes)
-    starts = [i * slice_bytes for i in range(count)]
-    return [Slice(source_index, i, start, end) for i, (start, end) in enumerate(zip(starts, [*starts[1:], size], strict=True))]
+    count = (size + slice_bytes // 2) // slice_bytes
+    bounds = [i * slice_bytes for i in range(count)] + [size]
+    return [Slice(source_index, i, bounds[i], bounds[i + 1]) for i in range(count)]
 
 
 def read_slice(
@@ -71,8 +71,8 @@ def read_slice(
 ) -> SliceReader:
     """Read the response and conversion records of a slice, `limit` of them at the most.
 
-    `exact_start` is where its first record is known to begin. A record beyond `max_record_bytes` decompressed is lost, and
-    costs no memory. Iterating raises SourceError when the source cannot be read or has changed.
+    `exact_start` is where its first record is known to begin. A record beyond `max_record_bytes` decompressed is
+    lost, and costs no memory. Iterating raises SourceError when the source cannot be read or has changed.
     """
     start = slice_.start if exact_start is None else exact_start
     stream = ResumableStream(
@@ -83,7 +83,8 @@ def read_slice(
         policy=policy,
         on_retry=on_retry,
     )
-    return SliceReader(stream, source, slice_, exact_start, limit, max_record_bytes)
+    synced = start == 0 or exact_start is not None
+    return SliceReader(stream, source, slice_, synced=synced, limit=limit, max_record_bytes=max_record_bytes)
 
 
 class SliceReader:
@@ -94,11 +95,12 @@ class SliceReader:
         stream: ResumableStream,
         source: Source,
         slice_: Slice,
-        exact_start: int | None,
+        *,
+        synced: bool,
         limit: int | None,
         max_record_bytes: int,
     ) -> None:
-        self.first_offset = slice_.start if exact_start is None else exact_start
+        self.first_offset = stream.position
         """Where the slice's first member begins."""
         self.next_offset = self.first_offset
         """Where the next slice's first member begins, or the file ends."""
@@ -108,21 +110,67 @@ class SliceReader:
         self.sha256 = ""
         """Digest of the file's bytes [first_offset, next_offset), in hex."""
         self._stream, self._source, self._slice = stream, source, slice_
-        self._synced = slice_.start == 0 or exact_start is not None
-        self._limit, self._max_bytes = limit, max_record_bytes
+        self._synced = synced
+        self._limit, self._limit_reached, self._max_bytes = limit, False, max_record_bytes
         self._tape = Tape(stream, self.first_offset)
-        self._members = Members(self._tape, max_record_bytes)
+        self._members = Members(self._tape, max_record_bytes, self.losses)
 
     def __iter__(self) -> Iterator[Record]:
-        cuttable = self._source.layout is Layout.MEMBERS
-        entries = self._member_entries() if cuttable else self._whole_entries()
+        """The records in the file's order, each completed by the record that follows it."""
         try:
-            yield from self._with_languages(entries)
+            if self._source.layout is Layout.MEMBERS:
+                yield from self._of_members()
+            else:
+                yield from self._of_whole()
         finally:
             self._stream.close()
 
-    def _with_languages(self, entries: Iterator[Entry]) -> Iterator[Record]:
-        """The page records, each completed by the record that follows it."""
+    def _of_members(self) -> Iterator[Record]:
+        if not self._synced:
+            self._members.seek()
+            self._tape.restart_digest()
+            self.first_offset = self._tape.offset
+        held = yield from self._completed(self._counted(self._owned_cuts()))
+        if not self._limit_reached:
+            self._members.skip_gap()
+        self._settle()
+        self._members.losses = []  # what comes now belongs to the next slice, which counts it
+        if held is not None:
+            yield with_languages(held, next(self._entries(self._following_cuts(), []), None))
+
+    def _owned_cuts(self) -> Iterator[Cut | Loss]:
+        while self._tape.offset < self._slice.end and not self._members.at_end():
+            yield from self._next_cuts()
+
+    def _following_cuts(self) -> Iterator[Cut | Loss]:
+        while not self._members.at_end():
+            yield from self._next_cuts()
+
+    def _next_cuts(self) -> Iterable[Cut | Loss]:
+        """The records of the next member: one, or however many a careless tool put there, all at the member's
+        offset.
+        """
+        member = self._members.read()
+        if member is None:
+            return ()
+        one = cut_one(*member)
+        return (one,) if one is not None else _cut_many(member, self._max_bytes)
+
+    def _of_whole(self) -> Iterator[Record]:
+        entries = self._counted(Cutter(pieces(self._tape), self._max_bytes))
+        held = yield from self._completed(entries)
+        if self._limit_reached:
+            self._settle()
+            following = next(entries, None)
+        else:
+            following = None
+            self._tape.drain()
+            self._settle()
+        if held is not None:
+            yield with_languages(held, following)
+
+    def _completed(self, entries: Iterator[Entry]) -> Generator[Record, None, Record | None]:
+        """Yields the page records but for the last one, which it returns: what follows that one is still to be read."""
         held: Record | None = None
         found = 0
         for entry in entries:
@@ -130,66 +178,31 @@ class SliceReader:
                 yield with_languages(held, entry)
             held = entry.record
             found += held is not None
-            if self._limit is not None and found == self._limit:
+            if self._limit is not None and found >= self._limit:
+                self._limit_reached = True
                 break
-        following = self._entry_after()
-        if held is not None:
-            yield held if following is None else with_languages(held, following)
-
-    # -- one member per record
-
-    def _member_entries(self) -> Iterator[Entry]:
-        tape, members = self._tape, self._members
-        if not self._synced:
-            members.seek()
-            tape.restart_digest()
-            self.first_offset = tape.offset
-        while tape.offset < self._slice.end and not members.at_end():
-            member = members.read()
-            if member is not None:
-                yield from self._counted(self._cuts(member))
-
-    def _cuts(self, member: Member) -> Iterable[Cut | Loss]:
-        """The records of a member: one, or however many a careless tool put there, all at the member's offset."""
-        one = cut_one(*member)
-        if one is not None:
-            return (one,)
-        cutter = Cutter(iter([member.data]), self._max_bytes)
-        return (item._replace(offset=member.offset, length=member.length) if isinstance(item, Cut) else
-                Loss(item.reason, member.offset, member.length, item.detail) for item in cutter)  # fmt: skip
-
-    # -- all else
-
-    def _whole_entries(self) -> Iterator[Entry]:
-        yield from self._counted(Cutter(pieces(self._tape), self._max_bytes))
+        return held
 
     def _counted(self, cuts: Iterable[Cut | Loss]) -> Iterator[Entry]:
+        for entry in self._entries(cuts, self.losses):
+            self.records[entry.type] += 1
+            yield entry
+
+    def _entries(self, cuts: Iterable[Cut | Loss], losses: list[Loss]) -> Iterator[Entry]:
         for cut in cuts:
-            entry = read_entry(cut, self._max_bytes) if isinstance(cut, Cut) else cut
+            entry = cut if isinstance(cut, Loss) else read_entry(cut, self._max_bytes)
             if isinstance(entry, Loss):
-                self.losses.append(entry)
+                losses.append(entry)
             else:
-                self.records[entry.type] += 1
                 yield entry
 
-    # -- the end
-
-    def _entry_after(self) -> Entry | None:
-        """Settle where the slice ends, then read on to the next record, which is the next slice's."""
-        if self._source.layout is Layout.WHOLE:
-            return self._finish_whole()
-        if not self._limited():
-            self._members.skip_gap()
-        self.losses += self._members.losses
-        self.losses.sort(key=lambda loss: loss.offset)
+    def _settle(self) -> None:
         self.next_offset, self.sha256 = self._tape.offset, self._tape.sha256()
-        while not self._members.at_end():
-            member = self._members.read()
-            for cut in () if member is None else self._cuts(member):
-                entry = read_entry(cut, self._max_bytes) if isinstance(cut, Cut) else cut
-                if isinstance(entry, Entry):
-                    return entry
-        return None
 
-    def _finish_whole(self) -> Entry | None:
-        ...
+
+def _cut_many(member: Member, max_bytes: int) -> Iterator[Cut | Loss]:
+    for item in Cutter(iter([member.data]), max_bytes):
+        if isinstance(item, Loss):
+            yield Loss(item.reason, member.offset, member.length, item.detail)
+        else:
+            yield item._replace(offset=member.offset, length=member.length)

@@ -12,7 +12,7 @@ from fastwarc.warc import HeaderMap
 
 from finest.recipe.page import Page
 from finest.refine.loss import Loss
-from finest.refine.payload import PayloadTooLarge, http_payload, with_crlf
+from finest.refine.payload import PayloadTooLarge, http_payload
 
 if TYPE_CHECKING:
     from finest.refine.cutter import Cut
@@ -36,8 +36,8 @@ class Record:
     payload_type: str | None
     payload: bytes
     offset: int
-    """Where its gzip member begins in the file; where the file is not compressed record by record, where the record begins in
-    the decompressed stream."""
+    """Where its gzip member begins in the file; where the file is not compressed record by record, where the record
+    begins in the decompressed stream."""
     length: int
     """Bytes from `offset` on."""
     languages: Languages | None = None
@@ -62,11 +62,9 @@ def read_entry(cut: Cut, max_bytes: int) -> Entry | Loss:
     """Read the record, or say why it cannot be read. A payload may decode to `max_bytes` at the most."""
     try:
         return _read(cut, max_bytes)
-    except _Unreadable as error:
-        return Loss(error.reason, cut.offset, cut.length, str(error))
     except PayloadTooLarge:
         return Loss("record_too_large", cut.offset, cut.length, f"the payload decodes to more than {max_bytes} bytes")
-    except OSError as error:
+    except (_Unreadable, OSError) as error:
         return Loss("record_unreadable", cut.offset, cut.length, str(error))
     except BaseException as error:
         # fastwarc is Rust: a panic there arrives as a BaseException whose class cannot be imported.
@@ -75,27 +73,25 @@ def read_entry(cut: Cut, max_bytes: int) -> Entry | Loss:
         return Loss("record_unreadable", cut.offset, cut.length, f"fastwarc panicked: {error}")
 
 
-def with_languages(record: Record, following: Entry) -> Record:
+def with_languages(record: Record, following: Entry | None) -> Record:
     """The record with the languages that the entry following it states, if it is about this record.
 
     Common Crawl writes a metadata record after each response, with what CLD2 found on the page (commoncrawl/nutch,
     WarcRecordWriter.java).
     """
-    if following.languages is None:
+    if following is None or following.languages is None:
         return record
     about_this = record.id in following.about if following.about else record.url == following.url
     return replace(record, languages=following.languages) if about_this else record
 
 
 class _Unreadable(Exception):
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
+    """The record lacks what every page needs."""
 
 
 def _read(cut: Cut, max_bytes: int) -> Entry:
     headers = HeaderMap()
-    headers.parse(io.BytesIO(with_crlf(cut.data[: cut.head_bytes])))
+    headers.parse(io.BytesIO(_with_crlf(cut.data[: cut.head_bytes])))
     kind = (_text(headers, b"WARC-Type") or "unknown").lower()
     if kind in PAGE_TYPES:
         return Entry(kind, _page_record(kind, headers, cut, max_bytes))
@@ -105,16 +101,23 @@ def _read(cut: Cut, max_bytes: int) -> Entry:
     return Entry(kind)
 
 
+def _with_crlf(head: bytes) -> bytes:
+    """The header with each line ended as the standard says, which fastwarc insists on and some old tools do not
+    keep.
+    """
+    if head.count(b"\n") == head.count(b"\r\n"):
+        return head
+    return head.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
 def _page_record(kind: str, headers: HeaderMap, cut: Cut, max_bytes: int) -> Record:
     record_id, url = _text(headers, b"WARC-Record-ID"), _url(headers)
     if not record_id or not url:
-        raise _Unreadable("record_unreadable", "no WARC-Target-URI" if record_id else "no WARC-Record-ID")
-    payload: bytes | None = cut.data[cut.head_bytes :]
-    assert payload is not None
+        raise _Unreadable("no WARC-Target-URI" if record_id else "no WARC-Record-ID")
     if kind == "response" and url.startswith(("http:", "https:")):
-        payload = http_payload(payload, max_bytes)
-        if payload is None:
-            raise _Unreadable("http_unreadable", "the response does not begin with HTTP/")
+        payload = http_payload(cut.data, cut.head_bytes, cut.end, max_bytes)
+    else:
+        payload = cut.data[cut.head_bytes : cut.end]
     date = _text(headers, b"WARC-Date") or _text(headers, b"archive-date") or ""
     payload_type = _text(headers, b"WARC-Identified-Payload-Type")
     return Record(record_id, url, date, kind, payload_type, payload, cut.offset, cut.length)

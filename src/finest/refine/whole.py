@@ -1,6 +1,7 @@
 """Files that can only be read from their head: one gzip member, Zstandard, LZ4, or no compression at all.
 
-`pieces` gives the decompressed stream piece by piece, each of bounded size, with a Loss where the compression is damaged.
+`pieces` gives the decompressed stream piece by piece, each of bounded size, with a Loss where the compression is
+damaged.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import zstandard
 from fastwarc.stream_io import Lz4Reader
 
 from finest.refine.loss import Loss
-from finest.refine.members import MAGIC, PROBE_BYTES, STEP_BYTES
+from finest.refine.members import MAGIC, PROBE_BYTES, STEP_BYTES, consumed
 from finest.refine.stream import BLOCK_BYTES
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ ZSTD_DICTIONARY_MAGIC = b"\x5d\x2a\x4d\x18"
 LZ4_MAGIC = b"\x04\x22\x4d\x18"
 
 ZSTD_STEP_BYTES = 1 << 10
-"""Compressed bytes decoded in one call. Zstandard can make a 128 KiB block of 4 bytes, so this gives 32 MiB at the most."""
+"""Compressed bytes decoded in one call. Zstandard can make a 128 KiB block of 4 bytes, so this gives 32 MiB at the
+most."""
 
 
 def pieces(tape: Tape) -> Iterator[bytes | Loss]:
@@ -65,7 +67,7 @@ def _gzip(tape: Tape) -> Iterator[bytes | Loss]:
             if not block:
                 yield Loss("gzip_truncated", start, tape.offset - start, "the file ends inside the member")
                 return
-            tape.advance(len(block) - len(inflater.unconsumed_tail) - len(inflater.unused_data))
+            tape.advance(consumed(inflater, block))
             tape.release()
             yield piece
 
@@ -128,7 +130,7 @@ def _dictionary(tape: Tape) -> zstandard.ZstdCompressionDict | None:
 
 def _lz4(tape: Tape) -> Iterator[bytes | Loss]:
     """All frames as one stream, by fastwarc; damage costs the rest of the file."""
-    reader = Lz4Reader(io.BufferedReader(_TapeReader(tape)))
+    reader = Lz4Reader(_TapeReader(tape))
     while True:
         try:
             piece = reader.read(BLOCK_BYTES)
@@ -155,6 +157,9 @@ class _TapeReader(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def tell(self) -> int:  # fastwarc asks for it
+        return self._tape.offset
 
     def readinto(self, buffer: Buffer) -> int:
         view = memoryview(buffer).cast("B")

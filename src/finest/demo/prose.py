@@ -1,0 +1,56 @@
+"""The prose that was written for the sample: `pages/*.txt`, read into articles.
+
+An article begins with a line `=== template host/path | title`; its blocks are separated by empty lines. A block is a
+heading (`## `), a list (each line `- `), a table (each line `| `), an answer (`> `), or a paragraph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib import resources
+
+LANGUAGE_TEMPLATES = ("de", "fr", "es", "zh", "ru", "ar", "ja")
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """A piece of prose with the address and the template that it is shown in."""
+
+    template: str
+    address: str
+    title: str
+    blocks: tuple[str, ...]
+
+    @property
+    def language(self) -> str:
+        return self.template if self.template in LANGUAGE_TEMPLATES else "en"
+
+    @property
+    def text(self) -> str:
+        return "\n\n".join(self.blocks)
+
+    def at(self, address: str, template: str | None = None) -> Article:
+        """The same article at another address, and perhaps in another template."""
+        return replace(self, address=address, template=template or self.template)
+
+    def edited(self, *changes: tuple[str, str]) -> Article:
+        """The article with words replaced; raises ValueError for a change that changes nothing."""
+        text = self.text
+        for old, new in changes:
+            if old not in text:
+                raise ValueError(f"{self.address} does not hold {old!r}")
+            text = text.replace(old, new)
+        return replace(self, blocks=tuple(text.split("\n\n")))
+
+
+def read_articles(name: str) -> list[Article]:
+    """The articles of `pages/<name>.txt`, in their order."""
+    text = (resources.files("finest.demo") / "pages" / f"{name}.txt").read_text(encoding="utf-8")
+    return [_article(part) for part in text.split("=== ") if part.strip()]
+
+
+def _article(part: str) -> Article:
+    head, _, body = part.partition("\n")
+    place, _, title = head.partition(" | ")
+    template, _, address = place.partition(" ")
+    return Article(template, address, title.strip(), tuple(block.strip() for block in body.strip().split("\n\n")))

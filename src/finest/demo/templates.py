@@ -1,0 +1,145 @@
+"""The page templates of the sample: prose inside the navigation, sidebars and footers that real pages have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+
+from finest.demo.prose import Article
+
+COOKIES = (
+    '<div class="cookie-banner" role="dialog"><p>This site uses cookies to remember your choice. '
+    "<a href='/privacy'>Privacy policy</a></p><button>Accept all</button><button>Only necessary</button></div>"
+)
+COMMENTS = (
+    ("Marlies", "Thank you, I tried this at the weekend and it worked on the second attempt."),
+    ("old_timer", "My father did it exactly the other way round, and he lived to ninety-one."),
+    ("Jonas B.", "Is there a version of this page that I can print?"),
+)
+SIDEBAR = ("About this site", "Archive", "Most read this month", "Subscribe by mail", "Write to us")
+NAVIGATION = {
+    "news": ("Front page", "Local", "Culture", "Sport", "Weather", "Jobs"),
+    "docs": ("Guide", "Reference", "Download", "Changes", "Search"),
+    "recipe": ("Soups", "Cakes", "Preserves", "Seasons", "About"),
+    "forum": ("Forums", "New posts", "Members", "Rules", "Log in"),
+    "shop": ("Spades", "Forks", "Shears", "Basket (0)", "My account"),
+    "encyclopedia": ("Main page", "Contents", "Random article", "Recent changes"),
+}
+
+
+def render(article: Article) -> str:
+    """The article as a whole HTML page in its own template."""
+    if article.template == "plain":
+        return _plain(article)
+    body = _BODIES.get(article.template, _article)(article)
+    return _page(article, body)
+
+
+def blocks_html(blocks: tuple[str, ...]) -> str:
+    """The blocks of an article as HTML elements."""
+    return "\n".join(_block(block) for block in blocks)
+
+
+def _block(block: str) -> str:
+    lines = block.split("\n")
+    if block.startswith("## "):
+        return f"<h2>{escape(block[3:])}</h2>"
+    if block.startswith("- "):
+        return "<ul>" + "".join(f"<li>{escape(line[2:])}</li>" for line in lines) + "</ul>"
+    if block.startswith("| "):
+        rows = ([cell.strip() for cell in line.strip("| ").split("|")] for line in lines)
+        return (
+            "<table>"
+            + "".join(f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in row)}</tr>" for row in rows)
+            + "</table>"
+        )
+    return f"<p>{escape(block.removeprefix('> '))}</p>"
+
+
+def _page(article: Article, body: str) -> str:
+    site = article.address.split("/")[0]
+    links = "".join(f'<li><a href="/{i}">{name}</a></li>' for i, name in enumerate(_navigation(article)))
+    aside = "".join(f'<li><a href="/s/{i}">{name}</a></li>' for i, name in enumerate(SIDEBAR))
+    direction = ' dir="rtl"' if article.language == "ar" else ""
+    return f"""<!DOCTYPE html>
+<html lang="{article.language}"{direction}>
+<head>
+<meta charset="utf-8">
+<title>{escape(article.title)} | {site}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="/style.css">
+<script>window.settings = {{"theme": "light", "comments": true}};</script>
+</head>
+<body class="{article.template}">
+{COOKIES if article.template in ("news", "shop", "recipe") else ""}
+<header><a class="logo" href="/">{site}</a><nav class="menu"><ul>{links}</ul></nav></header>
+<div class="wrapper">
+<main>
+{body}
+</main>
+<aside class="sidebar"><h3>More</h3><ul>{aside}</ul></aside>
+</div>
+<footer class="footer"><p>&copy; 2024 {site}. All rights reserved.</p><a href="/terms">Terms of use</a></footer>
+</body>
+</html>
+"""
+
+
+def _navigation(article: Article) -> tuple[str, ...]:
+    return NAVIGATION.get(article.template, ("Home", "Posts", "Tags", "Contact"))
+
+
+def _article(article: Article) -> str:
+    return f"<article>\n<h1>{escape(article.title)}</h1>\n{blocks_html(article.blocks)}\n</article>"
+
+
+def _with_comments(article: Article) -> str:
+    posts = "".join(f'<li class="comment"><b>{name}</b><p>{text}</p></li>' for name, text in COMMENTS)
+    share = '<div class="share-buttons"><a href="/share">Share</a> <a href="/mail">Send by mail</a></div>'
+    comments = f'<section id="comments" class="comments"><h3>3 comments</h3><ol>{posts}</ol></section>'
+    return f"{_article(article)}\n{share}\n{comments}"
+
+
+def _news(article: Article) -> str:
+    related = "".join(f'<li><a href="/n/{i}">Related story number {i}</a></li>' for i in range(1, 6))
+    byline = '<p class="byline">By our own reporter, <time datetime="2024-05-18">18 May 2024</time></p>'
+    body = f"<h1>{escape(article.title)}</h1>{byline}<div class='article-body'>{blocks_html(article.blocks)}</div>"
+    return f'<article>{body}</article><div class="related"><h3>Related</h3><ul>{related}</ul></div>'
+
+
+def _forum(article: Article) -> str:
+    users = ("maja", "oakandash", "benchdog", "ruth_k", "plumb_line", "tinker")
+    tools = '<div class="post-tools"><a href="#">Reply</a> <a href="#">Quote</a></div>'
+    posts = "".join(
+        f'<div class="post" id="p{i}"><div class="post-author">{users[i % len(users)]}</div>'
+        f'<div class="post-body">{_block(block)}</div>{tools}</div>'
+        for i, block in enumerate(article.blocks)
+    )
+    return f'<h1>{escape(article.title)}</h1><div class="thread">{posts}</div>'
+
+
+def _shop(article: Article) -> str:
+    price = '<div class="price">EUR 84.00</div><button class="add-to-cart">Add to basket</button>'
+    others = "".join(
+        f'<div class="tile"><a href="/p/{i}">Item {i}</a><span>EUR {i * 7}.00</span></div>' for i in range(2, 10)
+    )
+    described = f'<div class="product-description">{blocks_html(article.blocks)}</div>'
+    return f'<h1>{escape(article.title)}</h1>{price}{described}<div class="also-bought">{others}</div>'
+
+
+def _plain(article: Article) -> str:
+    """A page as people wrote it by hand in the nineties: no structure but paragraphs and a rule."""
+    title, paragraphs = escape(article.title), "\n\n<P>\n".join(escape(block) for block in article.blocks)
+    return (
+        f"<HTML><HEAD><TITLE>{title}</TITLE></HEAD>\n<BODY BGCOLOR=#ffffff>\n<H1>{title}</H1>\n"
+        f"<P>\n{paragraphs}\n<HR>\n<A HREF=index.html>Back to the other notes</A>\n</BODY></HTML>\n"
+    )
+
+
+_BODIES: dict[str, Callable[[Article], str]] = {
+    "blog": _with_comments,
+    "magazine": _with_comments,
+    "news": _news,
+    "forum": _forum,
+    "shop": _shop,
+}

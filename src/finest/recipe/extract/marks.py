@@ -1,0 +1,176 @@
+"""trafilatura's discard and body expressions, evaluated once per attribute value.
+
+All of them have the form `.//*[one of some tags][test of an own attribute or test or ...]`. Evaluated one by one they
+are most of trafilatura's CPU time; here each of them is a bit, a class or id name is looked up once for all bits, and
+elements whose attributes set a bit are remembered for every later step.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import ahocorasick
+from lxml.html import HtmlElement
+from trafilatura.xpaths import (
+    BODY_XPATH,
+    DISCARD_IMAGE_ELEMENTS,
+    OVERALL_DISCARD_XPATH,
+    PAYWALL_DISCARD_XPATH,
+    PRECISION_DISCARD_XPATH,
+    REMOVE_COMMENTS_XPATH,
+    TEASER_DISCARD_XPATH,
+)
+
+_EXPRESSIONS = {
+    "comments": REMOVE_COMMENTS_XPATH[0].path,
+    "overall": OVERALL_DISCARD_XPATH[0].path,
+    "hidden": OVERALL_DISCARD_XPATH[1].path,
+    "paywall": PAYWALL_DISCARD_XPATH[0].path,
+    "caption": DISCARD_IMAGE_ELEMENTS[0].path,
+    "teaser": TEASER_DISCARD_XPATH[0].path,
+    "precision": PRECISION_DISCARD_XPATH[1].path,
+    "body 0": BODY_XPATH[0].path,
+    "body 2": BODY_XPATH[2].path,
+    "body 3": BODY_XPATH[3].path,
+    "body 4": BODY_XPATH[4].path,
+}
+BIT = {name: 1 << position for position, name in enumerate(_EXPRESSIONS)}
+
+_TEST = re.compile(
+    r"""\s*(?:(?P<function>contains|starts-with)\(\s*
+            (?:translate\(\s*@(?P<mapped>[\w-]+)\s*,\s*["'](?P<from>\w+)["']\s*,\s*["'](?P<to>\w+)["']\s*\)
+               |@(?P<plain>[\w-]+))\s*,\s*["'](?P<literal>[^"']*)["']\s*\)
+          |@(?P<equal>[\w-]+)\s*=\s*["'](?P<value>[^"']*)["']
+          |@(?P<present>[\w-]+))\s*(?:or|$)""",
+    re.VERBOSE,
+)
+_HEAD = re.compile(r"\(?\.//\*\s*(?:\[\(*(?P<tags>self::[^\]]*?)\)*\]\s*)?\[(?P<tests>.*?)\s*\](?:\)?\[1\]|$)", re.DOTALL)
+
+
+class _Literal(NamedTuple):
+    """Bits that an occurrence of one literal sets: anywhere, at the start, or as the whole value."""
+
+    length: int
+    contains: int
+    starts: int
+    equals: int
+
+
+class _Masks(dict[str, int]):
+    """Attribute value -> bits, filled on first sight; bounded, since a crawl has no end of class names."""
+
+    _MAX_VALUES = 50_000
+
+    def __init__(self, literals: dict[str, tuple[int, int, int]], present: int) -> None:
+        super().__init__()
+        self._present = present
+        self._automaton = ahocorasick.Automaton()
+        for text, bits in literals.items():
+            self._automaton.add_word(text, _Literal(len(text), *bits))
+        if literals:
+            self._automaton.make_automaton()
+
+    def __missing__(self, value: str) -> int:
+        mask = self._present
+        if len(self._automaton):
+            for end, literal in self._automaton.iter(value):
+                mask |= literal.contains
+                if end + 1 == literal.length:
+                    mask |= literal.starts
+                    if literal.length == len(value):
+                        mask |= literal.equals
+        if len(self) >= self._MAX_VALUES:
+            self.clear()
+        self[value] = mask
+        return mask
+
+
+def _spellings(literal: str, source: str, target: str) -> Iterator[str]:
+    """Every text that `translate(text, source, target)` turns into the literal."""
+    options = [[char] if char not in source else [] for char in literal]
+    for option, char in zip(options, literal, strict=True):
+        option.extend(old for old, new in zip(source, target, strict=True) if new == char)
+    return map("".join, itertools.product(*options))
+
+
+def _compile() -> tuple[dict[str, _Masks], dict[str, int], int]:
+    """Masks by attribute, bits that a tag admits, bits that every tag admits."""
+    literals: dict[str, dict[str, list[int]]] = {}
+    present: dict[str, int] = {}
+    tag_bits: dict[str, int] = {}
+    any_tag = 0
+    for name, path in _EXPRESSIONS.items():
+        head = _HEAD.match(path)
+        if head is None:
+            raise ValueError(f"expression {name} of trafilatura has an unknown form: {path}")
+        bit = BIT[name]
+        if head["tags"] is None:
+            any_tag |= bit
+        else:
+            for tag in re.findall(r"self::(\w+)", head["tags"]):
+                tag_bits[tag] = tag_bits.get(tag, 0) | bit
+        _compile_tests(name, head["tests"], literals, present)
+    masks = {
+        attribute: _Masks(
+            {text: (b[0], b[1], b[2]) for text, b in literals.get(attribute, {}).items()}, present.get(attribute, 0)
+        )
+        for attribute in {*literals, *present}
+    }
+    return masks, {tag: bits | any_tag for tag, bits in tag_bits.items()}, any_tag
+
+
+def _compile_tests(
+    name: str, tests: str, literals: dict[str, dict[str, list[int]]], present: dict[str, int]
+) -> None:
+    bit, position = BIT[name], 0
+    while position < len(tests):
+        test = _TEST.match(tests, position)
+        if test is None:
+            raise ValueError(f"expression {name} of trafilatura has an unknown test: {tests[position:]}")
+        position = test.end()
+        if test["present"]:
+            present[test["present"]] = present.get(test["present"], 0) | bit
+            continue
+        attribute = test["mapped"] or test["plain"] or test["equal"]
+        kind = 2 if test["equal"] else 1 if test["function"] == "starts-with" else 0
+        literal = test["value"] if test["equal"] else test["literal"]
+        for spelling in _spellings(literal, test["from"] or "", test["to"] or ""):
+            bits = literals.setdefault(attribute, {}).setdefault(spelling, [0, 0, 0])
+            bits[kind] |= bit
+
+
+_MASKS, _TAG_BITS, _ANY_TAG = _compile()
+
+
+class Marked(NamedTuple):
+    """An element whose attributes set at least one bit, and its position in document order when it was marked."""
+
+    position: int
+    element: HtmlElement
+    mask: int
+
+    def bits(self) -> int:
+        """The bits of the expressions that select the element as it is now called.
+
+        An element that has lost its attributes since (headings, highlighted code) is selected by none.
+        """
+        bits = self.mask & _TAG_BITS.get(self.element.tag, _ANY_TAG)
+        return bits if bits and self.element.attrib else 0
+
+
+def mark(tree: HtmlElement) -> list[Marked]:
+    """Every element of the tree, itself included, with an attribute that an expression tests for."""
+    marked = []
+    masks = _MASKS.get
+    for position, element in enumerate(tree.iter()):
+        mask = 0
+        for name, value in element.items():
+            known = masks(name)
+            if known is not None:
+                mask |= known[value]
+        if mask:
+            marked.append(Marked(position, element, mask))
+    return marked

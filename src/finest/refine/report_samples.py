@@ -1,0 +1,89 @@
+"""The samples of a report: a few pages of each reason, with what decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, STAGES, reason, stage_of
+from finest.refine.figures import counted, link, short, showable
+
+EXCERPT_CHARS = 400
+
+_UNMEASURED = frozenset({"payload_type", "payload_encoding", "payload_empty", "extraction_error", "extraction_crash"})
+"""Reasons that are a yes or no: their statistic says nothing to a person."""
+
+LANGUAGES = {
+    "ar": "Arabic", "az": "Azerbaijani", "be": "Belarusian", "bg": "Bulgarian", "bn": "Bengali", "ca": "Catalan",
+    "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English", "eo": "Esperanto", "es": "Spanish",
+    "et": "Estonian", "eu": "Basque", "fa": "Persian", "fi": "Finnish", "fr": "French", "gl": "Galician",
+    "he": "Hebrew", "hi": "Hindi", "hr": "Croatian", "hu": "Hungarian", "hy": "Armenian", "id": "Indonesian",
+    "is": "Icelandic", "it": "Italian", "ja": "Japanese", "ka": "Georgian", "kk": "Kazakh", "ko": "Korean",
+    "la": "Latin", "lt": "Lithuanian", "lv": "Latvian", "mk": "Macedonian", "ms": "Malay", "nl": "Dutch",
+    "no": "Norwegian", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sk": "Slovak",
+    "sl": "Slovenian", "sq": "Albanian", "sr": "Serbian", "sv": "Swedish", "ta": "Tamil", "te": "Telugu",
+    "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese", "zh": "Chinese",
+}  # fmt: skip
+"""Names of the languages that crawls hold most of, by their code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One page, as the recipe saw it."""
+
+    id: str
+    url: str
+    link: str | None
+    facts: list[str]
+    excerpt: str
+
+
+@dataclass(frozen=True, slots=True)
+class SampleGroup:
+    """Samples of one reason."""
+
+    reason: str
+    explanation: str
+    count: str
+    tone: str
+    samples: list[Sample]
+
+
+def sample_groups(
+    samples: dict[str, list[dict[str, Any]]], duplicates: list[dict[str, Any]], reasons: dict[str, int]
+) -> list[SampleGroup]:
+    """The samples by reason, kept pages first, then in the order of the stages; `reasons` counts the pages of each."""
+    samples = {name: found for name, found in [*samples.items(), (DUPLICATE, duplicates)] if found}
+    places = {stage: place for place, stage in enumerate(STAGES)}
+    order = sorted(samples, key=lambda name: (name != KEPT, places[stage_of(name)], -reasons.get(name, 0), name))
+    return [
+        SampleGroup(
+            name, reason(name).explanation, counted(reasons.get(name, 0), "page"),
+            "kept" if name == KEPT else "bad" if name in FAILURES else "", [_sample(name, s) for s in samples[name]],
+        )
+        for name in order
+    ]  # fmt: skip
+
+
+def _sample(name: str, page: dict[str, Any]) -> Sample:
+    url = str(page.get("url") or "")
+    facts = [fact for fact in (_measured(name, page), _language(page), _winner(page)) if fact]
+    excerpt = showable(page.get("excerpt") or "", EXCERPT_CHARS).strip()
+    return Sample(showable(page.get("id") or "", 100), showable(url, 160), link(url), facts, excerpt)
+
+
+def _measured(name: str, page: dict[str, Any]) -> str:
+    value, limit = page.get("value"), page.get("limit")
+    if value is None or limit is None or name in _UNMEASURED or stage_of(name) in ("url", KEPT):
+        return ""
+    return f"{short(float(value))} beside a limit of {short(float(limit))}"
+
+
+def _language(page: dict[str, Any]) -> str:
+    code = showable(page.get("language") or "", 12)
+    return LANGUAGES.get(code, code)
+
+
+def _winner(page: dict[str, Any]) -> str:
+    winner = page.get("duplicate_of")
+    return f"lost against {showable(winner, 100)}" if winner else ""
