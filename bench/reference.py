@@ -20,7 +20,7 @@ import argparse
 import gzip
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
@@ -28,18 +28,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import magic
-import numpy as np
 from datatrove.data import Document
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.io import get_datafolder
 from datatrove.pipeline.base import PipelineStep
-from datatrove.pipeline.dedup import (
-    MinhashConfig,
-    MinhashDedupBuckets,
-    MinhashDedupCluster,
-    MinhashDedupFilter,
-    MinhashDedupSignature,
-)
 from datatrove.pipeline.extractors import Trafilatura
 from datatrove.pipeline.filters import (
     C4QualityFilter,
@@ -49,10 +41,9 @@ from datatrove.pipeline.filters import (
     LanguageFilter,
     URLFilter,
 )
-from datatrove.pipeline.readers import JsonlReader, WarcReader
+from datatrove.pipeline.readers import WarcReader
 from datatrove.pipeline.readers.warc import process_record
 from datatrove.pipeline.writers import JsonlWriter
-from datatrove.utils.hashing import HashConfig
 from datatrove.utils.lid import FT176LID
 from tldextract import TLDExtract
 from warcio.archiveiterator import ArchiveIterator
@@ -62,9 +53,6 @@ STAGES = ("url", "language", "repetition", "quality", "c4", "fineweb")
 """Filters in their order; a reason is the stage's name and DataTrove's own reason for the drop."""
 NO_LIMIT_S = 1e6
 """DataTrove's wall-clock limit for one extraction, set beyond any page (its default is 1 s)."""
-FINEWEB_MINHASH = MinhashConfig(
-    n_grams=5, num_buckets=14, hashes_per_bucket=8, hash_config=HashConfig(precision=64, hash_fc="sha1")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,20 +138,6 @@ def read_pages(path: Path) -> list[ReferencePage]:
         return [ReferencePage(**json.loads(line)) for line in lines]
 
 
-def run_reference_dedup(kept: Iterable[tuple[str, str]], out: Path) -> dict[int, int]:
-    """DataTrove's four MinHash stages over (id, text) rows as one task, into the new folder `out`.
-
-    Returns for each removed row the row that survives of its cluster, both as positions in `kept`, since ids repeat.
-    """
-    rows = out / "rows"
-    rows.mkdir(parents=True)
-    with (rows / "00000.jsonl").open("w", encoding="utf-8") as lines:
-        lines.writelines(json.dumps({"id": id_, "text": text}) + "\n" for id_, text in kept)
-    for number, (tasks, step) in enumerate(_dedup_stages(out)):
-        LocalPipelineExecutor(step, tasks=tasks, workers=1, logging_dir=str(out / f"logs-{number}")).run()
-    return _survivors(out / "clusters")
-
-
 def _steps(paths: Path, out: Path) -> list[PipelineStep]:
     url = URLFilter(exclusion_writer=_writer(out, "url"))
     url.tldextractor = TLDExtract(suffix_list_urls=())
@@ -234,28 +208,6 @@ def _payload_reason(record: Any) -> str | None:
     if page is None:
         return "payload_encoding"
     return None if page["text"] else "payload_empty"
-
-
-def _dedup_stages(out: Path) -> Iterator[tuple[int, list[PipelineStep]]]:
-    """(number of tasks, steps) of the four stages."""
-    rows, signatures, buckets, clusters = (str(out / name) for name in ("rows", "signatures", "buckets", "clusters"))
-    yield 1, [JsonlReader(rows), MinhashDedupSignature(signatures, FINEWEB_MINHASH)]
-    yield FINEWEB_MINHASH.num_buckets, [MinhashDedupBuckets(signatures, buckets, config=FINEWEB_MINHASH)]
-    yield 1, [MinhashDedupCluster(buckets, clusters, FINEWEB_MINHASH, save_cluster_id=True)]
-    yield 1, [JsonlReader(rows), MinhashDedupFilter(clusters, _writer(out, "removed")), _writer(out, KEPT)]
-
-
-def _survivors(clusters: Path) -> dict[int, int]:
-    removed = set(_numbers(clusters / "000000.remove"))
-    members = _numbers(clusters / "000000.clusters")
-    cluster_of = dict(zip(members[::2], members[1::2], strict=True))
-    survivor = {cluster: row for row, cluster in cluster_of.items() if row not in removed}
-    return {row: survivor[cluster_of[row]] for row in sorted(removed)}
-
-
-def _numbers(path: Path) -> list[int]:
-    """The little-endian 32-bit numbers of a file of DataTrove's cluster stage; none where it wrote no file."""
-    return np.fromfile(path, dtype="<u4").tolist() if path.exists() else []
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ def imports(path: Path) -> set[str]:
         names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         for name in names:
             if name and name.split(".")[0] == "finest":
-                found.add((name.split(".") + [""])[1])
+                found.add(name.partition(".")[2].partition(".")[0])
     return found
 
 

@@ -32,7 +32,7 @@ def all_commands(group: click.Group, name: str) -> list[tuple[str, click.Command
     return found
 
 
-@pytest.mark.parametrize(("name", "command"), all_commands(cli, "finest"), ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "command"), all_commands(cli, "finest"), ids=str)
 def test_every_command_has_help_and_stands_in_the_readme(name: str, command: click.Command) -> None:
     """No command without help; none that the README does not name."""
     assert command.help

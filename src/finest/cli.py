@@ -44,12 +44,23 @@ def cli() -> None:
 @cli.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @out_option
-@click.option("--recipe", "recipe_name", default="fineweb", show_default=True, metavar="NAME|FILE.toml",
-              help=f"Shipped: {', '.join(SHIPPED)} (experimental).")
+@click.option(
+    "--recipe",
+    "recipe_name",
+    default="fineweb",
+    show_default=True,
+    metavar="NAME|FILE.toml",
+    help=f"Shipped: {', '.join(SHIPPED)} (experimental).",
+)
 @click.option("--workers", type=click.IntRange(min=1), help="Worker processes.  [default: the CPUs of this process]")
 @click.option("--limit", type=click.IntRange(min=1), help="Judge only the first N pages of each WARC.")
-@click.option("--engine", type=click.Choice(["finest", "datatrove"]), default="finest", show_default=True,
-              help="datatrove: its own steps, several times slower, to compare.")
+@click.option(
+    "--engine",
+    type=click.Choice(["finest", "datatrove"]),
+    default="finest",
+    show_default=True,
+    help="datatrove: its own steps, several times slower, to compare.",
+)
 @click.option("--restart", is_flag=True, help="Throw away what an earlier run wrote in the folder.")
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 def refine(
@@ -153,8 +164,13 @@ def why(page: str, folder: Path, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--sample", type=click.IntRange(min=0), default=64, show_default=True,
-              help="Pages to judge again from their WARC records; 0 checks the files alone.")
+@click.option(
+    "--sample",
+    type=click.IntRange(min=0),
+    default=64,
+    show_default=True,
+    help="Pages to judge again from their WARC records; 0 checks the files alone.",
+)
 @click.option("--seed", type=int, help="Draw the same sample again.  [default: random]")
 @click.option("--source", "sources", multiple=True, help="Where the WARCs lie now, if the ledger is gone.")
 def verify(folder: Path, sample: int, seed: int | None, sources: tuple[str, ...]) -> None:
@@ -207,8 +223,9 @@ def recipe_hash(name: str) -> None:
 
 
 @cli.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("demo-run"), show_default=True,
-              help="Folder of the dataset.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("demo-run"), show_default=True, help="Folder of the dataset."
+)
 @click.option("--crawl", metavar="CC-MAIN-YYYY-WW", help="Stream the first pages of this Common Crawl instead.")
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="Pages, with --crawl.")
 def demo(out: Path, crawl: str | None, limit: int) -> None:

@@ -71,7 +71,9 @@ def show_status(console: Console, folder: Path, status: Status) -> None:
     if status.reasons:
         console.print(reasons_table(status.reasons))
     for loss in status.losses[:SHOWN_LOSSES]:
-        console.print(f"lost: {loss['source']} offset {loss['offset']}: {loss['reason']} ({loss['detail']})", markup=False)
+        console.print(
+            f"lost: {loss['source']} offset {loss['offset']}: {loss['reason']} ({loss['detail']})", markup=False
+        )
     if len(status.losses) > SHOWN_LOSSES:
         console.print(f"... and {len(status.losses) - SHOWN_LOSSES} more: finest status {folder} --json", markup=False)
     if status.state == "stopped":

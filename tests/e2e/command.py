@@ -8,13 +8,16 @@ import subprocess
 import sys
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 SAMPLE = Path(str(resources.files("finest.demo").joinpath("sample.warc.gz")))
 
 
-def finest(*arguments: object, check: bool = True, **kwargs: object) -> subprocess.CompletedProcess[str]:
+def finest(
+    *arguments: object, check: bool = True, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run `finest ...`; with `check`, its failure fails the test and shows what it said."""
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300, **kwargs)  # type: ignore[call-overload]
+    done = subprocess.run(command(*arguments), check=False, capture_output=True, text=True, timeout=300, env=env)
     assert not check or done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     return done
@@ -31,7 +34,7 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "finest.cli", *map(str, arguments)]
 
 
-def manifest(out: Path) -> dict[str, object]:
+def manifest(out: Path) -> Any:
     return json.loads((out / "manifest.json").read_bytes())
 
 

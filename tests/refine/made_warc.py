@@ -18,7 +18,14 @@ MAX_RECORD_BYTES = 1 << 20
 
 
 def record(
-    kind: str, url: str, block: bytes, *, id_: str = "", version: str = "1.0", length: int | str | None = None, **more: str
+    kind: str,
+    url: str,
+    block: bytes,
+    *,
+    id_: str = "",
+    version: str = "1.0",
+    length: int | str | None = None,
+    **more: str,
 ) -> bytes:
     """One uncompressed WARC record. Keywords are further headers, `_` standing for `-`."""
     headers = {
@@ -48,7 +55,9 @@ def page(number: int, body: bytes | None = None) -> list[bytes]:
     return [
         record("request", url, b"GET / HTTP/1.1\r\n\r\n"),
         record("response", url, http(body), WARC_Identified_Payload_Type="text/html"),
-        record("metadata", url, f"fetchTimeMs: 1\r\nlanguages-cld2: {stated}\r\n".encode(), WARC_Concurrent_To=concurrent),
+        record(
+            "metadata", url, f"fetchTimeMs: 1\r\nlanguages-cld2: {stated}\r\n".encode(), WARC_Concurrent_To=concurrent
+        ),
     ]
 
 

@@ -134,7 +134,10 @@ def test_a_false_member_breaks_the_chain_and_exact_start_mends_it(tmp_path: Path
     outer = [stored(record("response", "https://example.com/a.warc.gz", http(inner))), members(records(2))]
     path = write(tmp_path, members(records(1)) + b"".join(outer))
     source = inspect(str(path))
-    first, second = Slice(0, 0, 0, len(members(records(1))) + 700), Slice(0, 1, len(members(records(1))) + 700, source.size_bytes)
+    first, second = (
+        Slice(0, 0, 0, len(members(records(1))) + 700),
+        Slice(0, 1, len(members(records(1))) + 700, source.size_bytes),
+    )
     one, two = (read_slice(source, part, max_record_bytes=MAX_RECORD_BYTES) for part in (first, second))
     head = list(one)
     list(two)
@@ -178,7 +181,8 @@ def test_a_zstandard_dictionary_in_the_file_is_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("a.warc.gz", "gzip_truncated"), ("a.warc.zst", "stream_truncated"), ("a.warc", "record_truncated")]
+    ("name", "reason"),
+    [("a.warc.gz", "gzip_truncated"), ("a.warc.zst", "stream_truncated"), ("a.warc", "record_truncated")],
 )
 def test_a_truncated_whole_file_gives_what_is_before_the_cut(tmp_path: Path, name: str, reason: str) -> None:
     """A file of one piece that is cut keeps the pages before the cut and names the loss."""
@@ -257,13 +261,18 @@ def test_a_page_without_content_types_is_read(tmp_path: Path) -> None:
 def test_odd_bytes_in_a_url(tmp_path: Path) -> None:
     """UTF-8 is read as such, any other byte as Latin-1, spaces as %20, and angle brackets are taken off."""
     named = ["https://a/é", "https://a/\udce9", "https://a/b c", "<https://a/b>"]
-    found, _ = read(write(tmp_path, members([record("response", url, http(b""), id_=str(i)) for i, url in enumerate(named)])))
+    found, _ = read(
+        write(tmp_path, members([record("response", url, http(b""), id_=str(i)) for i, url in enumerate(named)]))
+    )
     assert urls(found) == ["https://a/é", "https://a/é", "https://a/b%20c", "https://a/b"]
 
 
 def test_a_record_without_id_or_url_is_lost(tmp_path: Path) -> None:
     """What every row needs must be there."""
-    parts = [record("response", "", http(b""), id_="x"), record("response", "https://a/", http(b"")).replace(b"Record-ID", b"No-ID")]
+    parts = [
+        record("response", "", http(b""), id_="x"),
+        record("response", "https://a/", http(b"")).replace(b"Record-ID", b"No-ID"),
+    ]
     found, reader = read(write(tmp_path, members(parts)))
     assert found == []
     assert [(loss.reason, loss.detail) for loss in reader.losses] == [
@@ -317,7 +326,9 @@ def test_encoded_bodies_are_decoded(tmp_path: Path, coding: str, *, chunked: boo
     body, more = pack(b"<p>hello</p>" * 99), [f"Content-Encoding: {coding}"]
     if chunked:
         more.append("Transfer-Encoding: chunked")
-        body = b"".join(f"{len(body[i : i + 20]):x}\r\n".encode() + body[i : i + 20] + b"\r\n" for i in range(0, len(body), 20))
+        body = b"".join(
+            f"{len(body[i : i + 20]):x}\r\n".encode() + body[i : i + 20] + b"\r\n" for i in range(0, len(body), 20)
+        )
         body += b"0\r\n\r\n"
     found, _ = read(write(tmp_path, members([record("response", "https://example.com/", http(body, *more))])))
     assert found[0].payload == b"<p>hello</p>" * 99
@@ -352,7 +363,12 @@ def test_payloads_are_those_of_warcio(
     more = [f"Content-Encoding: {coding}"] if coding else []
     if chunk:
         more.append("Transfer-Encoding: chunked")
-        body = b"".join(b"%x\r\n%s\r\n" % (len(body[i : i + chunk]), body[i : i + chunk]) for i in range(0, len(body), chunk)) + ending
+        body = (
+            b"".join(
+                b"%x\r\n%s\r\n" % (len(body[i : i + chunk]), body[i : i + chunk]) for i in range(0, len(body), chunk)
+            )
+            + ending
+        )
     message = http(body, *more)
     theirs = next(ArchiveIterator(io.BytesIO(record("response", "https://a/", message))))
     assert http_payload(message, 0, len(message), 1 << 24) == theirs.content_stream().read()
@@ -374,7 +390,9 @@ def test_corpus_equals_warcio(corpus: Path, name: str) -> None:
     from warcio.archiveiterator import ArchiveIterator
 
     for path in sorted(corpus.glob(name)):
-        if any(odd in path.name for odd in ("clipped", "brotli")):  # cut inside its only record; warcio cannot decode it
+        if any(
+            odd in path.name for odd in ("clipped", "brotli")
+        ):  # cut inside its only record; warcio cannot decode it
             continue
         with path.open("rb") as stream:
             theirs = [

@@ -61,4 +61,4 @@ def first_warc(crawl: str, https_base: str) -> str:
         answer.raise_for_status()
         return gzip.decompress(answer.content).decode().split("\n", 1)[0].strip()
     except (requests.RequestException, OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{url} cannot be read: {error}; is the crawl's name right, and is there a network?") from error
+        raise SourceError(f"{url} cannot be read: {error}; check the crawl's name and the network") from error

@@ -35,7 +35,7 @@ PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that this process gets when its parent dies."""
 
 
-class ForkedExecutor(LocalPipelineExecutor):  # type: ignore[misc]  # DataTrove ships no types
+class ForkedExecutor(LocalPipelineExecutor):
     """Runs the ranks of a DataTrove pipeline in forked workers.
 
     `on_done(rank)` is called as each rank finishes, `on_tick()` about once a second, and `on_death(rank, exit_code)`
@@ -80,7 +80,9 @@ class ForkedExecutor(LocalPipelineExecutor):  # type: ignore[misc]  # DataTrove 
     def _start(self, number: int) -> Worker:
         context = multiprocessing.get_context("fork")
         mine, theirs = context.Pipe()
-        process = context.Process(target=self._serve, args=(theirs, number))  # no daemon: DataTrove's extractor has a child
+        process = context.Process(
+            target=self._serve, args=(theirs, number)
+        )  # no daemon: DataTrove's extractor has a child
         process.start()
         theirs.close()
         return Worker(process, mine, number)
@@ -125,7 +127,7 @@ class ForkedExecutor(LocalPipelineExecutor):  # type: ignore[misc]  # DataTrove 
             return error
         except OSError as error:
             return RunError(_plain(error))
-        except Exception as error:  # noqa: BLE001  a process border: the traceback is in the worker's log
+        except Exception as error:
             return RunError(f"slice {rank}: {type(error).__name__}: {error}; the traceback is in {self._logs}")
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import cchardet
 
@@ -35,8 +35,8 @@ def _sniff(payload: bytes) -> str:
 
 
 @lru_cache(maxsize=1)
-def _magic():  # type: ignore[no-untyped-def]
-    import pylibmagic  # noqa: F401  (loads the libmagic that it ships, so that none need be installed)
+def _magic() -> Any:
     import magic
+    import pylibmagic  # noqa: F401  (loads the libmagic that it ships, so that none need be installed)
 
     return magic.Magic(mime=True)

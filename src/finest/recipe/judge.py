@@ -153,7 +153,7 @@ def _extraction(trail: Trail, tools: Toolbox) -> Iterator[Check]:
         trail.text.encode()  # a lone surrogate could be neither hashed nor written
     except ExtractionLimit:
         yield Check("extraction_limit", rules.cpu_limit_s, rules.cpu_limit_s, True)
-    except Exception:  # noqa: BLE001  a stranger's page in a stranger's parser: whatever it raises is the page's verdict
+    except Exception:
         trail.text = ""
         yield Check("extraction_error", 1, 0, True)
     yield Check("extraction_empty", len(trail.text), 1, not trail.text)

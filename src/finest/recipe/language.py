@@ -33,8 +33,7 @@ class LanguageModel:
     def load(path: Path, sha256: str) -> LanguageModel:
         """The model in file `path`; RecipeError where it cannot be read or is not the one that the recipe names."""
         try:
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError as error:
             raise RecipeError(f"language model {path}: cannot be read: {error}") from error
         if found != sha256:

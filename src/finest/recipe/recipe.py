@@ -150,6 +150,14 @@ class PiiRules(_Rules):
     ips: bool = True
 
 
+def installed_libraries() -> dict[str, str]:
+    """Installed versions of the packages that can change a verdict; raises RecipeError where one is missing."""
+    try:
+        return {name: importlib.metadata.version(name) for name in DECIDING_LIBRARIES}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise RecipeError(f"package {error.name} is not installed; reinstall with: pip install finest-data") from error
+
+
 class Recipe(_Rules):
     """A recipe in its resolved form: every value that decides, defaults filled in."""
 
@@ -166,7 +174,7 @@ class Recipe(_Rules):
     fineweb: FinewebRules = FinewebRules()
     dedup: DedupRules = DedupRules()
     pii: PiiRules = PiiRules()
-    libraries: dict[str, str] = Field(default_factory=lambda: installed_libraries())
+    libraries: dict[str, str] = Field(default_factory=installed_libraries)
 
     @cached_property
     def hash(self) -> str:
@@ -192,14 +200,6 @@ def recipe_hash(resolved: dict[str, Any]) -> str:
 def canonical_json(value: Any) -> bytes:
     """JSON with sorted keys and no spaces, UTF-8: one byte string for one value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def installed_libraries() -> dict[str, str]:
-    """Installed versions of the packages that can change a verdict; raises RecipeError where one is missing."""
-    try:
-        return {name: importlib.metadata.version(name) for name in DECIDING_LIBRARIES}
-    except importlib.metadata.PackageNotFoundError as error:
-        raise RecipeError(f"package {error.name} is not installed; reinstall with: pip install finest-data") from error
 
 
 def load_recipe(name_or_path: str) -> Recipe:

@@ -83,9 +83,7 @@ def assemble(ledger: Ledger, recipe: Recipe, progress: Progress) -> Manifest:
     return manifest
 
 
-def find_survivors(
-    ledger: Ledger, recipe: Recipe, summaries: list[SliceSummary], progress: Progress
-) -> Survivors:
+def find_survivors(ledger: Ledger, recipe: Recipe, summaries: list[SliceSummary], progress: Progress) -> Survivors:
     """MinHash over the whole run; its cost is said before it starts."""
     kept = sum(summary.kept for summary in summaries)
     if not recipe.dedup.enabled:
@@ -111,9 +109,9 @@ def write_rows(ledger: Ledger, scratch: Path, survivors: Survivors, progress: Pr
     files, leaves = RowFiles(), Leaves()
     writers: dict[str, ShardWriter] = {}
     progress.say("Writing shards")
-    for start, batch in _batches(ledger, "rows.parquet"):
-        survivors.learn(start, batch.column("id").to_pylist())
-        batch = batch.filter(pa.array(survivors.keep(start, batch.num_rows)))
+    for start, whole in _batches(ledger, "rows.parquet"):
+        survivors.learn(start, whole.column("id").to_pylist())
+        batch = whole.filter(pa.array(survivors.keep(start, whole.num_rows)))
         for dump in sorted(set(batch.column("dump").to_pylist())):
             writer = writers.setdefault(dump, ShardWriter(scratch, f"data/{dump}/000", SCHEMA))
             writer.write(batch.filter(pa.array([value == dump for value in batch.column("dump").to_pylist()])))
@@ -131,7 +129,7 @@ def write_verdicts(ledger: Ledger, scratch: Path, survivors: Survivors) -> list[
     writers: dict[str, ShardWriter] = {}
     number = 0
     for _, batch in _batches(ledger, "verdicts.parquet"):
-        reasons, losers = batch.column("reason").to_pylist(), [None] * batch.num_rows
+        reasons, losers = batch.column("reason").to_pylist(), _nobody(batch.num_rows)
         for i, reason in enumerate(reasons):
             if reason == KEPT:
                 if not survivors.keep(number, 1)[0]:
@@ -144,6 +142,10 @@ def write_verdicts(ledger: Ledger, scratch: Path, survivors: Survivors) -> list[
             writer = writers.setdefault(dump, ShardWriter(scratch, f"verdicts/{dump}/000", VERDICT_SCHEMA))
             writer.write(pa.record_batch(list(columns.values()), schema=VERDICT_SCHEMA))
     return [shard for dump in sorted(writers) for shard in writers[dump].close()]
+
+
+def _nobody(count: int) -> list[str | None]:
+    return [None] * count
 
 
 def _batches(ledger: Ledger, name: str) -> Iterator[tuple[int, pa.RecordBatch]]:

@@ -94,7 +94,7 @@ class DropWriter:
         ))  # fmt: skip
 
 
-class DecodePages(PipelineStep):  # type: ignore[misc]
+class DecodePages(PipelineStep):
     """Type and encoding, as DataTrove's WARC reader decides them; the document's text is its HTML."""
 
     type, name = "READER", "decode"
@@ -130,7 +130,7 @@ class DecodePages(PipelineStep):  # type: ignore[misc]
         return None
 
 
-class LanguageByPath(LanguageFilter):  # type: ignore[misc]
+class LanguageByPath(LanguageFilter):
     """DataTrove's language filter over the model that the recipe names, which need not be fetched.
 
     DataTrove asks for a distribution by name (`fasttext-numpy2-wheel`); `fasttext-predict` is the same module and
@@ -160,7 +160,7 @@ class _Model:
         return model.best(document.text), scores
 
 
-class FinishPages(PipelineStep):  # type: ignore[misc]
+class FinishPages(PipelineStep):
     """Gives every page its verdict: what DataTrove let through is kept, what it lost on the way had no text."""
 
     type, name = "WRITER", "verdicts"

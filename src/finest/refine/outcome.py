@@ -151,5 +151,3 @@ def _describe(path: Path, rows: int) -> dict[str, Any]:
 def peak_rss_bytes() -> int:
     """The most memory that this process has held (Linux counts it in KiB)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-

@@ -46,7 +46,7 @@ def preflight(recipe: Recipe, cache: Path) -> None:
     except Exception as error:
         raise RunError(f"{_BROKEN}: {type(error).__name__}: {error}; {_MEND}") from error
     if (text or "").split() != KNOWN_TEXT.split():
-        raise RunError(f"{_BROKEN}: a known page gives {len(text or '')} characters, not its {len(KNOWN_TEXT)}; {_MEND}")
+        raise RunError(f"{_BROKEN}: a known page gives {len(text or '')} of its {len(KNOWN_TEXT)} characters; {_MEND}")
 
 
 _BROKEN = "this installation is broken"

@@ -8,6 +8,7 @@ The manifest is written last: a folder with a manifest holds a finished dataset.
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -124,13 +125,13 @@ def find_unchained(ledger: Ledger) -> dict[int, int]:
     Only the first of each source is named: what follows is judged when it has been read again.
     """
     wrong: dict[int, int] = {}
-    previous = None
-    for rank, slice_ in enumerate(ledger.plan.slices):
-        summary = ledger.summary(slice_)
-        if previous and previous.source == summary.source and previous.next_offset != summary.first_offset:
-            if previous.source not in {ledger.plan.slices[r].source_index for r in wrong}:
-                wrong[rank] = previous.next_offset
-        previous = summary
+    named: set[int] = set()
+    summaries = ledger.summaries()
+    for rank, (before, summary) in enumerate(itertools.pairwise(summaries), 1):
+        same_source = before.source == summary.source
+        if same_source and before.next_offset != summary.first_offset and summary.source not in named:
+            named.add(summary.source)
+            wrong[rank] = before.next_offset
     return wrong
 
 
@@ -154,7 +155,9 @@ def _run_ranks(
                 f"workers keep dying (exit code {exit_code}) in slice {slice_name(slice_)} of {source}; "
                 f"the machine may be short of memory: run the same command with fewer --workers"
             )
-        progress.say(f"A worker died (exit code {exit_code}) in slice {slice_name(slice_)} of {source}; reading it again")
+        progress.say(
+            f"A worker died (exit code {exit_code}) in slice {slice_name(slice_)} of {source}; reading it again"
+        )
 
     executor = ForkedExecutor(
         _pipeline(options, session), ranks, world_size=len(ledger.plan.slices), workers=options.workers,
@@ -203,4 +206,3 @@ def _failures(reasons: dict[str, int]) -> int:
 def default_workers() -> int:
     """The CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-

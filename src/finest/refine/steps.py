@@ -19,7 +19,7 @@ from datatrove.pipeline.base import PipelineStep
 
 from finest.recipe.judge import KEPT, Clock, Verdict, judge
 from finest.refine.outcome import Outcome, SliceOutput
-from finest.refine.warc import SliceReader, read_slice
+from finest.refine.warc import read_slice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from finest.recipe.recipe import Recipe
     from finest.refine.ledger import Ledger
-    from finest.refine.warc import Slice
+    from finest.refine.source import Source
+    from finest.refine.warc import Slice, SliceReader
 
 CRASHED = Verdict("extraction_crash", value=1, limit=0)
 
@@ -40,18 +41,23 @@ class Session:
         self.exact_starts = exact_starts
         """Slices (by rank) whose first record is known, because the slice before them ended there."""
         self.clock: Clock = {}
+        self.slice: Slice
+        self.source: Source
+        self.read: SliceReader
 
-    def begin(self, rank: int) -> None:
-        self.slice: Slice = self.ledger.plan.slices[rank]
+    def begin(self, rank: int, max_record_bytes: int) -> None:
+        """Open the rank's slice."""
+        self.slice = self.ledger.plan.slices[rank]
         self.source = self.ledger.plan.sources[self.slice.source_index]
         self.clock.clear()
         self.cpu_start, self.wall_start = cpu_seconds(), time.monotonic()
-
-    def reader(self, rank: int, max_record_bytes: int) -> SliceReader:
-        return read_slice(
-            self.source, self.slice, exact_start=self.exact_starts.get(rank),
-            limit=self.ledger.plan.limit, max_record_bytes=max_record_bytes,
-        )  # fmt: skip
+        self.read = read_slice(
+            self.source,
+            self.slice,
+            exact_start=self.exact_starts.get(rank),
+            limit=self.ledger.plan.limit,
+            max_record_bytes=max_record_bytes,
+        )
 
 
 def cpu_seconds() -> float:
@@ -60,7 +66,7 @@ def cpu_seconds() -> float:
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
-class ReadSlice(PipelineStep):  # type: ignore[misc]
+class ReadSlice(PipelineStep):
     """The pages of the rank's slice as Documents; `metadata["record"]` is the WARC record, the text is empty."""
 
     type, name = "READER", "WARC slice"
@@ -71,8 +77,7 @@ class ReadSlice(PipelineStep):  # type: ignore[misc]
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:  # noqa: ARG002
         session = self.session
-        session.begin(rank)
-        session.read = session.reader(rank, self.recipe.payload.max_bytes * 2)
+        session.begin(rank, self.recipe.payload.max_bytes * 2)
         crashed = session.ledger.crashes(session.slice)
         with InFlight(session.ledger.inflight_path(session.slice)) as inflight:
             for record in timed(session.read, session.clock):
@@ -95,7 +100,7 @@ def timed(records: SliceReader, clock: Clock) -> Iterator[Any]:
         yield record
 
 
-class JudgePages(PipelineStep):  # type: ignore[misc]
+class JudgePages(PipelineStep):
     """Puts the Verdict of each page beside it, as `metadata["verdict"]`."""
 
     type, name = "FILTER", "recipe"
@@ -113,7 +118,7 @@ class JudgePages(PipelineStep):  # type: ignore[misc]
             yield document
 
 
-class WriteSlice(PipelineStep):  # type: ignore[misc]
+class WriteSlice(PipelineStep):
     """Writes what became of the pages and commits the slice to the ledger."""
 
     type, name = "WRITER", "slice"

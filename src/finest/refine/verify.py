@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from finest.dataset.manifest import read_manifest
 from finest.dataset.check import check_files
+from finest.dataset.manifest import read_manifest
 from finest.dataset.rows import Row, row_hash
 from finest.errors import LedgerError, SourceError, VerifyError
 from finest.recipe.judge import judge
@@ -64,12 +64,14 @@ def verify(
     if not sample:
         return result
     recipe = parse_recipe(manifest.recipe)
-    places = _places(out, manifest, common_crawl, sources)
-    chosen = draw(out, manifest, sample, random.Random(seed))  # noqa: S311  a sample, not a secret
+    places = _places(out, common_crawl, sources)
+    chosen = draw(out, manifest, sample, random.Random(seed))
     say(f"Judging {len(chosen)} pages again from their WARC records (seed {seed})")
     for row in chosen:
         try:
-            page = read_page(_place(places, row["file_path"], common_crawl), row["offset"], recipe.payload.max_bytes * 2)
+            page = read_page(
+                _place(places, row["file_path"], common_crawl), row["offset"], recipe.payload.max_bytes * 2
+            )
         except SourceError as error:
             result.no_evidence.append(str(error))
             continue
@@ -80,7 +82,8 @@ def verify(
 
 def draw(out: Path, manifest: Manifest, sample: int, rng: random.Random) -> list[dict[str, Any]]:
     """Half of the sample from kept pages, half from dropped ones, each page as likely as any other of its half."""
-    kept, dropped = [], []
+    kept: list[tuple[int, int]] = []
+    dropped: list[tuple[int, int]] = []
     for number, shard in enumerate(manifest.verdicts):
         reasons = pq.read_table(out / shard.path, columns=["reason"])["reason"]
         is_kept = pc.equal(reasons, KEPT).to_pylist()
@@ -131,9 +134,7 @@ def _recheck(page: Page, row: dict[str, Any], recipe: Recipe, cache: Path) -> No
         raise VerifyError(f"the row of page {row['id']} ({row['url']}) is not what its WARC record gives")
 
 
-def _places(
-    out: Path, manifest: Manifest, common_crawl: CommonCrawl, specs: Sequence[str]
-) -> dict[str, Source]:
+def _places(out: Path, common_crawl: CommonCrawl, specs: Sequence[str]) -> dict[str, Source]:
     """Where each source lies: as told, else as the folder's ledger remembers it."""
     if specs:
         locations = resolve(specs, common_crawl)

@@ -103,7 +103,7 @@ def _compile() -> tuple[dict[str, _Masks], dict[str, int], int]:
     tag_bits: dict[str, int] = {}
     any_tag = 0
     for name, path in _EXPRESSIONS.items():
-        head = _HEAD.match(path)
+        head = _HEAD.match(path.strip())
         if head is None:
             raise ValueError(f"expression {name} of trafilatura has an unknown form: {path}")
         bit = BIT[name]

@@ -1,0 +1,78 @@
+"""Link density: sections and tables that are mostly links are boilerplate."""
+
+from __future__ import annotations
+
+from lxml.etree import _Element
+
+from finest.recipe.extract.removal import delete
+from finest.recipe.extract.text import text_of, trim
+
+LINKS = ("a", "ref")
+"""trafilatura calls an `a` inside div, ul or table `ref`; here it keeps its name, and both count as links."""
+
+_MAX_SHARE = 0.8
+_MAX_LIMIT = 300
+
+
+def drop_link_lists(tree: _Element, tag: str, *, precise: bool, backtracking: bool = False) -> None:
+    """trafilatura's `delete_by_link_density`; `precise` is its `favor_precision`."""
+    doomed: list[_Element] = []
+    long: set[_Element] = set()  # they hold an element with more text than any limit, so they have more too
+    for element in reversed([e for e in tree.iter(tag) if has_links(e)]):
+        if element in long:
+            continue
+        text_len = len(trim(text_of(element)))
+        if text_len >= _limit(element, tag, precise=precise):
+            if text_len >= _MAX_LIMIT:
+                long.update(element.iterancestors(tag))
+            continue
+        dense, has_link_text = _is_dense(element, text_len, short_below=50 if precise else 10)
+        if dense:
+            doomed.append(element)
+        elif backtracking and has_link_text and 0 < text_len < (200 if precise else 100) and len(element) >= 3:
+            doomed.extend(element)
+    for element in dict.fromkeys(doomed):
+        delete(element)
+
+
+def _limit(element: _Element, tag: str, *, precise: bool) -> int:
+    """Characters from which on a section is never boilerplate."""
+    if tag == "p" and precise:
+        return 200
+    last = element.getnext() is None
+    if tag == "p":
+        return 60 if last else 30
+    return _MAX_LIMIT if last else 100
+
+
+def _is_dense(element: _Element, text_len: int, *, short_below: int) -> tuple[bool, bool]:
+    """Whether the element is mostly links, and whether any of them has text."""
+    lengths = _link_lengths(element)
+    if not lengths:
+        return True, False
+    if sum(lengths) > _MAX_SHARE * text_len:
+        return True, True
+    short = sum(1 for length in lengths if length < short_below)
+    return len(lengths) > 1 and short / len(lengths) > _MAX_SHARE, True
+
+
+def _link_lengths(element: _Element) -> list[int]:
+    lengths = (len(trim(text_of(link))) for link in element.iterdescendants(*LINKS))
+    return [length for length in lengths if length]
+
+
+def has_links(element: _Element) -> bool:
+    return next(element.iterdescendants(*LINKS), None) is not None
+
+
+def is_link_table(table: _Element) -> bool:
+    """trafilatura's `link_density_test_tables`: more than 250 characters, most of them in links."""
+    if not has_links(table):
+        return False
+    text_len = len(trim(text_of(table)))
+    if text_len <= 250:
+        return False
+    lengths = _link_lengths(table)
+    if not lengths:
+        return True
+    return sum(lengths) > (_MAX_SHARE if text_len < 1000 else 0.5) * text_len

@@ -1,0 +1,89 @@
+"""Removing what the discard expressions select, in the order and with the tails as trafilatura does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+
+from lxml.html import HtmlElement
+
+from finest.recipe.extract.density import drop_link_lists
+from finest.recipe.extract.marks import BIT, Marked, mark
+from finest.recipe.extract.removal import remove
+from finest.recipe.extract.text import text_of
+
+_OVERALL = (BIT["overall"], BIT["hidden"])
+_SECTIONS = (BIT["paywall"], BIT["caption"], BIT["teaser"])
+_KEEP_SHARE = 7
+"""trafilatura takes the unpruned tree where less than a seventh of its text would be left."""
+
+
+def below(tree: HtmlElement, marked: Iterable[Marked]) -> list[Marked]:
+    """Those of the marked elements that are descendants of the tree."""
+    found = []
+    inside, outside = {tree}, set()
+    for one in marked:
+        path = []
+        ancestor = one.element.getparent()
+        while ancestor is not None and ancestor not in inside and ancestor not in outside:
+            path.append(ancestor)
+            ancestor = ancestor.getparent()
+        if ancestor is not None and ancestor in inside:
+            inside.update(path)
+            found.append(one)
+        else:
+            outside.update(path)
+    return found
+
+
+def discard(marked: Iterable[Marked], bits: Sequence[int]) -> None:
+    """Remove the marked elements, expression by expression; an element goes with the first that selects it.
+
+    All must be attached when this is called. One inside an element removed before it is removed from that: no harm.
+    """
+    selected: list[list[HtmlElement]] = [[] for _ in bits]
+    for one in marked:
+        mask = one.bits()
+        if mask:
+            for elements, bit in zip(selected, bits, strict=True):
+                if mask & bit:
+                    elements.append(one.element)
+                    break
+    for elements in selected:
+        for element in elements:
+            remove(element)
+
+
+def prune_sections(tree: HtmlElement, marked: list[Marked]) -> HtmlElement:
+    """trafilatura's `prune_unwanted_sections` with focus on precision; the result may be a pruned copy of the tree."""
+    tree, marked = _prune_overall(tree, marked)
+    marked = [one for one in marked if one.element.getparent() is not None]
+    discard(marked, _SECTIONS)
+    for header in list(tree.iterdescendants("header")):
+        remove(header)
+    discard([one for one in marked if one.element.getparent() is not None], (BIT["precision"],))
+    drop_link_lists(tree, "div", precise=True, backtracking=True)
+    drop_link_lists(tree, "list", precise=True)
+    drop_link_lists(tree, "p", precise=True)
+    while len(tree) > 0 and tree[-1].tag == "head":
+        tree.remove(tree[-1])
+    drop_link_lists(tree, "head", precise=False)
+    drop_link_lists(tree, "quote", precise=False)
+    return tree
+
+
+def _prune_overall(tree: HtmlElement, marked: list[Marked]) -> tuple[HtmlElement, list[Marked]]:
+    selected = [one for one in marked if one.bits() & (_OVERALL[0] | _OVERALL[1])]
+    if not selected:
+        return tree, marked
+    old_len = len(text_of(tree))
+    lost = sum(len(text_of(one.element)) for one in selected)
+    lost += sum(len(one.element.tail or "") for one in selected if one.element.getparent() is tree)
+    if old_len - lost > old_len / _KEEP_SHARE:  # what is lost was counted generously: the copy cannot be needed
+        discard(selected, _OVERALL)
+        return tree, marked
+    backup = deepcopy(tree)
+    discard(selected, _OVERALL)
+    if len(text_of(tree)) > old_len / _KEEP_SHARE:
+        return tree, marked
+    return backup, below(backup, mark(backup))

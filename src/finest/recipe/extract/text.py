@@ -1,0 +1,91 @@
+"""Text of trees: reading it, measuring it, and writing the result as plain text."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from unicodedata import normalize
+
+from lxml.etree import XPath, _Element
+from trafilatura.xml import NEWLINE_ELEMS, SPECIAL_FORMATTING, replace_element_text
+
+_STRING = XPath("string()", smart_strings=False)
+_SPECIAL_TEXT = {"ref", "cell", "item"}
+_ESCAPED_SPACE = re.compile(r"&#13;|&#10;|&nbsp;")
+_SPACES = {"&#13;": "\r", "&#10;": "\n", "&nbsp;": "\u00a0"}
+
+
+def trim(text: str) -> str:
+    """The text with each run of white space made one space, none at the ends."""
+    return " ".join(text.split())
+
+
+def text_of(element: _Element) -> str:
+    """All text inside the element, without its tail."""
+    if len(element) == 0:
+        return element.text or ""
+    return _STRING(element)
+
+
+def has_text(text: str | None) -> bool:
+    """Whether the text holds anything but white space."""
+    return bool(text) and not text.isspace()  # type: ignore[union-attr]
+
+
+def plain_text(body: _Element) -> str:
+    """The body as trafilatura writes it with output format txt and no formatting, NFC-normalised."""
+    parts: list[str] = []
+    _write(body, parts, in_cell=False)
+    return normalize("NFC", unescape(_clean("".join(parts))))
+
+
+def _clean(text: str) -> str:
+    """Lines trimmed, empty ones dropped, characters that cannot be printed dropped (trafilatura's `sanitize`)."""
+    if not text.isascii() or not text.isprintable():
+        for char in set(text):
+            if not (char.isprintable() or char.isspace()):
+                text = text.replace(char, "")
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return "\n".join(filter(None, lines)).replace("\u2424", "")
+
+
+def _write(element: _Element, parts: list[str], *, in_cell: bool) -> None:
+    tag, text, tail = element.tag, element.text, element.tail
+    if text is not None:
+        parts.append(replace_element_text(element, False) if tag in _SPECIAL_TEXT else text)
+    if len(element):
+        inside_cell = in_cell or tag == "cell"
+        for child in element:
+            _write(child, parts, in_cell=inside_cell)
+    if text is None and tail is None:
+        if tag == "graphic":
+            _write_image(element, parts)
+        elif tag == "row":
+            _write_row_end(element, parts)
+        elif tag in NEWLINE_ELEMS:
+            parts.append("\n")
+        elif tag != "cell":
+            return
+    if tag in NEWLINE_ELEMS and not in_cell:
+        parts.append("\n\n")
+    elif tag == "cell":
+        parts.append(" | ")
+    elif tag == "comments":
+        parts.append("\n\n")
+    elif tag not in SPECIAL_FORMATTING:
+        parts.append(" ")
+    if tail is not None:
+        parts.append(tail)
+
+
+def _write_image(element: _Element, parts: list[str]) -> None:
+    text = f"{element.get('title', '')} {element.get('alt', '')}".strip()
+    parts.append(f"![{text}]({element.get('src', '')})")
+
+
+def _write_row_end(row: _Element, parts: list[str]) -> None:
+    span = int(row.get("span", 1))
+    cells = sum(1 for _ in row.iterdescendants("cell"))
+    parts.append("|" * (span - cells) + "\n")
+    if any(child.tag == "cell" and child.get("role") == "head" for child in row):
+        parts.append("\n" + "---|" * span + "\n")

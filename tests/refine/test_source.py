@@ -1,0 +1,336 @@
+"""Sources: what a name on the command line means, what its rows call it, and what is refused in one line."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finest.errors import SourceError
+from finest.refine.openers import s3_client
+from finest.refine.source import CommonCrawl, Source, dump_of, inspect, name_sources, resolve
+from finest.refine.warc import Layout
+from tests.faulty_server import FaultyServer
+from tests.refine.made_warc import members, records, whole
+
+KEY = "crawl-data/CC-MAIN-2024-10/segments/1/warc/CC-MAIN-20240220-00000.warc.gz"
+WARC = members(records(3))
+SECRET = "a-secret-of-some-length-for-tests"  # noqa: S105
+
+
+@pytest.fixture(autouse=True)
+def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No test sees the credentials of whoever runs it."""
+    for name in list(os.environ):
+        if name.startswith("AWS_") and name != "AWS_CA_BUNDLE":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    s3_client.cache_clear()
+    yield
+    s3_client.cache_clear()
+
+
+def plant(folder: Path, *names: str, data: bytes = WARC) -> list[str]:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return [str(folder / name) for name in names]
+
+
+def test_files_folders_and_globs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Order is that given; within a folder or glob it is sorted, and only WARCs are taken."""
+    b, a, deep, odd = plant(tmp_path, "x/b.warc.gz", "x/a.warc", "x/deep/c.warc.zst", "named-oddly")
+    plant(tmp_path, "x/readme.txt")
+    assert resolve([odd, str(tmp_path / "x")]) == [odd, a, b, deep]
+    assert resolve([str(tmp_path / "x" / "*")]) == [a, b]
+    assert resolve([str(tmp_path / "**" / "*.gz")]) == [b]
+    monkeypatch.chdir(tmp_path)
+    assert resolve(["x/b.warc.gz", "https://example.com/a.warc.gz", "s3://bucket/a.warc.gz"]) == [
+        b, "https://example.com/a.warc.gz", "s3://bucket/a.warc.gz",
+    ]  # fmt: skip
+
+
+def test_a_name_with_brackets_is_a_file_first(tmp_path: Path) -> None:
+    """A file whose name looks like a glob is found by its name."""
+    (path,) = plant(tmp_path, "a[1].warc.gz")
+    assert resolve([path]) == [path]
+
+
+def test_a_list_names_sources(tmp_path: Path) -> None:
+    """`@list.txt` holds one source a line; comments and blank lines do not count."""
+    a, b = plant(tmp_path, "a.warc.gz", "b.warc.gz")
+    (tmp_path / "list.txt").write_text(f"# two\n{b}  # the second\n\n{a}\n")
+    assert resolve([f"@{tmp_path}/list.txt"]) == [b, a]
+
+
+def test_a_common_crawl_path_goes_where_credentials_lead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without AWS credentials over HTTPS, with them from S3; a file of that name on disk comes first."""
+    assert resolve([KEY]) == [f"https://data.commoncrawl.org/{KEY}"]
+    assert resolve([KEY], CommonCrawl("http://mirror/", "mine")) == [f"http://mirror/{KEY}"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    assert resolve([KEY]) == [f"s3://commoncrawl/{KEY}"]
+    assert resolve([KEY], CommonCrawl("http://mirror/", "mine")) == [f"s3://mine/{KEY}"]
+    (path,) = plant(tmp_path, KEY)
+    monkeypatch.chdir(tmp_path)
+    assert resolve([KEY]) == [path]
+
+
+@pytest.mark.parametrize(
+    ("specs", "message"),
+    [
+        (["{0}/none.warc.gz"], "none.warc.gz: no such file or folder"),
+        (["{0}/*.none"], r"\*.none: matches no .warc"),
+        (["{0}/empty"], "empty: the folder holds no .warc"),
+        (["@{0}/none.txt"], "none.txt: the list of sources cannot be read"),
+        (["@{0}/blank.txt"], "the list names nothing"),
+        (["@{0}/nested.txt"], "a list cannot name another list"),
+        (["ftp://example.com/a.warc.gz"], "only s3:// and http"),
+        (["s3://"], "names no bucket"),
+        ([], "no source is named"),
+        (["{0}/a.warc.gz", "{0}"], "a.warc.gz is named twice: by '.*a.warc.gz' and by"),
+    ],
+)
+def test_what_finds_nothing_is_named(tmp_path: Path, specs: list[str], message: str) -> None:
+    """Each mistake in naming sources is one line with the spec in it."""
+    plant(tmp_path, "a.warc.gz")
+    plant(tmp_path, "blank.txt", data=b"# nothing\n")
+    plant(tmp_path, "nested.txt", data=b"@other.txt\n")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match=message):
+        resolve([spec.format(tmp_path) for spec in specs])
+
+
+def test_names_are_the_same_wherever_a_file_is_read() -> None:
+    """A Common Crawl file has one name, over S3, HTTPS or from a mirror folder; others their address or file name."""
+    for location in (f"s3://commoncrawl/{KEY}", f"https://data.commoncrawl.org/{KEY}", f"/mnt/mirror/{KEY}"):
+        assert name_sources([location]) == [f"s3://commoncrawl/{KEY}"]
+    given = ["/a/b/x.warc.gz", "https://e.org/x.warc.gz", "/a/c/x.warc.gz", "/a/y.warc.gz", "s3://b/x.warc.gz"]
+    assert name_sources(given) == ["b/x.warc.gz", given[1], "c/x.warc.gz", "y.warc.gz", given[4]]
+    assert name_sources(["/x.warc", "/a/x.warc", "/b/a/x.warc"]) == ["x.warc", "a/x.warc", "b/a/x.warc"]
+
+
+def test_one_common_crawl_file_in_two_places_is_refused() -> None:
+    """Its rows would be there twice."""
+    with pytest.raises(
+        SourceError, match="the same Common Crawl file is named twice: s3://commoncrawl/.* and /mirror/"
+    ):
+        name_sources([f"s3://commoncrawl/{KEY}", f"/mirror/{KEY}"])
+
+
+def test_the_dump_is_in_the_name() -> None:
+    """`CC-MAIN-YYYY-WW` if there, else `local`."""
+    assert dump_of(f"s3://commoncrawl/{KEY}") == "CC-MAIN-2024-10"
+    assert dump_of("CC-MAIN-20240220-00000.warc.gz") == "local"
+
+
+def test_a_source_survives_json(tmp_path: Path) -> None:
+    """`from_dict` undoes `to_dict`."""
+    (path,) = plant(tmp_path, "a.warc.gz")
+    source = inspect(path)
+    assert Source.from_dict(source.to_dict()) == source
+    assert (source.name, source.size_bytes, source.layout) == ("a.warc.gz", len(WARC), Layout.MEMBERS)
+    assert source.etag == str(os.stat(path).st_mtime_ns)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "the file is empty"),
+        (b"<!DOCTYPE html><html></html>", "not a WARC, but an HTML page"),
+        (gzip.compress(b"<html></html>"), "not a WARC, but a gzip file of an HTML page"),
+        (b"PAR1" + bytes(100), "not a WARC, but a Parquet file"),
+        (b"PK\x03\x04" + bytes(100), "not a WARC, but a zip file"),
+        (b"filedesc://a.arc 0.0.0.0 1 text/plain 1\n", "an ARC file; convert it with `warcio recompress`"),
+        (b"to whom it may concern", "text that begins with 'to whom it may concern'"),
+        (bytes(range(128, 256)) + bytes(9), "bytes that begin with 80 81"),
+        (b"\x28\xb5\x2f\xfd", "cannot be decompressed from its very beginning"),
+        (gzip.compress(WARC)[:10], "not a WARC, but bytes that begin with 1f 8b 08"),
+    ],
+)
+def test_what_is_no_warc_is_named(tmp_path: Path, data: bytes, message: str) -> None:
+    """A file that is no WARC is refused before any work, with what it looks like."""
+    (path,) = plant(tmp_path, "a.warc.gz", data=data)
+    with pytest.raises(SourceError, match=message):
+        inspect(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """A file that is gone since it was resolved is one clear line."""
+    with pytest.raises(SourceError, match="none.warc.gz: no such file"):
+        inspect(str(tmp_path / "none.warc.gz"))
+
+
+def test_no_permission_is_named(tmp_path: Path) -> None:
+    """A file or folder that may not be read is one clear line, with what to look at."""
+    (path,) = plant(tmp_path, "shut/a.warc.gz")
+    os.chmod(path, 0)
+    code = (
+        "import os, sys\nfrom finest.refine.source import inspect, resolve\nfrom finest.errors import SourceError\n"
+        "if os.getuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "for call in (inspect, lambda path: resolve([os.path.dirname(path)])):\n"
+        "    try: call(sys.argv[1])\n"
+        "    except SourceError as error: print(error)\n"
+    )
+    shut = Path(path).parent
+    _open_way(shut)
+    first = _run(code, path)
+    os.chmod(shut, 0)
+    second = _run(code, path)
+    os.chmod(shut, 0o755)
+    assert "no permission to read it" in first[0]
+    assert "cannot be searched" in second[-1] or "no such file" in second[-1]
+
+
+def _run(code: str, path: str) -> list[str]:
+    """Run as somebody who is not root; skips where that is impossible."""
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=False)
+    if "PermissionError" in done.stderr or "Operation not permitted" in done.stderr:
+        pytest.skip("another user can reach neither the interpreter nor the folder")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def _open_way(folder: Path) -> None:
+    for parent in (folder, *folder.parents):
+        if os.access(parent, os.W_OK) and parent.stat().st_uid == os.getuid() and "pytest" in str(parent):
+            os.chmod(parent, 0o755)
+
+
+def test_over_http(tmp_path: Path) -> None:
+    """A WARC behind HTTP is the same source with the server's ETag."""
+    with FaultyServer({f"/{KEY}": WARC}) as server:
+        source = inspect(f"{server.base}/{KEY}")
+        assert (source.name, source.etag, source.size_bytes) == (f"s3://commoncrawl/{KEY}", '"faulty-1"', len(WARC))
+        assert len(list(whole(source))) == 3
+        with pytest.raises(SourceError, match="not found"):
+            inspect(f"{server.base}/none.warc.gz")
+
+
+def test_no_credentials_is_named() -> None:
+    """Without AWS credentials S3 says how to give them, and that Common Crawl needs none over HTTPS."""
+    with pytest.raises(SourceError, match="no AWS credentials; give them in AWS_ACCESS_KEY_ID") as caught:
+        inspect(f"s3://commoncrawl/{KEY}")
+    assert f"https://data.commoncrawl.org/{KEY}, which needs none" in str(caught.value)
+    with pytest.raises(SourceError, match="no AWS credentials"):
+        resolve(["s3://bucket/folder/"])
+
+
+# -- a real S3 server that checks signatures
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The address of an S3 server, and the folder of its bucket `crawl`."""
+    pytest.importorskip("nanio")
+    folder = tmp_path_factory.mktemp("s3")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "nanio",
+        "serve",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--data-dir",
+        str(folder),
+    ]
+    keys = {"NANIO_ACCESS_KEY": "test", "NANIO_SECRET_KEY": SECRET}
+    server = subprocess.Popen(
+        command,
+        env={**os.environ, **keys},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        _wait_for(port)
+        yield f"http://127.0.0.1:{port}", folder
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(10)
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    pytest.fail("the S3 server did not start")
+
+
+@pytest.fixture
+def s3(bucket: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, no_credentials: None) -> Any:
+    """A boto3 client of that server, with right credentials in the environment."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", bucket[0])
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    client = s3_client(os.getpid())
+    if "crawl" not in [one["Name"] for one in client.list_buckets()["Buckets"]]:
+        client.create_bucket(Bucket="crawl")
+        for key in ("x/b.warc.gz", "x/a.warc.gz", "x/notes.txt", KEY):
+            client.put_object(Bucket="crawl", Key=key, Body=WARC)
+    return client
+
+
+def test_over_s3(s3: Any, tmp_path: Path) -> None:
+    """Objects and prefixes of a bucket are read like files, with signed requests."""
+    assert resolve(["s3://crawl/x/", f"s3://crawl/{KEY}"]) == [
+        "s3://crawl/x/a.warc.gz",
+        "s3://crawl/x/b.warc.gz",
+        f"s3://crawl/{KEY}",
+    ]
+    source = inspect(f"s3://crawl/{KEY}")
+    assert (source.name, source.size_bytes) == (f"s3://commoncrawl/{KEY}", len(WARC))
+    reader = whole(source)
+    (path,) = plant(tmp_path, "a.warc.gz")
+    expected = whole(inspect(path))
+    assert list(reader) == list(expected)
+    assert reader.sha256 == expected.sha256
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("s3://crawl/none.warc.gz", "not found; check the key"),
+        ("s3://no-such-bucket/a.warc.gz", "no such bucket: no-such-bucket"),
+    ],
+)
+def test_what_s3_has_not_is_named(s3: Any, location: str, message: str) -> None:
+    """A missing object and a missing bucket are told apart."""
+    with pytest.raises(SourceError, match=message):
+        inspect(location)
+
+
+def test_a_prefix_without_warcs_is_named(s3: Any) -> None:
+    """A prefix or bucket that has none is refused."""
+    with pytest.raises(SourceError, match="s3://crawl/none/: holds no .warc"):
+        resolve(["s3://crawl/none/"])
+    with pytest.raises(SourceError, match="no such bucket"):
+        resolve(["s3://no-such-bucket/"])
+
+
+def test_a_wrong_secret_is_named(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials that the server refuses are named as such, at once."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET + "x")
+    s3_client.cache_clear()
+    with pytest.raises(SourceError, match="S3 refuses these AWS credentials"):
+        inspect("s3://crawl/x/a.warc.gz")
