@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,7 +13,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 from datatrove.pipeline.formatters import PIIFormatter
-from fastwarc.stream_io import GZipStream
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from bench.reference import KEPT, ReferencePage, collect, read_pages
@@ -103,13 +103,13 @@ def stored_reference(cache: Path) -> list[ReferencePage] | None:
 
 
 def thin(warc: Path, every: int, out: Path) -> Path:
-    """A WARC with every `every`-th page of `warc` (request, response and metadata), gzip per record."""
-    page = -1
-    with warc.open("rb") as source, out.open("wb") as target:
-        for record in ArchiveIterator(source, parse_http=False):
-            page += record.record_type == WarcRecordType.request
-            if page < 0 or page % every == 0:
-                stream = GZipStream(target)
-                record.write(stream)
-                stream.close()
+    """A WARC with every `every`-th page of `warc` (request, response and metadata), whose records are gzip members."""
+    data = warc.read_bytes()
+    starts, chosen, page = [], [], -1
+    for record in ArchiveIterator(io.BytesIO(data), parse_http=False):
+        page += record.record_type == WarcRecordType.request
+        starts.append(record.stream_pos)
+        chosen.append(page < 0 or page % every == 0)
+    ends = [*starts[1:], len(data)]
+    out.write_bytes(b"".join(data[s:e] for s, e, take in zip(starts, ends, chosen, strict=True) if take))
     return out

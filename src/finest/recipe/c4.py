@@ -1,4 +1,4 @@
-"""C4's line and page rules (JMLR 21/20-074) without the terminal punctuation rule, as DataTrove runs them for FineWeb."""
+"""C4's line and page rules (JMLR 21/20-074) without the terminal punctuation rule, as FineWeb has them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Cleaned:
 
 
 def clean(text: str, tokenizer: Tokenizer, rules: C4Rules, *, exact: bool = False) -> Cleaned:
-    """Drops lines and pages as DataTrove's C4QualityFilter does; sentences are counted to the minimum unless `exact`."""
+    """Drop lines and pages as DataTrove's C4QualityFilter does; sentences are counted to the minimum unless `exact`."""
     cleaning = _Cleaning(text, tokenizer, rules, exact)
     for line in text.splitlines():
         cleaning.take(line.strip())

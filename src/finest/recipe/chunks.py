@@ -1,9 +1,9 @@
 """How spaCy's English tokenizer splits one chunk of text without whitespace, in Python and without a vocabulary.
 
-spaCy cuts a text at whitespace, splits each chunk by its prefix, suffix and infix rules, and then mends the result where
-the tokens spell one of its special cases. This is that algorithm (spacy/tokenizer.pyx of 3.8) on spaCy's own regular
-expressions and rules, with two gains: nothing is kept of a text, and affixes are looked for at the ends of a chunk only,
-so that time is linear in its length.
+spaCy cuts a text at whitespace, splits each chunk by its prefix, suffix and infix rules, and then mends the result
+where the tokens spell one of its special cases. This is that algorithm (spacy/tokenizer.pyx of 3.8) on spaCy's own
+regular expressions and rules, with two gains: nothing is kept of a text, and affixes are looked for at the ends of a
+chunk only, so that stripping them takes time linear in its length.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MAX_PREFIX = 8
 _MAX_SUFFIX = 16
 """Characters that decide a suffix: the longest unit has 6 behind a digit; runs of dots are read to their end."""
 _PLAIN_PREFIXES = frozenset("([{\"'“‘«#*&<")
-_PLAIN_SUFFIXES = frozenset(",;:!?)]}\"”»*>")
+_PLAIN_SUFFIXES = frozenset(',;:!?)]}"”»*>')
 """Punctuation that is always an affix of exactly its own length."""
 
 
@@ -40,7 +40,7 @@ class Split(NamedTuple):
 
 
 class ChunkSplitter:
-    """Splits chunks as `spacy.blank("en").tokenizer` does; holds rules only, so one object serves any number of texts."""
+    """Splits chunks as `spacy.blank("en").tokenizer` does. Holds rules only: one object serves any number of texts."""
 
     def __init__(self) -> None:
         tokenizer = spacy.blank("en").tokenizer
@@ -75,10 +75,9 @@ class ChunkSplitter:
         tokens: list[str] = []
         owners: list[int] = []
         for number, piece in enumerate(GAP_OR_CHUNK.findall(line)):
-            if not piece.isspace():
-                found = self._by_affixes(piece, self._special)
-            else:
-                found = () if piece == " " else ("",)
+            if piece == " ":
+                continue
+            found = ("",) if piece.isspace() else self._by_affixes(piece, self._special)
             tokens += found
             owners += [number] * len(found)
         return list(self._mend(tuple(tokens), self._special_spans(tuple(tokens)), owners))

@@ -9,7 +9,7 @@ from typing import Any
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 _PIECE = re.compile(r" ?\S+|\s+(?!\S)|\s+")
-"""Pieces whose tokens do not depend on their neighbours: GPT-2's own pattern, with all that is not whitespace in one."""
+"""Pieces whose tokens do not depend on their neighbours: GPT-2's own pattern, with all but whitespace in one."""
 _END = "<|endoftext|>"
 _UNSURE = re.compile(r"<\|endoftext\|>|[\x1c-\x1f]")
 """The one token that is cut out before the pattern applies, and characters that are whitespace to Python alone."""

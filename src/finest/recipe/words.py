@@ -139,7 +139,7 @@ class Tokenizer:
         return tokens, counts
 
     def _by_lines(self, text: str) -> tuple[list[str], int]:
-        """For a text in which special cases may cross chunks; a newline ends them, so only such lines are split anew."""
+        """For a text where special cases may cross chunks; a newline ends them, so only such lines are split anew."""
         if "\n" not in text:
             tokens = list(filter(None, self._splitter.split_line(text)))
             return tokens, _counts(tokens)

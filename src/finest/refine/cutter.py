@@ -1,6 +1,4 @@
-"""Cuts a decompressed WARC stream into its records, by their Content-Length, and finds its way again where that is
-wrong.
-"""
+"""Cuts a decompressed WARC stream into records by their Content-Length, and finds its way where that is wrong."""
 
 from __future__ import annotations
 
@@ -33,9 +31,7 @@ class Cut(NamedTuple):
 
 
 def cut_one(offset: int, length: int, data: bytes) -> Cut | None:
-    """`data` as the single record that it is; None where it is anything else. `offset` and `length` are the
-    member's.
-    """
+    """`data` as the single record that it is, in the member at `offset`; None where it is anything else."""
     head_bytes = _head_bytes(data)
     size = None if head_bytes is None else _content_length(data[:head_bytes])
     if head_bytes is None or size is None:

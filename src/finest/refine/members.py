@@ -83,9 +83,7 @@ class Members:
                 self._lose("stream_gap", member.offset, f"a gzip header of more than {PROBE_BYTES} bytes")
 
     def read(self) -> Member | None:
-        """The member that begins here; None where there is no good one: then that is counted, and the next one
-        found.
-        """
+        """The member that begins here; None where it is no good, which is counted, and the next one is found."""
         tape = self._tape
         start = tape.offset
         try:

@@ -94,7 +94,7 @@ def inspect(
 def _layout(location: str, tape: Tape) -> Layout:
     head = tape.ahead(512, least=512)
     if head.startswith(MAGIC):
-        data, is_whole_member = _first_member(tape)
+        data, is_whole_member = _first_member(location, tape)
         one_record = is_whole_member and cut_one(0, 0, data) is not None
         layout, inside = (Layout.MEMBERS if one_record else Layout.WHOLE), "a gzip file of "
     else:
@@ -105,7 +105,7 @@ def _layout(location: str, tape: Tape) -> Layout:
     return layout
 
 
-def _first_member(tape: Tape) -> tuple[bytes, bool]:
+def _first_member(location: str, tape: Tape) -> tuple[bytes, bool]:
     """What the first gzip member decompresses to, up to HEAD_BYTES, and whether that is all of it."""
     inflater, data = zlib.decompressobj(wbits=31), b""
     while not inflater.eof and len(data) < HEAD_BYTES and (block := tape.ahead()):
@@ -114,13 +114,15 @@ def _first_member(tape: Tape) -> tuple[bytes, bool]:
         except zlib.error:
             break
         tape.advance(consumed(inflater, block))
+    if not data and not inflater.eof:
+        raise SourceError(f"{location}: cannot be decompressed from its very beginning; fetch it anew")
     return data, inflater.eof
 
 
 def _first_piece(location: str, tape: Tape) -> bytes:
     for piece in pieces(tape):
         if isinstance(piece, Loss):
-            raise SourceError(f"{location}: cannot be decompressed from its very beginning: {piece.detail}")
+            raise SourceError(f"{location}: cannot be decompressed from its very beginning; fetch it anew")
         if piece:
             return piece
     return b""

@@ -76,8 +76,11 @@ class ReadSlice(PipelineStep):
         self.session, self.recipe = session, recipe
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:  # noqa: ARG002
+        self.session.begin(rank, self.recipe.payload.max_bytes * 2)
+        return self._documents()
+
+    def _documents(self) -> Iterator[Document]:
         session = self.session
-        session.begin(rank, self.recipe.payload.max_bytes * 2)
         crashed = session.ledger.crashes(session.slice)
         with InFlight(session.ledger.inflight_path(session.slice)) as inflight:
             for record in timed(session.read, session.clock):

@@ -8,6 +8,7 @@ ends at the object's Content-Length and nowhere else, so a cut connection can ne
 from __future__ import annotations
 
 import io
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from finest.errors import SourceError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+_LOG = logging.getLogger(__name__)
 
 BLOCK_BYTES = 64 << 10
 """Most bytes asked for at once: urllib3 and botocore throw away what a failing read had already got, so a stream cut
@@ -75,9 +78,7 @@ class Opener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long to insist: full jitter between 0 and min(cap, base * 2^n), as in AWS's "Exponential Backoff And
-    Jitter".
-    """
+    """How long to insist: "full jitter" of AWS's Exponential Backoff And Jitter, 0 to min(cap, base * 2^n)."""
 
     tries: int = 12
     """Tries without a byte of progress; 12 are about three minutes of waiting."""
@@ -183,6 +184,9 @@ class ResumableStream(io.RawIOBase):
                 f"without progress: {interruption}. Run the same command again later; it goes on from here"
             ) from interruption
         pause_s = self._policy.pause_s(self._failures, interruption)
+        _LOG.warning(
+            "%s: %s at byte %d; next try in %.1f s", self._opener.location, interruption, self.position, pause_s
+        )
         if self._on_retry is not None:
             self._on_retry(self.position, str(interruption), pause_s)
         time.sleep(pause_s)

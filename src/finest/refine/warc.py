@@ -147,9 +147,7 @@ class SliceReader:
             yield from self._next_cuts()
 
     def _next_cuts(self) -> Iterable[Cut | Loss]:
-        """The records of the next member: one, or however many a careless tool put there, all at the member's
-        offset.
-        """
+        """The records of the next member: one, or however many a careless tool put there, all at its offset."""
         member = self._members.read()
         if member is None:
             return ()

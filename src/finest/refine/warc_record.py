@@ -102,9 +102,7 @@ def _read(cut: Cut, max_bytes: int) -> Entry:
 
 
 def _with_crlf(head: bytes) -> bytes:
-    """The header with each line ended as the standard says, which fastwarc insists on and some old tools do not
-    keep.
-    """
+    """The header with CRLF at the end of each line, which fastwarc insists on and old tools do not always write."""
     if head.count(b"\n") == head.count(b"\r\n"):
         return head
     return head.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

@@ -1,0 +1,9 @@
+"""Extraction: the main text of a page, by one of two engines, within a bound on its CPU time."""
+
+from __future__ import annotations
+
+from finest.recipe.extract.limit import ExtractionLimit, bounded
+from finest.recipe.extract.page import extract_trafilatura
+from finest.recipe.extract.resiliparse import extract_resiliparse
+
+__all__ = ["ExtractionLimit", "bounded", "extract_resiliparse", "extract_trafilatura"]

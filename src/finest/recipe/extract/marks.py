@@ -143,10 +143,16 @@ def _compile_tests(
 
 
 _MASKS, _TAG_BITS, _ANY_TAG = _compile()
+_LATER_NAMES = {
+    "ul": "list", "ol": "list", "dl": "list", "li": "item", "dd": "item", "dt": "item", "figure": "div",
+    "details": "div",
+}  # fmt: skip
+_CANDIDATE_BITS = _TAG_BITS | {old: _TAG_BITS.get(old, 0) | _TAG_BITS[new] for old, new in _LATER_NAMES.items()}
+"""Bits that a tag admits now or under the name that it may get when tags are converted."""
 
 
 class Marked(NamedTuple):
-    """An element whose attributes set at least one bit, and its position in document order when it was marked."""
+    """An element whose attributes set at least one bit, and its place among the descendants of the root when it was marked."""
 
     position: int
     element: HtmlElement
@@ -162,15 +168,17 @@ class Marked(NamedTuple):
 
 
 def mark(tree: HtmlElement) -> list[Marked]:
-    """Every element of the tree, itself included, with an attribute that an expression tests for."""
+    """Every element below the root of the tree with an attribute that an expression tests for."""
     marked = []
     masks = _MASKS.get
-    for position, element in enumerate(tree.iter()):
+    for position, element in enumerate(tree.iterdescendants()):
         mask = 0
         for name, value in element.items():
             known = masks(name)
             if known is not None:
                 mask |= known[value]
         if mask:
-            marked.append(Marked(position, element, mask))
+            mask &= _CANDIDATE_BITS.get(element.tag, _ANY_TAG)
+            if mask:
+                marked.append(Marked(position, element, mask))
     return marked

@@ -20,7 +20,7 @@ from lxml.html import (
 from trafilatura.utils import DOCTYPE_TAG, FAULTY_HTML
 
 _CONTROL_BYTES = bytes(byte for byte in range(32) if byte not in b"\t\n\r")
-_NONCHARACTERS = (b"\xef\xbf\xbe", b"\xef\xbf\xbf")  # U+FFFE, U+FFFF
+_NONCHARACTERS = ("\ufffe", "\uffff")
 _CONTROL_REFERENCE = re.compile(
     r"&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])(?!\d)|[xX]0*(?:[0-8bBcCeEfF]|1[\da-fA-F]|[fF]{3}[eEfF])(?![\da-fA-F])|0*6553[45])"
 )
@@ -73,7 +73,7 @@ def source_of(html: str) -> Source | None:
         data = repaired.encode()
     except UnicodeEncodeError:
         return None
-    if len(data.translate(None, _CONTROL_BYTES)) != len(data) or any(char in data for char in _NONCHARACTERS):
+    if len(data.translate(None, _CONTROL_BYTES)) != len(data) or any(char in repaired for char in _NONCHARACTERS):
         return None
     if _CONTROL_REFERENCE.search(repaired):
         return None

@@ -42,8 +42,9 @@ def discard(marked: Iterable[Marked], bits: Sequence[int]) -> None:
     All must be attached when this is called. One inside an element removed before it is removed from that: no harm.
     """
     selected: list[list[HtmlElement]] = [[] for _ in bits]
+    wanted = sum(bits)
     for one in marked:
-        mask = one.bits()
+        mask = one.mask & wanted and one.bits()
         if mask:
             for elements, bit in zip(selected, bits, strict=True):
                 if mask & bit:
@@ -73,9 +74,13 @@ def prune_sections(tree: HtmlElement, marked: list[Marked]) -> HtmlElement:
 
 
 def _prune_overall(tree: HtmlElement, marked: list[Marked]) -> tuple[HtmlElement, list[Marked]]:
-    selected = [one for one in marked if one.bits() & (_OVERALL[0] | _OVERALL[1])]
+    wanted = sum(_OVERALL)
+    selected = [one for one in marked if one.mask & wanted and one.bits() & wanted]
     if not selected:
-        return tree, marked
+        if _holds_text(tree):
+            return tree, marked
+        backup = deepcopy(tree)  # of no text, nothing is less than a seventh
+        return backup, below(backup, mark(backup))
     old_len = len(text_of(tree))
     lost = sum(len(text_of(one.element)) for one in selected)
     lost += sum(len(one.element.tail or "") for one in selected if one.element.getparent() is tree)
@@ -87,3 +92,7 @@ def _prune_overall(tree: HtmlElement, marked: list[Marked]) -> tuple[HtmlElement
     if len(text_of(tree)) > old_len / _KEEP_SHARE:
         return tree, marked
     return backup, below(backup, mark(backup))
+
+
+def _holds_text(tree: HtmlElement) -> bool:
+    return bool(tree.text) or any(element.text or element.tail for element in tree.iterdescendants())

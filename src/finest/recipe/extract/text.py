@@ -12,7 +12,6 @@ from trafilatura.xml import NEWLINE_ELEMS, SPECIAL_FORMATTING, replace_element_t
 _STRING = XPath("string()", smart_strings=False)
 _SPECIAL_TEXT = {"ref", "cell", "item"}
 _ESCAPED_SPACE = re.compile(r"&#13;|&#10;|&nbsp;")
-_SPACES = {"&#13;": "\r", "&#10;": "\n", "&nbsp;": "\u00a0"}
 
 
 def trim(text: str) -> str:
@@ -41,6 +40,8 @@ def plain_text(body: _Element) -> str:
 
 def _clean(text: str) -> str:
     """Lines trimmed, empty ones dropped, characters that cannot be printed dropped (trafilatura's `sanitize`)."""
+    if "&" in text:
+        text = _ESCAPED_SPACE.sub(" ", text)
     if not text.isascii() or not text.isprintable():
         for char in set(text):
             if not (char.isprintable() or char.isspace()):

@@ -1,0 +1,53 @@
+"""The text of a page by trafilatura: the steps in their order."""
+
+from __future__ import annotations
+
+from copy import copy
+
+import trafilatura
+from lxml.etree import _Element
+
+from finest.recipe.extract.clean import clean, convert
+from finest.recipe.extract.compare import baseline_of, compare
+from finest.recipe.extract.content import MIN_CHARS, extract_content
+from finest.recipe.extract.marks import BIT, Marked, mark
+from finest.recipe.extract.parse import Source, source_of
+from finest.recipe.extract.prune import below, discard
+from finest.recipe.extract.text import plain_text
+
+
+def extract_trafilatura(html: str) -> str | None:
+    """The text that trafilatura 1.11.0 extracts with `favor_precision`, no comments and no deduplication, or None.
+
+    Equal to `trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=False)` in every
+    character, and in the exceptions that it lets escape. A page with characters that XML forbids is given to
+    trafilatura itself.
+    """
+    source = source_of(html)
+    if source is None:
+        return trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=False)
+    try:
+        body = _main_body(source)
+    except (TypeError, ValueError, RuntimeError):  # those that trafilatura answers with None
+        return None
+    return None if body is None else plain_text(body)
+
+
+def _main_body(source: Source) -> _Element | None:
+    tree = source.tree()
+    if tree is None:
+        return None
+    marked = mark(tree)
+    page = copy(tree)
+    elements = list(page.iterdescendants())
+    page_marked = [Marked(one.position, elements[one.position], one.mask) for one in marked]
+    del elements
+    clean(tree)
+    convert(tree)
+    marked = below(tree, marked)
+    discard(marked, (BIT["comments"],))
+    marked = below(tree, marked)
+    best = compare(source, page, page_marked, extract_content(tree, marked))
+    if len(best.text) < MIN_CHARS:
+        best = baseline_of(source)
+    return best.body if best.text else None

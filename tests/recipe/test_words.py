@@ -1,0 +1,136 @@
+"""The one tokenisation, against spaCy's tokenizer and sentencizer as DataTrove runs them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import spacy
+from datatrove.utils.text import PUNCTUATION_SET
+from datatrove.utils.word_tokenizers import SpaCyTokenizer
+from fastwarc.warc import ArchiveIterator, WarcRecordType
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from resiliparse.extract.html2text import extract_plain_text
+
+from finest.recipe import chunks
+from finest.recipe import words as words_module
+from finest.recipe.chunks import ChunkSplitter
+from finest.recipe.words import Tokenizer
+
+DATATROVE = SpaCyTokenizer("en")
+TOKENIZER = Tokenizer()
+SPECIAL_CASES = sorted(spacy.blank("en").tokenizer.rules)
+PIECES = [
+    *":;=8)(DoOpP3-'’\"_*/<>.,!?…#$%°+~^&@Fkm[]{}|–—“”«»‘ \n\t\u00a0\u200b\u3000", "  ", "word", "Word", "WORD", "It",
+    "a.m", "10", "US$", "km²", "km/h", "http://", "www.a.com", "x@y.org", "..", "...", "é", "你好", "Ph.D", "n't", "'s",
+    "IS_", "ALPHA", "\x1c", "\x85", "\u2028", "🙂", "¿", "½", "№",
+]  # fmt: skip
+
+
+def assert_same(text: str) -> None:
+    assert TOKENIZER.tokens(text) == DATATROVE.word_tokenize(text), repr(text)
+    sentences = len(DATATROVE.span_tokenize(text))
+    assert TOKENIZER.sentences(text, sys.maxsize) == sentences, repr(text)
+    assert TOKENIZER.sentences(text, 2) == min(sentences, 2), repr(text)
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.sampled_from(SPECIAL_CASES), st.sampled_from(PIECES), st.text(max_size=3)), max_size=12
+    ).map("".join)
+)
+def test_any_text_has_spacys_tokens_and_sentences(text: str) -> None:
+    """Affixes, special cases, URLs and whitespace of every kind are split as spaCy splits them."""
+    text = text.encode("utf-8", "ignore").decode().replace("IS_ALPHA", "")
+    assert_same(text)
+
+
+@pytest.mark.parametrize("affixes", ["{}", "({}),", "“{}.”", "{}:)", "x{}", "{}x", "a/{}", "{} )", ": {}", "{}\n)", "{}s"])
+def test_special_cases_keep_their_tokens_between_affixes(affixes: str) -> None:
+    """All of spaCy's special cases come out alike, alone, within affixes and beside other chunks."""
+    for case in SPECIAL_CASES:
+        assert_same(affixes.format(case))
+
+
+@pytest.mark.parametrize("text", ["foo:) )", "foo:)\n)", "foo:)  )", "( :)bar", "(8) )", "f(): (x)", "it:'( (", "::) ))"])
+def test_special_cases_across_chunks_are_seen(text: str) -> None:
+    """A longer special case that would reach into the next chunk forbids one within a chunk."""
+    assert_same(text)
+    assert_same(f"before {text} after\nand {text}")
+
+
+def test_letters_alone_are_never_split() -> None:
+    """No affix or infix of spaCy's is a letter, so a chunk of letters is one token unless it is a special case."""
+    rules = spacy.blank("en").tokenizer
+    for code in range(sys.maxunicode):
+        char = chr(code)
+        if char.isalpha():
+            assert not rules.prefix_search(char)
+            assert not rules.suffix_search(f"a{char}")
+            assert not next(rules.infix_finditer(f"a{char}a"), None)
+
+
+def test_plain_affixes_are_one_character_long() -> None:
+    """The characters that the splitter takes for affixes unseen are affixes of length one to spaCy."""
+    rules = spacy.blank("en").tokenizer
+    for mark in chunks._PLAIN_PREFIXES:
+        assert {rules.find_prefix(mark + rest) for rest in ("a", mark, "1", ".", "$", ")", "")} == {1}
+    for mark in chunks._PLAIN_SUFFIXES:
+        assert {rules.find_suffix(rest + mark) for rest in ("a", mark, "1", ".", "$", "'", "°C", "")} == {1}
+
+
+def test_counts_are_gophers() -> None:
+    """The counts are those that DataTrove's Gopher filter takes from the tokens."""
+    text = "Hello, world! It's 5 o'clock -- (really) … €5 ½ ♥ 你好。 foo:) ) :( ("
+    words = TOKENIZER.words(text)
+    non_symbol = [word for word in words.tokens if any(char not in PUNCTUATION_SET for char in word)]
+    assert words.n == len(words.tokens) == TOKENIZER.count(text)
+    assert (words.non_symbol, words.non_symbol_chars) == (len(non_symbol), sum(map(len, non_symbol)))
+    assert words.alpha == sum(any(char.isalpha() for char in word) for word in words.tokens)
+
+
+@pytest.mark.parametrize(
+    "text", ["one IS_ALPHA two", "IS_ALPHA", "(IS_ALPHA) fooIS_ALPHA. Yes. IS_ALPHA", "fooIS_ALPHA bar", "a\nIS_ALPHA b"]
+)
+def test_the_token_that_spacy_cannot_hold_is_struck(text: str) -> None:
+    """As in DataTrove from the second such page of a process on; its first page alone keeps the token."""
+    DATATROVE.word_tokenize("IS_ALPHA")
+    assert_same(text)
+
+
+def test_what_is_remembered_is_bounded_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tokenizer that forgets after every text gives the same tokens."""
+    monkeypatch.setattr(words_module, "_REMEMBERED_CHUNKS", 3)
+    forgetful = Tokenizer()
+    for text in ("one, two. three four", "(five) six's seven", "one, two. three four", "x" * 5000):
+        assert forgetful.tokens(text) == TOKENIZER.tokens(text)
+        assert len(forgetful._memo) <= 8
+
+
+@pytest.mark.parametrize("text", ["(" * 200_000, "." * 200_000, "!" * 200_000 + "a", "a-" * 50_000, "'s" * 100_000], ids=range(5))
+def test_long_runs_are_split_in_linear_time(text: str) -> None:
+    """A page of nothing but punctuation is split at once, where spaCy takes minutes."""
+    assert "".join(TOKENIZER.tokens(text)) == text
+
+
+@pytest.mark.corpus
+def test_chunks_of_real_pages_are_split_as_by_spacy(corpus: Path) -> None:
+    """Every distinct chunk of every fifth page of real WARCs, in any language, is split alike."""
+    found: set[str] = set()
+    for path in sorted(corpus.glob("*-00.warc.gz")):
+        with path.open("rb") as file:
+            for number, record in enumerate(ArchiveIterator(file, record_types=WarcRecordType.response)):
+                if number % 5 == 0:
+                    found.update(extract_plain_text(record.reader.read().decode("utf-8", "ignore")).split())
+    splitter, nlp = ChunkSplitter(), spacy.blank("en")
+    ordered = sorted(chunk for chunk in found if len(chunk) < 1000)
+    assert len(ordered) > 10_000
+    for start in range(0, len(ordered), 1000):
+        part = ordered[start : start + 1000]
+        with nlp.memory_zone():
+            expected = [token.text for token in nlp.tokenizer("\n".join(part))]
+        ours = [token for chunk in part for token in (*splitter.split(chunk).tokens, "\n")]
+        assert ours[:-1] == expected
