@@ -112,7 +112,7 @@ class ForkedExecutor(LocalPipelineExecutor):
         worker.give(queue)
 
     def _serve(self, connection: Connection, number: int) -> None:
-        """A worker's life: run the ranks that come down the pipe until it closes. Output goes to the worker's log."""
+        """A worker's life: run the ranks that come down the pipe until None does. Output goes to the worker's log."""
         _leave_with_parent()
         _say_into(self._logs / f"worker-{number:03d}.log")
         for rank in iter(lambda: _receive(connection), None):
@@ -146,9 +146,11 @@ class Worker:
                 self.connection.send(self.rank)
 
     def stop(self) -> None:
-        self.connection.close()
         if self.rank is not None:
             self.process.kill()  # an unfinished slice is thrown away whole, so there is nothing to say goodbye to
+        with contextlib.suppress(OSError):
+            self.connection.send(None)
+        self.connection.close()
         self.process.join()
 
 
