@@ -10,6 +10,7 @@ A round on 120 MB of WARCs takes about ten minutes of CPU. Nothing else should r
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
 import json
 import shlex
@@ -35,7 +36,7 @@ from bench.outcome import (
 )
 from bench.reference import KEPT, ReferencePage
 from bench.reference_dedup import run_reference_dedup
-from bench.report import write_report
+from bench.report import render, write_report
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "bench-run"
@@ -73,12 +74,14 @@ def main() -> None:
         print(f"round {number + 1} of {args.rounds}", flush=True)
         _round(warcs, runs)
     result = _result(args, warcs, runs)
-    stem = f"{result['date']}-{reference_key(warcs)[-8:]}"
-    target = ROOT / "bench" / "results" / f"{stem}.json"
+    whole = args.every == 1 and args.rounds > 0
+    target = ROOT / "bench" / "results" / f"{result['date']}.json" if whole else WORK / "result.json"
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(result, indent=1, default=_plain) + "\n")
-    if args.every == 1 and args.rounds:
+    if whole:
         write_report(json.loads(target.read_text()), ROOT / "docs" / "performance.md")
+    else:
+        print(render(json.loads(target.read_text())))
     print(f"{target.relative_to(ROOT)}: equal: { ({k: v.equal for k, v in result['equality'].items()}) }")
 
 
@@ -197,7 +200,8 @@ def _dedup(pages: list[ReferencePage], out: Path) -> dict[str, int]:
     """Rows that MinHash removes, in DataTrove's four stages over its kept rows and in ours."""
     shutil.rmtree(WORK / "dedup", ignore_errors=True)
     kept = [(place, page) for place, page in enumerate(pages) if page.reason == KEPT]
-    removed = run_reference_dedup([(page.id, page.text) for _, page in kept], WORK / "dedup")
+    with (WORK / "dedup.log").open("w") as log, contextlib.redirect_stderr(log):
+        removed = run_reference_dedup([(page.id, page.text) for _, page in kept], WORK / "dedup")
     places = list(reference_outcomes(pages))
     reference = {places[kept[row][0]] for row in removed}
     ours = removed_by_us(out)
@@ -215,7 +219,11 @@ def _two_workers(warc: Path) -> dict[str, Any]:
 
 
 def _thinned(warc: Path, every: int) -> Path:
-    return thin(warc, every, WORK / f"every-{every}-{warc.name}") if every > 1 else warc.resolve()
+    if every == 1:
+        return warc.resolve()
+    folder = WORK / f"every-{every}"
+    folder.mkdir(exist_ok=True)
+    return thin(warc, every, folder / warc.name)
 
 
 def _plain(value: Any) -> Any:

@@ -48,8 +48,8 @@ def our_outcomes(out: Path) -> Outcomes:
     """The verdicts and texts of a folder that `finest refine` wrote. A duplicate was kept by its own verdict."""
     columns = ["file_path", "id", "offset", "url", "reason"]
     verdicts = pq.ParquetDataset(out / "verdicts").read(columns=columns).to_pylist()
-    data = pq.ParquetDataset(out / "data").read(columns=["file_path", "offset", "text"]).to_pylist()
-    texts = {(row["file_path"], row["offset"]): row["text"] for row in data}
+    data = pq.ParquetDataset(out / "data").read(columns=["file_path", "warc_offset", "text"]).to_pylist()
+    texts = {(row["file_path"], row["warc_offset"]): row["text"] for row in data}
     verdicts.sort(key=lambda v: (v["file_path"], v["offset"]))
     rows = [
         (

@@ -12,6 +12,8 @@ NAMES = {
     "fineweb": "finest, recipe `fineweb`",
     "finest": "finest, recipe `finest` (experimental)",
 }
+STAGES = ("read", "payload", "url", "gate", "extraction", "language", "repetition", "quality", "c4", "fineweb",
+          "finish", "write", "rest")  # fmt: skip
 
 
 def write_report(result: dict[str, Any], path: Path) -> None:
@@ -31,8 +33,8 @@ def render(result: dict[str, Any]) -> str:
     size = f"{result['pages']:,} pages, {result['compressed_bytes'] / 1e6:.0f} MB"
     head = (
         f"Measured on {result['date']} with `{result['command']}`: {machine}. WARCs: "
-        f"{', '.join(result['warcs'])} ({size}). Values are medians of {result['rounds']} rounds in which all runs "
-        "took turns, one worker each."
+        f"{', '.join(result['warcs'])} ({size}). Medians of {result['rounds']} rounds; in each, all runs took "
+        "turns with one worker."
     )
     parts = [head, _costs(result), _stages(result), _equality(result), _agreement(result), _workers(result)]
     return "\n\n".join(part for part in parts if part)
@@ -56,17 +58,19 @@ def _costs(result: dict[str, Any]) -> str:
 
 def _stages(result: dict[str, Any]) -> str:
     runs = result["runs"]
-    stages = list(dict.fromkeys(stage for r in runs.values() for stage in r["stage_ms_per_page"]))
+    seen = {stage for r in runs.values() for stage in r["stage_ms_per_page"]}
+    stages = [stage for stage in STAGES if stage in seen]
     rows = [[stage, *(_ms(r["stage_ms_per_page"].get(stage)) for r in runs.values())] for stage in stages]
     note = (
         "Milliseconds per page of the WARC. DataTrove reports wall-clock time by step, ours is CPU time; `rest` is the "
-        "total less the steps: start-up, loading of lists, and what is not tracked."
+        "total less the steps: start-up, loading of lists, and what is not tracked (empty where waiting made "
+        "the steps' wall clock longer than the whole CPU time)."
     )
     return f"### By stage\n\n{_table(['stage', *(NAMES[n] for n in runs)], rows)}\n\n{note}" if rows else ""
 
 
 def _ms(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+    return "" if value is None or value < 0 else f"{value:.2f}"
 
 
 def _equality(result: dict[str, Any]) -> str:

@@ -38,7 +38,7 @@ PAGES = {
     "word of 1001": PROSE + f"\nA word {'x' * 1001} is too long.",
     "odd line ends": PROSE.replace("\n", "\x0b") + "\u2028A line of words here.\x85Another line of words.",
     "odd spaces": "A line.\u00a0Of words here.  Two spaces.\tA tab. Done?! Yes." * 2,
-    "dots": "Wait... what? No!! Really?! \"Yes.\" (Good.) It's 3.14 e.g. so. A.B. C." * 2,
+    "dots": 'Wait... what? No!! Really?! "Yes." (Good.) It\'s 3.14 e.g. so. A.B. C.' * 2,
     "Greek capital sigma": PROSE + "\nΟΔΥΣΣΕΥΣ LOREM IPSUM ΣΑΣ.",
 }
 

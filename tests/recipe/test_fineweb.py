@@ -26,7 +26,8 @@ FAMILIES = {
     "short_line_ratio": ["\n".join(LINES[:20] + SHORT[:k]) for k in range(36, 46)],
     "char_dup_ratio": ["\n".join([*LINES, SHORT[0], *[SHORT[0]] * k]) for k in range(12)],
     "list_ratio": [
-        "\n".join([" ".join(unique_words(k)) + ".", *[f"{word * 7}." for word in unique_words(20)]]) for k in range(15, 35)
+        "\n".join([" ".join(unique_words(k)) + ".", *[f"{word * 7}." for word in unique_words(20)]])
+        for k in range(15, 35)
     ],
 }
 
@@ -67,7 +68,7 @@ def made_pages(seed: int, count: int) -> list[str]:
         weights = [chance.choice((0, 0, 0, 1)) for _ in kinds]
         weights[0] = chance.choice((1, 5, 20))
         weights[6] = chance.choice((0, 0, 0.02))
-        lines = [kind() for kind in chance.choices([kind for kind in kinds], weights, k=chance.randint(1, 40))]
+        lines = [kind() for kind in chance.choices(kinds, weights, k=chance.randint(1, 40))]
         pages.append(chance.choice(("\n", "\n", "\n\n")).join(lines))
     return pages
 

@@ -38,9 +38,9 @@ def assert_same(text: str) -> None:
 
 @settings(max_examples=600, deadline=None)
 @given(
-    st.lists(
-        st.one_of(st.sampled_from(SPECIAL_CASES), st.sampled_from(PIECES), st.text(max_size=3)), max_size=12
-    ).map("".join)
+    st.lists(st.one_of(st.sampled_from(SPECIAL_CASES), st.sampled_from(PIECES), st.text(max_size=3)), max_size=12).map(
+        "".join
+    )
 )
 def test_any_text_has_spacys_tokens_and_sentences(text: str) -> None:
     """Affixes, special cases, URLs and whitespace of every kind are split as spaCy splits them."""
@@ -48,18 +48,27 @@ def test_any_text_has_spacys_tokens_and_sentences(text: str) -> None:
     assert_same(text)
 
 
-@pytest.mark.parametrize("affixes", ["{}", "({}),", "“{}.”", "{}:)", "x{}", "{}x", "a/{}", "{} )", ": {}", "{}\n)", "{}s"])
+@pytest.mark.parametrize(
+    "affixes", ["{}", "({}),", "“{}.”", "{}:)", "x{}", "{}x", "a/{}", "{} )", ": {}", "{}\n)", "{}s"]
+)
 def test_special_cases_keep_their_tokens_between_affixes(affixes: str) -> None:
     """All of spaCy's special cases come out alike, alone, within affixes and beside other chunks."""
     for case in SPECIAL_CASES:
         assert_same(affixes.format(case))
 
 
-@pytest.mark.parametrize("text", ["foo:) )", "foo:)\n)", "foo:)  )", "( :)bar", "(8) )", "f(): (x)", "it:'( (", "::) ))"])
+@pytest.mark.parametrize(
+    "text", ["foo:) )", "foo:)\n)", "foo:)  )", "( :)bar", "(8) )", "f(): (x)", "it:'( (", "::) ))"]
+)
 def test_special_cases_across_chunks_are_seen(text: str) -> None:
     """A longer special case that would reach into the next chunk forbids one within a chunk."""
     assert_same(text)
     assert_same(f"before {text} after\nand {text}")
+
+
+def test_no_letter_is_a_symbol() -> None:
+    """A token of letters counts as a word to Gopher."""
+    assert not any(char.isalpha() for char in PUNCTUATION_SET)
 
 
 def test_letters_alone_are_never_split() -> None:
@@ -93,7 +102,8 @@ def test_counts_are_gophers() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["one IS_ALPHA two", "IS_ALPHA", "(IS_ALPHA) fooIS_ALPHA. Yes. IS_ALPHA", "fooIS_ALPHA bar", "a\nIS_ALPHA b"]
+    "text",
+    ["one IS_ALPHA two", "IS_ALPHA", "(IS_ALPHA) fooIS_ALPHA. Yes. IS_ALPHA", "fooIS_ALPHA bar", "a\nIS_ALPHA b"],
 )
 def test_the_token_that_spacy_cannot_hold_is_struck(text: str) -> None:
     """As in DataTrove from the second such page of a process on; its first page alone keeps the token."""
@@ -110,7 +120,9 @@ def test_what_is_remembered_is_bounded_and_changes_nothing(monkeypatch: pytest.M
         assert len(forgetful._memo) <= 8
 
 
-@pytest.mark.parametrize("text", ["(" * 200_000, "." * 200_000, "!" * 200_000 + "a", "a-" * 50_000, "'s" * 100_000], ids=range(5))
+@pytest.mark.parametrize(
+    "text", ["(" * 200_000, "." * 200_000, "!" * 200_000 + "a", "a-" * 50_000, "'s" * 100_000], ids=range(5)
+)
 def test_long_runs_are_split_in_linear_time(text: str) -> None:
     """A page of nothing but punctuation is split at once, where spaCy takes minutes."""
     assert "".join(TOKENIZER.tokens(text)) == text

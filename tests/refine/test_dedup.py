@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -85,9 +86,7 @@ def in_many_partitions(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], int]:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_survivors_are_datatroves(
-    seed: int, tmp_path: Path, in_many_partitions: Callable[[int], int]
-) -> None:
+def test_survivors_are_datatroves(seed: int, tmp_path: Path, in_many_partitions: Callable[[int], int]) -> None:
     """The same pages survive as in DataTrove's stages, in one pass and in several."""
     slices = made_texts(slices=4, per_slice=60, seed=seed)
     signer, tokenizer = Signer(DedupRules()), Tokenizer()
@@ -112,7 +111,7 @@ def naive_survivors(signatures: list[np.ndarray | None]) -> list[int]:
     signed = [(signature, row) for row, signature in enumerate(signatures) if signature is not None]
     for bucket in range(2):
         ordered = sorted((tuple(signature[bucket].tolist()), row) for signature, row in signed)
-        for (left, a), (right, b) in zip(ordered, ordered[1:], strict=False):
+        for (left, a), (right, b) in pairwise(ordered):
             one, other = root(a), root(b)
             if left == right and one != other:
                 if sizes[one] < sizes[other]:
@@ -124,9 +123,7 @@ def naive_survivors(signatures: list[np.ndarray | None]) -> list[int]:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(
-        st.one_of(st.none(), st.lists(st.integers(0, 2), min_size=4, max_size=4)), min_size=1, max_size=40
-    ),
+    st.lists(st.one_of(st.none(), st.lists(st.integers(0, 2), min_size=4, max_size=4)), min_size=1, max_size=40),
     st.integers(1, 4),
 )
 def test_any_signatures_give_the_plain_algorithms_survivors(

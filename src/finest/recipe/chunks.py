@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import spacy
 from spacy.symbols import ORTH
@@ -24,6 +24,10 @@ _MAX_SUFFIX = 16
 _PLAIN_PREFIXES = frozenset("([{\"'“‘«#*&<")
 _PLAIN_SUFFIXES = frozenset(',;:!?)]}"”»*>')
 """Punctuation that is always an affix of exactly its own length."""
+
+
+_Cut: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
+"""The tokens of a special case, in two parts."""
 
 
 class Split(NamedTuple):
@@ -55,6 +59,13 @@ class ChunkSplitter:
             if self._prefix(text) or self._suffix(text) or next(self._infixes(text), None):
                 pattern = self._by_affixes(text, {})
                 self._patterns.setdefault(pattern[0], []).append(pattern)
+        self._cuts_before: dict[str, list[_Cut]] = {}
+        self._cuts_after: dict[str, list[_Cut]] = {}
+        for pattern in chain.from_iterable(self._patterns.values()):
+            for at in range(1, len(pattern)):
+                cut = pattern[:at], pattern[at:]
+                self._cuts_before.setdefault(pattern[at], []).append(cut)
+                self._cuts_after.setdefault(pattern[at - 1], []).append(cut)
 
     def split(self, chunk: str) -> Split:
         """The tokens of `chunk`, which is not empty and holds no whitespace."""
@@ -84,16 +95,8 @@ class ChunkSplitter:
 
     def _edges(self, tokens: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Last tokens of a chunk before, and first tokens of one behind, with which a special case crosses the edge."""
-        after, before = set(), set()
-        for pattern in chain.from_iterable(self._patterns.values()):
-            for cut in range(1, len(pattern)):
-                left, right = pattern[:cut], pattern[cut:]
-                size = min(len(right), len(tokens))
-                if right[:size] == tokens[:size]:
-                    after.add(left[-1])
-                size = min(len(left), len(tokens))
-                if left[-size:] == tokens[-size:]:
-                    before.add(right[0])
+        after = {left[-1] for left, right in self._cuts_before.get(tokens[0], ()) if _agree(right, tokens)}
+        before = {right[0] for left, right in self._cuts_after.get(tokens[-1], ()) if _agree(left[::-1], tokens[::-1])}
         return tuple(sorted(after)), tuple(sorted(before))
 
     def _by_affixes(self, chunk: str, special: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -213,6 +216,12 @@ def _plain(chunk: str) -> tuple[str, ...]:
         return (core, last) if ends else ()
     first, core = chunk[0], chunk[1:]
     return (first, core) if first in _PLAIN_PREFIXES and core.isalpha() else ()
+
+
+def _agree(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether the shorter is the beginning of the longer."""
+    size = min(len(one), len(other))
+    return one[:size] == other[:size]
 
 
 def _run_of_dots(chunk: str, start: int, end: int, step: int) -> int:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import unicodedata
 from itertools import chain
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from datatrove.utils.text import PUNCTUATION_SET
 from spacy.pipeline import Sentencizer
 
-from finest.recipe.chunks import GAP_OR_CHUNK, ChunkSplitter, Split
+from finest.recipe.chunks import GAP_OR_CHUNK, ChunkSplitter
 
 _REMEMBERED_CHUNKS = 100_000
 """Chunks per generation of the memo; two generations of about 300 bytes a chunk keep it under 60 MB."""
@@ -25,6 +25,7 @@ _OUTLAW = "IS_ALPHA"
 """A token that spaCy takes for its own symbol 1 and cannot hold. DataTrove then strikes it from the whole text."""
 _FIELD = 40
 _MASK = (1 << _FIELD) - 1
+_ALPHA = 1 + (1 << 2 * _FIELD)
 
 
 class Words(NamedTuple):
@@ -43,11 +44,12 @@ class Words(NamedTuple):
         return len(self.tokens)
 
 
-class _Chunk(NamedTuple):
-    split: Split
-    counts: int
-    """Packed in fields of 40 bits, so that one sum adds them all: non_symbol, non_symbol_chars, alpha, unsure."""
-    tokens: tuple[str, ...]
+_Chunk: TypeAlias = tuple[tuple[str, ...], int, tuple[str, ...], tuple[str, ...]]
+"""What is remembered of a chunk: tokens, counts, and what may stand after and before it (`chunks.Split`).
+
+The counts are packed in fields of 40 bits, so that one sum adds them all: non_symbol, non_symbol_chars, alpha, unsure.
+A plain tuple, because the garbage collector goes through every named one again and again.
+"""
 
 
 class _Memo(dict[str, _Chunk]):
@@ -71,9 +73,9 @@ class _Memo(dict[str, _Chunk]):
             self.clear()
 
     def _split(self, chunk: str) -> _Chunk:
-        split = self._splitter.split(chunk)
-        unsure = bool(split.after or split.before)
-        return _Chunk(split, _counts(split.tokens) + (unsure << 3 * _FIELD), split.tokens)
+        tokens, after, before = self._splitter.split(chunk)
+        unsure = bool(after or before)
+        return tokens, _counts(tokens) + (unsure << 3 * _FIELD), after, before
 
 
 class Tokenizer:
@@ -157,29 +159,36 @@ class Tokenizer:
         following = iter(known)
         for piece in pieces:
             if not piece.isspace():
-                tokens += next(following).tokens
+                tokens += next(following)[0]
             elif piece != " ":
                 tokens.append("")
         return tokens
 
 
 def _neighbours_matter(chunks: list[str], known: list[_Chunk]) -> bool:
-    return any(
-        (i > 0 and chunks[i - 1].endswith(chunk.split.after))
-        or (i + 1 < len(chunks) and chunks[i + 1].startswith(chunk.split.before))
-        for i, chunk in enumerate(known)
-        if chunk.counts >> 3 * _FIELD
-    )
+    for i, (_, counts, after, before) in enumerate(known):
+        if counts >> 3 * _FIELD and (
+            (i > 0 and chunks[i - 1].endswith(after)) or (i + 1 < len(chunks) and chunks[i + 1].startswith(before))
+        ):
+            return True
+    return False
 
 
+_TOKENS = itemgetter(0)
 _COUNTS = itemgetter(1)
-_TOKENS = itemgetter(2)
 
 
 def _counts(tokens: tuple[str, ...] | list[str]) -> int:
-    non_symbol = [token for token in tokens if not PUNCTUATION_SET.issuperset(token)]
-    alpha = sum(1 for token in tokens if any(map(str.isalpha, token)))
-    return len(non_symbol) + (sum(map(len, non_symbol)) << _FIELD) + (alpha << 2 * _FIELD)
+    counts = 0
+    for token in tokens:
+        if token.isalpha():  # no letter is a symbol
+            counts += _ALPHA + (len(token) << _FIELD)
+        else:
+            if not PUNCTUATION_SET.issuperset(token):
+                counts += 1 + (len(token) << _FIELD)
+            if any(map(str.isalpha, token)):
+                counts += 1 << 2 * _FIELD
+    return counts
 
 
 def _is_punctuation(token: str) -> bool:

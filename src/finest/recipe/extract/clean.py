@@ -15,7 +15,7 @@ from trafilatura.settings import CUT_EMPTY_ELEMS, MANUALLY_CLEANED, MANUALLY_STR
 
 from finest.recipe.extract.removal import delete
 
-_EMPTY = XPath(".//*[not(node())]")
+_CUT_EMPTY = tuple(CUT_EMPTY_ELEMS)
 _DOOMED = "finest-doomed"
 _LOOSE_LINKS = XPath(".//a[not(ancestor::div or ancestor::ul or ancestor::table)]")
 _BOUND_LINKS = XPath(".//div//a|.//ul//a|.//table//a")
@@ -58,7 +58,7 @@ def _delete_tags(tree: HtmlElement) -> None:
 
 def _delete_empty(tree: HtmlElement) -> None:
     root = tree.getroottree().getroot()
-    found = [element for element in _EMPTY(root) if element.tag in CUT_EMPTY_ELEMS]
+    found = [element for element in root.iterdescendants(_CUT_EMPTY) if len(element) == 0 and element.text is None]
     for element in found:
         element.tag = _DOOMED
     if found:

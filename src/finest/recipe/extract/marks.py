@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from copy import copy
 from typing import NamedTuple
 
 import ahocorasick
@@ -152,9 +153,8 @@ _CANDIDATE_BITS = _TAG_BITS | {old: _TAG_BITS.get(old, 0) | _TAG_BITS[new] for o
 
 
 class Marked(NamedTuple):
-    """An element whose attributes set at least one bit, and its place among the descendants of the root when it was marked."""
+    """An element whose attributes set at least one bit."""
 
-    position: int
     element: HtmlElement
     mask: int
 
@@ -167,18 +167,38 @@ class Marked(NamedTuple):
         return bits if bits and self.element.attrib else 0
 
 
+_TWIN = "finest-twin"
+
+
+def copy_marked(tree: HtmlElement, marked: list[Marked]) -> tuple[HtmlElement, list[Marked]]:
+    """A copy of the tree, and what is marked in it.
+
+    For the moment of the copy the elements have a tag that is found at C speed; to list all elements of the copy would
+    cost as much as the copy.
+    """
+    tags = [one.element.tag for one in marked]
+    if not all(map(str.isalnum, tags)):  # lxml reads such tags, and does not write all of them
+        page = copy(tree)
+        return page, mark(page)
+    for one in marked:
+        one.element.tag = _TWIN
+    page = copy(tree)
+    twins = list(page.iter(_TWIN))
+    for one, twin, tag in zip(marked, twins, tags, strict=True):
+        one.element.tag = twin.tag = tag
+    return page, [Marked(twin, one.mask) for one, twin in zip(marked, twins, strict=True)]
+
+
 def mark(tree: HtmlElement) -> list[Marked]:
     """Every element below the root of the tree with an attribute that an expression tests for."""
     marked = []
-    masks = _MASKS.get
-    for position, element in enumerate(tree.iterdescendants()):
+    for element in tree.iterdescendants():
         mask = 0
-        for name, value in element.items():
-            known = masks(name)
-            if known is not None:
-                mask |= known[value]
+        for name in element.keys():
+            if name in _MASKS:
+                mask |= _MASKS[name][element.get(name)]
         if mask:
             mask &= _CANDIDATE_BITS.get(element.tag, _ANY_TAG)
             if mask:
-                marked.append(Marked(position, element, mask))
+                marked.append(Marked(element, mask))
     return marked

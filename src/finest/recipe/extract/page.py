@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from copy import copy
-
 import trafilatura
 from lxml.etree import _Element
 
 from finest.recipe.extract.clean import clean, convert
 from finest.recipe.extract.compare import baseline_of, compare
 from finest.recipe.extract.content import MIN_CHARS, extract_content
-from finest.recipe.extract.marks import BIT, Marked, mark
+from finest.recipe.extract.marks import BIT, copy_marked, mark
 from finest.recipe.extract.parse import Source, source_of
 from finest.recipe.extract.prune import below, discard
 from finest.recipe.extract.text import plain_text
@@ -38,10 +36,7 @@ def _main_body(source: Source) -> _Element | None:
     if tree is None:
         return None
     marked = mark(tree)
-    page = copy(tree)
-    elements = list(page.iterdescendants())
-    page_marked = [Marked(one.position, elements[one.position], one.mask) for one in marked]
-    del elements
+    page, page_marked = copy_marked(tree, marked)
     clean(tree)
     convert(tree)
     marked = below(tree, marked)

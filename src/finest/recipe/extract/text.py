@@ -6,10 +6,9 @@ import re
 from html import unescape
 from unicodedata import normalize
 
-from lxml.etree import XPath, _Element
+from lxml.etree import _Element, tostring
 from trafilatura.xml import NEWLINE_ELEMS, SPECIAL_FORMATTING, replace_element_text
 
-_STRING = XPath("string()", smart_strings=False)
 _SPECIAL_TEXT = {"ref", "cell", "item"}
 _ESCAPED_SPACE = re.compile(r"&#13;|&#10;|&nbsp;")
 
@@ -23,7 +22,7 @@ def text_of(element: _Element) -> str:
     """All text inside the element, without its tail."""
     if len(element) == 0:
         return element.text or ""
-    return _STRING(element)
+    return tostring(element, method="text", encoding="unicode", with_tail=False)
 
 
 def has_text(text: str | None) -> bool:
