@@ -12,7 +12,8 @@ MAY_IMPORT = {
     "recipe": {"recipe", "errors"},
     "dataset": {"dataset", "recipe", "errors", ""},
     "executors": {"executors", "errors"},
-    "refine": {"refine", "dataset", "recipe", "executors", "errors", ""},
+    "warc": {"warc", "recipe", "errors", ""},
+    "refine": {"refine", "warc", "dataset", "recipe", "executors", "errors", ""},
 }
 
 

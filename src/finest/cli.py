@@ -132,8 +132,8 @@ def report(folder: Path, output: Path | None) -> None:
     finest report my-dataset
     """
     from finest.refine.ledger import write_atomic
-    from finest.refine.read_report import report_of
-    from finest.refine.report import render_report
+    from finest.refine.report.read import report_of
+    from finest.refine.report.render import render_report
 
     target = output or folder / "report.html"
     write_atomic(target, render_report(report_of(folder)).encode())
@@ -242,7 +242,7 @@ def demo(out: Path, crawl: str | None, limit: int) -> None:
 
 
 def _common_crawl(settings: Settings) -> Any:
-    from finest.refine.source import CommonCrawl
+    from finest.warc.source import CommonCrawl
 
     return CommonCrawl(https_base=settings.cc_https, bucket=settings.cc_bucket)
 

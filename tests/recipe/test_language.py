@@ -99,5 +99,7 @@ def test_another_model_than_the_recipes_is_refused(tmp_path: Path) -> None:
 
 def test_the_shipped_model_is_found_by_its_name() -> None:
     """The recipe's default needs no path; any other model does."""
-    assert model_path("lid.176.ftz") == shipped_model()
-    assert model_path("/models/lid.176.bin") == Path("/models/lid.176.bin")
+    cache = Path("/cache")
+    assert model_path("lid.176.ftz", cache) == shipped_model()
+    assert model_path("/models/lid.176.bin", cache) == Path("/cache/models/lid.176.bin")
+    assert model_path(__file__, cache) == Path(__file__)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from finest.recipe.reasons import REASONS
-from finest.refine.report import ReportSource, render_report
+from finest.refine.report.render import ReportSource, render_report
 
 from .made import run, sample, slice_
 

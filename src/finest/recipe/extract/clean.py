@@ -6,8 +6,6 @@ only where a tag is nested in itself: there trafilatura's loop loses its way, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from lxml.etree import XPath, strip_elements, strip_tags
 from lxml.html import HtmlElement
 from trafilatura.htmlprocessing import REND_TAG_MAPPING

@@ -22,7 +22,7 @@ _UNCLEAN = (
     "noscript", "object", "option", "select", "source", "svg", "time",
 )  # fmt: skip
 """Tags that a clean result does not hold: trafilatura's SANITIZED_XPATH."""
-_PAGE_DISCARDS = (BIT["paywall"], BIT["overall"], BIT["hidden"])
+PAGE_DISCARDS = (BIT["paywall"], BIT["overall"], BIT["hidden"])
 
 
 def compare(source: Source, page: HtmlElement, marked: list[Marked], own: Extract) -> Extract:
@@ -47,7 +47,7 @@ def _readable_article(page: HtmlElement, marked: list[Marked], own: Extract) -> 
     own_len = len(own.text)
     borderline = not _HAS_PARAGRAPH_TEXT(own.body) or _count(own.body, "table") > _count(own.body, "p")
     bound = min(2 * own_len, 2 * MIN_CHARS) if borderline else 2 * own_len
-    discard(marked, _PAGE_DISCARDS)
+    discard(marked, PAGE_DISCARDS)
     try:
         tree = summary(page, bound)
     except TooShort:

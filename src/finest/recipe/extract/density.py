@@ -12,37 +12,59 @@ LINKS = ("a", "ref")
 
 _MAX_SHARE = 0.8
 _MAX_LIMIT = 300
+_SHORT_SECTION = 200
 
 
-def drop_link_lists(tree: _Element, tag: str, *, precise: bool, backtracking: bool = False) -> None:
+def drop_boilerplate(tree: _Element) -> None:
+    """Drop sections that are mostly links, in trafilatura's order and with its focus on precision."""
+    holders = _link_holders(tree)
+    for tag in ("div", "list", "p"):
+        _drop_dense(tree, tag, holders, precise=True)
+    while len(tree) > 0 and tree[-1].tag == "head":
+        tree.remove(tree[-1])
+    for tag in ("head", "quote"):
+        _drop_dense(tree, tag, holders, precise=False)
+
+
+def _link_holders(tree: _Element) -> set[_Element]:
+    """Every element of the tree with a link somewhere below it, the tree itself included."""
+    holders: set[_Element] = set()
+    for link in tree.iterdescendants(*LINKS):
+        element = link.getparent()
+        while element not in holders:
+            holders.add(element)
+            if element is tree:
+                break
+            element = element.getparent()
+    return holders
+
+
+def _drop_dense(tree: _Element, tag: str, holders: set[_Element], *, precise: bool) -> None:
     """trafilatura's `delete_by_link_density`; `precise` is its `favor_precision`."""
     doomed: list[_Element] = []
     long: set[_Element] = set()  # they hold an element with more text than any limit, so they have more too
-    for element in reversed([e for e in tree.iter(tag) if has_links(e)]):
-        if element in long:
+    for element in reversed([element for element in tree.iter(tag) if element in holders]):
+        if element in long or not has_links(element):
             continue
         text_len = len(trim(text_of(element)))
-        if text_len >= _limit(element, tag, precise=precise):
+        if text_len >= _limit(element, tag):
             if text_len >= _MAX_LIMIT:
                 long.update(element.iterancestors(tag))
             continue
         dense, has_link_text = _is_dense(element, text_len, short_below=50 if precise else 10)
         if dense:
             doomed.append(element)
-        elif backtracking and has_link_text and 0 < text_len < (200 if precise else 100) and len(element) >= 3:
+        elif tag == "div" and has_link_text and 0 < text_len < _SHORT_SECTION and len(element) >= 3:
             doomed.extend(element)
     for element in dict.fromkeys(doomed):
         delete(element)
 
 
-def _limit(element: _Element, tag: str, *, precise: bool) -> int:
+def _limit(element: _Element, tag: str) -> int:
     """Characters from which on a section is never boilerplate."""
-    if tag == "p" and precise:
-        return 200
-    last = element.getnext() is None
     if tag == "p":
-        return 60 if last else 30
-    return _MAX_LIMIT if last else 100
+        return 200
+    return _MAX_LIMIT if element.getnext() is None else 100
 
 
 def _is_dense(element: _Element, text_len: int, *, short_below: int) -> tuple[bool, bool]:

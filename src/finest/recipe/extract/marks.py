@@ -170,12 +170,13 @@ class Marked(NamedTuple):
 _TWIN = "finest-twin"
 
 
-def copy_marked(tree: HtmlElement, marked: list[Marked]) -> tuple[HtmlElement, list[Marked]]:
-    """A copy of the tree, and what is marked in it.
+def copy_marked(tree: HtmlElement, marked: list[Marked], bits: int) -> tuple[HtmlElement, list[Marked]]:
+    """A copy of the tree, and what is marked in it with any of the bits.
 
     For the moment of the copy the elements have a tag that is found at C speed; to list all elements of the copy would
     cost as much as the copy.
     """
+    marked = [one for one in marked if one.mask & bits]
     tags = [one.element.tag for one in marked]
     if not all(map(str.isalnum, tags)):  # lxml reads such tags, and does not write all of them
         page = copy(tree)

@@ -6,7 +6,7 @@ import trafilatura
 from lxml.etree import _Element
 
 from finest.recipe.extract.clean import clean, convert
-from finest.recipe.extract.compare import baseline_of, compare
+from finest.recipe.extract.compare import PAGE_DISCARDS, baseline_of, compare
 from finest.recipe.extract.content import MIN_CHARS, extract_content
 from finest.recipe.extract.marks import BIT, copy_marked, mark
 from finest.recipe.extract.parse import Source, source_of
@@ -36,12 +36,13 @@ def _main_body(source: Source) -> _Element | None:
     if tree is None:
         return None
     marked = mark(tree)
-    page, page_marked = copy_marked(tree, marked)
+    page, page_marked = copy_marked(tree, marked, sum(PAGE_DISCARDS))
     clean(tree)
     convert(tree)
     marked = below(tree, marked)
-    discard(marked, (BIT["comments"],))
-    marked = below(tree, marked)
+    if any(one.mask & BIT["comments"] for one in marked):
+        discard(marked, (BIT["comments"],))
+        marked = below(tree, marked)
     best = compare(source, page, page_marked, extract_content(tree, marked))
     if len(best.text) < MIN_CHARS:
         best = baseline_of(source)

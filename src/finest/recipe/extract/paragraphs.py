@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from lxml.etree import Element, _Element
 from justext.core import PARAGRAPH_TAGS
+from lxml.etree import Element, _Element
 from trafilatura import external
 
 _LENGTH_LOW, _LENGTH_HIGH = 50, 200

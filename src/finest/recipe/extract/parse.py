@@ -13,8 +13,8 @@ from lxml.html import (
     HtmlComment,
     HtmlElement,
     HtmlEntity,
-    HtmlProcessingInstruction,
     HTMLParser,
+    HtmlProcessingInstruction,
     fromstring,
 )
 from trafilatura.utils import DOCTYPE_TAG, FAULTY_HTML
@@ -75,7 +75,7 @@ def source_of(html: str) -> Source | None:
         return None
     if len(data.translate(None, _CONTROL_BYTES)) != len(data) or any(char in repaired for char in _NONCHARACTERS):
         return None
-    if _CONTROL_REFERENCE.search(repaired):
+    if "&#" in repaired and _CONTROL_REFERENCE.search(repaired):
         return None
     return Source(repaired, data, "html" not in beginning)
 

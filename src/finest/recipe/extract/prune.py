@@ -7,7 +7,7 @@ from copy import deepcopy
 
 from lxml.html import HtmlElement
 
-from finest.recipe.extract.density import drop_link_lists
+from finest.recipe.extract.density import drop_boilerplate
 from finest.recipe.extract.marks import BIT, Marked, mark
 from finest.recipe.extract.removal import remove
 from finest.recipe.extract.text import text_of
@@ -63,13 +63,7 @@ def prune_sections(tree: HtmlElement, marked: list[Marked]) -> HtmlElement:
     for header in list(tree.iterdescendants("header")):
         remove(header)
     discard([one for one in marked if one.element.getparent() is not None], (BIT["precision"],))
-    drop_link_lists(tree, "div", precise=True, backtracking=True)
-    drop_link_lists(tree, "list", precise=True)
-    drop_link_lists(tree, "p", precise=True)
-    while len(tree) > 0 and tree[-1].tag == "head":
-        tree.remove(tree[-1])
-    drop_link_lists(tree, "head", precise=False)
-    drop_link_lists(tree, "quote", precise=False)
+    drop_boilerplate(tree)
     return tree
 
 

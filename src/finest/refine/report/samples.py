@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, STAGES, reason, stage_of
-from finest.refine.figures import counted, link, short, showable
+from finest.refine.report.figures import counted, link, short, showable
 
 EXCERPT_CHARS = 400
 

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from finest.errors import SourceError
-from finest.refine import warc_record
-from finest.refine.loss import LOSS_REASONS
-from finest.refine.source import inspect
-from finest.refine.warc import Layout, Record, Slice, plan_slices, read_slice
-from tests.refine.made_warc import (
+from finest.warc import record as warc_record
+from finest.warc.loss import LOSS_REASONS
+from finest.warc.slices import Layout, Record, Slice, plan_slices, read_slice
+from finest.warc.source import inspect
+from tests.warc.made_warc import (
     MAX_RECORD_BYTES,
     http,
     members,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from finest import __version__
 from finest.errors import SourceError
-from finest.refine.stream import Interrupted, Opened, Opener, changed
+from finest.warc.stream import Interrupted, Opened, Opener, changed
 
 if TYPE_CHECKING:
     import requests

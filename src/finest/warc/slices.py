@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from finest.refine.cutter import Cut, Cutter, cut_one
-from finest.refine.loss import LOSS_REASONS, Loss
-from finest.refine.members import Member, Members
-from finest.refine.openers import opener_for
-from finest.refine.stream import OnRetry, ResumableStream, RetryPolicy
-from finest.refine.tape import Tape
-from finest.refine.warc_record import Entry, Record, read_entry, with_languages
-from finest.refine.whole import pieces
+from finest.warc.cutter import Cut, Cutter, cut_one
+from finest.warc.loss import LOSS_REASONS, Loss
+from finest.warc.members import Member, Members
+from finest.warc.openers import opener_for
+from finest.warc.record import Entry, Record, read_entry, with_languages
+from finest.warc.stream import OnRetry, ResumableStream, RetryPolicy
+from finest.warc.tape import Tape
+from finest.warc.whole import pieces
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
-    from finest.refine.source import Source
+    from finest.warc.source import Source
 
 __all__ = ["LOSS_REASONS", "Layout", "Loss", "Record", "Slice", "SliceReader", "plan_slices", "read_slice"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from finest.refine.loss import Loss
-from finest.refine.members import BOMB_FACTOR
+from finest.warc.loss import Loss
+from finest.warc.members import BOMB_FACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

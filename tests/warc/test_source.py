@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from finest.errors import SourceError
-from finest.refine.openers import s3_client
-from finest.refine.source import CommonCrawl, Source, dump_of, inspect, name_sources, resolve
-from finest.refine.warc import Layout
+from finest.warc.openers import s3_client
+from finest.warc.slices import Layout
+from finest.warc.source import CommonCrawl, Source, dump_of, inspect, name_sources, resolve
 from tests.faulty_server import FaultyServer
-from tests.refine.made_warc import members, records, whole
+from tests.warc.made_warc import members, records, whole
 
 KEY = "crawl-data/CC-MAIN-2024-10/segments/1/warc/CC-MAIN-20240220-00000.warc.gz"
 WARC = members(records(3))
@@ -177,7 +177,7 @@ def test_no_permission_is_named(tmp_path: Path) -> None:
     (path,) = plant(tmp_path, "shut/a.warc.gz")
     Path(path).chmod(0)
     code = (
-        "import os, sys\nfrom finest.refine.source import inspect, resolve\nfrom finest.errors import SourceError\n"
+        "import os, sys\nfrom finest.warc.source import inspect, resolve\nfrom finest.errors import SourceError\n"
         "if os.getuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "for call in (inspect, lambda path: resolve([os.path.dirname(path)])):\n"
         "    try: call(sys.argv[1])\n"

@@ -14,8 +14,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from finest.refine import figures
-from finest.refine.report_view import View, view
+from finest.refine.report import figures
+from finest.refine.report.view import View, view
 from finest.refine.summary import SliceSummary
 
 
@@ -69,4 +69,4 @@ def _template() -> Template:
 
 
 def _asset(name: str) -> str:
-    return resources.files("finest.refine").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("finest.refine.report").joinpath(name).read_text(encoding="utf-8")

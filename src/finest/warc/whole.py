@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 import zstandard
 from fastwarc.stream_io import Lz4Reader
 
-from finest.refine.loss import Loss
-from finest.refine.members import MAGIC, PROBE_BYTES, STEP_BYTES, consumed
-from finest.refine.stream import BLOCK_BYTES
+from finest.warc.loss import Loss
+from finest.warc.members import MAGIC, PROBE_BYTES, STEP_BYTES, consumed
+from finest.warc.stream import BLOCK_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from typing_extensions import Buffer
 
-    from finest.refine.tape import Tape
+    from finest.warc.tape import Tape
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 ZSTD_DICTIONARY_MAGIC = b"\x5d\x2a\x4d\x18"

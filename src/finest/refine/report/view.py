@@ -8,12 +8,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, STAGES, reason, stage_of
-from finest.refine.figures import byte_size, compact, counted, duration, share, short, showable, whole
-from finest.refine.report_samples import LANGUAGES, SampleGroup, sample_groups
+from finest.refine.report.figures import byte_size, compact, counted, duration, share, short, showable, whole
+from finest.refine.report.samples import LANGUAGES, SampleGroup, sample_groups
 from finest.refine.summary import Totals, merge
 
 if TYPE_CHECKING:
-    from finest.refine.report import ReportData
+    from finest.refine.report.render import ReportData
 
 MAX_LANGUAGES = 12
 MAX_SOURCES = 50

@@ -8,8 +8,8 @@ import random
 import zlib
 from typing import TYPE_CHECKING
 
-from finest.refine.source import Source, inspect
-from finest.refine.warc import Record, Slice, SliceReader, read_slice
+from finest.warc.slices import Record, Slice, SliceReader, read_slice
+from finest.warc.source import Source, inspect
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,11 +11,11 @@ import orjson
 from fastwarc.warc import HeaderMap
 
 from finest.recipe.page import Page
-from finest.refine.loss import Loss
-from finest.refine.payload import PayloadTooLarge, http_payload
+from finest.warc.loss import Loss
+from finest.warc.payload import PayloadTooLarge, http_payload
 
 if TYPE_CHECKING:
-    from finest.refine.cutter import Cut
+    from finest.warc.cutter import Cut
 
 Languages = tuple[tuple[str, float], ...]
 

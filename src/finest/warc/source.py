@@ -10,15 +10,15 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from finest.errors import SourceError
-from finest.refine.cutter import cut_one
-from finest.refine.loss import Loss
-from finest.refine.members import MAGIC, STEP_BYTES, consumed
-from finest.refine.openers import opener_for
-from finest.refine.resolve import CommonCrawl, resolve
-from finest.refine.stream import OnRetry, ResumableStream, RetryPolicy
-from finest.refine.tape import Tape
-from finest.refine.warc import Layout
-from finest.refine.whole import pieces
+from finest.warc.cutter import cut_one
+from finest.warc.loss import Loss
+from finest.warc.members import MAGIC, STEP_BYTES, consumed
+from finest.warc.openers import opener_for
+from finest.warc.resolve import CommonCrawl, resolve
+from finest.warc.slices import Layout
+from finest.warc.stream import OnRetry, ResumableStream, RetryPolicy
+from finest.warc.tape import Tape
+from finest.warc.whole import pieces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

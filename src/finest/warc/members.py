@@ -9,10 +9,10 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from finest.refine.loss import Loss
+from finest.warc.loss import Loss
 
 if TYPE_CHECKING:
-    from finest.refine.tape import Tape
+    from finest.warc.tape import Tape
 
 MAGIC = b"\x1f\x8b\x08"
 """ID1, ID2 and the only compression method there is (RFC 1952, 2.3.1)."""

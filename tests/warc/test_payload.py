@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from warcio.archiveiterator import ArchiveIterator
 
-from finest.refine.payload import PayloadTooLarge, http_payload
-from tests.refine.made_warc import http, record
+from finest.warc.payload import PayloadTooLarge, http_payload
+from tests.warc.made_warc import http, record
 
 MAX_BYTES = 1 << 24
 PACK: dict[str, Any] = {"gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress}

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finest.errors import SourceError
-from finest.refine.openers import s3_client, s3_failure
-from finest.refine.stream import Interrupted
+from finest.warc.openers import s3_client, s3_failure
+from finest.warc.stream import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from finest.errors import SourceError
-from finest.refine.openers import HttpsOpener, LocalOpener, S3Opener, s3_client
-from finest.refine.source import inspect
-from finest.refine.stream import Interrupted, ResumableStream, RetryPolicy
-from finest.refine.warc import plan_slices, read_slice
+from finest.warc.openers import HttpsOpener, LocalOpener, S3Opener, s3_client
+from finest.warc.slices import plan_slices, read_slice
+from finest.warc.source import inspect
+from finest.warc.stream import Interrupted, ResumableStream, RetryPolicy
 from tests.faulty_server import Fault, FaultyServer
-from tests.refine.made_warc import MAX_RECORD_BYTES, members, records
+from tests.warc.made_warc import MAX_RECORD_BYTES, members, records
 
 QUICK = RetryPolicy(tries=4, base_s=0.001, cap_s=0.01, refused_floor_s=0.0)
 DATA = random.Random(1).randbytes(1_000_003)
@@ -215,7 +215,7 @@ def test_a_local_file_that_shrinks_is_refused(tmp_path: Path) -> None:
 def test_importing_the_reader_imports_no_client() -> None:
     """boto3 and requests are loaded at their first use: a local run never pays for them."""
     code = (
-        "import sys, finest.refine.warc, finest.refine.source;"
+        "import sys, finest.warc.slices, finest.warc.source;"
         "print([name for name in ('boto3', 'requests') if name in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from finest.refine.stream import BLOCK_BYTES
+from finest.warc.stream import BLOCK_BYTES
 
 if TYPE_CHECKING:
     from io import RawIOBase

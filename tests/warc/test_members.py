@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import zlib
 
-from finest.refine.members import LOOKBACK_BYTES, Members
-from finest.refine.tape import Tape
-from tests.refine.made_warc import members, record, records, stored
+from finest.warc.members import LOOKBACK_BYTES, Members
+from finest.warc.tape import Tape
+from tests.warc.made_warc import members, record, records, stored
 
 
 def read_all(data: bytes, max_bytes: int = 1 << 20) -> tuple[list[bytes], list[tuple[str, int, int]]]:
