@@ -38,10 +38,15 @@ Outcomes = dict[Key, Outcome]
 
 
 def reference_outcomes(pages: Iterable[ReferencePage]) -> Outcomes:
-    """DataTrove's verdicts, with its own PII replacement on the kept texts: its pipeline's last step."""
-    pii = PIIFormatter()
-    rows = [(Path(p.file).name, p.id, p.url, p.reason, pii.format(p.text) if p.reason == KEPT else None) for p in pages]
-    return _keyed(rows)
+    """DataTrove's verdicts, with its own PII replacement on the kept texts: its pipeline's last step.
+
+    A fresh formatter for each page: one that lives longer goes round its replacements from page to page, and a text
+    would depend on the pages before it.
+    """
+    return _keyed(
+        (Path(p.file).name, p.id, p.url, p.reason, PIIFormatter().format(p.text) if p.reason == KEPT else None)
+        for p in pages
+    )
 
 
 def our_outcomes(out: Path) -> Outcomes:
@@ -80,10 +85,10 @@ def _keyed(rows: Iterable[tuple[str, str, str, str, str | None]]) -> Outcomes:
 
 
 def reference_key(warcs: Sequence[Path]) -> str:
-    """Names a result of DataTrove's: the WARCs' bytes and the versions that decide."""
+    """Names a result of DataTrove's: the WARCs' names and bytes, and the versions that decide."""
     digest = hashlib.sha256()
     for warc in warcs:
-        digest.update(hashlib.sha256(warc.read_bytes()).digest())
+        digest.update(warc.name.encode() + hashlib.sha256(warc.read_bytes()).digest())
     versions = "-".join(importlib.metadata.version(name) for name in ("datatrove", "trafilatura", "lxml"))
     return f"{versions}-{digest.hexdigest()[:16]}"
 

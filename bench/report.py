@@ -31,10 +31,10 @@ def render(result: dict[str, Any]) -> str:
     m = result["machine"]
     machine = f"{m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB, Python {m['python']}, {m['system']}"
     size = f"{result['pages']:,} pages, {result['compressed_bytes'] / 1e6:.0f} MB"
+    rounds = f"Medians of {result['rounds']} rounds; in each, all runs took turns with one worker."
     head = (
         f"Measured on {result['date']} with `{result['command']}`: {machine}. WARCs: "
-        f"{', '.join(result['warcs'])} ({size}). Medians of {result['rounds']} rounds; in each, all runs took "
-        "turns with one worker."
+        f"{', '.join(result['warcs'])} ({size}). {rounds if result['rounds'] else ''}"
     )
     parts = [head, _costs(result), _stages(result), _equality(result), _agreement(result), _workers(result)]
     return "\n\n".join(part for part in parts if part)
@@ -86,7 +86,8 @@ def _equality(result: dict[str, Any]) -> str:
         ]
     head = ["run", "pages", "kept DataTrove / ours", "lost (to the gate)", "extra", "missing", "other reason",
             "dropped earlier by the gate", "texts equal"]  # fmt: skip
-    differences = "\n".join(listed) or "No page differs."
+    missing = any(e["missing"] for e in result["equality"].values())
+    differences = "\n".join(listed) or ("" if missing else "No page differs.")
     d = result["dedup"]
     removed = f"MinHash removes {d['reference']} rows in DataTrove and {d['ours']} in ours; {d['both']} are the same."
     return f"### Equality\n\n{_table(head, rows)}\n\n{differences}\n\n{removed}"

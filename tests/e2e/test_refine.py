@@ -160,6 +160,7 @@ def test_two_runs_in_one_folder(sliced: list[Path], tmp_path: Path) -> None:
     first = start("refine", *sliced, "--out", out, "--workers", 1)
     try:
         wait_for(lambda: (out / "ledger" / "lock").exists() and (out / "ledger" / "lock").read_text(), first)
+        os.kill(first.pid, signal.SIGSTOP)
         second = finest("refine", *sliced, "--out", out, check=False)
         assert second.returncode == 5
         assert "in use by another run" in second.stderr

@@ -46,7 +46,7 @@ def test_any_text_is_replaced_as_by_a_fresh_formatter(pieces: list[str]) -> None
     ids=range(8),
 )  # fmt: skip
 def test_hostile_text_takes_linear_time(text: str) -> None:
-    """Runs that take DataTrove's expression hours are done at once."""
+    """Runs that take DataTrove's expression minutes are done at once."""
     redact(text, PiiRules())
 
 

@@ -26,6 +26,7 @@ PIECES = [
     *":;=8)(DoOpP3-'’\"_*/<>.,!?…#$%°+~^&@Fkm[]{}|–—“”«»‘ \n\t\u00a0\u200b\u3000", "  ", "word", "Word", "WORD", "It",
     "a.m", "10", "US$", "km²", "km/h", "http://", "www.a.com", "x@y.org", "..", "...", "é", "你好", "Ph.D", "n't", "'s",
     "IS_", "ALPHA", "\x1c", "\x85", "\u2028", "🙂", "¿", "½", "№",
+    "user:secret@host.com", "a:b", "@", "@host.org", "host.org:80/", "mailto:",
 ]  # fmt: skip
 
 
@@ -121,7 +122,17 @@ def test_what_is_remembered_is_bounded_and_changes_nothing(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    "text", ["(" * 200_000, "." * 200_000, "!" * 200_000 + "a", "a-" * 50_000, "'s" * 100_000], ids=range(5)
+    "text",
+    [
+        "(" * 200_000,
+        "." * 200_000,
+        "!" * 200_000 + "a",
+        "a-" * 50_000,
+        "'s" * 100_000,
+        "a:" * 100_000 + ".b",
+        "x.y:" * 50_000 + "@-",
+    ],
+    ids=range(7),
 )
 def test_long_runs_are_split_in_linear_time(text: str) -> None:
     """A page of nothing but punctuation is split at once, where spaCy takes minutes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lxml.etree import XPath, _Element, strip_tags
+from lxml.etree import _Element, strip_tags
 from lxml.html import HtmlElement
 from trafilatura.baseline import baseline
 from trafilatura.xml import TEI_VALID_TAGS
@@ -16,7 +16,6 @@ from finest.recipe.extract.prune import below, discard
 from finest.recipe.extract.readability import TooShort, summary
 from finest.recipe.extract.text import text_of, trim
 
-_HAS_PARAGRAPH_TEXT = XPath("boolean(.//p//text())")
 _UNCLEAN = (
     "aside", "audio", "button", "fieldset", "figure", "footer", "iframe", "input", "label", "link", "nav", "noindex",
     "noscript", "object", "option", "select", "source", "svg", "time",
@@ -45,7 +44,7 @@ def compare(source: Source, page: HtmlElement, marked: list[Marked], own: Extrac
 def _readable_article(page: HtmlElement, marked: list[Marked], own: Extract) -> Extract | None:
     """readability's article where it is to be taken instead of our own text."""
     own_len = len(own.text)
-    borderline = not _HAS_PARAGRAPH_TEXT(own.body) or _count(own.body, "table") > _count(own.body, "p")
+    borderline = not _has_paragraph_text(own.body) or _count(own.body, "table") > _count(own.body, "p")
     bound = min(2 * own_len, 2 * MIN_CHARS) if borderline else 2 * own_len
     discard(marked, PAGE_DISCARDS)
     try:
@@ -58,11 +57,21 @@ def _readable_article(page: HtmlElement, marked: list[Marked], own: Extract) -> 
     text_len = len(text)
     if text_len in (0, own_len) or own_len > 2 * text_len > 0:
         return None
-    if own_len == 0 or (text_len > 2 * own_len and not text.startswith("{")) or (
-        borderline and text_len > 2 * MIN_CHARS
+    if (
+        own_len == 0
+        or (text_len > 2 * own_len and not text.startswith("{"))
+        or (borderline and text_len > 2 * MIN_CHARS)
     ):
         return Extract(tree, text)
     return None
+
+
+def _has_paragraph_text(body: _Element) -> bool:
+    """Whether a paragraph holds a text node, be it empty."""
+    return any(
+        paragraph.text is not None or any(e.text is not None or e.tail is not None for e in paragraph.iterdescendants())
+        for paragraph in body.iterdescendants("p")
+    )
 
 
 def _count(body: _Element, tag: str) -> int:

@@ -48,7 +48,9 @@ _TEST = re.compile(
           |@(?P<present>[\w-]+))\s*(?:or|$)""",
     re.VERBOSE,
 )
-_HEAD = re.compile(r"\(?\.//\*\s*(?:\[\(*(?P<tags>self::[^\]]*?)\)*\]\s*)?\[(?P<tests>.*?)\s*\](?:\)?\[1\]|$)", re.DOTALL)
+_HEAD = re.compile(
+    r"\(?\.//\*\s*(?:\[\(*(?P<tags>self::[^\]]*?)\)*\]\s*)?\[(?P<tests>.*?)\s*\](?:\)?\[1\]|$)", re.DOTALL
+)
 
 
 class _Literal(NamedTuple):
@@ -123,9 +125,7 @@ def _compile() -> tuple[dict[str, _Masks], dict[str, int], int]:
     return masks, {tag: bits | any_tag for tag, bits in tag_bits.items()}, any_tag
 
 
-def _compile_tests(
-    name: str, tests: str, literals: dict[str, dict[str, list[int]]], present: dict[str, int]
-) -> None:
+def _compile_tests(name: str, tests: str, literals: dict[str, dict[str, list[int]]], present: dict[str, int]) -> None:
     bit, position = BIT[name], 0
     while position < len(tests):
         test = _TEST.match(tests, position)
@@ -195,7 +195,7 @@ def mark(tree: HtmlElement) -> list[Marked]:
     marked = []
     for element in tree.iterdescendants():
         mask = 0
-        for name in element.keys():
+        for name in element.keys():  # noqa: SIM118 - iterating over an element gives its children
             if name in _MASKS:
                 mask |= _MASKS[name][element.get(name)]
         if mask:

@@ -155,5 +155,7 @@ def _neighbours(kinds: list[str]) -> list[tuple[str, str]]:
 def _short_kind(previous: tuple[str, str], following: tuple[str, str]) -> str:
     if previous[0] == following[0]:
         return previous[0]
-    near = (previous[0] == "bad" and previous[1] == "neargood") or (following[0] == "bad" and following[1] == "neargood")
+    near = (previous[0] == "bad" and previous[1] == "neargood") or (
+        following[0] == "bad" and following[1] == "neargood"
+    )
     return "good" if near else "bad"

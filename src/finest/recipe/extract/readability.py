@@ -175,7 +175,8 @@ class _Readability:
     def _parents_of_blocks(self) -> set[HtmlElement]:
         keep: set[HtmlElement] = set()
         for element in self.doc.iter():
-            if _looks_like_block(f"<{element.tag}") or any("<" in n and _looks_like_block(n) for n in element.keys()):
+            names = (name for name, _ in element.items() if "<" in name)
+            if _looks_like_block(f"<{element.tag}") or any(map(_looks_like_block, names)):
                 parent = element.getparent()
                 while parent is not None and parent not in keep:
                     keep.add(parent)
@@ -189,12 +190,12 @@ class _Readability:
             paragraph = PARSER.makeelement("p")
             paragraph.text, div.text = div.text, None
             div.insert(0, paragraph)
-        for position, child in reversed(list(enumerate(div))):
+        for child in reversed(list(div)):
             tail = child.tail
             if tail and tail.strip():
                 paragraph = PARSER.makeelement("p")
                 paragraph.text, child.tail = tail, None
-                div.insert(position + 1, paragraph)
+                child.addnext(paragraph)
             if child.tag == "br":
                 delete(child)
 
@@ -254,9 +255,7 @@ class _Readability:
             if section not in allowed and self._is_clutter(section, scores, allowed):
                 _drop(section)
 
-    def _is_clutter(
-        self, section: HtmlElement, scores: dict[HtmlElement, float], allowed: set[HtmlElement]
-    ) -> bool:
+    def _is_clutter(self, section: HtmlElement, scores: dict[HtmlElement, float], allowed: set[HtmlElement]) -> bool:
         weight = _class_weight(section)
         if weight + scores.get(section, 0) < 0:
             return True
