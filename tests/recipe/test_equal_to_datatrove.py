@@ -15,7 +15,8 @@ from finest.recipe.pii import redact
 from finest.recipe.recipe import PiiRules
 from tests.e2e.command import finest
 
-UNGATED = 'name = "ungated"\n[gate]\nenabled = false\n'
+UNGATED = 'name = "ungated"\n[gate]\nenabled = false\n[extraction]\ncpu_limit_s = 600.0\n'
+"""DataTrove has no gate, and the reference no limit on extraction."""
 
 
 def ours(warc: Path, out: Path) -> dict[tuple[str, int], dict[str, object]]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def cld2_gate(page: Page, recipe: Recipe) -> Iterator[Check]:
     """Common Crawl's own CLD2 record: the share of text that it gives to the wanted languages."""
     rules = recipe.gate
-    if not (rules.enabled and recipe.language.enabled and page.languages):
+    if not (rules.enabled and _wants(recipe) and page.languages):
         return
     share = sum(share for code, share in page.languages if code in recipe.language.languages)
     yield Check("gate_cld2", share, rules.cld2_share, share <= rules.cld2_share)
@@ -35,10 +35,15 @@ def text_gate(page: Page, html: str, recipe: Recipe, model: LanguageModel) -> It
     if not rules.enabled:
         return
     yield Check("gate_short", len(html), rules.min_html_chars, len(html) < rules.min_html_chars)
-    if page.languages or not recipe.language.enabled:
+    if page.languages or not _wants(recipe):
         return
     text = extract_plain_text(html, main_content=False, alt_texts=False)
     if len(text) < rules.lid_min_chars:
         return
     score = max(model.score(text, language) for language in recipe.language.languages)
     yield Check("gate_lid", score, rules.lid_score, score <= rules.lid_score)
+
+
+def _wants(recipe: Recipe) -> bool:
+    """Whether the recipe wants some languages more than others."""
+    return recipe.language.enabled and bool(recipe.language.languages)

