@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 
 import finest
-from finest.errors import FinestError
+from finest.errors import FinestError, RunError, plain_os_error
 from finest.recipe.recipe import SHIPPED, load_recipe
 from finest.settings import Settings, load_settings
 
@@ -265,12 +265,15 @@ def main() -> None:
     except FinestError as error:
         _say(f"finest: {error}")
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        _say("\nfinest: stopped. Finished slices are kept: the same command goes on.")
-        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        _say(f"finest: {plain_os_error(error, Path.cwd())}")
+        sys.exit(RunError.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _say("\nfinest: stopped. Finished slices are kept: the same command goes on.")
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,10 @@ A message says what, where, and the command that mends it.
 
 from __future__ import annotations
 
+import errno
+import shutil
+from pathlib import Path
+
 
 class FinestError(Exception):
     """Base of all; `exit_code` is what the command line returns."""
@@ -42,3 +46,17 @@ class RunError(FinestError):
 
 class VerifyError(FinestError):
     exit_code = 7
+
+
+FULL_BELOW_BYTES = 64 * 1024
+"""A file system with less room than this is taken for full where a library says only that a write was short."""
+
+
+def plain_os_error(error: OSError, folder: Path) -> str:
+    """What the operating system refused, where, and what to do; `folder` is where the run was writing."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or (error.errno is None and shutil.disk_usage(folder).free < FULL_BELOW_BYTES):
+        what = f"the disk is full at {error.filename or folder}; free some space"
+    else:
+        what = f"{error.strerror or error}{f' at {error.filename}' if error.filename else ''}; mend it"
+    return f"{what} and run the same command again: finished slices are kept"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import SAMPLE, finest, manifest
+from tests.e2e.command import SAMPLE, finest, manifest, root
 
 
 def refused(status: int, *arguments: object, says: str) -> None:
@@ -85,3 +87,30 @@ def test_no_page_of_that_name(tmp_path: Path) -> None:
     out = tmp_path / "out"
     finest("refine", SAMPLE, "--out", out, "--limit", 3)
     refused(2, "why", "https://nowhere.example/", "--in", out, says="nowhere.example")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 120 KB; skipped where none may be mounted."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=120k", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("this user may not mount")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_disk_full(small_disk: Path, tmp_path: Path) -> None:
+    """A full disk is said in one line; with more room the same command ends with the same root."""
+    refused(6, "refine", SAMPLE, "--out", small_disk / "out", "--quiet", says="the disk is full")
+    subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+    finest("refine", SAMPLE, "--out", small_disk / "out")
+    finest("refine", SAMPLE, "--out", tmp_path / "roomy")
+    assert root(small_disk / "out") == root(tmp_path / "roomy")
+
+
+def test_no_room_for_the_output(tmp_path: Path) -> None:
+    """An output folder that cannot be made is one line."""
+    (tmp_path / "file").write_text("")
+    refused(6, "refine", SAMPLE, "--out", tmp_path / "file" / "out", says="file")

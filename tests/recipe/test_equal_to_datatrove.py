@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-
 from bench.reference import KEPT, ReferencePage, run_reference
 from bench.reference_dedup import run_reference_dedup
+
 from finest.demo.build_sample import build
 from finest.recipe.pii import redact
 from finest.recipe.recipe import PiiRules

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import multiprocessing
 import os
 import signal
@@ -21,7 +20,7 @@ from datatrove.executor import LocalPipelineExecutor
 from datatrove.utils.stats import Stats
 from loguru import logger
 
-from finest.errors import FinestError, RunError
+from finest.errors import FinestError, RunError, plain_os_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -126,7 +125,7 @@ class ForkedExecutor(LocalPipelineExecutor):
         except FinestError as error:
             return error
         except OSError as error:
-            return RunError(_plain(error))
+            return RunError(plain_os_error(error, self._logs))
         except Exception as error:
             return RunError(f"slice {rank}: {type(error).__name__}: {error}; the traceback is in {self._logs}")
         return None
@@ -174,10 +173,3 @@ def _say_into(path: Path) -> None:
     for stream in (1, 2):
         os.dup2(descriptor, stream)
     os.close(descriptor)
-
-
-def _plain(error: OSError) -> str:
-    where = f" at {error.filename}" if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk is full{where}; free some space and run the same command again: finished slices are kept"
-    return f"{error.strerror or error}{where}; mend it and run the same command again: finished slices are kept"
