@@ -39,4 +39,4 @@ def test_a_part_imports_only_what_it_may(part: str) -> None:
 def test_nothing_imports_the_command_line() -> None:
     """`cli` is a shell over the Python functions, never the other way round."""
     for path in SOURCE.rglob("*.py"):
-        assert "cli" not in imports(path), path
+        assert "cli" not in imports(path) or path.parent.name == "cli", path

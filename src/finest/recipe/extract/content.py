@@ -73,7 +73,7 @@ def _first(bit: int) -> Callable[[HtmlElement, list[Marked]], HtmlElement | None
     return choose
 
 
-def _first_article(tree: HtmlElement, marked: list[Marked]) -> HtmlElement | None:
+def _first_article(tree: HtmlElement, _: list[Marked]) -> HtmlElement | None:
     return next(tree.iterdescendants("article"), None)
 
 
@@ -112,13 +112,14 @@ def _has_paragraphs(subtree: HtmlElement) -> bool:
     """At least MIN_CHARS characters in paragraphs, wherever in the page."""
     chars = 0
     counted: set[_Element] = set()
-    for paragraph in subtree.getroottree().getroot().iter("p"):
-        if paragraph in counted:
-            continue
-        counted.update(paragraph.iterdescendants("p"))
-        chars += len(text_of(paragraph))
-        if chars >= MIN_CHARS:
-            return True
+    root = subtree.getroottree().getroot()
+    for top in (root, *root.itersiblings()):  # libxml2 may find more than one <html>
+        for paragraph in top.iter("p"):
+            if paragraph not in counted:
+                counted.update(paragraph.iterdescendants("p"))
+                chars += len(text_of(paragraph))
+                if chars >= MIN_CHARS:
+                    return True
     return False
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 
@@ -30,21 +31,21 @@ def bounded(function: Callable[[str], str | None], html: str, limit_s: float) ->
         return function(html)
     handler_before = signal.signal(signal.SIGPROF, _ring)
     timer_before = signal.setitimer(signal.ITIMER_PROF, limit_s, _AGAIN_S)
-    left_s = 0.0
+    started_s = time.process_time()
     try:
         try:
             return function(html)
         finally:
-            left_s = signal.setitimer(signal.ITIMER_PROF, 0)[0]
+            signal.setitimer(signal.ITIMER_PROF, 0)
     except _CpuSpent:
         raise ExtractionLimit(f"extraction used more than {limit_s:g} CPU seconds") from None
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, handler_before)
-        _set_again(timer_before, spent_s=limit_s - left_s)
+        _set_again(timer_before, spent_s=time.process_time() - started_s)
 
 
-def _ring(number: int, frame: FrameType | None) -> None:
+def _ring(_number: int, _frame: FrameType | None) -> None:
     raise _CpuSpent
 
 

@@ -1,47 +1,21 @@
-"""The command line: every command, thin. Each is a shell over the Python function of the same verb."""
+"""The refinery's commands: refine, status, report, why, verify, recipe, demo."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
-from rich.console import Console
 
-import finest
-from finest.errors import FinestError, RunError, plain_os_error
+from finest.cli.shared import common_crawl, console, say
 from finest.recipe.recipe import SHIPPED, load_recipe
-from finest.settings import Settings, load_settings
+from finest.settings import load_settings
 
 out_option = click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the dataset.")
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it (128 + SIGINT)."""
 
 
-class Commands(click.Group):
-    """Shows commands in the order in which a person meets them, and answers a person's mistake in one line."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(self.commands)
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.version_option(finest.__version__, prog_name="finest")
-def cli() -> None:
-    """Finest Data: WARC in, proven FineWeb-quality dataset out.
-
-    \b
-    finest refine crawl/*.warc.gz --out my-dataset     refine WARC files
-    finest report my-dataset                           see what the recipe did
-    finest verify my-dataset                           check the dataset against its sources
-    """
-
-
-@cli.command()
+@click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @out_option
 @click.option(
@@ -89,7 +63,7 @@ def refine(
     recipe = load_recipe(recipe_name)
     options = RunOptions(
         specs=sources, out=out, recipe=ungated(recipe) if engine == "datatrove" else recipe, cache=settings.cache,
-        common_crawl=_common_crawl(settings), workers=workers or default_workers(), limit=limit, engine=engine,
+        common_crawl=common_crawl(settings), workers=workers or default_workers(), limit=limit, engine=engine,
         restart=restart,
     )  # fmt: skip
     progress = Progress(quiet=quiet)
@@ -100,10 +74,10 @@ def refine(
     if not quiet:
         from finest.show import show_manifest
 
-        show_manifest(_console(), out, manifest)
+        show_manifest(console(), out, manifest)
 
 
-@cli.command()
+@click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(folder: Path, as_json: bool) -> None:
@@ -119,10 +93,10 @@ def status(folder: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(found), indent=1))
     else:
-        show_status(_console(), folder, found)
+        show_status(console(), folder, found)
 
 
-@cli.command()
+@click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), help="The page.  [default: FOLDER/report.html]")
 def report(folder: Path, output: Path | None) -> None:
@@ -140,7 +114,7 @@ def report(folder: Path, output: Path | None) -> None:
     click.echo(target)
 
 
-@cli.command()
+@click.command()
 @click.argument("page", metavar="URL|RECORD-ID")
 @click.option("--in", "folder", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -159,10 +133,10 @@ def why(page: str, folder: Path, as_json: bool) -> None:
         click.echo(json.dumps([why_dict(answer) for answer in answers], indent=1, ensure_ascii=False))
     else:
         for answer in answers:
-            show_why(_console(), answer)
+            show_why(console(), answer)
 
 
-@cli.command()
+@click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
     "--sample",
@@ -184,14 +158,13 @@ def verify(folder: Path, sample: int, seed: int | None, sources: tuple[str, ...]
     from finest.show import show_verification
 
     settings = load_settings()
-    console = _console()
     found = check(
-        folder, settings.cache, _common_crawl(settings), sample=sample, seed=seed, sources=sources, say=_say,
+        folder, settings.cache, common_crawl(settings), sample=sample, seed=seed, sources=sources, say=say,
     )  # fmt: skip
-    show_verification(console, found)
+    show_verification(console(), found)
 
 
-@cli.group()
+@click.group()
 def recipe() -> None:
     """Show recipes: everything that decides what becomes of a page, as data with a hash."""
 
@@ -222,7 +195,7 @@ def recipe_hash(name: str) -> None:
     click.echo(load_recipe(name).hash)
 
 
-@cli.command()
+@click.command()
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("demo-run"), show_default=True, help="Folder of the dataset."
 )
@@ -238,43 +211,8 @@ def demo(out: Path, crawl: str | None, limit: int) -> None:
     from finest.demo.run_demo import run_demo
 
     settings = load_settings()
-    run_demo(out, crawl, limit, settings, _common_crawl(settings), _console())
+    run_demo(out, crawl, limit, settings, common_crawl(settings), console())
 
 
-def _common_crawl(settings: Settings) -> Any:
-    from finest.warc.source import CommonCrawl
-
-    return CommonCrawl(https_base=settings.cc_https, bucket=settings.cc_bucket)
-
-
-def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)
-
-
-def main() -> None:
-    """Entry point: a person's mistake is one line, Ctrl-C loses nothing."""
-    try:
-        cli(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except FinestError as error:
-        _say(f"finest: {error}")
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as error:
-        _say(f"finest: {plain_os_error(error, Path.cwd())}")
-        sys.exit(RunError.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        _say("\nfinest: stopped. Finished slices are kept: the same command goes on.")
-        sys.exit(INTERRUPTED)
-
-
-if __name__ == "__main__":
-    main()
+COMMANDS = (refine, status, report, why, verify, recipe, demo)
+"""In the order in which a person meets them."""

@@ -1,0 +1,61 @@
+"""The command line: every command, thin. Each is a shell over the Python function of the same verb."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+import finest
+from finest.cli import refinery
+from finest.cli.shared import say
+from finest.errors import FinestError, RunError, plain_os_error
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it (128 + SIGINT)."""
+
+
+class Commands(click.Group):
+    """Shows commands in the order in which a person meets them, and answers a person's mistake in one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(finest.__version__, prog_name="finest")
+def cli() -> None:
+    """Finest Data: WARC in, proven FineWeb-quality dataset out.
+
+    \b
+    finest refine crawl/*.warc.gz --out my-dataset     refine WARC files
+    finest report my-dataset                           see what the recipe did
+    finest verify my-dataset                           check the dataset against its sources
+    """
+
+
+for _command in refinery.COMMANDS:
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Entry point: a person's mistake is one line, Ctrl-C loses nothing."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except FinestError as error:
+        say(f"finest: {error}")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        say(f"finest: {plain_os_error(error, Path.cwd())}")
+        sys.exit(RunError.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        say("\nfinest: stopped. Finished slices are kept: the same command goes on.")
+        sys.exit(INTERRUPTED)
