@@ -64,7 +64,7 @@ def _delete_empty(tree: HtmlElement) -> None:
 
 
 def convert(tree: HtmlElement) -> None:
-    """Rename HTML tags to trafilatura's own (list, item, head, quote, code, lb, del); unwrap formatting, loose links."""
+    """Rename HTML tags to trafilatura's own (list, item, head, quote, code, lb, del); unwrap formatting and links."""
     strip_tags(tree, _loose_links(tree), *REND_TAG_MAPPING)
     for element in tree.iter(_CONVERTED):
         tag = element.tag

@@ -178,7 +178,7 @@ def copy_marked(tree: HtmlElement, marked: list[Marked], bits: int) -> tuple[Htm
     """
     marked = [one for one in marked if one.mask & bits]
     tags = [one.element.tag for one in marked]
-    if not all(map(str.isalnum, tags)):  # lxml reads such tags, and does not write all of them
+    if not all(tag.replace("-", "").isalnum() for tag in tags):  # lxml reads odder tags, and does not write them all
         page = copy(tree)
         return page, mark(page)
     for one in marked:
