@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from finest.recipe.reasons import FAILURES, KEPT, reason, stage_of
+from finest.recipe.reasons import FAILURES, KEPT, STAGES, reason, stage_of
+from finest.refine.report.figures import byte_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ def show_manifest(console: Console, out: Path, manifest: Manifest) -> None:
         lost = ", ".join(f"{name} {count}" for name, count in manifest.losses.items())
         console.print(f"Not readable in the sources: {lost}", markup=False)
     console.print(
-        f"{manifest.rows:,} rows, {manifest.token_count:,} tokens, {manifest.size_bytes / 1e6:,.1f} MB in {out}\n"
+        f"{manifest.rows:,} rows, {manifest.token_count:,} tokens, {byte_size(manifest.size_bytes)} in {out}\n"
         f"root {manifest.root}\n"
         f"See it:    finest report {out}\n"
         f"Prove it:  finest verify {out}",
@@ -41,8 +42,6 @@ def show_manifest(console: Console, out: Path, manifest: Manifest) -> None:
 
 def reasons_table(reasons: dict[str, int]) -> Table:
     """Pages by reason, in the order of the stages, with their share."""
-    from finest.recipe.reasons import STAGES
-
     order = list(STAGES)
     total = sum(reasons.values()) or 1
     table = Table("stage", "reason", "pages", "share", box=None, header_style="bold", pad_edge=False)

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from finest.errors import LedgerError, RunError
 from finest.recipe.recipe import DedupRules
+from finest.refine.report.figures import byte_size
 
 _Hashes: TypeAlias = npt.NDArray[np.uint64]
 _Rows: TypeAlias = npt.NDArray[np.int64]
@@ -111,7 +112,7 @@ class DedupPlan:
     def __str__(self) -> str:
         return (
             f"{self.rows:,} rows in {self.partitions} pass{'es' * (self.partitions != 1)} over each bucket: "
-            f"reads up to {self.read_bytes / 1e6:,.0f} MB, holds {self.peak_bytes / 1e6:,.0f} MB, "
+            f"reads up to {byte_size(self.read_bytes)}, holds {byte_size(self.peak_bytes)}, "
             f"about {self.cpu_s:,.0f} s of CPU"
         )
 

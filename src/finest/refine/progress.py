@@ -10,6 +10,8 @@ from rich.progress import BarColumn, ProgressColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from finest.refine.report.figures import byte_size, counted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -107,8 +109,8 @@ class Progress:
         self.rates = Rates(total, done)
         resumed = f", {len(done)} of them finished before" if done else ""
         self.say(
-            f"Refining {len(plan.sources)} WARC file{'s' * (len(plan.sources) != 1)} ({total / 1e6:,.1f} MB) "
-            f"in {len(plan.slices)} slices{resumed}, {workers} worker{'s' * (workers != 1)}"
+            f"Refining {counted(len(plan.sources), 'WARC file')} ({byte_size(total)}) "
+            f"in {counted(len(plan.slices), 'slice')}{resumed}, {counted(workers, 'worker')}"
         )
         if self.console.is_terminal and not self.quiet:
             self._bar = Bar(
