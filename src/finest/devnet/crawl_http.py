@@ -25,7 +25,9 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import TypeAdapter
 
-CONTROL = "/_devnet"
+CONTROL = "/_devnet/"
+FAULTS_PATH = f"{CONTROL}faults"
+REQUESTS_PATH = f"{CONTROL}requests"
 BLOCK_BYTES = 256 << 10
 IDLE_S = 60.0
 """A connection on which nothing is asked for so long is closed."""
@@ -142,6 +144,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._file(body=False)
 
     def do_POST(self) -> None:  # noqa: N802
+        if self.path != FAULTS_PATH:
+            self.close_connection = True
+            return self._answer(405, {"Allow": "GET, HEAD"})
         try:
             faults = _FAULTS.validate_json(self.rfile.read(int(self.headers.get("Content-Length", 0))))
         except ValueError as error:
@@ -170,12 +175,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.stopping.wait(fault.stall_s)
         elif fault.kind == "drop":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
         return None
 
     def _file(self, *, body: bool, stop_after: int | None = None) -> None:
         path = _find(self.server.folder, self.path)
         if path is None:
-            return self._answer(404, {}, b"no such file" if body else b"", length=12)
+            return self._answer(404, {}, b"no such file")
         stat = path.stat()
         etag, size = etag_of(path, stat.st_mtime_ns, stat.st_size), stat.st_size
         headers = {"ETag": etag, "Accept-Ranges": "bytes", "Last-Modified": formatdate(stat.st_mtime, usegmt=True)}
@@ -222,7 +228,8 @@ class _Handler(BaseHTTPRequestHandler):
         if status not in (204, 304):
             self.send_header("Content-Length", str(len(body) if length is None else length))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
 
 def _find(folder: Path, target: str) -> Path | None:
