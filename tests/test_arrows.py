@@ -10,10 +10,10 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "finest"
 MAY_IMPORT = {
     "recipe": {"recipe", "errors"},
-    "dataset": {"dataset", "recipe", "errors", ""},
+    "dataset": {"dataset", "recipe", "files", "errors", ""},
     "executors": {"executors", "errors"},
     "warc": {"warc", "recipe", "errors", ""},
-    "refine": {"refine", "warc", "dataset", "recipe", "executors", "errors", ""},
+    "refine": {"refine", "warc", "dataset", "recipe", "executors", "files", "errors", ""},
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from finest.refine.report.render import ReportData, ReportSource
+from finest.refine.report.data import ReportData, ReportSource
 from finest.refine.summary import SliceSummary
 
 

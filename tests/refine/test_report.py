@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from finest.recipe.reasons import REASONS
-from finest.refine.report.render import ReportSource, render_report
+from finest.refine.report.data import ReportSource
+from finest.refine.report.render import render_report
 
 from .made import run, sample, slice_
 

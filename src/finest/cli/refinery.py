@@ -105,12 +105,12 @@ def report(folder: Path, output: Path | None) -> None:
     \b
     finest report my-dataset
     """
-    from finest.refine.ledger import write_atomic
+    from finest.files import write_whole
     from finest.refine.report.read import report_of
     from finest.refine.report.render import render_report
 
     target = output or folder / "report.html"
-    write_atomic(target, render_report(report_of(folder)).encode())
+    write_whole(target, render_report(report_of(folder)).encode())
     click.echo(target)
 
 

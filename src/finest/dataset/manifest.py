@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import struct
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from finest.dataset.shards import Shard
 from finest.errors import VerifyError
+from finest.files import write_whole
 from finest.recipe.reasons import KEPT, reason
 from finest.recipe.recipe import recipe_hash
 
@@ -164,16 +164,6 @@ def sum_counts(counts: Iterable[dict[str, int]]) -> dict[str, int]:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `manifest.json` into the dataset's folder: whole or not at all."""
     write_whole(folder / MANIFEST_NAME, manifest.model_dump_json(indent=1).encode() + b"\n")
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a small file under a temporary name, then give it its own: a reader sees the old or the new one."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with open(temporary, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def read_manifest(folder: Path) -> Manifest:

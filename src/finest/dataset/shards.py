@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from finest.dataset.rows import SCHEMA
 from finest.errors import RunError
+from finest.files import sync
 
 MAX_SHARD_BYTES = 500_000_000
 """The `datasets` library's own shard size; the Hub's rows viewer and downloads work best up to it."""
@@ -177,7 +178,7 @@ class _OpenShard:
             os.fsync(self._raw.fileno())
             self._raw.close()
             os.replace(self._temporary, self._final)
-            _sync_folder(self._final.parent)
+            sync(self._final.parent)
         except OSError as error:
             self.abandon()
             raise self._refused(error) from error
@@ -204,12 +205,3 @@ def _row_bytes(batch: pa.RecordBatch) -> np.ndarray:
         if pa.types.is_string(column.type):
             sizes += pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False)
     return sizes
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in that folder outlast a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

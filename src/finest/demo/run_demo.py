@@ -10,8 +10,8 @@ import requests
 
 from finest.dataset.manifest import read_manifest
 from finest.errors import SourceError
+from finest.files import write_whole
 from finest.recipe.recipe import load_recipe
-from finest.refine.ledger import write_atomic
 from finest.refine.progress import Progress
 from finest.refine.report.read import report_of
 from finest.refine.report.render import render_report
@@ -47,7 +47,7 @@ def run_demo(
         finally:
             progress.close()
         found = verify(out, settings.cache, common_crawl, sample=VERIFIED_PAGES, say=progress.say)
-    write_atomic(out / "report.html", render_report(report_of(out)).encode())
+    write_whole(out / "report.html", render_report(report_of(out)).encode())
     show_manifest(console, out, read_manifest(out))
     show_verification(console, found)
     console.print(f"Look at it in a browser: {(out / 'report.html').resolve()}", markup=False)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finest.errors import LedgerError
+from finest.files import sync, write_whole
 from finest.refine.summary import SliceSummary
 from finest.warc.slices import Slice
 from finest.warc.source import Source
@@ -124,7 +125,7 @@ class Ledger:
         if foreign := [p.name for p in out.iterdir() if p.name not in OWN_FILES] if out.exists() else []:
             raise LedgerError(f"{out} is not empty ({foreign[0]} is there); name another folder with --out")
         ledger.folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(ledger.folder / "run.json", json.dumps(plan.to_dict(), indent=1).encode())
+        write_whole(ledger.folder / "run.json", json.dumps(plan.to_dict(), indent=1).encode())
         return ledger
 
     @contextmanager
@@ -193,14 +194,14 @@ class Ledger:
         """Rename a written slice into place; a slice that is there already stays, and the new one is dropped."""
         final = self.slice_folder(slice_)
         for path in written.iterdir():
-            _fsync(path)
+            sync(path)
         try:
             written.rename(final)
         except OSError:
             if not final.exists():
                 raise
             shutil.rmtree(written)
-        _fsync(final.parent)
+        sync(final.parent)
 
     def discard(self, slice_: Slice) -> None:
         """Take a finished slice back: it will be read again."""
@@ -233,7 +234,7 @@ class Ledger:
         deaths[offset] = deaths.get(offset, 0) + 1
         path = self.folder / "crashes" / f"{slice_name(slice_)}.json"
         path.parent.mkdir(exist_ok=True)
-        write_atomic(path, json.dumps(deaths).encode())
+        write_whole(path, json.dumps(deaths).encode())
         return sum(deaths.values())
 
     def sweep(self) -> None:
@@ -250,25 +251,6 @@ OWN_FILES = {"ledger", "data", "verdicts", "manifest.json", "README.md", "report
 
 def slice_name(slice_: Slice) -> str:
     return f"{slice_.source_index:05d}-{slice_.index:05d}"
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write under a temporary name, fsync, rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    _fsync(path.parent)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove(path: Path) -> None:

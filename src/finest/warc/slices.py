@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from finest.warc.cutter import Cut, Cutter, cut_one
+from finest.warc.layout import Layout
 from finest.warc.loss import LOSS_REASONS, Loss
 from finest.warc.members import Member, Members
 from finest.warc.openers import opener_for
@@ -28,15 +28,6 @@ if TYPE_CHECKING:
     from finest.warc.source import Source
 
 __all__ = ["LOSS_REASONS", "Layout", "Loss", "Record", "Slice", "SliceReader", "plan_slices", "read_slice"]
-
-
-class Layout(Enum):
-    """How a file is compressed, and so whether it can be cut."""
-
-    MEMBERS = "members"
-    """One gzip member per record, as Common Crawl does: can be entered at any member."""
-    WHOLE = "whole"
-    """One gzip member, no compression, Zstandard or LZ4: one slice."""
 
 
 @dataclass(frozen=True, slots=True)

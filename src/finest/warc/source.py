@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from finest.errors import SourceError
 from finest.warc.cutter import cut_one
+from finest.warc.layout import Layout
 from finest.warc.loss import Loss
 from finest.warc.members import MAGIC, STEP_BYTES, consumed
 from finest.warc.openers import opener_for
 from finest.warc.resolve import CommonCrawl, resolve
-from finest.warc.slices import Layout
 from finest.warc.stream import OnRetry, ResumableStream, RetryPolicy
 from finest.warc.tape import Tape
 from finest.warc.whole import pieces

@@ -11,7 +11,7 @@ from finest.dataset.manifest import MANIFEST_NAME, read_manifest
 from finest.recipe.reasons import DUPLICATE
 from finest.refine.ledger import Ledger, slice_name
 from finest.refine.outcome import EXCERPT_CHARS
-from finest.refine.report.render import ReportData, ReportSource
+from finest.refine.report.data import ReportData, ReportSource
 from finest.refine.summary import SAMPLES_PER_REASON
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from finest.refine.report.samples import LANGUAGES, SampleGroup, sample_groups
 from finest.refine.summary import Totals, merge
 
 if TYPE_CHECKING:
-    from finest.refine.report.render import ReportData
+    from finest.refine.report.data import ReportData
 
 MAX_LANGUAGES = 12
 MAX_SOURCES = 50

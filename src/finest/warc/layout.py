@@ -1,0 +1,14 @@
+"""How a WARC is compressed, and so whether it can be cut in slices."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Layout(Enum):
+    """How a file is compressed, and so whether it can be cut."""
+
+    MEMBERS = "members"
+    """One gzip member per record, as Common Crawl does: can be entered at any member."""
+    WHOLE = "whole"
+    """One gzip member, no compression, Zstandard or LZ4: one slice."""
