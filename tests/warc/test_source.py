@@ -149,14 +149,14 @@ def test_a_source_survives_json(tmp_path: Path) -> None:
     [
         (b"", "the file is empty"),
         (b"<!DOCTYPE html><html></html>", "not a WARC, but an HTML page"),
-        (gzip.compress(b"<html></html>"), "not a WARC, but a gzip file of an HTML page"),
+        (gzip.compress(b"<html></html>", mtime=0), "not a WARC, but a gzip file of an HTML page"),
         (b"PAR1" + bytes(100), "not a WARC, but a Parquet file"),
         (b"PK\x03\x04" + bytes(100), "not a WARC, but a zip file"),
         (b"filedesc://a.arc 0.0.0.0 1 text/plain 1\n", "an ARC file; convert it with `warcio recompress`"),
         (b"to whom it may concern", "text that begins with 'to whom it may concern'"),
         (bytes(range(128, 256)) + bytes(9), "bytes that begin with 80 81"),
         (b"\x28\xb5\x2f\xfd", "cannot be decompressed from its very beginning"),
-        (gzip.compress(WARC)[:10], "cannot be decompressed from its very beginning"),
+        (gzip.compress(WARC, mtime=0)[:10], "cannot be decompressed from its very beginning"),
     ],
 )
 def test_what_is_no_warc_is_named(tmp_path: Path, data: bytes, message: str) -> None:
