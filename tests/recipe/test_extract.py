@@ -6,7 +6,7 @@ import pytest
 import trafilatura
 
 from finest.recipe.extract import extract_resiliparse, extract_trafilatura
-from tests.recipe.pages import ARTICLE, LONG, PAGES, page
+from tests.recipe.extract_pages import ARTICLE, LONG, PAGES, page
 
 
 def reference(html: str) -> str | None:

