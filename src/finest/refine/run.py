@@ -18,7 +18,6 @@ from finest.errors import RunError, UsageError
 from finest.executors.local import ForkedExecutor
 from finest.recipe.reasons import FAILURES
 from finest.refine.assemble import assemble
-from finest.refine.datatrove_engine import datatrove_steps
 from finest.refine.ledger import Ledger, RunPlan, slice_name
 from finest.refine.preflight import preflight
 from finest.refine.steps import JudgePages, ReadSlice, Session, WriteSlice
@@ -169,11 +168,11 @@ def _run_ranks(
 
 
 def _pipeline(options: RunOptions, session: Session) -> list[PipelineStep]:
-    middle = (
-        datatrove_steps(session, options.recipe, options.cache)
-        if options.engine == "datatrove"
-        else [JudgePages(session, options.recipe, options.cache)]
-    )
+    middle: list[PipelineStep] = [JudgePages(session, options.recipe, options.cache)]
+    if options.engine == "datatrove":
+        from finest.refine.datatrove_engine import datatrove_steps  # its imports cost a third of a second
+
+        middle = datatrove_steps(session, options.recipe, options.cache)
     return [ReadSlice(session, options.recipe), *middle, WriteSlice(session, options.recipe)]
 
 
