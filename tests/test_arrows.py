@@ -10,9 +10,10 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "finest"
 MAY_IMPORT = {
     "recipe": {"recipe", "errors"},
-    "dataset": {"dataset", "recipe", "files", "errors", ""},
+    "dataset": {"dataset", "recipe", "files", "errors", "settings", ""},
     "executors": {"executors", "errors"},
     "warc": {"warc", "recipe", "errors", ""},
+    "chain": {"chain", "errors", "settings"},
     "refine": {"refine", "warc", "dataset", "recipe", "executors", "files", "errors", ""},
 }
 
@@ -34,6 +35,12 @@ def test_a_part_imports_only_what_it_may(part: str) -> None:
     """The arrows of the house point one way."""
     for path in (SOURCE / part).rglob("*.py"):
         assert imports(path) <= MAY_IMPORT[part], path
+
+
+def test_only_the_command_line_imports_the_devnet() -> None:
+    """The product speaks real protocols and knows of no devnet."""
+    for path in SOURCE.rglob("*.py"):
+        assert "devnet" not in imports(path) or path.parent.name == "cli" or "devnet" in path.parts, path
 
 
 def test_nothing_imports_the_command_line() -> None:

@@ -6,7 +6,12 @@
     ├── RecipeError            a recipe file is wrong, or asks for what is not installed      exit 4
     ├── LedgerError            the output folder belongs to another run, recipe or process    exit 5
     ├── RunError               a run stopped: too many failures, disk full, worker crashed    exit 6
-    └── VerifyError            a dataset is not what its manifest says                        exit 7
+    ├── VerifyError            a dataset is not what its manifest says                        exit 7
+    ├── HubError               the Hub refuses: no token, no right, a name it will not have   exit 8
+    │   ├── HubNotFound        no such repository, revision or file for whoever asks
+    │   └── HubUnavailable     it cannot be reached, or asks for patience for too long
+    ├── ChainError             the chain refuses or cannot be reached (kinds: chain/errors.py) exit 9
+    └── DevnetError            a devnet is not there, or a part of it cannot run              exit 10
 
 A message says what, where, and the command that mends it.
 """
@@ -46,6 +51,26 @@ class RunError(FinestError):
 
 class VerifyError(FinestError):
     exit_code = 7
+
+
+class HubError(FinestError):
+    exit_code = 8
+
+
+class HubNotFound(HubError):
+    pass
+
+
+class HubUnavailable(HubError):
+    pass
+
+
+class ChainError(FinestError):
+    exit_code = 9
+
+
+class DevnetError(FinestError):
+    exit_code = 10
 
 
 FULL_BELOW_BYTES = 64 * 1024

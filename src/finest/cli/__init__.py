@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 import finest
-from finest.cli import refinery
+from finest.cli import devnet, hub, refinery
 from finest.cli.shared import say
 from finest.errors import FinestError, RunError, plain_os_error
 
@@ -36,7 +36,7 @@ def cli() -> None:
     """
 
 
-for _command in refinery.COMMANDS:
+for _command in (*refinery.COMMANDS, *hub.COMMANDS, *devnet.COMMANDS):
     cli.add_command(_command)
 
 

@@ -82,13 +82,16 @@ class Bucket:
         return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", ())}
 
 
-def nanio_options(folder: Path, port: int, keys: Keys) -> str:
-    """nanio's options file: the secret stands there alone, never in a command line that every user of a machine sees."""
-    return (
-        f'[server]\ndata_dir = "{folder}"\nhost = "127.0.0.1"\nport = {port}\nregion = "{REGION}"\n'
-        f'workers = 1\nlog_level = "warning"\n\n'
-        f'[[users]]\naccess_key = "{keys.access_key}"\nsecret_key = "{keys.secret_key}"\n'
-    )
+def nanio_command(folder: Path, port: int, options: Path) -> list[str]:
+    """nanio's arguments; flags, for they win over any NANIO_ variable that somebody has set."""
+    told = {"--options": options, "--data-dir": folder, "--host": "127.0.0.1", "--port": port, "--region": REGION}
+    words = [str(word) for pair in told.items() for word in pair]
+    return ["serve", *words, "--workers", "1", "--log-level", "warning", "--no-access-log"]
+
+
+def nanio_options(keys: Keys) -> str:
+    """nanio's options file: the secret stands here alone, for every user of a machine can see command lines."""
+    return f'[[users]]\naccess_key = "{keys.access_key}"\nsecret_key = "{keys.secret_key}"\n'
 
 
 def _etag(data: bytes) -> str:

@@ -30,7 +30,7 @@ WARCS = 4
 """As many tasks as two miners and two validators need to meet each other."""
 
 _NUMBERS_OF_A_WARC = 100_000
-"""Record ids follow from a page's number: each WARC has numbers of its own, as no two records of a crawl share an id."""
+"""Record ids follow from a page's number, and no two records of a crawl share one: so each WARC has its own numbers."""
 
 
 def warc_key(number: int) -> str:
@@ -49,7 +49,7 @@ def sample_crawl(warcs: int = WARCS) -> dict[str, bytes]:
 
 
 def _share(pages: Sequence[Response], number: int, warcs: int) -> list[Response]:
-    """Half of the pages, beginning at another one in each WARC: neighbours overlap, so MinHash has work across files."""
+    """Half of the pages, from another one on in each WARC: neighbours overlap, so MinHash has work across files."""
     start, count = number * len(pages) // warcs, max(1, len(pages) // 2)
     return [*pages, *pages][start : start + count]
 

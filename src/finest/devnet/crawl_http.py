@@ -1,9 +1,9 @@
 """The bucket's files over plain HTTP, as data.commoncrawl.org serves them, with faults on demand.
 
-    GET, HEAD /<key>               the file: Range, If-Match, If-None-Match, ETag (S3's: the md5), Content-Length
-    POST      /_devnet/faults      [{"kind": "drop", "after_bytes": 1000, "times": 2, "path": "00001"}, ...]
-    DELETE    /_devnet/faults      forget them
-    GET       /_devnet/requests    what was asked since the last DELETE: [{"method", "path", "range", "answer"}, ...]
+GET, HEAD /<key>               the file: Range, If-Match, If-None-Match, ETag (S3's: the md5), Content-Length
+POST      /_devnet/faults      [{"kind": "drop", "after_bytes": 1000, "times": 2, "path": "00001"}, ...]
+GET       /_devnet/requests    [{"method": "GET", "path": "/collinfo.json", "range": null, "answer": 200}, ...]
+DELETE    either               forget them
 """
 
 from __future__ import annotations
@@ -92,10 +92,15 @@ class CrawlServer(ThreadingHTTPServer):
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def set_faults(self, faults: list[Fault]) -> None:
-        """Replace what goes wrong from now on."""
+    def add_faults(self, *faults: Fault) -> None:
+        """What goes wrong from now on, besides what was told before."""
         with self._lock:
-            self._faults = faults
+            self._faults += faults
+
+    def clear_faults(self) -> None:
+        """Nothing goes wrong any more."""
+        with self._lock:
+            self._faults.clear()
 
     def next_fault(self, path: str) -> Fault | None:
         """The fault that meets a GET of `path`, used up by it."""
@@ -132,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = IDLE_S
     disable_nagle_algorithm = True
 
-    def do_GET(self) -> None:  # noqa: N802 - http.server's names
+    def do_GET(self) -> None:
         if self.path.startswith(CONTROL):
             self._control()
         elif fault := self.server.next_fault(self.path):
@@ -140,10 +145,10 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._file(body=True)
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self._file(body=False)
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         if self.path != FAULTS_PATH:
             self.close_connection = True
             return self._answer(405, {"Allow": "GET, HEAD"})
@@ -151,12 +156,14 @@ class _Handler(BaseHTTPRequestHandler):
             faults = _FAULTS.validate_json(self.rfile.read(int(self.headers.get("Content-Length", 0))))
         except ValueError as error:
             return self._answer(400, {}, str(error).encode())
-        self.server.set_faults(faults)
+        self.server.add_faults(*faults)
         return self._answer(204, {})
 
-    def do_DELETE(self) -> None:  # noqa: N802
-        self.server.set_faults([])
-        self.server.asked.clear()
+    def do_DELETE(self) -> None:
+        if self.path == FAULTS_PATH:
+            self.server.clear_faults()
+        elif self.path == REQUESTS_PATH:
+            self.server.asked.clear()
         self._answer(204, {})
 
     def log_message(self, format: str, *args: Any) -> None:

@@ -7,30 +7,31 @@ it, so "alive" is a question to the kernel: no process id is taken for another's
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-START_S = 30.0
-"""Longest wait for a service to listen: nanio takes 0.7 s on an idle machine, the chain's client libraries 3 s."""
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 STOP_S = 10.0
 """How long a service may take to end on SIGTERM before it is killed."""
 
 POLL_S = 0.05
 
+ANSWER_S = 1.0
+"""Longest wait for any answer of a service that is up; each needs milliseconds."""
 
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """How a service that is not running ended, as far as it could say."""
+PROBE = "/_devnet/faults"
+"""What is asked of a service to see whether it answers; the devnet's own do not remember it as a request."""
 
-    last_words: str
+LOOK_S = 0.5
+"""How long a lock may be taken by others that only look whether it is free."""
 
 
 class ServiceProcess:
@@ -47,20 +48,20 @@ class ServiceProcess:
         self._pid = folder / "run" / f"{name}.pid"
         self._child: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, tied: bool) -> None:
+    def start(self, arguments: Sequence[str], *, tied: bool) -> None:
         """Start it in a session of its own, so that the end of this terminal does not end it.
 
         With `tied` it ends with this process, however that ends. Does nothing where it runs already.
         """
+        if self.alive:
+            return
         for path in (self._lock, self.log):
             path.parent.mkdir(parents=True, exist_ok=True)
         with open(self._lock, "a") as lock, self.log.open("wb") as log:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _take(lock.fileno()):
                 return
-            command = [sys.executable, "-m", "finest.devnet.serve", self.name, str(self._folder)]
-            self._child = subprocess.Popen(
+            command = [sys.executable, "-m", "finest.devnet.serve", self.name, str(self._folder), *arguments]
+            self._child = subprocess.Popen(  # noqa: S603 - our own module, with arguments of our own
                 [*command, *(["--tied"] if tied else [])],
                 stdin=subprocess.PIPE if tied else subprocess.DEVNULL,
                 stdout=log,
@@ -68,7 +69,7 @@ class ServiceProcess:
                 pass_fds=[lock.fileno()],
                 start_new_session=True,
             )
-            self._pid.write_text(str(self._child.pid))
+            write_private(self._pid, f"{self._child.pid}")
 
     @property
     def alive(self) -> bool:
@@ -88,11 +89,11 @@ class ServiceProcess:
         """Its process id; None where it does not live."""
         return int(self._pid.read_text()) if self.alive and self._pid.exists() else None
 
-    def wait_until_listening(self, port: int, timeout_s: float = START_S) -> bool:
-        """Whether it came to listen on `port`; returns as soon as it does or ends."""
+    def wait_until_up(self, port: int, timeout_s: float) -> bool:
+        """Whether it came to answer at `port`; returns as soon as it does or ends."""
         deadline = time.monotonic() + timeout_s
         while self.alive and time.monotonic() < deadline:
-            if listening(port):
+            if answers(port):
                 return True
             time.sleep(POLL_S)
         return False
@@ -109,7 +110,16 @@ class ServiceProcess:
                 time.sleep(POLL_S)
             if not self.alive:
                 break
+        self._pid.unlink(missing_ok=True)
+        if self._child is not None:
+            self._child.wait(STOP_S)
+            self._reap()
         return True
+
+    @property
+    def was_started(self) -> bool:
+        """Whether it should run: it was started, and not stopped since."""
+        return self._pid.exists()
 
     def last_words(self) -> str:
         """The last line of its log: why it ended, if it could say."""
@@ -134,11 +144,36 @@ class ServiceProcess:
             self._child = None
 
 
-def listening(port: int) -> bool:
-    """Whether something on loopback accepts connections at `port`."""
-    with socket.socket() as probe:
-        probe.settimeout(1.0)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _take(lock: int) -> bool:
+    """Whether the lock is ours now; those that hold it only to look at it are waited for."""
+    deadline = time.monotonic() + LOOK_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+        time.sleep(POLL_S)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read: under a temporary name, then renamed."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.touch(mode=0o600)
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def answers(port: int, timeout_s: float = ANSWER_S) -> bool:
+    """Whether something on loopback answers HTTP at `port`, be it by a refusal: S3 and WebSocket servers do as well."""
+    request = f"GET {PROBE} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout_s) as probe:
+            probe.sendall(request.encode())
+            return probe.recv(64) != b""
+    except OSError:
+        return False
 
 
 def free_port() -> int:

@@ -1,15 +1,19 @@
 """`finest verify`: is a dataset what its manifest says, and does its recipe really give its rows?
 
-First the folder against the manifest (files, hashes, rows, Merkle root), then a random sample of pages judged again
-from their WARC records: kept ones must give the same row, dropped ones the same reason.
+First the files against the manifest (hashes, rows, Merkle root), then a random sample of pages judged again from their
+WARC records: kept ones must give the same row, dropped ones the same reason. Of a dataset on the Hub only the sampled
+rows are read, and the two columns that its root is over, unless it is to be checked in full.
 """
 
 from __future__ import annotations
 
 import random
+import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -26,9 +30,9 @@ from finest.warc.source import inspect, name_sources, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from finest.dataset.manifest import Manifest
+    from finest.dataset.open import Dataset
     from finest.recipe.page import Page
     from finest.recipe.recipe import Recipe
     from finest.warc.source import CommonCrawl, Source
@@ -63,10 +67,51 @@ def verify(
     result = Verification(manifest, seed=seed)
     if not sample:
         return result
-    recipe = parse_recipe(manifest.recipe)
-    places = _places(out, common_crawl, sources)
     chosen = draw(out, manifest, sample, random.Random(seed))
-    say(f"Judging {len(chosen)} pages again from their WARC records (seed {seed})")
+    _judge_again(result, chosen, _places(out, common_crawl, sources), cache, common_crawl, say)
+    return result
+
+
+def verify_published(
+    where: str, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
+    sources: Sequence[str] = (), full: bool = False, token: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Verification:  # fmt: skip
+    """Check a dataset on the Hub, `OWNER/NAME@REVISION`; raises as `verify`, and HubError and its kinds.
+
+    The manifest is held against the Hub's own sha256s, the root against the stored row hashes, and each sampled row's
+    hash is computed anew. `full` downloads everything into a temporary folder and checks that, byte by byte.
+    """
+    from finest.dataset.open import open_dataset
+
+    with open_dataset(where, token=token, say=say) as dataset:
+        manifest = dataset.manifest
+        say(f"{len(manifest.shards) + len(manifest.verdicts)} files on the Hub have the manifest's sha256s")
+        if full:
+            _check_in_full(dataset, say)
+        else:
+            dataset.check_root()
+        seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+        result = Verification(manifest, seed=seed)
+        if sample:
+            chosen = draw_published(dataset, sample, random.Random(seed))
+            _judge_again(result, chosen, _places(None, common_crawl, sources), cache, common_crawl, say)
+    return result
+
+
+def _check_in_full(dataset: Dataset, say: Callable[[str], None]) -> None:
+    with tempfile.TemporaryDirectory(prefix="finest-verify-") as name:
+        say(f"Downloading {dataset.manifest.size_bytes / 1e6:,.1f} MB to check every row")
+        dataset.download(Path(name))
+        dataset.check_all(Path(name))
+
+
+def _judge_again(
+    result: Verification, chosen: list[dict[str, Any]], places: dict[str, Source], cache: Path,
+    common_crawl: CommonCrawl, say: Callable[[str], None],
+) -> None:  # fmt: skip
+    recipe = parse_recipe(result.manifest.recipe)
+    say(f"Judging {len(chosen)} pages again from their WARC records (seed {result.seed})")
     for row in chosen:
         try:
             page = read_page(
@@ -77,7 +122,6 @@ def verify(
             continue
         _recheck(page, row, recipe, cache)
         result.judged[row["reason"]] = result.judged.get(row["reason"], 0) + 1
-    return result
 
 
 def draw(out: Path, manifest: Manifest, sample: int, rng: random.Random) -> list[dict[str, Any]]:
@@ -109,7 +153,40 @@ def _kept_row(out: Path, manifest: Manifest, verdict: dict[str, Any]) -> dict[st
         rows = pq.read_table(out / shard.path, filters=where & (pc.field("file_path") == verdict["file_path"]))
         if rows.num_rows:
             return dict(rows.to_pylist()[0])
-    raise VerifyError(f"page {verdict['id']} is kept by its verdict, but no shard holds its row")
+    raise VerifyError(_no_row(verdict))
+
+
+def draw_published(dataset: Dataset, sample: int, rng: random.Random) -> list[dict[str, Any]]:
+    """The same of a dataset on the Hub; raises VerifyError where a kept page has no row."""
+    is_kept = pc.equal(dataset.verdict_columns("reason")["reason"], KEPT)
+    kept, dropped = (pc.indices_nonzero(mask).to_pylist() for mask in (is_kept, pc.invert(is_kept)))
+    half = sample // 2
+    chosen = rng.sample(kept, min(len(kept), sample - min(half, len(dropped))))
+    chosen += rng.sample(dropped, min(len(dropped), sample - len(chosen)))
+    verdicts: list[dict[str, Any]] = dataset.read_verdicts(sorted(chosen)).to_pylist()
+    sources = {source.name for source in dataset.manifest.sources}
+    for verdict in verdicts:
+        if verdict["file_path"] not in sources:
+            raise VerifyError(f"page {verdict['id'][:80]} is of {verdict['file_path'][:200]}, which is no source")
+    _add_rows(dataset, [verdict for verdict in verdicts if verdict["reason"] == KEPT])
+    return verdicts
+
+
+def _add_rows(dataset: Dataset, kept: list[dict[str, Any]]) -> None:
+    """Put the dataset's row beside each verdict."""
+    ids = dataset.row_columns("id")["id"]
+    at = pc.index_in(pa.array([verdict["id"] for verdict in kept], pa.string()), value_set=ids).to_pylist()
+    for verdict, index in zip(kept, at, strict=True):
+        if index is None:
+            raise VerifyError(_no_row(verdict))
+    for verdict, row in zip(kept, dataset.read_rows(at).to_pylist(), strict=True):
+        if (row["warc_offset"], row["file_path"]) != (verdict["offset"], verdict["file_path"]):
+            raise VerifyError(_no_row(verdict))
+        verdict["row"] = row
+
+
+def _no_row(verdict: dict[str, Any]) -> str:
+    return f"page {verdict['id']} is kept by its verdict, but no shard holds its row"
 
 
 def _recheck(page: Page, row: dict[str, Any], recipe: Recipe, cache: Path) -> None:
@@ -134,12 +211,14 @@ def _recheck(page: Page, row: dict[str, Any], recipe: Recipe, cache: Path) -> No
         raise VerifyError(f"the row of page {row['id']} ({row['url']}) is not what its WARC record gives")
 
 
-def _places(out: Path, common_crawl: CommonCrawl, specs: Sequence[str]) -> dict[str, Source]:
+def _places(out: Path | None, common_crawl: CommonCrawl, specs: Sequence[str]) -> dict[str, Source]:
     """Where each source lies: as told, else as the folder's ledger remembers it."""
     if specs:
         locations = resolve(specs, common_crawl)
         names = name_sources(locations)
         return {name: inspect(location, name) for location, name in zip(locations, names, strict=True)}
+    if out is None:
+        return {}
     try:
         return {source.name: source for source in Ledger.read(out).plan.sources}
     except LedgerError:

@@ -1,0 +1,126 @@
+"""Which key, which subnet, which network: flags in their old spelling > environment and `.env` > defaults.
+
+    --wallet.name               BT_WALLET           default
+    --wallet.hotkey             BT_WALLET_HOTKEY    default
+    --wallet.path               BT_WALLET_PATH      ~/.bittensor/wallets
+    --subtensor.network         BT_NETWORK          finney
+    --subtensor.chain_endpoint  BT_CHAIN_ENDPOINT   the network's own (from the environment: only for network `local`)
+    --netuid                                        63, on test 250
+
+The variables are those that `btcli` and the SDK read, so what works for `btcli` works here. Imports no `bittensor`:
+help stays quick.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from finest.errors import UsageError
+from finest.settings import load_settings
+
+NETWORKS = ("finney", "test", "archive", "local")
+LOCAL_ENDPOINT = "ws://127.0.0.1:9944"
+"""Where a local subtensor listens (the SDK's own default for network `local`)."""
+NETUID = 63
+"""Finest Data's subnet on the main network."""
+TEST_NETUID = 250
+"""Its twin on the test network."""
+WALLET_PATH = "~/.bittensor/wallets"
+_MAX_NETUID = 65_535
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class ChainOptions:
+    """Key, subnet and network, resolved and checked."""
+
+    netuid: int = NETUID
+    wallet_name: str = "default"
+    wallet_hotkey: str = "default"
+    wallet_path: Path = Path(WALLET_PATH)
+    network: str = "finney"
+    endpoint: str | None = None
+    """A ws(s):// address that is used instead of the network's own."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.netuid <= _MAX_NETUID:
+            raise UsageError(f"--netuid {self.netuid} is no subnet: 0 to {_MAX_NETUID}")
+        for flag, name in (("--wallet.name", self.wallet_name), ("--wallet.hotkey", self.wallet_hotkey)):
+            if not name or "/" in name or name in {".", ".."}:
+                raise UsageError(f"{flag} {name!r} is no name of a key; list yours with: btcli wallet list")
+        if self.network not in NETWORKS and not _is_address(self.network):
+            raise UsageError(
+                f"--subtensor.network {self.network!r} is none of {', '.join(NETWORKS)}, ws://... or wss://..."
+            )
+        if self.endpoint is not None and not _is_address(self.endpoint):
+            raise UsageError(f"--subtensor.chain_endpoint {self.endpoint!r} does not begin with ws:// or wss://")
+
+    @property
+    def target(self) -> str:
+        """What the client connects to: an address, or the name of a network with public endpoints to fall back on."""
+        return self.endpoint or self.network
+
+    @classmethod
+    def resolve(cls, env: Mapping[str, str], **flags: Any) -> ChainOptions:
+        """From flags (None: not given) and environment; raises UsageError for what makes no sense."""
+        network = flags.get("network") or env.get("BT_NETWORK") or "finney"
+        endpoint = flags.get("endpoint")
+        if endpoint is None and network == "local":
+            endpoint = env.get("BT_CHAIN_ENDPOINT") or LOCAL_ENDPOINT
+        netuid = flags.get("netuid")
+        return cls(
+            netuid=netuid if netuid is not None else TEST_NETUID if network == "test" else NETUID,
+            wallet_name=flags.get("wallet_name") or env.get("BT_WALLET") or "default",
+            wallet_hotkey=flags.get("wallet_hotkey") or env.get("BT_WALLET_HOTKEY") or "default",
+            wallet_path=Path(flags.get("wallet_path") or env.get("BT_WALLET_PATH") or WALLET_PATH),
+            network=network,
+            endpoint=endpoint,
+        )
+
+
+_FLAGS = (
+    click.option("--netuid", type=int, help=f"The subnet.  [default: {NETUID}, on network test {TEST_NETUID}]"),
+    click.option(
+        "--wallet.name", "wallet_name", metavar="NAME", help="Coldkey's name, as btcli has it.  [default: default]"
+    ),
+    click.option("--wallet.hotkey", "wallet_hotkey", metavar="NAME", help="Hotkey's name.  [default: default]"),
+    click.option("--wallet.path", "wallet_path", metavar="DIR", help=f"Where wallets lie.  [default: {WALLET_PATH}]"),
+    click.option(
+        "--subtensor.network", "network", metavar="NETWORK", help="finney, test, local or ws://...  [default: finney]"
+    ),
+    click.option(
+        "--subtensor.chain_endpoint",
+        "endpoint",
+        metavar="URL",
+        help="ws:// address to use instead of the network's own.",
+    ),
+)
+
+
+def chain_options(command: F) -> F:
+    """Give a click command the chain's flags; it is called with `chain: ChainOptions`."""
+
+    @wraps(command)
+    def with_chain(*args: Any, **kwargs: Any) -> Any:
+        flags = {name: kwargs.pop(name) for name in _NAMES}
+        load_settings()  # `.env` first
+        return command(*args, chain=ChainOptions.resolve(os.environ, **flags), **kwargs)
+
+    for flag in reversed(_FLAGS):
+        with_chain = flag(with_chain)
+    return with_chain  # type: ignore[return-value]
+
+
+_NAMES = ("netuid", "wallet_name", "wallet_hotkey", "wallet_path", "network", "endpoint")
+
+
+def _is_address(text: str) -> bool:
+    return text.startswith(("ws://", "wss://")) and len(text.split("://", 1)[1]) > 0

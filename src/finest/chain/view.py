@@ -1,0 +1,92 @@
+"""The subnet at one block: who holds its seats, with which stake and which rights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import bittensor as bt
+from bittensor.metagraph import MetagraphNeuron
+from bittensor.snapshot import Snapshot
+
+from finest.chain.errors import ChainError
+
+_RAO = 10**9
+"""The smallest unit: 1e-9 TAO, or of a subnet's own token, alpha."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neuron:
+    """A seat on the subnet, and the hotkey that holds it."""
+
+    uid: int
+    hotkey: str
+    coldkey: str
+    stake_alpha: float
+    """Total stake weight in the subnet's own token; what the validator permit goes by."""
+    validator_permit: bool
+    registration_block: int
+    last_update_block: int
+    """When it last set or committed weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubnetView:
+    """All neurons of a subnet at one block. It never changes; `age_s` and `age_blocks` say how old it is by now."""
+
+    netuid: int
+    block: int
+    tempo_blocks: int
+    owner_hotkey: str
+    block_time_s: float
+    neurons: tuple[Neuron, ...]
+    read_at_s: float = field(repr=False)
+    """When it was read, on this machine's monotonic clock."""
+    _seats: Mapping[str, Neuron] = field(repr=False, compare=False)
+
+    def neuron(self, hotkey: str) -> Neuron | None:
+        """The seat that a hotkey holds; None where it is not registered."""
+        return self._seats.get(hotkey)
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was read."""
+        return time.monotonic() - self.read_at_s
+
+    @property
+    def age_blocks(self) -> int:
+        """Blocks that the chain should have made since, by its own block time: an estimate, needing no connection."""
+        return int(self.age_s / self.block_time_s)
+
+
+async def read_view(client: bt.Client, netuid: int, snapshot: Snapshot | None = None) -> SubnetView:
+    """The subnet at the snapshot's block (default: the newest); raises ChainError where there is no such subnet."""
+    read_at_s = time.monotonic()
+    snapshot = snapshot or await client.at()
+    graph = await snapshot.subnets.metagraph(netuid, commitments=False)
+    if graph is None:
+        raise ChainError(f"there is no subnet {netuid} on {client.endpoint}: check --netuid and --subtensor.network")
+    neurons = tuple(_neuron(row) for row in graph)
+    return SubnetView(
+        netuid=netuid,
+        block=snapshot.block,
+        tempo_blocks=graph.tempo,
+        owner_hotkey=graph.owner_hotkey,
+        block_time_s=await client.block_time(),
+        neurons=neurons,
+        read_at_s=read_at_s,
+        _seats={neuron.hotkey: neuron for neuron in neurons},
+    )
+
+
+def _neuron(row: MetagraphNeuron) -> Neuron:
+    return Neuron(
+        uid=row.uid,
+        hotkey=row.hotkey,
+        coldkey=row.coldkey,
+        stake_alpha=row.total_stake.rao / _RAO,
+        validator_permit=bool(row.validator_permit),
+        registration_block=int(row.block_at_registration or 0),
+        last_update_block=int(row.last_update or 0),
+    )

@@ -1,0 +1,86 @@
+"""The hotkey, as `btcli` stores it. Only the hotkey: neither mining nor validating needs the coldkey on the machine.
+
+The key stays inside the SDK's wallet object. A `Hotkey` shows and prints its address alone, and cannot be pickled.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+import bittensor as bt
+from bittensor.keyfiles import KeyfileError, Keypair, resolve_key_password
+
+from finest.chain.errors import WalletError
+from finest.chain.options import ChainOptions
+
+_SR25519 = 1
+"""The chain's usual scheme, and the only one that signed requests are accepted in."""
+
+
+class Hotkey:
+    """A key that signs for its owner on a subnet."""
+
+    __slots__ = ("_wallet", "address")
+
+    def __init__(self, wallet: bt.Wallet) -> None:
+        self._wallet = wallet
+        self.address: str = wallet.hotkey.ss58_address
+
+    def sign(self, message: bytes) -> bytes:
+        """The sr25519 signature (64 bytes) of `message`."""
+        return bytes(self._wallet.hotkey.sign(message))
+
+    @property
+    def signer(self) -> Keypair:
+        """What the SDK signs with; for this folder alone."""
+        return self._wallet.hotkey
+
+    def __repr__(self) -> str:
+        return f"Hotkey({self.address})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a hotkey is not copied to other processes: open it there")
+
+
+def open_hotkey(options: ChainOptions) -> Hotkey:
+    """The hotkey that the options name; raises WalletError when it is missing or only a person could unlock it."""
+    root = options.wallet_path.expanduser()
+    wallet = bt.Wallet(options.wallet_name, options.wallet_hotkey, str(root))
+    file = Path(wallet.hotkey_file.path)
+    who = f"hotkey {options.wallet_hotkey!r} of wallet {options.wallet_name!r} in {root}"
+    _check_there(file, who, options)
+    try:
+        hotkey = _open(wallet, who, options)
+    except (KeyfileError, ValueError, KeyError, TypeError, OSError):
+        # `from None`: what a parser says of a key file may quote it
+        raise WalletError(
+            f"{who}: {file} is no readable key file; restore it: {_btcli('regen-hotkey', options)}"
+        ) from None
+    if hotkey.signer.crypto_type != _SR25519:
+        raise WalletError(
+            f"{who} is not sr25519; make one that is: {_btcli('new-hotkey', options)} --crypto-type sr25519"
+        )
+    return hotkey
+
+
+def _check_there(file: Path, who: str, options: ChainOptions) -> None:
+    if file.is_file():
+        return
+    make = "new-hotkey" if (file.parent.parent / "coldkeypub.txt").is_file() else "create"
+    raise WalletError(f"there is no {who}; make one: {_btcli(make, options)}")
+
+
+def _open(wallet: bt.Wallet, who: str, options: ChainOptions) -> Hotkey:
+    file = wallet.hotkey_file
+    if file.is_encrypted() and not resolve_key_password(env_var_name=file.env_var_name(), allow_prompt=False):
+        raise WalletError(
+            f"{who} has a password, and nobody is there to type it; put the key back without one: "
+            f"{_btcli('regen-hotkey', options)} --overwrite"
+        )
+    return Hotkey(wallet)
+
+
+def _btcli(verb: str, options: ChainOptions) -> str:
+    path = "" if options.wallet_path == ChainOptions().wallet_path else f" --wallet-path {options.wallet_path}"
+    return f"btcli wallet {verb} --wallet {options.wallet_name} --wallet-hotkey {options.wallet_hotkey}{path}"

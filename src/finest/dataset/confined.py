@@ -1,0 +1,167 @@
+"""The parent's end of `finest.dataset.reader`: starts it, hands it ranges of bytes, outlives what becomes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import weakref
+from collections.abc import Mapping
+from typing import IO, Any, Protocol
+
+import pyarrow as pa
+
+from finest.dataset.limits import MAX_GROUP_BYTES, READER_CPU_S, READER_MEMORY_BYTES, READER_WALL_S
+from finest.dataset.shards import Shard
+from finest.errors import RunError, VerifyError
+
+_MAX_LINE_BYTES = 4 * 1024 * 1024
+_MAX_ANSWER_BYTES = 2 * MAX_GROUP_BYTES
+_KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")
+_FRUGAL = {
+    "ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
+}  # fmt: skip
+"""Memory pools and threads take address space, which is what is bounded."""
+
+
+class Store(Protocol):
+    """Where a dataset's files lie."""
+
+    def read(self, path: str, start: int, end: int) -> bytes:
+        """Bytes from `start` up to `end` of a file."""
+
+
+class Confined:
+    """A process that decodes files of `store` within fixed bounds; it is started when it is first asked."""
+
+    def __init__(self, store: Store, files: Mapping[str, Shard], memory_bytes: int = READER_MEMORY_BYTES) -> None:
+        self._store, self._files, self._memory_bytes = store, files, memory_bytes
+        self._process: subprocess.Popen[bytes] | None = None
+        self._end: weakref.finalize[..., Any] | None = None
+        self._buffer = bytearray()
+
+    def close(self) -> None:
+        """End the process."""
+        if self._end is not None:
+            self._end()
+        self._process, self._end = None, None
+        self._buffer.clear()
+
+    def ask(self, op: str, *, file: Shard | None = None, cpu_s: int = READER_CPU_S, **more: Any) -> Any:
+        """The value that it answers with. Raises VerifyError where a file is bad or brings it down."""
+        return self._ask(op, file, cpu_s, more)[0]
+
+    def ask_table(self, op: str, *, file: Shard, cpu_s: int = READER_CPU_S, **more: Any) -> pa.Table:
+        """The table that it answers with; raises as `ask`."""
+        data = self._ask(op, file, cpu_s, more)[1]
+        return pa.ipc.open_stream(pa.py_buffer(data)).read_all()
+
+    def _ask(self, op: str, file: Shard | None, cpu_s: int, more: dict[str, Any]) -> tuple[Any, bytes]:
+        stated = {"file": file.model_dump(include={"path", "size_bytes", "rows"})} if file else {}
+        try:
+            self._write(json.dumps({"op": op, "cpu_s": cpu_s, **stated, **more}).encode() + b"\n")
+            while True:
+                line = json.loads(self._line())
+                if "need" in line:
+                    self._give(*line["need"])
+                    continue
+                data = self._bytes(line["size"])
+                break
+        except (_Gone, BrokenPipeError):
+            raise self._obituary(file) from None
+        except BaseException:
+            self.close()
+            raise
+        if "refused" in line:
+            raise VerifyError(line["refused"])
+        return line["done"], data
+
+    def _give(self, path: str, start: int, end: int) -> None:
+        file = self._files[path]
+        if not 0 <= start < end <= file.size_bytes or end - start > MAX_GROUP_BYTES:
+            raise VerifyError(f"{path}: its footer points outside of the file")
+        data = self._store.read(path, start, end)
+        if len(data) != end - start:
+            raise VerifyError(f"{path}: shorter than the manifest states")
+        self._write(b'{"here":true}\n')
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        pipe = self._started().stdin
+        assert pipe is not None
+        pipe.write(data)
+        pipe.flush()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", "finest.dataset.reader", str(self._memory_bytes)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment | _FRUGAL,
+            )  # fmt: skip
+            self._end = weakref.finalize(self, _end, self._process)
+        return self._process
+
+    def _line(self) -> bytes:
+        while (at := self._buffer.find(b"\n")) < 0:
+            if len(self._buffer) > _MAX_LINE_BYTES:
+                raise VerifyError("the reader of this dataset talks nonsense")
+            self._fill()
+        line = bytes(self._buffer[:at])
+        del self._buffer[: at + 1]
+        return line
+
+    def _bytes(self, size: int) -> bytes:
+        if size > _MAX_ANSWER_BYTES:
+            raise VerifyError(f"{size} bytes of rows at once, at most {_MAX_ANSWER_BYTES} are read")
+        while len(self._buffer) < size:
+            self._fill()
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return data
+
+    def _fill(self) -> None:
+        process = self._started()
+        assert process.stdout is not None
+        if not _readable(process.stdout, READER_WALL_S):
+            raise RunError(f"the process that reads this dataset has said nothing for {READER_WALL_S:.0f} s")
+        data = os.read(process.stdout.fileno(), 1 << 20)
+        if not data:
+            raise _Gone
+        self._buffer += data
+
+    def _obituary(self, file: Shard | None) -> VerifyError | RunError:
+        """Why the process is gone. Killed from outside is this machine's doing, all else the file's."""
+        process = self._started()
+        status = process.wait()
+        self.close()
+        place = f"{file.path}: " if file else ""
+        if status == -signal.SIGKILL:
+            return RunError("the process that reads this dataset was killed; is this machine out of memory?")
+        if status == -signal.SIGXCPU:
+            return VerifyError(f"{place}takes more CPU time to read than it may")
+        return VerifyError(f"{place}brings its reader down (status {status})")
+
+
+class _Gone(Exception):
+    """The process has closed its output."""
+
+
+def _readable(pipe: IO[bytes], timeout_s: float) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        return bool(selector.select(timeout_s))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                continue
+    process.wait()

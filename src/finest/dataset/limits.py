@@ -1,0 +1,68 @@
+"""What a stranger's dataset may cost whoever opens it. Past these it is refused, whatever it holds."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from finest.dataset.manifest import MAX_MANIFEST_BYTES, Manifest
+from finest.errors import VerifyError
+
+MAX_FILES = 10_000
+"""Data and verdict files of a dataset: the Hub asks for fewer in a folder
+(https://huggingface.co/docs/hub/storage-limits)."""
+MAX_REPO_FILES = 2 * MAX_FILES
+"""Files and folders of a repository that are listed at all."""
+MAX_MANIFEST_VALUES = 4_000_000
+"""Values in a manifest's JSON. 10,000 WARC files in 20 slices each make about 800,000; a value costs Python some 100
+bytes, so that 64 MB of `[],[],[]` would be gigabytes."""
+MAX_DUMPS = 1_000
+MAX_DATASET_BYTES = 2**40
+"""A terabyte: what `--full` may ever put on a disk, given the room."""
+
+MAX_FOOTER_BYTES = 16 * 1024 * 1024
+"""A Parquet file's footer. A shard of 500 MB has one of about 100 kB."""
+MAX_GROUPS = 20_000
+"""Row groups of one file."""
+MAX_GROUP_BYTES = 256 * 1024 * 1024
+"""Bytes of a row group, as stored, as its footer states them uncompressed, and as they turn out to be."""
+MAX_COLUMN_BYTES = 256 * 1024 * 1024
+"""Bytes of single columns that are read of a whole file."""
+
+READER_MEMORY_BYTES = 2 * 1024**3
+"""Address space of the process that decodes a stranger's Parquet; Python and Arrow alone take about 0.6 GB of it."""
+READER_CPU_S = 60
+"""CPU seconds of one request to that process: an honest row group takes a fraction of one."""
+READER_WALL_S = 600.0
+"""Without a word from it for so long, something is wrong with this machine."""
+CHECK_MEMORY_BYTES = 8 * 1024**3
+CHECK_CPU_S_PER_GB = 600
+"""A full check reads and hashes all there is: 20 to 40 s a gigabyte, measured; a bound for slow machines."""
+
+
+def parse_manifest(data: bytes, name: str) -> Manifest:
+    """A stranger's manifest, whose parts agree with each other; raises VerifyError, in bounded memory and time."""
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise VerifyError(f"{name}: larger than {MAX_MANIFEST_BYTES} bytes, which no honest manifest is")
+    values = data.count(b",") + data.count(b"[") + data.count(b"{")
+    if values > MAX_MANIFEST_VALUES:
+        raise VerifyError(f"{name}: {values} values, which no honest manifest has")
+    try:
+        _check_sizes(from_json(data, allow_inf_nan=False), name)
+        return Manifest.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise VerifyError(f"{name}: {f'{place}: ' if place else ''}{first['msg']}"[:500]) from error
+    except (ValueError, RecursionError) as error:
+        raise VerifyError(f"{name}: {str(error)[:200]}") from error
+
+
+def _check_sizes(raw: object, name: str) -> None:
+    """Before the lists are held against each other, which takes time that grows with both."""
+    if not isinstance(raw, dict):
+        raise VerifyError(f"{name}: not a JSON object")
+    for keys, limit in ((("shards", "verdicts"), MAX_FILES), (("dumps",), MAX_DUMPS)):
+        count = sum(len(raw[key]) for key in keys if isinstance(raw.get(key), list))
+        if count > limit:
+            raise VerifyError(f"{name}: {count} {' and '.join(keys)}, at most {limit} are read")

@@ -1,0 +1,288 @@
+"""Opens a dataset, on the Hub or in a folder, without downloading it: checks what it says of itself, reads by range.
+
+    with open_dataset("alice/web@4c1f...") as dataset:
+        dataset.manifest.rows
+        dataset.sample(100, seed=7)        # a pyarrow Table, every row's hash computed anew
+
+Whatever a stranger put there costs at most what `finest.dataset.limits` says, and is a VerifyError.
+"""
+
+from __future__ import annotations
+
+import bisect
+import random
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
+import pyarrow as pa
+
+from finest.dataset.card import CARD_NAME
+from finest.dataset.confined import Confined, Store
+from finest.dataset.hub import Hub, RemoteFile, Revision, git_blob, parse_place
+from finest.dataset.limits import (
+    CHECK_CPU_S_PER_GB,
+    CHECK_MEMORY_BYTES,
+    MAX_DATASET_BYTES,
+    READER_CPU_S,
+    parse_manifest,
+)
+from finest.dataset.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
+from finest.dataset.rows import SCHEMA, VERDICT_SCHEMA
+from finest.dataset.shards import Shard
+from finest.errors import RunError, UsageError, VerifyError
+
+_BESIDE = frozenset({MANIFEST_NAME, CARD_NAME, ".gitattributes"})
+"""Files of a repository that the manifest does not name. The card is never read."""
+_PIECE_BYTES = 16 * 1024 * 1024
+_ROWS_PER_CPU_S = 50_000
+"""Row hashes that even a slow machine folds into a Merkle root in a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """A group of rows that is read as one: which file, which of its groups, and which rows of the dataset it holds."""
+
+    path: str
+    number: int
+    first_row: int
+    rows: int
+
+
+def open_dataset(
+    where: str, *, token: str | None = None, latest: bool = False, say: Callable[[str], None] = lambda _: None
+) -> Dataset:
+    """Open `OWNER/NAME@REVISION` (40 hex digits; `#ROOT` may follow and must then be its root) or a local folder.
+
+    Read are the list of files and the manifest. Refused with VerifyError: a manifest that lies, a file that it does not
+    name, a file whose size or sha256 the Hub states otherwise. Raises HubError and its kinds for what the Hub will not
+    give, UsageError without a revision, unless `latest` is to be taken (and said).
+    """
+    if Path(where).is_dir():
+        return _open_folder(Path(where))
+    repo, sha, root = parse_place(where)
+    if sha is None and not latest:
+        raise UsageError(f"{repo} names no revision: write {repo}@REVISION with 40 hex digits, or add --latest")
+    hub = Hub(token, say)
+    if sha is None:
+        sha = hub.head(repo).sha
+        say(f"The newest revision is {repo}@{sha}")
+    dataset = _open_revision(hub, Revision(repo, sha))
+    if root not in (None, dataset.manifest.root):
+        raise VerifyError(f"{dataset.place}: its root is {dataset.manifest.root}, not the {root} that was named")
+    return dataset
+
+
+class Dataset:
+    """An open dataset. Rows and verdicts are numbered from 0, through all files in the manifest's order."""
+
+    def __init__(self, place: Path | Revision, manifest: Manifest, store: Store) -> None:
+        self.place = place
+        self.manifest = manifest
+        self._store = store
+        files = {file.path: file for file in (*manifest.shards, *manifest.verdicts)}
+        self._reader = Confined(store, files)
+        self._rows = _Part(self._reader, manifest.shards, SCHEMA)
+        self._verdicts = _Part(self._reader, manifest.verdicts, VERDICT_SCHEMA)
+
+    def __enter__(self) -> Dataset:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process that reads; a later read starts another."""
+        self._reader.close()
+
+    def row_groups(self) -> list[RowGroup]:
+        """All groups of rows; reads every file's footer."""
+        return self._rows.groups()
+
+    def read_rows(self, indices: Sequence[int]) -> pa.Table:
+        """Those rows, in that order, with hashes that were computed anew; reads the row groups that hold them."""
+        return self._rows.read(indices)
+
+    def sample(self, k: int, seed: int) -> pa.Table:
+        """`k` rows (all, if there are fewer), each as likely as any other, ascending. A seed draws the same again."""
+        return self.read_rows(_drawn(self.manifest.rows, k, seed))
+
+    def row_columns(self, *names: str) -> pa.Table:
+        """Some columns of all rows, in bounded memory; row hashes are not checked."""
+        return self._rows.columns(names)
+
+    def verdict_groups(self) -> list[RowGroup]:
+        """All groups of verdicts; reads every file's footer."""
+        return self._verdicts.groups()
+
+    def read_verdicts(self, indices: Sequence[int]) -> pa.Table:
+        """Those verdicts, in that order; reads the row groups that hold them."""
+        return self._verdicts.read(indices)
+
+    def sample_verdicts(self, k: int, seed: int) -> pa.Table:
+        """`k` verdicts, as `sample`."""
+        return self.read_verdicts(_drawn(self.manifest.pages, k, seed))
+
+    def verdict_columns(self, *names: str) -> pa.Table:
+        """Some columns of all verdicts, in bounded memory."""
+        return self._verdicts.columns(names)
+
+    def check_root(self) -> None:
+        """Hold the root over all stored row hashes against the manifest's; reads two columns, some 60 bytes a row.
+
+        Raises VerifyError where it is another one, or where two rows share an id.
+        """
+        shards = [shard.model_dump(include={"path", "size_bytes", "rows"}) for shard in self.manifest.shards]
+        cpu_s = READER_CPU_S + self.manifest.rows // _ROWS_PER_CPU_S
+        root, twice = self._reader.ask("root", files=shards, cpu_s=cpu_s)
+        if twice is not None:
+            raise VerifyError(f"data: two rows have the id {str(twice)[:80]}")
+        if root != self.manifest.root:
+            raise VerifyError(f"data: the Merkle root over the rows is {root}, the manifest says {self.manifest.root}")
+
+    def download(self, folder: Path) -> None:
+        """Write every file that the manifest names into `folder`, and the manifest; memory flat.
+
+        Raises RunError where the disk has no room for it.
+        """
+        files = (*self.manifest.shards, *self.manifest.verdicts)
+        size, free = sum(file.size_bytes for file in files), shutil.disk_usage(folder).free
+        if size > min(free, MAX_DATASET_BYTES):
+            raise RunError(f"{self.place} has {size / 1e9:,.1f} GB, {folder} has room for {free / 1e9:,.1f} GB")
+        for file in files:
+            (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
+            with open(folder / file.path, "xb") as target:
+                target.writelines(self._pieces(file))
+        (folder / MANIFEST_NAME).write_text(self.manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+    def _pieces(self, file: Shard) -> Iterator[bytes]:
+        for start in range(0, file.size_bytes, _PIECE_BYTES):
+            yield self._store.read(file.path, start, min(start + _PIECE_BYTES, file.size_bytes))
+
+    def check_all(self, folder: Path) -> None:
+        """Check every byte and row of the files in `folder`, as `check_files` does, in a process of bounded means."""
+        confined = Confined(self._store, {}, memory_bytes=CHECK_MEMORY_BYTES)
+        size = self.manifest.size_bytes + sum(file.size_bytes for file in self.manifest.verdicts)
+        try:
+            confined.ask(
+                "check", folder=str(folder), manifest=self.manifest.model_dump_json(),
+                cpu_s=READER_CPU_S + int(size / 1e9 * CHECK_CPU_S_PER_GB),
+            )  # fmt: skip
+        finally:
+            confined.close()
+
+
+class _Part:
+    """The rows, or the verdicts: numbered through all of their files."""
+
+    def __init__(self, reader: Confined, files: Sequence[Shard], schema: pa.Schema) -> None:
+        self._reader, self._files, self._schema = reader, files, schema
+        self._firsts = [0, *accumulate(file.rows for file in files)]
+        self._group_rows: dict[str, list[int]] = {}
+
+    def groups(self) -> list[RowGroup]:
+        return [group for number in range(len(self._files)) for group in self._groups(number)]
+
+    def _groups(self, number: int) -> list[RowGroup]:
+        file = self._files[number]
+        if file.path not in self._group_rows:
+            self._group_rows[file.path] = self._reader.ask("groups", file=file)
+        rows = self._group_rows[file.path]
+        firsts = accumulate(rows, initial=self._firsts[number])
+        return [RowGroup(file.path, at, first, count) for at, (first, count) in enumerate(zip(firsts, rows))]  # noqa: B905
+
+    def read(self, indices: Sequence[int]) -> pa.Table:
+        if indices and not 0 <= min(indices) <= max(indices) < self._firsts[-1]:
+            raise IndexError(f"rows are numbered 0 to {self._firsts[-1] - 1}")
+        wanted = sorted(set(indices))
+        tables = [self._schema.empty_table()]
+        for number, file in enumerate(self._files):
+            for group in self._groups(number) if self._any(wanted, number) else ():
+                here = _between(wanted, group.first_row, group.first_row + group.rows)
+                rows = [index - group.first_row for index in here]
+                if rows:
+                    tables.append(self._reader.ask_table("rows", file=file, group=group.number, rows=rows))
+        ascending = pa.concat_tables(tables)
+        return ascending.take(pa.array([bisect.bisect_left(wanted, index) for index in indices], pa.int64()))
+
+    def _any(self, wanted: list[int], number: int) -> bool:
+        return bool(_between(wanted, self._firsts[number], self._firsts[number + 1]))
+
+    def columns(self, names: Sequence[str]) -> pa.Table:
+        schema = pa.schema([self._schema.field(name) for name in names])
+        tables = [self._reader.ask_table("columns", file=file, columns=list(names)) for file in self._files]
+        return pa.concat_tables([schema.empty_table(), *tables])
+
+
+def _between(ascending: list[int], first: int, end: int) -> list[int]:
+    return ascending[bisect.bisect_left(ascending, first) : bisect.bisect_left(ascending, end)]
+
+
+def _drawn(rows: int, k: int, seed: int) -> list[int]:
+    return sorted(random.Random(seed).sample(range(rows), min(k, rows)))
+
+
+@dataclass(frozen=True, slots=True)
+class _OnTheHub:
+    hub: Hub
+    revision: Revision
+
+    def read(self, path: str, start: int, end: int) -> bytes:
+        return self.hub.read(self.revision, path, start, end)
+
+
+@dataclass(frozen=True, slots=True)
+class _InAFolder:
+    folder: Path
+
+    def read(self, path: str, start: int, end: int) -> bytes:
+        with open(self.folder / path, "rb") as file:
+            file.seek(start)
+            return file.read(end - start)
+
+
+def _open_folder(folder: Path) -> Dataset:
+    path = folder / MANIFEST_NAME
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_MANIFEST_BYTES + 1)
+    except OSError as error:
+        raise VerifyError(f"{path}: {error.strerror}; a dataset's folder holds its {MANIFEST_NAME}") from error
+    manifest = parse_manifest(data, str(path))
+    for named in (*manifest.shards, *manifest.verdicts):
+        local = folder / named.path
+        if not local.is_file() or local.stat().st_size != named.size_bytes:
+            raise VerifyError(f"{local}: not there with the {named.size_bytes} bytes that the manifest states")
+    return Dataset(folder, manifest, _InAFolder(folder))
+
+
+def _open_revision(hub: Hub, revision: Revision) -> Dataset:
+    files = hub.files(revision)
+    stated = files.get(MANIFEST_NAME)
+    if stated is None:
+        raise VerifyError(f"{revision} holds no {MANIFEST_NAME}: not a dataset of ours")
+    if stated.size_bytes > MAX_MANIFEST_BYTES:
+        raise VerifyError(f"{revision}: a {MANIFEST_NAME} of {stated.size_bytes} bytes, which no honest one has")
+    data = hub.read(revision, MANIFEST_NAME, 0, stated.size_bytes)
+    if stated.sha256 is None and git_blob(data) != stated.blob:
+        raise VerifyError(f"{revision}: {MANIFEST_NAME} is not the file that the Hub lists")
+    manifest = parse_manifest(data, f"{revision}: {MANIFEST_NAME}")
+    _check_listing(revision, manifest, files)
+    return Dataset(revision, manifest, _OnTheHub(hub, revision))
+
+
+def _check_listing(revision: Revision, manifest: Manifest, files: dict[str, RemoteFile]) -> None:
+    """Hold what the Hub says of each file against the manifest."""
+    named = {file.path: file for file in (*manifest.shards, *manifest.verdicts)}
+    for path in sorted(files.keys() - named.keys() - _BESIDE):
+        raise VerifyError(f"{revision}: {path[:200]} is not named in the manifest")
+    for path, file in named.items():
+        remote = files.get(path)
+        if remote is None:
+            raise VerifyError(f"{revision}: {path} is named in the manifest, but not there")
+        if remote.sha256 is None:
+            raise VerifyError(f"{revision}: {path} is not stored as a large file, so the Hub states no sha256")
+        if (remote.size_bytes, remote.sha256) != (file.size_bytes, file.sha256):
+            raise VerifyError(f"{revision}: {path} has another size or sha256 on the Hub than in the manifest")

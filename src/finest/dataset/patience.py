@@ -1,0 +1,178 @@
+"""How long the Hub is asked again, and what its refusals mean.
+
+huggingface_hub tries again uploads and listings by itself, but neither a commit, nor creating a repository, nor
+whoami, nor repo info, nor reads from the storage behind it. `patiently` does, for every call alike.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from finest.errors import FinestError, HubError, HubNotFound, HubUnavailable, UsageError
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+
+TRIES = 8
+BUDGET_S = 900.0
+"""Seconds that one call may take with all its tries: three of the Hub's rate limit windows of 5 minutes
+(https://huggingface.co/docs/hub/rate-limits)."""
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 30.0
+LONGEST_ASKED_S = 330.0
+"""A wait that the Hub asks for is kept up to its rate limit window of 300 s, and a little."""
+
+WAITED_FOR = frozenset({408, 425, 429, 500, 502, 503, 504})
+_SECRET = re.compile(r"hf_[A-Za-z0-9_]{8,}|(?i:bearer\s+\S+)|(?i:[?&]x-amz-[a-z-]+=\S+)")
+_GET_ONE = "make one with write access at https://huggingface.co/settings/tokens, then: hf auth login (or HF_TOKEN=)"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a call failed: an HTTP status, or None where no answer came; what was said; the wait that was asked for."""
+
+    status: int | None
+    code: str = ""
+    """The Hub's `X-Error-Code`: RepoNotFound, RevisionNotFound, EntryNotFound, GatedRepo."""
+    words: str = ""
+    asked_s: float | None = None
+
+    @property
+    def passes(self) -> bool:
+        """Whether it is worth to ask again."""
+        return self.status is None or self.status in WAITED_FOR
+
+
+def patiently(what: str, call: Callable[[], T], *, say: Say = lambda _: None, tries: int = TRIES) -> T:
+    """What `call` returns; asked again, with jittered waits, while the Hub is merely busy or unreachable.
+
+    `what` says what is done, for messages ("commit to alice/rows"). `Retry-After` and `RateLimit` are honoured.
+    Raises UsageError for a name that the Hub cannot have, HubNotFound, HubError where it refuses, HubUnavailable where
+    it stays away; never an error of the client's, whose text could hold a signed address.
+    """
+    began = time.monotonic()
+    for attempt in range(1, tries + 1):
+        answer = once(call)
+        if not isinstance(answer, Failure):
+            return answer
+        failure: Failure = answer
+        if not failure.passes:
+            raise refusal(what, failure)
+        wait = wait_s(attempt, failure)
+        if attempt == tries or time.monotonic() - began + wait > BUDGET_S:
+            break
+        say(f"{what}: {said(failure)}; asking again in {wait:.1f} s")
+        time.sleep(wait)
+    raise HubUnavailable(f"{what}: {said(failure)}, after {attempt} tries; run the same command again later")
+
+
+def once(call: Callable[[], T]) -> T | Failure:
+    """What `call` returns, or why it failed; errors of ours pass through."""
+    try:
+        return call()
+    except FinestError:
+        raise
+    except _failures() as error:
+        return failure_of(error)
+
+
+def wait_s(attempt: int, failure: Failure) -> float:
+    """Seconds to wait after try number `attempt`: what the Hub asks for, else exponential, jittered by half."""
+    if failure.asked_s is not None:
+        return min(failure.asked_s, LONGEST_ASKED_S) + random.uniform(0.1, 1.0)
+    return random.uniform(0.5, 1.0) * min(FIRST_WAIT_S * 2.0 ** (attempt - 1), LONGEST_WAIT_S)
+
+
+def refusal(what: str, failure: Failure) -> FinestError:
+    """The error for a call that will never succeed as it is."""
+    if failure.status == 401 and failure.code in ("", "InvalidToken"):
+        return HubError(f"{what}: the Hub does not accept this token; {_GET_ONE}")
+    if failure.code in ("RepoNotFound", "GatedRepo"):
+        return HubNotFound(f"{what}: no such repository, or it is private and the token in use may not read it")
+    if failure.code == "RevisionNotFound":
+        return HubNotFound(f"{what}: the repository has no such revision")
+    if failure.code == "EntryNotFound" or failure.status == 404:
+        return HubNotFound(f"{what}: no such file{_quoted(failure)}")
+    if failure.status == 403:
+        return HubError(f"{what}: the token in use may not do that{_quoted(failure)}; {_GET_ONE}")
+    if failure.status == 0:
+        return UsageError(f"{what}: {failure.words}")
+    return HubError(f"{what}: the Hub refuses with status {failure.status}{_quoted(failure)}")
+
+
+def no_token() -> HubError:
+    """The error for somebody who is not logged in."""
+    return HubError(f"no Hugging Face token: {_GET_ONE}")
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What an error of the client's says. An error around another one is read from the inside out.
+
+    A status of 0 is a mistake in what was asked. A local file that cannot be read is raised again as it is.
+    """
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+    for cause in _chain(error):
+        if isinstance(cause, HfHubHTTPError):
+            return _http_failure(cause)
+        if isinstance(cause, HFValidationError):
+            return Failure(0, words=_plain(str(cause)))
+        if isinstance(cause, OfflineModeIsEnabled):
+            return Failure(0, words="HF_HUB_OFFLINE is set, which forbids all calls")
+        if isinstance(cause, OSError) and cause.filename is not None:
+            raise cause
+    return Failure(None, words=f"{type(error).__name__}: {_plain(str(error))}")
+
+
+def _http_failure(error: Any) -> Failure:
+    headers = error.response.headers
+    code = headers.get("X-Error-Code", "")
+    if not code and type(error).__name__ == "RepositoryNotFoundError" and "uthorization" not in str(error):
+        code = "RepoNotFound"
+    words = _plain(error.server_message or headers.get("X-Error-Message", ""))
+    return Failure(error.response.status_code, code, words, _asked_s(headers))
+
+
+def _asked_s(headers: Any) -> float | None:
+    """Seconds that an answer asks to wait: `Retry-After: 30`, or `RateLimit: "api";r=0;t=55`."""
+    after: str = headers.get("Retry-After", "")
+    if after.strip().isdigit():
+        return float(after)
+    limited = re.search(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d{1,6})", headers.get("RateLimit", ""))
+    return float(limited[1]) if limited else None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What the client raises: its own tree (of httpx or httpx2, by version), and bare errors from hf_xet and LFS."""
+    from huggingface_hub import errors
+
+    http_error: type[Exception] = getattr(errors, "HTTPError", OSError)
+    return (http_error, OSError, RuntimeError, ValueError)
+
+
+def said(failure: Failure) -> str:
+    """A failure in a few words."""
+    if failure.status is None:
+        return f"no answer ({failure.words})" if failure.words else "no answer"
+    return f"the Hub answers {failure.status}"
+
+
+def _quoted(failure: Failure) -> str:
+    return f" ({failure.words})" if failure.words else ""
+
+
+def _plain(text: str) -> str:
+    """The first line of foreign words, short, without control characters and without anything secret."""
+    line = _SECRET.sub("***", text.strip().partition("\n")[0])
+    return "".join(char for char in line if char.isprintable())[:200]

@@ -1,0 +1,336 @@
+"""Decodes a stranger's Parquet files in a process of its own, where they do no harm: `-m finest.dataset.reader`.
+
+The process has bounded memory and CPU time, no token and no need of a network: it asks its parent for ranges of bytes
+(see `finest.dataset.confined`, the other end). Whatever a file does to it - a crash of the decoder, memory, endless
+work - is one refused request of the parent's.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from finest.dataset.limits import MAX_COLUMN_BYTES, MAX_FOOTER_BYTES, MAX_GROUP_BYTES, MAX_GROUPS
+from finest.dataset.merkle import Leaves
+from finest.dataset.rows import HASHED_COLUMNS, SCHEMA, VERDICT_SCHEMA, digests
+from finest.dataset.shards import MAX_GROUP_ROWS
+from finest.errors import FinestError, VerifyError
+
+Need = Callable[[str, int, int], bytes]
+"""Gives the bytes of a file, by its path, from the first offset up to the second."""
+
+_SCHEMAS: dict[str, pa.Schema] = {"data": SCHEMA, "verdicts": VERDICT_SCHEMA}
+_VERDICT_COLUMNS = ("id", "url", "file_path", "offset", "length", "reason")
+"""Columns of a verdict that are never empty."""
+_TAIL_BYTES = 64 * 1024
+_MAGIC = b"PAR1"
+_GAP_BYTES = 256 * 1024
+"""Columns with less than this between them are fetched with one request: that costs less than a second one."""
+_BATCH_ROWS = 500
+_OPEN_FILES = 4
+"""Files whose footers are kept."""
+
+
+class RemoteParquet:
+    """One Parquet file, read by ranges; every number in its footer is checked before it is used."""
+
+    def __init__(self, path: str, size_bytes: int, rows: int, need: Need) -> None:
+        self.path = path
+        self._view = _View(path, size_bytes, need)
+        with _plainly(path):
+            self._load_footer(size_bytes)
+            self._file = pq.ParquetFile(pa.PythonFile(self._view, mode="r"), pre_buffer=False)
+            self._check(rows)
+
+    def _load_footer(self, size_bytes: int) -> None:
+        if size_bytes < 12:
+            raise VerifyError(f"{self.path}: not a Parquet file")
+        tail = self._view.load(max(0, size_bytes - _TAIL_BYTES), size_bytes)
+        footer = int.from_bytes(tail[-8:-4], "little")
+        if tail[-4:] != _MAGIC or footer > size_bytes - 12:
+            raise VerifyError(f"{self.path}: not a Parquet file")
+        if footer > MAX_FOOTER_BYTES:
+            raise VerifyError(f"{self.path}: a footer of {footer} bytes, at most {MAX_FOOTER_BYTES} are read")
+        if footer + 8 > len(tail):
+            self._view.load(size_bytes - footer - 8, size_bytes)
+
+    def _check(self, rows: int) -> None:
+        meta, schema = self._file.metadata, _SCHEMAS[self.path.partition("/")[0]]
+        if not self._file.schema_arrow.equals(schema):
+            raise VerifyError(f"{self.path}: its columns are not {', '.join(schema.names)} of the types they must have")
+        if meta.num_rows != rows:
+            raise VerifyError(f"{self.path}: rows is {meta.num_rows}, the manifest says {rows}")
+        if meta.num_row_groups > MAX_GROUPS:
+            raise VerifyError(f"{self.path}: {meta.num_row_groups} row groups, at most {MAX_GROUPS} are read")
+        self.groups = [self._group_rows(number) for number in range(meta.num_row_groups)]
+        if sum(self.groups) != rows:
+            raise VerifyError(f"{self.path}: its row groups hold {sum(self.groups)} rows, the footer says {rows}")
+
+    def _group_rows(self, number: int) -> int:
+        group = self._file.metadata.row_group(number)
+        if not 0 <= group.num_rows <= MAX_GROUP_ROWS or not 0 <= group.total_byte_size <= MAX_GROUP_BYTES:
+            raise VerifyError(f"{self.path}: row group {number} is larger than a dataset of ours can have")
+        return int(group.num_rows)
+
+    def batches(self, number: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """The rows of a group, some hundreds at a time, as long as they are no more than the group may hold."""
+        with _plainly(self.path):
+            for start, end in self._spans(number, columns):
+                self._view.load(start, end)
+            rows = held = 0
+            for batch in self._file.iter_batches(
+                batch_size=_BATCH_ROWS, row_groups=[number], columns=columns, use_threads=False
+            ):
+                rows, held = rows + batch.num_rows, held + batch.nbytes
+                if held > MAX_GROUP_BYTES:
+                    raise VerifyError(f"{self.path}: row group {number} holds more than {MAX_GROUP_BYTES} bytes")
+                yield batch
+            if rows != self.groups[number]:
+                raise VerifyError(f"{self.path}: row group {number} holds {rows} rows, not {self.groups[number]}")
+        self._view.forget()
+
+    def _spans(self, number: int, columns: list[str]) -> list[tuple[int, int]]:
+        """Where the columns of a group lie, near ones in one span."""
+        group, names = self._file.metadata.row_group(number), self._file.schema_arrow.names
+        chunks = sorted(self._chunk(group.column(names.index(name)), number) for name in columns)
+        spans: list[tuple[int, int]] = []
+        for start, end in chunks:
+            if spans and start - spans[-1][1] < _GAP_BYTES:
+                spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
+            else:
+                spans.append((start, end))
+        if sum(end - start for start, end in spans) > MAX_GROUP_BYTES:
+            raise VerifyError(f"{self.path}: row group {number} is larger than a dataset of ours can have")
+        return spans
+
+    def _chunk(self, column: Any, number: int) -> tuple[int, int]:
+        start = column.data_page_offset
+        if column.has_dictionary_page:
+            start = min(start, column.dictionary_page_offset)
+        end = start + column.total_compressed_size
+        if not 4 <= start <= end <= self._view.size_bytes - 8:
+            raise VerifyError(f"{self.path}: row group {number} has a column that lies outside of the file")
+        return int(start), int(end)
+
+
+class _View(io.RawIOBase):
+    """A file of which only some ranges are at hand; what else is read is fetched. Arrow reads it as any other."""
+
+    def __init__(self, path: str, size_bytes: int, need: Need) -> None:
+        self.path, self.size_bytes, self._need = path, size_bytes, need
+        self._footer: tuple[int, bytes] | None = None
+        self._spans: list[tuple[int, bytes]] = []
+        self._at = 0
+
+    def load(self, start: int, end: int) -> bytes:
+        """Fetch a range and keep it until `forget`."""
+        data = self._need(self.path, start, end)
+        self._spans.append((start, data))
+        return data
+
+    def forget(self) -> None:
+        """Drop what is kept."""
+        self._spans.clear()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = offset + (0, self._at, self.size_bytes)[whence]
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        end = self.size_bytes if size < 0 else min(self._at + size, self.size_bytes)
+        start, self._at = self._at, max(end, self._at)
+        if start >= end:
+            return b""
+        for offset, data in self._spans:
+            if offset <= start and end <= offset + len(data):
+                return data[start - offset : end - offset]
+        return self._need(self.path, start, end)
+
+
+class Reader:
+    """Answers requests about files, each named with its path, size and rows."""
+
+    def __init__(self, need: Need) -> None:
+        self._need = need
+        self._files: dict[str, RemoteParquet] = {}
+
+    def answer(self, request: dict[str, Any]) -> tuple[Any, bytes]:
+        """A small value, and a table as an Arrow stream (or nothing); raises VerifyError where a file is bad."""
+        if request["op"] == "check":
+            self._check_folder(Path(request["folder"]), request["manifest"])
+            return None, b""
+        if request["op"] == "root":
+            return self._root(request["files"]), b""
+        file = self._file(request["file"])
+        if request["op"] == "groups":
+            return file.groups, b""
+        if request["op"] == "columns":
+            return None, _stream(_columns(file, request["columns"]))
+        return None, _stream(_rows(file, request["group"], request["rows"]))
+
+    def _file(self, stated: dict[str, Any]) -> RemoteParquet:
+        path = stated["path"]
+        if path not in self._files:
+            if len(self._files) >= _OPEN_FILES:
+                del self._files[next(iter(self._files))]
+            self._files[path] = RemoteParquet(path, stated["size_bytes"], stated["rows"], self._need)
+        return self._files[path]
+
+    def _root(self, files: list[dict[str, Any]]) -> list[str | None]:
+        """The root over the row hashes as they are stored, and an id that two rows share, if there is one."""
+        leaves = Leaves()
+        for stated in files:
+            file = self._file(stated)
+            for number in range(len(file.groups)):
+                for batch in file.batches(number, ["id", "row_hash"]):
+                    with _plainly(file.path):
+                        hashes = [bytes.fromhex(digest) for digest in _present(file, batch, "row_hash")]
+                        leaves.add(_present(file, batch, "id"), hashes)
+        in_order = leaves.sorted()
+        return [in_order.root(), in_order.duplicate_id()]
+
+    def _check_folder(self, folder: Path, manifest: str) -> None:
+        from finest.dataset.check import check_files
+        from finest.dataset.limits import parse_manifest
+
+        check_files(folder, parse_manifest(manifest.encode(), "manifest.json"))
+
+
+def _columns(file: RemoteParquet, columns: list[str]) -> pa.Table:
+    """Some columns of all rows, bounded in bytes."""
+    held, batches = 0, []
+    for number in range(len(file.groups)):
+        for batch in file.batches(number, columns):
+            held += batch.nbytes
+            if held > MAX_COLUMN_BYTES:
+                raise VerifyError(f"{file.path}: {', '.join(columns)} hold more than {MAX_COLUMN_BYTES} bytes")
+            batches.append(batch)
+    schema = pa.schema([_SCHEMAS[file.path.partition("/")[0]].field(name) for name in columns])
+    return pa.Table.from_batches([batch.select(columns) for batch in batches], schema)
+
+
+def _rows(file: RemoteParquet, number: int, wanted: list[int]) -> pa.Table:
+    """Those rows of a group, by their ascending numbers in it; each kept page's hash is computed anew."""
+    schema = _SCHEMAS[file.path.partition("/")[0]]
+    first, chosen = 0, []
+    for batch in file.batches(number, schema.names):
+        here = [row - first for row in wanted if first <= row < first + batch.num_rows]
+        first += batch.num_rows
+        with _plainly(file.path):
+            taken = batch.take(pa.array(here, pa.int64()))
+            taken.validate(full=True)
+            for name in HASHED_COLUMNS if schema is SCHEMA else _VERDICT_COLUMNS:
+                _present(file, taken, name)
+            if schema is SCHEMA:
+                _check_hashes(file, taken)
+        chosen.append(taken)
+    return pa.Table.from_batches(chosen, schema)
+
+
+def _check_hashes(file: RemoteParquet, batch: pa.RecordBatch) -> None:
+    for digest, stated, id in zip(digests(batch), batch["row_hash"].to_pylist(), batch["id"].to_pylist(), strict=True):
+        if digest.hex() != stated:
+            raise VerifyError(f"{file.path}: row {id[:80]} is altered: its row_hash is not that of its columns")
+
+
+def _present(file: RemoteParquet, batch: pa.RecordBatch, name: str) -> list[str]:
+    column = batch.column(batch.schema.names.index(name))
+    if column.null_count:
+        raise VerifyError(f"{file.path}: column {name} has empty fields")
+    return list(column.to_pylist())
+
+
+def _stream(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+@contextmanager
+def _plainly(path: str) -> Iterator[None]:
+    """Says in plain words what Arrow and the decoder find wrong with a file."""
+    try:
+        yield
+    except (MemoryError, pa.ArrowMemoryError) as error:
+        raise VerifyError(f"{path}: unpacks to more than its reader may hold") from error
+    except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise VerifyError(f"{path}: cannot be read: {str(error).partition(chr(10))[0][:200]}") from error
+
+
+def _serve(asked: BinaryIO, told: BinaryIO) -> None:
+    """Answer requests, one line of JSON each, until there are no more."""
+
+    def tell(line: dict[str, Any], data: bytes = b"") -> None:
+        told.write(json.dumps(line | {"size": len(data)}).encode() + b"\n" + data)
+        told.flush()
+
+    def need(path: str, start: int, end: int) -> bytes:
+        tell({"need": [path, start, end]})
+        if not asked.readline():
+            raise BrokenPipeError
+        data = asked.read(end - start)
+        if len(data) != end - start:
+            raise BrokenPipeError
+        return data
+
+    reader = Reader(need)
+    for line in iter(asked.readline, b""):
+        request = json.loads(line)
+        _bound_cpu(request["cpu_s"])
+        try:
+            value, data = reader.answer(request)
+        except MemoryError:
+            tell({"refused": "unpacks to more than its reader may hold"})
+        except FinestError as error:
+            tell({"refused": str(error)[:1000]})
+        else:
+            tell({"done": value}, data)
+
+
+def _bound_cpu(seconds: int) -> None:
+    """The kernel ends this process when it has used so many more CPU seconds."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = math.ceil(used.ru_utime + used.ru_stime) + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def main() -> None:
+    """`python -m finest.dataset.reader MEMORY_BYTES`: requests on standard input, answers on standard output."""
+    memory = int(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
+    told = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    try:
+        _serve(sys.stdin.buffer, told)
+    except (BrokenPipeError, KeyboardInterrupt):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

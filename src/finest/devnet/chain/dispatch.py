@@ -1,0 +1,217 @@
+"""The calls that the devnet's chain executes, refused in the order and with the names of the pallets' own checks.
+
+After pallet_subtensor (weights, registration), pallet_commitments and pallet_balances of the runtime that the metadata
+is of. Whatever else is called fails with `System.CallFiltered`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import bittensor_core
+
+from finest.devnet.chain.blocks import blake2
+from finest.devnet.chain.commitment import INFO_AT, MAX_FIELDS, measure
+from finest.devnet.chain.metadata import compact, read_compact
+from finest.devnet.chain.state import PALLET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from finest.devnet.chain.extrinsics import Call
+    from finest.devnet.chain.state import State
+
+U16_MAX = 65_535
+MAX_UNREVEALED_COMMITS = 10
+COMMIT_REVEAL_VERSION = 4
+EXISTENTIAL_DEPOSIT = 500
+_MECHANISM_CALLS = ("set_mechanism_weights", "commit_timelocked_mechanism_weights")
+
+
+class DispatchError(Exception):
+    """A call failed: the transaction is in its block, its changes are not. Never leaves the node."""
+
+    def __init__(self, pallet: str, name: str) -> None:
+        super().__init__(f"{pallet}.{name}")
+        self.pallet = pallet
+        self.name = name
+
+
+@dataclass(slots=True)
+class Context:
+    """One call being executed; `events` are those of the pallets."""
+
+    state: State
+    who: str
+    call: Call
+    data_tags: dict[str, int]
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def arg(self, name: str) -> Any:
+        """A decoded argument."""
+        return self.call.args[name]
+
+    def require(self, fine: object, name: str, pallet: str = PALLET) -> None:
+        """Fail with the pallet's error unless all is fine."""
+        if not fine:
+            raise DispatchError(pallet, name)
+
+    def emit(self, event: str, values: Any, pallet: str = PALLET) -> None:
+        """Deposit an event."""
+        self.events.append({pallet: {event: values}})
+
+
+def dispatch(context: Context) -> None:
+    """Execute a call; raises DispatchError."""
+    rule = _RULES.get((context.call.pallet, context.call.function))
+    if rule is None:
+        raise DispatchError("System", "CallFiltered")
+    rule(context)
+
+
+def _set_commitment(context: Context) -> None:
+    state, netuid = context.state, context.arg("netuid")
+    registered = netuid == state.netuid and state.uid(context.who) is not None
+    context.require(registered, "AccountNotAllowedCommit", "Commitments")
+    info = context.call.data[INFO_AT:]
+    commitment = measure(info, context.data_tags)
+    context.require(commitment.fields <= MAX_FIELDS, "TooManyFieldsInCommitmentInfo", "Commitments")
+    context.require(not commitment.marked_failed, "TimelockRevealFailedNotAllowed", "Commitments")
+    used = state.pallets.get("Commitments", "UsedSpaceOf", netuid, context.who)
+    spent = used["used_space"] if used and used["last_epoch"] == state.epoch else 0
+    spent += commitment.cost_bytes
+    budget = state.pallets.get("Commitments", "MaxSpace")
+    context.require(spent <= budget, "SpaceLimitExceeded", "Commitments")
+    tracker = {"last_epoch": state.epoch, "used_space": spent}
+    state.pallets.put("Commitments", "UsedSpaceOf", netuid, context.who, value=tracker)
+    state.pallets.put("Commitments", "LastCommitment", netuid, context.who, value=state.block)
+    registration = (0).to_bytes(8, "little") + state.block.to_bytes(4, "little") + info  # deposit, block, info
+    state.pallets.put_raw("Commitments", "CommitmentOf", netuid, context.who, data=registration)
+    event = {"netuid": netuid, "who": context.who}
+    if commitment.reveal_rounds:
+        event["reveal_round"] = commitment.reveal_rounds[0]
+        context.emit("TimelockCommitment", event, "Commitments")
+    else:
+        context.emit("Commitment", event, "Commitments")
+
+
+def _validator(context: Context) -> int:
+    """The signer's uid on the subnet of the call, or the error."""
+    context.require(context.arg("netuid") == context.state.netuid, "SubnetNotExists")
+    mechanism = context.arg("mecid") if context.call.function in _MECHANISM_CALLS else 0
+    context.require(mechanism == 0, "MechanismDoesNotExist")
+    uid = context.state.uid(context.who)
+    if uid is None:
+        raise DispatchError(PALLET, "HotKeyNotRegisteredInSubNet")
+    return uid
+
+
+def _rested(context: Context, uid: int) -> bool:
+    """Whether the neuron's last weights are old enough."""
+    state = context.state
+    last = state.get("LastUpdate", state.netuid)[uid]
+    return last == 0 or state.block - last >= state.get("WeightsSetRateLimit", state.netuid)
+
+
+def _set_weights(context: Context) -> None:
+    state, netuid = context.state, context.arg("netuid")
+    context.require(not state.get("CommitRevealWeightsEnabled", netuid), "CommitRevealEnabled")
+    uids, weights = list(context.arg("dests")), list(context.arg("weights"))
+    context.require(len(uids) == len(weights), "WeightVecNotEqualSize")
+    uid = _validator(context)
+    stake = state.get("TotalHotkeyAlpha", context.who, netuid)
+    context.require(stake >= state.get("StakeThreshold"), "NotEnoughStakeToSetWeights")
+    least_version = state.get("WeightsVersionKey", netuid)
+    context.require(context.arg("version_key") >= least_version, "IncorrectWeightVersionKey")
+    context.require(_rested(context, uid), "SettingWeightsTooFast")
+    only_self = uids == [uid]
+    context.require(only_self or state.get("ValidatorPermit", netuid)[uid], "NeuronNoValidatorPermit")
+    count = state.get("SubnetworkN", netuid)
+    context.require(len(uids) <= count, "UidsLengthExceedUidsInSubNet")
+    context.require(len(set(uids)) == len(uids), "DuplicateUids")
+    context.require(all(other < count for other in uids), "UidVecContainInvalidOne")
+    enough = only_self or len(uids) >= state.get("MinAllowedWeights", netuid)
+    context.require(enough, "WeightVecLengthIsLow")
+    top, limit = max(weights, default=0), state.get("MaxWeightsLimit", netuid)
+    context.require(only_self or top * U16_MAX <= limit * sum(weights), "MaxWeightExceeded")
+    scaled = [(other, weight * U16_MAX // top if top else 0) for other, weight in zip(uids, weights, strict=True)]
+    state.put("Weights", netuid, uid, value=scaled)
+    state.set_last_update(uid)
+    context.emit("WeightsSet", [netuid, uid])
+
+
+def _commit_timelocked(context: Context) -> None:
+    state, netuid = context.state, context.arg("netuid")
+    context.require(netuid == state.netuid, "SubnetNotExists")
+    context.require(state.get("CommitRevealWeightsEnabled", netuid), "CommitRevealDisabled")
+    context.require(context.arg("commit_reveal_version") == COMMIT_REVEAL_VERSION, "IncorrectCommitRevealVersion")
+    uid = _validator(context)
+    context.require(_rested(context, uid), "CommittingWeightsTooFast")
+    commits = state.pallets.map(PALLET, "TimelockedWeightCommits", netuid)
+    mine = [commit for some in commits.values() for commit in some if commit[0] == context.who]
+    context.require(len(mine) < MAX_UNREVEALED_COMMITS, "TooManyUnrevealedCommits")
+    sealed, reveal_round = _sealed(context)
+    key = state.pallets.codec.key(PALLET, "TimelockedWeightCommits", netuid, state.epoch)
+    before = state.pallets.values.get(key) or compact(0)
+    count, size = read_compact(before, 0)
+    account = bytes(bittensor_core.ss58_decode(context.who))
+    item = account + state.block.to_bytes(8, "little") + compact(len(sealed)) + sealed + reveal_round
+    state.pallets.overlay.changes[key] = compact(count + 1) + before[size:] + item
+    state.set_last_update(uid)
+    round_number = int.from_bytes(reveal_round, "little")
+    context.emit("TimelockedWeightsCommitted", [context.who, netuid, blake2(sealed), round_number])
+
+
+def _sealed(context: Context) -> tuple[bytes, bytes]:
+    """The ciphertext and the reveal round (u64) as they came: the call ends with them and a u16 version."""
+    data = context.call.data
+    start = 4 + (context.call.function in _MECHANISM_CALLS)  # two indices, netuid (u16), mechanism (u8)
+    length, size = read_compact(data, start)
+    end = start + size + length
+    return data[start + size : end], data[end : end + 8]
+
+
+def _burned_register(context: Context) -> None:
+    state, hotkey = context.state, context.arg("hotkey")
+    context.require(context.arg("netuid") == state.netuid, "SubnetNotExists")
+    context.require(state.get("NetworkRegistrationAllowed", state.netuid), "SubNetRegistrationDisabled")
+    context.require(state.uid(hotkey) is None, "HotKeyAlreadyRegisteredInSubNet")
+    burn = state.get("Burn", state.netuid)
+    context.require(state.free(context.who) >= burn + EXISTENTIAL_DEPOSIT, "NotEnoughBalanceToStake")
+    context.require(state.owner(hotkey) in (None, context.who), "NonAssociatedColdKey")
+    uid = state.register(hotkey, context.who)
+    context.require(uid is not None, "NoNeuronIdAvailable")
+    state.add_balance(context.who, -burn)
+    recycled = state.get("RAORecycledForRegistration", state.netuid) + burn
+    state.put("RAORecycledForRegistration", state.netuid, value=recycled)
+    context.emit("NeuronRegistered", [state.netuid, uid, hotkey])
+
+
+def _transfer(context: Context) -> None:
+    state, to, amount = context.state, context.arg("dest"), context.arg("value")
+    free = state.free(context.who)
+    context.require(free >= amount, "FundsUnavailable", "Token")
+    alive = context.call.function == "transfer_allow_death" or free - amount >= EXISTENTIAL_DEPOSIT
+    context.require(alive, "NotExpendable", "Token")
+    context.require(state.free(to) + amount >= EXISTENTIAL_DEPOSIT, "BelowMinimum", "Token")
+    state.add_balance(context.who, -amount)
+    state.add_balance(to, amount)
+    context.emit("Transfer", {"from": context.who, "to": to, "amount": amount}, "Balances")
+
+
+def _remark(_context: Context) -> None:
+    """`System.remark` changes nothing."""
+
+
+_RULES: dict[tuple[str, str], Callable[[Context], None]] = {
+    ("Commitments", "set_commitment"): _set_commitment,
+    (PALLET, "set_weights"): _set_weights,
+    (PALLET, "set_mechanism_weights"): _set_weights,
+    (PALLET, "commit_timelocked_weights"): _commit_timelocked,
+    (PALLET, "commit_timelocked_mechanism_weights"): _commit_timelocked,
+    (PALLET, "burned_register"): _burned_register,
+    ("Balances", "transfer_keep_alive"): _transfer,
+    ("Balances", "transfer_allow_death"): _transfer,
+    ("System", "remark"): _remark,
+}

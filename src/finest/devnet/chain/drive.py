@@ -1,0 +1,76 @@
+"""The devnet's own methods: what tests and other processes do to the chain that no key could sign for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from finest.devnet.chain.state import RAO, State
+from finest.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from finest.devnet.chain.faults import Faults
+    from finest.devnet.chain.node import Node
+
+
+class Drivers:
+    """`devnet_*`: amend the head of a node, make blocks, set faults."""
+
+    def __init__(self, node: Node, faults: Faults, make_block: Callable[[], int]) -> None:
+        self.node = node
+        self.faults = faults
+        self.make_block = make_block
+
+    def methods(self) -> dict[str, Callable[[list[Any]], Any]]:
+        """Names and what they do with their parameters."""
+        return {
+            "devnet_advance": self._advance,
+            "devnet_fund": self._fund,
+            "devnet_register": self._register,
+            "devnet_setStake": self._set_stake,
+            "devnet_setPermit": self._set_permit,
+            "devnet_setHyperparameter": self._set_hyperparameter,
+            "devnet_faults": self._set_faults,
+        }
+
+    def _advance(self, params: list[Any]) -> int:
+        for _ in range(int(params[0]) if params else 1):
+            self.make_block()
+        return self.node.head.number
+
+    def _fund(self, params: list[Any]) -> int:
+        ss58, tao = params
+
+        def fund(state: State) -> int:
+            state.add_balance(ss58, round(tao * RAO))
+            return state.free(ss58)
+
+        return self.node.amend(fund)
+
+    def _register(self, params: list[Any]) -> int:
+        hotkey, coldkey = params
+        head = self.node.state_at_head()
+        known = head.uid(hotkey)
+        if head.owner(hotkey) not in (None, coldkey):
+            raise UsageError(f"hotkey {hotkey} is owned by {head.owner(hotkey)}; register it with that coldkey")
+        uid = self.node.amend(lambda state: state.register(hotkey, coldkey)) if known is None else known
+        if uid is None:
+            raise UsageError("the subnet is full and every neuron immune; raise the hyperparameter MaxAllowedUids")
+        return uid
+
+    def _set_stake(self, params: list[Any]) -> None:
+        hotkey, tao = params
+        self.node.amend(lambda state: state.set_stake(hotkey, round(tao * RAO)))
+
+    def _set_permit(self, params: list[Any]) -> None:
+        hotkey, permit = params
+        self.node.amend(lambda state: state.set_permit(hotkey, permit=bool(permit)))
+
+    def _set_hyperparameter(self, params: list[Any]) -> None:
+        item, value = params
+        self.node.amend(lambda state: state.put(item, state.netuid, value=value))
+
+    def _set_faults(self, params: list[Any]) -> dict[str, Any]:
+        self.faults.set(**(params[0] if params else {}))
+        return self.faults.as_json()

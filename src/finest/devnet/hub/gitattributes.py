@@ -1,0 +1,51 @@
+"""Which files go to LFS: the repository's own .gitattributes, size, and whether a sample looks binary."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+REGULAR_MAX_BYTES = 10 * 1024 * 1024
+"""The Hub refuses larger files outside LFS."""
+
+_LFS_SUFFIXES = (
+    *("7z", "arrow", "avro", "bin", "bz2", "ckpt", "ftz", "gz", "h5", "joblib", "lz4", "mds", "mlmodel", "model"),
+    *(
+        "msgpack",
+        "npy",
+        "npz",
+        "onnx",
+        "ot",
+        "parquet",
+        "pb",
+        "pickle",
+        "pkl",
+        "pt",
+        "pth",
+        "rar",
+        "safetensors",
+        "tar",
+    ),
+    *("tflite", "tgz", "warc", "wasm", "xz", "zip", "zst"),
+    *("aac", "bmp", "flac", "gif", "jpeg", "jpg", "mp3", "mp4", "ogg", "pcm", "png", "raw", "sam", "tiff", "wav"),
+    *("webm", "webp"),
+)
+
+DEFAULT = "".join(f"*.{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in _LFS_SUFFIXES).encode()
+"""What a new repository starts with: the suffixes of the Hub's own default, and WARC."""
+
+
+def lfs_patterns(content: str) -> tuple[str, ...]:
+    """The patterns that a .gitattributes file sends to LFS; later lines that take a pattern out again do so."""
+    patterns: dict[str, bool] = {}
+    for line in content.splitlines():
+        pattern, *attributes = line.split() or [""]
+        if pattern and not pattern.startswith("#"):
+            patterns[pattern] = "filter=lfs" in attributes
+    return tuple(pattern for pattern, wanted in patterns.items() if wanted)
+
+
+def goes_to_lfs(path: str, size_bytes: int, sample: bytes, patterns: tuple[str, ...]) -> bool:
+    """Whether a file of that name, size and first 512 bytes belongs into LFS."""
+    name = path.rpartition("/")[2]
+    named = any(fnmatchcase(name, pattern) or fnmatchcase(path, pattern) for pattern in patterns)
+    return named or size_bytes > REGULAR_MAX_BYTES or b"\0" in sample

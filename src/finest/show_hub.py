@@ -1,0 +1,140 @@
+"""What the Hub's commands show on a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from finest.dataset.open import Dataset
+    from finest.dataset.publish import Sent
+
+LINE_EVERY_S = 10.0
+"""On anything but a terminal, one line of progress in this time at the most."""
+TEXT_CHARS = 300
+"""Characters of a row's text that are shown."""
+SHOWN_SOURCES = 5
+
+
+def quiet_client() -> None:
+    """huggingface_hub's own bars and warnings away: the commands say what a person needs, and no signed address."""
+    from huggingface_hub.utils import disable_progress_bars, logging  # type: ignore[attr-defined]
+
+    disable_progress_bars()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+
+
+class Upload:
+    """How far an upload is: a bar with the time left on a terminal, plain lines elsewhere."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._plain = say
+        self._began = time.monotonic()
+        self._said_at = 0.0
+        self._bar: Progress | None = None
+        self._task: Any = None
+
+    def __enter__(self) -> Upload:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def say(self, line: str) -> None:
+        """One line, above the bar if there is one."""
+        if self._bar is None:
+            self._plain(line)
+        else:
+            self._bar.console.print(line, markup=False)
+
+    def show(self, sent: Sent) -> None:
+        """Take in how far it is."""
+        if sys.stderr.isatty():
+            self._draw(sent)
+        elif time.monotonic() - self._said_at >= LINE_EVERY_S or sent.files == sent.of_files:
+            self._said_at = time.monotonic()
+            self._plain(f"{_words(sent)}{self._left(sent)}")
+
+    def _draw(self, sent: Sent) -> None:
+        if self._bar is None:
+            columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=Console(stderr=True, highlight=False))
+            self._task = self._bar.add_task("", total=sent.of_bytes)
+            self._bar.start()
+        files = f"Uploading, {sent.files} of {sent.of_files} files"
+        self._bar.update(self._task, description=files, completed=sent.bytes, total=sent.of_bytes)
+
+    def _left(self, sent: Sent) -> str:
+        if not sent.bytes or sent.bytes >= sent.of_bytes:
+            return ""
+        seconds = (time.monotonic() - self._began) / sent.bytes * (sent.of_bytes - sent.bytes)
+        return f", {seconds:,.0f} s left" if seconds < 120 else f", {seconds / 60:,.0f} min left"
+
+
+def show_dataset(console: Console, dataset: Dataset, sample: list[dict[str, Any]]) -> None:
+    """A dataset on a page: what it is, what it was made of, a few rows."""
+    manifest = dataset.manifest
+    lines = [
+        ("dataset", str(dataset.place)),
+        ("recipe", f"{manifest.recipe.get('name', '')}, hash {manifest.recipe_hash}"),
+        ("made by", f"{manifest.created_by}, engine {manifest.engine}, Python {manifest.python}"),
+        ("rows", f"{manifest.rows:,} of {manifest.pages:,} pages, {manifest.token_count:,} tokens"),
+        ("files", f"{len(manifest.shards):,}, {_megabytes(manifest.size_bytes)}"),
+        ("verdicts", f"{len(manifest.verdicts):,}, {_megabytes(_bytes(manifest.verdicts))}"),
+        ("dumps", ", ".join(manifest.dumps[:SHOWN_SOURCES])),
+        ("languages", ", ".join(f"{name} {count:,}" for name, count in _largest(manifest.languages))),
+        ("root", manifest.root),
+    ]  # fmt: skip
+    for name, value in lines:
+        console.print(Text(f"{name:10} {_printable(value)}"))
+    console.print(f"{'sources':10} {len(manifest.sources):,}", markup=False)
+    for source in manifest.sources[:SHOWN_SOURCES]:
+        words = f"  {source.name}  {_megabytes(source.size_bytes)}, {source.pages:,} pages"
+        console.print(Text(_printable(words)))
+    for row in sample:
+        console.print(
+            Text(_printable(f"\n{row['url']}  {row['date']}  {row['language']}, {row['token_count']} tokens"))
+        )
+        text = row["text"]
+        console.print(Text(_printable(text[:TEXT_CHARS] + (" ..." if len(text) > TEXT_CHARS else ""))))
+
+
+def dataset_dict(dataset: Dataset, sample: list[dict[str, Any]]) -> dict[str, Any]:
+    """The same for programs."""
+    manifest = dataset.manifest
+    said = manifest.model_dump(
+        mode="json", include={"created_by", "engine", "recipe", "recipe_hash", "dumps", "rows", "token_count", "root",
+                              "reasons", "losses", "languages"},
+    )  # fmt: skip
+    sources = [source.model_dump(mode="json", exclude={"slices"}) for source in manifest.sources]
+    files = [file.model_dump(mode="json") for file in (*manifest.shards, *manifest.verdicts)]
+    return {"where": str(dataset.place), **said, "sources": sources, "files": files, "sample": sample}
+
+
+def _words(sent: Sent) -> str:
+    return f"{sent.files} of {sent.of_files} files sent, {sent.bytes / 1e6:,.0f} of {sent.of_bytes / 1e6:,.0f} MB"
+
+
+def _printable(text: str) -> str:
+    """Foreign words without the control characters that command a terminal."""
+    return "".join(char for char in text if char.isprintable() or char == "\n")
+
+
+def _largest(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:SHOWN_SOURCES]
+
+
+def _bytes(files: Any) -> int:
+    return sum(file.size_bytes for file in files)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
