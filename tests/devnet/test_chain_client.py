@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import aclosing
 from typing import Any
 
 from finest.devnet.chain.server import ChainServer
@@ -53,11 +54,11 @@ def test_new_heads_are_told(still: ChainServer) -> None:
 
     async def follow() -> list[int]:
         seen: list[int] = []
-        async with bt.Subtensor(still.endpoint) as client:
-            async for update in client.blocks():
+        async with bt.Subtensor(still.endpoint) as client, aclosing(client.blocks()) as updates:
+            async for update in updates:
                 seen.append(update.number)
                 if len(seen) == 3:
-                    return seen
+                    break
                 still.advance(1)
         return seen
 
