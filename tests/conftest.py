@@ -23,3 +23,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from finest.settings import default_cache
 
     return default_cache()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that start servers or whole commands are not everyday tests: `make test-fast` leaves them out."""
+    for item in items:
+        if Path(item.path).parent.name in {"e2e", "devnet", "chain"}:
+            item.add_marker(pytest.mark.slow)
