@@ -59,7 +59,7 @@ class Rates:
 
     def words(self) -> str:
         share = f"{self.kept / self.pages:.1%} kept" if self.pages else "no page yet"
-        pace = f"{self.pages_per_s:.0f} pages/s" if self._pages_here else "measuring"
+        pace = f"{self.pages_per_s:.0f} pages/s" if self._pages_here else "- pages/s"
         return f"{self.pages:,} pages, {share}, {pace}, {time_left(self.left_s)}"
 
 
@@ -70,7 +70,7 @@ def slice_bytes(summary: SliceSummary) -> int:
 def time_left(seconds: float | None) -> str:
     """`2 h 5 min left`, `40 s left`; words before there is a pace."""
     if seconds is None:
-        return "time left not known yet"
+        return "estimating"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -114,7 +114,7 @@ class Progress:
         )
         if self.console.is_terminal and not self.quiet:
             self._bar = Bar(
-                TextColumn("{task.percentage:>3.0f} %"), BarColumn(bar_width=30), _Words(self),
+                TextColumn("{task.percentage:>3.0f} %"), BarColumn(bar_width=16), _Words(self),
                 console=self.console, auto_refresh=False, transient=True,
             )  # fmt: skip
             self._bar.start()
