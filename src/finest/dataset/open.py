@@ -10,6 +10,7 @@ Whatever a stranger put there costs at most what `finest.dataset.limits` says, a
 from __future__ import annotations
 
 import bisect
+import hashlib
 import random
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -266,7 +267,7 @@ def _open_revision(hub: Hub, revision: Revision) -> Dataset:
     if stated.size_bytes > MAX_MANIFEST_BYTES:
         raise VerifyError(f"{revision}: a {MANIFEST_NAME} of {stated.size_bytes} bytes, which no honest one has")
     data = hub.read(revision, MANIFEST_NAME, 0, stated.size_bytes)
-    if stated.sha256 is None and git_blob(data) != stated.blob:
+    if not stated.holds(len(data), hashlib.sha256(data).hexdigest(), git_blob(data)):
         raise VerifyError(f"{revision}: {MANIFEST_NAME} is not the file that the Hub lists")
     manifest = parse_manifest(data, f"{revision}: {MANIFEST_NAME}")
     _check_listing(revision, manifest, files)

@@ -1,0 +1,90 @@
+"""What the Hub's answers mean, and how long it is waited for."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from finest.dataset.hub import git_blob, parse_place
+from finest.dataset.patience import LONGEST_ASKED_S, LONGEST_WAIT_S, Failure, failure_of, patiently, refusal, wait_s
+from finest.errors import HubError, HubNotFound, HubUnavailable, UsageError
+
+SHA, ROOT = "4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c", "ab" * 32
+
+
+def test_places() -> None:
+    """A dataset's place has a repository, and may have a revision and a root."""
+    assert parse_place("a/b") == ("a/b", None, None)
+    assert parse_place(f"a/b@{SHA}") == ("a/b", SHA, None)
+    assert parse_place(f"hf://datasets/a/b@{SHA}#{ROOT}") == ("a/b", SHA, ROOT)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "web", "a/b@main", f"a/b@{SHA[:7]}", "a/b/c", "../b", "a/b@", f"a/b@{SHA}\n", "-/b"]
+)
+def test_what_is_no_place(text: str) -> None:
+    """A branch, a short hash, a path: not a place that stays what it is."""
+    with pytest.raises(UsageError):
+        parse_place(text)
+
+
+def test_git_hashes() -> None:
+    """git's own: `echo -n hello | git hash-object --stdin`."""
+    assert git_blob(b"hello") == "b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0"
+
+
+def test_waits_grow_and_are_jittered() -> None:
+    """Each wait is at most twice the last one's, none is longer than half a minute, no two clients keep step."""
+    random.seed(1)
+    waits = [wait_s(attempt, Failure(503)) for attempt in range(1, 12)]
+    assert 0.5 <= waits[0] <= 1 and max(waits) <= LONGEST_WAIT_S
+    assert wait_s(3, Failure(503)) != wait_s(3, Failure(503))
+
+
+def test_a_wait_that_is_asked_for_is_kept() -> None:
+    """And is bounded, whatever is asked."""
+    assert 35 < wait_s(1, Failure(429, asked_s=35.0)) <= 36
+    assert wait_s(1, Failure(429, asked_s=1e9)) <= LONGEST_ASKED_S + 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (Failure(401), HubError),
+        (Failure(401, "RepoNotFound"), HubNotFound),
+        (Failure(404, "RevisionNotFound"), HubNotFound),
+        (Failure(404, "EntryNotFound"), HubNotFound),
+        (Failure(403, "GatedRepo"), HubNotFound),
+        (Failure(403), HubError),
+        (Failure(400), HubError),
+        (Failure(0, words="bad name"), UsageError),
+    ],
+)
+def test_refusals(failure: Failure, kind: type[Exception]) -> None:
+    """Each refusal has its kind: what is not there is not the same as what may not be done."""
+    assert type(refusal("x", failure)) is kind
+    assert not failure.passes
+
+
+def test_the_hub_that_stays_away_is_nobodys_fault() -> None:
+    """After the last try it is HubUnavailable, which says nothing about the dataset."""
+
+    def call() -> None:
+        raise ConnectionError("reset")
+
+    with pytest.raises(HubUnavailable, match="no answer"):
+        patiently("read", call, tries=1)
+
+
+def test_secrets_are_cut_out() -> None:
+    """A token or a signature in foreign words reaches no message."""
+    error = RuntimeError("PUT https://s3/x?X-Amz-Signature=abcdef with Bearer hf_abcdefghijkl failed")
+    words = failure_of(error).words
+    assert "abcdef" not in words and "failed" in words
+
+
+def test_a_local_file_that_is_gone_is_no_failure_of_the_hub() -> None:
+    """It is raised as it is."""
+    with pytest.raises(FileNotFoundError):
+        failure_of(FileNotFoundError(2, "No such file", "x.parquet"))

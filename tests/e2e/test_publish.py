@@ -1,0 +1,174 @@
+"""From a WARC to a dataset that anybody can load, open and prove, on the devnet's Hub."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from finest.dataset.manifest import Manifest, read_manifest, write_manifest
+from finest.dataset.merkle import Leaves
+from finest.dataset.rows import VERDICT_SCHEMA, batch_of, digests, rows_of, verdict_batch
+from finest.dataset.shards import ShardWriter
+from finest.devnet.hub.server import HubServer
+from tests.dataset.made import DUMP, make_dataset, row, verdict
+from tests.devnet.hub_client import client, environment
+from tests.e2e.command import SAMPLE, command, finest, root
+
+PEAK = """
+import os, sys
+pid = os.posix_spawn(sys.executable, sys.argv[1:], os.environ)
+_, status, used = os.wait4(pid, 0)
+print(used.ru_maxrss * 1024)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""Says the most memory that a command held. From a small process, for a new one begins with its parent's peak."""
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
+    """A Hub of one's own."""
+    with HubServer(tmp_path_factory.mktemp("hub")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def env(hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What alice's programs are told; Xet, as users get it."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(("FINEST_", "XDG_"))}
+    return kept | environment(tmp_path_factory.mktemp("alice"), hub, hub.add_user("alice"), xet=True)
+
+
+@pytest.fixture(scope="module")
+def refined(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample, refined."""
+    out = tmp_path_factory.mktemp("refined") / "sample"
+    finest("refine", SAMPLE, "--out", out, "--quiet")
+    return out
+
+
+@pytest.fixture(scope="module")
+def place(env: dict[str, str], refined: Path) -> str:
+    """Where the sample's dataset was published."""
+    return "alice/sample@" + finest("publish", refined, "--hf_repo", "sample", env=env).stdout.splitlines()[-1]
+
+
+def test_anybody_proves_it(env: dict[str, str], place: str, refined: Path) -> None:
+    """`finest verify REPO@REVISION` gives the same root, from a few ranges and from everything."""
+    for full in ((), ("--full",)):
+        done = finest("verify", place, "--source", SAMPLE, "--sample", 10, "--seed", 1, *full, env=env)
+        assert f"verified: root {root(refined)}" in done.stdout
+        assert "10 pages judged again (5 kept, the rest dropped): all as stored" in done.stdout
+
+
+def test_a_source_that_is_gone_is_no_evidence(env: dict[str, str], place: str) -> None:
+    """What cannot be looked at is said, and is not a lie."""
+    done = finest("verify", place, "--sample", 2, env=env)
+    assert "2 pages could not be judged again" in done.stdout
+
+
+def test_open_shows_what_it_is(env: dict[str, str], place: str, refined: Path) -> None:
+    """Recipe, sources, sizes, root and rows, on the Hub as in the folder."""
+    shown = finest("open", f"{place}#{root(refined)}", env=env).stdout
+    assert "recipe     fineweb, hash" in shown and root(refined) in shown and "sample.warc.gz" in shown
+    remote = json.loads(finest("open", place, "--json", env=env).stdout)
+    local = json.loads(finest("open", refined, "--json", env=env).stdout)
+    assert remote.pop("where") == place
+    assert local.pop("where") == str(refined)
+    assert remote == local
+
+
+def test_load_dataset_gives_the_rows(hub: HubServer, place: str, refined: Path, tmp_path: Path) -> None:
+    """`load_dataset`, as the card says."""
+    pytest.importorskip("datasets")
+    repo, sha = place.split("@")
+    script = f"""
+        from datasets import load_dataset
+        rows = load_dataset("{repo}", revision="{sha}", split="train")
+        result = [rows.num_rows, rows.column_names[0], sorted(rows["row_hash"])]"""
+    count, first, hashes = client(tmp_path, hub, script)
+    assert (count, first) == (read_manifest(refined).rows, "text")
+    assert len(set(hashes)) == count
+
+
+def test_forged_rows_are_caught(env: dict[str, str], refined: Path, tmp_path: Path) -> None:
+    """A text that the WARC record does not give, with honest hashes, sizes and root, is found by judging it again."""
+    forged = tmp_path / "forged"
+    subprocess.run(["cp", "-r", refined, forged], check=True)
+    manifest = read_manifest(forged)
+    write_manifest(forged, _with_forged_rows(forged, manifest))
+    place = "alice/forged@" + finest("publish", forged, "--hf_repo", "forged", env=env).stdout.splitlines()[-1]
+    done = finest("verify", place, "--source", SAMPLE, "--sample", 10, env=env, check=False)
+    assert done.returncode == 7
+    assert "is not what its WARC record gives" in done.stderr
+
+
+def _with_forged_rows(folder: Path, manifest: Manifest) -> Manifest:
+    from finest.dataset.open import open_dataset
+
+    with open_dataset(str(folder)) as dataset:
+        honest = dataset.sample(manifest.rows, 0).combine_chunks().to_batches()[0]
+    batch = batch_of([replace(row, text=row.text + " Buy now!") for row in rows_of(honest)])
+    prefix = manifest.shards[0].path.removesuffix("_00000.parquet")
+    with ShardWriter(folder, prefix) as writer:
+        writer.write(batch)
+    leaves = Leaves()
+    leaves.add(batch["id"].to_pylist(), digests(batch))
+    changes = {"shards": tuple(writer.shards), "root": leaves.sorted().root()}
+    return Manifest.model_validate_json(manifest.model_copy(update=changes).model_dump_json())
+
+
+@pytest.mark.parametrize("xet", [True, False], ids=["xet", "lfs"])
+@pytest.mark.slow
+def test_memory_is_flat(env: dict[str, str], large: Path, xet: bool) -> None:
+    """300 MB of rows that hardly compress are published with a peak below 450 MB."""
+    told = env if xet else env | {"HF_HUB_DISABLE_XET": "1"}
+    script = [sys.executable, "-c", PEAK, *command("publish", large, "--hf_repo", f"large-{xet}")]
+    done = subprocess.run(script, env=told, capture_output=True, text=True, check=True)
+    assert int(done.stdout.split()[-1]) < 450e6
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shard of 300 MB, and a manifest for it."""
+    folder = tmp_path_factory.mktemp("large")
+    count, leaves, tokens = 60_000, Leaves(), 0
+    with ShardWriter(folder, f"data/{DUMP}/000") as writer:
+        for first in range(0, count, 500):
+            rows = [row(n, text=base64.b85encode(os.urandom(5_000)).decode()) for n in range(first, first + 500)]
+            batch = batch_of(rows)
+            writer.write(batch)
+            leaves.add(batch["id"].to_pylist(), digests(batch))
+            tokens += sum(r.token_count for r in rows)
+    with ShardWriter(folder, f"verdicts/{DUMP}/000", VERDICT_SCHEMA) as judged:
+        judged.write(verdict_batch([verdict(row(n)) for n in range(count)]))
+    small = make_dataset(folder / "small").manifest.model_dump(mode="json")
+    changed = {
+        "shards": [shard.model_dump() for shard in writer.shards],
+        "verdicts": [shard.model_dump() for shard in judged.shards],
+        "sources": [small["sources"][0] | {"pages": count, "records": count}],
+        "rows": count, "token_count": tokens, "root": leaves.sorted().root(),
+        "languages": {"en": count}, "reasons": {"kept": count},
+    }  # fmt: skip
+    write_manifest(folder, Manifest.model_validate_json(json.dumps(small | changed)))
+    return folder
+
+
+def test_a_call_has_a_deadline(env: dict[str, str]) -> None:
+    """huggingface_hub's own default is none for some calls; a user's bounds on Xet are left alone."""
+    script = (
+        "import os; from finest.dataset.hub import Hub; Hub();"
+        "from huggingface_hub import get_session; print(get_session().timeout.read,"
+        "os.environ['HF_XET_CLIENT_AC_MAX_UPLOAD_CONCURRENCY'],"
+        "os.environ['HF_XET_DATA_MAX_CONCURRENT_FILE_INGESTION'])"
+    )
+    told = env | {"HF_XET_CLIENT_AC_MAX_UPLOAD_CONCURRENCY": "7"}
+    done = subprocess.run([sys.executable, "-c", script], env=told, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["120.0", "7", "1"]
