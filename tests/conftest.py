@@ -28,5 +28,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that start servers or whole commands are not everyday tests: `make test-fast` leaves them out."""
     for item in items:
-        if Path(item.path).parent.name in {"e2e", "devnet", "chain"}:
+        path = Path(item.path)
+        if path.parent.name in {"e2e", "devnet", "chain"} or path.stem in {"test_hub", "test_open", "test_publish"}:
             item.add_marker(pytest.mark.slow)

@@ -10,11 +10,11 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "finest"
 MAY_IMPORT = {
     "recipe": {"recipe", "errors"},
-    "dataset": {"dataset", "recipe", "files", "errors", "settings", ""},
+    "dataset": {"dataset", "recipe", "files", "figures", "errors", "settings", ""},
     "executors": {"executors", "errors"},
     "warc": {"warc", "recipe", "errors", ""},
     "chain": {"chain", "errors", "settings"},
-    "refine": {"refine", "warc", "dataset", "recipe", "executors", "files", "errors", ""},
+    "refine": {"refine", "warc", "dataset", "recipe", "executors", "files", "figures", "errors", ""},
 }
 
 

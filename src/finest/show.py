@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from finest.figures import byte_size
 from finest.recipe.reasons import FAILURES, KEPT, STAGES, reason, stage_of
-from finest.refine.report.figures import byte_size
 
 if TYPE_CHECKING:
     from pathlib import Path

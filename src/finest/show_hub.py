@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from finest.figures import byte_size
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -87,8 +89,8 @@ def show_dataset(console: Console, dataset: Dataset, sample: list[dict[str, Any]
         ("recipe", f"{manifest.recipe.get('name', '')}, hash {manifest.recipe_hash}"),
         ("made by", f"{manifest.created_by}, engine {manifest.engine}, Python {manifest.python}"),
         ("rows", f"{manifest.rows:,} of {manifest.pages:,} pages, {manifest.token_count:,} tokens"),
-        ("files", f"{len(manifest.shards):,}, {_megabytes(manifest.size_bytes)}"),
-        ("verdicts", f"{len(manifest.verdicts):,}, {_megabytes(_bytes(manifest.verdicts))}"),
+        ("files", f"{len(manifest.shards):,}, {byte_size(manifest.size_bytes)}"),
+        ("verdicts", f"{len(manifest.verdicts):,}, {byte_size(_bytes(manifest.verdicts))}"),
         ("dumps", ", ".join(manifest.dumps[:SHOWN_SOURCES])),
         ("languages", ", ".join(f"{name} {count:,}" for name, count in _largest(manifest.languages))),
         ("root", manifest.root),
@@ -97,7 +99,7 @@ def show_dataset(console: Console, dataset: Dataset, sample: list[dict[str, Any]
         console.print(Text(f"{name:10} {_printable(value)}"))
     console.print(f"{'sources':10} {len(manifest.sources):,}", markup=False)
     for source in manifest.sources[:SHOWN_SOURCES]:
-        words = f"  {source.name}  {_megabytes(source.size_bytes)}, {source.pages:,} pages"
+        words = f"  {source.name}  {byte_size(source.size_bytes)}, {source.pages:,} pages"
         console.print(Text(_printable(words)))
     for row in sample:
         console.print(
@@ -120,7 +122,7 @@ def dataset_dict(dataset: Dataset, sample: list[dict[str, Any]]) -> dict[str, An
 
 
 def _words(sent: Sent) -> str:
-    return f"{sent.files} of {sent.of_files} files sent, {sent.bytes / 1e6:,.0f} of {sent.of_bytes / 1e6:,.0f} MB"
+    return f"{sent.files} of {sent.of_files} files sent, {byte_size(sent.bytes)} of {byte_size(sent.of_bytes)}"
 
 
 def _printable(text: str) -> str:
@@ -134,7 +136,3 @@ def _largest(counts: dict[str, int]) -> list[tuple[str, int]]:
 
 def _bytes(files: Any) -> int:
     return sum(file.size_bytes for file in files)
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"

@@ -20,6 +20,7 @@ from finest.dataset.manifest import MANIFEST_NAME, Manifest, read_manifest
 from finest.dataset.patience import TRIES, Failure, Say, refusal, said, wait_s
 from finest.dataset.shards import Shard
 from finest.errors import HubNotFound, HubUnavailable, UsageError, VerifyError
+from finest.figures import byte_size
 
 CARD_REPO = "OWNER/NAME"
 """Stands in a card for the repository's name until there is one."""
@@ -228,7 +229,7 @@ def _upload(hub: Hub, dataset: _Dataset, files: list[_File], say: Say, progress:
         done += file.size_bytes
     if files:
         progress(Sent(len(files), len(files), of_bytes, of_bytes))
-        say(f"{len(files)} files with {of_bytes / 1e6:,.1f} MB are on the Hub; one commit names them")
+        say(f"{len(files)} files with {byte_size(of_bytes)} are on the Hub; one commit names them")
 
 
 def _changes(dataset: _Dataset, missing: Iterable[_File], stale: Iterable[str]) -> Iterator[Any]:

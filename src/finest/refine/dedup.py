@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from finest.errors import LedgerError, RunError
+from finest.figures import byte_size
 from finest.recipe.recipe import DedupRules
-from finest.refine.report.figures import byte_size
 
 _Hashes: TypeAlias = npt.NDArray[np.uint64]
 _Rows: TypeAlias = npt.NDArray[np.int64]

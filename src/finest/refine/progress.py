@@ -10,7 +10,7 @@ from rich.progress import BarColumn, ProgressColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from finest.refine.report.figures import byte_size, counted
+from finest.figures import byte_size, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

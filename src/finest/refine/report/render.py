@@ -12,7 +12,7 @@ from importlib import resources
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from finest.refine.report import figures
+from finest import figures
 from finest.refine.report.data import ReportData
 from finest.refine.report.view import View, view
 

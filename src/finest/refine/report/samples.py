@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from finest.figures import counted, link, short, showable
 from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, STAGES, reason, stage_of
-from finest.refine.report.figures import counted, link, short, showable
 
 EXCERPT_CHARS = 400
 

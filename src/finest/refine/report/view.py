@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from finest.figures import byte_size, compact, counted, duration, share, short, showable, whole
 from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, STAGES, reason, stage_of
-from finest.refine.report.figures import byte_size, compact, counted, duration, share, short, showable, whole
 from finest.refine.report.samples import LANGUAGES, SampleGroup, sample_groups
 from finest.refine.summary import Totals, merge
 
