@@ -23,7 +23,7 @@ test-fast: $(VENV)/tools
 check: $(VENV)/tools
 	$(BIN)/ruff check src tests bench
 	$(BIN)/ruff format --check src tests bench
-	$(BIN)/mypy src/finest
+	$(BIN)/mypy
 
 bench: $(VENV)/tools
 	$(BIN)/python -m bench --warc $(WARC)
