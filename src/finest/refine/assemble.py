@@ -48,7 +48,6 @@ class Survivors:
     def __init__(self, survivor: NDArray[np.int64]) -> None:
         self._survivor = survivor
         own = np.arange(len(survivor))
-        self.duplicates = int(np.count_nonzero(survivor != own))
         self._named: dict[int, str | None] = dict.fromkeys(np.unique(survivor[survivor != own]).tolist())
 
     def keep(self, start: int, count: int) -> NDArray[np.bool_]:

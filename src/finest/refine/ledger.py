@@ -121,7 +121,7 @@ class Ledger:
             found = Ledger.read(out)
             if what := plan.difference(found.plan):
                 raise LedgerError(f"{out} holds a run with {what}; name another --out, or throw it away with --restart")
-            return Ledger(out, found.plan if _same_places(plan, found.plan) else _at_new_places(found.plan, plan))
+            return Ledger(out, _at_new_places(found.plan, plan))
         if foreign := [p.name for p in out.iterdir() if p.name not in OWN_FILES] if out.exists() else []:
             raise LedgerError(f"{out} is not empty ({foreign[0]} is there); name another folder with --out")
         ledger.folder.mkdir(parents=True, exist_ok=True)
@@ -258,10 +258,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _same_places(plan: RunPlan, found: RunPlan) -> bool:
-    return [s.location for s in plan.sources] == [s.location for s in found.sources]
 
 
 def _at_new_places(found: RunPlan, plan: RunPlan) -> RunPlan:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
     from finest.recipe.recipe import Recipe
     from finest.refine.progress import Progress
+    from finest.refine.summary import SliceSummary
     from finest.warc.source import CommonCrawl, Source
 
 LOCAL_SLICE_BYTES = 2 << 20
@@ -143,8 +144,9 @@ def _run_ranks(
     watch = FailureWatch(ledger)
 
     def on_done(rank: int) -> None:
-        watch.look(rank)
-        progress.finished(ledger.summary(ledger.plan.slices[rank]))
+        summary = ledger.summary(ledger.plan.slices[rank])
+        watch.look(summary)
+        progress.finished(summary)
 
     def on_death(rank: int, exit_code: int) -> None:
         slice_ = ledger.plan.slices[rank]
@@ -185,8 +187,7 @@ class FailureWatch:
         self._pages = sum(s.pages for s in done)
         self._failures = sum(_failures(s.reasons) for s in done)
 
-    def look(self, rank: int) -> None:
-        summary = self._ledger.summary(self._ledger.plan.slices[rank])
+    def look(self, summary: SliceSummary) -> None:
         self._pages += summary.pages
         self._failures += _failures(summary.reasons)
         if self._failures >= MIN_FAILURES and self._failures > MAX_FAILURE_SHARE * self._pages:

@@ -11,7 +11,7 @@ import random
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from finest.recipe.page import Page
     from finest.recipe.recipe import Recipe
     from finest.warc.source import CommonCrawl, Source
+
+T = TypeVar("T")
 
 NOT_REPEATABLE = ("extraction_limit", "extraction_crash")
 """Verdicts that another machine may not share: a page past its CPU bound here may stay within it there."""
@@ -133,10 +135,14 @@ def draw(out: Path, manifest: Manifest, sample: int, rng: random.Random) -> list
         is_kept = pc.equal(reasons, KEPT).to_pylist()
         for row, flag in enumerate(is_kept):
             (kept if flag else dropped).append((number, row))
-    half = sample // 2
-    chosen = rng.sample(kept, min(len(kept), sample - min(half, len(dropped))))
-    chosen += rng.sample(dropped, min(len(dropped), sample - len(chosen)))
+    chosen = _halves(kept, dropped, sample, rng)
     return [_row(out, manifest, number, row) for number, row in sorted(chosen)]
+
+
+def _halves(kept: list[T], dropped: list[T], sample: int, rng: random.Random) -> list[T]:
+    """Half of the sample from each list, or more of one where the other is too short."""
+    chosen = rng.sample(kept, min(len(kept), sample - min(sample // 2, len(dropped))))
+    return chosen + rng.sample(dropped, min(len(dropped), sample - len(chosen)))
 
 
 def _row(out: Path, manifest: Manifest, number: int, row: int) -> dict[str, Any]:
@@ -160,9 +166,7 @@ def draw_published(dataset: Dataset, sample: int, rng: random.Random) -> list[di
     """The same of a dataset on the Hub; raises VerifyError where a kept page has no row."""
     is_kept = pc.equal(dataset.verdict_columns("reason")["reason"], KEPT)
     kept, dropped = (pc.indices_nonzero(mask).to_pylist() for mask in (is_kept, pc.invert(is_kept)))
-    half = sample // 2
-    chosen = rng.sample(kept, min(len(kept), sample - min(half, len(dropped))))
-    chosen += rng.sample(dropped, min(len(dropped), sample - len(chosen)))
+    chosen = _halves(kept, dropped, sample, rng)
     verdicts: list[dict[str, Any]] = dataset.read_verdicts(sorted(chosen)).to_pylist()
     sources = {source.name for source in dataset.manifest.sources}
     for verdict in verdicts:
