@@ -11,7 +11,11 @@
     │   ├── HubNotFound        no such repository, revision or file for whoever asks
     │   └── HubUnavailable     it cannot be reached, or asks for patience for too long
     ├── ChainError             the chain refuses or cannot be reached (kinds: chain/errors.py) exit 9
-    └── DevnetError            a devnet is not there, or a part of it cannot run              exit 10
+    ├── DevnetError            a devnet is not there, or a part of it cannot run              exit 10
+    ├── TaskServerError        the task server refuses (kinds: tasks/client.py)               exit 11
+    │   └── TaskServerUnavailable   it cannot be reached, or asks for patience for too long
+    ├── LeaseLost              the task is somebody else's now; work on it has ended          exit 12
+    └── NeedsPerson            nothing that a restart mends; pm2 and systemd leave it down    exit 78
 
 A message says what, where, and the command that mends it.
 """
@@ -71,6 +75,22 @@ class ChainError(FinestError):
 
 class DevnetError(FinestError):
     exit_code = 10
+
+
+class TaskServerError(FinestError):
+    exit_code = 11
+
+
+class TaskServerUnavailable(TaskServerError):
+    pass
+
+
+class LeaseLost(FinestError):
+    exit_code = 12
+
+
+class NeedsPerson(FinestError):
+    exit_code = 78  # sysexits.h: EX_CONFIG
 
 
 FULL_BELOW_BYTES = 64 * 1024

@@ -3,6 +3,10 @@
     FINEST_CACHE       folder for what is built once per machine (default: $XDG_CACHE_HOME/finest or ~/.cache/finest)
     FINEST_CC_HTTPS    where Common Crawl's files are read over HTTPS (default: https://data.commoncrawl.org)
     FINEST_CC_BUCKET   the S3 bucket that holds them, read when AWS credentials are there (default: commoncrawl)
+    FINEST_CC_COLLINFO the list of Common Crawl's crawls (default: https://index.commoncrawl.org/collinfo.json)
+    API_URL            the task server that miners and validators ask
+    API_HOTKEY         its hotkey; requests are signed for it (default: what the server says of itself)
+    DATABASE_URL       where a task server keeps its state (default: sqlite:///finest-tasks.db)
 
 AWS credentials are boto3's own: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the rest, from `.env`, the environment
 or ~/.aws. `.env` is read from the current folder.
@@ -11,7 +15,7 @@ or ~/.aws. `.env` is read from the current folder.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dotenv import load_dotenv
@@ -20,7 +24,9 @@ from finest.errors import UsageError
 
 CC_HTTPS = "https://data.commoncrawl.org"
 CC_BUCKET = "commoncrawl"
-_KNOWN = ("FINEST_CACHE", "FINEST_CC_HTTPS", "FINEST_CC_BUCKET")
+CC_COLLINFO = "https://index.commoncrawl.org/collinfo.json"
+DATABASE_URL = "sqlite:///finest-tasks.db"
+_KNOWN = ("FINEST_CACHE", "FINEST_CC_HTTPS", "FINEST_CC_BUCKET", "FINEST_CC_COLLINFO")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,11 @@ class Settings:
     cache: Path
     cc_https: str = CC_HTTPS
     cc_bucket: str = CC_BUCKET
+    cc_collinfo: str = CC_COLLINFO
+    api_url: str | None = None
+    api_hotkey: str | None = None
+    database_url: str = field(default=DATABASE_URL, repr=False)
+    """May hold a password."""
 
 
 def default_cache() -> Path:
@@ -48,4 +59,8 @@ def load_settings() -> Settings:
         cache=Path(env("FINEST_CACHE") or default_cache()),
         cc_https=(env("FINEST_CC_HTTPS") or CC_HTTPS).rstrip("/"),
         cc_bucket=env("FINEST_CC_BUCKET") or CC_BUCKET,
+        cc_collinfo=env("FINEST_CC_COLLINFO") or CC_COLLINFO,
+        api_url=(env("API_URL") or "").rstrip("/") or None,
+        api_hotkey=env("API_HOTKEY") or None,
+        database_url=env("DATABASE_URL") or DATABASE_URL,
     )

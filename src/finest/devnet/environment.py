@@ -51,6 +51,7 @@ def _bucket(folder: Path, state: State, *, s3: bool) -> dict[str, str]:
         "AWS_CONFIG_FILE": str(folder / "aws" / "config"),
         "FINEST_CC_HTTPS": state.address("crawl"),
         "FINEST_CC_BUCKET": "commoncrawl",
+        "FINEST_CC_COLLINFO": f"{state.address('crawl')}/collinfo.json",
     }
 
 
