@@ -15,6 +15,7 @@
     ├── TaskServerError        the task server refuses (kinds: tasks/client.py)               exit 11
     │   └── TaskServerUnavailable   it cannot be reached, or asks for patience for too long
     ├── LeaseLost              the task is somebody else's now; work on it has ended          exit 12
+    ├── ClusterError           Slurm is not there, is ill, or refuses                         exit 13
     └── NeedsPerson            nothing that a restart mends; pm2 and systemd leave it down    exit 78
 
 A message says what, where, and the command that mends it.
@@ -87,6 +88,10 @@ class TaskServerUnavailable(TaskServerError):
 
 class LeaseLost(FinestError):
     exit_code = 12
+
+
+class ClusterError(FinestError):
+    exit_code = 13
 
 
 class NeedsPerson(FinestError):

@@ -1,8 +1,9 @@
-"""The devnet's commands: devnet up, status, down, env."""
+"""The devnet's commands: devnet up, status, down, env, wallet."""
 
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from finest.cli.shared import say
+from finest.errors import DevnetError
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
@@ -121,6 +123,30 @@ def env(folder: Path | None, shell: str, as_json: bool, no_s3: bool) -> None:
     if down:
         say(f"finest: not up: {', '.join(down)}; see `finest devnet status`")
     click.echo(json_of(values) if as_json else as_shell(values, shell))
+
+
+@devnet.command()
+@click.argument("name")
+@click.option("--hotkey", default="default", show_default=True, help="The hotkey's name.")
+@click.option("--validator", is_flag=True, help="With stake and a validator permit.")
+@folder_option
+def wallet(name: str, hotkey: str, validator: bool, folder: Path | None) -> None:
+    """Make a wallet with TAO and a seat on the devnet's subnet, and print the flags that name it.
+
+    It has no password and lies in the devnet's folder. Made again it stays the same.
+
+    \b
+    finest devnet wallet alice
+    finest mine $(finest devnet wallet alice) --hf_repo web
+    """
+    from finest.devnet.wallets import make_wallet
+
+    made = _devnet(folder)
+    if not any(one.name == "chain" and one.up for one in made.status()):
+        raise DevnetError(f"the chain of {made.folder} is not up; start it: finest devnet up")
+    found = make_wallet(made.chain, made.folder / "wallets", name, hotkey, validator=validator)
+    say(f"hotkey {found.hotkey_ss58} has seat {found.uid}")
+    click.echo(shlex.join(found.flags))
 
 
 def _devnet(folder: Path | None) -> Devnet:
