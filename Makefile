@@ -1,5 +1,5 @@
-# make demo                          refine the sample that ships with the project, verify it, write its report
-# make demo CRAWL=CC-MAIN-2025-26    the same with the first pages of a real Common Crawl file
+# make demo                          the subnet on this machine: chain, Hub, task server, two miners
+# make demo CRAWL=CC-MAIN-2025-26    refine the first pages of a real Common Crawl file, verify, report
 # make test                          the whole suite            make test-fast   everyday tests
 # make check                         lint and types             make bench       beside DataTrove, see bench/
 
@@ -30,7 +30,7 @@ bench: $(VENV)/tools
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[devnet]"
 	touch $@
 
 $(VENV)/tools: $(VENV)/installed

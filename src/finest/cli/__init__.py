@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 import finest
-from finest.cli import devnet, hub, refinery
+from finest.cli import cluster, devnet, doctor, hub, mine, refinery, serve, tasks
 from finest.cli.shared import say
 from finest.errors import FinestError, RunError, plain_os_error
 
@@ -33,11 +33,13 @@ def cli() -> None:
     finest refine crawl/*.warc.gz --out my-dataset     refine WARC files
     finest report my-dataset                           see what the recipe did
     finest verify my-dataset                           check the dataset against its sources
+    finest mine --hf_repo my-company/web               work for the subnet
     """
 
 
-for _command in (*refinery.COMMANDS, *hub.COMMANDS, *devnet.COMMANDS):
-    cli.add_command(_command)
+for _room in (refinery, hub, mine, doctor, tasks, serve, cluster, devnet):
+    for _command in _room.COMMANDS:
+        cli.add_command(_command)
 
 
 def main() -> None:

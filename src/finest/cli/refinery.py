@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -208,19 +209,35 @@ def recipe_hash(name: str) -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("demo-run"), show_default=True, help="Folder of the dataset."
 )
-@click.option("--crawl", metavar="CC-MAIN-YYYY-WW", help="Stream the first pages of this Common Crawl instead.")
+@click.option("--crawl", metavar="CC-MAIN-YYYY-WW", help="Refine the first pages of this Common Crawl instead.")
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="Pages, with --crawl.")
-def demo(out: Path, crawl: str | None, limit: int) -> None:
-    """Refine the sample WARC that ships with the project, verify it and write its report.
+@click.option("--stay", is_flag=True, help="Leave the subnet up until Ctrl-C, to look at it in a browser.")
+def demo(out: Path, crawl: str | None, limit: int, stay: bool) -> None:
+    """Show the whole subnet at work on this machine: chain, Hub, task server and two miners, in a minute.
+
+    It needs no account and no network. Without the devnet's packages (pip install 'finest-data[devnet]', Python 3.11)
+    it refines the sample WARC that ships with the project, verifies the dataset and writes its report.
 
     \b
     finest demo
+    finest demo --stay
     finest demo --crawl CC-MAIN-2025-26
     """
+    settings = load_settings()
+    if crawl is None and _has_devnet():
+        from finest.demo.run_subnet import run_subnet
+
+        return run_subnet(out, settings.cache, console(), say, stay=stay)
     from finest.demo.run_demo import run_demo
 
-    settings = load_settings()
-    run_demo(out, crawl, limit, settings, common_crawl(settings), console())
+    if crawl is None:
+        say("The subnet needs the devnet's packages: pip install 'finest-data[devnet]'. Refining the sample alone.")
+    return run_demo(out, crawl, limit, settings, common_crawl(settings), console())
+
+
+def _has_devnet() -> bool:
+    """Whether the extra `devnet` is installed, to its last part."""
+    return all(find_spec(name) for name in ("bittensor", "fastapi", "sqlalchemy", "nanio"))
 
 
 COMMANDS = (refine, status, report, why, verify, recipe, demo)

@@ -1,42 +1,295 @@
-"""The task server's client: what miners and validators call. (Contract; the body is being written.)"""
+"""The task server's client: what miners and validators call.
+
+    server = TaskServer(settings.api_url, chain.hotkey, receiver=settings.api_hotkey)
+    task = server.lease(4)
+    server.finish(task.id, repo, revision, root)
+
+Every call may be repeated: the server does nothing twice. So a call whose answer got lost is made again, signed anew,
+until its deadline.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import ipaddress
+import json
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
 
-from finest.errors import TaskServerError
-from finest.tasks.models import ScoreRequest, ServerInfo, Task
-from finest.tasks.problems import ProblemDetails
+import requests
+from pydantic import BaseModel, ValidationError
+
+from finest.errors import TaskServerError, TaskServerUnavailable, UsageError
+from finest.tasks.models import FinishRequest, LeaseRequest, ScoreRequest, ServerInfo, Task, TaskPage
+from finest.tasks.problems import KINDS, ProblemDetails
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from finest.chain.wallet import Hotkey
+
+log = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=BaseModel)
+
+CONNECT_S = 10.0
+LONGEST_WAIT_S = 8.0
+FIRST_WAIT_S = 0.5
+PATIENCE_S = 15.0
+"""A refusal that passes within so long (a block, for a commitment) is waited out; whoever calls decides about longer."""
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+"""A page of 200 tasks is well below 1 MB."""
+_PREFIX = "/problems/"
+_USUAL = {429: "rate-limited", 404: "not-found", 413: "body-too-large"}
+"""What a proxy in front of the server means by a status of its own."""
 
 
 class Refused(TaskServerError):
     """The server answered, and said no. `name` is one of problems.KINDS."""
 
     def __init__(self, name: str, details: ProblemDetails) -> None:
-        super().__init__(details.detail)
+        hint = "; set this machine's clock (timedatectl)" if details.reason == "stale" else ""
+        super().__init__(f"the task server refuses ({name}): {_plain(details.detail)}{hint}")
         self.name, self.details = name, details
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same call may succeed later, after `details.retry_after_s`."""
+        return self.name in KINDS and KINDS[self.name].may_pass  # type: ignore[index]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: bytes
+    retry_after_s: float | None
 
 
 class TaskServer:
-    """One task server, asked in the name of one hotkey. Blocking; safe to use from any thread."""
+    """One task server, asked in the name of one hotkey. Blocking; safe to use from any thread.
+
+    `receiver` is the hotkey that the server must have; without it the server's own word is taken. `deadline_s` is a
+    call's whole time, with all its tries; `say` hears why it takes long. Raises UsageError for a URL that is none.
+    """
 
     def __init__(
-        self, url: str, hotkey: Hotkey | None, *, receiver: str | None = None, deadline_s: float = 60.0,
+        self, url: str | None, hotkey: Hotkey | None, *, receiver: str | None = None, deadline_s: float = 60.0,
         say: Callable[[str], None] = lambda _: None,
-    ) -> None: ...  # fmt: skip
+    ) -> None:  # fmt: skip
+        self.url = _checked(url)
+        self._hotkey, self._pinned, self._receiver = hotkey, receiver, None if receiver is None else ""
+        self._deadline_s, self._say = deadline_s, say
+        self._session = requests.Session()
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # cookies are the shared state of a session
+        if urlsplit(self.url).scheme == "http" and not _is_loopback(self.url):
+            say(f"{self.url} is not https: others on the way can read what is asked, though not change it")
 
-    def info(self) -> ServerInfo: ...  # type: ignore[empty-body]
-    def lease(self, warcs: int, *, crawl: str | None = None, besides: str | None = None) -> Task: ...  # type: ignore[empty-body]
-    def renew(self, task_id: str) -> Task: ...  # type: ignore[empty-body]
-    def finish(self, task_id: str, repo: str, revision: str, root: str) -> Task: ...  # type: ignore[empty-body]
-    def release(self, task_id: str) -> Task: ...  # type: ignore[empty-body]
-    def report(self, task_id: str, score: ScoreRequest) -> Task: ...  # type: ignore[empty-body]
-    def task(self, task_id: str) -> Task: ...  # type: ignore[empty-body]
-    def task_by_commitment(self, hotkey: str, line: str) -> Task: ...  # type: ignore[empty-body]
-    def tasks_of(self, hotkey: str, limit: int = 20) -> list[Task]: ...  # type: ignore[empty-body]
-    def close(self) -> None: ...
+    def info(self) -> ServerInfo:
+        """Who the server is; raises TaskServerError if it is not the one whose hotkey was given."""
+        found = self._get(ServerInfo, "/v1/info")
+        if self._pinned and found.hotkey != self._pinned:
+            raise TaskServerError(
+                f"{self.url} has hotkey {_plain(found.hotkey)}, and API_HOTKEY is {self._pinned}: it is another server; "
+                "correct API_URL or API_HOTKEY"
+            )
+        self._receiver = found.hotkey
+        return found
+
+    def lease(self, warcs: int, *, crawl: str | None = None, besides: str | None = None) -> Task:
+        """A task: the open one if there is one, unless it is named by `besides`. Raises Refused."""
+        return self._post("/v1/tasks/lease", _made(LeaseRequest, warcs=warcs, crawl=crawl, besides=besides))
+
+    def renew(self, task_id: str) -> Task:
+        """Begin the lease's life anew. Raises Refused."""
+        return self._post(f"/v1/tasks/{quote(task_id, safe='')}/renew")
+
+    def finish(self, task_id: str, repo: str, revision: str, root: str) -> Task:
+        """Say what was published; its commitment must stand on the chain. Raises Refused."""
+        body = _made(FinishRequest, repo=repo, revision=revision, root=root)
+        return self._post(f"/v1/tasks/{quote(task_id, safe='')}/finish", body)
+
+    def release(self, task_id: str) -> Task:
+        """Give the task back. Raises Refused."""
+        return self._post(f"/v1/tasks/{quote(task_id, safe='')}/release")
+
+    def report(self, task_id: str, score: ScoreRequest) -> Task:
+        """Score a finished task; validators only. Raises Refused."""
+        return self._post(f"/v1/tasks/{quote(task_id, safe='')}/scores", score)
+
+    def task(self, task_id: str) -> Task:
+        """One task as it stands. Raises Refused."""
+        return self._get(Task, f"/v1/tasks/{quote(task_id, safe='')}")
+
+    def task_by_commitment(self, hotkey: str, line: str) -> Task:
+        """The task that a miner finished with this line. Raises Refused."""
+        return self._get(Task, f"/v1/tasks/by-commitment?{urlencode({'hotkey': hotkey, 'line': line})}")
+
+    def tasks_of(self, hotkey: str, limit: int = 20) -> list[Task]:
+        """A hotkey's newest tasks. Raises Refused."""
+        return self._get(TaskPage, f"/v1/tasks?{urlencode({'hotkey': hotkey, 'limit': limit})}").tasks
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _get(self, model: type[M], target: str) -> M:
+        return self._patiently(lambda deadline: self._once(model, "GET", target, None, deadline))
+
+    def _post(self, target: str, body: BaseModel | None = None) -> Task:
+        if self._hotkey is None:
+            raise UsageError("this call is made in the name of a hotkey, and none was given")
+        data = b"" if body is None else body.model_dump_json(exclude_none=True).encode()
+        receiver = self._receiver or self.info().hotkey
+        return self._patiently(lambda deadline: self._once(Task, "POST", target, (data, receiver), deadline))
+
+    def _patiently(self, call: Callable[[float], M]) -> M:
+        """The result of `call`, made again while the server is away, fails, or refuses for a moment only."""
+        deadline = time.monotonic() + self._deadline_s
+        wait_s = FIRST_WAIT_S
+        while True:
+            try:
+                return call(deadline)
+            except Refused as no:
+                problem: TaskServerError = no
+                pause_s = _patience_s(no)
+                if pause_s is None:
+                    raise
+            except TaskServerUnavailable as away:
+                problem, pause_s = away, wait_s * random.uniform(0.5, 1.5)
+            if time.monotonic() + pause_s >= deadline:
+                raise problem
+            self._say(f"{problem}; again in {pause_s:.1f} s")
+            time.sleep(pause_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    def _once(self, model: type[M], method: str, target: str, signed: tuple[bytes, str] | None, deadline: float) -> M:
+        headers, data = {"Accept": "application/json"}, None
+        if signed is not None and self._hotkey is not None:
+            from finest.chain.auth import sign_request
+
+            data = signed[0]
+            headers |= sign_request(self._hotkey, method=method, target=target, body=data, receiver=signed[1])
+            headers |= {"Content-Type": "application/json"} if data else {}
+        answer = self._send(method, target, headers, data, deadline)
+        if 200 <= answer.status < 300:
+            return self._read(model, answer)
+        refused = self._refusal(answer)
+        if refused.details.reason == "wrong-receiver" and not self._pinned:
+            self._receiver = None  # the server's key was changed: its next word is taken
+        raise refused
+
+    def _send(self, method: str, target: str, headers: dict[str, str], data: bytes | None, deadline: float) -> _Answer:
+        left_s = max(0.1, deadline - time.monotonic())
+        try:
+            with self._session.request(
+                method, self.url + target, headers=headers, data=data, timeout=(min(CONNECT_S, left_s), left_s),
+                allow_redirects=False, stream=True,
+            ) as response:  # fmt: skip
+                body = _limited(response, deadline)
+                return _Answer(response.status_code, body, _seconds(response.headers.get("Retry-After")))
+        except (requests.RequestException, OSError, ValueError) as error:
+            raise TaskServerUnavailable(
+                f"the task server at {self.url} does not answer ({_reason(error)}): check API_URL and the network"
+            ) from error
+
+    def _read(self, model: type[M], answer: _Answer) -> M:
+        try:
+            return model.model_validate_json(answer.body)
+        except ValidationError as error:
+            raise TaskServerError(
+                f"what {self.url} answers is no {model.__name__} of this version ({error.errors()[0]['msg']}): check "
+                "API_URL, and whether server and client have the same version"
+            ) from error
+
+    def _refusal(self, answer: _Answer) -> Refused:
+        """The problem; a proxy's own refusal is taken for the problem that its status means."""
+        details = _details(answer.body)
+        if details is None:
+            if answer.status in (500, 502, 503, 504):
+                raise TaskServerUnavailable(f"the task server at {self.url} is out of order (status {answer.status})")
+            name = _USUAL.get(answer.status)
+            if name is None:
+                raise TaskServerError(f"{self.url} answers {answer.status}, as no task server does: check API_URL")
+            details = ProblemDetails(
+                type=_PREFIX + name, title="", status=answer.status, detail=f"status {answer.status} from {self.url}"
+            )
+        if details.retry_after_s is None:
+            details = details.model_copy(update={"retry_after_s": answer.retry_after_s})
+        return Refused(details.type.removeprefix(_PREFIX), details)
+
+
+def _checked(url: str | None) -> str:
+    if not url:
+        raise UsageError("API_URL is not set: write API_URL=https://<the task server> in .env, or set it in the environment")
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        fine = False
+    if not fine or parts.path not in ("", "/") or parts.query or parts.fragment or parts.username is not None:
+        raise UsageError("API_URL is no address of a task server: https://host or https://host:port, nothing after it")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _made(model: type[M], **values: Any) -> M:
+    try:
+        return model(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{'.'.join(map(str, first['loc']))} {values.get(str(first['loc'][0]))!r}: {first['msg']}") from error
+
+
+def _patience_s(no: Refused) -> float | None:
+    """How long to wait before the same call is made again; None: not here."""
+    if not no.may_pass:
+        return None
+    asked_s = no.details.retry_after_s
+    if asked_s is None or not 0 <= asked_s <= PATIENCE_S:
+        return None
+    return asked_s + random.uniform(0.1, 1.0)
+
+
+def _limited(response: requests.Response, deadline: float) -> bytes:
+    parts, size = [], 0
+    for chunk in response.iter_content(64 * 1024):
+        parts.append(chunk)
+        size += len(chunk)
+        if size > MAX_ANSWER_BYTES or time.monotonic() > deadline:
+            raise ValueError("the answer is too long" if size > MAX_ANSWER_BYTES else "the answer takes too long")
+    return b"".join(parts)
+
+
+def _details(body: bytes) -> ProblemDetails | None:
+    try:
+        details = ProblemDetails.model_validate(json.loads(body))
+    except (ValueError, RecursionError):
+        return None
+    return details if details.type.startswith(_PREFIX) else None
+
+
+def _seconds(header: str | None) -> float | None:
+    return float(header) if header and header.isascii() and header.isdigit() and len(header) < 10 else None
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause in a few words; the outer ones repeat addresses and objects."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return _plain(text) or type(error).__name__
+
+
+def _plain(text: str) -> str:
+    """Foreign words in one line."""
+    return "".join(char if char.isprintable() else " " for char in text)[:300]

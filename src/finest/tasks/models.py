@@ -18,6 +18,9 @@ MAX_WARCS = 64
 
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 Root = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+TaskId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+Address = Annotated[str, StringConstraints(pattern=r"^[1-9A-HJ-NP-Za-km-z]{46,50}$")]
+"""A hotkey, ss58."""
 Verdict = Literal["pass", "fail", "no_evidence"]
 
 
@@ -54,7 +57,7 @@ class LeaseRequest(Body):
 
     warcs: int = Field(default=4, ge=1, le=MAX_WARCS)
     crawl: str | None = Field(default=None, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")
-    besides: str | None = Field(default=None, max_length=40)
+    besides: TaskId | None = None
 
 
 class FinishRequest(Body):
@@ -71,7 +74,7 @@ class ScoreRequest(Body):
     verdict: Verdict
     score: float = Field(ge=0, le=1, allow_inf_nan=False)
     evidence_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
-    note: str = Field(default="", max_length=400)
+    note: str = Field(default="", max_length=400, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")
 
 
 class Score(BaseModel):

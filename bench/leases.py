@@ -1,0 +1,288 @@
+"""Leases a second: `finest serve` over PostgreSQL, asked by many miners over HTTP, everything on this one machine.
+
+    python -m bench.leases                    two processes, result printed
+    python -m bench.leases --save             and kept in bench/results/leases.json
+
+PostgreSQL is a cluster of its own that waits for its disk at each commit, as one in service does; the subnet is a
+devnet's chain with as many seats as a subnet has. Each miner leases a task of four WARCs and releases it again, each
+request signed, over a kept connection: a lease is always a new one, and costs two requests. First at a given rate,
+where each latency counts from the moment at which the lease was due; then as fast as it goes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.measure import machine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bittensor.keyfiles import Keypair
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULT = ROOT / "bench" / "results" / "leases.json"
+MINERS = 250
+"""A subnet has 256 seats."""
+BLOCK_S = 12.0
+CRAWL = "CC-MAIN-2025-26"
+START_S = 60.0
+TICKS = os.sysconf("SC_CLK_TCK")
+GENEROUS = ["--tasks-per-window", "1000000", "--per-hotkey", "1000000", "--per-address", "10000000"]
+
+
+@dataclass(slots=True)
+class Phase:
+    """What was seen: latencies in seconds, by kind of request."""
+
+    lease_s: list[float] = field(default_factory=list)
+    request_s: list[float] = field(default_factory=list)
+    failed: dict[str, int] = field(default_factory=dict)
+
+
+def main() -> None:
+    """Start everything, send, print."""
+    args = _arguments()
+    from tests.tasks.postgres import Cluster
+
+    with tempfile.TemporaryDirectory(prefix="finest-bench-") as scratch, Cluster(durable=True) as cluster:
+        folder, database = Path(scratch), cluster.fresh()
+        _import_warcs(database, args.warcs)
+        miners = _miners()
+        with _chain(folder, miners) as endpoint, _server(folder, database, endpoint, args.workers) as (port, server):
+            generator = Generator(port, _hotkey_of(port), miners, args.connections)
+            phases = {}
+            for name, rate, seconds in (("warm_up", args.rate / 2, 3.0), ("steady", args.rate, args.seconds), ("flood", 0.0, args.seconds)):
+                phases[name] = _measure(generator, rate, seconds, {"server": server, "postgresql": cluster._server.pid})
+                print(f"{name}: {json.dumps(phases[name])}", file=sys.stderr, flush=True)
+            open_leases, _ = asyncio.run(generator.statistics()), None
+    del phases["warm_up"]
+    result = {
+        "machine": machine(), "command": " ".join(["python -m bench.leases", *sys.argv[1:]]), "workers": args.workers,
+        "connections": args.connections, "miners": len(miners), "warcs": args.warcs, **phases, "statistics": open_leases,
+    }  # fmt: skip
+    print(json.dumps(result, indent=1))
+    if args.save:
+        RESULT.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--rate", type=float, default=500.0, help="leases a second of the first phase")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each phase")
+    parser.add_argument("--warcs", type=int, default=90_000, help="a crawl has about 90,000")
+    parser.add_argument("--save", action="store_true")
+    return parser.parse_args()
+
+
+def _import_warcs(database: str, number: int) -> None:
+    from finest.tasks.models import Rules
+    from finest.tasks.store import Store
+
+    store = Store.open(database, Rules())
+    store.add_warcs(CRAWL, (f"crawl-data/{CRAWL}/segments/{n % 100}/warc/{CRAWL}-{n:05}.warc.gz" for n in range(number)))
+    store.close()
+
+
+def _miners() -> list[Keypair]:
+    from bittensor.keyfiles import Keypair
+
+    return [Keypair.create_from_uri(f"//Miner{number}") for number in range(MINERS)]
+
+
+@contextmanager
+def _chain(folder: Path, miners: list[Keypair]) -> Iterator[str]:
+    from finest.devnet.chain.server import ChainServer
+    from finest.settings import default_cache
+
+    with ChainServer(folder / "chain", default_cache(), block_s=BLOCK_S) as chain:
+        chain.advance(2)
+        for miner in miners:
+            chain.register(miner.ss58_address, miners[0].ss58_address)
+        yield chain.endpoint
+
+
+@contextmanager
+def _server(folder: Path, database: str, endpoint: str, workers: int) -> Iterator[tuple[int, int]]:
+    import bittensor as bt
+
+    wallet = bt.Wallet("server", "hot", str(folder / "wallets"))
+    wallet.create_new_hotkey(suppress=True)
+    port = _free_port()
+    command = [
+        sys.executable, "-c", "from finest.cli.serve import serve; serve()", "--port", str(port), "--workers", str(workers), *GENEROUS,
+        "--log-format", "json", "--wallet.name", "server", "--wallet.hotkey", "hot", "--wallet.path",
+        str(folder / "wallets"), "--subtensor.network", endpoint,
+    ]  # fmt: skip
+    environment = os.environ | {"DATABASE_URL": database, "BITTENSOR_RUNTIME_CACHE_DIR": str(folder / "sdk")}
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
+    try:
+        _wait_until_up(port, process, folder / "server.log")
+        yield port, process.pid
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_until_up(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    import requests
+
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if requests.get(f"http://127.0.0.1:{port}/v1/info", timeout=5).status_code == 200:
+                return
+        except requests.ConnectionError:
+            pass
+        time.sleep(0.1)
+    raise SystemExit(f"the server did not start:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def _hotkey_of(port: int) -> str:
+    import requests
+
+    return str(requests.get(f"http://127.0.0.1:{port}/v1/info", timeout=5).json()["hotkey"])
+
+
+def _free_port() -> int:
+    from finest.devnet.processes import free_port
+
+    return free_port()
+
+
+class Generator:
+    """Sends what miners send, over `connections` kept connections."""
+
+    def __init__(self, port: int, receiver: str, miners: list[Keypair], connections: int) -> None:
+        self.port, self.receiver, self.miners, self.connections = port, receiver, miners, connections
+
+    def run(self, rate: float, seconds: float) -> Phase:
+        """`rate` leases a second for so long; 0: as many as there are answers."""
+        import uvloop
+
+        phase = Phase()
+        uvloop.run(self._all(phase, rate, seconds))
+        return phase
+
+    async def statistics(self) -> Any:
+        line = await Line.open(self.port)
+        _, body = await line.ask(b"GET", b"/v1/statistics", b"", {})
+        return json.loads(body)
+
+    async def _all(self, phase: Phase, rate: float, seconds: float) -> None:
+        lines = [await Line.open(self.port) for _ in range(self.connections)]
+        begin = asyncio.get_running_loop().time() + 0.1
+        share = [self.miners[number :: self.connections] for number in range(self.connections)]
+        await asyncio.gather(
+            *(
+                self._one(phase, line, miners, begin + number / rate if rate else begin, self.connections / rate if rate else 0.0, begin + seconds)
+                for number, (line, miners) in enumerate(zip(lines, share, strict=True))
+            )
+        )
+
+    async def _one(self, phase: Phase, line: Line, miners: list[Keypair], due: float, every_s: float, end: float) -> None:
+        """One connection: a lease is due every `every_s`, and its latency counts from then."""
+        clock, turn = asyncio.get_running_loop().time, 0
+        while True:
+            if every_s == 0.0:
+                due = clock()
+            elif due > clock():
+                await asyncio.sleep(due - clock())
+            if due >= end:
+                return
+            miner = miners[turn % len(miners)]
+            task = await self._ask(phase, line, miner, b"/v1/tasks/lease", b'{"warcs":4}')
+            if task is not None:
+                phase.lease_s.append(clock() - due)
+                await self._ask(phase, line, miner, f"/v1/tasks/{task['id']}/release".encode(), b"")
+            turn, due = turn + 1, due + every_s
+
+    async def _ask(self, phase: Phase, line: Line, miner: Keypair, target: bytes, body: bytes) -> Any:
+        from bittensor import http_auth
+
+        began = time.perf_counter()
+        headers = http_auth.sign(miner, method="POST", path=target.decode(), body=body, receiver_ss58=self.receiver)
+        status, answer = await line.ask(b"POST", target, body, headers)
+        phase.request_s.append(time.perf_counter() - began)
+        if status == 200:
+            return json.loads(answer)
+        problem = "{type}: {detail}".format_map(json.loads(answer))
+        phase.failed[problem] = phase.failed.get(problem, 0) + 1
+        return None
+
+
+class Line:
+    """A kept HTTP/1.1 connection, one request at a time."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    async def open(cls, port: int) -> Line:
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    async def ask(self, method: bytes, target: bytes, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        signed = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+        kind = b"Content-Type: application/json\r\n" if body else b""
+        self._writer.write(
+            b"%b %b HTTP/1.1\r\nHost: x\r\n%b%bContent-Length: %d\r\n\r\n%b" % (method, target, signed, kind, len(body), body)
+        )
+        head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        length = int(head.split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0])
+        return int(head[9:12]), await self._reader.readexactly(length)
+
+
+def _measure(generator: Generator, rate: float, seconds: float, trees: dict[str, int]) -> dict[str, Any]:
+    before, own, began = {name: _cpu_s(pid) for name, pid in trees.items()}, _own_cpu_s(), time.perf_counter()
+    phase = generator.run(rate, seconds)
+    wall_s = time.perf_counter() - began
+    cores = {name: round((_cpu_s(pid) - before[name]) / wall_s, 2) for name, pid in trees.items()}
+    return {
+        "asked_leases_per_s": rate or None,
+        "leases_per_s": round(len(phase.lease_s) / wall_s, 1),
+        "requests_per_s": round(len(phase.request_s) / wall_s, 1),
+        "lease_ms": _quantiles(phase.lease_s),
+        "request_ms": _quantiles(phase.request_s),
+        "failed": phase.failed,
+        "cores": cores | {"generator": round((_own_cpu_s() - own) / wall_s, 2)},
+    }
+
+
+def _quantiles(values: list[float]) -> dict[str, float]:
+    ordered = sorted(values) or [0.0]
+    at = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
+    return {name: round(1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2) for name, share in at.items()}
+
+
+def _own_cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _cpu_s(pid: int) -> float:
+    """User and system time of a process, its children that live and those that it has waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    own = sum(map(int, fields[11:15])) / TICKS
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return own + sum(_cpu_s(int(child)) for child in children)
+
+
+if __name__ == "__main__":
+    random.seed(0)
+    main()

@@ -1,0 +1,64 @@
+"""Is the cluster configured so that runs are quick, safe and come to an end? Read from `scontrol show config`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from finest.cluster.nodes import ClusterConfig
+from finest.doctor.check import Finding, failure, ok, warning
+
+_THEN = "in slurm.conf, then restart slurmctld and slurmd"
+_SMALL_ARRAY = 101
+
+
+def array_limit(config: ClusterConfig) -> Finding:
+    """Arrays are allowed, and not too small."""
+    size = config.max_array_size
+    if size < 2:
+        return failure("job arrays are switched off (MaxArraySize=0)", f"MaxArraySize=10001 {_THEN}")
+    line = f"{size - 1} tasks to an array"
+    return warning(line, f"MaxArraySize=10001 {_THEN}") if size < _SMALL_ARRAY else ok(line)
+
+
+def sharing(config: ClusterConfig) -> Finding:
+    """Jobs get cores, not nodes."""
+    if config.shares_nodes:
+        return ok("cores are given out one by one")
+    line = f"each job gets a whole node ({config.value('SelectType')}), however few cores it asks for"
+    return warning(line, f"SelectType=select/cons_tres, SelectTypeParameters=CR_Core_Memory {_THEN}")
+
+
+def memory(config: ClusterConfig) -> Finding:
+    """Memory is counted, and a limit holds."""
+    if not config.counts_memory:
+        line = "memory is not counted: jobs may together take more than a node has"
+        return warning(line, f"SelectTypeParameters=CR_Core_Memory {_THEN}")
+    if not config.enforces_memory:
+        line = "limits of memory are not enforced: one job may take everything"
+        return warning(line, f"TaskPlugin=task/cgroup {_THEN}; ConstrainRAMSpace=yes in cgroup.conf")
+    return ok("counted, and limits hold")
+
+
+def dependents(config: ClusterConfig) -> Finding:
+    """What waits for a failed job is cancelled."""
+    if config.kills_invalid_dependents:
+        return ok("jobs that wait for a failed one are cancelled")
+    line = "a job that waits for a failed one waits for ever, unless it was submitted with --kill-on-invalid-dep=yes"
+    return warning(line, f"DependencyParameters=kill_invalid_depend {_THEN}")
+
+
+def return_to_service(config: ClusterConfig) -> Finding:
+    """A node that comes back is used."""
+    value = config.value("ReturnToService") or "0"
+    if value != "0":
+        return ok(f"a node that was down comes back by itself (ReturnToService={value})")
+    return warning("a node that was down stays out until it is resumed by hand", f"ReturnToService=2 {_THEN}")
+
+
+LOOKS: tuple[tuple[str, Callable[[ClusterConfig], Finding]], ...] = (
+    ("array-limit", array_limit),
+    ("sharing", sharing),
+    ("memory", memory),
+    ("dependents", dependents),
+    ("return-to-service", return_to_service),
+)

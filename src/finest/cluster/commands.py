@@ -1,0 +1,174 @@
+"""One Slurm command: with a deadline, in a clean environment, its complaint in plain words.
+
+There is no Slurm library here: those on PyPI are tied to one release of Slurm each, and `--json` changes its shape
+between releases, while fixed `-o` formats have kept theirs for a decade.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from finest.cluster.layout import SYSTEM_CONF, default_conf
+from finest.errors import ClusterError
+
+TIMEOUT_S = 30.0
+"""More than the 9 s for which a client looks for a controller that is down; a busy one may take as long."""
+
+_KEPT = ("SLURM_CONF", "SLURM_JWT")
+"""Variables of Slurm that name the cluster; all others name formats, filters or the job that we may be running in."""
+_SCRUBBED = ("SLURM_", "SBATCH_", "SQUEUE_", "SACCT_", "SINFO_", "SCANCEL_", "SRUN_", "SALLOC_", "SACCTMGR_")
+_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+class ClusterUnavailable(ClusterError):
+    """Slurm does not answer: waiting, or mending what the message names, may help."""
+
+
+class CommandRefused(ClusterError):
+    """Slurm answered, and refused; `said` is its own line."""
+
+    def __init__(self, message: str, said: str = "") -> None:
+        super().__init__(message)
+        self.said = said
+
+
+_CONTROLLER = "the Slurm controller (slurmctld) does not answer; see: finest cluster check"
+_MUNGE = (
+    "munge does not answer, or its key is another than the controller's, so Slurm believes nobody; "
+    "see: finest cluster check"
+)
+_DATABASE = "the accounting database (slurmdbd) does not answer; see: finest cluster check"
+_NO_CLUSTER = (
+    "this machine knows of no Slurm cluster: there is no slurm.conf; set SLURM_CONF to it, "
+    "or set up a cluster of this one machine: sudo finest cluster up"
+)
+_NO_ACCOUNTS = "this cluster keeps no accounts (no slurmdbd), so finished jobs are forgotten after minutes"
+_UNAVAILABLE = {
+    "Unable to contact slurm controller": _CONTROLLER,
+    "Munge encode failed": _MUNGE,
+    "Munge decode failed": _MUNGE,
+    "Invalid authentication credential": _MUNGE,
+    "Protocol authentication error": _MUNGE,
+    "Problem talking to the database": _DATABASE,
+    "Unable to connect to database": _DATABASE,
+    "slurm_persist_conn_open_without_init": _DATABASE,
+    "Could not establish a configuration source": _NO_CLUSTER,
+}
+"""Words of Slurm's (22.05 to 24.11) and what they mean; the first that is found counts."""
+
+
+def slurm(*argv: str, timeout_s: float = TIMEOUT_S) -> str:
+    """Standard output of one Slurm command.
+
+    Raises CommandRefused where Slurm refuses, ClusterUnavailable where it does not answer, or not within `timeout_s`,
+    and ClusterError where it is not installed or its configuration is missing.
+    """
+    done = run(*argv, timeout_s=timeout_s)
+    if done.returncode:
+        raise explained(argv[0], done.returncode, done.stderr or done.stdout)
+    return done.stdout
+
+
+def run(*argv: str, timeout_s: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
+    """The same, with the exit status and standard error as they are; raises only where there was no answer at all."""
+    variables = environment()
+    program = shutil.which(argv[0], path=variables["PATH"])
+    if program is None:
+        raise ClusterError(
+            f"Slurm's {argv[0]} is not installed here; on a node of a cluster: sudo apt-get install slurm-client; "
+            "for a cluster of this one machine: sudo finest cluster up"
+        )
+    require_conf(variables)
+    try:
+        return subprocess.run(  # noqa: S603 - argv, no shell
+            [program, *argv[1:]],
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
+            start_new_session=True,  # Ctrl-C is ours to answer; the command in flight must not die of it
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ClusterUnavailable(
+            f"{argv[0]} gave no answer in {timeout_s:.0f} s; see `finest cluster check`"
+        ) from error
+
+
+def environment() -> dict[str, str]:
+    """This process's environment for a Slurm command: none of Slurm's own variables but those that name the cluster.
+
+    A job inherits it (`sbatch --export=ALL`), so it must not say that we are in a job ourselves: with
+    SLURM_ARRAY_TASK_ID set, DataTrove runs a task instead of submitting it.
+    """
+    kept = {k: v for k, v in os.environ.items() if k in _KEPT or not k.startswith(_SCRUBBED)}
+    kept["PATH"] = os.pathsep.join([kept.get("PATH", os.defpath), *_SBIN])
+    kept["SLURM_BITSTR_LEN"] = "0"  # an array's list of tasks in full: squeue cuts it to 64 bytes
+    conf = default_conf()
+    if "SLURM_CONF" not in kept and not SYSTEM_CONF.exists() and conf.exists():
+        kept["SLURM_CONF"] = str(conf)  # what `finest cluster up` made here
+    return kept
+
+
+@contextmanager
+def cluster_at(conf: Path) -> Iterator[None]:
+    """Meanwhile this process's Slurm commands are for the cluster of that slurm.conf."""
+    before = os.environ.get("SLURM_CONF")
+    os.environ["SLURM_CONF"] = str(conf)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["SLURM_CONF"]
+        else:
+            os.environ["SLURM_CONF"] = before
+
+
+def require_conf(variables: dict[str, str]) -> None:
+    """Raise ClusterError where SLURM_CONF names no file: every Slurm command would look for it for 59 s."""
+    conf = variables.get("SLURM_CONF")
+    if conf and not os.access(conf, os.R_OK):
+        raise ClusterError(f"SLURM_CONF names {conf}, which cannot be read; set it to your cluster's slurm.conf")
+
+
+def explained(command: str, code: int, complaint: str) -> ClusterError:
+    """What a Slurm command complained of, as the error that it is."""
+    for words, meaning in _UNAVAILABLE.items():
+        if words in complaint:
+            return ClusterUnavailable(meaning)
+    said = _essence(complaint) or f"exit status {code}, without a word"
+    if "Slurm accounting storage is disabled" in complaint:
+        return CommandRefused(_NO_ACCOUNTS, said)
+    return CommandRefused(f"{command} refuses: {said}", said)
+
+
+def _essence(complaint: str) -> str:
+    """The last line that says something, without `sbatch: error:`; the first ones are often of plugins."""
+    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
+    errors = [line for line in lines if "error:" in line or "fatal:" in line] or lines
+    if not errors:
+        return ""
+    _, _, told = errors[-1].rpartition("error: ")
+    return told.rpartition("fatal: ")[2]
+
+
+def conf_value(key: str) -> str | None:
+    """What the local slurm.conf sets `key` to; None where there is no such line or no such file."""
+    conf = Path(environment().get("SLURM_CONF") or SYSTEM_CONF)
+    try:
+        text = conf.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    found = None
+    for line in text.splitlines():
+        name, equals, value = line.partition("#")[0].strip().partition("=")
+        if equals and name.strip().lower() == key.lower():
+            found = value.strip()
+    return found

@@ -1,0 +1,121 @@
+"""Daemons of a cluster in a folder: started, noticed when dead, stopped.
+
+A daemon is known by its process id and by when that process began, so a later process with the same id is never taken
+for it, and a zombie (the first process of a container may leave them) counts as gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+POLL_S = 0.05
+
+
+class Daemon:
+    """One daemon of a folder; any process may look at it and stop it, not only the one that started it."""
+
+    def __init__(self, name: str, run: Path, logs: Path) -> None:
+        self.name = name
+        self.log = logs / f"{name}.out"
+        """What it says on its standard error."""
+        self._pid = run / f"{name}.process"
+
+    def start(self, argv: Sequence[str], *, env: Mapping[str, str], folder: Path, user: str | None = None) -> None:
+        """Start it in a session of its own, with none of this terminal's files; `user` None: as who we are."""
+        with self.log.open("wb") as log:
+            child = subprocess.Popen(  # noqa: S603 - argv is ours
+                list(argv),
+                env=dict(env),
+                user=user,
+                group=user,
+                extra_groups=[] if user else None,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=folder,
+            )
+        self._pid.write_text(f"{child.pid} {began(child.pid)}")
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None where it does not live."""
+        try:
+            pid, began_at = map(int, self._pid.read_text().split())
+        except (FileNotFoundError, ValueError):
+            return None
+        return pid if began_at and began(pid) == began_at else None
+
+    def stop(self, patience_s: float) -> bool:
+        """Ask it to end, then make it; returns whether it ran."""
+        pid = self.pid
+        for signal_ in (signal.SIGTERM, signal.SIGKILL):
+            deadline = time.monotonic() + patience_s
+            if self.pid is not None and pid is not None:
+                os.kill(pid, signal_)
+            while self.pid is not None and time.monotonic() < deadline:
+                time.sleep(POLL_S)
+        self._pid.unlink(missing_ok=True)
+        return pid is not None
+
+    def last_words(self) -> str:
+        """The last line of its log that names an error, or the last line: why it ended, if it could say."""
+        try:
+            lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        except FileNotFoundError:
+            return ""
+        bad = [line for line in lines if any(word in line.lower() for word in ("fatal", "error"))]
+        return (bad or lines or [""])[-1].strip()
+
+
+def began(pid: int) -> int:
+    """When a process began, in clock ticks since the machine did; 0 where there is none or a zombie (proc(5))."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    fields = stat.rpartition(")")[2].split()
+    return 0 if fields[0] in "ZX" else int(fields[19])
+
+
+def stop_steps(spool: Path) -> None:
+    """Kill what a cluster without its slurmd has left of jobs: the steps that run in its spool, and all below them.
+
+    A step's keeper inherits slurmd's working folder; nothing else of it names the cluster.
+    """
+    below: dict[int, list[int]] = {}
+    keepers = []
+    for pid in _processes():
+        below.setdefault(_parent(pid), []).append(pid)
+        if _keeps_step_in(pid, spool):
+            keepers.append(pid)
+    while keepers:
+        pid = keepers.pop()
+        keepers += below.get(pid, [])
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def _keeps_step_in(pid: int, spool: Path) -> bool:
+    try:
+        folder, name = Path(f"/proc/{pid}/cwd").readlink(), Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:  # it ended meanwhile, or is a zombie
+        return False
+    return name == "slurmstepd" and (folder == spool or spool in folder.parents)

@@ -1,0 +1,119 @@
+"""The queue and the accounting, row by row."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from finest.cluster.commands import TIMEOUT_S, slurm
+
+_QUEUE = "%F|%i|%T|%r|%N|%k"
+_ACCOUNT = "JobID,State,ExitCode,ElapsedRaw,MaxRSS,NodeList,JobName"
+_MEMORY = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedJob:
+    """One line of the queue: a job, a task of an array that was started, or all tasks of an array that wait."""
+
+    job: int
+    """Of an array: the array's own id, as `sbatch` printed it."""
+    tasks: tuple[int, ...] | None
+    """Indices of the array's tasks that this line stands for; None: no array."""
+    state: str
+    """PENDING, RUNNING, COMPLETING, ..."""
+    reason: str
+    """Why it waits or ended so: Priority, Resources, DependencyNeverSatisfied, NonZeroExitCode, ...; empty: no why."""
+    nodes: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountedJob:
+    """One line of the accounting: a job, a task of an array, or a step of one of these."""
+
+    job: int
+    tasks: tuple[int, ...] | None
+    """As in QueuedJob."""
+    step: str | None
+    """`batch`, `extern`, `0`, ...; None: the job itself."""
+    state: str
+    """COMPLETED, FAILED, TIMEOUT, OUT_OF_MEMORY, CANCELLED, NODE_FAIL, ..."""
+    exit_code: int
+    signal: int
+    elapsed_s: int
+    memory_bytes: int | None
+    """The most that a process of the step held (MaxRSS, sampled); None for the job itself."""
+    nodes: str
+    name: str
+
+
+def queue(jobs: Collection[int] | None = None, *, ended: bool = False, timeout_s: float = TIMEOUT_S) -> list[QueuedJob]:
+    """This user's lines of the queue, of `jobs` alone where they are given; raises ClusterError.
+
+    With `ended`, also those that ended a short while ago (MinJobAge, 300 s by default).
+
+    `squeue` is not asked for the ids: it fails when it has forgotten all of them.
+    """
+    states = ["--states=all"] if ended else []
+    told = slurm("squeue", "-h", f"--user={os.getuid()}", *states, "-o", _QUEUE, timeout_s=timeout_s)
+    found = [parse_queued(line) for line in told.splitlines() if line]
+    return [one for one in found if jobs is None or one.job in jobs]
+
+
+def accounts(jobs: Collection[int], *, timeout_s: float = TIMEOUT_S) -> list[AccountedJob]:
+    """What the accounting knows of `jobs`, with their steps; raises ClusterError.
+
+    It comes late: up to 3 s after submission there is no line at all. Only the newest run of a requeued job is told.
+    """
+    if not jobs:
+        return []
+    told = slurm("sacct", "-nP", "-j", ",".join(map(str, sorted(jobs))), "-o", _ACCOUNT, timeout_s=timeout_s)
+    return [parse_accounted(line) for line in told.splitlines() if line]
+
+
+def parse_queued(line: str) -> QueuedJob:
+    """One line of `squeue -h -o '%F|%i|%T|%r|%N|%k'`."""
+    job, id_, state, reason, nodes, comment = line.split("|", 5)
+    reason, comment = ("" if told in {"None", "(null)"} else told for told in (reason, comment))
+    return QueuedJob(int(job), _tasks(id_), state, reason, nodes, comment)
+
+
+def parse_accounted(line: str) -> AccountedJob:
+    """One line of `sacct -nP -o JobID,State,ExitCode,ElapsedRaw,MaxRSS,NodeList,JobName`."""
+    id_, state, code, elapsed, memory, nodes, name = line.split("|", 6)
+    whole, _, step = id_.partition(".")
+    exit_code, _, signal = code.partition(":")
+    return AccountedJob(
+        job=int(re.split(r"[_+]", whole)[0]),
+        tasks=_tasks(whole),
+        step=step or None,
+        state=state.split()[0],  # "CANCELLED by 1000"
+        exit_code=int(exit_code or 0),
+        signal=int(signal or 0),
+        elapsed_s=int(elapsed or 0),
+        memory_bytes=_bytes(memory),
+        nodes="" if nodes == "None assigned" else nodes,
+        name=name,
+    )
+
+
+def _tasks(id_: str) -> tuple[int, ...] | None:
+    """`31` -> None, `31_7` -> (7,), `31_[0-2,5,8-12:2%3]` -> (0, 1, 2, 5, 8, 10, 12)."""
+    _, array, listed = id_.partition("_")
+    if not array:
+        return None
+    found: list[int] = []
+    for part in listed.strip("[]").partition("%")[0].split(","):
+        span, _, step = part.partition(":")
+        first, _, last = span.partition("-")
+        found += range(int(first), int(last or first) + 1, int(step or 1))
+    return tuple(found)
+
+
+def _bytes(told: str) -> int | None:
+    """`982736K`, `1.5G`, `` -> bytes."""
+    match = re.fullmatch(r"([\d.]+)([KMGT]?)", told)
+    return int(float(match[1]) * _MEMORY[match[2]]) if match else None

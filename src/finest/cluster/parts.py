@@ -1,0 +1,212 @@
+"""The five daemons of a cluster in a folder: what each needs first, what starts it, what proves that it works."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from finest.cluster import munge
+from finest.cluster.commands import environment, run
+from finest.cluster.configuration import private_file, read_password, sql_for_slurm
+from finest.cluster.daemons import Daemon
+from finest.cluster.layout import Folder
+from finest.cluster.nodes import nodes
+from finest.errors import ClusterError, UsageError
+
+_CLIENT_S = 10.0
+_FILL_S = 180.0
+"""For mariadb-install-db, which needs 4 s on a quick disk."""
+_KEY_BYTES = 1024
+"""What munge's own mungekey makes (it accepts 32 to 1024)."""
+POOL = "128M"
+"""MariaDB's buffers; slurmdbd asks for more in its log, and needs none for one machine's jobs."""
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One daemon."""
+
+    daemon: Daemon
+    argv: tuple[str, ...]
+    works: Callable[[], bool]
+    """Whether it does its work, asked of the daemon itself."""
+    wait_s: float
+    """How long it may take to come up: about ten times what was measured on two slow cores."""
+    stop_s: float
+    mend: str
+    """What to do when it does not come up."""
+    user: str | None = None
+    """Whom it runs as; None: root, as Slurm's own daemons begin."""
+    prepare: Callable[[], None] = _nothing
+    """Before it starts."""
+    folder: Path = Path("/")
+    """Where it runs; of slurmd, and so of the steps that it leaves, the cluster's own spool."""
+    finish: Callable[[], None] = _nothing
+    """When it works."""
+
+
+def parts(folder: Folder, *, light: bool) -> list[Part]:
+    """In the order in which they start; they stop in the opposite one."""
+    database = [] if light else [_mariadb(folder), _slurmdbd(folder)]
+    return [_munge(folder), *database, _slurmctld(folder), _slurmd(folder)]
+
+
+def _munge(folder: Folder) -> Part:
+    own = folder.munge
+    argv = (
+        "munged", "--foreground", "--force",
+        f"--key-file={own}/munge.key", f"--socket={own}/munge.sock", f"--log-file={own}/munged.log",
+        f"--pid-file={own}/munged.pid", f"--seed-file={own}/munged.seed",
+    )  # fmt: skip
+
+    def prepare() -> None:
+        if not (own / "munge.key").exists():
+            private_file(own / "munge.key", secrets.token_bytes(_KEY_BYTES), 0o400, "munge")
+        for left in ("munge.sock", "munge.sock.lock", "munged.pid"):
+            (own / left).unlink(missing_ok=True)
+
+    def works() -> bool:
+        return munge.complaint(own / "munge.sock") is None
+
+    mend = f"its folder {own} must belong to user munge, and each folder above it must be open to that user"
+    return Part(_daemon(folder, "munged"), argv, works, 15, 10, mend, user="munge", prepare=prepare)
+
+
+def _mariadb(folder: Folder) -> Part:
+    socket = folder.database_socket
+    argv = (
+        "mariadbd", "--no-defaults", "--user=mysql", f"--datadir={folder.mysql}", f"--socket={socket}",
+        f"--pid-file={socket.parent}/mysqld.pid", "--skip-networking", f"--innodb-buffer-pool-size={POOL}",
+        "--innodb-lock-wait-timeout=900", "--innodb-log-file-size=64M", "--max-allowed-packet=16M",
+    )  # fmt: skip
+
+    def works() -> bool:
+        return sql("mariadb-admin", socket, "ping").returncode == 0
+
+    return Part(
+        _daemon(folder, "mariadbd"), argv, works, 60, 60,
+        "see that the disk has room and memory is free; it needs 300 MB and 150 MB",
+        prepare=lambda: _fill_database(folder), finish=lambda: _let_slurm_in(folder),
+    )  # fmt: skip
+
+
+def _slurmdbd(folder: Folder) -> Part:
+    return Part(_daemon(folder, "slurmdbd"), ("slurmdbd", "-D"), slurmdbd_works, 60, 30, _again(folder))
+
+
+def _slurmctld(folder: Folder) -> Part:
+    argv = ("slurmctld", "-D", "-f", str(folder.conf))
+    return Part(_daemon(folder, "slurmctld"), argv, slurmctld_works, 30, 30, _again(folder))
+
+
+def _slurmd(folder: Folder) -> Part:
+    argv = ("slurmd", "-D", "-f", str(folder.conf))
+    mend = "if it is `inval`, RealMemory in slurm.conf is above what `slurmd -C` says; put it right and run this again"
+    return Part(_daemon(folder, "slurmd"), argv, slurmd_works, 30, 20, mend, folder=folder.spool)
+
+
+def slurmdbd_works() -> bool:
+    return run("sacctmgr", "-nP", "list", "cluster", timeout_s=_CLIENT_S).returncode == 0
+
+
+def slurmctld_works() -> bool:
+    return "is UP" in run("scontrol", "ping", timeout_s=_CLIENT_S).stdout
+
+
+def slurmd_works() -> bool:
+    """Whether the one node takes jobs; resumes it where the controller kept it drained or down from before."""
+    (node,) = nodes(timeout_s=_CLIENT_S)
+    if node.state in {"drained", "down"}:
+        run("scontrol", "update", f"nodename={node.name}", "state=RESUME", timeout_s=_CLIENT_S)
+    return node.is_usable
+
+
+def _again(folder: Folder) -> str:
+    return f"to begin anew, without its jobs and accounts: finest cluster down --purge --folder {folder.path}"
+
+
+def _daemon(folder: Folder, name: str) -> Daemon:
+    return Daemon(name, folder.run, folder.logs)
+
+
+def variables(folder: Folder) -> dict[str, str]:
+    """The environment of daemons and clients; slurmdbd can be told the database's socket in no other way."""
+    return environment() | {"SLURM_CONF": str(folder.conf), "MYSQL_UNIX_PORT": str(folder.database_socket)}
+
+
+def _fill_database(folder: Folder) -> None:
+    """Make MariaDB's own tables, once; a first try that was cut off is thrown away."""
+    filled = folder.mysql / ".filled"
+    if filled.exists():
+        return
+    shutil.rmtree(folder.mysql, ignore_errors=True)
+    _own_folder(folder.mysql, "mysql", 0o700)
+    argv = [
+        "mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={folder.mysql}", "--skip-test-db",
+        "--auth-root-authentication-method=socket",
+    ]  # fmt: skip
+    done = subprocess.run(  # noqa: S603
+        argv, env=environment(), capture_output=True, text=True, errors="replace", timeout=_FILL_S, check=False
+    )
+    if done.returncode:
+        raise ClusterError(f"mariadb-install-db: {(done.stderr or done.stdout).strip().rpartition(chr(10))[2]}")
+    filled.touch()
+
+
+def _let_slurm_in(folder: Folder) -> None:
+    """Give slurmdbd its database and its password, which goes over standard input and stands in no command line."""
+    password = read_password(folder.etc / "slurmdbd.conf")
+    done = sql("mariadb", folder.database_socket, told=sql_for_slurm(password))
+    if done.returncode:
+        raise ClusterError(f"MariaDB refuses to make Slurm's user: {done.stderr.strip()}")
+
+
+def sql(program: str, socket: Path | None, *argv: str, told: str = "") -> subprocess.CompletedProcess[str]:
+    """Ask MariaDB as its administrator; `socket` None: the system's own."""
+    where = ["--no-defaults", f"--socket={socket}"] if socket else []
+    return subprocess.run(  # noqa: S603
+        [program, *where, "-uroot", *argv],
+        env=environment(),
+        input=told,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=_CLIENT_S,
+        check=False,
+    )
+
+
+def _own_folder(path: Path, user: str, mode: int) -> None:
+    path.mkdir(exist_ok=True)
+    path.chmod(mode)
+    shutil.chown(path, user, user)
+
+
+_OWNERS = {"etc": "root", "run": "root", "spool": "root", "log": "slurm", "state": "slurm", "munge": "munge"}
+_DATABASE_OWNERS = {"sql": "mysql"}
+_FILES = {"cluster.json", "mysql"}
+
+
+def make_folders(folder: Folder, *, light: bool) -> None:
+    """Make the folders with their owners; raises ClusterError where a daemon's user could not get there.
+
+    UsageError for a folder that holds something else: `down --purge` would delete it.
+    """
+    folder.path.mkdir(parents=True, exist_ok=True)
+    foreign = {one.name for one in folder.path.iterdir()} - {*_OWNERS, *_DATABASE_OWNERS, *_FILES}
+    if foreign:
+        raise UsageError(f"{folder.path} holds other things ({min(foreign)}); name a new folder with --folder")
+    shut = next((one for one in folder.path.parents if not one.stat().st_mode & 0o001), None)
+    if shut:
+        raise ClusterError(f"{shut} is closed to the users slurm and munge; name another folder with --folder")
+    folder.path.chmod(0o755)
+    for name, owner in (_OWNERS if light else _OWNERS | _DATABASE_OWNERS).items():
+        _own_folder(folder.path / name, owner, 0o755)

@@ -1,0 +1,211 @@
+"""`finest cluster up` and `down`: a cluster of this one machine, in a folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from finest.cluster import packages
+from finest.cluster.commands import cluster_at, run, slurm
+from finest.cluster.configuration import configure, new_password, private_file
+from finest.cluster.daemons import POLL_S, stop_steps
+from finest.cluster.hardware import Cgroups, Hardware, this_machine
+from finest.cluster.layout import Facts, Folder, Ports
+from finest.cluster.parts import Part, make_folders, parts, variables
+from finest.errors import ClusterError, UsageError
+
+PROBE_S = 30.0
+"""For a job of no work on a cluster that has just come up; 0.2 s measured."""
+_PORTS = range(20_000, 32_000)
+"""Below the ports that Linux hands out by itself (32768 and up)."""
+_JOB_IDS = range(1_000_000, 60_000_000, 10_000)
+"""Below Slurm's highest job id, 67,043,328."""
+_CANCEL_S = 40.0
+"""More than the 30 s (KillWait) that Slurm gives a job between SIGTERM and SIGKILL."""
+
+Say = Callable[[str], None]
+Agree = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """A cluster that runs."""
+
+    conf: Path
+    started: tuple[str, ...]
+    """The daemons that were started just now."""
+
+
+def up(folder: Folder, *, light: bool, agree: Agree, say: Say) -> Up:
+    """Install what is missing, start what does not run, and prove it with a job. Raises ClusterError, UsageError.
+
+    `agree` is asked before packages are installed.
+    """
+    require_root()
+    install_missing(light=light, agree=agree, say=say)
+    make_folders(folder, light=light)
+    with _alone(folder):
+        facts = _decide(folder, light=light)
+        _write_configuration(folder, facts)
+        with cluster_at(folder.conf):
+            started = tuple(part.daemon.name for part in parts(folder, light=light) if _bring_up(folder, part, say))
+            if started:
+                prove(folder.logs)
+    return Up(folder.conf, started)
+
+
+def down(folder: Folder, *, purge: bool, agree: Agree, say: Say) -> list[str]:
+    """Cancel the cluster's jobs and stop its daemons; with `purge` delete its folder. Returns what was stopped.
+
+    `agree` is asked before jobs are cancelled.
+    """
+    require_root()
+    facts = folder.read()
+    if facts is None:
+        if purge and folder.path.exists() and any(folder.path.iterdir()):
+            raise UsageError(f"{folder.path} is no cluster of `finest cluster up`; it stays as it is")
+        return []
+    with _alone(folder):
+        all_parts = parts(folder, light=facts.light)
+        with cluster_at(folder.conf):
+            _cancel_jobs(all_parts, agree)
+        stopped = [part.daemon.name for part in reversed(all_parts) if part.daemon.stop(part.stop_s)]
+        stop_steps(folder.spool)
+    if purge:
+        shutil.rmtree(folder.path)
+        say(f"deleted {folder.path}")
+    return stopped
+
+
+def require_root() -> None:
+    if os.geteuid() != 0:
+        raise UsageError(
+            'slurmd must be root to start jobs as their users; use: sudo "$(command -v finest)" cluster ...'
+        )
+
+
+def install_missing(*, light: bool, agree: Agree, say: Say) -> None:
+    wanted = packages.missing(light=light)
+    if not wanted:
+        return
+    if not agree(f"Install {', '.join(wanted)} with apt-get?"):
+        raise ClusterError(f"not installed: {', '.join(wanted)}; sudo apt-get install {' '.join(wanted)}")
+    packages.install(wanted, say)
+
+
+def _decide(folder: Folder, *, light: bool) -> Facts:
+    """What was decided when the cluster was made; now, where there is none."""
+    facts = folder.read()
+    if facts is None:
+        ports = Ports(*_free_ports(3))
+        facts = Facts(light=light, ports=ports, first_job=random.choice(_JOB_IDS))
+        folder.write(facts)
+    elif facts.light != light:
+        had, wanted = ("without", "with") if facts.light else ("with", "without")
+        again = f"finest cluster down --purge --folder {folder.path}"
+        raise ClusterError(f"the cluster in {folder.path} is one {had} a database; for one {wanted}: {again}")
+    return facts
+
+
+def _write_configuration(folder: Folder, facts: Facts) -> None:
+    """Once; from then on the files are the owner's to edit."""
+    if folder.conf.exists():
+        return
+    password = None if facts.light else new_password()
+    made = configure(_in_folder(this_machine()), folder.places(facts), password)
+    if made.slurmdbd is not None:
+        (folder.etc / "slurmdbd.conf").unlink(missing_ok=True)
+        private_file(folder.etc / "slurmdbd.conf", made.slurmdbd.encode(), 0o600, "slurm")
+    (folder.etc / "cgroup.conf").write_text(made.cgroup)
+    (folder.etc / "slurm.conf.new").write_text(made.slurm)
+    (folder.etc / "slurm.conf.new").rename(folder.conf)  # last: it says that the others are there
+
+
+def _in_folder(hardware: Hardware) -> Hardware:
+    """Version 2 of the control groups names Slurm's part by the node: a second cluster would meet the first one's."""
+    return replace(hardware, cgroups=Cgroups.NONE) if hardware.cgroups is Cgroups.V2 else hardware
+
+
+def _bring_up(folder: Folder, part: Part, say: Say) -> bool:
+    """Start a daemon that does not run, and wait until it works; whether it was started. Raises ClusterError."""
+    began, starts = time.monotonic(), part.daemon.pid is None
+    if starts:
+        part.prepare()
+        part.daemon.start(part.argv, user=part.user, env=variables(folder), folder=part.folder)
+    _wait(part)
+    if starts:
+        part.finish()
+        say(f"{part.daemon.name:9} up after {time.monotonic() - began:.1f} s")
+    return starts
+
+
+def _wait(part: Part) -> None:
+    deadline = time.monotonic() + part.wait_s
+    while not _works(part):
+        words = part.daemon.last_words() or "it said nothing"
+        if part.daemon.pid is None:
+            raise ClusterError(f"{part.daemon.name} ended: {words} ({part.daemon.log}); {part.mend}")
+        if time.monotonic() > deadline:
+            did = f"{part.daemon.name} runs, but does not work after {part.wait_s:.0f} s"
+            raise ClusterError(f"{did}: {words} ({part.daemon.log}); {part.mend}")
+        time.sleep(POLL_S)
+
+
+def _works(part: Part) -> bool:
+    try:
+        return part.works()
+    except (ClusterError, subprocess.TimeoutExpired):
+        return False
+
+
+def prove(logs: Path) -> None:
+    """Run a job: nothing else shows that slurmd starts any."""
+    done = run("srun", "-Q", "-t1", "-n1", "true", timeout_s=PROBE_S)
+    if done.returncode:
+        said = done.stderr.strip().rpartition("\n")[2]
+        raise ClusterError(f"all daemons are up, but a first job fails: {said}; see {logs}/slurmd.log")
+
+
+def _cancel_jobs(all_parts: list[Part], agree: Agree) -> None:
+    """Cancel what is queued or runs: a cluster that is down starts nothing, and would leave jobs without a keeper."""
+    alive = {part.daemon.name for part in all_parts if part.daemon.pid is not None}
+    if "slurmctld" not in alive:
+        return  # without the controller each question would take 9 s
+    jobs = slurm("squeue", "-h", "-o", "%A").split()
+    if not jobs:
+        return
+    if not agree(f"{len(jobs)} jobs wait or run and will be cancelled. Go on?"):
+        raise ClusterError("nothing was stopped")
+    slurm("scancel", "--quiet", *jobs)
+    deadline = time.monotonic() + _CANCEL_S
+    while "slurmd" in alive and slurm("squeue", "-h", "-o", "%A").split() and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on."""
+    found: list[int] = []
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as tried:
+            if tried.connect_ex(("127.0.0.1", port)) != 0:
+                found.append(port)
+        if len(found) == count:
+            break
+    return found
+
+
+@contextmanager
+def _alone(folder: Folder) -> Iterator[None]:
+    """Nobody else starts or stops daemons of this folder meanwhile."""
+    with open(folder.run / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

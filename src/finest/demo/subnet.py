@@ -1,0 +1,172 @@
+"""A whole subnet on one machine: a devnet, a task server and miners, each a process of its own.
+
+    with Subnet(folder, miners=("alice", "bob")) as subnet:
+        miner = subnet.mine("alice", "--once")
+        miner.wait()
+        subnet.tasks()
+
+The processes are the commands that everybody runs; only their environment leads to the devnet.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import requests
+
+from finest.devnet.crawl import CRAWL
+from finest.devnet.devnet import Devnet
+from finest.devnet.processes import free_port
+from finest.devnet.wallets import DevnetWallet, make_wallet
+from finest.errors import DevnetError, TaskServerError
+from finest.tasks.client import TaskServer
+from finest.tasks.models import TaskPage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from finest.tasks.models import Task
+
+SERVER = "server"
+"""The task server's wallet."""
+START_S = 60.0
+"""Longest wait for the task server to answer; it needs some two seconds."""
+STOP_S = 20.0
+POLL_S = 0.1
+
+
+class Subnet:
+    """A devnet with wallets, and a task server on it that has imported the devnet's crawl. Up as a context manager."""
+
+    def __init__(
+        self, folder: Path, miners: Sequence[str], *, cache: Path | None = None, rules: Sequence[str] = ()
+    ) -> None:
+        self.folder = folder.expanduser().absolute()
+        self.devnet = Devnet(self.folder / "devnet", users=miners, cache=cache)
+        self.wallets: dict[str, DevnetWallet] = {}
+        self.api_url = f"http://127.0.0.1:{free_port()}"
+        self._miners, self._rules = tuple(miners), tuple(rules)
+        self._processes: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> Subnet:
+        self.devnet.__enter__()
+        try:
+            for name in (SERVER, *self._miners):
+                self.add_wallet(name)
+            self.run("tasks", "import", CRAWL)
+            self.serve()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            stop(process)
+        self.devnet.__exit__()
+
+    def add_wallet(self, name: str, *, validator: bool = False) -> DevnetWallet:
+        """A key with a seat on the subnet."""
+        made = make_wallet(self.devnet.chain, self.folder / "wallets", name, validator=validator)
+        self.wallets[name] = made
+        return made
+
+    def environment(self, name: str) -> dict[str, str]:
+        """What a process of `name` runs with: the devnet's, the task server's address, its own token."""
+        own = {
+            "API_URL": self.api_url,
+            "API_HOTKEY": self.wallets[SERVER].hotkey_ss58,
+            "DATABASE_URL": f"sqlite:///{self.folder / 'tasks.db'}",
+            "HF_TOKEN": self.devnet.tokens.get(name, ""),
+        }
+        return self.devnet.process_environment() | own
+
+    def start(self, name: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+        """Start `finest ARGUMENTS` as `name`, in its own folder; both outputs come through `stdout`.
+
+        In a folder of its own no `.env` of whoever runs this is read, and in a session of its own it gets no Ctrl-C
+        that is meant for the caller.
+        """
+        home = self.folder / name
+        home.mkdir(parents=True, exist_ok=True)
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            command(*arguments), env=self.environment(name) | environment, cwd=home, text=True, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self._processes.append(process)
+        return process
+
+    def run(self, *arguments: object, name: str = SERVER) -> str:
+        """Run `finest ARGUMENTS` to its end and give what it printed; raises DevnetError where it fails."""
+        home = self.folder / name
+        home.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(  # noqa: S603 - our own command
+            command(*arguments), env=self.environment(name), cwd=home, text=True, capture_output=True, check=False
+        )
+        if done.returncode:
+            raise DevnetError(f"finest {' '.join(map(str, arguments))}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def serve(self) -> subprocess.Popen[str]:
+        """Start the task server and wait until it answers."""
+        log = self.folder / SERVER / "serve.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        port = self.api_url.rpartition(":")[2]
+        arguments = ("serve", "--port", port, *self.wallets[SERVER].flags, *self._rules)
+        with log.open("a") as out:
+            process = subprocess.Popen(  # noqa: S603 - our own command
+                command(*arguments), env=self.environment(SERVER), cwd=log.parent, text=True, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+            )  # fmt: skip
+        self._processes.append(process)
+        self._wait_for_server(process, log)
+        return process
+
+    def mine(self, name: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+        """Start a miner under its own wallet, with its work in its own folder."""
+        flags = (*self.wallets[name].flags, "--hf_repo", f"{name}/web")
+        return self.start(name, "mine", *flags, *arguments, **environment)
+
+    def tasks(self) -> list[Task]:
+        """Every task that the server knows, as it tells the world."""
+        answer = requests.get(f"{self.api_url}/v1/tasks", params={"limit": "100"}, timeout=START_S)
+        return TaskPage.model_validate_json(answer.content).tasks
+
+    def page(self) -> str:
+        """The task server's page."""
+        return requests.get(self.api_url, timeout=START_S).text
+
+    def _wait_for_server(self, process: subprocess.Popen[str], log: Path) -> None:
+        server, deadline = TaskServer(self.api_url, None, deadline_s=2.0), time.monotonic() + START_S
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                server.info()
+                return
+            except TaskServerError:
+                time.sleep(POLL_S)
+        raise DevnetError(f"the task server does not answer at {self.api_url}; see {log}")
+
+
+def command(*arguments: object) -> list[str]:
+    """`finest ARGUMENTS` by this Python's own installation."""
+    return [sys.executable, "-m", "finest.cli", *map(str, arguments)]
+
+
+def stop(process: subprocess.Popen[str], sent: signal.Signals = signal.SIGTERM) -> None:
+    """End a process that `Subnet` has started and everything that it started."""
+    for signal_ in (sent, signal.SIGKILL):
+        if process.poll() is not None:
+            break
+        os.killpg(process.pid, signal_)
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            continue
+    if process.stdout:
+        process.stdout.close()

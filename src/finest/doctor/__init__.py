@@ -1,0 +1,15 @@
+"""Is everything there that a miner needs? Each check gives one plain line, and what mends it where it fails.
+
+check.py          what a check is, and what it finds
+checks.py         the list of them, by role
+run.py            side by side, each with a deadline
+subject.py        what is looked at: settings, flags, and what several checks ask for once
+installation.py   Python, packages, recipe, a known page
+machine.py        processors, memory, disk, open files
+chain.py          key, chain, seat on the subnet, length of the commitment
+server.py         task server, its subnet, its hotkey, clock
+hub.py            token, right to write
+crawl.py          Common Crawl's files
+cluster.py        Slurm
+show.py           how it looks on a terminal and elsewhere
+"""

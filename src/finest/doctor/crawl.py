@@ -1,0 +1,45 @@
+"""Common Crawl's files: read as a run reads them, a few bytes of a small one."""
+
+from __future__ import annotations
+
+import re
+
+from finest.doctor.check import Finding, failure, ok, warning
+from finest.doctor.subject import Subject
+from finest.errors import SourceError
+
+SMALL_FILE = "crawl-data/CC-MAIN-2025-26/warc.paths.gz"
+"""A list of paths that will stay where it is; some 200 kB, of which the head is read."""
+_HEAD_BYTES = 512
+_SYSTEM_WORDS = re.compile(r"\[Errno -?\d+\]([^'\")]+)")
+_AWS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env, or take them out: HTTPS needs none"
+
+
+def common_crawl(subject: Subject) -> Finding:
+    """A WARC can be read: over S3 where AWS credentials are there, else over HTTPS."""
+    from finest.warc.openers import opener_for
+    from finest.warc.resolve import CommonCrawl, resolve
+    from finest.warc.stream import Interrupted
+
+    settings = subject.settings
+    place = resolve([SMALL_FILE], CommonCrawl(https_base=settings.cc_https, bucket=settings.cc_bucket))[0]
+    way = "S3, with AWS credentials" if place.startswith("s3://") else "HTTPS"
+    try:
+        opened = opener_for(place).open(0, None)
+        head = opened.body.read(_HEAD_BYTES)
+        opened.body.close()
+    except SourceError as error:
+        return failure(str(error).partition("; ")[0], _AWS if place.startswith("s3://") else f"curl -I {place}")
+    except Interrupted as error:
+        if error.refused:
+            return warning(f"{place}: {error}; a miner waits and asks again", f"curl -I {place}")
+        return failure(f"{place}: {_short(error)}", f"curl -I {settings.cc_https}/{SMALL_FILE}")
+    if not head:
+        return failure(f"{place} is empty", "check FINEST_CC_HTTPS and FINEST_CC_BUCKET")
+    return ok(f"read over {way}")
+
+
+def _short(error: Exception) -> str:
+    """The system's own words, which libraries bury in theirs."""
+    said = _SYSTEM_WORDS.findall(str(error))
+    return said[-1].strip() if said else str(error)[:160]

@@ -1,0 +1,94 @@
+"""Python, the installed packages, the recipe, and whether a known page gives its known text."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+from collections.abc import Iterator
+
+from packaging.requirements import Requirement
+
+from finest.doctor.check import Finding, failure, ok, warning
+from finest.doctor.subject import Subject
+from finest.errors import FinestError
+
+PROJECT = "finest-data"
+EXTRA = "subnet"
+"""What a miner needs besides the refinery: the chain's client."""
+LEAST_PYTHON = (3, 10)
+NEWEST_TRIED = (3, 13)
+_REINSTALL = f"pip install --force-reinstall '{PROJECT}[{EXTRA}]'"
+
+
+def python(_: Subject) -> Finding:
+    """The interpreter is one that the project is made for."""
+    version, here = platform.python_version(), sys.executable
+    if sys.version_info < LEAST_PYTHON:
+        return failure(f"Python {version} is too old", "python3.12 -m venv .venv, and install in that")
+    if sys.version_info[:2] > NEWEST_TRIED:
+        return warning(f"Python {version} is newer than the project was tried with", "python3.12 -m venv .venv")
+    return ok(f"Python {version} at {here}")
+
+
+def packages(_: Subject) -> Finding:
+    """Every package is there in a version that the project names; what decides a page's fate in exactly that one."""
+    try:
+        needed = list(requirements())
+    except importlib.metadata.PackageNotFoundError:
+        return failure(f"{PROJECT} itself is not installed here", f"pip install '{PROJECT}[{EXTRA}]'")
+    wrong = [(need, version) for need in needed if (version := _unfit(need)) is not None]
+    if not wrong:
+        exact = sum("==" in str(need.specifier) for need in needed)
+        return ok(f"{len(needed)} packages, {exact} of them pinned exactly")
+    said = ", ".join(f"{need.name} is {version or 'missing'}" for need, version in wrong[:4])
+    more = f" and {len(wrong) - 4} more" if len(wrong) > 4 else ""
+    named = " ".join(f"'{need.name}{need.specifier}'" for need, _ in wrong)
+    return failure(f"{said}{more}", f"pip install {named}")
+
+
+def requirements(project: str = PROJECT, extra: str = EXTRA) -> Iterator[Requirement]:
+    """What the installed project asks for on this machine, its extra included.
+
+    Raises PackageNotFoundError where it is not installed.
+    """
+    seen = set()
+    for line in importlib.metadata.requires(project) or ():
+        need = Requirement(line)
+        wanted = need.marker is None or any(need.marker.evaluate({"extra": name}) for name in ("", extra))
+        if wanted and need.name not in seen:
+            seen.add(need.name)
+            yield need
+
+
+def _unfit(need: Requirement) -> str | None:
+    """The installed version where it does not fit, "" where there is none; None where all is well."""
+    try:
+        version = importlib.metadata.version(need.name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+    return None if need.specifier.contains(version, prereleases=True) else version
+
+
+def recipe(subject: Subject) -> Finding:
+    """The recipe can be read, and the library versions that it names are those installed."""
+    from finest.recipe.recipe import load_recipe
+
+    try:
+        found = load_recipe(subject.recipe)
+    except FinestError as error:
+        line, _, mend = str(error).partition("; ")
+        return failure(line, mend or "finest recipe list")
+    return ok(f"{found.name}, hash {found.hash[:12]}")
+
+
+def known_page(subject: Subject) -> Finding:
+    """A page whose text is known goes through the whole recipe: models load, extraction works."""
+    from finest.recipe.recipe import load_recipe
+    from finest.refine.preflight import preflight
+
+    try:
+        preflight(load_recipe(subject.recipe), subject.settings.cache)
+    except FinestError as error:
+        return failure(str(error).partition("; mend it")[0], _REINSTALL)
+    return ok("a page whose text is known gives that text")

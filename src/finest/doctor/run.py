@@ -1,0 +1,100 @@
+"""Checks run side by side, each with its deadline; what needs another one waits for it."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from finest.doctor.check import Check, Finding, State, failure, skipped
+from finest.doctor.subject import Subject
+from finest.errors import FinestError
+
+log = logging.getLogger(__name__)
+
+Found = Callable[[Check, Finding], None]
+_WELL = (State.OK, State.WARNING)
+_SECRET = re.compile(r"(?<=://)[^/@\s]+@|\bhf_[A-Za-z0-9]{8,}")
+"""Name and password in an address, a token of the Hub's: whoever's message they stand in, they are not shown."""
+
+
+def examine(checks: Sequence[Check], subject: Subject, found: Found = lambda *_: None) -> dict[str, Finding]:
+    """Every check's finding, by name, in the order of `checks`; `found` hears each as it is there.
+
+    A check that does not end by its deadline has failed and is left behind in its thread, which ends with the process.
+    """
+    round_ = _Round(checks, subject, found)
+    while round_.waiting or round_.running:
+        round_.start_what_can()
+        round_.hear()
+    return {check.name: round_.findings[check.name] for check in checks}
+
+
+class _Round:
+    """One examination, driven by one thread; the checks' own threads only report."""
+
+    def __init__(self, checks: Sequence[Check], subject: Subject, found: Found) -> None:
+        self.waiting = {check.name: check for check in checks}
+        self.running: dict[str, tuple[Check, float]] = {}
+        self.findings: dict[str, Finding] = {}
+        self._names = set(self.waiting)
+        self._subject, self._found = subject, found
+        self._reports: queue.SimpleQueue[tuple[str, Finding]] = queue.SimpleQueue()
+
+    def start_what_can(self) -> None:
+        """Start what waits for nothing any more; skip what waited for something that is not well."""
+        settled = -1
+        while settled != len(self.findings):  # a skip may settle what others wait for
+            settled = len(self.findings)
+            for check in list(self.waiting.values()):
+                needs = [name for name in check.needs if name in self._names]
+                ill = [name for name in needs if name in self.findings and self.findings[name].state not in _WELL]
+                if ill:
+                    del self.waiting[check.name]
+                    self._settle(check, skipped(f"needs {ill[0]}"))
+                elif all(name in self.findings for name in needs):
+                    del self.waiting[check.name]
+                    self._start(check)
+
+    def hear(self) -> None:
+        """Take in the next report, or what has passed its deadline."""
+        if not self.running:
+            return
+        first = min(end for _, end in self.running.values())
+        try:
+            name, finding = self._reports.get(timeout=max(0.0, first - time.monotonic()))
+        except queue.Empty:
+            for check, end in list(self.running.values()):
+                if end <= time.monotonic():
+                    del self.running[check.name]
+                    self._settle(check, failure(f"no answer in {check.deadline_s:.0f} s", check.hint))
+        else:
+            if name in self.running:  # else it is late, and has been judged
+                check, _ = self.running.pop(name)
+                self._settle(check, finding)
+
+    def _start(self, check: Check) -> None:
+        self.running[check.name] = check, time.monotonic() + check.deadline_s
+        threading.Thread(target=self._look, args=(check,), name=f"doctor: {check.name}", daemon=True).start()
+
+    def _settle(self, check: Check, finding: Finding) -> None:
+        mend = finding.mend and _SECRET.sub("", finding.mend)
+        finding = Finding(finding.state, _SECRET.sub("", finding.line), mend)
+        self.findings[check.name] = finding
+        self._found(check, finding)
+
+    def _look(self, check: Check) -> None:
+        try:
+            finding = check.look(self._subject)
+        except FinestError as error:
+            finding = failure(str(error), check.hint)
+        except Exception as error:  # a thread's border: the other checks go on
+            log.debug("check %s", check.name, exc_info=True)
+            # not its words: those of a foreign error may quote an address with a password
+            finding = failure(
+                f"the check itself broke down ({type(error).__name__})", "report it with: finest doctor --json"
+            )
+        self._reports.put((check.name, finding))

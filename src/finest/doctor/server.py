@@ -1,0 +1,70 @@
+"""The task server: is it there, is it for this subnet, who is it, and do the clocks agree."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from finest.doctor.check import Finding, failure, ok, warning
+from finest.doctor.subject import Subject
+from finest.errors import TaskServerError, UsageError
+
+BEHIND_S = 30.0
+"""A signature older than this is refused (finest.chain.auth)."""
+AHEAD_S = 5.0
+"""A signature from further in the future than this is refused."""
+NOTICED_S = 2.0
+"""A clock that is set by NTP is well within this."""
+_NTP = "sudo timedatectl set-ntp true"
+
+
+def task_server(subject: Subject) -> Finding:
+    """It answers."""
+    url = subject.settings.api_url
+    if not url:
+        return failure("API_URL is not set: no task server to ask", "echo API_URL=https://... >> .env")
+    try:
+        info = subject.server().info
+    except UsageError as error:
+        return failure(str(error), "correct API_URL in .env")
+    except TaskServerError as error:
+        return failure(str(error), f"curl -i {url}/v1/health; if that fails too, tell who runs the server")
+    return ok(f"{url}, version {info.version}, block {info.block:,}")
+
+
+def subnet(subject: Subject) -> Finding:
+    """It hands out work for the subnet that this miner is on."""
+    ours, theirs = subject.chain_options.netuid, subject.server().info.netuid
+    if ours != theirs:
+        return failure(f"the server is for subnet {theirs}, --netuid says {ours}", f"finest mine --netuid {theirs}")
+    return ok(f"both on subnet {ours}")
+
+
+def server_hotkey(subject: Subject) -> Finding:
+    """It is the one that API_HOTKEY names."""
+    told, wanted = subject.server().info.hotkey, subject.settings.api_hotkey
+    if wanted and wanted != told:
+        return failure(
+            f"the server says that it is {told}, API_HOTKEY says {wanted}",
+            "ask who runs it which is right, then set API_HOTKEY in .env; nothing is signed for the other",
+        )
+    if wanted:
+        return ok(f"{told}, as API_HOTKEY says")
+    plain_http = (subject.settings.api_url or "").startswith("http://") and not _is_loopback(subject)
+    if plain_http:
+        return warning(f"{told}, which nothing vouches for over http", f"echo API_HOTKEY={told} >> .env")
+    return ok(f"{told}; API_HOTKEY in .env would hold it to that")
+
+
+def clock(subject: Subject) -> Finding:
+    """This machine's clock is near enough to the server's: signed requests carry the time."""
+    ahead_s = subject.server().ahead_s
+    words = f"{abs(ahead_s):.1f} s {'ahead of' if ahead_s > 0 else 'behind'} the task server's"
+    if ahead_s > AHEAD_S or ahead_s < -BEHIND_S:
+        return failure(f"this clock is {words}: its signatures are refused", _NTP)
+    if abs(ahead_s) > NOTICED_S:
+        return warning(f"this clock is {words}", _NTP)
+    return ok(f"{abs(ahead_s):.1f} s from the task server's")
+
+
+def _is_loopback(subject: Subject) -> bool:
+    return urlsplit(subject.settings.api_url or "").hostname in ("127.0.0.1", "localhost", "::1")

@@ -1,0 +1,221 @@
+"""The journal of a task: what is done of it, each step written down when it is done.
+
+    WORK/lock                       held by the one miner that works here
+    WORK/now.json                   what it does right now
+    WORK/tasks/<id>/journal.json    leased -> refined -> published -> committed -> finished, or how it ended before
+    WORK/tasks/<id>/dataset/        the ledger and the dataset
+    WORK/tasks/<id>/warcs/          WARCs that were read ahead
+
+A journal is written under a temporary name, fsynced and renamed. Every step may be done again, so one that was done
+and not yet written down does no harm.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from finest.errors import NeedsPerson, TaskServerError
+from finest.files import write_whole
+from finest.tasks.models import Revision, Root, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Step = Literal["refined", "published", "committed", "finished"]
+STEPS: tuple[Step, ...] = ("refined", "published", "committed", "finished")
+"""What follows a lease, in order."""
+How = Literal["lost", "released", "failed"]
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_WARC = re.compile(r"crawl-data/CC-MAIN-[A-Za-z0-9-]+(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+\.warc\.gz")
+LOCK_S = 3.0
+"""A killed miner's workers end with it, within a second; until then they hold its lock."""
+
+
+class _Done(BaseModel):
+    """What a step made, and when (seconds since 1970)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: float = Field(default_factory=time.time)
+
+
+class Refined(_Done):
+    root: Root
+    rows: int
+    tokens: int
+    pages: int
+    size_bytes: int
+
+
+class Published(_Done):
+    repo: str
+    revision: Revision
+
+
+class Committed(_Done):
+    line: str
+    block: int
+
+
+class Finished(_Done):
+    block: int | None
+
+
+class Ended(_Done):
+    """How a task ended that was not finished."""
+
+    how: How
+    why: str
+
+
+class Record(BaseModel):
+    """All that is known of one task."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: Literal["finest-task/1"] = "finest-task/1"
+    task: Task
+    """As the task server said it last."""
+    netuid: int
+    leased: _Done = Field(default_factory=_Done)
+    refined: Refined | None = None
+    published: Published | None = None
+    committed: Committed | None = None
+    finished: Finished | None = None
+    ended: Ended | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether something is left to do."""
+        return self.finished is None and self.ended is None
+
+    @property
+    def next_step(self) -> Step | None:
+        """The first step that is not done; None where nothing is left to do."""
+        return next((step for step in STEPS if getattr(self, step) is None), None) if self.open else None
+
+    @property
+    def state(self) -> str:
+        """leased, refined, published, committed, finished, lost, released or failed."""
+        if self.ended:
+            return self.ended.how
+        return next((step for step in reversed(STEPS) if getattr(self, step) is not None), "leased")
+
+    @property
+    def changed_at(self) -> float:
+        """When the last thing happened to it."""
+        done = (self.ended, self.finished, self.committed, self.published, self.refined, self.leased)
+        return next(part.at for part in done if part is not None)
+
+
+class Journal:
+    """One task's folder and its record."""
+
+    def __init__(self, folder: Path, record: Record) -> None:
+        self.folder, self.record = folder, record
+
+    @classmethod
+    def begin(cls, work: Path, task: Task, netuid: int) -> Journal:
+        """Write down a lease; raises TaskServerError for a task that no honest server gives."""
+        check_task(task)
+        folder = work / "tasks" / task.id
+        folder.mkdir(parents=True, exist_ok=True)
+        journal = cls(folder, Record(task=task, netuid=netuid))
+        journal.note()
+        return journal
+
+    @classmethod
+    def read(cls, folder: Path) -> Journal | None:
+        """The journal in a folder; None where there is none that can be read."""
+        try:
+            return cls(folder, Record.model_validate_json((folder / "journal.json").read_bytes()))
+        except (FileNotFoundError, NotADirectoryError, ValidationError):
+            return None
+
+    def note(self, **changes: Any) -> None:
+        """Write down what has changed; it outlasts a power cut when this returns."""
+        self.record = self.record.model_copy(update=changes)
+        write_whole(self.folder / "journal.json", self.record.model_dump_json(indent=1).encode())
+
+    @property
+    def id(self) -> str:
+        return self.record.task.id
+
+    @property
+    def dataset(self) -> Path:
+        return self.folder / "dataset"
+
+    @property
+    def warcs(self) -> Path:
+        return self.folder / "warcs"
+
+
+def check_task(task: Task) -> None:
+    """A task names a folder and files to read: raises TaskServerError where these are not what they must be."""
+    if not _ID.fullmatch(task.id):
+        raise TaskServerError(f"the task server names a task {task.id[:60]!r}; only letters, digits, - and _ will do")
+    if not task.warcs:
+        raise TaskServerError(f"task {task.id}: the task server names no WARC")
+    for path in task.warcs:
+        if not _WARC.fullmatch(path):
+            raise TaskServerError(
+                f"task {task.id}: {path[:200]!r} is no file of Common Crawl's; is API_URL a task server you trust?"
+            )
+
+
+def journals(work: Path) -> list[Journal]:
+    """Every journal that can be read, the oldest lease first."""
+    folder = work / "tasks"
+    found = [Journal.read(path) for path in folder.iterdir()] if folder.is_dir() else []
+    return sorted((one for one in found if one), key=lambda one: (one.record.leased.at, one.id))
+
+
+@contextmanager
+def alone(work: Path) -> Iterator[None]:
+    """Hold the work folder for this miner; raises NeedsPerson where another one works in it."""
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / "lock").open("a+") as file:
+        if not _locked(file.fileno()):
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise NeedsPerson(
+                f"another miner (process {holder}) works in {work}: stop it, or name another folder with --work"
+            )
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def is_held(work: Path) -> bool:
+    """Whether a miner works in the folder now."""
+    try:
+        with (work / "lock").open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def _locked(descriptor: int) -> bool:
+    deadline = time.monotonic() + LOCK_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+        else:
+            return True

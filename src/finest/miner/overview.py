@@ -1,0 +1,155 @@
+"""What `finest dashboard` shows: journals, the ledger of the task in hand, disk, and what validators said."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from finest.errors import FinestError, LedgerError
+from finest.miner.journal import is_held, journals
+from finest.miner.now import Doing, read_now
+from finest.miner.room import folder_bytes
+from finest.refine.status import Status, status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from finest.miner.journal import Journal
+    from finest.tasks.models import Score
+
+SHOWN = 10
+"""Tasks on the page."""
+ASKED_EVERY_S = 30.0
+DEADLINE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLine:
+    """One task of the list."""
+
+    id: str
+    state: str
+    changed_at: float
+    warcs: int
+    rows: int | None = None
+    tokens: int | None = None
+    root: str | None = None
+    repo: str | None = None
+    revision: str | None = None
+    committed_block: int | None = None
+    verdicts: tuple[str, ...] = ()
+    score: float | None = None
+    """The mean over validators that passed or failed it."""
+    why: str | None = None
+    """How it ended, if it was not finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """One look at a work folder."""
+
+    work: str
+    running: bool
+    doing: Doing | None
+    refining: Status | None
+    left_s: float | None
+    """Seconds until the task in hand is refined."""
+    tasks: tuple[TaskLine, ...]
+    """The last ones, the newest first."""
+    counts: dict[str, int]
+    """Of all tasks, by state."""
+    used_bytes: int
+    free_bytes: int
+    task_server: str
+    """`not asked`, `reachable`, or why not."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self)
+
+
+class Scores:
+    """The last scores of a hotkey's tasks, asked for every half a minute by a thread."""
+
+    def __init__(self, api_url: str | None) -> None:
+        self._url = api_url
+        self.state = "not asked: API_URL is not set" if api_url is None else "not asked yet"
+        self.by_task: dict[str, list[Score]] = {}
+        self._asked_at = -ASKED_EVERY_S
+        self._thread: threading.Thread | None = None
+
+    def refresh(self, hotkey: str, *, wait: bool) -> None:
+        """Ask if it is time; with `wait`, until there is an answer."""
+        busy = self._thread is not None and self._thread.is_alive()
+        if self._url is None or busy or time.monotonic() - self._asked_at < ASKED_EVERY_S:
+            return
+        self._asked_at = time.monotonic()
+        self._thread = threading.Thread(target=self._ask, args=(hotkey,), daemon=True)
+        self._thread.start()
+        if wait:
+            self._thread.join()
+
+    def _ask(self, hotkey: str) -> None:
+        from finest.tasks.client import TaskServer
+
+        assert self._url is not None
+        server = TaskServer(self._url, None, deadline_s=DEADLINE_S)
+        try:
+            tasks = server.tasks_of(hotkey, 2 * SHOWN)
+        except FinestError:
+            self.state = "not reachable"
+        else:
+            self.by_task = {task.id: task.scores for task in tasks}
+            self.state = "reachable"
+        finally:
+            server.close()
+
+
+def overview(work: Path, scores: Scores, *, wait: bool = True) -> Overview:
+    """What the folder and the task server say now."""
+    known = journals(work)
+    if known:
+        scores.refresh(known[-1].record.task.hotkey, wait=wait)
+    doing, running = read_now(work), is_held(work)
+    counts: dict[str, int] = {}
+    for journal in known:
+        counts[journal.record.state] = counts.get(journal.record.state, 0) + 1
+    newest = sorted(known, key=lambda one: -one.record.changed_at)[:SHOWN]
+    refining = _refining(known, doing if running else None)
+    left_s = refining.cpu_left_s / max(1, doing.workers) if refining and doing and refining.cpu_left_s else None
+    return Overview(
+        work=str(work), running=running, doing=doing, refining=refining, left_s=left_s,
+        tasks=tuple(_line(journal, scores) for journal in newest), counts=counts, used_bytes=folder_bytes(work),
+        free_bytes=shutil.disk_usage(work).free if work.exists() else 0, task_server=scores.state,
+    )  # fmt: skip
+
+
+def _refining(known: Sequence[Journal], doing: Doing | None) -> Status | None:
+    """The run of the task in hand, as long as it is refined."""
+    for journal in known:
+        in_hand = doing is not None and doing.task == journal.id
+        if in_hand and journal.record.next_step == "refined":
+            try:
+                return status(journal.dataset)
+            except LedgerError:
+                return None
+    return None
+
+
+def _line(journal: Journal, scores: Scores) -> TaskLine:
+    record = journal.record
+    said = scores.by_task.get(journal.id) or record.task.scores
+    counted = [score.score for score in said if score.verdict != "no_evidence"]
+    refined, published, committed = record.refined, record.published, record.committed
+    return TaskLine(
+        id=journal.id, state=record.state, changed_at=record.changed_at, warcs=len(record.task.warcs),
+        rows=refined.rows if refined else None, tokens=refined.tokens if refined else None,
+        root=refined.root if refined else None, repo=published.repo if published else None,
+        revision=published.revision if published else None, committed_block=committed.block if committed else None,
+        verdicts=tuple(score.verdict for score in said), score=sum(counted) / len(counted) if counted else None,
+        why=record.ended.why if record.ended else None,
+    )  # fmt: skip

@@ -1,0 +1,109 @@
+"""`finest mine`: everything that a miner needs is looked at, then its loop runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from finest.chain.payload import encode
+from finest.errors import FinestError, NeedsPerson
+from finest.miner.journal import alone
+from finest.miner.loop import Miner
+from finest.miner.now import Now
+from finest.miner.steps import Steps
+from finest.miner.stop import Stop, exit_code
+from finest.miner.tries import Tries
+from finest.miner.troubles import words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from finest.chain.options import ChainOptions
+    from finest.chain.subnet import Chain
+    from finest.miner.steps import MineOptions
+    from finest.settings import Settings
+
+
+CALL_S = 20.0
+"""How long a call to the task server is tried before it is said; then the loop tries on, for ever."""
+
+
+def mine(
+    options: MineOptions, chain_options: ChainOptions, settings: Settings, console: Console,
+    say: Callable[[str], None], *, hand_back: bool = False,
+) -> int:  # fmt: skip
+    """Mine until it is told to stop; gives the exit status. Raises NeedsPerson for what no restart mends."""
+    from finest.chain.subnet import Chain
+
+    with alone(options.work):
+        now = Now(options.work, options.workers)
+        stop = Stop(lambda: say(_first_press(now)))
+        with stop, Chain(chain_options) as chain:
+            try:
+                _work(options, chain, settings, stop, now, console, say, hand_back=hand_back)
+            except KeyboardInterrupt:
+                say(
+                    "Stopped at once. Nothing is lost: the same command goes on where it was"
+                    if stop.at_once
+                    else "Stopped"
+                )
+            except NeedsPerson:
+                raise
+            except (FinestError, OSError) as error:  # what passes, and what is a task's, was answered by then
+                raise NeedsPerson(words_of(error, options.work)) from error
+            finally:
+                now.set("stopped")
+        return exit_code(stop.signal)
+
+
+def _work(
+    options: MineOptions, chain: Chain, settings: Settings, stop: Stop, now: Now, console: Console,
+    say: Callable[[str], None], *, hand_back: bool,
+) -> None:  # fmt: skip
+    from finest.tasks.client import TaskServer
+
+    if not settings.api_url:
+        raise NeedsPerson("API_URL is not set: put the task server's address in .env or in the environment")
+    hotkey = chain.hotkey
+    server = TaskServer(settings.api_url, hotkey, receiver=settings.api_hotkey, deadline_s=CALL_S)
+    try:
+        if not hand_back:
+            repo = _prepare(options, chain, hotkey.address, Tries(options.work, stop, now, say), say)
+            if repo is None:
+                return
+            options = replace(options, hf_repo=repo)
+        say(f"Hotkey {hotkey.address}, subnet {options.netuid}, task server {settings.api_url}, work in {options.work}")
+        steps = Steps(options, server, chain, now, console, say)
+        miner = Miner(options, hotkey.address, server, steps, stop, now, say)
+        miner.hand_back() if hand_back else miner.run()
+    finally:
+        server.close()
+
+
+def _prepare(
+    options: MineOptions, chain: Chain, hotkey: str, tries: Tries, say: Callable[[str], None]
+) -> str | None:  # fmt: skip
+    """Find out early what would fail late; the repository's whole name. None if it is to stop."""
+    from finest.chain.submission import not_registered
+    from finest.dataset.hub import Hub
+    from finest.refine.preflight import preflight
+
+    preflight(options.recipe, options.cache)
+
+    def look() -> str:
+        repo = Hub(say=say).full_name(options.hf_repo)
+        encode(repo, "0" * 40, "0" * 64)  # refuses a name that a commitment has no room for
+        if chain.view().neuron(hotkey) is None:
+            raise not_registered(hotkey, chain.options)
+        return repo
+
+    return tries.idle("reach the Hub and the chain", look)
+
+
+def _first_press(now: Now) -> str:
+    return (
+        f"Stopping after this task ({now.doing.line()}). Ctrl-C again stops at once; "
+        "either way nothing is lost and the same command goes on"
+    )

@@ -1,0 +1,85 @@
+"""Does a thing again, with waits, while it fails in a way that passes; says why it waits, and how long."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from finest.errors import FinestError
+from finest.figures import duration
+from finest.miner.troubles import Backoff, Kind, kind_of, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from finest.miner.lease import Lease
+    from finest.miner.now import Now
+    from finest.miner.stop import Stop
+
+T = TypeVar("T")
+
+BLOCK_TIME_S = 12.0
+"""Until a task server says its chain's own: that of the main network."""
+SAID_AGAIN_S = 300.0
+"""The same reason to wait is said this often."""
+
+
+class Tries:
+    """The miner's patience."""
+
+    def __init__(self, work: Path, stop: Stop, now: Now, say: Callable[[str], None]) -> None:
+        self.block_time_s = BLOCK_TIME_S
+        self._work, self._stop, self._now, self._say = work, stop, now, say
+        self._said = ("", 0.0)
+
+    def idle(self, what: str, ask: Callable[[], T]) -> T | None:
+        """What `ask` gives, with nothing in hand: Ctrl-C ends it at once. None if it is to stop.
+
+        Raises what `ask` raises where no wait helps.
+        """
+        backoff = Backoff(self.block_time_s)
+        while not self._stop.asked.is_set():
+            self._now.set(what)
+            self._stop.idle = True
+            try:
+                return ask()
+            except FinestError as error:
+                if not backoff.goes_on(kind_of(error, self._work)):
+                    raise
+                wait_s, why = backoff.next_s(error), words_of(error, self._work)
+            finally:
+                self._stop.idle = False
+            self._now.set(f"waiting to {what}: {why}", until=time.time() + wait_s)
+            self._say_once(f"Waiting to {what}: {why}", wait_s)
+            if self._stop.wait(wait_s):
+                break
+        return None
+
+    def at_work(self, doing: str, task_id: str, lease: Lease, work: Callable[[], T]) -> T:
+        """What `work` gives, for a task in hand. Raises LeaseLost, and what `work` raises where no wait helps."""
+        backoff = Backoff(self.block_time_s)
+        while True:
+            lease.check()
+            self._now.set(f"{doing} task {task_id}", task=task_id)
+            try:
+                return work()
+            except KeyboardInterrupt:
+                if self._stop.leaves:
+                    raise
+                error: Exception = InterruptedError("a library took Ctrl-C for its own")
+                kind = Kind.PASSES
+            except Exception as failure:
+                error, kind = failure, kind_of(failure, self._work)
+                if not backoff.goes_on(kind):
+                    raise
+            wait_s, why = backoff.next_s(error), words_of(error, self._work)
+            self._say(f"Task {task_id}, {doing}: {why}; again in {duration(wait_s)}")
+            self._now.set(f"{doing} task {task_id}: {why}", task=task_id, until=time.time() + wait_s)
+            self._stop.pause(wait_s, lease)
+
+    def _say_once(self, words: str, wait_s: float) -> None:
+        before, at = self._said
+        if words != before or time.monotonic() - at > SAID_AGAIN_S:
+            self._said = (words, time.monotonic())
+            self._say(f"{words}; asking again in {duration(wait_s)}")

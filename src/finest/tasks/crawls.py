@@ -1,0 +1,169 @@
+"""A crawl's list of WARC files, from Common Crawl or a local file, into the store; said again, nothing changes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import re
+import time
+import zlib
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from finest import __version__
+from finest.errors import SourceError
+from finest.figures import counted, showable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import requests
+
+Say = Callable[[str], None]
+
+CONNECT_S, READ_S = 10.0, 60.0
+TRIES = 6
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
+"""At most a minute of waiting in all, with "full jitter" of AWS's Exponential Backoff And Jitter."""
+WAITED_FOR = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
+"""403 is how CloudFront limits rates for Common Crawl (status.commoncrawl.org), not a missing right."""
+_GZIP = b"\x1f\x8b"
+_NAME = re.compile(r"CC-MAIN-[0-9]{4}(?:-[0-9]{2,4})?", re.ASCII)
+_PATH = re.compile(r"crawl-data/(?P<crawl>[A-Za-z0-9._-]{1,64})/segments/[^/\s]+/warc/[^/\s]+\.warc\.gz", re.ASCII)
+_BEFORE_WARC = re.compile(r"CC-MAIN-(2008-2009|2009-2010|2012)", re.ASCII)
+"""Crawls kept as ARC files: there is no list of WARCs to import (commoncrawl.org/get-started)."""
+
+
+class Adding(Protocol):
+    """The part of the store that an import needs."""
+
+    def add_warcs(self, crawl: str, paths: Iterable[str]) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What an import did: WARCs of one crawl, and how many of them were not known before."""
+
+    crawl: str
+    warcs: int
+    new: int
+
+    def __str__(self) -> str:
+        return f"{self.crawl}: {counted(self.warcs, 'WARC')}, {self.new:,} new"
+
+
+@dataclass(frozen=True, slots=True)
+class CommonCrawl:
+    """Where the lists are: `collinfo` names the crawls, `https` serves each one's warc.paths.gz."""
+
+    https: str
+    collinfo: str
+
+    def crawls(self, say: Say) -> list[str]:
+        """Every crawl, newest first; those that are no WARC files are named and passed over. Raises SourceError."""
+        try:
+            names = [entry["id"] for entry in json.loads(fetch(self.collinfo, say))]
+            fine = all(isinstance(name, str) for name in names)
+        except (ValueError, TypeError, KeyError):
+            fine = False
+        if not fine:
+            raise SourceError(f"{self.collinfo}: not a list of crawls; see FINEST_CC_COLLINFO")
+        for name in filter(is_before_warc, names):
+            say(f"{showable(name, 64)}: passed over, it is no WARC files but ARC files")
+        return [name for name in names if not is_before_warc(name)]
+
+    def import_crawl(self, store: Adding, crawl: str, say: Say) -> Import:
+        """Fetch the list of one crawl and add it; raises SourceError."""
+        if is_before_warc(crawl):
+            raise SourceError(f"{crawl} is no WARC files but ARC files, which are not handed out")
+        if not _NAME.fullmatch(crawl):
+            raise SourceError(
+                f"{showable(crawl, 80)!r} is no crawl; name one as CC-MAIN-2025-26, a warc.paths.gz, or --all"
+            )
+        address = f"{self.https}/crawl-data/{crawl}/warc.paths.gz"
+        paths = _read(address, fetch(address, say))
+        if strangers := paths.keys() - {crawl}:
+            raise SourceError(f"{address}: lists files of {min(strangers)}, which is another crawl; nothing was added")
+        return _add(store, crawl, paths[crawl])
+
+
+def import_file(store: Adding, path: Path) -> list[Import]:
+    """Add a local list, plain or gzipped, of one crawl or several; raises SourceError."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror or error}") from error
+    return [_add(store, crawl, paths) for crawl, paths in _read(str(path), data).items()]
+
+
+def is_before_warc(crawl: str) -> bool:
+    """Whether this crawl was made before Common Crawl kept WARC files."""
+    return _BEFORE_WARC.fullmatch(crawl) is not None
+
+
+def fetch(address: str, say: Say) -> bytes:
+    """A small file over HTTPS; raises SourceError where it is not there, or stays away for TRIES tries."""
+    import requests
+
+    with requests.Session() as session:
+        session.headers["User-Agent"] = f"finest-data/{__version__}"
+        for attempt in range(1, TRIES + 1):
+            answer = _ask(session, address)
+            if isinstance(answer, bytes):
+                return answer
+            reason = answer
+            if attempt < TRIES:
+                wait_s = random.uniform(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0**attempt))
+                say(f"{address}: {reason}; asking again in {wait_s:.1f} s")
+                time.sleep(wait_s)
+    raise SourceError(f"{address}: {reason}, after {TRIES} tries; run the same command again later")
+
+
+def _ask(session: requests.Session, address: str) -> bytes | str:
+    """The file, or why it did not come and may come another time; raises SourceError where it never will."""
+    import requests
+
+    try:
+        response = session.get(address, timeout=(CONNECT_S, READ_S))
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
+        raise SourceError(f"{address}: not an address; see FINEST_CC_HTTPS and FINEST_CC_COLLINFO") from None
+    except requests.RequestException as error:
+        return f"no answer ({type(error).__name__})"
+    if response.status_code in WAITED_FOR:
+        return f"HTTP {response.status_code}"
+    if response.status_code == 404:
+        raise SourceError(f"{address}: not found; `finest tasks import --all` takes those that Common Crawl lists")
+    if response.status_code != 200:
+        raise SourceError(f"{address}: the server answers HTTP {response.status_code}")
+    return bytes(response.content)
+
+
+def _read(where: str, data: bytes) -> dict[str, list[str]]:
+    """The paths of a list by crawl, in its order. All of it is read before anything is added."""
+    try:
+        text = (gzip.decompress(data) if data[:2] == _GZIP else data).decode("ascii")
+    except (OSError, EOFError, zlib.error) as error:
+        raise SourceError(f"{where}: damaged gzip file ({error}); fetch it again") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{where}: not a list of WARC files: byte {error.start} is no ASCII") from error
+    found = defaultdict(list)
+    for number, line in enumerate(text.splitlines(), 1):
+        match = _PATH.fullmatch(line)
+        if match:
+            found[match["crawl"]].append(line)
+        elif line.strip():
+            raise SourceError(
+                f"{where}: line {number} is no WARC file of a crawl ({showable(line, 100)!r}); "
+                "crawl-data/CC-MAIN-2025-26/segments/.../warc/....warc.gz is; nothing was added"
+            )
+    if not found:
+        raise SourceError(f"{where}: the list is empty")
+    return found
+
+
+def _add(store: Adding, crawl: str, paths: list[str]) -> Import:
+    return Import(crawl, len(paths), store.add_warcs(crawl, paths))

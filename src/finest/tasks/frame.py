@@ -1,0 +1,168 @@
+"""What is around every request: its id, its limits, one log line, the metrics, and the answer to a failure of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from finest.tasks.answers import problem_answer
+from finest.tasks.logs import ACCESS
+from finest.tasks.problems import Problem
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from finest.tasks.authority import Authority
+    from finest.tasks.metrics import Metrics
+    from finest.tasks.throttle import Throttle
+
+MAX_BODY_BYTES = 64 * 1024
+"""The longest request, a score with its note, is under 1 kB."""
+BODY_S = 20.0
+"""How long a body may take to arrive."""
+_BODILESS = ("GET", "HEAD", "DELETE", "OPTIONS")
+_METHODS = (*_BODILESS, "POST", "PUT", "PATCH")
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_KEY = "finest"
+
+log = logging.getLogger(__name__)
+access = logging.getLogger(ACCESS)
+
+
+@dataclass(slots=True)
+class Told:
+    """What is known of a request as it is answered; handlers add to it."""
+
+    id: str
+    address: str
+    began_s: float
+    status: int = 0
+    hotkey: str | None = None
+    problem: str | None = None
+
+
+def told(scope: Scope) -> Told:
+    """The record of the request being answered."""
+    record: Told = scope[_KEY]
+    return record
+
+
+class Frame:
+    """ASGI middleware; `behind_proxy` believes the last `X-Forwarded-For` and `X-Request-Id`, which the proxy wrote."""
+
+    def __init__(
+        self, app: ASGIApp, *, throttle: Throttle, metrics: Metrics, authority: Authority, behind_proxy: bool
+    ) -> None:
+        self._app, self._throttle, self._metrics, self._authority = app, throttle, metrics, authority
+        self._behind_proxy = behind_proxy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        record = scope[_KEY] = self._record(scope)
+        id_header = (b"x-request-id", record.id.encode())
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                record.status = message["status"]
+                message["headers"] = [*message.get("headers", ()), id_header]
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, sending, record)
+        finally:
+            self._tell(scope, record)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, record: Told) -> None:
+        try:
+            self._throttle.check_address(record.address)
+            if scope["method"] not in _BODILESS:
+                receive = await _whole_body(scope, receive)
+            await self._app(scope, receive, send)
+        except Problem as problem:
+            record.problem = problem.name
+            # What is left of a body that is too large is not read: the connection ends.
+            close = {"Connection": "close"} if problem.name == "body-too-large" else None
+            await problem_answer(problem, self._authority.block_time_s, close)(scope, receive, send)
+        except _Gone:
+            record.status = 499  # nobody reads an answer; the number is nginx's for this
+        except Exception:
+            record.problem = "server-error"
+            log.exception("request %s failed", record.id)
+            if not record.status:
+                failed = Problem("server-error", f"the server failed and has logged why under request {record.id}")
+                await problem_answer(failed, self._authority.block_time_s)(scope, receive, send)
+
+    def _record(self, scope: Scope) -> Told:
+        address, asked_id = (scope.get("client") or ("unknown",))[0], ""
+        if self._behind_proxy:
+            for name, value in scope["headers"]:
+                if name == b"x-forwarded-for":
+                    address = value.decode("latin-1").rpartition(",")[2].strip()[:64] or address
+                elif name == b"x-request-id":
+                    asked_id = value.decode("latin-1")
+        return Told(asked_id if _ID.fullmatch(asked_id) else secrets.token_hex(8), address, time.perf_counter())
+
+    def _tell(self, scope: Scope, record: Told) -> None:
+        seconds = time.perf_counter() - record.began_s
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        route = getattr(scope.get("route"), "path", "none")
+        self._metrics.request(method, route, record.status, seconds)
+        if access.isEnabledFor(logging.INFO):
+            said = {
+                "request_id": record.id, "address": record.address, "method": method, "path": _path(scope),
+                "status": record.status, "duration_ms": round(seconds * 1000, 2), "hotkey": record.hotkey,
+                "problem": record.problem,
+            }  # fmt: skip
+            access.info("request", extra=said)
+
+
+class _Gone(Exception):
+    """The caller hung up in the middle of the body."""
+
+
+async def _whole_body(scope: Scope, receive: Receive) -> Receive:
+    """The body, read whole before anything is done with it; raises Problem(body-too-large) before it is kept."""
+    length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    if not length.isdigit() or int(length[:20]) > MAX_BODY_BYTES:
+        raise _too_large()
+    try:
+        body = await asyncio.wait_for(_read(receive), BODY_S)
+    except asyncio.TimeoutError:
+        raise Problem("invalid-request", f"the body did not arrive within {BODY_S:.0f} s") from None
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return again
+
+
+async def _read(receive: Receive) -> bytes:
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MAX_BODY_BYTES:
+            raise _too_large()
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _too_large() -> Problem:
+    return Problem("body-too-large", f"a request's body has at most {MAX_BODY_BYTES:,} bytes")
+
+
+def _path(scope: Scope) -> str:
+    """As it came, percent-encoded: no character of a stranger's can disturb the log."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return raw[:200].decode("ascii", "backslashreplace")

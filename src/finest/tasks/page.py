@@ -1,0 +1,211 @@
+"""What a person sees: the state of the crawls, open and finished tasks, the leaderboard, and what each problem means.
+
+The page asks nobody for anything: no script, no font, no picture, and a content security policy that allows its own
+style alone, so that no string of a stranger's can do harm even where it should break out of its place.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from finest import figures
+from finest.tasks.board import FRESH_S, Board
+from finest.tasks.models import CrawlStatistics, Leader, Task, TaskState
+from finest.tasks.problems import KINDS, Problem
+
+if TYPE_CHECKING:
+    from finest.tasks.app import Served
+    from finest.tasks.authority import Authority
+
+LEADERS = 20
+MOST_TEXT = 120
+"""Characters of a foreign string."""
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CrawlRow:
+    """One crawl's bar; the parts are shares of 100."""
+
+    name: str
+    total: str
+    finished: str
+    leased: str
+    open: str
+    finished_part: float
+    leased_part: float
+    done: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    id: str
+    hotkey: str
+    crawl: str
+    warcs: str
+    when: str
+    dataset: str = ""
+    revision: str = ""
+    url: str | None = None
+    verdicts: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderRow:
+    rank: int
+    hotkey: str
+    tasks: str
+    warcs: str
+    score: str
+    when: str
+
+
+@router.get("/")
+async def front(request: Request) -> Response:
+    """The page."""
+    served: Served = request.app.state.served
+    board = await served.board.get(FRESH_S)
+    return _html("board.html.j2", page=_view(board, served.authority, served.hub))
+
+
+@router.get("/problems/{name}")
+async def problem(name: str) -> Response:
+    """What one problem means; its address is the problem's `type`."""
+    if name not in KINDS:
+        raise Problem("not-found", "there is no such problem")
+    return _html("problem.html.j2", name=name, kind=KINDS[name])
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    """For Prometheus; what the database holds is left out while it does not answer."""
+    served: Served = request.app.state.served
+    try:
+        statistics = (await served.board.get(FRESH_S)).statistics
+    except Exception:
+        statistics = None
+    text = served.metrics.render(statistics, served.authority.age_s)
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _view(board: Board, authority: Authority, hub: str) -> dict[str, Any]:
+    view, block = authority.view, board.statistics.block
+    crawls = board.statistics.crawls
+    warcs, finished, leased = (sum(getattr(one, name) for one in crawls) for name in ("warcs", "finished", "leased"))
+    numbers = [
+        ("WARCs finished", figures.whole(finished), f"{figures.share(finished, warcs)} of {figures.whole(warcs)}"),
+        ("WARCs leased", figures.whole(leased), figures.counted(board.statistics.tasks.get(TaskState.LEASED, 0), "task")),
+        ("Tasks finished", figures.whole(board.statistics.tasks.get(TaskState.FINISHED, 0)), _verdicts(board.statistics.scores)),
+        ("Miners", figures.whole(board.statistics.miners), "that had a task"),
+    ]  # fmt: skip
+    seconds = authority.block_time_s
+    return {
+        "netuid": view.netuid if view else None,
+        "block": figures.whole(authority.block) if view else None,
+        "age": figures.duration(max(1, round(view.age_s))) if view else None,
+        "notice": _notice(authority),
+        "numbers": numbers,
+        "crawls": [_crawl(one) for one in crawls],
+        "leased": [_leased(task, block, seconds) for task in board.leased],
+        "finished": [_finished(task, block, seconds, hub) for task in board.finished],
+        "leaders": [_leader(*one, block, seconds) for one in enumerate(board.leaders[:LEADERS], 1)],
+    }
+
+
+def _notice(authority: Authority) -> str | None:
+    try:
+        authority.check_age()
+    except Problem as unknown:
+        return f"No task can be had at the moment: {unknown.detail}."
+    return None
+
+
+def _crawl(one: CrawlStatistics) -> CrawlRow:
+    whole = max(one.warcs, 1)
+    return CrawlRow(
+        _text(one.crawl), figures.whole(one.warcs), figures.whole(one.finished), figures.whole(one.leased),
+        figures.whole(one.open), round(100 * one.finished / whole, 3), round(100 * one.leased / whole, 3),
+        figures.share(one.finished, one.warcs),
+    )  # fmt: skip
+
+
+def _leased(task: Task, block: int, block_time_s: float) -> TaskRow:
+    left = max(0, task.expires_block - block)
+    when = f"{figures.counted(left, 'block')}, about {_roughly(left * block_time_s)}"
+    return TaskRow(_text(task.id), _text(task.hotkey), _text(task.crawl), str(len(task.warcs)), when)
+
+
+def _finished(task: Task, block: int, block_time_s: float, hub: str) -> TaskRow:
+    repo, revision = task.repo or "", task.revision or ""
+    verdicts = [score.verdict for score in task.scores]
+    return TaskRow(
+        _text(task.id), _text(task.hotkey), _text(task.crawl), str(len(task.warcs)),
+        _ago(task.closed_block, block, block_time_s), dataset=_text(repo), revision=_text(revision[:10]),
+        url=figures.link(f"{hub}/datasets/{repo}/tree/{revision}") if repo and revision else None,
+        verdicts=_verdicts({name: verdicts.count(name) for name in verdicts}),
+    )  # fmt: skip
+
+
+def _leader(rank: int, one: Leader, block: int, block_time_s: float) -> LeaderRow:
+    score = f"{one.mean_score:.3f}" if one.mean_score is not None else "\u2013"
+    when = _ago(one.last_finished_block, block, block_time_s)
+    return LeaderRow(
+        rank, _text(one.hotkey), figures.whole(one.finished_tasks), figures.whole(one.finished_warcs), score, when
+    )
+
+
+def _verdicts(counts: Any) -> str:
+    order: Sequence[tuple[str, str]] = (("pass", "passed"), ("fail", "failed"), ("no_evidence", "without evidence"))
+    return ", ".join(f"{figures.whole(counts[name])} {word}" for name, word in order if counts.get(name)) or "not scored yet"
+
+
+def _ago(then: int | None, block: int, block_time_s: float) -> str:
+    if then is None or block <= 0:
+        return "\u2013"
+    return f"{_roughly(max(block_time_s, (block - then) * block_time_s))} ago"
+
+
+def _roughly(seconds: float) -> str:
+    """Without seconds where nobody counts them: a block is twelve of them."""
+    return figures.duration(60 * round(seconds / 60) if seconds >= 600 else round(seconds))
+
+
+def _text(foreign: str) -> str:
+    return figures.showable(foreign, MOST_TEXT)
+
+
+def _html(template: str, **values: Any) -> Response:
+    headers = {
+        "Content-Security-Policy": f"default-src 'none'; style-src '{_style()[1]}'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-cache",
+    }
+    text = _templates().get_template(template).render(css=Markup(_style()[0]), **values)  # noqa: S704  our own file
+    return Response(text, headers=headers, media_type="text/html; charset=utf-8")
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("finest.tasks"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+
+
+@cache
+def _style() -> tuple[str, str]:
+    """The style, and the hash by which the policy allows it."""
+    css = resources.files("finest.tasks").joinpath("templates/page.css").read_text(encoding="utf-8")
+    return css, f"sha256-{base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()}"

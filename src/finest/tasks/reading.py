@@ -1,0 +1,99 @@
+"""What the database says of tasks, as models. Every function is a part of one transaction."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam as given
+
+from finest.figures import counted
+from finest.tasks.models import Score, Task, TaskPage, TaskState
+from finest.tasks.problems import Problem
+from finest.tasks.tables import FINISHED, claims, crawls, miners, scores, tasks, warcs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_NAMED = (
+    sa.select(tasks, miners.c.hotkey, crawls.c.name.label("crawl"))
+    .join(miners, miners.c.id == tasks.c.miner_id)
+    .join(crawls, crawls.c.id == tasks.c.crawl_id)
+)
+_ONE = _NAMED.where(tasks.c.id == given("task_id"))
+_BY_COMMITMENT = _NAMED.where(miners.c.hotkey == given("hotkey"), tasks.c.commitment == given("line"), FINISHED)
+_PATHS = (
+    sa.select(claims.c.task_id, warcs.c.path)
+    .join(warcs, warcs.c.id == claims.c.warc_id)
+    .where(claims.c.task_id.in_(given("task_ids", expanding=True)))
+    .order_by(claims.c.task_id, claims.c.warc_id)
+)
+_newest = sa.select(sa.func.max(scores.c.id)).group_by(scores.c.task_id, scores.c.validator)
+NEWEST = _newest.where(scores.c.task_id.in_(given("task_ids", expanding=True)))
+_SCORES = sa.select(scores).where(scores.c.id.in_(NEWEST)).order_by(scores.c.id)
+
+
+def is_id(text: str) -> bool:
+    """Whether this can be a task's id; what cannot never reaches the database."""
+    return _ID.fullmatch(text) is not None
+
+
+def task_row(connection: sa.Connection, task_id: str) -> sa.Row[Any]:
+    """The row of a task with its miner's hotkey and its crawl's name; raises Problem(not-found)."""
+    row = connection.execute(_ONE, {"task_id": task_id}).one_or_none() if is_id(task_id) else None
+    if row is None:
+        raise Problem("not-found", "there is no such task")
+    return row
+
+
+def one_task(connection: sa.Connection, task_id: str, block: int) -> Task:
+    """One task as it stands; raises Problem(not-found)."""
+    return _as_tasks(connection, [task_row(connection, task_id)], block)[0]
+
+
+def by_commitment(connection: sa.Connection, hotkey: str, commitment: str, block: int) -> Task:
+    """The task that this miner finished with this line; raises Problem(not-found)."""
+    row = connection.execute(_BY_COMMITMENT, {"hotkey": hotkey, "line": commitment}).one_or_none()
+    if row is None:
+        raise Problem("not-found", "no task of this hotkey is finished with this commitment")
+    return _as_tasks(connection, [row], block)[0]
+
+
+def page(
+    connection: sa.Connection, block: int, *, state: TaskState | None, hotkey: str | None, after: str | None, limit: int
+) -> TaskPage:
+    """Tasks, newest first, below the id `after`."""
+    statement = _NAMED.order_by(tasks.c.id.desc()).limit(limit + 1)
+    if state is not None:
+        statement = statement.where(tasks.c.state == state.value)
+    if hotkey is not None:
+        statement = statement.where(miners.c.hotkey == hotkey)
+    if after is not None:
+        if not is_id(after):
+            raise Problem("invalid-request", "`after` is the `next` of another page")
+        statement = statement.where(tasks.c.id < after)
+    rows = connection.execute(statement).all()
+    shown = rows[:limit]
+    return TaskPage(tasks=_as_tasks(connection, shown, block), next=shown[-1].id if len(rows) > limit else None)
+
+
+def blocks(number: int) -> str:
+    """1 block, 2 blocks."""
+    return counted(number, "block")
+
+
+def _as_tasks(connection: sa.Connection, rows: Sequence[sa.Row[Any]], block: int) -> list[Task]:
+    named = {"task_ids": [row.id for row in rows]}
+    paths, verdicts = defaultdict(list), defaultdict(list)
+    for path in connection.execute(_PATHS, named) if rows else ():
+        paths[path.task_id].append(path.path)
+    finished = any(row.state == "finished" for row in rows)
+    for score in connection.execute(_SCORES, named).mappings() if finished else ():
+        verdicts[score["task_id"]].append(Score.model_validate(dict(score)))
+    return [
+        Task.model_validate(dict(row._mapping) | {"warcs": paths[row.id], "scores": verdicts[row.id], "block": block})
+        for row in rows
+    ]

@@ -1,0 +1,92 @@
+"""What validators say of finished tasks, and the sums over it. Every function is a part of one transaction."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from finest.tasks.models import CrawlStatistics, Leader, ScoreRequest, Statistics, Task
+from finest.tasks.problems import Problem
+from finest.tasks.provenance import record
+from finest.tasks.reading import one_task
+from finest.tasks.tables import FINISHED, LEASED, OPEN, claims, crawls, miners, scores, tasks, warcs
+
+_newest = sa.select(sa.func.max(scores.c.id)).group_by(scores.c.task_id, scores.c.validator)
+"""The last of each validator on each task."""
+
+
+def report(connection: sa.Connection, validator: str, task_id: str, score: ScoreRequest, block: int) -> Task:
+    """The task with this score as the validator's last; said again, the same answer. Raises Problem(not-finished)."""
+    task = one_task(connection, task_id, block)
+    if task.state != "finished":
+        raise Problem("not-finished", f"task {task_id} is {task.state.value}")
+    said = score.model_dump()
+    before = next((one for one in task.scores if one.validator == validator), None)
+    if before and before.model_dump(include=set(said)) == said:
+        return task
+    connection.execute(sa.insert(scores), {"task_id": task_id, "validator": validator, "block": block, **said})
+    record(connection, block, validator, task_id, "scored", **said)
+    return one_task(connection, task_id, block)
+
+
+def leaderboard(connection: sa.Connection, limit: int) -> list[Leader]:
+    """The miners that finished most WARCs. Reads all finished tasks: a busy page asks once a minute."""
+    of_task = (
+        sa.select(scores.c.task_id, sa.func.avg(scores.c.score).label("score"))
+        .where(scores.c.id.in_(_newest), scores.c.verdict.in_(("pass", "fail")))
+        .group_by(scores.c.task_id)
+        .subquery()
+    )
+    finished_warcs = sa.func.sum(tasks.c.warcs).label("finished_warcs")
+    rows = connection.execute(
+        sa.select(
+            miners.c.hotkey, sa.func.count().label("finished_tasks"), finished_warcs,
+            sa.func.avg(of_task.c.score).label("mean_score"),
+            sa.func.max(tasks.c.closed_block).label("last_finished_block"),
+        )
+        .select_from(tasks)
+        .join(miners, miners.c.id == tasks.c.miner_id)
+        .outerjoin(of_task, of_task.c.task_id == tasks.c.id)
+        .where(FINISHED)
+        .group_by(miners.c.id, miners.c.hotkey)
+        .order_by(finished_warcs.desc(), miners.c.hotkey)
+        .limit(limit)
+    )  # fmt: skip
+    return [Leader.model_validate(dict(row)) for row in rows.mappings()]
+
+
+def statistics(connection: sa.Connection, block: int) -> Statistics:
+    """Sums over everything. Counts the open WARCs and all tasks: a busy page asks once a minute."""
+    states = connection.execute(sa.select(tasks.c.state, sa.func.count()).group_by(tasks.c.state)).all()
+    newest = sa.select(scores.c.verdict, sa.func.count()).where(scores.c.id.in_(_newest)).group_by(scores.c.verdict)
+    return Statistics.model_validate(
+        {
+            "block": block,
+            "crawls": crawl_statistics(connection),
+            "tasks": dict(row._tuple() for row in states),
+            "miners": connection.execute(sa.select(sa.func.count()).select_from(miners)).scalar_one(),
+            "scores": dict(row._tuple() for row in connection.execute(newest)),
+        }
+    )
+
+
+def crawl_statistics(connection: sa.Connection) -> list[CrawlStatistics]:
+    """Each crawl's WARCs: open (somebody may still get them), else leased by somebody, else finished."""
+    free = sa.select(warcs.c.crawl_id, sa.func.count().label("n")).where(OPEN).group_by(warcs.c.crawl_id)
+    held = (
+        sa.select(warcs.c.crawl_id, sa.func.count(warcs.c.id.distinct()).label("n"))
+        .join(claims, claims.c.warc_id == warcs.c.id)
+        .join(tasks, tasks.c.id == claims.c.task_id)
+        .where(LEASED, ~warcs.c.open)
+        .group_by(warcs.c.crawl_id)
+    )
+    a, b = free.subquery("free"), held.subquery("held")
+    rows = connection.execute(
+        sa.select(crawls.c.name, crawls.c.warcs, sa.func.coalesce(a.c.n, 0), sa.func.coalesce(b.c.n, 0))
+        .outerjoin(a, a.c.crawl_id == crawls.c.id)
+        .outerjoin(b, b.c.crawl_id == crawls.c.id)
+        .order_by(crawls.c.id)
+    )
+    return [
+        CrawlStatistics(crawl=name, warcs=total, open=left, leased=leased, finished=total - left - leased)
+        for name, total, left, leased in rows
+    ]

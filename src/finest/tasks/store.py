@@ -1,0 +1,200 @@
+"""The task server's memory: leases, finishes, scores, nonces. Each method is one transaction, and safe to say again."""
+
+from __future__ import annotations
+
+import json
+import threading
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam as given
+from sqlalchemy.exc import IntegrityError
+
+from finest.tasks import closing, leases, reading, scores
+from finest.tasks.database import INSERTS, Database
+from finest.tasks.models import CrawlStatistics, Leader, Rules, ScoreRequest, Statistics, Task, TaskPage, TaskState
+from finest.tasks.tables import crawls, nonces, rules, warcs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+BATCH = 10_000
+"""WARCs in one transaction of an import: some tenths of a second, for which SQLite's other writers wait."""
+NONCE_S = 120.0
+"""A nonce is kept so long; a signature is accepted for at most 30 s, and 5 s before its time (btauth/1)."""
+
+
+class Store:
+    """What the API asks. `block` is the chain's block now; whoever asks has been authenticated.
+
+    Blocking; safe to use from any thread. Every method raises Problem where the answer is no, and SQLAlchemyError
+    where the database fails.
+    """
+
+    def __init__(self, database: Database, allowed: Rules) -> None:
+        self.rules, self._database = allowed, database
+        self._expiry, self._expired_block, self._purged_s = threading.Lock(), -1, 0.0
+
+    @classmethod
+    def open(cls, url: str, rules: Rules | None = None) -> Store:
+        """A store on SQLite or PostgreSQL, its tables brought up to date; raises FinestError in one plain line.
+
+        Without rules, for whoever imports or looks: what a server has settled stays.
+        """
+        store = cls(Database.open(url), rules or Rules())
+        if rules:
+            store._database.write(store._settle)
+        return store
+
+    def close(self) -> None:
+        self._database.close()
+
+    def lease(
+        self, hotkey: str, warcs: int, block: int, *, crawl: str | None = None, besides: str | None = None
+    ) -> Task:
+        """The open lease that the miner does not name by `besides`, or a new one of up to `warcs` WARCs."""
+        self._expire_once(block)
+        asked = leases.Asked(hotkey, warcs, block, crawl, besides)
+        return self._database.write(lambda connection: leases.lease(connection, self.rules, asked))
+
+    def renew(self, hotkey: str, task_id: str, block: int) -> Task:
+        """The lease, begun anew; a finished task as it is."""
+        self._expire_once(block)
+        return self._database.write(lambda connection: closing.renew(connection, self.rules, hotkey, task_id, block))
+
+    def finish(
+        self, hotkey: str, task_id: str, repo: str, revision: str, root: str, commitment: str, block: int
+    ) -> Task:
+        """The task, finished with what was published; the commitment is one that no other task of the miner has."""
+        self._expire_once(block)
+        published = {"repo": repo, "revision": revision, "root": root, "commitment": commitment}
+        try:
+            return self._database.write(
+                lambda connection: closing.finish(connection, hotkey, task_id, block, **published)
+            )
+        except IntegrityError:
+            raise closing.given_before(commitment) from None
+
+    def release(self, hotkey: str, task_id: str, block: int) -> Task:
+        """The task, given back."""
+        self._expire_once(block)
+        return self._database.write(lambda connection: closing.release(connection, self.rules, hotkey, task_id, block))
+
+    def expire(self, block: int) -> int:
+        """End all leases that nobody renewed before `block`; how many. The other methods do it by themselves."""
+        total = 0
+        while ended := self._database.write(lambda connection: closing.expire(connection, self.rules, block)):
+            total += ended
+        return total
+
+    def report(self, validator: str, task_id: str, score: ScoreRequest, block: int) -> Task:
+        """The finished task with this score as the validator's last."""
+        return self._database.write(lambda connection: scores.report(connection, validator, task_id, score, block))
+
+    def task(self, task_id: str, block: int) -> Task:
+        self._expire_once(block)
+        return self._database.read(lambda connection: reading.one_task(connection, task_id, block))
+
+    def task_by_commitment(self, hotkey: str, line: str, block: int) -> Task:
+        """The task that the miner finished with what it committed on the chain."""
+        return self._database.read(lambda connection: reading.by_commitment(connection, hotkey, line, block))
+
+    def tasks(
+        self, block: int, *, state: TaskState | None = None, hotkey: str | None = None, after: str | None = None,
+        limit: int = 50,
+    ) -> TaskPage:  # fmt: skip
+        """Tasks, newest first."""
+        self._expire_once(block)
+        return self._database.read(
+            lambda connection: reading.page(connection, block, state=state, hotkey=hotkey, after=after, limit=limit)
+        )
+
+    def leaderboard(self, limit: int) -> list[Leader]:
+        return self._database.read(lambda connection: scores.leaderboard(connection, limit))
+
+    def statistics(self, block: int) -> Statistics:
+        self._expire_once(block)
+        return self._database.read(lambda connection: scores.statistics(connection, block))
+
+    def crawls(self) -> list[CrawlStatistics]:
+        """Each crawl's part of the statistics, in the order in which WARCs are handed out."""
+        return self._database.read(scores.crawl_statistics)
+
+    def remember(self, hotkey: str, nonce_ns: int, now_s: float) -> bool:
+        """Whether this nonce of a signature is new, and now is not; shared by all server processes."""
+        if now_s - self._purged_s > NONCE_S:
+            self._purged_s = now_s
+            old = sa.delete(nonces).where(nonces.c.seen_s < now_s - NONCE_S)
+            self._database.write_one(lambda connection: connection.execute(old))
+        row = {"hotkey": hotkey, "nonce_ns": nonce_ns, "seen_s": now_s}
+        statement = _REMEMBER[self._dialect]
+        return self._database.write_one(lambda connection: connection.execute(statement, row).first()) is not None
+
+    def add_warcs(self, crawl: str, paths: Iterable[str]) -> int:
+        """Make WARCs known, in this order; how many are new. Batch by batch: what was added stays if it is stopped."""
+        self._database.write(lambda connection: connection.execute(_ADD_CRAWL[self._dialect], {"crawl": crawl}))
+        rest, added = iter(paths), 0
+        while batch := list(islice(rest, BATCH)):
+            added += self._add(crawl, batch)
+        if self._database.postgresql:
+            self._database.write_one(lambda connection: connection.exec_driver_sql("ANALYZE warcs"))
+        return added
+
+    @property
+    def _dialect(self) -> str:
+        return "postgresql" if self._database.postgresql else "sqlite"
+
+    def _add(self, crawl: str, paths: list[str]) -> int:
+        named = {"crawl": crawl, "paths": json.dumps(paths)}
+
+        def step(connection: sa.Connection) -> int:
+            new = connection.execute(_ADD_WARCS[self._dialect], named).rowcount
+            more = sa.update(crawls).where(crawls.c.name == crawl).values(warcs=crawls.c.warcs + new)
+            connection.execute(more)
+            return new
+
+        return self._database.write(step)
+
+    def _expire_once(self, block: int) -> None:
+        """Leases end by blocks alone, so looking once for each block is enough."""
+        if block != self._expired_block:
+            with self._expiry:
+                if block != self._expired_block:
+                    self.expire(block)
+                    self._expired_block = block
+
+    def _settle(self, connection: sa.Connection) -> None:
+        """Which WARCs are open follows from the redundancy: counted anew when it is another one than before."""
+        redundancy = self.rules.redundancy
+        if connection.execute(sa.select(rules.c.redundancy)).scalar() == redundancy:
+            return
+        if self._database.postgresql:
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.execute(_SETTLE[self._dialect], {"redundancy": redundancy})
+        free = warcs.c.claims < redundancy
+        connection.execute(sa.update(warcs).where(warcs.c.open != free).values(open=free))
+
+
+_REMEMBER = {
+    name: insert(nonces).on_conflict_do_nothing().returning(nonces.c.nonce_ns) for name, insert in INSERTS.items()
+}
+_ADD_CRAWL = {
+    name: insert(crawls).values(name=given("crawl")).on_conflict_do_nothing() for name, insert in INSERTS.items()
+}
+_SETTLE = {
+    name: insert(rules)
+    .values(id=1, redundancy=given("redundancy"))
+    .on_conflict_do_update(index_elements=[rules.c.id], set_={"redundancy": given("redundancy")})
+    for name, insert in INSERTS.items()
+}
+_ADD_WARCS = {
+    name: sa.text(f"""
+        INSERT INTO warcs (crawl_id, path) SELECT (SELECT id FROM crawls WHERE name = :crawl), path
+        FROM {listed} WHERE true ORDER BY place ON CONFLICT DO NOTHING
+    """)  # noqa: S608 - nothing foreign is in it
+    for name, listed in {
+        "sqlite": "(SELECT value AS path, key AS place FROM json_each(:paths)) AS listed",
+        "postgresql": "json_array_elements_text(CAST(:paths AS json)) WITH ORDINALITY AS listed (path, place)",
+    }.items()
+}

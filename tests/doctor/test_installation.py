@@ -1,0 +1,90 @@
+"""What the doctor says of an installation."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from finest.chain.options import ChainOptions
+from finest.doctor import installation
+from finest.doctor.check import State
+from finest.doctor.subject import Subject
+from finest.settings import Settings
+
+
+@pytest.fixture
+def subject(cache: Path) -> Subject:
+    return Subject(Settings(cache=cache), ChainOptions())
+
+
+def test_this_installation_is_well(subject: Subject) -> None:
+    """The tests run on what the project names."""
+    for check in (installation.python, installation.packages, installation.recipe, installation.known_page):
+        found = check(subject)
+        assert found.state is State.OK, found
+
+
+def test_an_old_python(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named, with the way to a newer one."""
+    version = namedtuple("version", "major minor micro releaselevel serial")(3, 9, 18, "final", 0)
+    monkeypatch.setattr(sys, "version_info", version)
+    monkeypatch.setattr(platform, "python_version", lambda: "3.9.18")
+    found = installation.python(subject)
+    assert found.state is State.FAILURE
+    assert "3.9.18" in found.line
+    assert "venv" in (found.mend or "")
+
+
+def test_another_version_than_the_pinned_one(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that decides a page's fate must have exactly the version that the project pins."""
+    real = importlib.metadata.version
+    pinned = next(need for need in installation.requirements() if need.name == "trafilatura").specifier
+
+    def version(name: str) -> str:
+        return "2.3.1" if name == "trafilatura" else real(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    found = installation.packages(subject)
+    assert found.state is State.FAILURE
+    assert found.line == "trafilatura is 2.3.1"
+    assert found.mend == f"pip install 'trafilatura{pinned}'"
+
+
+def test_a_package_is_missing(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chain's client, an extra, is asked for as well."""
+    real = importlib.metadata.version
+
+    def version(name: str) -> str:
+        if name == "bittensor":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    found = installation.packages(subject)
+    assert (found.state, found.line) == (State.FAILURE, "bittensor is missing")
+    assert (found.mend or "").startswith("pip install 'bittensor")
+
+
+def test_no_such_recipe(subject: Subject) -> None:
+    """The shipped ones are named."""
+    subject.recipe = "fineweb2"
+    found = installation.recipe(subject)
+    assert found.state is State.FAILURE
+    assert "fineweb2" in found.line
+    assert "fineweb, finest" in (found.mend or "")
+
+
+def test_a_broken_extractor(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A known page that gives nothing is a broken installation."""
+    from finest.recipe.judge import ENGINES
+
+    monkeypatch.setitem(ENGINES, "trafilatura", lambda _: "")
+    found = installation.known_page(subject)
+    assert found.state is State.FAILURE
+    assert "0 of its" in found.line
+    assert found.mend == "pip install --force-reinstall 'finest-data[subnet]'"

@@ -1,0 +1,85 @@
+"""What the doctor says of a machine."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from finest.chain.options import ChainOptions
+from finest.doctor import machine
+from finest.doctor.check import State
+from finest.doctor.subject import Subject
+from finest.settings import Settings
+
+
+@pytest.fixture
+def subject(tmp_path: Path) -> Subject:
+    return Subject(Settings(cache=tmp_path), ChainOptions(), work=tmp_path / "not" / "there" / "yet")
+
+
+def test_memory_bounds_the_workers(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker takes up to 1 GB: with less memory than processors, fewer workers are advised."""
+    monkeypatch.setattr(machine, "available_processors", lambda: 16)
+    for free, state, mend in (
+        (20e9, State.OK, None),
+        (10e9, State.WARNING, "--cpus_per_task 10"),
+        (4e9, State.WARNING, "--cpus_per_task 4"),
+        (0.3e9, State.FAILURE, "free some memory"),
+    ):
+        monkeypatch.setattr(machine, "available_memory_bytes", lambda free=free: int(free))
+        found = machine.processors(subject)
+        assert found.state is state, found
+        assert (mend in (found.mend or "")) if mend else found.mend is None
+
+
+def test_this_machine_has_processors_and_memory() -> None:
+    """They are read from the system that the tests run on."""
+    assert machine.available_processors() >= 1
+    assert machine.available_memory_bytes() > 1e6
+
+
+def test_the_disk_is_that_of_the_work_folder(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder need not be there; room for less than a task fails, for a few only is a warning."""
+    need = machine.task_bytes() + machine.SPARE_BYTES
+    for free, state in ((need - 1, State.FAILURE), (need, State.WARNING), (10 * need, State.OK)):
+        usage = shutil.disk_usage("/")._replace(free=free)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, usage=usage: usage)
+        found = machine.disk(subject)
+        assert found.state is state, found
+        assert (found.mend is None) == (state is State.OK)
+    assert not subject.work.exists()
+
+
+def test_a_work_folder_that_cannot_be_written(tmp_path: Path, subject: Subject) -> None:
+    """A read-only file system is named, with the flag that chooses another folder."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", folder], check=False, capture_output=True
+    ).returncode:
+        pytest.skip("this user may not mount")
+    try:
+        subject.work = folder
+        found = machine.disk(subject)
+    finally:
+        subprocess.run(["umount", folder], check=True)
+    assert found.state is State.FAILURE
+    assert str(folder) in found.line
+    assert "--work" in (found.mend or "")
+
+
+def test_a_low_limit_on_open_files(subject: Subject) -> None:
+    """It is a warning with the command that raises it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        found = machine.open_files(subject)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert found.state is State.WARNING
+    assert "512" in found.line
+    assert found.mend == f"ulimit -n {machine.LEAST_FILES}"

@@ -1,0 +1,190 @@
+"""Miners, task server, chain and Hub as processes, and what can go wrong between them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("bittensor")
+pytest.importorskip("nanio")
+
+if TYPE_CHECKING:
+    from finest.demo.subnet import Subnet
+
+LEASE_BLOCKS = 120
+"""Half a minute on the devnet's chain (four blocks a second): time to restart a miner, and a lease that can end."""
+PATIENCE_S = 240.0
+STEPS = ("leased", "refined", "published", "committed")
+
+
+@pytest.fixture
+def subnet(tmp_path: Path) -> Iterator[Subnet]:
+    from finest.demo.subnet import Subnet
+
+    with Subnet(tmp_path, ("alice", "bob", "carol"), rules=("--lease-blocks", str(LEASE_BLOCKS))) as up:
+        up.devnet.chain.set_hyperparameter("Tempo", 10_000)  # one epoch, so that its bytes count all commitments
+        yield up
+
+
+def test_every_warc_is_refined_and_committed_once(subnet: Subnet) -> None:
+    """One miner is killed at each step, one has no Hub for a while, one loses its lease: nothing lost or doubled."""
+    alice = threading.Thread(target=killed_at_each_step, args=(subnet, "alice"))
+    gate = Gate(subnet.devnet.hub.endpoint)
+    carol = Miner(subnet, "carol")
+    lost = carol.wait_for_task()
+    carol.freeze()
+    alice.start()
+    bob = Miner(subnet, "bob", HF_ENDPOINT=gate.address)
+    bob.wait_until(lambda: "Hub" in bob.said())
+    gate.open()
+    wait_until(lambda: state_of(subnet, lost) == "expired")
+    carol.thaw()
+    alice.join()
+    again = Miner(subnet, "alice")
+    wait_until(lambda: len(finished_warcs(subnet)) == 4, (again, bob, carol))
+    for miner in (again, bob, carol):
+        miner.stop()
+    assert "lease" in carol.said()
+    assert_nothing_is_doubled(subnet)
+
+
+def assert_nothing_is_doubled(subnet: Subnet) -> None:
+    """Every WARC in one finished task; one revision, one commitment of each task."""
+    done = [task for task in subnet.tasks() if task.state.value == "finished"]
+    assert Counter(warc for task in done for warc in task.warcs).most_common(1)[0][1] == 1
+    assert len({task.revision for task in done}) == len(done)
+    for name in ("alice", "bob", "carol"):
+        mine = [task for task in done if task.hotkey == subnet.wallets[name].hotkey_ss58]
+        assert len(revisions(subnet, name)) == len(mine), name
+        assert committed_bytes(subnet, name) == sum(max(100, len(task.commitment or "")) for task in mine), name
+
+
+def killed_at_each_step(subnet: Subnet, name: str) -> None:
+    """Kill a miner as soon as its journal shows a step, and start it again, until it has finished its task."""
+    for step in STEPS:
+        miner = Miner(subnet, name, "--once")
+        miner.wait_for_step(step)
+        miner.kill()
+    assert Miner(subnet, name, "--once").process.wait(PATIENCE_S) == 0
+
+
+class Miner:
+    """`finest mine`, and what it says and writes down."""
+
+    def __init__(self, subnet: Subnet, name: str, *arguments: str, **environment: str) -> None:
+        self.subnet, self.name = subnet, name
+        self.process = subnet.mine(name, "--warcs", "1", "--cpus_per_task", "1", *arguments, **environment)
+        self._lines: list[str] = []
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        assert self.process.stdout
+        self._lines.extend(iter(self.process.stdout.readline, ""))
+
+    def said(self) -> str:
+        return "".join(self._lines)
+
+    def journals(self) -> list[Any]:
+        folder = self.subnet.folder / self.name / "finest-work" / "tasks"
+        return [json.loads(path.read_bytes()) for path in folder.glob("*/journal.json")]
+
+    def steps(self) -> set[str]:
+        return {step for journal in self.journals() for step in journal["steps"]}
+
+    def wait_for_task(self) -> str:
+        self.wait_until(lambda: bool(self.journals()))
+        return str(self.journals()[0]["task_id"])
+
+    def wait_for_step(self, step: str) -> None:
+        self.wait_until(lambda: step in self.steps())
+
+    def wait_until(self, true: Callable[[], bool]) -> None:
+        wait_until(true, (self,))
+
+    def freeze(self) -> None:
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.killpg(self.process.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(30) is not None
+
+
+class Gate:
+    """A port that leads nowhere until it is opened."""
+
+    def __init__(self, endpoint: str) -> None:
+        host, _, port = endpoint.rpartition("/")[2].partition(":")
+        self._target = (host, int(port))
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def open(self) -> None:
+        self._socket.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            near, _ = self._socket.accept()
+            far = socket.create_connection(self._target)
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    while data := source.recv(1 << 16):
+        sink.sendall(data)
+    sink.shutdown(socket.SHUT_WR)
+
+
+def wait_until(true: Callable[[], bool], miners: tuple[Miner, ...] = ()) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        said = "\n".join(f"--- {miner.name}: {miner.said()[-2000:]}" for miner in miners)
+        assert time.monotonic() < deadline, said
+        time.sleep(0.02)
+
+
+def state_of(subnet: Subnet, task_id: str) -> str:
+    return next(task.state.value for task in subnet.tasks() if task.id == task_id)
+
+
+def finished_warcs(subnet: Subnet) -> list[str]:
+    return [warc for task in subnet.tasks() if task.state.value == "finished" for warc in task.warcs]
+
+
+def revisions(subnet: Subnet, name: str) -> list[str]:
+    """The commits that put a dataset into a miner's repository."""
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=subnet.devnet.hub.endpoint, token=subnet.devnet.tokens[name])
+    if not api.repo_exists(f"{name}/web", repo_type="dataset"):
+        return []
+    commits = api.list_repo_commits(f"{name}/web", repo_type="dataset")
+    return [one.commit_id for one in commits if "root" in one.title]
+
+
+def committed_bytes(subnet: Subnet, name: str) -> int:
+    """What the chain has counted for a hotkey's commitments in this epoch."""
+    import bittensor as bt
+
+    with bt.Subtensor(subnet.devnet.chain.endpoint) as client:
+        used = client.query(("Commitments", "UsedSpaceOf"), [63, subnet.wallets[name].hotkey_ss58])
+    return int((used or {}).get("used_space", 0))

@@ -1,0 +1,104 @@
+"""`finest mine` and `finest dashboard`, the commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from finest.chain.options import ChainOptions
+from finest.cli import mine as commands
+from finest.errors import NeedsPerson
+from finest.miner import start
+from finest.miner.journal import STEPS, Journal
+from finest.miner.steps import MineOptions
+from finest.tasks.models import MAX_WARCS
+from tests.miner.test_journal import DONE
+from tests.miner.world import task
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[MineOptions, ChainOptions]]:
+    """What `finest mine` was asked for, instead of mining."""
+    seen: list[tuple[MineOptions, ChainOptions]] = []
+
+    def remember(options: MineOptions, chain: ChainOptions, *_: Any, hand_back: bool) -> int:
+        seen.append((options, chain))
+        return 0
+
+    monkeypatch.setattr(start, "mine", remember)
+    return seen
+
+
+def mine(*flags: str) -> Any:
+    return CliRunner().invoke(commands.mine, flags, catch_exceptions=False)
+
+
+def test_the_guides_flags(asked: list[tuple[MineOptions, ChainOptions]]) -> None:
+    """Each flag of the guide, in its spelling, means what it says."""
+    done = mine(
+        "--hf_repo", "bob/rows", "--wallet.name", "w", "--wallet.hotkey", "h", "--wallet.path", "/keys",
+        "--netuid", "250", "--subtensor.network", "test", "--subtensor.chain_endpoint", "ws://x:1",
+        "--total_tasks", "4", "--cpus_per_task", "8", "--limit", "-1", "--keep", "1.5 TB",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    ((options, chain),) = asked
+    assert (options.hf_repo, options.workers, options.limit, options.netuid) == ("bob/rows", 32, None, 250)
+    assert options.keep_bytes == 1_500_000_000_000
+    assert chain == ChainOptions(250, "w", "h", Path("/keys"), "test", "ws://x:1")
+
+
+@pytest.mark.parametrize("spelt", ["--wallet_name", "--wallet-name", "--wallet.name"])
+@pytest.mark.parametrize("repo", ["--hf-repo", "--hf_repo"])
+def test_flags_in_every_spelling(asked: list[tuple[MineOptions, ChainOptions]], spelt: str, repo: str) -> None:
+    """The guide misspells its own flags; all of them work."""
+    flags = (repo, "r", spelt, "w", "--wallet_hotkey=h", "--subtensor_network", "local", "--total-tasks", "2")
+    more = ("--subtensor_chain_endpoint", "ws://x:1", "--cpus-per-task", "1", "--no_prefetch", "--limit", "7")
+    assert mine(*flags, *more).exit_code == 0
+    ((options, chain),) = asked
+    assert (chain.wallet_name, chain.wallet_hotkey, chain.network, chain.endpoint) == ("w", "h", "local", "ws://x:1")
+    assert (options.hf_repo, options.workers, options.limit, options.prefetch) == ("r", 2, 7, False)
+
+
+@pytest.mark.parametrize("executor", ["slurm", "ray"])
+def test_clusters_are_for_later(executor: str) -> None:
+    """Said plainly, before anything is begun."""
+    done = mine("--hf_repo", "r", "--executor", executor)
+    assert done.exit_code == 2 and "comes with the cluster support; use local" in done.output
+
+
+def test_a_wrong_size_or_recipe_is_said(tmp_path: Path) -> None:
+    """A recipe that is not there needs a person."""
+    assert "is no size; write 50GB" in mine("--hf_repo", "r", "--keep", "lots").output
+    with pytest.raises(NeedsPerson):
+        mine("--hf_repo", "r", "--recipe", str(tmp_path / "no.toml"))
+
+
+def test_the_commands_bound_is_the_servers() -> None:
+    """A number written twice is held together here."""
+    assert commands.MAX_WARCS == MAX_WARCS
+
+
+def test_no_task_server_needs_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 78 and what to set."""
+    monkeypatch.setenv("API_URL", "")
+    with pytest.raises(NeedsPerson, match="API_URL is not set"):
+        mine("--hf_repo", "r", "--work", str(tmp_path))
+
+
+def test_the_dashboard_of_a_work_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Last tasks with what became of them; as JSON too. No task server is needed."""
+    monkeypatch.setenv("API_URL", "")
+    Journal.begin(tmp_path, task("t1"), 63).note(**{step: DONE[step] for step in STEPS})
+    Journal.begin(tmp_path, task("t2"), 63)
+    seen = json.loads(CliRunner().invoke(commands.dashboard, ["--work", str(tmp_path), "--json"]).output)
+    assert [(one["id"], one["state"], one["rows"]) for one in seen["tasks"]] == [
+        ("t2", "leased", None), ("t1", "finished", 3),
+    ]  # fmt: skip
+    assert seen["running"] is False and seen["counts"] == {"finished": 1, "leased": 1}
+    shown = CliRunner().invoke(commands.dashboard, ["--work", str(tmp_path), "--once"]).output
+    assert "stopped" in shown and "finished" in shown and "alice/rows@cdcd" in shown
+    assert "No task yet" in CliRunner().invoke(commands.dashboard, ["--work", str(tmp_path / "x"), "--once"]).output

@@ -1,0 +1,213 @@
+"""The real steps: the refinery under a lease, WARCs read ahead, room on disk."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from finest.chain.commitments import CommitReceipt
+from finest.errors import LeaseLost, NeedsPerson, SourceError
+from finest.miner import lease as leases
+from finest.miner import room
+from finest.miner.ahead import read_ahead
+from finest.miner.journal import Journal
+from finest.miner.lease import Lease
+from finest.miner.now import Now, read_now
+from finest.miner.room import check_room, folder_bytes, needed_bytes, warc_bytes
+from finest.miner.steps import MineOptions, Steps
+from finest.recipe.recipe import load_recipe
+from finest.refine.ledger import Ledger
+from finest.settings import default_cache
+from finest.tasks.client import Refused
+from finest.tasks.models import TaskState
+from finest.warc.source import CommonCrawl
+from tests.e2e.command import SAMPLE
+from tests.faulty_server import Fault, FaultyServer
+from tests.miner.test_journal import DONE
+from tests.miner.world import LINE, WARC, TaskServerOf, refused, task
+
+PATH = WARC.format(0)
+
+
+class ChainOf:
+    """Remembers what was committed."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def commit(self, line: str) -> CommitReceipt:
+        self.lines.append(line)
+        return CommitReceipt(line, 50, sent=True)
+
+
+class Bench:
+    """Real steps in a folder, on WARCs from a server on loopback."""
+
+    def __init__(self, work: Path, address: str) -> None:
+        work.mkdir(exist_ok=True)
+        self.said: list[str] = []
+        self.server, self.chain, self.now = TaskServerOf(task()), ChainOf(), Now(work, 1)
+        self.options = MineOptions(
+            hf_repo="alice/rows", work=work, recipe=load_recipe("fineweb"), cache=default_cache(), netuid=63,
+            common_crawl=CommonCrawl(https_base=address),
+        )  # fmt: skip
+        self.journal = Journal.begin(work, task(), 63)
+        self.steps = Steps(
+            self.options, self.server, self.chain, self.now, Console(quiet=True), self.said.append
+        )  # fmt: skip
+
+    def lease(self) -> Lease:
+        return Lease(self.server, task(), 0.1, self.options.work, self.said.append)
+
+
+@pytest.fixture
+def crawl(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Common Crawl on loopback, without credentials for S3."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with FaultyServer({f"/{PATH}": SAMPLE.read_bytes()}) as server:
+        yield server
+
+
+def test_warcs_read_ahead_give_the_same_root(tmp_path: Path, crawl: FaultyServer) -> None:
+    """From a local copy the rows are called what they are called from Common Crawl; the copy goes when it is used."""
+    remote, local = Bench(tmp_path / "remote", crawl.base), Bench(tmp_path / "local", crawl.base)
+    with remote.lease() as lease:
+        straight = remote.steps.refined(remote.journal, lease)
+    assert read_ahead(local.journal, local.options.common_crawl, threading.Event()) == 1
+    asked = len(crawl.state.seen)
+    with local.lease() as lease:
+        ahead = local.steps.refined(local.journal, lease)
+    assert len(crawl.state.seen) == asked
+    assert ahead.root == straight.root and ahead.rows == straight.rows > 0
+    assert Ledger.read(local.journal.dataset).plan.sources[0].name == f"s3://commoncrawl/{PATH}"
+    assert not local.journal.warcs.exists()
+
+
+def test_reading_ahead_resumes_and_ends_when_told(tmp_path: Path, crawl: FaultyServer) -> None:
+    """A broken connection costs nothing; what is not whole is not there."""
+    bench = Bench(tmp_path / "work", crawl.base)
+    over = threading.Event()
+    over.set()
+    assert read_ahead(bench.journal, bench.options.common_crawl, over) == 0
+    assert folder_bytes(bench.journal.warcs) == 0
+    crawl.state.faults = [Fault("fin", after=1000)]
+    assert read_ahead(bench.journal, bench.options.common_crawl, threading.Event()) == 1
+    assert (bench.journal.warcs / PATH).read_bytes() == SAMPLE.read_bytes()
+
+
+def test_reading_ahead_leaves_room(tmp_path: Path, crawl: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the disk would get short, the refinery streams."""
+    bench = Bench(tmp_path / "work", crawl.base)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1 << 20})())
+    assert read_ahead(bench.journal, bench.options.common_crawl, threading.Event()) == 0
+    assert folder_bytes(bench.journal.warcs) == 0
+
+
+def test_a_lost_lease_ends_the_refinery_within_a_second_or_two(
+    tmp_path: Path, crawl: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its workers are gone, its finished slices are kept."""
+    monkeypatch.setattr(leases, "LEAST_WAIT_S", 0.05)
+    bench = Bench(tmp_path / "work", crawl.base)
+    lease = bench.lease()
+    lost_at = 0.0
+
+    def lose() -> None:
+        nonlocal lost_at
+        lost_at = time.monotonic()
+        lease._lose("somebody else has it")
+
+    threading.Timer(0.3, lose).start()
+    monkeypatch.setattr("finest.refine.steps.judge", lambda *_: time.sleep(60))
+    with pytest.raises(LeaseLost, match="somebody else has it"):
+        bench.steps.refined(bench.journal, lease)
+    assert time.monotonic() - lost_at < 2.5
+
+
+def test_a_task_begun_with_another_limit_is_begun_anew(tmp_path: Path, crawl: FaultyServer) -> None:
+    """A recipe or limit that changed between two starts is no error, and no mixture."""
+    bench = Bench(tmp_path / "work", crawl.base)
+    with bench.lease() as lease:
+        whole = bench.steps.refined(bench.journal, lease)
+        object.__setattr__(bench.options, "limit", 3)
+        part = bench.steps.refined(bench.journal, lease)
+    assert part.pages == 3 < whole.pages and any("begun anew" in line for line in bench.said)
+
+
+def test_no_commitment_without_a_lease(tmp_path: Path) -> None:
+    """The lease is renewed first; a task that ended otherwise is not committed."""
+    bench = Bench(tmp_path, "")
+    bench.journal.note(refined=DONE["refined"], published=DONE["published"])
+    assert bench.steps.committed(bench.journal, bench.lease()).line == LINE
+    bench.server.trouble["renew"] = [refused("lease-expired")]
+    with pytest.raises(LeaseLost):
+        bench.steps.committed(bench.journal, bench.lease())
+    bench.server.known["t1"] = task(state=TaskState.FINISHED, commitment="fd1:other/rows@...")
+    with pytest.raises(LeaseLost, match="another commitment"):
+        bench.steps.committed(bench.journal, bench.lease())
+    assert bench.chain.lines == [LINE] and bench.server.calls["renew"] == 3
+
+
+def test_a_commitment_that_the_server_misses_is_made_to_stand(tmp_path: Path) -> None:
+    """Something else may have been committed with the key meanwhile; where ours stands, `commit` sends nothing."""
+    bench = Bench(tmp_path, "")
+    bench.journal.note(**{step: DONE[step] for step in ("refined", "published", "committed")})
+    bench.server.trouble["finish"] = [refused("commitment-missing")]
+    with pytest.raises(Refused, match="commitment-missing"):
+        bench.steps.finished(bench.journal, bench.lease())
+    assert bench.chain.lines == [LINE]
+    assert bench.steps.finished(bench.journal, bench.lease()).block == 99
+
+
+def test_a_disk_too_small_is_seen_before_the_start(
+    tmp_path: Path, crawl: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How much, where, and what could go; nothing is begun."""
+    bench = Bench(tmp_path / "work", crawl.base)
+    of_warcs = warc_bytes(bench.journal, bench.options.common_crawl)
+    assert of_warcs == SAMPLE.stat().st_size
+    check_room(bench.journal, of_warcs, tmp_path, [], bench.said.append)
+    assert "1 WARC of" in bench.said[-1] and "take up to" in bench.said[-1]
+    old = Journal.begin(tmp_path, task("t0"), 63)
+    old.note(**DONE)
+    (old.folder / "large").write_bytes(b"x" * 2_000_000)
+    monkeypatch.setattr(room, "SPARE_BYTES", 1 << 60)
+    with pytest.raises(NeedsPerson, match=r"too little\. Free some space \(.*/tasks/t0: 2"):
+        check_room(bench.journal, of_warcs, tmp_path, [old], bench.said.append)
+
+
+def test_the_estimate_holds_for_the_sample(tmp_path: Path, crawl: FaultyServer) -> None:
+    """What a run writes is less than what is asked for: many times the sample's own size stands for a real WARC."""
+    bench = Bench(tmp_path / "work", crawl.base)
+    with bench.lease() as lease:
+        bench.steps.refined(bench.journal, lease)
+    assert folder_bytes(bench.journal.dataset) < needed_bytes(SAMPLE.stat().st_size) + room.SPARE_BYTES
+
+
+def test_a_warc_that_is_not_there_is_the_tasks_fault(tmp_path: Path, crawl: FaultyServer) -> None:
+    """SourceError, with the address."""
+    crawl.state.files.clear()
+    bench = Bench(tmp_path / "work", crawl.base)
+    with bench.lease() as lease, pytest.raises(SourceError, match="not found"):
+        bench.steps.refined(bench.journal, lease)
+
+
+def test_now_says_what_is_done_and_how_long_it_takes(tmp_path: Path) -> None:
+    """For the dashboard and for Ctrl-C; a file that is no such thing is none."""
+    now = Now(tmp_path, 4)
+    now.set("refining task t1", task="t1")
+    now.doing = type(now.doing)(**{name: getattr(now.doing, name) for name in now.doing.__slots__} | {"at": 0.0})
+    now.going(lambda: 125.0)
+    seen = read_now(tmp_path)
+    assert seen is not None and seen.line() == "refining task t1, about 2 min 5 s left" and seen.workers == 4
+    (tmp_path / "now.json").write_text("{")
+    assert read_now(tmp_path) is None

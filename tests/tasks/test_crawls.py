@@ -1,0 +1,143 @@
+"""Crawls' lists of WARC files, from Common Crawl and from files, into the store."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from finest.cli.tasks import tasks as command
+from finest.devnet.crawl import CRAWL, sample_crawl
+from finest.devnet.crawl_http import CrawlServer, Fault
+from finest.errors import SourceError
+from finest.tasks import crawls
+from finest.tasks.crawls import CommonCrawl, import_file
+from finest.tasks.store import Store
+from tests.tasks.facts import paths
+
+OLD = "CC-MAIN-2024-10"
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+class Listed:
+    """Remembers what is added to it."""
+
+    def __init__(self) -> None:
+        self.paths: dict[str, list[str]] = {}
+
+    def add_warcs(self, crawl: str, paths: list[str]) -> int:
+        new = [path for path in paths if path not in self.paths.setdefault(crawl, [])]
+        self.paths[crawl] += new
+        return len(new)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[CrawlServer]:
+    """A Common Crawl on loopback with one crawl."""
+    folder = tmp_path / "served"
+    for key, data in sample_crawl(2).items():
+        (folder / key).parent.mkdir(parents=True, exist_ok=True)
+        (folder / key).write_bytes(data)
+    with CrawlServer(folder) as server:
+        yield server
+
+
+@pytest.fixture
+def origin(served: CrawlServer) -> CommonCrawl:
+    return CommonCrawl(served.endpoint, f"{served.endpoint}/collinfo.json")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crawls, "FIRST_WAIT_S", 0.001)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_crawl_is_imported_through_faults(origin: CommonCrawl, served: CrawlServer) -> None:
+    """A busy server, a reset and a cut connection are answered by asking again; the list is whole."""
+    served.add_faults(Fault("status"), Fault("status", status=403))
+    served.add_faults(Fault("drop", after_bytes=20), Fault("cut", after_bytes=30))
+    store, said = Listed(), []
+    assert origin.crawls(quiet) == [CRAWL]
+    done = origin.import_crawl(store, CRAWL, said.append)
+    assert str(done) == f"{CRAWL}: 2 WARCs, 2 new"
+    assert str(origin.import_crawl(store, CRAWL, quiet)) == f"{CRAWL}: 2 WARCs, 0 new"
+    assert all(path.startswith(f"crawl-data/{CRAWL}/") for path in store.paths[CRAWL])
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_dead_server_is_given_up(origin: CommonCrawl, served: CrawlServer) -> None:
+    """A server that stays away ends the import with what it last said."""
+    served.add_faults(Fault("status", times=99))
+    with pytest.raises(SourceError, match=r"HTTP 503, after 6 tries"):
+        origin.import_crawl(Listed(), CRAWL, quiet)
+
+
+def test_what_is_no_crawl(origin: CommonCrawl) -> None:
+    """Names of no crawl, of an ARC crawl and of one that is not there are told apart."""
+    for crawl, words in (("CC-MAIN-x", "is no crawl"), ("CC-MAIN-2012", "ARC files"), (OLD, "not found")):
+        with pytest.raises(SourceError, match=words):
+            origin.import_crawl(Listed(), crawl, quiet)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_local_list(tmp_path: Path, packed: bool) -> None:
+    """A file may be gzipped or plain, and of several crawls."""
+    text = "\n".join([*paths(3), "", *paths(2, OLD)]).encode()
+    path = tmp_path / "warc.paths"
+    path.write_bytes(gzip.compress(text) if packed else text)
+    store = Listed()
+    assert [str(one) for one in import_file(store, path)] == [f"{CRAWL}: 3 WARCs, 3 new", f"{OLD}: 2 WARCs, 2 new"]
+    assert store.paths == {CRAWL: paths(3), OLD: paths(2, OLD)}
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\n".join([*(path.encode() for path in paths(2)), b"crawl-data/x/wet/1.gz"]), "line 3 is no WARC file"),
+        (b"../../etc/passwd\n", "line 1 is no WARC file"),
+        ("\u00e9".encode(), "no ASCII"),
+        (gzip.compress(b"x" * 1000)[:-9], "damaged gzip"),
+        (b"", "empty"),
+    ],
+)
+def test_a_wrong_list_adds_nothing(tmp_path: Path, data: bytes, words: str) -> None:
+    """A foreign line is named by its number, a damaged file as such, and nothing of either is added."""
+    (tmp_path / "list").write_bytes(data)
+    store = Listed()
+    with pytest.raises(SourceError, match=words):
+        import_file(store, tmp_path / "list")
+    assert store.paths == {}
+    with pytest.raises(SourceError, match="No such file"):
+        import_file(store, tmp_path / "none")
+
+
+def test_the_command(tmp_path: Path, served: CrawlServer, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tasks import` goes on past what fails and says so at its end; `tasks show` counts."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("FINEST_CC_HTTPS", served.endpoint)
+    monkeypatch.setenv("FINEST_CC_COLLINFO", f"{served.endpoint}/collinfo.json")
+    listed = [{"id": OLD}, {"id": "CC-MAIN-2012"}, {"id": CRAWL}]
+    (tmp_path / "served" / "collinfo.json").write_text(json.dumps(listed))
+    result = CliRunner().invoke(command, ["import", "--all"])
+    assert isinstance(result.exception, SourceError) and OLD in str(result.exception)
+    assert result.stdout == f"{CRAWL}: 2 WARCs, 2 new\n"
+    assert "CC-MAIN-2012: passed over" in result.stderr
+    (tmp_path / "more.txt").write_text("\n".join(paths(3, OLD)))
+    assert CliRunner().invoke(command, ["import", "more.txt"]).exit_code == 0
+    store = Store.open(database_url)
+    store.lease("5Alice", 2, 1)
+    store.close()
+    shown = CliRunner().invoke(command, ["show"]).stdout
+    assert [line.split() for line in shown.splitlines()] == [
+        ["crawl", "WARCs", "open", "leased", "finished"], [CRAWL, "2", "0", "2", "0"], [OLD, "3", "3", "0", "0"],
+    ]  # fmt: skip
+    assert CliRunner().invoke(command, ["import"]).exception is not None

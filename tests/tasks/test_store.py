@@ -1,0 +1,252 @@
+"""The store: its tables, its database, imports, finishes, scores, nonces; on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from finest.errors import FinestError, TaskServerUnavailable, UsageError
+from finest.tasks import tables
+from finest.tasks.database import Database
+from finest.tasks.models import Rules, ScoreRequest, TaskState
+from finest.tasks.problems import Problem
+from finest.tasks.store import Store
+from tests.tasks.facts import CRAWL, look, paths, published
+from tests.tasks.postgres import Cluster
+
+A, B = "5Alice", "5Bob"
+PASS = ScoreRequest(verdict="pass", score=0.75)
+
+
+def refused(problem: pytest.ExceptionInfo[Problem]) -> str:
+    return problem.value.name
+
+
+def indexes(connection: sa.Connection) -> set[tuple[str, str]]:
+    """Every index with its definition, conditions and all, as the database has them."""
+    lists = {
+        "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL",
+        "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    }
+    rows = connection.exec_driver_sql(lists[connection.dialect.name])
+    return {(name, " ".join(sql.split())) for name, sql in rows if "alembic" not in name}
+
+
+def test_migrations_give_the_tables(database_url: str) -> None:
+    """The tables after all migrations are those of tables.py, with their indexes' conditions."""
+    database = Database.open(database_url)
+
+    def compare(connection: sa.Connection) -> set[tuple[str, str]]:
+        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+        return indexes(connection)
+
+    def make_anew(connection: sa.Connection) -> set[tuple[str, str]]:
+        tables.metadata.drop_all(connection)
+        tables.metadata.create_all(connection)
+        return indexes(connection)
+
+    migrated = database.read(compare)
+    assert migrated == database.write(make_anew)
+    database.close()
+
+
+def test_servers_may_start_at_once(database_url: str) -> None:
+    """Eight stores opened at the same moment on an empty database all work."""
+    failures: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            store = Store.open(database_url, Rules())
+            store.add_warcs(CRAWL, paths(3))
+            store.close()
+        except BaseException as error:
+            failures.append(error)
+
+    together([start] * 8)
+    assert failures == []
+    store = Store.open(database_url, Rules())
+    assert store.statistics(1).crawls[0].warcs == 3
+    store.close()
+
+
+def together(acts: list[object]) -> None:
+    threads = [threading.Thread(target=act) for act in acts]  # type: ignore[arg-type]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", "mysql://u:secret@h/d", "sqlite://", "sqlite:///:memory:", "redis://:secret@h"]
+)
+def test_a_wrong_address_is_one_line(url: str) -> None:
+    """What is no address of a database is said without quoting it."""
+    with pytest.raises(UsageError) as error:
+        Store.open(url, Rules())
+    assert "secret" not in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:secret@127.0.0.1:1/d", "sqlite:////nowhere/at/all.db"])
+def test_an_unreachable_database_is_one_line(url: str) -> None:
+    """A database that cannot be reached is named, its password is not."""
+    with pytest.raises(TaskServerUnavailable) as error:
+        Store.open(url, Rules())
+    assert "secret" not in str(error.value) and "\n" not in str(error.value)
+    assert "DATABASE_URL" in str(error.value)
+
+
+def test_a_refused_password_is_not_said(cluster: Cluster) -> None:
+    """PostgreSQL's own refusal is one line too."""
+    url = cluster.url("nowhere").replace("finest@", "finest:secret@")
+    with pytest.raises(FinestError) as error:
+        Store.open(url, Rules())
+    assert "secret" not in str(error.value) and "nowhere" in str(error.value)
+
+
+def test_imports_are_idempotent(store: Store) -> None:
+    """Paths are known once, in the order in which they came."""
+    assert store.add_warcs(CRAWL, paths(5)) == 5
+    assert store.add_warcs(CRAWL, iter(paths(7))) == 2
+    assert [path for (path,) in look(store, sa.select(tables.warcs.c.path).order_by(tables.warcs.c.id))] == paths(7)
+
+
+def test_a_task_from_lease_to_score(store: Store) -> None:
+    """The whole way of a task, and every step of it in the events."""
+    store.add_warcs(CRAWL, paths(4))
+    task = store.lease(A, 2, 100)
+    assert (task.state, task.warcs, task.expires_block) == (TaskState.LEASED, paths(2), 1900)
+    assert store.renew(A, task.id, 200).expires_block == 2000
+    done = store.finish(A, task.id, **published(), block=300)
+    assert done == store.finish(A, task.id, **published(), block=300)
+    assert (done.state, done.closed_block, done.commitment) == (TaskState.FINISHED, 300, published()["commitment"])
+    assert store.task_by_commitment(A, published()["commitment"], 300) == done
+    scored = store.report(B, task.id, PASS, 310)
+    assert scored == store.report(B, task.id, PASS, 310) == store.task(task.id, 310)
+    assert [score.model_dump(include={"validator", "verdict", "score"}) for score in scored.scores] == [
+        {"validator": B, "verdict": "pass", "score": 0.75}
+    ]
+    told = tables.events.c
+    assert look(store, sa.select(told.block, told.hotkey, told.what).order_by(told.id)) == [
+        (100, A, "leased"), (200, A, "renewed"), (300, A, "finished"), (310, B, "scored"),
+    ]  # fmt: skip
+
+
+def test_a_finish_is_for_ever(store: Store) -> None:
+    """A finished task takes no other result; a result finishes one task; a renewal of it changes nothing."""
+    store.add_warcs(CRAWL, paths(8))
+    task = store.lease(A, 4, 100)
+    done = store.finish(A, task.id, **published(), block=110)
+    with pytest.raises(Problem) as problem:
+        store.finish(A, task.id, **published(2), block=120)
+    assert refused(problem) == "already-finished"
+    with pytest.raises(Problem) as problem:
+        store.release(A, task.id, 120)
+    assert refused(problem) == "already-finished"
+    other = store.lease(A, 4, 120)
+    with pytest.raises(Problem) as problem:
+        store.finish(A, other.id, **published(), block=130)
+    assert refused(problem) == "already-finished"
+    assert store.renew(A, task.id, 110) == done
+    assert store.lease(A, 4, 140).id == other.id
+
+
+def test_a_released_task_is_closed(store: Store) -> None:
+    """Released WARCs are open at once; the task is closed to its miner, and a release said again is the same."""
+    store.add_warcs(CRAWL, paths(2))
+    task = store.lease(A, 2, 100)
+    released = store.release(A, task.id, 101)
+    assert released == store.release(A, task.id, 101)
+    assert released.state == TaskState.RELEASED
+    for act in (lambda: store.renew(A, task.id, 102), lambda: store.finish(A, task.id, **published(), block=102)):
+        with pytest.raises(Problem) as problem:
+            act()
+        assert refused(problem) == "task-closed"
+    assert store.lease(B, 2, 102).warcs == task.warcs
+
+
+def test_a_task_belongs_to_its_miner(store: Store) -> None:
+    """Nobody renews, finishes or releases another's task, nor one that is not there."""
+    store.add_warcs(CRAWL, paths(2))
+    task = store.lease(A, 1, 100)
+    for task_id, name in ((task.id, "not-yours"), ("0" * 32, "not-found"), ("\x00", "not-found"), ("x", "not-found")):
+        with pytest.raises(Problem, match=name):
+            store.renew(B, task_id, 101)
+        with pytest.raises(Problem, match=name):
+            store.finish(B, task_id, **published(), block=101)
+        with pytest.raises(Problem, match=name):
+            store.release(B, task_id, 101)
+        with pytest.raises(Problem, match=name):
+            store.lease(B, 1, 101, besides=task_id)
+    with pytest.raises(Problem) as problem:
+        store.report(B, task.id, PASS, 101)
+    assert refused(problem) == "not-finished"
+
+
+def test_the_last_score_of_each_validator_counts(store: Store) -> None:
+    """Scores are kept all; sums are made over the last of each validator, without those that saw no evidence."""
+    store.add_warcs(CRAWL, paths(8))
+    ids = []
+    for number in range(2):
+        task = store.lease(A, 4, 100)
+        store.finish(A, task.id, **published(number), block=100 + number)
+        ids.append(task.id)
+    store.finish(B, store.add_warcs(CRAWL, paths(1, first=8)) and store.lease(B, 4, 100).id, **published(3), block=109)
+    store.report("5V", ids[0], PASS, 110)
+    store.report("5V", ids[0], ScoreRequest(verdict="fail", score=0.0, note="rows invented"), 111)
+    store.report("5W", ids[0], ScoreRequest(verdict="pass", score=1.0), 111)
+    store.report("5V", ids[1], ScoreRequest(verdict="no_evidence", score=0.0), 112)
+    (first, second) = store.leaderboard(10)
+    assert first.model_dump() == {
+        "hotkey": A, "finished_tasks": 2, "finished_warcs": 8, "mean_score": 0.5, "last_finished_block": 101,
+    }  # fmt: skip
+    assert (second.hotkey, second.mean_score) == (B, None)
+    statistics = store.statistics(120)
+    assert statistics.scores == {"fail": 1, "pass": 1, "no_evidence": 1}
+    assert statistics.tasks == {TaskState.FINISHED: 3} and statistics.miners == 2
+    assert [crawl.model_dump() for crawl in statistics.crawls] == [
+        {"crawl": CRAWL, "warcs": 9, "open": 0, "leased": 0, "finished": 9}
+    ]
+
+
+def test_pages_of_tasks(store: Store) -> None:
+    """Tasks come newest first, each once, however they are paged and filtered."""
+    store.add_warcs(CRAWL, paths(6))
+    ids = [store.lease(f"5Miner{number}", 1, 100).id for number in range(6)][::-1]
+    store.release("5Miner0", ids[-1], 101)
+    seen, after = [], None
+    while True:
+        page = store.tasks(102, after=after, limit=4)
+        seen += [task.id for task in page.tasks]
+        after = page.next
+        if after is None:
+            break
+    assert seen == sorted(ids, reverse=True)
+    assert {task.id for task in store.tasks(102, state=TaskState.LEASED).tasks} == set(ids[:-1])
+    assert [task.id for task in store.tasks(102, hotkey="5Miner3").tasks] == [ids[2]]
+    with pytest.raises(Problem) as problem:
+        store.tasks(102, after="\x00")
+    assert refused(problem) == "invalid-request"
+
+
+def test_a_nonce_is_new_once(database_url: str) -> None:
+    """A nonce seen by one server process is known to all; old ones are forgotten, and nothing else ever is."""
+    one, other = Store.open(database_url, Rules()), Store.open(database_url, Rules())
+    assert one.remember(A, 1, 1000.0)
+    assert not other.remember(A, 1, 1001.0)
+    assert other.remember(B, 1, 1001.0)
+    assert one.remember(A, 2, 2000.0)
+    assert [row[0] for row in look(one, sa.select(tables.nonces.c.nonce_ns))] == [2]
+    one.close()
+    other.close()
+
+
+def test_a_nonce_is_new_to_one_of_many(store: Store) -> None:
+    """Of sixteen requests with the same nonce at the same moment, one is new."""
+    answers: list[bool] = []
+    together([lambda: answers.append(store.remember(A, 7, 1000.0))] * 16)
+    assert sorted(answers) == [False] * 15 + [True]
