@@ -4,9 +4,10 @@
     python -m bench.leases --save             and kept in bench/results/leases.json
 
 PostgreSQL is a cluster of its own that waits for its disk at each commit, as one in service does; the subnet is a
-devnet's chain with as many seats as a subnet has. Each miner leases a task of four WARCs and releases it again, each
-request signed, over a kept connection: a lease is always a new one, and costs two requests. First at a given rate,
-where each latency counts from the moment at which the lease was due; then as fast as it goes.
+devnet's chain with about as many seats as a subnet has, whose blocks are quick, and a lease lives for one of them: so
+each miner's next request finds its last lease expired and gets a new task of four WARCs, those of expired leases again
+among them. Every request is signed, over kept connections. First at a given rate, where each latency counts from the
+moment at which the lease was due; then as fast as it goes.
 """
 
 from __future__ import annotations
@@ -37,10 +38,12 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "bench" / "results" / "leases.json"
 MINERS = 250
 """A subnet has 256 seats."""
-BLOCK_S = 12.0
+BLOCK_S = 0.1
 CRAWL = "CC-MAIN-2025-26"
 START_S = 60.0
 TICKS = os.sysconf("SC_CLK_TCK")
+SCRIPT = "from finest.cli.serve import serve; serve()"
+QUICK = ["--lease-blocks", "1"]
 GENEROUS = ["--tasks-per-window", "1000000", "--per-hotkey", "1000000", "--per-address", "10000000"]
 
 
@@ -49,7 +52,7 @@ class Phase:
     """What was seen: latencies in seconds, by kind of request."""
 
     lease_s: list[float] = field(default_factory=list)
-    request_s: list[float] = field(default_factory=list)
+    tasks: set[str] = field(default_factory=set)
     failed: dict[str, int] = field(default_factory=dict)
 
 
@@ -65,14 +68,16 @@ def main() -> None:
         with _chain(folder, miners) as endpoint, _server(folder, database, endpoint, args.workers) as (port, server):
             generator = Generator(port, _hotkey_of(port), miners, args.connections)
             phases = {}
-            for name, rate, seconds in (("warm_up", args.rate / 2, 3.0), ("steady", args.rate, args.seconds), ("flood", 0.0, args.seconds)):
+            plan = {"warm_up": (args.rate / 2, 3.0), "steady": (args.rate, args.seconds), "flood": (0.0, args.seconds)}
+            for name, (rate, seconds) in plan.items():
                 phases[name] = _measure(generator, rate, seconds, {"server": server, "postgresql": cluster._server.pid})
                 print(f"{name}: {json.dumps(phases[name])}", file=sys.stderr, flush=True)
-            open_leases, _ = asyncio.run(generator.statistics()), None
+            statistics = asyncio.run(generator.statistics())
     del phases["warm_up"]
     result = {
         "machine": machine(), "command": " ".join(["python -m bench.leases", *sys.argv[1:]]), "workers": args.workers,
-        "connections": args.connections, "miners": len(miners), "warcs": args.warcs, **phases, "statistics": open_leases,
+        "connections": args.connections, "miners": len(miners), "warcs": args.warcs, **phases,
+        "tasks": statistics["tasks"],
     }  # fmt: skip
     print(json.dumps(result, indent=1))
     if args.save:
@@ -95,7 +100,8 @@ def _import_warcs(database: str, number: int) -> None:
     from finest.tasks.store import Store
 
     store = Store.open(database, Rules())
-    store.add_warcs(CRAWL, (f"crawl-data/{CRAWL}/segments/{n % 100}/warc/{CRAWL}-{n:05}.warc.gz" for n in range(number)))
+    paths = (f"crawl-data/{CRAWL}/segments/{n % 100}/warc/{CRAWL}-{n:05}.warc.gz" for n in range(number))
+    store.add_warcs(CRAWL, paths)
     store.close()
 
 
@@ -125,7 +131,7 @@ def _server(folder: Path, database: str, endpoint: str, workers: int) -> Iterato
     wallet.create_new_hotkey(suppress=True)
     port = _free_port()
     command = [
-        sys.executable, "-c", "from finest.cli.serve import serve; serve()", "--port", str(port), "--workers", str(workers), *GENEROUS,
+        sys.executable, "-c", SCRIPT, "--port", str(port), "--workers", str(workers), *QUICK, *GENEROUS,
         "--log-format", "json", "--wallet.name", "server", "--wallet.hotkey", "hot", "--wallet.path",
         str(folder / "wallets"), "--subtensor.network", endpoint,
     ]  # fmt: skip
@@ -187,18 +193,19 @@ class Generator:
 
     async def _all(self, phase: Phase, rate: float, seconds: float) -> None:
         lines = [await Line.open(self.port) for _ in range(self.connections)]
-        begin = asyncio.get_running_loop().time() + 0.1
-        share = [self.miners[number :: self.connections] for number in range(self.connections)]
-        await asyncio.gather(
-            *(
-                self._one(phase, line, miners, begin + number / rate if rate else begin, self.connections / rate if rate else 0.0, begin + seconds)
-                for number, (line, miners) in enumerate(zip(lines, share, strict=True))
-            )
-        )
+        begin = time.perf_counter() + 0.1
+        apart_s = 1 / rate if rate else 0.0
+        work = []
+        for number, line in enumerate(lines):
+            miners, due = self.miners[number :: self.connections], begin + number * apart_s
+            work.append(self._one(phase, line, miners, due, self.connections * apart_s, begin + seconds))
+        await asyncio.gather(*work)
 
-    async def _one(self, phase: Phase, line: Line, miners: list[Keypair], due: float, every_s: float, end: float) -> None:
+    async def _one(
+        self, phase: Phase, line: Line, miners: list[Keypair], due: float, every_s: float, end: float
+    ) -> None:
         """One connection: a lease is due every `every_s`, and its latency counts from then."""
-        clock, turn = asyncio.get_running_loop().time, 0
+        clock, turn = time.perf_counter, 0
         while True:
             if every_s == 0.0:
                 due = clock()
@@ -210,16 +217,14 @@ class Generator:
             task = await self._ask(phase, line, miner, b"/v1/tasks/lease", b'{"warcs":4}')
             if task is not None:
                 phase.lease_s.append(clock() - due)
-                await self._ask(phase, line, miner, f"/v1/tasks/{task['id']}/release".encode(), b"")
+                phase.tasks.add(task["id"])
             turn, due = turn + 1, due + every_s
 
     async def _ask(self, phase: Phase, line: Line, miner: Keypair, target: bytes, body: bytes) -> Any:
         from bittensor import http_auth
 
-        began = time.perf_counter()
         headers = http_auth.sign(miner, method="POST", path=target.decode(), body=body, receiver_ss58=self.receiver)
         status, answer = await line.ask(b"POST", target, body, headers)
-        phase.request_s.append(time.perf_counter() - began)
         if status == 200:
             return json.loads(answer)
         problem = "{type}: {detail}".format_map(json.loads(answer))
@@ -240,9 +245,14 @@ class Line:
     async def ask(self, method: bytes, target: bytes, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         signed = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
         kind = b"Content-Type: application/json\r\n" if body else b""
-        self._writer.write(
-            b"%b %b HTTP/1.1\r\nHost: x\r\n%b%bContent-Length: %d\r\n\r\n%b" % (method, target, signed, kind, len(body), body)
+        head = b"%b %b HTTP/1.1\r\nHost: x\r\n%b%bContent-Length: %d\r\n\r\n" % (
+            method,
+            target,
+            signed,
+            kind,
+            len(body),
         )
+        self._writer.write(head + body)
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         length = int(head.split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0])
         return int(head[9:12]), await self._reader.readexactly(length)
@@ -255,10 +265,9 @@ def _measure(generator: Generator, rate: float, seconds: float, trees: dict[str,
     cores = {name: round((_cpu_s(pid) - before[name]) / wall_s, 2) for name, pid in trees.items()}
     return {
         "asked_leases_per_s": rate or None,
-        "leases_per_s": round(len(phase.lease_s) / wall_s, 1),
-        "requests_per_s": round(len(phase.request_s) / wall_s, 1),
+        "new_leases_per_s": round(len(phase.tasks) / wall_s, 1),
+        "same_lease_again_per_s": round((len(phase.lease_s) - len(phase.tasks)) / wall_s, 1),
         "lease_ms": _quantiles(phase.lease_s),
-        "request_ms": _quantiles(phase.request_s),
         "failed": phase.failed,
         "cores": cores | {"generator": round((_own_cpu_s() - own) / wall_s, 2)},
     }
@@ -266,8 +275,9 @@ def _measure(generator: Generator, rate: float, seconds: float, trees: dict[str,
 
 def _quantiles(values: list[float]) -> dict[str, float]:
     ordered = sorted(values) or [0.0]
-    at = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
-    return {name: round(1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2) for name, share in at.items()}
+    places = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
+    at = {name: min(len(ordered) - 1, int(share * len(ordered))) for name, share in places.items()}
+    return {name: round(1000 * ordered[place], 2) for name, place in at.items()}
 
 
 def _own_cpu_s() -> float:

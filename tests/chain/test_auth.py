@@ -41,9 +41,9 @@ class Nonces:
 
 def signed(**changes: str) -> Sent:
     sent = Sent({})
-    sent.headers = sign_request(
-        ALICE, method=sent.method, target=sent.target, body=sent.body, receiver=sent.receiver
-    ) | changes
+    sent.headers = (
+        sign_request(ALICE, method=sent.method, target=sent.target, body=sent.body, receiver=sent.receiver) | changes
+    )
     return sent
 
 

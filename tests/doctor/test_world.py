@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 MENDED = {"ok", "warning", "skipped"}
-DOCTOR = (sys.executable, "-c", "from finest.cli.doctor import doctor; doctor()")
+DOCTOR = (sys.executable, "-m", "finest.cli", "doctor")
 
 
 class Patient:

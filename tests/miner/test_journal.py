@@ -84,3 +84,10 @@ def test_one_miner_a_work_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         with pytest.raises(NeedsPerson, match=r"another miner \(process \d+\) works in"), alone(tmp_path):
             pass
     assert not is_held(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_needs_a_person(tmp_path: Path) -> None:
+    """Said with what the system said."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NeedsPerson, match="cannot be written to"), alone(tmp_path / "file"):
+        pass

@@ -52,7 +52,7 @@ def test_a_refusal_that_means_lost_is_heard_at_once(tmp_path: Path, name: str) -
     with lease(server, tmp_path, said=said) as kept:
         server.trouble["renew"] = [refused(name, "somebody else has it")]
         time.sleep(0.4)
-        with pytest.raises(LeaseLost, match="task t1 is lost: somebody else has it"):
+        with pytest.raises(LeaseLost, match="The lease of task t1 is lost: somebody else has it"):
             kept.check()
     assert sum("work on it ends" in line for line in said) == 1
 

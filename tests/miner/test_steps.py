@@ -18,7 +18,7 @@ from finest.miner.ahead import read_ahead
 from finest.miner.journal import Journal
 from finest.miner.lease import Lease
 from finest.miner.now import Now, read_now
-from finest.miner.room import check_room, folder_bytes, needed_bytes, warc_bytes
+from finest.miner.room import check_room, folder_bytes, warc_bytes
 from finest.miner.steps import MineOptions, Steps
 from finest.recipe.recipe import load_recipe
 from finest.refine.ledger import Ledger
@@ -77,6 +77,7 @@ def crawl(monkeypatch: pytest.MonkeyPatch) -> Any:
         yield server
 
 
+@pytest.mark.slow
 def test_warcs_read_ahead_give_the_same_root(tmp_path: Path, crawl: FaultyServer) -> None:
     """From a local copy the rows are called what they are called from Common Crawl; the copy goes when it is used."""
     remote, local = Bench(tmp_path / "remote", crawl.base), Bench(tmp_path / "local", crawl.base)
@@ -112,6 +113,7 @@ def test_reading_ahead_leaves_room(tmp_path: Path, crawl: FaultyServer, monkeypa
     assert folder_bytes(bench.journal.warcs) == 0
 
 
+@pytest.mark.slow
 def test_a_lost_lease_ends_the_refinery_within_a_second_or_two(
     tmp_path: Path, crawl: FaultyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +135,7 @@ def test_a_lost_lease_ends_the_refinery_within_a_second_or_two(
     assert time.monotonic() - lost_at < 2.5
 
 
+@pytest.mark.slow
 def test_a_task_begun_with_another_limit_is_begun_anew(tmp_path: Path, crawl: FaultyServer) -> None:
     """A recipe or limit that changed between two starts is no error, and no mixture."""
     bench = Bench(tmp_path / "work", crawl.base)
@@ -183,14 +186,6 @@ def test_a_disk_too_small_is_seen_before_the_start(
     monkeypatch.setattr(room, "SPARE_BYTES", 1 << 60)
     with pytest.raises(NeedsPerson, match=r"too little\. Free some space \(.*/tasks/t0: 2"):
         check_room(bench.journal, of_warcs, tmp_path, [old], bench.said.append)
-
-
-def test_the_estimate_holds_for_the_sample(tmp_path: Path, crawl: FaultyServer) -> None:
-    """What a run writes is less than what is asked for: many times the sample's own size stands for a real WARC."""
-    bench = Bench(tmp_path / "work", crawl.base)
-    with bench.lease() as lease:
-        bench.steps.refined(bench.journal, lease)
-    assert folder_bytes(bench.journal.dataset) < needed_bytes(SAMPLE.stat().st_size) + room.SPARE_BYTES
 
 
 def test_a_warc_that_is_not_there_is_the_tasks_fault(tmp_path: Path, crawl: FaultyServer) -> None:

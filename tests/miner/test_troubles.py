@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
+from botocore import exceptions as boto
 
 from finest import errors
 from finest.chain import errors as chain_errors
@@ -16,10 +17,14 @@ from finest.warc.stream import Interrupted
 from tests.miner.world import refused
 
 
-def out_of_reach() -> errors.SourceError:
-    error = errors.SourceError("gave up at byte 7")
-    error.__cause__ = Interrupted("HTTP 503")
+def source_error(cause: Exception) -> errors.SourceError:
+    error = errors.SourceError(str(cause))
+    error.__cause__ = cause
     return error
+
+
+def s3_says(status: int) -> boto.ClientError:
+    return boto.ClientError({"Error": {"Code": "x"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "GetObject")
 
 
 @pytest.mark.parametrize(
@@ -41,7 +46,11 @@ def out_of_reach() -> errors.SourceError:
         (errors.RunError("too many failures"), Kind.TASK),
         (errors.VerifyError("x"), Kind.TASK),
         (errors.SourceError("not found"), Kind.TRY_AGAIN),
-        (out_of_reach(), Kind.PASSES),
+        (source_error(Interrupted("HTTP 503")), Kind.PASSES),
+        (source_error(boto.EndpointConnectionError(endpoint_url="http://x")), Kind.PASSES),
+        (source_error(boto.NoCredentialsError()), Kind.PERSON),
+        (source_error(s3_says(403)), Kind.PERSON),
+        (source_error(s3_says(404)), Kind.TRY_AGAIN),
         (errors.LeaseLost("x"), Kind.LOST),
         (errors.NeedsPerson("x"), Kind.PERSON),
         (OSError(errno.ENOSPC, "No space left on device"), Kind.PERSON),

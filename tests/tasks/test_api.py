@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -275,24 +276,16 @@ def test_strangers_leave_no_trace(server: Server, store: Store) -> None:
     assert store.tasks(10**6, hotkey=EVE.address).tasks == []
 
 
-@pytest.mark.parametrize("length", [64 * 1024 + 1, 10**7])
-def test_large_bodies_are_not_read(server: Server, length: int) -> None:
-    """64 kB are the limit, declared or not."""
+def test_large_bodies_are_not_read(server: Server) -> None:
+    """64 kB are the limit, declared or not; what is declared larger is not even waited for."""
     answer = server.ask("POST", "/v1/tasks/lease", by=ALICE, data=b"x" * (64 * 1024 + 1))
     assert problem(answer) == "body-too-large"
-    import http.client
-
-    line = http.client.HTTPConnection(server.url.partition("//")[2], timeout=30)
-    line.request("POST", "/v1/tasks/lease", body=iter([b"x" * 1000] * 70), encode_chunked=True,
-                 headers={"Transfer-Encoding": "chunked"})  # fmt: skip
-    assert line.getresponse().status == 413
-    line.close()
-    raw = http.client.HTTPConnection(server.url.partition("//")[2], timeout=30)
-    raw.putrequest("POST", "/v1/tasks/lease")
-    raw.putheader("Content-Length", str(length))
-    raw.endheaders()
-    assert raw.getresponse().status == 413
-    raw.close()
+    host, _, port = server.url.partition("//")[2].partition(":")
+    chunk = b"3e8\r\n" + b"x" * 1000 + b"\r\n"
+    for head, body in ((b"Transfer-Encoding: chunked", chunk * 66), (b"Content-Length: 10000000", b"")):
+        with socket.create_connection((host, int(port)), timeout=30) as line:
+            line.sendall(b"POST /v1/tasks/lease HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n" + body)
+            assert line.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize(

@@ -79,9 +79,7 @@ def scripted(answer: Callable[[str, str], Answer]) -> Iterator[str]:
 
 
 def info(hotkey: str = SERVER.address) -> bytes:
-    said = ServerInfo(
-        version="1", hotkey=hotkey, netuid=63, block=1, block_time_s=12.0, time_s=0.0, rules=Rules()
-    )
+    said = ServerInfo(version="1", hotkey=hotkey, netuid=63, block=1, block_time_s=12.0, time_s=0.0, rules=Rules())
     return said.model_dump_json().encode()
 
 

@@ -34,7 +34,9 @@ def test_every_problem_is_declared_and_shown(application: Any) -> None:
     for path in describe(application)["paths"].values():
         for operation in path.values():
             for status, response in operation["responses"].items():
-                for name, example in response["content"].get("application/problem+json", {}).get("examples", {}).items():
+                for name, example in (
+                    response["content"].get("application/problem+json", {}).get("examples", {}).items()
+                ):
                     assert example["value"]["status"] == int(status) == KINDS[name].status
                     found.add(name)
     assert found == set(KINDS) - {"method-not-allowed"}
@@ -82,7 +84,8 @@ class Signer:
 def test_answers_keep_to_the_description(application: Any, signed: bool) -> None:
     """No undocumented status, type or shape, and no failure, whatever is sent."""
     import schemathesis
-    from hypothesis import HealthCheck, Phase, settings
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis.errors import Unsatisfiable
     from schemathesis.checks import not_a_server_error
     from schemathesis.specs.openapi.checks import (
         content_type_conformance,
@@ -100,17 +103,25 @@ def test_answers_keep_to_the_description(application: Any, signed: bool) -> None
         schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
         statuses: set[tuple[str, int]] = set()
         for operation in schema.get_all_operations():
-            strategy = operation.ok().as_strategy()
+            for mode in schemathesis.GenerationMode:
+                strategy = operation.ok().as_strategy(generation_mode=mode)
 
-            @settings(
-                max_examples=40, deadline=None, database=None, derandomize=True,
-                suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate],
-            )  # fmt: skip
-            def ask(case: Any) -> None:
-                response = case.call_and_validate(checks=checks)
-                statuses.add((case.operation.label, response.status_code))
+                @settings(
+                    max_examples=25,
+                    deadline=None,
+                    database=None,
+                    derandomize=True,
+                    suppress_health_check=list(HealthCheck),
+                    phases=[Phase.explicit, Phase.generate],
+                )
+                @given(case=strategy)
+                def ask(case: Any) -> None:
+                    response = case.call_and_validate(checks=checks)
+                    statuses.add((case.operation.label, response.status_code))
 
-            from hypothesis import given
-
-            given(case=strategy)(ask)()
+                try:
+                    ask()
+                except Unsatisfiable:  # nothing that this operation takes can be wrong
+                    assert mode is schemathesis.GenerationMode.NEGATIVE
     assert ("POST /v1/tasks/lease", 200 if signed else 401) in statuses
+    assert ("POST /v1/tasks/lease", 422) in statuses

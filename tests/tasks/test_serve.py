@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-COMMAND = [sys.executable, "-c", "from finest.cli import cli, main; from finest.cli.serve import serve; cli.add_command(serve); main()", "serve"]
+SCRIPT = "from finest.cli import cli, main; from finest.cli.serve import serve; cli.add_command(serve); main()"
+COMMAND = [sys.executable, "-c", SCRIPT, "serve"]
 START_S = 60.0
 
 

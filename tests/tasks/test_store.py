@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -106,6 +107,26 @@ def test_a_refused_password_is_not_said(cluster: Cluster) -> None:
     with pytest.raises(FinestError) as error:
         Store.open(url, Rules())
     assert "secret" not in str(error.value) and "nowhere" in str(error.value)
+
+
+def test_a_database_of_a_newer_version_is_left_alone(database_url: str) -> None:
+    """Tables with a migration that this version does not know are not touched."""
+    database = Database.open(database_url)
+    database.write(lambda connection: connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
+    database.close()
+    with pytest.raises(UsageError, match="newer version"):
+        Store.open(database_url, Rules())
+
+
+def test_a_restarted_database_is_met_again(postgres_url: str) -> None:
+    """When PostgreSQL has closed all connections, the next request makes a new one, and nobody sees a failure."""
+    store = Store.open(postgres_url, Rules())
+    store.add_warcs(CRAWL, paths(2))
+    task = store.lease(A, 1, 100)
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    assert store.lease(A, 1, 101).id == task.id
+    store.close()
 
 
 def test_imports_are_idempotent(store: Store) -> None:

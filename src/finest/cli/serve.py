@@ -17,27 +17,55 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; 0.0.0.0 is everywhere.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8091, show_default=True, help="0 takes a free one.")
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes; one fills a core.")
-@click.option("--redundancy", type=click.IntRange(1, 16), default=1, show_default=True, help="Miners that get the same WARC.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes, of a core each.")
 @click.option(
-    "--lease-blocks", type=click.IntRange(1), default=1800, show_default=True,
+    "--redundancy",
+    type=click.IntRange(1, 16),
+    default=1,
+    show_default=True,
+    help="Miners that get the same WARC.",
+)
+@click.option(
+    "--lease-blocks",
+    type=click.IntRange(1),
+    default=1800,
+    show_default=True,
     help="How long a lease lasts without renewal, in blocks of 12 s.",
 )
 @click.option(
-    "--tasks-per-window", type=click.IntRange(1), default=48, show_default=True,
+    "--tasks-per-window",
+    type=click.IntRange(1),
+    default=48,
+    show_default=True,
     help="Leases that a hotkey gets in 7,200 blocks, about a day.",
 )
 @click.option(
-    "--min-stake", type=click.FloatRange(0), default=0.0, show_default=True,
+    "--min-stake",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
     help="Stake weight, in alpha, that a validator needs besides its permit to report scores.",
 )
-@click.option("--per-hotkey", type=click.IntRange(1), default=120, show_default=True, help="Requests a minute of one hotkey.")
 @click.option(
-    "--per-address", type=click.IntRange(1), default=1200, show_default=True, help="Requests a minute of one address.",
+    "--per-hotkey",
+    type=click.IntRange(1),
+    default=120,
+    show_default=True,
+    help="Requests a minute of one hotkey.",
+)
+@click.option(
+    "--per-address",
+    type=click.IntRange(1),
+    default=1200,
+    show_default=True,
+    help="Requests a minute of one address.",
 )
 @click.option("--behind-proxy", is_flag=True, help="A reverse proxy is in front: believe its X-Forwarded-For.")
 @click.option(
-    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
     help="Lines for people, or JSON for collectors.",
 )
 @chain_options

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from finest.cluster import check_settings, munge
-from finest.cluster.commands import conf_value, environment, require_conf, run, slurm
+from finest.cluster.commands import conf_value, environment, run, slurm
 from finest.cluster.layout import DEFAULT_FOLDER, SYSTEM_CONF, Folder
 from finest.cluster.nodes import ClusterConfig, Node, Partition, config, nodes, partitions
 from finest.doctor.check import Finding, State, failure, ok, skipped, warning
@@ -78,11 +78,11 @@ def installed(_: Cluster) -> Finding:
         mend = "sudo apt-get install slurm-client, on a node of a cluster; else sudo finest cluster up"
         return failure(f"not installed: {', '.join(missing)}", mend)
     try:
-        require_conf(variables)
+        version = slurm("sinfo", "--version", timeout_s=ASK_S).strip()  # fails without a slurm.conf
     except ClusterError as error:
-        return failure(str(error), "export SLURM_CONF=/path/to/slurm.conf, or unset it for the system's own")
+        return failure(str(error), "export SLURM_CONF=/path/to/slurm.conf, or sudo finest cluster up")
     where = variables.get("SLURM_CONF") or (SYSTEM_CONF if SYSTEM_CONF.exists() else "found by Slurm itself")
-    return ok(f"{slurm('sinfo', '--version', timeout_s=ASK_S).strip()}, {where}")
+    return ok(f"{version}, {where}")
 
 
 def munge_works(_: Cluster) -> Finding:

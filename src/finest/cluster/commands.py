@@ -44,8 +44,8 @@ _MUNGE = (
 )
 _DATABASE = "the accounting database (slurmdbd) does not answer; see: finest cluster check"
 _NO_CLUSTER = (
-    "this machine knows of no Slurm cluster: there is no slurm.conf; set SLURM_CONF to it, "
-    "or set up a cluster of this one machine: sudo finest cluster up"
+    "this machine knows of no Slurm cluster: there is no slurm.conf, and SLURM_CONF names none; "
+    "a cluster of this one machine: sudo finest cluster up"
 )
 _NO_ACCOUNTS = "this cluster keeps no accounts (no slurmdbd), so finished jobs are forgotten after minutes"
 _UNAVAILABLE = {

@@ -122,11 +122,20 @@ def slurmctld_works() -> bool:
 
 
 def slurmd_works() -> bool:
-    """Whether the one node takes jobs; resumes it where the controller kept it drained or down from before."""
-    (node,) = nodes(timeout_s=_CLIENT_S)
-    if node.state in {"drained", "down"}:
-        run("scontrol", "update", f"nodename={node.name}", "state=RESUME", timeout_s=_CLIENT_S)
-    return node.is_usable
+    """Whether the cluster's node takes jobs; resumes it where the controller kept it drained or down from before."""
+    found = nodes(timeout_s=_CLIENT_S)
+    for node in found:
+        if node.state in {"drained", "down"}:
+            run("scontrol", "update", f"nodename={node.name}", "state=RESUME", timeout_s=_CLIENT_S)
+    return any(node.is_usable for node in found)
+
+
+def holds(works: Callable[[], bool]) -> bool:
+    """The same, where a question that cannot be asked yet is a no."""
+    try:
+        return works()
+    except (ClusterError, subprocess.TimeoutExpired):
+        return False
 
 
 def _again(folder: Folder) -> str:

@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,8 +19,9 @@ from finest.cluster.configuration import configure, new_password, private_file
 from finest.cluster.daemons import POLL_S, stop_steps
 from finest.cluster.hardware import Cgroups, Hardware, this_machine
 from finest.cluster.layout import Facts, Folder, Ports
-from finest.cluster.parts import Part, make_folders, parts, variables
+from finest.cluster.parts import Part, holds, make_folders, parts, variables
 from finest.errors import ClusterError, UsageError
+from finest.figures import counted
 
 PROBE_S = 30.0
 """For a job of no work on a cluster that has just come up; 0.2 s measured."""
@@ -150,7 +150,7 @@ def _bring_up(folder: Folder, part: Part, say: Say) -> bool:
 
 def _wait(part: Part) -> None:
     deadline = time.monotonic() + part.wait_s
-    while not _works(part):
+    while not holds(part.works):
         words = part.daemon.last_words() or "it said nothing"
         if part.daemon.pid is None:
             raise ClusterError(f"{part.daemon.name} ended: {words} ({part.daemon.log}); {part.mend}")
@@ -158,13 +158,6 @@ def _wait(part: Part) -> None:
             did = f"{part.daemon.name} runs, but does not work after {part.wait_s:.0f} s"
             raise ClusterError(f"{did}: {words} ({part.daemon.log}); {part.mend}")
         time.sleep(POLL_S)
-
-
-def _works(part: Part) -> bool:
-    try:
-        return part.works()
-    except (ClusterError, subprocess.TimeoutExpired):
-        return False
 
 
 def prove(logs: Path) -> None:
@@ -183,7 +176,7 @@ def _cancel_jobs(all_parts: list[Part], agree: Agree) -> None:
     jobs = slurm("squeue", "-h", "-o", "%A").split()
     if not jobs:
         return
-    if not agree(f"{len(jobs)} jobs wait or run and will be cancelled. Go on?"):
+    if not agree(f"{counted(len(jobs), 'job')} in the queue will be cancelled. Go on?"):
         raise ClusterError("nothing was stopped")
     slurm("scancel", "--quiet", *jobs)
     deadline = time.monotonic() + _CANCEL_S

@@ -22,9 +22,10 @@ from finest.cluster.configuration import (
 from finest.cluster.daemons import POLL_S
 from finest.cluster.hardware import this_machine
 from finest.cluster.layout import DEFAULT_FOLDER, SYSTEM_CONF, Places
-from finest.cluster.parts import slurmctld_works, slurmd_works, slurmdbd_works, sql
+from finest.cluster.parts import holds, slurmctld_works, slurmd_works, slurmdbd_works, sql
 from finest.cluster.set_up import Agree, Say, install_missing, prove, require_root
 from finest.errors import ClusterError
+from finest.figures import counted
 
 STARTED = DEFAULT_FOLDER.parent / "units.json"
 """The units that `up` started: `down` stops these and no others."""
@@ -41,9 +42,12 @@ def up_with_systemd(*, light: bool, agree: Agree, say: Say) -> list[str]:
     started = []
     for unit, works in _units(light=light).items():
         if _systemctl("is-active", "--quiet", unit).returncode:
-            _systemctl("enable", "--now", unit)
-            started.append(unit)
             _remember(unit)
+            done = _systemctl("enable", "--now", unit)
+            if done.returncode:
+                said = done.stderr.decode(errors="replace").strip().partition("\n")[0]
+                raise ClusterError(f"{unit}: {said}: {_last_words(unit)}; see: journalctl -u {unit}")
+            started.append(unit)
         _wait(unit, works)
         if unit == "mariadb":
             _let_slurm_in()
@@ -57,9 +61,9 @@ def down_with_systemd(*, agree: Agree) -> list[str]:
     """Stop the units that `up` started; returns them."""
     require_root()
     units = json.loads(STARTED.read_text()) if STARTED.exists() else []
-    if "slurmctld" in units and slurmctld_works():
+    if "slurmctld" in units and holds(slurmctld_works):
         jobs = slurm("squeue", "-h", "-o", "%A").split()
-        if jobs and not agree(f"{len(jobs)} jobs wait or run and will be cancelled. Go on?"):
+        if jobs and not agree(f"{counted(len(jobs), 'job')} in the queue will be cancelled. Go on?"):
             raise ClusterError("nothing was stopped")
         if jobs:
             slurm("scancel", "--quiet", *jobs)
@@ -104,9 +108,11 @@ def _let_slurm_in() -> None:
 
 def _wait(unit: str, works: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _WAIT_S
-    while not works():
+    while not holds(works):
         if time.monotonic() > deadline:
-            raise ClusterError(f"{unit} does not work after {_WAIT_S:.0f} s: {_last_words(unit)}; journalctl -u {unit}")
+            raise ClusterError(
+                f"{unit} does not work after {_WAIT_S:.0f} s: {_last_words(unit)}; see: journalctl -u {unit}"
+            )
         time.sleep(POLL_S)
 
 

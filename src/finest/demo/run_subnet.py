@@ -86,12 +86,9 @@ def _echo(name: str, process: subprocess.Popen[str], say: Callable[[str], None])
 
 
 def _table(subnet: Subnet, tasks: list[Task]) -> Table:
-    table = Table(
-        "miner", "task", "WARCs", "dataset on the Hub", "committed", box=None, header_style="bold", pad_edge=False
-    )
+    table = Table("miner", "WARCs", "committed on the chain", box=None, header_style="bold", pad_edge=False)
     for task in tasks:
-        dataset = f"{task.repo}@{(task.revision or '')[:12]}"
-        table.add_row(_name(subnet, task), task.id, str(len(task.warcs)), dataset, (task.commitment or "")[-24:])
+        table.add_row(_name(subnet, task), str(len(task.warcs)), task.commitment)
     return table
 
 

@@ -18,7 +18,7 @@ import re
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -181,9 +181,8 @@ def journals(work: Path) -> list[Journal]:
 
 @contextmanager
 def alone(work: Path) -> Iterator[None]:
-    """Hold the work folder for this miner; raises NeedsPerson where another one works in it."""
-    work.mkdir(parents=True, exist_ok=True)
-    with (work / "lock").open("a+") as file:
+    """Hold the work folder for this miner; raises NeedsPerson where another one works in it, or nobody may write."""
+    with _lock_file(work) as file:
         if not _locked(file.fileno()):
             file.seek(0)
             holder = file.read().strip() or "unknown"
@@ -194,6 +193,16 @@ def alone(work: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _lock_file(work: Path) -> IO[str]:
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        return (work / "lock").open("a+")
+    except OSError as error:
+        raise NeedsPerson(
+            f"{work} cannot be written to ({error.strerror}): mend that, or name another --work"
+        ) from error
 
 
 def is_held(work: Path) -> bool:

@@ -42,6 +42,7 @@ class Lease:
         self._server, self._block_time_s, self._work, self._say = server, block_time_s, work, say
         self._lost: str | None = None
         self._over = threading.Event()
+        self._stopped = False
         self._thread: threading.Thread | None = None
         self._failures = 0
         self._take(task)
@@ -60,7 +61,8 @@ class Lease:
             self._thread.start()
 
     def stop(self) -> None:
-        """Renew no more. A renewal under way ends by itself."""
+        """Renew no more. A renewal under way ends by itself, unheard."""
+        self._stopped = True
         self._over.set()
 
     @property
@@ -73,7 +75,7 @@ class Lease:
         if self._lost is None and time.monotonic() > self._ends + SLACK_BLOCKS * self._block_time_s:
             self._lose("the task server was out of reach until it ended")
         if self._lost is not None:
-            raise LeaseLost(f"the lease of task {self.id} is lost: {self._lost}")
+            raise LeaseLost(f"{lost_lease(self.id)}{self._lost}")
 
     def renew(self) -> Task:
         """Renew it now and give the task as it stands; raises LeaseLost, or what else the task server says."""
@@ -107,7 +109,7 @@ class Lease:
             try:
                 self.renew()
             except LeaseLost as error:
-                self._say(f"{error}; work on it ends")
+                self._tell(f"{error}; work on it ends")
             except TaskServerError as error:
                 self._failures += 1
                 if self._failures == 1:
@@ -116,10 +118,19 @@ class Lease:
                     )
             else:
                 if self._failures:
-                    self._say(f"The lease of task {self.id} is renewed again")
+                    self._tell(f"The lease of task {self.id} is renewed again")
                 self._failures = 0
+
+    def _tell(self, line: str) -> None:
+        if not self._stopped:
+            self._say(line)
 
     def _wait_s(self) -> float:
         """A third of what is left; after a failure sooner, the more so the less is left."""
         part = min(self.left_s / 10, LONGEST_RETRY_S) if self._failures else min(self.left_s / 3, LONGEST_WAIT_S)
         return max(LEAST_WAIT_S, part) * random.uniform(0.8, 1.1)
+
+
+def lost_lease(task_id: str) -> str:
+    """How the message of a lost lease begins."""
+    return f"The lease of task {task_id} is lost: "

@@ -16,7 +16,7 @@ from finest.errors import FinestError, NeedsPerson, TaskServerError
 from finest.figures import byte_size, counted, duration
 from finest.miner.ahead import Ahead
 from finest.miner.journal import STEPS, Ended, Finished, Journal, journals
-from finest.miner.lease import Lease
+from finest.miner.lease import Lease, lost_lease
 from finest.miner.room import check_room, judged, sweep, warc_bytes
 from finest.miner.steps import line_of
 from finest.miner.tries import Tries
@@ -251,7 +251,7 @@ class Miner:
                 raise error
             raise NeedsPerson(f"{words}. Nothing is lost: task {journal.id} is {journal.record.state}") from error
         if kind is Kind.LOST:
-            return self._end(journal, "lost", words)
+            return self._end(journal, "lost", words.removeprefix(lost_lease(journal.id)))
         self._failed_in_a_row += 1
         if not isinstance(error, FinestError):
             (journal.folder / "error.txt").write_text("".join(traceback.format_exception(error)), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -63,8 +64,9 @@ class Now:
 
     def _write(self) -> None:
         temporary = self._path.with_name(".now.json.tmp")
-        temporary.write_text(json.dumps(asdict(self.doing)), encoding="utf-8")
-        temporary.replace(self._path)
+        with contextlib.suppress(OSError):  # a full disk is said by what needs it
+            temporary.write_text(json.dumps(asdict(self.doing)), encoding="utf-8")
+            temporary.replace(self._path)
 
 
 def read_now(work: Path) -> Doing | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,16 +98,14 @@ class Scores:
         from finest.tasks.client import TaskServer
 
         assert self._url is not None
-        server = TaskServer(self._url, None, deadline_s=DEADLINE_S)
         try:
-            tasks = server.tasks_of(hotkey, 2 * SHOWN)
-        except FinestError:
-            self.state = "not reachable"
+            with closing(TaskServer(self._url, None, deadline_s=DEADLINE_S)) as server:
+                tasks = server.tasks_of(hotkey, 2 * SHOWN)
+        except FinestError as error:
+            self.state = f"not reachable: {error}"
         else:
             self.by_task = {task.id: task.scores for task in tasks}
             self.state = "reachable"
-        finally:
-            server.close()
 
 
 def overview(work: Path, scores: Scores, *, wait: bool = True) -> Overview:

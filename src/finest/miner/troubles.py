@@ -111,9 +111,21 @@ def kind_of(error: Exception, work: Path) -> Kind:
         return BY_PROBLEM.get(error.name, Kind.PERSON)
     if isinstance(error, (RunError, OSError, VerifyError)) and is_full(error, work):
         return Kind.PERSON
-    if isinstance(error, SourceError) and isinstance(error.__cause__, Interrupted):
-        return Kind.PASSES  # Common Crawl is out of reach; a file that is not there has another cause
+    if isinstance(error, SourceError) and error.__cause__ is not None:
+        return _of_source(error.__cause__)
     return next(kind for type_, kind in _BY_TYPE if isinstance(error, type_))
+
+
+def _of_source(cause: BaseException) -> Kind:
+    """Why a source was not read, as far as it is known: an error that came from a worker has no cause any more."""
+    from botocore import exceptions as boto
+
+    if isinstance(cause, (Interrupted, boto.ConnectionError)):
+        return Kind.PASSES  # out of reach
+    if isinstance(cause, (boto.NoCredentialsError, boto.PartialCredentialsError)):
+        return Kind.PERSON
+    refused = isinstance(cause, boto.ClientError) and cause.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    return Kind.PERSON if refused else Kind.TRY_AGAIN
 
 
 def at_last(error: Exception, work: Path) -> Kind:

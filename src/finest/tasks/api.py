@@ -59,9 +59,14 @@ async def info(request: Request) -> Response:
     assert view is not None
     return answer(
         ServerInfo(
-            version=finest.__version__, hotkey=own.desk.receiver, netuid=view.netuid, block=block,
-            block_time_s=view.block_time_s, time_s=time.time(), rules=own.rules,
-        )  # fmt: skip
+            version=finest.__version__,
+            hotkey=own.desk.receiver,
+            netuid=view.netuid,
+            block=block,
+            block_time_s=view.block_time_s,
+            time_s=time.time(),
+            rules=own.rules,
+        )
     )
 
 
@@ -198,7 +203,9 @@ async def task_by_commitment(request: Request, hotkey: Address, line: Line) -> R
     return answer(await own.desk.ask(partial(own.store.task_by_commitment, hotkey, line, own.authority.block)))
 
 
-@router.get("/tasks/{task_id}", response_model=Task, responses=refusals("not-found", "subnet-unknown"), tags=["anybody"])
+@router.get(
+    "/tasks/{task_id}", response_model=Task, responses=refusals("not-found", "subnet-unknown"), tags=["anybody"]
+)
 async def task(request: Request, task_id: TaskId) -> Response:
     """One task as it stands."""
     own = served(request)

@@ -38,8 +38,10 @@ _ABOUT = dict(
             "Who signs: an ss58 address.",
             "For whom: the server's hotkey, from `/v1/info`.",
             "When: nanoseconds since 1970; each request has its own.",
-            "`0x` and 128 hex digits: the sr25519 signature over `btauth/1`, `sr25519`, method, target, sha256 of the "
-            "body, nonce, signer and receiver, joined by newlines.",
+            (
+                "`0x` and 128 hex digits: the sr25519 signature over `btauth/1`, `sr25519`, method, target, sha256 of "
+                "the body, nonce, signer and receiver, joined by newlines."
+            ),
         ),
         strict=True,
     )

@@ -22,10 +22,10 @@ from finest.tasks.authority import TOO_OLD_S, Authority
 from finest.tasks.board import FRESH_S, Board, read_board
 from finest.tasks.desk import Desk
 from finest.tasks.frame import Frame, told
+from finest.tasks.fresh import Fresh
 from finest.tasks.metrics import Metrics
 from finest.tasks.models import Rules
 from finest.tasks.problems import KINDS, Problem
-from finest.tasks.fresh import Fresh
 from finest.tasks.throttle import Rates, Throttle
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from finest.chain.errors import ChainError
 from finest.chain.payload import decode
-from finest.tasks.problems import Problem
 from finest.tasks.fresh import Fresh
+from finest.tasks.problems import Problem
 
 if TYPE_CHECKING:
     from finest.chain.commitments import ChainCommitment, Commitments
@@ -55,9 +55,7 @@ class Authority:
     def __init__(self, subnet: Subnet, rules: Rules, *, too_old_s: float = TOO_OLD_S) -> None:
         self._rules, self._too_old_s = rules, too_old_s
         self._pool = ThreadPoolExecutor(2, "finest-authority")
-        self._views: Fresh[SubnetView] = Fresh(
-            partial(subnet.view, fresh_s=SHORTEST_LOOK_S), self._pool, SHORTEST_LOOK_S
-        )
+        self._views: Fresh[SubnetView] = Fresh(partial(subnet.view, fresh_s=0.0), self._pool, SHORTEST_LOOK_S)
         self._lines: Fresh[Commitments] = Fresh(subnet.commitments, self._pool, LINES_EVERY_S)
         self._block = 0
         self._watch: asyncio.Task[None] | None = None
@@ -155,7 +153,7 @@ class Authority:
                 found = _find(await self._lines.get(0.0), hotkey)
         except ChainError as error:
             log.warning("commitments cannot be read: %s", error)
-            raise Problem("subnet-unknown", "the chain is out of the server's reach; commitments cannot be read") from error
+            raise Problem("subnet-unknown", "the chain is out of reach: no commitment can be seen") from error
         if not _is(found, line, since_block):
             raise Problem("commitment-missing", _why(found, hotkey, line, since_block))
 

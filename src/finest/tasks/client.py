@@ -40,7 +40,7 @@ CONNECT_S = 10.0
 LONGEST_WAIT_S = 8.0
 FIRST_WAIT_S = 0.5
 PATIENCE_S = 15.0
-"""A refusal that passes within so long (a block, for a commitment) is waited out; whoever calls decides about longer."""
+"""A refusal that passes within so long (a commitment needs a block) is waited out; who calls decides about longer."""
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """A page of 200 tasks is well below 1 MB."""
 _PREFIX = "/problems/"
@@ -59,7 +59,7 @@ class Refused(TaskServerError):
     @property
     def may_pass(self) -> bool:
         """Whether the same call may succeed later, after `details.retry_after_s`."""
-        return self.name in KINDS and KINDS[self.name].may_pass  # type: ignore[index]
+        return self.name in KINDS and KINDS[self.name].may_pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,8 @@ class TaskServer:
         self._hotkey, self._pinned, self._receiver = hotkey, receiver, None if receiver is None else ""
         self._deadline_s, self._say = deadline_s, say
         self._session = requests.Session()
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # cookies are the shared state of a session
+        # No cookies: they are what threads would share of a session.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         if urlsplit(self.url).scheme == "http" and not _is_loopback(self.url):
             say(f"{self.url} is not https: others on the way can read what is asked, though not change it")
 
@@ -93,7 +94,7 @@ class TaskServer:
         found = self._get(ServerInfo, "/v1/info")
         if self._pinned and found.hotkey != self._pinned:
             raise TaskServerError(
-                f"{self.url} has hotkey {_plain(found.hotkey)}, and API_HOTKEY is {self._pinned}: it is another server; "
+                f"{self.url} has hotkey {_plain(found.hotkey)}, and API_HOTKEY is {self._pinned}: another server; "
                 "correct API_URL or API_HOTKEY"
             )
         self._receiver = found.hotkey
@@ -224,7 +225,7 @@ class TaskServer:
 
 def _checked(url: str | None) -> str:
     if not url:
-        raise UsageError("API_URL is not set: write API_URL=https://<the task server> in .env, or set it in the environment")
+        raise UsageError("API_URL is not set: write API_URL=https://<the task server> in .env or in the environment")
     try:
         parts = urlsplit(url)
         fine = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
@@ -247,7 +248,8 @@ def _made(model: type[M], **values: Any) -> M:
         return model(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"{'.'.join(map(str, first['loc']))} {values.get(str(first['loc'][0]))!r}: {first['msg']}") from error
+        name = str(first["loc"][0])
+        raise UsageError(f"{name} {values.get(name)!r}: {first['msg']}") from error
 
 
 def _patience_s(no: Refused) -> float | None:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -69,6 +70,9 @@ class Database:
         except DBAPIError as error:
             database.close()
             raise TaskServerUnavailable(_unreachable(where, error)) from None
+        except CommandError:
+            database.close()
+            raise UsageError(f"{_shown(where)} was made by a newer version: pip install -U finest-data") from None
         return database
 
     def close(self) -> None:
@@ -203,4 +207,8 @@ def _unreachable(url: sa.URL, error: DBAPIError) -> str:
     said = str(error.orig).strip().partition("\n")[0]
     if url.password:
         said = said.replace(str(url.password), "***")
-    return f"the database of DATABASE_URL ({url.render_as_string(hide_password=True)}) cannot be used: {said}"
+    return f"{_shown(url)} cannot be used: {said}"
+
+
+def _shown(url: sa.URL) -> str:
+    return f"the database of DATABASE_URL ({url.render_as_string(hide_password=True)})"

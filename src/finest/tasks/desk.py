@@ -1,5 +1,4 @@
-"""Where requests that name somebody are served: signature, replay, rights and the store's work, in one visit of one
-worker thread."""
+"""Requests in somebody's name: signature, replay, rights and the store's work, all in one visit of one thread."""
 
 from __future__ import annotations
 

@@ -30,12 +30,8 @@ def set_up_logs(form: LogFormat) -> None:
     """All loggers speak on standard error from now on."""
     handler = logging.StreamHandler(sys.stderr)
     if form == "json":
-        handler.setFormatter(
-            JsonFormatter(
-                "%(levelname)s %(name)s %(message)s", timestamp=True,
-                rename_fields={"levelname": "level", "name": "logger"},
-            )  # fmt: skip
-        )
+        names = {"levelname": "level", "name": "logger"}
+        handler.setFormatter(JsonFormatter("%(levelname)s %(name)s %(message)s", timestamp=True, rename_fields=names))
     else:
         handler.setFormatter(_Text("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()

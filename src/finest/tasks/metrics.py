@@ -20,7 +20,7 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0)
 """A lease takes milliseconds; a finish may wait for the chain."""
 
-disable_created_metrics()  # when a counter began: twice the lines, and nobody asks
+disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter began: twice the lines, and nobody asks
 
 
 class Metrics:
@@ -34,9 +34,7 @@ class Metrics:
         self._seconds = Histogram(
             "finest_request_seconds", "Time to the last byte.", ("route",), buckets=SECONDS, registry=self._registry
         )
-        self.leases = Counter(
-            "finest_leases", "Leases answered, those given again included.", registry=self._registry
-        )
+        self.leases = Counter("finest_leases", "Leases answered, those given again included.", registry=self._registry)
         self.finishes = Counter(
             "finest_finishes", "Finishes answered, those said again included.", registry=self._registry
         )
@@ -50,7 +48,7 @@ class Metrics:
         """All metrics in Prometheus' text format."""
         registry = CollectorRegistry()
         if os.environ.get(FOLDER):
-            MultiProcessCollector(registry)
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         else:
             registry.register(_Of(self._registry.collect()))
         registry.register(_Of(_gauges(statistics, subnet_age_s)))

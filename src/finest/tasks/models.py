@@ -1,6 +1,6 @@
 """What goes over the wire between a task server and those who call it, and the rules that a server keeps.
 
-Blocks are the chain's (12 s each on the main network); a lease lives in blocks because everybody has the same clock there.
+Blocks are the chain's (12 s each on the main network); a lease lives in blocks: everybody has the same clock there.
 Nobody is named in a request: who asks is what the signature says (finest.chain.auth).
 """
 

@@ -102,12 +102,13 @@ def _view(board: Board, authority: Authority, hub: str) -> dict[str, Any]:
     view, block = authority.view, board.statistics.block
     crawls = board.statistics.crawls
     warcs, finished, leased = (sum(getattr(one, name) for one in crawls) for name in ("warcs", "finished", "leased"))
+    tasks = board.statistics.tasks
     numbers = [
         ("WARCs finished", figures.whole(finished), f"{figures.share(finished, warcs)} of {figures.whole(warcs)}"),
-        ("WARCs leased", figures.whole(leased), figures.counted(board.statistics.tasks.get(TaskState.LEASED, 0), "task")),
-        ("Tasks finished", figures.whole(board.statistics.tasks.get(TaskState.FINISHED, 0)), _verdicts(board.statistics.scores)),
+        ("WARCs leased", figures.whole(leased), figures.counted(tasks.get(TaskState.LEASED, 0), "task")),
+        ("Tasks finished", figures.whole(tasks.get(TaskState.FINISHED, 0)), _verdicts(board.statistics.scores)),
         ("Miners", figures.whole(board.statistics.miners), "that had a task"),
-    ]  # fmt: skip
+    ]
     seconds = authority.block_time_s
     return {
         "netuid": view.netuid if view else None,
@@ -166,7 +167,10 @@ def _leader(rank: int, one: Leader, block: int, block_time_s: float) -> LeaderRo
 
 def _verdicts(counts: Any) -> str:
     order: Sequence[tuple[str, str]] = (("pass", "passed"), ("fail", "failed"), ("no_evidence", "without evidence"))
-    return ", ".join(f"{figures.whole(counts[name])} {word}" for name, word in order if counts.get(name)) or "not scored yet"
+    return (
+        ", ".join(f"{figures.whole(counts[name])} {word}" for name, word in order if counts.get(name))
+        or "not scored yet"
+    )
 
 
 def _ago(then: int | None, block: int, block_time_s: float) -> str:

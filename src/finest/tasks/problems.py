@@ -63,8 +63,12 @@ KINDS: dict[ProblemName, Kind] = {
     "task-closed": Kind(409, "The task was released."),
     "already-finished": Kind(409, "The task is finished with another revision or root."),
     "not-finished": Kind(409, "Only a finished task can be scored."),
-    "commitment-missing": Kind(409, "The commitment does not stand on the chain under this hotkey.", may_pass=True, ask_again_s=12.0),
-    "subnet-unknown": Kind(503, "The server's view of the subnet is too old to tell who may do what.", may_pass=True, ask_again_s=15.0),
+    "commitment-missing": Kind(
+        409, "The commitment does not stand on the chain under this hotkey.", may_pass=True, ask_again_s=12.0
+    ),
+    "subnet-unknown": Kind(
+        503, "The server's view of the subnet is too old to tell who may do what.", may_pass=True, ask_again_s=15.0
+    ),
     "body-too-large": Kind(413, "The request's body is too large."),
     "invalid-request": Kind(422, "The request does not follow the API's description."),
     "server-error": Kind(500, "The server failed; it has logged why.", may_pass=True, ask_again_s=10.0),
@@ -81,7 +85,7 @@ class ProblemDetails(BaseModel):
     detail: str
     retry_after_s: float | None = None
     retry_after_blocks: int | None = None
-    reason: str | None = Field(default=None, description="Why a request is not authenticated: finest.chain.auth.Reason.")
+    reason: str | None = Field(default=None, description="Why a request is not authenticated, in one word.")
 
 
 class Problem(Exception):

@@ -91,7 +91,9 @@ def _introduce(
     say(f"task server of subnet {options.chain.netuid} on {options.chain.target}, hotkey {receiver}")
     say(f"listening at {url}, {options.workers} {'process' if options.workers == 1 else 'processes'}")
     say(f"page: {url}/   API: {url}/openapi.json   metrics: {url}/metrics")
-    say(f"{counted(open_warcs, 'WARC')} to lease" if open_warcs else "no WARC to lease: finest tasks import CC-MAIN-...")
+    say(
+        f"{counted(open_warcs, 'WARC')} to lease" if open_warcs else "no WARC to lease: finest tasks import CC-MAIN-..."
+    )
 
 
 def _run(options: ServeOptions, listener: socket.socket) -> None:
@@ -147,7 +149,8 @@ def _listening(options: ServeOptions) -> Iterator[socket.socket]:
 
 
 def _on_signals() -> None:
-    """uvicorn ends gracefully on a signal, then raises it again: then, and before it listens, the end is a plain one."""
+    """uvicorn ends gracefully on a signal, then raises it again: then, as before it listens, this process just ends."""
+
     def leave(*_: object) -> NoReturn:
         raise SystemExit(0)
 

@@ -1,0 +1,69 @@
+"""A shared read: made once for all who wait, no more often than it may be, its failures shared too."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from finest.tasks.fresh import Fresh
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+def test_many_who_wait_share_one_read(pool: ThreadPoolExecutor) -> None:
+    """A hundred callers at once cost one read; those who ask for a newer value than that get one more."""
+    reads: list[float] = []
+
+    async def ask() -> None:
+        fresh = Fresh(lambda: reads.append(time.monotonic()) or len(reads), pool, 0.05)
+        assert await asyncio.gather(*(fresh.get(5.0) for _ in range(100))) == [1] * 100
+        assert await asyncio.gather(*(fresh.get(0.0) for _ in range(100))) == [2] * 100
+        assert await fresh.get(5.0) == 2
+
+    asyncio.run(ask())
+    assert reads[1] - reads[0] >= 0.045
+
+
+def test_a_failure_is_shared_and_passes(pool: ThreadPoolExecutor) -> None:
+    """Those who waited are told; the value that was there stays; the next read may succeed."""
+    answers = iter([1, None, 3])
+
+    def read() -> int:
+        value = next(answers)
+        if value is None:
+            raise OSError("away")
+        return value
+
+    async def ask() -> None:
+        fresh = Fresh(read, pool, 0.01)
+        assert await fresh.get(0.0) == 1
+        failed = await asyncio.gather(*(fresh.get(0.0) for _ in range(5)), return_exceptions=True)
+        assert [str(one) for one in failed] == ["away"] * 5
+        assert fresh.last == 1
+        assert await fresh.get(0.0) == 3
+
+    asyncio.run(ask())
+
+
+def test_who_gives_up_does_not_spoil_it_for_others(pool: ThreadPoolExecutor) -> None:
+    """A caller that is cancelled in mid-read leaves nothing half done."""
+
+    def slow() -> int:
+        time.sleep(0.2)
+        return 7
+
+    async def ask() -> None:
+        fresh = Fresh(slow, pool, 0.01)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(fresh.get(1.0), 0.05)
+        assert await fresh.get(1.0) == 7
+
+    asyncio.run(ask())
