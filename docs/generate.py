@@ -1,4 +1,7 @@
-"""Writes docs/commands.md and docs/reasons.md from the code: `make docs`. A test holds them to it."""
+"""Writes from the code what the docs say of it: `make docs`. A test holds them to it.
+
+docs/commands.md and docs/reasons.md whole, and in docs/tasks.md the table of problems.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import click
 
 from finest.cli import cli
 from finest.recipe.reasons import REASONS, STAGES
+from finest.tasks.problems import KINDS
 
 DOCS = Path(__file__).parent
 
@@ -32,12 +36,25 @@ def reasons() -> str:
     return "\n".join(lines)
 
 
+BEGIN, END = "<!-- problems: begin", "<!-- problems: end -->"
+
+
+def tasks() -> str:
+    """docs/tasks.md with the closed list of problems in its place."""
+    page = (DOCS / "tasks.md").read_text(encoding="utf-8")
+    head, marker, rest = page.partition(BEGIN)
+    comment, _, rest = rest.partition("\n")
+    rows = ["| problem | status | passes | |", "|---|---|---|---|"]
+    rows += [f"| `{n}` | {k.status} | {'yes' if k.may_pass else ''} | {k.title} |" for n, k in KINDS.items()]
+    return "\n".join([head + marker + comment, "", *rows, "", END]) + rest.partition(END)[2]
+
+
 def _help(command: click.Command, name: str) -> str:
     context = click.Context(command, info_name=name, max_content_width=110, terminal_width=110)
     return f"## {name}\n\n```\n{command.get_help(context)}\n```\n"
 
 
-PAGES = {"commands.md": commands, "reasons.md": reasons}
+PAGES = {"commands.md": commands, "reasons.md": reasons, "tasks.md": tasks}
 
 if __name__ == "__main__":
     for page, write in PAGES.items():

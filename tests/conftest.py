@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from pathlib import Path
 
@@ -36,3 +37,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         path = Path(item.path)
         if path.parent.name in {"e2e", "devnet", "chain"} or path.stem in {"test_hub", "test_open", "test_publish"}:
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """What tests left to the garbage collector goes now: while a plugin is compiled it would break CPython 3.11's
+    compiler (https://github.com/python/cpython/issues/106905), and with it the report.
+    """
+    gc.collect()

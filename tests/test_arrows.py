@@ -11,7 +11,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "finest"
 MAY_IMPORT = {
     "recipe": {"recipe", "errors"},
     "dataset": {"dataset", "recipe", "files", "figures", "errors", "settings", ""},
-    "executors": {"executors", "errors"},
+    "executors": {"executors", "cluster", "errors"},
+    "cluster": {"cluster", "doctor", "files", "figures", "errors"},
     "warc": {"warc", "recipe", "errors", ""},
     "chain": {"chain", "errors", "settings"},
     "tasks": {"tasks", "chain", "settings", "files", "figures", "errors", ""},

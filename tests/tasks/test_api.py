@@ -20,6 +20,8 @@ from finest.tasks.store import Store
 from finest.tasks.throttle import Rates, network
 from tests.tasks.served import CRAWL, REVISION, ROOT, MadeSubnet, Server, hotkey, paths, serving
 
+pytestmark = pytest.mark.slow
+
 ALICE, BOB, EVE = hotkey("Alice"), hotkey("Bob"), hotkey("Eve")
 VALIDATOR, POOR = hotkey("Validator"), hotkey("Poor")
 RULES = Rules(min_validator_stake=100.0, tasks_per_window=3)
@@ -420,7 +422,6 @@ def test_metrics(server: Server) -> None:
     assert "finest_subnet_age_seconds" in text
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("rules", [Rules()])
 def test_a_thousand_requests_of_two_hundred_miners(store: Store, rules: Rules) -> None:
     """At once: nobody is refused or failed, each miner has one task, and no WARC is in two."""

@@ -23,6 +23,8 @@ from finest.tasks.models import Rules, ScoreRequest, ServerInfo, TaskState
 from finest.tasks.store import Store
 from tests.tasks.served import CRAWL, REVISION, ROOT, SERVER, MadeSubnet, Server, hotkey, paths, serving
 
+pytestmark = pytest.mark.slow
+
 ALICE, EVE, VALIDATOR = hotkey("Alice"), hotkey("Eve"), hotkey("Validator")
 LINE = encode("alice/web", REVISION, ROOT)
 

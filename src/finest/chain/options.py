@@ -68,6 +68,12 @@ class ChainOptions:
         """What the client connects to: an address, or the name of a network with public endpoints to fall back on."""
         return self.endpoint or self.network
 
+    @property
+    def btcli_wallet(self) -> str:
+        """The same key in `btcli`'s spelling."""
+        path = "" if self.wallet_path == Path(WALLET_PATH) else f" --wallet-path {self.wallet_path}"
+        return f"--wallet {self.wallet_name} --wallet-hotkey {self.wallet_hotkey}{path}"
+
     @classmethod
     def resolve(cls, env: Mapping[str, str], **flags: Any) -> ChainOptions:
         """From flags (None: not given) and environment; raises UsageError for what makes no sense."""

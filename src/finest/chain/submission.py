@@ -89,7 +89,7 @@ def not_registered(address: str, options: ChainOptions) -> NotRegistered:
     return NotRegistered(
         f"hotkey {address} is not registered on subnet {options.netuid} of {options.target}; register it: "
         f"btcli subnets register --netuid {options.netuid} --network {options.target} "
-        f"--wallet {options.wallet_name} --wallet-hotkey {options.wallet_hotkey}"
+        f"{options.btcli_wallet}"
     )
 
 

@@ -82,5 +82,4 @@ def _open(wallet: bt.Wallet, who: str, options: ChainOptions) -> Hotkey:
 
 
 def _btcli(verb: str, options: ChainOptions) -> str:
-    path = "" if options.wallet_path == ChainOptions().wallet_path else f" --wallet-path {options.wallet_path}"
-    return f"btcli wallet {verb} --wallet {options.wallet_name} --wallet-hotkey {options.wallet_hotkey}{path}"
+    return f"btcli wallet {verb} {options.btcli_wallet}"

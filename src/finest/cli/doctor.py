@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from finest.chain.options import chain_options
-from finest.cli.mine import _alike as alike
-from finest.cli.mine import work_option
-from finest.cli.shared import console
+from finest.cli.shared import alike, console, work_option
 from finest.errors import FinestError
 from finest.settings import load_settings
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from finest.chain.options import chain_options
-from finest.cli.shared import common_crawl
+from finest.cli.shared import alike, common_crawl, work_option
 from finest.errors import NeedsPerson, RecipeError
 from finest.settings import load_settings
 
@@ -23,16 +23,6 @@ MAX_WARCS = 64
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 _PREFIXES = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000, "t": 1_000_000_000_000}
 
-work_option = click.option(
-    "--work", type=click.Path(path_type=Path), default=Path("finest-work"), show_default=True,
-    help="Folder of tasks, ledgers and journals; one miner a folder.",
-)  # fmt: skip
-
-
-def _alike(flag: str) -> str:
-    """--hf-repo is --hf_repo, --wallet_name is --wallet.name: guides and fingers spell them in every way."""
-    return flag.replace("-", "_").replace(".", "_")
-
 
 def size_bytes(text: str) -> int:
     """50GB, 800MB, 1.5 TB: as disks are sold, in powers of 1000."""
@@ -42,7 +32,7 @@ def size_bytes(text: str) -> int:
     return int(float(found[1]) * _PREFIXES[found[2].lower()])
 
 
-@click.command(context_settings={"token_normalize_func": _alike})
+@click.command(context_settings={"token_normalize_func": alike})
 @click.option(
     "--hf_repo", required=True, metavar="[OWNER/]NAME",
     help="Dataset repository for this miner's tasks alone, a revision each; made if it is not there.",

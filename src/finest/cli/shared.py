@@ -1,7 +1,8 @@
-"""What commands share: where they speak, and what the settings mean to them."""
+"""What commands share: where they speak, what the settings mean to them, options that several have."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,16 @@ from rich.console import Console
 if TYPE_CHECKING:
     from finest.settings import Settings
     from finest.warc.source import CommonCrawl
+
+work_option = click.option(
+    "--work", type=click.Path(path_type=Path), default=Path("finest-work"), show_default=True,
+    help="Folder of tasks, ledgers and journals; one miner a folder.",
+)  # fmt: skip
+
+
+def alike(flag: str) -> str:
+    """--hf-repo is --hf_repo, --wallet_name is --wallet.name: guides and fingers spell them in every way."""
+    return flag.replace("-", "_").replace(".", "_")
 
 
 def common_crawl(settings: Settings) -> CommonCrawl:

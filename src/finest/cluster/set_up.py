@@ -9,17 +9,17 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finest.cluster import packages
-from finest.cluster.commands import cluster_at, run, slurm
+from finest.cluster.commands import ClusterUnavailable, cluster_at, run, slurm
 from finest.cluster.configuration import configure, new_password, private_file
 from finest.cluster.daemons import POLL_S, stop_steps
 from finest.cluster.hardware import Cgroups, Hardware, this_machine
 from finest.cluster.layout import Facts, Folder, Ports
-from finest.cluster.parts import Part, holds, make_folders, parts, variables
+from finest.cluster.parts import Part, holds, make_folders, parts, slurmctld_works, variables
 from finest.errors import ClusterError, UsageError
 from finest.figures import counted
 
@@ -169,19 +169,26 @@ def prove(logs: Path) -> None:
 
 
 def _cancel_jobs(all_parts: list[Part], agree: Agree) -> None:
-    """Cancel what is queued or runs: a cluster that is down starts nothing, and would leave jobs without a keeper."""
+    """Cancel what is queued or runs: a cluster that is down starts nothing, and would leave jobs without a keeper.
+
+    A controller that does not answer is no reason to stay up: then the steps are killed when slurmd is gone.
+    """
     alive = {part.daemon.name for part in all_parts if part.daemon.pid is not None}
-    if "slurmctld" not in alive:
-        return  # without the controller each question would take 9 s
-    jobs = slurm("squeue", "-h", "-o", "%A").split()
-    if not jobs:
-        return
-    if not agree(f"{counted(len(jobs), 'job')} in the queue will be cancelled. Go on?"):
-        raise ClusterError("nothing was stopped")
-    slurm("scancel", "--quiet", *jobs)
-    deadline = time.monotonic() + _CANCEL_S
-    while "slurmd" in alive and slurm("squeue", "-h", "-o", "%A").split() and time.monotonic() < deadline:
-        time.sleep(POLL_S)
+    if "slurmctld" not in alive or not holds(slurmctld_works):
+        return  # each question would take 9 s
+    with suppress(ClusterUnavailable):  # it ended meanwhile
+        jobs = _queued()
+        if jobs and not agree(f"{counted(len(jobs), 'job')} in the queue will be cancelled. Go on?"):
+            raise ClusterError("nothing was stopped")
+        if jobs:
+            slurm("scancel", "--quiet", *jobs)
+        deadline = time.monotonic() + _CANCEL_S
+        while "slurmd" in alive and _queued() and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+
+
+def _queued() -> list[str]:
+    return slurm("squeue", "-h", "-o", "%A").split()
 
 
 def _free_ports(count: int) -> list[int]:

@@ -38,7 +38,7 @@ _HUB = (
     Check("commitment", chain.commitment, 40, hint=_NETWORK),
 )
 _CRAWL = (Check("common-crawl", crawl.common_crawl, 45, hint=_NETWORK),)
-_CLUSTER = (Check("slurm", cluster.slurm, 30, hint="scontrol ping"),)
+_CLUSTER = (Check("slurm", cluster.slurm, 60, hint="scontrol ping"),)
 
 _BY_ROLE: dict[Role, tuple[Check, ...]] = {"miner": (*_HERE, *_CHAIN, *_SERVER, *_HUB, *_CRAWL, *_CLUSTER)}
 

@@ -113,7 +113,7 @@ class Authority:
             raise Problem(
                 "not-registered",
                 f"hotkey {hotkey} has no seat on subnet {view.netuid} at block {view.block}; "
-                f"register it: btcli subnet register --netuid {view.netuid}",
+                f"register it: btcli subnets register --netuid {view.netuid}",
             )
 
     def check_validator(self, hotkey: str) -> None:
