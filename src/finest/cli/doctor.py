@@ -48,6 +48,8 @@ def doctor(
     finest doctor --hf_repo alice/finest --wallet.name alice --wallet.hotkey miner --netuid 63
     finest doctor --json | jq -r '.checks[] | select(.state == "failure") | .mend'
     """
+    import requests  # noqa: F401 - first, and not in a check's thread: it silences urllib3's word on SOCKS
+
     from finest.doctor.checks import checks_for
     from finest.doctor.run import examine
     from finest.doctor.show import Watch, as_dict, is_failure, summary
