@@ -6,8 +6,8 @@
 PostgreSQL is a cluster of its own that waits for its disk at each commit, as one in service does; the subnet is a
 devnet's chain with about as many seats as a subnet has, whose blocks are quick, and a lease lives for one of them: so
 each miner's next request finds its last lease expired and gets a new task of four WARCs, those of expired leases again
-among them. Every request is signed, over kept connections. First at a given rate, where each latency counts from the
-moment at which the lease was due; then as fast as it goes.
+among them. Every request is signed, over connections kept for a while. First at a given rate, where each latency
+counts from the moment at which the lease was due; then as fast as it goes.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ MINERS = 250
 BLOCK_S = 0.1
 CRAWL = "CC-MAIN-2025-26"
 START_S = 60.0
+TURNS = 25
+"""Requests of one connection. A process that is idle when they begin takes all connections at once, and keeps them."""
 TICKS = os.sysconf("SC_CLK_TCK")
 SCRIPT = "from finest.cli.serve import serve; serve()"
 QUICK = ["--lease-blocks", "1"]
@@ -154,7 +156,7 @@ def _wait_until_up(port: int, process: subprocess.Popen[bytes], log: Path) -> No
         try:
             if requests.get(f"http://127.0.0.1:{port}/v1/info", timeout=5).status_code == 200:
                 return
-        except requests.ConnectionError:
+        except requests.RequestException:
             pass
         time.sleep(0.1)
     raise SystemExit(f"the server did not start:\n{log.read_text(errors='replace')[-3000:]}")
@@ -213,6 +215,8 @@ class Generator:
                 await asyncio.sleep(due - clock())
             if due >= end:
                 return
+            if turn % TURNS == TURNS - 1:
+                line = await line.again(self.port)
             miner = miners[turn % len(miners)]
             task = await self._ask(phase, line, miner, b"/v1/tasks/lease", b'{"warcs":4}')
             if task is not None:
@@ -241,6 +245,11 @@ class Line:
     @classmethod
     async def open(cls, port: int) -> Line:
         return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    async def again(self, port: int) -> Line:
+        """A new one in its place."""
+        self._writer.close()
+        return await Line.open(port)
 
     async def ask(self, method: bytes, target: bytes, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         signed = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()

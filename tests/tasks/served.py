@@ -22,6 +22,7 @@ from finest.chain.payload import decode
 from finest.chain.view import Neuron, SubnetView
 from finest.chain.wallet import Hotkey
 from finest.tasks.app import create_app
+from finest.tasks.heads import Heads
 from finest.tasks.models import Rules
 from finest.tasks.store import Store
 from finest.tasks.throttle import Rates
@@ -64,15 +65,15 @@ class MadeSubnet:
     looks: int = 0
     reads: int = 0
     age_s: float = 0.0
+    block_time_s: float = 1e6
 
     def view(self, *, fresh_s: float | None = None) -> SubnetView:
         self.looks += 1
         if self.away:
             raise Unreachable("the chain is away")
         seats = {one.hotkey: one for one in self.neurons}
-        return SubnetView(
-            NETUID, self.block, 360, "owner", 1e6, tuple(self.neurons), time.monotonic() - self.age_s, seats
-        )
+        read_at_s = time.monotonic() - self.age_s
+        return SubnetView(NETUID, self.block, 360, "owner", self.block_time_s, tuple(self.neurons), read_at_s, seats)
 
     def commitments(self) -> Commitments:
         self.reads += 1
@@ -124,7 +125,7 @@ class Server:
 def listening(app: Any) -> Iterator[str]:
     """The application behind uvicorn, on a free port of loopback."""
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=5, proxy_headers=False,
+        app, http=Heads, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=5, proxy_headers=False,
         backlog=4096,
     )  # fmt: skip
     server = uvicorn.Server(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -10,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, get_args
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from finest.chain.payload import encode
 from finest.chain.wallet import Hotkey
-from finest.tasks import authority
+from finest.tasks import authority, frame, heads
 from finest.tasks.models import Rules
 from finest.tasks.problems import KINDS, ProblemName
 from finest.tasks.store import Store
@@ -248,6 +250,22 @@ def test_a_view_that_is_too_old_lets_nobody_act(sqlite_url: str) -> None:
     store.close()
 
 
+def test_the_clock_of_an_old_view_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No lease ends by blocks that the server only guesses, while nobody may renew it; nor does a wrong guess last."""
+    monkeypatch.setattr(authority, "SHORTEST_LOOK_S", 0.01)
+    subnet = MadeSubnet(block_time_s=12.0)
+
+    async def blocks() -> list[int]:
+        rights, seen = authority.Authority(subnet, RULES, too_old_s=600.0), []
+        for subnet.block, subnet.age_s in ((1000, 3600.0), (1010, 24.0)):
+            await rights._views.get(0.0)
+            seen.append(rights.block)
+        await rights.close()
+        return seen
+
+    assert asyncio.run(blocks()) == [1050, 1012]
+
+
 @pytest.mark.usefixtures("quick_looks")
 def test_it_starts_without_the_chain(sqlite_url: str) -> None:
     """Health says what is missing; as soon as the chain answers all is well."""
@@ -290,6 +308,22 @@ def test_large_bodies_are_not_read(server: Server) -> None:
             assert line.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
+def test_heads_have_an_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head that never ends is refused, one that never comes is hung up on, and a request in work is not."""
+    monkeypatch.setattr(heads, "HEAD_S", 0.3)
+    host, _, port = server.url.partition("//")[2].partition(":")
+    for sent, answer in (
+        (b"", b""), (b"GET / HT", b""), (b"GET /v1/info HTTP/1.1\r\nHost: x\r\n", b""),
+        (b"GET / HTTP/1.1\r\nA: " + b"a" * 70_000, b"HTTP/1.1 400 "),
+    ):  # fmt: skip
+        with socket.create_connection((host, int(port)), timeout=30) as line:
+            line.sendall(sent)
+            assert line.recv(13) == answer
+    subnet, target = server.subnet, f"/v1/tasks/{lease(server)['id']}/finish"
+    monkeypatch.setattr(subnet, "commitments", lambda: time.sleep(0.6) or MadeSubnet.commitments(subnet))
+    assert problem(server.ask("POST", target, PUBLISHED, by=ALICE)) == "commitment-missing"
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [(b"{", "JSON"), (b"[" * 60_000, "JSON"), (b"", "body"), (b'{"warcs":0}', "warcs"), (b'{"warcs":65}', "warcs"),
@@ -306,7 +340,10 @@ def test_requests_that_make_no_sense(server: Server, body: bytes, says: str) -> 
 def test_scores_keep_to_their_range(server: Server) -> None:
     """No score that is no number, no note with control characters."""
     task = finished(server)["id"]
-    for bad in ({"score": 1.1}, {"score": "NaN"}, {"note": "a\x00b"}, {"note": "x" * 401}, {"verdict": "maybe"}):
+    for bad in (
+        {"score": 1.1}, {"score": "NaN"}, {"score": float("nan")}, {"score": float("-inf")}, {"score": True},
+        {"score": "0.5"}, {"note": "a\x00b"}, {"note": "x" * 401}, {"note": "\ud800"}, {"verdict": "maybe"},
+    ):  # fmt: skip
         answer = server.ask("POST", f"/v1/tasks/{task}/scores", {"verdict": "pass", "score": 1} | bad, by=VALIDATOR)
         assert problem(answer) == "invalid-request"
 
@@ -348,6 +385,19 @@ def test_a_failure_tells_nothing(server: Server, monkeypatch: pytest.MonkeyPatch
     assert "hunter2" not in answer.text
     assert answer.headers["X-Request-Id"] in answer.json()["detail"]
     assert "hunter2" in caplog.text
+
+
+def test_a_database_that_is_away_is_one_line(server: Server, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    """It meets every request: its own word is logged for each, and no traceback."""
+
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("SELECT", None, Exception("connection refused\nIs it running?"))
+
+    monkeypatch.setattr(server.store, "task", away)
+    assert problem(server.ask("GET", "/v1/tasks/" + "0" * 32)) == "server-error"
+    (record,) = [one for one in caplog.records if one.name == frame.__name__]
+    assert record.getMessage().endswith("failed: connection refused")
+    assert record.exc_info is None
 
 
 def test_a_database_that_is_away_is_unhealthy(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,7 +139,7 @@ def test_a_commitment_that_comes_late_is_waited_for(server: Server, monkeypatch:
 def test_the_wrong_server_is_not_told_anything(server: Server) -> None:
     """Where the hotkey is pinned, a server with another one gets no signed request."""
     pinned = TaskServer(server.url, ALICE, receiver=EVE.address)
-    with pytest.raises(TaskServerError, match="API_HOTKEY"):
+    with pytest.raises(UsageError, match="API_HOTKEY"):
         pinned.lease(1)
     assert server.store.tasks(0).tasks == []
     assert TaskServer(server.url, ALICE, receiver=SERVER.address).lease(1).hotkey == ALICE.address
@@ -187,6 +187,17 @@ def test_long_waits_are_the_callers() -> None:
         TaskServer(url, ALICE).lease(1)
     assert no.value.details.retry_after_s == 3600
     assert asked == ["/v1/info", "/v1/tasks/lease"]
+
+
+def test_a_request_that_came_twice_is_made_again() -> None:
+    """A proxy or a database that repeats a request has its answer refused as a replay; the next try is signed anew."""
+    answers = iter([problem("not-authenticated", 401, reason="replayed"), problem("not-yours", 403)])
+
+    def answer(method: str, target: str) -> Answer:
+        return (200, {}, info()) if target == "/v1/info" else next(answers)
+
+    with scripted(answer) as url, pytest.raises(Refused, match="not-yours"):
+        TaskServer(url, ALICE).renew("0" * 32)
 
 
 def test_a_clock_that_is_off_is_said(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:

@@ -223,6 +223,21 @@ def test_another_redundancy_opens_and_closes(store: Store, database_url: str) ->
         other.close()
 
 
+@pytest.mark.usefixtures("_invariants")
+@pytest.mark.parametrize("rules", [SHORT])
+def test_processes_that_disagree_about_the_block(store: Store, database_url: str) -> None:
+    """One process ends a lease that another's clock would let live: its miner is told, and its WARCs go out once."""
+    store.add_warcs(CRAWL, paths(8))
+    behind = Store.open(database_url, store.rules)
+    task = store.lease(A, 4, 100)
+    assert behind.renew(A, task.id, 97).expires_block == 107
+    assert store.lease(B, 4, 108).warcs == paths(8)[:4]
+    assert name_of(lambda: behind.finish(A, task.id, **published(), block=107))[0] == "lease-expired"
+    assert behind.lease(A, 4, 106).warcs == paths(8)[4:]
+    assert behind.lease(B, 4, 90) == store.lease(B, 4, 109).model_copy(update={"block": 90})
+    behind.close()
+
+
 def test_a_chain_that_begins_anew(store: Store) -> None:
     """Leases of a chain with higher blocks neither end nor hinder when blocks count from one again."""
     store.add_warcs(CRAWL, paths(8))

@@ -115,7 +115,7 @@ def _wait_for(condition: Callable[[], bool], seconds: float = START_S) -> None:
 
 def _healthy(url: str) -> bool:
     try:
-        return requests.get(f"{url}/v1/health", timeout=5).status_code == 200
+        return requests.get(f"{url}/v1/health", timeout=60).status_code == 200
     except requests.ConnectionError:
         return False
 

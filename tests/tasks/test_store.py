@@ -83,8 +83,10 @@ def together(acts: list[object]) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "nonsense", "mysql://u:secret@h/d", "sqlite://", "sqlite:///:memory:", "redis://:secret@h"]
-)
+    "url",
+    ["", "nonsense", "mysql://u:secret@h/d", "sqlite://", "sqlite:///:memory:", "redis://:secret@h",
+     "postgresql://u:half@secret@127.0.0.1:1/d"],
+)  # fmt: skip
 def test_a_wrong_address_is_one_line(url: str) -> None:
     """What is no address of a database is said without quoting it."""
     with pytest.raises(UsageError) as error:
@@ -92,7 +94,11 @@ def test_a_wrong_address_is_one_line(url: str) -> None:
     assert "secret" not in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("url", ["postgresql://u:secret@127.0.0.1:1/d", "sqlite:////nowhere/at/all.db"])
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://u:secret@127.0.0.1:1/d", "postgresql://127.0.0.1:1/d?user=u&password=secret",
+     "sqlite:////nowhere/at/all.db"],
+)  # fmt: skip
 def test_an_unreachable_database_is_one_line(url: str) -> None:
     """A database that cannot be reached is named, its password is not."""
     with pytest.raises(TaskServerUnavailable) as error:
@@ -226,6 +232,8 @@ def test_the_last_score_of_each_validator_counts(store: Store) -> None:
         "hotkey": A, "finished_tasks": 2, "finished_warcs": 8, "mean_score": 0.5, "last_finished_block": 101,
     }  # fmt: skip
     assert (second.hotkey, second.mean_score) == (B, None)
+    told = look(store, sa.select(tables.events.c.detail).where(tables.events.c.what == "scored"))
+    assert [detail["verdict"] for (detail,) in told] == ["pass", "fail", "pass", "no_evidence"]
     statistics = store.statistics(120)
     assert statistics.scores == {"fail": 1, "pass": 1, "no_evidence": 1}
     assert statistics.tasks == {TaskState.FINISHED: 3} and statistics.miners == 2

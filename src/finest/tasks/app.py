@@ -19,7 +19,7 @@ from finest.tasks import api, page
 from finest.tasks.answers import problem_answer
 from finest.tasks.api_docs import describe
 from finest.tasks.authority import TOO_OLD_S, Authority
-from finest.tasks.board import FRESH_S, Board, read_board
+from finest.tasks.board import FRESH_S, REST, Board, read_board
 from finest.tasks.desk import Desk
 from finest.tasks.frame import Frame, told
 from finest.tasks.fresh import Fresh
@@ -81,7 +81,7 @@ def create_app(
     )  # fmt: skip
     app.state.served = Served(
         store, rules, authority, desk, metrics, hub=hub.rstrip("/"), closing=tuple(closing),
-        board=Fresh(lambda: read_board(store, _block(authority)), desk.pool, FRESH_S),
+        board=Fresh(lambda: read_board(store, _block(authority)), desk.pool, FRESH_S, rest=REST),
         database_works=Fresh(lambda: bool(store.tasks(_block(authority), limit=1)), desk.pool, 1.0),
     )  # fmt: skip
     app.include_router(api.router)

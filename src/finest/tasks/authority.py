@@ -57,7 +57,6 @@ class Authority:
         self._pool = ThreadPoolExecutor(2, "finest-authority")
         self._views: Fresh[SubnetView] = Fresh(partial(subnet.view, fresh_s=0.0), self._pool, SHORTEST_LOOK_S)
         self._lines: Fresh[Commitments] = Fresh(subnet.commitments, self._pool, LINES_EVERY_S)
-        self._block = 0
         self._watch: asyncio.Task[None] | None = None
         self._looked = asyncio.Event()
 
@@ -86,12 +85,15 @@ class Authority:
 
     @property
     def block(self) -> int:
-        """The chain's block now, by the view and its age; it never goes back. Raises Problem while there is none."""
+        """The chain's block now, by the view and its age. Raises Problem while there is none.
+
+        It stands still when the view is too old: a lease does not end by a clock that nobody can renew it by. It may go
+        back by a few blocks, as it does between two server processes.
+        """
         view = self.view
         if view is None:
             raise Problem("subnet-unknown", "the server has not reached the chain yet")
-        self._block = max(self._block, view.block + view.age_blocks)
-        return self._block
+        return view.block + int(min(view.age_s, self._too_old_s) / view.block_time_s)
 
     @property
     def block_time_s(self) -> float:

@@ -90,10 +90,10 @@ class TaskServer:
             say(f"{self.url} is not https: others on the way can read what is asked, though not change it")
 
     def info(self) -> ServerInfo:
-        """Who the server is; raises TaskServerError if it is not the one whose hotkey was given."""
+        """Who the server is; raises UsageError if it is not the one whose hotkey was given."""
         found = self._get(ServerInfo, "/v1/info")
         if self._pinned and found.hotkey != self._pinned:
-            raise TaskServerError(
+            raise UsageError(
                 f"{self.url} has hotkey {_plain(found.hotkey)}, and API_HOTKEY is {self._pinned}: another server; "
                 "correct API_URL or API_HOTKEY"
             )
@@ -254,6 +254,8 @@ def _made(model: type[M], **values: Any) -> M:
 
 def _patience_s(no: Refused) -> float | None:
     """How long to wait before the same call is made again; None: not here."""
+    if no.details.reason == "replayed":  # it came twice on its way: the next try is signed anew
+        return random.uniform(0.1, 1.0)
     if not no.may_pass:
         return None
     asked_s = no.details.retry_after_s

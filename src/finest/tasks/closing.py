@@ -22,6 +22,7 @@ EXPIRED_AT_ONCE = 500
 
 _OWN = sa.select(miners.c.id).where(miners.c.hotkey == given("hotkey")).scalar_subquery()
 _ALIVE = (tasks.c.id == given("task_id"), tasks.c.miner_id == _OWN, LEASED, tasks.c.expires_block >= given("now"))
+_CHANGE = sa.update(tasks).where(*_ALIVE)
 
 
 def renew(connection: sa.Connection, rules: Rules, hotkey: str, task_id: str, block: int) -> Task:
@@ -115,9 +116,8 @@ def _change(connection: sa.Connection, hotkey: str, task_id: str, block: int, **
     """Whether the lease lived at `block`, and is changed."""
     if not is_id(task_id):
         return False
-    statement = sa.update(tasks).where(*_ALIVE).values(**values)
     named = {"hotkey": hotkey, "task_id": task_id, "now": block}
-    return connection.execute(statement, named).rowcount == 1
+    return connection.execute(_CHANGE, {**named, **values}).rowcount == 1
 
 
 def _own(connection: sa.Connection, hotkey: str, task_id: str) -> sa.Row[Any]:
@@ -132,14 +132,24 @@ def _expired(connection: sa.Connection, task_id: str, block: int) -> Problem:
     return Problem("lease-expired", f"the lease of task {task_id} ended with block {ended}; it is block {block} now")
 
 
+_OF_TASKS = claims.c.task_id.in_(given("task_ids", expanding=True))
+_LOCK = (
+    sa.select(warcs.c.id)
+    .where(warcs.c.id.in_(sa.select(claims.c.warc_id).where(_OF_TASKS)))
+    .order_by(warcs.c.id)
+    .with_for_update()
+)
+_LET_GO = sa.update(claims).where(_OF_TASKS).values(live=False)
+_LIVING = sa.select(sa.func.count()).where(claims.c.warc_id == warcs.c.id, LIVE).scalar_subquery()
+_COUNT = (
+    sa.update(warcs)
+    .where(warcs.c.id.in_(given("warc_ids", expanding=True)))
+    .values(claims=_LIVING, open=given("redundancy") > _LIVING)
+)
+
+
 def _reopen(connection: sa.Connection, rules: Rules, task_ids: list[str]) -> None:
     """Takes the claims of tasks back. The WARCs are locked first, in order, and then counted as they stand."""
-    of_tasks = sa.select(claims.c.warc_id).where(claims.c.task_id.in_(task_ids))
-    ids = connection.execute(
-        sa.select(warcs.c.id).where(warcs.c.id.in_(of_tasks)).order_by(warcs.c.id).with_for_update()
-    ).scalars().all()  # fmt: skip
-    connection.execute(sa.update(claims).where(claims.c.task_id.in_(task_ids)).values(live=False))
-    living = sa.select(sa.func.count()).where(claims.c.warc_id == warcs.c.id, LIVE).scalar_subquery()
-    connection.execute(
-        sa.update(warcs).where(warcs.c.id.in_(ids)).values(claims=living, open=living < rules.redundancy)
-    )
+    warc_ids = connection.execute(_LOCK, {"task_ids": task_ids}).scalars().all()
+    connection.execute(_LET_GO, {"task_ids": task_ids})
+    connection.execute(_COUNT, {"warc_ids": warc_ids, "redundancy": rules.redundancy})

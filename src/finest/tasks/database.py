@@ -131,6 +131,8 @@ def _parsed(url: str) -> sa.URL:
         raise UsageError(_NOT_A_URL) from None
     if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
         raise UsageError(_NOT_A_URL)
+    if "@" in (parsed.host or ""):  # the end of a password, which would be shown and asked for as a host
+        raise UsageError("DATABASE_URL: an @ in the password is written %40")
     if parsed.drivername == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise UsageError(
             "DATABASE_URL names no file: a task server's state must outlast it (sqlite:///finest-tasks.db)"
@@ -211,4 +213,5 @@ def _unreachable(url: sa.URL, error: DBAPIError) -> str:
 
 
 def _shown(url: sa.URL) -> str:
-    return f"the database of DATABASE_URL ({url.render_as_string(hide_password=True)})"
+    plain = url.difference_update_query(["password", "sslpassword"])
+    return f"the database of DATABASE_URL ({plain.render_as_string(hide_password=True)})"

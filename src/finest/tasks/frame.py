@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import OperationalError
+
 from finest.tasks.answers import problem_answer
 from finest.tasks.logs import ACCESS
 from finest.tasks.problems import Problem
@@ -92,9 +94,9 @@ class Frame:
             await problem_answer(problem, self._authority.block_time_s, close)(scope, receive, send)
         except _Gone:
             record.status = 499  # nobody reads an answer; the number is nginx's for this
-        except Exception:
+        except Exception as error:
             record.problem = "server-error"
-            log.exception("request %s failed", record.id)
+            _explain(record, error)
             if not record.status:
                 failed = Problem("server-error", f"the server failed and has logged why under request {record.id}")
                 await problem_answer(failed, self._authority.block_time_s)(scope, receive, send)
@@ -121,6 +123,14 @@ class Frame:
                 "problem": record.problem,
             }  # fmt: skip
             access.info("request", extra=said)
+
+
+def _explain(record: Told, error: Exception) -> None:
+    """A database that is away is no fault of this program's, and meets every request: one line each."""
+    if isinstance(error, OperationalError):
+        log.error("request %s failed: %s", record.id, str(error.orig).strip().partition("\n")[0])
+    else:
+        log.error("request %s failed", record.id, exc_info=error)
 
 
 class _Gone(Exception):

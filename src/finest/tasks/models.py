@@ -47,9 +47,9 @@ class Rules(BaseModel):
 
 
 class Body(BaseModel):
-    """A request's body: an unknown field is an error, not a silence."""
+    """A request's body: an unknown field is an error, not a silence, and `true` or `"1"` is no number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class LeaseRequest(Body):

@@ -31,9 +31,11 @@ _PATHS = (
     .where(claims.c.task_id.in_(given("task_ids", expanding=True)))
     .order_by(claims.c.task_id, claims.c.warc_id)
 )
-_newest = sa.select(sa.func.max(scores.c.id)).group_by(scores.c.task_id, scores.c.validator)
-NEWEST = _newest.where(scores.c.task_id.in_(given("task_ids", expanding=True)))
-_SCORES = sa.select(scores).where(scores.c.id.in_(NEWEST)).order_by(scores.c.id)
+_SCORES = (
+    sa.select(scores)
+    .where(scores.c.task_id.in_(given("task_ids", expanding=True)))
+    .order_by(scores.c.task_id, scores.c.validator)
+)
 
 
 def is_id(text: str) -> bool:

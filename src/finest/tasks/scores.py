@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from finest.tasks.database import INSERTS
 from finest.tasks.models import CrawlStatistics, Leader, ScoreRequest, Statistics, Task
 from finest.tasks.problems import Problem
 from finest.tasks.provenance import record
 from finest.tasks.reading import one_task
 from finest.tasks.tables import FINISHED, LEASED, OPEN, claims, crawls, miners, scores, tasks, warcs
 
-_newest = sa.select(sa.func.max(scores.c.id)).group_by(scores.c.task_id, scores.c.validator)
-"""The last of each validator on each task."""
+_REPORTS = {name: insert(scores) for name, insert in INSERTS.items()}
+_REPORT = {
+    name: report.on_conflict_do_update(
+        index_elements=[scores.c.task_id, scores.c.validator],
+        set_={one: report.excluded[one] for one in ("verdict", "score", "evidence_sha256", "note", "block")},
+    )
+    for name, report in _REPORTS.items()
+}
 
 
 def report(connection: sa.Connection, validator: str, task_id: str, score: ScoreRequest, block: int) -> Task:
@@ -23,7 +30,8 @@ def report(connection: sa.Connection, validator: str, task_id: str, score: Score
     before = next((one for one in task.scores if one.validator == validator), None)
     if before and before.model_dump(include=set(said)) == said:
         return task
-    connection.execute(sa.insert(scores), {"task_id": task_id, "validator": validator, "block": block, **said})
+    row = {"task_id": task_id, "validator": validator, "block": block, **said}
+    connection.execute(_REPORT[connection.dialect.name], row)
     record(connection, block, validator, task_id, "scored", **said)
     return one_task(connection, task_id, block)
 
@@ -32,7 +40,7 @@ def leaderboard(connection: sa.Connection, limit: int) -> list[Leader]:
     """The miners that finished most WARCs. Reads all finished tasks: a busy page asks once a minute."""
     of_task = (
         sa.select(scores.c.task_id, sa.func.avg(scores.c.score).label("score"))
-        .where(scores.c.id.in_(_newest), scores.c.verdict.in_(("pass", "fail")))
+        .where(scores.c.verdict.in_(("pass", "fail")))
         .group_by(scores.c.task_id)
         .subquery()
     )
@@ -57,14 +65,14 @@ def leaderboard(connection: sa.Connection, limit: int) -> list[Leader]:
 def statistics(connection: sa.Connection, block: int) -> Statistics:
     """Sums over everything. Counts the open WARCs and all tasks: a busy page asks once a minute."""
     states = connection.execute(sa.select(tasks.c.state, sa.func.count()).group_by(tasks.c.state)).all()
-    newest = sa.select(scores.c.verdict, sa.func.count()).where(scores.c.id.in_(_newest)).group_by(scores.c.verdict)
+    verdicts = sa.select(scores.c.verdict, sa.func.count()).group_by(scores.c.verdict)
     return Statistics.model_validate(
         {
             "block": block,
             "crawls": crawl_statistics(connection),
             "tasks": dict(row._tuple() for row in states),
             "miners": connection.execute(sa.select(sa.func.count()).select_from(miners)).scalar_one(),
-            "scores": dict(row._tuple() for row in connection.execute(newest)),
+            "scores": dict(row._tuple() for row in connection.execute(verdicts)),
         }
     )
 

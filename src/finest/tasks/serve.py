@@ -112,9 +112,11 @@ def _run(options: ServeOptions, listener: socket.socket) -> None:
 def _config(options: ServeOptions) -> Config:
     from uvicorn import Config
 
+    from finest.tasks.heads import Heads
+
     return Config(
-        options, factory=True, lifespan="on", workers=options.workers, log_config=None, access_log=False, ws="none",
-        proxy_headers=False, server_header=False, backlog=BACKLOG, timeout_keep_alive=KEEP_ALIVE_S,
+        options, factory=True, http=Heads, lifespan="on", workers=options.workers, log_config=None, access_log=False,
+        ws="none", proxy_headers=False, server_header=False, backlog=BACKLOG, timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S, timeout_worker_healthcheck=60,
     )  # fmt: skip
 

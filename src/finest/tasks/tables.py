@@ -128,16 +128,14 @@ Index("uq_claims_live", claims.c.warc_id, claims.c.miner_id, unique=True, postgr
 scores = Table(
     "scores",
     metadata,
-    Column("id", Id, primary_key=True),  # the highest of a validator counts
-    Column("task_id", ForeignKey("tasks.id"), nullable=False),
-    Column("validator", String(64), nullable=False),
+    Column("task_id", ForeignKey("tasks.id"), primary_key=True),
+    Column("validator", String(64), primary_key=True),  # its last word; `events` has those before
     Column("verdict", String(16), nullable=False),
     Column("score", Float, nullable=False),
     Column("evidence_sha256", String(64)),
     Column("note", Text, nullable=False),
     Column("block", BigInteger, nullable=False),
 )
-Index("ix_scores_latest", scores.c.task_id, scores.c.validator, scores.c.id)
 
 events = Table(
     "events",

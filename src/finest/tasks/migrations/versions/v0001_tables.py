@@ -106,7 +106,6 @@ def _records() -> None:
     _partial("uq_claims_live", "claims", ["warc_id", "miner_id"], "live")
     op.create_table(
         "scores",
-        sa.Column("id", ROW, nullable=False),
         sa.Column("task_id", sa.String(32), nullable=False),
         sa.Column("validator", sa.String(64), nullable=False),
         sa.Column("verdict", sa.String(16), nullable=False),
@@ -115,9 +114,8 @@ def _records() -> None:
         sa.Column("note", sa.Text, nullable=False),
         sa.Column("block", sa.BigInteger, nullable=False),
         sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_scores_task_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_scores")),
+        sa.PrimaryKeyConstraint("task_id", "validator", name=op.f("pk_scores")),
     )
-    op.create_index("ix_scores_latest", "scores", ["task_id", "validator", "id"])
     op.create_table(
         "events",
         sa.Column("id", ROW, nullable=False),
