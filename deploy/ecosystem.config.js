@@ -9,8 +9,8 @@
 // which a miner would finish its task; pm2 kills it after kill_timeout instead. Nothing is lost either way: the journal
 // goes on at the same step.
 //
-// After exit status 78 (a person is needed: not registered, no token, ...) nothing is restarted, though pm2 7 shows
-// "waiting restart". 0 is not in the list, because pm2 takes a process that the kernel killed for one that ended with 0.
+// After exit status 78 (a person is needed: not registered, no token, ...) and 2 (a flag that is none) nothing is
+// restarted, though pm2 7 shows "waiting restart". 0 is not in the list, because pm2 takes a process that the kernel killed for one that ended with 0.
 
 const finest = process.env.FINEST || "finest";
 
@@ -19,7 +19,7 @@ const common = {
   interpreter: "none",
   cwd: process.cwd(),
   autorestart: true,
-  stop_exit_codes: [78],
+  stop_exit_codes: [2, 78],
   exp_backoff_restart_delay: 1000, // milliseconds; grows to 15 s, and begins anew after a while of work
   max_restarts: 1000000, // an outage of days is no reason to give up
   kill_timeout: 25000, // milliseconds; a miner ends in two seconds, a server answers what it has begun (20 s)
@@ -36,7 +36,7 @@ module.exports = {
     {
       ...common,
       name: "finest-tasks",
-      stop_exit_codes: [2, 9, 78], // 2: flags, port, DATABASE_URL; 9: no hotkey
+      stop_exit_codes: [2, 9, 78], // 2: port, DATABASE_URL, too; 9: no hotkey
       args: ["serve", "--host", "127.0.0.1", "--port", "8091"],
     },
   ],

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from finest.dataset.manifest import Manifest
+    from finest.refine.slurm.status import SlurmStatus
     from finest.refine.status import Status
     from finest.refine.verify import Verification
     from finest.refine.why import Why
@@ -75,8 +76,23 @@ def show_status(console: Console, folder: Path, status: Status) -> None:
         )
     if len(status.losses) > SHOWN_LOSSES:
         console.print(f"... and {len(status.losses) - SHOWN_LOSSES} more: finest status {folder} --json", markup=False)
+    if status.slurm is not None:
+        _show_jobs(console, folder, status.slurm)
     if status.state == "stopped":
         console.print("The command that began it goes on where it stopped.")
+
+
+def _show_jobs(console: Console, folder: Path, slurm: SlurmStatus) -> None:
+    """What Slurm does for it, a line a job."""
+    for job in slurm.jobs:
+        states = ", ".join(f"{count} {state.lower()}" for state, count in job.states.items())
+        reason = f" ({job.reason})" if job.reason else ""
+        what = "judging slices" if job.stage == "slices" else "making the dataset"
+        console.print(f"Slurm job {job.job}, {what}, partition {slurm.partition}: {states}{reason}", markup=False)
+    if slurm.trouble:
+        console.print(f"Slurm: {slurm.trouble}", style="red", markup=False)
+    if slurm.at_work:
+        console.print(f"Follow it: finest attach {folder}", markup=False)
 
 
 def show_verification(console: Console, found: Verification) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import re
 import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -16,9 +19,11 @@ from rich.text import Text
 
 from finest.figures import byte_size, compact, counted, duration, showable, whole
 from finest.miner.journal import STEPS
+from finest.miner.now import STOPPED, Doing
 from finest.miner.overview import Overview, Scores, TaskLine, overview
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from finest.refine.status import Status
@@ -28,6 +33,8 @@ BAR_WIDTH = 40
 SHORT_ID = 12
 NARROW = 110
 """On fewer columns the list leaves out what the journals have as well."""
+_ADDRESS = re.compile(r"https?://\S*/")
+"""All of an address but its last part, which is what tells files apart."""
 _STYLES = {"finished": "green", "failed": "red", "lost": "yellow", "released": "dim"}
 
 
@@ -36,12 +43,25 @@ class Screen:
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
+        logging.getLogger("finest").handlers[:] = [_Said(self.say)]
 
     def say(self, line: str) -> None:
         """One event."""
         if not self.console.is_terminal:
             line = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S}  {line}"
         self.console.print(line, soft_wrap=True, markup=False)
+
+
+class _Said(logging.Handler):
+    """Warnings of the engine, such as a source's that is asked again, as events like the others."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._say, self._process = say, os.getpid()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if os.getpid() == self._process:  # a worker has inherited it, with a lock that a thread may hold
+            self._say(record.getMessage())
 
 
 def show_dashboard(work: Path, api_url: str | None, *, once: bool) -> None:
@@ -74,9 +94,7 @@ def _head(seen: Overview) -> Text:
 def _in_hand(seen: Overview) -> RenderableType:
     doing = seen.doing
     if not seen.running or doing is None:
-        return Panel(
-            Text("No miner works here. Start one: finest mine --hf_repo NAME"), title="now", title_align="left"
-        )
+        return Panel(Text(_last(doing)), title="now", title_align="left")
     lines: list[RenderableType] = [_steps(seen)]
     words = f"{showable(doing.words, 300)}, for {duration(max(0.0, time.time() - doing.since))}"
     if doing.until is not None:
@@ -85,6 +103,16 @@ def _in_hand(seen: Overview) -> RenderableType:
     if seen.refining is not None:
         lines += _refining(seen.refining, seen)
     return Panel(Group(*lines), title="now", title_align="left")
+
+
+def _last(doing: Doing | None) -> str:
+    """Why nobody works, as far as the last miner has said it."""
+    line = "No miner works here. Start one: finest mine --hf_repo NAME"
+    if doing is None or doing.words == STOPPED:
+        return line
+    ago = duration(max(0.0, round(time.time() - doing.at)))
+    said = showable(doing.words.removeprefix(f"{STOPPED}: "), 600)
+    return f"{line}\nThe last one, {ago} ago: {said}"
 
 
 def _steps(seen: Overview) -> Text:
@@ -148,7 +176,7 @@ def _score(task: TaskLine) -> Text:
 
 def _outcome(task: TaskLine) -> str:
     if task.why is not None:
-        return showable(task.why, 200).replace("\n", " ")
+        return _ADDRESS.sub("…/", showable(task.why, 200).replace("\n", " "))
     return f"{task.repo}@{(task.revision or '')[:12]}" if task.repo else ""
 
 

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from finest.doctor.hub import may_write
+from finest.dataset.hub import Hub
+from finest.doctor import hub
+from finest.doctor.hub import check_right, may_write
+from finest.errors import HubError, HubNotFound
 
 
 def user(role: str, *, orgs: list[dict[str, Any]] | None = None, scoped: list[dict[str, Any]] | None = None) -> Any:
@@ -44,3 +47,18 @@ WRITER = user("write", orgs=[{"name": "works", "roleInOrg": "write"}, {"name": "
 def test_roles_and_grants(who: Any, repo: str, there: bool, may: bool | None) -> None:
     """An owner's or organisation's role decides, or a grant; a grant for one repository cannot make it."""
     assert may_write(who, repo, is_there=there) is may
+
+
+def test_a_miner_is_refused_before_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the Hub says no; where it does not say, the miner tries."""
+
+    def missing(*_: Any) -> None:
+        raise HubNotFound("no such repository")
+
+    monkeypatch.setattr(Hub, "head", missing)
+    monkeypatch.setattr(hub, "ask_hub", lambda: user("read"))
+    with pytest.raises(HubError, match="the token of alice may not write to it; make one with write access"):
+        check_right("alice/web")
+    for who in (user("write"), user("fineGrained")):
+        monkeypatch.setattr(hub, "ask_hub", lambda who=who: who)
+        check_right("alice/web")

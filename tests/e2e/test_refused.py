@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import SAMPLE, finest, manifest, root
+from tests.e2e.command import SAMPLE, environment, finest, manifest, root
 
 
 def refused(status: int, *arguments: object, says: str) -> None:
@@ -114,3 +114,9 @@ def test_no_room_for_the_output(tmp_path: Path) -> None:
     """An output folder that cannot be made is one line."""
     (tmp_path / "file").write_text("")
     refused(6, "refine", SAMPLE, "--out", tmp_path / "file" / "out", says="file")
+
+
+def test_a_terminal_without_the_letters(tmp_path: Path) -> None:
+    """Where the output's encoding has no such character another one stands for it."""
+    shown = finest("dashboard", "--work", tmp_path, env=environment(PYTHONIOENCODING="ascii", API_URL="")).stdout
+    assert "No miner works here" in shown

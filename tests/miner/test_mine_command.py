@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ from click.testing import CliRunner
 
 from finest.chain.options import ChainOptions
 from finest.cli import mine as commands
+from finest.cli.doctor import doctor
 from finest.errors import NeedsPerson
+from finest.executors.slurm.request import SlurmRequest
 from finest.miner import start
-from finest.miner.journal import STEPS, Journal
+from finest.miner.journal import STEPS, Ended, Journal
 from finest.miner.steps import MineOptions
+from finest.show_miner import Screen
 from finest.tasks.models import MAX_WARCS
 from tests.miner.test_journal import DONE
 from tests.miner.world import task
@@ -63,11 +67,15 @@ def test_flags_in_every_spelling(asked: list[tuple[MineOptions, ChainOptions]], 
     assert (options.hf_repo, options.workers, options.limit, options.prefetch) == ("r", 2, 7, False)
 
 
-@pytest.mark.parametrize("executor", ["slurm", "ray"])
-def test_clusters_are_for_later(executor: str) -> None:
-    """Said plainly, before anything is begun."""
-    done = mine("--hf_repo", "r", "--executor", executor)
-    assert done.exit_code == 2 and "comes with the cluster support; use local" in done.output
+def test_on_slurm(asked: list[tuple[MineOptions, ChainOptions]]) -> None:
+    """The executor's flags are those of `finest refine`, in every spelling."""
+    flags = ("--total-tasks", "4", "--cpus_per_task", "8", "--mem_per_cpu", "1.5", "--sbatch", "account=web")
+    assert mine("--hf_repo", "r", "--executor", "slurm", "--partition", "big", *flags).exit_code == 0
+    ((options, _),) = asked
+    assert options.slurm == SlurmRequest(
+        partition="big", total_tasks=4, cpus_per_task=8, memory_per_cpu_gb=1.5, sbatch=(("account", "web"),)
+    )
+    assert "is for --executor slurm" in mine("--hf_repo", "r", "--partition", "big").output
 
 
 def test_a_wrong_size_or_recipe_is_said(tmp_path: Path) -> None:
@@ -102,3 +110,31 @@ def test_the_dashboard_of_a_work_folder(tmp_path: Path, monkeypatch: pytest.Monk
     shown = CliRunner().invoke(commands.dashboard, ["--work", str(tmp_path), "--once"]).output
     assert "stopped" in shown and "finished" in shown and "alice/rows@cdcd" in shown
     assert "No task yet" in CliRunner().invoke(commands.dashboard, ["--work", str(tmp_path / "x"), "--once"]).output
+
+
+def test_the_dashboard_says_why_the_last_miner_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person who comes in the morning sees what is needed of him, and of an address what tells files apart."""
+    monkeypatch.setenv("API_URL", "")
+    with pytest.raises(NeedsPerson):
+        mine("--hf_repo", "r", "--work", str(tmp_path))
+    why = "https://data.commoncrawl.org/crawl-data/x/7.warc.gz: not found (HTTP 404)"
+    Journal.begin(tmp_path, task("t1"), 63).note(ended=Ended(how="failed", why=why))
+    monkeypatch.setenv("COLUMNS", "150")
+    shown = CliRunner().invoke(commands.dashboard, ["--work", str(tmp_path), "--once"]).output
+    assert "API_URL is not set" in shown and "…/7.warc.gz: not found" in shown
+
+
+def test_the_engines_warnings_are_events_like_others(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each line of a log has its time."""
+    Screen().say("one")
+    logging.getLogger("finest.warc.stream").warning("%s is asked again", "x.warc.gz")
+    said = capsys.readouterr().err.splitlines()
+    assert [line[21:] for line in said] == ["one", "x.warc.gz is asked again"]
+
+
+def test_the_doctor_takes_the_miners_flags() -> None:
+    """His own line with another verb is what a person types first; what is of no account to it is not shown."""
+    taken = {flag: parameter for parameter in doctor.params for flag in parameter.opts}
+    for parameter in commands.mine.params:
+        assert set(parameter.opts) <= set(taken)
+    assert "--prefetch" not in CliRunner().invoke(doctor, ["--help"]).output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ import pytest
 from rich.console import Console
 
 from finest.chain.commitments import CommitReceipt
+from finest.cluster.commands import slurm
+from finest.cluster.layout import Folder
 from finest.errors import LeaseLost, NeedsPerson, SourceError
+from finest.executors.slurm.request import SlurmRequest
 from finest.miner import lease as leases
 from finest.miner import room
 from finest.miner.ahead import read_ahead
@@ -26,6 +30,7 @@ from finest.settings import default_cache
 from finest.tasks.client import Refused
 from finest.tasks.models import TaskState
 from finest.warc.source import CommonCrawl
+from tests.cluster.waiting import submit
 from tests.e2e.command import SAMPLE
 from tests.faulty_server import Fault, FaultyServer
 from tests.miner.test_journal import DONE
@@ -206,3 +211,22 @@ def test_now_says_what_is_done_and_how_long_it_takes(tmp_path: Path) -> None:
     assert seen is not None and seen.line() == "refining task t1, about 2 min 5 s left" and seen.workers == 4
     (tmp_path / "now.json").write_text("{")
     assert read_now(tmp_path) is None
+
+
+@pytest.mark.slurm
+@pytest.mark.slow
+def test_a_lost_lease_cancels_this_runs_slurm_jobs(tmp_path: Path, crawl: FaultyServer, slurm_cluster: Folder) -> None:
+    """And no others; the same step on Slurm gives the root of the local one."""
+    local, bench = Bench(tmp_path / "local", crawl.base), Bench(tmp_path / "work", crawl.base)
+    request = SlurmRequest(memory_per_cpu_gb=1, sbatch=(("begin", "now+1hour"),))
+    bench.steps._options = replace(bench.options, slurm=request)
+    lease = bench.lease()
+    other = submit("true", "--begin=now+1hour")
+    threading.Timer(4, lambda: lease._lose("somebody else has it")).start()
+    with lease, pytest.raises(LeaseLost):
+        bench.steps.refined(bench.journal, lease)
+    assert slurm("squeue", "-h", "-o", "%F").split() == [str(other)]
+    bench.steps._options = replace(bench.options, slurm=SlurmRequest(memory_per_cpu_gb=1))
+    with bench.lease() as lease, local.lease() as local_lease:
+        ours = bench.steps.refined(bench.journal, lease)
+        assert ours.root == local.steps.refined(local.journal, local_lease).root

@@ -24,6 +24,7 @@ with stop:
         {body}
         print("ended", flush=True)
     except KeyboardInterrupt:
+        time.sleep(0.2)
         print("interrupted", flush=True)
 sys.exit(exit_code(stop.signal))
 """
@@ -108,3 +109,13 @@ def test_sigterm_ends_it_at_once(body: str) -> None:
     with process(body) as running:
         os.kill(running.pid, signal.SIGTERM)
         assert ends(running, 2)[0] == 143
+
+
+@pytest.mark.parametrize(("number", "body", "code"), [(signal.SIGTERM, SLEEPS, 143), (signal.SIGINT, CALLS, 0)])
+def test_a_signal_that_comes_twice_does_not_interrupt_the_way_out(number: int, body: str, code: int) -> None:
+    """`timeout` and shells tell a process and its group: the journal is left in order, and the status is right."""
+    with process(body) as running:
+        os.kill(running.pid, number)
+        time.sleep(0.1)
+        os.kill(running.pid, number)
+        assert ends(running, 2) == (code, "interrupted\n")

@@ -104,6 +104,26 @@ def test_a_miner_never_gets_a_warc_twice(store: Store) -> None:
 
 
 @pytest.mark.usefixtures("_invariants")
+def test_what_a_miner_gave_back_comes_last(store: Store) -> None:
+    """Work that failed with one miner goes to others first, and to itself again only when there is no other."""
+    store.add_warcs(CRAWL, paths(3))
+    first = store.lease(A, 1, 1)
+    store.release(A, first.id, 1)
+    second = store.lease(A, 2, 1)
+    assert not set(first.warcs) & set(second.warcs)
+    assert store.lease(B, 1, 1).warcs == first.warcs
+    store.release(A, second.id, 1)
+    assert store.lease(A, 2, 1).warcs == second.warcs
+
+
+def test_no_commitment_is_older_than_the_last_block_that_was_seen(store: Store) -> None:
+    """A lease begins with a block that the chain really had, and ends by the server's reckoning."""
+    store.add_warcs(CRAWL, paths(1))
+    task = store.lease(A, 1, 100, seen_block=60)
+    assert (task.leased_block, task.expires_block) == (60, 100 + store.rules.lease_blocks)
+    assert store.task(task.id, 100).leased_block == 60
+
+
 def test_besides(store: Store) -> None:
     """A miner that names its lease gets the other one it holds, or a new one while it may have more."""
     store.add_warcs(CRAWL, paths(20))

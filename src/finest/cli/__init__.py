@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 
 import click
@@ -44,6 +45,9 @@ for _room in (refinery, hub, mine, doctor, tasks, serve, cluster, devnet):
 
 def main() -> None:
     """Entry point: a person's mistake is one line, Ctrl-C loses nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no such letter is no reason to fail
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from copy import copy
 from typing import TYPE_CHECKING
 
 import click
 
 from finest.chain.options import chain_options
+from finest.cli.mine import mine
 from finest.cli.shared import alike, console, work_option
 from finest.errors import FinestError
 from finest.settings import load_settings
@@ -74,5 +76,16 @@ def doctor(
     if any(map(is_failure, findings.values())):
         sys.exit(SOME_FAILED)
 
+
+def _flags_of_no_account() -> list[click.Parameter]:
+    """The miner's other flags, taken and left: his own line with `doctor` for `mine` is what a person types."""
+    own = {flag for parameter in doctor.params for flag in parameter.opts}
+    others = [copy(option) for option in mine.params if isinstance(option, click.Option) and not own & {*option.opts}]
+    for option in others:
+        option.hidden, option.expose_value = True, False
+    return [*others]
+
+
+doctor.params += _flags_of_no_account()
 
 COMMANDS = (doctor,)

@@ -12,6 +12,7 @@ import click
 
 from finest.chain.options import chain_options
 from finest.cli.shared import alike, common_crawl, work_option
+from finest.cli.slurm import Where, executor_options
 from finest.errors import NeedsPerson, RecipeError
 from finest.settings import load_settings
 
@@ -38,16 +39,8 @@ def size_bytes(text: str) -> int:
     help="Dataset repository for this miner's tasks alone, a revision each; made if it is not there.",
 )  # fmt: skip
 @chain_options
-@click.option("--total_tasks", type=click.IntRange(min=1), help="With --cpus_per_task: their product is the workers.")
-@click.option(
-    "--cpus_per_task", type=click.IntRange(min=1),
-    help="See --total_tasks.  [default: as many workers as this process may use CPUs]",
-)  # fmt: skip
+@executor_options
 @click.option("--limit", type=int, help="Judge only the first N pages of each WARC, to try it out; -1 is no limit.")
-@click.option(
-    "--executor", type=click.Choice(["local", "slurm", "ray"]), default="local", show_default=True,
-    help="What runs the workers.",
-)  # fmt: skip
 @click.option("--recipe", "recipe_name", default="fineweb", show_default=True, metavar="NAME|FILE.toml",
               help="What decides a page's fate.")  # fmt: skip
 @click.option("--warcs", type=click.IntRange(1, MAX_WARCS), default=4, show_default=True, help="WARCs per task.")
@@ -62,9 +55,8 @@ def size_bytes(text: str) -> int:
               help="Work of tasks without a verdict that is kept, e.g. 50GB, the newest.  [default: all]")  # fmt: skip
 @click.option("--hand-back", is_flag=True, help="Give all open leases back, and end.")
 def mine(
-    hf_repo: str, chain: ChainOptions, total_tasks: int | None, cpus_per_task: int | None, limit: int | None,
-    executor: str, recipe_name: str, warcs: int, crawl: str | None, once: bool, prefetch: bool, work: Path,
-    keep: int | None, hand_back: bool,
+    hf_repo: str, chain: ChainOptions, where: Where, limit: int | None, recipe_name: str, warcs: int,
+    crawl: str | None, once: bool, prefetch: bool, work: Path, keep: int | None, hand_back: bool,
 ) -> None:  # fmt: skip
     """Mine: take a task, refine it, publish it, commit it on the chain, tell the task server; and again.
 
@@ -81,9 +73,8 @@ def mine(
     finest mine --hf_repo my-dataset --wallet.name miner --wallet.hotkey default
     finest mine --hf_repo my-dataset --subtensor.network test --once --limit 1000
     finest mine --hf_repo my-dataset --total_tasks 4 --cpus_per_task 8 --keep 50GB
+    finest mine --hf_repo my-dataset --executor slurm --total_tasks 16 --cpus_per_task 4
     """
-    if executor != "local":
-        raise click.UsageError(f"--executor {executor} comes with the cluster support; use local")
     from finest.miner.start import mine as run
     from finest.miner.steps import MineOptions
     from finest.recipe.recipe import load_recipe
@@ -93,15 +84,14 @@ def mine(
 
     settings = load_settings()
     quiet_client()
-    asked = (total_tasks or 1) * (cpus_per_task or 1) if total_tasks or cpus_per_task else None
     try:
         recipe = load_recipe(recipe_name)
     except RecipeError as error:
         raise NeedsPerson(str(error)) from error
     options = MineOptions(
         hf_repo=hf_repo, work=work, recipe=recipe, cache=settings.cache, common_crawl=common_crawl(settings),
-        netuid=chain.netuid, workers=asked or default_workers(), limit=limit if limit and limit > 0 else None,
-        warcs=warcs, crawl=crawl, once=once, prefetch=prefetch, keep_bytes=keep,
+        netuid=chain.netuid, workers=where.workers or default_workers(), limit=limit if limit and limit > 0 else None,
+        slurm=where.slurm, ray=where.ray, warcs=warcs, crawl=crawl, once=once, prefetch=prefetch, keep_bytes=keep,
     )  # fmt: skip
     screen = Screen()
     sys.exit(run(options, chain, settings, screen.console, screen.say, hand_back=hand_back))

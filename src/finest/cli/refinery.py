@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from finest.cli.shared import common_crawl, console, say
+from finest.cli.slurm import Where, ask_on_interrupt, executor_options
 from finest.recipe.recipe import SHIPPED, load_recipe
 from finest.settings import load_settings
+
+if TYPE_CHECKING:
+    from finest.dataset.manifest import Manifest
+    from finest.refine.progress import Progress
+    from finest.refine.run import RunOptions
 
 out_option = click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the dataset.")
 
@@ -36,11 +44,13 @@ out_option = click.option("--out", type=click.Path(path_type=Path), required=Tru
     show_default=True,
     help="datatrove: its own steps, several times slower, to compare.",
 )
+@executor_options
+@click.option("--detach", is_flag=True, help="Slurm: hand the jobs in and return; `finest attach` follows them.")
 @click.option("--restart", is_flag=True, help="Throw away what an earlier run wrote in the folder.")
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 def refine(
     sources: tuple[str, ...], out: Path, recipe_name: str, workers: int | None, limit: int | None, engine: str,
-    restart: bool, quiet: bool,
+    where: Where, detach: bool, restart: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Refine WARC files into a dataset.
 
@@ -54,27 +64,79 @@ def refine(
     finest refine crawl/*.warc.gz --out my-dataset
     finest refine @paths.txt --out my-dataset --workers 32
     finest refine crawl-data/CC-MAIN-2025-26/segments/.../warc/....warc.gz --out try --limit 1000
+    finest refine @paths.txt --out my-dataset --executor slurm --total_tasks 64 --cpus_per_task 4
     """
-    from finest.refine.progress import Progress
     from finest.refine.run import RunOptions, default_workers
-    from finest.refine.run import refine as run
 
+    if detach and where.slurm is None:
+        raise click.UsageError("--detach is for --executor slurm")
+    if workers and (where.slurm or where.workers):
+        raise click.UsageError("--workers says the same as --total_tasks and --cpus_per_task; give one of them")
     settings = load_settings()
     recipe = load_recipe(recipe_name)
     options = RunOptions(
         specs=sources, out=out, recipe=recipe.without_gate() if engine == "datatrove" else recipe, cache=settings.cache,
-        common_crawl=common_crawl(settings), workers=workers or default_workers(), limit=limit, engine=engine,
-        restart=restart,
+        common_crawl=common_crawl(settings), workers=workers or where.workers or default_workers(), limit=limit,
+        engine=engine, restart=restart, slurm=where.slurm, ray=where.ray,
     )  # fmt: skip
+    if detach:
+        return _hand_in(options, quiet=quiet)
+    return _to_the_end(lambda progress: _run(options, progress), out, quiet=quiet)
+
+
+def _run(options: RunOptions, progress: Progress) -> Manifest:
+    if options.slurm is None:
+        from finest.refine.run import refine as run
+
+        return run(options, progress)
+    from finest.refine.slurm.run import refine_on_slurm
+
+    return refine_on_slurm(options, progress, ask_on_interrupt())
+
+
+def _to_the_end(run: Callable[[Progress], Manifest], out: Path, *, quiet: bool) -> None:
+    """Run it, showing how far it is, then show the dataset."""
+    from finest.refine.progress import Progress
+
     progress = Progress(quiet=quiet)
     try:
-        manifest = run(options, progress)
+        manifest = run(progress)
     finally:
         progress.close()
     if not quiet:
         from finest.show import show_manifest
 
         show_manifest(console(), out, manifest)
+
+
+def _hand_in(options: RunOptions, *, quiet: bool) -> None:
+    from finest.refine.progress import Progress
+    from finest.refine.slurm.run import submit
+
+    if submit(options, Progress(quiet=quiet)) is not None and not quiet:
+        say(f"Follow it: finest attach {options.out}\nSee it:    finest status {options.out}")
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--cancel", is_flag=True, help="Cancel the run's jobs instead, and no others.")
+@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+def attach(folder: Path, cancel: bool, quiet: bool) -> None:
+    """Follow a run's Slurm jobs to their end, whoever handed them in, and whatever became of that process.
+
+    Ctrl-C asks what is to become of the jobs.
+
+    \b
+    finest attach my-dataset
+    finest attach my-dataset --cancel
+    """
+    from finest.refine.slurm import run as slurm
+
+    if not cancel:
+        asked = ask_on_interrupt()
+        return _to_the_end(lambda progress: slurm.attach(folder, progress, asked), folder, quiet=quiet)
+    ids = slurm.cancel(folder)
+    return say(f"cancelled: {', '.join(map(str, ids))}" if ids else "no job of it was left")
 
 
 @click.command()
@@ -240,5 +302,5 @@ def _has_devnet() -> bool:
     return all(find_spec(name) for name in ("bittensor", "fastapi", "sqlalchemy", "nanio"))
 
 
-COMMANDS = (refine, status, report, why, verify, recipe, demo)
+COMMANDS = (refine, attach, status, report, why, verify, recipe, demo)
 """In the order in which a person meets them."""

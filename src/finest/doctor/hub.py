@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from finest.doctor.check import Finding, failure, ok, skipped, warning
-from finest.doctor.subject import Subject
+from finest.doctor.subject import Subject, ask_hub
 from finest.errors import HubError, HubNotFound, HubUnavailable
 
 _LOG_IN = (
@@ -30,22 +30,32 @@ def token(subject: Subject) -> Finding:
 
 def repository(subject: Subject) -> Finding:
     """The token may write to the repository, or make it."""
-    from finest.dataset.hub import Hub
-
     if not subject.repo:
         return skipped("no repository named", "finest doctor --hf_repo NAME")
-    user, repo = subject.hub_user(), subject.full_repo()
+    there, right = _there_and_right(subject.hub_user(), subject.full_repo())
+    if right is None:
+        return warning(f"{there}; the Hub does not say what this token may write", _LOG_IN)
+    return ok(there) if right else failure(there, _LOG_IN)
+
+
+def check_right(repo: str) -> None:
+    """Raise HubError where the token may not write to a repository: a miner would learn it after hours of work."""
+    there, right = _there_and_right(ask_hub(), repo)
+    if right is False:
+        raise HubError(f"{there}; {_LOG_IN}")
+
+
+def _there_and_right(user: dict[str, Any], repo: str) -> tuple[str, bool | None]:
+    """Whether the repository is there, in words, and whether the token may write to it."""
+    from finest.dataset.hub import Hub
+
     try:
         there = f"{repo} is there ({'private' if Hub().head(repo).private else 'public'})"
         is_there = True
     except HubNotFound:
         there, is_there = f"{repo} will be made", False
     right = may_write(user, repo, is_there=is_there)
-    if right is None:
-        return warning(f"{there}; the Hub does not say what this token may write", _LOG_IN)
-    if not right:
-        return failure(f"{there}, but the token of {user['name']} may not write to it", _LOG_IN)
-    return ok(there)
+    return f"{there}, but the token of {user['name']} may not write to it" if right is False else there, right
 
 
 def may_write(user: dict[str, Any], repo: str, *, is_there: bool) -> bool | None:

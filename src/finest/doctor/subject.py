@@ -86,7 +86,7 @@ class Subject:
         self.chain = Once(self._open_chain)
         self.view = Once(lambda: self.chain().view())
         self.server = Once(self._ask_server)
-        self.hub_user = Once(_ask_hub)
+        self.hub_user = Once(ask_hub)
 
     def full_repo(self) -> str:
         """`owner/name`; the Hub is asked for the owner where none is named."""
@@ -115,8 +115,8 @@ class Subject:
             server.close()
 
 
-def _ask_hub() -> dict[str, Any]:
-    """Raises HubError for a token that the Hub does not know, HubUnavailable where it does not answer."""
+def ask_hub() -> dict[str, Any]:
+    """The Hub's answer to `whoami`. Raises HubError for a token it does not know, HubUnavailable without an answer."""
     from finest.dataset.hub import Hub
     from finest.dataset.patience import no_token, patiently
 

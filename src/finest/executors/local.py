@@ -112,7 +112,7 @@ class ForkedExecutor(LocalPipelineExecutor):
 
     def _serve(self, connection: Connection, number: int) -> None:
         """A worker's life: run the ranks that come down the pipe until None does. Output goes to the worker's log."""
-        _leave_with_parent()
+        leave_with_parent()
         _say_into(self._logs / f"worker-{number:03d}.log")
         for rank in iter(lambda: _receive(connection), None):
             connection.send(self._attempt(rank))
@@ -160,7 +160,7 @@ def _receive(connection: Connection) -> Any:
         return None
 
 
-def _leave_with_parent() -> None:
+def leave_with_parent() -> None:
     """Ctrl-C is the parent's to answer; when the parent is killed, the kernel kills this process too (Linux)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

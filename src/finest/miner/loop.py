@@ -98,15 +98,19 @@ class Miner:
     def hand_back(self) -> None:
         """Release every open lease but those of tasks that are committed already."""
         self._begin()
+        tasks = self._tries.idle("list the leases", lambda: self._server.tasks_of(self._hotkey)) or []
+        leased = [task.id for task in tasks if task.state is TaskState.LEASED]
+        if not leased:
+            self._say("No lease is open")
         for journal in self._unfinished():
             if journal.record.committed is not None:
                 self._say(f"Task {journal.id} is committed already; finish it: the same command without --hand-back")
             else:
                 self._release(journal, "handed back")
-        for task in self._tries.idle("list the leases", lambda: self._server.tasks_of(self._hotkey)) or []:
-            if task.state is TaskState.LEASED and Journal.read(self._work / "tasks" / task.id) is None:
-                self._tries.idle(f"release task {task.id}", lambda task=task: self._server.release(task.id))  # type: ignore[misc]
-                self._say(f"Task {task.id} is handed back")
+        for task_id in leased:
+            if Journal.read(self._work / "tasks" / task_id) is None:
+                self._tries.idle(f"release task {task_id}", lambda task_id=task_id: self._server.release(task_id))  # type: ignore[misc]
+                self._say(f"Task {task_id} is handed back")
 
     # Beginning
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+STOPPED = "stopped"
+"""What it does when it has ended, with why if a person is needed."""
 LEAST_BETWEEN_S = 1.0
 """The file is written this often at the most, but for a change of what is done."""
 

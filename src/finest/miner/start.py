@@ -9,7 +9,7 @@ from finest.chain.payload import encode
 from finest.errors import FinestError, NeedsPerson
 from finest.miner.journal import alone
 from finest.miner.loop import Miner
-from finest.miner.now import Now
+from finest.miner.now import STOPPED, Now
 from finest.miner.steps import Steps
 from finest.miner.stop import Stop, exit_code
 from finest.miner.tries import Tries
@@ -49,12 +49,11 @@ def mine(
                     if stop.at_once
                     else "Stopped"
                 )
-            except NeedsPerson:
-                raise
             except (FinestError, OSError) as error:  # what passes, and what is a task's, was answered by then
-                raise NeedsPerson(words_of(error, options.work)) from error
-            finally:
-                now.set("stopped")
+                words = words_of(error, options.work)
+                now.set(f"{STOPPED}: {words}")
+                raise error if isinstance(error, NeedsPerson) else NeedsPerson(words) from error
+            now.set(STOPPED)
         return exit_code(stop.signal)
 
 
@@ -88,6 +87,7 @@ def _prepare(
     """Find out early what would fail late; the repository's whole name. None if it is to stop."""
     from finest.chain.submission import not_registered
     from finest.dataset.hub import Hub
+    from finest.doctor.hub import check_right
     from finest.refine.preflight import preflight
 
     preflight(options.recipe, options.cache)
@@ -95,6 +95,7 @@ def _prepare(
     def look() -> str:
         repo = Hub(say=say).full_name(options.hf_repo)
         encode(repo, "0" * 40, "0" * 64)  # refuses a name that a commitment has no room for
+        check_right(repo)
         if chain.view().neuron(hotkey) is None:
             raise not_registered(hotkey, chain.options)
         return repo

@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 
     from finest.chain.commitments import CommitReceipt
     from finest.dataset.publish import Sent
+    from finest.executors.slurm.request import SlurmRequest
     from finest.miner.journal import Journal
     from finest.miner.lease import Lease
     from finest.miner.now import Now
     from finest.recipe.recipe import Recipe
+    from finest.refine.ray import RayRequest
     from finest.refine.summary import SliceSummary
     from finest.tasks.models import Task
     from finest.warc.source import CommonCrawl
@@ -45,6 +47,10 @@ class MineOptions:
     common_crawl: CommonCrawl
     netuid: int
     workers: int = 1
+    slurm: SlurmRequest | None = None
+    """Refine on Slurm."""
+    ray: RayRequest | None = None
+    """Refine on Ray; neither: on this machine."""
     limit: int | None = None
     warcs: int = 4
     crawl: str | None = None
@@ -84,7 +90,7 @@ class Steps:
         run = RunOptions(
             specs=tuple(_where(journal, path) for path in journal.record.task.warcs), out=journal.dataset,
             recipe=options.recipe, cache=options.cache, common_crawl=options.common_crawl, workers=options.workers,
-            limit=options.limit, restart=restart,
+            limit=options.limit, restart=restart, slurm=options.slurm, ray=options.ray,
         )  # fmt: skip
         progress = Watched(self._console, self._say, lease, self._now)
         try:

@@ -38,6 +38,7 @@ class Stop:
         self.signal: int | None = None
         """The one that ended it at once."""
         self._leave = False
+        self._raised = 0
         self._on_first = on_first
         self._heard_at = -BOUNCE_S
         self._before: dict[int, Any] = {}
@@ -85,7 +86,10 @@ class Stop:
             time.sleep(min(left, _PIECE_S))
 
     def _in_main(self, *_: object) -> None:
-        if self.leaves:
+        """Raise once for "leave", once for "at once": a signal that comes twice would interrupt the way out."""
+        urgency = 2 if self.at_once else 1 if self._leave else 0
+        if urgency > self._raised:
+            self._raised = urgency
             raise KeyboardInterrupt
 
     def _listen(self) -> None:

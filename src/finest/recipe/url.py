@@ -67,7 +67,8 @@ class UrlLists:
             domains, urls = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in _LISTS)
         except (OSError, tarfile.TarError, KeyError, ValueError) as error:
             raise RecipeError(
-                f"URL block lists in {cache}: {error}; remove that folder, or reinstall with: pip install datatrove"
+                f"URL block lists in {cache}: {error}; remove that folder, name another one that you may write to "
+                "(FINEST_CACHE), or reinstall with: pip install datatrove"
             ) from error
         return UrlLists(np.asarray(domains), np.asarray(urls))
 

@@ -6,6 +6,7 @@
     OUT/ledger/inflight/00000-00003     the offset of the page that a worker has in its hands
     OUT/ledger/crashes/00000-00003.json pages that workers died with; twice, and it is judged as `extraction_crash`
     OUT/ledger/logs/                    what the workers said
+    OUT/ledger/slurm/                   what was submitted to Slurm, and what its jobs said
 
 A slice is written under a temporary name, fsynced, hashed and renamed: it is there whole or not at all.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import shutil
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -124,9 +126,13 @@ class Ledger:
             return Ledger(out, _at_new_places(found.plan, plan))
         if foreign := [p.name for p in out.iterdir() if p.name not in OWN_FILES] if out.exists() else []:
             raise LedgerError(f"{out} is not empty ({foreign[0]} is there); name another folder with --out")
-        ledger.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(ledger.folder / "run.json", json.dumps(plan.to_dict(), indent=1).encode())
-        return ledger
+        return ledger.saved()
+
+    def saved(self) -> Ledger:
+        """Write down what the run is, for whoever works at it elsewhere."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self.folder / "run.json", json.dumps(self.plan.to_dict(), indent=1).encode())
+        return self
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -208,9 +214,8 @@ class Ledger:
         shutil.rmtree(self.slice_folder(slice_))
 
     def scratch(self, slice_: Slice) -> Path:
-        """A new empty folder to write that slice in."""
-        folder = self.folder / "slices" / f".{slice_name(slice_)}-{os.getpid()}"
-        shutil.rmtree(folder, ignore_errors=True)
+        """A new empty folder to write that slice in, nobody else's on any machine."""
+        folder = self.folder / "slices" / f".{slice_name(slice_)}-{secrets.token_hex(8)}"
         folder.mkdir(parents=True)
         return folder
 

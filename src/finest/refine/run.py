@@ -25,14 +25,16 @@ from finest.warc.slices import Slice, plan_slices
 from finest.warc.source import inspect, name_sources, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from datatrove.pipeline.base import PipelineStep
 
     from finest.dataset.manifest import Manifest
+    from finest.executors.slurm.request import SlurmRequest
     from finest.recipe.recipe import Recipe
     from finest.refine.progress import Progress
+    from finest.refine.ray import RayRequest
     from finest.refine.summary import SliceSummary
     from finest.warc.source import CommonCrawl, Source
 
@@ -61,29 +63,61 @@ class RunOptions:
     limit: int | None = None
     engine: str = "finest"
     restart: bool = False
+    slurm: SlurmRequest | None = None
+    """Run the slices on Slurm."""
+    ray: RayRequest | None = None
+    """Run the slices on Ray; neither: on this machine."""
 
 
 def refine(options: RunOptions, progress: Progress) -> Manifest:
     """Refine the sources into `options.out` and return the dataset's manifest.
 
-    Raises SourceError, RecipeError, LedgerError or RunError; whatever is finished by then stays in the ledger, and
-    the same call goes on from there. A run that is finished already is only read.
+    Raises SourceError, RecipeError, LedgerError, RunError, and ClusterError where Slurm runs it; whatever is finished
+    by then stays in the ledger, and the same call goes on from there. A run that is finished already is only read.
     """
+    if options.slurm is not None:
+        from finest.refine.slurm.run import refine_on_slurm
+
+        return refine_on_slurm(options, progress)
+    if (options.out / "ledger" / "slurm").exists():
+        from finest.refine.slurm.submission import leave_to_slurm
+
+        leave_to_slurm(options.out, progress, restart=options.restart)
+    if options.ray is not None:
+        from finest.refine.ray import refine_on_ray
+
+        return refine_on_ray(options, progress)
+    ledger = begin(options, progress)
+    with ledger.lock():
+        ledger.sweep()
+        if manifest := finished(ledger, progress):
+            return manifest
+        progress.say("Checking the installation on a known page")
+        preflight(options.recipe, options.cache)
+        return finish(ledger, options, progress)
+
+
+def begin(options: RunOptions, progress: Progress) -> Ledger:
+    """Look at the sources and open the run in `options.out`, or begin it."""
     if options.workers < 1:
         raise UsageError("--workers takes a whole number from 1")
     options.out.parent.mkdir(parents=True, exist_ok=True)
     progress.say("Looking at the sources")
-    plan = make_plan(options)
-    ledger = Ledger.begin(options.out, plan, restart=options.restart)
-    with ledger.lock():
-        ledger.sweep()
-        if (options.out / "manifest.json").exists() and not ledger.pending():
-            progress.say(f"{options.out} is finished already")
-            return read_manifest(options.out)
-        progress.say("Checking the installation on a known page")
-        preflight(options.recipe, options.cache)
-        run_slices(ledger, options, progress)
-        return assemble(ledger, options.recipe, progress)
+    return Ledger.begin(options.out, make_plan(options), restart=options.restart)
+
+
+def finished(ledger: Ledger, progress: Progress) -> Manifest | None:
+    """The manifest of a run that has nothing left to do."""
+    if ledger.pending() or not (ledger.out / "manifest.json").exists():
+        return None
+    progress.say(f"{ledger.out} is finished already")
+    return read_manifest(ledger.out)
+
+
+def finish(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifest:
+    """Run the slices that are missing, then make the dataset of all. Call with the lock held."""
+    run_slices(ledger, options, progress)
+    return assemble(ledger, options.recipe, progress)
 
 
 def make_plan(options: RunOptions) -> RunPlan:
@@ -140,8 +174,18 @@ def _run_ranks(
 ) -> None:
     if not ranks:
         return
+    done = ledger.summaries()
+    progress.begin(ledger, done, options.workers)
+    run_ranks(ledger, options, progress, ranks, exact_starts, FailureWatch(ledger, done), ledger.folder / "logs")
+    progress.end()
+
+
+def run_ranks(
+    ledger: Ledger, options: RunOptions, progress: Progress, ranks: Sequence[int], exact_starts: dict[int, int],
+    watch: FailureWatch, logs: Path, *, on_kill: Callable[[int], None] = lambda _: None,
+) -> None:  # fmt: skip
+    """Run slices in forked workers of this machine; `on_kill(exit_code)` may end it when a worker has died."""
     session = Session(ledger, exact_starts)
-    watch = FailureWatch(ledger)
 
     def on_done(rank: int) -> None:
         summary = ledger.summary(ledger.plan.slices[rank])
@@ -149,6 +193,7 @@ def _run_ranks(
         progress.finished(summary)
 
     def on_death(rank: int, exit_code: int) -> None:
+        on_kill(exit_code)
         slice_ = ledger.plan.slices[rank]
         source = ledger.plan.sources[slice_.source_index].name
         if ledger.note_death(slice_) > MAX_DEATHS_PER_SLICE:
@@ -162,11 +207,9 @@ def _run_ranks(
 
     executor = ForkedExecutor(
         _pipeline(options, session), ranks, world_size=len(ledger.plan.slices), workers=options.workers,
-        logging_dir=ledger.folder / "logs", on_done=on_done, on_tick=progress.tick, on_death=on_death,
+        logging_dir=logs, on_done=on_done, on_tick=progress.tick, on_death=on_death,
     )  # fmt: skip
-    progress.begin(ledger, ledger.summaries(), options.workers)
     executor.run()
-    progress.end()
 
 
 def _pipeline(options: RunOptions, session: Session) -> list[PipelineStep]:
@@ -181,9 +224,8 @@ def _pipeline(options: RunOptions, session: Session) -> list[PipelineStep]:
 class FailureWatch:
     """Stops a run whose failures pass a share of its pages: a broken machine must not pass for bad pages."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, done: Sequence[SliceSummary] = ()) -> None:
         self._ledger = ledger
-        done = ledger.summaries()
         self._pages = sum(s.pages for s in done)
         self._failures = sum(_failures(s.reasons) for s in done)
 

@@ -99,7 +99,8 @@ async def lease(request: Request, body: LeaseRequest) -> Response:
     own = served(request)
 
     def work(hotkey: str, block: int) -> Task:
-        return own.store.lease(hotkey, body.warcs, block, crawl=body.crawl, besides=body.besides)
+        seen_block = own.authority.seen_block
+        return own.store.lease(hotkey, body.warcs, block, seen_block=seen_block, crawl=body.crawl, besides=body.besides)
 
     task = await own.desk.ask_as_caller(request, own.authority.check_miner, work)
     own.metrics.leases.inc()

@@ -37,8 +37,6 @@ ANEW_S = 12.0
 """For a hotkey without a seat the view is read again, at most once a block, and at the least so often."""
 LINES_EVERY_S = 3.0
 """Commitments are read at most every 3 s, a quarter of a block, however many miners finish."""
-SLACK_BLOCKS = 5
-"""How far the lease's block, an estimate of this server's, may be ahead of the chain's: one look."""
 _FIRST_LOOK_S = 5.0
 
 
@@ -94,6 +92,11 @@ class Authority:
         if view is None:
             raise Problem("subnet-unknown", "the server has not reached the chain yet")
         return view.block + int(min(view.age_s, self._too_old_s) / view.block_time_s)
+
+    @property
+    def seen_block(self) -> int:
+        """The newest block that was really seen: `block` runs ahead of the chain where that pauses."""
+        return self.check_age().block
 
     @property
     def block_time_s(self) -> float:
@@ -176,7 +179,7 @@ def _find(lines: Commitments | None, hotkey: str) -> ChainCommitment | None:
 
 
 def _is(found: ChainCommitment | None, line: str, since_block: int) -> bool:
-    return found is not None and found.commitment == decode(line) and found.block >= since_block - SLACK_BLOCKS
+    return found is not None and found.commitment == decode(line) and found.block >= since_block
 
 
 def _why(found: ChainCommitment | None, hotkey: str, line: str, since_block: int) -> str:

@@ -32,6 +32,8 @@ class Asked:
     hotkey: str
     warcs: int
     block: int
+    seen_block: int
+    """The last block that the server has really seen; `block` is its reckoning."""
     crawl: str | None
     besides: str | None
 
@@ -121,15 +123,15 @@ def _new(connection: sa.Connection, rules: Rules, asked: Asked, standing: Standi
     crawl_ids = _crawl_ids(connection, asked.crawl)
     wanted = Wanted(
         task_id=new_id(), hotkey=asked.hotkey, miner_id=standing.miner_id, slot=standing.free_slot(), warcs=asked.warcs,
-        low=crawl_ids[0], high=crawl_ids[1], block=asked.block, expires_block=asked.block + rules.lease_blocks,
-        redundancy=rules.redundancy,
+        low=crawl_ids[0], high=crawl_ids[1], block=asked.block, seen_block=asked.seen_block,
+        expires_block=asked.block + rules.lease_blocks, redundancy=rules.redundancy,
     )  # fmt: skip
     taken = take(connection, wanted)
     if taken is None:
         raise _no_work(connection, asked, crawl_ids)
     return Task(
         id=wanted.task_id, hotkey=asked.hotkey, state=TaskState.LEASED, crawl=taken.crawl, warcs=taken.paths,
-        block=asked.block, leased_block=asked.block, expires_block=wanted.expires_block,
+        block=asked.block, leased_block=asked.seen_block, expires_block=wanted.expires_block,
     )  # fmt: skip
 
 

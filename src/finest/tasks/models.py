@@ -95,7 +95,7 @@ class Task(BaseModel):
     crawl: str
     warcs: list[str] = Field(description="Paths under data.commoncrawl.org, crawl-data/...")
     block: int = Field(description="The chain's block as this was answered.")
-    leased_block: int
+    leased_block: int = Field(description="The newest block that the server had seen then.")
     expires_block: int
     closed_block: int | None = None
     repo: str | None = None

@@ -51,11 +51,16 @@ class Store:
         self._database.close()
 
     def lease(
-        self, hotkey: str, warcs: int, block: int, *, crawl: str | None = None, besides: str | None = None
-    ) -> Task:
-        """The open lease that the miner does not name by `besides`, or a new one of up to `warcs` WARCs."""
+        self, hotkey: str, warcs: int, block: int, *, seen_block: int | None = None, crawl: str | None = None,
+        besides: str | None = None,
+    ) -> Task:  # fmt: skip
+        """The open lease that the miner does not name by `besides`, or a new one of up to `warcs` WARCs.
+
+        `seen_block` is the last block that was really seen, where `block` is reckoned from it: no commitment of the
+        task can be older, however wrong the reckoning.
+        """
         self._expire_once(block)
-        asked = leases.Asked(hotkey, warcs, block, crawl, besides)
+        asked = leases.Asked(hotkey, warcs, block, block if seen_block is None else seen_block, crawl, besides)
         return self._database.write(lambda connection: leases.lease(connection, self.rules, asked))
 
     def renew(self, hotkey: str, task_id: str, block: int) -> Task:

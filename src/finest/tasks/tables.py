@@ -124,6 +124,8 @@ claims = Table(
 )
 LIVE = text("live")
 Index("uq_claims_live", claims.c.warc_id, claims.c.miner_id, unique=True, postgresql_where=LIVE, sqlite_where=LIVE)
+DEAD = text("NOT live")
+Index("ix_claims_dead", claims.c.warc_id, claims.c.miner_id, postgresql_where=DEAD, sqlite_where=DEAD)
 
 scores = Table(
     "scores",

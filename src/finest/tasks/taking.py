@@ -32,6 +32,7 @@ class Wanted:
     low: int
     high: int
     block: int
+    seen_block: int
     expires_block: int
     redundancy: int
 
@@ -43,11 +44,14 @@ class Taken:
 
 
 def take(connection: sa.Connection, wanted: Wanted) -> Taken | None:
-    """The first WARCs, in path order, that are open to this miner, claimed and in a new task; None if there is none."""
+    """The first WARCs, in path order, that are open to this miner, claimed and in a new task; None if there is none.
+
+    What the miner gave back before comes last: there may be a reason, and others may have better luck with it.
+    """
     if connection.dialect.name == "sqlite":
-        return _taken(_in_steps(connection, wanted))
+        return _taken(_in_steps(connection, wanted, _NEW) or _in_steps(connection, wanted, _OPEN))
     named = asdict(wanted) | {"time_s": time.time(), "detail": json.dumps({"expires_block": wanted.expires_block})}
-    rows = connection.execute(_AT_ONCE, named).all()
+    rows = connection.execute(_AT_ONCE[_NEW], named).all() or connection.execute(_AT_ONCE[_OPEN], named).all()
     if not rows and connection.execute(_ANY, named).scalar_one():
         rows = connection.execute(_PATIENTLY, named).all()  # others are taking the last: wait for what they leave
     return _taken(rows)
@@ -62,21 +66,28 @@ _OPEN = """
     open AND crawl_id BETWEEN :low AND :high
     AND (SELECT count(*) FROM claims WHERE warc_id = warcs.id AND miner_id = :miner_id AND live) = 0
 """
-# Ordered as ix_warcs_open, so that it is read from its beginning to the last WARC that is taken and no further.
-_FIRST = f"SELECT id, crawl_id, path FROM warcs WHERE {_OPEN} ORDER BY crawl_id, id LIMIT :warcs"  # noqa: S608
+_NEW = f"""{_OPEN}
+    AND (SELECT count(*) FROM claims JOIN tasks ON tasks.id = claims.task_id
+         WHERE warc_id = warcs.id AND claims.miner_id = :miner_id AND NOT live AND state = 'released') = 0
+"""  # noqa: S608
 _CRAWL = "(SELECT name FROM crawls WHERE crawls.id = crawl_id) AS crawl"
 _ANY = sa.text(f"SELECT EXISTS (SELECT 1 FROM warcs WHERE {_OPEN})")  # noqa: S608
 
 
-def _statement(lock: str) -> sa.TextClause:
+def _first(which: str) -> str:
+    """Ordered as ix_warcs_open, so that it is read from its beginning to the last WARC that is taken and no further."""
+    return f"SELECT id, crawl_id, path FROM warcs WHERE {which} ORDER BY crawl_id, id LIMIT :warcs"  # noqa: S608
+
+
+def _statement(which: str, lock: str) -> sa.TextClause:
     return sa.text(f"""
-        WITH first AS MATERIALIZED ({_FIRST} {lock}),
+        WITH first AS MATERIALIZED ({_first(which)} {lock}),
         mine AS MATERIALIZED (SELECT * FROM first WHERE crawl_id = (SELECT min(crawl_id) FROM first)),
         claimed AS (
             UPDATE warcs SET claims = claims + 1, open = claims + 1 < :redundancy FROM mine WHERE warcs.id = mine.id
         ), task AS (
             INSERT INTO tasks (id, miner_id, crawl_id, state, slot, warcs, leased_block, expires_block)
-            SELECT :task_id, :miner_id, min(crawl_id), 'leased', :slot, count(*), :block, :expires_block
+            SELECT :task_id, :miner_id, min(crawl_id), 'leased', :slot, count(*), :seen_block, :expires_block
             FROM mine HAVING count(*) > 0
         ), claim AS (
             INSERT INTO claims (task_id, warc_id, miner_id) SELECT :task_id, id, :miner_id FROM mine
@@ -88,12 +99,16 @@ def _statement(lock: str) -> sa.TextClause:
     """)  # noqa: S608
 
 
-_AT_ONCE, _PATIENTLY = _statement("FOR UPDATE OF warcs SKIP LOCKED"), _statement("FOR UPDATE OF warcs")
-_NEXT = sa.text(f"SELECT id, crawl_id, path, {_CRAWL} FROM ({_FIRST}) ORDER BY crawl_id, id")  # noqa: S608
+_AT_ONCE = {which: _statement(which, "FOR UPDATE OF warcs SKIP LOCKED") for which in (_NEW, _OPEN)}
+_PATIENTLY = _statement(_OPEN, "FOR UPDATE OF warcs")
+_NEXT = {
+    which: sa.text(f"SELECT id, crawl_id, path, {_CRAWL} FROM ({_first(which)}) ORDER BY crawl_id, id")  # noqa: S608
+    for which in (_NEW, _OPEN)
+}
 
 
-def _in_steps(connection: sa.Connection, wanted: Wanted) -> Sequence[sa.Row[Any]]:
-    rows = connection.execute(_NEXT, asdict(wanted)).all()
+def _in_steps(connection: sa.Connection, wanted: Wanted, which: str) -> Sequence[sa.Row[Any]]:
+    rows = connection.execute(_NEXT[which], asdict(wanted)).all()
     mine = [row for row in rows if row.crawl_id == rows[0].crawl_id]
     if mine:
         _claim(connection, wanted, mine)
@@ -106,7 +121,8 @@ def _claim(connection: sa.Connection, wanted: Wanted, mine: list[sa.Row[Any]]) -
     connection.execute(counted.values(claims=more, open=more < wanted.redundancy))
     task = {
         "id": wanted.task_id, "miner_id": wanted.miner_id, "crawl_id": mine[0].crawl_id, "state": "leased",
-        "slot": wanted.slot, "warcs": len(mine), "leased_block": wanted.block, "expires_block": wanted.expires_block,
+        "slot": wanted.slot, "warcs": len(mine), "leased_block": wanted.seen_block,
+        "expires_block": wanted.expires_block,
     }  # fmt: skip
     connection.execute(sa.insert(tasks), task)
     claim = {"task_id": wanted.task_id, "miner_id": wanted.miner_id}

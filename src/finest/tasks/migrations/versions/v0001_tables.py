@@ -104,6 +104,7 @@ def _records() -> None:
         sa.PrimaryKeyConstraint("task_id", "warc_id", name=op.f("pk_claims")),
     )
     _partial("uq_claims_live", "claims", ["warc_id", "miner_id"], "live")
+    _partial("ix_claims_dead", "claims", ["warc_id", "miner_id"], "NOT live", unique=False)
     op.create_table(
         "scores",
         sa.Column("task_id", sa.String(32), nullable=False),

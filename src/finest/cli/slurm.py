@@ -1,0 +1,110 @@
+"""The flags that say where a run's slices are judged, for every command that runs them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from finest.executors.slurm.request import SlurmRequest
+    from finest.refine.ray import RayRequest
+    from finest.refine.slurm.follow import Answer
+
+F = TypeVar("F", bound=Callable[..., Any])
+_NAMES = ("executor", "partition", "total_tasks", "cpus_per_task", "time", "mem_per_cpu", "qos", "sbatch")
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What runs a run's slices."""
+
+    slurm: SlurmRequest | None = None
+    ray: RayRequest | None = None
+    workers: int | None = None
+    """On this machine, as --total_tasks and --cpus_per_task say it; None: they do not."""
+
+
+_FLAGS = (
+    click.option(
+        "--executor", type=click.Choice(["local", "slurm", "ray"]), default="local", show_default=True,
+        help="What runs the workers.",
+    ),
+    click.option("--partition", metavar="NAME", help="Slurm: the partition.  [default: the cluster's own]"),
+    click.option(
+        "--total_tasks", type=click.IntRange(min=1), metavar="N",
+        help="Tasks, each with a share of the slices.  [default: what the partition runs at once; Ray: 1]",
+    ),
+    click.option(
+        "--cpus_per_task", type=click.IntRange(min=1), metavar="C",
+        help="Workers of a task. On this machine: N x C workers.  [default: 1]",
+    ),
+    click.option("--time", metavar="T", help="Slurm: a task's time limit, h:m:s.  [default: the partition's]"),
+    click.option(
+        "--mem-per-cpu", type=click.FloatRange(min=0.1), metavar="GB",
+        help="Slurm, Ray: memory for each CPU.  [default: 2]",
+    ),
+    click.option("--qos", metavar="Q", help="Slurm: quality of service."),
+    click.option("--sbatch", multiple=True, metavar="KEY=VALUE", help="Slurm: any other option of sbatch; repeatable."),
+)  # fmt: skip
+
+
+def executor_options(command: F) -> F:
+    """Give a click command the executor's flags; it is called with `where: Where`."""
+
+    @wraps(command)
+    def with_where(*args: Any, **kwargs: Any) -> Any:
+        return command(*args, where=_where(**{name: kwargs.pop(name) for name in _NAMES}), **kwargs)
+
+    for flag in reversed(_FLAGS):
+        with_where = flag(with_where)
+    return with_where  # type: ignore[return-value]
+
+
+def _where(
+    *, executor: str, total_tasks: int | None, cpus_per_task: int | None, partition: str | None, time: str | None,
+    mem_per_cpu: float | None, qos: str | None, sbatch: tuple[str, ...],
+) -> Where:  # fmt: skip
+    if executor != "slurm":
+        given = {"--partition": partition, "--time": time, "--qos": qos, "--sbatch": sbatch or None,
+                 "--mem-per-cpu": mem_per_cpu if executor == "local" else None}  # fmt: skip
+        if flag := next((flag for flag, value in given.items() if value is not None), None):
+            raise click.UsageError(f"{flag} is for --executor slurm")
+    if executor == "ray":
+        from finest.refine.ray import RayRequest
+
+        return Where(ray=RayRequest(total_tasks or 1, cpus_per_task or 1, mem_per_cpu or 2.0))
+    if executor == "local":
+        return Where(workers=(total_tasks or 1) * (cpus_per_task or 1) if total_tasks or cpus_per_task else None)
+    from finest.executors.slurm.request import MEMORY_PER_CPU_GB, SlurmRequest, sbatch_options, seconds_of
+
+    if time is not None:
+        seconds_of(time)
+    return Where(
+        slurm=SlurmRequest(
+            partition=partition, total_tasks=total_tasks, cpus_per_task=cpus_per_task or 1, time=time,
+            memory_per_cpu_gb=mem_per_cpu or MEMORY_PER_CPU_GB, qos=qos, sbatch=sbatch_options(sbatch),
+        ),
+    )  # fmt: skip
+
+
+def ask_on_interrupt() -> Callable[[int], Answer] | None:
+    """Who answers Ctrl-C: a person at a terminal; None where there is none, and the jobs are cancelled."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+
+    def ask(jobs: int) -> Answer:
+        try:
+            said = click.prompt(
+                f"\nCancel the {jobs} jobs of this run? (y: cancel, n: follow on, detach: let them run without us)",
+                default="n", type=click.Choice(["y", "n", "detach"]), err=True,
+            )  # fmt: skip
+        except click.Abort:
+            return "cancel"  # Ctrl-C again
+        return {"y": "cancel", "n": "stay", "detach": "detach"}[said]  # type: ignore[return-value]
+
+    return ask

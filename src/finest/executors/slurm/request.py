@@ -1,0 +1,144 @@
+"""What a run asks of a Slurm cluster, and what this cluster can give of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from finest.cluster.nodes import Node, Partition, config, default_partition, nodes, partitions
+from finest.errors import ClusterError, UsageError
+
+MEMORY_PER_CPU_GB = 2.0
+"""DataTrove's own default; a worker holds 0.5 to 1 GB."""
+_OURS = frozenset(
+    {"array", "chdir", "comment", "dependency", "error", "export", "job-name", "kill-on-invalid-dep", "nodes",
+     "no-requeue", "ntasks", "output", "parsable", "requeue", "test-only", "wait", "wrap"}
+)  # fmt: skip
+_FLAGS = {
+    "partition": "--partition", "time": "--time", "qos": "--qos", "cpus-per-task": "--cpus_per_task",
+    "mem-per-cpu": "--mem-per-cpu",
+}  # fmt: skip
+_DAYS = re.compile(r"(\d+)-(\d+)(?::(\d+)(?::(\d+))?)?")
+_HOURS = re.compile(r"(\d+)(?::(\d+))?(?::(\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class SlurmRequest:
+    """What a person asked for; None leaves it to the cluster."""
+
+    partition: str | None = None
+    total_tasks: int | None = None
+    cpus_per_task: int = 1
+    time: str | None = None
+    """In Slurm's forms: minutes, h:m:s, d-h, d-h:m:s."""
+    memory_per_cpu_gb: float = MEMORY_PER_CPU_GB
+    qos: str | None = None
+    sbatch: tuple[tuple[str, str], ...] = ()
+    """More options of sbatch, as (name without dashes, value or an empty string)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allotment:
+    """What is submitted: a request that a node of its partition can fulfil."""
+
+    partition: str
+    tasks: int
+    cpus_per_task: int
+    memory_per_cpu_mb: int
+    time: str | None
+    qos: str | None
+    sbatch: tuple[tuple[str, str], ...]
+
+    def options(self) -> list[str]:
+        """As options of sbatch."""
+        asked = {
+            "partition": self.partition, "cpus-per-task": str(self.cpus_per_task),
+            "mem-per-cpu": f"{self.memory_per_cpu_mb}M", "time": self.time, "qos": self.qos, **dict(self.sbatch),
+        }  # fmt: skip
+        return [f"--{name}={value}" if value else f"--{name}" for name, value in asked.items() if value is not None]
+
+
+def sbatch_options(pairs: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """`KEY=VALUE` and `KEY` as a person wrote them; raises UsageError for an option that is the run's own."""
+    found = []
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        name = name.strip().lstrip("-").replace("_", "-")
+        if name in _FLAGS:
+            raise UsageError(f"--sbatch {name}: it has a flag of its own, {_FLAGS[name]}")
+        if name in _OURS or not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+            raise UsageError(f"--sbatch {pair}: finest sets {name or 'it'} itself")
+        found.append((name, value))
+    return tuple(found)
+
+
+def fit(request: SlurmRequest, slices: int) -> Allotment:
+    """What to submit for `slices` slices: never more tasks than slices, or than one array may have.
+
+    Without a number of tasks, as many as the partition's nodes run at once. Raises ClusterError for what can never
+    run, and where the cluster does not answer.
+    """
+    partition = _partition(request.partition)
+    settings = config()
+    memory_mb = round(request.memory_per_cpu_gb * 1024)
+    _check_time(request.time, partition)
+    members = [node for node in nodes() if partition.name in node.partitions]
+    capacity = sum(_tasks_at_once(node, request, memory_mb, counts=settings.counts_memory) for node in members)
+    if not capacity:
+        raise ClusterError(_too_much(request, partition, members))
+    if settings.max_array_size < 2:
+        raise ClusterError("this cluster allows no job arrays (MaxArraySize=0 in slurm.conf), which Slurm runs need")
+    return Allotment(
+        partition=partition.name,
+        tasks=max(1, min(request.total_tasks or capacity, slices, settings.max_array_size - 1)),
+        cpus_per_task=request.cpus_per_task, memory_per_cpu_mb=memory_mb, time=request.time, qos=request.qos,
+        sbatch=request.sbatch,
+    )  # fmt: skip
+
+
+def seconds_of(time: str) -> int:
+    """A time limit in any of sbatch's forms; raises UsageError for anything else."""
+    if match := _DAYS.fullmatch(time.strip()):
+        days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    if match := _HOURS.fullmatch(time.strip()):
+        parts = [int(part) for part in match.groups() if part is not None]
+        hours, minutes, seconds = parts if len(parts) == 3 else (0, *parts, 0)[:3]
+        return (hours * 60 + minutes) * 60 + seconds
+    raise UsageError(f"--time {time}: write minutes (90), hours (1:30:00) or days (1-12:00:00)")
+
+
+def _partition(name: str | None) -> Partition:
+    wanted = name or default_partition()
+    there = partitions()
+    found = next((one for one in there if one.name == wanted), None)
+    if found is None:
+        named = ", ".join(one.name for one in there) or "none"
+        raise ClusterError(f"the cluster has no partition {wanted}; it has: {named}; name one with --partition")
+    return found
+
+
+def _check_time(time: str | None, partition: Partition) -> None:
+    if time is not None and partition.max_time_s is not None and seconds_of(time) > partition.max_time_s:
+        hours = partition.max_time_s / 3600
+        raise ClusterError(
+            f"--time {time} is more than partition {partition.name} allows ({hours:g} h): it would never start"
+        )
+
+
+def _tasks_at_once(node: Node, request: SlurmRequest, memory_mb: int, *, counts: bool) -> int:
+    by_cpus = node.cpus // request.cpus_per_task
+    by_memory = node.memory_mb // (request.cpus_per_task * memory_mb) if counts else by_cpus
+    return min(by_cpus, by_memory)
+
+
+def _too_much(request: SlurmRequest, partition: Partition, members: list[Node]) -> str:
+    if not members:
+        return f"partition {partition.name} has no node; name another with --partition"
+    largest = max(members, key=lambda node: (node.cpus, node.memory_mb))
+    return (
+        f"a task of {request.cpus_per_task} CPUs with {request.memory_per_cpu_gb:g} GB each fits on no node of "
+        f"partition {partition.name} (the largest: {largest.cpus} CPUs, {largest.memory_mb / 1024:.1f} GB), so it "
+        f"would never start; ask for less with --cpus_per_task or --mem-per-cpu"
+    )

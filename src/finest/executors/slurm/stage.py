@@ -1,0 +1,76 @@
+"""One stage of a run as one job array: DataTrove's Slurm executor, submitted so that nothing can be lost.
+
+DataTrove's own submission chains arrays above the cluster's limit so that rows can be lost (`afterany` between them,
+`afterok` on the last alone), inherits the caller's SLURM_ variables, hides why sbatch refused, and adds a job of its
+own that merges statistics which nobody here reads. So a stage here has at most one array's tasks and is handed in by
+`submit`; what runs in the job is DataTrove's.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dill  # type: ignore[import-untyped]
+import orjson
+from datatrove.executor import SlurmPipelineExecutor
+
+from finest.cluster.commands import slurm
+from finest.errors import ClusterError
+
+if TYPE_CHECKING:
+    from datatrove.pipeline.base import PipelineStep
+
+    from finest.executors.slurm.request import Allotment
+
+
+class SlurmStage(SlurmPipelineExecutor):
+    """Runs `step` as `tasks` tasks of one array; `step` must be importable where the jobs run.
+
+    `folder` must be seen by the nodes under the same path: it holds the pickled stage, DataTrove's logs and
+    `task-N.log`, what each task said.
+    """
+
+    def __init__(self, step: PipelineStep, tasks: int, allotment: Allotment, *, name: str, folder: Path) -> None:
+        bin_folder = shlex.quote(str(Path(sys.executable).parent))
+        super().__init__(
+            [step], tasks=tasks, time=allotment.time, partition=allotment.partition,
+            cpus_per_task=allotment.cpus_per_task, mem_per_cpu_gb=max(1, allotment.memory_per_cpu_mb // 1024),
+            job_name=re.sub(r"[^\w.-]+", "-", name), qos=None, requeue=False, with_srun=False,
+            env_command=f'export PATH={bin_folder}:"$PATH"', logging_dir=str(folder), slurm_logs_folder=str(folder),
+        )  # fmt: skip
+        self._folder = folder
+        self._options = allotment.options()
+
+    def submit(self, comment: str, *, after: int | None = None) -> int:
+        """Hand it in and return the array's id; with `after`, to start when all of that job has succeeded.
+
+        Raises ClusterError. A lost node's task is not queued again: what it left undone is the next run's.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "executor.pik").open("wb") as file:
+            dill.dump(self, file)
+        (self._folder / "ranks_to_run.json").write_bytes(orjson.dumps(list(range(self.tasks))))
+        # exec: the job's exit status and signals are the step's own
+        script = self.get_launch_file_contents(
+            {}, f"exec launch_pickled_pipeline {shlex.quote(str(self._folder / 'executor.pik'))}"
+        )
+        path = self._folder / "launch_script.slurm"
+        path.write_text(script, encoding="utf-8")
+        told = slurm("sbatch", *self._sbatch(comment, after), str(path))
+        match = re.match(r"\d+", told.strip())
+        if match is None:
+            raise ClusterError(f"sbatch gave no job id but {told.strip()!r}")
+        return int(match[0])
+
+    def _sbatch(self, comment: str, after: int | None) -> list[str]:
+        waits = [f"--dependency=afterok:{after}", "--kill-on-invalid-dep=yes"] if after is not None else []
+        log = str(self._folder).replace("%", "%%")
+        return [
+            "--parsable", "--export=ALL", f"--array=0-{self.tasks - 1}", "--nodes=1", "--ntasks=1", "--no-requeue",
+            f"--job-name={self.job_name}", f"--comment={comment}", f"--chdir={self._folder}",
+            f"--output={log}/task-%a.log", *self._options, *waits,
+        ]  # fmt: skip

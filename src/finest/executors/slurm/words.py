@@ -1,0 +1,84 @@
+"""How a task of a job ended, in plain words."""
+
+from __future__ import annotations
+
+import signal
+
+FORGOTTEN = "FORGOTTEN"
+"""Ours, not Slurm's: the queue has dropped it, and there are no accounts that say how it ended."""
+COMPLETED = "COMPLETED"
+_ENDED = {
+    COMPLETED: "ended well",
+    "FAILED": "failed",
+    "TIMEOUT": "ran into its time limit; give it longer with --time",
+    "OUT_OF_MEMORY": "took more memory than it had asked for; give it more with --mem-per-cpu",
+    "CANCELLED": "was cancelled",
+    "NODE_FAIL": "was lost with its node",
+    "BOOT_FAIL": "was lost: its node did not start",
+    "DEADLINE": "was ended at its deadline",
+    "PREEMPTED": "had to make room for another job",
+    "REVOKED": "was taken back",
+    FORGOTTEN: "ended, and Slurm does not know how any more",
+}
+"""Every state after which Slurm does nothing more with a task (man sacct, JOB STATE CODES)."""
+_NEVER = {
+    "DependencyNeverSatisfied": "what it waits for has failed",
+    "PartitionConfig": "no node of its partition has what it asks for",
+    "BadConstraints": "no node has what it asks for",
+    "PartitionNodeLimit": "it asks for more nodes than its partition allows",
+    "PartitionTimeLimit": "it asks for more time than its partition allows",
+    "AccountNotAllowed": "its account may not use this partition",
+    "QOSNotAllowed": "its QOS may not be used here",
+    "InvalidAccount": "its account does not exist",
+    "InvalidQOS": "its QOS does not exist",
+    "launch failed requeued held": "its node could not start it",
+}
+"""Reasons of a pending job that do not pass by themselves (man squeue, JOB REASON CODES)."""
+_WAITING = {
+    "Resources": "for free CPUs and memory",
+    "Priority": "behind other jobs",
+    "Dependency": "for the slices",
+    "JobArrayTaskLimit": "for tasks of its own array",
+    "BeginTime": "for the time at which it may begin",
+    "PartitionDown": "for its partition, which is closed",
+    "PartitionInactive": "for its partition, which is closed",
+    "JobHeldUser": "because somebody holds it (let it go with: scontrol release JOB)",
+    "JobHeldAdmin": "because an administrator holds it",
+}
+
+
+def is_ended(state: str) -> bool:
+    return state in _ENDED
+
+
+def never_starts(state: str, reason: str) -> str | None:
+    """Why a task can never start; None if it may."""
+    return _NEVER.get(reason) if state == "PENDING" else None
+
+
+def waits_for(reason: str) -> str:
+    """What a pending task waits for."""
+    return _WAITING.get(reason, f"({reason})" if reason else "for Slurm")
+
+
+def is_without_node(reason: str) -> bool:
+    """Whether it waits for nodes that are drained, down or reserved."""
+    return reason.startswith(("Nodes required", "ReqNodeNotAvail", "Nodes_required"))
+
+
+def ending(state: str, exit_code: int | None, signal_number: int | None) -> str:
+    """`was killed by SIGKILL`, `failed with exit code 3`, `ran into its time limit`, ..."""
+    if state == "FAILED" and signal_number:
+        return f"was killed by {_signal(signal_number)}"
+    if state == "FAILED" and exit_code and exit_code > 128:
+        return f"was killed by {_signal(exit_code - 128)}"  # as shells tell it
+    if state == "FAILED" and exit_code:
+        return f"failed with exit code {exit_code}"
+    return _ENDED[state]
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,145 @@
+"""`--executor ray`: the slices are judged by tasks on a Ray cluster, the dataset is made here.
+
+    OUT/ledger/ray/RUN/submission.json   the slices and the tasks
+    OUT/ledger/ray/RUN/tasks/N.alive     touched about once a second by task N while it is at work
+    OUT/ledger/ray/RUN/tasks/N.error     why task N failed
+
+The command is Ray's driver: when it ends, Ray ends the tasks, and the same command goes on where they were.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from finest.errors import RunError
+from finest.executors.local import leave_with_parent
+from finest.executors.ray import RayStage
+from finest.executors.slurm.request import Allotment
+from finest.figures import counted
+from finest.refine.preflight import preflight
+from finest.refine.run import FailureWatch, RunOptions, begin, finish, finished
+from finest.refine.slurm.steps import Lines, RefineShare
+from finest.refine.slurm.submission import new
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from finest.dataset.manifest import Manifest
+    from finest.refine.ledger import Ledger
+    from finest.refine.progress import Progress
+
+LOOK_S = 0.5
+SILENT_S = 60.0
+"""A task that was not heard of for this long is lost; NFS may keep a touched file's time for as long."""
+_GO_ON = "finished slices are kept: the same command does what is missing"
+
+
+@dataclass(frozen=True, slots=True)
+class RayRequest:
+    """What a person asked of Ray."""
+
+    total_tasks: int = 1
+    cpus_per_task: int = 1
+    memory_per_cpu_gb: float = 2.0
+
+
+class RayShare(RefineShare):
+    """A share of the slices, by a task that leaves traces: Ray's driver hears of failures late, of deaths never."""
+
+    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:  # noqa: ARG002
+        leave_with_parent()  # DataTrove runs it in a pool of one, which would outlive its actor
+        traces = self.folder / "tasks"
+        traces.mkdir(exist_ok=True)
+        try:
+            self.judge(rank, world_size, Alive(traces / f"{rank}.alive"))
+        except BaseException as error:
+            words = str(error) if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
+            (traces / f"{rank}.error").write_text(f"on {os.uname().nodename}: {words}", encoding="utf-8")
+            raise
+        (traces / f"{rank}.alive").unlink(missing_ok=True)
+        return iter(())
+
+
+class Alive(Lines):
+    """Says about once a second that its task lives."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.touch()
+        super().__init__(quiet=True)
+
+    def tick(self) -> None:
+        self._path.touch()
+
+
+def refine_on_ray(options: RunOptions, progress: Progress) -> Manifest:
+    """Judge on Ray what is missing, then make the dataset; raises what `refine` raises, and ClusterError."""
+    ledger = begin(options, progress)
+    with ledger.lock():
+        ledger.sweep()
+        if manifest := finished(ledger, progress):
+            return manifest
+        progress.say("Checking the installation on a known page")
+        preflight(options.recipe, options.cache)
+        if ledger.pending():
+            _judge(ledger.saved(), options, progress)
+        return finish(ledger, options, progress)
+
+
+def _judge(ledger: Ledger, options: RunOptions, progress: Progress) -> None:
+    request = options.ray
+    assert request is not None
+    ranks = ledger.pending()
+    tasks = min(request.total_tasks, len(ranks))
+    allotment = Allotment(
+        partition="ray", tasks=tasks, cpus_per_task=request.cpus_per_task,
+        memory_per_cpu_mb=round(request.memory_per_cpu_gb * 1024), time=None, qos=None, sbatch=(),
+    )  # fmt: skip
+    made = new(ledger, allotment, ranks, options, kind="ray")
+    folder = ledger.folder.absolute() / "ray" / made.run
+    done = ledger.summaries()
+    stage = RayStage(
+        RayShare(folder), tasks, cpus_per_task=request.cpus_per_task, memory_gb=request.memory_per_cpu_gb,
+        folder=folder / "slices",
+    )  # fmt: skip
+    with stage:
+        progress.begin(ledger, done, tasks * request.cpus_per_task)
+        _watch(ledger, stage, folder / "tasks", FailureWatch(ledger, done), progress)
+    if missing := ledger.pending():
+        why = f": {stage.error}" if stage.error else ""
+        raise RunError(f"Ray's tasks are over, and {counted(len(missing), 'slice')} is missing{why}; {_GO_ON}")
+    progress.end()
+
+
+def _watch(ledger: Ledger, stage: RayStage, traces: Path, failures: FailureWatch, progress: Progress) -> None:
+    """Wait for the last task; the first failure, or a task that fell silent, ends the run."""
+    missing = set(ledger.pending())
+    while True:
+        over = stage.is_over
+        left = set(ledger.pending())
+        for index in sorted(missing - left):
+            summary = ledger.summary(ledger.plan.slices[index])
+            failures.look(summary)
+            progress.finished(summary)
+        missing = left
+        _raise_first(traces)
+        if over:
+            return
+        progress.tick()
+        time.sleep(LOOK_S)
+
+
+def _raise_first(traces: Path) -> None:
+    for error in sorted(traces.glob("*.error")):
+        raise RunError(f"task {error.stem} on Ray failed {error.read_text(encoding='utf-8')}; {_GO_ON}")
+    for sign in sorted(traces.glob("*.alive")):
+        try:
+            silent_s = time.time() - sign.stat().st_mtime
+        except FileNotFoundError:
+            continue
+        if silent_s > SILENT_S:
+            raise RunError(f"task {sign.stem} on Ray was not heard of for {silent_s:.0f} s: it is lost; {_GO_ON}")

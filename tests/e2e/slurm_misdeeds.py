@@ -1,0 +1,52 @@
+"""Jobs that misbehave: Python runs what a test wants at the start of a task, before the task's slices."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+_HOOK = """
+import os
+
+if os.environ.get("SLURM_ARRAY_TASK_ID") == {task!r}:
+    from finest.refine.slurm import steps
+
+    true_preflight = steps.preflight
+
+    def misbehave(*args):
+        import os, pathlib, signal, sys, time
+        true_preflight(*args)
+{deed}
+
+    steps.preflight = misbehave
+"""
+_IS_RAY_WORKER = '"default_worker.py" in open("/proc/self/cmdline").read()'
+RAISE = "raise ZeroDivisionError('seven by nought')"
+DIE = "os.kill(os.getpid(), signal.SIGKILL)"
+SLEEP = "time.sleep(600)"
+EAT = "hoard = [bytearray(os.urandom(1 << 20)) for _ in range(3000)]"
+
+
+class Misdeeds:
+    """What task `task` of the array that judges slices does before it begins."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        folder.mkdir()
+        monkeypatch.setenv("PYTHONPATH", str(folder))  # jobs inherit it
+
+    def do(self, deed: str, task: int = 1) -> None:
+        text = _HOOK.format(task=str(task), deed=textwrap.indent(deed, " " * 8))
+        (self.folder / "sitecustomize.py").write_text(text)
+
+    def do_on_ray(self, deed: str) -> None:
+        """The first task of Ray's that comes to it does it, once."""
+        once = f"os.close(os.open({str(self.folder / 'done')!r}, os.O_CREAT | os.O_EXCL))"
+        text = f"try:\n    {once}\nexcept FileExistsError:\n    return\n{deed}"
+        hook = _HOOK.replace('os.environ.get("SLURM_ARRAY_TASK_ID") == {task!r}', _IS_RAY_WORKER)
+        (self.folder / "sitecustomize.py").write_text(hook.format(deed=textwrap.indent(text, " " * 8)))
+
+    def end(self) -> None:
+        (self.folder / "sitecustomize.py").unlink()

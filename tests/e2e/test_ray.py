@@ -1,0 +1,75 @@
+"""`finest refine --executor ray` on a Ray of one machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.waiting import wait_for
+from tests.e2e.command import SAMPLE, finest, root, start
+from tests.e2e.slurm_misdeeds import DIE, RAISE, SLEEP, Misdeeds
+
+pytest.importorskip("ray", reason="the extra `ray` is not installed")
+pytestmark = pytest.mark.slow
+ON_RAY = ("--executor", "ray", "--total_tasks", 2, "--mem-per-cpu", 1)
+
+
+@pytest.fixture(scope="module")
+def warcs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The sample three times over: three slices."""
+    folder = tmp_path_factory.mktemp("crawl")
+    return [Path(shutil.copy(SAMPLE, folder / f"part-{number}.warc.gz")) for number in range(3)]
+
+
+@pytest.fixture(scope="module")
+def local_root(warcs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = tmp_path_factory.mktemp("local") / "dataset"
+    finest("refine", *warcs, "--out", out, "--workers", 2)
+    return root(out)
+
+
+@pytest.fixture
+def misdeeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Misdeeds:
+    return Misdeeds(tmp_path / "misdeeds", monkeypatch)
+
+
+def test_ray_gives_what_the_local_run_gives(warcs: list[Path], local_root: str, tmp_path: Path) -> None:
+    """The same root from two tasks."""
+    finest("refine", *warcs, "--out", tmp_path / "out", *ON_RAY)
+    assert root(tmp_path / "out") == local_root
+
+
+def test_a_task_that_raises(warcs: list[Path], local_root: str, tmp_path: Path, misdeeds: Misdeeds) -> None:
+    """Ray would only warn, with exit status 0; here it ends the run, and a rerun does what is missing."""
+    misdeeds.do_on_ray(RAISE)
+    done = finest("refine", *warcs, "--out", tmp_path / "out", *ON_RAY, check=False)
+    assert done.returncode == 6
+    assert "ZeroDivisionError: seven by nought; finished slices are kept" in done.stderr
+    misdeeds.end()
+    finest("refine", *warcs, "--out", tmp_path / "out", *ON_RAY)
+    assert root(tmp_path / "out") == local_root
+
+
+def test_a_task_that_is_killed(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
+    """DataTrove's pool would wait for it for ever; it is lost when it was not heard of for a minute."""
+    misdeeds.do_on_ray(DIE)
+    done = finest("refine", *warcs, "--out", tmp_path / "out", *ON_RAY, check=False)
+    assert done.returncode == 6
+    assert "it is lost" in done.stderr
+
+
+def test_ctrl_c_leaves_nothing_at_work(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
+    """Ray goes with its driver, and the tasks with Ray."""
+    misdeeds.do_on_ray(f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\n{SLEEP}")
+    run = start("refine", *warcs, "--out", tmp_path / "out", *ON_RAY)
+    wait_for((tmp_path / "pid").exists)
+    wait_for(lambda: (tmp_path / "pid").read_text() != "")
+    os.killpg(run.pid, signal.SIGINT)
+    run.communicate(timeout=60)
+    assert run.returncode == 130
+    pid = int((tmp_path / "pid").read_text())
+    wait_for(lambda: not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2])

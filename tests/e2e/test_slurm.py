@@ -1,0 +1,367 @@
+"""`finest refine --executor slurm` on a real Slurm: it gives what the local run gives, and no failure passes unseen."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finest.cluster.commands import slurm
+from finest.cluster.daemons import began
+from finest.cluster.jobs import accounts
+from finest.cluster.layout import Folder
+from tests.cluster.waiting import submit, wait_for
+from tests.e2e.command import SAMPLE, finest, root, start
+from tests.e2e.slurm_misdeeds import DIE, EAT, RAISE, SLEEP, Misdeeds
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.usefixtures("slurm_cluster")]
+ON_SLURM = ("--executor", "slurm", "--mem-per-cpu", 1)
+
+
+@pytest.fixture(scope="module")
+def warcs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The sample five times over: five slices."""
+    folder = tmp_path_factory.mktemp("crawl")
+    return [Path(shutil.copy(SAMPLE, folder / f"part-{number}.warc.gz")) for number in range(5)]
+
+
+@pytest.fixture(scope="module")
+def local_root(warcs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What the local run makes of them."""
+    out = tmp_path_factory.mktemp("local") / "dataset"
+    finest("refine", *warcs, "--out", out, "--workers", 2)
+    return root(out)
+
+
+@pytest.fixture
+def misdeeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Misdeeds:
+    return Misdeeds(tmp_path / "misdeeds", monkeypatch)
+
+
+def status(out: Path) -> Any:
+    return json.loads(finest("status", out, "--json").stdout)
+
+
+def jobs_in_queue() -> set[str]:
+    return set(slurm("squeue", "-h", "-o", "%F").split())
+
+
+def submission(out: Path) -> Any:
+    (path,) = out.glob("ledger/slurm/*/submission.json")
+    return json.loads(path.read_bytes())
+
+
+def slices_done(out: Path) -> int:
+    return len(list(out.glob("ledger/slices/0*")))
+
+
+def handed_in(out: Path) -> Callable[[], bool]:
+    return lambda: any("dataset" in json.loads(p.read_bytes())["jobs"] for p in out.glob("ledger/slurm/*/*.json"))
+
+
+def host() -> str:
+    return os.uname().nodename.split(".")[0]
+
+
+def kill(cluster: Folder, daemon: str, signal_: int = signal.SIGKILL) -> None:
+    pid = int((cluster.run / f"{daemon}.process").read_text().split()[0])
+    os.kill(pid, signal_)
+    wait_for(lambda: not began(pid))
+
+
+def restart(cluster: Folder, daemon: str) -> None:
+    """As an administrator does: killed, a controller would forget its youngest jobs."""
+    kill(cluster, daemon, signal.SIGTERM)
+    finest("cluster", "up", "--yes", "--folder", cluster.path)
+
+
+@contextmanager
+def configured(cluster: Folder, line: str) -> Iterator[None]:
+    """Meanwhile slurm.conf says `line` instead of what it says of that key."""
+    before = cluster.conf.read_text()
+    key = line.partition("=")[0]
+    kept = [old for old in before.splitlines() if not old.startswith(f"{key}=")]
+    cluster.conf.write_text("\n".join([*kept, line, ""]))
+    restart(cluster, "slurmctld")
+    try:
+        yield
+    finally:
+        cluster.conf.write_text(before)
+        restart(cluster, "slurmctld")
+
+
+def test_slurm_gives_what_the_local_run_gives(warcs: list[Path], local_root: str, tmp_path: Path) -> None:
+    """A chain that succeeds: the same root, whatever the tasks; every slice was one task's; nothing is left behind."""
+    done = finest("refine", *warcs, "--out", tmp_path / "out", *ON_SLURM, "--total_tasks", 2, "--cpus_per_task", 1)
+    assert root(tmp_path / "out") == local_root
+    assert "partition main" in done.stderr
+    assert "100%" in done.stderr
+    assert not jobs_in_queue()
+    assert status(tmp_path / "out")["state"] == "finished"
+    assert "finished already" in finest("refine", *warcs, "--out", tmp_path / "out", *ON_SLURM).stderr
+    assert "finished already" in finest("attach", tmp_path / "out").stderr
+
+
+@pytest.mark.parametrize(
+    ("deed", "words"),
+    [
+        (RAISE, r"_1 \(judging slices\) failed with exit code 1 on node \S+ \(FAILED, exit code 1:0\)"),
+        (DIE, r"_1 \(judging slices\) was killed by SIGKILL on node \S+ \(FAILED, exit code 0:9\)"),
+        (EAT, r"_1 \(judging slices\) took more memory than it had asked for"),
+    ],
+    ids=["raises", "killed", "over-memory"],
+)
+def test_the_first_failure_wins(
+    deed: str, words: str, warcs: list[Path], local_root: str, tmp_path: Path, misdeeds: Misdeeds
+) -> None:
+    """It is told with its state in plain words, node, exit code and log; the rest is cancelled; a rerun mends it."""
+    misdeeds.do(deed)
+    out = tmp_path / "out"
+    done = finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 2, check=False)
+    assert done.returncode == 6
+    assert re.search(words, done.stderr), done.stderr
+    assert f"{out}/ledger/slurm/" in done.stderr
+    assert "the same command does what is missing" in done.stderr
+    if deed == RAISE:
+        assert "  | ZeroDivisionError: seven by nought" in done.stderr
+    assert not jobs_in_queue()
+    kept = slices_done(out)
+    misdeeds.end()
+    finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 2)
+    assert root(out) == local_root
+    last = max(out.glob("ledger/slurm/*/submission.json"), key=lambda path: path.stat().st_mtime)
+    assert len(json.loads(last.read_bytes())["ranks"]) == 5 - kept
+
+
+def test_a_worker_over_memory_is_no_page_s_fault(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
+    """The kernel killed it for want of the job's memory: no page is counted as deadly, and the job ends at once."""
+    misdeeds.do(f"import finest.refine.steps as s\ndef eat(*_):\n    {EAT}\ns.judge = eat")
+    out = tmp_path / "out"
+    done = finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 2, check=False)
+    assert done.returncode == 6
+    assert "took more memory than it had asked for" in done.stderr
+    assert "--mem-per-cpu" in done.stderr
+    assert not list(out.glob("ledger/crashes/*"))
+
+
+def test_a_task_over_time(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
+    """Slurm ends it at its limit, and the run says which flag gives it longer."""
+    misdeeds.do(SLEEP)
+    done = finest("refine", *warcs, "--out", tmp_path / "out", *ON_SLURM, "--total_tasks", 2, "--time", 1, check=False)
+    assert done.returncode == 6
+    assert "ran into its time limit; give it longer with --time" in done.stderr
+    assert "(TIMEOUT" in done.stderr
+
+
+def test_a_cancelled_task(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
+    """Somebody else's scancel is told as such."""
+    misdeeds.do(SLEEP)
+    run = start("refine", *warcs, "--out", tmp_path / "out", *ON_SLURM, "--total_tasks", 2)
+    wait_for(handed_in(tmp_path / "out"))
+    slurm("scancel", f"{submission(tmp_path / 'out')['jobs']['slices']}_1")
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 6
+    assert "was cancelled" in said
+    assert not jobs_in_queue()
+
+
+def test_a_killed_submitter(warcs: list[Path], local_root: str, tmp_path: Path) -> None:
+    """kill -9 leaves the jobs at work; a local run keeps away; attach follows them to the same root."""
+    out = tmp_path / "out"
+    run = start("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 1, "--sbatch", "begin=now+6")
+    wait_for(handed_in(out))
+    os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+    assert status(out)["state"] == "running"
+    refused = finest("refine", *warcs, "--out", out, check=False)
+    assert refused.returncode == 5
+    assert f"finest attach {out}" in refused.stderr
+    followed = finest("attach", out)
+    assert "Following job" in followed.stderr
+    assert root(out) == local_root
+
+
+def test_a_submitter_killed_before_it_wrote_the_ids(warcs: list[Path], local_root: str, tmp_path: Path) -> None:
+    """The jobs are found by the run's id in their comment; what was not handed in by then is handed in."""
+    out = tmp_path / "out"
+    finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 1, "--sbatch", "begin=now+6", "--detach")
+    jobs = submission(out)["jobs"]
+    slurm("scancel", str(jobs["dataset"]))
+    (path,) = out.glob("ledger/slurm/*/submission.json")
+    path.write_text(json.dumps({**submission(out), "jobs": {}}))
+    finest("attach", out)
+    assert submission(out)["jobs"]["slices"] == jobs["slices"]
+    assert submission(out)["jobs"]["dataset"] != jobs["dataset"]
+    assert root(out) == local_root
+
+
+def test_detached_and_looked_at(warcs: list[Path], local_root: str, tmp_path: Path) -> None:
+    """--detach returns at once; status tells of the jobs; the same command again follows them."""
+    out = tmp_path / "out"
+    done = finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 2, "--sbatch", "begin=now+6", "--detach")
+    assert f"finest attach {out}" in done.stderr
+    jobs = submission(out)["jobs"]
+    assert {str(job) for job in jobs.values()} <= set(re.findall(r"\d+", finest("status", out).stdout))
+    again = finest("refine", *warcs, "--out", out, *ON_SLURM)
+    assert "at work already" in again.stderr
+    assert submission(out)["jobs"] == jobs
+    assert root(out) == local_root
+
+
+def test_a_detached_failure_is_told_later(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
+    """Nobody watched; attach and status say how it ended, and Slurm itself cancelled what waited for it."""
+    misdeeds.do(RAISE)
+    out = tmp_path / "out"
+    finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 2, "--detach")
+    wait_for(lambda: not jobs_in_queue())
+    assert "failed" in finest("status", out).stdout
+    done = finest("attach", out, check=False)
+    assert done.returncode == 6
+    assert "ZeroDivisionError: seven by nought" in done.stderr
+
+
+def test_ctrl_c_cancels_only_our_jobs(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
+    """Another run's, and another user's jobs side by side are untouched."""
+    misdeeds.do(SLEEP, task=0)
+    out = tmp_path / "out"
+    ours_too = submit("sleep 300", "--begin=now+1hour", "--job-name=finest-out")
+    theirs = submit("sleep 300", "--begin=now+1hour", "--uid=nobody", "--chdir=/", "--job-name=finest-out")
+    run = start("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 1)
+    wait_for(handed_in(out))
+    own = {str(job) for job in submission(out)["jobs"].values()}
+    assert own | {str(ours_too), str(theirs)} == jobs_in_queue()
+    os.killpg(run.pid, signal.SIGINT)
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "Cancelled jobs" in said
+    wait_for(lambda: not own & jobs_in_queue())
+    assert jobs_in_queue() == {str(ours_too), str(theirs)}
+    assert "cancelled" in finest("attach", out, check=False).stderr
+
+
+def test_attach_cancel(warcs: list[Path], tmp_path: Path) -> None:
+    """Jobs that nobody follows are cancelled by their ids; a rerun begins anew what was cancelled."""
+    out = tmp_path / "out"
+    finest("refine", *warcs, "--out", out, *ON_SLURM, "--sbatch", "begin=now+1hour", "--detach")
+    other = submit("sleep 300", "--begin=now+1hour")
+    jobs = submission(out)["jobs"]
+    said = finest("attach", out, "--cancel").stderr
+    assert all(str(job) in said for job in jobs.values())
+    assert jobs_in_queue() == {str(other)}
+    assert "no job of it was left" in finest("attach", out, "--cancel").stderr
+
+
+def test_more_tasks_than_an_array_may_have(
+    warcs: list[Path], local_root: str, tmp_path: Path, slurm_cluster: Folder
+) -> None:
+    """Five slices, five tasks asked for, arrays of two: no row is lost, and no arrays are chained."""
+    with configured(slurm_cluster, "MaxArraySize=3"):
+        finest("refine", *warcs, "--out", tmp_path / "out", *ON_SLURM, "--total_tasks", 5)
+    assert root(tmp_path / "out") == local_root
+    assert submission(tmp_path / "out")["allotment"]["tasks"] == 2
+    assert len(submission(tmp_path / "out")["jobs"]) == 2
+
+
+def test_a_failure_above_the_limit_loses_no_row(
+    warcs: list[Path], local_root: str, tmp_path: Path, slurm_cluster: Folder, misdeeds: Misdeeds
+) -> None:
+    """The reproduced loss: the first part failed, the last part ended well, and the rest of the chain ran on it."""
+    misdeeds.do(RAISE, task=0)
+    out = tmp_path / "out"
+    with configured(slurm_cluster, "MaxArraySize=3"):
+        finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 5, "--detach")
+        wait_for(lambda: not jobs_in_queue())
+        assert not (out / "manifest.json").exists()
+        misdeeds.end()
+        finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 5)
+    assert root(out) == local_root
+
+
+def test_what_can_never_start(warcs: list[Path], tmp_path: Path) -> None:
+    """Impossible requests are refused before they are handed in; those that only Slurm knows of, soon after."""
+    asked = {
+        ("--cpus_per_task", 4000): "fits on no node of partition main",
+        ("--mem-per-cpu", 90000): "fits on no node of partition main",
+        ("--partition", "nosuch"): "no partition nosuch; it has: main",
+        ("--time", "1000-0"): "it would never start",
+        ("--sbatch", "constraint=nosuch"): "nvalid feature",
+    }
+    for number, (flags, words) in enumerate(asked.items()):
+        done = finest("refine", *warcs, "--out", tmp_path / str(number), "--executor", "slurm", *flags, check=False)
+        assert (done.returncode, words in done.stderr) == (13, True), done.stderr
+    assert not jobs_in_queue()
+
+
+def test_an_unsatisfiable_dependency(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
+    """What waits for a failed job would wait for ever; Slurm is told to cancel it, watched or not."""
+    misdeeds.do(RAISE, task=0)
+    out = tmp_path / "out"
+    finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 1, "--detach")
+    job = submission(out)["jobs"]["dataset"]
+    wait_for(lambda: str(job) not in jobs_in_queue())
+    wait_for(lambda: [one.state for one in accounts([job]) if one.step is None] == ["CANCELLED"])
+
+
+def test_a_drained_node(warcs: list[Path], local_root: str, tmp_path: Path) -> None:
+    """The run says why nothing starts and what mends it, waits, and goes on when it is mended."""
+    slurm("scontrol", "update", f"nodename={host()}", "state=DRAIN", "reason=new fan")
+    run = start("refine", *warcs, "--out", tmp_path / "out", *ON_SLURM)
+    assert run.stderr is not None
+    said = ""
+    while "state=RESUME" not in said:
+        said += run.stderr.readline()
+        assert run.poll() is None, said
+    assert "new fan" in said
+    slurm("scontrol", "update", f"nodename={host()}", "state=RESUME")
+    run.communicate(timeout=60)
+    assert run.returncode == 0
+    assert root(tmp_path / "out") == local_root
+
+
+def test_slurmd_killed(
+    warcs: list[Path], local_root: str, tmp_path: Path, slurm_cluster: Folder, misdeeds: Misdeeds
+) -> None:
+    """The node is lost with its task: told as soon as Slurm gives it up; a rerun on a mended node does the rest."""
+    misdeeds.do(SLEEP)
+    out = tmp_path / "out"
+    with configured(slurm_cluster, "SlurmdTimeout=10"):
+        run = start("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 2)
+        wait_for(lambda: slices_done(out) >= 1)
+        kill(slurm_cluster, "slurmd")
+        _, said = run.communicate(timeout=120)
+    assert run.returncode == 6
+    assert "was lost with its node" in said, said
+    misdeeds.end()
+    finest("cluster", "up", "--yes", "--folder", slurm_cluster.path)
+    finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 2)
+    assert root(out) == local_root
+
+
+def test_the_controller_is_away_for_a_while(
+    warcs: list[Path], local_root: str, tmp_path: Path, slurm_cluster: Folder
+) -> None:
+    """Its jobs go on meanwhile, and so does the follower; nothing is cancelled for that."""
+    out = tmp_path / "out"
+    run = start("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 1, "--sbatch", "begin=now+5")
+    wait_for(handed_in(out))
+    restart(slurm_cluster, "slurmctld")
+    _, said = run.communicate(timeout=120)
+    assert run.returncode == 0, said
+    assert root(out) == local_root
+
+
+def test_a_local_run_takes_over_what_slurm_left(warcs: list[Path], local_root: str, tmp_path: Path) -> None:
+    """Slices are slices: what one executor began, the other finishes."""
+    out = tmp_path / "out"
+    finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 1, "--sbatch", "begin=now+1hour", "--detach")
+    finest("attach", out, "--cancel")
+    finest("refine", *warcs, "--out", out, "--workers", 1)
+    assert root(out) == local_root
