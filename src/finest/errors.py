@@ -6,6 +6,7 @@
     ├── RecipeError            a recipe file is wrong, or asks for what is not installed      exit 4
     ├── LedgerError            the output folder belongs to another run, recipe or process    exit 5
     ├── RunError               a run stopped: too many failures, disk full, worker crashed    exit 6
+    │   └── JobFailed              a job of a cluster ended badly; a rerun does what is missing
     ├── VerifyError            a dataset is not what its manifest says                        exit 7
     ├── HubError               the Hub refuses: no token, no right, a name it will not have   exit 8
     │   ├── HubNotFound        no such repository, revision or file for whoever asks
@@ -16,6 +17,7 @@
     │   └── TaskServerUnavailable   it cannot be reached, or asks for patience for too long
     ├── LeaseLost              the task is somebody else's now; work on it has ended          exit 12
     ├── ClusterError           Slurm is not there, is ill, or refuses                         exit 13
+    │   └── ClusterUnavailable      it does not answer; waiting may help
     └── NeedsPerson            nothing that a restart mends; pm2 and systemd leave it down    exit 78
 
 A message says what, where, and the command that mends it.
@@ -52,6 +54,10 @@ class LedgerError(FinestError):
 
 class RunError(FinestError):
     exit_code = 6
+
+
+class JobFailed(RunError):
+    pass
 
 
 class VerifyError(FinestError):
@@ -92,6 +98,10 @@ class LeaseLost(FinestError):
 
 class ClusterError(FinestError):
     exit_code = 13
+
+
+class ClusterUnavailable(ClusterError):
+    pass
 
 
 class NeedsPerson(FinestError):

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from finest.cluster.commands import (
-    ClusterUnavailable,
     CommandRefused,
     cluster_at,
     conf_value,
@@ -16,7 +15,7 @@ from finest.cluster.commands import (
     explained,
     slurm,
 )
-from finest.errors import ClusterError
+from finest.errors import ClusterError, ClusterUnavailable
 
 UNAVAILABLE = {
     "slurm_load_jobs error: Unable to contact slurm controller (connect failure)": "slurmctld",

@@ -148,6 +148,9 @@ class CountedSteps:
         journal.note(task=done)
         return Finished(block=done.closed_block)
 
+    def abandoned(self, journal: Journal) -> None:
+        """Nothing works anywhere else."""
+
 
 class World:
     """A miner on all that, in `work`."""

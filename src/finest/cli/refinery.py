@@ -293,7 +293,7 @@ def demo(out: Path, crawl: str | None, limit: int, stay: bool) -> None:
     from finest.demo.run_demo import run_demo
 
     if crawl is None:
-        say("The subnet needs the devnet's packages: pip install 'finest-data[devnet]'. Refining the sample alone.")
+        say("The subnet needs Python 3.11 and pip install 'finest-data[devnet]'. Refining the sample alone.")
     return run_demo(out, crawl, limit, settings, common_crawl(settings), console())
 
 

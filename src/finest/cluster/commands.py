@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from finest.cluster.layout import SYSTEM_CONF, default_conf
-from finest.errors import ClusterError
+from finest.errors import ClusterError, ClusterUnavailable
 
 TIMEOUT_S = 30.0
 """More than the 9 s for which a client looks for a controller that is down; a busy one may take as long."""
@@ -23,10 +23,6 @@ _KEPT = ("SLURM_CONF", "SLURM_JWT")
 """Variables of Slurm that name the cluster; all others name formats, filters or the job that we may be running in."""
 _SCRUBBED = ("SLURM_", "SBATCH_", "SQUEUE_", "SACCT_", "SINFO_", "SCANCEL_", "SRUN_", "SALLOC_", "SACCTMGR_")
 _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-
-
-class ClusterUnavailable(ClusterError):
-    """Slurm does not answer: waiting, or mending what the message names, may help."""
 
 
 class CommandRefused(ClusterError):

@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finest.cluster import packages
-from finest.cluster.commands import ClusterUnavailable, cluster_at, run, slurm
+from finest.cluster.commands import cluster_at, run, slurm
 from finest.cluster.configuration import configure, new_password, private_file
 from finest.cluster.daemons import POLL_S, stop_steps
 from finest.cluster.hardware import Cgroups, Hardware, this_machine
 from finest.cluster.layout import Facts, Folder, Ports
 from finest.cluster.parts import Part, holds, make_folders, parts, slurmctld_works, variables
-from finest.errors import ClusterError, UsageError
+from finest.errors import ClusterError, ClusterUnavailable, UsageError
 from finest.figures import counted
 
 PROBE_S = 30.0

@@ -86,7 +86,7 @@ class Subject:
         self.chain = Once(self._open_chain)
         self.view = Once(lambda: self.chain().view())
         self.server = Once(self._ask_server)
-        self.hub_user = Once(ask_hub)
+        self.hub_user = Once(_whoami)
 
     def full_repo(self) -> str:
         """`owner/name`; the Hub is asked for the owner where none is named."""
@@ -115,15 +115,7 @@ class Subject:
             server.close()
 
 
-def ask_hub() -> dict[str, Any]:
-    """The Hub's answer to `whoami`. Raises HubError for a token it does not know, HubUnavailable without an answer."""
-    from finest.dataset.hub import Hub
-    from finest.dataset.patience import no_token, patiently
+def _whoami() -> dict[str, Any]:
+    from finest.dataset.rights import whoami
 
-    Hub()  # gives the client's connections their deadlines
-    import huggingface_hub
-
-    token = huggingface_hub.get_token()
-    if not token:
-        raise no_token()
-    return patiently("ask who this token is", lambda: huggingface_hub.whoami(token=token), tries=3)
+    return whoami()

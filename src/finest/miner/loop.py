@@ -61,6 +61,7 @@ class DoesSteps(Protocol):
     def published(self, journal: Journal, lease: Lease) -> Any: ...
     def committed(self, journal: Journal, lease: Lease) -> Any: ...
     def finished(self, journal: Journal, lease: Lease) -> Any: ...
+    def abandoned(self, journal: Journal) -> None: ...
 
 
 class Miner:
@@ -273,6 +274,7 @@ class Miner:
             lease.stop()
         journal.note(ended=Ended(how=how, why=why))  # type: ignore[arg-type]
         self._say(f"Task {journal.id} is {how}: {why}")
+        self._steps.abandoned(journal)
         if how == "failed":
             try:
                 self._server.release(journal.id)

@@ -87,7 +87,7 @@ def _prepare(
     """Find out early what would fail late; the repository's whole name. None if it is to stop."""
     from finest.chain.submission import not_registered
     from finest.dataset.hub import Hub
-    from finest.doctor.hub import check_right
+    from finest.dataset.rights import check_right
     from finest.refine.preflight import preflight
 
     preflight(options.recipe, options.cache)

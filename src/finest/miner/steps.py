@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from finest.chain.payload import encode
 from finest.dataset.publish import publish
-from finest.errors import LeaseLost, LedgerError
+from finest.errors import ClusterError, LeaseLost, LedgerError
 from finest.miner.journal import Committed, Finished, Published, Refined
 from finest.refine.ledger import Ledger
 from finest.refine.progress import Progress
@@ -140,6 +140,20 @@ class Steps:
             raise
         journal.note(task=task)
         return Finished(block=task.closed_block)
+
+    def abandoned(self, journal: Journal) -> None:
+        """Ends what still works at a task that is lost: an earlier process may have left jobs on a cluster."""
+        if not (journal.dataset / "ledger" / "slurm").exists():
+            return
+        from finest.refine.slurm.run import cancel
+
+        try:
+            ids = cancel(journal.dataset)
+        except (ClusterError, LedgerError) as error:
+            self._say(f"Task {journal.id}: its jobs could not be cancelled: {error}")
+        else:
+            if ids:
+                self._say(f"Task {journal.id}: cancelled jobs {', '.join(map(str, ids))}")
 
     def _is_another_run(self, journal: Journal) -> bool:
         try:

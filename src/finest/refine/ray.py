@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from finest.errors import RunError
+from finest.errors import JobFailed, RunError
 from finest.executors.local import leave_with_parent
 from finest.executors.ray import RayStage
 from finest.executors.slurm.request import Allotment
@@ -142,4 +142,4 @@ def _raise_first(traces: Path) -> None:
         except FileNotFoundError:
             continue
         if silent_s > SILENT_S:
-            raise RunError(f"task {sign.stem} on Ray was not heard of for {silent_s:.0f} s: it is lost; {_GO_ON}")
+            raise JobFailed(f"task {sign.stem} on Ray was not heard of for {silent_s:.0f} s: it is lost; {_GO_ON}")

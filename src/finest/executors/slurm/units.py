@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from finest.cluster.commands import ClusterUnavailable, CommandRefused, slurm
+from finest.cluster.commands import CommandRefused, slurm
 from finest.cluster.jobs import AccountedJob, QueuedJob, accounts, queue
+from finest.errors import ClusterUnavailable
 from finest.executors.slurm.words import COMPLETED, FORGOTTEN, ending, is_ended
 
 LAG_S = 30.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from finest.cluster.commands import ClusterUnavailable
 from finest.cluster.nodes import nodes
+from finest.errors import ClusterUnavailable
 from finest.executors.slurm.units import Unit
 from finest.executors.slurm.words import is_without_node, waits_for
 from finest.figures import counted

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from finest.dataset.manifest import read_manifest
-from finest.errors import FinestError, RunError
+from finest.errors import FinestError, JobFailed, RunError
 from finest.executors.slurm.units import Unit, Watch, ending_of
 from finest.executors.slurm.waiting import Waiting
 from finest.executors.slurm.words import FORGOTTEN, never_starts
@@ -111,7 +111,7 @@ class Follower:
         bad = [unit for unit in units if unit.is_bad]
         if bad:
             first = min(bad, key=lambda unit: (unit.state == "CANCELLED", units.index(unit)))
-            raise RunError(self._failure(first, len(bad) - 1))
+            raise JobFailed(self._failure(first, len(bad) - 1))
         stuck = {unit.id: unit for unit in units if never_starts(unit.state, unit.reason)}
         again = self._stuck & set(stuck)  # a reason may stand for a moment while Slurm thinks
         self._stuck = set(stuck)

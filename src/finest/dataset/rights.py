@@ -1,0 +1,86 @@
+"""What a Hub token may do: whose it is, and whether it may write where a dataset goes. Nothing is created."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from finest.dataset.hub import Hub
+from finest.dataset.patience import no_token, patiently
+from finest.errors import HubError, HubNotFound
+
+LOG_IN = (
+    "make one with write access at https://huggingface.co/settings/tokens, then: hf auth login (or HF_TOKEN= in .env)"
+)
+_WRITERS = frozenset({"admin", "write", "contributor"})
+"""Roles in an organisation that may create repositories (https://huggingface.co/docs/hub/organizations-security)."""
+_MAY_WRITE = "repo.write"
+"""The permission of a fine-grained token that `whoami` lists beside what it holds for."""
+
+
+def whoami() -> dict[str, Any]:
+    """The Hub's answer to `whoami`. Raises HubError for a token it does not know, HubUnavailable without an answer."""
+    Hub()  # gives the client's connections their deadlines
+    import huggingface_hub
+
+    token = huggingface_hub.get_token()
+    if not token:
+        raise no_token()
+    return patiently("ask who this token is", lambda: huggingface_hub.whoami(token=token), tries=3)
+
+
+def check_right(repo: str) -> None:
+    """Raise HubError where the token may not write to a repository: a miner would learn it after hours of work."""
+    there, right = there_and_right(whoami(), repo)
+    if right is False:
+        raise HubError(f"{there}; {LOG_IN}")
+
+
+def there_and_right(user: dict[str, Any], repo: str) -> tuple[str, bool | None]:
+    """Whether the repository is there, in words, and whether the token may write to it."""
+    try:
+        there = f"{repo} is there ({'private' if Hub().head(repo).private else 'public'})"
+        is_there = True
+    except HubNotFound:
+        there, is_there = f"{repo} will be made", False
+    right = may_write(user, repo, is_there=is_there)
+    return f"{there}, but the token of {user['name']} may not write to it" if right is False else there, right
+
+
+def may_write(user: dict[str, Any], repo: str, *, is_there: bool) -> bool | None:
+    """Whether the Hub's answer to `whoami` gives the right to write to a repository; None where it does not say."""
+    owner = repo.partition("/")[0]
+    role = role_of(user)
+    if role in ("write", "admin"):
+        return owner == user["name"] or _in_organisation(user, owner)
+    if role == "fineGrained":
+        return _is_granted(user, owner, repo, is_there=is_there)
+    return False if role == "read" else None
+
+
+def _in_organisation(user: dict[str, Any], owner: str) -> bool | None:
+    for one in user.get("orgs", ()):
+        if one.get("name") == owner:
+            role = one.get("roleInOrg")
+            return None if role is None else role in _WRITERS
+    return False
+
+
+def _is_granted(user: dict[str, Any], owner: str, repo: str, *, is_there: bool) -> bool | None:
+    """A grant for the owner covers all its repositories; one for a repository is of use only once that is there."""
+    grants = access_token(user).get("fineGrained")
+    if not isinstance(grants, dict):
+        return None
+    for grant in grants.get("scoped", ()):
+        name = grant.get("entity", {}).get("name")
+        if _MAY_WRITE in grant.get("permissions", ()) and (name == owner or (is_there and name == repo)):
+            return True
+    return False
+
+
+def role_of(user: dict[str, Any]) -> str:
+    return str(access_token(user).get("role", ""))
+
+
+def access_token(user: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = user.get("auth", {}).get("accessToken", {})
+    return found
