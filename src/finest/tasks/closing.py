@@ -68,7 +68,7 @@ def given_before(commitment: str) -> Problem:
 def release(connection: sa.Connection, rules: Rules, hotkey: str, task_id: str, block: int) -> Task:
     """The task, given back: its WARCs are open again at once."""
     if _change(connection, hotkey, task_id, block, state="released", closed_block=block):
-        _reopen(connection, rules, [task_id])
+        _reopen(connection, rules, [task_id], returned=True)
         record(connection, block, hotkey, task_id, "released")
     else:
         row = _own(connection, hotkey, task_id)
@@ -86,7 +86,7 @@ def expire(connection: sa.Connection, rules: Rules, block: int) -> int:
     """
     ended = connection.execute(_EXPIRE, {"now": block, "most": EXPIRED_AT_ONCE}).all()
     if ended:
-        _reopen(connection, rules, [row.id for row in ended])
+        _reopen(connection, rules, [row.id for row in ended], returned=False)
         told = [line(block, row.hotkey, row.id, "expired", expires_block=row.expires_block) for row in ended]
         connection.execute(sa.insert(events), told)
     return len(ended)
@@ -139,7 +139,7 @@ _LOCK = (
     .order_by(warcs.c.id)
     .with_for_update()
 )
-_LET_GO = sa.update(claims).where(_OF_TASKS).values(live=False)
+_LET_GO = sa.update(claims).where(_OF_TASKS).values(live=False, returned=given("gave_back"))
 _LIVING = sa.select(sa.func.count()).where(claims.c.warc_id == warcs.c.id, LIVE).scalar_subquery()
 _COUNT = (
     sa.update(warcs)
@@ -148,8 +148,8 @@ _COUNT = (
 )
 
 
-def _reopen(connection: sa.Connection, rules: Rules, task_ids: list[str]) -> None:
+def _reopen(connection: sa.Connection, rules: Rules, task_ids: list[str], *, returned: bool) -> None:
     """Takes the claims of tasks back. The WARCs are locked first, in order, and then counted as they stand."""
     warc_ids = connection.execute(_LOCK, {"task_ids": task_ids}).scalars().all()
-    connection.execute(_LET_GO, {"task_ids": task_ids})
+    connection.execute(_LET_GO, {"task_ids": task_ids, "gave_back": returned})
     connection.execute(_COUNT, {"warc_ids": warc_ids, "redundancy": rules.redundancy})

@@ -24,6 +24,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
     true,
 )
@@ -121,11 +122,12 @@ claims = Table(
     Column("warc_id", ForeignKey("warcs.id"), primary_key=True),
     Column("miner_id", ForeignKey("miners.id"), nullable=False),
     Column("live", Boolean, nullable=False, server_default=true()),
+    Column("returned", Boolean, nullable=False, server_default=false()),  # the miner gave the task back
 )
 LIVE = text("live")
 Index("uq_claims_live", claims.c.warc_id, claims.c.miner_id, unique=True, postgresql_where=LIVE, sqlite_where=LIVE)
-DEAD = text("NOT live")
-Index("ix_claims_dead", claims.c.warc_id, claims.c.miner_id, postgresql_where=DEAD, sqlite_where=DEAD)
+RETURNED = text("returned")
+Index("ix_claims_returned", claims.c.warc_id, claims.c.miner_id, postgresql_where=RETURNED, sqlite_where=RETURNED)
 
 scores = Table(
     "scores",

@@ -98,13 +98,14 @@ def _records() -> None:
         sa.Column("warc_id", ROW, nullable=False),
         sa.Column("miner_id", sa.Integer, nullable=False),
         sa.Column("live", sa.Boolean, server_default=sa.true(), nullable=False),
+        sa.Column("returned", sa.Boolean, server_default=sa.false(), nullable=False),
         sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_claims_task_id")),
         sa.ForeignKeyConstraint(["warc_id"], ["warcs.id"], name=op.f("fk_claims_warc_id")),
         sa.ForeignKeyConstraint(["miner_id"], ["miners.id"], name=op.f("fk_claims_miner_id")),
         sa.PrimaryKeyConstraint("task_id", "warc_id", name=op.f("pk_claims")),
     )
     _partial("uq_claims_live", "claims", ["warc_id", "miner_id"], "live")
-    _partial("ix_claims_dead", "claims", ["warc_id", "miner_id"], "NOT live", unique=False)
+    _partial("ix_claims_returned", "claims", ["warc_id", "miner_id"], "returned", unique=False)
     op.create_table(
         "scores",
         sa.Column("task_id", sa.String(32), nullable=False),
