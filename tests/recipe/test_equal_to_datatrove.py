@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from bench.reference import KEPT, ReferencePage, run_reference
 from bench.reference_dedup import run_reference_dedup
+from fastwarc.warc import ArchiveIterator
 
 from finest.demo.build_sample import build
 from finest.recipe.pii import redact
@@ -17,6 +20,8 @@ from tests.e2e.command import finest
 
 UNGATED = 'name = "ungated"\n[gate]\nenabled = false\n[extraction]\ncpu_limit_s = 600.0\n'
 """DataTrove has no gate, and the reference no limit on extraction."""
+RECORDS = 1500
+"""Requests, responses and metadata of some 500 pages."""
 
 
 def ours(warc: Path, out: Path) -> dict[tuple[str, int], dict[str, object]]:
@@ -77,5 +82,18 @@ def test_on_the_sample(tmp_path: Path) -> None:
 @pytest.mark.corpus
 @pytest.mark.slow
 def test_on_real_pages(corpus: Path, tmp_path: Path) -> None:
-    """Every one of 1,901 real pages in many languages, and the same duplicates removed in favour of the same pages."""
-    check(corpus / "mix-00.warc.gz", tmp_path)
+    """Real pages in many languages, and the same duplicates removed in favour of the same pages.
+
+    The first RECORDS records of a WARC, or with PAGES=all each of its 1,901 pages, which takes minutes.
+    """
+    warc = corpus / "mix-00.warc.gz"
+    check(warc if os.environ.get("PAGES") == "all" else head(warc, tmp_path / "head.warc.gz"), tmp_path)
+
+
+def head(warc: Path, out: Path) -> Path:
+    """The first RECORDS records of a WARC, byte for byte."""
+    with warc.open("rb") as stream:
+        offsets = [record.stream_pos for record in islice(ArchiveIterator(stream), RECORDS + 1)]
+        stream.seek(0)
+        out.write_bytes(stream.read(offsets[-1]))
+    return out
