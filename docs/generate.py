@@ -1,10 +1,13 @@
 """Writes from the code what the docs say of it: `make docs`. A test holds them to it.
 
-docs/commands.md and docs/reasons.md whole, and in docs/tasks.md the table of problems.
+docs/commands.md and docs/reasons.md whole, the table of problems in docs/tasks.md, formula and examples of the score in
+docs/scoring.md.
 """
 
 from __future__ import annotations
 
+import textwrap
+from dataclasses import fields, replace
 from pathlib import Path
 
 import click
@@ -12,6 +15,7 @@ import click
 from finest.cli import cli
 from finest.recipe.reasons import REASONS, STAGES
 from finest.tasks.problems import KINDS
+from finest.validator import score
 
 DOCS = Path(__file__).parent
 
@@ -49,12 +53,57 @@ def tasks() -> str:
     return "\n".join([head + marker + comment, "", *rows, "", END]) + rest.partition(END)[2]
 
 
+SCORE_BEGIN, SCORE_END = "<!-- score: begin", "<!-- score: end -->"
+
+
+def scoring() -> str:
+    """docs/scoring.md with the formula, the constants and examples of the score in their place."""
+    page = (DOCS / "scoring.md").read_text(encoding="utf-8")
+    head, marker, rest = page.partition(SCORE_BEGIN)
+    comment, _, rest = rest.partition("\n")
+    formula = score.__doc__.partition("\n\n")[2].partition("\n\nThe smaller")[0]  # type: ignore[union-attr]
+    constants = [f"| `{f.name}` | {getattr(score.POLICY, f.name):g} |" for f in fields(score.POLICY)]
+    lines = [
+        "```", textwrap.dedent(formula), "```", "", "| constant | value |", "|---|---|", *constants, "",
+        "| who | H | min(R, V) | Q | P | score |", "|---|---|---|---|---|---|", *map(_example, EXAMPLES),
+    ]  # fmt: skip
+    return "\n".join([head + marker + comment, "", *lines, "", SCORE_END]) + rest.partition(SCORE_END)[2]
+
+
+HONEST = score.Measured(
+    admissible=True, rows_checked=128, rows_bad=0, pages_checked=200, pages_missed=0, unique_tokens=10_000_000,
+    reference_tokens=10_000_000, bpb=2.0, bpb_reference=2.0, bpb_raw=2.1, error_bpb=0.001, blocks_used=100,
+    blocks_allowed=1000,
+)  # fmt: skip
+"""Raw text and reference 0.1 bpb apart, as measured on real pages."""
+EXAMPLES = {
+    "honest, a tenth of the time used": {},
+    "honest, all of the time used": {"blocks_used": 1000},
+    "a recipe that is better than the reference": {"bpb": 1.98},
+    "one row of 128 differs": {"rows_bad": 1},
+    "six rows of 128 differ: forged": {"rows_bad": 6},
+    "10 % boilerplate": {"bpb": 2.013},
+    "30 % boilerplate": {"bpb": 2.038},
+    "raw text": {"bpb": 2.1},
+    "every row twice": {"unique_tokens": 5_000_000, "bpb": 2.2},
+    "only the best half": {"unique_tokens": 5_000_000, "pages_missed": 100, "bpb": 1.99},
+    "another task's WARCs, or too late": {"admissible": False},
+}
+
+
+def _example(who: str) -> str:
+    found = score.score(replace(HONEST, **EXAMPLES[who]))
+    worked = min(found.recall, found.volume)
+    factors = (found.honesty, worked, found.quality, found.promptness, found.total)
+    return f"| {who} | " + " | ".join(f"{value:.2f}" for value in factors) + " |"
+
+
 def _help(command: click.Command, name: str) -> str:
     context = click.Context(command, info_name=name, max_content_width=110, terminal_width=110)
     return f"## {name}\n\n```\n{command.get_help(context)}\n```\n"
 
 
-PAGES = {"commands.md": commands, "reasons.md": reasons, "tasks.md": tasks}
+PAGES = {"commands.md": commands, "reasons.md": reasons, "tasks.md": tasks, "scoring.md": scoring}
 
 if __name__ == "__main__":
     for page, write in PAGES.items():

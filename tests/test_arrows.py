@@ -49,6 +49,19 @@ MAY_IMPORT = {
         "errors",
         "",
     },
+    "validator": {
+        "validator",
+        "refine",
+        "warc",
+        "dataset",
+        "recipe",
+        "chain",
+        "tasks",
+        "files",
+        "figures",
+        "errors",
+        "",
+    },
     "refine": {"refine", "warc", "dataset", "recipe", "executors", "files", "figures", "errors", ""},
 }
 

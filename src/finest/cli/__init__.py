@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 import finest
-from finest.cli import cluster, devnet, doctor, hub, mine, refinery, serve, tasks
+from finest.cli import cluster, devnet, doctor, hub, mine, quality, refinery, serve, tasks, validate
 from finest.cli.shared import say
 from finest.errors import FinestError, RunError, plain_os_error
 
@@ -38,7 +38,7 @@ def cli() -> None:
     """
 
 
-for _room in (refinery, hub, mine, doctor, tasks, serve, cluster, devnet):
+for _room in (refinery, hub, mine, doctor, validate, quality, tasks, serve, cluster, devnet):
     for _command in _room.COMMANDS:
         cli.add_command(_command)
 

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from finest.dataset.rows import Row, VerdictRow, batch_of, verdict_batch
+from finest.dataset.rows import VerdictRow, batch_of, verdict_batch
 from finest.refine.dedup import write_signatures
+from finest.refine.record import row_of
 from finest.refine.summary import SliceSummary
-from finest.warc.source import dump_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
 
+    from finest.dataset.rows import Row
     from finest.recipe.judge import Verdict
     from finest.warc.slices import Record, Slice, SliceReader
 
@@ -45,7 +46,6 @@ class SliceOutput:
 
     def __init__(self, source_name: str) -> None:
         self._name = source_name
-        self._dump = dump_of(source_name)
         self._rows: list[Row] = []
         self._verdicts: list[VerdictRow] = []
         self._signatures: list[Any] = []
@@ -72,11 +72,7 @@ class SliceOutput:
         self._chars[str(int(math.log2(max(len(verdict.text), 1))))] += 1
         self._tokens += verdict.token_count or 0
         self._signatures.append(verdict.signature)
-        self._rows.append(Row(
-            text=verdict.text, id=record.id, dump=self._dump, url=record.url, date=record.date, file_path=self._name,
-            language=verdict.language or "", language_score=verdict.language_score or 0.0,
-            token_count=verdict.token_count or 0, warc_offset=record.offset, warc_length=record.length,
-        ))  # fmt: skip
+        self._rows.append(row_of(record, verdict, self._name))
 
     def write(self, folder: Path) -> dict[str, dict[str, Any]]:
         """Write rows.parquet, verdicts.parquet and signatures.npy; gives sha256, size and rows of each."""

@@ -1,27 +1,63 @@
-"""One record of a source, found again by its offset: what `why` and `verify` judge anew."""
+"""One record of a source, found again by its offset, and the row that a recipe makes of it.
+
+What `refine` writes, and what `why`, `verify` and the validator hold that against, is made here alone.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from finest.dataset.rows import Row
 from finest.errors import SourceError
 from finest.warc.slices import Layout, Slice, read_slice
+from finest.warc.source import dump_of
 
 if TYPE_CHECKING:
+    from finest.recipe.judge import Verdict
     from finest.recipe.page import Page
+    from finest.warc.slices import Record
     from finest.warc.source import Source
+    from finest.warc.stream import RetryPolicy
 
 
-def read_page(source: Source, offset: int, record_id: str, max_record_bytes: int) -> Page:
-    """The page with that record id whose record begins at `offset` of the source.
+def find_record(
+    source: Source, offset: int, record_id: str, max_record_bytes: int, policy: RetryPolicy | None = None
+) -> Record | None:
+    """The page record with that id that begins at `offset` of the source; None where there is none.
 
-    Raises SourceError where no response record begins there. Where the compression allows it, one member is read;
-    else the file is read up to the record.
+    Raises SourceError where the source cannot be read. Where the compression allows it, one member is read; else the
+    file is read up to the record.
     """
+    if not 0 <= offset < source.size_bytes and source.layout is Layout.MEMBERS:
+        return None
     cuttable = source.layout is Layout.MEMBERS
     slice_ = Slice(0, 0, offset, offset + 1) if cuttable else Slice(0, 0, 0, source.size_bytes)
     start = offset if cuttable else None
-    for record in read_slice(source, slice_, exact_start=start, limit=None, max_record_bytes=max_record_bytes):
+    for record in read_slice(source, slice_, exact_start=start, max_record_bytes=max_record_bytes, policy=policy):
         if record.offset == offset and record.id == record_id:
-            return record.page()
-    raise SourceError(f"{source.location} has no page {record_id} at offset {offset}; is it the file that was refined?")
+            return record
+    return None
+
+
+def read_record(source: Source, offset: int, record_id: str, max_record_bytes: int) -> Record:
+    """As `find_record`; raises SourceError where there is no such record too."""
+    record = find_record(source, offset, record_id, max_record_bytes)
+    if record is None:
+        raise SourceError(
+            f"{source.location} has no page {record_id} at offset {offset}; is it the file that was refined?"
+        )
+    return record
+
+
+def read_page(source: Source, offset: int, record_id: str, max_record_bytes: int) -> Page:
+    """The page of that record; raises as `read_record`."""
+    return read_record(source, offset, record_id, max_record_bytes).page()
+
+
+def row_of(record: Record, verdict: Verdict, source_name: str) -> Row:
+    """The row of a page that was kept."""
+    return Row(
+        text=verdict.text or "", id=record.id, dump=dump_of(source_name), url=record.url, date=record.date,
+        file_path=source_name, language=verdict.language or "", language_score=verdict.language_score or 0.0,
+        token_count=verdict.token_count or 0, warc_offset=record.offset, warc_length=record.length,
+    )  # fmt: skip

@@ -19,13 +19,13 @@ import pyarrow.parquet as pq
 
 from finest.dataset.check import check_files
 from finest.dataset.manifest import read_manifest
-from finest.dataset.rows import Row, row_hash
+from finest.dataset.rows import row_hash
 from finest.errors import LedgerError, SourceError, VerifyError
 from finest.recipe.judge import judge
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.recipe import parse_recipe
 from finest.refine.ledger import Ledger
-from finest.refine.record import read_page
+from finest.refine.record import read_record, row_of
 from finest.warc.source import inspect, name_sources, resolve
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from finest.dataset.manifest import Manifest
     from finest.dataset.open import Dataset
-    from finest.recipe.page import Page
     from finest.recipe.recipe import Recipe
+    from finest.warc.slices import Record
     from finest.warc.source import CommonCrawl, Source
 
 T = TypeVar("T")
@@ -116,13 +116,13 @@ def _judge_again(
     say(f"Judging {len(chosen)} pages again from their WARC records (seed {result.seed})")
     for row in chosen:
         try:
-            page = read_page(
+            record = read_record(
                 _place(places, row["file_path"], common_crawl), row["offset"], row["id"], recipe.payload.max_bytes * 2
             )
         except SourceError as error:
             result.no_evidence.append(str(error))
             continue
-        _recheck(page, row, recipe, cache)
+        _recheck(record, row, recipe, cache)
         result.judged[row["reason"]] = result.judged.get(row["reason"], 0) + 1
 
 
@@ -193,25 +193,19 @@ def _no_row(verdict: dict[str, Any]) -> str:
     return f"page {verdict['id']} is kept by its verdict, but no shard holds its row"
 
 
-def _recheck(page: Page, row: dict[str, Any], recipe: Recipe, cache: Path) -> None:
+def _recheck(record: Record, row: dict[str, Any], recipe: Recipe, cache: Path) -> None:
     if row["reason"] in NOT_REPEATABLE:
         return
-    verdict = judge(page, recipe, cache)
+    verdict = judge(record.page(), recipe, cache)
     expected = KEPT if row["reason"] == DUPLICATE else row["reason"]
-    if (page.id, page.url) != (row["id"], row["url"]) or verdict.reason != expected:
+    if (record.id, record.url) != (row["id"], row["url"]) or verdict.reason != expected:
         raise VerifyError(
             f"page {row['id']} ({row['url']}) is {row['reason']!r} in the dataset, "
             f"but judged again from {row['file_path']} at offset {row['offset']} it is {verdict.reason!r}"
         )
     if row["reason"] != KEPT:
         return
-    stored = row["row"]
-    again = Row(
-        text=verdict.text or "", id=page.id, dump=stored["dump"], url=page.url, date=page.date,
-        file_path=stored["file_path"], language=verdict.language or "", language_score=verdict.language_score or 0.0,
-        token_count=verdict.token_count or 0, warc_offset=stored["warc_offset"], warc_length=stored["warc_length"],
-    )  # fmt: skip
-    if row_hash(again) != stored["row_hash"]:
+    if row_hash(row_of(record, verdict, row["file_path"])) != row["row"]["row_hash"]:
         raise VerifyError(f"the row of page {row['id']} ({row['url']}) is not what its WARC record gives")
 
 

@@ -1,0 +1,189 @@
+"""The validator's commands: audit."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from finest.chain.options import chain_options
+from finest.cli.shared import common_crawl, console, say
+from finest.errors import SourceError, UsageError, VerifyError
+from finest.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from finest.chain.options import ChainOptions
+    from finest.settings import Settings
+    from finest.validator.means import Means, Warcs
+    from finest.validator.models import Evidence, Plan, Subject
+
+COMMON_CRAWL = "s3://commoncrawl/"
+NO_EVIDENCE = 75
+"""Exit status of an audit that could not be made (sysexits.h: EX_TEMPFAIL): try again later."""
+
+
+@click.command()
+@click.argument("where", required=False, metavar="[REPO@REVISION|FOLDER]")
+@click.option("--task", "task_id", metavar="ID", help="The task that it was made for; needs the validator's hotkey.")
+@click.option(
+    "--warc", "warcs", multiple=True, metavar="PATH", help="The WARCs that it must be made of, without a task."
+)
+@click.option("--rows", type=click.IntRange(1), default=128, show_default=True, help="Rows to judge again, at most.")
+@click.option("--windows", type=click.IntRange(1), default=32, show_default=True, help="Windows of the WARCs to judge.")
+@click.option(
+    "--seed", metavar="HEX", help="Draw what this seed draws (64 hex digits).  [default: the chain's; random]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the evidence: for programs.")
+@click.option("--evidence", "out", type=click.Path(path_type=Path), metavar="FILE", help="Write the evidence here.")
+@click.option(
+    "--replay", "record", type=click.Path(path_type=Path), metavar="FILE", help="Make the audit of this evidence again."
+)
+@chain_options
+def audit(
+    where: str | None, task_id: str | None, warcs: tuple[str, ...], rows: int, windows: int, seed: str | None,
+    as_json: bool, out: Path | None, record: Path | None, chain: ChainOptions,
+) -> None:  # fmt: skip
+    """Check whether a dataset is real: admissible, its rows true, nothing left out, nothing twice.
+
+    Rows and random windows of its WARCs are judged again, as a seed draws them that nobody could know before. With
+    --task the verdict is signed. Exit status: 0 pass (or replayed the same), 7 fail (or different), 75 no evidence.
+
+    \b
+    finest audit alice/web@4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c
+    finest audit alice/web@4c1f... --task 7f3a... --evidence verdict.json --wallet.name validator
+    finest audit my-dataset --warc crawl/
+    finest audit --replay verdict.json
+    """
+    settings = load_settings()
+    from finest.show_hub import quiet_client
+
+    quiet_client()
+    if record is not None:
+        return _replay(record, where, warcs, settings)
+    if where is None:
+        raise UsageError("name what to audit: finest audit REPO@REVISION, or --replay FILE")
+    if task_id and warcs:
+        raise UsageError("--task names the WARCs already: leave --warc out")
+    from finest.validator.models import Plan
+    from finest.validator.seed import Draw
+
+    plan = Plan(rows=rows, windows=windows)
+    if seed is not None:
+        Draw(seed, "rows")  # says it where it is no seed
+    if task_id:
+        evidence = _audit_task(where, task_id, plan, seed, chain, settings)
+    else:
+        evidence = _audit_alone(where, warcs, plan, seed, settings)
+    return _tell(evidence, out, as_json=as_json)
+
+
+def _audited(subject: Subject, plan: Plan, means: Means) -> Evidence:
+    from finest.validator.audit import audit as judge
+
+    evidence = judge(subject, plan, means)
+    budget = means.budget
+    say(f"{budget.used_s:.1f} CPU seconds, {budget.peak_bytes / 1e6:.0f} MB")
+    return evidence
+
+
+def _tell(evidence: Evidence, out: Path | None, *, as_json: bool) -> None:
+    from finest.show_validator import show_evidence
+    from finest.validator.evidence import to_json, write_evidence
+
+    if out is not None:
+        write_evidence(out, evidence)
+    if as_json:
+        click.echo(to_json(evidence).decode(), nl=False)
+    else:
+        show_evidence(console(), evidence)
+    if evidence.verdict != "pass":
+        sys.exit(VerifyError.exit_code if evidence.verdict == "fail" else NO_EVIDENCE)
+
+
+def _audit_alone(where: str, specs: tuple[str, ...], plan: Plan, seed: str | None, settings: Settings) -> Evidence:
+    """A dataset that nobody leased: only itself and its WARCs are looked at, and nobody signs."""
+    from finest.validator.models import Assignment, Subject
+    from finest.validator.subject import submission_of
+
+    warcs = _warcs(specs or _own_sources(where), settings)
+    subject = Subject(
+        submission=submission_of(where), task=Assignment(warcs=warcs.names), seed=seed or os.urandom(32).hex()
+    )  # fmt: skip
+    return _audited(subject, plan, _means(where, warcs, settings))
+
+
+def _audit_task(
+    where: str, task_id: str, plan: Plan, seed: str | None, options: ChainOptions, settings: Settings
+) -> Evidence:  # fmt: skip
+    """A submission as the chain and the task server know it; signed by the hotkey of whoever runs this."""
+    from finest.chain.subnet import Chain
+    from finest.tasks.client import TaskServer
+    from finest.validator.evidence import sign
+    from finest.validator.subject import subject_of
+
+    with Chain(options) as chain:
+        server = TaskServer(settings.api_url, None, receiver=settings.api_hotkey, say=say)
+        task = server.task(task_id)
+        subject = subject_of(task, where, chain, seed)
+        evidence = _audited(subject, plan, _means(where, _warcs(tuple(task.warcs), settings), settings))
+        return sign(evidence, chain.hotkey)
+
+
+def _replay(record: Path, where: str | None, specs: tuple[str, ...], settings: Settings) -> None:
+    from finest.validator.evidence import is_signed, read_evidence
+    from finest.validator.replay import replay
+
+    evidence = read_evidence(record)
+    told = evidence.subject.submission
+    place = where or (f"{told.repo}@{told.revision}" if told.repo else None)
+    if place is None:
+        raise UsageError(f"{record} is of a folder: name it too: finest audit FOLDER --replay {record}")
+    if evidence.signature is None:
+        say("The evidence is not signed: it is nobody's word")
+    elif not is_signed(evidence):
+        raise VerifyError(f"{record}: its signature is not that of {evidence.subject.validator}")
+    warcs = _warcs(specs or _paths(evidence.subject.task.warcs), settings)
+    difference = replay(evidence, _means(place, warcs, settings))
+    if difference is not None:
+        raise VerifyError(f"{record} is not what an audit gives: {difference}")
+    click.echo(
+        f"the same: {evidence.verdict.replace('_', ' ')}, {len(evidence.rows)} rows, {len(evidence.windows)} windows"
+    )
+
+
+def _own_sources(where: str) -> tuple[str, ...]:
+    """Where the dataset's own manifest says that it comes from, as far as anybody can read that."""
+    from finest.dataset.open import open_dataset
+
+    with open_dataset(where, say=say) as dataset:
+        names = [source.name for source in dataset.manifest.sources]
+    return _paths(names)
+
+
+def _paths(names: Sequence[str]) -> tuple[str, ...]:
+    """Where anybody can read the WARCs that rows call so; raises SourceError where that is not said."""
+    strange = [name for name in names if not name.startswith(COMMON_CRAWL)]
+    if strange:
+        raise SourceError(f"{strange[0][:200]} is no file of Common Crawl; say where the WARCs lie with --warc")
+    return tuple(name.removeprefix(COMMON_CRAWL) for name in names)
+
+
+def _warcs(specs: tuple[str, ...], settings: Settings) -> Warcs:
+    from finest.validator.means import Warcs
+
+    return Warcs.of(specs, common_crawl(settings))
+
+
+def _means(where: str, warcs: Warcs, settings: Settings) -> Means:
+    from finest.validator.means import Means
+
+    return Means(cache=settings.cache, warcs=warcs, place=where, say=say)
+
+
+COMMANDS = (audit,)
+"""In the order in which a person meets them."""

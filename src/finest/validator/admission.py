@@ -1,0 +1,136 @@
+"""Admission: is there something to be judged at all? The cheap conditions first; none of them reads a row's text.
+
+commitment   the line decodes, and stands for this repository and revision
+lease        the task is that hotkey's, and was finished with that line
+timing       committed since the lease, and before its end
+revision     the pinned revision is there
+manifest     it can be read, agrees with itself, with the Hub's sha256s and the schema
+size         no more pages than such WARCs can hold
+sources      its sources are WARCs of the task
+root         the root over its rows is that of the manifest and of the line
+recipe       one that this version has, or one that it does not have
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from finest.chain.payload import Commitment, decode
+from finest.dataset.open import open_dataset
+from finest.errors import HubNotFound, VerifyError
+from finest.recipe.recipe import SHIPPED, Recipe, load_recipe
+from finest.validator.models import MAX_WORDS, Check, Declared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from finest.dataset.manifest import Manifest
+    from finest.dataset.open import Dataset
+    from finest.validator.means import Means
+    from finest.validator.models import Assignment, Outcome, Subject, Submission
+
+MAX_PAGES_A_WARC = 500_000
+"""A WARC of Common Crawl holds 20,000 to 60,000 pages."""
+CLOSED_STATES = ("released", "expired")
+
+
+def check_told(subject: Subject) -> Iterator[Check]:
+    """The conditions that need nothing but what the chain and the task server said."""
+    submission, task = subject.submission, subject.task
+    if submission.line is not None:
+        yield _check_commitment(submission)
+    if task.id is not None:
+        yield _check_lease(submission, task)
+        yield _check_timing(submission, task)
+
+
+def check_dataset(dataset: Dataset, subject: Subject, recipe: Recipe | None) -> Iterator[Check]:
+    """The conditions on what was published, as far as its manifest and two columns say."""
+    manifest = dataset.manifest
+    most = MAX_PAGES_A_WARC * len(subject.task.warcs)
+    few = max(manifest.pages, manifest.rows) <= most
+    yield _check("size", few, f"{manifest.pages} pages of {len(subject.task.warcs)} WARCs, at most {most} are read")
+    strange = sorted({source.name for source in manifest.sources} - set(subject.task.warcs))
+    yield _check("sources", not strange, f"{strange[0] if strange else ''} is no WARC of the task")
+    yield _check_root(dataset, subject.submission)
+    name = str(manifest.recipe.get("name", ""))
+    kind = "this version has it" if recipe else "not of this version: rows are held against their pages' visible text"
+    yield Check(name="recipe", outcome="pass", detail=f"{name[:64]}, hash {manifest.recipe_hash[:12]}: {kind}")
+
+
+def open_place(means: Means) -> tuple[Dataset | None, Check]:
+    """The dataset, and what is to be said of its being there.
+
+    A revision that the Hub says is not there is a fail: the line on the chain promises it, and whoever could take a
+    dataset back before it is judged would never be found out. That the Hub cannot be asked is no evidence (HubError).
+    """
+    try:
+        dataset = open_dataset(means.place, token=means.token, say=means.say)
+    except HubNotFound as error:
+        return None, _check("revision", False, str(error))
+    except VerifyError as error:
+        return None, _check("manifest", False, str(error))
+    return dataset, Check(name="manifest", outcome="pass")
+
+
+def known_recipes() -> dict[str, Recipe]:
+    """The recipes of this version, by their hashes; raises RecipeError where a library is missing."""
+    return {recipe.hash: recipe for recipe in map(load_recipe, SHIPPED)}
+
+
+def declared(manifest: Manifest, recipe: Recipe | None) -> Declared:
+    """What the manifest says of the dataset."""
+    return Declared(
+        recipe=str(manifest.recipe.get("name", ""))[:64], recipe_hash=manifest.recipe_hash, known=recipe is not None,
+        root=manifest.root, rows=manifest.rows, pages=manifest.pages, token_count=manifest.token_count,
+        size_bytes=manifest.size_bytes,
+    )  # fmt: skip
+
+
+def committed(submission: Submission) -> Commitment | None:
+    """What the line stands for."""
+    return decode(submission.line)
+
+
+def _check_commitment(submission: Submission) -> Check:
+    found = committed(submission)
+    if found is None:
+        return _check("commitment", False, f"{submission.line!r} is no commitment")
+    same = (found.repo, found.revision) == (submission.repo, submission.revision)
+    return _check("commitment", same, f"the line stands for {found.repo}@{found.revision}")
+
+
+def _check_lease(submission: Submission, task: Assignment) -> Check:
+    if task.hotkey != submission.hotkey:
+        return _check("lease", False, f"task {task.id} is {task.hotkey}'s")
+    if task.state in CLOSED_STATES:
+        return _check("lease", False, f"task {task.id} was {task.state}")
+    other = task.commitment not in (None, submission.line)
+    return _check("lease", not other, f"task {task.id} was finished with another line: {task.commitment}")
+
+
+def _check_timing(submission: Submission, task: Assignment) -> Check:
+    """As the task server has it: the block of the lease itself is not too early, that of its end not too late."""
+    block = submission.committed_block
+    if block is None or task.leased_block is None or task.expires_block is None:
+        return _check("timing", None, "the block of the commitment or of the lease is not known")
+    fits = task.leased_block <= block <= task.expires_block
+    lease = f"the lease ran from {task.leased_block} to {task.expires_block}"
+    return _check("timing", fits, f"committed in block {block}, {lease}")
+
+
+def _check_root(dataset: Dataset, submission: Submission) -> Check:
+    found, root = committed(submission), dataset.manifest.root
+    if found is not None and not found.covers(root):
+        return _check("root", False, f"the manifest's root is {root}, the line's begins with {found.root}")
+    try:
+        dataset.check_root()
+    except VerifyError as error:
+        return _check("root", False, str(error))
+    return Check(name="root", outcome="pass")
+
+
+def _check(name: str, holds: bool | None, otherwise: str) -> Check:
+    outcome: Outcome = "no_evidence" if holds is None else "pass" if holds else "fail"
+    detail = "" if holds else otherwise[:MAX_WORDS]
+    return Check(name=name, outcome=outcome, detail=detail)

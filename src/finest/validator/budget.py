@@ -1,0 +1,84 @@
+"""What one verdict may cost. Past that the audit ends without evidence: that we are slow is no fault of a miner's."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from pathlib import Path
+
+from finest.errors import RunError, VerifyError
+
+CPU_S = 600.0
+MEMORY_BYTES = 2 * 1024**3
+READING_SHARE = 0.5
+"""Of the CPU seconds, what the processes that decode the submission may take. An honest dataset of 100,000 rows takes a
+few; one that takes minutes was made to."""
+_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class OverBudget(RunError):
+    """The verdict has used up what it may cost."""
+
+
+class Budget:
+    """Counts from its making on; `check` between two pieces of work, each of which is bounded by itself."""
+
+    def __init__(self, cpu_s: float = CPU_S, memory_bytes: int = MEMORY_BYTES) -> None:
+        self.cpu_s, self.memory_bytes = cpu_s, memory_bytes
+        self._own_s, self._read_s = time.process_time(), _children_s()
+        self.peak_bytes = 0
+
+    @property
+    def reading_s(self) -> float:
+        """CPU seconds of child processes: those that decode the submission."""
+        return _children_s() - self._read_s
+
+    @property
+    def used_s(self) -> float:
+        """CPU seconds of this process and its children."""
+        return time.process_time() - self._own_s + self.reading_s
+
+    def check(self) -> None:
+        """Raises OverBudget past the limits, VerifyError where reading the submission alone takes too much of them."""
+        reading_s = self.reading_s
+        if reading_s > self.cpu_s * READING_SHARE:
+            raise VerifyError(f"the submission takes {reading_s:.0f} CPU seconds to read, more than any honest one")
+        if self.used_s > self.cpu_s:
+            raise OverBudget(f"the verdict has used its {self.cpu_s:.0f} CPU seconds")
+        self.peak_bytes = max(self.peak_bytes, resident_bytes())
+        if self.peak_bytes > self.memory_bytes:
+            raise OverBudget(f"the verdict holds more than its {self.memory_bytes / 1e9:.1f} GB of memory")
+
+
+def resident_bytes() -> int:
+    """Memory that this process holds now; 0 where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES
+    except OSError:
+        return 0
+
+
+def _children_s() -> float:
+    """CPU seconds of ended children and, where the system tells, of living ones."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime + sum(map(_process_s, _living_children()))
+
+
+def _living_children() -> list[str]:
+    found: list[str] = []
+    for task in Path("/proc/self/task").glob("*/children"):
+        try:
+            found += task.read_text(encoding="ascii").split()
+        except OSError:
+            continue  # the thread has ended
+    return found
+
+
+def _process_s(pid: str) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) * _TICK_S

@@ -1,0 +1,118 @@
+"""Completeness: does the dataset hold what the recipe keeps of its WARCs?
+
+Windows at random bytes of the assigned WARCs, never of the miner's rows, are judged again. Each page that the recipe
+keeps must be a row of the dataset, or have lost against one: the dataset's verdict on it names the row, and MinHash,
+computed anew, must agree. Of a recipe that we do not have, the reference recipe stands in: what it keeps measures how
+much of the work was done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from finest.errors import SourceError
+from finest.recipe.judge import judge
+from finest.validator.models import PageFinding, WindowFinding
+from finest.validator.seed import Draw
+from finest.validator.soundness import max_record_bytes
+from finest.validator.witness import Holdings
+from finest.warc.slices import Layout, Slice, read_slice
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from finest.dataset.open import Dataset
+    from finest.recipe.judge import Verdict
+    from finest.recipe.recipe import Recipe
+    from finest.validator.means import Means
+    from finest.validator.models import Plan
+    from finest.warc.slices import Record
+    from finest.warc.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A page that the recipe keeps: where it is, and what its text is by MinHash."""
+
+    id: str
+    source: str
+    offset: int
+    verdict: Verdict
+
+
+@dataclass(slots=True)
+class Window:
+    """What is judged of the sources from a byte on."""
+
+    source: str
+    offset: int
+    pages: int = 0
+    kept: list[Kept] | None = None
+    """None where there is no evidence."""
+    detail: str = ""
+
+
+def check_windows(dataset: Dataset, recipe: Recipe, seed: str, plan: Plan, means: Means) -> list[WindowFinding]:
+    """Findings of all windows in the order of the draw; raises VerifyError, OverBudget, SourceError without sources."""
+    seen: set[tuple[str, int]] = set()
+    windows = []
+    for source, offset in place_windows(means.warcs.sources(), seed, plan.windows):
+        windows.append(judge_window(source, offset, recipe, plan.window_pages, seen, means))
+    holdings = Holdings(dataset, recipe, means)
+    found = holdings.find([page for window in windows for page in window.kept or ()])
+    return [_finding(window, found) for window in windows]
+
+
+def place_windows(sources: Sequence[Source], seed: str, count: int) -> list[tuple[Source, int]]:
+    """Sources and offsets: bytes of all sources together, laid end to end in their order, drawn without replacement."""
+    placed = []
+    for byte in Draw(seed, "windows").sample(sum(source.size_bytes for source in sources), count):
+        for source in sources:
+            if byte < source.size_bytes:
+                placed.append((source, byte))
+                break
+            byte -= source.size_bytes  # noqa: PLW2901 - counted down through the sources
+    return placed
+
+
+def judge_window(
+    source: Source, offset: int, recipe: Recipe, pages: int, seen: set[tuple[str, int]], means: Means
+) -> Window:
+    """The pages from the first record at or after `offset` on; those in `seen` count as pages, and are not kept again.
+
+    A file that is not compressed record by record cannot be entered: no evidence.
+    """
+    window = Window(source.name, offset)
+    if source.layout is not Layout.MEMBERS:
+        window.detail = "its records are not compressed one by one"
+        return window
+    slice_ = Slice(0, 0, offset, source.size_bytes)
+    kept = []
+    try:
+        for record in read_slice(
+            source, slice_, limit=pages, max_record_bytes=max_record_bytes(recipe), policy=means.warcs.policy
+        ):
+            means.budget.check()
+            window.pages += 1
+            if (source.name, record.offset) not in seen:
+                seen.add((source.name, record.offset))
+                kept += _judged(record, source, recipe, means)
+    except SourceError as error:
+        means.warcs.failed(error)
+        window.detail = "its WARC cannot be read"
+        return window
+    window.kept = kept
+    return window
+
+
+def _judged(record: Record, source: Source, recipe: Recipe, means: Means) -> list[Kept]:
+    verdict = judge(record.page(), recipe, means.cache)
+    return [Kept(record.id, source.name, record.offset, verdict)] if verdict.kept else []
+
+
+def _finding(window: Window, found: dict[tuple[str, str, int], PageFinding]) -> WindowFinding:
+    kept = tuple(found[page.id, page.source, page.offset] for page in window.kept or ())
+    return WindowFinding(
+        source=window.source, offset=window.offset, pages=window.pages, kept=kept, detail=window.detail
+    )  # fmt: skip

@@ -1,0 +1,193 @@
+"""The record of a verdict: from findings to a conclusion, to canonical JSON, signed; and back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from finest.errors import UsageError
+from finest.files import write_whole
+from finest.recipe.recipe import canonical_json
+from finest.validator.models import Check, Evidence, Outcome, PageFinding, RowFinding, WindowFinding
+from finest.validator.score import Measured, is_forged, score
+from finest.validator.sprt import SEQUENTIAL
+
+if TYPE_CHECKING:
+    from finest.chain.wallet import Hotkey
+    from finest.validator.models import Quality
+
+LEAST_SEEN = 0.5
+"""Of the rows that should be looked at, and of the windows: with less, there is no evidence."""
+MAX_EVIDENCE_BYTES = 64 * 1024 * 1024
+
+
+def conclude(
+    admission: Sequence[Check], rows: Sequence[RowFinding], windows: Sequence[WindowFinding], *,
+    rows_planned: int, known: bool,
+) -> tuple[Outcome, str]:  # fmt: skip
+    """The verdict, and why in one line. A lie that was found counts, whatever else could not be looked at."""
+    failed = next((check for check in admission if check.outcome == "fail"), None)
+    if failed:
+        return "fail", f"not admissible ({failed.name}): {failed.detail}"
+    lie = _lie_of_rows(rows) or _lie_of_windows(windows, known=known)
+    if lie:
+        return "fail", lie
+    unknown = next((check for check in admission if check.outcome == "no_evidence"), None)
+    if unknown:
+        return "no_evidence", f"{unknown.name}: {unknown.detail}"
+    gap = _gap(rows, windows, rows_planned)
+    return ("no_evidence", gap) if gap else ("pass", _praise(rows, windows))
+
+
+def rows_counted(rows: Sequence[RowFinding]) -> tuple[int, int]:
+    """(checked, bad): rows with evidence, and those that are not what they should be."""
+    return sum(row.outcome != "no_evidence" for row in rows), sum(row.outcome == "forged" for row in rows)
+
+
+def pages_counted(windows: Sequence[WindowFinding]) -> tuple[int, int]:
+    """(checked, missed): pages with evidence that should be in the dataset, and those that are not."""
+    pages = kept_pages(windows)
+    return sum(page.outcome != "no_evidence" for page in pages), sum(page.outcome == "missed" for page in pages)
+
+
+def kept_pages(windows: Sequence[WindowFinding]) -> list[PageFinding]:
+    """The pages of all windows that the recipe keeps, each once."""
+    return [page for window in windows for page in window.kept]
+
+
+def _lie_of_rows(rows: Sequence[RowFinding]) -> str | None:
+    checked, bad = rows_counted(rows)
+    if not is_forged(bad, checked) and SEQUENTIAL.decide(bad, checked) != "forged":
+        return None
+    first = next(row for row in rows if row.outcome == "forged")
+    return f"{bad} of {checked} rows are forged; row {first.number} ({first.id}): {first.detail}"
+
+
+def _lie_of_windows(windows: Sequence[WindowFinding], *, known: bool) -> str | None:
+    """Under a recipe that we do not have, what is missing is no lie: it lowers the recall."""
+    checked, missed = pages_counted(windows)
+    if not known or not is_forged(missed, checked):
+        return None
+    first = next(page for page in kept_pages(windows) if page.outcome == "missed")
+    return f"{missed} of {checked} pages are missing; {first.id} of {first.source}: {first.detail}"
+
+
+def _gap(rows: Sequence[RowFinding], windows: Sequence[WindowFinding], rows_planned: int) -> str | None:
+    checked, bad = rows_counted(rows)
+    if SEQUENTIAL.decide(bad, checked) is None and checked < LEAST_SEEN * rows_planned:
+        return f"only {checked} of {rows_planned} rows could be judged again"
+    seen = sum(not window.detail for window in windows)
+    if seen < LEAST_SEEN * len(windows):
+        return f"only {seen} of {len(windows)} windows could be judged"
+    return None
+
+
+def _praise(rows: Sequence[RowFinding], windows: Sequence[WindowFinding]) -> str:
+    (checked, bad), (pages, missed) = rows_counted(rows), pages_counted(windows)
+    return f"{checked - bad} of {checked} rows are what they should be, {pages - missed} of {pages} pages are there"
+
+
+def with_quality(evidence: Evidence, quality: Quality) -> Evidence:
+    """The evidence with figures of quality, and what all of it is worth. A verdict that is not a pass is worth 0."""
+    found = measured(evidence, quality)
+    result = score(found)
+    total = result.total if evidence.verdict == "pass" else 0.0
+    changes = {"quality": quality, "measured": found, "score": result, "total": total, "signature": None}
+    return evidence.model_copy(update=changes)
+
+
+def measured(evidence: Evidence, quality: Quality) -> Measured:
+    """What the score is a function of."""
+    (rows, bad), (pages, missed) = rows_counted(evidence.rows), pages_counted(evidence.windows)
+    task, told = evidence.subject.task, evidence.subject.submission
+    leased, expires = task.leased_block or 0, task.expires_block or 0
+    return Measured(
+        admissible=evidence.declared is not None and all(check.outcome == "pass" for check in evidence.admission),
+        rows_checked=rows, rows_bad=bad, pages_checked=pages, pages_missed=missed,
+        unique_tokens=evidence.uniqueness.unique_tokens if evidence.uniqueness else 0,
+        reference_tokens=reference_tokens(evidence), bpb=quality.bpb, bpb_reference=quality.bpb_reference,
+        bpb_raw=quality.bpb_raw, error_bpb=quality.error_bpb,
+        blocks_used=max(0, (told.committed_block or leased) - leased), blocks_allowed=max(1, expires - leased),
+    )  # fmt: skip
+
+
+def reference_tokens(evidence: Evidence) -> int:
+    """Tokens of what the recipe keeps of all WARCs: those of the dataset, and what the windows say is missing of it.
+
+    Of the pages in the windows that should be rows, the dataset holds some: the same share of tokens is taken to be
+    missing everywhere.
+    """
+    claimed = evidence.declared.token_count if evidence.declared else 0
+    pages = kept_pages(evidence.windows)
+    held = sum(page.tokens for page in pages if page.outcome == "held")
+    missed = sum(page.tokens for page in pages if page.outcome == "missed")
+    if not missed:
+        return claimed
+    return round(claimed * (held + missed) / held) if held else claimed + missed
+
+
+def canonical(evidence: Evidence) -> bytes:
+    """The bytes that are signed: JSON of all but the signature, keys sorted, no spaces, UTF-8, no escapes but JSON's.
+
+    Whole numbers are written without a point, others in the fewest digits that read back as the same IEEE 754 double
+    (Python's repr), infinity as the text "Infinity".
+    """
+    return _canonical(evidence.model_dump_json(exclude={"signature"}))
+
+
+def evidence_hash(evidence: Evidence) -> str:
+    """sha256 (64 hex digits) of the canonical JSON: what a task server is told."""
+    return hashlib.sha256(canonical(evidence)).hexdigest()
+
+
+def sign(evidence: Evidence, hotkey: Hotkey) -> Evidence:
+    """The evidence as this hotkey's word; raises ValueError where another one audited."""
+    if evidence.subject.validator != hotkey.address:
+        raise ValueError(f"the evidence is {evidence.subject.validator}'s, not {hotkey.address}'s")
+    signature = hotkey.sign(bytes.fromhex(evidence_hash(evidence)))
+    return evidence.model_copy(update={"signature": signature.hex()})
+
+
+def is_signed(evidence: Evidence) -> bool:
+    """Whether the signature is that of the validator whom the evidence names."""
+    from finest.chain.signature import is_signed_by
+
+    if evidence.signature is None or evidence.subject.validator is None:
+        return False
+    message, signature = bytes.fromhex(evidence_hash(evidence)), bytes.fromhex(evidence.signature)
+    return is_signed_by(evidence.subject.validator, message, signature)
+
+
+def to_json(evidence: Evidence) -> bytes:
+    """The record as it is kept: canonical JSON with the signature in it, and a line's end."""
+    return _canonical(evidence.model_dump_json()) + b"\n"
+
+
+def _canonical(text: str) -> bytes:
+    return canonical_json(json.loads(text))
+
+
+def write_evidence(path: Path, evidence: Evidence) -> None:
+    """Write the record: whole or not at all."""
+    write_whole(path, to_json(evidence))
+
+
+def read_evidence(path: Path) -> Evidence:
+    """The record in that file; raises UsageError where there is none of this format."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_EVIDENCE_BYTES + 1)
+        if len(data) > MAX_EVIDENCE_BYTES:
+            raise UsageError(f"{path}: larger than {MAX_EVIDENCE_BYTES} bytes, which no evidence is")
+        return Evidence.model_validate_json(data)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{path}: no evidence of this version ({place}: {first['msg']})"[:500]) from error

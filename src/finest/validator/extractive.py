@@ -1,0 +1,103 @@
+"""Under a recipe that we do not have: is a text taken from its page, in its order, and from nowhere else?
+
+The page's visible text is all that resiliparse shows of it: every text but scripts and styles, alternative texts and
+form fields too, in the order of the document. Both are split in words (runs of letters and digits, one character each
+in Chinese, Japanese and Korean), in lower case and Unicode's form NFKC, so that spaces, punctuation and marks that an
+extractor sets (bullets, table rules) do not count. A word of the text is taken from the page if it lies in a run of
+RUN words that stand together in the page too, and these runs come in the page's order: the longest such series counts.
+What stands for e-mail and IP addresses is left out of the text, and what it stands for out of the page.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from resiliparse.extract.html2text import extract_plain_text
+
+from finest.recipe import pii
+from finest.recipe.decode import decode
+from finest.recipe.recipe import PiiRules
+
+if TYPE_CHECKING:
+    from finest.recipe.page import Page
+
+RUN = 4
+"""Words: enough that common phrases do not make a text of one's own, few enough for the pieces that extractors leave
+of a paragraph."""
+LEAST_SHARE = 0.8
+"""Of a text's words. Of 1,264 rows that trafilatura made of real pages 0.24 % have less (it takes text from a page's
+hidden data), of 1,170 of resiliparse's none; a page's own words in another order have at most 0.08."""
+MAX_PLACES = 8
+"""Places of one run in a page that are tried: the first ones. A page that says the same more often is a list."""
+
+_WORD = re.compile(
+    r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
+)
+_STAND_INS = re.compile("|".join(re.escape(word) for word in (*pii._EMAILS, *pii._IPS)))
+_ALL_PII = PiiRules(emails=True, ips=True)
+
+
+def is_extractive(text: str, page: Page) -> bool:
+    """Whether so much of the text is taken from the page in its order that no other origin is left."""
+    return extractive_share(text, visible_text(page)) >= LEAST_SHARE
+
+
+def visible_text(page: Page) -> str:
+    """All text that a reader of the page may see; empty where its bytes are no text."""
+    html = decode(page.payload)
+    if html is None:
+        return ""
+    shown: str = extract_plain_text(
+        html, preserve_formatting=False, main_content=False, list_bullets=False, alt_texts=True, links=False,
+        form_fields=True, noscript=True, comments=True,
+    )  # fmt: skip
+    return shown
+
+
+def extractive_share(text: str, visible: str) -> float:
+    """Share of the text's words that lie in runs which the visible text has too, in its order; 1 of no words."""
+    wanted, shown = words(text), words(visible)
+    if not wanted:
+        return 1.0
+    run = min(RUN, len(wanted))
+    covered = bytearray(len(wanted))
+    for at in _longest_series(_matches(wanted, shown, run)):
+        covered[at : at + run] = b"\1" * run
+    return sum(covered) / len(wanted)
+
+
+def words(text: str) -> list[str]:
+    """The words that are compared."""
+    text = _STAND_INS.sub(" ", pii.redact(text, _ALL_PII))
+    return _WORD.findall(unicodedata.normalize("NFKC", text).lower())
+
+
+def _matches(wanted: list[str], shown: list[str], run: int) -> list[tuple[int, int]]:
+    """(place in the text, place in the page) of equal runs; of one place in the text the later page places first."""
+    places: dict[tuple[str, ...], list[int]] = {tuple(wanted[at : at + run]): [] for at in range(len(wanted) - run + 1)}
+    for at in range(len(shown) - run + 1):
+        found = places.get(tuple(shown[at : at + run]))
+        if found is not None and len(found) < MAX_PLACES:
+            found.append(at)
+    found_at = (places[tuple(wanted[at : at + run])] for at in range(len(wanted) - run + 1))
+    return [(at, place) for at, many in enumerate(found_at) for place in reversed(many)]
+
+
+def _longest_series(matches: list[tuple[int, int]]) -> list[int]:
+    """Places in the text of the longest series of matches that ascends in both (Hunt and Szymanski, CACM 20, 1977)."""
+    ends: list[int] = []
+    holders: list[int] = []
+    before: list[int] = []
+    for number, (_, place) in enumerate(matches):
+        length = bisect.bisect_left(ends, place)
+        before.append(holders[length - 1] if length else -1)
+        ends[length : length + 1], holders[length : length + 1] = [place], [number]
+    series: list[int] = []
+    at = holders[-1] if holders else -1
+    while at >= 0:
+        series.append(matches[at][0])
+        at = before[at]
+    return series

@@ -1,0 +1,220 @@
+"""What an audit is told, what it finds, and the record that proves it: `finest-evidence/1`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from finest.validator.score import Measured, Score
+
+Outcome = Literal["pass", "fail", "no_evidence"]
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0)]
+MAX_WORDS = 400
+"""Characters of a detail, an id or a name that are kept of a stranger's."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Plan(_Model):
+    """How much is looked at. The defaults are those of the measured design: docs/scoring.md."""
+
+    rows: int = Field(default=128, ge=1, le=100_000)
+    """Rows of the dataset that are judged again, at most: the sequential test may stop earlier."""
+    windows: int = Field(default=32, ge=1, le=10_000)
+    window_pages: int = Field(default=15, ge=1, le=1_000)
+    """Pages of a window."""
+    unique_rows: int = Field(default=50_000, ge=0)
+    """Rows that are held against each other for duplicates: whole row groups until there are so many."""
+
+
+class Submission(_Model):
+    """What a miner says that it made. Of a folder, or of what was never committed, much is not known."""
+
+    repo: str | None = None
+    revision: str | None = None
+    line: str | None = Field(default=None, max_length=1024)
+    """What stands on the chain, whatever it is."""
+    hotkey: str | None = None
+    uid: int | None = None
+    committed_block: Count | None = None
+
+
+class Assignment(_Model):
+    """The WARCs that it is to be made of; with `id`, a task that a server leased to a miner."""
+
+    warcs: tuple[str, ...]
+    """As rows name them: `s3://commoncrawl/crawl-data/...`."""
+    id: str | None = None
+    hotkey: str | None = None
+    state: str | None = None
+    commitment: str | None = None
+    """The line that the task was finished with."""
+    leased_block: Count | None = None
+    expires_block: Count | None = None
+    closed_block: Count | None = None
+
+
+class Beacon(_Model):
+    """A block after the commitment."""
+
+    block: Count
+    hash: str = Field(pattern=r"^0x[0-9a-f]{64}$")
+
+
+class Subject(_Model):
+    """What is audited, for whom, and by which randomness."""
+
+    submission: Submission
+    task: Assignment
+    seed: Hash
+    validator: str | None = None
+    """Hotkey of who audits; without one the evidence is nobody's word."""
+    beacon: Beacon | None = None
+    """What the seed follows from; without one somebody chose it."""
+
+
+class Versions(_Model):
+    """What judged."""
+
+    finest: str
+    python: str
+    libraries: dict[str, str]
+    recipes: dict[str, Hash]
+    """Hashes of the recipes that this version knows."""
+
+
+class Check(_Model):
+    """One condition of admission, or what ended the audit early."""
+
+    name: str
+    outcome: Outcome
+    detail: str = Field(default="", max_length=MAX_WORDS)
+
+
+class Declared(_Model):
+    """What the manifest says."""
+
+    recipe: str
+    recipe_hash: Hash
+    known: bool
+    """Whether this version has that recipe; rows of any other one are held against the page's visible text."""
+    root: Hash
+    rows: Count
+    pages: Count
+    token_count: Count
+    size_bytes: Count
+
+
+class RowFinding(_Model):
+    """A row, judged again from its WARC record."""
+
+    number: Count
+    """Its number in the dataset."""
+    id: str
+    source: str
+    offset: int
+    expected: str
+    """The row hash in the dataset."""
+    found: str | None
+    """The hash of the row that the recipe makes of the record; None where it makes none."""
+    outcome: Literal["same", "forged", "no_evidence"]
+    detail: str = ""
+
+
+class PageFinding(_Model):
+    """A page of a window that the recipe keeps: is it in the dataset?"""
+
+    id: str
+    source: str
+    offset: int
+    tokens: Count
+    outcome: Literal["held", "duplicate", "missed", "no_evidence"]
+    witness: str | None = None
+    """Of a duplicate: the id of the row that it lost against."""
+    detail: str = ""
+
+
+class WindowFinding(_Model):
+    """A window of a source: the pages from the first record at or after `offset` on."""
+
+    source: str
+    offset: Count
+    pages: Count
+    """Pages that were judged."""
+    kept: tuple[PageFinding, ...]
+    """Those that the recipe keeps. One that an earlier window has had is not named again."""
+    detail: str = ""
+    """Why there is no evidence, where there is none."""
+
+
+class Copy(_Model):
+    """An earlier submission that holds the same texts."""
+
+    hotkey: str
+    line: str
+    block: Count
+    hits: Count
+    """Fingerprints of this submission that the other one had first."""
+    of: Count
+    same_warcs: bool
+    """Whether it was made of some of the same WARCs: then all of its texts may be equal."""
+
+
+class Uniqueness(_Model):
+    """Duplicates within a submission, and of what others submitted before."""
+
+    rows: Count
+    """Rows that were read."""
+    tokens: Count
+    exact: Count
+    """Of them, those with the very text of an earlier one."""
+    near: Count
+    """Others whose MinHash agrees with an earlier one's in a bucket."""
+    duplicate_tokens: Count
+    unique_tokens: Count
+    """Of the whole dataset: its tokens less those of duplicates, scaled up where not all rows were read."""
+    fingerprints: Hash
+    """sha256 over the fingerprints that go into the index."""
+    copies: tuple[Copy, ...] = ()
+
+
+class Quality(_Model):
+    """Bits per byte of held-out text, by models of the submission, of the reference and of raw text."""
+
+    tier: int
+    tokens: Count
+    bpb: float
+    """Infinite where there is nothing to measure, or where the held-out text itself was submitted."""
+    bpb_reference: float
+    bpb_raw: float
+    error_bpb: float
+    figures: dict[str, int | float | str | None] = {}
+    """What else was measured."""
+    hashes: dict[str, str] = {}
+    """Of the model's parts, and of what it was fitted and tried on."""
+
+
+class Evidence(_Model):
+    """A verdict and all that it follows from."""
+
+    format: Literal["finest-evidence/1"] = "finest-evidence/1"
+    subject: Subject
+    plan: Plan
+    versions: Versions
+    admission: tuple[Check, ...]
+    declared: Declared | None = None
+    rows: tuple[RowFinding, ...] = ()
+    windows: tuple[WindowFinding, ...] = ()
+    uniqueness: Uniqueness | None = None
+    quality: Quality | None = None
+    measured: Measured | None = None
+    score: Score | None = None
+    total: float | None = None
+    verdict: Outcome
+    why: str = Field(max_length=2 * MAX_WORDS)
+    signature: str | None = Field(default=None, pattern=r"^[0-9a-f]{128}$")
+    """The validator's, sr25519, over the sha256 of the canonical JSON of all else."""

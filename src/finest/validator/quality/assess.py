@@ -1,0 +1,80 @@
+"""The whole measurement of one data set: draw from its WARCs, draw held-out text, read its rows, measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from finest.errors import UsageError
+from finest.recipe.recipe import load_recipe
+from finest.validator.quality.heldout import anchors, draw_heldout
+from finest.validator.quality.paired import DEFAULT_TOKENS, NoEvidence, Quality, measure
+from finest.validator.quality.sample import draw_sample, host_of, submitted
+from finest.warc.source import inspect, name_sources, resolve
+
+if TYPE_CHECKING:
+    from finest.dataset.open import Dataset
+    from finest.warc.source import CommonCrawl, Source
+
+REFERENCE_RECIPE = "fineweb"
+"""What every submission is held against, whatever recipe it declares."""
+
+Progress = Callable[[str, float, str], None]
+"""Told which step it is, its share done, and what there is so far in words."""
+
+
+def assess(
+    dataset: Dataset, sources: Sequence[Source], heldout_sources: Sequence[Source], cache: Path, seed: str, *,
+    tokens: int = DEFAULT_TOKENS, progress: Progress = lambda _step, _share, _words: None,
+) -> Quality | NoEvidence:  # fmt: skip
+    """Measure an open data set, given the WARCs that it was made of and some that nobody was given.
+
+    Without the latter the anchors alone are predicted, with a larger error. Raises SourceError, HubUnavailable and
+    their like where something cannot be read (no evidence), VerifyError where the data set is not what it says.
+    """
+    recipe = load_recipe(REFERENCE_RECIPE)
+    sample = draw_sample(
+        sources, recipe, cache, seed, tokens=tokens, progress=lambda *done: progress("reference", *done)
+    )
+    hosts = sample.hosts | {host_of(url) for url in dataset.row_columns("url")["url"].to_pylist()}
+    drawn = draw_heldout(
+        heldout_sources, hosts, recipe, cache, seed, progress=lambda *done: progress("held-out text", *done)
+    )
+    texts = submitted(dataset, sample, seed)
+    return measure(texts, sample.reference, sample.raw, [*drawn, *anchors()], seed, tokens=tokens)
+
+
+def places(dataset: Dataset, specs: Sequence[str], common_crawl: CommonCrawl) -> list[Source]:
+    """The WARCs of a data set, as named in `specs` (all or some of them), else where Common Crawl has them.
+
+    Raises UsageError for one that is no source of the data set, SourceError for one that cannot be found.
+    """
+    known = {source.name for source in dataset.manifest.sources}
+    if not specs:
+        elsewhere = sorted(name for name in known if not name.startswith("s3://commoncrawl/"))
+        if elsewhere:
+            raise UsageError(f"{elsewhere[0]} is not named; say where the WARCs lie with --warc")
+        specs = [name.removeprefix("s3://commoncrawl/") for name in sorted(known)]
+    found = named(specs, common_crawl)
+    strange = [source for source in found if source.name not in known]
+    if strange:
+        names = ", ".join(sorted(known))[:300]
+        raise UsageError(f"{strange[0].location} is no source of the data set: those are {names}")
+    return found
+
+
+def unassigned(dataset: Dataset, specs: Sequence[str], common_crawl: CommonCrawl) -> list[Source]:
+    """WARCs for held-out text; UsageError for one that the data set was made of."""
+    found = named(specs, common_crawl) if specs else []
+    known = {source.name for source in dataset.manifest.sources}
+    own = [source for source in found if source.name in known]
+    if own:
+        raise UsageError(f"{own[0].location} is a source of the data set; held-out text has to come from another WARC")
+    return found
+
+
+def named(specs: Sequence[str], common_crawl: CommonCrawl) -> list[Source]:
+    """The WARCs that are named, inspected."""
+    locations = resolve(specs, common_crawl)
+    return [inspect(location, name) for location, name in zip(locations, name_sources(locations), strict=True)]

@@ -1,0 +1,200 @@
+"""Bits per byte of held-out text after a submission, after the reference, and after raw text of the same records.
+
+    q = (raw - submission) / (raw - reference)
+
+Absolute bits per byte differ more between two WARCs than between good and bad text of one, so the three are always
+fitted on equally many tokens and held against the same documents. Pure: the same texts and seed give the same figures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finest.validator.quality.kneser_ney import Grams, fit, grams
+from finest.validator.quality.leak import overlap
+from finest.validator.quality.pieces import Pool, pool_of
+from finest.validator.quality.tokens import MODEL_SHA256, ids
+from finest.validator.score import POLICY
+
+DEFAULT_TOKENS = 4_000_000
+"""Training tokens of each side. 400,000 told 10 % boilerplate from clean text for 20 of 20 seeds; more make the error
+smaller (docs/scoring.md)."""
+DRAWS = 3
+"""Training texts drawn per side, for the spread between draws."""
+MIN_TOKENS = 5_000
+"""With a smaller reference there is nothing to hold a submission against."""
+MIN_HELDOUT_BYTES, MIN_HELDOUT_DOCUMENTS = 20_000, 10
+"""With less held-out text the error has no meaning."""
+SMALLEST_SHARE = 0.25
+"""Budgets are equal down to this share of the reference's tokens; a smaller submission is left with less text."""
+MOST_LEAKED = 0.5
+"""With more of the held-out bytes in the submission (and not in its sources), it has no quality."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoEvidence:
+    """The validator had too little to measure with: nobody's fault but its own."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What was measured; bpb are bits per byte of held-out text, lower is better."""
+
+    q: float | None
+    """1 as the reference, 0 as raw text; None where raw text and reference are not told apart."""
+    q_error: float | None
+    """Standard error of q."""
+    bpb: float
+    """Infinite where there is no submitted text, or where it holds the held-out text."""
+    bpb_reference: float
+    bpb_raw: float
+    error_bpb: float
+    """Standard error of bpb - bpb_reference: spread between draws and between held-out documents."""
+    tokens: int
+    """Training tokens of the reference and of raw text; the submission's, unless it has fewer."""
+    submission_tokens: int
+    reference_tokens: int
+    raw_tokens: int
+    """All that there were to draw from."""
+    heldout_documents: int
+    heldout_bytes: int
+    known_documents: int
+    """Held-out documents dropped because the task's own records hold them."""
+    leaked_documents: int
+    """Dropped because the submission holds them, though the task's records do not."""
+    seed: str
+    submission_sha256: str
+    reference_sha256: str
+    raw_sha256: str
+    heldout_sha256: str
+    """Over the sorted sha256s of the texts."""
+    tokenizer_sha256: str = MODEL_SHA256
+
+
+def measure(
+    submission_texts: Sequence[str], reference_texts: Sequence[str], raw_texts: Sequence[str],
+    heldout_texts: Sequence[str], seed: str, *, tokens: int = DEFAULT_TOKENS,
+) -> Quality | NoEvidence:  # fmt: skip
+    """Measure a submission, given the validator's own refinement and raw text of the same records.
+
+    `seed` is any string; texts may come in any order. NoEvidence where the validator's own texts are too few.
+    """
+    found = overlap(heldout_texts, submission_texts, (*reference_texts, *raw_texts))
+    heldout = [text for text, off in zip(heldout_texts, found.known | found.leaked, strict=True) if not off]
+    pools = tuple(map(pool_of, (submission_texts, reference_texts, raw_texts)))
+    fresh = [text for text, known in zip(heldout_texts, found.known, strict=True) if not known]
+    reason = _too_little(pools, fresh)
+    if reason:
+        return NoEvidence(reason)
+    budget = _budget(pools, tokens)
+    result = Quality(
+        q=None, q_error=None, bpb=math.inf, bpb_reference=math.nan, bpb_raw=math.nan, error_bpb=0.0, tokens=budget,
+        submission_tokens=pools[0].tokens, reference_tokens=pools[1].tokens, raw_tokens=pools[2].tokens,
+        heldout_documents=len(heldout), heldout_bytes=_size(heldout), known_documents=int(found.known.sum()),
+        leaked_documents=int(found.leaked.sum()), seed=seed, submission_sha256=_digest(submission_texts),
+        reference_sha256=_digest(reference_texts), raw_sha256=_digest(raw_texts), heldout_sha256=_digest(heldout_texts),
+    )  # fmt: skip
+    has_leaked = _size(fresh) - _size(heldout) > MOST_LEAKED * _size(fresh)
+    return _compared(result, pools, fresh if has_leaked else heldout, has_leaked or not pools[0].tokens)
+
+
+def _too_little(pools: tuple[Pool, ...], heldout: Sequence[str]) -> str | None:
+    for name, pool in zip(("reference", "raw text"), pools[1:], strict=True):
+        if pool.tokens < MIN_TOKENS:
+            return f"{name} has {pool.tokens} tokens, at least {MIN_TOKENS} are needed: draw from more WARCs"
+    if _size(heldout) < MIN_HELDOUT_BYTES or len(heldout) < MIN_HELDOUT_DOCUMENTS:
+        return f"{len(heldout)} held-out documents with {_size(heldout)} bytes are too few: name more held-out WARCs"
+    return None
+
+
+def _budget(pools: tuple[Pool, ...], tokens: int) -> int:
+    submission, reference, raw = (pool.tokens for pool in pools)
+    least = max(MIN_TOKENS, int(SMALLEST_SHARE * min(reference, raw)))
+    return min(tokens, reference, raw, max(submission, least))
+
+
+def _compared(result: Quality, pools: tuple[Pool, ...], heldout: Sequence[str], worthless: bool) -> Quality:
+    """The result with its figures; a worthless submission keeps its infinite bits."""
+    documents = Documents.of(heldout)
+    bits = np.array([
+        [documents.bits(pool.draw(result.tokens, _draw_seed(result.seed, draw))) for draw in range(DRAWS)]
+        for pool in (pools[1:] if worthless else pools)
+    ])  # fmt: skip
+    per_byte = bits.sum(axis=2) / documents.sizes.sum()
+    reference, raw = float(per_byte[-2].mean()), float(per_byte[-1].mean())
+    if worthless:
+        return replace(result, bpb_reference=reference, bpb_raw=raw)
+    bpb = float(per_byte[0].mean())
+    result = replace(
+        result, bpb=bpb, bpb_reference=reference, bpb_raw=raw, error_bpb=documents.error(bits[0] - bits[1])
+    )
+    gap = raw - reference
+    if gap < POLICY.min_gap_bpb:
+        return result
+    q = (raw - bpb) / gap
+    return replace(result, q=q, q_error=documents.error((bits[2] - bits[0]) - q * (bits[2] - bits[1])) / gap)
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """Held-out documents, ready to be predicted."""
+
+    grams: Grams
+    owners: NDArray[np.int64]
+    """The document of each n-gram."""
+    sizes: NDArray[np.int64]
+    """Bytes of each document."""
+
+    @staticmethod
+    def of(texts: Sequence[str]) -> Documents:
+        """In an order that does not depend on the one in which they are given."""
+        texts = sorted(texts)
+        found = [grams(ids(text)) for text in texts]
+        owners = np.repeat(np.arange(len(texts)), [len(each) for each in found])
+        return Documents(np.concatenate(found), owners, np.array([_bytes(text) for text in texts]))
+
+    def bits(self, training: Grams) -> NDArray[np.float64]:
+        """Bits that each document costs after that training text."""
+        if not len(training):
+            return np.full(len(self.sizes), np.inf)
+        nats = -fit(training).log_probabilities(self.grams)
+        return np.bincount(self.owners, weights=nats, minlength=len(self.sizes)) / math.log(2)
+
+    def error(self, differences: NDArray[np.float64]) -> float:
+        """Standard error, in bits per byte, of a difference of bits by (draw, document).
+
+        The spread between draws, and that between documents in the closed form to which a bootstrap over documents
+        converges (linearised ratio), so that no second random source is needed.
+        """
+        total = self.sizes.sum()
+        by_draw = differences.sum(axis=1) / total
+        by_document = differences.mean(axis=0)
+        rest = by_document - by_document.sum() / total * self.sizes
+        count = len(self.sizes)
+        documents = (rest**2).sum() * count / (count - 1) / total**2
+        return float(np.sqrt(by_draw.var(ddof=1) / len(by_draw) + documents))
+
+
+def _draw_seed(seed: str, draw: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"finest-quality/1 {seed} {draw}".encode()).digest()[:8], "little")
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
+
+
+def _size(texts: Iterable[str]) -> int:
+    return sum(map(_bytes, texts))
+
+
+def _digest(texts: Iterable[str]) -> str:
+    digests = sorted(hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in texts)
+    return hashlib.sha256(b"".join(digests)).hexdigest()

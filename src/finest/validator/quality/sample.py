@@ -1,0 +1,210 @@
+"""What a submission is held against: the validator's own refinement, and raw text, of random windows of its WARCs.
+
+A window is a contiguous range of one WARC. The seed says in which order windows are read, until the reference has the
+tokens that are wanted. The submission's rows are those whose records begin in the same windows, so that text which is
+there twice, or which no record gives, counts in full.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import numpy as np
+from resiliparse.extract.html2text import extract_plain_text
+
+from finest.recipe.decode import decode
+from finest.recipe.judge import judge
+from finest.recipe.reasons import REASONS
+from finest.validator.quality.tokens import ids
+from finest.warc.slices import Layout, Slice, plan_slices, read_slice
+
+if TYPE_CHECKING:
+    from finest.dataset.open import Dataset
+    from finest.recipe.judge import Verdict
+    from finest.recipe.minhash import Signature
+    from finest.recipe.recipe import Recipe
+    from finest.warc.record import Record
+    from finest.warc.source import Source
+
+WINDOW_BYTES = 2 << 20
+"""Compressed bytes of a window: some 80 pages of a Common Crawl file, one request."""
+MAX_PAGES = 30_000
+"""Pages judged at the most, some 7 CPU minutes; then the reference has what it has. Most of one Common Crawl file."""
+MOST_TIMES = 2.0
+"""Raw and submitted texts are kept up to so many times the reference's bytes: twice what will be drawn from them."""
+READ_ROWS = 1_000
+"""Rows of the submission read at a time."""
+
+NOT_RAW = frozenset({"payload", "url", "gate", "language"})
+"""Pages dropped in these stages are no raw text: not HTML, forbidden, or in another language. Foreign pages would
+stretch the scale until all that is English looks alike."""
+
+Progress = Callable[[float, str], None]
+"""Told after each window which share is done, and what there is so far in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A range of offsets of one source, by the name that rows call it."""
+
+    file_path: str
+    start: int
+    end: int
+
+
+@dataclass(slots=True)
+class Sample:
+    """What the validator made of the windows that it read."""
+
+    reference: list[str] = field(default_factory=list)
+    """Texts that the recipe keeps, near-duplicates dropped."""
+    raw: list[str] = field(default_factory=list)
+    """All visible text of pages in the recipe's languages."""
+    spans: list[Span] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+    pages: int = 0
+    tokens: int = 0
+    """Of the reference."""
+
+
+def draw_sample(
+    sources: Sequence[Source], recipe: Recipe, cache: Path, seed: str, *, tokens: int, max_pages: int = MAX_PAGES,
+    progress: Progress = lambda _share, _words: None,
+) -> Sample:  # fmt: skip
+    """Read windows in the seed's order until the reference has `tokens` tokens, or `max_pages` are judged.
+
+    Raises SourceError where a source cannot be read: that is no evidence against anybody.
+    """
+    found, duplicates = Sample(), Duplicates()
+    plan = windows(sources, seed)
+    for done, (source, window) in enumerate(plan, start=1):
+        if found.tokens >= tokens or found.pages >= max_pages:
+            break
+        found.spans.append(_read(found, duplicates, source, window, recipe, cache))
+        share = max(done / len(plan), found.tokens / tokens, found.pages / max_pages)
+        progress(min(share, 1.0), f"{found.pages:,} pages judged, {found.tokens:,} reference tokens")
+    found.raw = shortened(found.raw, int(MOST_TIMES * sum(map(len, found.reference))), seed)
+    return found
+
+
+def windows(sources: Sequence[Source], seed: str) -> list[tuple[Source, Slice]]:
+    """All windows of all sources, in the seed's order."""
+    planned = [(source, cut) for at, source in enumerate(sources) for cut in plan_slices(source, at, WINDOW_BYTES)]
+    random.Random(f"finest-windows/1 {seed}").shuffle(planned)
+    return planned
+
+
+def judged(
+    source: Source, window: Slice, recipe: Recipe, cache: Path, span: list[int] | None = None
+) -> Iterator[tuple[Record, Verdict]]:
+    """The records of a window, each with its verdict; `span` is told where they began and ended."""
+    exact = 0 if window.start == 0 else None
+    reader = read_slice(source, window, exact_start=exact, max_record_bytes=recipe.payload.max_bytes * 2)
+    for record in reader:
+        yield record, judge(record.page(), recipe, cache)
+    if span is not None:
+        span[:] = [reader.first_offset, reader.next_offset]
+
+
+def _read(found: Sample, duplicates: Duplicates, source: Source, window: Slice, recipe: Recipe, cache: Path) -> Span:
+    bounds = [0, 0]
+    for record, verdict in judged(source, window, recipe, cache, bounds):
+        found.pages += 1
+        found.hosts.add(host_of(record.url))
+        if stage_of(verdict) not in NOT_RAW and (text := visible_text(record.payload)):
+            found.raw.append(text)
+        if verdict.text is not None and not duplicates.has(verdict.signature):
+            found.reference.append(verdict.text)
+            found.tokens += len(ids(verdict.text))
+    # Where a file is no row of gzip members, offsets count decompressed bytes and the window is the whole file.
+    return Span(source.name, *bounds) if source.layout is Layout.MEMBERS else Span(source.name, 0, 2**63 - 1)
+
+
+def stage_of(verdict: Verdict) -> str:
+    """The stage that decided."""
+    known = REASONS.get(verdict.reason)
+    return known.stage if known else verdict.reason.partition("_")[0]
+
+
+def visible_text(payload: bytes) -> str:
+    """All that a reader of the page sees, navigation and all.
+
+    By resiliparse, as the recipe's language gate reads pages: it leaves scripts, styles and hidden elements out and
+    keeps blocks on lines of their own, as Common Crawl's WET files do; bare text nodes would run words together.
+    """
+    html = decode(payload)
+    text: str = extract_plain_text(html, main_content=False, alt_texts=False) if html else ""
+    return text
+
+
+def host_of(url: str) -> str:
+    """The host of an address, without `www.`; empty where there is none."""
+    try:
+        return (urlsplit(url).hostname or "").removeprefix("www.")
+    except ValueError:
+        return ""
+
+
+class Duplicates:
+    """Near-duplicates by MinHash: texts that share a bucket with an earlier one, as the recipe's own step has it."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[int, bytes]] = set()
+
+    def has(self, signature: Signature | None) -> bool:
+        """Whether an earlier text was nearly the same; remembers this one."""
+        if signature is None:
+            return False
+        buckets = {(number, bucket.tobytes()) for number, bucket in enumerate(signature)}
+        is_known = not self._seen.isdisjoint(buckets)
+        self._seen |= buckets
+        return is_known
+
+
+def shortened(texts: Sequence[str], max_chars: int, seed: str) -> list[str]:
+    """Texts in the seed's order, up to about `max_chars` together."""
+    order = sorted(texts)
+    random.Random(f"finest-texts/1 {seed}").shuffle(order)
+    kept, chars = [], 0
+    for text in order:
+        if chars >= max_chars:
+            break
+        kept.append(text)
+        chars += len(text)
+    return kept
+
+
+def submitted(dataset: Dataset, sample: Sample, seed: str) -> list[str]:
+    """Texts of the rows whose records begin in the sample's windows, up to twice the reference's bytes.
+
+    Raises VerifyError where the dataset is not what it says, HubUnavailable where it cannot be read.
+    """
+    rows = _rows_in(dataset, sample.spans)
+    random.Random(f"finest-rows/1 {seed}").shuffle(rows)
+    texts: list[str] = []
+    chars, most = 0, MOST_TIMES * sum(map(len, sample.reference))
+    for start in range(0, len(rows), READ_ROWS):
+        for text in dataset.read_rows(sorted(rows[start : start + READ_ROWS]))["text"].to_pylist():
+            texts.append(text)
+            chars += len(text)
+        if chars >= most:
+            break
+    return texts
+
+
+def _rows_in(dataset: Dataset, spans: Sequence[Span]) -> list[int]:
+    columns = dataset.row_columns("file_path", "warc_offset")
+    paths = np.array(columns["file_path"].to_pylist(), object)
+    offsets = columns["warc_offset"].to_numpy()
+    inside = np.zeros(len(paths), bool)
+    for path in {span.file_path for span in spans}:
+        here = sorted((span.start, span.end) for span in spans if span.file_path == path)
+        starts, ends = np.array(here, np.int64).T
+        at = np.searchsorted(starts, offsets, side="right") - 1
+        inside |= (paths == path) & (at >= 0) & (offsets < ends[at])
+    return [int(row) for row in np.flatnonzero(inside)]

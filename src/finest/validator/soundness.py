@@ -1,0 +1,146 @@
+"""Soundness: is each row what the recipe makes of its WARC record, byte for byte?
+
+Rows are drawn over the whole dataset and judged again one after the other, in the order in which they were drawn, until
+the sequential test is sure. Under a recipe that this version has, a row's hash must be that of the row made anew. Under
+any other one its text must be taken from its page in the page's order (`finest.validator.extractive`), and its other
+columns must be the record's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from finest.dataset.rows import Row, row_hash, rows_of
+from finest.errors import SourceError, VerifyError
+from finest.recipe.judge import judge
+from finest.recipe.recipe import PayloadRules, Recipe
+from finest.refine.record import find_record, row_of
+from finest.refine.verify import NOT_REPEATABLE
+from finest.validator.extractive import LEAST_SHARE, extractive_share, visible_text
+from finest.validator.models import RowFinding
+from finest.validator.seed import Draw
+from finest.validator.sprt import SEQUENTIAL
+from finest.warc.source import dump_of
+
+if TYPE_CHECKING:
+    from finest.dataset.open import Dataset
+    from finest.validator.means import Means
+    from finest.warc.slices import Record
+
+MAX_TEXT_BYTES = 4 * 1024 * 1024
+"""A row's text. The shipped recipes end at 100,000 words of ten letters on average."""
+MAX_SAMPLE_BYTES = 256 * 1024 * 1024
+"""Texts of all rows that were drawn."""
+_SHOWN = 200
+"""Characters of an id or a name of a stranger's that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A row as the dataset has it, and the hash that it says it has (which was computed anew)."""
+
+    number: int
+    row: Row
+    hash: str
+
+
+def check_rows(dataset: Dataset, recipe: Recipe | None, seed: str, count: int, means: Means) -> list[RowFinding]:
+    """Findings of the rows that were looked at, in the order of the draw; `recipe` is None for one that we do not have.
+
+    Raises VerifyError where the dataset cannot be read within its limits, OverBudget.
+    """
+    drawn = Draw(seed, "rows").sample(dataset.manifest.rows, count)
+    claims = read_claims(dataset, drawn)
+    findings: list[RowFinding] = []
+    bad = checked = 0
+    for number in drawn:
+        means.budget.check()
+        finding = check_row(claims[number], recipe, means)
+        findings.append(finding)
+        bad, checked = bad + (finding.outcome == "forged"), checked + (finding.outcome != "no_evidence")
+        if SEQUENTIAL.decide(bad, checked) is not None:
+            break
+    return findings
+
+
+def read_claims(dataset: Dataset, numbers: Sequence[int]) -> dict[int, Claim]:
+    """Those rows, read one row group at a time; raises VerifyError where their texts are longer than any row's."""
+    claims: dict[int, Claim] = {}
+    size = 0
+    for part in by_group(dataset, numbers):
+        table = dataset.read_rows(part).combine_chunks()
+        for batch in table.to_batches():
+            for number, row, digest in zip(part, rows_of(batch), batch["row_hash"].to_pylist(), strict=True):
+                length = len(row.text.encode())
+                size += length
+                if length > MAX_TEXT_BYTES or size > MAX_SAMPLE_BYTES:
+                    raise VerifyError(f"row {number} has a text of {length} bytes: longer than rows of ours can be")
+                claims[number] = Claim(number, row, digest)
+    return claims
+
+
+def by_group(dataset: Dataset, numbers: Sequence[int]) -> Iterator[list[int]]:
+    """The numbers of rows, ascending, row group by row group: what is read as one."""
+    wanted = sorted(set(numbers))
+    for group in dataset.row_groups():
+        part = [number for number in wanted if group.first_row <= number < group.first_row + group.rows]
+        if part:
+            yield part
+
+
+def check_row(claim: Claim, recipe: Recipe | None, means: Means) -> RowFinding:
+    """One row, judged again. A source that cannot be read is no evidence; a record that is not there is a lie."""
+    row = claim.row
+    finding = RowFinding(
+        number=claim.number, id=row.id[:_SHOWN], source=row.file_path[:_SHOWN], offset=row.warc_offset,
+        expected=claim.hash, found=None, outcome="forged",
+    )  # fmt: skip
+    if row.file_path not in means.warcs.names:
+        return finding.model_copy(update={"detail": "its WARC is not among those of the task"})
+    try:
+        source = means.warcs.source(row.file_path)
+        limit = max_record_bytes(recipe)
+        record = find_record(source, row.warc_offset, row.id, limit, means.warcs.policy)
+    except SourceError as error:
+        means.warcs.failed(error)
+        detail = "its WARC cannot be read"
+        return finding.model_copy(update={"outcome": "no_evidence", "detail": detail})
+    if record is None:
+        return finding.model_copy(update={"detail": "no such record at that offset"})
+    again = _made_anew(record, claim, recipe, means) if recipe else _taken_from(record, claim)
+    return finding.model_copy(update=again)
+
+
+def max_record_bytes(recipe: Recipe | None) -> int:
+    """Decompressed bytes of a record that is read, as a run reads it."""
+    return 2 * (recipe.payload if recipe else PayloadRules()).max_bytes
+
+
+def _made_anew(record: Record, claim: Claim, recipe: Recipe, means: Means) -> dict[str, str | None]:
+    verdict = judge(record.page(), recipe, means.cache)
+    if verdict.reason in NOT_REPEATABLE:
+        return {
+            "outcome": "no_evidence",
+            "detail": f"judged again it is {verdict.reason!r}, which machines may not share",
+        }
+    if not verdict.kept:
+        return {"detail": f"judged again it is {verdict.reason!r}"}
+    found = row_hash(row_of(record, verdict, claim.row.file_path))
+    return {"found": found, "outcome": "same"} if found == claim.hash else {"found": found, "detail": "another row"}
+
+
+def _taken_from(record: Record, claim: Claim) -> dict[str, str | None]:
+    row = claim.row
+    stated = replace(
+        row, id=record.id, url=record.url, date=record.date, dump=dump_of(row.file_path), warc_offset=record.offset,
+        warc_length=record.length,
+    )  # fmt: skip
+    found = row_hash(stated)
+    if found != claim.hash:
+        return {"found": found, "detail": "its address, date or place is not the record's"}
+    share = extractive_share(row.text, visible_text(record.page()))
+    if share < LEAST_SHARE:
+        return {"found": None, "detail": f"{share:.3f} of its words are taken from the page in its order"}
+    return {"found": found, "outcome": "same"}

@@ -1,0 +1,64 @@
+"""What is to be audited, as the chain and the task server know it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from finest.chain.payload import decode
+from finest.dataset.hub import parse_place
+from finest.errors import UsageError
+from finest.validator.models import Assignment, Beacon, Subject, Submission
+from finest.validator.seed import BEACON_BLOCKS, make_seed
+
+if TYPE_CHECKING:
+    from finest.chain.commitments import ChainCommitment
+    from finest.chain.subnet import Chain
+    from finest.tasks.models import Task
+
+COMMON_CRAWL = "s3://commoncrawl/"
+"""What rows put before a path of Common Crawl (finest.warc.source.name_sources)."""
+
+
+def submission_of(where: str) -> Submission:
+    """The repository and revision of `OWNER/NAME@REVISION`; of a folder, nothing. Raises UsageError."""
+    if Path(where).is_dir():
+        return Submission()
+    repo, revision, _ = parse_place(where)
+    if revision is None:
+        raise UsageError(f"{repo} names no revision: write {repo}@REVISION with 40 hex digits")
+    return Submission(repo=repo, revision=revision)
+
+
+def assignment_of(task: Task) -> Assignment:
+    """The task as a server told it."""
+    return Assignment(
+        warcs=tuple(COMMON_CRAWL + path for path in task.warcs), id=task.id, hotkey=task.hotkey,
+        state=task.state.value, commitment=task.commitment, leased_block=task.leased_block,
+        expires_block=task.expires_block, closed_block=task.closed_block,
+    )  # fmt: skip
+
+
+def subject_of(task: Task, where: str, chain: Chain, seed: str | None = None) -> Subject:
+    """A task's submission, with the seed that follows from the chain, or the one given.
+
+    The block of the commitment is known as long as the chain holds the line. Without it there is no beacon: raises
+    UsageError unless a seed is given. Raises ChainError where the block of the beacon is not final yet.
+    """
+    told = submission_of(where)
+    standing = next((one for one in chain.commitments() if one.hotkey == task.hotkey), None)
+    standing = standing if standing and task.commitment and standing.commitment == decode(task.commitment) else None
+    submission = told.model_copy(update={"hotkey": task.hotkey, "line": task.commitment or "", **_place(standing)})
+    beacon = None
+    validator = chain.hotkey.address
+    if seed is None:
+        if standing is None:
+            raise UsageError(f"the chain does not hold the line of task {task.id} (any more): name a --seed")
+        number = standing.block + BEACON_BLOCKS
+        beacon = Beacon(block=number, hash=chain.block_hash(number))
+        seed = make_seed(beacon.hash, submission.line or "", validator)
+    return Subject(submission=submission, task=assignment_of(task), seed=seed, validator=validator, beacon=beacon)
+
+
+def _place(standing: ChainCommitment | None) -> dict[str, int]:
+    return {"uid": standing.uid, "committed_block": standing.block} if standing else {}

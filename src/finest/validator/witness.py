@@ -1,0 +1,183 @@
+"""Is a page in the dataset, and if not: which row did it lose against, and are the two really alike?
+
+Duplicates are the connected components of pages whose MinHash agrees in a bucket, so a page need not be like the row
+that survived of its component, only linked to it by others. Where the two do not agree, other pages that the dataset
+says lost against the same row are judged again, and a chain of them is a witness too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from finest.errors import SourceError
+from finest.recipe.judge import judge, toolbox
+from finest.recipe.reasons import DUPLICATE
+from finest.refine.record import find_record
+from finest.validator.models import PageFinding
+from finest.validator.soundness import max_record_bytes, read_claims
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from finest.dataset.open import Dataset
+    from finest.recipe.recipe import Recipe
+    from finest.validator.completeness import Kept
+    from finest.validator.means import Means
+
+MAX_LINKS = 32
+"""Pages of a component that are judged again in search of a chain. Nearly all components are a handful of pages that
+all agree with each other."""
+MAX_JUDGED = 256
+"""Pages that are judged again for witnesses in one audit. Past them only direct likeness counts: whoever claims
+hundreds of false duplicates cannot use up the audit's time."""
+_SHOWN = 200
+
+Place = tuple[str, str, int]
+"""Record id, source, offset."""
+Signatures = list["NDArray[np.uint64]"]
+
+
+class Holdings:
+    """What a dataset holds, asked for pages that it should hold."""
+
+    def __init__(self, dataset: Dataset, recipe: Recipe, means: Means) -> None:
+        self._dataset, self._recipe, self._means = dataset, recipe, means
+        self._ids: pa.ChunkedArray | None = None
+        self._verdicts: pa.Table | None = None
+        self._judged_pages: dict[tuple[str, int], Signatures] = {}
+        self._winners: dict[int, Signatures] = {}
+        self._components: dict[str, dict[str, Signatures]] = {}
+
+    def find(self, pages: Sequence[Kept]) -> dict[Place, PageFinding]:
+        """A finding for each page."""
+        self._means.budget.check()
+        found: dict[Place, PageFinding] = {}
+        for page, number in zip(pages, self._rows_of([page.id for page in pages]), strict=True):
+            missing = number is None or not self._is_at(number, page)
+            found[page.id, page.source, page.offset] = self._missing(page) if missing else _finding(page, "held")
+        return found
+
+    def _rows_of(self, ids: list[str]) -> list[int | None]:
+        """Numbers of the rows with those ids; None where there is none."""
+        if not ids:
+            return []
+        if self._ids is None:
+            self._columns = self._dataset.row_columns("id", "warc_offset")
+            self._ids = self._columns["id"]
+        numbers: list[int | None] = pc.index_in(pa.array(ids, pa.string()), value_set=self._ids).to_pylist()
+        return numbers
+
+    def _is_at(self, number: int, page: Kept) -> bool:
+        return bool(self._columns["warc_offset"][number].as_py() == page.offset)
+
+    def _missing(self, page: Kept) -> PageFinding:
+        """What the dataset says of a page that it does not hold, held against the texts."""
+        self._means.budget.check()
+        verdict = self._verdict_of(page)
+        if verdict is None:
+            return _finding(page, "missed", detail="no verdict")
+        reason, rival = verdict
+        if reason != DUPLICATE or not rival:
+            return _finding(page, "missed", detail=f"its verdict is {reason[:_SHOWN]!r}")
+        (number,) = self._rows_of([rival])
+        if number is None:
+            return _finding(page, "missed", detail="what it is said to have lost against is no row")
+        try:
+            linked = self._is_linked(page, rival, number)
+        except SourceError as error:
+            self._means.warcs.failed(error)
+            return _finding(page, "no_evidence", rival, "a WARC cannot be read")
+        if linked:
+            return _finding(page, "duplicate", rival)
+        return _finding(page, "missed", rival, "not like the row that it is said to have lost against")
+
+    def _verdict_of(self, page: Kept) -> tuple[str, str | None] | None:
+        table = self._verdict_table()
+        at = pc.index(table["id"], page.id).as_py()
+        if at < 0 or table["offset"][at].as_py() != page.offset:
+            return None
+        return str(table["reason"][at].as_py()), table["duplicate_of"][at].as_py()
+
+    def _verdict_table(self) -> pa.Table:
+        if self._verdicts is None:
+            self._verdicts = self._dataset.verdict_columns("id", "offset", "reason", "duplicate_of")
+        return self._verdicts
+
+    def _is_linked(self, page: Kept, rival: str, number: int) -> bool:
+        """Whether the page agrees with the row, or with others that lost against it and lead to it."""
+        mine, winner = self._signatures(page), self._row_signatures(number)
+        if agree(mine, winner):
+            return True
+        reached = list(winner)
+        left = [signatures for record_id, signatures in self._losers(rival).items() if record_id != page.id]
+        while left:
+            near = [others for others in left if agree(others, reached)]
+            if not near:
+                return False
+            left = [others for others in left if not agree(others, reached)]
+            reached = [signature for others in near for signature in others]
+            if agree(mine, reached):
+                return True
+        return False
+
+    def _losers(self, rival: str) -> dict[str, Signatures]:
+        """Signatures, by record id, of the first pages that lost against the same row."""
+        if rival not in self._components:
+            lost = pc.indices_nonzero(pc.equal(self._verdict_table()["duplicate_of"], rival))
+            rows = self._dataset.read_verdicts(lost[:MAX_LINKS].to_pylist()).to_pylist()
+            found = {row["id"]: self._judged(row["file_path"], row["offset"], row["id"]) for row in rows}
+            self._components[rival] = {record_id: signatures for record_id, signatures in found.items() if signatures}
+        return self._components[rival]
+
+    def _judged(self, source: str, offset: int, record_id: str) -> Signatures:
+        """What the recipe makes of a page's record; empty where it keeps none, or too many have been asked for."""
+        key = source, offset
+        if key not in self._judged_pages:
+            if len(self._judged_pages) >= MAX_JUDGED or source not in self._means.warcs.names:
+                return []
+            self._judged_pages[key] = self._judge(source, offset, record_id)
+        return self._judged_pages[key]
+
+    def _judge(self, source: str, offset: int, record_id: str) -> Signatures:
+        self._means.budget.check()
+        warcs, limit = self._means.warcs, max_record_bytes(self._recipe)
+        record = find_record(warcs.source(source), offset, record_id, limit, warcs.policy)
+        signature = judge(record.page(), self._recipe, self._means.cache).signature if record else None
+        return [] if signature is None else [signature]
+
+    def _signatures(self, page: Kept) -> Signatures:
+        """Of the text as MinHash saw it, and as the row would have it: with addresses replaced."""
+        of_text = self._sign(page.verdict.text or "")
+        return [signature for signature in (page.verdict.signature, of_text) if signature is not None]
+
+    def _row_signatures(self, number: int) -> Signatures:
+        """Of the row's text, and of what the recipe makes of its record."""
+        if number not in self._winners:
+            row = read_claims(self._dataset, [number])[number].row
+            signature = self._sign(row.text)
+            again = self._judged(row.file_path, row.warc_offset, row.id)
+            self._winners[number] = again if signature is None else [signature, *again]
+        return self._winners[number]
+
+    def _sign(self, text: str) -> NDArray[np.uint64] | None:
+        tools = toolbox(self._recipe, self._means.cache)
+        return tools.signer.sign(text, tools.tokenizer)
+
+
+def agree(some: Signatures, others: Signatures) -> bool:
+    """Whether any two agree in all hashes of a bucket."""
+    return any(bool((one == other).all(axis=1).any()) for one in some for other in others)
+
+
+def _finding(page: Kept, outcome: str, witness: str | None = None, detail: str = "") -> PageFinding:
+    return PageFinding.model_validate({
+        "id": page.id[:_SHOWN], "source": page.source, "offset": page.offset,
+        "tokens": page.verdict.token_count or 0, "outcome": outcome, "witness": witness and witness[:_SHOWN],
+        "detail": detail,
+    })  # fmt: skip

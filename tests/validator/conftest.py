@@ -1,0 +1,27 @@
+"""Datasets that the tests of this folder share; each is made once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .made import Published, make, write_crawl
+
+
+@pytest.fixture(scope="session")
+def crawl(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The devnet's four WARCs."""
+    return write_crawl(tmp_path_factory.mktemp("crawl"))
+
+
+@pytest.fixture(scope="session")
+def honest(tmp_path_factory: pytest.TempPathFactory, crawl: list[Path]) -> Published:
+    """Alice's dataset of two of them."""
+    return make(tmp_path_factory.mktemp("honest") / "alice", crawl[:2])
+
+
+@pytest.fixture(scope="session")
+def others(tmp_path_factory: pytest.TempPathFactory, crawl: list[Path]) -> Published:
+    """Bob's, of the other two."""
+    return make(tmp_path_factory.mktemp("others") / "bob", crawl[2:])

@@ -1,0 +1,51 @@
+"""The tokenizer: pinned, and as quick as it is exact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finest.errors import RecipeError
+from finest.validator.quality import tokens
+from finest.validator.quality.heldout import anchors
+
+
+@given(st.text() | st.text(alphabet=" \t\n\x85\u00a0\u2028\x1cab.,1é漢\ud800", max_size=40))
+def test_remembered_pieces_change_nothing(text: str) -> None:
+    """Cut into pieces or not, a text has the same tokens."""
+    sound = text.encode("utf-8", "replace").decode()
+    assert tokens.ids(text).tolist() == tokens.tokenizer().encode(sound, add_special_tokens=False).ids
+
+
+@given(st.text())
+def test_every_text_can_be_encoded(text: str) -> None:
+    """Bytes are tokens, so nothing is unknown, and no text makes the token that stands between documents."""
+    found = tokens.ids(text)
+    assert not len(found) or (found.min() > 0 and found.max() < tokens.VOCABULARY)
+    assert len(found) <= len(text.encode("utf-8", "replace"))
+
+
+def test_it_fits_english_prose() -> None:
+    """A token is some three bytes of prose or more."""
+    text = "\n".join(anchors())
+    assert len(text.encode()) / len(tokens.ids(text)) > 3
+    assert tokens.tokenizer().get_vocab_size() == tokens.VOCABULARY
+
+
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    """One changed byte, and nothing is measured with it."""
+    other = tmp_path / "bpe-4096.json"
+    other.write_bytes(tokens.MODEL.read_bytes() + b" ")
+    with pytest.raises(RecipeError, match="reinstall"):
+        tokens.pinned(other, tokens.MODEL_SHA256)
+
+
+def test_both_files_say_where_they_come_from() -> None:
+    """Source and licence stand at the head of each data file."""
+    for path in (tokens.MODEL, tokens.MODEL.with_name("anchors.txt")):
+        head = path.read_text(encoding="utf-8")[:1500]
+        assert "public domain" in head
+        assert "CC0-1.0" in head

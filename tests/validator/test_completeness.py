@@ -1,0 +1,125 @@
+"""What the recipe keeps of the WARCs must be there, or have lost against what is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from finest.dataset.rows import VerdictRow
+from finest.recipe.reasons import DUPLICATE, KEPT
+from finest.validator.audit import audit
+from finest.validator.completeness import place_windows
+from finest.validator.evidence import kept_pages, pages_counted, reference_tokens
+from finest.validator.models import PageFinding
+
+from .made import PLAN, Published, tampered
+
+SEED = "11" * 32
+
+
+def pages(found: Published, seed: int = 0) -> list[PageFinding]:
+    return kept_pages(audit(found.subject(seed), PLAN, found.means()).windows)
+
+
+def half(honest: Published, out: Path, reason: str = "language", winner: str | None = None) -> Published:
+    """The longer rows alone; of the others the verdicts say something else."""
+    rows = sorted(honest.rows(), key=lambda row: -row.token_count)[: honest.manifest.rows // 2]
+    ids = {row.id for row in rows}
+    verdicts = [
+        _lost(verdict, reason, winner or rows[0].id) if verdict.reason == KEPT and verdict.id not in ids else verdict
+        for verdict in honest.verdicts()
+    ]
+    return tampered(honest, out, rows, verdicts)
+
+
+def _lost(verdict: VerdictRow, reason: str, winner: str) -> VerdictRow:
+    return replace(verdict, reason=reason, duplicate_of=winner if reason == DUPLICATE else None)
+
+
+def test_honest_pages_are_held_or_have_a_witness(honest: Published) -> None:
+    """Each page that the recipe keeps, once, however many windows show it."""
+    found = pages(honest)
+    assert set(Counter(page.outcome for page in found)) == {"held", "duplicate"}
+    assert len({(page.source, page.offset) for page in found}) == len(found)
+    rows = {row.id for row in honest.rows()}
+    for page in found:
+        assert (page.id in rows) == (page.outcome == "held")
+        assert page.outcome == "held" or page.witness in rows
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_only_half_of_the_rows_is_caught(honest: Published, tmp_path: Path, seed: int) -> None:
+    """Dropped pages with a verdict that is not the recipe's."""
+    short = half(honest, tmp_path / "half")
+    evidence = audit(short.subject(seed), PLAN, short.means())
+    checked, missed = pages_counted(evidence.windows)
+    assert evidence.verdict == "fail" and "pages are missing" in evidence.why
+    assert missed > checked / 4
+    assert evidence.declared
+    assert reference_tokens(evidence) > 1.2 * evidence.declared.token_count
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("winner", "said"), [(None, "not like the row"), ("<urn:uuid:nobody>", "is no row")], ids=["unlike", "gone"]
+)
+def test_a_false_witness_is_none(honest: Published, tmp_path: Path, winner: str | None, said: str) -> None:
+    """A page can lose only against a row that is there and says the same."""
+    short = half(honest, tmp_path / "half", DUPLICATE, winner)
+    evidence = audit(short.subject(), PLAN, short.means())
+    assert evidence.verdict == "fail"
+    assert any(said in page.detail for page in kept_pages(evidence.windows))
+
+
+@pytest.mark.slow
+def test_a_whole_warc_left_out_is_caught(crawl: list[Path], tmp_path: Path) -> None:
+    """The windows are of the task's WARCs, whatever the manifest names."""
+    from .made import make
+
+    one = make(tmp_path / "one", crawl[:1])
+    both = Published(one.folder, tuple(crawl[:2]))
+    evidence = audit(both.subject(), PLAN, both.means())
+    assert evidence.verdict == "fail" and "no verdict" in evidence.why
+
+
+def test_windows_are_even_over_the_bytes(honest: Published) -> None:
+    """Sources laid end to end: each has windows by its size, and none begins past its end."""
+    sources = honest.means().warcs.sources()
+    placed = place_windows(sources, SEED, 2_000)
+    assert all(0 <= offset < source.size_bytes for source, offset in placed)
+    share = sum(source.name == sources[0].name for source, _ in placed) / 2_000
+    assert abs(share - sources[0].size_bytes / sum(source.size_bytes for source in sources)) < 0.06
+
+
+@pytest.mark.slow
+def test_a_chain_of_duplicates_is_a_witness(tmp_path: Path) -> None:
+    """A page need not be like the row that survived, if others that lost against it link the two."""
+    from finest.demo.warc_writer import Response, page_members, warcinfo
+
+    from .made import make
+
+    warc = tmp_path / "chain.warc.gz"
+    texts = [_sliding(first) for first in (0, 10, 20)]
+    members = [m for n, text in enumerate(texts) for m in page_members(n, Response(f"https://a.example/{n}", text))]
+    warc.write_bytes(warcinfo("chain.warc.gz") + b"".join(members))
+    chained = make(tmp_path / "chained", [warc])
+    assert chained.manifest.rows == 1
+    (row,) = chained.rows()
+    assert row.url != "https://a.example/1"  # else both others are like it themselves
+    evidence = audit(chained.subject(), PLAN, chained.means())
+    assert evidence.verdict == "pass", evidence.why
+    assert {page.outcome for page in kept_pages(evidence.windows)} == {"held", "duplicate"}
+
+
+def _sliding(first: int) -> bytes:
+    """A page of 60 sentences out of a longer text, from one on: neighbours share most of theirs."""
+    from finest.demo.prose import read_articles
+
+    text = " ".join(line for article in read_articles("articles") for line in article.blocks)
+    sentences = [f"{sentence}." for sentence in text.split(". ") if 60 < len(sentence) < 300]
+    paragraphs = "".join(f"<p>{sentence}</p>" for sentence in sentences[first : first + 60])
+    return f"<html><body><article><h1>Journey</h1>{paragraphs}</article></body></html>".encode()

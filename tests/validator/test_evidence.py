@@ -1,0 +1,181 @@
+"""A verdict's record: the same bytes for the same audit, somebody's word, and reproducible."""
+
+from __future__ import annotations
+
+import json
+from math import inf
+from pathlib import Path
+
+import pytest
+
+from finest.errors import UsageError
+from finest.validator.audit import audit
+from finest.validator.budget import Budget
+from finest.validator.evidence import (
+    canonical,
+    conclude,
+    evidence_hash,
+    is_signed,
+    read_evidence,
+    sign,
+    to_json,
+    with_quality,
+    write_evidence,
+)
+from finest.validator.models import Check, Evidence, PageFinding, Plan, Quality, RowFinding, WindowFinding
+from finest.validator.replay import replay
+
+from .made import Published
+
+FEW = Plan(rows=6, windows=3, window_pages=5)
+QUALITY = Quality(tier=1, tokens=10, bpb=2.0, bpb_reference=2.0, bpb_raw=2.1, error_bpb=0.001)
+HASH = "ab" * 32
+
+
+@pytest.fixture(scope="module")
+def evidence(honest: Published) -> Evidence:
+    return audit(honest.subject(), FEW, honest.means())
+
+
+def test_the_same_audit_gives_the_same_bytes(honest: Published, evidence: Evidence) -> None:
+    """No clock, no path and no order of this machine is in it."""
+    again = audit(honest.subject(), FEW, honest.means())
+    assert canonical(again) == canonical(evidence)
+    assert str(honest.folder).encode() not in canonical(evidence)
+    assert audit(honest.subject(1), FEW, honest.means()).rows != evidence.rows
+
+
+def test_canonical_json_is_sorted_and_tight(evidence: Evidence) -> None:
+    """As docs/validator.md has it; the signature is not part of what is signed."""
+    data = json.loads(canonical(evidence))
+    assert canonical(evidence) == json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    assert "signature" not in data and data["format"] == "finest-evidence/1"
+
+
+def test_it_is_read_as_it_was_written(evidence: Evidence, tmp_path: Path) -> None:
+    """Every field, with figures of quality too."""
+    for bpb in (2.0, inf):
+        quality = QUALITY.model_copy(update={"bpb": bpb, "figures": {"q": 0.5, "documents": 3, "q_error": None}})
+        told = with_quality(evidence, quality)
+        write_evidence(tmp_path / "e.json", told)
+        assert read_evidence(tmp_path / "e.json") == told
+        assert to_json(read_evidence(tmp_path / "e.json")) == to_json(told) == (tmp_path / "e.json").read_bytes()
+        assert b"Infinity" not in to_json(told).replace(b'"Infinity"', b"")
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b'{"format": "finest-evidence/2"}', b"[" * 10_000], ids=range(4))
+def test_what_is_no_evidence_is_said(data: bytes, tmp_path: Path) -> None:
+    """A file of anything else is a person's mistake."""
+    (tmp_path / "e.json").write_bytes(data)
+    with pytest.raises(UsageError, match="no evidence of this version"):
+        read_evidence(tmp_path / "e.json")
+
+
+@pytest.mark.slow
+def test_only_the_validator_can_sign_it(evidence: Evidence, tmp_path: Path) -> None:
+    """Changed in any field, or signed by another hotkey, it is nobody's word."""
+    bt = pytest.importorskip("bittensor")
+    from finest.chain.wallet import Hotkey
+
+    wallets = [bt.Wallet("cold", name, str(tmp_path)) for name in ("one", "two")]
+    for number, wallet in enumerate(wallets):
+        if not number:
+            wallet.create_new_coldkey(use_password=False, suppress=True)
+        wallet.create_new_hotkey(suppress=True)
+    one, two = map(Hotkey, wallets)
+    subject = evidence.subject.model_copy(update={"validator": one.address})
+    signed = sign(evidence.model_copy(update={"subject": subject}), one)
+    assert is_signed(signed) and not is_signed(evidence)
+    assert not is_signed(signed.model_copy(update={"verdict": "fail"}))
+    assert not is_signed(signed.model_copy(update={"signature": "00" * 64}))
+    assert not is_signed(signed.model_copy(update={"subject": subject.model_copy(update={"validator": two.address})}))
+    assert not is_signed(signed.model_copy(update={"subject": subject.model_copy(update={"validator": "nobody"})}))
+    with pytest.raises(ValueError, match="not"):
+        sign(signed, two)
+
+
+def test_a_replay_finds_the_same(honest: Published, evidence: Evidence) -> None:
+    """Finding by finding, score and all."""
+    from finest.validator.seed import make_seed
+
+    subject = evidence.subject
+    beacon = {"block": 155, "hash": "0x" + "0" * 64}
+    assert subject.seed == make_seed(str(beacon["hash"]), subject.submission.line or "", subject.validator or "")
+    told = Evidence.model_validate_json(to_json(with_quality(evidence, QUALITY)))
+    assert replay(told, honest.means()) is None
+
+
+@pytest.mark.parametrize("part", ["rows", "windows", "verdict", "seed", "total"])
+def test_a_replay_names_the_first_difference(honest: Published, evidence: Evidence, part: str) -> None:
+    """A validator that made something up is found out by anybody."""
+    told = with_quality(evidence, QUALITY)
+    if part == "rows":
+        forged = told.rows[2].model_copy(update={"outcome": "forged"})
+        told = told.model_copy(update={"rows": (*told.rows[:2], forged, *told.rows[3:])})
+    elif part == "windows":
+        told = told.model_copy(update={"windows": told.windows[:-1]})
+    elif part == "seed":
+        beacon = {"block": 155, "hash": "0x" + "1" * 64}
+        told = Evidence.model_validate(told.model_dump() | {"subject": told.subject.model_dump() | {"beacon": beacon}})
+    else:
+        told = told.model_copy(update={part: "fail" if part == "verdict" else 0.5})
+    difference = replay(told, honest.means())
+    assert difference is not None
+    assert difference.startswith(f"{part}[2]" if part in {"rows", "windows"} else part)
+
+
+def test_the_hash_is_what_a_server_is_told(evidence: Evidence) -> None:
+    """64 hex digits, the same with and without the signature."""
+    assert len(evidence_hash(evidence)) == 64
+    assert evidence_hash(evidence) == evidence_hash(evidence.model_copy(update={"signature": "00" * 64}))
+
+
+@pytest.mark.slow
+def test_a_verdict_over_its_budget_is_no_evidence(honest: Published) -> None:
+    """That we are slow, or short of memory, is no fault of the miner's."""
+    for budget in (Budget(cpu_s=0.01), Budget(memory_bytes=1 << 20)):
+        found = audit(honest.subject(), FEW, honest.means(budget=budget))
+        assert found.verdict != "pass"
+        assert found.admission[-1].name == "audit" or "to read" in found.why
+
+
+def row(outcome: str) -> RowFinding:
+    told = {"number": 0, "id": "i", "source": "s", "offset": 0, "expected": HASH, "found": None, "outcome": outcome}
+    return RowFinding.model_validate(told)
+
+
+def window(*outcomes: str, detail: str = "") -> WindowFinding:
+    told = [{"id": "i", "source": "s", "offset": 0, "tokens": 5, "outcome": outcome} for outcome in outcomes]
+    kept = tuple(PageFinding.model_validate(page) for page in told)
+    return WindowFinding(source="s", offset=0, pages=15, kept=kept, detail=detail)
+
+
+@pytest.mark.parametrize(
+    ("rows", "windows", "verdict"),
+    [
+        (["same"] * 100, [window("held")] * 32, "pass"),
+        (["same"] * 127 + ["forged"], [window("held")] * 32, "pass"),
+        (["forged"] * 4, [], "fail"),
+        (["same"] * 20 + ["no_evidence"] * 108, [window("held")] * 32, "no_evidence"),
+        (["no_evidence"] * 124 + ["forged"] * 4, [], "fail"),
+        (["same"] * 100, [window("held")] * 30 + [window("missed")] * 2, "pass"),
+        (["same"] * 100, [window("held")] * 20 + [window("missed")] * 12, "fail"),
+        (["same"] * 100, [window(detail="its WARC cannot be read")] * 20 + [window("held")] * 12, "no_evidence"),
+    ],
+)  # fmt: skip
+def test_what_follows_from_the_findings(rows: list[str], windows: list[WindowFinding], verdict: str) -> None:
+    """A proven lie counts whatever could not be seen; chance and gaps never do."""
+    found = conclude([], [row(outcome) for outcome in rows], windows, rows_planned=128, known=True)
+    assert found[0] == verdict
+
+
+def test_what_is_missing_under_another_recipe_is_no_lie() -> None:
+    """It may drop what the reference keeps: that costs recall."""
+    found = conclude([], [row("same")] * 100, [window("missed")] * 32, rows_planned=128, known=False)
+    assert found[0] == "pass"
+
+
+def test_our_failure_beside_a_miners_lie() -> None:
+    """A fail in admission stands before anything else."""
+    checks = [Check(name="audit", outcome="no_evidence"), Check(name="dataset", outcome="fail", detail="a bomb")]
+    assert conclude(checks, [], [], rows_planned=1, known=True) == ("fail", "not admissible (dataset): a bomb")
