@@ -31,15 +31,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return default_cache()
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start servers or whole commands are not everyday tests (`make test-fast`); Slurm's share a worker."""
+    """Tests that start servers or whole commands are not everyday tests: `make test-fast` leaves them out."""
     for item in items:
         path = Path(item.path)
         if path.parent.name in {"e2e", "devnet", "chain"} or path.stem in {"test_hub", "test_open", "test_publish"}:
             item.add_marker(pytest.mark.slow)
-        if item.get_closest_marker("slurm"):
-            item.add_marker(pytest.mark.xdist_group("slurm"))  # one cluster, one test at a time
 
 
 @pytest.hookimpl(tryfirst=True)
