@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,7 +146,7 @@ def test_a_deleted_repository_fails(subnet: Subnet, honest: Published, tmp_path:
     place = published(subnet, tampered(honest, tmp_path / "gone", honest.rows()).folder, "gone")
     delete = "import sys, huggingface_hub as h; h.HfApi().delete_repo(sys.argv[1], repo_type='dataset')"
     subprocess.run(
-        ["python", "-c", delete, place.partition("@")[0]], env=subnet.environment("mallory"), check=True, timeout=60
+        [sys.executable, "-c", delete, place.partition("@")[0]], env=subnet.environment("mallory"), check=True, timeout=60
     )  # fmt: skip
     status, said = run(subnet, "audit", place, "--warc", _key(honest.warcs[0]))
     assert (status, "not admissible (revision)" in said) == (7, True), said
