@@ -145,9 +145,8 @@ def test_a_deleted_repository_fails(subnet: Subnet, honest: Published, tmp_path:
     """What the line promises is not there, says the Hub itself: nobody takes back what is about to fail."""
     place = published(subnet, tampered(honest, tmp_path / "gone", honest.rows()).folder, "gone")
     delete = "import sys, huggingface_hub as h; h.HfApi().delete_repo(sys.argv[1], repo_type='dataset')"
-    subprocess.run(
-        [sys.executable, "-c", delete, place.partition("@")[0]], env=subnet.environment("mallory"), check=True, timeout=60
-    )  # fmt: skip
+    asked = [sys.executable, "-c", delete, place.partition("@")[0]]
+    subprocess.run(asked, env=subnet.environment("mallory"), check=True, timeout=60)
     status, said = run(subnet, "audit", place, "--warc", _key(honest.warcs[0]))
     assert (status, "not admissible (revision)" in said) == (7, True), said
 
