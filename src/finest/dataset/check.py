@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,12 +16,12 @@ from finest.dataset.merkle import Leaves
 from finest.dataset.rows import HASHED_COLUMNS, SCHEMA, VERDICT_SCHEMA, digests
 from finest.dataset.shards import MAX_GROUP_ROWS, Shard
 from finest.errors import VerifyError
+from finest.files import size_and_sha256
 from finest.recipe.reasons import DUPLICATE
 
 Progress = Callable[[int], None]
 """Told the bytes of files that were checked since the last call."""
 
-_CHUNK_BYTES = 1 << 20
 _BATCH_ROWS = 1_000
 _MAX_GROUP_BYTES = 256 * 1024 * 1024
 """A row group's uncompressed bytes past which a file is refused: far above what ShardWriter makes (a single page may
@@ -53,18 +52,13 @@ def _check_strays(folder: Path, manifest: Manifest) -> None:
 
 
 def _check_bytes(folder: Path, file: Shard, progress: Progress) -> None:
-    sha, size = hashlib.sha256(), 0
     try:
-        with open(folder / file.path, "rb") as stream:
-            while data := stream.read(_CHUNK_BYTES):
-                sha.update(data)
-                size += len(data)
-                progress(len(data))
+        size, sha256 = size_and_sha256(folder / file.path, progress)
     except OSError as error:
         raise VerifyError(f"{file.path}: {error.strerror}") from error
     if size != file.size_bytes:
         raise VerifyError(f"{file.path}: {size} bytes, the manifest says {file.size_bytes}")
-    if sha.hexdigest() != file.sha256:
+    if sha256 != file.sha256:
         raise VerifyError(f"{file.path}: its sha256 is not the manifest's")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from finest.dataset.manifest import MAX_MANIFEST_BYTES, Manifest
+from finest.dataset.manifest import MAX_MANIFEST_BYTES, Manifest, first_reason
 from finest.errors import VerifyError
 
 MAX_FILES = 10_000
@@ -52,9 +52,7 @@ def parse_manifest(data: bytes, name: str) -> Manifest:
         _check_sizes(from_json(data, allow_inf_nan=False), name)
         return Manifest.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise VerifyError(f"{name}: {f'{place}: ' if place else ''}{first['msg']}"[:500]) from error
+        raise VerifyError(f"{name}: {first_reason(error)}"[:500]) from error
     except (ValueError, RecursionError) as error:
         raise VerifyError(f"{name}: {str(error)[:200]}") from error
 

@@ -182,10 +182,11 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return Manifest.model_validate_json(data)
     except ValidationError as error:
-        raise VerifyError(f"{path}: {_reason(error)}") from error
+        raise VerifyError(f"{path}: {first_reason(error)}") from error
 
 
-def _reason(error: ValidationError) -> str:
+def first_reason(error: ValidationError) -> str:
+    """Where a manifest is wrong first, and why; without what stands there."""
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     return f"{place}: {first['msg']}" if place else first["msg"]

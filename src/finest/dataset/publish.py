@@ -21,6 +21,7 @@ from finest.dataset.patience import TRIES, Failure, Say, refusal, said, wait_s
 from finest.dataset.shards import Shard
 from finest.errors import HubNotFound, HubUnavailable, UsageError, VerifyError
 from finest.figures import byte_size
+from finest.files import size_and_sha256
 
 CARD_REPO = "OWNER/NAME"
 """Stands in a card for the repository's name until there is one."""
@@ -28,7 +29,6 @@ FOLDERS = ("data", "verdicts")
 NOT_OURS_BUT_FINE = frozenset({".gitattributes"})
 """What the Hub itself puts into a repository."""
 
-_CHUNK_BYTES = 1 << 20
 _STALE_PARENT = 412
 """The Hub's answer to a commit whose parent is not the newest commit any more."""
 
@@ -124,15 +124,11 @@ class _Dataset:
 
 def _large_file(folder: Path, shard: Shard) -> _File:
     """A shard, once its bytes are found to be the manifest's."""
-    sha, size = hashlib.sha256(), 0
     try:
-        with open(folder / shard.path, "rb") as stream:
-            while data := stream.read(_CHUNK_BYTES):
-                sha.update(data)
-                size += len(data)
+        found = size_and_sha256(folder / shard.path)
     except OSError as error:
         raise VerifyError(f"{shard.path}: {error.strerror}") from error
-    if (size, sha.hexdigest()) != (shard.size_bytes, shard.sha256):
+    if found != (shard.size_bytes, shard.sha256):
         raise VerifyError(f"{shard.path}: not the file that the manifest names; nothing was published")
     return _File(shard.path, shard.size_bytes, shard.sha256, "", local=folder / shard.path)
 
