@@ -28,18 +28,21 @@ def counted(number: int, noun: str) -> str:
 
 def compact(number: float) -> str:
     """Three digits and a prefix: 1234567 -> 1.23 M."""
-    value, place = float(number), 0
-    while abs(value) >= 999.5 and place < len(_PREFIXES) - 1:
-        value, place = value / 1000, place + 1
-    return f"{short(value)}{_THIN}{_PREFIXES[place]}" if place else short(value)
+    digits, prefix = _scaled(number)
+    return f"{digits}{_THIN}{prefix}" if prefix else digits
 
 
 def byte_size(size: float) -> str:
     """1234567 -> 1.23 MB."""
-    value, place = float(size), 0
+    digits, prefix = _scaled(size)
+    return f"{digits}{_THIN}{prefix}B"
+
+
+def _scaled(number: float) -> tuple[str, str]:
+    value, place = float(number), 0
     while abs(value) >= 999.5 and place < len(_PREFIXES) - 1:
         value, place = value / 1000, place + 1
-    return f"{short(value)}{_THIN}{_PREFIXES[place]}B"
+    return short(value), _PREFIXES[place]
 
 
 def share(part: float, total: float) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.e2e.command import command
 
 pytest.importorskip("bittensor")
 pytest.importorskip("nanio")
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from finest.demo.subnet import Subnet
 
 pytestmark = pytest.mark.slow
-MENDED = {"ok", "warning", "skipped"}
-DOCTOR = (sys.executable, "-m", "finest.cli", "doctor")
 
 
 class Patient:
@@ -41,7 +40,7 @@ class Patient:
 
 def examined(arguments: list[str], environ: dict[str, str], folder: Path) -> dict[str, Any]:
     done = subprocess.run(
-        [*DOCTOR, "--json", *arguments],
+        command("doctor", "--json", *arguments),
         env=environ,
         cwd=folder,
         capture_output=True,

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import requests
 
@@ -93,38 +93,25 @@ class Subnet:
         In a folder of its own no `.env` of whoever runs this is read, and in a session of its own it gets no Ctrl-C
         that is meant for the caller.
         """
-        home = self.folder / name
-        home.mkdir(parents=True, exist_ok=True)
-        process = subprocess.Popen(  # noqa: S603 - our own command
-            command(*arguments), env=self.environment(name) | environment, cwd=home, text=True, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        self._processes.append(process)
-        return process
+        return self._start(name, arguments, environment, subprocess.PIPE)
 
     def run(self, *arguments: object, name: str = SERVER) -> str:
         """Run `finest ARGUMENTS` to its end and give what it printed; raises DevnetError where it fails."""
-        home = self.folder / name
-        home.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(  # noqa: S603 - our own command
-            command(*arguments), env=self.environment(name), cwd=home, text=True, capture_output=True, check=False
-        )
+            command(*arguments), env=self.environment(name), cwd=self._home(name), text=True, capture_output=True,
+            check=False,
+        )  # fmt: skip
         if done.returncode:
             raise DevnetError(f"finest {' '.join(map(str, arguments))}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
 
     def serve(self) -> subprocess.Popen[str]:
         """Start the task server and wait until it answers."""
-        log = self.folder / SERVER / "serve.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
+        log = self._home(SERVER) / "serve.log"
         port = self.api_url.rpartition(":")[2]
         arguments = ("serve", "--port", port, *self.wallets[SERVER].flags, *self._rules)
         with log.open("a") as out:
-            process = subprocess.Popen(  # noqa: S603 - our own command
-                command(*arguments), env=self.environment(SERVER), cwd=log.parent, text=True, start_new_session=True,
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-            )  # fmt: skip
-        self._processes.append(process)
+            process = self._start(SERVER, arguments, {}, out)
         self._wait_for_server(process, log)
         return process
 
@@ -141,6 +128,21 @@ class Subnet:
     def page(self) -> str:
         """The task server's page."""
         return requests.get(self.api_url, timeout=START_S).text
+
+    def _start(
+        self, name: str, arguments: Sequence[object], environment: dict[str, str], out: int | IO[str]
+    ) -> subprocess.Popen[str]:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            command(*arguments), env=self.environment(name) | environment, cwd=self._home(name), text=True,
+            start_new_session=True, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self._processes.append(process)
+        return process
+
+    def _home(self, name: str) -> Path:
+        home = self.folder / name
+        home.mkdir(parents=True, exist_ok=True)
+        return home
 
     def _wait_for_server(self, process: subprocess.Popen[str], log: Path) -> None:
         server, deadline = TaskServer(self.api_url, None, deadline_s=2.0), time.monotonic() + START_S

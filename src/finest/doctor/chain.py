@@ -84,7 +84,7 @@ def registration(subject: Subject) -> Finding:
 
 def commitment(subject: Subject) -> Finding:
     """The repository's name leaves room for the root in a commitment."""
-    from finest.chain.payload import ROOT_DIGITS, decode, encode
+    from finest.chain.payload import LIMIT_BYTES, ROOT_DIGITS, decode, encode
 
     if not subject.repo:
         return skipped("no repository named", "finest doctor --hf_repo NAME")
@@ -98,7 +98,7 @@ def commitment(subject: Subject) -> Finding:
         return failure(str(error), "choose a shorter name: --hf_repo NAME")
     said = decode(line)
     digits = len(said.root) if said else 0
-    return ok(f"{repo}: {len(line)} of 128 bytes, {digits * 4} bits of the root")
+    return ok(f"{repo}: {len(line)} of {LIMIT_BYTES} bytes, {digits * 4} bits of the root")
 
 
 def cut(error: FinestError) -> tuple[str, str]:

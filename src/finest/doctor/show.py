@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
@@ -68,7 +68,7 @@ class Watch:
             else:
                 style = _STYLE[finding.state]
                 table.add_row(Text(_WORD[finding.state], style), Text(check.name), Text(finding.line))
-        return Group(table)
+        return table
 
     def _lines(self, check: Check) -> Text:
         finding = self._findings[check.name]

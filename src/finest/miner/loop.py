@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from finest.errors import FinestError, NeedsPerson, TaskServerError
@@ -27,7 +28,7 @@ from finest.tasks.models import TaskState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from finest.miner.journal import Step
+    from finest.miner.journal import How, Step
     from finest.miner.now import Now
     from finest.miner.steps import MineOptions
     from finest.miner.stop import Stop
@@ -110,7 +111,7 @@ class Miner:
                 self._release(journal, "handed back")
         for task_id in leased:
             if Journal.read(self._work / "tasks" / task_id) is None:
-                self._tries.idle(f"release task {task_id}", lambda task_id=task_id: self._server.release(task_id))  # type: ignore[misc]
+                self._tries.idle(f"release task {task_id}", partial(self._server.release, task_id))
                 self._say(f"Task {task_id} is handed back")
 
     # Beginning
@@ -268,11 +269,11 @@ class Miner:
             ) from error
         return None
 
-    def _end(self, journal: Journal, how: str, why: str) -> None:
+    def _end(self, journal: Journal, how: How, why: str) -> None:
         lease = self._leases.pop(journal.id, None)
         if lease is not None:
             lease.stop()
-        journal.note(ended=Ended(how=how, why=why))  # type: ignore[arg-type]
+        journal.note(ended=Ended(how=how, why=why))
         self._say(f"Task {journal.id} is {how}: {why}")
         self._steps.abandoned(journal)
         if how == "failed":

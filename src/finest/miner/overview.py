@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from collections import Counter
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -114,9 +115,7 @@ def overview(work: Path, scores: Scores, *, wait: bool = True) -> Overview:
     if known:
         scores.refresh(known[-1].record.task.hotkey, wait=wait)
     doing, running = read_now(work), is_held(work)
-    counts: dict[str, int] = {}
-    for journal in known:
-        counts[journal.record.state] = counts.get(journal.record.state, 0) + 1
+    counts = dict(Counter(journal.record.state for journal in known))
     newest = sorted(known, key=lambda one: -one.record.changed_at)[:SHOWN]
     refining = _refining(known, doing if running else None)
     left_s = refining.cpu_left_s / max(1, doing.workers) if refining and doing and refining.cpu_left_s else None

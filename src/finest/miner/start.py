@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from finest.chain.payload import encode
+from finest.chain.payload import ROOT_DIGITS, encode
 from finest.errors import FinestError, NeedsPerson
 from finest.miner.journal import alone
 from finest.miner.loop import Miner
@@ -94,7 +94,7 @@ def _prepare(
 
     def look() -> str:
         repo = Hub(say=say).full_name(options.hf_repo)
-        encode(repo, "0" * 40, "0" * 64)  # refuses a name that a commitment has no room for
+        encode(repo, "0" * 40, "0" * ROOT_DIGITS)  # refuses a name that a commitment has no room for
         check_right(repo)
         if chain.view().neuron(hotkey) is None:
             raise not_registered(hotkey, chain.options)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from finest.errors import FinestError
 from finest.figures import duration
-from finest.miner.troubles import Backoff, Kind, kind_of, words_of
+from finest.miner.troubles import Backoff, kind_of, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,11 +68,10 @@ class Tries:
                 if self._stop.leaves:
                     raise
                 error: Exception = InterruptedError("a library took Ctrl-C for its own")
-                kind = Kind.PASSES
-            except Exception as failure:
-                error, kind = failure, kind_of(failure, self._work)
-                if not backoff.goes_on(kind):
+            except (FinestError, OSError) as failure:  # nothing else ever passes (troubles.py)
+                if not backoff.goes_on(kind_of(failure, self._work)):
                     raise
+                error = failure
             wait_s, why = backoff.next_s(error), words_of(error, self._work)
             self._say(f"Task {task_id}, {doing}: {why}; again in {duration(wait_s)}")
             self._now.set(f"{doing} task {task_id}: {why}", task=task_id, until=time.time() + wait_s)
