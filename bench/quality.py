@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import resource
 import statistics
 import time
 from collections.abc import Sequence
@@ -23,13 +22,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from finest.recipe.judge import judge
+from finest.recipe.reasons import stage_of
 from finest.recipe.recipe import load_recipe
+from finest.refine.outcome import peak_rss_bytes
 from finest.settings import default_cache
 from finest.validator.quality.heldout import MAX_CHARS, anchors
 from finest.validator.quality.paired import Quality, measure
-from finest.validator.quality.sample import NOT_RAW, Duplicates, host_of, shortened, stage_of, visible_text
-from finest.warc.slices import Slice, read_slice
+from finest.validator.quality.sample import NOT_RAW, Duplicates, host_of, judged, shortened, visible_text
+from finest.validator.score import REFERENCE_RECIPE
+from finest.warc.slices import Slice
 from finest.warc.source import inspect
 
 ORDER = ("reference", "10 % boilerplate", "30 % boilerplate", "raw text", "shuffled words", "other language")
@@ -68,15 +69,14 @@ class Task:
 
 def judge_all(warcs: Sequence[str]) -> list[Judged]:
     """The pages of those WARCs, but for near-duplicates of kept ones."""
-    recipe, pages, duplicates = load_recipe("fineweb"), [], Duplicates()
+    recipe, pages, duplicates = load_recipe(REFERENCE_RECIPE), [], Duplicates()
     for location in warcs:
         source = inspect(location)
         whole = Slice(0, 0, 0, source.size_bytes)
-        for record in read_slice(source, whole, exact_start=0, max_record_bytes=recipe.payload.max_bytes * 2):
-            verdict = judge(record.page(), recipe, default_cache())
+        for record, verdict in judged(source, whole, recipe, default_cache()):
             if not duplicates.has(verdict.signature):
                 visible = visible_text(record.payload)
-                pages.append(Judged(host_of(record.url), stage_of(verdict), verdict.text, verdict.seen, visible))
+                pages.append(Judged(host_of(record.url), stage_of(verdict.reason), verdict.text, verdict.seen, visible))
     return pages
 
 
@@ -183,7 +183,7 @@ def _print(seeds: list[dict[str, Quality]], cpu_s: list[float]) -> None:
         print(line.format(**row))
     right = sum(map(is_right, seeds))
     tokens = statistics.mean(found["reference"].tokens for found in seeds)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_rss_bytes() / 2**20
     print(
         f"\nright for {right} of {len(seeds)} seeds; {tokens:,.0f} tokens; "
         f"{statistics.mean(cpu_s):.1f} CPU s a measurement; {peak:.0f} MiB at the peak, all pages loaded"

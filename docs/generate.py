@@ -40,34 +40,22 @@ def reasons() -> str:
     return "\n".join(lines)
 
 
-BEGIN, END = "<!-- problems: begin", "<!-- problems: end -->"
-
-
 def tasks() -> str:
     """docs/tasks.md with the closed list of problems in its place."""
-    page = (DOCS / "tasks.md").read_text(encoding="utf-8")
-    head, marker, rest = page.partition(BEGIN)
-    comment, _, rest = rest.partition("\n")
     rows = ["| problem | status | passes | |", "|---|---|---|---|"]
     rows += [f"| `{n}` | {k.status} | {'yes' if k.may_pass else ''} | {k.title} |" for n, k in KINDS.items()]
-    return "\n".join([head + marker + comment, "", *rows, "", END]) + rest.partition(END)[2]
-
-
-SCORE_BEGIN, SCORE_END = "<!-- score: begin", "<!-- score: end -->"
+    return _filled("tasks.md", "problems", rows)
 
 
 def scoring() -> str:
     """docs/scoring.md with the formula, the constants and examples of the score in their place."""
-    page = (DOCS / "scoring.md").read_text(encoding="utf-8")
-    head, marker, rest = page.partition(SCORE_BEGIN)
-    comment, _, rest = rest.partition("\n")
     formula = score.__doc__.partition("\n\n")[2].partition("\n\nThe smaller")[0]  # type: ignore[union-attr]
     constants = [f"| `{f.name}` | {getattr(score.POLICY, f.name):g} |" for f in fields(score.POLICY)]
     lines = [
         "```", textwrap.dedent(formula), "```", "", "| constant | value |", "|---|---|", *constants, "",
         "| who | H | min(R, V) | Q | P | score |", "|---|---|---|---|---|---|", *map(_example, EXAMPLES),
     ]  # fmt: skip
-    return "\n".join([head + marker + comment, "", *lines, "", SCORE_END]) + rest.partition(SCORE_END)[2]
+    return _filled("scoring.md", "score", lines)
 
 
 HONEST = score.Measured(
@@ -96,6 +84,14 @@ def _example(who: str) -> str:
     worked = min(found.recall, found.volume)
     factors = (found.honesty, worked, found.quality, found.promptness, found.total)
     return f"| {who} | " + " | ".join(f"{value:.2f}" for value in factors) + " |"
+
+
+def _filled(page: str, name: str, lines: list[str]) -> str:
+    """The page with those lines between the marks of that name."""
+    begin, end = f"<!-- {name}: begin", f"<!-- {name}: end -->"
+    head, marker, rest = (DOCS / page).read_text(encoding="utf-8").partition(begin)
+    comment, _, rest = rest.partition("\n")
+    return "\n".join([head + marker + comment, "", *lines, "", end]) + rest.partition(end)[2]
 
 
 def _help(command: click.Command, name: str) -> str:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from finest.validator.means import Means, Warcs
     from finest.validator.models import Evidence, Plan, Subject
 
-COMMON_CRAWL = "s3://commoncrawl/"
 NO_EVIDENCE = 75
 """Exit status of an audit that could not be made (sysexits.h: EX_TEMPFAIL): try again later."""
 
@@ -167,6 +166,8 @@ def _own_sources(where: str) -> tuple[str, ...]:
 
 def _paths(names: Sequence[str]) -> tuple[str, ...]:
     """Where anybody can read the WARCs that rows call so; raises SourceError where that is not said."""
+    from finest.validator.subject import COMMON_CRAWL
+
     strange = [name for name in names if not name.startswith(COMMON_CRAWL)]
     if strange:
         raise SourceError(f"{strange[0][:200]} is no file of Common Crawl; say where the WARCs lie with --warc")

@@ -9,15 +9,22 @@ from typing import TYPE_CHECKING
 
 from finest.dataset.rows import Row
 from finest.errors import SourceError
+from finest.recipe.recipe import PayloadRules
 from finest.warc.slices import Layout, Slice, read_slice
 from finest.warc.source import dump_of
 
 if TYPE_CHECKING:
     from finest.recipe.judge import Verdict
     from finest.recipe.page import Page
+    from finest.recipe.recipe import Recipe
     from finest.warc.slices import Record
     from finest.warc.source import Source
     from finest.warc.stream import RetryPolicy
+
+
+def max_record_bytes(recipe: Recipe | None) -> int:
+    """Decompressed bytes of a record that is read, as a run reads it; of no recipe, as the rules' defaults have it."""
+    return 2 * (recipe.payload if recipe else PayloadRules()).max_bytes
 
 
 def find_record(
@@ -28,9 +35,9 @@ def find_record(
     Raises SourceError where the source cannot be read. Where the compression allows it, one member is read; else the
     file is read up to the record.
     """
-    if not 0 <= offset < source.size_bytes and source.layout is Layout.MEMBERS:
-        return None
     cuttable = source.layout is Layout.MEMBERS
+    if cuttable and not 0 <= offset < source.size_bytes:
+        return None
     slice_ = Slice(0, 0, offset, offset + 1) if cuttable else Slice(0, 0, 0, source.size_bytes)
     start = offset if cuttable else None
     for record in read_slice(source, slice_, exact_start=start, max_record_bytes=max_record_bytes, policy=policy):

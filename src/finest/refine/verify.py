@@ -25,7 +25,7 @@ from finest.recipe.judge import judge
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.recipe import parse_recipe
 from finest.refine.ledger import Ledger
-from finest.refine.record import read_record, row_of
+from finest.refine.record import max_record_bytes, read_record, row_of
 from finest.warc.source import inspect, name_sources, resolve
 
 if TYPE_CHECKING:
@@ -116,9 +116,8 @@ def _judge_again(
     say(f"Judging {len(chosen)} pages again from their WARC records (seed {result.seed})")
     for row in chosen:
         try:
-            record = read_record(
-                _place(places, row["file_path"], common_crawl), row["offset"], row["id"], recipe.payload.max_bytes * 2
-            )
+            source = _place(places, row["file_path"], common_crawl)
+            record = read_record(source, row["offset"], row["id"], max_record_bytes(recipe))
         except SourceError as error:
             result.no_evidence.append(str(error))
             continue

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import finest
 from finest.errors import ChainError, HubError, RecipeError, RunError, SourceError, VerifyError
-from finest.recipe.recipe import SHIPPED, installed_libraries, load_recipe
+from finest.recipe.recipe import installed_libraries, load_recipe
 from finest.validator.admission import check_dataset, check_told, declared, known_recipes, open_place
 from finest.validator.completeness import check_windows
 from finest.validator.evidence import conclude
@@ -31,6 +31,7 @@ from finest.validator.models import (
     Versions,
     WindowFinding,
 )
+from finest.validator.score import REFERENCE_RECIPE
 from finest.validator.soundness import check_rows
 from finest.validator.uniqueness import check_unique
 
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from finest.recipe.recipe import Recipe
     from finest.validator.means import Means
 
-REFERENCE = "fineweb"
-"""The recipe that stands in for one that this version does not have."""
 _OURS = (HubError, SourceError, RecipeError, RunError, ChainError)
 """Errors that say nothing of the miner."""
 
@@ -69,9 +68,7 @@ class _Draft:
     def conclude(self, plan: Plan) -> tuple[Outcome, str]:
         rows = min(plan.rows, self.declared.rows) if self.declared else 0
         known = self.declared is not None and self.declared.known
-        return conclude(
-            self.admission, self.rows, self.windows, rows_planned=rows, known=known
-        )  # fmt: skip
+        return conclude(self.admission, self.rows, self.windows, rows_planned=rows, known=known)
 
 
 def audit(subject: Subject, plan: Plan, means: Means) -> Evidence:
@@ -100,7 +97,7 @@ def versions() -> Versions:
     """What judges here."""
     return Versions(
         finest=finest.__version__, python=platform.python_version(), libraries=installed_libraries(),
-        recipes={name: load_recipe(name).hash for name in SHIPPED},
+        recipes={recipe.name: found for found, recipe in known_recipes().items()},
     )  # fmt: skip
 
 
@@ -123,7 +120,7 @@ def _judge(
     means.say(f"Judging up to {plan.rows} of {dataset.manifest.rows} rows again from their WARC records")
     draft.rows = check_rows(dataset, recipe, subject.seed, plan.rows, means)
     _end_if_decided(draft, plan)
-    reference = recipe or load_recipe(REFERENCE)
+    reference = recipe or load_recipe(REFERENCE_RECIPE)
     means.say(f"Judging {plan.windows} windows of {len(subject.task.warcs)} WARCs")
     draft.windows = check_windows(dataset, reference, subject.seed, plan, means)
     _end_if_decided(draft, plan)

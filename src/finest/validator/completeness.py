@@ -8,14 +8,14 @@ much of the work was done.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from finest.errors import SourceError
 from finest.recipe.judge import judge
+from finest.refine.record import max_record_bytes
 from finest.validator.models import PageFinding, WindowFinding
 from finest.validator.seed import Draw
-from finest.validator.soundness import max_record_bytes
 from finest.validator.witness import Holdings
 from finest.warc.slices import Layout, Slice, read_slice
 
@@ -48,9 +48,9 @@ class Window:
     source: str
     offset: int
     pages: int = 0
-    kept: list[Kept] | None = None
-    """None where there is no evidence."""
+    kept: list[Kept] = field(default_factory=list)
     detail: str = ""
+    """Why there is no evidence, where there is none: then nothing is kept."""
 
 
 def check_windows(dataset: Dataset, recipe: Recipe, seed: str, plan: Plan, means: Means) -> list[WindowFinding]:
@@ -60,7 +60,7 @@ def check_windows(dataset: Dataset, recipe: Recipe, seed: str, plan: Plan, means
     for source, offset in place_windows(means.warcs.sources(), seed, plan.windows):
         windows.append(judge_window(source, offset, recipe, plan.window_pages, seen, means))
     holdings = Holdings(dataset, recipe, means)
-    found = holdings.find([page for window in windows for page in window.kept or ()])
+    found = holdings.find([page for window in windows for page in window.kept])
     return [_finding(window, found) for window in windows]
 
 
@@ -112,7 +112,7 @@ def _judged(record: Record, source: Source, recipe: Recipe, means: Means) -> lis
 
 
 def _finding(window: Window, found: dict[tuple[str, str, int], PageFinding]) -> WindowFinding:
-    kept = tuple(found[page.id, page.source, page.offset] for page in window.kept or ())
+    kept = tuple(found[page.id, page.source, page.offset] for page in window.kept)
     return WindowFinding(
         source=window.source, offset=window.offset, pages=window.pages, kept=kept, detail=window.detail
     )  # fmt: skip

@@ -40,11 +40,6 @@ _STAND_INS = re.compile("|".join(re.escape(word) for word in (*pii._EMAILS, *pii
 _ALL_PII = PiiRules(emails=True, ips=True)
 
 
-def is_extractive(text: str, page: Page) -> bool:
-    """Whether so much of the text is taken from the page in its order that no other origin is left."""
-    return extractive_share(text, visible_text(page)) >= LEAST_SHARE
-
-
 def visible_text(page: Page) -> str:
     """All text that a reader of the page may see; empty where its bytes are no text."""
     html = decode(page.payload)

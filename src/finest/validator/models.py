@@ -9,10 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from finest.validator.score import Measured, Score
 
 Outcome = Literal["pass", "fail", "no_evidence"]
+PageOutcome = Literal["held", "duplicate", "missed", "no_evidence"]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 MAX_WORDS = 400
-"""Characters of a detail, an id or a name that are kept of a stranger's."""
+"""Characters of a check's detail that are kept."""
+SHOWN_CHARS = 200
+"""Characters of an id or a name of a stranger's that are kept."""
 
 
 class _Model(BaseModel):
@@ -132,7 +135,7 @@ class PageFinding(_Model):
     source: str
     offset: int
     tokens: Count
-    outcome: Literal["held", "duplicate", "missed", "no_evidence"]
+    outcome: PageOutcome
     witness: str | None = None
     """Of a duplicate: the id of the row that it lost against."""
     detail: str = ""

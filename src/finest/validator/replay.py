@@ -7,8 +7,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from finest.validator.audit import audit
-from finest.validator.evidence import measured
-from finest.validator.score import score
+from finest.validator.evidence import with_quality
 from finest.validator.seed import make_seed
 
 if TYPE_CHECKING:
@@ -57,12 +56,12 @@ def _findings(evidence: Evidence, told: Evidence) -> dict[str, Any]:
 def _difference_of_score(evidence: Evidence) -> str | None:
     if evidence.quality is None:
         return None
-    found = measured(evidence, evidence.quality)
-    for name, stated, ours in (("measured", evidence.measured, found), ("score", evidence.score, score(found))):
+    again = with_quality(evidence, evidence.quality)
+    for name in ("measured", "score", "total"):
+        stated, ours = getattr(evidence, name), getattr(again, name)
         if stated != ours:
             return _said(name, stated, ours)
-    total = score(found).total if evidence.verdict == "pass" else 0.0
-    return None if evidence.total == total else _said("total", evidence.total, total)
+    return None
 
 
 def _said(name: str, stated: object, found: object) -> str:

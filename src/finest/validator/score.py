@@ -20,6 +20,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import comb, isfinite
 
+REFERENCE_RECIPE = "fineweb"
+"""What every submission is held against, whatever recipe it declares; where this version does not have that one, the
+reference stands in for it too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:

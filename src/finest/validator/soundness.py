@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING
 from finest.dataset.rows import Row, row_hash, rows_of
 from finest.errors import SourceError, VerifyError
 from finest.recipe.judge import judge
-from finest.recipe.recipe import PayloadRules, Recipe
-from finest.refine.record import find_record, row_of
+from finest.refine.record import find_record, max_record_bytes, row_of
 from finest.refine.verify import NOT_REPEATABLE
 from finest.validator.extractive import LEAST_SHARE, extractive_share, visible_text
-from finest.validator.models import RowFinding
+from finest.validator.models import SHOWN_CHARS, RowFinding
 from finest.validator.seed import Draw
 from finest.validator.sprt import SEQUENTIAL
 from finest.warc.source import dump_of
 
 if TYPE_CHECKING:
     from finest.dataset.open import Dataset
+    from finest.recipe.recipe import Recipe
     from finest.validator.means import Means
     from finest.warc.slices import Record
 
@@ -33,8 +33,6 @@ MAX_TEXT_BYTES = 4 * 1024 * 1024
 """A row's text. The shipped recipes end at 100,000 words of ten letters on average."""
 MAX_SAMPLE_BYTES = 256 * 1024 * 1024
 """Texts of all rows that were drawn."""
-_SHOWN = 200
-"""Characters of an id or a name of a stranger's that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,7 @@ def check_row(claim: Claim, recipe: Recipe | None, means: Means) -> RowFinding:
     """One row, judged again. A source that cannot be read is no evidence; a record that is not there is a lie."""
     row = claim.row
     finding = RowFinding(
-        number=claim.number, id=row.id[:_SHOWN], source=row.file_path[:_SHOWN], offset=row.warc_offset,
+        number=claim.number, id=row.id[:SHOWN_CHARS], source=row.file_path[:SHOWN_CHARS], offset=row.warc_offset,
         expected=claim.hash, found=None, outcome="forged",
     )  # fmt: skip
     if row.file_path not in means.warcs.names:
@@ -111,11 +109,6 @@ def check_row(claim: Claim, recipe: Recipe | None, means: Means) -> RowFinding:
         return finding.model_copy(update={"detail": "no such record at that offset"})
     again = _made_anew(record, claim, recipe, means) if recipe else _taken_from(record, claim)
     return finding.model_copy(update=again)
-
-
-def max_record_bytes(recipe: Recipe | None) -> int:
-    """Decompressed bytes of a record that is read, as a run reads it."""
-    return 2 * (recipe.payload if recipe else PayloadRules()).max_bytes
 
 
 def _made_anew(record: Record, claim: Claim, recipe: Recipe, means: Means) -> dict[str, str | None]:

@@ -40,7 +40,6 @@ SKETCH = 1024
 class Read:
     """What is kept of the rows that were read, in the order of their numbers."""
 
-    numbers: list[int] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     texts: list[int] = field(default_factory=list)
     """First 63 bits of each text's sha256."""
@@ -87,7 +86,6 @@ def _read(batch: pa.RecordBatch, recipe: Recipe, means: Means, read: Read) -> No
         means.budget.check()
         digest = _number(hashlib.sha256(text.encode()).digest())
         signature = tools.signer.sign(text, tools.tokenizer)
-        read.numbers.append(len(read.numbers))
         read.tokens.append(max(0, min(tokens, 2**40)))
         read.texts.append(digest)
         read.buckets.append(_bucket_hashes(signature, digest, recipe.dedup.buckets))

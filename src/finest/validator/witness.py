@@ -7,6 +7,7 @@ says lost against the same row are judged again, and a chain of them is a witnes
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -15,9 +16,9 @@ import pyarrow.compute as pc
 from finest.errors import SourceError
 from finest.recipe.judge import judge, toolbox
 from finest.recipe.reasons import DUPLICATE
-from finest.refine.record import find_record
-from finest.validator.models import PageFinding
-from finest.validator.soundness import max_record_bytes, read_claims
+from finest.refine.record import find_record, max_record_bytes
+from finest.validator.models import SHOWN_CHARS, PageFinding
+from finest.validator.soundness import read_claims
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from finest.recipe.recipe import Recipe
     from finest.validator.completeness import Kept
     from finest.validator.means import Means
+    from finest.validator.models import PageOutcome
 
 MAX_LINKS = 32
 """Pages of a component that are judged again in search of a chain. Nearly all components are a handful of pages that
@@ -36,7 +38,6 @@ all agree with each other."""
 MAX_JUDGED = 256
 """Pages that are judged again for witnesses in one audit. Past them only direct likeness counts: whoever claims
 hundreds of false duplicates cannot use up the audit's time."""
-_SHOWN = 200
 
 Place = tuple[str, str, int]
 """Record id, source, offset."""
@@ -48,8 +49,6 @@ class Holdings:
 
     def __init__(self, dataset: Dataset, recipe: Recipe, means: Means) -> None:
         self._dataset, self._recipe, self._means = dataset, recipe, means
-        self._ids: pa.ChunkedArray | None = None
-        self._verdicts: pa.Table | None = None
         self._judged_pages: dict[tuple[str, int], Signatures] = {}
         self._winners: dict[int, Signatures] = {}
         self._components: dict[str, dict[str, Signatures]] = {}
@@ -67,14 +66,15 @@ class Holdings:
         """Numbers of the rows with those ids; None where there is none."""
         if not ids:
             return []
-        if self._ids is None:
-            self._columns = self._dataset.row_columns("id", "warc_offset")
-            self._ids = self._columns["id"]
-        numbers: list[int | None] = pc.index_in(pa.array(ids, pa.string()), value_set=self._ids).to_pylist()
+        numbers: list[int | None] = pc.index_in(pa.array(ids, pa.string()), value_set=self._rows["id"]).to_pylist()
         return numbers
 
+    @cached_property
+    def _rows(self) -> pa.Table:
+        return self._dataset.row_columns("id", "warc_offset")
+
     def _is_at(self, number: int, page: Kept) -> bool:
-        return bool(self._columns["warc_offset"][number].as_py() == page.offset)
+        return bool(self._rows["warc_offset"][number].as_py() == page.offset)
 
     def _missing(self, page: Kept) -> PageFinding:
         """What the dataset says of a page that it does not hold, held against the texts."""
@@ -84,7 +84,7 @@ class Holdings:
             return _finding(page, "missed", detail="no verdict")
         reason, rival = verdict
         if reason != DUPLICATE or not rival:
-            return _finding(page, "missed", detail=f"its verdict is {reason[:_SHOWN]!r}")
+            return _finding(page, "missed", detail=f"its verdict is {reason[:SHOWN_CHARS]!r}")
         (number,) = self._rows_of([rival])
         if number is None:
             return _finding(page, "missed", detail="what it is said to have lost against is no row")
@@ -98,38 +98,31 @@ class Holdings:
         return _finding(page, "missed", rival, "not like the row that it is said to have lost against")
 
     def _verdict_of(self, page: Kept) -> tuple[str, str | None] | None:
-        table = self._verdict_table()
+        table = self._verdicts
         at = pc.index(table["id"], page.id).as_py()
         if at < 0 or table["offset"][at].as_py() != page.offset:
             return None
         return str(table["reason"][at].as_py()), table["duplicate_of"][at].as_py()
 
-    def _verdict_table(self) -> pa.Table:
-        if self._verdicts is None:
-            self._verdicts = self._dataset.verdict_columns("id", "offset", "reason", "duplicate_of")
-        return self._verdicts
+    @cached_property
+    def _verdicts(self) -> pa.Table:
+        return self._dataset.verdict_columns("id", "offset", "reason", "duplicate_of")
 
     def _is_linked(self, page: Kept, rival: str, number: int) -> bool:
         """Whether the page agrees with the row, or with others that lost against it and lead to it."""
-        mine, winner = self._signatures(page), self._row_signatures(number)
-        if agree(mine, winner):
+        mine, reached = self._signatures(page), self._row_signatures(number)
+        if agree(mine, reached):
             return True
-        reached = list(winner)
-        left = [signatures for record_id, signatures in self._losers(rival).items() if record_id != page.id]
-        while left:
-            near = [others for others in left if agree(others, reached)]
-            if not near:
-                return False
-            left = [others for others in left if not agree(others, reached)]
-            reached = [signature for others in near for signature in others]
-            if agree(mine, reached):
-                return True
-        return False
+        left = {record_id: others for record_id, others in self._losers(rival).items() if record_id != page.id}
+        while reached and not agree(mine, reached):
+            near = [record_id for record_id, others in left.items() if agree(others, reached)]
+            reached = [signature for record_id in near for signature in left.pop(record_id)]
+        return bool(reached)
 
     def _losers(self, rival: str) -> dict[str, Signatures]:
         """Signatures, by record id, of the first pages that lost against the same row."""
         if rival not in self._components:
-            lost = pc.indices_nonzero(pc.equal(self._verdict_table()["duplicate_of"], rival))
+            lost = pc.indices_nonzero(pc.equal(self._verdicts["duplicate_of"], rival))
             rows = self._dataset.read_verdicts(lost[:MAX_LINKS].to_pylist()).to_pylist()
             found = {row["id"]: self._judged(row["file_path"], row["offset"], row["id"]) for row in rows}
             self._components[rival] = {record_id: signatures for record_id, signatures in found.items() if signatures}
@@ -175,9 +168,8 @@ def agree(some: Signatures, others: Signatures) -> bool:
     return any(bool((one == other).all(axis=1).any()) for one in some for other in others)
 
 
-def _finding(page: Kept, outcome: str, witness: str | None = None, detail: str = "") -> PageFinding:
-    return PageFinding.model_validate({
-        "id": page.id[:_SHOWN], "source": page.source, "offset": page.offset,
-        "tokens": page.verdict.token_count or 0, "outcome": outcome, "witness": witness and witness[:_SHOWN],
-        "detail": detail,
-    })  # fmt: skip
+def _finding(page: Kept, outcome: PageOutcome, witness: str | None = None, detail: str = "") -> PageFinding:
+    return PageFinding(
+        id=page.id[:SHOWN_CHARS], source=page.source, offset=page.offset, tokens=page.verdict.token_count or 0,
+        outcome=outcome, witness=witness and witness[:SHOWN_CHARS], detail=detail,
+    )  # fmt: skip

@@ -11,14 +11,13 @@ from finest.recipe.recipe import load_recipe
 from finest.validator.quality.heldout import anchors, draw_heldout
 from finest.validator.quality.paired import DEFAULT_TOKENS, NoEvidence, Quality, measure
 from finest.validator.quality.sample import draw_sample, host_of, submitted
+from finest.validator.score import REFERENCE_RECIPE
+from finest.validator.subject import COMMON_CRAWL
 from finest.warc.source import inspect, name_sources, resolve
 
 if TYPE_CHECKING:
     from finest.dataset.open import Dataset
     from finest.warc.source import CommonCrawl, Source
-
-REFERENCE_RECIPE = "fineweb"
-"""What every submission is held against, whatever recipe it declares."""
 
 Progress = Callable[[str, float, str], None]
 """Told which step it is, its share done, and what there is so far in words."""
@@ -52,10 +51,10 @@ def places(dataset: Dataset, specs: Sequence[str], common_crawl: CommonCrawl) ->
     """
     known = {source.name for source in dataset.manifest.sources}
     if not specs:
-        elsewhere = sorted(name for name in known if not name.startswith("s3://commoncrawl/"))
+        elsewhere = sorted(name for name in known if not name.startswith(COMMON_CRAWL))
         if elsewhere:
             raise UsageError(f"{elsewhere[0]} is not named; say where the WARCs lie with --warc")
-        specs = [name.removeprefix("s3://commoncrawl/") for name in sorted(known)]
+        specs = [name.removeprefix(COMMON_CRAWL) for name in sorted(known)]
     found = named(specs, common_crawl)
     strange = [source for source in found if source.name not in known]
     if strange:

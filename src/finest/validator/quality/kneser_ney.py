@@ -51,8 +51,8 @@ class Level:
 
     def refine(self, wanted: Grams, lower: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probabilities of n-grams, given those of one token less; where the context is unknown, those."""
-        at, known = _look_up(self.contexts, wanted >> np.uint64(BITS))
-        where, seen = _look_up(self.keys, wanted)
+        at, known = look_up(self.contexts, wanted >> np.uint64(BITS))
+        where, seen = look_up(self.keys, wanted)
         held = np.where(seen, self.counts[where] - self.discount, 0.0)
         mixed = (held + self.discount * self.kinds[at] * lower) / self.totals[at]
         return np.where(known, mixed, lower)
@@ -106,7 +106,7 @@ def _discount(counts: NDArray[np.int32]) -> float:
     return min(max(once / max(1, once + 2 * twice), MIN_DISCOUNT), MAX_DISCOUNT)
 
 
-def _look_up(ascending: Grams, wanted: Grams) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def look_up(ascending: Grams, wanted: Grams) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Where each wanted value stands, and whether it is there at all."""
     at = np.searchsorted(ascending, wanted)
     at[at == len(ascending)] = 0

@@ -10,6 +10,8 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from finest.validator.quality.kneser_ney import look_up
+
 GRAM_WORDS = 13
 """As in GPT-3's check of its benchmarks (Brown et al. 2020, appendix C)."""
 LEAK_SHARE = 0.1
@@ -42,10 +44,8 @@ def _shares(documents: Sequence[str], texts: Iterable[str]) -> NDArray[np.float6
     there = np.unique(np.concatenate([np.zeros(1, np.uint64), *wanted]))
     seen = np.zeros(len(there), bool)
     for text in texts:
-        found = _grams(text)
-        at = np.searchsorted(there, found)
-        at[at == len(there)] = 0
-        seen[at[there[at] == found]] = True
+        at, known = look_up(there, _grams(text))
+        seen[at[known]] = True
     return np.array([seen[np.searchsorted(there, of)].mean() if len(of) else 0.0 for of in wanted])
 
 

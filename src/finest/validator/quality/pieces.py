@@ -30,7 +30,6 @@ class Pool:
     """Tokens of each piece."""
     hashes: NDArray[np.uint64]
     """Of each piece: of its text and its number in it."""
-    text_bytes: int
 
     @property
     def tokens(self) -> int:
@@ -47,7 +46,7 @@ class Pool:
 
 def pool_of(texts: Iterable[str]) -> Pool:
     """The pieces of those texts."""
-    found, lengths, hashes, text_bytes = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)], 0
+    found, lengths, hashes = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)]
     for text in texts:
         data = text.encode("utf-8", "replace")
         text_grams = grams(ids(text))
@@ -56,8 +55,7 @@ def pool_of(texts: Iterable[str]) -> Pool:
         lengths.append(np.minimum(PIECE_TOKENS, len(text_grams) - PIECE_TOKENS * np.arange(count)))
         first = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
         hashes.append(_mixed(np.uint64(first) ^ np.arange(count, dtype=np.uint64)))
-        text_bytes += len(data)
-    return Pool(np.concatenate(found), np.concatenate(lengths), np.concatenate(hashes), text_bytes)
+    return Pool(np.concatenate(found), np.concatenate(lengths), np.concatenate(hashes))
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

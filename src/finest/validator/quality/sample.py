@@ -19,7 +19,8 @@ from resiliparse.extract.html2text import extract_plain_text
 
 from finest.recipe.decode import decode
 from finest.recipe.judge import judge
-from finest.recipe.reasons import REASONS
+from finest.recipe.reasons import stage_of
+from finest.refine.record import max_record_bytes
 from finest.validator.quality.tokens import ids
 from finest.warc.slices import Layout, Slice, plan_slices, read_slice
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from finest.recipe.minhash import Signature
     from finest.recipe.recipe import Recipe
     from finest.warc.record import Record
+    from finest.warc.slices import SliceReader
     from finest.warc.source import Source
 
 WINDOW_BYTES = 2 << 20
@@ -99,36 +101,30 @@ def windows(sources: Sequence[Source], seed: str) -> list[tuple[Source, Slice]]:
     return planned
 
 
-def judged(
-    source: Source, window: Slice, recipe: Recipe, cache: Path, span: list[int] | None = None
-) -> Iterator[tuple[Record, Verdict]]:
-    """The records of a window, each with its verdict; `span` is told where they began and ended."""
-    exact = 0 if window.start == 0 else None
-    reader = read_slice(source, window, exact_start=exact, max_record_bytes=recipe.payload.max_bytes * 2)
-    for record in reader:
+def judged(source: Source, window: Slice, recipe: Recipe, cache: Path) -> Iterator[tuple[Record, Verdict]]:
+    """The records of a window, each with its verdict."""
+    for record in _reader(source, window, recipe):
         yield record, judge(record.page(), recipe, cache)
-    if span is not None:
-        span[:] = [reader.first_offset, reader.next_offset]
+
+
+def _reader(source: Source, window: Slice, recipe: Recipe) -> SliceReader:
+    return read_slice(source, window, max_record_bytes=max_record_bytes(recipe))
 
 
 def _read(found: Sample, duplicates: Duplicates, source: Source, window: Slice, recipe: Recipe, cache: Path) -> Span:
-    bounds = [0, 0]
-    for record, verdict in judged(source, window, recipe, cache, bounds):
+    reader = _reader(source, window, recipe)
+    for record in reader:
+        verdict = judge(record.page(), recipe, cache)
         found.pages += 1
         found.hosts.add(host_of(record.url))
-        if stage_of(verdict) not in NOT_RAW and (text := visible_text(record.payload)):
+        if stage_of(verdict.reason) not in NOT_RAW and (text := visible_text(record.payload)):
             found.raw.append(text)
         if verdict.text is not None and not duplicates.has(verdict.signature):
             found.reference.append(verdict.text)
             found.tokens += len(ids(verdict.text))
     # Where a file is no row of gzip members, offsets count decompressed bytes and the window is the whole file.
-    return Span(source.name, *bounds) if source.layout is Layout.MEMBERS else Span(source.name, 0, 2**63 - 1)
-
-
-def stage_of(verdict: Verdict) -> str:
-    """The stage that decided."""
-    known = REASONS.get(verdict.reason)
-    return known.stage if known else verdict.reason.partition("_")[0]
+    bounds = (reader.first_offset, reader.next_offset) if source.layout is Layout.MEMBERS else (0, 2**63 - 1)
+    return Span(source.name, *bounds)
 
 
 def visible_text(payload: bytes) -> str:
