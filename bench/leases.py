@@ -16,7 +16,6 @@ import argparse
 import asyncio
 import json
 import os
-import random
 import resource
 import subprocess
 import sys
@@ -44,7 +43,6 @@ START_S = 60.0
 TURNS = 25
 """Requests of one connection. A process that is idle when they begin takes all connections at once, and keeps them."""
 TICKS = os.sysconf("SC_CLK_TCK")
-SCRIPT = "from finest.cli.serve import serve; serve()"
 QUICK = ["--lease-blocks", "1"]
 GENEROUS = ["--tasks-per-window", "1000000", "--per-hotkey", "1000000", "--per-address", "10000000"]
 
@@ -129,11 +127,13 @@ def _chain(folder: Path, miners: list[Keypair]) -> Iterator[str]:
 def _server(folder: Path, database: str, endpoint: str, workers: int) -> Iterator[tuple[int, int]]:
     import bittensor as bt
 
+    from finest.devnet.processes import free_port
+
     wallet = bt.Wallet("server", "hot", str(folder / "wallets"))
     wallet.create_new_hotkey(suppress=True)
-    port = _free_port()
+    port = free_port()
     command = [
-        sys.executable, "-c", SCRIPT, "--port", str(port), "--workers", str(workers), *QUICK, *GENEROUS,
+        sys.executable, "-m", "finest.cli", "serve", "--port", str(port), "--workers", str(workers), *QUICK, *GENEROUS,
         "--log-format", "json", "--wallet.name", "server", "--wallet.hotkey", "hot", "--wallet.path",
         str(folder / "wallets"), "--subtensor.network", endpoint,
     ]  # fmt: skip
@@ -166,12 +166,6 @@ def _hotkey_of(port: int) -> str:
     import requests
 
     return str(requests.get(f"http://127.0.0.1:{port}/v1/info", timeout=5).json()["hotkey"])
-
-
-def _free_port() -> int:
-    from finest.devnet.processes import free_port
-
-    return free_port()
 
 
 class Generator:
@@ -303,5 +297,4 @@ def _cpu_s(pid: int) -> float:
 
 
 if __name__ == "__main__":
-    random.seed(0)
     main()

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from finest.tasks.models import Rules
 from finest.tasks.store import Store
+from tests.tasks.facts import CRAWL, paths
 from tests.tasks.postgres import Cluster, binaries
+
+if TYPE_CHECKING:
+    from tests.tasks.served import Server
 
 
 @pytest.fixture(scope="session")
@@ -50,4 +55,39 @@ def store(database_url: str, rules: Rules) -> Iterator[Store]:
     """An empty store, on each kind of database."""
     store = Store.open(database_url, rules)
     yield store
+    store.close()
+
+
+@pytest.fixture
+def quick_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chain is asked again at once."""
+    from finest.tasks import authority
+
+    monkeypatch.setattr(authority, "ANEW_S", 0.1)
+    monkeypatch.setattr(authority, "LINES_EVERY_S", 0.2)
+
+
+@pytest.fixture
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The subnet is looked at ten times a second."""
+    from finest.tasks import authority
+
+    monkeypatch.setattr(authority, "LONGEST_LOOK_S", 0.1)
+    monkeypatch.setattr(authority, "SHORTEST_LOOK_S", 0.1)
+
+
+@pytest.fixture
+def server(database_url: str, quick_reads: None) -> Iterator[Server]:
+    """A server with two miners and two validators, one of them poor, on each kind of database."""
+    from tests.tasks.asking import ALICE, BOB, POOR, RULES, VALIDATOR
+    from tests.tasks.served import MadeSubnet, serving
+
+    store = Store.open(database_url, RULES)
+    store.add_warcs(CRAWL, paths(40))
+    subnet = MadeSubnet()
+    subnet.register(ALICE, BOB)
+    subnet.register(VALIDATOR, permit=True, stake=100.0)
+    subnet.register(POOR, permit=True, stake=99.0)
+    with serving(store, RULES, subnet) as server:
+        yield server
     store.close()

@@ -10,7 +10,7 @@ from finest.chain.payload import encode
 from finest.tasks.store import Store
 
 CRAWL = "CC-MAIN-2025-26"
-REVISION, ROOT = "4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c", "ab" * 32
+REVISION, ROOT = "4c1f" * 10, "9a0e" * 16
 
 
 def paths(count: int, crawl: str = CRAWL, first: int = 0) -> list[str]:

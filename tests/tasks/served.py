@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,8 +29,6 @@ from finest.tasks.throttle import Rates
 
 NETUID = 63
 BLOCK = 1000
-CRAWL = "CC-MAIN-2025-26"
-REVISION, ROOT = "4c1f" * 10, "9a0e" * 16
 QUICK = Rates(per_hotkey=10**6, per_address=10**6)
 START_S = 30.0
 
@@ -152,6 +150,9 @@ def serving(store: Store, rules: Rules, subnet: MadeSubnet | None = None, **sett
         yield Server(url, subnet, store)
 
 
-def paths(number: int, crawl: str = CRAWL) -> list[str]:
-    """WARC paths as Common Crawl names them."""
-    return [f"crawl-data/{crawl}/segments/1/warc/{crawl}-{one:05}.warc.gz" for one in range(number)]
+def wait_for(true: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Fail where it does not come true."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -15,24 +15,20 @@ from typing import Any
 import pytest
 from bittensor import http_auth
 
-from finest.chain.payload import encode
 from finest.errors import TaskServerError, TaskServerUnavailable, UsageError
-from finest.tasks import authority, client
+from finest.tasks import client
 from finest.tasks.client import Refused, TaskServer
 from finest.tasks.models import Rules, ScoreRequest, ServerInfo, TaskState
 from finest.tasks.store import Store
-from tests.tasks.served import CRAWL, REVISION, ROOT, SERVER, MadeSubnet, Server, hotkey, paths, serving
+from tests.tasks.asking import ALICE, EVE, LINE, VALIDATOR
+from tests.tasks.facts import CRAWL, REVISION, ROOT, paths
+from tests.tasks.served import SERVER, MadeSubnet, Server, serving
 
 pytestmark = pytest.mark.slow
 
-ALICE, EVE, VALIDATOR = hotkey("Alice"), hotkey("Eve"), hotkey("Validator")
-LINE = encode("alice/web", REVISION, ROOT)
-
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(authority, "LINES_EVERY_S", 0.2)
-    monkeypatch.setattr(authority, "ANEW_S", 0.1)
+def _quick(monkeypatch: pytest.MonkeyPatch, quick_reads: None) -> None:
     monkeypatch.setattr(client, "FIRST_WAIT_S", 0.05)
     monkeypatch.delenv("http_proxy", raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")

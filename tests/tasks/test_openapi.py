@@ -13,7 +13,8 @@ from finest.tasks.app import create_app
 from finest.tasks.models import Rules
 from finest.tasks.problems import KINDS
 from finest.tasks.store import Store
-from tests.tasks.served import CRAWL, QUICK, SERVER, MadeSubnet, hotkey, listening, paths
+from tests.tasks.facts import CRAWL, paths
+from tests.tasks.served import QUICK, SERVER, MadeSubnet, hotkey, listening
 
 ALICE = hotkey("Alice")
 

@@ -13,7 +13,8 @@ from finest.tasks import page
 from finest.tasks.board import Board
 from finest.tasks.models import CrawlStatistics, Leader, Rules, Score, Statistics, Task, TaskState
 from finest.tasks.store import Store
-from tests.tasks.served import BLOCK, CRAWL, REVISION, ROOT, MadeSubnet, hotkey, paths, serving
+from tests.tasks.facts import CRAWL, REVISION, ROOT, paths
+from tests.tasks.served import BLOCK, MadeSubnet, hotkey, serving
 
 ALICE = hotkey("Alice")
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\x00{{7*7}}'

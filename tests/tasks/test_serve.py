@@ -7,9 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +22,16 @@ from finest.chain.subnet import Chain
 from finest.tasks.client import TaskServer
 from finest.tasks.models import Rules, TaskState
 from finest.tasks.store import Store
-from tests.tasks.served import CRAWL, REVISION, ROOT, paths
+from tests.tasks.facts import CRAWL, REVISION, ROOT, paths
+from tests.tasks.served import wait_for
 
 if TYPE_CHECKING:
     from finest.devnet.chain.server import ChainServer
 
 pytestmark = pytest.mark.slow
 
-SCRIPT = "from finest.cli import cli, main; from finest.cli.serve import serve; cli.add_command(serve); main()"
-COMMAND = [sys.executable, "-c", SCRIPT, "serve"]
 START_S = 60.0
+_wait_for = partial(wait_for, seconds=START_S)
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +72,9 @@ class Running:
     def __init__(self, folder: Path, database: str, options: ChainOptions, *flags: str) -> None:
         self.log = folder / "serve.log"
         command = [
-            *COMMAND, "--port", "0", "--wallet.name", "cold", "--wallet.hotkey", options.wallet_hotkey, "--wallet.path",
-            str(options.wallet_path), "--netuid", str(options.netuid), "--subtensor.network", options.network, *flags,
+            sys.executable, "-m", "finest.cli", "serve", "--port", "0", "--wallet.name", "cold", "--wallet.hotkey",
+            options.wallet_hotkey, "--wallet.path", str(options.wallet_path), "--netuid", str(options.netuid),
+            "--subtensor.network", options.network, *flags,
         ]  # fmt: skip
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -104,13 +105,6 @@ def running(*arguments: Any) -> Iterator[Running]:
         if one.process.poll() is None:
             os.killpg(one.process.pid, signal.SIGKILL)
             one.process.wait(10)
-
-
-def _wait_for(condition: Callable[[], bool], seconds: float = START_S) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def _healthy(url: str) -> bool:

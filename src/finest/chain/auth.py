@@ -33,18 +33,12 @@ RETENTION_S = 60.0
 SCHEME = "sr25519"
 _NONCE = http_auth.HEADER_NONCE.lower()
 _CRYPTO = http_auth.HEADER_CRYPTO.lower()
-_SIGNED = tuple(
-    name.lower()
-    for name in (
-        http_auth.HEADER_VERSION, http_auth.HEADER_HOTKEY, http_auth.HEADER_RECEIVER, http_auth.HEADER_NONCE,
-        http_auth.HEADER_CRYPTO, http_auth.HEADER_SIGNATURE,
-    )
-)  # fmt: skip
 HEADERS = (
     http_auth.HEADER_VERSION, http_auth.HEADER_HOTKEY, http_auth.HEADER_RECEIVER, http_auth.HEADER_NONCE,
     http_auth.HEADER_SIGNATURE,
 )  # fmt: skip
 """What a signed request carries."""
+_SIGNED = (*(name.lower() for name in HEADERS), _CRYPTO)
 
 _REASONS: dict[type[http_auth.AuthError], Reason] = {
     http_auth.MalformedAuth: "malformed",

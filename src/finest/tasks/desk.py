@@ -46,19 +46,15 @@ class Desk:
     def __init__(self, store: Store, authority: Authority, throttle: Throttle, receiver: str) -> None:
         self.store, self.authority, self.receiver = store, authority, receiver
         self._throttle = throttle
-        self._pool = ThreadPoolExecutor(THREADS, "finest-desk")
+        self.pool = ThreadPoolExecutor(THREADS, "finest-desk")
+        """Threads for whatever asks the store."""
 
     def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    @property
-    def pool(self) -> ThreadPoolExecutor:
-        """Threads for whatever asks the store."""
-        return self._pool
+        self.pool.shutdown(wait=True, cancel_futures=True)
 
     async def ask(self, work: Callable[[], T]) -> T:
         """The result of blocking work in nobody's name."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return await asyncio.get_running_loop().run_in_executor(self.pool, work)
 
     async def ask_as_caller(self, request: Request, right: Right, work: Callable[[str, int], T]) -> T:
         """The result of `work(hotkey, block)` for who signed the request, if the hotkey has the right.

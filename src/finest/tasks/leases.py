@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import bindparam as given
 
+from finest.figures import counted
 from finest.tasks.database import INSERTS
 from finest.tasks.models import Rules, Task, TaskState
 from finest.tasks.problems import Problem
-from finest.tasks.reading import blocks, one_task, task_row
+from finest.tasks.reading import one_task, task_row
 from finest.tasks.tables import HELD, LEASED, crawls, miners, tasks
 from finest.tasks.taking import Wanted, take
 
@@ -63,8 +64,8 @@ def lease(connection: sa.Connection, rules: Rules, asked: Asked) -> Task:
         raise Problem("too-many-leases", f"{len(standing.held)} leases are open, and {rules.open_leases} may be")
     if standing.full_block is not None:
         wait = standing.full_block + rules.window_blocks - asked.block
-        few = f"{rules.tasks_per_window} tasks in any {rules.window_blocks} blocks"
-        raise Problem("window-full", f"a hotkey gets {few}; the next one in {blocks(wait)}", retry_after_blocks=wait)
+        few, then = f"{rules.tasks_per_window} tasks in any {rules.window_blocks} blocks", counted(wait, "block")
+        raise Problem("window-full", f"a hotkey gets {few}; the next one in {then}", retry_after_blocks=wait)
     return _new(connection, rules, asked, standing)
 
 
@@ -151,7 +152,7 @@ def _no_work(connection: sa.Connection, asked: Asked, crawl_ids: tuple[int, int]
     if expires_block is None:
         return Problem("no-work", f"{what}, and no lease is open that could end")
     wait = max(1, expires_block + 1 - asked.block)
-    return Problem("no-work", f"{what}; the next lease may end in {blocks(wait)}", retry_after_blocks=wait)
+    return Problem("no-work", f"{what}; the next lease may end in {counted(wait, 'block')}", retry_after_blocks=wait)
 
 
 def new_id() -> str:

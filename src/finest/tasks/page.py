@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,14 +18,15 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from sqlalchemy.exc import SQLAlchemyError
 
 from finest import figures
+from finest.tasks.api import served
 from finest.tasks.board import FRESH_S, Board
 from finest.tasks.models import CrawlStatistics, Leader, Task, TaskState
 from finest.tasks.problems import KINDS, Problem
 
 if TYPE_CHECKING:
-    from finest.tasks.app import Served
     from finest.tasks.authority import Authority
 
 LEADERS = 20
@@ -73,9 +75,9 @@ class LeaderRow:
 @router.get("/")
 async def front(request: Request) -> Response:
     """The page."""
-    served: Served = request.app.state.served
-    board = await served.board.get(FRESH_S)
-    return _html("board.html.j2", page=_view(board, served.authority, served.hub))
+    own = served(request)
+    board = await own.board.get(FRESH_S)
+    return _html("board.html.j2", page=_view(board, own.authority, own.hub))
 
 
 @router.get("/problems/{name}")
@@ -89,12 +91,12 @@ async def problem(name: str) -> Response:
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """For Prometheus; what the database holds is left out while it does not answer."""
-    served: Served = request.app.state.served
+    own = served(request)
     try:
-        statistics = (await served.board.get(FRESH_S)).statistics
-    except Exception:
+        statistics = (await own.board.get(FRESH_S)).statistics
+    except SQLAlchemyError:
         statistics = None
-    text = served.metrics.render(statistics, served.authority.age_s)
+    text = own.metrics.render(statistics, own.authority.age_s)
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -148,12 +150,11 @@ def _leased(task: Task, block: int, block_time_s: float) -> TaskRow:
 
 def _finished(task: Task, block: int, block_time_s: float, hub: str) -> TaskRow:
     repo, revision = task.repo or "", task.revision or ""
-    verdicts = [score.verdict for score in task.scores]
     return TaskRow(
         _text(task.id), _text(task.hotkey), _text(task.crawl), str(len(task.warcs)),
         _ago(task.closed_block, block, block_time_s), dataset=_text(repo), revision=_text(revision[:10]),
         url=figures.link(f"{hub}/datasets/{repo}/tree/{revision}") if repo and revision else None,
-        verdicts=_verdicts({name: verdicts.count(name) for name in verdicts}),
+        verdicts=_verdicts(Counter(score.verdict for score in task.scores)),
     )  # fmt: skip
 
 

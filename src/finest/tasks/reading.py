@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam as given
 
-from finest.figures import counted
 from finest.tasks.models import Score, Task, TaskPage, TaskState
 from finest.tasks.problems import Problem
 from finest.tasks.tables import FINISHED, claims, crawls, miners, scores, tasks, warcs
@@ -80,11 +79,6 @@ def page(
     rows = connection.execute(statement).all()
     shown = rows[:limit]
     return TaskPage(tasks=_as_tasks(connection, shown, block), next=shown[-1].id if len(rows) > limit else None)
-
-
-def blocks(number: int) -> str:
-    """1 block, 2 blocks."""
-    return counted(number, "block")
 
 
 def _as_tasks(connection: sa.Connection, rows: Sequence[sa.Row[Any]], block: int) -> list[Task]:

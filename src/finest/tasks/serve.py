@@ -45,13 +45,13 @@ class ServeOptions:
     rules: Rules
     database_url: str = field(repr=False)
     hub: str
-    host: str = "127.0.0.1"
-    port: int = 8091
-    workers: int = 1
-    per_hotkey: int = 120
-    per_address: int = 1200
-    behind_proxy: bool = False
-    log_format: LogFormat = "text"
+    host: str
+    port: int
+    workers: int
+    per_hotkey: int
+    per_address: int
+    behind_proxy: bool
+    log_format: LogFormat
 
     def __call__(self) -> FastAPI:
         """The application, in the process that serves it."""
@@ -78,7 +78,7 @@ def _prepare(options: ServeOptions) -> tuple[str, int]:
     receiver = open_hotkey(options.chain).address
     store = Store.open(options.database_url, options.rules)
     try:
-        return receiver, sum(crawl.open for crawl in store.statistics(0).crawls)
+        return receiver, sum(crawl.open for crawl in store.crawls())
     finally:
         store.close()
 

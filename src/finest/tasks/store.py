@@ -133,12 +133,17 @@ class Store:
             old = sa.delete(nonces).where(nonces.c.seen_s < now_s - NONCE_S)
             self._database.write_one(lambda connection: connection.execute(old))
         row = {"hotkey": hotkey, "nonce_ns": nonce_ns, "seen_s": now_s}
-        statement = _REMEMBER[self._dialect]
-        return self._database.write_one(lambda connection: connection.execute(statement, row).first()) is not None
+
+        def step(connection: sa.Connection) -> bool:
+            return connection.execute(_REMEMBER[connection.dialect.name], row).first() is not None
+
+        return self._database.write_one(step)
 
     def add_warcs(self, crawl: str, paths: Iterable[str]) -> int:
         """Make WARCs known, in this order; how many are new. Batch by batch: what was added stays if it is stopped."""
-        self._database.write(lambda connection: connection.execute(_ADD_CRAWL[self._dialect], {"crawl": crawl}))
+        self._database.write(
+            lambda connection: connection.execute(_ADD_CRAWL[connection.dialect.name], {"crawl": crawl})
+        )
         rest, added = iter(paths), 0
         while batch := list(islice(rest, BATCH)):
             added += self._add(crawl, batch)
@@ -146,15 +151,11 @@ class Store:
             self._database.write_one(lambda connection: connection.exec_driver_sql("ANALYZE warcs"))
         return added
 
-    @property
-    def _dialect(self) -> str:
-        return "postgresql" if self._database.postgresql else "sqlite"
-
     def _add(self, crawl: str, paths: list[str]) -> int:
         named = {"crawl": crawl, "paths": json.dumps(paths)}
 
         def step(connection: sa.Connection) -> int:
-            new = connection.execute(_ADD_WARCS[self._dialect], named).rowcount
+            new = connection.execute(_ADD_WARCS[connection.dialect.name], named).rowcount
             more = sa.update(crawls).where(crawls.c.name == crawl).values(warcs=crawls.c.warcs + new)
             connection.execute(more)
             return new
@@ -176,7 +177,7 @@ class Store:
             return
         if self._database.postgresql:
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-        connection.execute(_SETTLE[self._dialect], {"redundancy": redundancy})
+        connection.execute(_SETTLE[connection.dialect.name], {"redundancy": redundancy})
         free = warcs.c.claims < redundancy
         connection.execute(sa.update(warcs).where(warcs.c.open != free).values(open=free))
 
