@@ -20,7 +20,7 @@ from finest.cluster.configuration import (
     write_files,
 )
 from finest.cluster.hardware import Cgroups, Hardware
-from finest.cluster.layout import Folder, Places, Ports
+from finest.cluster.layout import Facts, Folder, Places, Ports
 from finest.errors import UsageError
 from tests.cluster.real_slurm import finest_cluster
 
@@ -98,8 +98,6 @@ def test_without_a_database_there_is_none_to_ask() -> None:
 def test_a_cluster_in_a_folder_names_no_path_outside(tmp_path: Path) -> None:
     """Keys, state, sockets and logs are its own, and so are its ports."""
     folder = Folder(tmp_path)
-    from finest.cluster.layout import Facts
-
     made = configure(LAPTOP, folder.places(Facts(light=False, ports=Ports(1, 2, 3), first_job=5)), "secret")
     for text in (made.slurm, made.slurmdbd or ""):
         paths = [value.removeprefix("socket=") for value in values(text).values()]

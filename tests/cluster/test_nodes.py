@@ -90,7 +90,7 @@ def test_memory_that_is_watched_is_enforced() -> None:
 def test_the_real_cluster_is_read(slurm_cluster: Folder) -> None:
     """One node, one partition, a clock that is ours."""
     (partition,), (node,) = partitions(), nodes()
-    assert default_partition() == partition.name and partition.is_up and partition.max_time_s
+    assert default_partition([partition]) == partition.name and partition.is_up and partition.max_time_s
     assert node.is_usable and node.partitions == (partition.name,) and node.cpus and node.memory_mb
     before = time.time()
     assert before - 2 <= config().as_of_s <= time.time()

@@ -1,7 +1,26 @@
-"""The real Slurm of this folder's tests."""
+"""The real Slurm of this folder's tests, and what those of Slurm and Ray compare with and suffer from."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from tests.cluster.real_slurm import one_slurm, slurm_cluster
+from tests.e2e.command import finest, root
+from tests.e2e.slurm_misdeeds import Misdeeds
 
 __all__ = ["one_slurm", "slurm_cluster"]
+
+
+@pytest.fixture(scope="module")
+def local_root(warcs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What the local run makes of the module's `warcs`."""
+    out = tmp_path_factory.mktemp("local") / "dataset"
+    finest("refine", *warcs, "--out", out, "--workers", 2)
+    return root(out)
+
+
+@pytest.fixture
+def misdeeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Misdeeds:
+    return Misdeeds(tmp_path / "misdeeds", monkeypatch)

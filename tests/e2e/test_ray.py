@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from finest.cluster.daemons import began
 from tests.cluster.waiting import wait_for
 from tests.e2e.command import SAMPLE, finest, root, start
 from tests.e2e.slurm_misdeeds import DIE, RAISE, SLEEP, Misdeeds
@@ -23,18 +24,6 @@ def warcs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The sample three times over: three slices."""
     folder = tmp_path_factory.mktemp("crawl")
     return [Path(shutil.copy(SAMPLE, folder / f"part-{number}.warc.gz")) for number in range(3)]
-
-
-@pytest.fixture(scope="module")
-def local_root(warcs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> str:
-    out = tmp_path_factory.mktemp("local") / "dataset"
-    finest("refine", *warcs, "--out", out, "--workers", 2)
-    return root(out)
-
-
-@pytest.fixture
-def misdeeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Misdeeds:
-    return Misdeeds(tmp_path / "misdeeds", monkeypatch)
 
 
 def test_ray_gives_what_the_local_run_gives(warcs: list[Path], local_root: str, tmp_path: Path) -> None:
@@ -72,4 +61,4 @@ def test_ctrl_c_leaves_nothing_at_work(warcs: list[Path], tmp_path: Path, misdee
     run.communicate(timeout=60)
     assert run.returncode == 130
     pid = int((tmp_path / "pid").read_text())
-    wait_for(lambda: not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2])
+    wait_for(lambda: not began(pid))

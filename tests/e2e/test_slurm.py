@@ -33,19 +33,6 @@ def warcs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [Path(shutil.copy(SAMPLE, folder / f"part-{number}.warc.gz")) for number in range(5)]
 
 
-@pytest.fixture(scope="module")
-def local_root(warcs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What the local run makes of them."""
-    out = tmp_path_factory.mktemp("local") / "dataset"
-    finest("refine", *warcs, "--out", out, "--workers", 2)
-    return root(out)
-
-
-@pytest.fixture
-def misdeeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Misdeeds:
-    return Misdeeds(tmp_path / "misdeeds", monkeypatch)
-
-
 def status(out: Path) -> Any:
     return json.loads(finest("status", out, "--json").stdout)
 

@@ -50,12 +50,11 @@ def check(partition: str | None, as_json: bool) -> None:
     finest cluster check --json | jq -r '.checks[] | select(.state == "failure") | .mend'
     """
     from finest.cluster.check import examine
-    from finest.doctor.check import State
-    from finest.doctor.show import as_dict, summary
+    from finest.doctor.show import as_dict, is_failure, summary
 
     findings = examine(partition) if as_json else examine(partition, found=_show)
     click.echo(json.dumps(as_dict(findings), indent=1) if as_json else summary(findings))
-    if any(finding.state is State.FAILURE for finding in findings.values()):
+    if any(map(is_failure, findings.values())):
         sys.exit(ClusterError.exit_code)
 
 

@@ -67,6 +67,7 @@ def refine(
     finest refine @paths.txt --out my-dataset --executor slurm --total_tasks 64 --cpus_per_task 4
     """
     from finest.refine.run import RunOptions, default_workers
+    from finest.refine.run import refine as run
 
     if detach and where.slurm is None:
         raise click.UsageError("--detach is for --executor slurm")
@@ -81,17 +82,7 @@ def refine(
     )  # fmt: skip
     if detach:
         return _hand_in(options, quiet=quiet)
-    return _to_the_end(lambda progress: _run(options, progress), out, quiet=quiet)
-
-
-def _run(options: RunOptions, progress: Progress) -> Manifest:
-    if options.slurm is None:
-        from finest.refine.run import refine as run
-
-        return run(options, progress)
-    from finest.refine.slurm.run import refine_on_slurm
-
-    return refine_on_slurm(options, progress, ask_on_interrupt())
+    return _to_the_end(lambda progress: run(options, progress, ask_on_interrupt()), out, quiet=quiet)
 
 
 def _to_the_end(run: Callable[[Progress], Manifest], out: Path, *, quiet: bool) -> None:

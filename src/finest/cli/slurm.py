@@ -74,13 +74,14 @@ def _where(
                  "--mem-per-cpu": mem_per_cpu if executor == "local" else None}  # fmt: skip
         if flag := next((flag for flag, value in given.items() if value is not None), None):
             raise click.UsageError(f"{flag} is for --executor slurm")
-    if executor == "ray":
-        from finest.refine.ray import RayRequest
-
-        return Where(ray=RayRequest(total_tasks or 1, cpus_per_task or 1, mem_per_cpu or 2.0))
     if executor == "local":
         return Where(workers=(total_tasks or 1) * (cpus_per_task or 1) if total_tasks or cpus_per_task else None)
     from finest.executors.slurm.request import MEMORY_PER_CPU_GB, SlurmRequest, sbatch_options, seconds_of
+
+    if executor == "ray":
+        from finest.refine.ray import RayRequest
+
+        return Where(ray=RayRequest(total_tasks or 1, cpus_per_task or 1, mem_per_cpu or MEMORY_PER_CPU_GB))
 
     if time is not None:
         seconds_of(time)

@@ -17,7 +17,7 @@ DATABASE = "slurm_acct_db"
 
 def default_conf() -> Path:
     """The slurm.conf of the cluster that `finest cluster up` makes without `--folder` and without systemd."""
-    return Folder(DEFAULT_FOLDER).etc / "slurm.conf"
+    return Folder(DEFAULT_FOLDER).conf
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,6 @@ class Ports:
 class Places:
     """The paths that stand in the configuration files; the defaults are those of Debian's packages and their units."""
 
-    etc: Path = SYSTEM_CONF.parent
     logs: Path = Path("/var/log/slurm")
     state: Path = Path("/var/lib/slurm/slurmctld")
     spool: Path = Path("/var/lib/slurm/slurmd")
@@ -88,7 +87,6 @@ class Folder:
     def places(self, facts: Facts) -> Places:
         """What the configuration files name."""
         return Places(
-            etc=self.etc,
             logs=self.logs,
             state=self.path / "state",
             spool=self.spool,

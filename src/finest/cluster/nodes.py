@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -101,9 +101,8 @@ def partitions(*, timeout_s: float = TIMEOUT_S) -> list[Partition]:
     return list({line: parse_partition(line) for line in told.splitlines() if line}.values())
 
 
-def default_partition(*, timeout_s: float = TIMEOUT_S) -> str:
-    """The cluster's default partition, or its only one; raises ClusterError where there is neither."""
-    found = partitions(timeout_s=timeout_s)
+def default_partition(found: Sequence[Partition]) -> str:
+    """The default one of a cluster's partitions, or its only one; raises ClusterError where there is neither."""
     chosen = [one.name for one in found if one.is_default] or [one.name for one in found][:2]
     if len(chosen) != 1:
         named = ", ".join(one.name for one in found) or "none"

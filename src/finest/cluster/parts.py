@@ -94,7 +94,7 @@ def _mariadb(folder: Folder) -> Part:
     return Part(
         _daemon(folder, "mariadbd"), argv, works, 60, 60,
         "see that the disk has room and memory is free; it needs 300 MB and 150 MB",
-        prepare=lambda: _fill_database(folder), finish=lambda: _let_slurm_in(folder),
+        prepare=lambda: _fill_database(folder), finish=lambda: let_slurm_in(socket, folder.etc),
     )  # fmt: skip
 
 
@@ -170,10 +170,12 @@ def _fill_database(folder: Folder) -> None:
     filled.touch()
 
 
-def _let_slurm_in(folder: Folder) -> None:
-    """Give slurmdbd its database and its password, which goes over standard input and stands in no command line."""
-    password = read_password(folder.etc / "slurmdbd.conf")
-    done = sql("mariadb", folder.database_socket, told=sql_for_slurm(password))
+def let_slurm_in(socket: Path | None, etc: Path) -> None:
+    """Give slurmdbd its database and its password, which goes over standard input and stands in no command line.
+
+    `socket` as in `sql`; `etc` holds slurmdbd.conf.
+    """
+    done = sql("mariadb", socket, told=sql_for_slurm(read_password(etc / "slurmdbd.conf")))
     if done.returncode:
         raise ClusterError(f"MariaDB refuses to make Slurm's user: {done.stderr.strip()}")
 

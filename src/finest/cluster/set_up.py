@@ -177,14 +177,19 @@ def _cancel_jobs(all_parts: list[Part], agree: Agree) -> None:
     if "slurmctld" not in alive or not holds(slurmctld_works):
         return  # each question would take 9 s
     with suppress(ClusterUnavailable):  # it ended meanwhile
-        jobs = _queued()
-        if jobs and not agree(f"{counted(len(jobs), 'job')} in the queue will be cancelled. Go on?"):
-            raise ClusterError("nothing was stopped")
-        if jobs:
-            slurm("scancel", "--quiet", *jobs)
+        cancel_queued(agree)
         deadline = time.monotonic() + _CANCEL_S
         while "slurmd" in alive and _queued() and time.monotonic() < deadline:
             time.sleep(POLL_S)
+
+
+def cancel_queued(agree: Agree) -> None:
+    """Cancel every job in the queue, whoever's; raises ClusterError where `agree` says no or Slurm does not answer."""
+    jobs = _queued()
+    if jobs and not agree(f"{counted(len(jobs), 'job')} in the queue will be cancelled. Go on?"):
+        raise ClusterError("nothing was stopped")
+    if jobs:
+        slurm("scancel", "--quiet", *jobs)
 
 
 def _queued() -> list[str]:

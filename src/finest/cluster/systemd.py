@@ -10,22 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from finest.cluster import munge
-from finest.cluster.commands import slurm
 from finest.cluster.configuration import (
     MARK,
     configure,
     new_password,
-    read_password,
-    sql_for_slurm,
     write_files,
 )
 from finest.cluster.daemons import POLL_S
 from finest.cluster.hardware import this_machine
 from finest.cluster.layout import DEFAULT_FOLDER, SYSTEM_CONF, Places
-from finest.cluster.parts import holds, slurmctld_works, slurmd_works, slurmdbd_works, sql
-from finest.cluster.set_up import Agree, Say, install_missing, prove, require_root
+from finest.cluster.parts import holds, let_slurm_in, slurmctld_works, slurmd_works, slurmdbd_works, sql
+from finest.cluster.set_up import Agree, Say, cancel_queued, install_missing, prove, require_root
 from finest.errors import ClusterError
-from finest.figures import counted
 
 STARTED = DEFAULT_FOLDER.parent / "units.json"
 """The units that `up` started: `down` stops these and no others."""
@@ -50,7 +46,7 @@ def up_with_systemd(*, light: bool, agree: Agree, say: Say) -> list[str]:
             started.append(unit)
         _wait(unit, works)
         if unit == "mariadb":
-            _let_slurm_in()
+            let_slurm_in(None, SYSTEM_CONF.parent)
         say(f"{unit} is up")
     if started:
         prove(Places().logs)
@@ -62,11 +58,7 @@ def down_with_systemd(*, agree: Agree) -> list[str]:
     require_root()
     units = json.loads(STARTED.read_text()) if STARTED.exists() else []
     if "slurmctld" in units and holds(slurmctld_works):
-        jobs = slurm("squeue", "-h", "-o", "%A").split()
-        if jobs and not agree(f"{counted(len(jobs), 'job')} in the queue will be cancelled. Go on?"):
-            raise ClusterError("nothing was stopped")
-        if jobs:
-            slurm("scancel", "--quiet", *jobs)
+        cancel_queued(agree)
     for unit in reversed(units):
         _systemctl("disable", "--now", unit)
     STARTED.unlink(missing_ok=True)
@@ -98,12 +90,6 @@ def _units(*, light: bool) -> dict[str, Callable[[], bool]]:
     database = {"mariadb": lambda: sql("mariadb-admin", None, "ping").returncode == 0, "slurmdbd": slurmdbd_works}
     slurms = {"slurmctld": slurmctld_works, "slurmd": slurmd_works}
     return {"munge": lambda: munge.complaint(None) is None} | ({} if light else database) | slurms
-
-
-def _let_slurm_in() -> None:
-    done = sql("mariadb", None, told=sql_for_slurm(read_password(SYSTEM_CONF.parent / "slurmdbd.conf")))
-    if done.returncode:
-        raise ClusterError(f"MariaDB refuses to make Slurm's user: {done.stderr.strip()}")
 
 
 def _wait(unit: str, works: Callable[[], bool]) -> None:

@@ -17,25 +17,22 @@ from typing import TYPE_CHECKING, Any
 from finest.errors import JobFailed, RunError
 from finest.executors.local import leave_with_parent
 from finest.executors.ray import RayStage
-from finest.executors.slurm.request import Allotment
+from finest.executors.slurm.request import MEMORY_PER_CPU_GB, Allotment
 from finest.figures import counted
-from finest.refine.preflight import preflight
-from finest.refine.run import FailureWatch, RunOptions, begin, finish, finished
+from finest.refine.run import GO_ON, FailureWatch, RunOptions, take_in
 from finest.refine.slurm.steps import Lines, RefineShare
-from finest.refine.slurm.submission import new
+from finest.refine.slurm.submission import folder_of, new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from finest.dataset.manifest import Manifest
     from finest.refine.ledger import Ledger
     from finest.refine.progress import Progress
 
 LOOK_S = 0.5
 SILENT_S = 60.0
 """A task that was not heard of for this long is lost; NFS may keep a touched file's time for as long."""
-_GO_ON = "finished slices are kept: the same command does what is missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,7 @@ class RayRequest:
 
     total_tasks: int = 1
     cpus_per_task: int = 1
-    memory_per_cpu_gb: float = 2.0
+    memory_per_cpu_gb: float = MEMORY_PER_CPU_GB
 
 
 class RayShare(RefineShare):
@@ -76,31 +73,19 @@ class Alive(Lines):
         self._path.touch()
 
 
-def refine_on_ray(options: RunOptions, progress: Progress) -> Manifest:
-    """Judge on Ray what is missing, then make the dataset; raises what `refine` raises, and ClusterError."""
-    ledger = begin(options, progress)
-    with ledger.lock():
-        ledger.sweep()
-        if manifest := finished(ledger, progress):
-            return manifest
-        progress.say("Checking the installation on a known page")
-        preflight(options.recipe, options.cache)
-        if ledger.pending():
-            _judge(ledger.saved(), options, progress)
-        return finish(ledger, options, progress)
-
-
-def _judge(ledger: Ledger, options: RunOptions, progress: Progress) -> None:
-    request = options.ray
-    assert request is not None
+def judge_on_ray(ledger: Ledger, options: RunOptions, request: RayRequest, progress: Progress) -> None:
+    """Judge on Ray what is missing; raises RunError, ClusterError. Call with the lock held."""
     ranks = ledger.pending()
+    if not ranks:
+        return
+    ledger.saved()
     tasks = min(request.total_tasks, len(ranks))
     allotment = Allotment(
         partition="ray", tasks=tasks, cpus_per_task=request.cpus_per_task,
         memory_per_cpu_mb=round(request.memory_per_cpu_gb * 1024), time=None, qos=None, sbatch=(),
     )  # fmt: skip
     made = new(ledger, allotment, ranks, options, kind="ray")
-    folder = ledger.folder.absolute() / "ray" / made.run
+    folder = folder_of(ledger, made.run, "ray")
     done = ledger.summaries()
     stage = RayStage(
         RayShare(folder), tasks, cpus_per_task=request.cpus_per_task, memory_gb=request.memory_per_cpu_gb,
@@ -111,7 +96,7 @@ def _judge(ledger: Ledger, options: RunOptions, progress: Progress) -> None:
         _watch(ledger, stage, folder / "tasks", FailureWatch(ledger, done), progress)
     if missing := ledger.pending():
         why = f": {stage.error}" if stage.error else ""
-        raise RunError(f"Ray's tasks are over, and {counted(len(missing), 'slice')} is missing{why}; {_GO_ON}")
+        raise RunError(f"Ray's tasks are over, and {counted(len(missing), 'slice')} is missing{why}; {GO_ON}")
     progress.end()
 
 
@@ -120,12 +105,7 @@ def _watch(ledger: Ledger, stage: RayStage, traces: Path, failures: FailureWatch
     missing = set(ledger.pending())
     while True:
         over = stage.is_over
-        left = set(ledger.pending())
-        for index in sorted(missing - left):
-            summary = ledger.summary(ledger.plan.slices[index])
-            failures.look(summary)
-            progress.finished(summary)
-        missing = left
+        missing = take_in(ledger, missing, failures, progress)
         _raise_first(traces)
         if over:
             return
@@ -135,11 +115,11 @@ def _watch(ledger: Ledger, stage: RayStage, traces: Path, failures: FailureWatch
 
 def _raise_first(traces: Path) -> None:
     for error in sorted(traces.glob("*.error")):
-        raise RunError(f"task {error.stem} on Ray failed {error.read_text(encoding='utf-8')}; {_GO_ON}")
+        raise RunError(f"task {error.stem} on Ray failed {error.read_text(encoding='utf-8')}; {GO_ON}")
     for sign in sorted(traces.glob("*.alive")):
         try:
             silent_s = time.time() - sign.stat().st_mtime
         except FileNotFoundError:
             continue
         if silent_s > SILENT_S:
-            raise JobFailed(f"task {sign.stem} on Ray was not heard of for {silent_s:.0f} s: it is lost; {_GO_ON}")
+            raise JobFailed(f"task {sign.stem} on Ray was not heard of for {silent_s:.0f} s: it is lost; {GO_ON}")

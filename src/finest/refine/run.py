@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from finest.recipe.recipe import Recipe
     from finest.refine.progress import Progress
     from finest.refine.ray import RayRequest
+    from finest.refine.slurm.follow import Ask
     from finest.refine.summary import SliceSummary
     from finest.warc.source import CommonCrawl, Source
 
@@ -48,6 +49,8 @@ MIN_FAILURES = 10
 """Below this many failures no share is worth stopping for."""
 MAX_DEATHS_PER_SLICE = 8
 """A slice that takes more workers with it than this stops the run."""
+GO_ON = "finished slices are kept: the same command does what is missing"
+"""What mends a run whose slices others judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +72,21 @@ class RunOptions:
     """Run the slices on Ray; neither: on this machine."""
 
 
-def refine(options: RunOptions, progress: Progress) -> Manifest:
+def refine(options: RunOptions, progress: Progress, ask: Ask | None = None) -> Manifest:
     """Refine the sources into `options.out` and return the dataset's manifest.
 
     Raises SourceError, RecipeError, LedgerError, RunError, and ClusterError where Slurm runs it; whatever is finished
     by then stays in the ledger, and the same call goes on from there. A run that is finished already is only read.
+    `ask` answers Ctrl-C while Slurm runs it; Detached where it says so.
     """
     if options.slurm is not None:
         from finest.refine.slurm.run import refine_on_slurm
 
-        return refine_on_slurm(options, progress)
+        return refine_on_slurm(options, progress, ask)
     if (options.out / "ledger" / "slurm").exists():
         from finest.refine.slurm.submission import leave_to_slurm
 
         leave_to_slurm(options.out, progress, restart=options.restart)
-    if options.ray is not None:
-        from finest.refine.ray import refine_on_ray
-
-        return refine_on_ray(options, progress)
     ledger = begin(options, progress)
     with ledger.lock():
         ledger.sweep()
@@ -94,6 +94,10 @@ def refine(options: RunOptions, progress: Progress) -> Manifest:
             return manifest
         progress.say("Checking the installation on a known page")
         preflight(options.recipe, options.cache)
+        if options.ray is not None:
+            from finest.refine.ray import judge_on_ray
+
+            judge_on_ray(ledger, options, options.ray, progress)
         return finish(ledger, options, progress)
 
 
@@ -239,6 +243,16 @@ class FailureWatch:
                 f"last {reasons or 'in other slices'}; look with: finest status {self._ledger.out}, "
                 f"logs are in {self._ledger.folder / 'logs'}"
             )
+
+
+def take_in(ledger: Ledger, missing: set[int], watch: FailureWatch, progress: Progress) -> set[int]:
+    """What others have finished of `missing` goes to the bar, and is watched for failures; gives what is left of it."""
+    left = missing.intersection(ledger.pending())
+    for rank in sorted(missing - left):
+        summary = ledger.summary(ledger.plan.slices[rank])
+        watch.look(summary)
+        progress.finished(summary)
+    return left
 
 
 def _failures(reasons: dict[str, int]) -> int:

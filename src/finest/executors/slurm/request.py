@@ -110,8 +110,8 @@ def seconds_of(time: str) -> int:
 
 
 def _partition(name: str | None) -> Partition:
-    wanted = name or default_partition()
     there = partitions()
+    wanted = name or default_partition(there)
     found = next((one for one in there if one.name == wanted), None)
     if found is None:
         named = ", ".join(one.name for one in there) or "none"

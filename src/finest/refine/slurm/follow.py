@@ -13,8 +13,8 @@ from finest.executors.slurm.units import Unit, Watch, ending_of
 from finest.executors.slurm.waiting import Waiting
 from finest.executors.slurm.words import FORGOTTEN, never_starts
 from finest.figures import counted, showable
-from finest.refine.run import FailureWatch
-from finest.refine.slurm.submission import STAGES, cancel_all, cancel_now, folder_of, with_end
+from finest.refine.run import GO_ON, FailureWatch, take_in
+from finest.refine.slurm.submission import cancel_all, cancel_now, folder_of, with_end
 
 if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
@@ -49,8 +49,7 @@ class Follower:
 
     def __init__(self, ledger: Ledger, submission: Submission, progress: Progress, ask: Ask | None = None) -> None:
         self._ledger, self._submission, self._progress, self._ask = ledger, submission, progress, ask
-        jobs = {submission.jobs[s]: submission.tasks_of(s) for s in STAGES if s in submission.jobs}
-        self._watch = Watch(jobs, submission.run, progress.say)
+        self._watch = Watch(submission.tasks_by_job(), submission.run, progress.say)
         self._waiting = Waiting(progress.say)
         done = ledger.summaries()
         self._failures = FailureWatch(ledger, done)
@@ -96,12 +95,7 @@ class Follower:
 
     def _take_in(self) -> None:
         """What is new in the ledger goes to the bar, and is watched for failures."""
-        missing = set(self._ledger.pending())
-        for index in sorted(self._missing - missing):
-            summary = self._ledger.summary(self._ledger.plan.slices[index])
-            self._failures.look(summary)
-            self._progress.finished(summary)
-        self._missing &= missing
+        self._missing = take_in(self._ledger, self._missing, self._failures, self._progress)
         if self._is_shown and not self._missing:
             self._is_shown = False
             self._progress.end()
@@ -118,14 +112,14 @@ class Follower:
         if again:
             unit = stuck[min(again)]
             why = never_starts(unit.state, unit.reason)
-            raise RunError(f"Slurm can never start job {unit.id}: {why} ({unit.reason}); {_MEND}")
+            raise RunError(f"Slurm can never start job {unit.id}: {why} ({unit.reason}); {GO_ON}")
 
     def _failure(self, unit: Unit, others: int) -> str:
         stage = self._submission.stage_of(unit.job)
         what = "judging slices" if stage == "slices" else "making the dataset"
         more = f"; so did {counted(others, 'other task')} of this run not end well" if others else ""
         path = folder_of(self._ledger, self._submission.run) / stage / f"task-{unit.task}.log"
-        return f"Slurm job {unit.id} ({what}) {ending_of(unit).words()}{more}; {_MEND}\n{tail(path)}"
+        return f"Slurm job {unit.id} ({what}) {ending_of(unit).words()}{more}; {GO_ON}\n{tail(path)}"
 
     def _result(self) -> Manifest:
         """The dataset, once the ledger shows what Slurm says."""
@@ -144,8 +138,8 @@ class Follower:
             f"{counted(missing, 'slice')} of {self._ledger.out}" if missing else f"the manifest of {self._ledger.out}"
         )
         if any(unit.state == FORGOTTEN for unit in self._units):
-            return f"Slurm does not know any more what became of the run's jobs, and {what} is missing; {_MEND}"
-        return f"all jobs ended well, says Slurm, but {what} is missing; {_MEND}"
+            return f"Slurm does not know any more what became of the run's jobs, and {what} is missing; {GO_ON}"
+        return f"all jobs ended well, says Slurm, but {what} is missing; {GO_ON}"
 
     def _pause(self) -> None:
         passed = time.monotonic() - self._began
@@ -197,6 +191,3 @@ def tail(path: Path) -> str:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("+ ")][-TAIL_LINES:]
     shown = "\n".join(f"  | {showable(line, LINE_CHARS)}" for line in lines) or "  | (empty)"
     return f"Its log, {path}, ends:\n{shown}"
-
-
-_MEND = "finished slices are kept: the same command does what is missing"

@@ -77,7 +77,7 @@ def attach(out: Path, progress: Progress, ask: Ask | None = None) -> Manifest:
         if finished(ledger, progress):
             return read_manifest(out)
         raise LedgerError(f"no job of {out} is on Slurm any more: {found.ended}; {_GO_ON}")
-    found = _complete(ledger, replace(found, jobs={**found.jobs, **stages(found.run)}))
+    found = _complete(ledger, submissions.with_queue(found))
     progress.say(f"Following {describe(found)}")
     return Follower(ledger, found, progress, ask).follow()
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finest.errors import ClusterError
-from finest.executors.slurm.units import Unit, Watch, ending_of, stages
+from finest.executors.slurm.units import Unit, Watch, ending_of
 from finest.executors.slurm.words import FORGOTTEN, never_starts
-from finest.refine.slurm.submission import STAGES, Submission, latest
+from finest.refine.slurm.submission import latest, with_queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +48,12 @@ def slurm_status(out: Path) -> SlurmStatus | None:
         trouble = None if found.ended == "finished" else found.ended
         return SlurmStatus(found.run, partition, (), at_work=False, trouble=trouble)
     try:
-        units = _units(found)
-        jobs = tuple(_job(stage, job, units) for stage, job in _ids(found).items())
+        found = with_queue(found)
+        units = Watch(found.tasks_by_job(), found.run, lag_s=0).look()
+        jobs = tuple(_job(found.stage_of(job), job, units) for job in found.tasks_by_job())
         return SlurmStatus(found.run, partition, jobs, any(not unit.is_over for unit in units), _trouble(units))
     except ClusterError as error:
         return SlurmStatus(found.run, partition, (), at_work=False, trouble=str(error))
-
-
-def _ids(found: Submission) -> dict[str, int]:
-    known = {**found.jobs, **stages(found.run)}
-    return {stage: known[stage] for stage in STAGES if stage in known}
-
-
-def _units(found: Submission) -> list[Unit]:
-    jobs = {job: found.tasks_of(stage) for stage, job in _ids(found).items()}
-    return Watch(jobs, found.run, lag_s=0).look()
 
 
 def _job(stage: str, job: int, units: list[Unit]) -> JobStatus:

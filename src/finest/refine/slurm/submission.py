@@ -70,6 +70,10 @@ class Submission:
     def tasks_of(self, stage: str) -> int:
         return self.tasks if stage == "slices" else 1
 
+    def tasks_by_job(self) -> dict[int, int]:
+        """How many tasks each job has, in the order in which they run."""
+        return {self.jobs[stage]: self.tasks_of(stage) for stage in STAGES if stage in self.jobs}
+
     def stage_of(self, job: int) -> str:
         return next(stage for stage, known in self.jobs.items() if known == job)
 
@@ -87,7 +91,7 @@ def new(
 
 
 def write(ledger: Ledger, submission: Submission, kind: str = "slurm") -> None:
-    folder = ledger.folder.absolute() / kind / submission.run
+    folder = folder_of(ledger, submission.run, kind)
     folder.mkdir(parents=True, exist_ok=True)
     data = {"format": FORMAT, **asdict(submission)}
     write_whole(folder / "submission.json", json.dumps(data, indent=1).encode())
@@ -107,8 +111,13 @@ def with_end(ledger: Ledger, submission: Submission, words: str) -> Submission:
     return over
 
 
-def folder_of(ledger: Ledger, run: str) -> Path:
-    return ledger.folder.absolute() / "slurm" / run
+def folder_of(ledger: Ledger, run: str, kind: str = "slurm") -> Path:
+    return ledger.folder.absolute() / kind / run
+
+
+def with_queue(submission: Submission) -> Submission:
+    """The same with the ids of its jobs that Slurm has not ended, whoever wrote them down; raises ClusterError."""
+    return replace(submission, jobs={**submission.jobs, **stages(submission.run)})
 
 
 def read(path: Path) -> Submission:
