@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from finest.database import Database
 from finest.errors import FinestError, TaskServerUnavailable, UsageError
 from finest.tasks import tables
-from finest.tasks.database import Database
+from finest.tasks.migrated import TABLES
 from finest.tasks.models import Rules, ScoreRequest, TaskState
 from finest.tasks.problems import Problem
 from finest.tasks.store import Store
@@ -39,7 +40,7 @@ def indexes(connection: sa.Connection) -> set[tuple[str, str]]:
 
 def test_migrations_give_the_tables(database_url: str) -> None:
     """The tables after all migrations are those of tables.py, with their indexes' conditions."""
-    database = Database.open(database_url)
+    database = Database.open(database_url, TABLES)
 
     def compare(connection: sa.Connection) -> set[tuple[str, str]]:
         assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
@@ -117,7 +118,7 @@ def test_a_refused_password_is_not_said(cluster: Cluster) -> None:
 
 def test_a_database_of_a_newer_version_is_left_alone(database_url: str) -> None:
     """Tables with a migration that this version does not know are not touched."""
-    database = Database.open(database_url)
+    database = Database.open(database_url, TABLES)
     database.write(lambda connection: connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
     database.close()
     with pytest.raises(UsageError, match="newer version"):

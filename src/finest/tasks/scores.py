@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from finest.tasks.database import INSERTS
+from finest.database import INSERTS
 from finest.tasks.models import CrawlStatistics, Leader, ScoreRequest, Statistics, Task
 from finest.tasks.problems import Problem
 from finest.tasks.provenance import record
