@@ -82,15 +82,15 @@ def show_scores(console: Console, records: Sequence[tuple[str, Evidence]]) -> No
     table = Table(
         "record", "verdict", "H", "min(R, V)", "Q", "P", "score", box=None, header_style="bold", pad_edge=False
     )
-    for name, evidence in records:
+    for name, (_, evidence) in zip(names, records, strict=True):
         found = scored(evidence)
         factors = [found.honesty, min(found.recall, found.volume), found.quality, found.promptness] if found else []
         cells = [f"{factor:.3f}" for factor in factors] or ["-"] * 4
         verdict = Text(evidence.verdict.replace("_", " "), _STYLES[evidence.verdict])
-        table.add_row(showable(name, 60), verdict, *cells, f"{total_of(evidence):.3f}")
+        table.add_row(name, verdict, *cells, f"{total_of(evidence):.3f}")
     console.print(table)
-    for name, evidence in records:
-        console.print(f"{showable(name, 60)}: {showable(evidence.why, 300)}", markup=False)
+    for name, (_, evidence) in zip(names, records, strict=True):
+        console.print(f"{name}: {showable(evidence.why, 300)}", markup=False)
 
 
 def as_scores(records: Sequence[tuple[str, Evidence]]) -> dict[str, Any]:
@@ -118,8 +118,8 @@ def show_standings(console: Console, rows: Mapping[str, Standing], counts: Count
     console.print(f"Block {block}: {verdicts or 'no verdict yet'}; {counts.waiting} waiting", markup=False)
 
 
-def _table(*heads: str) -> Table:
-    """The first column names what is in a line: it is never cut."""
+def _table(names: Sequence[str], *heads: str) -> Table:
+    """The first column holds the names, of which nothing is cut."""
     table = Table(*heads, box=None, header_style="bold", pad_edge=False)
-    table.columns[0].no_wrap, table.columns[0].overflow = True, "ignore"
+    table.columns[0].min_width = max(map(len, (*names, heads[0])))
     return table
