@@ -78,18 +78,16 @@ def _unique(evidence: Evidence) -> list[str]:
 
 
 def show_scores(console: Console, records: Sequence[tuple[str, Evidence]]) -> None:
-    """The score of each record, factor by factor."""
-    table = Table(
-        "record", "verdict", "H", "min(R, V)", "Q", "P", "score", box=None, header_style="bold", pad_edge=False
-    )
-    for name, (_, evidence) in zip(names, records, strict=True):
+    """The score of each record, factor by factor, and why."""
+    table = _table([name for name, _ in records], "record", "verdict", "H", "min(R, V)", "Q", "P", "score")
+    for name, evidence in records:
         found = scored(evidence)
         factors = [found.honesty, min(found.recall, found.volume), found.quality, found.promptness] if found else []
         cells = [f"{factor:.3f}" for factor in factors] or ["-"] * 4
         verdict = Text(evidence.verdict.replace("_", " "), _STYLES[evidence.verdict])
         table.add_row(name, verdict, *cells, f"{total_of(evidence):.3f}")
     console.print(table)
-    for name, (_, evidence) in zip(names, records, strict=True):
+    for name, evidence in records:
         console.print(f"{name}: {showable(evidence.why, 300)}", markup=False)
 
 
@@ -107,9 +105,7 @@ def as_scores(records: Sequence[tuple[str, Evidence]]) -> dict[str, Any]:
 def show_standings(console: Console, rows: Mapping[str, Standing], counts: Counts, block: int) -> None:
     """Where miners stand, the heaviest first, and what waits."""
     whole_weight = sum(one.weight for one in rows.values())
-    table = Table(
-        "hotkey", "average", "WARCs", "passed", "failed", "weight", box=None, header_style="bold", pad_edge=False
-    )
+    table = _table(list(rows), "hotkey", "average", "WARCs", "passed", "failed", "weight")
     for hotkey, one in sorted(rows.items(), key=lambda item: (-item[1].weight, item[0])):
         share = f"{one.weight / whole_weight:.1%}" if whole_weight else "-"
         table.add_row(hotkey, f"{one.ema:.3f}", str(one.warcs), str(one.passed), str(one.failed), share)
