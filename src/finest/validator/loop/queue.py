@@ -105,8 +105,8 @@ class Queue:
         told = list(seen)
 
         def step(connection: sa.Connection) -> list[Seen]:
-            insert = INSERTS[connection.dialect.name](submissions).on_conflict_do_nothing()
-            return [one for one in told if connection.execute(insert, asdict(one) | due_s).rowcount]
+            insert = INSERTS[connection.dialect.name](submissions).on_conflict_do_nothing().returning(_T.id)
+            return [one for one in told if connection.execute(insert, asdict(one) | due_s).first() is not None]
 
         return self._database.write(step) if told else []
 
@@ -141,7 +141,7 @@ class Queue:
         """Look at it again later; `tried` counts."""
         now_s = time.time()
         values = {
-            "due_s": now_s + wait_s, "tries": _T.tries + tried, "why": why, "cpu_s": _T.cpu_s + cpu_s,
+            "due_s": now_s + wait_s, "tries": _T.tries + int(tried), "why": why, "cpu_s": _T.cpu_s + cpu_s,
             "touched_s": now_s,
         }  # fmt: skip
         self._change(entry.id, values)
