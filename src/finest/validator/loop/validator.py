@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finest.chain.errors import NoPermit, NotRegistered, RateLimited
+from finest.chain.payload import decode
 from finest.figures import counted, duration
 from finest.tasks.client import Refused
 from finest.tasks.models import ScoreRequest
@@ -225,8 +226,11 @@ class Validator:
 
     def evidence_file(self, entry: Entry) -> Path:
         """Where the record of a verdict is kept."""
-        name = hashlib.sha256(f"{entry.hotkey} {entry.line}".encode()).hexdigest()[:32]
-        return self._options.work / "evidence" / f"{name}.json"
+        said = decode(entry.line)
+        assert said is not None  # no other line is ever taken in
+        digest = hashlib.sha256(f"{entry.hotkey} {entry.line}".encode()).hexdigest()[:8]
+        name = f"{said.repo.replace('/', '--')}@{said.revision[:10]}-{digest}.json"
+        return self._options.work / "evidence" / name
 
     def _is_told(self, report: Report) -> bool:
         """Whether the task server has the verdict now, or never will."""
