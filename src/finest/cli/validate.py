@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from finest.chain.options import chain_options
-from finest.cli.shared import common_crawl, console, say
+from finest.cli.shared import common_crawl, console, needs, say
 from finest.errors import SourceError, UsageError, VerifyError
 from finest.settings import load_settings
 
@@ -222,9 +222,11 @@ def validate(
     settings = load_settings()
     from finest.show_hub import quiet_client
     from finest.show_miner import Screen
-    from finest.validator.loop.start import validate as run
-    from finest.validator.loop.validator import ValidateOptions
     from finest.validator.models import Plan
+
+    with needs("validator"):
+        from finest.validator.loop.start import validate as run
+        from finest.validator.loop.validator import ValidateOptions
 
     quiet_client()
     options = ValidateOptions(work, Plan(rows=rows, windows=windows), tokens, parallel, sets_weights=not no_weights)
@@ -258,7 +260,8 @@ def score(records: tuple[Path, ...], work: Path, database: str | None, as_json: 
         else:
             show_scores(console(), found)
         return
-    from finest.validator.loop.queue import Queue
+    with needs("validator"):
+        from finest.validator.loop.queue import Queue
     from finest.validator.loop.standing import MEMORY_BLOCKS, standings
 
     if database is None and not (work / "validator.db").is_file():
