@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from finest.chain.options import chain_options
-from finest.cli.shared import common_crawl, console, needs, say
+from finest.cli.shared import alike, common_crawl, console, needs, say
 from finest.errors import SourceError, UsageError, VerifyError
 from finest.settings import load_settings
 
@@ -188,7 +188,7 @@ def _means(where: str, warcs: Warcs, settings: Settings) -> Means:
     return Means(cache=settings.cache, warcs=warcs, place=where, say=say)
 
 
-@click.command()
+@click.command(context_settings={"token_normalize_func": alike})
 @chain_options
 @click.option("--work", type=click.Path(path_type=Path), default=Path("finest-validator"), show_default=True,
               help="Folder of the queue, the evidence and the fingerprints; one validator a folder.")  # fmt: skip
