@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "finest"
 MAY_IMPORT = {
     "recipe": {"recipe", "errors"},
     "dataset": {"dataset", "recipe", "files", "figures", "errors", "settings", ""},
-    "executors": {"executors", "cluster", "figures", "errors"},
+    "executors": {"executors", "cluster", "figures", "parent", "errors"},
     "cluster": {"cluster", "doctor", "files", "figures", "errors"},
     "warc": {"warc", "recipe", "errors", ""},
     "chain": {"chain", "errors", "settings"},
@@ -64,6 +64,7 @@ MAY_IMPORT = {
         "settings",
         "files",
         "figures",
+        "parent",
         "errors",
         "",
     },

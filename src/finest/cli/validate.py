@@ -262,16 +262,17 @@ def score(records: tuple[Path, ...], work: Path, database: str | None, as_json: 
         return
     with needs("validator"):
         from finest.validator.loop.queue import Queue
-    from finest.validator.loop.standing import MEMORY_BLOCKS, standings
+    from finest.validator.loop.standing import MEMORY_BLOCKS, of_present_seats, standings
 
     if database is None and not (work / "validator.db").is_file():
         raise UsageError(f"{work} is no validator's folder; name one with --work, or evidence: finest score FILE")
     queue = Queue.open(database or f"sqlite:///{work / 'validator.db'}")
     try:
         block = queue.last_block()
-        rows, counts = standings(queue.past(block - MEMORY_BLOCKS), block), queue.counts()
+        pasts, counts = queue.past(block - MEMORY_BLOCKS), queue.counts()
     finally:
         queue.close()
+    rows = standings(of_present_seats(pasts), block)
     if as_json:
         hotkeys = {hotkey: asdict(one) | {"weight": one.weight} for hotkey, one in rows.items()}
         click.echo(json.dumps({"block": block, "hotkeys": hotkeys, **asdict(counts)}, indent=1))

@@ -24,7 +24,6 @@ from finest.validator.loop.standing import MEMORY_BLOCKS, weights
 from finest.validator.loop.verdict import judged
 from finest.validator.loop.watch import look
 from finest.validator.models import Check, Plan
-from finest.validator.subject import COMMON_CRAWL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,13 +36,21 @@ if TYPE_CHECKING:
     from finest.validator.loop.queue import Entry, Queue, Report
     from finest.validator.models import Evidence, Subject
 
-LOOK_S = 60.0
-"""Five blocks of the main network. A line stands until its miner's next one, which takes far longer."""
+LOOK_BLOCKS = 5
+"""A minute of the main network. A line stands until its miner's next one, which mostly takes far longer."""
+FAR_S = 3600.0
+"""How often finished tasks are looked through, whatever the chain shows: for a line that was replaced by no line."""
+SOON_S = 60.0
+"""What is due within this time is waited for by `once`."""
 IDLE_S = 5.0
-REPORT_S = 30.0
+REPORT_S = 5.0
+NEVER_TAKEN = ("not-found", "not-finished", "invalid-request")
+"""Refusals that are about the one verdict: the others go on. All else is about this validator, and is asked later."""
 AGAIN_S = (600.0, 3600.0, 6 * 3600.0, 24 * 3600.0, 24 * 3600.0)
 """Waits after a verdict that could not be given. Most failures of the Hub pass within the hour; after the last wait,
 two and a half days in all, it is left without evidence."""
+BROKEN_S = 60.0
+"""Until a line that could not even be looked at is looked at again: the task server or the chain may be away."""
 NO_RIGHT_S = 600.0
 STOP_S = 5.0
 NOTE_CHARS = 400
@@ -74,7 +81,8 @@ class Validator:
         self._stop, self._say = stop, say
         self._busy: set[int] = set()
         self._choosing = threading.Lock()
-        self._has_looked = False
+        self._far_at_s = 0.0
+        """When finished tasks are looked through again, on the monotonic clock."""
 
     def run(self) -> None:
         """Work until `stop` is set."""
@@ -92,7 +100,7 @@ class Validator:
         self._watch()
         while not self._stop.is_set() and (due_s := self._queue.next_due_s()) is not None:
             wait_s = due_s - time.time()
-            if wait_s > LOOK_S:
+            if wait_s > SOON_S:
                 break
             self._stop.wait(max(0.0, wait_s))
             self._judge()
@@ -104,11 +112,13 @@ class Validator:
     # Chores
 
     def _watch(self) -> float:
-        found = look(self._chain, self._server, self._queue, far=not self._has_looked)
-        self._has_looked = True
+        now_s, due_s = time.monotonic(), self._far_at_s
+        self._far_at_s = now_s  # after a look that fails, the next one is far: what it missed is not missed for good
+        found = look(self._chain, self._server, self._queue, far=now_s >= due_s)
+        self._far_at_s = now_s + FAR_S if now_s >= due_s else due_s
         if found.new:
             self._say(f"{counted(found.new, 'new submission')} to judge; {found.lines} lines stand on the chain")
-        return LOOK_S
+        return LOOK_BLOCKS * self._chain.view().block_time_s
 
     def _judge(self) -> float:
         with self._choosing:
@@ -118,14 +128,25 @@ class Validator:
             self._busy.add(entry.id)
         try:
             self._give_verdict(entry)
+        except Exception as error:
+            self._queue.put_off(entry, BROKEN_S, str(error)[:NOTE_CHARS], tried=False)  # the others do not wait for it
+            raise
         finally:
-            self._busy.discard(entry.id)
+            with self._choosing:
+                self._busy.discard(entry.id)
         return 0.0
 
     def _report(self) -> float:
         for report in self._queue.unreported():
-            if self._is_told(report):
-                self._queue.reported(report)
+            if self._stop.is_set():
+                break
+            try:
+                self._server.report(report.task_id, _score(report))
+            except Refused as no:
+                self._say(f"The task server does not take the verdict on task {report.task_id}: {no}")
+                if no.name not in NEVER_TAKEN:
+                    return NO_RIGHT_S
+            self._queue.reported(report)
         return REPORT_S
 
     def _may_not_weigh_yet(self) -> bool:
@@ -196,18 +217,16 @@ class Validator:
         return Job(
             subject=subject, plan=self._options.plan, warcs=warcs, tokens=self._options.tokens,
             place=f"{subject.submission.repo}@{subject.submission.revision}",
-            heldout=self._heldout.pick(warcs, subject.seed, self._assigned()),
+            heldout=self._heldout.pick(warcs, subject.seed, self._queue),
             index=(self._options.work / "fingerprints.db").absolute(), cache=self._settings.cache.absolute(),
             cc_https=self._settings.cc_https, cc_bucket=self._settings.cc_bucket,
         )  # fmt: skip
 
-    def _assigned(self) -> set[str]:
-        return {name.removeprefix(COMMON_CRAWL) for name in self._queue.assigned()}
-
     def _is_to_be_seen_twice(self, evidence: Evidence, entry: Entry) -> bool:
         """What the Hub says is not there is asked for again later: once, it may be the Hub's mistake."""
         last = evidence.admission[-1] if evidence.admission else None
-        return evidence.verdict == "fail" and last is not None and last.name == "revision" and not entry.tries
+        is_gone = evidence.verdict == "fail" and last is not None and last.name == "revision"
+        return is_gone and entry.why != evidence.why
 
     def _settle(self, entry: Entry, evidence: Evidence, name: str, cpu_s: float) -> None:
         """The record first, then the queue: a crash between the two makes the verdict anew."""
@@ -232,18 +251,10 @@ class Validator:
         name = f"{said.repo.replace('/', '--')}@{said.revision[:10]}-{digest}.json"
         return self._options.work / "evidence" / name
 
-    def _is_told(self, report: Report) -> bool:
-        """Whether the task server has the verdict now, or never will."""
-        note = "".join(char if char.isprintable() else " " for char in report.why)[:NOTE_CHARS]
-        score = ScoreRequest(
-            verdict=report.verdict, score=report.total, evidence_sha256=report.evidence_sha256, note=note
-        )
-        try:
-            self._server.report(report.task_id, score)
-        except Refused as no:
-            self._say(f"The task server does not take the verdict on task {report.task_id}: {no}")
-            return no.name in ("not-found", "not-finished")
-        return True
+
+def _score(report: Report) -> ScoreRequest:
+    note = "".join(char if char.isprintable() else " " for char in report.why)[:NOTE_CHARS]
+    return ScoreRequest(verdict=report.verdict, score=report.total, evidence_sha256=report.evidence_sha256, note=note)
 
 
 def _shares(found: dict[str, float]) -> str:
