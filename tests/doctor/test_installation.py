@@ -103,7 +103,7 @@ def test_what_quality_is_measured_with(subject: Subject, monkeypatch: pytest.Mon
     found = installation.quality_model(subject)
     assert found.state is State.FAILURE
     assert str(other) in found.line
-    assert found.mend == "pip install --force-reinstall 'finest-data[server]'"
+    assert found.mend == "pip install --force-reinstall 'finest-data[validator]'"
 
 
 def test_a_validator_needs_a_database_too() -> None:

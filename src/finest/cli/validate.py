@@ -202,9 +202,13 @@ def _means(where: str, warcs: Warcs, settings: Settings) -> Means:
 @click.option("--tokens", type=click.IntRange(min=1000), default=1_000_000, show_default=True,
               help="Training tokens of each side of the measurement of quality.")  # fmt: skip
 @click.option("--no-weights", is_flag=True, help="Judge and report alone: to try it out, or without a permit.")
+@click.option("--auto-update", "source", metavar="URL", help="Go on as newer releases of this git repository.")
+@click.option("--signers", type=click.Path(path_type=Path), metavar="FILE",
+              help="Whose signatures make a tag a release, with --auto-update.")  # fmt: skip
+@click.option("--wandb", metavar="[ENTITY/]PROJECT", help="Send figures to Weights & Biases.")
 def validate(
     chain: ChainOptions, work: Path, database: str | None, once: bool, parallel: int, rows: int, windows: int,
-    tokens: int, no_weights: bool,
+    tokens: int, no_weights: bool, source: str | None, signers: Path | None, wandb: str | None,
 ) -> None:  # fmt: skip
     """Validate: give every committed dataset a verdict, report it, and set the weights that pay for it.
 
@@ -226,10 +230,16 @@ def validate(
 
     with needs("validator"):
         from finest.validator.loop.start import validate as run
+        from finest.validator.loop.updating import UpdateOptions
         from finest.validator.loop.validator import ValidateOptions
 
+    if (source is None) != (signers is None):
+        raise click.UsageError("--auto-update and --signers belong together: where from, and whose word counts")
     quiet_client()
-    options = ValidateOptions(work, Plan(rows=rows, windows=windows), tokens, parallel, sets_weights=not no_weights)
+    options = ValidateOptions(
+        work, Plan(rows=rows, windows=windows), tokens, parallel, sets_weights=not no_weights, wandb=wandb,
+        update=UpdateOptions(source, signers) if source and signers else None,
+    )  # fmt: skip
     sys.exit(run(options, database, chain, settings, Screen().say, once=once))
 
 
