@@ -10,7 +10,6 @@ import pytest
 
 from finest.errors import UsageError
 from finest.validator.loop.updating import LOOK_S, PASS_S, UpdateOptions, Updating
-from tests.validator.update.conftest import source as source
 from tests.validator.update.source import Source, environment
 
 
