@@ -12,7 +12,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts its background jobs deaf to Ctrl-C, and so would be the commands that the tests send it to.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
+pytest_plugins = ["tests.cluster.real_slurm"]
+FOLDER = Path(__file__).resolve().parent
+CORPUS = FOLDER.parents[1] / "shared" / "corpus"
+_SERVING = {"test_hub", "test_open", "test_publish"}
 
 
 @pytest.fixture(scope="session")
@@ -31,12 +34,23 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return default_cache()
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook, and would be called first
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start servers or whole commands are not everyday tests: `make test-fast` leaves them out."""
+    """Mark what is slow, and give each worker whole modules, the slow ones first.
+
+    Tests that start servers or whole commands are not everyday tests: `make test-fast` leaves them out. Those that use
+    a real Slurm have one worker from the beginning, for most of their time is waiting.
+    """
     for item in items:
         path = Path(item.path)
-        if path.parent.name in {"e2e", "devnet", "chain"} or path.stem in {"test_hub", "test_open", "test_publish"}:
+        on_slurm = {"slurm_cluster", "own_folder"} & set(getattr(item, "fixturenames", ()))
+        if on_slurm:
+            item.add_marker(pytest.mark.slurm)
+        if on_slurm or path.parent.name in {"e2e", "devnet", "chain"} or path.stem in _SERVING:
             item.add_marker(pytest.mark.slow)
+        item.add_marker(pytest.mark.xdist_group("slurm" if on_slurm else str(path.relative_to(FOLDER))))
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.get_closest_marker("slurm") is None, item.path not in slow))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -22,7 +22,7 @@ from tests.cluster.waiting import submit, wait_for
 from tests.e2e.command import SAMPLE, finest, root, start
 from tests.e2e.slurm_misdeeds import DIE, EAT, RAISE, SLEEP, Misdeeds
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.usefixtures("slurm_cluster")]
+pytestmark = pytest.mark.usefixtures("slurm_cluster")
 ON_SLURM = ("--executor", "slurm", "--mem-per-cpu", 1)
 
 
