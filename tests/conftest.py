@@ -13,8 +13,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["tests.cluster.real_slurm"]
-FOLDER = Path(__file__).resolve().parent
-CORPUS = FOLDER.parents[1] / "shared" / "corpus"
+CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 _SERVING = {"test_hub", "test_open", "test_publish"}
 
 
@@ -34,21 +33,19 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return default_cache()
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook, and would be called first
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow, and give each worker whole modules, the slow ones first.
+    """Mark what is slow, and put it first: workers that are done with the quick tests take over the rest of it.
 
     Tests that start servers or whole commands are not everyday tests: `make test-fast` leaves them out. Those that use
-    a real Slurm have one worker from the beginning, for most of their time is waiting.
+    a real Slurm are the longest, and wait for most of their time: so they begin.
     """
     for item in items:
-        path = Path(item.path)
-        on_slurm = {"slurm_cluster", "own_folder"} & set(getattr(item, "fixturenames", ()))
-        if on_slurm:
+        path, uses = Path(item.path), getattr(item, "fixturenames", ())
+        if "clusters" in uses:
             item.add_marker(pytest.mark.slurm)
-        if on_slurm or path.parent.name in {"e2e", "devnet", "chain"} or path.stem in _SERVING:
+        if "clusters" in uses or path.parent.name in {"e2e", "devnet", "chain"} or path.stem in _SERVING:
             item.add_marker(pytest.mark.slow)
-        item.add_marker(pytest.mark.xdist_group("slurm" if on_slurm else str(path.relative_to(FOLDER))))
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (item.get_closest_marker("slurm") is None, item.path not in slow))
 

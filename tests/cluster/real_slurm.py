@@ -1,7 +1,7 @@
 """A real Slurm for tests, installed and started by `finest cluster up`, and gone when the test run is, killed or not.
 
-A plugin of tests/conftest.py, where all tests that use it are made one group: one worker runs them, one at a time, and
-each finds the cluster well, whatever the one before did to it.
+A plugin of tests/conftest.py. Each worker of a run has a cluster of its own, and each test finds it well, whatever the
+one before did to it.
 """
 
 from __future__ import annotations
@@ -66,14 +66,14 @@ def clusters() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def one_slurm(clusters: Path) -> Folder:
-    """The folder of the run's cluster."""
+    """The folder of this worker's cluster."""
     skip_without_slurm(light=False)
     return Folder(clusters / "one")
 
 
 @pytest.fixture
 def slurm_cluster(one_slurm: Folder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
-    """The run's cluster, up and well; SLURM_CONF names it."""
+    """The cluster, up and well; SLURM_CONF names it."""
     made = finest_cluster("up", "--yes", "--folder", str(one_slurm.path))
     assert made.exit_code == 0, made.output
     monkeypatch.setenv("SLURM_CONF", str(one_slurm.conf))
