@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "cluster": {"cluster", "doctor", "files", "figures", "errors"},
     "warc": {"warc", "recipe", "errors", ""},
     "chain": {"chain", "errors", "settings"},
-    "tasks": {"tasks", "chain", "settings", "files", "figures", "errors", ""},
+    "tasks": {"tasks", "chain", "database", "settings", "files", "figures", "errors", ""},
     "miner": {
         "miner",
         "refine",
@@ -57,6 +57,9 @@ MAY_IMPORT = {
         "recipe",
         "chain",
         "tasks",
+        "database",
+        "show_hub",
+        "settings",
         "files",
         "figures",
         "errors",

@@ -1,13 +1,29 @@
-"""Files that are there whole or not at all: a temporary name, fsync, rename; and what is in them, as a hash."""
+"""Files that are there whole or not at all: a temporary name, fsync, rename; their hashes; who holds which."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from finest.errors import NeedsPerson
+
 _CHUNK_BYTES = 1 << 20
+_POLL_S = 0.1
+LOCK_S = 3.0
+"""A killed process's workers end with it, within a second; until then they hold its lock."""
+
+
+class Held(Exception):
+    """Another process holds the file; `holder` is its number, or "unknown"."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"held by process {holder}")
+        self.holder = holder
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -39,3 +55,56 @@ def size_and_sha256(path: Path, progress: Callable[[int], None] = lambda _: None
             size += len(data)
             progress(len(data))
     return size, sha.hexdigest()
+
+
+@contextmanager
+def hold(path: Path, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold a lock file until the process ends or the block does; raises Held where it is not to be had in that time."""
+    with path.open("a+") as file:
+        deadline = time.monotonic() + wait_s
+        while not _is_locked(file.fileno()):
+            if time.monotonic() >= deadline:
+                file.seek(0)
+                raise Held(file.read().strip() or "unknown")
+            time.sleep(_POLL_S)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+@contextmanager
+def alone(work: Path, what: str) -> Iterator[None]:
+    """Hold a work folder for this process; raises NeedsPerson where another one has it, or nobody may write in it."""
+    with ExitStack() as held:
+        try:
+            work.mkdir(parents=True, exist_ok=True)
+            held.enter_context(hold(work / "lock", LOCK_S))
+        except Held as error:
+            raise NeedsPerson(
+                f"another {what} (process {error.holder}) works in {work}: stop it, or name another folder with --work"
+            ) from None
+        except OSError as error:
+            raise NeedsPerson(
+                f"{work} cannot be written to ({error.strerror}): mend that, or name another --work"
+            ) from error
+        yield
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds that lock file now."""
+    try:
+        with path.open("r") as file:
+            return not _is_locked(file.fileno())
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
+def _is_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,16 +1,24 @@
-"""What an audit found, for a person."""
+"""What an audit found, what it is worth, and where miners stand, for a person."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
 
 from finest.figures import counted, showable, whole
-from finest.validator.evidence import kept_pages, pages_counted, rows_counted
+from finest.validator.evidence import kept_pages, pages_counted, rows_counted, scored, total_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from rich.console import Console
 
+    from finest.validator.loop.queue import Counts
+    from finest.validator.loop.standing import Standing
     from finest.validator.models import Evidence
 
 _STYLES = {"pass": "green", "fail": "red", "no_evidence": "yellow"}
@@ -67,3 +75,47 @@ def _unique(evidence: Evidence) -> list[str]:
         f"{'':12} {copy.hits} of {copy.of} fingerprints as {showable(copy.line, 140)}, block {copy.block}"
         for copy in found.copies[:_EXAMPLES]
     ]
+
+
+def show_scores(console: Console, records: Sequence[tuple[str, Evidence]]) -> None:
+    """The score of each record, factor by factor, and why."""
+    table = _table([name for name, _ in records], "record", "verdict", "H", "min(R, V)", "Q", "P", "score")
+    for name, evidence in records:
+        found = scored(evidence)
+        factors = [found.honesty, min(found.recall, found.volume), found.quality, found.promptness] if found else []
+        cells = [f"{factor:.3f}" for factor in factors] or ["-"] * 4
+        verdict = Text(evidence.verdict.replace("_", " "), _STYLES[evidence.verdict])
+        table.add_row(name, verdict, *cells, f"{total_of(evidence):.3f}")
+    console.print(table)
+    for name, evidence in records:
+        console.print(f"{name}: {showable(evidence.why, 300)}", markup=False)
+
+
+def as_scores(records: Sequence[tuple[str, Evidence]]) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        name: {
+            "verdict": evidence.verdict, "why": evidence.why, "score": total_of(evidence),
+            "factors": asdict(found) if (found := scored(evidence)) else None,
+        }
+        for name, evidence in records
+    }  # fmt: skip
+
+
+def show_standings(console: Console, rows: Mapping[str, Standing], counts: Counts, block: int) -> None:
+    """Where miners stand, the heaviest first, and what waits."""
+    whole_weight = sum(one.weight for one in rows.values())
+    table = _table(list(rows), "hotkey", "average", "WARCs", "passed", "failed", "weight")
+    for hotkey, one in sorted(rows.items(), key=lambda item: (-item[1].weight, item[0])):
+        share = f"{one.weight / whole_weight:.1%}" if whole_weight else "-"
+        table.add_row(hotkey, f"{one.ema:.3f}", str(one.warcs), str(one.passed), str(one.failed), share)
+    console.print(table)
+    verdicts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in sorted(counts.verdicts.items()))
+    console.print(f"Block {block}: {verdicts or 'no verdict yet'}; {counts.waiting} waiting", markup=False)
+
+
+def _table(names: Sequence[str], *heads: str) -> Table:
+    """The first column holds the names, of which nothing is cut."""
+    table = Table(*heads, box=None, header_style="bold", pad_edge=False)
+    table.columns[0].min_width = max(map(len, (*names, heads[0])))
+    return table

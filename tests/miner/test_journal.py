@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from finest.errors import NeedsPerson, TaskServerError
+from finest.files import alone
 from finest.miner.journal import (
     STEPS,
     Committed,
@@ -15,8 +16,7 @@ from finest.miner.journal import (
     Journal,
     Published,
     Refined,
-    alone,
-    is_held,
+    is_at_work,
     journals,
 )
 from tests.miner.world import LINE, REPO, REVISION, ROOT, WARC, task
@@ -78,16 +78,16 @@ def test_a_task_cannot_name_other_files(tmp_path: Path, path: str) -> None:
 def test_one_miner_a_work_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second one is told which process works there."""
     monkeypatch.setattr("finest.miner.journal.LOCK_S", 0.0)
-    assert not is_held(tmp_path)
-    with alone(tmp_path):
-        assert is_held(tmp_path)
-        with pytest.raises(NeedsPerson, match=r"another miner \(process \d+\) works in"), alone(tmp_path):
+    assert not is_at_work(tmp_path)
+    with alone(tmp_path, "miner"):
+        assert is_at_work(tmp_path)
+        with pytest.raises(NeedsPerson, match=r"another miner \(process \d+\) works in"), alone(tmp_path, "miner"):
             pass
-    assert not is_held(tmp_path)
+    assert not is_at_work(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_needs_a_person(tmp_path: Path) -> None:
     """Said with what the system said."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(NeedsPerson, match="cannot be written to"), alone(tmp_path / "file"):
+    with pytest.raises(NeedsPerson, match="cannot be written to"), alone(tmp_path / "file", "miner"):
         pass

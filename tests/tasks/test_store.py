@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from finest.database import Database
 from finest.errors import FinestError, TaskServerUnavailable, UsageError
 from finest.tasks import tables
-from finest.tasks.database import Database
+from finest.tasks.migrated import TABLES
 from finest.tasks.models import Rules, ScoreRequest, TaskState
 from finest.tasks.problems import Problem
 from finest.tasks.store import Store
@@ -39,7 +40,7 @@ def indexes(connection: sa.Connection) -> set[tuple[str, str]]:
 
 def test_migrations_give_the_tables(database_url: str) -> None:
     """The tables after all migrations are those of tables.py, with their indexes' conditions."""
-    database = Database.open(database_url)
+    database = Database.open(database_url, TABLES)
 
     def compare(connection: sa.Connection) -> set[tuple[str, str]]:
         assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
@@ -117,7 +118,7 @@ def test_a_refused_password_is_not_said(cluster: Cluster) -> None:
 
 def test_a_database_of_a_newer_version_is_left_alone(database_url: str) -> None:
     """Tables with a migration that this version does not know are not touched."""
-    database = Database.open(database_url)
+    database = Database.open(database_url, TABLES)
     database.write(lambda connection: connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
     database.close()
     with pytest.raises(UsageError, match="newer version"):
@@ -212,6 +213,16 @@ def test_a_task_belongs_to_its_miner(store: Store) -> None:
     with pytest.raises(Problem) as problem:
         store.report(B, task.id, PASS, 101)
     assert refused(problem) == "not-finished"
+
+
+def test_worth_leads_and_not_how_much_was_finished(store: Store) -> None:
+    """Whoever finishes most and cheats is below whoever did little well."""
+    store.add_warcs(CRAWL, paths(5))
+    for number, (hotkey, warcs, score) in enumerate([(A, 4, 0.0), (B, 1, 0.5)]):
+        task = store.lease(hotkey, warcs, 100)
+        store.finish(hotkey, task.id, **published(number), block=101)
+        store.report("5V", task.id, ScoreRequest(verdict="pass" if score else "fail", score=score), 102)
+    assert [leader.hotkey for leader in store.leaderboard(10)] == [B, A]
 
 
 def test_the_last_score_of_each_validator_counts(store: Store) -> None:

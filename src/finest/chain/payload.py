@@ -44,6 +44,11 @@ class Commitment:
     revision: str
     root: str
 
+    @property
+    def line(self) -> str:
+        """As it stands on the chain."""
+        return f"fd1:{self.repo}@{self.revision}#{self.root}"
+
     def covers(self, root: str) -> bool:
         """Whether `root` (64 hex digits, from the manifest) is the one committed to."""
         return len(root) == ROOT_DIGITS and root.startswith(self.root)
@@ -61,7 +66,7 @@ def encode(repo: str, revision: str, root: str) -> str:
         )
     if len(root) != ROOT_DIGITS or not _HEX.fullmatch(root):
         raise UsageError(f"{root!r} is no Merkle root: 64 lower-case hex digits are (manifest.json has it)")
-    return f"fd1:{repo}@{revision}#{root[: _root_digits(repo)]}"
+    return Commitment(repo, revision, root[: _root_digits(repo)]).line
 
 
 def decode(text: object) -> Commitment | None:

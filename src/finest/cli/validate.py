@@ -1,16 +1,18 @@
-"""The validator's commands: audit."""
+"""The validator's commands: validate, audit, score."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from finest.chain.options import chain_options
-from finest.cli.shared import common_crawl, console, say
+from finest.cli.shared import common_crawl, console, needs, say
 from finest.errors import SourceError, UsageError, VerifyError
 from finest.settings import load_settings
 
@@ -186,5 +188,96 @@ def _means(where: str, warcs: Warcs, settings: Settings) -> Means:
     return Means(cache=settings.cache, warcs=warcs, place=where, say=say)
 
 
-COMMANDS = (audit,)
+@click.command()
+@chain_options
+@click.option("--work", type=click.Path(path_type=Path), default=Path("finest-validator"), show_default=True,
+              help="Folder of the queue, the evidence and the fingerprints; one validator a folder.")  # fmt: skip
+@click.option("--database", metavar="URL", envvar="VALIDATOR_DATABASE_URL",
+              help="Where the queue is kept, sqlite or postgresql.  [default: WORK/validator.db]")  # fmt: skip
+@click.option("--once", is_flag=True, help="Judge what is committed by now, set weights, and end.")
+@click.option("--parallel", type=click.IntRange(1, 64), default=1, show_default=True,
+              help="Verdicts at a time; each takes a core and up to 2 GB.")  # fmt: skip
+@click.option("--rows", type=click.IntRange(1), default=128, show_default=True, help="Rows to judge again, at most.")
+@click.option("--windows", type=click.IntRange(1), default=32, show_default=True, help="Windows of the WARCs to judge.")
+@click.option("--tokens", type=click.IntRange(min=1000), default=1_000_000, show_default=True,
+              help="Training tokens of each side of the measurement of quality.")  # fmt: skip
+@click.option("--no-weights", is_flag=True, help="Judge and report alone: to try it out, or without a permit.")
+def validate(
+    chain: ChainOptions, work: Path, database: str | None, once: bool, parallel: int, rows: int, windows: int,
+    tokens: int, no_weights: bool,
+) -> None:  # fmt: skip
+    """Validate: give every committed dataset a verdict, report it, and set the weights that pay for it.
+
+    API_URL names the task server; the hotkey needs a seat and a validator permit. `finest doctor --validator` says what
+    is missing. It needs no GPU and no token of the Hub.
+
+    Stop it when you like, and start the same command again: whatever was committed meanwhile is judged then. Exit
+    status: 0 after --once, 130 after Ctrl-C, 143 after SIGTERM, 78 where only a person can help.
+
+    \b
+    finest validate --wallet.name validator --wallet.hotkey default
+    finest validate --once --no-weights --subtensor.network test
+    finest validate --parallel 8 --database postgresql://finest@localhost/validator
+    """
+    settings = load_settings()
+    from finest.show_hub import quiet_client
+    from finest.show_miner import Screen
+    from finest.validator.models import Plan
+
+    with needs("validator"):
+        from finest.validator.loop.start import validate as run
+        from finest.validator.loop.validator import ValidateOptions
+
+    quiet_client()
+    options = ValidateOptions(work, Plan(rows=rows, windows=windows), tokens, parallel, sets_weights=not no_weights)
+    sys.exit(run(options, database, chain, settings, Screen().say, once=once))
+
+
+@click.command()
+@click.argument("records", nargs=-1, type=click.Path(path_type=Path), metavar="[EVIDENCE]...")
+@click.option("--work", type=click.Path(path_type=Path), default=Path("finest-validator"), show_default=True,
+              help="A validator's folder, whose standings are shown where no evidence is named.")  # fmt: skip
+@click.option("--database", metavar="URL", envvar="VALIDATOR_DATABASE_URL",
+              help="Its queue.  [default: WORK/validator.db]")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def score(records: tuple[Path, ...], work: Path, database: str | None, as_json: bool) -> None:
+    """Show what verdicts are worth: a record's score factor by factor, or where every miner stands.
+
+    A score is worked out anew from the figures in the record; docs/scoring.md has the formula.
+
+    \b
+    finest score verdict.json
+    finest score --work finest-validator
+    """
+    from finest.show_validator import as_scores, show_scores, show_standings
+
+    if records:
+        from finest.validator.evidence import read_evidence
+
+        found = [(str(path), read_evidence(path)) for path in records]
+        if as_json:
+            click.echo(json.dumps(as_scores(found), indent=1))
+        else:
+            show_scores(console(), found)
+        return
+    with needs("validator"):
+        from finest.validator.loop.queue import Queue
+    from finest.validator.loop.standing import MEMORY_BLOCKS, standings
+
+    if database is None and not (work / "validator.db").is_file():
+        raise UsageError(f"{work} is no validator's folder; name one with --work, or evidence: finest score FILE")
+    queue = Queue.open(database or f"sqlite:///{work / 'validator.db'}")
+    try:
+        block = queue.last_block()
+        rows, counts = standings(queue.past(block - MEMORY_BLOCKS), block), queue.counts()
+    finally:
+        queue.close()
+    if as_json:
+        hotkeys = {hotkey: asdict(one) | {"weight": one.weight} for hotkey, one in rows.items()}
+        click.echo(json.dumps({"block": block, "hotkeys": hotkeys, **asdict(counts)}, indent=1))
+    else:
+        show_standings(console(), rows, counts, block)
+
+
+COMMANDS = (validate, audit, score)
 """In the order in which a person meets them."""

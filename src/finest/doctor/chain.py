@@ -1,17 +1,24 @@
-"""The key, the chain, the seat on the subnet, and room for the repository's name in a commitment."""
+"""The key, the chain, the seat on the subnet, room for the repository's name in a commitment, the right to set weights."""
 
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from finest.chain.options import ChainOptions
 from finest.doctor.check import Finding, failure, ok, skipped, warning
-from finest.doctor.subject import Subject
+from finest.doctor.subject import VIEW_S, Subject
 from finest.errors import ChainError, FinestError, HubError, UsageError
+from finest.figures import counted
+
+if TYPE_CHECKING:
+    from finest.chain.view import Neuron, SubnetView
 
 BLOCKS_WAITED = 3
 """Blocks' time in which a chain that moves makes one: a slot may stay empty, three in a row hardly."""
 LEAST_WAIT_S, LONGEST_WAIT_S = 5.0, 40.0
+RAO = 10**9
+"""The chain counts stake in 1e-9 of a token."""
 _POLL_S = 1.0
 _INSTALL = "pip install 'finest-data[subnet]'"
 
@@ -99,6 +106,53 @@ def commitment(subject: Subject) -> Finding:
     said = decode(line)
     digits = len(said.root) if said else 0
     return ok(f"{repo}: {len(line)} of {LIMIT_BYTES} bytes, {digits * 4} bits of the root")
+
+
+def permit(subject: Subject) -> Finding:
+    """The hotkey may set weights: it holds a validator permit, or owns the subnet."""
+    from finest.chain.submission import no_permit
+
+    view, me = _seat(subject)
+    permits = sorted((neuron.stake_alpha for neuron in view.neurons if neuron.validator_permit), reverse=True)
+    stake = f"stake {me.stake_alpha:,.0f} alpha"
+    if me.hotkey == view.owner_hotkey and not me.validator_permit:
+        return ok(f"the subnet's owner, {stake}")
+    if not me.validator_permit:
+        mend = cut(no_permit(me.hotkey, subject.chain_options))[1]
+        least = f"; {counted(len(permits), 'permit')}, from {permits[-1]:,.0f} up" if permits else ""
+        return failure(f"no validator permit; {stake}{least}; permits are given anew once an epoch", mend)
+    needed = _storage(subject, "StakeThreshold") / RAO
+    if me.stake_alpha < needed:
+        mend = cut(no_permit(me.hotkey, subject.chain_options))[1]
+        return failure(f"{stake}; weights are taken from {needed:,.0f} up", mend)
+    place = 1 + sum(stake_alpha > me.stake_alpha for stake_alpha in permits)
+    return ok(f"validator permit, {stake}, number {place} of {len(permits)}")
+
+
+def weights(subject: Subject) -> Finding:
+    """When weights were set last, and when the subnet takes them again."""
+    view, me = _seat(subject)
+    every = _storage(subject, "WeightsSetRateLimit", view.netuid)
+    rule = f"the subnet takes them every {every:,} blocks, and counts them every {view.tempo_blocks:,}"
+    if not me.last_update_block:
+        return ok(f"none set yet; {rule}")
+    age = max(0, view.block - me.last_update_block)
+    if age < every:
+        return ok(f"set {age:,} blocks ago, taken again in {every - age:,}; {rule}")
+    return ok(f"set {age:,} blocks ago, taken again now; {rule}")
+
+
+def _seat(subject: Subject) -> tuple[SubnetView, Neuron]:
+    view = subject.view()
+    me = view.neuron(subject.chain().hotkey.address)
+    assert me is not None, "these checks need registration"
+    return view, me
+
+
+def _storage(subject: Subject, item: str, *keys: int) -> int:
+    """A number of the pallet's; 0 where it has none."""
+    connection = subject.chain()._connection
+    return int(connection.call(lambda client: client.query(("SubtensorModule", item), [*keys]), VIEW_S) or 0)
 
 
 def cut(error: FinestError) -> tuple[str, str]:

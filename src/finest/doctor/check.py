@@ -10,7 +10,7 @@ from finest.doctor.subject import Subject
 
 
 class State(str, Enum):
-    """How it is. Only a failure keeps a miner from work."""
+    """How it is. Only a failure keeps from work."""
 
     OK = "ok"
     WARNING = "warning"

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from finest.doctor import chain, cluster, crawl, hub, installation, machine, server
+from finest.doctor import chain, cluster, crawl, database, hub, installation, machine, server
 from finest.doctor.check import Check
-from finest.doctor.subject import SERVER_S, VIEW_S
-
-Role = Literal["miner"]
+from finest.doctor.subject import SERVER_S, VIEW_S, Role
 
 _NETWORK = "check the network, and the firewall's rules for outgoing connections"
-_HERE = (
+_INSTALLATION = (
     Check("python", installation.python),
     Check("packages", installation.packages),
     Check("recipe", installation.recipe, 30),
     Check("known-page", installation.known_page, 180, needs=("packages", "recipe")),  # the first run builds word lists
+)
+_MINING_MACHINE = (
     Check("processors", machine.processors),
     Check("disk", machine.disk),
     Check("open-files", machine.open_files),
@@ -38,11 +36,35 @@ _HUB = (
     Check("commitment", chain.commitment, 40, hint=_NETWORK),
 )
 _CRAWL = (Check("common-crawl", crawl.common_crawl, 45, hint=_NETWORK),)
+_MEASURE = (Check("quality-model", installation.quality_model, 30, needs=("packages",)),)
+_JUDGING_MACHINE = (
+    Check("memory", machine.memory),
+    Check("room", machine.room),
+    Check("open-files", machine.open_files),
+    Check("gpu", machine.gpu, 60),  # an import from a cold disk
+)
+_RIGHTS = (
+    Check("permit", chain.permit, 40, needs=("registration",), hint=_NETWORK),
+    Check("weights", chain.weights, 40, needs=("registration",), hint=_NETWORK),
+)
+_QUEUE = (Check("database", database.database, 30, needs=("packages",), hint="is the database's server up?"),)
+_HUB_READ = (Check("hub", hub.public, 40, hint=_NETWORK),)
 _CLUSTER = (Check("slurm", cluster.slurm, 60, hint="scontrol ping"),)
 
-_BY_ROLE: dict[Role, tuple[Check, ...]] = {"miner": (*_HERE, *_CHAIN, *_SERVER, *_HUB, *_CRAWL, *_CLUSTER)}
+_BY_ROLE: dict[Role, tuple[Check, ...]] = {
+    "miner": (*_INSTALLATION, *_MINING_MACHINE, *_CHAIN, *_SERVER, *_HUB, *_CRAWL, *_CLUSTER),
+    "validator": (
+        *_INSTALLATION, *_MEASURE, *_JUDGING_MACHINE, *_CHAIN, *_RIGHTS, *_SERVER, *_QUEUE, *_HUB_READ, *_CRAWL,
+    ),
+}  # fmt: skip
+_INSTALLATION_OF: dict[Role, tuple[Check, ...]] = {
+    "miner": _INSTALLATION, "validator": (*_INSTALLATION, *_MEASURE)
+}  # fmt: skip
 
 
-def checks_for(role: Role) -> tuple[Check, ...]:
-    """What is looked at for whoever plays that role on the subnet, in the order in which it is shown."""
-    return _BY_ROLE[role]
+def checks_for(role: Role, *, installation_only: bool = False) -> tuple[Check, ...]:
+    """What is looked at for whoever plays that role on the subnet, in the order in which it is shown.
+
+    `installation_only`: what needs no network, no account and no particular machine.
+    """
+    return (_INSTALLATION_OF if installation_only else _BY_ROLE)[role]

@@ -32,7 +32,7 @@ def common_crawl(subject: Subject) -> Finding:
         return failure(str(error).partition("; ")[0], _AWS if place.startswith("s3://") else f"curl -I {place}")
     except Interrupted as error:
         if error.refused:
-            return warning(f"{place}: {error}; a miner waits and asks again", f"curl -I {place}")
+            return warning(f"{place}: {error}; `{subject.command}` waits and asks again", f"curl -I {place}")
         return failure(f"{place}: {_short(error)}", f"curl -I {settings.cc_https}/{SMALL_FILE}")
     if not head:
         return failure(f"{place} is empty", "check FINEST_CC_HTTPS and FINEST_CC_BUCKET")

@@ -1,4 +1,6 @@
-"""Python, the installed packages, the recipe, and whether a known page gives its known text."""
+"""Python, the installed packages, the recipe, whether a known page gives its known text, and what quality is measured
+with.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +12,14 @@ from collections.abc import Iterator
 from packaging.requirements import Requirement
 
 from finest.doctor.check import Finding, failure, ok, warning
-from finest.doctor.subject import Subject
+from finest.doctor.subject import Role, Subject
 from finest.errors import FinestError
 
 PROJECT = "finest-data"
-EXTRA = "subnet"
-"""What a miner needs besides the refinery: the chain's client."""
+EXTRAS: dict[Role, str] = {"miner": "subnet", "validator": "server"}
+"""What is needed besides the refinery: the chain's client, and a validator's database."""
 LEAST_PYTHON = (3, 10)
 NEWEST_TRIED = (3, 13)
-_REINSTALL = f"pip install --force-reinstall '{PROJECT}[{EXTRA}]'"
 
 
 def python(_: Subject) -> Finding:
@@ -31,12 +32,12 @@ def python(_: Subject) -> Finding:
     return ok(f"Python {version} at {here}")
 
 
-def packages(_: Subject) -> Finding:
+def packages(subject: Subject) -> Finding:
     """Every package is there in a version that the project names; what decides a page's fate in exactly that one."""
     try:
-        needed = list(requirements())
+        needed = list(requirements(extra=EXTRAS[subject.role]))
     except importlib.metadata.PackageNotFoundError:
-        return failure(f"{PROJECT} itself is not installed here", f"pip install '{PROJECT}[{EXTRA}]'")
+        return failure(f"{PROJECT} itself is not installed here", f"pip install {_wanted(subject)}")
     wrong = [(need, version) for need in needed if (version := _unfit(need)) is not None]
     if not wrong:
         exact = sum("==" in str(need.specifier) for need in needed)
@@ -47,18 +48,22 @@ def packages(_: Subject) -> Finding:
     return failure(f"{said}{more}", f"pip install {named}")
 
 
-def requirements(project: str = PROJECT, extra: str = EXTRA) -> Iterator[Requirement]:
-    """What the installed project asks for on this machine, its extra included.
+def requirements(project: str = PROJECT, extra: str = EXTRAS["miner"]) -> Iterator[Requirement]:
+    """What the installed project asks for on this machine, its extra included, and those that this one names.
 
     Raises PackageNotFoundError where it is not installed.
     """
-    seen = set()
-    for line in importlib.metadata.requires(project) or ():
-        need = Requirement(line)
-        wanted = need.marker is None or any(need.marker.evaluate({"extra": name}) for name in ("", extra))
-        if wanted and need.name not in seen:
-            seen.add(need.name)
-            yield need
+    seen = {project}
+    extras = ["", extra]
+    for name in extras:
+        for line in importlib.metadata.requires(project) or ():
+            need = Requirement(line)
+            wanted = name == "" if need.marker is None else need.marker.evaluate({"extra": name})
+            if wanted and need.name == project:
+                extras += need.extras - {*extras}
+            if wanted and need.name not in seen:
+                seen.add(need.name)
+                yield need
 
 
 def _unfit(need: Requirement) -> str | None:
@@ -90,5 +95,26 @@ def known_page(subject: Subject) -> Finding:
     try:
         preflight(load_recipe(subject.recipe), subject.settings.cache)
     except FinestError as error:
-        return failure(str(error).partition("; mend it")[0], _REINSTALL)
+        return failure(str(error).partition("; mend it")[0], _reinstall(subject))
     return ok("a page whose text is known gives that text")
+
+
+def quality_model(subject: Subject) -> Finding:
+    """The tokenizer and the fixed documents of the quality measure are those of this version: scores compare."""
+    from finest.validator.quality.heldout import anchors
+    from finest.validator.quality.tokens import ids
+
+    try:
+        documents = anchors()
+        ids(documents[0])
+    except (FinestError, OSError) as error:
+        return failure(str(error).partition("; reinstall")[0], _reinstall(subject))
+    return ok(f"the pinned tokenizer and {len(documents)} fixed documents")
+
+
+def _wanted(subject: Subject) -> str:
+    return f"'{PROJECT}[{EXTRAS[subject.role]}]'"
+
+
+def _reinstall(subject: Subject) -> str:
+    return f"pip install --force-reinstall {_wanted(subject)}"

@@ -1,7 +1,8 @@
-"""Processors, memory, disk and open files: whether this machine can hold the work, and how much of it."""
+"""Processors, memory, disk, open files, GPU: whether this machine can hold the work, and how much of it."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import resource
 import shutil
@@ -9,7 +10,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from finest.doctor.check import Finding, failure, ok, warning
+from finest.doctor.check import Finding, failure, ok, skipped, warning
 from finest.doctor.subject import Subject
 from finest.figures import byte_size, counted
 from finest.miner.room import SPARE_BYTES, needed_bytes
@@ -24,6 +25,8 @@ TASK_WARCS = 4
 """What a lease holds unless more is asked for (tasks.models.LeaseRequest)."""
 SOME_TASKS = 5
 """Tasks that wait for their verdicts with room to spare."""
+MONTHS_BYTES = 10 * 10**9
+"""A validator's: two releases with their packages (1.4 GB each at the most), the files of a verdict, its records."""
 LEAST_FILES = 1024
 """Open files: each worker holds some twenty, MinHash a hundred or so, and every connection one."""
 _CGROUP = Path("/sys/fs/cgroup")
@@ -79,13 +82,8 @@ def disk(subject: Subject) -> Finding:
     """`--work` can be written to and has room for a task, and better for some that wait for their verdict."""
     folder = subject.work.expanduser().absolute()
     there = _nearest(folder)
-    try:
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        return failure(
-            f"nothing can be written in {there}: {error.strerror}", "finest mine --work DIR, a folder of yours"
-        )
+    if (why := _not_writable(there)) is not None:
+        return failure(f"nothing can be written in {there}: {why}", "finest mine --work DIR, a folder of yours")
     free, task = shutil.disk_usage(there).free, task_bytes()
     line = f"{byte_size(free)} free at {folder}; a task of {TASK_WARCS} WARCs takes about {byte_size(task)}"
     if free < task + SPARE_BYTES:
@@ -105,6 +103,59 @@ def task_bytes() -> int:
 def _nearest(folder: Path) -> Path:
     """The folder itself, or the first above it that exists."""
     return next(one for one in (folder, *folder.parents) if one.is_dir())
+
+
+def memory(subject: Subject) -> Finding:
+    """Memory for a validator's verdicts, which are ended past theirs, and a processor for each."""
+    from finest.validator.budget import MEMORY_BYTES
+
+    cores, free, wanted = available_processors(), available_memory_bytes(), subject.workers or 1
+    sure = min(cores, int(free // MEMORY_BYTES))
+    line = f"{counted(cores, 'processor')}, {byte_size(free)} of memory free"
+    if free < MEMORY_BYTES:
+        return failure(f"{line}; a verdict may take {byte_size(MEMORY_BYTES)}", _MORE_MEMORY)
+    if wanted > sure:
+        return warning(f"{line}: {wanted} verdicts at a time do not fit", f"{subject.command} --parallel {sure}")
+    return ok(f"{line}: {counted(sure, 'verdict')} at a time")
+
+
+def room(subject: Subject) -> Finding:
+    """A validator's `--work` can be written to and has room for its records, the files under way, and an update."""
+    folder = subject.work.expanduser().absolute()
+    there = _nearest(folder)
+    if (why := _not_writable(there)) is not None:
+        return failure(f"nothing can be written in {there}: {why}", f"{subject.command} --work DIR, a folder of yours")
+    free = shutil.disk_usage(there).free
+    line = f"{byte_size(free)} free at {folder}"
+    if free < SPARE_BYTES:
+        return failure(f"{line}; {byte_size(SPARE_BYTES)} are needed", f"df -h {there}, and free some space")
+    if free < MONTHS_BYTES:
+        return warning(f"{line}; {byte_size(MONTHS_BYTES)} are enough for months", f"df -h {there}")
+    return ok(line)
+
+
+def _not_writable(folder: Path) -> str | None:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def gpu(_: Subject) -> Finding:
+    """What PyTorch sees, where it is installed. No verdict needs it."""
+    if importlib.util.find_spec("torch") is None:
+        return skipped("no PyTorch, and no verdict needs it")
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return warning(f"PyTorch cannot be imported ({type(error).__name__}); no verdict needs it", "pip install torch")
+    if not torch.cuda.is_available():
+        return skipped(f"PyTorch {torch.__version__} sees no GPU, and no verdict needs one")
+    free, total = torch.cuda.mem_get_info()
+    return ok(
+        f"{torch.cuda.get_device_name()}, {byte_size(free)} of {byte_size(total)} free, PyTorch {torch.__version__}"
+    )
 
 
 def open_files(_: Subject) -> Finding:

@@ -32,10 +32,12 @@ def task_server(subject: Subject) -> Finding:
 
 
 def subnet(subject: Subject) -> Finding:
-    """It hands out work for the subnet that this miner is on."""
+    """It hands out work for the subnet that this hotkey is on."""
     ours, theirs = subject.chain_options.netuid, subject.server().info.netuid
     if ours != theirs:
-        return failure(f"the server is for subnet {theirs}, --netuid says {ours}", f"finest mine --netuid {theirs}")
+        return failure(
+            f"the server is for subnet {theirs}, --netuid says {ours}", f"{subject.command} --netuid {theirs}"
+        )
     return ok(f"both on subnet {ours}")
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from finest.chain.options import ChainOptions
 from finest.settings import Settings
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from finest.tasks.models import ServerInfo
 
 T = TypeVar("T")
+Role = Literal["miner", "validator"]
 
 VIEW_S = 25.0
 """Deadline of the subnet's view: under 5 s on a good line, and one connection may have to be replaced."""
@@ -69,13 +70,16 @@ class Subject:
 
     settings: Settings
     chain_options: ChainOptions
+    role: Role = "miner"
     repo: str | None = None
     """`--hf_repo`, with its owner or without."""
     work: Path = Path("finest-work")
     executor: str = "local"
     recipe: str = "fineweb"
     workers: int | None = None
-    """As many as the miner would start; None: as the machine has processors."""
+    """As many as the miner would start, None: as the machine has processors; verdicts at a time of a validator."""
+    database: str | None = None
+    """`--database` of a validator; None: a file in its work folder."""
     chain: Once[Chain] = field(init=False)
     view: Once[SubnetView] = field(init=False)
     server: Once[Answer] = field(init=False)
@@ -87,6 +91,11 @@ class Subject:
         self.view = Once(lambda: self.chain().view())
         self.server = Once(self._ask_server)
         self.hub_user = Once(_whoami)
+
+    @property
+    def command(self) -> str:
+        """What the role's work is started with."""
+        return {"miner": "finest mine", "validator": "finest validate"}[self.role]
 
     def full_repo(self) -> str:
         """`owner/name`; the Hub is asked for the owner where none is named."""

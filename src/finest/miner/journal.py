@@ -12,22 +12,16 @@ and not yet written down does no harm.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 import time
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from finest.errors import NeedsPerson, TaskServerError
-from finest.files import write_whole
+from finest.errors import TaskServerError
+from finest.files import is_held, write_whole
 from finest.tasks.models import Revision, Root, Task
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 Step = Literal["refined", "published", "committed", "finished"]
 STEPS: tuple[Step, ...] = ("refined", "published", "committed", "finished")
@@ -36,8 +30,6 @@ How = Literal["lost", "released", "failed"]
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _WARC = re.compile(r"crawl-data/CC-MAIN-[A-Za-z0-9-]+(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+\.warc\.gz")
-LOCK_S = 3.0
-"""A killed miner's workers end with it, within a second; until then they hold its lock."""
 
 
 class _Done(BaseModel):
@@ -179,52 +171,6 @@ def journals(work: Path) -> list[Journal]:
     return sorted((one for one in found if one), key=lambda one: (one.record.leased.at, one.id))
 
 
-@contextmanager
-def alone(work: Path) -> Iterator[None]:
-    """Hold the work folder for this miner; raises NeedsPerson where another one works in it, or nobody may write."""
-    with _lock_file(work) as file:
-        if not _locked(file.fileno()):
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
-            raise NeedsPerson(
-                f"another miner (process {holder}) works in {work}: stop it, or name another folder with --work"
-            )
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-
-
-def _lock_file(work: Path) -> IO[str]:
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        return (work / "lock").open("a+")
-    except OSError as error:
-        raise NeedsPerson(
-            f"{work} cannot be written to ({error.strerror}): mend that, or name another --work"
-        ) from error
-
-
-def is_held(work: Path) -> bool:
+def is_at_work(work: Path) -> bool:
     """Whether a miner works in the folder now."""
-    try:
-        with (work / "lock").open("r") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False
-
-
-def _locked(descriptor: int) -> bool:
-    deadline = time.monotonic() + LOCK_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.1)
-        else:
-            return True
+    return is_held(work / "lock")

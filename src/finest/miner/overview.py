@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from finest.errors import FinestError, LedgerError
-from finest.miner.journal import is_held, journals
+from finest.miner.journal import is_at_work, journals
 from finest.miner.now import Doing, read_now
 from finest.miner.room import folder_bytes
 from finest.refine.status import Status, status
@@ -114,7 +114,7 @@ def overview(work: Path, scores: Scores, *, wait: bool = True) -> Overview:
     known = journals(work)
     if known:
         scores.refresh(known[-1].record.task.hotkey, wait=wait)
-    doing, running = read_now(work), is_held(work)
+    doing, running = read_now(work), is_at_work(work)
     counts = dict(Counter(journal.record.state for journal in known))
     newest = sorted(known, key=lambda one: -one.record.changed_at)[:SHOWN]
     refining = _refining(known, doing if running else None)

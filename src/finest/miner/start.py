@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from finest.chain.payload import ROOT_DIGITS, encode
 from finest.errors import FinestError, NeedsPerson
-from finest.miner.journal import alone
+from finest.files import alone
 from finest.miner.loop import Miner
 from finest.miner.now import STOPPED, Now
 from finest.miner.steps import Steps
@@ -37,7 +37,7 @@ def mine(
     """Mine until it is told to stop; gives the exit status. Raises NeedsPerson for what no restart mends."""
     from finest.chain.subnet import Chain
 
-    with alone(options.work):
+    with alone(options.work, "miner"):
         now = Now(options.work, options.workers)
         stop = Stop(lambda: say(_first_press(now)))
         with stop, Chain(chain_options) as chain:

@@ -13,18 +13,16 @@ A slice is written under a temporary name, fsynced, hashed and renamed: it is th
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import secrets
 import shutil
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finest.errors import LedgerError
-from finest.files import sync, write_whole
+from finest.files import Held, hold, is_held, sync, write_whole
 from finest.refine.summary import SliceSummary
 from finest.warc.slices import Slice
 from finest.warc.source import Source
@@ -138,31 +136,19 @@ class Ledger:
     def lock(self) -> Iterator[None]:
         """Hold the folder for this process; raises LedgerError where another process holds it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("a+") as file:
+        with ExitStack() as held:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                file.seek(0)
-                holder = file.read().strip()
+                held.enter_context(hold(self.folder / "lock"))
+            except Held as error:
                 raise LedgerError(
-                    f"{self.out} is in use by another run (process {holder or 'unknown'}); wait for it, "
+                    f"{self.out} is in use by another run (process {error.holder}); wait for it, "
                     f"or name another folder with --out"
                 ) from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
             yield
 
     def locked(self) -> bool:
         """Whether a run works in the folder now."""
-        try:
-            with (self.folder / "lock").open("r") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
-        return False
+        return is_held(self.folder / "lock")
 
     def wipe(self) -> None:
         """Throw away all that a run wrote in the folder, and nothing else."""

@@ -16,7 +16,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,7 +26,7 @@ import requests
 from pydantic import BaseModel, ValidationError
 
 from finest.errors import TaskServerError, TaskServerUnavailable, UsageError
-from finest.tasks.models import FinishRequest, LeaseRequest, ScoreRequest, ServerInfo, Task, TaskPage
+from finest.tasks.models import FinishRequest, LeaseRequest, ScoreRequest, ServerInfo, Task, TaskPage, TaskState
 from finest.tasks.problems import KINDS, ProblemDetails
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ PATIENCE_S = 15.0
 """A refusal that passes within so long (a commitment needs a block) is waited out; who calls decides about longer."""
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """A page of 200 tasks is well below 1 MB."""
+PAGE = 200
+"""Tasks of a page, the most that a server gives."""
 _PREFIX = "/problems/"
 _USUAL = {429: "rate-limited", 404: "not-found", 413: "body-too-large"}
 """What a proxy in front of the server means by a status of its own."""
@@ -132,6 +134,16 @@ class TaskServer:
     def tasks_of(self, hotkey: str, limit: int = 20) -> list[Task]:
         """A hotkey's newest tasks. Raises Refused."""
         return self._get(TaskPage, f"/v1/tasks?{urlencode({'hotkey': hotkey, 'limit': limit})}").tasks
+
+    def tasks(self, state: TaskState) -> Iterator[Task]:
+        """Every task in that state, newest first, asked for a page at a time. Raises Refused."""
+        query: dict[str, str | int] = {"state": state.value, "limit": PAGE}
+        while True:
+            page = self._get(TaskPage, f"/v1/tasks?{urlencode(query)}")
+            yield from page.tasks
+            if page.next is None:
+                return
+            query["after"] = page.next
 
     def close(self) -> None:
         """Close the connections."""

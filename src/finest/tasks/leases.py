@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import bindparam as given
 
+from finest.database import INSERTS
 from finest.figures import counted
-from finest.tasks.database import INSERTS
 from finest.tasks.models import Rules, Task, TaskState
 from finest.tasks.problems import Problem
 from finest.tasks.reading import one_task, task_row

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam as given
 from sqlalchemy.exc import IntegrityError
 
+from finest.database import INSERTS, Database
 from finest.tasks import closing, leases, reading, scores
-from finest.tasks.database import INSERTS, Database
+from finest.tasks.migrated import TABLES
 from finest.tasks.models import CrawlStatistics, Leader, Rules, ScoreRequest, Statistics, Task, TaskPage, TaskState
 from finest.tasks.tables import crawls, nonces, rules, warcs
 
@@ -42,7 +43,7 @@ class Store:
 
         Without rules, for whoever imports or looks: what a server has settled stays.
         """
-        store = cls(Database.open(url), rules or Rules())
+        store = cls(Database.open(url, TABLES), rules or Rules())
         if rules:
             store._database.write(store._settle)
         return store

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import finest
-from finest.errors import ChainError, HubError, RecipeError, RunError, SourceError, VerifyError
+from finest.errors import VerifyError
+from finest.figures import counted
 from finest.recipe.recipe import installed_libraries, load_recipe
 from finest.validator.admission import check_dataset, check_told, declared, known_recipes, open_place
 from finest.validator.completeness import check_windows
 from finest.validator.evidence import conclude
+from finest.validator.means import OURS
 from finest.validator.models import (
     MAX_WORDS,
     Check,
@@ -39,9 +41,6 @@ if TYPE_CHECKING:
     from finest.dataset.open import Dataset
     from finest.recipe.recipe import Recipe
     from finest.validator.means import Means
-
-_OURS = (HubError, SourceError, RecipeError, RunError, ChainError)
-"""Errors that say nothing of the miner."""
 
 
 class _Over(Exception):
@@ -84,13 +83,19 @@ def audit(subject: Subject, plan: Plan, means: Means) -> Evidence:
         pass
     except VerifyError as error:
         draft.admission.append(_stopped("dataset", "fail", error))
-    except _OURS as error:
+    except OURS as error:
         draft.admission.append(_stopped("audit", "no_evidence", error))
     verdict, why = draft.conclude(plan)
     return Evidence(
         subject=subject, plan=plan, versions=versions(), admission=tuple(draft.admission), declared=draft.declared,
         rows=tuple(draft.rows), windows=tuple(draft.windows), uniqueness=draft.uniqueness, verdict=verdict, why=why,
     )  # fmt: skip
+
+
+def inadmissible(subject: Subject, plan: Plan, check: Check) -> Evidence:
+    """The evidence of what failed before there was anything to open."""
+    verdict, why = conclude([check], (), (), rows_planned=plan.rows, known=False)
+    return Evidence(subject=subject, plan=plan, versions=versions(), admission=(check,), verdict=verdict, why=why)
 
 
 def versions() -> Versions:
@@ -121,7 +126,7 @@ def _judge(
     draft.rows = check_rows(dataset, recipe, subject.seed, plan.rows, means)
     _end_if_decided(draft, plan)
     reference = recipe or load_recipe(REFERENCE_RECIPE)
-    means.say(f"Judging {plan.windows} windows of {len(subject.task.warcs)} WARCs")
+    means.say(f"Judging {plan.windows} windows of {counted(len(subject.task.warcs), 'WARC')}")
     draft.windows = check_windows(dataset, reference, subject.seed, plan, means)
     _end_if_decided(draft, plan)
     means.say("Looking for duplicates")

@@ -13,14 +13,16 @@ from pydantic import ValidationError
 from finest.errors import UsageError
 from finest.files import write_whole
 from finest.recipe.recipe import canonical_json
-from finest.validator.models import Check, Evidence, Outcome, PageFinding, RowFinding, WindowFinding
-from finest.validator.score import Measured, is_forged, score
+from finest.validator.models import MAX_WORDS, Check, Evidence, Outcome, PageFinding, RowFinding, WindowFinding
+from finest.validator.score import Measured, Score, is_forged, score
 from finest.validator.sprt import SEQUENTIAL
 
 if TYPE_CHECKING:
     from finest.chain.wallet import Hotkey
     from finest.validator.models import Quality
 
+QUALITY = "quality"
+"""Name of the check that says why there are no figures of quality."""
 LEAST_SEEN = 0.5
 """Of the rows that should be looked at, and of the windows: with less, there is no evidence."""
 MAX_EVIDENCE_BYTES = 64 * 1024 * 1024
@@ -93,12 +95,34 @@ def _praise(rows: Sequence[RowFinding], windows: Sequence[WindowFinding]) -> str
 
 
 def with_quality(evidence: Evidence, quality: Quality) -> Evidence:
-    """The evidence with figures of quality, and what all of it is worth. A verdict that is not a pass is worth 0."""
+    """The evidence with figures of quality, and what all of it is worth."""
     found = measured(evidence, quality)
-    result = score(found)
-    total = result.total if evidence.verdict == "pass" else 0.0
-    changes = {"quality": quality, "measured": found, "score": result, "total": total, "signature": None}
+    changes = {"quality": quality, "measured": found, "score": score(found), "signature": None}
+    evidence = evidence.model_copy(update=changes)
+    return evidence.model_copy(update={"total": total_of(evidence)})
+
+
+def scored(evidence: Evidence) -> Score | None:
+    """The factors, worked out anew from the figures; None where quality was not measured."""
+    return score(measured(evidence, evidence.quality)) if evidence.quality else None
+
+
+def total_of(evidence: Evidence) -> float:
+    """What it is worth, from 0 to 1. A verdict that is not a pass is worth 0."""
+    found = scored(evidence)
+    return found.total if found and evidence.verdict == "pass" else 0.0
+
+
+def without_quality(evidence: Evidence, outcome: Outcome, why: str) -> Evidence:
+    """The evidence of an audit that passed, of a dataset whose quality could not be told, or that lied about it."""
+    check = Check(name=QUALITY, outcome=outcome, detail=why[:MAX_WORDS])
+    changes = {"admission": (*evidence.admission, check), "verdict": outcome, "why": f"{QUALITY}: {check.detail}"}
     return evidence.model_copy(update=changes)
+
+
+def is_lie(evidence: Evidence) -> bool:
+    """Whether the dataset was found to be what it must not be: rows forged, or pages left out."""
+    return evidence.verdict == "fail" and all(check.outcome == "pass" for check in evidence.admission)
 
 
 def measured(evidence: Evidence, quality: Quality) -> Measured:

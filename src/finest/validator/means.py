@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finest.errors import SourceError
+from finest.errors import ChainError, HubError, RecipeError, RunError, SourceError
 from finest.validator.budget import Budget
 from finest.warc.source import CommonCrawl, Source, inspect, name_sources, resolve
 from finest.warc.stream import RetryPolicy
@@ -15,6 +15,8 @@ from finest.warc.stream import RetryPolicy
 if TYPE_CHECKING:
     from finest.validator.fingerprints import FingerprintIndex
 
+OURS = (HubError, SourceError, RecipeError, RunError, ChainError)
+"""Errors that say nothing of the miner."""
 PATIENCE = RetryPolicy(tries=6, cap_s=20.0)
 """A source that brings no byte in six tries, under a minute, is no evidence; the audit is made again later."""
 MAX_UNREADABLE = 4

@@ -44,6 +44,7 @@ class Submission(_Model):
     hotkey: str | None = None
     uid: int | None = None
     committed_block: Count | None = None
+    """Of a line that another has replaced since: the block in which the task server saw it stand."""
 
 
 class Assignment(_Model):

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from finest.validator.audit import audit
-from finest.validator.evidence import with_quality
+from finest.validator.evidence import QUALITY, with_quality, without_quality
 from finest.validator.seed import make_seed
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def replay(evidence: Evidence, means: Means) -> str | None:
 
     Compared are the seed with what it follows from, each check, row, window and page, the duplicates, the verdict and
     the score. Taken as stated are copies of earlier submissions, which only the validator's own index knows, and
-    figures of quality; versions may differ as long as the findings do not.
+    figures of quality or that there are none; versions may differ as long as the findings do not.
     """
     told = evidence.subject
     if told.beacon and told.validator and told.submission.line is not None:
@@ -32,6 +32,9 @@ def replay(evidence: Evidence, means: Means) -> str | None:
         if seed != told.seed:
             return _said("seed", told.seed, seed)
     again = audit(told, evidence.plan, means)
+    unmeasured = next((check for check in evidence.admission if check.name == QUALITY), None)
+    if unmeasured and again.verdict == "pass":
+        again = without_quality(again, unmeasured.outcome, unmeasured.detail)
     return next(_differences(evidence, again), None) or _difference_of_score(evidence)
 
 

@@ -49,15 +49,24 @@ def subject_of(task: Task, where: str, chain: Chain, seed: str | None = None) ->
     standing = next((one for one in chain.commitments() if one.hotkey == task.hotkey), None)
     standing = standing if standing and task.commitment and standing.commitment == decode(task.commitment) else None
     submission = told.model_copy(update={"hotkey": task.hotkey, "line": task.commitment or "", **_place(standing)})
-    beacon = None
+    if seed is not None:
+        return Subject(submission=submission, task=assignment_of(task), seed=seed, validator=chain.hotkey.address)
+    if standing is None:
+        raise UsageError(f"the chain does not hold the line of task {task.id} (any more): name a --seed")
+    return drawn(submission, assignment_of(task), chain)
+
+
+def drawn(submission: Submission, task: Assignment, chain: Chain) -> Subject:
+    """The subject with the seed that follows from the chain; the block of the commitment has to be known.
+
+    Raises ChainError where the block of the beacon is not final yet, or the chain is out of reach.
+    """
+    assert submission.committed_block is not None
+    number = submission.committed_block + BEACON_BLOCKS
+    beacon = Beacon(block=number, hash=chain.block_hash(number))
     validator = chain.hotkey.address
-    if seed is None:
-        if standing is None:
-            raise UsageError(f"the chain does not hold the line of task {task.id} (any more): name a --seed")
-        number = standing.block + BEACON_BLOCKS
-        beacon = Beacon(block=number, hash=chain.block_hash(number))
-        seed = make_seed(beacon.hash, submission.line or "", validator)
-    return Subject(submission=submission, task=assignment_of(task), seed=seed, validator=validator, beacon=beacon)
+    seed = make_seed(beacon.hash, submission.line or "", validator)
+    return Subject(submission=submission, task=task, seed=seed, validator=validator, beacon=beacon)
 
 
 def _place(standing: ChainCommitment | None) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Runs migrations on the connection that finest.tasks.database holds, inside its transaction."""
+"""Runs migrations on the connection that finest.database holds, inside its transaction."""
 
 from alembic import context
 

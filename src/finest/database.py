@@ -1,4 +1,4 @@
-"""The connection to a task server's database: SQLite or PostgreSQL, opened, migrated, and asked in transactions.
+"""A connection to a database: SQLite or PostgreSQL, opened, its tables made, and asked in transactions.
 
 SQLite has one writer at a time: a transaction that writes says so at its start (BEGIN IMMEDIATE) and waits its turn,
 for one that began by reading may not become a writer when another has written meanwhile (SQLITE_BUSY_SNAPSHOT).
@@ -14,19 +14,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from finest.errors import TaskServerUnavailable, UsageError
-from finest.tasks.problems import Problem
+from finest.errors import FinestError, UsageError
 
 T = TypeVar("T")
 Step = Callable[[sa.Connection], T]
@@ -44,42 +40,62 @@ TRIES = 5
 FIRST_WAIT_S = 0.02
 _PASSING = frozenset({"40001", "40P01"})
 """PostgreSQL's serialization_failure and deadlock_detected: nothing was done, and the same again may succeed."""
-_MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_KEY = 0x66696E657374
 """Of PostgreSQL's advisory lock: "finest"."""
 _one_at_a_time = threading.Lock()
 """alembic.context belongs to the whole process."""
 
 
+class NewerTables(Exception):
+    """The tables were made by a newer version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Whose database it is: how its tables are brought up to date, and how a person is told of it."""
+
+    prepare: Callable[[sa.Connection], None]
+    """Makes the tables, or brings them up to date; raises NewerTables. Nobody else does it meanwhile."""
+    setting: str
+    """What names the database, as a person writes it."""
+    example: str
+    """A file's name."""
+    unavailable: type[FinestError]
+    answer: type[Exception] = NewerTables
+    """An exception that a step may answer with: what it wrote before stays."""
+
+
 class Database:
     """An engine whose every transaction is one call. Safe to use from any thread; not across a fork."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, tables: Tables) -> None:
+        self._tables = tables
         self._writing, self.postgresql = engine, engine.dialect.name == "postgresql"
         self._reading = engine.execution_options(begin="BEGIN")
         self._alone = engine.execution_options(isolation_level="AUTOCOMMIT") if self.postgresql else engine
         self._turn = threading.Lock()
 
     @classmethod
-    def open(cls, url: str) -> Database:
+    def open(cls, url: str, tables: Tables) -> Database:
         """Connect, and bring the tables up to date; raises FinestError in one line, without the password."""
-        where = _parsed(url)
-        database = cls(_engine(where))
+        where = _parsed(url, tables)
+        database = cls(_engine(where), tables)
         try:
-            database._migrate()
+            database._prepare()
         except DBAPIError as error:
             database.close()
-            raise TaskServerUnavailable(_unreachable(where, error)) from None
-        except CommandError:
+            raise tables.unavailable(_unreachable(where, tables, error)) from None
+        except NewerTables:
             database.close()
-            raise UsageError(f"{_shown(where)} was made by a newer version: pip install -U finest-data") from None
+            newer = f"{_shown(where, tables)} was made by a newer version: pip install -U finest-data"
+            raise UsageError(newer) from None
         return database
 
     def close(self) -> None:
         self._writing.dispose()
 
     def write(self, step: Step[T]) -> T:
-        """What `step` returns, in one transaction; a Problem is an answer too: what was written before it stays."""
+        """What `step` returns, in one transaction; an exception that is an answer is raised after it is committed."""
         return _patiently(lambda: self._transact(self._writing, step))
 
     def read(self, step: Step[T]) -> T:
@@ -91,13 +107,13 @@ class Database:
         return _patiently(lambda: self._transact(self._alone, step))
 
     def _transact(self, engine: sa.Engine, step: Step[T]) -> T:
-        answer: T | Problem
+        answer: T | Exception
         with self._turn_to_write(engine), engine.begin() as connection:
             try:
                 answer = step(connection)
-            except Problem as problem:
+            except self._tables.answer as problem:
                 answer = problem
-        if isinstance(answer, Problem):
+        if isinstance(answer, Exception):
             raise answer
         return answer
 
@@ -110,40 +126,36 @@ class Database:
         with self._turn:
             yield
 
-    def _migrate(self) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    def _prepare(self) -> None:
         with _one_at_a_time, self._writing.begin() as connection:
             if self.postgresql:
                 connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            self._tables.prepare(connection)
 
 
-def _parsed(url: str) -> sa.URL:
+def _parsed(url: str, tables: Tables) -> sa.URL:
     try:
         parsed = sa.make_url(url)
         if parsed.drivername in ("postgresql", "postgres"):
             parsed = parsed.set(drivername="postgresql+psycopg")
         parsed.get_dialect()
     except (ArgumentError, NoSuchModuleError, ValueError):
-        raise UsageError(_NOT_A_URL) from None
+        raise UsageError(_no_address(tables)) from None
     if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
-        raise UsageError(_NOT_A_URL)
+        raise UsageError(_no_address(tables))
     if "@" in (parsed.host or ""):  # the end of a password, which would be shown and asked for as a host
-        raise UsageError("DATABASE_URL: an @ in the password is written %40")
+        raise UsageError(f"{tables.setting}: an @ in the password is written %40")
     if parsed.drivername == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise UsageError(
-            "DATABASE_URL names no file: a task server's state must outlast it (sqlite:///finest-tasks.db)"
-        )
+        raise UsageError(f"{tables.setting} names no file, and its state must outlast it (sqlite:///{tables.example})")
     return parsed
 
 
-_NOT_A_URL = (
-    "DATABASE_URL is no address of a database that can be used; write sqlite:///finest-tasks.db or "
-    "postgresql://user:password@host:5432/database"
-)
+def _no_address(tables: Tables) -> str:
+    return (
+        f"{tables.setting} is no address of a database that can be used; write sqlite:///{tables.example} or "
+        "postgresql://user:password@host:5432/database"
+    )
 
 
 def _engine(url: sa.URL) -> sa.Engine:
@@ -205,13 +217,13 @@ def _patiently(transact: Callable[[], T]) -> T:
     return transact()
 
 
-def _unreachable(url: sa.URL, error: DBAPIError) -> str:
+def _unreachable(url: sa.URL, tables: Tables, error: DBAPIError) -> str:
     said = str(error.orig).strip().partition("\n")[0]
     if url.password:
         said = said.replace(str(url.password), "***")
-    return f"{_shown(url)} cannot be used: {said}"
+    return f"{_shown(url, tables)} cannot be used: {said}"
 
 
-def _shown(url: sa.URL) -> str:
+def _shown(url: sa.URL, tables: Tables) -> str:
     plain = url.difference_update_query(["password", "sslpassword"])
-    return f"the database of DATABASE_URL ({plain.render_as_string(hide_password=True)})"
+    return f"the database of {tables.setting} ({plain.render_as_string(hide_password=True)})"

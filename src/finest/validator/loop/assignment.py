@@ -1,0 +1,68 @@
+"""From a waiting line to what is to be audited: whose task it is, and by which randomness it is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from finest.chain.errors import Unreachable
+from finest.chain.payload import decode
+from finest.errors import ChainError
+from finest.tasks.client import Refused
+from finest.validator.models import Assignment, Submission
+from finest.validator.seed import BEACON_BLOCKS
+from finest.validator.subject import assignment_of, drawn
+
+if TYPE_CHECKING:
+    from finest.chain.subnet import Chain
+    from finest.tasks.client import TaskServer
+    from finest.tasks.models import Task
+    from finest.validator.loop.queue import Entry
+    from finest.validator.models import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """Nothing can be said before that many blocks have passed."""
+
+    blocks: int
+    why: str
+
+
+class Assignments:
+    """What the chain and the task server say of a line. Raises ChainError, TaskServerError where they do not answer."""
+
+    def __init__(self, chain: Chain, server: TaskServer) -> None:
+        self._chain, self._server = chain, server
+
+    def subject(self, entry: Entry) -> tuple[Subject, Task | None] | NotYet:
+        """What is to be audited, and its task; without one it is not admissible.
+
+        A line without a finished task waits as long as a lease lives: its miner may not have had an answer yet.
+        """
+        task = self._task(entry)
+        if task is None and not self._is_too_late(entry):
+            return NotYet(BEACON_BLOCKS, "no task is finished with it yet")
+        said = decode(entry.line)
+        submission = Submission(
+            repo=said.repo if said else None, revision=said.revision if said else None, line=entry.line,
+            hotkey=entry.hotkey, committed_block=entry.block,
+        )  # fmt: skip
+        try:
+            return drawn(submission, assignment_of(task) if task else Assignment(warcs=()), self._chain), task
+        except Unreachable:
+            raise
+        except ChainError as error:
+            return NotYet(1, str(error))
+
+    def _task(self, entry: Entry) -> Task | None:
+        try:
+            return self._server.task_by_commitment(entry.hotkey, entry.line)
+        except Refused as no:
+            if no.name != "not-found":
+                raise
+            return None
+
+    def _is_too_late(self, entry: Entry) -> bool:
+        info = self._server.info()
+        return self._chain.block() > entry.block + info.rules.lease_blocks

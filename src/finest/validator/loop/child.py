@@ -1,0 +1,114 @@
+"""One verdict, in a process of its own: it reads what strangers published, has limits, and knows no key.
+
+    python -m finest.validator.loop.child EVIDENCE < JOB
+
+What it says on standard error is for the log. Ends with 0 when the evidence is written; whatever else happens to it is
+no evidence.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from finest.errors import FinestError, SourceError
+from finest.validator.models import Evidence, Plan, Subject
+from finest.warc.source import CommonCrawl
+
+if TYPE_CHECKING:
+    from finest.validator.means import Means
+
+CPU_S = 1200
+"""Twice the verdict's budget, which ends it in good order: for one that cannot be ended so."""
+ADDRESS_BYTES = 16 * 2**30
+"""Address space, of which Arrow and NumPy reserve far more than they use; memory is the budget's."""
+FILE_BYTES = 64 * 2**30
+
+
+class Job(BaseModel):
+    """What is to be judged, and with which means."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    subject: Subject
+    plan: Plan
+    place: str
+    warcs: tuple[str, ...]
+    """Paths under data.commoncrawl.org."""
+    heldout: tuple[str, ...]
+    tokens: int
+    index: Path
+    """The fingerprints of earlier submissions."""
+    cache: Path
+    cc_https: str
+    cc_bucket: str
+
+
+def judge(job: Job) -> Evidence:
+    """The evidence, with quality and score where the audit passes; not signed."""
+    from finest.validator.audit import audit
+    from finest.validator.fingerprints import SqliteFingerprints
+    from finest.validator.means import Means, Warcs
+
+    common_crawl = CommonCrawl(https_base=job.cc_https, bucket=job.cc_bucket)
+    with ExitStack() as stack:
+        index = SqliteFingerprints(job.index)
+        stack.callback(index.close)
+        warcs = Warcs.of(job.warcs, common_crawl)
+        means = Means(cache=job.cache, warcs=warcs, place=job.place, index=index, say=_say)
+        evidence = audit(job.subject, job.plan, means)
+        return _measured(evidence, job, means, common_crawl) if evidence.verdict == "pass" else evidence
+
+
+def _measured(evidence: Evidence, job: Job, means: Means, common_crawl: CommonCrawl) -> Evidence:
+    from finest.dataset.open import open_dataset
+    from finest.validator.measuring import measure_quality
+    from finest.validator.quality.assess import named
+
+    try:
+        heldout = named(job.heldout, common_crawl) if job.heldout else []
+    except SourceError as error:
+        _say(f"no held-out text: {error}")
+        heldout = []
+    with open_dataset(job.place, say=_say) as dataset:
+        return measure_quality(evidence, dataset, heldout, means, job.tokens)
+
+
+def _limit() -> None:
+    limits = {
+        resource.RLIMIT_CPU: CPU_S, resource.RLIMIT_AS: ADDRESS_BYTES, resource.RLIMIT_FSIZE: FILE_BYTES,
+        resource.RLIMIT_CORE: 0,
+    }  # fmt: skip
+    for kind, most in limits.items():
+        _, hard = resource.getrlimit(kind)
+        resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    os.nice(5)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def main() -> None:
+    """See above."""
+    _limit()
+    from finest.show_hub import quiet_client
+    from finest.validator.evidence import write_evidence
+
+    quiet_client()
+    try:
+        evidence = judge(Job.model_validate_json(sys.stdin.read()))
+    except FinestError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    write_evidence(Path(sys.argv[1]), evidence)
+
+
+if __name__ == "__main__":
+    main()

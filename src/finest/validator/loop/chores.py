@@ -1,0 +1,58 @@
+"""Chores of one process, each in a thread of its own. One that fails starts anew, alone; the others do not notice."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import traceback
+from typing import TYPE_CHECKING
+
+from finest.errors import FinestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Round = Callable[[], float]
+    """One round of a chore; gives the seconds until the next."""
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 300.0
+
+
+class Chore(threading.Thread):
+    """Rounds of one kind until `stop` is set. A round that fails is said, and made again after a wait that grows."""
+
+    def __init__(self, name: str, round_: Round, stop: threading.Event, say: Callable[[str], None]) -> None:
+        super().__init__(name=name, daemon=True)
+        self._round, self._stop_asked, self._say = round_, stop, say
+        self.failures = 0
+        """In a row."""
+        self.rounds = 0
+
+    def run(self) -> None:
+        while not self._stop_asked.is_set():
+            self._stop_asked.wait(self._once())
+
+    def _once(self) -> float:
+        try:
+            wait_s = self._round()
+        except Exception as error:
+            self.failures += 1
+            if self._stop_asked.is_set():
+                return 0.0
+            wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (self.failures - 1)) * random.uniform(0.5, 1.0)
+            told = str(error) if isinstance(error, FinestError) else traceback.format_exc()
+            self._say(f"{self.name}: {told}; again in {wait_s:.0f} s")
+        else:
+            self.failures, self.rounds = 0, self.rounds + 1
+        return wait_s
+
+
+def run(chores: list[Chore], stop: threading.Event, within_s: float) -> None:
+    """Start them, wait until `stop` is set, and for their ends that long."""
+    for chore in chores:
+        chore.start()
+    stop.wait()
+    deadline = time.monotonic() + within_s
+    for chore in chores:
+        chore.join(max(0.0, deadline - time.monotonic()))

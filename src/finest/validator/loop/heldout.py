@@ -1,0 +1,67 @@
+"""Which WARCs held-out text is drawn from: some of the same crawl that nobody was given, by the seed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+from finest.errors import FinestError
+from finest.tasks.client import PAGE
+from finest.tasks.crawls import CommonCrawl, Say
+from finest.tasks.models import TaskState
+from finest.validator.seed import Draw
+
+if TYPE_CHECKING:
+    from finest.tasks.client import TaskServer
+
+WARCS = 4
+"""A WARC holds some 15 million tokens of refined English; four, so that no one's hosts decide."""
+_CRAWL = re.compile(r"crawl-data/([^/]+)/")
+
+
+class HeldOut:
+    """The lists of WARCs of the crawls that tasks are of; each is fetched once."""
+
+    def __init__(self, common_crawl: CommonCrawl, server: TaskServer, say: Say) -> None:
+        self._common_crawl, self._server, self._say = common_crawl, server, say
+        self._paths: dict[str, list[str]] = {}
+
+    def pick(self, warcs: Sequence[str], seed: str, assigned: Collection[str]) -> tuple[str, ...]:
+        """Paths of WARCs beside those of a task, by its seed; fewer, or none, where all are given out.
+
+        `assigned` are paths that are known to be given out. A crawl whose list cannot be had gives none: the documents
+        that ship are predicted alone then, with a larger error.
+        """
+        crawls = {found[1] for warc in warcs if (found := _CRAWL.search(warc))}
+        taken = {*assigned, *warcs, *self._given_out()}
+        paths = [path for crawl in sorted(crawls) for path in self._list(crawl) if path not in taken]
+        return tuple(paths[place] for place in Draw(seed, "held-out WARCs").sample(len(paths), WARCS))
+
+    def _given_out(self) -> set[str]:
+        """Of open leases, and of the tasks that were finished last: nobody has judged those yet."""
+        tasks = chain(self._server.tasks(TaskState.LEASED), islice(self._server.tasks(TaskState.FINISHED), PAGE))
+        return {path for task in tasks for path in task.warcs}
+
+    def _list(self, crawl: str) -> list[str]:
+        if crawl not in self._paths:
+            listed = _Listed()
+            try:
+                self._common_crawl.import_crawl(listed, crawl, self._say)
+            except FinestError as error:
+                self._say(f"No held-out text of {crawl}: {error}")
+                return []
+            self._paths[crawl] = listed.paths
+        return self._paths[crawl]
+
+
+class _Listed:
+    """Takes in what an import would add to a store."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    def add_warcs(self, crawl: str, paths: Iterable[str]) -> int:  # noqa: ARG002
+        self.paths += paths
+        return len(self.paths)

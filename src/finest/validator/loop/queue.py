@@ -1,0 +1,210 @@
+"""What waits for its verdict, and every verdict that was given. A line leaves the queue with a verdict alone.
+
+SQLite or PostgreSQL. Whoever has had least of the validator's time today comes first, so that one miner with many
+submissions, or with one that takes long, costs the others nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from finest.database import INSERTS, Database
+from finest.validator.loop.standing import Past
+from finest.validator.loop.tables import TABLES, submissions
+from finest.validator.models import Outcome
+
+DAY_S = 86_400.0
+_T = submissions.c
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A line, as the chain or the task server has it."""
+
+    hotkey: str
+    line: str
+    registered_block: int
+    """Since when the hotkey has its seat."""
+    block: int
+    """The block of its commitment; of a line that was replaced since, the one in which its task was finished."""
+    standing: bool
+    """Whether `block` is the commitment's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Seen):
+    """A line in the queue."""
+
+    id: int
+    tries: int
+    why: str
+    """What kept it from a verdict the last time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A verdict, as it is kept."""
+
+    verdict: Outcome
+    total: float
+    forged: bool
+    task_id: str | None
+    warcs: tuple[str, ...]
+    block: int
+    """In which it was given."""
+    evidence_sha256: str
+    why: str
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A verdict that the task server does not know yet."""
+
+    id: int
+    task_id: str
+    verdict: Outcome
+    total: float
+    evidence_sha256: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many lines are in which state."""
+
+    waiting: int
+    verdicts: dict[str, int]
+
+
+class Queue:
+    """Every method is one transaction. Safe to use from any thread; one process a database.
+
+    Raises SQLAlchemyError where the database fails.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, url: str) -> Queue:
+        """The queue in that database, made where it is missing; raises UsageError, RunError in one line."""
+        return cls(Database.open(url, TABLES))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.close()
+
+    def add(self, seen: Iterable[Seen], now_s: float | None = None) -> int:
+        """Take in lines that are not known yet; how many those were. A line counts once, whenever it is committed."""
+        due_s = time.time() if now_s is None else now_s
+        rows = [
+            {
+                "hotkey": one.hotkey, "line": one.line, "registered_block": one.registered_block, "block": one.block,
+                "standing": one.standing, "due_s": due_s,
+            }
+            for one in seen
+        ]  # fmt: skip
+
+        def step(connection: sa.Connection) -> int:
+            insert = INSERTS[connection.dialect.name](submissions).on_conflict_do_nothing()
+            return sum(connection.execute(insert, row).rowcount for row in rows)
+
+        return self._database.write(step) if rows else 0
+
+    def next(self, busy: Collection[int] = (), now_s: float | None = None) -> Entry | None:
+        """The line that is due and whose hotkey has cost least today; of one hotkey, the oldest."""
+        now_s = time.time() if now_s is None else now_s
+        spent = (
+            sa.select(_T.hotkey, sa.func.sum(_T.cpu_s).label("cpu_s"))
+            .where(_T.touched_s > now_s - DAY_S)
+            .group_by(_T.hotkey)
+            .subquery()
+        )
+        wanted = (
+            sa.select(submissions)
+            .outerjoin(spent, spent.c.hotkey == _T.hotkey)
+            .where(_T.verdict.is_(None), _T.due_s <= now_s, _T.id.not_in(busy))
+            .order_by(sa.func.coalesce(spent.c.cpu_s, 0.0), _T.block, _T.id)
+            .limit(1)
+        )
+        row = self._database.read(lambda connection: connection.execute(wanted).one_or_none())
+        if row is None:
+            return None
+        seen = (row.hotkey, row.line, row.registered_block, row.block, row.standing)
+        return Entry(*seen, row.id, row.tries, row.why)
+
+    def next_due_s(self) -> float | None:
+        """When the next line is due, in seconds since 1970; None where none waits."""
+        wanted = sa.select(sa.func.min(_T.due_s)).where(_T.verdict.is_(None))
+        return self._database.read(lambda connection: connection.execute(wanted).scalar_one())
+
+    def put_off(self, entry: Entry, wait_s: float, why: str, *, cpu_s: float = 0.0, tried: bool = True) -> None:
+        """Look at it again later; `tried` counts."""
+        now_s = time.time()
+        values = {
+            "due_s": now_s + wait_s, "tries": _T.tries + tried, "why": why, "cpu_s": _T.cpu_s + cpu_s,
+            "touched_s": now_s,
+        }  # fmt: skip
+        self._change(entry.id, values)
+
+    def settle(self, entry: Entry, found: Settled) -> None:
+        """Give it its verdict."""
+        values = {
+            "verdict": found.verdict, "total": found.total, "forged": found.forged, "task_id": found.task_id,
+            "warcs": "\n".join(found.warcs), "judged_block": found.block, "evidence_sha256": found.evidence_sha256,
+            "why": found.why, "cpu_s": _T.cpu_s + found.cpu_s, "touched_s": time.time(), "tries": _T.tries + 1,
+        }  # fmt: skip
+        self._change(entry.id, values)
+
+    def unreported(self) -> list[Report]:
+        """Verdicts that the task server has not acknowledged, the oldest first."""
+        wanted = (
+            sa.select(submissions)
+            .where(_T.verdict.is_not(None), _T.task_id.is_not(None), ~_T.reported)
+            .order_by(_T.judged_block, _T.id)
+        )
+        rows = self._database.read(lambda connection: connection.execute(wanted).all())
+        return [Report(row.id, row.task_id, row.verdict, row.total, row.evidence_sha256, row.why) for row in rows]
+
+    def reported(self, report: Report) -> None:
+        """The task server has it."""
+        self._change(report.id, {"reported": True})
+
+    def past(self, since_block: int) -> list[Past]:
+        """Verdicts given since then, in the order of their lines."""
+        wanted = sa.select(submissions).where(_T.judged_block >= since_block).order_by(_T.block, _T.id)
+        rows = self._database.read(lambda connection: connection.execute(wanted).all())
+        return [
+            Past(
+                row.hotkey, row.registered_block, row.block, row.judged_block, row.verdict, row.total, row.forged,
+                len(row.warcs.split()),
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def last_block(self) -> int:
+        """The block of the newest verdict; 0 before the first."""
+        wanted = sa.select(sa.func.max(_T.judged_block))
+        return self._database.read(lambda connection: connection.execute(wanted).scalar_one()) or 0
+
+    def assigned(self) -> set[str]:
+        """WARCs of every submission that has a verdict."""
+        wanted = sa.select(_T.warcs).where(_T.warcs.is_not(None))
+        rows = self._database.read(lambda connection: connection.execute(wanted).scalars().all())
+        return {warc for row in rows for warc in row.split()}
+
+    def counts(self) -> Counts:
+        """How many wait, and how many have which verdict."""
+        wanted = sa.select(_T.verdict, sa.func.count()).group_by(_T.verdict)
+        rows = self._database.read(lambda connection: connection.execute(wanted).all())
+        found: dict[str | None, int] = dict(row._tuple() for row in rows)
+        return Counts(found.pop(None, 0), {str(verdict): count for verdict, count in found.items()})
+
+    def _change(self, id_: int, values: Mapping[str, object]) -> None:
+        update = sa.update(submissions).where(_T.id == id_).values(values)
+        self._database.write_one(lambda connection: connection.execute(update))

@@ -1,0 +1,99 @@
+"""`finest validate`: everything that a validator needs is looked at, then its chores begin."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from finest.errors import NeedsPerson
+from finest.files import alone
+from finest.refine.preflight import preflight
+from finest.tasks.client import TaskServer
+from finest.tasks.crawls import CommonCrawl
+from finest.validator.admission import known_recipes
+from finest.validator.loop.assignment import Assignments
+from finest.validator.loop.heldout import HeldOut
+from finest.validator.loop.queue import Queue
+from finest.validator.loop.validator import Validator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from finest.chain.options import ChainOptions
+    from finest.chain.subnet import Chain
+    from finest.settings import Settings
+    from finest.validator.loop.validator import ValidateOptions
+
+CALL_S = 60.0
+"""How long a call to the task server is tried before its chore begins anew."""
+
+
+def validate(
+    options: ValidateOptions, database_url: str | None, chain_options: ChainOptions, settings: Settings,
+    say: Callable[[str], None], *, once: bool,
+) -> int:  # fmt: skip
+    """Validate until it is told to stop, or once; gives the exit status.
+
+    Raises NeedsPerson for what no restart mends, ChainError and TaskServerError where the first look fails.
+    """
+    from finest.chain.subnet import Chain
+
+    if not settings.api_url:
+        raise NeedsPerson("API_URL is not set: put the task server's address in .env or in the environment")
+    with ExitStack() as stack:
+        stack.enter_context(alone(options.work, "validator"))
+        stop = stack.enter_context(Stopped(say))
+        chain = stack.enter_context(Chain(chain_options))
+        server = TaskServer(settings.api_url, chain.hotkey, receiver=settings.api_hotkey, deadline_s=CALL_S, say=say)
+        stack.callback(server.close)
+        queue = Queue.open(database_url or f"sqlite:///{options.work / 'validator.db'}")
+        stack.callback(queue.close)
+        _look_round(chain, server, settings, say)
+        heldout = HeldOut(CommonCrawl(settings.cc_https, settings.cc_collinfo), server, say)
+        validator = Validator(
+            options, settings, chain, server, queue, Assignments(chain, server), heldout, stop.asked, say
+        )
+        validator.once() if once else validator.run()
+        return stop.exit_code
+
+
+def _look_round(chain: Chain, server: TaskServer, settings: Settings, say: Callable[[str], None]) -> None:
+    """Find out early what would fail late."""
+    for recipe in known_recipes().values():
+        preflight(recipe, settings.cache)
+    info, view = server.info(), chain.view()
+    if info.netuid != view.netuid:
+        raise NeedsPerson(
+            f"the task server is subnet {info.netuid}'s, this validator is for subnet {view.netuid}: "
+            f"give its API_URL, or --netuid {info.netuid}"
+        )
+    own = view.neuron(chain.hotkey.address)
+    right = "has no seat" if own is None else "may set weights" if own.validator_permit else "has no validator permit"
+    say(f"Hotkey {chain.hotkey.address} {right} on subnet {view.netuid}; task server {settings.api_url}")
+
+
+class Stopped:
+    """Answers Ctrl-C and SIGTERM: a verdict in the making is given up, and made when the validator starts again."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.asked = threading.Event()
+        self.exit_code = 0
+        """As shells have it: 130 after Ctrl-C, 143 after SIGTERM."""
+        self._say = say
+
+    def __enter__(self) -> Stopped:
+        self._before = {number: signal.signal(number, self._heard) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _heard(self, number: int, _: FrameType | None) -> None:
+        if not self.asked.is_set():
+            self.exit_code = 128 + number
+            self._say("Stopping. Nothing is lost: the same command goes on where it was")
+        self.asked.set()

@@ -1,0 +1,101 @@
+"""One verdict by a child process: started, heard, ended. Whatever becomes of the child is no fault of the miner's."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from finest.errors import UsageError
+from finest.figures import showable
+from finest.validator.evidence import read_evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from finest.validator.loop.child import Job
+    from finest.validator.models import Evidence
+
+WALL_S = 3600.0
+"""A verdict takes a minute or two; one that takes an hour waits for something that does not come."""
+POLL_S = 0.05
+LINE_CHARS = 300
+_LAST_LINES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What the child has brought: evidence, or why there is none."""
+
+    evidence: Evidence | None
+    why: str
+    cpu_s: float
+
+
+def judged(job: Job, stop: threading.Event, say: Callable[[str], None], wall_s: float = WALL_S) -> Done:
+    """Have a child judge. It is killed when `stop` is set, or after `wall_s`."""
+    with tempfile.TemporaryDirectory(prefix="finest-verdict-") as folder:
+        out = Path(folder) / "evidence.json"
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "finest.validator.loop.child", str(out)], cwd=folder, text=True, errors="replace",
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        lines: deque[str] = deque(maxlen=_LAST_LINES)
+        reader = threading.Thread(target=_hear, args=(process, lines, say), daemon=True)
+        reader.start()
+        try:
+            assert process.stdin
+            with contextlib.suppress(BrokenPipeError):  # it has ended already: its status says so
+                process.stdin.write(job.model_dump_json())
+                process.stdin.close()
+            cpu_s, why = _ended(process, stop, wall_s)
+        finally:
+            _kill(process)
+        reader.join(1.0)
+        if why is None and process.returncode:
+            why = f"the check ended with status {process.returncode}: {' | '.join(lines) or 'it said nothing'}"
+        return Done(None, why, cpu_s) if why else _read(out, cpu_s)
+
+
+def _ended(process: subprocess.Popen[str], stop: threading.Event, wall_s: float) -> tuple[float, str | None]:
+    """CPU seconds of the child and all that it has waited for, and why it was ended, if it was."""
+    deadline, why = time.monotonic() + wall_s, None
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return usage.ru_utime + usage.ru_stime, why
+        if why is None and (stop.is_set() or time.monotonic() > deadline):
+            why = "stopped" if stop.is_set() else f"the check took longer than {wall_s:.0f} s"
+            _kill(process)
+        time.sleep(POLL_S)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """The child and whatever it has started, which are one session."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _hear(process: subprocess.Popen[str], lines: deque[str], say: Callable[[str], None]) -> None:
+    assert process.stderr
+    with process.stderr:
+        for line in process.stderr:
+            lines.append(showable(line.rstrip(), LINE_CHARS))
+            say(lines[-1])
+
+
+def _read(out: Path, cpu_s: float) -> Done:
+    try:
+        return Done(read_evidence(out), "", cpu_s)
+    except UsageError as error:
+        return Done(None, str(error), cpu_s)
