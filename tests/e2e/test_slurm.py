@@ -82,13 +82,14 @@ def kill(cluster: Folder, daemon: str, signal_: int = signal.SIGKILL) -> None:
     wait_for(lambda: not began(pid))
 
 
-def restart(cluster: Folder, daemon: str) -> None:
-    """As an administrator does: killed, a controller would forget its youngest jobs."""
-    kill(cluster, daemon, signal.SIGTERM)
+def restart(cluster: Folder) -> None:
+    """The controller, as an administrator does: killed, it would forget its youngest jobs."""
+    kill(cluster, "slurmctld", signal.SIGTERM)
     finest("cluster", "up", "--yes", "--folder", cluster.path)
 
 
 def reconfigure(cluster: Folder) -> None:
+    """Have the controller read its slurm.conf."""
     with cluster_at(cluster.conf):
         slurm("scontrol", "reconfigure")
 
@@ -376,7 +377,7 @@ def test_the_controller_is_away_for_a_while(
     out = tmp_path / "out"
     run = start("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 1, "--sbatch", "begin=now+5")
     wait_for(handed_in(out))
-    restart(slurm_cluster, "slurmctld")
+    restart(slurm_cluster)
     _, said = run.communicate(timeout=120)
     assert run.returncode == 0, said
     assert root(out) == local_root
