@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from finest.chain.payload import encode
 from finest.validator.loop.queue import Entry, Queue, Seen, Settled
 
 ALICE, BOB, CAROL = "5" + "A" * 47, "5" + "B" * 47, "5" + "C" * 47
@@ -14,7 +15,7 @@ SOON_S = 1e12
 
 
 def line(number: int) -> str:
-    return f"fd1:alice/web@{number:040x}#{'c' * 43}"
+    return encode("alice/web", f"{number:040x}", "c" * 64)
 
 
 def seen(hotkey: str = ALICE, number: int = 0, **changes: Any) -> Seen:

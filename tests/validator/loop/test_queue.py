@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from finest.errors import FinestError
-from finest.validator.loop.queue import DAY_S, Counts, Queue
+from finest.validator.loop.queue import DAY_S, WHY_CHARS, Counts, Queue
 
 from .lines import ALICE, BOB, CAROL, CRAWL, HASH, SOON_S, following, line, seen, settled, warc
 
@@ -122,6 +122,16 @@ def test_verdicts_are_told_until_they_are_heard(queue: Queue) -> None:
     ]  # fmt: skip
     queue.reported(reports[0])
     assert [one.task_id for one in queue.unreported()] == ["t1"]
+
+
+def test_words_of_strangers_are_kept_as_they_can_be(queue: Queue) -> None:
+    """A row's id may hold what PostgreSQL does not take: its miner would never have a verdict."""
+    queue.add([seen()])
+    queue.put_off(following(queue), 0.0, "row 1 (a\x00b)")
+    queue.settle(following(queue), settled(why="row 1 (a\x00b)" + "x" * 2000))
+    (report,) = queue.unreported()
+    assert report.why.startswith("row 1 (a\ufffdb)xxx")
+    assert len(report.why) == WHY_CHARS + 1
 
 
 def test_everything_survives_a_restart(queue: Queue, database_url: str) -> None:

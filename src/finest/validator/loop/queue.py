@@ -13,11 +13,14 @@ from dataclasses import asdict, dataclass
 import sqlalchemy as sa
 
 from finest.database import INSERTS, Database
+from finest.figures import showable
 from finest.validator.loop.standing import Past
 from finest.validator.loop.tables import TABLES, submissions
 from finest.validator.models import Outcome
 
 DAY_S = 86_400.0
+WHY_CHARS = 800
+"""As evidence has it at most. It may quote strangers, and PostgreSQL keeps no NUL."""
 _T = submissions.c
 
 
@@ -141,8 +144,8 @@ class Queue:
         """Look at it again later; `tried` counts."""
         now_s = time.time()
         values = {
-            "due_s": now_s + wait_s, "tries": _T.tries + int(tried), "why": why, "cpu_s": _T.cpu_s + cpu_s,
-            "touched_s": now_s,
+            "due_s": now_s + wait_s, "tries": _T.tries + int(tried), "why": showable(why, WHY_CHARS),
+            "cpu_s": _T.cpu_s + cpu_s, "touched_s": now_s,
         }  # fmt: skip
         self._change(entry.id, values)
 
@@ -151,7 +154,8 @@ class Queue:
         values = {
             "verdict": found.verdict, "total": found.total, "forged": found.forged, "task_id": found.task_id,
             "warcs": "\n".join(found.warcs), "judged_block": found.block, "evidence_sha256": found.evidence_sha256,
-            "why": found.why, "cpu_s": _T.cpu_s + found.cpu_s, "touched_s": time.time(), "tries": _T.tries + 1,
+            "why": showable(found.why, WHY_CHARS), "cpu_s": _T.cpu_s + found.cpu_s, "touched_s": time.time(),
+            "tries": _T.tries + 1,
         }  # fmt: skip
         self._change(entry.id, values)
 

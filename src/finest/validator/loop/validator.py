@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from finest.chain.errors import NoPermit, NotRegistered, RateLimited
 from finest.chain.payload import decode
-from finest.figures import counted, duration
+from finest.figures import counted, duration, showable
 from finest.tasks.client import Refused
 from finest.tasks.models import ScoreRequest
 from finest.validator.audit import inadmissible
@@ -19,7 +19,7 @@ from finest.validator.evidence import evidence_hash, is_lie, sign, write_evidenc
 from finest.validator.loop.assignment import NotYet
 from finest.validator.loop.child import Job
 from finest.validator.loop.chores import Chore, run
-from finest.validator.loop.queue import Settled
+from finest.validator.loop.queue import WHY_CHARS, Settled
 from finest.validator.loop.standing import MEMORY_BLOCKS, weights
 from finest.validator.loop.verdict import judged
 from finest.validator.loop.watch import look
@@ -241,7 +241,7 @@ class Validator:
         """What the Hub says is not there is asked for again later: once, it may be the Hub's mistake."""
         last = evidence.admission[-1] if evidence.admission else None
         is_gone = evidence.verdict == "fail" and last is not None and last.name == "revision"
-        return is_gone and entry.why != evidence.why
+        return is_gone and entry.why != showable(evidence.why, WHY_CHARS)
 
     def _settle(self, entry: Entry, evidence: Evidence, name: str, cpu_s: float) -> None:
         """The record first, then the queue: a crash between the two makes the verdict anew."""
