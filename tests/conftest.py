@@ -17,7 +17,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts its background jobs deaf to Ctrl-C, and so would be the commands that the tests send it to.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+pytest_plugins = ["tests.cluster.real_slurm"]
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
+_SERVING = {"test_hub", "test_open", "test_publish"}
 
 
 @pytest.fixture(scope="session")
@@ -65,12 +67,21 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start servers or whole commands are not everyday tests: `make test-fast` leaves them out."""
+    """Mark what is slow, and put it first: workers that are done with the quick tests take over the rest of it.
+
+    Tests that start servers or whole commands are not everyday tests: `make test-fast` leaves them out. Those that use
+    a real Slurm are the longest, and wait for most of their time: so they begin.
+    """
     for item in items:
-        path = Path(item.path)
-        if path.parent.name in {"e2e", "devnet", "chain"} or path.stem in {"test_hub", "test_open", "test_publish"}:
+        path, uses = Path(item.path), getattr(item, "fixturenames", ())
+        if "clusters" in uses:
+            item.add_marker(pytest.mark.slurm)
+        if "clusters" in uses or path.parent.name in {"e2e", "devnet", "chain"} or path.stem in _SERVING:
             item.add_marker(pytest.mark.slow)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.get_closest_marker("slurm") is None, item.path not in slow))
 
 
 @pytest.hookimpl(tryfirst=True)

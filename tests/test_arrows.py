@@ -43,6 +43,8 @@ MAY_IMPORT = {
         "executors",
         "chain",
         "tasks",
+        "validator",
+        "database",
         "settings",
         "files",
         "figures",

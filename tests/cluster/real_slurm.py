@@ -1,19 +1,18 @@
-"""A real Slurm for tests: one for all workers of a test run, installed and started by `finest cluster up`.
+"""A real Slurm for tests, installed and started by `finest cluster up`, and gone when the test run is, killed or not.
 
-Tests take turns at it: each has it alone, and finds it well, whatever the one before did to it. Import the fixtures
-into a folder's conftest:
-
-    from tests.cluster.real_slurm import one_slurm, slurm_cluster
+A plugin of tests/conftest.py. Each worker of a run has a cluster of its own, and each test finds it well, whatever the
+one before did to it.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,11 @@ from finest.cluster.commands import slurm
 from finest.cluster.layout import Folder
 from finest.errors import ClusterError
 
-RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))[:12]
+_TAKE_DOWN = """
+cat
+for folder in "$1"/*/; do "$0" -m finest.cli cluster down --purge --yes --folder "$folder"; done
+rmdir "$1"
+"""
 
 
 def finest_cluster(*argv: str) -> Result:
@@ -47,38 +50,44 @@ def skip_without_slurm(*, light: bool) -> None:
             pytest.skip(f"cannot be installed: {error}")
 
 
-@contextmanager
-def locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[int]:
-    with path.open("w") as file:
-        fcntl.flock(file, how)
-        yield file.fileno()
+@pytest.fixture(scope="session")
+def clusters() -> Iterator[Path]:
+    """Where clusters may live: open to the users munge, mysql and slurm, as pytest's own folder is not.
+
+    A process of its own takes down what is there when its standard input ends: with this one, however it ends.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="finest-slurm-"))
+    folder.chmod(0o755)
+    argv = ["sh", "-c", _TAKE_DOWN, sys.executable, str(folder)]
+    keeper = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
+    yield folder
+    keeper.communicate()
 
 
 @pytest.fixture(scope="session")
-def one_slurm() -> Iterator[Folder]:
-    """The folder of the run's cluster. The worker that leaves last takes it down."""
+def one_slurm(clusters: Path) -> Folder:
+    """The folder of this worker's cluster."""
     skip_without_slurm(light=False)
-    # not below pytest's own folder, which is closed to the users munge, mysql and slurm
-    folder = Folder(Path(tempfile.gettempdir()) / f"finest-slurm-{RUN}")
-    users = folder.path.with_suffix(".users")
-    with locked(users, fcntl.LOCK_SH) as lock:
-        yield folder
-        with suppress(BlockingIOError):  # somebody else still uses it
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            finest_cluster("down", "--purge", "--yes", "--folder", str(folder.path))
-            users.unlink()
-            folder.path.with_suffix(".turn").unlink(missing_ok=True)
+    return Folder(clusters / "one")
 
 
 @pytest.fixture
 def slurm_cluster(one_slurm: Folder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
-    """The run's cluster, up and well, for this test alone; SLURM_CONF names it."""
-    with locked(one_slurm.path.with_suffix(".turn")):
-        made = finest_cluster("up", "--yes", "--folder", str(one_slurm.path))
-        assert made.exit_code == 0, made.output
-        monkeypatch.setenv("SLURM_CONF", str(one_slurm.conf))
-        yield one_slurm
-        with suppress(ClusterError):  # the test may have killed the controller
-            left = slurm("squeue", "-h", "-o", "%A", timeout_s=3).split()
-            if left:
-                slurm("scancel", "--quiet", *left)
+    """The cluster, up and well; SLURM_CONF names it."""
+    made = finest_cluster("up", "--yes", "--folder", str(one_slurm.path))
+    assert made.exit_code == 0, made.output
+    monkeypatch.setenv("SLURM_CONF", str(one_slurm.conf))
+    yield one_slurm
+    with suppress(ClusterError):  # the test may have killed the controller
+        left = slurm("squeue", "-h", "-o", "%A", timeout_s=3).split()
+        if left:
+            slurm("scancel", "--quiet", *left)
+
+
+@pytest.fixture
+def own_folder(clusters: Path) -> Iterator[Folder]:
+    """A folder of its own for a light cluster, taken down at the end."""
+    skip_without_slurm(light=True)
+    folder = Folder(Path(tempfile.mkdtemp(prefix="light-", dir=clusters)))
+    yield folder
+    finest_cluster("down", "--purge", "--yes", "--folder", str(folder.path))

@@ -44,8 +44,6 @@ def test_a_line_of_the_accounting(line: str) -> None:
     assert parse_accounted(line) == ACCOUNTED[line]
 
 
-@pytest.mark.slurm
-@pytest.mark.slow
 def test_an_array_goes_through_queue_and_accounting(slurm_cluster: Folder) -> None:
     """What waits, what runs and how it ended, of the real Slurm: two tasks, one of them fails."""
     job = submit("exit $SLURM_ARRAY_TASK_ID", "--array=0-1", "--comment=a|b", "--begin=now+1hour")
@@ -61,8 +59,6 @@ def test_an_array_goes_through_queue_and_accounting(slurm_cluster: Folder) -> No
     assert {one.tasks: one.state for one in queue([job], ended=True)} == {(0,): "COMPLETED", (1,): "FAILED"}
 
 
-@pytest.mark.slurm
-@pytest.mark.slow
 def test_ids_that_slurm_never_saw_are_no_error(slurm_cluster: Folder) -> None:
     """`squeue -j` would fail; here nothing is found."""
     assert queue([1]) == []

@@ -85,8 +85,6 @@ def test_memory_that_is_watched_is_enforced() -> None:
     assert parse_config("JobAcctGatherParams = UsePss,OverMemoryKill\n").enforces_memory
 
 
-@pytest.mark.slurm
-@pytest.mark.slow
 def test_the_real_cluster_is_read(slurm_cluster: Folder) -> None:
     """One node, one partition, a clock that is ours."""
     (partition,), (node,) = partitions(), nodes()

@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import stat
-import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,11 +23,8 @@ from finest.cluster.set_up import down, up
 from finest.cluster.systemd import refuse_foreign
 from finest.doctor.check import State
 from finest.errors import ClusterError, UsageError
-from tests.cluster.real_slurm import finest_cluster, skip_without_slurm
+from tests.cluster.real_slurm import finest_cluster
 from tests.cluster.waiting import submit, wait_for
-
-real = [pytest.mark.slurm, pytest.mark.slow]
-
 
 TAKES_400_MB = "exec python3 -c 'import time; x = bytearray(400 << 20); x[::4096] = bytes(400 << 8); time.sleep(30)'"
 
@@ -49,20 +44,8 @@ def bring_up(folder: Folder, *, light: bool = False) -> tuple[str, ...]:
     return up(folder, light=light, agree=lambda _: True, say=print).started
 
 
-@pytest.fixture
-def own_folder() -> Iterator[Folder]:
-    """A folder of its own for a light cluster, taken down at the end."""
-    skip_without_slurm(light=True)
-    folder = Folder(Path(tempfile.mkdtemp(prefix="finest-slurm-light-")))
-    folder.path.chmod(0o755)
-    yield folder
-    down(folder, purge=True, agree=lambda _: True, say=print)
-
-
 class TestRealCluster:
     """Tests of the run's own cluster."""
-
-    pytestmark = real
 
     def test_all_is_well(self, slurm_cluster: Folder) -> None:
         """`finest cluster check` finds nothing to say, and a job ran."""
@@ -155,8 +138,6 @@ class TestRealCluster:
 
 class TestLightCluster:
     """Tests of clusters without a database, each with its own."""
-
-    pytestmark = real
 
     def test_it_works_and_says_what_it_lacks(self, own_folder: Folder) -> None:
         """No MariaDB, no slurmdbd; all is well but for the accounts."""

@@ -1,4 +1,4 @@
-"""The real Slurm of this folder's tests, and what those of Slurm and Ray compare with and suffer from."""
+"""What the tests of Slurm and Ray compare with and suffer from."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.real_slurm import one_slurm, slurm_cluster
 from tests.e2e.command import finest, root
 from tests.e2e.slurm_misdeeds import Misdeeds
-
-__all__ = ["one_slurm", "slurm_cluster"]
 
 
 @pytest.fixture(scope="module")

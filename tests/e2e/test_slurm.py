@@ -10,11 +10,12 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import pytest
 
-from finest.cluster.commands import slurm
+from finest.cluster.commands import cluster_at, slurm
 from finest.cluster.daemons import began
 from finest.cluster.jobs import accounts
 from finest.cluster.layout import Folder
@@ -22,8 +23,9 @@ from tests.cluster.waiting import submit, wait_for
 from tests.e2e.command import SAMPLE, finest, root, start
 from tests.e2e.slurm_misdeeds import DIE, EAT, RAISE, SLEEP, Misdeeds
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.usefixtures("slurm_cluster")]
+pytestmark = pytest.mark.usefixtures("slurm_cluster")
 ON_SLURM = ("--executor", "slurm", "--mem-per-cpu", 1)
+LATER = ("--sbatch", "begin=now+1hour")
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,22 @@ def handed_in(out: Path) -> Callable[[], bool]:
     return lambda: any("dataset" in json.loads(p.read_bytes())["jobs"] for p in out.glob("ledger/slurm/*/*.json"))
 
 
+def hear(run: Popen[str], words: str) -> str:
+    """What it says, up to the line with these words."""
+    assert run.stderr is not None
+    said = ""
+    while words not in said:
+        said += run.stderr.readline()
+        assert run.poll() is None, said
+    return said
+
+
+def let_begin(out: Path) -> None:
+    """Start the run's slices, which were told to begin in an hour; the dataset follows them."""
+    for job in submission(out)["jobs"].values():
+        slurm("scontrol", "update", f"jobid={job}", "StartTime=now")
+
+
 def host() -> str:
     return os.uname().nodename.split(".")[0]
 
@@ -64,25 +82,31 @@ def kill(cluster: Folder, daemon: str, signal_: int = signal.SIGKILL) -> None:
     wait_for(lambda: not began(pid))
 
 
-def restart(cluster: Folder, daemon: str) -> None:
-    """As an administrator does: killed, a controller would forget its youngest jobs."""
-    kill(cluster, daemon, signal.SIGTERM)
+def restart(cluster: Folder) -> None:
+    """The controller, as an administrator does: killed, it would forget its youngest jobs."""
+    kill(cluster, "slurmctld", signal.SIGTERM)
     finest("cluster", "up", "--yes", "--folder", cluster.path)
 
 
+def reconfigure(cluster: Folder) -> None:
+    """Have the controller read its slurm.conf."""
+    with cluster_at(cluster.conf):
+        slurm("scontrol", "reconfigure")
+
+
 @contextmanager
-def configured(cluster: Folder, line: str) -> Iterator[None]:
+def configured(cluster: Folder, line: str, apply: Callable[[Folder], None]) -> Iterator[None]:
     """Meanwhile slurm.conf says `line` instead of what it says of that key."""
     before = cluster.conf.read_text()
     key = line.partition("=")[0]
     kept = [old for old in before.splitlines() if not old.startswith(f"{key}=")]
     cluster.conf.write_text("\n".join([*kept, line, ""]))
-    restart(cluster, "slurmctld")
+    apply(cluster)
     try:
         yield
     finally:
         cluster.conf.write_text(before)
-        restart(cluster, "slurmctld")
+        apply(cluster)
 
 
 def test_slurm_gives_what_the_local_run_gives(warcs: list[Path], local_root: str, tmp_path: Path) -> None:
@@ -142,10 +166,17 @@ def test_a_worker_over_memory_is_no_page_s_fault(warcs: list[Path], tmp_path: Pa
 def test_a_task_over_time(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
     """Slurm ends it at its limit, and the run says which flag gives it longer."""
     misdeeds.do(SLEEP)
-    done = finest("refine", *warcs, "--out", tmp_path / "out", *ON_SLURM, "--total_tasks", 2, "--time", 1, check=False)
-    assert done.returncode == 6
-    assert "ran into its time limit; give it longer with --time" in done.stderr
-    assert "(TIMEOUT" in done.stderr
+    out = tmp_path / "out"
+    run = start("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 2, "--time", 1)
+    wait_for(handed_in(out))
+    task = f"{submission(out)['jobs']['slices']}_1"
+    assert slurm("squeue", "-h", "-j", task, "-o", "%l").split() == ["1:00"]
+    wait_for(lambda: slurm("squeue", "-h", "-j", task, "-o", "%T").split() == ["RUNNING"])
+    slurm("scontrol", "update", f"jobid={task}", "EndTime=now")  # a minute is the shortest limit, and long for a test
+    _, said = run.communicate(timeout=120)
+    assert run.returncode == 6
+    assert "ran into its time limit; give it longer with --time" in said
+    assert "(TIMEOUT" in said
 
 
 def test_a_cancelled_task(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
@@ -163,7 +194,7 @@ def test_a_cancelled_task(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds)
 def test_a_killed_submitter(warcs: list[Path], local_root: str, tmp_path: Path) -> None:
     """kill -9 leaves the jobs at work; a local run keeps away; attach follows them to the same root."""
     out = tmp_path / "out"
-    run = start("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 1, "--sbatch", "begin=now+6")
+    run = start("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 1, *LATER)
     wait_for(handed_in(out))
     os.killpg(run.pid, signal.SIGKILL)
     run.communicate()
@@ -171,6 +202,7 @@ def test_a_killed_submitter(warcs: list[Path], local_root: str, tmp_path: Path) 
     refused = finest("refine", *warcs, "--out", out, check=False)
     assert refused.returncode == 5
     assert f"finest attach {out}" in refused.stderr
+    let_begin(out)
     followed = finest("attach", out)
     assert "Following job" in followed.stderr
     assert root(out) == local_root
@@ -179,12 +211,16 @@ def test_a_killed_submitter(warcs: list[Path], local_root: str, tmp_path: Path) 
 def test_a_submitter_killed_before_it_wrote_the_ids(warcs: list[Path], local_root: str, tmp_path: Path) -> None:
     """The jobs are found by the run's id in their comment; what was not handed in by then is handed in."""
     out = tmp_path / "out"
-    finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 1, "--sbatch", "begin=now+6", "--detach")
+    finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 1, *LATER, "--detach")
     jobs = submission(out)["jobs"]
     slurm("scancel", str(jobs["dataset"]))
     (path,) = out.glob("ledger/slurm/*/submission.json")
     path.write_text(json.dumps({**submission(out), "jobs": {}}))
-    finest("attach", out)
+    run = start("attach", out)
+    wait_for(handed_in(out))
+    let_begin(out)
+    run.communicate(timeout=60)
+    assert run.returncode == 0
     assert submission(out)["jobs"]["slices"] == jobs["slices"]
     assert submission(out)["jobs"]["dataset"] != jobs["dataset"]
     assert root(out) == local_root
@@ -193,12 +229,15 @@ def test_a_submitter_killed_before_it_wrote_the_ids(warcs: list[Path], local_roo
 def test_detached_and_looked_at(warcs: list[Path], local_root: str, tmp_path: Path) -> None:
     """--detach returns at once; status tells of the jobs; the same command again follows them."""
     out = tmp_path / "out"
-    done = finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 2, "--sbatch", "begin=now+6", "--detach")
+    done = finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 2, *LATER, "--detach")
     assert f"finest attach {out}" in done.stderr
     jobs = submission(out)["jobs"]
     assert {str(job) for job in jobs.values()} <= set(re.findall(r"\d+", finest("status", out).stdout))
-    again = finest("refine", *warcs, "--out", out, *ON_SLURM)
-    assert "at work already" in again.stderr
+    again = start("refine", *warcs, "--out", out, *ON_SLURM)
+    hear(again, "at work already")
+    let_begin(out)
+    again.communicate(timeout=60)
+    assert again.returncode == 0
     assert submission(out)["jobs"] == jobs
     assert root(out) == local_root
 
@@ -237,7 +276,7 @@ def test_ctrl_c_cancels_only_our_jobs(warcs: list[Path], tmp_path: Path, misdeed
 def test_attach_cancel(warcs: list[Path], tmp_path: Path) -> None:
     """Jobs that nobody follows are cancelled by their ids; a rerun begins anew what was cancelled."""
     out = tmp_path / "out"
-    finest("refine", *warcs, "--out", out, *ON_SLURM, "--sbatch", "begin=now+1hour", "--detach")
+    finest("refine", *warcs, "--out", out, *ON_SLURM, *LATER, "--detach")
     other = submit("sleep 300", "--begin=now+1hour")
     jobs = submission(out)["jobs"]
     said = finest("attach", out, "--cancel").stderr
@@ -246,30 +285,34 @@ def test_attach_cancel(warcs: list[Path], tmp_path: Path) -> None:
     assert "no job of it was left" in finest("attach", out, "--cancel").stderr
 
 
-def test_more_tasks_than_an_array_may_have(
-    warcs: list[Path], local_root: str, tmp_path: Path, slurm_cluster: Folder
-) -> None:
-    """Five slices, five tasks asked for, arrays of two: no row is lost, and no arrays are chained."""
-    with configured(slurm_cluster, "MaxArraySize=3"):
+class TestArraysOfTwo:
+    """Tests of a cluster whose arrays have two tasks at most."""
+
+    @pytest.fixture(scope="class", autouse=True)
+    def arrays_of_two(self, one_slurm: Folder) -> Iterator[None]:
+        finest("cluster", "up", "--yes", "--folder", one_slurm.path)
+        with configured(one_slurm, "MaxArraySize=3", restart):  # only a new controller holds to it
+            yield
+
+    def test_more_tasks_than_an_array_may_have(self, warcs: list[Path], local_root: str, tmp_path: Path) -> None:
+        """Five slices, five tasks asked for: no row is lost, and no arrays are chained."""
         finest("refine", *warcs, "--out", tmp_path / "out", *ON_SLURM, "--total_tasks", 5)
-    assert root(tmp_path / "out") == local_root
-    assert submission(tmp_path / "out")["allotment"]["tasks"] == 2
-    assert len(submission(tmp_path / "out")["jobs"]) == 2
+        assert root(tmp_path / "out") == local_root
+        assert submission(tmp_path / "out")["allotment"]["tasks"] == 2
+        assert len(submission(tmp_path / "out")["jobs"]) == 2
 
-
-def test_a_failure_above_the_limit_loses_no_row(
-    warcs: list[Path], local_root: str, tmp_path: Path, slurm_cluster: Folder, misdeeds: Misdeeds
-) -> None:
-    """The reproduced loss: the first part failed, the last part ended well, and the rest of the chain ran on it."""
-    misdeeds.do(RAISE, task=0)
-    out = tmp_path / "out"
-    with configured(slurm_cluster, "MaxArraySize=3"):
+    def test_a_failure_above_the_limit_loses_no_row(
+        self, warcs: list[Path], local_root: str, tmp_path: Path, misdeeds: Misdeeds
+    ) -> None:
+        """The reproduced loss: the first part failed, the last part ended well, and the rest of the chain ran on it."""
+        misdeeds.do(RAISE, task=0)
+        out = tmp_path / "out"
         finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 5, "--detach")
         wait_for(lambda: not jobs_in_queue())
         assert not (out / "manifest.json").exists()
         misdeeds.end()
         finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 5)
-    assert root(out) == local_root
+        assert root(out) == local_root
 
 
 def test_what_can_never_start(warcs: list[Path], tmp_path: Path) -> None:
@@ -301,12 +344,7 @@ def test_a_drained_node(warcs: list[Path], local_root: str, tmp_path: Path) -> N
     """The run says why nothing starts and what mends it, waits, and goes on when it is mended."""
     slurm("scontrol", "update", f"nodename={host()}", "state=DRAIN", "reason=new fan")
     run = start("refine", *warcs, "--out", tmp_path / "out", *ON_SLURM)
-    assert run.stderr is not None
-    said = ""
-    while "state=RESUME" not in said:
-        said += run.stderr.readline()
-        assert run.poll() is None, said
-    assert "new fan" in said
+    assert "new fan" in hear(run, "state=RESUME")
     slurm("scontrol", "update", f"nodename={host()}", "state=RESUME")
     run.communicate(timeout=60)
     assert run.returncode == 0
@@ -319,7 +357,7 @@ def test_slurmd_killed(
     """The node is lost with its task: told as soon as Slurm gives it up; a rerun on a mended node does the rest."""
     misdeeds.do(SLEEP)
     out = tmp_path / "out"
-    with configured(slurm_cluster, "SlurmdTimeout=10"):
+    with configured(slurm_cluster, "SlurmdTimeout=10", reconfigure):
         run = start("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 2)
         wait_for(lambda: slices_done(out) >= 1)
         kill(slurm_cluster, "slurmd")
@@ -339,7 +377,7 @@ def test_the_controller_is_away_for_a_while(
     out = tmp_path / "out"
     run = start("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 1, "--sbatch", "begin=now+5")
     wait_for(handed_in(out))
-    restart(slurm_cluster, "slurmctld")
+    restart(slurm_cluster)
     _, said = run.communicate(timeout=120)
     assert run.returncode == 0, said
     assert root(out) == local_root
@@ -348,7 +386,7 @@ def test_the_controller_is_away_for_a_while(
 def test_a_local_run_takes_over_what_slurm_left(warcs: list[Path], local_root: str, tmp_path: Path) -> None:
     """Slices are slices: what one executor began, the other finishes."""
     out = tmp_path / "out"
-    finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 1, "--sbatch", "begin=now+1hour", "--detach")
+    finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 1, *LATER, "--detach")
     finest("attach", out, "--cancel")
     finest("refine", *warcs, "--out", out, "--workers", 1)
     assert root(out) == local_root

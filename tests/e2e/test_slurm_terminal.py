@@ -16,7 +16,7 @@ import pytest
 from finest.cluster.commands import slurm
 from tests.e2e.command import SAMPLE, command
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.usefixtures("slurm_cluster")]
+pytestmark = pytest.mark.usefixtures("slurm_cluster")
 
 
 class Terminal:

@@ -44,8 +44,6 @@ def test_options_that_are_the_runs_own(option: str, words: str) -> None:
         sbatch_options([option])
 
 
-@pytest.mark.slurm
-@pytest.mark.slow
 def test_a_request_is_fitted_to_the_cluster(slurm_cluster: Folder) -> None:
     """The default partition, as many tasks as its nodes run at once, never more than slices."""
     (node,) = nodes()
@@ -58,8 +56,6 @@ def test_a_request_is_fitted_to_the_cluster(slurm_cluster: Folder) -> None:
     assert not [option for option in found.options() if option.startswith(("--time", "--qos"))]
 
 
-@pytest.mark.slurm
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("request_", "words"),
     [

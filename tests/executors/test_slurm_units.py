@@ -70,8 +70,6 @@ def test_a_wait_is_said_once_for_each_reason(monkeypatch: pytest.MonkeyPatch) ->
     assert len(said) == 1
 
 
-@pytest.mark.slurm
-@pytest.mark.slow
 def test_each_task_of_an_array_to_its_exit_code(slurm_cluster: Folder) -> None:
     """What ended well, badly and by a signal; foreign jobs and unknown ids are nobody's business."""
     script = "case $SLURM_ARRAY_TASK_ID in 0) exit 0;; 1) exit 7;; 2) kill -9 $$;; esac"
@@ -90,8 +88,6 @@ def test_each_task_of_an_array_to_its_exit_code(slurm_cluster: Folder) -> None:
     wait_for(lambda: stages("run-b") == {})
 
 
-@pytest.mark.slurm
-@pytest.mark.slow
 def test_what_waits_for_ever_is_recognised(slurm_cluster: Folder) -> None:
     """A job with a dependency that failed, where Slurm was told not to end it; and one that no node can take."""
     first = submit("exit 1")

@@ -213,8 +213,6 @@ def test_now_says_what_is_done_and_how_long_it_takes(tmp_path: Path) -> None:
     assert read_now(tmp_path) is None
 
 
-@pytest.mark.slurm
-@pytest.mark.slow
 def test_a_lost_lease_cancels_this_runs_slurm_jobs(tmp_path: Path, crawl: FaultyServer, slurm_cluster: Folder) -> None:
     """And no others; the same step on Slurm gives the root of the local one."""
     local, bench = Bench(tmp_path / "local", crawl.base), Bench(tmp_path / "work", crawl.base)

@@ -215,6 +215,16 @@ def test_a_task_belongs_to_its_miner(store: Store) -> None:
     assert refused(problem) == "not-finished"
 
 
+def test_worth_leads_and_not_how_much_was_finished(store: Store) -> None:
+    """Whoever finishes most and cheats is below whoever did little well."""
+    store.add_warcs(CRAWL, paths(5))
+    for number, (hotkey, warcs, score) in enumerate([(A, 4, 0.0), (B, 1, 0.5)]):
+        task = store.lease(hotkey, warcs, 100)
+        store.finish(hotkey, task.id, **published(number), block=101)
+        store.report("5V", task.id, ScoreRequest(verdict="pass" if score else "fail", score=score), 102)
+    assert [leader.hotkey for leader in store.leaderboard(10)] == [B, A]
+
+
 def test_the_last_score_of_each_validator_counts(store: Store) -> None:
     """Scores are kept all; sums are made over the last of each validator, without those that saw no evidence."""
     store.add_warcs(CRAWL, paths(8))

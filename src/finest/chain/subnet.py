@@ -33,7 +33,7 @@ from finest.chain.payload import decode
 from finest.chain.submission import Submission
 from finest.chain.view import SubnetView, read_view
 from finest.chain.wallet import Hotkey, open_hotkey
-from finest.chain.weights import WeightsReceipt, check_weights, write_weights
+from finest.chain.weights import WeightsReceipt, check_weights, read_weights, write_weights
 from finest.errors import UsageError
 
 log = logging.getLogger(__name__)
@@ -140,6 +140,13 @@ class Chain:
         check_weights(weights)
         hotkey = self.hotkey
         return self._write(lambda client, submission: write_weights(client, self.options, hotkey, weights, submission))
+
+    def weights(self, hotkey: str) -> dict[str, float]:
+        """A validator's weights as they stand on the chain, by hotkey, as shares of one.
+
+        Empty before the first, and where the subnet hides them until they are revealed.
+        """
+        return self._connection.call(lambda client: read_weights(client, self.options.netuid, hotkey), self._read_s)
 
     def _write(self, work: Callable[[bt.Client, Submission], Awaitable[T]]) -> T:
         """One write at a time: an account's writes are numbered."""

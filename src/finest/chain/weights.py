@@ -35,6 +35,17 @@ class WeightsReceipt:
     """The drand round that opens them, where the subnet hides weights at first."""
 
 
+async def read_weights(client: bt.Client, netuid: int, hotkey: str) -> dict[str, float]:
+    """A validator's weights that stand openly on the chain, by hotkey, as shares of one; empty where there are none."""
+    snapshot = await client.at()
+    view = await read_view(client, netuid, snapshot)
+    me = view.neuron(hotkey)
+    stored = await snapshot.query(("SubtensorModule", "Weights"), [netuid, me.uid]) if me else None
+    by_uid = {int(uid): int(weight) for uid, weight in stored or ()}
+    whole = sum(by_uid.values())
+    return {one.hotkey: by_uid[one.uid] / whole for one in view.neurons if by_uid.get(one.uid)}
+
+
 def check_weights(weights: Mapping[str, float]) -> None:
     """Raises ValueError for a weight that is negative or no number, or when none is above zero."""
     for hotkey, weight in weights.items():

@@ -266,7 +266,9 @@ def recipe_hash(name: str) -> None:
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="Pages, with --crawl.")
 @click.option("--stay", is_flag=True, help="Leave the subnet up until Ctrl-C, to look at it in a browser.")
 def demo(out: Path, crawl: str | None, limit: int, stay: bool) -> None:
-    """Show the whole subnet at work on this machine: chain, Hub, task server and two miners, in a minute.
+    """Show the whole subnet at work on this machine: chain, Hub, task server, miners, a validator, in a minute.
+
+    One of the miners cheats: see what it gets for it.
 
     It needs no account and no network. Without the devnet's packages (pip install 'finest-data[devnet]', Python 3.11)
     it refines the sample WARC that ships with the project, verifies the dataset and writes its report.

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
+from finest.errors import UsageError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from finest.settings import Settings
     from finest.warc.source import CommonCrawl
 
@@ -33,6 +38,15 @@ def common_crawl(settings: Settings) -> CommonCrawl:
 def console() -> Console:
     """Standard output, for what a person asked to see."""
     return Console(highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Imports of packages that only an extra brings; raises UsageError that says how to get it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{error.name} is not installed; pip install 'finest-data[{extra}]'") from error
 
 
 def say(line: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from finest.cli.shared import console, say
+from finest.cli.shared import console, needs, say
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
@@ -85,12 +85,8 @@ def show_command() -> None:
 
 
 def _store(settings: Settings) -> Store:
-    try:
+    with needs("server"):
         from finest.tasks.store import Store
-    except ModuleNotFoundError as error:
-        from finest.errors import UsageError
-
-        raise UsageError(f"{error.name} is not installed; pip install 'finest-data[server]'") from error
     return Store.open(settings.database_url)
 
 

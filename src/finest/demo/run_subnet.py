@@ -1,4 +1,7 @@
-"""`finest demo` with the devnet installed: two miners lease, refine, publish, commit and finish, on this machine."""
+"""`finest demo` with the devnet installed: miners lease, refine, publish, commit and finish, a validator pays them.
+
+One of the miners cheats: it judges only the first pages of its WARCs, and says nothing of the rest.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from finest.demo.subnet import Subnet
 from finest.devnet.devnet import Devnet
@@ -23,33 +27,45 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from finest.tasks.models import Task
 
-MINERS = ("alice", "bob")
-WARCS_PER_TASK = 2
-"""The devnet's crawl has four: a task for each miner."""
+HONEST = ("alice", "bob")
+CHEAT = "mallory"
+CHEATS_PAGES = 20
+"""Of some sixty that a WARC of the devnet's holds."""
+MINERS = (*HONEST, CHEAT)
+VALIDATOR = "victor"
+WARCS_PER_TASK = 1
+"""The devnet's crawl has four: a task for each miner, and one that nobody is given."""
 VERIFIED_PAGES = 20
+WEIGHTS_EVERY_BLOCKS = 10
+"""Of the demo's chain. The main network takes weights every 100 blocks, for which nobody would like to wait here."""
 
 
 def run_subnet(out: Path, cache: Path, console: Console, say: Callable[[str], None], *, stay: bool) -> None:
-    """Show the subnet at work in `out`; with `stay` it runs on until Ctrl-C. Raises RunError where a miner fails."""
+    """Show the subnet at work in `out`; with `stay` it runs on until Ctrl-C. Raises RunError where a command fails."""
     began = time.monotonic()
     _clear(out)
     say("Starting a devnet (chain, Hub, bucket) and a task server on this machine")
     with Subnet(out, MINERS, cache=cache) as subnet:
+        subnet.add_wallet(VALIDATOR, validator=True)
+        subnet.devnet.chain.set_hyperparameter("WeightsSetRateLimit", WEIGHTS_EVERY_BLOCKS)
         say(f"Task server: {subnet.api_url}")
+        say(f"{CHEAT} will cheat: of each WARC it judges only the first {CHEATS_PAGES} pages")
         _mine(subnet, say)
         tasks = [task for task in subnet.tasks() if task.state is TaskState.FINISHED]
-        console.print(_table(subnet, tasks))
-        for task in tasks:
-            say(f"Verifying {task.repo}@{task.revision} from the Hub and the WARCs")
-            said = subnet.run(
-                "verify", f"{task.repo}@{task.revision}", "--sample", VERIFIED_PAGES, name=_name(subnet, task)
-            )
-            console.print(said.strip().splitlines()[-1], style="green", markup=False)
+        task = next(task for task in tasks if _name(subnet, task.hotkey) in HONEST)
+        say(f"Verifying {task.repo}@{task.revision} from the Hub and the WARCs")
+        said = subnet.run(
+            "verify", f"{task.repo}@{task.revision}", "--sample", VERIFIED_PAGES, name=_name(subnet, task.hotkey)
+        )
+        console.print(said.strip().splitlines()[-1], style="green", markup=False)
+        say(f"{VALIDATOR} gives every dataset its verdict, and sets the weights")
+        _to_its_end(subnet, {VALIDATOR: subnet.validate(VALIDATOR, "--once")}, say)
+        _show(subnet, console)
         write_whole(out / "page.html", subnet.page().encode())
+        console.print()
         took_s = time.monotonic() - began
-        say(f"{counted(len(tasks), 'dataset')} refined, published, committed and verified in {took_s:.0f} s")
+        say(f"{counted(len(tasks), 'dataset')} refined, published, committed and judged in {took_s:.0f} s")
         console.print(_where_to_look(out), markup=False)
         if stay:
             say(f"Still up: {subnet.api_url}  (Ctrl-C ends it)")
@@ -67,33 +83,57 @@ def _clear(out: Path) -> None:
 
 
 def _mine(subnet: Subnet, say: Callable[[str], None]) -> None:
-    """Both miners at once, one task each; what they say comes with their names before it."""
-    miners = {name: subnet.mine(name, "--once", "--warcs", WARCS_PER_TASK, "--cpus_per_task", 1) for name in MINERS}
-    readers = [threading.Thread(target=_echo, args=(name, miner, say)) for name, miner in miners.items()]
+    """All miners at once, one task each."""
+    flags = ("--once", "--warcs", WARCS_PER_TASK, "--cpus_per_task", 1)
+    miners = {name: subnet.mine(name, *flags) for name in HONEST}
+    miners[CHEAT] = subnet.mine(CHEAT, *flags, "--limit", CHEATS_PAGES)
+    _to_its_end(subnet, miners, say)
+
+
+def _to_its_end(subnet: Subnet, processes: dict[str, subprocess.Popen[str]], say: Callable[[str], None]) -> None:
+    """What they say comes with their names before it."""
+    readers = [threading.Thread(target=_echo, args=(name, process, say)) for name, process in processes.items()]
     for reader in readers:
         reader.start()
     for reader in readers:
         reader.join()
-    for name, miner in miners.items():
-        if miner.wait():
-            raise RunError(f"miner {name} ended with status {miner.returncode}; its work is in {subnet.folder / name}")
+    for name, process in processes.items():
+        if process.wait():
+            raise RunError(f"{name} ended with status {process.returncode}; its work is in {subnet.folder / name}")
 
 
 def _echo(name: str, process: subprocess.Popen[str], say: Callable[[str], None]) -> None:
     assert process.stdout
     for line in process.stdout:
-        say(f"{name:6} {line.rstrip()}")
+        say(f"{name:7} {line.rstrip()}")
 
 
-def _table(subnet: Subnet, tasks: list[Task]) -> Table:
-    table = Table("miner", "WARCs", "committed on the chain", box=None, header_style="bold", pad_edge=False)
-    for task in tasks:
-        table.add_row(_name(subnet, task), str(len(task.warcs)), task.commitment)
-    return table
+def _show(subnet: Subnet, console: Console) -> None:
+    """The verdicts, and the weights as the chain has them; whoever gets most comes first."""
+    weights = subnet.weights(VALIDATOR)
+    console.print("\nVerdicts, and the weights as they stand on the chain", style="bold")
+    table = _table("miner", "dataset", "verdict", "score", "weight")
+    rows = [(task, score) for task in subnet.tasks() for score in task.scores]
+    for task, score in sorted(rows, key=lambda row: -weights.get(row[0].hotkey, 0.0)):
+        verdict = Text(score.verdict.replace("_", " "), "green" if score.verdict == "pass" else "red")
+        weight = f"{weights.get(task.hotkey, 0.0):.1%}"
+        dataset = f"{task.repo}@{(task.revision or '')[:10]}"
+        table.add_row(_name(subnet, task.hotkey), dataset, verdict, f"{score.score:.3f}", weight)
+    console.print(table)
+    console.print("\nLeaderboard", style="bold")
+    table = _table("miner", "finished WARCs", "mean score")
+    for leader in subnet.leaderboard():
+        mean = "-" if leader.mean_score is None else f"{leader.mean_score:.3f}"
+        table.add_row(_name(subnet, leader.hotkey), str(leader.finished_warcs), mean)
+    console.print(table)
 
 
-def _name(subnet: Subnet, task: Task) -> str:
-    return next(name for name, wallet in subnet.wallets.items() if wallet.hotkey_ss58 == task.hotkey)
+def _table(*heads: str) -> Table:
+    return Table(*heads, box=None, header_style="bold", pad_edge=False)
+
+
+def _name(subnet: Subnet, hotkey: str) -> str:
+    return next(name for name, wallet in subnet.wallets.items() if wallet.hotkey_ss58 == hotkey)
 
 
 def _where_to_look(out: Path) -> str:
@@ -101,5 +141,6 @@ def _where_to_look(out: Path) -> str:
     return (
         f"The task server's page as it was: {(out / 'page.html').resolve()}\n"
         f"The miners' work, with reports to draw: {work}\n"
+        f"The validator's records, one a verdict: {out / VALIDATOR / 'finest-validator' / 'evidence'}\n"
         f"See it alive in a browser: finest demo --stay"
     )

@@ -19,13 +19,15 @@ from typing import IO, TYPE_CHECKING
 
 import requests
 
+from finest.chain.options import ChainOptions
+from finest.chain.subnet import Chain
 from finest.devnet.crawl import CRAWL
 from finest.devnet.devnet import Devnet
 from finest.devnet.processes import free_port
 from finest.devnet.wallets import DevnetWallet, make_wallet
 from finest.errors import DevnetError, TaskServerError
 from finest.tasks.client import TaskServer
-from finest.tasks.models import TaskPage
+from finest.tasks.models import Leader, TaskPage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,10 +122,24 @@ class Subnet:
         flags = (*self.wallets[name].flags, "--hf_repo", f"{name}/web")
         return self.start(name, "mine", *flags, *arguments, **environment)
 
+    def validate(self, name: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+        """Start a validator under its own wallet (`add_wallet(name, validator=True)`)."""
+        return self.start(name, "validate", *self.wallets[name].flags, *arguments, **environment)
+
+    def weights(self, name: str) -> dict[str, float]:
+        """That validator's weights on the chain, by hotkey, as shares of one."""
+        with Chain(ChainOptions.resolve(self.environment(name))) as chain:
+            return chain.weights(self.wallets[name].hotkey_ss58)
+
     def tasks(self) -> list[Task]:
         """Every task that the server knows, as it tells the world."""
         answer = requests.get(f"{self.api_url}/v1/tasks", params={"limit": "100"}, timeout=START_S)
         return TaskPage.model_validate_json(answer.content).tasks
+
+    def leaderboard(self) -> list[Leader]:
+        """The miners, best first, as the server tells the world."""
+        answer = requests.get(f"{self.api_url}/v1/leaderboard", timeout=START_S)
+        return [Leader.model_validate(leader) for leader in answer.json()]
 
     def page(self) -> str:
         """The task server's page."""

@@ -37,7 +37,10 @@ def report(connection: sa.Connection, validator: str, task_id: str, score: Score
 
 
 def leaderboard(connection: sa.Connection, limit: int) -> list[Leader]:
-    """The miners that finished most WARCs. Reads all finished tasks: a busy page asks once a minute."""
+    """The miners whose finished WARCs are worth most, by the scores that validators give; without scores, most WARCs.
+
+    Reads all finished tasks: a busy page asks once a minute.
+    """
     of_task = (
         sa.select(scores.c.task_id, sa.func.avg(scores.c.score).label("score"))
         .where(scores.c.verdict.in_(("pass", "fail")))
@@ -45,6 +48,7 @@ def leaderboard(connection: sa.Connection, limit: int) -> list[Leader]:
         .subquery()
     )
     finished_warcs = sa.func.sum(tasks.c.warcs).label("finished_warcs")
+    worth = sa.func.sum(tasks.c.warcs * sa.func.coalesce(of_task.c.score, 0.0))
     rows = connection.execute(
         sa.select(
             miners.c.hotkey, sa.func.count().label("finished_tasks"), finished_warcs,
@@ -56,7 +60,7 @@ def leaderboard(connection: sa.Connection, limit: int) -> list[Leader]:
         .outerjoin(of_task, of_task.c.task_id == tasks.c.id)
         .where(FINISHED)
         .group_by(miners.c.id, miners.c.hotkey)
-        .order_by(finished_warcs.desc(), miners.c.hotkey)
+        .order_by(worth.desc(), finished_warcs.desc(), miners.c.hotkey)
         .limit(limit)
     )  # fmt: skip
     return [Leader.model_validate(dict(row)) for row in rows.mappings()]

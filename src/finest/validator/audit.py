@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import finest
 from finest.errors import VerifyError
+from finest.figures import counted
 from finest.recipe.recipe import installed_libraries, load_recipe
 from finest.validator.admission import check_dataset, check_told, declared, known_recipes, open_place
 from finest.validator.completeness import check_windows
@@ -125,7 +126,7 @@ def _judge(
     draft.rows = check_rows(dataset, recipe, subject.seed, plan.rows, means)
     _end_if_decided(draft, plan)
     reference = recipe or load_recipe(REFERENCE_RECIPE)
-    means.say(f"Judging {plan.windows} windows of {len(subject.task.warcs)} WARCs")
+    means.say(f"Judging {plan.windows} windows of {counted(len(subject.task.warcs), 'WARC')}")
     draft.windows = check_windows(dataset, reference, subject.seed, plan, means)
     _end_if_decided(draft, plan)
     means.say("Looking for duplicates")

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from finest.validator.loop.queue import Queue
+from tests.validator.update.conftest import source
+
+__all__ = ["queue", "source"]
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from finest.validator.loop.queue import Entry, Queue
 from finest.validator.loop.validator import NO_RIGHT_S, REPORT_S, ValidateOptions, Validator
 from finest.validator.loop.verdict import Done
 from finest.validator.models import Assignment, Check, Evidence, Plan, Subject, Submission
+from finest.validator.telemetry import Telemetry
 from tests.miner.world import refused, task
 from tests.validator.made import VALIDATOR
 
@@ -91,7 +92,8 @@ class World:
         told = ValidateOptions(self.work, Plan(), 1000, **{"again_s": AGAIN_S} | options)
         assignments, heldout = SimpleNamespace(subject=self.found), SimpleNamespace(pick=_none)
         return Validator(
-            told, settings, self.chain, self.server, self.queue, assignments, heldout, self.stop, self.said.append,  # type: ignore[arg-type]
+            told, settings, self.chain, self.server, self.queue, assignments, heldout, Telemetry(), self.stop,  # type: ignore[arg-type]
+            self.said.append,
         )  # fmt: skip
 
     def subject(self, entry: Entry) -> tuple[Subject, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finest.chain.errors import NoPermit, NotRegistered, RateLimited
+from finest.chain.payload import decode
 from finest.figures import counted, duration, showable
 from finest.tasks.client import Refused
 from finest.tasks.models import ScoreRequest
@@ -25,15 +26,18 @@ from finest.validator.loop.watch import look
 from finest.validator.models import Check, Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from finest.chain.subnet import Chain
     from finest.settings import Settings
     from finest.tasks.client import TaskServer
     from finest.validator.loop.assignment import Assignments
+    from finest.validator.loop.chores import Round
     from finest.validator.loop.heldout import HeldOut
     from finest.validator.loop.queue import Entry, Queue, Report
+    from finest.validator.loop.updating import UpdateOptions
     from finest.validator.models import Evidence, Subject
+    from finest.validator.telemetry import Telemetry
 
 LOOK_BLOCKS = 5
 """A minute of the main network. A line stands until its miner's next one, which mostly takes far longer."""
@@ -65,6 +69,10 @@ class ValidateOptions:
     parallel: int = 1
     """Verdicts at a time."""
     sets_weights: bool = True
+    wandb: str | None = None
+    """The project that figures go to, [ENTITY/]NAME; None is nowhere."""
+    update: UpdateOptions | None = None
+    """None stays at the release that the operator has installed."""
     again_s: tuple[float, ...] = AGAIN_S
 
 
@@ -73,23 +81,30 @@ class Validator:
 
     def __init__(
         self, options: ValidateOptions, settings: Settings, chain: Chain, server: TaskServer, queue: Queue,
-        assignments: Assignments, heldout: HeldOut, stop: threading.Event, say: Callable[[str], None],
+        assignments: Assignments, heldout: HeldOut, telemetry: Telemetry, stop: threading.Event,
+        say: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._options, self._settings, self._chain, self._server = options, settings, chain, server
         self._queue, self._assignments, self._heldout = queue, assignments, heldout
-        self._stop, self._say = stop, say
+        self._telemetry, self._stop, self._say = telemetry, stop, say
         self._busy: set[int] = set()
         self._choosing = threading.Lock()
         self._far_at_s = 0.0
         """When finished tasks are looked through again, on the monotonic clock."""
+        self._chores: list[Chore] = []
 
-    def run(self) -> None:
-        """Work until `stop` is set."""
-        rounds = {"watch": self._watch, "report": self._report}
+    def run(self, more: Mapping[str, Round] | None = None) -> None:
+        """Work until `stop` is set, with `more` chores beside its own."""
+        rounds: dict[str, Round] = {"watch": self._watch, "report": self._report}
         rounds |= {f"judge {number + 1}": self._judge for number in range(self._options.parallel)}
         if self._options.sets_weights:
             rounds["weigh"] = self._weigh_in_time
-        run([Chore(name, work, self._stop, self._say) for name, work in rounds.items()], self._stop, STOP_S)
+        self._chores = [Chore(name, work, self._stop, self._say) for name, work in rounds.items()]
+        run([*self._chores, *(Chore(*one, self._stop, self._say) for one in (more or {}).items())], self._stop, STOP_S)
+
+    def has_passed(self) -> bool:
+        """Whether each of its own chores has got through a round."""
+        return all(chore.rounds for chore in self._chores)
 
     def once(self) -> None:
         """Judge all that is committed by now, report it, set weights; raises what makes that impossible.
@@ -178,6 +193,7 @@ class Validator:
         except (NotRegistered, NoPermit) as error:
             self._say(f"No weights are set: {error}")
             return NO_RIGHT_S
+        self._telemetry.weights(found)
         self._say(f"Weights of {counted(len(found), 'hotkey')} set in block {receipt.block}: {_shares(found)}")
         return epoch_s
 
@@ -239,13 +255,17 @@ class Validator:
             evidence.verdict, total, is_lie(evidence), task.id, task.warcs, self._chain.view().block,
             evidence_hash(evidence), evidence.why, cpu_s,
         ))  # fmt: skip
+        self._telemetry.verdict(evidence)
         verdict = evidence.verdict.replace("_", " ")
         self._say(f"{name}: {verdict}, score {total:.3f} ({evidence.why}); {cpu_s:.0f} CPU s")
 
     def evidence_file(self, entry: Entry) -> Path:
         """Where the record of a verdict is kept."""
-        name = hashlib.sha256(f"{entry.hotkey} {entry.line}".encode()).hexdigest()[:32]
-        return self._options.work / "evidence" / f"{name}.json"
+        said = decode(entry.line)
+        assert said is not None  # no other line is ever taken in
+        digest = hashlib.sha256(f"{entry.hotkey} {entry.line}".encode()).hexdigest()[:8]
+        name = f"{said.repo.replace('/', '--')}@{said.revision[:10]}-{digest}.json"
+        return self._options.work / "evidence" / name
 
 
 def _score(report: Report) -> ScoreRequest:
