@@ -51,18 +51,16 @@ def test_whoever_cost_least_comes_first(queue: Queue) -> None:
     assert [following(queue).hotkey, following(queue).line] == [ALICE, line(1)]
 
 
-def test_a_verdict_that_was_never_given_costs_too(queue: Queue) -> None:
-    """CPU seconds of all tries are added up."""
+def test_all_tries_cost(queue: Queue) -> None:
+    """CPU seconds of verdicts that could not be given are added to those of the one that was."""
     queue.add([seen(ALICE), seen(BOB, 7)])
     entry = following(queue)
     for _ in range(3):
         queue.put_off(entry, 0.0, "no answer", cpu_s=1.0)
-    queue.settle(following(queue, entry.id), settled(cpu_s=2.5))
-    queue.add([seen(BOB, 8)])
+    queue.settle(entry, settled(cpu_s=0.5))
+    queue.settle(following(queue), settled(cpu_s=2.0))
+    queue.add([seen(ALICE, 1), seen(BOB, 8)])
     assert following(queue).hotkey == BOB
-    queue.settle(following(queue), settled(cpu_s=1.0))
-    queue.add([seen(BOB, 9)])
-    assert following(queue).hotkey == ALICE
 
 
 def test_yesterday_is_forgotten(queue: Queue) -> None:
