@@ -1,7 +1,8 @@
-// The miner and the task server under pm2. In the folder that holds your .env:
+// The miner, the validator and the task server under pm2. In the folder that holds your .env:
 //
 //   export HF_REPO=alice/web BT_WALLET=alice BT_WALLET_HOTKEY=miner
 //   PM2_KILL_SIGNAL=SIGTERM pm2 start deploy/ecosystem.config.js --only finest-miner
+//   export VALIDATOR_FLAGS="--parallel 2"; pm2 start deploy/ecosystem.config.js --only finest-validator
 //   pm2 logs finest-miner        pm2 stop finest-miner        pm2 save && pm2 startup
 //
 // `finest` is found in PATH (activate the virtual environment first), or where FINEST names it.
@@ -32,6 +33,11 @@ module.exports = {
       ...common,
       name: "finest-miner",
       args: ["mine", "--hf_repo", process.env.HF_REPO || "finest"],
+    },
+    {
+      ...common,
+      name: "finest-validator",
+      args: ["validate", ...(process.env.VALIDATOR_FLAGS || "").split(/\s+/).filter(Boolean)],
     },
     {
       ...common,

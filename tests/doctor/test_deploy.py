@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -18,9 +19,9 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 UNITS = sorted(DEPLOY.glob("*.service"))
 
 
-def test_there_are_two_units() -> None:
-    """One for the miner, one for the task server."""
-    assert [unit.stem for unit in UNITS] == ["finest-miner", "finest-tasks"]
+def test_there_are_three_units() -> None:
+    """One for the miner, one for the task server, one for the validator."""
+    assert [unit.stem for unit in UNITS] == ["finest-miner", "finest-tasks", "finest-validator"]
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
@@ -43,16 +44,24 @@ def test_a_unit_is_not_restarted_when_a_person_is_needed(unit: Path) -> None:
 
 
 def test_pm2_takes_its_file() -> None:
-    """It names both programs, stays down at 78 but not after a kill, and gives them time to end."""
+    """It names the three programs, stays down at 78 but not after a kill, and gives them time to end."""
     if not shutil.which("node"):
         pytest.skip("no node")
     script = f"console.log(JSON.stringify(require({json.dumps(str(DEPLOY / 'ecosystem.config.js'))})))"
-    done = subprocess.run(["node", "-e", script], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        ["node", "-e", script],
+        env=os.environ | {"VALIDATOR_FLAGS": "--parallel 2 "},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     from finest.tasks.serve import GRACE_S
 
     apps = {app["name"]: app for app in json.loads(done.stdout)["apps"]}
     assert apps["finest-miner"]["args"][0] == "mine"
     assert apps["finest-tasks"]["args"][0] == "serve"
+    assert apps["finest-validator"]["args"] == ["validate", "--parallel", "2"]
     for app in apps.values():
         assert {NeedsPerson.exit_code, UsageError.exit_code} <= set(app["stop_exit_codes"])
         assert 0 not in app["stop_exit_codes"]  # pm2 says 0 of a process that was killed
@@ -65,7 +74,7 @@ def test_compose_names_what_exists() -> None:
     from finest.cli import cli
 
     compose: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
-    assert set(compose["services"]) == {"database", "tasks", "miner"}
+    assert set(compose["services"]) == {"database", "tasks", "miner", "validator"}
     for name, service in compose["services"].items():
         named = {volume.partition(":")[0] for volume in service["volumes"] if re.match(r"[a-z]+:", volume)}
         assert named <= set(compose["volumes"]), name

@@ -8,23 +8,29 @@ from pathlib import Path
 import pytest
 
 from finest.doctor.checks import checks_for
+from finest.doctor.subject import Role
 
 DOCS = Path(__file__).parents[2] / "docs"
 MINER = (DOCS / "miner.md").read_text(encoding="utf-8")
+VALIDATOR = (DOCS / "validator.md").read_text(encoding="utf-8")
 TASKS = (DOCS / "tasks.md").read_text(encoding="utf-8")
 
 
-def test_every_check_is_in_the_table_of_troubles() -> None:
-    """And the table names no check that is not there."""
-    table = MINER.partition("## When something is wrong")[2]
+@pytest.mark.parametrize(("guide", "role"), [(MINER, "miner"), (VALIDATOR, "validator")], ids=["miner", "validator"])
+def test_every_check_is_in_the_table_of_troubles(guide: str, role: Role) -> None:
+    """And the table names no check that is not there. What the miner's table has, the validator's need not repeat."""
+    table = guide.partition("## When something is wrong")[2]
     rows = re.findall(r"^\| `([a-z-]+)` \| .+ \| .+ \|$", table, re.MULTILINE)
-    assert rows == [check.name for check in checks_for("miner")]
+    names = [check.name for check in checks_for(role)]
+    elsewhere = [] if role == "miner" else [check.name for check in checks_for("miner")]
+    assert rows == [name for name in names if name not in elsewhere]
 
 
-def test_names_of_checks_are_unique_and_needs_come_first() -> None:
+@pytest.mark.parametrize("role", ["miner", "validator"])
+def test_names_of_checks_are_unique_and_needs_come_first(role: Role) -> None:
     """A check waits only for checks that stand before it in the list."""
     seen: list[str] = []
-    for check in checks_for("miner"):
+    for check in checks_for(role):
         assert set(check.needs) <= set(seen), check.name
         seen.append(check.name)
     assert len(seen) == len(set(seen))
@@ -42,7 +48,7 @@ def test_the_flags_of_a_guide_exist(guide: str, command: str) -> None:
         assert flag.replace("-", "_") in flags, flag
 
 
-@pytest.mark.parametrize("guide", [MINER, TASKS], ids=["miner", "tasks"])
+@pytest.mark.parametrize("guide", [MINER, VALIDATOR, TASKS], ids=["miner", "validator", "tasks"])
 def test_links_lead_somewhere(guide: str) -> None:
     """A file of the project that is linked to is there, and so is the heading."""
     for target in re.findall(r"\]\(([^)]+)\)", guide):
@@ -53,3 +59,15 @@ def test_links_lead_somewhere(guide: str) -> None:
         titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
         headings = {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}
         assert not anchor or anchor in headings, target
+
+
+@pytest.mark.parametrize(("command", "role"), [("mine", "miner"), ("validate", "validator")])
+def test_the_doctor_takes_the_flags_of_the_work(command: str, role: Role) -> None:
+    """And its default folder is theirs."""
+    from finest.cli import cli
+    from finest.cli.doctor import WORK
+
+    theirs = {flag: option for option in cli.commands[command].params for flag in option.opts}
+    ours = {flag for option in cli.commands["doctor"].params for flag in option.opts}
+    assert theirs.keys() <= ours
+    assert theirs["--work"].default == WORK[role]

@@ -12,7 +12,7 @@ import pytest
 
 from finest.chain.options import ChainOptions
 from finest.doctor import installation
-from finest.doctor.check import State
+from finest.doctor.check import State, ok
 from finest.doctor.subject import Subject
 from finest.settings import Settings
 
@@ -88,3 +88,29 @@ def test_a_broken_extractor(subject: Subject, monkeypatch: pytest.MonkeyPatch) -
     assert found.state is State.FAILURE
     assert "0 of its" in found.line
     assert found.mend == "pip install --force-reinstall 'finest-data[subnet]'"
+
+
+def test_what_quality_is_measured_with(subject: Subject, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The pinned files are there; other bytes are named with the way to the right ones."""
+    from finest.validator.quality import heldout
+
+    subject.role = "validator"
+    found = installation.quality_model(subject)
+    assert found == ok("the pinned tokenizer and 48 fixed documents")
+    other = tmp_path / "anchors.txt"
+    other.write_bytes(heldout.ANCHORS.read_bytes() + b" ")
+    monkeypatch.setattr(heldout, "ANCHORS", other)
+    found = installation.quality_model(subject)
+    assert found.state is State.FAILURE
+    assert str(other) in found.line
+    assert found.mend == "pip install --force-reinstall 'finest-data[validator]'"
+
+
+def test_a_validator_needs_a_database_too() -> None:
+    """Its extra brings the chain's client and SQLAlchemy; a miner needs no SQLAlchemy."""
+    names = {need.name for need in installation.requirements(extra=installation.EXTRAS["validator"])}
+    assert {"bittensor", "sqlalchemy", "trafilatura"} <= names
+    assert "finest-data" not in names
+    miner = {need.name for need in installation.requirements()}
+    assert "bittensor" in miner
+    assert "sqlalchemy" not in miner

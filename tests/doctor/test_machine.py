@@ -36,6 +36,42 @@ def test_memory_bounds_the_workers(subject: Subject, monkeypatch: pytest.MonkeyP
         assert (mend in (found.mend or "")) if mend else found.mend is None
 
 
+def test_memory_bounds_the_verdicts(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A verdict may take 2 GiB: with less nothing is judged, with more as many at a time as there are processors."""
+    monkeypatch.setattr(machine, "available_processors", lambda: 4)
+    subject.role = "validator"
+    for free, wanted, state, words in (
+        (20e9, 4, State.OK, ": 4 verdicts at a time"),
+        (7e9, None, State.OK, ": 3 verdicts at a time"),
+        (7e9, 4, State.WARNING, "finest validate --parallel 3"),
+        (20e9, 5, State.WARNING, "finest validate --parallel 4"),
+        (2.1e9, None, State.FAILURE, "free some memory"),
+    ):
+        subject.workers = wanted
+        monkeypatch.setattr(machine, "available_memory_bytes", lambda free=free: int(free))
+        found = machine.memory(subject)
+        assert found.state is state, found
+        assert (found.mend or found.line).endswith(words) or words in (found.mend or "")
+
+
+def test_room_for_months(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a validator: less than what other programs need fails, less than 10 GB is a warning."""
+    subject.role = "validator"
+    for free, state in (
+        (machine.SPARE_BYTES - 1, State.FAILURE), (machine.SPARE_BYTES, State.WARNING),
+        (machine.MONTHS_BYTES, State.OK),
+    ):  # fmt: skip
+        usage = shutil.disk_usage("/")._replace(free=free)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, usage=usage: usage)
+        assert machine.room(subject).state is state
+    assert not subject.work.exists()
+
+
+def test_no_gpu_is_no_failure(subject: Subject) -> None:
+    """Whatever PyTorch says."""
+    assert machine.gpu(subject).state in (State.OK, State.SKIPPED)
+
+
 def test_this_machine_has_processors_and_memory() -> None:
     """They are read from the system that the tests run on."""
     assert machine.available_processors() >= 1

@@ -1,9 +1,8 @@
-"""A task server's database for tests: every test that asks for `database_url` or `store` runs on both kinds."""
+"""A task server for tests: every test that asks for `store` or `server` runs on both kinds of database."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,37 +10,9 @@ import pytest
 from finest.tasks.models import Rules
 from finest.tasks.store import Store
 from tests.tasks.facts import CRAWL, paths
-from tests.tasks.postgres import Cluster, binaries
 
 if TYPE_CHECKING:
     from tests.tasks.served import Server
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """A PostgreSQL server of our own; tests that need it are skipped where PostgreSQL is not installed."""
-    if binaries() is None:
-        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-    with Cluster() as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """A SQLite database that is not there yet."""
-    return f"sqlite:///{tmp_path / 'tasks.db'}"
-
-
-@pytest.fixture
-def postgres_url(cluster: Cluster) -> str:
-    """An empty PostgreSQL database."""
-    return cluster.fresh()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    """An empty database, one of each kind."""
-    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from finest.chain.options import chain_options
-from finest.cli.shared import common_crawl, console, needs, say
+from finest.cli.shared import alike, common_crawl, console, needs, say
 from finest.errors import SourceError, UsageError, VerifyError
 from finest.settings import load_settings
 
@@ -188,7 +188,7 @@ def _means(where: str, warcs: Warcs, settings: Settings) -> Means:
     return Means(cache=settings.cache, warcs=warcs, place=where, say=say)
 
 
-@click.command()
+@click.command(context_settings={"token_normalize_func": alike})
 @chain_options
 @click.option("--work", type=click.Path(path_type=Path), default=Path("finest-validator"), show_default=True,
               help="Folder of the queue, the evidence and the fingerprints; one validator a folder.")  # fmt: skip
@@ -202,9 +202,13 @@ def _means(where: str, warcs: Warcs, settings: Settings) -> Means:
 @click.option("--tokens", type=click.IntRange(min=1000), default=1_000_000, show_default=True,
               help="Training tokens of each side of the measurement of quality.")  # fmt: skip
 @click.option("--no-weights", is_flag=True, help="Judge and report alone: to try it out, or without a permit.")
+@click.option("--auto-update", "source", metavar="URL", help="Go on as newer releases of this git repository.")
+@click.option("--signers", type=click.Path(path_type=Path), metavar="FILE",
+              help="Whose signatures make a tag a release, with --auto-update.")  # fmt: skip
+@click.option("--wandb", metavar="[ENTITY/]PROJECT", help="Send figures to Weights & Biases.")
 def validate(
     chain: ChainOptions, work: Path, database: str | None, once: bool, parallel: int, rows: int, windows: int,
-    tokens: int, no_weights: bool,
+    tokens: int, no_weights: bool, source: str | None, signers: Path | None, wandb: str | None,
 ) -> None:  # fmt: skip
     """Validate: give every committed dataset a verdict, report it, and set the weights that pay for it.
 
@@ -226,10 +230,16 @@ def validate(
 
     with needs("validator"):
         from finest.validator.loop.start import validate as run
+        from finest.validator.loop.updating import UpdateOptions
         from finest.validator.loop.validator import ValidateOptions
 
+    if (source is None) != (signers is None):
+        raise click.UsageError("--auto-update and --signers belong together: where from, and whose word counts")
     quiet_client()
-    options = ValidateOptions(work, Plan(rows=rows, windows=windows), tokens, parallel, sets_weights=not no_weights)
+    options = ValidateOptions(
+        work, Plan(rows=rows, windows=windows), tokens, parallel, sets_weights=not no_weights, wandb=wandb,
+        update=UpdateOptions(source, signers) if source and signers else None,
+    )  # fmt: skip
     sys.exit(run(options, database, chain, settings, Screen().say, once=once))
 
 
@@ -262,16 +272,17 @@ def score(records: tuple[Path, ...], work: Path, database: str | None, as_json: 
         return
     with needs("validator"):
         from finest.validator.loop.queue import Queue
-    from finest.validator.loop.standing import MEMORY_BLOCKS, standings
+    from finest.validator.loop.standing import MEMORY_BLOCKS, of_present_seats, standings
 
     if database is None and not (work / "validator.db").is_file():
         raise UsageError(f"{work} is no validator's folder; name one with --work, or evidence: finest score FILE")
     queue = Queue.open(database or f"sqlite:///{work / 'validator.db'}")
     try:
         block = queue.last_block()
-        rows, counts = standings(queue.past(block - MEMORY_BLOCKS), block), queue.counts()
+        pasts, counts = queue.past(block - MEMORY_BLOCKS), queue.counts()
     finally:
         queue.close()
+    rows = standings(of_present_seats(pasts), block)
     if as_json:
         hotkeys = {hotkey: asdict(one) | {"weight": one.weight} for hotkey, one in rows.items()}
         click.echo(json.dumps({"block": block, "hotkeys": hotkeys, **asdict(counts)}, indent=1))

@@ -1,4 +1,4 @@
-"""Is everything there that a miner, or a validator, needs? Each check gives one plain line, and what mends it where it fails.
+"""Is everything there that a miner, or a validator, needs? Each check gives one plain line, and what mends a failure.
 
 check.py          what a check is, and what it finds
 checks.py         the list of them, by role

@@ -1,4 +1,4 @@
-"""The key, the chain, the seat on the subnet, room for the repository's name in a commitment, the right to set weights."""
+"""The key, the chain, the seat on the subnet, room for a name in a commitment, the right to set weights."""
 
 from __future__ import annotations
 
@@ -137,9 +137,9 @@ def weights(subject: Subject) -> Finding:
     if not me.last_update_block:
         return ok(f"none set yet; {rule}")
     age = max(0, view.block - me.last_update_block)
-    if age < every:
-        return ok(f"set {age:,} blocks ago, taken again in {every - age:,}; {rule}")
-    return ok(f"set {age:,} blocks ago, taken again now; {rule}")
+    since = me.last_update_block == me.registration_block  # a registration counts as if it had set some
+    last = "none set since registration" if since else f"set {age:,} blocks ago"
+    return ok(f"{last}, taken {f'in {every - age:,}' if age < every else 'now'}; {rule}")
 
 
 def _seat(subject: Subject) -> tuple[SubnetView, Neuron]:

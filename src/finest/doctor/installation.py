@@ -16,7 +16,7 @@ from finest.doctor.subject import Role, Subject
 from finest.errors import FinestError
 
 PROJECT = "finest-data"
-EXTRAS: dict[Role, str] = {"miner": "subnet", "validator": "server"}
+EXTRAS: dict[Role, str] = {"miner": "subnet", "validator": "validator"}
 """What is needed besides the refinery: the chain's client, and a validator's database."""
 LEAST_PYTHON = (3, 10)
 NEWEST_TRIED = (3, 13)

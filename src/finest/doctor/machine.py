@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import resource
@@ -9,6 +10,7 @@ import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from finest.doctor.check import Finding, failure, ok, skipped, warning
 from finest.doctor.subject import Subject
@@ -26,7 +28,7 @@ TASK_WARCS = 4
 SOME_TASKS = 5
 """Tasks that wait for their verdicts with room to spare."""
 MONTHS_BYTES = 10 * 10**9
-"""A validator's: two releases with their packages (1.4 GB each at the most), the files of a verdict, its records."""
+"""A validator's: three releases with their packages (0.85 GB each), the files of a verdict, its records."""
 LEAST_FILES = 1024
 """Open files: each worker holds some twenty, MinHash a hundred or so, and every connection one."""
 _CGROUP = Path("/sys/fs/cgroup")
@@ -147,7 +149,7 @@ def gpu(_: Subject) -> Finding:
     if importlib.util.find_spec("torch") is None:
         return skipped("no PyTorch, and no verdict needs it")
     try:
-        import torch
+        torch: Any = importlib.import_module("torch")
     except (ImportError, OSError) as error:
         return warning(f"PyTorch cannot be imported ({type(error).__name__}); no verdict needs it", "pip install torch")
     if not torch.cuda.is_available():

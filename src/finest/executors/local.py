@@ -8,11 +8,9 @@ worker died is told to `on_death`, which decides whether it is run again.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
 import signal
-import sys
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +19,7 @@ from datatrove.utils.stats import Stats
 from loguru import logger
 
 from finest.errors import FinestError, RunError, plain_os_error
+from finest.parent import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from datatrove.pipeline.base import PipelineStep
-
-PR_SET_PDEATHSIG = 1
-"""prctl(2): the signal that this process gets when its parent dies."""
 
 
 class ForkedExecutor(LocalPipelineExecutor):
@@ -164,8 +160,7 @@ def leave_with_parent() -> None:
     """Ctrl-C is the parent's to answer; when the parent is killed, the kernel kills this process too (Linux)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
 
 
 def _say_into(path: Path) -> None:

@@ -122,7 +122,7 @@ def without_quality(evidence: Evidence, outcome: Outcome, why: str) -> Evidence:
 
 def is_lie(evidence: Evidence) -> bool:
     """Whether the dataset was found to be what it must not be: rows forged, or pages left out."""
-    return evidence.verdict == "fail" and all(check.outcome == "pass" for check in evidence.admission)
+    return evidence.verdict == "fail" and all(check.outcome != "fail" for check in evidence.admission)
 
 
 def measured(evidence: Evidence, quality: Quality) -> Measured:

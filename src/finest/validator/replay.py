@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _LISTS = ("admission", "rows", "windows")
 _COMPARED = ("declared", *_LISTS, "uniqueness", "verdict", "why")
 _MISSING = "nothing"
+_UNSCORED = {"measured": None, "score": None, "total": None}
+"""Without figures of quality nothing follows."""
 
 
 def replay(evidence: Evidence, means: Means) -> str | None:
@@ -57,9 +59,7 @@ def _findings(evidence: Evidence, told: Evidence) -> dict[str, Any]:
 
 
 def _difference_of_score(evidence: Evidence) -> str | None:
-    if evidence.quality is None:
-        return None
-    again = with_quality(evidence, evidence.quality)
+    again = with_quality(evidence, evidence.quality) if evidence.quality else evidence.model_copy(update=_UNSCORED)
     for name in ("measured", "score", "total"):
         stated, ours = getattr(evidence, name), getattr(again, name)
         if stated != ours:

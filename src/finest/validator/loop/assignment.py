@@ -10,7 +10,6 @@ from finest.chain.payload import decode
 from finest.errors import ChainError
 from finest.tasks.client import Refused
 from finest.validator.models import Assignment, Submission
-from finest.validator.seed import BEACON_BLOCKS
 from finest.validator.subject import assignment_of, drawn
 
 if TYPE_CHECKING:
@@ -19,6 +18,11 @@ if TYPE_CHECKING:
     from finest.tasks.models import Task
     from finest.validator.loop.queue import Entry
     from finest.validator.models import Subject
+
+
+TASKLESS_BLOCKS = 25
+"""Five minutes of the main network: a miner tells the task server within seconds, and what nobody tells it of waits for
+hours, asked for all the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Assignments:
         """
         task = self._task(entry)
         if task is None and not self._is_too_late(entry):
-            return NotYet(BEACON_BLOCKS, "no task is finished with it yet")
+            return NotYet(TASKLESS_BLOCKS, "no task is finished with it yet")
         said = decode(entry.line)
         submission = Submission(
             repo=said.repo if said else None, revision=said.revision if said else None, line=entry.line,

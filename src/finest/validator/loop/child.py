@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from finest.errors import FinestError, SourceError
+from finest.parent import end_with_parent
 from finest.validator.models import Evidence, Plan, Subject
 from finest.warc.source import CommonCrawl
 
@@ -98,6 +99,7 @@ def _say(line: str) -> None:
 
 def main() -> None:
     """See above."""
+    end_with_parent()
     _limit()
     from finest.show_hub import quiet_client
     from finest.validator.evidence import write_evidence

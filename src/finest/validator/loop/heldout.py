@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from finest.errors import FinestError
 from finest.tasks.client import PAGE
 from finest.tasks.crawls import CommonCrawl, Say
 from finest.tasks.models import TaskState
 from finest.validator.seed import Draw
+from finest.validator.subject import COMMON_CRAWL
 
 if TYPE_CHECKING:
     from finest.tasks.client import TaskServer
@@ -21,6 +22,13 @@ WARCS = 4
 _CRAWL = re.compile(r"crawl-data/([^/]+)/")
 
 
+class Judged(Protocol):
+    """The part of the queue that is asked."""
+
+    def assigned(self, crawl: str) -> set[str]:
+        """WARCs of that crawl in submissions that have a verdict, as rows name them."""
+
+
 class HeldOut:
     """The lists of WARCs of the crawls that tasks are of; each is fetched once."""
 
@@ -28,14 +36,16 @@ class HeldOut:
         self._common_crawl, self._server, self._say = common_crawl, server, say
         self._paths: dict[str, list[str]] = {}
 
-    def pick(self, warcs: Sequence[str], seed: str, assigned: Collection[str]) -> tuple[str, ...]:
+    def pick(self, warcs: Sequence[str], seed: str, judged: Judged) -> tuple[str, ...]:
         """Paths of WARCs beside those of a task, by its seed; fewer, or none, where all are given out.
 
-        `assigned` are paths that are known to be given out. A crawl whose list cannot be had gives none: the documents
-        that ship are predicted alone then, with a larger error.
+        `judged` knows those of earlier submissions. A crawl whose list cannot be had gives none: the documents that
+        ship are predicted alone then, with a larger error.
         """
         crawls = {found[1] for warc in warcs if (found := _CRAWL.search(warc))}
-        taken = {*assigned, *warcs, *self._given_out()}
+        taken = {*warcs, *self._given_out()}
+        for crawl in crawls:
+            taken |= {name.removeprefix(COMMON_CRAWL) for name in judged.assigned(crawl)}
         paths = [path for crawl in sorted(crawls) for path in self._list(crawl) if path not in taken]
         return tuple(paths[place] for place in Draw(seed, "held-out WARCs").sample(len(paths), WARCS))
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 
 from finest.database import INSERTS, Database
+from finest.figures import showable
 from finest.validator.loop.standing import Past
 from finest.validator.loop.tables import TABLES, submissions
 from finest.validator.models import Outcome
 
 DAY_S = 86_400.0
+WHY_CHARS = 800
+"""As evidence has it at most. It may quote strangers, and PostgreSQL keeps no NUL."""
 _T = submissions.c
 
 
@@ -99,22 +102,16 @@ class Queue:
         """Close the connections."""
         self._database.close()
 
-    def add(self, seen: Iterable[Seen], now_s: float | None = None) -> int:
-        """Take in lines that are not known yet; how many those were. A line counts once, whenever it is committed."""
-        due_s = time.time() if now_s is None else now_s
-        rows = [
-            {
-                "hotkey": one.hotkey, "line": one.line, "registered_block": one.registered_block, "block": one.block,
-                "standing": one.standing, "due_s": due_s,
-            }
-            for one in seen
-        ]  # fmt: skip
+    def add(self, seen: Iterable[Seen], now_s: float | None = None) -> list[Seen]:
+        """Take in lines that are not known yet, and give those. A line counts once, whenever it is committed."""
+        due_s = {"due_s": time.time() if now_s is None else now_s}
+        told = list(seen)
 
-        def step(connection: sa.Connection) -> int:
-            insert = INSERTS[connection.dialect.name](submissions).on_conflict_do_nothing()
-            return sum(connection.execute(insert, row).rowcount for row in rows)
+        def step(connection: sa.Connection) -> list[Seen]:
+            insert = INSERTS[connection.dialect.name](submissions).on_conflict_do_nothing().returning(_T.id)
+            return [one for one in told if connection.execute(insert, asdict(one) | due_s).first() is not None]
 
-        return self._database.write(step) if rows else 0
+        return self._database.write(step) if told else []
 
     def next(self, busy: Collection[int] = (), now_s: float | None = None) -> Entry | None:
         """The line that is due and whose hotkey has cost least today; of one hotkey, the oldest."""
@@ -147,8 +144,8 @@ class Queue:
         """Look at it again later; `tried` counts."""
         now_s = time.time()
         values = {
-            "due_s": now_s + wait_s, "tries": _T.tries + tried, "why": why, "cpu_s": _T.cpu_s + cpu_s,
-            "touched_s": now_s,
+            "due_s": now_s + wait_s, "tries": _T.tries + int(tried), "why": showable(why, WHY_CHARS),
+            "cpu_s": _T.cpu_s + cpu_s, "touched_s": now_s,
         }  # fmt: skip
         self._change(entry.id, values)
 
@@ -157,7 +154,8 @@ class Queue:
         values = {
             "verdict": found.verdict, "total": found.total, "forged": found.forged, "task_id": found.task_id,
             "warcs": "\n".join(found.warcs), "judged_block": found.block, "evidence_sha256": found.evidence_sha256,
-            "why": found.why, "cpu_s": _T.cpu_s + found.cpu_s, "touched_s": time.time(), "tries": _T.tries + 1,
+            "why": showable(found.why, WHY_CHARS), "cpu_s": _T.cpu_s + found.cpu_s, "touched_s": time.time(),
+            "tries": _T.tries + 1,
         }  # fmt: skip
         self._change(entry.id, values)
 
@@ -192,11 +190,18 @@ class Queue:
         wanted = sa.select(sa.func.max(_T.judged_block))
         return self._database.read(lambda connection: connection.execute(wanted).scalar_one()) or 0
 
-    def assigned(self) -> set[str]:
-        """WARCs of every submission that has a verdict."""
-        wanted = sa.select(_T.warcs).where(_T.warcs.is_not(None))
-        rows = self._database.read(lambda connection: connection.execute(wanted).scalars().all())
-        return {warc for row in rows for warc in row.split()}
+    def assigned(self, crawl: str) -> set[str]:
+        """WARCs of that crawl in submissions that have a verdict, as rows name them: at most as many as the crawl has.
+
+        The others of years would fill the memory.
+        """
+        place = f"/{crawl}/"
+        wanted = sa.select(_T.warcs).where(_T.warcs.contains(place, autoescape=True))
+        return self._database.read(
+            lambda connection: {
+                warc for row in connection.execute(wanted).scalars() for warc in row.split() if place in warc
+            }
+        )
 
     def counts(self) -> Counts:
         """How many wait, and how many have which verdict."""

@@ -10,7 +10,7 @@ and to how well it does, and nobody takes all: the product is coverage.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from finest.validator.models import Outcome
@@ -64,6 +64,14 @@ def standings(pasts: Iterable[Past], block: int) -> dict[str, Standing]:
     for past in pasts:
         found[past.hotkey] = _after(found.get(past.hotkey, Standing()), past, block)
     return found
+
+
+def of_present_seats(pasts: Sequence[Past]) -> list[Past]:
+    """The verdicts on whoever holds each hotkey's newest seat, where the chain cannot be asked whose that is."""
+    seats: dict[str, int] = {}
+    for past in pasts:
+        seats[past.hotkey] = max(past.registered_block, seats.get(past.hotkey, 0))
+    return [past for past in pasts if past.registered_block == seats[past.hotkey]]
 
 
 def weights(pasts: Iterable[Past], block: int, seats: Mapping[str, int]) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 from finest.errors import NeedsPerson
@@ -16,7 +17,9 @@ from finest.validator.admission import known_recipes
 from finest.validator.loop.assignment import Assignments
 from finest.validator.loop.heldout import HeldOut
 from finest.validator.loop.queue import Queue
+from finest.validator.loop.updating import Updating
 from finest.validator.loop.validator import Validator
+from finest.validator.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from finest.settings import Settings
     from finest.validator.loop.validator import ValidateOptions
 
+RESTART = 75
+"""Exit status where a newer release does not start after all (EX_TEMPFAIL of sysexits.h): a supervisor starts anew."""
 CALL_S = 60.0
 """How long a call to the task server is tried before its chore begins anew."""
 
@@ -35,10 +40,30 @@ def validate(
     options: ValidateOptions, database_url: str | None, chain_options: ChainOptions, settings: Settings,
     say: Callable[[str], None], *, once: bool,
 ) -> int:  # fmt: skip
-    """Validate until it is told to stop, or once; gives the exit status.
+    """Validate until it is told to stop, or once; gives the exit status. Goes on as a newer release where it may.
 
     Raises NeedsPerson for what no restart mends, ChainError and TaskServerError where the first look fails.
     """
+    if options.update is None or once:
+        return _validate(options, database_url, chain_options, settings, say, once=once)
+    updating = Updating(options.work / "updates", options.update, say)
+    updating.launch()
+    try:
+        status = _validate(options, database_url, chain_options, settings, say, updating=updating)
+    except NeedsPerson:
+        updating.stopped()
+        raise
+    if not updating.is_due:
+        updating.stopped()
+        return status
+    updating.launch()
+    return RESTART
+
+
+def _validate(
+    options: ValidateOptions, database_url: str | None, chain_options: ChainOptions, settings: Settings,
+    say: Callable[[str], None], *, once: bool = False, updating: Updating | None = None,
+) -> int:  # fmt: skip
     from finest.chain.subnet import Chain
 
     if not settings.api_url:
@@ -47,16 +72,23 @@ def validate(
         stack.enter_context(alone(options.work, "validator"))
         stop = stack.enter_context(Stopped(say))
         chain = stack.enter_context(Chain(chain_options))
-        server = TaskServer(settings.api_url, chain.hotkey, receiver=settings.api_hotkey, deadline_s=CALL_S, say=say)
+        hotkey = chain.hotkey
+        server = TaskServer(settings.api_url, hotkey, receiver=settings.api_hotkey, deadline_s=CALL_S, say=say)
         stack.callback(server.close)
         queue = Queue.open(database_url or f"sqlite:///{options.work / 'validator.db'}")
         stack.callback(queue.close)
         _look_round(chain, server, settings, say)
+        telemetry = Telemetry.open(options.wandb, options.work / "telemetry", group=hotkey.address, say=say)
+        stack.callback(telemetry.close)
         heldout = HeldOut(CommonCrawl(settings.cc_https, settings.cc_collinfo), server, say)
         validator = Validator(
-            options, settings, chain, server, queue, Assignments(chain, server), heldout, stop.asked, say
+            options, settings, chain, server, queue, Assignments(chain, server), heldout, telemetry, stop.asked, say
         )
-        validator.once() if once else validator.run()
+        if once:
+            validator.once()
+        else:
+            more = {"update": partial(updating.round, validator.has_passed, stop.asked)} if updating else {}
+            validator.run(more)
         return stop.exit_code
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from finest.chain.errors import NoPermit, NotRegistered, RateLimited
 from finest.chain.payload import decode
-from finest.figures import counted, duration
+from finest.figures import counted, duration, showable
 from finest.tasks.client import Refused
 from finest.tasks.models import ScoreRequest
 from finest.validator.audit import inadmissible
@@ -19,31 +19,41 @@ from finest.validator.evidence import evidence_hash, is_lie, sign, write_evidenc
 from finest.validator.loop.assignment import NotYet
 from finest.validator.loop.child import Job
 from finest.validator.loop.chores import Chore, run
-from finest.validator.loop.queue import Settled
+from finest.validator.loop.queue import WHY_CHARS, Settled
 from finest.validator.loop.standing import MEMORY_BLOCKS, weights
 from finest.validator.loop.verdict import judged
 from finest.validator.loop.watch import look
 from finest.validator.models import Check, Plan
-from finest.validator.subject import COMMON_CRAWL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from finest.chain.subnet import Chain
     from finest.settings import Settings
     from finest.tasks.client import TaskServer
     from finest.validator.loop.assignment import Assignments
+    from finest.validator.loop.chores import Round
     from finest.validator.loop.heldout import HeldOut
     from finest.validator.loop.queue import Entry, Queue, Report
+    from finest.validator.loop.updating import UpdateOptions
     from finest.validator.models import Evidence, Subject
+    from finest.validator.telemetry import Telemetry
 
-LOOK_S = 60.0
-"""Five blocks of the main network. A line stands until its miner's next one, which takes far longer."""
+LOOK_BLOCKS = 5
+"""A minute of the main network. A line stands until its miner's next one, which mostly takes far longer."""
+FAR_S = 3600.0
+"""How often finished tasks are looked through, whatever the chain shows: for a line that was replaced by no line."""
+SOON_S = 60.0
+"""What is due within this time is waited for by `once`."""
 IDLE_S = 5.0
-REPORT_S = 30.0
+REPORT_S = 5.0
+NEVER_TAKEN = ("not-found", "not-finished", "invalid-request")
+"""Refusals that are about the one verdict: the others go on. All else is about this validator, and is asked later."""
 AGAIN_S = (600.0, 3600.0, 6 * 3600.0, 24 * 3600.0, 24 * 3600.0)
 """Waits after a verdict that could not be given. Most failures of the Hub pass within the hour; after the last wait,
 two and a half days in all, it is left without evidence."""
+BROKEN_S = 60.0
+"""Until a line that could not even be looked at is looked at again: the task server or the chain may be away."""
 NO_RIGHT_S = 600.0
 STOP_S = 5.0
 NOTE_CHARS = 400
@@ -59,6 +69,10 @@ class ValidateOptions:
     parallel: int = 1
     """Verdicts at a time."""
     sets_weights: bool = True
+    wandb: str | None = None
+    """The project that figures go to, [ENTITY/]NAME; None is nowhere."""
+    update: UpdateOptions | None = None
+    """None stays at the release that the operator has installed."""
     again_s: tuple[float, ...] = AGAIN_S
 
 
@@ -67,22 +81,30 @@ class Validator:
 
     def __init__(
         self, options: ValidateOptions, settings: Settings, chain: Chain, server: TaskServer, queue: Queue,
-        assignments: Assignments, heldout: HeldOut, stop: threading.Event, say: Callable[[str], None],
+        assignments: Assignments, heldout: HeldOut, telemetry: Telemetry, stop: threading.Event,
+        say: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._options, self._settings, self._chain, self._server = options, settings, chain, server
         self._queue, self._assignments, self._heldout = queue, assignments, heldout
-        self._stop, self._say = stop, say
+        self._telemetry, self._stop, self._say = telemetry, stop, say
         self._busy: set[int] = set()
         self._choosing = threading.Lock()
-        self._has_looked = False
+        self._far_at_s = 0.0
+        """When finished tasks are looked through again, on the monotonic clock."""
+        self._chores: list[Chore] = []
 
-    def run(self) -> None:
-        """Work until `stop` is set."""
-        rounds = {"watch": self._watch, "report": self._report}
+    def run(self, more: Mapping[str, Round] | None = None) -> None:
+        """Work until `stop` is set, with `more` chores beside its own."""
+        rounds: dict[str, Round] = {"watch": self._watch, "report": self._report}
         rounds |= {f"judge {number + 1}": self._judge for number in range(self._options.parallel)}
         if self._options.sets_weights:
             rounds["weigh"] = self._weigh_in_time
-        run([Chore(name, work, self._stop, self._say) for name, work in rounds.items()], self._stop, STOP_S)
+        self._chores = [Chore(name, work, self._stop, self._say) for name, work in rounds.items()]
+        run([*self._chores, *(Chore(*one, self._stop, self._say) for one in (more or {}).items())], self._stop, STOP_S)
+
+    def has_passed(self) -> bool:
+        """Whether each of its own chores has got through a round."""
+        return all(chore.rounds for chore in self._chores)
 
     def once(self) -> None:
         """Judge all that is committed by now, report it, set weights; raises what makes that impossible.
@@ -92,7 +114,7 @@ class Validator:
         self._watch()
         while not self._stop.is_set() and (due_s := self._queue.next_due_s()) is not None:
             wait_s = due_s - time.time()
-            if wait_s > LOOK_S:
+            if wait_s > SOON_S:
                 break
             self._stop.wait(max(0.0, wait_s))
             self._judge()
@@ -104,11 +126,13 @@ class Validator:
     # Chores
 
     def _watch(self) -> float:
-        found = look(self._chain, self._server, self._queue, far=not self._has_looked)
-        self._has_looked = True
+        now_s, due_s = time.monotonic(), self._far_at_s
+        self._far_at_s = now_s  # after a look that fails, the next one is far: what it missed is not missed for good
+        found = look(self._chain, self._server, self._queue, far=now_s >= due_s)
+        self._far_at_s = now_s + FAR_S if now_s >= due_s else due_s
         if found.new:
             self._say(f"{counted(found.new, 'new submission')} to judge; {found.lines} lines stand on the chain")
-        return LOOK_S
+        return LOOK_BLOCKS * self._chain.view().block_time_s
 
     def _judge(self) -> float:
         with self._choosing:
@@ -118,14 +142,25 @@ class Validator:
             self._busy.add(entry.id)
         try:
             self._give_verdict(entry)
+        except Exception as error:
+            self._queue.put_off(entry, BROKEN_S, str(error)[:NOTE_CHARS], tried=False)  # the others do not wait for it
+            raise
         finally:
-            self._busy.discard(entry.id)
+            with self._choosing:
+                self._busy.discard(entry.id)
         return 0.0
 
     def _report(self) -> float:
         for report in self._queue.unreported():
-            if self._is_told(report):
-                self._queue.reported(report)
+            if self._stop.is_set():
+                break
+            try:
+                self._server.report(report.task_id, _score(report))
+            except Refused as no:
+                self._say(f"The task server does not take the verdict on task {report.task_id}: {no}")
+                if no.name not in NEVER_TAKEN:
+                    return NO_RIGHT_S
+            self._queue.reported(report)
         return REPORT_S
 
     def _may_not_weigh_yet(self) -> bool:
@@ -158,6 +193,7 @@ class Validator:
         except (NotRegistered, NoPermit) as error:
             self._say(f"No weights are set: {error}")
             return NO_RIGHT_S
+        self._telemetry.weights(found)
         self._say(f"Weights of {counted(len(found), 'hotkey')} set in block {receipt.block}: {_shares(found)}")
         return epoch_s
 
@@ -196,18 +232,16 @@ class Validator:
         return Job(
             subject=subject, plan=self._options.plan, warcs=warcs, tokens=self._options.tokens,
             place=f"{subject.submission.repo}@{subject.submission.revision}",
-            heldout=self._heldout.pick(warcs, subject.seed, self._assigned()),
+            heldout=self._heldout.pick(warcs, subject.seed, self._queue),
             index=(self._options.work / "fingerprints.db").absolute(), cache=self._settings.cache.absolute(),
             cc_https=self._settings.cc_https, cc_bucket=self._settings.cc_bucket,
         )  # fmt: skip
 
-    def _assigned(self) -> set[str]:
-        return {name.removeprefix(COMMON_CRAWL) for name in self._queue.assigned()}
-
     def _is_to_be_seen_twice(self, evidence: Evidence, entry: Entry) -> bool:
         """What the Hub says is not there is asked for again later: once, it may be the Hub's mistake."""
         last = evidence.admission[-1] if evidence.admission else None
-        return evidence.verdict == "fail" and last is not None and last.name == "revision" and not entry.tries
+        is_gone = evidence.verdict == "fail" and last is not None and last.name == "revision"
+        return is_gone and entry.why != showable(evidence.why, WHY_CHARS)
 
     def _settle(self, entry: Entry, evidence: Evidence, name: str, cpu_s: float) -> None:
         """The record first, then the queue: a crash between the two makes the verdict anew."""
@@ -221,6 +255,7 @@ class Validator:
             evidence.verdict, total, is_lie(evidence), task.id, task.warcs, self._chain.view().block,
             evidence_hash(evidence), evidence.why, cpu_s,
         ))  # fmt: skip
+        self._telemetry.verdict(evidence)
         verdict = evidence.verdict.replace("_", " ")
         self._say(f"{name}: {verdict}, score {total:.3f} ({evidence.why}); {cpu_s:.0f} CPU s")
 
@@ -232,18 +267,10 @@ class Validator:
         name = f"{said.repo.replace('/', '--')}@{said.revision[:10]}-{digest}.json"
         return self._options.work / "evidence" / name
 
-    def _is_told(self, report: Report) -> bool:
-        """Whether the task server has the verdict now, or never will."""
-        note = "".join(char if char.isprintable() else " " for char in report.why)[:NOTE_CHARS]
-        score = ScoreRequest(
-            verdict=report.verdict, score=report.total, evidence_sha256=report.evidence_sha256, note=note
-        )
-        try:
-            self._server.report(report.task_id, score)
-        except Refused as no:
-            self._say(f"The task server does not take the verdict on task {report.task_id}: {no}")
-            return no.name in ("not-found", "not-finished")
-        return True
+
+def _score(report: Report) -> ScoreRequest:
+    note = "".join(char if char.isprintable() else " " for char in report.why)[:NOTE_CHARS]
+    return ScoreRequest(verdict=report.verdict, score=report.total, evidence_sha256=report.evidence_sha256, note=note)
 
 
 def _shares(found: dict[str, float]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from finest.figures import showable
 from finest.validator.evidence import read_evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from finest.validator.loop.child import Job
     from finest.validator.models import Evidence
@@ -30,6 +31,15 @@ WALL_S = 3600.0
 POLL_S = 0.05
 LINE_CHARS = 300
 _LAST_LINES = 3
+_KEPT = re.compile(
+    r"PATH|HOME|LANG|TMPDIR|TZ|VIRTUAL_ENV|LD_LIBRARY_PATH|HF_(ENDPOINT|HOME|DEBUG)|SSL_CERT_(FILE|DIR)"
+    r"|(REQUESTS|CURL)_CA_BUNDLE|(LC|XDG|PYTHON|AWS|HF_HUB|HF_XET|OMP|OPENBLAS|MKL)_?[A-Z_]*|(HTTPS?|ALL|NO)_PROXY",
+    re.ASCII,
+)
+"""Variables that the child is given, in either case: where things lie, and what Common Crawl's bucket asks for. Neither
+passwords of wallets and databases, nor tokens."""
+_NO_TOKEN = {"HF_TOKEN_PATH": os.devnull}
+"""What only this validator may read would be no dataset to others: the Hub is asked by nobody in particular."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +56,18 @@ def judged(job: Job, stop: threading.Event, say: Callable[[str], None], wall_s: 
     with tempfile.TemporaryDirectory(prefix="finest-verdict-") as folder:
         out = Path(folder) / "evidence.json"
         process = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-m", "finest.validator.loop.child", str(out)], cwd=folder, text=True, errors="replace",
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+            [sys.executable, "-m", "finest.validator.loop.child", str(out)], cwd=folder, env=environment(os.environ),
+            encoding="utf-8", errors="replace", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         lines: deque[str] = deque(maxlen=_LAST_LINES)
         reader = threading.Thread(target=_hear, args=(process, lines, say), daemon=True)
-        reader.start()
         try:
+            reader.start()
             assert process.stdin
             with contextlib.suppress(BrokenPipeError):  # it has ended already: its status says so
-                process.stdin.write(job.model_dump_json())
-                process.stdin.close()
+                with process.stdin:
+                    process.stdin.write(job.model_dump_json())
             cpu_s, why = _ended(process, stop, wall_s)
         finally:
             _kill(process)
@@ -64,6 +75,11 @@ def judged(job: Job, stop: threading.Event, say: Callable[[str], None], wall_s: 
         if why is None and process.returncode:
             why = f"the check ended with status {process.returncode}: {' | '.join(lines) or 'it said nothing'}"
         return Done(None, why, cpu_s) if why else _read(out, cpu_s)
+
+
+def environment(base: Mapping[str, str]) -> dict[str, str]:
+    """What the child is told of `base`: nothing secret but the keys to Common Crawl's bucket, if there are any."""
+    return {name: value for name, value in base.items() if _KEPT.fullmatch(name.upper())} | _NO_TOKEN
 
 
 def _ended(process: subprocess.Popen[str], stop: threading.Event, wall_s: float) -> tuple[float, str | None]:

@@ -13,7 +13,7 @@ from finest.tasks.models import TaskState
 from finest.validator.loop.queue import Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from finest.chain.commitments import SkipReason
     from finest.chain.subnet import Chain
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 CATCH_UP_BLOCKS = 2 * 7200
 """Tasks that were finished longer ago are paid no more (standing.PAID_BLOCKS), with a day to judge them in."""
+LONGEST_LEASE_BLOCKS = 7 * 7200
+"""A lease can be renewed for ever; what takes a miner longer than a week is looked for on the chain alone."""
 LOT = 50
 """Tasks that are taken in at a time."""
 
@@ -43,8 +45,8 @@ class Look:
 def look(chain: Chain, server: TaskServer, queue: Queue, *, far: bool) -> Look:
     """One look; raises ChainError, and TaskServerError after what the chain has is in the queue.
 
-    `far` looks back as far as it pays, for a validator that has just started; else the first lot of finished tasks with
-    nothing new ends the look back.
+    A line is replaced by the same miner's next one: so the tasks of whoever has a new line are looked at too. `far`
+    looks at everybody's, as far back as it pays: for a validator that has just started, or whose last look failed.
     """
     found = chain.commitments()
     view = chain.view()
@@ -53,20 +55,24 @@ def look(chain: Chain, server: TaskServer, queue: Queue, *, far: bool) -> Look:
         for one in found
         if (neuron := view.neuron(one.hotkey)) is not None
     ]
-    new = queue.add(standing)
-    for lot in _lots(server, view):
-        added = queue.add(lot)
-        new += added
-        if not added and not far:
-            break
+    changed = queue.add(standing)
+    new = len(changed)
+    for lot in _everybody(server, view) if far else _of(server, view, changed):
+        new += len(queue.add(lot))
     return Look(len(found), dict(found.skipped), new)
 
 
-def _lots(server: TaskServer, view: SubnetView) -> Iterator[list[Seen]]:
-    """Lines of finished tasks, the newest first, a lot at a time."""
+def _of(server: TaskServer, view: SubnetView, changed: Iterable[Seen]) -> Iterator[list[Seen]]:
+    """Lines of the last tasks that these hotkeys finished."""
+    for hotkey in {one.hotkey for one in changed}:
+        yield [one for task in server.tasks_of(hotkey) if (one := _seen(task, view)) is not None]
+
+
+def _everybody(server: TaskServer, view: SubnetView) -> Iterator[list[Seen]]:
+    """Lines of all tasks that were finished of late, a lot at a time. They come in the order of their leases."""
     lot: list[Seen] = []
     for task in server.tasks(TaskState.FINISHED):
-        if task.closed_block is None or task.closed_block < view.block - CATCH_UP_BLOCKS:
+        if task.leased_block < view.block - CATCH_UP_BLOCKS - LONGEST_LEASE_BLOCKS:
             break
         one = _seen(task, view)
         if one is not None:
@@ -79,8 +85,8 @@ def _lots(server: TaskServer, view: SubnetView) -> Iterator[list[Seen]]:
 
 def _seen(task: Task, view: SubnetView) -> Seen | None:
     neuron = view.neuron(task.hotkey)
-    if neuron is None or task.commitment is None or task.closed_block is None:
+    if neuron is None or task.state is not TaskState.FINISHED or task.commitment is None or task.closed_block is None:
         return None
-    if task.closed_block < neuron.registration_block:
+    if task.closed_block < max(neuron.registration_block, view.block - CATCH_UP_BLOCKS):
         return None
     return Seen(task.hotkey, task.commitment, neuron.registration_block, task.closed_block, standing=False)

@@ -1,0 +1,104 @@
+"""A release's own venv, and whether what is in it works."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from finest.errors import RunError
+from finest.validator.update.git import last_words
+from finest.validator.update.signed import PROJECT, Release
+
+VENV_S, PIP_S = 300.0, 1800.0
+"""A venv takes seconds, some 150 packages minutes."""
+SMOKE_S = 600.0
+"""The first known page builds word lists: `finest doctor` gives it 180 s."""
+EXTRAS = ("subnet", "server", "wandb")
+"""What a validator may have installed beside the refinery."""
+_OF_THIS_CODE = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+_SECRET = re.compile(r"TOKEN|SECRET|PASSW|_KEY$|_KEY_|DATABASE_URL|^BT_PW")
+"""Names of variables that no installation needs. pip's own are left to it: PIP_INDEX_URL may hold a password."""
+
+
+class Failed(RunError):
+    """It could not be built here and now."""
+
+
+class Broken(RunError):
+    """It was built and does not work."""
+
+
+def build(tree: Path, venv: Path, extras: Sequence[str]) -> None:
+    """Install a release's tree, with those of the extras, into a venv of its own; raises Failed."""
+    _run([sys.executable, "-m", "venv", str(venv)], VENV_S, tree.parent)
+    wanted = f"{tree}[{','.join(extras)}]" if extras else str(tree)
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--quiet"]
+    _run([*pip, wanted], PIP_S, tree.parent)
+
+
+def smoke(release: Release, venv: Path) -> None:
+    """Raises Broken unless it says that it is this version, and its own doctor finds the installation well."""
+    finest = str(venv / "bin" / "finest")
+    try:
+        said = _run([finest, "--version"], SMOKE_S, venv.parent).split()[-1:]
+        if said != [str(release.version)]:
+            raise Broken(f"finest --version says {' '.join(said) or 'nothing'}")
+        _run([finest, "doctor", "--validator", "--installation"], SMOKE_S, venv.parent)
+    except Failed as error:
+        raise Broken(str(error)) from error
+
+
+def present_extras(project: str = PROJECT) -> tuple[str, ...]:
+    """Those of EXTRAS that this installation has every package of."""
+    try:
+        needs = [Requirement(line) for line in importlib.metadata.requires(project) or ()]
+    except importlib.metadata.PackageNotFoundError:
+        return ()
+    return tuple(extra for extra in EXTRAS if _has_all(list(_of(extra, needs))))
+
+
+def _of(extra: str, needs: Sequence[Requirement]) -> Iterator[str]:
+    for need in needs:
+        marker = need.marker
+        if marker and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""}):
+            yield need.name
+
+
+def _has_all(names: Sequence[str]) -> bool:
+    try:
+        return bool(names) and all(importlib.metadata.version(name) for name in names)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
+def _run(command: Sequence[str], timeout_s: float, folder: Path) -> str:
+    what = " ".join([Path(command[0]).name, *(word for word in command[1:3] if not word.startswith("/"))])
+    try:
+        done = subprocess.run(  # noqa: S603 - no shell; our own Python and the release's
+            command, env=_environment(), cwd=folder, capture_output=True, text=True, errors="replace",
+            timeout=timeout_s, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{what} has not ended in {timeout_s:.0f} s") from None
+    except OSError as error:
+        raise Failed(f"{what} cannot be started: {error.strerror}") from None
+    if done.returncode:
+        raise Failed(f"{what}: {last_words(done.stderr or done.stdout)} (status {done.returncode})")
+    return done.stdout
+
+
+def own_environment() -> dict[str, str]:
+    """This process's environment without what leads another Python to this code."""
+    return {name: value for name, value in os.environ.items() if name not in _OF_THIS_CODE}
+
+
+def _environment() -> dict[str, str]:
+    ours = own_environment()
+    return {name: value for name, value in ours.items() if name.startswith("PIP_") or not _SECRET.search(name)}

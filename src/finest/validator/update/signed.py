@@ -1,0 +1,155 @@
+"""Is a tag a release? Annotated, signed by a pinned key, named in its own words as it is called, numbered as its tree.
+
+A signature covers the tag object: the commit, and so the whole tree, and the name `vX.Y.Z`. Whoever holds the server
+but no key can therefore only hold releases back; an old tag under a new name is seen by its own name.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.version import Version
+
+from finest.errors import RunError, UsageError
+from finest.validator.update.git import GitError, git
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PROJECT = "finest-data"
+TAG = re.compile(r"v(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})")
+"""Names of releases: vX.Y.Z and nothing behind it."""
+_PGP = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
+_PGP_SIGNATURE = "-----BEGIN PGP SIGNATURE-----"
+_SSH_SIGNATURE = "-----BEGIN SSH SIGNATURE-----"
+_SIGNER = re.compile(r'Good (?:"git" )?signature (?:for|from) "?([^"\n]+?)"?(?: with | \[|$)', re.MULTILINE)
+_OTHERS_MAY_WRITE = 0o002
+
+
+class Refused(RunError):
+    """A tag that is no release for us, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A tag that may be taken."""
+
+    tag: str
+    object: str
+    """Of the tag itself: what a moved tag has another one of."""
+    commit: str
+    signer: str
+    """Whom the signers' file calls the key's owner."""
+
+    @property
+    def version(self) -> Version:
+        return version_of(self.tag)
+
+
+def version_of(tag: str) -> Version:
+    """vX.Y.Z as a version."""
+    return Version(tag.removeprefix("v"))
+
+
+@dataclass(frozen=True, slots=True)
+class Signers:
+    """The keys that may sign a release: the operator's own file, read anew for each tag.
+
+    Either git's allowed signers (lines of `name ssh-ed25519 AAAA...`, ssh-keygen(1)) or armored OpenPGP public keys.
+    """
+
+    path: Path
+
+    def check(self) -> None:
+        """Raises UsageError where there are none, or where anybody on this machine could add one."""
+        self._text()
+        if self.path.stat().st_mode & _OTHERS_MAY_WRITE:
+            raise UsageError(f"anybody may write to {self.path}: chmod o-w {self.path}")
+
+    def verify(self, repository: Path, tag_object: str, signature: str) -> str:
+        """Who signed that tag object; raises Refused where none of the keys did."""
+        text = self._text()
+        if (_PGP in text) != (_PGP_SIGNATURE in signature):
+            raise Refused(f"it is signed with another kind of key than those in {self.path}")
+        try:
+            said = self._by_gpg(repository, tag_object) if _PGP in text else self._by_ssh(repository, tag_object)
+        except GitError as error:
+            raise Refused(f"its signature is by none of the keys in {self.path} ({error})") from error
+        found = _SIGNER.search(said)
+        if found is None:
+            raise Refused(f"its signature is by none of the keys in {self.path}")
+        return found[1]
+
+    def _by_ssh(self, repository: Path, tag_object: str) -> str:
+        settings = {
+            "gpg.ssh.allowedSignersFile": str(self.path.absolute()),
+            "gpg.ssh.revocationFile": "",
+            "gpg.ssh.program": "ssh-keygen",
+            "gpg.minTrustLevel": "fully",  # somebody else's key is "undefined"
+        }
+        return git(repository, "verify-tag", tag_object, settings=settings)[1]
+
+    def _by_gpg(self, repository: Path, tag_object: str) -> str:
+        """In a key ring of those keys alone: gpg takes any key of the user's own ring for good."""
+        with tempfile.TemporaryDirectory(prefix="finest-keys-") as ring:
+            env = {"GNUPGHOME": ring}
+            settings = {"gpg.program": "gpg", "gpg.minTrustLevel": "undefined"}
+            self._import(ring)
+            return git(repository, "verify-tag", tag_object, settings=settings, env=env)[1]
+
+    def _import(self, ring: str) -> None:
+        import subprocess
+
+        command = ["gpg", "--homedir", ring, "--batch", "--no-autostart", "--quiet", "--import", str(self.path)]
+        try:
+            subprocess.run(command, capture_output=True, timeout=60, check=True)  # noqa: S603
+        except FileNotFoundError:
+            raise UsageError(
+                f"{self.path} holds OpenPGP keys, and gpg is not installed: apt-get install gnupg"
+            ) from None
+        except subprocess.SubprocessError:
+            raise UsageError(f"{self.path}: gpg cannot read these keys; gpg --show-keys {self.path}") from None
+
+    def _text(self) -> str:
+        try:
+            text = self.path.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise UsageError(f"the keys that may sign releases, {self.path}: {error.strerror}") from None
+        if not any(line.strip() and not line.startswith("#") for line in text.splitlines()):
+            raise UsageError(f"{self.path} names no key: a line is NAME ssh-ed25519 AAAA..., as in ssh-keygen(1)")
+        return text
+
+
+def examine(repository: Path, tag: str, signers: Signers) -> Release:
+    """The release that a fetched tag is; raises Refused for a tag that is none."""
+    tag_object = git(repository, "rev-parse", "--verify", f"refs/tags/{tag}")[0].strip()
+    if git(repository, "cat-file", "-t", tag_object)[0].strip() != "tag":
+        raise Refused("it is a lightweight tag, which nobody signed")
+    text = git(repository, "cat-file", "tag", tag_object)[0]
+    head, _, body = text.partition("\n\n")
+    said = dict(line.split(" ", 1) for line in head.splitlines() if " " in line)
+    if _PGP_SIGNATURE not in body and _SSH_SIGNATURE not in body:
+        raise Refused("it is not signed")
+    signer = signers.verify(repository, tag_object, body)
+    if said.get("tag") != tag:
+        raise Refused(f"it is the tag {said.get('tag')!r} under another name")
+    if said.get("type") != "commit":
+        raise Refused(f"it is the tag of a {said.get('type')}, not of a commit")
+    _check_tree(repository, said["object"], tag)
+    return Release(tag, tag_object, said["object"], signer)
+
+
+def _check_tree(repository: Path, commit: str, tag: str) -> None:
+    try:
+        project = tomllib.loads(git(repository, "show", f"{commit}:pyproject.toml")[0])["project"]
+        name, version = project["name"], project["version"]
+    except (GitError, tomllib.TOMLDecodeError, KeyError, TypeError):
+        raise Refused("its tree has no pyproject.toml with a name and a version") from None
+    if name != PROJECT or version != tag.removeprefix("v"):
+        raise Refused(f"its tree is {name} {version}, not {PROJECT} {tag.removeprefix('v')}")

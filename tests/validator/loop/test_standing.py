@@ -1,0 +1,167 @@
+"""From verdicts to weights: what may never happen, whatever miners and validators do."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finest.validator.loop.standing import (
+    KEEP,
+    PAID_BLOCKS,
+    PROBATION_BLOCKS,
+    Past,
+    Standing,
+    of_present_seats,
+    standings,
+    weights,
+)
+
+from .lines import ALICE, BOB, CAROL
+
+NOW = 100_000
+SEATS = {ALICE: 1, BOB: 1, CAROL: 1}
+
+
+def past(hotkey: str = ALICE, block: int = NOW - 10, **changes: object) -> Past:
+    """A pass with 1.0 of a task of four WARCs."""
+    values = {"registered_block": 1, "judged_block": block + 5, "verdict": "pass", "total": 1.0, "forged": False}
+    return Past(hotkey=hotkey, block=block, warcs=4, **values | changes)  # type: ignore[arg-type]
+
+
+@st.composite
+def pasts(draw: st.DrawFn, hotkeys: tuple[str, ...] = (ALICE, BOB, CAROL)) -> list[Past]:
+    """Verdicts in the order of their commitments, over some days, as the queue gives them."""
+    blocks = sorted(draw(st.lists(st.integers(NOW - 30_000, NOW), max_size=25)))
+    return [draw(_pasts(block, hotkeys)) for block in blocks]
+
+
+@st.composite
+def _pasts(draw: st.DrawFn, block: int, hotkeys: tuple[str, ...]) -> Past:
+    verdict = draw(st.sampled_from(["pass", "pass", "pass", "fail", "no_evidence"]))
+    passed = verdict == "pass"
+    return Past(
+        hotkey=draw(st.sampled_from(hotkeys)), registered_block=draw(st.sampled_from([1, 1, 1, 50_000])), block=block,
+        judged_block=draw(st.integers(block, NOW)), verdict=verdict,  # type: ignore[arg-type]
+        total=draw(st.floats(0, 1)) if passed else 0.0, forged=verdict == "fail" and draw(st.booleans()),
+        warcs=draw(st.integers(0, 64)),
+    )  # fmt: skip
+
+
+@given(pasts(), st.dictionaries(st.sampled_from([ALICE, BOB, CAROL]), st.sampled_from([1, 50_000])))
+def test_weights_are_above_zero_and_of_this_subnet(found: list[Past], seats: dict[str, int]) -> None:
+    """Finite, for hotkeys with a seat alone; those of zero are left out."""
+    given_ = weights(found, NOW, seats)
+    assert all(math.isfinite(weight) and weight > 0 for weight in given_.values())
+    assert given_.keys() <= seats.keys()
+
+
+@given(pasts(), st.integers(0, 25), st.sampled_from([ALICE, BOB]), st.integers(0, 64))
+def test_no_evidence_changes_nothing(found: list[Past], place: int, hotkey: str, warcs: int) -> None:
+    """Wherever it stands among the verdicts: a checker's failure is nobody's fault."""
+    block = found[place].block if place < len(found) else NOW
+    nothing = replace(past(hotkey, block), verdict="no_evidence", total=0.0, warcs=warcs)
+    assert weights([*found[:place], nothing, *found[place:]], NOW, SEATS) == weights(found, NOW, SEATS)
+
+
+@given(pasts((ALICE,)), st.integers(0, PROBATION_BLOCKS - 1))
+def test_a_forger_has_nothing(found: list[Past], ago: int) -> None:
+    """Found out at most a day ago, whatever it did before and has done since."""
+    judged = NOW - ago
+    early = [one for one in found if one.block < judged]
+    late = [replace(one, judged_block=NOW) for one in found if judged <= one.block]
+    forged = past(block=judged - 1, judged_block=judged, verdict="fail", total=0.0, forged=True)
+    assert weights([*early, forged, *late], NOW, {ALICE: 1}) == {}
+
+
+def test_a_forger_begins_again_after_a_day() -> None:
+    """From an average of 0; what was committed before the day is over stays worth nothing."""
+    forged = past(block=1000, judged_block=1200, verdict="fail", total=0.0, forged=True)
+    end = 1200 + PROBATION_BLOCKS
+    before = [past(block=500), forged, past(block=1100), past(block=end - 1)]
+    assert standings(before, end)[ALICE] == Standing(passed=1, failed=1, until_block=end)
+    after = standings([*before, past(block=end)], end + 1)[ALICE]
+    assert (after.ema, after.warcs) == (pytest.approx(1 - KEEP), 4)
+
+
+def test_an_honest_fail_costs_a_part() -> None:
+    """Not the day's work, and not the average before."""
+    one = standings([past(block=NOW - 3), past(block=NOW - 2, verdict="fail", total=0.0)], NOW)[ALICE]
+    assert (one.ema, one.warcs, one.passed, one.failed) == (pytest.approx(KEEP * (1 - KEEP)), 4, 1, 1)
+
+
+@given(pasts())
+def test_a_seat_that_changed_hands_inherits_nothing(found: list[Past]) -> None:
+    """The weight of a seat follows from verdicts on its own holder alone."""
+    seats = {ALICE: 50_000, BOB: 1}
+    own = [one for one in found if seats.get(one.hotkey) == one.registered_block]
+    assert weights(found, NOW, seats) == weights(own, NOW, seats)
+    strangers = [one for one in found if one not in own]
+    assert weights(strangers, NOW, seats) == {}
+
+
+@given(pasts(), st.integers(0, 24), st.integers(1, 64))
+def test_more_passed_warcs_never_lower_the_weight(found: list[Past], place: int, more: int) -> None:
+    """The same verdicts, one of them on a larger task."""
+    if place >= len(found):
+        return
+    larger = [*found[:place], replace(found[place], warcs=found[place].warcs + more), *found[place + 1 :]]
+    hotkey = found[place].hotkey
+    assert weights(larger, NOW, SEATS).get(hotkey, 0.0) >= weights(found, NOW, SEATS).get(hotkey, 0.0)
+
+
+@given(pasts((ALICE,)), st.floats(0, 1))
+def test_a_better_score_never_lowers_the_weight(found: list[Past], total: float) -> None:
+    """Of the last passed task, all else equal."""
+    worse = [*found, past(block=NOW, total=total / 2)]
+    better = [*found, past(block=NOW, total=total)]
+    assert weights(better, NOW, SEATS).get(ALICE, 0.0) >= weights(worse, NOW, SEATS).get(ALICE, 0.0)
+
+
+@given(pasts(), st.randoms(use_true_random=False))
+def test_the_order_of_other_hotkeys_does_not_matter(found: list[Past], random: object) -> None:
+    """Each hotkey's verdicts in their order, however those of others lie between them."""
+    queues = {hotkey: [one for one in found if one.hotkey == hotkey] for hotkey in (ALICE, BOB, CAROL)}
+    mixed = []
+    while left := [one for one in queues.values() if one]:
+        mixed.append(random.choice(left).pop(0))  # type: ignore[attr-defined]
+    assert weights(mixed, NOW, SEATS) == weights(found, NOW, SEATS)
+    for hotkey in queues:
+        alone = [one for one in found if one.hotkey == hotkey]
+        assert weights(alone, NOW, SEATS).get(hotkey) == weights(found, NOW, SEATS).get(hotkey)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [],
+        [past(verdict="fail", total=0.0)],
+        [past(verdict="no_evidence", total=0.0)],
+        [past(total=0.0)],
+        [past(block=NOW - PAID_BLOCKS)],
+        [past(registered_block=7)],
+        [past("5" + "Z" * 47)],
+    ],
+    ids=["nothing", "failed", "no-evidence", "worthless", "yesterday", "another seat", "nobody"],
+)
+def test_where_nobody_has_a_score_nothing_is_set(found: list[Past]) -> None:
+    """The validator abstains: weights of zero would be weights."""
+    assert weights(found, NOW, SEATS) == {}
+
+
+def test_pay_is_for_the_work_of_a_day() -> None:
+    """Twice the WARCs twice the weight; the last block of the day counts, and the one before it does not."""
+    work = [past(ALICE), replace(past(BOB), warcs=8), past(CAROL, NOW - PAID_BLOCKS + 1)]
+    found = weights(work, NOW, SEATS)
+    assert found[BOB] == pytest.approx(2 * found[ALICE])
+    assert found[CAROL] == pytest.approx(found[ALICE])
+    assert CAROL not in weights(work, NOW + 1, SEATS)
+
+
+def test_where_the_chain_is_not_asked_the_newest_seat_counts() -> None:
+    """`finest score` shows no average of two miners."""
+    old, new = past(registered_block=1), past(registered_block=50_000, total=0.5)
+    assert of_present_seats([old, new, past(BOB)]) == [new, past(BOB)]
