@@ -106,6 +106,24 @@ def test_every_call(server: Server) -> None:
     judge.close()
 
 
+def test_all_tasks_come_page_by_page(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Newest first, those in one state alone, whatever is added meanwhile; nothing more is asked than is read."""
+    monkeypatch.setattr(client, "PAGE", 2)
+    miner = TaskServer(server.url, ALICE)
+    ids = []
+    for _ in range(5):
+        ids.append(miner.lease(1).id)
+        miner.release(ids[-1])
+    open_one = miner.lease(1)
+    found = miner.tasks(TaskState.RELEASED)
+    first = [next(found).id for _ in range(2)]
+    miner.release(open_one.id)
+    assert first + [one.id for one in found] == ids[::-1]
+    assert list(miner.tasks(TaskState.EXPIRED)) == []
+    assert next(miner.tasks(TaskState.RELEASED)).id == open_one.id
+    miner.close()
+
+
 def test_a_refusal_has_its_name(server: Server) -> None:
     """What the server refuses is raised with the problem's name and details."""
     with pytest.raises(Refused) as no:

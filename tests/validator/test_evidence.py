@@ -15,14 +15,18 @@ from finest.validator.evidence import (
     canonical,
     conclude,
     evidence_hash,
+    is_lie,
     is_signed,
     read_evidence,
+    scored,
     sign,
     to_json,
+    total_of,
     with_quality,
+    without_quality,
     write_evidence,
 )
-from finest.validator.models import Check, Evidence, PageFinding, Plan, Quality, RowFinding, WindowFinding
+from finest.validator.models import Check, Evidence, Outcome, PageFinding, Plan, Quality, RowFinding, WindowFinding
 from finest.validator.replay import replay
 
 from .made import Published
@@ -103,6 +107,51 @@ def test_a_replay_finds_the_same(honest: Published, evidence: Evidence) -> None:
     assert subject.seed == make_seed(str(beacon["hash"]), subject.submission.line or "", subject.validator or "")
     told = Evidence.model_validate_json(to_json(with_quality(evidence, QUALITY)))
     assert replay(told, honest.means()) is None
+
+
+@pytest.mark.parametrize("outcome", ["no_evidence", "fail"])
+def test_a_replay_takes_as_stated_that_there_are_no_figures(
+    honest: Published, evidence: Evidence, outcome: Outcome
+) -> None:
+    """What was measured, or could not be, is nobody's to repeat without the WARCs that were held out."""
+    told = without_quality(evidence, outcome, "3 held-out documents are too few" * 100)
+    assert (told.verdict, told.why[:10], total_of(told)) == (outcome, "quality: 3", 0.0)
+    assert (is_lie(told), scored(told), told.admission[:-1]) == (False, None, evidence.admission)
+    assert replay(Evidence.model_validate_json(to_json(told)), honest.means()) is None
+    other = told.model_copy(update={"rows": told.rows[:-1]})
+    assert str(replay(other, honest.means())).startswith("rows[5]")
+
+
+@pytest.mark.parametrize("part", ["total", "score", "measured"])
+def test_a_score_without_figures_is_found_out(honest: Published, evidence: Evidence, part: str) -> None:
+    """Nothing was measured, so nothing follows: neither for a friend, nor for a dataset that could not be judged."""
+    made_up = {part: getattr(with_quality(evidence, QUALITY), part)}
+    assert str(replay(evidence.model_copy(update=made_up), honest.means())).startswith(f"{part}: the evidence has")
+    unmeasured = without_quality(evidence, "no_evidence", "the Hub is away")
+    assert str(replay(unmeasured.model_copy(update=made_up), honest.means())).startswith(part)
+
+
+def test_what_a_verdict_is_worth(evidence: Evidence) -> None:
+    """A pass what its factors say, anything else nothing; without figures nothing too."""
+    told = with_quality(evidence, QUALITY)
+    found = scored(told)
+    assert found is not None
+    assert told.total == total_of(told) == found.total > 0
+    assert total_of(told.model_copy(update={"verdict": "fail"})) == 0
+    assert (scored(evidence), total_of(evidence)) == (None, 0)
+    changed = told.model_copy(update={"total": 0.99, "score": None})
+    assert total_of(changed) == found.total
+
+
+def test_a_lie_is_what_admission_did_not_find(evidence: Evidence) -> None:
+    """Forged rows, whatever else could not be looked at; not a manifest that is wrong."""
+    failed = evidence.model_copy(update={"verdict": "fail"})
+    assert is_lie(failed)
+    for outcome, lie in (("no_evidence", True), ("fail", False)):
+        check = Check.model_validate({"name": "root", "outcome": outcome})
+        assert is_lie(failed.model_copy(update={"admission": (*failed.admission, check)})) is lie
+    assert not is_lie(evidence)
+    assert not is_lie(failed.model_copy(update={"verdict": "no_evidence"}))
 
 
 @pytest.mark.parametrize("part", ["rows", "windows", "verdict", "seed", "total"])

@@ -1,0 +1,104 @@
+"""Files that are whole or not there, and folders that one process holds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from finest.errors import NeedsPerson
+from finest.files import Held, alone, hold, is_held, write_whole
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from finest.files import hold
+with hold(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def holding(path: Path) -> subprocess.Popen[str]:
+    """Another process that holds it, until it is killed."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_one_holds_it_at_a_time(tmp_path: Path) -> None:
+    """The other one is told who; to look does not hold it."""
+    path = tmp_path / "lock"
+    assert not is_held(path)
+    with holding(path) as other:
+        assert is_held(path)
+        with pytest.raises(Held, match=f"held by process {other.pid}") as refused, hold(path):
+            pass
+        assert refused.value.holder == str(other.pid)
+        other.kill()
+        other.wait()
+        assert not is_held(path)
+        with hold(path):
+            assert is_held(path)
+    assert not is_held(path)
+
+
+def test_what_a_killed_process_held_is_waited_for(tmp_path: Path) -> None:
+    """Its workers end a moment after it; so long a restart waits, and no longer."""
+    with holding(tmp_path / "lock") as other:
+        threading.Timer(0.3, other.kill).start()
+        began_s = time.monotonic()
+        with alone(tmp_path, "validator"):
+            assert time.monotonic() - began_s >= 0.1
+        other.wait()
+
+
+def test_a_second_validator_needs_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the process, the folder and the flag."""
+    monkeypatch.setattr("finest.files.LOCK_S", 0.2)
+    with holding(tmp_path / "lock") as other:
+        said = rf"another validator \(process {other.pid}\) works in .*--work"
+        with pytest.raises(NeedsPerson, match=said), alone(tmp_path, "validator"):
+            pass
+        other.kill()
+
+
+def test_a_folder_is_made_and_one_that_cannot_be_is_said(tmp_path: Path) -> None:
+    """With what the system said."""
+    with alone(tmp_path / "a" / "b", "validator"):
+        assert is_held(tmp_path / "a" / "b" / "lock")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NeedsPerson, match=r"cannot be written to .*--work"), alone(tmp_path / "file", "validator"):
+        pass
+
+
+def test_a_failure_inside_frees_it(tmp_path: Path) -> None:
+    """And is no failure of the lock's."""
+    with pytest.raises(OSError, match="mine"), alone(tmp_path, "validator"):
+        raise OSError("mine")
+    assert not is_held(tmp_path / "lock")
+
+
+def test_a_reader_sees_the_old_or_the_new_one(tmp_path: Path) -> None:
+    """Never half a file, and nothing is left beside it."""
+    path, seen, done = tmp_path / "file", set[bytes](), threading.Event()
+    versions = [bytes([65 + number]) * 200_000 for number in range(20)]
+    write_whole(path, versions[0])
+
+    def read() -> None:
+        while not done.is_set():
+            seen.add(path.read_bytes())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for version in versions:
+        write_whole(path, version)
+    done.set()
+    reader.join()
+    assert seen <= set(versions)
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
