@@ -68,10 +68,10 @@ class Attacker:
         self.told["line"] = line
         return line
 
-    def finish(self, task: Task, revision: str, root: str, repo: str | None = None) -> None:
+    def finish(self, task: Task, revision: str, root: str) -> None:
         """Told to the task server, whose refusal is kept."""
         try:
-            self.server.finish(task.id, repo or f"{self.name}/web", revision, root)
+            self.server.finish(task.id, f"{self.name}/web", revision, root)
         except Refused as no:
             self.told["refused"] = no.name
 
@@ -102,15 +102,6 @@ def copied(attacker: Attacker) -> None:
     attacker.submit(task, honest)
 
 
-def same_line(attacker: Attacker) -> None:
-    """Another miner's very line: its repository, its revision, its root."""
-    task, _ = attacker.lease()
-    told = next(one for one in attacker.chain.commitments() if one.commitment.repo == "alice/web").commitment
-    attacker.chain.commit(told.line)
-    attacker.told["line"] = told.line
-    attacker.finish(task, told.revision, next(iter(attacker.materials.values())).manifest.root, told.repo)
-
-
 def others_dataset(attacker: Attacker) -> None:
     """A dataset of WARCs that somebody else was given."""
     task, honest = attacker.lease()
@@ -120,7 +111,7 @@ def others_dataset(attacker: Attacker) -> None:
 def changed_after(attacker: Attacker) -> None:
     """Committed with the root of an honest dataset; the revision holds another one."""
     task, honest = attacker.lease()
-    other = forged.twice(honest, attacker.work / "other")
+    other = forged.doubled(honest, attacker.work / "other")
     attacker.commit(honest, attacker.publish(other))
     attacker.finish(task, attacker.told["line"].partition("@")[2][:40], honest.manifest.root)
 
@@ -129,7 +120,7 @@ def pushed_after(attacker: Attacker) -> None:
     """Submitted as it should be; then the repository gets another dataset."""
     task, honest = attacker.lease()
     attacker.submit(task, honest)
-    other = forged.twice(honest, attacker.work / "other")
+    other = forged.doubled(honest, attacker.work / "other")
     revision = attacker.publish(other)
     attacker.finish(task, revision, other.manifest.root)
 
@@ -194,13 +185,13 @@ def anothers_task(attacker: Attacker) -> None:
 
 ATTACKS: dict[str, Attack] = {
     "copied": copied,
-    "same-line": same_line,
     "one-invented": forgery(forged.inventions(0.01)),
     "two-invented": forgery(forged.inventions(0.05)),
     "third-invented": forgery(forged.inventions(0.3)),
     "raw": forgery(forged.raw),
-    "padded": forgery(forged.padded(0.3)),
-    "twice": forgery(forged.twice),
+    "padded": forgery(forged.padded_as_fineweb),
+    "padded-openly": forgery(forged.raw_under_own_recipe),
+    "twice": forgery(forged.doubled),
     "half": forgery(forged.half),
     "foreign": forgery(forged.other_language_under_own_recipe),
     "leaked": forgery(forged.leaked_under_own_recipe),

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from finest.dataset.manifest import Manifest, write_manifest
 from finest.dataset.rows import SCHEMA, Row, VerdictRow, batch_of
 from finest.recipe.page import Page
-from finest.recipe.reasons import KEPT, stage_of
+from finest.recipe.reasons import DUPLICATE, KEPT, stage_of
 from finest.recipe.tokens import TokenCounter
 from finest.refine.record import read_page, read_record
 from finest.validator.extractive import extractive_share, visible_text
@@ -27,9 +27,6 @@ from finest.validator.quality.sample import visible_text as blocks
 from finest.warc.source import dump_of
 
 from .made import Published, forge, invented, tampered
-from .test_completeness import half
-from .test_soundness import with_raw_text
-from .test_uniqueness import doubled
 
 Forgery = Callable[[Published, Path], Published]
 
@@ -57,6 +54,11 @@ def pages(honest: Published) -> Iterator[tuple[Row, Page]]:
         yield row, read_page(warcs.source(row.file_path), row.warc_offset, row.id, RECORD_BYTES)
 
 
+def with_raw_text(honest: Published) -> list[Row]:
+    """Its rows with all visible text of their pages."""
+    return [replace(row, text=visible_text(page)) for row, page in pages(honest)]
+
+
 def with_texts(honest: Published, texts: Iterator[str]) -> Callable[[Row], Row]:
     """Gives rows the texts, in the order of the dataset."""
     return lambda row: replace(row, text=next(texts))
@@ -70,6 +72,12 @@ def raw(honest: Published, out: Path) -> Published:
 def raw_under_own_recipe(honest: Published, out: Path) -> Published:
     """All visible text of each page, as the product of a recipe of one's own."""
     return under_own_recipe(honest, out, with_texts(honest, iter([row.text for row in with_raw_text(honest)])))
+
+
+def padded_as_fineweb(honest: Published, out: Path) -> Published:
+    """Texts of which 30 % is boilerplate of their own pages, said to be `fineweb`'s."""
+    rows = [replace(row, text=_padded(row.text, blocks(page.payload), 0.3)) for row, page in pages(honest)]
+    return tampered(honest, out, rows)
 
 
 def padded(share: float) -> Forgery:
@@ -95,9 +103,28 @@ def _padded(text: str, visible: str, share: float) -> str:
     return "\n".join(lines)
 
 
-def twice(honest: Published, out: Path) -> Published:
-    """Every row twice."""
-    return doubled(honest, out)
+def doubled(honest: Published, out: Path, change: str = "") -> Published:
+    """Every row twice, the second time under an id of its own; with a verdict each, so that the sums agree."""
+    rows, verdicts = honest.rows(), honest.verdicts()
+    again = [replace(row, id=row.id.replace("urn:", "url:"), text=row.text + change) for row in rows]
+    ids = {row.id for row in rows}
+    more = [replace(v, id=v.id.replace("urn:", "url:")) for v in verdicts if v.id in ids]
+    return tampered(honest, out, [*rows, *again], [*verdicts, *more])
+
+
+def half(honest: Published, out: Path, reason: str = "language", winner: str | None = None) -> Published:
+    """The longer rows alone; of the others the verdicts say something else."""
+    rows = sorted(honest.rows(), key=lambda row: -row.token_count)[: honest.manifest.rows // 2]
+    ids = {row.id for row in rows}
+    verdicts = [
+        _lost(verdict, reason, winner or rows[0].id) if verdict.reason == KEPT and verdict.id not in ids else verdict
+        for verdict in honest.verdicts()
+    ]
+    return tampered(honest, out, rows, verdicts)
+
+
+def _lost(verdict: VerdictRow, reason: str, winner: str) -> VerdictRow:
+    return replace(verdict, reason=reason, duplicate_of=winner if reason == DUPLICATE else None)
 
 
 def other_language(honest: Published, out: Path) -> Published:
@@ -197,9 +224,10 @@ FORGERIES: dict[str, Forgery] = {
     "invented rows, 30 %": inventions(0.3),
     "raw text as fineweb": raw,
     "raw text, own recipe": raw_under_own_recipe,
+    "boilerplate 30 % as fineweb": padded_as_fineweb,
     "boilerplate 10 %, own recipe": padded(0.1),
     "boilerplate 30 %, own recipe": padded(0.3),
-    "every row twice": twice,
+    "every row twice": doubled,
     "only the best half": half,
     "other language as fineweb": other_language,
     "other language, own recipe": other_language_under_own_recipe,
