@@ -196,6 +196,7 @@ class Quality(_Model):
     """Bits per byte of held-out text, by models of the submission, of the reference and of raw text."""
 
     tier: int
+    """1: an n-gram model; 2: a small Llama, trained on from a pinned checkpoint."""
     tokens: Count
     bpb: float
     """Infinite where there is nothing to measure, or where the held-out text itself was submitted."""
