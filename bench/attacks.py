@@ -38,10 +38,10 @@ from finest.settings import default_cache
 from finest.validator.audit import audit
 from finest.validator.evidence import pages_counted, rows_counted, with_quality
 from finest.validator.means import Means
-from finest.validator.measuring import quality_of
 from finest.validator.models import Evidence, Plan, Quality
 from finest.validator.quality import NoEvidence
 from finest.validator.quality.assess import assess, named
+from finest.validator.quality.record import recorded
 from finest.warc.source import Source
 
 RESULT = Path(__file__).resolve().parent / "results" / "attacks.json"
@@ -168,7 +168,7 @@ def _quality(evidence: Evidence, made: Published, heldout: list[Source], tokens:
     with open_dataset(str(made.folder)) as dataset:
         seed = evidence.subject.seed
         found = assess(dataset, means.warcs.sources(), heldout, default_cache(), seed, tokens=tokens)
-    return None if isinstance(found, NoEvidence) else quality_of(found, tier=1, heldout="")
+    return None if isinstance(found, NoEvidence) else recorded(found)
 
 
 def said(found: Found) -> str:

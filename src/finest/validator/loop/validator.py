@@ -66,6 +66,9 @@ class ValidateOptions:
     work: Path
     plan: Plan
     tokens: int
+    tier: int = 1
+    device: str | None = None
+    """Of tier 2: cpu or cuda; None is a GPU if there is one."""
     parallel: int = 1
     """Verdicts at a time."""
     sets_weights: bool = True
@@ -230,7 +233,8 @@ class Validator:
 
     def _job(self, subject: Subject, warcs: tuple[str, ...]) -> Job:
         return Job(
-            subject=subject, plan=self._options.plan, warcs=warcs, tokens=self._options.tokens,
+            subject=subject, plan=self._options.plan, warcs=warcs, tier=self._options.tier, device=self._options.device,
+            tokens=self._options.tokens,
             place=f"{subject.submission.repo}@{subject.submission.revision}",
             heldout=self._heldout.pick(warcs, subject.seed, self._queue),
             index=(self._options.work / "fingerprints.db").absolute(), cache=self._settings.cache.absolute(),
