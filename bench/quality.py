@@ -7,12 +7,14 @@ of known order are made of the task's pages, and each is measured as a validator
 
 Two more have to be worse than the reference: every row twice (half of the rows), a tenth of the rows ten times. What
 the extractor gives without any filter is only told: it is usually worse, but where nearly all pages are articles the
-filters have little to take away. 20 seeds with the defaults take some 8 CPU minutes.
+filters have little to take away. 20 seeds with the defaults take some 8 CPU minutes. `--tier 2` asks the small Llama;
+docs/scoring.md has what that costs on a CPU.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import random
 import statistics
@@ -22,13 +24,18 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from finest.recipe.reasons import stage_of
 from finest.recipe.recipe import load_recipe
 from finest.refine.outcome import peak_rss_bytes
 from finest.settings import default_cache
 from finest.validator.quality.heldout import MAX_CHARS, anchors
 from finest.validator.quality.paired import Quality, measure
+from finest.validator.quality.pieces import Pieces
 from finest.validator.quality.sample import NOT_RAW, Duplicates, host_of, judged, shortened, visible_text
+from finest.validator.quality.tier import N_GRAMS, Tier, Told, tier_of
 from finest.validator.score import REFERENCE_RECIPE
 from finest.warc.slices import Slice
 from finest.warc.source import inspect
@@ -121,17 +128,39 @@ def datasets_of(task: Sequence[Judged], pages: Sequence[Judged], rng: random.Ran
     }
 
 
-def measured(task: Task, name: str, seed: int, tokens: int) -> Quality:
+class Remembering:
+    """A tier that fits nothing twice: the reference and raw text are the same for all data sets of a task."""
+
+    def __init__(self, tier: Tier) -> None:
+        self._tier = tier
+        self.number, self.tokens, self.parts, self.runs_on = tier.number, tier.tokens, tier.parts, tier.runs_on
+        self._known: dict[bytes, NDArray[np.float64]] = {}
+        self.fits, self.cpu_s = 0, 0.0
+
+    def nats(self, training: Pieces, heldout: Pieces, name: str, told: Told) -> NDArray[np.float64]:
+        """As the tier has it."""
+        key = hashlib.sha256(training.grams.tobytes() + b"|" + heldout.grams.tobytes()).digest()
+        if key not in self._known:
+            before = time.process_time()
+            self._known[key] = self._tier.nats(training, heldout, name, told)
+            self.fits, self.cpu_s = self.fits + 1, self.cpu_s + time.process_time() - before
+        return self._known[key]
+
+
+def measured(task: Task, name: str, seed: int, tokens: int, tier: Tier = N_GRAMS) -> Quality:
     """One data set as a validator measures it."""
     raw = shortened(task.raw, 2 * sum(map(len, task.datasets["reference"])), str(seed))
-    found = measure(task.datasets[name], task.datasets["reference"], raw, task.heldout, str(seed), tokens=tokens)
+    found = measure(
+        task.datasets[name], task.datasets["reference"], raw, task.heldout, str(seed), tier=tier, tokens=tokens
+    )
     assert isinstance(found, Quality), found
     return found
 
 
 def is_right(found: dict[str, Quality]) -> bool:
     """Whether a seed's data sets stand in the known order."""
-    ordered = all(found[better].bpb < found[worse].bpb for better, worse in pairwise(ORDER) if worse in found)
+    known = [name for name in ORDER if name in found]
+    ordered = all(found[better].bpb < found[worse].bpb for better, worse in pairwise(known))
     return ordered and all(found[name].bpb > found["reference"].bpb for name in WORSE if name in found)
 
 
@@ -142,29 +171,36 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--tokens", type=int, default=400_000)
     parser.add_argument("--heldout-bytes", type=int, default=500_000)
+    parser.add_argument("--tier", type=int, choices=(1, 2), default=1)
+    parser.add_argument("--device", choices=("cpu", "cuda"))
+    parser.add_argument("--only", nargs="+", choices=(*ORDER, *WORSE, *TOLD), default=(*ORDER, *WORSE, *TOLD))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    tier: Tier = tier_of(options.tier, options.device)
+    tier = Remembering(tier) if options.tier == 2 else tier
     pages = judge_all(options.warc)
     print(f"{len(pages)} pages judged in {time.process_time():.0f} CPU s", flush=True)
     seeds: list[dict[str, Quality]] = []
     cpu_s: list[float] = []
     for seed in range(options.seeds):
         task, found = deal(pages, seed, options.tokens, options.heldout_bytes), {}
-        for name in (*ORDER, *WORSE, *TOLD):
+        for name in options.only:
             before = time.process_time()
-            found[name] = measured(task, name, seed, options.tokens)
+            found[name] = measured(task, name, seed, options.tokens, tier)
             cpu_s.append(time.process_time() - before)
         seeds.append(found)
         verdict = "right" if is_right(found) else "WRONG"
         print(f"seed {seed}: {verdict}: {', '.join(f'{n} {f.bpb:.4f}' for n, f in found.items())}", flush=True)
     _print(seeds, cpu_s)
+    if isinstance(tier, Remembering):
+        print(f"each text fitted once: {tier.fits} fits, {tier.cpu_s / tier.fits:.1f} CPU s each")
     if options.json:
         options.json.write_text(json.dumps(_rows(seeds), indent=1) + "\n")
 
 
 def _rows(seeds: list[dict[str, Quality]]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
-    for name in (*ORDER, *WORSE, *TOLD):
+    for name in seeds[0]:
         q = [found[name].q or 0.0 for found in seeds]
         errors = [found[name].error_bpb for found in seeds]
         delta = [found[name].bpb - found[name].bpb_reference for found in seeds]

@@ -6,9 +6,11 @@ docs/scoring.md.
 
 from __future__ import annotations
 
+import json
 import textwrap
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,6 +20,7 @@ from finest.tasks.problems import KINDS
 from finest.validator import score
 
 DOCS = Path(__file__).parent
+ATTACKS = DOCS.parent / "bench" / "results" / "attacks.json"
 
 
 def commands() -> str:
@@ -55,7 +58,24 @@ def scoring() -> str:
         "```", textwrap.dedent(formula), "```", "", "| constant | value |", "|---|---|", *constants, "",
         "| who | H | min(R, V) | Q | P | score |", "|---|---|---|---|---|---|", *map(_example, EXAMPLES),
     ]  # fmt: skip
-    return _filled("scoring.md", "score", lines)
+    return _between(_filled("scoring.md", "score", lines), "attacks", attacks())
+
+
+def attacks() -> list[str]:
+    """What became of forged datasets, from the bench's result."""
+    result = json.loads(ATTACKS.read_bytes())
+    cores = f"{result['machine']['cpu']}, {result['machine']['cores']} cores"
+    made_of = f"{result['rows']:,} rows of {result['pages']:,} real pages, {result['tokens']:,} tokens"
+    head = ["| dataset | fail | something seen | H | R | V | Q | score |", "|---|---|---|---|---|---|---|---|"]
+    return [f"`{result['command']}` ({cores}): {made_of}.", "", *head, *map(_attack, result["attacks"])]
+
+
+def _attack(found: dict[str, Any]) -> str:
+    """One line; without factors where no audit passed."""
+    passes = found["failed"] < found["seeds"] and found["quality"] is not None
+    factors = [f"{found[name]:.2f}" if passes else "" for name in ("honesty", "recall", "volume", "quality")]
+    seen = [f"{found[name]} of {found['seeds']}" for name in ("failed", "seen")]
+    return f"| {' | '.join((found['name'], *seen, *factors, format(found['score'], '.2f')))} |"
 
 
 HONEST = score.Measured(
@@ -88,8 +108,12 @@ def _example(who: str) -> str:
 
 def _filled(page: str, name: str, lines: list[str]) -> str:
     """The page with those lines between the marks of that name."""
+    return _between((DOCS / page).read_text(encoding="utf-8"), name, lines)
+
+
+def _between(text: str, name: str, lines: list[str]) -> str:
     begin, end = f"<!-- {name}: begin", f"<!-- {name}: end -->"
-    head, marker, rest = (DOCS / page).read_text(encoding="utf-8").partition(begin)
+    head, marker, rest = text.partition(begin)
     comment, _, rest = rest.partition("\n")
     return "\n".join([head + marker + comment, "", *lines, "", end]) + rest.partition(end)[2]
 

@@ -142,7 +142,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     count, leaves, tokens = 60_000, Leaves(), 0
     with ShardWriter(folder, f"data/{DUMP}/000") as writer:
         for first in range(0, count, 500):
-            rows = [row(n, text=base64.b85encode(os.urandom(5_000)).decode()) for n in range(first, first + 500)]
+            rows = [row(n, text=base64.b64encode(os.urandom(5_000)).decode()) for n in range(first, first + 500)]
             batch = batch_of(rows)
             writer.write(batch)
             leaves.add(batch["id"].to_pylist(), digests(batch))

@@ -14,6 +14,8 @@ from typing import Any
 
 import psycopg
 
+from finest.executors.local import leave_with_parent
+
 START_S = 30.0
 STOP_S = 20.0
 
@@ -65,7 +67,12 @@ class Cluster:
             switches |= {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
         options = [word for name, value in switches.items() for word in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("wb") as log:
-            self._server = subprocess.Popen([self.bin / "postgres", "-D", data, *options], stderr=log, **self._as)
+            self._server = subprocess.Popen(
+                [self.bin / "postgres", "-D", data, *options],
+                stderr=log,
+                preexec_fn=leave_with_parent,  # noqa: PLW1509 - it takes no lock
+                **self._as,
+            )
         self._wait()
         return self
 

@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +59,10 @@ class Published:
         return encode("alice/web", SHA, self.manifest.root)
 
     def rows(self) -> list[Row]:
-        with open_dataset(str(self.folder)) as dataset:
-            batches = dataset.read_rows(range(dataset.manifest.rows)).to_batches()
-        return [row for batch in batches for row in rows_of(batch)]
+        return list(_rows(self.folder))
 
     def verdicts(self) -> list[VerdictRow]:
-        with open_dataset(str(self.folder)) as dataset:
-            table = dataset.read_verdicts(range(dataset.manifest.pages))
-        return [VerdictRow(**values) for values in table.to_pylist()]
+        return list(_verdicts(self.folder))
 
     def means(self, **changes: Any) -> Means:
         warcs = Warcs.of([str(path) for path in changes.pop("warcs", self.warcs)], NOWHERE)
@@ -84,6 +81,21 @@ class Published:
             submission=Submission(**(told | {"line": line} | parts)), task=Assignment(**(task | changes)),
             seed=make_seed("0x" + f"{seed:064x}", line, VALIDATOR), validator=VALIDATOR,
         )  # fmt: skip
+
+
+@lru_cache(maxsize=4)
+def _rows(folder: Path) -> tuple[Row, ...]:
+    """Remembered: one honest dataset is what many are forged from."""
+    with open_dataset(str(folder)) as dataset:
+        batches = dataset.read_rows(range(dataset.manifest.rows)).to_batches()
+    return tuple(row for batch in batches for row in rows_of(batch))
+
+
+@lru_cache(maxsize=4)
+def _verdicts(folder: Path) -> tuple[VerdictRow, ...]:
+    with open_dataset(str(folder)) as dataset:
+        table = dataset.read_verdicts(range(dataset.manifest.pages))
+    return tuple(VerdictRow(**values) for values in table.to_pylist())
 
 
 def make(out: Path, warcs: Sequence[Path], recipe: str = "fineweb") -> Published:

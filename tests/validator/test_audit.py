@@ -14,6 +14,7 @@ import pytest
 from finest.validator.audit import audit
 from finest.validator.evidence import pages_counted, rows_counted
 
+from .forged import half
 from .made import PLAN, Published, forge, invented, tampered
 
 pytestmark = pytest.mark.slow
@@ -129,8 +130,6 @@ def test_invented_rows_on_the_hub_are_caught(subnet: Subnet, honest: Published, 
 
 def test_half_of_the_rows_on_the_hub_is_caught(subnet: Subnet, honest: Published, tmp_path: Path) -> None:
     """What is missing is in no window's dataset."""
-    from .test_completeness import half
-
     status, said = attacked(subnet, half(honest, tmp_path / "half"), "half")
     assert (status, "pages are missing" in said) == (7, True), said
 

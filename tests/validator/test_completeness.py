@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from finest.dataset.rows import VerdictRow
-from finest.recipe.reasons import DUPLICATE, KEPT
+from finest.recipe.reasons import DUPLICATE
 from finest.validator.audit import audit
 from finest.validator.completeness import place_windows
-from finest.validator.evidence import kept_pages, pages_counted, reference_tokens
-from finest.validator.models import PageFinding
+from finest.validator.evidence import kept_pages, pages_counted, reference_tokens, with_quality
+from finest.validator.models import PageFinding, Quality
 
-from .made import PLAN, Published, tampered
+from .forged import Forgery, beginnings, half, hollow
+from .made import PLAN, Published
 
 SEED = "11" * 32
 
 
 def pages(found: Published, seed: int = 0) -> list[PageFinding]:
     return kept_pages(audit(found.subject(seed), PLAN, found.means()).windows)
-
-
-def half(honest: Published, out: Path, reason: str = "language", winner: str | None = None) -> Published:
-    """The longer rows alone; of the others the verdicts say something else."""
-    rows = sorted(honest.rows(), key=lambda row: -row.token_count)[: honest.manifest.rows // 2]
-    ids = {row.id for row in rows}
-    verdicts = [
-        _lost(verdict, reason, winner or rows[0].id) if verdict.reason == KEPT and verdict.id not in ids else verdict
-        for verdict in honest.verdicts()
-    ]
-    return tampered(honest, out, rows, verdicts)
-
-
-def _lost(verdict: VerdictRow, reason: str, winner: str) -> VerdictRow:
-    return replace(verdict, reason=reason, duplicate_of=winner if reason == DUPLICATE else None)
 
 
 def test_honest_pages_are_held_or_have_a_witness(honest: Published) -> None:
@@ -84,6 +68,19 @@ def test_a_whole_warc_left_out_is_caught(crawl: list[Path], tmp_path: Path) -> N
     both = Published(one.folder, tuple(crawl[:2]))
     evidence = audit(both.subject(), PLAN, both.means())
     assert evidence.verdict == "fail" and "no verdict" in evidence.why
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("forgery", [hollow, beginnings])
+def test_places_without_their_texts_are_no_volume(honest: Published, tmp_path: Path, forgery: Forgery) -> None:
+    """A recipe of one's own may take other parts of a page; a quarter of the texts is still a quarter of the work."""
+    little = forgery(honest, tmp_path / "little")
+    evidence = audit(little.subject(), PLAN, little.means())
+    assert evidence.verdict == "pass", evidence.why
+    figures = Quality(tier=1, tokens=1, bpb=2.0, bpb_reference=2.0, bpb_raw=2.1, error_bpb=0.0)
+    score = with_quality(evidence, figures).score
+    assert score and score.recall == 1
+    assert score.volume < 0.4
 
 
 def test_windows_are_even_over_the_bytes(honest: Published) -> None:

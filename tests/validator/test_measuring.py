@@ -15,6 +15,7 @@ from finest.validator.evidence import QUALITY, is_lie
 from finest.validator.measuring import measure_quality
 from finest.validator.models import Assignment, Evidence, Plan, Subject, Submission, Versions
 from finest.validator.quality import NoEvidence
+from finest.validator.quality.tier import N_GRAMS
 
 PASSED = Evidence(
     subject=Subject(submission=Submission(), task=Assignment(warcs=()), seed="ab" * 32), plan=Plan(),
@@ -28,7 +29,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, assess: Callable[..., Any], budget
     warcs = SimpleNamespace(sources=list)
     means: Any = SimpleNamespace(warcs=warcs, cache=None, budget=budget or Budget(), say=said.append)
     dataset: Any = None
-    found = measure_quality(PASSED, dataset, [], means, 12_345)
+    found = measure_quality(PASSED, dataset, [], means, N_GRAMS, 12_345)
     assert said == ["Measuring quality with 12,345 tokens a side"]
     return found
 

@@ -16,6 +16,7 @@ from finest.validator.models import Plan
 from finest.validator.score import is_forged
 from finest.validator.sprt import SEQUENTIAL
 
+from .forged import leaked_under_own_recipe, own_recipe, with_raw_text
 from .made import PLAN, Published, forge, invented, tampered
 
 PROSE = " ".join(f"Word{n} stands here, and number {n} follows it." for n in range(60))
@@ -100,20 +101,10 @@ def test_raw_text_declared_as_fineweb_is_caught(honest: Published, tmp_path: Pat
     assert evidence.verdict == "fail" and "4 of 4 rows are forged" in evidence.why
 
 
-def with_raw_text(honest: Published) -> list[Row]:
-    """Its rows with all visible text of their pages."""
-    from finest.refine.record import read_page
-
-    warcs = honest.means().warcs
-    pages = [read_page(warcs.source(row.file_path), row.warc_offset, row.id, 2**26) for row in honest.rows()]
-    return [replace(row, text=visible_text(page)) for row, page in zip(honest.rows(), pages, strict=True)]
-
-
 @pytest.mark.slow
 def test_another_recipe_may_take_other_parts_of_a_page(honest: Published, tmp_path: Path) -> None:
     """Under a recipe that nobody knows, what stands on the page in that order is no forgery."""
-    recipe = honest.manifest.recipe | {"name": "ours", "extraction": {"engine": "ours"}}
-    raw = tampered(honest, tmp_path / "raw", with_raw_text(honest), recipe=recipe)
+    raw = tampered(honest, tmp_path / "raw", with_raw_text(honest), recipe=own_recipe(honest))
     evidence = audit(raw.subject(), PLAN, raw.means())
     assert evidence.declared and not evidence.declared.known
     assert evidence.verdict == "pass", evidence.why
@@ -122,11 +113,19 @@ def test_another_recipe_may_take_other_parts_of_a_page(honest: Published, tmp_pa
 @pytest.mark.slow
 def test_invented_rows_under_another_recipe_are_caught(honest: Published, tmp_path: Path) -> None:
     """A text of one's own is on no page."""
-    recipe = honest.manifest.recipe | {"name": "ours"} | {"extraction": {"engine": "ours"}}
-    made_up = tampered(honest, tmp_path / "f", [invented(row) for row in honest.rows()], recipe=recipe)
+    made_up = tampered(honest, tmp_path / "f", [invented(row) for row in honest.rows()], recipe=own_recipe(honest))
     evidence = audit(made_up.subject(), PLAN, made_up.means())
     assert evidence.verdict == "fail"
     assert "of its words are taken from the page" in evidence.why
+
+
+@pytest.mark.slow
+def test_a_little_from_elsewhere_in_every_row_is_caught(honest: Published, tmp_path: Path) -> None:
+    """What one row may have by an extractor's whim, all of them have by design."""
+    made_up = leaked_under_own_recipe(honest, tmp_path / "f")
+    evidence = audit(made_up.subject(), PLAN, made_up.means())
+    assert rows_counted(evidence.rows)[1] == 0
+    assert evidence.verdict == "fail" and "are taken from their pages" in evidence.why
 
 
 def test_extractive_is_in_order_and_from_the_page() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,8 @@ from finest.validator.audit import audit
 from finest.validator.fingerprints import SqliteFingerprints
 from finest.validator.models import Assignment, Copy, Subject, Submission, Uniqueness
 
-from .made import ALICE, BOB, PLAN, Published, tampered
+from .forged import doubled
+from .made import ALICE, BOB, PLAN, Published
 
 SEED = "00" * 32
 
@@ -38,6 +38,14 @@ def test_the_first_to_submit_is_named(index: SqliteFingerprints) -> None:
     ]
 
 
+def test_the_very_line_of_another_hotkey_is_seen(index: SqliteFingerprints) -> None:
+    """Who commits somebody's own line, repository and all, is another submission: seen, and remembered."""
+    again = subject(BOB, "first", 30, "w1")
+    assert [(copy.hotkey, copy.hits) for copy in index.matches(again, range(100))] == [(ALICE, 100)]
+    index.add(again, range(200, 210))
+    assert [copy.hotkey for copy in index.matches(subject("5C", "third", 40), range(200, 210))] == [BOB]
+
+
 def test_only_what_came_before_counts(index: SqliteFingerprints) -> None:
     """Neither itself, nor what was committed later: the order is the chain's, not that of the audits."""
     assert index.matches(subject(ALICE, "first", 10), range(100)) == []
@@ -52,15 +60,6 @@ def test_it_lasts(index: SqliteFingerprints, tmp_path: Path) -> None:
     again.add(subject(ALICE, "first", 10), range(500, 600))
     assert again.matches(subject("5C", "third", None), range(500, 600)) == []
     assert [copy.hits for copy in again.matches(subject("5C", "third", None), range(100))] == [100]
-
-
-def doubled(honest: Published, out: Path, change: str = "") -> Published:
-    """Every row twice, the second time under an id of its own; with a verdict each, so that the sums agree."""
-    rows, verdicts = honest.rows(), honest.verdicts()
-    again = [replace(row, id=row.id.replace("urn:", "url:"), text=row.text + change) for row in rows]
-    ids = {row.id for row in rows}
-    more = [replace(v, id=v.id.replace("urn:", "url:")) for v in verdicts if v.id in ids]
-    return tampered(honest, out, [*rows, *again], [*verdicts, *more])
 
 
 def unique(found: Published) -> Uniqueness:

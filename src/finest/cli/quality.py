@@ -7,6 +7,7 @@ import secrets
 import time
 from dataclasses import asdict
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,37 +33,54 @@ NO_EVIDENCE = 1
     help="A WARC that it was not made of, for text to predict.  [default: only the documents that ship]",
 )  # fmt: skip
 @click.option(
-    "--tokens", type=click.IntRange(min=1000), default=4_000_000, show_default=True,
-    help="Training tokens of each side; fewer are quicker and surer to be had, with a larger error.",
+    "--tokens", type=click.IntRange(min=1000),
+    help="Training tokens of each side; fewer are quicker and surer to be had, with a larger error.  "
+    "[default: 4,000,000, or 400,000 with --tier 2]",
+)  # fmt: skip
+@click.option(
+    "--tier", type=click.Choice(["1", "2"]), default="1", show_default=True,
+    help="1: an n-gram model, in seconds on any CPU. 2: a small Llama, trained on from a pinned checkpoint.",
+)  # fmt: skip
+@click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), help="Where tier 2 runs.  [default: on a GPU if there is one]"
+)
+@click.option(
+    "--save", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
+    help="Keep tier 2's nine models, some 50 MB, as lm-eval and transformers load them.",
 )  # fmt: skip
 @click.option("--seed", metavar="HEX", help="Draw the same again.  [default: random]")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def quality(
-    where: str, warcs: tuple[str, ...], heldout: tuple[str, ...], tokens: int, seed: str | None, as_json: bool
-) -> None:
+    where: str, warcs: tuple[str, ...], heldout: tuple[str, ...], tokens: int | None, tier: str, device: str | None,
+    save: Path | None, seed: str | None, as_json: bool,
+) -> None:  # fmt: skip
     """Measure how good a dataset is: 1 as the reference recipe makes it, 0 as raw text of the same pages.
 
     A small language model is fitted on the dataset, on the validator's own refinement of random windows of the same
-    WARCs, and on their raw text, and each has to predict text that none has seen. It needs no GPU and no account.
+    WARCs, and on their raw text, and each has to predict text that none has seen. It needs no account, and no GPU:
+    tier 2 wants one for more than a trial, and pip install 'finest-data[gpu]'.
 
     \b
     finest quality my-dataset --warc crawl/a.warc.gz --heldout crawl/b.warc.gz
     finest quality alice/web-2025-26@4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c --tokens 1000000
+    finest quality my-dataset --warc crawl/a.warc.gz --tier 2 --save models
     """
     settings = load_settings()
     from finest.dataset.open import open_dataset
     from finest.show_hub import quiet_client
     from finest.validator.quality import NoEvidence
     from finest.validator.quality.assess import assess, places, unassigned
+    from finest.validator.quality.tier import tier_of
 
     quiet_client()
     seed = _seed(seed)
+    model = tier_of(int(tier), device, save)
     with open_dataset(where, say=say) as dataset:
         sources = places(dataset, warcs, common_crawl(settings))
         others = unassigned(dataset, heldout, common_crawl(settings))
         if not others:
             say("No --heldout: only the documents that ship are predicted, and the error is larger")
-        found = assess(dataset, sources, others, settings.cache, seed, tokens=tokens, progress=Lines())
+        found = assess(dataset, sources, others, settings.cache, seed, tier=model, tokens=tokens, progress=Lines())
     if as_json:
         click.echo(json.dumps(as_dict(found), indent=1))
     else:
@@ -92,7 +110,7 @@ class Lines:
         now = time.monotonic()
         if step != self._step:
             self._step, self._began, self._said = step, now, now
-            say(f"Drawing {step}")
+            say(step)
         if share >= 1:
             say(f"100%  {words}")
         elif now - self._said >= LINE_EVERY_S:
@@ -132,6 +150,7 @@ def show(to: Console, found: Quality | NoEvidence) -> None:
         "predicted": f"{found.heldout_documents} documents, {found.heldout_bytes:,} bytes",
         "dropped": f"{found.known_documents} that the task's pages hold, {found.leaked_documents} that the dataset "
         "alone holds",
+        "model": ", ".join([f"tier {found.tier}", *(f"{name} {what}" for name, what in found.runs_on.items())]),
         "seed": found.seed,
     }
     for name, value in lines.items():

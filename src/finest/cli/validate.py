@@ -199,8 +199,12 @@ def _means(where: str, warcs: Warcs, settings: Settings) -> Means:
               help="Verdicts at a time; each takes a core and up to 2 GB.")  # fmt: skip
 @click.option("--rows", type=click.IntRange(1), default=128, show_default=True, help="Rows to judge again, at most.")
 @click.option("--windows", type=click.IntRange(1), default=32, show_default=True, help="Windows of the WARCs to judge.")
-@click.option("--tokens", type=click.IntRange(min=1000), default=1_000_000, show_default=True,
-              help="Training tokens of each side of the measurement of quality.")  # fmt: skip
+@click.option("--tier", type=click.Choice(["1", "2"]), default="1", show_default=True,
+              help="What measures quality: n-grams, or a small Llama on a GPU.")  # fmt: skip
+@click.option("--device", type=click.Choice(["cpu", "cuda"]),
+              help="Where tier 2 runs.  [default: on a GPU if there is one]")  # fmt: skip
+@click.option("--tokens", type=click.IntRange(min=1000),
+              help="Training tokens of each side.  [default: 1,000,000, or 400,000 with --tier 2]")  # fmt: skip
 @click.option("--no-weights", is_flag=True, help="Judge and report alone: to try it out, or without a permit.")
 @click.option("--auto-update", "source", metavar="URL", help="Go on as newer releases of this git repository.")
 @click.option("--signers", type=click.Path(path_type=Path), metavar="FILE",
@@ -208,7 +212,8 @@ def _means(where: str, warcs: Warcs, settings: Settings) -> Means:
 @click.option("--wandb", metavar="[ENTITY/]PROJECT", help="Send figures to Weights & Biases.")
 def validate(
     chain: ChainOptions, work: Path, database: str | None, once: bool, parallel: int, rows: int, windows: int,
-    tokens: int, no_weights: bool, source: str | None, signers: Path | None, wandb: str | None,
+    tier: str, device: str | None, tokens: int | None, no_weights: bool, source: str | None, signers: Path | None,
+    wandb: str | None,
 ) -> None:  # fmt: skip
     """Validate: give every committed dataset a verdict, report it, and set the weights that pay for it.
 
@@ -232,12 +237,16 @@ def validate(
         from finest.validator.loop.start import validate as run
         from finest.validator.loop.updating import UpdateOptions
         from finest.validator.loop.validator import ValidateOptions
+    from finest.validator.measuring import VERDICT_TOKENS
+    from finest.validator.quality.tier import tier_of
 
     if (source is None) != (signers is None):
         raise click.UsageError("--auto-update and --signers belong together: where from, and whose word counts")
     quiet_client()
+    model = tier_of(int(tier), device)
     options = ValidateOptions(
-        work, Plan(rows=rows, windows=windows), tokens, parallel, sets_weights=not no_weights, wandb=wandb,
+        work, Plan(rows=rows, windows=windows), tokens or (VERDICT_TOKENS if tier == "1" else model.tokens), int(tier),
+        device, parallel, sets_weights=not no_weights, wandb=wandb,
         update=UpdateOptions(source, signers) if source and signers else None,
     )  # fmt: skip
     sys.exit(run(options, database, chain, settings, Screen().say, once=once))

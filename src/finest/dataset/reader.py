@@ -224,6 +224,8 @@ def _columns(file: RemoteParquet, columns: list[str]) -> pa.Table:
             held += batch.nbytes
             if held > MAX_COLUMN_BYTES:
                 raise VerifyError(f"{file.path}: {', '.join(columns)} hold more than {MAX_COLUMN_BYTES} bytes")
+            with _plainly(file.path):
+                batch.validate(full=True)
             batches.append(batch)
     schema = pa.schema([_SCHEMAS[file.path.partition("/")[0]].field(name) for name in columns])
     return pa.Table.from_batches([batch.select(columns) for batch in batches], schema)

@@ -127,7 +127,7 @@ def _judge(
     _end_if_decided(draft, plan)
     reference = recipe or load_recipe(REFERENCE_RECIPE)
     means.say(f"Judging {plan.windows} windows of {counted(len(subject.task.warcs), 'WARC')}")
-    draft.windows = check_windows(dataset, reference, subject.seed, plan, means)
+    draft.windows = check_windows(dataset, reference, subject.seed, plan, means, known=recipe is not None)
     _end_if_decided(draft, plan)
     means.say("Looking for duplicates")
     found, fingerprints = check_unique(dataset, reference, subject.seed, plan.unique_rows, means)

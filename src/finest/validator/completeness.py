@@ -53,13 +53,18 @@ class Window:
     """Why there is no evidence, where there is none: then nothing is kept."""
 
 
-def check_windows(dataset: Dataset, recipe: Recipe, seed: str, plan: Plan, means: Means) -> list[WindowFinding]:
-    """Findings of all windows in the order of the draw; raises VerifyError, OverBudget, SourceError without sources."""
+def check_windows(
+    dataset: Dataset, recipe: Recipe, seed: str, plan: Plan, means: Means, *, known: bool
+) -> list[WindowFinding]:  # fmt: skip
+    """Findings of all windows in the order of the draw; raises VerifyError, OverBudget, SourceError without sources.
+
+    `known` is whether `recipe` is the dataset's own: else it is the reference.
+    """
     seen: set[tuple[str, int]] = set()
     windows = []
     for source, offset in place_windows(means.warcs.sources(), seed, plan.windows):
         windows.append(judge_window(source, offset, recipe, plan.window_pages, seen, means))
-    holdings = Holdings(dataset, recipe, means)
+    holdings = Holdings(dataset, recipe, means, known=known)
     found = holdings.find([page for window in windows for page in window.kept])
     return [_finding(window, found) for window in windows]
 

@@ -25,6 +25,10 @@ QUALITY = "quality"
 """Name of the check that says why there are no figures of quality."""
 LEAST_SEEN = 0.5
 """Of the rows that should be looked at, and of the windows: with less, there is no evidence."""
+LEAST_TAKEN, LEAST_TAKEN_ROWS, MOST_WORDS = 0.95, 20, 2_000
+"""Of the words of so many rows or more, a row's counted up to a limit, at least this share must be taken from their
+pages: else each row could bring a fifth of its text from elsewhere. Of real pages it was 0.998 in 400 rows of
+trafilatura's and 0.997 in 400 of resiliparse's."""
 MAX_EVIDENCE_BYTES = 64 * 1024 * 1024
 
 
@@ -36,7 +40,7 @@ def conclude(
     failed = next((check for check in admission if check.outcome == "fail"), None)
     if failed:
         return "fail", f"not admissible ({failed.name}): {failed.detail}"
-    lie = _lie_of_rows(rows) or _lie_of_windows(windows, known=known)
+    lie = _lie_of_rows(rows) or _lie_of_texts(rows) or _lie_of_windows(windows, known=known)
     if lie:
         return "fail", lie
     unknown = next((check for check in admission if check.outcome == "no_evidence"), None)
@@ -68,6 +72,18 @@ def _lie_of_rows(rows: Sequence[RowFinding]) -> str | None:
         return None
     first = next(row for row in rows if row.outcome == "forged")
     return f"{bad} of {checked} rows are forged; row {first.number} ({first.id}): {first.detail}"
+
+
+def _lie_of_texts(rows: Sequence[RowFinding]) -> str | None:
+    """Under a recipe that we do not have: what each row may bring that is not its page's, all of them may not."""
+    told = [(min(row.words, MOST_WORDS), row.taken) for row in rows if row.words is not None and row.taken is not None]
+    words = sum(count for count, _ in told)
+    taken = sum(count * share for count, share in told)
+    if len(told) < LEAST_TAKEN_ROWS or taken >= LEAST_TAKEN * words:
+        return None
+    return (
+        f"{taken / words:.3f} of the words of {len(told)} rows are taken from their pages, {LEAST_TAKEN} are expected"
+    )
 
 
 def _lie_of_windows(windows: Sequence[WindowFinding], *, known: bool) -> str | None:
@@ -133,11 +149,23 @@ def measured(evidence: Evidence, quality: Quality) -> Measured:
     return Measured(
         admissible=evidence.declared is not None and all(check.outcome == "pass" for check in evidence.admission),
         rows_checked=rows, rows_bad=bad, pages_checked=pages, pages_missed=missed,
-        unique_tokens=evidence.uniqueness.unique_tokens if evidence.uniqueness else 0,
+        unique_tokens=_tokens_that_count(evidence),
         reference_tokens=reference_tokens(evidence), bpb=quality.bpb, bpb_reference=quality.bpb_reference,
         bpb_raw=quality.bpb_raw, error_bpb=quality.error_bpb,
         blocks_used=max(0, (told.committed_block or leased) - leased), blocks_allowed=max(1, expires - leased),
     )  # fmt: skip
+
+
+def _tokens_that_count(evidence: Evidence) -> int:
+    """Unique tokens; where rows hold less of their pages than the reference keeps of them, in that proportion fewer.
+
+    So places without their texts are no volume, whatever the rows say of themselves.
+    """
+    unique = evidence.uniqueness.unique_tokens if evidence.uniqueness else 0
+    held = [page for page in kept_pages(evidence.windows) if page.outcome == "held"]
+    wanted = sum(page.tokens for page in held)
+    there = sum(page.tokens if page.row_tokens is None else page.row_tokens for page in held)
+    return unique if there >= wanted else round(unique * there / wanted)
 
 
 def reference_tokens(evidence: Evidence) -> int:

@@ -13,7 +13,8 @@ from finest.validator.models import Copy, Subject
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS submissions (
-    id INTEGER PRIMARY KEY, hotkey TEXT NOT NULL, line TEXT NOT NULL UNIQUE, block INTEGER NOT NULL, warcs TEXT NOT NULL
+    id INTEGER PRIMARY KEY, hotkey TEXT NOT NULL, line TEXT NOT NULL, block INTEGER NOT NULL, warcs TEXT NOT NULL,
+    UNIQUE (hotkey, line)
 );
 CREATE TABLE IF NOT EXISTS fingerprints (
     fingerprint INTEGER NOT NULL, submission INTEGER NOT NULL, PRIMARY KEY (fingerprint, submission)
@@ -23,8 +24,8 @@ _FIRST = """
 SELECT hotkey, line, block, warcs, count(*) FROM (
     SELECT fingerprint, submission, row_number() OVER (PARTITION BY fingerprint ORDER BY block, id) AS place, s.*
     FROM wanted JOIN fingerprints USING (fingerprint) JOIN submissions AS s ON s.id = submission
-    WHERE s.line <> :line AND s.block < :block
-) WHERE place = 1 GROUP BY line ORDER BY count(*) DESC, block, line
+    WHERE (s.hotkey <> :hotkey OR s.line <> :line) AND s.block < :block
+) WHERE place = 1 GROUP BY submission ORDER BY count(*) DESC, block, line, hotkey
 """
 _WAIT_S = 30.0
 
@@ -81,7 +82,8 @@ class SqliteFingerprints:
                 cursor.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (fingerprint INTEGER PRIMARY KEY)")
                 cursor.execute("DELETE FROM wanted")
                 cursor.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", [(number,) for number in fingerprints])
-                rows = cursor.execute(_FIRST, {"line": told.line or "", "block": block}).fetchall()
+                told_by = {"hotkey": told.hotkey or "", "line": told.line or "", "block": block}
+                rows = cursor.execute(_FIRST, told_by).fetchall()
         except sqlite3.Error as error:
             raise self._refused(error) from error
         mine = set(subject.task.warcs)

@@ -126,6 +126,10 @@ class RowFinding(_Model):
     found: str | None
     """The hash of the row that the recipe makes of the record; None where it makes none."""
     outcome: Literal["same", "forged", "no_evidence"]
+    words: Count | None = None
+    """Under a recipe that we do not have: the words of its text."""
+    taken: float | None = None
+    """And their share that is taken from the page in its order."""
     detail: str = ""
 
 
@@ -137,6 +141,8 @@ class PageFinding(_Model):
     offset: int
     tokens: Count
     outcome: PageOutcome
+    row_tokens: Count | None = None
+    """Of a page that is held under a recipe that we do not have: tokens of its row's text. Else they are `tokens`."""
     witness: str | None = None
     """Of a duplicate: the id of the row that it lost against."""
     detail: str = ""
@@ -190,6 +196,7 @@ class Quality(_Model):
     """Bits per byte of held-out text, by models of the submission, of the reference and of raw text."""
 
     tier: int
+    """1: an n-gram model; 2: a small Llama, trained on from a pinned checkpoint."""
     tokens: Count
     bpb: float
     """Infinite where there is nothing to measure, or where the held-out text itself was submitted."""

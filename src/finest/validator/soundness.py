@@ -17,7 +17,7 @@ from finest.errors import SourceError, VerifyError
 from finest.recipe.judge import judge
 from finest.refine.record import find_record, max_record_bytes, row_of
 from finest.refine.verify import NOT_REPEATABLE
-from finest.validator.extractive import LEAST_SHARE, extractive_share, visible_text
+from finest.validator.extractive import LEAST_SHARE, extractive_share, visible_text, words
 from finest.validator.models import SHOWN_CHARS, RowFinding
 from finest.validator.seed import Draw
 from finest.validator.sprt import SEQUENTIAL
@@ -111,7 +111,7 @@ def check_row(claim: Claim, recipe: Recipe | None, means: Means) -> RowFinding:
     return finding.model_copy(update=again)
 
 
-def _made_anew(record: Record, claim: Claim, recipe: Recipe, means: Means) -> dict[str, str | None]:
+def _made_anew(record: Record, claim: Claim, recipe: Recipe, means: Means) -> dict[str, object]:
     verdict = judge(record.page(), recipe, means.cache)
     if verdict.reason in NOT_REPEATABLE:
         return {
@@ -124,7 +124,7 @@ def _made_anew(record: Record, claim: Claim, recipe: Recipe, means: Means) -> di
     return {"found": found, "outcome": "same"} if found == claim.hash else {"found": found, "detail": "another row"}
 
 
-def _taken_from(record: Record, claim: Claim) -> dict[str, str | None]:
+def _taken_from(record: Record, claim: Claim) -> dict[str, object]:
     row = claim.row
     stated = replace(
         row, id=record.id, url=record.url, date=record.date, dump=dump_of(row.file_path), warc_offset=record.offset,
@@ -136,4 +136,4 @@ def _taken_from(record: Record, claim: Claim) -> dict[str, str | None]:
     share = extractive_share(row.text, visible_text(record.page()))
     if share < LEAST_SHARE:
         return {"found": None, "detail": f"{share:.3f} of its words are taken from the page in its order"}
-    return {"found": found, "outcome": "same"}
+    return {"found": found, "outcome": "same", "words": len(words(row.text)), "taken": share}

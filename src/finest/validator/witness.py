@@ -45,10 +45,14 @@ Signatures = list["NDArray[np.uint64]"]
 
 
 class Holdings:
-    """What a dataset holds, asked for pages that it should hold."""
+    """What a dataset holds, asked for pages that it should hold.
 
-    def __init__(self, dataset: Dataset, recipe: Recipe, means: Means) -> None:
-        self._dataset, self._recipe, self._means = dataset, recipe, means
+    Under a recipe that is not `known` (`recipe` stands in for it) a row may hold less of its page than the recipe keeps
+    of it: its tokens are counted.
+    """
+
+    def __init__(self, dataset: Dataset, recipe: Recipe, means: Means, *, known: bool) -> None:
+        self._dataset, self._recipe, self._means, self._known = dataset, recipe, means, known
         self._judged_pages: dict[tuple[str, int], Signatures] = {}
         self._winners: dict[int, Signatures] = {}
         self._components: dict[str, dict[str, Signatures]] = {}
@@ -57,10 +61,19 @@ class Holdings:
         """A finding for each page."""
         self._means.budget.check()
         found: dict[Place, PageFinding] = {}
+        held: dict[int, Kept] = {}
         for page, number in zip(pages, self._rows_of([page.id for page in pages]), strict=True):
-            missing = number is None or not self._is_at(number, page)
-            found[page.id, page.source, page.offset] = self._missing(page) if missing else _finding(page, "held")
-        return found
+            if number is None or not self._is_at(number, page):
+                found[_place(page)] = self._missing(page)
+            else:
+                held[number] = page
+        tokens = {} if self._known else self._row_tokens(list(held))
+        return found | {_place(page): _held(page, tokens.get(number)) for number, page in held.items()}
+
+    def _row_tokens(self, numbers: list[int]) -> dict[int, int]:
+        """GPT-2 tokens of those rows' texts: what the rows themselves say under such a recipe nobody has checked."""
+        counter = toolbox(self._recipe, self._means.cache).token_counter
+        return {n: counter.count(claim.row.text) for n, claim in read_claims(self._dataset, numbers).items()}
 
     def _rows_of(self, ids: list[str]) -> list[int | None]:
         """Numbers of the rows with those ids; None where there is none."""
@@ -166,6 +179,14 @@ class Holdings:
 def agree(some: Signatures, others: Signatures) -> bool:
     """Whether any two agree in all hashes of a bucket."""
     return any(bool((one == other).all(axis=1).any()) for one in some for other in others)
+
+
+def _place(page: Kept) -> Place:
+    return page.id, page.source, page.offset
+
+
+def _held(page: Kept, row_tokens: int | None) -> PageFinding:
+    return _finding(page, "held").model_copy(update={"row_tokens": row_tokens})
 
 
 def _finding(page: Kept, outcome: PageOutcome, witness: str | None = None, detail: str = "") -> PageFinding:

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from finest.settings import default_cache
-from finest.validator.loop.child import ADDRESS_BYTES, CPU_S, FILE_BYTES, Job
+from finest.validator.budget import CPU_S
+from finest.validator.loop.child import ADDRESS_BYTES, FILE_BYTES, HARD, Job
 from finest.validator.loop.verdict import Done, environment, judged
 from finest.validator.models import Plan
 from tests.validator.made import Published
@@ -35,7 +36,8 @@ def job(honest: Published, tmp_path: Path) -> MakeJob:
 
     def make(**changes: object) -> Job:
         told = {
-            "subject": honest.subject(), "plan": FEW, "place": str(honest.folder), "heldout": (), "tokens": 1000,
+            "subject": honest.subject(), "plan": FEW, "place": str(honest.folder), "heldout": (), "tier": 1,
+            "device": None, "tokens": 1000,
             "warcs": tuple(map(str, honest.warcs)), "index": tmp_path / "fingerprints.db", "cache": default_cache(),
             "cc_https": "http://127.0.0.1:1", "cc_bucket": "commoncrawl",
         }  # fmt: skip
@@ -183,7 +185,7 @@ def test_limits_and_environment_of_the_child(silent: Job, monkeypatch: pytest.Mo
     judging = Judging(silent)
     pid = judging.wait_until_said("Judging up to")
     limits = Path(f"/proc/{pid}/limits").read_text()
-    for name, most in (("cpu time", CPU_S), ("address space", ADDRESS_BYTES), ("file size", FILE_BYTES)):
+    for name, most in (("cpu time", HARD * int(CPU_S)), ("address space", ADDRESS_BYTES), ("file size", FILE_BYTES)):
         assert re.search(rf"^Max {name} +{most} ", limits, re.MULTILINE), limits
     assert re.search(r"^Max core file size +0 ", limits, re.MULTILINE)
     assert int(stat(pid)[16]) >= 5

@@ -82,6 +82,20 @@ def test_the_command_measures_a_folder_without_an_account(folder: Path) -> None:
     assert found["seed"] == "aa"
 
 
+def test_the_command_measures_with_the_second_tier(folder: Path, tmp_path: Path) -> None:
+    """On a CPU, with the models kept."""
+    pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    models = tmp_path / "models"
+    arguments = [str(folder), "--warc", str(SAMPLE), "--seed", "aa", "--tier", "2", "--device", "cpu", "--json"]
+    told = CliRunner().invoke(quality, [*arguments, "--tokens", "5000", "--save", str(models)], catch_exceptions=False)
+    assert told.exit_code == 0
+    found = json.loads(told.stdout)
+    assert (found["tier"], found["runs_on"]["device"], found["tokens"]) == (2, "cpu", 5000)
+    assert found["bpb"] == pytest.approx(found["bpb_reference"], abs=0.05)
+    assert len(list(models.glob("*/model.safetensors"))) == 9
+
+
 def test_a_seed_that_is_no_number_is_refused(folder: Path) -> None:
     """The seed is hexadecimal, as block hashes are."""
     refused = CliRunner().invoke(quality, [str(folder), "--warc", str(SAMPLE), "--seed", "xyz"])

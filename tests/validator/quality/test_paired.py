@@ -13,6 +13,7 @@ import pytest
 
 from finest.validator.quality import NoEvidence, Quality, measure
 from finest.validator.quality.paired import Documents
+from finest.validator.quality.pieces import pool_of
 from tests.validator.quality.made import menus, shuffled, split
 
 REFERENCE, HELDOUT = split()
@@ -139,7 +140,7 @@ def test_the_error_is_that_of_a_bootstrap() -> None:
     rng = np.random.default_rng(3)
     sizes = rng.integers(500, 4000, 150)
     bits = rng.normal(0.02, 0.1, 150) * sizes
-    documents = Documents(np.zeros(0, np.uint64), np.zeros(0, np.int64), sizes)
+    documents = Documents(pool_of([]), np.zeros(0, np.int64), sizes)
     drawn = rng.integers(0, 150, (4000, 150))
     resampled = (bits[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)).std()
     assert documents.error(np.tile(bits, (3, 1))) == pytest.approx(resampled, rel=0.08)

@@ -19,17 +19,21 @@ from pydantic import BaseModel, ConfigDict
 
 from finest.errors import FinestError, SourceError
 from finest.parent import end_with_parent
+from finest.validator.budget import Budget
 from finest.validator.models import Evidence, Plan, Subject
 from finest.warc.source import CommonCrawl
 
 if TYPE_CHECKING:
     from finest.validator.means import Means
 
-CPU_S = 1200
-"""Twice the verdict's budget, which ends it in good order: for one that cannot be ended so."""
+HARD = 2
+"""The kernel's limit on CPU seconds, in budgets: the budget ends a verdict in good order, this one what it cannot."""
 ADDRESS_BYTES = 16 * 2**30
-"""Address space, of which Arrow and NumPy reserve far more than they use; memory is the budget's."""
+"""Address space, of which Arrow and NumPy reserve far more than they use; memory is the budget's. A GPU's driver maps
+all that it may ever need, so there is no such limit with tier 2."""
 FILE_BYTES = 64 * 2**30
+TIER_2_CPU_S, TIER_2_MEMORY_BYTES = 3600.0, 8 * 2**30
+"""PyTorch with a GPU's libraries holds 3 GB before it has done anything; without a GPU it takes far longer."""
 
 
 class Job(BaseModel):
@@ -43,6 +47,9 @@ class Job(BaseModel):
     warcs: tuple[str, ...]
     """Paths under data.commoncrawl.org."""
     heldout: tuple[str, ...]
+    tier: int
+    device: str | None
+    """Of tier 2: cpu or cuda; None is a GPU if there is one."""
     tokens: int
     index: Path
     """The fingerprints of earlier submissions."""
@@ -62,7 +69,7 @@ def judge(job: Job) -> Evidence:
         index = SqliteFingerprints(job.index)
         stack.callback(index.close)
         warcs = Warcs.of(job.warcs, common_crawl)
-        means = Means(cache=job.cache, warcs=warcs, place=job.place, index=index, say=_say)
+        means = Means(cache=job.cache, warcs=warcs, place=job.place, index=index, budget=_budget(job), say=_say)
         evidence = audit(job.subject, job.plan, means)
         return _measured(evidence, job, means, common_crawl) if evidence.verdict == "pass" else evidence
 
@@ -71,6 +78,7 @@ def _measured(evidence: Evidence, job: Job, means: Means, common_crawl: CommonCr
     from finest.dataset.open import open_dataset
     from finest.validator.measuring import measure_quality
     from finest.validator.quality.assess import named
+    from finest.validator.quality.tier import tier_of
 
     try:
         heldout = named(job.heldout, common_crawl) if job.heldout else []
@@ -78,14 +86,16 @@ def _measured(evidence: Evidence, job: Job, means: Means, common_crawl: CommonCr
         _say(f"no held-out text: {error}")
         heldout = []
     with open_dataset(job.place, say=_say) as dataset:
-        return measure_quality(evidence, dataset, heldout, means, job.tokens)
+        return measure_quality(evidence, dataset, heldout, means, tier_of(job.tier, job.device), job.tokens)
 
 
-def _limit() -> None:
-    limits = {
-        resource.RLIMIT_CPU: CPU_S, resource.RLIMIT_AS: ADDRESS_BYTES, resource.RLIMIT_FSIZE: FILE_BYTES,
-        resource.RLIMIT_CORE: 0,
-    }  # fmt: skip
+def _budget(job: Job) -> Budget:
+    return Budget() if job.tier == 1 else Budget(TIER_2_CPU_S, TIER_2_MEMORY_BYTES)
+
+
+def _limit(job: Job) -> None:
+    limits = {resource.RLIMIT_CPU: HARD * int(_budget(job).cpu_s), resource.RLIMIT_FSIZE: FILE_BYTES}
+    limits |= {resource.RLIMIT_CORE: 0} | ({resource.RLIMIT_AS: ADDRESS_BYTES} if job.tier == 1 else {})
     for kind, most in limits.items():
         _, hard = resource.getrlimit(kind)
         resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
@@ -100,13 +110,14 @@ def _say(line: str) -> None:
 def main() -> None:
     """See above."""
     end_with_parent()
-    _limit()
+    job = Job.model_validate_json(sys.stdin.read())
+    _limit(job)
     from finest.show_hub import quiet_client
     from finest.validator.evidence import write_evidence
 
     quiet_client()
     try:
-        evidence = judge(Job.model_validate_json(sys.stdin.read()))
+        evidence = judge(job)
     except FinestError as error:
         sys.exit(f"{type(error).__name__}: {error}")
     write_evidence(Path(sys.argv[1]), evidence)

@@ -21,7 +21,7 @@ from finest.validator.loop.child import Job
 from finest.validator.loop.chores import Chore, run
 from finest.validator.loop.queue import WHY_CHARS, Settled
 from finest.validator.loop.standing import MEMORY_BLOCKS, weights
-from finest.validator.loop.verdict import judged
+from finest.validator.loop.verdict import LINE_CHARS, judged
 from finest.validator.loop.watch import look
 from finest.validator.models import Check, Plan
 
@@ -66,6 +66,9 @@ class ValidateOptions:
     work: Path
     plan: Plan
     tokens: int
+    tier: int = 1
+    device: str | None = None
+    """Of tier 2: cpu or cuda; None is a GPU if there is one."""
     parallel: int = 1
     """Verdicts at a time."""
     sets_weights: bool = True
@@ -220,7 +223,7 @@ class Validator:
             if entry.tries < len(self._options.again_s):
                 why = done.why if evidence is None else evidence.why
                 wait_s = self._options.again_s[entry.tries]
-                self._say(f"{name}: no verdict yet ({why}); again in {duration(wait_s)}")
+                self._say(f"{name}: no verdict yet ({_line(why)}); again in {duration(wait_s)}")
                 self._queue.put_off(entry, wait_s, why, cpu_s=done.cpu_s)
                 return
             if evidence is None:
@@ -230,7 +233,8 @@ class Validator:
 
     def _job(self, subject: Subject, warcs: tuple[str, ...]) -> Job:
         return Job(
-            subject=subject, plan=self._options.plan, warcs=warcs, tokens=self._options.tokens,
+            subject=subject, plan=self._options.plan, warcs=warcs, tier=self._options.tier, device=self._options.device,
+            tokens=self._options.tokens,
             place=f"{subject.submission.repo}@{subject.submission.revision}",
             heldout=self._heldout.pick(warcs, subject.seed, self._queue),
             index=(self._options.work / "fingerprints.db").absolute(), cache=self._settings.cache.absolute(),
@@ -257,7 +261,7 @@ class Validator:
         ))  # fmt: skip
         self._telemetry.verdict(evidence)
         verdict = evidence.verdict.replace("_", " ")
-        self._say(f"{name}: {verdict}, score {total:.3f} ({evidence.why}); {cpu_s:.0f} CPU s")
+        self._say(f"{name}: {verdict}, score {total:.3f} ({_line(evidence.why)}); {cpu_s:.0f} CPU s")
 
     def evidence_file(self, entry: Entry) -> Path:
         """Where the record of a verdict is kept."""
@@ -271,6 +275,11 @@ class Validator:
 def _score(report: Report) -> ScoreRequest:
     note = "".join(char if char.isprintable() else " " for char in report.why)[:NOTE_CHARS]
     return ScoreRequest(verdict=report.verdict, score=report.total, evidence_sha256=report.evidence_sha256, note=note)
+
+
+def _line(text: str) -> str:
+    """Words of which a stranger may have written some, as one line of a log."""
+    return " ".join(showable(text, LINE_CHARS).split())
 
 
 def _shares(found: dict[str, float]) -> str:

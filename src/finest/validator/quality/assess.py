@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from finest.errors import UsageError
 from finest.recipe.recipe import load_recipe
 from finest.validator.quality.heldout import anchors, draw_heldout
-from finest.validator.quality.paired import DEFAULT_TOKENS, NoEvidence, Quality, measure
+from finest.validator.quality.paired import NoEvidence, Quality, measure
 from finest.validator.quality.sample import draw_sample, host_of, submitted
+from finest.validator.quality.tier import N_GRAMS, Tier
 from finest.validator.score import REFERENCE_RECIPE
 from finest.validator.subject import COMMON_CRAWL
 from finest.warc.source import inspect, name_sources, resolve
@@ -25,7 +26,7 @@ Progress = Callable[[str, float, str], None]
 
 def assess(
     dataset: Dataset, sources: Sequence[Source], heldout_sources: Sequence[Source], cache: Path, seed: str, *,
-    tokens: int = DEFAULT_TOKENS, progress: Progress = lambda _step, _share, _words: None,
+    tier: Tier = N_GRAMS, tokens: int | None = None, progress: Progress = lambda _step, _share, _words: None,
 ) -> Quality | NoEvidence:  # fmt: skip
     """Measure an open data set, given the WARCs that it was made of and some that nobody was given.
 
@@ -34,14 +35,18 @@ def assess(
     """
     recipe = load_recipe(REFERENCE_RECIPE)
     sample = draw_sample(
-        sources, recipe, cache, seed, tokens=tokens, progress=lambda *done: progress("reference", *done)
-    )
+        sources, recipe, cache, seed, tokens=tokens or tier.tokens,
+        progress=lambda *done: progress("Drawing reference", *done),
+    )  # fmt: skip
     hosts = sample.hosts | {host_of(url) for url in dataset.row_columns("url")["url"].to_pylist()}
     drawn = draw_heldout(
-        heldout_sources, hosts, recipe, cache, seed, progress=lambda *done: progress("held-out text", *done)
+        heldout_sources, hosts, recipe, cache, seed, progress=lambda *done: progress("Drawing held-out text", *done)
     )
     texts = submitted(dataset, sample, seed)
-    return measure(texts, sample.reference, sample.raw, [*drawn, *anchors()], seed, tokens=tokens)
+    return measure(
+        texts, sample.reference, sample.raw, [*drawn, *anchors()], seed, tier=tier, tokens=tokens,
+        progress=lambda *done: progress("Learning", *done),
+    )  # fmt: skip
 
 
 def places(dataset: Dataset, specs: Sequence[str], common_crawl: CommonCrawl) -> list[Source]:

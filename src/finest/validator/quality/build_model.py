@@ -54,10 +54,9 @@ _CHARSXP = re.compile(rb"\x00[\x04\x00]\x00\x09(.{4})", re.DOTALL)
 def main() -> None:
     """Build both files from the unpacked packages in the folder that is named."""
     folder = Path(sys.argv[1])
-    jargon, novels = _jargon(folder), list(_novels(folder))
-    demo = [path.read_text(encoding="utf-8") for path in sorted(DEMO.glob("*.txt"))]
-    write_whole(MODEL, tokenizer([jargon, *novels[2:4], *demo]))
-    write_whole(ANCHORS, anchors(jargon, novels))
+    prose = list(novels(folder))
+    write_whole(MODEL, tokenizer([jargon(folder), *prose[2:4], *demo()]))
+    write_whole(ANCHORS, anchors(jargon(folder), prose))
     for path in (MODEL, ANCHORS):
         print(hashlib.sha256(path.read_bytes()).hexdigest(), path.name)  # noqa: T201
 
@@ -77,26 +76,31 @@ def tokenizer(texts: list[str]) -> bytes:
     return (json.dumps({**head, "merges": merges}, ensure_ascii=False, indent=0) + "\n").encode()
 
 
-def anchors(jargon: str, novels: list[str]) -> bytes:
+def anchors(file: str, prose: list[str]) -> bytes:
     """Evenly drawn documents of both sources, after a head that names them."""
-    documents = _evenly(_documents([jargon]), ANCHORS_EACH) + _evenly(_documents(novels), ANCHORS_EACH)
+    documents = _evenly(_documents([file]), ANCHORS_EACH) + _evenly(_documents(prose), ANCHORS_EACH)
     head = "\n".join(f"# {line}" for line in (*SOURCES[:2], LICENCE))
     return "\n\f\n".join([head, *documents, ""]).encode()
 
 
-def _jargon(folder: Path) -> str:
+def jargon(folder: Path) -> str:
     """The File's own prose: paragraphs whose lines are filled, so that tables, art and headings stay out."""
     lines = gzip.decompress((folder / JARGON).read_bytes()).decode("utf-8")
     return _paragraphs(lines)
 
 
-def _novels(folder: Path) -> Iterator[str]:
+def novels(folder: Path) -> Iterator[str]:
     """The novels out of R's database: zlib streams of serialized character vectors, each after its length."""
     data = (folder / AUSTEN).read_bytes()
     while data:
         inflater = zlib.decompressobj()
         yield _paragraphs("\n".join(_strings(inflater.decompress(data[4:]))))
         data = inflater.unused_data
+
+
+def demo() -> list[str]:
+    """The demo's prose, a file each."""
+    return [path.read_text(encoding="utf-8") for path in sorted(DEMO.glob("*.txt"))]
 
 
 def _strings(data: bytes) -> Iterator[str]:
@@ -118,11 +122,16 @@ def _documents(texts: list[str]) -> list[str]:
     for text in texts:
         held: list[str] = []
         for paragraph in text.split("\n"):
-            held.append(textwrap.shorten(paragraph, ANCHOR_CHARS, placeholder=""))
+            held.append(shown(paragraph))
             if sum(map(len, held)) >= ANCHOR_CHARS:
                 found.append("\n".join(held))
                 held = []
     return found
+
+
+def shown(paragraph: str) -> str:
+    """What a document has of a paragraph."""
+    return textwrap.shorten(paragraph, ANCHOR_CHARS, placeholder="")
 
 
 def _evenly(documents: list[str], count: int) -> list[str]:

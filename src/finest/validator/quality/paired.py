@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from finest.validator.quality.kneser_ney import Grams, fit, grams
 from finest.validator.quality.leak import overlap
-from finest.validator.quality.pieces import Pool, pool_of
-from finest.validator.quality.tokens import MODEL_SHA256, ids
+from finest.validator.quality.pieces import Pieces, Pool, pool_of
+from finest.validator.quality.tier import N_GRAMS, Tier, Told
+from finest.validator.quality.tokens import ids
 from finest.validator.score import POLICY
 
-DEFAULT_TOKENS = 4_000_000
-"""Training tokens of each side. 400,000 told 10 % boilerplate from clean text for 20 of 20 seeds; more make the error
-smaller (docs/scoring.md)."""
+SIDES = ("submission", "reference", "raw")
 DRAWS = 3
 """Training texts drawn per side, for the spread between draws."""
 MIN_TOKENS = 5_000
@@ -35,6 +33,9 @@ SMALLEST_SHARE = 0.25
 """Budgets are equal down to this share of the reference's tokens; a smaller submission is left with less text."""
 MOST_LEAKED = 0.5
 """With more of the held-out bytes in the submission (and not in its sources), it has no quality."""
+
+Progress = Callable[[float, str], None]
+"""Told which share is done, and which text is being learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class NoEvidence:
 class Quality:
     """What was measured; bpb are bits per byte of held-out text, lower is better."""
 
+    tier: int
     q: float | None
     """1 as the reference, 0 as raw text; None where raw text and reference are not told apart."""
     q_error: float | None
@@ -76,16 +78,21 @@ class Quality:
     raw_sha256: str
     heldout_sha256: str
     """Over the sorted sha256s of the texts."""
-    tokenizer_sha256: str = MODEL_SHA256
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """sha256s of the model's files."""
+    runs_on: Mapping[str, str] = field(default_factory=dict)
+    """Of tier 2, the device and the release of PyTorch."""
 
 
 def measure(
     submission_texts: Sequence[str], reference_texts: Sequence[str], raw_texts: Sequence[str],
-    heldout_texts: Sequence[str], seed: str, *, tokens: int = DEFAULT_TOKENS,
+    heldout_texts: Sequence[str], seed: str, *, tier: Tier = N_GRAMS, tokens: int | None = None,
+    progress: Progress = lambda _share, _words: None,
 ) -> Quality | NoEvidence:  # fmt: skip
     """Measure a submission, given the validator's own refinement and raw text of the same records.
 
-    `seed` is any string; texts may come in any order. NoEvidence where the validator's own texts are too few.
+    `seed` is any string; texts may come in any order; without `tokens` the tier's own number of them is learned.
+    NoEvidence where the validator's own texts are too few.
     """
     found = overlap(heldout_texts, submission_texts, (*reference_texts, *raw_texts))
     heldout = [text for text, off in zip(heldout_texts, found.known | found.leaked, strict=True) if not off]
@@ -94,8 +101,9 @@ def measure(
     reason = _too_little(pools, fresh)
     if reason:
         return NoEvidence(reason)
-    budget = _budget(pools, tokens)
+    budget = _budget(pools, tokens or tier.tokens)
     result = Quality(
+        tier=tier.number, parts=tier.parts, runs_on=tier.runs_on,
         q=None, q_error=None, bpb=math.inf, bpb_reference=math.nan, bpb_raw=math.nan, error_bpb=0.0, tokens=budget,
         submission_tokens=pools[0].tokens, reference_tokens=pools[1].tokens, raw_tokens=pools[2].tokens,
         heldout_documents=len(heldout), heldout_bytes=_size(heldout), known_documents=int(found.known.sum()),
@@ -103,7 +111,10 @@ def measure(
         reference_sha256=_digest(reference_texts), raw_sha256=_digest(raw_texts), heldout_sha256=_digest(heldout_texts),
     )  # fmt: skip
     has_leaked = _size(fresh) - _size(heldout) > MOST_LEAKED * _size(fresh)
-    return _compared(result, pools, fresh if has_leaked else heldout, has_leaked or not pools[0].tokens)
+    worthless = has_leaked or not pools[0].tokens
+    documents = Documents.of(fresh if has_leaked else heldout)
+    bits = _bits(tier, pools, documents, result, SIDES[worthless:], progress)
+    return _compared(result, documents, bits, worthless)
 
 
 def _too_little(pools: tuple[Pool, ...], heldout: Sequence[str]) -> str | None:
@@ -121,13 +132,27 @@ def _budget(pools: tuple[Pool, ...], tokens: int) -> int:
     return min(tokens, reference, raw, max(submission, least))
 
 
-def _compared(result: Quality, pools: tuple[Pool, ...], heldout: Sequence[str], worthless: bool) -> Quality:
+def _bits(
+    tier: Tier, pools: tuple[Pool, ...], documents: Documents, result: Quality, sides: Sequence[str], progress: Progress
+) -> NDArray[np.float64]:
+    """What documents cost, by (side, draw, document)."""
+    done, fits = 0, DRAWS * len(sides)
+
+    def told(share: float) -> None:
+        progress((done + share) / fits, f"{side}, {draw + 1} of {DRAWS}")
+
+    bits = np.empty((len(sides), DRAWS, len(documents.sizes)))
+    for at, side in enumerate(sides):
+        for draw in range(DRAWS):
+            told(0)
+            training = pools[SIDES.index(side)].draw(result.tokens, _draw_seed(result.seed, draw))
+            bits[at, draw] = documents.bits(tier, training, f"{side}-{draw + 1}", told)
+            done += 1
+    return bits
+
+
+def _compared(result: Quality, documents: Documents, bits: NDArray[np.float64], worthless: bool) -> Quality:
     """The result with its figures; a worthless submission keeps its infinite bits."""
-    documents = Documents.of(heldout)
-    bits = np.array([
-        [documents.bits(pool.draw(result.tokens, _draw_seed(result.seed, draw))) for draw in range(DRAWS)]
-        for pool in (pools[1:] if worthless else pools)
-    ])  # fmt: skip
     per_byte = bits.sum(axis=2) / documents.sizes.sum()
     reference, raw = float(per_byte[-2].mean()), float(per_byte[-1].mean())
     if worthless:
@@ -147,9 +172,9 @@ def _compared(result: Quality, pools: tuple[Pool, ...], heldout: Sequence[str], 
 class Documents:
     """Held-out documents, ready to be predicted."""
 
-    grams: Grams
+    pieces: Pieces
     owners: NDArray[np.int64]
-    """The document of each n-gram."""
+    """The document of each token."""
     sizes: NDArray[np.int64]
     """Bytes of each document."""
 
@@ -157,15 +182,14 @@ class Documents:
     def of(texts: Sequence[str]) -> Documents:
         """In an order that does not depend on the one in which they are given."""
         texts = sorted(texts)
-        found = [grams(ids(text)) for text in texts]
-        owners = np.repeat(np.arange(len(texts)), [len(each) for each in found])
-        return Documents(np.concatenate(found), owners, np.array([_bytes(text) for text in texts]))
+        owners = np.repeat(np.arange(len(texts)), [len(ids(text)) for text in texts])
+        return Documents(pool_of(texts), owners, np.array([_bytes(text) for text in texts]))
 
-    def bits(self, training: Grams) -> NDArray[np.float64]:
+    def bits(self, tier: Tier, training: Pieces, name: str, told: Told) -> NDArray[np.float64]:
         """Bits that each document costs after that training text."""
-        if not len(training):
+        if not training.tokens:
             return np.full(len(self.sizes), np.inf)
-        nats = -fit(training).log_probabilities(self.grams)
+        nats = tier.nats(training, self.pieces, name, told)
         return np.bincount(self.owners, weights=nats, minlength=len(self.sizes)) / math.log(2)
 
     def error(self, differences: NDArray[np.float64]) -> float:

@@ -21,27 +21,38 @@ PIECE_TOKENS = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
-    """What a training text is drawn from."""
+class Pieces:
+    """Texts in pieces."""
 
     grams: Grams
-    """One for each token, text after text."""
+    """One for each token, piece after piece."""
     lengths: NDArray[np.int64]
     """Tokens of each piece."""
-    hashes: NDArray[np.uint64]
-    """Of each piece: of its text and its number in it."""
 
     @property
     def tokens(self) -> int:
         """How many there are."""
         return len(self.grams)
 
-    def draw(self, tokens: int, seed: int) -> Grams:
-        """The n-grams of pieces with `tokens` tokens together, less a piece at the most; all, where there are fewer."""
+
+@dataclass(frozen=True, slots=True)
+class Pool(Pieces):
+    """What a training text is drawn from."""
+
+    hashes: NDArray[np.uint64]
+    """Of each piece: of its text and its number in it."""
+
+    def draw(self, tokens: int, seed: int) -> Pieces:
+        """Pieces with `tokens` tokens together, less a piece at the most, in the seed's order.
+
+        All of them, where there are fewer.
+        """
         order = np.argsort(_mixed(self.hashes ^ np.uint64(seed)), kind="stable")
-        drawn = np.zeros(len(order), bool)
-        drawn[order] = np.cumsum(self.lengths[order]) <= tokens
-        return self.grams[np.repeat(drawn, self.lengths)]
+        order = order[: np.searchsorted(np.cumsum(self.lengths[order]), tokens, side="right")]
+        lengths = self.lengths[order]
+        starts = (np.cumsum(self.lengths) - self.lengths)[order]
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return Pieces(self.grams[np.repeat(starts, lengths) + within], lengths)
 
 
 def pool_of(texts: Iterable[str]) -> Pool:

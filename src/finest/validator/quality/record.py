@@ -1,0 +1,21 @@
+"""A measurement as the evidence of an audit has it."""
+
+from __future__ import annotations
+
+from finest.validator import models
+from finest.validator.quality.paired import Quality
+
+FIGURES = (
+    "q", "q_error", "submission_tokens", "reference_tokens", "raw_tokens", "heldout_documents", "heldout_bytes",
+    "known_documents", "leaked_documents", "seed",
+)  # fmt: skip
+HASHES = ("submission_sha256", "reference_sha256", "raw_sha256", "heldout_sha256")
+
+
+def recorded(found: Quality) -> models.Quality:
+    """Bits per byte and their error, what else was measured, what it was measured with and on."""
+    return models.Quality(
+        tier=found.tier, tokens=found.tokens, bpb=found.bpb, bpb_reference=found.bpb_reference, bpb_raw=found.bpb_raw,
+        error_bpb=found.error_bpb, figures={**found.runs_on, **{name: getattr(found, name) for name in FIGURES}},
+        hashes={**found.parts, **{name.removesuffix("_sha256"): getattr(found, name) for name in HASHES}},
+    )  # fmt: skip

@@ -1,0 +1,240 @@
+"""What miners could submit in place of an honest dataset: each under a manifest that agrees with itself.
+
+Declared as `fineweb`, or under a recipe of their own, of which a validator can only say what it takes from the pages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from finest.dataset.manifest import Manifest, write_manifest
+from finest.dataset.rows import SCHEMA, Row, VerdictRow, batch_of
+from finest.recipe.page import Page
+from finest.recipe.reasons import DUPLICATE, KEPT, stage_of
+from finest.recipe.tokens import TokenCounter
+from finest.refine.record import read_page, read_record
+from finest.validator.extractive import extractive_share, visible_text
+from finest.validator.quality.heldout import anchors
+from finest.validator.quality.sample import visible_text as blocks
+from finest.warc.source import dump_of
+
+from .made import Published, forge, invented, tampered
+
+Forgery = Callable[[Published, Path], Published]
+
+RECORD_BYTES = 2**26
+BOMB_CHARS = 60_000_000
+
+
+def own_recipe(honest: Published) -> dict[str, Any]:
+    """A recipe that no validator has."""
+    return honest.manifest.recipe | {"name": "ours", "extraction": {"engine": "ours"}}
+
+
+def under_own_recipe(honest: Published, out: Path, change: Callable[[Row], Row]) -> Published:
+    """Every row changed, its tokens counted anew, under a recipe of one's own."""
+    counter = TokenCounter()
+    rows = [change(row) for row in honest.rows()]
+    counted = [replace(row, token_count=counter.count(row.text)) for row in rows]
+    return tampered(honest, out, counted, recipe=own_recipe(honest))
+
+
+def pages(honest: Published) -> Iterator[tuple[Row, Page]]:
+    """Its rows, each with its page."""
+    warcs = honest.means().warcs
+    for row in honest.rows():
+        yield row, read_page(warcs.source(row.file_path), row.warc_offset, row.id, RECORD_BYTES)
+
+
+def with_raw_text(honest: Published) -> list[Row]:
+    """Its rows with all visible text of their pages."""
+    return [replace(row, text=visible_text(page)) for row, page in pages(honest)]
+
+
+def with_texts(honest: Published, texts: Iterator[str]) -> Callable[[Row], Row]:
+    """Gives rows the texts, in the order of the dataset."""
+    return lambda row: replace(row, text=next(texts))
+
+
+def raw(honest: Published, out: Path) -> Published:
+    """All visible text of each page, said to be `fineweb`'s."""
+    return tampered(honest, out, with_raw_text(honest))
+
+
+def raw_under_own_recipe(honest: Published, out: Path) -> Published:
+    """All visible text of each page, as the product of a recipe of one's own."""
+    return under_own_recipe(honest, out, with_texts(honest, iter([row.text for row in with_raw_text(honest)])))
+
+
+def padded_as_fineweb(honest: Published, out: Path) -> Published:
+    """Texts of which 30 % is boilerplate of their own pages, said to be `fineweb`'s."""
+    rows = [replace(row, text=_padded(row.text, blocks(page.payload), 0.3)) for row, page in pages(honest)]
+    return tampered(honest, out, rows)
+
+
+def padded(share: float) -> Forgery:
+    """Texts of which that share is boilerplate of their own pages, in the page's order, under a recipe of one's own."""
+
+    def make(honest: Published, out: Path) -> Published:
+        texts = iter([_padded(row.text, blocks(page.payload), share) for row, page in pages(honest)])
+        return under_own_recipe(honest, out, with_texts(honest, texts))
+
+    return make
+
+
+def _padded(text: str, visible: str, share: float) -> str:
+    """The page's lines that the text has, and of its others the first, until they are `share` of it."""
+    left = len(text) * share / (1 - share)
+    lines = []
+    for line in filter(str.strip, visible.split("\n")):
+        is_boilerplate = extractive_share(line, text) < 0.5
+        if is_boilerplate and left <= 0:
+            continue
+        left -= len(line) * is_boilerplate
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def doubled(honest: Published, out: Path, change: str = "") -> Published:
+    """Every row twice, the second time under an id of its own; with a verdict each, so that the sums agree."""
+    rows, verdicts = honest.rows(), honest.verdicts()
+    again = [replace(row, id=row.id.replace("urn:", "url:"), text=row.text + change) for row in rows]
+    ids = {row.id for row in rows}
+    more = [replace(v, id=v.id.replace("urn:", "url:")) for v in verdicts if v.id in ids]
+    return tampered(honest, out, [*rows, *again], [*verdicts, *more])
+
+
+def half(honest: Published, out: Path, reason: str = "language", winner: str | None = None) -> Published:
+    """The longer rows alone; of the others the verdicts say something else."""
+    rows = sorted(honest.rows(), key=lambda row: -row.token_count)[: honest.manifest.rows // 2]
+    ids = {row.id for row in rows}
+    verdicts = [
+        _lost(verdict, reason, winner or rows[0].id) if verdict.reason == KEPT and verdict.id not in ids else verdict
+        for verdict in honest.verdicts()
+    ]
+    return tampered(honest, out, rows, verdicts)
+
+
+def _lost(verdict: VerdictRow, reason: str, winner: str) -> VerdictRow:
+    return replace(verdict, reason=reason, duplicate_of=winner if reason == DUPLICATE else None)
+
+
+def other_language(honest: Published, out: Path) -> Published:
+    """The pages that `fineweb` drops for their language, in place of those that it keeps; said to be `fineweb`'s."""
+    return _foreign(honest, out, None)
+
+
+def other_language_under_own_recipe(honest: Published, out: Path) -> Published:
+    """The same as the product of a recipe of one's own."""
+    return _foreign(honest, out, own_recipe(honest))
+
+
+def _foreign(honest: Published, out: Path, recipe: dict[str, Any] | None) -> Published:
+    dropped = [verdict for verdict in honest.verdicts() if stage_of(verdict.reason) in {"gate", "language"}]
+    rows = [row for row in (_visible_row(honest, verdict) for verdict in dropped) if row.text.strip()]
+    return tampered(honest, out, rows, only(honest, {row.id for row in rows}), recipe=recipe)
+
+
+def _visible_row(honest: Published, verdict: VerdictRow) -> Row:
+    source = honest.means().warcs.source(verdict.file_path)
+    record = read_record(source, verdict.offset, verdict.id, RECORD_BYTES)
+    text = visible_text(record.page())
+    return Row(
+        text=text, id=record.id, dump=dump_of(verdict.file_path), url=record.url, date=record.date,
+        file_path=verdict.file_path, language=verdict.language or "de", language_score=0.9,
+        token_count=TokenCounter().count(text), warc_offset=record.offset, warc_length=record.length,
+    )  # fmt: skip
+
+
+def only(honest: Published, ids: Collection[str]) -> list[VerdictRow]:
+    """The verdicts with those pages kept and no others."""
+    return [
+        replace(verdict, reason=KEPT if verdict.id in ids else "language", duplicate_of=None)
+        if verdict.id in ids or verdict.reason == KEPT
+        else verdict
+        for verdict in honest.verdicts()
+    ]
+
+
+def leaked(honest: Published, out: Path) -> Published:
+    """The documents that validators ship to predict, spread over the rows; said to be `fineweb`'s."""
+    documents = cycle(anchors())
+    return tampered(honest, out, [replace(row, text=f"{row.text}\n{next(documents)}") for row in honest.rows()])
+
+
+def leaked_under_own_recipe(honest: Published, out: Path) -> Published:
+    """As much of them as a recipe of one's own may add to a page without being found out: less than a fifth."""
+    words = cycle([word for document in anchors() for word in document.split()])
+
+    def add(row: Row) -> Row:
+        more = len(row.text.split()) // 6
+        return replace(row, text=f"{row.text}\n{' '.join(next(words) for _ in range(more))}")
+
+    return under_own_recipe(honest, out, add)
+
+
+def hollow(honest: Published, out: Path) -> Published:
+    """A quarter of the rows has its text, the others have none: their places are in any index of the crawl."""
+    numbers = iter(range(honest.manifest.rows))
+    return under_own_recipe(honest, out, lambda row: replace(row, text=row.text if next(numbers) % 4 == 0 else ""))
+
+
+def beginnings(honest: Published, out: Path) -> Published:
+    """The first quarter of each text, under a recipe of one's own."""
+    return under_own_recipe(honest, out, lambda row: replace(row, text=row.text[: len(row.text) // 4]))
+
+
+def bomb(honest: Published, out: Path) -> Published:
+    """A shard of some kilobytes whose rows all point at one text of 60 MB, with the honest root."""
+    made = tampered(honest, out, honest.rows())
+    batch, shard = batch_of(honest.rows()), made.manifest.shards[0]
+    text = pa.DictionaryArray.from_arrays(pa.array([0] * batch.num_rows, pa.int32()), pa.array(["a" * BOMB_CHARS]))
+    table = pa.table([text, *batch.columns[1:]], names=SCHEMA.names)
+    pq.write_table(
+        table, out / shard.path, compression="zstd", store_schema=False, use_dictionary=["text"],
+        dictionary_pagesize_limit=2**30,
+    )  # fmt: skip
+    data = (out / shard.path).read_bytes()
+    stated = {"size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    _restate(made, shards=(shard.model_copy(update=stated),))
+    return made
+
+
+def _restate(made: Published, **changes: Any) -> None:
+    manifest = made.manifest.model_copy(update=changes)
+    write_manifest(made.folder, Manifest.model_validate_json(manifest.model_dump_json()))
+
+
+def inventions(share: float) -> Forgery:
+    """That share of the rows, at least one, with texts of somebody's own; said to be `fineweb`'s."""
+    return lambda honest, out: forge(honest, out, share, invented)
+
+
+FORGERIES: dict[str, Forgery] = {
+    "invented rows, 1 %": inventions(0.01),
+    "invented rows, 5 %": inventions(0.05),
+    "invented rows, 30 %": inventions(0.3),
+    "raw text as fineweb": raw,
+    "raw text, own recipe": raw_under_own_recipe,
+    "boilerplate 30 % as fineweb": padded_as_fineweb,
+    "boilerplate 10 %, own recipe": padded(0.1),
+    "boilerplate 30 %, own recipe": padded(0.3),
+    "every row twice": doubled,
+    "only the best half": half,
+    "other language as fineweb": other_language,
+    "other language, own recipe": other_language_under_own_recipe,
+    "evaluation text as fineweb": leaked,
+    "evaluation text, own recipe": leaked_under_own_recipe,
+    "rows without text, own recipe": hollow,
+    "beginnings alone, own recipe": beginnings,
+    "Parquet bomb": bomb,
+}
+"""By the names that docs/scoring.md has."""
