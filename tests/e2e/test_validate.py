@@ -237,3 +237,15 @@ def test_a_watcher_judges_alone(subnet: Subnet, postgres_url: str) -> None:
         assert [row.number for row in ours[line].rows] != [row.number for row in theirs[line].rows]
     said = json.loads(subnet.run("score", "--database", postgres_url, "--json", name="watcher"))
     assert (said["waiting"], said["verdicts"]) == (0, {"pass": 3})
+
+
+def test_it_stops_though_the_chain_hangs(subnet: Subnet) -> None:
+    """SIGTERM in the middle of a read that nobody answers: the process ends, and so do the connections."""
+    judge = Validator(subnet, "judge")
+    judge.wait_until_said("Weights of")
+    subnet.devnet.chain.set_faults(stall_s=60.0)
+    try:
+        time.sleep(3.0)  # a look is due each 1.25 s: by now one hangs
+        assert judge.stop() < 20
+    finally:
+        subnet.devnet.chain.set_faults(stall_s=0.0)
