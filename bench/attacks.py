@@ -81,19 +81,25 @@ def main() -> None:
         warc = thin(options.warc, options.every, work / options.warc.name) if options.every > 1 else options.warc
         honest = make(work / HONEST, [warc])
         heldout = named([str(path) for path in options.heldout], NOWHERE)
-        found = []
-        for name in options.only or (HONEST, *FORGERIES):
+        found: list[Found] = []
+        for name in options.only or (*FORGERIES, HONEST):
             made = honest if name == HONEST else FORGERIES[name](honest, work / name.replace(" ", "-"))
             seeds = options.honest if name == HONEST else options.seeds
             found.append(judged(name, made, heldout, seeds, options.measured, options.tokens))
             print(said(found[-1]), flush=True)
+            if options.save:
+                save(honest, found)
+
+
+def save(honest: Published, found: list[Found]) -> None:
+    """Keep what there is so far: a run is long."""
+    manifest = honest.manifest
     result = {
         "machine": machine(), "command": f"python -m bench.attacks {shlex.join(sys.argv[1:])}",
-        "pages": honest.manifest.pages, "rows": honest.manifest.rows, "tokens": honest.manifest.token_count,
+        "pages": manifest.pages, "rows": manifest.rows, "tokens": manifest.token_count,
         "attacks": [asdict(one) for one in found],
     }  # fmt: skip
-    if options.save:
-        RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def _options() -> argparse.Namespace:
