@@ -81,19 +81,29 @@ def main() -> None:
         warc = thin(options.warc, options.every, work / options.warc.name) if options.every > 1 else options.warc
         honest = make(work / HONEST, [warc])
         heldout = named([str(path) for path in options.heldout], NOWHERE)
-        found = []
-        for name in options.only or (HONEST, *FORGERIES):
+        for name in options.only or (*FORGERIES, HONEST):
             made = honest if name == HONEST else FORGERIES[name](honest, work / name.replace(" ", "-"))
             seeds = options.honest if name == HONEST else options.seeds
-            found.append(judged(name, made, heldout, seeds, options.measured, options.tokens))
-            print(said(found[-1]), flush=True)
+            found = judged(name, made, heldout, seeds, options.measured, options.tokens)
+            print(said(found), flush=True)
+            if options.save:
+                save(honest, found)
+
+
+def save(honest: Published, found: Found) -> None:
+    """Keep it, beside what earlier runs found of other forgeries of the same dataset."""
+    manifest = honest.manifest
+    made_of = {"pages": manifest.pages, "rows": manifest.rows, "tokens": manifest.token_count}
+    before = json.loads(RESULT.read_bytes()) if RESULT.exists() else {}
+    if any(before.get(name) != value for name, value in made_of.items()):
+        before = {}
+    command = f"python -m bench.attacks {shlex.join(sys.argv[1:])}"
+    attacks = {one["name"]: one for one in before.get("attacks", ())} | {found.name: asdict(found)}
     result = {
-        "machine": machine(), "command": f"python -m bench.attacks {shlex.join(sys.argv[1:])}",
-        "pages": honest.manifest.pages, "rows": honest.manifest.rows, "tokens": honest.manifest.token_count,
-        "attacks": [asdict(one) for one in found],
+        "machine": machine(), "commands": list(dict.fromkeys([*before.get("commands", ()), command])), **made_of,
+        "attacks": [attacks[name] for name in (HONEST, *FORGERIES) if name in attacks],
     }  # fmt: skip
-    if options.save:
-        RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def _options() -> argparse.Namespace:

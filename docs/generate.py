@@ -67,7 +67,8 @@ def attacks() -> list[str]:
     cores = f"{result['machine']['cpu']}, {result['machine']['cores']} cores"
     made_of = f"{result['rows']:,} rows of {result['pages']:,} real pages, {result['tokens']:,} tokens"
     head = ["| dataset | fail | something seen | H | R | V | Q | score |", "|---|---|---|---|---|---|---|---|"]
-    return [f"`{result['command']}` ({cores}): {made_of}.", "", *head, *map(_attack, result["attacks"])]
+    commands = [f"    {command}" for command in result["commands"]]
+    return [f"{made_of} ({cores}):", "", *commands, "", *head, *map(_attack, result["attacks"])]
 
 
 def _attack(found: dict[str, Any]) -> str:

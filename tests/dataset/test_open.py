@@ -190,6 +190,15 @@ def test_hostile_parquet_is_refused(kind: str, tmp_path: Path) -> None:
     assert time.monotonic() - began < SOON_S
 
 
+def test_a_column_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """Where a whole column is read, in rows that nobody drew as well."""
+    bytes_ = pa.array([b"https://example.org/", *[b"\xff\xfe"] * 39], pa.binary())
+    url = pa.Array.from_buffers(pa.string(), 40, bytes_.buffers())
+    with open_dataset(str(forged(tmp_path, parquet(rows_table(40, url=url)), 40))) as dataset:
+        with pytest.raises(VerifyError, match="cannot be read"):
+            dataset.row_columns("url")
+
+
 def test_flipped_bits_are_never_more_than_refused(tmp_path: Path) -> None:
     """Whatever bits are wrong, the answer is the honest rows or a VerifyError."""
     honest, chance = parquet(rows_table(40)), random.Random(3)

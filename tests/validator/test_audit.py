@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from finest.demo.subnet import Subnet
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(8))
 def test_an_honest_miner_passes(honest: Published, seed: int) -> None:
-    """Whatever is drawn: no row forged, no page missing, nothing twice."""
+    """Whatever is drawn: no row forged, no page missing, nothing twice. `bench.attacks` has 100 seeds on real pages."""
     evidence = audit(honest.subject(seed), PLAN, honest.means())
     assert evidence.verdict == "pass", evidence.why
     assert (rows_counted(evidence.rows)[1], pages_counted(evidence.windows)[1]) == (0, 0)

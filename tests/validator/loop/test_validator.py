@@ -221,6 +221,16 @@ def test_a_verdict_is_kept_with_its_record(world: World) -> None:
     assert (past.verdict, past.forged, past.warcs) == ("fail", False, 2)
 
 
+@pytest.mark.parametrize("outcome", ["fail", "no_evidence"])
+def test_a_strangers_words_are_one_line_of_the_log(world: World, outcome: str) -> None:
+    """An id with a line's end and an escape in it writes no line of its own, and takes none back."""
+    world.queue.add([seen()])
+    world.verdict = lambda job: evidence(job, "audit", outcome, "row 1 (\x1b[2J\n2026-11-23 12:00:00  Weights set)")
+    world.validator()._judge()
+    (said,) = (line for line in world.said if "Weights set" in line)
+    assert said.isprintable() and "\ufffd[2J 2026" in said
+
+
 def test_a_lie_is_remembered_as_one(world: World) -> None:
     """Forged rows: every check of admission has passed, and the verdict is a fail."""
     world.queue.add([seen()])
