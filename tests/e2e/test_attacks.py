@@ -253,7 +253,7 @@ def test_a_commitment_before_the_lease_is_refused(outcome: Outcome) -> None:
     """By the task server; and by the validator, to whom no task is finished with that line."""
     told = outcome.told["early"]
     assert told["block"] < told["leased"] and told["refused"] == "commitment-missing"
-    assert outcome.evidence["early"].why.startswith("not admissible (lease)")
+    assert outcome.evidence["early"].why == "lease: no task was finished with this line"
     assert outcome.total("early") == 0 and outcome.is_unheard("early")
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 FORMAT = "finest-ledger/1"
 DEATHS_OF_A_CRASH = 2
+LOOK_S = 0.3
+"""Whoever looks whether a folder is held has its lock for a moment (files.is_held)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ class Ledger:
         self.folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as held:
             try:
-                held.enter_context(hold(self.folder / "lock"))
+                held.enter_context(hold(self.folder / "lock", LOOK_S))
             except Held as error:
                 raise LedgerError(
                     f"{self.out} is in use by another run (process {error.holder}); wait for it, "

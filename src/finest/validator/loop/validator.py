@@ -211,7 +211,7 @@ class Validator:
         subject, task = found
         name = f"{subject.submission.repo}@{(subject.submission.revision or '')[:10]}"
         if task is None:
-            check = Check(name="lease", outcome="fail", detail="no task was finished with this line")
+            check = Check(name="lease", outcome="no_evidence", detail="no task was finished with this line")
             self._settle(entry, inadmissible(subject, self._options.plan, check), name, 0.0)
             return
         self._say(f"Judging {name} of {entry.hotkey}: {counted(len(task.warcs), 'WARC')}")

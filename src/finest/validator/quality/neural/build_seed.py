@@ -1,8 +1,9 @@
 """Builds the checkpoint of this folder: `python -m finest.validator.quality.neural.build_seed FOLDER`.
 
 Trained on the texts in the public domain that `build_model` reads, in FOLDER as it says, without the paragraphs of the
-held-out anchors: 1 million tokens three times, 11 CPU minutes on a busy machine. Another processor or release of PyTorch rounds in
-another way, so a build is as good but not the same to the byte; the one that ships is pinned in `checkpoint.py`.
+held-out anchors: 1 million tokens three times, 11 CPU minutes on a busy machine. Another processor or release of
+PyTorch rounds in another way, so a build is as good but not the same to the byte; the one that ships is pinned in
+`checkpoint.py`.
 """
 
 from __future__ import annotations
