@@ -279,7 +279,7 @@ def test_a_line_of_garbage_is_passed_over(outcome: Outcome) -> None:
 def test_another_miners_task_is_refused(outcome: Outcome) -> None:
     """By the task server; the line that stands for nothing is worth nothing."""
     assert outcome.told["thief"]["refused"] == "not-yours"
-    assert outcome.evidence["thief"].why.startswith("not admissible (lease)")
+    assert outcome.evidence["thief"].why == "lease: no task was finished with this line"
     assert outcome.is_unheard("thief")
 
 
