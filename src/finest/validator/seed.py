@@ -18,8 +18,8 @@ from finest.errors import UsageError
 SEED_FORMAT = b"finest-seed/1"
 """Begins what is hashed for a seed; another encoding gets another number."""
 BEACON_BLOCKS = 5
-"""A beacon is the hash of the block so many after the commitment's. One would do against the miner; five leave the
-commitment in a block that is final on the main network (it lags by two or three)."""
+"""A beacon is the hash of the block so many after the commitment and the finish of its task. One would do against the
+miner; five leave the commitment in a block that is final on the main network (it lags by two or three)."""
 
 _WORDS = 1 << 64
 _HASH = re.compile(r"0x[0-9a-f]{64}")

@@ -59,10 +59,13 @@ def subject_of(task: Task, where: str, chain: Chain, seed: str | None = None) ->
 def drawn(submission: Submission, task: Assignment, chain: Chain) -> Subject:
     """The subject with the seed that follows from the chain; the block of the commitment has to be known.
 
+    The beacon comes after the task's finish too: between the two a miner could work out what would be drawn, and leave
+    a line unfinished that would not stand it.
+
     Raises ChainError where the block of the beacon is not final yet, or the chain is out of reach.
     """
     assert submission.committed_block is not None
-    number = submission.committed_block + BEACON_BLOCKS
+    number = max(submission.committed_block, task.closed_block or 0) + BEACON_BLOCKS
     beacon = Beacon(block=number, hash=chain.block_hash(number))
     validator = chain.hotkey.address
     seed = make_seed(beacon.hash, submission.line or "", validator)

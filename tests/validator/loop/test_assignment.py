@@ -65,6 +65,14 @@ def test_the_seed_follows_from_a_later_block() -> None:
     assert subject.task.warcs == ("s3://commoncrawl/" + found.warcs[0],)
 
 
+def test_a_miner_knows_no_draw_before_it_has_finished() -> None:
+    """Whoever commits, looks what would be drawn, and finishes only what stands it, has looked at another draw."""
+    finished = task(commitment=line(0), closed_block=160)
+    assert World(block=164, known=finished).subject() == NotYet(1, "block 165 is not final")
+    subject, _ = World(block=165, known=finished).subject()
+    assert subject.beacon.block == 160 + BEACON_BLOCKS
+
+
 def test_a_block_that_is_not_final_is_waited_for() -> None:
     """A block at a time."""
     assert World(block=154, known=task()).subject() == NotYet(1, "block 155 is not final")
