@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +36,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What is built once per machine: kept for the session, or where FINEST_CACHE says."""
     from finest.settings import default_cache
 
-    return default_cache()
+    return Path(os.environ.get("FINEST_CACHE") or default_cache())
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +81,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slurm)
         if "clusters" in uses or path.parent.name in {"e2e", "devnet", "chain"} or path.stem in _SERVING:
             item.add_marker(pytest.mark.slow)
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("corpus")}
     items.sort(key=lambda item: (item.get_closest_marker("slurm") is None, item.path not in slow))
 
 

@@ -75,12 +75,12 @@ def test_a_database_that_is_away(patient: Patient) -> None:
     assert "secret" not in found["all"]
 
 
-def test_nothing_is_configured(tmp_path: Path) -> None:
+def test_nothing_is_configured(tmp_path: Path, cache: Path) -> None:
     """Without anything: each failure has its command."""
     gone = "http://127.0.0.1:1"
     environ = {
         "PATH": os.environ["PATH"], "HOME": str(tmp_path), "FINEST_CC_HTTPS": gone, "HF_ENDPOINT": gone,
-        "AWS_EC2_METADATA_DISABLED": "true", "BT_NETWORK": "ws://127.0.0.1:1",
+        "AWS_EC2_METADATA_DISABLED": "true", "BT_NETWORK": "ws://127.0.0.1:1", "FINEST_CACHE": str(cache),
     }  # fmt: skip
     found = examined(["--validator"], environ, tmp_path)
     failed = {name for name, one in found.items() if isinstance(one, dict) and one["state"] == "failure"}

@@ -75,12 +75,12 @@ def test_all_is_well(patient: Patient) -> None:
     assert "S3" in found["common-crawl"]["line"]
 
 
-def test_nothing_is_configured(tmp_path: Path) -> None:
+def test_nothing_is_configured(tmp_path: Path, cache: Path) -> None:
     """Without accounts it runs at once: what is missing is said with what mends it, and nothing secret is needed."""
     gone = "http://127.0.0.1:1"
     environ = {
         "PATH": os.environ["PATH"], "HOME": str(tmp_path), "FINEST_CC_HTTPS": gone, "HF_ENDPOINT": gone,
-        "AWS_EC2_METADATA_DISABLED": "true", "BT_NETWORK": "ws://127.0.0.1:1",
+        "AWS_EC2_METADATA_DISABLED": "true", "BT_NETWORK": "ws://127.0.0.1:1", "FINEST_CACHE": str(cache),
     }  # fmt: skip
     found = examined([], environ, tmp_path)
     assert found["status"] == 1

@@ -11,6 +11,16 @@ from pathlib import Path
 from typing import Any
 
 SAMPLE = Path(str(resources.files("finest.demo").joinpath("sample.warc.gz")))
+BEGINNING = 80_000
+"""Bytes of the sample: a fifth."""
+
+
+def beginnings(folder: Path, number: int) -> list[Path]:
+    """Small WARCs, each a slice: the beginning of the sample under several names, its last record cut off."""
+    paths = [folder / f"part-{part}.warc.gz" for part in range(number)]
+    for path in paths:
+        path.write_bytes(SAMPLE.read_bytes()[:BEGINNING])
+    return paths
 
 
 def finest(

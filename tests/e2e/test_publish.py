@@ -40,10 +40,11 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
 
 
 @pytest.fixture(scope="module")
-def env(hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def env(hub: HubServer, tmp_path_factory: pytest.TempPathFactory, cache: Path) -> dict[str, str]:
     """What alice's programs are told; Xet, as users get it."""
     kept = {name: value for name, value in os.environ.items() if name.startswith(("FINEST_", "XDG_"))}
-    return kept | environment(tmp_path_factory.mktemp("alice"), hub, hub.add_user("alice"), xet=True)
+    alice = environment(tmp_path_factory.mktemp("alice"), hub, hub.add_user("alice"), xet=True)
+    return {"FINEST_CACHE": str(cache)} | kept | alice
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from finest.cluster.daemons import began
 from tests.cluster.waiting import wait_for
-from tests.e2e.command import SAMPLE, finest, root, start
+from tests.e2e.command import beginnings, finest, root, start
 from tests.e2e.slurm_misdeeds import DIE, RAISE, SLEEP, Misdeeds
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
@@ -21,9 +20,8 @@ ON_RAY = ("--executor", "ray", "--total_tasks", 2, "--mem-per-cpu", 1)
 
 @pytest.fixture(scope="module")
 def warcs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The sample three times over: three slices."""
-    folder = tmp_path_factory.mktemp("crawl")
-    return [Path(shutil.copy(SAMPLE, folder / f"part-{number}.warc.gz")) for number in range(3)]
+    """Three small slices."""
+    return beginnings(tmp_path_factory.mktemp("crawl"), 3)
 
 
 def test_ray_gives_what_the_local_run_gives(warcs: list[Path], local_root: str, tmp_path: Path) -> None:

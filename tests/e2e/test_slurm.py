@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from finest.cluster.daemons import began
 from finest.cluster.jobs import accounts
 from finest.cluster.layout import Folder
 from tests.cluster.waiting import submit, wait_for
-from tests.e2e.command import SAMPLE, finest, root, start
+from tests.e2e.command import beginnings, finest, root, start
 from tests.e2e.slurm_misdeeds import DIE, EAT, RAISE, SLEEP, Misdeeds
 
 pytestmark = pytest.mark.usefixtures("slurm_cluster")
@@ -30,9 +29,8 @@ LATER = ("--sbatch", "begin=now+1hour")
 
 @pytest.fixture(scope="module")
 def warcs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The sample five times over: five slices."""
-    folder = tmp_path_factory.mktemp("crawl")
-    return [Path(shutil.copy(SAMPLE, folder / f"part-{number}.warc.gz")) for number in range(5)]
+    """Five small slices."""
+    return beginnings(tmp_path_factory.mktemp("crawl"), 5)
 
 
 def status(out: Path) -> Any:
