@@ -148,14 +148,16 @@ def test_a_run_killed_at_random_moments(sliced: list[Path], whole: Whole, tmp_pa
 def test_a_worker_killed_at_a_random_moment(run: int, sliced: list[Path], whole: Whole, tmp_path: Path) -> None:
     """Nor does kill -9 of a worker: the same run goes on without it."""
     rng = random.Random(run)
-    process = start("refine", *sliced, "--out", tmp_path / "killed", "--workers", 2)
-    wait_for(lambda: len(children(process.pid)) == 2, process)
-    time.sleep(rng.uniform(0, 0.4) * whole.took_s)  # they begin after half of it
+    out = tmp_path / "killed"
+    process = start("refine", *sliced, "--out", out, "--workers", 2)
+    done = rng.randrange(4)  # of six slices
+    wait_for(lambda: len(children(process.pid)) == 2 and len([*out.glob("ledger/slices/0*")]) >= done, process)
+    time.sleep(rng.uniform(0, 0.2))
     os.kill(rng.choice(children(process.pid)), signal.SIGKILL)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
-    assert root(tmp_path / "killed") == whole.root
-    finest("verify", tmp_path / "killed", "--sample", 0)
+    assert root(out) == whole.root
+    finest("verify", out, "--sample", 0)
 
 
 @pytest.mark.slow
