@@ -120,7 +120,8 @@ def _between(text: str, name: str, lines: list[str]) -> str:
 
 
 def _help(command: click.Command, name: str) -> str:
-    context = click.Context(command, info_name=name, max_content_width=110, terminal_width=110)
+    names = cli.context_settings["help_option_names"]
+    context = click.Context(command, info_name=name, max_content_width=110, terminal_width=110, help_option_names=names)
     return f"## {name}\n\n```\n{command.get_help(context)}\n```\n"
 
 

@@ -113,11 +113,16 @@ class Progress:
             f"in {counted(len(plan.slices), 'slice')}{resumed}, {counted(workers, 'worker')}"
         )
         if self.console.is_terminal and not self.quiet:
-            self._bar = Bar(
+            bar = Bar(
                 TextColumn("{task.percentage:>3.0f} %"), BarColumn(bar_width=16), _Words(self),
                 console=self.console, auto_refresh=False, transient=True,
             )  # fmt: skip
-            self._bar.start()
+            try:
+                bar.start()
+            except KeyboardInterrupt:  # rich cannot stop what it has half started
+                self.console.show_cursor()
+                raise
+            self._bar = bar
             self._bar.add_task("slices", total=total, completed=self.rates.bytes)
             self._bar.refresh()
         self._said_at = time.monotonic()
