@@ -117,7 +117,7 @@ def attacked(subnet: Subnet, crawl: Path) -> dict[str, dict[str, Any]]:
 
 def validated(subnet: Subnet) -> str:
     """What `finest validate --once` says."""
-    process = subnet.start("judge", "validate", "--once", *AUDIT, *subnet.wallets["judge"].flags)
+    process = subnet.start("judge", "validate", "--once", "--parallel", "2", *AUDIT, *subnet.wallets["judge"].flags)
     said, _ = process.communicate(timeout=280)
     assert process.returncode == 0 and "Traceback" not in said, said
     return str(said)

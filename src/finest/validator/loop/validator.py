@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +47,8 @@ FAR_S = 3600.0
 SOON_S = 60.0
 """What is due within this time is waited for by `once`."""
 IDLE_S = 5.0
+OTHERS_S = 0.2
+"""What is left is in the hands of others: `once` asks so often whether all is judged."""
 REPORT_S = 5.0
 NEVER_TAKEN = ("not-found", "not-finished", "invalid-request")
 """Refusals that are about the one verdict: the others go on. All else is about this validator, and is asked later."""
@@ -115,16 +118,22 @@ class Validator:
         A line whose block is not final yet is waited for; what has no evidence stays in the queue.
         """
         self._watch()
+        with ThreadPoolExecutor(self._options.parallel, "judge") as pool:
+            for judge in [pool.submit(self._judge_all) for _ in range(self._options.parallel)]:
+                judge.result()
+        if not self._stop.is_set():
+            self._report()
+        while self._options.sets_weights and not self._stop.is_set() and self._may_not_weigh_yet():
+            pass
+
+    def _judge_all(self) -> None:
         while not self._stop.is_set() and (due_s := self._queue.next_due_s()) is not None:
             wait_s = due_s - time.time()
             if wait_s > SOON_S:
                 break
             self._stop.wait(max(0.0, wait_s))
-            self._judge()
-        if not self._stop.is_set():
-            self._report()
-        while self._options.sets_weights and not self._stop.is_set() and self._may_not_weigh_yet():
-            pass
+            if self._judge():
+                self._stop.wait(OTHERS_S)
 
     # Chores
 
