@@ -29,6 +29,8 @@ ROOT = Path(__file__).parents[2]
 LEASE_BLOCKS = 2_000
 """Eight minutes on the devnet's chain, so that no attacker's lease ends before it has attacked."""
 HONEST = "alice"
+pytestmark = pytest.mark.timeout(600)
+
 AUDIT = ("--rows", "48", "--windows", "10", "--tokens", "20000")
 """All rows of these datasets, and windows enough to see a half that is missing."""
 
