@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -31,9 +31,7 @@ from finest.tasks.models import (
     TaskState,
 )
 from finest.tasks.problems import Problem
-
-if TYPE_CHECKING:
-    from finest.tasks.app import Served
+from finest.tasks.served import served
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +40,6 @@ HEALTH_S = 5.0
 Line = Annotated[str, Query(pattern=r"^fd1:[!-~]+$", max_length=LIMIT_BYTES, examples=["fd1:alice/web@4c1f…#9a0e…"])]
 
 router = APIRouter(prefix="/v1")
-
-
-def served(request: Request) -> Served:
-    """What the application was made of."""
-    parts: Served = request.app.state.served
-    return parts
 
 
 @router.get("/info", response_model=ServerInfo, responses=refusals("subnet-unknown"), tags=["server"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -19,13 +18,14 @@ from finest.tasks import api, page
 from finest.tasks.answers import problem_answer
 from finest.tasks.api_docs import describe
 from finest.tasks.authority import TOO_OLD_S, Authority
-from finest.tasks.board import FRESH_S, REST, Board, read_board
+from finest.tasks.board import FRESH_S, REST, read_board
 from finest.tasks.desk import Desk
 from finest.tasks.frame import Frame, told
 from finest.tasks.fresh import Fresh
 from finest.tasks.metrics import Metrics
 from finest.tasks.models import Rules
 from finest.tasks.problems import KINDS, Problem
+from finest.tasks.served import Served
 from finest.tasks.throttle import Rates, Throttle
 
 if TYPE_CHECKING:
@@ -35,21 +35,6 @@ if TYPE_CHECKING:
 HUB = "https://huggingface.co"
 _SAID = 400
 """Characters of a refusal that repeats what was wrong with a request."""
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """What the routes work with."""
-
-    store: Store
-    rules: Rules
-    authority: Authority
-    desk: Desk
-    metrics: Metrics
-    board: Fresh[Board]
-    database_works: Fresh[bool]
-    hub: str
-    closing: tuple[Callable[[], None], ...]
 
 
 def create_app(

@@ -21,10 +21,10 @@ from markupsafe import Markup
 from sqlalchemy.exc import SQLAlchemyError
 
 from finest import figures
-from finest.tasks.api import served
 from finest.tasks.board import FRESH_S, Board
 from finest.tasks.models import CrawlStatistics, Leader, Task, TaskState
 from finest.tasks.problems import KINDS, Problem
+from finest.tasks.served import served
 
 if TYPE_CHECKING:
     from finest.tasks.authority import Authority

@@ -16,29 +16,18 @@ from finest.recipe.judge import judge
 from finest.refine.record import max_record_bytes
 from finest.validator.models import PageFinding, WindowFinding
 from finest.validator.seed import Draw
-from finest.validator.witness import Holdings
+from finest.validator.witness import Holdings, Kept
 from finest.warc.slices import Layout, Slice, read_slice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from finest.dataset.open import Dataset
-    from finest.recipe.judge import Verdict
     from finest.recipe.recipe import Recipe
     from finest.validator.means import Means
     from finest.validator.models import Plan
     from finest.warc.slices import Record
     from finest.warc.source import Source
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A page that the recipe keeps: where it is, and what its text is by MinHash."""
-
-    id: str
-    source: str
-    offset: int
-    verdict: Verdict
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ says lost against the same row are judged again, and a chain of them is a witnes
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from finest.dataset.open import Dataset
+    from finest.recipe.judge import Verdict
     from finest.recipe.recipe import Recipe
-    from finest.validator.completeness import Kept
     from finest.validator.means import Means
     from finest.validator.models import PageOutcome
 
@@ -42,6 +43,16 @@ hundreds of false duplicates cannot use up the audit's time."""
 Place = tuple[str, str, int]
 """Record id, source, offset."""
 Signatures = list["NDArray[np.uint64]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A page that the recipe keeps: where it is, and what its text is by MinHash."""
+
+    id: str
+    source: str
+    offset: int
+    verdict: Verdict
 
 
 class Holdings:

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finest.validator.quality.leak import overlap
-from finest.validator.quality.pieces import Pieces, Pool, pool_of
-from finest.validator.quality.tier import N_GRAMS, Tier, Told
+from finest.validator.quality.pieces import Pieces, Pool, Told, pool_of
+from finest.validator.quality.tier import N_GRAMS, Tier
 from finest.validator.quality.tokens import ids
 from finest.validator.score import POLICY
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -11,11 +11,8 @@ from numpy.typing import NDArray
 
 from finest.errors import UsageError
 from finest.validator.quality.kneser_ney import fit
-from finest.validator.quality.pieces import Pieces
+from finest.validator.quality.pieces import Pieces, Told
 from finest.validator.quality.tokens import MODEL_SHA256
-
-Told = Callable[[float], None]
-"""Told which share is done."""
 
 
 class Tier(Protocol):

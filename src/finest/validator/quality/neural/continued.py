@@ -20,8 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from finest.errors import RunError, UsageError
 from finest.validator.quality.neural.checkpoint import SEED_SHA256, save_folder, seed_model
 from finest.validator.quality.neural.train import nats, train
-from finest.validator.quality.pieces import Pieces
-from finest.validator.quality.tier import Told
+from finest.validator.quality.pieces import Pieces, Told
 from finest.validator.quality.tokens import MODEL_SHA256
 
 RATE = 1e-3

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from finest.validator.quality.kneser_ney import BITS, Grams
 from finest.validator.quality.neural.llama import Llama
-from finest.validator.quality.pieces import Pieces
-from finest.validator.quality.tier import Told
+from finest.validator.quality.pieces import Pieces, Told
 
 BATCH = 16
 """Windows of a step: 4,096 tokens, with which a step takes 0.8 GB on a CPU (measured)."""

@@ -1,0 +1,39 @@
+"""What the application was made of, for its routes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastapi import Request
+
+    from finest.tasks.authority import Authority
+    from finest.tasks.board import Board
+    from finest.tasks.desk import Desk
+    from finest.tasks.fresh import Fresh
+    from finest.tasks.metrics import Metrics
+    from finest.tasks.models import Rules
+    from finest.tasks.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the routes work with."""
+
+    store: Store
+    rules: Rules
+    authority: Authority
+    desk: Desk
+    metrics: Metrics
+    board: Fresh[Board]
+    database_works: Fresh[bool]
+    hub: str
+    closing: tuple[Callable[[], None], ...]
+
+
+def served(request: Request) -> Served:
+    """The parts of the application that answers this request."""
+    parts: Served = request.app.state.served
+    return parts
