@@ -7,6 +7,7 @@ docs/scoring.md.
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from dataclasses import fields, replace
 from pathlib import Path
@@ -127,6 +128,7 @@ def _help(command: click.Command, name: str) -> str:
 
 PAGES = {"commands.md": commands, "reasons.md": reasons, "tasks.md": tasks, "scoring.md": scoring}
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # python docs/generate.py [FOLDER]: into docs, or elsewhere
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS
     for page, write in PAGES.items():
-        (DOCS / page).write_text(write(), encoding="utf-8")
+        (folder / page).write_text(write(), encoding="utf-8")

@@ -29,6 +29,18 @@ def test_this_installation_is_well(subject: Subject) -> None:
         assert found.state is State.OK, found
 
 
+def test_without_a_compiled_core(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package works all the same, so that is a warning, with what brings the core."""
+    from finest.recipe import native
+
+    monkeypatch.setattr(native, "core", lambda: None)
+    monkeypatch.setattr(native, "missing", lambda: "No module named _core")
+    found = installation.native(subject)
+    assert found.state is State.WARNING
+    assert "No module named _core" in found.line
+    assert "gcc" in (found.mend or "")
+
+
 def test_an_old_python(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is named, with the way to a newer one."""
     version = namedtuple("version", "major minor micro releaselevel serial")(3, 9, 18, "final", 0)

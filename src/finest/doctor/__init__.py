@@ -4,7 +4,7 @@ check.py          what a check is, and what it finds
 checks.py         the list of them, by role
 run.py            side by side, each with a deadline
 subject.py        what is looked at: settings, flags, and what several checks ask for once
-installation.py   Python, packages, recipe, a known page, what a validator measures with
+installation.py   Python, packages, compiled core, recipe, a known page, what a validator measures with
 machine.py        processors, memory, disk, open files, GPU
 database.py       where a validator keeps its queue
 chain.py          key, chain, seat on the subnet, length of the commitment, right to set weights

@@ -10,6 +10,7 @@ _NETWORK = "check the network, and the firewall's rules for outgoing connections
 _INSTALLATION = (
     Check("python", installation.python),
     Check("packages", installation.packages),
+    Check("compiled-core", installation.native, 30, needs=("packages",)),
     Check("recipe", installation.recipe, 30),
     Check("known-page", installation.known_page, 180, needs=("packages", "recipe")),  # the first run builds word lists
 )

@@ -1,6 +1,4 @@
-"""Python, the installed packages, the recipe, whether a known page gives its known text, and what quality is measured
-with.
-"""
+"""Python, the installed packages, the compiled core, the recipe, a known page, and what quality is measured with."""
 
 from __future__ import annotations
 
@@ -20,6 +18,7 @@ EXTRAS: dict[Role, str] = {"miner": "subnet", "validator": "validator"}
 """What is needed besides the refinery: the chain's client, and a validator's database."""
 LEAST_PYTHON = (3, 10)
 NEWEST_TRIED = (3, 13)
+_WITH_COMPILER = f"apt-get install gcc python3-dev && pip install --force-reinstall --no-deps {PROJECT}"
 
 
 def python(_: Subject) -> Finding:
@@ -73,6 +72,15 @@ def _unfit(need: Requirement) -> str | None:
     except importlib.metadata.PackageNotFoundError:
         return ""
     return None if need.specifier.contains(version, prereleases=True) else version
+
+
+def native(_: Subject) -> Finding:
+    """The compiled core is there: the same texts without it, for more CPU time."""
+    from finest.recipe import native
+
+    if native.core() is not None:
+        return ok("the compiled core of extraction is there")
+    return warning(f"no compiled core, extraction takes more CPU time: {native.missing()}", _WITH_COMPILER)
 
 
 def recipe(subject: Subject) -> Finding:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, product
 from typing import NamedTuple, TypeAlias
 
 import spacy
@@ -66,6 +66,29 @@ class ChunkSplitter:
                 cut = pattern[:at], pattern[at:]
                 self._cuts_before.setdefault(pattern[at], []).append(cut)
                 self._cuts_after.setdefault(pattern[at - 1], []).append(cut)
+
+    def rules(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], bytes, bytes]:
+        """What the compiled core splits by: special cases of ASCII, their patterns, and the affixes of pairs.
+
+        The affix of a pair is what spaCy's own expression finds at `first + second`: at its front in the first table,
+        at its back in the second; a first character of 0 (there: a second) stands for none.
+        """
+        special = tuple(filter(str.isascii, self._special))
+        patterns = tuple(chain.from_iterable(self._patterns.values()))
+        heads, tails = bytearray(128 * 128), bytearray(128 * 128)
+        visible = range(33, 127)
+        for first, second in product((0, *visible), (0, *visible)):
+            pair = "".join(chr(code) for code in (first, second) if code)
+            if first and (match := self._prefix(pair)):
+                heads[128 * first + second] = match.end()
+            if second and not chr(second).isalnum() and (match := self._suffix(pair)):
+                tails[128 * first + second] = match.end() - match.start()
+        return (
+            special,
+            tuple(pattern for pattern in patterns if all(map(str.isascii, pattern))),
+            bytes(heads),
+            bytes(tails),
+        )
 
     def split(self, chunk: str) -> Split:
         """The tokens of `chunk`, which is not empty and holds no whitespace."""

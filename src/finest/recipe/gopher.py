@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import math
 import re
+import secrets
 from collections.abc import Iterator
+from typing import Any
 
+from finest.recipe import native
 from finest.recipe.check import Check
 from finest.recipe.ngrams import Ngrams, duplicates
 from finest.recipe.recipe import GopherQualityRules, GopherRepetitionRules
@@ -17,6 +20,8 @@ from finest.recipe.words import Words
 
 _PARAGRAPH_BREAK = re.compile(r"\n{2,}")
 _LINE_BREAK = re.compile(r"\n+")
+_SEED = secrets.randbits(64)
+"""Of the core's hash tables, so that no page can be written to fill one slot; no answer depends on it."""
 _SURE_STOP_WORDS = 300
 """Tokens at the front of a page; with a few stop words in them the rest need not be looked at."""
 
@@ -34,7 +39,13 @@ def repetition(text: str, words: Words, rules: GopherRepetitionRules, *, exact: 
     count, chars = duplicates(lines)
     yield from _above("repetition_dup_line_frac", count / len(lines), rules.dup_line_frac)
     yield from _above("repetition_dup_line_char_frac", chars / len(text), rules.dup_line_char_frac)
-    yield from _ngrams(len(text), Ngrams(words.tokens), rules, exact)
+    core = native.core()
+    ngrams = (
+        _ngrams_by_core(core, len(text), words, rules)
+        if core
+        else _ngrams(len(text), Ngrams(words.tokens), rules, exact)
+    )
+    yield from ngrams
 
 
 def _ngrams(size: int, ngrams: Ngrams, rules: GopherRepetitionRules, exact: bool) -> Iterator[Check]:
@@ -47,6 +58,16 @@ def _ngrams(size: int, ngrams: Ngrams, rules: GopherRepetitionRules, exact: bool
         chars = ngrams.duplicated_chars_at_most(n, enough=int(limit * size))
         if exact or chars / size > limit:
             chars = ngrams.duplicated_chars(n)
+        yield Check(f"repetition_duplicated_{n}_n_grams", chars / size, limit, chars / size > limit)
+
+
+def _ngrams_by_core(core: Any, size: int, words: Words, rules: GopherRepetitionRules) -> Iterator[Check]:
+    """The same checks, each with the exact value."""
+    sizes = tuple(n for n, _ in rules.top_n_grams), tuple(n for n, _ in rules.dup_n_grams)
+    tops, duplicated = core.ngram_chars(words.tokens, *sizes, _SEED)
+    for (n, limit), chars in zip(rules.top_n_grams, tops, strict=True):
+        yield Check(f"repetition_top_{n}_gram", chars / size, limit, chars / size > limit)
+    for (n, limit), chars in zip(rules.dup_n_grams, duplicated, strict=True):
         yield Check(f"repetition_duplicated_{n}_n_grams", chars / size, limit, chars / size > limit)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TypeAlias
 
 from fasttext.FastText import _FastText
 
 from finest.errors import RecipeError
+from finest.recipe import native
 from finest.recipe.check import Check
 from finest.recipe.recipe import LanguageRules
 
@@ -18,30 +21,47 @@ SHIPPED_MODEL = "lid.176.ftz"
 _LABEL = "__label__"
 
 
-class _Model(Protocol):
-    def predict(self, text: str, k: int, threshold: float, on_unicode_error: str) -> list[tuple[float, str]]: ...
+_Scores: TypeAlias = dict[str, float]
+
+
+def _by_fasttext(path: Path) -> Callable[[bytes], _Scores]:
+    model = _FastText(str(path)).f
+
+    def scores(line: bytes) -> _Scores:
+        # The best alone (k=1) takes as long: the time goes into the text's n-grams.
+        return {label: score for score, label in model.predict(line.decode(), -1, 0.0, "strict")}
+
+    return scores
+
+
+def _by_core(data: bytes) -> Callable[[bytes], _Scores] | None:
+    """The compiled core's prediction, with fastText's numbers; None without the core, or for another kind of model."""
+    core = native.core()
+    model = core.language_open(data) if core else None
+    return partial(core.language_scores, model) if model else None
 
 
 class LanguageModel:
     """A loaded fastText model. Remembers its last answer, since a page is asked for its best and a wanted language."""
 
-    def __init__(self, model: _Model) -> None:
-        self._model = model
+    def __init__(self, scores: Callable[[bytes], _Scores]) -> None:
+        self._predict = scores
         self._last: tuple[str, dict[str, float]] | None = None
 
     @staticmethod
     def load(path: Path, sha256: str) -> LanguageModel:
         """The model in file `path`; RecipeError where it cannot be read or is not the one that the recipe names."""
         try:
-            found = hashlib.sha256(path.read_bytes()).hexdigest()
+            data = path.read_bytes()
         except OSError as error:
             raise RecipeError(f"language model {path}: cannot be read: {error}") from error
+        found = hashlib.sha256(data).hexdigest()
         if found != sha256:
             raise RecipeError(
                 f"language model {path}: its sha256 is {found}, the recipe asks for {sha256}; "
                 "put the model's path and sha256 in the recipe's [language]"
             )
-        return LanguageModel(cast("_Model", _FastText(str(path)).f))
+        return LanguageModel(_by_core(data) or _by_fasttext(path))
 
     def best(self, text: str) -> tuple[str, float]:
         """The most probable language of `text` and its probability; ("", 0.0) where the model has no answer."""
@@ -53,10 +73,8 @@ class LanguageModel:
 
     def _scores(self, text: str) -> dict[str, float]:
         if self._last is None or self._last[0] != text:
-            # The best alone (k=1) takes as long: the time goes into the text's n-grams.
-            line = text.replace("\n", " ").encode("utf-8", "replace").decode() + "\n"
-            found = self._model.predict(line, -1, 0.0, "strict")
-            self._last = text, {label.removeprefix(_LABEL): score for score, label in found}
+            found = self._predict(text.replace("\n", " ").encode("utf-8", "replace") + b"\n")
+            self._last = text, {label.removeprefix(_LABEL): score for label, score in found.items()}
         return self._last[1]
 
 

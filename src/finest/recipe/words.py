@@ -15,12 +15,14 @@ from typing import NamedTuple, TypeAlias
 from datatrove.utils.text import PUNCTUATION_SET
 from spacy.pipeline import Sentencizer
 
+from finest.recipe import native
 from finest.recipe.chunks import GAP_OR_CHUNK, ChunkSplitter
 
 _REMEMBERED_CHUNKS = 100_000
 """Chunks per generation of the memo; two generations at 309 bytes a chunk, as measured, hold it near 62 MB."""
 _LONGEST_REMEMBERED = 100
 """Characters; longer chunks hardly ever come again."""
+_ASCII_PUNCTUATION = bytes(code for code in range(128) if chr(code) in PUNCTUATION_SET)
 _OUTLAW = "IS_ALPHA"
 """A token that spaCy takes for its own symbol 1 and cannot hold. DataTrove then strikes it from the whole text."""
 _FIELD = 40
@@ -59,6 +61,8 @@ class _Memo(dict[str, _Chunk]):
         super().__init__()
         self._splitter = splitter
         self._old: dict[str, _Chunk] = {}
+        self.core = native.core()
+        self.rules = self.core.splitter_open(*splitter.rules(), _ASCII_PUNCTUATION) if self.core else None
 
     def __missing__(self, chunk: str) -> _Chunk:
         known = self._old.get(chunk) or self._split(chunk)
@@ -73,6 +77,10 @@ class _Memo(dict[str, _Chunk]):
             self.clear()
 
     def _split(self, chunk: str) -> _Chunk:
+        found = self.core.splitter_split(self.rules, chunk) if self.core else None
+        if found is not None:
+            tokens, non_symbol, chars, alpha = found
+            return tokens, non_symbol + (chars << _FIELD) + (alpha << 2 * _FIELD), (), ()
         tokens, after, before = self._splitter.split(chunk)
         unsure = bool(after or before)
         return tokens, _counts(tokens) + (unsure << 3 * _FIELD), after, before
@@ -132,6 +140,12 @@ class Tokenizer:
         return found
 
     def _tokenize(self, text: str) -> tuple[list[str], int]:
+        if self._memo.core:
+            tokens, counts, non_symbol, chars, alpha = self._memo.core.splitter_words(
+                self._memo.rules, text, self._memo
+            )
+            if not counts >> 3 * _FIELD:
+                return tokens, counts + non_symbol + (chars << _FIELD) + (alpha << 2 * _FIELD)
         chunks = text.split()
         known = list(map(self._memo.__getitem__, chunks))
         counts = sum(map(_COUNTS, known))

@@ -16,7 +16,7 @@ from finest.recipe.extract.prune import below, discard
 from finest.recipe.extract.readability import TooShort, summary
 from finest.recipe.extract.text import text_of, trim
 
-_UNCLEAN = (
+UNCLEAN = (
     "aside", "audio", "button", "fieldset", "figure", "footer", "iframe", "input", "label", "link", "nav", "noindex",
     "noscript", "object", "option", "select", "source", "svg", "time",
 )  # fmt: skip
@@ -30,7 +30,7 @@ def compare(source: Source, page: HtmlElement, marked: list[Marked], own: Extrac
     article = _readable_article(page, marked, own)
     if article is not None:
         best = article
-    if next(best.body.iterdescendants(*_UNCLEAN), None) is not None or len(best.text) < MIN_CHARS:
+    if next(best.body.iterdescendants(*UNCLEAN), None) is not None or len(best.text) < MIN_CHARS:
         found = _justext(source)
         if found is not None and len(best.text) <= 4 * len(found.text):
             return found

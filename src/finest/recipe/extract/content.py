@@ -19,7 +19,7 @@ MIN_CHARS = 250
 """trafilatura's `min_extracted_size`: with less text than this, other ways are tried."""
 
 _NOT_AT_THE_END = {"head", "ref"}
-_WILD_TAGS = ("blockquote", "code", "p", "pre", "q", "quote", "table", "div")
+WILD_TAGS = ("blockquote", "code", "p", "pre", "q", "quote", "table", "div")
 
 
 class Extract(NamedTuple):
@@ -128,7 +128,7 @@ def _recover(body: _Element, tree: HtmlElement, tags: frozenset[str]) -> None:
     strip_tags(tree, *LINKS, "span")
     elements = [
         element
-        for element in tree.iterdescendants(*_WILD_TAGS)
+        for element in tree.iterdescendants(*WILD_TAGS)
         if element.tag != "div" or "w3-code" in element.get("class", "")
     ]
     for element in elements:

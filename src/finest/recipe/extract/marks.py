@@ -69,7 +69,8 @@ class _Masks(dict[str, int]):
 
     def __init__(self, literals: dict[str, tuple[int, int, int]], present: int) -> None:
         super().__init__()
-        self._present = present
+        self.present = present
+        self.literals = literals
         self._automaton = ahocorasick.Automaton()
         for text, bits in literals.items():
             self._automaton.add_word(text, _Literal(len(text), *bits))
@@ -77,7 +78,7 @@ class _Masks(dict[str, int]):
             self._automaton.make_automaton()
 
     def __missing__(self, value: str) -> int:
-        mask = self._present
+        mask = self.present
         if len(self._automaton):
             for end, literal in self._automaton.iter(value):
                 mask |= literal.contains
@@ -143,12 +144,12 @@ def _compile_tests(name: str, tests: str, literals: dict[str, dict[str, list[int
             bits[kind] |= bit
 
 
-_MASKS, _TAG_BITS, _ANY_TAG = _compile()
+MASKS, TAG_BITS, ANY_TAG = _compile()
 _LATER_NAMES = {
     "ul": "list", "ol": "list", "dl": "list", "li": "item", "dd": "item", "dt": "item", "figure": "div",
     "details": "div",
 }  # fmt: skip
-_CANDIDATE_BITS = _TAG_BITS | {old: _TAG_BITS.get(old, 0) | _TAG_BITS[new] for old, new in _LATER_NAMES.items()}
+CANDIDATE_BITS = TAG_BITS | {old: TAG_BITS.get(old, 0) | TAG_BITS[new] for old, new in _LATER_NAMES.items()}
 """Bits that a tag admits now or under the name that it may get when tags are converted."""
 
 
@@ -163,7 +164,7 @@ class Marked(NamedTuple):
 
         An element that has lost its attributes since (headings, highlighted code) is selected by none.
         """
-        bits = self.mask & _TAG_BITS.get(self.element.tag, _ANY_TAG)
+        bits = self.mask & TAG_BITS.get(self.element.tag, ANY_TAG)
         return bits if bits and self.element.attrib else 0
 
 
@@ -196,10 +197,10 @@ def mark(tree: HtmlElement) -> list[Marked]:
     for element in tree.iterdescendants():
         mask = 0
         for name in element.keys():  # noqa: SIM118 - iterating over an element gives its children
-            if name in _MASKS:
-                mask |= _MASKS[name][element.get(name)]
+            if name in MASKS:
+                mask |= MASKS[name][element.get(name)]
         if mask:
-            mask &= _CANDIDATE_BITS.get(element.tag, _ANY_TAG)
+            mask &= CANDIDATE_BITS.get(element.tag, ANY_TAG)
             if mask:
                 marked.append(Marked(element, mask))
     return marked

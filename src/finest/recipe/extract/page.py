@@ -2,28 +2,63 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 import trafilatura
 from lxml.etree import _Element
 
+from finest.recipe import native
 from finest.recipe.extract.clean import clean, convert
 from finest.recipe.extract.compare import PAGE_DISCARDS, baseline_of, compare
 from finest.recipe.extract.content import MIN_CHARS, extract_content
 from finest.recipe.extract.marks import BIT, copy_marked, mark
-from finest.recipe.extract.parse import Source, source_of
+from finest.recipe.extract.parse import Source, parse_bytes, source_of
 from finest.recipe.extract.prune import below, discard
-from finest.recipe.extract.text import plain_text
+from finest.recipe.extract.text import finished, plain_text
+
+FALLBACKS: Counter[str] = Counter()
+"""Pages of this process that the compiled core left to the Python path, by reason."""
 
 
 def extract_trafilatura(html: str) -> str | None:
     """The text that trafilatura 1.11.0 extracts with `favor_precision`, no comments and no deduplication, or None.
 
     Equal to `trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=False)` in every
-    character, and in the exceptions that it lets escape. A page with characters that XML forbids is given to
-    trafilatura itself.
+    character, and in the exceptions that it lets escape. The compiled core finds it where there is one, else the
+    Python path. A page whose text has characters that XML forbids is given to trafilatura itself.
     """
+    core = native.core()
     source = source_of(html)
-    if source is None:
-        return trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=False)
+    if source is None or (core is None and source.forbidden):
+        FALLBACKS["forbidden_characters"] += 1
+        return _by_trafilatura(html)
+    return extract_in_python(source) if core is None else _by_core(core, html, source)
+
+
+def _by_core(core: Any, html: str, source: Source) -> str | None:
+    tree = source.tree()
+    if tree is None:
+        return None
+    try:
+        text = core.extract(tree, parse_bytes, source.forbidden)
+    except core.Refused as refusal:
+        FALLBACKS[str(refusal)] += 1
+        return _by_trafilatura(html) if source.forbidden else extract_in_python(source)
+    if text is core.BASELINE and source.forbidden:
+        return _by_trafilatura(html)
+    if text is core.BASELINE:
+        best = baseline_of(source)
+        return plain_text(best.body) if best.text else None
+    return None if text is None else finished(text)
+
+
+def _by_trafilatura(html: str) -> str | None:
+    return trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=False)
+
+
+def extract_in_python(source: Source) -> str | None:
+    """The same text, found in Python alone, for a page without characters that XML forbids."""
     try:
         body = _main_body(source)
     except (TypeError, ValueError, RuntimeError):  # those that trafilatura answers with None

@@ -34,9 +34,9 @@ class _Paragraph:
 def good_paragraphs(tree: _Element) -> _Element:
     """A body with a `p` for each paragraph that jusText calls good; the tree stays as it is."""
     paragraphs = _Maker().paragraphs_of(tree)
-    stop_words = _stop_words()
+    words = stop_words()
     for paragraph in paragraphs:
-        paragraph.kind = _kind(paragraph, stop_words)
+        paragraph.kind = _kind(paragraph, words)
     body = Element("body")
     if any(paragraph.kind in ("good", "neargood") for paragraph in paragraphs):
         _revise(paragraphs)
@@ -49,7 +49,7 @@ def good_paragraphs(tree: _Element) -> _Element:
 
 
 @lru_cache(maxsize=1)
-def _stop_words() -> frozenset[str]:
+def stop_words() -> frozenset[str]:
     return frozenset(word.lower() for word in external.JT_STOPLIST or external.jt_stoplist_init())
 
 

@@ -19,6 +19,8 @@ from lxml.html import (
 )
 from trafilatura.utils import DOCTYPE_TAG, FAULTY_HTML
 
+from finest.recipe import native
+
 _CONTROL_BYTES = bytes(byte for byte in range(32) if byte not in b"\t\n\r")
 _NONCHARACTERS = ("\ufffe", "\uffff")
 _CONTROL_REFERENCE = re.compile(
@@ -52,6 +54,8 @@ class Source:
     data: bytes
     dubious: bool
     """Neither `html` nor a doctype stands in the first 50 characters."""
+    forbidden: bool
+    """It may hold characters that XML forbids: lxml refuses to write them, at whichever step comes first."""
 
     def tree(self) -> HtmlElement | None:
         """A new tree of the whole page, or None where lxml or trafilatura finds no HTML in it."""
@@ -62,10 +66,10 @@ class Source:
 
 
 def source_of(html: str) -> Source | None:
-    """The page as a Source; None where it holds characters that XML forbids.
+    """The page as a Source; None where it holds lone surrogates.
 
-    lxml refuses such characters whenever a text is written, at whichever step comes first. Without them no write can
-    fail, so that steps may be reordered or left out without changing the result.
+    Where no character is forbidden no write can fail, so that steps may be reordered or left out without changing the
+    result.
     """
     beginning = html[:50].lower()
     repaired = _repair(html, beginning)
@@ -73,11 +77,15 @@ def source_of(html: str) -> Source | None:
         data = repaired.encode()
     except UnicodeEncodeError:
         return None
-    if len(data.translate(None, _CONTROL_BYTES)) != len(data) or any(char in repaired for char in _NONCHARACTERS):
-        return None
-    if "&#" in repaired and _CONTROL_REFERENCE.search(repaired):
-        return None
-    return Source(repaired, data, "html" not in beginning)
+    core = native.core()
+    forbidden = not (core and core.is_plain(data)) and _holds_forbidden(repaired, data)
+    return Source(repaired, data, "html" not in beginning, forbidden)
+
+
+def _holds_forbidden(html: str, data: bytes) -> bool:
+    if len(data.translate(None, _CONTROL_BYTES)) != len(data) or any(char in html for char in _NONCHARACTERS):
+        return True
+    return "&#" in html and _CONTROL_REFERENCE.search(html) is not None
 
 
 def parse_bytes(data: bytes) -> HtmlElement | None:

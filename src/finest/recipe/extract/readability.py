@@ -30,8 +30,8 @@ _MIN_TEXT = 25
 _RETRY_LENGTH = 250
 _ENOUGH_COMMAS = 10
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
-_SECTIONS = ("table", "ul", "div", "aside", "header", "footer", "section")
-_RAW_TEXT = ("noembed", "noframes", "plaintext", "xmp")
+SECTIONS = ("table", "ul", "div", "aside", "header", "footer", "section")
+RAW_TEXT = ("noembed", "noframes", "plaintext", "xmp")
 """Tags whose text grows when it is written as XML and read as HTML: `&` stays `&amp;`."""
 
 
@@ -58,7 +58,7 @@ def _is_unlikely(names: str) -> bool:
 
 
 @lru_cache(maxsize=1 << 12)
-def _looks_like_block(name: str) -> bool:
+def looks_like_block(name: str) -> bool:
     """Whether `<name` in its markup keeps a div a div: `<a`, `<p` and so on, and all that begins so (`<article`)."""
     return REGEXES["divToPElementsRe"].search(name) is not None
 
@@ -109,7 +109,7 @@ class _Readability:
         self.doc = tree
         self._bound = bound
         grows = any(REGEXES["videoRe"].search(frame.get("src", "")) for frame in tree.iter("iframe"))
-        if grows or next(tree.iter(_RAW_TEXT), None) is not None:
+        if grows or next(tree.iter(RAW_TEXT), None) is not None:
             self._bound = -1
 
     def summary(self) -> str:
@@ -176,7 +176,7 @@ class _Readability:
         keep: set[HtmlElement] = set()
         for element in self.doc.iter():
             names = (name for name, _ in element.items() if "<" in name)
-            if _looks_like_block(f"<{element.tag}") or any(map(_looks_like_block, names)):
+            if looks_like_block(f"<{element.tag}") or any(map(looks_like_block, names)):
                 parent = element.getparent()
                 while parent is not None and parent not in keep:
                     keep.add(parent)
@@ -250,7 +250,7 @@ class _Readability:
             else:
                 _drop(frame)
         allowed: set[HtmlElement] = set()
-        sections = list(node.getroottree().getroot().iter(*_SECTIONS))
+        sections = list(node.getroottree().getroot().iter(*SECTIONS))
         for section in reversed(sections):
             if section not in allowed and self._is_clutter(section, scores, allowed):
                 _drop(section)

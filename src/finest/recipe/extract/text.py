@@ -34,7 +34,12 @@ def plain_text(body: _Element) -> str:
     """The body as trafilatura writes it with output format txt and no formatting, NFC-normalised."""
     parts: list[str] = []
     _write(body, parts, in_cell=False)
-    return normalize("NFC", unescape(_clean("".join(parts))))
+    return finished(_clean("".join(parts)))
+
+
+def finished(text: str) -> str:
+    """Cleaned text of a result tree as trafilatura returns it: entities resolved, NFC-normalised."""
+    return text if text.isascii() and "&" not in text else normalize("NFC", unescape(text))
 
 
 def _clean(text: str) -> str:

@@ -1,0 +1,372 @@
+/* How spaCy's English tokenizer splits a chunk of ASCII: chunks.py's rules, for all chunks in which no special case is met.
+ *
+ * What a pair of characters decides about an affix is asked of spaCy's own expressions when the splitter is made. A chunk
+ * with a dot inside, with a letter behind a digit at its end, or in reach of a special case is left to Python.
+ */
+#define PY_SSIZE_T_CLEAN
+#include "texts.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core.h"
+
+enum { CHARS = 128, LONGEST = 100, SLOTS = 8192, PUNT = -1, UNIT = 8 };
+
+typedef struct { const char *p; size_t n; } Piece;
+typedef struct { PyObject *tokens; int32_t next; } Pattern; /* patterns that begin with one token are a list */
+typedef struct { Piece key; int32_t pattern; bool special; } Slot;
+typedef struct {
+    unsigned char prefix[CHARS][CHARS]; /* [character][the next, or 0]: characters of the prefix */
+    unsigned char suffix[CHARS][CHARS]; /* [the one before, or 0][character]: characters of the suffix */
+    bool punctuation[CHARS];
+    size_t longest;
+    Slot slots[SLOTS];
+    size_t used;
+    Pattern *patterns;
+    int32_t pattern_count;
+    PyObject *kept; /* the strings that keys and patterns lie in */
+} Splitter;
+
+static const char CAPSULE[] = "finest.recipe.native.chunks";
+
+static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+static bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+static Slot *slot_of(Splitter *splitter, Piece key)
+{
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < key.n; i++) hash = (hash ^ (unsigned char)key.p[i]) * 16777619u;
+    size_t slot = (hash ^ hash >> 15) % SLOTS;
+    while (splitter->slots[slot].key.p != NULL &&
+           (splitter->slots[slot].key.n != key.n || memcmp(splitter->slots[slot].key.p, key.p, key.n) != 0))
+        slot = (slot + 1) % SLOTS;
+    return &splitter->slots[slot];
+}
+
+static Slot *added(Splitter *splitter, PyObject *text)
+{
+    Py_ssize_t n;
+    const char *p = PyUnicode_AsUTF8AndSize(text, &n);
+    if (p == NULL || splitter->used == SLOTS / 2) return NULL;
+    Slot *slot = slot_of(splitter, (Piece){p, (size_t)n});
+    if (slot->key.p == NULL) {
+        *slot = (Slot){{p, (size_t)n}, -1, false};
+        splitter->used++;
+    }
+    return slot;
+}
+
+static void close_splitter(Splitter *splitter)
+{
+    if (splitter == NULL) return;
+    Py_XDECREF(splitter->kept);
+    free(splitter->patterns);
+    free(splitter);
+}
+
+static void close_capsule(PyObject *capsule) { close_splitter(PyCapsule_GetPointer(capsule, CAPSULE)); }
+
+static bool fill(Splitter *splitter, PyObject *special, PyObject *patterns)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(special); i++) {
+        Slot *slot = added(splitter, PyTuple_GET_ITEM(special, i));
+        if (slot == NULL) return false;
+        slot->special = true;
+        if (slot->key.n > splitter->longest) splitter->longest = slot->key.n;
+    }
+    splitter->patterns = calloc((size_t)PyTuple_GET_SIZE(patterns) + 1, sizeof(Pattern));
+    if (splitter->patterns == NULL) return false;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(patterns); i++) {
+        PyObject *tokens = PyTuple_GET_ITEM(patterns, i);
+        if (!PyTuple_Check(tokens) || PyTuple_GET_SIZE(tokens) == 0) return false;
+        Slot *slot = added(splitter, PyTuple_GET_ITEM(tokens, 0));
+        if (slot == NULL) return false;
+        splitter->patterns[i] = (Pattern){tokens, slot->pattern};
+        slot->pattern = (int32_t)i;
+    }
+    return true;
+}
+
+PyObject *splitter_open(PyObject *self, PyObject *args)
+{
+    PyObject *special, *patterns;
+    const char *prefix, *suffix, *punctuation;
+    Py_ssize_t n, m, k;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "O!O!y#y#y#", &PyTuple_Type, &special, &PyTuple_Type, &patterns, &prefix, &n, &suffix, &m, &punctuation, &k))
+        return NULL;
+    Splitter *splitter = calloc(1, sizeof(Splitter));
+    if (splitter == NULL) return PyErr_NoMemory();
+    if (n != CHARS * CHARS || m != CHARS * CHARS) {
+        free(splitter);
+        return PyErr_Format(PyExc_ValueError, "tables of pairs of ASCII characters are needed");
+    }
+    memcpy(splitter->prefix, prefix, (size_t)n);
+    memcpy(splitter->suffix, suffix, (size_t)m);
+    for (Py_ssize_t i = 0; i < k; i++) splitter->punctuation[punctuation[i] & 127] = true;
+    splitter->kept = PyTuple_Pack(2, special, patterns);
+    if (splitter->kept == NULL || !fill(splitter, special, patterns)) {
+        close_splitter(splitter);
+        return PyErr_Occurred() ? NULL : PyErr_NoMemory();
+    }
+    PyObject *capsule = PyCapsule_New(splitter, CAPSULE, close_capsule);
+    if (capsule == NULL) close_splitter(splitter);
+    return capsule;
+}
+
+static bool is_special(Splitter *splitter, const char *p, const char *end)
+{
+    size_t n = (size_t)(end - p);
+    if (p >= end || n > splitter->longest) return false;
+    const Slot *slot = slot_of(splitter, (Piece){p, n});
+    return slot->key.p != NULL && slot->special;
+}
+
+static int prefix_length(const Splitter *splitter, const char *p, const char *end)
+{
+    if (*p == '.') {
+        const char *at = p;
+        while (at < end && *at == '.') at++;
+        return at - p > 1 ? (int)(at - p) : 0;
+    }
+    if ((*p == 'U' || *p == 'C' || *p == 'A') && memchr(p, '$', (size_t)(end - p > 3 ? 3 : end - p)) != NULL) return PUNT;
+    return splitter->prefix[(int)*p][p + 1 < end ? (int)p[1] : 0];
+}
+
+static int suffix_length(const Splitter *splitter, const char *p, const char *end)
+{
+    if (p >= end) return 0;
+    char last = end[-1], before = end - p > 1 ? end[-2] : 0;
+    if (is_digit(last)) return 0;
+    if (is_letter(last)) {
+        for (const char *at = end - p > UNIT ? end - UNIT : p; at < end; at++)
+            if (is_digit(*at)) return PUNT;
+        return (last == 's' || last == 'S') && before == '\'' ? 2 : 0;
+    }
+    if (last == '.') {
+        const char *at = end;
+        while (at > p && at[-1] == '.') at--;
+        if (end - at > 1) return (int)(end - at);
+        if (is_upper(before)) return end - p > 2 && is_upper(end[-3]);
+    }
+    if (last == '$' && is_letter(before)) return PUNT;
+    return splitter->suffix[(int)before][(int)last];
+}
+
+/* Characters of the infix that begins here, which is not the core's first character; 0 where there is none. */
+static size_t infix_length(const char *at, const char *end)
+{
+    char before = at[-1], after = at + 1 < end ? at[1] : 0;
+    if (is_digit(before) && strchr("+-*^", *at) != NULL && (is_digit(after) || after == '-')) return 1;
+    if (!is_letter(before) && !is_digit(before)) return 0;
+    if (*at == ',') return is_letter(before) && is_letter(after);
+    if (*at == '~' || *at == ':' || *at == '<' || *at == '>' || *at == '=' || *at == '/') return is_letter(after);
+    size_t n = 0;
+    while (at + n < end && at[n] == '-') n++;
+    return n >= 1 && n <= 3 && at + n < end && is_letter(at[n]) ? n : 0;
+}
+
+typedef struct { Piece pieces[2 * LONGEST + 2]; int n; } Pieces;
+
+static void put_piece(Pieces *pieces, const char *p, const char *end)
+{
+    if (p < end) pieces->pieces[pieces->n++] = (Piece){p, (size_t)(end - p)};
+}
+
+static bool put_core(Pieces *pieces, const char *p, const char *end)
+{
+    const char *from = p, *at = p;
+    while (at < end && is_letter(*at)) at++;
+    if (at == end) {
+        put_piece(pieces, p, end);
+        return true;
+    }
+    if (memchr(p, '.', (size_t)(end - p)) != NULL) return false;
+    for (at = p + 1; at < end;) {
+        size_t n = infix_length(at, end);
+        if (n == 0) {
+            at++;
+            continue;
+        }
+        put_piece(pieces, from, at);
+        put_piece(pieces, at, at + n);
+        from = at += n;
+    }
+    put_piece(pieces, from, end);
+    return true;
+}
+
+static bool same(PyObject *text, Piece piece)
+{
+    Py_ssize_t n;
+    const char *p = PyUnicode_AsUTF8AndSize(text, &n);
+    return p != NULL && (size_t)n == piece.n && memcmp(p, piece.p, piece.n) == 0;
+}
+
+/* Whether the tokens spell a special case somewhere. */
+static bool spell_special(Splitter *splitter, const Pieces *pieces)
+{
+    for (int i = 0; i < pieces->n; i++) {
+        const Slot *slot = slot_of(splitter, pieces->pieces[i]);
+        if (slot->key.p == NULL) continue;
+        for (int32_t at = slot->pattern; at >= 0; at = splitter->patterns[at].next) {
+            PyObject *tokens = splitter->patterns[at].tokens;
+            Py_ssize_t n = PyTuple_GET_SIZE(tokens), j = 1;
+            if (n > pieces->n - i) continue;
+            while (j < n && same(PyTuple_GET_ITEM(tokens, j), pieces->pieces[i + j])) j++;
+            if (j == n) return true;
+        }
+    }
+    return false;
+}
+
+static bool split(Splitter *splitter, const char *p, const char *end, Pieces *pieces)
+{
+    Piece after[LONGEST + 1];
+    int n = 0;
+    for (const char *at = p; at < end; at++)
+        if ((unsigned char)*at <= ' ' || (unsigned char)*at >= 127) return false;
+    while (p < end) {
+        if (is_special(splitter, p, end)) return false;
+        int head = prefix_length(splitter, p, end);
+        if (head == PUNT || (head && is_special(splitter, p + head, end))) return false;
+        int tail = suffix_length(splitter, p + head, end);
+        if (tail == PUNT || (tail && is_special(splitter, p, end - tail))) return false;
+        if (!head && !tail) break;
+        put_piece(pieces, p, p + head);
+        if (tail && head + tail <= end - p) {
+            after[n++] = (Piece){end - tail, (size_t)tail};
+            end -= tail;
+        }
+        p += head;
+    }
+    if (p < end && !put_core(pieces, p, end)) return false;
+    while (n > 0) pieces->pieces[pieces->n++] = after[--n];
+    return !spell_special(splitter, pieces);
+}
+
+/* (tokens, non-symbol tokens, their characters, tokens with a letter); None where Python decides. */
+PyObject *splitter_split(PyObject *self, PyObject *args)
+{
+    PyObject *capsule, *chunk;
+    Pieces pieces = {.n = 0};
+    size_t non_symbol = 0, chars = 0, alpha = 0;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OU", &capsule, &chunk)) return NULL;
+    Splitter *splitter = PyCapsule_GetPointer(capsule, CAPSULE);
+    if (splitter == NULL) return NULL;
+    Py_ssize_t n;
+    const char *p = PyUnicode_IS_ASCII(chunk) ? PyUnicode_AsUTF8AndSize(chunk, &n) : NULL;
+    if (p == NULL || n == 0 || n > LONGEST || !split(splitter, p, p + n, &pieces)) {
+        if (PyErr_Occurred()) return NULL;
+        Py_RETURN_NONE;
+    }
+    PyObject *tokens = PyTuple_New(pieces.n);
+    for (int i = 0; tokens != NULL && i < pieces.n; i++) {
+        Piece piece = pieces.pieces[i];
+        bool symbol = true, letter = false;
+        PyObject *token = piece.n == (size_t)n ? Py_NewRef(chunk) : PyUnicode_FromStringAndSize(piece.p, (Py_ssize_t)piece.n);
+        if (token == NULL) {
+            Py_CLEAR(tokens);
+            break;
+        }
+        PyTuple_SET_ITEM(tokens, i, token);
+        for (size_t j = 0; j < piece.n; j++) {
+            symbol = symbol && splitter->punctuation[(int)piece.p[j]];
+            letter = letter || is_letter(piece.p[j]);
+        }
+        non_symbol += !symbol;
+        chars += symbol ? 0 : piece.n;
+        alpha += letter;
+    }
+    return tokens == NULL ? NULL : Py_BuildValue("Nnnn", tokens, (Py_ssize_t)non_symbol, (Py_ssize_t)chars, (Py_ssize_t)alpha);
+}
+
+/* ---- all words of a text ---- */
+
+typedef struct { PyObject *tokens, *counts; size_t non_symbol, chars, alpha; } Words;
+
+static bool append_text(PyObject *list, Piece piece)
+{
+    PyObject *token = PyUnicode_New((Py_ssize_t)piece.n, 127);
+    if (token == NULL) return false;
+    memcpy(PyUnicode_1BYTE_DATA(token), piece.p, piece.n);
+    int failed = PyList_Append(list, token);
+    Py_DECREF(token);
+    return !failed;
+}
+
+static bool add_pieces(const Splitter *splitter, const Pieces *pieces, Words *words)
+{
+    for (int i = 0; i < pieces->n; i++) {
+        Piece piece = pieces->pieces[i];
+        bool symbol = true, letter = false;
+        if (!append_text(words->tokens, piece)) return false;
+        for (size_t j = 0; j < piece.n; j++) {
+            symbol = symbol && splitter->punctuation[(int)piece.p[j]];
+            letter = letter || is_letter(piece.p[j]);
+        }
+        words->non_symbol += !symbol;
+        words->chars += symbol ? 0 : piece.n;
+        words->alpha += letter;
+    }
+    return true;
+}
+
+/* A chunk as Python knows it: (tokens, counts, after, before). */
+static bool add_known(PyObject *memo, const char *p, size_t n, Words *words)
+{
+    PyObject *chunk = PyUnicode_DecodeUTF8(p, (Py_ssize_t)n, "strict"), *known = NULL, *sum = NULL;
+    bool good = chunk != NULL && (known = PyObject_GetItem(memo, chunk)) != NULL;
+    if (good && (!PyTuple_Check(known) || PyTuple_GET_SIZE(known) != 4 || !PyTuple_Check(PyTuple_GET_ITEM(known, 0)))) {
+        PyErr_SetString(PyExc_TypeError, "a memo gives a tuple of four");
+        good = false;
+    }
+    for (Py_ssize_t i = 0; good && i < PyTuple_GET_SIZE(PyTuple_GET_ITEM(known, 0)); i++)
+        good = PyList_Append(words->tokens, PyTuple_GET_ITEM(PyTuple_GET_ITEM(known, 0), i)) == 0;
+    good = good && (sum = PyNumber_Add(words->counts, PyTuple_GET_ITEM(known, 1))) != NULL;
+    if (good) Py_SETREF(words->counts, sum);
+    Py_XDECREF(known);
+    Py_XDECREF(chunk);
+    return good;
+}
+
+static bool add_chunk(Splitter *splitter, PyObject *memo, const char *p, size_t n, Words *words)
+{
+    Pieces pieces;
+    pieces.n = 0;
+    if (n <= LONGEST && split(splitter, p, p + n, &pieces)) return add_pieces(splitter, &pieces, words);
+    return add_known(memo, p, n, words);
+}
+
+/* (tokens, counts of the chunks that the memo knows, and those of all others in three numbers) */
+PyObject *splitter_words(PyObject *self, PyObject *args)
+{
+    PyObject *capsule, *memo;
+    const char *p, *end;
+    Py_ssize_t n;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "Os#O", &capsule, &p, &n, &memo)) return NULL;
+    Splitter *splitter = PyCapsule_GetPointer(capsule, CAPSULE);
+    if (splitter == NULL) return NULL;
+    Words words = {PyList_New(0), PyLong_FromLong(0), 0, 0, 0};
+    bool good = words.tokens != NULL && words.counts != NULL;
+    for (end = p + n; good && p < end;) {
+        size_t space = space_at(p, end);
+        if (space) {
+            p += space;
+            continue;
+        }
+        const char *from = p;
+        while (p < end && (BYTE_KIND[(unsigned char)*p] == 0 || space_at(p, end) == 0)) p++;
+        good = add_chunk(splitter, memo, from, (size_t)(p - from), &words);
+    }
+    if (good) return Py_BuildValue("NNnnn", words.tokens, words.counts, (Py_ssize_t)words.non_symbol, (Py_ssize_t)words.chars, (Py_ssize_t)words.alpha);
+    Py_XDECREF(words.tokens);
+    Py_XDECREF(words.counts);
+    return NULL;
+}

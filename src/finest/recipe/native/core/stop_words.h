@@ -1,0 +1,13 @@
+#ifndef FINEST_STOP_WORDS_H
+#define FINEST_STOP_WORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A set of UTF-8 words; adding gives false where there is no memory. */
+bool stop_words_ready(void);
+bool stop_words_begin(size_t count);
+bool stop_words_add(const char *word, size_t n);
+bool stop_words_hold(const char *word, size_t n);
+
+#endif

@@ -1,0 +1,376 @@
+/* Names of tags and attributes, and the words in their values, as trafilatura's tables have them; filled once. */
+#include "core.h"
+
+#include <stdlib.h>
+
+enum { FOUND = 0x8000, SLOTS = 4096, MOST_ATTRIBUTES = 32, MOST_ENTRIES = 4096 };
+
+typedef struct { Str name; uint32_t bits, candidate_bits; } Tag;
+typedef struct { int32_t attribute, next; uint32_t length, contains, starts, equals; } Entry;
+typedef struct {
+    int32_t states, room, classes;
+    int32_t (*edges)[256];   /* while it is built */
+    uint16_t *next;          /* [state][class]; the highest bit says that words end there */
+    uint8_t class_of[256];
+    int32_t *first, *suffix; /* first entry of a state; nearest suffix that has entries */
+} Automaton;
+
+uint64_t known_sets[MOST_TAGS];
+static Tag tags[MOST_TAGS];
+static uint32_t tag_count, any_bits;
+static uint16_t slots[SLOTS];
+static struct { Str name; uint32_t present; } attributes[MOST_ATTRIBUTES];
+static int attribute_count;
+static Entry entries[MOST_ENTRIES];
+static int32_t entry_count;
+static Automaton marks, words;
+
+static const char *const NAMED[] = {
+#define X(id, name) name,
+    NAMED_TAGS(X)
+#undef X
+};
+static const char *const NAMED_ATTRIBUTE[] = {
+#define X(id, name) name,
+    NAMED_ATTRIBUTES(X)
+#undef X
+};
+
+static uint32_t hash_of(const char *p, size_t n)
+{
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < n; i++) hash = (hash ^ (unsigned char)p[i]) * 16777619u;
+    return hash ^ hash >> 15;
+}
+
+static char *kept(const char *p, size_t n)
+{
+    char *copy = malloc(n + 1);
+    if (copy == NULL) return NULL;
+    memcpy(copy, p, n);
+    copy[n] = 0;
+    return copy;
+}
+
+static uint32_t find_tag(const char *name, size_t n)
+{
+    for (uint32_t slot = hash_of(name, n) % SLOTS; slots[slot] != 0; slot = (slot + 1) % SLOTS) {
+        const Str *found = &tags[slots[slot] - 1].name;
+        if (found->n == n && memcmp(found->p, name, n) == 0) return slots[slot] - 1u;
+    }
+    return MOST_TAGS;
+}
+
+static int add_tag(const char *name, size_t n)
+{
+    if (tag_count == MOST_TAGS) return -1;
+    char *copy = kept(name, n);
+    if (copy == NULL) return -1;
+    tags[tag_count] = (Tag){{copy, n}, any_bits, any_bits};
+    uint32_t slot = hash_of(name, n) % SLOTS;
+    while (slots[slot] != 0) slot = (slot + 1) % SLOTS;
+    slots[slot] = (uint16_t)++tag_count;
+    return 0;
+}
+
+static int32_t new_state(Automaton *automaton)
+{
+    if (automaton->states == automaton->room) {
+        int32_t room = automaton->room ? automaton->room * 2 : 256;
+        if (room > FOUND) return -1;
+        int32_t(*edges)[256] = realloc(automaton->edges, (size_t)room * sizeof(*edges));
+        if (edges == NULL) return -1;
+        automaton->edges = edges;
+        int32_t *first = realloc(automaton->first, (size_t)room * sizeof(int32_t));
+        if (first == NULL) return -1;
+        automaton->first = first;
+        automaton->room = room;
+    }
+    int32_t state = automaton->states++;
+    memset(automaton->edges[state], 0xff, sizeof(automaton->edges[state]));
+    automaton->first[state] = -1;
+    return state;
+}
+
+static int add_word(Automaton *automaton, const char *text, size_t n, Entry entry)
+{
+    int32_t state = 0;
+    if (entry_count == MOST_ENTRIES || n == 0) return -1;
+    for (size_t i = 0; i < n; i++) {
+        int32_t next = automaton->edges[state][(unsigned char)text[i]];
+        if (next < 0) {
+            next = new_state(automaton);
+            if (next < 0) return -1;
+            automaton->edges[state][(unsigned char)text[i]] = next;
+        }
+        state = next;
+    }
+    entry.next = automaton->first[state];
+    entry.length = (uint32_t)n;
+    automaton->first[state] = entry_count;
+    entries[entry_count++] = entry;
+    return 0;
+}
+
+static int finish(Automaton *automaton)
+{
+    int32_t n = automaton->states, head = 0, tail = 0;
+    int32_t *fail = calloc((size_t)n, sizeof(int32_t)), *queue = calloc((size_t)n, sizeof(int32_t));
+    automaton->suffix = calloc((size_t)n, sizeof(int32_t));
+    if (fail == NULL || queue == NULL || automaton->suffix == NULL) goto no_memory;
+    automaton->classes = 1;
+    for (int byte = 0; byte < 256; byte++)
+        for (int32_t state = 0; state < n; state++)
+            if (automaton->edges[state][byte] >= 0) {
+                automaton->class_of[byte] = (uint8_t)automaton->classes++;
+                break;
+            }
+    for (int byte = 0; byte < 256; byte++) {
+        int32_t next = automaton->edges[0][byte];
+        if (next < 0) automaton->edges[0][byte] = 0;
+        else queue[tail++] = next;
+    }
+    while (head < tail) {
+        int32_t state = queue[head++], back = fail[state];
+        automaton->suffix[state] = automaton->first[back] >= 0 ? back : automaton->suffix[back];
+        for (int byte = 0; byte < 256; byte++) {
+            int32_t next = automaton->edges[state][byte], other = automaton->edges[back][byte];
+            if (next < 0) {
+                automaton->edges[state][byte] = other;
+            } else {
+                fail[next] = other;
+                queue[tail++] = next;
+            }
+        }
+    }
+    automaton->next = calloc((size_t)n * (size_t)automaton->classes, sizeof(uint16_t));
+    if (automaton->next == NULL) goto no_memory;
+    for (int32_t state = 0; state < n; state++)
+        for (int byte = 0; byte < 256; byte++)
+            if (automaton->class_of[byte]) {
+                int32_t to = automaton->edges[state][byte], found = automaton->first[to] >= 0 || automaton->suffix[to] ? FOUND : 0;
+                automaton->next[state * automaton->classes + automaton->class_of[byte]] = (uint16_t)(to | found);
+            }
+    free(automaton->edges);
+    automaton->edges = NULL;
+    free(fail);
+    free(queue);
+    return 0;
+no_memory:
+    free(fail);
+    free(queue);
+    return -1;
+}
+
+/* ---- filling; each gives -1 where there is no memory or no room ---- */
+
+int tables_begin(uint32_t any_tag)
+{
+    any_bits = any_tag;
+    for (uint32_t i = 0; i < NAMED_TAG_COUNT; i++)
+        if (add_tag(NAMED[i], strlen(NAMED[i])) < 0) return -1;
+    return new_state(&marks) < 0 || new_state(&words) < 0 ? -1 : 0;
+}
+
+int tables_tag(const char *name, size_t n, uint64_t sets, uint32_t bits, uint32_t candidate_bits)
+{
+    uint32_t tag = find_tag(name, n);
+    if (tag == MOST_TAGS) {
+        if (add_tag(name, n) < 0) return -1;
+        tag = tag_count - 1;
+    }
+    known_sets[tag] = sets;
+    tags[tag].bits = bits;
+    tags[tag].candidate_bits = candidate_bits;
+    return 0;
+}
+
+int tables_attribute(const char *name, size_t n, uint32_t present)
+{
+    if (attribute_count == MOST_ATTRIBUTES) return -1;
+    char *copy = kept(name, n);
+    if (copy == NULL) return -1;
+    attributes[attribute_count].name = (Str){copy, n};
+    attributes[attribute_count].present = present;
+    return attribute_count++;
+}
+
+int tables_literal(int attribute, const char *text, size_t n, uint32_t contains, uint32_t starts, uint32_t equal)
+{
+    return add_word(&marks, text, n, (Entry){attribute, 0, 0, contains, starts, equal});
+}
+
+int tables_name_word(const char *text, size_t n, uint32_t kind)
+{
+    return add_word(&words, text, n, (Entry){0, 0, 0, kind, 0, 0});
+}
+
+uint32_t cleaned_tags[128];
+size_t cleaned_count;
+
+int tables_cleaned(const char *name, size_t n)
+{
+    uint32_t tag = find_tag(name, n);
+    if (tag == MOST_TAGS || cleaned_count == sizeof(cleaned_tags) / sizeof(*cleaned_tags)) return -1;
+    cleaned_tags[cleaned_count++] = tag;
+    return 0;
+}
+
+int tables_end(void) { return finish(&marks) < 0 || finish(&words) < 0 ? -1 : 0; }
+
+/* ---- tags ---- */
+
+bool looks_like_block(Str text)
+{
+    static const char *const BLOCKS[] = {"a", "blockquote", "dl", "div", "img", "ol", "p", "pre", "table", "ul"};
+    for (size_t at = 0; at < text.n; at++) {
+        if (text.p[at] != '<') continue;
+        for (size_t i = 0; i < sizeof(BLOCKS) / sizeof(*BLOCKS); i++) {
+            size_t n = strlen(BLOCKS[i]), j = 0;
+            if (text.n - at - 1 < n) continue;
+            while (j < n && ((unsigned char)text.p[at + 1 + j] | 32) == (unsigned char)BLOCKS[i][j]) j++;
+            if (j == n) return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t sets_of_unknown(Page *page, const char *name, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)name[i] >= 0x80) refuse(page, "tag_name");
+    char *written = take(page, n + 1);
+    written[0] = '<';
+    memcpy(written + 1, name, n);
+    uint64_t sets = looks_like_block((Str){written, n + 1}) ? IN(LOOKS_LIKE_BLOCK) : 0;
+    return holds((Str){name, n}, LIT("select")) ? sets | IN(HOLDS_SELECT) : sets;
+}
+
+uint32_t tag_of(Page *page, const char *name, size_t n)
+{
+    uint32_t tag = find_tag(name, n);
+    if (tag != MOST_TAGS) return tag;
+    for (uint32_t i = 0; i < page->tag_count; i++)
+        if (page->tag_names[i].n == n && memcmp(page->tag_names[i].p, name, n) == 0) return MOST_TAGS + i;
+    if (page->tag_count == 4096) refuse(page, "tag_names");
+    if (page->tag_count == page->tag_room) {
+        uint32_t room = page->tag_room ? page->tag_room * 2 : 16;
+        Str *names = take(page, room * sizeof(Str));
+        uint64_t *sets = take(page, room * sizeof(uint64_t));
+        if (page->tag_count) {
+            memcpy(names, page->tag_names, page->tag_count * sizeof(Str));
+            memcpy(sets, page->tag_sets, page->tag_count * sizeof(uint64_t));
+        }
+        page->tag_names = names;
+        page->tag_sets = sets;
+        page->tag_room = room;
+    }
+    page->tag_names[page->tag_count] = (Str){name, n};
+    page->tag_sets[page->tag_count] = sets_of_unknown(page, name, n);
+    return MOST_TAGS + page->tag_count++;
+}
+
+/* libxml2 keeps one copy of each name in a document's dictionary, which outlives the page's work. */
+uint32_t tag_of_interned(Page *page, const char *name)
+{
+    size_t slot = (size_t)((uintptr_t)name >> 3) % NAMES_CACHED;
+    if (page->names[slot].name != name) {
+        page->names[slot].tag = tag_of(page, name, strlen(name));
+        page->names[slot].name = name;
+    }
+    return page->names[slot].tag;
+}
+
+Str tag_name(const Page *page, uint32_t tag) { return tag < MOST_TAGS ? tags[tag].name : page->tag_names[tag - MOST_TAGS]; }
+
+uint32_t bits_of(uint32_t tag) { return tag < MOST_TAGS ? tags[tag].bits : any_bits; }
+
+uint32_t candidate_bits_of(uint32_t tag) { return tag < MOST_TAGS ? tags[tag].candidate_bits : any_bits; }
+
+/* ---- attributes ---- */
+
+int mark_attribute(const char *name, size_t n)
+{
+    for (int i = 0; i < attribute_count; i++)
+        if (attributes[i].name.n == n && memcmp(attributes[i].name.p, name, n) == 0) return i;
+    return -1;
+}
+
+uint16_t attribute_id(const char *name, size_t n)
+{
+    for (uint16_t i = 1; i < NAMED_ATTRIBUTE_COUNT; i++)
+        if (strlen(NAMED_ATTRIBUTE[i]) == n && memcmp(NAMED_ATTRIBUTE[i], name, n) == 0) return i;
+    return A_OTHER;
+}
+
+uint32_t mask_of(int attribute, Str value)
+{
+    uint32_t mask = attributes[attribute].present;
+    int32_t state = 0;
+    for (size_t i = 0; i < value.n; i++) {
+        int32_t next = marks.next[state * marks.classes + marks.class_of[(unsigned char)value.p[i]]];
+        state = next & ~FOUND;
+        if (next == state) continue;
+        for (int32_t found = marks.first[state] >= 0 ? state : marks.suffix[state]; found != 0; found = marks.suffix[found])
+            for (int32_t at = marks.first[found]; at >= 0; at = entries[at].next) {
+                const Entry *entry = &entries[at];
+                if (entry->attribute != attribute) continue;
+                mask |= entry->contains;
+                if (entry->length == i + 1) {
+                    mask |= entry->starts;
+                    if (entry->length == value.n) mask |= entry->equals;
+                }
+            }
+    }
+    return mask;
+}
+
+/* What readability's patterns find in a class or id name. They ignore case, so four letters beyond ASCII count too. */
+uint32_t name_kinds(Str name)
+{
+    uint32_t kinds = 0;
+    int32_t state = 0;
+    for (const char *p = name.p, *end = name.p + name.n; p < end;) {
+        unsigned char byte = (unsigned char)*p;
+        if (byte < 0x80) {
+            if (byte >= 'A' && byte <= 'Z') byte += 32;
+            p++;
+        } else {
+            uint32_t code = decode(&p, end);
+            byte = code == 0x130 || code == 0x131 ? 'i' : code == 0x17f ? 's' : code == 0x212a ? 'k' : 0;
+        }
+        int32_t next = words.next[state * words.classes + words.class_of[byte]];
+        state = next & ~FOUND;
+        if (next == state) continue;
+        for (int32_t found = words.first[state] >= 0 ? state : words.suffix[state]; found != 0; found = words.suffix[found])
+            for (int32_t at = words.first[found]; at >= 0; at = entries[at].next) kinds |= entries[at].contains;
+    }
+    return kinds;
+}
+
+/* https?://(www.)?(youtube|vimeo).com anywhere, case ignored. */
+bool is_video(Page *page, Str src)
+{
+    char *lower = take(page, src.n + 1);
+    for (size_t i = 0; i < src.n; i++) {
+        unsigned char byte = (unsigned char)src.p[i];
+        if (byte >= 0x80) {
+            const char *p = src.p + i;
+            uint32_t code = decode(&p, src.p + src.n);
+            if (code == 0x130 || code == 0x131 || code == 0x17f || code == 0x212a) refuse(page, "frame_source");
+        }
+        lower[i] = (char)(byte >= 'A' && byte <= 'Z' ? byte + 32 : byte);
+    }
+    lower[src.n] = 0;
+    static const char *const STARTS[] = {"http://", "https://"};
+    for (size_t at = 0; at < src.n; at++)
+        for (int i = 0; i < 2; i++) {
+            const char *p = lower + at;
+            size_t n = strlen(STARTS[i]);
+            if (src.n - at < n || memcmp(p, STARTS[i], n) != 0) continue;
+            p += n;
+            if (strncmp(p, "www.", 4) == 0) p += 4;
+            if (strncmp(p, "youtube.com", 11) == 0 || strncmp(p, "vimeo.com", 9) == 0) return true;
+        }
+    return false;
+}

@@ -1,0 +1,18 @@
+#ifndef FINEST_TEXTS_H
+#define FINEST_TEXTS_H
+
+#include <Python.h>
+
+/* tokens.c */
+PyObject *tokens_open(PyObject *self, PyObject *merges);    /* of 32-bit pairs in order of rank: a capsule */
+PyObject *tokens_count(PyObject *self, PyObject *args);     /* (capsule, text): (count, pieces that it leaves to Python) */
+/* chunks.c */
+PyObject *splitter_open(PyObject *self, PyObject *args);    /* (special cases, patterns, prefixes, suffixes, punctuation) */
+PyObject *splitter_split(PyObject *self, PyObject *args);   /* (capsule, chunk): tokens and counts, or None */
+PyObject *splitter_words(PyObject *self, PyObject *args);   /* (capsule, text, memo): tokens and counts */
+/* ngrams.c */
+PyObject *ngram_chars(PyObject *self, PyObject *args);      /* (words, tops, duplicates): characters, as ngrams.py counts them */
+/* minhash.c */
+PyObject *minhash_lowest(PyObject *self, PyObject *args);   /* (words, n, factors, offsets): lowest values as bytes, or None */
+
+#endif

@@ -1,0 +1,175 @@
+/* GPT-2's tokens of a text, counted: its pattern and its merges over pieces of ASCII; other pieces go to Python. */
+#define PY_SSIZE_T_CLEAN
+#include "texts.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core.h"
+
+enum { LONGEST = 200, NO_MERGE = INT32_MAX };
+
+typedef struct { uint64_t pair; int32_t rank; } Slot; /* rank is that of the merge; 256 + rank is the new symbol */
+typedef struct { Slot *slots; size_t mask; } Merges;
+
+static const char CAPSULE[] = "finest.recipe.native.tokens";
+
+static size_t slot_of(uint64_t pair) { return (size_t)((pair * 0x9e3779b97f4a7c15u) >> 32); }
+
+static int32_t rank_of(const Merges *merges, uint32_t left, uint32_t right)
+{
+    uint64_t pair = (uint64_t)left << 32 | right;
+    for (size_t slot = slot_of(pair) & merges->mask; merges->slots[slot].rank >= 0; slot = (slot + 1) & merges->mask)
+        if (merges->slots[slot].pair == pair) return merges->slots[slot].rank;
+    return NO_MERGE;
+}
+
+static void close_capsule(PyObject *capsule)
+{
+    Merges *merges = PyCapsule_GetPointer(capsule, CAPSULE);
+    if (merges != NULL) free(merges->slots);
+    free(merges);
+}
+
+PyObject *tokens_open(PyObject *self, PyObject *data)
+{
+    (void)self;
+    if (!PyBytes_Check(data)) return PyErr_Format(PyExc_TypeError, "bytes are needed");
+    size_t n = (size_t)PyBytes_GET_SIZE(data) / 8, room = 1024;
+    const char *pairs = PyBytes_AS_STRING(data);
+    while (room < 3 * n) room *= 2;
+    Merges *merges = malloc(sizeof(Merges));
+    Slot *slots = malloc(room * sizeof(Slot));
+    if (merges == NULL || slots == NULL) {
+        free(merges);
+        free(slots);
+        return PyErr_NoMemory();
+    }
+    *merges = (Merges){slots, room - 1};
+    for (size_t i = 0; i < room; i++) slots[i].rank = -1;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t both[2];
+        memcpy(both, pairs + 8 * i, 8);
+        uint64_t pair = (uint64_t)both[0] << 32 | both[1];
+        size_t slot = slot_of(pair) & merges->mask;
+        while (slots[slot].rank >= 0) slot = (slot + 1) & merges->mask;
+        slots[slot] = (Slot){pair, (int32_t)i};
+    }
+    PyObject *capsule = PyCapsule_New(merges, CAPSULE, close_capsule);
+    if (capsule == NULL) {
+        free(slots);
+        free(merges);
+    }
+    return capsule;
+}
+
+/* Tokens of one match of the pattern: the pair of lowest rank is merged first, from the left. */
+static size_t merged(const Merges *merges, const char *p, size_t n)
+{
+    uint32_t symbols[LONGEST];
+    int32_t ranks[LONGEST];
+    if (n == 1) return 1;
+    for (size_t i = 0; i < n; i++) symbols[i] = (unsigned char)p[i];
+    for (size_t i = 0; i + 1 < n; i++) ranks[i] = rank_of(merges, symbols[i], symbols[i + 1]);
+    while (n > 1) {
+        size_t best = 0;
+        for (size_t i = 1; i + 1 < n; i++)
+            if (ranks[i] < ranks[best]) best = i;
+        if (ranks[best] == NO_MERGE) break;
+        symbols[best] = 256u + (uint32_t)ranks[best];
+        memmove(symbols + best + 1, symbols + best + 2, (n - best - 2) * sizeof(*symbols));
+        if (n > best + 2) memmove(ranks + best + 1, ranks + best + 2, (n - best - 2) * sizeof(*ranks));
+        n--;
+        if (best + 1 < n) ranks[best] = rank_of(merges, symbols[best], symbols[best + 1]);
+        if (best > 0) ranks[best - 1] = rank_of(merges, symbols[best - 1], symbols[best]);
+    }
+    return n;
+}
+
+static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+static size_t contraction(const char *p, const char *end)
+{
+    if (end - p >= 2 && (p[1] == 's' || p[1] == 't' || p[1] == 'm' || p[1] == 'd')) return 2;
+    if (end - p >= 3 && (memcmp(p, "'re", 3) == 0 || memcmp(p, "'ve", 3) == 0 || memcmp(p, "'ll", 3) == 0)) return 3;
+    return 0;
+}
+
+/* One match in a piece of ASCII that is at most a space and what is no space. */
+static size_t match_length(const char *p, const char *end)
+{
+    if (*p == '\'') {
+        size_t n = contraction(p, end);
+        if (n) return n;
+    }
+    const char *at = *p == ' ' && end - p > 1 ? p + 1 : p;
+    const char *from = at;
+    if (is_letter(*at)) while (at < end && is_letter(*at)) at++;
+    else if (is_digit(*at)) while (at < end && is_digit(*at)) at++;
+    else while (at < end && !is_letter(*at) && !is_digit(*at)) at++;
+    return (size_t)((at > from ? at : end) - p);
+}
+
+/* False where the piece is left to Python. */
+static bool count_piece(const Merges *merges, const char *p, const char *end, size_t *count)
+{
+    bool spaces = end - p > 1 ? BYTE_KIND[(unsigned char)p[1]] == 1 : BYTE_KIND[(unsigned char)*p] == 1;
+    size_t found = 0;
+    for (const char *at = p; at < end; at++)
+        if ((unsigned char)*at >= 0x80) return false;
+    while (p < end) {
+        size_t n = spaces ? (size_t)(end - p) : match_length(p, end);
+        if (n > LONGEST) return false;
+        found += merged(merges, p, n);
+        p += n;
+    }
+    *count += found;
+    return true;
+}
+
+/* The end of the piece that begins here: ` ?\S+`, or a run of white space less its last where text follows, or that last. */
+static const char *piece_end(const char *p, const char *end)
+{
+    const char *at = p;
+    size_t n = space_at(at, end);
+    if (n == 0 || (*p == ' ' && end - p > 1 && space_at(p + 1, end) == 0)) {
+        if (n) at += n;
+        while (at < end && (BYTE_KIND[(unsigned char)*at] == 0 || space_at(at, end) == 0)) at++;
+        return at;
+    }
+    const char *last = at;
+    while (at < end && (n = space_at(at, end)) > 0) {
+        last = at;
+        at += n;
+    }
+    return at == end || last == p ? at : last;
+}
+
+PyObject *tokens_count(PyObject *self, PyObject *args)
+{
+    PyObject *capsule, *pieces;
+    const char *p, *end;
+    Py_ssize_t n;
+    size_t count = 0;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "Os#", &capsule, &p, &n)) return NULL;
+    const Merges *merges = PyCapsule_GetPointer(capsule, CAPSULE);
+    if (merges == NULL || (pieces = PyList_New(0)) == NULL) return NULL;
+    for (end = p + n; p < end;) {
+        const char *stop = piece_end(p, end);
+        if (!count_piece(merges, p, stop, &count)) {
+            PyObject *piece = PyUnicode_DecodeUTF8(p, stop - p, "strict");
+            if (piece == NULL || PyList_Append(pieces, piece) < 0) {
+                Py_XDECREF(piece);
+                Py_DECREF(pieces);
+                return NULL;
+            }
+            Py_DECREF(piece);
+        }
+        p = stop;
+    }
+    return Py_BuildValue("nN", (Py_ssize_t)count, pieces);
+}

@@ -1,0 +1,112 @@
+"""The compiled core gives the Python path's text: on written, fuzzed, random and real pages."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from finest.recipe import native
+from finest.recipe.extract import ExtractionLimit, bounded, extract_trafilatura
+from finest.recipe.extract.page import FALLBACKS, extract_in_python
+from finest.recipe.extract.parse import source_of
+from tests.recipe.extract_pages import LONG, PAGES, page
+from tests.recipe.test_extract_equal import BODIES, pages_of, reference
+
+FUZZED = json.loads(gzip.decompress((Path(__file__).parent / "fuzzed_pages.json.gz").read_bytes()))
+"""Pages of the tests, mutated at random: tags cut, doubled, moved, odd characters put in."""
+LIMIT_S = 20.0
+
+
+def in_python(html: str) -> str | None:
+    source = source_of(html)
+    return reference(html) if source is None or source.forbidden else extract_in_python(source)
+
+
+def outcome(function: Any, html: str) -> Any:
+    try:
+        return function(html)
+    except ExtractionLimit:
+        raise
+    except Exception as error:
+        return type(error)
+
+
+@pytest.mark.usefixtures("core")
+@pytest.mark.parametrize("name", PAGES)
+def test_both_paths_give_one_text(name: str) -> None:
+    """Whatever way trafilatura takes through a page, core and Python path end at the same text."""
+    assert extract_trafilatura(PAGES[name]) == in_python(PAGES[name])
+
+
+@pytest.mark.usefixtures("core")
+def test_fuzzed_pages() -> None:
+    """Broken markup of all kinds changes nothing about that."""
+    for html in FUZZED:
+        assert outcome(extract_trafilatura, html) == outcome(in_python, html), html
+
+
+@pytest.mark.usefixtures("core")
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(BODIES)
+def test_random_trees(body: str) -> None:
+    """Trees that nobody thought of give one text on both paths."""
+    html = page(body)
+    assert outcome(extract_trafilatura, html) == outcome(in_python, html)
+
+
+@pytest.mark.usefixtures("core")
+@pytest.mark.corpus
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mix-00.warc.gz", "en-00.warc.gz"])
+def test_real_pages(corpus: Path, name: str) -> None:
+    """Every page of the corpus has one text on both paths, and the core leaves at most one in a hundred to Python."""
+    pages = pages_of(corpus / name)
+    FALLBACKS.clear()
+    for html in pages:
+        found = outcome(lambda html: bounded(extract_trafilatura, html, LIMIT_S), html)
+        assert found == outcome(lambda html: bounded(in_python, html, 10 * LIMIT_S), html)
+    assert FALLBACKS.total() <= len(pages) / 100, FALLBACKS
+
+
+@pytest.mark.usefixtures("core")
+def test_the_limit_holds_inside_the_core() -> None:
+    """The core looks at the clock: a page that takes long is stopped in the middle of it."""
+    html = page("<div>" + f"<div><p>{LONG}<a href='/'>x</a></p>" * 250 + "<p>a, b</p>" * 60_000 + "</div>")
+    source = source_of(html)
+    assert source is not None
+    tree = source.tree()
+    core = native.core()
+    with pytest.raises(ExtractionLimit):
+        bounded(lambda _: core.extract(tree, lambda _: None), "", 0.002)
+    assert extract_trafilatura(page(f"<p>{LONG}</p><p>{LONG}</p>")) is not None
+
+
+def test_what_is_no_tree_is_refused(core: Any) -> None:
+    """The core reads lxml's elements and nothing else."""
+    for value in (None, "html", object()):
+        with pytest.raises(TypeError):
+            core.extract(value, None)
+
+
+def test_without_core_the_same(without_core: None) -> None:
+    """The package works where the core was not built."""
+    for name in ("article", "table", "justext", "control characters", "readability"):
+        assert extract_trafilatura(PAGES[name]) == reference(PAGES[name])
+
+
+@pytest.mark.usefixtures("core")
+def test_an_exception_of_the_parser_passes() -> None:
+    """What the call back into Python raises comes out of the core, and leaves nothing behind."""
+    source = source_of(PAGES["readability only"])
+    assert source is not None
+
+    def fail(_: bytes) -> None:
+        raise KeyError("parser")
+
+    with pytest.raises(KeyError, match="parser"):
+        native.core().extract(source.tree(), fail)

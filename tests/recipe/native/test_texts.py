@@ -1,0 +1,185 @@
+"""The core's statistics of texts, against the Python path."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pytest
+from fasttext.FastText import _FastText
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finest.recipe import native
+from finest.recipe.chunks import ChunkSplitter
+from finest.recipe.language import LanguageModel, shipped_model
+from finest.recipe.minhash import Signer
+from finest.recipe.ngrams import Ngrams
+from finest.recipe.recipe import DedupRules
+from finest.recipe.tokens import TokenCounter
+from finest.recipe.words import _ASCII_PUNCTUATION, _FIELD, Tokenizer, _counts
+
+WORDS = st.lists(st.sampled_from(["a", "b", "ab", "ba", "the", "é", "日本", "x" * 70]), max_size=60)
+TEXTS = st.text(alphabet=st.sampled_from(list("abeilst'AZ019 .,-\n\t\r\x0b\x1c\x85\xa0é日😀")), max_size=80)
+SIZES = (1, 2, 3, 4, 5, 10)
+TOKENIZER = Tokenizer()
+pytestmark = pytest.mark.usefixtures("core")
+
+
+@given(WORDS, st.integers(0, 2**64 - 1))
+def test_repeated_ngrams(words: list[str], seed: int) -> None:
+    """Counts are the Python path's exact ones, whatever the seed."""
+    tops, duplicated = native.core().ngram_chars(words, SIZES, SIZES, seed)
+    python = Ngrams(words)
+    assert tops == [python.top_chars(n) for n in SIZES]
+    assert duplicated == [python.duplicated_chars(n) for n in SIZES]
+
+
+def test_an_ngram_of_no_words(core: Any) -> None:
+    """There is none."""
+    with pytest.raises(ValueError, match="one word or more"):
+        core.ngram_chars(["a"], (0,), (), 1)
+
+
+@given(TEXTS)
+@settings(max_examples=300, deadline=None)
+def test_token_counts(text: str) -> None:
+    """Text by text as the tokenizer itself counts them."""
+    assert COUNTER.count(text) == len(COUNTER._tokenizer.encode(text).ids)
+
+
+COUNTER = TokenCounter()
+
+
+ODD = [
+    "a" * 5000, "don't we'll I'm X's 'tis ''s", "1,234.5 per-cent (x)", "\n\n  \n x", "the\u00a0end", " ", "",
+    "!!!???" * 50, "internationalisation of supercalifragilistic things",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_token_counts_of_odd_texts(text: str) -> None:
+    """Long runs, contractions, numbers, white space of all kinds."""
+    assert COUNTER.count(text) == len(COUNTER._tokenizer.encode(text).ids)
+
+
+@given(WORDS)
+@settings(max_examples=100, deadline=None)
+def test_signatures(words: list[str]) -> None:
+    """MinHash signatures, with shingles longer and shorter than a block of SHA-1."""
+    signer = Signer(DedupRules())
+    lowest = native.core().minhash_lowest(words, 5, signer._factors, signer._offsets)
+    shingles = signer._shingles(words)
+    if not len(shingles):
+        assert lowest is None
+    else:
+        assert (np.frombuffer(lowest, np.uint64) == signer._permuted_minimum(shingles)).all()
+
+
+def test_signature_of_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same with and without the core."""
+    signer, text = Signer(DedupRules()), "The ferry leaves the old harbour at seven, 1,000 times. " * 3 + "É à la " * 20
+    found = signer.sign(text, TOKENIZER)
+    monkeypatch.setattr(native, "core", lambda: None)
+    expected = signer.sign(text, TOKENIZER)
+    assert found is not None
+    assert expected is not None
+    assert (found == expected).all()
+
+
+SHA256 = hashlib.sha256(shipped_model().read_bytes()).hexdigest()
+LINES = [
+    "Hello world, this is the sea.", "Guten Tag", "素早い茶色の狐", "a", " ", "a\0b\tc", "</s> x", "__label__en x y",
+    "é" * 999, "x " * 4000, "\u2028", "ΟΔΟΣ και", "</s>", "__label__xx only",
+]  # fmt: skip
+
+
+def test_language_scores_are_fasttexts() -> None:
+    """Every probability, to its last bit."""
+    ours, model = LanguageModel.load(shipped_model(), SHA256), _FastText(str(shipped_model())).f
+    for text in LINES:
+        expected = {label: score for score, label in model.predict(text + "\n", -1, 0.0, "strict")}
+        assert {f"__label__{key}": score for key, score in ours._scores(text).items()} == expected, text
+
+
+@pytest.mark.parametrize("size", [0, 3, 60, 1000, 500_000])
+def test_a_broken_model_is_not_read(core: Any, size: int) -> None:
+    """A file that ends too early gives no model."""
+    assert core.language_open(shipped_model().read_bytes()[:size]) is None
+
+
+def test_a_model_with_any_byte_changed_is_read_or_not(core: Any) -> None:
+    """Wrong numbers in a model's head never lead out of its tables."""
+    data = bytearray(shipped_model().read_bytes())
+    for at in [*range(0, 140, 3), 1000, 100_000, len(data) // 2, len(data) - 3]:
+        for value in (0, 1, 127, 255):
+            old, data[at] = data[at], value
+            model = core.language_open(bytes(data))
+            if model is not None:
+                core.language_scores(model, b"Hello world of the sea\n")
+            data[at] = old
+
+
+PARTS = [
+    "a", "Sun", "the", "U", "US", "C", "A", "$", "0", "12", "km", "g", "m/s", ".", "..", ",", "-", "--", "'", '"',
+    "(", ")", "[", ":", ";", "!", "?", "/", "~", "=", "<", "+", "*", "^", "&", "#", "%", "_", "@", "|", "`", "'s", "'S",
+    "n't", "'ll", "www", ".com", "e.g", "8am", ":)", "\x7f",
+]  # fmt: skip
+ASCII = [chr(code) for code in range(33, 127)]
+SPLITTER = ChunkSplitter()
+
+
+@pytest.fixture(scope="module")
+def rules() -> Any:
+    core = native.core()
+    return core.splitter_open(*SPLITTER.rules(), _ASCII_PUNCTUATION)
+
+
+@given(
+    st.lists(st.sampled_from(PARTS), min_size=1, max_size=8).map("".join)
+    | st.text(st.sampled_from(ASCII), min_size=1, max_size=8)
+)
+@settings(max_examples=3000, deadline=None)
+def test_chunks(rules: Any, chunk: str) -> None:
+    """A chunk that the core splits has the tokens and counts of the Python path, and no neighbour that matters."""
+    found = native.core().splitter_split(rules, chunk)
+    if found is None:
+        return
+    tokens, non_symbol, chars, alpha = found
+    assert SPLITTER.split(chunk) == (tokens, (), ())
+    assert non_symbol + (chars << _FIELD) + (alpha << 2 * _FIELD) == _counts(tokens)
+
+
+@pytest.mark.parametrize(
+    "chunk", ["word", "word,", "(word)", "10-20", "well-known", "his/her", "1,000", "#tag", "x=y", "100%"]
+)
+def test_common_chunks_stay_in_the_core(rules: Any, chunk: str) -> None:
+    """The bulk of what is new on a page."""
+    assert native.core().splitter_split(rules, chunk) is not None
+
+
+@pytest.mark.parametrize("chunk", ["don't", "é", "", "a" * 200, "a.b", "5km", ":)", "'s", "US$"])
+def test_other_chunks_are_left_to_python(rules: Any, chunk: str) -> None:
+    """Special cases, dots inside, units, whatever is not ASCII or too long."""
+    assert native.core().splitter_split(rules, chunk) is None
+
+
+@pytest.fixture(scope="module")
+def in_python() -> Tokenizer:
+    """A tokenizer without the core."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "core", lambda: None)
+        return Tokenizer()
+
+
+TEXT = st.lists(
+    st.sampled_from([*PARTS, "foo:)", ")", "é", "“don’t", "IS_ALPHA", "\u00a0", "\x1c"]) | st.just(" ")
+).map("".join)
+
+
+@given(TEXT)
+@settings(max_examples=500, deadline=None)
+def test_words(in_python: Tokenizer, text: str) -> None:
+    """All words of a text and their counts, special cases across chunks and spaCy's own quirk included."""
+    assert TOKENIZER.words(text) == in_python.words(text)
