@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LEASE_BLOCKS = 120
 """Half a minute on the devnet's chain (four blocks a second): time to restart a miner, and a lease that can end."""
+SLACK_S = 2.0
 PATIENCE_S = 240.0
 STEPS = ("leased", "refined", "published", "committed")
 
@@ -49,6 +50,7 @@ def test_every_warc_is_refined_and_committed_once(subnet: Subnet) -> None:
         bob.wait_until(lambda: "no answer" in bob.said())
         gate.open()
         wait_until(lambda: state_of(subnet, lost) == "expired")
+        time.sleep(SLACK_S)  # until the miner's own clock says so too
         carol.thaw()
         alice = Miner(subnet, "alice")
         wait_until(lambda: len(finished_warcs(subnet)) == 4, (alice, bob, carol))

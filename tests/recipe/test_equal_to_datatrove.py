@@ -20,8 +20,8 @@ from tests.e2e.command import finest
 
 UNGATED = 'name = "ungated"\n[gate]\nenabled = false\n[extraction]\ncpu_limit_s = 600.0\n'
 """DataTrove has no gate, and the reference no limit on extraction."""
-RECORDS = 1500
-"""Requests, responses and metadata of some 500 pages."""
+RECORDS = 600
+"""Requests, responses and metadata of some 200 pages."""
 
 
 def ours(warc: Path, out: Path) -> dict[tuple[str, int], dict[str, object]]:

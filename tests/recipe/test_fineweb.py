@@ -92,12 +92,12 @@ def test_any_text_is_decided_as_by_datatrove(lines: list[str]) -> None:
 
 @pytest.mark.corpus
 def test_real_pages_are_decided_as_by_datatrove(corpus: Path) -> None:
-    """Decision, reason and text after C4 agree on every fifth page of real WARCs."""
+    """Decision, reason and text after C4 agree on every fifteenth page of real WARCs."""
     seen = 0
     for path in sorted(corpus.glob("*-00.warc.gz")):
         with path.open("rb") as file:
             for number, record in enumerate(ArchiveIterator(file, record_types=WarcRecordType.response)):
-                if number % 5 == 0 and record.http_content_type == "text/html":
+                if number % 15 == 0 and record.http_content_type == "text/html":
                     payload = record.reader.read()
                     html = bytes_to_str(payload, detect_encoding(payload))
                     text = extract_plain_text(html, main_content=True)

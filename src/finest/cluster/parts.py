@@ -157,17 +157,27 @@ def _fill_database(folder: Folder) -> None:
     if filled.exists():
         return
     shutil.rmtree(folder.mysql, ignore_errors=True)
-    _own_folder(folder.mysql, "mysql", 0o700)
+    # In /tmp two that begin at once take each other's temporary tables.
+    scratch = folder.mysql.with_name("mysql-tmp")
+    for path in (folder.mysql, scratch):
+        _own_folder(path, "mysql", 0o700)
     argv = [
-        "mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={folder.mysql}", "--skip-test-db",
-        "--auth-root-authentication-method=socket",
+        "mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={folder.mysql}", f"--tmpdir={scratch}",
+        "--skip-test-db", "--auth-root-authentication-method=socket",
     ]  # fmt: skip
     done = subprocess.run(  # noqa: S603
         argv, env=environment(), capture_output=True, text=True, errors="replace", timeout=_FILL_S, check=False
     )
+    shutil.rmtree(scratch, ignore_errors=True)
     if done.returncode:
-        raise ClusterError(f"mariadb-install-db: {(done.stderr or done.stdout).strip().rpartition(chr(10))[2]}")
+        raise ClusterError(f"mariadb-install-db: {_first_error(done.stderr + done.stdout)}")
     filled.touch()
+
+
+def _first_error(told: str) -> str:
+    """What went wrong first; the last line says only that it ended."""
+    lines = [line for line in told.splitlines() if line.strip()] or ["it said nothing"]
+    return next((line for line in lines if "ERROR" in line), lines[-1])
 
 
 def let_slurm_in(socket: Path | None, etc: Path) -> None:
