@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts its background jobs deaf to Ctrl-C, and so would be the commands that the tests send it to.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Workers of the tests share the processors: a library that takes all of them for itself makes every other one wait.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 pytest_plugins = ["tests.cluster.real_slurm"]
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 _SERVING = {"test_hub", "test_open", "test_publish"}
