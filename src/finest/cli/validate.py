@@ -234,9 +234,9 @@ def validate(
     from finest.validator.models import Plan
 
     with needs("validator"):
+        from finest.validator.loop.options import ValidateOptions
         from finest.validator.loop.start import validate as run
         from finest.validator.loop.updating import UpdateOptions
-        from finest.validator.loop.validator import ValidateOptions
     from finest.validator.measuring import VERDICT_TOKENS
     from finest.validator.quality.tier import tier_of
 

@@ -16,6 +16,7 @@ from finest.tasks.crawls import CommonCrawl
 from finest.validator.admission import known_recipes
 from finest.validator.loop.assignment import Assignments
 from finest.validator.loop.heldout import HeldOut
+from finest.validator.loop.judge import Judge
 from finest.validator.loop.queue import Queue
 from finest.validator.loop.updating import Updating
 from finest.validator.loop.validator import Validator
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from finest.chain.options import ChainOptions
     from finest.chain.subnet import Chain
     from finest.settings import Settings
-    from finest.validator.loop.validator import ValidateOptions
+    from finest.validator.loop.options import ValidateOptions
 
 RESTART = 75
 """Exit status where a newer release does not start after all (EX_TEMPFAIL of sysexits.h): a supervisor starts anew."""
@@ -81,9 +82,9 @@ def _validate(
         telemetry = Telemetry.open(options.wandb, options.work / "telemetry", group=hotkey.address, say=say)
         stack.callback(telemetry.close)
         heldout = HeldOut(CommonCrawl(settings.cc_https, settings.cc_collinfo), server, say)
-        validator = Validator(
-            options, settings, chain, server, queue, Assignments(chain, server), heldout, telemetry, stop.asked, say
-        )
+        assignments = Assignments(chain, server)
+        judge = Judge(options, settings, chain, queue, assignments, heldout, telemetry, stop.asked, say)
+        validator = Validator(options, chain, server, queue, judge, telemetry, stop.asked, say)
         if once:
             validator.once()
         else:

@@ -1,0 +1,36 @@
+"""What `finest validate` was told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from finest.validator.loop.updating import UpdateOptions
+    from finest.validator.models import Plan
+
+AGAIN_S = (600.0, 3600.0, 6 * 3600.0, 24 * 3600.0, 24 * 3600.0)
+"""Waits after a verdict that could not be given. Most failures of the Hub pass within the hour; after the last wait,
+two and a half days in all, it is left without evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValidateOptions:
+    """What `finest validate` was told."""
+
+    work: Path
+    plan: Plan
+    tokens: int
+    tier: int = 1
+    device: str | None = None
+    """Of tier 2: cpu or cuda; None is a GPU if there is one."""
+    parallel: int = 1
+    """Verdicts at a time."""
+    sets_weights: bool = True
+    wandb: str | None = None
+    """The project that figures go to, [ENTITY/]NAME; None is nowhere."""
+    update: UpdateOptions | None = None
+    """None stays at the release that the operator has installed."""
+    again_s: tuple[float, ...] = AGAIN_S

@@ -1,0 +1,191 @@
+"""The next line's verdict: whose turn it is, what is said, and what is never anybody's fault."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from finest.errors import TaskServerUnavailable
+from finest.validator.evidence import read_evidence
+from finest.validator.loop.assignment import NotYet
+from finest.validator.loop.judge import IDLE_S, _Work
+from finest.validator.loop.queue import Entry
+from finest.validator.loop.verdict import Done
+from finest.validator.models import Evidence
+
+from .lines import ALICE, BOB, CAROL, SOON_S, following, line, seen, settled, warc
+from .world import AGAIN_S, World, evidence
+
+
+def test_a_line_that_cannot_be_looked_at_keeps_nobody_waiting(world: World) -> None:
+    """Its round fails; the next one is another's, and the line itself is looked at again later, untried."""
+    world.queue.add([seen(ALICE), seen(BOB, 7)])
+    judged = list[str]()
+
+    def found(entry: Entry) -> Any:
+        if entry.hotkey == ALICE:
+            raise TaskServerUnavailable("the task server does not answer")
+        judged.append(entry.hotkey)
+        return NotYet(10_000, "later")
+
+    world.found = found
+    judge = world.judge()
+    with pytest.raises(TaskServerUnavailable):
+        judge.next()
+    judge.next()
+    assert judged == [BOB]
+    assert world.queue.next() is None
+    left = following(world.queue, now_s=SOON_S)
+    assert (left.hotkey, left.tries, left.why) == (ALICE, 0, "the task server does not answer")
+
+
+def test_judges_never_have_the_same_line(world: World) -> None:
+    """Eight at a time, two hundred lines of three hotkeys: each is given one verdict."""
+    lines = [seen(hotkey, number) for number in range(67) for hotkey in (ALICE, BOB, CAROL)]
+    world.queue.add(lines)
+    judge, given, now = world.judge(), Counter[int](), list[int]()
+
+    def give(entry: Entry) -> None:
+        assert entry.id not in now
+        now.append(entry.id)
+        time.sleep(0.001)
+        given[entry.id] += 1
+        now.remove(entry.id)
+        world.queue.settle(entry, settled())
+
+    judge._give_verdict = give  # type: ignore[method-assign]
+    judges = [threading.Thread(target=lambda: [None for _ in iter(judge.next, IDLE_S)]) for _ in range(8)]
+    for thread in judges:
+        thread.start()
+    for thread in judges:
+        thread.join()
+    assert (len(given), set(given.values())) == (len(lines), {1})
+    assert world.queue.counts().waiting == 0
+
+
+def test_a_failure_of_ours_is_tried_again_and_then_left(world: World) -> None:
+    """After the last wait it is left without evidence, and that is reported: nobody's fault, nobody's pay."""
+    world.queue.add([seen()])
+    judge = world.judge()
+    for number, wait_s in enumerate(AGAIN_S):
+        entry = following(world.queue, now_s=SOON_S)
+        assert entry.tries == number
+        judge._give_verdict(entry)
+        due_s = world.queue.next_due_s()
+        assert due_s is not None
+        assert abs(due_s - time.time() - wait_s) < 20
+    judge._give_verdict(following(world.queue, now_s=SOON_S))
+    assert world.queue.counts().verdicts == {"no_evidence": 1}
+    (report,) = world.queue.unreported()
+    assert (report.verdict, report.total, "status 1" in report.why) == ("no_evidence", 0.0, True)
+    assert world.queue.past(0)[0].forged is False
+
+
+def test_what_is_gone_must_be_gone_twice(world: World) -> None:
+    """What the Hub says is not there is asked for again, also where another try came to nothing before."""
+    world.queue.add([seen()])
+    judge = world.judge()
+    answers = ["audit", "revision", "revision"]
+    world.verdict = lambda job: evidence(job, (one := answers.pop(0)), "fail" if one == "revision" else "no_evidence")
+    for waits in (1, 1, 0):
+        judge._give_verdict(following(world.queue, now_s=SOON_S))
+        assert world.queue.counts().waiting == waits
+    assert world.queue.counts().verdicts == {"fail": 1}
+    assert world.queue.past(0)[0].forged is False
+
+
+def test_a_stop_gives_no_verdict(world: World) -> None:
+    """What was cut off is no try: it is judged when the validator starts again."""
+    world.queue.add([seen()])
+
+    def cut_off(_: Any) -> Done:
+        world.stop.set()
+        return Done(None, "stopped", 1.0)
+
+    world.verdict = cut_off
+    world.judge().next()
+    entry = following(world.queue)
+    assert (entry.tries, entry.why) == (0, "")
+    assert not (world.work / "evidence").exists()
+
+
+def test_a_verdict_is_kept_with_its_record(world: World) -> None:
+    """Signed, under a name that the line has; a lie is known as one."""
+    world.queue.add([seen()])
+    world.verdict = lambda job: evidence(job, "manifest", "fail")
+    entry, judge = following(world.queue), world.judge()
+    judge.next()
+    record = read_evidence(judge.evidence_file(entry))
+    assert (record.verdict, record.signature, record.subject.submission.line) == ("fail", "00" * 64, line(0))
+    (past,) = world.queue.past(0)
+    assert (past.verdict, past.forged, past.warcs) == ("fail", False, 2)
+
+
+@pytest.mark.parametrize("outcome", ["fail", "no_evidence"])
+def test_a_strangers_words_are_one_line_of_the_log(world: World, outcome: str) -> None:
+    """An id with a line's end and an escape in it writes no line of its own, and takes none back."""
+    world.queue.add([seen()])
+    world.verdict = lambda job: evidence(job, "audit", outcome, "row 1 (\x1b[2J\n2026-11-23 12:00:00  Weights set)")
+    world.judge().next()
+    (said,) = (line for line in world.said if "Weights set" in line)
+    assert said.isprintable() and "\ufffd[2J 2026" in said
+
+
+def test_a_lie_is_remembered_as_one(world: World) -> None:
+    """Forged rows: every check of admission has passed, and the verdict is a fail."""
+    world.queue.add([seen()])
+
+    def lied(job: Any) -> Done:
+        base: Evidence = evidence(job, "recipe", "pass").evidence  # type: ignore[assignment]
+        return Done(base.model_copy(update={"verdict": "fail", "why": "4 of 9 rows are forged"}), "", 1.0)
+
+    world.verdict = lied
+    world.judge().next()
+    assert world.queue.past(0)[0].forged is True
+
+
+def test_a_copy_waits_for_what_it_may_be_a_copy_of(world: World) -> None:
+    """Side by side neither would know the other: the later line of the same WARCs waits, one of others does not."""
+    world.queue.add([seen(ALICE, 1), seen(BOB, 2), seen(CAROL, 3)])
+    begun, may_end, judged = threading.Event(), threading.Event(), list[str]()
+
+    def found(entry: Entry) -> Any:
+        subject, task = world.subject(entry)
+        return subject, task.model_copy(update={"warcs": (warc(9),)}) if entry.hotkey == CAROL else task
+
+    def verdict(job: Any) -> Done:
+        if job.subject.submission.hotkey == ALICE:
+            begun.set()
+            assert may_end.wait(30)
+        judged.append(job.subject.submission.hotkey)
+        return evidence(job, "manifest", "fail")
+
+    world.found, world.verdict = found, verdict
+    judge = world.judge()
+    first = threading.Thread(target=judge.next)
+    first.start()
+    assert begun.wait(30)
+    assert (judge.next(), judge.next(), judge.next()) == (0.0, 0.0, IDLE_S)
+    assert judged == [CAROL]
+    may_end.set()
+    first.join()
+    bob = following(world.queue, now_s=SOON_S)
+    assert (bob.hotkey, bob.tries) == (BOB, 0)
+    assert judged == [CAROL, ALICE]
+    judge._give_verdict(bob)
+    assert judged == [CAROL, ALICE, BOB]
+
+
+def test_who_came_first_waits_for_no_copy(world: World) -> None:
+    """Of lines whose WARCs are not known yet, the earlier one goes on."""
+    world.queue.add([seen(ALICE, 1), seen(BOB, 2)])
+    judge = world.judge()
+    bob = next(one for one in (world.queue.next(), world.queue.next({1})) if one and one.hotkey == BOB)
+    judge._at_work = {1: _Work(1), bob.id: _Work(bob.block)}
+    assert judge._is_behind(bob, [warc(0)])
+    judge._at_work[1] = _Work(bob.block + 1)
+    assert not judge._is_behind(bob, [warc(0)])
