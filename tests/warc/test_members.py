@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import random
 import zlib
+
+import pytest
 
 from finest.warc.members import LOOKBACK_BYTES, Members
 from finest.warc.tape import Tape
@@ -117,3 +121,30 @@ def test_the_window_stays_small() -> None:
     tape = Tape(io.BytesIO(stored(record("response", "https://example.com/", noise))))
     assert Members(tape, 1 << 24, []).read() is not None
     assert len(tape._held) <= LOOKBACK_BYTES
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_quick_way_finds_what_zlib_finds(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a few flipped bits damage, ISA-L's way and zlib's give the same members and the same losses."""
+    random_ = random.Random(seed)
+    sound = members(records(6))
+    damaged = []
+    for _ in range(60):
+        data = bytearray(sound)
+        for _ in range(random_.randint(1, 3)):
+            data[random_.randrange(len(data))] ^= 1 << random_.randrange(8)
+        damaged.append(bytes(data[: random_.choice((None, random_.randrange(len(data))))]))
+    quick = [read_all(data) for data in damaged]
+    monkeypatch.setattr(Members, "_quickly", lambda *_: None)
+    assert quick == [read_all(data) for data in damaged]
+
+
+def test_a_header_with_options_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A member that names its file is a member, and goes to zlib; one without never does."""
+    part = record("response", "http://a.example/", b"x" * 5000)
+    named = io.BytesIO()
+    with gzip.GzipFile("name", "wb", fileobj=named) as file:
+        file.write(part)
+    assert read_all(named.getvalue()) == ([part], [])
+    monkeypatch.setattr(Members, "_by_zlib", None)
+    assert read_all(members([part])) == ([part], [])
