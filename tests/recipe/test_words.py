@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from resiliparse.extract.html2text import extract_plain_text
 
 from finest.recipe import chunks
 from finest.recipe import words as words_module
-from finest.recipe.chunks import ChunkSplitter
+from finest.recipe.build_english import english
+from finest.recipe.chunks import ENGLISH, ChunkSplitter
 from finest.recipe.words import Tokenizer
 
 DATATROVE = SpaCyTokenizer("en")
@@ -157,3 +159,8 @@ def test_chunks_of_real_pages_are_split_as_by_spacy(corpus: Path) -> None:
             expected = [token.text for token in nlp.tokenizer("\n".join(part))]
         ours = [token for chunk in part for token in (*splitter.split(chunk).tokens, "\n")]
         assert ours[:-1] == expected
+
+
+def test_the_rules_are_those_of_the_pinned_spacy() -> None:
+    """What ships as `english.json` is what the installed spaCy would give."""
+    assert json.loads(ENGLISH.read_text(encoding="utf-8")) == json.loads(json.dumps(english()))

@@ -8,14 +8,15 @@ chunk only, so that stripping them takes time linear in its length.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain, product
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-import spacy
-from spacy.symbols import ORTH
-
+ENGLISH = Path(__file__).with_name("english.json")
+"""spaCy's own expressions and special cases, written by `build_english.py`."""
 GAP_OR_CHUNK = re.compile(r"\s+|\S+")
 _MAX_PREFIX = 8
 """Characters that decide a prefix: the longest, `US$`, has 3; runs of dots are read to their end."""
@@ -47,12 +48,13 @@ class ChunkSplitter:
     """Splits chunks as `spacy.blank("en").tokenizer` does. Holds rules only: one object serves any number of texts."""
 
     def __init__(self) -> None:
-        tokenizer = spacy.blank("en").tokenizer
-        self._prefix: Callable[[str], re.Match[str] | None] = tokenizer.prefix_search
-        self._suffix: Callable[[str], re.Match[str] | None] = tokenizer.suffix_search
-        self._infixes: Callable[[str], Iterator[re.Match[str]]] = tokenizer.infix_finditer
-        self._url = _linear(tokenizer.url_match.__self__).match
-        self._special = {text: tuple(part[ORTH] for part in parts) for text, parts in tokenizer.rules.items()}
+        told = json.loads(ENGLISH.read_text(encoding="utf-8"))
+        self.sentence_ends = frozenset(told["sentence_ends"])
+        self._prefix = re.compile(told["prefix"]).search
+        self._suffix = re.compile(told["suffix"]).search
+        self._infixes = re.compile(told["infix"]).finditer
+        self._url = re.compile(_linear(told["url"])).match
+        self._special: dict[str, tuple[str, ...]] = {text: tuple(parts) for text, parts in told["special"].items()}
         self._longest_special = max(map(len, self._special))
         self._patterns: dict[str, list[tuple[str, ...]]] = {}
         for text in self._special:
@@ -226,12 +228,12 @@ class ChunkSplitter:
         return tuple(mended)
 
 
-def _linear(url: re.Pattern[str]) -> re.Pattern[str]:
+def _linear(url: str) -> str:
     """spaCy's expression for URLs without the part that makes it quadratic in the colons of a chunk.
 
     `user(:password)?@` is of `\\S+(?::\\S*)?`, and `\\S+` alone matches all of that.
     """
-    return re.compile(url.pattern.replace(r"\S+(?::\S*)?@", r"\S+@"), url.flags)
+    return url.replace(r"\S+(?::\S*)?@", r"\S+@")
 
 
 def _plain(chunk: str) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 from datatrove.utils.text import PUNCTUATION_SET
-from spacy.pipeline import Sentencizer
 
 from finest.recipe import native
 from finest.recipe.chunks import GAP_OR_CHUNK, ChunkSplitter
@@ -95,7 +94,7 @@ class Tokenizer:
     def __init__(self) -> None:
         self._splitter = ChunkSplitter()
         self._memo = _Memo(self._splitter)
-        self._sentence_ends = frozenset(Sentencizer.default_punct_chars)
+        self._sentence_ends = self._splitter.sentence_ends
 
     def words(self, text: str) -> Words:
         """The tokens of `text`, none of them whitespace, with their counts."""
