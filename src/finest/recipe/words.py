@@ -145,6 +145,8 @@ class Tokenizer:
             )
             if not counts >> 3 * _FIELD:
                 return tokens, counts + non_symbol + (chars << _FIELD) + (alpha << 2 * _FIELD)
+            if "\n" in text:
+                return self._by_lines(text)
         chunks = text.split()
         known = list(map(self._memo.__getitem__, chunks))
         counts = sum(map(_COUNTS, known))
