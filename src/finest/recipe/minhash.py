@@ -27,6 +27,8 @@ _BLOCK = 256
 """Shingles permuted at a time: 112 x 256 x 8 bytes stay in a core's cache."""
 _ASCII_NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
 _PUNCTUATION = frozenset(PUNCTUATION)
+_SEPARATORS = "،٫⎖⎗⎘"
+"""Beyond ASCII, of the fractions in NUMBERS_PATTERN."""
 
 
 class Signer:
@@ -80,16 +82,53 @@ class Signer:
 
 def simplify(text: str) -> str:
     """DataTrove's `simplify_text` with its defaults: lower case, numbers to 0, no punctuation, no diacritics."""
+    core = native.core()
+    found: str | None = core.simplify(text, _ASCII_KINDS, _ALONE) if core else None
+    return _simplify(text) if found is None else found
+
+
+def _simplify(text: str) -> str:
     text = text.lower()
     text = _ASCII_NUMBER.sub("0", text) if text.isascii() else NUMBERS_PATTERN.sub("0", text)
     for char in _PUNCTUATION.intersection(text):
         text = text.replace(char, " ")
     text = " ".join(text.split())
     if not text.isascii():
-        text = unicodedata.normalize("NFD", text)
-        marks = [ord(char) for char in set(text) if unicodedata.category(char) == "Mn"]
-        text = text.translate(dict.fromkeys(marks)) if marks else text
+        text = _without_marks(text)
     return text.strip()
+
+
+def _without_marks(text: str) -> str:
+    text = unicodedata.normalize("NFD", text)
+    marks = [ord(char) for char in set(text) if unicodedata.category(char) == "Mn"]
+    return text.translate(dict.fromkeys(marks)) if marks else text
+
+
+_ASCII_KINDS = bytes(chr(code) in _PUNCTUATION or chr(code).isspace() for code in range(128))
+"""1 for what stands between words."""
+
+
+class _Alone(dict[int, str | None]):
+    """What a character beyond ASCII becomes whatever stands beside it: a space for what is between words, None where
+    its neighbours decide."""
+
+    def __missing__(self, code: int) -> str | None:
+        found = self[code] = _alone(chr(code))
+        return found
+
+
+def _alone(char: str) -> str | None:
+    low = char.lower()
+    if char == "Σ" or char in _SEPARATORS or NUMBERS_PATTERN.search(low):
+        return None
+    if low in _PUNCTUATION or low.isspace():
+        return " "
+    plain = _without_marks(low)
+    is_alone = not any(unicodedata.combining(one) or one.isspace() for one in plain)
+    return plain if is_alone and _PUNCTUATION.isdisjoint(low) else None
+
+
+_ALONE = _Alone()
 
 
 _first_8_bytes = struct.Struct("<Q").unpack_from

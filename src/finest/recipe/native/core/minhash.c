@@ -7,24 +7,45 @@
 #include <string.h>
 
 #define PRIME ((1ull << 61) - 1)
-enum { BATCH = 64 };
+enum { BATCH = 64, LANES = 16, BLOCK = 64 };
 
-static uint32_t rotated(uint32_t x, int n) { return x << n | x >> (32 - n); }
+/* A loop is compiled for each width of vectors, and the widest that the processor has is taken. */
+#define INLINE static inline __attribute__((always_inline))
+#if defined(__x86_64__) && defined(__GNUC__)
+#define WIDTHS(name, parameters, arguments) \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))) static void name##_512 parameters { name##_any arguments; } \
+    __attribute__((target("avx2"))) static void name##_256 parameters { name##_any arguments; } \
+    static void name parameters \
+    { \
+        if (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) name##_512 arguments; \
+        else if (__builtin_cpu_supports("avx2")) name##_256 arguments; \
+        else name##_any arguments; \
+    }
+#else
+#define WIDTHS(name, parameters, arguments) static void name parameters { name##_any arguments; }
+#endif
 
-/* FIPS 180-4, 6.1 */
-static void digest_block(uint32_t state[5], const unsigned char *block)
+typedef uint32_t Lanes __attribute__((vector_size(LANES * sizeof(uint32_t)))); /* one number of each of LANES messages */
+
+#define ROTATED(x, n) ((x) << (n) | (x) >> (32 - (n)))
+
+/* FIPS 180-4, 6.1: one block of LANES messages. */
+INLINE void digest_block_any(uint32_t states[5][LANES], const uint32_t words[16][LANES])
 {
-    uint32_t w[80];
-    for (int i = 0; i < 16; i++)
-        w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 | (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
-    for (int i = 16; i < 80; i++) w[i] = rotated(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
-    uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
+    Lanes state[5], w[16];
+    memcpy(state, states, sizeof(state));
+    memcpy(w, words, sizeof(w));
+    Lanes a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
 #define ROUND(f, k) \
     do { \
-        uint32_t next = rotated(a, 5) + (f) + e + (k) + w[i]; \
+        if (i >= 16) { \
+            Lanes mixed = w[(i + 13) % 16] ^ w[(i + 8) % 16] ^ w[(i + 2) % 16] ^ w[i % 16]; \
+            w[i % 16] = ROTATED(mixed, 1); \
+        } \
+        Lanes next = ROTATED(a, 5) + (f) + e + (uint32_t)(k) + w[i % 16]; \
         e = d; \
         d = c; \
-        c = rotated(b, 30); \
+        c = ROTATED(b, 30); \
         b = a; \
         a = next; \
     } while (0)
@@ -38,26 +59,50 @@ static void digest_block(uint32_t state[5], const unsigned char *block)
     state[2] += c;
     state[3] += d;
     state[4] += e;
+    memcpy(states, state, sizeof(state));
 }
+
+WIDTHS(digest_block, (uint32_t states[5][LANES], const uint32_t words[16][LANES]), (states, words))
 
 static uint32_t swapped(uint32_t x) { return x >> 24 | (x >> 8 & 0xff00) | (x << 8 & 0xff0000) | x << 24; }
 
-/* The first eight bytes of the digest as a little-endian number. */
-static uint64_t sha1_start(const unsigned char *p, size_t n)
+typedef struct { const unsigned char *p; size_t n; } Message;
+
+/* Block `number` of a message: its bytes, a bit, zeros, and in the last one the length in bits. */
+static void put_block(uint32_t words[16][LANES], int lane, Message message, size_t number)
 {
-    uint32_t state[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
-    unsigned char last[128] = {0};
-    size_t left = n % 64, size = left < 56 ? 64 : 128;
-    for (size_t i = 0; i + 64 <= n; i += 64) digest_block(state, p + i);
-    memcpy(last, p + (n - left), left);
-    last[left] = 0x80;
-    for (int i = 0; i < 8; i++) last[size - 1 - (size_t)i] = (unsigned char)((uint64_t)n * 8 >> 8 * i);
-    for (size_t i = 0; i < size; i += 64) digest_block(state, last + i);
-    return (uint64_t)swapped(state[0]) | (uint64_t)swapped(state[1]) << 32;
+    unsigned char block[BLOCK] = {0};
+    size_t from = number * BLOCK, left = message.n > from ? message.n - from : 0;
+    memcpy(block, message.p + (left ? from : 0), left < BLOCK ? left : BLOCK);
+    if (message.n >= from && left < BLOCK) block[left] = 0x80;
+    if (number == (message.n + 8) / BLOCK)
+        for (int i = 0; i < 8; i++) block[BLOCK - 1 - i] = (unsigned char)((uint64_t)message.n * 8 >> 8 * i);
+    for (int i = 0; i < 16; i++) {
+        const unsigned char *p = block + 4 * i;
+        words[i][lane] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+    }
+}
+
+/* The first eight bytes of the digests of at most LANES messages, as little-endian numbers. */
+static void sha1_starts(const Message *messages, int n, uint64_t *starts)
+{
+    static const uint32_t initial[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
+    uint32_t states[5][LANES], words[16][LANES] = {{0}};
+    size_t most = 0;
+    for (int i = 0; i < n; i++) most = messages[i].n > most ? messages[i].n : most;
+    for (int i = 0; i < 5; i++)
+        for (int lane = 0; lane < LANES; lane++) states[i][lane] = initial[i];
+    for (size_t number = 0; number <= (most + 8) / BLOCK; number++) {
+        for (int lane = 0; lane < n; lane++) put_block(words, lane, messages[lane], number);
+        digest_block(states, (const uint32_t(*)[LANES])words);
+        for (int lane = 0; lane < n; lane++)
+            if (number == (messages[lane].n + 8) / BLOCK)
+                starts[lane] = (uint64_t)swapped(states[0][lane]) | (uint64_t)swapped(states[1][lane]) << 32;
+    }
 }
 
 /* Lowest of (factor x shingle + offset) mod 2^64 mod 2^61 - 1 over the shingles, for each permutation. */
-static void permute(const uint64_t *shingles, size_t n, const uint64_t *factors, const uint64_t *offsets, uint64_t *lowest, size_t count)
+INLINE void permute_any(const uint64_t *shingles, size_t n, const uint64_t *factors, const uint64_t *offsets, uint64_t *lowest, size_t count)
 {
     for (size_t j = 0; j < count; j++) {
         uint64_t factor = factors[j], offset = offsets[j], low = lowest[j];
@@ -70,6 +115,8 @@ static void permute(const uint64_t *shingles, size_t n, const uint64_t *factors,
         lowest[j] = low;
     }
 }
+
+WIDTHS(permute, (const uint64_t *shingles, size_t n, const uint64_t *factors, const uint64_t *offsets, uint64_t *lowest, size_t count), (shingles, n, factors, offsets, lowest, count))
 
 /* All words joined by spaces; the bytes before each. */
 static char *joined(PyObject *words, size_t *starts)
@@ -109,13 +156,16 @@ PyObject *minhash_lowest(PyObject *self, PyObject *args)
         found = Py_NewRef(Py_None);
     } else if (text != NULL && (found = PyBytes_FromStringAndSize(NULL, factors.len)) != NULL) {
         uint64_t *lowest = (uint64_t *)(void *)PyBytes_AS_STRING(found), shingles[BATCH];
+        Message messages[BATCH];
         memset(lowest, 0xff, (size_t)factors.len);
         for (size_t from = 0, shingle_count = size - (size_t)n + 1; from < shingle_count; from += BATCH) {
             size_t batch = shingle_count - from < BATCH ? shingle_count - from : BATCH;
             for (size_t i = 0; i < batch; i++) {
                 size_t start = starts[from + i];
-                shingles[i] = sha1_start((const unsigned char *)text + start, starts[from + i + (size_t)n] - 1 - start);
+                messages[i] = (Message){(const unsigned char *)text + start, starts[from + i + (size_t)n] - 1 - start};
             }
+            for (size_t i = 0; i < batch; i += LANES)
+                sha1_starts(messages + i, (int)(batch - i < LANES ? batch - i : LANES), shingles + i);
             permute(shingles, batch, factors.buf, offsets.buf, lowest, count);
         }
     }

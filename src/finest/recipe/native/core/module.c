@@ -380,6 +380,7 @@ static PyMethodDef METHODS[] = {
     {"splitter_split", splitter_split, METH_VARARGS, "splitter_split(splitter, chunk): tokens and counts, or None where Python decides."},
     {"splitter_words", splitter_words, METH_VARARGS, "splitter_words(splitter, text, memo): tokens and counts; the memo knows other chunks."},
     {"ngram_chars", ngram_chars, METH_VARARGS, "ngram_chars(words, tops, duplicates, seed): characters in repeated n-grams."},
+    {"simplify", simplify, METH_VARARGS, "simplify(text, kinds, table): the text as MinHash compares it, or None."},
     {"minhash_lowest", minhash_lowest, METH_VARARGS, "minhash_lowest(words, n, factors, offsets): lowest permuted SHA-1 values."},
     {"fill_begin", fill_begin, METH_VARARGS, NULL},
     {"fill_tag", fill_tag, METH_VARARGS, NULL},

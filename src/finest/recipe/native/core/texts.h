@@ -12,6 +12,8 @@ PyObject *splitter_split(PyObject *self, PyObject *args);   /* (capsule, chunk):
 PyObject *splitter_words(PyObject *self, PyObject *args);   /* (capsule, text, memo): tokens and counts */
 /* ngrams.c */
 PyObject *ngram_chars(PyObject *self, PyObject *args);      /* (words, tops, duplicates): characters, as ngrams.py counts them */
+/* simplify.c */
+PyObject *simplify(PyObject *self, PyObject *args);         /* (text, kinds of ASCII, table of the others): simplified, or None */
 /* minhash.c */
 PyObject *minhash_lowest(PyObject *self, PyObject *args);   /* (words, n, factors, offsets): lowest values as bytes, or None */
 

@@ -1,0 +1,115 @@
+/* A text as MinHash compares it: minhash.py's simplify, where no character depends on those around it. */
+#define PY_SSIZE_T_CLEAN
+#include "texts.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core.h"
+
+enum { GAP = 1 };
+
+typedef struct { char *text; size_t n, room; bool between, begun; } Output;
+
+static bool add_text(Output *out, const char *p, size_t n)
+{
+    bool gap = out->between && out->begun;
+    if (out->n + n + 1 > out->room) {
+        size_t room = 2 * out->room + n + 1;
+        char *larger = realloc(out->text, room);
+        if (larger == NULL) return false;
+        out->text = larger;
+        out->room = room;
+    }
+    if (gap) out->text[out->n++] = ' ';
+    memcpy(out->text + out->n, p, n);
+    out->n += n;
+    out->between = false;
+    out->begun = true;
+    return true;
+}
+
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/* The end of a number: digits, and once a point or comma with digits behind it. */
+static const char *number_end(const char *p, const char *end)
+{
+    while (p < end && is_digit(*p)) p++;
+    if (end - p < 2 || (*p != '.' && *p != ',') || !is_digit(p[1])) return p;
+    for (p++; p < end && is_digit(*p);) p++;
+    return p;
+}
+
+/* What stands for a character beyond ASCII: a new reference to a text, or to None where it cannot be said alone. */
+static PyObject *mapped(PyObject *table, const char **p, const char *end)
+{
+    PyObject *code = PyLong_FromUnsignedLong(decode(p, end));
+    PyObject *found = code != NULL ? PyObject_GetItem(table, code) : NULL;
+    Py_XDECREF(code);
+    return found;
+}
+
+/* 1, 0 where Python has to do it, -1 with an exception */
+static int put_mapped(Output *out, PyObject *text)
+{
+    Py_ssize_t n;
+    const char *p = text != Py_None ? PyUnicode_AsUTF8AndSize(text, &n) : NULL;
+    if (p == NULL) return text == Py_None ? 0 : -1;
+    if (n == 1 && *p == ' ') {
+        out->between = true;
+        return 1;
+    }
+    if (add_text(out, p, (size_t)n)) return 1;
+    PyErr_NoMemory();
+    return -1;
+}
+
+static int put_all(Output *out, const char *p, const char *end, const char *kinds, PyObject *table)
+{
+    while (p < end) {
+        unsigned char c = (unsigned char)*p;
+        if (c >= 128) {
+            PyObject *text = mapped(table, &p, end);
+            int done = text != NULL ? put_mapped(out, text) : -1;
+            Py_XDECREF(text);
+            if (done != 1) return done;
+            continue;
+        }
+        if (kinds[c] == GAP) {
+            out->between = true;
+            p++;
+            continue;
+        }
+        char lower = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+        if (!add_text(out, is_digit((char)c) ? "0" : &lower, 1)) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        p = is_digit((char)c) ? number_end(p, end) : p + 1;
+    }
+    return 1;
+}
+
+PyObject *simplify(PyObject *self, PyObject *args)
+{
+    const char *p, *kinds;
+    Py_ssize_t n, kind_count;
+    PyObject *table, *found = NULL;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "s#y#O", &p, &n, &kinds, &kind_count, &table)) return NULL;
+    if (kind_count != 128) return PyErr_Format(PyExc_ValueError, "a kind for each character of ASCII is needed");
+    Output out = {malloc((size_t)n + 16), 0, (size_t)n + 16, false, false};
+    int done = out.text != NULL ? put_all(&out, p, p + n, kinds, table) : -1;
+    if (out.text == NULL) PyErr_NoMemory();
+    if (done == 1) {
+        size_t from = 0;
+        while (out.n > from && out.text[out.n - 1] == ' ') out.n--;
+        while (from < out.n && out.text[from] == ' ') from++;
+        found = PyUnicode_DecodeUTF8(out.text + from, (Py_ssize_t)(out.n - from), "strict");
+    } else if (done == 0) {
+        found = Py_NewRef(Py_None);
+    }
+    free(out.text);
+    return found;
+}
