@@ -16,8 +16,8 @@ from finest.recipe import native
 _PIECE = re.compile(r" ?\S+|\s+(?!\S)|\s+")
 """Pieces whose tokens do not depend on their neighbours: GPT-2's own pattern, with all but whitespace in one."""
 _END = "<|endoftext|>"
-_UNSURE = re.compile(r"<\|endoftext\|>|[\x1c-\x1f]")
-"""The one token that is cut out before the pattern applies, and characters that are whitespace to Python alone."""
+_UNSURE = re.compile(r"[\x1c-\x1f]")
+"""Characters that are whitespace to Python alone."""
 _REMEMBERED_PIECES = 100_000
 _LONGEST_REMEMBERED = 100
 
@@ -37,7 +37,7 @@ class TokenCounter:
 
     def count(self, text: str) -> int:
         """GPT-2 tokens of `text`, none added at its ends."""
-        if _UNSURE.search(text):
+        if _END in text or _UNSURE.search(text):  # the one token is cut out before the pattern applies
             return len(self._tokenizer.encode(text).ids)
         count, pieces = self._core.tokens_count(self._merges, text) if self._core else (0, _PIECE.findall(text))
         count += sum(map(self._counts.__getitem__, pieces))

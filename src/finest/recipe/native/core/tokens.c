@@ -9,10 +9,11 @@
 
 #include "core.h"
 
-enum { LONGEST = 200, NO_MERGE = INT32_MAX };
+enum { LONGEST = 200, NO_MERGE = INT32_MAX, SEEN = 65536, LONGEST_SEEN = 22 };
 
 typedef struct { uint64_t pair; int32_t rank; } Slot; /* rank is that of the merge; 256 + rank is the new symbol */
-typedef struct { Slot *slots; size_t mask; } Merges;
+typedef struct { uint8_t n, count; char text[LONGEST_SEEN]; } Seen; /* a match met lately, and its tokens */
+typedef struct { Slot *slots; size_t mask; Seen seen[SEEN]; } Merges;
 
 static const char CAPSULE[] = "finest.recipe.native.tokens";
 
@@ -40,14 +41,15 @@ PyObject *tokens_open(PyObject *self, PyObject *data)
     size_t n = (size_t)PyBytes_GET_SIZE(data) / 8, room = 1024;
     const char *pairs = PyBytes_AS_STRING(data);
     while (room < 3 * n) room *= 2;
-    Merges *merges = malloc(sizeof(Merges));
+    Merges *merges = calloc(1, sizeof(Merges));
     Slot *slots = malloc(room * sizeof(Slot));
     if (merges == NULL || slots == NULL) {
         free(merges);
         free(slots);
         return PyErr_NoMemory();
     }
-    *merges = (Merges){slots, room - 1};
+    merges->slots = slots;
+    merges->mask = room - 1;
     for (size_t i = 0; i < room; i++) slots[i].rank = -1;
     for (size_t i = 0; i < n; i++) {
         uint32_t both[2];
@@ -88,6 +90,22 @@ static size_t merged(const Merges *merges, const char *p, size_t n)
     return n;
 }
 
+/* The same, remembered: most words of a page have come before. */
+static size_t remembered(Merges *merges, const char *p, size_t n)
+{
+    uint64_t key[3] = {n, 0, 0};
+    if (n == 1) return 1;
+    if (n > LONGEST_SEEN) return merged(merges, p, n);
+    memcpy((char *)key + 2, p, n);
+    Seen *seen = &merges->seen[(key[0] * 0x9e3779b97f4a7c15u ^ (key[1] ^ key[2]) * 0xc2b2ae3d27d4eb4fu) >> 48];
+    if (seen->n != n || memcmp(seen->text, p, n) != 0) {
+        seen->n = (uint8_t)n;
+        memcpy(seen->text, p, n);
+        seen->count = (uint8_t)merged(merges, p, n);
+    }
+    return seen->count;
+}
+
 static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -114,7 +132,7 @@ static size_t match_length(const char *p, const char *end)
 }
 
 /* False where the piece is left to Python. */
-static bool count_piece(const Merges *merges, const char *p, const char *end, size_t *count)
+static bool count_piece(Merges *merges, const char *p, const char *end, size_t *count)
 {
     bool spaces = end - p > 1 ? BYTE_KIND[(unsigned char)p[1]] == 1 : BYTE_KIND[(unsigned char)*p] == 1;
     size_t found = 0;
@@ -123,7 +141,7 @@ static bool count_piece(const Merges *merges, const char *p, const char *end, si
     while (p < end) {
         size_t n = spaces ? (size_t)(end - p) : match_length(p, end);
         if (n > LONGEST) return false;
-        found += merged(merges, p, n);
+        found += remembered(merges, p, n);
         p += n;
     }
     *count += found;
@@ -156,7 +174,7 @@ PyObject *tokens_count(PyObject *self, PyObject *args)
     size_t count = 0;
     (void)self;
     if (!PyArg_ParseTuple(args, "Os#", &capsule, &p, &n)) return NULL;
-    const Merges *merges = PyCapsule_GetPointer(capsule, CAPSULE);
+    Merges *merges = PyCapsule_GetPointer(capsule, CAPSULE);
     if (merges == NULL || (pieces = PyList_New(0)) == NULL) return NULL;
     for (end = p + n; p < end;) {
         const char *stop = piece_end(p, end);
