@@ -110,7 +110,8 @@ _ASCII_KINDS = bytes(chr(code) in _PUNCTUATION or chr(code).isspace() for code i
 
 class _Alone(dict[int, str | None]):
     """What a character beyond ASCII becomes whatever stands beside it: a space for what is between words, None where
-    its neighbours decide."""
+    its neighbours decide.
+    """
 
     def __missing__(self, code: int) -> str | None:
         found = self[code] = _alone(chr(code))
