@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from finest.recipe import native
 from finest.recipe.chunks import ChunkSplitter
 from finest.recipe.language import LanguageModel, shipped_model
-from finest.recipe.minhash import Signer
+from finest.recipe.minhash import Signer, _simplify, simplify
 from finest.recipe.ngrams import Ngrams
 from finest.recipe.recipe import DedupRules
 from finest.recipe.tokens import TokenCounter
@@ -75,6 +75,33 @@ def test_signatures(words: list[str]) -> None:
         assert lowest is None
     else:
         assert (np.frombuffer(lowest, np.uint64) == signer._permuted_minimum(shingles)).all()
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("aB 1.2,\n“ÉΣ\u0301١٫İ…\u00a0가"), max_size=30)
+)
+def test_simplified_texts(text: str) -> None:
+    """Numbers, marks, what stands between words: as Python simplifies them."""
+    assert simplify(text) == _simplify(text)
+
+
+@pytest.mark.slow
+def test_every_character_is_simplified_alike() -> None:
+    """Alone, inside a word, beside a number, and under a mark."""
+    for code in (*range(0xD800), *range(0xE000, 0x110000)):
+        text = f"a{(char := chr(code))}B {char}\u0301 {char}1.2{char}3"
+        assert simplify(text) == _simplify(text), hex(code)
+
+
+@pytest.mark.parametrize("size", [0, 1, 54, 55, 56, 63, 64, 65, 119, 120, 128, 300])
+def test_shingles_of_any_length(size: int) -> None:
+    """Beside short ones: a digest takes one block of 64 bytes, or more."""
+    words = ["a", "b" * size, "c", "d", "e", "f", "g" * (size // 2), *map(str, range(40))]
+    signer = Signer(DedupRules())
+    lowest = native.core().minhash_lowest(words, 5, signer._factors, signer._offsets)
+    shingles = signer._shingles(words)
+    expected = signer._permuted_minimum(shingles)
+    assert np.array_equal(np.frombuffer(lowest, np.uint64), expected)
 
 
 def test_signature_of_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
