@@ -19,7 +19,6 @@ from finest.recipe.recipe import GopherQualityRules, GopherRepetitionRules
 from finest.recipe.words import Words
 
 _PARAGRAPH_BREAK = re.compile(r"\n{2,}")
-_LINE_BREAK = re.compile(r"\n+")
 _SEED = secrets.randbits(64)
 """Of the core's hash tables, so that no page can be written to fill one slot; no answer depends on it."""
 _SURE_STOP_WORDS = 300
@@ -31,11 +30,12 @@ def repetition(text: str, words: Words, rules: GopherRepetitionRules, *, exact: 
     yield Check("repetition_empty", len(text), 1, not text)
     if not text:
         return
-    paragraphs = _PARAGRAPH_BREAK.split(text.strip())
+    stripped = text.strip()
+    paragraphs = _PARAGRAPH_BREAK.split(stripped) if "\n\n\n" in stripped else stripped.split("\n\n")
     count, chars = duplicates(paragraphs)
     yield from _above("repetition_dup_para_frac", count / len(paragraphs), rules.dup_para_frac)
     yield from _above("repetition_dup_para_char_frac", chars / len(text), rules.dup_para_char_frac)
-    lines = _LINE_BREAK.split(text)
+    lines = _lines(text)
     count, chars = duplicates(lines)
     yield from _above("repetition_dup_line_frac", count / len(lines), rules.dup_line_frac)
     yield from _above("repetition_dup_line_char_frac", chars / len(text), rules.dup_line_char_frac)
@@ -46,6 +46,12 @@ def repetition(text: str, words: Words, rules: GopherRepetitionRules, *, exact: 
         else _ngrams(len(text), Ngrams(words.tokens), rules, exact)
     )
     yield from ngrams
+
+
+def _lines(text: str) -> list[str]:
+    """As `re.split(r"\n+", text)`, four times faster."""
+    lines = list(filter(None, text.split("\n")))
+    return [""] * text.startswith("\n") + lines + [""] * text.endswith("\n")
 
 
 def _ngrams(size: int, ngrams: Ngrams, rules: GopherRepetitionRules, exact: bool) -> Iterator[Check]:
