@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from itertools import chain, product
 from pathlib import Path
+from string import ascii_letters
 from typing import NamedTuple, TypeAlias
 
 ENGLISH = Path(__file__).with_name("english.json")
@@ -22,6 +23,14 @@ _MAX_PREFIX = 8
 """Characters that decide a prefix: the longest, `US$`, has 3; runs of dots are read to their end."""
 _MAX_SUFFIX = 16
 """Characters that decide a suffix: the longest unit has 6 behind a digit; runs of dots are read to their end."""
+_MAX_UNIT = 8
+"""Characters of the longest unit of ASCII letters behind a digit (`km/h`, `mbar`), and some more."""
+_DIGITS = frozenset("0123456789")
+_ALPHANUMERIC = _DIGITS.union(ascii_letters)
+"""A prefix begins with one of these in `US$`, `C$` and `A$` alone; a suffix ends with one in `'s` and in units."""
+_UNITS = re.compile(r"\(\?<=\[0-9\]\)\(\?:([^)]*)\)")
+"""What follows a digit, in spaCy's expression for suffixes: signs of currencies, then units."""
+_NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)+")
 _PLAIN_PREFIXES = frozenset("([{\"'“‘«#*&<")
 _PLAIN_SUFFIXES = frozenset(',;:!?)]}"”»*>')
 """Punctuation that is always an affix of exactly its own length."""
@@ -53,6 +62,7 @@ class ChunkSplitter:
         self._prefix = re.compile(told["prefix"]).search
         self._suffix = re.compile(told["suffix"]).search
         self._infixes = re.compile(told["infix"]).finditer
+        self._units = tuple(filter(str.isascii, _UNITS.findall(told["suffix"])[-1].split("|")))
         self._url = re.compile(_linear(told["url"])).match
         self._special: dict[str, tuple[str, ...]] = {text: tuple(parts) for text, parts in told["special"].items()}
         self._longest_special = max(map(len, self._special))
@@ -60,6 +70,8 @@ class ChunkSplitter:
         for text in self._special:
             if self._prefix(text) or self._suffix(text) or next(self._infixes(text), None):
                 pattern = self._by_affixes(text, {})
+                if pattern == self._special[text] == (text,):
+                    continue  # in its place comes the same
                 self._patterns.setdefault(pattern[0], []).append(pattern)
         self._cuts_before: dict[str, list[_Cut]] = {}
         self._cuts_after: dict[str, list[_Cut]] = {}
@@ -69,8 +81,8 @@ class ChunkSplitter:
                 self._cuts_before.setdefault(pattern[at], []).append(cut)
                 self._cuts_after.setdefault(pattern[at - 1], []).append(cut)
 
-    def rules(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], bytes, bytes]:
-        """What the compiled core splits by: special cases of ASCII, their patterns, and the affixes of pairs.
+    def rules(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], tuple[str, ...], bytes, bytes]:
+        """What the compiled core splits by: special cases of ASCII, their patterns, units, and the affixes of pairs.
 
         The affix of a pair is what spaCy's own expression finds at `first + second`: at its front in the first table,
         at its back in the second; a first character of 0 (there: a second) stands for none.
@@ -88,6 +100,7 @@ class ChunkSplitter:
         return (
             special,
             tuple(pattern for pattern in patterns if all(map(str.isascii, pattern))),
+            tuple(unit for unit in self._units if unit[-1].isalpha()),
             bytes(heads),
             bytes(tails),
         )
@@ -160,6 +173,8 @@ class ChunkSplitter:
             return 1
         if first == ".":
             return _run_of_dots(chunk, start, end, 1)
+        if first in _ALPHANUMERIC and "$" not in chunk[start : start + 3]:
+            return 0
         match = self._prefix(chunk[start : min(end, start + _MAX_PREFIX)])
         return match.end() if match else 0
 
@@ -171,8 +186,10 @@ class ChunkSplitter:
             return 1
         if last == "." and (dots := _run_of_dots(chunk, start, end, -1)):
             return dots
-        if last.isalpha() and chunk[max(start, end - _MAX_SUFFIX) : end].isalpha():
+        if last in _DIGITS or (last.isalpha() and chunk[max(start, end - _MAX_SUFFIX) : end].isalpha()):
             return 0
+        if last in _ALPHANUMERIC and _DIGITS.isdisjoint(chunk[max(start, end - _MAX_UNIT) : end]):
+            return 2 if last in "sS" and end - start > 1 and chunk[end - 2] in "'’" else 0
         match = self._suffix(chunk[max(start, end - _MAX_SUFFIX) : end])
         return match.end() - match.start() if match else 0
 
@@ -181,7 +198,7 @@ class ChunkSplitter:
             return ()
         if core in special:
             return special[core]
-        if core.isalpha() or ("." in core and self._url(core)):  # every URL has a dot
+        if core.isalpha() or ("." in core and (_NUMBER.fullmatch(core) or self._url(core))):  # every URL has a dot
             return (core,)
         return self._by_infixes(core)
 

@@ -1,7 +1,7 @@
 /* How spaCy's English tokenizer splits a chunk of ASCII: chunks.py's rules, for all chunks in which no special case is met.
  *
  * What a pair of characters decides about an affix is asked of spaCy's own expressions when the splitter is made. A chunk
- * with a dot inside, with a letter behind a digit at its end, or in reach of a special case is left to Python.
+ * with a dot inside that is no number, or in reach of a special case is left to Python.
  */
 #define PY_SSIZE_T_CLEAN
 #include "texts.h"
@@ -17,7 +17,7 @@ enum { CHARS = 128, LONGEST = 100, SLOTS = 8192, PUNT = -1, UNIT = 8 };
 
 typedef struct { const char *p; size_t n; } Piece;
 typedef struct { PyObject *tokens; int32_t next; } Pattern; /* patterns that begin with one token are a list */
-typedef struct { Piece key; int32_t pattern; bool special; } Slot;
+typedef struct { Piece key; int32_t pattern; bool special, unit; } Slot;
 typedef struct {
     unsigned char prefix[CHARS][CHARS]; /* [character][the next, or 0]: characters of the prefix */
     unsigned char suffix[CHARS][CHARS]; /* [the one before, or 0][character]: characters of the suffix */
@@ -54,7 +54,7 @@ static Slot *added(Splitter *splitter, PyObject *text)
     if (p == NULL || splitter->used == SLOTS / 2) return NULL;
     Slot *slot = slot_of(splitter, (Piece){p, (size_t)n});
     if (slot->key.p == NULL) {
-        *slot = (Slot){{p, (size_t)n}, -1, false};
+        *slot = (Slot){{p, (size_t)n}, -1, false, false};
         splitter->used++;
     }
     return slot;
@@ -70,8 +70,13 @@ static void close_splitter(Splitter *splitter)
 
 static void close_capsule(PyObject *capsule) { close_splitter(PyCapsule_GetPointer(capsule, CAPSULE)); }
 
-static bool fill(Splitter *splitter, PyObject *special, PyObject *patterns)
+static bool fill(Splitter *splitter, PyObject *special, PyObject *patterns, PyObject *units)
 {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(units); i++) {
+        Slot *slot = added(splitter, PyTuple_GET_ITEM(units, i));
+        if (slot == NULL) return false;
+        slot->unit = true;
+    }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(special); i++) {
         Slot *slot = added(splitter, PyTuple_GET_ITEM(special, i));
         if (slot == NULL) return false;
@@ -93,11 +98,11 @@ static bool fill(Splitter *splitter, PyObject *special, PyObject *patterns)
 
 PyObject *splitter_open(PyObject *self, PyObject *args)
 {
-    PyObject *special, *patterns;
+    PyObject *special, *patterns, *units;
     const char *prefix, *suffix, *punctuation;
     Py_ssize_t n, m, k;
     (void)self;
-    if (!PyArg_ParseTuple(args, "O!O!y#y#y#", &PyTuple_Type, &special, &PyTuple_Type, &patterns, &prefix, &n, &suffix, &m, &punctuation, &k))
+    if (!PyArg_ParseTuple(args, "O!O!O!y#y#y#", &PyTuple_Type, &special, &PyTuple_Type, &patterns, &PyTuple_Type, &units, &prefix, &n, &suffix, &m, &punctuation, &k))
         return NULL;
     Splitter *splitter = calloc(1, sizeof(Splitter));
     if (splitter == NULL) return PyErr_NoMemory();
@@ -108,8 +113,8 @@ PyObject *splitter_open(PyObject *self, PyObject *args)
     memcpy(splitter->prefix, prefix, (size_t)n);
     memcpy(splitter->suffix, suffix, (size_t)m);
     for (Py_ssize_t i = 0; i < k; i++) splitter->punctuation[punctuation[i] & 127] = true;
-    splitter->kept = PyTuple_Pack(2, special, patterns);
-    if (splitter->kept == NULL || !fill(splitter, special, patterns)) {
+    splitter->kept = PyTuple_Pack(3, special, patterns, units);
+    if (splitter->kept == NULL || !fill(splitter, special, patterns, units)) {
         close_splitter(splitter);
         return PyErr_Occurred() ? NULL : PyErr_NoMemory();
     }
@@ -137,14 +142,18 @@ static int prefix_length(const Splitter *splitter, const char *p, const char *en
     return splitter->prefix[(int)*p][p + 1 < end ? (int)p[1] : 0];
 }
 
-static int suffix_length(const Splitter *splitter, const char *p, const char *end)
+static int suffix_length(Splitter *splitter, const char *p, const char *end)
 {
     if (p >= end) return 0;
     char last = end[-1], before = end - p > 1 ? end[-2] : 0;
     if (is_digit(last)) return 0;
     if (is_letter(last)) {
-        for (const char *at = end - p > UNIT ? end - UNIT : p; at < end; at++)
-            if (is_digit(*at)) return PUNT;
+        const char *at = end - 1;
+        while (at > p && end - at < UNIT && (is_letter(*at) || *at == '/')) at--; /* km/h */
+        if (is_digit(*at)) {
+            const Slot *slot = slot_of(splitter, (Piece){at + 1, (size_t)(end - at - 1)});
+            return slot->key.p != NULL && slot->unit ? (int)(end - at - 1) : 0;
+        }
         return (last == 's' || last == 'S') && before == '\'' ? 2 : 0;
     }
     if (last == '.') {
@@ -177,6 +186,15 @@ static void put_piece(Pieces *pieces, const char *p, const char *end)
     if (p < end) pieces->pieces[pieces->n++] = (Piece){p, (size_t)(end - p)};
 }
 
+/* Digits with single points and commas between them. */
+static bool is_number(const char *p, const char *end)
+{
+    if (!is_digit(*p) || !is_digit(end[-1])) return false;
+    for (; p < end; p++)
+        if (!is_digit(*p) && ((*p != '.' && *p != ',') || !is_digit(p[1]))) return false;
+    return true;
+}
+
 static bool put_core(Pieces *pieces, const char *p, const char *end)
 {
     const char *from = p, *at = p;
@@ -185,7 +203,11 @@ static bool put_core(Pieces *pieces, const char *p, const char *end)
         put_piece(pieces, p, end);
         return true;
     }
-    if (memchr(p, '.', (size_t)(end - p)) != NULL) return false;
+    if (memchr(p, '.', (size_t)(end - p)) != NULL) {
+        if (!is_number(p, end)) return false;
+        put_piece(pieces, p, end);
+        return true;
+    }
     for (at = p + 1; at < end;) {
         size_t n = infix_length(at, end);
         if (n == 0) {

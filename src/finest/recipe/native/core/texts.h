@@ -7,7 +7,7 @@
 PyObject *tokens_open(PyObject *self, PyObject *merges);    /* of 32-bit pairs in order of rank: a capsule */
 PyObject *tokens_count(PyObject *self, PyObject *args);     /* (capsule, text): (count, pieces that it leaves to Python) */
 /* chunks.c */
-PyObject *splitter_open(PyObject *self, PyObject *args);    /* (special cases, patterns, prefixes, suffixes, punctuation) */
+PyObject *splitter_open(PyObject *self, PyObject *args);    /* (special cases, patterns, units, prefixes, suffixes, punctuation) */
 PyObject *splitter_split(PyObject *self, PyObject *args);   /* (capsule, chunk): tokens and counts, or None */
 PyObject *splitter_words(PyObject *self, PyObject *args);   /* (capsule, text, memo): tokens and counts */
 /* ngrams.c */
