@@ -21,7 +21,7 @@ from finest.recipe.tokens import TokenCounter
 from finest.recipe.words import _ASCII_PUNCTUATION, _FIELD, Tokenizer, _counts
 
 WORDS = st.lists(st.sampled_from(["a", "b", "ab", "ba", "the", "é", "日本", "x" * 70]), max_size=60)
-TEXTS = st.text(alphabet=st.sampled_from(list("abeilst'AZ019 .,-\n\t\r\x0b\x1c\x85\xa0é日😀")), max_size=80)
+TEXTS = st.text(alphabet=st.sampled_from(list("abeilst'AZ019 .,-\n\t\r\x0b\x1c\x85\xa0é日😀’—½…\u2028")), max_size=80)
 SIZES = (1, 2, 3, 4, 5, 10)
 TOKENIZER = Tokenizer()
 pytestmark = pytest.mark.usefixtures("core")
@@ -62,6 +62,14 @@ ODD = [
 def test_token_counts_of_odd_texts(text: str) -> None:
     """Long runs, contractions, numbers, white space of all kinds."""
     assert COUNTER.count(text) == len(COUNTER._tokenizer.encode(text).ids)
+
+
+@pytest.mark.slow
+def test_token_counts_with_every_character_of_old_blocks() -> None:
+    """Beside letters, numbers, others and white space: what the core takes it for is what the library does."""
+    for code in range(0x3000):
+        text = f"a{(char := chr(code))}a 1{char}1 {char}.{char} '{char}s{char}{char} \n {char}"
+        assert COUNTER.count(text) == len(COUNTER._tokenizer.encode(text).ids), hex(code)
 
 
 @given(WORDS)

@@ -374,7 +374,7 @@ static PyMethodDef METHODS[] = {
     {"is_plain", plain, METH_O, "is_plain(data): False where UTF-8 bytes may name a character that XML forbids."},
     {"language_open", language_open, METH_O, "language_open(data): a model, or None where it is of a kind that is not read."},
     {"language_scores", language_scores, METH_VARARGS, "language_scores(model, line): probabilities by label, best first."},
-    {"tokens_open", tokens_open, METH_O, "tokens_open(merges): of 32-bit pairs of symbols in order of rank."},
+    {"tokens_open", tokens_open, METH_VARARGS, "tokens_open(merges): of 32-bit pairs of symbols in order of rank."},
     {"tokens_count", tokens_count, METH_VARARGS, "tokens_count(merges, text): GPT-2 tokens, and pieces that are left to Python."},
     {"splitter_open", splitter_open, METH_VARARGS, "splitter_open(special, patterns, prefixes, suffixes, punctuation)."},
     {"splitter_split", splitter_split, METH_VARARGS, "splitter_split(splitter, chunk): tokens and counts, or None where Python decides."},

@@ -4,7 +4,7 @@
 #include <Python.h>
 
 /* tokens.c */
-PyObject *tokens_open(PyObject *self, PyObject *merges);    /* of 32-bit pairs in order of rank: a capsule */
+PyObject *tokens_open(PyObject *self, PyObject *args);      /* (32-bit pairs in order of rank, kinds of characters): a capsule */
 PyObject *tokens_count(PyObject *self, PyObject *args);     /* (capsule, text): (count, pieces that it leaves to Python) */
 /* chunks.c */
 PyObject *splitter_open(PyObject *self, PyObject *args);    /* (special cases, patterns, units, prefixes, suffixes, punctuation) */

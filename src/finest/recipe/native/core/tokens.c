@@ -1,4 +1,4 @@
-/* GPT-2's tokens of a text, counted: its pattern and its merges over pieces of ASCII; other pieces go to Python. */
+/* GPT-2's tokens of a text, counted: its pattern and its merges over pieces of known characters; others go to Python. */
 #define PY_SSIZE_T_CLEAN
 #include "texts.h"
 
@@ -9,11 +9,12 @@
 
 #include "core.h"
 
-enum { LONGEST = 200, NO_MERGE = INT32_MAX, SEEN = 65536, LONGEST_SEEN = 22 };
+enum { LONGEST = 200, NO_MERGE = INT32_MAX, SEEN = 65536, LONGEST_SEEN = 22, KINDS = 0x3000 };
+enum { UNKNOWN, LETTER, NUMBER, OTHER };
 
 typedef struct { uint64_t pair; int32_t rank; } Slot; /* rank is that of the merge; 256 + rank is the new symbol */
 typedef struct { uint8_t n, count; char text[LONGEST_SEEN]; } Seen; /* a match met lately, and its tokens */
-typedef struct { Slot *slots; size_t mask; Seen seen[SEEN]; } Merges;
+typedef struct { Slot *slots; size_t mask; uint8_t kinds[KINDS]; Seen seen[SEEN]; } Merges;
 
 static const char CAPSULE[] = "finest.recipe.native.tokens";
 
@@ -34,12 +35,14 @@ static void close_capsule(PyObject *capsule)
     free(merges);
 }
 
-PyObject *tokens_open(PyObject *self, PyObject *data)
+PyObject *tokens_open(PyObject *self, PyObject *args)
 {
+    const char *pairs, *kinds;
+    Py_ssize_t bytes, kind_count;
     (void)self;
-    if (!PyBytes_Check(data)) return PyErr_Format(PyExc_TypeError, "bytes are needed");
-    size_t n = (size_t)PyBytes_GET_SIZE(data) / 8, room = 1024;
-    const char *pairs = PyBytes_AS_STRING(data);
+    if (!PyArg_ParseTuple(args, "y#y#", &pairs, &bytes, &kinds, &kind_count)) return NULL;
+    if (kind_count != KINDS) return PyErr_Format(PyExc_ValueError, "kinds of %d characters are needed", KINDS);
+    size_t n = (size_t)bytes / 8, room = 1024;
     while (room < 3 * n) room *= 2;
     Merges *merges = calloc(1, sizeof(Merges));
     Slot *slots = malloc(room * sizeof(Slot));
@@ -48,6 +51,7 @@ PyObject *tokens_open(PyObject *self, PyObject *data)
         free(slots);
         return PyErr_NoMemory();
     }
+    memcpy(merges->kinds, kinds, KINDS);
     merges->slots = slots;
     merges->mask = room - 1;
     for (size_t i = 0; i < room; i++) slots[i].rank = -1;
@@ -106,9 +110,6 @@ static size_t remembered(Merges *merges, const char *p, size_t n)
     return seen->count;
 }
 
-static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
 static size_t contraction(const char *p, const char *end)
 {
     if (end - p >= 2 && (p[1] == 's' || p[1] == 't' || p[1] == 'm' || p[1] == 'd')) return 2;
@@ -116,31 +117,40 @@ static size_t contraction(const char *p, const char *end)
     return 0;
 }
 
-/* One match in a piece of ASCII that is at most a space and what is no space. */
-static size_t match_length(const char *p, const char *end)
+static int kind_of(const Merges *merges, const char **p, const char *end)
+{
+    uint32_t code = (unsigned char)**p < 0x80 ? (unsigned char)*(*p)++ : decode(p, end);
+    return code < KINDS ? merges->kinds[code] : UNKNOWN;
+}
+
+/* One match in a piece that is at most a space and what is no space; 0 where a character is unknown. */
+static size_t match_length(const Merges *merges, const char *p, const char *end)
 {
     if (*p == '\'') {
         size_t n = contraction(p, end);
         if (n) return n;
     }
-    const char *at = *p == ' ' && end - p > 1 ? p + 1 : p;
-    const char *from = at;
-    if (is_letter(*at)) while (at < end && is_letter(*at)) at++;
-    else if (is_digit(*at)) while (at < end && is_digit(*at)) at++;
-    else while (at < end && !is_letter(*at) && !is_digit(*at)) at++;
-    return (size_t)((at > from ? at : end) - p);
+    const char *at = *p == ' ' && end - p > 1 ? p + 1 : p, *next = at;
+    int kind = kind_of(merges, &next, end), found = kind;
+    while (found == kind && (at = next) < end) found = kind_of(merges, &next, end);
+    return kind != UNKNOWN && found != UNKNOWN ? (size_t)(at - p) : 0;
+}
+
+static bool is_ascii(const char *p, const char *end)
+{
+    while (p < end && (unsigned char)*p < 0x80) p++;
+    return p == end;
 }
 
 /* False where the piece is left to Python. */
 static bool count_piece(Merges *merges, const char *p, const char *end, size_t *count)
 {
-    bool spaces = end - p > 1 ? BYTE_KIND[(unsigned char)p[1]] == 1 : BYTE_KIND[(unsigned char)*p] == 1;
+    bool spaces = space_at(p, end) != 0 && (*p != ' ' || end - p == 1 || space_at(p + 1, end) != 0);
     size_t found = 0;
-    for (const char *at = p; at < end; at++)
-        if ((unsigned char)*at >= 0x80) return false;
+    if (spaces && !is_ascii(p, end)) return false;
     while (p < end) {
-        size_t n = spaces ? (size_t)(end - p) : match_length(p, end);
-        if (n > LONGEST) return false;
+        size_t n = spaces ? (size_t)(end - p) : match_length(merges, p, end);
+        if (n == 0 || n > LONGEST) return false;
         found += remembered(merges, p, n);
         p += n;
     }
