@@ -8,14 +8,15 @@ worker died is told to `on_death`, which decides whether it is run again.
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
+from collections import deque
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from datatrove.executor import LocalPipelineExecutor
-from datatrove.utils.stats import Stats
 from loguru import logger
 
 from finest.errors import FinestError, RunError, plain_os_error
@@ -110,21 +111,36 @@ class ForkedExecutor(LocalPipelineExecutor):
         """A worker's life: run the ranks that come down the pipe until None does. Output goes to the worker's log."""
         leave_with_parent()
         _say_into(self._logs / f"worker-{number:03d}.log")
+        gc.freeze()  # what was loaded before the fork is never garbage, and stays shared
+        self._set_distributed_environment(-1)
+        logger.add(self._logs / f"worker-{number:03d}.log", level="INFO")
         for rank in iter(lambda: _receive(connection), None):
             connection.send(self._attempt(rank))
 
     def _attempt(self, rank: int) -> Exception | None:
-        for step in self.pipeline:
-            step.stats = Stats(str(step))  # a rank's statistics are its own
+        logger.info(f"rank {rank}")
         try:
-            self._run_for_rank(rank, local_rank=1)
-        except FinestError as error:
-            return error
-        except OSError as error:
-            return RunError(plain_os_error(error, self._logs))
+            self._run_steps(rank)
         except Exception as error:
-            return RunError(f"slice {rank}: {type(error).__name__}: {error}; the traceback is in {self._logs}")
+            logger.exception(error)
+            return self._told(rank, error)
         return None
+
+    def _run_steps(self, rank: int) -> None:
+        """DataTrove's `_run_for_rank` without its logs and statistics of each rank, which take longer than a slice's
+        files: the worker has a log, and the steps write what there is to know.
+        """
+        data: Any = None
+        for step in self.pipeline:
+            data = step(data, rank, self.world_size)
+        deque(data or (), maxlen=0)
+
+    def _told(self, rank: int, error: Exception) -> Exception:
+        if isinstance(error, FinestError):
+            return error
+        if isinstance(error, OSError):
+            return RunError(plain_os_error(error, self._logs))
+        return RunError(f"slice {rank}: {type(error).__name__}: {error}; the traceback is in {self._logs}")
 
 
 class Worker:
