@@ -59,6 +59,14 @@ def test_report_says_what_happened() -> None:
         assert words in page.text, words
 
 
+def test_report_says_what_the_core_left() -> None:
+    """Pages that went the slower way, by reason; nothing where there were none."""
+    left = slice_(fallbacks={"forbidden_characters": 1, "span": 2})
+    words = "3 pages (60.0%) went the slower way to the same text: span 2, forbidden characters 1."
+    assert words in Outline(render_report(run([left]))).text
+    assert "slower way" not in Outline(render_report(run([slice_()]))).text
+
+
 def test_report_needs_nobody() -> None:
     """No script, no request: links to anchors and to the pages themselves are all there is."""
     html = render_report(run([slice_()]))

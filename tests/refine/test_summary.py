@@ -18,6 +18,13 @@ def test_summary_survives_json() -> None:
     assert SliceSummary.from_dict(json.loads(json.dumps(slice_().to_dict()))) == slice_()
 
 
+def test_a_summary_of_an_earlier_version_is_read() -> None:
+    """A run goes on after an update: what was not counted then is empty."""
+    data = slice_().to_dict()
+    del data["fallbacks"]
+    assert SliceSummary.from_dict(data) == slice_()
+
+
 @pytest.mark.parametrize(
     "change", [{"pages": None}, {"pages": "5"}, {"reasons": []}, {"losses": {}}, {"cpu_s": "1"}, {"surprise": 1}]
 )
@@ -40,6 +47,7 @@ def test_merge_adds_up() -> None:
     assert total.reasons == {"kept": 3, "language": 8, "quality_short_doc": 1}
     assert total.text_chars == {"11": 1, "9": 2}
     assert total.stage_cpu_s == {"extraction": 0.14, "quality": 0.04}
+    assert merge([slice_(fallbacks={"span": 1}), slice_(index=1, fallbacks={"span": 2})]).fallbacks == {"span": 3}
     assert total.peak_rss_bytes == 400_000_000
     assert [loss["source"] for loss in total.losses] == [0, 1]
 

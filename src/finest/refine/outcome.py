@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from finest.dataset.rows import VerdictRow, batch_of, verdict_batch
+from finest.recipe.extract.page import FALLBACKS
 from finest.refine.dedup import write_signatures
 from finest.refine.record import row_of
 from finest.refine.summary import SliceSummary
@@ -96,6 +97,7 @@ class SliceOutput:
             cpu_s=cpu_s, wall_s=wall_s, peak_rss_bytes=peak_rss_bytes(), stage_cpu_s=dict(stage_cpu_s),
             reasons=dict(self._reasons), languages=dict(self._languages), text_chars=dict(self._chars),
             losses=[asdict(loss) for loss in read.losses], samples=self._samples.chosen(), files=files,
+            fallbacks=dict(FALLBACKS),
         )  # fmt: skip
 
 

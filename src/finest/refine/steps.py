@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
+from finest.recipe.extract.page import FALLBACKS
 from finest.recipe.judge import KEPT, Clock, Verdict, judge
 from finest.refine.outcome import Outcome, SliceOutput
 from finest.warc.slices import read_slice
@@ -50,6 +51,7 @@ class Session:
         self.slice = self.ledger.plan.slices[rank]
         self.source = self.ledger.plan.sources[self.slice.source_index]
         self.clock.clear()
+        FALLBACKS.clear()
         self.cpu_start, self.wall_start = cpu_seconds(), time.monotonic()
         self.read = read_slice(
             self.source,

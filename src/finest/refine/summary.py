@@ -56,6 +56,8 @@ class SliceSummary:
     """A few pages of each reason: id, url, value, limit, language, excerpt."""
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The slice's own files: sha256, size_bytes, rows."""
+    fallbacks: dict[str, int] = field(default_factory=dict)
+    """Pages that the compiled core left to the slower paths, by reason: the text is the same."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -66,6 +68,7 @@ class SliceSummary:
         """The summary from its plain data; raises LedgerError where a field is missing, unknown or of a wrong type."""
         if not isinstance(data, Mapping):
             raise LedgerError(f"a slice's summary is a {type(data).__name__}, not an object; run again with --restart")
+        data = {"fallbacks": {}} | dict(data)  # which earlier versions did not count
         for item in fields(SliceSummary):
             kinds = _KINDS[str(item.type).partition("[")[0]]
             if not isinstance(data.get(item.name), kinds):
@@ -105,6 +108,7 @@ class Totals:
     """As in SliceSummary, each with its `source`."""
     samples: dict[str, list[dict[str, Any]]]
     """At most SAMPLES_PER_REASON of each reason, taken from as many slices as possible."""
+    fallbacks: dict[str, int]
 
 
 def merge(summaries: Iterable[SliceSummary]) -> Totals:
@@ -127,6 +131,7 @@ def merge(summaries: Iterable[SliceSummary]) -> Totals:
         text_chars=_sum(part.text_chars for part in parts),
         losses=[{"source": part.source, **loss} for part in parts for loss in part.losses],
         samples=_samples([part.samples for part in parts]),
+        fallbacks=_sum(part.fallbacks for part in parts),
     )
 
 

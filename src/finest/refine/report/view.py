@@ -106,6 +106,7 @@ class View:
     lengths: list[Bar]
     median: str
     stage_cpu: list[Bar]
+    fallbacks: str
     sources: list[SourceLine]
     sources_more: int
     loss_sums: list[tuple[str, str]]
@@ -133,6 +134,7 @@ def view(data: ReportData) -> View:
         lengths=_lengths(total.text_chars),
         median=_median(total.text_chars),
         stage_cpu=_stage_cpu(total),
+        fallbacks=_fallbacks(total),
         sources=[_source(data, place) for place in range(min(len(data.sources), MAX_SOURCES))],
         sources_more=max(0, len(data.sources) - MAX_SOURCES),
         loss_sums=_loss_sums(total.losses),
@@ -295,6 +297,15 @@ def _stage_cpu(total: Totals) -> list[Bar]:
         title = _TITLES.get(name) or showable(name, 40).capitalize()
         bars.append(Bar(title, f"{short(s * per_page)}\u202fms", duration(s), share(s, spent), _percent(s, longest)))
     return bars
+
+
+def _fallbacks(total: Totals) -> str:
+    """What the compiled core did not handle, in a sentence; empty where it handled all, or was not there."""
+    ranked = sorted(total.fallbacks.items(), key=lambda item: (-item[1], item[0]))
+    count = sum(n for _, n in ranked)
+    reasons = ", ".join(f"{showable(name, 40).replace('_', ' ')} {whole(n)}" for name, n in ranked)
+    told = f"{counted(count, 'page')} ({share(count, total.pages)}) went the slower way to the same text: {reasons}."
+    return told if count else ""
 
 
 def _source(data: ReportData, place: int) -> SourceLine:
