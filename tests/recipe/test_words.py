@@ -123,6 +123,7 @@ def test_what_is_remembered_is_bounded_and_changes_nothing(monkeypatch: pytest.M
         assert len(forgetful._memo) <= 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -92,6 +92,7 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
     assert available(None) == "cpu"
 
 
+@pytest.mark.slow
 def test_too_little_memory_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """What PyTorch raises where the device is full."""
 
