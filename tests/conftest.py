@@ -23,6 +23,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 pytest_plugins = ["tests.cluster.real_slurm"]
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 _SERVING = {"test_hub", "test_open", "test_publish"}
+_LONGEST = ("e2e/test_slurm.py", "e2e/test_attacks.py", "e2e/test_validate.py", "e2e/test_refine.py")
+"""Files of a minute and more: with one of them last, a worker would be left alone at the end."""
 
 
 @pytest.fixture(scope="session")
@@ -72,10 +74,10 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow, and put it first: workers that are done with the quick tests take over the rest of it.
+    """Mark what is slow, and put it first, the longest files before all: quick tests fill what is left at the end.
 
     Tests that start servers or whole commands are not everyday tests: `make test-fast` leaves them out. Those that use
-    a real Slurm are the longest, and wait for most of their time: so they begin.
+    a real Slurm wait for most of their time, and so come early.
     """
     for item in items:
         path, uses = Path(item.path), getattr(item, "fixturenames", ())
@@ -84,7 +86,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "clusters" in uses or path.parent.name in {"e2e", "devnet", "chain"} or path.stem in _SERVING:
             item.add_marker(pytest.mark.slow)
     slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("corpus")}
-    items.sort(key=lambda item: (item.get_closest_marker("slurm") is None, item.path not in slow))
+    items.sort(key=lambda item: (_place(item.path), item.get_closest_marker("slurm") is None, item.path not in slow))
+
+
+def _place(path: Path) -> int:
+    """Where a file stands among the longest; the others come after them."""
+    name = f"{path.parent.name}/{path.name}"
+    return _LONGEST.index(name) if name in _LONGEST else len(_LONGEST)
 
 
 @pytest.hookimpl(tryfirst=True)
