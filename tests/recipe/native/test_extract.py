@@ -64,7 +64,7 @@ def test_random_trees(body: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mix-00.warc.gz", "en-00.warc.gz"])
 def test_real_pages(corpus: Path, name: str) -> None:
-    """Every third page of the corpus has one text on both paths, and the core leaves one in a hundred to Python."""
+    """Every third page has one text on both paths, and the core leaves at most one in a hundred to Python."""
     pages = pages_of(corpus / name)[::3]
     FALLBACKS.clear()
     for html in pages:

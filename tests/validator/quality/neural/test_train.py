@@ -45,7 +45,6 @@ def test_what_was_learned_costs_less() -> None:
     assert costs_after(TEXTS[:8], TEXTS[:1]).mean() < nats(small(), pool_of(TEXTS[:1])).mean()
 
 
-@pytest.mark.slow
 def test_the_checkpoint_knows_english_and_not_the_anchors() -> None:
     """Held-out prose costs far less than its words in another order, and nobody knows it by heart."""
     model = seed_model()
@@ -54,7 +53,6 @@ def test_the_checkpoint_knows_english_and_not_the_anchors() -> None:
     assert 3 < prose < words - 0.5
 
 
-@pytest.mark.slow
 def test_bfloat16_learns_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a GPU's precision, tried on the CPU: weights move from step to step, and figures stay near."""
     exact = costs_after(TEXTS[:40], TEXTS[40:44]).mean()
@@ -82,7 +80,6 @@ def test_no_token_reads_those_after_it() -> None:
     assert one[same + 1 :] != pytest.approx(two[same + 1 :], abs=1e-2)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("length", [40, 400, 4000])
 def test_as_many_tokens_are_as_many_steps(length: int) -> None:
     """Rows cut short gain no steps."""
