@@ -22,7 +22,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 pytest_plugins = ["tests.cluster.real_slurm"]
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
+_SLOW = {"chain", "devnet", "e2e", "neural"}
+"""Folders of tests that start servers, run whole commands or need PyTorch."""
 _SERVING = {"test_hub", "test_open", "test_publish"}
+_LONGEST = (
+    "e2e/test_slurm.py", "e2e/test_attacks.py", "e2e/test_validate.py", "e2e/test_refine.py", "quality/test_ranks.py",
+    "neural/test_continued.py",
+)  # fmt: skip
+"""Files of a minute and more: with one of them last, a worker would be left alone at the end."""
 
 
 @pytest.fixture(scope="session")
@@ -70,21 +77,32 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Everyday tests do not wait for imports of what is not among them."""
+    return True if collection_path.name in _SLOW and "not slow" in config.option.markexpr else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow, and put it first: workers that are done with the quick tests take over the rest of it.
+    """Mark what is slow, and put it first, the longest files before all: quick tests fill what is left at the end.
 
-    Tests that start servers or whole commands are not everyday tests: `make test-fast` leaves them out. Those that use
-    a real Slurm are the longest, and wait for most of their time: so they begin.
+    Tests that start servers or whole commands are no everyday tests: `make test-fast` leaves them out. Those that use
+    a real Slurm wait for most of their time, and so come early.
     """
     for item in items:
         path, uses = Path(item.path), getattr(item, "fixturenames", ())
         if "clusters" in uses:
             item.add_marker(pytest.mark.slurm)
-        if "clusters" in uses or path.parent.name in {"e2e", "devnet", "chain"} or path.stem in _SERVING:
+        if "clusters" in uses or path.parent.name in _SLOW or path.stem in _SERVING:
             item.add_marker(pytest.mark.slow)
     slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("corpus")}
-    items.sort(key=lambda item: (item.get_closest_marker("slurm") is None, item.path not in slow))
+    items.sort(key=lambda item: (_place(item.path), item.get_closest_marker("slurm") is None, item.path not in slow))
+
+
+def _place(path: Path) -> int:
+    """Where a file stands among the longest; the others come after them."""
+    name = f"{path.parent.name}/{path.name}"
+    return _LONGEST.index(name) if name in _LONGEST else len(_LONGEST)
 
 
 @pytest.hookimpl(tryfirst=True)

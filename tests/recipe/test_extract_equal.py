@@ -56,6 +56,7 @@ def reference(html: str) -> str | None:
     return trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=False)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(body=BODIES, whole=st.booleans())
 def test_same_text_on_random_trees(body: str, whole: bool) -> None:

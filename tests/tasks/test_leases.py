@@ -66,6 +66,7 @@ def check(store: Store) -> None:
         assert per_task[task_id] == (count if state in ("leased", "finished") else 0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_invariants")
 def test_a_thousand_requests_of_two_hundred_miners(store: Store) -> None:
     """Every miner has one task, however often it asks at the same moment, and no WARC goes out twice."""

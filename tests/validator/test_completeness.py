@@ -23,6 +23,7 @@ def pages(found: Published, seed: int = 0) -> list[PageFinding]:
     return kept_pages(audit(found.subject(seed), PLAN, found.means()).windows)
 
 
+@pytest.mark.slow
 def test_honest_pages_are_held_or_have_a_witness(honest: Published) -> None:
     """Each page that the recipe keeps, once, however many windows show it."""
     found = pages(honest)

@@ -109,6 +109,7 @@ def test_a_replay_finds_the_same(honest: Published, evidence: Evidence) -> None:
     assert replay(told, honest.means()) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outcome", ["no_evidence", "fail"])
 def test_a_replay_takes_as_stated_that_there_are_no_figures(
     honest: Published, evidence: Evidence, outcome: Outcome
@@ -122,6 +123,7 @@ def test_a_replay_takes_as_stated_that_there_are_no_figures(
     assert str(replay(other, honest.means())).startswith("rows[5]")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["total", "score", "measured"])
 def test_a_score_without_figures_is_found_out(honest: Published, evidence: Evidence, part: str) -> None:
     """Nothing was measured, so nothing follows: neither for a friend, nor for a dataset that could not be judged."""
@@ -154,6 +156,7 @@ def test_a_lie_is_what_admission_did_not_find(evidence: Evidence) -> None:
     assert not is_lie(failed.model_copy(update={"verdict": "no_evidence"}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["rows", "windows", "verdict", "seed", "total"])
 def test_a_replay_names_the_first_difference(honest: Published, evidence: Evidence, part: str) -> None:
     """A validator that made something up is found out by anybody."""

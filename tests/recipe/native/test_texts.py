@@ -171,6 +171,7 @@ def rules() -> Any:
     return core.splitter_open(*SPLITTER.rules(), _ASCII_PUNCTUATION)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.sampled_from(PARTS), min_size=1, max_size=8).map("".join)
     | st.text(st.sampled_from(ASCII), min_size=1, max_size=8)

@@ -112,6 +112,7 @@ def test_alike_raw_text_tells_nothing_apart() -> None:
     assert found.bpb == found.bpb_reference == found.bpb_raw
 
 
+@pytest.mark.slow
 def test_another_process_measures_the_same() -> None:
     """The same texts and seed give the same figures to 1e-9 in another process with another hash seed."""
     code = (

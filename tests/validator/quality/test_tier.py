@@ -21,7 +21,7 @@ def test_the_first_tier_takes_no_device_and_keeps_nothing() -> None:
         tier_of(1, save=Path("models"))
 
 
-@pytest.mark.parametrize("missing", ["torch", "safetensors"])
+@pytest.mark.parametrize("missing", ["torch", pytest.param("safetensors", marks=pytest.mark.slow)])
 def test_without_its_packages_the_second_says_what_to_install(missing: str) -> None:
     """One line that can be copied."""
     code = (
