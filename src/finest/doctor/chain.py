@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from finest.chain.options import ChainOptions
 from finest.doctor.check import Finding, failure, ok, skipped, warning
@@ -20,6 +22,8 @@ LEAST_WAIT_S, LONGEST_WAIT_S = 5.0, 40.0
 RAO = 10**9
 """The chain counts stake in 1e-9 of a token."""
 _POLL_S = 1.0
+_CONNECT_S = 5.0
+_PORTS = {"ws": 80, "wss": 443}
 _INSTALL = "pip install 'finest-data[subnet]'"
 
 
@@ -50,6 +54,8 @@ def wallet(subject: Subject) -> Finding:
 def chain(subject: Subject) -> Finding:
     """The chain answers, knows the subnet, and makes blocks."""
     target, netuid = subject.chain_options.target, subject.chain_options.netuid
+    if is_refused(target):
+        return failure(f"{target}: nobody listens there", "start it, or name another: --subtensor.chain_endpoint")
     try:
         view = subject.view()
         newer = _next_block(subject, view.block, view.block_time_s)
@@ -62,6 +68,20 @@ def chain(subject: Subject) -> Finding:
             f"{line}; no new block in {view.age_s:.0f} s", "name another endpoint: --subtensor.chain_endpoint"
         )
     return ok(line)
+
+
+def is_refused(target: str) -> bool:
+    """Whether the endpoint's port is closed: the client, which hopes for better, would try for half a minute."""
+    parts = urlsplit(target)
+    if parts.scheme not in _PORTS or not parts.hostname:
+        return False  # the name of a network
+    try:
+        with socket.create_connection((parts.hostname, parts.port or _PORTS[parts.scheme]), timeout=_CONNECT_S):
+            return False
+    except ConnectionRefusedError:
+        return True
+    except (OSError, ValueError):
+        return False  # the client says it better
 
 
 def _next_block(subject: Subject, block: int, block_time_s: float) -> int | None:
