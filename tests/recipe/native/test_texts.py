@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from typing import Any
 
 import numpy as np
@@ -154,6 +155,45 @@ def test_a_model_with_any_byte_changed_is_read_or_not(core: Any) -> None:
             if model is not None:
                 core.language_scores(model, b"Hello world of the sea\n")
             data[at] = old
+
+
+def tiny_model(*, bucket: int = 100, row: int = 0, parts: int = 2, width: int = 1, last: int = 1, count: int = 5) -> bytes:
+    """A model of two numbers a row, of one word and two labels, with one n-gram."""
+    entries = b"".join(
+        word + b"\0" + struct.pack("<qb", times, kind)
+        for word, times, kind in ((b"sea", 9, 0), (b"__label__en", count, 1), (b"__label__de", 3, 1))
+    )
+    floats = np.linspace(-1, 1, 512, dtype="<f4").tobytes()
+    return b"".join((
+        struct.pack("<12i", 793712314, 12, 2, 5, 1, 1, 0, 1, 1, 3, bucket, 1),
+        struct.pack("<iid", 3, 100, 0.0),
+        struct.pack("<iiiqq", 3, 1, 2, 17, 1) + entries + struct.pack("<ii", 70, row),
+        struct.pack("<??qqi", True, False, 4, 2, 8) + bytes(range(8)),
+        struct.pack("<4i", 2, parts, width, last) + floats,
+        struct.pack("<?qq", False, 2, 2) + floats[:16],
+    ))  # fmt: skip
+
+
+def test_a_tiny_model_is_read(core: Any) -> None:
+    """The model that the next test breaks."""
+    model = core.language_open(tiny_model())
+    assert set(core.language_scores(model, b"the sea\n")) == {"__label__en", "__label__de"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"row": 3},  # behind the last row, and in the last group of 64 n-grams
+        {"row": 1_000_000},
+        {"count": 2 * 10**15},  # more than the branches that are not built yet: a tree with a loop
+        {"count": -1},
+        {"parts": 2**16 + 1, "width": 2**16, "last": 2},  # 2 in arithmetic of 32 bits
+        {"bucket": 60},
+    ],
+)
+def test_a_model_that_leads_out_of_its_tables_is_not_read(core: Any, wrong: dict[str, int]) -> None:
+    """Whatever its numbers say, none is followed out of memory."""
+    assert core.language_open(tiny_model(**wrong)) is None
 
 
 PARTS = [

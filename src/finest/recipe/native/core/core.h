@@ -119,6 +119,7 @@ struct Page {
     bool doubtful;          /* refuse a tree with characters that XML forbids */
     Str *tag_names;         /* of tags that only this page has */
     uint64_t *tag_sets;
+    uint16_t *tag_slots;    /* a hash table of them */
     uint32_t tag_count, tag_room;
     struct { const void *name; uint32_t tag; } names[NAMES_CACHED];
     struct { const void *name; uint16_t id; uint16_t mark; bool odd; } attr_names[NAMES_CACHED];

@@ -14,6 +14,9 @@
 
 enum { MAGIC = 793712314, VERSION = 12, HIERARCHICAL = 1, SUPERVISED = 3, CENTROIDS = 256, MOST_LABELS = 4096, MOST_DIM = 512 };
 
+/* Of a branch that is not built yet, as fastText has it; a label that was seen as often would be taken for one. */
+#define UNSEEN INT64_C(1000000000000000)
+
 typedef struct { const unsigned char *p, *end; bool failed; } Reader;
 typedef struct { const char *text; uint32_t n; int32_t first, count; } Word; /* its n-grams in `subwords` */
 typedef struct { int32_t left, right; int64_t count; } Branch;
@@ -27,6 +30,7 @@ typedef struct {
     uint64_t *bits;        /* n-grams that have a row */
     uint32_t *ranks;       /* of each 64 of them, how many come before */
     int32_t *row_of_rank;
+    int64_t pruned;         /* its length */
     float *matrix, *output; /* rows of `dim` floats */
     Branch *tree;
     PyObject **names;
@@ -176,8 +180,10 @@ static bool read_words(Model *model, Reader *reader)
         int8_t type;
         take(reader, &type, 1);
         if (reader->failed || type != (i >= model->words)) return false;
+        if (i >= model->words && (count < 0 || count >= UNSEEN)) return false;
         if (i >= model->words) model->tree[i - model->words].count = count;
     }
+    model->pruned = pruned;
     size_t groups = (size_t)model->bucket / 64 + 1;
     int32_t *second = calloc((size_t)model->bucket, sizeof(int32_t));
     model->bits = calloc(groups, sizeof(uint64_t));
@@ -210,7 +216,7 @@ static bool read_quantizer(Quantizer *quantizer, Reader *reader, int32_t dim)
     quantizer->width = take_int(reader);
     quantizer->last = take_int(reader);
     if (reader->failed || quantizer->dim != dim || quantizer->width < 1 || quantizer->last < 1 || quantizer->parts < 1 ||
-        (quantizer->parts - 1) * quantizer->width + quantizer->last != dim)
+        ((int64_t)quantizer->parts - 1) * quantizer->width + quantizer->last != dim)
         return false;
     size_t bytes = (size_t)dim * CENTROIDS * sizeof(float);
     quantizer->centroids = malloc(bytes);
@@ -279,7 +285,7 @@ static void build_tree(Model *model)
     int32_t n = model->labels, leaf = n - 1, node = n;
     for (int32_t i = 0; i < 2 * n - 1; i++) {
         model->tree[i].left = model->tree[i].right = -1;
-        if (i >= n) model->tree[i].count = 1000000000000000;
+        if (i >= n) model->tree[i].count = UNSEEN;
     }
     for (int32_t i = n; i < 2 * n - 1; i++) {
         int32_t both[2];
@@ -356,7 +362,7 @@ static Model *read_model(const unsigned char *data, size_t n)
            model->dim <= MOST_DIM && model->bucket > 0 && model->bucket <= 1 << 24 && model->maxn > 0 && model->maxn < 100;
     good = good && read_words(model, &reader) && take_bool(&reader) && read_input(model, &reader) && !take_bool(&reader) &&
            read_output(model, &reader);
-    for (int64_t rank = 0; good && rank < (int64_t)model->ranks[model->bucket / 64]; rank++)
+    for (int64_t rank = 0; good && rank < model->pruned; rank++)
         good = model->row_of_rank[rank] < model->rows - model->words;
     good = good && index_words(model) && name_labels(model);
     if (good) {

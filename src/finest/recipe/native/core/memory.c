@@ -8,12 +8,15 @@ struct Chunk { /* a multiple of 16 bytes, as malloc's own memory is aligned */
     size_t size;
 };
 
-#ifdef __SANITIZE_ADDRESS__
+#ifndef __has_feature /* clang's way to ask; gcc defines a macro */
+#define __has_feature(name) 0
+#endif
+
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 enum { CHUNK = 0, MOST_SPARE = 0 }; /* each allocation alone, so that a step over its end is seen */
 #else
 enum { CHUNK = 1 << 20, MOST_SPARE = 8 };
 #endif
-
 
 static Chunk *spare; /* some chunks are kept for the next page; the GIL guards them */
 static int spare_count;
@@ -31,6 +34,8 @@ void tick_slowly(Page *page)
     page->ticks = 0;
     if (!page->host->poll(page->host->host)) leave(page, STOPPED);
 }
+
+static char *end_of(Chunk *chunk) { return (char *)chunk + chunk->size; }
 
 static void grow(Page *page, size_t bytes)
 {
@@ -51,7 +56,7 @@ static void grow(Page *page, size_t bytes)
     page->chunks = chunk;
     page->allocated += chunk->size;
     page->cur = (char *)(chunk + 1);
-    page->end = (char *)chunk + chunk->size;
+    page->end = end_of(chunk);
 }
 
 static char *take_bytes(Page *page, size_t bytes)
@@ -60,6 +65,14 @@ static char *take_bytes(Page *page, size_t bytes)
     char *found = page->cur;
     page->cur += bytes;
     return found;
+}
+
+/* From the other end of the free space. */
+static char *take_last(Page *page, size_t bytes)
+{
+    if (CHUNK == 0 || (size_t)(page->end - page->cur) < bytes) grow(page, bytes);
+    page->end -= bytes;
+    return page->end;
 }
 
 void *take(Page *page, size_t bytes)
@@ -124,21 +137,27 @@ void put(Page *page, Buffer *buffer, Str text)
     buffer->n += text.n;
 }
 
-/* A text that ends where the arena's free space begins grows in place: long runs of joins stay linear. */
+/* Long runs of joins stay linear: a text that ends where the arena's free space begins grows in place, and so does one
+ * that begins where the free space ends. */
 static Str joined(Page *page, Str a, Str b)
 {
     if (a.n == 0) return b;
     if (b.n == 0) return a;
-    if (CHUNK && a.p + a.n == page->cur && page->chunks != NULL && a.p >= (char *)(page->chunks + 1) &&
-        (size_t)(page->end - page->cur) >= b.n) {
+    size_t n = a.n + b.n, room = (size_t)(page->end - page->cur);
+    if (CHUNK && page->chunks != NULL && a.p + a.n == page->cur && a.p >= (char *)(page->chunks + 1) && room >= b.n) {
         memmove(page->cur, b.p, b.n);
         page->cur += b.n;
-        return (Str){a.p, a.n + b.n};
+        return (Str){a.p, n};
     }
-    char *p = take_bytes(page, a.n + b.n);
+    if (CHUNK && page->chunks != NULL && b.p == page->end && b.p < end_of(page->chunks) && room >= a.n) {
+        page->end -= a.n;
+        memmove(page->end, a.p, a.n);
+        return (Str){page->end, n};
+    }
+    char *p = a.n < b.n ? take_last(page, n) : take_bytes(page, n);
     memcpy(p, a.p, a.n);
     memcpy(p + a.n, b.p, b.n);
-    return (Str){p, a.n + b.n};
+    return (Str){p, n};
 }
 
 Str concat(Page *page, Str a, Str b)

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-enum { FOUND = 0x8000, SLOTS = 4096, MOST_ATTRIBUTES = 32, MOST_ENTRIES = 4096 };
+enum { FOUND = 0x8000, SLOTS = 4096, MOST_ATTRIBUTES = 32, MOST_ENTRIES = 4096, MOST_OWN_TAGS = 4096, OWN_SLOTS = 8192 };
 
 typedef struct { Str name; uint32_t bits, candidate_bits; } Tag;
 typedef struct { int32_t attribute, next; uint32_t length, contains, starts, equals; } Entry;
@@ -246,13 +246,27 @@ static uint64_t sets_of_unknown(Page *page, const char *name, size_t n)
     return holds((Str){name, n}, LIT("select")) ? sets | IN(HOLDS_SELECT) : sets;
 }
 
+static uint16_t *own_slot(Page *page, const char *name, size_t n)
+{
+    if (page->tag_slots == NULL) {
+        page->tag_slots = take(page, OWN_SLOTS * sizeof(uint16_t));
+        memset(page->tag_slots, 0, OWN_SLOTS * sizeof(uint16_t));
+    }
+    uint32_t slot = hash_of(name, n) % OWN_SLOTS;
+    for (; page->tag_slots[slot] != 0; slot = (slot + 1) % OWN_SLOTS) {
+        const Str *found = &page->tag_names[page->tag_slots[slot] - 1];
+        if (found->n == n && memcmp(found->p, name, n) == 0) break;
+    }
+    return &page->tag_slots[slot];
+}
+
 uint32_t tag_of(Page *page, const char *name, size_t n)
 {
     uint32_t tag = find_tag(name, n);
     if (tag != MOST_TAGS) return tag;
-    for (uint32_t i = 0; i < page->tag_count; i++)
-        if (page->tag_names[i].n == n && memcmp(page->tag_names[i].p, name, n) == 0) return MOST_TAGS + i;
-    if (page->tag_count == 4096) refuse(page, "tag_names");
+    uint16_t *slot = own_slot(page, name, n);
+    if (*slot) return MOST_TAGS + *slot - 1u;
+    if (page->tag_count == MOST_OWN_TAGS) refuse(page, "tag_names");
     if (page->tag_count == page->tag_room) {
         uint32_t room = page->tag_room ? page->tag_room * 2 : 16;
         Str *names = take(page, room * sizeof(Str));
@@ -267,7 +281,8 @@ uint32_t tag_of(Page *page, const char *name, size_t n)
     }
     page->tag_names[page->tag_count] = (Str){name, n};
     page->tag_sets[page->tag_count] = sets_of_unknown(page, name, n);
-    return MOST_TAGS + page->tag_count++;
+    *slot = (uint16_t)++page->tag_count;
+    return MOST_TAGS + *slot - 1u;
 }
 
 /* libxml2 keeps one copy of each name in a document's dictionary, which outlives the page's work. */
