@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from finest.recipe import native
 from finest.recipe.extract import ExtractionLimit, bounded, extract_trafilatura
 from finest.recipe.extract.page import FALLBACKS, extract_in_python
-from finest.recipe.extract.parse import source_of
+from finest.recipe.extract.parse import parse_bytes, source_of
 from tests.recipe.extract_pages import LONG, PAGES, page
 from tests.recipe.test_extract_equal import BODIES, pages_of, reference
 
@@ -84,6 +84,21 @@ def test_the_limit_holds_inside_the_core() -> None:
     with pytest.raises(ExtractionLimit):
         bounded(lambda _: core.extract(tree, lambda _: None), "", 0.002)
     assert extract_trafilatura(page(f"<p>{LONG}</p><p>{LONG}</p>")) is not None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '<div><a href="/">x y</a></div> ' * 40_000,  # their tails are joined from the last to the first
+        '<div class="share">x</div>y ' * 40_000,  # from the first to the last
+        "".join(f"<t{number % 4000}>x</t{number % 4000}>" for number in range(40_000)),  # as many names as it takes
+    ],
+)
+def test_long_pages_stay_in_the_core(core: Any, body: str) -> None:
+    """Work and memory grow with the page, not with its square: 40,000 elements end inside the core's bound."""
+    source = source_of(page(f"<p>{LONG}</p>{body}"))
+    assert source is not None
+    core.extract(source.tree(), parse_bytes)  # would raise Refused("memory")
 
 
 def test_what_is_no_tree_is_refused(core: Any) -> None:

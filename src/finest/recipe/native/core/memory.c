@@ -41,7 +41,7 @@ static void grow(Page *page, size_t bytes)
 {
     size_t size = CHUNK ? CHUNK : bytes + sizeof(Chunk);
     Chunk *chunk = NULL;
-    while (CHUNK && (size < bytes + sizeof(Chunk) || size < page->allocated / MOST_SPARE)) size *= 2;
+    while (CHUNK > 0 && (size < bytes + sizeof(Chunk) || size < page->allocated / MOST_SPARE)) size *= 2;
     if (page->allocated + size > page->most) refuse(page, "memory");
     if (spare != NULL && size == CHUNK) {
         chunk = spare;
@@ -144,12 +144,12 @@ static Str joined(Page *page, Str a, Str b)
     if (a.n == 0) return b;
     if (b.n == 0) return a;
     size_t n = a.n + b.n, room = (size_t)(page->end - page->cur);
-    if (CHUNK && page->chunks != NULL && a.p + a.n == page->cur && a.p >= (char *)(page->chunks + 1) && room >= b.n) {
+    if (CHUNK > 0 && page->chunks != NULL && a.p + a.n == page->cur && a.p >= (char *)(page->chunks + 1) && room >= b.n) {
         memmove(page->cur, b.p, b.n);
         page->cur += b.n;
         return (Str){a.p, n};
     }
-    if (CHUNK && page->chunks != NULL && b.p == page->end && b.p < end_of(page->chunks) && room >= a.n) {
+    if (CHUNK > 0 && page->chunks != NULL && b.p == page->end && b.p < end_of(page->chunks) && room >= a.n) {
         page->end -= a.n;
         memmove(page->end, a.p, a.n);
         return (Str){page->end, n};
