@@ -48,7 +48,7 @@ def build(place: Path) -> Path:
 
     sources = sorted(str(path) for path in (place / "core").glob("*.c"))
     extension = Extension("_core", sources, depends=[str(path) for path in (place / "core").glob("*.h")],
-                          extra_compile_args=FLAGS)  # fmt: skip
+                          libraries=["m"], extra_compile_args=FLAGS)  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
         command = build_ext(Distribution({"name": "finest-data", "ext_modules": [extension]}))
         command.build_temp = scratch

@@ -60,17 +60,19 @@ class _Memo(dict[str, _Chunk]):
         super().__init__()
         self._splitter = splitter
         self._old: dict[str, _Chunk] = {}
+        self._long: dict[str, _Chunk] = {}  # of this text alone
         self.core = native.core()
         self.rules = self.core.splitter_open(*splitter.rules(), _ASCII_PUNCTUATION) if self.core else None
 
     def __missing__(self, chunk: str) -> _Chunk:
-        known = self._old.get(chunk) or self._split(chunk)
-        if len(chunk) <= _LONGEST_REMEMBERED:
-            self[chunk] = known
+        known = self._old.get(chunk) or self._long.get(chunk) or self._split(chunk)
+        kept = self if len(chunk) <= _LONGEST_REMEMBERED else self._long
+        kept[chunk] = known
         return known
 
     def forget(self) -> None:
         """Keeps the memo bounded; called between texts."""
+        self._long.clear()
         if len(self) > _REMEMBERED_CHUNKS:
             self._old = dict(self)
             self.clear()

@@ -6,6 +6,7 @@ They are read from the modules that the Python path reads, so that both paths fo
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterable
 from typing import Any
 
@@ -56,7 +57,7 @@ _PLAIN_WORDS = re.compile(r"[a-z-]+(?:\|[a-z-]+)*")
 
 def fill(core: Any) -> None:
     """Fill the core's tables; once in a process. Raises ValueError where a pattern has a form that it cannot read."""
-    core.fill_begin(marks.ANY_TAG, paragraphs.stop_words)
+    core.fill_begin(marks.ANY_TAG, secrets.randbits(64), paragraphs.stop_words)
     tags = {*marks.CANDIDATE_BITS, *readability.DIV_TO_P_ELEMS, *(tag for names in _TAG_SETS.values() for tag in names)}
     for tag in sorted(tags):
         sets = [name for name, names in _TAG_SETS.items() if tag in names]

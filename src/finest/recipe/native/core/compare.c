@@ -91,10 +91,11 @@ static bool seen_before(Page *page, Seen *seen, Str text)
             if (seen->slots[i].p != NULL) seen_before(page, &larger, seen->slots[i]);
         *seen = larger;
     }
-    uint64_t slot = 14695981039346656037u;
-    for (size_t i = 0; i < text.n; i++) slot = (slot ^ (unsigned char)text.p[i]) * 1099511628211u;
-    for (slot %= seen->room; seen->slots[slot].p != NULL; slot = (slot + 1) % seen->room)
+    uint64_t slot = hash_bytes(page->seed, text.p, text.n) % seen->room;
+    for (; seen->slots[slot].p != NULL; slot = (slot + 1) % seen->room) {
+        tick(page);
         if (equals(seen->slots[slot], text)) return true;
+    }
     seen->slots[slot] = text;
     seen->n++;
     return false;

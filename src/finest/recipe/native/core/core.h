@@ -17,11 +17,35 @@
 #include <stdint.h>
 #include <string.h>
 
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the core is written for little-endian machines; the Python path serves all"
+#endif
+_Static_assert(sizeof(size_t) == 8 && sizeof(long) == 8, "the core is written for 64 bits; the Python path serves all");
+
 typedef struct { const char *p; size_t n; } Str; /* p is NULL where Python has None */
 
 #define NONE ((Str){NULL, 0})
 #define EMPTY ((Str){"", 0})
 #define LIT(s) ((Str){"" s, sizeof(s) - 1})
+
+/* ---- hashes: with a secret seed, so that no page can be written to fill one slot ---- */
+static inline uint64_t mixed(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 29;
+}
+
+static inline uint64_t hash_bytes(uint64_t hash, const char *p, size_t n)
+{
+    uint64_t word;
+    for (; n >= 8; p += 8, n -= 8) {
+        memcpy(&word, p, 8);
+        hash = mixed(hash, word);
+    }
+    word = n;
+    for (size_t i = 0; i < n; i++) word = word << 8 | (unsigned char)p[i];
+    return mixed(hash, word);
+}
 
 /* ---- tags: an id for each name; those that the code names come first ---- */
 #define NAMED_TAGS(X) \
@@ -113,6 +137,7 @@ struct Page {
     char *cur, *end;
     size_t allocated, most;
     size_t ticks;
+    uint64_t seed;
     uint32_t run;
     jmp_buf jump;
     const char *reason;

@@ -9,6 +9,7 @@ enum { MOST_BYTES = 512 << 20 };
 
 static PyObject *Refused, *Baseline, *stop_word_source;
 static bool filled;
+static uint64_t seed;
 
 typedef struct {
     Host host;
@@ -135,6 +136,7 @@ static Page *new_page(Call *call)
     call->host.host = call;
     page->host = &call->host;
     page->most = MOST_BYTES;
+    page->seed = seed;
     return page;
 }
 
@@ -214,7 +216,7 @@ static int set_of_name(const char *name)
     return -1;
 }
 
-/* begin(any_bits), then tag(name, sets, bits, candidate_bits), attribute(name, present) and so on, then end() */
+/* begin(any_bits, seed, stop_words), then tag(name, sets, bits, candidate_bits), attribute(name, present) and so on, then end() */
 static PyObject *checked(int failed)
 {
     if (failed < 0) {
@@ -227,14 +229,16 @@ static PyObject *checked(int failed)
 static PyObject *fill_begin(PyObject *self, PyObject *args)
 {
     unsigned int any;
+    unsigned long long bits;
     PyObject *words;
     (void)self;
-    if (!PyArg_ParseTuple(args, "IO", &any, &words)) return NULL;
+    if (!PyArg_ParseTuple(args, "IKO", &any, &bits, &words)) return NULL;
     if (filled || stop_word_source != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "the tables are filled once");
         return NULL;
     }
     stop_word_source = Py_NewRef(words);
+    seed = bits;
     return checked(tables_begin(any));
 }
 

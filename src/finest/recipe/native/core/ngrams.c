@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_SIZES = 32, MOST_N = 64 };
+#include "core.h"
 
 typedef struct { const char *p; size_t n; } Token;
 typedef struct { uint64_t hash; uint32_t at, times; } Slot; /* `at`: first place, from 1 on; 0 is free */
@@ -23,24 +23,6 @@ typedef struct {
     size_t mask;
     uint64_t seed;
 } Words;
-
-static uint64_t mixed(uint64_t hash, uint64_t value)
-{
-    hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
-    return hash ^ hash >> 29;
-}
-
-static uint64_t hash_bytes(uint64_t hash, const char *p, size_t n)
-{
-    uint64_t word;
-    for (; n >= 8; p += 8, n -= 8) {
-        memcpy(&word, p, 8);
-        hash = mixed(hash, word);
-    }
-    word = n;
-    for (size_t i = 0; i < n; i++) word = word << 8 | (unsigned char)p[i];
-    return mixed(hash, word);
-}
 
 static void free_words(Words *words)
 {

@@ -252,7 +252,7 @@ static uint16_t *own_slot(Page *page, const char *name, size_t n)
         page->tag_slots = take(page, OWN_SLOTS * sizeof(uint16_t));
         memset(page->tag_slots, 0, OWN_SLOTS * sizeof(uint16_t));
     }
-    uint32_t slot = hash_of(name, n) % OWN_SLOTS;
+    uint64_t slot = hash_bytes(page->seed, name, n) % OWN_SLOTS;
     for (; page->tag_slots[slot] != 0; slot = (slot + 1) % OWN_SLOTS) {
         const Str *found = &page->tag_names[page->tag_slots[slot] - 1];
         if (found->n == n && memcmp(found->p, name, n) == 0) break;

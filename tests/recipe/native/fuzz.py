@@ -1,0 +1,132 @@
+"""Coverage-guided fuzzing of the compiled core: nothing may crash, and every answer is the Python path's.
+
+Needs clang and `pip install atheris`. Compile an instrumented core, then give a kind of input, a folder of inputs (it
+grows) and libFuzzer's flags:
+
+    CC=clang CFLAGS="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" python hatch_build.py
+    export PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0
+    export LD_PRELOAD=$(python -c "import atheris; print(atheris.path())")/asan_with_fuzzer.so
+    python -m tests.recipe.native.fuzz pages FOLDER -max_total_time=600
+
+Then `python hatch_build.py` without these variables compiles the core for use again.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+from zlib import crc32
+
+from finest.recipe import native
+from finest.recipe.extract import extract_trafilatura
+from finest.recipe.extract.page import extract_in_python
+from finest.recipe.extract.parse import source_of
+from finest.recipe.language import LanguageModel, _by_core, _by_fasttext, shipped_model
+from finest.recipe.minhash import Signer
+from finest.recipe.ngrams import Ngrams
+from finest.recipe.recipe import DedupRules
+from finest.recipe.tokens import TokenCounter
+from finest.recipe.words import Tokenizer
+from tests.recipe.test_extract_equal import reference
+
+SIZES = (1, 2, 3, 5, 10)
+MAKERS: dict[str, Callable[[], Any]] = {
+    "words": Tokenizer,
+    "tokens": TokenCounter,
+    "signer": lambda: Signer(DedupRules()),
+}
+
+
+def in_python(html: str) -> str | None:
+    """The same page without the core."""
+    source = source_of(html)
+    return reference(html) if source is None or source.forbidden else extract_in_python(source)
+
+
+def outcome(function: Callable[[str], Any], value: str) -> Any:
+    """What the function gives, or the kind of exception that it lets escape."""
+    try:
+        return function(value)
+    except Exception as error:
+        return type(error)
+
+
+class Texts:
+    """The statistics of a text, by the core and in Python."""
+
+    def __init__(self) -> None:
+        self._ours = {name: make() for name, make in MAKERS.items()}
+        with mock.patch.object(native, "core", return_value=None):
+            self._python = {name: make() for name, make in MAKERS.items()}
+        scores = _by_core(shipped_model().read_bytes())
+        assert scores is not None
+        self._models = LanguageModel(scores), LanguageModel(_by_fasttext(shipped_model()))
+
+    def by_core(self, text: str) -> tuple[Any, ...]:
+        return (
+            *self._statistics(text, self._ours, self._models[0]),
+            *native.core().ngram_chars(_tokens(text), SIZES, SIZES, 7),
+        )
+
+    def in_python(self, text: str) -> tuple[Any, ...]:
+        ngrams = Ngrams(_tokens(text))
+        with mock.patch.object(native, "core", return_value=None):
+            found = self._statistics(text, self._python, self._models[1])
+        return (*found, [ngrams.top_chars(n) for n in SIZES], [ngrams.duplicated_chars(n) for n in SIZES])
+
+    @staticmethod
+    def _statistics(text: str, tools: dict[str, Any], model: LanguageModel) -> tuple[Any, ...]:
+        signature = tools["signer"].sign(text, tools["words"])
+        return (
+            tools["words"].words(text),
+            tools["tokens"].count(text),
+            None if signature is None else signature.tobytes(),
+            dict(model._scores(text)),
+        )
+
+
+def _tokens(text: str) -> list[str]:
+    """Short, so that many are repeated."""
+    return [text[i : i + 2] for i in range(0, len(text), 2)]
+
+
+def pages(compared: bool, html: str) -> None:
+    """One page through extraction."""
+    found = outcome(extract_trafilatura, html)
+    if compared:
+        assert found == outcome(in_python, html), (found, outcome(in_python, html))
+
+
+def texts_of() -> Callable[[bool, str], None]:
+    both = Texts()
+
+    def texts(compared: bool, text: str) -> None:
+        """One text through its statistics."""
+        found = both.by_core(text)
+        if compared:
+            assert found == both.in_python(text), (found, both.in_python(text))
+
+    return texts
+
+
+def main() -> None:
+    import atheris
+
+    if native.core() is None:
+        sys.exit(f"no compiled core: {native.missing()}")
+    logging.disable(logging.CRITICAL)
+    kinds = {"pages": lambda: pages, "texts": texts_of}
+    check = kinds[sys.argv.pop(1)]()
+    atheris.Setup(
+        sys.argv,
+        lambda data: check(crc32(data) % 5 == 0, data.decode("utf-8", "replace")),  # one in five by both paths
+        enable_python_coverage=False,
+    )
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
