@@ -24,8 +24,8 @@ FUZZED, GUIDED = (
     json.loads(gzip.decompress((Path(__file__).parent / f"{kind}_pages.json.gz").read_bytes()))
     for kind in ("fuzzed", "guided")
 )
-"""Pages mutated at random: tags cut, doubled, moved, odd characters put in; and those that led fuzz.py on, few of which
-go wherever all went in the core."""
+"""Pages of the tests, mutated at random: tags cut, doubled, moved, odd characters put in. And what a run of fuzz.py
+came to: few pages that go wherever it went in the core, with words of our own."""
 LIMIT_S = 20.0
 
 
