@@ -70,7 +70,7 @@ def _ngrams(size: int, ngrams: Ngrams, rules: GopherRepetitionRules, exact: bool
 def _ngrams_by_core(core: Any, size: int, words: Words, rules: GopherRepetitionRules) -> Iterator[Check]:
     """The same checks, each with the exact value."""
     sizes = tuple(n for n, _ in rules.top_n_grams), tuple(n for n, _ in rules.dup_n_grams)
-    tops, duplicated = core.ngram_chars(words.tokens, *sizes, _SEED)
+    tops, duplicated = core.ngram_chars(words.joined, *sizes, _SEED)
     for (n, limit), chars in zip(rules.top_n_grams, tops, strict=True):
         yield Check(f"repetition_top_{n}_gram", chars / size, limit, chars / size > limit)
     for (n, limit), chars in zip(rules.dup_n_grams, duplicated, strict=True):
@@ -94,15 +94,15 @@ def quality(text: str, words: Words, rules: GopherQualityRules, *, exact: bool =
     cut_off = sum(1 for line in lines if line.rstrip().endswith(("...", "…"))) if ellipses else 0
     yield from _above("quality_too_many_end_ellipsis", _share(cut_off, len(lines)), rules.max_ellipsis_lines_ratio)
     yield from _below("quality_below_alpha_threshold", _share(words.alpha, words.n), rules.min_alpha_words_ratio)
-    stop_words = _stop_words(words.tokens, rules, exact)
+    stop_words = _stop_words(words, rules, exact)
     yield from _below("quality_enough_stop_words", stop_words, rules.min_stop_words)
 
 
-def _stop_words(tokens: list[str], rules: GopherQualityRules, exact: bool) -> int:
+def _stop_words(words: Words, rules: GopherQualityRules, exact: bool) -> int:
     """Different stop words on the page; without `exact` at least as many as the rule asks for, where there are."""
     wanted = frozenset(rules.stop_words)
-    found = len(wanted.intersection(tokens[:_SURE_STOP_WORDS]))
-    return found if found >= rules.min_stop_words and not exact else len(wanted.intersection(tokens))
+    found = len(wanted.intersection(words.joined.split(" ", _SURE_STOP_WORDS)[:_SURE_STOP_WORDS]))
+    return found if found >= rules.min_stop_words and not exact else len(wanted.intersection(words.tokens))
 
 
 def _share(part: int, whole: int) -> float:

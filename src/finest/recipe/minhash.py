@@ -15,7 +15,7 @@ from datatrove.utils.text import NUMBERS_PATTERN, PUNCTUATION
 
 from finest.recipe import native
 from finest.recipe.recipe import DedupRules
-from finest.recipe.words import Tokenizer
+from finest.recipe.words import Tokenizer, split
 
 Signature: TypeAlias = npt.NDArray[np.uint64]
 """Shape (buckets, hashes per bucket)."""
@@ -44,12 +44,12 @@ class Signer:
 
     def sign(self, text: str, tokenizer: Tokenizer) -> Signature | None:
         """The signature of `text`; None where it has fewer words than a shingle."""
-        words = tokenizer.tokens(simplify(text))
+        joined = tokenizer.joined(simplify(text))
         core = native.core() if self._rules.hash == "sha1" else None
         if core:
-            found = core.minhash_lowest(words, self._rules.n_grams, self._factors, self._offsets)
+            found = core.minhash_lowest(joined, self._rules.n_grams, self._factors, self._offsets)
             return None if found is None else self._shaped(np.frombuffer(bytearray(found), np.uint64))
-        shingles = self._shingles(words)
+        shingles = self._shingles(split(joined))
         if not len(shingles):
             return None
         lowest = np.full(len(self._factors), np.iinfo(np.uint64).max, np.uint64)

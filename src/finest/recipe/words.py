@@ -32,7 +32,10 @@ _ALPHA = 1 + (1 << 2 * _FIELD)
 class Words(NamedTuple):
     """The tokens of a text and the counts that Gopher's rules need."""
 
-    tokens: list[str]
+    joined: str
+    """The tokens with a space between them: no token holds one."""
+    n: int
+    """How many there are."""
     non_symbol: int
     """Tokens with a character that is no punctuation."""
     non_symbol_chars: int
@@ -41,8 +44,8 @@ class Words(NamedTuple):
     """Tokens with a letter."""
 
     @property
-    def n(self) -> int:
-        return len(self.tokens)
+    def tokens(self) -> list[str]:
+        return split(self.joined)
 
 
 _Chunk: TypeAlias = tuple[tuple[str, ...], int, tuple[str, ...], tuple[str, ...]]
@@ -100,14 +103,18 @@ class Tokenizer:
 
     def words(self, text: str) -> Words:
         """The tokens of `text`, none of them whitespace, with their counts."""
-        tokens, counts = self._all(text)
-        return Words(tokens, counts & _MASK, counts >> _FIELD & _MASK, counts >> 2 * _FIELD & _MASK)
+        joined, n, counts = self._all(text)
+        return Words(joined, n, counts & _MASK, counts >> _FIELD & _MASK, counts >> 2 * _FIELD & _MASK)
 
-    def tokens(self, text: str) -> list[str]:
+    def joined(self, text: str) -> str:
+        """The tokens with a space between them."""
         return self._all(text)[0]
 
+    def tokens(self, text: str) -> list[str]:
+        return split(self.joined(text))
+
     def count(self, text: str) -> int:
-        return len(self._all(text)[0])
+        return self._all(text)[1]
 
     @staticmethod
     def may_strike(text: str) -> bool:
@@ -133,20 +140,21 @@ class Tokenizer:
                     break
         return count
 
-    def _all(self, text: str) -> tuple[list[str], int]:
+    def _all(self, text: str) -> tuple[str, int, int]:
         found = self._tokenize(text)
-        if _OUTLAW in text and _OUTLAW in found[0]:
+        if _OUTLAW in text and _OUTLAW in split(found[0]):
             found = self._tokenize(text.replace(_OUTLAW, ""))
         self._memo.forget()
         return found
 
-    def _tokenize(self, text: str) -> tuple[list[str], int]:
+    def _tokenize(self, text: str) -> tuple[str, int, int]:
+        """The tokens with a space between them, how many there are, and their counts in fields."""
         if self._memo.core:
-            tokens, counts, non_symbol, chars, alpha = self._memo.core.splitter_words(
+            joined, n, counts, non_symbol, chars, alpha = self._memo.core.splitter_words(
                 self._memo.rules, text, self._memo
             )
             if not counts >> 3 * _FIELD:
-                return tokens, counts + non_symbol + (chars << _FIELD) + (alpha << 2 * _FIELD)
+                return joined, n, counts + non_symbol + (chars << _FIELD) + (alpha << 2 * _FIELD)
             if "\n" in text:
                 return self._by_lines(text)
         chunks = text.split()
@@ -154,16 +162,15 @@ class Tokenizer:
         counts = sum(map(_COUNTS, known))
         if counts >> 3 * _FIELD and _neighbours_matter(chunks, known):
             return self._by_lines(text)
-        tokens = list(chain.from_iterable(map(_TOKENS, known)))
-        return tokens, counts
+        return *_joined(list(chain.from_iterable(map(_TOKENS, known)))), counts
 
-    def _by_lines(self, text: str) -> tuple[list[str], int]:
+    def _by_lines(self, text: str) -> tuple[str, int, int]:
         """For a text where special cases may cross chunks; a newline ends them, so only such lines are split anew."""
         if "\n" not in text:
             tokens = list(filter(None, self._splitter.split_line(text)))
-            return tokens, _counts(tokens)
-        lines = list(map(self._tokenize, text.split("\n")))
-        return list(chain.from_iterable(tokens for tokens, _ in lines)), sum(counts for _, counts in lines)
+            return *_joined(tokens), _counts(tokens)
+        texts, numbers, counts = zip(*map(self._tokenize, text.split("\n")), strict=True)
+        return " ".join(filter(None, texts)), sum(numbers), sum(counts)
 
     def _tokens_and_gaps(self, line: str) -> list[str]:
         """Tokens of a line; an empty one stands for whitespace that is a token of spaCy's (all but a single space)."""
@@ -180,6 +187,15 @@ class Tokenizer:
             elif piece != " ":
                 tokens.append("")
         return tokens
+
+
+def split(joined: str) -> list[str]:
+    """The tokens that stand in `joined` with a space between them."""
+    return joined.split(" ") if joined else []
+
+
+def _joined(tokens: list[str]) -> tuple[str, int]:
+    return " ".join(tokens), len(tokens)
 
 
 def _neighbours_matter(chunks: list[str], known: list[_Chunk]) -> bool:

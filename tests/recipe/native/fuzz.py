@@ -68,7 +68,7 @@ class Texts:
     def by_core(self, text: str) -> tuple[Any, ...]:
         return (
             *self._statistics(text, self._ours, self._models[0]),
-            *native.core().ngram_chars(_tokens(text), SIZES, SIZES, 7),
+            *native.core().ngram_chars(" ".join(_tokens(text)), SIZES, SIZES, 7),
         )
 
     def in_python(self, text: str) -> tuple[Any, ...]:
@@ -89,7 +89,8 @@ class Texts:
 
 
 def _tokens(text: str) -> list[str]:
-    """Short, so that many are repeated."""
+    """Short, so that many are repeated; none holds a space."""
+    text = text.replace(" ", "")
     return [text[i : i + 2] for i in range(0, len(text), 2)]
 
 

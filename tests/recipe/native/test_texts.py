@@ -37,7 +37,7 @@ pytestmark = pytest.mark.usefixtures("core")
 @settings(deadline=None)
 def test_repeated_ngrams(words: list[str], seed: int) -> None:
     """Counts are the Python path's exact ones, whatever the seed."""
-    tops, duplicated = native.core().ngram_chars(words, SIZES, SIZES, seed)
+    tops, duplicated = native.core().ngram_chars(" ".join(words), SIZES, SIZES, seed)
     python = Ngrams(words)
     assert tops == [python.top_chars(n) for n in SIZES]
     assert duplicated == [python.duplicated_chars(n) for n in SIZES]
@@ -46,7 +46,7 @@ def test_repeated_ngrams(words: list[str], seed: int) -> None:
 def test_an_ngram_of_no_words(core: Any) -> None:
     """There is none."""
     with pytest.raises(ValueError, match="one word or more"):
-        core.ngram_chars(["a"], (0,), (), 1)
+        core.ngram_chars("a", (0,), (), 1)
 
 
 @given(TEXTS)
@@ -84,7 +84,7 @@ def test_token_counts_with_every_character_of_old_blocks() -> None:
 def test_signatures(words: list[str]) -> None:
     """MinHash signatures, with shingles longer and shorter than a block of SHA-1."""
     signer = Signer(DedupRules())
-    lowest = native.core().minhash_lowest(words, 5, signer._factors, signer._offsets)
+    lowest = native.core().minhash_lowest(" ".join(words), 5, signer._factors, signer._offsets)
     shingles = signer._shingles(words)
     if not len(shingles):
         assert lowest is None
@@ -113,7 +113,7 @@ def test_shingles_of_any_length(size: int) -> None:
     """Beside short ones: a digest takes one block of 64 bytes, or more."""
     words = ["a", "b" * size, "c", "d", "e", "f", "g" * (size // 2), *map(str, range(40))]
     signer = Signer(DedupRules())
-    lowest = native.core().minhash_lowest(words, 5, signer._factors, signer._offsets)
+    lowest = native.core().minhash_lowest(" ".join(words), 5, signer._factors, signer._offsets)
     shingles = signer._shingles(words)
     expected = signer._permuted_minimum(shingles)
     assert np.array_equal(np.frombuffer(lowest, np.uint64), expected)

@@ -310,16 +310,30 @@ PyObject *splitter_split(PyObject *self, PyObject *args)
 
 /* ---- all words of a text ---- */
 
-typedef struct { PyObject *tokens, *counts; size_t non_symbol, chars, alpha; } Words;
+typedef struct {
+    char *text; /* all tokens, a space behind each */
+    size_t bytes, room, n;
+    PyObject *counts;
+    size_t non_symbol, chars, alpha;
+} Words;
 
-static bool append_text(PyObject *list, Piece piece)
+static bool add_token(Words *words, const char *p, size_t n)
 {
-    PyObject *token = PyUnicode_New((Py_ssize_t)piece.n, 127);
-    if (token == NULL) return false;
-    memcpy(PyUnicode_1BYTE_DATA(token), piece.p, piece.n);
-    int failed = PyList_Append(list, token);
-    Py_DECREF(token);
-    return !failed;
+    if (words->bytes + n + 1 > words->room) {
+        size_t room = 2 * words->room + n + 1;
+        char *larger = realloc(words->text, room);
+        if (larger == NULL) {
+            PyErr_NoMemory();
+            return false;
+        }
+        words->text = larger;
+        words->room = room;
+    }
+    memcpy(words->text + words->bytes, p, n);
+    words->bytes += n;
+    words->text[words->bytes++] = ' ';
+    words->n++;
+    return true;
 }
 
 static bool add_pieces(const Splitter *splitter, const Pieces *pieces, Words *words)
@@ -327,7 +341,7 @@ static bool add_pieces(const Splitter *splitter, const Pieces *pieces, Words *wo
     for (int i = 0; i < pieces->n; i++) {
         Piece piece = pieces->pieces[i];
         bool symbol = true, letter = false;
-        if (!append_text(words->tokens, piece)) return false;
+        if (!add_token(words, piece.p, piece.n)) return false;
         for (size_t j = 0; j < piece.n; j++) {
             symbol = symbol && splitter->punctuation[(int)piece.p[j]];
             letter = letter || is_letter(piece.p[j]);
@@ -348,8 +362,11 @@ static bool add_known(PyObject *memo, const char *p, size_t n, Words *words)
         PyErr_SetString(PyExc_TypeError, "a memo gives a tuple of four");
         good = false;
     }
-    for (Py_ssize_t i = 0; good && i < PyTuple_GET_SIZE(PyTuple_GET_ITEM(known, 0)); i++)
-        good = PyList_Append(words->tokens, PyTuple_GET_ITEM(PyTuple_GET_ITEM(known, 0), i)) == 0;
+    for (Py_ssize_t i = 0; good && i < PyTuple_GET_SIZE(PyTuple_GET_ITEM(known, 0)); i++) {
+        Py_ssize_t size;
+        const char *token = PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(PyTuple_GET_ITEM(known, 0), i), &size);
+        good = token != NULL && add_token(words, token, (size_t)size);
+    }
     good = good && (sum = PyNumber_Add(words->counts, PyTuple_GET_ITEM(known, 1))) != NULL;
     if (good) Py_SETREF(words->counts, sum);
     Py_XDECREF(known);
@@ -365,30 +382,41 @@ static bool add_chunk(Splitter *splitter, PyObject *memo, const char *p, size_t 
     return add_known(memo, p, n, words);
 }
 
-/* (tokens, counts of the chunks that the memo knows, and those of all others in three numbers) */
+static bool add_chunks(Splitter *splitter, PyObject *memo, const char *p, const char *end, Words *words)
+{
+    while (p < end) {
+        size_t space = space_at(p, end);
+        const char *from = p;
+        if (space) {
+            p += space;
+            continue;
+        }
+        while (p < end && (BYTE_KIND[(unsigned char)*p] == 0 || space_at(p, end) == 0)) p++;
+        if (!add_chunk(splitter, memo, from, (size_t)(p - from), words)) return false;
+    }
+    return true;
+}
+
+/* (tokens with spaces between them, how many, counts of the chunks that the memo knows, and those of all others in three
+ * numbers) */
 PyObject *splitter_words(PyObject *self, PyObject *args)
 {
-    PyObject *capsule, *memo;
-    const char *p, *end;
+    PyObject *capsule, *memo, *found = NULL;
+    const char *p;
     Py_ssize_t n;
     (void)self;
     if (!PyArg_ParseTuple(args, "Os#O", &capsule, &p, &n, &memo)) return NULL;
     Splitter *splitter = PyCapsule_GetPointer(capsule, CAPSULE);
     if (splitter == NULL) return NULL;
-    Words words = {PyList_New(0), PyLong_FromLong(0), 0, 0, 0};
-    bool good = words.tokens != NULL && words.counts != NULL;
-    for (end = p + n; good && p < end;) {
-        size_t space = space_at(p, end);
-        if (space) {
-            p += space;
-            continue;
-        }
-        const char *from = p;
-        while (p < end && (BYTE_KIND[(unsigned char)*p] == 0 || space_at(p, end) == 0)) p++;
-        good = add_chunk(splitter, memo, from, (size_t)(p - from), &words);
+    Words words = {.room = (size_t)n + (size_t)n / 4 + 16, .counts = PyLong_FromLong(0)};
+    words.text = malloc(words.room);
+    if (words.text == NULL) PyErr_NoMemory();
+    if (words.text != NULL && words.counts != NULL && add_chunks(splitter, memo, p, p + n, &words)) {
+        PyObject *text = PyUnicode_DecodeUTF8(words.text, (Py_ssize_t)(words.bytes ? words.bytes - 1 : 0), "strict");
+        if (text != NULL)
+            found = Py_BuildValue("NnOnnn", text, (Py_ssize_t)words.n, words.counts, (Py_ssize_t)words.non_symbol, (Py_ssize_t)words.chars, (Py_ssize_t)words.alpha);
     }
-    if (good) return Py_BuildValue("NNnnn", words.tokens, words.counts, (Py_ssize_t)words.non_symbol, (Py_ssize_t)words.chars, (Py_ssize_t)words.alpha);
-    Py_XDECREF(words.tokens);
     Py_XDECREF(words.counts);
-    return NULL;
+    free(words.text);
+    return found;
 }

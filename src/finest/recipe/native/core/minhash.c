@@ -118,43 +118,29 @@ INLINE void permute_any(const uint64_t *shingles, size_t n, const uint64_t *fact
 
 WIDTHS(permute, (const uint64_t *shingles, size_t n, const uint64_t *factors, const uint64_t *offsets, uint64_t *lowest, size_t count), (shingles, n, factors, offsets, lowest, count))
 
-/* All words joined by spaces; the bytes before each. */
-static char *joined(PyObject *words, size_t *starts)
-{
-    size_t n = (size_t)PyList_GET_SIZE(words), bytes = 0;
-    for (size_t i = 0; i < n; i++) {
-        Py_ssize_t size;
-        if (PyUnicode_AsUTF8AndSize(PyList_GET_ITEM(words, (Py_ssize_t)i), &size) == NULL) return NULL;
-        starts[i] = bytes;
-        bytes += (size_t)size + 1;
-    }
-    starts[n] = bytes;
-    char *text = malloc(bytes + 1);
-    if (text == NULL) return (char *)PyErr_NoMemory();
-    for (size_t i = 0; i < n; i++) {
-        Py_ssize_t size;
-        const char *word = PyUnicode_AsUTF8AndSize(PyList_GET_ITEM(words, (Py_ssize_t)i), &size);
-        memcpy(text + starts[i], word, (size_t)size);
-        text[starts[i] + (size_t)size] = ' ';
-    }
-    return text;
-}
-
 PyObject *minhash_lowest(PyObject *self, PyObject *args)
 {
-    PyObject *words, *found = NULL;
-    Py_ssize_t n;
+    PyObject *found = NULL;
+    const char *text;
+    Py_ssize_t n, bytes;
     Py_buffer factors, offsets;
     (void)self;
-    if (!PyArg_ParseTuple(args, "O!ny*y*", &PyList_Type, &words, &n, &factors, &offsets)) return NULL;
-    size_t count = (size_t)factors.len / 8, size = (size_t)PyList_GET_SIZE(words);
-    size_t *starts = malloc((size + 1) * sizeof(size_t));
-    char *text = starts != NULL ? joined(words, starts) : (char *)PyErr_NoMemory();
+    if (!PyArg_ParseTuple(args, "s#ny*y*", &text, &bytes, &n, &factors, &offsets)) return NULL;
+    size_t count = (size_t)factors.len / 8, size = bytes > 0;
+    for (Py_ssize_t i = 0; i < bytes; i++) size += text[i] == ' ';
+    size_t *starts = malloc((size + 1) * sizeof(size_t)); /* of the words, as if one more came behind the last */
     if (factors.len != offsets.len || n < 1) {
         PyErr_SetString(PyExc_ValueError, "as many factors as offsets, and a word or more in a shingle");
-    } else if (text != NULL && size < (size_t)n) {
+    } else if (starts == NULL) {
+        PyErr_NoMemory();
+    } else if (size < (size_t)n) {
         found = Py_NewRef(Py_None);
-    } else if (text != NULL && (found = PyBytes_FromStringAndSize(NULL, factors.len)) != NULL) {
+    } else if ((found = PyBytes_FromStringAndSize(NULL, factors.len)) != NULL) {
+        size_t word = 0;
+        starts[word++] = 0;
+        for (Py_ssize_t i = 0; i < bytes; i++)
+            if (text[i] == ' ') starts[word++] = (size_t)i + 1;
+        starts[word] = (size_t)bytes + 1;
         uint64_t *lowest = (uint64_t *)(void *)PyBytes_AS_STRING(found), shingles[BATCH];
         Message messages[BATCH];
         memset(lowest, 0xff, (size_t)factors.len);
@@ -169,7 +155,6 @@ PyObject *minhash_lowest(PyObject *self, PyObject *args)
             permute(shingles, batch, factors.buf, offsets.buf, lowest, count);
         }
     }
-    free(text);
     free(starts);
     PyBuffer_Release(&factors);
     PyBuffer_Release(&offsets);

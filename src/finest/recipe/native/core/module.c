@@ -382,7 +382,7 @@ static PyMethodDef METHODS[] = {
     {"tokens_count", tokens_count, METH_VARARGS, "tokens_count(merges, text): GPT-2 tokens, and pieces that are left to Python."},
     {"splitter_open", splitter_open, METH_VARARGS, "splitter_open(special, patterns, prefixes, suffixes, punctuation)."},
     {"splitter_split", splitter_split, METH_VARARGS, "splitter_split(splitter, chunk): tokens and counts, or None where Python decides."},
-    {"splitter_words", splitter_words, METH_VARARGS, "splitter_words(splitter, text, memo): tokens and counts; the memo knows other chunks."},
+    {"splitter_words", splitter_words, METH_VARARGS, "splitter_words(splitter, text, memo): tokens with spaces between them, and counts; the memo knows other chunks."},
     {"ngram_chars", ngram_chars, METH_VARARGS, "ngram_chars(words, tops, duplicates, seed): characters in repeated n-grams."},
     {"simplify", simplify, METH_VARARGS, "simplify(text, kinds, table): the text as MinHash compares it, or None."},
     {"minhash_lowest", minhash_lowest, METH_VARARGS, "minhash_lowest(words, n, factors, offsets): lowest permuted SHA-1 values."},

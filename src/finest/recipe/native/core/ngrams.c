@@ -34,9 +34,8 @@ static void free_words(Words *words)
     free(words->slots);
 }
 
-static bool read_words(Words *words, PyObject *list)
+static bool make_room(Words *words, size_t bytes)
 {
-    words->n = (size_t)PyList_GET_SIZE(list);
     size_t room = 1024;
     while (room < 2 * words->n + 2) room *= 2;
     words->mask = room - 1;
@@ -45,30 +44,33 @@ static bool read_words(Words *words, PyObject *list)
     words->chars = malloc((words->n + 1) * sizeof(size_t));
     words->bytes = malloc((words->n + 1) * sizeof(size_t));
     words->slots = malloc(room * sizeof(Slot));
-    if (!words->tokens || !words->ids || !words->chars || !words->bytes || !words->slots || words->n >= UINT32_MAX) {
-        PyErr_NoMemory();
-        return false;
-    }
+    words->text = malloc(bytes + 1);
+    if (words->tokens && words->ids && words->chars && words->bytes && words->slots && words->text && words->n < UINT32_MAX) return true;
+    PyErr_NoMemory();
+    return false;
+}
+
+/* The tokens of a text in which spaces stand between them. */
+static bool read_words(Words *words, const char *p, size_t size)
+{
+    const char *end = p + size;
+    words->n = size > 0;
+    for (const char *at = p; at < end; at++) words->n += *at == ' ';
+    if (!make_room(words, size)) return false;
     size_t chars = 0, bytes = 0;
     for (size_t i = 0; i < words->n; i++) {
-        Py_ssize_t n;
-        PyObject *token = PyList_GET_ITEM(list, (Py_ssize_t)i);
-        words->tokens[i].p = PyUnicode_AsUTF8AndSize(token, &n);
-        if (words->tokens[i].p == NULL) return false;
-        words->tokens[i].n = (size_t)n;
+        const char *space = memchr(p, ' ', (size_t)(end - p));
+        size_t n = (size_t)((space != NULL ? space : end) - p);
+        words->tokens[i] = (Token){p, n};
         words->chars[i] = chars;
         words->bytes[i] = bytes;
-        chars += (size_t)PyUnicode_GET_LENGTH(token);
-        bytes += (size_t)n;
+        memcpy(words->text + bytes, p, n);
+        for (size_t j = 0; j < n; j++) chars += ((unsigned char)p[j] & 0xc0) != 0x80;
+        bytes += n;
+        p += n + 1;
     }
     words->chars[words->n] = chars;
     words->bytes[words->n] = bytes;
-    words->text = malloc(bytes + 1);
-    if (words->text == NULL) {
-        PyErr_NoMemory();
-        return false;
-    }
-    for (size_t i = 0; i < words->n; i++) memcpy(words->text + words->bytes[i], words->tokens[i].p, words->tokens[i].n);
     return true;
 }
 
@@ -162,13 +164,15 @@ static PyObject *counted(Words *words, PyObject *sizes, size_t (*count)(Words *,
 
 PyObject *ngram_chars(PyObject *self, PyObject *args)
 {
-    PyObject *list, *tops, *duplicates, *result = NULL;
+    PyObject *tops, *duplicates, *result = NULL;
+    const char *text;
+    Py_ssize_t size;
     unsigned long long seed;
     Words words = {0};
     (void)self;
-    if (!PyArg_ParseTuple(args, "O!O!O!K", &PyList_Type, &list, &PyTuple_Type, &tops, &PyTuple_Type, &duplicates, &seed)) return NULL;
+    if (!PyArg_ParseTuple(args, "s#O!O!K", &text, &size, &PyTuple_Type, &tops, &PyTuple_Type, &duplicates, &seed)) return NULL;
     words.seed = seed;
-    if (read_words(&words, list)) {
+    if (read_words(&words, text, (size_t)size)) {
         number_tokens(&words);
         PyObject *one = counted(&words, tops, top_chars);
         PyObject *other = one != NULL ? counted(&words, duplicates, duplicated_chars) : NULL;

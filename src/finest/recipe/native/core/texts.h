@@ -9,7 +9,7 @@ PyObject *tokens_count(PyObject *self, PyObject *args);     /* (capsule, text): 
 /* chunks.c */
 PyObject *splitter_open(PyObject *self, PyObject *args);    /* (special cases, patterns, units, prefixes, suffixes, punctuation) */
 PyObject *splitter_split(PyObject *self, PyObject *args);   /* (capsule, chunk): tokens and counts, or None */
-PyObject *splitter_words(PyObject *self, PyObject *args);   /* (capsule, text, memo): tokens and counts */
+PyObject *splitter_words(PyObject *self, PyObject *args);   /* (capsule, text, memo): tokens, how many, and counts */
 /* ngrams.c */
 PyObject *ngram_chars(PyObject *self, PyObject *args);      /* (words, tops, duplicates): characters, as ngrams.py counts them */
 /* simplify.c */
