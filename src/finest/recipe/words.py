@@ -84,7 +84,7 @@ class _Memo(dict[str, _Chunk]):
         found = self.core.splitter_split(self.rules, chunk) if self.core else None
         if found is not None:
             tokens, non_symbol, chars, alpha = found
-            return tokens, non_symbol + (chars << _FIELD) + (alpha << 2 * _FIELD), (), ()
+            return tokens, _packed(non_symbol, chars, alpha), (), ()
         tokens, after, before = self._splitter.split(chunk)
         unsure = bool(after or before)
         return tokens, _counts(tokens) + (unsure << 3 * _FIELD), after, before
@@ -154,7 +154,7 @@ class Tokenizer:
                 self._memo.rules, text, self._memo
             )
             if not counts >> 3 * _FIELD:
-                return joined, n, counts + non_symbol + (chars << _FIELD) + (alpha << 2 * _FIELD)
+                return joined, n, counts + _packed(non_symbol, chars, alpha)
             if "\n" in text:
                 return self._by_lines(text)
         chunks = text.split()
@@ -209,6 +209,10 @@ def _neighbours_matter(chunks: list[str], known: list[_Chunk]) -> bool:
 
 _TOKENS = itemgetter(0)
 _COUNTS = itemgetter(1)
+
+
+def _packed(non_symbol: int, chars: int, alpha: int) -> int:
+    return non_symbol + (chars << _FIELD) + (alpha << 2 * _FIELD)
 
 
 def _counts(tokens: tuple[str, ...] | list[str]) -> int:

@@ -34,7 +34,6 @@ static const char CAPSULE[] = "finest.recipe.native.chunks";
 
 static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 static bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static Slot *slot_of(Splitter *splitter, Piece key)
 {
@@ -271,12 +270,26 @@ static bool split(Splitter *splitter, const char *p, const char *end, Pieces *pi
     return !spell_special(splitter, pieces);
 }
 
+typedef struct { size_t non_symbol, chars, alpha; } Counts; /* tokens that are no symbols, their characters; with a letter */
+
+static void add_counts(const Splitter *splitter, Piece token, Counts *counts)
+{
+    bool symbol = true, letter = false;
+    for (size_t i = 0; i < token.n; i++) {
+        symbol = symbol && splitter->punctuation[(int)token.p[i]];
+        letter = letter || is_letter(token.p[i]);
+    }
+    counts->non_symbol += !symbol;
+    counts->chars += symbol ? 0 : token.n;
+    counts->alpha += letter;
+}
+
 /* (tokens, non-symbol tokens, their characters, tokens with a letter); None where Python decides. */
 PyObject *splitter_split(PyObject *self, PyObject *args)
 {
     PyObject *capsule, *chunk;
     Pieces pieces = {.n = 0};
-    size_t non_symbol = 0, chars = 0, alpha = 0;
+    Counts counts = {0};
     (void)self;
     if (!PyArg_ParseTuple(args, "OU", &capsule, &chunk)) return NULL;
     Splitter *splitter = PyCapsule_GetPointer(capsule, CAPSULE);
@@ -290,65 +303,37 @@ PyObject *splitter_split(PyObject *self, PyObject *args)
     PyObject *tokens = PyTuple_New(pieces.n);
     for (int i = 0; tokens != NULL && i < pieces.n; i++) {
         Piece piece = pieces.pieces[i];
-        bool symbol = true, letter = false;
         PyObject *token = piece.n == (size_t)n ? Py_NewRef(chunk) : PyUnicode_FromStringAndSize(piece.p, (Py_ssize_t)piece.n);
         if (token == NULL) {
             Py_CLEAR(tokens);
             break;
         }
         PyTuple_SET_ITEM(tokens, i, token);
-        for (size_t j = 0; j < piece.n; j++) {
-            symbol = symbol && splitter->punctuation[(int)piece.p[j]];
-            letter = letter || is_letter(piece.p[j]);
-        }
-        non_symbol += !symbol;
-        chars += symbol ? 0 : piece.n;
-        alpha += letter;
+        add_counts(splitter, piece, &counts);
     }
-    return tokens == NULL ? NULL : Py_BuildValue("Nnnn", tokens, (Py_ssize_t)non_symbol, (Py_ssize_t)chars, (Py_ssize_t)alpha);
+    return tokens == NULL ? NULL : Py_BuildValue("Nnnn", tokens, (Py_ssize_t)counts.non_symbol, (Py_ssize_t)counts.chars, (Py_ssize_t)counts.alpha);
 }
 
 /* ---- all words of a text ---- */
 
 typedef struct {
-    char *text; /* all tokens, a space behind each */
-    size_t bytes, room, n;
-    PyObject *counts;
-    size_t non_symbol, chars, alpha;
+    Growing text; /* all tokens, a space behind each */
+    size_t n;
+    PyObject *known; /* counts of the chunks that the memo knows */
+    Counts counts;   /* of all others */
 } Words;
 
 static bool add_token(Words *words, const char *p, size_t n)
 {
-    if (words->bytes + n + 1 > words->room) {
-        size_t room = 2 * words->room + n + 1;
-        char *larger = realloc(words->text, room);
-        if (larger == NULL) {
-            PyErr_NoMemory();
-            return false;
-        }
-        words->text = larger;
-        words->room = room;
-    }
-    memcpy(words->text + words->bytes, p, n);
-    words->bytes += n;
-    words->text[words->bytes++] = ' ';
     words->n++;
-    return true;
+    return grow(&words->text, p, n) && grow(&words->text, " ", 1);
 }
 
 static bool add_pieces(const Splitter *splitter, const Pieces *pieces, Words *words)
 {
     for (int i = 0; i < pieces->n; i++) {
-        Piece piece = pieces->pieces[i];
-        bool symbol = true, letter = false;
-        if (!add_token(words, piece.p, piece.n)) return false;
-        for (size_t j = 0; j < piece.n; j++) {
-            symbol = symbol && splitter->punctuation[(int)piece.p[j]];
-            letter = letter || is_letter(piece.p[j]);
-        }
-        words->non_symbol += !symbol;
-        words->chars += symbol ? 0 : piece.n;
-        words->alpha += letter;
+        if (!add_token(words, pieces->pieces[i].p, pieces->pieces[i].n)) return false;
+        add_counts(splitter, pieces->pieces[i], &words->counts);
     }
     return true;
 }
@@ -367,8 +352,8 @@ static bool add_known(PyObject *memo, const char *p, size_t n, Words *words)
         const char *token = PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(PyTuple_GET_ITEM(known, 0), i), &size);
         good = token != NULL && add_token(words, token, (size_t)size);
     }
-    good = good && (sum = PyNumber_Add(words->counts, PyTuple_GET_ITEM(known, 1))) != NULL;
-    if (good) Py_SETREF(words->counts, sum);
+    good = good && (sum = PyNumber_Add(words->known, PyTuple_GET_ITEM(known, 1))) != NULL;
+    if (good) Py_SETREF(words->known, sum);
     Py_XDECREF(known);
     Py_XDECREF(chunk);
     return good;
@@ -408,15 +393,16 @@ PyObject *splitter_words(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "Os#O", &capsule, &p, &n, &memo)) return NULL;
     Splitter *splitter = PyCapsule_GetPointer(capsule, CAPSULE);
     if (splitter == NULL) return NULL;
-    Words words = {.room = (size_t)n + (size_t)n / 4 + 16, .counts = PyLong_FromLong(0)};
-    words.text = malloc(words.room);
-    if (words.text == NULL) PyErr_NoMemory();
-    if (words.text != NULL && words.counts != NULL && add_chunks(splitter, memo, p, p + n, &words)) {
-        PyObject *text = PyUnicode_DecodeUTF8(words.text, (Py_ssize_t)(words.bytes ? words.bytes - 1 : 0), "strict");
+    size_t room = (size_t)n + (size_t)n / 4 + 16;
+    Words words = {.text = {malloc(room), 0, room}, .known = PyLong_FromLong(0)};
+    if (words.text.p == NULL) PyErr_NoMemory();
+    if (words.text.p != NULL && words.known != NULL && add_chunks(splitter, memo, p, p + n, &words)) {
+        const Counts *counts = &words.counts;
+        PyObject *text = PyUnicode_DecodeUTF8(words.text.p, (Py_ssize_t)(words.text.n ? words.text.n - 1 : 0), "strict");
         if (text != NULL)
-            found = Py_BuildValue("NnOnnn", text, (Py_ssize_t)words.n, words.counts, (Py_ssize_t)words.non_symbol, (Py_ssize_t)words.chars, (Py_ssize_t)words.alpha);
+            found = Py_BuildValue("NnOnnn", text, (Py_ssize_t)words.n, words.known, (Py_ssize_t)counts->non_symbol, (Py_ssize_t)counts->chars, (Py_ssize_t)counts->alpha);
     }
-    Py_XDECREF(words.counts);
-    free(words.text);
+    Py_XDECREF(words.known);
+    free(words.text.p);
     return found;
 }

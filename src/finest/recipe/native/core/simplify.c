@@ -2,35 +2,19 @@
 #define PY_SSIZE_T_CLEAN
 #include "texts.h"
 
-#include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "core.h"
 
 enum { GAP = 1 };
 
-typedef struct { char *text; size_t n, room; bool between, begun; } Output;
+typedef struct { Growing text; bool between, begun; } Output;
 
 static bool add_text(Output *out, const char *p, size_t n)
 {
     bool gap = out->between && out->begun;
-    if (out->n + n + 1 > out->room) {
-        size_t room = 2 * out->room + n + 1;
-        char *larger = realloc(out->text, room);
-        if (larger == NULL) return false;
-        out->text = larger;
-        out->room = room;
-    }
-    if (gap) out->text[out->n++] = ' ';
-    memcpy(out->text + out->n, p, n);
-    out->n += n;
     out->between = false;
     out->begun = true;
-    return true;
+    return (!gap || grow(&out->text, " ", 1)) && grow(&out->text, p, n);
 }
-
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /* The end of a number: digits, and once a point or comma with digits behind it. */
 static const char *number_end(const char *p, const char *end)
@@ -60,9 +44,7 @@ static int put_mapped(Output *out, PyObject *text)
         out->between = true;
         return 1;
     }
-    if (add_text(out, p, (size_t)n)) return 1;
-    PyErr_NoMemory();
-    return -1;
+    return add_text(out, p, (size_t)n) ? 1 : -1;
 }
 
 static int put_all(Output *out, const char *p, const char *end, const char *kinds, PyObject *table)
@@ -82,10 +64,7 @@ static int put_all(Output *out, const char *p, const char *end, const char *kind
             continue;
         }
         char lower = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-        if (!add_text(out, is_digit((char)c) ? "0" : &lower, 1)) {
-            PyErr_NoMemory();
-            return -1;
-        }
+        if (!add_text(out, is_digit((char)c) ? "0" : &lower, 1)) return -1;
         p = is_digit((char)c) ? number_end(p, end) : p + 1;
     }
     return 1;
@@ -99,17 +78,17 @@ PyObject *simplify(PyObject *self, PyObject *args)
     (void)self;
     if (!PyArg_ParseTuple(args, "s#y#O", &p, &n, &kinds, &kind_count, &table)) return NULL;
     if (kind_count != 128) return PyErr_Format(PyExc_ValueError, "a kind for each character of ASCII is needed");
-    Output out = {malloc((size_t)n + 16), 0, (size_t)n + 16, false, false};
-    int done = out.text != NULL ? put_all(&out, p, p + n, kinds, table) : -1;
-    if (out.text == NULL) PyErr_NoMemory();
+    Output out = {{malloc((size_t)n + 16), 0, (size_t)n + 16}, false, false};
+    if (out.text.p == NULL) return PyErr_NoMemory();
+    int done = put_all(&out, p, p + n, kinds, table);
     if (done == 1) {
-        size_t from = 0;
-        while (out.n > from && out.text[out.n - 1] == ' ') out.n--;
-        while (from < out.n && out.text[from] == ' ') from++;
-        found = PyUnicode_DecodeUTF8(out.text + from, (Py_ssize_t)(out.n - from), "strict");
+        size_t from = 0, to = out.text.n;
+        while (to > from && out.text.p[to - 1] == ' ') to--;
+        while (from < to && out.text.p[from] == ' ') from++;
+        found = PyUnicode_DecodeUTF8(out.text.p + from, (Py_ssize_t)(to - from), "strict");
     } else if (done == 0) {
         found = Py_NewRef(Py_None);
     }
-    free(out.text);
+    free(out.text.p);
     return found;
 }

@@ -2,6 +2,31 @@
 #define FINEST_TEXTS_H
 
 #include <Python.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+static inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/* A text that grows. */
+typedef struct { char *p; size_t n, room; } Growing;
+
+static inline bool grow(Growing *text, const char *p, size_t n) /* false with an exception where there is no memory */
+{
+    if (n > text->room - text->n) {
+        size_t room = 2 * text->room + n;
+        char *larger = realloc(text->p, room);
+        if (larger == NULL) {
+            PyErr_NoMemory();
+            return false;
+        }
+        text->p = larger;
+        text->room = room;
+    }
+    memcpy(text->p + text->n, p, n);
+    text->n += n;
+    return true;
+}
 
 /* tokens.c */
 PyObject *tokens_open(PyObject *self, PyObject *args);      /* (32-bit pairs in order of rank, kinds of characters): a capsule */
