@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from datatrove.pipeline.filters.c4_filters import CITATION_REGEX, POLICY_SUBSTRINGS
@@ -33,14 +32,10 @@ class Cleaned:
 def clean(text: str, tokenizer: Tokenizer, rules: C4Rules, *, exact: bool = False) -> Cleaned:
     """Drop lines and pages as DataTrove's C4QualityFilter does; sentences are counted to the minimum unless `exact`."""
     cleaning = _Cleaning(text, tokenizer, rules, exact)
-    lines = map(str.strip, text.splitlines())
-    if cleaning.is_plain:
-        cleaning.take_plain(lines)
-    else:
-        for line in lines:
-            cleaning.take(line)
-            if cleaning.hits and not exact:
-                break
+    for line in text.splitlines():
+        cleaning.take(line.strip())
+        if cleaning.hits and not exact:
+            break
     checks = cleaning.checks()
     kept = None if any(check.failed for check in checks) else "\n".join(cleaning.kept).strip()
     return Cleaned(checks, kept, dict(cleaning.dropped))
@@ -61,39 +56,25 @@ class _Cleaning:
         self._curly_bracket = rules.filter_curly_bracket and "{" in text
         self._policies = [phrase for phrase in POLICY_SUBSTRINGS if phrase in low] if rules.filter_policy else []
         self._any_phrase = bool(self._lorem_ipsum or self._javascript or self._policies)
-        self.is_plain = not (self._citations or self._curly_bracket or self._any_phrase)
-        """Whether the words of a line alone decide on it."""
+        self._longest_word = rules.max_word_length if rules.max_word_length != -1 else sys.maxsize
         self._sentences = 0
         self.kept: list[str] = []
         self.dropped: Counter[str] = Counter()
         self.hits: Counter[str] = Counter()
         """Lines that drop the page, by reason, the first reason first."""
 
-    def take_plain(self, lines: Iterable[str]) -> None:
-        """What `take` does to each of them, for a plain page."""
-        least = self._rules.min_words_per_line
-        longest = self._rules.max_word_length if self._rules.max_word_length != -1 else sys.maxsize
-        for line in lines:
-            if len(line) > longest:
-                self.take(line)
-            elif len(line.split(None, least)) < least:
-                self.dropped["too_few_words"] += 1
-            elif self._sentences < self._enough:
-                self._keep(line)
-            else:
-                self.kept.append(line)
-
     def take(self, line: str) -> None:
-        words = line.split()
-        longest = self._rules.max_word_length
-        if longest != -1 and len(line) > longest and any(len(word) > longest for word in words):
+        if len(line) > self._longest_word and any(len(word) > self._longest_word for word in line.split()):
             self.dropped["too_long_word"] += 1
-            return
+        elif len(line.split(None, self._rules.min_words_per_line)) < self._rules.min_words_per_line:
+            self.dropped["too_few_words"] += 1
+        else:
+            self._take_words(line)
+
+    def _take_words(self, line: str) -> None:
         if self._citations:
             line = _CITATION.sub("", line)
-        if len(words) < self._rules.min_words_per_line:
-            self.dropped["too_few_words"] += 1
-        elif reason := self._page_reason(line):
+        if reason := self._page_reason(line):
             self.hits[reason] += 1
         elif reason := self._line_reason(line):
             self.dropped[reason] += 1
