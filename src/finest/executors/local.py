@@ -110,10 +110,11 @@ class ForkedExecutor(LocalPipelineExecutor):
     def _serve(self, connection: Connection, number: int) -> None:
         """A worker's life: run the ranks that come down the pipe until None does. Output goes to the worker's log."""
         leave_with_parent()
-        _say_into(self._logs / f"worker-{number:03d}.log")
+        log = self._logs / f"worker-{number:03d}.log"
+        _say_into(log)
         gc.freeze()  # what was loaded before the fork is never garbage, and stays shared
         self._set_distributed_environment(-1)
-        logger.add(self._logs / f"worker-{number:03d}.log", level="INFO")
+        logger.add(log, level="INFO")
         for rank in iter(lambda: _receive(connection), None):
             connection.send(self._attempt(rank))
 
@@ -127,8 +128,9 @@ class ForkedExecutor(LocalPipelineExecutor):
         return None
 
     def _run_steps(self, rank: int) -> None:
-        """DataTrove's `_run_for_rank` without its logs and statistics of each rank, which take longer than a slice's
-        files: the worker has a log, and the steps write what there is to know.
+        """DataTrove's `_run_for_rank` without its logs and statistics of each rank.
+
+        They take longer than a slice's files; the worker has a log, and the steps write what there is to know.
         """
         data: Any = None
         for step in self.pipeline:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from finest.dataset.rows import VerdictRow, batch_of, verdict_batch
-from finest.recipe.extract.page import FALLBACKS
 from finest.refine.dedup import write_signatures
 from finest.refine.record import row_of
 from finest.refine.summary import SliceSummary
@@ -86,7 +85,7 @@ class SliceOutput:
 
     def summary(
         self, slice_: Slice, read: SliceReader, files: dict[str, dict[str, Any]], *,
-        stage_cpu_s: dict[str, float], cpu_s: float, wall_s: float,
+        stage_cpu_s: dict[str, float], cpu_s: float, wall_s: float, fallbacks: dict[str, int],
     ) -> SliceSummary:  # fmt: skip
         """The slice in numbers: all that progress, statistics and the report are sums over."""
         return SliceSummary(
@@ -97,7 +96,7 @@ class SliceOutput:
             cpu_s=cpu_s, wall_s=wall_s, peak_rss_bytes=peak_rss_bytes(), stage_cpu_s=dict(stage_cpu_s),
             reasons=dict(self._reasons), languages=dict(self._languages), text_chars=dict(self._chars),
             losses=[asdict(loss) for loss in read.losses], samples=self._samples.chosen(), files=files,
-            fallbacks=dict(FALLBACKS),
+            fallbacks=fallbacks,
         )  # fmt: skip
 
 

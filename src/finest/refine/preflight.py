@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from finest.dataset.rows import verdict_batch
 from finest.errors import FinestError, RunError
 from finest.recipe.judge import ENGINES, judge, toolbox
 from finest.recipe.page import Page
@@ -42,7 +41,6 @@ def preflight(recipe: Recipe, cache: Path) -> None:
         toolbox(recipe, cache).load()
         text = ENGINES[recipe.extraction.engine](KNOWN_HTML)
         judge(KNOWN_PAGE, recipe, cache)
-        verdict_batch([])  # pyarrow imports pandas for it, where there is one: once, not in every worker
     except FinestError:
         raise
     except Exception as error:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from finest.dataset.manifest import read_manifest
+from finest.dataset.rows import verdict_batch
 from finest.errors import RunError, UsageError
 from finest.executors.local import ForkedExecutor
 from finest.recipe.reasons import FAILURES
@@ -190,6 +191,7 @@ def run_ranks(
 ) -> None:  # fmt: skip
     """Run slices in forked workers of this machine; `on_kill(exit_code)` may end it when a worker has died."""
     session = Session(ledger, exact_starts)
+    verdict_batch([])  # pyarrow imports pandas for it, where there is one: once, not in every worker
 
     def on_done(rank: int) -> None:
         summary = ledger.summary(ledger.plan.slices[rank])

@@ -145,7 +145,7 @@ class WriteSlice(PipelineStep):
         summary = output.summary(
             session.slice, session.read, files,
             stage_cpu_s=session.clock, cpu_s=cpu_seconds() - session.cpu_start,
-            wall_s=time.monotonic() - session.wall_start,
+            wall_s=time.monotonic() - session.wall_start, fallbacks=dict(FALLBACKS),
         )  # fmt: skip
         (folder / "slice.json").write_text(json.dumps(summary.to_dict(), indent=1), encoding="utf-8")
         session.ledger.commit(session.slice, folder)

@@ -12,6 +12,7 @@ from finest.figures import counted, duration
 from finest.tasks.client import Refused
 from finest.tasks.models import ScoreRequest
 from finest.validator.loop.chores import Chore, run
+from finest.validator.loop.judge import NOTE_CHARS
 from finest.validator.loop.standing import MEMORY_BLOCKS, weights
 from finest.validator.loop.watch import look
 
@@ -39,7 +40,6 @@ NEVER_TAKEN = ("not-found", "not-finished", "invalid-request")
 """Refusals that are about the one verdict: the others go on. All else is about this validator, and is asked later."""
 NO_RIGHT_S = 600.0
 STOP_S = 5.0
-NOTE_CHARS = 400
 
 
 class Validator:
