@@ -10,7 +10,7 @@ import pytest
 
 from finest.errors import UsageError
 from finest.validator.audit import audit
-from finest.validator.budget import Budget
+from finest.validator.budget import Budget, OverBudget
 from finest.validator.evidence import (
     canonical,
     conclude,
@@ -185,10 +185,22 @@ def test_the_hash_is_what_a_server_is_told(evidence: Evidence) -> None:
 @pytest.mark.slow
 def test_a_verdict_over_its_budget_is_no_evidence(honest: Published) -> None:
     """That we are slow, or short of memory, is no fault of the miner's."""
-    for budget in (Budget(cpu_s=0.01), Budget(memory_bytes=1 << 20)):
+    for budget in (Budget(cpu_s=0.01), Budget(memory_bytes=-1)):
         found = audit(honest.subject(), FEW, honest.means(budget=budget))
         assert found.verdict != "pass"
         assert found.admission[-1].name == "audit" or "to read" in found.why
+
+
+def test_what_the_process_held_before_is_not_the_verdicts() -> None:
+    """A process of gigabytes may judge; what it takes from then on counts."""
+    before = b"x" * (64 << 20)
+    budget = Budget(memory_bytes=32 << 20)
+    budget.check()
+    assert budget.peak_bytes < 32 << 20
+    after = b"y" * len(before)
+    with pytest.raises(OverBudget, match="more than its 0.0 GB of memory"):
+        budget.check()
+    assert budget.peak_bytes >= len(after) // 2
 
 
 def row(outcome: str) -> RowFinding:

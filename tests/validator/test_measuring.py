@@ -63,7 +63,7 @@ def test_too_little_text_is_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_budget_that_is_used_up_is_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
     """That we are slow is no fault of the miner's, though figures are there."""
-    found = measured(monkeypatch, lambda *_, **__: None, Budget(memory_bytes=1))
+    found = measured(monkeypatch, lambda *_, **__: None, Budget(memory_bytes=-1))
     assert (found.verdict, "memory" in found.why) == ("no_evidence", True)
 
 

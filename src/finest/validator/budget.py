@@ -23,12 +23,14 @@ class OverBudget(RunError):
 
 
 class Budget:
-    """Counts from its making on; `check` between two pieces of work, each of which is bounded by itself."""
+    """Counts from its making on: what the process used and held before is not the verdict's. `check` between two pieces
+    of work, each of which is bounded by itself.
+    """
 
     def __init__(self, cpu_s: float = CPU_S, memory_bytes: int = MEMORY_BYTES) -> None:
         self.cpu_s, self.memory_bytes = cpu_s, memory_bytes
         self._own_s, self._read_s = time.process_time(), _children_s()
-        self.peak_bytes = 0
+        self._own_bytes, self.peak_bytes = resident_bytes(), 0
 
     @property
     def reading_s(self) -> float:
@@ -47,7 +49,7 @@ class Budget:
             raise VerifyError(f"the submission takes {reading_s:.0f} CPU seconds to read, more than any honest one")
         if self.used_s > self.cpu_s:
             raise OverBudget(f"the verdict has used its {self.cpu_s:.0f} CPU seconds")
-        self.peak_bytes = max(self.peak_bytes, resident_bytes())
+        self.peak_bytes = max(self.peak_bytes, resident_bytes() - self._own_bytes)
         if self.peak_bytes > self.memory_bytes:
             raise OverBudget(f"the verdict holds more than its {self.memory_bytes / 1e9:.1f} GB of memory")
 
