@@ -22,7 +22,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.compare import agreement, equality, read_gold
+from bench.compare import agreement, equality
+from bench.gold import read_gold
 from bench.measure import Cost, machine, measure
 from bench.outcome import (
     Outcomes,

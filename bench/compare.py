@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -144,12 +141,3 @@ def agreement(fineweb: Outcomes, finest: Outcomes, gold: Mapping[tuple[str, str]
 
 def _texts(outcomes: Outcomes) -> dict[Key, str]:
     return {key: o.text for key, o in outcomes.items() if o.reason == KEPT and o.text is not None}
-
-
-def read_gold(path: Path) -> dict[tuple[str, str], str]:
-    """Main texts by (WARC, record id) from a `pages.jsonl.gz`; empty where the file is missing."""
-    if not path.exists():
-        return {}
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        rows = (json.loads(line) for line in lines)
-        return {(row["warc"], row["id"]): row["gold_text"] for row in rows if row.get("gold_text")}

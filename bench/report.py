@@ -108,7 +108,8 @@ def _agreement(result: dict[str, Any]) -> str:
         for name, o in a[part].items()
     ]
     head = ["recipe", "scored on", "pages", "precision", "recall", "F1"]
-    return f"### Recipe `finest`\n\n{kept} Against the main text that people marked:\n\n{_table(head, rows)}"
+    against = "Against the main text that people marked, on sites that `finest` was not fitted to:"
+    return f"### Recipe `finest`\n\n{kept} {against}\n\n{_table(head, rows)}"
 
 
 def _workers(result: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from finest.recipe import c4, decode, fineweb, gate, gopher, language, minhash, pii, tokens, url, words
 from finest.recipe.check import Check
-from finest.recipe.extract import ExtractionLimit, bounded, extract_resiliparse, extract_trafilatura
+from finest.recipe.extract import ExtractionLimit, bounded, extract_blocks, extract_trafilatura
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from finest.recipe.recipe import Recipe
 
 KEPT = "kept"
-ENGINES = {"trafilatura": extract_trafilatura, "resiliparse": extract_resiliparse}
+ENGINES = {"trafilatura": extract_trafilatura, "blocks-1": extract_blocks}
 
 
 @dataclass(frozen=True, slots=True)

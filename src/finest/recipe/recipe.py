@@ -63,7 +63,7 @@ class GateRules(_Rules):
 class ExtractionRules(_Rules):
     """The text of a page. `cpu_limit_s` bounds one page's extraction in CPU seconds."""
 
-    engine: Literal["trafilatura", "resiliparse"] = "trafilatura"
+    engine: Literal["trafilatura", "blocks-1"] = "trafilatura"
     cpu_limit_s: float = 10.0
 
 

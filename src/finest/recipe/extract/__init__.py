@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from finest.recipe.extract.limit import ExtractionLimit, bounded
+from finest.recipe.extract.main_text import extract_blocks
 from finest.recipe.extract.page import extract_trafilatura
-from finest.recipe.extract.resiliparse import extract_resiliparse
 
-__all__ = ["ExtractionLimit", "bounded", "extract_resiliparse", "extract_trafilatura"]
+__all__ = ["ExtractionLimit", "bounded", "extract_blocks", "extract_trafilatura"]

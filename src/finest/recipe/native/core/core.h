@@ -35,6 +35,14 @@ static inline uint64_t mixed(uint64_t hash, uint64_t value)
     return hash ^ hash >> 29;
 }
 
+/* FNV-1a, for tables whose words nobody else chooses. */
+static inline uint32_t name_hash(const char *p, size_t n)
+{
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < n; i++) hash = (hash ^ (unsigned char)p[i]) * 16777619u;
+    return hash ^ hash >> 15;
+}
+
 static inline uint64_t hash_bytes(uint64_t hash, const char *p, size_t n)
 {
     uint64_t word;

@@ -386,6 +386,8 @@ static PyMethodDef METHODS[] = {
     {"ngram_chars", ngram_chars, METH_VARARGS, "ngram_chars(words, tops, duplicates, seed): characters in repeated n-grams."},
     {"simplify", simplify, METH_VARARGS, "simplify(text, kinds, table): the text as MinHash compares it, or None."},
     {"minhash_lowest", minhash_lowest, METH_VARARGS, "minhash_lowest(words, n, factors, offsets): lowest permuted SHA-1 values."},
+    {"blocks_open", blocks_open, METH_VARARGS, "blocks_open(tags, words, attributes, marks, weights): what a page is read by."},
+    {"blocks_extract", blocks_extract, METH_VARARGS, "blocks_extract(tables, html): the main text, empty where there is none."},
     {"fill_begin", fill_begin, METH_VARARGS, NULL},
     {"fill_tag", fill_tag, METH_VARARGS, NULL},
     {"fill_cleaned", fill_cleaned, METH_VARARGS, NULL},

@@ -36,13 +36,6 @@ static const char *const NAMED_ATTRIBUTE[] = {
 #undef X
 };
 
-static uint32_t hash_of(const char *p, size_t n)
-{
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < n; i++) hash = (hash ^ (unsigned char)p[i]) * 16777619u;
-    return hash ^ hash >> 15;
-}
-
 static char *kept(const char *p, size_t n)
 {
     char *copy = malloc(n + 1);
@@ -54,7 +47,7 @@ static char *kept(const char *p, size_t n)
 
 static uint32_t find_tag(const char *name, size_t n)
 {
-    for (uint32_t slot = hash_of(name, n) % SLOTS; slots[slot] != 0; slot = (slot + 1) % SLOTS) {
+    for (uint32_t slot = name_hash(name, n) % SLOTS; slots[slot] != 0; slot = (slot + 1) % SLOTS) {
         const Str *found = &tags[slots[slot] - 1].name;
         if (found->n == n && memcmp(found->p, name, n) == 0) return slots[slot] - 1u;
     }
@@ -67,7 +60,7 @@ static int add_tag(const char *name, size_t n)
     char *copy = kept(name, n);
     if (copy == NULL) return -1;
     tags[tag_count] = (Tag){{copy, n}, any_bits, any_bits};
-    uint32_t slot = hash_of(name, n) % SLOTS;
+    uint32_t slot = name_hash(name, n) % SLOTS;
     while (slots[slot] != 0) slot = (slot + 1) % SLOTS;
     slots[slot] = (uint16_t)++tag_count;
     return 0;

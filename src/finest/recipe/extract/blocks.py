@@ -1,0 +1,405 @@
+"""A page's HTML, read once from front to back, as blocks of text: no tree is built.
+
+The reading is HTML's own tokenization, simplified: what stands in a page decides, not what a browser would mend. Blocks
+end where an element begins or ends that browsers set apart, and at an empty line of `<br>`. The compiled core has the
+same in `html.c`; every rule here stands there once more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from html import unescape
+from typing import NamedTuple
+
+SPACES = "\t\n\f\r "
+"""White space of HTML's tags."""
+MOST_OPEN = 256
+"""Open elements that are kept in mind; what lies deeper belongs to the deepest of them."""
+MOST_INDENT = 64
+"""Characters of a line's indentation in `<pre>`."""
+DROPPED = "\xad\u200b\u2060\ufeff"
+"""Characters that show nothing: soft hyphen, zero width space, word joiner, byte order mark."""
+SENTENCE_ENDS = ".!?:\"'\u2026\u3002\uff01\uff1f\u201d\u2019\xbb"
+COMMAS = ",\u060c\u3001\uff0c"
+
+BR, LINK, RAW, SKIPPED, PUSHED, BREAKS, CELL, GRAPHIC = (1 << i for i in range(8))
+"""What a tag is: RAW is passed over up to its end tag, SKIPPED with all that it holds, PUSHED stays open up to its end
+tag, BREAKS ends a block."""
+ITEM, TERM, ROW, CELLS, LIST, TERMS, TABLE, PART = (1 << i for i in range(8))
+"""Families of tags that end one another."""
+KINDS = ("other", "paragraph", "item", "heading", "cell", "pre", "quote", "term", "caption")
+FLAGS = ("header", "article", "main", "form", "table", "list", "figure", "section", "details")
+"""Elements around a block that are told to the model."""
+
+
+class Tag(NamedTuple):
+    """One of HTML's tags, as far as reading a page needs it."""
+
+    does: int = PUSHED | BREAKS
+    kind: int = 0
+    flag: int = 0
+    family: int = 0
+    ends: int = 0
+    """Families of which it ends the innermost open one ..."""
+    within: int = 0
+    """... unless one of these lies between."""
+
+
+def _kind(name: str) -> int:
+    return KINDS.index(name)
+
+
+def _flag(name: str) -> int:
+    return 1 << FLAGS.index(name)
+
+
+TAGS: Mapping[str, Tag] = {
+    "br": Tag(BR), "a": Tag(LINK),
+    **dict.fromkeys(("script", "style", "xmp", "iframe", "noembed", "noframes", "textarea", "title"), Tag(RAW)),
+    **dict.fromkeys(("svg", "math"), Tag(RAW | GRAPHIC)),
+    **dict.fromkeys(
+        ("noscript", "template", "canvas", "object", "applet", "audio", "video", "map", "select", "datalist", "button",
+         "nav", "footer", "aside", "dialog", "menu"), Tag(SKIPPED | PUSHED | BREAKS),
+    ),
+    **dict.fromkeys(
+        ("head", "body", "html", "address", "center", "div", "fieldset", "hgroup", "search"), Tag(),
+    ),
+    **dict.fromkeys(("hr", "option"), Tag(BREAKS)),
+    "p": Tag(BREAKS, _kind("paragraph")),
+    **dict.fromkeys(("h1", "h2", "h3", "h4", "h5", "h6"), Tag(kind=_kind("heading"))),
+    **dict.fromkeys(("figcaption", "legend", "summary"), Tag(kind=_kind("caption"))),
+    "pre": Tag(kind=_kind("pre")), "blockquote": Tag(kind=_kind("quote")),
+    **{name: Tag(flag=_flag(name)) for name in ("header", "article", "main", "form", "figure", "section", "details")},
+    **dict.fromkeys(("ul", "ol", "dir"), Tag(flag=_flag("list"), family=LIST)),
+    "dl": Tag(flag=_flag("list"), family=TERMS),
+    "table": Tag(flag=_flag("table"), family=TABLE | PART),
+    **dict.fromkeys(("tbody", "thead", "tfoot"), Tag(family=PART)),
+    "caption": Tag(kind=_kind("caption"), family=PART),
+    "tr": Tag(family=ROW | PART, ends=ROW, within=TABLE),
+    **dict.fromkeys(("td", "th"), Tag(
+        CELL | PUSHED | BREAKS, _kind("cell"), family=CELLS | PART, ends=CELLS, within=ROW | TABLE,
+    )),
+    "li": Tag(kind=_kind("item"), family=ITEM, ends=ITEM, within=LIST | TABLE),
+    **dict.fromkeys(("dt", "dd"), Tag(kind=_kind("term"), family=TERM, ends=TERM, within=TERMS | TABLE)),
+}  # fmt: skip
+NAMING = ("class", "id", "role", "itemprop")
+"""Attributes whose words say what an element holds."""
+DENYING = frozenset({"has", "with", "no", "without", "is", "hide", "show"})
+"""First words of names that tell of something else: `has-sidebar` holds no sidebar."""
+
+_NAME = re.compile(r"[^\t\n\f\r />]+")
+_LETTER = re.compile(r"[A-Za-z]")
+_NAMES = re.compile(r"[^\t\n\f\r ]+")
+_WORDS = re.compile(r"[A-Z]*[a-z]+|[A-Z]+")
+_BLANK = {**dict.fromkeys((*range(0x20), 0x7F), " "), **dict.fromkeys(map(ord, DROPPED))}
+_BLANK_IN_PRE = {code: blank for code, blank in _BLANK.items() if code not in (9, 10)}
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of text between two breaks, with what is around it."""
+
+    text: str
+    """White space is one space, but for line ends (of `<br>`, and in `<pre>`) and the indentation of `<pre>`."""
+    chars: int
+    """Characters that are no white space."""
+    linked: int
+    """Those inside links."""
+    kind: int
+    flags: int
+    """Bits of FLAGS."""
+    names: int
+    """Groups of names that the block's `<p>` and the two innermost elements around it have, as bits."""
+    is_item: bool
+    """Whether a list item begins here."""
+    is_cell: bool
+    """Whether only the ends of table cells lie between the block before and this one."""
+
+
+class _Open(NamedTuple):
+    tag: str
+    flags: int
+    """Of what is inside, as `near` is."""
+    names: int
+    near: int
+
+
+def read_blocks(html: str, groups: Mapping[str, int]) -> list[Block]:
+    """The blocks of a page in their order; `groups` has the bits of the words that names are known by."""
+    return _Reader(html, groups).read()
+
+
+class _Reader:
+    def __init__(self, html: str, groups: Mapping[str, int]) -> None:
+        self.html, self.groups = html, groups
+        self.blocks: list[Block] = []
+        self.open: list[_Open] = []
+        self.runs: list[tuple[str, bool]] = []
+        """Text of the block so far, and whether it is a link's; a line's end is a run of its own."""
+        self.flags = self.kind = self.names = self.near = self.own_names = self.breaks = 0
+        self.skipped_from = self.link_from = -1
+        """Depths at which a skipped element and a link began."""
+        self.is_item = self.is_cell = False
+        self.missing: dict[str, int] = {}
+
+    def read(self) -> list[Block]:
+        at, end = 0, len(self.html)
+        while at < end:
+            tag = self.html.find("<", at)
+            tag = end if tag < 0 else tag
+            if tag > at:
+                self.add_text(self.html[at:tag])
+            at = self.read_markup(tag) if tag < end else end
+        self.end_block()
+        return self.blocks
+
+    def find(self, what: str, start: int) -> int:
+        """`str.find`, which looks for what is not there only once."""
+        if start >= self.missing.get(what, len(self.html) + 1):
+            return -1
+        at = self.html.find(what, start)
+        if at < 0:
+            self.missing[what] = start
+        return at
+
+    def after(self, what: str, start: int) -> int:
+        """The place behind it; the page's end where it is not there."""
+        at = self.html.find(what, start)
+        return at + len(what) if at >= 0 else len(self.html)
+
+    # ---- markup ----
+
+    def read_markup(self, start: int) -> int:
+        html = self.html
+        following = html[start + 1 : start + 2]
+        if following in ("!", "?") and following:
+            end = self.find("-->", start + 2) if html.startswith("!--", start + 1) else -1
+            return end + 3 if end >= 0 else self.after(">", start + 1)
+        if following == "/":
+            return self.read_end_tag(start + 2)
+        if not _LETTER.match(following):
+            self.add_text("<")
+            return start + 1
+        return self.read_start_tag(start + 1)
+
+    def read_end_tag(self, start: int) -> int:
+        name = _NAME.match(self.html, start)
+        if name is None or not _LETTER.match(name[0]):
+            return self.after(">", start)
+        self.end_tag(_lower(name[0]))
+        return self.after(">", name.end())
+
+    def read_start_tag(self, start: int) -> int:
+        found = _NAME.match(self.html, start)
+        assert found is not None
+        name = _lower(found[0])
+        tag = TAGS.get(name)
+        at, attributes = self.read_attributes(found.end())
+        if at < 0 or tag is None:
+            return at if at >= 0 else len(self.html)
+        if not tag.does & RAW:
+            self.start_tag(name, tag, attributes)
+            return at
+        if tag.does & GRAPHIC and self.html[at - 2] == "/":
+            return at
+        return self.pass_over(name, tag, at)
+
+    def pass_over(self, name: str, tag: Tag, start: int) -> int:
+        """Behind the end tag. Without one the page ends, or, of a graphic, nothing is passed over."""
+        at = -1
+        if start < self.missing.get(name, len(self.html) + 1):
+            found = re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE | re.ASCII).search(self.html, start)
+            at = found.end() if found else -1
+        if at >= 0:
+            return self.after(">", at)
+        self.missing[name] = min(start, self.missing.get(name, start))
+        return start if tag.does & GRAPHIC else len(self.html)
+
+    def read_attributes(self, at: int) -> tuple[int, list[tuple[str, str]]]:
+        """The place behind the tag, or -1 where the page ends in it, and names and values as they are written."""
+        html, end, found = self.html, len(self.html), list[tuple[str, str]]()
+        while True:
+            at = _past(html, at, end, SPACES + "/")
+            if at >= end:
+                return -1, found
+            if html[at] == ">":
+                return at + 1, found
+            begin = at
+            at = _up_to(html, at + 1, end, SPACES + "/>=")
+            name, value = _lower(html[begin:at]), ""
+            equal = _past(html, at, end, SPACES)
+            if equal < end and html[equal] == "=":
+                value, at = self.read_value(_past(html, equal + 1, end, SPACES))
+            found.append((name, value))
+
+    def read_value(self, at: int) -> tuple[str, int]:
+        """A quote that nothing closes is no quote."""
+        quote = self.html[at : at + 1]
+        end = self.find(quote, at + 1) if quote and quote in "\"'" else -1
+        if end >= 0:
+            return self.html[at + 1 : end], end + 1
+        end = _up_to(self.html, at, len(self.html), SPACES + ">")
+        return self.html[at:end], end
+
+    # ---- elements ----
+
+    def start_tag(self, name: str, tag: Tag, attributes: list[tuple[str, str]]) -> None:
+        if tag.does & BR:
+            self.end_line()
+        elif tag.does & LINK:
+            if self.skipped_from < 0 and any(key == "href" for key, _ in attributes):
+                self.link_from = len(self.open)
+        else:
+            self.start_block(name, tag, attributes)
+
+    def start_block(self, name: str, tag: Tag, attributes: list[tuple[str, str]]) -> None:
+        self.break_here(tag)
+        if tag.ends:
+            self.end_innermost(tag)
+        names = 0 if self.skipped_from >= 0 or name in ("body", "html") else names_of(attributes, self.groups)
+        if not tag.does & PUSHED:
+            self.kind, self.own_names = tag.kind, names
+            return
+        if len(self.open) == MOST_OPEN:
+            return
+        self.open.append(_Open(name, self.flags, self.names, self.near))
+        self.flags |= tag.flag
+        self.near, self.names = self.names | names, names
+        self.kind = tag.kind
+        self.is_item |= tag.family == ITEM
+        hidden = name not in ("body", "html") and any(_hides(*pair) for pair in attributes)
+        if self.skipped_from < 0 and (hidden or tag.does & SKIPPED):
+            self.skipped_from = len(self.open) - 1
+
+    def end_innermost(self, tag: Tag) -> None:
+        for depth in range(len(self.open) - 1, -1, -1):
+            family = TAGS[self.open[depth].tag].family
+            if family & tag.ends:
+                return self.close(depth)
+            if family & tag.within:
+                return None
+        return None
+
+    def end_tag(self, name: str) -> None:
+        tag = TAGS.get(name)
+        if tag is None or tag.does & RAW:
+            return
+        if tag.does & BR:
+            self.end_line()
+        elif tag.does & LINK:
+            self.link_from = -1
+        else:
+            self.break_here(tag)
+            self.is_item &= not tag.family & (ITEM | LIST)
+            if tag.does & PUSHED:
+                self.end_element(name, tag)
+            else:
+                self.kind = self.kind_around()
+
+    def end_element(self, name: str, tag: Tag) -> None:
+        """An end tag does not reach out of a table, unless it is of the table itself."""
+        for depth in range(len(self.open) - 1, -1, -1):
+            if self.open[depth].tag == name:
+                return self.close(depth)
+            if TAGS[self.open[depth].tag].family & TABLE and not tag.family & PART:
+                return None
+        return None
+
+    def close(self, depth: int) -> None:
+        _, self.flags, self.names, self.near = self.open[depth]
+        del self.open[depth:]
+        if self.skipped_from >= depth:
+            self.skipped_from = -1
+        if self.link_from > depth:
+            self.link_from = -1
+        self.kind = self.kind_around()
+
+    def kind_around(self) -> int:
+        return TAGS[self.open[-1].tag].kind if self.open else 0
+
+    # ---- text ----
+
+    def add_text(self, text: str) -> None:
+        if self.skipped_from >= 0:
+            return
+        text = unescape(text).translate(_BLANK_IN_PRE if self.in_pre else _BLANK)
+        self.runs.append((text, self.link_from >= 0))
+        if text and not text.isspace():
+            self.breaks = 0
+
+    def end_line(self) -> None:
+        if self.skipped_from >= 0:
+            return
+        self.breaks += 1
+        if self.breaks == 2:
+            self.end_block()
+            self.is_cell = False
+        else:
+            self.runs.append(("\n", False))
+
+    @property
+    def in_pre(self) -> bool:
+        return self.kind == _kind("pre")
+
+    def end_block(self) -> None:
+        self.breaks = 0
+        text = "\n".join(filter(None, map(self.line, self.lines())))
+        if text:
+            chars, linked = (
+                len("".join(text.split())),
+                sum(len("".join(run.split())) for run, linked in self.runs if linked),
+            )
+            near = self.near | self.own_names
+            self.blocks.append(Block(text, chars, linked, self.kind, self.flags, near, self.is_item, self.is_cell))
+            self.is_item, self.is_cell = False, True
+        self.runs.clear()
+
+    def break_here(self, tag: Tag) -> None:
+        self.end_block()
+        self.own_names = 0
+        self.is_cell &= bool(tag.does & CELL)
+
+    def lines(self) -> Iterable[str]:
+        return "".join(run for run, _ in self.runs).split("\n")
+
+    def line(self, line: str) -> str:
+        text = " ".join(line.split())
+        if not text or not self.in_pre:
+            return text
+        indent = line[: len(line) - len(line.lstrip())][:MOST_INDENT]
+        return "".join("\t" if char == "\t" else " " for char in indent) + text
+
+
+def names_of(attributes: Iterable[tuple[str, str]], groups: Mapping[str, int]) -> int:
+    """Bits of the groups that the words of an element's names belong to."""
+    bits = 0
+    for name in (name for key, value in attributes if key in NAMING for name in _NAMES.findall(value)):
+        words = [word.lower() for word in _WORDS.findall(name)]
+        if words and words[0] not in DENYING:
+            for word in words:
+                bits |= groups.get(word, 0)
+    return bits
+
+
+def _hides(key: str, value: str) -> bool:
+    if key == "style":
+        return "display:none" in value or "display: none" in value
+    return key == "hidden" or (key == "aria-hidden" and value == "true")
+
+
+def _lower(name: str) -> str:
+    return name.lower() if name.isascii() else name
+
+
+def _past(html: str, at: int, end: int, chars: str) -> int:
+    while at < end and html[at] in chars:
+        at += 1
+    return at
+
+
+def _up_to(html: str, at: int, end: int, chars: str) -> int:
+    while at < end and html[at] not in chars:
+        at += 1
+    return at

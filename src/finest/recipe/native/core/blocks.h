@@ -1,0 +1,43 @@
+/* Engine `blocks-1`: a page's HTML as blocks of text (html.c), and which of them are its main text (blocks.c). */
+#ifndef FINEST_BLOCKS_H
+#define FINEST_BLOCKS_H
+
+#include "core.h"
+#include "texts.h"
+
+enum { BR = 1, LINK = 2, RAW = 4, SKIPPED = 8, PUSHED = 16, BREAKS = 32, CELL = 64, GRAPHIC = 128 };
+enum { ITEM = 1, TERM = 2, ROW = 4, CELLS = 8, LIST = 16, TERMS = 32, TABLE = 64, PART = 128 };
+enum { MOST_HTML_TAGS = 128, TAG_SLOTS = 512, MOST_WORDS = 1024, WORD_SLOTS = 4096, MOST_NAME = 24, MOST_KINDS = 16 };
+enum { MOST_OPEN = 256, MOST_INDENT = 64, KIND_PRE = 5 };
+enum { PLAIN = 0, BLANK = 1, NOTHING = 2, COMMA = 4, SENTENCE_END = 8 };
+
+typedef struct { char name[MOST_NAME]; uint8_t n; unsigned does, kind, flag, family, ends, within; bool whole; } HtmlTag;
+typedef struct { char name[MOST_NAME]; uint8_t n; uint32_t bits; bool denies; } NameWord;
+
+/* Tags, words and weights, as Python has them. */
+typedef struct {
+    HtmlTag tags[MOST_HTML_TAGS];
+    NameWord words[MOST_WORDS];
+    uint16_t tag_slots[TAG_SLOTS], word_slots[WORD_SLOTS];
+    unsigned tag_count, word_count, weight_count;
+    Str naming[8];
+    unsigned naming_count;
+    uint8_t kinds[0x3100];   /* of characters below it */
+    uint32_t marks[64];      /* characters of a kind above it, and their kinds behind them */
+    unsigned mark_count;
+    int32_t weights[1024];
+    PyObject *entities;      /* a memo of html.unescape */
+} Blocks;
+
+typedef struct {
+    size_t start, end;       /* in `text` */
+    uint32_t chars, linked, commas, flags, names;
+    uint8_t kind;
+    bool ends_sentence, is_item, is_cell;
+} Block;
+
+typedef struct { Block *blocks; size_t count, room; Growing text; } Found;
+
+bool read_blocks(Blocks *, const char *html, size_t n, Found *); /* false with an exception */
+
+#endif
