@@ -1,12 +1,12 @@
-"""Extraction: trafilatura's text at a fraction of its CPU time, resiliparse's text, and the bound on both."""
+"""Extraction: trafilatura's text at a fraction of its CPU time."""
 
 from __future__ import annotations
 
 import pytest
 import trafilatura
 
-from finest.recipe.extract import extract_resiliparse, extract_trafilatura
-from tests.recipe.extract_pages import ARTICLE, LONG, PAGES, page
+from finest.recipe.extract import extract_trafilatura
+from tests.recipe.extract_pages import ARTICLE, PAGES, page
 
 
 def reference(html: str) -> str | None:
@@ -31,17 +31,3 @@ def test_trafilatura_is_left_as_it_is() -> None:
     before = reference(html)
     extract_trafilatura(html)
     assert reference(html) == before
-
-
-def test_resiliparse_takes_the_main_content() -> None:
-    """The text of the article, without navigation."""
-    html = page(f"<nav><a href='/'>Home</a></nav><article><p>{LONG}</p></article><footer>Imprint</footer>")
-    text = extract_resiliparse(html)
-    assert text is not None
-    assert text.strip() == LONG.strip()
-
-
-@pytest.mark.parametrize("html", ["", "<html></html>", "  "])
-def test_resiliparse_no_text_is_none(html: str) -> None:
-    """A page without text has no text, rather than an empty one."""
-    assert extract_resiliparse(html) is None

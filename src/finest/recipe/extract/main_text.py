@@ -57,29 +57,28 @@ def groups_of(groups: dict[str, str]) -> dict[str, int]:
     return {word: 1 << bit for bit, words in enumerate(groups.values()) for word in words.split()}
 
 
-@lru_cache(maxsize=1)
-def _native() -> Any:
-    """The compiled core's reader with tags and model, or None."""
-    core, shipped = native.core(), model()
-    if core is None:
-        return None
-    tags = [(name, *tag) for name, tag in TAGS.items()]
-    words = [(word, shipped.groups.get(word, 0), word in DENYING) for word in {*shipped.groups, *DENYING}]
-    marks = SENTENCE_ENDS, COMMAS, DROPPED
-    return core, core.blocks_open(tags, words, list(NAMING), marks, list(shipped.weights))
-
-
 def extract_blocks(html: str) -> str | None:
     """The page's main text, a line for each block and list items marked by `- `; None where there is none.
 
     Raises UnicodeEncodeError where the page holds half a surrogate pair.
     """
-    opened = _native()
-    if opened is None:
+    core = native.core()
+    if core is None:
         return extract_in_python(html)
-    core, reader = opened
-    text: str = core.blocks_extract(reader, html)
+    text: str = core.blocks_extract(_shipped_tables(core), html)
     return text or None
+
+
+@lru_cache(maxsize=1)
+def _shipped_tables(core: Any) -> Any:
+    return open_tables(core, model())
+
+
+def open_tables(core: Any, given: Model) -> Any:
+    """What the compiled core reads pages by: the same tags, words and weights as in Python."""
+    tags = [(name, *tag) for name, tag in TAGS.items()]
+    words = [(word, given.groups.get(word, 0), word in DENYING) for word in {*given.groups, *DENYING}]
+    return core.blocks_open(tags, words, list(NAMING), (SENTENCE_ENDS, COMMAS, DROPPED), list(given.weights))
 
 
 def extract_in_python(html: str) -> str | None:

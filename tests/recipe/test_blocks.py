@@ -1,0 +1,203 @@
+"""Engine `blocks-1`: how a page becomes blocks, which of them are its main text, and that the core does the same."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finest.recipe import native
+from finest.recipe.extract import extract_blocks
+from finest.recipe.extract.blocks import FLAGS, KINDS, MOST_OPEN, TAGS, Block, read_blocks
+from finest.recipe.extract.main_text import (
+    Model,
+    chosen,
+    extract_in_python,
+    feature_count,
+    features,
+    model,
+    open_tables,
+    text_of,
+)
+from tests.recipe.extract_pages import ARTICLE, LONG, PAGES, links, page
+
+RULES: dict[str, tuple[str, list[str]]] = {
+    "blocks end where elements do": ("a<p>b<div>c</div>d<b>e</b>", ["a", "b", "c", "de"]),
+    "white space is one space": ("<p> a \t\n b\xa0\u2003c </p>", ["a b c"]),
+    "controls are white space": ("<p>a\x00b\x1fc\x7fd", ["a b c d"]),
+    "what shows nothing is dropped": ("<p>so\xadft\u200b\ufeff\u2060er", ["softer"]),
+    "one br ends a line": ("<p>a<br>b", ["a\nb"]),
+    "two end a block": ("<p>a<br> &nbsp; <br/>b<br>c", ["a", "b\nc"]),
+    "an end tag of br is one": ("<p>a</br>b", ["a\nb"]),
+    "entities": ("<p>&lt;b&gt; &amp;amp; &#8364;&#x20AC;&euro; &notit; &copy2026", ["<b> &amp; €€€ ¬it; ©2026"]),
+    "no entities": ("<p>a & b &; &# &#x; &zzz; R&D", ["a & b &; &# &#x; &zzz; R&D"]),
+    "numbers that are no characters": ("<p>a&#xD800;b&#x110000;c&#1;d&#0;&#x80;", ["a\ufffdb\ufffdcd\ufffd€"]),
+    "a lone less-than is text": ("<p>1 < 2 <3 a<", ["1 < 2 <3 a<"]),
+    "comments": ("<p>a<!-- <p>b --> c<!--> d<!---> e", ["a c d e"]),
+    "a comment that nothing closes ends with its tag": ("<p>a<!-- b > c", ["a c"]),
+    "declarations and instructions": ("<!DOCTYPE html><?php x ?><p>a<![CDATA[b]]>c", ["ac"]),
+    "end tags of nothing": ("<p>a</>b</ c>d</3>e", ["abde"]),
+    "a page that ends in a tag": ("<p>a<div class='b", ["a"]),
+    "a page that ends in an end tag": ("<p>a</div b", ["a"]),
+    "scripts and styles": ("<p>a<script>b</p>'</scrip>'</SCRIPT >c<style>p{}</style>d", ["acd"]),
+    "a script that nothing ends takes the rest": ("<p>a<script>b<p>c", ["a"]),
+    "graphics": ("<p>a<svg><text>b</text></svg>c<svg/>d<svg>e", ["acde"]),
+    "navigation, footers, asides": (
+        "<nav>a</nav><p>b<aside><p>c</aside>d<footer><div>e</div></footer><noscript>f</noscript>g", ["b", "d", "g"],
+    ),
+    "skipped up to what ends around it": ("<div><nav>a<p>b</div>c", ["c"]),
+    "hidden": ("<div hidden>a</div><div aria-hidden=true>b</div><p>c<div aria-hidden=false>d</div>", ["c", "d"]),
+    "hidden by style": ("<div style='x; display: none'>a</div><div style='display:none'>b</div>c", ["c"]),
+    "a hidden body is shown": ("<body hidden>a", ["a"]),
+    "quotes hold tags": ("<p title='>' class=\">\" id=a>b", ["b"]),
+    "quotes that nothing closes do not": ("<p>a<p title=\"x>b<p title='y>c", ["a", "b", "c"]),
+    "odd attributes": ("<p = a== 'b' /c\"=d/>e<p/f>g", ["e", "g"]),
+    "tags in any case": ("<DIV>a</diV><P>b", ["a", "b"]),
+    "names that only look like tags": ("<p>a<bloc\u212aquote>b<divx>c</divx>", ["abc"]),
+    "lines of pre": ("<pre>\n  a  b\n\n\t c\r\n</pre>", ["  a b\n\t c"]),
+    "cells and rows": ("<table><tr><td>a<td>b<tr><th>c</th></table>", ["a", "b", "c"]),
+    "a cell keeps an end tag inside": ("<div><table><td>a</div>b</table>c</div>", ["a", "b", "c"]),
+    "no text": ("<p> &nbsp;\xad<img src=a>", []),
+}  # fmt: skip
+
+
+def blocks(html: str) -> list[Block]:
+    return read_blocks(html, model().groups)
+
+
+def everything() -> Model:
+    """A model that takes every block for main text."""
+    return Model(model().groups, (0,) * (len(model().weights) - 1) + (1,))
+
+
+def both_ways(html: str, judge: Model) -> tuple[Any, Any]:
+    """The text of what the model takes, by the core and in Python."""
+    found = read_blocks(html, judge.groups)
+    core = native.core()
+    return core.blocks_extract(open_tables(core, judge), html), text_of(found, chosen(found, judge.weights))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rules_of_reading(rule: str) -> None:
+    """How markup, references and white space are read."""
+    html, texts = RULES[rule]
+    assert [block.text for block in blocks(html)] == texts
+
+
+def test_what_a_block_is() -> None:
+    """Its kind, its links, the elements and the names around it."""
+    html = '<article class="post"><header id=site-menu><h2 class="c">Ab <a href="/">cd e</a></h2></header>x</article>'
+    heading, rest = blocks(html)
+    assert (heading.text, heading.chars, heading.linked) == ("Ab cd e", 5, 3)
+    assert KINDS[heading.kind] == "heading"
+    assert heading.flags == 1 << FLAGS.index("article") | 1 << FLAGS.index("header")
+    groups = model().groups
+    assert heading.names == groups["menu"] | groups["site"]
+    assert (rest.kind, rest.flags, rest.names) == (0, 1 << FLAGS.index("article"), groups["post"])
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ('class="SideBar x"', "sidebar side bar"), ('class="article-BODY2"', "article body"), ("ID=Nav", "nav"),
+        ('class="has-sidebar no-menu"', ""), ("role=navigation", "navigation"),
+        ("itemprop=articleBody", "article body"), ('data-class="menu"', ""), ('class="menuitem"', ""),
+    ],
+)  # fmt: skip
+def test_names_are_read_word_by_word(attributes: str, words: str) -> None:
+    """Words begin at capitals and signs; names that deny what follows say nothing."""
+    groups = model().groups
+    expected = 0
+    for word in words.split():
+        expected |= groups.get(word, 0)
+    (block,) = blocks(f"<div {attributes}>text</div>")
+    assert block.names == expected
+
+
+def test_only_links_that_lead_somewhere_are_links() -> None:
+    """An anchor that nothing closes is none, and no link reaches out of the element that it began in."""
+    anchor, inside, outside = blocks('<p>a<a name=x>b</p><div><a href="/">cd</div><p>ef')
+    assert (anchor.linked, inside.linked, outside.linked) == (0, 2, 0)
+
+
+def test_lists_and_tables_are_written_as_such() -> None:
+    """An item begins with a dash though its text lies deeper; cells of a row stand side by side."""
+    found = blocks("<ul><li><p>a</p>b<li>c</ul>d<li></li><p>e<table><tr><td>f<td>g<td><p>h</p><td>i<tr><td>j</table>")
+    assert text_of(found, [True] * len(found)) == "- a\nb\n- c\nd\ne\nf\tg\nh\ni\nj"
+    without_f = [block.text != "f" for block in found]
+    assert text_of(found, without_f).endswith("e\ng\nh\ni\nj")
+
+
+def test_deep_pages_are_read_to_their_end() -> None:
+    """Past the elements that are kept in mind, text still counts."""
+    deep = "<div>" * (4 * MOST_OPEN) + "<p>a</p>" + "</div>" * (4 * MOST_OPEN) + "<p>b"
+    assert [block.text for block in blocks(deep)] == ["a", "b"]
+
+
+def test_the_model_is_the_one_of_that_name() -> None:
+    """Other weights or words give other texts, and are another engine with another name."""
+    data = resources.files("finest.recipe.extract").joinpath("blocks.json").read_bytes()
+    assert hashlib.sha256(data).hexdigest() == "568b483d0c152839878091319700c3464d6ae192cbe514ee521cd867bbbf69db"
+    groups = len(set(model().groups.values()))
+    assert len(model().weights) == feature_count(groups) + 1
+    found = features(blocks(PAGES["article"]))
+    assert all(0 <= number < feature_count(groups) for row in found for number in row)
+
+
+def test_the_main_text_is_found() -> None:
+    """The article, without what stands around it."""
+    around = f"<div class=menu><ul>{''.join(f'<li>{link}' for link in links(9).split('  '))}</ul></div>"
+    html = page(f"{around}<div class=post>{ARTICLE}</div><div class=footer><p>{links(3)}</p></div>")
+    text = extract_blocks(html)
+    assert text is not None
+    assert text.startswith(LONG.strip()) and text.endswith("of the people.")
+    assert "Go there" not in text
+
+
+@pytest.mark.parametrize("html", ["", "<html></html>", "  "])
+def test_no_text_is_none(html: str) -> None:
+    """A page without text has no text, rather than an empty one."""
+    assert extract_blocks(html) is None
+    assert extract_in_python(html) is None
+
+
+def test_half_a_surrogate_pair_is_an_error() -> None:
+    """It could be neither hashed nor written."""
+    for extract in (extract_blocks, extract_in_python):
+        with pytest.raises(UnicodeEncodeError):
+            extract(f"<p>{LONG}\ud800")
+
+
+@pytest.mark.parametrize(
+    "html", [*(html for html, _ in RULES.values()), *(html for html in PAGES.values() if "\ud800" not in html)]
+)
+def test_the_core_reads_the_same(html: str) -> None:
+    """All that a page holds, and its main text."""
+    if native.core() is None:
+        pytest.skip(native.missing())
+    for judge in (everything(), model()):
+        by_core, in_python = both_ways(html, judge)
+        assert by_core == in_python
+
+
+_PIECES = st.sampled_from(
+    [
+        *(f"<{name}>" for name in TAGS), *(f"</{name}>" for name in TAGS), "<p class='menu x'>", '<a href="x">',
+        "&amp", "&nbsp;", "&#8364;", "<!--", "-->", "<", ">", "'", '"', "=", "/", "\n", "  ", "\t", "a", "b c.", "d, e", "é",
+        "\u3000", "<div hidden>", "<li id=nav", "\x00", "\xad", "日本、", "。",
+    ]
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(_PIECES, max_size=60).map("".join))
+def test_the_core_reads_any_page_the_same(html: str) -> None:
+    """Tag soup of all tags."""
+    if native.core() is None:
+        pytest.skip(native.missing())
+    by_core, in_python = both_ways(html, everything())
+    assert by_core == in_python
