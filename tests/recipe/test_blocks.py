@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from finest.recipe import native
 from finest.recipe.extract import extract_blocks
-from finest.recipe.extract.blocks import FLAGS, KINDS, MOST_OPEN, TAGS, Block, read_blocks
+from finest.recipe.extract.blocks import MOST_OPEN, Block, read_blocks
 from finest.recipe.extract.main_text import (
     Model,
     chosen,
@@ -23,6 +23,7 @@ from finest.recipe.extract.main_text import (
     open_tables,
     text_of,
 )
+from finest.recipe.extract.tags import FLAGS, KINDS, TAGS
 from tests.recipe.extract_pages import ARTICLE, LONG, PAGES, links, page
 
 RULES: dict[str, tuple[str, list[str]]] = {

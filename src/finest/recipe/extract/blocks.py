@@ -13,6 +13,24 @@ from dataclasses import dataclass
 from html import unescape
 from typing import NamedTuple
 
+from finest.recipe.extract.tags import (
+    BR,
+    CELL,
+    GRAPHIC,
+    ITEM,
+    LINK,
+    LIST,
+    PART,
+    PUSHED,
+    RAW,
+    SKIPPED,
+    TABLE,
+    TAGS,
+    Tag,
+    kind_of,
+    names_of,
+)  # fmt: skip
+
 SPACES = "\t\n\f\r "
 """White space of HTML's tags."""
 MOST_OPEN = 256
@@ -24,75 +42,9 @@ DROPPED = "\xad\u200b\u2060\ufeff"
 SENTENCE_ENDS = ".!?:\"'\u2026\u3002\uff01\uff1f\u201d\u2019\xbb"
 COMMAS = ",\u060c\u3001\uff0c"
 
-BR, LINK, RAW, SKIPPED, PUSHED, BREAKS, CELL, GRAPHIC = (1 << i for i in range(8))
-"""What a tag is: RAW is passed over up to its end tag, SKIPPED with all that it holds, PUSHED stays open up to its end
-tag, BREAKS ends a block."""
-ITEM, TERM, ROW, CELLS, LIST, TERMS, TABLE, PART = (1 << i for i in range(8))
-"""Families of tags that end one another."""
-KINDS = ("other", "paragraph", "item", "heading", "cell", "pre", "quote", "term", "caption")
-FLAGS = ("header", "article", "main", "form", "table", "list", "figure", "section", "details")
-"""Elements around a block that are told to the model."""
-
-
-class Tag(NamedTuple):
-    """One of HTML's tags, as far as reading a page needs it."""
-
-    does: int = PUSHED | BREAKS
-    kind: int = 0
-    flag: int = 0
-    family: int = 0
-    ends: int = 0
-    """Families of which it ends the innermost open one ..."""
-    within: int = 0
-    """... unless one of these lies between."""
-
-
-def _kind(name: str) -> int:
-    return KINDS.index(name)
-
-
-def _flag(name: str) -> int:
-    return 1 << FLAGS.index(name)
-
-
-TAGS: Mapping[str, Tag] = {
-    "br": Tag(BR), "a": Tag(LINK),
-    **dict.fromkeys(("script", "style", "xmp", "iframe", "noembed", "noframes", "textarea", "title"), Tag(RAW)),
-    **dict.fromkeys(("svg", "math"), Tag(RAW | GRAPHIC)),
-    **dict.fromkeys(
-        ("noscript", "template", "canvas", "object", "applet", "audio", "video", "map", "select", "datalist", "button",
-         "nav", "footer", "aside", "dialog", "menu"), Tag(SKIPPED | PUSHED | BREAKS),
-    ),
-    **dict.fromkeys(
-        ("head", "body", "html", "address", "center", "div", "fieldset", "hgroup", "search"), Tag(),
-    ),
-    **dict.fromkeys(("hr", "option"), Tag(BREAKS)),
-    "p": Tag(BREAKS, _kind("paragraph")),
-    **dict.fromkeys(("h1", "h2", "h3", "h4", "h5", "h6"), Tag(kind=_kind("heading"))),
-    **dict.fromkeys(("figcaption", "legend", "summary"), Tag(kind=_kind("caption"))),
-    "pre": Tag(kind=_kind("pre")), "blockquote": Tag(kind=_kind("quote")),
-    **{name: Tag(flag=_flag(name)) for name in ("header", "article", "main", "form", "figure", "section", "details")},
-    **dict.fromkeys(("ul", "ol", "dir"), Tag(flag=_flag("list"), family=LIST)),
-    "dl": Tag(flag=_flag("list"), family=TERMS),
-    "table": Tag(flag=_flag("table"), family=TABLE | PART),
-    **dict.fromkeys(("tbody", "thead", "tfoot"), Tag(family=PART)),
-    "caption": Tag(kind=_kind("caption"), family=PART),
-    "tr": Tag(family=ROW | PART, ends=ROW, within=TABLE),
-    **dict.fromkeys(("td", "th"), Tag(
-        CELL | PUSHED | BREAKS, _kind("cell"), family=CELLS | PART, ends=CELLS, within=ROW | TABLE,
-    )),
-    "li": Tag(kind=_kind("item"), family=ITEM, ends=ITEM, within=LIST | TABLE),
-    **dict.fromkeys(("dt", "dd"), Tag(kind=_kind("term"), family=TERM, ends=TERM, within=TERMS | TABLE)),
-}  # fmt: skip
-NAMING = ("class", "id", "role", "itemprop")
-"""Attributes whose words say what an element holds."""
-DENYING = frozenset({"has", "with", "no", "without", "is", "hide", "show"})
-"""First words of names that tell of something else: `has-sidebar` holds no sidebar."""
-
 _NAME = re.compile(r"[^\t\n\f\r />]+")
+_PRE = kind_of("pre")
 _LETTER = re.compile(r"[A-Za-z]")
-_NAMES = re.compile(r"[^\t\n\f\r ]+")
-_WORDS = re.compile(r"[A-Z]*[a-z]+|[A-Z]+")
 _BLANK = {**dict.fromkeys((*range(0x20), 0x7F), " "), **dict.fromkeys(map(ord, DROPPED))}
 _BLANK_IN_PRE = {code: blank for code, blank in _BLANK.items() if code not in (9, 10)}
 
@@ -341,7 +293,7 @@ class _Reader:
 
     @property
     def in_pre(self) -> bool:
-        return self.kind == _kind("pre")
+        return self.kind == _PRE
 
     def end_block(self) -> None:
         self.breaks = 0
@@ -370,17 +322,6 @@ class _Reader:
             return text
         indent = line[: len(line) - len(line.lstrip())][:MOST_INDENT]
         return "".join("\t" if char == "\t" else " " for char in indent) + text
-
-
-def names_of(attributes: Iterable[tuple[str, str]], groups: Mapping[str, int]) -> int:
-    """Bits of the groups that the words of an element's names belong to."""
-    bits = 0
-    for name in (name for key, value in attributes if key in NAMING for name in _NAMES.findall(value)):
-        words = [word.lower() for word in _WORDS.findall(name)]
-        if words and words[0] not in DENYING:
-            for word in words:
-                bits |= groups.get(word, 0)
-    return bits
 
 
 def _hides(key: str, value: str) -> bool:

@@ -14,18 +14,8 @@ from importlib import resources
 from typing import Any
 
 from finest.recipe import native
-from finest.recipe.extract.blocks import (
-    COMMAS,
-    DENYING,
-    DROPPED,
-    FLAGS,
-    KINDS,
-    NAMING,
-    SENTENCE_ENDS,
-    TAGS,
-    Block,
-    read_blocks,
-)
+from finest.recipe.extract.blocks import COMMAS, DROPPED, SENTENCE_ENDS, Block, read_blocks
+from finest.recipe.extract.tags import DENYING, FLAGS, KINDS, NAMING, TAGS
 
 SHAPES = 40
 """Ten lengths, by powers of two up to 512 characters, times four shares of linked characters."""

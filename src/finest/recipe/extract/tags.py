@@ -1,0 +1,87 @@
+"""HTML's tags and names as blocks need them: what a tag begins and ends, and what the names of an element say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+BR, LINK, RAW, SKIPPED, PUSHED, BREAKS, CELL, GRAPHIC = (1 << i for i in range(8))
+"""What a tag is: RAW is passed over up to its end tag, SKIPPED with all that it holds, PUSHED stays open up to its end
+tag, BREAKS ends a block."""
+ITEM, TERM, ROW, CELLS, LIST, TERMS, TABLE, PART = (1 << i for i in range(8))
+"""Families of tags that end one another."""
+KINDS = ("other", "paragraph", "item", "heading", "cell", "pre", "quote", "term", "caption")
+FLAGS = ("header", "article", "main", "form", "table", "list", "figure", "section", "details")
+"""Elements around a block that are told to the model."""
+
+
+class Tag(NamedTuple):
+    """One of HTML's tags, as far as reading a page needs it."""
+
+    does: int = PUSHED | BREAKS
+    kind: int = 0
+    flag: int = 0
+    family: int = 0
+    ends: int = 0
+    """Families of which it ends the innermost open one ..."""
+    within: int = 0
+    """... unless one of these lies between."""
+
+
+def kind_of(name: str) -> int:
+    """Its place in KINDS."""
+    return KINDS.index(name)
+
+
+def _flag(name: str) -> int:
+    return 1 << FLAGS.index(name)
+
+
+TAGS: Mapping[str, Tag] = {
+    "br": Tag(BR), "a": Tag(LINK),
+    **dict.fromkeys(("script", "style", "xmp", "iframe", "noembed", "noframes", "textarea", "title"), Tag(RAW)),
+    **dict.fromkeys(("svg", "math"), Tag(RAW | GRAPHIC)),
+    **dict.fromkeys(
+        ("noscript", "template", "canvas", "object", "applet", "audio", "video", "map", "select", "datalist", "button",
+         "nav", "footer", "aside", "dialog", "menu"), Tag(SKIPPED | PUSHED | BREAKS),
+    ),
+    **dict.fromkeys(
+        ("head", "body", "html", "address", "center", "div", "fieldset", "hgroup", "search"), Tag(),
+    ),
+    **dict.fromkeys(("hr", "option"), Tag(BREAKS)),
+    "p": Tag(BREAKS, kind_of("paragraph")),
+    **dict.fromkeys(("h1", "h2", "h3", "h4", "h5", "h6"), Tag(kind=kind_of("heading"))),
+    **dict.fromkeys(("figcaption", "legend", "summary"), Tag(kind=kind_of("caption"))),
+    "pre": Tag(kind=kind_of("pre")), "blockquote": Tag(kind=kind_of("quote")),
+    **{name: Tag(flag=_flag(name)) for name in ("header", "article", "main", "form", "figure", "section", "details")},
+    **dict.fromkeys(("ul", "ol", "dir"), Tag(flag=_flag("list"), family=LIST)),
+    "dl": Tag(flag=_flag("list"), family=TERMS),
+    "table": Tag(flag=_flag("table"), family=TABLE | PART),
+    **dict.fromkeys(("tbody", "thead", "tfoot"), Tag(family=PART)),
+    "caption": Tag(kind=kind_of("caption"), family=PART),
+    "tr": Tag(family=ROW | PART, ends=ROW, within=TABLE),
+    **dict.fromkeys(("td", "th"), Tag(
+        CELL | PUSHED | BREAKS, kind_of("cell"), family=CELLS | PART, ends=CELLS, within=ROW | TABLE,
+    )),
+    "li": Tag(kind=kind_of("item"), family=ITEM, ends=ITEM, within=LIST | TABLE),
+    **dict.fromkeys(("dt", "dd"), Tag(kind=kind_of("term"), family=TERM, ends=TERM, within=TERMS | TABLE)),
+}  # fmt: skip
+NAMING = ("class", "id", "role", "itemprop")
+"""Attributes whose words say what an element holds."""
+DENYING = frozenset({"has", "with", "no", "without", "is", "hide", "show"})
+"""First words of names that tell of something else: `has-sidebar` holds no sidebar."""
+
+_NAMES = re.compile(r"[^\t\n\f\r ]+")
+_WORDS = re.compile(r"[A-Z]*[a-z]+|[A-Z]+")
+
+
+def names_of(attributes: Iterable[tuple[str, str]], groups: Mapping[str, int]) -> int:
+    """Bits of the groups that the words of an element's names belong to."""
+    bits = 0
+    for name in (name for key, value in attributes if key in NAMING for name in _NAMES.findall(value)):
+        words = [word.lower() for word in _WORDS.findall(name)]
+        if words and words[0] not in DENYING:
+            for word in words:
+                bits |= groups.get(word, 0)
+    return bits
