@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from finest.cli.shared import common_crawl, console, say
+from finest.cli.shared import common_crawl, console, lean_imports, say
 from finest.cli.slurm import Where, ask_on_interrupt, executor_options
 from finest.recipe.recipe import SHIPPED, load_recipe
 from finest.settings import load_settings
@@ -66,8 +66,9 @@ def refine(
     finest refine crawl-data/CC-MAIN-2025-26/segments/.../warc/....warc.gz --out try --limit 1000
     finest refine @paths.txt --out my-dataset --executor slurm --total_tasks 64 --cpus_per_task 4
     """
-    from finest.refine.run import RunOptions, default_workers
-    from finest.refine.run import refine as run
+    with lean_imports():
+        from finest.refine.run import RunOptions, default_workers
+        from finest.refine.run import refine as run
 
     if detach and where.slurm is None:
         raise click.UsageError("--detach is for --executor slurm")
