@@ -94,7 +94,11 @@ class SignatureFile:
         if not count:
             return np.zeros(0, np.uint64)
         start = self._offset + (bucket * self.hashes + number) * count * 8
-        return np.fromfile(self.path, np.uint64, count, offset=start)
+        descriptor = os.open(self.path, os.O_RDONLY)  # np.fromfile takes three times as long
+        try:
+            return np.frombuffer(os.pread(descriptor, count * 8, start), np.uint64, count)
+        finally:
+            os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +216,8 @@ def _column_of(files: Sequence[tuple[SignatureFile, int]], rows: _Rows, bucket: 
     values = np.zeros(len(rows), np.uint64)
     order = np.argsort(rows)
     in_order = rows[order]
-    for file, start in files:
-        first, last = np.searchsorted(in_order, (start, start + file.total_rows))
+    bounds = np.searchsorted(in_order, [(start, start + file.total_rows) for file, start in files]).tolist()
+    for (file, start), (first, last) in zip(files, bounds, strict=True):
         if first < last:
             places = np.searchsorted(file.rows, in_order[first:last] - start)
             values[order[first:last]] = file.column(bucket, number)[places]
