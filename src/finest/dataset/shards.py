@@ -29,7 +29,8 @@ MAX_GROUP_ROWS = 5_000
 MAX_GROUP_BYTES = 16 * 1024 * 1024
 """Uncompressed bytes of a row group: a random row costs one read of about 6 MB."""
 ZSTD_LEVEL = 3
-_DICTIONARY_COLUMNS = frozenset({"dump", "file_path", "language", "reason"})
+REPEATED_COLUMNS = frozenset({"dump", "file_path", "language", "reason"})
+"""Columns with few values: these alone gain by a dictionary."""
 
 
 class Shard(BaseModel):
@@ -155,7 +156,7 @@ class _OpenShard:
             schema,
             compression="zstd",
             compression_level=ZSTD_LEVEL,
-            use_dictionary=[name for name in schema.names if name in _DICTIONARY_COLUMNS],
+            use_dictionary=[name for name in schema.names if name in REPEATED_COLUMNS],
             use_content_defined_chunking=True,
             write_page_index=True,
         )

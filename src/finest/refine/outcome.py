@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from finest.dataset.rows import VerdictRow, batch_of, verdict_batch
+from finest.dataset.shards import REPEATED_COLUMNS
 from finest.refine.dedup import write_signatures
 from finest.refine.record import row_of
 from finest.refine.summary import SliceSummary
@@ -136,7 +137,14 @@ def _verdict_row(record: Record, verdict: Verdict, source_name: str) -> VerdictR
 
 
 def _write_parquet(path: Path, batch: pa.RecordBatch) -> None:
-    with pq.ParquetWriter(path, batch.schema, compression="zstd", compression_level=3) as writer:
+    """Write a file that is soon read again, whole: quickly, and not as small as it could be.
+
+    Measured on a crawl's rows and verdicts, written and read: LZ4 takes half of zstd's CPU, and 4/3 of its bytes.
+    """
+    repeated = [name for name in batch.schema.names if name in REPEATED_COLUMNS]
+    with pq.ParquetWriter(
+        path, batch.schema, compression="lz4", use_dictionary=repeated, write_statistics=False
+    ) as writer:
         writer.write_batch(batch, row_group_size=1000)
 
 
