@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 import pyarrow as pa
 
@@ -81,6 +82,8 @@ class Row:
 HASHED_COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Row))
 """The columns that a row's hash covers, in order: all of SCHEMA but `row_hash`."""
 
+_values: Callable[[Row], tuple[object, ...]] = attrgetter(*HASHED_COLUMNS)
+
 _PYTHON_TYPES: dict[pa.DataType, type] = {pa.string(): str, pa.float64(): float, pa.int64(): int}
 _KINDS = tuple((name, _PYTHON_TYPES[SCHEMA.field(name).type]) for name in HASHED_COLUMNS)
 
@@ -113,7 +116,7 @@ def row_hash(row: Row) -> str:
     64 bits little-endian, a real number as its IEEE 754 64 bits little-endian. No value may be missing or NaN.
     Raises ValueError where a value has no such form (a lone surrogate, NaN, an integer past 64 bits, None).
     """
-    return _digest(astuple(row)).hex()
+    return _digest(_values(row)).hex()
 
 
 def digests(batch: pa.RecordBatch) -> list[bytes]:

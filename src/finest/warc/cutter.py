@@ -15,7 +15,8 @@ HEADER_LIMIT_BYTES = 64 << 10
 """Longest WARC header that is looked for; fastwarc itself stops at 32 KiB."""
 
 _HEADER_END = re.compile(rb"\n\r?\n")
-_CONTENT_LENGTH = re.compile(rb"(?im)^content-length[ \t]*:[ \t]*(\d{1,18})[ \t\r]*$")
+_CONTENT_LENGTH = re.compile(rb"(?im)\ncontent-length[ \t]*:[ \t]*(\d{1,18})[ \t\r]*$")
+"""Of a header, whose first line is another one. To look for `^` in place of the newline takes four times as long."""
 _NEXT_RECORD = re.compile(rb"\nWARC/\d")
 _NEXT_RECORD_BYTES = 7
 

@@ -22,7 +22,7 @@ Languages = tuple[tuple[str, float], ...]
 PAGE_TYPES = frozenset({"response", "conversion"})
 """WARC-Type of the records that hold pages: crawled ones, and the extracted text of WET files."""
 
-_CLD2 = re.compile(rb"(?m)^languages-cld2:[ \t]*(\{.*\})[ \t\r]*$")
+_CLD2 = re.compile(rb"(?m)\nlanguages-cld2:[ \t]*(\{.*\})[ \t\r]*$")
 
 
 @dataclass(frozen=True, slots=True)
