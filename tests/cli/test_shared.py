@@ -13,14 +13,15 @@ from finest.cli.shared import lean_imports
 
 
 def said(code: str) -> str:
-    """What a new Python says, in which nobody has chosen OpenBLAS's threads."""
-    env = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    """What a new Python says, in which nobody has chosen OpenBLAS's threads or Arrow's memory."""
+    chosen = ("OPENBLAS_NUM_THREADS", "ARROW_DEFAULT_MEMORY_POOL")
+    env = {name: value for name, value in os.environ.items() if name not in chosen}
     return subprocess.check_output([sys.executable, "-c", code], text=True, env=env).strip()
 
 
 def test_the_command_line_alone_loads_no_numpy() -> None:
-    """Once numpy is loaded, its threads have been started."""
-    assert said("import sys, finest.cli; print('numpy' in sys.modules)") == "False"
+    """Once numpy is loaded, its threads have been started; once pyarrow is, it has its memory."""
+    assert said("import sys, finest.cli; print({'numpy', 'pyarrow'} & {*sys.modules})") == "set()"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are listed in /proc")
@@ -32,6 +33,16 @@ def test_lean_imports_start_no_threads() -> None:
         "print(os.listdir('/proc/self/task') == [str(os.getpid())])"
     )
     assert said(code) == "True"
+
+
+def test_lean_imports_give_arrow_plain_memory() -> None:
+    """Arrow's memory is the C library's."""
+    code = (
+        "from finest.cli.shared import lean_imports\n"
+        "with lean_imports(): import pyarrow\n"
+        "print(pyarrow.default_memory_pool().backend_name)"
+    )
+    assert said(code) == "system"
 
 
 def test_garbage_is_collected_again_after_a_failed_import() -> None:

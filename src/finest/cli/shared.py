@@ -56,9 +56,11 @@ def lean_imports() -> Iterator[None]:
     """Imports of a command that counts its CPU seconds: all that it needs to work, before any of it is loaded.
 
     NumPy's OpenBLAS starts no threads, each of which would spin for about 0.1 s of CPU before it sleeps: nothing here
-    multiplies matrices. The garbage collector looks through none of what is imported, now or later: it stays.
+    multiplies matrices. Arrow takes its memory from the C library: its own allocator's is in huge pages, which the
+    kernel clears whole. The garbage collector looks through none of what is imported, now or later: it stays.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     gc.disable()
     try:
         yield
