@@ -45,18 +45,14 @@ _CPU_S_PER_ROW_AND_BUCKET = 0.27e-6
 def write_signatures(path: Path, signatures: Sequence[_Hashes | None]) -> None:
     """Write the signatures of a slice's rows, in order; None for a row that is too short to have one.
 
-    Written under a temporary name, fsynced and renamed.
+    The file is as safe as the folder that it is written in, which the ledger fsyncs and renames.
     """
     rows = np.array([i for i, signature in enumerate(signatures) if signature is not None], dtype=np.int64)
     found = [signature for signature in signatures if signature is not None]
     stacked = np.stack(found, axis=2) if found else np.zeros((0, 0, 0), np.uint64)
-    scratch = path.with_name(path.name + ".tmp")
-    with scratch.open("wb") as file:
+    with path.open("wb") as file:
         for array in (stacked, rows, np.array([len(signatures)], np.int64)):
             np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
 from finest.recipe.extract.page import FALLBACKS
-from finest.recipe.judge import KEPT, Clock, Verdict, judge
+from finest.recipe.judge import Clock, Verdict, judge
 from finest.refine.outcome import Outcome, SliceOutput
 from finest.warc.slices import read_slice
 
@@ -119,7 +119,6 @@ class JudgePages(PipelineStep):
             if "verdict" not in document.metadata:
                 page = document.metadata["record"].page()
                 document.metadata["verdict"] = judge(page, self.recipe, self.cache, self.session.clock)
-            self.stat_update(document.metadata["verdict"].reason)
             yield document
 
 
@@ -136,10 +135,7 @@ class WriteSlice(PipelineStep):
         session = self.session
         output = SliceOutput(session.source.name)
         for document in data:
-            verdict = document.metadata["verdict"]
-            if verdict.reason == KEPT:
-                self.stat_update("kept")
-            output.add(Outcome(document.metadata["record"], verdict))
+            output.add(Outcome(document.metadata["record"], document.metadata["verdict"]))
         folder = session.ledger.scratch(session.slice)
         files = output.write(folder)
         summary = output.summary(
