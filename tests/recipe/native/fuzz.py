@@ -8,20 +8,24 @@ grows) and libFuzzer's flags:
     export LD_PRELOAD=$(python -c "import atheris; print(atheris.path())")/asan_with_fuzzer.so
     python -m tests.recipe.native.fuzz pages FOLDER -max_total_time=600
 
+Kinds are `pages` (trafilatura's extraction), `html` (blocks-1's) and `texts` (the statistics of a text).
 Then `python hatch_build.py` without these variables compiles the core for use again.
 """
 
 from __future__ import annotations
 
 import logging
+import random
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 from zlib import crc32
 
 from finest.recipe import native
-from finest.recipe.extract import extract_trafilatura
+from finest.recipe.extract import extract_trafilatura, main_text
+from finest.recipe.extract.blocks import read_blocks
 from finest.recipe.extract.page import extract_in_python
 from finest.recipe.extract.parse import source_of
 from finest.recipe.language import LanguageModel, _by_core, _by_fasttext, shipped_model
@@ -52,6 +56,32 @@ def outcome(function: Callable[[str], Any], value: str) -> Any:
         return function(value)
     except Exception as error:
         return type(error)
+
+
+class Html:
+    """The main text of a page, by the shipped weights and by others under which every block and every feature tells."""
+
+    def __init__(self) -> None:
+        shipped, chance = main_text.model(), random.Random(1)
+        count = len(shipped.weights)
+        others = [(0,) * (count - 1) + (1,), *(tuple(chance.choices(range(-999, 1000), k=count)) for _ in range(2))]
+        self._models = [replace(shipped, weights=weights) for weights in others]
+        self._readers = [self._reader(model) for model in self._models]
+
+    @staticmethod
+    def _reader(model: main_text.Model) -> Any:
+        with mock.patch.object(main_text, "model", return_value=model):
+            return main_text._native.__wrapped__()[1]
+
+    def by_core(self, html: str) -> list[str | None]:
+        core = native.core()
+        return [main_text.extract_blocks(html), *(core.blocks_extract(reader, html) for reader in self._readers)]
+
+    def in_python(self, html: str) -> list[str | None]:
+        found = [main_text.extract_in_python(html)]
+        blocks = read_blocks(html, self._models[0].groups)
+        chosen = (main_text.chosen(blocks, model.weights) for model in self._models)
+        return [*found, *(main_text.text_of(blocks, kept) for kept in chosen)]
 
 
 class Texts:
@@ -101,6 +131,18 @@ def pages(compared: bool, html: str) -> None:
         assert found == outcome(in_python, html), (found, outcome(in_python, html))
 
 
+def html_of() -> Callable[[bool, str], None]:
+    both = Html()
+
+    def html(compared: bool, page: str) -> None:
+        """One page through the reading of blocks and their choice."""
+        found = outcome(both.by_core, page)
+        if compared:
+            assert found == outcome(both.in_python, page), (found, outcome(both.in_python, page))
+
+    return html
+
+
 def texts_of() -> Callable[[bool, str], None]:
     both = Texts()
 
@@ -119,7 +161,7 @@ def main() -> None:
     if native.core() is None:
         sys.exit(f"no compiled core: {native.missing()}")
     logging.disable(logging.CRITICAL)
-    kinds = {"pages": lambda: pages, "texts": texts_of}
+    kinds = {"pages": lambda: pages, "html": html_of, "texts": texts_of}
     check = kinds[sys.argv.pop(1)]()
     atheris.Setup(
         sys.argv,

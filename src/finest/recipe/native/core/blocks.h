@@ -2,8 +2,8 @@
 #ifndef FINEST_BLOCKS_H
 #define FINEST_BLOCKS_H
 
+#include "texts.h" /* Python.h before core.h: both define _GNU_SOURCE */
 #include "core.h"
-#include "texts.h"
 
 enum { BR = 1, LINK = 2, RAW = 4, SKIPPED = 8, PUSHED = 16, BREAKS = 32, CELL = 64, GRAPHIC = 128 };
 enum { ITEM = 1, TERM = 2, ROW = 4, CELLS = 8, LIST = 16, TERMS = 32, TABLE = 64, PART = 128 };

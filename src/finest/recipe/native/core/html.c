@@ -2,7 +2,8 @@
 #define PY_SSIZE_T_CLEAN
 #include "blocks.h"
 
-enum { MOST_ENTITIES = 4096 };
+enum { MOST_ENTITIES = 4096, MOST_ENTITY = 130 }; /* `&`, 32 characters, `;` */
+enum { TAGS_UNWATCHED = 4096 };
 
 typedef struct { const HtmlTag *tag; uint32_t flags, names, near; } Open;
 typedef struct { const char *p, *end; bool has_href, hides; uint32_t names; } Attributes; /* `p` NULL: the page ends in the tag */
@@ -69,7 +70,7 @@ static void new_block(Reader *reader)
     reader->indent_n = 0;
 }
 
-static bool emit(Reader *reader, const char *p, size_t n) { return grow(&reader->found->text, p, n); }
+static bool emit(Reader *reader, const char *p, size_t n) { return n == 0 || grow(&reader->found->text, p, n); }
 
 static bool in_pre(const Reader *reader) { return reader->kind == KIND_PRE; }
 
@@ -158,22 +159,37 @@ static const char *reference_end(const char *p, const char *end)
     return p < end && *p == ';' ? p + 1 : p;
 }
 
-/* What a reference stands for: a borrowed text. */
+static bool memorize(PyObject *entities, PyObject *name, PyObject *text)
+{
+    if (PyDict_GET_SIZE(entities) >= MOST_ENTITIES) PyDict_Clear(entities);
+    return PyDict_SetItem(entities, name, text) == 0;
+}
+
+/* What a reference stands for. Numbers may be as long as a page: only what is as short as names are is kept in mind. */
 static PyObject *unescaped(Blocks *tables, const char *p, const char *end)
 {
-    PyObject *name = PyUnicode_DecodeUTF8(p, end - p, "strict"), *html = NULL, *text = NULL;
+    PyObject *name = PyUnicode_DecodeUTF8(p, end - p, "strict"), *html, *text;
     if (name == NULL) return NULL;
     text = PyDict_GetItemWithError(tables->entities, name);
+    Py_XINCREF(text);
     if (text == NULL && !PyErr_Occurred() && PyErr_CheckSignals() == 0) {
-        if (PyDict_GET_SIZE(tables->entities) >= MOST_ENTITIES) PyDict_Clear(tables->entities);
         html = PyImport_ImportModule("html");
         text = html != NULL ? PyObject_CallMethod(html, "unescape", "O", name) : NULL;
-        if (text != NULL && PyDict_SetItem(tables->entities, name, text) < 0) Py_CLEAR(text);
         Py_XDECREF(html);
-        Py_XDECREF(text); /* the memo keeps it */
+        if (text != NULL && end - p <= MOST_ENTITY && !memorize(tables->entities, name, text)) Py_CLEAR(text);
     }
     Py_DECREF(name);
     return text;
+}
+
+static bool add_reference(Reader *reader, const char *p, const char *end)
+{
+    Py_ssize_t n;
+    PyObject *text = unescaped(reader->tables, p, end);
+    const char *meant = text != NULL ? PyUnicode_AsUTF8AndSize(text, &n) : NULL;
+    bool good = meant != NULL && add_chars(reader, meant, meant + n);
+    Py_XDECREF(text);
+    return good;
 }
 
 static bool add_text(Reader *reader, const char *p, const char *end)
@@ -190,10 +206,7 @@ static bool add_text(Reader *reader, const char *p, const char *end)
             p++;
             continue;
         }
-        Py_ssize_t n;
-        PyObject *text = unescaped(reader->tables, reference, after);
-        const char *meant = text != NULL ? PyUnicode_AsUTF8AndSize(text, &n) : NULL;
-        if (meant == NULL || !add_chars(reader, meant, meant + n)) return false;
+        if (!add_reference(reader, reference, after)) return false;
         p = after;
     }
     return true;
@@ -477,7 +490,7 @@ static const char *read_start_tag(Reader *reader, const char *start)
 {
     const char *name_end = up_to(start, reader->end, SPACE | SLASH | CLOSE);
     const HtmlTag *tag = find_tag(reader->tables, start, (size_t)(name_end - start));
-    bool wanted = tag != NULL && !(tag->does & RAW) && reader->skipped_from < 0;
+    bool wanted = tag != NULL && !(tag->does & RAW) && (reader->skipped_from < 0 || tag->ends); /* it may end what is skipped */
     Attributes attributes = read_attributes(reader, name_end, wanted);
     const char *p = attributes.p;
     if (p == NULL) return reader->end;
@@ -521,7 +534,9 @@ bool read_blocks(Blocks *tables, const char *html, size_t n, Found *found)
     reader.found = found;
     reader.skipped_from = reader.link_from = -1;
     new_block(&reader);
+    unsigned tags = 0;
     for (const char *p = html; p < reader.end;) {
+        if (++tags % TAGS_UNWATCHED == 0 && PyErr_CheckSignals() != 0) return false;
         const char *tag = memchr(p, '<', (size_t)(reader.end - p));
         if (tag == NULL) tag = reader.end;
         if (tag > p && !add_text(&reader, p, tag)) return false;
