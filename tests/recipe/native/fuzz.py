@@ -66,16 +66,11 @@ class Html:
         count = len(shipped.weights)
         others = [(0,) * (count - 1) + (1,), *(tuple(chance.choices(range(-999, 1000), k=count)) for _ in range(2))]
         self._models = [replace(shipped, weights=weights) for weights in others]
-        self._readers = [self._reader(model) for model in self._models]
-
-    @staticmethod
-    def _reader(model: main_text.Model) -> Any:
-        with mock.patch.object(main_text, "model", return_value=model):
-            return main_text._native.__wrapped__()[1]
+        self._tables = [main_text.open_tables(native.core(), model) for model in self._models]
 
     def by_core(self, html: str) -> list[str | None]:
         core = native.core()
-        return [main_text.extract_blocks(html), *(core.blocks_extract(reader, html) for reader in self._readers)]
+        return [main_text.extract_blocks(html), *(core.blocks_extract(tables, html) for tables in self._tables)]
 
     def in_python(self, html: str) -> list[str | None]:
         found = [main_text.extract_in_python(html)]

@@ -44,6 +44,8 @@ COMMAS = ",\u060c\u3001\uff0c"
 
 _NAME = re.compile(r"[^\t\n\f\r />]+")
 _PRE = kind_of("pre")
+_LONG_NUMBER = re.compile(r"&#(?:[0-9]{33,}|[xX][0-9a-fA-F]{33,});?")
+"""No character: `html.unescape` raises on thousands of digits, on most versions of Python."""
 _LETTER = re.compile(r"[A-Za-z]")
 _BLANK = {**dict.fromkeys((*range(0x20), 0x7F), " "), **dict.fromkeys(map(ord, DROPPED))}
 _BLANK_IN_PRE = {code: blank for code, blank in _BLANK.items() if code not in (9, 10)}
@@ -276,7 +278,7 @@ class _Reader:
     def add_text(self, text: str) -> None:
         if self.skipped_from >= 0:
             return
-        text = unescape(text).translate(_BLANK_IN_PRE if self.in_pre else _BLANK)
+        text = unescape(_LONG_NUMBER.sub("\ufffd", text)).translate(_BLANK_IN_PRE if self.in_pre else _BLANK)
         self.runs.append((text, self.link_from >= 0))
         if text and not text.isspace():
             self.breaks = 0

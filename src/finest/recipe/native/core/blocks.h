@@ -38,6 +38,32 @@ typedef struct {
 
 typedef struct { Block *blocks; size_t count, room; Growing text; } Found;
 
+typedef struct { const HtmlTag *tag; uint32_t flags, names, near; } Open;
+
+/* A page that is being read. */
+typedef struct {
+    Blocks *tables;
+    const char *html, *end;
+    Found *found;
+    Open open[MOST_OPEN];
+    int depth, skipped_from, link_from;
+    uint32_t flags, names, near, own_names;
+    unsigned kind, breaks;
+    bool is_item, is_cell;
+    Block block;             /* the one that is being read */
+    bool line_begun, gap;    /* whether the line has text, and white space behind it */
+    char indent[MOST_INDENT];
+    size_t indent_n;
+    uint32_t last;           /* the block's last character */
+    const char *no_comment_end, *no_quote[2], *no_graphic_end[MOST_HTML_TAGS]; /* from here on there is none */
+} Reader;
+
+/* html_text.c: false with an exception */
+void new_block(Reader *);
+bool add_text(Reader *, const char *p, const char *end);
+bool end_line(Reader *);
+bool end_block(Reader *);
+/* html.c */
 bool read_blocks(Blocks *, const char *html, size_t n, Found *); /* false with an exception */
 
 #endif

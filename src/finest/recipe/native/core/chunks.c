@@ -32,14 +32,11 @@ typedef struct {
 
 static const char CAPSULE[] = "finest.recipe.native.chunks";
 
-static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 static bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 
 static Slot *slot_of(Splitter *splitter, Piece key)
 {
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < key.n; i++) hash = (hash ^ (unsigned char)key.p[i]) * 16777619u;
-    size_t slot = (hash ^ hash >> 15) % SLOTS;
+    size_t slot = name_hash(key.p, key.n) % SLOTS;
     while (splitter->slots[slot].key.p != NULL &&
            (splitter->slots[slot].key.n != key.n || memcmp(splitter->slots[slot].key.p, key.p, key.n) != 0))
         slot = (slot + 1) % SLOTS;

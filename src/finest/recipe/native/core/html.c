@@ -2,35 +2,12 @@
 #define PY_SSIZE_T_CLEAN
 #include "blocks.h"
 
-enum { MOST_ENTITIES = 4096, MOST_ENTITY = 130 }; /* `&`, 32 characters, `;` */
 enum { TAGS_UNWATCHED = 4096 };
 
-typedef struct { const HtmlTag *tag; uint32_t flags, names, near; } Open;
 typedef struct { const char *p, *end; bool has_href, hides; uint32_t names; } Attributes; /* `p` NULL: the page ends in the tag */
-
-typedef struct {
-    Blocks *tables;
-    const char *html, *end;
-    Found *found;
-    Open open[MOST_OPEN];
-    int depth, skipped_from, link_from;
-    uint32_t flags, names, near, own_names;
-    unsigned kind, breaks;
-    bool is_item, is_cell;
-    Block block;             /* the one that is being read */
-    bool line_begun, gap;    /* whether the line has text, and white space behind it */
-    char indent[MOST_INDENT];
-    size_t indent_n;
-    uint32_t last;           /* the block's last character */
-    const char *no_comment_end, *no_quote[2], *no_graphic_end[MOST_HTML_TAGS]; /* from here on there is none */
-} Reader;
 
 static const uint8_t IN_TAG[256] = {[9] = 1, [10] = 1, [12] = 1, [13] = 1, [32] = 1, ['/'] = 2, ['>'] = 4, ['='] = 8};
 enum { SPACE = 1, SLASH = 2, CLOSE = 4, EQUAL = 8 };
-
-static inline bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
-static inline char lower_of(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
 
 static const HtmlTag *find_tag(const Blocks *tables, const char *p, size_t n)
 {
@@ -53,195 +30,7 @@ static const NameWord *find_word(const Blocks *tables, const char *name, size_t 
     return NULL;
 }
 
-/* ---- text ---- */
-
-static unsigned kind_of(const Blocks *tables, uint32_t code)
-{
-    if (code < sizeof(tables->kinds)) return tables->kinds[code];
-    for (unsigned i = 0; i < tables->mark_count; i += 2)
-        if (tables->marks[i] == code) return tables->marks[i + 1];
-    return PLAIN;
-}
-
-static void new_block(Reader *reader)
-{
-    reader->block = (Block){.start = reader->found->text.n};
-    reader->line_begun = reader->gap = false;
-    reader->indent_n = 0;
-}
-
-static bool emit(Reader *reader, const char *p, size_t n) { return n == 0 || grow(&reader->found->text, p, n); }
-
-static bool in_pre(const Reader *reader) { return reader->kind == KIND_PRE; }
-
-static void line_ends(Reader *reader)
-{
-    reader->line_begun = reader->gap = false;
-    reader->indent_n = 0;
-}
-
-static void add_blank(Reader *reader, char c)
-{
-    if (in_pre(reader) && c == '\n') line_ends(reader);
-    else if (reader->line_begun) reader->gap = true;
-    else if (in_pre(reader) && reader->indent_n < MOST_INDENT) reader->indent[reader->indent_n++] = c == '\t' ? '\t' : ' ';
-}
-
-/* The white space before a character that is none. */
-static bool put_gap(Reader *reader)
-{
-    reader->breaks = 0;
-    if (reader->line_begun) {
-        bool gap = reader->gap;
-        reader->gap = false;
-        return !gap || emit(reader, " ", 1);
-    }
-    reader->line_begun = true;
-    return (reader->block.chars == 0 || emit(reader, "\n", 1)) && emit(reader, reader->indent, reader->indent_n);
-}
-
-static bool add_plain(Reader *reader, const char *p, size_t n, size_t chars)
-{
-    if ((!reader->line_begun || reader->gap) && !put_gap(reader)) return false;
-    reader->breaks = 0;
-    reader->block.chars += (uint32_t)chars;
-    if (reader->link_from >= 0) reader->block.linked += (uint32_t)chars;
-    return emit(reader, p, n);
-}
-
-/* One character that is blank, nothing, or a mark; or one beyond ASCII. */
-static bool add_char(Reader *reader, const char **p, const char *end)
-{
-    const char *start = *p;
-    uint32_t code = decode(p, end);
-    unsigned kind = kind_of(reader->tables, code);
-    if (kind & BLANK) {
-        add_blank(reader, (char)(code < 128 ? code : ' '));
-        return true;
-    }
-    if (kind & NOTHING) return true;
-    reader->last = kind;
-    if (kind & COMMA) reader->block.commas++;
-    return add_plain(reader, start, (size_t)(*p - start), 1);
-}
-
-/* Text without references to characters. */
-static bool add_chars(Reader *reader, const char *p, const char *end)
-{
-    const uint8_t *kinds = reader->tables->kinds;
-    while (p < end) {
-        const char *start = p;
-        while (p < end && (unsigned char)*p < 128 && kinds[(unsigned char)*p] == PLAIN) p++;
-        if (p > start) {
-            reader->last = PLAIN;
-            if (!add_plain(reader, start, (size_t)(p - start), (size_t)(p - start))) return false;
-        }
-        if (p < end && !add_char(reader, &p, end)) return false;
-    }
-    return true;
-}
-
-/* The end of what html.unescape takes for a reference to a character: `&` and up to 32 characters of a name. */
-static const char *reference_end(const char *p, const char *end)
-{
-    const char *start = ++p;
-    if (p < end && *p == '#') {
-        bool hex = ++p < end && (*p == 'x' || *p == 'X');
-        start = hex ? ++p : p;
-        while (p < end && (is_digit(*p) || (hex && is_letter(*p) && lower_of(*p) <= 'f'))) p++;
-    } else {
-        for (int n = 0; n < 32 && p < end; n++) {
-            if (*p == '\t' || *p == '\n' || *p == '\f' || *p == ' ' || *p == '<' || *p == '&' || *p == '#' || *p == ';') break;
-            decode(&p, end);
-        }
-    }
-    if (p == start) return NULL;
-    return p < end && *p == ';' ? p + 1 : p;
-}
-
-static bool memorize(PyObject *entities, PyObject *name, PyObject *text)
-{
-    if (PyDict_GET_SIZE(entities) >= MOST_ENTITIES) PyDict_Clear(entities);
-    return PyDict_SetItem(entities, name, text) == 0;
-}
-
-/* What a reference stands for. Numbers may be as long as a page: only what is as short as names are is kept in mind. */
-static PyObject *unescaped(Blocks *tables, const char *p, const char *end)
-{
-    PyObject *name = PyUnicode_DecodeUTF8(p, end - p, "strict"), *html, *text;
-    if (name == NULL) return NULL;
-    text = PyDict_GetItemWithError(tables->entities, name);
-    Py_XINCREF(text);
-    if (text == NULL && !PyErr_Occurred() && PyErr_CheckSignals() == 0) {
-        html = PyImport_ImportModule("html");
-        text = html != NULL ? PyObject_CallMethod(html, "unescape", "O", name) : NULL;
-        Py_XDECREF(html);
-        if (text != NULL && end - p <= MOST_ENTITY && !memorize(tables->entities, name, text)) Py_CLEAR(text);
-    }
-    Py_DECREF(name);
-    return text;
-}
-
-static bool add_reference(Reader *reader, const char *p, const char *end)
-{
-    Py_ssize_t n;
-    PyObject *text = unescaped(reader->tables, p, end);
-    const char *meant = text != NULL ? PyUnicode_AsUTF8AndSize(text, &n) : NULL;
-    bool good = meant != NULL && add_chars(reader, meant, meant + n);
-    Py_XDECREF(text);
-    return good;
-}
-
-static bool add_text(Reader *reader, const char *p, const char *end)
-{
-    if (reader->skipped_from >= 0) return true;
-    while (p < end) {
-        const char *reference = memchr(p, '&', (size_t)(end - p)), *after;
-        if (reference == NULL) return add_chars(reader, p, end);
-        if (!add_chars(reader, p, reference)) return false;
-        after = reference_end(reference, end);
-        p = reference;
-        if (after == NULL) {
-            if (!add_chars(reader, p, p + 1)) return false;
-            p++;
-            continue;
-        }
-        if (!add_reference(reader, reference, after)) return false;
-        p = after;
-    }
-    return true;
-}
-
-static bool end_block(Reader *reader)
-{
-    Found *found = reader->found;
-    reader->breaks = 0;
-    if (reader->block.chars > 0) {
-        if (found->count == found->room) {
-            size_t room = 2 * found->room + 64;
-            Block *larger = realloc(found->blocks, room * sizeof(Block));
-            if (larger == NULL) {
-                PyErr_NoMemory();
-                return false;
-            }
-            found->blocks = larger;
-            found->room = room;
-        }
-        Block *block = &found->blocks[found->count++];
-        *block = reader->block;
-        block->end = found->text.n;
-        block->kind = (uint8_t)reader->kind;
-        block->flags = reader->flags;
-        block->names = reader->near | reader->own_names;
-        block->ends_sentence = reader->last & SENTENCE_END;
-        block->is_item = reader->is_item;
-        block->is_cell = reader->is_cell;
-        reader->is_item = false;
-        reader->is_cell = true;
-    }
-    new_block(reader);
-    return true;
-}
+/* ---- elements ---- */
 
 static bool break_here(Reader *reader, const HtmlTag *tag)
 {
@@ -250,20 +39,6 @@ static bool break_here(Reader *reader, const HtmlTag *tag)
     reader->is_cell &= (tag->does & CELL) != 0;
     return true;
 }
-
-static bool end_line(Reader *reader)
-{
-    if (reader->skipped_from >= 0) return true;
-    if (++reader->breaks != 2) {
-        line_ends(reader);
-        return true;
-    }
-    if (!end_block(reader)) return false;
-    reader->is_cell = false;
-    return true;
-}
-
-/* ---- elements ---- */
 
 static void close_at(Reader *reader, int depth)
 {

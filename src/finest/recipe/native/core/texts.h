@@ -8,11 +8,16 @@
 
 static inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
+static inline bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+static inline char lower_of(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
+
 /* A text that grows. */
 typedef struct { char *p; size_t n, room; } Growing;
 
 static inline bool grow(Growing *text, const char *p, size_t n) /* false with an exception where there is no memory */
 {
+    if (n == 0) return true; /* a text that is empty yet has no place */
     if (n > text->room - text->n) {
         size_t room = 2 * text->room + n;
         char *larger = realloc(text->p, room);

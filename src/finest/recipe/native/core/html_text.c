@@ -1,0 +1,214 @@
+/* The text of blocks: white space, references to characters, lines. blocks.py's `add_text` to `line` once more. */
+#define PY_SSIZE_T_CLEAN
+#include "blocks.h"
+
+enum { MOST_ENTITIES = 4096, MOST_DIGITS = 32 };
+
+static unsigned kind_of(const Blocks *tables, uint32_t code)
+{
+    if (code < sizeof(tables->kinds)) return tables->kinds[code];
+    for (unsigned i = 0; i < tables->mark_count; i += 2)
+        if (tables->marks[i] == code) return tables->marks[i + 1];
+    return PLAIN;
+}
+
+void new_block(Reader *reader)
+{
+    reader->block = (Block){.start = reader->found->text.n};
+    reader->line_begun = reader->gap = false;
+    reader->indent_n = 0;
+}
+
+static bool emit(Reader *reader, const char *p, size_t n) { return grow(&reader->found->text, p, n); }
+
+static bool in_pre(const Reader *reader) { return reader->kind == KIND_PRE; }
+
+static void line_ends(Reader *reader)
+{
+    reader->line_begun = reader->gap = false;
+    reader->indent_n = 0;
+}
+
+static void add_blank(Reader *reader, char c)
+{
+    if (in_pre(reader) && c == '\n') line_ends(reader);
+    else if (reader->line_begun) reader->gap = true;
+    else if (in_pre(reader) && reader->indent_n < MOST_INDENT) reader->indent[reader->indent_n++] = c == '\t' ? '\t' : ' ';
+}
+
+/* The white space before a character that is none. */
+static bool put_gap(Reader *reader)
+{
+    reader->breaks = 0;
+    if (reader->line_begun) {
+        bool gap = reader->gap;
+        reader->gap = false;
+        return !gap || emit(reader, " ", 1);
+    }
+    reader->line_begun = true;
+    return (reader->block.chars == 0 || emit(reader, "\n", 1)) && emit(reader, reader->indent, reader->indent_n);
+}
+
+static bool add_plain(Reader *reader, const char *p, size_t n, size_t chars)
+{
+    if ((!reader->line_begun || reader->gap) && !put_gap(reader)) return false;
+    reader->breaks = 0;
+    reader->block.chars += (uint32_t)chars;
+    if (reader->link_from >= 0) reader->block.linked += (uint32_t)chars;
+    return emit(reader, p, n);
+}
+
+/* One character that is blank, nothing, or a mark; or one beyond ASCII. */
+static bool add_char(Reader *reader, const char **p, const char *end)
+{
+    const char *start = *p;
+    uint32_t code = decode(p, end);
+    unsigned kind = kind_of(reader->tables, code);
+    if (kind & BLANK) {
+        add_blank(reader, (char)(code < 128 ? code : ' '));
+        return true;
+    }
+    if (kind & NOTHING) return true;
+    reader->last = kind;
+    if (kind & COMMA) reader->block.commas++;
+    return add_plain(reader, start, (size_t)(*p - start), 1);
+}
+
+/* Text without references to characters. */
+static bool add_chars(Reader *reader, const char *p, const char *end)
+{
+    const uint8_t *kinds = reader->tables->kinds;
+    while (p < end) {
+        const char *start = p;
+        while (p < end && (unsigned char)*p < 128 && kinds[(unsigned char)*p] == PLAIN) p++;
+        if (p > start) {
+            reader->last = PLAIN;
+            if (!add_plain(reader, start, (size_t)(p - start), (size_t)(p - start))) return false;
+        }
+        if (p < end && !add_char(reader, &p, end)) return false;
+    }
+    return true;
+}
+
+/* The end of what html.unescape takes for a reference to a character: `&` and up to 32 characters of a name. */
+static const char *reference_end(const char *p, const char *end)
+{
+    const char *start = ++p;
+    if (p < end && *p == '#') {
+        bool hex = ++p < end && (*p == 'x' || *p == 'X');
+        start = hex ? ++p : p;
+        while (p < end && (is_digit(*p) || (hex && is_letter(*p) && lower_of(*p) <= 'f'))) p++;
+    } else {
+        for (int n = 0; n < 32 && p < end; n++) {
+            if (*p == '\t' || *p == '\n' || *p == '\f' || *p == ' ' || *p == '<' || *p == '&' || *p == '#' || *p == ';') break;
+            decode(&p, end);
+        }
+    }
+    if (p == start) return NULL;
+    return p < end && *p == ';' ? p + 1 : p;
+}
+
+/* Of a number. */
+static size_t digits_of(const char *p, const char *end)
+{
+    const char *first = p + 2 + (lower_of(p[2]) == 'x');
+    return (size_t)(end - first) - (end[-1] == ';');
+}
+
+static bool memorize(PyObject *entities, PyObject *name, PyObject *text)
+{
+    if (PyDict_GET_SIZE(entities) >= MOST_ENTITIES) PyDict_Clear(entities);
+    return PyDict_SetItem(entities, name, text) == 0;
+}
+
+/* What a reference stands for. */
+static PyObject *unescaped(Blocks *tables, const char *p, const char *end)
+{
+    PyObject *name = PyUnicode_DecodeUTF8(p, end - p, "strict"), *html, *text;
+    if (name == NULL) return NULL;
+    text = PyDict_GetItemWithError(tables->entities, name);
+    Py_XINCREF(text);
+    if (text == NULL && !PyErr_Occurred() && PyErr_CheckSignals() == 0) {
+        html = PyImport_ImportModule("html");
+        text = html != NULL ? PyObject_CallMethod(html, "unescape", "O", name) : NULL;
+        Py_XDECREF(html);
+        if (text != NULL && !memorize(tables->entities, name, text)) Py_CLEAR(text);
+    }
+    Py_DECREF(name);
+    return text;
+}
+
+static bool add_reference(Reader *reader, const char *p, const char *end)
+{
+    static const char NO_CHARACTER[] = "\xef\xbf\xbd";
+    if (p[1] == '#' && digits_of(p, end) > MOST_DIGITS) return add_chars(reader, NO_CHARACTER, NO_CHARACTER + 3);
+    Py_ssize_t n;
+    PyObject *text = unescaped(reader->tables, p, end);
+    const char *meant = text != NULL ? PyUnicode_AsUTF8AndSize(text, &n) : NULL;
+    bool good = meant != NULL && add_chars(reader, meant, meant + n);
+    Py_XDECREF(text);
+    return good;
+}
+
+bool add_text(Reader *reader, const char *p, const char *end)
+{
+    if (reader->skipped_from >= 0) return true;
+    while (p < end) {
+        const char *reference = memchr(p, '&', (size_t)(end - p)), *after;
+        if (reference == NULL) return add_chars(reader, p, end);
+        if (!add_chars(reader, p, reference)) return false;
+        after = reference_end(reference, end);
+        p = reference;
+        if (after == NULL) {
+            if (!add_chars(reader, p, p + 1)) return false;
+            p++;
+            continue;
+        }
+        if (!add_reference(reader, reference, after)) return false;
+        p = after;
+    }
+    return true;
+}
+
+bool end_block(Reader *reader)
+{
+    Found *found = reader->found;
+    reader->breaks = 0;
+    if (reader->block.chars > 0) {
+        if (found->count == found->room) {
+            size_t room = 2 * found->room + 64;
+            Block *larger = realloc(found->blocks, room * sizeof(Block));
+            if (larger == NULL) {
+                PyErr_NoMemory();
+                return false;
+            }
+            found->blocks = larger;
+            found->room = room;
+        }
+        Block *block = &found->blocks[found->count++];
+        *block = reader->block;
+        block->end = found->text.n;
+        block->kind = (uint8_t)reader->kind;
+        block->flags = reader->flags;
+        block->names = reader->near | reader->own_names;
+        block->ends_sentence = reader->last & SENTENCE_END;
+        block->is_item = reader->is_item;
+        block->is_cell = reader->is_cell;
+        reader->is_item = false;
+        reader->is_cell = true;
+    }
+    new_block(reader);
+    return true;
+}
+
+bool end_line(Reader *reader)
+{
+    if (reader->skipped_from >= 0) return true;
+    if (++reader->breaks != 2) {
+        line_ends(reader);
+        return true;
+    }
+    if (!end_block(reader)) return false;
+    reader->is_cell = false;
+    return true;
+}
