@@ -93,4 +93,4 @@ def test_the_installation_alone(tmp_path: Path) -> None:
     environ = {"PATH": os.environ["PATH"], "HOME": str(Path.home()), "HF_ENDPOINT": "http://127.0.0.1:1"}
     found = examined(["--validator", "--installation"], environ, tmp_path)
     assert found["status"] == 0
-    assert [*found][:-2] == ["python", "packages", "compiled-core", "recipe", "known-page", "quality-model"]
+    assert [*found][:-2] == ["python", "packages", "recipe", "compiled-core", "known-page", "quality-model"]

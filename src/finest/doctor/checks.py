@@ -10,9 +10,9 @@ _NETWORK = "check the network, and the firewall's rules for outgoing connections
 _INSTALLATION = (
     Check("python", installation.python),
     Check("packages", installation.packages),
-    Check("compiled-core", installation.native, 30, needs=("packages",)),
-    Check("recipe", installation.recipe, 30),
-    Check("known-page", installation.known_page, 180, needs=("packages", "recipe")),  # the first run builds word lists
+    Check("recipe", installation.recipe, 30),  # it names what refining needs; a subnet's packages may still be missing
+    Check("compiled-core", installation.native, 30, needs=("recipe",)),
+    Check("known-page", installation.known_page, 180, needs=("recipe",)),  # the first run builds word lists
 )
 _MINING_MACHINE = (
     Check("processors", machine.processors),
