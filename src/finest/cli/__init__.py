@@ -59,6 +59,11 @@ def main() -> None:
     except FinestError as error:
         say(f"finest: {error}")
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("finest"):
+            raise  # a mistake of ours
+        say(f"finest: {error.name} is not installed; reinstall with: pip install --force-reinstall finest-data")
+        sys.exit(RunError.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
