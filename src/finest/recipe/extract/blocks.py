@@ -2,7 +2,7 @@
 
 The reading is HTML's own tokenization, simplified: what stands in a page decides, not what a browser would mend. Blocks
 end where an element begins or ends that browsers set apart, and at an empty line of `<br>`. The compiled core has the
-same in `html.c`; every rule here stands there once more.
+same in `html.c` and `html_text.c`: every rule here stands there once more.
 """
 
 from __future__ import annotations
