@@ -24,6 +24,13 @@ static bool refused(const char *why)
     return false;
 }
 
+static uint16_t *free_slot(uint16_t *slots, uint32_t room, const char *name, size_t n)
+{
+    uint32_t slot = name_hash(name, n) % room;
+    while (slots[slot]) slot = (slot + 1) % room;
+    return &slots[slot];
+}
+
 static bool add_tag(Blocks *tables, PyObject *given)
 {
     HtmlTag tag = {0};
@@ -35,10 +42,8 @@ static bool add_tag(Blocks *tables, PyObject *given)
     memcpy(tag.name, name, (size_t)n);
     tag.n = (uint8_t)n;
     tag.whole = strcmp(tag.name, "html") == 0 || strcmp(tag.name, "body") == 0;
-    uint32_t slot = name_hash(name, (size_t)n) % TAG_SLOTS;
-    while (tables->tag_slots[slot]) slot = (slot + 1) % TAG_SLOTS;
     tables->tags[tables->tag_count++] = tag;
-    tables->tag_slots[slot] = (uint16_t)tables->tag_count;
+    *free_slot(tables->tag_slots, TAG_SLOTS, name, (size_t)n) = (uint16_t)tables->tag_count;
     return true;
 }
 
@@ -53,10 +58,8 @@ static bool add_word(Blocks *tables, PyObject *given)
     memcpy(word.name, name, (size_t)n);
     word.n = (uint8_t)n;
     word.denies = denies;
-    uint32_t slot = name_hash(name, (size_t)n) % WORD_SLOTS;
-    while (tables->word_slots[slot]) slot = (slot + 1) % WORD_SLOTS;
     tables->words[tables->word_count++] = word;
-    tables->word_slots[slot] = (uint16_t)tables->word_count;
+    *free_slot(tables->word_slots, WORD_SLOTS, name, (size_t)n) = (uint16_t)tables->word_count;
     return true;
 }
 
