@@ -73,9 +73,10 @@ class Block:
 
 
 class _Open(NamedTuple):
+    """An element that is open, and what stood before it and stands again when it closes."""
+
     tag: str
     flags: int
-    """Of what is inside, as `near` is."""
     names: int
     near: int
 
