@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.tasks.postgres import Cluster
@@ -18,6 +19,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts its background jobs deaf to Ctrl-C, and so would be the commands that the tests send it to.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# An example may take as long as a machine with other work needs for it.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 # Workers of the tests share the processors: a library that takes all of them for itself makes every other one wait.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 pytest_plugins = ["tests.cluster.real_slurm"]

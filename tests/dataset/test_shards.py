@@ -43,7 +43,7 @@ def test_rows_come_back_in_order(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "data/D").iterdir()] == ["000_00000.parquet"]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cuts=st.lists(st.integers(0, 300), max_size=6))
 def test_files_do_not_depend_on_batches(tmp_path_factory: pytest.TempPathFactory, cuts: list[int]) -> None:
     """However rows are cut in batches, the files are the same to the byte."""

@@ -65,7 +65,7 @@ CHUNKS = st.lists(
 
 
 @given(chunks=CHUNKS, data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_range_of_any_file_is_its_bytes(
     tmp_path_factory: pytest.TempPathFactory, chunks: list[tuple[bytes, int]], data: st.DataObject
 ) -> None:

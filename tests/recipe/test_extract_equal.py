@@ -57,7 +57,7 @@ def reference(html: str) -> str | None:
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(body=BODIES, whole=st.booleans())
 def test_same_text_on_random_trees(body: str, whole: bool) -> None:
     """Any nesting of tags, names and texts gives trafilatura's text."""

@@ -121,7 +121,7 @@ def naive_survivors(signatures: list[np.ndarray | None]) -> list[int]:
     return [root(row) for row in range(len(signatures))]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.one_of(st.none(), st.lists(st.integers(0, 2), min_size=4, max_size=4)), min_size=1, max_size=40),
     st.integers(1, 4),

@@ -95,4 +95,4 @@ class Leasing(RuleBasedStateMachine):
 
 TestLeasing = Leasing.TestCase
 TestLeasing.__doc__ = __doc__
-TestLeasing.settings = settings(max_examples=10, stateful_step_count=20, deadline=None)
+TestLeasing.settings = settings(max_examples=10, stateful_step_count=20)

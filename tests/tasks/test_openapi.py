@@ -109,7 +109,6 @@ def test_answers_keep_to_the_description(application: Any, signed: bool) -> None
 
                 @settings(
                     max_examples=25,
-                    deadline=None,
                     database=None,
                     derandomize=True,
                     suppress_health_check=list(HealthCheck),

@@ -127,7 +127,7 @@ def test_an_honest_miner_is_hardly_ever_found_forged(checked: int) -> None:
 
 
 @given(st.integers(16, 300), st.floats(0.02, 1), st.floats(0, 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_forging_is_worth_less_than_honesty(checked: int, share: float, gain: float) -> None:
     """A forger of 2 % or more expects less than an honest miner, though forged rows lift quality up to the ceiling."""
     lifted = HONEST.bpb - 0.01 * min(1, gain) * min(1, share / 0.1)

@@ -103,7 +103,7 @@ def broken_messages(draw: st.DrawFn) -> bytes:
     return http(bytes(body), *headers)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(broken_messages())
 def test_payloads_are_those_of_warcio(message: bytes) -> None:
     """Broken and mislabelled encodings give byte for byte what DataTrove's reader gives."""

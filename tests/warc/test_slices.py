@@ -59,7 +59,7 @@ def urls(found: list[Record]) -> list[str]:
     return [one.url for one in found]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(slice_bytes=st.integers(200, 30_000))
 def test_slices_of_any_size_give_what_the_whole_gives(made: Path, slice_bytes: int) -> None:
     """Records, languages, losses and counts do not depend on the cut, and the slices' ranges and digests chain."""

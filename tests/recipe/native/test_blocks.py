@@ -52,7 +52,7 @@ def test_guided_pages() -> None:
         assert_equal(html)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
 def test_random_pages(html: str) -> None:
     """Pages that nobody thought of give one text on both paths, with every weight told."""

@@ -8,7 +8,7 @@ from html import unescape
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lxml.etree import tostring
 from trafilatura import readability_lxml
@@ -70,7 +70,6 @@ def test_filtered_words_whatever_stands_for_a_letter(word: str) -> None:
 
 
 @given(TEXTS)
-@settings(deadline=None)
 def test_trimming(value: str) -> None:
     """Runs of white space, of whatever characters, are one space; lengths and commas are those of the trimmed text."""
     assert probe("trim", value) == text.trim(value)
@@ -148,7 +147,6 @@ def test_names_that_look_like_blocks(name: str) -> None:
     st.text(alphabet=st.sampled_from(list("a<>&\"'\n\r\t é日\xa0"))),
     st.text(alphabet=st.sampled_from(list("a<>&\"'\n\t é日"))),
 )
-@settings(deadline=None)
 def test_xml_as_lxml_writes_it(content: str, value: str) -> None:
     """The core writes an element as lxml writes it."""
     element = PARSER.makeelement("div")
@@ -165,7 +163,6 @@ PIECES = [
 
 
 @given(st.lists(st.sampled_from(PIECES)).map("".join))
-@settings(deadline=None)
 def test_sure_of_no_forbidden_character(html: str) -> None:
     """What the core is sure of, the Python path's patterns do not find either."""
     data = html.encode()

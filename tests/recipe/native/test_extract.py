@@ -58,7 +58,7 @@ def test_fuzzed_pages() -> None:
 
 
 @pytest.mark.usefixtures("core")
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(BODIES)
 def test_random_trees(body: str) -> None:
     """Trees that nobody thought of give one text on both paths."""

@@ -34,7 +34,6 @@ pytestmark = pytest.mark.usefixtures("core")
 
 
 @given(WORDS, st.integers(0, 2**64 - 1))
-@settings(deadline=None)
 def test_repeated_ngrams(words: list[str], seed: int) -> None:
     """Counts are the Python path's exact ones, whatever the seed."""
     tops, duplicated = native.core().ngram_chars(" ".join(words), SIZES, SIZES, seed)
@@ -50,7 +49,7 @@ def test_an_ngram_of_no_words(core: Any) -> None:
 
 
 @given(TEXTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_token_counts(text: str) -> None:
     """Text by text as the tokenizer itself counts them."""
     assert COUNTER.count(text) == len(COUNTER._tokenizer.encode(text).ids)
@@ -80,7 +79,7 @@ def test_token_counts_with_every_character_of_old_blocks() -> None:
 
 
 @given(WORDS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_signatures(words: list[str]) -> None:
     """MinHash signatures, with shingles longer and shorter than a block of SHA-1."""
     signer = Signer(DedupRules())
@@ -239,7 +238,7 @@ def rules() -> Any:
     st.lists(st.sampled_from(PARTS), min_size=1, max_size=8).map("".join)
     | st.text(st.sampled_from(ASCII), min_size=1, max_size=8)
 )
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=3000)
 def test_chunks(rules: Any, chunk: str) -> None:
     """A chunk that the core splits has the tokens and counts of the Python path, and no neighbour that matters."""
     found = native.core().splitter_split(rules, chunk)
@@ -278,7 +277,7 @@ TEXT = st.lists(
 
 
 @given(TEXT)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_words(in_python: Tokenizer, text: str) -> None:
     """All words of a text and their counts, special cases across chunks and spaCy's own quirk included."""
     assert TOKENIZER.words(text) == in_python.words(text)

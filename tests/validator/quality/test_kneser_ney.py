@@ -48,7 +48,7 @@ def _mixed(counts: Counter[tuple[int, ...]], gram: tuple[int, ...], lower: float
 
 
 @given(TEXTS, TEXTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_it_is_the_formula(training: list[int], wanted: list[int]) -> None:
     """Arrays and dictionaries give the same probabilities."""
     model = fit(grams(np.array(training, np.uint16)))
@@ -57,7 +57,7 @@ def test_it_is_the_formula(training: list[int], wanted: list[int]) -> None:
 
 
 @given(TEXTS, st.lists(st.integers(0, VOCABULARY - 1), min_size=4, max_size=4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_probabilities_sum_to_one(training: list[int], context: list[int]) -> None:
     """After any four tokens, seen or not, some token comes."""
     start = np.uint64(sum(token << 12 * (4 - at) for at, token in enumerate(context)))
