@@ -11,7 +11,6 @@ weigh alike, and so do their sources. Half of the sites are left out, and scored
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import re
 from collections import Counter
@@ -57,8 +56,6 @@ class Marked:
 def read_pages(warcs: Iterable[Path], index: Path) -> Iterator[Marked]:
     """The marked pages of those WARCs."""
     marked, groups = read_marked(index), engine.model().groups
-    with gzip.open(index, "rt", encoding="utf-8") as lines:
-        sources = {(row["warc"], row["id"]): row["source"] for row in map(json.loads, lines)}
     for path in warcs:
         whole = inspect(str(path), path.name)
         for part in plan_slices(whole, 0, 1 << 30):
@@ -66,8 +63,8 @@ def read_pages(warcs: Iterable[Path], index: Path) -> Iterator[Marked]:
                 key = path.name, record.id
                 html = decode.decode(record.page().payload) if key in marked else None
                 if html is not None:
-                    url, gold = marked[key]
-                    yield Marked(sources[key], url, html, gold, read_blocks(html, groups))
+                    row = marked[key]
+                    yield Marked(row["source"], row["url"], html, row["gold_text"], read_blocks(html, groups))
 
 
 def labels(page: Marked) -> tuple[NDArray[np.bool_], Floats]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from zlib import crc32
 
@@ -17,17 +18,17 @@ def read_gold(path: Path) -> dict[tuple[str, str], str]:
 
     Those that the weights of engine `blocks-1` were fitted to are left out, so that both recipes meet them anew.
     """
-    return {key: text for key, (url, text) in read_marked(path).items() if not is_fitted(url)}
+    return {key: row["gold_text"] for key, row in read_marked(path).items() if not is_fitted(row["url"])}
 
 
-def read_marked(path: Path) -> dict[tuple[str, str], tuple[str, str]]:
-    """Address and main text by (WARC, record id), of all pages that were marked."""
+def read_marked(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """The lines of all pages that were marked, by (WARC, record id)."""
     if not path.exists():
         return {}
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     marked = (row for row in rows if row.get("gold_text") and _COPIED_STYLES not in row["gold_text"])
-    return {(row["warc"], row["id"]): (row["url"], row["gold_text"]) for row in marked}
+    return {(row["warc"], row["id"]): row for row in marked}
 
 
 def is_fitted(url: str) -> bool:

@@ -24,7 +24,7 @@ from unittest import mock
 from zlib import crc32
 
 from finest.recipe import native
-from finest.recipe.extract import extract_trafilatura, main_text
+from finest.recipe.extract import ExtractionLimit, extract_trafilatura, main_text
 from finest.recipe.extract.blocks import read_blocks
 from finest.recipe.extract.page import extract_in_python
 from finest.recipe.extract.parse import source_of
@@ -54,6 +54,8 @@ def outcome(function: Callable[[str], Any], value: str) -> Any:
     """What the function gives, or the kind of exception that it lets escape."""
     try:
         return function(value)
+    except ExtractionLimit:
+        raise
     except Exception as error:
         return type(error)
 

@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 
 from finest.recipe import native
 from finest.recipe.extract import ExtractionLimit, bounded, extract_trafilatura
-from finest.recipe.extract.page import FALLBACKS, extract_in_python
+from finest.recipe.extract.page import FALLBACKS
 from finest.recipe.extract.parse import parse_bytes, source_of
 from tests.recipe.extract_pages import LONG, PAGES, page
+from tests.recipe.native.fuzz import in_python, outcome
 from tests.recipe.test_extract_equal import BODIES, pages_of, reference
 
 FUZZED, GUIDED = (
@@ -27,20 +28,6 @@ FUZZED, GUIDED = (
 """Pages of the tests, mutated at random: tags cut, doubled, moved, odd characters put in. And what a run of fuzz.py
 came to: few pages that go wherever it went in the core, with words of our own."""
 LIMIT_S = 20.0
-
-
-def in_python(html: str) -> str | None:
-    source = source_of(html)
-    return reference(html) if source is None or source.forbidden else extract_in_python(source)
-
-
-def outcome(function: Any, html: str) -> Any:
-    try:
-        return function(html)
-    except ExtractionLimit:
-        raise
-    except Exception as error:
-        return type(error)
 
 
 @pytest.mark.usefixtures("core")

@@ -8,7 +8,7 @@ same in `html.c` and `html_text.c`: every rule here stands there once more.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from html import unescape
 from typing import NamedTuple
@@ -112,9 +112,13 @@ class _Reader:
 
     def find(self, what: str, start: int) -> int:
         """`str.find`, which looks for what is not there only once."""
+        return self.once(what, start, lambda: self.html.find(what, start))
+
+    def once(self, what: str, start: int, find: Callable[[], int]) -> int:
+        """What `find` gives from `start` on: a place, or -1, which holds for all that follows."""
         if start >= self.missing.get(what, len(self.html) + 1):
             return -1
-        at = self.html.find(what, start)
+        at = find()
         if at < 0:
             self.missing[what] = start
         return at
@@ -129,7 +133,7 @@ class _Reader:
     def read_markup(self, start: int) -> int:
         html = self.html
         following = html[start + 1 : start + 2]
-        if following in ("!", "?") and following:
+        if following in ("!", "?"):
             end = self.find("-->", start + 2) if html.startswith("!--", start + 1) else -1
             return end + 3 if end >= 0 else self.after(">", start + 1)
         if following == "/":
@@ -163,14 +167,14 @@ class _Reader:
 
     def pass_over(self, name: str, tag: Tag, start: int) -> int:
         """Behind the end tag. Without one the page ends, or, of a graphic, nothing is passed over."""
-        at = -1
-        if start < self.missing.get(name, len(self.html) + 1):
-            found = re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE | re.ASCII).search(self.html, start)
-            at = found.end() if found else -1
+        at = self.once(name, start, lambda: self.find_end_tag(name, start))
         if at >= 0:
             return self.after(">", at)
-        self.missing[name] = min(start, self.missing.get(name, start))
         return start if tag.does & GRAPHIC else len(self.html)
+
+    def find_end_tag(self, name: str, start: int) -> int:
+        found = re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE | re.ASCII).search(self.html, start)
+        return found.end() if found else -1
 
     def read_attributes(self, at: int) -> tuple[int, list[tuple[str, str]]]:
         """The place behind the tag, or -1 where the page ends in it, and names and values as they are written."""
@@ -192,7 +196,7 @@ class _Reader:
     def read_value(self, at: int) -> tuple[str, int]:
         """A quote that nothing closes is no quote."""
         quote = self.html[at : at + 1]
-        end = self.find(quote, at + 1) if quote and quote in "\"'" else -1
+        end = self.find(quote, at + 1) if quote in ('"', "'") else -1
         if end >= 0:
             return self.html[at + 1 : end], end + 1
         end = _up_to(self.html, at, len(self.html), SPACES + ">")

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-BR, LINK, RAW, SKIPPED, PUSHED, BREAKS, CELL, GRAPHIC = (1 << i for i in range(8))
+BR, LINK, RAW, SKIPPED, PUSHED, CELL, GRAPHIC = (1 << i for i in range(7))
 """What a tag is: RAW is passed over up to its end tag, SKIPPED with all that it holds, PUSHED stays open up to its end
-tag, BREAKS ends a block."""
+tag. All but BR, LINK and RAW end a block."""
 ITEM, TERM, ROW, CELLS, LIST, TERMS, TABLE, PART = (1 << i for i in range(8))
 """Families of tags that end one another."""
 KINDS = ("other", "paragraph", "item", "heading", "cell", "pre", "quote", "term", "caption")
@@ -19,7 +19,7 @@ FLAGS = ("header", "article", "main", "form", "table", "list", "figure", "sectio
 class Tag(NamedTuple):
     """One of HTML's tags, as far as reading a page needs it."""
 
-    does: int = PUSHED | BREAKS
+    does: int = PUSHED
     kind: int = 0
     flag: int = 0
     family: int = 0
@@ -44,13 +44,13 @@ TAGS: Mapping[str, Tag] = {
     **dict.fromkeys(("svg", "math"), Tag(RAW | GRAPHIC)),
     **dict.fromkeys(
         ("noscript", "template", "canvas", "object", "applet", "audio", "video", "map", "select", "datalist", "button",
-         "nav", "footer", "aside", "dialog", "menu"), Tag(SKIPPED | PUSHED | BREAKS),
+         "nav", "footer", "aside", "dialog", "menu"), Tag(SKIPPED | PUSHED),
     ),
     **dict.fromkeys(
         ("head", "body", "html", "address", "center", "div", "fieldset", "hgroup", "search"), Tag(),
     ),
-    **dict.fromkeys(("hr", "option"), Tag(BREAKS)),
-    "p": Tag(BREAKS, kind_of("paragraph")),
+    **dict.fromkeys(("hr", "option"), Tag(0)),
+    "p": Tag(0, kind_of("paragraph")),
     **dict.fromkeys(("h1", "h2", "h3", "h4", "h5", "h6"), Tag(kind=kind_of("heading"))),
     **dict.fromkeys(("figcaption", "legend", "summary"), Tag(kind=kind_of("caption"))),
     "pre": Tag(kind=kind_of("pre")), "blockquote": Tag(kind=kind_of("quote")),
@@ -62,7 +62,7 @@ TAGS: Mapping[str, Tag] = {
     "caption": Tag(kind=kind_of("caption"), family=PART),
     "tr": Tag(family=ROW | PART, ends=ROW, within=TABLE),
     **dict.fromkeys(("td", "th"), Tag(
-        CELL | PUSHED | BREAKS, kind_of("cell"), family=CELLS | PART, ends=CELLS, within=ROW | TABLE,
+        CELL | PUSHED, kind_of("cell"), family=CELLS | PART, ends=CELLS, within=ROW | TABLE,
     )),
     "li": Tag(kind=kind_of("item"), family=ITEM, ends=ITEM, within=LIST | TABLE),
     **dict.fromkeys(("dt", "dd"), Tag(kind=kind_of("term"), family=TERM, ends=TERM, within=TERMS | TABLE)),

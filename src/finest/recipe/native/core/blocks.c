@@ -24,11 +24,16 @@ static bool refused(const char *why)
     return false;
 }
 
-static uint16_t *free_slot(uint16_t *slots, uint32_t room, const char *name, size_t n)
+/* The place that a new name gets, or -1. */
+static int add_name(Names *names, const char *name, Py_ssize_t n)
 {
-    uint32_t slot = name_hash(name, n) % room;
-    while (slots[slot]) slot = (slot + 1) % room;
-    return &slots[slot];
+    if (names->count == MOST_NAMES || n >= MOST_NAME) return -1;
+    uint32_t slot = name_hash(name, (size_t)n) % NAME_SLOTS;
+    while (names->slots[slot]) slot = (slot + 1) % NAME_SLOTS;
+    memcpy(names->names[names->count].p, name, (size_t)n + 1);
+    names->names[names->count].n = (size_t)n;
+    names->slots[slot] = (uint16_t)++names->count;
+    return (int)names->count - 1;
 }
 
 static bool add_tag(Blocks *tables, PyObject *given)
@@ -38,28 +43,23 @@ static bool add_tag(Blocks *tables, PyObject *given)
     Py_ssize_t n;
     if (!PyArg_ParseTuple(given, "s#IIIIII", &name, &n, &tag.does, &tag.kind, &tag.flag, &tag.family, &tag.ends, &tag.within))
         return false;
-    if (tables->tag_count == MOST_HTML_TAGS || n >= MOST_NAME || tag.kind >= KINDS || tag.flag >> FLAGS) return refused("a tag");
-    memcpy(tag.name, name, (size_t)n);
-    tag.n = (uint8_t)n;
-    tag.whole = strcmp(tag.name, "html") == 0 || strcmp(tag.name, "body") == 0;
-    tables->tags[tables->tag_count++] = tag;
-    *free_slot(tables->tag_slots, TAG_SLOTS, name, (size_t)n) = (uint16_t)tables->tag_count;
+    tag.whole = strcmp(name, "html") == 0 || strcmp(name, "body") == 0;
+    int place = tag.kind >= KINDS || tag.flag >> FLAGS ? -1 : add_name(&tables->tag_names, name, n);
+    if (place < 0) return refused("a tag");
+    tables->tags[place] = tag;
     return true;
 }
 
 static bool add_word(Blocks *tables, PyObject *given)
 {
-    NameWord word = {0};
     const char *name;
     Py_ssize_t n;
+    uint32_t bits;
     int denies;
-    if (!PyArg_ParseTuple(given, "s#Ip", &name, &n, &word.bits, &denies)) return false;
-    if (tables->word_count == MOST_WORDS || n >= MOST_NAME) return refused("a word");
-    memcpy(word.name, name, (size_t)n);
-    word.n = (uint8_t)n;
-    word.denies = denies;
-    tables->words[tables->word_count++] = word;
-    *free_slot(tables->word_slots, WORD_SLOTS, name, (size_t)n) = (uint16_t)tables->word_count;
+    if (!PyArg_ParseTuple(given, "s#Ip", &name, &n, &bits, &denies)) return false;
+    int place = add_name(&tables->word_names, name, n);
+    if (place < 0) return refused("a word");
+    tables->words[place] = (NameWord){bits, denies};
     return true;
 }
 

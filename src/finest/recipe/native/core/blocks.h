@@ -5,21 +5,28 @@
 #include "texts.h" /* Python.h before core.h: both define _GNU_SOURCE */
 #include "core.h"
 
-enum { BR = 1, LINK = 2, RAW = 4, SKIPPED = 8, PUSHED = 16, BREAKS = 32, CELL = 64, GRAPHIC = 128 };
+enum { BR = 1, LINK = 2, RAW = 4, SKIPPED = 8, PUSHED = 16, CELL = 32, GRAPHIC = 64 };
 enum { ITEM = 1, TERM = 2, ROW = 4, CELLS = 8, LIST = 16, TERMS = 32, TABLE = 64, PART = 128 };
-enum { MOST_HTML_TAGS = 128, TAG_SLOTS = 512, MOST_WORDS = 1024, WORD_SLOTS = 4096, MOST_NAME = 24, MOST_KINDS = 16 };
+enum { MOST_NAMES = 512, NAME_SLOTS = 2048, MOST_NAME = 24 };
 enum { MOST_OPEN = 256, MOST_INDENT = 64, KIND_PRE = 5 };
 enum { PLAIN = 0, BLANK = 1, NOTHING = 2, COMMA = 4, SENTENCE_END = 8 };
 
-typedef struct { char name[MOST_NAME]; uint8_t n; unsigned does, kind, flag, family, ends, within; bool whole; } HtmlTag;
-typedef struct { char name[MOST_NAME]; uint8_t n; uint32_t bits; bool denies; } NameWord;
+/* Names in lower case; what they stand for lies at the same places of other tables. */
+typedef struct {
+    struct { char p[MOST_NAME]; size_t n; } names[MOST_NAMES];
+    uint16_t slots[NAME_SLOTS];
+    unsigned count;
+} Names;
+
+typedef struct { unsigned does, kind, flag, family, ends, within; bool whole; } HtmlTag;
+typedef struct { uint32_t bits; bool denies; } NameWord;
 
 /* Tags, words and weights, as Python has them. */
 typedef struct {
-    HtmlTag tags[MOST_HTML_TAGS];
-    NameWord words[MOST_WORDS];
-    uint16_t tag_slots[TAG_SLOTS], word_slots[WORD_SLOTS];
-    unsigned tag_count, word_count, weight_count;
+    Names tag_names, word_names;
+    HtmlTag tags[MOST_NAMES];
+    NameWord words[MOST_NAMES];
+    unsigned weight_count;
     Str naming[8];
     unsigned naming_count;
     uint8_t kinds[0x3100];   /* of characters below it */
@@ -43,7 +50,7 @@ typedef struct { const HtmlTag *tag; uint32_t flags, names, near; } Open;
 /* A page that is being read. */
 typedef struct {
     Blocks *tables;
-    const char *html, *end;
+    const char *end;
     Found *found;
     Open open[MOST_OPEN];
     int depth, skipped_from, link_from;
@@ -54,8 +61,8 @@ typedef struct {
     bool line_begun, gap;    /* whether the line has text, and white space behind it */
     char indent[MOST_INDENT];
     size_t indent_n;
-    uint32_t last;           /* the block's last character */
-    const char *no_comment_end, *no_quote[2], *no_graphic_end[MOST_HTML_TAGS]; /* from here on there is none */
+    unsigned last;           /* kind of the block's last character */
+    const char *no_comment_end, *no_quote[2], *no_end_tag[MOST_NAMES]; /* from here on there is none */
 } Reader;
 
 /* html_text.c: false with an exception */

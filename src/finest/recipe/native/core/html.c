@@ -4,30 +4,28 @@
 
 enum { TAGS_UNWATCHED = 4096 };
 
-typedef struct { const char *p, *end; bool has_href, hides; uint32_t names; } Attributes; /* `p` NULL: the page ends in the tag */
+typedef struct { const char *p; bool has_href, hides; uint32_t names; } Attributes; /* `p` NULL: the page ends in the tag */
 
 static const uint8_t IN_TAG[256] = {[9] = 1, [10] = 1, [12] = 1, [13] = 1, [32] = 1, ['/'] = 2, ['>'] = 4, ['='] = 8};
 enum { SPACE = 1, SLASH = 2, CLOSE = 4, EQUAL = 8 };
 
-static const HtmlTag *find_tag(const Blocks *tables, const char *p, size_t n)
+/* The place of a name, in any case, or -1. */
+static int find_name(const Names *names, const char *p, size_t n)
 {
     char name[MOST_NAME];
-    if (n >= MOST_NAME) return NULL;
+    if (n >= MOST_NAME) return -1;
     for (size_t i = 0; i < n; i++) name[i] = lower_of(p[i]);
-    for (uint32_t slot = name_hash(name, n) % TAG_SLOTS; tables->tag_slots[slot]; slot = (slot + 1) % TAG_SLOTS) {
-        const HtmlTag *tag = &tables->tags[tables->tag_slots[slot] - 1];
-        if (tag->n == n && memcmp(tag->name, name, n) == 0) return tag;
+    for (uint32_t slot = name_hash(name, n) % NAME_SLOTS; names->slots[slot]; slot = (slot + 1) % NAME_SLOTS) {
+        int place = names->slots[slot] - 1;
+        if (names->names[place].n == n && memcmp(names->names[place].p, name, n) == 0) return place;
     }
-    return NULL;
+    return -1;
 }
 
-static const NameWord *find_word(const Blocks *tables, const char *name, size_t n)
+static const HtmlTag *find_tag(const Blocks *tables, const char *p, size_t n)
 {
-    for (uint32_t slot = name_hash(name, n) % WORD_SLOTS; tables->word_slots[slot]; slot = (slot + 1) % WORD_SLOTS) {
-        const NameWord *word = &tables->words[tables->word_slots[slot] - 1];
-        if (word->n == n && memcmp(word->name, name, n) == 0) return word;
-    }
-    return NULL;
+    int place = find_name(&tables->tag_names, p, n);
+    return place < 0 ? NULL : &tables->tags[place];
 }
 
 /* ---- elements ---- */
@@ -40,6 +38,8 @@ static bool break_here(Reader *reader, const HtmlTag *tag)
     return true;
 }
 
+static unsigned kind_around(const Reader *reader) { return reader->depth > 0 ? reader->open[reader->depth - 1].tag->kind : 0; }
+
 static void close_at(Reader *reader, int depth)
 {
     const Open *open = &reader->open[depth];
@@ -49,7 +49,7 @@ static void close_at(Reader *reader, int depth)
     reader->depth = depth;
     if (reader->skipped_from >= depth) reader->skipped_from = -1;
     if (reader->link_from > depth) reader->link_from = -1;
-    reader->kind = depth > 0 ? reader->open[depth - 1].tag->kind : 0;
+    reader->kind = kind_around(reader);
 }
 
 static void end_innermost(Reader *reader, const HtmlTag *tag)
@@ -108,7 +108,7 @@ static bool end_tag(Reader *reader, const HtmlTag *tag)
     if (!break_here(reader, tag)) return false;
     if (tag->family & (ITEM | LIST)) reader->is_item = false;
     if (tag->does & PUSHED) end_element(reader, tag);
-    else reader->kind = reader->depth > 0 ? reader->open[reader->depth - 1].tag->kind : 0;
+    else reader->kind = kind_around(reader);
     return true;
 }
 
@@ -123,18 +123,12 @@ static uint32_t names_of_one(const Blocks *tables, const char *p, const char *en
             p++;
             continue;
         }
-        char name[MOST_NAME];
-        size_t n = 0;
         const char *start = p;
         while (p < end && *p >= 'A' && *p <= 'Z') p++;
         while (p < end && *p >= 'a' && *p <= 'z') p++;
-        n = (size_t)(p - start);
-        if (n < MOST_NAME) {
-            for (size_t i = 0; i < n; i++) name[i] = lower_of(start[i]);
-            const NameWord *word = find_word(tables, name, n);
-            if (word != NULL && first && word->denies) return 0;
-            if (word != NULL) bits |= word->bits;
-        }
+        int place = find_name(&tables->word_names, start, (size_t)(p - start));
+        if (place >= 0 && first && tables->words[place].denies) return 0;
+        if (place >= 0) bits |= tables->words[place].bits;
         first = false;
     }
     return bits;
@@ -210,7 +204,7 @@ static Str read_value(Reader *reader, const char **p)
 /* Behind the tag, or NULL where the page ends in it. `wanted`: whether the attributes are taken. */
 static Attributes read_attributes(Reader *reader, const char *p, bool wanted)
 {
-    Attributes found = {NULL, reader->end, false, false, 0};
+    Attributes found = {NULL, false, false, 0};
     const char *end = reader->end;
     for (;;) {
         p = past(p, end, SPACE | SLASH);
@@ -248,13 +242,14 @@ static const char *comment_end(Reader *reader, const char *p)
 /* Behind the end tag. Without one the page ends, or, of a graphic, nothing is passed over. */
 static const char *pass_over(Reader *reader, const HtmlTag *tag, const char *p)
 {
-    const char **missing = &reader->no_graphic_end[tag - reader->tables->tags], *end = reader->end;
+    size_t place = (size_t)(tag - reader->tables->tags), n = reader->tables->tag_names.names[place].n;
+    const char *name = reader->tables->tag_names.names[place].p, **missing = &reader->no_end_tag[place], *end = reader->end;
     for (const char *at = p; (*missing == NULL || p < *missing) && at < end;) {
         at = memchr(at, '<', (size_t)(end - at));
         if (at == NULL) break;
         at++;
-        if ((size_t)(end - at) < tag->n + 2u || *at != '/' || !is_named(at + 1, tag->n, tag->name)) continue;
-        if (IN_TAG[(unsigned char)at[1 + tag->n]] & (SPACE | SLASH | CLOSE)) return after(at + 1 + tag->n, end, '>');
+        if ((size_t)(end - at) < n + 2 || *at != '/' || !is_named(at + 1, n, name)) continue;
+        if (IN_TAG[(unsigned char)at[1 + n]] & (SPACE | SLASH | CLOSE)) return after(at + 1 + n, end, '>');
     }
     if (*missing == NULL || p < *missing) *missing = p;
     return tag->does & GRAPHIC ? p : end;
@@ -304,7 +299,6 @@ bool read_blocks(Blocks *tables, const char *html, size_t n, Found *found)
     Reader reader;
     memset(&reader, 0, sizeof(reader));
     reader.tables = tables;
-    reader.html = html;
     reader.end = html + n;
     reader.found = found;
     reader.skipped_from = reader.link_from = -1;

@@ -12,13 +12,6 @@ static unsigned kind_of(const Blocks *tables, uint32_t code)
     return PLAIN;
 }
 
-void new_block(Reader *reader)
-{
-    reader->block = (Block){.start = reader->found->text.n};
-    reader->line_begun = reader->gap = false;
-    reader->indent_n = 0;
-}
-
 static bool emit(Reader *reader, const char *p, size_t n) { return grow(&reader->found->text, p, n); }
 
 static bool in_pre(const Reader *reader) { return reader->kind == KIND_PRE; }
@@ -27,6 +20,12 @@ static void line_ends(Reader *reader)
 {
     reader->line_begun = reader->gap = false;
     reader->indent_n = 0;
+}
+
+void new_block(Reader *reader)
+{
+    reader->block = (Block){.start = reader->found->text.n};
+    line_ends(reader);
 }
 
 static void add_blank(Reader *reader, char c)
@@ -39,7 +38,6 @@ static void add_blank(Reader *reader, char c)
 /* The white space before a character that is none. */
 static bool put_gap(Reader *reader)
 {
-    reader->breaks = 0;
     if (reader->line_begun) {
         bool gap = reader->gap;
         reader->gap = false;
