@@ -15,9 +15,11 @@ class Page:
     """WARC-Target-URI (`uri` in WARC 0.x)."""
     date: str
     """WARC-Date, or `archive-date` in WARC 0.x."""
-    payload: bytes
-    """HTTP body with transfer and content encoding undone."""
+    block: bytes
+    """The record's block as it is stored: an HTTP response with its header, or the document itself."""
     payload_type: str | None = None
     """WARC-Identified-Payload-Type; None where the record names none."""
     languages: tuple[tuple[str, float], ...] | None = None
     """Common Crawl's CLD2 record that follows the response: (code, share of text covered); None where there is none."""
+    is_http: bool = False
+    """Whether the block is an HTTP response."""

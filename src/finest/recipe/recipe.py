@@ -9,7 +9,7 @@ import sys
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -33,10 +33,26 @@ class _Rules(BaseModel):
 
 
 class PayloadRules(_Rules):
-    """Which responses are pages."""
+    """How a response is read, and which responses are pages.
 
+    `reading = "standard"` goes by RFC 9110, RFC 9112 and the WHATWG's MIME Sniffing Standard, `"datatrove"` does what
+    DataTrove's WARC reader does (`finest.recipe.payload.response`). `statuses` are the HTTP statuses of pages, as
+    numbers ("203") or classes ("2xx"); none named means that the status does not count. A response that names no
+    status is a page.
+    """
+
+    reading: Literal["standard", "datatrove"] = "standard"
+    statuses: tuple[Annotated[str, Field(pattern=r"^[1-9](xx|[0-9]{2})$")], ...] = ("2xx",)
     types: tuple[str, ...] = ("text/html", "application/xhtml+xml")
     max_bytes: int = 32 * 1024 * 1024
+
+
+class DecodeRules(_Rules):
+    """How the bytes of a page become text: by the encoding that it declares, read as the WHATWG Encoding Standard
+    says (`"standard"`), or by UTF-8 and cchardet's guess alone, as DataTrove does (`"datatrove"`).
+    """
+
+    encoding: Literal["standard", "datatrove"] = "standard"
 
 
 class UrlRules(_Rules):
@@ -164,6 +180,7 @@ class Recipe(_Rules):
     name: str = Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$")
     description: str = ""
     payload: PayloadRules = PayloadRules()
+    decode: DecodeRules = DecodeRules()
     url: UrlRules = UrlRules()
     gate: GateRules = GateRules()
     extraction: ExtractionRules = ExtractionRules()

@@ -1,4 +1,7 @@
-"""One WARC record as the refinery sees it: its headers read by fastwarc, its payload decoded, its type named."""
+"""One WARC record as the refinery sees it: its headers read by fastwarc, its block as it is stored.
+
+What an HTTP response in the block says is the recipe's business (`finest.recipe.payload`).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ from fastwarc.warc import HeaderMap
 
 from finest.recipe.page import Page
 from finest.warc.loss import Loss
-from finest.warc.payload import PayloadTooLarge, http_payload
 
 if TYPE_CHECKING:
     from finest.warc.cutter import Cut
@@ -34,7 +36,9 @@ class Record:
     date: str
     type: str
     payload_type: str | None
-    payload: bytes
+    block: bytes
+    """An HTTP response with its header where `is_http`, else the document itself."""
+    is_http: bool
     offset: int
     """Where its gzip member begins in the file; where the file is not compressed record by record, where the record
     begins in the decompressed stream."""
@@ -44,7 +48,7 @@ class Record:
 
     def page(self) -> Page:
         """What the recipe may know of it."""
-        return Page(self.id, self.url, self.date, self.payload, self.payload_type, self.languages)
+        return Page(self.id, self.url, self.date, self.block, self.payload_type, self.languages, self.is_http)
 
 
 class Entry(NamedTuple):
@@ -58,12 +62,10 @@ class Entry(NamedTuple):
     languages: Languages | None = None
 
 
-def read_entry(cut: Cut, max_bytes: int) -> Entry | Loss:
-    """Read the record, or say why it cannot be read. A payload may decode to `max_bytes` at the most."""
+def read_entry(cut: Cut) -> Entry | Loss:
+    """Read the record, or say why it cannot be read."""
     try:
-        return _read(cut, max_bytes)
-    except PayloadTooLarge:
-        return Loss("record_too_large", cut.offset, cut.length, f"the payload decodes to more than {max_bytes} bytes")
+        return _read(cut)
     except (_Unreadable, OSError) as error:
         return Loss("record_unreadable", cut.offset, cut.length, str(error))
     except BaseException as error:
@@ -89,12 +91,12 @@ class _Unreadable(Exception):
     """The record lacks what every page needs."""
 
 
-def _read(cut: Cut, max_bytes: int) -> Entry:
+def _read(cut: Cut) -> Entry:
     headers = HeaderMap()
     headers.parse(io.BytesIO(_with_crlf(cut.data[: cut.head_bytes])))
     kind = (_text(headers, b"WARC-Type") or "unknown").lower()
     if kind in PAGE_TYPES:
-        return Entry(kind, _page_record(kind, headers, cut, max_bytes))
+        return Entry(kind, _page_record(kind, headers, cut))
     if kind == "metadata" and (languages := _languages(cut.data)) is not None:
         about = headers.get_bytes_multiple(b"WARC-Concurrent-To") + headers.get_bytes_multiple(b"WARC-Refers-To")
         return Entry(kind, None, tuple(_decode(value) for value in about), _url(headers), languages)
@@ -108,17 +110,15 @@ def _with_crlf(head: bytes) -> bytes:
     return head.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
-def _page_record(kind: str, headers: HeaderMap, cut: Cut, max_bytes: int) -> Record:
+def _page_record(kind: str, headers: HeaderMap, cut: Cut) -> Record:
     record_id, url = _text(headers, b"WARC-Record-ID"), _url(headers)
     if not record_id or not url:
         raise _Unreadable("no WARC-Target-URI" if record_id else "no WARC-Record-ID")
-    if kind == "response" and url.startswith(("http:", "https:")):
-        payload = http_payload(cut.data, cut.head_bytes, cut.end, max_bytes)
-    else:
-        payload = cut.data[cut.head_bytes : cut.end]
+    is_http = kind == "response" and url.startswith(("http:", "https:"))
+    block = cut.data[cut.head_bytes : cut.end]
     date = _text(headers, b"WARC-Date") or _text(headers, b"archive-date") or ""
     payload_type = _text(headers, b"WARC-Identified-Payload-Type")
-    return Record(record_id, url, date, kind, payload_type, payload, cut.offset, cut.length)
+    return Record(record_id, url, date, kind, payload_type, block, is_http, cut.offset, cut.length)
 
 
 def _url(headers: HeaderMap) -> str:

@@ -179,7 +179,7 @@ class SliceReader:
 
     def _entries(self, cuts: Iterable[Cut | Loss], losses: list[Loss]) -> Iterator[Entry]:
         for cut in cuts:
-            entry = cut if isinstance(cut, Loss) else read_entry(cut, self._max_bytes)
+            entry = cut if isinstance(cut, Loss) else read_entry(cut)
             if isinstance(entry, Loss):
                 losses.append(entry)
             else:

@@ -1,18 +1,28 @@
-"""The payload of an HTTP response: its body with transfer and content encoding undone.
+"""The payload of an HTTP response as DataTrove's WARC reader gives it: its body, its type and its text.
 
-Byte for byte what warcio's `content_stream().read()` gives, which is what DataTrove judges, down to its answers to
-broken encodings: a body that is not what its header says is taken as it is, and damage in the middle gives what comes
-before. Common Crawl stores bodies decoded already; the rest is for WARCs of other tools.
+The body is byte for byte what warcio's `content_stream().read()` gives, down to its answers to broken encodings: a
+body that is not what its header says is taken as it is, and damage in the middle gives what comes before. The type is
+libmagic's opinion of it, and the text is UTF-8 or what cchardet takes it for; the encoding that a page declares is not
+asked for.
 """
 
 from __future__ import annotations
 
+import ctypes
 import io
 import re
+import sys
 import zlib
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cchardet
 from fastwarc.stream_io import BrotliReader
+
+from finest.errors import RecipeError
+from finest.recipe.payload.size import PayloadTooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,22 +42,22 @@ _CONTENT_ENCODING = re.compile(rb"(?im)^content-encoding[ \t]*:(.*)$")
 _TRANSFER_ENCODING = re.compile(rb"(?im)^transfer-encoding[ \t]*:(.*)$")
 
 
-class PayloadTooLarge(Exception):
-    """The decoded payload is beyond the limit."""
+MAGIC_MIME_TYPE = 0x10
+"""libmagic's flag (magic.h): answer with the MIME type alone."""
 
 
-def http_payload(data: bytes, start: int, end: int, max_bytes: int) -> bytes:
-    """The payload of the response whose HTTP message is `data[start:end]`; nothing where its header does not end.
+def http_payload(message: bytes, max_bytes: int) -> bytes:
+    """The payload of a response, given its HTTP message; nothing where its header does not end.
 
     Raises PayloadTooLarge where it decodes to more than `max_bytes`.
     """
-    blank = _BLANK_LINE.match(data, start, end)
+    blank = _BLANK_LINE.match(message)
     if blank is not None:
-        return data[blank.end() : end]
-    head_end = _HEADER_END.search(data, start, end)
+        return message[blank.end() :]
+    head_end = _HEADER_END.search(message)
     if head_end is None:
         return b""
-    head, body = data[start : head_end.end()], data[head_end.end() : end]
+    head, body = message[: head_end.end()], message[head_end.end() :]
     return _decode(head, body, max_bytes) if _ENCODED.search(head) else body
 
 
@@ -137,3 +147,45 @@ def _unbrotli(body: bytes, max_bytes: int) -> bytes:
     if len(payload) > max_bytes:
         raise PayloadTooLarge
     return payload
+
+
+def decode_by_guess(payload: bytes) -> str | None:
+    """The payload as text: UTF-8, else the encoding that cchardet finds; None where neither fits."""
+    try:
+        return payload.decode("utf-8")
+    except UnicodeDecodeError:
+        encoding = cchardet.detect(payload)["encoding"]
+    if not encoding or encoding == "UTF-8":
+        return None
+    try:
+        return payload.decode(encoding)
+    except (UnicodeDecodeError, LookupError):
+        return None
+
+
+def magic_type(payload: bytes) -> str:
+    """libmagic's opinion of the payload, which DataTrove asks for where a record names no type (crawls before 2015)."""
+    library, cookie = _magic()
+    found = library.magic_buffer(cookie, payload, len(payload))
+    return found.decode("ascii", "replace") if found else ""
+
+
+@lru_cache(maxsize=1)
+def _magic() -> tuple[ctypes.CDLL, ctypes.c_void_p]:
+    """The libmagic that `pylibmagic` ships, with its own data: the verdict must not depend on what is installed here.
+
+    (`python-magic` would take the system's library where there is one.)
+    """
+    spec = find_spec("pylibmagic")  # found, not imported: its import changes ctypes and the environment
+    if spec is None or not spec.submodule_search_locations:
+        raise RecipeError("package pylibmagic is not installed; reinstall with: pip install finest-data")
+    folder = Path(spec.submodule_search_locations[0])
+    library = ctypes.CDLL(str(folder / ("libmagic.so.1" if sys.platform == "linux" else "libmagic.dylib")))
+    library.magic_open.restype = ctypes.c_void_p
+    library.magic_load.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    library.magic_buffer.restype = ctypes.c_char_p
+    library.magic_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+    cookie = ctypes.c_void_p(library.magic_open(MAGIC_MIME_TYPE))
+    if library.magic_load(cookie, str(folder / "magic.mgc").encode()) != 0:
+        raise RecipeError("libmagic cannot load its data; mend it with: pip install --force-reinstall pylibmagic")
+    return library, cookie
