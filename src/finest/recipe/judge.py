@@ -120,6 +120,7 @@ class Trail:
 
 def _type(trail: Trail, tools: Toolbox) -> Iterator[Check]:
     rules, page = tools.recipe.payload, trail.page
+    yield Check("payload_record", 0, 1, page.record_type not in rules.records)
     yield Check("payload_empty", len(page.payload), 1, not page.payload)
     yield Check("payload_too_large", len(page.payload), rules.max_bytes, len(page.payload) > rules.max_bytes)
     yield Check("payload_type", 0, 1, decode.payload_type(page) not in rules.types)
@@ -209,7 +210,7 @@ STAGES: tuple[tuple[str, Callable[[Trail, Toolbox], Iterator[Check]]], ...] = (
     ("c4", _c4),
     ("fineweb", _fineweb),
 )
-_BLIND_AFTER = ("payload_empty", "payload_too_large", "payload_type", "payload_encoding", "extraction_empty",
+_BLIND_AFTER = ("payload_record", "payload_empty", "payload_too_large", "payload_type", "payload_encoding", "extraction_empty",
                 "extraction_limit", "extraction_error")  # fmt: skip
 """After these there is nothing for a later stage to look at."""
 

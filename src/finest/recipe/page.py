@@ -21,3 +21,5 @@ class Page:
     """WARC-Identified-Payload-Type; None where the record names none."""
     languages: tuple[tuple[str, float], ...] | None = None
     """Common Crawl's CLD2 record that follows the response: (code, share of text covered); None where there is none."""
+    record_type: str = "response"
+    """WARC-Type, in lower case: `response`, `conversion` or `resource`."""

@@ -38,6 +38,7 @@ STAGES: dict[str, str] = {
 
 _EXPLANATIONS: dict[str, dict[str, str]] = {
     "payload": {
+        "payload_record": "The recipe takes no pages from WARC records of this type.",
         "payload_empty": "The response has no body.",
         "payload_type": "The response is not an HTML page.",
         "payload_encoding": "The bytes could not be decoded as text.",

@@ -33,8 +33,12 @@ class _Rules(BaseModel):
 
 
 class PayloadRules(_Rules):
-    """Which responses are pages."""
+    """Which records are pages.
 
+    `records` names the WARC-Types that are read: DataTrove's reader, and so `fineweb`, leaves `resource` records out.
+    """
+
+    records: tuple[Literal["response", "conversion", "resource"], ...] = ("response", "conversion")
     types: tuple[str, ...] = ("text/html", "application/xhtml+xml")
     max_bytes: int = 32 * 1024 * 1024
 

@@ -19,15 +19,16 @@ if TYPE_CHECKING:
 
 Languages = tuple[tuple[str, float], ...]
 
-PAGE_TYPES = frozenset({"response", "conversion"})
-"""WARC-Type of the records that hold pages: crawled ones, and the extracted text of WET files."""
+PAGE_TYPES = frozenset({"response", "conversion", "resource"})
+"""WARC-Types of the records that can hold pages: HTTP responses, the extracted text of WET files, and files that were
+archived without HTTP. A recipe says which of them it takes (`[payload] records`)."""
 
 _CLD2 = re.compile(rb"(?m)\nlanguages-cld2:[ \t]*(\{.*\})[ \t\r]*$")
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A response or conversion record."""
+    """A record that can hold a page: its type is one of PAGE_TYPES."""
 
     id: str
     url: str
@@ -44,7 +45,7 @@ class Record:
 
     def page(self) -> Page:
         """What the recipe may know of it."""
-        return Page(self.id, self.url, self.date, self.payload, self.payload_type, self.languages)
+        return Page(self.id, self.url, self.date, self.payload, self.payload_type, self.languages, self.type)
 
 
 class Entry(NamedTuple):
@@ -118,7 +119,14 @@ def _page_record(kind: str, headers: HeaderMap, cut: Cut, max_bytes: int) -> Rec
         payload = cut.data[cut.head_bytes : cut.end]
     date = _text(headers, b"WARC-Date") or _text(headers, b"archive-date") or ""
     payload_type = _text(headers, b"WARC-Identified-Payload-Type")
+    if kind == "resource" and payload_type is None:
+        payload_type = _media_type(_text(headers, b"Content-Type"))  # the block is the payload, so this is its type
     return Record(record_id, url, date, kind, payload_type, payload, cut.offset, cut.length)
+
+
+def _media_type(value: str | None) -> str | None:
+    """The media type of a Content-Type header in lower case, without its parameters; None where it names none."""
+    return (value or "").partition(";")[0].strip().lower() or None
 
 
 def _url(headers: HeaderMap) -> str:
