@@ -210,8 +210,8 @@ STAGES: tuple[tuple[str, Callable[[Trail, Toolbox], Iterator[Check]]], ...] = (
     ("c4", _c4),
     ("fineweb", _fineweb),
 )
-_BLIND_AFTER = ("payload_record", "payload_empty", "payload_too_large", "payload_type", "payload_encoding", "extraction_empty",
-                "extraction_limit", "extraction_error")  # fmt: skip
+_BLIND_AFTER = ("payload_record", "payload_empty", "payload_too_large", "payload_type", "payload_encoding",
+                "extraction_empty", "extraction_limit", "extraction_error")  # fmt: skip
 """After these there is nothing for a later stage to look at."""
 
 Clock = dict[str, float]
