@@ -17,10 +17,11 @@ from typing import Any
 import trafilatura
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
-from finest.recipe import decode, native
+from finest.recipe import native
 from finest.recipe.extract import extract_trafilatura
 from finest.recipe.extract.page import FALLBACKS, extract_in_python
 from finest.recipe.extract.parse import source_of
+from finest.recipe.payload.as_datatrove import decode_by_guess
 
 
 def by_trafilatura(html: str) -> str | None:
@@ -63,7 +64,7 @@ def pages(path: Path) -> Iterator[str]:
     """The decoded HTML of all responses."""
     with path.open("rb") as stream:
         for record in ArchiveIterator(stream, record_types=WarcRecordType.response, auto_decode="all"):
-            html = decode.decode(record.reader.read())
+            html = decode_by_guess(record.reader.read())
             if html:
                 yield html
 

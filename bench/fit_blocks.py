@@ -23,13 +23,16 @@ from numpy.typing import NDArray
 
 from bench.compare import overlap
 from bench.gold import is_fitted, read_marked
-from finest.recipe import decode
+from finest.recipe.decode import html_of
 from finest.recipe.extract import extract_trafilatura
 from finest.recipe.extract import main_text as engine
 from finest.recipe.extract.blocks import Block, read_blocks
+from finest.recipe.recipe import DecodeRules, PayloadRules
 from finest.warc.slices import plan_slices, read_slice
 from finest.warc.source import inspect
 
+READING, DECODING = PayloadRules(reading="datatrove"), DecodeRules(encoding="datatrove")
+"""How the pages were read that the shipped weights were fitted to."""
 MODEL = Path(engine.__file__).with_name("blocks.json")
 MOST_WORDS = 150
 """Of one block. With a few long ones a page would say nothing of its short ones."""
@@ -61,7 +64,7 @@ def read_pages(warcs: Iterable[Path], index: Path) -> Iterator[Marked]:
         for part in plan_slices(whole, 0, 1 << 30):
             for record in read_slice(whole, part, max_record_bytes=1 << 27):
                 key = path.name, record.id
-                html = decode.decode(record.page().payload) if key in marked else None
+                html = html_of(record.page(), READING, DECODING) if key in marked else None
                 if html is not None:
                     row = marked[key]
                     yield Marked(row["source"], row["url"], html, row["gold_text"], read_blocks(html, groups))

@@ -82,7 +82,7 @@ def judge_all(warcs: Sequence[str]) -> list[Judged]:
         whole = Slice(0, 0, 0, source.size_bytes)
         for record, verdict in judged(source, whole, recipe, default_cache()):
             if not duplicates.has(verdict.signature):
-                visible = visible_text(record.payload)
+                visible = visible_text(record.page(), recipe)
                 pages.append(Judged(host_of(record.url), stage_of(verdict.reason), verdict.text, verdict.seen, visible))
     return pages
 

@@ -1,4 +1,4 @@
-"""Small WARCs made for the tests of reading."""
+"""Small WARCs made for the tests of reading. `layouts.py` beside this file lays their records out in every way."""
 
 from __future__ import annotations
 

@@ -15,6 +15,15 @@ from typing import TYPE_CHECKING
 from finest.recipe import c4, decode, fineweb, gate, gopher, language, minhash, pii, tokens, url, words
 from finest.recipe.check import Check
 from finest.recipe.extract import ExtractionLimit, bounded, extract_blocks, extract_trafilatura
+from finest.recipe.payload import (
+    Message,
+    PayloadTooLarge,
+    Response,
+    Undecodable,
+    is_wanted_status,
+    read_message,
+    read_response,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,6 +57,8 @@ class Verdict:
     limit: float | None = None
     seen: str = ""
     """The text as the deciding stage saw it; empty before extraction."""
+    payload_bytes: int = 0
+    """Of the body with all codings undone; 0 where a page was dropped before."""
 
     @property
     def kept(self) -> bool:
@@ -102,12 +113,19 @@ def toolbox(recipe: Recipe, cache: Path) -> Toolbox:
     return _toolboxes[key]
 
 
+_NO_MESSAGE, _NO_RESPONSE = Message(b""), Response(b"", "")
+
+
 @dataclass(slots=True)
 class Trail:
     """A page on its way: what the stages have found so far."""
 
     page: Page
+    message: Message = _NO_MESSAGE
+    response: Response = _NO_RESPONSE
     html: str = ""
+    encoding: str = ""
+    """The encoding that the page was read in, by the Encoding Standard's name."""
     text: str = ""
     language: str | None = None
     language_score: float | None = None
@@ -118,11 +136,30 @@ class Trail:
     """Checks by stage; filled by `explain` alone."""
 
 
-def _type(trail: Trail, tools: Toolbox) -> Iterator[Check]:
-    rules, page = tools.recipe.payload, trail.page
-    yield Check("payload_empty", len(page.payload), 1, not page.payload)
-    yield Check("payload_too_large", len(page.payload), rules.max_bytes, len(page.payload) > rules.max_bytes)
-    yield Check("payload_type", 0, 1, decode.payload_type(page) not in rules.types)
+def _http(trail: Trail, tools: Toolbox) -> Iterator[Check]:
+    rules = tools.recipe.payload
+    trail.message = read_message(trail.page, rules)
+    status = trail.message.status
+    if rules.statuses:
+        highest = max(int(wanted.replace("x", "9")) for wanted in rules.statuses)
+        yield Check("http_status", status or 0, highest, not is_wanted_status(status, rules))
+
+
+def _payload(trail: Trail, tools: Toolbox) -> Iterator[Check]:
+    rules = tools.recipe.payload
+    yield Check("payload_record", 0, 1, trail.page.record_type not in rules.records)
+    try:
+        trail.response = read_response(trail.page, trail.message, rules)
+    except Undecodable:
+        yield Check("payload_coding", 0, 1, True)
+        return
+    except PayloadTooLarge:
+        yield Check("payload_too_large", rules.max_bytes + 1, rules.max_bytes, True)
+        return
+    size = len(trail.response.body)
+    yield Check("payload_empty", size, 1, not size)
+    yield Check("payload_too_large", size, rules.max_bytes, size > rules.max_bytes)
+    yield Check("payload_type", 0, 1, trail.response.type not in rules.types)
 
 
 def _url(trail: Trail, tools: Toolbox) -> Iterator[Check]:
@@ -136,8 +173,8 @@ def _cld2_gate(trail: Trail, tools: Toolbox) -> Iterator[Check]:
     return gate.cld2_gate(trail.page, tools.recipe)
 
 
-def _encoding(trail: Trail, tools: Toolbox) -> Iterator[Check]:  # noqa: ARG001
-    html = decode.decode(trail.page.payload)
+def _encoding(trail: Trail, tools: Toolbox) -> Iterator[Check]:
+    html, trail.encoding = decode.decode(trail.response, tools.recipe.decode)
     yield Check("payload_encoding", 0, 1, html is None)
     trail.html = html or ""
 
@@ -197,7 +234,8 @@ def _fineweb(trail: Trail, tools: Toolbox) -> Iterator[Check]:
 
 
 STAGES: tuple[tuple[str, Callable[[Trail, Toolbox], Iterator[Check]]], ...] = (
-    ("payload", _type),
+    ("http", _http),
+    ("payload", _payload),
     ("url", _url),
     ("gate", _cld2_gate),
     ("payload", _encoding),
@@ -209,8 +247,10 @@ STAGES: tuple[tuple[str, Callable[[Trail, Toolbox], Iterator[Check]]], ...] = (
     ("c4", _c4),
     ("fineweb", _fineweb),
 )
-_BLIND_AFTER = ("payload_empty", "payload_too_large", "payload_type", "payload_encoding", "extraction_empty",
-                "extraction_limit", "extraction_error")  # fmt: skip
+READING = (_http, _payload, _encoding)
+"""The stages that read a page; what follows looks at its text."""
+_BLIND_AFTER = ("payload_record", "payload_coding", "payload_empty", "payload_too_large", "payload_type",
+                "payload_encoding", "extraction_empty", "extraction_limit", "extraction_error")  # fmt: skip
 """After these there is nothing for a later stage to look at."""
 
 Clock = dict[str, float]
@@ -262,7 +302,7 @@ def _dropped(trail: Trail) -> Verdict:
     assert check is not None
     return Verdict(
         check.reason, language=trail.language, language_score=trail.language_score,
-        value=check.value, limit=check.limit, seen=trail.text,
+        value=check.value, limit=check.limit, seen=trail.text, payload_bytes=len(trail.response.body),
     )  # fmt: skip
 
 
@@ -276,4 +316,5 @@ def _kept(trail: Trail, tools: Toolbox) -> Verdict:
         language=trail.language,
         language_score=trail.language_score,
         seen=trail.text,
+        payload_bytes=len(trail.response.body),
     )

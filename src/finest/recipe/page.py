@@ -21,5 +21,10 @@ class Page:
     """WARC-Identified-Payload-Type; None where the record names none."""
     languages: tuple[tuple[str, float], ...] | None = None
     """Common Crawl's CLD2 record that follows the response: (code, share of text covered); None where there is none."""
-    is_http: bool = False
-    """Whether the block is an HTTP response."""
+    record_type: str = "response"
+    """WARC-Type, in lower case: `response`, `conversion` or `resource`."""
+
+    @property
+    def is_http(self) -> bool:
+        """Whether the block is an HTTP response."""
+        return self.record_type == "response" and self.url.startswith(("http:", "https:"))

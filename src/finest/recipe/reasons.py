@@ -22,6 +22,7 @@ class Reason(NamedTuple):
 
 
 STAGES: dict[str, str] = {
+    "http": "Did the server answer with a page?",
     "payload": "Is the response a page that can be decoded?",
     "url": "Is the address on a block list?",
     "gate": "Is the page surely not in a wanted language?",
@@ -37,7 +38,12 @@ STAGES: dict[str, str] = {
 """The stages in the order in which they decide, each as the question it answers."""
 
 _EXPLANATIONS: dict[str, dict[str, str]] = {
+    "http": {
+        "http_status": "The server answered with an error or a redirect, not with a page.",
+    },
     "payload": {
+        "payload_record": "The recipe takes no pages from WARC records of this type.",
+        "payload_coding": "The body is compressed or encrypted in a way that cannot be undone.",
         "payload_empty": "The response has no body.",
         "payload_type": "The response is not an HTML page.",
         "payload_encoding": "The bytes could not be decoded as text.",

@@ -33,15 +33,17 @@ class _Rules(BaseModel):
 
 
 class PayloadRules(_Rules):
-    """How a response is read, and which responses are pages.
+    """Which records are pages, and how they are read.
 
     `reading = "standard"` goes by RFC 9110, RFC 9112 and the WHATWG's MIME Sniffing Standard, `"datatrove"` does what
-    DataTrove's WARC reader does (`finest.recipe.payload.response`). `statuses` are the HTTP statuses of pages, as
+    DataTrove's WARC reader does (`finest.recipe.payload.response`). `records` names the WARC-Types that are read:
+    DataTrove's reader, and so `fineweb`, leaves `resource` records out. `statuses` are the HTTP statuses of pages, as
     numbers ("203") or classes ("2xx"); none named means that the status does not count. A response that names no
     status is a page.
     """
 
     reading: Literal["standard", "datatrove"] = "standard"
+    records: tuple[Literal["response", "conversion", "resource"], ...] = ("response", "conversion")
     statuses: tuple[Annotated[str, Field(pattern=r"^[1-9](xx|[0-9]{2})$")], ...] = ("2xx",)
     types: tuple[str, ...] = ("text/html", "application/xhtml+xml")
     max_bytes: int = 32 * 1024 * 1024

@@ -22,10 +22,9 @@ from datatrove.pipeline.filters import (
 )
 
 from finest.errors import RecipeError
-from finest.recipe.decode import decode, payload_type
-from finest.recipe.judge import KEPT, Toolbox, Verdict, toolbox
+from finest.recipe.judge import KEPT, READING, Toolbox, Trail, Verdict, toolbox
 from finest.recipe.pii import redact
-from finest.recipe.recipe import Recipe
+from finest.recipe.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,11 +38,11 @@ NO_TIMEOUT_S = 3600.0
 
 def datatrove_steps(session: Session, recipe: Recipe, cache: Path) -> list[PipelineStep]:
     """DataTrove's FineWeb steps, between our reader and our writer; raises RecipeError where the recipe is another."""
-    if recipe.hash != Recipe(name="fineweb").without_gate().hash:
+    if recipe.hash != load_recipe("fineweb").without_gate().hash:
         raise RecipeError("--engine datatrove runs FineWeb's own values alone: use it with --recipe fineweb")
     drops = Drops()
     return [
-        DecodePages(session, recipe, drops),
+        DecodePages(session, recipe, cache, drops),
         URLFilter(exclusion_writer=DropWriter(drops, "url_")),
         Trafilatura(favour_precision=True, timeout=NO_TIMEOUT_S, deduplicate=False),
         LanguageByPath(toolbox(recipe, cache), recipe, DropWriter(drops, "")),
@@ -86,6 +85,7 @@ class DropWriter:
         self._drops.drop(document, Verdict(
             self._prefix + reason, seen=document.text if "language" in metadata else "",
             language=metadata.get("language"), language_score=metadata.get("language_score"),
+            payload_bytes=metadata["payload_bytes"],
         ))  # fmt: skip
 
 
@@ -94,35 +94,33 @@ class DecodePages(PipelineStep):
 
     type, name = "READER", "decode"
 
-    def __init__(self, session: Session, recipe: Recipe, drops: Drops) -> None:
+    def __init__(self, session: Session, recipe: Recipe, cache: Path, drops: Drops) -> None:
         super().__init__()
-        self.session, self.recipe, self.drops = session, recipe, drops
+        self.session, self.recipe, self.cache, self.drops = session, recipe, cache, drops
 
     def run(self, data: Iterator[Document], rank: int = 0, world_size: int = 1) -> Iterator[Document]:  # noqa: ARG002
         self.drops.open.clear()
         self.drops.dropped.clear()
         for number, document in enumerate(data):
             document.metadata["number"] = number
-            reason = self._reason(document)
-            if reason:
-                self.drops.drop(document, Verdict(reason))
-            else:
+            verdict = document.metadata.get("verdict") or self._read(document)
+            if verdict.kept:
                 self.drops.open[number] = document
                 yield document
+            else:
+                self.drops.drop(document, verdict)
 
-    def _reason(self, document: Document) -> str | None:
-        if "verdict" in document.metadata:
-            return str(document.metadata["verdict"].reason)
-        page = document.metadata["record"].page()
-        if not page.payload:
-            return "payload_empty"
-        if payload_type(page) not in self.recipe.payload.types:
-            return "payload_type"
-        html = decode(page.payload)
-        if html is None:
-            return "payload_encoding"
-        document.text = html
-        return None
+    def _read(self, document: Document) -> Verdict:
+        """A drop with its reason, or a verdict that the page is kept so far, with the document's text filled in."""
+        trail = Trail(document.metadata["record"].page())
+        tools = toolbox(self.recipe, self.cache)
+        for stage in READING:
+            for check in stage(trail, tools):
+                if check.failed:
+                    return Verdict(check.reason, payload_bytes=len(trail.response.body))
+        document.text = trail.html
+        document.metadata["payload_bytes"] = len(trail.response.body)
+        return Verdict(KEPT)
 
 
 class LanguageByPath(LanguageFilter):
@@ -172,7 +170,7 @@ class FinishPages(PipelineStep):
             document.metadata["verdict"] = self._kept(document, tools)
             pages.append(document)
         for document in list(self.drops.open.values()):
-            self.drops.drop(document, Verdict("extraction_empty"))
+            self.drops.drop(document, Verdict("extraction_empty", payload_bytes=document.metadata["payload_bytes"]))
         yield from sorted([*pages, *self.drops.dropped], key=lambda document: document.metadata["number"])
 
     def _kept(self, document: Document, tools: Toolbox) -> Verdict:
@@ -181,4 +179,5 @@ class FinishPages(PipelineStep):
             KEPT, text=redact(text, self.recipe.pii), token_count=tools.token_counter.count(text),
             signature=tools.signer.sign(text, tools.tokenizer) if self.recipe.dedup.enabled else None,
             language=document.metadata["language"], language_score=document.metadata["language_score"], seen=text,
+            payload_bytes=document.metadata["payload_bytes"],
         )  # fmt: skip

@@ -60,7 +60,7 @@ class SliceOutput:
     def add(self, outcome: Outcome) -> None:
         record, verdict = outcome.record, outcome.verdict
         self._reasons[verdict.reason] += 1
-        self._payload_bytes += len(record.payload)
+        self._payload_bytes += verdict.payload_bytes
         if verdict.language:
             self._languages[verdict.language] += 1
         self._samples.offer(record, verdict)
@@ -131,7 +131,7 @@ def _verdict_row(record: Record, verdict: Verdict, source_name: str) -> VerdictR
     return VerdictRow(
         id=record.id, url=record.url, file_path=source_name, offset=record.offset, length=record.length,
         reason=verdict.reason, value=verdict.value, limit=verdict.limit, language=verdict.language,
-        language_score=verdict.language_score, payload_bytes=len(record.payload), text_chars=len(verdict.seen),
+        language_score=verdict.language_score, payload_bytes=verdict.payload_bytes, text_chars=len(verdict.seen),
         token_count=verdict.token_count,
     )  # fmt: skip
 

@@ -32,7 +32,8 @@ KNOWN_HTML = (
     f"<article>{''.join(f'<p>{sentence}</p>' for sentence in _SENTENCES)}</article>"
     "<footer>Copyright</footer></body></html>"
 )
-KNOWN_PAGE = Page("<urn:uuid:0>", "https://example.org/mill", "2025-01-01T00:00:00Z", KNOWN_HTML.encode(), "text/html")
+_RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + KNOWN_HTML.encode()
+KNOWN_PAGE = Page("<urn:uuid:0>", "https://example.org/mill", "2025-01-01T00:00:00Z", _RESPONSE, "text/html")
 
 
 def preflight(recipe: Recipe, cache: Path) -> None:

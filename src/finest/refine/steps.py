@@ -23,7 +23,7 @@ from finest.refine.outcome import Outcome, SliceOutput
 from finest.warc.slices import read_slice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from finest.recipe.recipe import Recipe
@@ -46,8 +46,8 @@ class Session:
         self.source: Source
         self.read: SliceReader
 
-    def begin(self, rank: int, max_record_bytes: int) -> None:
-        """Open the rank's slice."""
+    def begin(self, rank: int, max_record_bytes: int, page_types: Collection[str]) -> None:
+        """Open the rank's slice; its pages are the records of those WARC-Types."""
         self.slice = self.ledger.plan.slices[rank]
         self.source = self.ledger.plan.sources[self.slice.source_index]
         self.clock.clear()
@@ -59,6 +59,7 @@ class Session:
             exact_start=self.exact_starts.get(rank),
             limit=self.ledger.plan.limit,
             max_record_bytes=max_record_bytes,
+            page_types=page_types,
         )
 
 
@@ -78,7 +79,7 @@ class ReadSlice(PipelineStep):
         self.session, self.recipe = session, recipe
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:  # noqa: ARG002
-        self.session.begin(rank, self.recipe.payload.max_bytes * 2)
+        self.session.begin(rank, self.recipe.payload.max_bytes * 2, self.recipe.payload.records)
         return self._documents()
 
     def _documents(self) -> Iterator[Document]:

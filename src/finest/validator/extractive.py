@@ -13,13 +13,13 @@ from __future__ import annotations
 import bisect
 import re
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from resiliparse.extract.html2text import extract_plain_text
 
 from finest.recipe import pii
-from finest.recipe.decode import decode
-from finest.recipe.recipe import PiiRules
+from finest.recipe.decode import html_of
+from finest.recipe.recipe import DecodeRules, PayloadRules, PiiRules
 
 if TYPE_CHECKING:
     from finest.recipe.page import Page
@@ -41,9 +41,9 @@ _STAND_INS = re.compile("|".join(re.escape(word) for word in (*pii._EMAILS, *pii
 _ALL_PII = PiiRules(emails=True, ips=True)
 
 
-def visible_text(page: Page) -> str:
-    """All text that a reader of the page may see; empty where its bytes are no text."""
-    html = decode(page.payload)
+def visible_text(page: Page, reading: Literal["standard", "datatrove"] = "standard") -> str:
+    """All text that a reader of the page may see, its response read in that way; empty where its bytes are no text."""
+    html = html_of(page, PayloadRules(reading=reading), DecodeRules(encoding=reading))
     if html is None:
         return ""
     shown: str = extract_plain_text(

@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 
 Languages = tuple[tuple[str, float], ...]
 
-PAGE_TYPES = frozenset({"response", "conversion"})
-"""WARC-Type of the records that hold pages: crawled ones, and the extracted text of WET files."""
+PAGE_TYPES = frozenset({"response", "conversion", "resource"})
+"""WARC-Types of the records that can hold pages: HTTP responses, the extracted text of WET files, and files that were
+archived without HTTP. A recipe says which of them it takes (`[payload] records`)."""
 
 _CLD2 = re.compile(rb"(?m)\nlanguages-cld2:[ \t]*(\{.*\})[ \t\r]*$")
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A response or conversion record."""
+    """A record that can hold a page: its type is one of PAGE_TYPES."""
 
     id: str
     url: str
@@ -37,8 +38,7 @@ class Record:
     type: str
     payload_type: str | None
     block: bytes
-    """An HTTP response with its header where `is_http`, else the document itself."""
-    is_http: bool
+    """As it is stored: an HTTP response with its header, or the document itself."""
     offset: int
     """Where its gzip member begins in the file; where the file is not compressed record by record, where the record
     begins in the decompressed stream."""
@@ -48,7 +48,7 @@ class Record:
 
     def page(self) -> Page:
         """What the recipe may know of it."""
-        return Page(self.id, self.url, self.date, self.block, self.payload_type, self.languages, self.is_http)
+        return Page(self.id, self.url, self.date, self.block, self.payload_type, self.languages, self.type)
 
 
 class Entry(NamedTuple):
@@ -114,11 +114,12 @@ def _page_record(kind: str, headers: HeaderMap, cut: Cut) -> Record:
     record_id, url = _text(headers, b"WARC-Record-ID"), _url(headers)
     if not record_id or not url:
         raise _Unreadable("no WARC-Target-URI" if record_id else "no WARC-Record-ID")
-    is_http = kind == "response" and url.startswith(("http:", "https:"))
     block = cut.data[cut.head_bytes : cut.end]
     date = _text(headers, b"WARC-Date") or _text(headers, b"archive-date") or ""
     payload_type = _text(headers, b"WARC-Identified-Payload-Type")
-    return Record(record_id, url, date, kind, payload_type, block, is_http, cut.offset, cut.length)
+    if kind == "resource" and payload_type is None:
+        payload_type = _text(headers, b"Content-Type")  # the block is the payload, so this is its type
+    return Record(record_id, url, date, kind, payload_type, block, cut.offset, cut.length)
 
 
 def _url(headers: HeaderMap) -> str:

@@ -17,13 +17,13 @@ from finest.warc.layout import Layout
 from finest.warc.loss import LOSS_REASONS, Loss
 from finest.warc.members import Member, Members
 from finest.warc.openers import opener_for
-from finest.warc.record import Entry, Record, read_entry, with_languages
+from finest.warc.record import PAGE_TYPES, Entry, Record, read_entry, with_languages
 from finest.warc.stream import OnRetry, ResumableStream, RetryPolicy
 from finest.warc.tape import Tape
 from finest.warc.whole import pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Collection, Generator, Iterable, Iterator
 
     from finest.warc.source import Source
 
@@ -57,10 +57,11 @@ def read_slice(
     exact_start: int | None = None,
     limit: int | None = None,
     max_record_bytes: int,
+    page_types: Collection[str] = PAGE_TYPES,
     policy: RetryPolicy | None = None,
     on_retry: OnRetry | None = None,
 ) -> SliceReader:
-    """Read the response and conversion records of a slice, `limit` of them at the most.
+    """Read the records of a slice whose WARC-Type is among `page_types`, `limit` of them at the most.
 
     `exact_start` is where its first record is known to begin. A record beyond `max_record_bytes` decompressed is
     lost, and costs no memory. Iterating raises SourceError when the source cannot be read or has changed.
@@ -75,7 +76,9 @@ def read_slice(
         on_retry=on_retry,
     )
     synced = start == 0 or exact_start is not None
-    return SliceReader(stream, source, slice_, synced=synced, limit=limit, max_record_bytes=max_record_bytes)
+    return SliceReader(
+        stream, source, slice_, synced=synced, limit=limit, max_record_bytes=max_record_bytes, page_types=page_types
+    )
 
 
 class SliceReader:
@@ -90,6 +93,7 @@ class SliceReader:
         synced: bool,
         limit: int | None,
         max_record_bytes: int,
+        page_types: Collection[str],
     ) -> None:
         self.first_offset = stream.position
         """Where the slice's first member begins."""
@@ -103,6 +107,7 @@ class SliceReader:
         self._stream, self._source, self._slice = stream, source, slice_
         self._synced = synced
         self._limit, self._limit_reached, self._max_bytes = limit, False, max_record_bytes
+        self._page_types = page_types
         self._tape = Tape(stream, self.first_offset)
         self._members = Members(self._tape, max_record_bytes, self.losses)
 
@@ -165,7 +170,7 @@ class SliceReader:
         for entry in entries:
             if held is not None:
                 yield with_languages(held, entry)
-            held = entry.record
+            held = entry.record if entry.type in self._page_types else None
             found += held is not None
             if self._limit is not None and found >= self._limit:
                 self._limit_reached = True

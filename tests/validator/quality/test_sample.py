@@ -11,6 +11,7 @@ import pytest
 from finest.demo.build_sample import SAMPLE
 from finest.errors import SourceError
 from finest.recipe.judge import judge
+from finest.recipe.page import Page
 from finest.recipe.recipe import load_recipe
 from finest.validator.quality import sample as sampling
 from finest.validator.quality.heldout import MAX_CHARS, MAX_PER_HOST, anchors, draw_heldout
@@ -92,9 +93,10 @@ def test_a_source_that_cannot_be_read_is_an_error_and_no_result(source: Source, 
 
 def test_visible_text_is_what_a_reader_sees() -> None:
     """Menus and footers are there, scripts and styles are not, blocks stand on lines of their own."""
-    page = b"<html><style>p{}</style><body><nav>Home</nav><p>One.</p><p>Two.</p><script>x()</script></body>"
-    assert visible_text(page).split() == ["Home", "One.", "Two."]
-    assert visible_text(b"") == ""
+    html = b"<html><style>p{}</style><body><nav>Home</nav><p>One.</p><p>Two.</p><script>x()</script></body>"
+    page = Page("<urn:x>", "https://example.org/", "", b"HTTP/1.1 200 OK\r\n\r\n" + html, "text/html")
+    assert visible_text(page, RECIPE).split() == ["Home", "One.", "Two."]
+    assert visible_text(replace(page, block=b""), RECIPE) == ""
 
 
 def test_near_duplicates_share_a_bucket(cache: Path, source: Source) -> None:

@@ -1,6 +1,8 @@
 """The payload of a record: what an HTTP response says of itself, its body with all codings undone, and its text."""
 
-from finest.recipe.payload.response import Response, Undecodable, read_response
+from finest.recipe.payload.codings import Undecodable
+from finest.recipe.payload.message import Message
+from finest.recipe.payload.response import Response, is_wanted_status, read_message, read_response
 from finest.recipe.payload.size import PayloadTooLarge
 
-__all__ = ["PayloadTooLarge", "Response", "Undecodable", "read_response"]
+__all__ = ["Message", "PayloadTooLarge", "Response", "Undecodable", "is_wanted_status", "read_message", "read_response"]

@@ -10,64 +10,66 @@ text/plain or as application/octet-stream stays what it is called, as in browser
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from finest.recipe.payload.as_datatrove import http_payload, magic_type
-from finest.recipe.payload.codings import Undecodable, undo
+from finest.recipe.payload.codings import undo
 from finest.recipe.payload.media_type import MediaType, parse_media_type
-from finest.recipe.payload.message import split_message
-from finest.recipe.payload.sniff import HTML, XML_TYPES, is_feed, refine_xml, sniff
+from finest.recipe.payload.message import Message, split_message
+from finest.recipe.payload.sniff import HTML, XML, XML_TYPES, is_feed, refine_xml, sniff
 
 if TYPE_CHECKING:
     from finest.recipe.page import Page
     from finest.recipe.recipe import PayloadRules
 
-__all__ = ["Response", "Undecodable", "read_response"]
 
-
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """What is in a record: the body as it was before it was coded, and what is said of it."""
 
     body: bytes
     type: str
     """Media type without parameters."""
     charset: str | None = None
-    """The encoding that HTTP names, as it is written there."""
+    """The encoding that HTTP, or the record's own type, names, as it is written there."""
 
 
-def response_status(page: Page) -> int | None:
-    """The status of the HTTP response; None where there is no HTTP response, or it names none."""
-    return split_message(page.block).status if page.is_http else None
+def read_message(page: Page, rules: PayloadRules) -> Message:
+    """The record's block, split in what is said of the body and the body, whose codings are not undone.
+
+    DataTrove's reading looks at no status, and reads fields in its own way, so that there all is body.
+    """
+    return split_message(page.block) if page.is_http and rules.reading == "standard" else Message(page.block)
 
 
-def read_response(page: Page, rules: PayloadRules) -> Response:
-    """The response in the page's record. Raises Undecodable and PayloadTooLarge."""
-    return _as_datatrove(page, rules.max_bytes) if rules.reading == "datatrove" else _by_standards(page, rules.max_bytes)
+def read_response(page: Page, message: Message, rules: PayloadRules) -> Response:
+    """The response of which `read_message` gave the parts. Raises Undecodable and PayloadTooLarge."""
+    return _as_datatrove(page, rules) if rules.reading == "datatrove" else _by_standards(page, message, rules)
 
 
-def _as_datatrove(page: Page, max_bytes: int) -> Response:
-    body = http_payload(page.block, max_bytes) if page.is_http else page.block
-    return Response(body, page.payload_type if page.payload_type is not None else "" if not body else magic_type(body))
+def _as_datatrove(page: Page, rules: PayloadRules) -> Response:
+    body = http_payload(page.block, rules.max_bytes) if page.is_http else page.block
+    if page.payload_type is not None:
+        return Response(body, page.payload_type)
+    return Response(body, magic_type(body) if body else "")
 
 
-def _by_standards(page: Page, max_bytes: int) -> Response:
-    if page.is_http:
-        message = split_message(page.block)
-        codings = (*message.content_codings, *message.transfer_codings)
-        body = undo(message.body, codings, max_bytes) if codings else message.body
-        served = parse_media_type(message.content_type)
-    else:
-        body, served = page.block, None
-    return Response(body, _type(page.payload_type, served, body), served.charset if served else None)
+def _by_standards(page: Page, message: Message, rules: PayloadRules) -> Response:
+    codings = (*message.content_codings, *message.transfer_codings)
+    body = undo(message.body, codings, rules.max_bytes) if codings else message.body
+    named = parse_media_type(page.payload_type) if page.payload_type else None
+    served = parse_media_type(message.content_type)
+    charset = (served and served.charset) or (named and named.charset) or None
+    return Response(body, _type(named, served, body), charset)
 
 
-def _type(identified: str | None, served: MediaType | None, body: bytes) -> str:
-    named = parse_media_type(identified) if identified else None
-    found = (named or served or MediaType(sniff(body))).essence
+def _type(named: MediaType | None, served: MediaType | None, body: bytes) -> str:
+    known = named or served
+    found = known.essence if known else sniff(body)
     if found in XML_TYPES:
         return refine_xml(body)
-    if found == HTML and named is None and is_feed(body):
-        return "application/xml"
-    return found
+    return XML if found == HTML and named is None and is_feed(body) else found
+
+
+def is_wanted_status(status: int | None, rules: PayloadRules) -> bool:
+    """Whether responses of that status are pages. One that names none is."""
+    return status is None or not rules.statuses or str(status) in rules.statuses or f"{status // 100}xx" in rules.statuses

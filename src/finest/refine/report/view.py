@@ -21,8 +21,8 @@ MAX_LOSSES = 100
 MAX_SPARKS = 60
 
 _TITLES = {
-    "payload": "Payload", "url": "URL", "gate": "Language gate", "extraction": "Extraction", "language": "Language",
-    "repetition": "Repetition", "quality": "Quality", "c4": "C4", "fineweb": "FineWeb", "dedup": "Duplicates",
+    "http": "HTTP", "payload": "Payload", "url": "URL", "gate": "Language gate", "extraction": "Extraction",
+    "language": "Language", "repetition": "Repetition", "quality": "Quality", "c4": "C4", "fineweb": "FineWeb", "dedup": "Duplicates",
 }  # fmt: skip
 
 

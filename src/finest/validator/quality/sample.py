@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from resiliparse.extract.html2text import extract_plain_text
 
-from finest.recipe.decode import decode
+from finest.recipe.decode import html_of
 from finest.recipe.judge import judge
 from finest.recipe.reasons import stage_of
 from finest.refine.record import max_record_bytes
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from finest.dataset.open import Dataset
     from finest.recipe.judge import Verdict
     from finest.recipe.minhash import Signature
+    from finest.recipe.page import Page
     from finest.recipe.recipe import Recipe
     from finest.warc.record import Record
     from finest.warc.slices import SliceReader
@@ -42,7 +43,7 @@ MOST_TIMES = 2.0
 READ_ROWS = 1_000
 """Rows of the submission read at a time."""
 
-NOT_RAW = frozenset({"payload", "url", "gate", "language"})
+NOT_RAW = frozenset({"http", "payload", "url", "gate", "language"})
 """Pages dropped in these stages are no raw text: not HTML, forbidden, or in another language. Foreign pages would
 stretch the scale until all that is English looks alike."""
 
@@ -117,7 +118,7 @@ def _read(found: Sample, duplicates: Duplicates, source: Source, window: Slice, 
         verdict = judge(record.page(), recipe, cache)
         found.pages += 1
         found.hosts.add(host_of(record.url))
-        if stage_of(verdict.reason) not in NOT_RAW and (text := visible_text(record.payload)):
+        if stage_of(verdict.reason) not in NOT_RAW and (text := visible_text(record.page(), recipe)):
             found.raw.append(text)
         if verdict.text is not None and not duplicates.has(verdict.signature):
             found.reference.append(verdict.text)
@@ -127,13 +128,13 @@ def _read(found: Sample, duplicates: Duplicates, source: Source, window: Slice, 
     return Span(source.name, *bounds)
 
 
-def visible_text(payload: bytes) -> str:
-    """All that a reader of the page sees, navigation and all.
+def visible_text(page: Page, recipe: Recipe) -> str:
+    """All that a reader of the page sees, navigation and all, its bytes read as the recipe reads them.
 
     By resiliparse, as the recipe's language gate reads pages: it leaves scripts, styles and hidden elements out and
     keeps blocks on lines of their own, as Common Crawl's WET files do; bare text nodes would run words together.
     """
-    html = decode(payload)
+    html = html_of(page, recipe.payload, recipe.decode)
     text: str = extract_plain_text(html, main_content=False, alt_texts=False) if html else ""
     return text
 

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from warcio.archiveiterator import ArchiveIterator
 
-from finest.warc.payload import PayloadTooLarge, http_payload
+from finest.recipe.payload import PayloadTooLarge
+from finest.recipe.payload.as_datatrove import http_payload
 from tests.warc.made_warc import http, record
 
 MAX_BYTES = 1 << 24
@@ -21,7 +22,7 @@ PACK: dict[str, Any] = {"gzip": gzip.compress, "deflate": zlib.compress, "br": b
 
 
 def payload_of(message: bytes, max_bytes: int = MAX_BYTES) -> bytes:
-    return http_payload(b"before" + message + b"after", 6, 6 + len(message), max_bytes)
+    return http_payload(message, max_bytes)
 
 
 def chunked(body: bytes, size: int, end: bytes = b"0\r\n\r\n") -> bytes:
