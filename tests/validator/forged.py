@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from finest.dataset.manifest import Manifest, write_manifest
 from finest.dataset.rows import SCHEMA, Row, VerdictRow, batch_of
 from finest.recipe.page import Page
-from finest.recipe.recipe import load_recipe
 from finest.recipe.reasons import DUPLICATE, KEPT, stage_of
+from finest.recipe.recipe import load_recipe
 from finest.recipe.tokens import TokenCounter
 from finest.refine.record import read_page, read_record
 from finest.validator.extractive import extractive_share, visible_text
@@ -31,6 +31,7 @@ from .made import Published, forge, invented, tampered
 
 Forgery = Callable[[Published, Path], Published]
 
+FINEWEB = load_recipe("fineweb")
 RECORD_BYTES = 2**26
 BOMB_CHARS = 60_000_000
 
@@ -77,7 +78,7 @@ def raw_under_own_recipe(honest: Published, out: Path) -> Published:
 
 def padded_as_fineweb(honest: Published, out: Path) -> Published:
     """Texts of which 30 % is boilerplate of their own pages, said to be `fineweb`'s."""
-    rows = [replace(row, text=_padded(row.text, blocks(page, load_recipe("fineweb")), 0.3)) for row, page in pages(honest)]
+    rows = [replace(row, text=_padded(row.text, blocks(page, FINEWEB), 0.3)) for row, page in pages(honest)]
     return tampered(honest, out, rows)
 
 
@@ -85,7 +86,7 @@ def padded(share: float) -> Forgery:
     """Texts of which that share is boilerplate of their own pages, in the page's order, under a recipe of one's own."""
 
     def make(honest: Published, out: Path) -> Published:
-        texts = iter([_padded(row.text, blocks(page, load_recipe("fineweb")), share) for row, page in pages(honest)])
+        texts = iter([_padded(row.text, blocks(page, FINEWEB), share) for row, page in pages(honest)])
         return under_own_recipe(honest, out, with_texts(honest, texts))
 
     return make

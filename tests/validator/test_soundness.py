@@ -23,7 +23,8 @@ PROSE = " ".join(f"Word{n} stands here, and number {n} follows it." for n in ran
 
 
 def page(html: str) -> Page:
-    return Page("<urn:x>", "https://example.org/", "2025-01-01T00:00:00Z", b"HTTP/1.1 200 OK\r\n\r\n" + html.encode(), "text/html")
+    response = b"HTTP/1.1 200 OK\r\n\r\n" + html.encode()
+    return Page("<urn:x>", "https://example.org/", "2025-01-01T00:00:00Z", response, "text/html")
 
 
 def test_the_sequential_test_is_the_designs() -> None:

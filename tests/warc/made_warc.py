@@ -8,6 +8,7 @@ import random
 import zlib
 from typing import TYPE_CHECKING
 
+from finest.recipe.payload.as_datatrove import http_payload
 from finest.warc.slices import Record, Slice, SliceReader, read_slice
 from finest.warc.source import Source, inspect
 
@@ -84,6 +85,11 @@ def read(
     source = inspect(str(path))
     reader = whole(source, max_record_bytes=max_record_bytes, limit=limit)
     return list(reader), reader
+
+
+def body(record: Record) -> bytes:
+    """The body of the record's HTTP response as DataTrove's reader gives it, or the document that the record holds."""
+    return http_payload(record.block, 1 << 30) if record.page().is_http else record.block
 
 
 def whole(source: Source, *, max_record_bytes: int = MAX_RECORD_BYTES, limit: int | None = None) -> SliceReader:

@@ -18,7 +18,7 @@ import codecs
 import itertools
 import re
 import threading
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class _Broken(threading.local):
 _broken = _Broken()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _table(encoding: str) -> str:
     """The characters of the 256 bytes of a single-byte encoding."""
     if encoding == "x-user-defined":

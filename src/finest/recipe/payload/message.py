@@ -72,5 +72,5 @@ def _fields(head: bytes) -> dict[str, list[str]]:
 
 def _codings(values: list[str] | tuple[()]) -> tuple[str, ...]:
     """The codings that a field lists, over all its lines (RFC 9110 5.3); parameters and quotation marks are dropped."""
-    tokens = (token.partition(";")[0].strip(" \t\r\"'").lower() for value in values for token in value.split(","))
-    return tuple(token for token in tokens if token and token != "identity")
+    listed = (part.partition(";")[0].strip(" \t\r\"'").lower() for value in values for part in value.split(","))
+    return tuple(coding for coding in listed if coding not in ("", "identity"))

@@ -13,17 +13,21 @@ from finest.recipe.payload.labels import encoding_of
 PRESCAN_BYTES = 64 << 10
 """How far a declaration is looked for: heads of pages that begin with styles and scripts are this long at the most."""
 
-_SPACE = rb"[\t\n\x0c\r /]"
+_SPACE = rb"[\t\n\x0c\r ]*"
 _NEXT = re.compile(
-    rb"(?P<comment><!--(?=.*?-->)(?:>|->|.*?-->))|(?P<meta><meta(?=[\t\n\x0c\r /]))|(?P<tag></?[a-z][^\t\n\x0c\r >]*)|<[!/?][^>]*>",
-    re.IGNORECASE | re.DOTALL,
+    rb"(?i)(?P<comment><!--)|(?P<meta><meta(?=[\t\n\x0c\r /]))|(?P<tag></?[a-z][^\t\n\x0c\r >]*)|<[!/?][^>]*>"
 )
+_QUOTED = rb"\"([^\"]*)\"|'([^']*)'"
 _ATTRIBUTE = re.compile(
-    rb"[\t\n\x0c\r /]*(?:(?P<end>>)|(?P<name>=?[^\t\n\x0c\r />=]*)[\t\n\x0c\r ]*"
-    rb"(?:=[\t\n\x0c\r ]*(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'|(?P<plain>[^\t\n\x0c\r >\"'][^\t\n\x0c\r >]*)?))?)"
+    rb"[\t\n\x0c\r /]*(?:(>)|(=?[^\t\n\x0c\r />=]*)" + _SPACE + rb"(?:=" + _SPACE
+    + rb"(?:" + _QUOTED + rb"|([^\t\n\x0c\r >\"'][^\t\n\x0c\r >]*)?))?)"
+)  # fmt: skip
+"""End of the tag, or name and value of an attribute."""
+_CHARSET = re.compile(
+    rb"(?i)charset" + _SPACE + rb"=" + _SPACE + rb"(?:" + _QUOTED + rb"|([^\t\n\x0c\r ;\"'][^\t\n\x0c\r ;]*))"
 )
-_CHARSET = re.compile(rb"(?i)charset[\t\n\x0c\r ]*=[\t\n\x0c\r ]*(?:\"([^\"]*)\"|'([^']*)'|([^\t\n\x0c\r ;\"'][^\t\n\x0c\r ;]*))")
-_XML = re.compile(rb"<\?xml[^>]*?encoding[\t\n\x0c\r ]*=[\t\n\x0c\r ]*(?:\"([^\"]*)\"|'([^']*)')")
+_XML = re.compile(rb"<\?xml[^>]*?encoding" + _SPACE + rb"=" + _SPACE + rb"(?:" + _QUOTED + rb")")
+_DECLARES = re.compile(rb"(?i)charset|encoding")
 
 
 def declared_encoding(body: bytes) -> str | None:
@@ -33,16 +37,18 @@ def declared_encoding(body: bytes) -> str | None:
         return "UTF-16LE"
     if head.startswith(b"\0<\0?\0x"):
         return "UTF-16BE"
-    if b"harset" not in head and b"HARSET" not in head and b"ncoding" not in head and b"NCODING" not in head:
-        return None  # quick, and true of pages that are not in mixed case
-    return _by_meta(head) or _by_xml(head)
+    return (_by_meta(head) or _by_xml(head)) if _DECLARES.search(head) else None
 
 
 def _by_meta(head: bytes) -> str | None:
     at = 0
     while (found := _NEXT.search(head, at)) is not None:
         at = found.end()
-        if found["meta"] or found["tag"]:
+        if found["comment"]:
+            at = head.find(b"-->", found.start() + 2)
+            if at < 0:
+                return None
+        elif found["meta"] or found["tag"]:
             attributes, at = _attributes(head, at)
             encoding = _of_meta(attributes) if found["meta"] else None
             if encoding is not None:
@@ -56,13 +62,12 @@ def _attributes(head: bytes, at: int) -> tuple[dict[bytes, bytes], int]:
     while at < len(head):
         found = _ATTRIBUTE.match(head, at)
         if found is None or found.end() == at:
-            return attributes, at + 1
-        at = found.end()
-        if found["end"]:
             break
-        value = found["double"] or found["single"] or found["plain"] or b""
-        attributes.setdefault(found["name"].lower(), value.lower())
-    return attributes, at
+        at = found.end()
+        if found[1]:
+            return attributes, at
+        attributes.setdefault(found[2].lower(), (found[3] or found[4] or found[5] or b"").lower())
+    return {}, len(head)  # the tag does not end
 
 
 def _of_meta(attributes: dict[bytes, bytes]) -> str | None:

@@ -72,4 +72,4 @@ def _type(named: MediaType | None, served: MediaType | None, body: bytes) -> str
 
 def is_wanted_status(status: int | None, rules: PayloadRules) -> bool:
     """Whether responses of that status are pages. One that names none is."""
-    return status is None or not rules.statuses or str(status) in rules.statuses or f"{status // 100}xx" in rules.statuses
+    return status is None or not rules.statuses or not {str(status), f"{status // 100}xx"}.isdisjoint(rules.statuses)

@@ -1,4 +1,4 @@
-"""The type of a body that nobody names, by the rules of the WHATWG's MIME Sniffing Standard (mimesniff.spec.whatwg.org).
+"""The type of a body that nobody names, by the rules of the MIME Sniffing Standard (mimesniff.spec.whatwg.org).
 
 Four things are decided otherwise than there, since a refinery wants pages where a browser wants safety:
 

@@ -22,7 +22,8 @@ MAX_SPARKS = 60
 
 _TITLES = {
     "http": "HTTP", "payload": "Payload", "url": "URL", "gate": "Language gate", "extraction": "Extraction",
-    "language": "Language", "repetition": "Repetition", "quality": "Quality", "c4": "C4", "fineweb": "FineWeb", "dedup": "Duplicates",
+    "language": "Language", "repetition": "Repetition", "quality": "Quality", "c4": "C4", "fineweb": "FineWeb",
+    "dedup": "Duplicates",
 }  # fmt: skip
 
 
