@@ -270,7 +270,7 @@ def test_a_resource_record_is_a_page_of_its_own_type(tmp_path: Path) -> None:
     ]
     found, _ = read(write(tmp_path, members(parts)))
     assert [(one.page().record_type, one.payload_type, body(one)) for one in found] == [
-        ("resource", "text/html", block),
+        ("resource", "Text/HTML; charset=utf-8", block),
         ("resource", "a/b", block),
         ("resource", None, block),
     ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from resiliparse.extract.html2text import extract_plain_text
 
 from finest.recipe.check import Check
+from finest.recipe.iso639 import language_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +23,7 @@ def cld2_gate(page: Page, recipe: Recipe) -> Iterator[Check]:
     rules = recipe.gate
     if not (rules.enabled and _wants(recipe) and page.languages):
         return
-    share = sum(share for code, share in page.languages if code in recipe.language.languages)
+    share = sum(share for code, share in page.languages if _may_be_wanted(code, recipe.language.languages))
     yield Check("gate_cld2", share, rules.cld2_share, share <= rules.cld2_share)
 
 
@@ -42,6 +44,16 @@ def text_gate(page: Page, html: str, recipe: Recipe, model: LanguageModel) -> It
         return
     score = max(model.score(text, language) for language in recipe.language.languages)
     yield Check("gate_lid", score, rules.lid_score, score <= rules.lid_score)
+
+
+@lru_cache(maxsize=1024)
+def _may_be_wanted(code: str, wanted: tuple[str, ...]) -> bool:
+    """Whether CLD2's code is that of a wanted language, or of one that belongs to the same macro-language.
+
+    The gate drops what is surely in another language, and Bokmål and Nynorsk, say, are too near for that.
+    """
+    stated = language_of(code)
+    return stated is not None and any(stated.may_be(language) for language in map(language_of, wanted) if language)
 
 
 def _wants(recipe: Recipe) -> bool:

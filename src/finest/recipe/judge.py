@@ -83,7 +83,9 @@ class Toolbox:
     @cached_property
     def model(self) -> language.LanguageModel:
         rules = self.recipe.language
-        return language.LanguageModel.load(language.model_path(rules.model, self._cache), rules.model_sha256)
+        model = language.LanguageModel.load(language.model_path(rules.model, self._cache), rules.model_sha256)
+        language.require_languages(model, rules)
+        return model
 
     @cached_property
     def signer(self) -> minhash.Signer:

@@ -11,9 +11,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from finest.errors import RecipeError
+from finest.recipe.iso639 import language_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -86,13 +87,24 @@ class ExtractionRules(_Rules):
 
 
 class LanguageRules(_Rules):
-    """fastText language identification. The model is named by its sha256, not by its place."""
+    """fastText language identification. The model is named by its sha256, not by its place.
+
+    `languages` are codes of ISO 639-1, -2 or -3, or BCP 47 tags (`finest.recipe.iso639`).
+    """
 
     enabled: bool = True
     languages: tuple[str, ...] = ("en",)
     threshold: float = 0.65
     model: str = "lid.176.ftz"
     model_sha256: str = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
+
+    @field_validator("languages")
+    @classmethod
+    def _are_known(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        for code in codes:
+            if language_of(code) is None:
+                raise ValueError(f"{code!r} is no language code; use one of ISO 639 (de, deu) or a tag (zh-Hant)")
+        return codes
 
 
 class GopherRepetitionRules(_Rules):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 from fastwarc.warc import HeaderMap
 
+from finest.recipe.iso639 import language_of
 from finest.recipe.page import Page
 from finest.warc.loss import Loss
 
@@ -137,9 +138,15 @@ def _languages(data: bytes) -> Languages | None:
         return None
     try:
         stated = orjson.loads(found[1])["languages"]
-        return tuple((str(item["code"]), float(item["text-covered"])) for item in stated) or None
+        return tuple((_language(item), float(item["text-covered"])) for item in stated) or None
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _language(item: dict[str, str]) -> str:
+    """CLD2's own code, or the ISO 639-3 one beside it where CLD2's is missing or none that is known."""
+    code, other = str(item.get("code") or ""), str(item.get("code-iso-639-3") or "")
+    return code if language_of(code) or not language_of(other) else other
 
 
 def _text(headers: HeaderMap, name: bytes) -> str | None:

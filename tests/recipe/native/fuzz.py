@@ -90,7 +90,7 @@ class Texts:
             self._python = {name: make() for name, make in MAKERS.items()}
         scores = _by_core(shipped_model().read_bytes())
         assert scores is not None
-        self._models = LanguageModel(scores), LanguageModel(_by_fasttext(shipped_model()))
+        self._models = LanguageModel(scores, ["en"]), LanguageModel(_by_fasttext(shipped_model()), ["en"])
 
     def by_core(self, text: str) -> tuple[Any, ...]:
         return (
