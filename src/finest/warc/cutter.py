@@ -42,7 +42,7 @@ class Cut(NamedTuple):
     head_bytes: int
     end: int
     alone: bool = False
-    """Whether it is all that its gzip member holds."""
+    """Whether it is all that its gzip member, or other frame, holds."""
 
 
 def cut_one(offset: int, length: int, data: bytes) -> Cut | None:
@@ -174,7 +174,7 @@ class Cutter:
         follows = self._what_follows(end)
         if follows is None:
             return self._resync("record_truncated", f"no record follows where Content-Length {size} leads")
-        cut = Cut(*self._place(end, follows), bytes(self._held[:end]), head_bytes, end)
+        cut = Cut(*self._place(end, follows), bytes(self._held[:end]), head_bytes, end, self._is_alone(follows))
         self._drop(end)
         return cut
 
@@ -192,6 +192,11 @@ class Cutter:
         last = next(span for span in reversed(self._spans) if span.start < self._at + follows)
         return first.piece.frame, last.piece.upto - first.piece.frame
 
+    def _is_alone(self, follows: int) -> bool:
+        """Whether the record, and the newlines up to `follows`, are a whole compressed frame."""
+        last = next(span for span in reversed(self._spans) if span.start < self._at + follows)
+        return self._frame_here() == last.piece.frame and self._frame_begins(self._at + follows)
+
     def _what_follows(self, end: int) -> int | None:
         """Where in `held` the newlines end that follow a record; None where no record, frame or end of file does."""
         at = end
@@ -202,8 +207,9 @@ class Cutter:
             elif (after := self._newlines_end(at)) > at:
                 at = after
             else:
-                self._fill(at + len(_MAGIC))
-                return at if self._held.startswith(_MAGIC, at) or self._leaves_plain(at) else None
+                known = self._fill(at + len(_MAGIC)) or self._break is None
+                magic = _MAGIC if known else _MAGIC[: len(self._held) - at]  # where damage hides the rest of it
+                return at if self._held.startswith(magic, at) or self._leaves_plain(at) else None
         return at
 
     def _frame_begins(self, at: int) -> bool:

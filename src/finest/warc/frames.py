@@ -103,15 +103,18 @@ class Frames:
                 self._pieces = self._open(at_record=at_record)
             data, ends = next(self._pieces)
         except Damage as damage:
-            damage.frame, damage.since, damage.begun = self._frame, since, self._begun
+            damage.frame, damage.begun = self._frame, self._begun
+            damage.since = since if self._begun else self._frame
             damage.plain = damage.reason == "stream_gap"
             self._pieces = None
             return damage
-        opens, self._begun = not self._begun and not self._plain and bool(data), self._begun or bool(data)
         if ends:
             self._pieces = None
-        frame = since if self._plain else self._frame
-        return Piece(data, frame, since, self.tape.offset, opens, ends, self._plain)
+        if self._plain:
+            return Piece(data, since, since, self.tape.offset, ends=ends, plain=True)
+        was_begun, self._begun = self._begun, self._begun or bool(data)
+        opens = self._begun and not was_begun
+        return Piece(data, self._frame, since if was_begun else self._frame, self.tape.offset, opens, ends)
 
     def _open(self, *, at_record: bool) -> Iterator[tuple[bytes, bool]]:
         """The pieces of the frame that begins here; raises Damage where none does."""
