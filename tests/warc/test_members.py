@@ -9,20 +9,21 @@ import zlib
 
 import pytest
 
-from finest.warc.members import LOOKBACK_BYTES, Members
+from finest.warc import members as warc_members
+from finest.warc.cutter import Cut, Cutter
+from finest.warc.frames import Frames
+from finest.warc.loss import Loss
+from finest.warc.members import LOOKBACK_BYTES
+from finest.warc.stream import BLOCK_BYTES
 from finest.warc.tape import Tape
 from tests.warc.made_warc import members, record, records, stored
 
 
 def read_all(data: bytes, max_bytes: int = 1 << 20) -> tuple[list[bytes], list[tuple[str, int, int]]]:
-    """What every good member decompresses to, and (reason, offset, length) of the losses."""
-    found = Members(Tape(io.BytesIO(data)), max_bytes, losses := [])
-    good = []
-    while not found.at_end():
-        member = found.read()
-        if member is not None:
-            good.append(member.data)
-    return good, [(loss.reason, loss.offset, loss.length) for loss in losses]
+    """Every record, with the newlines that end it, and (reason, offset, length) of the losses."""
+    found = list(Cutter(Frames(Tape(io.BytesIO(data)), max_bytes), max_bytes, in_file=True).until())
+    good = [item.data[: item.end] + b"\r\n\r\n" for item in found if isinstance(item, Cut)]
+    return good, [(item.reason, item.offset, item.length) for item in found if isinstance(item, Loss)]
 
 
 def test_each_member_is_read_once() -> None:
@@ -119,8 +120,9 @@ def test_the_window_stays_small() -> None:
     """While a long member is read, no more than the look-back is held."""
     noise = bytes(zlib.crc32(i.to_bytes(4, "big")) & 0xFF for i in range(1 << 16)) * 160
     tape = Tape(io.BytesIO(stored(record("response", "https://example.com/", noise))))
-    assert Members(tape, 1 << 24, []).read() is not None
-    assert len(tape._held) <= LOOKBACK_BYTES
+    for found in Cutter(Frames(tape, 1 << 24), 1 << 24, in_file=True).until():
+        assert isinstance(found, Cut)
+    assert len(tape._held) <= LOOKBACK_BYTES + BLOCK_BYTES
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -135,7 +137,7 @@ def test_the_quick_way_finds_what_zlib_finds(seed: int, monkeypatch: pytest.Monk
             data[random_.randrange(len(data))] ^= 1 << random_.randrange(8)
         damaged.append(bytes(data[: random_.choice((None, random_.randrange(len(data))))]))
     quick = [read_all(data) for data in damaged]
-    monkeypatch.setattr(Members, "_quickly", lambda *_: None)
+    monkeypatch.setattr(warc_members, "quickly", lambda *_: None)
     assert quick == [read_all(data) for data in damaged]
 
 
@@ -146,5 +148,5 @@ def test_a_header_with_options_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     with gzip.GzipFile("name", "wb", fileobj=named) as file:
         file.write(part)
     assert read_all(named.getvalue()) == ([part], [])
-    monkeypatch.setattr(Members, "_by_zlib", None)
+    monkeypatch.setattr(warc_members, "slowly", None)
     assert read_all(members([part])) == ([part], [])

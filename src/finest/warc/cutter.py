@@ -1,22 +1,34 @@
-"""Cuts a decompressed WARC stream into records by their Content-Length, and finds its way where that is wrong."""
+"""Cuts the decompressed stream of a file into records by their Content-Length, and finds its way where that is wrong.
+
+Where a record begins exactly where a frame of the file does, reading can stop, and somebody else can begin: what is
+found from there on does not depend on what came before.
+"""
 
 from __future__ import annotations
 
 import re
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from finest.warc.loss import Loss
-from finest.warc.members import BOMB_FACTOR
+from finest.warc.loss import Damage, Loss
+from finest.warc.members import PROBE_BYTES, begins_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from finest.warc.frames import Frames, Piece
+
 HEADER_LIMIT_BYTES = 64 << 10
 """Longest WARC header that is looked for; fastwarc itself stops at 32 KiB."""
 
+BOMB_FACTOR = 20
+"""So many times the limit of a record may be decompressed without finding one; then the frame is given up."""
+
+_MAGIC = b"WARC/"
 _HEADER_END = re.compile(rb"\n\r?\n")
 _CONTENT_LENGTH = re.compile(rb"(?im)\ncontent-length[ \t]*:[ \t]*(\d{1,18})[ \t\r]*$")
 """Of a header, whose first line is another one. To look for `^` in place of the newline takes four times as long."""
+_NEWLINES = re.compile(rb"[\r\n]*")
 _NEXT_RECORD = re.compile(rb"\nWARC/\d")
 _NEXT_RECORD_BYTES = 7
 
@@ -29,6 +41,8 @@ class Cut(NamedTuple):
     data: bytes
     head_bytes: int
     end: int
+    alone: bool = False
+    """Whether it is all that its gzip member, or other frame, holds."""
 
 
 def cut_one(offset: int, length: int, data: bytes) -> Cut | None:
@@ -40,12 +54,12 @@ def cut_one(offset: int, length: int, data: bytes) -> Cut | None:
     end = head_bytes + size
     if len(data) < end or data[end:].strip(b"\r\n"):
         return None
-    return Cut(offset, length, data, head_bytes, end)
+    return Cut(offset, length, data, head_bytes, end, True)
 
 
 def _head_bytes(data: bytes | bytearray) -> int | None:
     """Length of the header that `data` begins with, blank line included."""
-    if not data.startswith(b"WARC/"):
+    if not data.startswith(_MAGIC):
         return None
     end = _HEADER_END.search(data, 0, HEADER_LIMIT_BYTES)
     return None if end is None else end.end()
@@ -56,32 +70,95 @@ def _content_length(head: bytes | bytearray) -> int | None:
     return None if found is None else int(found[1])
 
 
+class _Span(NamedTuple):
+    """Where a piece of the stream lies in it, and in the file."""
+
+    start: int
+    end: int
+    piece: Piece
+    """Without its data."""
+
+
 class Cutter:
-    """The records in a stream of pieces; a Loss among the pieces is passed on, and the records resume after it."""
+    """The records of a file from the tape's offset on, and the losses between them, in the file's order.
 
-    def __init__(self, pieces: Iterator[bytes | Loss], max_bytes: int) -> None:
-        self._pieces = pieces
+    `in_file` says how records are placed: by the frame of the file that they begin in, or by where they begin in the
+    decompressed stream.
+    """
+
+    def __init__(self, frames: Frames, max_bytes: int, *, in_file: bool) -> None:
+        self.lost_bytes = 0
+        """Bytes of the file that gave no record: of a frame that gave some, its share by decompressed bytes."""
+        self._frames, self._tape = frames, frames.tape
         self._max_bytes = max_bytes
+        self._in_file = in_file
         self._held = bytearray()
-        self._offset = 0
+        self._at = 0
         """Where `held` begins in the decompressed stream."""
-        self._break: Loss | None = None
+        self._spans: deque[_Span] = deque()
+        """The pieces that `held` is made of."""
+        self._passed = 0
+        """Up to where the file has been read for what came before `held`."""
+        self._sound = -1
+        """Up to where the stream is of frames that are known to be whole."""
+        self._break: Damage | None = None
+        """What keeps the stream from going on after `held`."""
 
-    def __iter__(self) -> Iterator[Cut | Loss]:
+    def until(self, end: int | None = None) -> Iterator[Cut | Loss]:
+        """Read up to the first gzip member at `end` or later that a reader can begin with, or the end of the file.
+
+        There the tape stays, and another call goes on.
+        """
         while True:
-            self._skip_newlines()
-            if self._held:
-                yield self._next()
-            elif self._break is not None:
-                loss, self._break = self._break, None
-                yield loss
-            elif not self._more() and self._break is None:
+            frame = self._frame_here()
+            if frame is not None and end is not None and frame >= end and self._can_begin(frame):
+                self._stay(frame)
                 return
+            if self._held:
+                found = self._in_held()
+            elif self._break is not None:
+                found = self._mend(self._break)
+            elif frame is not None and (cut := self._next_member(frame)) is not None:
+                found = cut
+            elif not self._held and not self._more() and self._break is None:
+                self._tape.release()
+                return
+            else:
+                continue
+            if found is not None:
+                yield found
 
-    def _next(self) -> Cut | Loss:
-        self._fill(5)
-        if not self._held.startswith(b"WARC/"):
-            return self._resync("stream_gap", "no WARC record begins here")
+    def _in_held(self) -> Cut | Loss | None:
+        """The record or loss that `held` begins with; None where it only moved on."""
+        if self._skip_newlines():
+            return None
+        if self._spans[0].piece.plain and self._leaves_plain(0):
+            self._leave_plain()
+            return None
+        return self._next()
+
+    def _next_member(self, frame: int) -> Cut | None:
+        """The record that is a gzip member of its own; of other sound members the content is held."""
+        data = self._frames.whole_member()
+        if data is None:
+            return None
+        upto = self._tape.offset
+        cut = cut_one(frame, upto - frame, data)
+        if cut is None:
+            self._take(self._frames.piece_of(data, frame))
+            return None
+        self._tape.release()
+        if not self._in_file:
+            cut = cut._replace(offset=self._at, length=cut.end)
+        self._at += len(data)
+        self._passed = upto
+        return cut
+
+    def _next(self) -> Cut | Loss | None:
+        self._fill(len(_MAGIC))
+        if not self._held.startswith(_MAGIC):
+            whole = self._frame_here() is not None
+            return self._resync("not_warc_member" if whole else "stream_gap", "no WARC record begins here")
         head_bytes = self._head()
         if head_bytes is None:
             cut_off = len(self._held) < HEADER_LIMIT_BYTES
@@ -91,12 +168,13 @@ class Cutter:
             return self._resync("record_unreadable", "no Content-Length")
         end = head_bytes + size
         if end > self._max_bytes:
-            return self._resync("record_too_large", f"Content-Length {size}")
+            return self._too_large(end, f"Content-Length {size}")
         if not self._fill(end):
             return self._resync("record_truncated", f"Content-Length {size} goes beyond what there is")
-        if not self._record_follows(end):
+        follows = self._what_follows(end)
+        if follows is None:
             return self._resync("record_truncated", f"no record follows where Content-Length {size} leads")
-        cut = Cut(self._offset, end, bytes(self._held[:end]), head_bytes, end)
+        cut = Cut(*self._place(end, follows), bytes(self._held[:end]), head_bytes, end, self._is_alone(follows))
         self._drop(end)
         return cut
 
@@ -106,40 +184,158 @@ class Cutter:
             head_bytes = _head_bytes(self._held)
         return head_bytes
 
-    def _record_follows(self, end: int) -> bool:
-        """Whether the record that ends at `end` is followed by newlines and then by another one or by nothing."""
-        start = end
-        while self._fill(start + 1) and self._held[start] in b"\r\n":
-            start += 1
-        self._fill(start + 5)
-        return start >= len(self._held) or self._held.startswith(b"WARC/", start)
+    def _place(self, end: int, follows: int) -> tuple[int, int]:
+        """Offset and length of the record that ends at `end` of `held` and is followed by what begins at `follows`."""
+        first = self._spans[0]
+        if first.piece.plain or not self._in_file:
+            return (self._in_plain() if self._in_file else self._at), end
+        last = next(span for span in reversed(self._spans) if span.start < self._at + follows)
+        return first.piece.frame, last.piece.upto - first.piece.frame
 
-    def _resync(self, reason: str, detail: str) -> Loss:
-        """Drop everything up to the next line that begins a record, as lost."""
-        start, searched = self._offset, 0
-        while (found := _NEXT_RECORD.search(self._held, searched)) is None:
-            keep = min(len(self._held), _NEXT_RECORD_BYTES)
-            if self._offset + len(self._held) - start > self._max_bytes * BOMB_FACTOR:
-                return self._give_up(reason, start)
-            self._drop(len(self._held) - keep)
-            searched = 0
+    def _is_alone(self, follows: int) -> bool:
+        """Whether the record, and the newlines up to `follows`, are a whole compressed frame."""
+        last = next(span for span in reversed(self._spans) if span.start < self._at + follows)
+        return self._frame_here() == last.piece.frame and self._frame_begins(self._at + follows)
+
+    def _what_follows(self, end: int) -> int | None:
+        """Where in `held` the newlines end that follow a record; None where no record, frame or end of file does."""
+        at = end
+        while not self._frame_begins(self._at + at):
+            if len(self._held) <= at:
+                if not self._more():
+                    return at if self._break is None else None
+            elif (after := self._newlines_end(at)) > at:
+                at = after
+            else:
+                known = self._fill(at + len(_MAGIC)) or self._break is None
+                magic = _MAGIC if known else _MAGIC[: len(self._held) - at]  # where damage hides the rest of it
+                return at if self._held.startswith(magic, at) or self._leaves_plain(at) else None
+        return at
+
+    def _frame_begins(self, at: int) -> bool:
+        """Whether a frame begins at that byte of the stream, or the one before it has ended there, whole."""
+        return at == self._sound == self._at + len(self._held) or any(
+            span.start == at and span.piece.opens for span in self._spans
+        )
+
+    # -- what is lost
+
+    def _too_large(self, end: int, detail: str) -> Loss | None:
+        """Pass over a record beyond the limit: by its length if that can be true, else to the next one that shows."""
+        if self._frame_here() is None or end > self._max_bytes * BOMB_FACTOR:
+            return self._resync("record_too_large", detail)
+        start, since = self._at, self._spans[0].piece.since
+        while self._at < start + end:
+            if not self._held and not self._more():
+                break
+            record = self._record_in_held(start)
+            self._lose(min(start + end - self._at, len(self._held) if record is None else record))
+            if record == 0:
+                break
+        while not self._frame_begins(self._at):
+            if not (self._skip_newlines(lost=True) if self._held else self._more()):
+                break
+        return self._lost("record_too_large", detail, start, since)
+
+    def _record_in_held(self, start: int) -> int | None:
+        """Where in `held`, and after `start` of the stream, a frame begins with a record."""
+        number = 0
+        while number < len(self._spans):  # which grow while more is read
+            span = self._spans[number]
+            at = span.start - self._at
+            if span.piece.opens and span.start > start and at >= 0 and self._record_at(at):
+                return at
+            number += 1
+        return None
+
+    def _record_at(self, at: int) -> bool:
+        """Whether a record begins at that byte of `held`, after newlines perhaps."""
+        while True:
+            head = self._held[at : at + 64].lstrip(b"\r\n")
+            if len(head) >= len(_MAGIC) or not _MAGIC.startswith(head) or len(self._held) >= at + 64:
+                return head.startswith(_MAGIC)
             if not self._more():
-                self._drop(len(self._held))
-                return Loss(reason, start, self._offset - start, detail)
-        self._drop(found.start() + 1)
-        return Loss(reason, start, self._offset - start, detail)
+                return False
 
-    def _give_up(self, reason: str, start: int) -> Loss:
-        """Read no further: nothing but a bomb is this long."""
-        self._drop(len(self._held))
-        self._pieces = iter(())
-        return Loss(reason, start, self._offset - start, "given up; the rest of the file is not read")
+    def _resync(self, reason: str, detail: str) -> Loss | None:
+        """Drop everything up to the next line, or frame, that begins a record, as lost; None where damage counts it."""
+        if self._spans[0].piece.plain:
+            return self._resync_plain(reason, detail)
+        start, since = self._at, self._spans[0].piece.since
+        while True:
+            record = self._record_in_held(start)
+            found = _NEXT_RECORD.search(self._held)
+            if found is not None and (record is None or found.start() + 1 < record):
+                record = found.start() + 1
+            if record is not None:
+                self._lose(record)
+                return self._lost(reason, detail, start, since)
+            if self._at - start > self._max_bytes * BOMB_FACTOR:
+                self._break = self._frames.abandon(f"given up after {self._at - start} decompressed bytes")
+            self._lose(len(self._held) - min(len(self._held), _NEXT_RECORD_BYTES - 1))
+            if not self._more():
+                self._lose(len(self._held))
+                return self._lost(reason, detail, start, since)
 
-    def _skip_newlines(self) -> None:
-        blank = 0
-        while blank < len(self._held) and self._held[blank] in b"\r\n":
-            blank += 1
-        self._drop(blank)
+    def _lost(self, reason: str, detail: str, start: int, since: int) -> Loss | None:
+        """The stretch of the stream from `start` on that has been dropped; None where it is part of the damage."""
+        if self._break is not None and self._break.begun and not self._held:
+            self._break.since = since
+            return None
+        if not self._in_file:
+            return Loss(reason, start, self._at - start, detail)
+        first = self._spans[0] if self._spans else None
+        upto = first.piece.upto if first is not None and first.start < self._at else self._passed
+        return Loss(reason, since, upto - since, detail)
+
+    def _resync_plain(self, reason: str, detail: str) -> Loss | None:
+        damage = Damage(reason, detail)
+        damage.frame = damage.since = self._in_plain()
+        damage.plain = True
+        self._leave_plain()
+        return self._mend(damage)
+
+    def _mend(self, damage: Damage) -> Loss | None:
+        """Go on after damage."""
+        self._break = None
+        self._frames.recover(damage)
+        if not damage.reason:
+            return None
+        length = self._tape.offset - damage.since
+        self.lost_bytes += length
+        offset = damage.since
+        if damage.plain and not self._in_file:
+            offset, self._at = self._at, self._at + length
+        return Loss(damage.reason, offset, length, damage.detail)
+
+    # -- the stream
+
+    def _frame_here(self) -> int | None:
+        """Where in the file the frame begins that begins exactly here in the stream; None where none does."""
+        if self._spans:
+            first = self._spans[0]
+            return first.piece.frame if first.piece.opens and first.start == self._at else None
+        if self._break is not None:
+            return None if self._break.begun else self._break.frame
+        return self._tape.offset if self._frames.at_start else None
+
+    def _can_begin(self, frame: int) -> bool:
+        """Whether a reader that begins at this frame finds a record: what `seek_member` looks for."""
+        here = self._tape.offset
+        self._tape.rewind(frame)
+        block = self._tape.ahead(PROBE_BYTES)
+        self._tape.advance(here - frame)
+        return begins_record(block) or not block
+
+    def _stay(self, frame: int) -> None:
+        """Forget what was read ahead, so that reading goes on with this frame."""
+        self._tape.rewind(frame)
+        self._tape.release()
+        self._frames.reset()
+        self._sound = -1
+        self._held.clear()
+        self._spans.clear()
+        self._break = None
 
     def _fill(self, size: int) -> bool:
         while len(self._held) < size and self._more():
@@ -150,13 +346,86 @@ class Cutter:
         """Take another piece; False at the end and before damage."""
         if self._break is not None:
             return False
-        piece = next(self._pieces, None)
-        if isinstance(piece, Loss):
+        piece = self._frames.next(at_record=not self._held)
+        if isinstance(piece, Damage):
             self._break = piece
             return False
-        self._held += piece or b""
+        if piece is not None:
+            self._take(piece)
         return piece is not None
+
+    def _take(self, piece: Piece) -> None:
+        end = self._at + len(self._held)
+        if piece.data:
+            self._held += piece.data
+            self._spans.append(_Span(end, end + len(piece.data), piece._replace(data=b"")))
+            end += len(piece.data)
+        elif self._spans and not piece.opens and self._spans[-1].piece.frame == piece.frame:
+            last = self._spans[-1]
+            self._spans[-1] = last._replace(piece=last.piece._replace(upto=piece.upto))
+        if piece.ends:
+            self._sound = end
+        self._release()
+
+    def _release(self) -> None:
+        """Forget the bytes of the file that nobody can go back to."""
+        upto = self._frames.held_for_search()
+        for span in self._spans:
+            if span.piece.plain:
+                upto = min(upto, self._in_plain())
+                break
+            if span.piece.opens and span.start >= self._at:
+                upto = min(upto, span.piece.frame)
+                break
+        self._tape.release(upto)
+
+    def _skip_newlines(self, *, lost: bool = False) -> bool:
+        """Drop newlines up to where the next frame begins; False where there are none."""
+        blank = self._newlines_end(0)
+        if blank:
+            self._lose(blank) if lost else self._drop(blank)
+        return blank > 0
+
+    def _newlines_end(self, at: int) -> int:
+        """Where in `held` the newlines from `at` on end, or the next frame begins among them."""
+        if self._held[at] not in b"\r\n":
+            return at
+        starts = (span.start - self._at for span in self._spans if span.piece.opens)
+        limit = min((start for start in starts if start > at), default=len(self._held))
+        found = _NEWLINES.match(self._held, at, limit)
+        assert found is not None
+        return found.end()
+
+    def _lose(self, size: int) -> None:
+        """Drop bytes that gave no record."""
+        end = self._at + size
+        for span in self._spans:
+            share = max(0, min(end, span.end) - max(self._at, span.start)) / (span.end - span.start)
+            self.lost_bytes += round(share * (span.piece.upto - span.piece.since))
+        self._drop(size)
 
     def _drop(self, size: int) -> None:
         del self._held[:size]
-        self._offset += size
+        self._at += size
+        while self._spans and self._spans[0].end <= self._at:
+            self._passed = self._spans.popleft().piece.upto
+
+    # -- records without compression
+
+    def _in_plain(self) -> int:
+        """Where in the file the uncompressed record lies that `held` begins with."""
+        first = self._spans[0]
+        return first.piece.frame + self._at - first.start
+
+    def _leaves_plain(self, at: int) -> bool:
+        """Whether what is at that byte of `held` is compressed, in a file that is not so far."""
+        self._fill(at + 4)
+        return self._frames.is_compressed(self._held[at : at + 4]) and any(
+            span.piece.plain for span in self._spans if span.start <= self._at + at < span.end
+        )
+
+    def _leave_plain(self) -> None:
+        self._frames.back_to(self._in_plain())
+        self._sound = -1
+        self._held.clear()
+        self._spans.clear()

@@ -1,19 +1,21 @@
-"""Gzip members that hold one WARC record each: read one after another, with whatever lies between them counted.
+"""Gzip members: told from other bytes, and decompressed, each from its own first byte in steps of fixed size.
 
 Common Crawl compresses record by record, so a WARC can be entered at any member and damage to one costs that one. A
-member is found by gzip's magic number, and believed only if it decompresses and begins with `WARC/`.
+member is found by gzip's magic number, and believed only if it decompresses.
 """
 
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from isal import isal_zlib
 
-from finest.warc.loss import Loss
+from finest.warc.loss import Damage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from isal.isal_zlib import Decompress
 
     from finest.warc.tape import Tape
@@ -25,8 +27,8 @@ _PLAIN_HEADER = MAGIC + b"\0"
 """A header without options (FLG, RFC 1952, 2.3.1), as writers of WARCs make it."""
 
 PROBE_BYTES = 2 << 10
-"""Compressed bytes looked at to believe in a member: a gzip header of usual size and a deflate block's code tables
-(at most about 300 bytes) fit in it."""
+"""Compressed bytes looked at to believe in a member that begins a record: a gzip header of usual size and a deflate
+block's code tables (at most about 300 bytes) fit in it."""
 
 READ_BYTES = 16 << 10
 """Compressed bytes handed to the decoder at a time: nine members of ten in Common Crawl are shorter."""
@@ -37,147 +39,74 @@ STEP_BYTES = 1 << 20
 LOOKBACK_BYTES = 4 << 20
 """How much of a damaged member is searched for the next one; Common Crawl's members are below 1.1 MB."""
 
-BOMB_FACTOR = 20
-"""A member that goes beyond this many times the limit is not even decompressed to its end."""
+_SOUND_BYTES = 256 << 20
+"""A member that decompresses to more than this is not tried to its end before it is believed."""
 
 
-class Member(NamedTuple):
-    """A gzip member of the file and what it decompresses to."""
+def quickly(tape: Tape, max_bytes: int) -> bytes | None:
+    """The content of the member that begins here, by ISA-L in half of zlib's time; moves to the member's end.
 
-    offset: int
-    length: int
-    data: bytes
-
-
-class _Damage(Exception):
-    """A member that cannot be read to its end."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
-
-
-class Members:
-    """The members of a file from the tape's offset on; what is none goes to `losses`."""
-
-    def __init__(self, tape: Tape, max_bytes: int, losses: list[Loss]) -> None:
-        self.losses = losses
-        self._tape = tape
-        self._max_bytes = max_bytes
-
-    def at_end(self) -> bool:
-        """Whether the file ends here."""
-        return not self._tape.ahead(1)
-
-    def seek(self) -> None:
-        """Move to the next member that begins a WARC record, which may begin right here, or to the end of the file."""
-        tape = self._tape
-        while len(block := tape.ahead(least=len(MAGIC))) >= len(MAGIC):
-            found = block.find(MAGIC)
-            if found < 0:
-                tape.advance(len(block) - len(MAGIC) + 1)
-            else:
-                tape.advance(found)
-                if begins_record(tape.ahead(PROBE_BYTES, least=PROBE_BYTES)):
-                    return
-                tape.advance(1)
-            tape.release()
-        tape.advance(len(block))
-
-    def skip_gap(self) -> None:
-        """Move to the next member like `seek`, and count what lies before it as lost."""
-        while not self.at_end() and not begins_record(self._tape.ahead(PROBE_BYTES, least=PROBE_BYTES)):
-            member = self.read()
-            if member is not None:
-                self._lose("stream_gap", member.offset, f"a gzip header of more than {PROBE_BYTES} bytes")
-
-    def read(self) -> Member | None:
-        """The member that begins here; None where it is no good, which is counted, and the next one is found."""
-        tape = self._tape
-        start = tape.offset
+    None for all but a sound member without options in its header, and of no unusual size, which zlib is to read: the
+    two differ in what they make of damage. Then the tape does not move.
+    """
+    start, inflater = tape.offset, isal_zlib.decompressobj(wbits=31)
+    pieces: list[bytes] = []
+    size = 0
+    while not inflater.eof:
+        block = tape.ahead(READ_BYTES)
+        if not block or (tape.offset == start and not block.startswith(_PLAIN_HEADER)):
+            break
         try:
-            data = self._inflate(start)
-        except _Damage as damage:
-            tape.rewind(start + 1)
-            self.seek()
-            self._lose(damage.reason, start, damage.detail)
-            return None
-        if data is None:
-            self._lose("record_too_large", start, f"decompresses to more than {self._max_bytes} bytes")
-            return None
-        if not _is_record(data):
-            self._lose("not_warc_member", start, f"begins with {data[:16]!r}")
-            return None
-        tape.release()
-        return Member(start, tape.offset - start, data)
-
-    def _inflate(self, start: int) -> bytes | None:
-        """What the member at `start` decompresses to, None where that is too much; raises _Damage."""
-        data = self._quickly(start)
-        if data is None:
-            self._tape.rewind(start)
-            data = self._by_zlib(start)
-        return data
-
-    def _quickly(self, start: int) -> bytes | None:
-        """What ISA-L reads in half of zlib's time: a sound member without options in its header, of no unusual size.
-
-        None for all others, which zlib decides: the two differ in what they make of damage.
-        """
-        tape, inflater = self._tape, isal_zlib.decompressobj(wbits=31)
-        pieces: list[bytes] = []
-        size = 0
-        while not inflater.eof:
-            block = tape.ahead(READ_BYTES)
-            if not block or (tape.offset == start and not block.startswith(_PLAIN_HEADER)):
-                return None
-            try:
-                piece = inflater.decompress(block, STEP_BYTES)
-            except isal_zlib.error:  # type: ignore[misc]  # its stub calls the class an instance
-                return None
-            tape.advance(consumed(inflater, block))
-            size += len(piece)
-            if size > self._max_bytes or tape.offset - start > LOOKBACK_BYTES:
-                return None
-            pieces.append(piece)
-        return b"".join(pieces)
-
-    def _by_zlib(self, start: int) -> bytes | None:
-        tape, inflater = self._tape, zlib.decompressobj(wbits=31)
-        pieces: list[bytes] = []
-        size = 0
-        while not inflater.eof:
-            block = tape.ahead()
-            piece = _decompress(inflater, block, is_first=tape.offset == start)
-            tape.advance(consumed(inflater, block))
-            tape.release(LOOKBACK_BYTES)
-            size += len(piece)
-            if size <= self._max_bytes:
-                pieces.append(piece)
-            else:
-                pieces.clear()
-            if size > self._max_bytes * BOMB_FACTOR:
-                raise _Damage("record_too_large", f"given up after {size} decompressed bytes")
-        return b"".join(pieces) if size <= self._max_bytes else None
-
-    def _lose(self, reason: str, start: int, detail: str) -> None:
-        self._tape.release()
-        self.losses.append(Loss(reason, start, self._tape.offset - start, detail))
+            piece = inflater.decompress(block, STEP_BYTES)
+        except isal_zlib.error:  # type: ignore[misc]  # its stub calls the class an instance
+            break
+        tape.advance(_consumed(inflater, block))
+        size += len(piece)
+        if size > max_bytes or tape.offset - start > LOOKBACK_BYTES:
+            break
+        pieces.append(piece)
+    else:
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    tape.rewind(start)
+    return None
 
 
-def _decompress(inflater: zlib._Decompress, block: bytes, *, is_first: bool) -> bytes:
-    if not block:
-        raise _Damage("gzip_truncated", "the file ends inside the member")
-    if is_first and not block.startswith(MAGIC):
-        raise _Damage("stream_gap", "no gzip member begins here")
-    try:
-        return inflater.decompress(block, STEP_BYTES)
-    except zlib.error as error:
-        raise _Damage("gzip_corrupt", str(error)) from error
+def slowly(tape: Tape) -> Iterator[tuple[bytes, bool]]:
+    """The content of the member that begins here, by zlib, piece by piece, and whether it ends, whole, with the piece.
+
+    Raises Damage, after all the content before it, where the member cannot be read to its end.
+    """
+    inflater = zlib.decompressobj(wbits=31)
+    while not inflater.eof:
+        block = tape.ahead(READ_BYTES)
+        if not block:
+            raise Damage("gzip_truncated", "the file ends inside the member")
+        before = inflater.copy()
+        try:
+            piece = inflater.decompress(block, STEP_BYTES)
+        except zlib.error as error:
+            yield _up_to_damage(before, block), False
+            raise Damage("gzip_corrupt", str(error)) from error
+        tape.advance(_consumed(inflater, block))
+        yield piece, inflater.eof
 
 
-def consumed(inflater: zlib._Decompress | Decompress, block: bytes) -> int:
+def _up_to_damage(inflater: zlib._Decompress, block: bytes) -> bytes:
+    """What the block decompresses to before the byte that shows the damage."""
+    pieces: list[bytes] = []
+    size = at = 0
+    while at < len(block) and size < STEP_BYTES:
+        try:
+            piece = inflater.decompress(inflater.unconsumed_tail or block[at : at + 1], STEP_BYTES)
+        except zlib.error:
+            break
+        at += not inflater.unconsumed_tail
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
+
+
+def _consumed(inflater: zlib._Decompress | Decompress, block: bytes) -> int:
     """How many bytes of `block` the call that has just been given it used up."""
     # At the end of a member zlib can leave the same bytes in both.
     return len(block) - len(inflater.unused_data if inflater.eof else inflater.unconsumed_tail)
@@ -186,10 +115,28 @@ def consumed(inflater: zlib._Decompress | Decompress, block: bytes) -> int:
 def begins_record(block: bytes) -> bool:
     """Whether the block begins with a gzip member whose content begins with a WARC record."""
     try:
-        return _is_record(zlib.decompressobj(wbits=31).decompress(block, 64))
+        return is_record(zlib.decompressobj(wbits=31).decompress(block, 64))
     except zlib.error:
         return False
 
 
-def _is_record(data: bytes) -> bool:
+def is_record(data: bytes | bytearray) -> bool:
+    """Whether the data begins with a WARC record, after newlines perhaps."""
     return data.startswith(b"WARC/") or data[:64].lstrip(b"\r\n").startswith(b"WARC/")
+
+
+def is_sound(tape: Tape) -> bool:
+    """Whether a gzip member begins here that can be read to its end, or as far as a search goes; the tape stays."""
+    start, inflater, size = tape.offset, zlib.decompressobj(wbits=31), 0
+    try:
+        while not inflater.eof and tape.offset - start < LOOKBACK_BYTES and size < _SOUND_BYTES:
+            block = tape.ahead(READ_BYTES)
+            if not block:
+                return False
+            size += len(inflater.decompress(block, STEP_BYTES))
+            tape.advance(_consumed(inflater, block))
+    except zlib.error:
+        return False
+    finally:
+        tape.rewind(start)
+    return True

@@ -1,9 +1,10 @@
 """A WARC cut into slices, and a slice read record by record with every loss counted.
 
-A slice owns the records whose gzip member begins in [start, end). It finds the first one by itself, so slices can be
-read by anybody in any order; read as they should be, they chain: each ends (`next_offset`) where the next one begins
-(`first_offset`). Where they do not, the file holds bytes that look like a member and are none, and the later slice is
-to be read again with `exact_start`.
+A slice owns the records from the first gzip member in [start, end) on that begins with a record, up to where the next
+slice begins in the same way. It finds both by itself, so slices can be read by anybody in any order; read as they
+should be, they chain: each ends (`next_offset`) where the next one begins (`first_offset`). Where they do not, the file
+holds bytes that look like such a member and are none, or records that are cut over members, and the later slice is to be
+read again with `exact_start`.
 """
 
 from __future__ import annotations
@@ -12,15 +13,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from finest.warc.cutter import Cut, Cutter, cut_one
+from finest.warc.cutter import Cut, Cutter
+from finest.warc.frames import Frames
 from finest.warc.layout import Layout
 from finest.warc.loss import LOSS_REASONS, Loss
-from finest.warc.members import Member, Members
 from finest.warc.openers import opener_for
 from finest.warc.record import PAGE_TYPES, Entry, Record, read_entry, with_languages
 from finest.warc.stream import OnRetry, ResumableStream, RetryPolicy
 from finest.warc.tape import Tape
-from finest.warc.whole import pieces
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Iterator
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     from finest.warc.source import Source
 
 __all__ = ["LOSS_REASONS", "Layout", "Loss", "Record", "Slice", "SliceReader", "plan_slices", "read_slice"]
+
+
+SEEK_BYTES = 64 << 20
+"""Most of a slice that is searched for its first record; slices are smaller."""
+SEEK_AFTER_BYTES = 8 << 20
+"""How far after its end a slice looks for the record that the next one begins with. A member that reaches further makes
+the slices not chain, so that they are read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,8 @@ class SliceReader:
         self.next_offset = self.first_offset
         """Where the next slice's first member begins, or the file ends."""
         self.losses: list[Loss] = []
+        self.lost_bytes = 0
+        """Bytes of the file that gave no record, about."""
         self.records: Counter[str] = Counter()
         """Records read, by WARC-Type."""
         self.sha256 = ""
@@ -109,59 +118,37 @@ class SliceReader:
         self._limit, self._limit_reached, self._max_bytes = limit, False, max_record_bytes
         self._page_types = page_types
         self._tape = Tape(stream, self.first_offset)
-        self._members = Members(self._tape, max_record_bytes, self.losses)
+        self._frames = Frames(self._tape, max_record_bytes)
 
     def __iter__(self) -> Iterator[Record]:
         """The records in the file's order, each completed by the record that follows it."""
         try:
-            if self._source.layout is Layout.MEMBERS:
-                yield from self._of_members()
-            else:
-                yield from self._of_whole()
+            yield from self._read()
         finally:
             self._stream.close()
 
-    def _of_members(self) -> Iterator[Record]:
+    def _read(self) -> Iterator[Record]:
+        in_file = self._source.layout is Layout.MEMBERS
+        end = self._slice.end if in_file else None
         if not self._synced:
-            self._members.seek()
-            self._tape.restart_digest()
-            self.first_offset = self._tape.offset
-        held = yield from self._completed(self._counted(self._owned_cuts()))
-        if not self._limit_reached:
-            self._members.skip_gap()
-        self._settle()
-        self._members.losses = []  # what comes now belongs to the next slice, which counts it
-        if held is not None:
-            yield with_languages(held, next(self._entries(self._following_cuts(), []), None))
-
-    def _owned_cuts(self) -> Iterator[Cut | Loss]:
-        while self._tape.offset < self._slice.end and not self._members.at_end():
-            yield from self._next_cuts()
-
-    def _following_cuts(self) -> Iterator[Cut | Loss]:
-        while not self._members.at_end():
-            yield from self._next_cuts()
-
-    def _next_cuts(self) -> Iterable[Cut | Loss]:
-        """The records of the next member: one, or however many a careless tool put there, all at its offset."""
-        member = self._members.read()
-        if member is None:
-            return ()
-        one = cut_one(*member)
-        return (one,) if one is not None else _cut_many(member, self._max_bytes)
-
-    def _of_whole(self) -> Iterator[Record]:
-        entries = self._counted(Cutter(pieces(self._tape), self._max_bytes))
+            self._find_start()
+        cutter = Cutter(self._frames, self._max_bytes, in_file=in_file)
+        entries = self._counted(cutter.until(end))
         held = yield from self._completed(entries)
-        if self._limit_reached:
-            self._settle()
-            following = next(entries, None)
-        else:
-            following = None
-            self._tape.drain()
-            self._settle()
-        if held is not None:
-            yield with_languages(held, following)
+        self._settle()
+        self.lost_bytes = cutter.lost_bytes
+        if held is None:
+            return
+        self.losses, kept = [], self.losses  # what is lost from here on belongs to the next slice, which counts it
+        following = next(entries if self._limit_reached else self._entries(cutter.until(), []), None)
+        self.losses = kept
+        yield with_languages(held, following)
+
+    def _find_start(self) -> None:
+        """Move to the first record that begins in the slice, or a little after it."""
+        self._frames.seek_member(min(self._slice.end, self._slice.start + SEEK_BYTES) + SEEK_AFTER_BYTES)
+        self._tape.restart_digest()
+        self.first_offset = self.next_offset = self._tape.offset
 
     def _completed(self, entries: Iterator[Entry]) -> Generator[Record, None, Record | None]:
         """Yields the page records but for the last one, which it returns: what follows that one is still to be read."""
@@ -191,12 +178,5 @@ class SliceReader:
                 yield entry
 
     def _settle(self) -> None:
+        self._tape.release()
         self.next_offset, self.sha256 = self._tape.offset, self._tape.sha256()
-
-
-def _cut_many(member: Member, max_bytes: int) -> Iterator[Cut | Loss]:
-    for item in Cutter(iter([member.data]), max_bytes):
-        if isinstance(item, Loss):
-            yield Loss(item.reason, member.offset, member.length, item.detail)
-        else:
-            yield item._replace(offset=member.offset, length=member.length)

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from finest.errors import SourceError
-from finest.warc.cutter import cut_one
+from finest.warc.cutter import Cut, Cutter
+from finest.warc.frames import Frames, Piece
 from finest.warc.layout import Layout
-from finest.warc.loss import Loss
-from finest.warc.members import MAGIC, STEP_BYTES, consumed
+from finest.warc.members import LOOKBACK_BYTES, MAGIC, is_record
 from finest.warc.openers import opener_for
 from finest.warc.resolve import CommonCrawl, resolve
 from finest.warc.stream import OnRetry, ResumableStream, RetryPolicy
 from finest.warc.tape import Tape
-from finest.warc.whole import pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["CommonCrawl", "Source", "dump_of", "inspect", "name_sources", "resolve"]
 
 HEAD_BYTES = 4 << 20
-"""Most decompressed bytes of a file's first member looked at to tell its layout; it nearly always holds a warcinfo of
-1 kB."""
+"""Largest record looked at to tell a file's layout; the first one nearly always is a warcinfo of 1 kB."""
+
+_CONTENT_BYTES = 512
+"""Content looked at to tell what a file is."""
 
 _COMMON_CRAWL_KEY = re.compile(r"(?:^|/)(crawl-data/CC-MAIN-[^?#]+)$")
 _DUMP = re.compile(r"CC-MAIN-\d{4}-\d{2}(?!\d)")
@@ -92,40 +93,51 @@ def inspect(
 
 
 def _layout(location: str, tape: Tape) -> Layout:
-    head = tape.ahead(512, least=512)
-    if head.startswith(MAGIC):
-        data, is_whole_member = _first_member(location, tape)
-        one_record = is_whole_member and cut_one(0, 0, data) is not None
-        layout, inside = (Layout.MEMBERS if one_record else Layout.WHOLE), "a gzip file of "
-    else:
-        data = _first_piece(location, tape)
-        layout, inside = Layout.WHOLE, "" if data[:4] == head[:4] else "a compressed file of "
-    if not data.lstrip(b"\r\n").startswith(b"WARC/"):
+    """Members, where each of the first two records is a gzip member of its own; raises SourceError for what is no WARC.
+
+    Whatever the file holds later is read too; only into how many slices it can be cut is decided here.
+    """
+    head = tape.ahead(512)
+    frames = Frames(tape, HEAD_BYTES)
+    data = _first_content(location, frames, head)
+    if not is_record(data):
+        inside = "" if data[:4] == head[:4] else "a gzip file of " if head.startswith(MAGIC) else "a compressed file of "
         raise SourceError(f"{location}: not a WARC, but {inside}{_looks_like(data or head)}")
-    return layout
+    if not head.startswith(MAGIC):
+        return Layout.WHOLE
+    alone = [item.alone for item in islice(_first_records(frames), 2)]
+    return Layout.MEMBERS if alone and all(alone) else Layout.WHOLE
 
 
-def _first_member(location: str, tape: Tape) -> tuple[bytes, bool]:
-    """What the first gzip member decompresses to, up to HEAD_BYTES, and whether that is all of it."""
-    inflater, data = zlib.decompressobj(wbits=31), b""
-    while not inflater.eof and len(data) < HEAD_BYTES and (block := tape.ahead()):
-        try:
-            data += inflater.decompress(block, STEP_BYTES)
-        except zlib.error:
+def _first_content(location: str, frames: Frames, head: bytes) -> bytes:
+    """The first bytes of content that are no newlines, past damaged frames; the tape stays at their frame."""
+    tape, begin, data = frames.tape, 0, b""
+    while len(data) < _CONTENT_BYTES and (piece := frames.next(at_record=True)) is not None:
+        if isinstance(piece, Piece):
+            data = (data + piece.data).lstrip(b"\r\n")
+        elif data:
             break
-        tape.advance(consumed(inflater, block))
-    if not data and not inflater.eof:
+        elif piece.reason == "stream_gap" and tape.offset == 0:
+            return head
+        else:
+            frames.recover(piece)
+            begin = tape.offset
+        if tape.offset > LOOKBACK_BYTES:
+            break
+    if not data and begin:
         raise SourceError(f"{location}: cannot be decompressed from its very beginning; fetch it anew")
-    return data, inflater.eof
+    tape.rewind(begin)
+    frames.reset()
+    return data
 
 
-def _first_piece(location: str, tape: Tape) -> bytes:
-    for piece in pieces(tape):
-        if isinstance(piece, Loss):
-            raise SourceError(f"{location}: cannot be decompressed from its very beginning; fetch it anew")
-        if piece:
-            return piece
-    return b""
+def _first_records(frames: Frames) -> Iterator[Cut]:
+    """The first records, up to one that is larger than HEAD_BYTES."""
+    for item in Cutter(frames, HEAD_BYTES, in_file=True).until(4 * LOOKBACK_BYTES):
+        if isinstance(item, Cut):
+            yield item
+        elif item.reason == "record_too_large":
+            return
 
 
 def _looks_like(data: bytes) -> str:

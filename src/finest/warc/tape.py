@@ -1,4 +1,8 @@
-"""A window over a sequential stream: read ahead, go back a little, and hash each byte once it is done with."""
+"""A window over a sequential stream: read ahead, go back a little, and hash each byte once it is done with.
+
+What `ahead` gives depends on the file alone: as many bytes as were asked for, fewer only where the file ends. How many
+bytes a read of the stream happened to bring can therefore decide nothing.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +29,10 @@ class Tape:
         self._held_from = offset
         self._digest = hashlib.sha256()
 
-    def ahead(self, size: int = BLOCK_BYTES, least: int = 1) -> bytes:
-        """Up to `size` bytes from `offset` on, without moving; fewer than `least` only where the file ends."""
+    def ahead(self, size: int = BLOCK_BYTES) -> bytes:
+        """The next `size` bytes, without moving; fewer only where the file ends."""
         start = self.offset - self._held_from
-        while len(self._held) - start < least and self._fill():
+        while len(self._held) - start < size and self._fill():
             pass
         return bytes(memoryview(self._held)[start : start + size])
 
@@ -37,12 +41,13 @@ class Tape:
         self.offset += size
 
     def rewind(self, offset: int) -> None:
-        """Go back to `offset`, or to the first byte still held if that comes later."""
-        self.offset = max(offset, self._held_from)
+        """Go back to `offset`, which has not been released."""
+        assert self._held_from <= offset <= self.offset, (self._held_from, offset, self.offset)
+        self.offset = offset
 
-    def release(self, keep: int = 0) -> None:
-        """Hash and forget the bytes before `offset`, but for the last `keep`."""
-        size = self.offset - keep - self._held_from
+    def release(self, upto: int | None = None) -> None:
+        """Hash and forget the bytes before `upto`, by default all before `offset`."""
+        size = (self.offset if upto is None else min(upto, self.offset)) - self._held_from
         if size <= 0:
             return
         self._digest.update(memoryview(self._held)[:size])
@@ -57,13 +62,6 @@ class Tape:
     def sha256(self) -> str:
         """Digest of all that was released since the start or `restart_digest`, in hex."""
         return self._digest.hexdigest()
-
-    def drain(self) -> None:
-        """Move to the end of the file, hashing all of it."""
-        while block := self.ahead():
-            self.advance(len(block))
-            self.release()
-        self.release()
 
     def _fill(self) -> bool:
         block = self._stream.read(BLOCK_BYTES)

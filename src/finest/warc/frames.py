@@ -1,0 +1,228 @@
+"""A file as the frames that it is made of: gzip members, Zstandard and LZ4 frames, stretches without compression.
+
+Tools and `cat` mix them in any way, so each frame is told by its own first bytes. Their contents in a row are the
+decompressed stream, which `Frames` gives piece by piece. A frame that is damaged costs itself: the next one that can be
+believed is found by its magic number.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from finest.warc import members, others
+from finest.warc.loss import Damage
+from finest.warc.members import LOOKBACK_BYTES, PROBE_BYTES
+from finest.warc.stream import BLOCK_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from finest.warc.tape import Tape
+
+_MAGIC = re.compile(
+    rb"\x1f\x8b\x08|" + re.escape(others.ZSTD_MAGIC) + rb"|[\x50-\x5f]\x2a\x4d\x18|" + re.escape(others.LZ4_MAGIC)
+)
+_PLACE = re.compile(_MAGIC.pattern + rb"|\nWARC/\d")
+_PLACE_BYTES = 7
+_NEWLINES = 64
+"""As many newlines may come before a record without compression."""
+
+
+class Piece(NamedTuple):
+    """A piece of the decompressed stream, and where in the file it comes from."""
+
+    data: bytes
+    frame: int
+    """Where its frame begins; without compression, where the piece begins."""
+    since: int
+    """From where on bytes of the file were read for it."""
+    upto: int
+    """Up to where."""
+    opens: bool = False
+    """Whether it is the first content of its frame."""
+    ends: bool = False
+    """Whether its frame ends with it, and is whole."""
+    plain: bool = False
+    """Whether it is not compressed."""
+
+
+class Frames:
+    """The content of a file from the tape's offset on."""
+
+    def __init__(self, tape: Tape, max_bytes: int) -> None:
+        self.tape = tape
+        self._max_bytes = max_bytes
+        self._words = others.Dictionary()
+        self._unusual = -1
+        """Where `whole_member` has been tried and gave nothing."""
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin at the tape's offset, where a frame begins or the file ends."""
+        self._pieces: Iterator[tuple[bytes, bool]] | None = None
+        self._plain = self._begun = False
+        self._frame = self.tape.offset
+
+    @property
+    def at_start(self) -> bool:
+        """Whether the next piece is of another frame, which begins at the tape's offset."""
+        return self._pieces is None
+
+    def whole_member(self) -> bytes | None:
+        """The content of the gzip member that begins here, where one does that is sound and of no unusual size."""
+        if self._unusual == self.tape.offset:
+            return None
+        data = members.quickly(self.tape, self._max_bytes)
+        if data is None:
+            self._unusual = self.tape.offset
+        return data
+
+    def piece_of(self, data: bytes, frame: int) -> Piece:
+        """What `whole_member` gave as a piece."""
+        self._frame = frame
+        return Piece(data, frame, frame, self.tape.offset, opens=bool(data), ends=True)
+
+    @staticmethod
+    def is_compressed(head: bytes | bytearray) -> bool:
+        """Whether a frame that is compressed, or is to be skipped, begins with these bytes."""
+        return _MAGIC.match(head) is not None
+
+    def next(self, *, at_record: bool) -> Piece | Damage | None:
+        """The next piece, which may be empty; what keeps it from being read; or None at the end of the file.
+
+        After Damage, `recover` goes on. `at_record` says whether a record may begin here: only then is an uncompressed
+        one looked for.
+        """
+        since = self.tape.offset
+        try:
+            if self._pieces is None:
+                self._frame, self._begun, self._plain = since, False, False
+                if not self.tape.ahead(1):
+                    return None
+                self._pieces = self._open(at_record=at_record)
+            data, ends = next(self._pieces)
+        except Damage as damage:
+            damage.frame, damage.begun = self._frame, self._begun
+            damage.since = since if self._begun else self._frame
+            damage.plain = damage.reason == "stream_gap"
+            self._pieces = None
+            return damage
+        if ends:
+            self._pieces = None
+        if self._plain:
+            return Piece(data, since, since, self.tape.offset, ends=ends, plain=True)
+        was_begun, self._begun = self._begun, self._begun or bool(data)
+        opens = self._begun and not was_begun
+        return Piece(data, self._frame, since if was_begun else self._frame, self.tape.offset, opens, ends)
+
+    def _open(self, *, at_record: bool) -> Iterator[tuple[bytes, bool]]:
+        """The pieces of the frame that begins here; raises Damage where none does."""
+        head = self.tape.ahead(_NEWLINES)
+        if head.startswith(members.MAGIC):
+            return self._gzip()
+        if head.startswith(others.ZSTD_MAGIC):
+            return others.zstd(self.tape, self._words)
+        if head.startswith(others.LZ4_MAGIC):
+            return others.lz4(self.tape)
+        if _MAGIC.match(head):
+            return others.skippable(self.tape, self._words)
+        if members.is_record(head):
+            if not at_record:
+                raise Damage("", "a record without compression begins here")
+            self._plain = True
+            return _plain(self.tape)
+        raise Damage("stream_gap", "neither a record nor compressed data begins here")
+
+    def _gzip(self) -> Iterator[tuple[bytes, bool]]:
+        data = self.whole_member()
+        return iter([(data, True)]) if data is not None else members.slowly(self.tape)
+
+    def held_for_search(self) -> int:
+        """From where on the tape must hold the file, so that `recover` can look for the next frame."""
+        if self._pieces is None or self._plain:
+            return self.tape.offset
+        return max(self._frame, self.tape.offset - LOOKBACK_BYTES)
+
+    def abandon(self, detail: str) -> Damage:
+        """Read no more of the frame in hand."""
+        damage = Damage("record_too_large", detail)
+        damage.frame = damage.since = self.tape.offset - 1 if self._pieces is None else self._frame
+        damage.begun = True
+        self._pieces = None
+        return damage
+
+    def back_to(self, offset: int) -> None:
+        """Leave the stretch without compression at a byte of the file that has been given already."""
+        self.tape.rewind(offset)
+        self.reset()
+
+    def recover(self, damage: Damage) -> None:
+        """Move to the next frame that can be believed, which may begin inside of the damaged one, or to the end."""
+        tape = self.tape
+        if damage.reason:
+            start = max(damage.frame + 1, tape.offset - LOOKBACK_BYTES)
+            tape.rewind(min(start, tape.offset))
+            tape.advance(start - tape.offset)
+            self._search(plain=damage.plain)
+        self.reset()
+
+    def seek_member(self, limit: int) -> bool:
+        """Move to the next gzip member that begins a record, if one begins before `limit`; else to about there."""
+        tape = self.tape
+        while tape.offset < limit and self._find(members_only=True):
+            if tape.offset < limit and members.begins_record(tape.ahead(PROBE_BYTES)):
+                self.reset()
+                return True
+            tape.advance(1)
+        self.reset()
+        return False
+
+    def _search(self, *, plain: bool) -> None:
+        tape = self.tape
+        while self._find():
+            if tape.ahead(1) == b"\n":
+                tape.advance(1)
+                if plain:
+                    return
+            elif self._believes(plain=plain):
+                return
+            else:
+                tape.advance(1)
+
+    def _find(self, *, members_only: bool = False) -> bool:
+        """Move to the next magic number, or newline before a record; False at the end of the file."""
+        tape = self.tape
+        while True:
+            window = tape.ahead(BLOCK_BYTES)
+            if members_only:
+                at = window.find(members.MAGIC)
+            else:
+                found = _PLACE.search(window)
+                at = found.start() if found else -1
+            if at >= 0:
+                tape.advance(at)
+            elif len(window) < BLOCK_BYTES:
+                tape.advance(len(window))
+            else:
+                tape.advance(len(window) - _PLACE_BYTES)
+            tape.release()
+            if at >= 0 or len(window) < BLOCK_BYTES:
+                return at >= 0
+
+    def _believes(self, *, plain: bool) -> bool:
+        """Whether a frame begins here, and not bytes that look like one.
+
+        Among uncompressed records, compressed data is mostly what they hold: only a record's own member is believed.
+        """
+        head = self.tape.ahead(PROBE_BYTES)
+        if head.startswith(members.MAGIC):
+            return members.begins_record(head) or (not plain and members.is_sound(self.tape))
+        return others.begins_frame(self.tape, self._words)
+
+
+def _plain(tape: Tape) -> Iterator[tuple[bytes, bool]]:
+    while block := tape.ahead():
+        tape.advance(len(block))
+        yield block, False
+    yield b"", True
