@@ -1,0 +1,113 @@
+"""Codings of a body: undone from the end, bounded, and dropped by name where they cannot be undone."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from typing import Any
+
+import brotli
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finest.recipe.payload import PayloadTooLarge, Undecodable
+from finest.recipe.payload.codings import MAX_CHUNKS, MAX_CODINGS, undo
+
+MAX_BYTES = 1 << 20
+HTML = "".join(f"<p>Paragraph {number} of {number * 7919 % 1000} says something else.</p>" for number in range(400))
+BODY = HTML.encode()
+PACK: dict[str, Any] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "br": brotli.compress,
+    "zstd": zstandard.ZstdCompressor().compress,
+}
+
+
+@pytest.mark.parametrize("coding", PACK)
+def test_a_body_that_ends_early_gives_what_is_there(coding: str) -> None:
+    """Nearly all of it: of brotli and Zstandard whole blocks."""
+    packed = PACK[coding](BODY)
+    got = undo(packed[: len(packed) * 3 // 4], [coding], MAX_BYTES)
+    assert BODY.startswith(got)
+    assert coding == "zstd" or len(got) > len(BODY) // 3
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_damage_gives_what_comes_before_it(coding: str) -> None:
+    """To the byte, wherever in a block it is."""
+    packed = bytearray(PACK[coding](BODY))
+    at = len(packed) // 2
+    packed[at : at + 8] = b"\xff" * 8
+    got = undo(bytes(packed), [coding], MAX_BYTES)
+    assert len(got) > len(BODY) // 4
+    assert BODY.startswith(got[: len(BODY) // 4])
+
+
+def test_a_wrong_checksum_costs_nothing() -> None:
+    """The text is all there."""
+    assert undo(gzip.compress(BODY)[:-8] + bytes(8), ["gzip"], MAX_BYTES) == BODY
+
+
+@pytest.mark.parametrize("coding", ["compress", "aes128gcm", "dcb", "nonsense"])
+def test_an_unknown_coding_is_dropped_by_name(coding: str) -> None:
+    """Packed bytes never pass for a text; a body that is plain does."""
+    with pytest.raises(Undecodable, match=coding):
+        undo(b"\x1f\x9d\x90" + gzip.compress(BODY), [coding], MAX_BYTES)
+    assert undo(BODY, [coding], MAX_BYTES) == BODY
+
+
+@pytest.mark.parametrize("coding", PACK)
+def test_binary_bytes_under_a_codings_name_are_dropped(coding: str) -> None:
+    """What is neither packed that way nor plain."""
+    with pytest.raises(Undecodable):
+        undo(b"\x00\x01\x02\x03" * 99, [coding], MAX_BYTES)
+
+
+@pytest.mark.parametrize("coding", PACK)
+def test_a_bomb_is_bounded(coding: str) -> None:
+    """A body that decodes beyond the limit is given up, in one step or in two."""
+    bomb = PACK[coding](bytes(MAX_BYTES + 1))
+    with pytest.raises(PayloadTooLarge):
+        undo(bomb, [coding], MAX_BYTES)
+    with pytest.raises(PayloadTooLarge):
+        undo(gzip.compress(bomb), [coding, "gzip"], MAX_BYTES)
+
+
+def test_endless_codings_are_refused() -> None:
+    """As are endless chunks: both only cost time."""
+    with pytest.raises(Undecodable):
+        undo(BODY, ["gzip"] * (MAX_CODINGS + 1), MAX_BYTES)
+    with pytest.raises(Undecodable):
+        undo(b"1\r\na\r\n" * (MAX_CHUNKS + 1), ["chunked"], MAX_BYTES)
+
+
+def test_a_first_line_that_only_looks_like_a_size_is_text() -> None:
+    """A body that was stored without its chunks may begin with `Dad`."""
+    assert undo(b"5\nand more than five bytes", ["chunked"], MAX_BYTES) == b"5\nand more than five bytes"
+
+
+def test_a_broken_chunk_ends_the_body() -> None:
+    """What follows a size that is wrong is no text."""
+    assert undo(b"3\r\nabc\r\nzz\r\ndef\r\n0\r\n\r\n", ["chunked"], MAX_BYTES) == b"abc"
+    assert undo(b"3\r\nabc\r\n4\r\nde", ["chunked"], MAX_BYTES) == b"abcde"
+
+
+@given(body=st.binary(max_size=300), coding=st.sampled_from([*PACK, "chunked", "compress"]))
+def test_no_body_is_an_error(body: bytes, coding: str) -> None:
+    """Whatever the bytes, the answer is a body or a named reason."""
+    try:
+        assert isinstance(undo(body, [coding], MAX_BYTES), bytes)
+    except Undecodable:
+        pass
+
+
+@given(body=st.binary(max_size=2000), codings=st.lists(st.sampled_from(list(PACK)), max_size=4))
+def test_codings_are_undone_from_the_end(body: bytes, codings: list[str]) -> None:
+    """Any list of codings that were applied in its order."""
+    packed = body
+    for coding in codings:
+        packed = PACK[coding](packed)
+    assert undo(packed, codings, MAX_BYTES) == body
