@@ -126,6 +126,8 @@ def show_why(console: Console, answer: Why) -> None:
         console.print(f"the page that was kept instead: {stored['duplicate_of']}", markup=False)
     if verdict.reason != stored["reason"] and not stored["duplicate_of"]:
         console.print(f"judged again it is {verdict.reason}", style="yellow", markup=False)
+    if answer.trail.encoding:
+        console.print(f"read as {answer.trail.encoding}", markup=False)
     console.print(checks_table(answer))
     console.print("\ntext" + (" (as the last stage saw it)" if not verdict.kept else ""))
     text = verdict.text or answer.trail.text
@@ -150,6 +152,7 @@ def why_dict(answer: Why) -> dict[str, Any]:
         "stored": answer.stored,
         "reason": answer.verdict.reason,
         "text": answer.verdict.text or answer.trail.text,
+        "encoding": answer.trail.encoding or None,
         "language": answer.trail.language,
         "language_score": answer.trail.language_score,
         "checks": [

@@ -12,7 +12,8 @@ from finest.recipe.payload.message import Message, split_message
 def test_a_response_is_split() -> None:
     """Fields of all lines are joined, names and codings have no case."""
     block = (
-        b"HTTP/1.1 206 Partial Content\r\nContent-TYPE: text/html;\r\n charset=x\r\ncontent-encoding: GZIP, identity\r\n"
+        b"HTTP/1.1 206 Partial Content\r\nContent-TYPE: text/html;\r\n charset=x\r\n"
+        b"content-encoding: GZIP, identity\r\n"
         b"Content-Encoding : br;q=1\r\nTransfer-Encoding:\r\n\tchunked\r\nX-Content-Encoding: zstd\r\n\r\nbody\r\n\r\n"
     )
     assert split_message(block) == Message(

@@ -38,7 +38,7 @@ def read_back(folder: Path, layout: str, made: list[Case]) -> list[Record]:
 def test_each_response_gets_the_verdict_it_was_made_for(
     tmp_path: Path, cache: Path, made: list[Case], layout: str
 ) -> None:
-    """Layout, codings, type, encoding and status decide as the standards say, and each page is read as it was written."""
+    """Layout, codings, type, encoding and status decide as the standards say, and pages read as written."""
     found = read_back(tmp_path, layout, made)
     verdicts = [judge(one.page(), READING_ALONE, cache) for one in found]
     assert [verdict.reason for verdict in verdicts] == [case.reason for case in made]

@@ -73,7 +73,7 @@ TRANSFER_CODINGS: list[tuple[tuple[str, ...], Coder]] = [
     (("Transfer-Encoding:\r\n chunked",), lambda body: chunked(body, end=b"00000\r\nX-Sum: 1\r\n\r\n")),
     (("Transfer-Encoding: chunked",), lambda body: chunked(body, line=b"%04X \r\n%s\r\n")),
     (("Transfer-Encoding: chunked",), lambda body: chunked(body, line=b"%x\n%s\n", end=b"0\n\n")),
-    (("Transfer-Encoding: chunked",), lambda body: chunked(body, line=b"%x;a=\"" + b"q" * 90 + b"\"\r\n%s\r\n")),
+    (("Transfer-Encoding: chunked",), lambda body: chunked(body, line=b'%x;a="' + b"q" * 90 + b'"\r\n%s\r\n')),
     (("Transfer-Encoding: chunked",), lambda body: chunked(body, end=b"")),
     (("Transfer-Encoding: identity", "Transfer-Encoding: chunked"), chunked),
     (("Transfer-Encoding: chunked, chunked",), chunked),
