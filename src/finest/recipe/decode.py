@@ -45,7 +45,8 @@ MAX_BROKEN_SHARE = 0.05
 
 _BOMS = ((b"\xef\xbb\xbf", UTF8), (b"\xfe\xff", "UTF-16BE"), (b"\xff\xfe", "UTF-16LE"))
 _DOUBLE_BYTE = frozenset({"Big5", "EUC-JP", "EUC-KR", "GBK", "gb18030", "Shift_JIS"})
-_NO_TEXT = re.compile("[\ufffd\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
+_CONTROLS = bytes([*range(9), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20)])
+"""Binary data bytes (MIME Sniffing Standard, section 3): no text has them."""
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
@@ -93,9 +94,11 @@ def _may_be_other(body: bytes, text: str) -> bool:
 
 def _decoded(body: bytes, encoding: str) -> Decoded:
     text = decode_as(body, encoding)
-    if text is None or len(_NO_TEXT.findall(text)) > len(text) * MAX_BROKEN_SHARE:
+    if text is None:
         return Decoded(None, encoding)
-    return Decoded(text, encoding)
+    plain = text.encode("utf-8", "replace") if encoding.startswith("UTF-16") else body
+    broken = text.count("\ufffd") + len(plain) - len(plain.translate(None, _CONTROLS))
+    return Decoded(None if broken > len(text) * MAX_BROKEN_SHARE else text, encoding)
 
 
 def _declared(body: bytes, charset: str | None) -> str | None:
@@ -104,10 +107,17 @@ def _declared(body: bytes, charset: str | None) -> str | None:
 
 def _encoding(body: bytes, charset: str | None) -> str:
     """The encoding of bytes that are not UTF-8 from end to end."""
+    served = encoding_of(charset) if charset else None
+    if served and served != UTF8:
+        return served
+    declared = declared_encoding(body)
+    if not served and declared and declared != UTF8:
+        return declared
     whole, broken = _utf8_sequences(body)
-    for declared in (encoding_of(charset) if charset else None, declared_encoding(body)):
-        if declared and (declared != UTF8 or broken <= max(whole, FEW_BROKEN)):
-            return declared
+    if UTF8 in (served, declared) and broken <= max(whole, FEW_BROKEN):
+        return UTF8
+    if declared and declared != UTF8:
+        return declared
     if whole >= 2 * broken:
         return UTF8
     guess = cchardet.detect(body)["encoding"]
