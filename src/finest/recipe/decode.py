@@ -88,8 +88,9 @@ def html_of(page: Page, payload: PayloadRules, decoding: DecodeRules) -> str | N
 
 
 def _may_be_other(body: bytes, text: str) -> bool:
-    """Whether bytes that are UTF-8 may be of an encoding that looks like it: escapes, zeros, a few double bytes."""
-    return 0 < len(body) - len(text) <= FEW_BYTES or b"\x1b" in body or b"\0" in body
+    """Whether bytes that are UTF-8 may be of an encoding that looks like it: a few double bytes, escapes, zeros."""
+    beyond_ascii = len(body) - len(text)
+    return beyond_ascii <= FEW_BYTES and (beyond_ascii > 0 or b"\x1b" in body or b"\0" in body)
 
 
 def _decoded(body: bytes, encoding: str) -> Decoded:

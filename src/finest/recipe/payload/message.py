@@ -65,7 +65,8 @@ def _status(block: bytes, start: int) -> int | None:
 def _fields(head: bytes) -> dict[str, list[str]]:
     """The values of the fields that are looked at, by name in lower case, in their order."""
     found: dict[str, list[str]] = {}
-    for name, value in _FIELD.findall(_FOLD.sub(b" ", head)):
+    unfolded = _FOLD.sub(b" ", head) if b"\n " in head or b"\n\t" in head else head
+    for name, value in _FIELD.findall(unfolded):
         found.setdefault(name.decode().lower(), []).append(value.decode("latin-1").strip())
     return found
 
