@@ -28,6 +28,8 @@ _MAGIC = b"WARC/"
 _HEADER_END = re.compile(rb"\n\r?\n")
 _CONTENT_LENGTH = re.compile(rb"(?im)\ncontent-length[ \t]*:[ \t]*(\d{1,18})[ \t\r]*$")
 """Of a header, whose first line is another one. To look for `^` in place of the newline takes four times as long."""
+_FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
+"""Header lines are folded as RFC 2616, 2.2 has it (WARC 1.1, section 4)."""
 _NEWLINES = re.compile(rb"[\r\n]*")
 _NEXT_RECORD = re.compile(rb"\nWARC/\d")
 _NEXT_RECORD_BYTES = 7
@@ -65,8 +67,13 @@ def _head_bytes(data: bytes | bytearray) -> int | None:
     return None if end is None else end.end()
 
 
+def unfolded(head: bytes | bytearray) -> bytes | bytearray:
+    """The header with each field on one line: a line that begins with a blank goes on with the one before it."""
+    return _FOLD.sub(b" ", head) if b"\n " in head or b"\n\t" in head else head
+
+
 def _content_length(head: bytes | bytearray) -> int | None:
-    found = _CONTENT_LENGTH.search(head)
+    found = _CONTENT_LENGTH.search(unfolded(head))
     return None if found is None else int(found[1])
 
 
@@ -88,7 +95,7 @@ class Cutter:
 
     def __init__(self, frames: Frames, max_bytes: int, *, in_file: bool) -> None:
         self.lost_bytes = 0
-        """Bytes of the file that gave no record: of a frame that gave some, its share by decompressed bytes."""
+        """Bytes of the file that gave no record, padding aside: of a frame that gave some, its share of content."""
         self._frames, self._tape = frames, frames.tape
         self._max_bytes = max_bytes
         self._in_file = in_file
@@ -302,7 +309,7 @@ class Cutter:
         if not damage.reason:
             return None
         length = self._tape.offset - damage.since
-        self.lost_bytes += length
+        self.lost_bytes += 0 if damage.reason == "stream_gap" and self._frames.passed_padding else length
         offset = damage.since
         if damage.plain and not self._in_file:
             offset, self._at = self._at, self._at + length

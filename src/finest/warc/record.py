@@ -11,6 +11,7 @@ import orjson
 from fastwarc.warc import HeaderMap
 
 from finest.recipe.page import Page
+from finest.warc.cutter import unfolded
 from finest.warc.loss import Loss
 from finest.warc.payload import PayloadTooLarge, http_payload
 
@@ -92,7 +93,7 @@ class _Unreadable(Exception):
 
 def _read(cut: Cut, max_bytes: int) -> Entry:
     headers = HeaderMap()
-    headers.parse(io.BytesIO(_with_crlf(cut.data[: cut.head_bytes])))
+    headers.parse(io.BytesIO(_with_crlf(unfolded(cut.data[: cut.head_bytes]))))
     kind = (_text(headers, b"WARC-Type") or "unknown").lower()
     if kind in PAGE_TYPES:
         return Entry(kind, _page_record(kind, headers, cut, max_bytes))
@@ -102,7 +103,7 @@ def _read(cut: Cut, max_bytes: int) -> Entry:
     return Entry(kind)
 
 
-def _with_crlf(head: bytes) -> bytes:
+def _with_crlf(head: bytes | bytearray) -> bytes | bytearray:
     """The header with CRLF at the end of each line, which fastwarc insists on and old tools do not always write."""
     if head.count(b"\n") == head.count(b"\r\n"):
         return head
