@@ -231,7 +231,7 @@ class Cutter:
         """Pass over a record beyond the limit: by its length if that can be true, else to the next one that shows."""
         if self._frame_here() is None or end > self._max_bytes * BOMB_FACTOR:
             return self._resync("record_too_large", detail)
-        start, since = self._at, self._spans[0].piece.since
+        begin = start, _, _ = self._at, self._spans[0].piece.since, self.lost_bytes
         while self._at < start + end:
             if not self._held and not self._more():
                 break
@@ -242,7 +242,7 @@ class Cutter:
         while not self._frame_begins(self._at):
             if not (self._skip_newlines(lost=True) if self._held else self._more()):
                 break
-        return self._lost("record_too_large", detail, start, since)
+        return self._lost("record_too_large", detail, begin)
 
     def _record_in_held(self, start: int) -> int | None:
         """Where in `held`, and after `start` of the stream, a frame begins with a record."""
@@ -268,7 +268,7 @@ class Cutter:
         """Drop everything up to the next line, or frame, that begins a record, as lost; None where damage counts it."""
         if self._spans[0].piece.plain:
             return self._resync_plain(reason, detail)
-        start, since = self._at, self._spans[0].piece.since
+        begin = start, _, _ = self._at, self._spans[0].piece.since, self.lost_bytes
         while True:
             record = self._record_in_held(start)
             found = _NEXT_RECORD.search(self._held)
@@ -276,18 +276,19 @@ class Cutter:
                 record = found.start() + 1
             if record is not None:
                 self._lose(record)
-                return self._lost(reason, detail, start, since)
+                return self._lost(reason, detail, begin)
             if self._at - start > self._max_bytes * BOMB_FACTOR:
                 self._break = self._frames.abandon(f"given up after {self._at - start} decompressed bytes")
             self._lose(len(self._held) - min(len(self._held), _NEXT_RECORD_BYTES - 1))
             if not self._more():
                 self._lose(len(self._held))
-                return self._lost(reason, detail, start, since)
+                return self._lost(reason, detail, begin)
 
-    def _lost(self, reason: str, detail: str, start: int, since: int) -> Loss | None:
-        """The stretch of the stream from `start` on that has been dropped; None where it is part of the damage."""
+    def _lost(self, reason: str, detail: str, begin: tuple[int, int, int]) -> Loss | None:
+        """What has been dropped since `begin`; None where it is part of the damage, which is counted then."""
+        start, since, lost_bytes = begin
         if self._break is not None and self._break.begun and not self._held:
-            self._break.since = since
+            self._break.since, self.lost_bytes = since, lost_bytes
             return None
         if not self._in_file:
             return Loss(reason, start, self._at - start, detail)

@@ -25,6 +25,8 @@ _MAGIC = re.compile(
 )
 _PLACE = re.compile(_MAGIC.pattern + rb"|\nWARC/\d")
 _PLACE_BYTES = 7
+_IN_EVERY_PLACE = (members.MAGIC, others.ZSTD_MAGIC[1:], others.LZ4_MAGIC[1:], b"\x2a\x4d\x18", b"\nWARC/")
+"""To look for these first takes a twentieth of the time where there are none."""
 _PADDING = b"\0\r\n"
 _NEWLINES = 64
 """As many newlines may come before a record without compression."""
@@ -202,7 +204,7 @@ class Frames:
             if members_only:
                 at = window.find(members.MAGIC)
             else:
-                found = _PLACE.search(window)
+                found = _PLACE.search(window) if any(part in window for part in _IN_EVERY_PLACE) else None
                 at = found.start() if found else -1
             is_last = len(window) < BLOCK_BYTES
             self._pass(window[: at if at >= 0 else len(window) if is_last else -_PLACE_BYTES])
