@@ -15,13 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import trafilatura
-from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from finest.recipe import native
+from finest.recipe.decode import html_of
 from finest.recipe.extract import extract_trafilatura
 from finest.recipe.extract.page import FALLBACKS, extract_in_python
 from finest.recipe.extract.parse import source_of
-from finest.recipe.payload.as_datatrove import decode_by_guess
+from finest.recipe.recipe import load_recipe
+from finest.warc.slices import Slice, read_slice
+from finest.warc.source import inspect
+
+MAX_RECORD_BYTES = 64 << 20
 
 
 def by_trafilatura(html: str) -> str | None:
@@ -45,7 +49,8 @@ def main() -> None:
     cpu_s, equal, count = Counter[str](), Counter[str](), 0
     extract_trafilatura("<p>what is loaded once</p>")
     FALLBACKS.clear()
-    for number, html in enumerate(html for path in args.warc for html in pages(path)):
+    lost = Counter[str]()
+    for number, html in enumerate(html for path in args.warc for html in pages(path, lost)):
         if number % args.every:
             continue
         count += 1
@@ -56,17 +61,24 @@ def main() -> None:
             cpu_s[name] += time.process_time() - begin
         equal.update(name for name, text in texts.items() if text == texts["core"])
     for name in ways:
-        print(f"{name:12} {1000 * cpu_s[name] / count:7.2f} ms/page   {equal[name]} of {count} texts equal the core's")
+        cost = f"{1000 * cpu_s[name] / max(count, 1):7.2f} ms/page"
+        print(f"{name:12} {cost}   {equal[name]} of {count} texts equal the core's")
     print(f"left to Python or trafilatura: {FALLBACKS.total()} {dict(FALLBACKS)}")
+    print(f"passed over: {lost.total()} {dict(lost)}")
 
 
-def pages(path: Path) -> Iterator[str]:
-    """The decoded HTML of all responses."""
-    with path.open("rb") as stream:
-        for record in ArchiveIterator(stream, record_types=WarcRecordType.response, auto_decode="all"):
-            html = decode_by_guess(record.reader.read())
-            if html:
-                yield html
+def pages(path: Path, lost: Counter[str]) -> Iterator[str]:
+    """The decoded HTML of all responses; what cannot be read or decoded is counted by reason in `lost`."""
+    source, recipe = inspect(str(path)), load_recipe("fineweb")
+    whole = Slice(0, 0, 0, source.size_bytes)
+    records = read_slice(source, whole, max_record_bytes=MAX_RECORD_BYTES, page_types=("response",))
+    for record in records:
+        html = html_of(record.page(), recipe.payload, recipe.decode)
+        if html:
+            yield html
+        else:
+            lost["no HTML"] += 1
+    lost.update(loss.reason for loss in records.losses)
 
 
 def _outcome(extract: Callable[[str], str | None], html: str) -> Any:

@@ -6,11 +6,14 @@ import gzip
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from io import BytesIO
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from finest.warc.cutter import Cutter
+from finest.warc.frames import Frames
 from finest.warc.layout import Layout
 from finest.warc.loss import Loss
 from finest.warc.record import Record
@@ -254,6 +257,23 @@ def test_damage_to_one_member_keeps_what_is_before_and_after() -> None:
     assert numbers[-2:] == [50, 51]
     assert 15 <= len(numbers) - 5 <= 25
     assert "gzip_corrupt" in {loss.reason for loss in found.losses}
+
+
+def test_lost_bytes_are_counted_once() -> None:
+    """Damage, what it hides and what was given up add up to no more than the bytes that gave no record."""
+    good, bad = layouts.gzip_each(records(2)), bytearray(layouts.gzip_all(records(40)[1:]))
+    bad[len(bad) // 2 : len(bad) // 2 + 8] = b"\xff" * 8
+    bomb = layouts.gzip_one(b"WARC/1.0\r\n" + bytes(30 * MAX_BYTES))
+    for data, least, most in (
+        (good + bytes(5000), 0, 0),
+        (good + bytes(bad) + good, len(bad) // 4, len(bad) * 3 // 4),
+        (bomb + good, len(bomb), len(bomb)),
+        (good[:-10], 1, len(good) // 2),
+        (good + b"x" * 700 + good, 700, 700),
+    ):
+        cutter = Cutter(Frames(Tape(BytesIO(data)), MAX_BYTES), MAX_BYTES, in_file=True)
+        list(cutter.until())
+        assert least <= cutter.lost_bytes <= most
 
 
 @pytest.mark.parametrize("junk", [b"\0" * 5000, b"# the end\n", b"\r\n\r\n"])

@@ -251,6 +251,17 @@ def test_header_lines_may_end_in_a_line_feed_alone(tmp_path: Path) -> None:
     assert [(one.id, one.url, one.date, body(one)) for one in found] == [("<a>", "http://a/", "2009", b"hi")]
 
 
+def test_folded_header_lines_are_one_field(tmp_path: Path) -> None:
+    """A field may go on, after its name or within its value, on lines that begin with a blank; names have any case."""
+    head = b"WARC/1.0\r\nwarc-type:\r\n response\r\nWARC-RECORD-ID\r\n : <a>\r\nwarc-target-uri:\r\n\thttp://a/\r\n"
+    head += b"X: Content-Length\r\n Content-Length: 3\r\nContent-Length:\r\n  \r\n 24 \r\n\r\n"
+    block = b"HTTP/1.1 200 OK\r\n\r\n<p>a"[:24].ljust(24, b"a")
+    for data in (members([head + block + b"\r\n\r\n"]), head + block + b"\r\n\r\n"):
+        found, reader = read(write(tmp_path, data))
+        assert [(one.id, one.url, one.type) for one in found] == [("<a>", "http://a/", "response")]
+        assert reader.losses == []
+
+
 def test_a_page_without_content_types_is_read(tmp_path: Path) -> None:
     """Neither the WARC record nor the HTTP response needs to name a type."""
     part = record("response", "https://example.com/", b"HTTP/1.0 200 OK\r\n\r\nhello")

@@ -47,7 +47,7 @@ out_option = click.option("--out", type=click.Path(path_type=Path), required=Tru
 @executor_options
 @click.option("--detach", is_flag=True, help="Slurm: hand the jobs in and return; `finest attach` follows them.")
 @click.option("--restart", is_flag=True, help="Throw away what an earlier run wrote in the folder.")
-@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--quiet", is_flag=True, help="Say nothing but errors and warnings.")
 def refine(
     sources: tuple[str, ...], out: Path, recipe_name: str, workers: int | None, limit: int | None, engine: str,
     where: Where, detach: bool, restart: bool, quiet: bool,
@@ -99,6 +99,10 @@ def _to_the_end(run: Callable[[Progress], Manifest], out: Path, *, quiet: bool) 
         from finest.show import show_manifest
 
         show_manifest(console(), out, manifest)
+    from finest.refine.remarks import remarks
+
+    for remark in remarks(out, manifest):
+        say(f"Warning: {remark}")
 
 
 def _hand_in(options: RunOptions, *, quiet: bool) -> None:
@@ -112,7 +116,7 @@ def _hand_in(options: RunOptions, *, quiet: bool) -> None:
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--cancel", is_flag=True, help="Cancel the run's jobs instead, and no others.")
-@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--quiet", is_flag=True, help="Say nothing but errors and warnings.")
 def attach(folder: Path, cancel: bool, quiet: bool) -> None:
     """Follow a run's Slurm jobs to their end, whoever handed them in, and whatever became of that process.
 

@@ -97,7 +97,7 @@ class SliceOutput:
             cpu_s=cpu_s, wall_s=wall_s, peak_rss_bytes=peak_rss_bytes(), stage_cpu_s=dict(stage_cpu_s),
             reasons=dict(self._reasons), languages=dict(self._languages), text_chars=dict(self._chars),
             losses=[asdict(loss) for loss in read.losses], samples=self._samples.chosen(), files=files,
-            fallbacks=fallbacks,
+            fallbacks=fallbacks, lost_bytes=read.lost_bytes,
         )  # fmt: skip
 
 

@@ -161,16 +161,19 @@ def run_slices(ledger: Ledger, options: RunOptions, progress: Progress) -> None:
 def find_unchained(ledger: Ledger) -> dict[int, int]:
     """Slices whose first record is not where the slice before them ended: {rank: where it must begin}.
 
-    Only the first of each source is named: what follows is judged when it has been read again.
+    Of each source the first one is named, and those after it that end before that place, so that they hold nothing:
+    what follows is judged when these have been read again.
     """
     wrong: dict[int, int] = {}
-    named: set[int] = set()
-    summaries = ledger.summaries()
-    for rank, (before, summary) in enumerate(itertools.pairwise(summaries), 1):
-        same_source = before.source == summary.source
-        if same_source and before.next_offset != summary.first_offset and summary.source not in named:
-            named.add(summary.source)
-            wrong[rank] = before.next_offset
+    start: dict[int, int] = {}
+    """Of a source with a break: where the slice after it must begin."""
+    for rank, (before, summary) in enumerate(itertools.pairwise(ledger.summaries()), 1):
+        if before.source != summary.source:
+            continue
+        if summary.source not in start and before.next_offset != summary.first_offset:
+            wrong[rank] = start[summary.source] = before.next_offset
+        elif before.end <= start.get(summary.source, 0) != summary.first_offset:
+            wrong[rank] = start[summary.source]
     return wrong
 
 

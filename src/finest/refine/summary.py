@@ -58,6 +58,8 @@ class SliceSummary:
     """The slice's own files: sha256, size_bytes, rows."""
     fallbacks: dict[str, int] = field(default_factory=dict)
     """Pages that the compiled core left to the slower paths, by reason: the text is the same."""
+    lost_bytes: int = 0
+    """Bytes of the compressed file that gave no record."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; what is in it is not copied."""
@@ -68,7 +70,7 @@ class SliceSummary:
         """The summary from its plain data; raises LedgerError where a field is missing, unknown or of a wrong type."""
         if not isinstance(data, Mapping):
             raise LedgerError(f"a slice's summary is a {type(data).__name__}, not an object; run again with --restart")
-        data = {"fallbacks": {}} | dict(data)  # which earlier versions did not count
+        data = {"fallbacks": {}} | {"lost_bytes": 0} | dict(data)  # which earlier versions did not count
         for item in fields(SliceSummary):
             kinds = _KINDS[str(item.type).partition("[")[0]]
             if not isinstance(data.get(item.name), kinds):

@@ -28,6 +28,8 @@ _MAGIC = b"WARC/"
 _HEADER_END = re.compile(rb"\n\r?\n")
 _CONTENT_LENGTH = re.compile(rb"(?im)\ncontent-length[ \t]*:[ \t]*(\d{1,18})[ \t\r]*$")
 """Of a header, whose first line is another one. To look for `^` in place of the newline takes four times as long."""
+_FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
+"""Header lines are folded as RFC 2616, 2.2 has it (WARC 1.1, section 4)."""
 _NEWLINES = re.compile(rb"[\r\n]*")
 _NEXT_RECORD = re.compile(rb"\nWARC/\d")
 _NEXT_RECORD_BYTES = 7
@@ -65,8 +67,13 @@ def _head_bytes(data: bytes | bytearray) -> int | None:
     return None if end is None else end.end()
 
 
+def unfolded(head: bytes | bytearray) -> bytes | bytearray:
+    """The header with each field on one line: a line that begins with a blank goes on with the one before it."""
+    return _FOLD.sub(b" ", head) if b"\n " in head or b"\n\t" in head else head
+
+
 def _content_length(head: bytes | bytearray) -> int | None:
-    found = _CONTENT_LENGTH.search(head)
+    found = _CONTENT_LENGTH.search(unfolded(head))
     return None if found is None else int(found[1])
 
 
@@ -88,7 +95,7 @@ class Cutter:
 
     def __init__(self, frames: Frames, max_bytes: int, *, in_file: bool) -> None:
         self.lost_bytes = 0
-        """Bytes of the file that gave no record: of a frame that gave some, its share by decompressed bytes."""
+        """Bytes of the file that gave no record, padding aside: of a frame that gave some, its share of content."""
         self._frames, self._tape = frames, frames.tape
         self._max_bytes = max_bytes
         self._in_file = in_file
@@ -224,7 +231,7 @@ class Cutter:
         """Pass over a record beyond the limit: by its length if that can be true, else to the next one that shows."""
         if self._frame_here() is None or end > self._max_bytes * BOMB_FACTOR:
             return self._resync("record_too_large", detail)
-        start, since = self._at, self._spans[0].piece.since
+        begin = start, _, _ = self._at, self._spans[0].piece.since, self.lost_bytes
         while self._at < start + end:
             if not self._held and not self._more():
                 break
@@ -235,7 +242,7 @@ class Cutter:
         while not self._frame_begins(self._at):
             if not (self._skip_newlines(lost=True) if self._held else self._more()):
                 break
-        return self._lost("record_too_large", detail, start, since)
+        return self._lost("record_too_large", detail, begin)
 
     def _record_in_held(self, start: int) -> int | None:
         """Where in `held`, and after `start` of the stream, a frame begins with a record."""
@@ -261,7 +268,7 @@ class Cutter:
         """Drop everything up to the next line, or frame, that begins a record, as lost; None where damage counts it."""
         if self._spans[0].piece.plain:
             return self._resync_plain(reason, detail)
-        start, since = self._at, self._spans[0].piece.since
+        begin = start, _, _ = self._at, self._spans[0].piece.since, self.lost_bytes
         while True:
             record = self._record_in_held(start)
             found = _NEXT_RECORD.search(self._held)
@@ -269,18 +276,19 @@ class Cutter:
                 record = found.start() + 1
             if record is not None:
                 self._lose(record)
-                return self._lost(reason, detail, start, since)
+                return self._lost(reason, detail, begin)
             if self._at - start > self._max_bytes * BOMB_FACTOR:
                 self._break = self._frames.abandon(f"given up after {self._at - start} decompressed bytes")
             self._lose(len(self._held) - min(len(self._held), _NEXT_RECORD_BYTES - 1))
             if not self._more():
                 self._lose(len(self._held))
-                return self._lost(reason, detail, start, since)
+                return self._lost(reason, detail, begin)
 
-    def _lost(self, reason: str, detail: str, start: int, since: int) -> Loss | None:
-        """The stretch of the stream from `start` on that has been dropped; None where it is part of the damage."""
+    def _lost(self, reason: str, detail: str, begin: tuple[int, int, int]) -> Loss | None:
+        """What has been dropped since `begin`; None where it is part of the damage, which is counted then."""
+        start, since, lost_bytes = begin
         if self._break is not None and self._break.begun and not self._held:
-            self._break.since = since
+            self._break.since, self.lost_bytes = since, lost_bytes
             return None
         if not self._in_file:
             return Loss(reason, start, self._at - start, detail)
@@ -302,7 +310,7 @@ class Cutter:
         if not damage.reason:
             return None
         length = self._tape.offset - damage.since
-        self.lost_bytes += length
+        self.lost_bytes += 0 if damage.reason == "stream_gap" and self._frames.passed_padding else length
         offset = damage.since
         if damage.plain and not self._in_file:
             offset, self._at = self._at, self._at + length

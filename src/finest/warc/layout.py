@@ -9,6 +9,6 @@ class Layout(Enum):
     """How a file is compressed, and so whether it can be cut."""
 
     MEMBERS = "members"
-    """One gzip member per record, as Common Crawl does: can be entered at any member."""
+    """One gzip member per record, as Common Crawl does, at least at the head: can be entered at any such member."""
     WHOLE = "whole"
-    """One gzip member, no compression, Zstandard or LZ4: one slice."""
+    """Anything else, such as one gzip member, BGZF, no compression, Zstandard or LZ4: one slice."""

@@ -15,6 +15,7 @@ from fastwarc.warc import HeaderMap
 
 from finest.recipe.iso639 import language_of
 from finest.recipe.page import Page
+from finest.warc.cutter import unfolded
 from finest.warc.loss import Loss
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class _Unreadable(Exception):
 
 def _read(cut: Cut) -> Entry:
     headers = HeaderMap()
-    headers.parse(io.BytesIO(_with_crlf(cut.data[: cut.head_bytes])))
+    headers.parse(io.BytesIO(_with_crlf(unfolded(cut.data[: cut.head_bytes]))))
     kind = (_text(headers, b"WARC-Type") or "unknown").lower()
     if kind in PAGE_TYPES:
         return Entry(kind, _page_record(kind, headers, cut))
@@ -104,7 +105,7 @@ def _read(cut: Cut) -> Entry:
     return Entry(kind)
 
 
-def _with_crlf(head: bytes) -> bytes:
+def _with_crlf(head: bytes | bytearray) -> bytes | bytearray:
     """The header with CRLF at the end of each line, which fastwarc insists on and old tools do not always write."""
     if head.count(b"\n") == head.count(b"\r\n"):
         return head

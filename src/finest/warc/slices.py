@@ -3,8 +3,8 @@
 A slice owns the records from the first gzip member in [start, end) on that begins with a record, up to where the next
 slice begins in the same way. It finds both by itself, so slices can be read by anybody in any order; read as they
 should be, they chain: each ends (`next_offset`) where the next one begins (`first_offset`). Where they do not, the file
-holds bytes that look like such a member and are none, or records that are cut over members, and the later slice is to be
-read again with `exact_start`.
+holds bytes that look like such a member and are none, or records that are cut over members, and the later slice is to
+be read again with `exact_start`.
 """
 
 from __future__ import annotations

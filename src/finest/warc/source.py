@@ -101,9 +101,8 @@ def _layout(location: str, tape: Tape) -> Layout:
     frames = Frames(tape, HEAD_BYTES)
     data = _first_content(location, frames, head)
     if not is_record(data):
-        inside = (
-            "" if data[:4] == head[:4] else "a gzip file of " if head.startswith(MAGIC) else "a compressed file of "
-        )
+        packed = "a gzip file of " if head.startswith(MAGIC) else "a compressed file of "
+        inside = "" if data[:4] == head[:4] else packed
         raise SourceError(f"{location}: not a WARC, but {inside}{_looks_like(data or head)}")
     if not head.startswith(MAGIC):
         return Layout.WHOLE
