@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 import pytest
 
 from finest.cli import cli
+from finest.recipe.recipe import load_recipe, parse_recipe, tomllib
 
 DOCS = Path(__file__).parents[1] / "docs"
 _spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
@@ -31,6 +33,19 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_generated_pages_are_fresh(page: str, written: Path) -> None:
     """`make docs` would change nothing."""
     assert (DOCS / page).read_text(encoding="utf-8") == (written / page).read_text(encoding="utf-8")
+
+
+def test_the_recipes_in_the_docs_are_recipes() -> None:
+    """Each block can be copied into a file; the one for other crawls is FineWeb's, read by the standards."""
+    page = (DOCS / "recipe.md").read_text(encoding="utf-8")
+    found = [parse_recipe(tomllib.loads(block)) for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL)]
+    standard = {recipe.name: recipe for recipe in found}["fineweb-standard"]
+    fineweb = load_recipe("fineweb")
+    same = {"payload": fineweb.payload, "decode": fineweb.decode}
+    assert standard.model_copy(update=same).resolved() | {"name": "", "description": ""} == (
+        fineweb.resolved() | {"name": "", "description": ""}
+    )
+    assert (standard.payload.reading, standard.decode.encoding) == ("standard", "standard")
 
 
 def all_commands(group: click.Group, name: str) -> list[tuple[str, click.Command]]:

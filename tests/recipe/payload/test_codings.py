@@ -13,8 +13,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finest.recipe.payload import PayloadTooLarge, Undecodable
-from finest.recipe.payload.codings import MAX_CHUNKS, MAX_CODINGS, undo
+from finest.recipe.payload import PayloadTooLarge, Undecodable, codings
+from finest.recipe.payload.codings import MAX_CODINGS, undo
 
 MAX_BYTES = 1 << 20
 HTML = "".join(f"<p>Paragraph {number} of {number * 7919 % 1000} says something else.</p>" for number in range(400))
@@ -77,12 +77,21 @@ def test_a_bomb_is_bounded(coding: str) -> None:
         undo(gzip.compress(bomb), [coding, "gzip"], MAX_BYTES)
 
 
-def test_endless_codings_are_refused() -> None:
+def test_endless_codings_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """As are endless chunks: both only cost time."""
+    monkeypatch.setattr(codings, "MAX_CHUNKS", 100)
     with pytest.raises(Undecodable):
         undo(BODY, ["gzip"] * (MAX_CODINGS + 1), MAX_BYTES)
     with pytest.raises(Undecodable):
-        undo(b"1\r\na\r\n" * (MAX_CHUNKS + 1), ["chunked"], MAX_BYTES)
+        undo(b"1\r\na\r\n" * 101, ["chunked"], MAX_BYTES)
+
+
+def test_endless_members_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty gzip members cost time and give nothing."""
+    monkeypatch.setattr(codings, "MAX_MEMBERS", 100)
+    many = gzip.compress(b"a") + gzip.compress(b"") * 100 + gzip.compress(b"b")
+    assert undo(many, ["gzip"], MAX_BYTES) == b"a"
+    assert undo(gzip.compress(b"a") * 99, ["gzip"], MAX_BYTES) == b"a" * 99
 
 
 def test_a_first_line_that_only_looks_like_a_size_is_text() -> None:
@@ -103,10 +112,10 @@ def test_no_body_is_an_error(body: bytes, coding: str) -> None:
         assert isinstance(undo(body, [coding], MAX_BYTES), bytes)
 
 
-@given(body=st.binary(max_size=2000), codings=st.lists(st.sampled_from(list(PACK)), max_size=4))
-def test_codings_are_undone_from_the_end(body: bytes, codings: list[str]) -> None:
+@given(body=st.binary(max_size=2000), listed=st.lists(st.sampled_from(list(PACK)), max_size=4))
+def test_codings_are_undone_from_the_end(body: bytes, listed: list[str]) -> None:
     """Any list of codings that were applied in its order."""
     packed = body
-    for coding in codings:
+    for coding in listed:
         packed = PACK[coding](packed)
-    assert undo(packed, codings, MAX_BYTES) == body
+    assert undo(packed, listed, MAX_BYTES) == body

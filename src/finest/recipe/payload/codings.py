@@ -29,11 +29,15 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 16 << 10
 """Compressed bytes handed to a decoder at a time."""
+GZIP = 31
+"""What zlib calls a gzip stream (wbits)."""
 MAX_CODINGS = 8
 """Codings of one body that are undone; servers apply one, rarely two."""
-MAX_CHUNKS = 1 << 20
+MAX_CHUNKS = 1 << 18
 """Chunks of one body that are read. Servers send kilobytes at a time; with more chunks than this in a record of the
 largest size each would hold a few bytes, which only costs time."""
+MAX_MEMBERS = 1 << 16
+"""Gzip members of one body that are read; what comes after them is left out."""
 
 _CHUNK = re.compile(rb"[ \t\r\n]{0,8}([0-9a-fA-F]{1,32})[ \t]*(?:;[^\n]{0,65536})?\r?\n")
 """Size, extensions and end of line of a chunk (RFC 9112 7.1)."""
@@ -96,7 +100,7 @@ def _unchunk(body: bytes) -> bytes:
 
 def _gzip(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
     """All gzip members of the body, one after the other (RFC 1952 2.2). What follows the last one is left out."""
-    return _inflate(body, max_bytes, 31)
+    return _inflate(body, max_bytes, GZIP)
 
 
 def _deflate(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
@@ -108,8 +112,9 @@ def _deflate(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
 def _inflate(body: bytes, max_bytes: int, wbits: int) -> tuple[bytes, bool]:
     """What the body decodes to, and whether its first stream ended as it should."""
     pieces: list[bytes] = []
-    size, at, complete = 0, 0, False
-    while at < len(body) and (wbits == 31 or not complete):
+    size, at, complete, members = 0, 0, False, 0
+    while at < len(body) and not (complete and (wbits != GZIP or members >= MAX_MEMBERS)):
+        members += 1
         decoder = zlib.decompressobj(wbits)
         begins = at
         while not decoder.eof and at < len(body):
