@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from finest.recipe.page import Page
-from finest.recipe.payload import read_message, read_response
+from finest.recipe.payload import is_wanted_status, read_message, read_response
 from finest.recipe.payload.media_type import MediaType, parse_media_type
 from finest.recipe.payload.sniff import sniff
 from finest.recipe.recipe import PayloadRules
@@ -60,6 +62,25 @@ def test_the_record_decides_before_http_and_http_before_the_body(
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {served}\r\n\r\n" if served else "HTTP/1.1 200 OK\r\n\r\n"
     page, rules = Page("<a>", "https://example.com/", "", head.encode() + body, named), PayloadRules()
     assert read_response(page, read_message(page, rules), rules).type == wanted
+
+
+@pytest.mark.parametrize("reading", ["standard", "datatrove"])
+def test_statuses_count_in_either_reading(reading: Literal["standard", "datatrove"]) -> None:
+    """Classes and numbers; none named means that all are pages, and a response without one is a page."""
+    page = Page("<a>", "https://example.com/", "", b"HTTP/1.1 404 Not Found\r\n\r\n<p>", "text/html")
+
+    def is_page(*statuses: str) -> bool:
+        rules = PayloadRules(reading=reading, statuses=statuses)
+        return is_wanted_status(read_message(page, rules).status, rules)
+
+    assert [is_page("2xx"), is_page("2xx", "404"), is_page("4xx"), is_page("403"), is_page()] == [
+        False,
+        True,
+        True,
+        False,
+        True,
+    ]
+    assert is_wanted_status(None, PayloadRules())
 
 
 def test_a_resource_is_of_its_records_type() -> None:

@@ -6,6 +6,7 @@ Case, parameters and white space around a type do not count: `Text/HTML;charset=
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 _ESSENCE = re.compile(r"[ \t\r\n]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+/[!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t\r\n]*(?:;|\Z)")
@@ -22,6 +23,7 @@ class MediaType(NamedTuple):
     charset: str | None = None
 
 
+@lru_cache(maxsize=1024)
 def parse_media_type(value: str) -> MediaType | None:
     """The media type that a field's value names; None where it is none, or says nothing.
 

@@ -5,7 +5,7 @@ this order, the one that the WARC record names (WARC-Identified-Payload-Type), t
 and the one that the body looks like (`sniff`). A name that is no media type is passed over. Text that is served as
 text/plain or as application/octet-stream stays what it is called, as in browsers.
 
-`datatrove`: byte for byte what `warcio` and libmagic give (`as_datatrove`). The status is not looked at there.
+`datatrove`: byte for byte what `warcio` and libmagic give (`as_datatrove`).
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ class Response(NamedTuple):
 def read_message(page: Page, rules: PayloadRules) -> Message:
     """The record's block, split in what is said of the body and the body, whose codings are not undone.
 
-    DataTrove's reading looks at no status, and reads fields in its own way, so that there all is body.
+    DataTrove's reading reads fields in its own way: of the message only the status counts there, if the recipe asks.
     """
-    return split_message(page.block) if page.is_http and rules.reading == "standard" else Message(page.block)
+    is_split = page.is_http and (rules.reading == "standard" or rules.statuses)
+    return split_message(page.block) if is_split else Message(page.block)
 
 
 def read_response(page: Page, message: Message, rules: PayloadRules) -> Response:
