@@ -11,12 +11,12 @@ import orjson
 from fastwarc.warc import HeaderMap
 
 from finest.recipe.page import Page
-from finest.warc.cutter import unfolded
+from finest.warc.cut import unfolded
 from finest.warc.loss import Loss
 from finest.warc.payload import PayloadTooLarge, http_payload
 
 if TYPE_CHECKING:
-    from finest.warc.cutter import Cut
+    from finest.warc.cut import Cut
 
 Languages = tuple[tuple[str, float], ...]
 
