@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from bench.extraction import pages
+
 from tests.warc.layouts import gzip_each, gzip_one
 from tests.warc.made_warc import http, page, record
 
