@@ -139,18 +139,18 @@ def test_every_page_of_a_sound_file_is_read(name: str) -> None:
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_no_size_of_a_block_changes_what_is_read(name: str) -> None:
     """Reads that bring 1 byte, or any other number, give the same."""
-    for size in (1, 2, 7, 1000):
+    for size in (1, 700):
         assert look(FILES[name], blocks=(size,)) == WHOLE[name]
 
 
 @pytest.mark.parametrize("name", GZIP_LAYOUTS)
 def test_no_size_of_a_slice_changes_what_is_read(name: str) -> None:
     """However a file is cut in slices, the records, their places and counts are the same."""
-    for size in (1, 13, 100, 333, 1000, 2500):
+    for size in (1, 13, 100, 1000):
         assert look(FILES[name], slice_bytes=size if size > 50 else len(FILES[name]) // size // 2 + 1) == WHOLE[name]
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     name=st.sampled_from(list(LAYOUTS)), slice_bytes=st.integers(30, 9000), data=st.data(),
     blocks=st.lists(st.integers(1, 70_000), min_size=1, max_size=5), share=st.lists(st.floats(0, 1), max_size=4),
@@ -177,9 +177,9 @@ def test_nothing_depends_on_how_a_file_is_read(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_every_block_size_every_slice_size(name: str) -> None:
-    """The same for each size from 1 up to what one read brings of the file at the most."""
-    for size in range(1, len(FILES[name]) + 1, 3):
+def test_block_and_slice_sizes_up_to_the_file(name: str) -> None:
+    """The same for sizes from 1 up to the whole file, with connections that break."""
+    for size in range(1, len(FILES[name]) + 1, 17):
         assert look(FILES[name], slice_bytes=max(size, 60), blocks=(size,), cuts=(size, 3 * size)) == WHOLE[name]
 
 

@@ -10,7 +10,8 @@ import zlib
 import pytest
 
 from finest.warc import members as warc_members
-from finest.warc.cutter import Cut, Cutter
+from finest.warc.cut import Cut
+from finest.warc.cutter import Cutter
 from finest.warc.frames import Frames
 from finest.warc.loss import Loss
 from finest.warc.members import LOOKBACK_BYTES

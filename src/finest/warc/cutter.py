@@ -10,6 +10,7 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from finest.warc.cut import HEADER_LIMIT_BYTES, MAGIC, Cut, content_length, cut_one, head_end
 from finest.warc.loss import Damage, Loss
 from finest.warc.members import PROBE_BYTES, begins_record
 
@@ -18,63 +19,12 @@ if TYPE_CHECKING:
 
     from finest.warc.frames import Frames, Piece
 
-HEADER_LIMIT_BYTES = 64 << 10
-"""Longest WARC header that is looked for; fastwarc itself stops at 32 KiB."""
-
 BOMB_FACTOR = 20
 """So many times the limit of a record may be decompressed without finding one; then the frame is given up."""
 
-_MAGIC = b"WARC/"
-_HEADER_END = re.compile(rb"\n\r?\n")
-_CONTENT_LENGTH = re.compile(rb"(?im)\ncontent-length[ \t]*:[ \t]*(\d{1,18})[ \t\r]*$")
-"""Of a header, whose first line is another one. To look for `^` in place of the newline takes four times as long."""
-_FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
-"""Header lines are folded as RFC 2616, 2.2 has it (WARC 1.1, section 4)."""
 _NEWLINES = re.compile(rb"[\r\n]*")
 _NEXT_RECORD = re.compile(rb"\nWARC/\d")
 _NEXT_RECORD_BYTES = 7
-
-
-class Cut(NamedTuple):
-    """One record: its header is `data[:head_bytes]`, its block `data[head_bytes:end]`."""
-
-    offset: int
-    length: int
-    data: bytes
-    head_bytes: int
-    end: int
-    alone: bool = False
-    """Whether it is all that its gzip member, or other frame, holds."""
-
-
-def cut_one(offset: int, length: int, data: bytes) -> Cut | None:
-    """`data` as the single record that it is, in the member at `offset`; None where it is anything else."""
-    head_bytes = _head_bytes(data)
-    size = None if head_bytes is None else _content_length(data[:head_bytes])
-    if head_bytes is None or size is None:
-        return None
-    end = head_bytes + size
-    if len(data) < end or data[end:].strip(b"\r\n"):
-        return None
-    return Cut(offset, length, data, head_bytes, end, True)
-
-
-def _head_bytes(data: bytes | bytearray) -> int | None:
-    """Length of the header that `data` begins with, blank line included."""
-    if not data.startswith(_MAGIC):
-        return None
-    end = _HEADER_END.search(data, 0, HEADER_LIMIT_BYTES)
-    return None if end is None else end.end()
-
-
-def unfolded(head: bytes | bytearray) -> bytes | bytearray:
-    """The header with each field on one line: a line that begins with a blank goes on with the one before it."""
-    return _FOLD.sub(b" ", head) if b"\n " in head or b"\n\t" in head else head
-
-
-def _content_length(head: bytes | bytearray) -> int | None:
-    found = _CONTENT_LENGTH.search(unfolded(head))
-    return None if found is None else int(found[1])
 
 
 class _Span(NamedTuple):
@@ -162,15 +112,15 @@ class Cutter:
         return cut
 
     def _next(self) -> Cut | Loss | None:
-        self._fill(len(_MAGIC))
-        if not self._held.startswith(_MAGIC):
+        self._fill(len(MAGIC))
+        if not self._held.startswith(MAGIC):
             whole = self._frame_here() is not None
             return self._resync("not_warc_member" if whole else "stream_gap", "no WARC record begins here")
         head_bytes = self._head()
         if head_bytes is None:
             cut_off = len(self._held) < HEADER_LIMIT_BYTES
             return self._resync("record_truncated" if cut_off else "record_unreadable", "the WARC header does not end")
-        size = _content_length(self._held[:head_bytes])
+        size = content_length(self._held[:head_bytes])
         if size is None:
             return self._resync("record_unreadable", "no Content-Length")
         end = head_bytes + size
@@ -186,9 +136,9 @@ class Cutter:
         return cut
 
     def _head(self) -> int | None:
-        head_bytes = _head_bytes(self._held)
+        head_bytes = head_end(self._held)
         while head_bytes is None and len(self._held) < HEADER_LIMIT_BYTES and self._more():
-            head_bytes = _head_bytes(self._held)
+            head_bytes = head_end(self._held)
         return head_bytes
 
     def _place(self, end: int, follows: int) -> tuple[int, int]:
@@ -214,8 +164,8 @@ class Cutter:
             elif (after := self._newlines_end(at)) > at:
                 at = after
             else:
-                known = self._fill(at + len(_MAGIC)) or self._break is None
-                magic = _MAGIC if known else _MAGIC[: len(self._held) - at]  # where damage hides the rest of it
+                known = self._fill(at + len(MAGIC)) or self._break is None
+                magic = MAGIC if known else MAGIC[: len(self._held) - at]  # where damage hides the rest of it
                 return at if self._held.startswith(magic, at) or self._leaves_plain(at) else None
         return at
 
@@ -259,8 +209,8 @@ class Cutter:
         """Whether a record begins at that byte of `held`, after newlines perhaps."""
         while True:
             head = self._held[at : at + 64].lstrip(b"\r\n")
-            if len(head) >= len(_MAGIC) or not _MAGIC.startswith(head) or len(self._held) >= at + 64:
-                return head.startswith(_MAGIC)
+            if len(head) >= len(MAGIC) or not MAGIC.startswith(head) or len(self._held) >= at + 64:
+                return head.startswith(MAGIC)
             if not self._more():
                 return False
 

@@ -15,11 +15,11 @@ from fastwarc.warc import HeaderMap
 
 from finest.recipe.iso639 import language_of
 from finest.recipe.page import Page
-from finest.warc.cutter import unfolded
+from finest.warc.cut import unfolded
 from finest.warc.loss import Loss
 
 if TYPE_CHECKING:
-    from finest.warc.cutter import Cut
+    from finest.warc.cut import Cut
 
 Languages = tuple[tuple[str, float], ...]
 

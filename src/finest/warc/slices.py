@@ -13,7 +13,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from finest.warc.cutter import Cut, Cutter
+from finest.warc.cut import Cut
+from finest.warc.cutter import Cutter
 from finest.warc.frames import Frames
 from finest.warc.layout import Layout
 from finest.warc.loss import LOSS_REASONS, Loss

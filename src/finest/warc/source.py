@@ -10,7 +10,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from finest.errors import SourceError
-from finest.warc.cutter import Cut, Cutter
+from finest.warc.cut import Cut
+from finest.warc.cutter import Cutter
 from finest.warc.frames import Frames, Piece
 from finest.warc.layout import Layout
 from finest.warc.members import LOOKBACK_BYTES, MAGIC, is_record
