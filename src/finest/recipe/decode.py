@@ -98,8 +98,12 @@ def _decoded(body: bytes, encoding: str) -> Decoded:
     if text is None:
         return Decoded(None, encoding)
     plain = text.encode("utf-8", "replace") if encoding.startswith("UTF-16") else body
-    broken = text.count("\ufffd") + len(plain) - len(plain.translate(None, _CONTROLS))
+    broken = text.count("\ufffd") + _controls(plain)
     return Decoded(None if broken > len(text) * MAX_BROKEN_SHARE else text, encoding)
+
+
+def _controls(data: bytes) -> int:
+    return len(data) - len(data.translate(None, _CONTROLS))
 
 
 def _declared(body: bytes, charset: str | None) -> str | None:
@@ -114,6 +118,8 @@ def _encoding(body: bytes, charset: str | None) -> str:
     declared = declared_encoding(body)
     if not served and declared and declared != UTF8:
         return declared
+    if UTF8 in (served, declared) and _controls(body) > len(body) * MAX_BROKEN_SHARE:
+        return UTF8  # no text in any encoding: not worth a guess
     whole, broken = _utf8_sequences(body)
     if UTF8 in (served, declared) and broken <= max(whole, FEW_BROKEN):
         return UTF8
