@@ -10,6 +10,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Mapping
+from pathlib import Path
 from typing import IO, Any, Protocol
 
 import pyarrow as pa
@@ -17,10 +18,12 @@ import pyarrow as pa
 from finest.dataset.limits import MAX_GROUP_BYTES, READER_CPU_S, READER_MEMORY_BYTES, READER_WALL_S
 from finest.dataset.shards import Shard
 from finest.errors import RunError, VerifyError
+from finest.sandbox import warn_once
 
 _MAX_LINE_BYTES = 4 * 1024 * 1024
 _MAX_ANSWER_BYTES = 2 * MAX_GROUP_BYTES
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")
+"""Variables that the process is given: none that holds a token, a password or a key."""
 _FRUGAL = {
     "ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
 }  # fmt: skip
@@ -35,10 +38,17 @@ class Store(Protocol):
 
 
 class Confined:
-    """A process that decodes files of `store` within fixed bounds; it is started when it is first asked."""
+    """A process that decodes files of `store` within fixed bounds; it is started when it is first asked.
 
-    def __init__(self, store: Store, files: Mapping[str, Shard], memory_bytes: int = READER_MEMORY_BYTES) -> None:
-        self._store, self._files, self._memory_bytes = store, files, memory_bytes
+    It may read itself and `folder`, write nothing, connect to nothing and start nothing, where the kernel can refuse it
+    (`finest.sandbox`).
+    """
+
+    def __init__(
+        self, store: Store, files: Mapping[str, Shard], memory_bytes: int = READER_MEMORY_BYTES,
+        folder: Path | None = None,
+    ) -> None:  # fmt: skip
+        self._store, self._files, self._memory_bytes, self._folder = store, files, memory_bytes, folder
         self._process: subprocess.Popen[bytes] | None = None
         self._end: weakref.finalize[..., Any] | None = None
         self._buffer = bytearray()
@@ -97,10 +107,13 @@ class Confined:
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
+            warn_once()
             environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-            self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "finest.dataset.reader", str(self._memory_bytes)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment | _FRUGAL,
+            folder = [str(self._folder.resolve())] if self._folder else []
+            self._process = subprocess.Popen(  # noqa: S603 - our own command; it inherits these three pipes alone
+                [sys.executable, "-m", "finest.dataset.reader_main", str(self._memory_bytes), *folder],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, close_fds=True,
+                env=environment | _FRUGAL,
             )  # fmt: skip
             self._end = weakref.finalize(self, _end, self._process)
         return self._process
