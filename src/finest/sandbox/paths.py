@@ -46,6 +46,15 @@ def network(environment: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
     return _existing([*_NETWORK, *(environment[name] for name in _CERTIFICATES if environment.get(name))])
 
 
+def graphics() -> tuple[Path, ...]:
+    """A GPU's devices, as NVIDIA's and AMD's drivers name them, and what they tell of themselves."""
+    found = [
+        *Path("/dev").glob("nvidia*"),
+        *map(Path, ("/dev/dri", "/dev/kfd", "/sys/class", "/sys/bus", "/proc/driver")),
+    ]
+    return tuple(path for path in found if path.exists())
+
+
 def ports(addresses: Iterable[str], environment: Mapping[str, str] = os.environ) -> tuple[int, ...]:
     """HTTPS, names over TCP, and the ports of those addresses and of the proxies in the environment."""
     proxies = [environment.get(name, "") or environment.get(name.lower(), "") for name in _PROXIES]

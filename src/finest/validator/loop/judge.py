@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -125,7 +126,7 @@ class Judge:
             tokens=self._options.tokens,
             place=f"{subject.submission.repo}@{subject.submission.revision}",
             heldout=self._heldout.pick(warcs, subject.seed, self._queue),
-            index=(self._options.work / "fingerprints.db").absolute(), cache=self._settings.cache.absolute(),
+            index=index_file(self._options.work.absolute()), cache=self._settings.cache.absolute(),
             cc_https=self._settings.cc_https, cc_bucket=self._settings.cc_bucket,
         )  # fmt: skip
 
@@ -158,6 +159,19 @@ class Judge:
         digest = hashlib.sha256(f"{entry.hotkey} {entry.line}".encode()).hexdigest()[:8]
         name = f"{said.repo.replace('/', '--')}@{said.revision[:10]}-{digest}.json"
         return self._options.work / "evidence" / name
+
+
+def index_file(work: Path) -> Path:
+    """The file of fingerprints, in a folder of its own: verdicts may write there, and nowhere else in the work folder.
+
+    It is moved there from where earlier versions kept it.
+    """
+    path, earlier = work / "fingerprints" / "fingerprints.db", work / "fingerprints.db"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        with suppress(FileNotFoundError):  # there is none, or another thread has moved it
+            earlier.rename(path)
+    return path
 
 
 def _line(text: str) -> str:
