@@ -7,6 +7,7 @@ folder that the command was started in are left out.
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
@@ -23,9 +24,12 @@ _SYSTEM = (
     "/proc/sys/vm", "/proc/sys/kernel/cap_last_cap", "/sys/devices/system", "/sys/fs/cgroup",
 )  # fmt: skip
 _NETWORK = (
-    "/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/gai.conf", "/etc/services", "/etc/protocols", "/etc/ssl",
-    "/etc/pki", "/etc/ca-certificates", "/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager/resolv.conf",
+    "/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/gai.conf", "/etc/services", "/etc/protocols",
+    "/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs", "/etc/pki/tls/cert.pem",
+    "/etc/pki/tls/openssl.cnf", "/etc/pki/ca-trust", "/etc/ca-certificates", "/run/systemd/resolve",
+    "/run/resolvconf", "/run/NetworkManager/resolv.conf",
 )  # fmt: skip
+"""Of certificates the public ones: /etc/ssl/private and its like are left out."""
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
 _HTTPS, _DOMAIN = 443, 53
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
@@ -44,6 +48,15 @@ def runtime(environment: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
 def network(environment: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
     """What looking up names and checking certificates reads."""
     return _existing([*_NETWORK, *(environment[name] for name in _CERTIFICATES if environment.get(name))])
+
+
+def public_settings() -> tuple[Path, ...]:
+    """Files of /etc that every user may read, those in its folders left out: programs ask which system this is."""
+    try:
+        found = [Path(entry) for entry in os.scandir("/etc") if entry.is_file() and entry.stat().st_mode & stat.S_IROTH]
+    except OSError:
+        return ()
+    return (*found, *_existing(["/etc/alternatives"]))
 
 
 def graphics() -> tuple[Path, ...]:
