@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
+import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +28,7 @@ from finest.dataset.rows import SCHEMA, batch_of, verdict_batch
 from finest.dataset.shards import ShardWriter
 from finest.devnet.hub.server import HubServer
 from finest.errors import RunError, UsageError, VerifyError
+from finest.sandbox import landlock, seccomp
 from tests.devnet.hub_client import client, environment
 from tests.e2e.command import finest
 
@@ -250,6 +253,23 @@ def test_a_reader_that_dies(large: Made, accident: signal.Signals, kind: type[Ex
 
 
 # Manifests that were made to do harm.
+
+
+def test_the_reader_is_given_nothing_of_its_parents(large: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable with a secret, no open file or connection but its three pipes; and the kernel confines it."""
+    monkeypatch.setenv("HF_TOKEN", "a secret")
+    with socket.create_server(("127.0.0.1", 0)) as server, open_dataset(str(large.folder)) as dataset:
+        os.set_inheritable(server.fileno(), True)
+        dataset.row_groups()
+        process = dataset._reader._process
+        assert process is not None
+        about = Path(f"/proc/{process.pid}")
+        assert b"a secret" not in (about / "environ").read_bytes()
+        opened = [os.readlink(about / "fd" / name) for name in os.listdir(about / "fd")]  # noqa: PTH115, PTH208
+        assert {name.partition(":")[0] for name in opened} <= {"pipe", os.devnull}
+        status = dict(re.findall(r"^(\w+):\s+(\S+)$", (about / "status").read_text(), re.MULTILINE))
+        assert status["Seccomp"] == ("2" if seccomp.is_supported() else "0")
+        assert (status["NoNewPrivs"] == "1") == bool(seccomp.is_supported() or landlock.version())
 
 
 def lies(made: Made, **changes: Any) -> bytes:
