@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from finest.chain.payload import decode
+from finest.errors import TaskServerError
 from finest.figures import counted, duration, showable
 from finest.validator.audit import inadmissible
 from finest.validator.evidence import evidence_hash, is_lie, sign, write_evidence
@@ -18,6 +19,8 @@ from finest.validator.loop.child import Job
 from finest.validator.loop.queue import WHY_CHARS, Settled
 from finest.validator.loop.verdict import LINE_CHARS, judged
 from finest.validator.models import Check
+from finest.validator.subject import COMMON_CRAWL
+from finest.warc.source import common_crawl_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,6 +124,9 @@ class Judge:
         self._settle(entry, evidence, name, done.cpu_s)
 
     def _job(self, subject: Subject, warcs: tuple[str, ...]) -> Job:
+        for path in warcs:
+            if common_crawl_path(COMMON_CRAWL + path.removeprefix(COMMON_CRAWL)) is None:
+                raise TaskServerError(f"task {subject.task.id}: {path[:200]!r} is no file of Common Crawl's")
         return Job(
             subject=subject, plan=self._options.plan, warcs=warcs, tier=self._options.tier, device=self._options.device,
             tokens=self._options.tokens,
