@@ -10,6 +10,7 @@ import re
 import signal
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -270,6 +271,30 @@ def test_the_reader_is_given_nothing_of_its_parents(large: Made, monkeypatch: py
         status = dict(re.findall(r"^(\w+):\s+(\S+)$", (about / "status").read_text(), re.MULTILINE))
         assert status["Seccomp"] == ("2" if seccomp.is_supported() else "0")
         assert (status["NoNewPrivs"] == "1") == bool(seccomp.is_supported() or landlock.version())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"no JSON\n", b"[]\n", b'{"size": "x"}\n', b'{"size": -1}\n', b'{"done": null, "size": 3}\nxyz',
+        b'{"need": ["/etc/shadow", 0, 9]}\n', b'{"need": 7}\n', b"x" * 5_000_000,
+    ],
+    ids=["words", "list", "size", "negative", "stream", "file", "need", "endless"],
+)  # fmt: skip
+def test_a_reader_that_is_taken_over_harms_nobody(
+    large: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    """Whatever it answers is a refused file: no traceback, no other file, no table that was not checked."""
+    (tmp_path / "answer").write_bytes(answer)
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\nexec cat '{tmp_path}/answer'\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    shard = large.manifest.shards[0]
+    reader = Confined(_Nothing(), {shard.path: shard})
+    with pytest.raises(VerifyError):
+        reader.ask_table("rows", file=shard, group=0, rows=[0])
+    reader.close()
 
 
 def lies(made: Made, **changes: Any) -> bytes:

@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -57,6 +58,7 @@ def attacks(parent: int, secret: Path, port: int) -> dict[str, Callable[[], Any]
         "a secret file": secret.read_bytes,
         "the list of a home": lambda: os.listdir(Path.home()),  # noqa: PTH208
         "a new file": lambda: secret.with_name("new").write_bytes(b""),
+        "a device file": lambda: os.mknod(secret.with_name("disk"), stat.S_IFBLK | 0o600, os.makedev(8, 0)),
         "a link to the secret": lambda: os.link(secret, secret.with_name("link")),
         "a secret's permissions": lambda: secret.chmod(0o644),
         "a connection": lambda: socket.create_connection(("127.0.0.1", port), 5).close(),

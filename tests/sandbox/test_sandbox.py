@@ -86,6 +86,14 @@ def test_landlock_alone_keeps_the_parents_secrets(tmp_path: Path, listener: int)
     assert not achieved & closed
 
 
+@needs_landlock
+def test_a_folder_to_write_in_takes_no_device_file(tmp_path: Path, listener: int) -> None:
+    """Root could read a whole disk through one; ordinary files are made, and nothing leads to other folders."""
+    (tmp_path / "own").mkdir()
+    done = tried({"write": [str(tmp_path / "own")]}, tmp_path / "own", listener)
+    assert (done["a new file"], done["a device file"]) == ("done", "PermissionError")
+
+
 def test_a_process_with_threads_is_not_confined() -> None:
     """Landlock would leave the other threads out, so that is an error, and nothing is confined."""
     end = threading.Event()

@@ -27,8 +27,8 @@ _PATH_BENEATH, _NET_PORT = 1, 2
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _REFER, _TRUNCATE, _IOCTL = 1 << 13, 1 << 14, 1 << 15
-_MAKE = sum(1 << bit for bit in range(4, 13))
-"""Remove and make directory entries of every kind."""
+_MAKE = sum(1 << bit for bit in (4, 5, 7, 8, 9, 10, 12))
+"""Remove directory entries, and make any but device files (6 and 11): root could read a whole disk through one."""
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL
 """Rights that a rule for a single file may give."""
 _BIND_TCP, _CONNECT_TCP = 1 << 0, 1 << 1
@@ -76,9 +76,8 @@ def restrict(bounds: Bounds) -> None:
     try:
         reading = _READ_FILE | _READ_DIR | (_EXECUTE if bounds.programs else 0)
         writing = reading | _WRITE_FILE | _TRUNCATE | _MAKE | _REFER
-        for paths, rights in (
-            (bounds.read, reading), (bounds.write, writing), (bounds.devices, _READ_FILE | _WRITE_FILE | _IOCTL)
-        ):  # fmt: skip
+        using = _READ_FILE | _READ_DIR | _WRITE_FILE | _IOCTL
+        for paths, rights in ((bounds.read, reading), (bounds.write, writing), (bounds.devices, using)):
             for path in paths:
                 _allow(ruleset, path, rights & handled)
         for port in ports or ():

@@ -59,13 +59,10 @@ def public_settings() -> tuple[Path, ...]:
     return (*found, *_existing(["/etc/alternatives"]))
 
 
-def graphics() -> tuple[Path, ...]:
-    """A GPU's devices, as NVIDIA's and AMD's drivers name them, and what they tell of themselves."""
-    found = [
-        *Path("/dev").glob("nvidia*"),
-        *map(Path, ("/dev/dri", "/dev/kfd", "/sys/class", "/sys/bus", "/proc/driver")),
-    ]
-    return tuple(path for path in found if path.exists())
+def graphics() -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """A GPU's devices, as NVIDIA's and AMD's drivers name them; and what tells of them."""
+    told = ("/sys", "/proc/driver", "/proc/devices", "/proc/modules")
+    return (*Path("/dev").glob("nvidia*"), *_existing(["/dev/dri", "/dev/kfd"])), _existing(told)
 
 
 def ports(addresses: Iterable[str], environment: Mapping[str, str] = os.environ) -> tuple[int, ...]:

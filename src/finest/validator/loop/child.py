@@ -117,11 +117,12 @@ def confinement(job: Job, evidence: Path) -> Bounds:
     """
     named = [Path(one) for one in (job.place, *job.warcs, *job.heldout)]
     aws = [Path(os.environ.get(name) or Path.home() / ".aws" / file) for name, file in _AWS]
+    devices, about_them = graphics() if job.tier == 2 else ((), ())
     addresses = [job.cc_https, *(os.environ.get(name, "") for name in _ADDRESSES)]
     return Bounds(
-        read=(*runtime(), *network(), *aws, *(path.absolute() for path in named if path.exists())),
+        read=(*runtime(), *network(), *about_them, *aws, *(path.absolute() for path in named if path.exists())),
         write=(evidence.parent, job.cache, job.index.parent),
-        devices=(NULL, *(graphics() if job.tier == 2 else ())),
+        devices=(NULL, *devices),
         ports=ports(addresses),
         programs=True,  # the process that decodes the dataset's files
     )
