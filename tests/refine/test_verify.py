@@ -39,12 +39,18 @@ def packed(tmp_path: Path) -> Path:
     return out
 
 
-def move(out: Path, location: str) -> None:
+def move(out: Path, location: object) -> None:
     """Let the ledger say that its source lies there."""
     path = out / "ledger" / "run.json"
     plan = json.loads(path.read_bytes())
     plan["sources"][0]["location"] = location
     path.write_text(json.dumps(plan))
+
+
+def test_a_ledger_of_nonsense_names_no_place(packed: Path) -> None:
+    """It is a stranger's JSON: what is no path is left out."""
+    move(packed, 7)
+    assert len(verify(packed, default_cache(), NOWHERE, sample=5).no_evidence) == 3
 
 
 def was_asked(listener: socket.socket) -> bool:

@@ -82,7 +82,7 @@ class Confined:
             self._write(json.dumps({"op": op, "cpu_s": cpu_s, **stated, **more}).encode() + b"\n")
             while True:
                 line = self._heard()
-                if "need" in line:
+                if line.get("need") is not None:
                     self._give(*line["need"])
                     continue
                 data = self._bytes(line["size"])

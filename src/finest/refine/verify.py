@@ -194,7 +194,8 @@ def _places(out: Path | None, common_crawl: CommonCrawl, specs: Sequence[str]) -
     if out is None:
         return {}
     try:
-        return {source.name: source for source in Ledger.read(out).plan.sources if Path(source.location).is_file()}
+        sources = Ledger.read(out).plan.sources
+        return {one.name: one for one in sources if isinstance(one.location, str) and Path(one.location).is_file()}
     except LedgerError:
         return {}
 
