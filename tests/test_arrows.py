@@ -10,7 +10,8 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "finest"
 MAY_IMPORT = {
     "recipe": {"recipe", "errors"},
-    "dataset": {"dataset", "recipe", "files", "figures", "errors", "settings", ""},
+    "dataset": {"dataset", "recipe", "sandbox", "files", "figures", "errors", "settings", ""},
+    "sandbox": {"sandbox", "errors", ""},
     "executors": {"executors", "cluster", "figures", "parent", "errors"},
     "cluster": {"cluster", "doctor", "files", "figures", "errors"},
     "warc": {"warc", "recipe", "errors", ""},
@@ -45,6 +46,7 @@ MAY_IMPORT = {
         "tasks",
         "validator",
         "database",
+        "sandbox",
         "settings",
         "files",
         "figures",
@@ -65,6 +67,7 @@ MAY_IMPORT = {
         "files",
         "figures",
         "parent",
+        "sandbox",
         "errors",
         "",
     },

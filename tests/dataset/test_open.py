@@ -6,8 +6,11 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
+import socket
 import struct
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -26,6 +29,7 @@ from finest.dataset.rows import SCHEMA, batch_of, verdict_batch
 from finest.dataset.shards import ShardWriter
 from finest.devnet.hub.server import HubServer
 from finest.errors import RunError, UsageError, VerifyError
+from finest.sandbox import landlock, seccomp
 from tests.devnet.hub_client import client, environment
 from tests.e2e.command import finest
 
@@ -252,6 +256,47 @@ def test_a_reader_that_dies(large: Made, accident: signal.Signals, kind: type[Ex
 # Manifests that were made to do harm.
 
 
+def test_the_reader_is_given_nothing_of_its_parents(large: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable with a secret, no open file or connection but its three pipes; and the kernel confines it."""
+    monkeypatch.setenv("HF_TOKEN", "a secret")
+    with socket.create_server(("127.0.0.1", 0)) as server, open_dataset(str(large.folder)) as dataset:
+        os.set_inheritable(server.fileno(), True)
+        dataset.row_groups()
+        process = dataset._reader._process
+        assert process is not None
+        about = Path(f"/proc/{process.pid}")
+        assert b"a secret" not in (about / "environ").read_bytes()
+        opened = [os.readlink(about / "fd" / name) for name in os.listdir(about / "fd")]  # noqa: PTH115, PTH208
+        assert {name.partition(":")[0] for name in opened} <= {"pipe", os.devnull}
+        status = dict(re.findall(r"^(\w+):\s+(\S+)$", (about / "status").read_text(), re.MULTILINE))
+        assert status["Seccomp"] == ("2" if seccomp.is_supported() else "0")
+        assert (status["NoNewPrivs"] == "1") == bool(seccomp.is_supported() or landlock.version())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"no JSON\n", b"[]\n", b'{"size": "x"}\n', b'{"size": -1}\n', b'{"done": null, "size": 3}\nxyz',
+        b'{"need": ["/etc/shadow", 0, 9]}\n', b'{"need": 7}\n', b"x" * 5_000_000,
+    ],
+    ids=["words", "list", "size", "negative", "stream", "file", "need", "endless"],
+)  # fmt: skip
+def test_a_reader_that_is_taken_over_harms_nobody(
+    large: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    """Whatever it answers is a refused file: no traceback, no other file, no table that was not checked."""
+    (tmp_path / "answer").write_bytes(answer)
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\nexec cat '{tmp_path}/answer'\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    shard = large.manifest.shards[0]
+    reader = Confined(_Nothing(), {shard.path: shard})
+    with pytest.raises(VerifyError):
+        reader.ask_table("rows", file=shard, group=0, rows=[0])
+    reader.close()
+
+
 def lies(made: Made, **changes: Any) -> bytes:
     return json.dumps(made.manifest.model_dump(mode="json") | changes).encode()
 
@@ -262,10 +307,10 @@ def lies(made: Made, **changes: Any) -> bytes:
         (lambda made: b" " * (limits.MAX_MANIFEST_BYTES + 1), "larger than"),
         (
             lambda made: lies(made)[:-1] + b', "x": [' + b"[]," * 5_000_000 + b"1]}",
-            "values, which no honest manifest has",
+            "values in .* bytes, which no honest manifest has",
         ),
         (lambda made: b"[" * 3_000_000, ""),
-        (lambda made: lies(made, dumps=[f"d{n}" for n in range(200_000)]), "200000 dumps, at most"),
+        (lambda made: lies(made, dumps=[f"CC-MAIN-2025-{n:06}" for n in range(200_000)]), "200000 dumps, at most"),
         (lambda made: lies(made, shards=[made.manifest.shards[0].model_dump()] * 11_000), "at most 10000"),
         (lambda made: lies(made, rows=41), "rows is 41"),
         (lambda made: b"[]", "not a JSON object"),
@@ -279,6 +324,41 @@ def test_hostile_manifests_are_refused(large: Made, make: Callable[[Made], bytes
     with pytest.raises(VerifyError, match=says or "manifest.json"):
         parse_manifest(make(large), "manifest.json")
     assert time.monotonic() - began < SOON_S / 3
+
+
+def padded(made: Made, key: str, value: str, count: int) -> bytes:
+    """A manifest with a long list under that key, as long as it may be for its values, with spaces between."""
+    said = lies(made, **{key: "HERE"}).decode()
+    entry = value + " " * max(
+        0, limits.BYTES_A_VALUE * sum(map(value.count, ",[{")) + limits.BYTES_A_VALUE - len(value)
+    )
+    return said.replace(
+        '"HERE"', f"[{','.join([entry] * count)}]" if key != "recipe" else f'{{"a": [{entry}]}}'
+    ).encode()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="memory is measured in a process of its own")
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sources", "{}"), ("shards", "{}"), ("dumps", "[]"), ("verdicts", '{"a":0}'), ("x", "{}"),
+        ("recipe", ",".join(['{"b":1}' + " " * 32] * 60_000)),
+        ("languages", "0"),
+    ],
+)  # fmt: skip
+def test_a_manifest_costs_memory_in_proportion(large: Made, key: str, value: str) -> None:
+    """At most 60 bytes for each of its own, whatever is wrong with it: 0.9 MB of `{}` once cost 2 GB of errors."""
+    data = padded(large, key, value, 60_000 if key != "recipe" else 1)
+
+    def peak_bytes(work: Callable[[], object]) -> int:
+        pid = os.fork()
+        if not pid:
+            with suppress(VerifyError):
+                work()
+            os._exit(0)
+        return os.wait4(pid, 0)[2].ru_maxrss * 1024
+
+    assert peak_bytes(lambda: parse_manifest(data, "m")) - peak_bytes(int) < 60 * len(data)
 
 
 def test_paths_out_of_the_folder_are_refused(large: Made) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from finest import sandbox
 from finest.chain.options import ChainOptions
 from finest.doctor import machine
 from finest.doctor.check import State
@@ -119,3 +120,13 @@ def test_a_low_limit_on_open_files(subject: Subject) -> None:
     assert found.state is State.WARNING
     assert "512" in found.line
     assert found.mend == f"ulimit -n {machine.LEAST_FILES}"
+
+
+def test_a_kernel_that_cannot_confine_is_said(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps nobody from judging; what is missing is named, with what has it."""
+    monkeypatch.setattr(sandbox, "missing", lambda: ())
+    assert machine.confinement(subject).state is State.OK
+    monkeypatch.setattr(sandbox, "missing", lambda: ("no Landlock (Linux 5.13), so files are not cut off",))
+    found = machine.confinement(subject)
+    assert (found.state, "no Landlock" in found.line) == (State.WARNING, True)
+    assert "Linux 6.12" in (found.mend or "")

@@ -15,9 +15,12 @@ import finest
 from finest.cli import cluster, devnet, doctor, hub, mine, quality, refinery, serve, tasks, validate
 from finest.cli.shared import say
 from finest.errors import FinestError, RunError, plain_os_error
+from finest.parent import hide_memory
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it (128 + SIGINT)."""
+_HOLD_SECRETS = frozenset({"mine", "validate", "serve", "publish", "open", "verify", "audit", "quality"})
+"""Commands that hold a key, a token or a password, most of which also start processes that read strangers' files."""
 
 
 class Commands(click.Group):
@@ -29,7 +32,8 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(finest.__version__, prog_name="finest")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Finest Data: WARC in, proven FineWeb-quality dataset out.
 
     \b
@@ -38,6 +42,8 @@ def cli() -> None:
     finest verify my-dataset                           check the dataset against its sources
     finest mine --hf_repo my-company/web               work for the subnet
     """
+    if context.invoked_subcommand in _HOLD_SECRETS:
+        hide_memory()
 
 
 for _room in (refinery, hub, mine, doctor, validate, quality, tasks, serve, cluster, devnet):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Mapping
+from pathlib import Path
 from typing import IO, Any, Protocol
 
 import pyarrow as pa
@@ -17,10 +18,13 @@ import pyarrow as pa
 from finest.dataset.limits import MAX_GROUP_BYTES, READER_CPU_S, READER_MEMORY_BYTES, READER_WALL_S
 from finest.dataset.shards import Shard
 from finest.errors import RunError, VerifyError
+from finest.sandbox import warn_once
 
 _MAX_LINE_BYTES = 4 * 1024 * 1024
 _MAX_ANSWER_BYTES = 2 * MAX_GROUP_BYTES
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")
+"""Variables that the process is given: none that holds a token, a password or a key."""
+_NONSENSE = "the process that reads it gives answers that make no sense"
 _FRUGAL = {
     "ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
 }  # fmt: skip
@@ -35,10 +39,17 @@ class Store(Protocol):
 
 
 class Confined:
-    """A process that decodes files of `store` within fixed bounds; it is started when it is first asked."""
+    """A process that decodes files of `store` within fixed bounds; it is started when it is first asked.
 
-    def __init__(self, store: Store, files: Mapping[str, Shard], memory_bytes: int = READER_MEMORY_BYTES) -> None:
-        self._store, self._files, self._memory_bytes = store, files, memory_bytes
+    It may read itself and `folder`, write nothing, connect to nothing and start nothing, where the kernel can refuse it
+    (`finest.sandbox`).
+    """
+
+    def __init__(
+        self, store: Store, files: Mapping[str, Shard], memory_bytes: int = READER_MEMORY_BYTES,
+        folder: Path | None = None,
+    ) -> None:  # fmt: skip
+        self._store, self._files, self._memory_bytes, self._folder = store, files, memory_bytes, folder
         self._process: subprocess.Popen[bytes] | None = None
         self._end: weakref.finalize[..., Any] | None = None
         self._buffer = bytearray()
@@ -57,15 +68,21 @@ class Confined:
     def ask_table(self, op: str, *, file: Shard, cpu_s: int = READER_CPU_S, **more: Any) -> pa.Table:
         """The table that it answers with; raises as `ask`."""
         data = self._ask(op, file, cpu_s, more)[1]
-        return pa.ipc.open_stream(pa.py_buffer(data)).read_all()
+        try:
+            table = pa.ipc.open_stream(pa.py_buffer(data)).read_all()
+            table.validate(full=True)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            self.close()
+            raise VerifyError(f"{file.path}: {_NONSENSE}") from error
+        return table
 
     def _ask(self, op: str, file: Shard | None, cpu_s: int, more: dict[str, Any]) -> tuple[Any, bytes]:
         stated = {"file": file.model_dump(include={"path", "size_bytes", "rows"})} if file else {}
         try:
             self._write(json.dumps({"op": op, "cpu_s": cpu_s, **stated, **more}).encode() + b"\n")
             while True:
-                line = json.loads(self._line())
-                if "need" in line:
+                line = self._heard()
+                if line.get("need") is not None:
                     self._give(*line["need"])
                     continue
                 data = self._bytes(line["size"])
@@ -76,8 +93,23 @@ class Confined:
             self.close()
             raise
         if "refused" in line:
-            raise VerifyError(line["refused"])
-        return line["done"], data
+            raise VerifyError(str(line["refused"])[:1000])
+        return line.get("done"), data
+
+    def _heard(self) -> dict[str, Any]:
+        """The next line that it says, of the form that it must have: a file may have taken the process over."""
+        try:
+            line = json.loads(self._line())
+        except (ValueError, RecursionError) as error:
+            raise VerifyError(_NONSENSE) from error
+        need = line.get("need") if isinstance(line, dict) else None
+        if need is not None and (
+            not isinstance(need, list) or [type(part) for part in need] != [str, int, int] or need[0] not in self._files
+        ):
+            raise VerifyError(_NONSENSE)
+        if need is None and (not isinstance(line, dict) or type(line.get("size")) is not int):
+            raise VerifyError(_NONSENSE)
+        return dict(line)
 
     def _give(self, path: str, start: int, end: int) -> None:
         file = self._files[path]
@@ -97,10 +129,13 @@ class Confined:
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
+            warn_once()
             environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-            self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "finest.dataset.reader", str(self._memory_bytes)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment | _FRUGAL,
+            folder = [str(self._folder.resolve())] if self._folder else []
+            self._process = subprocess.Popen(  # noqa: S603 - our own command; it inherits these three pipes alone
+                [sys.executable, "-m", "finest.dataset.reader_main", str(self._memory_bytes), *folder],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, close_fds=True,
+                env=environment | _FRUGAL,
             )  # fmt: skip
             self._end = weakref.finalize(self, _end, self._process)
         return self._process
@@ -108,14 +143,14 @@ class Confined:
     def _line(self) -> bytes:
         while (at := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > _MAX_LINE_BYTES:
-                raise VerifyError("the reader of this dataset talks nonsense")
+                raise VerifyError(_NONSENSE)
             self._fill()
         line = bytes(self._buffer[:at])
         del self._buffer[: at + 1]
         return line
 
     def _bytes(self, size: int) -> bytes:
-        if size > _MAX_ANSWER_BYTES:
+        if not 0 <= size <= _MAX_ANSWER_BYTES:
             raise VerifyError(f"{size} bytes of rows at once, at most {_MAX_ANSWER_BYTES} are read")
         while len(self._buffer) < size:
             self._fill()

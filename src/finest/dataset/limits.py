@@ -13,9 +13,14 @@ MAX_FILES = 10_000
 (https://huggingface.co/docs/hub/storage-limits)."""
 MAX_REPO_FILES = 2 * MAX_FILES
 """Files and folders of a repository that are listed at all."""
-MAX_MANIFEST_VALUES = 4_000_000
-"""Values in a manifest's JSON. 10,000 WARC files in 20 slices each make about 800,000; a value costs Python some 100
-bytes, so that 64 MB of `[],[],[]` would be gigabytes."""
+MAX_MANIFEST_VALUES = 2_000_000
+"""Values in a manifest's JSON. 10,000 WARC files in 20 slices each make about 840,000."""
+FREE_VALUES, BYTES_A_VALUE = 20_000, 16
+"""Values that any manifest may have, and the bytes that each further one must take. A value costs Python 100 to 300
+bytes, however short it is: `[],[],[]` would take a hundred times its size. A slice of an honest manifest has four
+values in 100 bytes, without a space."""
+MAX_KEYS = 10_000
+"""Keys of any one object. Pydantic keeps an error for each that it does not know."""
 MAX_DUMPS = 1_000
 MAX_DATASET_BYTES = 2**40
 """A terabyte: what `--full` may ever put on a disk, given the room."""
@@ -46,8 +51,8 @@ def parse_manifest(data: bytes, name: str) -> Manifest:
     if len(data) > MAX_MANIFEST_BYTES:
         raise VerifyError(f"{name}: larger than {MAX_MANIFEST_BYTES} bytes, which no honest manifest is")
     values = data.count(b",") + data.count(b"[") + data.count(b"{")
-    if values > MAX_MANIFEST_VALUES:
-        raise VerifyError(f"{name}: {values} values, which no honest manifest has")
+    if values > min(MAX_MANIFEST_VALUES, FREE_VALUES + len(data) // BYTES_A_VALUE):
+        raise VerifyError(f"{name}: {values} values in {len(data)} bytes, which no honest manifest has")
     try:
         _check_sizes(from_json(data, allow_inf_nan=False), name)
         return Manifest.model_validate_json(data)
@@ -65,3 +70,10 @@ def _check_sizes(raw: object, name: str) -> None:
         count = sum(len(raw[key]) for key in keys if isinstance(raw.get(key), list))
         if count > limit:
             raise VerifyError(f"{name}: {count} {' and '.join(keys)}, at most {limit} are read")
+    waiting: list[object] = [raw]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict) and len(value) > MAX_KEYS:
+            raise VerifyError(f"{name}: an object of {len(value)} keys, at most {MAX_KEYS} are read")
+        inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        waiting += [one for one in inside if isinstance(one, (dict, list))]

@@ -164,11 +164,11 @@ class Dataset:
 
     def check_all(self, folder: Path) -> None:
         """Check every byte and row of the files in `folder`, as `check_files` does, in a process of bounded means."""
-        confined = Confined(self._store, {}, memory_bytes=CHECK_MEMORY_BYTES)
+        confined = Confined(self._store, {}, memory_bytes=CHECK_MEMORY_BYTES, folder=folder)
         size = self.manifest.size_bytes + sum(file.size_bytes for file in self.manifest.verdicts)
         try:
             confined.ask(
-                "check", folder=str(folder), manifest=self.manifest.model_dump_json(),
+                "check", folder=str(folder.resolve()), manifest=self.manifest.model_dump_json(),
                 cpu_s=READER_CPU_S + int(size / 1e9 * CHECK_CPU_S_PER_GB),
             )  # fmt: skip
         finally:

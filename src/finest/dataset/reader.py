@@ -1,8 +1,8 @@
-"""Decodes a stranger's Parquet files in a process of its own, where they do no harm: `-m finest.dataset.reader`.
+"""Decodes a stranger's Parquet files in a process of its own, where they do no harm.
 
-The process has bounded memory and CPU time, no token and no need of a network: it asks its parent for ranges of bytes
-(see `finest.dataset.confined`, the other end). Whatever a file does to it - a crash of the decoder, memory, endless
-work - is one refused request of the parent's.
+The process (`finest.dataset.reader_main`) has bounded memory and CPU time, no token and no network: it asks its parent
+for ranges of bytes (see `finest.dataset.confined`, the other end). Whatever a file does to it - a crash of the decoder,
+memory, endless work - is one refused request of the parent's.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
 import resource
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -282,8 +280,10 @@ def _plainly(path: str) -> Iterator[None]:
         raise VerifyError(f"{path}: cannot be read: {str(error).partition(chr(10))[0][:200]}") from error
 
 
-def _serve(asked: BinaryIO, told: BinaryIO) -> None:
-    """Answer requests, one line of JSON each, until there are no more."""
+def serve(asked: BinaryIO, told: BinaryIO) -> None:
+    """Answer requests, one line of JSON each, until there are no more; raises BrokenPipeError when nobody listens."""
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
 
     def tell(line: dict[str, Any], data: bytes = b"") -> None:
         told.write(json.dumps(line | {"size": len(data)}).encode() + b"\n" + data)
@@ -317,22 +317,3 @@ def _bound_cpu(seconds: int) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = math.ceil(used.ru_utime + used.ru_stime) + seconds
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
-
-
-def main() -> None:
-    """`python -m finest.dataset.reader MEMORY_BYTES`: requests on standard input, answers on standard output."""
-    memory = int(sys.argv[1])
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    pa.set_cpu_count(1)
-    pa.set_io_thread_count(1)
-    told = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    try:
-        _serve(sys.stdin.buffer, told)
-    except (BrokenPipeError, KeyboardInterrupt):
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -41,6 +41,7 @@ _MEASURE = (Check("quality-model", installation.quality_model, 30, needs=("packa
 _JUDGING_MACHINE = (
     Check("memory", machine.memory),
     Check("room", machine.room),
+    Check("confinement", machine.confinement),
     Check("open-files", machine.open_files),
     Check("gpu", machine.gpu, 60),  # an import from a cold disk
 )

@@ -50,6 +50,7 @@ def processors(subject: Subject) -> Finding:
 
 
 _MORE_MEMORY = "free some memory: ps aux --sort=-rss | head"
+_NEWER_KERNEL = "run Linux 6.12 or newer with landlock among its security modules: cat /sys/kernel/security/lsm"
 
 
 def available_processors() -> int:
@@ -134,6 +135,16 @@ def room(subject: Subject) -> Finding:
     if free < MONTHS_BYTES:
         return warning(f"{line}; {byte_size(MONTHS_BYTES)} are enough for months", f"df -h {there}")
     return ok(line)
+
+
+def confinement(_: Subject) -> Finding:
+    """What the kernel can do to the processes that read strangers' datasets: keep them from files and connections."""
+    from finest.sandbox import landlock, missing
+
+    lacks = missing()
+    if lacks:
+        return warning(f"strangers' datasets are read with less protection: {'; '.join(lacks)}", _NEWER_KERNEL)
+    return ok(f"strangers' datasets are read by confined processes: seccomp, Landlock {landlock.version()}")
 
 
 def _not_writable(folder: Path) -> str | None:

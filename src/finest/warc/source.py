@@ -16,14 +16,14 @@ from finest.warc.frames import Frames, Piece
 from finest.warc.layout import Layout
 from finest.warc.members import LOOKBACK_BYTES, MAGIC, is_record
 from finest.warc.openers import opener_for
-from finest.warc.resolve import CommonCrawl, resolve
+from finest.warc.resolve import CommonCrawl, common_crawl_path, resolve
 from finest.warc.stream import OnRetry, ResumableStream, RetryPolicy
 from finest.warc.tape import Tape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["CommonCrawl", "Source", "dump_of", "inspect", "name_sources", "resolve"]
+__all__ = ["CommonCrawl", "Source", "common_crawl_path", "dump_of", "inspect", "name_sources", "resolve"]
 
 HEAD_BYTES = 4 << 20
 """Largest record looked at to tell a file's layout; the first one nearly always is a warcinfo of 1 kB."""

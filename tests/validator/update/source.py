@@ -12,7 +12,7 @@ from textwrap import dedent
 import finest
 
 REAL = Path(finest.__file__).parent
-MODULES = ("errors.py", "files.py", "validator/__init__.py", "validator/update")
+MODULES = ("errors.py", "files.py", "sandbox", "validator/__init__.py", "validator/update")
 """What the small project has of the real one: all that an update needs."""
 MAIN = """
 import os, site, sys

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from finest.chain.payload import decode
+from finest.errors import TaskServerError
 from finest.figures import counted, duration, showable
 from finest.validator.audit import inadmissible
 from finest.validator.evidence import evidence_hash, is_lie, sign, write_evidence
@@ -17,6 +19,8 @@ from finest.validator.loop.child import Job
 from finest.validator.loop.queue import WHY_CHARS, Settled
 from finest.validator.loop.verdict import LINE_CHARS, judged
 from finest.validator.models import Check
+from finest.validator.subject import COMMON_CRAWL
+from finest.warc.source import common_crawl_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,12 +124,15 @@ class Judge:
         self._settle(entry, evidence, name, done.cpu_s)
 
     def _job(self, subject: Subject, warcs: tuple[str, ...]) -> Job:
+        for path in warcs:
+            if common_crawl_path(COMMON_CRAWL + path.removeprefix(COMMON_CRAWL)) is None:
+                raise TaskServerError(f"task {subject.task.id}: {path[:200]!r} is no file of Common Crawl's")
         return Job(
             subject=subject, plan=self._options.plan, warcs=warcs, tier=self._options.tier, device=self._options.device,
             tokens=self._options.tokens,
             place=f"{subject.submission.repo}@{subject.submission.revision}",
             heldout=self._heldout.pick(warcs, subject.seed, self._queue),
-            index=(self._options.work / "fingerprints.db").absolute(), cache=self._settings.cache.absolute(),
+            index=index_file(self._options.work.absolute()), cache=self._settings.cache.absolute(),
             cc_https=self._settings.cc_https, cc_bucket=self._settings.cc_bucket,
         )  # fmt: skip
 
@@ -158,6 +165,19 @@ class Judge:
         digest = hashlib.sha256(f"{entry.hotkey} {entry.line}".encode()).hexdigest()[:8]
         name = f"{said.repo.replace('/', '--')}@{said.revision[:10]}-{digest}.json"
         return self._options.work / "evidence" / name
+
+
+def index_file(work: Path) -> Path:
+    """The file of fingerprints, in a folder of its own: verdicts may write there, and nowhere else in the work folder.
+
+    It is moved there from where earlier versions kept it.
+    """
+    path, earlier = work / "fingerprints" / "fingerprints.db", work / "fingerprints.db"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        with suppress(FileNotFoundError):  # there is none, or another thread has moved it
+            earlier.rename(path)
+    return path
 
 
 def _line(text: str) -> str:

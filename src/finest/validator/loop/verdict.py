@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from finest.errors import UsageError
 from finest.figures import showable
+from finest.sandbox import warn_once
 from finest.validator.evidence import read_evidence
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ _KEPT = re.compile(
 )
 """Variables that the child is given, in either case: where things lie, and what Common Crawl's bucket asks for. Neither
 passwords of wallets and databases, nor tokens."""
+_OWN_FOLDERS = ("TMPDIR", "HF_HOME")
+"""Where the child and its libraries write: in a folder that is made for it and removed with it."""
 _NO_TOKEN = {"HF_TOKEN_PATH": os.devnull}
 """What only this validator may read would be no dataset to others: the Hub is asked by nobody in particular."""
 
@@ -53,12 +56,14 @@ class Done:
 
 def judged(job: Job, stop: threading.Event, say: Callable[[str], None], wall_s: float = WALL_S) -> Done:
     """Have a child judge. It is killed when `stop` is set, or after `wall_s`."""
+    warn_once(say)
     with tempfile.TemporaryDirectory(prefix="finest-verdict-") as folder:
+        own = dict.fromkeys(_OWN_FOLDERS, folder)
         out = Path(folder) / "evidence.json"
         process = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-m", "finest.validator.loop.child", str(out)], cwd=folder, env=environment(os.environ),
-            encoding="utf-8", errors="replace", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, start_new_session=True,
+            [sys.executable, "-m", "finest.validator.loop.child", str(out)], cwd=folder,
+            env=environment(os.environ) | own, encoding="utf-8", errors="replace", stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True, close_fds=True,
         )  # fmt: skip
         lines: deque[str] = deque(maxlen=_LAST_LINES)
         reader = threading.Thread(target=_hear, args=(process, lines, say), daemon=True)

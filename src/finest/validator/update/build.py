@@ -1,4 +1,9 @@
-"""A release's own venv, and whether what is in it works."""
+"""A release's own venv, and whether what is in it works.
+
+Packages' own set-up code runs while they are built. It may write in the release's folder and in a temporary one, read
+the system and this Python, and connect to the ports of the package index: `finest.sandbox` keeps it from home folders,
+the validator's files and other processes where the kernel can.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +12,17 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from finest.errors import RunError
+from finest.sandbox import warn_once
+from finest.sandbox.paths import ports
+from finest.sandbox.program import command as confined
 from finest.validator.update.git import last_words
 from finest.validator.update.signed import PROJECT, Release
 
@@ -25,6 +35,17 @@ EXTRAS = ("subnet", "server", "wandb")
 _OF_THIS_CODE = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 _SECRET = re.compile(r"TOKEN|SECRET|PASSW|_KEY$|_KEY_|DATABASE_URL|^BT_PW")
 """Names of variables that no installation needs. pip's own are left to it: PIP_INDEX_URL may hold a password."""
+_OWN_FOLDERS = ("TMPDIR", "XDG_CACHE_HOME", "PIP_CACHE_DIR", "FINEST_CACHE")
+"""Where an installation writes besides: in a folder that is made for it and removed with it."""
+_SETTINGS = (
+    *(Path.home() / folder for folder in (".config/pip", ".pip")), Path("/etc/pip.conf"), Path("/etc/xdg/pip"),
+    *(Path(named) for named in [os.environ.get("PIP_CONFIG_FILE")] if named),
+)  # fmt: skip
+"""Files of pip's settings (pip.pypa.io, Configuration)."""
+_ADDRESS = re.compile(r"https?://[^\s'\"]+")
+_LOCAL_INDEX = re.compile(r"file://(/[^/\s'\"]+/[^\s'\"]+)")
+"""Two folders deep at least: its parent is read too, for an index's pages may lead there."""
+_PATH = re.compile(r"(?<![\w:/.-])/[^\s'\"]+")
 
 
 class Failed(RunError):
@@ -37,10 +58,26 @@ class Broken(RunError):
 
 def build(tree: Path, venv: Path, extras: Sequence[str]) -> None:
     """Install a release's tree, with those of the extras, into a venv of its own; raises Failed."""
-    _run([sys.executable, "-m", "venv", str(venv)], VENV_S, tree.parent)
+    _run([sys.executable, "-m", "venv", str(venv)], VENV_S, venv.parent)
     wanted = f"{tree}[{','.join(extras)}]" if extras else str(tree)
     pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--quiet"]
-    _run([*pip, wanted], PIP_S, tree.parent)
+    _run([*pip, wanted], PIP_S, venv.parent, _of_the_index(tree, venv))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """What a step reaches beside its folder: a release's tree, which it writes in, an index's files and its ports."""
+
+    tree: tuple[Path, ...] = ()
+    files: tuple[Path, ...] = ()
+    ports: tuple[int, ...] = ()
+
+
+def _of_the_index(tree: Path, venv: Path) -> _Reach:
+    """What pip's own settings name, in its files and in the environment."""
+    said = _run([str(venv / "bin" / "python"), "-m", "pip", "config", "list"], VENV_S, venv.parent)
+    files, indexes = map(Path, _PATH.findall(said)), map(Path, _LOCAL_INDEX.findall(said))
+    return _Reach((tree,), (*files, *(index.parent for index in indexes)), ports(_ADDRESS.findall(said)))
 
 
 def smoke(release: Release, venv: Path) -> None:
@@ -78,13 +115,19 @@ def _has_all(names: Sequence[str]) -> bool:
         return False
 
 
-def _run(command: Sequence[str], timeout_s: float, folder: Path) -> str:
+def _run(command: Sequence[str], timeout_s: float, folder: Path, reach: _Reach = _Reach()) -> str:
+    """What a program says that may write in `folder`."""
     what = " ".join([Path(command[0]).name, *(word for word in command[1:3] if not word.startswith("/"))])
+    warn_once()
     try:
-        done = subprocess.run(  # noqa: S603 - no shell; our own Python and the release's
-            command, env=_environment(), cwd=folder, capture_output=True, text=True, errors="replace",
-            timeout=timeout_s, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        with tempfile.TemporaryDirectory(prefix="finest-update-") as temporary:
+            own = dict.fromkeys(_OWN_FOLDERS, temporary)
+            read, written = [*_SETTINGS, *reach.files], [folder, Path(temporary), *reach.tree]
+            done = subprocess.run(  # noqa: S603 - no shell; our own Python and the release's
+                confined(command, read=read, write=written, ports=reach.ports), env=_environment() | own,
+                cwd=folder, capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise Failed(f"{what} has not ended in {timeout_s:.0f} s") from None
     except OSError as error:

@@ -1,0 +1,65 @@
+"""Processes and those that they start: no other process of the user reads what a command holds."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from finest import cli
+from finest.cli import _HOLD_SECRETS
+from finest.parent import PR_SET_DUMPABLE, hide_memory
+
+NOBODY = 65534
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has this")
+
+
+def readable(*, hidden: bool) -> bool:
+    """Whether one process of an ordinary user can read the environment of another one."""
+    told, tells = os.pipe()
+    holder = os.fork()
+    if not holder:
+        _become_nobody()
+        if hidden:
+            hide_memory()
+        os.write(tells, b"x")
+        signal.pause()
+        os._exit(0)
+    assert os.read(told, 1) == b"x"
+    reader = os.fork()
+    if not reader:
+        _become_nobody()
+        try:
+            Path(f"/proc/{holder}/environ").read_bytes()
+        except PermissionError:
+            os._exit(1)
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(reader, 0)[1])
+    os.kill(holder, signal.SIGKILL)
+    os.waitpid(holder, 0)
+    os.close(told)
+    os.close(tells)
+    return status == 0
+
+
+def _become_nobody() -> None:
+    """An ordinary user who may be traced, as any process is after an exec."""
+    if os.geteuid() == 0:
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+
+def test_what_is_hidden_is_not_read() -> None:
+    """/proc/PID/environ of another process of the same user is open, until that one hides its memory."""
+    assert readable(hidden=False)
+    assert not readable(hidden=True)
+
+
+def test_commands_that_hold_secrets_exist() -> None:
+    """A command that is renamed is renamed there too."""
+    assert set(cli.cli.commands) >= _HOLD_SECRETS
