@@ -168,12 +168,13 @@ def _own_sources(where: str) -> tuple[str, ...]:
 
 def _paths(names: Sequence[str]) -> tuple[str, ...]:
     """Where anybody can read the WARCs that rows call so; raises SourceError where that is not said."""
-    from finest.validator.subject import COMMON_CRAWL
+    from finest.warc.source import common_crawl_path
 
-    strange = [name for name in names if not name.startswith(COMMON_CRAWL)]
-    if strange:
-        raise SourceError(f"{strange[0][:200]} is no file of Common Crawl; say where the WARCs lie with --warc")
-    return tuple(name.removeprefix(COMMON_CRAWL) for name in names)
+    paths = {name: common_crawl_path(name) for name in names}
+    strange = next((name for name, path in paths.items() if path is None), None)
+    if strange is not None:
+        raise SourceError(f"{strange[:200]!r} is no file of Common Crawl; say where the WARCs lie with --warc")
+    return tuple(path for path in paths.values() if path is not None)
 
 
 def _warcs(specs: tuple[str, ...], settings: Settings) -> Warcs:

@@ -15,10 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from finest.dataset.check import check_files
-from finest.dataset.manifest import read_manifest
 from finest.dataset.rows import row_hash
 from finest.errors import LedgerError, SourceError, VerifyError
 from finest.recipe.judge import judge
@@ -26,7 +23,7 @@ from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.recipe import parse_recipe
 from finest.refine.ledger import Ledger
 from finest.refine.record import max_record_bytes, read_record, row_of
-from finest.warc.source import inspect, name_sources, resolve
+from finest.warc.source import common_crawl_path, inspect, name_sources, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,18 +56,21 @@ def verify(
 ) -> Verification:  # fmt: skip
     """Check a dataset in a folder; raises VerifyError, with the file or page and the reason, where it is not true.
 
+    The folder may be a stranger's: its files are decoded by the confined process that reads datasets of the Hub too.
     `sample` pages are judged again, half of them kept ones; `seed` draws them (random by default, and said).
     `sources` says where the WARCs lie if the folder's ledger is gone; Common Crawl's own are found by their names.
     """
-    manifest = read_manifest(out)
-    say(f"Checking {len(manifest.shards) + len(manifest.verdicts)} files against the manifest")
-    check_files(out, manifest)
-    seed = random.SystemRandom().randrange(2**32) if seed is None else seed
-    result = Verification(manifest, seed=seed)
-    if not sample:
-        return result
-    chosen = draw(out, manifest, sample, random.Random(seed))
-    _judge_again(result, chosen, _places(out, common_crawl, sources), cache, common_crawl, say)
+    from finest.dataset.open import open_dataset
+
+    with open_dataset(str(out), say=say) as dataset:
+        manifest = dataset.manifest
+        say(f"Checking {len(manifest.shards) + len(manifest.verdicts)} files against the manifest")
+        dataset.check_all(out)
+        seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+        result = Verification(manifest, seed=seed)
+        if sample:
+            chosen = draw_published(dataset, sample, random.Random(seed))
+            _judge_again(result, chosen, _places(out, common_crawl, sources), cache, common_crawl, say)
     return result
 
 
@@ -125,44 +125,17 @@ def _judge_again(
         result.judged[row["reason"]] = result.judged.get(row["reason"], 0) + 1
 
 
-def draw(out: Path, manifest: Manifest, sample: int, rng: random.Random) -> list[dict[str, Any]]:
-    """Half of the sample from kept pages, half from dropped ones, each page as likely as any other of its half."""
-    kept: list[tuple[int, int]] = []
-    dropped: list[tuple[int, int]] = []
-    for number, shard in enumerate(manifest.verdicts):
-        reasons = pq.read_table(out / shard.path, columns=["reason"])["reason"]
-        is_kept = pc.equal(reasons, KEPT).to_pylist()
-        for row, flag in enumerate(is_kept):
-            (kept if flag else dropped).append((number, row))
-    chosen = _halves(kept, dropped, sample, rng)
-    return [_row(out, manifest, number, row) for number, row in sorted(chosen)]
-
-
 def _halves(kept: list[T], dropped: list[T], sample: int, rng: random.Random) -> list[T]:
     """Half of the sample from each list, or more of one where the other is too short."""
     chosen = rng.sample(kept, min(len(kept), sample - min(sample // 2, len(dropped))))
     return chosen + rng.sample(dropped, min(len(dropped), sample - len(chosen)))
 
 
-def _row(out: Path, manifest: Manifest, number: int, row: int) -> dict[str, Any]:
-    verdict = pq.read_table(out / manifest.verdicts[number].path).slice(row, 1).to_pylist()[0]
-    if verdict["reason"] == KEPT:
-        verdict["row"] = _kept_row(out, manifest, verdict)
-    return dict(verdict)
-
-
-def _kept_row(out: Path, manifest: Manifest, verdict: dict[str, Any]) -> dict[str, Any]:
-    """The dataset's row of a kept page; raises VerifyError where there is none."""
-    where = (pc.field("id") == verdict["id"]) & (pc.field("warc_offset") == verdict["offset"])
-    for shard in manifest.shards:
-        rows = pq.read_table(out / shard.path, filters=where & (pc.field("file_path") == verdict["file_path"]))
-        if rows.num_rows:
-            return dict(rows.to_pylist()[0])
-    raise VerifyError(_no_row(verdict))
-
-
 def draw_published(dataset: Dataset, sample: int, rng: random.Random) -> list[dict[str, Any]]:
-    """The same of a dataset on the Hub; raises VerifyError where a kept page has no row."""
+    """Half of the sample from kept pages, half from dropped ones, each page as likely as any other of its half.
+
+    Raises VerifyError where a kept page has no row.
+    """
     is_kept = pc.equal(dataset.verdict_columns("reason")["reason"], KEPT)
     kept, dropped = (pc.indices_nonzero(mask).to_pylist() for mask in (is_kept, pc.invert(is_kept)))
     chosen = _halves(kept, dropped, sample, rng)
@@ -209,7 +182,11 @@ def _recheck(record: Record, row: dict[str, Any], recipe: Recipe, cache: Path) -
 
 
 def _places(out: Path | None, common_crawl: CommonCrawl, specs: Sequence[str]) -> dict[str, Source]:
-    """Where each source lies: as told, else as the folder's ledger remembers it."""
+    """Where each source lies: as told with --source, else the local files that the folder's ledger names.
+
+    A stranger may have written the ledger, so none of its addresses is asked: those of Common Crawl's files follow from
+    their names (`_place`), any other has to be named with --source.
+    """
     if specs:
         locations = resolve(specs, common_crawl)
         names = name_sources(locations)
@@ -217,15 +194,19 @@ def _places(out: Path | None, common_crawl: CommonCrawl, specs: Sequence[str]) -
     if out is None:
         return {}
     try:
-        return {source.name: source for source in Ledger.read(out).plan.sources}
+        return {source.name: source for source in Ledger.read(out).plan.sources if Path(source.location).is_file()}
     except LedgerError:
         return {}
 
 
 def _place(places: dict[str, Source], name: str, common_crawl: CommonCrawl) -> Source:
     if name not in places:
-        if not name.startswith("s3://commoncrawl/"):
-            raise SourceError(f"{name} is not named; say where it lies with --source")
-        location = resolve([name.removeprefix("s3://commoncrawl/")], common_crawl)[0]
+        path = common_crawl_path(name)
+        if path is None:
+            raise SourceError(
+                f"{name}: only Common Crawl's files are looked up by the name that a dataset gives them; if you trust "
+                f"this one, say where it lies: --source {name if '://' in name else 'FILE'}"
+            )
+        location = resolve([path], common_crawl)[0]
         places[name] = inspect(location, name)
     return places[name]

@@ -20,6 +20,8 @@ SUFFIXES = (".warc", ".warc.gz", ".warc.zst", ".warc.lz4")
 """What is taken from a folder, a glob or a prefix; a file named by itself may be called anything."""
 
 _COMMON_CRAWL_PATH = re.compile(r"crawl-data/CC-MAIN-[^/]+/\S+")
+_NAMED_BY_ROWS = re.compile(r"s3://commoncrawl/(crawl-data/CC-MAIN-[A-Za-z0-9-]+(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+)")
+"""What rows call a file of Common Crawl's; no part begins with a dot, and nothing in it is a wildcard or an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,16 @@ class CommonCrawl:
 
     https_base: str = "https://data.commoncrawl.org"
     bucket: str = "commoncrawl"
+
+
+def common_crawl_path(name: str) -> str | None:
+    """The path at Common Crawl of a source that rows call `s3://commoncrawl/crawl-data/...`; None for any other name.
+
+    Use it for every name that comes from a dataset: `resolve` also reads addresses, folders, globs and lists, and a
+    stranger's name must never choose one of these.
+    """
+    found = _NAMED_BY_ROWS.fullmatch(name)
+    return found[1] if found else None
 
 
 def resolve(specs: Sequence[str], common_crawl: CommonCrawl | None = None) -> list[str]:

@@ -15,7 +15,7 @@ from finest.warc.layout import Layout
 from finest.warc.loss import Loss
 from finest.warc.members import MAGIC, STEP_BYTES, consumed
 from finest.warc.openers import opener_for
-from finest.warc.resolve import CommonCrawl, resolve
+from finest.warc.resolve import CommonCrawl, common_crawl_path, resolve
 from finest.warc.stream import OnRetry, ResumableStream, RetryPolicy
 from finest.warc.tape import Tape
 from finest.warc.whole import pieces
@@ -23,7 +23,7 @@ from finest.warc.whole import pieces
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["CommonCrawl", "Source", "dump_of", "inspect", "name_sources", "resolve"]
+__all__ = ["CommonCrawl", "Source", "common_crawl_path", "dump_of", "inspect", "name_sources", "resolve"]
 
 HEAD_BYTES = 4 << 20
 """Most decompressed bytes of a file's first member looked at to tell its layout; it nearly always holds a warcinfo of
