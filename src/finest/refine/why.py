@@ -53,7 +53,8 @@ def why(out: Path, wanted: str, cache: Path) -> list[Why]:
         raise UsageError(f"{out} holds no page with URL or record id {wanted!r}; both are matched whole")
     answers = []
     for row in stored:
-        page = read_page(sources[row["file_path"]], row["offset"], row["id"], recipe.payload.max_bytes * 2)
+        limit = recipe.payload.max_bytes * 2
+        page = read_page(sources[row["file_path"]], row["offset"], row["id"], limit, row["url"])
         answers.append(Why(row, *explain(page, recipe, cache)))
     return answers
 
