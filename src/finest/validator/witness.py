@@ -43,9 +43,9 @@ MAX_JUDGED = 256
 hundreds of false duplicates cannot use up the audit's time."""
 
 MAX_RIVALS = 256
-"""Rows with one record id that are tried for the one that a page lost against: a verdict names that row by its id alone,
-and careless writers give one id to many records. Of more rows than these there is no evidence. Common Crawl's ids are
-unique."""
+"""Rows with one record id that are tried for the one that a page lost against: a verdict names that row by its id
+alone, and careless writers give one id to many records. Of more rows than these there is no evidence. Common Crawl's
+ids are unique."""
 
 Signatures = list["NDArray[np.uint64]"]
 
@@ -78,7 +78,7 @@ class Holdings:
         self._dataset, self._recipe, self._means, self._known = dataset, recipe, means, known
         self._judged_pages: dict[Place, Signatures] = {}
         self._winners: dict[int, Signatures] = {}
-        self._texts: dict[int, Signatures] = {}
+        self._texts: dict[int, tuple[str, Signatures]] = {}
         self._verdict_numbers: dict[Place, list[int]] = {}
         self._components: dict[str, dict[int, Signatures]] = {}
 
@@ -163,8 +163,8 @@ class Holdings:
     def _is_linked_to_one(self, page: Kept, rival: str, numbers: list[int]) -> bool:
         """Whether the page agrees with one of the rows of that id, or is linked to one."""
         self._read_texts(numbers)
-        mine = self._signatures(page)
-        if any(agree(mine, self._texts[number]) for number in numbers):
+        mine, text = self._signatures(page), page.verdict.text
+        if any(text == its or agree(mine, signatures) for its, signatures in (self._texts[n] for n in numbers)):
             return True
         return any(self._is_linked(page, rival, number) for number in numbers[:MAX_LINKS])
 
@@ -174,7 +174,7 @@ class Holdings:
         for number, claim in claims.items():
             self._means.budget.check()
             signature = self._sign(claim.row.text)
-            self._texts[number] = [] if signature is None else [signature]
+            self._texts[number] = claim.row.text, [] if signature is None else [signature]
 
     def _is_linked(self, page: Kept, rival: str, number: int) -> bool:
         """Whether the page agrees with the row, or with others that lost against it and lead to it."""
@@ -223,7 +223,7 @@ class Holdings:
         """Of the row's text, and of what the recipe makes of its record."""
         if number not in self._winners:
             (claim,) = read_claims(self._dataset, [number]).values()
-            self._winners[number] = [*self._texts[number], *self._judged(claim.place)]
+            self._winners[number] = [*self._texts[number][1], *self._judged(claim.place)]
         return self._winners[number]
 
     def _sign(self, text: str) -> NDArray[np.uint64] | None:
