@@ -33,12 +33,11 @@ reads by ranges some requests: 3,000 rows in 3,000 groups cost 6,261."""
 FILE_BYTES = 250_000_000
 """A dataset has at most one file of rows and one of verdicts for each dump, and one more for each so many bytes of
 them: our writer begins another file at 500 MB."""
-READS = 200
+READS = 500
 READS_A_GROUP = 16
-"""Ranges that one check of a dataset may ask for: so many, and so many for each row group and file that it may have.
-Audit, quality and proof of an honest dataset of 20 WARCs ask for a third of that."""
+"""Ranges that one check of a dataset may ask for: so many, and so many for each row group that it may have."""
 READ_BYTES = 256 * 1024 * 1024
-READ_TIMES = 3
+READ_TIMES = 6
 """Bytes that one check may ask for: so many, and each file so many times."""
 MAX_GROUP_BYTES = 256 * 1024 * 1024
 """Bytes of a row group, as stored, as its footer states them uncompressed, and as they turn out to be."""

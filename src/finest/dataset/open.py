@@ -32,6 +32,7 @@ from finest.dataset.limits import (
     parse_manifest,
 )
 from finest.dataset.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
+from finest.dataset.meter import Metered, allowance
 from finest.dataset.places import Places
 from finest.dataset.rows import SCHEMA, VERDICT_SCHEMA, columns_schema
 from finest.dataset.shards import Shard
@@ -84,9 +85,9 @@ class Dataset:
     def __init__(self, place: Path | Revision, manifest: Manifest, store: Store) -> None:
         self.place = place
         self.manifest = manifest
-        self._store = store
+        self._store = self.meter = Metered(store)
         files = {file.path: file for file in (*manifest.shards, *manifest.verdicts)}
-        self._reader = Confined(store, files)
+        self._reader = Confined(self._store, files)
         self._rows = _Part(self._reader, manifest.shards, SCHEMA)
         self._verdicts = _Part(self._reader, manifest.verdicts, VERDICT_SCHEMA)
 
@@ -99,6 +100,10 @@ class Dataset:
     def close(self) -> None:
         """End the process that reads; a later read starts another."""
         self._reader.close()
+
+    def bound_reading(self) -> None:
+        """From now on refuse to read more than one check of an honest dataset of this size needs: VerifyError."""
+        self.meter.allowed = allowance(self.manifest)
 
     def row_groups(self) -> list[RowGroup]:
         """All groups of rows; reads every file's footer."""

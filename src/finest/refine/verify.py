@@ -120,6 +120,8 @@ def verify_published(
 
     with open_dataset(where, token=token, say=say) as dataset:
         manifest = dataset.manifest
+        if not full:
+            dataset.bound_reading()
         say(f"{len(manifest.shards) + len(manifest.verdicts)} files on the Hub have the manifest's sha256s")
         if full:
             _check_in_full(dataset, say)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from finest.recipe.recipe import Recipe
     from finest.validator.means import Means
     from finest.validator.models import PageOutcome
+    from finest.validator.soundness import Claim
 
 MAX_LINKS = 32
 """Pages of a component that are judged again in search of a chain. Nearly all components are a handful of pages that
@@ -78,7 +79,8 @@ class Holdings:
         self._dataset, self._recipe, self._means, self._known = dataset, recipe, means, known
         self._judged_pages: dict[Place, Signatures] = {}
         self._winners: dict[int, Signatures] = {}
-        self._texts: dict[int, tuple[str, Signatures]] = {}
+        self._texts: dict[int, tuple[Claim, Signatures]] = {}
+        self._rows_of: dict[str, list[int]] = {}
         self._verdict_numbers: dict[Place, list[int]] = {}
         self._components: dict[str, dict[int, Signatures]] = {}
 
@@ -86,7 +88,9 @@ class Holdings:
         """A finding for each page."""
         self._means.budget.check()
         held = self._held(pages)
-        self._look_up_verdicts([page for page in pages if page.key not in held])
+        missing = [page for page in pages if page.key not in held]
+        self._look_up_verdicts(missing)
+        self._read_texts([number for page in missing for number in self._rivals(page)])
         tokens = {} if self._known else self._row_tokens(list(held.values()))
         return {
             page.key: _held(page, tokens.get(held[page.key])) if page.key in held else self._missing(page)
@@ -134,19 +138,29 @@ class Holdings:
         reason, rival = verdict
         if reason != DUPLICATE or not rival:
             return _finding(page, "missed", detail=f"its verdict is {reason[:SHOWN_CHARS]!r}")
-        numbers = self._dataset.row_places.with_id(rival, MAX_RIVALS + 1)
+        numbers = self._rivals(page)
         if not numbers:
             return _finding(page, "missed", detail="what it is said to have lost against is no row")
         try:
-            linked = self._is_linked_to_one(page, rival, numbers[:MAX_RIVALS])
+            linked = self._is_linked_to_one(page, rival, numbers)
         except SourceError as error:
             self._means.warcs.failed(error)
             return _finding(page, "no_evidence", rival, "a WARC cannot be read")
         if linked:
             return _finding(page, "duplicate", rival)
-        if len(numbers) > MAX_RIVALS:
+        if len(numbers) == MAX_RIVALS:
             return _finding(page, "no_evidence", rival, "too many rows have the id of what it lost against")
         return _finding(page, "missed", rival, "not like the row that it is said to have lost against")
+
+    def _rivals(self, page: Kept) -> list[int]:
+        """Rows with the id of the one that the page is said to have lost against; nearly always one."""
+        verdict = self._verdict_of(page)
+        if verdict is None or verdict[0] != DUPLICATE or not verdict[1]:
+            return []
+        rival = verdict[1]
+        if rival not in self._rows_of:
+            self._rows_of[rival] = self._dataset.row_places.with_id(rival, MAX_RIVALS)
+        return self._rows_of[rival]
 
     def _verdict_of(self, page: Kept) -> tuple[str, str | None] | None:
         place, ordinal = page.key
@@ -162,19 +176,19 @@ class Holdings:
 
     def _is_linked_to_one(self, page: Kept, rival: str, numbers: list[int]) -> bool:
         """Whether the page agrees with one of the rows of that id, or is linked to one."""
-        self._read_texts(numbers)
         mine, text = self._signatures(page), page.verdict.text
-        if any(text == its or agree(mine, signatures) for its, signatures in (self._texts[n] for n in numbers)):
+        if any(
+            text == its.row.text or agree(mine, signatures) for its, signatures in (self._texts[n] for n in numbers)
+        ):
             return True
         return any(self._is_linked(page, rival, number) for number in numbers[:MAX_LINKS])
 
     def _read_texts(self, numbers: list[int]) -> None:
-        """Take in the signatures of those rows' texts."""
-        claims = read_claims(self._dataset, [number for number in numbers if number not in self._texts])
-        for number, claim in claims.items():
+        """Take in those rows with the signatures of their texts; each row group is read once."""
+        for number, claim in read_claims(self._dataset, numbers).items():
             self._means.budget.check()
             signature = self._sign(claim.row.text)
-            self._texts[number] = claim.row.text, [] if signature is None else [signature]
+            self._texts[number] = claim, [] if signature is None else [signature]
 
     def _is_linked(self, page: Kept, rival: str, number: int) -> bool:
         """Whether the page agrees with the row, or with others that lost against it and lead to it."""
@@ -222,8 +236,8 @@ class Holdings:
     def _row_signatures(self, number: int) -> Signatures:
         """Of the row's text, and of what the recipe makes of its record."""
         if number not in self._winners:
-            (claim,) = read_claims(self._dataset, [number]).values()
-            self._winners[number] = [*self._texts[number][1], *self._judged(claim.place)]
+            claim, of_text = self._texts[number]
+            self._winners[number] = [*of_text, *self._judged(claim.place)]
         return self._winners[number]
 
     def _sign(self, text: str) -> NDArray[np.uint64] | None:
