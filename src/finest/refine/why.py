@@ -31,7 +31,7 @@ class Why:
 
 
 def find_verdicts(out: Path, wanted: str) -> list[dict[str, Any]]:
-    """The verdicts of the pages with that URL or record id (with or without `<urn:uuid:...>`), newest file last."""
+    """The verdicts of the pages with that URL or record id (with or without brackets and `urn:uuid:`), newest file last."""
     found = []
     for path in _verdict_files(out):
         table = pq.read_table(path)
@@ -72,4 +72,4 @@ def _verdict_files(out: Path) -> Iterator[Path]:
 
 def _ids(wanted: str) -> Any:
     bare = wanted.removeprefix("<").removesuffix(">").removeprefix("urn:uuid:")
-    return pa.array([wanted, f"<urn:uuid:{bare}>"])
+    return pa.array([wanted, bare, f"<{bare}>", f"urn:uuid:{bare}", f"<urn:uuid:{bare}>"])
