@@ -29,6 +29,9 @@ import errno
 import shutil
 from pathlib import Path
 
+NO_EVIDENCE = 75
+"""Exit status of an audit or a proof that could not be made (sysexits.h: EX_TEMPFAIL): try again later."""
+
 
 class FinestError(Exception):
     """Base of all; `exit_code` is what the command line returns."""

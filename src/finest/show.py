@@ -97,6 +97,8 @@ def _show_jobs(console: Console, folder: Path, slurm: SlurmStatus) -> None:
 
 def show_verification(console: Console, found: Verification) -> None:
     """What was proven, and what could not be looked at."""
+    from finest.refine.verify import NOT_REPEATABLE
+
     manifest = found.manifest
     console.print(
         f"{len(manifest.shards) + len(manifest.verdicts)} files, {manifest.rows:,} rows and the root agree with the "
@@ -112,7 +114,22 @@ def show_verification(console: Console, found: Verification) -> None:
         console.print(
             f"{len(found.no_evidence)} pages could not be judged again, first: {found.no_evidence[0]}", markup=False
         )
-    console.print(f"verified: root {manifest.root}", style="green")
+    if found.not_repeatable:
+        console.print(
+            f"{found.not_repeatable} pages have a verdict that another machine may not share "
+            f"({' or '.join(NOT_REPEATABLE)})", markup=False,
+        )  # fmt: skip
+    if found.is_verified:
+        console.print(f"verified: root {manifest.root}", style="green")
+        return
+    if not found.sample:
+        why = "with --sample 0 only the files were checked"
+    else:
+        why = (
+            f"only {judged} of {found.drawn} sampled pages could be judged again, and {found.judged.get(KEPT, 0)} of "
+            f"the {found.drawn_kept} kept ones among them; name the WARCs with --source"
+        )
+    console.print(f"files agree, rows NOT verified: {why}", style="yellow", markup=False)
 
 
 def show_why(console: Console, answer: Why) -> None:

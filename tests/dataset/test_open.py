@@ -166,6 +166,11 @@ def altered_row() -> bytes:
     return parquet(rows_table(40, text=pa.array(["Buy now!", *texts[1:]])))
 
 
+def one_row_groups() -> bytes:
+    """300 rows in 300 row groups: whoever reads them by ranges asks 300 times for nothing."""
+    return parquet(rows_table(300), row_group_size=1)
+
+
 HOSTILE: dict[str, tuple[Callable[[], bytes], int, str]] = {
     "dictionary bomb": (dictionary_bomb, GROUP_ROWS, ""),
     "page bomb": (page_bomb, 300, "row group 0 is larger"),
@@ -175,6 +180,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], int, str]] = {
     "a web page": (lambda: b"<!DOCTYPE html>" * 10, 40, "not a Parquet file"),
     "nothing": (lambda: b"", 40, "not a Parquet file"),
     "large groups": (lambda: parquet(rows_table(6_000)), 6_000, "row group 0 is larger"),
+    "one-row groups": (one_row_groups, 300, "300 row groups of 300 rows, at most"),
     "other columns": (lambda: parquet(rows_table(40).select(["text", "id"])), 40, "its columns are not"),
     "fewer rows": (lambda: parquet(rows_table(39)), 40, "rows is 39"),
     "altered row": (altered_row, 40, "is altered"),

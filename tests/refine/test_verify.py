@@ -1,110 +1,121 @@
-"""`finest verify` of a folder that a stranger has packed: it asks no address that only the folder names."""
+"""`finest verify` says that rows are verified only where enough of them were judged again."""
 
 from __future__ import annotations
 
-import json
-import socket
-from collections.abc import Iterator
+import io
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from rich.console import Console
 
-from finest.cli.validate import _paths
-from finest.errors import SourceError
-from finest.refine.progress import Progress
-from finest.refine.run import refine
-from finest.refine.verify import _place, verify
+from finest.cli import cli
+from finest.dataset.manifest import write_manifest
+from finest.errors import NO_EVIDENCE, VerifyError
+from finest.refine.verify import Verification, verify
 from finest.settings import default_cache
-from finest.warc.source import CommonCrawl, common_crawl_path
-from tests.refine.test_run import options, record
+from finest.show import show_verification
+from tests.dataset.made import manifest_of, row, verdict, write_shards
+from tests.validator.made import NOWHERE, Published, forge, invented, make, tampered
+from tests.validator.repeated import response, write_warc
 
-NOWHERE = CommonCrawl("http://127.0.0.1:1", "commoncrawl")
-
-
-@pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    """A service of the verifier's own network."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.setblocking(False)
-        yield server
+INVENTED = 175
 
 
-@pytest.fixture
-def packed(tmp_path: Path) -> Path:
-    """A small dataset of one local WARC, with its ledger."""
-    source = tmp_path / "pages.warc.gz"
-    source.write_bytes(b"".join(record(number, b"<p>A short page.</p>") for number in range(3)))
-    out = tmp_path / "dataset"
-    refine(options(source, out), Progress(quiet=True))
-    return out
+@pytest.fixture(scope="module")
+def little(tmp_path_factory: pytest.TempPathFactory) -> Published:
+    """A WARC of eight good pages and four short ones."""
+    folder = tmp_path_factory.mktemp("little")
+    warc = write_warc(folder / "a.warc.gz", [[response(n, good=n < 8)] for n in range(12)])
+    return make(folder / "made", [warc])
 
 
-def move(out: Path, location: object) -> None:
-    """Let the ledger say that its source lies there."""
-    path = out / "ledger" / "run.json"
-    plan = json.loads(path.read_bytes())
-    plan["sources"][0]["location"] = location
-    path.write_text(json.dumps(plan))
+def verified(folder: Path, sample: int = 64, sources: Sequence[Path] = ()) -> Verification:
+    return verify(folder, default_cache(), NOWHERE, sample=sample, seed=1, sources=list(map(str, sources)))
 
 
-def test_a_ledger_of_nonsense_names_no_place(packed: Path) -> None:
-    """It is a stranger's JSON: what is no path is left out."""
-    move(packed, 7)
-    assert len(verify(packed, default_cache(), NOWHERE, sample=5).no_evidence) == 3
+def said(found: Verification) -> str:
+    """What the command prints."""
+    console = Console(file=io.StringIO(), width=200)
+    show_verification(console, found)
+    return console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def was_asked(listener: socket.socket) -> bool:
-    try:
-        listener.accept()[0].close()
-    except BlockingIOError:
-        return False
-    return True
+def test_invented_rows_whose_source_cannot_be_read_are_not_verified(tmp_path: Path) -> None:
+    """175 invented rows with honest hashes and root: the files agree, and that is all that is said."""
+    rows = [row(n, file_path="gone.warc.gz") for n in range(INVENTED)]
+    verdicts = [verdict(page) for page in rows]
+    manifest = manifest_of(rows, verdicts, *write_shards(tmp_path, rows, verdicts))
+    source = manifest.sources[0].model_copy(update={"name": "gone.warc.gz"})
+    write_manifest(tmp_path, manifest.model_copy(update={"sources": (source,)}))
+    found = verified(tmp_path)
+    assert (found.is_verified, found.lacks_evidence, len(found.no_evidence)) == (False, True, 64)
+    assert "files agree, rows NOT verified: only 0 of 64 sampled pages" in said(found)
+    assert "verified: root" not in said(found)
+    done = CliRunner().invoke(cli, ["verify", str(tmp_path)])
+    assert done.exit_code == NO_EVIDENCE == 75
+    assert "rows NOT verified" in done.output
 
 
-def test_local_files_that_the_ledger_names_are_read(packed: Path) -> None:
-    """So whoever refined a folder proves it without a word more."""
-    found = verify(packed, default_cache(), NOWHERE, sample=5)
-    assert (sum(found.judged.values()), found.no_evidence) == (3, [])
+def test_invented_rows_behind_drops_that_anybody_can_judge_are_not_verified(tmp_path: Path) -> None:
+    """Half of the sample is drops: they alone prove nothing about the rows."""
+    gone = write_warc(tmp_path / "gone.warc.gz", [[response(n)] for n in range(4)])
+    there = write_warc(tmp_path / "there.warc.gz", [[response(n, good=False)] for n in range(4, 8)])
+    hidden = forge(make(tmp_path / "made", [gone, there]), tmp_path / "hidden", 1.0, invented)
+    found = verified(hidden.folder, 8, [there])
+    assert found.judged and sum(found.judged.values()) == found.drawn / 2
+    assert not found.is_verified and "and 0 of the 4 kept ones" in said(found)
 
 
-@pytest.mark.parametrize("scheme", ["http", "s3"])
-def test_an_address_in_a_ledger_is_not_followed(
-    packed: Path, listener: socket.socket, scheme: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A stranger's folder reaches no service behind the verifier's firewall, nor a bucket with its credentials."""
-    address = f"127.0.0.1:{listener.getsockname()[1]}"
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{address}", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    move(packed, f"http://{address}/latest/meta-data" if scheme == "http" else "s3://bucket/key")
-    found = verify(packed, default_cache(), NOWHERE, sample=5)
-    assert not found.judged
-    assert len(found.no_evidence) == 3
-    assert "--source FILE" in found.no_evidence[0]
-    assert not was_asked(listener)
+def test_an_honest_dataset_is_verified(little: Published) -> None:
+    """All pages judged again, from the ledger's own places or from those that are named."""
+    for sources in ((), little.warcs):
+        found = verified(little.folder, sources=sources)
+        assert found.is_verified and sum(found.judged.values()) == found.drawn == 12
+        assert "verified: root" in said(found)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "s3://commoncrawl/http://169.254.169.254/latest/meta-data", "s3://commoncrawl//etc/passwd",
-        "s3://commoncrawl/crawl-data/CC-MAIN-2025-26/../../../../etc/passwd", "s3://commoncrawl/@list.txt",
-        "s3://commoncrawl/crawl-data/CC-MAIN-2025-26/*", "s3://commoncrawl/crawl-data/CC-MAIN-2025-26/a?x=y",
-        "s3://commoncrawl/s3://bucket/key", "s3://commoncrawl/crawl-data/CC-MAIN-2025-26/a\n", "https://h/a.warc.gz",
-    ],
-)  # fmt: skip
-def test_a_name_that_leads_elsewhere_is_no_file_of_common_crawl(name: str) -> None:
-    """A row or a manifest may call its source anything; only Common Crawl's own form is looked up."""
-    assert common_crawl_path(name) is None
-    with pytest.raises(SourceError, match="--source"):
-        _place({}, name, NOWHERE)
-    with pytest.raises(SourceError, match="--warc"):
-        _paths([name])
+def test_no_sample_is_said_to_be_no_proof(little: Published) -> None:
+    """Whoever asks for the files alone is told that he has the files alone; it is no failure."""
+    found = verified(little.folder, 0)
+    assert (found.is_verified, found.lacks_evidence) == (False, False)
+    assert "rows NOT verified: with --sample 0 only the files were checked" in said(found)
 
 
-def test_common_crawls_names_are_its_paths() -> None:
-    """As rows have them."""
-    path = "crawl-data/CC-MAIN-2025-26/segments/1749709481111.44/warc/CC-MAIN-20250612112840-00000.warc.gz"
-    assert common_crawl_path(f"s3://commoncrawl/{path}") == path
-    assert _paths([f"s3://commoncrawl/{path}"]) == (path,)
+@pytest.mark.parametrize("reason", ["extraction_limit", "extraction_crash"])
+def test_verdicts_that_machines_may_not_share_prove_nothing(little: Published, tmp_path: Path, reason: str) -> None:
+    """Who gives every page such a verdict has nothing that could be held against him, and nothing proven."""
+    verdicts = [replace(one, reason=reason) if one.reason != "kept" else one for one in little.verdicts()]
+    found = verified(tampered(little, tmp_path / "some", little.rows(), verdicts).folder, sources=little.warcs)
+    assert (found.not_repeatable, found.judged) == (4, {"kept": 8}) and found.is_verified
+    most = [replace(one, reason=reason) if n else one for n, one in enumerate(little.verdicts())]
+    rows = [one for one in little.rows() if one.id == most[0].id]
+    found = verified(tampered(little, tmp_path / "most", rows, most).folder, sources=little.warcs)
+    assert found.not_repeatable == 11 and found.lacks_evidence
+    assert "11 pages have a verdict that another machine may not share" in said(found)
+
+
+def test_a_record_that_is_not_in_its_warc_is_a_lie(little: Published, tmp_path: Path) -> None:
+    """Where the WARC is the one that the manifest states: else every invented row would be a mere gap."""
+    rows = [replace(one, warc_offset=one.warc_offset + 1) for one in little.rows()]
+    verdicts = [replace(one, offset=one.offset + 1) if one.reason == "kept" else one for one in little.verdicts()]
+    moved = tampered(little, tmp_path / "moved", rows, verdicts)
+    with pytest.raises(VerifyError, match=r"is not in its WARC a\.warc\.gz at offset"):
+        verified(moved.folder, sources=little.warcs)
+
+
+def test_a_dataset_without_a_page_has_nothing_to_be_judged(tmp_path: Path) -> None:
+    """It claims nothing, so its files are all that there is to be verified."""
+    warc = write_warc(tmp_path / "a.warc.gz", [])
+    assert verified(make(tmp_path / "made", [warc]).folder).is_verified
+
+
+def test_half_is_enough_and_less_is_not(little: Published) -> None:
+    """Of all pages that were drawn, and of the kept ones among them."""
+    manifest = little.manifest
+    full = Verification(manifest, sample=8, drawn=8, drawn_kept=4, judged={"kept": 2, "language": 2})
+    assert full.is_verified
+    assert not replace(full, judged={"kept": 1, "language": 4}).is_verified
+    assert not replace(full, judged={"kept": 2, "language": 1}).is_verified

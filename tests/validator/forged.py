@@ -6,6 +6,7 @@ Declared as `fineweb`, or under a recipe of their own, of which a validator can 
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from itertools import cycle
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 
 from finest.dataset.manifest import Manifest, write_manifest
 from finest.dataset.rows import SCHEMA, Row, VerdictRow, batch_of
+from finest.files import size_and_sha256
 from finest.recipe.page import Page
 from finest.recipe.reasons import DUPLICATE, KEPT, stage_of
 from finest.recipe.recipe import load_recipe
@@ -164,6 +166,18 @@ def only(honest: Published, ids: Collection[str]) -> list[VerdictRow]:
         else verdict
         for verdict in honest.verdicts()
     ]
+
+
+def in_groups_of_one(honest: Published, out: Path, kind: str) -> Published:
+    """The honest rows and verdicts; the files of one kind have a row group for each of them."""
+    shutil.copytree(honest.folder, out, ignore=shutil.ignore_patterns("ledger"))
+    files = []
+    for shard in getattr(honest.manifest, kind):
+        pq.write_table(pq.read_table(out / shard.path), out / shard.path, compression="zstd", row_group_size=1)
+        size, sha256 = size_and_sha256(out / shard.path)
+        files.append(shard.model_copy(update={"size_bytes": size, "sha256": sha256}))
+    write_manifest(out, honest.manifest.model_copy(update={kind: tuple(files)}))
+    return Published(out, honest.warcs)
 
 
 def leaked(honest: Published, out: Path) -> Published:

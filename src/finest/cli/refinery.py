@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -13,6 +14,7 @@ import click
 
 from finest.cli.shared import common_crawl, console, lean_imports, say
 from finest.cli.slurm import Where, ask_on_interrupt, executor_options
+from finest.errors import NO_EVIDENCE
 from finest.recipe.recipe import SHIPPED, load_recipe
 from finest.settings import load_settings
 
@@ -201,13 +203,16 @@ def why(page: str, folder: Path, as_json: bool) -> None:
     type=click.IntRange(min=0),
     default=64,
     show_default=True,
-    help="Pages to judge again from their WARC records; 0 checks the files alone.",
+    help="Pages to judge again from their WARC records; 0 checks the files alone, which proves nothing about the rows.",
 )
 @click.option("--seed", type=int, help="Draw the same sample again.  [default: random]")
 @click.option("--source", "sources", multiple=True, help="Where the WARCs lie now, if the ledger is gone.")
 @click.option("--full", is_flag=True, help="Of a dataset on the Hub, download and check every row.")
 def verify(where: str, sample: int, seed: int | None, sources: tuple[str, ...], full: bool) -> None:
     """Check a dataset: manifest, hashes, Merkle root, and a random sample judged again from the source WARCs.
+
+    Rows are verified where at least half of the sample, and half of its kept pages, could be judged again. Exit status:
+    0 verified (or only the files checked, with --sample 0), 7 not what it says, 75 too little could be judged again.
 
     \b
     finest verify my-dataset
@@ -230,6 +235,8 @@ def verify(where: str, sample: int, seed: int | None, sources: tuple[str, ...], 
             where, settings.cache, crawl, sample=sample, seed=seed, sources=sources, full=full, say=say
         )
     show_verification(console(), found)
+    if found.lacks_evidence:
+        sys.exit(NO_EVIDENCE)
 
 
 @click.group()

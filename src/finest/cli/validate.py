@@ -13,7 +13,7 @@ import click
 
 from finest.chain.options import chain_options
 from finest.cli.shared import alike, common_crawl, console, needs, say
-from finest.errors import SourceError, UsageError, VerifyError
+from finest.errors import NO_EVIDENCE, SourceError, UsageError, VerifyError
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from finest.settings import Settings
     from finest.validator.means import Means, Warcs
     from finest.validator.models import Evidence, Plan, Subject
-
-NO_EVIDENCE = 75
-"""Exit status of an audit that could not be made (sysexits.h: EX_TEMPFAIL): try again later."""
 
 
 @click.command()

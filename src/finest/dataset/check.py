@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from finest.dataset.limits import most_groups
 from finest.dataset.manifest import Manifest
 from finest.dataset.merkle import Leaves
 from finest.dataset.rows import HASHED_COLUMNS, SCHEMA, VERDICT_SCHEMA, digests
@@ -33,7 +34,7 @@ def check_files(folder: Path, manifest: Manifest, progress: Progress = lambda _:
     """Check every file of the dataset in `folder` against its manifest.
 
     Checked are: no other file under `data/`; each file's existence, size, sha256, schema and rows; each row's hash,
-    computed anew; ids that are each one row's alone; the Merkle root; tokens, languages and reasons as counted.
+    computed anew; that no row is there twice; the Merkle root; tokens, languages and reasons as counted.
     Raises VerifyError with the file and the reason at the first thing that is not so.
     """
     _check_strays(folder, manifest)
@@ -117,7 +118,10 @@ def _batches(folder: Path, file: Shard, schema: pa.Schema) -> Iterator[pa.Record
         if not parquet.schema_arrow.equals(schema):
             raise VerifyError(f"{file.path}: its columns are not {', '.join(schema.names)} of the types they must have")
         _check_equal(file.path, "rows", parquet.metadata.num_rows, file.rows)
-        for number in range(parquet.metadata.num_row_groups):
+        groups, most = parquet.metadata.num_row_groups, most_groups(file.rows, file.size_bytes)
+        if groups > most:
+            raise VerifyError(f"{file.path}: {groups} row groups of {file.rows} rows, at most {most} are read")
+        for number in range(groups):
             group = parquet.metadata.row_group(number)
             if group.num_rows > MAX_GROUP_ROWS or group.total_byte_size > _MAX_GROUP_BYTES:
                 raise VerifyError(f"{file.path}: row group {number} is larger than a dataset of ours can have")

@@ -28,7 +28,22 @@ MAX_DATASET_BYTES = 2**40
 MAX_FOOTER_BYTES = 16 * 1024 * 1024
 """A Parquet file's footer. A shard of 500 MB has one of about 100 kB."""
 MAX_GROUPS = 20_000
-"""Row groups of one file."""
+"""Row groups of one file, whatever it holds."""
+ROWS_A_GROUP = 1_000
+STORED_BYTES_A_GROUP = 512 * 1024
+"""A file has at most one row group, and one more for each so many rows and for each so many bytes that it stores. Our
+writer ends a group with 5,000 rows or 16 MiB of them, so that any two groups that follow each other have as much
+together; text that a recipe keeps is never stored in less than a sixteenth of its bytes. Each group costs whoever
+reads by ranges some requests: 3,000 rows in 3,000 groups cost 6,261."""
+FILE_BYTES = 250_000_000
+"""A dataset has at most one file of rows and one of verdicts for each dump, and one more for each so many bytes of
+them: our writer begins another file at 500 MB."""
+READS = 500
+READS_A_GROUP = 16
+"""Ranges that one check of a dataset may ask for: so many, and so many for each row group that it may have."""
+READ_BYTES = 256 * 1024 * 1024
+READ_TIMES = 6
+"""Bytes that one check may ask for: so many, and each file so many times."""
 MAX_GROUP_BYTES = 256 * 1024 * 1024
 """Bytes of a row group, as stored, as its footer states them uncompressed, and as they turn out to be."""
 MAX_COLUMN_BYTES = 256 * 1024 * 1024
@@ -60,6 +75,21 @@ def parse_manifest(data: bytes, name: str) -> Manifest:
         raise VerifyError(f"{name}: {first_reason(error)}"[:500]) from error
     except (ValueError, RecursionError) as error:
         raise VerifyError(f"{name}: {str(error)[:200]}") from error
+
+
+def most_groups(rows: int, stored_bytes: int) -> int:
+    """Row groups that a file of so many rows and bytes may have."""
+    return 1 + rows // ROWS_A_GROUP + stored_bytes // STORED_BYTES_A_GROUP
+
+
+def check_files_few(manifest: Manifest) -> None:
+    """Raises VerifyError where a dataset has more files than its dumps and bytes explain: each costs requests."""
+    if len(manifest.dumps) > len(manifest.sources):
+        raise VerifyError(f"{len(manifest.dumps)} dumps of {len(manifest.sources)} sources")
+    for kind, files in (("data", manifest.shards), ("verdicts", manifest.verdicts)):
+        most = len(manifest.dumps) + sum(file.size_bytes for file in files) // FILE_BYTES
+        if len(files) > most:
+            raise VerifyError(f"{kind}: {len(files)} files, at most {most} of so few dumps and bytes are read")
 
 
 def _check_sizes(raw: object, name: str) -> None:

@@ -119,13 +119,22 @@ class SortedLeaves:
         return root(self)
 
     def duplicate_id(self) -> str | None:
-        """An id that two rows share; None where every id is its row's alone."""
+        """The id of a row that is there twice, to the last byte; None where every row is there once.
+
+        Rows that share an id and differ are of different records: careless writers repeat ids.
+        """
         for start in range(0, len(self._order), _BLOCK_ROWS):
-            ids = self._ids.take(self._order.slice(start, _BLOCK_ROWS + 1))
-            same = pc.index(pc.equal(ids.slice(1), ids.slice(0, len(ids) - 1)), True).as_py() if len(ids) else -1
-            if same >= 0:
-                return str(ids[same])
+            block = self._order.slice(start, _BLOCK_ROWS + 1)
+            ids, hashes = self._ids.take(block), self._hashes.take(block)
+            same = pc.and_(_equals_next(ids), _equals_next(hashes))
+            if (at := pc.index(same, True).as_py()) >= 0:
+                return str(ids[at])
         return None
+
+
+def _equals_next(values: pa.Array) -> pa.Array:
+    """Of each value but the last, whether the next one is the same."""
+    return pc.equal(values.slice(1), values.slice(0, len(values) - 1))
 
 
 def _leaf(data: bytes) -> bytes:

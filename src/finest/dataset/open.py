@@ -15,6 +15,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 
@@ -31,7 +32,9 @@ from finest.dataset.limits import (
     parse_manifest,
 )
 from finest.dataset.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
-from finest.dataset.rows import SCHEMA, VERDICT_SCHEMA
+from finest.dataset.meter import Metered, allowance
+from finest.dataset.places import Places
+from finest.dataset.rows import SCHEMA, VERDICT_SCHEMA, columns_schema
 from finest.dataset.shards import Shard
 from finest.errors import RunError, UsageError, VerifyError
 
@@ -82,9 +85,9 @@ class Dataset:
     def __init__(self, place: Path | Revision, manifest: Manifest, store: Store) -> None:
         self.place = place
         self.manifest = manifest
-        self._store = store
+        self._store = self.meter = Metered(store)
         files = {file.path: file for file in (*manifest.shards, *manifest.verdicts)}
-        self._reader = Confined(store, files)
+        self._reader = Confined(self._store, files)
         self._rows = _Part(self._reader, manifest.shards, SCHEMA)
         self._verdicts = _Part(self._reader, manifest.verdicts, VERDICT_SCHEMA)
 
@@ -97,6 +100,10 @@ class Dataset:
     def close(self) -> None:
         """End the process that reads; a later read starts another."""
         self._reader.close()
+
+    def bound_reading(self) -> None:
+        """From now on refuse to read more than one check of an honest dataset of this size needs: VerifyError."""
+        self.meter.allowed = allowance(self.manifest)
 
     def row_groups(self) -> list[RowGroup]:
         """All groups of rows; reads every file's footer."""
@@ -130,10 +137,20 @@ class Dataset:
         """Some columns of all verdicts, in bounded memory."""
         return self._verdicts.columns(names)
 
+    @cached_property
+    def row_places(self) -> Places:
+        """All rows by the records that they are of; reads three columns once."""
+        return Places(self.row_columns("file_path", "warc_offset", "id"), "warc_offset")
+
+    @cached_property
+    def verdict_places(self) -> Places:
+        """All verdicts by the records that they are of; reads three columns once."""
+        return Places(self.verdict_columns("file_path", "offset", "id"), "offset")
+
     def check_root(self) -> None:
         """Hold the root over all stored row hashes against the manifest's; reads two columns, some 60 bytes a row.
 
-        Raises VerifyError where it is another one, or where two rows share an id.
+        Raises VerifyError where it is another one, or where a row is there twice.
         """
         shards = [shard.model_dump(include={"path", "size_bytes", "rows"}) for shard in self.manifest.shards]
         cpu_s = READER_CPU_S + self.manifest.rows // _ROWS_PER_CPU_S
@@ -212,9 +229,9 @@ class _Part:
         return bool(_between(wanted, self._firsts[number], self._firsts[number + 1]))
 
     def columns(self, names: Sequence[str]) -> pa.Table:
-        schema = pa.schema([self._schema.field(name) for name in names])
+        schema = columns_schema(self._schema, names)
         tables = [self._reader.ask_table("columns", file=file, columns=list(names)) for file in self._files]
-        return pa.concat_tables([schema.empty_table(), *tables])
+        return pa.concat_tables([schema.empty_table(), *tables]).unify_dictionaries()
 
 
 def _between(ascending: list[int], first: int, end: int) -> list[int]:

@@ -11,7 +11,7 @@ import io
 import json
 import math
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,15 +19,17 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from finest.dataset.limits import MAX_COLUMN_BYTES, MAX_FOOTER_BYTES, MAX_GROUP_BYTES, MAX_GROUPS
+from finest.dataset.limits import MAX_COLUMN_BYTES, MAX_FOOTER_BYTES, MAX_GROUP_BYTES, MAX_GROUPS, most_groups
 from finest.dataset.merkle import Leaves
-from finest.dataset.rows import HASHED_COLUMNS, SCHEMA, VERDICT_SCHEMA, digests
+from finest.dataset.rows import HASHED_COLUMNS, SCHEMA, VERDICT_SCHEMA, columns_schema, digests
 from finest.dataset.shards import MAX_GROUP_ROWS
 from finest.errors import FinestError, VerifyError
 
 Need = Callable[[str, int, int], bytes]
 """Gives the bytes of a file, by its path, from the first offset up to the second."""
 
+_Span = tuple[int, int]
+"""From a byte of a file up to another one."""
 _SCHEMAS: dict[str, pa.Schema] = {"data": SCHEMA, "verdicts": VERDICT_SCHEMA}
 _VERDICT_COLUMNS = ("id", "url", "file_path", "offset", "length", "reason")
 """Columns of a verdict that are never empty."""
@@ -35,6 +37,8 @@ _TAIL_BYTES = 64 * 1024
 _MAGIC = b"PAR1"
 _GAP_BYTES = 256 * 1024
 """Columns with less than this between them are fetched with one request: that costs less than a second one."""
+_AHEAD_BYTES = 16 * 1024 * 1024
+"""What is fetched ahead of several row groups together."""
 _BATCH_ROWS = 500
 _OPEN_FILES = 4
 """Files whose footers are kept."""
@@ -60,6 +64,7 @@ class RemoteParquet:
             raise VerifyError(f"{self.path}: not a Parquet file")
         if footer > MAX_FOOTER_BYTES:
             raise VerifyError(f"{self.path}: a footer of {footer} bytes, at most {MAX_FOOTER_BYTES} are read")
+        self._footer_bytes = footer
         if footer + 8 > len(tail):
             self._view.load(size_bytes - footer - 8, size_bytes)
 
@@ -69,8 +74,9 @@ class RemoteParquet:
             raise VerifyError(f"{self.path}: its columns are not {', '.join(schema.names)} of the types they must have")
         if meta.num_rows != rows:
             raise VerifyError(f"{self.path}: rows is {meta.num_rows}, the manifest says {rows}")
-        if meta.num_row_groups > MAX_GROUPS:
-            raise VerifyError(f"{self.path}: {meta.num_row_groups} row groups, at most {MAX_GROUPS} are read")
+        most = min(MAX_GROUPS, most_groups(rows, self._view.size_bytes - self._footer_bytes))
+        if meta.num_row_groups > most:
+            raise VerifyError(f"{self.path}: {meta.num_row_groups} row groups of {rows} rows, at most {most} are read")
         self.groups = [self._group_rows(number) for number in range(meta.num_row_groups)]
         if sum(self.groups) != rows:
             raise VerifyError(f"{self.path}: its row groups hold {sum(self.groups)} rows, the footer says {rows}")
@@ -81,34 +87,52 @@ class RemoteParquet:
             raise VerifyError(f"{self.path}: row group {number} is larger than a dataset of ours can have")
         return int(group.num_rows)
 
-    def batches(self, number: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        """The rows of a group, some hundreds at a time, as long as they are no more than the group may hold."""
-        with _plainly(self.path):
-            for start, end in self._spans(number, columns):
-                self._view.load(start, end)
-            rows = held = 0
-            for batch in self._file.iter_batches(
-                batch_size=_BATCH_ROWS, row_groups=[number], columns=columns, use_threads=False
-            ):
-                rows, held = rows + batch.num_rows, held + batch.nbytes
-                if held > MAX_GROUP_BYTES:
-                    raise VerifyError(f"{self.path}: row group {number} holds more than {MAX_GROUP_BYTES} bytes")
-                yield batch
-            if rows != self.groups[number]:
-                raise VerifyError(f"{self.path}: row group {number} holds {rows} rows, not {self.groups[number]}")
-        self._view.forget()
+    def batches(self, numbers: Sequence[int], columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """The rows of those groups, some hundreds at a time, as long as no group holds more than it may.
 
-    def _spans(self, number: int, columns: list[str]) -> list[tuple[int, int]]:
+        What lies near each other is fetched with one request, over several groups where they are small.
+        """
+        for spans, together in self._planned(numbers, columns):
+            with _plainly(self.path):
+                for start, end in spans:
+                    self._view.load(start, end)
+                for number in together:
+                    yield from self._group(number, columns)
+            self._view.forget()
+
+    def _group(self, number: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        rows = held = 0
+        for batch in self._file.iter_batches(
+            batch_size=_BATCH_ROWS, row_groups=[number], columns=columns, use_threads=False
+        ):
+            rows, held = rows + batch.num_rows, held + batch.nbytes
+            if held > MAX_GROUP_BYTES:
+                raise VerifyError(f"{self.path}: row group {number} holds more than {MAX_GROUP_BYTES} bytes")
+            yield batch
+        if rows != self.groups[number]:
+            raise VerifyError(f"{self.path}: row group {number} holds {rows} rows, not {self.groups[number]}")
+
+    def _planned(self, numbers: Sequence[int], columns: list[str]) -> Iterator[tuple[list[_Span], list[int]]]:
+        """Groups that are read together, each time with the spans to fetch for them: _AHEAD_BYTES, or one group."""
+        spans: list[_Span] = []
+        together: list[int] = []
+        for number in numbers:
+            with _plainly(self.path):
+                own = self._spans(number, columns)
+            joined = _joined([*spans, *own])
+            if together and _size(joined) > _AHEAD_BYTES:
+                yield spans, together
+                spans, together = own, [number]
+            else:
+                spans, together = joined, [*together, number]
+        if together:
+            yield spans, together
+
+    def _spans(self, number: int, columns: list[str]) -> list[_Span]:
         """Where the columns of a group lie, near ones in one span."""
         group, names = self._file.metadata.row_group(number), self._file.schema_arrow.names
-        chunks = sorted(self._chunk(group.column(names.index(name)), number) for name in columns)
-        spans: list[tuple[int, int]] = []
-        for start, end in chunks:
-            if spans and start - spans[-1][1] < _GAP_BYTES:
-                spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
-            else:
-                spans.append((start, end))
-        if sum(end - start for start, end in spans) > MAX_GROUP_BYTES:
+        spans = _joined([self._chunk(group.column(names.index(name)), number) for name in columns])
+        if _size(spans) > MAX_GROUP_BYTES:
             raise VerifyError(f"{self.path}: row group {number} is larger than a dataset of ours can have")
         return spans
 
@@ -120,6 +144,21 @@ class RemoteParquet:
         if not 4 <= start <= end <= self._view.size_bytes - 8:
             raise VerifyError(f"{self.path}: row group {number} has a column that lies outside of the file")
         return int(start), int(end)
+
+
+def _joined(spans: list[_Span]) -> list[_Span]:
+    """The spans in ascending order, those with a small gap between them as one."""
+    joined: list[_Span] = []
+    for start, end in sorted(spans):
+        if joined and start - joined[-1][1] < _GAP_BYTES:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _size(spans: list[_Span]) -> int:
+    return sum(end - start for start, end in spans)
 
 
 class _View(io.RawIOBase):
@@ -195,15 +234,14 @@ class Reader:
         return self._files[path]
 
     def _root(self, files: list[dict[str, Any]]) -> list[str | None]:
-        """The root over the row hashes as they are stored, and an id that two rows share, if there is one."""
+        """The root over the row hashes as they are stored, and the id of a row that is there twice, if there is one."""
         leaves = Leaves()
         for stated in files:
             file = self._file(stated)
-            for number in range(len(file.groups)):
-                for batch in file.batches(number, ["id", "row_hash"]):
-                    with _plainly(file.path):
-                        hashes = [bytes.fromhex(digest) for digest in _present(file, batch, "row_hash")]
-                        leaves.add(_present(file, batch, "id"), hashes)
+            for batch in file.batches(range(len(file.groups)), ["id", "row_hash"]):
+                with _plainly(file.path):
+                    hashes = [bytes.fromhex(digest) for digest in _present(file, batch, "row_hash")]
+                    leaves.add(_present(file, batch, "id"), hashes)
         in_order = leaves.sorted()
         return [in_order.root(), in_order.duplicate_id()]
 
@@ -217,23 +255,23 @@ class Reader:
 def _columns(file: RemoteParquet, columns: list[str]) -> pa.Table:
     """Some columns of all rows, bounded in bytes."""
     held, batches = 0, []
-    for number in range(len(file.groups)):
-        for batch in file.batches(number, columns):
-            held += batch.nbytes
-            if held > MAX_COLUMN_BYTES:
-                raise VerifyError(f"{file.path}: {', '.join(columns)} hold more than {MAX_COLUMN_BYTES} bytes")
-            with _plainly(file.path):
-                batch.validate(full=True)
-            batches.append(batch)
-    schema = pa.schema([_SCHEMAS[file.path.partition("/")[0]].field(name) for name in columns])
-    return pa.Table.from_batches([batch.select(columns) for batch in batches], schema)
+    schema = columns_schema(_SCHEMAS[file.path.partition("/")[0]], columns)
+    for batch in file.batches(range(len(file.groups)), columns):
+        with _plainly(file.path):
+            batch.validate(full=True)
+            taken = batch.select(columns).cast(schema)
+        held += taken.nbytes
+        if held > MAX_COLUMN_BYTES:
+            raise VerifyError(f"{file.path}: {', '.join(columns)} hold more than {MAX_COLUMN_BYTES} bytes")
+        batches.append(taken)
+    return pa.Table.from_batches(batches, schema).unify_dictionaries()
 
 
 def _rows(file: RemoteParquet, number: int, wanted: list[int]) -> pa.Table:
     """Those rows of a group, by their ascending numbers in it; each kept page's hash is computed anew."""
     schema = _SCHEMAS[file.path.partition("/")[0]]
     first, chosen = 0, []
-    for batch in file.batches(number, schema.names):
+    for batch in file.batches([number], schema.names):
         here = [row - first for row in wanted if first <= row < first + batch.num_rows]
         first += batch.num_rows
         with _plainly(file.path):

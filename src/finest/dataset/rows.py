@@ -108,6 +108,14 @@ class VerdictRow:
     duplicate_of: str | None = None
 
 
+def columns_schema(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
+    """The schema of single columns that are read of a whole dataset: `file_path`, of few values, as a dictionary."""
+    of_few = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema(
+        [schema.field(name).with_type(of_few) if name == "file_path" else schema.field(name) for name in names]
+    )
+
+
 def row_hash(row: Row) -> str:
     """sha256 (64 hex digits) over one row; the same in every language and on every machine.
 

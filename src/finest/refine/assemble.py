@@ -49,10 +49,26 @@ class Survivors:
         self._survivor = survivor
         own = np.arange(len(survivor))
         self._named: dict[int, str | None] = dict.fromkeys(np.unique(survivor[survivor != own]).tolist())
+        self._place: tuple[str, int] | None = None
+        self._at_place: dict[str, int] = {}
 
     def keep(self, start: int, count: int) -> NDArray[np.bool_]:
         part = self._survivor[start : start + count]
         return np.asarray(part == np.arange(start, start + count))
+
+    def drop_repeats(self, start: int, batch: pa.RecordBatch) -> None:
+        """Take in the rows of the pages from `start` on: one that is there a second time lost against the first.
+
+        Only a record that stands twice in one gzip member makes two rows that are equal to the last byte; MinHash has
+        found it already, unless the recipe leaves that out or the text is too short for it.
+        """
+        columns = (batch.column(name).to_pylist() for name in ("file_path", "warc_offset", "row_hash", "id"))
+        for number, (path, offset, digest, id) in enumerate(zip(*columns, strict=True), start):
+            if self._place != (path, offset):
+                self._place, self._at_place = (path, offset), {}
+            first = self._at_place.setdefault(digest, number)
+            if first != number and self._survivor[first] == first and self._survivor[number] == number:
+                self._survivor[number], self._named[first] = first, id
 
     def learn(self, start: int, ids: list[str]) -> None:
         """Take in the ids of the pages from `start` on, of those that others lost against."""
@@ -109,6 +125,7 @@ def write_rows(ledger: Ledger, scratch: Path, survivors: Survivors, progress: Pr
     writers: dict[str, ShardWriter] = {}
     progress.say("Writing shards")
     for start, whole in _batches(ledger, "rows.parquet"):
+        survivors.drop_repeats(start, whole)
         survivors.learn(start, whole.column("id").to_pylist())
         batch = whole.filter(pa.array(survivors.keep(start, whole.num_rows)))
         for dump in sorted(set(batch.column("dump").to_pylist())):

@@ -27,38 +27,48 @@ def max_record_bytes(recipe: Recipe | None) -> int:
     return 2 * (recipe.payload if recipe else PayloadRules()).max_bytes
 
 
-def find_record(
+def find_records(
     source: Source, offset: int, record_id: str, max_record_bytes: int, policy: RetryPolicy | None = None
-) -> Record | None:
-    """The page record with that id that begins at `offset` of the source; None where there is none.
+) -> list[Record]:
+    """The page records with that id that begin at `offset` of the source, in their order.
 
-    Raises SourceError where the source cannot be read. Where the compression allows it, one member is read; else the
-    file is read up to the record.
+    There is more than one only where a gzip member holds several records that share an id. Raises SourceError where
+    the source cannot be read. Where the compression allows it, one member is read; else the file is read up to the
+    records.
     """
     cuttable = source.layout is Layout.MEMBERS
     if cuttable and not 0 <= offset < source.size_bytes:
-        return None
+        return []
     slice_ = Slice(0, 0, offset, offset + 1) if cuttable else Slice(0, 0, 0, source.size_bytes)
     start = offset if cuttable else None
+    found = []
     for record in read_slice(source, slice_, exact_start=start, max_record_bytes=max_record_bytes, policy=policy):
+        if record.offset > offset:
+            break
         if record.offset == offset and record.id == record_id:
-            return record
-    return None
+            found.append(record)
+    return found
 
 
-def read_record(source: Source, offset: int, record_id: str, max_record_bytes: int) -> Record:
-    """As `find_record`; raises SourceError where there is no such record too."""
-    record = find_record(source, offset, record_id, max_record_bytes)
-    if record is None:
+def read_records(source: Source, offset: int, record_id: str, max_record_bytes: int) -> list[Record]:
+    """As `find_records`; raises SourceError where there is no such record too."""
+    records = find_records(source, offset, record_id, max_record_bytes)
+    if not records:
         raise SourceError(
             f"{source.location} has no page {record_id} at offset {offset}; is it the file that was refined?"
         )
-    return record
+    return records
 
 
-def read_page(source: Source, offset: int, record_id: str, max_record_bytes: int) -> Page:
-    """The page of that record; raises as `read_record`."""
-    return read_record(source, offset, record_id, max_record_bytes).page()
+def read_record(source: Source, offset: int, record_id: str, max_record_bytes: int, url: str | None = None) -> Record:
+    """The first of `read_records`, or the first with that address where there is one; raises as they."""
+    records = read_records(source, offset, record_id, max_record_bytes)
+    return next((record for record in records if record.url == url), records[0])
+
+
+def read_page(source: Source, offset: int, record_id: str, max_record_bytes: int, url: str | None = None) -> Page:
+    """The page of that record; raises as `read_records`."""
+    return read_record(source, offset, record_id, max_record_bytes, url).page()
 
 
 def row_of(record: Record, verdict: Verdict, source_name: str) -> Row:

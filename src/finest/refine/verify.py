@@ -3,6 +3,9 @@
 First the files against the manifest (hashes, rows, Merkle root), then a random sample of pages judged again from their
 WARC records: kept ones must give the same row, dropped ones the same reason. Of a dataset on the Hub only the sampled
 rows are read, and the two columns that its root is over, unless it is to be checked in full.
+
+Files that agree prove nothing about the rows: whoever invents rows writes hashes that fit them. So a dataset is
+verified only where enough of the sample could be judged again (`Verification.is_verified`).
 """
 
 from __future__ import annotations
@@ -11,18 +14,16 @@ import random
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING
 
 from finest.dataset.rows import row_hash
 from finest.errors import LedgerError, SourceError, VerifyError
 from finest.recipe.judge import judge
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.recipe import parse_recipe
+from finest.refine.drawn import draw_published
 from finest.refine.ledger import Ledger
-from finest.refine.record import max_record_bytes, read_record, row_of
+from finest.refine.record import find_records, max_record_bytes, row_of
 from finest.warc.source import common_crawl_path, inspect, name_sources, resolve
 
 if TYPE_CHECKING:
@@ -31,23 +32,54 @@ if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
     from finest.dataset.open import Dataset
     from finest.recipe.recipe import Recipe
+    from finest.refine.drawn import Drawn
     from finest.warc.slices import Record
     from finest.warc.source import CommonCrawl, Source
-
-T = TypeVar("T")
 
 NOT_REPEATABLE = ("extraction_limit", "extraction_crash")
 """Verdicts that another machine may not share: a page past its CPU bound here may stay within it there."""
 
 
+LEAST_JUDGED = 0.5
+"""Of the pages that were drawn, and of the kept ones among them: as many must have been judged again. As in an audit
+(finest.validator.evidence)."""
+
+
 @dataclass(slots=True)
 class Verification:
-    """What was found. `judged` counts pages by reason; `no_evidence` those whose source could not be read."""
+    """What was found, where nothing was found to be untrue."""
 
     manifest: Manifest
+    sample: int = 0
+    """Pages that were to be drawn; 0 where only the files were to be checked."""
+    drawn: int = 0
+    """Pages that were drawn: fewer than `sample` where the dataset has no more."""
+    drawn_kept: int = 0
+    """Of them, those that the dataset keeps."""
     judged: dict[str, int] = field(default_factory=dict)
+    """Pages that were judged again and are as stored, by reason."""
+    not_repeatable: int = 0
+    """Pages with a verdict, stored or made anew, that machines may not share (NOT_REPEATABLE)."""
     no_evidence: list[str] = field(default_factory=list)
+    """Why other pages could not be judged again: their sources could not be read."""
     seed: int = 0
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether enough of the sample was judged again to say something of the rows.
+
+        Kept pages count for themselves: else invented rows could hide behind drops that anybody can judge. A dataset
+        without pages has nothing to be judged.
+        """
+        if not self.sample:
+            return False
+        judged, kept = sum(self.judged.values()), self.judged.get(KEPT, 0)
+        return judged >= LEAST_JUDGED * self.drawn and kept >= LEAST_JUDGED * self.drawn_kept
+
+    @property
+    def lacks_evidence(self) -> bool:
+        """Whether pages were to be judged again, and too few could be."""
+        return bool(self.sample) and not self.is_verified
 
 
 def verify(
@@ -67,7 +99,7 @@ def verify(
         say(f"Checking {len(manifest.shards) + len(manifest.verdicts)} files against the manifest")
         dataset.check_all(out)
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
-        result = Verification(manifest, seed=seed)
+        result = Verification(manifest, sample=sample, seed=seed)
         if sample:
             chosen = draw_published(dataset, sample, random.Random(seed))
             _judge_again(result, chosen, _places(out, common_crawl, sources), cache, common_crawl, say)
@@ -88,13 +120,15 @@ def verify_published(
 
     with open_dataset(where, token=token, say=say) as dataset:
         manifest = dataset.manifest
+        if not full:
+            dataset.bound_reading()
         say(f"{len(manifest.shards) + len(manifest.verdicts)} files on the Hub have the manifest's sha256s")
         if full:
             _check_in_full(dataset, say)
         else:
             dataset.check_root()
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
-        result = Verification(manifest, seed=seed)
+        result = Verification(manifest, sample=sample, seed=seed)
         if sample:
             chosen = draw_published(dataset, sample, random.Random(seed))
             _judge_again(result, chosen, _places(None, common_crawl, sources), cache, common_crawl, say)
@@ -109,76 +143,69 @@ def _check_in_full(dataset: Dataset, say: Callable[[str], None]) -> None:
 
 
 def _judge_again(
-    result: Verification, chosen: list[dict[str, Any]], places: dict[str, Source], cache: Path,
+    result: Verification, chosen: list[Drawn], places: dict[str, Source], cache: Path,
     common_crawl: CommonCrawl, say: Callable[[str], None],
 ) -> None:  # fmt: skip
     recipe = parse_recipe(result.manifest.recipe)
     say(f"Judging {len(chosen)} pages again from their WARC records (seed {result.seed})")
-    for row in chosen:
+    sources = _Sources(places, common_crawl, {source.name: source.size_bytes for source in result.manifest.sources})
+    result.drawn, result.drawn_kept = len(chosen), sum(page.row_hash is not None for page in chosen)
+    for page in chosen:
+        if page.reason in NOT_REPEATABLE:
+            result.not_repeatable += 1
+            continue
         try:
-            source = _place(places, row["file_path"], common_crawl)
-            record = read_record(source, row["offset"], row["id"], max_record_bytes(recipe))
+            record = sources.record(page, max_record_bytes(recipe))
         except SourceError as error:
             result.no_evidence.append(str(error))
             continue
-        _recheck(record, row, recipe, cache)
-        result.judged[row["reason"]] = result.judged.get(row["reason"], 0) + 1
+        if _recheck(record, page, recipe, cache):
+            result.judged[page.reason] = result.judged.get(page.reason, 0) + 1
+        else:
+            result.not_repeatable += 1
 
 
-def _halves(kept: list[T], dropped: list[T], sample: int, rng: random.Random) -> list[T]:
-    """Half of the sample from each list, or more of one where the other is too short."""
-    chosen = rng.sample(kept, min(len(kept), sample - min(sample // 2, len(dropped))))
-    return chosen + rng.sample(dropped, min(len(dropped), sample - len(chosen)))
+class _Sources:
+    """The WARCs of a dataset, each looked at once; one that cannot be found is not looked for again."""
+
+    def __init__(self, places: dict[str, Source], common_crawl: CommonCrawl, sizes: dict[str, int]) -> None:
+        self._places, self._common_crawl, self._sizes = places, common_crawl, sizes
+        self._missing: dict[str, SourceError] = {}
+
+    def record(self, page: Drawn, limit: int) -> Record:
+        """The page's record. Raises SourceError where its WARC cannot be read, VerifyError where it is not in there."""
+        source = self._source(page.place.source)
+        records = find_records(source, page.place.offset, page.place.id, limit)
+        if page.ordinal < len(records):
+            return records[page.ordinal]
+        if source.size_bytes == self._sizes[page.place.source]:
+            raise VerifyError(f"{page} is not in its WARC {page.place.source[:200]} at offset {page.place.offset}")
+        raise SourceError(f"{page.place.source[:200]} is found with {source.size_bytes} bytes: not the refined file")
+
+    def _source(self, name: str) -> Source:
+        if name in self._missing:
+            raise self._missing[name]
+        try:
+            return _place(self._places, name, self._common_crawl)
+        except SourceError as error:
+            self._missing[name] = error
+            raise
 
 
-def draw_published(dataset: Dataset, sample: int, rng: random.Random) -> list[dict[str, Any]]:
-    """Half of the sample from kept pages, half from dropped ones, each page as likely as any other of its half.
-
-    Raises VerifyError where a kept page has no row.
-    """
-    is_kept = pc.equal(dataset.verdict_columns("reason")["reason"], KEPT)
-    kept, dropped = (pc.indices_nonzero(mask).to_pylist() for mask in (is_kept, pc.invert(is_kept)))
-    chosen = _halves(kept, dropped, sample, rng)
-    verdicts: list[dict[str, Any]] = dataset.read_verdicts(sorted(chosen)).to_pylist()
-    sources = {source.name for source in dataset.manifest.sources}
-    for verdict in verdicts:
-        if verdict["file_path"] not in sources:
-            raise VerifyError(f"page {verdict['id'][:80]} is of {verdict['file_path'][:200]}, which is no source")
-    _add_rows(dataset, [verdict for verdict in verdicts if verdict["reason"] == KEPT])
-    return verdicts
-
-
-def _add_rows(dataset: Dataset, kept: list[dict[str, Any]]) -> None:
-    """Put the dataset's row beside each verdict."""
-    ids = dataset.row_columns("id")["id"]
-    at = pc.index_in(pa.array([verdict["id"] for verdict in kept], pa.string()), value_set=ids).to_pylist()
-    for verdict, index in zip(kept, at, strict=True):
-        if index is None:
-            raise VerifyError(_no_row(verdict))
-    for verdict, row in zip(kept, dataset.read_rows(at).to_pylist(), strict=True):
-        if (row["warc_offset"], row["file_path"]) != (verdict["offset"], verdict["file_path"]):
-            raise VerifyError(_no_row(verdict))
-        verdict["row"] = row
-
-
-def _no_row(verdict: dict[str, Any]) -> str:
-    return f"page {verdict['id']} is kept by its verdict, but no shard holds its row"
-
-
-def _recheck(record: Record, row: dict[str, Any], recipe: Recipe, cache: Path) -> None:
-    if row["reason"] in NOT_REPEATABLE:
-        return
+def _recheck(record: Record, page: Drawn, recipe: Recipe, cache: Path) -> bool:
+    """Whether the page could be judged here; raises VerifyError where it is not as stored."""
     verdict = judge(record.page(), recipe, cache)
-    expected = KEPT if row["reason"] == DUPLICATE else row["reason"]
-    if (record.id, record.url) != (row["id"], row["url"]) or verdict.reason != expected:
+    if verdict.reason in NOT_REPEATABLE:
+        return False
+    expected = KEPT if page.reason == DUPLICATE else page.reason
+    if record.url != page.url or verdict.reason != expected:
         raise VerifyError(
-            f"page {row['id']} ({row['url']}) is {row['reason']!r} in the dataset, "
-            f"but judged again from {row['file_path']} at offset {row['offset']} it is {verdict.reason!r}"
+            f"{page} is {page.reason!r} in the dataset, but judged again from {page.place.source} at offset "
+            f"{page.place.offset} it is {verdict.reason!r}"
         )
-    if row["reason"] != KEPT:
-        return
-    if row_hash(row_of(record, verdict, row["file_path"])) != row["row"]["row_hash"]:
-        raise VerifyError(f"the row of page {row['id']} ({row['url']}) is not what its WARC record gives")
+    if page.row_hash is not None and row_hash(row_of(record, verdict, page.place.source)) != page.row_hash:
+        raise VerifyError(f"the row of {page} is not what its WARC record gives")
+    return True
 
 
 def _places(out: Path | None, common_crawl: CommonCrawl, specs: Sequence[str]) -> dict[str, Source]:

@@ -31,7 +31,7 @@ class Why:
 
 
 def find_verdicts(out: Path, wanted: str) -> list[dict[str, Any]]:
-    """The verdicts of the pages with that URL or record id (with or without `<urn:uuid:...>`), newest file last."""
+    """The verdicts of the pages with that URL or record id (with or without brackets and `urn:uuid:`), newest file last."""
     found = []
     for path in _verdict_files(out):
         table = pq.read_table(path)
@@ -53,7 +53,8 @@ def why(out: Path, wanted: str, cache: Path) -> list[Why]:
         raise UsageError(f"{out} holds no page with URL or record id {wanted!r}; both are matched whole")
     answers = []
     for row in stored:
-        page = read_page(sources[row["file_path"]], row["offset"], row["id"], recipe.payload.max_bytes * 2)
+        limit = recipe.payload.max_bytes * 2
+        page = read_page(sources[row["file_path"]], row["offset"], row["id"], limit, row["url"])
         answers.append(Why(row, *explain(page, recipe, cache)))
     return answers
 
@@ -71,4 +72,4 @@ def _verdict_files(out: Path) -> Iterator[Path]:
 
 def _ids(wanted: str) -> Any:
     bare = wanted.removeprefix("<").removesuffix(">").removeprefix("urn:uuid:")
-    return pa.array([wanted, f"<urn:uuid:{bare}>"])
+    return pa.array([wanted, bare, f"<{bare}>", f"urn:uuid:{bare}", f"<urn:uuid:{bare}>"])

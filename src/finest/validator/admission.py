@@ -7,6 +7,7 @@ revision     the pinned revision is there
 manifest     it can be read, agrees with itself, with the Hub's sha256s and the schema
 size         no more pages than such WARCs can hold
 sources      its sources are WARCs of the task
+layout       no more files and row groups than its rows and bytes explain
 root         the root over its rows is that of the manifest and of the line
 recipe       one that this version has, or one that it does not have
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from finest.chain.payload import Commitment, decode
+from finest.dataset.limits import check_files_few
 from finest.dataset.open import open_dataset
 from finest.errors import HubNotFound, VerifyError
 from finest.recipe.recipe import SHIPPED, Recipe, load_recipe
@@ -52,6 +54,7 @@ def check_dataset(dataset: Dataset, subject: Subject, recipe: Recipe | None) -> 
     yield _check("size", few, f"{manifest.pages} pages of {len(subject.task.warcs)} WARCs, at most {most} are read")
     strange = sorted({source.name for source in manifest.sources} - set(subject.task.warcs))
     yield _check("sources", not strange, f"{strange[0] if strange else ''} is no WARC of the task")
+    yield _check_layout(dataset)
     yield _check_root(dataset, subject.submission)
     name = str(manifest.recipe.get("name", ""))
     kind = "this version has it" if recipe else "not of this version: rows are held against their pages' visible text"
@@ -117,6 +120,17 @@ def _check_timing(submission: Submission, task: Assignment) -> Check:
     fits = task.leased_block <= block <= task.expires_block
     lease = f"the lease ran from {task.leased_block} to {task.expires_block}"
     return _check("timing", fits, f"committed in block {block}, {lease}")
+
+
+def _check_layout(dataset: Dataset) -> Check:
+    """Every file and every row group costs whoever reads them requests, so nobody makes them small for nothing."""
+    try:
+        check_files_few(dataset.manifest)
+        dataset.row_groups()
+        dataset.verdict_groups()
+    except VerifyError as error:
+        return _check("layout", False, str(error))
+    return Check(name="layout", outcome="pass")
 
 
 def _check_root(dataset: Dataset, submission: Submission) -> Check:

@@ -112,6 +112,7 @@ def _audit(subject: Subject, plan: Plan, means: Means, draft: _Draft) -> None:
     draft.admit([opened])
     assert dataset is not None
     with dataset:
+        dataset.bound_reading()
         recipe = known_recipes().get(dataset.manifest.recipe_hash)
         draft.declared = declared(dataset.manifest, recipe)
         draft.admit(check_dataset(dataset, subject, recipe))

@@ -8,15 +8,17 @@ much of the work was done.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from finest.dataset.places import Place
 from finest.errors import SourceError
 from finest.recipe.judge import judge
 from finest.refine.record import max_record_bytes
 from finest.validator.models import PageFinding, WindowFinding
 from finest.validator.seed import Draw
-from finest.validator.witness import Holdings, Kept
+from finest.validator.witness import Holdings, Kept, Key
 from finest.warc.slices import Layout, Slice, read_slice
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def check_windows(
 
     `known` is whether `recipe` is the dataset's own: else it is the reference.
     """
-    seen: set[tuple[str, int]] = set()
+    seen: set[Key] = set()
     windows = []
     for source, offset in place_windows(means.warcs.sources(), seed, plan.windows):
         windows.append(judge_window(source, offset, recipe, plan.window_pages, seen, means))
@@ -70,9 +72,7 @@ def place_windows(sources: Sequence[Source], seed: str, count: int) -> list[tupl
     return placed
 
 
-def judge_window(
-    source: Source, offset: int, recipe: Recipe, pages: int, seen: set[tuple[str, int]], means: Means
-) -> Window:
+def judge_window(source: Source, offset: int, recipe: Recipe, pages: int, seen: set[Key], means: Means) -> Window:
     """The pages from the first record at or after `offset` on; those in `seen` count as pages, and are not kept again.
 
     A file that is not compressed record by record cannot be entered: no evidence.
@@ -83,15 +83,19 @@ def judge_window(
         return window
     slice_ = Slice(0, 0, offset, source.size_bytes)
     kept = []
+    at_place: Counter[Place] = Counter()
     try:
         for record in read_slice(
             source, slice_, limit=pages, max_record_bytes=max_record_bytes(recipe), policy=means.warcs.policy
         ):
             means.budget.check()
             window.pages += 1
-            if (source.name, record.offset) not in seen:
-                seen.add((source.name, record.offset))
-                kept += _judged(record, source, recipe, means)
+            place = Place(source.name, record.offset, record.id)
+            key = Key(place, at_place[place])
+            at_place[place] += 1
+            if key not in seen:
+                seen.add(key)
+                kept += _judged(record, key, recipe, means)
     except SourceError as error:
         means.warcs.failed(error)
         window.detail = "its WARC cannot be read"
@@ -100,13 +104,13 @@ def judge_window(
     return window
 
 
-def _judged(record: Record, source: Source, recipe: Recipe, means: Means) -> list[Kept]:
+def _judged(record: Record, key: Key, recipe: Recipe, means: Means) -> list[Kept]:
     verdict = judge(record.page(), recipe, means.cache)
-    return [Kept(record.id, source.name, record.offset, verdict)] if verdict.kept else []
+    return [Kept(key, verdict)] if verdict.kept else []
 
 
-def _finding(window: Window, found: dict[tuple[str, str, int], PageFinding]) -> WindowFinding:
-    kept = tuple(found[page.id, page.source, page.offset] for page in window.kept)
+def _finding(window: Window, found: dict[Key, PageFinding]) -> WindowFinding:
+    kept = tuple(found[page.key] for page in window.kept)
     return WindowFinding(
         source=window.source, offset=window.offset, pages=window.pages, kept=kept, detail=window.detail
     )  # fmt: skip

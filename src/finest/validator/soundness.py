@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from finest.dataset.places import Place
 from finest.dataset.rows import Row, row_hash, rows_of
 from finest.errors import SourceError, VerifyError
 from finest.recipe.judge import judge
-from finest.refine.record import find_record, max_record_bytes, row_of
+from finest.refine.record import find_records, max_record_bytes, row_of
 from finest.refine.verify import NOT_REPEATABLE
 from finest.validator.extractive import LEAST_SHARE, extractive_share, visible_text, words
 from finest.validator.models import SHOWN_CHARS, RowFinding
@@ -42,6 +43,13 @@ class Claim:
     number: int
     row: Row
     hash: str
+    rank: int = 0
+    """How many earlier rows say that they are of a record with the same id at the same offset: 0, but where a gzip
+    member holds several records that share an id."""
+
+    @property
+    def place(self) -> Place:
+        return Place(self.row.file_path, self.row.warc_offset, self.row.id)
 
 
 def check_rows(dataset: Dataset, recipe: Recipe | None, seed: str, count: int, means: Means) -> list[RowFinding]:
@@ -50,7 +58,7 @@ def check_rows(dataset: Dataset, recipe: Recipe | None, seed: str, count: int, m
     Raises VerifyError where the dataset cannot be read within its limits, OverBudget.
     """
     drawn = Draw(seed, "rows").sample(dataset.manifest.rows, count)
-    claims = read_claims(dataset, drawn)
+    claims = _ranked(dataset, read_claims(dataset, drawn))
     findings: list[RowFinding] = []
     bad = checked = 0
     for number in drawn:
@@ -79,6 +87,12 @@ def read_claims(dataset: Dataset, numbers: Sequence[int]) -> dict[int, Claim]:
     return claims
 
 
+def _ranked(dataset: Dataset, claims: dict[int, Claim]) -> dict[int, Claim]:
+    """The claims, each with its rank among all rows of the dataset that name the same place."""
+    places = dataset.row_places.find({claim.place for claim in claims.values()})
+    return {n: replace(claim, rank=places[claim.place].index(n)) for n, claim in claims.items()}
+
+
 def by_group(dataset: Dataset, numbers: Sequence[int]) -> Iterator[list[int]]:
     """The numbers of rows, ascending, row group by row group: what is read as one."""
     wanted = sorted(set(numbers))
@@ -100,15 +114,37 @@ def check_row(claim: Claim, recipe: Recipe | None, means: Means) -> RowFinding:
     try:
         source = means.warcs.source(row.file_path)
         limit = max_record_bytes(recipe)
-        record = find_record(source, row.warc_offset, row.id, limit, means.warcs.policy)
+        records = find_records(source, row.warc_offset, row.id, limit, means.warcs.policy)
     except SourceError as error:
         means.warcs.failed(error)
         detail = "its WARC cannot be read"
         return finding.model_copy(update={"outcome": "no_evidence", "detail": detail})
-    if record is None:
-        return finding.model_copy(update={"detail": "no such record at that offset"})
-    again = _made_anew(record, claim, recipe, means) if recipe else _taken_from(record, claim)
-    return finding.model_copy(update=again)
+    if claim.rank >= len(records):
+        return finding.model_copy(update={"detail": _none_left(claim, records)})
+    return finding.model_copy(update=_held_against(records, claim, recipe, means))
+
+
+def _none_left(claim: Claim, records: Sequence[Record]) -> str:
+    """A record gives one row: whoever makes several of one page has more volume than work."""
+    if not records:
+        return "no such record at that offset"
+    return f"row number {claim.rank + 1} of one place, where {len(records)} of such records lie"
+
+
+def _held_against(records: Sequence[Record], claim: Claim, recipe: Recipe | None, means: Means) -> dict[str, object]:
+    """The finding of the first record that gives the row; where none does, that of the first that could.
+
+    There is more than one record only where a gzip member holds several that share an id.
+    """
+    named = (claim.row.url, claim.row.date)
+    of_name = [record for record in records if (record.url, record.date) == named]
+    findings = []
+    for record in of_name or records[:1]:
+        means.budget.check()
+        findings.append(_made_anew(record, claim, recipe, means) if recipe else _taken_from(record, claim))
+        if findings[-1].get("outcome") == "same":
+            return findings[-1]
+    return next((finding for finding in findings if "outcome" in finding), findings[0])
 
 
 def _made_anew(record: Record, claim: Claim, recipe: Recipe, means: Means) -> dict[str, object]:

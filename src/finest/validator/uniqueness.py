@@ -106,7 +106,7 @@ def duplicates(read: Read) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Rows with the text of an earlier one, and other rows that agree with an earlier one in a bucket."""
     exact = _seen_before(np.array(read.texts, np.int64))
     near = np.zeros(len(exact), bool)
-    for bucket in np.array(read.buckets, np.int64).reshape(len(exact), -1).T:
+    for bucket in np.array(read.buckets, np.int64).T:
         near |= _seen_before(bucket)
     return exact, near & ~exact
 

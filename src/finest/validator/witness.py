@@ -7,17 +7,19 @@ says lost against the same row are judged again, and a chain of them is a witnes
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from finest.dataset.places import Place
 from finest.errors import SourceError
 from finest.recipe.judge import judge, toolbox
-from finest.recipe.reasons import DUPLICATE
-from finest.refine.record import find_record, max_record_bytes
+from finest.recipe.reasons import DUPLICATE, KEPT
+from finest.refine.record import find_records, max_record_bytes
 from finest.validator.models import SHOWN_CHARS, PageFinding
 from finest.validator.soundness import read_claims
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from finest.recipe.recipe import Recipe
     from finest.validator.means import Means
     from finest.validator.models import PageOutcome
+    from finest.validator.soundness import Claim
 
 MAX_LINKS = 32
 """Pages of a component that are judged again in search of a chain. Nearly all components are a handful of pages that
@@ -40,18 +43,28 @@ MAX_JUDGED = 256
 """Pages that are judged again for witnesses in one audit. Past them only direct likeness counts: whoever claims
 hundreds of false duplicates cannot use up the audit's time."""
 
-Place = tuple[str, str, int]
-"""Record id, source, offset."""
+MAX_RIVALS = 256
+"""Rows with one record id that are tried for the one that a page lost against: a verdict names that row by its id
+alone, and careless writers give one id to many records. Of more rows than these there is no evidence. Common Crawl's
+ids are unique."""
+
 Signatures = list["NDArray[np.uint64]"]
+
+
+class Key(NamedTuple):
+    """A page record of a source."""
+
+    place: Place
+    ordinal: int
+    """How many page records before it lie at the same place: 0, but where a gzip member holds several records that
+    share an id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A page that the recipe keeps: where it is, and what its text is by MinHash."""
 
-    id: str
-    source: str
-    offset: int
+    key: Key
     verdict: Verdict
 
 
@@ -64,41 +77,57 @@ class Holdings:
 
     def __init__(self, dataset: Dataset, recipe: Recipe, means: Means, *, known: bool) -> None:
         self._dataset, self._recipe, self._means, self._known = dataset, recipe, means, known
-        self._judged_pages: dict[tuple[str, int], Signatures] = {}
+        self._judged_pages: dict[Place, Signatures] = {}
         self._winners: dict[int, Signatures] = {}
-        self._components: dict[str, dict[str, Signatures]] = {}
+        self._texts: dict[int, tuple[Claim, Signatures]] = {}
+        self._rows_of: dict[str, list[int]] = {}
+        self._verdict_numbers: dict[Place, list[int]] = {}
+        self._components: dict[str, dict[int, Signatures]] = {}
 
-    def find(self, pages: Sequence[Kept]) -> dict[Place, PageFinding]:
+    def find(self, pages: Sequence[Kept]) -> dict[Key, PageFinding]:
         """A finding for each page."""
         self._means.budget.check()
-        found: dict[Place, PageFinding] = {}
-        held: dict[int, Kept] = {}
-        for page, number in zip(pages, self._rows_of([page.id for page in pages]), strict=True):
-            if number is None or not self._is_at(number, page):
-                found[_place(page)] = self._missing(page)
-            else:
-                held[number] = page
-        tokens = {} if self._known else self._row_tokens(list(held))
-        return found | {_place(page): _held(page, tokens.get(number)) for number, page in held.items()}
+        held = self._held(pages)
+        missing = [page for page in pages if page.key not in held]
+        self._look_up_verdicts(missing)
+        self._read_texts([number for page in missing for number in self._rivals(page)])
+        tokens = {} if self._known else self._row_tokens(list(held.values()))
+        return {
+            page.key: _held(page, tokens.get(held[page.key])) if page.key in held else self._missing(page)
+            for page in pages
+        }
+
+    def _held(self, pages: Sequence[Kept]) -> dict[Key, int]:
+        """The row of each page that has one.
+
+        Where a gzip member holds several records that share an id, their rows share one place: then those pages have
+        one first that the dataset says it kept.
+        """
+        places = self._dataset.row_places.find({page.key.place for page in pages})
+        at: dict[Place, list[Kept]] = defaultdict(list)
+        for page in pages:
+            at[page.key.place].append(page)
+        held: dict[Key, int] = {}
+        for place, here in at.items():
+            rows = places[place]
+            if 0 < len(rows) < len(here):
+                self._look_up_verdicts(here)
+                here.sort(key=self._is_said_to_be_kept, reverse=True)
+            held |= {page.key: row for page, row in zip(here, rows, strict=False)}
+        return held
+
+    def _look_up_verdicts(self, pages: Sequence[Kept]) -> None:
+        if pages:
+            self._verdict_numbers |= self._dataset.verdict_places.find({page.key.place for page in pages})
+
+    def _is_said_to_be_kept(self, page: Kept) -> bool:
+        verdict = self._verdict_of(page)
+        return verdict is not None and verdict[0] == KEPT
 
     def _row_tokens(self, numbers: list[int]) -> dict[int, int]:
         """GPT-2 tokens of those rows' texts: what the rows themselves say under such a recipe nobody has checked."""
         counter = toolbox(self._recipe, self._means.cache).token_counter
         return {n: counter.count(claim.row.text) for n, claim in read_claims(self._dataset, numbers).items()}
-
-    def _rows_of(self, ids: list[str]) -> list[int | None]:
-        """Numbers of the rows with those ids; None where there is none."""
-        if not ids:
-            return []
-        numbers: list[int | None] = pc.index_in(pa.array(ids, pa.string()), value_set=self._rows["id"]).to_pylist()
-        return numbers
-
-    @cached_property
-    def _rows(self) -> pa.Table:
-        return self._dataset.row_columns("id", "warc_offset")
-
-    def _is_at(self, number: int, page: Kept) -> bool:
-        return bool(self._rows["warc_offset"][number].as_py() == page.offset)
 
     def _missing(self, page: Kept) -> PageFinding:
         """What the dataset says of a page that it does not hold, held against the texts."""
@@ -109,64 +138,95 @@ class Holdings:
         reason, rival = verdict
         if reason != DUPLICATE or not rival:
             return _finding(page, "missed", detail=f"its verdict is {reason[:SHOWN_CHARS]!r}")
-        (number,) = self._rows_of([rival])
-        if number is None:
+        numbers = self._rivals(page)
+        if not numbers:
             return _finding(page, "missed", detail="what it is said to have lost against is no row")
         try:
-            linked = self._is_linked(page, rival, number)
+            linked = self._is_linked_to_one(page, rival, numbers)
         except SourceError as error:
             self._means.warcs.failed(error)
             return _finding(page, "no_evidence", rival, "a WARC cannot be read")
         if linked:
             return _finding(page, "duplicate", rival)
+        if len(numbers) == MAX_RIVALS:
+            return _finding(page, "no_evidence", rival, "too many rows have the id of what it lost against")
         return _finding(page, "missed", rival, "not like the row that it is said to have lost against")
 
+    def _rivals(self, page: Kept) -> list[int]:
+        """Rows with the id of the one that the page is said to have lost against; nearly always one."""
+        verdict = self._verdict_of(page)
+        if verdict is None or verdict[0] != DUPLICATE or not verdict[1]:
+            return []
+        rival = verdict[1]
+        if rival not in self._rows_of:
+            self._rows_of[rival] = self._dataset.row_places.with_id(rival, MAX_RIVALS)
+        return self._rows_of[rival]
+
     def _verdict_of(self, page: Kept) -> tuple[str, str | None] | None:
-        table = self._verdicts
-        at = pc.index(table["id"], page.id).as_py()
-        if at < 0 or table["offset"][at].as_py() != page.offset:
+        place, ordinal = page.key
+        numbers = self._verdict_numbers[place]
+        if ordinal >= len(numbers):
             return None
-        return str(table["reason"][at].as_py()), table["duplicate_of"][at].as_py()
+        reason, rival = (self._verdicts[name][numbers[ordinal]].as_py() for name in ("reason", "duplicate_of"))
+        return str(reason), rival
 
     @cached_property
     def _verdicts(self) -> pa.Table:
-        return self._dataset.verdict_columns("id", "offset", "reason", "duplicate_of")
+        return self._dataset.verdict_columns("reason", "duplicate_of")
+
+    def _is_linked_to_one(self, page: Kept, rival: str, numbers: list[int]) -> bool:
+        """Whether the page agrees with one of the rows of that id, or is linked to one."""
+        mine, text = self._signatures(page), page.verdict.text
+        if any(
+            text == its.row.text or agree(mine, signatures) for its, signatures in (self._texts[n] for n in numbers)
+        ):
+            return True
+        return any(self._is_linked(page, rival, number) for number in numbers[:MAX_LINKS])
+
+    def _read_texts(self, numbers: list[int]) -> None:
+        """Take in those rows with the signatures of their texts; each row group is read once."""
+        for number, claim in read_claims(self._dataset, numbers).items():
+            self._means.budget.check()
+            signature = self._sign(claim.row.text)
+            self._texts[number] = claim, [] if signature is None else [signature]
 
     def _is_linked(self, page: Kept, rival: str, number: int) -> bool:
         """Whether the page agrees with the row, or with others that lost against it and lead to it."""
         mine, reached = self._signatures(page), self._row_signatures(number)
         if agree(mine, reached):
             return True
-        left = {record_id: others for record_id, others in self._losers(rival).items() if record_id != page.id}
+        left = dict(self._losers(rival))
         while reached and not agree(mine, reached):
-            near = [record_id for record_id, others in left.items() if agree(others, reached)]
-            reached = [signature for record_id in near for signature in left.pop(record_id)]
+            near = [number for number, others in left.items() if agree(others, reached)]
+            reached = [signature for number in near for signature in left.pop(number)]
         return bool(reached)
 
-    def _losers(self, rival: str) -> dict[str, Signatures]:
-        """Signatures, by record id, of the first pages that lost against the same row."""
+    def _losers(self, rival: str) -> dict[int, Signatures]:
+        """Signatures, by the number of the verdict, of the first pages that lost against a row of that id."""
         if rival not in self._components:
-            lost = pc.indices_nonzero(pc.equal(self._verdicts["duplicate_of"], rival))
-            rows = self._dataset.read_verdicts(lost[:MAX_LINKS].to_pylist()).to_pylist()
-            found = {row["id"]: self._judged(row["file_path"], row["offset"], row["id"]) for row in rows}
-            self._components[rival] = {record_id: signatures for record_id, signatures in found.items() if signatures}
+            lost = pc.indices_nonzero(pc.equal(self._verdicts["duplicate_of"], rival))[:MAX_LINKS].to_pylist()
+            rows = self._dataset.read_verdicts(lost).to_pylist()
+            found = {
+                number: self._judged(Place(row["file_path"], row["offset"], row["id"]))
+                for number, row in zip(lost, rows, strict=True)
+            }
+            self._components[rival] = {number: signatures for number, signatures in found.items() if signatures}
         return self._components[rival]
 
-    def _judged(self, source: str, offset: int, record_id: str) -> Signatures:
-        """What the recipe makes of a page's record; empty where it keeps none, or too many have been asked for."""
-        key = source, offset
-        if key not in self._judged_pages:
-            if len(self._judged_pages) >= MAX_JUDGED or source not in self._means.warcs.names:
+    def _judged(self, place: Place) -> Signatures:
+        """What the recipe makes of a place's records; empty where it keeps none, or too many have been asked for."""
+        if place not in self._judged_pages:
+            if len(self._judged_pages) >= MAX_JUDGED or place.source not in self._means.warcs.names:
                 return []
-            self._judged_pages[key] = self._judge(source, offset, record_id)
-        return self._judged_pages[key]
+            self._judged_pages[place] = self._judge(place)
+        return self._judged_pages[place]
 
-    def _judge(self, source: str, offset: int, record_id: str) -> Signatures:
+    def _judge(self, place: Place) -> Signatures:
         self._means.budget.check()
         warcs, limit = self._means.warcs, max_record_bytes(self._recipe)
-        record = find_record(warcs.source(source), offset, record_id, limit, warcs.policy)
-        signature = judge(record.page(), self._recipe, self._means.cache).signature if record else None
-        return [] if signature is None else [signature]
+        records = find_records(warcs.source(place.source), place.offset, place.id, limit, warcs.policy)
+        judged = (judge(record.page(), self._recipe, self._means.cache) for record in records[:MAX_LINKS])
+        return [verdict.signature for verdict in judged if verdict.signature is not None]
 
     def _signatures(self, page: Kept) -> Signatures:
         """Of the text as MinHash saw it, and as the row would have it: with addresses replaced."""
@@ -176,10 +236,8 @@ class Holdings:
     def _row_signatures(self, number: int) -> Signatures:
         """Of the row's text, and of what the recipe makes of its record."""
         if number not in self._winners:
-            row = read_claims(self._dataset, [number])[number].row
-            signature = self._sign(row.text)
-            again = self._judged(row.file_path, row.warc_offset, row.id)
-            self._winners[number] = again if signature is None else [signature, *again]
+            claim, of_text = self._texts[number]
+            self._winners[number] = [*of_text, *self._judged(claim.place)]
         return self._winners[number]
 
     def _sign(self, text: str) -> NDArray[np.uint64] | None:
@@ -192,16 +250,12 @@ def agree(some: Signatures, others: Signatures) -> bool:
     return any(bool((one == other).all(axis=1).any()) for one in some for other in others)
 
 
-def _place(page: Kept) -> Place:
-    return page.id, page.source, page.offset
-
-
 def _held(page: Kept, row_tokens: int | None) -> PageFinding:
     return _finding(page, "held").model_copy(update={"row_tokens": row_tokens})
 
 
 def _finding(page: Kept, outcome: PageOutcome, witness: str | None = None, detail: str = "") -> PageFinding:
     return PageFinding(
-        id=page.id[:SHOWN_CHARS], source=page.source, offset=page.offset, tokens=page.verdict.token_count or 0,
-        outcome=outcome, witness=witness and witness[:SHOWN_CHARS], detail=detail,
+        id=page.key.place.id[:SHOWN_CHARS], source=page.key.place.source, offset=page.key.place.offset,
+        tokens=page.verdict.token_count or 0, outcome=outcome, witness=witness and witness[:SHOWN_CHARS], detail=detail,
     )  # fmt: skip

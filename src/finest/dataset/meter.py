@@ -1,0 +1,50 @@
+"""What is read of a stranger's dataset is counted, and refused past what a dataset of its size explains.
+
+Ranges and bytes are counted, not seconds: how many of them are asked for follows from the files alone, how long they
+take from the Hub too. A range that was tried again counts once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from finest.dataset.limits import READ_BYTES, READ_TIMES, READS, READS_A_GROUP, most_groups
+from finest.errors import VerifyError
+
+if TYPE_CHECKING:
+    from finest.dataset.confined import Store
+    from finest.dataset.manifest import Manifest
+
+
+class Allowance(NamedTuple):
+    """What may be read."""
+
+    ranges: int
+    bytes: int
+
+
+def allowance(manifest: Manifest) -> Allowance:
+    """What one check of such a dataset may ask for: it follows from the rows and bytes that the manifest states."""
+    files = (*manifest.shards, *manifest.verdicts)
+    groups = sum(most_groups(file.rows, file.size_bytes) for file in files)
+    stored = sum(file.size_bytes for file in files)
+    return Allowance(READS + READS_A_GROUP * groups, READ_BYTES + READ_TIMES * stored)
+
+
+class Metered:
+    """A store that counts what is read from it. Without an allowance there is no end to it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.ranges = self.bytes = 0
+        self.allowed: Allowance | None = None
+
+    def read(self, path: str, start: int, end: int) -> bytes:
+        """Bytes from `start` up to `end` of a file; raises VerifyError past the allowance."""
+        self.ranges, self.bytes = self.ranges + 1, self.bytes + end - start
+        if self.allowed and (self.ranges > self.allowed.ranges or self.bytes > self.allowed.bytes):
+            raise VerifyError(
+                f"the dataset takes more than {self.allowed.ranges} ranges or {self.allowed.bytes / 1e6:,.0f} MB to "
+                f"check, more than its rows and bytes explain"
+            )
+        return self._store.read(path, start, end)
