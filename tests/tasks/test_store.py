@@ -274,15 +274,44 @@ def test_pages_of_tasks(store: Store) -> None:
 
 
 def test_a_nonce_is_new_once(database_url: str) -> None:
-    """A nonce seen by one server process is known to all; old ones are forgotten, and nothing else ever is."""
+    """A nonce seen by one server process is known to all; of old ones the newest of each hotkey stays as a mark."""
     one, other = Store.open(database_url, Rules()), Store.open(database_url, Rules())
-    assert one.remember(A, 1, 1000.0)
-    assert not other.remember(A, 1, 1001.0)
-    assert other.remember(B, 1, 1001.0)
-    assert one.remember(A, 2, 2000.0)
-    assert [row[0] for row in look(one, sa.select(tables.nonces.c.nonce_ns))] == [2]
+    assert one.remember(A, 1, 10_000.0)
+    assert not other.remember(A, 1, 10_001.0)
+    assert other.remember(A, 3, 10_001.0)
+    assert other.remember(B, 1, 10_001.0)
+    assert one.remember(A, 4, 20_000.0)
+    rows = look(one, sa.select(tables.nonces.c.hotkey, tables.nonces.c.nonce_ns, tables.nonces.c.seen_s))
+    assert sorted(rows) == [(A, 3, 0.0), (A, 4, 20_000.0), (B, 1, 0.0)]
+    assert one.remember(A, 5, 30_000.0)
+    assert sorted(row[1] for row in look(one, sa.select(tables.nonces))) == [1, 4, 5]
     one.close()
     other.close()
+
+
+@pytest.mark.parametrize("step_s", [-86_400.0, -3000.0, -60.0, 60.0, 3000.0, 86_400.0])
+def test_a_replay_after_the_clock_was_set(store: Store, step_s: float) -> None:
+    """A signature that was accepted is accepted no more, however the clock is set and set back; a new one always is."""
+    at = [1_000_000.0, 1_000_010.0]
+    for now_s in at:
+        assert store.remember(A, int(now_s * 1e9), now_s)
+    set_s = at[1] + step_s
+    assert store.remember(B, int(set_s * 1e9), set_s)  # which purges by the clock as it is now
+    back_s = at[1] + 20
+    for now_s in (set_s + 1, back_s):
+        assert not any(store.remember(A, int(one * 1e9), now_s) for one in at)
+    assert store.remember(A, int(back_s * 1e9), back_s)
+
+
+def test_a_clock_that_was_ahead_for_hours(store: Store) -> None:
+    """Set right by less than an hour, it keeps nobody out: every nonce of that hour is known by itself."""
+    began_s = 1_000_000.0
+    for minute in range(300):
+        now_s = began_s + 60 * minute
+        assert store.remember(A, int(now_s * 1e9), now_s)
+    right_s = now_s - 3000.5
+    assert store.remember(A, int(right_s * 1e9), right_s)
+    assert not store.remember(A, int((now_s - 3000) * 1e9), right_s)
 
 
 def test_a_nonce_is_new_to_one_of_many(store: Store) -> None:

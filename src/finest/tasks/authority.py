@@ -127,6 +127,9 @@ class Authority:
         neuron = self.check_age().neuron(hotkey)
         if neuron is None or not neuron.validator_permit:
             raise Problem("not-a-validator", f"hotkey {hotkey} has no validator permit")
+        if neuron.stake_alpha <= 0:
+            # A subnet with fewer stakers than permits gives permits to seats without any stake, which cost next to nothing.
+            raise Problem("not-a-validator", f"hotkey {hotkey} has a validator permit, but no stake")
         if neuron.stake_alpha < self._rules.min_validator_stake:
             raise Problem(
                 "not-a-validator",
