@@ -81,7 +81,7 @@ def test_a_database_that_is_away_is_unhealthy(server: Server, monkeypatch: pytes
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("password=hunter2")
 
-    monkeypatch.setattr(server.store._database, "write_one", broken)
+    monkeypatch.setattr(server.store._database, "free_bytes", broken)
     answer = server.ask("GET", "/v1/health")
     assert answer.status_code == 503
     assert answer.json()["detail"] == "the database does not answer"

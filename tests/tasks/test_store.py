@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import event
 
 from finest.database import Database
 from finest.errors import FinestError, TaskServerUnavailable, UsageError
+from finest.tasks import store as store_module
 from finest.tasks import tables
 from finest.tasks.migrated import TABLES
 from finest.tasks.models import Rules, ScoreRequest, TaskState
@@ -312,6 +319,46 @@ def test_a_clock_that_was_ahead_for_hours(store: Store) -> None:
     right_s = now_s - 3000.5
     assert store.remember(A, int(right_s * 1e9), right_s)
     assert not store.remember(A, int((now_s - 3000) * 1e9), right_s)
+
+
+def full_disk(folder: Path) -> Iterator[Path]:
+    """A disk of one megabyte of memory."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder]
+    if os.geteuid() or subprocess.run(mount, check=False).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_is_unhealthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little room on SQLite's disk is said before it is full, and a write that fails is said, too."""
+    with contextmanager(full_disk)(tmp_path) as disk:
+        store = Store.open(f"sqlite:///{disk}/tasks.db", Rules())
+        assert "the database's disk is full: 0 MiB are left" in store.check()
+        monkeypatch.setattr(store_module, "LEAST_FREE_BYTES", 0)
+        assert store.check() == ""
+        with suppress(OSError), (disk / "rest").open("wb", buffering=0) as rest:
+            while rest.write(b"x" * 4096):
+                pass
+        said = ""
+        for _ in range(200):  # until SQLite's log has no room left of its own
+            said = said or store.check()
+        assert said == "the database's disk is full"
+        (disk / "rest").unlink()
+        assert store.check() == ""
+        store.close()
+
+
+def test_a_read_only_database_is_unhealthy(tmp_path: Path) -> None:
+    """It answers whoever reads, and can lease nothing."""
+    store = Store.open(f"sqlite:///{tmp_path}/tasks.db", Rules())
+    assert store.check() == ""
+    event.listen(store._database._writing, "connect", lambda raw, _: raw.execute("PRAGMA query_only = ON"))
+    store._database._writing.dispose()
+    assert store.check() == "the database is read-only"
+    store.close()
 
 
 def test_a_nonce_is_new_to_one_of_many(store: Store) -> None:

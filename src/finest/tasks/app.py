@@ -56,8 +56,8 @@ def create_app(
 ) -> FastAPI:
     """The application; `receiver` is the server's own hotkey (ss58), `hub` where datasets are looked at.
 
-    `proxies` write X-Forwarded-For; `room` is for connections, kept by `heads.Heads`. `closing` is called, in order, when the application ends:
-    a chain that is being read then must be closed there, or its deadline is waited for.
+    `proxies` write X-Forwarded-For; `room` is for connections, kept by `heads.Heads`. `closing` is called, in order,
+    when the application ends: a chain that is being read then must be closed there, or its deadline is waited for.
     """
     authority = Authority(subnet, rules, too_old_s=subnet_too_old_s)
     metrics, throttle = Metrics(), Throttle(rates or Rates())

@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 class Connection(Protocol):
     """One connection, as far as it concerns the others."""
 
-    peer: str
-    """The address that it comes from."""
-    idle_since_s: float | None
-    """By the loop's clock, since when the server waits for the caller there (for a request, for its body, for its
-    answer to be read); None: a request is in work."""
+    @property
+    def peer(self) -> str:
+        """The address that it comes from."""
+
+    @property
+    def idle_since_s(self) -> float | None:
+        """By the loop's clock, since when the server waits for the caller there; None: a request is in work.
+
+        It waits for a request, for the rest of one, or for its answer to be read.
+        """
 
     def make_room(self) -> None:
         """End it at once."""

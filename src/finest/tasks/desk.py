@@ -45,7 +45,7 @@ class _Signed:
 
 
 class Desk:
-    """Serves requests of one event loop; the store is asked from `THREADS` threads, and `READERS` for who only looks."""
+    """Serves requests of one event loop: the store is asked from threads, by those who only look from others."""
 
     def __init__(self, store: Store, authority: Authority, throttle: Throttle, receiver: str) -> None:
         self.store, self.authority, self.receiver = store, authority, receiver

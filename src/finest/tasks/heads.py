@@ -8,6 +8,7 @@ the process's Connections.
 from __future__ import annotations
 
 import logging
+import socket
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -23,6 +24,8 @@ HEAD_S = 20.0
 """How long a head may take to arrive, from the connection's beginning or its own."""
 WRITE_S = 30.0
 """How long a part of an answer, of 64 KiB at most, may wait for its reader: 2 KiB a second, slower than any modem."""
+KERNEL_BYTES = 128 * 1024
+"""What the kernel is asked to hold of an answer (Linux doubles it); by itself it would hold 4 MB of each connection."""
 LINGER_S = 1.0
 """How long a connection that was refused stays, so that its caller can read why."""
 MOST_LINGERING = 64
@@ -45,7 +48,7 @@ class Heads(HttpToolsProtocol):
     @property
     def held(self) -> Connections:
         """This process's connections."""
-        found: Connections = self.config.loaded_app.state.connections  # type: ignore[union-attr]
+        found: Connections = self.config.loaded_app.state.connections
         return found
 
     @property
@@ -59,6 +62,7 @@ class Heads(HttpToolsProtocol):
         super().connection_made(transport)
         # Whatever the kernel does not take at once counts as unread, and nothing more is written meanwhile.
         transport.set_write_buffer_limits(high=0)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
         self.peer = self.client[0] if self.client else "unknown"
         refusal = self.held.refusal(self.peer)
         if refusal is not None:

@@ -126,7 +126,8 @@ class ServerInfo(BaseModel):
 
 class Health(BaseModel):
     """`ok` only if the database takes what is written, its disk has room, and the view of the subnet is young enough
-    to authorise by."""
+    to authorise by.
+    """
 
     ok: bool
     database: bool

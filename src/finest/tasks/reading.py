@@ -74,7 +74,7 @@ def by_commitment(connection: sa.Connection, hotkey: str, commitment: str, block
 def page(
     connection: sa.Connection, block: int, *, state: TaskState | None, hotkey: str | None, after: str | None, limit: int
 ) -> TaskPage:
-    """Tasks, newest first, below the id `after`: at most `limit`, and at most PAGE_BYTES of JSON; scores without notes."""
+    """Tasks, newest first, below the id `after`: `limit` at most, and PAGE_BYTES of JSON; scores without notes."""
     statement = _NAMED.order_by(tasks.c.id.desc()).limit(limit + 1)
     if state is not None:
         statement = statement.where(tasks.c.state == state.value)
@@ -108,9 +108,7 @@ def _json_bytes(task: Task) -> int:
     return _TASK_BYTES + paths + _SCORE_BYTES * len(task.scores)
 
 
-def _as_tasks(
-    connection: sa.Connection, rows: Sequence[sa.Row[Any]], block: int, *, notes: bool = True
-) -> list[Task]:
+def _as_tasks(connection: sa.Connection, rows: Sequence[sa.Row[Any]], block: int, *, notes: bool = True) -> list[Task]:
     named = {"task_ids": [row.id for row in rows]}
     paths, verdicts = defaultdict(list), defaultdict(list)
     for path in connection.execute(_PATHS, named) if rows else ():

@@ -38,7 +38,7 @@ GRACE_S = 20
 KEEP_ALIVE_S = 75
 """nginx's own default on its side is 60 s: the proxy closes first, and no request meets a closing connection."""
 OTHER_FILES = 200
-"""Files that a process has open besides its connections: the database's, the chain's, logs, those just being refused."""
+"""Files that a process has open besides its connections: database, chain, logs, connections just being refused."""
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ has been set back by more than this, every nonce is told from every other."""
 PURGE_S = 120.0
 """Between two purges of nonces, by a clock that may be set in either direction."""
 LEAST_FREE_BYTES = 64 * 1024 * 1024
-"""With less room on its disk SQLite is as good as full: its log alone grows to some megabytes between two checkpoints."""
+"""With less room on its disk SQLite is as good as full: its log alone grows to megabytes between two checkpoints."""
 
 
 class Store:
@@ -151,13 +152,13 @@ class Store:
     def check(self) -> str:
         """Why the database cannot take what is written to it, in plain words; empty where it can.
 
-        Writes a row, as it is, and looks at the room on SQLite's disk. Raises SQLAlchemyError where it does not answer.
+        Writes two rows, and looks at the room on SQLite's disk. Raises SQLAlchemyError where it does not answer.
         """
         free = self._database.free_bytes()
         if free is not None and free < LEAST_FREE_BYTES:
             return f"the database's disk is full: {free >> 20} MiB are left, and {LEAST_FREE_BYTES >> 20} are needed"
         try:
-            self._database.write_one(lambda connection: connection.execute(_TOUCH))
+            self._database.write(lambda connection: _touch(connection, time.time()))
         except DBAPIError as error:
             return next((words for said, words in _UNWRITABLE.items() if said in str(error.orig)), _NO_ANSWER)
         return ""
@@ -213,7 +214,19 @@ _UNWRITABLE = {
     "read-only transaction": "the database is read-only",
 }
 """Words of SQLite's and PostgreSQL's, and what anybody may be told of them."""
-_TOUCH = sa.update(rules).values(redundancy=rules.c.redundancy)
+_TOUCH = {
+    name: insert(nonces)
+    .values(hotkey="", nonce_ns=0, seen_s=given("now_s"))
+    .on_conflict_do_update(index_elements=[nonces.c.hotkey, nonces.c.nonce_ns], set_={"seen_s": given("now_s")})
+    for name, insert in INSERTS.items()
+}
+
+
+def _touch(connection: sa.Connection, now_s: float) -> None:
+    """Write a row of a table that PostgreSQL logs, and one that has changed: SQLite leaves out what has not."""
+    connection.execute(sa.update(rules).values(redundancy=rules.c.redundancy))
+    connection.execute(_TOUCH[connection.dialect.name], {"now_s": now_s})
+
 
 _KEY = sa.tuple_(nonces.c.hotkey, nonces.c.nonce_ns)
 _NEWEST = sa.select(nonces.c.hotkey, sa.func.max(nonces.c.nonce_ns)).group_by(nonces.c.hotkey)
