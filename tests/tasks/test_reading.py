@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,7 +122,7 @@ def test_readers_that_do_not_read(server: Server) -> None:
         assert took_s < heads.WRITE_S  # it waited for none of them
 
 
-def test_who_does_not_read_is_hung_up_on(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_does_not_read_is_hung_up_on(server: Server, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     """Its connection is ended while it still has not read; who reads slowly is answered to the end."""
     monkeypatch.setattr(heads, "WRITE_S", 0.5)
     held = server.connections
@@ -137,6 +138,7 @@ def test_who_does_not_read_is_hung_up_on(server: Server, monkeypatch: pytest.Mon
             answer += part
             time.sleep(0.01)
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["tasks"]
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_idle_connections_shut_nobody_out(full: Path) -> None:

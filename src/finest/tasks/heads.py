@@ -16,6 +16,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 if TYPE_CHECKING:
     import asyncio
 
+    from uvicorn._types import ASGI3Application
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
     from finest.tasks.connections import Connections
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -44,6 +47,7 @@ class Heads(HttpToolsProtocol):
     _refused = False
     _idle_since_s = 0.0
     _lingering = 0
+    _in_work: RequestResponseCycle | None = None
 
     @property
     def held(self) -> Connections:
@@ -75,6 +79,7 @@ class Heads(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._come()
         self._read()
+        self._leave()
         self.held.remove(self)
         if self._refused:
             Heads._lingering -= 1
@@ -99,6 +104,10 @@ class Heads(HttpToolsProtocol):
         self._come()
         super().on_headers_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._in_work = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_response_complete(self) -> None:
         self._idle_since_s = self.loop.time()
         super().on_response_complete()
@@ -114,6 +123,7 @@ class Heads(HttpToolsProtocol):
 
     def make_room(self) -> None:
         """End an idle connection for a new one."""
+        self._leave()
         self.transport.abort()
 
     def _refuse(self, why: str, status: int) -> None:
@@ -129,7 +139,13 @@ class Heads(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         log.info("hung up on %s, which did not read its answer for %g s", self.peer, WRITE_S)
-        self.transport.abort()
+        self.make_room()
+
+    def _leave(self) -> None:
+        """Nothing more is written: uvicorn tells only the last of several requests that came at once."""
+        self.pipeline.clear()
+        if self._in_work is not None:
+            self._in_work.disconnected = True
 
     def _wait(self) -> None:
         self._come()
