@@ -1,6 +1,7 @@
 """A Slurm cluster: asked, examined, set up.
 
 commands.py        one Slurm command: a deadline, a clean environment, its complaint in plain words
+framed.py          its answers as records, whatever other people wrote into them
 jobs.py            the queue and the accounting, row by row
 nodes.py           partitions, nodes, the controller's configuration
 munge.py           who believes whom

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finest.cluster import packages
-from finest.cluster.commands import cluster_at, run, slurm
+from finest.cluster.commands import TIMEOUT_S, cluster_at, run, slurm
 from finest.cluster.configuration import configure, new_password, private_file
 from finest.cluster.daemons import POLL_S, stop_steps
+from finest.cluster.framed import records
 from finest.cluster.hardware import Cgroups, Hardware, this_machine
 from finest.cluster.layout import Facts, Folder, Ports
 from finest.cluster.parts import Part, holds, make_folders, parts, slurmctld_works, variables
@@ -193,7 +194,7 @@ def cancel_queued(agree: Agree) -> None:
 
 
 def _queued() -> list[str]:
-    return slurm("squeue", "-h", "-o", "%A").split()
+    return [job for (job,) in records("squeue", fields=("%A",), timeout_s=TIMEOUT_S)]
 
 
 def _free_ports(count: int) -> list[int]:
