@@ -19,6 +19,7 @@ from finest.cluster.configuration import (
 from finest.cluster.daemons import POLL_S
 from finest.cluster.hardware import this_machine
 from finest.cluster.layout import DEFAULT_FOLDER, SYSTEM_CONF, Places
+from finest.cluster.loopback import require_loopback
 from finest.cluster.parts import holds, let_slurm_in, slurmctld_works, slurmd_works, slurmdbd_works, sql
 from finest.cluster.set_up import Agree, Say, cancel_queued, install_missing, prove, require_root
 from finest.errors import ClusterError
@@ -77,6 +78,7 @@ def refuse_foreign(conf: Path) -> None:
 def _configure(*, light: bool) -> None:
     if SYSTEM_CONF.exists():
         return
+    require_loopback()
     places, etc = Places(), SYSTEM_CONF.parent
     for folder, owner in ((etc, "root"), (places.logs, "slurm"), (places.state, "slurm"), (places.spool, "root")):
         folder.mkdir(parents=True, exist_ok=True)
