@@ -1,10 +1,10 @@
 """Requests that a web page makes in the browser of whoever runs a devnet: refused by each of its servers.
 
 They listen on loopback, where every page that is open in a browser of the same machine can reach them, and nothing
-there asks for a password: the chain's drivers, the faults. A page's requests carry `Origin` (WebSockets, and all but plain
-GETs, https://fetch.spec.whatwg.org/#origin-header) or `Sec-Fetch-Site` (the rest,
-https://www.w3.org/TR/fetch-metadata/), and where its own name was made to resolve to 127.0.0.1 ("DNS rebinding"), a
-`Host` that is no name of loopback. The clients that a devnet is for send none of these.
+there asks for a password: the chain's drivers, the faults. A page's requests carry `Origin` (WebSockets, and all but
+plain GETs, https://fetch.spec.whatwg.org/#origin-header) or `Sec-Fetch-Site` (the rest,
+https://www.w3.org/TR/fetch-metadata/), and where the page's own name was made to resolve to 127.0.0.1 ("DNS
+rebinding"), a `Host` that is no name of loopback. The clients that a devnet is for send none of these.
 """
 
 from __future__ import annotations
