@@ -12,7 +12,7 @@ configuration.py   slurm.conf, slurmdbd.conf and cgroup.conf for it
 layout.py          where a cluster of one machine lives
 packages.py        what has to be installed, and how
 daemons.py         started, noticed when dead, stopped
-loopback.py        its daemons listen on 127.0.0.1 alone, whatever the machine's name means
+loopback.py        what it takes for them to listen on 127.0.0.1 alone
 parts.py           the five daemons: what starts each, and what proves that it works
 set_up.py          `finest cluster up` and `down`
 systemd.py         the same where systemd runs

@@ -51,8 +51,6 @@ class Part:
     """Where it runs; of slurmd, and so of the steps that it leaves, the cluster's own spool."""
     finish: Callable[[], None] = _nothing
     """When it works."""
-    listens: bool = False
-    """On a port, which nobody but this machine may reach."""
 
 
 def parts(folder: Folder, *, light: bool) -> list[Part]:
@@ -101,18 +99,18 @@ def _mariadb(folder: Folder) -> Part:
 
 
 def _slurmdbd(folder: Folder) -> Part:
-    return Part(_daemon(folder, "slurmdbd"), ("slurmdbd", "-D"), slurmdbd_works, 60, 30, _again(folder), listens=True)
+    return Part(_daemon(folder, "slurmdbd"), ("slurmdbd", "-D"), slurmdbd_works, 60, 30, _again(folder))
 
 
 def _slurmctld(folder: Folder) -> Part:
     argv = ("slurmctld", "-D", "-f", str(folder.conf))
-    return Part(_daemon(folder, "slurmctld"), argv, slurmctld_works, 30, 30, _again(folder), listens=True)
+    return Part(_daemon(folder, "slurmctld"), argv, slurmctld_works, 30, 30, _again(folder))
 
 
 def _slurmd(folder: Folder) -> Part:
     argv = ("slurmd", "-D", "-f", str(folder.conf))
     mend = "if it is `inval`, RealMemory in slurm.conf is above what `slurmd -C` says; put it right and run this again"
-    return Part(_daemon(folder, "slurmd"), argv, slurmd_works, 30, 20, mend, folder=folder.spool, listens=True)
+    return Part(_daemon(folder, "slurmd"), argv, slurmd_works, 30, 20, mend, folder=folder.spool)
 
 
 def slurmdbd_works() -> bool:

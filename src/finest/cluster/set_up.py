@@ -20,7 +20,7 @@ from finest.cluster.daemons import POLL_S, stop_steps
 from finest.cluster.framed import records
 from finest.cluster.hardware import Cgroups, Hardware, this_machine
 from finest.cluster.layout import Facts, Folder, Ports
-from finest.cluster.loopback import confined
+from finest.cluster.loopback import require_loopback
 from finest.cluster.parts import Part, holds, make_folders, parts, slurmctld_works, variables
 from finest.errors import ClusterError, ClusterUnavailable, UsageError
 from finest.figures import counted
@@ -53,6 +53,7 @@ def up(folder: Folder, *, light: bool, agree: Agree, say: Say) -> Up:
     `agree` is asked before packages are installed.
     """
     require_root()
+    require_loopback()
     install_missing(light=light, agree=agree, say=say)
     make_folders(folder, light=light)
     with _alone(folder):
@@ -142,8 +143,7 @@ def _bring_up(folder: Folder, part: Part, say: Say) -> bool:
     began, starts = time.monotonic(), part.daemon.pid is None
     if starts:
         part.prepare()
-        argv = confined(part.argv, folder.etc / "hosts") if part.listens else part.argv
-        part.daemon.start(argv, user=part.user, env=variables(folder), folder=part.folder)
+        part.daemon.start(part.argv, user=part.user, env=variables(folder), folder=part.folder)
     _wait(part)
     if starts:
         part.finish()

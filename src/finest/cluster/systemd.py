@@ -34,6 +34,7 @@ def up_with_systemd(*, light: bool, agree: Agree, say: Say) -> list[str]:
     """Install what is missing, configure, start what does not run; returns the units started. Raises ClusterError."""
     require_root()
     refuse_foreign(SYSTEM_CONF)
+    require_loopback()
     install_missing(light=light, agree=agree, say=say)
     _configure(light=light)
     started = []
@@ -78,7 +79,6 @@ def refuse_foreign(conf: Path) -> None:
 def _configure(*, light: bool) -> None:
     if SYSTEM_CONF.exists():
         return
-    require_loopback()
     places, etc = Places(), SYSTEM_CONF.parent
     for folder, owner in ((etc, "root"), (places.logs, "slurm"), (places.state, "slurm"), (places.spool, "root")):
         folder.mkdir(parents=True, exist_ok=True)
