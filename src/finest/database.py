@@ -9,12 +9,14 @@ Transactions"). PostgreSQL works at READ COMMITTED: each statement sees what was
 from __future__ import annotations
 
 import random
+import shutil
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -93,6 +95,11 @@ class Database:
 
     def close(self) -> None:
         self._writing.dispose()
+
+    def free_bytes(self) -> int | None:
+        """Room on the disk that SQLite's file lies on; None for PostgreSQL, whose disk is its own affair."""
+        name = self._writing.url.database
+        return None if self.postgresql or name is None else shutil.disk_usage(Path(name).absolute().parent).free
 
     def write(self, step: Step[T]) -> T:
         """What `step` returns, in one transaction; an exception that is an answer is raised after it is committed."""

@@ -22,6 +22,7 @@ from finest.cli.cluster import cluster
 from finest.cluster import packages
 from finest.cluster.commands import slurm
 from finest.cluster.layout import Folder
+from finest.cluster.loopback import require_loopback
 from finest.errors import ClusterError
 
 _TAKE_DOWN = """
@@ -40,6 +41,10 @@ def skip_without_slurm(*, light: bool) -> None:
     """Skip where there is no Slurm and none can be installed."""
     if os.geteuid() != 0:
         pytest.skip("a Slurm of one's own needs root")
+    try:
+        require_loopback()
+    except ClusterError as error:
+        pytest.skip(str(error))
     missing = packages.missing(light=light)
     if missing and shutil.which("apt-get") is None:
         pytest.skip(f"not installed, and no apt-get to install it: {', '.join(missing)}")

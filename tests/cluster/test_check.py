@@ -28,10 +28,12 @@ def a_cluster(
     return made
 
 
-IDLE = parse_node("a1|main|idle|8|32000|none")
-DRAINED = parse_node("a2|main|drained|8|32000|disk is full")
-DOWN = parse_node("a3|main|down*|8|32000|Not responding")
-SMALL = parse_node("a4|main|inval|8|32000|Low RealMemory (reported:24105 < 100.00% of configured:32000)")
+IDLE = parse_node(["a1", "main", "idle", "8", "32000", "none"])
+DRAINED = parse_node(["a2", "main", "drained", "8", "32000", "disk is full"])
+DOWN = parse_node(["a3", "main", "down*", "8", "32000", "Not responding"])
+SMALL = parse_node(
+    ["a4", "main", "inval", "8", "32000", "Low RealMemory (reported:24105 < 100.00% of configured:32000)"]
+)
 MAIN = Partition("main", True, True, 86400, None)
 
 

@@ -40,8 +40,10 @@ Slurmctld(primary) at vm is UP
 
 def test_a_partition() -> None:
     """The default one is marked; limits of time are seconds, or none."""
-    assert parse_partition("main|main*|up|30-00:00:00|1-00:00:00") == Partition("main", True, True, 2592000, 86400)
-    assert parse_partition("gpu|gpu|down|infinite|n/a") == Partition("gpu", False, False, None, None)
+    assert parse_partition(["main", "main*", "up", "30-00:00:00", "1-00:00:00"]) == Partition(
+        "main", True, True, 2592000, 86400
+    )
+    assert parse_partition(["gpu", "gpu", "down", "infinite", "n/a"]) == Partition("gpu", False, False, None, None)
 
 
 @pytest.mark.parametrize(
@@ -54,13 +56,15 @@ def test_times(told: str, seconds: int | None) -> None:
 
 def test_nodes_and_what_ails_them() -> None:
     """Marks are no part of the state; a reason may hold anything; `*` is a node that does not respond."""
-    assert parse_node("vm|main|idle|2|22900|none") == Node("vm", ("main",), "idle", True, 2, 22900, "")
-    drained = parse_node("vm|main|drained|2|22900|disk is full | or so")
+    assert parse_node(["vm", "main", "idle", "2", "22900", "none"]) == Node("vm", ("main",), "idle", True, 2, 22900, "")
+    drained = parse_node(["vm", "main", "drained", "2", "22900", "disk is full | or so"])
     assert (drained.state, drained.reason, drained.is_usable) == ("drained", "disk is full | or so", False)
-    assert not parse_node("vm|main|idle*|2|22900|none").is_usable
-    assert not parse_node("vm|main|down*|2|22900|Not responding").responds
-    assert parse_node("c1|cpu|mixed-|64|512000+|none").is_usable
-    assert parse_node("cloud-7|cpu|idle~|64|512000|none").is_usable
+    longer = parse_node(("vm", "main", "drained", "2", "22900", "disk\nfull\x1b[31m " + "x" * 500))
+    assert longer.reason.startswith("disk full\ufffd[31m xx") and len(longer.reason) == 201
+    assert not parse_node(["vm", "main", "idle*", "2", "22900", "none"]).is_usable
+    assert not parse_node(["vm", "main", "down*", "2", "22900", "Not responding"]).responds
+    assert parse_node(["c1", "cpu", "mixed-", "64", "512000+", "none"]).is_usable
+    assert parse_node(["cloud-7", "cpu", "idle~", "64", "512000", "none"]).is_usable
 
 
 def test_a_configuration() -> None:

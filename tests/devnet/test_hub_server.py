@@ -318,7 +318,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(hub: HubServer) -> None:
     address = lfs_upload(hub, "0" * 64, 1000)["upload"]["href"]
     target = address.removeprefix(hub.endpoint)
     with socket.create_connection(("127.0.0.1", hub.port)) as broken:
-        broken.sendall(f"PUT {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf".encode())
+        broken.sendall(f"PUT {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf".encode())
     deadline = time.monotonic() + 5
     while hub.requests.count("^/_lfs/") == 0 and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -76,12 +76,32 @@ def test_compose_names_what_exists() -> None:
     compose: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     assert set(compose["services"]) == {"database", "tasks", "miner", "validator"}
     for name, service in compose["services"].items():
-        named = {volume.partition(":")[0] for volume in service["volumes"] if re.match(r"[a-z]+:", volume)}
+        named = {one.partition(":")[0] for one in service["volumes"] if isinstance(one, str)}
         assert named <= set(compose["volumes"]), name
         assert set(service.get("depends_on", ())) <= set(compose["services"])
         if name != "database":
             assert service["build"]["dockerfile"] == "deploy/Dockerfile"
             assert service["command"][0] in cli.commands
+
+
+def test_a_container_that_is_broken_into_has_no_key_but_its_own() -> None:
+    """Each service names the variables that it reads, and mounts one hotkey, read-only, and no coldkey."""
+    yaml = pytest.importorskip("yaml")
+    services: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    secret = {"POSTGRES_PASSWORD", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "WANDB_API_KEY"}
+    allowed = {"miner": {"HF_TOKEN", "AWS_SECRET_ACCESS_KEY"}, "validator": {"WANDB_API_KEY", "AWS_SECRET_ACCESS_KEY"}}
+    for name in ("tasks", "miner", "validator"):
+        service = services[name]
+        assert "env_file" not in service
+        assert secret & set(service["environment"]) == allowed.get(name, set())
+        wallet, hotkey = (service["environment"][one] for one in ("BT_WALLET", "BT_WALLET_HOTKEY"))
+        mounts = [one for one in service["volumes"] if not isinstance(one, str)]
+        assert {one["target"] for one in mounts} == {
+            f"/wallets/{wallet}/hotkeys/{hotkey}", f"/wallets/{wallet}/coldkeypub.txt",
+        }  # fmt: skip
+        for one in mounts:
+            assert one["type"] == "bind" and one["read_only"] and not one["bind"]["create_host_path"]
+            assert one["source"].endswith(one["target"].removeprefix("/wallets"))
 
 
 def test_the_image_copies_what_exists() -> None:

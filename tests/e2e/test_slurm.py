@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -107,16 +108,35 @@ def configured(cluster: Folder, line: str, apply: Callable[[Folder], None]) -> I
         apply(cluster)
 
 
-def test_slurm_gives_what_the_local_run_gives(warcs: list[Path], local_root: str, tmp_path: Path) -> None:
-    """A chain that succeeds: the same root, whatever the tasks; every slice was one task's; nothing is left behind."""
-    done = finest("refine", *warcs, "--out", tmp_path / "out", *ON_SLURM, "--total_tasks", 2, "--cpus_per_task", 1)
-    assert root(tmp_path / "out") == local_root
+ODD = "o %j%x'q\"$HOME#;\nl\u00e9 -"
+"""A folder's name of everything that shells, Slurm's patterns and other people's scripts trip over."""
+BANNER = """#!/bin/sh
+echo "2024-07-07 03:08 quota ok"; echo 42; echo "note" >&2
+for one; do shift; [ "$one" = --parsable ] || set -- "$@" "$one"; done
+"""
+"""A site's sbatch: a banner that begins with a date, a number alone, and it drops `--parsable`."""
+
+
+def test_slurm_gives_what_the_local_run_gives(
+    warcs: list[Path], local_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chain that succeeds: the same root, whatever the tasks, the folder's name and what the site's sbatch says.
+
+    Every slice was one task's; nothing is left behind.
+    """
+    real = shutil.which("sbatch")
+    (tmp_path / "sbatch").write_text(f'{BANNER}exec {real} "$@"\n')
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    out = tmp_path / ODD
+    done = finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 2, "--cpus_per_task", 1)
+    assert root(out) == local_root
     assert "partition main" in done.stderr
     assert "100%" in done.stderr
     assert not jobs_in_queue()
-    assert status(tmp_path / "out")["state"] == "finished"
-    assert "finished already" in finest("refine", *warcs, "--out", tmp_path / "out", *ON_SLURM).stderr
-    assert "finished already" in finest("attach", tmp_path / "out").stderr
+    assert status(out)["state"] == "finished"
+    assert "finished already" in finest("refine", *warcs, "--out", out, *ON_SLURM).stderr
+    assert "finished already" in finest("attach", out).stderr
 
 
 @pytest.mark.parametrize(

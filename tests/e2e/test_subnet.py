@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 LEASE_BLOCKS = 120
 """Half a minute on the devnet's chain (four blocks a second): time to restart a miner, and a lease that can end."""
 SLACK_S = 2.0
-PATIENCE_S = 240.0
+PATIENCE_S = 600.0
+LONGEST_LINE = 128
 STEPS = ("leased", "refined", "published", "committed")
 
 
@@ -61,14 +62,30 @@ def test_every_warc_is_refined_and_committed_once(subnet: Subnet) -> None:
 
 
 def assert_nothing_is_doubled(subnet: Subnet) -> None:
-    """Every WARC in one finished task; one revision, one commitment of each task."""
-    done = [task for task in subnet.tasks() if task.state.value == "finished"]
+    """Every WARC in one finished task; one revision, one commitment of each task.
+
+    A lease can be lost on a busy machine after its dataset was published, or even committed: then the server gives its
+    WARCs out again, and a revision (a commitment) is left that belongs to no finished task. So a miner has one of each
+    for each task that it finished, and at most one more for each that it lost.
+    """
+    tasks = list(subnet.tasks())
+    done = [task for task in tasks if task.state.value == "finished"]
     assert Counter(warc for task in done for warc in task.warcs).most_common(1)[0][1] == 1
     assert len({task.revision for task in done}) == len(done)
     for name in ("alice", "bob", "carol"):
-        mine = [task for task in done if task.hotkey == subnet.wallets[name].hotkey_ss58]
-        assert len(revisions(subnet, name)) == len(mine), name
-        assert committed_bytes(subnet, name) == sum(max(100, len(task.commitment or "")) for task in mine), name
+        hotkey = subnet.wallets[name].hotkey_ss58
+        mine = [task for task in done if task.hotkey == hotkey]
+        lost = sum(task.hotkey == hotkey and task.state.value == "expired" for task in tasks)
+        made = revisions(subnet, name)
+        assert {task.revision for task in mine} <= set(made), name
+        assert len(mine) <= len(made) <= len(mine) + lost, name
+        size = sum(_charged(task.commitment or "") for task in mine)
+        assert size <= committed_bytes(subnet, name) <= size + lost * _charged("x" * LONGEST_LINE), name
+
+
+def _charged(line: str) -> int:
+    """What a commitment counts against a hotkey's bytes: no less than 100."""
+    return max(100, len(line))
 
 
 def killed_at_each_step(subnet: Subnet, name: str) -> None:

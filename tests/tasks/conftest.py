@@ -36,6 +36,7 @@ def quick_reads(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(authority, "ANEW_S", 0.1)
     monkeypatch.setattr(authority, "LINES_EVERY_S", 0.2)
+    monkeypatch.setattr(authority, "SHORTEST_LOOK_S", 0.1)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from finest.chain.payload import decode
 from finest.chain.view import Neuron, SubnetView
 from finest.chain.wallet import Hotkey
 from finest.tasks.app import create_app
+from finest.tasks.connections import Connections
 from finest.tasks.heads import Heads
 from finest.tasks.models import Rules
 from finest.tasks.store import Store
@@ -29,7 +30,7 @@ from finest.tasks.throttle import Rates
 
 NETUID = 63
 BLOCK = 1000
-QUICK = Rates(per_hotkey=10**6, per_address=10**6)
+QUICK = Rates(per_hotkey=10**6, per_address=10**6, read_bytes_s=10**9)
 START_S = 30.0
 
 
@@ -97,6 +98,7 @@ class Server:
     url: str
     subnet: MadeSubnet
     store: Store
+    connections: Connections
 
     def ask(
         self, method: str, target: str, body: Any = None, *, by: Hotkey | None = None, receiver: str = SERVER.address,
@@ -147,7 +149,7 @@ def serving(store: Store, rules: Rules, subnet: MadeSubnet | None = None, **sett
     subnet = subnet or MadeSubnet()
     app = create_app(store, subnet, SERVER.address, rules, **{"rates": QUICK, **settings})
     with listening(app) as url:
-        yield Server(url, subnet, store)
+        yield Server(url, subnet, store, app.state.connections)
 
 
 def wait_for(true: Callable[[], bool], seconds: float = 20.0) -> None:

@@ -40,7 +40,7 @@ def server(sqlite_url: str) -> Iterator[Server]:
     store.add_warcs(CRAWL, paths(16))
     subnet = MadeSubnet()
     subnet.register(ALICE)
-    subnet.register(VALIDATOR, permit=True)
+    subnet.register(VALIDATOR, permit=True, stake=1.0)
     with serving(store, Rules(), subnet) as server:
         yield server
     store.close()
@@ -122,6 +122,51 @@ def test_all_tasks_come_page_by_page(server: Server, monkeypatch: pytest.MonkeyP
     assert list(miner.tasks(TaskState.EXPIRED)) == []
     assert next(miner.tasks(TaskState.RELEASED)).id == open_one.id
     miner.close()
+
+
+def listed(*ids: str, after: str | None) -> Answer:
+    said = {"id": "", "hotkey": ALICE.address, "state": "finished", "crawl": CRAWL, "warcs": [], "block": 1}
+    said |= {"leased_block": 1, "expires_block": 2}
+    return 200, {}, json.dumps({"tasks": [{**said, "id": one} for one in ids], "next": after}).encode()
+
+
+def test_pages_that_are_cut_short_are_followed() -> None:
+    """A hotkey's newest tasks come from as many pages as it takes; a page of none is no end either."""
+    asked: list[str] = []
+
+    def answer(_: str, target: str) -> Answer:
+        asked.append(target)
+        return (listed("c", "b", after="b"), listed(after="a"), listed("0", after=None))[len(asked) - 1]
+
+    with scripted(answer) as url:
+        assert [task.id for task in TaskServer(url, None).tasks_of(ALICE.address, 20)] == ["c", "b", "0"]
+        assert len(asked) == 3
+
+
+def test_a_page_that_is_too_long_is_asked_for_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older server's page of hundreds of notes is not read, and halved until it is; a single task ends the list."""
+    monkeypatch.setattr(client, "MAX_ANSWER_BYTES", 10_000)
+    sizes: list[int] = []
+
+    def answer(_: str, target: str) -> Answer:
+        sizes.append(int(target.partition("limit=")[2].partition("&")[0]))
+        return (200, {}, b" " * 20_000) if sizes[-1] > 50 else listed("a", after=None)
+
+    with scripted(answer) as url:
+        assert [task.id for task in TaskServer(url, None).tasks(TaskState.FINISHED)] == ["a"]
+        assert sizes == [200, 100, 50]
+    with (
+        scripted(lambda *_: (200, {}, b" " * 20_000)) as url,
+        pytest.raises(client.AnswerTooLong, match="10,000 bytes"),
+    ):
+        list(TaskServer(url, None).tasks(TaskState.FINISHED))
+
+
+@pytest.mark.parametrize("after", ["a", "b", "~~"])
+def test_a_list_without_an_end(after: str) -> None:
+    """A server whose cursor does not move on is left, with an error that names it."""
+    with scripted(lambda *_: listed("a", after=after)) as url, pytest.raises(TaskServerError, match="without an end"):
+        list(TaskServer(url, None).tasks(TaskState.FINISHED))
 
 
 def test_a_refusal_has_its_name(server: Server) -> None:

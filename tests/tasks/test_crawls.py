@@ -82,7 +82,12 @@ def test_a_dead_server_is_given_up(origin: CommonCrawl, served: CrawlServer) -> 
 
 def test_what_is_no_crawl(origin: CommonCrawl) -> None:
     """Names of no crawl, of an ARC crawl and of one that is not there are told apart."""
-    for crawl, words in (("CC-MAIN-x", "is no crawl"), ("CC-MAIN-2012", "ARC files"), (OLD, "not found")):
+    for crawl, words in (
+        ("CC-MAIN-x", "is no crawl"),
+        ("CC-MAIN-\uff12\uff10\uff12\uff15-26", "is no crawl"),
+        ("CC-MAIN-2012", "ARC files"),
+        (OLD, "not found"),
+    ):
         with pytest.raises(SourceError, match=words):
             origin.import_crawl(Listed(), crawl, quiet)
 
@@ -117,6 +122,36 @@ def test_a_wrong_list_adds_nothing(tmp_path: Path, data: bytes, words: str) -> N
     assert store.paths == {}
     with pytest.raises(SourceError, match="No such file"):
         import_file(store, tmp_path / "none")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_list_of_another_system(tmp_path: Path, encoding: str) -> None:
+    """A byte order mark, CRLF and blank lines are how some editors write."""
+    (tmp_path / "list").write_bytes("\r\n \r\n".join(paths(3)).encode(encoding))
+    store = Listed()
+    import_file(store, tmp_path / "list")
+    assert store.paths[paths(1)[0].split("/")[1]] == paths(3)
+
+
+def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: CrawlServer) -> None:
+    """Of a list of any kind so much is read as a list may have, and the error names file and limit."""
+    monkeypatch.setattr(crawls, "LIST_BYTES", 1 << 20)
+    lines = b"\n".join(path.encode() for path in paths(10_000))
+    bombs = {"bomb": gzip.compress(b"\n" * (64 << 20)), "members": gzip.compress(b"\n" * 999) * 2000, "long": lines}
+    for name, data in bombs.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(SourceError, match=f"{name}: the list has more than 1 MiB of text"):
+            import_file(Listed(), tmp_path / name)
+    (served.folder / "long").write_bytes(lines)
+    with pytest.raises(SourceError, match="more than 1 MiB"):
+        crawls.fetch(f"{served.endpoint}/long", quiet)
+
+
+def test_a_path_without_an_end(tmp_path: Path) -> None:
+    """Whoever reads a task is not sent a megabyte of name."""
+    (tmp_path / "list").write_text(paths(1)[0].replace("warc.gz", "x" * 1000 + ".warc.gz"))
+    with pytest.raises(SourceError, match="line 1 is no WARC file"):
+        import_file(Listed(), tmp_path / "list")
 
 
 def test_the_command(tmp_path: Path, served: CrawlServer, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from finest.tasks import frame, heads
+from finest.tasks.proxies import LOOPBACK, Proxies
 from finest.tasks.store import Store
 from finest.tasks.throttle import Rates, network
 from tests.tasks.asking import ALICE, BOB, PUBLISHED, RULES, lease, made, problem
@@ -80,7 +81,7 @@ def test_a_database_that_is_away_is_unhealthy(server: Server, monkeypatch: pytes
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("password=hunter2")
 
-    monkeypatch.setattr(server.store, "tasks", broken)
+    monkeypatch.setattr(server.store._database, "free_bytes", broken)
     answer = server.ask("GET", "/v1/health")
     assert answer.status_code == 503
     assert answer.json()["detail"] == "the database does not answer"
@@ -103,7 +104,7 @@ def test_rates_are_limited(sqlite_url: str) -> None:
 def test_addresses_behind_a_proxy(sqlite_url: str) -> None:
     """Only what the proxy itself wrote, the last one, is believed."""
     store = Store.open(sqlite_url, RULES)
-    with serving(store, RULES, rates=Rates(per_address=2), behind_proxy=True) as server:
+    with serving(store, RULES, rates=Rates(per_address=2), proxies=Proxies.of(LOOPBACK)) as server:
         for number in range(3):
             headers = {"X-Forwarded-For": f"9.9.9.{number}, 1.2.3.4"}
             status = server.ask("GET", "/v1/info", headers=headers).status_code

@@ -24,7 +24,7 @@ def application(sqlite_url: str) -> Iterator[Any]:
     store = Store.open(sqlite_url, Rules(tasks_per_window=10**6))
     store.add_warcs(CRAWL, paths(500))
     subnet = MadeSubnet()
-    subnet.register(ALICE, permit=True)
+    subnet.register(ALICE, permit=True, stake=1.0)
     yield create_app(store, subnet, SERVER.address, Rules(tasks_per_window=10**6), rates=QUICK)
     store.close()
 
@@ -57,7 +57,7 @@ class Signer:
     """ASGI: signs each request as Alice on its way in, as a client's own HTTP library would have."""
 
     def __init__(self, app: Any) -> None:
-        self._app = app
+        self._app, self.state = app, app.state
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":
@@ -108,7 +108,7 @@ def test_answers_keep_to_the_description(application: Any, signed: bool) -> None
                 strategy = operation.ok().as_strategy(generation_mode=mode)
 
                 @settings(
-                    max_examples=25,
+                    max_examples=12,
                     database=None,
                     derandomize=True,
                     suppress_health_check=list(HealthCheck),

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import event
 
 from finest.database import Database
 from finest.errors import FinestError, TaskServerUnavailable, UsageError
+from finest.tasks import store as store_module
 from finest.tasks import tables
 from finest.tasks.migrated import TABLES
 from finest.tasks.models import Rules, ScoreRequest, TaskState
@@ -274,15 +281,84 @@ def test_pages_of_tasks(store: Store) -> None:
 
 
 def test_a_nonce_is_new_once(database_url: str) -> None:
-    """A nonce seen by one server process is known to all; old ones are forgotten, and nothing else ever is."""
+    """A nonce seen by one server process is known to all; of old ones the newest of each hotkey stays as a mark."""
     one, other = Store.open(database_url, Rules()), Store.open(database_url, Rules())
-    assert one.remember(A, 1, 1000.0)
-    assert not other.remember(A, 1, 1001.0)
-    assert other.remember(B, 1, 1001.0)
-    assert one.remember(A, 2, 2000.0)
-    assert [row[0] for row in look(one, sa.select(tables.nonces.c.nonce_ns))] == [2]
+    assert one.remember(A, 1, 10_000.0)
+    assert not other.remember(A, 1, 10_001.0)
+    assert other.remember(A, 3, 10_001.0)
+    assert other.remember(B, 1, 10_001.0)
+    assert one.remember(A, 4, 20_000.0)
+    rows = look(one, sa.select(tables.nonces.c.hotkey, tables.nonces.c.nonce_ns, tables.nonces.c.seen_s))
+    assert sorted(rows) == [(A, 3, 0.0), (A, 4, 20_000.0), (B, 1, 0.0)]
+    assert one.remember(A, 5, 30_000.0)
+    assert sorted(row[1] for row in look(one, sa.select(tables.nonces))) == [1, 4, 5]
     one.close()
     other.close()
+
+
+@pytest.mark.parametrize("step_s", [-86_400.0, -3000.0, -60.0, 60.0, 3000.0, 86_400.0])
+def test_a_replay_after_the_clock_was_set(store: Store, step_s: float) -> None:
+    """A signature that was accepted is accepted no more, however the clock is set and set back; a new one always is."""
+    at = [1_000_000.0, 1_000_010.0]
+    for now_s in at:
+        assert store.remember(A, int(now_s * 1e9), now_s)
+    set_s = at[1] + step_s
+    assert store.remember(B, int(set_s * 1e9), set_s)  # which purges by the clock as it is now
+    back_s = at[1] + 20
+    for now_s in (set_s + 1, back_s):
+        assert not any(store.remember(A, int(one * 1e9), now_s) for one in at)
+    assert store.remember(A, int(back_s * 1e9), back_s)
+
+
+def test_a_clock_that_was_ahead_for_hours(store: Store) -> None:
+    """Set right by less than an hour, it keeps nobody out: every nonce of that hour is known by itself."""
+    began_s = 1_000_000.0
+    for minute in range(300):
+        now_s = began_s + 60 * minute
+        assert store.remember(A, int(now_s * 1e9), now_s)
+    right_s = now_s - 3000.5
+    assert store.remember(A, int(right_s * 1e9), right_s)
+    assert not store.remember(A, int((now_s - 3000) * 1e9), right_s)
+
+
+def full_disk(folder: Path) -> Iterator[Path]:
+    """A disk of one megabyte of memory."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder]
+    if os.geteuid() or subprocess.run(mount, check=False).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_is_unhealthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little room on SQLite's disk is said before it is full, and a write that fails is said, too."""
+    with contextmanager(full_disk)(tmp_path) as disk:
+        store = Store.open(f"sqlite:///{disk}/tasks.db", Rules())
+        assert "the database's disk is full: 0 MiB are left" in store.check()
+        monkeypatch.setattr(store_module, "LEAST_FREE_BYTES", 0)
+        assert store.check() == ""
+        with suppress(OSError), (disk / "rest").open("wb", buffering=0) as rest:
+            while rest.write(b"x" * 4096):
+                pass
+        said = ""
+        for _ in range(200):  # until SQLite's log has no room left of its own
+            said = said or store.check()
+        assert said == "the database's disk is full"
+        (disk / "rest").unlink()
+        assert store.check() == ""
+        store.close()
+
+
+def test_a_read_only_database_is_unhealthy(tmp_path: Path) -> None:
+    """It answers whoever reads, and can lease nothing."""
+    store = Store.open(f"sqlite:///{tmp_path}/tasks.db", Rules())
+    assert store.check() == ""
+    event.listen(store._database._writing, "connect", lambda raw, _: raw.execute("PRAGMA query_only = ON"))
+    store._database._writing.dispose()
+    assert store.check() == "the database is read-only"
+    store.close()
 
 
 def test_a_nonce_is_new_to_one_of_many(store: Store) -> None:

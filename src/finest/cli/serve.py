@@ -60,7 +60,35 @@ if TYPE_CHECKING:
     show_default=True,
     help="Requests a minute of one address.",
 )
-@click.option("--behind-proxy", is_flag=True, help="A reverse proxy is in front: believe its X-Forwarded-For.")
+@click.option(
+    "--read-rate",
+    type=click.IntRange(16),
+    default=256,
+    show_default=True,
+    help="KiB a second that one address may read; what it has not read for 32 s is saved up.",
+)
+@click.option(
+    "--connections",
+    type=click.IntRange(8),
+    default=1000,
+    show_default=True,
+    help="Connections that a process holds; where it is full, idle ones make room.",
+)
+@click.option(
+    "--connections-per-address",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Connections of one address; a proxy's are not counted.",
+)
+@click.option("--behind-proxy", is_flag=True, help="A reverse proxy on this machine: believe its X-Forwarded-For.")
+@click.option(
+    "--proxy",
+    "proxy",
+    multiple=True,
+    metavar="NETWORK",
+    help="A reverse proxy elsewhere, by its address or network (172.16.0.0/12): believe its X-Forwarded-For.",
+)
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
@@ -71,7 +99,8 @@ if TYPE_CHECKING:
 @chain_options
 def serve(
     host: str, port: int, workers: int, redundancy: int, lease_blocks: int, tasks_per_window: int, min_stake: float,
-    per_hotkey: int, per_address: int, behind_proxy: bool, log_format: Literal["text", "json"], chain: ChainOptions,
+    per_hotkey: int, per_address: int, read_rate: int, connections: int, connections_per_address: int,
+    behind_proxy: bool, proxy: tuple[str, ...], log_format: Literal["text", "json"], chain: ChainOptions,
 ) -> None:  # fmt: skip
     """Run the task server: it leases WARCs to the subnet's miners, and shows who did what.
 
@@ -86,15 +115,19 @@ def serve(
     from huggingface_hub.constants import ENDPOINT
 
     from finest.tasks import serve as server
+    from finest.tasks.connections import Room
     from finest.tasks.models import Rules
+    from finest.tasks.proxies import LOOPBACK, Proxies
 
     rules = Rules(
         redundancy=redundancy, lease_blocks=lease_blocks, tasks_per_window=tasks_per_window,
         min_validator_stake=min_stake,
     )  # fmt: skip
+    proxies = Proxies.of((*(LOOPBACK if behind_proxy else ()), *proxy))
     options = server.ServeOptions(
         chain=chain, rules=rules, database_url=settings.database_url, hub=ENDPOINT, host=host, port=port,
-        workers=workers, per_hotkey=per_hotkey, per_address=per_address, behind_proxy=behind_proxy,
+        workers=workers, per_hotkey=per_hotkey, per_address=per_address, read_bytes_s=read_rate * 1024,
+        room=Room(connections, connections_per_address), proxies=proxies,
         log_format=log_format,
     )  # fmt: skip
     server.serve(options, say)

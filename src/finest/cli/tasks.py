@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +51,7 @@ def import_command(sources: tuple[str, ...], everything: bool) -> None:
     try:
         for source in origin.crawls(say) if everything else sources:
             try:
-                by_name = re.fullmatch(r"CC-MAIN-[0-9-]+", source) and not Path(source).exists()
+                by_name = source.startswith("CC-MAIN-") and not Path(source).exists()
                 done = [origin.import_crawl(store, source, say)] if by_name else import_file(store, Path(source))
             except SourceError as error:
                 say(f"finest: {error}")

@@ -1,7 +1,7 @@
 """One Slurm command: with a deadline, in a clean environment, its complaint in plain words.
 
 There is no Slurm library here: those on PyPI are tied to one release of Slurm each, and `--json` changes its shape
-between releases, while fixed `-o` formats have kept theirs for a decade.
+between releases, while the fields of `-o` have kept theirs for a decade (framed.py reads them).
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ ClusterName=finest
 SlurmctldHost={hardware.host}(127.0.0.1)
 SlurmctldPort={places.ports.slurmctld}
 SlurmdPort={places.ports.slurmd}
-# Listen on this machine alone.
+# Listen on this machine alone; its name must mean 127.0.0.1 (/etc/hosts).
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 AuthType=auth/munge
 {socket}SlurmUser=slurm
@@ -213,7 +213,9 @@ def _slurmdbd(places: Places, password: str) -> str:
     once = "".join(f"#   {line}\n" for line in sql_for_slurm(password).splitlines())
     return f"""{MARK} For user slurm alone: chmod 600, chown slurm. Say once in MariaDB (sudo mariadb):
 {once}AuthType=auth/munge
-{socket}DbdHost=localhost
+{socket}# Listen on this machine alone; its name must mean 127.0.0.1 (/etc/hosts).
+CommunicationParameters=NoInAddrAny
+DbdHost=localhost
 DbdAddr=127.0.0.1
 DbdPort={places.ports.slurmdbd}
 SlurmUser=slurm

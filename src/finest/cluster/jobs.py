@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from finest.cluster.commands import TIMEOUT_S, slurm
+from finest.cluster.commands import TIMEOUT_S
+from finest.cluster.framed import delimited, records, unreadable
 
-_QUEUE = "%F|%i|%T|%r|%N|%k"
-_ACCOUNT = "JobID,State,ExitCode,ElapsedRaw,MaxRSS,NodeList,JobName"
+_QUEUE = ("%F", "%i", "%T", "%r", "%N", "%j", "%k")
+_ACCOUNT = ("JobID", "State", "ExitCode", "ElapsedRaw", "MaxRSS", "NodeList", "JobName")
 _MEMORY = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedJob:
-    """One line of the queue: a job, a task of an array that was started, or all tasks of an array that wait."""
+    """One record of the queue: a job, a task of an array that was started, or all tasks of an array that wait."""
 
     job: int
     """Of an array: the array's own id, as `sbatch` printed it."""
     tasks: tuple[int, ...] | None
-    """Indices of the array's tasks that this line stands for; None: no array."""
+    """Indices of the array's tasks that this record stands for; None: no array."""
     state: str
     """PENDING, RUNNING, COMPLETING, ..."""
     reason: str
     """Why it waits or ended so: Priority, Resources, DependencyNeverSatisfied, NonZeroExitCode, ...; empty: no why."""
     nodes: str
     comment: str
+    """Whatever its owner, or the site, wrote."""
+    name: str = ""
+    """The same."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountedJob:
-    """One line of the accounting: a job, a task of an array, or a step of one of these."""
+    """One record of the accounting: a job, a task of an array, or a step of one of these."""
 
     job: int
     tasks: tuple[int, ...] | None
@@ -51,15 +55,15 @@ class AccountedJob:
 
 
 def queue(jobs: Collection[int] | None = None, *, ended: bool = False, timeout_s: float = TIMEOUT_S) -> list[QueuedJob]:
-    """This user's lines of the queue, of `jobs` alone where they are given; raises ClusterError.
+    """This user's records of the queue, of `jobs` alone where they are given; raises ClusterError.
 
     With `ended`, also those that ended a short while ago (MinJobAge, 300 s by default).
 
     `squeue` is not asked for the ids: it fails when it has forgotten all of them.
     """
     states = ["--states=all"] if ended else []
-    told = slurm("squeue", "-h", f"--user={os.getuid()}", *states, "-o", _QUEUE, timeout_s=timeout_s)
-    found = [parse_queued(line) for line in told.splitlines() if line]
+    told = records("squeue", f"--user={os.getuid()}", *states, fields=_QUEUE, timeout_s=timeout_s)
+    found = [parse_queued(record) for record in told]
     return [one for one in found if jobs is None or one.job in jobs]
 
 
@@ -70,20 +74,32 @@ def accounts(jobs: Collection[int], *, timeout_s: float = TIMEOUT_S) -> list[Acc
     """
     if not jobs:
         return []
-    told = slurm("sacct", "-nP", "-j", ",".join(map(str, sorted(jobs))), "-o", _ACCOUNT, timeout_s=timeout_s)
-    return [parse_accounted(line) for line in told.splitlines() if line]
+    named = ",".join(map(str, sorted(jobs)))
+    told = delimited("sacct", "-j", named, fields=_ACCOUNT, timeout_s=timeout_s)
+    return [parse_accounted(record) for record in told]
 
 
-def parse_queued(line: str) -> QueuedJob:
-    """One line of `squeue -h -o '%F|%i|%T|%r|%N|%k'`."""
-    job, id_, state, reason, nodes, comment = line.split("|", 5)
+def parse_queued(record: Sequence[str]) -> QueuedJob:
+    """One record of squeue's, by _QUEUE; raises ClusterError."""
+    job, id_, state, reason, nodes, name, comment = record
     reason, comment = ("" if told in {"None", "(null)"} else told for told in (reason, comment))
-    return QueuedJob(int(job), _tasks(id_), state, reason, nodes, comment)
+    reason = " ".join(reason.split())
+    try:
+        return QueuedJob(int(job), _tasks(id_), state, reason, nodes, comment, name)
+    except ValueError:
+        raise unreadable("squeue") from None
 
 
-def parse_accounted(line: str) -> AccountedJob:
-    """One line of `sacct -nP -o JobID,State,ExitCode,ElapsedRaw,MaxRSS,NodeList,JobName`."""
-    id_, state, code, elapsed, memory, nodes, name = line.split("|", 6)
+def parse_accounted(record: Sequence[str]) -> AccountedJob:
+    """One record of sacct's, by _ACCOUNT; raises ClusterError."""
+    try:
+        return _accounted(record)
+    except (ValueError, IndexError):
+        raise unreadable("sacct") from None
+
+
+def _accounted(record: Sequence[str]) -> AccountedJob:
+    id_, state, code, elapsed, memory, nodes, name = record
     whole, _, step = id_.partition(".")
     exit_code, _, signal = code.partition(":")
     return AccountedJob(

@@ -8,13 +8,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from finest.cluster.commands import TIMEOUT_S, slurm
+from finest.cluster.framed import records, unreadable
 from finest.errors import ClusterError
+from finest.figures import showable
 
-_PARTITION = "%R|%P|%a|%l|%L"
-_NODE = "%N|%R|%T|%c|%m|%E"
+_PARTITION = ("%R", "%P", "%a", "%l", "%L")
+_NODE = ("%N", "%R", "%T", "%c", "%m", "%E")
 _MARKS = "*~#!%$@^-+"
 """What `sinfo` appends to a node's state; `*` is: it does not respond."""
 _USABLE = ("idle", "mixed", "allocated", "completing", "planned")
+MOST_REASON = 200
+"""Characters of what somebody wrote when they drained a node; it stands in a line of ours."""
 MAX_ARRAY_SIZE = 1001
 """Slurm's own default: indices 0 to 1000."""
 
@@ -97,8 +101,8 @@ class ClusterConfig:
 
 def partitions(*, timeout_s: float = TIMEOUT_S) -> list[Partition]:
     """All partitions that this user sees; raises ClusterError."""
-    told = slurm("sinfo", "-h", "-o", _PARTITION, timeout_s=timeout_s)
-    return list({line: parse_partition(line) for line in told.splitlines() if line}.values())
+    told = records("sinfo", fields=_PARTITION, timeout_s=timeout_s)
+    return [parse_partition(record) for record in dict.fromkeys(told)]
 
 
 def default_partition(found: Sequence[Partition]) -> str:
@@ -112,9 +116,9 @@ def default_partition(found: Sequence[Partition]) -> str:
 
 def nodes(*, timeout_s: float = TIMEOUT_S) -> list[Node]:
     """All nodes, with the partitions that they are in; raises ClusterError."""
-    told = slurm("sinfo", "-h", "-N", "-o", _NODE, timeout_s=timeout_s)
+    told = records("sinfo", "-N", fields=_NODE, timeout_s=timeout_s)
     found: dict[str, Node] = {}
-    for node in map(parse_node, filter(None, told.splitlines())):
+    for node in map(parse_node, told):
         before = found[node.name].partitions if node.name in found else ()
         found[node.name] = replace(node, partitions=(*before, *node.partitions))
     return list(found.values())
@@ -125,15 +129,22 @@ def config(*, timeout_s: float = TIMEOUT_S) -> ClusterConfig:
     return parse_config(slurm("scontrol", "show", "config", timeout_s=timeout_s))
 
 
-def parse_partition(line: str) -> Partition:
-    """One line of `sinfo -h -o '%R|%P|%a|%l|%L'`."""
-    name, marked, up, max_time, default_time = line.split("|")
+def parse_partition(record: Sequence[str]) -> Partition:
+    """One record of sinfo's, by _PARTITION."""
+    name, marked, up, max_time, default_time = record
     return Partition(name, marked.endswith("*"), up == "up", parse_time(max_time), parse_time(default_time))
 
 
-def parse_node(line: str) -> Node:
-    """One line of `sinfo -h -N -o '%N|%R|%T|%c|%m|%E'`."""
-    name, partition, state, cpus, memory, reason = line.split("|", 5)
+def parse_node(record: Sequence[str]) -> Node:
+    """One record of `sinfo -N`, by _NODE; raises ClusterError."""
+    try:
+        return _node(record)
+    except ValueError:
+        raise unreadable("sinfo") from None
+
+
+def _node(record: Sequence[str]) -> Node:
+    name, partition, state, cpus, memory, reason = record
     plain = state.rstrip(_MARKS)
     return Node(
         name=name,
@@ -142,7 +153,7 @@ def parse_node(line: str) -> Node:
         responds="*" not in state[len(plain) :],
         cpus=int(cpus.rstrip("+")),
         memory_mb=int(memory.rstrip("+")),
-        reason="" if reason == "none" else reason,
+        reason="" if reason == "none" else showable(" ".join(reason.split()), MOST_REASON),
     )
 
 

@@ -14,11 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finest.cluster import packages
-from finest.cluster.commands import cluster_at, run, slurm
+from finest.cluster.commands import TIMEOUT_S, cluster_at, run, slurm
 from finest.cluster.configuration import configure, new_password, private_file
 from finest.cluster.daemons import POLL_S, stop_steps
+from finest.cluster.framed import records
 from finest.cluster.hardware import Cgroups, Hardware, this_machine
 from finest.cluster.layout import Facts, Folder, Ports
+from finest.cluster.loopback import require_loopback
 from finest.cluster.parts import Part, holds, make_folders, parts, slurmctld_works, variables
 from finest.errors import ClusterError, ClusterUnavailable, UsageError
 from finest.figures import counted
@@ -51,6 +53,7 @@ def up(folder: Folder, *, light: bool, agree: Agree, say: Say) -> Up:
     `agree` is asked before packages are installed.
     """
     require_root()
+    require_loopback()
     install_missing(light=light, agree=agree, say=say)
     make_folders(folder, light=light)
     with _alone(folder):
@@ -193,7 +196,7 @@ def cancel_queued(agree: Agree) -> None:
 
 
 def _queued() -> list[str]:
-    return slurm("squeue", "-h", "-o", "%A").split()
+    return [job for (job,) in records("squeue", fields=("%A",), timeout_s=TIMEOUT_S)]
 
 
 def _free_ports(count: int) -> list[int]:

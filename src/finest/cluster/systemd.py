@@ -19,6 +19,7 @@ from finest.cluster.configuration import (
 from finest.cluster.daemons import POLL_S
 from finest.cluster.hardware import this_machine
 from finest.cluster.layout import DEFAULT_FOLDER, SYSTEM_CONF, Places
+from finest.cluster.loopback import require_loopback
 from finest.cluster.parts import holds, let_slurm_in, slurmctld_works, slurmd_works, slurmdbd_works, sql
 from finest.cluster.set_up import Agree, Say, cancel_queued, install_missing, prove, require_root
 from finest.errors import ClusterError
@@ -33,6 +34,7 @@ def up_with_systemd(*, light: bool, agree: Agree, say: Say) -> list[str]:
     """Install what is missing, configure, start what does not run; returns the units started. Raises ClusterError."""
     require_root()
     refuse_foreign(SYSTEM_CONF)
+    require_loopback()
     install_missing(light=light, agree=agree, say=say)
     _configure(light=light)
     started = []

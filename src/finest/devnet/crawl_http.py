@@ -25,6 +25,8 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import TypeAdapter
 
+from finest.devnet import browsers
+
 CONTROL = "/_devnet/"
 FAULTS_PATH = f"{CONTROL}faults"
 REQUESTS_PATH = f"{CONTROL}requests"
@@ -136,6 +138,16 @@ class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "finest-devnet", ""
     timeout = IDLE_S
     disable_nagle_algorithm = True
+
+    def parse_request(self) -> bool:
+        """As it is, but for a web page's request, which is refused here."""
+        if not super().parse_request():
+            return False
+        page = browsers.refusal(self.headers.get)
+        if page is not None:
+            self.close_connection = True
+            self._answer(403, {}, page.encode())
+        return page is None
 
     def do_GET(self) -> None:
         if self.path.startswith(CONTROL):

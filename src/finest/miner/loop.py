@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from finest.miner.now import Now
     from finest.miner.steps import MineOptions
     from finest.miner.stop import Stop
-    from finest.tasks.models import ServerInfo, Task
+    from finest.tasks.models import Score, ServerInfo, Task
 
 FAILED_IN_A_ROW = 3
 """After so many failed tasks without a finished one between, something is wrong here and not with the tasks."""
@@ -298,7 +298,7 @@ class Miner:
             return  # it will be asked after the next task
         for task in tasks:
             journal = own.get(task.id)
-            if journal is not None and journal.record.finished and task.scores != journal.record.task.scores:
+            if journal is not None and journal.record.finished and _said(task) != _said(journal.record.task):
                 journal.note(task=task)
                 for score in task.scores:
                     self._say(
@@ -319,6 +319,11 @@ class Miner:
                 self._say(f"Task {journal.id} could not be given back: {error}; its lease ends by itself")
                 return
         self._end(journal, "released", why)
+
+
+def _said(task: Task) -> list[Score]:
+    """What validators said, without their notes, which lists do not have."""
+    return [score.model_copy(update={"note": ""}) for score in task.scores]
 
 
 def _what(step: Step, done: Any) -> str:

@@ -67,13 +67,14 @@ async def info(request: Request) -> Response:
     responses={**refusals(), 503: {"model": Health, "description": "Not fit to serve; `detail` says why."}},
 )  # fmt: skip
 async def health(request: Request) -> Response:
-    """Whether the database answers and the view of the subnet is young enough to decide by."""
-    own, detail, database = served(request), "", True
+    """Whether the database takes what is written, its disk has room, and the view of the subnet is young enough."""
+    own = served(request)
     try:
-        await asyncio.wait_for(own.database_works.get(1.0), HEALTH_S)
+        detail = await asyncio.wait_for(own.database_works.get(1.0), HEALTH_S)
     except Exception:
         log.exception("the database does not answer")
-        database, detail = False, "the database does not answer"
+        detail = "the database does not answer"
+    database = not detail
     try:
         own.authority.check_age()
     except Problem as problem:
@@ -180,11 +181,17 @@ async def tasks(
     after: TaskId | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
-    """Tasks, a page at a time; `after` is the last page's `next`."""
+    """Tasks, a page at a time; `after` is the last page's `next`.
+
+    A page has at most `limit` tasks and ends at 256 KiB; scores are without their notes.
+    """
     own = served(request)
     block = own.authority.block
-    work = partial(own.store.tasks, block, state=state, hotkey=hotkey, after=after, limit=limit)
-    return answer(await own.desk.ask(work))
+
+    def work() -> Response:
+        return answer(own.store.tasks(block, state=state, hotkey=hotkey, after=after, limit=limit))
+
+    return await own.desk.read(work)
 
 
 @router.get(
@@ -193,7 +200,7 @@ async def tasks(
 async def task_by_commitment(request: Request, hotkey: Address, line: Line) -> Response:
     """The task that a miner finished with this line."""
     own = served(request)
-    return answer(await own.desk.ask(partial(own.store.task_by_commitment, hotkey, line, own.authority.block)))
+    return answer(await own.desk.read(partial(own.store.task_by_commitment, hotkey, line, own.authority.block)))
 
 
 @router.get(
@@ -202,7 +209,7 @@ async def task_by_commitment(request: Request, hotkey: Address, line: Line) -> R
 async def task(request: Request, task_id: TaskId) -> Response:
     """One task as it stands."""
     own = served(request)
-    return answer(await own.desk.ask(partial(own.store.task, task_id, own.authority.block)))
+    return answer(await own.desk.read(partial(own.store.task, task_id, own.authority.block)))
 
 
 @router.get("/leaderboard", response_model=list[Leader], responses=refusals(), tags=["anybody"])

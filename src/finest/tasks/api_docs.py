@@ -25,7 +25,7 @@ clock is ahead). Nobody is named in a body. Reading needs no signature.
 **Problems.** Every refusal is `application/problem+json` (RFC 9457) of one of the types under `/problems/`. Where the
 same request may succeed later, `Retry-After` says when to ask. Every call may be repeated: it does nothing twice.
 """
-_EVERYWHERE: tuple[ProblemName, ...] = ("invalid-request", "rate-limited", "server-error")
+_EVERYWHERE: tuple[ProblemName, ...] = ("invalid-request", "rate-limited", "overloaded", "server-error")
 _SIGNED: tuple[ProblemName, ...] = ("not-authenticated", "not-registered", "subnet-unknown", "body-too-large")
 SIGNED: dict[str, Any] = {"security": [{name: [] for name in HEADERS}]}
 """`openapi_extra` of an operation that somebody must sign."""

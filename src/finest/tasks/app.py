@@ -19,12 +19,14 @@ from finest.tasks.answers import problem_answer
 from finest.tasks.api_docs import describe
 from finest.tasks.authority import TOO_OLD_S, Authority
 from finest.tasks.board import FRESH_S, REST, read_board
+from finest.tasks.connections import Connections, Room
 from finest.tasks.desk import Desk
 from finest.tasks.frame import Frame, told
 from finest.tasks.fresh import Fresh
 from finest.tasks.metrics import Metrics
 from finest.tasks.models import Rules
 from finest.tasks.problems import KINDS, Problem
+from finest.tasks.proxies import Proxies
 from finest.tasks.served import Served
 from finest.tasks.throttle import Rates, Throttle
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from finest.tasks.store import Store
 
 HUB = "https://huggingface.co"
+LOOK_AT_DATABASE_S = 1.0
+"""For /v1/health the database is written to at most so often, however many ask."""
 _SAID = 400
 """Characters of a refusal that repeats what was wrong with a request."""
 
@@ -44,30 +48,31 @@ def create_app(
     rules: Rules,
     *,
     rates: Rates | None = None,
-    behind_proxy: bool = False,
+    proxies: Proxies | None = None,
+    room: Room | None = None,
     hub: str = HUB,
     subnet_too_old_s: float = TOO_OLD_S,
     closing: Sequence[Callable[[], None]] = (),
 ) -> FastAPI:
     """The application; `receiver` is the server's own hotkey (ss58), `hub` where datasets are looked at.
 
-    `behind_proxy`: a proxy in front writes X-Forwarded-For. `closing` is called, in order, when the application ends:
-    a chain that is being read then must be closed there, or its deadline is waited for.
+    `proxies` write X-Forwarded-For; `room` is for connections, kept by `heads.Heads`. `closing` is called, in order,
+    when the application ends: a chain that is being read then must be closed there, or its deadline is waited for.
     """
     authority = Authority(subnet, rules, too_old_s=subnet_too_old_s)
     metrics, throttle = Metrics(), Throttle(rates or Rates())
+    proxies = proxies or Proxies()
     desk = Desk(store, authority, throttle, receiver)
     app = FastAPI(
         title="Finest Data task server", version=finest.__version__, docs_url=None, redoc_url=None,
         redirect_slashes=False, lifespan=_lifespan,
-        middleware=[
-            Middleware(Frame, throttle=throttle, metrics=metrics, authority=authority, behind_proxy=behind_proxy)
-        ],
+        middleware=[Middleware(Frame, throttle=throttle, metrics=metrics, authority=authority, proxies=proxies)],
     )  # fmt: skip
+    app.state.connections = Connections(room or Room(), proxies)
     app.state.served = Served(
         store, rules, authority, desk, metrics, hub=hub.rstrip("/"), closing=tuple(closing),
-        board=Fresh(lambda: read_board(store, _block(authority)), desk.pool, FRESH_S, rest=REST),
-        database_works=Fresh(lambda: bool(store.tasks(_block(authority), limit=1)), desk.pool, 1.0),
+        board=Fresh(lambda: read_board(store, _block(authority)), desk.readers, FRESH_S, rest=REST),
+        database_works=Fresh(store.check, desk.pool, LOOK_AT_DATABASE_S),
     )  # fmt: skip
     app.include_router(api.router)
     app.include_router(page.router)

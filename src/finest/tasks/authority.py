@@ -127,6 +127,9 @@ class Authority:
         neuron = self.check_age().neuron(hotkey)
         if neuron is None or not neuron.validator_permit:
             raise Problem("not-a-validator", f"hotkey {hotkey} has no validator permit")
+        if neuron.stake_alpha <= 0:
+            # Where permits outnumber those who stake, seats without stake have one, too, and cost next to nothing.
+            raise Problem("not-a-validator", f"hotkey {hotkey} has a validator permit, but no stake")
         if neuron.stake_alpha < self._rules.min_validator_stake:
             raise Problem(
                 "not-a-validator",

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -42,9 +43,13 @@ FIRST_WAIT_S = 0.5
 PATIENCE_S = 15.0
 """A refusal that passes within so long (a commitment needs a block) is waited out; who calls decides about longer."""
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
-"""A page of 200 tasks is well below 1 MB."""
+"""A server of this version ends a page of tasks at 256 KiB; one before it gave up to 25 MB."""
 PAGE = 200
 """Tasks of a page, the most that a server gives."""
+MOST_PAGES = 20_000
+"""Of one list. A server that still says `next` then has no end, or tells a lie."""
+_AFTER_ALL = "~"
+"""Sorts behind every id."""
 _PREFIX = "/problems/"
 _USUAL = {429: "rate-limited", 404: "not-found", 413: "body-too-large"}
 """What a proxy in front of the server means by a status of its own."""
@@ -62,6 +67,10 @@ class Refused(TaskServerError):
     def may_pass(self) -> bool:
         """Whether the same call may succeed later, after `details.retry_after_s`."""
         return self.name in KINDS and KINDS[self.name].may_pass
+
+
+class AnswerTooLong(TaskServerError):
+    """The answer is longer than MAX_ANSWER_BYTES, and was not read to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +141,32 @@ class TaskServer:
         return self._get(Task, f"/v1/tasks/by-commitment?{urlencode({'hotkey': hotkey, 'line': line})}")
 
     def tasks_of(self, hotkey: str, limit: int = 20) -> list[Task]:
-        """A hotkey's newest tasks. Raises Refused."""
-        return self._get(TaskPage, f"/v1/tasks?{urlencode({'hotkey': hotkey, 'limit': limit})}").tasks
+        """A hotkey's newest tasks, their scores without notes. Raises Refused."""
+        return list(islice(self._pages(limit, hotkey=hotkey), limit))
 
     def tasks(self, state: TaskState) -> Iterator[Task]:
         """Every task in that state, newest first, asked for a page at a time. Raises Refused."""
-        query: dict[str, str | int] = {"state": state.value, "limit": PAGE}
-        while True:
-            page = self._get(TaskPage, f"/v1/tasks?{urlencode(query)}")
+        return self._pages(PAGE, state=state.value)
+
+    def _pages(self, limit: int, **query: str) -> Iterator[Task]:
+        """The tasks of all pages. A page that is too long is asked for again with half as many tasks."""
+        after: dict[str, str] = {}
+        limit = min(limit, PAGE)
+        for _ in range(MOST_PAGES):
+            try:
+                page = self._get(TaskPage, f"/v1/tasks?{urlencode({**query, 'limit': limit, **after})}")
+            except AnswerTooLong:
+                if limit == 1:
+                    raise
+                limit //= 2
+                continue
             yield from page.tasks
             if page.next is None:
                 return
-            query["after"] = page.next
+            if page.next >= after.get("after", _AFTER_ALL):
+                break
+            after = {"after": page.next}
+        raise TaskServerError(f"{self.url} lists tasks without an end: check API_URL, and tell its operator")
 
     def close(self) -> None:
         """Close the connections."""
@@ -202,7 +225,7 @@ class TaskServer:
                 method, self.url + target, headers=headers, data=data, timeout=(min(CONNECT_S, left_s), left_s),
                 allow_redirects=False, stream=True,
             ) as response:  # fmt: skip
-                body = _limited(response, deadline)
+                body = _limited(response, deadline, self.url)
                 return _Answer(response.status_code, body, _seconds(response.headers.get("Retry-After")))
         except (requests.RequestException, OSError, ValueError) as error:
             raise TaskServerUnavailable(
@@ -276,13 +299,15 @@ def _patience_s(no: Refused) -> float | None:
     return asked_s + random.uniform(0.1, 1.0)
 
 
-def _limited(response: requests.Response, deadline: float) -> bytes:
+def _limited(response: requests.Response, deadline: float, url: str) -> bytes:
     parts, size = [], 0
     for chunk in response.iter_content(64 * 1024):
         parts.append(chunk)
         size += len(chunk)
-        if size > MAX_ANSWER_BYTES or time.monotonic() > deadline:
-            raise ValueError("the answer is too long" if size > MAX_ANSWER_BYTES else "the answer takes too long")
+        if size > MAX_ANSWER_BYTES:
+            raise AnswerTooLong(f"an answer of {url} is longer than {MAX_ANSWER_BYTES:,} bytes, and was not read")
+        if time.monotonic() > deadline:
+            raise ValueError("the answer takes too long")
     return b"".join(parts)
 
 

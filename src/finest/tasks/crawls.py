@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import random
 import re
@@ -12,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from finest import __version__
 from finest.errors import SourceError
@@ -31,7 +32,13 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 """At most a minute of waiting in all, with "full jitter" of AWS's Exponential Backoff And Jitter."""
 WAITED_FOR = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
 """403 is how CloudFront limits rates for Common Crawl (status.commoncrawl.org), not a missing right."""
+LIST_BYTES = 128 * 1024 * 1024
+"""A list may have so much text: 900,000 paths. Those of Common Crawl have 60,000 to 100,000, of 14 MB at the most."""
+MOST_PATH = 512
+"""Characters of a path; Common Crawl's have up to 150."""
 _GZIP = b"\x1f\x8b"
+_ENCODINGS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+"""What a text begins with that editors and shells on Windows write."""
 _NAME = re.compile(r"CC-MAIN-[0-9]{4}(?:-[0-9]{2,4})?", re.ASCII)
 _PATH = re.compile(r"crawl-data/(?P<crawl>[A-Za-z0-9._-]{1,64})/segments/[^/\s]+/warc/[^/\s]+\.warc\.gz", re.ASCII)
 _BEFORE_WARC = re.compile(r"CC-MAIN-(2008-2009|2009-2010|2012)", re.ASCII)
@@ -85,7 +92,7 @@ class CommonCrawl:
                 f"{showable(crawl, 80)!r} is no crawl; name one as CC-MAIN-2025-26, a warc.paths.gz, or --all"
             )
         address = f"{self.https}/crawl-data/{crawl}/warc.paths.gz"
-        paths = _read(address, fetch(address, say))
+        paths = _read(address, io.BytesIO(fetch(address, say)))
         if strangers := paths.keys() - {crawl}:
             raise SourceError(f"{address}: lists files of {min(strangers)}, which is another crawl; nothing was added")
         return _add(store, crawl, paths[crawl])
@@ -94,10 +101,11 @@ class CommonCrawl:
 def import_file(store: Adding, path: Path) -> list[Import]:
     """Add a local list, plain or gzipped, of one crawl or several; raises SourceError."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            found = _read(str(path), file)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or error}") from error
-    return [_add(store, crawl, paths) for crawl, paths in _read(str(path), data).items()]
+    return [_add(store, crawl, paths) for crawl, paths in found.items()]
 
 
 def is_before_warc(crawl: str) -> bool:
@@ -128,7 +136,8 @@ def _ask(session: requests.Session, address: str) -> bytes | str:
     import requests
 
     try:
-        response = session.get(address, timeout=(CONNECT_S, READ_S))
+        with session.get(address, timeout=(CONNECT_S, READ_S), stream=True) as response:
+            body = _body(address, response)
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
         raise SourceError(f"{address}: not an address; see FINEST_CC_HTTPS and FINEST_CC_COLLINFO") from None
     except requests.RequestException as error:
@@ -139,30 +148,59 @@ def _ask(session: requests.Session, address: str) -> bytes | str:
         raise SourceError(f"{address}: not found; `finest tasks import --all` takes those that Common Crawl lists")
     if response.status_code != 200:
         raise SourceError(f"{address}: the server answers HTTP {response.status_code}")
-    return bytes(response.content)
+    return body
 
 
-def _read(where: str, data: bytes) -> dict[str, list[str]]:
+def _body(address: str, response: requests.Response) -> bytes:
+    parts, size = [], 0
+    for part in response.iter_content(1 << 20):
+        parts.append(part)
+        size += len(part)
+        if size > LIST_BYTES:
+            raise _too_long(address)
+    return b"".join(parts)
+
+
+def _too_long(where: str) -> SourceError:
+    return SourceError(
+        f"{where}: the list has more than {LIST_BYTES >> 20} MiB of text, which is no list of WARC files; "
+        "a longer one is imported in parts; nothing was added"
+    )
+
+
+def _read(where: str, file: BinaryIO) -> dict[str, list[str]]:
     """The paths of a list by crawl, in its order. All of it is read before anything is added."""
-    try:
-        text = (gzip.decompress(data) if data[:2] == _GZIP else data).decode("ascii")
-    except (OSError, EOFError, zlib.error) as error:
-        raise SourceError(f"{where}: damaged gzip file ({error}); fetch it again") from error
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{where}: not a list of WARC files: byte {error.start} is no ASCII") from error
     found = defaultdict(list)
-    for number, line in enumerate(text.splitlines(), 1):
-        match = _PATH.fullmatch(line)
-        if match:
-            found[match["crawl"]].append(line)
-        elif line.strip():
+    for number, line in enumerate(io.StringIO(_text(where, file)), 1):
+        path = line.strip()
+        match = _PATH.fullmatch(path)
+        if match and len(path) <= MOST_PATH:
+            found[match["crawl"]].append(path)
+        elif path:
             raise SourceError(
-                f"{where}: line {number} is no WARC file of a crawl ({showable(line, 100)!r}); "
+                f"{where}: line {number} is no WARC file of a crawl ({showable(path, 100)!r}); "
                 "crawl-data/CC-MAIN-2025-26/segments/.../warc/....warc.gz is; nothing was added"
             )
     if not found:
         raise SourceError(f"{where}: the list is empty")
     return found
+
+
+def _text(where: str, file: BinaryIO) -> str:
+    """The text of a list, gzipped or not, of which no more than LIST_BYTES are ever unpacked."""
+    begin = file.read(len(_GZIP))
+    file.seek(0)
+    try:
+        data = (gzip.GzipFile(fileobj=file) if begin == _GZIP else file).read(LIST_BYTES + 1)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise SourceError(f"{where}: damaged gzip file ({error}); fetch it again") from error
+    if len(data) > LIST_BYTES:
+        raise _too_long(where)
+    encoding = next((name for mark, name in _ENCODINGS if data.startswith(mark)), "ascii")
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{where}: not a list of WARC files: byte {error.start} is no {encoding.upper()}") from error
 
 
 def _add(store: Adding, crawl: str, paths: list[str]) -> Import:

@@ -28,6 +28,10 @@ Right = Callable[[str], None]
 
 THREADS = 8
 """Enough to keep the database busy while others wait for it; more only take the interpreter from each other."""
+READERS = 2
+"""Threads for who only looks, so that no number of them keeps a miner waiting for a lease."""
+WAITING = 64
+"""Readers that wait for their turn; one more is told to come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +45,29 @@ class _Signed:
 
 
 class Desk:
-    """Serves requests of one event loop; the store is asked from `THREADS` threads."""
+    """Serves requests of one event loop: the store is asked from threads, by those who only look from others."""
 
     def __init__(self, store: Store, authority: Authority, throttle: Throttle, receiver: str) -> None:
         self.store, self.authority, self.receiver = store, authority, receiver
         self._throttle = throttle
         self.pool = ThreadPoolExecutor(THREADS, "finest-desk")
-        """Threads for whatever asks the store."""
+        """Threads for who works: leases, renewals, finishes, scores."""
+        self.readers = ThreadPoolExecutor(READERS, "finest-reader")
+        self._reading = 0
 
     def close(self) -> None:
-        self.pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self.pool, self.readers):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    async def read(self, work: Callable[[], T]) -> T:
+        """The result of blocking work for somebody who only looks; raises Problem(overloaded) where many wait."""
+        if self._reading >= WAITING:
+            raise Problem("overloaded", f"{WAITING} requests to read wait for their turn")
+        self._reading += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.readers, work)
+        finally:
+            self._reading -= 1
 
     async def ask(self, work: Callable[[], T]) -> T:
         """The result of blocking work in nobody's name."""

@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 
     from finest.tasks.authority import Authority
     from finest.tasks.metrics import Metrics
+    from finest.tasks.proxies import Proxies
     from finest.tasks.throttle import Throttle
 
 MAX_BODY_BYTES = 64 * 1024
 """The longest request, a score with its note, is under 1 kB."""
 BODY_S = 20.0
 """How long a body may take to arrive."""
+PART_BYTES = 64 * 1024
+"""An answer is sent in parts of this size, each when the one before has left: a reader that stops holds up one part."""
+_UNPRICED = ("/v1/health", "/v1/info")
+"""Small, and asked for by who must know whether to go on: not held against what an address has read."""
 _BODILESS = ("GET", "HEAD", "DELETE", "OPTIONS")
 _METHODS = (*_BODILESS, "POST", "PUT", "PATCH")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -55,13 +60,13 @@ def told(scope: Scope) -> Told:
 
 
 class Frame:
-    """ASGI middleware; `behind_proxy` believes the last `X-Forwarded-For` and `X-Request-Id`, which the proxy wrote."""
+    """ASGI middleware; `X-Forwarded-For` and `X-Request-Id` are believed of `proxies` alone."""
 
     def __init__(
-        self, app: ASGIApp, *, throttle: Throttle, metrics: Metrics, authority: Authority, behind_proxy: bool
+        self, app: ASGIApp, *, throttle: Throttle, metrics: Metrics, authority: Authority, proxies: Proxies
     ) -> None:
         self._app, self._throttle, self._metrics, self._authority = app, throttle, metrics, authority
-        self._behind_proxy = behind_proxy
+        self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -74,7 +79,11 @@ class Frame:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
                 message["headers"] = [*message.get("headers", ()), id_header]
-            await send(message)
+                await send(message)
+            else:
+                if scope["method"] == "GET" and scope["path"] not in _UNPRICED:
+                    self._throttle.has_read(record.address, len(message.get("body", b"")))
+                await _in_parts(send, message)
 
         try:
             await self._answer(scope, receive, sending, record)
@@ -85,8 +94,12 @@ class Frame:
         try:
             self._throttle.check_address(record.address)
             if scope["method"] not in _BODILESS:
-                receive = await _whole_body(scope, receive)
-            await self._app(scope, receive, send)
+                await self._app(scope, await _whole_body(scope, receive), send)
+            elif scope["path"] in _UNPRICED:
+                await self._app(scope, receive, send)
+            else:
+                with self._throttle.reading(record.address):
+                    await self._app(scope, receive, send)
         except Problem as problem:
             record.problem = problem.name
             # What is left of a body that is too large is not read: the connection ends.
@@ -102,13 +115,14 @@ class Frame:
                 await problem_answer(failed, self._authority.block_time_s)(scope, receive, send)
 
     def _record(self, scope: Scope) -> Told:
-        address, asked_id = (scope.get("client") or ("unknown",))[0], ""
-        if self._behind_proxy:
+        peer, forwarded, asked_id = (scope.get("client") or ("unknown",))[0], [], ""
+        if peer in self._proxies:
             for name, value in scope["headers"]:
                 if name == b"x-forwarded-for":
-                    address = value.decode("latin-1").rpartition(",")[2].strip()[:64] or address
+                    forwarded.append(value.decode("latin-1"))
                 elif name == b"x-request-id":
                     asked_id = value.decode("latin-1")
+        address = self._proxies.client(peer, ",".join(forwarded))
         return Told(asked_id if _ID.fullmatch(asked_id) else secrets.token_hex(8), address, time.perf_counter())
 
     def _tell(self, scope: Scope, record: Told) -> None:
@@ -131,6 +145,14 @@ def _explain(record: Told, error: Exception) -> None:
         log.error("request %s failed: %s", record.id, str(error.orig).strip().partition("\n")[0])
     else:
         log.error("request %s failed", record.id, exc_info=error)
+
+
+async def _in_parts(send: Send, message: Message) -> None:
+    body = message.get("body", b"")
+    for start in range(0, len(body) - PART_BYTES, PART_BYTES):
+        await send({"type": message["type"], "body": body[start : start + PART_BYTES], "more_body": True})
+    last = (len(body) - 1) // PART_BYTES * PART_BYTES if body else 0
+    await send({**message, "body": body[last:]})
 
 
 class _Gone(Exception):

@@ -83,7 +83,7 @@ class Score(BaseModel):
     score: float
     block: int
     evidence_sha256: str | None = None
-    note: str = ""
+    note: str = Field(default="", description="Empty in lists of tasks; ask for the one task to read it.")
 
 
 class Task(BaseModel):
@@ -106,8 +106,10 @@ class Task(BaseModel):
 
 
 class TaskPage(BaseModel):
+    """Newest first. May hold fewer tasks than were asked for: a page ends at 256 KiB too. Only `next` says the end."""
+
     tasks: list[Task]
-    next: str | None = Field(default=None, description="`after` of the next page.")
+    next: str | None = Field(default=None, description="`after` of the next page; null on the last one.")
 
 
 class ServerInfo(BaseModel):
@@ -123,7 +125,9 @@ class ServerInfo(BaseModel):
 
 
 class Health(BaseModel):
-    """`ok` only if the database answers and the view of the subnet is young enough to authorise by."""
+    """`ok` only if the database takes what is written, its disk has room, and the view of the subnet is young enough
+    to authorise by.
+    """
 
     ok: bool
     database: bool

@@ -77,7 +77,12 @@ async def front(request: Request) -> Response:
     """The page."""
     own = served(request)
     board = await own.board.get(FRESH_S)
-    return _html("board.html.j2", page=_view(board, own.authority, own.hub))
+    state = request.app.state
+    if getattr(state, "front_of", None) is not board:  # drawn once for all who look at the same board
+        state.front = _html("board.html.j2", page=_view(board, own.authority, own.hub))
+        state.front_of = board
+    front: Response = state.front
+    return front
 
 
 @router.get("/problems/{name}")

@@ -27,6 +27,7 @@ ProblemName = Literal[
     "not-finished",
     "commitment-missing",
     "subnet-unknown",
+    "overloaded",
     "body-too-large",
     "invalid-request",
     "server-error",
@@ -69,6 +70,7 @@ KINDS: dict[ProblemName, Kind] = {
     "subnet-unknown": Kind(
         503, "The server's view of the subnet is too old to tell who may do what.", may_pass=True, ask_again_s=15.0
     ),
+    "overloaded": Kind(503, "The server has as much to do as it takes on at a time.", may_pass=True, ask_again_s=2.0),
     "body-too-large": Kind(413, "The request's body is too large."),
     "invalid-request": Kind(422, "The request does not follow the API's description."),
     "server-error": Kind(500, "The server failed; it has logged why.", may_pass=True, ask_again_s=10.0),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import socket
 import tempfile
@@ -19,8 +20,10 @@ from typing import TYPE_CHECKING, NoReturn
 from finest.chain.options import ChainOptions
 from finest.errors import UsageError
 from finest.figures import counted
+from finest.tasks.connections import Room
 from finest.tasks.logs import LogFormat, set_up_logs
 from finest.tasks.models import Rules
+from finest.tasks.proxies import Proxies
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -34,6 +37,8 @@ GRACE_S = 20
 """How long requests in work may take once the server is told to stop; most wait for the chain for less."""
 KEEP_ALIVE_S = 75
 """nginx's own default on its side is 60 s: the proxy closes first, and no request meets a closing connection."""
+OTHER_FILES = 200
+"""Files that a process has open besides its connections: database, chain, logs, connections just being refused."""
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -50,7 +55,10 @@ class ServeOptions:
     workers: int
     per_hotkey: int
     per_address: int
-    behind_proxy: bool
+    read_bytes_s: int
+    """Of one address."""
+    room: Room
+    proxies: Proxies
     log_format: LogFormat
 
     def __call__(self) -> FastAPI:
@@ -64,10 +72,26 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
     Raises WalletError without the hotkey, UsageError where the port is taken, FinestError for the database.
     """
     _on_signals()
+    _make_room_for_files(options)
     receiver, open_warcs = _prepare(options)
     with _listening(options) as listener:
         _introduce(options, listener, receiver, open_warcs, say)
         _run(options, listener)
+
+
+def _make_room_for_files(options: ServeOptions) -> None:
+    """Raise the soft limit of open files to the hard one; raises UsageError where that is too low.
+
+    Where connections outnumber file descriptors nobody is taken any more, and nobody is told.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = options.room.in_all + OTHER_FILES
+    if most != resource.RLIM_INFINITY and most < needed:
+        raise UsageError(
+            f"--connections {options.room.in_all} needs {needed} open files, and this process may have {most}: "
+            f"raise it (ulimit -n, LimitNOFILE), or give --connections {max(1, most - OTHER_FILES)}"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _prepare(options: ServeOptions) -> tuple[str, int]:
@@ -132,7 +156,9 @@ def _application(options: ServeOptions) -> FastAPI:
     store = Store.open(options.database_url, options.rules)
     return create_app(
         store, chain, chain.hotkey.address, options.rules, closing=(chain.close, store.close),
-        rates=Rates(options.per_hotkey, options.per_address), behind_proxy=options.behind_proxy, hub=options.hub,
+        hub=options.hub,
+        rates=Rates(options.per_hotkey, options.per_address, options.read_bytes_s), proxies=options.proxies,
+        room=options.room,
     )  # fmt: skip
 
 

@@ -28,7 +28,8 @@ class Served:
     desk: Desk
     metrics: Metrics
     board: Fresh[Board]
-    database_works: Fresh[bool]
+    database_works: Fresh[str]
+    """What keeps the database from its work; empty where nothing does."""
     hub: str
     closing: tuple[Callable[[], None], ...]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam as given
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from finest.database import INSERTS, Database
 from finest.tasks import closing, leases, reading, scores
@@ -22,8 +23,13 @@ if TYPE_CHECKING:
 
 BATCH = 10_000
 """WARCs in one transaction of an import: some tenths of a second, for which SQLite's other writers wait."""
-NONCE_S = 120.0
-"""A nonce is kept so long; a signature is accepted for at most 30 s, and 5 s before its time (btauth/1)."""
+NONCE_S = 3600.0
+"""A nonce is kept so long. A signature is accepted for 30 s (btauth/1), but by a clock that may be set back: until it
+has been set back by more than this, every nonce is told from every other."""
+PURGE_S = 120.0
+"""Between two purges of nonces, by a clock that may be set in either direction."""
+LEAST_FREE_BYTES = 64 * 1024 * 1024
+"""With less room on its disk SQLite is as good as full: its log alone grows to megabytes between two checkpoints."""
 
 
 class Store:
@@ -128,17 +134,34 @@ class Store:
         return self._database.read(scores.crawl_statistics)
 
     def remember(self, hotkey: str, nonce_ns: int, now_s: float) -> bool:
-        """Whether this nonce of a signature is new, and now is not; shared by all server processes."""
-        if now_s - self._purged_s > NONCE_S:
+        """Whether this nonce of a signature is new, and now is not; shared by all server processes.
+
+        Of the nonces that are forgotten after NONCE_S the newest of each hotkey stays, and no older one of it is
+        accepted any more: a clock that was ahead, and is set back, brings no old signature to life.
+        """
+        if abs(now_s - self._purged_s) > PURGE_S:
             self._purged_s = now_s
-            old = sa.delete(nonces).where(nonces.c.seen_s < now_s - NONCE_S)
-            self._database.write_one(lambda connection: connection.execute(old))
+            self._database.write(lambda connection: _forget(connection, now_s - NONCE_S))
         row = {"hotkey": hotkey, "nonce_ns": nonce_ns, "seen_s": now_s}
 
         def step(connection: sa.Connection) -> bool:
             return connection.execute(_REMEMBER[connection.dialect.name], row).first() is not None
 
         return self._database.write_one(step)
+
+    def check(self) -> str:
+        """Why the database cannot take what is written to it, in plain words; empty where it can.
+
+        Writes two rows, and looks at the room on SQLite's disk. Raises SQLAlchemyError where it does not answer.
+        """
+        free = self._database.free_bytes()
+        if free is not None and free < LEAST_FREE_BYTES:
+            return f"the database's disk is full: {free >> 20} MiB are left, and {LEAST_FREE_BYTES >> 20} are needed"
+        try:
+            self._database.write(lambda connection: _touch(connection, time.time()))
+        except DBAPIError as error:
+            return next((words for said, words in _UNWRITABLE.items() if said in str(error.orig)), _NO_ANSWER)
+        return ""
 
     def add_warcs(self, crawl: str, paths: Iterable[str]) -> int:
         """Make WARCs known, in this order; how many are new. Batch by batch: what was added stays if it is stopped."""
@@ -183,8 +206,61 @@ class Store:
         connection.execute(sa.update(warcs).where(warcs.c.open != free).values(open=free))
 
 
+_NO_ANSWER = "the database does not take what is written to it"
+_UNWRITABLE = {
+    "disk is full": "the database's disk is full",
+    "readonly database": "the database is read-only",
+    "No space left": "the database's disk is full",
+    "read-only transaction": "the database is read-only",
+}
+"""Words of SQLite's and PostgreSQL's, and what anybody may be told of them."""
+_TOUCH = {
+    name: insert(nonces)
+    .values(hotkey="", nonce_ns=0, seen_s=given("now_s"))
+    .on_conflict_do_update(index_elements=[nonces.c.hotkey, nonces.c.nonce_ns], set_={"seen_s": given("now_s")})
+    for name, insert in INSERTS.items()
+}
+
+
+def _touch(connection: sa.Connection, now_s: float) -> None:
+    """Write a row of a table that PostgreSQL logs, and one that has changed: SQLite leaves out what has not."""
+    connection.execute(sa.update(rules).values(redundancy=rules.c.redundancy))
+    connection.execute(_TOUCH[connection.dialect.name], {"now_s": now_s})
+
+
+_KEY = sa.tuple_(nonces.c.hotkey, nonces.c.nonce_ns)
+_NEWEST = sa.select(nonces.c.hotkey, sa.func.max(nonces.c.nonce_ns)).group_by(nonces.c.hotkey)
+MARK_S = 0.0
+"""`seen_s` of the newest nonce of those of its hotkey that were forgotten."""
+_MARK = (
+    sa.update(nonces)
+    .where(nonces.c.seen_s < given("old_s"), _KEY.in_(_NEWEST.where(nonces.c.seen_s < given("old_s"))))
+    .values(seen_s=MARK_S)
+)
+_FORGET = sa.delete(nonces).where(
+    sa.or_(
+        sa.and_(nonces.c.seen_s < given("old_s"), nonces.c.seen_s > MARK_S),
+        sa.and_(nonces.c.seen_s == MARK_S, _KEY.not_in(_NEWEST.where(nonces.c.seen_s == MARK_S))),
+    )
+)
+
+
+def _forget(connection: sa.Connection, old_s: float) -> None:
+    connection.execute(_MARK, {"old_s": old_s})
+    connection.execute(_FORGET, {"old_s": old_s})
+
+
+_MARKS = nonces.alias("marks")
+_IS_NEWER = ~sa.exists().where(
+    _MARKS.c.hotkey == given("hotkey"), _MARKS.c.seen_s == MARK_S, _MARKS.c.nonce_ns >= given("nonce_ns")
+)
+_ROW = sa.select(*(sa.cast(given(one.name), one.type) for one in nonces.c)).where(_IS_NEWER)
 _REMEMBER = {
-    name: insert(nonces).on_conflict_do_nothing().returning(nonces.c.nonce_ns) for name, insert in INSERTS.items()
+    name: insert(nonces)
+    .from_select([one.name for one in nonces.c], _ROW)
+    .on_conflict_do_nothing()
+    .returning(nonces.c.nonce_ns)
+    for name, insert in INSERTS.items()
 }
 _ADD_CRAWL = {
     name: insert(crawls).values(name=given("crawl")).on_conflict_do_nothing() for name, insert in INSERTS.items()

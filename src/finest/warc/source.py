@@ -32,7 +32,7 @@ _CONTENT_BYTES = 512
 """Content looked at to tell what a file is."""
 
 _COMMON_CRAWL_KEY = re.compile(r"(?:^|/)(crawl-data/CC-MAIN-[^?#]+)$")
-_DUMP = re.compile(r"CC-MAIN-\d{4}-\d{2}(?!\d)")
+_DUMP = re.compile(r"CC-MAIN-[0-9]{4}-[0-9]{2}(?![0-9])")
 
 _LOOKS_LIKE = (
     (b"PAR1", "a Parquet file"),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosed
 
+from finest.devnet import browsers
 from finest.devnet.chain.clock import Clock
 from finest.devnet.chain.extrinsics import RpcError
 from finest.devnet.chain.faults import Faults
@@ -296,7 +297,10 @@ class ChainServer:
             await self._thawed.wait()
 
     async def _greet(self, connection: ServerConnection, request: Request) -> Response | None:
-        """The handshake: refused or never answered where the faults say so."""
+        """The handshake: refused to web pages; refused or never answered where the faults say so."""
+        page = browsers.refusal(request.headers.get)
+        if page is not None:
+            return connection.respond(http.HTTPStatus.FORBIDDEN, f"{page}\n")
         if request.path == CONTROL:
             return None
         await self._thaw()

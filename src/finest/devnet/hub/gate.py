@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from finest.devnet import browsers
 from finest.devnet.hub.faults import Fault, Faults, RequestLog, Seen
 from finest.devnet.hub.refusal import as_answer
 
@@ -104,6 +106,10 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
+        page = browsers.refusal(Headers(scope=scope).get) if scope["type"] == "http" else None
+        if page is not None:
+            await as_answer(403, page)(scope, receive, send)
+            return
         if scope["type"] != "http" or path.startswith("/_devnet/"):
             await self._app(scope, receive, send)
             return

@@ -19,8 +19,8 @@ _FLAGS = {
     "partition": "--partition", "time": "--time", "qos": "--qos", "cpus-per-task": "--cpus_per_task",
     "mem-per-cpu": "--mem-per-cpu",
 }  # fmt: skip
-_DAYS = re.compile(r"(\d+)-(\d+)(?::(\d+)(?::(\d+))?)?")
-_HOURS = re.compile(r"(\d+)(?::(\d+))?(?::(\d+))?")
+_DAYS = re.compile(r"(\d+)-(\d+)(?::(\d+)(?::(\d+))?)?", re.ASCII)
+_HOURS = re.compile(r"(\d+)(?::(\d+))?(?::(\d+))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

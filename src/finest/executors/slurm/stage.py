@@ -8,6 +8,7 @@ own that merges statistics which nobody here reads. So a stage here has at most 
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -20,11 +21,18 @@ from datatrove.executor import SlurmPipelineExecutor
 
 from finest.cluster.commands import slurm
 from finest.errors import ClusterError
+from finest.executors.slurm.units import comment, job_name, submitted
+from finest.figures import showable
 
 if TYPE_CHECKING:
     from datatrove.pipeline.base import PipelineStep
 
     from finest.executors.slurm.request import Allotment
+
+
+SAID_CHARS = 200
+_IDS = re.compile(r"^(?:Submitted batch job ([0-9]+)|([0-9]+)(?:;[\w.-]+)?)$", re.MULTILINE | re.ASCII)
+"""A line with an id alone, or with its cluster (`--parsable`), and what a wrapper says that drops that option."""
 
 
 class SlurmStage(SlurmPipelineExecutor):
@@ -34,18 +42,20 @@ class SlurmStage(SlurmPipelineExecutor):
     `task-N.log`, what each task said.
     """
 
-    def __init__(self, step: PipelineStep, tasks: int, allotment: Allotment, *, name: str, folder: Path) -> None:
+    def __init__(
+        self, step: PipelineStep, tasks: int, allotment: Allotment, *, run: str, stage: str, folder: Path
+    ) -> None:
         bin_folder = shlex.quote(str(Path(sys.executable).parent))
         super().__init__(
             [step], tasks=tasks, time=allotment.time, partition=allotment.partition,
             cpus_per_task=allotment.cpus_per_task, mem_per_cpu_gb=max(1, allotment.memory_per_cpu_mb // 1024),
-            job_name=re.sub(r"[^\w.-]+", "-", name), qos=None, requeue=False, with_srun=False,
+            job_name=job_name(run, stage), qos=None, requeue=False, with_srun=False,
             env_command=f'export PATH={bin_folder}:"$PATH"', logging_dir=str(folder), slurm_logs_folder=str(folder),
         )  # fmt: skip
-        self._folder = folder
+        self._folder, self._run, self._stage = folder, run, stage
         self._options = allotment.options()
 
-    def submit(self, comment: str, *, after: int | None = None) -> int:
+    def submit(self, *, after: int | None = None) -> int:
         """Hand it in and return the array's id; with `after`, to start when all of that job has succeeded.
 
         Raises ClusterError. A lost node's task is not queued again: what it left undone is the next run's.
@@ -59,18 +69,32 @@ class SlurmStage(SlurmPipelineExecutor):
             {}, f"exec launch_pickled_pipeline {shlex.quote(str(self._folder / 'executor.pik'))}"
         )
         path = self._folder / "launch_script.slurm"
-        path.write_text(script, encoding="utf-8")
-        told = slurm("sbatch", *self._sbatch(comment, after), str(path))
-        match = re.match(r"\d+", told.strip())
-        if match is None:
-            raise ClusterError(f"sbatch gave no job id but {told.strip()!r}")
-        return int(match[0])
+        path.write_bytes(os.fsencode(script))
+        return self._id(slurm("sbatch", *self._sbatch(after), str(path)))
 
-    def _sbatch(self, comment: str, after: int | None) -> list[str]:
+    def _id(self, told: str) -> int:
+        """The array's id. The queue says it; sbatch's own answer, among whatever a site prints around it, is second.
+
+        Raises ClusterError where neither does.
+        """
+        try:
+            found = submitted(self._run, self._stage)
+        except ClusterError:
+            found = None
+        if found is None:
+            said = {match[1] or match[2] for match in _IDS.finditer(told)}
+            if len(said) != 1:
+                raise ClusterError(
+                    f"sbatch gave no job id but {showable(told.strip(), SAID_CHARS)!r}, and the queue has no such job"
+                )
+            found = int(said.pop())
+        return found
+
+    def _sbatch(self, after: int | None) -> list[str]:
         waits = [f"--dependency=afterok:{after}", "--kill-on-invalid-dep=yes"] if after is not None else []
         log = str(self._folder).replace("%", "%%")
         return [
             "--parsable", "--export=ALL", f"--array=0-{self.tasks - 1}", "--nodes=1", "--ntasks=1", "--no-requeue",
-            f"--job-name={self.job_name}", f"--comment={comment}", f"--chdir={self._folder}",
+            f"--job-name={self.job_name}", f"--comment={comment(self._run, self._stage)}", f"--chdir={self._folder}",
             f"--output={log}/task-%a.log", *self._options, *waits,
         ]  # fmt: skip

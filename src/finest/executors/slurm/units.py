@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from finest.cluster.commands import CommandRefused, slurm
 from finest.cluster.jobs import AccountedJob, QueuedJob, accounts, queue
-from finest.errors import ClusterUnavailable
+from finest.errors import ClusterError, ClusterUnavailable
 from finest.executors.slurm.words import COMPLETED, FORGOTTEN, ending, is_ended
 
 LAG_S = 30.0
@@ -56,7 +57,7 @@ class Ending:
 
 
 class Watch:
-    """The tasks of `jobs` ({job id: its number of tasks}) whose comment begins with `run`; remembers how they ended.
+    """The tasks of `jobs` ({job id: its number of tasks}) that are the run's; remembers how they ended.
 
     The queue tells of ended jobs for minutes (MinJobAge); for what it has dropped the accounts are asked, and where
     there are none the task is FORGOTTEN.
@@ -129,21 +130,55 @@ class Watch:
 
 
 def is_of(row: QueuedJob, run: str) -> bool:
-    """Whether a line of the queue is the run's: after a cluster was made anew, its ids are others' jobs."""
-    return row.comment.split("/")[0] == run
+    """Whether a record of the queue is the run's: after a cluster was made anew, its ids are others' jobs."""
+    return stage_in(row, run) is not None
+
+
+def job_name(run: str, stage: str) -> str:
+    """The name of the job of a stage, by which it can be cancelled even where the queue cannot be read."""
+    return f"{run}-{stage}"
+
+
+def comment(run: str, stage: str) -> str:
+    """The comment of the same job."""
+    return f"{run}/{stage}"
+
+
+def stage_in(row: QueuedJob, run: str) -> str | None:
+    """The stage of the run that the job is: by its comment, or by its name where a site has replaced that."""
+    for said, between in ((row.comment, "/"), (row.name, "-")):
+        if said.startswith(run + between) and "\n" not in said:
+            return said.removeprefix(run + between)
+    return None
 
 
 def stages(run: str) -> dict[str, int]:
-    """The run's jobs that Slurm has not ended, by the stage that their comment `RUN/STAGE` names; raises ClusterError.
+    """The run's jobs that Slurm has not ended, by the stage that comment or name tells of; raises ClusterError.
 
     This finds what was submitted by a process that died before it could write the ids down.
     """
-    return {row.comment.partition("/")[2]: row.job for row in queue() if is_of(row, run)}
+    return {stage: row.job for row in queue() if (stage := stage_in(row, run)) is not None}
 
 
-def cancel(run: str) -> list[int]:
-    """Cancel the run's jobs, by their ids alone, and give these; raises ClusterError."""
-    ids = sorted(set(stages(run).values()))
+def submitted(run: str, stage: str) -> int | None:
+    """The id of the job of a stage, ended or not, as the queue has it; raises ClusterError."""
+    return max((row.job for row in queue(ended=True) if stage_in(row, run) == stage), default=None)
+
+
+def cancel(run: str, known: Iterable[str] = ()) -> list[int]:
+    """Cancel the run's jobs and give their ids; raises ClusterError.
+
+    They are found in the queue. Where that cannot be read, the jobs of the `known` stages are cancelled by their names,
+    which are no other run's, and the error is raised after that.
+    """
+    try:
+        ids = sorted(set(stages(run).values()))
+    except ClusterUnavailable:
+        raise
+    except ClusterError:
+        for stage in known:
+            slurm("scancel", "--quiet", f"--user={os.getuid()}", f"--name={job_name(run, stage)}")
+        raise
     if ids:
         slurm("scancel", "--quiet", *map(str, ids))
     return ids
@@ -175,7 +210,8 @@ def _told(unit: Unit) -> Ending | None:
         told = slurm("scontrol", "show", "job", "-o", unit.id)
     except CommandRefused:
         return None
-    code = re.search(r" ExitCode=(\d+):(\d+)", told)
+    # The first of each: before it stands only what Slurm itself writes, and the name that is ours.
+    code = re.search(r" ExitCode=([0-9]+):([0-9]+)", told)
     node = re.search(r" NodeList=(\S+)", told)
     if code is None:
         return None

@@ -122,10 +122,8 @@ def _stage(ledger: Ledger, made: Submission, stage: Stage, after: int | None = N
     """Submit one stage and write its id down at once."""
     folder = submissions.folder_of(ledger, made.run)
     step = RefineShare(folder) if stage == "slices" else MakeDataset(folder)
-    job = SlurmStage(
-        step, made.tasks_of(stage), made.allotment, name=f"finest-{ledger.out.name}", folder=folder / stage
-    )
-    return submissions.with_job(ledger, made, stage, job.submit(f"{made.run}/{stage}", after=after))
+    job = SlurmStage(step, made.tasks_of(stage), made.allotment, run=made.run, stage=stage, folder=folder / stage)
+    return submissions.with_job(ledger, made, stage, job.submit(after=after))
 
 
 def _complete(ledger: Ledger, found: Submission) -> Submission:

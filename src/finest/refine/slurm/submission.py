@@ -5,13 +5,15 @@
     OUT/ledger/slurm/RUN/dataset/          the same of the job that makes the dataset
     OUT/ledger/slurm/RUN/workers/N/        what the workers of task N said
 
-RUN stands in the comment of every job, so that jobs are found even if their submitter died before it wrote their ids.
+RUN stands in the comment and in the name of every job, so that jobs are found even if their submitter died before it
+wrote their ids.
 """
 
 from __future__ import annotations
 
 import getpass
 import json
+import re
 import secrets
 import time
 from dataclasses import asdict, dataclass, field, replace
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 FORMAT = "finest-slurm/1"
 STAGES = ("slices", "dataset")
 """In the order in which they run; a run whose slices are all there has only the second."""
+NAME_CHARS = 24
+"""Of the out folder's name in the run's id."""
 GONE_S = 60.0
 """How long cancelled jobs may take to end: Slurm's KillWait is 30 s, then it kills."""
 
@@ -83,11 +87,17 @@ def new(
 ) -> Submission:
     """Write down what is about to be handed in."""
     made = Submission(
-        run=f"finest-{secrets.token_hex(6)}", user=getpass.getuser(), allotment=allotment, ranks=tuple(ranks),
+        run=_run_id(ledger.out), user=getpass.getuser(), allotment=allotment, ranks=tuple(ranks),
         cache=str(options.cache.absolute()), model=options.recipe.language.model, submitted_s=time.time(),
     )  # fmt: skip
     write(ledger, made, kind)
     return made
+
+
+def _run_id(out: Path) -> str:
+    """`finest-web-4c1f9a0e9a0e`: names of jobs begin with it, so that a person knows them in the queue."""
+    plain = re.sub(r"[^A-Za-z0-9_.]+", "-", out.name)[:NAME_CHARS].strip("-") or "out"
+    return f"finest-{plain}-{secrets.token_hex(6)}"
 
 
 def write(ledger: Ledger, submission: Submission, kind: str = "slurm") -> None:
@@ -178,7 +188,7 @@ def leave_to_slurm(out: Path, progress: Progress, *, restart: bool) -> None:
 
 def cancel_all(submission: Submission) -> list[int]:
     """Cancel the run's jobs, by their ids, and wait until they are gone; gives the ids. Raises ClusterError."""
-    ids = cancel(submission.run)
+    ids = cancel(submission.run, STAGES)
     end = time.monotonic() + GONE_S
     while ids and stages(submission.run):
         if time.monotonic() > end:
@@ -191,7 +201,7 @@ def cancel_all(submission: Submission) -> list[int]:
 
 def cancel_now(ledger: Ledger, submission: Submission, progress: Progress) -> None:
     """Cancel the run's jobs and do not wait: whoever pressed Ctrl-C does not either."""
-    ids = cancel(submission.run)
+    ids = cancel(submission.run, STAGES)
     with_end(ledger, submission, "cancelled")
     if ids:
         progress.say(f"Cancelled jobs {', '.join(map(str, ids))}")
