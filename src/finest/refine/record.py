@@ -51,7 +51,7 @@ def read_record(source: Source, offset: int, record_id: str, max_record_bytes: i
     record = find_record(source, offset, record_id, max_record_bytes)
     if record is None:
         raise SourceError(
-            f"{source.location} has no page {record_id} at offset {offset}; is it the file that was refined?"
+            f"{source.address} has no page {record_id} at offset {offset}; is it the file that was refined?"
         )
     return record
 

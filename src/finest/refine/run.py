@@ -85,9 +85,10 @@ def refine(options: RunOptions, progress: Progress, ask: Ask | None = None) -> M
 
         return refine_on_slurm(options, progress, ask)
     if (options.out / "ledger" / "slurm").exists():
-        from finest.refine.slurm.submission import leave_to_slurm
+        from finest.refine.slurm.submission import forget_addresses, leave_to_slurm
 
         leave_to_slurm(options.out, progress, restart=options.restart)
+        forget_addresses(options.out)
     ledger = begin(options, progress)
     with ledger.lock():
         ledger.sweep()

@@ -217,7 +217,12 @@ def _places(out: Path | None, common_crawl: CommonCrawl, specs: Sequence[str]) -
     if out is None:
         return {}
     try:
-        return {source.name: source for source in Ledger.read(out).plan.sources}
+        # Of a mirror with a password the ledger keeps half an address: Common Crawl's files are found by their names.
+        return {
+            source.name: source
+            for source in Ledger.read(out).plan.sources
+            if not (source.is_stripped and source.name.startswith("s3://commoncrawl/"))
+        }
     except LedgerError:
         return {}
 
