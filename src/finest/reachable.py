@@ -83,6 +83,8 @@ def _of(cause: BaseException, *, first: bool) -> str | None:
         return missing
     if kind == "InvalidSchema":
         return f"{_scheme_words(cause)}; only https:// and http:// can be read"
+    if kind == "LocalProtocolError" and "header" in str(cause).lower():
+        return _WORDS["InvalidHeader"]
     if kind == "UnsupportedProtocol":
         return "it redirects to, or is, an address that is neither https:// nor http://"
     if "407" in str(cause) and "tunnel" in str(cause).lower():
