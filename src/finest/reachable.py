@@ -28,7 +28,7 @@ _WORDS = {
     "ProxySchemeUnknown": "the proxy's address has no scheme that is known (http, https, socks5, socks5h)",
     "ProxySchemeUnsupported": "a proxy of this kind cannot be used",
     "InvalidProxyConfiguration": "the proxy's settings make no sense",
-    "ProxyConnectionError": "the proxy's settings make no sense",
+    "SOCKS5AuthError": "the proxy wants another user name and password",
     "LocationParseError": "it is not an address that can be read",
     "InvalidHeader": "a token, user name or password in the settings holds a line break or another such character",
 }
@@ -90,13 +90,15 @@ def _of(cause: BaseException, *, first: bool) -> str | None:
     if "407" in str(cause) and "tunnel" in str(cause).lower():
         return f"the proxy in {_proxy_setting()} wants another user name and password (HTTP 407)"
     if kind in _WORDS:
-        where = f" ({_proxy_setting()})" if "roxy" in kind else ""
+        where = f" ({_proxy_setting()})" if "proxy" in _WORDS[kind] else ""
         return _WORDS[kind] + where
     return None
 
 
 def _of_tls(error: ssl.SSLError) -> str | None:
     if isinstance(error, ssl.SSLCertVerificationError):
+        if missing := missing_certificates():
+            return missing
         why = error.verify_message or "it is not trusted"
         own = "" if "self" not in why and "issuer" not in why else "; name your own authority in SSL_CERT_FILE"
         more = "" if own else "; check the address and this machine's clock"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from finest import __version__
 from finest.errors import SourceError
 from finest.masking import masked_error, public_address
-from finest.reachable import is_passing, lasting
+from finest.reachable import is_passing, lasting, missing_certificates
 from finest.warc.stream import Interrupted, Opened, Opener, changed
 
 if TYPE_CHECKING:
@@ -183,15 +183,16 @@ def s3_failure(error: Exception, location: str) -> Interrupted | SourceError:
 
     if isinstance(error, ResponseParserError):
         return SourceError(f"{location}: what answers at {_endpoint()} is no S3 server; check AWS_ENDPOINT_URL")
-    if why := lasting(error):
+    is_cut = isinstance(error, (boto.HTTPClientError, boto.ConnectionError))
+    if why := lasting(error) or (missing_certificates() if is_cut else None):
         return SourceError(f"{location}: {why}")
     if isinstance(error, boto.ClientError):
         return _s3_refusal(error.response, location)
     if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
         return SourceError(f"{location}: no AWS credentials{_how_to_sign(location)}")
-    if isinstance(error, boto.HTTPClientError):
+    if is_cut:
         return Interrupted(masked_error(error))
-    if isinstance(error, ValueError) and "endpoint" in str(error).lower():
+    if "endpoint" in str(error).lower():
         return SourceError(f"{location}: AWS_ENDPOINT_URL is not an address: {_endpoint()}")
     return SourceError(f"{location}: {masked_error(error)}")
 
