@@ -253,7 +253,13 @@ def _session(pid: int) -> requests.Session:  # noqa: ARG001
 
 @cache
 def s3_client(pid: int, read_timeout_s: float = READ_TIMEOUT_S) -> Any:  # noqa: ARG001
-    """The S3 client of process `pid`; it never retries, so that one layer alone does."""
+    """The S3 client of process `pid`; it never retries, so that one layer alone does.
+
+    Raises SourceError for credentials with letters that none has: S3 would only say that it does not know them.
+    """
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        if not os.environ.get(name, "").isascii():
+            raise SourceError(f"{name} holds a letter that is not ASCII, such as a typographic quote; copy it anew")
     import boto3
     from botocore.config import Config
 
