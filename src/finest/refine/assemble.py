@@ -22,6 +22,8 @@ from finest.dataset.manifest import Manifest, write_manifest
 from finest.dataset.merkle import Leaves
 from finest.dataset.rows import SCHEMA, VERDICT_SCHEMA
 from finest.dataset.shards import Shard, ShardWriter
+from finest.errors import LedgerError
+from finest.masking import one_line
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.refine.dedup import SignatureFile, cluster, plan
 from finest.refine.summary import SliceSummary, merge
@@ -154,10 +156,18 @@ def _batches(ledger: Ledger, name: str) -> Iterator[tuple[int, pa.RecordBatch]]:
     """
     start = 0
     for slice_ in ledger.plan.slices:
-        with pq.ParquetFile(ledger.slice_folder(slice_) / name, pre_buffer=False) as file:
-            for batch in file.iter_batches(batch_size=1000, use_threads=False):
-                yield start, batch
-                start += batch.num_rows
+        for batch in _batches_of(ledger.slice_folder(slice_) / name):
+            yield start, batch
+            start += batch.num_rows
+
+
+def _batches_of(path: Path) -> Iterator[pa.RecordBatch]:
+    """A slice's file; raises LedgerError where it is damaged."""
+    try:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            yield from file.iter_batches(batch_size=1000, use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise LedgerError(f"{path} cannot be read ({one_line(error)}); remove {path.parent} and run again") from error
 
 
 def make_manifest(

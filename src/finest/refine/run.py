@@ -107,6 +107,12 @@ def begin(options: RunOptions, progress: Progress) -> Ledger:
     """Look at the sources and open the run in `options.out`, or begin it."""
     if options.workers < 1:
         raise UsageError("--workers takes a whole number from 1")
+    try:
+        str(options.out).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"--out {str(options.out)!r}: its name is not UTF-8, which Parquet needs; name another"
+        ) from None
     options.out.parent.mkdir(parents=True, exist_ok=True)
     progress.say("Looking at the sources")
     return Ledger.begin(options.out, make_plan(options), restart=options.restart)
