@@ -7,8 +7,10 @@ import json
 import stat
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+import finest
 from finest.errors import LedgerError, SourceError
 from finest.executors.slurm.request import Allotment
 from finest.recipe.recipe import Recipe
@@ -23,18 +25,19 @@ from finest.settings import default_cache
 from finest.warc.source import CommonCrawl
 from tests.faulty_server import Fault, FaultyServer
 
-from .test_run import Listener, RunOptions, record
+from .test_run import Listener, RunOptions
 
 USER, PASSWORD, SIGNATURE = "minerva-user", "pa55-of-minerva", "5ignature0f7his"
 SECRETS = (USER, PASSWORD, SIGNATURE, "AKIAMINERVA", "also-secret")
 QUERY = f"?X-Amz-Credential=AKIAMINERVA&X-Amz-Signature={SIGNATURE}&odd=also-secret"
-PAGE = b"<html><body><p>" + b"A page of some words that says little. " * 30 + b"</p></body></html>"
-WARC = b"".join(record(n, PAGE) for n in range(3))
+WARC = (Path(finest.__file__).parent / "demo" / "sample.warc.gz").read_bytes()
 RECIPE = Recipe(name="test")
 
 
 def options(spec: str, out: Path) -> RunOptions:
-    return RunOptions(specs=(spec,), out=out, recipe=RECIPE, cache=default_cache(), common_crawl=CommonCrawl())
+    return RunOptions(
+        specs=(spec,), out=out, recipe=RECIPE, cache=default_cache(), common_crawl=CommonCrawl(), limit=6
+    )  # fmt: skip
 
 
 def address(server: FaultyServer, query: str = QUERY) -> str:
@@ -64,15 +67,17 @@ def test_a_run_writes_no_secret_anywhere(tmp_path: Path, capfd: pytest.CaptureFi
         server.state.faults = [Fault("status"), Fault("fin", after=100), Fault("rst", after=50)]
         manifest = refine(options(address(server), out), said)
         assert [source.name for source in manifest.sources] == [f"{server.base}/a.warc.gz"]
+        assert manifest.rows
         assert_clean(written(out))
         assert_clean("\n".join(said.said) + "".join(capfd.readouterr()))
         found = verify(out, default_cache(), CommonCrawl(), sample=3)
         assert len(found.no_evidence) == 3 and "--source" in found.no_evidence[0]
         again = verify(out, default_cache(), CommonCrawl(), sample=3, sources=[address(server)])
         assert sum(again.judged.values()) == 3
+        page = pq.read_table(next(out.glob("verdicts/*/*.parquet")))["id"][0].as_py()
         with pytest.raises(SourceError, match="--source"):
-            why(out, "https://example.org/1", default_cache())
-        assert why(out, "https://example.org/1", default_cache(), [address(server)])
+            why(out, page, default_cache())
+        assert why(out, page, default_cache(), [address(server)])
 
 
 def test_a_run_that_fails_says_no_secret(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -81,7 +81,7 @@ def once(call: Callable[[], T]) -> T | Failure:
         return call()
     except FinestError:
         raise
-    except (*_failures(), ImportError) as error:  # httpx imports what a SOCKS proxy needs when there is one
+    except _failures() as error:
         return failure_of(error)
 
 
@@ -169,7 +169,8 @@ def _failures() -> tuple[type[Exception], ...]:
     from huggingface_hub import errors
 
     http_error: type[Exception] = getattr(errors, "HTTPError", OSError)
-    return (http_error, OSError, RuntimeError, ValueError)
+    # httpx imports what a SOCKS proxy needs when there is one
+    return (http_error, OSError, RuntimeError, ValueError, ImportError)
 
 
 def said(failure: Failure) -> str:

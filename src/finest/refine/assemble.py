@@ -22,9 +22,8 @@ from finest.dataset.manifest import Manifest, write_manifest
 from finest.dataset.merkle import Leaves
 from finest.dataset.rows import SCHEMA, VERDICT_SCHEMA
 from finest.dataset.shards import Shard, ShardWriter
-from finest.errors import LedgerError
-from finest.masking import one_line
 from finest.recipe.reasons import DUPLICATE, KEPT
+from finest.refine.damage import readable
 from finest.refine.dedup import SignatureFile, cluster, plan
 from finest.refine.summary import SliceSummary, merge
 from finest.warc.source import dump_of
@@ -162,12 +161,8 @@ def _batches(ledger: Ledger, name: str) -> Iterator[tuple[int, pa.RecordBatch]]:
 
 
 def _batches_of(path: Path) -> Iterator[pa.RecordBatch]:
-    """A slice's file; raises LedgerError where it is damaged."""
-    try:
-        with pq.ParquetFile(path, pre_buffer=False) as file:
-            yield from file.iter_batches(batch_size=1000, use_threads=False)
-    except (pa.ArrowException, OSError) as error:
-        raise LedgerError(f"{path} cannot be read ({one_line(error)}); remove {path.parent} and run again") from error
+    with readable(path), pq.ParquetFile(path, pre_buffer=False) as file:
+        yield from file.iter_batches(batch_size=1000, use_threads=False)
 
 
 def make_manifest(

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from finest.errors import LedgerError, UsageError
 from finest.recipe.judge import Trail, Verdict, explain
 from finest.recipe.recipe import parse_recipe
+from finest.refine.damage import readable
 from finest.refine.ledger import Ledger
 from finest.refine.record import read_page
 from finest.warc.source import inspect, name_sources, resolve
@@ -37,7 +38,8 @@ def find_verdicts(out: Path, wanted: str) -> list[dict[str, Any]]:
     """The verdicts of the pages with that URL or record id (with or without `<urn:uuid:...>`), newest file last."""
     found = []
     for path in _verdict_files(out):
-        table = pq.read_table(path)
+        with readable(path):
+            table = pq.read_table(path)
         hit = pc.or_(pc.equal(table["url"], wanted), pc.is_in(table["id"], value_set=_ids(wanted)))
         found += table.filter(hit).to_pylist()
     return found
