@@ -8,9 +8,12 @@ import sys
 
 import pytest
 from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
+from finest.chain.options import ChainOptions
 from finest.cli.shared import json_of
-from finest.errors import SourceError
+from finest.errors import SourceError, UsageError
 from finest.masking import holds_secrets, mask_logs, masked, masked_error, one_line, public_address, told_apart
 from finest.terminal import plain_console
 
@@ -110,6 +113,22 @@ def test_foreign_text_does_not_command_a_terminal() -> None:
     loose = io.StringIO()
     Console(file=loose, force_terminal=True, color_system=None).print(HOSTILE, markup=False)
     assert "\x1b[2J" in loose.getvalue()  # what the hook is there for
+
+
+def test_a_live_display_is_no_way_round() -> None:
+    """What is drawn again and again is cleaned like what is printed once."""
+    stream = io.StringIO()
+    console = plain_console(file=stream, force_terminal=True, color_system=None)
+    with Live(Text(HOSTILE), console=console, auto_refresh=False):
+        pass
+    assert "owned" in stream.getvalue()
+    assert "\x1b]" not in stream.getvalue() and "\u202e" not in stream.getvalue()
+
+
+def test_a_chain_address_is_masked() -> None:
+    """An endpoint may hold a user and password."""
+    with pytest.raises(UsageError, match=r"'http://\*\*\*@node:9944' does not begin with ws://"):
+        ChainOptions(endpoint="http://u:pa55@node:9944")
 
 
 def test_one_line_stays_one() -> None:
