@@ -1,6 +1,7 @@
 # make demo                          the subnet on this machine: chain, Hub, task server, two miners
 # make demo CRAWL=CC-MAIN-2025-26    refine the first pages of a real Common Crawl file, verify, report
 # make test                          the whole suite            make test-fast   everyday tests
+# make locks                         hashes of what a release needs, before it is tagged
 # make check                         lint and types             make bench       beside DataTrove, see bench/
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 WARC ?= $(wildcard ../shared/corpus/mix-00.warc.gz ../shared/corpus/en-00.warc.gz)
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-fast check bench docs clean
+.PHONY: demo test test-fast check bench docs locks clean
 
 demo: $(VENV)/installed
 	$(BIN)/finest demo $(if $(CRAWL),--crawl $(CRAWL))
@@ -39,6 +40,18 @@ $(VENV)/tools: $(VENV)/installed
 
 docs: $(VENV)/tools
 	$(BIN)/python docs/generate.py
+
+# One lock for each extra of validator/update/build.py, in the versions of the first; what builds the tree is in base.txt.
+UV_LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-header
+locks: $(VENV)/tools
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+	mkdir -p deploy/locks
+	printf 'hatchling>=1.25\nsetuptools>=65\n' > deploy/locks/build.in
+	$(UV_LOCK) pyproject.toml deploy/locks/build.in --output-file deploy/locks/base.txt
+	for extra in subnet server wandb; do \
+		$(UV_LOCK) pyproject.toml --extra $$extra --constraint deploy/locks/base.txt \
+			--output-file deploy/locks/$$extra.txt || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) demo-run bench-run

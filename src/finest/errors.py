@@ -20,7 +20,8 @@
     │   └── ClusterUnavailable      it does not answer; waiting may help
     └── NeedsPerson            nothing that a restart mends; pm2 and systemd leave it down    exit 78
 
-A message says what, where, and the command that mends it.
+A message says what, where, and the command that mends it. It holds no secret and no control character, whatever it was
+made of: see masking.py.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from __future__ import annotations
 import errno
 import shutil
 from pathlib import Path
+
+from finest.masking import masked, printable
 
 NO_EVIDENCE = 75
 """Exit status of an audit or a proof that could not be made (sysexits.h: EX_TEMPFAIL): try again later."""
@@ -37,6 +40,9 @@ class FinestError(Exception):
     """Base of all; `exit_code` is what the command line returns."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return printable(masked(super().__str__()))
 
 
 class UsageError(FinestError):

@@ -6,11 +6,8 @@ import math
 import re
 from urllib.parse import urlsplit
 
-# C0 and C1 controls but tab and newline, lone surrogates, and the marks that turn the direction of writing around
-# (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing): none has a place in a stranger's text here.
-_UNSHOWABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
+from finest.masking import UNSHOWABLE
+
 _PREFIXES = ("", "k", "M", "G", "T", "P")
 _THIN = "\u202f"
 """A narrow space that does not break, between number and unit."""
@@ -81,7 +78,7 @@ def duration(seconds: float) -> str:
 def showable(text: object, limit: int) -> str:
     """Foreign text cut to `limit` characters; what could disturb the page around it becomes U+FFFD."""
     raw = str(text)
-    cut = _UNSHOWABLE.sub("\ufffd", raw[:limit].replace("\r\n", "\n"))
+    cut = UNSHOWABLE.sub("\ufffd", raw[:limit].replace("\r\n", "\n"))
     return cut + "\u2026" if len(raw) > limit else cut
 
 
@@ -92,4 +89,4 @@ def link(url: str) -> str | None:
         fine = parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
         return None
-    return url if fine and not _UNSHOWABLE.search(url) and not re.search(r"\s", url) else None
+    return url if fine and not UNSHOWABLE.search(url) and not re.search(r"\s", url) else None

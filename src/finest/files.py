@@ -26,10 +26,14 @@ class Held(Exception):
         self.holder = holder
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name, then give it its own: a reader sees the old or the new one."""
+def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Write a file under a temporary name, then give it its own: a reader sees the old or the new one.
+
+    `mode` is what the file's new inode allows, less the process's umask: 0o600 for what only its owner may read.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
+    temporary.unlink(missing_ok=True)  # a killed process with this number may have left one, with another mode
+    with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

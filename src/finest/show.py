@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from finest.figures import byte_size
+from finest.masking import one_line
 from finest.recipe.reasons import FAILURES, KEPT, STAGES, reason, stage_of
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def show_status(console: Console, folder: Path, status: Status) -> None:
         console.print(reasons_table(status.reasons))
     for loss in status.losses[:SHOWN_LOSSES]:
         console.print(
-            f"lost: {loss['source']} offset {loss['offset']}: {loss['reason']} ({loss['detail']})", markup=False
+            one_line(f"lost: {loss['source']} offset {loss['offset']}: {loss['reason']} ({loss['detail']})"),
+            markup=False,
         )
     if len(status.losses) > SHOWN_LOSSES:
         console.print(f"... and {len(status.losses) - SHOWN_LOSSES} more: finest status {folder} --json", markup=False)
@@ -135,8 +137,8 @@ def show_verification(console: Console, found: Verification) -> None:
 def show_why(console: Console, answer: Why) -> None:
     """One page: its verdict, every statistic beside its limit, the text."""
     stored, verdict = answer.stored, answer.verdict
-    console.print(Text(f"{stored['url']}\n{stored['id']}"))
-    console.print(f"in {stored['file_path']} at offset {stored['offset']}", markup=False)
+    console.print(Text(f"{one_line(stored['url'])}\n{one_line(stored['id'])}"))
+    console.print(f"in {one_line(stored['file_path'])} at offset {stored['offset']}", markup=False)
     line = f"{stored['reason']}: {reason(stored['reason']).explanation}"
     console.print(line, style="green" if stored["reason"] == KEPT else "red", markup=False)
     if stored["duplicate_of"]:

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.text import Text
 
 from finest.figures import byte_size
+from finest.terminal import plain_console
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +69,7 @@ class Upload:
     def _draw(self, sent: Sent) -> None:
         if self._bar is None:
             columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, console=Console(stderr=True, highlight=False))
+            self._bar = Progress(*columns, console=plain_console(stderr=True))
             self._task = self._bar.add_task("", total=sent.of_bytes)
             self._bar.start()
         files = f"Uploading, {sent.files} of {sent.of_files} files"

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -21,6 +21,7 @@ from finest.figures import byte_size, compact, counted, duration, showable, whol
 from finest.miner.journal import STEPS
 from finest.miner.now import STOPPED, Doing
 from finest.miner.overview import Overview, Scores, TaskLine, overview
+from finest.terminal import plain_console
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,7 @@ class Screen:
     """Lines on standard error: above the bar on a terminal, with the time (UTC) elsewhere."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        self.console = plain_console(stderr=True)
         logging.getLogger("finest").handlers[:] = [_Said(self.say)]
 
     def say(self, line: str) -> None:
@@ -66,7 +67,7 @@ class _Said(logging.Handler):
 
 def show_dashboard(work: Path, api_url: str | None, *, once: bool) -> None:
     """Show the work folder until Ctrl-C, or once."""
-    console, scores = Console(highlight=False), Scores(api_url)
+    console, scores = plain_console(), Scores(api_url)
     if once or not console.is_terminal:
         console.print(draw(overview(work, scores), console.width))
         return

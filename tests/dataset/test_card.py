@@ -74,7 +74,7 @@ def test_hostile_names_stay_in_their_cell(manifest: Manifest) -> None:
     source = manifest.sources[0].model_copy(update={"name": "a`|\n---\n# <script>.warc"})
     text = card(manifest.model_copy(update={"sources": (source,), "recipe": {"name": "x\n---\nlicense: mit"}}))
 
-    assert header(text)["license"] == "odc-by"
+    assert header(text)["license"] == "unknown"
     assert "| `a___---_#_<script>.warc` |" in text
 
 
@@ -83,3 +83,14 @@ def test_card_is_written(tmp_path: Path) -> None:
     made = make_dataset(tmp_path, kept=0)
     write_card(tmp_path, made.manifest)
     assert (tmp_path / "README.md").read_text().startswith("---\n")
+
+
+def test_another_crawl_is_not_called_common_crawls(manifest: Manifest) -> None:
+    """Neither source, licence, terms of use nor tags of Common Crawl stand on the card of somebody else's crawl."""
+    own = manifest.sources[0].model_copy(update={"name": "https://example.org/crawl/a.warc.gz"})
+    text = card(manifest.model_copy(update={"sources": (own,), "dumps": ("local",)}))
+    assert "common" not in text.lower().replace("open data commons", "") and "odc" not in text.lower()
+    assert header(text)["license"] == "unknown" and header(text)["tags"][0] == "web"
+    mixed = card(manifest.model_copy(update={"sources": (own, manifest.sources[0])}))
+    assert "2 WARC files (1 of them Common Crawl's)" in mixed and "ODC-By" not in mixed
+    assert "commoncrawl.org/terms-of-use" in mixed

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import ssl
+from pathlib import Path
 
+import httpx
 import pytest
 
 from finest.dataset.hub import git_blob, parse_place
-from finest.dataset.patience import LONGEST_ASKED_S, LONGEST_WAIT_S, Failure, failure_of, patiently, refusal, wait_s
+from finest.dataset.patience import (
+    LONGEST_ASKED_S,
+    LONGEST_WAIT_S,
+    Failure,
+    failure_of,
+    patiently,
+    refusal,
+    unusable,
+    wait_s,
+)
 from finest.errors import HubError, HubNotFound, HubUnavailable, UsageError
+from tests.faulty_server import FaultyServer
+from tests.warc.socks_server import SocksServer
 
 SHA, ROOT = "4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c", "ab" * 32
 
@@ -88,3 +104,63 @@ def test_a_local_file_that_is_gone_is_no_failure_of_the_hub() -> None:
     """It is raised as it is."""
     with pytest.raises(FileNotFoundError):
         failure_of(FileNotFoundError(2, "No such file", "x.parquet"))
+
+
+def tls_error() -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_message = "self-signed certificate"
+    return error
+
+
+def token_error() -> UnicodeEncodeError:
+    return UnicodeEncodeError("ascii", "hf_\u2019", 3, 4, "ordinal not in range")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (tls_error(), "certificate is not accepted: self-signed"),
+        (token_error(), "not ASCII"),
+        (json.JSONDecodeError("Expecting value", "<html>", 0), "is not the Hub; check HF_ENDPOINT"),
+        (ImportError("Using SOCKS proxy, but the 'socksio' package is not installed."), "SOCKS proxy; pip install"),
+        (httpx.TooManyRedirects("Exceeded maximum allowed redirects."), "redirects in a circle"),
+        (httpx.UnsupportedProtocol("Request URL has an unsupported protocol 'ftp://'."), "neither https:// nor"),
+    ],
+)
+def test_what_no_second_call_mends_is_said_at_once(error: Exception, words: str) -> None:
+    """However deep the client has wrapped it."""
+    calls = 0
+
+    def call() -> None:
+        nonlocal calls
+        calls += 1
+        raise ConnectionError("wrapped") from error
+
+    with pytest.raises(UsageError, match=words):
+        patiently("read", call)
+    assert calls == 1
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 520, 522, 527, 530])
+def test_statuses_that_pass(status: int) -> None:
+    """What the Hub or a proxy before it says when ill."""
+    assert Failure(status).passes
+
+
+def test_certificates_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SSL_CERT_FILE and the file are named, where httpx only says that there is no such file."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "gone.pem"))
+    assert f"SSL_CERT_FILE names {tmp_path / 'gone.pem'}" in str(unusable(FileNotFoundError(2, "No such file")))
+
+
+def test_through_a_socks_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client that huggingface_hub uses takes a SOCKS proxy from the environment."""
+    pytest.importorskip("socksio")
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    with FaultyServer({"/a": b"data"}) as server, SocksServer("minerva", "pa55") as proxy:
+        monkeypatch.setenv("ALL_PROXY", f"socks5://minerva:pa55@127.0.0.1:{proxy.port}")
+        with httpx.Client() as client:
+            assert client.get(f"{server.base}/a").content == b"data"
+        assert proxy.reached == [server.server_address]

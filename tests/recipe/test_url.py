@@ -9,6 +9,7 @@ import multiprocessing
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from datatrove.data import Document
 from datatrove.pipeline.filters import URLFilter
@@ -125,11 +126,30 @@ def test_built_lists_are_used_again(small: Path) -> None:
     assert (folder / "domains.npy").stat().st_mtime_ns == before
 
 
-def test_a_broken_cache_is_named(small: Path) -> None:
-    """Lists that cannot be read are a clear error with the way out."""
+@pytest.mark.parametrize("damage", ["garbage", "empty", "cut", "shorter", "swapped", "gone"])
+def test_lists_that_were_altered_are_built_anew(small: Path, damage: str) -> None:
+    """What lies in the cache decides a page's fate: it is the lists that were built, or it is not read."""
     UrlLists.open(small)
     (folder,) = small.iterdir()
-    (folder / "domains.npy").write_bytes(b"nothing")
+    path = folder / "domains.npy"
+    whole = path.read_bytes()
+    names = np.load(path)
+    if damage == "shorter":
+        np.save(path, names[names != url._hash("bad.com")])
+    elif damage == "swapped":
+        np.save(path, names.astype(">u8"))
+    elif damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes({"garbage": b"nothing", "empty": b"", "cut": whole[:-8]}[damage])
+    assert UrlLists.open(small).has_domain("bad.com")
+    assert path.read_bytes() == whole
+    assert len(list(small.iterdir())) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_named(small: Path) -> None:
+    """Where lists can be neither read nor built it is a clear error with the way out."""
+    small.write_text("a file")
     with pytest.raises(RecipeError, match="remove that folder"):
         UrlLists.open(small)
 

@@ -334,3 +334,71 @@ def test_a_wrong_secret_is_named(s3: Any, monkeypatch: pytest.MonkeyPatch) -> No
     s3_client.cache_clear()
     with pytest.raises(SourceError, match="S3 refuses these AWS credentials"):
         inspect("s3://crawl/x/a.warc.gz")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("is_zipped", [False, True])
+def test_lists_of_every_make(tmp_path: Path, encoding: str, is_zipped: bool) -> None:
+    """Gzipped or not, with a mark of the byte order or without, with any line ends: the same sources."""
+    a, b = plant(tmp_path, "a.warc", "käse#1.warc")
+    data = f"{b}\r\n# a comment\r\n\r\n   {a}  # another\r".encode(encoding)
+    (tmp_path / "list").write_bytes(gzip.compress(data) if is_zipped else data)
+    assert resolve([f"@{tmp_path}/list"]) == [b, a]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [(gzip.compress(b"a.warc\n" * 9)[:-12], "damaged"), (b"a.warc\nb\0c\n", "not text"), (None, "Is a directory")],
+)
+def test_lists_that_cannot_be_read_are_named(tmp_path: Path, data: bytes | None, words: str) -> None:
+    """A cut one, one that is no text, a folder."""
+    path = tmp_path / "list"
+    if data is None:
+        path.mkdir()
+    else:
+        path.write_bytes(data)
+    with pytest.raises(SourceError, match=f"list: .*{words}"):
+        resolve([f"@{path}"])
+
+
+def test_a_list_that_names_itself_is_refused(tmp_path: Path) -> None:
+    """It would never end."""
+    (tmp_path / "list").write_text(f"@{tmp_path}/list\n")
+    with pytest.raises(SourceError, match="cannot name another list"):
+        resolve([f"@{tmp_path}/list"])
+
+
+def test_names_hold_no_secrets() -> None:
+    """Neither user information nor a query nor a fragment; Common Crawl's files are known behind a signature too."""
+    assert name_sources(["https://u:p@h:8/a.warc.gz?X-Amz-Signature=s#f", "https://h/b?file=x"]) == [
+        "https://h:8/a.warc.gz", "https://h/b",
+    ]  # fmt: skip
+    key = "crawl-data/CC-MAIN-2025-26/segments/1/warc/a.warc.gz"
+    assert name_sources([f"https://u:p@mirror/{key}?sig=s"]) == [f"s3://commoncrawl/{key}"]
+
+
+def test_sources_that_differ_in_their_query_have_their_own_names() -> None:
+    """The same in any order and under any signature; what differs in nothing else is one source named twice."""
+    one, two = "https://h/get?file=a&Expires=1&Signature=x", "https://h/get?file=b&Expires=1&Signature=y"
+    first, second = name_sources([one, two])
+    assert first != second and not {"?", "="} & set(first + second)
+    assert name_sources([two.replace("=y", "=z"), one.replace("=1", "=2")]) == [second, first]
+    with pytest.raises(SourceError, match=r"the same file is named twice: https://h/get and https://h/get$"):
+        name_sources([one, one.replace("Signature=x", "Signature=y")])
+
+
+def test_a_file_name_that_is_no_text_has_a_written_form(tmp_path: Path) -> None:
+    """Bytes that are not UTF-8, line breaks and escape sequences are written out; the file itself is read."""
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\x1b[31m\n.warc")
+    Path(path).write_bytes(WARC)
+    assert resolve([str(tmp_path)]) == [path]
+    assert name_sources([path]) == ["\\xff\\x1b[31m\\x0a.warc"]
+    (tmp_path / "list").write_bytes(os.fsencode(tmp_path) + b"/\xff*\n")
+    assert resolve([f"@{tmp_path}/list"]) == [path]
+
+
+def test_an_s3_address_holds_no_credentials() -> None:
+    """Some tools take them there; here they would end up in names."""
+    with pytest.raises(SourceError, match="credentials do not stand in an s3:// address") as found:
+        resolve(["s3://AKIAMINERVA:5ecret@bucket/a.warc.gz"])
+    assert "5ecret" not in str(found.value) and "AKIAMINERVA" not in str(found.value)

@@ -15,6 +15,7 @@ import finest
 from finest.cli import cluster, devnet, doctor, hub, mine, quality, refinery, serve, tasks, validate
 from finest.cli.shared import say
 from finest.errors import FinestError, RunError, plain_os_error
+from finest.masking import mask_logs, one_line
 from finest.parent import hide_memory
 
 INTERRUPTED = 130
@@ -56,6 +57,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no such letter is no reason to fail
+    mask_logs()
     atexit.register(gc.freeze)  # Python would look through all that is loaded (0.2 s) before the kernel takes it back
     try:
         cli(standalone_mode=False)
@@ -63,7 +65,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except FinestError as error:
-        say(f"finest: {error}")
+        say(f"finest: {one_line(error)}")
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("finest"):

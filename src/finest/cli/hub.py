@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from finest.cli.shared import console, say
+from finest.cli.shared import console, json_of, say
 from finest.settings import load_settings
 
 
@@ -61,9 +61,7 @@ def open_command(where: str, rows: int, seed: int, latest: bool, as_json: bool) 
     with open_dataset(where, latest=latest, say=say) as dataset:
         sample = dataset.sample(rows, seed).to_pylist() if rows else []
         if as_json:
-            import json
-
-            click.echo(json.dumps(dataset_dict(dataset, sample), indent=1, ensure_ascii=False))
+            click.echo(json_of(dataset_dict(dataset, sample)))
         else:
             show_dataset(console(), dataset, sample)
 

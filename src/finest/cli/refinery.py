@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from finest.cli.shared import common_crawl, console, lean_imports, say
+from finest.cli.shared import common_crawl, console, json_of, lean_imports, say
 from finest.cli.slurm import Where, ask_on_interrupt, executor_options
 from finest.errors import NO_EVIDENCE
+from finest.masking import printable
 from finest.recipe.recipe import SHIPPED, load_recipe
 from finest.settings import load_settings
 
@@ -171,14 +172,15 @@ def report(folder: Path, output: Path | None) -> None:
 
     target = output or folder / "report.html"
     write_whole(target, render_report(report_of(folder)).encode())
-    click.echo(target)
+    click.echo(printable(target))
 
 
 @click.command()
 @click.argument("page", metavar="URL|RECORD-ID")
 @click.option("--in", "folder", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
+@click.option("--source", "sources", multiple=True, help="Where the WARCs lie now.  [default: as the run read them]")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def why(page: str, folder: Path, as_json: bool) -> None:
+def why(page: str, folder: Path, sources: tuple[str, ...], as_json: bool) -> None:
     """Show the verdict of one page, with its text and every statistic beside its threshold.
 
     \b
@@ -188,9 +190,10 @@ def why(page: str, folder: Path, as_json: bool) -> None:
     from finest.refine.why import why as ask
     from finest.show import show_why, why_dict
 
-    answers = ask(folder, page, load_settings().cache)
+    settings = load_settings()
+    answers = ask(folder, page, settings.cache, sources, common_crawl(settings))
     if as_json:
-        click.echo(json.dumps([why_dict(answer) for answer in answers], indent=1, ensure_ascii=False))
+        click.echo(json_of([why_dict(answer) for answer in answers]))
     else:
         for answer in answers:
             show_why(console(), answer)
@@ -206,7 +209,12 @@ def why(page: str, folder: Path, as_json: bool) -> None:
     help="Pages to judge again from their WARC records; 0 checks the files alone, which proves nothing about the rows.",
 )
 @click.option("--seed", type=int, help="Draw the same sample again.  [default: random]")
-@click.option("--source", "sources", multiple=True, help="Where the WARCs lie now, if the ledger is gone.")
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    help="Where the WARCs lie now, if the ledger is gone or holds no whole address.",
+)
 @click.option("--full", is_flag=True, help="Of a dataset on the Hub, download and check every row.")
 def verify(where: str, sample: int, seed: int | None, sources: tuple[str, ...], full: bool) -> None:
     """Check a dataset: manifest, hashes, Merkle root, and a random sample judged again from the source WARCs.
@@ -260,7 +268,7 @@ def recipe_show(name: str) -> None:
     \b
     finest recipe show fineweb
     """
-    click.echo(json.dumps(load_recipe(name).resolved(), indent=1, ensure_ascii=False))
+    click.echo(json_of(load_recipe(name).resolved()))
 
 
 @recipe.command("hash")

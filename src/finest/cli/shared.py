@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
 from finest.errors import UsageError
+from finest.masking import UNSHOWABLE, masked, printable
+from finest.terminal import plain_console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +42,7 @@ def common_crawl(settings: Settings) -> CommonCrawl:
 
 def console() -> Console:
     """Standard output, for what a person asked to see."""
-    return Console(highlight=False, soft_wrap=True)
+    return plain_console(soft_wrap=True)
 
 
 @contextmanager
@@ -69,6 +72,11 @@ def lean_imports() -> Iterator[None]:
         gc.enable()
 
 
+def json_of(value: Any) -> str:
+    """JSON for programs that does not harm the terminal of a person: control characters are escaped."""
+    return UNSHOWABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, indent=1, ensure_ascii=False))
+
+
 def say(line: str) -> None:
-    """One line on standard error, for what happens meanwhile."""
-    click.echo(line, err=True)
+    """One line on standard error, for what happens meanwhile; without secrets and control characters."""
+    click.echo(printable(masked(line)), err=True)

@@ -24,7 +24,7 @@ _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "
 _COLUMNS = {
     "text": "Main text of the page; e-mail addresses and public IP addresses replaced if the recipe says so",
     "id": "WARC-Record-ID of the response",
-    "dump": "Common Crawl's name of the crawl",
+    "dump": "Name of the crawl, `local` where a file's name says none",
     "url": "Address of the page",
     "date": "When it was crawled",
     "file_path": "WARC file that holds the record",
@@ -56,14 +56,23 @@ def _header(manifest: Manifest) -> str:
     configs += [_config(dump, f"data/{dump}/*.parquet") for dump in manifest.dumps]
     data = DatasetCardData(
         language=[code for code in sorted(manifest.languages) if re.fullmatch(r"[a-z]{2,3}", code)] or None,
-        license="odc-by",
+        license="odc-by" if _is_common_crawl(manifest) else "unknown",
         pretty_name=_title(manifest),
         size_categories=_size_category(manifest.rows),
         task_categories=["text-generation"],
-        tags=["common-crawl", "web", "finest-data", _recipe_name(manifest)],
+        tags=[*(["common-crawl"] if _of_common_crawl(manifest) else []), "web", "finest-data", _recipe_name(manifest)],
         configs=configs,
     )
     return data.to_yaml() + "\n"
+
+
+def _of_common_crawl(manifest: Manifest) -> int:
+    """How many of the sources are Common Crawl's files; a file by another name may be a copy, or anything."""
+    return sum(source.name.startswith("s3://commoncrawl/crawl-data/") for source in manifest.sources)
+
+
+def _is_common_crawl(manifest: Manifest) -> bool:
+    return 0 < _of_common_crawl(manifest) == len(manifest.sources)
 
 
 def _config(name: str, path: str, *, default: bool = False) -> dict[str, Any]:
@@ -83,11 +92,13 @@ _EXPERIMENTAL = """
 
 
 def _what(manifest: Manifest) -> str:
-    name, files = _recipe_name(manifest), len(manifest.sources)
+    name, files, ours = _recipe_name(manifest), len(manifest.sources), _of_common_crawl(manifest)
+    whose = "Common Crawl " if _is_common_crawl(manifest) else ""
+    some = f" ({ours:,} of them Common Crawl's)" if ours and not whose else ""
     return f"""# {_title(manifest)}
 
 {manifest.rows:,} pages with {manifest.token_count:,} GPT-2 tokens, refined with the recipe `{name}`
-from {files:,} Common Crawl WARC file{"s" * (files != 1)} by Finest Data. Every row names its record and can be checked.
+from {files:,} {whose}WARC file{"s" * (files != 1)}{some} by Finest Data. Every row names its record and can be checked.
 {_EXPERIMENTAL * (name == "finest")}
 | | |
 |---|---|
@@ -175,15 +186,29 @@ def _privacy(manifest: Manifest) -> str:
     rules: dict[str, Any] = pii if isinstance(pii, dict) else {}
     done = [words for key, words in (("emails", "e-mail addresses"), ("ips", "public IP addresses")) if rules.get(key)]
     replaced = f"{' and '.join(done).capitalize()} in the text were replaced" if done else "Nothing was replaced in it"
+    future = (
+        "address, and see Common Crawl's [opt-out](https://commoncrawl.org/faq) for future crawls."
+        if _is_common_crawl(manifest)
+        else "address."
+    )
     return f"""## Personal data and opting out
 
 The text comes from public web pages and may name people. {replaced}; other personal data was not looked
-for. If a page of yours, or one about you, is in here and should not be, open a discussion on this repository with its
-address, and see Common Crawl's [opt-out](https://commoncrawl.org/faq) for future crawls.
+for. If a page of yours, or one about you, is in here and should not be, open a discussion on this repository with
+its {future}
 """
 
 
-def _licence(_: Manifest) -> str:
+def _licence(manifest: Manifest) -> str:
+    if not _is_common_crawl(manifest):
+        also = " and [Common Crawl's terms of use](https://commoncrawl.org/terms-of-use)" * bool(
+            _of_common_crawl(manifest)
+        )
+        return f"""## Licence
+
+No licence is stated here. The pages belong to their authors; whoever publishes this dataset says under which terms
+the crawls that it was made of{also} let it be used.
+"""
     return """## Licence
 
 The dataset is under the [Open Data Commons Attribution License (ODC-By) v1.0]\

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finest.dataset.limits import MAX_REPO_FILES
-from finest.dataset.patience import Failure, Say, no_token, once, patiently
+from finest.dataset.patience import Failure, Say, no_token, once, patiently, unusable
 from finest.errors import HubError, HubUnavailable, UsageError, VerifyError
 
 if TYPE_CHECKING:
@@ -105,7 +105,10 @@ class Hub:
         self._say = say
         self._token = token or huggingface_hub.get_token()
         self._api = huggingface_hub.HfApi(token=self._token or False)
-        _bound_connections()
+        try:
+            _bound_connections()
+        except (ImportError, OSError, ValueError) as error:
+            raise unusable(error) from None
 
     @property
     def endpoint(self) -> str:

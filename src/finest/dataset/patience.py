@@ -6,14 +6,19 @@ whoami, nor repo info, nor reads from the storage behind it. `patiently` does, f
 
 from __future__ import annotations
 
+import json
+import os
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from finest.errors import FinestError, HubError, HubNotFound, HubUnavailable, UsageError
+from finest.masking import masked, public_address
+from finest.reachable import chain as causes
+from finest.reachable import is_passing, lasting
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -27,7 +32,6 @@ LONGEST_WAIT_S = 30.0
 LONGEST_ASKED_S = 330.0
 """A wait that the Hub asks for is kept up to its rate limit window of 300 s, and a little."""
 
-WAITED_FOR = frozenset({408, 425, 429, 500, 502, 503, 504})
 _SECRET = re.compile(r"hf_[A-Za-z0-9_]{8,}|(?i:bearer\s+\S+)|(?i:[?&]x-amz-[a-z-]+=\S+)")
 _GET_ONE = "make one with write access at https://huggingface.co/settings/tokens, then: hf auth login (or HF_TOKEN=)"
 
@@ -45,7 +49,7 @@ class Failure:
     @property
     def passes(self) -> bool:
         """Whether it is worth to ask again."""
-        return self.status is None or self.status in WAITED_FOR
+        return self.status is None or is_passing(self.status)
 
 
 def patiently(what: str, call: Callable[[], T], *, say: Say = lambda _: None, tries: int = TRIES) -> T:
@@ -79,6 +83,12 @@ def once(call: Callable[[], T]) -> T | Failure:
         raise
     except _failures() as error:
         return failure_of(error)
+
+
+def unusable(error: Exception) -> FinestError:
+    """The error for connections that cannot even be set up, such as those through a proxy of an unknown kind."""
+    why = lasting(error) or _plain(f"{type(error).__name__}: {error}")
+    return UsageError(f"connections to the Hub cannot be set up: {why}")
 
 
 def wait_s(attempt: int, failure: Failure) -> float:
@@ -117,15 +127,22 @@ def failure_of(error: BaseException) -> Failure:
     """
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
-    for cause in _chain(error):
+    for cause in causes(error):
         if isinstance(cause, HfHubHTTPError):
             return _http_failure(cause)
         if isinstance(cause, HFValidationError):
             return Failure(0, words=_plain(str(cause)))
         if isinstance(cause, OfflineModeIsEnabled):
             return Failure(0, words="HF_HUB_OFFLINE is set, which forbids all calls")
+        if isinstance(cause, json.JSONDecodeError):
+            endpoint = public_address(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+            return Failure(0, words=f"what answers at {endpoint} is not the Hub; check HF_ENDPOINT and the proxy")
+        if why := lasting(cause):
+            return Failure(0, words=why)
         if isinstance(cause, OSError) and cause.filename is not None:
             raise cause
+    if isinstance(error, ImportError):
+        raise error
     return Failure(None, words=f"{type(error).__name__}: {_plain(str(error))}")
 
 
@@ -147,18 +164,13 @@ def _asked_s(headers: Any) -> float | None:
     return float(limited[1]) if limited else None
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
-
-
 def _failures() -> tuple[type[Exception], ...]:
     """What the client raises: its own tree (of httpx or httpx2, by version), and bare errors from hf_xet and LFS."""
     from huggingface_hub import errors
 
     http_error: type[Exception] = getattr(errors, "HTTPError", OSError)
-    return (http_error, OSError, RuntimeError, ValueError)
+    # httpx imports what a SOCKS proxy needs when there is one
+    return (http_error, OSError, RuntimeError, ValueError, ImportError)
 
 
 def said(failure: Failure) -> str:
@@ -174,5 +186,5 @@ def _quoted(failure: Failure) -> str:
 
 def _plain(text: str) -> str:
     """The first line of foreign words, short, without control characters and without anything secret."""
-    line = _SECRET.sub("***", text.strip().partition("\n")[0])
+    line = _SECRET.sub("***", masked(text).strip().partition("\n")[0])
     return "".join(char for char in line if char.isprintable())[:200]

@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from finest.dataset.card import CARD_NAME, card
 from finest.dataset.hub import Hub, RemoteFile, Revision, git_blob
 from finest.dataset.manifest import MANIFEST_NAME, Manifest, read_manifest
@@ -22,6 +25,7 @@ from finest.dataset.shards import Shard
 from finest.errors import HubNotFound, HubUnavailable, UsageError, VerifyError
 from finest.figures import byte_size
 from finest.files import size_and_sha256
+from finest.masking import holds_secrets, masked, one_line, public_address
 
 CARD_REPO = "OWNER/NAME"
 """Stands in a card for the repository's name until there is one."""
@@ -56,14 +60,17 @@ def publish(
     earlier dataset in it are replaced. If the repository already holds exactly this dataset, in its newest commit or
     in one of the last, nothing is sent. Without `token`, HF_TOKEN or the file of `hf auth login` is used.
 
-    Raises VerifyError where the folder's files are not those of its manifest, or the Hub's not these; HubError and its
+    Raises VerifyError where the folder's files are not those of its manifest, or the Hub's not these, or where names
+    of sources hold user information or a query; HubError and its
     kinds where the Hub refuses or stays away; UsageError where the repository holds something else.
     """
     manifest = read_manifest(folder)
+    _refuse_named_secrets(source.name for source in manifest.sources)
     hub = Hub(token, say)
     name = hub.full_name(repo)
     say(f"Checking {len(manifest.shards) + len(manifest.verdicts)} files against the manifest")
     dataset = _Dataset.of(folder, manifest, name)
+    _refuse_secrets_in_files(folder, manifest)
     head = _repository(hub, name, private=private, say=say)
     return _settle(hub, dataset, head, say, progress)
 
@@ -135,6 +142,31 @@ def _large_file(folder: Path, shard: Shard) -> _File:
 
 def _small_file(path: str, data: bytes) -> _File:
     return _File(path, len(data), hashlib.sha256(data).hexdigest(), git_blob(data), data=data)
+
+
+def _refuse_named_secrets(names: Iterable[str]) -> None:
+    """Datasets of earlier versions may name sources by their whole address, passwords and signatures included."""
+    for name in names:
+        if holds_secrets(name):
+            raise VerifyError(
+                f"the source {public_address(name)} is named with user information or a query, which would be "
+                "published: refine it again with this version (finest refine ... --restart), which leaves them out"
+            )
+
+
+def _refuse_secrets_in_files(folder: Path, manifest: Manifest) -> None:
+    """The same of the names in rows and verdicts, and of the card."""
+    for shard in (*manifest.shards, *manifest.verdicts):
+        try:
+            names = pq.read_table(folder / shard.path, columns=["file_path"], use_threads=False)["file_path"].unique()
+        except (pa.ArrowException, OSError) as error:
+            raise VerifyError(f"{shard.path}: not a Parquet file of rows: {one_line(error)}") from error
+        _refuse_named_secrets(str(name) for name in names.to_pylist())
+    path = folder / CARD_NAME
+    if path.exists() and masked(text := path.read_text(encoding="utf-8", errors="replace")) != text:
+        raise VerifyError(
+            f"{path} holds an address with a password or a signature, which would be published: cut it out"
+        )
 
 
 def _card_of(folder: Path, manifest: Manifest, repo: str) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from finest.doctor.subject import Subject
+from finest.masking import masked
 
 
 class State(str, Enum):
@@ -26,6 +27,10 @@ class Finding:
     line: str
     mend: str | None = None
     """A command to paste, or a step in one line."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "line", masked(self.line))  # a setting may hold a password
+        object.__setattr__(self, "mend", self.mend and masked(self.mend))
 
 
 def ok(line: str) -> Finding:

@@ -20,6 +20,7 @@ from datatrove.executor import LocalPipelineExecutor
 from loguru import logger
 
 from finest.errors import FinestError, RunError, plain_os_error
+from finest.masking import masked, masked_error
 from finest.parent import end_with_parent
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class ForkedExecutor(LocalPipelineExecutor):
         _say_into(log)
         gc.freeze()  # what was loaded before the fork is never garbage, and stays shared
         self._set_distributed_environment(-1)
-        logger.add(log, level="INFO")
+        logger.add(_Masked(log), level="INFO", diagnose=False)  # it would write the variables' values, secrets too
         for rank in iter(lambda: _receive(connection), None):
             connection.send(self._attempt(rank))
 
@@ -142,7 +143,7 @@ class ForkedExecutor(LocalPipelineExecutor):
             return error
         if isinstance(error, OSError):
             return RunError(plain_os_error(error, self._logs))
-        return RunError(f"slice {rank}: {type(error).__name__}: {error}; the traceback is in {self._logs}")
+        return RunError(f"slice {rank}: {masked_error(error)}; the traceback is in {self._logs}")
 
 
 class Worker:
@@ -172,6 +173,17 @@ def _receive(connection: Connection) -> Any:
         return connection.recv()
     except (EOFError, OSError):
         return None
+
+
+class _Masked:
+    """A worker's log without secrets: a library's error names the whole address that it could not read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, line: str) -> None:
+        with self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(masked(line))
 
 
 def leave_with_parent() -> None:

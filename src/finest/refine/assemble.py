@@ -23,6 +23,7 @@ from finest.dataset.merkle import Leaves
 from finest.dataset.rows import SCHEMA, VERDICT_SCHEMA
 from finest.dataset.shards import Shard, ShardWriter
 from finest.recipe.reasons import DUPLICATE, KEPT
+from finest.refine.damage import readable
 from finest.refine.dedup import SignatureFile, cluster, plan
 from finest.refine.summary import SliceSummary, merge
 from finest.warc.source import dump_of
@@ -171,10 +172,14 @@ def _batches(ledger: Ledger, name: str) -> Iterator[tuple[int, pa.RecordBatch]]:
     """
     start = 0
     for slice_ in ledger.plan.slices:
-        with pq.ParquetFile(ledger.slice_folder(slice_) / name, pre_buffer=False) as file:
-            for batch in file.iter_batches(batch_size=1000, use_threads=False):
-                yield start, batch
-                start += batch.num_rows
+        for batch in _batches_of(ledger.slice_folder(slice_) / name):
+            yield start, batch
+            start += batch.num_rows
+
+
+def _batches_of(path: Path) -> Iterator[pa.RecordBatch]:
+    with readable(path), pq.ParquetFile(path, pre_buffer=False) as file:
+        yield from file.iter_batches(batch_size=1000, use_threads=False)
 
 
 def make_manifest(

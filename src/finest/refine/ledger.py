@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from finest.errors import LedgerError
 from finest.files import Held, hold, is_held, sync, write_whole
+from finest.masking import masked_error
 from finest.refine.summary import SliceSummary
 from finest.warc.slices import Slice
 from finest.warc.source import Source
@@ -104,11 +105,15 @@ class Ledger:
             data = json.loads(path.read_bytes())
         except FileNotFoundError:
             raise LedgerError(f"{out} holds no run; start one with: finest refine SOURCE --out {out}") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise LedgerError(f"{path} cannot be read: {error}; begin again with --restart") from error
-        if data.get("format") != FORMAT:
-            raise LedgerError(f"{path} has format {data.get('format')!r}, this version reads {FORMAT!r}")
-        return Ledger(out, RunPlan.from_dict(data))
+        found = data.get("format") if isinstance(data, dict) else None
+        if found != FORMAT:
+            raise LedgerError(f"{path} has format {found!r}, this version reads {FORMAT!r}")
+        try:
+            return Ledger(out, RunPlan.from_dict(data))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise LedgerError(f"{path} is damaged ({masked_error(error)}); begin again with --restart") from error
 
     @staticmethod
     def begin(out: Path, plan: RunPlan, *, restart: bool) -> Ledger:
@@ -213,7 +218,12 @@ class Ledger:
     def deaths(self, slice_: Slice) -> dict[int, int]:
         """How often a worker died with each of the slice's pages in its hands, by offset."""
         path = self.folder / "crashes" / f"{slice_name(slice_)}.json"
-        return {int(offset): n for offset, n in json.loads(path.read_bytes()).items()} if path.exists() else {}
+        try:
+            return {int(offset): int(n) for offset, n in json.loads(path.read_bytes()).items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise LedgerError(f"{path} cannot be read ({error}); remove it and run again") from error
 
     def crashes(self, slice_: Slice) -> set[int]:
         """Offsets of the pages that are passed over: one death may be anybody's doing, two are the page's."""

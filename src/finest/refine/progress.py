@@ -11,6 +11,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from finest.figures import byte_size, counted
+from finest.terminal import plain_console
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +93,7 @@ class Progress:
     """Says what a run does. `quiet` says nothing."""
 
     def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
-        self.console = console or Console(stderr=True, highlight=False)
+        self.console = console or plain_console(stderr=True)
         self.quiet = quiet
         self.rates: Rates | None = None
         self._bar: Bar | None = None

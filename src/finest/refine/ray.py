@@ -19,9 +19,10 @@ from finest.executors.local import leave_with_parent
 from finest.executors.ray import RayStage
 from finest.executors.slurm.request import MEMORY_PER_CPU_GB, Allotment
 from finest.figures import counted
+from finest.masking import masked_error
 from finest.refine.run import GO_ON, FailureWatch, RunOptions, take_in
 from finest.refine.slurm.steps import Lines, RefineShare
-from finest.refine.slurm.submission import folder_of, new
+from finest.refine.slurm.submission import folder_of, forget_addresses, new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ class RayShare(RefineShare):
         try:
             self.judge(rank, world_size, Alive(traces / f"{rank}.alive"))
         except BaseException as error:
-            words = str(error) if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
+            words = str(error) if isinstance(error, RunError) else masked_error(error)
             (traces / f"{rank}.error").write_text(f"on {os.uname().nodename}: {words}", encoding="utf-8")
             raise
         (traces / f"{rank}.alive").unlink(missing_ok=True)
@@ -91,9 +92,12 @@ def judge_on_ray(ledger: Ledger, options: RunOptions, request: RayRequest, progr
         RayShare(folder), tasks, cpus_per_task=request.cpus_per_task, memory_gb=request.memory_per_cpu_gb,
         folder=folder / "slices",
     )  # fmt: skip
-    with stage:
-        progress.begin(ledger, done, tasks * request.cpus_per_task)
-        _watch(ledger, stage, folder / "tasks", FailureWatch(ledger, done), progress)
+    try:
+        with stage:
+            progress.begin(ledger, done, tasks * request.cpus_per_task)
+            _watch(ledger, stage, folder / "tasks", FailureWatch(ledger, done), progress)
+    finally:
+        forget_addresses(ledger.out)
     if missing := ledger.pending():
         why = f": {stage.error}" if stage.error else ""
         raise RunError(f"Ray's tasks are over, and {counted(len(missing), 'slice')} is missing{why}; {GO_ON}")

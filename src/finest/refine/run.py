@@ -85,9 +85,10 @@ def refine(options: RunOptions, progress: Progress, ask: Ask | None = None) -> M
 
         return refine_on_slurm(options, progress, ask)
     if (options.out / "ledger" / "slurm").exists():
-        from finest.refine.slurm.submission import leave_to_slurm
+        from finest.refine.slurm.submission import forget_addresses, leave_to_slurm
 
         leave_to_slurm(options.out, progress, restart=options.restart)
+        forget_addresses(options.out)
     ledger = begin(options, progress)
     with ledger.lock():
         ledger.sweep()
@@ -106,6 +107,12 @@ def begin(options: RunOptions, progress: Progress) -> Ledger:
     """Look at the sources and open the run in `options.out`, or begin it."""
     if options.workers < 1:
         raise UsageError("--workers takes a whole number from 1")
+    try:
+        str(options.out).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"--out {str(options.out)!r}: its name is not UTF-8, which Parquet needs; name another"
+        ) from None
     options.out.parent.mkdir(parents=True, exist_ok=True)
     progress.say("Looking at the sources")
     return Ledger.begin(options.out, make_plan(options), restart=options.restart)

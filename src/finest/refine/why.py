@@ -12,12 +12,16 @@ import pyarrow.parquet as pq
 from finest.errors import LedgerError, UsageError
 from finest.recipe.judge import Trail, Verdict, explain
 from finest.recipe.recipe import parse_recipe
+from finest.refine.damage import readable
 from finest.refine.ledger import Ledger
 from finest.refine.record import read_page
+from finest.warc.source import inspect, name_sources, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from finest.warc.source import CommonCrawl
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +38,28 @@ def find_verdicts(out: Path, wanted: str) -> list[dict[str, Any]]:
     """The verdicts of the pages with that URL or record id (with or without brackets and `urn:uuid:`), newest file last."""
     found = []
     for path in _verdict_files(out):
-        table = pq.read_table(path)
+        with readable(path):
+            table = pq.read_table(path)
         hit = pc.or_(pc.equal(table["url"], wanted), pc.is_in(table["id"], value_set=_ids(wanted)))
         found += table.filter(hit).to_pylist()
     return found
 
 
-def why(out: Path, wanted: str, cache: Path) -> list[Why]:
+def why(
+    out: Path, wanted: str, cache: Path, specs: Sequence[str] = (), common_crawl: CommonCrawl | None = None
+) -> list[Why]:
     """Judge again every page of a run with that URL or record id.
 
+    `specs` says where the WARCs lie now, if not where the ledger remembers them.
     Raises UsageError where the run has no such page, SourceError where its WARC cannot be read any more.
     """
     ledger = Ledger.read(out)
     recipe = parse_recipe(ledger.plan.recipe)
     sources = {source.name: source for source in ledger.plan.sources}
+    if specs:
+        locations = resolve(specs, common_crawl)
+        names = name_sources(locations)
+        sources |= {name: inspect(location, name) for location, name in zip(locations, names, strict=True)}
     stored = find_verdicts(out, wanted)
     if not stored:
         raise UsageError(f"{out} holds no page with URL or record id {wanted!r}; both are matched whole")

@@ -8,6 +8,8 @@ from typing import Literal
 
 from pythonjsonlogger.json import JsonFormatter
 
+from finest.masking import mask_logs
+
 LogFormat = Literal["text", "json"]
 ACCESS = "finest.access"
 """The logger of requests."""
@@ -34,6 +36,7 @@ def set_up_logs(form: LogFormat) -> None:
         handler.setFormatter(JsonFormatter("%(levelname)s %(name)s %(message)s", timestamp=True, rename_fields=names))
     else:
         handler.setFormatter(_Text("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    mask_logs()
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)

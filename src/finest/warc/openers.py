@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from finest import __version__
 from finest.errors import SourceError
+from finest.masking import masked_error, public_address
+from finest.reachable import is_passing, lasting, missing_certificates
 from finest.warc.stream import Interrupted, Opened, Opener, changed
 
 if TYPE_CHECKING:
@@ -25,9 +27,10 @@ CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 30.0
 """Longest silence of a connection before it counts as stalled."""
 
-RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 REFUSED_STATUS = frozenset({403, 429, 503})
 """Common Crawl's 403 over HTTPS is CloudFront's rate limit, not a missing right (status.commoncrawl.org)."""
+
+_FRESH = "; give an address whose user information or signature is valid, in quotes"
 
 _COPY = "; copy the file to this machine and name that"
 
@@ -73,8 +76,9 @@ class HttpsOpener:
     def __init__(self, location: str, *, read_timeout_s: float = READ_TIMEOUT_S) -> None:
         import urllib3
 
-        self.location = location
+        self.location = public_address(location)
         self.transient: tuple[type[Exception], ...] = (OSError, HTTPException, urllib3.exceptions.HTTPError)
+        self._address = location
         self._timeout_s = (CONNECT_TIMEOUT_S, read_timeout_s)
 
     def open(self, position: int, etag: str | None) -> Opened:
@@ -96,15 +100,19 @@ class HttpsOpener:
         if etag and not etag.startswith("W/"):  # a weak ETag never matches If-Match (RFC 9110, 13.1.1)
             headers["If-Match"] = etag
         try:
-            return _session(os.getpid()).get(self.location, headers=headers, stream=True, timeout=self._timeout_s)
+            return _session(os.getpid()).get(self._address, headers=headers, stream=True, timeout=self._timeout_s)
         except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema) as error:
-            raise SourceError(f"{self.location}: not a URL that can be read: {error}") from error
-        except requests.RequestException as error:
-            raise Interrupted(f"{type(error).__name__}: {error}") from error
+            raise SourceError(f"{self.location}: not a URL that can be read: {masked_error(error)}") from None
+        except (OSError, UnicodeError) as error:  # requests' own errors are OSErrors
+            if why := lasting(error, first=not position and etag is None):
+                raise SourceError(f"{self.location}: {why}") from None
+            raise Interrupted(masked_error(error)) from None  # the library's words name the whole address
 
     def _check(self, response: requests.Response, position: int) -> None:
         status = response.status_code
-        if status in RETRY_STATUS | REFUSED_STATUS:
+        if status in (401, 407) or (status == 403 and "?" in self._address):
+            raise SourceError(f"{self.location}: the server does not let you read it (HTTP {status}){_FRESH}")
+        if is_passing(status) or status in REFUSED_STATUS:
             raise Interrupted(
                 f"HTTP {status}" + (" (rate limit, or no right to read it)" if status == 403 else ""),
                 retry_after_s=_retry_after_s(response.headers.get("Retry-After")),
@@ -124,7 +132,9 @@ class HttpsOpener:
     def _size(self, response: requests.Response) -> int:
         headers = response.headers
         size = headers.get("Content-Range", "").rpartition("/")[2] or headers.get("Content-Length", "")
-        if not size.isdigit():
+        if not size.isdigit() and headers.get("Content-Type", "").lower().startswith("text/html"):
+            raise SourceError(f"{self.location}: the server answers with an HTML page, not a WARC; check the address")
+        if not (size.isascii() and size.isdigit()):
             raise SourceError(f"{self.location}: the server names no Content-Length, so a cut would go unseen{_COPY}")
         return int(size)
 
@@ -143,16 +153,14 @@ class S3Opener:
         self._read_timeout_s = read_timeout_s
 
     def open(self, position: int, etag: str | None) -> Opened:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         wanted = {"Range": f"bytes={position}-"} if position else {}
         if etag:
             wanted["IfMatch"] = etag
         try:
             client = s3_client(os.getpid(), self._read_timeout_s)
             answer = client.get_object(Bucket=self.bucket, Key=self.key, **wanted)
-        except (BotoCoreError, ClientError) as error:
-            raise s3_failure(error, self.location) from error
+        except s3_errors() as error:
+            raise s3_failure(error, self.location) from None
         if position and not str(answer.get("ContentRange", "")).startswith(f"bytes {position}-"):
             answer["Body"].close()
             raise SourceError(f"{self.location}: the server ignores Range, so it cannot be read from the middle{_COPY}")
@@ -160,17 +168,37 @@ class S3Opener:
         return Opened(answer["Body"], answer.get("ETag"), int(size))
 
 
+def s3_errors() -> tuple[type[Exception], ...]:
+    """What boto3 raises where the endpoint, the credentials or the connection are wrong: not all is its own."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+
+    return (BotoCoreError, ClientError, ResponseParserError, OSError, ValueError)
+
+
 def s3_failure(error: Exception, location: str) -> Interrupted | SourceError:
     """What to raise for an error of boto3 at `location`: Interrupted if another try may help, else one clear line."""
     from botocore import exceptions as boto
+    from botocore.parsers import ResponseParserError
 
+    if isinstance(error, ResponseParserError):
+        return SourceError(f"{location}: what answers at {_endpoint()} is no S3 server; check AWS_ENDPOINT_URL")
+    is_cut = isinstance(error, (boto.HTTPClientError, boto.ConnectionError))
+    if why := lasting(error) or (missing_certificates() if is_cut else None):
+        return SourceError(f"{location}: {why}")
     if isinstance(error, boto.ClientError):
         return _s3_refusal(error.response, location)
     if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
         return SourceError(f"{location}: no AWS credentials{_how_to_sign(location)}")
-    if isinstance(error, boto.HTTPClientError):
-        return Interrupted(f"{type(error).__name__}: {error}")
-    return SourceError(f"{location}: {error}")
+    if is_cut:
+        return Interrupted(masked_error(error))
+    if "endpoint" in str(error).lower():
+        return SourceError(f"{location}: AWS_ENDPOINT_URL is not an address: {_endpoint()}")
+    return SourceError(f"{location}: {masked_error(error)}")
+
+
+def _endpoint() -> str:
+    return public_address(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "the endpoint")
 
 
 def _s3_refusal(response: Any, location: str) -> Interrupted | SourceError:
@@ -179,7 +207,7 @@ def _s3_refusal(response: Any, location: str) -> Interrupted | SourceError:
     code = str(response.get("Error", {}).get("Code", ""))
     about = response.get("ResponseMetadata", {})
     status = about.get("HTTPStatusCode", 0)
-    if code in S3_RETRY_CODES or status in RETRY_STATUS:
+    if code in S3_RETRY_CODES or is_passing(status):
         return Interrupted(
             f"HTTP {status} {code}",
             retry_after_s=_retry_after_s(about.get("HTTPHeaders", {}).get("retry-after")),
@@ -225,7 +253,13 @@ def _session(pid: int) -> requests.Session:  # noqa: ARG001
 
 @cache
 def s3_client(pid: int, read_timeout_s: float = READ_TIMEOUT_S) -> Any:  # noqa: ARG001
-    """The S3 client of process `pid`; it never retries, so that one layer alone does."""
+    """The S3 client of process `pid`; it never retries, so that one layer alone does.
+
+    Raises SourceError for credentials with letters that none has: S3 would only say that it does not know them.
+    """
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        if not os.environ.get(name, "").isascii():
+            raise SourceError(f"{name} holds a letter that is not ASCII, such as a typographic quote; copy it anew")
     import boto3
     from botocore.config import Config
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
+import gzip
+import io
 import os
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from finest.errors import SourceError
-from finest.warc.openers import s3_client, s3_failure
+from finest.masking import host_of, public_address
+from finest.warc.openers import s3_client, s3_errors, s3_failure
 from finest.warc.stream import Interrupted
 
 if TYPE_CHECKING:
@@ -19,6 +25,13 @@ if TYPE_CHECKING:
 SUFFIXES = (".warc", ".warc.gz", ".warc.zst", ".warc.lz4")
 """What is taken from a folder, a glob or a prefix; a file named by itself may be called anything."""
 
+MAX_LIST_BYTES = 1 << 30
+"""A list of every WARC of a crawl takes 12 MB; more than this, unpacked, is no list."""
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
+_COMMENT = re.compile(r"(?:^|\s)#.*")
 _COMMON_CRAWL_PATH = re.compile(r"crawl-data/CC-MAIN-[^/]+/\S+")
 _NAMED_BY_ROWS = re.compile(r"s3://commoncrawl/(crawl-data/CC-MAIN-[A-Za-z0-9-]+(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+)")
 """What rows call a file of Common Crawl's; no part begins with a dot, and nothing in it is a wildcard or an address."""
@@ -47,7 +60,8 @@ def resolve(specs: Sequence[str], common_crawl: CommonCrawl | None = None) -> li
 
     A spec is a file, a folder (searched in depth), a glob, `s3://bucket/key`, `s3://bucket/prefix/`, `http(s)://...`, a
     Common Crawl path (`crawl-data/CC-MAIN-...`: from S3 where AWS credentials are set, else over HTTPS) or
-    `@list.txt`, a file with one of these a line, paths taken from the current folder and `#` beginning a comment.
+    `@list.txt`, a file with one of these a line, paths taken from the current folder, `#` at the beginning of a line or
+    after a space beginning a comment; it may be gzipped, and be in UTF-8 or UTF-16.
     Raises SourceError where a spec finds nothing or a location comes up twice.
     """
     common_crawl = common_crawl or CommonCrawl()
@@ -56,7 +70,8 @@ def resolve(specs: Sequence[str], common_crawl: CommonCrawl | None = None) -> li
     for spec in _unlisted(specs):
         for location in _expand(spec, common_crawl):
             if location in seen:
-                raise SourceError(f"{location} is named twice: by {seen[location]!r} and by {spec!r}")
+                by = f"by {_shown(seen[location])!r} and by {_shown(spec)!r}"
+                raise SourceError(f"{public_address(location)} is named twice: {by}")
             seen[location] = spec
             locations.append(location)
     if not locations:
@@ -69,7 +84,7 @@ def _unlisted(specs: Sequence[str]) -> Iterator[str]:
         if not spec.startswith("@"):
             yield spec
             continue
-        lines = [line.partition("#")[0].strip() for line in _read_list(spec[1:]).splitlines()]
+        lines = [_COMMENT.sub("", line).strip() for line in re.split(r"[\r\n]+", _read_list(spec[1:]))]
         named = [line for line in lines if line]
         if not named:
             raise SourceError(f"{spec}: the list names nothing")
@@ -78,18 +93,49 @@ def _unlisted(specs: Sequence[str]) -> Iterator[str]:
         yield from named
 
 
+def _shown(spec: str) -> str:
+    return public_address(spec) if spec.startswith(("https://", "http://")) else spec
+
+
 def _read_list(path: str) -> str:
+    """The text of a list: gzipped or not; in UTF-8, where other bytes stand for themselves, or in UTF-16."""
     try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path}: the list of sources cannot be read: {error}") from error
+        with open(Path(path).expanduser(), "rb") as file:
+            data = _unpacked(file.read(MAX_LIST_BYTES + 1))
+        if len(data) > MAX_LIST_BYTES:
+            raise SourceError(f"{path}: larger than {MAX_LIST_BYTES} bytes, which no list of sources is")
+        return _decoded(data)
+    except OSError as error:
+        raise SourceError(f"{path}: the list of sources cannot be read: {error.strerror or error}") from error
+    except (EOFError, zlib.error, ValueError) as error:
+        raise SourceError(f"{path}: the list of sources is damaged: {error}") from error
+
+
+def _unpacked(data: bytes) -> bytes:
+    if not data.startswith(b"\x1f\x8b"):
+        return data
+    with gzip.open(io.BytesIO(data)) as inside:
+        return inside.read(MAX_LIST_BYTES + 1)
+
+
+def _decoded(data: bytes) -> str:
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding)
+    if data[1:2] == b"\0" or data[:1] == b"\0":  # no path holds a zero: UTF-16 without its mark
+        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be")
+    if b"\0" in data:
+        raise ValueError("it is not text")
+    return data.decode("utf-8", "surrogateescape")  # as file names are (os.fsdecode)
 
 
 def _expand(spec: str, common_crawl: CommonCrawl) -> list[str]:
     if spec.startswith("s3://"):
         return _in_bucket(spec)
     if spec.startswith(("https://", "http://")):
-        return [spec]
+        return [_checked(spec)]
+    if "\0" in spec:
+        raise SourceError(f"{spec}: no file's name holds a zero byte")
     if "://" in spec:
         raise SourceError(f"{spec}: only s3:// and http(s):// can be read; copy the file here")
     path = Path(spec).expanduser()
@@ -102,6 +148,18 @@ def _expand(spec: str, common_crawl: CommonCrawl) -> list[str]:
     if glob.has_magic(spec):
         return _in_glob(path, spec)
     raise SourceError(f"{spec}: no such file or folder")
+
+
+def _checked(spec: str) -> str:
+    """An address with a host; raises SourceError for what is none."""
+    try:
+        parts = urlsplit(spec)
+        fine = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        fine = False
+    if not fine:
+        raise SourceError(f"{public_address(spec)}: not an address with a host; write https://host/path")
+    return spec
 
 
 def _absolute(path: Path) -> str:
@@ -134,6 +192,11 @@ def _in_glob(pattern: Path, spec: str) -> list[str]:
 
 def _in_bucket(spec: str) -> list[str]:
     bucket, _, key = spec.removeprefix("s3://").partition("/")
+    if "@" in bucket:
+        raise SourceError(
+            f"s3://{host_of(spec)}/...: credentials do not stand in an s3:// address; give them in AWS_ACCESS_KEY_ID "
+            "and AWS_SECRET_ACCESS_KEY, or in AWS_PROFILE"
+        )
     if not bucket:
         raise SourceError(f"{spec}: names no bucket; write s3://bucket/key")
     if key and not key.endswith("/"):
@@ -145,15 +208,13 @@ def _in_bucket(spec: str) -> list[str]:
 
 
 def _keys(bucket: str, prefix: str, spec: str) -> Iterator[str]:
-    from botocore.exceptions import BotoCoreError, ClientError
-
     try:
         for page in s3_client(os.getpid()).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for item in page.get("Contents", ()):
                 yield item["Key"]
-    except (BotoCoreError, ClientError) as error:
+    except s3_errors() as error:
         failure = s3_failure(error, spec)
-        raise failure if isinstance(failure, SourceError) else _unlistable(spec, failure) from error
+        raise (failure if isinstance(failure, SourceError) else _unlistable(spec, failure)) from None
 
 
 def _unlistable(spec: str, failure: Interrupted) -> SourceError:

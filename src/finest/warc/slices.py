@@ -76,7 +76,7 @@ def read_slice(
     """
     start = slice_.start if exact_start is None else exact_start
     stream = ResumableStream(
-        opener_for(source.location),
+        opener_for(source.readable_location()),
         position=start,
         etag=source.etag,
         size_bytes=source.size_bytes,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from finest.errors import SourceError
+from finest.masking import public_address, told_apart
 from finest.warc.cut import Cut
 from finest.warc.cutter import Cutter
 from finest.warc.frames import Frames, Piece
@@ -32,6 +34,7 @@ _CONTENT_BYTES = 512
 """Content looked at to tell what a file is."""
 
 _COMMON_CRAWL_KEY = re.compile(r"(?:^|/)(crawl-data/CC-MAIN-[^?#]+)$")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _DUMP = re.compile(r"CC-MAIN-[0-9]{4}-[0-9]{2}(?![0-9])")
 
 _LOOKS_LIKE = (
@@ -50,29 +53,54 @@ _LOOKS_LIKE = (
 class Source:
     """One WARC as the run was planned on it."""
 
-    location: str
-    """Absolute local path, `s3://bucket/key` or `http(s)://...`."""
+    location: str = field(repr=False)
+    """Absolute local path, `s3://bucket/key` or `http(s)://...`. It may hold secrets: show `address` instead."""
     name: str
     """What the rows call it (`file_path`)."""
     size_bytes: int
     etag: str | None
     """The server's ETag; of a local file its modification time in nanoseconds. None where the server gives none."""
     layout: Layout
+    is_stripped: bool = False
+    """The location lacks the user information or query that it is read with: a ledger does not keep those."""
+
+    @property
+    def address(self) -> str:
+        """The location as anybody may see it."""
+        return self.location if self.location.startswith("s3://") else public_address(self.location)
+
+    def readable_location(self) -> str:
+        """The location to read from; raises SourceError where the ledger kept it without its secrets."""
+        if self.is_stripped:
+            raise SourceError(
+                f"{self.name} is read with user information or a query, which are never written down: name the whole "
+                "address again (--source of `finest verify` and `finest why`, or the command that began the run)"
+            )
+        return self.location
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """As JSON takes it: without user information and query."""
+        stripped = {"is_stripped": True} if self.is_stripped or self.address != self.location else {}
         return {
-            "location": self.location,
+            "location": self.address,
             "name": self.name,
             "size_bytes": self.size_bytes,
             "etag": self.etag,
             "layout": self.layout.value,
+            **stripped,
         }
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> Source:
         """The inverse of `to_dict`; raises KeyError or ValueError for anything else."""
-        return Source(data["location"], data["name"], data["size_bytes"], data["etag"], Layout(data["layout"]))
+        return Source(
+            data["location"],
+            data["name"],
+            data["size_bytes"],
+            data["etag"],
+            Layout(data["layout"]),
+            data.get("is_stripped", False),
+        )
 
 
 def inspect(
@@ -82,12 +110,13 @@ def inspect(
 
     Raises SourceError for what is missing, not to be read, empty, or no WARC.
     """
-    stream = ResumableStream(opener_for(location), policy=policy, on_retry=on_retry)
+    opener = opener_for(location)
+    stream = ResumableStream(opener, policy=policy, on_retry=on_retry)
     try:
         stream.connect()
         if not stream.size_bytes:
-            raise SourceError(f"{location}: the file is empty")
-        layout = _layout(location, Tape(stream))
+            raise SourceError(f"{opener.location}: the file is empty")
+        layout = _layout(opener.location, Tape(stream))
     finally:
         stream.close()
     return Source(location, name or name_sources([location])[0], stream.size_bytes, stream.etag, layout)
@@ -158,23 +187,42 @@ def name_sources(locations: Sequence[str]) -> list[str]:
     """What the rows call each location: the same wherever a file is read from, and no two alike.
 
     A Common Crawl file is `s3://commoncrawl/crawl-data/...` also over HTTPS or from a mirror folder; any other remote
-    file is its address; a local file is its name, with as many parent folders as it takes to tell it from the others.
-    Raises SourceError where one Common Crawl file is named in two places.
+    file is its address without user information, query and fragment, and where several are alike then, with a suffix
+    (`told_apart`); a local file is its name, with as many parent folders as it takes to tell it from the others.
+    Bytes that are not UTF-8 and control characters are written as `\\xff`.
+    Raises SourceError where one file is named in two places.
     """
     names = [_remote_name(location) for location in locations]
-    twice = [name for name, count in Counter(name for name in names if name).items() if count > 1]
-    if twice:
-        places = " and ".join(location for location, name in zip(locations, names, strict=True) if name == twice[0])
-        raise SourceError(f"the same Common Crawl file is named twice: {places}")
+    _tell_apart(names, locations)
     local = iter(_shortest_tails([location for location, name in zip(locations, names, strict=True) if name is None]))
-    return [name if name is not None else next(local) for name in names]
+    names = [name if name is not None else next(local) for name in names]
+    return [_written(name) for name in names if name is not None]
+
+
+def _tell_apart(names: list[str | None], locations: Sequence[str]) -> None:
+    """Give names that are alike their suffixes, in place."""
+    for twice in [name for name, count in Counter(name for name in names if name).items() if count > 1]:
+        places = [i for i, name in enumerate(names) if name == twice]
+        for i, suffix in zip(places, told_apart([locations[i] for i in places]), strict=True):
+            names[i] = twice + suffix
+        if len({names[i] for i in places}) < len(places) or twice.startswith("s3://"):
+            what = "Common Crawl file" if twice.startswith("s3://commoncrawl/") else "file"
+            shown = " and ".join(public_address(locations[i]) for i in places)
+            raise SourceError(f"the same {what} is named twice: {shown}")
+
+
+def _written(name: str) -> str:
+    """A name that every format takes, on one line."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def _remote_name(location: str) -> str | None:
-    key = _COMMON_CRAWL_KEY.search(location)
+    address = public_address(location)
+    key = _COMMON_CRAWL_KEY.search(address)
     if key:
         return f"s3://commoncrawl/{key[1]}"
-    return location if "://" in location else None
+    return address if "://" in location else None
 
 
 def _shortest_tails(paths: Sequence[str]) -> list[str]:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from finest.errors import SourceError
+from finest.masking import masked_error
+from finest.reachable import lasting
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -68,6 +70,7 @@ class Opener(Protocol):
     """One kind of place that can be read from a given byte on."""
 
     location: str
+    """What messages call it: without user information and query."""
     transient: tuple[type[Exception], ...]
     """What reading a body raises when the connection breaks."""
 
@@ -162,7 +165,9 @@ class ResumableStream(io.RawIOBase):
         try:
             block = body.read(size)
         except self._opener.transient as error:
-            raise Interrupted(f"{type(error).__name__}: {error}") from error
+            if why := lasting(error, first=False):
+                raise SourceError(f"{self._opener.location}: {why}") from None
+            raise Interrupted(masked_error(error)) from None
         if not block:
             raise Interrupted(f"the connection ended before byte {self.size_bytes}")
         return block

@@ -12,7 +12,7 @@ from textwrap import dedent
 import finest
 
 REAL = Path(finest.__file__).parent
-MODULES = ("errors.py", "files.py", "sandbox", "validator/__init__.py", "validator/update")
+MODULES = ("errors.py", "files.py", "masking.py", "sandbox", "validator/__init__.py", "validator/update")
 """What the small project has of the real one: all that an update needs."""
 MAIN = """
 import os, site, sys
@@ -59,6 +59,7 @@ class Source:
         self.keys.mkdir()
         self.signers = self.keys / "allowed_signers"
         self.signers.write_text(f"releases@example.org {self.key('ours')}\n")
+        self.lock = "# it needs nothing\n"
         self.git("init", "--quiet", "--initial-branch=main")
 
     def key(self, name: str) -> str:
@@ -101,6 +102,8 @@ class Source:
             version = "{version}"
             """)
         )
+        (self.folder / "deploy" / "locks").mkdir(parents=True, exist_ok=True)
+        (self.folder / "deploy" / "locks" / "base.txt").write_text(self.lock)
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "-m", version)
         return self.git("rev-parse", "HEAD")

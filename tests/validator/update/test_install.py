@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 import finest
 from finest.files import hold
 from finest.validator.update import Releases, healthy, launch, stopped
-from finest.validator.update.build import Broken, build, present_extras, smoke
+from finest.validator.update.build import Broken, Failed, build, present_extras, smoke
 from finest.validator.update.launch import STARTS
 from finest.validator.update.signed import Release
 from finest.validator.update.store import Entry, Store
@@ -67,7 +69,7 @@ def test_a_release_takes_over_and_a_bad_one_is_left_again(operator: Operator) ->
     source, home = operator.source, operator.home
     assert operator.start() == ["the own installation runs"]
     source.release("90.2.0", runs=WELL)
-    assert operator.update()
+    assert operator.update(), operator.said
     runs = f"90.2.0 runs run {home} hf_x"
     assert operator.start() == ["Going on as v90.2.0", runs]
     assert operator.states() == {"v90.2.0": "healthy"}
@@ -120,6 +122,50 @@ def test_what_is_built_says_what_it_is(source: Source, tmp_path: Path) -> None:
     smoke(Release("v90.2.0", "", "", ""), tmp_path / "venv")
     with pytest.raises(Broken, match=r"finest --version says 90\.2\.0"):
         smoke(Release("v90.3.0", "", "", ""), tmp_path / "venv")
+
+
+def wheel(folder: Path, name: str) -> tuple[Path, str]:
+    """A package of one module, and its sha256."""
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    info = f"{name}-1.0.dist-info/"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(f"{name}.py", "")
+        file.writestr(info + "METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        file.writestr(info + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(info + "RECORD", "")
+    return path, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.slow
+def test_packages_of_another_hash_are_not_installed(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index that was taken over slips nothing in: each file has the sha256 that the release was signed with."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    _, sha256 = wheel(tmp_path, "needed")
+    source.lock = f"needed==1.0 --hash=sha256:{sha256}\n"
+    source.commit("90.2.0")
+    build(source.folder, tmp_path / "good", ())
+    assert list((tmp_path / "good").rglob("needed.py"))
+    source.lock = f"needed==1.0 --hash=sha256:{'0' * 64}\n"
+    source.commit("90.3.0")
+    with pytest.raises(Failed, match=r"(?i)hash"):
+        build(source.folder, tmp_path / "bad", ())
+    assert not list((tmp_path / "bad").rglob("needed.py"))
+
+
+def test_a_release_without_hashes_is_given_up(operator: Operator) -> None:
+    """What a release needs is named by hash, for each extra that is installed, or it is not taken."""
+    operator.source.commit("90.2.0")
+    (operator.source.folder / "deploy" / "locks" / "base.txt").unlink()
+    operator.source.git("commit", "--quiet", "--all", "--amend", "-m", "no lock")
+    operator.source.tag("v90.2.0")
+    assert not operator.update()
+    assert "v90.2.0 is given up: it has no deploy/locks/base.txt" in operator.said[-1]
+    operator.source.commit("90.3.0")
+    with pytest.raises(Broken, match=r"deploy/locks/subnet\.txt"):
+        build(operator.source.folder, operator.home / "venv", ("subnet",))
 
 
 def test_what_cannot_be_built_is_tried_three_times(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:

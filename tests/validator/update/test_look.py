@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -193,11 +194,52 @@ def test_signers_must_be_the_operators_own(source: Source, tmp_path: Path) -> No
     open_.write_text(source.signers.read_text())
     open_.chmod(0o666)
     for path, words in (
-        (tmp_path / "none", "No such file"), (empty, "names no key"), (open_, "anybody may write"),
+        (tmp_path / "none", "No such file"), (empty, "names no key"), (open_, "others may write to it"),
         (inside, "keep the keys elsewhere"),
     ):  # fmt: skip
         with pytest.raises(UsageError, match=words):
             Releases(home, str(source.folder), path)
+
+
+@pytest.mark.parametrize("mode", [0o664, 0o646])
+def test_signers_that_others_may_write_are_refused(source: Source, tmp_path: Path, mode: int) -> None:
+    """A key that a group or anybody may add is nobody's: file and folders above it, as OpenSSH's StrictModes has it."""
+    source.signers.chmod(mode)
+    with pytest.raises(UsageError, match="others may write to it: chmod go-w"):
+        Releases(tmp_path / "updates", str(source.folder), source.signers)
+    source.signers.chmod(0o644)
+    source.keys.chmod(0o777)
+    with pytest.raises(UsageError, match=f"lies in {source.keys}, and others may write to it"):
+        Releases(tmp_path / "updates", str(source.folder), source.signers)
+    source.keys.chmod(0o1777)  # as /tmp is: each may only touch their own
+    Releases(tmp_path / "updates", str(source.folder), source.signers)
+
+
+def test_signers_behind_a_link_that_others_may_turn_are_refused(source: Source, tmp_path: Path) -> None:
+    """The folders of the link count as those of the file."""
+    loose = tmp_path / "loose"
+    loose.mkdir()
+    loose.chmod(0o777)
+    (loose / "signers").symlink_to(source.signers)
+    with pytest.raises(UsageError, match="others may write to it"):
+        Releases(tmp_path / "updates", str(source.folder), loose / "signers")
+
+
+def test_signers_of_another_user_are_refused(source: Source, tmp_path: Path) -> None:
+    """Whoever owns the file may give themselves the right to write."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    os.chown(source.signers, 12345, 12345)
+    with pytest.raises(UsageError, match="user 12345 owns it"):
+        Releases(tmp_path / "updates", str(source.folder), source.signers)
+
+
+def test_signers_that_are_opened_later_sign_nothing(source: Source, lookout: Lookout) -> None:
+    """The file is looked at anew for each tag."""
+    source.release("0.2.0")
+    source.signers.chmod(0o666)
+    assert lookout.look() is None
+    assert "others may write to it" in lookout.said[0]
 
 
 def test_a_source_is_no_flag(source: Source, tmp_path: Path) -> None:

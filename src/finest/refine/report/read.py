@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from finest.dataset.manifest import MANIFEST_NAME, read_manifest
 from finest.recipe.reasons import DUPLICATE
+from finest.refine.damage import readable
 from finest.refine.ledger import Ledger, slice_name
 from finest.refine.outcome import EXCERPT_CHARS
 from finest.refine.report.data import ReportData, ReportSource
@@ -51,7 +52,8 @@ def _duplicates(ledger: Ledger, manifest: Manifest) -> list[dict[str, Any]]:
     """A few pages that lost against another one, with the beginning of their text."""
     found: list[dict[str, Any]] = []
     for shard in manifest.verdicts:
-        rows = pq.read_table(ledger.out / shard.path, filters=[("reason", "=", DUPLICATE)]).to_pylist()
+        with readable(ledger.out / shard.path):
+            rows = pq.read_table(ledger.out / shard.path, filters=[("reason", "=", DUPLICATE)]).to_pylist()
         found += rows[: SAMPLES_PER_REASON - len(found)]
     texts = _texts(ledger, {row["id"] for row in found})
     return [
@@ -67,6 +69,7 @@ def _texts(ledger: Ledger, ids: set[str]) -> dict[str, str]:
         if len(texts) == len(ids):
             break
         path = ledger.folder / "slices" / slice_name(slice_) / "rows.parquet"
-        rows = pq.read_table(path, columns=["id", "text"], filters=[("id", "in", sorted(ids))]).to_pylist()
+        with readable(path):
+            rows = pq.read_table(path, columns=["id", "text"], filters=[("id", "in", sorted(ids))]).to_pylist()
         texts |= {row["id"]: row["text"][:EXCERPT_CHARS] for row in rows}
     return texts

@@ -19,7 +19,7 @@ from finest.refine.ledger import Ledger
 from finest.refine.preflight import preflight
 from finest.refine.progress import Progress
 from finest.refine.run import FailureWatch, RunOptions, finish, run_ranks
-from finest.refine.slurm.submission import Submission, read
+from finest.refine.slurm.submission import Submission, forget_addresses, read, with_addresses
 from finest.warc.source import CommonCrawl
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class MakeDataset(PipelineStep):
             with ledger.lock():
                 ledger.sweep()
                 finish(ledger, options, Progress())
+            forget_addresses(ledger.out)
         return iter(())
 
 
@@ -75,6 +76,7 @@ def opened(folder: Path) -> tuple[Ledger, Submission, RunOptions]:
     """The run of the submission in OUT/ledger/slurm/RUN; raises RecipeError on a node with other libraries."""
     out = folder.parents[2]
     ledger = Ledger.read(out)
+    ledger.plan = with_addresses(ledger.plan, folder)
     submission = read(folder / "submission.json")
     recipe = parse_recipe(ledger.plan.recipe)
     language = recipe.language.model_copy(update={"model": submission.model})

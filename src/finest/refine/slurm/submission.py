@@ -1,6 +1,7 @@
 """What was handed in to Slurm for a run, written down so that anybody can pick it up again.
 
     OUT/ledger/slurm/RUN/submission.json   the slices, the tasks, the jobs' ids
+    OUT/ledger/slurm/RUN/addresses.json    addresses with secrets, for the jobs alone (0600); removed at the end
     OUT/ledger/slurm/RUN/slices/           DataTrove's files of the array that judges slices; task-N.log
     OUT/ledger/slurm/RUN/dataset/          the same of the job that makes the dataset
     OUT/ledger/slurm/RUN/workers/N/        what the workers of task N said
@@ -28,11 +29,12 @@ from finest.files import write_whole
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from finest.refine.ledger import Ledger
+    from finest.refine.ledger import Ledger, RunPlan
     from finest.refine.progress import Progress
     from finest.refine.run import RunOptions
 
 FORMAT = "finest-slurm/1"
+ADDRESSES = "addresses.json"
 STAGES = ("slices", "dataset")
 """In the order in which they run; a run whose slices are all there has only the second."""
 NAME_CHARS = 24
@@ -91,6 +93,7 @@ def new(
         cache=str(options.cache.absolute()), model=options.recipe.language.model, submitted_s=time.time(),
     )  # fmt: skip
     write(ledger, made, kind)
+    hand_over(ledger, folder_of(ledger, made.run, kind))
     return made
 
 
@@ -98,6 +101,34 @@ def _run_id(out: Path) -> str:
     """`finest-web-4c1f9a0e9a0e`: names of jobs begin with it, so that a person knows them in the queue."""
     plain = re.sub(r"[^A-Za-z0-9_.]+", "-", out.name)[:NAME_CHARS].strip("-") or "out"
     return f"finest-{plain}-{secrets.token_hex(6)}"
+
+
+def hand_over(ledger: Ledger, folder: Path) -> None:
+    """Leave the addresses that the ledger does not keep whole to the jobs, in a file that only this user may read."""
+    forget_addresses(ledger.out)  # of earlier runs
+    whole = {source.name: source.location for source in ledger.plan.sources if source.location != source.address}
+    if whole:
+        write_whole(folder / ADDRESSES, json.dumps(whole).encode(), mode=0o600)
+
+
+def with_addresses(plan: RunPlan, folder: Path) -> RunPlan:
+    """The plan with the addresses that were left to the jobs in their folder."""
+    try:
+        whole: dict[str, str] = json.loads((folder / ADDRESSES).read_bytes())
+    except FileNotFoundError:
+        return plan
+    sources = tuple(
+        replace(source, location=whole[source.name], is_stripped=False) if source.name in whole else source
+        for source in plan.sources
+    )
+    return replace(plan, sources=sources)
+
+
+def forget_addresses(out: Path) -> None:
+    """Remove every address that was left to jobs of the run in `out`. Call when none of them is at work."""
+    for kind in ("slurm", "ray"):
+        for path in (out / "ledger" / kind).glob(f"*/{ADDRESSES}"):
+            path.unlink(missing_ok=True)
 
 
 def write(ledger: Ledger, submission: Submission, kind: str = "slurm") -> None:
@@ -118,6 +149,7 @@ def with_end(ledger: Ledger, submission: Submission, words: str) -> Submission:
     """The same, over."""
     over = replace(submission, ended=words)
     write(ledger, over)
+    (folder_of(ledger, submission.run) / ADDRESSES).unlink(missing_ok=True)
     return over
 
 

@@ -64,7 +64,7 @@ def places(dataset: Dataset, specs: Sequence[str], common_crawl: CommonCrawl) ->
     strange = [source for source in found if source.name not in known]
     if strange:
         names = ", ".join(sorted(known))[:300]
-        raise UsageError(f"{strange[0].location} is no source of the data set: those are {names}")
+        raise UsageError(f"{strange[0].address} is no source of the data set: those are {names}")
     return found
 
 
@@ -74,7 +74,7 @@ def unassigned(dataset: Dataset, specs: Sequence[str], common_crawl: CommonCrawl
     known = {source.name for source in dataset.manifest.sources}
     own = [source for source in found if source.name in known]
     if own:
-        raise UsageError(f"{own[0].location} is a source of the data set; held-out text has to come from another WARC")
+        raise UsageError(f"{own[0].address} is a source of the data set; held-out text has to come from another WARC")
     return found
 
 

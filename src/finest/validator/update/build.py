@@ -30,6 +30,8 @@ VENV_S, PIP_S = 300.0, 1800.0
 """A venv takes seconds, some 150 packages minutes."""
 SMOKE_S = 600.0
 """The first known page builds word lists: `finest doctor` gives it 180 s."""
+LOCKS = Path("deploy/locks")
+"""In a release's tree: base.txt and one for each of EXTRAS, as `make locks` writes them."""
 EXTRAS = ("subnet", "server", "wandb")
 """What a validator may have installed beside the refinery."""
 _OF_THIS_CODE = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
@@ -57,11 +59,19 @@ class Broken(RunError):
 
 
 def build(tree: Path, venv: Path, extras: Sequence[str]) -> None:
-    """Install a release's tree, with those of the extras, into a venv of its own; raises Failed."""
+    """Install a release's tree, with those of the extras, into a venv of its own; raises Failed, Broken.
+
+    Every package is one whose sha256 stands in the release's own lock, which its signature covers; what builds the
+    tree is among them. Nothing else is fetched, whatever an index offers.
+    """
+    locks = [tree / LOCKS / f"{name}.txt" for name in ("base", *extras)]
+    if missing := [lock for lock in locks if not lock.is_file()]:
+        raise Broken(f"it has no {missing[0].relative_to(tree)}: no release without the hashes of what it needs")
     _run([sys.executable, "-m", "venv", str(venv)], VENV_S, venv.parent)
-    wanted = f"{tree}[{','.join(extras)}]" if extras else str(tree)
     pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--quiet"]
-    _run([*pip, wanted], PIP_S, venv.parent, _of_the_index(tree, venv))
+    named = [word for lock in locks for word in ("--requirement", str(lock))]
+    _run([*pip, "--require-hashes", *named], PIP_S, venv.parent, _of_the_index(tree, venv))
+    _run([*pip, "--no-deps", "--no-index", "--no-build-isolation", str(tree)], PIP_S, venv.parent, _Reach((tree,)))
 
 
 @dataclass(frozen=True, slots=True)

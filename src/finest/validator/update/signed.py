@@ -6,7 +6,9 @@ but no key can therefore only hold releases back; an old tag under a new name is
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ _PGP = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 _PGP_SIGNATURE = "-----BEGIN PGP SIGNATURE-----"
 _SSH_SIGNATURE = "-----BEGIN SSH SIGNATURE-----"
 _SIGNER = re.compile(r'Good (?:"git" )?signature (?:for|from) "?([^"\n]+?)"?(?: with | \[|$)', re.MULTILINE)
-_OTHERS_MAY_WRITE = 0o002
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class Refused(RunError):
@@ -67,13 +69,23 @@ class Signers:
     path: Path
 
     def check(self) -> None:
-        """Raises UsageError where there are none, or where anybody on this machine could add one."""
+        """Raises UsageError where there are none, or where somebody else on this machine could add one.
+
+        As OpenSSH's StrictModes has it: file and folders above it belong to root or to this user, and no group and
+        nobody else may write to them. A folder like /tmp, where each may only touch their own (sticky), will do.
+        """
         self._text()
-        if self.path.stat().st_mode & _OTHERS_MAY_WRITE:
-            raise UsageError(f"anybody may write to {self.path}: chmod o-w {self.path}")
+        given = self.path.absolute()
+        real = given.resolve()
+        for place in dict.fromkeys((real, *real.parents, *given.parents)):
+            _refuse_what_others_change(place, self.path)
 
     def verify(self, repository: Path, tag_object: str, signature: str) -> str:
         """Who signed that tag object; raises Refused where none of the keys did."""
+        try:
+            self.check()
+        except UsageError as error:
+            raise Refused(str(error)) from None
         text = self._text()
         if (_PGP in text) != (_PGP_SIGNATURE in signature):
             raise Refused(f"it is signed with another kind of key than those in {self.path}")
@@ -124,6 +136,16 @@ class Signers:
         if not any(line.strip() and not line.startswith("#") for line in text.splitlines()):
             raise UsageError(f"{self.path} names no key: a line is NAME ssh-ed25519 AAAA..., as in ssh-keygen(1)")
         return text
+
+
+def _refuse_what_others_change(place: Path, signers: Path) -> None:
+    status = place.stat()
+    what = f"{signers} says whose releases are run, and" if place == signers else f"{signers} lies in {place}, and"
+    if status.st_uid not in (0, os.geteuid()):
+        raise UsageError(f"{what} user {status.st_uid} owns it: chown root {place}, or keep the keys elsewhere")
+    is_shared = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+    if status.st_mode & _OTHERS_MAY_WRITE and not is_shared:
+        raise UsageError(f"{what} others may write to it: chmod go-w {place}")
 
 
 def examine(repository: Path, tag: str, signers: Signers) -> Release:
