@@ -49,6 +49,7 @@ MAY_IMPORT = {
         "files",
         "figures",
         "errors",
+        "system",
         "",
     },
     "validator": {
