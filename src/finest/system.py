@@ -23,7 +23,9 @@ def unserved() -> str | None:
     if sys.platform != "linux":
         return f"{sys.platform} is not served, Linux is: workers and limits use the Linux kernel's own interfaces"
     if is_musl():
-        return "musl systems (Alpine) are not served: fastwarc and resiliparse have no wheels for them; use Debian's image"
+        return (
+            "musl systems (Alpine) are not served: fastwarc and resiliparse have no wheels for them; use Debian's image"
+        )
     return None
 
 

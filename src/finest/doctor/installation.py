@@ -23,7 +23,7 @@ _WITH_COMPILER = f"apt-get install gcc python3-dev && pip install --force-reinst
 def python(_: Subject) -> Finding:
     """The interpreter and its system are some that the project is made for."""
     if (why := unserved()) is not None:
-        return failure(why, "python3.12 -m venv .venv on Linux with glibc (Debian, Ubuntu, Fedora), and install in that")
+        return failure(why, "python3.12 -m venv .venv on Linux with glibc, and install in that")
     return ok(f"Python {platform.python_version()} at {sys.executable}")
 
 

@@ -16,7 +16,7 @@ SCRIPT = Path(__file__).resolve().parents[3] / "hatch_build.py"
 
 @pytest.mark.skipif(shutil.which("readelf") is None, reason="binutils is not installed")
 def test_the_core_is_hardened(core: Any) -> None:
-    """A stack that was written over, or a copy that is too long, ends the process; tables of addresses are read-only."""
+    """A stack that was written over, or a copy that is too long, ends the process; addresses are read-only."""
     told = subprocess.run(["readelf", "-dsW", core.__file__], check=True, capture_output=True, text=True).stdout
     assert "__stack_chk_fail" in told
     assert re.search(r"__mem\w+_chk", told)
