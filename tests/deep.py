@@ -10,6 +10,14 @@ NIGHTLY = os.environ.get("FINEST_NIGHTLY") == "1"
 """Whether tests marked `nightly` run, and property tests try their larger number of examples."""
 
 
+CODES = [
+    code
+    for code in (*range(1, 0xD800), *range(0xE000, 0x110000))
+    if NIGHTLY or code < 0x3100 or 0xF900 <= code < 0x10000 or code % 17 == 0
+]
+"""All of Unicode's characters. Every day all up to Kana and all compatibility forms, and each 17th of the others."""
+
+
 def examples(everyday: int, nightly: int) -> int:
     """How many examples a property test tries."""
     return nightly if NIGHTLY else everyday
