@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.deep import NIGHTLY
+
 if TYPE_CHECKING:
     from tests.tasks.postgres import Cluster
 
@@ -87,12 +89,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow, and put it first, the longest files before all: quick tests fill what is left at the end.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is for the night. Mark what is slow, and put it first, the longest files before all.
 
-    Tests that start servers or whole commands are no everyday tests: `make test-fast` leaves them out. Those that use
-    a real Slurm wait for most of their time, and so come early.
+    Quick tests fill what is left at the end. Tests that start servers or whole commands are no everyday tests: `make
+    test-fast` leaves them out. Those that use a real Slurm wait for most of their time, and so come early.
     """
+    if not NIGHTLY and "nightly" not in config.option.markexpr:
+        later = [item for item in items if item.get_closest_marker("nightly")]
+        items[:] = [item for item in items if not item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=later)
     for item in items:
         path, uses = Path(item.path), getattr(item, "fixturenames", ())
         if "clusters" in uses:

@@ -51,6 +51,7 @@ MAY_IMPORT = {
         "files",
         "figures",
         "errors",
+        "system",
         "",
     },
     "validator": {

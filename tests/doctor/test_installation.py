@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import platform
 import sys
 from collections import namedtuple
 from pathlib import Path
@@ -45,10 +44,9 @@ def test_an_old_python(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> Non
     """It is named, with the way to a newer one."""
     version = namedtuple("version", "major minor micro releaselevel serial")(3, 9, 18, "final", 0)
     monkeypatch.setattr(sys, "version_info", version)
-    monkeypatch.setattr(platform, "python_version", lambda: "3.9.18")
     found = installation.python(subject)
     assert found.state is State.FAILURE
-    assert "3.9.18" in found.line
+    assert found.line.startswith("Python 3.9 is too old")
     assert "venv" in (found.mend or "")
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from finest.recipe.minhash import Signer, simplify
 from finest.recipe.recipe import DedupRules
 from finest.recipe.words import Tokenizer
+from tests.deep import examples
 from tests.recipe.filters import prose
 
 TOKENIZER = Tokenizer()
@@ -52,7 +53,7 @@ def test_signatures_are_datatroves(rules: DedupRules, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=400)
+@settings(max_examples=examples(150, 4_000))
 @given(st.lists(st.one_of(st.text(max_size=6), st.sampled_from(TEXTS)), max_size=6).map(" ".join))
 def test_any_text_is_simplified_as_by_datatrove(text: str) -> None:
     """Case, numbers, punctuation, whitespace and diacritics go the same way in every script."""

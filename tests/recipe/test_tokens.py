@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from finest.recipe import tokens
 from finest.recipe.tokens import TokenCounter
+from tests.deep import examples
 from tests.recipe.filters import prose
 
 COUNTER = TokenCounter()
@@ -31,7 +32,7 @@ def test_counts_are_those_of_the_package_that_ships_the_vocabulary() -> None:
         assert COUNTER.count(text) == count_tokens(text)
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(200, 5_000))
 @given(
     st.lists(st.one_of(st.text(max_size=5), st.sampled_from(["  ", "\n\n", " a", "'s", "\x1c", "\u2028"])), max_size=8)
     .map("".join)

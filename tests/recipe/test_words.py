@@ -19,6 +19,7 @@ from finest.recipe import words as words_module
 from finest.recipe.build_english import english
 from finest.recipe.chunks import ENGLISH, ChunkSplitter
 from finest.recipe.words import Tokenizer
+from tests.deep import examples
 
 DATATROVE = SpaCyTokenizer("en")
 TOKENIZER = Tokenizer()
@@ -38,7 +39,7 @@ def assert_same(text: str) -> None:
     assert TOKENIZER.sentences(text, 2) == min(sentences, 2), repr(text)
 
 
-@settings(max_examples=600)
+@settings(max_examples=examples(200, 6_000))
 @given(
     st.lists(st.one_of(st.sampled_from(SPECIAL_CASES), st.sampled_from(PIECES), st.text(max_size=3)), max_size=12).map(
         "".join

@@ -17,6 +17,7 @@ from finest.cli.shared import say
 from finest.errors import FinestError, RunError, plain_os_error
 from finest.masking import mask_logs, one_line
 from finest.parent import hide_memory
+from finest.system import unserved
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it (128 + SIGINT)."""
@@ -67,10 +68,10 @@ def main() -> None:
     except FinestError as error:
         say(f"finest: {one_line(error)}")
         sys.exit(error.exit_code)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         if error.name is None or error.name.startswith("finest"):
             raise  # a mistake of ours
-        say(f"finest: {error.name} is not installed; reinstall with: pip install --force-reinstall finest-data")
+        say(f"finest: {_not_imported(error)}")
         sys.exit(RunError.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -81,3 +82,9 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         say("\nfinest: stopped. Finished slices are kept: the same command goes on.")
         sys.exit(INTERRUPTED)
+
+
+def _not_imported(error: ImportError) -> str:
+    """A package that is missing, or whose compiled part does not load on this system."""
+    said = "is not installed" if isinstance(error, ModuleNotFoundError) else f"cannot be loaded ({error.msg})"
+    return f"{error.name} {said}; {unserved() or 'reinstall with: pip install --force-reinstall finest-data'}"

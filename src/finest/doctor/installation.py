@@ -12,23 +12,19 @@ from packaging.requirements import Requirement
 from finest.doctor.check import Finding, failure, ok, warning
 from finest.doctor.subject import Role, Subject
 from finest.errors import FinestError
+from finest.system import unserved
 
 PROJECT = "finest-data"
 EXTRAS: dict[Role, str] = {"miner": "subnet", "validator": "validator"}
 """What is needed besides the refinery: the chain's client, and a validator's database."""
-LEAST_PYTHON = (3, 10)
-NEWEST_TRIED = (3, 13)
 _WITH_COMPILER = f"apt-get install gcc python3-dev && pip install --force-reinstall --no-deps {PROJECT}"
 
 
 def python(_: Subject) -> Finding:
-    """The interpreter is one that the project is made for."""
-    version, here = platform.python_version(), sys.executable
-    if sys.version_info < LEAST_PYTHON:
-        return failure(f"Python {version} is too old", "python3.12 -m venv .venv, and install in that")
-    if sys.version_info[:2] > NEWEST_TRIED:
-        return warning(f"Python {version} is newer than the project was tried with", "python3.12 -m venv .venv")
-    return ok(f"Python {version} at {here}")
+    """The interpreter and its system are some that the project is made for."""
+    if (why := unserved()) is not None:
+        return failure(why, "python3.12 -m venv .venv on Linux with glibc, and install in that")
+    return ok(f"Python {platform.python_version()} at {sys.executable}")
 
 
 def packages(subject: Subject) -> Finding:

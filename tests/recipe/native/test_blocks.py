@@ -16,6 +16,7 @@ from finest.recipe import native
 from finest.recipe.extract import ExtractionLimit, bounded
 from finest.recipe.extract.blocks import MOST_OPEN
 from finest.recipe.extract.main_text import extract_blocks, extract_in_python
+from tests.deep import examples, parts
 from tests.recipe.extract_pages import LONG, PAGES
 from tests.recipe.native.fuzz import Html, outcome
 from tests.recipe.test_blocks import RULES
@@ -32,6 +33,8 @@ PIECES = (
     "\ufeff", LONG,
 )  # fmt: skip
 pytestmark = pytest.mark.usefixtures("core")
+PARTS = 16
+"""The Python path takes half a minute for the pages of a WARC."""
 BOTH = Html() if native.core() is not None else None
 
 
@@ -52,7 +55,7 @@ def test_guided_pages() -> None:
         assert_equal(html)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100, 3_000))
 @given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
 def test_random_pages(html: str) -> None:
     """Pages that nobody thought of give one text on both paths, with every weight told."""
@@ -61,10 +64,11 @@ def test_random_pages(html: str) -> None:
 
 @pytest.mark.corpus
 @pytest.mark.slow
+@parts(PARTS)
 @pytest.mark.parametrize("name", ["mix-00.warc.gz", "en-00.warc.gz"])
-def test_real_pages(corpus: Path, name: str) -> None:
+def test_real_pages(corpus: Path, name: str, part: int) -> None:
     """Every page has one text on both paths."""
-    for html in pages_of(corpus / name):
+    for html in pages_of(corpus / name)[part::PARTS]:
         assert_equal(html)
 
 

@@ -17,6 +17,7 @@ from finest.recipe import native
 from finest.recipe.extract import ExtractionLimit, bounded, extract_trafilatura
 from finest.recipe.extract.page import FALLBACKS
 from finest.recipe.extract.parse import parse_bytes, source_of
+from tests.deep import examples, parts
 from tests.recipe.extract_pages import LONG, PAGES, page
 from tests.recipe.native.fuzz import in_python, outcome
 from tests.recipe.test_extract_equal import BODIES, pages_of, reference
@@ -28,6 +29,8 @@ FUZZED, GUIDED = (
 """Pages of the tests, mutated at random: tags cut, doubled, moved, odd characters put in. And what a run of fuzz.py
 came to: few pages that go wherever it went in the core, with words of our own."""
 LIMIT_S = 20.0
+PARTS = 8
+"""The Python path takes a minute for the pages of a WARC."""
 
 
 @pytest.mark.usefixtures("core")
@@ -45,7 +48,7 @@ def test_fuzzed_pages() -> None:
 
 
 @pytest.mark.usefixtures("core")
-@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(75, 1_500), suppress_health_check=list(HealthCheck))
 @given(BODIES)
 def test_random_trees(body: str) -> None:
     """Trees that nobody thought of give one text on both paths."""
@@ -56,10 +59,11 @@ def test_random_trees(body: str) -> None:
 @pytest.mark.usefixtures("core")
 @pytest.mark.corpus
 @pytest.mark.slow
+@parts(PARTS)
 @pytest.mark.parametrize("name", ["mix-00.warc.gz", "en-00.warc.gz"])
-def test_real_pages(corpus: Path, name: str) -> None:
+def test_real_pages(corpus: Path, name: str, part: int) -> None:
     """Every page has one text on both paths, and the core leaves at most one in a hundred to Python."""
-    pages = pages_of(corpus / name)
+    pages = pages_of(corpus / name)[part::PARTS]
     FALLBACKS.clear()
     for html in pages:
         found = outcome(lambda html: bounded(extract_trafilatura, html, LIMIT_S), html)

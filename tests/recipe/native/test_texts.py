@@ -24,6 +24,7 @@ from finest.recipe.ngrams import Ngrams
 from finest.recipe.recipe import DedupRules
 from finest.recipe.tokens import TokenCounter
 from finest.recipe.words import _ASCII_PUNCTUATION, _FIELD, Tokenizer, _counts
+from tests.deep import CODES, examples
 from tests.recipe.native.fuzz import Texts
 
 WORDS = st.lists(st.sampled_from(["a", "b", "ab", "ba", "the", "é", "日本", "x" * 70]), max_size=60)
@@ -49,7 +50,7 @@ def test_an_ngram_of_no_words(core: Any) -> None:
 
 
 @given(TEXTS)
-@settings(max_examples=300)
+@settings(max_examples=examples(150, 3_000))
 def test_token_counts(text: str) -> None:
     """Text by text as the tokenizer itself counts them."""
     assert COUNTER.count(text) == len(COUNTER._tokenizer.encode(text).ids)
@@ -102,7 +103,7 @@ def test_simplified_texts(text: str) -> None:
 @pytest.mark.slow
 def test_every_character_is_simplified_alike() -> None:
     """Alone, inside a word, beside a number, and under a mark."""
-    for code in (*range(0xD800), *range(0xE000, 0x110000)):
+    for code in (0, *CODES):
         text = f"a{(char := chr(code))}B {char}\u0301 {char}1.2{char}3"
         assert simplify(text) == _simplify(text), hex(code)
 
@@ -238,7 +239,7 @@ def rules() -> Any:
     st.lists(st.sampled_from(PARTS), min_size=1, max_size=8).map("".join)
     | st.text(st.sampled_from(ASCII), min_size=1, max_size=8)
 )
-@settings(max_examples=3000)
+@settings(max_examples=examples(1_000, 30_000))
 def test_chunks(rules: Any, chunk: str) -> None:
     """A chunk that the core splits has the tokens and counts of the Python path, and no neighbour that matters."""
     found = native.core().splitter_split(rules, chunk)
@@ -277,7 +278,7 @@ TEXT = st.lists(
 
 
 @given(TEXT)
-@settings(max_examples=500)
+@settings(max_examples=examples(200, 5_000))
 def test_words(in_python: Tokenizer, text: str) -> None:
     """All words of a text and their counts, special cases across chunks and spaCy's own quirk included."""
     assert TOKENIZER.words(text) == in_python.words(text)

@@ -1,0 +1,32 @@
+"""How deep the tests look: an everyday run takes a sample where `make test-nightly` takes all."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+NIGHTLY = os.environ.get("FINEST_NIGHTLY") == "1"
+"""Whether tests marked `nightly` run, and property tests try their larger number of examples."""
+
+
+CODES = [
+    code
+    for code in (*range(1, 0xD800), *range(0xE000, 0x110000))
+    if NIGHTLY or code < 0x3100 or 0xF900 <= code < 0x10000 or code % 17 == 0
+]
+"""All of Unicode's characters. Every day all up to Kana and all compatibility forms, and each 17th of the others."""
+
+
+def examples(everyday: int, nightly: int) -> int:
+    """How many examples a property test tries."""
+    return nightly if NIGHTLY else everyday
+
+
+def parts(count: int) -> pytest.MarkDecorator:
+    """Runs a test on part 0 of `count` every day and on the others in a nightly run.
+
+    The test takes what belongs to its part with `things[part::count]`, so that the parts together are the whole.
+    """
+    others = (pytest.param(part, marks=pytest.mark.nightly) for part in range(1, count))
+    return pytest.mark.parametrize("part", [0, *others])
