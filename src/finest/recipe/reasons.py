@@ -42,6 +42,11 @@ _EXPLANATIONS: dict[str, dict[str, str]] = {
         "payload_type": "The response is not an HTML page.",
         "payload_encoding": "The bytes could not be decoded as text.",
         "payload_too_large": "The page is larger than the recipe allows.",
+        "payload_tags": "The page has more tags than the recipe allows.",
+        "payload_attributes": "A tag has more attributes than the recipe allows.",
+        "payload_depth": "Elements are nested deeper than the recipe allows.",
+        "payload_nesting": "Too many elements are nested too deep.",
+        "payload_cells": "A table would be padded to more cells than the recipe allows.",
     },
     "url": {
         "url_domain": "The domain is on a block list.",
@@ -59,8 +64,10 @@ _EXPLANATIONS: dict[str, dict[str, str]] = {
     "extraction": {
         "extraction_empty": "No main text was found in the page.",
         "extraction_error": "The extractor failed on the page.",
-        "extraction_limit": "Extraction took more CPU time than the recipe allows.",
-        "extraction_crash": "The extractor took its process down.",
+        "extraction_limit": "The page took more CPU time than the recipe allows.",
+        "extraction_crash": "The page took the process that judged it down.",
+        "extraction_long": "The extracted text is longer than the recipe allows.",
+        "judge_error": "A stage failed on the page.",
     },
     "language": {
         "language": "The text is not in a wanted language, or not surely enough.",
@@ -142,5 +149,7 @@ def _table() -> dict[str, Reason]:
 REASONS: dict[str, Reason] = _table()
 """Every reason of the shipped recipes, by name, in the order of the stages."""
 
-FAILURES: frozenset[str] = frozenset({"extraction_error", "extraction_limit", "extraction_crash"})
+FAILURES: frozenset[str] = frozenset(
+    {"extraction_error", "extraction_limit", "extraction_crash", "judge_error"}
+)
 """Reasons that say that the refinery failed on a page, not that the page is bad. A run with many of them stops."""

@@ -39,6 +39,20 @@ class PayloadRules(_Rules):
     max_bytes: int = 32 * 1024 * 1024
 
 
+class LimitRules(_Rules):
+    """What a page's markup may come to before a parser sees it (`finest.recipe.bounds`), and its text afterwards.
+
+    No sound page comes near: `docs/recipe.md` has the largest values of real pages beside each limit.
+    """
+
+    tags: int = Field(1_000_000, ge=1)
+    attributes: int = Field(1_000, ge=1)
+    depth: int = Field(2_000, ge=1, le=16_000)
+    nesting: int = Field(50_000_000, ge=1)
+    cells: int = Field(4_000_000, ge=1)
+    text_chars: int = Field(16 * 1024 * 1024, ge=1)
+
+
 class UrlRules(_Rules):
     """DataTrove's URLFilter with its integrated lists (UT1 block lists; FineWeb's choice)."""
 
@@ -164,6 +178,7 @@ class Recipe(_Rules):
     name: str = Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$")
     description: str = ""
     payload: PayloadRules = PayloadRules()
+    limits: LimitRules = LimitRules()
     url: UrlRules = UrlRules()
     gate: GateRules = GateRules()
     extraction: ExtractionRules = ExtractionRules()
