@@ -11,11 +11,11 @@ import os
 import resource
 import signal
 
+from finest.executors.local import MEMORY_EXIT
+
 MEMORY_BYTES = 3 << 30
 """Memory that one page may take beyond what its worker holds when it begins. A page at every limit of a recipe takes
 less than 2 GB."""
-MEMORY_EXIT = 78
-"""Exit status of a worker whose page needed more memory than it may have, or than the machine has."""
 CPU_SIGNAL = signal.SIGVTALRM
 
 

@@ -127,8 +127,8 @@ class JudgePages(PipelineStep):
     def run(self, data: Iterator[Document], rank: int = 0, world_size: int = 1) -> Iterator[Document]:  # noqa: ARG002
         for document in data:
             if "verdict" not in document.metadata:
-                page = document.metadata["record"].page()
                 with self.guard:
+                    page = document.metadata["record"].page()
                     document.metadata["verdict"] = judge(page, self.recipe, self.cache, self.session.clock)
             yield document
 
