@@ -328,8 +328,8 @@ PyObject *bounds_markup(PyObject *self, PyObject *html)
     (void)self;
     const char *p = PyUnicode_AsUTF8AndSize(html, &n);
     if (p == NULL) return NULL;
-    Scan *scan = PyMem_Malloc(sizeof(Scan));
-    if (scan == NULL) return PyErr_NoMemory();
+    static Scan room; /* the GIL is held: no second page is read meanwhile */
+    Scan *scan = &room;
     memset(&scan->count, 0, sizeof(Scan) - offsetof(Scan, count));
     memset(scan->last, 0xff, sizeof(scan->last));
     scan->special = scan->stop = scan->scope = -1;
@@ -344,6 +344,5 @@ PyObject *bounds_markup(PyObject *self, PyObject *html)
     if (width > MOST_COLUMNS) width = MOST_COLUMNS;
     long attributes = scan->attributes > scan->whole ? scan->attributes : scan->whole;
     PyObject *found = Py_BuildValue("(lllll)", scan->tags, attributes, scan->depth, scan->nesting, scan->rows * width);
-    PyMem_Free(scan);
     return found;
 }
