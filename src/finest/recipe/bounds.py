@@ -117,6 +117,9 @@ class _Open(NamedTuple):
     special: int
     stop: int
     scope: int
+    carried: int
+    tag: bytes
+    """Of a formatting element with attributes, its start tag."""
     alive: bool = True
 
 
@@ -129,6 +132,9 @@ class _Reader:
         self.special = self.stop = self.scope = -1
         self.alive = self.depth = self.nesting = self.attributes = self.whole = 0
         self.rows = self.columns = self.widest = 0
+        self.carried = 0
+        """Formatting elements that something else ended: parsers open them again in what follows."""
+        self.carried_tag = b""
 
     def read(self) -> Markup:
         at = 0
@@ -155,7 +161,7 @@ class _Reader:
             return at
         name = _match(_NAME, data, start + 1)
         at, count, columns = self.read_attributes(name.end())
-        return self.start_tag(_key(name[0]), at, count, columns) if at <= self.end else at
+        return self.start_tag(_key(name[0]), start, at, count, columns) if at <= self.end else at
 
     def after(self, what: bytes, start: int) -> int:
         at = self.data.find(what, start)
@@ -191,7 +197,7 @@ class _Reader:
 
     # ---- the tree ----
 
-    def start_tag(self, key: str, at: int, count: int, columns: int) -> int:
+    def start_tag(self, key: str, start: int, at: int, count: int, columns: int) -> int:
         if key in ("html", "body"):
             self.whole += count
         self.attributes = max(self.attributes, count)
@@ -210,8 +216,8 @@ class _Reader:
             return at
         self.close_for(key, does)
         if not does & VOID:
-            self.push(key, does)
-        self.nesting += self.alive
+            self.push(key, does, self.data[start:at] if does & FORMATTING and count else b"")
+        self.nesting += self.alive + self.carried
         return at
 
     def count_cells(self, does: int, columns: int) -> None:
@@ -245,24 +251,27 @@ class _Reader:
         if key == "button" and last["button"] > self.scope:
             self.pop_to(last["button"])
 
-    def push(self, key: str, does: int) -> None:
+    def push(self, key: str, does: int, tag: bytes) -> None:
         if key not in self.last:
             if len(self.last) < len(ELEMENTS) + 1 + MOST_NAMES:
                 self.last[key] = -1
             else:
                 key = ""
         place = len(self.open)
-        self.open.append(_Open(key, self.last[key], self.special, self.stop, self.scope))
+        self.open.append(_Open(key, self.last[key], self.special, self.stop, self.scope, self.carried, tag))
         self.last[key] = place
         self.special = place if does & SPECIAL else self.special
         self.stop = place if does & STOP else self.stop
         self.scope = place if does & SCOPE else self.scope
         self.alive += 1
-        self.depth = MOST_OPEN if place + 1 == MOST_OPEN else max(self.depth, self.alive)
+        deep = self.alive + self.carried
+        self.depth = MOST_OPEN if place + 1 == MOST_OPEN or deep > MOST_OPEN else max(self.depth, deep)
 
     def end_tag(self, key: str) -> None:
         does = ELEMENTS.get(key, 0)
         place = self.last.get(key, self.last[""])
+        if does & FORMATTING and place < self.scope + (self.scope < 0) and self.carried > 0:
+            self.carried -= 1
         if place < 0:
             return
         if does & FORMATTING:
@@ -283,20 +292,24 @@ class _Reader:
         """End a formatting element, which does not end those inside it."""
         open_ = self.open[place]
         if place == len(self.open) - 1:
-            self.pop_to(place)
+            self.pop_to(place, ended=True)
             return
         self.open[place] = open_._replace(alive=False)
         self.last[open_.key] = open_.before
         self.alive -= 1
 
-    def pop_to(self, place: int) -> None:
-        """End that element and all above it, and ended ones below it."""
+    def pop_to(self, place: int, *, ended: bool = False) -> None:
+        """End that element and all above it, and ended ones below it. `ended`: by its own end tag, and it is the last."""
         while len(self.open) > place or (self.open and not self.open[-1].alive):
             gone = self.open.pop()
             self.special, self.stop, self.scope = gone.special, gone.stop, gone.scope
             if gone.alive:
                 self.last[gone.key] = gone.before
                 self.alive -= 1
+            if ELEMENTS.get(gone.key, 0) & SCOPE:
+                self.carried = gone.carried
+            elif gone.alive and gone.tag and gone.tag != self.carried_tag and not ended:
+                self.carried, self.carried_tag = self.carried + 1, gone.tag
 
 
 def _key(name: bytes) -> str:

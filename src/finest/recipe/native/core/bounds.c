@@ -52,7 +52,7 @@ static const uint16_t DOES[] = {
 static const uint8_t IN_TAG[256] = {[9] = 1, [10] = 1, [12] = 1, [13] = 1, [32] = 1, ['/'] = 2, ['>'] = 4, ['='] = 8};
 enum { SPACE = 1, SLASH = 2, CLOSE = 4, EQUAL = 8 };
 
-typedef struct { int32_t before, special, stop, scope; int16_t key; bool alive; } Open;
+typedef struct { int32_t before, special, stop, scope, carried; int16_t key; bool alive; Str tag; } Open; /* `tag`: of formatting with attributes */
 typedef struct { uint64_t hash; Str name; } Stranger;
 
 typedef struct {
@@ -64,7 +64,8 @@ typedef struct {
     Stranger strangers[MOST_NAMES];
     uint16_t slots[SLOTS];
     unsigned stranger_count;
-    bool full;
+    int32_t carried; /* formatting elements that something else ended: parsers open them again in what follows */
+    Str carried_tag;
 } Scan;
 
 static uint8_t known_slots[SLOTS]; /* of NAMES, their places and 1 */
@@ -119,7 +120,8 @@ static int32_t most(int32_t a, int32_t b) { return a > b ? a : b; }
 
 /* ---- the tree ---- */
 
-static void pop_to(Scan *scan, int32_t place)
+/* `ended`: by its own end tag, and it is the last. */
+static void pop_until(Scan *scan, int32_t place, bool ended)
 {
     while (scan->count > place || (scan->count > 0 && !scan->open[scan->count - 1].alive)) {
         const Open *gone = &scan->open[--scan->count];
@@ -130,14 +132,22 @@ static void pop_to(Scan *scan, int32_t place)
             scan->last[gone->key] = gone->before;
             scan->alive--;
         }
+        if (does_of(gone->key) & SCOPE) {
+            scan->carried = gone->carried;
+        } else if (gone->alive && !ended && gone->tag.n > 0 && !equals(gone->tag, scan->carried_tag)) {
+            scan->carried++;
+            scan->carried_tag = gone->tag;
+        }
     }
 }
+
+static void pop_to(Scan *scan, int32_t place) { pop_until(scan, place, false); }
 
 /* End a formatting element, which does not end those inside it. */
 static void remove_one(Scan *scan, int32_t place)
 {
     if (place == scan->count - 1) {
-        pop_to(scan, place);
+        pop_until(scan, place, true);
         return;
     }
     Open *open = &scan->open[place];
@@ -146,17 +156,18 @@ static void remove_one(Scan *scan, int32_t place)
     scan->alive--;
 }
 
-static void open_one(Scan *scan, int key, unsigned does)
+static void open_one(Scan *scan, int key, unsigned does, Str tag)
 {
     int32_t place = scan->count++;
-    scan->open[place] = (Open){scan->last[key], scan->special, scan->stop, scan->scope, (int16_t)key, true};
+    scan->open[place] = (Open){scan->last[key], scan->special, scan->stop, scan->scope, scan->carried, (int16_t)key, true, tag};
     scan->last[key] = place;
     if (does & SPECIAL) scan->special = place;
     if (does & STOP) scan->stop = place;
     if (does & SCOPE) scan->scope = place;
     scan->alive++;
-    if (place + 1 == MOST_OPEN) scan->depth = MOST_OPEN;
-    else if (scan->alive > scan->depth) scan->depth = scan->alive;
+    long deep = scan->alive + scan->carried;
+    if (place + 1 == MOST_OPEN || deep > MOST_OPEN) scan->depth = MOST_OPEN;
+    else if (deep > scan->depth) scan->depth = deep;
 }
 
 static int32_t context_of(const Scan *scan, unsigned does)
@@ -183,6 +194,7 @@ static void end_tag(Scan *scan, int key)
 {
     unsigned does = does_of(key);
     int32_t place = scan->last[key];
+    if (does & FORMATTING && place < scan->scope + (scan->scope < 0) && scan->carried > 0) scan->carried--;
     if (place < 0) return;
     if (does & FORMATTING) {
         if (place > scan->scope) remove_one(scan, place);
@@ -287,8 +299,9 @@ static const char *start_tag(Scan *scan, const char *name, size_t n, const char 
     if (foreign && does & SPECIAL) pop_to(scan, graphic);
     else if (closed && (foreign || known == E_svg || known == E_math)) return p;
     close_for(scan, known, does);
-    if (!(does & VOID)) open_one(scan, known == OTHER ? key_of(scan, name, n, true) : known, does);
-    scan->nesting += scan->alive;
+    Str tag = does & FORMATTING && count ? (Str){name - 1, (size_t)(p - name + 1)} : NONE;
+    if (!(does & VOID)) open_one(scan, known == OTHER ? key_of(scan, name, n, true) : known, does, tag);
+    scan->nesting += scan->alive + scan->carried;
     return p;
 }
 
