@@ -34,25 +34,23 @@ _BLOCK = SPECIAL | STOP | CLOSES_P
 
 ELEMENTS: dict[str, int] = {
     **dict.fromkeys(
-        "area base basefont bgsound br col embed frame img input keygen link meta param source track wbr html head body "
-        "option optgroup".split(), VOID,
+        ["area", "base", "basefont", "bgsound", "br", "col", "embed", "frame", "img", "input", "keygen", "link", "meta", "param", "source", "track", "wbr", "html", "head", "body", "option", "optgroup"], VOID,
     ),
     "hr": VOID | CLOSES_P,
-    **dict.fromkeys("script style xmp iframe noembed noframes textarea title".split(), RAW),
-    **dict.fromkeys("a b big code em font i nobr s small strike strong tt u".split(), FORMATTING),
+    **dict.fromkeys(["script", "style", "xmp", "iframe", "noembed", "noframes", "textarea", "title"], RAW),
+    **dict.fromkeys(["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"], FORMATTING),
     "p": SPECIAL | CLOSES_P, "div": SPECIAL | CLOSES_P, "address": SPECIAL | CLOSES_P,
     **dict.fromkeys(
-        "article aside blockquote center details dialog dir dl fieldset figcaption figure footer form header hgroup "
-        "main menu nav ol pre listing search section summary ul".split(), _BLOCK,
+        ["article", "aside", "blockquote", "center", "details", "dialog", "dir", "dl", "fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup", "main", "menu", "nav", "ol", "pre", "listing", "search", "section", "summary", "ul"], _BLOCK,
     ),
-    **dict.fromkeys("h1 h2 h3 h4 h5 h6".split(), _BLOCK | HEADING),
+    **dict.fromkeys(["h1", "h2", "h3", "h4", "h5", "h6"], _BLOCK | HEADING),
     "li": SPECIAL | CLOSES_P | ITEM, "dt": SPECIAL | CLOSES_P | TERM, "dd": SPECIAL | CLOSES_P | TERM,
     "table": _BLOCK | SCOPE,
     "td": SPECIAL | STOP | SCOPE | CELL, "th": SPECIAL | STOP | SCOPE | CELL, "tr": SPECIAL | STOP | ROW,
-    **dict.fromkeys("tbody thead tfoot colgroup".split(), SPECIAL | STOP | PART),
+    **dict.fromkeys(["tbody", "thead", "tfoot", "colgroup"], SPECIAL | STOP | PART),
     "caption": SPECIAL | STOP | SCOPE | PART,
-    **dict.fromkeys("applet marquee object template".split(), SPECIAL | STOP | SCOPE),
-    **dict.fromkeys("button noscript select frameset".split(), SPECIAL | STOP),
+    **dict.fromkeys(["applet", "marquee", "object", "template"], SPECIAL | STOP | SCOPE),
+    **dict.fromkeys(["button", "noscript", "select", "frameset"], SPECIAL | STOP),
     "svg": 0, "math": 0, "plaintext": 0,
 }  # fmt: skip
 
@@ -283,9 +281,7 @@ class _Reader:
         elif does & ITEM:
             if place > self.stop:
                 self.pop_to(place)
-        elif place >= (self.scope if does & (SPECIAL | SCOPE) else self.special):
-            self.pop_to(place)
-        elif key == "table":
+        elif place >= (self.scope if does & (SPECIAL | SCOPE) else self.special) or key == "table":
             self.pop_to(place)
 
     def remove(self, place: int) -> None:

@@ -31,6 +31,7 @@ STAGES: dict[str, str] = {
     "quality": "Does it read like prose? (Gopher)",
     "c4": "Does it look like code, a placeholder or a stub? (C4)",
     "fineweb": "Is it made of lists and fragments? (FineWeb)",
+    "judge": "Could the page be judged at all?",
     "dedup": "Is it nearly the same as another page?",
     "kept": "In the dataset.",
 }
@@ -67,7 +68,6 @@ _EXPLANATIONS: dict[str, dict[str, str]] = {
         "extraction_limit": "The page took more CPU time than the recipe allows.",
         "extraction_crash": "The page took the process that judged it down.",
         "extraction_long": "The extracted text is longer than the recipe allows.",
-        "judge_error": "A stage failed on the page.",
     },
     "language": {
         "language": "The text is not in a wanted language, or not surely enough.",
@@ -102,6 +102,9 @@ _EXPLANATIONS: dict[str, dict[str, str]] = {
         "fineweb_short_line_ratio": "Too many lines are short.",
         "fineweb_char_dup_ratio": "Repeated lines hold too many of the characters.",
         "fineweb_list_ratio": "Too many line breaks for the number of words: a list.",
+    },
+    "judge": {
+        "judge_error": "A stage other than extraction failed on the page.",
     },
     "dedup": {
         DUPLICATE: "Nearly the same text as another page of this run, which was kept.",
@@ -149,7 +152,5 @@ def _table() -> dict[str, Reason]:
 REASONS: dict[str, Reason] = _table()
 """Every reason of the shipped recipes, by name, in the order of the stages."""
 
-FAILURES: frozenset[str] = frozenset(
-    {"extraction_error", "extraction_limit", "extraction_crash", "judge_error"}
-)
+FAILURES: frozenset[str] = frozenset({"extraction_error", "extraction_limit", "extraction_crash", "judge_error"})
 """Reasons that say that the refinery failed on a page, not that the page is bad. A run with many of them stops."""

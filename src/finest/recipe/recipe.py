@@ -47,7 +47,7 @@ class LimitRules(_Rules):
     """
 
     tags: int = Field(500_000, ge=1)
-    attributes: int = Field(512, ge=1)
+    attributes: int = Field(1_024, ge=1)
     depth: int = Field(1_024, ge=1, le=16_000)
     nesting: int = Field(50_000_000, ge=1)
     cells: int = Field(4_000_000, ge=1)

@@ -10,7 +10,9 @@ from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, STAGES, reason, sta
 
 EXCERPT_CHARS = 400
 
-_UNMEASURED = frozenset({"payload_type", "payload_encoding", "payload_empty", "extraction_error", "extraction_crash", "judge_error"})
+_UNMEASURED = frozenset(
+    {"payload_type", "payload_encoding", "payload_empty", "extraction_error", "extraction_crash", "judge_error"}
+)
 """Reasons that are a yes or no: their statistic says nothing to a person."""
 
 LANGUAGES = {
