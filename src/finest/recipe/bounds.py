@@ -34,14 +34,18 @@ _BLOCK = SPECIAL | STOP | CLOSES_P
 
 ELEMENTS: dict[str, int] = {
     **dict.fromkeys(
-        ["area", "base", "basefont", "bgsound", "br", "col", "embed", "frame", "img", "input", "keygen", "link", "meta", "param", "source", "track", "wbr", "html", "head", "body", "option", "optgroup"], VOID,
+        ["area", "base", "basefont", "bgsound", "br", "col", "embed", "frame", "img", "input", "keygen", "link",
+         "meta", "param", "source", "track", "wbr", "html", "head", "body", "option", "optgroup"], VOID,
     ),
     "hr": VOID | CLOSES_P,
     **dict.fromkeys(["script", "style", "xmp", "iframe", "noembed", "noframes", "textarea", "title"], RAW),
-    **dict.fromkeys(["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"], FORMATTING),
+    **dict.fromkeys(["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt",
+     "u"], FORMATTING),
     "p": SPECIAL | CLOSES_P, "div": SPECIAL | CLOSES_P, "address": SPECIAL | CLOSES_P,
     **dict.fromkeys(
-        ["article", "aside", "blockquote", "center", "details", "dialog", "dir", "dl", "fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup", "main", "menu", "nav", "ol", "pre", "listing", "search", "section", "summary", "ul"], _BLOCK,
+        ["article", "aside", "blockquote", "center", "details", "dialog", "dir", "dl", "fieldset", "figcaption",
+         "figure", "footer", "form", "header", "hgroup", "main", "menu", "nav", "ol", "pre", "listing", "search",
+         "section", "summary", "ul"], _BLOCK,
     ),
     **dict.fromkeys(["h1", "h2", "h3", "h4", "h5", "h6"], _BLOCK | HEADING),
     "li": SPECIAL | CLOSES_P | ITEM, "dt": SPECIAL | CLOSES_P | TERM, "dd": SPECIAL | CLOSES_P | TERM,
@@ -295,7 +299,7 @@ class _Reader:
         self.alive -= 1
 
     def pop_to(self, place: int, *, ended: bool = False) -> None:
-        """End that element and all above it, and ended ones below it. `ended`: by its own end tag, and it is the last."""
+        """End that element and all above it, and ended ones below it. `ended`: by its own end tag; it is the last."""
         while len(self.open) > place or (self.open and not self.open[-1].alive):
             gone = self.open.pop()
             self.special, self.stop, self.scope = gone.special, gone.stop, gone.scope

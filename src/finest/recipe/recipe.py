@@ -46,12 +46,12 @@ class LimitRules(_Rules):
     what Blink builds (512, its kMaximumHTMLParserDOMTreeDepth); the others are ours.
     """
 
-    tags: int = Field(500_000, ge=1)
-    attributes: int = Field(1_024, ge=1)
-    depth: int = Field(1_024, ge=1, le=16_000)
-    nesting: int = Field(50_000_000, ge=1)
-    cells: int = Field(4_000_000, ge=1)
-    text_chars: int = Field(16 * 1024 * 1024, ge=1)
+    tags: int = Field(default=500_000, ge=1)
+    attributes: int = Field(default=1_024, ge=1)
+    depth: int = Field(default=1_024, ge=1, le=16_000)
+    nesting: int = Field(default=50_000_000, ge=1)
+    cells: int = Field(default=4_000_000, ge=1)
+    text_chars: int = Field(default=16 * 1024 * 1024, ge=1)
 
 
 class UrlRules(_Rules):

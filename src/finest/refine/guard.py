@@ -10,6 +10,7 @@ import contextlib
 import os
 import resource
 import signal
+from functools import lru_cache
 
 from finest.executors.local import MEMORY_EXIT
 
@@ -48,17 +49,18 @@ class PageGuard:
             resource.setrlimit(resource.RLIMIT_DATA, self._before)
 
 
+@lru_cache(maxsize=1)
+def _statm(pid: int) -> int:  # noqa: ARG001 - a forked process must open its own
+    """A descriptor that tells of this process's memory: one read costs 2 microseconds."""
+    return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+
+
 def _held_bytes() -> int | None:
     """Writable private memory of this process, as RLIMIT_DATA counts it; None where the system does not say."""
-    global _statm
     try:
-        if _statm is None or _statm[0] != os.getpid():
-            _statm = os.getpid(), os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
-        return int(os.pread(_statm[1], 256, 0).split()[5]) * _PAGE_BYTES
+        return int(os.pread(_statm(os.getpid()), 256, 0).split()[5]) * _PAGE_BYTES
     except (OSError, IndexError, ValueError):
         return None
 
 
 _PAGE_BYTES = resource.getpagesize()
-_statm: tuple[int, int] | None = None
-"""The process whose memory the descriptor tells of, and the descriptor: one read costs 2 microseconds."""

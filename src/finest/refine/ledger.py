@@ -220,7 +220,7 @@ class Ledger:
         return {offset for offset, n in self.deaths(slice_).items() if n >= DEATHS_OF_A_CRASH}
 
     def limited(self, slice_: Slice) -> set[int]:
-        """Offsets of the pages at whose CPU limit a worker was killed: once is enough, nothing else sends that signal."""
+        """Offsets of the pages at whose CPU limit a worker was killed: once is enough, none else sends the signal."""
         path = self.folder / "crashes" / f"{slice_name(slice_)}.limits.json"
         return set(json.loads(path.read_bytes())) if path.exists() else set()
 
