@@ -20,6 +20,18 @@ from finest.recipe.extract.tags import FLAGS, KINDS
 from tests.recipe.extract_pages import ARTICLE, LONG, PAGES, links, page
 
 RULES: dict[str, tuple[str, list[str]]] = {
+    "a hidden paragraph ends where it may": ("<p hidden>a<p>b<p hidden>c<div>d</div>", ["b", "d"]),
+    "hidden elements inside lines": ("<p>a <span hidden>b<span>c</span>d</span>e<b aria-hidden=TRUE>f</b>", ["a e"]),
+    "styles that hide, in any case and spacing": (
+        "a<i style='color:red; DISPLAY :\tNone !important'>b</i><i style=visibility:hidden>c</i><i style=display:nonesuch>d",
+        ["ad"],
+    ),
+    "a hidden element ends with what it stands in": ("<div><span hidden>a</div>b", ["b"]),
+    "a hidden item ends at the next": ("<ul><li hidden>a<li>b</ul>", ["b"]),
+    "a hidden link": ("<a hidden href=x>a</a>b", ["b"]),
+    "hidden until it is found": ("<td hidden=until-found>a</td><td>b", ["b"]),
+    "what is not hidden": ("<p aria-hidden=false>a<details><summary>b</summary>c</details>", ["a", "b", "c"]),
+    "void elements hide nothing": ("<input type=hidden hidden>a<img hidden>b<hr hidden>c", ["ab", "c"]),
     "blocks end where elements do": ("a<p>b<div>c</div>d<b>e</b>", ["a", "b", "c", "de"]),
     "white space is one space": ("<p> a \t\n b\xa0\u2003c </p>", ["a b c"]),
     "controls are white space": ("<p>a\x00b\x1fc\x7fd", ["a b c d"]),

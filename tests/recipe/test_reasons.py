@@ -40,6 +40,6 @@ def test_unknown_reasons_are_refused(name: str) -> None:
 
 
 def test_failures_are_of_extraction() -> None:
-    """Only the extractor can fail on a page."""
-    assert {stage_of(name) for name in FAILURES} == {"extraction"}
+    """Extraction can fail on a page, or the judging of it as a whole."""
+    assert {stage_of(name) for name in FAILURES} == {"extraction", "judge"}
     assert "extraction_empty" not in FAILURES

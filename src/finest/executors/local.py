@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from datatrove.pipeline.base import PipelineStep
 
 
+MEMORY_EXIT = 78
+"""Exit status of a worker that ran out of memory."""
+
+
 class ForkedExecutor(LocalPipelineExecutor):
     """Runs the ranks of a DataTrove pipeline in forked workers.
 
@@ -123,6 +127,8 @@ class ForkedExecutor(LocalPipelineExecutor):
         logger.info(f"rank {rank}")
         try:
             self._run_steps(rank)
+        except MemoryError:
+            os._exit(MEMORY_EXIT)  # the parent takes it for a death; a clean end would need memory
         except Exception as error:
             logger.exception(error)
             return self._told(rank, error)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finest.recipe import c4, decode, fineweb, gate, gopher, language, minhash, pii, tokens, url, words
+from finest.errors import FinestError
+from finest.recipe import bounds, c4, decode, fineweb, gate, gopher, language, minhash, pii, tokens, url, words
 from finest.recipe.check import Check
 from finest.recipe.extract import ExtractionLimit, bounded, extract_blocks, extract_trafilatura
 from finest.recipe.payload import (
@@ -27,7 +29,6 @@ from finest.recipe.payload import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -134,6 +135,8 @@ class Trail:
     words: words.Words | None = None
     failed: Check | None = None
     exact: bool = False
+    error: str = ""
+    """Type and place of the exception that ended a stage."""
     stages: dict[str, list[Check]] = field(default_factory=dict)
     """Checks by stage; filled by `explain` alone."""
 
@@ -181,6 +184,10 @@ def _encoding(trail: Trail, tools: Toolbox) -> Iterator[Check]:
     trail.html = html or ""
 
 
+def _markup(trail: Trail, tools: Toolbox) -> Iterator[Check]:
+    return bounds.check_markup(trail.html, tools.recipe.limits)
+
+
 def _text_gate(trail: Trail, tools: Toolbox) -> Iterator[Check]:
     return gate.text_gate(trail.page, trail.html, tools.recipe, tools.model)
 
@@ -192,10 +199,14 @@ def _extraction(trail: Trail, tools: Toolbox) -> Iterator[Check]:
         trail.text.encode()  # a lone surrogate could be neither hashed nor written
     except ExtractionLimit:
         yield Check("extraction_limit", rules.cpu_limit_s, rules.cpu_limit_s, True)
+    except MemoryError:  # says something about this machine, not about the page
+        raise
     except Exception:
         trail.text = ""
         yield Check("extraction_error", 1, 0, True)
     yield Check("extraction_empty", len(trail.text), 1, not trail.text)
+    most = tools.recipe.limits.text_chars
+    yield Check("extraction_long", len(trail.text), most, len(trail.text) > most)
 
 
 def _language(trail: Trail, tools: Toolbox) -> Iterator[Check]:
@@ -241,6 +252,7 @@ STAGES: tuple[tuple[str, Callable[[Trail, Toolbox], Iterator[Check]]], ...] = (
     ("url", _url),
     ("gate", _cld2_gate),
     ("payload", _encoding),
+    ("payload", _markup),
     ("gate", _text_gate),
     ("extraction", _extraction),
     ("language", _language),
@@ -251,8 +263,11 @@ STAGES: tuple[tuple[str, Callable[[Trail, Toolbox], Iterator[Check]]], ...] = (
 )
 READING = (_http, _payload, _encoding)
 """The stages that read a page; what follows looks at its text."""
-_BLIND_AFTER = ("payload_record", "payload_coding", "payload_empty", "payload_too_large", "payload_type",
-                "payload_encoding", "extraction_empty", "extraction_limit", "extraction_error")  # fmt: skip
+_BLIND_AFTER = (
+    "payload_record", "payload_coding", "payload_empty", "payload_too_large", "payload_type", "payload_encoding",
+    "payload_tags", "payload_attributes", "payload_depth", "payload_nesting", "payload_cells", "extraction_empty",
+    "extraction_limit", "extraction_error", "extraction_long", "judge_error",
+)  # fmt: skip
 """After these there is nothing for a later stage to look at."""
 
 Clock = dict[str, float]
@@ -269,7 +284,7 @@ def judge(page: Page, recipe: Recipe, cache: Path, clock: Clock | None = None) -
     trail = Trail(page)
     before = time.process_time() if clock is not None else 0.0
     for name, stage in STAGES:
-        for check in stage(trail, tools):
+        for check in _guarded(name, stage, trail, tools):
             if check.failed:
                 trail.failed = check
                 break
@@ -279,7 +294,13 @@ def judge(page: Page, recipe: Recipe, cache: Path, clock: Clock | None = None) -
             before = now
         if trail.failed:
             return _dropped(trail)
-    verdict = _kept(trail, tools)
+    try:
+        verdict = _kept(trail, tools)
+    except _NOT_THE_PAGES:
+        raise
+    except Exception as error:
+        trail.failed = _error("finish", error, trail)
+        verdict = _dropped(trail)
     if clock is not None:
         clock["finish"] = clock.get("finish", 0.0) + time.process_time() - before
     return verdict
@@ -290,13 +311,38 @@ def explain(page: Page, recipe: Recipe, cache: Path) -> tuple[Verdict, Trail]:
     tools = toolbox(recipe, cache)
     trail = Trail(page, exact=True)
     for name, stage in STAGES:
-        checks = list(stage(trail, tools))
+        checks = list(_guarded(name, stage, trail, tools))
         trail.stages.setdefault(name, []).extend(checks)
         failed = next((check for check in checks if check.failed), None)
         trail.failed = trail.failed or failed
         if failed and failed.reason in _BLIND_AFTER:
             break
     return judge(page, recipe, cache), trail
+
+
+_NOT_THE_PAGES = (FinestError, OSError, MemoryError, ImportError)
+"""What a broken installation, a full disk or a machine short of memory raises: it says nothing about the page."""
+
+
+def _guarded(
+    name: str, stage: Callable[[Trail, Toolbox], Iterator[Check]], trail: Trail, tools: Toolbox
+) -> Iterator[Check]:
+    """The checks of a stage; an exception that the page caused is a check that fails, and costs that page alone."""
+    try:
+        yield from stage(trail, tools)
+    except _NOT_THE_PAGES:
+        raise
+    except Exception as error:
+        yield _error(name, error, trail)
+
+
+def _error(stage: str, error: Exception, trail: Trail) -> Check:
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    place = f" at {Path(last.tb_frame.f_code.co_filename).name}:{last.tb_lineno}" if last is not None else ""
+    trail.error = f"{type(error).__name__} in stage {stage}{place}"
+    return Check("judge_error", 1, 0, True)
 
 
 def _dropped(trail: Trail) -> Verdict:

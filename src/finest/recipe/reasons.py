@@ -32,6 +32,7 @@ STAGES: dict[str, str] = {
     "quality": "Does it read like prose? (Gopher)",
     "c4": "Does it look like code, a placeholder or a stub? (C4)",
     "fineweb": "Is it made of lists and fragments? (FineWeb)",
+    "judge": "Could the page be judged at all?",
     "dedup": "Is it nearly the same as another page?",
     "kept": "In the dataset.",
 }
@@ -48,6 +49,11 @@ _EXPLANATIONS: dict[str, dict[str, str]] = {
         "payload_type": "The response is not an HTML page.",
         "payload_encoding": "The bytes could not be decoded as text.",
         "payload_too_large": "The page is larger than the recipe allows.",
+        "payload_tags": "The page has more tags than the recipe allows.",
+        "payload_attributes": "A tag has more attributes than the recipe allows.",
+        "payload_depth": "Elements are nested deeper than the recipe allows.",
+        "payload_nesting": "Too many elements are nested too deep.",
+        "payload_cells": "A table would be padded to more cells than the recipe allows.",
     },
     "url": {
         "url_domain": "The domain is on a block list.",
@@ -65,8 +71,9 @@ _EXPLANATIONS: dict[str, dict[str, str]] = {
     "extraction": {
         "extraction_empty": "No main text was found in the page.",
         "extraction_error": "The extractor failed on the page.",
-        "extraction_limit": "Extraction took more CPU time than the recipe allows.",
-        "extraction_crash": "The extractor took its process down.",
+        "extraction_limit": "The page took more CPU time than the recipe allows.",
+        "extraction_crash": "The page took the process that judged it down.",
+        "extraction_long": "The extracted text is longer than the recipe allows.",
     },
     "language": {
         "language": "The text is not in a wanted language, or not surely enough.",
@@ -101,6 +108,9 @@ _EXPLANATIONS: dict[str, dict[str, str]] = {
         "fineweb_short_line_ratio": "Too many lines are short.",
         "fineweb_char_dup_ratio": "Repeated lines hold too many of the characters.",
         "fineweb_list_ratio": "Too many line breaks for the number of words: a list.",
+    },
+    "judge": {
+        "judge_error": "A stage other than extraction failed on the page.",
     },
     "dedup": {
         DUPLICATE: "Nearly the same text as another page of this run, which was kept.",
@@ -148,5 +158,5 @@ def _table() -> dict[str, Reason]:
 REASONS: dict[str, Reason] = _table()
 """Every reason of the shipped recipes, by name, in the order of the stages."""
 
-FAILURES: frozenset[str] = frozenset({"extraction_error", "extraction_limit", "extraction_crash"})
+FAILURES: frozenset[str] = frozenset({"extraction_error", "extraction_limit", "extraction_crash", "judge_error"})
 """Reasons that say that the refinery failed on a page, not that the page is bad. A run with many of them stops."""

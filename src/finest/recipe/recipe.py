@@ -58,6 +58,21 @@ class DecodeRules(_Rules):
     encoding: Literal["standard", "datatrove"] = "standard"
 
 
+class LimitRules(_Rules):
+    """What a page's markup may come to before a parser sees it (`finest.recipe.bounds`), and its text afterwards.
+
+    No sound page comes near: `docs/recipe.md` has the largest values of real pages beside each limit. `depth` is twice
+    what Blink builds (512, its kMaximumHTMLParserDOMTreeDepth); the others are ours.
+    """
+
+    tags: int = Field(default=500_000, ge=1)
+    attributes: int = Field(default=1_024, ge=1)
+    depth: int = Field(default=1_024, ge=1, le=16_000)
+    nesting: int = Field(default=50_000_000, ge=1)
+    cells: int = Field(default=4_000_000, ge=1)
+    text_chars: int = Field(default=16 * 1024 * 1024, ge=1)
+
+
 class UrlRules(_Rules):
     """DataTrove's URLFilter with its integrated lists (UT1 block lists; FineWeb's choice)."""
 
@@ -195,6 +210,7 @@ class Recipe(_Rules):
     description: str = ""
     payload: PayloadRules = PayloadRules()
     decode: DecodeRules = DecodeRules()
+    limits: LimitRules = LimitRules()
     url: UrlRules = UrlRules()
     gate: GateRules = GateRules()
     extraction: ExtractionRules = ExtractionRules()

@@ -229,10 +229,23 @@ class Ledger:
         """Offsets of the pages that are passed over: one death may be anybody's doing, two are the page's."""
         return {offset for offset, n in self.deaths(slice_).items() if n >= DEATHS_OF_A_CRASH}
 
-    def note_death(self, slice_: Slice) -> int:
-        """Remember that a worker died with this slice; how often that has happened to it."""
+    def limited(self, slice_: Slice) -> set[int]:
+        """Offsets of the pages at whose CPU limit a worker was killed: once is enough, none else sends the signal."""
+        path = self.folder / "crashes" / f"{slice_name(slice_)}.limits.json"
+        return set(json.loads(path.read_bytes())) if path.exists() else set()
+
+    def note_death(self, slice_: Slice, *, at_limit: bool = False) -> int:
+        """Remember that a worker died with this slice; how often that has happened to it.
+
+        `at_limit`: it was killed because its page took more CPU time than it may.
+        """
         marker = self.inflight_path(slice_)
         offset = int.from_bytes(marker.read_bytes(), "little", signed=True) if marker.exists() else -1
+        if at_limit and offset >= 0:
+            path = self.folder / "crashes" / f"{slice_name(slice_)}.limits.json"
+            path.parent.mkdir(exist_ok=True)
+            write_whole(path, json.dumps(sorted({*self.limited(slice_), offset})).encode())
+            return 0
         deaths = self.deaths(slice_)
         deaths[offset] = deaths.get(offset, 0) + 1
         path = self.folder / "crashes" / f"{slice_name(slice_)}.json"

@@ -19,6 +19,7 @@ from finest.errors import RunError, UsageError
 from finest.executors.local import ForkedExecutor
 from finest.recipe.reasons import FAILURES
 from finest.refine.assemble import assemble
+from finest.refine.guard import CPU_SIGNAL
 from finest.refine.ledger import Ledger, RunPlan, slice_name
 from finest.refine.preflight import preflight
 from finest.refine.steps import JudgePages, ReadSlice, Session, WriteSlice
@@ -212,7 +213,8 @@ def run_ranks(
         on_kill(exit_code)
         slice_ = ledger.plan.slices[rank]
         source = ledger.plan.sources[slice_.source_index].name
-        if ledger.note_death(slice_) > MAX_DEATHS_PER_SLICE:
+        at_limit = exit_code == -CPU_SIGNAL
+        if ledger.note_death(slice_, at_limit=at_limit) > MAX_DEATHS_PER_SLICE:
             raise RunError(
                 f"workers keep dying (exit code {exit_code}) in slice {slice_name(slice_)} of {source}; "
                 f"the machine may be short of memory: run the same command with fewer --workers"

@@ -19,6 +19,7 @@ from datatrove.pipeline.base import PipelineStep
 
 from finest.recipe.extract.page import FALLBACKS
 from finest.recipe.judge import Clock, Verdict, judge
+from finest.refine.guard import PageGuard
 from finest.refine.outcome import Outcome, SliceOutput
 from finest.warc.slices import read_slice
 
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
     from finest.warc.source import Source
 
 CRASHED = Verdict("extraction_crash", value=1, limit=0)
+LIMITED = Verdict("extraction_limit", value=1, limit=0)
+NO_PAGE = -1
+"""In place of an offset: the worker has no page in its hands."""
+PAGE_CPU_FACTOR = 3
+"""CPU time that all stages of a page may take together, in CPU limits of its extraction."""
 
 
 class Session:
@@ -84,14 +90,17 @@ class ReadSlice(PipelineStep):
 
     def _documents(self) -> Iterator[Document]:
         session = self.session
-        crashed = session.ledger.crashes(session.slice)
+        crashed, limited = session.ledger.crashes(session.slice), session.ledger.limited(session.slice)
         with InFlight(session.ledger.inflight_path(session.slice)) as inflight:
             for record in timed(session.read, session.clock):
                 inflight.set(record.offset)
                 metadata: dict[str, Any] = {"record": record, "url": record.url}
                 if record.offset in crashed:
                     metadata["verdict"] = CRASHED
+                elif record.offset in limited:
+                    metadata["verdict"] = LIMITED
                 yield Document(text="", id=record.id, metadata=metadata)
+                inflight.set(NO_PAGE)
 
 
 def timed(records: SliceReader, clock: Clock) -> Iterator[Any]:
@@ -114,12 +123,14 @@ class JudgePages(PipelineStep):
     def __init__(self, session: Session, recipe: Recipe, cache: Path) -> None:
         super().__init__()
         self.session, self.recipe, self.cache = session, recipe, cache
+        self.guard = PageGuard(PAGE_CPU_FACTOR * recipe.extraction.cpu_limit_s)
 
     def run(self, data: Iterator[Document], rank: int = 0, world_size: int = 1) -> Iterator[Document]:  # noqa: ARG002
         for document in data:
             if "verdict" not in document.metadata:
-                page = document.metadata["record"].page()
-                document.metadata["verdict"] = judge(page, self.recipe, self.cache, self.session.clock)
+                with self.guard:
+                    page = document.metadata["record"].page()
+                    document.metadata["verdict"] = judge(page, self.recipe, self.cache, self.session.clock)
             yield document
 
 
@@ -164,12 +175,14 @@ class InFlight:
         os.ftruncate(descriptor, 8)
         self._map = mmap.mmap(descriptor, 8)
         os.close(descriptor)
-        self.set(-1)
+        self.set(NO_PAGE)
         return self
 
     def set(self, offset: int) -> None:
         self._map[:8] = offset.to_bytes(8, "little", signed=True)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """An error leaves the file, so that whoever hears of this process's end can name the page."""
         self._map.close()
-        self._path.unlink(missing_ok=True)
+        if kind is None:
+            self._path.unlink(missing_ok=True)

@@ -25,7 +25,9 @@ from tests.recipe.test_extract_equal import pages_of
 GUIDED = json.loads(gzip.decompress((Path(__file__).parent / "guided_html.json.gz").read_bytes()))
 """Pages that a run of fuzz.py came to: few that go wherever all went in the core."""
 PIECES = (
-    "<p>", "<div hidden>", "<div class='nav has-share'>", '<li class="comment" hidden>', "<li>", "<ul>", "<table>",
+    "<p>", "<div hidden>", "<span hidden>", "<span>", "</span>", '<p style=" Display : NONE ">', "<a hidden href=x>",
+    "<b aria-hidden=True>", "</b>", "<p hidden>", "<img hidden>", "<div class='nav has-share'>",
+    '<li class="comment" hidden>', "<li>", "<ul>", "<table>",
     "<tr>", "<td>", "<td hidden>", "<pre>", "<a href=x>", "<h2 id=Title>", "<svg>", "<svg/>", "<script>", "<textarea>",
     "</p>", "</div>", "</li>", "</ul>", "</table>", "</tr>", "</td>", "</pre>", "</a>", "</svg>", "</script>", "<br>",
     "<!--", "-->", "<![CDATA[", "<", ">", "'", '"', "&", "&amp", "&notit;", "&#65;", "&#x1f600", "&#0;", "&#13;",

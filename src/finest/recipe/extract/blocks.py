@@ -16,7 +16,10 @@ from typing import NamedTuple
 from finest.recipe.extract.tags import (
     BR,
     CELL,
+    CLOSABLE,
+    ENDS_P,
     GRAPHIC,
+    HIDING,
     ITEM,
     LINK,
     LIST,
@@ -26,6 +29,7 @@ from finest.recipe.extract.tags import (
     SKIPPED,
     TABLE,
     TAGS,
+    VOID,
     Tag,
     kind_of,
     names_of,
@@ -42,6 +46,7 @@ DROPPED = "\xad\u200b\u2060\ufeff"
 SENTENCE_ENDS = ".!?:\"'\u2026\u3002\uff01\uff1f\u201d\u2019\xbb"
 COMMAS = ",\u060c\u3001\uff0c"
 
+_NO_SPACES = dict.fromkeys(map(ord, SPACES))
 _NAME = re.compile(r"[^\t\n\f\r />]+")
 _PRE = kind_of("pre")
 _LONG_NUMBER = re.compile(r"&#(?:[0-9]{33,}|[xX][0-9a-fA-F]{33,});?")
@@ -96,6 +101,10 @@ class _Reader:
         self.flags = self.kind = self.names = self.near = self.own_names = self.breaks = 0
         self.skipped_from = self.link_from = -1
         """Depths at which a skipped element and a link began."""
+        self.hidden = ""
+        """Name of a hidden element that `open` does not hold; what it holds is passed over."""
+        self.hidden_at = self.hidden_nested = 0
+        """Open elements around it, and elements of its name within it."""
         self.is_item = self.is_cell = False
         self.missing: dict[str, int] = {}
 
@@ -156,8 +165,11 @@ class _Reader:
         name = _lower(found[0])
         tag = TAGS.get(name)
         at, attributes = self.read_attributes(found.end())
-        if at < 0 or tag is None:
-            return at if at >= 0 else len(self.html)
+        if at < 0:
+            return len(self.html)
+        if tag is None:
+            self.start_other(name, attributes)
+            return at
         if not tag.does & RAW:
             self.start_tag(name, tag, attributes)
             return at
@@ -204,11 +216,42 @@ class _Reader:
 
     # ---- elements ----
 
+    @property
+    def skips(self) -> bool:
+        return self.skipped_from >= 0 or self.hidden != ""
+
+    def start_other(self, name: str, attributes: list[tuple[str, str]]) -> None:
+        """An element inside lines: only whether it is hidden matters."""
+        if name == self.hidden:
+            self.hidden_nested += 1
+        elif not self.skips and any(_hides(*pair) for pair in attributes):
+            self.hide(name)
+
+    def hide(self, name: str) -> None:
+        self.hidden, self.hidden_at, self.hidden_nested = name, len(self.open), 0
+
+    def end_hidden(self, name: str) -> None:
+        """An end tag ends the hidden element of its name, unless it is one within it."""
+        if name != self.hidden:
+            return
+        self.hidden_nested -= 1
+        if self.hidden_nested < 0:
+            self.hidden = ""
+
     def start_tag(self, name: str, tag: Tag, attributes: list[tuple[str, str]]) -> None:
+        if self.hidden and (name == self.hidden or (self.hidden == "p" and tag.does & ENDS_P)):
+            if tag.does & PUSHED and name == self.hidden:
+                self.hidden_nested += 1
+            else:
+                self.hidden = ""
+        if tag.does & VOID:
+            return
         if tag.does & BR:
             self.end_line()
         elif tag.does & LINK:
-            if self.skipped_from < 0 and any(key == "href" for key, _ in attributes):
+            if not self.skips and any(_hides(*pair) for pair in attributes):
+                self.hide(name)
+            elif not self.skips and any(key == "href" for key, _ in attributes):
                 self.link_from = len(self.open)
         else:
             self.start_block(name, tag, attributes)
@@ -217,18 +260,22 @@ class _Reader:
         self.break_here(tag)
         if tag.ends:
             self.end_innermost(tag)
-        names = 0 if self.skipped_from >= 0 or name in ("body", "html") else names_of(attributes, self.groups)
+        names = 0 if self.skips or name in ("body", "html") else names_of(attributes, self.groups)
+        hidden = not self.skips and name not in ("body", "html") and any(_hides(*pair) for pair in attributes)
         if not tag.does & PUSHED:
             self.kind, self.own_names = tag.kind, names
+            if hidden and tag.does & CLOSABLE:
+                self.hide(name)
             return
         if len(self.open) == MOST_OPEN:
+            if hidden:
+                self.hide(name)
             return
         self.open.append(_Open(name, self.flags, self.names, self.near))
         self.flags |= tag.flag
         self.near, self.names = self.names | names, names
         self.kind = tag.kind
         self.is_item |= tag.family == ITEM
-        hidden = name not in ("body", "html") and any(_hides(*pair) for pair in attributes)
         if self.skipped_from < 0 and (hidden or tag.does & SKIPPED):
             self.skipped_from = len(self.open) - 1
 
@@ -243,7 +290,8 @@ class _Reader:
 
     def end_tag(self, name: str) -> None:
         tag = TAGS.get(name)
-        if tag is None or tag.does & RAW:
+        self.end_hidden(name)
+        if tag is None or tag.does & (RAW | VOID):
             return
         if tag.does & BR:
             self.end_line()
@@ -273,6 +321,8 @@ class _Reader:
             self.skipped_from = -1
         if self.link_from > depth:
             self.link_from = -1
+        if self.hidden_at > depth:
+            self.hidden = ""
         self.kind = self.kind_around()
 
     def kind_around(self) -> int:
@@ -281,7 +331,7 @@ class _Reader:
     # ---- text ----
 
     def add_text(self, text: str) -> None:
-        if self.skipped_from >= 0:
+        if self.skips:
             return
         text = unescape(_LONG_NUMBER.sub("\ufffd", text)).translate(_BLANK_IN_PRE if self.in_pre else _BLANK)
         self.runs.append((text, self.link_from >= 0))
@@ -289,7 +339,7 @@ class _Reader:
             self.breaks = 0
 
     def end_line(self) -> None:
-        if self.skipped_from >= 0:
+        if self.skips:
             return
         self.breaks += 1
         if self.breaks == 2:
@@ -333,8 +383,13 @@ class _Reader:
 
 def _hides(key: str, value: str) -> bool:
     if key == "style":
-        return "display:none" in value or "display: none" in value
-    return key == "hidden" or (key == "aria-hidden" and value == "true")
+        return any(_bare(part.partition("!")[0]) in HIDING for part in value.split(";"))
+    return key == "hidden" or (key == "aria-hidden" and _bare(value) == "true")
+
+
+def _bare(value: str) -> str:
+    """Without white space, and in lower case where all of it is ASCII."""
+    return _lower(value.translate(_NO_SPACES))
 
 
 def _lower(name: str) -> str:

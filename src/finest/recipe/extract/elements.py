@@ -14,6 +14,7 @@ from lxml.etree import Element, SubElement, _Element, strip_tags
 from trafilatura.settings import TAG_CATALOG
 from trafilatura.utils import FORMATTING_PROTECTED, RE_FILTER
 
+from finest.recipe.bounds import MOST_COLUMNS
 from finest.recipe.extract.text import has_text, trim
 
 TAGS = frozenset(TAG_CATALOG | {"table", "td", "th", "tr"})
@@ -293,7 +294,8 @@ def _table(table: _Element, tags: frozenset[str]) -> _Element | None:
     strip_tags(table, "thead", "tbody", "tfoot")
     columns = 0
     for row in table.iter("tr"):
-        columns = max(columns, sum(int(cell.get("colspan", 1)) for cell in row.iter(_CELLS)))
+        columns = max(columns, sum(min(int(cell.get("colspan", 1)), MOST_COLUMNS) for cell in row.iter(_CELLS)))
+    columns = min(columns, MOST_COLUMNS)
     span = {"span": str(columns)} if columns > 1 else {}
     row = Element("row", span)
     seen_header_row = seen_header = False

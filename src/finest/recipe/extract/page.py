@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -9,6 +10,7 @@ import trafilatura
 from lxml.etree import _Element
 
 from finest.recipe import native
+from finest.recipe.bounds import MOST_COLUMNS
 from finest.recipe.extract.clean import clean, convert
 from finest.recipe.extract.compare import PAGE_DISCARDS, baseline_of, compare
 from finest.recipe.extract.content import MIN_CHARS, extract_content
@@ -54,7 +56,20 @@ def _by_core(core: Any, html: str, source: Source) -> str | None:
 
 
 def _by_trafilatura(html: str) -> str | None:
+    html = _WIDE.sub(_narrowed, html)
     return trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=False)
+
+
+_WIDE = re.compile(r"(colspan\s*=\s*[\"']?\s*\+?)([\d_]{4,})", re.IGNORECASE)
+
+
+def _narrowed(found: re.Match[str]) -> str:
+    """A cell that spans too many columns spans as many as one may."""
+    try:
+        columns = int(found[2])
+    except ValueError:  # no number for trafilatura either; a number of thousands of digits
+        return found[0]
+    return found[1] + str(MOST_COLUMNS) if columns > MOST_COLUMNS else found[0]
 
 
 def extract_in_python(source: Source) -> str | None:

@@ -92,6 +92,8 @@ def parse_bytes(data: bytes) -> HtmlElement | None:
     """The tree of UTF-8 bytes, None where lxml fails for whatever reason (as trafilatura has it)."""
     try:
         return fromstring(data, parser=PARSER)
+    except MemoryError:
+        raise
     except Exception:  # lxml's own errors, and AssertionError on odd fragments
         return None
 
@@ -102,6 +104,8 @@ def _parse_text(html: str, data: bytes) -> HtmlElement | None:
         tree = fromstring(html, parser=PARSER)
     except ValueError:  # a string with an encoding declaration
         return parse_bytes(data)
+    except MemoryError:
+        raise
     except Exception:
         tree = None
     return parse_bytes(data) if tree is None or len(tree) < 1 else tree

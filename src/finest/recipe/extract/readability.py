@@ -48,6 +48,8 @@ def summary(tree: HtmlElement, bound: int) -> HtmlElement | None:
         return parse_bytes(_Readability(tree, bound).summary().encode("utf-8", "surrogatepass"))
     except TooShort:
         raise
+    except MemoryError:
+        raise
     except Exception:  # trafilatura takes any failure for an empty article
         return PARSER.makeelement("div")
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-BR, LINK, RAW, SKIPPED, PUSHED, CELL, GRAPHIC = (1 << i for i in range(7))
+BR, LINK, RAW, SKIPPED, PUSHED, CELL, GRAPHIC, ENDS_P, CLOSABLE, VOID = (1 << i for i in range(10))
 """What a tag is: RAW is passed over up to its end tag, SKIPPED with all that it holds, PUSHED stays open up to its end
-tag. All but BR, LINK and RAW end a block."""
+tag. All but BR, LINK, RAW and VOID end a block. ENDS_P ends an open `<p>`; CLOSABLE is not PUSHED and has an end; VOID
+has neither content nor effect."""
 ITEM, TERM, ROW, CELLS, LIST, TERMS, TABLE, PART = (1 << i for i in range(8))
 """Families of tags that end one another."""
 KINDS = ("other", "paragraph", "item", "heading", "cell", "pre", "quote", "term", "caption")
@@ -38,7 +39,7 @@ def _flag(name: str) -> int:
     return 1 << FLAGS.index(name)
 
 
-TAGS: Mapping[str, Tag] = {
+_TAGS: Mapping[str, Tag] = {
     "br": Tag(BR), "a": Tag(LINK),
     **dict.fromkeys(("script", "style", "xmp", "iframe", "noembed", "noframes", "textarea", "title"), Tag(RAW)),
     **dict.fromkeys(("svg", "math"), Tag(RAW | GRAPHIC)),
@@ -49,8 +50,12 @@ TAGS: Mapping[str, Tag] = {
     **dict.fromkeys(
         ("head", "body", "html", "address", "center", "div", "fieldset", "hgroup", "search"), Tag(),
     ),
-    **dict.fromkeys(("hr", "option"), Tag(0)),
-    "p": Tag(0, kind_of("paragraph")),
+    "hr": Tag(0), "option": Tag(CLOSABLE),
+    "p": Tag(CLOSABLE, kind_of("paragraph")),
+    **dict.fromkeys(
+        ("area", "base", "basefont", "bgsound", "col", "embed", "frame", "img", "input", "keygen", "link", "meta",
+         "param", "source", "track", "wbr"), Tag(VOID),
+    ),
     **dict.fromkeys(("h1", "h2", "h3", "h4", "h5", "h6"), Tag(kind=kind_of("heading"))),
     **dict.fromkeys(("figcaption", "legend", "summary"), Tag(kind=kind_of("caption"))),
     "pre": Tag(kind=kind_of("pre")), "blockquote": Tag(kind=kind_of("quote")),
@@ -67,6 +72,15 @@ TAGS: Mapping[str, Tag] = {
     "li": Tag(kind=kind_of("item"), family=ITEM, ends=ITEM, within=LIST | TABLE),
     **dict.fromkeys(("dt", "dd"), Tag(kind=kind_of("term"), family=TERM, ends=TERM, within=TERMS | TABLE)),
 }  # fmt: skip
+_ENDING_P = (
+    "address", "article", "aside", "blockquote", "center", "dd", "details", "dialog", "dir", "div", "dl", "dt",
+    "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "hr",
+    "li", "main", "menu", "nav", "ol", "p", "pre", "search", "section", "summary", "table", "ul",
+)  # fmt: skip
+"""HTML Standard, 13.2.6.4.7: start tags that close a `<p>`."""
+TAGS = {name: tag._replace(does=tag.does | ENDS_P) if name in _ENDING_P else tag for name, tag in _TAGS.items()}
+HIDING = ("display:none", "visibility:hidden", "visibility:collapse")
+"""Declarations of a `style` that show nothing, without white space."""
 NAMING = ("class", "id", "role", "itemprop")
 """Attributes whose words say what an element holds."""
 DENYING = frozenset({"has", "with", "no", "without", "is", "hide", "show"})

@@ -12,6 +12,7 @@ EXCERPT_CHARS = 400
 
 _UNMEASURED = frozenset({
     "payload_coding", "payload_type", "payload_encoding", "payload_empty", "extraction_error", "extraction_crash",
+    "judge_error",
 })  # fmt: skip
 """Reasons that are a yes or no: their statistic says nothing to a person."""
 

@@ -5,7 +5,7 @@
 #include "texts.h" /* Python.h before core.h: both define _GNU_SOURCE */
 #include "core.h"
 
-enum { BR = 1, LINK = 2, RAW = 4, SKIPPED = 8, PUSHED = 16, CELL = 32, GRAPHIC = 64 };
+enum { BR = 1, LINK = 2, RAW = 4, SKIPPED = 8, PUSHED = 16, CELL = 32, GRAPHIC = 64, ENDS_P = 128, CLOSABLE = 256, VOID = 512 };
 enum { ITEM = 1, TERM = 2, ROW = 4, CELLS = 8, LIST = 16, TERMS = 32, TABLE = 64, PART = 128 };
 enum { MOST_NAMES = 512, NAME_SLOTS = 2048, MOST_NAME = 24 };
 enum { MOST_OPEN = 256, MOST_INDENT = 64, KIND_PRE = 5 };
@@ -53,7 +53,9 @@ typedef struct {
     const char *end;
     Found *found;
     Open open[MOST_OPEN];
-    int depth, skipped_from, link_from;
+    int depth, skipped_from, link_from, hidden_at;
+    Str hidden;              /* name of a hidden element that `open` does not hold */
+    long hidden_nested;
     uint32_t flags, names, near, own_names;
     unsigned kind, breaks;
     bool is_item, is_cell;
@@ -64,6 +66,8 @@ typedef struct {
     unsigned last;           /* kind of the block's last character */
     const char *no_comment_end, *no_quote[2], *no_end_tag[MOST_NAMES]; /* from here on there is none */
 } Reader;
+
+static inline bool skips(const Reader *reader) { return reader->skipped_from >= 0 || reader->hidden.n > 0; }
 
 /* html_text.c: false with an exception */
 void new_block(Reader *);

@@ -271,7 +271,9 @@ static Node *paragraph_of(Page *page, Node *node, bool with_div)
     return paragraph->text.n ? paragraph : NULL;
 }
 
-/* int(colspan); text that Python reads as no number ends the page, text that it may read is left to it. */
+enum { MOST_COLUMNS = 1000 }; /* bounds.py */
+
+/* int(colspan), as many as one may span; text that Python reads as no number ends the page, text that it may read is left to it. */
 static long columns_of(Page *page, const Node *cell)
 {
     const Attr *attr = attribute(cell, A_COLSPAN);
@@ -291,7 +293,7 @@ static long columns_of(Page *page, const Node *cell)
         else leave(page, NO_TEXT);
     }
     if (!digits || odd || number >= 1000000000) refuse(page, "colspan");
-    return number;
+    return number < MOST_COLUMNS ? number : MOST_COLUMNS;
 }
 
 static Node *cell_of(Page *page, Node *node, bool is_header)
@@ -351,7 +353,7 @@ static long widest_row(Page *page, Node *table)
         for (Node *cell; (cell = walk_on(page, &cells)) != NULL;) width += columns_of(page, cell);
         if (width > columns) columns = width;
     }
-    return columns;
+    return columns < MOST_COLUMNS ? columns : MOST_COLUMNS;
 }
 
 static Node *table_of(Page *page, Node *table)

@@ -49,6 +49,7 @@ static void close_at(Reader *reader, int depth)
     reader->depth = depth;
     if (reader->skipped_from >= depth) reader->skipped_from = -1;
     if (reader->link_from > depth) reader->link_from = -1;
+    if (reader->hidden_at > depth) reader->hidden.n = 0;
     reader->kind = kind_around(reader);
 }
 
@@ -64,24 +65,46 @@ static void end_innermost(Reader *reader, const HtmlTag *tag)
     }
 }
 
-static bool start_block(Reader *reader, const HtmlTag *tag, const Attributes *attributes)
+static void hide(Reader *reader, Str name)
+{
+    reader->hidden = name;
+    reader->hidden_at = reader->depth;
+    reader->hidden_nested = 0;
+}
+
+/* Names are the same in any case where they are all ASCII. */
+static bool is_hidden_name(const Reader *reader, const char *p, size_t n)
+{
+    if (reader->hidden.n != n || n == 0) return false;
+    if (memcmp(reader->hidden.p, p, n) == 0) return true;
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)p[i] >= 128 || lower_of(p[i]) != lower_of(reader->hidden.p[i])) return false;
+    return true;
+}
+
+static bool start_block(Reader *reader, const HtmlTag *tag, Str name, const Attributes *attributes)
 {
     if (!break_here(reader, tag)) return false;
     if (tag->ends) end_innermost(reader, tag);
-    uint32_t names = reader->skipped_from >= 0 || tag->whole ? 0 : attributes->names;
+    bool skipped = skips(reader), hidden = !skipped && !tag->whole && attributes->hides;
+    uint32_t names = skipped || tag->whole ? 0 : attributes->names;
     if (!(tag->does & PUSHED)) {
         reader->kind = tag->kind;
         reader->own_names = names;
+        if (hidden && tag->does & CLOSABLE) hide(reader, name);
         return true;
     }
-    if (reader->depth == MOST_OPEN) return true;
+    if (reader->depth == MOST_OPEN) {
+        if (hidden) hide(reader, name);
+        return true;
+    }
     reader->open[reader->depth++] = (Open){tag, reader->flags, reader->names, reader->near};
     reader->flags |= tag->flag;
     reader->near = reader->names | names;
     reader->names = names;
     reader->kind = tag->kind;
     reader->is_item |= tag->family == ITEM;
-    if (reader->skipped_from < 0 && ((attributes->hides && !tag->whole) || tag->does & SKIPPED))
+    if (reader->skipped_from < 0 && (hidden || tag->does & SKIPPED))
         reader->skipped_from = reader->depth - 1;
     return true;
 }
@@ -97,9 +120,10 @@ static void end_element(Reader *reader, const HtmlTag *tag)
     }
 }
 
-static bool end_tag(Reader *reader, const HtmlTag *tag)
+static bool end_tag(Reader *reader, const HtmlTag *tag, const char *name, size_t n)
 {
-    if (tag == NULL || tag->does & RAW) return true;
+    if (is_hidden_name(reader, name, n) && --reader->hidden_nested < 0) reader->hidden.n = 0;
+    if (tag == NULL || tag->does & (RAW | VOID)) return true;
     if (tag->does & BR) return end_line(reader);
     if (tag->does & LINK) {
         reader->link_from = -1;
@@ -154,6 +178,37 @@ static bool is_named(const char *p, size_t n, const char *name)
     return true;
 }
 
+/* Whether the text is `wanted` once white space is left out, up to its end or a `!`. */
+static bool is_bare(const char *p, const char *end, const char *wanted, bool urgent)
+{
+    for (; p < end; p++) {
+        if (IN_TAG[(unsigned char)*p] == SPACE) continue;
+        if (*wanted == 0) return urgent && *p == '!';
+        if (lower_of(*p) != *wanted++) return false;
+    }
+    return *wanted == 0;
+}
+
+static bool style_hides(const char *p, const char *end)
+{
+    static const char *const HIDING[] = {"display:none", "visibility:hidden", "visibility:collapse"};
+    while (p < end) {
+        const char *stop = memchr(p, ';', (size_t)(end - p));
+        if (stop == NULL) stop = end;
+        for (unsigned i = 0; i < 3; i++)
+            if (is_bare(p, stop, HIDING[i], true)) return true;
+        p = stop + 1;
+    }
+    return false;
+}
+
+static void take_hiding(Attributes *found, Str name, Str value)
+{
+    if (is_named(name.p, name.n, "hidden")) found->hides = true;
+    else if (is_named(name.p, name.n, "aria-hidden")) found->hides |= is_bare(value.p, value.p + value.n, "true", false);
+    else if (is_named(name.p, name.n, "style")) found->hides |= style_hides(value.p, value.p + value.n);
+}
+
 static void take_attribute(const Reader *reader, Attributes *found, Str name, Str value)
 {
     const Blocks *tables = reader->tables;
@@ -163,9 +218,7 @@ static void take_attribute(const Reader *reader, Attributes *found, Str name, St
             return;
         }
     if (is_named(name.p, name.n, "href")) found->has_href = true;
-    else if (is_named(name.p, name.n, "hidden")) found->hides = true;
-    else if (is_named(name.p, name.n, "aria-hidden")) found->hides |= equals(value, LIT("true"));
-    else if (is_named(name.p, name.n, "style")) found->hides |= holds(value, LIT("display:none")) || holds(value, LIT("display: none"));
+    else take_hiding(found, name, value);
 }
 
 static const char *past(const char *p, const char *end, unsigned kinds)
@@ -202,7 +255,7 @@ static Str read_value(Reader *reader, const char **p)
 }
 
 /* Behind the tag, or NULL where the page ends in it. `wanted`: whether the attributes are taken. */
-static Attributes read_attributes(Reader *reader, const char *p, bool wanted)
+static Attributes read_attributes(Reader *reader, const char *p, bool wanted, bool hiding)
 {
     Attributes found = {NULL, false, false, 0};
     const char *end = reader->end;
@@ -222,6 +275,7 @@ static Attributes read_attributes(Reader *reader, const char *p, bool wanted)
             value = read_value(reader, &p);
         }
         if (wanted) take_attribute(reader, &found, name, value);
+        else if (hiding) take_hiding(&found, name, value);
     }
 }
 
@@ -260,25 +314,40 @@ static const char *read_start_tag(Reader *reader, const char *start)
 {
     const char *name_end = up_to(start, reader->end, SPACE | SLASH | CLOSE);
     const HtmlTag *tag = find_tag(reader->tables, start, (size_t)(name_end - start));
-    bool wanted = tag != NULL && !(tag->does & RAW) && (reader->skipped_from < 0 || tag->ends); /* it may end what is skipped */
-    Attributes attributes = read_attributes(reader, name_end, wanted);
+    Str name = {start, (size_t)(name_end - start)};
+    bool skipped = reader->skipped_from >= 0; /* what is hidden may end with this tag */
+    bool wanted = tag != NULL && !(tag->does & (RAW | VOID)) && (!skipped || tag->ends);
+    Attributes attributes = read_attributes(reader, name_end, wanted, tag == NULL && !skips(reader));
     const char *p = attributes.p;
     if (p == NULL) return reader->end;
-    if (tag == NULL) return p;
+    bool same = is_hidden_name(reader, name.p, name.n);
+    if (tag == NULL) {
+        if (same) reader->hidden_nested++;
+        else if (!skips(reader) && attributes.hides) hide(reader, name);
+        return p;
+    }
+    if (!(tag->does & RAW) && (same || (tag->does & ENDS_P && is_hidden_name(reader, "p", 1)))) {
+        if (tag->does & PUSHED && same) reader->hidden_nested++;
+        else reader->hidden.n = 0;
+    }
+    if (tag->does & VOID) return p;
     if (tag->does & RAW) return tag->does & GRAPHIC && p[-2] == '/' ? p : pass_over(reader, tag, p);
     if (tag->does & BR) return end_line(reader) ? p : NULL;
     if (tag->does & LINK) {
-        if (attributes.has_href) reader->link_from = reader->depth;
+        if (skips(reader)) return p;
+        if (attributes.hides) hide(reader, name);
+        else if (attributes.has_href) reader->link_from = reader->depth;
         return p;
     }
-    return start_block(reader, tag, &attributes) ? p : NULL;
+    return start_block(reader, tag, name, &attributes) ? p : NULL;
 }
 
 static const char *read_end_tag(Reader *reader, const char *start)
 {
     if (start >= reader->end || !is_letter(*start)) return after(start, reader->end, '>');
     const char *name_end = up_to(start, reader->end, SPACE | SLASH | CLOSE);
-    if (!end_tag(reader, find_tag(reader->tables, start, (size_t)(name_end - start)))) return NULL;
+    size_t n = (size_t)(name_end - start);
+    if (!end_tag(reader, find_tag(reader->tables, start, n), start, n)) return NULL;
     return after(name_end, reader->end, '>');
 }
 

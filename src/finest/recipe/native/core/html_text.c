@@ -150,7 +150,7 @@ static bool add_reference(Reader *reader, const char *p, const char *end)
 
 bool add_text(Reader *reader, const char *p, const char *end)
 {
-    if (reader->skipped_from >= 0) return true;
+    if (skips(reader)) return true;
     while (p < end) {
         const char *reference = memchr(p, '&', (size_t)(end - p)), *after;
         if (reference == NULL) return add_chars(reader, p, end);
@@ -201,7 +201,7 @@ bool end_block(Reader *reader)
 
 bool end_line(Reader *reader)
 {
-    if (reader->skipped_from >= 0) return true;
+    if (skips(reader)) return true;
     if (++reader->breaks != 2) {
         line_ends(reader);
         return true;

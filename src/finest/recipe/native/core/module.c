@@ -239,6 +239,7 @@ static PyObject *fill_begin(PyObject *self, PyObject *args)
     }
     stop_word_source = Py_NewRef(words);
     seed = bits;
+    bounds_begin(bits);
     return checked(tables_begin(any));
 }
 
@@ -388,6 +389,7 @@ static PyMethodDef METHODS[] = {
     {"minhash_lowest", minhash_lowest, METH_VARARGS, "minhash_lowest(words, n, factors, offsets): lowest permuted SHA-1 values."},
     {"blocks_open", blocks_open, METH_VARARGS, "blocks_open(tags, words, attributes, marks, weights): what a page is read by."},
     {"blocks_extract", blocks_extract, METH_VARARGS, "blocks_extract(tables, html): the main text, empty where there is none."},
+    {"markup", bounds_markup, METH_O, "markup(html): (tags, attributes, depth, nesting, cells), see bounds.py."},
     {"fill_begin", fill_begin, METH_VARARGS, NULL},
     {"fill_tag", fill_tag, METH_VARARGS, NULL},
     {"fill_cleaned", fill_cleaned, METH_VARARGS, NULL},

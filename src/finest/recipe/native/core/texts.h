@@ -46,6 +46,9 @@ PyObject *ngram_chars(PyObject *self, PyObject *args);      /* (words, tops, dup
 PyObject *simplify(PyObject *self, PyObject *args);         /* (text, kinds of ASCII, table of the others): simplified, or None */
 /* minhash.c */
 PyObject *minhash_lowest(PyObject *self, PyObject *args);   /* (words, n, factors, offsets): lowest values as bytes, or None */
+/* bounds.c */
+void bounds_begin(uint64_t seed);
+PyObject *bounds_markup(PyObject *self, PyObject *html);    /* (tags, attributes, depth, nesting, cells) of a page */
 /* blocks.c */
 PyObject *blocks_open(PyObject *self, PyObject *args);      /* (tags, words, attributes, marks, weights): a capsule */
 PyObject *blocks_extract(PyObject *self, PyObject *args);   /* (capsule, html): the main text */

@@ -1,0 +1,327 @@
+"""What a page's markup costs a parser, counted in one linear pass before any parser sees the page.
+
+Parsers take memory and time that grow with the square of some counts: attributes are compared with all others of their
+tag, deep elements are walked to again and again, a table is padded to its widest row. The pass follows the HTML
+Standard's tokenizer and the rules by which an element ends another one, so that its depth is that of the tree, but for
+a small factor. The compiled core has the same in `bounds.c`; every rule here stands there once more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from finest.recipe import native
+from finest.recipe.check import Check
+
+if TYPE_CHECKING:
+    from finest.recipe.recipe import LimitRules
+
+MOST_OPEN = 16_384
+"""Open elements that are kept; a page with more is as deep as this, and is not read any further."""
+MOST_NAMES = 256
+"""Names of elements outside HTML that are told apart in one page."""
+MOST_COLUMNS = 1_000
+"""Columns that a table cell may span (HTML Standard, 4.9.11); extraction takes a wider cell for one of this width."""
+
+(VOID, RAW, FORMATTING, SPECIAL, STOP, SCOPE, CLOSES_P, ITEM, TERM, CELL, ROW, PART, HEADING) = (
+    1 << i for i in range(13)
+)  # fmt: skip
+"""What an element is to the tree: see HTML Standard 13.2.4.2 for SPECIAL, FORMATTING and SCOPE. STOP are the special
+elements that a list item's start does not close."""
+_BLOCK = SPECIAL | STOP | CLOSES_P
+
+ELEMENTS: dict[str, int] = {
+    **dict.fromkeys(
+        ["area", "base", "basefont", "bgsound", "br", "col", "embed", "frame", "img", "input", "keygen", "link",
+         "meta", "param", "source", "track", "wbr", "html", "head", "body", "option", "optgroup"], VOID,
+    ),
+    "hr": VOID | CLOSES_P,
+    **dict.fromkeys(["script", "style", "xmp", "iframe", "noembed", "noframes", "textarea", "title"], RAW),
+    **dict.fromkeys(["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt",
+     "u"], FORMATTING),
+    "p": SPECIAL | CLOSES_P, "div": SPECIAL | CLOSES_P, "address": SPECIAL | CLOSES_P,
+    **dict.fromkeys(
+        ["article", "aside", "blockquote", "center", "details", "dialog", "dir", "dl", "fieldset", "figcaption",
+         "figure", "footer", "form", "header", "hgroup", "main", "menu", "nav", "ol", "pre", "listing", "search",
+         "section", "summary", "ul"], _BLOCK,
+    ),
+    **dict.fromkeys(["h1", "h2", "h3", "h4", "h5", "h6"], _BLOCK | HEADING),
+    "li": SPECIAL | CLOSES_P | ITEM, "dt": SPECIAL | CLOSES_P | TERM, "dd": SPECIAL | CLOSES_P | TERM,
+    "table": _BLOCK | SCOPE,
+    "td": SPECIAL | STOP | SCOPE | CELL, "th": SPECIAL | STOP | SCOPE | CELL, "tr": SPECIAL | STOP | ROW,
+    **dict.fromkeys(["tbody", "thead", "tfoot", "colgroup"], SPECIAL | STOP | PART),
+    "caption": SPECIAL | STOP | SCOPE | PART,
+    **dict.fromkeys(["applet", "marquee", "object", "template"], SPECIAL | STOP | SCOPE),
+    **dict.fromkeys(["button", "noscript", "select", "frameset"], SPECIAL | STOP),
+    "svg": 0, "math": 0, "plaintext": 0,
+}  # fmt: skip
+
+_MARKUP = re.compile(rb"<(?:!--|[!?/A-Za-z])")
+_START = re.compile(rb"<[A-Za-z]")
+_NAME = re.compile(rb"[^\t\n\f\r />]*")
+_ATTRIBUTE = re.compile(rb"[\t\n\f\r /]*([^\t\n\f\r />][^\t\n\f\r />=]*)?[\t\n\f\r ]*")
+_VALUE = re.compile(rb"=[\t\n\f\r ]*(?:([\"'])|([^\t\n\f\r >]*))")
+_COMMENT_END = re.compile(rb"--!?>")
+_COLUMNS = re.compile(rb"[\t\n\f\r ]*\+?0*([0-9]{0,9})")
+_CONTEXTS = {CELL: ("table", "tbody", "thead", "tfoot", "tr"), ROW: ("table", "tbody", "thead", "tfoot"),
+             PART: ("table",)}  # fmt: skip
+"""Up to where a part of a table empties the stack of open elements."""
+
+
+class Markup(NamedTuple):
+    """What a page's markup comes to."""
+
+    tags: int
+    """`<` with a letter behind it, wherever it stands: what no parser's reading can exceed."""
+    attributes: int
+    """Of the start tag that has most; those of all `<html>` and `<body>` tags count as one tag's."""
+    depth: int
+    """Open elements at the deepest place."""
+    nesting: int
+    """The depths of all start tags together."""
+    cells: int
+    """Table rows times the columns of the widest row: what padding may write."""
+
+
+def markup_of(html: str) -> Markup:
+    """The counts of a page: by the compiled core where there is one, else in Python."""
+    core = native.core()
+    if core is None:
+        return read_markup(html)
+    try:
+        return Markup(*core.markup(html))
+    except UnicodeEncodeError:  # lone surrogates
+        return read_markup(html)
+
+
+def read_markup(html: str) -> Markup:
+    """The counts of a page, found in Python alone."""
+    return _Reader(html.encode("utf-8", "surrogatepass")).read()
+
+
+def check_markup(html: str, rules: LimitRules) -> Iterator[Check]:
+    """Whether the markup stays within the recipe's limits."""
+    found = markup_of(html)
+    yield Check("payload_tags", found.tags, rules.tags, found.tags > rules.tags)
+    yield Check("payload_attributes", found.attributes, rules.attributes, found.attributes > rules.attributes)
+    yield Check("payload_depth", found.depth, rules.depth, found.depth > rules.depth)
+    yield Check("payload_nesting", found.nesting, rules.nesting, found.nesting > rules.nesting)
+    yield Check("payload_cells", found.cells, rules.cells, found.cells > rules.cells)
+
+
+class _Open(NamedTuple):
+    """An open element, and what the innermost of its name and of each class was before it."""
+
+    key: str
+    before: int
+    special: int
+    stop: int
+    scope: int
+    carried: int
+    tag: bytes
+    """Of a formatting element with attributes, its start tag."""
+    alive: bool = True
+
+
+class _Reader:
+    def __init__(self, data: bytes) -> None:
+        self.data, self.end = data, len(data)
+        self.open: list[_Open] = []
+        self.last = dict.fromkeys([*ELEMENTS, ""], -1)
+        """Where the innermost open element of each name stands in `open`; "" is every name past MOST_NAMES."""
+        self.special = self.stop = self.scope = -1
+        self.alive = self.depth = self.nesting = self.attributes = self.whole = 0
+        self.rows = self.columns = self.widest = 0
+        self.carried = 0
+        """Formatting elements that something else ended: parsers open them again in what follows."""
+        self.carried_tag = b""
+
+    def read(self) -> Markup:
+        at = 0
+        while self.depth < MOST_OPEN and (found := _MARKUP.search(self.data, at)):
+            at = self.one(found)
+        tags = len(_START.findall(self.data))
+        width = min(max(self.widest, self.columns), MOST_COLUMNS)
+        return Markup(tags, max(self.attributes, self.whole), self.depth, self.nesting, self.rows * width)
+
+    def one(self, found: re.Match[bytes]) -> int:
+        """Read the markup that begins there; the place behind it."""
+        data, kind, start = self.data, found[0], found.start()
+        if kind == b"<!--":
+            return self.comment(start + 4)
+        if kind in (b"<!", b"<?"):
+            return self.after(b">", start + 2)
+        if kind == b"</":
+            if not data[start + 2 : start + 3].isalpha():
+                return self.after(b">", start + 2)
+            name = _match(_NAME, data, start + 2)
+            at, _, _ = self.read_attributes(name.end())
+            if at <= self.end:
+                self.end_tag(_key(name[0]))
+            return at
+        name = _match(_NAME, data, start + 1)
+        at, count, columns = self.read_attributes(name.end())
+        return self.start_tag(_key(name[0]), start, at, count, columns) if at <= self.end else at
+
+    def after(self, what: bytes, start: int) -> int:
+        at = self.data.find(what, start)
+        return at + len(what) if at >= 0 else self.end
+
+    def comment(self, start: int) -> int:
+        for end in (b">", b"->"):
+            if self.data.startswith(end, start):
+                return start + len(end)
+        found = _COMMENT_END.search(self.data, start)
+        return found.end() if found else self.end
+
+    def read_attributes(self, at: int) -> tuple[int, int, int]:
+        """The place behind the tag, past the page's end where it ends in the tag; attributes, and columns spanned."""
+        data, count, columns = self.data, 0, 1
+        while True:
+            name = _match(_ATTRIBUTE, data, at)
+            at = name.end()
+            if name[1] is None:
+                return (at + 1 if at < self.end else self.end + 1), count, columns
+            count += 1
+            if (value := _VALUE.match(data, at)) is None:
+                continue
+            at = value.end()
+            text = value[2]
+            if value[1]:
+                end = data.find(value[1], at)
+                if end < 0:
+                    return self.end + 1, count, columns
+                text, at = data[at:end], end + 1
+            if name[1].lower() == b"colspan":
+                columns = _columns(text)
+
+    # ---- the tree ----
+
+    def start_tag(self, key: str, start: int, at: int, count: int, columns: int) -> int:
+        if key in ("html", "body"):
+            self.whole += count
+        self.attributes = max(self.attributes, count)
+        does = ELEMENTS.get(key, 0)
+        foreign = max(self.last["svg"], self.last["math"]) > self.scope
+        closed = self.data[at - 2 : at - 1] == b"/"
+        if does & RAW and not foreign:
+            return self.raw_end(key, at)
+        if key == "plaintext":
+            return self.end
+        if does & (CELL | ROW):
+            self.count_cells(does, columns)
+        if foreign and does & SPECIAL:
+            self.pop_to(max(self.last["svg"], self.last["math"]))
+        elif closed and (foreign or key in ("svg", "math")):
+            return at
+        self.close_for(key, does)
+        if not does & VOID:
+            self.push(key, does, self.data[start:at] if does & FORMATTING and count else b"")
+        self.nesting += self.alive + self.carried
+        return at
+
+    def count_cells(self, does: int, columns: int) -> None:
+        if does & ROW:
+            self.rows += 1
+            self.widest, self.columns = max(self.widest, self.columns), 0
+        else:
+            self.columns += columns
+
+    def raw_end(self, key: str, start: int) -> int:
+        found = re.compile(rb"</" + key.encode() + rb"(?=[\t\n\f\r />])", re.IGNORECASE).search(self.data, start)
+        return found.start() if found else self.end
+
+    def close_for(self, key: str, does: int) -> None:
+        """Close what the start of an element closes."""
+        last = self.last
+        if does & CLOSES_P and last["p"] > self.scope:
+            self.pop_to(last["p"])
+        if does & ITEM and last["li"] > self.stop:
+            self.pop_to(last["li"])
+        if does & TERM and max(last["dt"], last["dd"]) > self.stop:
+            self.pop_to(max(last["dt"], last["dd"]))
+        if does & (CELL | ROW | PART):
+            context = _CONTEXTS[does & (CELL | ROW | PART)]
+            if last["table"] >= 0:
+                self.pop_to(max(last[name] for name in context) + 1)
+        if does & HEADING and self.open and ELEMENTS.get(self.open[-1].key, 0) & HEADING:
+            self.pop_to(len(self.open) - 1)
+        if key == "a" and last["a"] > self.scope:
+            self.remove(last["a"])
+        if key == "button" and last["button"] > self.scope:
+            self.pop_to(last["button"])
+
+    def push(self, key: str, does: int, tag: bytes) -> None:
+        if key not in self.last:
+            if len(self.last) < len(ELEMENTS) + 1 + MOST_NAMES:
+                self.last[key] = -1
+            else:
+                key = ""
+        place = len(self.open)
+        self.open.append(_Open(key, self.last[key], self.special, self.stop, self.scope, self.carried, tag))
+        self.last[key] = place
+        self.special = place if does & SPECIAL else self.special
+        self.stop = place if does & STOP else self.stop
+        self.scope = place if does & SCOPE else self.scope
+        self.alive += 1
+        deep = self.alive + self.carried
+        self.depth = MOST_OPEN if place + 1 == MOST_OPEN or deep > MOST_OPEN else max(self.depth, deep)
+
+    def end_tag(self, key: str) -> None:
+        does = ELEMENTS.get(key, 0)
+        place = self.last.get(key, self.last[""])
+        if does & FORMATTING and place < self.scope + (self.scope < 0) and self.carried > 0:
+            self.carried -= 1
+        if place < 0:
+            return
+        if does & FORMATTING:
+            if place > self.scope:
+                self.remove(place)
+        elif does & (CELL | ROW | PART):
+            if place > self.last["table"]:
+                self.pop_to(place)
+        elif does & ITEM:
+            if place > self.stop:
+                self.pop_to(place)
+        elif place >= (self.scope if does & (SPECIAL | SCOPE) else self.special) or key == "table":
+            self.pop_to(place)
+
+    def remove(self, place: int) -> None:
+        """End a formatting element, which does not end those inside it."""
+        open_ = self.open[place]
+        if place == len(self.open) - 1:
+            self.pop_to(place, ended=True)
+            return
+        self.open[place] = open_._replace(alive=False)
+        self.last[open_.key] = open_.before
+        self.alive -= 1
+
+    def pop_to(self, place: int, *, ended: bool = False) -> None:
+        """End that element and all above it, and ended ones below it. `ended`: by its own end tag; it is the last."""
+        while len(self.open) > place or (self.open and not self.open[-1].alive):
+            gone = self.open.pop()
+            self.special, self.stop, self.scope = gone.special, gone.stop, gone.scope
+            if gone.alive:
+                self.last[gone.key] = gone.before
+                self.alive -= 1
+            if ELEMENTS.get(gone.key, 0) & SCOPE:
+                self.carried = gone.carried
+            elif gone.alive and gone.tag and gone.tag != self.carried_tag and not ended:
+                self.carried, self.carried_tag = self.carried + 1, gone.tag
+
+
+def _key(name: bytes) -> str:
+    return name.lower().decode("latin-1")
+
+
+def _columns(value: bytes) -> int:
+    found = _match(_COLUMNS, value, 0)
+    return min(max(int(found[1] or b"1"), 1), MOST_COLUMNS)
+
+
+def _match(pattern: re.Pattern[bytes], data: bytes, at: int) -> re.Match[bytes]:
+    found = pattern.match(data, at)
+    assert found is not None  # these patterns match the empty string
+    return found

@@ -1,0 +1,361 @@
+/* What a page's markup costs a parser, counted in one linear pass: bounds.py once more. */
+#define PY_SSIZE_T_CLEAN
+#include "texts.h" /* Python.h before core.h: both define _GNU_SOURCE */
+#include "core.h"
+
+enum { MOST_OPEN = 16384, MOST_NAMES = 256, MOST_COLUMNS = 1000, SLOTS = 1024, LONGEST = 12 };
+enum {
+    VOID = 1, RAW = 2, FORMATTING = 4, SPECIAL = 8, STOP = 16, SCOPE = 32, CLOSES_P = 64, ITEM = 128, TERM = 256, CELL = 512,
+    ROW = 1024, PART = 2048, HEADING = 4096, BLOCK = SPECIAL | STOP | CLOSES_P
+};
+
+/* Of HTML's elements; those that the code names come first. */
+#define ELEMENTS(X) \
+    X(p, SPECIAL | CLOSES_P) X(a, FORMATTING) X(li, SPECIAL | CLOSES_P | ITEM) X(dt, SPECIAL | CLOSES_P | TERM) \
+    X(dd, SPECIAL | CLOSES_P | TERM) X(table, BLOCK | SCOPE) X(tr, SPECIAL | STOP | ROW) X(tbody, SPECIAL | STOP | PART) \
+    X(thead, SPECIAL | STOP | PART) X(tfoot, SPECIAL | STOP | PART) X(button, SPECIAL | STOP) X(svg, 0) X(math, 0) \
+    X(plaintext, 0) X(html, VOID) X(body, VOID) \
+    X(area, VOID) X(base, VOID) X(basefont, VOID) X(bgsound, VOID) X(br, VOID) X(col, VOID) X(embed, VOID) X(frame, VOID) \
+    X(img, VOID) X(input, VOID) X(keygen, VOID) X(link, VOID) X(meta, VOID) X(param, VOID) X(source, VOID) X(track, VOID) \
+    X(wbr, VOID) X(head, VOID) X(option, VOID) X(optgroup, VOID) X(hr, VOID | CLOSES_P) \
+    X(script, RAW) X(style, RAW) X(xmp, RAW) X(iframe, RAW) X(noembed, RAW) X(noframes, RAW) X(textarea, RAW) X(title, RAW) \
+    X(b, FORMATTING) X(big, FORMATTING) X(code, FORMATTING) X(em, FORMATTING) X(font, FORMATTING) X(i, FORMATTING) \
+    X(nobr, FORMATTING) X(s, FORMATTING) X(small, FORMATTING) X(strike, FORMATTING) X(strong, FORMATTING) X(tt, FORMATTING) \
+    X(u, FORMATTING) X(div, SPECIAL | CLOSES_P) X(address, SPECIAL | CLOSES_P) \
+    X(article, BLOCK) X(aside, BLOCK) X(blockquote, BLOCK) X(center, BLOCK) X(details, BLOCK) X(dialog, BLOCK) X(dir, BLOCK) \
+    X(dl, BLOCK) X(fieldset, BLOCK) X(figcaption, BLOCK) X(figure, BLOCK) X(footer, BLOCK) X(form, BLOCK) X(header, BLOCK) \
+    X(hgroup, BLOCK) X(main, BLOCK) X(menu, BLOCK) X(nav, BLOCK) X(ol, BLOCK) X(pre, BLOCK) X(listing, BLOCK) X(search, BLOCK) \
+    X(section, BLOCK) X(summary, BLOCK) X(ul, BLOCK) X(h1, BLOCK | HEADING) X(h2, BLOCK | HEADING) X(h3, BLOCK | HEADING) \
+    X(h4, BLOCK | HEADING) X(h5, BLOCK | HEADING) X(h6, BLOCK | HEADING) X(td, SPECIAL | STOP | SCOPE | CELL) \
+    X(th, SPECIAL | STOP | SCOPE | CELL) X(colgroup, SPECIAL | STOP | PART) X(caption, SPECIAL | STOP | SCOPE | PART) \
+    X(applet, SPECIAL | STOP | SCOPE) X(marquee, SPECIAL | STOP | SCOPE) X(object, SPECIAL | STOP | SCOPE) \
+    X(template, SPECIAL | STOP | SCOPE) X(noscript, SPECIAL | STOP) X(select, SPECIAL | STOP) X(frameset, SPECIAL | STOP)
+enum {
+#define X(name, does) E_##name,
+    ELEMENTS(X)
+#undef X
+    OTHER, /* every name past MOST_NAMES */
+    KNOWN,
+    KEYS = KNOWN + MOST_NAMES
+};
+static const Str NAMES[] = {
+#define X(name, does) {#name, sizeof(#name) - 1},
+    ELEMENTS(X)
+#undef X
+};
+static const uint16_t DOES[] = {
+#define X(name, does) does,
+    ELEMENTS(X)
+#undef X
+};
+
+static const uint8_t IN_TAG[256] = {[9] = 1, [10] = 1, [12] = 1, [13] = 1, [32] = 1, ['/'] = 2, ['>'] = 4, ['='] = 8};
+enum { SPACE = 1, SLASH = 2, CLOSE = 4, EQUAL = 8 };
+
+typedef struct { int32_t before, special, stop, scope, carried; int16_t key; bool alive; Str tag; } Open; /* `tag`: of formatting with attributes */
+typedef struct { uint64_t hash; Str name; } Stranger;
+
+typedef struct {
+    const char *start, *end;
+    Open open[MOST_OPEN];
+    int32_t count, special, stop, scope;
+    long alive, depth, nesting, attributes, whole, rows, columns, widest, tags;
+    int32_t last[KEYS];
+    Stranger strangers[MOST_NAMES];
+    uint16_t slots[SLOTS];
+    unsigned stranger_count;
+    int32_t carried; /* formatting elements that something else ended: parsers open them again in what follows */
+    Str carried_tag;
+} Scan;
+
+static uint8_t known_slots[SLOTS]; /* of NAMES, their places and 1 */
+static uint64_t name_seed;
+
+static uint64_t hash_name(const char *p, size_t n)
+{
+    uint64_t hash = name_seed;
+    for (size_t i = 0; i < n; i++) hash = mixed(hash, (unsigned char)lower_of(p[i]));
+    return hash;
+}
+
+static bool same_name(Str name, const char *p, size_t n)
+{
+    if (name.n != n) return false;
+    for (size_t i = 0; i < n; i++)
+        if (lower_of(name.p[i]) != lower_of(p[i])) return false;
+    return true;
+}
+
+void bounds_begin(uint64_t seed)
+{
+    name_seed = seed;
+    memset(known_slots, 0, sizeof(known_slots));
+    for (unsigned i = 0; i < OTHER; i++) {
+        uint32_t slot = (uint32_t)hash_name(NAMES[i].p, NAMES[i].n) % SLOTS;
+        while (known_slots[slot]) slot = (slot + 1) % SLOTS;
+        known_slots[slot] = (uint8_t)(i + 1);
+    }
+}
+
+/* The element's place; of a name outside HTML the one that it has or, where `adds`, gets. */
+static int key_of(Scan *scan, const char *p, size_t n, bool adds)
+{
+    uint64_t hash = hash_name(p, n);
+    if (n < LONGEST)
+        for (uint32_t slot = (uint32_t)hash % SLOTS; known_slots[slot]; slot = (slot + 1) % SLOTS)
+            if (same_name(NAMES[known_slots[slot] - 1], p, n)) return known_slots[slot] - 1;
+    uint32_t slot = (uint32_t)(hash >> 32) % SLOTS;
+    for (; scan->slots[slot]; slot = (slot + 1) % SLOTS) {
+        const Stranger *found = &scan->strangers[scan->slots[slot] - 1];
+        if (found->hash == hash && same_name(found->name, p, n)) return KNOWN + scan->slots[slot] - 1;
+    }
+    if (!adds || scan->stranger_count == MOST_NAMES) return OTHER;
+    scan->strangers[scan->stranger_count++] = (Stranger){hash, {p, n}};
+    scan->slots[slot] = (uint16_t)scan->stranger_count;
+    return KNOWN + (int)scan->stranger_count - 1;
+}
+
+static unsigned does_of(int key) { return key < OTHER ? DOES[key] : 0; }
+static int32_t most(int32_t a, int32_t b) { return a > b ? a : b; }
+
+/* ---- the tree ---- */
+
+/* `ended`: by its own end tag, and it is the last. */
+static void pop_until(Scan *scan, int32_t place, bool ended)
+{
+    while (scan->count > place || (scan->count > 0 && !scan->open[scan->count - 1].alive)) {
+        const Open *gone = &scan->open[--scan->count];
+        scan->special = gone->special;
+        scan->stop = gone->stop;
+        scan->scope = gone->scope;
+        if (gone->alive) {
+            scan->last[gone->key] = gone->before;
+            scan->alive--;
+        }
+        if (does_of(gone->key) & SCOPE) {
+            scan->carried = gone->carried;
+        } else if (gone->alive && !ended && gone->tag.n > 0 && !equals(gone->tag, scan->carried_tag)) {
+            scan->carried++;
+            scan->carried_tag = gone->tag;
+        }
+    }
+}
+
+static void pop_to(Scan *scan, int32_t place) { pop_until(scan, place, false); }
+
+/* End a formatting element, which does not end those inside it. */
+static void remove_one(Scan *scan, int32_t place)
+{
+    if (place == scan->count - 1) {
+        pop_until(scan, place, true);
+        return;
+    }
+    Open *open = &scan->open[place];
+    open->alive = false;
+    scan->last[open->key] = open->before;
+    scan->alive--;
+}
+
+static void open_one(Scan *scan, int key, unsigned does, Str tag)
+{
+    int32_t place = scan->count++;
+    scan->open[place] = (Open){scan->last[key], scan->special, scan->stop, scan->scope, scan->carried, (int16_t)key, true, tag};
+    scan->last[key] = place;
+    if (does & SPECIAL) scan->special = place;
+    if (does & STOP) scan->stop = place;
+    if (does & SCOPE) scan->scope = place;
+    scan->alive++;
+    long deep = scan->alive + scan->carried;
+    if (place + 1 == MOST_OPEN || deep > MOST_OPEN) scan->depth = MOST_OPEN;
+    else if (deep > scan->depth) scan->depth = deep;
+}
+
+static int32_t context_of(const Scan *scan, unsigned does)
+{
+    const int32_t *last = scan->last;
+    int32_t place = last[E_table];
+    if (!(does & PART)) place = most(most(place, last[E_tbody]), most(last[E_thead], last[E_tfoot]));
+    return does & CELL ? most(place, last[E_tr]) : place;
+}
+
+static void close_for(Scan *scan, int key, unsigned does)
+{
+    const int32_t *last = scan->last;
+    if (does & CLOSES_P && last[E_p] > scan->scope) pop_to(scan, last[E_p]);
+    if (does & ITEM && last[E_li] > scan->stop) pop_to(scan, last[E_li]);
+    if (does & TERM && most(last[E_dt], last[E_dd]) > scan->stop) pop_to(scan, most(last[E_dt], last[E_dd]));
+    if (does & (CELL | ROW | PART) && last[E_table] >= 0) pop_to(scan, context_of(scan, does) + 1);
+    if (does & HEADING && scan->count > 0 && does_of(scan->open[scan->count - 1].key) & HEADING) pop_to(scan, scan->count - 1);
+    if (key == E_a && last[E_a] > scan->scope) remove_one(scan, last[E_a]);
+    if (key == E_button && last[E_button] > scan->scope) pop_to(scan, last[E_button]);
+}
+
+static void end_tag(Scan *scan, int key)
+{
+    unsigned does = does_of(key);
+    int32_t place = scan->last[key];
+    if (does & FORMATTING && place < scan->scope + (scan->scope < 0) && scan->carried > 0) scan->carried--;
+    if (place < 0) return;
+    if (does & FORMATTING) {
+        if (place > scan->scope) remove_one(scan, place);
+    } else if (does & (CELL | ROW | PART)) {
+        if (place > scan->last[E_table]) pop_to(scan, place);
+    } else if (does & ITEM) {
+        if (place > scan->stop) pop_to(scan, place);
+    } else if (key == E_table || place >= (does & (SPECIAL | SCOPE) ? scan->scope : scan->special)) {
+        pop_to(scan, place);
+    }
+}
+
+/* ---- markup ---- */
+
+static const char *after(const char *p, const char *end, char c)
+{
+    const char *at = p < end ? memchr(p, c, (size_t)(end - p)) : NULL;
+    return at != NULL ? at + 1 : end;
+}
+
+static const char *comment_end(const char *p, const char *end)
+{
+    if (p < end && *p == '>') return p + 1;
+    if (end - p >= 2 && p[0] == '-' && p[1] == '>') return p + 2;
+    while (end - p >= 3 && (p = memmem(p, (size_t)(end - p), "--", 2)) != NULL) {
+        if (end - p >= 3 && p[2] == '>') return p + 3;
+        if (end - p >= 4 && p[2] == '!' && p[3] == '>') return p + 4;
+        p++;
+    }
+    return end;
+}
+
+static long columns_of(const char *p, const char *end)
+{
+    long number = 0;
+    while (p < end && IN_TAG[(unsigned char)*p] == SPACE) p++;
+    if (p < end && *p == '+') p++;
+    while (p < end && *p == '0') p++;
+    for (int n = 0; n < 9 && p < end && is_digit(*p); n++) number = 10 * number + (*p++ - '0');
+    return number < 1 ? 1 : number < MOST_COLUMNS ? number : MOST_COLUMNS;
+}
+
+/* Behind the tag, or NULL where the page ends in it. */
+static const char *read_attributes(const char *p, const char *end, long *count, long *columns)
+{
+    *count = 0;
+    *columns = 1;
+    for (;;) {
+        while (p < end && IN_TAG[(unsigned char)*p] & (SPACE | SLASH)) p++;
+        if (p >= end) return NULL;
+        if (*p == '>') return p + 1;
+        const char *name = p++;
+        while (p < end && !(IN_TAG[(unsigned char)*p] & (SPACE | SLASH | CLOSE | EQUAL))) p++;
+        size_t n = (size_t)(p - name);
+        ++*count;
+        while (p < end && IN_TAG[(unsigned char)*p] == SPACE) p++;
+        if (p >= end || *p != '=') continue;
+        p++;
+        while (p < end && IN_TAG[(unsigned char)*p] == SPACE) p++;
+        const char *value = p;
+        if (p < end && (*p == '"' || *p == '\'')) {
+            value = p + 1;
+            p = memchr(value, *p, (size_t)(end - value));
+            if (p == NULL) return NULL;
+        } else {
+            while (p < end && !(IN_TAG[(unsigned char)*p] & (SPACE | CLOSE))) p++;
+        }
+        if (n == 7 && same_name(LIT("colspan"), name, n)) *columns = columns_of(value, p);
+        if (value > name && (value[-1] == '"' || value[-1] == '\'') && p < end && *p == value[-1]) p++;
+    }
+}
+
+static const char *raw_end(int key, const char *p, const char *end)
+{
+    size_t n = NAMES[key].n;
+    while (p < end && (p = memchr(p, '<', (size_t)(end - p))) != NULL) {
+        if ((size_t)(end - p) > n + 2 && p[1] == '/' && same_name(NAMES[key], p + 2, n) &&
+            IN_TAG[(unsigned char)p[2 + n]] & (SPACE | SLASH | CLOSE))
+            return p;
+        p++;
+    }
+    return end;
+}
+
+static const char *start_tag(Scan *scan, const char *name, size_t n, const char *p, long count, long columns)
+{
+    int known = key_of(scan, name, n, false);
+    unsigned does = does_of(known);
+    int32_t graphic = most(scan->last[E_svg], scan->last[E_math]);
+    bool foreign = graphic > scan->scope, closed = p[-2] == '/';
+    if (known == E_html || known == E_body) scan->whole += count;
+    if (count > scan->attributes) scan->attributes = count;
+    if (does & RAW && !foreign) return raw_end(known, p, scan->end);
+    if (known == E_plaintext) return scan->end;
+    if (does & ROW) {
+        scan->rows++;
+        if (scan->columns > scan->widest) scan->widest = scan->columns;
+        scan->columns = 0;
+    } else if (does & CELL) {
+        scan->columns += columns;
+    }
+    if (foreign && does & SPECIAL) pop_to(scan, graphic);
+    else if (closed && (foreign || known == E_svg || known == E_math)) return p;
+    close_for(scan, known, does);
+    Str tag = does & FORMATTING && count ? (Str){name - 1, (size_t)(p - name + 1)} : NONE;
+    if (!(does & VOID)) open_one(scan, known == OTHER ? key_of(scan, name, n, true) : known, does, tag);
+    scan->nesting += scan->alive + scan->carried;
+    return p;
+}
+
+static const char *name_end(const char *p, const char *end)
+{
+    while (p < end && !(IN_TAG[(unsigned char)*p] & (SPACE | SLASH | CLOSE))) p++;
+    return p;
+}
+
+static const char *read_one(Scan *scan, const char *p)
+{
+    const char *end = scan->end;
+    bool ends = *p == '/';
+    long count, columns;
+    if (end - p >= 3 && memcmp(p, "!--", 3) == 0) return comment_end(p + 3, end);
+    if (*p == '!' || *p == '?') return after(p + 1, end, '>');
+    const char *name = p + ends;
+    if (ends && (name >= end || !is_letter(*name))) return after(name, end, '>');
+    const char *behind = name_end(name, end);
+    p = read_attributes(behind, end, &count, &columns);
+    if (p == NULL) return end;
+    if (!ends) return start_tag(scan, name, (size_t)(behind - name), p, count, columns);
+    end_tag(scan, key_of(scan, name, (size_t)(behind - name), false));
+    return p;
+}
+
+static void count_tags(Scan *scan)
+{
+    for (const char *p = scan->start; p < scan->end && (p = memchr(p, '<', (size_t)(scan->end - p))) != NULL;)
+        scan->tags += ++p < scan->end && is_letter(*p);
+}
+
+/* (tags, attributes, depth, nesting, cells) of a page */
+PyObject *bounds_markup(PyObject *self, PyObject *html)
+{
+    Py_ssize_t n;
+    (void)self;
+    const char *p = PyUnicode_AsUTF8AndSize(html, &n);
+    if (p == NULL) return NULL;
+    static Scan room; /* the GIL is held: no second page is read meanwhile */
+    Scan *scan = &room;
+    memset(&scan->count, 0, sizeof(Scan) - offsetof(Scan, count));
+    memset(scan->last, 0xff, sizeof(scan->last));
+    scan->special = scan->stop = scan->scope = -1;
+    scan->start = p;
+    scan->end = p + n;
+    while (p < scan->end && scan->depth < MOST_OPEN && (p = memchr(p, '<', (size_t)(scan->end - p))) != NULL) {
+        p++;
+        if (p < scan->end && (is_letter(*p) || *p == '/' || *p == '!' || *p == '?')) p = read_one(scan, p);
+    }
+    count_tags(scan);
+    long width = scan->columns > scan->widest ? scan->columns : scan->widest;
+    if (width > MOST_COLUMNS) width = MOST_COLUMNS;
+    long attributes = scan->attributes > scan->whole ? scan->attributes : scan->whole;
+    PyObject *found = Py_BuildValue("(lllll)", scan->tags, attributes, scan->depth, scan->nesting, scan->rows * width);
+    return found;
+}

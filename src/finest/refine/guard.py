@@ -1,0 +1,66 @@
+"""Bounds on one page that the kernel enforces, whatever code is judging it: past them the worker is killed.
+
+Compiled code cannot be interrupted from Python, so the worker's process ends, its parent starts another one, and the
+ledger names the page by the offset that it had in its hands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+from functools import lru_cache
+
+from finest.executors.local import MEMORY_EXIT
+
+MEMORY_BYTES = 3 << 30
+"""Memory that one page may take beyond what its worker holds when it begins. A page at every limit of a recipe takes
+less than 2 GB."""
+CPU_SIGNAL = signal.SIGVTALRM
+
+
+class PageGuard:
+    """Within it, this process is killed by SIGVTALRM after `cpu_s` of user CPU time, or ends when memory runs out.
+
+    ITIMER_VIRTUAL is left with the signal's default action, so that the kernel needs nobody's help; ITIMER_PROF stays
+    free for the extraction's own, softer bound. Memory is bounded by RLIMIT_DATA, where Linux counts it (`/proc`).
+    """
+
+    def __init__(self, cpu_s: float, memory_bytes: int = MEMORY_BYTES) -> None:
+        self._cpu_s, self._memory_bytes = cpu_s, memory_bytes
+        self._before = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+
+    def __enter__(self) -> None:
+        signal.signal(CPU_SIGNAL, signal.SIG_DFL)
+        self._before = resource.getrlimit(resource.RLIMIT_DATA)
+        if (held := _held_bytes()) is not None:
+            soft = held + self._memory_bytes
+            limits = [limit for limit in (soft, *self._before) if limit != resource.RLIM_INFINITY]
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_DATA, (min(limits), self._before[1]))
+        signal.setitimer(signal.ITIMER_VIRTUAL, self._cpu_s)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        if kind is not None and issubclass(kind, MemoryError):
+            os._exit(MEMORY_EXIT)  # no clean-up: it would need memory
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_DATA, self._before)
+
+
+@lru_cache(maxsize=1)
+def _statm(pid: int) -> int:  # noqa: ARG001 - a forked process must open its own
+    """A descriptor that tells of this process's memory: one read costs 2 microseconds."""
+    return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _held_bytes() -> int | None:
+    """Writable private memory of this process, as RLIMIT_DATA counts it; None where the system does not say."""
+    try:
+        return int(os.pread(_statm(os.getpid()), 256, 0).split()[5]) * _PAGE_BYTES
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+_PAGE_BYTES = resource.getpagesize()
