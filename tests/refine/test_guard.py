@@ -110,7 +110,7 @@ def _attacked(
     name: str, run: Callable[..., Iterator[Check]], trail: judging.Trail, tools: judging.Toolbox
 ) -> Iterator[Check]:
     for mark, (stage, attack, _) in ATTACKS.items():
-        if stage == name and mark.encode() in trail.page.payload:
+        if stage == name and mark.encode() in trail.page.block:
             attack()
     return run(trail, tools)
 

@@ -35,7 +35,7 @@ class Why:
 
 
 def find_verdicts(out: Path, wanted: str) -> list[dict[str, Any]]:
-    """The verdicts of the pages with that URL or record id (with or without brackets and `urn:uuid:`), newest file last."""
+    """The verdicts of pages with that URL or record id (brackets and `urn:uuid:` may be left out), newest file last."""
     found = []
     for path in _verdict_files(out):
         with readable(path):
