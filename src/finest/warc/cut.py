@@ -56,5 +56,7 @@ def unfolded(head: bytes | bytearray) -> bytes | bytearray:
 
 def content_length(head: bytes | bytearray) -> int | None:
     """What the header states; None where it states no length."""
-    found = _CONTENT_LENGTH.search(unfolded(head))
+    found = _CONTENT_LENGTH.search(head)
+    if found is None or head[found.end() + 1 : found.end() + 2] in (b" ", b"\t"):  # the field goes on, or is folded
+        found = _CONTENT_LENGTH.search(unfolded(head))
     return None if found is None else int(found[1])

@@ -67,7 +67,7 @@ class Cutter:
         There the tape stays, and another call goes on.
         """
         while True:
-            frame = self._frame_here()
+            frame = self._frame_here() if self._spans or self._break is not None else self._next_frame()
             if frame is not None and end is not None and frame >= end and self._can_begin(frame):
                 self._stay(frame)
                 return
@@ -275,6 +275,9 @@ class Cutter:
             return first.piece.frame if first.piece.opens and first.start == self._at else None
         if self._break is not None:
             return None if self._break.begun else self._break.frame
+        return self._next_frame()
+
+    def _next_frame(self) -> int | None:
         return self._tape.offset if self._frames.at_start else None
 
     def _can_begin(self, frame: int) -> bool:
