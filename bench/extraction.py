@@ -77,7 +77,7 @@ def pages(path: Path, lost: Counter[str]) -> Iterator[str]:
         if html:
             yield html
         else:
-            lost["no HTML"] += 1
+            lost["payload_encoding" if html is None else "payload_empty"] += 1
     lost.update(loss.reason for loss in records.losses)
 
 
