@@ -31,7 +31,7 @@ class Why:
 
 
 def find_verdicts(out: Path, wanted: str) -> list[dict[str, Any]]:
-    """The verdicts of the pages with that URL or record id (with or without brackets and `urn:uuid:`), newest file last."""
+    """The verdicts of the pages with that URL or record id (brackets and `urn:uuid:` may lack), newest file last."""
     found = []
     for path in _verdict_files(out):
         table = pq.read_table(path)
