@@ -13,10 +13,12 @@ from finest.dataset.merkle import Leaves
 from finest.dataset.rows import VERDICT_SCHEMA, VerdictRow, verdict_batch
 from finest.dataset.shards import ShardWriter
 from finest.recipe.reasons import KEPT
+from finest.recipe.recipe import recipe_hash
 from finest.validator.audit import audit
 from finest.validator.evidence import measured, score, with_quality
 from finest.validator.models import Evidence, Plan, Quality
 
+from .forged import own_recipe
 from .made import Published, make
 from .repeated import response, write_warc
 
@@ -61,6 +63,18 @@ def little(tmp_path_factory: pytest.TempPathFactory) -> Published:
 def test_an_empty_dataset_of_good_pages_is_caught(little: Published, tmp_path: Path) -> None:
     """Who does no work gets a fail, and not a look that is put off for ever."""
     evidence = judged(emptied(little, tmp_path / "empty"))
+    assert evidence.verdict == "fail" and "pages are missing" in evidence.why
+
+
+def test_an_empty_dataset_under_a_recipe_of_ones_own_is_caught(little: Published, tmp_path: Path) -> None:
+    """A recipe that drops everything is none: under one of one's own, too, some of the good pages must be there."""
+    empty = emptied(little, tmp_path / "empty")
+    recipe = own_recipe(little)
+    write_manifest(
+        empty.folder, empty.manifest.model_copy(update={"recipe": recipe, "recipe_hash": recipe_hash(recipe)})
+    )
+    evidence = judged(empty)
+    assert evidence.declared and not evidence.declared.known
     assert evidence.verdict == "fail" and "pages are missing" in evidence.why
 
 

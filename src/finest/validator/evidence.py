@@ -40,7 +40,7 @@ def conclude(
     failed = next((check for check in admission if check.outcome == "fail"), None)
     if failed:
         return "fail", f"not admissible ({failed.name}): {failed.detail}"
-    lie = _lie_of_rows(rows) or _lie_of_texts(rows) or _lie_of_windows(windows, known=known)
+    lie = _lie_of_rows(rows) or _lie_of_texts(rows) or _lie_of_windows(windows, counts=known or not rows_planned)
     if lie:
         return "fail", lie
     unknown = next((check for check in admission if check.outcome == "no_evidence"), None)
@@ -86,10 +86,12 @@ def _lie_of_texts(rows: Sequence[RowFinding]) -> str | None:
     )
 
 
-def _lie_of_windows(windows: Sequence[WindowFinding], *, known: bool) -> str | None:
-    """Under a recipe that we do not have, what is missing is no lie: it lowers the recall."""
+def _lie_of_windows(windows: Sequence[WindowFinding], *, counts: bool) -> str | None:
+    """Missing pages beyond chance, where they count: under a recipe that we do not have what is missing lowers the
+    recall, and is a lie only where the dataset has no row at all, so that nothing else of it can be judged.
+    """
     checked, missed = pages_counted(windows)
-    if not known or not is_forged(missed, checked):
+    if not counts or not is_forged(missed, checked):
         return None
     first = next(page for page in kept_pages(windows) if page.outcome == "missed")
     return f"{missed} of {checked} pages are missing; {first.id} of {first.source}: {first.detail}"
