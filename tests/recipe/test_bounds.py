@@ -65,6 +65,15 @@ def test_attributes_of_one_tag() -> None:
     assert markup_of("".join(f"<body a{n}>" for n in range(700))).attributes == 700
 
 
+def test_formatting_that_is_opened_again_counts() -> None:
+    """Each paragraph opens again what formatting the ones before left open; the same one is not told apart."""
+    left_open = "".join(f"<p><font size={n}>" for n in range(100))
+    assert markup_of(left_open).depth == 101
+    assert markup_of(left_open + "<p>" * 1000).tags > 99_000
+    assert markup_of("<p><font size=2>" * 1000).tags < 3_100
+    assert markup_of("<table>" + "<tr><td><font size=2>a<td><font size=3>b" * 500).depth < 8
+
+
 def test_names_past_the_limit_are_one() -> None:
     """Elements of too many names cannot be told apart: they are open until something around them ends."""
     html = "".join(f"<x{n}></x{n}>" for n in range(MOST_NAMES + 100))

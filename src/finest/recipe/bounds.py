@@ -74,7 +74,7 @@ class Markup(NamedTuple):
     """What a page's markup comes to."""
 
     tags: int
-    """`<` with a letter behind it, wherever it stands: what no parser's reading can exceed."""
+    """`<` with a letter behind it, wherever it stands, and formatting elements that parsers open again."""
     attributes: int
     """Of the start tag that has most; those of all `<html>` and `<body>` tags count as one tag's."""
     depth: int
@@ -134,7 +134,7 @@ class _Reader:
         self.special = self.stop = self.scope = -1
         self.alive = self.depth = self.nesting = self.attributes = self.whole = 0
         self.rows = self.columns = self.widest = 0
-        self.carried = 0
+        self.carried = self.again = 0
         """Formatting elements that something else ended: parsers open them again in what follows."""
         self.carried_tag = b""
 
@@ -142,7 +142,7 @@ class _Reader:
         at = 0
         while self.depth < MOST_OPEN and (found := _MARKUP.search(self.data, at)):
             at = self.one(found)
-        tags = len(_START.findall(self.data))
+        tags = len(_START.findall(self.data)) + self.again
         width = min(max(self.widest, self.columns), MOST_COLUMNS)
         return Markup(tags, max(self.attributes, self.whole), self.depth, self.nesting, self.rows * width)
 
@@ -220,6 +220,7 @@ class _Reader:
         if not does & VOID:
             self.push(key, does, self.data[start:at] if does & FORMATTING and count else b"")
         self.nesting += self.alive + self.carried
+        self.again += self.carried
         return at
 
     def count_cells(self, does: int, columns: int) -> None:

@@ -302,6 +302,7 @@ static const char *start_tag(Scan *scan, const char *name, size_t n, const char 
     Str tag = does & FORMATTING && count ? (Str){name - 1, (size_t)(p - name + 1)} : NONE;
     if (!(does & VOID)) open_one(scan, known == OTHER ? key_of(scan, name, n, true) : known, does, tag);
     scan->nesting += scan->alive + scan->carried;
+    scan->tags += scan->carried; /* opened again */
     return p;
 }
 
