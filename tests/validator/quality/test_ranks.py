@@ -16,7 +16,8 @@ def pages(corpus: Path) -> list[Judged]:
 
 
 @pytest.mark.corpus
-@pytest.mark.timeout(900)  # it computes for most of a minute, and more on a busy machine
+@pytest.mark.nightly  # 72 CPU seconds, the longest test of all
+@pytest.mark.timeout(3600)
 def test_datasets_of_known_order_rank_right(pages: list[Judged]) -> None:
     """Best to worst: reference, 10 % and 30 % boilerplate, raw, shuffled, other language; and what repeats is worse.
 
