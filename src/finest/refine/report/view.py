@@ -22,7 +22,7 @@ MAX_SPARKS = 60
 
 _TITLES = {
     "payload": "Payload", "url": "URL", "gate": "Language gate", "extraction": "Extraction", "language": "Language",
-    "repetition": "Repetition", "quality": "Quality", "c4": "C4", "fineweb": "FineWeb", "dedup": "Duplicates",
+    "repetition": "Repetition", "quality": "Quality", "c4": "C4", "fineweb": "FineWeb", "judge": "Errors", "dedup": "Duplicates",
 }  # fmt: skip
 
 
