@@ -348,7 +348,11 @@ def test_lists_of_every_make(tmp_path: Path, encoding: str, is_zipped: bool) -> 
 
 @pytest.mark.parametrize(
     ("data", "words"),
-    [(gzip.compress(b"a.warc\n" * 9)[:-12], "damaged"), (b"a.warc\nb\0c\n", "not text"), (None, "Is a directory")],
+    [
+        (gzip.compress(b"a.warc\n" * 9, mtime=0)[:-12], "damaged"),
+        (b"a.warc\nb\0c\n", "not text"),
+        (None, "Is a directory"),
+    ],
 )
 def test_lists_that_cannot_be_read_are_named(tmp_path: Path, data: bytes | None, words: str) -> None:
     """A cut one, one that is no text, a folder."""

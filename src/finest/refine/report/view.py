@@ -23,7 +23,7 @@ MAX_SPARKS = 60
 _TITLES = {
     "http": "HTTP", "payload": "Payload", "url": "URL", "gate": "Language gate", "extraction": "Extraction",
     "language": "Language", "repetition": "Repetition", "quality": "Quality", "c4": "C4", "fineweb": "FineWeb",
-    "dedup": "Duplicates",
+    "judge": "Errors", "dedup": "Duplicates",
 }  # fmt: skip
 
 
