@@ -73,6 +73,15 @@ def one_line(text: object) -> str:
     return " ".join(printable(text).split())
 
 
+QUOTED = "\n  | "
+"""What each line of a log begins with that a message quotes."""
+
+
+def message(text: object) -> str:
+    """An error's text for a terminal: `one_line`, but for the lines of a log that it quotes."""
+    return QUOTED.join(map(one_line, str(text).split(QUOTED)))
+
+
 def public_address(location: str) -> str:
     """An http(s) address without user information, query and fragment; an s3:// address with `?` and `#` escaped.
 

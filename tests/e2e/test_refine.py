@@ -16,7 +16,15 @@ import pytest
 from tests.e2e.command import SAMPLE, children, finest, manifest, root, start
 
 KILLS = int(os.environ.get("KILLS", "5"))
-UNGATED = 'name = "ungated"\n[gate]\nenabled = false\n'
+UNGATED = """name = "ungated"
+[payload]
+reading = "datatrove"
+statuses = []
+[decode]
+encoding = "datatrove"
+[gate]
+enabled = false
+"""
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,18 @@ from finest.recipe.pii import redact
 from finest.recipe.recipe import PiiRules
 from tests.e2e.command import finest
 
-UNGATED = 'name = "ungated"\n[gate]\nenabled = false\n[extraction]\ncpu_limit_s = 600.0\n'
-"""DataTrove has no gate, and the reference no limit on extraction."""
+UNGATED = """name = "ungated"
+[payload]
+reading = "datatrove"
+statuses = []
+[decode]
+encoding = "datatrove"
+[gate]
+enabled = false
+[extraction]
+cpu_limit_s = 600.0
+"""
+"""Recipe `fineweb` but for two things: DataTrove has no gate, and the reference has no limit on extraction."""
 RECORDS = 600
 """Requests, responses and metadata of some 200 pages."""
 

@@ -55,14 +55,18 @@ def test_what_refine_writes_is_accepted_whatever_the_ids(tmp_path: Path, seed: i
 
 
 def test_a_record_that_stands_twice_in_a_member_is_one_row(tmp_path: Path) -> None:
-    """Without MinHash too: a dataset never holds two rows that are equal to the last byte."""
-    warc = write_warc(tmp_path / "a.warc.gz", [[response(1), response(1), response(2)], [response(1)]])
+    """Without MinHash too: a dataset never holds two rows that are equal to the last byte.
+
+    Records share an offset only where a file of single records goes on with a member of several.
+    """
+    members = [[response(3)], [response(4)], [response(1), response(1), response(2)], [response(1)]]
+    warc = write_warc(tmp_path / "a.warc.gz", members)
     options = RunOptions(
         specs=(str(warc),), out=tmp_path / "made", recipe=without_dedup(), cache=default_cache(), common_crawl=NOWHERE
     )
     refine(options, Progress(quiet=True))
     made = Published(tmp_path / "made", (warc,))
-    assert Counter(verdict.reason for verdict in made.verdicts()) == {KEPT: 3, DUPLICATE: 1}
+    assert Counter(verdict.reason for verdict in made.verdicts()) == {KEPT: 5, DUPLICATE: 1}
     assert verified(made).is_verified
 
 

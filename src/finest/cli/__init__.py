@@ -15,7 +15,7 @@ import finest
 from finest.cli import cluster, devnet, doctor, hub, mine, quality, refinery, serve, tasks, validate
 from finest.cli.shared import say
 from finest.errors import FinestError, RunError, plain_os_error
-from finest.masking import mask_logs, one_line
+from finest.masking import mask_logs, message
 from finest.parent import hide_memory
 from finest.system import unserved
 
@@ -66,7 +66,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except FinestError as error:
-        say(f"finest: {one_line(error)}")
+        say(f"finest: {message(error)}")
         sys.exit(error.exit_code)
     except ImportError as error:
         if error.name is None or error.name.startswith("finest"):
