@@ -158,10 +158,12 @@ def _refuse_secrets_in_files(folder: Path, manifest: Manifest) -> None:
     """The same of the names in rows and verdicts, and of the card."""
     for shard in (*manifest.shards, *manifest.verdicts):
         try:
-            names = pq.read_table(folder / shard.path, columns=["file_path"], use_threads=False)["file_path"].unique()
+            with pq.ParquetFile(folder / shard.path) as file:
+                batches = file.iter_batches(columns=["file_path"], use_threads=False)
+                names = {str(name) for batch in batches for name in batch["file_path"].unique().to_pylist()}
         except (pa.ArrowException, OSError) as error:
             raise VerifyError(f"{shard.path}: not a Parquet file of rows: {one_line(error)}") from error
-        _refuse_named_secrets(str(name) for name in names.to_pylist())
+        _refuse_named_secrets(names)
     path = folder / CARD_NAME
     if path.exists() and masked(text := path.read_text(encoding="utf-8", errors="replace")) != text:
         raise VerifyError(

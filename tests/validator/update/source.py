@@ -10,6 +10,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import finest
+from finest.validator.update.build import EXTRAS
 
 REAL = Path(finest.__file__).parent
 MODULES = ("errors.py", "files.py", "masking.py", "sandbox", "validator/__init__.py", "validator/update")
@@ -103,7 +104,8 @@ class Source:
             """)
         )
         (self.folder / "deploy" / "locks").mkdir(parents=True, exist_ok=True)
-        (self.folder / "deploy" / "locks" / "base.txt").write_text(self.lock)
+        for lock in ("base", *EXTRAS):
+            (self.folder / "deploy" / "locks" / f"{lock}.txt").write_text(self.lock)
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "-m", version)
         return self.git("rev-parse", "HEAD")
