@@ -29,7 +29,10 @@ ROOT = Path(__file__).parents[2]
 LEASE_BLOCKS = 2_000
 """Eight minutes on the devnet's chain, so that no attacker's lease ends before it has attacked."""
 HONEST = "alice"
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.nightly,
+]  # tests/validator has the attacks every day, without a subnet
 
 AUDIT = ("--rows", "48", "--windows", "10", "--tokens", "20000")
 """All rows of these datasets, and windows enough to see a half that is missing."""

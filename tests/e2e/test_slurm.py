@@ -173,6 +173,7 @@ def test_a_worker_over_memory_is_no_page_s_fault(warcs: list[Path], tmp_path: Pa
     assert not list(out.glob("ledger/crashes/*"))
 
 
+@pytest.mark.nightly
 def test_a_task_over_time(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
     """Slurm ends it at its limit, and the run says which flag gives it longer."""
     misdeeds.do(SLEEP, task=0)
@@ -218,6 +219,7 @@ def test_a_killed_submitter(warcs: list[Path], local_root: str, tmp_path: Path) 
     assert root(out) == local_root
 
 
+@pytest.mark.nightly
 def test_a_submitter_killed_before_it_wrote_the_ids(warcs: list[Path], local_root: str, tmp_path: Path) -> None:
     """The jobs are found by the run's id in their comment; what was not handed in by then is handed in."""
     out = tmp_path / "out"
@@ -252,6 +254,7 @@ def test_detached_and_looked_at(warcs: list[Path], local_root: str, tmp_path: Pa
     assert root(out) == local_root
 
 
+@pytest.mark.nightly
 def test_a_detached_failure_is_told_later(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
     """Nobody watched; attach and status say how it ended. What waited would wait for ever: Slurm cancelled it."""
     misdeeds.do(RAISE)
@@ -313,6 +316,7 @@ class TestArraysOfTwo:
         assert submission(tmp_path / "out")["allotment"]["tasks"] == 2
         assert len(submission(tmp_path / "out")["jobs"]) == 2
 
+    @pytest.mark.nightly
     def test_a_failure_above_the_limit_loses_no_row(
         self, warcs: list[Path], local_root: str, tmp_path: Path, misdeeds: Misdeeds
     ) -> None:
@@ -345,6 +349,7 @@ def test_what_can_never_start(warcs: list[Path], tmp_path: Path) -> None:
     assert not jobs_in_queue()
 
 
+@pytest.mark.nightly
 def test_a_drained_node(warcs: list[Path], local_root: str, tmp_path: Path) -> None:
     """The run says why nothing starts and what mends it, waits, and goes on when it is mended."""
     slurm("scontrol", "update", f"nodename={host()}", "state=DRAIN", "reason=new fan")
@@ -356,6 +361,7 @@ def test_a_drained_node(warcs: list[Path], local_root: str, tmp_path: Path) -> N
     assert root(tmp_path / "out") == local_root
 
 
+@pytest.mark.nightly
 def test_slurmd_killed(
     warcs: list[Path], local_root: str, tmp_path: Path, slurm_cluster: Folder, misdeeds: Misdeeds
 ) -> None:
@@ -375,6 +381,7 @@ def test_slurmd_killed(
     assert root(out) == local_root
 
 
+@pytest.mark.nightly
 def test_the_controller_is_away_for_a_while(
     warcs: list[Path], local_root: str, tmp_path: Path, slurm_cluster: Folder
 ) -> None:

@@ -220,6 +220,7 @@ def assert_records_hold(subnet: Subnet) -> None:
     assert (process.returncode, "the same: pass" in said) == (0, True), said
 
 
+@pytest.mark.nightly
 def test_a_watcher_judges_alone(subnet: Subnet, postgres_url: str) -> None:
     """On PostgreSQL, without a permit: it looks at other rows, reports nothing, sets no weights, and says so."""
     before = verdicts(subnet)

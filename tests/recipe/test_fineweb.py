@@ -17,6 +17,7 @@ from resiliparse.parse.encoding import bytes_to_str, detect_encoding
 from finest.recipe.fineweb import fineweb_quality
 from finest.recipe.recipe import FinewebRules
 from tests.deep import examples
+from tests.deep import NIGHTLY
 from tests.recipe.filters import TOKENIZER, assert_flips, decision, first_failed, ours, prose, reference, unique_words
 
 LINES = prose(60)
@@ -93,15 +94,15 @@ def test_any_text_is_decided_as_by_datatrove(lines: list[str]) -> None:
 
 @pytest.mark.corpus
 def test_real_pages_are_decided_as_by_datatrove(corpus: Path) -> None:
-    """Decision, reason and text after C4 agree on every fifteenth page of real WARCs."""
+    """Decision, reason and text after C4 agree on every fifteenth page of real WARCs (every day each 45th)."""
     seen = 0
     for path in sorted(corpus.glob("*-00.warc.gz")):
         with path.open("rb") as file:
             for number, record in enumerate(ArchiveIterator(file, record_types=WarcRecordType.response)):
-                if number % 15 == 0 and record.http_content_type == "text/html":
+                if number % (15 if NIGHTLY else 45) == 0 and record.http_content_type == "text/html":
                     payload = record.reader.read()
                     html = bytes_to_str(payload, detect_encoding(payload))
                     text = extract_plain_text(html, main_content=True)
                     assert ours(text) == reference(text), record.record_id
                     seen += 1
-    assert seen > 100
+    assert seen > (100 if NIGHTLY else 30)

@@ -103,7 +103,7 @@ def test_a_release_that_does_not_work_changes_nothing(operator: Operator) -> Non
     assert operator.start() == ["the own installation runs"]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_ends_that_are_no_fault_are_not_counted(operator: Operator) -> None:
     """A release that is told to stop before its first pass is over is not given up for it."""
     operator.source.release("90.2.0", runs=TOLD)
@@ -113,7 +113,7 @@ def test_ends_that_are_no_fault_are_not_counted(operator: Operator) -> None:
     assert operator.file()["releases"]["v90.2.0"]["starts"] == 0
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.usefixtures("operator")
 def test_what_is_built_says_what_it_is(source: Source, tmp_path: Path) -> None:
     """A venv of another version than the tag's does not pass."""
