@@ -16,8 +16,7 @@ from resiliparse.parse.encoding import bytes_to_str, detect_encoding
 
 from finest.recipe.fineweb import fineweb_quality
 from finest.recipe.recipe import FinewebRules
-from tests.deep import examples
-from tests.deep import NIGHTLY
+from tests.deep import NIGHTLY, examples
 from tests.recipe.filters import TOKENIZER, assert_flips, decision, first_failed, ours, prose, reference, unique_words
 
 LINES = prose(60)
