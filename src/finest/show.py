@@ -136,6 +136,8 @@ def show_verification(console: Console, found: Verification) -> None:
 
 def show_why(console: Console, answer: Why) -> None:
     """One page: its verdict, every statistic beside its limit, the text."""
+    from finest.refine.verify import NOT_REPEATABLE
+
     stored, verdict = answer.stored, answer.verdict
     console.print(Text(f"{one_line(stored['url'])}\n{one_line(stored['id'])}"))
     console.print(f"in {one_line(stored['file_path'])} at offset {stored['offset']}", markup=False)
@@ -145,6 +147,10 @@ def show_why(console: Console, answer: Why) -> None:
         console.print(f"the page that was kept instead: {stored['duplicate_of']}", markup=False)
     if verdict.reason != stored["reason"] and not stored["duplicate_of"]:
         console.print(f"judged again it is {verdict.reason}", style="yellow", markup=False)
+    if verdict.reason in NOT_REPEATABLE:
+        console.print("not judged again: it went past a limit, or ended the worker that judged it", style="yellow")
+    if answer.trail.error:
+        console.print(f"an exception ended it: {answer.trail.error}", style="red", markup=False)
     if answer.trail.encoding:
         console.print(f"read as {answer.trail.encoding}", markup=False)
     console.print(checks_table(answer))
@@ -171,6 +177,7 @@ def why_dict(answer: Why) -> dict[str, Any]:
         "stored": answer.stored,
         "reason": answer.verdict.reason,
         "text": answer.verdict.text or answer.trail.text,
+        "error": answer.trail.error or None,
         "encoding": answer.trail.encoding or None,
         "language": answer.trail.language,
         "language_score": answer.trail.language_score,

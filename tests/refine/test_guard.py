@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from finest.refine import preflight as checks
 from finest.refine.guard import CPU_SIGNAL, MEMORY_EXIT, PageGuard
 from finest.refine.progress import Progress
 from finest.refine.run import RunOptions, refine
+from finest.refine.why import why
 from finest.settings import default_cache
 from finest.warc.source import CommonCrawl
 from tests.refine.test_run import record, verdict_counts
@@ -104,6 +106,12 @@ def test_pages_that_attack_any_stage_cost_themselves(tmp_path: Path, monkeypatch
         "extraction_crash": 2, "extraction_limit": 1, "judge_error": 1,
     }  # fmt: skip
     assert sum(counts.values()) == 3
+    urls = [f"https://example.org/{number}" for number in range(len(ATTACKS) + 1)]
+    answers = [answer for url in urls for answer in why(tmp_path / "out", url, default_cache())]
+    assert "KeyError in stage fineweb at test_guard.py" in next(
+        answer.trail.error for answer in answers if answer.stored["reason"] == "judge_error"
+    )
+    assert Counter(answer.verdict.reason for answer in answers)["extraction_crash"] == 2
 
 
 def _attacked(

@@ -201,8 +201,8 @@ def _extraction(trail: Trail, tools: Toolbox) -> Iterator[Check]:
         yield Check("extraction_limit", rules.cpu_limit_s, rules.cpu_limit_s, True)
     except MemoryError:  # says something about this machine, not about the page
         raise
-    except Exception:
-        trail.text = ""
+    except Exception as error:
+        trail.text, trail.error = "", _told("extraction", error)
         yield Check("extraction_error", 1, 0, True)
     yield Check("extraction_empty", len(trail.text), 1, not trail.text)
     most = tools.recipe.limits.text_chars
@@ -337,12 +337,17 @@ def _guarded(
 
 
 def _error(stage: str, error: Exception, trail: Trail) -> Check:
+    trail.error = _told(stage, error)
+    return Check("judge_error", 1, 0, True)
+
+
+def _told(stage: str, error: Exception) -> str:
+    """Type, stage and innermost place of an exception; not its message, which may quote the page."""
     last = error.__traceback__
     while last is not None and last.tb_next is not None:
         last = last.tb_next
     place = f" at {Path(last.tb_frame.f_code.co_filename).name}:{last.tb_lineno}" if last is not None else ""
-    trail.error = f"{type(error).__name__} in stage {stage}{place}"
-    return Check("judge_error", 1, 0, True)
+    return f"{type(error).__name__} in stage {stage}{place}"
 
 
 def _dropped(trail: Trail) -> Verdict:

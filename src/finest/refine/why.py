@@ -15,12 +15,15 @@ from finest.recipe.recipe import parse_recipe
 from finest.refine.damage import readable
 from finest.refine.ledger import Ledger
 from finest.refine.record import read_page
+from finest.refine.verify import NOT_REPEATABLE
 from finest.warc.source import inspect, name_sources, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from finest.recipe.page import Page
+    from finest.recipe.recipe import Recipe
     from finest.warc.source import CommonCrawl
 
 
@@ -67,8 +70,15 @@ def why(
     for row in stored:
         limit = recipe.payload.max_bytes * 2
         page = read_page(sources[row["file_path"]], row["offset"], row["id"], limit, row["url"])
-        answers.append(Why(row, *explain(page, recipe, cache)))
+        answers.append(Why(row, *_judged(row["reason"], page, recipe, cache)))
     return answers
+
+
+def _judged(reason: str, page: Page, recipe: Recipe, cache: Path) -> tuple[Verdict, Trail]:
+    """The page judged again, but for one past a limit, or that ended its worker: it could end this process too."""
+    if reason in NOT_REPEATABLE:
+        return Verdict(reason), Trail(page)
+    return explain(page, recipe, cache)
 
 
 def _verdict_files(out: Path) -> Iterator[Path]:
