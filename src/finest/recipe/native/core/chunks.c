@@ -13,7 +13,7 @@
 
 #include "core.h"
 
-enum { CHARS = 128, LONGEST = 100, SLOTS = 8192, PUNT = -1, UNIT = 8 };
+enum { CHARS = 128, FEW = 100, SLOTS = 8192, PUNT = -1, UNIT = 8 };
 
 typedef struct { const char *p; size_t n; } Piece;
 typedef struct { PyObject *tokens; int32_t next; } Pattern; /* patterns that begin with one token are a list */
@@ -175,7 +175,21 @@ static size_t infix_length(const char *at, const char *end)
     return n >= 1 && n <= 3 && at + n < end && is_letter(at[n]) ? n : 0;
 }
 
-typedef struct { Piece pieces[2 * LONGEST + 2]; int n; } Pieces;
+/* No piece is empty, so that a chunk has no more pieces than characters. Those of a longer chunk are allocated. */
+typedef struct { Piece *pieces, room[FEW]; size_t n; } Pieces;
+
+static bool begin_pieces(Pieces *pieces, size_t chars)
+{
+    pieces->n = 0;
+    pieces->pieces = chars <= FEW ? pieces->room : malloc(chars * sizeof(Piece));
+    if (pieces->pieces == NULL) PyErr_NoMemory();
+    return pieces->pieces != NULL;
+}
+
+static void end_pieces(Pieces *pieces)
+{
+    if (pieces->pieces != pieces->room) free(pieces->pieces);
+}
 
 static void put_piece(Pieces *pieces, const char *p, const char *end)
 {
@@ -228,14 +242,15 @@ static bool same(PyObject *text, Piece piece)
 /* Whether the tokens spell a special case somewhere. */
 static bool spell_special(Splitter *splitter, const Pieces *pieces)
 {
-    for (int i = 0; i < pieces->n; i++) {
+    for (size_t i = 0; i < pieces->n; i++) {
+        if (pieces->pieces[i].n > splitter->longest) continue;
         const Slot *slot = slot_of(splitter, pieces->pieces[i]);
         if (slot->key.p == NULL) continue;
         for (int32_t at = slot->pattern; at >= 0; at = splitter->patterns[at].next) {
             PyObject *tokens = splitter->patterns[at].tokens;
-            Py_ssize_t n = PyTuple_GET_SIZE(tokens), j = 1;
+            size_t n = (size_t)PyTuple_GET_SIZE(tokens), j = 1;
             if (n > pieces->n - i) continue;
-            while (j < n && same(PyTuple_GET_ITEM(tokens, j), pieces->pieces[i + j])) j++;
+            while (j < n && same(PyTuple_GET_ITEM(tokens, (Py_ssize_t)j), pieces->pieces[i + j])) j++;
             if (j == n) return true;
         }
     }
@@ -244,8 +259,7 @@ static bool spell_special(Splitter *splitter, const Pieces *pieces)
 
 static bool split(Splitter *splitter, const char *p, const char *end, Pieces *pieces)
 {
-    Piece after[LONGEST + 1];
-    int n = 0;
+    Piece *behind = pieces->pieces + (end - p), *after = behind; /* suffixes, from the end of the room */
     for (const char *at = p; at < end; at++)
         if ((unsigned char)*at <= ' ' || (unsigned char)*at >= 127) return false;
     while (p < end) {
@@ -257,13 +271,13 @@ static bool split(Splitter *splitter, const char *p, const char *end, Pieces *pi
         if (!head && !tail) break;
         put_piece(pieces, p, p + head);
         if (tail && head + tail <= end - p) {
-            after[n++] = (Piece){end - tail, (size_t)tail};
+            *--after = (Piece){end - tail, (size_t)tail};
             end -= tail;
         }
         p += head;
     }
     if (p < end && !put_core(pieces, p, end)) return false;
-    while (n > 0) pieces->pieces[pieces->n++] = after[--n];
+    while (after < behind) pieces->pieces[pieces->n++] = *after++;
     return !spell_special(splitter, pieces);
 }
 
@@ -285,7 +299,7 @@ static void add_counts(const Splitter *splitter, Piece token, Counts *counts)
 PyObject *splitter_split(PyObject *self, PyObject *args)
 {
     PyObject *capsule, *chunk;
-    Pieces pieces = {.n = 0};
+    Pieces pieces;
     Counts counts = {0};
     (void)self;
     if (!PyArg_ParseTuple(args, "OU", &capsule, &chunk)) return NULL;
@@ -293,21 +307,26 @@ PyObject *splitter_split(PyObject *self, PyObject *args)
     if (splitter == NULL) return NULL;
     Py_ssize_t n;
     const char *p = PyUnicode_IS_ASCII(chunk) ? PyUnicode_AsUTF8AndSize(chunk, &n) : NULL;
-    if (p == NULL || n == 0 || n > LONGEST || !split(splitter, p, p + n, &pieces)) {
+    if (p == NULL && PyErr_Occurred()) return NULL;
+    if (p == NULL || n == 0) Py_RETURN_NONE;
+    if (!begin_pieces(&pieces, (size_t)n)) return NULL;
+    if (!split(splitter, p, p + n, &pieces)) {
+        end_pieces(&pieces);
         if (PyErr_Occurred()) return NULL;
         Py_RETURN_NONE;
     }
-    PyObject *tokens = PyTuple_New(pieces.n);
-    for (int i = 0; tokens != NULL && i < pieces.n; i++) {
+    PyObject *tokens = PyTuple_New((Py_ssize_t)pieces.n);
+    for (size_t i = 0; tokens != NULL && i < pieces.n; i++) {
         Piece piece = pieces.pieces[i];
         PyObject *token = piece.n == (size_t)n ? Py_NewRef(chunk) : PyUnicode_FromStringAndSize(piece.p, (Py_ssize_t)piece.n);
         if (token == NULL) {
             Py_CLEAR(tokens);
             break;
         }
-        PyTuple_SET_ITEM(tokens, i, token);
+        PyTuple_SET_ITEM(tokens, (Py_ssize_t)i, token);
         add_counts(splitter, piece, &counts);
     }
+    end_pieces(&pieces);
     return tokens == NULL ? NULL : Py_BuildValue("Nnnn", tokens, (Py_ssize_t)counts.non_symbol, (Py_ssize_t)counts.chars, (Py_ssize_t)counts.alpha);
 }
 
@@ -328,7 +347,7 @@ static bool add_token(Words *words, const char *p, size_t n)
 
 static bool add_pieces(const Splitter *splitter, const Pieces *pieces, Words *words)
 {
-    for (int i = 0; i < pieces->n; i++) {
+    for (size_t i = 0; i < pieces->n; i++) {
         if (!add_token(words, pieces->pieces[i].p, pieces->pieces[i].n)) return false;
         add_counts(splitter, pieces->pieces[i], &words->counts);
     }
@@ -359,9 +378,11 @@ static bool add_known(PyObject *memo, const char *p, size_t n, Words *words)
 static bool add_chunk(Splitter *splitter, PyObject *memo, const char *p, size_t n, Words *words)
 {
     Pieces pieces;
-    pieces.n = 0;
-    if (n <= LONGEST && split(splitter, p, p + n, &pieces)) return add_pieces(splitter, &pieces, words);
-    return add_known(memo, p, n, words);
+    if (!begin_pieces(&pieces, n)) return false;
+    bool known = !split(splitter, p, p + n, &pieces); /* to the memo, or by it */
+    bool good = known || add_pieces(splitter, &pieces, words);
+    end_pieces(&pieces);
+    return known && !PyErr_Occurred() ? add_known(memo, p, n, words) : good && !known;
 }
 
 static bool add_chunks(Splitter *splitter, PyObject *memo, const char *p, const char *end, Words *words)
