@@ -17,7 +17,7 @@ enum { CHARS = 128, FEW = 100, SLOTS = 8192, PUNT = -1, UNIT = 8 };
 
 typedef struct { const char *p; size_t n; } Piece;
 typedef struct { PyObject *tokens; int32_t next; } Pattern; /* patterns that begin with one token are a list */
-typedef struct { Piece key; int32_t pattern; bool special, unit; } Slot;
+typedef struct { Piece key; int32_t pattern; bool unit; PyObject *special; } Slot; /* `special`: the tokens of a special case */
 typedef struct {
     unsigned char prefix[CHARS][CHARS]; /* [character][the next, or 0]: characters of the prefix */
     unsigned char suffix[CHARS][CHARS]; /* [the one before, or 0][character]: characters of the suffix */
@@ -50,7 +50,7 @@ static Slot *added(Splitter *splitter, PyObject *text)
     if (p == NULL || splitter->used == SLOTS / 2) return NULL;
     Slot *slot = slot_of(splitter, (Piece){p, (size_t)n});
     if (slot->key.p == NULL) {
-        *slot = (Slot){{p, (size_t)n}, -1, false, false};
+        *slot = (Slot){{p, (size_t)n}, -1, false, NULL};
         splitter->used++;
     }
     return slot;
@@ -74,9 +74,11 @@ static bool fill(Splitter *splitter, PyObject *special, PyObject *patterns, PyOb
         slot->unit = true;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(special); i++) {
-        Slot *slot = added(splitter, PyTuple_GET_ITEM(special, i));
+        PyObject *tokens = PyTuple_GET_ITEM(special, i); /* its text, then the tokens */
+        if (!PyTuple_Check(tokens) || PyTuple_GET_SIZE(tokens) == 0) return false;
+        Slot *slot = added(splitter, PyTuple_GET_ITEM(tokens, 0));
         if (slot == NULL) return false;
-        slot->special = true;
+        slot->special = tokens;
         if (slot->key.n > splitter->longest) splitter->longest = slot->key.n;
     }
     splitter->patterns = calloc((size_t)PyTuple_GET_SIZE(patterns) + 1, sizeof(Pattern));
@@ -119,12 +121,13 @@ PyObject *splitter_open(PyObject *self, PyObject *args)
     return capsule;
 }
 
-static bool is_special(Splitter *splitter, const char *p, const char *end)
+/* Its text and tokens; NULL of anything else. */
+static PyObject *special_of(Splitter *splitter, const char *p, const char *end)
 {
     size_t n = (size_t)(end - p);
-    if (p >= end || n > splitter->longest) return false;
+    if (p >= end || n > splitter->longest) return NULL;
     const Slot *slot = slot_of(splitter, (Piece){p, n});
-    return slot->key.p != NULL && slot->special;
+    return slot->key.p != NULL ? slot->special : NULL;
 }
 
 static int prefix_length(const Splitter *splitter, const char *p, const char *end)
@@ -232,6 +235,18 @@ static bool put_core(Pieces *pieces, const char *p, const char *end)
     return true;
 }
 
+/* The tokens of a special case, which are the parts of its text. */
+static bool put_special(Pieces *pieces, PyObject *special, const char *p, const char *end)
+{
+    for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(special); i++) {
+        Py_ssize_t n;
+        if (PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(special, i), &n) == NULL || n > end - p) return false;
+        put_piece(pieces, p, p + n);
+        p += n;
+    }
+    return p == end;
+}
+
 static bool same(PyObject *text, Piece piece)
 {
     Py_ssize_t n;
@@ -262,21 +277,30 @@ static bool split(Splitter *splitter, const char *p, const char *end, Pieces *pi
     Piece *behind = pieces->pieces + (end - p), *after = behind; /* suffixes, from the end of the room */
     for (const char *at = p; at < end; at++)
         if ((unsigned char)*at <= ' ' || (unsigned char)*at >= 127) return false;
-    while (p < end) {
-        if (is_special(splitter, p, end)) return false;
+    PyObject *special = NULL;
+    while (p < end && (special = special_of(splitter, p, end)) == NULL) {
         int head = prefix_length(splitter, p, end);
-        if (head == PUNT || (head && is_special(splitter, p + head, end))) return false;
-        int tail = suffix_length(splitter, p + head, end);
-        if (tail == PUNT || (tail && is_special(splitter, p, end - tail))) return false;
-        if (!head && !tail) break;
+        if (head == PUNT) return false;
         put_piece(pieces, p, p + head);
-        if (tail && head + tail <= end - p) {
+        if (head && (special = special_of(splitter, p + head, end)) != NULL) {
+            p += head;
+            break;
+        }
+        int tail = suffix_length(splitter, p + head, end);
+        if (tail == PUNT) return false;
+        bool strips = tail && head + tail <= end - p, last = tail && (special = special_of(splitter, p, end - tail)) != NULL;
+        if (strips || last) {
             *--after = (Piece){end - tail, (size_t)tail};
             end -= tail;
         }
+        if (last) { /* with its prefix */
+            pieces->n -= head > 0;
+            break;
+        }
+        if (!head && !tail) break;
         p += head;
     }
-    if (p < end && !put_core(pieces, p, end)) return false;
+    if (special != NULL ? !put_special(pieces, special, p, end) : p < end && !put_core(pieces, p, end)) return false;
     while (after < behind) pieces->pieces[pieces->n++] = *after++;
     return !spell_special(splitter, pieces);
 }
