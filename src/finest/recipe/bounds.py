@@ -60,7 +60,7 @@ ELEMENTS: dict[str, int] = {
 }  # fmt: skip
 
 _WIDE = re.compile("[^\0-\xff]")
-"""Characters past Latin-1: none means anything in markup, so all are read as one, and names with one are not told apart."""
+"""Characters past Latin-1. None means anything in markup, so all are read as one; names with one are not told apart."""
 _MARKUP = re.compile(rb"<(?:!--|[!?/A-Za-z])")
 _START = re.compile(rb"<[A-Za-z]")
 _NAME = re.compile(rb"[^\t\n\f\r />]*")
@@ -77,7 +77,8 @@ class Markup(NamedTuple):
     """What a page's markup comes to."""
 
     tags: int
-    """`<` with a letter behind it, wherever it stands, and formatting elements that parsers open again."""
+    """What a parser allocates: `<` with a letter behind it, wherever it stands, the attributes of all start tags, and
+    formatting elements that parsers open again."""
     attributes: int
     """Of the start tag that has most; those of all `<html>` and `<body>` tags count as one tag's."""
     depth: int
@@ -134,7 +135,7 @@ class _Reader:
         self.special = self.stop = self.scope = -1
         self.alive = self.depth = self.nesting = self.attributes = self.whole = 0
         self.rows = self.columns = self.widest = 0
-        self.carried = self.again = 0
+        self.carried = self.again = self.attributes_in_all = 0
         """Formatting elements that something else ended: parsers open them again in what follows."""
         self.carried_tag = ""
 
@@ -142,7 +143,7 @@ class _Reader:
         at = 0
         while self.depth < MOST_OPEN and (found := _MARKUP.search(self.data, at)):
             at = self.one(found)
-        tags = len(_START.findall(self.data)) + self.again
+        tags = len(_START.findall(self.data)) + self.again + self.attributes_in_all
         width = min(max(self.widest, self.columns), MOST_COLUMNS)
         return Markup(tags, max(self.attributes, self.whole), self.depth, self.nesting, self.rows * width)
 
@@ -203,6 +204,7 @@ class _Reader:
         if key in ("html", "body"):
             self.whole += count
         self.attributes = max(self.attributes, count)
+        self.attributes_in_all += count
         does = ELEMENTS.get(key, 0)
         foreign = max(self.last["svg"], self.last["math"]) > self.scope
         closed = self.data[at - 2 : at - 1] == b"/"

@@ -51,7 +51,7 @@ class PageGuard:
 
 @lru_cache(maxsize=1)
 def _statm(pid: int) -> int:  # noqa: ARG001 - a forked process must open its own
-    """A descriptor that tells of this process's memory: one read costs 2 microseconds."""
+    """A descriptor that tells of this process's memory; it stays open, since it is read for each page."""
     return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
 
