@@ -15,9 +15,8 @@ from functools import lru_cache
 from finest.executors.local import MEMORY_EXIT
 
 MEMORY_BYTES = 3 << 30
-"""Memory that one page may take beyond what its worker holds when it begins. The page within the
-limits of recipe `fineweb` that took most when it was measured, 32 MB of end tags with 1,024 attributes each, took 0.7 GB
-(docs/recipe.md has the limits)."""
+"""Memory that one page may take beyond what its worker holds when it begins. Of the pages within the limits of recipe
+`fineweb` that were measured, 32 MB of end tags with 1,024 attributes each took most: 0.7 GB."""
 CPU_SIGNAL = signal.SIGVTALRM
 
 
