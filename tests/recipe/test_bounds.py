@@ -15,6 +15,12 @@ from finest.recipe.recipe import LimitRules
 
 TAGS = [*ELEMENTS, "my-element", "TD", "path", "é", "x\u0130"]
 PIECES = st.one_of(
+    st.builds(
+        "<{}{}>".format,
+        st.sampled_from(["x你", "x好", "font", "b"]),
+        st.sampled_from(["", " a=你", " a=好", " a=é", " a=ÿ"]),
+    ),
+    st.builds("</{}>".format, st.sampled_from(["x你", "x好", "x1", "xé"])),
     st.builds("<{}{}>".format, st.sampled_from(TAGS), st.sampled_from(["", "/", " a", " a=b", ' a="', " colspan=7"])),
     st.builds("</{}>".format, st.sampled_from(TAGS)),
     st.sampled_from(
@@ -65,12 +71,25 @@ def test_attributes_of_one_tag() -> None:
     assert markup_of("".join(f"<body a{n}>" for n in range(700))).attributes == 700
 
 
+def test_attributes_of_all_tags_cost_as_tags_do() -> None:
+    """A page of many tags, each with fewer attributes than the limit of one, has its limit too."""
+    assert markup_of("<p a b=1>x</p><br c='<d>'></p e f>").tags == 2 + 3 + 1
+
+
+def test_an_end_tag_of_any_other_name_ends_nothing() -> None:
+    """Neither names past the limit nor those of characters that are read as one can hide depth."""
+    names = "".join(f"<x{n}></x{n}>" for n in range(MOST_NAMES))
+    for html in (names + "<y></z>" * 300, "<x你></x好>" * 300, "<p><font size=你><p><font size=好>" * 300):
+        assert read_markup(html) == markup_of(html)
+        assert markup_of(html).depth >= 300
+
+
 def test_formatting_that_is_opened_again_counts() -> None:
     """Each paragraph opens again what formatting the ones before left open; the same one is not told apart."""
     left_open = "".join(f"<p><font size={n}>" for n in range(100))
     assert markup_of(left_open).depth == 101
     assert markup_of(left_open + "<p>" * 1000).tags > 99_000
-    assert markup_of("<p><font size=2>" * 1000).tags < 4_100
+    assert markup_of("<p><font size=2>" * 1000).tags < 5_100
     assert markup_of("<table>" + "<tr><td><font size=2>a<td><font size=3>b" * 500).depth < 8
 
 

@@ -55,9 +55,12 @@ ELEMENTS: dict[str, int] = {
     "caption": SPECIAL | STOP | SCOPE | PART,
     **dict.fromkeys(["applet", "marquee", "object", "template"], SPECIAL | STOP | SCOPE),
     **dict.fromkeys(["button", "noscript", "select", "frameset"], SPECIAL | STOP),
-    "svg": 0, "math": 0, "plaintext": 0,
+    **dict.fromkeys(["svg", "math", "plaintext", "span", "label", "path", "g", "picture", "time", "sup", "sub", "abbr",
+     "cite"], 0),
 }  # fmt: skip
 
+_WIDE = re.compile("[^\0-\xff]")
+"""Characters past Latin-1. None means anything in markup, so all are read as one; names with one are not told apart."""
 _MARKUP = re.compile(rb"<(?:!--|[!?/A-Za-z])")
 _START = re.compile(rb"<[A-Za-z]")
 _NAME = re.compile(rb"[^\t\n\f\r />]*")
@@ -74,7 +77,8 @@ class Markup(NamedTuple):
     """What a page's markup comes to."""
 
     tags: int
-    """`<` with a letter behind it, wherever it stands, and formatting elements that parsers open again."""
+    """What a parser allocates: `<` with a letter behind it, wherever it stands, the attributes of all start tags, and
+    formatting elements that parsers open again."""
     attributes: int
     """Of the start tag that has most; those of all `<html>` and `<body>` tags count as one tag's."""
     depth: int
@@ -88,17 +92,12 @@ class Markup(NamedTuple):
 def markup_of(html: str) -> Markup:
     """The counts of a page: by the compiled core where there is one, else in Python."""
     core = native.core()
-    if core is None:
-        return read_markup(html)
-    try:
-        return Markup(*core.markup(html))
-    except UnicodeEncodeError:  # lone surrogates
-        return read_markup(html)
+    return Markup(*core.markup(html)) if core else read_markup(html)
 
 
 def read_markup(html: str) -> Markup:
     """The counts of a page, found in Python alone."""
-    return _Reader(html.encode("utf-8", "surrogatepass")).read()
+    return _Reader(html).read()
 
 
 def check_markup(html: str, rules: LimitRules) -> Iterator[Check]:
@@ -120,29 +119,31 @@ class _Open(NamedTuple):
     stop: int
     scope: int
     carried: int
-    tag: bytes
+    tag: str
     """Of a formatting element with attributes, its start tag."""
     alive: bool = True
 
 
 class _Reader:
-    def __init__(self, data: bytes) -> None:
-        self.data, self.end = data, len(data)
+    def __init__(self, html: str) -> None:
+        self.html = html
+        self.data, self.end = _WIDE.sub("\xff", html).encode("latin-1"), len(html)
         self.open: list[_Open] = []
         self.last = dict.fromkeys([*ELEMENTS, ""], -1)
-        """Where the innermost open element of each name stands in `open`; "" is every name past MOST_NAMES."""
+        """Where the innermost open element of each name stands in `open`; "" is every name that is not told
+        apart: nothing ends such an element but what is around it."""
         self.special = self.stop = self.scope = -1
         self.alive = self.depth = self.nesting = self.attributes = self.whole = 0
         self.rows = self.columns = self.widest = 0
-        self.carried = self.again = 0
+        self.carried = self.again = self.attributes_in_all = 0
         """Formatting elements that something else ended: parsers open them again in what follows."""
-        self.carried_tag = b""
+        self.carried_tag = ""
 
     def read(self) -> Markup:
         at = 0
         while self.depth < MOST_OPEN and (found := _MARKUP.search(self.data, at)):
             at = self.one(found)
-        tags = len(_START.findall(self.data)) + self.again
+        tags = len(_START.findall(self.data)) + self.again + self.attributes_in_all
         width = min(max(self.widest, self.columns), MOST_COLUMNS)
         return Markup(tags, max(self.attributes, self.whole), self.depth, self.nesting, self.rows * width)
 
@@ -203,6 +204,7 @@ class _Reader:
         if key in ("html", "body"):
             self.whole += count
         self.attributes = max(self.attributes, count)
+        self.attributes_in_all += count
         does = ELEMENTS.get(key, 0)
         foreign = max(self.last["svg"], self.last["math"]) > self.scope
         closed = self.data[at - 2 : at - 1] == b"/"
@@ -218,7 +220,7 @@ class _Reader:
             return at
         self.close_for(key, does)
         if not does & VOID:
-            self.push(key, does, self.data[start:at] if does & FORMATTING and count else b"")
+            self.push(key, does, self.html[start:at] if does & FORMATTING and count else "")
         self.nesting += self.alive + self.carried
         self.again += self.carried
         return at
@@ -254,9 +256,9 @@ class _Reader:
         if key == "button" and last["button"] > self.scope:
             self.pop_to(last["button"])
 
-    def push(self, key: str, does: int, tag: bytes) -> None:
+    def push(self, key: str, does: int, tag: str) -> None:
         if key not in self.last:
-            if len(self.last) < len(ELEMENTS) + 1 + MOST_NAMES:
+            if "\xff" not in key and len(self.last) < len(ELEMENTS) + 1 + MOST_NAMES:
                 self.last[key] = -1
             else:
                 key = ""
@@ -272,7 +274,7 @@ class _Reader:
 
     def end_tag(self, key: str) -> None:
         does = ELEMENTS.get(key, 0)
-        place = self.last.get(key, self.last[""])
+        place = self.last.get(key, -1)  # whose end that of another name is cannot be told
         if does & FORMATTING and place < self.scope + (self.scope < 0) and self.carried > 0:
             self.carried -= 1
         if place < 0:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from itertools import chain, product
+from functools import lru_cache
+from itertools import chain, pairwise, product
 from pathlib import Path
 from string import ascii_letters
 from typing import NamedTuple, TypeAlias
@@ -25,14 +26,16 @@ _MAX_SUFFIX = 16
 """Characters that decide a suffix: the longest unit has 6 behind a digit; runs of dots are read to their end."""
 _MAX_UNIT = 8
 """Characters of the longest unit of ASCII letters behind a digit (`km/h`, `mbar`), and some more."""
+_REMEMBERED_AFFIXES = 4096
+"""Beginnings and ends of chunks whose affix is remembered: runs of signs have few."""
 _DIGITS = frozenset("0123456789")
 _ALPHANUMERIC = _DIGITS.union(ascii_letters)
 """A prefix begins with one of these in `US$`, `C$` and `A$` alone; a suffix ends with one in `'s` and in units."""
 _UNITS = re.compile(r"\(\?<=\[0-9\]\)\(\?:([^)]*)\)")
 """What follows a digit, in spaCy's expression for suffixes: signs of currencies, then units."""
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)+")
-_PLAIN_PREFIXES = frozenset("([{\"'“‘«#*&<")
-_PLAIN_SUFFIXES = frozenset(',;:!?)]}"”»*>')
+_PLAIN_PREFIXES = frozenset("()[]{}<>\"'`“”‘’«»#*&_,;:!?")
+_PLAIN_SUFFIXES = frozenset("()[]{}<>\"'`“”‘’«»#*&_,;:!?")
 """Punctuation that is always an affix of exactly its own length."""
 
 
@@ -61,18 +64,21 @@ class ChunkSplitter:
         self.sentence_ends = frozenset(told["sentence_ends"])
         self._prefix = re.compile(told["prefix"]).search
         self._suffix = re.compile(told["suffix"]).search
+        self._prefix_size = lru_cache(_REMEMBERED_AFFIXES)(self._matched_prefix)
+        self._suffix_size = lru_cache(_REMEMBERED_AFFIXES)(self._matched_suffix)
         self._infixes = re.compile(told["infix"]).finditer
         self._units = tuple(filter(str.isascii, _UNITS.findall(told["suffix"])[-1].split("|")))
         self._url = re.compile(_linear(told["url"])).match
         self._special: dict[str, tuple[str, ...]] = {text: tuple(parts) for text, parts in told["special"].items()}
         self._longest_special = max(map(len, self._special))
-        self._patterns: dict[str, list[tuple[str, ...]]] = {}
+        self._patterns: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+        """What special cases are found by, under their first two tokens or their only one."""
         for text in self._special:
             if self._prefix(text) or self._suffix(text) or next(self._infixes(text), None):
                 pattern = self._by_affixes(text, {})
                 if pattern == self._special[text] == (text,):
                     continue  # in its place comes the same
-                self._patterns.setdefault(pattern[0], []).append(pattern)
+                self._patterns.setdefault(pattern[:2], []).append(pattern)
         self._cuts_before: dict[str, list[_Cut]] = {}
         self._cuts_after: dict[str, list[_Cut]] = {}
         for pattern in chain.from_iterable(self._patterns.values()):
@@ -81,13 +87,14 @@ class ChunkSplitter:
                 self._cuts_before.setdefault(pattern[at], []).append(cut)
                 self._cuts_after.setdefault(pattern[at - 1], []).append(cut)
 
-    def rules(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], tuple[str, ...], bytes, bytes]:
-        """What the compiled core splits by: special cases of ASCII, their patterns, units, and the affixes of pairs.
+    def rules(self) -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...], tuple[str, ...], bytes, bytes]:
+        """What the compiled core splits by: special cases of ASCII, each with its tokens behind it, the patterns that
+        they are found by, units, and the affixes of pairs.
 
         The affix of a pair is what spaCy's own expression finds at `first + second`: at its front in the first table,
         at its back in the second; a first character of 0 (there: a second) stands for none.
         """
-        special = tuple(filter(str.isascii, self._special))
+        special = tuple((text, *tokens) for text, tokens in self._special.items() if text.isascii())
         patterns = tuple(chain.from_iterable(self._patterns.values()))
         heads, tails = bytearray(128 * 128), bytearray(128 * 128)
         visible = range(33, 127)
@@ -175,7 +182,10 @@ class ChunkSplitter:
             return _run_of_dots(chunk, start, end, 1)
         if first in _ALPHANUMERIC and "$" not in chunk[start : start + 3]:
             return 0
-        match = self._prefix(chunk[start : min(end, start + _MAX_PREFIX)])
+        return self._prefix_size(chunk[start : min(end, start + _MAX_PREFIX)])
+
+    def _matched_prefix(self, head: str) -> int:
+        match = self._prefix(head)
         return match.end() if match else 0
 
     def _suffix_length(self, chunk: str, start: int, end: int) -> int:
@@ -190,7 +200,10 @@ class ChunkSplitter:
             return 0
         if last in _ALPHANUMERIC and _DIGITS.isdisjoint(chunk[max(start, end - _MAX_UNIT) : end]):
             return 2 if last in "sS" and end - start > 1 and chunk[end - 2] in "'’" else 0
-        match = self._suffix(chunk[max(start, end - _MAX_SUFFIX) : end])
+        return self._suffix_size(chunk[max(start, end - _MAX_SUFFIX) : end])
+
+    def _matched_suffix(self, tail: str) -> int:
+        match = self._suffix(tail)
         return match.end() - match.start() if match else 0
 
     def _core(self, core: str, special: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -214,10 +227,13 @@ class ChunkSplitter:
         return tuple(filter(None, tokens))
 
     def _special_spans(self, tokens: tuple[str, ...]) -> list[tuple[int, int]]:
+        patterns = self._patterns
+        found = [(start, 2) for start, pair in enumerate(pairwise(tokens)) if pair in patterns]
+        found += [(start, 1) for start, token in enumerate(zip(tokens, strict=True)) if token in patterns]
         return [
             (start, start + len(pattern))
-            for start, token in enumerate(tokens)
-            for pattern in self._patterns.get(token, ())
+            for start, size in found
+            for pattern in patterns[tokens[start : start + size]]
             if tokens[start : start + len(pattern)] == pattern
         ]
 
@@ -225,23 +241,20 @@ class ChunkSplitter:
         self, tokens: tuple[str, ...], spans: list[tuple[int, int]], owners: Sequence[int] | None = None
     ) -> tuple[str, ...]:
         """Puts special cases in the place of their affixes: the longest first, none over another or over two chunks."""
-        taken: set[int] = set()
-        chosen: dict[int, int] = {}
+        taken = bytearray(len(tokens))
+        chosen: list[tuple[int, int]] = []
         for start, end in sorted(spans, key=lambda span: (span[0] - span[1], span[0])):
-            if start not in taken and end - 1 not in taken:
-                chosen[start] = end
-            taken.update(range(start, end))  # a refused span blocks shorter ones too, as in spaCy
+            if not taken[start] and not taken[end - 1]:
+                chosen.append((start, end))
+            taken[start:end] = b"\1" * (end - start)  # a refused span blocks shorter ones too, as in spaCy
         mended: list[str] = []
         at = 0
-        while at < len(tokens):
-            end = chosen.get(at, at)
-            one_chunk = owners is None or owners[at] == owners[end - 1]
-            if end > at and one_chunk:
-                mended += self._special["".join(tokens[at:end])]
-            else:
-                end = max(end, at + 1)
-                mended += tokens[at:end]
+        for start, end in sorted(chosen):
+            one_chunk = owners is None or owners[start] == owners[end - 1]
+            mended += tokens[at:start]
+            mended += self._special["".join(tokens[start:end])] if one_chunk else tokens[start:end]
             at = end
+        mended += tokens[at:]
         return tuple(mended)
 
 

@@ -49,7 +49,7 @@ _EXPLANATIONS: dict[str, dict[str, str]] = {
         "payload_type": "The response is not an HTML page.",
         "payload_encoding": "The bytes could not be decoded as text.",
         "payload_too_large": "The page is larger than the recipe allows.",
-        "payload_tags": "The page has more tags than the recipe allows.",
+        "payload_tags": "The page has more tags and attributes of tags than the recipe allows.",
         "payload_attributes": "A tag has more attributes than the recipe allows.",
         "payload_depth": "Elements are nested deeper than the recipe allows.",
         "payload_nesting": "Too many elements are nested too deep.",

@@ -62,7 +62,8 @@ class LimitRules(_Rules):
     """What a page's markup may come to before a parser sees it (`finest.recipe.bounds`), and its text afterwards.
 
     No sound page comes near: `docs/recipe.md` has the largest values of real pages beside each limit. `depth` is twice
-    what Blink builds (512, its kMaximumHTMLParserDOMTreeDepth); the others are ours.
+    what Blink builds (512, its kMaximumHTMLParserDOMTreeDepth); the others are ours. `tags` counts
+    attributes too.
     """
 
     tags: int = Field(default=500_000, ge=1)

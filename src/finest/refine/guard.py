@@ -15,8 +15,8 @@ from functools import lru_cache
 from finest.executors.local import MEMORY_EXIT
 
 MEMORY_BYTES = 3 << 30
-"""Memory that one page may take beyond what its worker holds when it begins. A page at every limit of a recipe takes
-less than 2 GB."""
+"""Memory that one page may take beyond what its worker holds when it begins. Of the pages within the limits of recipe
+`fineweb` that were measured, 32 MB of end tags with 1,024 attributes each took most: 0.7 GB."""
 CPU_SIGNAL = signal.SIGVTALRM
 
 
@@ -51,7 +51,7 @@ class PageGuard:
 
 @lru_cache(maxsize=1)
 def _statm(pid: int) -> int:  # noqa: ARG001 - a forked process must open its own
-    """A descriptor that tells of this process's memory: one read costs 2 microseconds."""
+    """A descriptor that tells of this process's memory; it stays open, since it is read for each page."""
     return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
 

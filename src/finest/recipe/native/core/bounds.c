@@ -2,53 +2,9 @@
 #define PY_SSIZE_T_CLEAN
 #include "texts.h" /* Python.h before core.h: both define _GNU_SOURCE */
 #include "core.h"
+#include "bounds.h"
 
-enum { MOST_OPEN = 16384, MOST_NAMES = 256, MOST_COLUMNS = 1000, SLOTS = 1024, LONGEST = 12 };
-enum {
-    VOID = 1, RAW = 2, FORMATTING = 4, SPECIAL = 8, STOP = 16, SCOPE = 32, CLOSES_P = 64, ITEM = 128, TERM = 256, CELL = 512,
-    ROW = 1024, PART = 2048, HEADING = 4096, BLOCK = SPECIAL | STOP | CLOSES_P
-};
-
-/* Of HTML's elements; those that the code names come first. */
-#define ELEMENTS(X) \
-    X(p, SPECIAL | CLOSES_P) X(a, FORMATTING) X(li, SPECIAL | CLOSES_P | ITEM) X(dt, SPECIAL | CLOSES_P | TERM) \
-    X(dd, SPECIAL | CLOSES_P | TERM) X(table, BLOCK | SCOPE) X(tr, SPECIAL | STOP | ROW) X(tbody, SPECIAL | STOP | PART) \
-    X(thead, SPECIAL | STOP | PART) X(tfoot, SPECIAL | STOP | PART) X(button, SPECIAL | STOP) X(svg, 0) X(math, 0) \
-    X(plaintext, 0) X(html, VOID) X(body, VOID) \
-    X(area, VOID) X(base, VOID) X(basefont, VOID) X(bgsound, VOID) X(br, VOID) X(col, VOID) X(embed, VOID) X(frame, VOID) \
-    X(img, VOID) X(input, VOID) X(keygen, VOID) X(link, VOID) X(meta, VOID) X(param, VOID) X(source, VOID) X(track, VOID) \
-    X(wbr, VOID) X(head, VOID) X(option, VOID) X(optgroup, VOID) X(hr, VOID | CLOSES_P) \
-    X(script, RAW) X(style, RAW) X(xmp, RAW) X(iframe, RAW) X(noembed, RAW) X(noframes, RAW) X(textarea, RAW) X(title, RAW) \
-    X(b, FORMATTING) X(big, FORMATTING) X(code, FORMATTING) X(em, FORMATTING) X(font, FORMATTING) X(i, FORMATTING) \
-    X(nobr, FORMATTING) X(s, FORMATTING) X(small, FORMATTING) X(strike, FORMATTING) X(strong, FORMATTING) X(tt, FORMATTING) \
-    X(u, FORMATTING) X(div, SPECIAL | CLOSES_P) X(address, SPECIAL | CLOSES_P) \
-    X(article, BLOCK) X(aside, BLOCK) X(blockquote, BLOCK) X(center, BLOCK) X(details, BLOCK) X(dialog, BLOCK) X(dir, BLOCK) \
-    X(dl, BLOCK) X(fieldset, BLOCK) X(figcaption, BLOCK) X(figure, BLOCK) X(footer, BLOCK) X(form, BLOCK) X(header, BLOCK) \
-    X(hgroup, BLOCK) X(main, BLOCK) X(menu, BLOCK) X(nav, BLOCK) X(ol, BLOCK) X(pre, BLOCK) X(listing, BLOCK) X(search, BLOCK) \
-    X(section, BLOCK) X(summary, BLOCK) X(ul, BLOCK) X(h1, BLOCK | HEADING) X(h2, BLOCK | HEADING) X(h3, BLOCK | HEADING) \
-    X(h4, BLOCK | HEADING) X(h5, BLOCK | HEADING) X(h6, BLOCK | HEADING) X(td, SPECIAL | STOP | SCOPE | CELL) \
-    X(th, SPECIAL | STOP | SCOPE | CELL) X(colgroup, SPECIAL | STOP | PART) X(caption, SPECIAL | STOP | SCOPE | PART) \
-    X(applet, SPECIAL | STOP | SCOPE) X(marquee, SPECIAL | STOP | SCOPE) X(object, SPECIAL | STOP | SCOPE) \
-    X(template, SPECIAL | STOP | SCOPE) X(noscript, SPECIAL | STOP) X(select, SPECIAL | STOP) X(frameset, SPECIAL | STOP)
-enum {
-#define X(name, does) E_##name,
-    ELEMENTS(X)
-#undef X
-    OTHER, /* every name past MOST_NAMES */
-    KNOWN,
-    KEYS = KNOWN + MOST_NAMES
-};
-static const Str NAMES[] = {
-#define X(name, does) {#name, sizeof(#name) - 1},
-    ELEMENTS(X)
-#undef X
-};
-static const uint16_t DOES[] = {
-#define X(name, does) does,
-    ELEMENTS(X)
-#undef X
-};
-
+enum { MOST_OPEN = 16384, MOST_COLUMNS = 1000, SLOTS = 1024, WIDE = 0xff, MOST_KEPT = 1 << 20 };
 static const uint8_t IN_TAG[256] = {[9] = 1, [10] = 1, [12] = 1, [13] = 1, [32] = 1, ['/'] = 2, ['>'] = 4, ['='] = 8};
 enum { SPACE = 1, SLASH = 2, CLOSE = 4, EQUAL = 8 };
 
@@ -57,6 +13,8 @@ typedef struct { uint64_t hash; Str name; } Stranger;
 
 typedef struct {
     const char *start, *end;
+    const char *source; /* the str's own characters, `width` bytes each; those at `start` are what `narrowed` makes of them */
+    int width;
     Open open[MOST_OPEN];
     int32_t count, special, stop, scope;
     long alive, depth, nesting, attributes, whole, rows, columns, widest, tags;
@@ -68,8 +26,25 @@ typedef struct {
     Str carried_tag;
 } Scan;
 
-static uint8_t known_slots[SLOTS]; /* of NAMES, their places and 1 */
+enum { KNOWN_SLOTS = 512 };
+static struct { uint64_t head; uint8_t place; } known_slots[KNOWN_SLOTS]; /* of NAMES: `head_of`, and their places and 1 */
 static uint64_t name_seed;
+
+#define EACH(c) (0x0101010101010101u * (uint64_t)(c))
+#define HIGHEST EACH(0x80)
+
+/* Up to eight characters of a name in lower case, the first one lowest. */
+static uint64_t head_of(const char *p, size_t n, const char *end)
+{
+    uint64_t word = 0;
+    if (end - p >= 8) memcpy(&word, p, 8);
+    else memcpy(&word, p, (size_t)(end - p));
+    if (n < 8) word &= ((uint64_t)1 << 8 * n) - 1;
+    uint64_t low = word & ~HIGHEST, upper = ((low + EACH(0x80 - 'A')) ^ (low + EACH(0x7f - 'Z'))) & ~word & HIGHEST;
+    return word | upper >> 2;
+}
+
+static unsigned slot_of(uint64_t head) { return (unsigned)(head * 0x9e3779b97f4a7c15u >> 55); }
 
 static uint64_t hash_name(const char *p, size_t n)
 {
@@ -91,19 +66,19 @@ void bounds_begin(uint64_t seed)
     name_seed = seed;
     memset(known_slots, 0, sizeof(known_slots));
     for (unsigned i = 0; i < OTHER; i++) {
-        uint32_t slot = (uint32_t)hash_name(NAMES[i].p, NAMES[i].n) % SLOTS;
-        while (known_slots[slot]) slot = (slot + 1) % SLOTS;
-        known_slots[slot] = (uint8_t)(i + 1);
+        uint64_t head = head_of(NAMES[i].p, NAMES[i].n, NAMES[i].p + NAMES[i].n);
+        unsigned slot = slot_of(head);
+        while (known_slots[slot].place) slot = (slot + 1) % KNOWN_SLOTS;
+        known_slots[slot].head = head;
+        known_slots[slot].place = (uint8_t)(i + 1);
     }
 }
 
-/* The element's place; of a name outside HTML the one that it has or, where `adds`, gets. */
-static int key_of(Scan *scan, const char *p, size_t n, bool adds)
+/* The place of a name outside HTML; it gets one where `adds`. */
+static int stranger_of(Scan *scan, const char *p, size_t n, bool adds)
 {
+    if (memchr(p, WIDE, n) != NULL) return OTHER;
     uint64_t hash = hash_name(p, n);
-    if (n < LONGEST)
-        for (uint32_t slot = (uint32_t)hash % SLOTS; known_slots[slot]; slot = (slot + 1) % SLOTS)
-            if (same_name(NAMES[known_slots[slot] - 1], p, n)) return known_slots[slot] - 1;
     uint32_t slot = (uint32_t)(hash >> 32) % SLOTS;
     for (; scan->slots[slot]; slot = (slot + 1) % SLOTS) {
         const Stranger *found = &scan->strangers[scan->slots[slot] - 1];
@@ -115,10 +90,29 @@ static int key_of(Scan *scan, const char *p, size_t n, bool adds)
     return KNOWN + (int)scan->stranger_count - 1;
 }
 
+static int key_of(Scan *scan, const char *p, size_t n, bool adds)
+{
+    uint64_t head = head_of(p, n, scan->end);
+    for (unsigned slot = slot_of(head); known_slots[slot].place; slot = (slot + 1) % KNOWN_SLOTS) {
+        int place = known_slots[slot].place - 1;
+        if (known_slots[slot].head == head && NAMES[place].n == n && (n <= 8 || same_name(NAMES[place], p, n))) return place;
+    }
+    return stranger_of(scan, p, n, adds);
+}
+
 static unsigned does_of(int key) { return key < OTHER ? DOES[key] : 0; }
 static int32_t most(int32_t a, int32_t b) { return a > b ? a : b; }
 
 /* ---- the tree ---- */
+
+/* Whether two tags are the same, to the character. */
+static bool same_tag(const Scan *scan, Str one, Str other)
+{
+    if (!equals(one, other)) return false;
+    size_t width = (size_t)scan->width;
+    return width == 1 || one.n == 0 || memcmp(scan->source + (size_t)(one.p - scan->start) * width,
+                                              scan->source + (size_t)(other.p - scan->start) * width, one.n * width) == 0;
+}
 
 /* `ended`: by its own end tag, and it is the last. */
 static void pop_until(Scan *scan, int32_t place, bool ended)
@@ -134,7 +128,7 @@ static void pop_until(Scan *scan, int32_t place, bool ended)
         }
         if (does_of(gone->key) & SCOPE) {
             scan->carried = gone->carried;
-        } else if (gone->alive && !ended && gone->tag.n > 0 && !equals(gone->tag, scan->carried_tag)) {
+        } else if (gone->alive && !ended && gone->tag.n > 0 && !same_tag(scan, gone->tag, scan->carried_tag)) {
             scan->carried++;
             scan->carried_tag = gone->tag;
         }
@@ -192,6 +186,7 @@ static void close_for(Scan *scan, int key, unsigned does)
 
 static void end_tag(Scan *scan, int key)
 {
+    if (key == OTHER) return; /* whose end this is cannot be told */
     unsigned does = does_of(key);
     int32_t place = scan->last[key];
     if (does & FORMATTING && place < scan->scope + (scan->scope < 0) && scan->carried > 0) scan->carried--;
@@ -237,6 +232,12 @@ static long columns_of(const char *p, const char *end)
     return number < 1 ? 1 : number < MOST_COLUMNS ? number : MOST_COLUMNS;
 }
 
+static const char *up_to(const char *p, const char *end, unsigned stops)
+{
+    while (p < end && !(IN_TAG[(unsigned char)*p] & stops)) p++;
+    return p;
+}
+
 /* Behind the tag, or NULL where the page ends in it. */
 static const char *read_attributes(const char *p, const char *end, long *count, long *columns)
 {
@@ -246,8 +247,8 @@ static const char *read_attributes(const char *p, const char *end, long *count, 
         while (p < end && IN_TAG[(unsigned char)*p] & (SPACE | SLASH)) p++;
         if (p >= end) return NULL;
         if (*p == '>') return p + 1;
-        const char *name = p++;
-        while (p < end && !(IN_TAG[(unsigned char)*p] & (SPACE | SLASH | CLOSE | EQUAL))) p++;
+        const char *name = p;
+        p = up_to(p + 1, end, SPACE | SLASH | CLOSE | EQUAL);
         size_t n = (size_t)(p - name);
         ++*count;
         while (p < end && IN_TAG[(unsigned char)*p] == SPACE) p++;
@@ -260,7 +261,7 @@ static const char *read_attributes(const char *p, const char *end, long *count, 
             p = memchr(value, *p, (size_t)(end - value));
             if (p == NULL) return NULL;
         } else {
-            while (p < end && !(IN_TAG[(unsigned char)*p] & (SPACE | CLOSE))) p++;
+            p = up_to(p, end, SPACE | CLOSE);
         }
         if (n == 7 && same_name(LIT("colspan"), name, n)) *columns = columns_of(value, p);
         if (value > name && (value[-1] == '"' || value[-1] == '\'') && p < end && *p == value[-1]) p++;
@@ -287,6 +288,7 @@ static const char *start_tag(Scan *scan, const char *name, size_t n, const char 
     bool foreign = graphic > scan->scope, closed = p[-2] == '/';
     if (known == E_html || known == E_body) scan->whole += count;
     if (count > scan->attributes) scan->attributes = count;
+    scan->tags += count;
     if (does & RAW && !foreign) return raw_end(known, p, scan->end);
     if (known == E_plaintext) return scan->end;
     if (does & ROW) {
@@ -306,12 +308,6 @@ static const char *start_tag(Scan *scan, const char *name, size_t n, const char 
     return p;
 }
 
-static const char *name_end(const char *p, const char *end)
-{
-    while (p < end && !(IN_TAG[(unsigned char)*p] & (SPACE | SLASH | CLOSE))) p++;
-    return p;
-}
-
 static const char *read_one(Scan *scan, const char *p)
 {
     const char *end = scan->end;
@@ -321,7 +317,7 @@ static const char *read_one(Scan *scan, const char *p)
     if (*p == '!' || *p == '?') return after(p + 1, end, '>');
     const char *name = p + ends;
     if (ends && (name >= end || !is_letter(*name))) return after(name, end, '>');
-    const char *behind = name_end(name, end);
+    const char *behind = up_to(name, end, SPACE | SLASH | CLOSE);
     p = read_attributes(behind, end, &count, &columns);
     if (p == NULL) return end;
     if (!ends) return start_tag(scan, name, (size_t)(behind - name), p, count, columns);
@@ -329,34 +325,67 @@ static const char *read_one(Scan *scan, const char *p)
     return p;
 }
 
-static void count_tags(Scan *scan)
+/* `<` and a letter, in a loop that compilers turn into vector code. */
+static long count_tags(const char *p, size_t n)
 {
-    for (const char *p = scan->start; p < scan->end && (p = memchr(p, '<', (size_t)(scan->end - p))) != NULL;)
-        scan->tags += ++p < scan->end && is_letter(*p);
+    long tags = 0;
+    while (n > 1) {
+        size_t part = n - 1 < 128 ? n - 1 : 128;
+        uint8_t found = 0;
+        for (size_t i = 0; i < part; i++) found = (uint8_t)(found + ((p[i] == '<') & ((uint8_t)(((uint8_t)p[i + 1] | 32) - 'a') < 26)));
+        tags += found;
+        p += part;
+        n -= part;
+    }
+    return tags;
 }
 
-/* (tags, attributes, depth, nesting, cells) of a page */
-PyObject *bounds_markup(PyObject *self, PyObject *html)
+static void read_page(Scan *scan, const char *p, size_t n)
 {
-    Py_ssize_t n;
-    (void)self;
-    const char *p = PyUnicode_AsUTF8AndSize(html, &n);
-    if (p == NULL) return NULL;
-    static Scan room; /* the GIL is held: no second page is read meanwhile */
-    Scan *scan = &room;
     memset(&scan->count, 0, sizeof(Scan) - offsetof(Scan, count));
     memset(scan->last, 0xff, sizeof(scan->last));
     scan->special = scan->stop = scan->scope = -1;
     scan->start = p;
     scan->end = p + n;
+    scan->tags = count_tags(p, n);
     while (p < scan->end && scan->depth < MOST_OPEN && (p = memchr(p, '<', (size_t)(scan->end - p))) != NULL) {
         p++;
         if (p < scan->end && (is_letter(*p) || *p == '/' || *p == '!' || *p == '?')) p = read_one(scan, p);
     }
-    count_tags(scan);
-    long width = scan->columns > scan->widest ? scan->columns : scan->widest;
+}
+
+/* Characters past Latin-1 become WIDE: none of them means anything in markup. */
+static const char *narrowed(const void *source, int kind, size_t n, char *room)
+{
+    if (kind == PyUnicode_2BYTE_KIND)
+        for (size_t i = 0; i < n; i++) room[i] = (char)(((const Py_UCS2 *)source)[i] < WIDE ? ((const Py_UCS2 *)source)[i] : WIDE);
+    else
+        for (size_t i = 0; i < n; i++) room[i] = (char)(((const Py_UCS4 *)source)[i] < WIDE ? ((const Py_UCS4 *)source)[i] : WIDE);
+    return room;
+}
+
+/* (tags, attributes, depth, nesting, cells) of a page */
+PyObject *bounds_markup(PyObject *self, PyObject *html)
+{
+    static Scan room; /* the GIL is held: no second page is read meanwhile */
+    static char narrow[MOST_KEPT];
+    (void)self;
+    if (!PyUnicode_Check(html)) return PyErr_Format(PyExc_TypeError, "a str is needed");
+    if (PyUnicode_READY(html) < 0) return NULL;
+    int kind = (int)PyUnicode_KIND(html);
+    size_t n = (size_t)PyUnicode_GET_LENGTH(html);
+    const char *p = room.source = PyUnicode_DATA(html);
+    char *own = NULL;
+    room.width = kind;
+    if (kind != PyUnicode_1BYTE_KIND) {
+        own = n > MOST_KEPT ? malloc(n) : NULL;
+        if (n > MOST_KEPT && own == NULL) return PyErr_NoMemory();
+        p = narrowed(p, kind, n, own != NULL ? own : narrow);
+    }
+    read_page(&room, p, n);
+    free(own);
+    long width = room.columns > room.widest ? room.columns : room.widest;
     if (width > MOST_COLUMNS) width = MOST_COLUMNS;
-    long attributes = scan->attributes > scan->whole ? scan->attributes : scan->whole;
-    PyObject *found = Py_BuildValue("(lllll)", scan->tags, attributes, scan->depth, scan->nesting, scan->rows * width);
-    return found;
+    long attributes = room.attributes > room.whole ? room.attributes : room.whole;
+    return Py_BuildValue("(lllll)", room.tags, attributes, room.depth, room.nesting, room.rows * width);
 }

@@ -13,11 +13,11 @@
 
 #include "core.h"
 
-enum { CHARS = 128, LONGEST = 100, SLOTS = 8192, PUNT = -1, UNIT = 8 };
+enum { CHARS = 128, FEW = 100, SLOTS = 8192, PUNT = -1, UNIT = 8 };
 
 typedef struct { const char *p; size_t n; } Piece;
 typedef struct { PyObject *tokens; int32_t next; } Pattern; /* patterns that begin with one token are a list */
-typedef struct { Piece key; int32_t pattern; bool special, unit; } Slot;
+typedef struct { Piece key; int32_t pattern; bool unit; PyObject *special; } Slot; /* `special`: the tokens of a special case */
 typedef struct {
     unsigned char prefix[CHARS][CHARS]; /* [character][the next, or 0]: characters of the prefix */
     unsigned char suffix[CHARS][CHARS]; /* [the one before, or 0][character]: characters of the suffix */
@@ -50,7 +50,7 @@ static Slot *added(Splitter *splitter, PyObject *text)
     if (p == NULL || splitter->used == SLOTS / 2) return NULL;
     Slot *slot = slot_of(splitter, (Piece){p, (size_t)n});
     if (slot->key.p == NULL) {
-        *slot = (Slot){{p, (size_t)n}, -1, false, false};
+        *slot = (Slot){{p, (size_t)n}, -1, false, NULL};
         splitter->used++;
     }
     return slot;
@@ -74,9 +74,11 @@ static bool fill(Splitter *splitter, PyObject *special, PyObject *patterns, PyOb
         slot->unit = true;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(special); i++) {
-        Slot *slot = added(splitter, PyTuple_GET_ITEM(special, i));
+        PyObject *tokens = PyTuple_GET_ITEM(special, i); /* its text, then the tokens */
+        if (!PyTuple_Check(tokens) || PyTuple_GET_SIZE(tokens) == 0) return false;
+        Slot *slot = added(splitter, PyTuple_GET_ITEM(tokens, 0));
         if (slot == NULL) return false;
-        slot->special = true;
+        slot->special = tokens;
         if (slot->key.n > splitter->longest) splitter->longest = slot->key.n;
     }
     splitter->patterns = calloc((size_t)PyTuple_GET_SIZE(patterns) + 1, sizeof(Pattern));
@@ -119,12 +121,13 @@ PyObject *splitter_open(PyObject *self, PyObject *args)
     return capsule;
 }
 
-static bool is_special(Splitter *splitter, const char *p, const char *end)
+/* Its text and tokens; NULL of anything else. */
+static PyObject *special_of(Splitter *splitter, const char *p, const char *end)
 {
     size_t n = (size_t)(end - p);
-    if (p >= end || n > splitter->longest) return false;
+    if (p >= end || n > splitter->longest) return NULL;
     const Slot *slot = slot_of(splitter, (Piece){p, n});
-    return slot->key.p != NULL && slot->special;
+    return slot->key.p != NULL ? slot->special : NULL;
 }
 
 static int prefix_length(const Splitter *splitter, const char *p, const char *end)
@@ -175,7 +178,21 @@ static size_t infix_length(const char *at, const char *end)
     return n >= 1 && n <= 3 && at + n < end && is_letter(at[n]) ? n : 0;
 }
 
-typedef struct { Piece pieces[2 * LONGEST + 2]; int n; } Pieces;
+/* No piece is empty, so that a chunk has no more pieces than characters. Those of a longer chunk are allocated. */
+typedef struct { Piece *pieces, room[FEW]; size_t n; } Pieces;
+
+static bool begin_pieces(Pieces *pieces, size_t chars)
+{
+    pieces->n = 0;
+    pieces->pieces = chars <= FEW ? pieces->room : malloc(chars * sizeof(Piece));
+    if (pieces->pieces == NULL) PyErr_NoMemory();
+    return pieces->pieces != NULL;
+}
+
+static void end_pieces(Pieces *pieces)
+{
+    if (pieces->pieces != pieces->room) free(pieces->pieces);
+}
 
 static void put_piece(Pieces *pieces, const char *p, const char *end)
 {
@@ -218,6 +235,18 @@ static bool put_core(Pieces *pieces, const char *p, const char *end)
     return true;
 }
 
+/* The tokens of a special case, which are the parts of its text. */
+static bool put_special(Pieces *pieces, PyObject *special, const char *p, const char *end)
+{
+    for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(special); i++) {
+        Py_ssize_t n;
+        if (PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(special, i), &n) == NULL || n > end - p) return false;
+        put_piece(pieces, p, p + n);
+        p += n;
+    }
+    return p == end;
+}
+
 static bool same(PyObject *text, Piece piece)
 {
     Py_ssize_t n;
@@ -228,14 +257,15 @@ static bool same(PyObject *text, Piece piece)
 /* Whether the tokens spell a special case somewhere. */
 static bool spell_special(Splitter *splitter, const Pieces *pieces)
 {
-    for (int i = 0; i < pieces->n; i++) {
+    for (size_t i = 0; i < pieces->n; i++) {
+        if (pieces->pieces[i].n > splitter->longest) continue;
         const Slot *slot = slot_of(splitter, pieces->pieces[i]);
         if (slot->key.p == NULL) continue;
         for (int32_t at = slot->pattern; at >= 0; at = splitter->patterns[at].next) {
             PyObject *tokens = splitter->patterns[at].tokens;
-            Py_ssize_t n = PyTuple_GET_SIZE(tokens), j = 1;
+            size_t n = (size_t)PyTuple_GET_SIZE(tokens), j = 1;
             if (n > pieces->n - i) continue;
-            while (j < n && same(PyTuple_GET_ITEM(tokens, j), pieces->pieces[i + j])) j++;
+            while (j < n && same(PyTuple_GET_ITEM(tokens, (Py_ssize_t)j), pieces->pieces[i + j])) j++;
             if (j == n) return true;
         }
     }
@@ -244,26 +274,34 @@ static bool spell_special(Splitter *splitter, const Pieces *pieces)
 
 static bool split(Splitter *splitter, const char *p, const char *end, Pieces *pieces)
 {
-    Piece after[LONGEST + 1];
-    int n = 0;
+    Piece *behind = pieces->pieces + (end - p), *after = behind; /* suffixes, from the end of the room */
     for (const char *at = p; at < end; at++)
         if ((unsigned char)*at <= ' ' || (unsigned char)*at >= 127) return false;
-    while (p < end) {
-        if (is_special(splitter, p, end)) return false;
+    PyObject *special = NULL;
+    while (p < end && (special = special_of(splitter, p, end)) == NULL) {
         int head = prefix_length(splitter, p, end);
-        if (head == PUNT || (head && is_special(splitter, p + head, end))) return false;
-        int tail = suffix_length(splitter, p + head, end);
-        if (tail == PUNT || (tail && is_special(splitter, p, end - tail))) return false;
-        if (!head && !tail) break;
+        if (head == PUNT) return false;
         put_piece(pieces, p, p + head);
-        if (tail && head + tail <= end - p) {
-            after[n++] = (Piece){end - tail, (size_t)tail};
+        if (head && (special = special_of(splitter, p + head, end)) != NULL) {
+            p += head;
+            break;
+        }
+        int tail = suffix_length(splitter, p + head, end);
+        if (tail == PUNT) return false;
+        bool strips = tail && head + tail <= end - p, last = tail && (special = special_of(splitter, p, end - tail)) != NULL;
+        if (strips || last) {
+            *--after = (Piece){end - tail, (size_t)tail};
             end -= tail;
         }
+        if (last) { /* with its prefix */
+            pieces->n -= head > 0;
+            break;
+        }
+        if (!head && !tail) break;
         p += head;
     }
-    if (p < end && !put_core(pieces, p, end)) return false;
-    while (n > 0) pieces->pieces[pieces->n++] = after[--n];
+    if (special != NULL ? !put_special(pieces, special, p, end) : p < end && !put_core(pieces, p, end)) return false;
+    while (after < behind) pieces->pieces[pieces->n++] = *after++;
     return !spell_special(splitter, pieces);
 }
 
@@ -285,7 +323,7 @@ static void add_counts(const Splitter *splitter, Piece token, Counts *counts)
 PyObject *splitter_split(PyObject *self, PyObject *args)
 {
     PyObject *capsule, *chunk;
-    Pieces pieces = {.n = 0};
+    Pieces pieces;
     Counts counts = {0};
     (void)self;
     if (!PyArg_ParseTuple(args, "OU", &capsule, &chunk)) return NULL;
@@ -293,21 +331,26 @@ PyObject *splitter_split(PyObject *self, PyObject *args)
     if (splitter == NULL) return NULL;
     Py_ssize_t n;
     const char *p = PyUnicode_IS_ASCII(chunk) ? PyUnicode_AsUTF8AndSize(chunk, &n) : NULL;
-    if (p == NULL || n == 0 || n > LONGEST || !split(splitter, p, p + n, &pieces)) {
+    if (p == NULL && PyErr_Occurred()) return NULL;
+    if (p == NULL || n == 0) Py_RETURN_NONE;
+    if (!begin_pieces(&pieces, (size_t)n)) return NULL;
+    if (!split(splitter, p, p + n, &pieces)) {
+        end_pieces(&pieces);
         if (PyErr_Occurred()) return NULL;
         Py_RETURN_NONE;
     }
-    PyObject *tokens = PyTuple_New(pieces.n);
-    for (int i = 0; tokens != NULL && i < pieces.n; i++) {
+    PyObject *tokens = PyTuple_New((Py_ssize_t)pieces.n);
+    for (size_t i = 0; tokens != NULL && i < pieces.n; i++) {
         Piece piece = pieces.pieces[i];
         PyObject *token = piece.n == (size_t)n ? Py_NewRef(chunk) : PyUnicode_FromStringAndSize(piece.p, (Py_ssize_t)piece.n);
         if (token == NULL) {
             Py_CLEAR(tokens);
             break;
         }
-        PyTuple_SET_ITEM(tokens, i, token);
+        PyTuple_SET_ITEM(tokens, (Py_ssize_t)i, token);
         add_counts(splitter, piece, &counts);
     }
+    end_pieces(&pieces);
     return tokens == NULL ? NULL : Py_BuildValue("Nnnn", tokens, (Py_ssize_t)counts.non_symbol, (Py_ssize_t)counts.chars, (Py_ssize_t)counts.alpha);
 }
 
@@ -328,7 +371,7 @@ static bool add_token(Words *words, const char *p, size_t n)
 
 static bool add_pieces(const Splitter *splitter, const Pieces *pieces, Words *words)
 {
-    for (int i = 0; i < pieces->n; i++) {
+    for (size_t i = 0; i < pieces->n; i++) {
         if (!add_token(words, pieces->pieces[i].p, pieces->pieces[i].n)) return false;
         add_counts(splitter, pieces->pieces[i], &words->counts);
     }
@@ -359,9 +402,11 @@ static bool add_known(PyObject *memo, const char *p, size_t n, Words *words)
 static bool add_chunk(Splitter *splitter, PyObject *memo, const char *p, size_t n, Words *words)
 {
     Pieces pieces;
-    pieces.n = 0;
-    if (n <= LONGEST && split(splitter, p, p + n, &pieces)) return add_pieces(splitter, &pieces, words);
-    return add_known(memo, p, n, words);
+    if (!begin_pieces(&pieces, n)) return false;
+    bool known = !split(splitter, p, p + n, &pieces); /* to the memo, or by it */
+    bool good = known || add_pieces(splitter, &pieces, words);
+    end_pieces(&pieces);
+    return known && !PyErr_Occurred() ? add_known(memo, p, n, words) : good && !known;
 }
 
 static bool add_chunks(Splitter *splitter, PyObject *memo, const char *p, const char *end, Words *words)
