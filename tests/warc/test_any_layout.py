@@ -182,7 +182,9 @@ def test_block_and_slice_sizes_up_to_the_file(name: str) -> None:
     """The same for sizes from 1 up to the whole file, with connections that break."""
     length = len(FILES[name])
     for size in range(1, length + 1, 17 if NIGHTLY else max(17, length // 40)):
-        assert look(FILES[name], slice_bytes=max(size, length // 50), blocks=(size,), cuts=(size, 3 * size)) == WHOLE[name]
+        assert (
+            look(FILES[name], slice_bytes=max(size, length // 50), blocks=(size,), cuts=(size, 3 * size)) == WHOLE[name]
+        )
 
 
 @pytest.mark.parametrize("size", range(1, 40, 3))
