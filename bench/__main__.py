@@ -42,7 +42,15 @@ from bench.report import render, write_report
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "bench-run"
 RECIPES = ("fineweb-ungated", "fineweb", "finest")
-UNGATED = 'name = "fineweb-ungated"\n[gate]\nenabled = false\n'
+UNGATED = """name = "fineweb-ungated"
+[payload]
+reading = "datatrove"
+statuses = []
+[decode]
+encoding = "datatrove"
+[gate]
+enabled = false
+"""
 """FineWeb's values are the defaults of a recipe; this one differs from `fineweb` in having no gate."""
 WARM_UP = "warm-up.warc.gz"
 STEPS = ("read", "url", "extraction", "language", "repetition", "quality", "c4", "fineweb", "write")
