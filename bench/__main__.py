@@ -35,6 +35,7 @@ from bench.outcome import (
     stored_reference,
     thin,
 )
+from bench.recipes import UNGATED
 from bench.reference import KEPT, ReferencePage
 from bench.reference_dedup import run_reference_dedup
 from bench.report import render, write_report
@@ -42,16 +43,6 @@ from bench.report import render, write_report
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "bench-run"
 RECIPES = ("fineweb-ungated", "fineweb", "finest")
-UNGATED = """name = "fineweb-ungated"
-[payload]
-reading = "datatrove"
-statuses = []
-[decode]
-encoding = "datatrove"
-[gate]
-enabled = false
-"""
-"""FineWeb's values are the defaults of a recipe; this one differs from `fineweb` in having no gate."""
 WARM_UP = "warm-up.warc.gz"
 STEPS = ("read", "url", "extraction", "language", "repetition", "quality", "c4", "fineweb", "write")
 """DataTrove's steps in the order of `stats.json`, by the names that our stages have."""

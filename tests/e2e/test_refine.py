@@ -12,19 +12,11 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 import pytest
+from bench.recipes import UNGATED
 
 from tests.e2e.command import SAMPLE, children, finest, manifest, root, start
 
 KILLS = int(os.environ.get("KILLS", "5"))
-UNGATED = """name = "ungated"
-[payload]
-reading = "datatrove"
-statuses = []
-[decode]
-encoding = "datatrove"
-[gate]
-enabled = false
-"""
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from bench.recipes import UNGATED
 from bench.reference import KEPT, ReferencePage, run_reference
 from bench.reference_dedup import run_reference_dedup
 from fastwarc.warc import ArchiveIterator
@@ -18,18 +19,8 @@ from finest.recipe.pii import redact
 from finest.recipe.recipe import PiiRules
 from tests.e2e.command import finest
 
-UNGATED = """name = "ungated"
-[payload]
-reading = "datatrove"
-statuses = []
-[decode]
-encoding = "datatrove"
-[gate]
-enabled = false
-[extraction]
-cpu_limit_s = 600.0
-"""
-"""Recipe `fineweb` but for two things: DataTrove has no gate, and the reference has no limit on extraction."""
+UNLIMITED = UNGATED + "[extraction]\ncpu_limit_s = 600.0\n"
+"""The reference has no limit on extraction."""
 RECORDS = 600
 """Requests, responses and metadata of some 200 pages."""
 
@@ -37,7 +28,7 @@ RECORDS = 600
 def ours(warc: Path, out: Path) -> dict[tuple[str, int], dict[str, object]]:
     """Our verdicts by (record id, how many pages of that id came before), kept ones with their row's text."""
     recipe = out.parent / "ungated.toml"
-    recipe.write_text(UNGATED)
+    recipe.write_text(UNLIMITED)
     finest("refine", warc, "--out", out, "--recipe", recipe, "--workers", 2)
     texts: dict[tuple[str, int], str] = {}
     for path in sorted(out.glob("ledger/slices/0*/rows.parquet")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,6 +15,7 @@ from finest.refine.ledger import Ledger
 from finest.refine.report.read import report_of
 from finest.refine.run import refine
 from finest.refine.why import find_verdicts
+from finest.warc.slices import Slice
 
 from .test_run import Listener
 from .test_secrets import WARC, options
@@ -65,14 +67,15 @@ def test_a_damaged_plan_is_named(run: Path, text: str) -> None:
         Ledger.read(run / "out")
 
 
-def test_damaged_notes_of_crashes_are_named(run: Path) -> None:
+@pytest.mark.parametrize(("name", "read"), [("", Ledger.crashes), (".limits", Ledger.limited)])
+def test_damaged_notes_of_crashes_are_named(run: Path, name: str, read: Callable[[Ledger, Slice], set[int]]) -> None:
     """They decide which pages are passed over."""
     ledger = Ledger.read(run / "out")
-    path = ledger.folder / "crashes" / "00000-00000.json"
-    path.parent.mkdir()
+    path = ledger.folder / "crashes" / f"00000-00000{name}.json"
+    path.parent.mkdir(exist_ok=True)
     path.write_text("[3]")
     with pytest.raises(LedgerError, match="remove it and run again"):
-        ledger.crashes(ledger.plan.slices[0])
+        read(ledger, ledger.plan.slices[0])
 
 
 def test_damaged_verdicts_are_named(run: Path) -> None:

@@ -217,13 +217,10 @@ class Ledger:
 
     def deaths(self, slice_: Slice) -> dict[int, int]:
         """How often a worker died with each of the slice's pages in its hands, by offset."""
-        path = self.folder / "crashes" / f"{slice_name(slice_)}.json"
-        try:
-            return {int(offset): int(n) for offset, n in json.loads(path.read_bytes()).items()}
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise LedgerError(f"{path} cannot be read ({error}); remove it and run again") from error
+        return _counts(self._deaths_path(slice_))
+
+    def _deaths_path(self, slice_: Slice, *, at_limit: bool = False) -> Path:
+        return self.folder / "crashes" / f"{slice_name(slice_)}{'.limits' if at_limit else ''}.json"
 
     def crashes(self, slice_: Slice) -> set[int]:
         """Offsets of the pages that are passed over: one death may be anybody's doing, two are the page's."""
@@ -231,8 +228,7 @@ class Ledger:
 
     def limited(self, slice_: Slice) -> set[int]:
         """Offsets of the pages at whose CPU limit a worker was killed: once is enough, none else sends the signal."""
-        path = self.folder / "crashes" / f"{slice_name(slice_)}.limits.json"
-        return set(json.loads(path.read_bytes())) if path.exists() else set()
+        return set(_counts(self._deaths_path(slice_, at_limit=True)))
 
     def note_death(self, slice_: Slice, *, at_limit: bool = False) -> int:
         """Remember that a worker died with this slice; how often that has happened to it.
@@ -241,17 +237,13 @@ class Ledger:
         """
         marker = self.inflight_path(slice_)
         offset = int.from_bytes(marker.read_bytes(), "little", signed=True) if marker.exists() else -1
-        if at_limit and offset >= 0:
-            path = self.folder / "crashes" / f"{slice_name(slice_)}.limits.json"
-            path.parent.mkdir(exist_ok=True)
-            write_whole(path, json.dumps(sorted({*self.limited(slice_), offset})).encode())
-            return 0
-        deaths = self.deaths(slice_)
-        deaths[offset] = deaths.get(offset, 0) + 1
-        path = self.folder / "crashes" / f"{slice_name(slice_)}.json"
+        at_limit &= offset >= 0
+        path = self._deaths_path(slice_, at_limit=at_limit)
+        counts = _counts(path)
+        counts[offset] = counts.get(offset, 0) + 1
         path.parent.mkdir(exist_ok=True)
-        write_whole(path, json.dumps(deaths).encode())
-        return sum(deaths.values())
+        write_whole(path, json.dumps(counts).encode())
+        return 0 if at_limit else sum(counts.values())
 
     def sweep(self) -> None:
         """Remove what an earlier, killed run left half-written. Call with the lock held."""
@@ -259,6 +251,16 @@ class Ledger:
         for path in folder.glob(".*") if folder.exists() else ():
             shutil.rmtree(path)
         shutil.rmtree(self.folder / "inflight", ignore_errors=True)
+
+
+def _counts(path: Path) -> dict[int, int]:
+    """A number by offset, from a file that need not be there; raises LedgerError where it is damaged."""
+    try:
+        return {int(offset): int(n) for offset, n in json.loads(path.read_bytes()).items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise LedgerError(f"{path} cannot be read ({error}); remove it and run again") from error
 
 
 OWN_FILES = {"ledger", "data", "verdicts", "manifest.json", "README.md", "report.html"}
