@@ -27,15 +27,17 @@ def test_the_core_is_hardened(core: Any) -> None:
 def test_a_flag_that_the_compiler_does_not_know_is_left_out(tmp_path: Path) -> None:
     """The next choice is taken, or none."""
     pytest.importorskip("hatchling")
-    from setuptools._distutils.ccompiler import new_compiler
-    from setuptools._distutils.sysconfig import customize_compiler
+    import setuptools  # noqa: F401 - puts its own distutils in the place of Python's
 
+    # setuptools.errors uses this name. The private name loads the module a second time, with other exceptions.
+    compilers = importlib.import_module("distutils.ccompiler")
+    sysconfig = importlib.import_module("distutils.sysconfig")
     spec = importlib.util.spec_from_file_location("hatch_build", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    compiler = new_compiler()
-    customize_compiler(compiler)
+    compiler = compilers.new_compiler()
+    sysconfig.customize_compiler(compiler)
     options = ((["-fno-such-flag"], ["-fstack-protector-strong"]), (["-fno-such-flag"],), (["-Wl,-z,relro"],))
     assert script.known(compiler, options, tmp_path) == ["-fstack-protector-strong", "-Wl,-z,relro"]
