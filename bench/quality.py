@@ -27,9 +27,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from finest.pipeline.outcome import peak_rss_bytes
 from finest.recipe.reasons import stage_of
 from finest.recipe.recipe import load_recipe
-from finest.refine.outcome import peak_rss_bytes
 from finest.settings import default_cache
 from finest.validator.quality.heldout import MAX_CHARS, anchors
 from finest.validator.quality.paired import Quality, measure

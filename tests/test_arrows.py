@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "tasks": {"tasks", "chain", "database", "settings", "files", "figures", "errors", ""},
     "miner": {
         "miner",
-        "refine",
+        "pipeline",
         "warc",
         "dataset",
         "recipe",
@@ -37,7 +37,7 @@ MAY_IMPORT = {
         "doctor",
         "cluster",
         "miner",
-        "refine",
+        "pipeline",
         "warc",
         "dataset",
         "recipe",
@@ -56,7 +56,7 @@ MAY_IMPORT = {
     },
     "validator": {
         "validator",
-        "refine",
+        "pipeline",
         "warc",
         "dataset",
         "recipe",
@@ -72,7 +72,7 @@ MAY_IMPORT = {
         "errors",
         "",
     },
-    "refine": {"refine", "warc", "dataset", "recipe", "executors", "files", "figures", "errors", ""},
+    "pipeline": {"refine", "warc", "dataset", "recipe", "executors", "files", "figures", "errors", ""},
 }
 
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from finest.dataset.manifest import Manifest
-    from finest.refine.slurm.status import SlurmStatus
-    from finest.refine.status import Status
-    from finest.refine.verify import Verification
-    from finest.refine.why import Why
+    from finest.pipeline.slurm.status import SlurmStatus
+    from finest.pipeline.status import Status
+    from finest.pipeline.verify import Verification
+    from finest.pipeline.why import Why
 
 TEXT_CHARS = 2000
 """Characters of a page's text that `why` shows; `--json` gives all."""
@@ -57,7 +57,7 @@ def reasons_table(reasons: dict[str, int]) -> Table:
 
 def show_status(console: Console, folder: Path, status: Status) -> None:
     """A run's state, its reasons so far and its losses."""
-    from finest.refine.progress import time_left
+    from finest.pipeline.progress import time_left
 
     share = status.bytes_done / max(status.bytes, 1)
     console.print(
@@ -99,7 +99,7 @@ def _show_jobs(console: Console, folder: Path, slurm: SlurmStatus) -> None:
 
 def show_verification(console: Console, found: Verification) -> None:
     """What was proven, and what could not be looked at."""
-    from finest.refine.verify import NOT_REPEATABLE
+    from finest.pipeline.verify import NOT_REPEATABLE
 
     manifest = found.manifest
     console.print(
@@ -136,7 +136,7 @@ def show_verification(console: Console, found: Verification) -> None:
 
 def show_why(console: Console, answer: Why) -> None:
     """One page: its verdict, every statistic beside its limit, the text."""
-    from finest.refine.verify import NOT_REPEATABLE
+    from finest.pipeline.verify import NOT_REPEATABLE
 
     stored, verdict = answer.stored, answer.verdict
     console.print(Text(f"{one_line(stored['url'])}\n{one_line(stored['id'])}"))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from finest.refine.status import Status
+    from finest.pipeline.status import Status
 
 REFRESH_S = 1.0
 BAR_WIDTH = 40

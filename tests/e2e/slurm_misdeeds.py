@@ -11,7 +11,7 @@ _HOOK = """
 import os
 
 if os.environ.get("SLURM_ARRAY_TASK_ID") == {task!r}:
-    from finest.refine.slurm import steps
+    from finest.pipeline.slurm import steps
 
     true_preflight = steps.preflight
 

@@ -164,7 +164,7 @@ def test_the_first_failure_wins(deed: str, words: str, warcs: list[Path], tmp_pa
 
 def test_a_worker_over_memory_is_no_page_s_fault(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
     """The kernel killed it for want of the job's memory: no page is counted as deadly, and the job ends at once."""
-    misdeeds.do(f"import finest.refine.steps as s\ndef eat(*_):\n    {EAT}\ns.judge = eat", task=0)
+    misdeeds.do(f"import finest.pipeline.steps as s\ndef eat(*_):\n    {EAT}\ns.judge = eat", task=0)
     out = tmp_path / "out"
     done = finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 1, check=False)
     assert done.returncode == 6

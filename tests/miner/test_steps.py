@@ -24,8 +24,8 @@ from finest.miner.lease import Lease
 from finest.miner.now import Now, read_now
 from finest.miner.room import check_room, folder_bytes, warc_bytes
 from finest.miner.steps import MineOptions, Steps
+from finest.pipeline.ledger import Ledger
 from finest.recipe.recipe import load_recipe
-from finest.refine.ledger import Ledger
 from finest.settings import default_cache
 from finest.tasks.client import Refused
 from finest.tasks.models import TaskState
@@ -134,7 +134,7 @@ def test_a_lost_lease_ends_the_refinery_within_a_second_or_two(
         lease._lose("somebody else has it")
 
     threading.Timer(0.3, lose).start()
-    monkeypatch.setattr("finest.refine.steps.judge", lambda *_: time.sleep(60))
+    monkeypatch.setattr("finest.pipeline.steps.judge", lambda *_: time.sleep(60))
     with pytest.raises(LeaseLost, match="somebody else has it"):
         bench.steps.refined(bench.journal, lease)
     assert time.monotonic() - lost_at < 2.5

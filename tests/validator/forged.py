@@ -19,11 +19,11 @@ import pyarrow.parquet as pq
 from finest.dataset.manifest import Manifest, write_manifest
 from finest.dataset.rows import SCHEMA, Row, VerdictRow, batch_of
 from finest.files import size_and_sha256
+from finest.pipeline.record import read_page, read_record
 from finest.recipe.page import Page
 from finest.recipe.reasons import DUPLICATE, KEPT, stage_of
 from finest.recipe.recipe import load_recipe
 from finest.recipe.tokens import TokenCounter
-from finest.refine.record import read_page, read_record
 from finest.validator.extractive import extractive_share, visible_text
 from finest.validator.quality.heldout import anchors
 from finest.validator.quality.sample import visible_text as blocks

@@ -17,9 +17,9 @@ from finest.dataset.open import open_dataset
 from finest.dataset.rows import VERDICT_SCHEMA, Row, VerdictRow, batch_of, digests, rows_of, verdict_batch
 from finest.dataset.shards import ShardWriter
 from finest.devnet.crawl import sample_crawl
+from finest.pipeline.progress import Progress
+from finest.pipeline.run import RunOptions, refine
 from finest.recipe.recipe import load_recipe, recipe_hash
-from finest.refine.progress import Progress
-from finest.refine.run import RunOptions, refine
 from finest.settings import default_cache
 from finest.validator.means import Means, Warcs
 from finest.validator.models import Assignment, Plan, Subject, Submission

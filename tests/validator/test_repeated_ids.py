@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from finest.dataset.publish import _Dataset
+from finest.pipeline.progress import Progress
+from finest.pipeline.run import RunOptions, refine
+from finest.pipeline.verify import Verification, verify
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.recipe import Recipe, load_recipe
-from finest.refine.progress import Progress
-from finest.refine.run import RunOptions, refine
-from finest.refine.verify import Verification, verify
 from finest.settings import default_cache
 from finest.validator.audit import audit
 from finest.validator.evidence import kept_pages

@@ -77,8 +77,8 @@ def mine(
     """
     from finest.miner.start import mine as run
     from finest.miner.steps import MineOptions
+    from finest.pipeline.run import default_workers
     from finest.recipe.recipe import load_recipe
-    from finest.refine.run import default_workers
     from finest.show_hub import quiet_client
     from finest.show_miner import Screen
 

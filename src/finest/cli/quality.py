@@ -114,7 +114,7 @@ class Lines:
         if share >= 1:
             say(f"100%  {words}")
         elif now - self._said >= LINE_EVERY_S:
-            from finest.refine.progress import time_left
+            from finest.pipeline.progress import time_left
 
             self._said = now
             say(f"{share:4.0%}  {words}, {time_left((now - self._began) * (1 - share) / share)}")

@@ -21,8 +21,8 @@ from finest.settings import load_settings
 
 if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
-    from finest.refine.progress import Progress
-    from finest.refine.run import RunOptions
+    from finest.pipeline.progress import Progress
+    from finest.pipeline.run import RunOptions
 
 out_option = click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the dataset.")
 
@@ -70,8 +70,8 @@ def refine(
     finest refine @paths.txt --out my-dataset --executor slurm --total_tasks 64 --cpus_per_task 4
     """
     with lean_imports():
-        from finest.refine.run import RunOptions, default_workers
-        from finest.refine.run import refine as run
+        from finest.pipeline.run import RunOptions, default_workers
+        from finest.pipeline.run import refine as run
 
     if detach and where.slurm is None:
         raise click.UsageError("--detach is for --executor slurm")
@@ -91,7 +91,7 @@ def refine(
 
 def _to_the_end(run: Callable[[Progress], Manifest], out: Path, *, quiet: bool) -> None:
     """Run it, showing how far it is, then show the dataset."""
-    from finest.refine.progress import Progress
+    from finest.pipeline.progress import Progress
 
     progress = Progress(quiet=quiet)
     try:
@@ -102,15 +102,15 @@ def _to_the_end(run: Callable[[Progress], Manifest], out: Path, *, quiet: bool) 
         from finest.show import show_manifest
 
         show_manifest(console(), out, manifest)
-    from finest.refine.remarks import remarks
+    from finest.pipeline.remarks import remarks
 
     for remark in remarks(out, manifest):
         say(f"Warning: {remark}")
 
 
 def _hand_in(options: RunOptions, *, quiet: bool) -> None:
-    from finest.refine.progress import Progress
-    from finest.refine.slurm.run import submit
+    from finest.pipeline.progress import Progress
+    from finest.pipeline.slurm.run import submit
 
     if submit(options, Progress(quiet=quiet)) is not None and not quiet:
         say(f"Follow it: finest attach {options.out}\nSee it:    finest status {options.out}")
@@ -129,7 +129,7 @@ def attach(folder: Path, cancel: bool, quiet: bool) -> None:
     finest attach my-dataset
     finest attach my-dataset --cancel
     """
-    from finest.refine.slurm import run as slurm
+    from finest.pipeline.slurm import run as slurm
 
     if not cancel:
         asked = ask_on_interrupt()
@@ -147,7 +147,7 @@ def status(folder: Path, as_json: bool) -> None:
     \b
     finest status my-dataset
     """
-    from finest.refine.status import status as read
+    from finest.pipeline.status import status as read
     from finest.show import show_status
 
     found = read(folder)
@@ -167,8 +167,8 @@ def report(folder: Path, output: Path | None) -> None:
     finest report my-dataset
     """
     from finest.files import write_whole
-    from finest.refine.report.read import report_of
-    from finest.refine.report.render import render_report
+    from finest.pipeline.report.read import report_of
+    from finest.pipeline.report.render import render_report
 
     target = output or folder / "report.html"
     write_whole(target, render_report(report_of(folder)).encode())
@@ -187,7 +187,7 @@ def why(page: str, folder: Path, sources: tuple[str, ...], as_json: bool) -> Non
     finest why https://example.org/article --in my-dataset
     finest why '<urn:uuid:7742614d-033b-4e59-99a8-d90461604bd6>' --in my-dataset
     """
-    from finest.refine.why import why as ask
+    from finest.pipeline.why import why as ask
     from finest.show import show_why, why_dict
 
     settings = load_settings()
@@ -227,8 +227,8 @@ def verify(where: str, sample: int, seed: int | None, sources: tuple[str, ...], 
     finest verify my-dataset --sample 1000 --source crawl/
     finest verify alice/web-2025-26@4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c
     """
-    from finest.refine.verify import verify as check
-    from finest.refine.verify import verify_published
+    from finest.pipeline.verify import verify as check
+    from finest.pipeline.verify import verify_published
     from finest.show import show_verification
 
     settings = load_settings()

@@ -12,8 +12,8 @@ import click
 
 if TYPE_CHECKING:
     from finest.executors.slurm.request import SlurmRequest
-    from finest.refine.ray import RayRequest
-    from finest.refine.slurm.follow import Answer
+    from finest.pipeline.ray import RayRequest
+    from finest.pipeline.slurm.follow import Answer
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NAMES = ("executor", "partition", "total_tasks", "cpus_per_task", "time", "mem_per_cpu", "qos", "sbatch")
@@ -79,7 +79,7 @@ def _where(
     from finest.executors.slurm.request import MEMORY_PER_CPU_GB, SlurmRequest, sbatch_options, seconds_of
 
     if executor == "ray":
-        from finest.refine.ray import RayRequest
+        from finest.pipeline.ray import RayRequest
 
         return Where(ray=RayRequest(total_tasks or 1, cpus_per_task or 1, mem_per_cpu or MEMORY_PER_CPU_GB))
 

@@ -11,12 +11,12 @@ import requests
 from finest.dataset.manifest import read_manifest
 from finest.errors import SourceError
 from finest.files import write_whole
+from finest.pipeline.progress import Progress
+from finest.pipeline.report.read import report_of
+from finest.pipeline.report.render import render_report
+from finest.pipeline.run import RunOptions, default_workers, refine
+from finest.pipeline.verify import verify
 from finest.recipe.recipe import load_recipe
-from finest.refine.progress import Progress
-from finest.refine.report.read import report_of
-from finest.refine.report.render import render_report
-from finest.refine.run import RunOptions, default_workers, refine
-from finest.refine.verify import verify
 from finest.show import show_manifest, show_verification
 
 if TYPE_CHECKING:

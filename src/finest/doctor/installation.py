@@ -93,8 +93,8 @@ def recipe(subject: Subject) -> Finding:
 
 def known_page(subject: Subject) -> Finding:
     """A page whose text is known goes through the whole recipe: models load, extraction works."""
+    from finest.pipeline.preflight import preflight
     from finest.recipe.recipe import load_recipe
-    from finest.refine.preflight import preflight
 
     try:
         preflight(load_recipe(subject.recipe), subject.settings.cache)

@@ -14,7 +14,7 @@ from finest.errors import FinestError, LedgerError
 from finest.miner.journal import is_at_work, journals
 from finest.miner.now import Doing, read_now
 from finest.miner.room import folder_bytes
-from finest.refine.status import Status, status
+from finest.pipeline.status import Status, status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from finest.errors import LedgerError, NeedsPerson
 from finest.figures import byte_size, counted
-from finest.refine.ledger import Ledger
+from finest.pipeline.ledger import Ledger
 from finest.warc.source import inspect, resolve
 
 if TYPE_CHECKING:

@@ -88,7 +88,7 @@ def _prepare(
     from finest.chain.submission import not_registered
     from finest.dataset.hub import Hub
     from finest.dataset.rights import check_right
-    from finest.refine.preflight import preflight
+    from finest.pipeline.preflight import preflight
 
     preflight(options.recipe, options.cache)
 

@@ -10,9 +10,9 @@ from finest.chain.payload import encode
 from finest.dataset.publish import publish
 from finest.errors import ClusterError, LeaseLost, LedgerError
 from finest.miner.journal import Committed, Finished, Published, Refined
-from finest.refine.ledger import Ledger
-from finest.refine.progress import Progress
-from finest.refine.run import RunOptions, refine
+from finest.pipeline.ledger import Ledger
+from finest.pipeline.progress import Progress
+from finest.pipeline.run import RunOptions, refine
 from finest.show_hub import Upload
 from finest.tasks.client import Refused
 from finest.tasks.models import TaskState
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from finest.miner.journal import Journal
     from finest.miner.lease import Lease
     from finest.miner.now import Now
+    from finest.pipeline.ray import RayRequest
+    from finest.pipeline.summary import SliceSummary
     from finest.recipe.recipe import Recipe
-    from finest.refine.ray import RayRequest
-    from finest.refine.summary import SliceSummary
     from finest.tasks.models import Task
     from finest.warc.source import CommonCrawl
 
@@ -145,7 +145,7 @@ class Steps:
         """Ends what still works at a task that is lost: an earlier process may have left jobs on a cluster."""
         if not (journal.dataset / "ledger" / "slurm").exists():
             return
-        from finest.refine.slurm.run import cancel
+        from finest.pipeline.slurm.run import cancel
 
         try:
             ids = cancel(journal.dataset)

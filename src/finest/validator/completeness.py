@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from finest.dataset.places import Place
 from finest.errors import SourceError
+from finest.pipeline.record import max_record_bytes
 from finest.recipe.judge import judge
-from finest.refine.record import max_record_bytes
 from finest.validator.models import PageFinding, WindowFinding
 from finest.validator.seed import Draw
 from finest.validator.witness import Holdings, Kept, Key

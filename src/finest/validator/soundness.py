@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from finest.dataset.places import Place
 from finest.dataset.rows import Row, row_hash, rows_of
 from finest.errors import SourceError, VerifyError
+from finest.pipeline.record import find_records, max_record_bytes, row_of
+from finest.pipeline.verify import NOT_REPEATABLE
 from finest.recipe.judge import judge
-from finest.refine.record import find_records, max_record_bytes, row_of
-from finest.refine.verify import NOT_REPEATABLE
 from finest.validator.extractive import LEAST_SHARE, extractive_share, visible_text, words
 from finest.validator.models import SHOWN_CHARS, RowFinding
 from finest.validator.seed import Draw

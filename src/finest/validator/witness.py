@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 
 from finest.dataset.places import Place
 from finest.errors import SourceError
+from finest.pipeline.record import find_records, max_record_bytes
 from finest.recipe.judge import judge, toolbox
 from finest.recipe.reasons import DUPLICATE, KEPT
-from finest.refine.record import find_records, max_record_bytes
 from finest.validator.models import SHOWN_CHARS, PageFinding
 from finest.validator.soundness import read_claims
 

@@ -12,9 +12,9 @@ from finest.cli.quality import quality
 from finest.dataset.open import open_dataset
 from finest.demo.build_sample import SAMPLE
 from finest.errors import UsageError
+from finest.pipeline.progress import Progress
+from finest.pipeline.run import RunOptions, refine
 from finest.recipe.recipe import load_recipe
-from finest.refine.progress import Progress
-from finest.refine.run import RunOptions, refine
 from finest.validator.quality import Quality
 from finest.validator.quality.assess import assess, places, unassigned
 from finest.validator.quality.sample import draw_sample, submitted

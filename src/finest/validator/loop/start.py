@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from finest.errors import NeedsPerson
 from finest.files import alone
-from finest.refine.preflight import preflight
+from finest.pipeline.preflight import preflight
 from finest.tasks.client import TaskServer
 from finest.tasks.crawls import CommonCrawl
 from finest.validator.admission import known_recipes

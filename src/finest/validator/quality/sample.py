@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 import numpy as np
 from resiliparse.extract.html2text import extract_plain_text
 
+from finest.pipeline.record import max_record_bytes
 from finest.recipe.decode import html_of
 from finest.recipe.judge import judge
 from finest.recipe.reasons import stage_of
-from finest.refine.record import max_record_bytes
 from finest.validator.quality.tokens import ids
 from finest.warc.slices import Layout, Slice, plan_slices, read_slice
 

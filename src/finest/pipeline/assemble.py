@@ -1,0 +1,232 @@
+"""From finished slices to the dataset: MinHash over the run, shards, verdicts, manifest, card and report.
+
+Everything is streamed slice by slice in the order of the sources; it is written beside the ledger and renamed into
+place, the manifest last. It follows from the ledger alone, so a killed assembly is simply done again.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import finest
+from finest.dataset import manifest as manifests
+from finest.dataset.card import write_card
+from finest.dataset.manifest import Manifest, write_manifest
+from finest.dataset.merkle import Leaves
+from finest.dataset.rows import SCHEMA, VERDICT_SCHEMA
+from finest.dataset.shards import Shard, ShardWriter
+from finest.pipeline.damage import readable
+from finest.pipeline.dedup import SignatureFile, cluster, plan
+from finest.pipeline.summary import SliceSummary, merge
+from finest.recipe.reasons import DUPLICATE, KEPT
+from finest.warc.source import dump_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from finest.pipeline.ledger import Ledger
+    from finest.pipeline.progress import Progress
+    from finest.recipe.recipe import Recipe
+    from finest.warc.source import Source
+
+DEDUP_MEMORY_BYTES = 1 << 30
+"""What the clustering of signatures may hold; more rows are clustered in more passes."""
+
+
+class Survivors:
+    """Which page each kept page lost against, by the page's number in the run."""
+
+    def __init__(self, survivor: NDArray[np.int64]) -> None:
+        self._survivor = survivor
+        own = np.arange(len(survivor))
+        self._named: dict[int, str | None] = dict.fromkeys(np.unique(survivor[survivor != own]).tolist())
+        self._place: tuple[str, int] | None = None
+        self._at_place: dict[str, int] = {}
+
+    def keep(self, start: int, count: int) -> NDArray[np.bool_]:
+        part = self._survivor[start : start + count]
+        return np.asarray(part == np.arange(start, start + count))
+
+    def drop_repeats(self, start: int, batch: pa.RecordBatch) -> None:
+        """Take in the rows of the pages from `start` on: one that is there a second time lost against the first.
+
+        Only a record that stands twice in one gzip member makes two rows that are equal to the last byte; MinHash has
+        found it already, unless the recipe leaves that out or the text is too short for it.
+        """
+        columns = (batch.column(name).to_pylist() for name in ("file_path", "warc_offset", "row_hash", "id"))
+        for number, (path, offset, digest, id) in enumerate(zip(*columns, strict=True), start):
+            if self._place != (path, offset):
+                self._place, self._at_place = (path, offset), {}
+            first = self._at_place.setdefault(digest, number)
+            if first != number and self._survivor[first] == first and self._survivor[number] == number:
+                self._survivor[number], self._named[first] = first, id
+
+    def learn(self, start: int, ids: list[str]) -> None:
+        """Take in the ids of the pages from `start` on, of those that others lost against."""
+        for number in [n for n in range(start, start + len(ids)) if n in self._named]:
+            self._named[number] = ids[number - start]
+
+    def winner(self, number: int) -> str | None:
+        return self._named[int(self._survivor[number])]
+
+
+def assemble(ledger: Ledger, recipe: Recipe, progress: Progress) -> Manifest:
+    """Write the dataset of a run whose slices are all finished, and return its manifest."""
+    summaries = ledger.summaries()
+    survivors = find_survivors(ledger, recipe, summaries, progress)
+    scratch = ledger.folder / "assembly"
+    shutil.rmtree(scratch, ignore_errors=True)
+    rows = write_rows(ledger, scratch, survivors, progress)
+    verdicts = write_verdicts(ledger, scratch, survivors)
+    manifest = make_manifest(ledger, recipe, summaries, rows, verdicts)
+    for name in ("data", "verdicts"):
+        shutil.rmtree(ledger.out / name, ignore_errors=True)
+        if (scratch / name).exists():
+            (scratch / name).rename(ledger.out / name)
+    write_card(ledger.out, manifest)
+    write_manifest(ledger.out, manifest)
+    shutil.rmtree(scratch, ignore_errors=True)
+    return manifest
+
+
+def find_survivors(ledger: Ledger, recipe: Recipe, summaries: list[SliceSummary], progress: Progress) -> Survivors:
+    """MinHash over the whole run; its cost is said before it starts."""
+    kept = sum(summary.kept for summary in summaries)
+    if not recipe.dedup.enabled:
+        return Survivors(np.arange(kept, dtype=np.int64))
+    cost = plan(kept, recipe.dedup, DEDUP_MEMORY_BYTES)
+    progress.say(f"Deduplicating {kept:,} kept pages: {cost}")
+    files = [SignatureFile.open(ledger.slice_folder(s) / "signatures.npy") for s in ledger.plan.slices]
+    return Survivors(cluster(files, memory_bytes=DEDUP_MEMORY_BYTES))
+
+
+class RowFiles:
+    """The shards of a dataset, with the sums over their rows that the manifest states."""
+
+    def __init__(self) -> None:
+        self.shards: list[Shard] = []
+        self.root = ""
+        self.tokens = 0
+        self.languages: dict[str, int] = defaultdict(int)
+
+
+def write_rows(ledger: Ledger, scratch: Path, survivors: Survivors, progress: Progress) -> RowFiles:
+    """Stream the surviving rows into shards, one series per dump, and build the Merkle tree over them."""
+    files, leaves = RowFiles(), Leaves()
+    writers: dict[str, ShardWriter] = {}
+    progress.say("Writing shards")
+    for start, whole in _batches(ledger, "rows.parquet"):
+        survivors.drop_repeats(start, whole)
+        survivors.learn(start, whole.column("id").to_pylist())
+        batch = whole.filter(pa.array(survivors.keep(start, whole.num_rows)))
+        for dump in sorted(set(batch.column("dump").to_pylist())):
+            writer = writers.setdefault(dump, ShardWriter(scratch, f"data/{dump}/000", SCHEMA))
+            writer.write(batch.filter(pa.array([value == dump for value in batch.column("dump").to_pylist()])))
+        leaves.add(batch.column("id").to_pylist(), map(bytes.fromhex, batch.column("row_hash").to_pylist()))
+        files.tokens += sum(batch.column("token_count").to_pylist())
+        for language in batch.column("language").to_pylist():
+            files.languages[language] += 1
+    files.shards = [shard for dump in sorted(writers) for shard in writers[dump].close()]
+    files.root = leaves.sorted().root()
+    return files
+
+
+def write_verdicts(ledger: Ledger, scratch: Path, survivors: Survivors) -> list[Shard]:
+    """Stream the verdicts of all slices into files, with `duplicate` and what it lost against filled in."""
+    writers: dict[str, ShardWriter] = {}
+    number = 0
+    for _, batch in _batches(ledger, "verdicts.parquet"):
+        reasons, losers = batch.column("reason").to_pylist(), _nobody(batch.num_rows)
+        for i, reason in enumerate(reasons):
+            if reason == KEPT:
+                if not survivors.keep(number, 1)[0]:
+                    reasons[i], losers[i] = DUPLICATE, survivors.winner(number)
+                number += 1
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        columns["reason"], columns["duplicate_of"] = pa.array(reasons, pa.string()), pa.array(losers, pa.string())
+        if batch.num_rows:
+            dump = dump_of(batch.column("file_path")[0].as_py())
+            writer = writers.setdefault(dump, ShardWriter(scratch, f"verdicts/{dump}/000", VERDICT_SCHEMA))
+            writer.write(pa.record_batch(list(columns.values()), schema=VERDICT_SCHEMA))
+    return [shard for dump in sorted(writers) for shard in writers[dump].close()]
+
+
+def _nobody(count: int) -> list[str | None]:
+    return [None] * count
+
+
+def _batches(ledger: Ledger, name: str) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The record batches of one file of every slice, in order, each with the number of its first row in the run.
+
+    The files are small: threads that read ahead or decode columns side by side cost more than they bring.
+    """
+    start = 0
+    for slice_ in ledger.plan.slices:
+        for batch in _batches_of(ledger.slice_folder(slice_) / name):
+            yield start, batch
+            start += batch.num_rows
+
+
+def _batches_of(path: Path) -> Iterator[pa.RecordBatch]:
+    with readable(path), pq.ParquetFile(path, pre_buffer=False) as file:
+        yield from file.iter_batches(batch_size=1000, use_threads=False)
+
+
+def make_manifest(
+    ledger: Ledger, recipe: Recipe, summaries: list[SliceSummary], rows: RowFiles, verdicts: list[Shard]
+) -> Manifest:
+    """The manifest of what has been written."""
+    sources = tuple(
+        _source(source, [s for s in summaries if s.source == number])
+        for number, source in enumerate(ledger.plan.sources)
+    )
+    reasons = dict(merge(summaries).reasons)
+    kept = sum(shard.rows for shard in rows.shards)
+    duplicates = reasons.get(KEPT, 0) - kept
+    reasons = {**reasons, KEPT: kept, DUPLICATE: duplicates}
+    return Manifest(
+        created_by=f"finest-data {finest.__version__}",
+        python=platform.python_version(),
+        engine=ledger.plan.engine,
+        libraries=recipe.libraries,
+        recipe=ledger.plan.recipe,
+        recipe_hash=ledger.plan.recipe_hash,
+        dumps=tuple(sorted({dump_of(source.name) for source in ledger.plan.sources})),
+        sources=sources,
+        shards=tuple(rows.shards),
+        verdicts=tuple(verdicts),
+        rows=kept,
+        token_count=rows.tokens,
+        root=rows.root,
+        reasons={reason: count for reason, count in sorted(reasons.items()) if count or reason == KEPT},
+        losses=manifests.sum_counts(source.losses for source in sources),
+        languages=dict(sorted(rows.languages.items())),
+    )
+
+
+def _source(source: Source, summaries: list[SliceSummary]) -> manifests.Source:
+    totals = merge(summaries)
+    slices = tuple(
+        manifests.SourceSlice(offset=s.first_offset, length=s.next_offset - s.first_offset, sha256=s.sha256)
+        for s in summaries
+    )
+    return manifests.Source(
+        name=source.name, size_bytes=source.size_bytes, etag=_public_etag(source), slices=slices,
+        sha256=manifests.source_digest(slices), records=sum(totals.records.values()), pages=totals.pages,
+        losses=manifests.sum_counts({loss["reason"]: 1} for s in summaries for loss in s.losses),
+    )  # fmt: skip
+
+
+def _public_etag(source: Source) -> str | None:
+    """A remote file's ETag; a local file has only its time of change, which is nobody's business."""
+    return source.etag if "://" in source.location else None

@@ -1,0 +1,183 @@
+"""`--engine datatrove`: DataTrove's own steps in the middle of the pipeline, for anybody to compare.
+
+Reader, writer and ledger stay ours; extraction, language identification and the filters are DataTrove's, unmodified,
+with FineWeb's parameters. It is several times slower. Only what the recipe leaves at FineWeb's values can be asked of
+it; the gate is not DataTrove's and does not run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from datatrove.data import Document
+from datatrove.pipeline.base import PipelineStep
+from datatrove.pipeline.extractors import Trafilatura
+from datatrove.pipeline.filters import (
+    C4QualityFilter,
+    FineWebQualityFilter,
+    GopherQualityFilter,
+    GopherRepetitionFilter,
+    LanguageFilter,
+    URLFilter,
+)
+
+from finest.errors import RecipeError
+from finest.recipe.judge import KEPT, READING, Toolbox, Trail, Verdict, toolbox
+from finest.recipe.pii import redact
+from finest.recipe.recipe import Recipe, load_recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from finest.pipeline.steps import Session
+
+NO_TIMEOUT_S = 3600.0
+"""DataTrove's extraction limit is wall clock, which makes its output depend on the machine's load."""
+
+
+def datatrove_steps(session: Session, recipe: Recipe, cache: Path) -> list[PipelineStep]:
+    """DataTrove's FineWeb steps, between our reader and our writer; raises RecipeError where the recipe is another."""
+    if recipe.hash != load_recipe("fineweb").without_gate().hash:
+        raise RecipeError("--engine datatrove runs FineWeb's own values alone: use it with --recipe fineweb")
+    drops = Drops()
+    return [
+        DecodePages(session, recipe, cache, drops),
+        URLFilter(exclusion_writer=DropWriter(drops, "url_")),
+        Trafilatura(favour_precision=True, timeout=NO_TIMEOUT_S, deduplicate=False),
+        LanguageByPath(toolbox(recipe, cache), recipe, DropWriter(drops, "")),
+        GopherRepetitionFilter(exclusion_writer=DropWriter(drops, "repetition_")),
+        GopherQualityFilter(exclusion_writer=DropWriter(drops, "quality_", "gopher_")),
+        C4QualityFilter(filter_no_terminal_punct=False, exclusion_writer=DropWriter(drops, "c4_")),
+        FineWebQualityFilter(exclusion_writer=DropWriter(drops, "fineweb_")),
+        FinishPages(recipe, cache, drops),
+    ]
+
+
+class Drops:
+    """The pages of one slice that DataTrove's steps have not given back yet, and those that they dropped."""
+
+    def __init__(self) -> None:
+        self.open: dict[int, Document] = {}
+        self.dropped: list[Document] = []
+
+    def drop(self, document: Document, verdict: Verdict) -> None:
+        self.open.pop(document.metadata["number"], None)
+        document.metadata["verdict"] = verdict
+        self.dropped.append(document)
+
+
+class DropWriter:
+    """Stands where DataTrove takes a writer of excluded documents: the page becomes a drop with a named reason."""
+
+    def __init__(self, drops: Drops, prefix: str, strip: str = "") -> None:
+        self._drops, self._prefix, self._strip = drops, prefix, strip
+
+    def __enter__(self) -> DropWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def write(self, document: Document, rank: int = 0) -> None:  # noqa: ARG002
+        reason = document.metadata.get("filter_reason", "language").removeprefix(self._strip)
+        metadata = document.metadata
+        self._drops.drop(document, Verdict(
+            self._prefix + reason, seen=document.text if "language" in metadata else "",
+            language=metadata.get("language"), language_score=metadata.get("language_score"),
+            payload_bytes=metadata["payload_bytes"],
+        ))  # fmt: skip
+
+
+class DecodePages(PipelineStep):
+    """Type and encoding, as DataTrove's WARC reader decides them; the document's text is its HTML."""
+
+    type, name = "READER", "decode"
+
+    def __init__(self, session: Session, recipe: Recipe, cache: Path, drops: Drops) -> None:
+        super().__init__()
+        self.session, self.recipe, self.cache, self.drops = session, recipe, cache, drops
+
+    def run(self, data: Iterator[Document], rank: int = 0, world_size: int = 1) -> Iterator[Document]:  # noqa: ARG002
+        self.drops.open.clear()
+        self.drops.dropped.clear()
+        for number, document in enumerate(data):
+            document.metadata["number"] = number
+            verdict = document.metadata.get("verdict") or self._read(document)
+            if verdict.kept:
+                self.drops.open[number] = document
+                yield document
+            else:
+                self.drops.drop(document, verdict)
+
+    def _read(self, document: Document) -> Verdict:
+        """A drop with its reason, or a verdict that the page is kept so far, with the document's text filled in."""
+        trail = Trail(document.metadata["record"].page())
+        tools = toolbox(self.recipe, self.cache)
+        for stage in READING:
+            for check in stage(trail, tools):
+                if check.failed:
+                    return Verdict(check.reason, payload_bytes=len(trail.response.body))
+        document.text = trail.html
+        document.metadata["payload_bytes"] = len(trail.response.body)
+        return Verdict(KEPT)
+
+
+class LanguageByPath(LanguageFilter):
+    """DataTrove's language filter over the model that the recipe names, which need not be fetched.
+
+    DataTrove asks for a distribution by name (`fasttext-numpy2-wheel`); `fasttext-predict` is the same module and
+    answers the same, so the check is passed over.
+    """
+
+    def __new__(cls, *_: Any, **__: Any) -> LanguageByPath:
+        return object.__new__(cls)
+
+    def __init__(self, tools: Toolbox, recipe: Recipe, drops: DropWriter) -> None:
+        super().__init__(
+            languages=list(recipe.language.languages), language_threshold=recipe.language.threshold,
+            exclusion_writer=drops,
+        )  # fmt: skip
+        self.model = _Model(tools, recipe.language.languages)
+
+
+class _Model:
+    """The face of DataTrove's LID over our model."""
+
+    def __init__(self, tools: Toolbox, languages: tuple[str, ...]) -> None:
+        self._tools, self._languages = tools, languages
+
+    def predict(self, document: Document) -> tuple[tuple[str, float], dict[str, float]]:
+        model = self._tools.model
+        scores = {language: model.score(document.text, language) for language in self._languages}
+        return model.best(document.text), scores
+
+
+class FinishPages(PipelineStep):
+    """Gives every page its verdict: what DataTrove let through is kept, what it lost on the way had no text."""
+
+    type, name = "WRITER", "verdicts"
+
+    def __init__(self, recipe: Recipe, cache: Path, drops: Drops) -> None:
+        super().__init__()
+        self.recipe, self.cache, self.drops = recipe, cache, drops
+
+    def run(self, data: Iterator[Document], rank: int = 0, world_size: int = 1) -> Iterator[Document]:  # noqa: ARG002
+        tools = toolbox(self.recipe, self.cache)
+        pages = []
+        for document in data:
+            self.drops.open.pop(document.metadata["number"], None)
+            document.metadata["verdict"] = self._kept(document, tools)
+            pages.append(document)
+        for document in list(self.drops.open.values()):
+            self.drops.drop(document, Verdict("extraction_empty", payload_bytes=document.metadata["payload_bytes"]))
+        yield from sorted([*pages, *self.drops.dropped], key=lambda document: document.metadata["number"])
+
+    def _kept(self, document: Document, tools: Toolbox) -> Verdict:
+        text = document.text
+        return Verdict(
+            KEPT, text=redact(text, self.recipe.pii), token_count=tools.token_counter.count(text),
+            signature=tools.signer.sign(text, tools.tokenizer) if self.recipe.dedup.enabled else None,
+            language=document.metadata["language"], language_score=document.metadata["language_score"], seen=text,
+            payload_bytes=document.metadata["payload_bytes"],
+        )  # fmt: skip

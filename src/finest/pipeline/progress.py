@@ -1,0 +1,158 @@
+"""What a run shows while it runs: a bar on a terminal, plain lines elsewhere; both read the finished slices."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, ProgressColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.text import Text
+
+from finest.figures import byte_size, counted
+from finest.terminal import plain_console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.progress import Task
+
+    from finest.pipeline.ledger import Ledger
+    from finest.pipeline.summary import SliceSummary
+
+LINE_EVERY_S = 10.0
+"""On anything but a terminal, one line of progress in this time at the most."""
+
+
+class Rates:
+    """Where a run is and how fast, as sums over finished slices."""
+
+    def __init__(self, total_bytes: int, done: Sequence[SliceSummary]) -> None:
+        self.total_bytes = max(total_bytes, 1)
+        self.bytes = sum(slice_bytes(s) for s in done)
+        self.pages = sum(s.pages for s in done)
+        self.kept = sum(s.kept for s in done)
+        self._began = time.monotonic()
+        self._bytes_here = self._pages_here = 0
+
+    def add(self, summary: SliceSummary) -> None:
+        self.bytes += slice_bytes(summary)
+        self.pages += summary.pages
+        self.kept += summary.kept
+        self._bytes_here += slice_bytes(summary)
+        self._pages_here += summary.pages
+
+    @property
+    def elapsed_s(self) -> float:
+        return max(time.monotonic() - self._began, 1e-6)
+
+    @property
+    def pages_per_s(self) -> float:
+        return self._pages_here / self.elapsed_s
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds to go at this session's pace; None before its first slice is finished."""
+        if not self._bytes_here:
+            return None
+        return max(self.total_bytes - self.bytes, 0) * self.elapsed_s / self._bytes_here
+
+    def words(self) -> str:
+        share = f"{self.kept / self.pages:.1%} kept" if self.pages else "no page yet"
+        pace = f"{self.pages_per_s:.0f} pages/s" if self._pages_here else "- pages/s"
+        return f"{self.pages:,} pages, {share}, {pace}, {time_left(self.left_s)}"
+
+
+def slice_bytes(summary: SliceSummary) -> int:
+    return summary.end - summary.start
+
+
+def time_left(seconds: float | None) -> str:
+    """`2 h 5 min left`, `40 s left`; words before there is a pace."""
+    if seconds is None:
+        return "estimating"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min left"
+    return f"{minutes} min {rest} s left" if minutes else f"{rest} s left"
+
+
+class _Words(ProgressColumn):
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def render(self, task: Task) -> Text:  # noqa: ARG002
+        rates = self._progress.rates
+        return Text(rates.words() if rates else "")
+
+
+class Progress:
+    """Says what a run does. `quiet` says nothing."""
+
+    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
+        self.console = console or plain_console(stderr=True)
+        self.quiet = quiet
+        self.rates: Rates | None = None
+        self._bar: Bar | None = None
+        self._said_at = 0.0
+
+    def say(self, line: str) -> None:
+        """One line that stays."""
+        if not self.quiet:
+            self.console.print(line, soft_wrap=True, markup=False)
+
+    def begin(self, ledger: Ledger, done: Sequence[SliceSummary], workers: int) -> None:
+        plan = ledger.plan
+        total = sum(slice_.end - slice_.start for slice_ in plan.slices)
+        self.rates = Rates(total, done)
+        resumed = f", {len(done)} of them finished before" if done else ""
+        self.say(
+            f"Refining {counted(len(plan.sources), 'WARC file')} ({byte_size(total)}) "
+            f"in {counted(len(plan.slices), 'slice')}{resumed}, {counted(workers, 'worker')}"
+        )
+        if self.console.is_terminal and not self.quiet:
+            bar = Bar(
+                TextColumn("{task.percentage:>3.0f} %"), BarColumn(bar_width=16), _Words(self),
+                console=self.console, auto_refresh=False, transient=True,
+            )  # fmt: skip
+            try:
+                bar.start()
+            except KeyboardInterrupt:  # rich cannot stop what it has half started
+                self.console.show_cursor()
+                raise
+            self._bar = bar
+            self._bar.add_task("slices", total=total, completed=self.rates.bytes)
+            self._bar.refresh()
+        self._said_at = time.monotonic()
+
+    def finished(self, summary: SliceSummary) -> None:
+        """A slice has been committed to the ledger."""
+        assert self.rates is not None
+        self.rates.add(summary)
+        if self._bar:
+            self._bar.update(self._bar.task_ids[0], completed=self.rates.bytes)
+        elif time.monotonic() - self._said_at >= LINE_EVERY_S:
+            self._said_at = time.monotonic()
+            self.say(f"{self.rates.bytes / self.rates.total_bytes:4.0%}  {self.rates.words()}")
+
+    def tick(self) -> None:
+        """About once a second: the bar's time goes on while slices are being worked at."""
+        if self._bar:
+            self._bar.refresh()
+
+    def end(self) -> None:
+        """The slices are done, or the run stops."""
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+        if self.rates:
+            self.say(f"100%  {self.rates.pages:,} pages judged, {self.rates.kept:,} kept before deduplication")
+
+    def close(self) -> None:
+        """Leave the terminal as it was, whatever happened."""
+        if self._bar:
+            self._bar.stop()
+            self._bar = None

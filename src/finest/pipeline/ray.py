@@ -1,0 +1,129 @@
+"""`--executor ray`: the slices are judged by tasks on a Ray cluster, the dataset is made here.
+
+    OUT/ledger/ray/RUN/submission.json   the slices and the tasks
+    OUT/ledger/ray/RUN/tasks/N.alive     touched about once a second by task N while it is at work
+    OUT/ledger/ray/RUN/tasks/N.error     why task N failed
+
+The command is Ray's driver: when it ends, Ray ends the tasks, and the same command goes on where they were.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from finest.errors import JobFailed, RunError
+from finest.executors.local import leave_with_parent
+from finest.executors.ray import RayStage
+from finest.executors.slurm.request import MEMORY_PER_CPU_GB, Allotment
+from finest.figures import counted
+from finest.masking import masked_error
+from finest.pipeline.run import GO_ON, FailureWatch, RunOptions, take_in
+from finest.pipeline.slurm.steps import Lines, RefineShare
+from finest.pipeline.slurm.submission import folder_of, forget_addresses, new
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from finest.pipeline.ledger import Ledger
+    from finest.pipeline.progress import Progress
+
+LOOK_S = 0.5
+SILENT_S = 60.0
+"""A task that was not heard of for this long is lost; NFS may keep a touched file's time for as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class RayRequest:
+    """What a person asked of Ray."""
+
+    total_tasks: int = 1
+    cpus_per_task: int = 1
+    memory_per_cpu_gb: float = MEMORY_PER_CPU_GB
+
+
+class RayShare(RefineShare):
+    """A share of the slices, by a task that leaves traces: Ray's driver hears of failures late, of deaths never."""
+
+    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:  # noqa: ARG002
+        leave_with_parent()  # DataTrove runs it in a pool of one, which would outlive its actor
+        traces = self.folder / "tasks"
+        traces.mkdir(exist_ok=True)
+        try:
+            self.judge(rank, world_size, Alive(traces / f"{rank}.alive"))
+        except BaseException as error:
+            words = str(error) if isinstance(error, RunError) else masked_error(error)
+            (traces / f"{rank}.error").write_text(f"on {os.uname().nodename}: {words}", encoding="utf-8")
+            raise
+        (traces / f"{rank}.alive").unlink(missing_ok=True)
+        return iter(())
+
+
+class Alive(Lines):
+    """Says about once a second that its task lives."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.touch()
+        super().__init__(quiet=True)
+
+    def tick(self) -> None:
+        self._path.touch()
+
+
+def judge_on_ray(ledger: Ledger, options: RunOptions, request: RayRequest, progress: Progress) -> None:
+    """Judge on Ray what is missing; raises RunError, ClusterError. Call with the lock held."""
+    ranks = ledger.pending()
+    if not ranks:
+        return
+    ledger.saved()
+    tasks = min(request.total_tasks, len(ranks))
+    allotment = Allotment(
+        partition="ray", tasks=tasks, cpus_per_task=request.cpus_per_task,
+        memory_per_cpu_mb=round(request.memory_per_cpu_gb * 1024), time=None, qos=None, sbatch=(),
+    )  # fmt: skip
+    made = new(ledger, allotment, ranks, options, kind="ray")
+    folder = folder_of(ledger, made.run, "ray")
+    done = ledger.summaries()
+    stage = RayStage(
+        RayShare(folder), tasks, cpus_per_task=request.cpus_per_task, memory_gb=request.memory_per_cpu_gb,
+        folder=folder / "slices",
+    )  # fmt: skip
+    try:
+        with stage:
+            progress.begin(ledger, done, tasks * request.cpus_per_task)
+            _watch(ledger, stage, folder / "tasks", FailureWatch(ledger, done), progress)
+    finally:
+        forget_addresses(ledger.out)
+    if missing := ledger.pending():
+        why = f": {stage.error}" if stage.error else ""
+        raise RunError(f"Ray's tasks are over, and {counted(len(missing), 'slice')} is missing{why}; {GO_ON}")
+    progress.end()
+
+
+def _watch(ledger: Ledger, stage: RayStage, traces: Path, failures: FailureWatch, progress: Progress) -> None:
+    """Wait for the last task; the first failure, or a task that fell silent, ends the run."""
+    missing = set(ledger.pending())
+    while True:
+        over = stage.is_over
+        missing = take_in(ledger, missing, failures, progress)
+        _raise_first(traces)
+        if over:
+            return
+        progress.tick()
+        time.sleep(LOOK_S)
+
+
+def _raise_first(traces: Path) -> None:
+    for error in sorted(traces.glob("*.error")):
+        raise RunError(f"task {error.stem} on Ray failed {error.read_text(encoding='utf-8')}; {GO_ON}")
+    for sign in sorted(traces.glob("*.alive")):
+        try:
+            silent_s = time.time() - sign.stat().st_mtime
+        except FileNotFoundError:
+            continue
+        if silent_s > SILENT_S:
+            raise JobFailed(f"task {sign.stem} on Ray was not heard of for {silent_s:.0f} s: it is lost; {GO_ON}")

@@ -1,0 +1,106 @@
+"""What a person must be told of a finished run: which sources were lost to a good part, and why there are no rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from finest.errors import LedgerError
+from finest.figures import byte_size, counted
+from finest.pipeline.ledger import Ledger
+from finest.pipeline.summary import merge
+from finest.recipe.reasons import reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from finest.dataset.manifest import Manifest
+    from finest.pipeline.summary import SliceSummary, Totals
+    from finest.warc.source import Source
+
+LOST_SHARE = 0.01
+"""A source that lost more of its bytes than this is named."""
+SHOWN = 5
+"""Sources, and reasons, that are named."""
+
+_WITHOUT_PAGES = {
+    "resource": "resource records (files archived without HTTP) are pages of recipes whose [payload] records names "
+    "them, as `finest` does: refine again with --recipe finest",
+    "revisit": "revisit records refer to pages that were archived before: refine the WARC files that hold those",
+    "metadata": "metadata records are what WAT files hold: refine the WARC files that they were made of "
+    "(at Common Crawl the same path with /warc/ in place of /wat/ and .warc.gz at its end)",
+    "request": "request records hold what the crawler asked, not the answers",
+}
+"""Records that hold no page, by type, with what to do; the first type that a run has read is named."""
+_WET = (
+    "conversion records are what WET files hold: text without HTML, which recipes do not take; refine the WARC files "
+    "that they were made of (at Common Crawl the same path with /warc/ in place of /wet/ and .warc.gz at its end)"
+)
+
+
+def remarks(out: Path, manifest: Manifest) -> list[str]:
+    """The remarks on the run in a folder, each a line; none where its ledger is gone."""
+    try:
+        ledger = Ledger.read(out)
+        summaries = ledger.summaries()
+    except LedgerError:
+        return []
+    found = list(_unreadable(ledger.plan.sources, summaries, out))
+    if not manifest.rows:
+        found.append(f"the dataset has no rows: {_why_empty(merge(summaries))}")
+    return found
+
+
+def _unreadable(sources: Sequence[Source], summaries: Sequence[SliceSummary], out: Path) -> Iterator[str]:
+    parts: dict[int, list[SliceSummary]] = {}
+    for summary in summaries:
+        parts.setdefault(summary.source, []).append(summary)
+    worst = []
+    for number, slices in parts.items():
+        lost, size = sum(part.lost_bytes for part in slices), sources[number].size_bytes
+        if lost > LOST_SHARE * size:
+            worst.append((lost / size, number, lost, size))
+    for share, number, lost, size in sorted(worst, reverse=True)[:SHOWN]:
+        losses: dict[str, int] = {}
+        for loss in (loss for part in parts[number] for loss in part.losses):
+            losses[loss["reason"]] = losses.get(loss["reason"], 0) + 1
+        yield (
+            f"{share:.0%} of {sources[number].name} ({byte_size(lost)} of {byte_size(size)}) could not be read: "
+            f"{_counts(losses)}; see where with: finest status {out}"
+        )
+    if len(worst) > SHOWN:
+        yield f"and of {counted(len(worst) - SHOWN, 'more source')} more than {LOST_SHARE:.0%}"
+
+
+def _why_empty(totals: Totals) -> str:
+    records = totals.records
+    if not records:
+        return (
+            f"no record could be read ({_counts(_by_reason(totals))})"
+            if totals.losses
+            else "the sources hold no record"
+        )
+    read = f"the sources hold {_counts(records)} records"
+    if not totals.pages:
+        advice = next((text for kind, text in _WITHOUT_PAGES.items() if records.get(kind)), "none of which is a page")
+        return f"{read}, and no page; {advice}"
+    if set(totals.reasons) == {"payload_type"} and records.get("conversion", 0) == totals.pages:
+        return f"{read}; {_WET}"
+    name, pages = max(totals.reasons.items(), key=lambda item: item[1])
+    if name == "kept":  # what is kept by its verdict can only be a duplicate of itself
+        return f"{counted(totals.pages, 'page')} read, all kept ones duplicates"
+    why = reason(name).explanation.rstrip(".")
+    return f"all {counted(totals.pages, 'page')} were dropped, {pages:,} of them as {name} ({why})"
+
+
+def _by_reason(totals: Totals) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for loss in totals.losses:
+        counts[loss["reason"]] = counts.get(loss["reason"], 0) + 1
+    return counts
+
+
+def _counts(counts: dict[str, int]) -> str:
+    """`3 gzip_corrupt, 1 stream_gap`, the most first."""
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count:,} {name}" for name, count in ranked[:SHOWN])

@@ -1,0 +1,75 @@
+"""What a report is made of, read from a run's folder: the ledger, and the dataset once it is there."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+from finest.dataset.manifest import MANIFEST_NAME, read_manifest
+from finest.pipeline.damage import readable
+from finest.pipeline.ledger import Ledger, slice_name
+from finest.pipeline.outcome import EXCERPT_CHARS
+from finest.pipeline.report.data import ReportData, ReportSource
+from finest.pipeline.summary import SAMPLES_PER_REASON
+from finest.recipe.reasons import DUPLICATE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from finest.dataset.manifest import Manifest
+
+
+def report_of(out: Path) -> ReportData:
+    """What the run in that folder has to show, finished or not; raises LedgerError where there is no run."""
+    ledger = Ledger.read(out)
+    plan, summaries = ledger.plan, ledger.summaries()
+    manifest = read_manifest(out) if (out / MANIFEST_NAME).exists() else None
+    return ReportData(
+        recipe_name=str(plan.recipe["name"]),
+        recipe_hash=plan.recipe_hash,
+        engine=plan.engine,
+        created=_created(out),
+        sources=tuple(ReportSource(source.name, source.size_bytes) for source in plan.sources),
+        slices=tuple(summaries),
+        rows=manifest.rows if manifest else sum(summary.kept for summary in summaries),
+        tokens=manifest.token_count if manifest else sum(summary.tokens for summary in summaries),
+        duplicates=manifest.reasons.get(DUPLICATE, 0) if manifest else 0,
+        root=manifest.root if manifest else None,
+        slices_planned=len(plan.slices),
+        duplicate_samples=tuple(_duplicates(ledger, manifest)) if manifest else (),
+    )
+
+
+def _created(out: Path) -> str:
+    path = out / MANIFEST_NAME
+    moment = (path if path.exists() else out / "ledger" / "run.json").stat().st_mtime
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _duplicates(ledger: Ledger, manifest: Manifest) -> list[dict[str, Any]]:
+    """A few pages that lost against another one, with the beginning of their text."""
+    found: list[dict[str, Any]] = []
+    for shard in manifest.verdicts:
+        with readable(ledger.out / shard.path):
+            rows = pq.read_table(ledger.out / shard.path, filters=[("reason", "=", DUPLICATE)]).to_pylist()
+        found += rows[: SAMPLES_PER_REASON - len(found)]
+    texts = _texts(ledger, {row["id"] for row in found})
+    return [
+        {key: row[key] for key in ("id", "url", "language", "duplicate_of")} | {"excerpt": texts.get(row["id"], "")}
+        for row in found
+    ]
+
+
+def _texts(ledger: Ledger, ids: set[str]) -> dict[str, str]:
+    """The beginnings of kept pages' texts, from the slices that hold them."""
+    texts: dict[str, str] = {}
+    for slice_ in ledger.plan.slices:
+        if len(texts) == len(ids):
+            break
+        path = ledger.folder / "slices" / slice_name(slice_) / "rows.parquet"
+        with readable(path):
+            rows = pq.read_table(path, columns=["id", "text"], filters=[("id", "in", sorted(ids))]).to_pylist()
+        texts |= {row["id"]: row["text"][:EXCERPT_CHARS] for row in rows}
+    return texts

@@ -1,0 +1,34 @@
+"""`finest report`: one self-contained HTML page from which a person sees what the recipe did.
+
+The page asks nobody for anything: no script, no font, no picture from elsewhere, and a content security policy that
+forbids them, so that no text of a stranger's page can do harm even where it should break out of its place.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+from finest import figures
+from finest.pipeline.report.data import ReportData
+from finest.pipeline.report.view import View, view
+
+
+def render_report(report: ReportData) -> str:
+    """The report as one HTML page (UTF-8, about 30 kB without samples)."""
+    page: View = view(report)
+    return _template().render(page=page, css=Markup(_asset("report.css")))  # noqa: S704  the project's own file
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"showable": figures.showable, "whole": figures.whole}
+    return environment.from_string(_asset("report.html.j2"))
+
+
+def _asset(name: str) -> str:
+    return resources.files("finest.pipeline.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,374 @@
+"""What stands in a report, computed: every number in its final form, so that the template only lays out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from finest.figures import byte_size, compact, counted, duration, share, short, showable, whole
+from finest.pipeline.report.samples import LANGUAGES, SampleGroup, sample_groups
+from finest.pipeline.summary import Totals, merge
+from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, STAGES, reason, stage_of
+
+if TYPE_CHECKING:
+    from finest.pipeline.report.data import ReportData
+
+MAX_LANGUAGES = 12
+MAX_SOURCES = 50
+MAX_LOSSES = 100
+MAX_SPARKS = 60
+
+_TITLES = {
+    "http": "HTTP", "payload": "Payload", "url": "URL", "gate": "Language gate", "extraction": "Extraction",
+    "language": "Language", "repetition": "Repetition", "quality": "Quality", "c4": "C4", "fineweb": "FineWeb",
+    "judge": "Errors", "dedup": "Duplicates",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One key figure."""
+
+    value: str
+    name: str
+    note: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage of the funnel; widths in per cent of all pages."""
+
+    stage: str
+    question: str
+    dropped: str
+    left: str
+    left_share: str
+    left_width: float
+    dropped_width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One line of a bar table; width in per cent of the longest."""
+
+    name: str
+    note: str
+    value: str
+    share: str
+    width: float
+    tone: str = ""
+    anchor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The reasons of one stage."""
+
+    stage: str
+    question: str
+    value: str
+    share: str
+    bars: list[Bar]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """One source and how fast its slices went."""
+
+    name: str
+    folder: str
+    size: str
+    pages: str
+    kept_share: str
+    kept_width: float
+    speed: str
+    cpu: str
+    sparks: list[float]
+    sparks_say: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The whole page."""
+
+    title: str
+    lead: str
+    unfinished: str
+    facts: list[tuple[str, str, bool]]
+    figures: list[Figure]
+    pages: str
+    pages_width: float
+    funnel: list[Step]
+    reasons: list[Group]
+    languages: list[Bar]
+    lengths: list[Bar]
+    median: str
+    stage_cpu: list[Bar]
+    fallbacks: str
+    sources: list[SourceLine]
+    sources_more: int
+    loss_sums: list[tuple[str, str]]
+    losses: list[dict[str, str]]
+    losses_more: int
+    samples: list[SampleGroup]
+
+
+def view(data: ReportData) -> View:
+    """Everything that a report says about a run."""
+    total = merge(data.slices)
+    reasons = _reasons_after_dedup(total, data.duplicates)
+    samples = sample_groups(total.samples, list(data.duplicate_samples), reasons)
+    return View(
+        title=f"{counted(total.pages, 'page')} in, {counted(data.rows, 'row')} out",
+        lead=_lead(data, total),
+        unfinished=_unfinished(data),
+        facts=_facts(data),
+        figures=_figures(data, total, reasons),
+        pages=whole(total.pages),
+        pages_width=_percent(total.pages, total.pages),
+        funnel=_funnel(reasons, total.pages),
+        reasons=_groups(reasons, total.pages, {group.reason for group in samples}),
+        languages=_languages(total.languages),
+        lengths=_lengths(total.text_chars),
+        median=_median(total.text_chars),
+        stage_cpu=_stage_cpu(total),
+        fallbacks=_fallbacks(total),
+        sources=[_source(data, place) for place in range(min(len(data.sources), MAX_SOURCES))],
+        sources_more=max(0, len(data.sources) - MAX_SOURCES),
+        loss_sums=_loss_sums(total.losses),
+        losses=[_loss(data, loss) for loss in total.losses[:MAX_LOSSES]],
+        losses_more=max(0, len(total.losses) - MAX_LOSSES),
+        samples=samples,
+    )
+
+
+def _reasons_after_dedup(total: Totals, duplicates: int) -> dict[str, int]:
+    """Pages by reason once duplicates are out: a slice cannot know which of its kept pages are."""
+    reasons = {name: n for name, n in total.reasons.items() if n}
+    if duplicates:
+        reasons[KEPT] = reasons.get(KEPT, 0) - duplicates
+        reasons[DUPLICATE] = reasons.get(DUPLICATE, 0) + duplicates
+    return reasons
+
+
+def _lead(data: ReportData, total: Totals) -> str:
+    size = byte_size(total.compressed_bytes)
+    files = _files(data)
+    if not total.pages:
+        return f"The recipe {data.recipe_name} found no page in {files} ({size} read)."
+    drops = sum(total.reasons.values()) - total.reasons.get(KEPT, 0) + data.duplicates
+    read = (
+        f"The recipe {data.recipe_name} read {size} of {files} and kept {share(data.rows, total.pages)} of the pages."
+    )
+    return f"{read} It dropped {whole(drops)}, each for a reason that is named below." if drops else read
+
+
+def _files(data: ReportData) -> str:
+    return counted(len(data.sources), "WARC file")
+
+
+def _unfinished(data: ReportData) -> str:
+    planned = data.slices_planned
+    if planned is None or planned <= len(data.slices):
+        return ""
+    return f"The run is not finished: {whole(len(data.slices))} of {counted(planned, 'slice')} are in this report."
+
+
+def _facts(data: ReportData) -> list[tuple[str, str, bool]]:
+    """Name, value, and whether it is a hash."""
+    size = byte_size(sum(source.size_bytes for source in data.sources))
+    return [
+        ("Recipe", data.recipe_name, False),
+        ("Engine", data.engine, False),
+        ("As of", data.created, False),
+        ("Sources", f"{_files(data)}, {size}", False),
+        ("Recipe hash", data.recipe_hash, True),
+        ("Merkle root", data.root or "not yet: the dataset has not been put together", data.root is not None),
+    ]
+
+
+def _figures(data: ReportData, total: Totals, reasons: dict[str, int]) -> list[Figure]:
+    lost, failures = len(total.losses), sum(n for name, n in reasons.items() if name in FAILURES)
+    a_row = f"{short(data.tokens / data.rows)} a row" if data.rows else "by the GPT-2 tokenizer"
+    of_pages = f"{share(failures, total.pages)} of the pages" if total.pages else "of the refinery"
+    kept = f"{whole(data.rows)} of {counted(total.pages, 'page')}"
+    return [
+        Figure(share(data.rows, total.pages), "kept", kept, "kept"),
+        Figure(compact(data.rows), "rows", f"{counted(data.duplicates, 'duplicate')} removed"),
+        Figure(compact(data.tokens), "tokens", a_row),
+        Figure(whole(lost), "records lost", "could not be read", "bad" if lost else ""),
+        Figure(whole(failures), "failures", of_pages, "bad" if failures else ""),
+        *_speed(data, total),
+        Figure(byte_size(total.peak_rss_bytes), "peak memory", "of the largest worker"),
+    ]
+
+
+def _speed(data: ReportData, total: Totals) -> list[Figure]:
+    """Speed of the run where its time is known, else of one worker."""
+    wall_s = data.wall_s or total.wall_s
+    if not wall_s or not total.pages:
+        return [Figure("\u2013", "pages a second", "nothing to measure"), Figure("\u2013", "CPU a page")]
+    by = counted(data.workers or 0, "worker") if data.workers and data.wall_s else "one worker"
+    read = f"{byte_size(total.compressed_bytes / wall_s)}/s"
+    return [
+        Figure(short(total.pages / wall_s), "pages a second", f"{read} compressed, {by}"),
+        Figure(f"{short(1000 * total.cpu_s / total.pages)}\u202fms", "CPU a page", f"{duration(total.cpu_s)} in all"),
+    ]
+
+
+def _funnel(reasons: dict[str, int], pages: int) -> list[Step]:
+    by_stage = dict.fromkeys(STAGES, 0)
+    for name, n in reasons.items():
+        by_stage[stage_of(name)] += n
+    left, steps = pages, []
+    for stage, question in STAGES.items():
+        if stage == KEPT:
+            continue
+        left -= by_stage[stage]
+        widths = _percent(left, pages), _percent(by_stage[stage], pages)
+        steps.append(Step(_TITLES[stage], question, whole(by_stage[stage]), whole(left), share(left, pages), *widths))
+    return steps
+
+
+def _groups(reasons: dict[str, int], pages: int, with_samples: set[str]) -> list[Group]:
+    drops = {name: n for name, n in reasons.items() if name != KEPT and n}
+    longest = max(drops.values(), default=0)
+    groups = []
+    for stage, question in STAGES.items():
+        names = sorted((n for n in drops if stage_of(n) == stage), key=lambda name: (-drops[name], name))
+        bars = [_reason_bar(name, drops[name], pages, longest, name in with_samples) for name in names]
+        dropped = sum(drops[name] for name in names)
+        if bars:
+            groups.append(Group(_TITLES[stage], question, whole(dropped), share(dropped, pages), bars))
+    return groups
+
+
+def _reason_bar(name: str, n: int, pages: int, longest: int, has_samples: bool) -> Bar:
+    tone = "bad" if name in FAILURES else ""
+    anchor = f"sample-{name}" if has_samples else ""
+    return Bar(name, reason(name).explanation, whole(n), share(n, pages), _percent(n, longest), tone, anchor)
+
+
+def _languages(counts: dict[str, int]) -> list[Bar]:
+    ranked = sorted(((n, code) for code, n in counts.items() if n), key=lambda item: (-item[0], item[1]))
+    total, longest = sum(n for n, _ in ranked), ranked[0][0] if ranked else 0
+    shown = [(n, LANGUAGES.get(code, ""), showable(code, 12)) for n, code in ranked[:MAX_LANGUAGES]]
+    rest = ranked[MAX_LANGUAGES:]
+    if rest:
+        shown.append((sum(n for n, _ in rest), f"{whole(len(rest))} more", ""))
+    return [
+        Bar(name or code, code if name else "", whole(n), share(n, total), _percent(n, longest))
+        for n, name, code in shown
+    ]
+
+
+def _lengths(histogram: dict[str, int]) -> list[Bar]:
+    bins = {int(bin_): n for bin_, n in histogram.items() if n}
+    if not bins:
+        return []
+    total, longest = sum(bins.values()), max(bins.values())
+    bars = []
+    for b in range(min(bins), max(bins) + 1):
+        n, name = bins.get(b, 0), f"{2 ** (b - 10)}\u202fk" if b >= 10 else str(2**b)
+        span = f"{whole(2**b)} to {whole(2 ** (b + 1) - 1)} characters"
+        bars.append(Bar(name, span, whole(n), share(n, total), _percent(n, longest)))
+    return bars
+
+
+def _median(histogram: dict[str, int]) -> str:
+    """The middle length, interpolated inside its bin on the logarithmic scale; empty where there is no text."""
+    bins = sorted((int(bin_), n) for bin_, n in histogram.items() if n)
+    half = sum(n for _, n in bins) / 2
+    for b, n in bins:
+        if half <= n:
+            return compact(round(2 ** (b + half / n), -1 if b >= 7 else 0))
+        half -= n
+    return ""
+
+
+def _stage_cpu(total: Totals) -> list[Bar]:
+    ranked = sorted(((s, name) for name, s in total.stage_cpu_s.items() if s > 0), key=lambda i: (-i[0], i[1]))
+    spent, longest = sum(s for s, _ in ranked), ranked[0][0] if ranked else 0.0
+    per_page = 1000 / total.pages if total.pages else 0.0
+    bars = []
+    for s, name in ranked:
+        title = _TITLES.get(name) or showable(name, 40).capitalize()
+        bars.append(Bar(title, f"{short(s * per_page)}\u202fms", duration(s), share(s, spent), _percent(s, longest)))
+    return bars
+
+
+def _fallbacks(total: Totals) -> str:
+    """What the compiled core did not handle, in a sentence; empty where it handled all, or was not there."""
+    ranked = sorted(total.fallbacks.items(), key=lambda item: (-item[1], item[0]))
+    count = sum(n for _, n in ranked)
+    reasons = ", ".join(f"{showable(name, 40).replace('_', ' ')} {whole(n)}" for name, n in ranked)
+    told = f"{counted(count, 'page')} ({share(count, total.pages)}) went the slower way to the same text: {reasons}."
+    return told if count else ""
+
+
+def _source(data: ReportData, place: int) -> SourceLine:
+    slices = sorted((part for part in data.slices if part.source == place), key=lambda part: part.index)
+    total = merge(slices)
+    rates = [part.pages / part.wall_s for part in slices if part.wall_s > 0]
+    source = data.sources[place]
+    return SourceLine(
+        name=_parted(source.name)[1],
+        folder=_parted(source.name)[0],
+        size=byte_size(source.size_bytes),
+        pages=whole(total.pages),
+        kept_share=share(total.kept, total.pages),
+        kept_width=_percent(total.kept, total.pages),
+        speed=f"{byte_size(total.compressed_bytes / total.wall_s)}/s" if total.wall_s > 0 else "\u2013",
+        cpu=f"{short(1000 * total.cpu_s / total.pages)}\u202fms" if total.pages else "\u2013",
+        sparks=_sparks(rates),
+        sparks_say=_say(rates),
+    )
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """Folder and file of a source's name."""
+    folder, slash, file = name.rpartition("/")
+    return showable(folder + slash, 300), showable(file, 200)
+
+
+def _say(rates: list[float]) -> str:
+    if not rates:
+        return ""
+    return f"{counted(len(rates), 'slice')}, {short(min(rates))} to {short(max(rates))} pages a second"
+
+
+def _sparks(rates: list[float]) -> list[float]:
+    """Heights in per cent of the fastest, at most MAX_SPARKS of them, each the mean of neighbours."""
+    count = min(len(rates), MAX_SPARKS)
+    cuts = [round(i * len(rates) / count) for i in range(count + 1)] if count else []
+    means = [sum(rates[a:b]) / (b - a) for a, b in pairwise(cuts)]
+    return [_percent(mean, max(means)) for mean in means]
+
+
+def _loss_sums(losses: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    counts: dict[str, int] = {}
+    for loss in losses:
+        name = showable(loss.get("reason", "unknown"), 60)
+        counts[name] = counts.get(name, 0) + 1
+    return [(name, whole(n)) for name, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def _loss(data: ReportData, loss: dict[str, Any]) -> dict[str, str]:
+    return {
+        "source": _parted(data.sources[loss["source"]].name)[1],
+        "folder": _parted(data.sources[loss["source"]].name)[0],
+        "offset": whole(loss["offset"]) if loss.get("offset") is not None else "\u2013",
+        "length": byte_size(loss["length"]) if loss.get("length") else "\u2013",
+        "reason": showable(loss.get("reason", "unknown"), 60),
+        "detail": showable(loss.get("detail") or "", 300),
+    }
+
+
+def _percent(part: float, whole_: float) -> float:
+    """0 to 100, two decimals; what is there at all is never narrower than it can be seen."""
+    if not whole_ or part <= 0 or not math.isfinite(part):
+        return 0.0
+    return round(max(0.25, min(100.0, 100 * part / whole_)), 2)

@@ -1,0 +1,151 @@
+"""`--executor slurm`: hand the run in, follow it; pick it up again; cancel it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from finest.dataset.manifest import read_manifest
+from finest.errors import LedgerError
+from finest.executors.slurm.request import fit
+from finest.executors.slurm.stage import SlurmStage
+from finest.executors.slurm.units import stages
+from finest.figures import counted
+from finest.pipeline.ledger import Ledger
+from finest.pipeline.preflight import preflight
+from finest.pipeline.run import RunOptions, begin, finished
+from finest.pipeline.slurm import submission as submissions
+from finest.pipeline.slurm.follow import Ask, Follower
+from finest.pipeline.slurm.steps import MakeDataset, RefineShare
+from finest.pipeline.slurm.submission import Stage, Submission
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from finest.dataset.manifest import Manifest
+    from finest.pipeline.progress import Progress
+
+
+def refine_on_slurm(options: RunOptions, progress: Progress, ask: Ask | None = None) -> Manifest:
+    """Hand in what is missing and follow it to its end; jobs that are at work already are followed instead.
+
+    Raises what `refine` raises, and ClusterError; Detached where `ask` says so.
+    """
+    out = options.out.absolute()
+    try:
+        handed = submit(options, progress)
+        if handed is None:
+            return read_manifest(out)
+        ledger = Ledger.read(out)
+        follower = Follower(ledger, _complete(ledger, handed), progress, ask)
+    except KeyboardInterrupt:
+        if going := submissions.at_work(out):
+            submissions.cancel_now(Ledger.read(out), going, progress)
+        raise
+    return follower.follow()
+
+
+def submit(options: RunOptions, progress: Progress) -> Submission | None:
+    """Hand in what is missing, unless jobs are at work; None where nothing is. Raises ClusterError."""
+    assert options.slurm is not None
+    options = replace(options, out=options.out.absolute())
+    if options.restart:
+        submissions.leave_to_slurm(options.out, progress, restart=True)
+    ledger = begin(options, progress)
+    with ledger.lock():
+        going = submissions.at_work(options.out)
+        if going is not None:
+            progress.say(f"Its jobs are at work already: {describe(going)}")
+            return going
+        ledger.sweep()
+        if finished(ledger, progress):
+            return None
+        progress.say("Checking the installation on a known page")
+        preflight(options.recipe, options.cache)
+        ledger.saved()
+        return _hand_in(ledger, options, progress)
+
+
+def attach(out: Path, progress: Progress, ask: Ask | None = None) -> Manifest:
+    """Follow the jobs of the run in `out`; raises LedgerError where there are none to follow, RunError if they failed.
+
+    It does not matter whether their submitter lives, or whether they have ended meanwhile.
+    """
+    out = out.absolute()
+    ledger, found = Ledger.read(out), _own(out)
+    if found.ended is not None:
+        if finished(ledger, progress):
+            return read_manifest(out)
+        raise LedgerError(f"no job of {out} is on Slurm any more: {found.ended}; {_GO_ON}")
+    found = _complete(ledger, submissions.with_queue(found))
+    progress.say(f"Following {describe(found)}")
+    return Follower(ledger, found, progress, ask).follow()
+
+
+def cancel(out: Path) -> list[int]:
+    """Cancel the jobs of the run in `out`, and no others; gives their ids. Raises LedgerError, ClusterError."""
+    out = out.absolute()
+    ledger, found = Ledger.read(out), _own(out)
+    ids = submissions.cancel_all(found)
+    if ids:
+        submissions.with_end(ledger, found, "cancelled")
+    return ids
+
+
+def describe(submission: Submission) -> str:
+    """Its jobs in a few words."""
+    tasks = f"{counted(submission.tasks, 'task')} of {counted(submission.cpus_per_task, 'CPU')}"
+    words = {"slices": f"({tasks})", "dataset": "(the dataset)"}
+    jobs = " and ".join(f"job {job} {words[stage]}" for stage, job in submission.jobs.items())
+    return f"{jobs} in partition {submission.allotment.partition}"
+
+
+def _hand_in(ledger: Ledger, options: RunOptions, progress: Progress) -> Submission:
+    """Write down what is wanted, then submit; whatever stops that leaves no job behind."""
+    assert options.slurm is not None
+    ranks = ledger.pending()
+    allotment = fit(options.slurm, max(len(ranks), 1))
+    made = submissions.new(ledger, allotment, ranks, options)
+    try:
+        if ranks:
+            made = _stage(ledger, made, "slices")
+        made = _stage(ledger, made, "dataset", after=made.jobs.get("slices"))
+        progress.say(f"Handed in to Slurm: {describe(made)}")
+    except BaseException:
+        submissions.with_end(ledger, made, "it was not handed in whole")
+        submissions.cancel_all(made)
+        raise
+    return made
+
+
+def _stage(ledger: Ledger, made: Submission, stage: Stage, after: int | None = None) -> Submission:
+    """Submit one stage and write its id down at once."""
+    folder = submissions.folder_of(ledger, made.run)
+    step = RefineShare(folder) if stage == "slices" else MakeDataset(folder)
+    job = SlurmStage(step, made.tasks_of(stage), made.allotment, run=made.run, stage=stage, folder=folder / stage)
+    return submissions.with_job(ledger, made, stage, job.submit(after=after))
+
+
+def _complete(ledger: Ledger, found: Submission) -> Submission:
+    """A submission whose submitter died between its two jobs gets the second; raises LedgerError without a first."""
+    if "dataset" in found.jobs:
+        submissions.write(ledger, found)
+        return found
+    if ledger.locked():
+        raise LedgerError(f"{ledger.out} is being handed in at this moment; try again")
+    if "slices" not in stages(found.run):
+        submissions.with_end(ledger, found, "its submitter was killed")
+        raise LedgerError(f"{ledger.out} has no job on Slurm: its submitter was killed; {_GO_ON}")
+    return _stage(ledger, found, "dataset", after=found.jobs["slices"])
+
+
+def _own(out: Path) -> Submission:
+    found = submissions.latest(out)
+    if found is None:
+        raise LedgerError(f"{out} was never handed in to Slurm; that is done by: finest refine ... --executor slurm")
+    if not submissions.is_own(found):
+        raise LedgerError(f"the jobs of {out} are {found.user}'s, and only {found.user} can follow or cancel them")
+    return found
+
+
+_GO_ON = "the command that began it goes on where it stopped"

@@ -1,0 +1,130 @@
+"""What the jobs of a run do, as DataTrove steps: a share of the slices each, then the dataset of all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datatrove.pipeline.base import PipelineStep
+
+from finest.errors import FinestError, RunError
+from finest.executors.slurm.memory import memory_kills
+from finest.pipeline.ledger import Ledger
+from finest.pipeline.preflight import preflight
+from finest.pipeline.progress import Progress
+from finest.pipeline.run import FailureWatch, RunOptions, finish, run_ranks
+from finest.pipeline.slurm.submission import Submission, forget_addresses, read, with_addresses
+from finest.recipe.recipe import parse_recipe
+from finest.warc.source import CommonCrawl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from finest.pipeline.summary import SliceSummary
+
+
+class RefineShare(PipelineStep):
+    """Task r of N judges every N-th of the run's slices from the r-th on, and commits each to the ledger."""
+
+    type, name = "REFINE", "share"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:  # noqa: ARG002
+        with plain_end():
+            self.judge(rank, world_size, Lines())
+        return iter(())
+
+    def judge(self, rank: int, world_size: int, progress: Lines) -> None:
+        """Judge the share of a task."""
+        ledger, submission, options = opened(self.folder)
+        missing = set(ledger.pending())
+        share = [index for index in submission.ranks[rank::world_size] if index in missing]
+        progress.expect(len(share))
+        preflight(options.recipe, options.cache)
+        logs = self.folder / "workers" / str(rank)
+        run_ranks(ledger, options, progress, share, {}, FailureWatch(ledger), logs, on_kill=MemoryGuard())
+
+
+class MakeDataset(PipelineStep):
+    """The rest of the run: slices that do not begin where the one before ended, MinHash, shards, manifest."""
+
+    type, name = "REFINE", "dataset"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:  # noqa: ARG002
+        with plain_end():
+            ledger, _, options = opened(self.folder)
+            with ledger.lock():
+                ledger.sweep()
+                finish(ledger, options, Progress())
+            forget_addresses(ledger.out)
+        return iter(())
+
+
+def opened(folder: Path) -> tuple[Ledger, Submission, RunOptions]:
+    """The run of the submission in OUT/ledger/slurm/RUN; raises RecipeError on a node with other libraries."""
+    out = folder.parents[2]
+    ledger = Ledger.read(out)
+    ledger.plan = with_addresses(ledger.plan, folder)
+    submission = read(folder / "submission.json")
+    recipe = parse_recipe(ledger.plan.recipe)
+    language = recipe.language.model_copy(update={"model": submission.model})
+    recipe = recipe.model_copy(update={"language": language})
+    options = RunOptions(
+        specs=(), out=out, recipe=recipe, cache=Path(submission.cache), common_crawl=CommonCrawl(),
+        workers=submission.cpus_per_task, engine=ledger.plan.engine,
+    )  # fmt: skip
+    return ledger, submission, options
+
+
+@contextmanager
+def plain_end() -> Iterator[None]:
+    """Say what ended a job in one line at the end of its log, and leave with the error's own exit status."""
+    try:
+        yield
+    except FinestError as error:
+        print(f"finest: {error}", file=sys.stderr, flush=True)  # noqa: T201 - the job's log
+        sys.exit(error.exit_code)
+
+
+class MemoryGuard:
+    """Tells a worker that the kernel killed for want of the job's memory from one that a page killed.
+
+    Only the latter may be tried again and counted against the page: Slurm calls the job OUT_OF_MEMORY either way.
+    """
+
+    def __init__(self) -> None:
+        self._before = memory_kills()
+
+    def __call__(self, exit_code: int) -> None:
+        if exit_code == -signal.SIGKILL and memory_kills() > self._before:
+            raise RunError("the job's memory is used up, and the kernel killed a worker; ask for more: --mem-per-cpu")
+
+
+class Lines(Progress):
+    """A line in the job's log for each slice; the whole run's progress is its follower's."""
+
+    def expect(self, slices: int) -> None:
+        """That many are to come."""
+        self._slices, self._done = slices, 0
+        self.say(f"{slices} slices on {os.uname().nodename}")
+
+    def finished(self, summary: SliceSummary) -> None:
+        self._done += 1
+        self.say(
+            f"{self._done} of {self._slices}: slice {summary.source:05d}-{summary.index:05d}, {summary.pages} pages"
+        )
+
+    def begin(self, ledger: Ledger, done: Sequence[SliceSummary], workers: int) -> None:
+        pass

@@ -1,0 +1,248 @@
+"""What was handed in to Slurm for a run, written down so that anybody can pick it up again.
+
+    OUT/ledger/slurm/RUN/submission.json   the slices, the tasks, the jobs' ids
+    OUT/ledger/slurm/RUN/addresses.json    addresses with secrets, for the jobs alone (0600); removed at the end
+    OUT/ledger/slurm/RUN/slices/           DataTrove's files of the array that judges slices; task-N.log
+    OUT/ledger/slurm/RUN/dataset/          the same of the job that makes the dataset
+    OUT/ledger/slurm/RUN/workers/N/        what the workers of task N said
+
+RUN stands in the comment and in the name of every job, so that jobs are found even if their submitter died before it
+wrote their ids.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import re
+import secrets
+import time
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from finest.errors import ClusterError, LedgerError
+from finest.executors.slurm.request import Allotment
+from finest.executors.slurm.units import cancel, stages
+from finest.files import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from finest.pipeline.ledger import Ledger, RunPlan
+    from finest.pipeline.progress import Progress
+    from finest.pipeline.run import RunOptions
+
+FORMAT = "finest-slurm/1"
+ADDRESSES = "addresses.json"
+STAGES = ("slices", "dataset")
+"""In the order in which they run; a run whose slices are all there has only the second."""
+NAME_CHARS = 24
+"""Of the out folder's name in the run's id."""
+GONE_S = 60.0
+"""How long cancelled jobs may take to end: Slurm's KillWait is 30 s, then it kills."""
+
+Stage = Literal["slices", "dataset"]
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One run's jobs."""
+
+    run: str
+    user: str
+    allotment: Allotment
+    """Task r of its tasks judges ranks[r::tasks]."""
+    ranks: tuple[int, ...]
+    """The slices that were missing."""
+    cache: str
+    model: str
+    """The language model's file, which the ledger's recipe names without its folder."""
+    submitted_s: float
+    """Seconds since 1970."""
+    jobs: dict[str, int] = field(default_factory=dict)
+    """Ids by stage, as far as they are known."""
+    ended: str | None = None
+    """How it ended, in words; None: nobody has seen its end."""
+
+    @property
+    def tasks(self) -> int:
+        return self.allotment.tasks
+
+    @property
+    def cpus_per_task(self) -> int:
+        return self.allotment.cpus_per_task
+
+    def tasks_of(self, stage: str) -> int:
+        return self.tasks if stage == "slices" else 1
+
+    def tasks_by_job(self) -> dict[int, int]:
+        """How many tasks each job has, in the order in which they run."""
+        return {self.jobs[stage]: self.tasks_of(stage) for stage in STAGES if stage in self.jobs}
+
+    def stage_of(self, job: int) -> str:
+        return next(stage for stage, known in self.jobs.items() if known == job)
+
+
+def new(
+    ledger: Ledger, allotment: Allotment, ranks: Sequence[int], options: RunOptions, *, kind: str = "slurm"
+) -> Submission:
+    """Write down what is about to be handed in."""
+    made = Submission(
+        run=_run_id(ledger.out), user=getpass.getuser(), allotment=allotment, ranks=tuple(ranks),
+        cache=str(options.cache.absolute()), model=options.recipe.language.model, submitted_s=time.time(),
+    )  # fmt: skip
+    write(ledger, made, kind)
+    hand_over(ledger, folder_of(ledger, made.run, kind))
+    return made
+
+
+def _run_id(out: Path) -> str:
+    """`finest-web-4c1f9a0e9a0e`: names of jobs begin with it, so that a person knows them in the queue."""
+    plain = re.sub(r"[^A-Za-z0-9_.]+", "-", out.name)[:NAME_CHARS].strip("-") or "out"
+    return f"finest-{plain}-{secrets.token_hex(6)}"
+
+
+def hand_over(ledger: Ledger, folder: Path) -> None:
+    """Leave the addresses that the ledger does not keep whole to the jobs, in a file that only this user may read."""
+    forget_addresses(ledger.out)  # of earlier runs
+    whole = {source.name: source.location for source in ledger.plan.sources if source.location != source.address}
+    if whole:
+        write_whole(folder / ADDRESSES, json.dumps(whole).encode(), mode=0o600)
+
+
+def with_addresses(plan: RunPlan, folder: Path) -> RunPlan:
+    """The plan with the addresses that were left to the jobs in their folder."""
+    try:
+        whole: dict[str, str] = json.loads((folder / ADDRESSES).read_bytes())
+    except FileNotFoundError:
+        return plan
+    sources = tuple(
+        replace(source, location=whole[source.name], is_stripped=False) if source.name in whole else source
+        for source in plan.sources
+    )
+    return replace(plan, sources=sources)
+
+
+def forget_addresses(out: Path) -> None:
+    """Remove every address that was left to jobs of the run in `out`. Call when none of them is at work."""
+    for kind in ("slurm", "ray"):
+        for path in (out / "ledger" / kind).glob(f"*/{ADDRESSES}"):
+            path.unlink(missing_ok=True)
+
+
+def write(ledger: Ledger, submission: Submission, kind: str = "slurm") -> None:
+    folder = folder_of(ledger, submission.run, kind)
+    folder.mkdir(parents=True, exist_ok=True)
+    data = {"format": FORMAT, **asdict(submission)}
+    write_whole(folder / "submission.json", json.dumps(data, indent=1).encode())
+
+
+def with_job(ledger: Ledger, submission: Submission, stage: str, job: int) -> Submission:
+    """The same with one more job, written down."""
+    more = replace(submission, jobs={**submission.jobs, stage: job})
+    write(ledger, more)
+    return more
+
+
+def with_end(ledger: Ledger, submission: Submission, words: str) -> Submission:
+    """The same, over."""
+    over = replace(submission, ended=words)
+    write(ledger, over)
+    (folder_of(ledger, submission.run) / ADDRESSES).unlink(missing_ok=True)
+    return over
+
+
+def folder_of(ledger: Ledger, run: str, kind: str = "slurm") -> Path:
+    return ledger.folder.absolute() / kind / run
+
+
+def with_queue(submission: Submission) -> Submission:
+    """The same with the ids of its jobs that Slurm has not ended, whoever wrote them down; raises ClusterError."""
+    return replace(submission, jobs={**submission.jobs, **stages(submission.run)})
+
+
+def read(path: Path) -> Submission:
+    """One submission.json; raises LedgerError where it cannot be read."""
+    try:
+        data: dict[str, Any] = json.loads(path.read_bytes())
+        if data.pop("format") != FORMAT:
+            raise LedgerError(f"{path} is of another version of finest")
+        asked = data["allotment"]
+        allotment = Allotment(**{**asked, "sbatch": tuple((name, value) for name, value in asked["sbatch"])})
+        return Submission(**{**data, "ranks": tuple(data["ranks"]), "allotment": allotment})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise LedgerError(
+            f"{path} cannot be read ({error}); if no job of this run is left, remove its folder"
+        ) from error
+
+
+def latest(out: Path) -> Submission | None:
+    """What was handed in last for the run in `out`."""
+    found = [read(path) for path in (out / "ledger" / "slurm").glob("*/submission.json")]
+    return max(found, key=lambda one: one.submitted_s, default=None)
+
+
+def at_work(out: Path) -> Submission | None:
+    """The submission of `out` whose jobs are not over, with the ids of all that are found; None where there is none.
+
+    Raises ClusterError where Slurm cannot be asked.
+    """
+    found = latest(out)
+    if found is None or found.ended is not None:
+        return None
+    there = stages(found.run)
+    return replace(found, jobs={**found.jobs, **there}) if there else None
+
+
+def leave_to_slurm(out: Path, progress: Progress, *, restart: bool) -> None:
+    """Return if no Slurm job works in `out`; with `restart` those that do are cancelled, else it is a LedgerError."""
+    found = latest(out)
+    if found is None or found.ended is not None:
+        return
+    try:
+        going = at_work(out)
+    except ClusterError as error:
+        raise LedgerError(
+            f"jobs of this run may be at work on Slurm, which cannot be asked: {error}; "
+            f"if there are none, remove {out / 'ledger' / 'slurm' / found.run}"
+        ) from error
+    if going is None:
+        return
+    if not restart:
+        raise LedgerError(
+            f"{out} is being refined on Slurm (jobs {_ids(going)}); follow it with: finest attach {out}, "
+            f"or stop it with: finest attach {out} --cancel"
+        )
+    progress.say(f"Cancelling the jobs of the earlier run ({_ids(going)})")
+    cancel_all(going)
+
+
+def cancel_all(submission: Submission) -> list[int]:
+    """Cancel the run's jobs, by their ids, and wait until they are gone; gives the ids. Raises ClusterError."""
+    ids = cancel(submission.run, STAGES)
+    end = time.monotonic() + GONE_S
+    while ids and stages(submission.run):
+        if time.monotonic() > end:
+            raise ClusterError(
+                f"jobs {', '.join(map(str, ids))} are cancelled but do not end; look with: squeue -j {ids[0]}"
+            )
+        time.sleep(0.5)
+    return ids
+
+
+def cancel_now(ledger: Ledger, submission: Submission, progress: Progress) -> None:
+    """Cancel the run's jobs and do not wait: whoever pressed Ctrl-C does not either."""
+    ids = cancel(submission.run, STAGES)
+    with_end(ledger, submission, "cancelled")
+    if ids:
+        progress.say(f"Cancelled jobs {', '.join(map(str, ids))}")
+
+
+def is_own(submission: Submission) -> bool:
+    """Whether this user handed it in: the queue is asked for one's own jobs alone."""
+    return submission.user == getpass.getuser()
+
+
+def _ids(submission: Submission) -> str:
+    return ", ".join(str(job) for job in submission.jobs.values())

@@ -1,0 +1,68 @@
+"""`finest status`: where a run is, as sums over its finished slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from finest.pipeline.ledger import Ledger
+from finest.pipeline.summary import merge
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from finest.pipeline.slurm.status import SlurmStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A run in numbers. Rates are of finished slices, per CPU second spent on them and on their wall clock."""
+
+    state: str
+    """`running`, `stopped` (the same command goes on) or `finished`."""
+    slices_done: int
+    slices: int
+    bytes_done: int
+    bytes: int
+    pages: int
+    kept: int
+    reasons: dict[str, int]
+    losses: list[dict[str, Any]]
+    cpu_s: float
+    pages_per_s: float
+    """Pages per wall-clock second of one worker."""
+    cpu_left_s: float | None
+    """CPU seconds to go at the pace so far; None before a slice is finished."""
+    slurm: SlurmStatus | None = None
+    """Its jobs, where it was handed in to Slurm."""
+
+
+def status(out: Path) -> Status:
+    """The state of the run in an output folder; raises LedgerError where there is none."""
+    ledger = Ledger.read(out)
+    done = ledger.summaries()
+    totals = merge(done)
+    total_bytes = sum(s.end - s.start for s in ledger.plan.slices)
+    done_bytes = sum(s.end - s.start for s in done)
+    finished = (out / "manifest.json").exists()
+    wall = sum(s.wall_s for s in done)
+    slurm = _slurm(out)
+    at_work = ledger.locked() or (slurm is not None and slurm.at_work)
+    names = [source.name for source in ledger.plan.sources]
+    return Status(
+        state="finished" if finished else "running" if at_work else "stopped",
+        slices_done=len(done), slices=len(ledger.plan.slices), bytes_done=done_bytes, bytes=total_bytes,
+        pages=totals.pages, kept=totals.kept, reasons=dict(totals.reasons),
+        losses=[{"source": names[s.source], **loss} for s in done for loss in s.losses],
+        cpu_s=totals.cpu_s, pages_per_s=totals.pages / wall if wall else 0.0,
+        cpu_left_s=totals.cpu_s * (total_bytes - done_bytes) / done_bytes if done_bytes else None,
+        slurm=slurm,
+    )  # fmt: skip
+
+
+def _slurm(out: Path) -> SlurmStatus | None:
+    if not (out / "ledger" / "slurm").exists():
+        return None
+    from finest.pipeline.slurm.status import slurm_status
+
+    return slurm_status(out)

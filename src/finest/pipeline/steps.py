@@ -1,0 +1,188 @@
+"""The refinery as DataTrove pipeline steps: read a slice, judge its pages, write what became of them.
+
+A rank is a slice of the run's plan. `ReadSlice` yields one DataTrove Document per page, `JudgePages` puts a Verdict
+beside it, `WriteSlice` writes rows, verdicts, signatures and the summary, and commits the slice to the ledger. The
+steps between reader and writer can be exchanged: `finest.pipeline.datatrove_engine` puts DataTrove's own there.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import resource
+import time
+from typing import TYPE_CHECKING, Any
+
+from datatrove.data import Document
+from datatrove.pipeline.base import PipelineStep
+
+from finest.pipeline.guard import PageGuard
+from finest.pipeline.outcome import Outcome, SliceOutput
+from finest.recipe.extract.page import FALLBACKS
+from finest.recipe.judge import Clock, Verdict, judge
+from finest.warc.slices import read_slice
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from finest.pipeline.ledger import Ledger
+    from finest.recipe.recipe import Recipe
+    from finest.warc.slices import Slice, SliceReader
+    from finest.warc.source import Source
+
+CRASHED = Verdict("extraction_crash", value=1, limit=0)
+LIMITED = Verdict("extraction_limit", value=1, limit=0)
+NO_PAGE = -1
+"""In place of an offset: the worker has no page in its hands."""
+PAGE_CPU_FACTOR = 3
+"""CPU time that all stages of a page may take together, in CPU limits of its extraction."""
+
+
+class Session:
+    """What the steps of one rank share: the slice, its reader, the CPU clock."""
+
+    def __init__(self, ledger: Ledger, exact_starts: dict[int, int]) -> None:
+        self.ledger = ledger
+        self.exact_starts = exact_starts
+        """Slices (by rank) whose first record is known, because the slice before them ended there."""
+        self.clock: Clock = {}
+        self.slice: Slice
+        self.source: Source
+        self.read: SliceReader
+
+    def begin(self, rank: int, max_record_bytes: int, page_types: Collection[str]) -> None:
+        """Open the rank's slice; its pages are the records of those WARC-Types."""
+        self.slice = self.ledger.plan.slices[rank]
+        self.source = self.ledger.plan.sources[self.slice.source_index]
+        self.clock.clear()
+        FALLBACKS.clear()
+        self.cpu_start, self.wall_start = cpu_seconds(), time.monotonic()
+        self.read = read_slice(
+            self.source,
+            self.slice,
+            exact_start=self.exact_starts.get(rank),
+            limit=self.ledger.plan.limit,
+            max_record_bytes=max_record_bytes,
+            page_types=page_types,
+        )
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of this process and of its finished children (DataTrove extracts in a child)."""
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+class ReadSlice(PipelineStep):
+    """The pages of the rank's slice as Documents; `metadata["record"]` is the WARC record, the text is empty."""
+
+    type, name = "READER", "WARC slice"
+
+    def __init__(self, session: Session, recipe: Recipe) -> None:
+        super().__init__()
+        self.session, self.recipe = session, recipe
+
+    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:  # noqa: ARG002
+        self.session.begin(rank, self.recipe.payload.max_bytes * 2, self.recipe.payload.records)
+        return self._documents()
+
+    def _documents(self) -> Iterator[Document]:
+        session = self.session
+        crashed, limited = session.ledger.crashes(session.slice), session.ledger.limited(session.slice)
+        with InFlight(session.ledger.inflight_path(session.slice)) as inflight:
+            for record in timed(session.read, session.clock):
+                inflight.set(record.offset)
+                metadata: dict[str, Any] = {"record": record, "url": record.url}
+                if record.offset in crashed:
+                    metadata["verdict"] = CRASHED
+                elif record.offset in limited:
+                    metadata["verdict"] = LIMITED
+                yield Document(text="", id=record.id, metadata=metadata)
+                inflight.set(NO_PAGE)
+
+
+def timed(records: SliceReader, clock: Clock) -> Iterator[Any]:
+    """The records, with the CPU seconds of reading them on the clock."""
+    iterator = iter(records)
+    while True:
+        before = time.process_time()
+        record = next(iterator, None)
+        clock["read"] = clock.get("read", 0.0) + time.process_time() - before
+        if record is None:
+            return
+        yield record
+
+
+class JudgePages(PipelineStep):
+    """Puts the Verdict of each page beside it, as `metadata["verdict"]`."""
+
+    type, name = "FILTER", "recipe"
+
+    def __init__(self, session: Session, recipe: Recipe, cache: Path) -> None:
+        super().__init__()
+        self.session, self.recipe, self.cache = session, recipe, cache
+        self.guard = PageGuard(PAGE_CPU_FACTOR * recipe.extraction.cpu_limit_s)
+
+    def run(self, data: Iterator[Document], rank: int = 0, world_size: int = 1) -> Iterator[Document]:  # noqa: ARG002
+        for document in data:
+            if "verdict" not in document.metadata:
+                with self.guard:
+                    page = document.metadata["record"].page()
+                    document.metadata["verdict"] = judge(page, self.recipe, self.cache, self.session.clock)
+            yield document
+
+
+class WriteSlice(PipelineStep):
+    """Writes what became of the pages and commits the slice to the ledger."""
+
+    type, name = "WRITER", "slice"
+
+    def __init__(self, session: Session, recipe: Recipe) -> None:
+        super().__init__()
+        self.session, self.recipe = session, recipe
+
+    def run(self, data: Iterator[Document], rank: int = 0, world_size: int = 1) -> Iterator[Document]:  # noqa: ARG002
+        session = self.session
+        output = SliceOutput(session.source.name)
+        for document in data:
+            output.add(Outcome(document.metadata["record"], document.metadata["verdict"]))
+        folder = session.ledger.scratch(session.slice)
+        files = output.write(folder)
+        summary = output.summary(
+            session.slice, session.read, files,
+            stage_cpu_s=session.clock, cpu_s=cpu_seconds() - session.cpu_start,
+            wall_s=time.monotonic() - session.wall_start, fallbacks=dict(FALLBACKS),
+        )  # fmt: skip
+        (folder / "slice.json").write_text(json.dumps(summary.to_dict(), indent=1), encoding="utf-8")
+        session.ledger.commit(session.slice, folder)
+        return iter(())
+
+
+class InFlight:
+    """A file that holds the offset of the page in a worker's hands, so that its death names the page.
+
+    Eight bytes in shared memory: a write costs no system call, and the kernel keeps it when the process is killed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> InFlight:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        os.ftruncate(descriptor, 8)
+        self._map = mmap.mmap(descriptor, 8)
+        os.close(descriptor)
+        self.set(NO_PAGE)
+        return self
+
+    def set(self, offset: int) -> None:
+        self._map[:8] = offset.to_bytes(8, "little", signed=True)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """An error leaves the file, so that whoever hears of this process's end can name the page."""
+        self._map.close()
+        if kind is None:
+            self._path.unlink(missing_ok=True)

@@ -1,0 +1,97 @@
+"""`finest why`: the verdict of one page, with its text and every statistic beside its limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from finest.errors import LedgerError, UsageError
+from finest.pipeline.damage import readable
+from finest.pipeline.ledger import Ledger
+from finest.pipeline.record import read_page
+from finest.pipeline.verify import NOT_REPEATABLE
+from finest.recipe.judge import Trail, Verdict, explain
+from finest.recipe.recipe import parse_recipe
+from finest.warc.source import inspect, name_sources, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from finest.recipe.page import Page
+    from finest.recipe.recipe import Recipe
+    from finest.warc.source import CommonCrawl
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """A page's stored verdict beside the one that it gets when it is judged again, with all statistics."""
+
+    stored: dict[str, Any]
+    """The row of the verdict file."""
+    verdict: Verdict
+    trail: Trail
+
+
+def find_verdicts(out: Path, wanted: str) -> list[dict[str, Any]]:
+    """The verdicts of pages with that URL or record id (brackets and `urn:uuid:` may be left out), newest file last."""
+    found = []
+    for path in _verdict_files(out):
+        with readable(path):
+            table = pq.read_table(path)
+        hit = pc.or_(pc.equal(table["url"], wanted), pc.is_in(table["id"], value_set=_ids(wanted)))
+        found += table.filter(hit).to_pylist()
+    return found
+
+
+def why(
+    out: Path, wanted: str, cache: Path, specs: Sequence[str] = (), common_crawl: CommonCrawl | None = None
+) -> list[Why]:
+    """Judge again every page of a run with that URL or record id.
+
+    `specs` says where the WARCs lie now, if not where the ledger remembers them.
+    Raises UsageError where the run has no such page, SourceError where its WARC cannot be read any more.
+    """
+    ledger = Ledger.read(out)
+    recipe = parse_recipe(ledger.plan.recipe)
+    sources = {source.name: source for source in ledger.plan.sources}
+    if specs:
+        locations = resolve(specs, common_crawl)
+        names = name_sources(locations)
+        sources |= {name: inspect(location, name) for location, name in zip(locations, names, strict=True)}
+    stored = find_verdicts(out, wanted)
+    if not stored:
+        raise UsageError(f"{out} holds no page with URL or record id {wanted!r}; both are matched whole")
+    answers = []
+    for row in stored:
+        limit = recipe.payload.max_bytes * 2
+        page = read_page(sources[row["file_path"]], row["offset"], row["id"], limit, row["url"])
+        answers.append(Why(row, *_judged(row["reason"], page, recipe, cache)))
+    return answers
+
+
+def _judged(reason: str, page: Page, recipe: Recipe, cache: Path) -> tuple[Verdict, Trail]:
+    """The page judged again, but for one past a limit, or that ended its worker: it could end this process too."""
+    if reason in NOT_REPEATABLE:
+        return Verdict(reason), Trail(page)
+    return explain(page, recipe, cache)
+
+
+def _verdict_files(out: Path) -> Iterator[Path]:
+    finished = sorted(out.glob("verdicts/*/*.parquet"))
+    if (out / "manifest.json").exists():
+        yield from finished
+        return
+    slices = sorted(out.glob("ledger/slices/[0-9]*/verdicts.parquet"))
+    if not slices:
+        raise LedgerError(f"{out} holds no verdicts yet; start or go on with: finest refine SOURCE --out {out}")
+    yield from slices
+
+
+def _ids(wanted: str) -> Any:
+    bare = wanted.removeprefix("<").removesuffix(">").removeprefix("urn:uuid:")
+    return pa.array([wanted, bare, f"<{bare}>", f"urn:uuid:{bare}", f"<urn:uuid:{bare}>"])

@@ -1,0 +1,141 @@
+"""Bounds on one page: whatever it does, it costs itself, and the ledger names it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from finest.errors import RunError
+from finest.pipeline import preflight as checks
+from finest.pipeline.guard import CPU_SIGNAL, MEMORY_EXIT, PageGuard
+from finest.pipeline.progress import Progress
+from finest.pipeline.run import RunOptions, refine
+from finest.pipeline.why import why
+from finest.recipe import judge as judging
+from finest.recipe.check import Check
+from finest.recipe.recipe import ExtractionRules, GopherRepetitionRules, Recipe
+from finest.settings import default_cache
+from finest.warc.source import CommonCrawl
+from tests.pipeline.test_run import record, verdict_counts
+
+OFF = GopherRepetitionRules(enabled=False)
+
+
+class Panic(BaseException):
+    """As resiliparse's: no `except Exception` sees it."""
+
+
+def panic() -> None:
+    raise Panic
+
+
+def too_large() -> None:
+    raise MemoryError
+
+
+def endless() -> None:
+    """As compiled code is: no signal handler of Python's ever runs."""
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    while True:
+        sum(range(10_000))
+
+
+def error() -> None:
+    raise KeyError("x")
+
+
+def ended_by(function: Callable[[], object]) -> int:
+    """How a child that runs it within a guard ends."""
+    pid = os.fork()
+    if pid == 0:
+        with PageGuard(0.2, 64 << 20):
+            function()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_compiled_code_without_end_is_killed_by_the_kernel() -> None:
+    """The CPU bound needs no instruction of Python's to be carried out."""
+    assert ended_by(endless) == -CPU_SIGNAL
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is bounded where Linux counts it")
+def test_a_page_that_eats_memory_ends_its_worker() -> None:
+    """Memory is counted from where the page began, and nothing of the failure is taken for a verdict."""
+    assert ended_by(lambda: bytearray(128 << 20)) == MEMORY_EXIT
+    assert ended_by(lambda: bytearray(16 << 20)) == 0
+
+
+def test_limits_are_as_before_behind_the_guard() -> None:
+    """What a page may not exceed does not hold for what comes after it."""
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with PageGuard(5):
+        pass
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
+
+
+ATTACKS = {
+    "PANIC": ("gate", panic, "extraction_crash"),
+    "MEMORY": ("language", too_large, "extraction_crash"),
+    "ENDLESS": ("repetition", endless, "extraction_limit"),
+    "ERROR": ("fineweb", error, "judge_error"),
+}
+
+
+def test_pages_that_attack_any_stage_cost_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A panic, want of memory, endless code and an exception are verdicts of those pages; the others are judged."""
+    source = tmp_path / "pages.warc.gz"
+    good = checks.KNOWN_HTML.encode()
+    bad = [good.replace(b"</body>", f"<!--{name}--></body>".encode()) for name in ATTACKS]
+    source.write_bytes(b"".join(record(n, body) for n, body in enumerate([good, *bad, good, good])))
+    stages = tuple((name, partial(_attacked, name, run)) for name, run in judging.STAGES)
+    monkeypatch.setattr(judging, "STAGES", stages)
+    recipe = Recipe(name="test", extraction=ExtractionRules(cpu_limit_s=0.5), gopher_repetition=OFF)
+    options = RunOptions((str(source),), tmp_path / "out", recipe, default_cache(), CommonCrawl("https://x", "x"))
+    refine(options, Progress(quiet=True))
+    counts = verdict_counts(tmp_path / "out")
+    assert {reason: counts.pop(reason) for _, _, reason in ATTACKS.values() if reason in counts} == {
+        "extraction_crash": 2, "extraction_limit": 1, "judge_error": 1,
+    }  # fmt: skip
+    assert sum(counts.values()) == 3
+    urls = [f"https://example.org/{number}" for number in range(len(ATTACKS) + 1)]
+    answers = [answer for url in urls for answer in why(tmp_path / "out", url, default_cache())]
+    assert "KeyError in stage fineweb at test_guard.py" in next(
+        answer.trail.error for answer in answers if answer.stored["reason"] == "judge_error"
+    )
+    assert Counter(answer.verdict.reason for answer in answers)["extraction_crash"] == 2
+
+
+def _attacked(
+    name: str, run: Callable[..., Iterator[Check]], trail: judging.Trail, tools: judging.Toolbox
+) -> Iterator[Check]:
+    for mark, (stage, attack, _) in ATTACKS.items():
+        if stage == name and mark.encode() in trail.page.block:
+            attack()
+    return run(trail, tools)
+
+
+def test_an_error_of_the_machine_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk or a missing model ends the run; it is not written down against a page."""
+    source = tmp_path / "pages.warc.gz"
+    source.write_bytes(record(0, checks.KNOWN_HTML.encode()))
+
+    def full(trail: judging.Trail, tools: judging.Toolbox) -> Iterator[Check]:
+        if trail.page.url.startswith("https://example.org"):
+            raise OSError(28, "No space left on device")
+        return iter(())
+
+    monkeypatch.setattr(judging, "STAGES", (*judging.STAGES[:1], ("url", full), *judging.STAGES[1:]))
+    options = RunOptions(
+        (str(source),), tmp_path / "out", Recipe(name="test"), default_cache(), CommonCrawl("https://x", "x")
+    )
+    with pytest.raises(RunError):
+        refine(options, Progress(quiet=True))
