@@ -72,7 +72,7 @@ MAY_IMPORT = {
         "errors",
         "",
     },
-    "pipeline": {"refine", "warc", "dataset", "recipe", "executors", "files", "figures", "errors", ""},
+    "pipeline": {"pipeline", "warc", "dataset", "recipe", "executors", "files", "figures", "errors", ""},
 }
 
 
