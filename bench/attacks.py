@@ -36,8 +36,8 @@ from finest.recipe.judge import judge
 from finest.recipe.minhash import Signer
 from finest.settings import default_cache
 from finest.validator.audit import audit
+from finest.validator.context import Means
 from finest.validator.evidence import pages_counted, rows_counted, with_quality
-from finest.validator.means import Means
 from finest.validator.models import Evidence, Plan, Quality
 from finest.validator.quality import NoEvidence
 from finest.validator.quality.assess import assess, named

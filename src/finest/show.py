@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from finest.figures import byte_size
+from finest.formatting import byte_size
 from finest.masking import one_line
 from finest.recipe.reasons import FAILURES, KEPT, STAGES, reason, stage_of
 

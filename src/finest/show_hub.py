@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from finest.figures import byte_size
+from finest.formatting import byte_size
 from finest.terminal import plain_console
 
 if TYPE_CHECKING:

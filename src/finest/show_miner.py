@@ -17,10 +17,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from finest.figures import byte_size, compact, counted, duration, showable, whole
+from finest.formatting import byte_size, compact, counted, duration, showable, whole
 from finest.miner.journal import STEPS
-from finest.miner.now import STOPPED, Doing
 from finest.miner.overview import Overview, Scores, TaskLine, overview
+from finest.miner.status_file import STOPPED, Doing
 from finest.terminal import plain_console
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from finest.figures import counted, showable, whole
+from finest.formatting import counted, showable, whole
 from finest.validator.evidence import kept_pages, pages_counted, rows_counted, scored, total_of
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from finest.validator.loop.queue import Counts
-    from finest.validator.loop.standing import Standing
+    from finest.validator.loop.weights import Standing
     from finest.validator.models import Evidence
 
 _STYLES = {"pass": "green", "fail": "red", "no_evidence": "yellow"}

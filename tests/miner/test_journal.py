@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from finest.atomic_files import alone
 from finest.errors import NeedsPerson, TaskServerError
-from finest.files import alone
 from finest.miner.journal import (
     STEPS,
     Committed,
@@ -77,7 +77,7 @@ def test_a_task_cannot_name_other_files(tmp_path: Path, path: str) -> None:
 
 def test_one_miner_a_work_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second one is told which process works there."""
-    monkeypatch.setattr("finest.files.LOCK_S", 0.0)
+    monkeypatch.setattr("finest.atomic_files.LOCK_S", 0.0)
     assert not is_at_work(tmp_path)
     with alone(tmp_path, "miner"):
         assert is_at_work(tmp_path)

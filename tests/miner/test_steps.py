@@ -16,13 +16,13 @@ from finest.cluster.commands import slurm
 from finest.cluster.layout import Folder
 from finest.errors import LeaseLost, NeedsPerson, SourceError
 from finest.executors.slurm.request import SlurmRequest
+from finest.miner import disk
 from finest.miner import lease as leases
-from finest.miner import room
-from finest.miner.ahead import read_ahead
+from finest.miner.disk import check_room, folder_bytes, warc_bytes
 from finest.miner.journal import Journal
 from finest.miner.lease import Lease
-from finest.miner.now import Now, read_now
-from finest.miner.room import check_room, folder_bytes, warc_bytes
+from finest.miner.prefetch import read_ahead
+from finest.miner.status_file import Now, read_now
 from finest.miner.steps import MineOptions, Steps
 from finest.pipeline.ledger import Ledger
 from finest.recipe.recipe import load_recipe
@@ -188,7 +188,7 @@ def test_a_disk_too_small_is_seen_before_the_start(
     old = Journal.begin(tmp_path, task("t0"), 63)
     old.note(**DONE)
     (old.folder / "large").write_bytes(b"x" * 2_000_000)
-    monkeypatch.setattr(room, "SPARE_BYTES", 1 << 60)
+    monkeypatch.setattr(disk, "SPARE_BYTES", 1 << 60)
     with pytest.raises(NeedsPerson, match=r"too little\. Free some space \(.*/tasks/t0: 2"):
         check_room(bench.journal, of_warcs, tmp_path, [old], bench.said.append)
 

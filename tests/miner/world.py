@@ -11,7 +11,7 @@ from finest.errors import TaskServerUnavailable
 from finest.miner.journal import Committed, Finished, Journal, Published, Refined
 from finest.miner.lease import Lease
 from finest.miner.loop import Miner
-from finest.miner.now import Now
+from finest.miner.status_file import Now
 from finest.miner.steps import MineOptions
 from finest.miner.stop import Stop
 from finest.recipe.recipe import Recipe

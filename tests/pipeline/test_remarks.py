@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from finest.errors import LedgerError
-from finest.figures import byte_size
+from finest.formatting import byte_size
 from finest.pipeline import remarks as module
 from finest.pipeline.remarks import remarks
 from finest.pipeline.run import find_unchained

@@ -23,7 +23,7 @@ from finest.chain.view import Neuron, SubnetView
 from finest.chain.wallet import Hotkey
 from finest.tasks.app import create_app
 from finest.tasks.connections import Connections
-from finest.tasks.heads import Heads
+from finest.tasks.http_timeouts import Heads
 from finest.tasks.models import Rules
 from finest.tasks.store import Store
 from finest.tasks.throttle import Rates

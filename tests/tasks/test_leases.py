@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from finest.tasks import closing, tables
+from finest.tasks import tables, transitions
 from finest.tasks.models import Rules, Task, TaskState
 from finest.tasks.problems import Problem
 from finest.tasks.store import Store
@@ -215,7 +215,7 @@ def test_renewal_and_expiry_at_once(store: Store) -> None:
 @pytest.mark.parametrize("rules", [Rules(lease_blocks=10, redundancy=3)])
 def test_many_leases_end_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leases over the same WARCs, ended by several at the same moment and some released, count down rightly."""
-    monkeypatch.setattr(closing, "EXPIRED_AT_ONCE", 5)
+    monkeypatch.setattr(transitions, "EXPIRED_AT_ONCE", 5)
     store.add_warcs(CRAWL, paths(8))
     tasks = [store.lease(f"5Miner{number}", 4, 100) for number in range(6)]
     at_once([lambda task=task: store.release(task.hotkey, task.id, 110) for task in tasks[:2]], 2)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from finest.tasks import page
-from finest.tasks.board import Board
+from finest.tasks.leaderboard import Board
 from finest.tasks.models import CrawlStatistics, Leader, Rules, Score, Statistics, Task, TaskState
 from finest.tasks.store import Store
 from tests.tasks.facts import CRAWL, REVISION, ROOT, paths

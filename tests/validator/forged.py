@@ -16,9 +16,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from finest.atomic_files import size_and_sha256
 from finest.dataset.manifest import Manifest, write_manifest
 from finest.dataset.rows import SCHEMA, Row, VerdictRow, batch_of
-from finest.files import size_and_sha256
 from finest.pipeline.record import read_page, read_record
 from finest.recipe.page import Page
 from finest.recipe.reasons import DUPLICATE, KEPT, stage_of

@@ -21,7 +21,7 @@ from finest.pipeline.progress import Progress
 from finest.pipeline.run import RunOptions, refine
 from finest.recipe.recipe import load_recipe, recipe_hash
 from finest.settings import default_cache
-from finest.validator.means import Means, Warcs
+from finest.validator.context import Means, Warcs
 from finest.validator.models import Assignment, Plan, Subject, Submission
 from finest.validator.seed import make_seed
 from finest.warc.source import CommonCrawl

@@ -26,7 +26,7 @@ from bittensor.result import ChainError as SdkChainError
 from websockets.exceptions import WebSocketException
 
 from finest.chain.errors import ChainError, Unreachable, UnsupportedRuntime
-from finest.chain.loop import LoopThread
+from finest.chain.event_loop import LoopThread
 
 log = logging.getLogger(__name__)
 

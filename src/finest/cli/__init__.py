@@ -16,7 +16,7 @@ from finest.cli import cluster, devnet, doctor, hub, mine, quality, refinery, se
 from finest.cli.shared import say
 from finest.errors import FinestError, RunError, plain_os_error
 from finest.masking import mask_logs, message
-from finest.parent import hide_memory
+from finest.process import hide_memory
 from finest.system import unserved
 
 INTERRUPTED = 130

@@ -166,7 +166,7 @@ def report(folder: Path, output: Path | None) -> None:
     \b
     finest report my-dataset
     """
-    from finest.files import write_whole
+    from finest.atomic_files import write_whole
     from finest.pipeline.report.read import report_of
     from finest.pipeline.report.render import render_report
 

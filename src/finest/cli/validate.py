@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from finest.chain.options import ChainOptions
     from finest.settings import Settings
-    from finest.validator.means import Means, Warcs
+    from finest.validator.context import Means, Warcs
     from finest.validator.models import Evidence, Plan, Subject
 
 
@@ -175,13 +175,13 @@ def _paths(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _warcs(specs: tuple[str, ...], settings: Settings) -> Warcs:
-    from finest.validator.means import Warcs
+    from finest.validator.context import Warcs
 
     return Warcs.of(specs, common_crawl(settings))
 
 
 def _means(where: str, warcs: Warcs, settings: Settings) -> Means:
-    from finest.validator.means import Means
+    from finest.validator.context import Means
 
     return Means(cache=settings.cache, warcs=warcs, place=where, say=say)
 
@@ -235,8 +235,8 @@ def validate(
         from finest.validator.loop.options import ValidateOptions
         from finest.validator.loop.start import validate as run
         from finest.validator.loop.updating import UpdateOptions
-    from finest.validator.measuring import VERDICT_TOKENS
     from finest.validator.quality.tier import tier_of
+    from finest.validator.verdict_quality import VERDICT_TOKENS
 
     if (source is None) != (signers is None):
         raise click.UsageError("--auto-update and --signers belong together: where from, and whose word counts")
@@ -279,7 +279,7 @@ def score(records: tuple[Path, ...], work: Path, database: str | None, as_json: 
         return
     with needs("validator"):
         from finest.validator.loop.queue import Queue
-    from finest.validator.loop.standing import MEMORY_BLOCKS, of_present_seats, standings
+    from finest.validator.loop.weights import MEMORY_BLOCKS, of_present_seats, standings
 
     if database is None and not (work / "validator.db").is_file():
         raise UsageError(f"{work} is no validator's folder; name one with --work, or evidence: finest score FILE")

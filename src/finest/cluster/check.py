@@ -15,7 +15,7 @@ from finest.cluster.layout import DEFAULT_FOLDER, SYSTEM_CONF, Folder
 from finest.cluster.nodes import ClusterConfig, Node, Partition, config, nodes, partitions
 from finest.doctor.check import Finding, State, failure, ok, skipped, warning
 from finest.errors import ClusterError
-from finest.figures import counted
+from finest.formatting import counted
 
 COMMANDS = ("sbatch", "srun", "squeue", "sinfo", "scontrol", "scancel", "sacct")
 ASK_S = 15.0

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from finest.files import write_whole
+from finest.atomic_files import write_whole
 
 SYSTEM_CONF = Path("/etc/slurm/slurm.conf")
 """Where Debian's and Ubuntu's Slurm looks."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from finest.cluster.commands import TIMEOUT_S, slurm
 from finest.cluster.framed import records, unreadable
 from finest.errors import ClusterError
-from finest.figures import showable
+from finest.formatting import showable
 
 _PARTITION = ("%R", "%P", "%a", "%l", "%L")
 _NODE = ("%N", "%R", "%T", "%c", "%m", "%E")

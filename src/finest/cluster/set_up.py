@@ -23,7 +23,7 @@ from finest.cluster.layout import Facts, Folder, Ports
 from finest.cluster.loopback import require_loopback
 from finest.cluster.parts import Part, holds, make_folders, parts, slurmctld_works, variables
 from finest.errors import ClusterError, ClusterUnavailable, UsageError
-from finest.figures import counted
+from finest.formatting import counted
 
 PROBE_S = 30.0
 """For a job of no work on a cluster that has just come up; 0.2 s measured."""

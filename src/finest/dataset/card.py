@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from finest.atomic_files import write_whole
 from finest.dataset.manifest import MANIFEST_NAME, Manifest
 from finest.dataset.rows import SCHEMA
-from finest.files import write_whole
 from finest.recipe.reasons import KEPT, STAGES, reason, stage_of
 
 CARD_NAME = "README.md"

@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from finest.atomic_files import size_and_sha256
 from finest.dataset.limits import most_groups
 from finest.dataset.manifest import Manifest
 from finest.dataset.merkle import Leaves
 from finest.dataset.rows import HASHED_COLUMNS, SCHEMA, VERDICT_SCHEMA, digests
 from finest.dataset.shards import MAX_GROUP_ROWS, Shard
 from finest.errors import VerifyError
-from finest.files import size_and_sha256
 from finest.recipe.reasons import DUPLICATE
 
 Progress = Callable[[int], None]

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
 
+from finest.atomic_files import write_whole
 from finest.dataset.shards import Shard
 from finest.errors import VerifyError
-from finest.files import write_whole
 from finest.recipe.reasons import KEPT, reason
 from finest.recipe.recipe import recipe_hash
 

@@ -12,7 +12,7 @@ from finest.dataset.limits import READ_BYTES, READ_TIMES, READS, READS_A_GROUP, 
 from finest.errors import VerifyError
 
 if TYPE_CHECKING:
-    from finest.dataset.confined import Store
+    from finest.dataset.confined_reader import Store
     from finest.dataset.manifest import Manifest
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from finest.dataset.card import CARD_NAME
-from finest.dataset.confined import Confined, Store
+from finest.dataset.confined_reader import Confined, Store
 from finest.dataset.hub import Hub, RemoteFile, Revision, git_blob, parse_place
 from finest.dataset.limits import (
     CHECK_CPU_S_PER_GB,

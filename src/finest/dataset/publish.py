@@ -17,14 +17,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from finest.atomic_files import size_and_sha256
 from finest.dataset.card import CARD_NAME, card
 from finest.dataset.hub import Hub, RemoteFile, Revision, git_blob
 from finest.dataset.manifest import MANIFEST_NAME, Manifest, read_manifest
 from finest.dataset.patience import TRIES, Failure, Say, refusal, said, wait_s
 from finest.dataset.shards import Shard
 from finest.errors import HubNotFound, HubUnavailable, UsageError, VerifyError
-from finest.figures import byte_size
-from finest.files import size_and_sha256
+from finest.formatting import byte_size
 from finest.masking import holds_secrets, masked, one_line, public_address
 
 CARD_REPO = "OWNER/NAME"

@@ -1,8 +1,8 @@
 """Decodes a stranger's Parquet files in a process of its own, where they do no harm.
 
 The process (`finest.dataset.reader_main`) has bounded memory and CPU time, no token and no network: it asks its parent
-for ranges of bytes (see `finest.dataset.confined`, the other end). Whatever a file does to it - a crash of the decoder,
-memory, endless work - is one refused request of the parent's.
+for ranges of bytes (see `finest.dataset.confined_reader`, the other end). Whatever a file does to it - a crash of the
+decoder, memory, endless work - is one refused request of the parent's.
 """
 
 from __future__ import annotations

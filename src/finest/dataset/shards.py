@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
+from finest.atomic_files import sync
 from finest.dataset.rows import SCHEMA
 from finest.errors import RunError
-from finest.files import sync
 
 MAX_SHARD_BYTES = 500_000_000
 """The `datasets` library's own shard size; the Hub's rows viewer and downloads work best up to it."""

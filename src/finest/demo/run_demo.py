@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from finest.atomic_files import write_whole
 from finest.dataset.manifest import read_manifest
 from finest.errors import SourceError
-from finest.files import write_whole
 from finest.pipeline.progress import Progress
 from finest.pipeline.report.read import report_of
 from finest.pipeline.report.render import render_report

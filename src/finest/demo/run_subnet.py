@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from finest.atomic_files import write_whole
 from finest.demo.subnet import Subnet
 from finest.devnet.devnet import Devnet
 from finest.errors import RunError, UsageError
-from finest.figures import counted
-from finest.files import write_whole
+from finest.formatting import counted
 from finest.tasks.models import TaskState
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from finest.chain.options import ChainOptions
 from finest.doctor.check import Finding, failure, ok, skipped, warning
 from finest.doctor.subject import VIEW_S, Subject
 from finest.errors import ChainError, FinestError, HubError, UsageError
-from finest.figures import counted
+from finest.formatting import counted
 
 if TYPE_CHECKING:
     from finest.chain.view import Neuron, SubnetView

@@ -7,7 +7,7 @@ from typing import Any
 
 from finest.dataset.hub import Hub
 from finest.dataset.patience import patiently
-from finest.dataset.rights import LOG_IN, access_token, role_of, there_and_right
+from finest.dataset.permissions import LOG_IN, access_token, role_of, there_and_right
 from finest.doctor.check import Finding, failure, ok, skipped, warning
 from finest.doctor.subject import Subject
 from finest.errors import HubError, HubNotFound, HubUnavailable

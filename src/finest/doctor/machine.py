@@ -14,8 +14,8 @@ from typing import Any
 
 from finest.doctor.check import Finding, failure, ok, skipped, warning
 from finest.doctor.subject import Subject
-from finest.figures import byte_size, counted
-from finest.miner.room import SPARE_BYTES, needed_bytes
+from finest.formatting import byte_size, counted
+from finest.miner.disk import SPARE_BYTES, needed_bytes
 
 WORKER_BYTES = 0.5e9
 """Memory of a worker as measured (docs/performance.md: 522 MB at the peak of a run with one)."""

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from finest.doctor.check import Check, Finding, State
-from finest.figures import counted
+from finest.formatting import counted
 
 _STYLE = {State.OK: "green", State.WARNING: "yellow", State.FAILURE: "bold red", State.SKIPPED: "dim"}
 _WORD = {State.OK: "ok", State.WARNING: "warning", State.FAILURE: "FAILURE", State.SKIPPED: "skipped"}

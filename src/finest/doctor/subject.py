@@ -125,6 +125,6 @@ class Subject:
 
 
 def _whoami() -> dict[str, Any]:
-    from finest.dataset.rights import whoami
+    from finest.dataset.permissions import whoami
 
     return whoami()

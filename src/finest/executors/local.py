@@ -21,7 +21,7 @@ from loguru import logger
 
 from finest.errors import FinestError, RunError, plain_os_error
 from finest.masking import masked, masked_error
-from finest.parent import end_with_parent
+from finest.process import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

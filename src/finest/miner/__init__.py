@@ -5,11 +5,11 @@ journal.py   what is done of each task, written down when it is done; one miner 
 steps.py     refine, publish, commit, finish: each safe to repeat
 lease.py     keeps a lease alive while its task is worked at; says when it is lost
 loop.py      Miner: the next task, and the same task again after a crash
-troubles.py  every error's kind: it passes, it ends this task, or a person is needed; how long to wait
-tries.py     does a thing again while it fails in a way that passes
+error_kinds.py every error's kind: it passes, it ends this task, or a person is needed; how long to wait
+retrying.py  does a thing again while it fails in a way that passes
 stop.py      Ctrl-C: once, and the task in hand is finished; twice, and it ends at once
-room.py      what a task needs on disk, what may be thrown away
-ahead.py     the next task's WARCs, read while the last one is published
-now.py       what the miner does right now, for whoever looks
+disk.py      what a task needs on disk, what may be thrown away
+prefetch.py  the next task's WARCs, read while the last one is published
+status_file.py what the miner does right now, for whoever looks
 overview.py  journals, ledger and task server on one page: `finest dashboard`
 """

@@ -19,8 +19,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from finest.atomic_files import is_held, write_whole
 from finest.errors import TaskServerError
-from finest.files import is_held, write_whole
 from finest.tasks.models import Revision, Root, Task
 
 Step = Literal["refined", "published", "committed", "finished"]

@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from finest.errors import LeaseLost, TaskServerError
-from finest.figures import duration
-from finest.miner.troubles import Kind, kind_of
+from finest.formatting import duration
+from finest.miner.error_kinds import Kind, kind_of
 from finest.tasks.client import Refused
 from finest.tasks.models import TaskState
 

@@ -1,6 +1,6 @@
 """The miner's loop: the task in hand to its end, then the next one, whatever stops it in between.
 
-An error is answered by its kind (troubles.py): what passes is tried again, what is the task's ends the task, and what
+An error is answered by its kind (error_kinds.py): what passes is tried again, what is the task's ends the task, what
 a person must mend ends the miner with exit code 78. Unfinished journals come before new leases, the furthest first, so
 that a task which is committed is finished before another commitment takes its place on the chain.
 """
@@ -14,14 +14,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from finest.errors import FinestError, NeedsPerson, TaskServerError
-from finest.figures import byte_size, counted, duration
-from finest.miner.ahead import Ahead
+from finest.formatting import byte_size, counted, duration
+from finest.miner.disk import check_room, judged, sweep, warc_bytes
+from finest.miner.error_kinds import Kind, at_last, kind_of, words_of
 from finest.miner.journal import STEPS, Ended, Finished, Journal, journals
 from finest.miner.lease import Lease, lost_lease
-from finest.miner.room import check_room, judged, sweep, warc_bytes
+from finest.miner.prefetch import Ahead
+from finest.miner.retrying import Tries
 from finest.miner.steps import line_of
-from finest.miner.tries import Tries
-from finest.miner.troubles import Kind, at_last, kind_of, words_of
 from finest.tasks.client import Refused
 from finest.tasks.models import TaskState
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from finest.miner.journal import How, Step
-    from finest.miner.now import Now
+    from finest.miner.status_file import Now
     from finest.miner.steps import MineOptions
     from finest.miner.stop import Stop
     from finest.tasks.models import Score, ServerInfo, Task

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from finest.errors import FinestError, LedgerError
+from finest.miner.disk import folder_bytes
 from finest.miner.journal import is_at_work, journals
-from finest.miner.now import Doing, read_now
-from finest.miner.room import folder_bytes
+from finest.miner.status_file import Doing, read_now
 from finest.pipeline.status import Status, status
 
 if TYPE_CHECKING:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from finest.atomic_files import alone
 from finest.chain.payload import ROOT_DIGITS, encode
 from finest.errors import FinestError, NeedsPerson
-from finest.files import alone
+from finest.miner.error_kinds import words_of
 from finest.miner.loop import Miner
-from finest.miner.now import STOPPED, Now
+from finest.miner.retrying import Tries
+from finest.miner.status_file import STOPPED, Now
 from finest.miner.steps import Steps
 from finest.miner.stop import Stop, exit_code
-from finest.miner.tries import Tries
-from finest.miner.troubles import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +87,7 @@ def _prepare(
     """Find out early what would fail late; the repository's whole name. None if it is to stop."""
     from finest.chain.submission import not_registered
     from finest.dataset.hub import Hub
-    from finest.dataset.rights import check_right
+    from finest.dataset.permissions import check_right
     from finest.pipeline.preflight import preflight
 
     preflight(options.recipe, options.cache)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from finest.executors.slurm.request import SlurmRequest
     from finest.miner.journal import Journal
     from finest.miner.lease import Lease
-    from finest.miner.now import Now
+    from finest.miner.status_file import Now
     from finest.pipeline.ray import RayRequest
     from finest.pipeline.summary import SliceSummary
     from finest.recipe.recipe import Recipe

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finest.errors import LedgerError, RunError
-from finest.figures import byte_size
+from finest.formatting import byte_size
 from finest.recipe.recipe import DedupRules
 
 _Hashes: TypeAlias = npt.NDArray[np.uint64]

@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finest.atomic_files import Held, hold, is_held, sync, write_whole
 from finest.errors import LedgerError
-from finest.files import Held, hold, is_held, sync, write_whole
 from finest.masking import masked_error
 from finest.pipeline.summary import SliceSummary
 from finest.warc.slices import Slice

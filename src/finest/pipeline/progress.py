@@ -10,7 +10,7 @@ from rich.progress import BarColumn, ProgressColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from finest.figures import byte_size, counted
+from finest.formatting import byte_size, counted
 from finest.terminal import plain_console
 
 if TYPE_CHECKING:

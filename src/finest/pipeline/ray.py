@@ -18,7 +18,7 @@ from finest.errors import JobFailed, RunError
 from finest.executors.local import leave_with_parent
 from finest.executors.ray import RayStage
 from finest.executors.slurm.request import MEMORY_PER_CPU_GB, Allotment
-from finest.figures import counted
+from finest.formatting import counted
 from finest.masking import masked_error
 from finest.pipeline.run import GO_ON, FailureWatch, RunOptions, take_in
 from finest.pipeline.slurm.steps import Lines, RefineShare

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from finest.errors import LedgerError
-from finest.figures import byte_size, counted
+from finest.formatting import byte_size, counted
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.summary import merge
 from finest.recipe.reasons import reason

@@ -7,7 +7,7 @@ Three parts, each of which works without the others:
 - `landlock`: the kernel refuses files outside of the named ones, TCP connections to other ports, signals and ptrace
   towards processes outside (Linux 5.13; connections from 6.7, signals from 6.12).
 - `seccomp`: the kernel refuses system calls that the work does not need (x86-64 and AArch64).
-- What every kernel has: `finest.parent.hide_memory` in the process that holds the secrets, a short environment, and no
+- What every kernel has: `finest.process.hide_memory` in the process that holds the secrets, a short environment, and no
   inherited file descriptors.
 
 Where a kernel lacks the first or the second, `confine` uses the rest; `missing` says in words what is not there, and

@@ -13,9 +13,8 @@ from fastapi import APIRouter, Query, Request, Response
 import finest
 from finest.chain.payload import LIMIT_BYTES, encode
 from finest.errors import UsageError
-from finest.tasks.answers import answer
 from finest.tasks.api_docs import SIGNED, refusals
-from finest.tasks.board import FRESH_S, MOST_LEADERS
+from finest.tasks.leaderboard import FRESH_S, MOST_LEADERS
 from finest.tasks.models import (
     Address,
     FinishRequest,
@@ -31,7 +30,8 @@ from finest.tasks.models import (
     TaskState,
 )
 from finest.tasks.problems import Problem
-from finest.tasks.served import served
+from finest.tasks.responses import answer
+from finest.tasks.state import served
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from finest.chain.auth import HEADERS, MAX_AGE_S, SKEW_S
-from finest.tasks.answers import PROBLEM_TYPE
 from finest.tasks.problems import KINDS, Problem, ProblemDetails, ProblemName
+from finest.tasks.responses import PROBLEM_TYPE
 
 SUMMARY = "Leases Common Crawl WARC files to miners, and remembers who refined what, and how well."
 DESCRIPTION = f"""

@@ -15,19 +15,19 @@ from starlette.responses import Response
 
 import finest
 from finest.tasks import api, page
-from finest.tasks.answers import problem_answer
 from finest.tasks.api_docs import describe
 from finest.tasks.authority import TOO_OLD_S, Authority
-from finest.tasks.board import FRESH_S, REST, read_board
 from finest.tasks.connections import Connections, Room
-from finest.tasks.desk import Desk
-from finest.tasks.frame import Frame, told
-from finest.tasks.fresh import Fresh
+from finest.tasks.leaderboard import FRESH_S, REST, read_board
 from finest.tasks.metrics import Metrics
+from finest.tasks.middleware import Frame, told
 from finest.tasks.models import Rules
 from finest.tasks.problems import KINDS, Problem
 from finest.tasks.proxies import Proxies
-from finest.tasks.served import Served
+from finest.tasks.responses import problem_answer
+from finest.tasks.shared_read import Fresh
+from finest.tasks.signed_requests import Desk
+from finest.tasks.state import Served
 from finest.tasks.throttle import Rates, Throttle
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from finest.chain.errors import ChainError
 from finest.chain.payload import decode
-from finest.tasks.fresh import Fresh
 from finest.tasks.problems import Problem
+from finest.tasks.shared_read import Fresh
 
 if TYPE_CHECKING:
     from finest.chain.commitments import ChainCommitment, Commitments

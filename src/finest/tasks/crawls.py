@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from finest import __version__
 from finest.errors import SourceError
-from finest.figures import counted, showable
+from finest.formatting import counted, showable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

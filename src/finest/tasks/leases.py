@@ -1,7 +1,7 @@
 """Leases: who works on which WARCs, until which block. Every function is a part of one transaction of the store's.
 
 The miner's row is locked first, so that the requests of one miner for a lease come one after another and its second one
-sees what the first one got; then WARCs are taken (taking.py).
+sees what the first one got; then WARCs are taken (claim.py).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam as given
 
 from finest.database import INSERTS
-from finest.figures import counted
+from finest.formatting import counted
+from finest.tasks.claim import Wanted, take
 from finest.tasks.models import Rules, Task, TaskState
 from finest.tasks.problems import Problem
-from finest.tasks.reading import one_task, task_row
+from finest.tasks.queries import one_task, task_row
 from finest.tasks.tables import HELD, LEASED, crawls, miners, tasks
-from finest.tasks.taking import Wanted, take
 
 ANY_CRAWL = (0, 2**31 - 1)
 """crawls.id from and to."""

@@ -20,11 +20,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from sqlalchemy.exc import SQLAlchemyError
 
-from finest import figures
-from finest.tasks.board import FRESH_S, Board
+from finest import formatting
+from finest.tasks.leaderboard import FRESH_S, Board
 from finest.tasks.models import CrawlStatistics, Leader, Task, TaskState
 from finest.tasks.problems import KINDS, Problem
-from finest.tasks.served import served
+from finest.tasks.state import served
 
 if TYPE_CHECKING:
     from finest.tasks.authority import Authority
@@ -111,16 +111,20 @@ def _view(board: Board, authority: Authority, hub: str) -> dict[str, Any]:
     warcs, finished, leased = (sum(getattr(one, name) for one in crawls) for name in ("warcs", "finished", "leased"))
     tasks = board.statistics.tasks
     numbers = [
-        ("WARCs finished", figures.whole(finished), f"{figures.share(finished, warcs)} of {figures.whole(warcs)}"),
-        ("WARCs leased", figures.whole(leased), figures.counted(tasks.get(TaskState.LEASED, 0), "task")),
-        ("Tasks finished", figures.whole(tasks.get(TaskState.FINISHED, 0)), _verdicts(board.statistics.scores)),
-        ("Miners", figures.whole(board.statistics.miners), "that had a task"),
+        (
+            "WARCs finished",
+            formatting.whole(finished),
+            f"{formatting.share(finished, warcs)} of {formatting.whole(warcs)}",
+        ),
+        ("WARCs leased", formatting.whole(leased), formatting.counted(tasks.get(TaskState.LEASED, 0), "task")),
+        ("Tasks finished", formatting.whole(tasks.get(TaskState.FINISHED, 0)), _verdicts(board.statistics.scores)),
+        ("Miners", formatting.whole(board.statistics.miners), "that had a task"),
     ]
     seconds = authority.block_time_s
     return {
         "netuid": view.netuid if view else None,
-        "block": figures.whole(authority.block) if view else None,
-        "age": figures.duration(max(1, round(view.age_s))) if view else None,
+        "block": formatting.whole(authority.block) if view else None,
+        "age": formatting.duration(max(1, round(view.age_s))) if view else None,
         "notice": _notice(authority),
         "numbers": numbers,
         "crawls": [_crawl(one) for one in crawls],
@@ -141,15 +145,15 @@ def _notice(authority: Authority) -> str | None:
 def _crawl(one: CrawlStatistics) -> CrawlRow:
     whole = max(one.warcs, 1)
     return CrawlRow(
-        _text(one.crawl), figures.whole(one.warcs), figures.whole(one.finished), figures.whole(one.leased),
-        figures.whole(one.open), round(100 * one.finished / whole, 3), round(100 * one.leased / whole, 3),
-        figures.share(one.finished, one.warcs),
+        _text(one.crawl), formatting.whole(one.warcs), formatting.whole(one.finished), formatting.whole(one.leased),
+        formatting.whole(one.open), round(100 * one.finished / whole, 3), round(100 * one.leased / whole, 3),
+        formatting.share(one.finished, one.warcs),
     )  # fmt: skip
 
 
 def _leased(task: Task, block: int, block_time_s: float) -> TaskRow:
     left = max(0, task.expires_block - block)
-    when = f"{figures.counted(left, 'block')}, about {_roughly(left * block_time_s)}"
+    when = f"{formatting.counted(left, 'block')}, about {_roughly(left * block_time_s)}"
     return TaskRow(_text(task.id), _text(task.hotkey), _text(task.crawl), str(len(task.warcs)), when)
 
 
@@ -158,7 +162,7 @@ def _finished(task: Task, block: int, block_time_s: float, hub: str) -> TaskRow:
     return TaskRow(
         _text(task.id), _text(task.hotkey), _text(task.crawl), str(len(task.warcs)),
         _ago(task.closed_block, block, block_time_s), dataset=_text(repo), revision=_text(revision[:10]),
-        url=figures.link(f"{hub}/datasets/{repo}/tree/{revision}") if repo and revision else None,
+        url=formatting.link(f"{hub}/datasets/{repo}/tree/{revision}") if repo and revision else None,
         verdicts=_verdicts(Counter(score.verdict for score in task.scores)),
     )  # fmt: skip
 
@@ -167,14 +171,14 @@ def _leader(rank: int, one: Leader, block: int, block_time_s: float) -> LeaderRo
     score = f"{one.mean_score:.3f}" if one.mean_score is not None else "\u2013"
     when = _ago(one.last_finished_block, block, block_time_s)
     return LeaderRow(
-        rank, _text(one.hotkey), figures.whole(one.finished_tasks), figures.whole(one.finished_warcs), score, when
+        rank, _text(one.hotkey), formatting.whole(one.finished_tasks), formatting.whole(one.finished_warcs), score, when
     )
 
 
 def _verdicts(counts: Any) -> str:
     order: Sequence[tuple[str, str]] = (("pass", "passed"), ("fail", "failed"), ("no_evidence", "without evidence"))
     return (
-        ", ".join(f"{figures.whole(counts[name])} {word}" for name, word in order if counts.get(name))
+        ", ".join(f"{formatting.whole(counts[name])} {word}" for name, word in order if counts.get(name))
         or "not scored yet"
     )
 
@@ -187,11 +191,11 @@ def _ago(then: int | None, block: int, block_time_s: float) -> str:
 
 def _roughly(seconds: float) -> str:
     """Without seconds where nobody counts them: a block is twelve of them."""
-    return figures.duration(60 * round(seconds / 60) if seconds >= 600 else round(seconds))
+    return formatting.duration(60 * round(seconds / 60) if seconds >= 600 else round(seconds))
 
 
 def _text(foreign: str) -> str:
-    return figures.showable(foreign, MOST_TEXT)
+    return formatting.showable(foreign, MOST_TEXT)
 
 
 def _html(template: str, **values: Any) -> Response:

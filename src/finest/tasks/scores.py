@@ -8,7 +8,7 @@ from finest.database import INSERTS
 from finest.tasks.models import CrawlStatistics, Leader, ScoreRequest, Statistics, Task
 from finest.tasks.problems import Problem
 from finest.tasks.provenance import record
-from finest.tasks.reading import one_task
+from finest.tasks.queries import one_task
 from finest.tasks.tables import FINISHED, LEASED, OPEN, claims, crawls, miners, scores, tasks, warcs
 
 _REPORTS = {name: insert(scores) for name, insert in INSERTS.items()}

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from finest.chain.options import ChainOptions
 from finest.errors import UsageError
-from finest.figures import counted
+from finest.formatting import counted
 from finest.tasks.connections import Room
 from finest.tasks.logs import LogFormat, set_up_logs
 from finest.tasks.models import Rules
@@ -136,7 +136,7 @@ def _run(options: ServeOptions, listener: socket.socket) -> None:
 def _config(options: ServeOptions) -> Config:
     from uvicorn import Config
 
-    from finest.tasks.heads import Heads
+    from finest.tasks.http_timeouts import Heads
 
     return Config(
         options, factory=True, http=Heads, lifespan="on", workers=options.workers, log_config=None, access_log=False,

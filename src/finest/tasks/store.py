@@ -13,7 +13,7 @@ from sqlalchemy import bindparam as given
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from finest.database import INSERTS, Database
-from finest.tasks import closing, leases, reading, scores
+from finest.tasks import leases, queries, scores, transitions
 from finest.tasks.migrated import TABLES
 from finest.tasks.models import CrawlStatistics, Leader, Rules, ScoreRequest, Statistics, Task, TaskPage, TaskState
 from finest.tasks.tables import crawls, nonces, rules, warcs
@@ -73,7 +73,9 @@ class Store:
     def renew(self, hotkey: str, task_id: str, block: int) -> Task:
         """The lease, begun anew; a finished task as it is."""
         self._expire_once(block)
-        return self._database.write(lambda connection: closing.renew(connection, self.rules, hotkey, task_id, block))
+        return self._database.write(
+            lambda connection: transitions.renew(connection, self.rules, hotkey, task_id, block)
+        )
 
     def finish(
         self, hotkey: str, task_id: str, repo: str, revision: str, root: str, commitment: str, block: int
@@ -83,20 +85,22 @@ class Store:
         published = {"repo": repo, "revision": revision, "root": root, "commitment": commitment}
         try:
             return self._database.write(
-                lambda connection: closing.finish(connection, hotkey, task_id, block, **published)
+                lambda connection: transitions.finish(connection, hotkey, task_id, block, **published)
             )
         except IntegrityError:
-            raise closing.given_before(commitment) from None
+            raise transitions.given_before(commitment) from None
 
     def release(self, hotkey: str, task_id: str, block: int) -> Task:
         """The task, given back."""
         self._expire_once(block)
-        return self._database.write(lambda connection: closing.release(connection, self.rules, hotkey, task_id, block))
+        return self._database.write(
+            lambda connection: transitions.release(connection, self.rules, hotkey, task_id, block)
+        )
 
     def expire(self, block: int) -> int:
         """End all leases that nobody renewed before `block`; how many. The other methods do it by themselves."""
         total = 0
-        while ended := self._database.write(lambda connection: closing.expire(connection, self.rules, block)):
+        while ended := self._database.write(lambda connection: transitions.expire(connection, self.rules, block)):
             total += ended
         return total
 
@@ -106,11 +110,11 @@ class Store:
 
     def task(self, task_id: str, block: int) -> Task:
         self._expire_once(block)
-        return self._database.read(lambda connection: reading.one_task(connection, task_id, block))
+        return self._database.read(lambda connection: queries.one_task(connection, task_id, block))
 
     def task_by_commitment(self, hotkey: str, line: str, block: int) -> Task:
         """The task that the miner finished with what it committed on the chain."""
-        return self._database.read(lambda connection: reading.by_commitment(connection, hotkey, line, block))
+        return self._database.read(lambda connection: queries.by_commitment(connection, hotkey, line, block))
 
     def tasks(
         self, block: int, *, state: TaskState | None = None, hotkey: str | None = None, after: str | None = None,
@@ -119,7 +123,7 @@ class Store:
         """Tasks, newest first."""
         self._expire_once(block)
         return self._database.read(
-            lambda connection: reading.page(connection, block, state=state, hotkey=hotkey, after=after, limit=limit)
+            lambda connection: queries.page(connection, block, state=state, hotkey=hotkey, after=after, limit=limit)
         )
 
     def leaderboard(self, limit: int) -> list[Leader]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from finest.dataset.manifest import Manifest
     from finest.dataset.open import Dataset
-    from finest.validator.means import Means
+    from finest.validator.context import Means
     from finest.validator.models import Assignment, Outcome, Subject, Submission
 
 MAX_PAGES_A_WARC = 500_000

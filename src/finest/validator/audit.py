@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import finest
 from finest.errors import VerifyError
-from finest.figures import counted
+from finest.formatting import counted
 from finest.recipe.recipe import installed_libraries, load_recipe
 from finest.validator.admission import check_dataset, check_told, declared, known_recipes, open_place
 from finest.validator.completeness import check_windows
+from finest.validator.context import OURS
 from finest.validator.evidence import conclude
-from finest.validator.means import OURS
 from finest.validator.models import (
     MAX_WORDS,
     Check,
@@ -40,7 +40,7 @@ from finest.validator.uniqueness import check_unique
 if TYPE_CHECKING:
     from finest.dataset.open import Dataset
     from finest.recipe.recipe import Recipe
-    from finest.validator.means import Means
+    from finest.validator.context import Means
 
 
 class _Over(Exception):

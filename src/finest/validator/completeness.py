@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from finest.dataset.open import Dataset
     from finest.recipe.recipe import Recipe
-    from finest.validator.means import Means
+    from finest.validator.context import Means
     from finest.validator.models import Plan
     from finest.warc.slices import Record
     from finest.warc.source import Source

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from finest.atomic_files import write_whole
 from finest.errors import UsageError
-from finest.files import write_whole
 from finest.recipe.recipe import canonical_json
 from finest.validator.models import MAX_WORDS, Check, Evidence, Outcome, PageFinding, RowFinding, WindowFinding
 from finest.validator.score import Measured, Score, is_forged, score

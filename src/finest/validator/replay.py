@@ -11,7 +11,7 @@ from finest.validator.evidence import QUALITY, with_quality, without_quality
 from finest.validator.seed import make_seed
 
 if TYPE_CHECKING:
-    from finest.validator.means import Means
+    from finest.validator.context import Means
     from finest.validator.models import Evidence
 
 _LISTS = ("admission", "rows", "windows")

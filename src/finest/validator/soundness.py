@@ -27,7 +27,7 @@ from finest.warc.source import dump_of
 if TYPE_CHECKING:
     from finest.dataset.open import Dataset
     from finest.recipe.recipe import Recipe
-    from finest.validator.means import Means
+    from finest.validator.context import Means
     from finest.warc.slices import Record
 
 MAX_TEXT_BYTES = 4 * 1024 * 1024

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from finest.dataset.open import Dataset, RowGroup
     from finest.recipe.recipe import Recipe
-    from finest.validator.means import Means
+    from finest.validator.context import Means
 
 SKETCH = 1024
 """Fingerprints of a submission that are remembered: the smallest ones, so that equal rows give equal fingerprints."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from finest.dataset.open import Dataset
     from finest.recipe.judge import Verdict
     from finest.recipe.recipe import Recipe
-    from finest.validator.means import Means
+    from finest.validator.context import Means
     from finest.validator.models import PageOutcome
     from finest.validator.soundness import Claim
 

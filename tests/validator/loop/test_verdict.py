@@ -21,8 +21,8 @@ from finest.sandbox import seccomp
 from finest.settings import default_cache
 from finest.validator.budget import CPU_S
 from finest.validator.loop import verdict
-from finest.validator.loop.child import ADDRESS_BYTES, FILE_BYTES, HARD, Job
 from finest.validator.loop.verdict import Done, environment, judged
+from finest.validator.loop.verdict_process import ADDRESS_BYTES, FILE_BYTES, HARD, Job
 from finest.validator.models import Plan
 from tests.validator.made import Published
 
@@ -84,7 +84,7 @@ class Judging(threading.Thread):
         """The child's process id."""
         wait_until(lambda: any(words in line for line in self.said) or self.done is not None)
         assert self.done is None, self.done
-        return next(pid for pid in children(os.getpid()) if "finest.validator.loop.child" in command(pid))
+        return next(pid for pid in children(os.getpid()) if "finest.validator.loop.verdict_process" in command(pid))
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -247,7 +247,7 @@ def test_a_child_does_not_outlive_its_validator(silent: Job, tmp_path: Path) -> 
     program = """
         import sys, threading
         from pathlib import Path
-        from finest.validator.loop.child import Job
+        from finest.validator.loop.verdict_process import Job
         from finest.validator.loop.verdict import judged
         judged(Job.model_validate_json(Path(sys.argv[1]).read_text()), threading.Event(), print)
     """

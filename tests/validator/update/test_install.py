@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import finest
-from finest.files import hold
+from finest.atomic_files import hold
 from finest.validator.update import Releases, healthy, launch, stopped
 from finest.validator.update.build import Broken, Failed, build, present_extras, smoke
 from finest.validator.update.launch import STARTS

@@ -22,7 +22,7 @@ from datatrove.executor import SlurmPipelineExecutor
 from finest.cluster.commands import slurm
 from finest.errors import ClusterError
 from finest.executors.slurm.units import comment, job_name, submitted
-from finest.figures import showable
+from finest.formatting import showable
 
 if TYPE_CHECKING:
     from datatrove.pipeline.base import PipelineStep

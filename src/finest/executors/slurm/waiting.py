@@ -9,7 +9,7 @@ from finest.cluster.nodes import nodes
 from finest.errors import ClusterUnavailable
 from finest.executors.slurm.units import Unit
 from finest.executors.slurm.words import is_without_node, waits_for
-from finest.figures import counted
+from finest.formatting import counted
 
 QUIET_S = 5.0
 """A wait that is shorter is Slurm's usual pace, and not worth a line."""

@@ -12,7 +12,7 @@ from importlib import resources
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from finest import figures
+from finest import formatting
 from finest.pipeline.report.data import ReportData
 from finest.pipeline.report.view import View, view
 
@@ -26,7 +26,7 @@ def render_report(report: ReportData) -> str:
 @cache
 def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"showable": figures.showable, "whole": figures.whole}
+    environment.filters |= {"showable": formatting.showable, "whole": formatting.whole}
     return environment.from_string(_asset("report.html.j2"))
 
 

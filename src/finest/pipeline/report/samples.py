@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from finest.figures import counted, link, short, showable
+from finest.formatting import counted, link, short, showable
 from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, STAGES, reason, stage_of
 
 EXCERPT_CHARS = 400

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from finest.figures import byte_size, compact, counted, duration, share, short, showable, whole
+from finest.formatting import byte_size, compact, counted, duration, share, short, showable, whole
 from finest.pipeline.report.samples import LANGUAGES, SampleGroup, sample_groups
 from finest.pipeline.summary import Totals, merge
 from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, STAGES, reason, stage_of

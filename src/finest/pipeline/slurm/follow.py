@@ -12,7 +12,7 @@ from finest.errors import FinestError, JobFailed, RunError
 from finest.executors.slurm.units import Unit, Watch, ending_of
 from finest.executors.slurm.waiting import Waiting
 from finest.executors.slurm.words import FORGOTTEN, never_starts
-from finest.figures import counted, showable
+from finest.formatting import counted, showable
 from finest.pipeline.run import GO_ON, FailureWatch, take_in
 from finest.pipeline.slurm.submission import cancel_all, cancel_now, folder_of, with_end
 

@@ -10,7 +10,7 @@ from finest.errors import LedgerError
 from finest.executors.slurm.request import fit
 from finest.executors.slurm.stage import SlurmStage
 from finest.executors.slurm.units import stages
-from finest.figures import counted
+from finest.formatting import counted
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.preflight import preflight
 from finest.pipeline.run import RunOptions, begin, finished

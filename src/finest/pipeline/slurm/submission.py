@@ -21,10 +21,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from finest.atomic_files import write_whole
 from finest.errors import ClusterError, LedgerError
 from finest.executors.slurm.request import Allotment
 from finest.executors.slurm.units import cancel, stages
-from finest.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

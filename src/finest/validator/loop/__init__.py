@@ -3,9 +3,9 @@
 watch.py      the chain and the task server -> the queue
 queue.py      what waits for its verdict, and every verdict; a database
 assignment.py a waiting line -> what is to be audited, by which randomness
-child.py      one verdict, in a process with limits that knows no key
+verdict_process.py one verdict, in a process with limits that knows no key
 verdict.py    that process: started, watched, ended
-standing.py   verdicts -> weights, a pure function
+weights.py    verdicts -> weights, a pure function
 validator.py  the chores: watch, judge, report, weigh; each starts anew alone when it fails
-chores.py     how it does so
+periodic.py   how it does so
 """

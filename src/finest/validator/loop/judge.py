@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from finest.chain.payload import decode
 from finest.errors import TaskServerError
-from finest.figures import counted, duration, showable
+from finest.formatting import counted, duration, showable
 from finest.validator.audit import inadmissible
 from finest.validator.evidence import evidence_hash, is_lie, sign, write_evidence
 from finest.validator.loop.assignment import NotYet
-from finest.validator.loop.child import Job
 from finest.validator.loop.queue import WHY_CHARS, Settled
 from finest.validator.loop.verdict import LINE_CHARS, judged
+from finest.validator.loop.verdict_process import Job
 from finest.validator.models import Check
 from finest.validator.subject import COMMON_CRAWL
 from finest.warc.source import common_crawl_path

@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 import sqlalchemy as sa
 
 from finest.database import INSERTS, Database
-from finest.figures import showable
-from finest.validator.loop.standing import Past
+from finest.formatting import showable
 from finest.validator.loop.tables import TABLES, submissions
+from finest.validator.loop.weights import Past
 from finest.validator.models import Outcome
 
 DAY_S = 86_400.0

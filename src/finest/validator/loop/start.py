@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
+from finest.atomic_files import alone
 from finest.errors import NeedsPerson
-from finest.files import alone
 from finest.pipeline.preflight import preflight
 from finest.tasks.client import TaskServer
 from finest.tasks.crawls import CommonCrawl

@@ -8,22 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from finest.chain.errors import NoPermit, NotRegistered, RateLimited
-from finest.figures import counted, duration
+from finest.formatting import counted, duration
 from finest.tasks.client import Refused
 from finest.tasks.models import ScoreRequest
-from finest.validator.loop.chores import Chore, run
 from finest.validator.loop.judge import NOTE_CHARS
-from finest.validator.loop.standing import MEMORY_BLOCKS, weights
+from finest.validator.loop.periodic import Chore, run
 from finest.validator.loop.watch import look
+from finest.validator.loop.weights import MEMORY_BLOCKS, weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from finest.chain.subnet import Chain
     from finest.tasks.client import TaskServer
-    from finest.validator.loop.chores import Round
     from finest.validator.loop.judge import Judge
     from finest.validator.loop.options import ValidateOptions
+    from finest.validator.loop.periodic import Round
     from finest.validator.loop.queue import Queue, Report
     from finest.validator.telemetry import Telemetry
 

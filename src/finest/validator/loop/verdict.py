@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finest.errors import UsageError
-from finest.figures import showable
+from finest.formatting import showable
 from finest.sandbox import warn_once
 from finest.validator.evidence import read_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from finest.validator.loop.child import Job
+    from finest.validator.loop.verdict_process import Job
     from finest.validator.models import Evidence
 
 WALL_S = 3600.0
@@ -61,7 +61,7 @@ def judged(job: Job, stop: threading.Event, say: Callable[[str], None], wall_s: 
         own = dict.fromkeys(_OWN_FOLDERS, folder)
         out = Path(folder) / "evidence.json"
         process = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-m", "finest.validator.loop.child", str(out)], cwd=folder,
+            [sys.executable, "-m", "finest.validator.loop.verdict_process", str(out)], cwd=folder,
             env=environment(os.environ) | own, encoding="utf-8", errors="replace", stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True, close_fds=True,
         )  # fmt: skip

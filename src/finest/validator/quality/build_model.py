@@ -23,7 +23,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from finest.files import write_whole
+from finest.atomic_files import write_whole
 from finest.validator.quality.heldout import ANCHORS
 from finest.validator.quality.tokens import END, MODEL, VOCABULARY
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from packaging.version import Version
 
 import finest
+from finest.atomic_files import Held, hold
 from finest.errors import UsageError
-from finest.files import Held, hold
 from finest.validator.update.build import Broken, Failed, build, present_extras, smoke
 from finest.validator.update.git import GitError, git, without_secrets
 from finest.validator.update.signed import TAG, Refused, Release, Signers, examine, version_of

@@ -17,8 +17,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from finest.atomic_files import Held, hold, write_whole
 from finest.errors import RunError
-from finest.files import Held, hold, write_whole
 from finest.validator.update.signed import version_of
 
 LOCK_S = 20.0

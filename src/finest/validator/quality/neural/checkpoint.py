@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load, save
 from tokenizers import Tokenizer, decoders
 
-from finest.files import write_whole
+from finest.atomic_files import write_whole
 from finest.validator.quality.neural.llama import Llama, Shape
 from finest.validator.quality.tokens import END, VOCABULARY, pinned, tokenizer
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from finest.errors import HubUnavailable, SourceError, VerifyError
-from finest.validator import measuring
+from finest.validator import verdict_quality
 from finest.validator.budget import Budget
 from finest.validator.evidence import QUALITY, is_lie
-from finest.validator.measuring import measure_quality
 from finest.validator.models import Assignment, Evidence, Plan, Subject, Submission, Versions
 from finest.validator.quality import NoEvidence
 from finest.validator.quality.tier import N_GRAMS
+from finest.validator.verdict_quality import measure_quality
 
 PASSED = Evidence(
     subject=Subject(submission=Submission(), task=Assignment(warcs=()), seed="ab" * 32), plan=Plan(),
@@ -24,7 +24,7 @@ PASSED = Evidence(
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, assess: Callable[..., Any], budget: Budget | None = None) -> Evidence:
-    monkeypatch.setattr(measuring, "assess", assess)
+    monkeypatch.setattr(verdict_quality, "assess", assess)
     said: list[str] = []
     warcs = SimpleNamespace(sources=list)
     means: Any = SimpleNamespace(warcs=warcs, cache=None, budget=budget or Budget(), say=said.append)

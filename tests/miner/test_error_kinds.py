@@ -11,7 +11,7 @@ from botocore import exceptions as boto
 
 from finest import errors
 from finest.chain import errors as chain_errors
-from finest.miner.troubles import BY_PROBLEM, LONGEST_ASKED_S, TRIES, Backoff, Kind, asked_s, at_last, kind_of
+from finest.miner.error_kinds import BY_PROBLEM, LONGEST_ASKED_S, TRIES, Backoff, Kind, asked_s, at_last, kind_of
 from finest.tasks.problems import KINDS
 from finest.warc.stream import Interrupted
 from tests.miner.world import refused

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from finest.tasks import frame, heads
+from finest.tasks import http_timeouts, middleware
 from finest.tasks.proxies import LOOPBACK, Proxies
 from finest.tasks.store import Store
 from finest.tasks.throttle import Rates, network
@@ -34,7 +34,7 @@ def test_large_bodies_are_not_read(server: Server) -> None:
 
 def test_heads_have_an_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A head that never ends is refused, one that never comes is hung up on, and a request in work is not."""
-    monkeypatch.setattr(heads, "HEAD_S", 0.3)
+    monkeypatch.setattr(http_timeouts, "HEAD_S", 0.3)
     host, _, port = server.url.partition("//")[2].partition(":")
     for sent, answer in (
         (b"", b""), (b"GET / HT", b""), (b"GET /v1/info HTTP/1.1\r\nHost: x\r\n", b""),
@@ -70,7 +70,7 @@ def test_a_database_that_is_away_is_one_line(server: Server, monkeypatch: pytest
 
     monkeypatch.setattr(server.store, "task", away)
     assert problem(server.ask("GET", "/v1/tasks/" + "0" * 32)) == "server-error"
-    (record,) = [one for one in caplog.records if one.name == frame.__name__]
+    (record,) = [one for one in caplog.records if one.name == middleware.__name__]
     assert record.getMessage().endswith("failed: connection refused")
     assert record.exc_info is None
 

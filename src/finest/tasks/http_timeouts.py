@@ -169,8 +169,8 @@ class Heads(HttpToolsProtocol):
 
 
 def _refusal(why: str, status: int) -> bytes:
-    from finest.tasks.answers import PROBLEM_TYPE
     from finest.tasks.problems import Problem
+    from finest.tasks.responses import PROBLEM_TYPE
 
     problem = Problem("rate-limited" if status == 429 else "overloaded", why, retry_after_s=2.0)
     body = problem.details.model_dump_json(exclude_none=True).encode()

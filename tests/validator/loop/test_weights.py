@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finest.validator.loop.standing import (
+from finest.validator.loop.weights import (
     KEEP,
     PAID_BLOCKS,
     PROBATION_BLOCKS,

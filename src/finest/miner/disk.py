@@ -7,7 +7,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from finest.errors import LedgerError, NeedsPerson
-from finest.figures import byte_size, counted
+from finest.formatting import byte_size, counted
 from finest.pipeline.ledger import Ledger
 from finest.warc.source import inspect, resolve
 

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam as given
 from finest.tasks.models import Rules, Task
 from finest.tasks.problems import Problem
 from finest.tasks.provenance import line, record
-from finest.tasks.reading import is_id, one_task, task_row
+from finest.tasks.queries import is_id, one_task, task_row
 from finest.tasks.tables import LEASED, LIVE, claims, events, miners, tasks, warcs
 
 EXPIRED_AT_ONCE = 500

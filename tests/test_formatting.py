@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finest.figures import byte_size, compact, counted, duration, link, share, short, showable, whole
+from finest.formatting import byte_size, compact, counted, duration, link, share, short, showable, whole
 
 
 def test_numbers() -> None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import OperationalError
 
-from finest.tasks.answers import problem_answer
 from finest.tasks.logs import ACCESS
 from finest.tasks.problems import Problem
+from finest.tasks.responses import problem_answer
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from finest.errors import FinestError, SourceError, TaskServerError
-from finest.miner.room import SPARE_BYTES, needed_bytes
+from finest.miner.disk import SPARE_BYTES, needed_bytes
 from finest.warc.openers import opener_for
 from finest.warc.source import resolve
 from finest.warc.stream import ResumableStream

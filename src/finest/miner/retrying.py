@@ -6,15 +6,15 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from finest.errors import FinestError
-from finest.figures import duration
-from finest.miner.troubles import Backoff, kind_of, words_of
+from finest.formatting import duration
+from finest.miner.error_kinds import Backoff, kind_of, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from finest.miner.lease import Lease
-    from finest.miner.now import Now
+    from finest.miner.status_file import Now
     from finest.miner.stop import Stop
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ class Tries:
                 if self._stop.leaves:
                     raise
                 error: Exception = InterruptedError("a library took Ctrl-C for its own")
-            except (FinestError, OSError) as failure:  # nothing else ever passes (troubles.py)
+            except (FinestError, OSError) as failure:  # nothing else ever passes (error_kinds.py)
                 if not backoff.goes_on(kind_of(failure, self._work)):
                     raise
                 error = failure

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from finest.dataset import rights
+from finest.dataset import permissions
 from finest.dataset.hub import Hub
-from finest.dataset.rights import check_right, may_write
+from finest.dataset.permissions import check_right, may_write
 from finest.errors import HubError, HubNotFound
 
 
@@ -56,9 +56,9 @@ def test_a_miner_is_refused_before_it_works(monkeypatch: pytest.MonkeyPatch) -> 
         raise HubNotFound("no such repository")
 
     monkeypatch.setattr(Hub, "head", missing)
-    monkeypatch.setattr(rights, "whoami", lambda: user("read"))
+    monkeypatch.setattr(permissions, "whoami", lambda: user("read"))
     with pytest.raises(HubError, match="the token of alice may not write to it; make one with write access"):
         check_right("alice/web")
     for who in (user("write"), user("fineGrained")):
-        monkeypatch.setattr(rights, "whoami", lambda who=who: who)
+        monkeypatch.setattr(permissions, "whoami", lambda who=who: who)
         check_right("alice/web")

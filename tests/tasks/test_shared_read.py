@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from finest.tasks.fresh import Fresh
+from finest.tasks.shared_read import Fresh
 
 
 @pytest.fixture

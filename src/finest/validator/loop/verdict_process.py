@@ -1,6 +1,6 @@
 """One verdict, in a process of its own: it reads what strangers published, has limits, and knows no key.
 
-    python -m finest.validator.loop.child EVIDENCE < JOB
+    python -m finest.validator.loop.verdict_process EVIDENCE < JOB
 
 Its first step, once it has read the job, is to give up every file that the verdict does not need and every port but
 those of the Hub and of Common Crawl (`finest.sandbox`). It needs these: it fetches the dataset's ranges and the WARC
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from finest.errors import FinestError, SourceError
-from finest.parent import end_with_parent, hide_memory
+from finest.process import end_with_parent, hide_memory
 from finest.sandbox import Bounds, confine
 from finest.sandbox.paths import NULL, graphics, network, ports, runtime
 from finest.validator.budget import Budget
@@ -29,7 +29,7 @@ from finest.validator.models import Evidence, Plan, Subject
 from finest.warc.source import CommonCrawl
 
 if TYPE_CHECKING:
-    from finest.validator.means import Means
+    from finest.validator.context import Means
 
 HARD = 2
 """The kernel's limit on CPU seconds, in budgets: the budget ends a verdict in good order, this one what it cannot."""
@@ -68,8 +68,8 @@ class Job(BaseModel):
 def judge(job: Job) -> Evidence:
     """The evidence, with quality and score where the audit passes; not signed."""
     from finest.validator.audit import audit
+    from finest.validator.context import Means, Warcs
     from finest.validator.fingerprints import SqliteFingerprints
-    from finest.validator.means import Means, Warcs
 
     common_crawl = CommonCrawl(https_base=job.cc_https, bucket=job.cc_bucket)
     with ExitStack() as stack:
@@ -83,9 +83,9 @@ def judge(job: Job) -> Evidence:
 
 def _measured(evidence: Evidence, job: Job, means: Means, common_crawl: CommonCrawl) -> Evidence:
     from finest.dataset.open import open_dataset
-    from finest.validator.measuring import measure_quality
     from finest.validator.quality.assess import named
     from finest.validator.quality.tier import tier_of
+    from finest.validator.verdict_quality import measure_quality
 
     try:
         heldout = named(job.heldout, common_crawl) if job.heldout else []

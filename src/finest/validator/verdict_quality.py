@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from finest.errors import VerifyError
+from finest.validator.context import OURS
 from finest.validator.evidence import with_quality, without_quality
-from finest.validator.means import OURS
 from finest.validator.quality import NoEvidence
 from finest.validator.quality.assess import assess
 from finest.validator.quality.record import recorded
 
 if TYPE_CHECKING:
     from finest.dataset.open import Dataset
-    from finest.validator.means import Means
+    from finest.validator.context import Means
     from finest.validator.models import Evidence
     from finest.validator.quality.tier import Tier
     from finest.warc.source import Source

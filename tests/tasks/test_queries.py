@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from finest.tasks import desk, heads, throttle
+from finest.tasks import http_timeouts, signed_requests, throttle
 from finest.tasks.connections import Room
 from finest.tasks.models import ScoreRequest, TaskPage
 from finest.tasks.proxies import LOOPBACK, Proxies
-from finest.tasks.reading import MOST_SCORES, PAGE_BYTES
+from finest.tasks.queries import MOST_SCORES, PAGE_BYTES
 from finest.tasks.store import Store
 from finest.tasks.throttle import READ_SAVED_S, Rates, Throttle
 from tests.tasks.asking import ALICE, RULES, lease, made, problem
@@ -122,7 +122,7 @@ def test_readers_that_do_not_read(server: Server) -> None:
 
 def test_who_does_not_read_is_hung_up_on(server: Server, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     """Its connection is ended while it still has not read; who reads slowly is answered to the end."""
-    monkeypatch.setattr(heads, "WRITE_S", 0.5)
+    monkeypatch.setattr(http_timeouts, "WRITE_S", 0.5)
     held = server.connections
     asked = f"GET {PAGE} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 30  # more than the kernel buffers
     with connect(server, "127.0.1.1") as deaf, connect(server, "127.0.1.2") as slow:
@@ -171,7 +171,7 @@ def test_a_full_server_says_so(full: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """Where every connection has a request in work, one more hears 503 and when to come again."""
     store = Store.open(f"sqlite:///{full}", RULES)
     with serving(store, RULES, made(ALICE), room=Room(in_all=2, per_address=20)) as server, ExitStack() as open_:
-        monkeypatch.setattr(heads.Heads, "idle_since_s", None)
+        monkeypatch.setattr(http_timeouts.Heads, "idle_since_s", None)
         for _ in range(2):
             open_.enter_context(connect(server))
         wait_for(lambda: len(server.connections) == 2)
@@ -220,7 +220,7 @@ def test_what_was_read_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_readers_wait_in_a_line_of_their_own(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """While all readers' threads are stuck a lease goes through, and readers too many are told to come again."""
-    monkeypatch.setattr(desk, "WAITING", 0)
+    monkeypatch.setattr(signed_requests, "WAITING", 0)
     assert problem(server.ask("GET", PAGE)) == "overloaded"
     assert lease(server)["state"] == "leased"
 

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from fastapi import Request
 
     from finest.tasks.authority import Authority
-    from finest.tasks.board import Board
-    from finest.tasks.desk import Desk
-    from finest.tasks.fresh import Fresh
+    from finest.tasks.leaderboard import Board
     from finest.tasks.metrics import Metrics
     from finest.tasks.models import Rules
+    from finest.tasks.shared_read import Fresh
+    from finest.tasks.signed_requests import Desk
     from finest.tasks.store import Store
 
 

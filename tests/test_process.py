@@ -12,7 +12,7 @@ import pytest
 
 from finest import cli
 from finest.cli import _HOLD_SECRETS
-from finest.parent import PR_SET_DUMPABLE, hide_memory
+from finest.process import PR_SET_DUMPABLE, hide_memory
 
 NOBODY = 65534
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has this")

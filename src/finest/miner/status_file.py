@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from finest.figures import duration
+from finest.formatting import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable

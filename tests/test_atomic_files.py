@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from finest.atomic_files import Held, alone, hold, is_held, write_whole
 from finest.errors import NeedsPerson
-from finest.files import Held, alone, hold, is_held, write_whole
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from finest.files import hold
+from finest.atomic_files import hold
 with hold(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
@@ -60,7 +60,7 @@ def test_what_a_killed_process_held_is_waited_for(tmp_path: Path) -> None:
 
 def test_a_second_validator_needs_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It names the process, the folder and the flag."""
-    monkeypatch.setattr("finest.files.LOCK_S", 0.2)
+    monkeypatch.setattr("finest.atomic_files.LOCK_S", 0.2)
     with holding(tmp_path / "lock") as other:
         said = rf"another validator \(process {other.pid}\) works in .*--work"
         with pytest.raises(NeedsPerson, match=said), alone(tmp_path, "validator"):

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from finest.chain.auth import NotAuthenticated, verify_request
-from finest.tasks.frame import Told, told
+from finest.tasks.middleware import Told, told
 from finest.tasks.problems import Problem
 
 if TYPE_CHECKING:
