@@ -105,6 +105,12 @@ def test_a_broken_chunk_ends_the_body() -> None:
     assert undo(b"3\r\nabc\r\n4\r\nde", ["chunked"], MAX_BYTES) == b"abcde"
 
 
+@pytest.mark.parametrize("cut", [b"c2", b"c2\r", b"1F ;name=value", b"\r\nc2"])
+def test_a_body_that_ends_in_its_first_chunk_size_is_empty(cut: bytes) -> None:
+    """A chunk's size is never taken for text of the page."""
+    assert undo(cut, ["chunked"], MAX_BYTES) == b""
+
+
 @given(body=st.binary(max_size=300), coding=st.sampled_from([*PACK, "chunked", "compress"]))
 def test_no_body_is_an_error(body: bytes, coding: str) -> None:
     """Whatever the bytes, the answer is a body or a named reason."""

@@ -42,6 +42,8 @@ MAX_MEMBERS = 1 << 16
 _CHUNK = re.compile(rb"[ \t\r\n]{0,8}([0-9a-fA-F]{1,32})[ \t]*(?:;[^\n]{0,65536})?\r?\n")
 """Size, extensions and end of line of a chunk (RFC 9112 7.1)."""
 _CHUNK_END = re.compile(rb"[ \t]*\r?\n")
+_CHUNK_CUT_OFF = re.compile(rb"[ \t\r\n]{0,8}[0-9a-fA-F]{1,32}[ \t]*(?:;[^\n]{0,65536})?\r?")
+"""A chunk's first line that the end of the body cuts off before its newline."""
 
 
 class Undecodable(Exception):
@@ -95,7 +97,9 @@ def _unchunk(body: bytes) -> bytes:
         at = end.end()
     if len(pieces) >= MAX_CHUNKS:
         raise Undecodable("chunked")
-    return b"".join(pieces) if at else body
+    if at or _CHUNK_CUT_OFF.fullmatch(body):
+        return b"".join(pieces)
+    return body
 
 
 def _gzip(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
