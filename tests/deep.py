@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -21,6 +23,14 @@ CODES = [
 def examples(everyday: int, nightly: int) -> int:
     """How many examples a property test tries."""
     return nightly if NIGHTLY else everyday
+
+
+def sampled(values: Iterable[Any], everyday: int = 1) -> list[Any]:
+    """Values for `parametrize`: the first ones every day, and the others in a nightly run."""
+    return [
+        value if place < everyday else pytest.param(value, marks=pytest.mark.nightly)
+        for place, value in enumerate(values)
+    ]
 
 
 def parts(count: int) -> pytest.MarkDecorator:

@@ -183,6 +183,7 @@ def test_killed_while_the_commit_is_on_its_way(miner: Miner) -> None:
     assert miner.commits() == [revision]
 
 
+@pytest.mark.nightly
 def test_the_next_task_replaces_the_last(miner: Miner, tmp_path: Path) -> None:
     """One repository, one revision per task: each is one whole dataset, and an earlier one stays what it was."""
     first = miner.revision()
@@ -224,6 +225,7 @@ def test_other_work_in_a_repository_is_left_alone(miner: Miner, path: str) -> No
     assert miner.ask("")["sha"] == theirs
 
 
+@pytest.mark.nightly
 def test_a_private_repository(miner: Miner) -> None:
     """Nobody else can read it; its owner can."""
     revision = miner.revision("--private")

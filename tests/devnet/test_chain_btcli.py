@@ -28,6 +28,7 @@ def btcli(chain: ChainServer, home: Path, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.nightly
 def test_subnets_and_balances_are_shown(chain: ChainServer, tmp_path: Path) -> None:
     """List, metagraph, balance and hyperparameters need nothing but `--network`."""
     member(chain, BOB)

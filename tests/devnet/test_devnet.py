@@ -104,6 +104,7 @@ def test_a_frozen_service_is_noticed(devnet: Devnet) -> None:
     assert devnet.crawl.requests() == [], "looking at it leaves no trace"
 
 
+@pytest.mark.nightly
 def test_two_devnets_side_by_side(shared: Devnet, tmp_path: Path) -> None:
     """They share neither ports nor secrets: the one refuses the other's credentials."""
     with Devnet(tmp_path / "other", services=QUICK) as other:
@@ -114,6 +115,7 @@ def test_two_devnets_side_by_side(shared: Devnet, tmp_path: Path) -> None:
     assert all(one.up for one in shared.status())
 
 
+@pytest.mark.nightly
 def test_a_port_taken_meanwhile_is_replaced(devnet: Devnet) -> None:
     """A service whose port another program took gets another one; the rest keep theirs."""
     devnet.down()
@@ -181,6 +183,7 @@ def test_metadata_that_cannot_be_had_is_named(tmp_path: Path, monkeypatch: pytes
     assert "source distribution of bittensor" in str(chain.problem)
 
 
+@pytest.mark.nightly
 def test_each_user_of_the_hub_has_a_token(tmp_path: Path) -> None:
     """Tokens stay the same when the Hub starts again; users that are named later are added."""
     pytest.importorskip("fastapi")

@@ -110,53 +110,66 @@ def test_the_hotkey_has_no_seat(patient: Patient) -> None:
     assert "--wallet carol --wallet-hotkey default" in found["registration"]["mend"]
 
 
-def test_another_subnet(patient: Patient) -> None:
-    """A subnet that is not there fails with the flags to check."""
-    found = patient.examine({"--netuid": "77"})
-    assert found["chain"]["state"] == "failure"
-    assert "no subnet 77" in found["chain"]["line"]
-    assert "--netuid" in found["chain"]["mend"]
-    assert found["subnet"]["state"] == "failure"
-    assert found["subnet"]["mend"] == "finest mine --netuid 63"
-
-
-def test_a_name_too_long_for_a_commitment(patient: Patient) -> None:
-    """Fifty characters are the most; the flag that chooses another is named."""
-    found = patient.examine({"--hf_repo": "alice/" + "w" * 50})
-    assert found["commitment"]["state"] == "failure"
-    assert "--hf_repo" in found["commitment"]["mend"]
-
-
-def test_the_hub_says_no(patient: Patient) -> None:
-    """A token that nobody has, and a repository of somebody else's; the token is never shown."""
+@pytest.fixture(scope="module")
+def ailing(patient: Patient) -> dict[str, Any]:
+    """What one look finds where four things are wrong that have nothing to do with each other."""
     token = "hf_" + "x" * 34
-    found = patient.examine(HF_TOKEN=token)
-    assert found["hub-token"]["state"] == "failure"
-    assert "hf auth login" in found["hub-token"]["mend"]
-    assert found["hub-repository"]["state"] == "skipped"
+    found = patient.examine(
+        {"--netuid": "77", "--hf_repo": "alice/" + "w" * 50}, HF_TOKEN=token, AWS_SECRET_ACCESS_KEY="wrong" * 4,
+    )  # fmt: skip
     assert token not in found["all"]
-    found = patient.examine({"--hf_repo": "bob/web"})
-    assert found["hub-repository"]["state"] == "failure"
-    assert "bob/web" in found["hub-repository"]["line"]
-    assert patient.subnet.devnet.tokens["alice"] not in found["all"]
+    assert patient.subnet.devnet.state.secret_key not in found["all"]
+    return found
 
 
-def test_common_crawl_over_s3_and_https(patient: Patient) -> None:
+def test_another_subnet(ailing: dict[str, Any]) -> None:
+    """A subnet that is not there fails with the flags to check."""
+    assert ailing["chain"]["state"] == "failure"
+    assert "no subnet 77" in ailing["chain"]["line"]
+    assert "--netuid" in ailing["chain"]["mend"]
+    assert ailing["subnet"]["state"] == "failure"
+    assert ailing["subnet"]["mend"] == "finest mine --netuid 63"
+
+
+def test_a_name_too_long_for_a_commitment(ailing: dict[str, Any]) -> None:
+    """Fifty characters are the most; the flag that chooses another is named."""
+    assert ailing["commitment"]["state"] == "failure"
+    assert "--hf_repo" in ailing["commitment"]["mend"]
+
+
+def test_the_hub_says_no(ailing: dict[str, Any], elsewhere: dict[str, Any]) -> None:
+    """A token that nobody has, and a repository of somebody else's; the token is never shown."""
+    assert ailing["hub-token"]["state"] == "failure"
+    assert "hf auth login" in ailing["hub-token"]["mend"]
+    assert ailing["hub-repository"]["state"] == "skipped"
+    assert elsewhere["hub-repository"]["state"] == "failure"
+    assert "bob/web" in elsewhere["hub-repository"]["line"]
+
+
+def test_common_crawl_over_s3_and_https(ailing: dict[str, Any], elsewhere: dict[str, Any]) -> None:
     """Wrong credentials fail with how to set or drop them; without credentials HTTPS is tried."""
-    found = patient.examine(AWS_SECRET_ACCESS_KEY="wrong" * 4)["common-crawl"]
-    assert found["state"] == "failure"
-    assert "AWS_ACCESS_KEY_ID" in found["mend"]
-    assert patient.subnet.devnet.state.secret_key not in str(found)
-    found = patient.examine(AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")["common-crawl"]
+    assert ailing["common-crawl"]["state"] == "failure"
+    assert "AWS_ACCESS_KEY_ID" in ailing["common-crawl"]["mend"]
+    found = elsewhere["common-crawl"]
     assert (found["state"], found["line"]) == ("ok", "read over HTTPS")
 
 
-def test_another_server_than_the_one_named(patient: Patient) -> None:
-    """Nothing is signed for a server that API_HOTKEY does not name."""
+@pytest.fixture(scope="module")
+def elsewhere(patient: Patient) -> dict[str, Any]:
+    """What is found with a wallet's own subnet and token, but another's repository, server and no credentials."""
     alice = patient.subnet.wallets["alice"].hotkey_ss58
-    found = patient.examine(API_HOTKEY=alice)["server-hotkey"]
+    found = patient.examine(
+        {"--hf_repo": "bob/web"}, API_HOTKEY=alice, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY=""
+    )  # fmt: skip
+    assert patient.subnet.devnet.tokens["alice"] not in found["all"]
+    return found
+
+
+def test_another_server_than_the_one_named(patient: Patient, elsewhere: dict[str, Any]) -> None:
+    """Nothing is signed for a server that API_HOTKEY does not name."""
+    found = elsewhere["server-hotkey"]
     assert found["state"] == "failure"
-    assert alice in found["line"]
+    assert patient.subnet.wallets["alice"].hotkey_ss58 in found["line"]
     assert "API_HOTKEY" in found["mend"]
 
 

@@ -92,6 +92,7 @@ def test_env_is_what_programs_need(devnet: Devnet) -> None:
     assert "export AWS_SECRET_ACCESS_KEY=''" in lines
 
 
+@pytest.mark.nightly
 def test_refine_gives_equal_roots_both_ways(devnet: Devnet, refined: Path, tmp_path: Path) -> None:
     """A Common Crawl path is read over S3 with credentials and over HTTP without, and the dataset is the same."""
     devnet.crawl.forget()
@@ -112,6 +113,7 @@ print(rows.num_rows, len(set(rows["id"])))
 
 
 @pytest.mark.skipif("publish" not in cli.commands, reason="nothing publishes yet")
+@pytest.mark.nightly
 def test_refine_publish_load_verify(devnet: Devnet, refined: Path, tmp_path: Path) -> None:
     """From WARC to a dataset that others load and prove, through the Hub's own clients."""
     pytest.importorskip("datasets")

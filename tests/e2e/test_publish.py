@@ -19,6 +19,7 @@ from finest.dataset.rows import VERDICT_SCHEMA, batch_of, digests, rows_of, verd
 from finest.dataset.shards import ShardWriter
 from finest.devnet.hub.server import HubServer
 from tests.dataset.made import DUMP, make_dataset, row, verdict
+from tests.deep import sampled
 from tests.devnet.hub_client import client, environment
 from tests.e2e.command import SAMPLE, command, finest, root
 
@@ -101,6 +102,7 @@ def test_load_dataset_gives_the_rows(hub: HubServer, place: str, refined: Path, 
     assert len(set(hashes)) == count
 
 
+@pytest.mark.nightly
 def test_forged_rows_are_caught(env: dict[str, str], refined: Path, tmp_path: Path) -> None:
     """A text that the WARC record does not give, with honest hashes, sizes and root, is found by judging it again."""
     forged = tmp_path / "forged"
@@ -128,7 +130,7 @@ def _with_forged_rows(folder: Path, manifest: Manifest) -> Manifest:
     return Manifest.model_validate_json(manifest.model_copy(update=changes).model_dump_json())
 
 
-@pytest.mark.parametrize("xet", [True, False], ids=["xet", "lfs"])
+@pytest.mark.parametrize("xet", sampled([False, True]), ids=["lfs", "xet"])
 @pytest.mark.slow
 def test_memory_is_flat(env: dict[str, str], large: Path, xet: bool) -> None:
     """300 MB of rows that hardly compress are published with a peak below 450 MB."""

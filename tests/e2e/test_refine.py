@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 from bench.recipes import UNGATED
 
+from tests.deep import examples
 from tests.e2e.command import SAMPLE, children, finest, manifest, root, start
 
-KILLS = int(os.environ.get("KILLS", "5"))
+KILLS = int(os.environ.get("KILLS", examples(2, 5)))
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,7 @@ def test_workers_do_not_matter(sliced: list[Path], whole: Whole, tmp_path: Path)
     assert root(tmp_path / "three") == whole.root
 
 
+@pytest.mark.nightly
 def test_datatroves_own_steps_give_the_same_root(tmp_path: Path) -> None:
     """`--engine datatrove` and the recipe without its gate: the same rows to the last hash."""
     (tmp_path / "ungated.toml").write_text(UNGATED)

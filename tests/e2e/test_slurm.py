@@ -142,12 +142,17 @@ def test_slurm_gives_what_the_local_run_gives(
 @pytest.mark.parametrize(
     ("deed", "words"),
     [
-        (RAISE, r"_1 \(judging slices\) failed with exit code 1 on node \S+ \(FAILED, exit code 1:0\)"),
-        (DIE, r"_1 \(judging slices\) was killed by SIGKILL on node \S+ \(FAILED, exit code 0:9\)"),
-        (EAT, r"_1 \(judging slices\) took more memory than it had asked for"),
+        pytest.param(EAT, r"_1 \(judging slices\) took more memory than it had asked for", id="over-memory"),
+        pytest.param(
+            RAISE, r"_1 \(judging slices\) failed with exit code 1 on node \S+ \(FAILED, exit code 1:0\)",
+            id="raises", marks=pytest.mark.nightly,
+        ),
+        pytest.param(
+            DIE, r"_1 \(judging slices\) was killed by SIGKILL on node \S+ \(FAILED, exit code 0:9\)",
+            id="killed", marks=pytest.mark.nightly,
+        ),
     ],
-    ids=["raises", "killed", "over-memory"],
-)
+)  # fmt: skip
 def test_the_first_failure_wins(deed: str, words: str, warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
     """It is told with its state in plain words, node, exit code and log; the rest is cancelled."""
     misdeeds.do(deed)
@@ -162,6 +167,7 @@ def test_the_first_failure_wins(deed: str, words: str, warcs: list[Path], tmp_pa
     assert not jobs_in_queue()
 
 
+@pytest.mark.nightly
 def test_a_worker_over_memory_is_no_page_s_fault(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
     """The kernel killed it for want of the job's memory: no page is counted as deadly, and the job ends at once."""
     misdeeds.do(f"import finest.pipeline.steps as s\ndef eat(*_):\n    {EAT}\ns.judge = eat", task=0)
@@ -190,6 +196,7 @@ def test_a_task_over_time(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds)
     assert "(TIMEOUT" in said
 
 
+@pytest.mark.nightly
 def test_a_cancelled_task(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
     """Somebody else's scancel is told as such."""
     misdeeds.do(SLEEP, task=0)
@@ -288,6 +295,7 @@ def test_ctrl_c_cancels_only_our_jobs(warcs: list[Path], tmp_path: Path, misdeed
     assert "cancelled" in finest("attach", out, check=False).stderr
 
 
+@pytest.mark.nightly
 def test_attach_cancel(warcs: list[Path], tmp_path: Path) -> None:
     """Jobs that nobody follows are cancelled by their ids; a rerun begins anew what was cancelled."""
     out = tmp_path / "out"
@@ -309,6 +317,7 @@ class TestArraysOfTwo:
         with configured(one_slurm, "MaxArraySize=3", restart):  # only a new controller holds to it
             yield
 
+    @pytest.mark.nightly
     def test_more_tasks_than_an_array_may_have(self, warcs: list[Path], local_root: str, tmp_path: Path) -> None:
         """Five slices, five tasks asked for: no row is lost, and no arrays are chained."""
         finest("refine", *warcs, "--out", tmp_path / "out", *ON_SLURM, "--total_tasks", 5)
@@ -337,6 +346,7 @@ class TestArraysOfTwo:
         assert len(json.loads(last.read_bytes())["ranks"]) == 5 - kept
 
 
+@pytest.mark.nightly
 def test_what_can_never_start(warcs: list[Path], tmp_path: Path) -> None:
     """Impossible requests are refused before they are handed in; those that only Slurm knows of, soon after."""
     asked = {
@@ -395,6 +405,7 @@ def test_the_controller_is_away_for_a_while(
     assert root(out) == local_root
 
 
+@pytest.mark.nightly
 def test_a_local_run_takes_over_what_slurm_left(warcs: list[Path], local_root: str, tmp_path: Path) -> None:
     """Slices are slices: what one executor began, the other finishes."""
     out = tmp_path / "out"

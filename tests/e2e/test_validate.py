@@ -240,6 +240,7 @@ def test_a_watcher_judges_alone(subnet: Subnet, postgres_url: str) -> None:
     assert (said["waiting"], said["verdicts"]) == (0, {"pass": 3})
 
 
+@pytest.mark.nightly
 def test_it_stops_though_the_chain_hangs(subnet: Subnet) -> None:
     """SIGTERM in the middle of a read that nobody answers: the process ends, and so do the connections."""
     judge = Validator(subnet, "judge")

@@ -18,6 +18,7 @@ from finest.pipeline.verify import Verification, verify
 from finest.settings import default_cache
 from finest.show import show_verification
 from tests.dataset.made import manifest_of, row, verdict, write_shards
+from tests.deep import sampled
 from tests.validator.made import NOWHERE, Published, forge, invented, make, tampered
 from tests.validator.repeated import response, write_warc
 
@@ -84,7 +85,7 @@ def test_no_sample_is_said_to_be_no_proof(little: Published) -> None:
     assert "rows NOT verified: with --sample 0 only the files were checked" in said(found)
 
 
-@pytest.mark.parametrize("reason", ["extraction_limit", "extraction_crash"])
+@pytest.mark.parametrize("reason", sampled(["extraction_limit", "extraction_crash"]))
 def test_verdicts_that_machines_may_not_share_prove_nothing(little: Published, tmp_path: Path, reason: str) -> None:
     """Who gives every page such a verdict has nothing that could be held against him, and nothing proven."""
     verdicts = [replace(one, reason=reason) if one.reason != "kept" else one for one in little.verdicts()]

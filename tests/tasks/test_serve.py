@@ -22,6 +22,7 @@ from finest.chain.subnet import Chain
 from finest.tasks.client import TaskServer
 from finest.tasks.models import Rules, TaskState
 from finest.tasks.store import Store
+from tests.deep import sampled
 from tests.tasks.facts import CRAWL, REVISION, ROOT, paths
 from tests.tasks.served import wait_for
 
@@ -120,7 +121,7 @@ def _fill(database: str) -> None:
     store.close()
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", sampled(["2", "1"]))
 def test_the_way_of_a_task_on_a_chain(tmp_path: Path, sqlite_url: str, make_key: MakeKey, workers: str) -> None:
     """Leased from the process, committed on the chain, finished; SIGTERM ends it with status 0."""
     _fill(sqlite_url)

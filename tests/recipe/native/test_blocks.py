@@ -35,7 +35,7 @@ PIECES = (
     "\ufeff", LONG,
 )  # fmt: skip
 pytestmark = pytest.mark.usefixtures("core")
-PARTS = 16
+PARTS = 32
 """The Python path takes half a minute for the pages of a WARC."""
 BOTH = Html() if native.core() is not None else None
 

@@ -64,6 +64,7 @@ def operator(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_release_takes_over_and_a_bad_one_is_left_again(operator: Operator) -> None:
     """A good one gets through its pass; the next one dies at three starts, and the good one runs again."""
     source, home = operator.source, operator.home
@@ -137,6 +138,7 @@ def wheel(folder: Path, name: str) -> tuple[Path, str]:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_packages_of_another_hash_are_not_installed(
     source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,17 +37,20 @@ def of_shuffled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Quality, Path
     return measured(shuffled(REFERENCE, 3), folder), folder
 
 
+@pytest.mark.nightly
 def test_refined_text_is_better_than_raw_text_and_that_than_shuffled_words(of_shuffled: tuple[Quality, Path]) -> None:
     """The order that tier 1 finds."""
     found, _folder = of_shuffled
     assert found.bpb_reference < found.bpb_raw < found.bpb
 
 
+@pytest.mark.nightly
 def test_equal_texts_give_equal_figures(of_shuffled: tuple[Quality, Path]) -> None:
     """In any order and by another start of the tier, on a CPU to the last bit."""
     assert measured(shuffled(REFERENCE, 3)[::-1]) == of_shuffled[0]
 
 
+@pytest.mark.nightly
 def test_every_fitted_model_is_kept(of_shuffled: tuple[Quality, Path]) -> None:
     """Three draws of three texts, each in a folder of its own, and no two alike."""
     found, folder = of_shuffled
@@ -57,6 +60,7 @@ def test_every_fitted_model_is_kept(of_shuffled: tuple[Quality, Path]) -> None:
     assert found.tier == 2
 
 
+@pytest.mark.nightly
 def test_the_evidence_names_tier_and_parts(of_shuffled: tuple[Quality, Path]) -> None:
     """What a verdict's record has of it."""
     found, _folder = of_shuffled

@@ -53,6 +53,7 @@ def test_the_checkpoint_knows_english_and_not_the_anchors() -> None:
     assert 3 < prose < words - 0.5
 
 
+@pytest.mark.nightly
 def test_bfloat16_learns_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a GPU's precision, tried on the CPU: weights move from step to step, and figures stay near."""
     exact = costs_after(TEXTS[:40], TEXTS[40:44]).mean()
