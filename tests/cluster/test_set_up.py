@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from finest.cluster.check import examine
+from finest.cluster.check_health import check_health
 from finest.cluster.commands import cluster_at, slurm
 from finest.cluster.configuration import read_password
 from finest.cluster.daemons import _keeps_step_in, _processes, began
@@ -21,8 +21,8 @@ from finest.cluster.layout import Folder
 from finest.cluster.parts import make_folders, parts
 from finest.cluster.set_up import down, up
 from finest.cluster.systemd import refuse_foreign
-from finest.doctor.check import State
 from finest.errors import ClusterError, UsageError
+from finest.findings import State
 from tests.cluster.real_slurm import finest_cluster
 from tests.cluster.waiting import submit, wait_for
 
@@ -87,28 +87,28 @@ class TestRealCluster:
         """The reason is told, and the command that is shown makes the cluster well."""
         (node,) = slurm("sinfo", "-h", "-N", "-o", "%N").split()
         slurm("scontrol", "update", f"nodename={node}", "state=DRAIN", "reason=the disk is full")
-        found = examine()
+        found = check_health()
         assert found["nodes"].state is State.FAILURE and "the disk is full" in found["nodes"].line
         assert found["probe"].state is State.SKIPPED
         slurm(*(found["nodes"].mend or "").removeprefix("sudo ").split())
-        wait_for(lambda: examine()["nodes"].state is State.OK)
-        assert examine()["probe"].state is State.OK
+        wait_for(lambda: check_health()["nodes"].state is State.OK)
+        assert check_health()["probe"].state is State.OK
 
     def test_a_drained_node_is_resumed_by_up(self, slurm_cluster: Folder) -> None:
         """This cluster is nobody else's."""
         (node,) = slurm("sinfo", "-h", "-N", "-o", "%N").split()
         slurm("scontrol", "update", f"nodename={node}", "state=DRAIN", "reason=left behind")
         assert bring_up(slurm_cluster) == ()
-        assert examine()["nodes"].state is State.OK
+        assert check_health()["nodes"].state is State.OK
 
     def test_a_killed_slurmd_is_seen_though_its_node_is_idle(self, slurm_cluster: Folder) -> None:
         """Only the job shows it; `up` mends it."""
         kill(slurm_cluster, "slurmd")
-        found = examine()
+        found = check_health()
         assert found["nodes"].state is State.OK and found["probe"].state is State.FAILURE
         assert found["probe"].mend == f"sudo finest cluster up --folder {slurm_cluster.path}"
         assert bring_up(slurm_cluster) == ("slurmd",)
-        wait_for(lambda: examine()["probe"].state is State.OK)
+        wait_for(lambda: check_health()["probe"].state is State.OK)
 
     @pytest.mark.parametrize(
         ("name", "check"), [("slurmctld", "controller"), ("munged", "munge"), ("slurmdbd", "database"),
@@ -123,7 +123,7 @@ class TestRealCluster:
         assert [one["name"] for one in failed] == [check]
         assert failed[0]["mend"] == f"sudo finest cluster up --folder {slurm_cluster.path}"
         assert bring_up(slurm_cluster) == (name,)
-        wait_for(lambda: all(one.state is State.OK for one in examine().values()))
+        wait_for(lambda: all(one.state is State.OK for one in check_health().values()))
 
     def test_a_partition_that_is_not_there_is_told(self, slurm_cluster: Folder) -> None:
         """With those that are."""
@@ -143,7 +143,7 @@ class TestLightCluster:
         """No MariaDB, no slurmdbd; all is well but for the accounts."""
         assert bring_up(own_folder, light=True) == ("munged", "slurmctld", "slurmd")
         with cluster_at(own_folder.conf):
-            found = examine()
+            found = check_health()
         assert {name for name, one in found.items() if one.state is not State.OK} == {"database"}
         assert found["database"].state is State.WARNING
 
@@ -155,7 +155,7 @@ class TestLightCluster:
         monkeypatch.setattr("finest.cluster.set_up.this_machine", lambda: bare)
         bring_up(own_folder, light=True)
         with cluster_at(own_folder.conf):
-            assert examine()["memory"].state is State.OK
+            assert check_health()["memory"].state is State.OK
             job = submit(TAKES_400_MB)
             wait_for(lambda: queue([job], ended=True)[0].state not in {"PENDING", "RUNNING", "COMPLETING"})
             assert queue([job], ended=True)[0].state == "FAILED"
@@ -206,7 +206,7 @@ class TestLightCluster:
         own_folder.conf.write_text(own_folder.conf.read_text().replace("MaxArraySize=10001", "MaxArraySize=4"))
         bring_up(own_folder, light=True)
         with cluster_at(own_folder.conf):
-            assert examine()["array-limit"].line == "3 tasks to an array"
+            assert check_health()["array-limit"].line == "3 tasks to an array"
 
 
 def pids_in(folder: Folder) -> list[int]:

@@ -23,7 +23,7 @@ import pytest
 
 from finest.dataset import limits
 from finest.dataset.confined_reader import Confined
-from finest.dataset.limits import parse_manifest
+from finest.dataset.manifest import parse_manifest
 from finest.dataset.open import open_dataset
 from finest.dataset.rows import SCHEMA, batch_of, verdict_batch
 from finest.dataset.shards import ShardWriter

@@ -11,9 +11,9 @@ pytest.importorskip("sqlalchemy")
 pytest.importorskip("psycopg")
 
 from finest.chain.options import ChainOptions
-from finest.doctor.check import Finding, State, ok
 from finest.doctor.database import database
 from finest.doctor.subject import Subject
+from finest.findings import Finding, State, ok
 from finest.settings import Settings
 from finest.validator.loop.queue import Queue
 

@@ -11,8 +11,8 @@ import pytest
 
 from finest.chain.options import ChainOptions
 from finest.doctor import installation
-from finest.doctor.check import State, ok
 from finest.doctor.subject import Subject
+from finest.findings import State, ok
 from finest.settings import Settings
 
 

@@ -12,8 +12,8 @@ import pytest
 from finest import sandbox
 from finest.chain.options import ChainOptions
 from finest.doctor import machine
-from finest.doctor.check import State
 from finest.doctor.subject import Subject
+from finest.findings import State
 from finest.settings import Settings
 
 

@@ -14,8 +14,8 @@ pytest.importorskip("bittensor")
 from finest.chain.options import ChainOptions
 from finest.chain.view import Neuron, SubnetView
 from finest.doctor import chain
-from finest.doctor.check import Finding, State, ok
 from finest.doctor.subject import Subject
+from finest.findings import Finding, State, ok
 from finest.settings import Settings
 
 ME = Neuron(

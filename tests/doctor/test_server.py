@@ -9,8 +9,8 @@ import pytest
 
 from finest.chain.options import ChainOptions
 from finest.doctor import server
-from finest.doctor.check import State
 from finest.doctor.subject import Answer, Subject
+from finest.findings import State
 from finest.settings import Settings
 from finest.tasks.models import Rules, ServerInfo
 

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-SAMPLE = Path(str(resources.files("finest.demo").joinpath("sample.warc.gz")))
+SAMPLE = Path(str(resources.files("finest.sample").joinpath("sample.warc.gz")))
 BEGINNING = 80_000
 """Bytes of the sample: a fifth."""
 

@@ -11,16 +11,16 @@ _HOOK = """
 import os
 
 if os.environ.get("SLURM_ARRAY_TASK_ID") == {task!r}:
-    from finest.pipeline.slurm import steps
+    from finest.pipeline import share
 
-    true_preflight = steps.preflight
+    true_preflight = share.preflight
 
     def misbehave(*args):
         import os, pathlib, signal, sys, time
         true_preflight(*args)
 {deed}
 
-    steps.preflight = misbehave
+    share.preflight = misbehave
 """
 _IS_RAY_WORKER = '"default_worker.py" in open("/proc/self/cmdline").read()'
 RAISE = "raise ZeroDivisionError('seven by nought')"

@@ -13,12 +13,12 @@ from click.testing import CliRunner
 from finest.chain.options import ChainOptions
 from finest.cli import mine as commands
 from finest.cli.doctor import doctor
+from finest.cli.views.miner import Screen
 from finest.errors import NeedsPerson
 from finest.executors.slurm.request import SlurmRequest
 from finest.miner import start
 from finest.miner.journal import STEPS, Ended, Journal
 from finest.miner.steps import MineOptions
-from finest.show_miner import Screen
 from finest.tasks.models import MAX_WARCS
 from tests.miner.test_journal import DONE
 from tests.miner.world import task

@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from finest.chain.commitments import CommitReceipt
+from finest.cli.views.hub import Upload
 from finest.cluster.commands import slurm
 from finest.cluster.layout import Folder
 from finest.errors import LeaseLost, NeedsPerson, SourceError
@@ -23,7 +24,7 @@ from finest.miner.journal import Journal
 from finest.miner.lease import Lease
 from finest.miner.prefetch import read_ahead
 from finest.miner.status_file import Now, read_now
-from finest.miner.steps import MineOptions, Steps
+from finest.miner.steps import Display, MineOptions, Steps
 from finest.pipeline.ledger import Ledger
 from finest.recipe.recipe import load_recipe
 from finest.settings import default_cache
@@ -63,7 +64,7 @@ class Bench:
         )  # fmt: skip
         self.journal = Journal.begin(work, task(), 63)
         self.steps = Steps(
-            self.options, self.server, self.chain, self.now, Console(quiet=True), self.said.append
+            self.options, self.server, self.chain, self.now, Display(Console(quiet=True), self.said.append, Upload)
         )  # fmt: skip
 
     def lease(self) -> Lease:

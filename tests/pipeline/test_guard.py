@@ -15,8 +15,9 @@ import pytest
 from finest.errors import RunError
 from finest.pipeline import preflight as checks
 from finest.pipeline.guard import CPU_SIGNAL, MEMORY_EXIT, PageGuard
+from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
-from finest.pipeline.run import RunOptions, refine
+from finest.pipeline.run import refine
 from finest.pipeline.why import why
 from finest.recipe import judge as judging
 from finest.recipe.check import Check

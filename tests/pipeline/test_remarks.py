@@ -12,7 +12,7 @@ from finest.errors import LedgerError
 from finest.formatting import byte_size
 from finest.pipeline import remarks as module
 from finest.pipeline.remarks import remarks
-from finest.pipeline.run import find_unchained
+from finest.pipeline.slices import find_unchained
 from finest.warc.layout import Layout
 from finest.warc.source import Source
 

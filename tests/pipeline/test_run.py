@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from finest.errors import RunError
+from finest.pipeline import plan as planning
 from finest.pipeline import preflight as checks
-from finest.pipeline import run as running
 from finest.pipeline.ledger import Ledger
+from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
-from finest.pipeline.run import RunOptions, refine
+from finest.pipeline.run import refine
 from finest.recipe import judge as judging
 from finest.recipe.recipe import Recipe
 from finest.settings import default_cache
@@ -113,7 +114,7 @@ def stored_member(payload: bytes) -> bytes:
 
 def test_a_warc_inside_a_page_is_not_read_as_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slice that begins inside a page which holds gzip members is read again from where the one before ended."""
-    monkeypatch.setattr(running, "LOCAL_SLICE_BYTES", 4096)
+    monkeypatch.setattr(planning, "LOCAL_SLICE_BYTES", 4096)
     inner = b"".join(record(1000 + n, checks.KNOWN_HTML.encode()) for n in range(40))
     html = b"<p>" + inner + b"</p>"
     outer = gzip.decompress(record(1, html))

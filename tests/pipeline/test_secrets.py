@@ -12,12 +12,14 @@ import pytest
 
 import finest
 from finest.errors import LedgerError, SourceError
-from finest.executors.slurm.request import Allotment
+from finest.executors.request import Allotment
+from finest.pipeline import submission as submissions
 from finest.pipeline.ledger import Ledger
-from finest.pipeline.run import begin, refine
-from finest.pipeline.slurm import submission as submissions
-from finest.pipeline.slurm.steps import opened
-from finest.pipeline.slurm.submission import ADDRESSES, forget_addresses
+from finest.pipeline.plan import begin
+from finest.pipeline.run import refine
+from finest.pipeline.share import opened
+from finest.pipeline.slurm.jobs import with_end
+from finest.pipeline.submission import ADDRESSES, forget_addresses
 from finest.pipeline.verify import verify
 from finest.pipeline.why import why
 from finest.recipe.recipe import Recipe
@@ -116,7 +118,7 @@ def test_jobs_get_the_whole_address_and_nobody_else(tmp_path: Path) -> None:
         assert opened(folder)[0].plan.sources[0].readable_location() == address(server)
         with pytest.raises(SourceError, match="never written down"):
             Ledger.read(tmp_path / "out").plan.sources[0].readable_location()
-        submissions.with_end(ledger, made, "finished")
+        with_end(ledger, made, "finished")
         assert_clean(written(tmp_path / "out"))
         submissions.hand_over(ledger, folder)
         assert (folder / ADDRESSES).exists()

@@ -12,11 +12,11 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from finest.cli import cli
+from finest.cli.views.refinery import show_verification
 from finest.dataset.manifest import write_manifest
 from finest.errors import NO_EVIDENCE, VerifyError
 from finest.pipeline.verify import Verification, verify
 from finest.settings import default_cache
-from finest.show import show_verification
 from tests.dataset.made import manifest_of, row, verdict, write_shards
 from tests.deep import sampled
 from tests.validator.made import NOWHERE, Published, forge, invented, make, tampered

@@ -14,9 +14,9 @@ from bench.reference import KEPT, ReferencePage, run_reference
 from bench.reference_dedup import run_reference_dedup
 from fastwarc.warc import ArchiveIterator
 
-from finest.demo.build_sample import build
 from finest.recipe.pii import redact
 from finest.recipe.recipe import PiiRules
+from finest.sample.build import build
 from tests.deep import examples
 from tests.e2e.command import finest
 

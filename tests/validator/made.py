@@ -17,8 +17,9 @@ from finest.dataset.open import open_dataset
 from finest.dataset.rows import VERDICT_SCHEMA, Row, VerdictRow, batch_of, digests, rows_of, verdict_batch
 from finest.dataset.shards import ShardWriter
 from finest.devnet.crawl import sample_crawl
+from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
-from finest.pipeline.run import RunOptions, refine
+from finest.pipeline.run import refine
 from finest.recipe.recipe import load_recipe, recipe_hash
 from finest.settings import default_cache
 from finest.validator.context import Means, Warcs

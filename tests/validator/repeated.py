@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from finest.demo.prose import read_articles
-from finest.demo.warc_writer import Response, member, page_records, warcinfo
+from finest.sample.prose import read_articles
+from finest.sample.warc_writer import Response, member, page_records, warcinfo
 
 GOOD_SENTENCES = 45
 """So many make a page that every filter keeps."""

@@ -97,7 +97,7 @@ def test_windows_are_even_over_the_bytes(honest: Published) -> None:
 @pytest.mark.slow
 def test_a_chain_of_duplicates_is_a_witness(tmp_path: Path) -> None:
     """A page need not be like the row that survived, if others that lost against it link the two."""
-    from finest.demo.warc_writer import Response, page_members, warcinfo
+    from finest.sample.warc_writer import Response, page_members, warcinfo
 
     from .made import make
 
@@ -116,7 +116,7 @@ def test_a_chain_of_duplicates_is_a_witness(tmp_path: Path) -> None:
 
 def _sliding(first: int) -> bytes:
     """A page of 60 sentences out of a longer text, from one on: neighbours share most of theirs."""
-    from finest.demo.prose import read_articles
+    from finest.sample.prose import read_articles
 
     text = " ".join(line for article in read_articles("articles") for line in article.blocks)
     sentences = [f"{sentence}." for sentence in text.split(". ") if 60 < len(sentence) < 300]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from finest.dataset.publish import _Dataset
+from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
-from finest.pipeline.run import RunOptions, refine
+from finest.pipeline.run import refine
 from finest.pipeline.verify import Verification, verify
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.recipe import Recipe, load_recipe

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +15,7 @@ from finest.errors import ClusterError, UsageError
 
 if TYPE_CHECKING:
     from finest.cluster.layout import Folder
-    from finest.doctor.check import Finding
+    from finest.findings import Check, Finding
 
 folder_option = click.option(
     "--folder",
@@ -49,10 +49,10 @@ def check(partition: str | None, as_json: bool) -> None:
     finest cluster check --partition cpu
     finest cluster check --json | jq -r '.checks[] | select(.state == "failure") | .mend'
     """
-    from finest.cluster.check import examine
-    from finest.doctor.show import as_dict, is_failure, summary
+    from finest.cli.views.findings import as_dict, is_failure, summary
+    from finest.cluster.check_health import check_health
 
-    findings = examine(partition) if as_json else examine(partition, found=_show)
+    findings = check_health(partition) if as_json else check_health(partition, _show)
     click.echo(json.dumps(as_dict(findings), indent=1) if as_json else summary(findings))
     if any(map(is_failure, findings.values())):
         sys.exit(ClusterError.exit_code)
@@ -146,12 +146,12 @@ def down(purge: bool, folder: Path | None, yes: bool) -> None:
     click.echo(f"stopped: {', '.join(stopped)}" if stopped else "nothing ran")
 
 
-def _show(name: str, finding: Finding) -> None:
-    from finest.doctor.check import State
+def _show(check: Check[Any], finding: Finding) -> None:
+    from finest.findings import State
 
     colour = {State.OK: "green", State.WARNING: "yellow", State.FAILURE: "red"}.get(finding.state)
     word = "FAILURE" if finding.state is State.FAILURE else finding.state.value
-    click.echo(f"{click.style(f'{word:8}', fg=colour)}{name:18}{finding.line}")
+    click.echo(f"{click.style(f'{word:8}', fg=colour)}{check.name:18}{finding.line}")
     if finding.mend:
         click.echo(f"{'':26}-> {finding.mend}")
 

@@ -65,11 +65,11 @@ def doctor(
     """
     import requests  # noqa: F401 - first, and not in a check's thread: it silences urllib3's word on SOCKS
 
+    from finest.cli.views.findings import Watch, as_dict, is_failure, summary
+    from finest.dataset.hub_client import quiet_client
     from finest.doctor.checks import checks_for
-    from finest.doctor.run import examine
-    from finest.doctor.show import Watch, as_dict, is_failure, summary
     from finest.doctor.subject import Subject
-    from finest.show_hub import quiet_client
+    from finest.examination import examine
 
     quiet_client()
     checks = checks_for(role, installation_only=installation)

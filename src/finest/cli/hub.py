@@ -28,8 +28,9 @@ def publish(folder: Path, repo: str, private: bool) -> None:
     finest publish my-dataset --hf_repo my-company/web-2025-26 --private
     """
     load_settings()
+    from finest.cli.views.hub import Upload
+    from finest.dataset.hub_client import quiet_client
     from finest.dataset.publish import publish as send
-    from finest.show_hub import Upload, quiet_client
 
     quiet_client()
     with Upload(say) as upload:
@@ -54,8 +55,9 @@ def open_command(where: str, rows: int, seed: int, latest: bool, as_json: bool) 
     finest open alice/web-2025-26 --latest --rows 10
     """
     load_settings()
+    from finest.cli.views.hub import dataset_dict, show_dataset
+    from finest.dataset.hub_client import quiet_client
     from finest.dataset.open import open_dataset
-    from finest.show_hub import dataset_dict, quiet_client, show_dataset
 
     quiet_client()
     with open_dataset(where, latest=latest, say=say) as dataset:

@@ -75,12 +75,13 @@ def mine(
     finest mine --hf_repo my-dataset --total_tasks 4 --cpus_per_task 8 --keep 50GB
     finest mine --hf_repo my-dataset --executor slurm --total_tasks 16 --cpus_per_task 4
     """
+    from finest.cli.views.hub import Upload
+    from finest.cli.views.miner import Screen
+    from finest.dataset.hub_client import quiet_client
     from finest.miner.start import mine as run
-    from finest.miner.steps import MineOptions
+    from finest.miner.steps import Display, MineOptions
     from finest.pipeline.run import default_workers
     from finest.recipe.recipe import load_recipe
-    from finest.show_hub import quiet_client
-    from finest.show_miner import Screen
 
     settings = load_settings()
     quiet_client()
@@ -94,7 +95,8 @@ def mine(
         slurm=where.slurm, ray=where.ray, warcs=warcs, crawl=crawl, once=once, prefetch=prefetch, keep_bytes=keep,
     )  # fmt: skip
     screen = Screen()
-    sys.exit(run(options, chain, settings, screen.console, screen.say, hand_back=hand_back))
+    display = Display(screen.console, screen.say, Upload)
+    sys.exit(run(options, chain, settings, display, hand_back=hand_back))
 
 
 @click.command()
@@ -116,7 +118,7 @@ def dashboard(work: Path, once: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(overview(work, Scores(settings.api_url)).to_dict(), indent=1))
         return
-    from finest.show_miner import show_dashboard
+    from finest.cli.views.miner import show_dashboard
 
     show_dashboard(work, settings.api_url, once=once)
 

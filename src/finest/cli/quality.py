@@ -66,8 +66,8 @@ def quality(
     finest quality my-dataset --warc crawl/a.warc.gz --tier 2 --save models
     """
     settings = load_settings()
+    from finest.dataset.hub_client import quiet_client
     from finest.dataset.open import open_dataset
-    from finest.show_hub import quiet_client
     from finest.validator.quality import NoEvidence
     from finest.validator.quality.assess import assess, places, unassigned
     from finest.validator.quality.tier import tier_of

@@ -21,8 +21,8 @@ from finest.settings import load_settings
 
 if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
+    from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
-    from finest.pipeline.run import RunOptions
 
 out_option = click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the dataset.")
 
@@ -70,7 +70,8 @@ def refine(
     finest refine @paths.txt --out my-dataset --executor slurm --total_tasks 64 --cpus_per_task 4
     """
     with lean_imports():
-        from finest.pipeline.run import RunOptions, default_workers
+        from finest.pipeline.options import RunOptions
+        from finest.pipeline.run import default_workers
         from finest.pipeline.run import refine as run
 
     if detach and where.slurm is None:
@@ -99,7 +100,7 @@ def _to_the_end(run: Callable[[Progress], Manifest], out: Path, *, quiet: bool) 
     finally:
         progress.close()
     if not quiet:
-        from finest.show import show_manifest
+        from finest.cli.views.refinery import show_manifest
 
         show_manifest(console(), out, manifest)
     from finest.pipeline.remarks import remarks
@@ -147,8 +148,8 @@ def status(folder: Path, as_json: bool) -> None:
     \b
     finest status my-dataset
     """
+    from finest.cli.views.refinery import show_status
     from finest.pipeline.status import status as read
-    from finest.show import show_status
 
     found = read(folder)
     if as_json:
@@ -187,8 +188,8 @@ def why(page: str, folder: Path, sources: tuple[str, ...], as_json: bool) -> Non
     finest why https://example.org/article --in my-dataset
     finest why '<urn:uuid:7742614d-033b-4e59-99a8-d90461604bd6>' --in my-dataset
     """
+    from finest.cli.views.refinery import show_why, why_dict
     from finest.pipeline.why import why as ask
-    from finest.show import show_why, why_dict
 
     settings = load_settings()
     answers = ask(folder, page, settings.cache, sources, common_crawl(settings))
@@ -227,16 +228,16 @@ def verify(where: str, sample: int, seed: int | None, sources: tuple[str, ...], 
     finest verify my-dataset --sample 1000 --source crawl/
     finest verify alice/web-2025-26@4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c
     """
+    from finest.cli.views.refinery import show_verification
     from finest.pipeline.verify import verify as check
     from finest.pipeline.verify import verify_published
-    from finest.show import show_verification
 
     settings = load_settings()
     crawl = common_crawl(settings)
     if "@" not in where or Path(where).exists():
         found = check(Path(where), settings.cache, crawl, sample=sample, seed=seed, sources=sources, say=say)
     else:
-        from finest.show_hub import quiet_client
+        from finest.dataset.hub_client import quiet_client
 
         quiet_client()
         found = verify_published(
@@ -302,12 +303,17 @@ def demo(out: Path, crawl: str | None, limit: int, stay: bool) -> None:
     if crawl is None and _has_devnet():
         from finest.demo.run_subnet import run_subnet
 
-        return run_subnet(out, settings.cache, console(), say, stay=stay)
-    from finest.demo.run_demo import run_demo
+        run_subnet(out, settings.cache, console(), say, stay=stay)
+        return
+    from finest.cli.views.refinery import show_manifest, show_verification
+    from finest.demo.run_demo import REPORT, run_demo
 
     if crawl is None:
         say("The subnet needs Python 3.11 and pip install 'finest-data[devnet]'. Refining the sample alone.")
-    return run_demo(out, crawl, limit, settings, common_crawl(settings), console())
+    found = run_demo(out, crawl, limit, settings, common_crawl(settings))
+    show_manifest(console(), out, found.manifest)
+    show_verification(console(), found)
+    console().print(f"Look at it in a browser: {(out / REPORT).resolve()}", markup=False)
 
 
 def _has_devnet() -> bool:

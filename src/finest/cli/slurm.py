@@ -12,8 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from finest.executors.slurm.request import SlurmRequest
-    from finest.pipeline.ray import RayRequest
-    from finest.pipeline.slurm.follow import Answer
+    from finest.pipeline.options import Answer, RayRequest
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NAMES = ("executor", "partition", "total_tasks", "cpus_per_task", "time", "mem_per_cpu", "qos", "sbatch")
@@ -76,10 +75,11 @@ def _where(
             raise click.UsageError(f"{flag} is for --executor slurm")
     if executor == "local":
         return Where(workers=(total_tasks or 1) * (cpus_per_task or 1) if total_tasks or cpus_per_task else None)
-    from finest.executors.slurm.request import MEMORY_PER_CPU_GB, SlurmRequest, sbatch_options, seconds_of
+    from finest.executors.request import MEMORY_PER_CPU_GB
+    from finest.executors.slurm.request import SlurmRequest, sbatch_options, seconds_of
 
     if executor == "ray":
-        from finest.pipeline.ray import RayRequest
+        from finest.pipeline.options import RayRequest
 
         return Where(ray=RayRequest(total_tasks or 1, cpus_per_task or 1, mem_per_cpu or MEMORY_PER_CPU_GB))
 

@@ -58,7 +58,7 @@ def audit(
     finest audit --replay verdict.json
     """
     settings = load_settings()
-    from finest.show_hub import quiet_client
+    from finest.dataset.hub_client import quiet_client
 
     quiet_client()
     if record is not None:
@@ -90,7 +90,7 @@ def _audited(subject: Subject, plan: Plan, means: Means) -> Evidence:
 
 
 def _tell(evidence: Evidence, out: Path | None, *, as_json: bool) -> None:
-    from finest.show_validator import show_evidence
+    from finest.cli.views.validator import show_evidence
     from finest.validator.evidence import to_json, write_evidence
 
     if out is not None:
@@ -227,8 +227,8 @@ def validate(
     finest validate --parallel 8 --database postgresql://finest@localhost/validator
     """
     settings = load_settings()
-    from finest.show_hub import quiet_client
-    from finest.show_miner import Screen
+    from finest.cli.views.miner import Screen
+    from finest.dataset.hub_client import quiet_client
     from finest.validator.models import Plan
 
     with needs("validator"):
@@ -266,7 +266,7 @@ def score(records: tuple[Path, ...], work: Path, database: str | None, as_json: 
     finest score verdict.json
     finest score --work finest-validator
     """
-    from finest.show_validator import as_scores, show_scores, show_standings
+    from finest.cli.views.validator import as_scores, show_scores, show_standings
 
     if records:
         from finest.validator.evidence import read_evidence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from finest.cluster.nodes import ClusterConfig
-from finest.doctor.check import Finding, failure, ok, warning
+from finest.findings import Finding, failure, ok, warning
 
 _THEN = "in slurm.conf, then restart slurmctld and slurmd"
 _SMALL_ARRAY = 101

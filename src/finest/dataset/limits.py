@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import ValidationError
-from pydantic_core import from_json
+from typing import TYPE_CHECKING
 
-from finest.dataset.manifest import MAX_MANIFEST_BYTES, Manifest, first_reason
 from finest.errors import VerifyError
+
+if TYPE_CHECKING:
+    from finest.dataset.manifest import Manifest
 
 MAX_FILES = 10_000
 """Data and verdict files of a dataset: the Hub asks for fewer in a folder
@@ -61,22 +62,6 @@ CHECK_CPU_S_PER_GB = 600
 """A full check reads and hashes all there is: 20 to 40 s a gigabyte, measured; a bound for slow machines."""
 
 
-def parse_manifest(data: bytes, name: str) -> Manifest:
-    """A stranger's manifest, whose parts agree with each other; raises VerifyError, in bounded memory and time."""
-    if len(data) > MAX_MANIFEST_BYTES:
-        raise VerifyError(f"{name}: larger than {MAX_MANIFEST_BYTES} bytes, which no honest manifest is")
-    values = data.count(b",") + data.count(b"[") + data.count(b"{")
-    if values > min(MAX_MANIFEST_VALUES, FREE_VALUES + len(data) // BYTES_A_VALUE):
-        raise VerifyError(f"{name}: {values} values in {len(data)} bytes, which no honest manifest has")
-    try:
-        _check_sizes(from_json(data, allow_inf_nan=False), name)
-        return Manifest.model_validate_json(data)
-    except ValidationError as error:
-        raise VerifyError(f"{name}: {first_reason(error)}"[:500]) from error
-    except (ValueError, RecursionError) as error:
-        raise VerifyError(f"{name}: {str(error)[:200]}") from error
-
-
 def most_groups(rows: int, stored_bytes: int) -> int:
     """Row groups that a file of so many rows and bytes may have."""
     return 1 + rows // ROWS_A_GROUP + stored_bytes // STORED_BYTES_A_GROUP
@@ -90,20 +75,3 @@ def check_files_few(manifest: Manifest) -> None:
         most = len(manifest.dumps) + sum(file.size_bytes for file in files) // FILE_BYTES
         if len(files) > most:
             raise VerifyError(f"{kind}: {len(files)} files, at most {most} of so few dumps and bytes are read")
-
-
-def _check_sizes(raw: object, name: str) -> None:
-    """Before the lists are held against each other, which takes time that grows with both."""
-    if not isinstance(raw, dict):
-        raise VerifyError(f"{name}: not a JSON object")
-    for keys, limit in ((("shards", "verdicts"), MAX_FILES), (("dumps",), MAX_DUMPS)):
-        count = sum(len(raw[key]) for key in keys if isinstance(raw.get(key), list))
-        if count > limit:
-            raise VerifyError(f"{name}: {count} {' and '.join(keys)}, at most {limit} are read")
-    waiting: list[object] = [raw]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict) and len(value) > MAX_KEYS:
-            raise VerifyError(f"{name}: an object of {len(value)} keys, at most {MAX_KEYS} are read")
-        inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-        waiting += [one for one in inside if isinstance(one, (dict, list))]

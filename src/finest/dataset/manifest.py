@@ -10,8 +10,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
+from pydantic_core import from_json
 
 from finest.atomic_files import write_whole
+from finest.dataset.limits import (
+    BYTES_A_VALUE,
+    FREE_VALUES,
+    MAX_DUMPS,
+    MAX_FILES,
+    MAX_KEYS,
+    MAX_MANIFEST_VALUES,
+)  # fmt: skip
 from finest.dataset.shards import Shard
 from finest.errors import VerifyError
 from finest.recipe.reasons import KEPT, reason
@@ -180,9 +189,40 @@ def read_manifest(folder: Path) -> Manifest:
         raise VerifyError(f"{path}: {error.strerror}; a dataset's folder holds its {MANIFEST_NAME}") from error
     if len(data) > MAX_MANIFEST_BYTES:
         raise VerifyError(f"{path}: larger than {MAX_MANIFEST_BYTES} bytes, which no honest manifest is")
-    from finest.dataset.limits import parse_manifest  # which builds on this module
-
     return parse_manifest(data, str(path))
+
+
+def parse_manifest(data: bytes, name: str) -> Manifest:
+    """A stranger's manifest, whose parts agree with each other; raises VerifyError, in bounded memory and time."""
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise VerifyError(f"{name}: larger than {MAX_MANIFEST_BYTES} bytes, which no honest manifest is")
+    values = data.count(b",") + data.count(b"[") + data.count(b"{")
+    if values > min(MAX_MANIFEST_VALUES, FREE_VALUES + len(data) // BYTES_A_VALUE):
+        raise VerifyError(f"{name}: {values} values in {len(data)} bytes, which no honest manifest has")
+    try:
+        _check_sizes(from_json(data, allow_inf_nan=False), name)
+        return Manifest.model_validate_json(data)
+    except ValidationError as error:
+        raise VerifyError(f"{name}: {first_reason(error)}"[:500]) from error
+    except (ValueError, RecursionError) as error:
+        raise VerifyError(f"{name}: {str(error)[:200]}") from error
+
+
+def _check_sizes(raw: object, name: str) -> None:
+    """Before the lists are held against each other, which takes time that grows with both."""
+    if not isinstance(raw, dict):
+        raise VerifyError(f"{name}: not a JSON object")
+    for keys, limit in ((("shards", "verdicts"), MAX_FILES), (("dumps",), MAX_DUMPS)):
+        count = sum(len(raw[key]) for key in keys if isinstance(raw.get(key), list))
+        if count > limit:
+            raise VerifyError(f"{name}: {count} {' and '.join(keys)}, at most {limit} are read")
+    waiting: list[object] = [raw]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict) and len(value) > MAX_KEYS:
+            raise VerifyError(f"{name}: an object of {len(value)} keys, at most {MAX_KEYS} are read")
+        inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        waiting += [one for one in inside if isinstance(one, (dict, list))]
 
 
 def first_reason(error: ValidationError) -> str:

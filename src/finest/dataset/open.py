@@ -29,9 +29,8 @@ from finest.dataset.limits import (
     CHECK_MEMORY_BYTES,
     MAX_DATASET_BYTES,
     READER_CPU_S,
-    parse_manifest,
 )
-from finest.dataset.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
+from finest.dataset.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest, parse_manifest
 from finest.dataset.meter import Metered, allowance
 from finest.dataset.places import Places
 from finest.dataset.rows import SCHEMA, VERDICT_SCHEMA, columns_schema

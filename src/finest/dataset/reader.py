@@ -246,8 +246,8 @@ class Reader:
         return [in_order.root(), in_order.duplicate_id()]
 
     def _check_folder(self, folder: Path, manifest: str) -> None:
-        from finest.dataset.check import check_files
-        from finest.dataset.limits import parse_manifest
+        from finest.dataset.check_files import check_files
+        from finest.dataset.manifest import parse_manifest
 
         check_files(folder, parse_manifest(manifest.encode(), "manifest.json"))
 

@@ -9,33 +9,30 @@ from typing import TYPE_CHECKING
 import requests
 
 from finest.atomic_files import write_whole
-from finest.dataset.manifest import read_manifest
 from finest.errors import SourceError
+from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
 from finest.pipeline.report.read import report_of
 from finest.pipeline.report.render import render_report
-from finest.pipeline.run import RunOptions, default_workers, refine
+from finest.pipeline.run import default_workers, refine
 from finest.pipeline.verify import verify
 from finest.recipe.recipe import load_recipe
-from finest.show import show_manifest, show_verification
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.console import Console
-
+    from finest.pipeline.verify import Verification
     from finest.settings import Settings
     from finest.warc.source import CommonCrawl
 
 TIMEOUT_S = 60.0
 VERIFIED_PAGES = 40
+REPORT = "report.html"
 
 
-def run_demo(
-    out: Path, crawl: str | None, limit: int, settings: Settings, common_crawl: CommonCrawl, console: Console
-) -> None:
-    """Refine, verify and report into `out`; raises what those raise."""
-    with resources.as_file(resources.files("finest.demo").joinpath("sample.warc.gz")) as sample:
+def run_demo(out: Path, crawl: str | None, limit: int, settings: Settings, common_crawl: CommonCrawl) -> Verification:
+    """Refine, verify and report into `out`; raises what those raise. The dataset's manifest is in what it returns."""
+    with resources.as_file(resources.files("finest.sample").joinpath("sample.warc.gz")) as sample:
         spec = first_warc(crawl, settings.cc_https) if crawl else str(sample)
         options = RunOptions(
             specs=(spec,), out=out, recipe=load_recipe("fineweb"), cache=settings.cache, common_crawl=common_crawl,
@@ -47,10 +44,8 @@ def run_demo(
         finally:
             progress.close()
         found = verify(out, settings.cache, common_crawl, sample=VERIFIED_PAGES, say=progress.say)
-    write_whole(out / "report.html", render_report(report_of(out)).encode())
-    show_manifest(console, out, read_manifest(out))
-    show_verification(console, found)
-    console.print(f"Look at it in a browser: {(out / 'report.html').resolve()}", markup=False)
+    write_whole(out / REPORT, render_report(report_of(out)).encode())
+    return found
 
 
 def first_warc(crawl: str, https_base: str) -> str:

@@ -13,13 +13,13 @@ import gzip
 import json
 from typing import TYPE_CHECKING
 
-from finest.demo.build_sample import responses
-from finest.demo.warc_writer import page_members, warcinfo
+from finest.sample.build import responses
+from finest.sample.warc_writer import page_members, warcinfo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from finest.demo.warc_writer import Response
+    from finest.sample.warc_writer import Response
 
 CRAWL = "CC-MAIN-2025-26"
 SEGMENT = "1749709481111.44"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from finest.chain.options import ChainOptions
-from finest.doctor.check import Finding, failure, ok, skipped, warning
 from finest.doctor.subject import VIEW_S, Subject
 from finest.errors import ChainError, FinestError, HubError, UsageError
+from finest.findings import Finding, failure, ok, skipped, warning
 from finest.formatting import counted
 
 if TYPE_CHECKING:

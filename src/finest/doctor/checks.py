@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from finest.doctor import chain, cluster, crawl, database, hub, installation, machine, server
-from finest.doctor.check import Check
-from finest.doctor.subject import SERVER_S, VIEW_S, Role
+from finest.doctor.subject import SERVER_S, VIEW_S, Role, Subject
+from finest.findings import Check
 
 _NETWORK = "check the network, and the firewall's rules for outgoing connections"
 _INSTALLATION = (
@@ -53,18 +53,18 @@ _QUEUE = (Check("database", database.database, 30, needs=("packages",), hint="is
 _HUB_READ = (Check("hub", hub.public, 40, hint=_NETWORK),)
 _CLUSTER = (Check("slurm", cluster.slurm, 60, hint="scontrol ping"),)
 
-_BY_ROLE: dict[Role, tuple[Check, ...]] = {
+_BY_ROLE: dict[Role, tuple[Check[Subject], ...]] = {
     "miner": (*_INSTALLATION, *_MINING_MACHINE, *_CHAIN, *_SERVER, *_HUB, *_CRAWL, *_CLUSTER),
     "validator": (
         *_INSTALLATION, *_MEASURE, *_JUDGING_MACHINE, *_CHAIN, *_RIGHTS, *_SERVER, *_QUEUE, *_HUB_READ, *_CRAWL,
     ),
 }  # fmt: skip
-_INSTALLATION_OF: dict[Role, tuple[Check, ...]] = {
+_INSTALLATION_OF: dict[Role, tuple[Check[Subject], ...]] = {
     "miner": _INSTALLATION, "validator": (*_INSTALLATION, *_MEASURE)
 }  # fmt: skip
 
 
-def checks_for(role: Role, *, installation_only: bool = False) -> tuple[Check, ...]:
+def checks_for(role: Role, *, installation_only: bool = False) -> tuple[Check[Subject], ...]:
     """What is looked at for whoever plays that role on the subnet, in the order in which it is shown.
 
     `installation_only`: what needs no network, no account and no particular machine.

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from finest.doctor.check import Finding, State, failure, ok, skipped, warning
 from finest.doctor.subject import Subject
+from finest.findings import Finding, State, failure, ok, skipped, warning
 
 
 def slurm(subject: Subject) -> Finding:
     """With `--executor slurm`: the cluster takes jobs and runs them."""
     if subject.executor != "slurm":
         return skipped(f"not asked for: --executor {subject.executor}")
-    from finest.cluster.check import examine
+    from finest.cluster.check_health import check_health
 
-    found = examine()
+    found = check_health()
     for name, one in found.items():
         if one.state is State.FAILURE:
             return failure(f"{name}: {one.line}", one.mend or "finest cluster check")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from finest.doctor.check import Finding, failure, ok, warning
 from finest.doctor.subject import Subject
 from finest.errors import SourceError
+from finest.findings import Finding, failure, ok, warning
 
 SMALL_FILE = "crawl-data/CC-MAIN-2025-26/warc.paths.gz"
 """A list of paths that will stay where it is; some 200 kB, of which the head is read."""

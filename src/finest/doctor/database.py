@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from finest.doctor.check import Finding, failure, ok
 from finest.doctor.subject import Subject
 from finest.errors import FinestError
+from finest.findings import Finding, failure, ok
 
 FILE = "validator.db"
 _SQLITE = "sqlite:///"

@@ -8,9 +8,9 @@ from typing import Any
 from finest.dataset.hub import Hub
 from finest.dataset.patience import patiently
 from finest.dataset.permissions import LOG_IN, access_token, role_of, there_and_right
-from finest.doctor.check import Finding, failure, ok, skipped, warning
 from finest.doctor.subject import Subject
 from finest.errors import HubError, HubNotFound, HubUnavailable
+from finest.findings import Finding, failure, ok, skipped, warning
 
 _KNOWN = "HuggingFaceFW/fineweb"
 """A dataset that everybody may read and that will stay."""

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from packaging.requirements import Requirement
 
-from finest.doctor.check import Finding, failure, ok, warning
 from finest.doctor.subject import Role, Subject
 from finest.errors import FinestError
+from finest.findings import Finding, failure, ok, warning
 from finest.system import unserved
 
 PROJECT = "finest-data"

@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from finest.doctor.check import Finding, failure, ok, skipped, warning
 from finest.doctor.subject import Subject
+from finest.findings import Finding, failure, ok, skipped, warning
 from finest.formatting import byte_size, counted
 from finest.miner.disk import SPARE_BYTES, needed_bytes
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from finest.doctor.check import Finding, failure, ok, warning
 from finest.doctor.subject import Subject
 from finest.errors import TaskServerError, UsageError
+from finest.findings import Finding, failure, ok, warning
 
 BEHIND_S = 30.0
 """A signature older than this is refused (finest.chain.auth)."""

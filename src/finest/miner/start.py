@@ -18,11 +18,9 @@ from finest.miner.stop import Stop, exit_code
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rich.console import Console
-
     from finest.chain.options import ChainOptions
     from finest.chain.subnet import Chain
-    from finest.miner.steps import MineOptions
+    from finest.miner.steps import Display, MineOptions
     from finest.settings import Settings
 
 
@@ -31,10 +29,10 @@ CALL_S = 20.0
 
 
 def mine(
-    options: MineOptions, chain_options: ChainOptions, settings: Settings, console: Console,
-    say: Callable[[str], None], *, hand_back: bool = False,
-) -> int:  # fmt: skip
+    options: MineOptions, chain_options: ChainOptions, settings: Settings, display: Display, *, hand_back: bool = False
+) -> int:
     """Mine until it is told to stop; gives the exit status. Raises NeedsPerson for what no restart mends."""
+    say = display.say
     from finest.chain.subnet import Chain
 
     with alone(options.work, "miner"):
@@ -42,7 +40,7 @@ def mine(
         stop = Stop(lambda: say(_first_press(now)))
         with stop, Chain(chain_options) as chain:
             try:
-                _work(options, chain, settings, stop, now, console, say, hand_back=hand_back)
+                _work(options, chain, settings, stop, now, display, hand_back=hand_back)
             except KeyboardInterrupt:
                 say(
                     "Stopped at once. Nothing is lost: the same command goes on where it was"
@@ -58,11 +56,11 @@ def mine(
 
 
 def _work(
-    options: MineOptions, chain: Chain, settings: Settings, stop: Stop, now: Now, console: Console,
-    say: Callable[[str], None], *, hand_back: bool,
+    options: MineOptions, chain: Chain, settings: Settings, stop: Stop, now: Now, display: Display, *, hand_back: bool,
 ) -> None:  # fmt: skip
     from finest.tasks.client import TaskServer
 
+    say = display.say
     if not settings.api_url:
         raise NeedsPerson("API_URL is not set: put the task server's address in .env or in the environment")
     hotkey = chain.hotkey
@@ -74,7 +72,7 @@ def _work(
                 return
             options = replace(options, hf_repo=repo)
         say(f"Hotkey {hotkey.address}, subnet {options.netuid}, task server {settings.api_url}, work in {options.work}")
-        steps = Steps(options, server, chain, now, console, say)
+        steps = Steps(options, server, chain, now, display)
         miner = Miner(options, hotkey.address, server, steps, stop, now, say)
         miner.hand_back() if hand_back else miner.run()
     finally:

@@ -11,9 +11,9 @@ from finest.dataset.publish import publish
 from finest.errors import ClusterError, LeaseLost, LedgerError
 from finest.miner.journal import Committed, Finished, Published, Refined
 from finest.pipeline.ledger import Ledger
+from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
-from finest.pipeline.run import RunOptions, refine
-from finest.show_hub import Upload
+from finest.pipeline.run import refine
 from finest.tasks.client import Refused
 from finest.tasks.models import TaskState
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from finest.miner.journal import Journal
     from finest.miner.lease import Lease
     from finest.miner.status_file import Now
-    from finest.pipeline.ray import RayRequest
+    from finest.pipeline.options import RayRequest
     from finest.pipeline.summary import SliceSummary
     from finest.recipe.recipe import Recipe
     from finest.tasks.models import Task
@@ -59,6 +59,30 @@ class MineOptions:
     keep_bytes: int | None = None
 
 
+class UploadView(Protocol):
+    """Shows a person how far an upload is, from its beginning to its end."""
+
+    def __enter__(self) -> UploadView: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def say(self, line: str) -> None: ...
+
+    def show(self, sent: Sent) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Display:
+    """Where a miner shows what it does."""
+
+    console: Console
+    """For the progress of a run."""
+    say: Callable[[str], None]
+    """Takes one line for each event."""
+    upload: Callable[[Callable[[str], None]], UploadView]
+    """Makes the view of one upload, which gives its lines to the function that it is called with."""
+
+
 class Finishes(Protocol):
     """What the steps need of a task server."""
 
@@ -75,11 +99,10 @@ class Steps:
     """Refine, publish, commit, finish, with the real engine, Hub, chain and task server."""
 
     def __init__(
-        self, options: MineOptions, server: Finishes, chain: Commits, now: Now, console: Console,
-        say: Callable[[str], None],
+        self, options: MineOptions, server: Finishes, chain: Commits, now: Now, display: Display
     ) -> None:  # fmt: skip
         self._options, self._server, self._chain = options, server, chain
-        self._now, self._console, self._say = now, console, say
+        self._now, self._display, self._say = now, display, display.say
 
     def refined(self, journal: Journal, lease: Lease) -> Refined:
         """The dataset of the task's WARCs, from where its ledger ends."""
@@ -92,7 +115,7 @@ class Steps:
             recipe=options.recipe, cache=options.cache, common_crawl=options.common_crawl, workers=options.workers,
             limit=options.limit, restart=restart, slurm=options.slurm, ray=options.ray,
         )  # fmt: skip
-        progress = Watched(self._console, self._say, lease, self._now)
+        progress = Watched(self._display.console, self._say, lease, self._now)
         try:
             manifest = refine(run, progress)
         finally:
@@ -105,7 +128,7 @@ class Steps:
 
     def published(self, journal: Journal, lease: Lease) -> Published:
         """The one revision of the repository that holds the dataset."""
-        with Upload(self._say) as upload:
+        with self._display.upload(self._say) as upload:
 
             def said(line: str) -> None:
                 lease.check()

@@ -11,38 +11,30 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from finest.errors import JobFailed, RunError
 from finest.executors.local import leave_with_parent
 from finest.executors.ray import RayStage
-from finest.executors.slurm.request import MEMORY_PER_CPU_GB, Allotment
+from finest.executors.request import Allotment
 from finest.formatting import counted
 from finest.masking import masked_error
-from finest.pipeline.run import GO_ON, FailureWatch, RunOptions, take_in
-from finest.pipeline.slurm.steps import Lines, RefineShare
-from finest.pipeline.slurm.submission import folder_of, forget_addresses, new
+from finest.pipeline.options import GO_ON
+from finest.pipeline.share import Lines, RefineShare
+from finest.pipeline.slices import FailureWatch, take_in
+from finest.pipeline.submission import folder_of, forget_addresses, new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from finest.pipeline.ledger import Ledger
+    from finest.pipeline.options import RayRequest, RunOptions
     from finest.pipeline.progress import Progress
 
 LOOK_S = 0.5
 SILENT_S = 60.0
 """A task that was not heard of for this long is lost; NFS may keep a touched file's time for as long."""
-
-
-@dataclass(frozen=True, slots=True)
-class RayRequest:
-    """What a person asked of Ray."""
-
-    total_tasks: int = 1
-    cpus_per_task: int = 1
-    memory_per_cpu_gb: float = MEMORY_PER_CPU_GB
 
 
 class RayShare(RefineShare):

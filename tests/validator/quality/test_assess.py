@@ -10,11 +10,12 @@ from click.testing import CliRunner
 
 from finest.cli.quality import quality
 from finest.dataset.open import open_dataset
-from finest.demo.build_sample import SAMPLE
 from finest.errors import UsageError
+from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
-from finest.pipeline.run import RunOptions, refine
+from finest.pipeline.run import refine
 from finest.recipe.recipe import load_recipe
+from finest.sample.build import SAMPLE
 from finest.validator.quality import Quality
 from finest.validator.quality.assess import assess, places, unassigned
 from finest.validator.quality.sample import draw_sample, submitted

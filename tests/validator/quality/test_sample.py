@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from finest.demo.build_sample import SAMPLE
 from finest.errors import SourceError
 from finest.recipe.judge import judge
 from finest.recipe.page import Page
 from finest.recipe.recipe import load_recipe
+from finest.sample.build import SAMPLE
 from finest.validator.quality import sample as sampling
 from finest.validator.quality.heldout import MAX_CHARS, MAX_PER_HOST, anchors, draw_heldout
 from finest.validator.quality.sample import Duplicates, draw_sample, host_of, judged, shortened, visible_text, windows

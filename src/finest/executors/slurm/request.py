@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from finest.cluster.nodes import Node, Partition, config, default_partition, nodes, partitions
 from finest.errors import ClusterError, UsageError
+from finest.executors.request import MEMORY_PER_CPU_GB, Allotment
 
-MEMORY_PER_CPU_GB = 2.0
-"""DataTrove's own default; a worker holds 0.5 to 1 GB."""
 _OURS = frozenset(
     {"array", "chdir", "comment", "dependency", "error", "export", "job-name", "kill-on-invalid-dep", "nodes",
      "no-requeue", "ntasks", "output", "parsable", "requeue", "test-only", "wait", "wrap"}
@@ -36,27 +35,6 @@ class SlurmRequest:
     qos: str | None = None
     sbatch: tuple[tuple[str, str], ...] = ()
     """More options of sbatch, as (name without dashes, value or an empty string)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Allotment:
-    """What is submitted: a request that a node of its partition can fulfil."""
-
-    partition: str
-    tasks: int
-    cpus_per_task: int
-    memory_per_cpu_mb: int
-    time: str | None
-    qos: str | None
-    sbatch: tuple[tuple[str, str], ...]
-
-    def options(self) -> list[str]:
-        """As options of sbatch."""
-        asked = {
-            "partition": self.partition, "cpus-per-task": str(self.cpus_per_task),
-            "mem-per-cpu": f"{self.memory_per_cpu_mb}M", "time": self.time, "qos": self.qos, **dict(self.sbatch),
-        }  # fmt: skip
-        return [f"--{name}={value}" if value else f"--{name}" for name, value in asked.items() if value is not None]
 
 
 def sbatch_options(pairs: Iterable[str]) -> tuple[tuple[str, str], ...]:

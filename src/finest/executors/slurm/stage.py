@@ -27,7 +27,7 @@ from finest.formatting import showable
 if TYPE_CHECKING:
     from datatrove.pipeline.base import PipelineStep
 
-    from finest.executors.slurm.request import Allotment
+    from finest.executors.request import Allotment
 
 
 SAID_CHARS = 200

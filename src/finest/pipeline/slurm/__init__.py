@@ -1,7 +1,6 @@
-"""A run on Slurm: the same slices, the same ledger, the same dataset.
+"""A run on Slurm: the same slices, the same ledger and the same dataset as on one machine.
 
-submission.py  what was handed in, written down before anything runs; whether it is still at work
-steps.py       what the jobs do: a share of the slices each, then the dataset of all
-follow.py      the run's jobs, followed to their end: the first failure wins
-run.py         refine, detach, attach, cancel
+`run.py` submits, follows, picks up and cancels a run. What was submitted is written down first
+(`finest.pipeline.submission`), so that anybody can follow the jobs: some judge a share of the slices each, the last
+one makes the dataset.
 """

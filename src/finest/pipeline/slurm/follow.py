@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from finest.dataset.manifest import read_manifest
 from finest.errors import FinestError, JobFailed, RunError
@@ -13,14 +12,17 @@ from finest.executors.slurm.units import Unit, Watch, ending_of
 from finest.executors.slurm.waiting import Waiting
 from finest.executors.slurm.words import FORGOTTEN, never_starts
 from finest.formatting import counted, showable
-from finest.pipeline.run import GO_ON, FailureWatch, take_in
-from finest.pipeline.slurm.submission import cancel_all, cancel_now, folder_of, with_end
+from finest.pipeline.options import GO_ON
+from finest.pipeline.slices import FailureWatch, take_in
+from finest.pipeline.slurm.jobs import cancel_all, cancel_now, with_end
+from finest.pipeline.submission import folder_of
 
 if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
     from finest.pipeline.ledger import Ledger
+    from finest.pipeline.options import Ask
     from finest.pipeline.progress import Progress
-    from finest.pipeline.slurm.submission import Submission
+    from finest.pipeline.submission import Submission
 
 SHORTEST_S, LONGEST_S = 0.5, 5.0
 """Between two looks at the queue: short while somebody waits for a small run, long enough for a busy controller."""
@@ -32,10 +34,6 @@ LEDGER_LAG_S = 60.0
 TAIL_LINES = 12
 TAIL_BYTES = 16 << 10
 LINE_CHARS = 300
-
-Answer = Literal["cancel", "stay", "detach"]
-Ask = Callable[[int], Answer]
-"""Ctrl-C: what is to become of that many jobs?"""
 
 
 class Detached(FinestError):

@@ -12,17 +12,19 @@ from finest.executors.slurm.stage import SlurmStage
 from finest.executors.slurm.units import stages
 from finest.formatting import counted
 from finest.pipeline.ledger import Ledger
+from finest.pipeline.plan import begin, finished
 from finest.pipeline.preflight import preflight
-from finest.pipeline.run import RunOptions, begin, finished
-from finest.pipeline.slurm import submission as submissions
-from finest.pipeline.slurm.follow import Ask, Follower
-from finest.pipeline.slurm.steps import MakeDataset, RefineShare
-from finest.pipeline.slurm.submission import Stage, Submission
+from finest.pipeline.share import RefineShare
+from finest.pipeline.slurm import jobs
+from finest.pipeline.slurm.follow import Follower
+from finest.pipeline.slurm.make_dataset import MakeDataset
+from finest.pipeline.submission import Stage, Submission, folder_of, new, write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from finest.dataset.manifest import Manifest
+    from finest.pipeline.options import Ask, RunOptions
     from finest.pipeline.progress import Progress
 
 
@@ -39,8 +41,8 @@ def refine_on_slurm(options: RunOptions, progress: Progress, ask: Ask | None = N
         ledger = Ledger.read(out)
         follower = Follower(ledger, _complete(ledger, handed), progress, ask)
     except KeyboardInterrupt:
-        if going := submissions.at_work(out):
-            submissions.cancel_now(Ledger.read(out), going, progress)
+        if going := jobs.at_work(out):
+            jobs.cancel_now(Ledger.read(out), going, progress)
         raise
     return follower.follow()
 
@@ -50,10 +52,10 @@ def submit(options: RunOptions, progress: Progress) -> Submission | None:
     assert options.slurm is not None
     options = replace(options, out=options.out.absolute())
     if options.restart:
-        submissions.leave_to_slurm(options.out, progress, restart=True)
+        jobs.leave_to_slurm(options.out, progress, restart=True)
     ledger = begin(options, progress)
     with ledger.lock():
-        going = submissions.at_work(options.out)
+        going = jobs.at_work(options.out)
         if going is not None:
             progress.say(f"Its jobs are at work already: {describe(going)}")
             return going
@@ -77,7 +79,7 @@ def attach(out: Path, progress: Progress, ask: Ask | None = None) -> Manifest:
         if finished(ledger, progress):
             return read_manifest(out)
         raise LedgerError(f"no job of {out} is on Slurm any more: {found.ended}; {_GO_ON}")
-    found = _complete(ledger, submissions.with_queue(found))
+    found = _complete(ledger, jobs.with_queue(found))
     progress.say(f"Following {describe(found)}")
     return Follower(ledger, found, progress, ask).follow()
 
@@ -86,9 +88,9 @@ def cancel(out: Path) -> list[int]:
     """Cancel the jobs of the run in `out`, and no others; gives their ids. Raises LedgerError, ClusterError."""
     out = out.absolute()
     ledger, found = Ledger.read(out), _own(out)
-    ids = submissions.cancel_all(found)
+    ids = jobs.cancel_all(found)
     if ids:
-        submissions.with_end(ledger, found, "cancelled")
+        jobs.with_end(ledger, found, "cancelled")
     return ids
 
 
@@ -96,8 +98,8 @@ def describe(submission: Submission) -> str:
     """Its jobs in a few words."""
     tasks = f"{counted(submission.tasks, 'task')} of {counted(submission.cpus_per_task, 'CPU')}"
     words = {"slices": f"({tasks})", "dataset": "(the dataset)"}
-    jobs = " and ".join(f"job {job} {words[stage]}" for stage, job in submission.jobs.items())
-    return f"{jobs} in partition {submission.allotment.partition}"
+    all_jobs = " and ".join(f"job {job} {words[stage]}" for stage, job in submission.jobs.items())
+    return f"{all_jobs} in partition {submission.allotment.partition}"
 
 
 def _hand_in(ledger: Ledger, options: RunOptions, progress: Progress) -> Submission:
@@ -105,45 +107,45 @@ def _hand_in(ledger: Ledger, options: RunOptions, progress: Progress) -> Submiss
     assert options.slurm is not None
     ranks = ledger.pending()
     allotment = fit(options.slurm, max(len(ranks), 1))
-    made = submissions.new(ledger, allotment, ranks, options)
+    made = new(ledger, allotment, ranks, options)
     try:
         if ranks:
             made = _stage(ledger, made, "slices")
         made = _stage(ledger, made, "dataset", after=made.jobs.get("slices"))
         progress.say(f"Handed in to Slurm: {describe(made)}")
     except BaseException:
-        submissions.with_end(ledger, made, "it was not handed in whole")
-        submissions.cancel_all(made)
+        jobs.with_end(ledger, made, "it was not handed in whole")
+        jobs.cancel_all(made)
         raise
     return made
 
 
 def _stage(ledger: Ledger, made: Submission, stage: Stage, after: int | None = None) -> Submission:
     """Submit one stage and write its id down at once."""
-    folder = submissions.folder_of(ledger, made.run)
+    folder = folder_of(ledger, made.run)
     step = RefineShare(folder) if stage == "slices" else MakeDataset(folder)
     job = SlurmStage(step, made.tasks_of(stage), made.allotment, run=made.run, stage=stage, folder=folder / stage)
-    return submissions.with_job(ledger, made, stage, job.submit(after=after))
+    return jobs.with_job(ledger, made, stage, job.submit(after=after))
 
 
 def _complete(ledger: Ledger, found: Submission) -> Submission:
     """A submission whose submitter died between its two jobs gets the second; raises LedgerError without a first."""
     if "dataset" in found.jobs:
-        submissions.write(ledger, found)
+        write(ledger, found)
         return found
     if ledger.locked():
         raise LedgerError(f"{ledger.out} is being handed in at this moment; try again")
     if "slices" not in stages(found.run):
-        submissions.with_end(ledger, found, "its submitter was killed")
+        jobs.with_end(ledger, found, "its submitter was killed")
         raise LedgerError(f"{ledger.out} has no job on Slurm: its submitter was killed; {_GO_ON}")
     return _stage(ledger, found, "dataset", after=found.jobs["slices"])
 
 
 def _own(out: Path) -> Submission:
-    found = submissions.latest(out)
+    found = jobs.latest(out)
     if found is None:
         raise LedgerError(f"{out} was never handed in to Slurm; that is done by: finest refine ... --executor slurm")
-    if not submissions.is_own(found):
+    if not jobs.is_own(found):
         raise LedgerError(f"the jobs of {out} are {found.user}'s, and only {found.user} can follow or cancel them")
     return found
 

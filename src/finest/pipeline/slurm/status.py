@@ -9,7 +9,7 @@ from pathlib import Path
 from finest.errors import ClusterError
 from finest.executors.slurm.units import Unit, Watch, ending_of
 from finest.executors.slurm.words import FORGOTTEN, never_starts
-from finest.pipeline.slurm.submission import latest, with_queue
+from finest.pipeline.slurm.jobs import latest, with_queue
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,7 @@ def main() -> None:
         job.cache.mkdir(parents=True, exist_ok=True)
     confine(confinement(job, evidence))
     _limit(job)
-    from finest.show_hub import quiet_client
+    from finest.dataset.hub_client import quiet_client
     from finest.validator.evidence import write_evidence
 
     quiet_client()

@@ -12,7 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from finest.doctor.check import Check, Finding, State
+from finest.findings import Check, Finding, State
 from finest.formatting import counted
 
 _STYLE = {State.OK: "green", State.WARNING: "yellow", State.FAILURE: "bold red", State.SKIPPED: "dim"}
@@ -23,7 +23,7 @@ _STATE_WIDTH = max(map(len, _WORD.values()))
 class Watch:
     """Shows findings as they come, in the order of the list. On anything but a terminal each is written once."""
 
-    def __init__(self, checks: Sequence[Check], console: Console) -> None:
+    def __init__(self, checks: Sequence[Check[Any]], console: Console) -> None:
         self._checks, self._console = checks, console
         self._width = max(len(check.name) for check in checks)
         self._findings: dict[str, Finding] = {}
@@ -41,7 +41,7 @@ class Watch:
             self._live.stop()
         self._write()
 
-    def found(self, check: Check, finding: Finding) -> None:
+    def found(self, check: Check[Any], finding: Finding) -> None:
         """Take in what a check found."""
         self._findings[check.name] = finding
         if self._live is None:
@@ -70,7 +70,7 @@ class Watch:
                 table.add_row(Text(_WORD[finding.state], style), Text(check.name), Text(finding.line))
         return table
 
-    def _lines(self, check: Check) -> Text:
+    def _lines(self, check: Check[Any]) -> Text:
         finding = self._findings[check.name]
         text = Text(f"{_WORD[finding.state]:{_STATE_WIDTH}} ", _STYLE[finding.state])
         text.append(

@@ -45,7 +45,7 @@ class Article:
 
 def read_articles(name: str) -> list[Article]:
     """The articles of `pages/<name>.txt`, in their order."""
-    text = (resources.files("finest.demo") / "pages" / f"{name}.txt").read_text(encoding="utf-8")
+    text = (resources.files("finest.sample") / "pages" / f"{name}.txt").read_text(encoding="utf-8")
     return [_article(part) for part in text.split("=== ") if part.strip()]
 
 

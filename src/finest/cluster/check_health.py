@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +13,9 @@ from finest.cluster import check_settings, munge
 from finest.cluster.commands import conf_value, environment, run, slurm
 from finest.cluster.layout import DEFAULT_FOLDER, SYSTEM_CONF, Folder
 from finest.cluster.nodes import ClusterConfig, Node, Partition, config, nodes, partitions
-from finest.doctor.check import Finding, State, failure, ok, skipped, warning
 from finest.errors import ClusterError
+from finest.examination import Found, examine
+from finest.findings import Check, Finding, failure, ok, warning
 from finest.formatting import counted
 
 COMMANDS = ("sbatch", "srun", "squeue", "sinfo", "scontrol", "scancel", "sacct")
@@ -22,6 +23,8 @@ ASK_S = 15.0
 """A healthy controller answers in 40 ms."""
 PROBE_S = 20.0
 """A job on a dead slurmd is given up after 11 s."""
+DEADLINE_S = 4 * ASK_S
+"""Of one check, which puts at most three questions, each with a deadline of its own."""
 _BUSY_S = 5
 """How long the probe waits for a free core."""
 _CLOCK_WARN_S, _CLOCK_FAIL_S = 10.0, 240.0
@@ -58,16 +61,6 @@ class Cluster:
         ]
         only = self.partitions if len(self.partitions) == 1 and not self.partition else []
         return next(iter(wanted or only), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One thing that is looked at."""
-
-    name: str
-    look: Callable[[Cluster], Finding]
-    needs: tuple[str, ...] = ()
-    """Where one of these is not well, this one is skipped."""
 
 
 def installed(_: Cluster) -> Finding:
@@ -218,45 +211,29 @@ def _duration(seconds: int | None) -> str:
     return f"{hours:g} h" if hours >= 1 else f"{hours * 60:g} min"
 
 
-def _of_settings(name: str, look: Callable[[ClusterConfig], Finding]) -> Look:
-    return Look(name, lambda cluster: look(cluster.config), _UP)
+def _check(name: str, look: Callable[[Cluster], Finding], *needs: str) -> Check[Cluster]:
+    return Check(name, look, DEADLINE_S, needs, hint="scontrol ping")
 
 
-_UP = ("controller",)
+def _of_settings(name: str, look: Callable[[ClusterConfig], Finding]) -> Check[Cluster]:
+    return _check(name, lambda cluster: look(cluster.config), "controller")
+
+
 _SETTINGS = tuple(_of_settings(name, look) for name, look in check_settings.LOOKS)
 CHECKS = (
-    Look("installed", installed),
-    Look("munge", munge_works, ("installed",)),
-    Look("controller", controller, ("munge",)),
-    Look("database", database, _UP),
-    Look("nodes", node_states, _UP),
-    Look("partition", partition, ("controller", "nodes")),
+    _check("installed", installed),
+    _check("munge", munge_works, "installed"),
+    _check("controller", controller, "munge"),
+    _check("database", database, "controller"),
+    _check("nodes", node_states, "controller"),
+    _check("partition", partition, "controller", "nodes"),
     *_SETTINGS,
-    Look("clock", clock, _UP),
-    Look("probe", probe, ("controller", "nodes", "partition")),
-)  # fmt: skip
+    _check("clock", clock, "controller"),
+    _check("probe", probe, "controller", "nodes", "partition"),
+)
 """In the order in which they are made and shown."""
 
 
-def examine(
-    partition: str | None = None,
-    *,
-    found: Callable[[str, Finding], None] = lambda *_: None,
-    looks: Sequence[Look] = CHECKS,
-) -> dict[str, Finding]:
-    """Every finding by name; `found` hears each as it is there."""
-    cluster, findings = Cluster(partition), dict[str, Finding]()
-    for look in looks:
-        ill = [
-            name for name in look.needs if name in findings and findings[name].state in {State.FAILURE, State.SKIPPED}
-        ]
-        findings[look.name] = skipped(f"needs {ill[0]}") if ill else _look(look, cluster)
-        found(look.name, findings[look.name])
-    return findings
-
-
-def _look(look: Look, cluster: Cluster) -> Finding:
-    try:
-        return look.look(cluster)
-    except ClusterError as error:
-        return failure(str(error), "scontrol ping")
+def check_health(partition: str | None = None, found: Found = lambda *_: None) -> dict[str, Finding]:
+    """Check the cluster, one question at a time; return every finding by name. `found` is called with each."""
+    return examine(CHECKS, Cluster(partition), found, at_once=1)

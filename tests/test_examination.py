@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from finest.chain.options import ChainOptions
-from finest.doctor.check import Check, Finding, State, failure, ok, skipped, warning
-from finest.doctor.run import examine
 from finest.doctor.subject import Once, Subject
 from finest.errors import HubError
+from finest.examination import examine
+from finest.findings import Check, Finding, State, failure, ok, skipped, warning
 from finest.settings import Settings
 
 DEADLINE_S = 0.2

@@ -1,13 +1,16 @@
-"""What a check is, and what it finds."""
+"""What the checks of a machine, an account or a cluster are, and what each of them finds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Generic, TypeVar
 
-from finest.doctor.subject import Subject
 from finest.masking import masked
+
+Subject = TypeVar("Subject")
+"""What the checks of one examination look at: a miner's set-up, or a cluster."""
 
 
 class State(str, Enum):
@@ -50,7 +53,7 @@ def skipped(because: str, mend: str | None = None) -> Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Check(Generic[Subject]):
     """One thing that is looked at."""
 
     name: str

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from finest.cluster.check import CHECKS, Cluster, Look, clock, database, examine, mend_node, node_states, partition
+from finest.cluster.check_health import CHECKS, Cluster, clock, database, mend_node, node_states, partition
 from finest.cluster.check_settings import LOOKS
 from finest.cluster.nodes import ClusterConfig, Node, Partition, parse_config, parse_node
-from finest.doctor.check import State, failure, ok
 from finest.errors import ClusterError
+from finest.examination import examine
+from finest.findings import Check, State, failure, ok
 from tests.cluster.test_nodes import CONFIG
 
 SETTINGS = dict(LOOKS)
@@ -39,9 +40,9 @@ MAIN = Partition("main", True, True, 86400, None)
 
 def test_what_hangs_on_a_dead_part_is_skipped() -> None:
     """A check that would block is not made, and says what it waits for."""
-    dead = Look("controller", lambda _: failure("down", "start it"))
-    asked = Look("nodes", lambda _: pytest.fail("it was asked"), ("controller",))
-    found = examine(looks=(dead, asked, Look("probe", asked.look, ("nodes",))))
+    dead = Check("controller", lambda _: failure("down", "start it"))
+    asked = Check("nodes", lambda _: pytest.fail("it was asked"), needs=("controller",))
+    found = examine((dead, asked, Check("probe", asked.look, needs=("nodes",))), Cluster(), at_once=1)
     assert [one.state for one in found.values()] == [State.FAILURE, State.SKIPPED, State.SKIPPED]
     assert found["nodes"].line == "needs controller"
 
@@ -52,7 +53,7 @@ def test_an_error_while_looking_is_a_finding() -> None:
     def broken(_: Cluster) -> None:
         raise ClusterError("it broke")
 
-    found = examine(looks=(Look("a", broken), Look("b", lambda _: ok("fine"))))  # type: ignore[arg-type]
+    found = examine((Check("a", broken), Check("b", lambda _: ok("fine"))), Cluster(), at_once=1)  # type: ignore[arg-type]
     assert found["a"].state is State.FAILURE and found["a"].line == "it broke"
     assert found["b"].state is State.OK
 

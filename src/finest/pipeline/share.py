@@ -1,4 +1,4 @@
-"""What the jobs of a run do, as DataTrove steps: a share of the slices each, then the dataset of all."""
+"""What each task of a cluster does, as a DataTrove step: it judges its share of the run's slices."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from datatrove.pipeline.base import PipelineStep
 from finest.errors import FinestError, RunError
 from finest.executors.slurm.memory import memory_kills
 from finest.pipeline.ledger import Ledger
+from finest.pipeline.options import RunOptions
 from finest.pipeline.preflight import preflight
 from finest.pipeline.progress import Progress
-from finest.pipeline.run import FailureWatch, RunOptions, finish, run_ranks
-from finest.pipeline.slurm.submission import Submission, forget_addresses, read, with_addresses
+from finest.pipeline.slices import FailureWatch, run_ranks
+from finest.pipeline.submission import Submission, read, with_addresses
 from finest.recipe.recipe import parse_recipe
 from finest.warc.source import CommonCrawl
 
@@ -51,25 +52,6 @@ class RefineShare(PipelineStep):
         preflight(options.recipe, options.cache)
         logs = self.folder / "workers" / str(rank)
         run_ranks(ledger, options, progress, share, {}, FailureWatch(ledger), logs, on_kill=MemoryGuard())
-
-
-class MakeDataset(PipelineStep):
-    """The rest of the run: slices that do not begin where the one before ended, MinHash, shards, manifest."""
-
-    type, name = "REFINE", "dataset"
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.folder = folder
-
-    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:  # noqa: ARG002
-        with plain_end():
-            ledger, _, options = opened(self.folder)
-            with ledger.lock():
-                ledger.sweep()
-                finish(ledger, options, Progress())
-            forget_addresses(ledger.out)
-        return iter(())
 
 
 def opened(folder: Path) -> tuple[Ledger, Submission, RunOptions]:

@@ -6,8 +6,8 @@ import io
 
 from rich.console import Console
 
-from finest.doctor.check import Check, Finding, State, failure, ok, skipped, warning
-from finest.doctor.show import Watch, as_dict, summary
+from finest.cli.views.findings import Watch, as_dict, summary
+from finest.findings import Check, Finding, State, failure, ok, skipped, warning
 
 CHECKS = tuple(Check(name, lambda _: ok("")) for name in ("python", "wallet", "chain", "slurm"))
 FINDINGS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 
-from finest.demo.prose import Article
+from finest.sample.prose import Article
 
 COOKIES = (
     '<div class="cookie-banner" role="dialog"><p>This site uses cookies to remember your choice. '

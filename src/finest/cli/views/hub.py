@@ -26,14 +26,6 @@ TEXT_CHARS = 300
 SHOWN_SOURCES = 5
 
 
-def quiet_client() -> None:
-    """huggingface_hub's own bars and warnings away: the commands say what a person needs, and no signed address."""
-    from huggingface_hub.utils import disable_progress_bars, logging  # type: ignore[attr-defined]
-
-    disable_progress_bars()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-
-
 class Upload:
     """How far an upload is: a bar with the time left on a terminal, plain lines elsewhere."""
 

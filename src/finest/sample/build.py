@@ -1,4 +1,4 @@
-"""Build `sample.warc.gz`, the small crawl that `finest demo` refines: `python -m finest.demo.build_sample`.
+"""Build `sample.warc.gz`, the small crawl that `finest demo` refines: `python -m finest.sample.build`.
 
 Pages written for it, laid out as Common Crawl lays out its files: articles in many templates, listings, spam, near and
 exact duplicates, eight languages, wrong and missing charsets, responses that are no pages, and three broken records,
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from finest.demo.noise import noise, sentences
-from finest.demo.prose import Article, read_articles
-from finest.demo.templates import render
-from finest.demo.warc_writer import Response, member, page_members, page_records, warcinfo
+from finest.sample.noise import noise, sentences
+from finest.sample.prose import Article, read_articles
+from finest.sample.templates import render
+from finest.sample.warc_writer import Response, member, page_members, page_records, warcinfo
 
 SAMPLE = Path(__file__).with_name("sample.warc.gz")
 ADDRESSES = (

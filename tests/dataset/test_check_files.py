@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from finest.dataset.check import check_files
+from finest.dataset.check_files import check_files
 from finest.dataset.manifest import Manifest, sum_counts
 from finest.dataset.merkle import Leaves
 from finest.dataset.rows import SCHEMA, Row, batch_of, digests

@@ -1,4 +1,4 @@
-"""Checks run side by side, each with its deadline; what needs another one waits for it."""
+"""An examination runs checks side by side, each with a deadline; a check that needs another one waits for it."""
 
 from __future__ import annotations
 
@@ -8,40 +8,43 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any, Generic
 
-from finest.doctor.check import Check, Finding, State, failure, skipped
-from finest.doctor.subject import Subject
 from finest.errors import FinestError
+from finest.findings import Check, Finding, State, Subject, failure, skipped
 
 log = logging.getLogger(__name__)
 
-Found = Callable[[Check, Finding], None]
+Found = Callable[[Check[Any], Finding], None]
 _WELL = (State.OK, State.WARNING)
 _SECRET = re.compile(r"(?<=://)[^/@\s]+@|\bhf_[A-Za-z0-9]{8,}")
 """Name and password in an address, a token of the Hub's: whoever's message they stand in, they are not shown."""
 
 
-def examine(checks: Sequence[Check], subject: Subject, found: Found = lambda *_: None) -> dict[str, Finding]:
-    """Every check's finding, by name, in the order of `checks`; `found` hears each as it is there.
+def examine(
+    checks: Sequence[Check[Subject]], subject: Subject, found: Found = lambda *_: None, *, at_once: int | None = None
+) -> dict[str, Finding]:
+    """Return every check's finding, by name, in the order of `checks`; `found` is called with each as it arrives.
 
-    A check that does not end by its deadline has failed and is left behind in its thread, which ends with the process.
+    At most `at_once` checks run at the same time (None: no limit); with 1 they run and are reported in their order. A
+    check that does not end by its deadline has failed and is left behind in its thread, which ends with the process.
     """
-    round_ = _Round(checks, subject, found)
+    round_ = _Round(checks, subject, found, at_once or len(checks))
     while round_.waiting or round_.running:
         round_.start_what_can()
         round_.hear()
     return {check.name: round_.findings[check.name] for check in checks}
 
 
-class _Round:
+class _Round(Generic[Subject]):
     """One examination, driven by one thread; the checks' own threads only report."""
 
-    def __init__(self, checks: Sequence[Check], subject: Subject, found: Found) -> None:
+    def __init__(self, checks: Sequence[Check[Subject]], subject: Subject, found: Found, at_once: int) -> None:
         self.waiting = {check.name: check for check in checks}
-        self.running: dict[str, tuple[Check, float]] = {}
+        self.running: dict[str, tuple[Check[Subject], float]] = {}
         self.findings: dict[str, Finding] = {}
         self._names = set(self.waiting)
-        self._subject, self._found = subject, found
+        self._subject, self._found, self._at_once = subject, found, at_once
         self._reports: queue.SimpleQueue[tuple[str, Finding]] = queue.SimpleQueue()
 
     def start_what_can(self) -> None:
@@ -50,6 +53,8 @@ class _Round:
         while settled != len(self.findings):  # a skip may settle what others wait for
             settled = len(self.findings)
             for check in list(self.waiting.values()):
+                if len(self.running) >= self._at_once:
+                    return
                 needs = [name for name in check.needs if name in self._names]
                 ill = [name for name in needs if name in self.findings and self.findings[name].state not in _WELL]
                 if ill:
@@ -76,17 +81,17 @@ class _Round:
                 check, _ = self.running.pop(name)
                 self._settle(check, finding)
 
-    def _start(self, check: Check) -> None:
+    def _start(self, check: Check[Subject]) -> None:
         self.running[check.name] = check, time.monotonic() + check.deadline_s
-        threading.Thread(target=self._look, args=(check,), name=f"doctor: {check.name}", daemon=True).start()
+        threading.Thread(target=self._look, args=(check,), name=f"check: {check.name}", daemon=True).start()
 
-    def _settle(self, check: Check, finding: Finding) -> None:
+    def _settle(self, check: Check[Subject], finding: Finding) -> None:
         mend = finding.mend and _SECRET.sub("", finding.mend)
         finding = Finding(finding.state, _SECRET.sub("", finding.line), mend)
         self.findings[check.name] = finding
         self._found(check, finding)
 
-    def _look(self, check: Check) -> None:
+    def _look(self, check: Check[Subject]) -> None:
         try:
             finding = check.look(self._subject)
         except FinestError as error:
@@ -95,6 +100,7 @@ class _Round:
             log.debug("check %s", check.name, exc_info=True)
             # not its words: those of a foreign error may quote an address with a password
             finding = failure(
-                f"the check itself broke down ({type(error).__name__})", "report it with: finest doctor --json"
+                f"the check itself broke down ({type(error).__name__})",
+                "report it, with what the same command prints with --json",
             )
         self._reports.put((check.name, finding))

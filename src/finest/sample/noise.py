@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from random import Random
 
-from finest.demo.prose import Article, read_articles
-from finest.demo.templates import render
+from finest.sample.prose import Article, read_articles
+from finest.sample.templates import render
 
 TOWNS = ("Aldbury", "Brackwell", "Corran", "Dunmere", "Elsworth", "Farleigh", "Gorsewood", "Harrowby", "Inchley")
 GOODS = ("garden hose", "folding chair", "rain barrel", "desk lamp", "tool box", "bread bin", "door mat", "wall clock")

@@ -1,0 +1,76 @@
+"""How a run begins and how it ends: the plan of its slices, and the dataset of all that they found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from finest.dataset.manifest import read_manifest
+from finest.errors import UsageError
+from finest.pipeline.assemble import assemble
+from finest.pipeline.ledger import Ledger, RunPlan
+from finest.pipeline.slices import run_slices
+from finest.warc.slices import Slice, plan_slices
+from finest.warc.source import inspect, name_sources, resolve
+
+if TYPE_CHECKING:
+    from finest.dataset.manifest import Manifest
+    from finest.pipeline.options import RunOptions
+    from finest.pipeline.progress import Progress
+    from finest.warc.source import Source
+
+LOCAL_SLICE_BYTES = 2 << 20
+"""Slices of local files: small, so that one WARC of 50 MB fills two dozen cores and little is lost to a kill."""
+REMOTE_SLICE_BYTES = 32 << 20
+"""Slices of remote files: each costs a request, and Common Crawl asks for few and long ones."""
+
+
+def begin(options: RunOptions, progress: Progress) -> Ledger:
+    """Look at the sources and open the run in `options.out`, or begin it."""
+    if options.workers < 1:
+        raise UsageError("--workers takes a whole number from 1")
+    try:
+        str(options.out).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"--out {str(options.out)!r}: its name is not UTF-8, which Parquet needs; name another"
+        ) from None
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    progress.say("Looking at the sources")
+    return Ledger.begin(options.out, make_plan(options), restart=options.restart)
+
+
+def finished(ledger: Ledger, progress: Progress) -> Manifest | None:
+    """The manifest of a run that has nothing left to do."""
+    if ledger.pending() or not (ledger.out / "manifest.json").exists():
+        return None
+    progress.say(f"{ledger.out} is finished already")
+    return read_manifest(ledger.out)
+
+
+def finish(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifest:
+    """Run the slices that are missing, then make the dataset of all. Call with the lock held."""
+    run_slices(ledger, options, progress)
+    return assemble(ledger, options.recipe, progress)
+
+
+def make_plan(options: RunOptions) -> RunPlan:
+    """Find the sources, look at the head of each and cut them in slices."""
+    locations = resolve(options.specs, options.common_crawl)
+    names = name_sources(locations)
+    sources = tuple(inspect(location, name) for location, name in zip(locations, names, strict=True))
+    return RunPlan(
+        recipe=options.recipe.resolved(),
+        recipe_hash=options.recipe.hash,
+        engine=options.engine,
+        limit=options.limit,
+        sources=sources,
+        slices=tuple(s for i, source in enumerate(sources) for s in _slices(i, source, options.limit)),
+    )
+
+
+def _slices(index: int, source: Source, limit: int | None) -> list[Slice]:
+    """A limit counts pages from the head of a source, which only a single slice can."""
+    if limit is not None:
+        return [Slice(index, 0, 0, source.size_bytes)]
+    remote = "://" in source.location
+    return plan_slices(source, index, REMOTE_SLICE_BYTES if remote else LOCAL_SLICE_BYTES)

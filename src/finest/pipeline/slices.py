@@ -1,0 +1,149 @@
+"""The slices of a run, judged by forked workers of this machine and watched for failures."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from finest.dataset.rows import verdict_batch
+from finest.errors import RunError
+from finest.executors.local import ForkedExecutor
+from finest.pipeline.guard import CPU_SIGNAL
+from finest.pipeline.ledger import slice_name
+from finest.pipeline.steps import JudgePages, ReadSlice, Session, WriteSlice
+from finest.recipe.reasons import FAILURES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from datatrove.pipeline.base import PipelineStep
+
+    from finest.pipeline.ledger import Ledger
+    from finest.pipeline.options import RunOptions
+    from finest.pipeline.progress import Progress
+    from finest.pipeline.summary import SliceSummary
+
+MAX_FAILURE_SHARE = 0.01
+"""Failures (not drops) past this share of pages stop the run: something is wrong that no rerun mends."""
+MIN_FAILURES = 10
+"""Below this many failures no share is worth stopping for."""
+MAX_DEATHS_PER_SLICE = 8
+"""A slice that takes more workers with it than this stops the run."""
+
+
+def run_slices(ledger: Ledger, options: RunOptions, progress: Progress) -> None:
+    """Run what is missing, then re-read the slices that do not begin where the one before them ended."""
+    _run_ranks(ledger, options, progress, ledger.pending(), {})
+    while unchained := find_unchained(ledger):
+        progress.say(f"Reading {len(unchained)} slices again from where the one before them ended")
+        for rank in unchained:
+            ledger.discard(ledger.plan.slices[rank])
+        _run_ranks(ledger, options, progress, sorted(unchained), unchained)
+
+
+def find_unchained(ledger: Ledger) -> dict[int, int]:
+    """Slices whose first record is not where the slice before them ended: {rank: where it must begin}.
+
+    Of each source the first one is named, and those after it that end before that place, so that they hold nothing:
+    what follows is judged when these have been read again.
+    """
+    wrong: dict[int, int] = {}
+    start: dict[int, int] = {}
+    """Of a source with a break: where the slice after it must begin."""
+    for rank, (before, summary) in enumerate(itertools.pairwise(ledger.summaries()), 1):
+        if before.source != summary.source:
+            continue
+        if summary.source not in start and before.next_offset != summary.first_offset:
+            wrong[rank] = start[summary.source] = before.next_offset
+        elif before.end <= start.get(summary.source, 0) != summary.first_offset:
+            wrong[rank] = start[summary.source]
+    return wrong
+
+
+def _run_ranks(
+    ledger: Ledger, options: RunOptions, progress: Progress, ranks: Sequence[int], exact_starts: dict[int, int]
+) -> None:
+    if not ranks:
+        return
+    done = ledger.summaries()
+    progress.begin(ledger, done, options.workers)
+    run_ranks(ledger, options, progress, ranks, exact_starts, FailureWatch(ledger, done), ledger.folder / "logs")
+    progress.end()
+
+
+def run_ranks(
+    ledger: Ledger, options: RunOptions, progress: Progress, ranks: Sequence[int], exact_starts: dict[int, int],
+    watch: FailureWatch, logs: Path, *, on_kill: Callable[[int], None] = lambda _: None,
+) -> None:  # fmt: skip
+    """Run slices in forked workers of this machine; `on_kill(exit_code)` may end it when a worker has died."""
+    session = Session(ledger, exact_starts)
+    verdict_batch([])  # pyarrow imports pandas for it, where there is one: once, not in every worker
+
+    def on_done(rank: int) -> None:
+        summary = ledger.summary(ledger.plan.slices[rank])
+        watch.look(summary)
+        progress.finished(summary)
+
+    def on_death(rank: int, exit_code: int) -> None:
+        on_kill(exit_code)
+        slice_ = ledger.plan.slices[rank]
+        source = ledger.plan.sources[slice_.source_index].name
+        at_limit = exit_code == -CPU_SIGNAL
+        if ledger.note_death(slice_, at_limit=at_limit) > MAX_DEATHS_PER_SLICE:
+            raise RunError(
+                f"workers keep dying (exit code {exit_code}) in slice {slice_name(slice_)} of {source}; "
+                f"the machine may be short of memory: run the same command with fewer --workers"
+            )
+        progress.say(
+            f"A worker died (exit code {exit_code}) in slice {slice_name(slice_)} of {source}; reading it again"
+        )
+
+    executor = ForkedExecutor(
+        _pipeline(options, session), ranks, world_size=len(ledger.plan.slices), workers=options.workers,
+        logging_dir=logs, on_done=on_done, on_tick=progress.tick, on_death=on_death,
+    )  # fmt: skip
+    executor.run()
+
+
+def _pipeline(options: RunOptions, session: Session) -> list[PipelineStep]:
+    middle: list[PipelineStep] = [JudgePages(session, options.recipe, options.cache)]
+    if options.engine == "datatrove":
+        from finest.pipeline.datatrove_engine import datatrove_steps  # its imports cost a third of a second
+
+        middle = datatrove_steps(session, options.recipe, options.cache)
+    return [ReadSlice(session, options.recipe), *middle, WriteSlice(session, options.recipe)]
+
+
+class FailureWatch:
+    """Stops a run whose failures pass a share of its pages: a broken machine must not pass for bad pages."""
+
+    def __init__(self, ledger: Ledger, done: Sequence[SliceSummary] = ()) -> None:
+        self._ledger = ledger
+        self._pages = sum(s.pages for s in done)
+        self._failures = sum(_failures(s.reasons) for s in done)
+
+    def look(self, summary: SliceSummary) -> None:
+        self._pages += summary.pages
+        self._failures += _failures(summary.reasons)
+        if self._failures >= MIN_FAILURES and self._failures > MAX_FAILURE_SHARE * self._pages:
+            reasons = {reason: n for reason, n in summary.reasons.items() if reason in FAILURES}
+            raise RunError(
+                f"{self._failures} of {self._pages} pages failed (more than {MAX_FAILURE_SHARE:.0%}), "
+                f"last {reasons or 'in other slices'}; look with: finest status {self._ledger.out}, "
+                f"logs are in {self._ledger.folder / 'logs'}"
+            )
+
+
+def take_in(ledger: Ledger, missing: set[int], watch: FailureWatch, progress: Progress) -> set[int]:
+    """What others have finished of `missing` goes to the bar, and is watched for failures; gives what is left of it."""
+    left = missing.intersection(ledger.pending())
+    for rank in sorted(missing - left):
+        summary = ledger.summary(ledger.plan.slices[rank])
+        watch.look(summary)
+        progress.finished(summary)
+    return left
+
+
+def _failures(reasons: dict[str, int]) -> int:
+    return sum(count for reason, count in reasons.items() if reason in FAILURES)

@@ -1,0 +1,33 @@
+"""What the last job of a run on Slurm does, as a DataTrove step: it makes the dataset of all slices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from datatrove.pipeline.base import PipelineStep
+
+from finest.pipeline.plan import finish
+from finest.pipeline.progress import Progress
+from finest.pipeline.share import opened, plain_end
+from finest.pipeline.submission import forget_addresses
+
+
+class MakeDataset(PipelineStep):
+    """The rest of the run: slices that do not begin where the one before ended, MinHash, shards, manifest."""
+
+    type, name = "REFINE", "dataset"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:  # noqa: ARG002
+        with plain_end():
+            ledger, _, options = opened(self.folder)
+            with ledger.lock():
+                ledger.sweep()
+                finish(ledger, options, Progress())
+            forget_addresses(ledger.out)
+        return iter(())
