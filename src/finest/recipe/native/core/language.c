@@ -36,7 +36,7 @@ typedef struct {
     PyObject **names;
 } Model;
 
-static void take(Reader *reader, void *into, size_t n)
+static void fn_take(Reader *reader, void *into, size_t n)
 {
     if ((size_t)(reader->end - reader->p) < n) {
         reader->failed = true;
@@ -50,21 +50,21 @@ static void take(Reader *reader, void *into, size_t n)
 static int32_t take_int(Reader *reader)
 {
     int32_t found;
-    take(reader, &found, sizeof(found));
+    fn_take(reader, &found, sizeof(found));
     return found;
 }
 
 static int64_t take_long(Reader *reader)
 {
     int64_t found;
-    take(reader, &found, sizeof(found));
+    fn_take(reader, &found, sizeof(found));
     return found;
 }
 
 static bool take_bool(Reader *reader)
 {
     unsigned char found;
-    take(reader, &found, 1);
+    fn_take(reader, &found, 1);
     return found != 0;
 }
 
@@ -178,7 +178,7 @@ static bool read_words(Model *model, Reader *reader)
         reader->p = end + 1;
         int64_t count = take_long(reader);
         int8_t type;
-        take(reader, &type, 1);
+        fn_take(reader, &type, 1);
         if (reader->failed || type != (i >= model->words)) return false;
         if (i >= model->words && (count < 0 || count >= UNSEEN)) return false;
         if (i >= model->words) model->tree[i - model->words].count = count;
@@ -221,7 +221,7 @@ static bool read_quantizer(Quantizer *quantizer, Reader *reader, int32_t dim)
     size_t bytes = (size_t)dim * CENTROIDS * sizeof(float);
     quantizer->centroids = malloc(bytes);
     if (quantizer->centroids == NULL) return false;
-    take(reader, quantizer->centroids, bytes);
+    fn_take(reader, quantizer->centroids, bytes);
     return !reader->failed;
 }
 
@@ -276,7 +276,7 @@ static bool read_output(Model *model, Reader *reader)
     size_t bytes = (size_t)m * (size_t)n * sizeof(float);
     model->output = malloc(bytes);
     if (model->output == NULL) return false;
-    take(reader, model->output, bytes);
+    fn_take(reader, model->output, bytes);
     return !reader->failed;
 }
 
@@ -467,7 +467,7 @@ static const char CAPSULE[] = "finest.recipe.native.language";
 
 static void close_capsule(PyObject *capsule) { close_model(PyCapsule_GetPointer(capsule, CAPSULE)); }
 
-PyObject *language_open(PyObject *self, PyObject *data)
+PyObject *fn_language_open(PyObject *self, PyObject *data)
 {
     (void)self;
     if (!PyBytes_Check(data)) return PyErr_Format(PyExc_TypeError, "bytes are needed");
@@ -481,7 +481,7 @@ PyObject *language_open(PyObject *self, PyObject *data)
     return capsule;
 }
 
-PyObject *language_scores(PyObject *self, PyObject *args)
+PyObject *fn_language_scores(PyObject *self, PyObject *args)
 {
     PyObject *capsule;
     const char *line;

@@ -118,7 +118,7 @@ INLINE void permute_any(const uint64_t *shingles, size_t n, const uint64_t *fact
 
 WIDTHS(permute, (const uint64_t *shingles, size_t n, const uint64_t *factors, const uint64_t *offsets, uint64_t *lowest, size_t count), (shingles, n, factors, offsets, lowest, count))
 
-PyObject *minhash_lowest(PyObject *self, PyObject *args)
+PyObject *fn_minhash_lowest(PyObject *self, PyObject *args)
 {
     PyObject *found = NULL;
     const char *text;

@@ -80,7 +80,7 @@ static void number_tokens(Words *words)
 {
     clear(words);
     for (size_t i = 0; i < words->n; i++) {
-        uint64_t hash = hash_bytes(words->seed, words->tokens[i].p, words->tokens[i].n);
+        uint64_t hash = fn_hash_bytes(words->seed, words->tokens[i].p, words->tokens[i].n);
         size_t slot = hash & words->mask;
         for (; words->slots[slot].at != 0; slot = (slot + 1) & words->mask) {
             const Token *first = &words->tokens[words->slots[slot].at - 1];
@@ -100,7 +100,7 @@ static size_t top_chars(Words *words, size_t n)
     clear(words);
     for (size_t i = 0; i + n <= words->n; i++) {
         uint64_t hash = words->seed;
-        for (size_t j = 0; j < n; j++) hash = mixed(hash, words->ids[i + j]);
+        for (size_t j = 0; j < n; j++) hash = fn_mixed(hash, words->ids[i + j]);
         size_t slot = hash & words->mask;
         for (; words->slots[slot].at != 0; slot = (slot + 1) & words->mask)
             if (words->slots[slot].hash == hash &&
@@ -125,7 +125,7 @@ static size_t duplicated_chars(Words *words, size_t n)
     for (size_t i = 0; i + n <= words->n;) {
         const char *p = words->text + words->bytes[i];
         size_t size = words->bytes[i + n] - words->bytes[i];
-        uint64_t hash = hash_bytes(words->seed, p, size);
+        uint64_t hash = fn_hash_bytes(words->seed, p, size);
         size_t slot = hash & words->mask;
         for (; words->slots[slot].at != 0; slot = (slot + 1) & words->mask) {
             size_t first = words->slots[slot].at - 1;
@@ -162,7 +162,7 @@ static PyObject *counted(Words *words, PyObject *sizes, size_t (*count)(Words *,
     return found;
 }
 
-PyObject *ngram_chars(PyObject *self, PyObject *args)
+PyObject *fn_ngram_chars(PyObject *self, PyObject *args)
 {
     PyObject *tops, *duplicates, *result = NULL;
     const char *text;

@@ -35,7 +35,7 @@ static void close_capsule(PyObject *capsule)
     free(merges);
 }
 
-PyObject *tokens_open(PyObject *self, PyObject *args)
+PyObject *fn_tokens_open(PyObject *self, PyObject *args)
 {
     const char *pairs, *kinds;
     Py_ssize_t bytes, kind_count;
@@ -119,7 +119,7 @@ static size_t contraction(const char *p, const char *end)
 
 static int kind_of(const Merges *merges, const char **p, const char *end)
 {
-    uint32_t code = (unsigned char)**p < 0x80 ? (unsigned char)*(*p)++ : decode(p, end);
+    uint32_t code = (unsigned char)**p < 0x80 ? (unsigned char)*(*p)++ : fn_decode(p, end);
     return code < KINDS ? merges->kinds[code] : UNKNOWN;
 }
 
@@ -145,7 +145,7 @@ static bool is_ascii(const char *p, const char *end)
 /* False where the piece is left to Python. */
 static bool count_piece(Merges *merges, const char *p, const char *end, size_t *count)
 {
-    bool spaces = space_at(p, end) != 0 && (*p != ' ' || end - p == 1 || space_at(p + 1, end) != 0);
+    bool spaces = fn_space_at(p, end) != 0 && (*p != ' ' || end - p == 1 || fn_space_at(p + 1, end) != 0);
     size_t found = 0;
     if (spaces && !is_ascii(p, end)) return false;
     while (p < end) {
@@ -162,21 +162,21 @@ static bool count_piece(Merges *merges, const char *p, const char *end, size_t *
 static const char *piece_end(const char *p, const char *end)
 {
     const char *at = p;
-    size_t n = space_at(at, end);
-    if (n == 0 || (*p == ' ' && end - p > 1 && space_at(p + 1, end) == 0)) {
+    size_t n = fn_space_at(at, end);
+    if (n == 0 || (*p == ' ' && end - p > 1 && fn_space_at(p + 1, end) == 0)) {
         if (n) at += n;
-        while (at < end && (BYTE_KIND[(unsigned char)*at] == 0 || space_at(at, end) == 0)) at++;
+        while (at < end && (FN_BYTE_KIND[(unsigned char)*at] == 0 || fn_space_at(at, end) == 0)) at++;
         return at;
     }
     const char *last = at;
-    while (at < end && (n = space_at(at, end)) > 0) {
+    while (at < end && (n = fn_space_at(at, end)) > 0) {
         last = at;
         at += n;
     }
     return at == end || last == p ? at : last;
 }
 
-PyObject *tokens_count(PyObject *self, PyObject *args)
+PyObject *fn_tokens_count(PyObject *self, PyObject *args)
 {
     PyObject *capsule, *pieces;
     const char *p, *end;
