@@ -83,7 +83,7 @@ class Signer:
 def simplify(text: str) -> str:
     """DataTrove's `simplify_text` with its defaults: lower case, numbers to 0, no punctuation, no diacritics."""
     core = native.core()
-    found: str | None = core.simplify(text, _ASCII_KINDS, _ALONE) if core else None
+    found = core.simplify(text, _ASCII_KINDS, _ALONE) if core else None
     return _simplify(text) if found is None else found
 
 

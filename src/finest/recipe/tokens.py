@@ -35,14 +35,14 @@ class TokenCounter:
         self._tokenizer.pre_tokenizer = byte_level
         self._tokenizer.add_special_tokens([_END])
         self._counts = _Counts(self._tokenizer)
-        self._core = native.core()
-        self._merges = self._core.tokens_open(_merges(data / "vocab.bpe"), _kinds()) if self._core else None
+        core = native.core()
+        self._core = (core, core.tokens_open(_merges(data / "vocab.bpe"), _kinds())) if core else None
 
     def count(self, text: str) -> int:
         """GPT-2 tokens of `text`, none added at its ends."""
         if _END in text or _UNSURE.search(text):  # the one token is cut out before the pattern applies
             return len(self._tokenizer.encode(text).ids)
-        count, pieces = self._core.tokens_count(self._merges, text) if self._core else (0, _PIECE.findall(text))
+        count, pieces = self._core[0].tokens_count(self._core[1], text) if self._core else (0, _PIECE.findall(text))
         count += sum(map(self._counts.__getitem__, pieces))
         self._counts.forget()
         return count

@@ -11,11 +11,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING
 
 from finest.recipe import native
 from finest.recipe.extract.blocks import COMMAS, DROPPED, SENTENCE_ENDS, Block, read_blocks
 from finest.recipe.extract.tags import DENYING, FLAGS, KINDS, NAMING, TAGS
+
+if TYPE_CHECKING:
+    from finest.recipe.native._core import BlockTables, Core
 
 SHAPES = 40
 """Ten lengths, by powers of two up to 512 characters, times four shares of linked characters."""
@@ -58,16 +61,15 @@ def extract_blocks(html: str) -> str | None:
     core = native.core()
     if core is None:
         return extract_in_python(html)
-    text: str = core.blocks_extract(_shipped_tables(core), html)
-    return text or None
+    return core.blocks_extract(_shipped_tables(core), html) or None
 
 
 @lru_cache(maxsize=1)
-def _shipped_tables(core: Any) -> Any:
+def _shipped_tables(core: Core) -> BlockTables:
     return open_tables(core, model())
 
 
-def open_tables(core: Any, given: Model) -> Any:
+def open_tables(core: Core, given: Model) -> BlockTables:
     """What the compiled core reads pages by: the same tags, words and weights as in Python."""
     tags = [(name, *tag) for name, tag in TAGS.items()]
     words = [(word, given.groups.get(word, 0), word in DENYING) for word in {*given.groups, *DENYING}]

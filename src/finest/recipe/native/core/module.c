@@ -151,16 +151,21 @@ static PyTypeObject *element_type;
 
 static bool is_element(PyObject *object) { return PyObject_TypeCheck(object, element_type) && ((FnLxmlElement *)object)->node != NULL; }
 
+/* Whether the tables are filled, without which no step over a tree may run; false with an exception. */
+static bool has_tables(void)
+{
+    if (!filled) PyErr_SetString(PyExc_RuntimeError, "the tables are not filled: call core_tables.why_unfilled before");
+    return filled;
+}
+
 static PyObject *extract(PyObject *self, PyObject *args)
 {
     PyObject *tree, *parser, *result = NULL;
     int doubtful = 0;
     (void)self;
     if (!PyArg_ParseTuple(args, "OO|p", &tree, &parser, &doubtful)) return NULL;
-    if (!filled || !is_element(tree)) {
-        PyErr_SetString(PyExc_TypeError, "an lxml element is needed, and tables before it");
-        return NULL;
-    }
+    if (!is_element(tree)) return PyErr_Format(PyExc_TypeError, "an lxml element is needed");
+    if (!has_tables()) return NULL;
     PyObject *kept = PyList_New(0);
     if (kept == NULL) return NULL;
     Call call = new_call(parser, kept);
@@ -201,6 +206,17 @@ static PyObject *plain(PyObject *self, PyObject *data)
     return PyBool_FromLong(fn_is_plain((FnStr){PyBytes_AS_STRING(data), (size_t)PyBytes_GET_SIZE(data)}));
 }
 
+/* The secret of every hash table whose words a page chooses; native/__init__.py sets it when it loads the core. */
+static PyObject *set_seed(PyObject *self, PyObject *number)
+{
+    (void)self;
+    uint64_t bits = PyLong_AsUnsignedLongLong(number);
+    if (PyErr_Occurred()) return NULL;
+    seed = bits;
+    fn_bounds_begin(bits);
+    Py_RETURN_NONE;
+}
+
 /* ---- the tables ---- */
 
 static const char *const SET_NAMES[] = {
@@ -216,7 +232,8 @@ static int set_of_name(const char *name)
     return -1;
 }
 
-/* begin(any_bits, seed, stop_words), then tag(name, sets, bits, candidate_bits), attribute(name, present) and so on, then end() */
+/* fill_begin(any_bits, stop_words), then fill_tag(name, sets, bits, candidate_bits), fill_attribute(name, present) and so
+ * on, then fill_end(). extract/core_tables.py is the one caller. */
 static PyObject *checked(int failed)
 {
     if (failed < 0) {
@@ -229,17 +246,14 @@ static PyObject *checked(int failed)
 static PyObject *fill_begin(PyObject *self, PyObject *args)
 {
     unsigned int any;
-    unsigned long long bits;
     PyObject *words;
     (void)self;
-    if (!PyArg_ParseTuple(args, "IKO", &any, &bits, &words)) return NULL;
+    if (!PyArg_ParseTuple(args, "IO", &any, &words)) return NULL;
     if (filled || stop_word_source != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "the tables are filled once");
         return NULL;
     }
     stop_word_source = Py_NewRef(words);
-    seed = bits;
-    fn_bounds_begin(bits);
     return checked(fn_tables_begin(any));
 }
 
@@ -320,7 +334,7 @@ static PyObject *probe(PyObject *self, PyObject *args)
     Py_ssize_t n;
     PyObject *result = NULL;
     (void)self;
-    if (!PyArg_ParseTuple(args, "ss#", &name, &text, &n)) return NULL;
+    if (!PyArg_ParseTuple(args, "ss#", &name, &text, &n) || !has_tables()) return NULL;
     Call call = new_call(Py_None, Py_None);
     FnPage *page = new_page(&call);
     if (page == NULL) return PyErr_NoMemory();
@@ -358,6 +372,7 @@ static PyObject *serialized(PyObject *self, PyObject *tree)
     PyObject *result;
     (void)self;
     if (!is_element(tree)) return PyErr_Format(PyExc_TypeError, "an lxml element is needed");
+    if (!has_tables()) return NULL;
     Call call = new_call(Py_None, Py_None);
     FnPage *page = new_page(&call);
     if (page == NULL) return PyErr_NoMemory();
@@ -390,6 +405,7 @@ static PyMethodDef METHODS[] = {
     {"blocks_open", fn_blocks_open, METH_VARARGS, "blocks_open(tags, words, attributes, marks, weights): what a page is read by."},
     {"blocks_extract", fn_blocks_extract, METH_VARARGS, "blocks_extract(tables, html): the main text, empty where there is none."},
     {"markup", fn_bounds_markup, METH_O, "markup(html): (tags, attributes, depth, nesting, cells), see bounds.py."},
+    {"seed", set_seed, METH_O, "seed(number): the secret of the hash tables, of 64 bits."},
     {"fill_begin", fill_begin, METH_VARARGS, NULL},
     {"fill_tag", fill_tag, METH_VARARGS, NULL},
     {"fill_cleaned", fill_cleaned, METH_VARARGS, NULL},
