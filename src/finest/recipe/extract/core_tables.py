@@ -55,7 +55,14 @@ _TAG_SETS: dict[str, Iterable[str]] = {
     "BASELINE_TEXTS": ("blockquote", "code", "p", "pre", "q", "quote"),
     "BASIC_CLEANED": ("aside", "footer", "script", "style"),
 }
-_NAME_WORDS = {"unlikelyCandidatesRe": 1, "okMaybeItsACandidateRe": 2, "negativeRe": 4, "positiveRe": 8}
+TAG_SET_NAMES = (*_TAG_SETS, "LOOKS_LIKE_BLOCK", "HOLDS_SELECT")
+"""Every set of tags that the core is told of; `generated.h` lists them in this order."""
+_NAME_PATTERNS = {
+    "unlikely": "unlikelyCandidatesRe", "maybe": "okMaybeItsACandidateRe", "negative": "negativeRe",
+    "positive": "positiveRe",
+}  # fmt: skip
+NAME_KINDS = {kind: 1 << bit for bit, kind in enumerate(_NAME_PATTERNS)}
+"""What readability takes a class name or an id for, as bits."""
 _PLAIN_WORDS = re.compile(r"[a-z-]+(?:\|[a-z-]+)*")
 
 
@@ -96,8 +103,8 @@ def _fill(core: Core) -> None:
 
 
 def _name_words() -> Iterator[tuple[str, int]]:
-    for name, kind in _NAME_WORDS.items():
+    for kind, name in _NAME_PATTERNS.items():
         pattern = readability.REGEXES[name].pattern
         if not _PLAIN_WORDS.fullmatch(pattern):
             raise ValueError(f"readability's {name} has an unknown form: {pattern}")
-        yield from ((word, kind) for word in pattern.split("|"))
+        yield from ((word, NAME_KINDS[kind]) for word in pattern.split("|"))

@@ -26,9 +26,9 @@ PLACES = COUNTS = 10
 """Tenths of the page, and numbers of its blocks by powers of two."""
 ENDINGS = 6
 """None, one or more commas; the same with a sentence's end."""
-_SIZES = (SHAPES, SHAPES + 1, SHAPES + 1, len(KINDS), ENDINGS, PLACES, COUNTS)
+SIZES = (SHAPES, SHAPES + 1, SHAPES + 1, len(KINDS), ENDINGS, PLACES, COUNTS)
 """Of the features of which a block has one each; its own shape first, then its neighbours', or that there is none."""
-_FLAGS_FROM, _NAMES_FROM = sum(_SIZES), sum(_SIZES) + len(FLAGS)
+FLAGS_FROM, NAMES_FROM = sum(SIZES), sum(SIZES) + len(FLAGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +108,15 @@ def features(blocks: Sequence[Block]) -> list[list[int]]:
     for at, block in enumerate(blocks):
         place, before, own, after = at * PLACES // len(blocks), *shapes[at : at + 3]
         one_each = own, before, after, block.kind, _ending(block.text), place, count
-        numbers = [sum(_SIZES[:column]) + number for column, number in enumerate(one_each)]
-        numbers += [_FLAGS_FROM + bit for bit in _bits(block.flags)]
-        found.append(numbers + [_NAMES_FROM + bit for bit in _bits(block.names)])
+        numbers = [sum(SIZES[:column]) + number for column, number in enumerate(one_each)]
+        numbers += [FLAGS_FROM + bit for bit in _bits(block.flags)]
+        found.append(numbers + [NAMES_FROM + bit for bit in _bits(block.names)])
     return found
 
 
 def feature_count(groups: int) -> int:
     """How many features there are with that many groups of names."""
-    return _NAMES_FROM + groups
+    return NAMES_FROM + groups
 
 
 def _shape(block: Block) -> int:

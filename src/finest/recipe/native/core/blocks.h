@@ -1,14 +1,11 @@
-/* Engine `blocks-1`: a page's HTML as blocks of text (html.c), and which of them are its main text (blocks.c). */
+/* Engine `blocks-1`: a page's HTML as blocks of text (blocks.c), and which of them are its main text (main_text.c). */
 #ifndef FINEST_BLOCKS_H
 #define FINEST_BLOCKS_H
 
 #include "texts.h" /* Python.h before core.h: both define _GNU_SOURCE */
 #include "core.h"
 
-enum { FN_DOES_BR = 1, FN_DOES_LINK = 2, FN_DOES_RAW = 4, FN_DOES_SKIPPED = 8, FN_DOES_PUSHED = 16, FN_DOES_CELL = 32, FN_DOES_GRAPHIC = 64, FN_DOES_ENDS_P = 128, FN_DOES_CLOSABLE = 256, FN_DOES_VOID = 512 };
-enum { FN_FAMILY_ITEM = 1, FN_FAMILY_TERM = 2, FN_FAMILY_ROW = 4, FN_FAMILY_CELLS = 8, FN_FAMILY_LIST = 16, FN_FAMILY_TERMS = 32, FN_FAMILY_TABLE = 64, FN_FAMILY_PART = 128 };
 enum { FN_MOST_NAMES = 512, FN_NAME_SLOTS = 2048, FN_MOST_NAME = 24 };
-enum { FN_BLOCKS_MOST_OPEN = 256, FN_MOST_INDENT = 64, FN_KIND_PRE = 5 };
 enum { FN_CHAR_PLAIN = 0, FN_CHAR_BLANK = 1, FN_CHAR_NOTHING = 2, FN_CHAR_COMMA = 4, FN_CHAR_SENTENCE_END = 8 };
 
 /* Names in lower case; what they stand for lies at the same places of other tables. */
@@ -69,12 +66,12 @@ typedef struct {
 
 static inline bool fn_skips(const FnReader *reader) { return reader->skipped_from >= 0 || reader->hidden.n > 0; }
 
-/* html_text.c: false with an exception */
+/* blocks_text.c: false with an exception */
 void fn_new_block(FnReader *);
 bool fn_add_text(FnReader *, const char *p, const char *end);
 bool fn_end_line(FnReader *);
 bool fn_end_block(FnReader *);
-/* html.c */
+/* blocks.c */
 bool fn_read_blocks(FnBlocks *, const char *html, size_t n, FnFound *); /* false with an exception */
 
 #endif

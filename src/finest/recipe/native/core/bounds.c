@@ -4,7 +4,7 @@
 #include "core.h"
 #include "bounds.h"
 
-enum { MOST_OPEN = 16384, MOST_COLUMNS = 1000, SLOTS = 1024, WIDE = 0xff, MOST_KEPT = 1 << 20 };
+enum { SLOTS = 1024, WIDE = 0xff, MOST_KEPT = 1 << 20 };
 static const uint8_t IN_TAG[256] = {[9] = 1, [10] = 1, [12] = 1, [13] = 1, [32] = 1, ['/'] = 2, ['>'] = 4, ['='] = 8};
 enum { SPACE = 1, SLASH = 2, CLOSE = 4, EQUAL = 8 };
 
@@ -15,7 +15,7 @@ typedef struct {
     const char *start, *end;
     const char *source; /* the str's own characters, `width` bytes each; those at `start` are what `narrowed` makes of them */
     int width;
-    Open open[MOST_OPEN];
+    Open open[FN_BOUNDS_MOST_OPEN];
     int32_t count, special, stop, scope;
     long alive, depth, nesting, attributes, whole, rows, columns, widest, tags;
     int32_t last[FN_E_KEYS];
@@ -160,7 +160,7 @@ static void open_one(Scan *scan, int key, unsigned does, FnStr tag)
     if (does & FN_ELEMENT_SCOPE) scan->scope = place;
     scan->alive++;
     long deep = scan->alive + scan->carried;
-    if (place + 1 == MOST_OPEN || deep > MOST_OPEN) scan->depth = MOST_OPEN;
+    if (place + 1 == FN_BOUNDS_MOST_OPEN || deep > FN_BOUNDS_MOST_OPEN) scan->depth = FN_BOUNDS_MOST_OPEN;
     else if (deep > scan->depth) scan->depth = deep;
 }
 
@@ -229,7 +229,7 @@ static long columns_of(const char *p, const char *end)
     if (p < end && *p == '+') p++;
     while (p < end && *p == '0') p++;
     for (int n = 0; n < 9 && p < end && fn_is_digit(*p); n++) number = 10 * number + (*p++ - '0');
-    return number < 1 ? 1 : number < MOST_COLUMNS ? number : MOST_COLUMNS;
+    return number < 1 ? 1 : number < FN_MOST_COLUMNS ? number : FN_MOST_COLUMNS;
 }
 
 static const char *up_to(const char *p, const char *end, unsigned stops)
@@ -348,7 +348,7 @@ static void read_page(Scan *scan, const char *p, size_t n)
     scan->start = p;
     scan->end = p + n;
     scan->tags = count_tags(p, n);
-    while (p < scan->end && scan->depth < MOST_OPEN && (p = memchr(p, '<', (size_t)(scan->end - p))) != NULL) {
+    while (p < scan->end && scan->depth < FN_BOUNDS_MOST_OPEN && (p = memchr(p, '<', (size_t)(scan->end - p))) != NULL) {
         p++;
         if (p < scan->end && (fn_is_letter(*p) || *p == '/' || *p == '!' || *p == '?')) p = read_one(scan, p);
     }
@@ -385,7 +385,7 @@ PyObject *fn_bounds_markup(PyObject *self, PyObject *html)
     read_page(&room, p, n);
     free(own);
     long width = room.columns > room.widest ? room.columns : room.widest;
-    if (width > MOST_COLUMNS) width = MOST_COLUMNS;
+    if (width > FN_MOST_COLUMNS) width = FN_MOST_COLUMNS;
     long attributes = room.attributes > room.whole ? room.attributes : room.whole;
     return Py_BuildValue("(lllll)", room.tags, attributes, room.depth, room.nesting, room.rows * width);
 }

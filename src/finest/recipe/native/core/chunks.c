@@ -13,7 +13,7 @@
 
 #include "core.h"
 
-enum { CHARS = 128, FEW = 100, SLOTS = 8192, PUNT = -1, UNIT = 8 };
+enum { CHARS = 128, FEW = 100, SLOTS = 8192, PUNT = -1 };
 
 typedef struct { const char *p; size_t n; } Piece;
 typedef struct { PyObject *tokens; int32_t next; } Pattern; /* patterns that begin with one token are a list */
@@ -148,7 +148,7 @@ static int suffix_length(Splitter *splitter, const char *p, const char *end)
     if (fn_is_digit(last)) return 0;
     if (fn_is_letter(last)) {
         const char *at = end - 1;
-        while (at > p && end - at < UNIT && (fn_is_letter(*at) || *at == '/')) at--; /* km/h */
+        while (at > p && end - at < FN_CHUNKS_MAX_UNIT && (fn_is_letter(*at) || *at == '/')) at--; /* km/h */
         if (fn_is_digit(*at)) {
             const Slot *slot = slot_of(splitter, (Piece){at + 1, (size_t)(end - at - 1)});
             return slot->key.p != NULL && slot->unit ? (int)(end - at - 1) : 0;

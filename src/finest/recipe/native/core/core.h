@@ -17,6 +17,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "generated.h"
+
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the core is written for little-endian machines; the Python path serves all"
 #endif
@@ -73,12 +75,7 @@ enum {
     FN_NAMED_TAG_COUNT
 };
 
-/* ---- sets of tags, given by Python: see tables.py ---- */
-#define FN_TAG_SETS(X) \
-    X(CLEANED) X(STRIPPED) X(CUT_EMPTY) X(FORMATTING) X(HEADINGS) X(CONTENT) X(UNCLEAN) X(TEI) X(NEWLINE) \
-    X(SPECIAL_FORMATTING) X(PROTECTED) X(PARAGRAPHS) X(WILD) X(LINKS) X(SECTIONS) X(FRAMES) X(LISTS) X(CLEAN_COUNTED) \
-    X(DIV_SCORES) X(BLOCK_SCORES) X(BAD_SCORES) X(STRUCTURE_SCORES) X(RAW_TEXT) X(CELLS) X(BASELINE_TEXTS) X(FORMS) X(SCRIPTS) \
-    X(BASIC_CLEANED) X(LOOKS_LIKE_BLOCK) X(HOLDS_SELECT)
+/* ---- sets of tags: FN_TAG_SETS of generated.h, filled by extract/core_tables.py ---- */
 enum {
 #define X(id) FN_SET_##id,
     FN_TAG_SETS(X)
@@ -201,7 +198,7 @@ bool fn_equals(FnStr a, FnStr b);
 typedef struct { size_t chars, commas; bool begun, pending; char first; } FnTrimmed;
 bool fn_trimmed_add(FnTrimmed *, FnStr, size_t enough);    /* false as soon as `enough` characters are there */
 
-/* tags.c */
+/* core_tables.c */
 typedef struct { uint32_t present; } FnMarkAttribute;
 int fn_tables_begin(uint32_t any_tag);
 int fn_tables_tag(const char *name, size_t n, uint64_t sets, uint32_t bits, uint32_t candidate_bits);
@@ -226,7 +223,6 @@ uint32_t fn_candidate_bits_of(uint32_t tag);
 int fn_mark_attribute(const char *name, size_t n);     /* -1: no expression tests it */
 uint16_t fn_attribute_id(const char *name, size_t n);
 uint32_t fn_mask_of(int attribute, FnStr value);
-enum { FN_NAME_UNLIKELY = 1, FN_NAME_MAYBE = 2, FN_NAME_NEGATIVE = 4, FN_NAME_POSITIVE = 8 };
 uint32_t fn_name_kinds(FnStr name);
 bool fn_looks_like_block(FnStr text);
 bool fn_is_video(FnPage *, FnStr src);
@@ -270,10 +266,6 @@ FnMarkedList fn_mark(FnPage *, FnNode *tree);
 uint32_t fn_bits_now(const FnMarked *);
 FnMarkedList fn_below(FnPage *, FnNode *tree, FnMarkedList);
 void fn_discard(FnPage *, FnMarkedList, const uint32_t *bits, size_t n);
-enum {
-    FN_MARK_COMMENTS = 1, FN_MARK_OVERALL = 2, FN_MARK_HIDDEN = 4, FN_MARK_PAYWALL = 8, FN_MARK_CAPTION = 16, FN_MARK_TEASER = 32, FN_MARK_PRECISION = 64, FN_MARK_BODY_0 = 128, FN_MARK_BODY_2 = 256,
-    FN_MARK_BODY_3 = 512, FN_MARK_BODY_4 = 1024
-};
 
 /* the steps */
 void fn_clean(FnPage *, FnNode *tree);
@@ -295,7 +287,6 @@ bool fn_is_plain(FnStr html);                              /* surely without cha
 bool fn_holds_forbidden(FnStr text);
 void fn_serialize(FnPage *, const FnNode *, FnBuffer *);
 
-#define FN_MIN_CHARS 250
 #define FN_NO_LIMIT ((size_t)-1)
 
 #endif

@@ -1,9 +1,6 @@
 /* Link density: density.py over the core's nodes. */
 #include "core.h"
 
-#define MAX_SHARE 0.8
-enum { MAX_LIMIT = 300, SHORT_SECTION = 200 };
-
 static void find_holders(FnPage *page, FnNode *tree)
 {
     for (FnNode *node = tree; node != NULL; node = fn_step(tree, node)) {
@@ -23,7 +20,7 @@ static bool has_links(FnPage *page, FnNode *node) { return fn_first_of_sets(page
 static size_t limit_of(const FnNode *node, uint32_t tag)
 {
     if (tag == FN_T_P) return 200;
-    return node->next == NULL ? MAX_LIMIT : 100;
+    return node->next == NULL ? FN_DENSITY_MAX_LIMIT : 100;
 }
 
 typedef struct { size_t count, sum, brief; } Links;
@@ -45,8 +42,8 @@ static Links links_of(FnPage *page, FnNode *node, size_t brief_below)
 static bool is_dense(const Links *links, size_t length)
 {
     if (links->count == 0) return true;
-    if ((double)links->sum > MAX_SHARE * (double)length) return true;
-    return links->count > 1 && (double)links->brief / (double)links->count > MAX_SHARE;
+    if ((double)links->sum > FN_DENSITY_MAX_SHARE * (double)length) return true;
+    return links->count > 1 && (double)links->brief / (double)links->count > FN_DENSITY_MAX_SHARE;
 }
 
 static void drop_dense(FnPage *page, FnNode *tree, uint32_t tag, bool precise)
@@ -56,16 +53,16 @@ static void drop_dense(FnPage *page, FnNode *tree, uint32_t tag, bool precise)
     for (size_t i = elements.n; i-- > 0;) {
         FnNode *node = elements.items[i];
         if (!(node->flags & FN_NODE_HOLDER) || node->flags & FN_NODE_LONG || !has_links(page, node)) continue;
-        size_t length = fn_trimmed_length(page, node, MAX_LIMIT);
+        size_t length = fn_trimmed_length(page, node, FN_DENSITY_MAX_LIMIT);
         if (length >= limit_of(node, tag)) {
-            if (length >= MAX_LIMIT)
+            if (length >= FN_DENSITY_MAX_LIMIT)
                 for (FnNode *up = node->parent; up != NULL; up = up->parent) up->flags |= FN_NODE_LONG;
             continue;
         }
         Links links = links_of(page, node, precise ? 50 : 10);
         if (is_dense(&links, length)) {
             fn_push(page, &doomed, node);
-        } else if (tag == FN_T_DIV && links.count && length > 0 && length < SHORT_SECTION && fn_child_count(node, 3) >= 3) {
+        } else if (tag == FN_T_DIV && links.count && length > 0 && length < FN_DENSITY_SHORT_SECTION && fn_child_count(node, 3) >= 3) {
             for (FnNode *child = node->first; child != NULL; child = child->next) fn_push(page, &doomed, child);
         }
     }
@@ -95,5 +92,5 @@ bool fn_is_link_table(FnPage *page, FnNode *table)
     if (length <= 250) return false;
     Links links = links_of(page, table, 0);
     if (links.count == 0) return true;
-    return (double)links.sum > (length < 1000 ? MAX_SHARE : 0.5) * (double)length;
+    return (double)links.sum > (length < 1000 ? FN_DENSITY_MAX_SHARE : 0.5) * (double)length;
 }

@@ -271,8 +271,6 @@ static FnNode *paragraph_of(FnPage *page, FnNode *node, bool with_div)
     return paragraph->text.n ? paragraph : NULL;
 }
 
-enum { MOST_COLUMNS = 1000 }; /* bounds.py */
-
 /* int(colspan), as many as one may span; text that Python reads as no number ends the page, text that it may read is left to it. */
 static long columns_of(FnPage *page, const FnNode *cell)
 {
@@ -293,7 +291,7 @@ static long columns_of(FnPage *page, const FnNode *cell)
         else fn_leave(page, FN_NO_TEXT);
     }
     if (!digits || odd || number >= 1000000000) fn_refuse(page, "colspan");
-    return number < MOST_COLUMNS ? number : MOST_COLUMNS;
+    return number < FN_MOST_COLUMNS ? number : FN_MOST_COLUMNS;
 }
 
 static FnNode *cell_of(FnPage *page, FnNode *node, bool is_header)
@@ -353,7 +351,7 @@ static long widest_row(FnPage *page, FnNode *table)
         for (FnNode *cell; (cell = fn_walk_on(page, &cells)) != NULL;) width += columns_of(page, cell);
         if (width > columns) columns = width;
     }
-    return columns < MOST_COLUMNS ? columns : MOST_COLUMNS;
+    return columns < FN_MOST_COLUMNS ? columns : FN_MOST_COLUMNS;
 }
 
 static FnNode *table_of(FnPage *page, FnNode *table)

@@ -1,13 +1,8 @@
-/* Which blocks of a page are its main text: main_text.py once more. */
+/* Which blocks of a page are its main text: main_text.py in C. */
 #define PY_SSIZE_T_CLEAN
 #include "blocks.h"
 
 #define CAPSULE "finest.blocks"
-enum { SHAPES = 40, PLACES = 10, COUNTS = 10, ENDINGS = 6, KINDS = 9, FLAGS = 9 };
-enum {
-    BEFORE = SHAPES, AFTER = BEFORE + SHAPES + 1, KIND = AFTER + SHAPES + 1, ENDING = KIND + KINDS, PLACE = ENDING + ENDINGS,
-    COUNT = PLACE + PLACES, FLAG = COUNT + COUNTS, NAME = FLAG + FLAGS
-};
 
 static void close_tables(PyObject *capsule)
 {
@@ -44,7 +39,7 @@ static bool add_tag(FnBlocks *tables, PyObject *given)
     if (!PyArg_ParseTuple(given, "s#IIIIII", &name, &n, &tag.does, &tag.kind, &tag.flag, &tag.family, &tag.ends, &tag.within))
         return false;
     tag.whole = strcmp(name, "html") == 0 || strcmp(name, "body") == 0;
-    int place = tag.kind >= KINDS || tag.flag >> FLAGS ? -1 : add_name(&tables->tag_names, name, n);
+    int place = tag.kind >= FN_KINDS || tag.flag >> FN_FLAGS ? -1 : add_name(&tables->tag_names, name, n);
     if (place < 0) return refused("a tag");
     tables->tags[place] = tag;
     return true;
@@ -131,7 +126,7 @@ PyObject *fn_blocks_open(PyObject *self, PyObject *args)
     bool good = tables->entities != NULL && add_each(tables, tags, add_tag) && add_each(tables, words, add_word) &&
                 add_each(tables, naming, add_naming) && add_each(tables, weights, add_weight) &&
                 add_marks(tables, ends, FN_CHAR_SENTENCE_END) && add_marks(tables, commas, FN_CHAR_COMMA) && add_marks(tables, dropped, FN_CHAR_NOTHING);
-    if (good && tables->weight_count <= NAME + 1) good = refused("too few weights");
+    if (good && tables->weight_count <= FN_FEATURE_NAME + 1) good = refused("too few weights");
     if (!good) Py_CLEAR(capsule);
     return capsule;
 }
@@ -164,12 +159,12 @@ static bool is_main(const FnBlocks *tables, const FnFound *found, size_t at)
 {
     const FnBlock *block = &found->blocks[at];
     const int32_t *weights = tables->weights;
-    unsigned before = at > 0 ? shape_of(block - 1) : SHAPES, after = at + 1 < found->count ? shape_of(block + 1) : SHAPES;
+    unsigned before = at > 0 ? shape_of(block - 1) : FN_SHAPES, after = at + 1 < found->count ? shape_of(block + 1) : FN_SHAPES;
     unsigned commas = block->commas < 2 ? block->commas : 2, count = log2_of(found->count);
-    int32_t sum = weights[tables->weight_count - 1] + weights[shape_of(block)] + weights[BEFORE + before] + weights[AFTER + after];
-    sum += weights[KIND + block->kind] + weights[ENDING + commas + (block->ends_sentence ? 3 : 0)];
-    sum += weights[PLACE + at * PLACES / found->count] + weights[COUNT + (count < COUNTS ? count : COUNTS - 1)];
-    return sum + sum_of_bits(weights + FLAG, block->flags) + sum_of_bits(weights + NAME, block->names) > 0;
+    int32_t sum = weights[tables->weight_count - 1] + weights[shape_of(block)] + weights[FN_FEATURE_BEFORE + before] + weights[FN_FEATURE_AFTER + after];
+    sum += weights[FN_FEATURE_KIND + block->kind] + weights[FN_FEATURE_ENDING + commas + (block->ends_sentence ? 3 : 0)];
+    sum += weights[FN_FEATURE_PLACE + at * FN_PLACES / found->count] + weights[FN_FEATURE_COUNT + (count < FN_COUNTS ? count : FN_COUNTS - 1)];
+    return sum + sum_of_bits(weights + FN_FEATURE_FLAG, block->flags) + sum_of_bits(weights + FN_FEATURE_NAME, block->names) > 0;
 }
 
 static bool write_main(const FnBlocks *tables, const FnFound *found, FnGrowing *out)

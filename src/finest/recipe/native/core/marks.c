@@ -95,13 +95,13 @@ static FnNode *prune_overall(FnPage *page, FnNode *tree, FnMarkedList *marked)
         lost += fn_text_chars(page, node);
         if (node->parent == tree) lost += fn_char_count(node->tail);
     }
-    if ((double)old - (double)lost > (double)old / 7) {
+    if ((double)old - (double)lost > (double)old / FN_PRUNE_KEEP_SHARE) {
         fn_discard(page, selected, OVERALL_BITS, 2);
         return tree;
     }
     FnNode *backup = fn_copy_tree(page, tree);
     fn_discard(page, selected, OVERALL_BITS, 2);
-    if ((double)fn_text_chars(page, tree) > (double)old / 7) return tree;
+    if ((double)fn_text_chars(page, tree) > (double)old / FN_PRUNE_KEEP_SHARE) return tree;
     return with_backup(page, backup, marked);
 }
 

@@ -1,7 +1,7 @@
 /* jusText over a tree: paragraphs.py over the core's nodes. */
 #include "core.h"
 
-enum { LENGTH_LOW = 50, LENGTH_HIGH = 200, GOOD, NEARGOOD, SHORT, BAD };
+enum { GOOD, NEARGOOD, SHORT, BAD };
 
 typedef struct Paragraph {
     struct Paragraph *next;
@@ -93,9 +93,9 @@ static int kind_of(FnPage *page, const Paragraph *paragraph)
     FnStr text = {p, paragraph->text.n};
     fn_trimmed_add(&count, text, FN_NO_LIMIT);
     length = count.chars;
-    if (length && (double)paragraph->link_chars / (double)length > 0.2) return BAD;
+    if (length && (double)paragraph->link_chars / (double)length > FN_PARAGRAPHS_MAX_LINK_DENSITY) return BAD;
     if (paragraph->in_select || fn_holds(text, FN_LIT("\xc2\xa9")) || fn_holds(text, FN_LIT("&copy"))) return BAD;
-    if (length < LENGTH_LOW) return paragraph->link_chars > 0 ? BAD : SHORT;
+    if (length < FN_PARAGRAPHS_LENGTH_LOW) return paragraph->link_chars > 0 ? BAD : SHORT;
     while (p < end) {
         size_t n;
         while (p < end && (n = fn_space_at(p, end)) > 0) p += n;
@@ -107,8 +107,8 @@ static int kind_of(FnPage *page, const Paragraph *paragraph)
         stop_words += page->host->is_stop_word(page, word, (size_t)(p - word));
     }
     double share = (double)stop_words / (double)words;
-    if (share >= 0.2) return length > LENGTH_HIGH ? GOOD : NEARGOOD;
-    return share >= 0.1 ? NEARGOOD : BAD;
+    if (share >= FN_PARAGRAPHS_STOPWORDS_HIGH) return length > FN_PARAGRAPHS_LENGTH_HIGH ? GOOD : NEARGOOD;
+    return share >= FN_PARAGRAPHS_STOPWORDS_LOW ? NEARGOOD : BAD;
 }
 
 typedef struct { int decided, nearest; } Neighbours;

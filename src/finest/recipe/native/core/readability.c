@@ -1,8 +1,6 @@
 /* trafilatura's fork of readability: readability.py over the core's nodes. */
 #include "core.h"
 
-enum { MIN_TEXT = 25, RETRY_LENGTH = 250, ENOUGH_COMMAS = 10 };
-
 typedef struct {
     FnPage *page;
     FnNode *doc;
@@ -134,7 +132,7 @@ static Scores scores_of(FnPage *page, FnNode *doc)
         FnTrimmed count = {0};
         if (parent == NULL) continue;
         fn_count_text(page, paragraph, &count, FN_NO_LIMIT);
-        if (count.chars < MIN_TEXT) continue;
+        if (count.chars < FN_READABILITY_MIN_TEXT) continue;
         FnNode *both[] = {parent, grandparent};
         for (int i = 0; i < 2; i++)
             if (both[i] != NULL && both[i]->scored != scores.run) {
@@ -217,7 +215,7 @@ static bool is_clutter(FnPage *page, FnNode *section, const Scores *scores)
     FnTrimmed count = {0};
     if (weight + (section->scored == scores->run ? section->score : 0) < 0) return true;
     fn_count_text(page, section, &count, FN_NO_LIMIT);
-    if (count.commas >= ENOUGH_COMMAS) return false;
+    if (count.commas >= FN_READABILITY_ENOUGH_COMMAS) return false;
     FnWalk walk = fn_walk_sets(page, section, FN_IN(CLEAN_COUNTED), false);
     for (FnNode *node; (node = fn_walk_on(page, &walk)) != NULL;) {
         switch (node->tag) {
@@ -232,7 +230,7 @@ static bool is_clutter(FnPage *page, FnNode *section, const Scores *scores)
     size_t length = count.chars;
     if (p && (double)img > 1 + (double)p * 1.3) return true;
     if (li - 100 > p && !(fn_sets_of(page, section->tag) & FN_IN(LISTS))) return true;
-    if ((double)input > (double)p / 3 || (length < MIN_TEXT && (img == 0 || img > 2))) return true;
+    if ((double)input > (double)p / 3 || (length < FN_READABILITY_MIN_TEXT && (img == 0 || img > 2))) return true;
     if (link_density(page, section, new_run(page)) > (weight < 25 ? 0.2 : 0.5)) return true;
     if ((embed == 1 && length < 75) || embed > 1) return true;
     return !length && !stands_in_text(page, section);
@@ -299,7 +297,7 @@ static void read_article(Reading *reading, FnBuffer *markup)
         reading->doc = article;
         markup->n = 0;
         fn_serialize(page, article, markup);
-        if (ruthless && fn_char_count((FnStr){markup->p, markup->n}) < RETRY_LENGTH) {
+        if (ruthless && fn_char_count((FnStr){markup->p, markup->n}) < FN_READABILITY_RETRY_LENGTH) {
             ruthless = false;
             continue;
         }

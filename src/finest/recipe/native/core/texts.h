@@ -49,7 +49,7 @@ PyObject *fn_minhash_lowest(PyObject *self, PyObject *args);   /* (words, n, fac
 /* bounds.c */
 void fn_bounds_begin(uint64_t seed);
 PyObject *fn_bounds_markup(PyObject *self, PyObject *html);    /* (tags, attributes, depth, nesting, cells) of a page */
-/* blocks.c */
+/* main_text.c */
 PyObject *fn_blocks_open(PyObject *self, PyObject *args);      /* (tags, words, attributes, marks, weights): a capsule */
 PyObject *fn_blocks_extract(PyObject *self, PyObject *args);   /* (capsule, html): the main text */
 

@@ -187,8 +187,9 @@ static uint32_t folded(uint32_t code)
 }
 
 static const char *const FILTERED[] = {
-    "drucken", "email", "e-mail", "facebook", "flipboard", "google", "instagram", "linkedin", "mail", "pdf", "pinterest", "pocket",
-    "print", "qq", "reddit", "twitter", "wechat", "weibo", "whatsapp", "xing", "mehr zum thema", "mehr zum thema:",
+#define X(word) word,
+    FN_FILTERED_WORDS(X)
+#undef X
 };
 
 /* trafilatura's RE_FILTER over one line. */
@@ -209,7 +210,7 @@ static bool line_is_filtered(FnPage *page, const char *p, const char *end)
     while (p < end) {
         uint32_t code = folded(fn_decode(&p, end));
         if (n >= 12 && more) { /* "more on this" and up to eight characters more */
-            if (++n > 20) return false;
+            if (++n > FN_FILTERED_MAX_CHARS) return false;
             continue;
         }
         if (code >= 0x80 || n >= 15) return false;
