@@ -10,11 +10,12 @@ import trafilatura
 from lxml.etree import _Element
 
 from finest.recipe import native
-from finest.recipe.bounds import MOST_COLUMNS
+from finest.recipe.bounds import MOST_COLUMNS, markup_of
 from finest.recipe.extract import core_tables
 from finest.recipe.extract.clean import clean, convert
 from finest.recipe.extract.compare import PAGE_DISCARDS, baseline_of, compare
 from finest.recipe.extract.content import MIN_CHARS, extract_content
+from finest.recipe.extract.limit import ExtractionLimit
 from finest.recipe.extract.marks import BIT, copy_marked, mark
 from finest.recipe.extract.parse import Source, parse_bytes, source_of
 from finest.recipe.extract.prune import below, discard
@@ -26,13 +27,22 @@ if TYPE_CHECKING:
 FALLBACKS: Counter[str] = Counter()
 """Pages of this process that the compiled core left to the Python path, by reason."""
 
+MOST_TAGS_OF_TRAFILATURA = 50_000
+"""Tags and attributes (`bounds.Markup.tags`) of a page that goes to trafilatura itself.
+
+Some of its XPath expressions take time that grows with the square of a page's text nodes, in one call into C that no
+CPU limit can stop: a page of 200,000 `<br>` and one control character took 64 CPU seconds under a limit of 10. Our own
+steps have no such call.
+"""
+
 
 def extract_trafilatura(html: str) -> str | None:
     """The text that trafilatura 1.11.0 extracts with `favor_precision`, no comments and no deduplication, or None.
 
     Equal to `trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=False)` in every
     character, and in the exceptions that it lets escape. The compiled core finds it where there is one, else the
-    Python path. A page whose text has characters that XML forbids is given to trafilatura itself.
+    Python path. A page whose text has characters that XML forbids is given to trafilatura itself. Raises
+    ExtractionLimit where such a page has more than MOST_TAGS_OF_TRAFILATURA tags.
     """
     core = filled_core()
     source = source_of(html)
@@ -66,6 +76,9 @@ def _by_core(core: Core, html: str, source: Source) -> str | None:
 
 
 def _by_trafilatura(html: str) -> str | None:
+    tags = markup_of(html).tags
+    if tags > MOST_TAGS_OF_TRAFILATURA:
+        raise ExtractionLimit(f"trafilatura itself is given no page of more than {MOST_TAGS_OF_TRAFILATURA} tags")
     html = _WIDE.sub(_narrowed, html)
     return trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=False)
 

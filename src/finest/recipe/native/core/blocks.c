@@ -42,6 +42,7 @@ static unsigned kind_around(const FnReader *reader) { return reader->depth > 0 ?
 
 static void close_at(FnReader *reader, int depth)
 {
+    assert(depth >= 0 && depth < reader->depth);
     const FnOpen *open = &reader->open[depth];
     reader->flags = open->flags;
     reader->names = open->names;

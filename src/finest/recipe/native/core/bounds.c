@@ -153,6 +153,7 @@ static void remove_one(Scan *scan, int32_t place)
 static void open_one(Scan *scan, int key, unsigned does, FnStr tag)
 {
     int32_t place = scan->count++;
+    FN_MUST(place < FN_BOUNDS_MOST_OPEN); /* reading ends as soon as the depth is that */
     scan->open[place] = (Open){scan->last[key], scan->special, scan->stop, scan->scope, scan->carried, (int16_t)key, true, tag};
     scan->last[key] = place;
     if (does & FN_ELEMENT_SPECIAL) scan->special = place;

@@ -25,4 +25,7 @@ static const uint16_t FN_ELEMENT_DOES[] = {
 #undef X
 };
 
+_Static_assert(FN_E_OTHER < UINT8_MAX, "a known element's place and 1 fit into a byte");
+_Static_assert(FN_E_KEYS <= INT16_MAX, "an open element's key fits into its field");
+
 #endif

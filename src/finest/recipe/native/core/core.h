@@ -11,6 +11,7 @@
 #define _GNU_SOURCE /* memmem */
 #endif
 
+#include <assert.h>
 #include <setjmp.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,6 +30,12 @@ typedef struct { const char *p; size_t n; } FnStr; /* p is NULL where Python has
 #define FN_NONE ((FnStr){NULL, 0})
 #define FN_EMPTY ((FnStr){"", 0})
 #define FN_LIT(s) ((FnStr){"" s, sizeof(s) - 1})
+
+/* ---- invariants: see "Invariants" in README.md ----
+ * `assert` is for what a reader would ask; it is compiled in with -UNDEBUG alone. FN_MUST stays in every build, and
+ * stands only where going on would touch memory that is not ours: it ends the process. */
+_Noreturn void fn_broken(const char *condition, const char *file, int line);
+#define FN_MUST(condition) ((condition) ? (void)0 : fn_broken(#condition, __FILE__, __LINE__))
 
 /* ---- hashes: with a secret seed, so that no page can be written to fill one slot ---- */
 static inline uint64_t fn_mixed(uint64_t hash, uint64_t value)
@@ -82,6 +89,7 @@ enum {
 #undef X
     FN_TAG_SET_COUNT
 };
+_Static_assert(FN_TAG_SET_COUNT <= 64, "a tag's sets are the bits of one word");
 #define FN_IN(set) (1ull << FN_SET_##set)
 
 /* ---- attributes ---- */

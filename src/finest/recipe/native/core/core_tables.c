@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 enum { FOUND = 0x8000, SLOTS = 4096, MOST_ATTRIBUTES = 32, MOST_ENTRIES = 4096, MOST_OWN_TAGS = 4096, OWN_SLOTS = 8192 };
+_Static_assert(MOST_OWN_TAGS < OWN_SLOTS && OWN_SLOTS <= UINT16_MAX, "a search in the slots meets an empty one");
 
 typedef struct { FnStr name; uint32_t bits, candidate_bits; } Tag;
 typedef struct { int32_t attribute, next; uint32_t length, contains, starts, equals; } Entry;
@@ -289,7 +290,11 @@ uint32_t fn_tag_of_interned(FnPage *page, const char *name)
     return page->names[slot].tag;
 }
 
-FnStr fn_tag_name(const FnPage *page, uint32_t tag) { return tag < FN_MOST_TAGS ? tags[tag].name : page->tag_names[tag - FN_MOST_TAGS]; }
+FnStr fn_tag_name(const FnPage *page, uint32_t tag)
+{
+    assert(tag < FN_MOST_TAGS + page->tag_count);
+    return tag < FN_MOST_TAGS ? tags[tag].name : page->tag_names[tag - FN_MOST_TAGS];
+}
 
 uint32_t fn_bits_of(uint32_t tag) { return tag < FN_MOST_TAGS ? tags[tag].bits : any_bits; }
 

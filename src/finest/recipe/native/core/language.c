@@ -36,7 +36,7 @@ typedef struct {
     PyObject **names;
 } Model;
 
-static void fn_take(Reader *reader, void *into, size_t n)
+static void take(Reader *reader, void *into, size_t n)
 {
     if ((size_t)(reader->end - reader->p) < n) {
         reader->failed = true;
@@ -50,21 +50,21 @@ static void fn_take(Reader *reader, void *into, size_t n)
 static int32_t take_int(Reader *reader)
 {
     int32_t found;
-    fn_take(reader, &found, sizeof(found));
+    take(reader, &found, sizeof(found));
     return found;
 }
 
 static int64_t take_long(Reader *reader)
 {
     int64_t found;
-    fn_take(reader, &found, sizeof(found));
+    take(reader, &found, sizeof(found));
     return found;
 }
 
 static bool take_bool(Reader *reader)
 {
     unsigned char found;
-    fn_take(reader, &found, 1);
+    take(reader, &found, 1);
     return found != 0;
 }
 
@@ -178,7 +178,7 @@ static bool read_words(Model *model, Reader *reader)
         reader->p = end + 1;
         int64_t count = take_long(reader);
         int8_t type;
-        fn_take(reader, &type, 1);
+        take(reader, &type, 1);
         if (reader->failed || type != (i >= model->words)) return false;
         if (i >= model->words && (count < 0 || count >= UNSEEN)) return false;
         if (i >= model->words) model->tree[i - model->words].count = count;
@@ -221,7 +221,7 @@ static bool read_quantizer(Quantizer *quantizer, Reader *reader, int32_t dim)
     size_t bytes = (size_t)dim * CENTROIDS * sizeof(float);
     quantizer->centroids = malloc(bytes);
     if (quantizer->centroids == NULL) return false;
-    fn_take(reader, quantizer->centroids, bytes);
+    take(reader, quantizer->centroids, bytes);
     return !reader->failed;
 }
 
@@ -276,7 +276,7 @@ static bool read_output(Model *model, Reader *reader)
     size_t bytes = (size_t)m * (size_t)n * sizeof(float);
     model->output = malloc(bytes);
     if (model->output == NULL) return false;
-    fn_take(reader, model->output, bytes);
+    take(reader, model->output, bytes);
     return !reader->failed;
 }
 

@@ -3,6 +3,8 @@
 #include "blocks.h"
 
 #define CAPSULE "finest.blocks"
+_Static_assert(
+    FN_FEATURE_NAME + 32 <= sizeof(((FnBlocks *)NULL)->weights) / sizeof(int32_t), "whatever bits a block has, its weights are there");
 
 static void close_tables(PyObject *capsule)
 {
@@ -142,6 +144,7 @@ static unsigned log2_of(size_t n)
 
 static unsigned shape_of(const FnBlock *block)
 {
+    assert(block->chars > 0); /* fn_end_block drops blocks without characters */
     size_t eighths = (size_t)block->linked * 8 / block->chars;
     unsigned links = block->linked == 0 ? 0 : eighths < 2 ? 1 : eighths < 5 ? 2 : 3, length = log2_of(block->chars);
     return (length < 9 ? length : 9) * 4 + links;
@@ -159,6 +162,7 @@ static bool is_main(const FnBlocks *tables, const FnFound *found, size_t at)
 {
     const FnBlock *block = &found->blocks[at];
     const int32_t *weights = tables->weights;
+    assert(block->kind < FN_KINDS && block->flags >> FN_FLAGS == 0);
     unsigned before = at > 0 ? shape_of(block - 1) : FN_SHAPES, after = at + 1 < found->count ? shape_of(block + 1) : FN_SHAPES;
     unsigned commas = block->commas < 2 ? block->commas : 2, count = log2_of(found->count);
     int32_t sum = weights[tables->weight_count - 1] + weights[shape_of(block)] + weights[FN_FEATURE_BEFORE + before] + weights[FN_FEATURE_AFTER + after];

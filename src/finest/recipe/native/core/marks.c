@@ -42,6 +42,7 @@ void fn_discard(FnPage *page, FnMarkedList marked, const uint32_t *bits, size_t 
 {
     FnNodeList selected[3] = {{0}};
     uint32_t wanted = 0;
+    FN_MUST(n <= sizeof(selected) / sizeof(*selected));
     for (size_t i = 0; i < n; i++) wanted |= bits[i];
     for (size_t i = 0; i < marked.n; i++) {
         uint32_t mask = marked.items[i].mask & wanted ? fn_bits_now(&marked.items[i]) : 0;

@@ -1,6 +1,7 @@
 /* Memory of a page: an arena that is given back at once. */
 #include "core.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct FnChunk { /* a multiple of 16 bytes, as malloc's own memory is aligned */
@@ -17,6 +18,15 @@ enum { CHUNK = 0, MOST_SPARE = 0 }; /* each allocation alone, so that a step ove
 #else
 enum { CHUNK = 1 << 20, MOST_SPARE = 8 };
 #endif
+
+_Static_assert(sizeof(FnChunk) % 16 == 0, "what follows a chunk's head is aligned as malloc aligns");
+
+_Noreturn void fn_broken(const char *condition, const char *file, int line)
+{
+    fprintf(stderr, "finest's compiled core is broken (%s:%d: %s): please report it; FINEST_NATIVE=0 leaves the core out\n", file,
+            line, condition);
+    abort();
+}
 
 static FnChunk *spare; /* some chunks are kept for the next page; the GIL guards them */
 static int spare_count;
@@ -37,7 +47,7 @@ void fn_tick_slowly(FnPage *page)
 
 static char *end_of(FnChunk *chunk) { return (char *)chunk + chunk->size; }
 
-static void fn_grow(FnPage *page, size_t bytes)
+static void grow(FnPage *page, size_t bytes)
 {
     size_t size = CHUNK ? CHUNK : bytes + sizeof(FnChunk);
     FnChunk *chunk = NULL;
@@ -61,7 +71,7 @@ static void fn_grow(FnPage *page, size_t bytes)
 
 static char *take_bytes(FnPage *page, size_t bytes)
 {
-    if (CHUNK == 0 || (size_t)(page->end - page->cur) < bytes) fn_grow(page, bytes);
+    if (CHUNK == 0 || (size_t)(page->end - page->cur) < bytes) grow(page, bytes);
     char *found = page->cur;
     page->cur += bytes;
     return found;
@@ -70,7 +80,7 @@ static char *take_bytes(FnPage *page, size_t bytes)
 /* From the other end of the free space. */
 static char *take_last(FnPage *page, size_t bytes)
 {
-    if (CHUNK == 0 || (size_t)(page->end - page->cur) < bytes) fn_grow(page, bytes);
+    if (CHUNK == 0 || (size_t)(page->end - page->cur) < bytes) grow(page, bytes);
     page->end -= bytes;
     return page->end;
 }
@@ -80,10 +90,11 @@ void *fn_take(FnPage *page, size_t bytes)
     if (CHUNK == 0) return take_bytes(page, bytes);
     size_t odd = (size_t)(-(intptr_t)page->cur) & 15;
     if ((size_t)(page->end - page->cur) < odd + bytes) {
-        fn_grow(page, bytes);
+        grow(page, bytes);
         odd = 0; /* behind a chunk's head */
     }
     page->cur += odd;
+    assert(((uintptr_t)page->cur & 15) == 0);
     return take_bytes(page, bytes);
 }
 

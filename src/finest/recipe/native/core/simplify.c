@@ -8,7 +8,7 @@ enum { GAP = 1 };
 
 typedef struct { FnGrowing text; bool between, begun; } Output;
 
-static bool fn_add_text(Output *out, const char *p, size_t n)
+static bool add_text(Output *out, const char *p, size_t n)
 {
     bool gap = out->between && out->begun;
     out->between = false;
@@ -44,7 +44,7 @@ static int put_mapped(Output *out, PyObject *text)
         out->between = true;
         return 1;
     }
-    return fn_add_text(out, p, (size_t)n) ? 1 : -1;
+    return add_text(out, p, (size_t)n) ? 1 : -1;
 }
 
 static int put_all(Output *out, const char *p, const char *end, const char *kinds, PyObject *table)
@@ -64,7 +64,7 @@ static int put_all(Output *out, const char *p, const char *end, const char *kind
             continue;
         }
         char lower = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-        if (!fn_add_text(out, fn_is_digit((char)c) ? "0" : &lower, 1)) return -1;
+        if (!add_text(out, fn_is_digit((char)c) ? "0" : &lower, 1)) return -1;
         p = fn_is_digit((char)c) ? number_end(p, end) : p + 1;
     }
     return 1;

@@ -103,6 +103,7 @@ void fn_unlink_node(FnNode *node)
 
 void fn_append_child(FnNode *parent, FnNode *child)
 {
+    assert(child != parent && !fn_is_below(child, parent)); /* or the tree would be a ring */
     fn_unlink_node(child);
     child->parent = parent;
     child->prev = parent->last;
@@ -152,7 +153,11 @@ static FnNode *copy_one(FnPage *page, FnNode *node)
 FnNode *fn_copy_tree(FnPage *page, const FnNode *original)
 {
     FnNode *top = (FnNode *)original, *copy = copy_one(page, top);
-    for (FnNode *node = fn_step(top, top); node != NULL; node = fn_step(top, node)) fn_append_child(node->parent->twin, copy_one(page, node));
+    for (FnNode *node = fn_step(top, top); node != NULL; node = fn_step(top, node)) {
+        FnNode *twin = copy_one(page, node);
+        assert(node->parent->twin != NULL); /* parents come before their children */
+        fn_append_child(node->parent->twin, twin);
+    }
     return copy;
 }
 
@@ -182,6 +187,7 @@ void fn_delete_node(FnPage *page, FnNode *node)
 static void replace_by_children(FnPage *page, FnNode *node)
 {
     FnNode *parent = node->parent, *first = node->first, *last = node->last;
+    assert(parent != NULL);
     join_before(page, node, node->text);
     if (first == NULL) {
         join_before(page, node, node->tail);

@@ -9,6 +9,7 @@ const uint8_t FN_BYTE_KIND[256] = {
 /* The next code point; U+FFFD for bytes that are no UTF-8. Never reads past the end. */
 uint32_t fn_decode(const char **at, const char *end)
 {
+    assert(*at < end);
     const unsigned char *p = (const unsigned char *)*at;
     size_t left = (size_t)(end - *at);
     uint32_t code = *p;
