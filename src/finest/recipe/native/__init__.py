@@ -1,10 +1,12 @@
 """The compiled core: the same answers as the Python path for a fraction of its CPU time, where it was built.
 
-The package works without it. `core()` is the core, `missing()` says why there is none. `core/README.md` describes it.
+The package works without it. `core()` is the core, `missing()` says why there is none. FINEST_NATIVE=0 in the
+environment leaves it out, when it is built and when it is loaded. `core/README.md` describes it.
 """
 
 from __future__ import annotations
 
+import os
 import secrets
 from functools import lru_cache
 from importlib import import_module
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=1)
 def _loaded() -> tuple[Core | None, str]:
+    if os.environ.get("FINEST_NATIVE") == "0":
+        return None, "FINEST_NATIVE=0 leaves it out"
     try:
         module = import_module("finest.recipe.native._core")
     except ImportError as error:

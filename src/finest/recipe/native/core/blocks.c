@@ -38,7 +38,10 @@ static bool break_here(FnReader *reader, const FnHtmlTag *tag)
     return true;
 }
 
-static unsigned kind_around(const FnReader *reader) { return reader->depth > 0 ? reader->open[reader->depth - 1].tag->kind : 0; }
+static unsigned kind_around(const FnReader *reader)
+{
+    return reader->depth > 0 ? reader->open[reader->depth - 1].tag->kind : 0;
+}
 
 static void close_at(FnReader *reader, int depth)
 {

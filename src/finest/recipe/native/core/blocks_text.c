@@ -98,7 +98,8 @@ static const char *reference_end(const char *p, const char *end)
         while (p < end && (fn_is_digit(*p) || (hex && fn_is_letter(*p) && fn_lower_of(*p) <= 'f'))) p++;
     } else {
         for (int n = 0; n < 32 && p < end; n++) {
-            if (*p == '\t' || *p == '\n' || *p == '\f' || *p == ' ' || *p == '<' || *p == '&' || *p == '#' || *p == ';') break;
+            if (*p == '\t' || *p == '\n' || *p == '\f' || *p == ' ' || *p == '<' || *p == '&' || *p == '#' || *p == ';')
+                break;
             fn_decode(&p, end);
         }
     }

@@ -95,7 +95,9 @@ static int key_of(Scan *scan, const char *p, size_t n, bool adds)
     uint64_t head = head_of(p, n, scan->end);
     for (unsigned slot = slot_of(head); known_slots[slot].place; slot = (slot + 1) % KNOWN_SLOTS) {
         int place = known_slots[slot].place - 1;
-        if (known_slots[slot].head == head && FN_ELEMENT_NAMES[place].n == n && (n <= 8 || same_name(FN_ELEMENT_NAMES[place], p, n))) return place;
+        if (known_slots[slot].head == head && FN_ELEMENT_NAMES[place].n == n &&
+            (n <= 8 || same_name(FN_ELEMENT_NAMES[place], p, n)))
+            return place;
     }
     return stranger_of(scan, p, n, adds);
 }
@@ -154,7 +156,8 @@ static void open_one(Scan *scan, int key, unsigned does, FnStr tag)
 {
     int32_t place = scan->count++;
     FN_MUST(place < FN_BOUNDS_MOST_OPEN); /* reading ends as soon as the depth is that */
-    scan->open[place] = (Open){scan->last[key], scan->special, scan->stop, scan->scope, scan->carried, (int16_t)key, true, tag};
+    scan->open[place] =
+        (Open){scan->last[key], scan->special, scan->stop, scan->scope, scan->carried, (int16_t)key, true, tag};
     scan->last[key] = place;
     if (does & FN_ELEMENT_SPECIAL) scan->special = place;
     if (does & FN_ELEMENT_STOP) scan->stop = place;
@@ -178,9 +181,12 @@ static void close_for(Scan *scan, int key, unsigned does)
     const int32_t *last = scan->last;
     if (does & FN_ELEMENT_CLOSES_P && last[FN_E_p] > scan->scope) pop_to(scan, last[FN_E_p]);
     if (does & FN_ELEMENT_ITEM && last[FN_E_li] > scan->stop) pop_to(scan, last[FN_E_li]);
-    if (does & FN_ELEMENT_TERM && most(last[FN_E_dt], last[FN_E_dd]) > scan->stop) pop_to(scan, most(last[FN_E_dt], last[FN_E_dd]));
-    if (does & (FN_ELEMENT_CELL | FN_ELEMENT_ROW | FN_ELEMENT_PART) && last[FN_E_table] >= 0) pop_to(scan, context_of(scan, does) + 1);
-    if (does & FN_ELEMENT_HEADING && scan->count > 0 && does_of(scan->open[scan->count - 1].key) & FN_ELEMENT_HEADING) pop_to(scan, scan->count - 1);
+    if (does & FN_ELEMENT_TERM && most(last[FN_E_dt], last[FN_E_dd]) > scan->stop)
+        pop_to(scan, most(last[FN_E_dt], last[FN_E_dd]));
+    if (does & (FN_ELEMENT_CELL | FN_ELEMENT_ROW | FN_ELEMENT_PART) && last[FN_E_table] >= 0)
+        pop_to(scan, context_of(scan, does) + 1);
+    if (does & FN_ELEMENT_HEADING && scan->count > 0 && does_of(scan->open[scan->count - 1].key) & FN_ELEMENT_HEADING)
+        pop_to(scan, scan->count - 1);
     if (key == FN_E_a && last[FN_E_a] > scan->scope) remove_one(scan, last[FN_E_a]);
     if (key == FN_E_button && last[FN_E_button] > scan->scope) pop_to(scan, last[FN_E_button]);
 }
@@ -333,7 +339,8 @@ static long count_tags(const char *p, size_t n)
     while (n > 1) {
         size_t part = n - 1 < 128 ? n - 1 : 128;
         uint8_t found = 0;
-        for (size_t i = 0; i < part; i++) found = (uint8_t)(found + ((p[i] == '<') & ((uint8_t)(((uint8_t)p[i + 1] | 32) - 'a') < 26)));
+        for (size_t i = 0; i < part; i++)
+            found = (uint8_t)(found + ((p[i] == '<') & ((uint8_t)(((uint8_t)p[i + 1] | 32) - 'a') < 26)));
         tags += found;
         p += part;
         n -= part;
@@ -359,9 +366,11 @@ static void read_page(Scan *scan, const char *p, size_t n)
 static const char *narrowed(const void *source, int kind, size_t n, char *room)
 {
     if (kind == PyUnicode_2BYTE_KIND)
-        for (size_t i = 0; i < n; i++) room[i] = (char)(((const Py_UCS2 *)source)[i] < WIDE ? ((const Py_UCS2 *)source)[i] : WIDE);
+        for (size_t i = 0; i < n; i++)
+            room[i] = (char)(((const Py_UCS2 *)source)[i] < WIDE ? ((const Py_UCS2 *)source)[i] : WIDE);
     else
-        for (size_t i = 0; i < n; i++) room[i] = (char)(((const Py_UCS4 *)source)[i] < WIDE ? ((const Py_UCS4 *)source)[i] : WIDE);
+        for (size_t i = 0; i < n; i++)
+            room[i] = (char)(((const Py_UCS4 *)source)[i] < WIDE ? ((const Py_UCS4 *)source)[i] : WIDE);
     return room;
 }
 

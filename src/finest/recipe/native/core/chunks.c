@@ -100,7 +100,8 @@ PyObject *fn_splitter_open(PyObject *self, PyObject *args)
     const char *prefix, *suffix, *punctuation;
     Py_ssize_t n, m, k;
     (void)self;
-    if (!PyArg_ParseTuple(args, "O!O!O!y#y#y#", &PyTuple_Type, &special, &PyTuple_Type, &patterns, &PyTuple_Type, &units, &prefix, &n, &suffix, &m, &punctuation, &k))
+    if (!PyArg_ParseTuple(args, "O!O!O!y#y#y#", &PyTuple_Type, &special, &PyTuple_Type, &patterns, &PyTuple_Type,
+                          &units, &prefix, &n, &suffix, &m, &punctuation, &k))
         return NULL;
     Splitter *splitter = calloc(1, sizeof(Splitter));
     if (splitter == NULL) return PyErr_NoMemory();
@@ -351,7 +352,9 @@ PyObject *fn_splitter_split(PyObject *self, PyObject *args)
         add_counts(splitter, piece, &counts);
     }
     end_pieces(&pieces);
-    return tokens == NULL ? NULL : Py_BuildValue("Nnnn", tokens, (Py_ssize_t)counts.non_symbol, (Py_ssize_t)counts.chars, (Py_ssize_t)counts.alpha);
+    return tokens == NULL ? NULL
+                          : Py_BuildValue("Nnnn", tokens, (Py_ssize_t)counts.non_symbol, (Py_ssize_t)counts.chars,
+                                          (Py_ssize_t)counts.alpha);
 }
 
 /* ---- all words of a text ---- */
@@ -442,7 +445,8 @@ PyObject *fn_splitter_words(PyObject *self, PyObject *args)
         const Counts *counts = &words.counts;
         PyObject *text = PyUnicode_DecodeUTF8(words.text.p, (Py_ssize_t)(words.text.n ? words.text.n - 1 : 0), "strict");
         if (text != NULL)
-            found = Py_BuildValue("NnOnnn", text, (Py_ssize_t)words.n, words.known, (Py_ssize_t)counts->non_symbol, (Py_ssize_t)counts->chars, (Py_ssize_t)counts->alpha);
+            found = Py_BuildValue("NnOnnn", text, (Py_ssize_t)words.n, words.known, (Py_ssize_t)counts->non_symbol,
+                                  (Py_ssize_t)counts->chars, (Py_ssize_t)counts->alpha);
     }
     Py_XDECREF(words.known);
     free(words.text.p);

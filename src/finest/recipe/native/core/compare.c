@@ -14,7 +14,10 @@ static bool has_paragraph_text(FnPage *page, FnNode *body)
     return false;
 }
 
-static size_t count_of(FnPage *page, FnNode *body, uint32_t tag) { return fn_list_of(page, fn_walk_tag(page, body, tag, false)).n; }
+static size_t count_of(FnPage *page, FnNode *body, uint32_t tag)
+{
+    return fn_list_of(page, fn_walk_tag(page, body, tag, false)).n;
+}
 
 /* readability's article where it is to be taken instead of our own text; its body is NULL where it is not. */
 static FnExtract readable_article(FnPage *page, FnNode *tree, FnMarkedList marked, const FnExtract *own)
@@ -22,10 +25,12 @@ static FnExtract readable_article(FnPage *page, FnNode *tree, FnMarkedList marke
     static const uint32_t PAGE_BITS[] = {FN_MARK_PAYWALL, FN_MARK_OVERALL, FN_MARK_HIDDEN};
     const FnExtract none = {NULL, 0};
     long doubled = 2 * (long)own->length;
-    bool borderline = !has_paragraph_text(page, own->body) || count_of(page, own->body, FN_T_TABLE) > count_of(page, own->body, FN_T_P);
+    bool borderline = !has_paragraph_text(page, own->body) ||
+                      count_of(page, own->body, FN_T_TABLE) > count_of(page, own->body, FN_T_P);
     bool too_short = false;
     fn_discard(page, marked, PAGE_BITS, 3);
-    FnNode *article = fn_summary(page, tree, borderline && doubled > 2 * FN_MIN_CHARS ? 2 * FN_MIN_CHARS : doubled, &too_short);
+    FnNode *article =
+        fn_summary(page, tree, borderline && doubled > 2 * FN_MIN_CHARS ? 2 * FN_MIN_CHARS : doubled, &too_short);
     if (too_short) return none;
     if (article == NULL) fn_leave(page, FN_NO_TEXT); /* trafilatura gives up such a page */
     FnTrimmed count = {0};
@@ -146,7 +151,9 @@ static bool holds_json(FnPage *page, FnNode *tree)
 {
     FnWalk walk = fn_walk_tag(page, tree, FN_T_SCRIPT, false);
     for (FnNode *script; (script = fn_walk_on(page, &walk)) != NULL;)
-        if (fn_equals(fn_attribute_value(script, FN_A_TYPE), FN_LIT("application/ld+json")) && fn_holds(script->text, FN_LIT("articleBody"))) return true;
+        if (fn_equals(fn_attribute_value(script, FN_A_TYPE), FN_LIT("application/ld+json")) &&
+            fn_holds(script->text, FN_LIT("articleBody")))
+            return true;
     return false;
 }
 

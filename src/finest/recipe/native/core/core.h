@@ -255,8 +255,7 @@ void fn_insert_first(FnNode *parent, FnNode *child);
 void fn_insert_after(FnNode *sibling, FnNode *node);
 FnNode *fn_add_child(FnPage *, FnNode *parent, uint32_t tag);
 FnNode *fn_copy_tree(FnPage *, const FnNode *);               /* with its tail; `twin` of each original is its copy */
-void fn_remove_node(FnPage *, FnNode *);                    /* removal.py: remove */
-void fn_delete_node(FnPage *, FnNode *);                    /* removal.py: delete */
+void fn_join_before(FnPage *, FnNode *, FnStr text);    /* text that stood where the node is joins what is before it */
 void fn_strip_tag_sets(FnPage *, FnNode *top, uint64_t sets, uint32_t tag, uint32_t tag2);
 void fn_strip_tags_outside(FnPage *, FnNode *top, uint64_t sets);
 void fn_strip_subtrees(FnPage *, FnNode *top, uint64_t sets, uint32_t tag, bool with_tail);
@@ -268,7 +267,11 @@ bool fn_count_text(FnPage *, const FnNode *, FnTrimmed *, size_t enough);
 size_t fn_trimmed_length(FnPage *, const FnNode *, size_t enough); /* exact below `enough` */
 size_t fn_text_chars(FnPage *, const FnNode *);             /* characters inside, untrimmed */
 
-/* marks.c */
+/* removal.c */
+void fn_remove_node(FnPage *, FnNode *);              /* the tail goes, after a space, behind what is before it */
+void fn_delete_node(FnPage *, FnNode *);              /* the tail joins what is before it */
+
+/* marks.c, prune.c */
 uint32_t fn_attribute_mask(FnPage *, const char *name, size_t n, FnStr value);
 FnMarkedList fn_mark(FnPage *, FnNode *tree);
 uint32_t fn_bits_now(const FnMarked *);

@@ -142,7 +142,8 @@ static int finish(Automaton *automaton)
     for (int32_t state = 0; state < n; state++)
         for (int byte = 0; byte < 256; byte++)
             if (automaton->class_of[byte]) {
-                int32_t to = automaton->edges[state][byte], found = automaton->first[to] >= 0 || automaton->suffix[to] ? FOUND : 0;
+                int32_t to = automaton->edges[state][byte],
+                        found = automaton->first[to] >= 0 || automaton->suffix[to] ? FOUND : 0;
                 automaton->next[state * automaton->classes + automaton->class_of[byte]] = (uint16_t)(to | found);
             }
     free(automaton->edges);

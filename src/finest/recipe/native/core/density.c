@@ -62,7 +62,8 @@ static void drop_dense(FnPage *page, FnNode *tree, uint32_t tag, bool precise)
         Links links = links_of(page, node, precise ? 50 : 10);
         if (is_dense(&links, length)) {
             fn_push(page, &doomed, node);
-        } else if (tag == FN_T_DIV && links.count && length > 0 && length < FN_DENSITY_SHORT_SECTION && fn_child_count(node, 3) >= 3) {
+        } else if (tag == FN_T_DIV && links.count && length > 0 && length < FN_DENSITY_SHORT_SECTION &&
+                   fn_child_count(node, 3) >= 3) {
             for (FnNode *child = node->first; child != NULL; child = child->next) fn_push(page, &doomed, child);
         }
     }

@@ -8,7 +8,10 @@ static bool counts(const FnPage *page, uint32_t tag, bool with_div)
 
 static FnStr trimmed(FnPage *page, FnStr text) { return text.p == NULL ? text : fn_trim(page, text); }
 
-static bool filtered(FnPage *page, const FnNode *node) { return fn_is_filtered(page, node->text.p != NULL ? node->text : node->tail); }
+static bool filtered(FnPage *page, const FnNode *node)
+{
+    return fn_is_filtered(page, node->text.p != NULL ? node->text : node->tail);
+}
 
 /* trafilatura's process_node: trim in place, take the tail where there is no text */
 static FnNode *light(FnPage *page, FnNode *node)

@@ -3,8 +3,8 @@
 #include "blocks.h"
 
 #define CAPSULE "finest.blocks"
-_Static_assert(
-    FN_FEATURE_NAME + 32 <= sizeof(((FnBlocks *)NULL)->weights) / sizeof(int32_t), "whatever bits a block has, its weights are there");
+_Static_assert(FN_FEATURE_NAME + 32 <= sizeof(((FnBlocks *)NULL)->weights) / sizeof(int32_t),
+               "whatever bits a block has, its weights are there");
 
 static void close_tables(PyObject *capsule)
 {
@@ -127,7 +127,8 @@ PyObject *fn_blocks_open(PyObject *self, PyObject *args)
     tables->entities = PyDict_New();
     bool good = tables->entities != NULL && add_each(tables, tags, add_tag) && add_each(tables, words, add_word) &&
                 add_each(tables, naming, add_naming) && add_each(tables, weights, add_weight) &&
-                add_marks(tables, ends, FN_CHAR_SENTENCE_END) && add_marks(tables, commas, FN_CHAR_COMMA) && add_marks(tables, dropped, FN_CHAR_NOTHING);
+                add_marks(tables, ends, FN_CHAR_SENTENCE_END) && add_marks(tables, commas, FN_CHAR_COMMA) &&
+                add_marks(tables, dropped, FN_CHAR_NOTHING);
     if (good && tables->weight_count <= FN_FEATURE_NAME + 1) good = refused("too few weights");
     if (!good) Py_CLEAR(capsule);
     return capsule;
@@ -163,12 +164,17 @@ static bool is_main(const FnBlocks *tables, const FnFound *found, size_t at)
     const FnBlock *block = &found->blocks[at];
     const int32_t *weights = tables->weights;
     assert(block->kind < FN_KINDS && block->flags >> FN_FLAGS == 0);
-    unsigned before = at > 0 ? shape_of(block - 1) : FN_SHAPES, after = at + 1 < found->count ? shape_of(block + 1) : FN_SHAPES;
+    unsigned before = at > 0 ? shape_of(block - 1) : FN_SHAPES,
+             after = at + 1 < found->count ? shape_of(block + 1) : FN_SHAPES;
     unsigned commas = block->commas < 2 ? block->commas : 2, count = log2_of(found->count);
-    int32_t sum = weights[tables->weight_count - 1] + weights[shape_of(block)] + weights[FN_FEATURE_BEFORE + before] + weights[FN_FEATURE_AFTER + after];
+    int32_t sum = weights[tables->weight_count - 1] + weights[shape_of(block)] + weights[FN_FEATURE_BEFORE + before] +
+                  weights[FN_FEATURE_AFTER + after];
     sum += weights[FN_FEATURE_KIND + block->kind] + weights[FN_FEATURE_ENDING + commas + (block->ends_sentence ? 3 : 0)];
-    sum += weights[FN_FEATURE_PLACE + at * FN_PLACES / found->count] + weights[FN_FEATURE_COUNT + (count < FN_COUNTS ? count : FN_COUNTS - 1)];
-    return sum + sum_of_bits(weights + FN_FEATURE_FLAG, block->flags) + sum_of_bits(weights + FN_FEATURE_NAME, block->names) > 0;
+    sum += weights[FN_FEATURE_PLACE + at * FN_PLACES / found->count] +
+           weights[FN_FEATURE_COUNT + (count < FN_COUNTS ? count : FN_COUNTS - 1)];
+    return sum + sum_of_bits(weights + FN_FEATURE_FLAG, block->flags) +
+               sum_of_bits(weights + FN_FEATURE_NAME, block->names) >
+           0;
 }
 
 static bool write_main(const FnBlocks *tables, const FnFound *found, FnGrowing *out)

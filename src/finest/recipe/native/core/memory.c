@@ -23,8 +23,9 @@ _Static_assert(sizeof(FnChunk) % 16 == 0, "what follows a chunk's head is aligne
 
 _Noreturn void fn_broken(const char *condition, const char *file, int line)
 {
-    fprintf(stderr, "finest's compiled core is broken (%s:%d: %s): please report it; FINEST_NATIVE=0 leaves the core out\n", file,
-            line, condition);
+    fprintf(stderr,
+            "finest's compiled core is broken (%s:%d: %s): please report it; FINEST_NATIVE=0 leaves the core out\n",
+            file, line, condition);
     abort();
 }
 

@@ -102,7 +102,8 @@ static void sha1_starts(const Message *messages, int n, uint64_t *starts)
 }
 
 /* Lowest of (factor x shingle + offset) mod 2^64 mod 2^61 - 1 over the shingles, for each permutation. */
-INLINE void permute_any(const uint64_t *shingles, size_t n, const uint64_t *factors, const uint64_t *offsets, uint64_t *lowest, size_t count)
+INLINE void permute_any(const uint64_t *shingles, size_t n, const uint64_t *factors, const uint64_t *offsets,
+                        uint64_t *lowest, size_t count)
 {
     for (size_t j = 0; j < count; j++) {
         uint64_t factor = factors[j], offset = offsets[j], low = lowest[j];
@@ -116,7 +117,10 @@ INLINE void permute_any(const uint64_t *shingles, size_t n, const uint64_t *fact
     }
 }
 
-WIDTHS(permute, (const uint64_t *shingles, size_t n, const uint64_t *factors, const uint64_t *offsets, uint64_t *lowest, size_t count), (shingles, n, factors, offsets, lowest, count))
+WIDTHS(permute,
+       (const uint64_t *shingles, size_t n, const uint64_t *factors, const uint64_t *offsets, uint64_t *lowest,
+        size_t count),
+       (shingles, n, factors, offsets, lowest, count))
 
 PyObject *fn_minhash_lowest(PyObject *self, PyObject *args)
 {

@@ -45,7 +45,9 @@ static bool make_room(Words *words, size_t bytes)
     words->bytes = malloc((words->n + 1) * sizeof(size_t));
     words->slots = malloc(room * sizeof(Slot));
     words->text = malloc(bytes + 1);
-    if (words->tokens && words->ids && words->chars && words->bytes && words->slots && words->text && words->n < UINT32_MAX) return true;
+    if (words->tokens && words->ids && words->chars && words->bytes && words->slots && words->text &&
+        words->n < UINT32_MAX)
+        return true;
     PyErr_NoMemory();
     return false;
 }
@@ -84,7 +86,8 @@ static void number_tokens(Words *words)
         size_t slot = hash & words->mask;
         for (; words->slots[slot].at != 0; slot = (slot + 1) & words->mask) {
             const Token *first = &words->tokens[words->slots[slot].at - 1];
-            if (words->slots[slot].hash == hash && first->n == words->tokens[i].n && memcmp(first->p, words->tokens[i].p, first->n) == 0)
+            if (words->slots[slot].hash == hash && first->n == words->tokens[i].n &&
+                memcmp(first->p, words->tokens[i].p, first->n) == 0)
                 break;
         }
         if (words->slots[slot].at == 0) words->slots[slot] = (Slot){hash, (uint32_t)i + 1, 0};
@@ -170,7 +173,8 @@ PyObject *fn_ngram_chars(PyObject *self, PyObject *args)
     unsigned long long seed;
     Words words = {0};
     (void)self;
-    if (!PyArg_ParseTuple(args, "s#O!O!K", &text, &size, &PyTuple_Type, &tops, &PyTuple_Type, &duplicates, &seed)) return NULL;
+    if (!PyArg_ParseTuple(args, "s#O!O!K", &text, &size, &PyTuple_Type, &tops, &PyTuple_Type, &duplicates, &seed))
+        return NULL;
     words.seed = seed;
     if (read_words(&words, text, (size_t)size)) {
         number_tokens(&words);

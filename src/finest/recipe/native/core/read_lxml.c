@@ -11,7 +11,10 @@ static FnStr content_of(FnPage *page, const FnXmlNode *node)
 }
 
 /* What scripts and styles hold is never written into another tree. */
-static FnStr raw_content_of(const FnXmlNode *node) { return node->content == NULL ? FN_EMPTY : (FnStr){node->content, strlen(node->content)}; }
+static FnStr raw_content_of(const FnXmlNode *node)
+{
+    return node->content == NULL ? FN_EMPTY : (FnStr){node->content, strlen(node->content)};
+}
 
 static FnStr value_of(FnPage *page, const FnXmlAttr *attr)
 {
@@ -56,7 +59,8 @@ static void read_attributes(FnPage *page, const FnXmlNode *from, FnNode *node)
 static FnNode *read_element(FnPage *page, const FnXmlNode *from, FnNode *parent)
 {
     if (from->ns != NULL) fn_refuse(page, "namespace");
-    if (page->doubtful && fn_holds_forbidden((FnStr){from->name, strlen(from->name)})) fn_refuse(page, "forbidden_characters");
+    if (page->doubtful && fn_holds_forbidden((FnStr){from->name, strlen(from->name)}))
+        fn_refuse(page, "forbidden_characters");
     FnNode *node = fn_new_node(page, fn_tag_of_interned(page, from->name));
     if (from->properties != NULL) read_attributes(page, from, node);
     if (parent != NULL) fn_append_child(parent, node);

@@ -16,7 +16,10 @@ static int name_weight(FnStr name)
     return (kinds & FN_NAME_POSITIVE ? 25 : 0) - (kinds & FN_NAME_NEGATIVE ? 25 : 0);
 }
 
-static int class_weight(const FnNode *node) { return name_weight(fn_attribute_value(node, FN_A_CLASS)) + name_weight(fn_attribute_value(node, FN_A_ID)); }
+static int class_weight(const FnNode *node)
+{
+    return name_weight(fn_attribute_value(node, FN_A_CLASS)) + name_weight(fn_attribute_value(node, FN_A_ID));
+}
 
 static double base_score(const FnPage *page, const FnNode *node)
 {
@@ -59,7 +62,8 @@ static void stop_if_short(Reading *reading, const FnNode *article)
     FnTrimmed count = {0};
     if (reading->bound < 0) return;
     size_t enough = (size_t)reading->bound + 1;
-    if (fn_count_text(reading->page, article, &count, enough) && fn_trimmed_add(&count, article->tail, enough)) reading->too_short = true;
+    if (fn_count_text(reading->page, article, &count, enough) && fn_trimmed_add(&count, article->tail, enough))
+        reading->too_short = true;
 }
 
 static void remove_unlikely(FnPage *page, FnNode *doc)
@@ -70,7 +74,8 @@ static void remove_unlikely(FnPage *page, FnNode *doc)
         if (node->attrs == NULL) continue;
         FnStr class = fn_attribute_value(node, FN_A_CLASS), id = fn_attribute_value(node, FN_A_ID);
         uint32_t kinds = (class.n ? fn_name_kinds(class) : 0) | (id.n ? fn_name_kinds(id) : 0);
-        if (kinds & FN_NAME_UNLIKELY && !(kinds & FN_NAME_MAYBE) && !(fn_sets_of(page, node->tag) & FN_IN(FRAMES))) fn_delete_node(page, node);
+        if (kinds & FN_NAME_UNLIKELY && !(kinds & FN_NAME_MAYBE) && !(fn_sets_of(page, node->tag) & FN_IN(FRAMES)))
+            fn_delete_node(page, node);
     }
 }
 
@@ -114,7 +119,8 @@ static void divs_to_paragraphs(FnPage *page, FnNode *doc)
     for (FnNode *node = doc; node != NULL; node = fn_step(doc, node)) {
         fn_tick(page);
         if (keeps_parents(page, node))
-            for (FnNode *up = node->parent; up != NULL && !(up->flags & FN_NODE_KEEP); up = up->parent) up->flags |= FN_NODE_KEEP;
+            for (FnNode *up = node->parent; up != NULL && !(up->flags & FN_NODE_KEEP); up = up->parent)
+                up->flags |= FN_NODE_KEEP;
     }
     for (size_t i = 0; i < divs.n; i++)
         if (!(divs.items[i]->flags & FN_NODE_KEEP)) divs.items[i]->tag = FN_T_P;
@@ -146,14 +152,16 @@ static Scores scores_of(FnPage *page, FnNode *doc)
         if (grandparent != NULL) grandparent->score += score / 2;
     }
     uint32_t run = new_run(page);
-    for (size_t i = 0; i < scores.nodes.n; i++) scores.nodes.items[i]->score *= 1 - link_density(page, scores.nodes.items[i], run);
+    for (size_t i = 0; i < scores.nodes.n; i++)
+        scores.nodes.items[i]->score *= 1 - link_density(page, scores.nodes.items[i], run);
     return scores;
 }
 
 static bool holds_sentence_end(FnStr text)
 {
     for (size_t i = 0; i < text.n; i++)
-        if (text.p[i] == '.' && (i + 1 == text.n || text.p[i + 1] == ' ' || (text.p[i + 1] == '\n' && i + 2 == text.n))) return true;
+        if (text.p[i] == '.' && (i + 1 == text.n || text.p[i + 1] == ' ' || (text.p[i + 1] == '\n' && i + 2 == text.n)))
+            return true;
     return false;
 }
 
@@ -178,7 +186,8 @@ static FnNode *article_of(FnPage *page, const Scores *scores)
         for (FnNode *child = best->parent->first; child != NULL; child = child->next) fn_push(page, &siblings, child);
     for (size_t i = 0; i < siblings.n; i++) {
         FnNode *node = siblings.items[i];
-        if (node == best || (node->scored == scores->run && node->score >= threshold) || (node->tag == FN_T_P && belongs(page, node)))
+        if (node == best || (node->scored == scores->run && node->score >= threshold) ||
+            (node->tag == FN_T_P && belongs(page, node)))
             fn_append_child(output, node);
     }
     return output;
@@ -203,7 +212,9 @@ static bool stands_in_text(FnPage *page, FnNode *section)
     FnWalk walk = fn_walk_any(page, section, true);
     for (FnNode *node; (node = fn_walk_on(page, &walk)) != NULL;) {
         FnStr name = fn_tag_name(page, node->tag);
-        if (node->tag == FN_T_TABLE || node->tag == FN_T_UL || node->tag == FN_T_DIV || fn_equals(name, FN_LIT("section"))) node->flags |= FN_NODE_ALLOWED;
+        if (node->tag == FN_T_TABLE || node->tag == FN_T_UL || node->tag == FN_T_DIV ||
+            fn_equals(name, FN_LIT("section")))
+            node->flags |= FN_NODE_ALLOWED;
     }
     return true;
 }

@@ -59,7 +59,8 @@ static void write_node(FnPage *page, FnNode *node, FnBuffer *out, bool in_cell)
     uint64_t sets = fn_sets_of(page, node->tag);
     fn_tick(page);
     write_own_text(page, node, out);
-    for (FnNode *child = node->first; child != NULL; child = child->next) write_node(page, child, out, in_cell || node->tag == FN_T_CELL);
+    for (FnNode *child = node->first; child != NULL; child = child->next)
+        write_node(page, child, out, in_cell || node->tag == FN_T_CELL);
     if (node->text.p == NULL && node->tail.p == NULL) {
         if (node->tag == FN_T_GRAPHIC) write_image(page, node, out);
         else if (node->tag == FN_T_ROW) write_row_end(page, node, out);

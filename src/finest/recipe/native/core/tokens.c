@@ -40,7 +40,8 @@ PyObject *fn_tokens_open(PyObject *self, PyObject *args)
     Py_ssize_t bytes, kind_count;
     (void)self;
     if (!PyArg_ParseTuple(args, "y#y#", &pairs, &bytes, &kinds, &kind_count)) return NULL;
-    if (kind_count != FN_TOKENS_KINDS) return PyErr_Format(PyExc_ValueError, "kinds of %d characters are needed", FN_TOKENS_KINDS);
+    if (kind_count != FN_TOKENS_KINDS)
+        return PyErr_Format(PyExc_ValueError, "kinds of %d characters are needed", FN_TOKENS_KINDS);
     size_t n = (size_t)bytes / 8, room = 1024;
     while (room < 3 * n) room *= 2;
     Merges *merges = calloc(1, sizeof(Merges));

@@ -38,7 +38,10 @@ static FnWalk started(FnPage *page, FnWalk walk, bool inclusive)
     return walk;
 }
 
-FnWalk fn_walk_any(FnPage *page, FnNode *top, bool inclusive) { return started(page, (FnWalk){top, top, 0, 0, true}, inclusive); }
+FnWalk fn_walk_any(FnPage *page, FnNode *top, bool inclusive)
+{
+    return started(page, (FnWalk){top, top, 0, 0, true}, inclusive);
+}
 
 FnWalk fn_walk_tag(FnPage *page, FnNode *top, uint32_t tag, bool inclusive)
 {
@@ -161,36 +164,19 @@ FnNode *fn_copy_tree(FnPage *page, const FnNode *original)
     return copy;
 }
 
-void fn_remove_node(FnPage *page, FnNode *node)
-{
-    if (node->parent == NULL) fn_refuse(page, "root_removed");
-    if (node->tail.p != NULL) {
-        FnNode *target = node->prev != NULL ? node->prev : node->parent;
-        target->tail = fn_concat3(page, target->tail, FN_LIT(" "), node->tail);
-    }
-    fn_unlink_node(node);
-}
-
-static void join_before(FnPage *page, FnNode *node, FnStr text)
+void fn_join_before(FnPage *page, FnNode *node, FnStr text)
 {
     FnStr *target = node->prev != NULL ? &node->prev->tail : &node->parent->text;
     *target = fn_concat(page, *target, text);
-}
-
-void fn_delete_node(FnPage *page, FnNode *node)
-{
-    if (node->parent == NULL) return;
-    if (node->tail.n > 0) join_before(page, node, node->tail);
-    fn_unlink_node(node);
 }
 
 static void replace_by_children(FnPage *page, FnNode *node)
 {
     FnNode *parent = node->parent, *first = node->first, *last = node->last;
     assert(parent != NULL);
-    join_before(page, node, node->text);
+    fn_join_before(page, node, node->text);
     if (first == NULL) {
-        join_before(page, node, node->tail);
+        fn_join_before(page, node, node->tail);
     } else {
         last->tail = fn_concat(page, last->tail, node->tail);
         for (FnNode *child = first; child != NULL; child = child->next) child->parent = parent;
@@ -244,7 +230,7 @@ void fn_strip_subtrees(FnPage *page, FnNode *top, uint64_t sets, uint32_t tag, b
             next = child->next;
             if (!(fn_sets_of(page, child->tag) & sets) && (tag == 0 || child->tag != tag)) continue;
             if (!with_tail) {
-                join_before(page, child, child->tail);
+                fn_join_before(page, child, child->tail);
                 child->tail = FN_NONE;
             }
             fn_unlink_node(child);

@@ -173,7 +173,10 @@ bool fn_trimmed_add(FnTrimmed *count, FnStr text, size_t enough)
     return chars < enough;
 }
 
-bool fn_holds(FnStr text, FnStr part) { return part.n == 0 || (text.n >= part.n && memmem(text.p, text.n, part.p, part.n) != NULL); }
+bool fn_holds(FnStr text, FnStr part)
+{
+    return part.n == 0 || (text.n >= part.n && memmem(text.p, text.n, part.p, part.n) != NULL);
+}
 
 bool fn_equals(FnStr a, FnStr b) { return a.n == b.n && memcmp(a.p, b.p, a.n) == 0; }
 
