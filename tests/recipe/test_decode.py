@@ -45,7 +45,7 @@ def test_one_stray_byte_costs_itself(charset: str | None, stray: bytes, at: int)
     text = read(body[:at] + stray + body[at:], charset).text
     assert text is not None
     assert abs(len(text) - len(FRENCH)) <= 3
-    assert text.count("Ã") == 0 or stray in b"\xc3"
+    assert text.count("Ã") == 0 or stray in b"\xc3\x83"  # the two bytes of that character
     assert text[-400:] == FRENCH[-400:]
 
 

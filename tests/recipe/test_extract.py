@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import trafilatura
 
-from finest.recipe.extract import extract_trafilatura
+from finest.recipe.extract import ExtractionLimit, extract_trafilatura
+from finest.recipe.extract.page import MOST_TAGS_OF_TRAFILATURA
 from tests.recipe.extract_pages import ARTICLE, PAGES, page
 
 
@@ -31,3 +32,14 @@ def test_trafilatura_is_left_as_it_is() -> None:
     before = reference(html)
     extract_trafilatura(html)
     assert reference(html) == before
+
+
+@pytest.mark.parametrize("count", [MOST_TAGS_OF_TRAFILATURA // 100, MOST_TAGS_OF_TRAFILATURA])
+def test_trafilatura_itself_gets_no_page_that_it_would_take_minutes_for(count: int) -> None:
+    """No CPU limit can stop one of its XPath expressions, so a page of many tags is refused before it."""
+    html = page(f"<nav>\x01</nav><article>{ARTICLE}<p>{'word<br>' * count}</p></article>")
+    if count < MOST_TAGS_OF_TRAFILATURA:
+        assert extract_trafilatura(html) == reference(html)
+        return
+    with pytest.raises(ExtractionLimit):
+        extract_trafilatura(html)

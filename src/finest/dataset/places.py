@@ -25,6 +25,11 @@ class Place(NamedTuple):
     """WARC-Record-ID."""
 
 
+def numbers_where(mask: pa.ChunkedArray) -> pa.UInt64Array:
+    """The numbers of the rows for which the mask is true; pyarrow 25 ends the process on a mask without a chunk."""
+    return pc.indices_nonzero(mask.combine_chunks())
+
+
 class Places:
     """All rows, or all verdicts, of a dataset by their places."""
 
@@ -38,7 +43,7 @@ class Places:
         offsets = pa.array(sorted({place.offset for place in found}), pa.int64())
         ids = pa.array(sorted({place.id for place in found}), pa.string())
         hit = pc.and_(pc.is_in(self._table[1], value_set=offsets), pc.is_in(self._table[2], value_set=ids))
-        numbers = pc.indices_nonzero(hit)
+        numbers = numbers_where(hit)
         columns = (column.to_pylist() for column in self._table.take(numbers).columns)
         for number, *place in zip(numbers.to_pylist(), *columns, strict=True):
             if (at := Place(*place)) in found:
@@ -47,5 +52,5 @@ class Places:
 
     def with_id(self, id: str, most: int) -> list[int]:
         """The numbers, ascending, of the first `most` that have this record id."""
-        numbers: list[int] = pc.indices_nonzero(pc.equal(self._table["id"], id))[:most].to_pylist()
+        numbers: list[int] = numbers_where(pc.equal(self._table["id"], id))[:most].to_pylist()
         return numbers

@@ -73,8 +73,13 @@ def _unfit(need: Requirement) -> str | None:
 def native(_: Subject) -> Finding:
     """The compiled core is there: the same texts without it, for more CPU time."""
     from finest.recipe import native
+    from finest.recipe.extract import core_tables
 
-    if native.core() is not None:
+    core = native.core()
+    if core is not None:
+        unfilled = core_tables.why_unfilled(core)
+        if unfilled:
+            return warning(f"the compiled core does not extract, which takes more CPU time: {unfilled}", _WITH_COMPILER)
         return ok("the compiled core of extraction is there")
     return warning(f"no compiled core, extraction takes more CPU time: {native.missing()}", _WITH_COMPILER)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow.compute as pc
 
-from finest.dataset.places import Place
+from finest.dataset.places import Place, numbers_where
 from finest.errors import VerifyError
 from finest.recipe.reasons import KEPT
 
@@ -45,7 +45,7 @@ def draw_published(dataset: Dataset, sample: int, rng: random.Random) -> list[Dr
     """
     reasons = dataset.verdict_columns("reason")["reason"]
     is_kept = pc.equal(reasons, KEPT)
-    kept, dropped = (pc.indices_nonzero(mask).to_pylist() for mask in (is_kept, pc.invert(is_kept)))
+    kept, dropped = (numbers_where(mask).to_pylist() for mask in (is_kept, pc.invert(is_kept)))
     numbers = sorted(_halves(kept, dropped, sample, rng))
     verdicts = dataset.read_verdicts(numbers).to_pylist()
     sources = {source.name for source in dataset.manifest.sources}

@@ -24,7 +24,7 @@ _MAX_PREFIX = 8
 """Characters that decide a prefix: the longest, `US$`, has 3; runs of dots are read to their end."""
 _MAX_SUFFIX = 16
 """Characters that decide a suffix: the longest unit has 6 behind a digit; runs of dots are read to their end."""
-_MAX_UNIT = 8
+MAX_UNIT = 8
 """Characters of the longest unit of ASCII letters behind a digit (`km/h`, `mbar`), and some more."""
 _REMEMBERED_AFFIXES = 4096
 """Beginnings and ends of chunks whose affix is remembered: runs of signs have few."""
@@ -198,7 +198,7 @@ class ChunkSplitter:
             return dots
         if last in _DIGITS or (last.isalpha() and chunk[max(start, end - _MAX_SUFFIX) : end].isalpha()):
             return 0
-        if last in _ALPHANUMERIC and _DIGITS.isdisjoint(chunk[max(start, end - _MAX_UNIT) : end]):
+        if last in _ALPHANUMERIC and _DIGITS.isdisjoint(chunk[max(start, end - MAX_UNIT) : end]):
             return 2 if last in "sS" and end - start > 1 and chunk[end - 2] in "'’" else 0
         return self._suffix_size(chunk[max(start, end - _MAX_SUFFIX) : end])
 

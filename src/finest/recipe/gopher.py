@@ -10,13 +10,16 @@ import math
 import re
 import secrets
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from finest.recipe import native
 from finest.recipe.check import Check
 from finest.recipe.ngrams import Ngrams, duplicates
 from finest.recipe.recipe import GopherQualityRules, GopherRepetitionRules
 from finest.recipe.words import Words
+
+if TYPE_CHECKING:
+    from finest.recipe.native._core import Core
 
 _PARAGRAPH_BREAK = re.compile(r"\n{2,}")
 _SEED = secrets.randbits(64)
@@ -67,7 +70,7 @@ def _ngrams(size: int, ngrams: Ngrams, rules: GopherRepetitionRules, exact: bool
         yield Check(f"repetition_duplicated_{n}_n_grams", chars / size, limit, chars / size > limit)
 
 
-def _ngrams_by_core(core: Any, size: int, words: Words, rules: GopherRepetitionRules) -> Iterator[Check]:
+def _ngrams_by_core(core: Core, size: int, words: Words, rules: GopherRepetitionRules) -> Iterator[Check]:
     """The same checks, each with the exact value."""
     sizes = tuple(n for n, _ in rules.top_n_grams), tuple(n for n, _ in rules.dup_n_grams)
     tops, duplicated = core.ngram_chars(words.joined, *sizes, _SEED)

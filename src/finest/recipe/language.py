@@ -43,7 +43,9 @@ def _by_fasttext(path: Path) -> Callable[[bytes], _Scores]:
 def _by_core(data: bytes) -> Callable[[bytes], _Scores] | None:
     """The compiled core's prediction, with fastText's numbers; None without the core, or for another kind of model."""
     core = native.core()
-    model = core.language_open(data) if core else None
+    if core is None:
+        return None
+    model = core.language_open(data)
     return partial(core.language_scores, model) if model else None
 
 

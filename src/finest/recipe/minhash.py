@@ -20,7 +20,7 @@ from finest.recipe.words import Tokenizer, split
 Signature: TypeAlias = npt.NDArray[np.uint64]
 """Shape (buckets, hashes per bucket)."""
 
-_PRIME = np.uint64((1 << 61) - 1)
+PRIME = np.uint64((1 << 61) - 1)
 """The Mersenne prime 2^61 - 1, the modulus of DataTrove's permutations."""
 _PRIME_BITS = np.uint64(61)
 _BLOCK = 256
@@ -39,8 +39,8 @@ class Signer:
         self._hash = _sha1 if rules.hash == "sha1" else xxhash.xxh64_intdigest
         size = (rules.buckets * rules.hashes_per_bucket, 1)
         random = np.random.RandomState(rules.seed)  # as DataTrove draws them
-        self._factors = random.randint(1, int(_PRIME), dtype=np.uint64, size=size)
-        self._offsets = random.randint(0, int(_PRIME), dtype=np.uint64, size=size)
+        self._factors = random.randint(1, int(PRIME), dtype=np.uint64, size=size)
+        self._offsets = random.randint(0, int(PRIME), dtype=np.uint64, size=size)
 
     def sign(self, text: str, tokenizer: Tokenizer) -> Signature | None:
         """The signature of `text`; None where it has fewer words than a shingle."""
@@ -72,10 +72,10 @@ class Signer:
         values = self._factors * shingles
         values += self._offsets
         high = values >> _PRIME_BITS
-        values &= _PRIME
+        values &= PRIME
         values += high  # congruent, and at most 7 over the prime
-        if values.max() >= _PRIME:
-            values %= _PRIME
+        if values.max() >= PRIME:
+            values %= PRIME
         lowest: npt.NDArray[np.uint64] = values.min(axis=1)
         return lowest
 
@@ -83,7 +83,7 @@ class Signer:
 def simplify(text: str) -> str:
     """DataTrove's `simplify_text` with its defaults: lower case, numbers to 0, no punctuation, no diacritics."""
     core = native.core()
-    found: str | None = core.simplify(text, _ASCII_KINDS, _ALONE) if core else None
+    found = core.simplify(text, _ASCII_KINDS, _ALONE) if core else None
     return _simplify(text) if found is None else found
 
 

@@ -19,7 +19,11 @@ _PIECE = re.compile(r" ?\S+|\s+(?!\S)|\s+")
 _END = "<|endoftext|>"
 _UNSURE = re.compile(r"[\x1c-\x1f]")
 """Characters that are whitespace to Python alone."""
-_UNKNOWN = ("Cn", "Zl", "Zp", "Zs")
+UNKNOWN, LETTER, NUMBER, OTHER = range(4)
+"""What GPT-2's pattern takes a character for; the core leaves pieces with an unknown one to the library."""
+KINDS_BELOW = 0x3000
+"""Characters below this code are told apart by the core; those above are unknown to it."""
+_UNSURE_ABOUT = ("Cn", "Zl", "Zp", "Zs")
 """Categories of characters that the core leaves to the library: unassigned here, or white space."""
 _REMEMBERED_PIECES = 100_000
 _LONGEST_REMEMBERED = 100
@@ -35,14 +39,14 @@ class TokenCounter:
         self._tokenizer.pre_tokenizer = byte_level
         self._tokenizer.add_special_tokens([_END])
         self._counts = _Counts(self._tokenizer)
-        self._core = native.core()
-        self._merges = self._core.tokens_open(_merges(data / "vocab.bpe"), _kinds()) if self._core else None
+        core = native.core()
+        self._core = (core, core.tokens_open(_merges(data / "vocab.bpe"), _kinds())) if core else None
 
     def count(self, text: str) -> int:
         """GPT-2 tokens of `text`, none added at its ends."""
         if _END in text or _UNSURE.search(text):  # the one token is cut out before the pattern applies
             return len(self._tokenizer.encode(text).ids)
-        count, pieces = self._core.tokens_count(self._merges, text) if self._core else (0, _PIECE.findall(text))
+        count, pieces = self._core[0].tokens_count(self._core[1], text) if self._core else (0, _PIECE.findall(text))
         count += sum(map(self._counts.__getitem__, pieces))
         self._counts.forget()
         return count
@@ -69,12 +73,13 @@ def _merges(path: Path) -> bytes:
 
 
 def _kinds() -> bytes:
-    """Of each character below U+3000 what GPT-2's pattern takes it for: 1 letter, 2 number, 3 another, 0 unknown.
+    """What GPT-2's pattern takes each character below KINDS_BELOW for.
 
     The blocks below are old: what is assigned there has one category in all versions of Unicode that are in use.
     """
-    categories = (unicodedata.category(chr(code)) for code in range(0x3000))
-    return bytes(0 if category in _UNKNOWN else {"L": 1, "N": 2}.get(category[0], 3) for category in categories)
+    categories = (unicodedata.category(chr(code)) for code in range(KINDS_BELOW))
+    kinds = {"L": LETTER, "N": NUMBER}
+    return bytes(UNKNOWN if category in _UNSURE_ABOUT else kinds.get(category[0], OTHER) for category in categories)
 
 
 def _byte_characters() -> str:

@@ -64,8 +64,8 @@ class _Memo(dict[str, _Chunk]):
         self._splitter = splitter
         self._old: dict[str, _Chunk] = {}
         self._long: dict[str, _Chunk] = {}  # of this text alone
-        self.core = native.core()
-        self.rules = self.core.splitter_open(*splitter.rules(), _ASCII_PUNCTUATION) if self.core else None
+        core = native.core()
+        self.core = (core, core.splitter_open(*splitter.rules(), _ASCII_PUNCTUATION)) if core else None
 
     def __missing__(self, chunk: str) -> _Chunk:
         known = self._old.get(chunk) or self._long.get(chunk) or self._split(chunk)
@@ -81,7 +81,7 @@ class _Memo(dict[str, _Chunk]):
             self.clear()
 
     def _split(self, chunk: str) -> _Chunk:
-        found = self.core.splitter_split(self.rules, chunk) if self.core else None
+        found = self.core[0].splitter_split(self.core[1], chunk) if self.core else None
         if found is not None:
             tokens, non_symbol, chars, alpha = found
             return tokens, _packed(non_symbol, chars, alpha), (), ()
@@ -150,9 +150,8 @@ class Tokenizer:
     def _tokenize(self, text: str) -> tuple[str, int, int]:
         """The tokens with a space between them, how many there are, and their counts in fields."""
         if self._memo.core:
-            joined, n, counts, non_symbol, chars, alpha = self._memo.core.splitter_words(
-                self._memo.rules, text, self._memo
-            )
+            core, rules = self._memo.core
+            joined, n, counts, non_symbol, chars, alpha = core.splitter_words(rules, text, self._memo)
             if not counts >> 3 * _FIELD:
                 return joined, n, counts + _packed(non_symbol, chars, alpha)
             if "\n" in text:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from finest.dataset.places import Place
+from finest.dataset.places import Place, numbers_where
 from finest.errors import SourceError
 from finest.pipeline.record import find_records, max_record_bytes
 from finest.recipe.judge import judge, toolbox
@@ -204,7 +204,7 @@ class Holdings:
     def _losers(self, rival: str) -> dict[int, Signatures]:
         """Signatures, by the number of the verdict, of the first pages that lost against a row of that id."""
         if rival not in self._components:
-            lost = pc.indices_nonzero(pc.equal(self._verdicts["duplicate_of"], rival))[:MAX_LINKS].to_pylist()
+            lost = numbers_where(pc.equal(self._verdicts["duplicate_of"], rival))[:MAX_LINKS].to_pylist()
             rows = self._dataset.read_verdicts(lost).to_pylist()
             found = {
                 number: self._judged(Place(row["file_path"], row["offset"], row["id"]))

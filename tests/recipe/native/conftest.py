@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from finest.recipe import native
+from finest.recipe.extract import core_tables
 
 
 @pytest.fixture
@@ -12,6 +13,7 @@ def core() -> Any:
     """The compiled core; without a C compiler there is none, and nothing to compare."""
     if native.core() is None:
         pytest.skip(f"no compiled core: {native.missing()}")
+    assert core_tables.why_unfilled(native.core()) == ""
     return native.core()
 
 

@@ -3,7 +3,8 @@
 Needs clang and `pip install atheris`. Compile an instrumented core, then give a kind of input, a folder of inputs (it
 grows) and libFuzzer's flags:
 
-    CC=clang CFLAGS="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" python hatch_build.py
+    export CFLAGS="-UNDEBUG -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
+    CC=clang python hatch_build.py; unset CFLAGS
     export PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0
     export LD_PRELOAD=$(python -c "import atheris; print(atheris.path())")/asan_with_fuzzer.so
     python -m tests.recipe.native.fuzz pages FOLDER -max_total_time=600

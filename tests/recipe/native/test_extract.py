@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import time
 from itertools import product
 from pathlib import Path
@@ -14,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from finest.recipe import native
-from finest.recipe.extract import ExtractionLimit, bounded, extract_trafilatura
-from finest.recipe.extract.page import FALLBACKS
+from finest.recipe.extract import ExtractionLimit, bounded, core_tables, extract_trafilatura
+from finest.recipe.extract.page import FALLBACKS, filled_core
 from finest.recipe.extract.parse import parse_bytes, source_of
 from tests.deep import examples, parts
 from tests.recipe.extract_pages import LONG, PAGES, page
@@ -149,6 +150,19 @@ def test_without_core_the_same(without_core: None) -> None:
     """The package works where the core was not built."""
     for name in ("article", "table", "justext", "control characters", "readability"):
         assert extract_trafilatura(PAGES[name]) == reference(PAGES[name])
+
+
+@pytest.mark.usefixtures("core")
+def test_a_pattern_of_unknown_form_leaves_all_else_to_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the core cannot read a library's pattern, Python extracts, and the core does everything else."""
+    monkeypatch.setitem(core_tables.readability.REGEXES, "positiveRe", re.compile("article|bo(dy)?"))
+    monkeypatch.setattr(core_tables, "why_unfilled", core_tables.why_unfilled.__wrapped__)
+    core = native.core()
+    assert core is not None
+    assert "positiveRe has an unknown form" in core_tables.why_unfilled(core)
+    assert filled_core() is None
+    assert extract_trafilatura(PAGES["article"]) == reference(PAGES["article"])
+    assert core.markup("<p>x") == (1, 0, 1, 1, 0)
 
 
 @pytest.mark.usefixtures("core")

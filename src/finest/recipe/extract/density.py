@@ -10,9 +10,9 @@ from finest.recipe.extract.text import text_of, trim
 LINKS = ("a", "ref")
 """trafilatura calls an `a` inside div, ul or table `ref`; here it keeps its name, and both count as links."""
 
-_MAX_SHARE = 0.8
-_MAX_LIMIT = 300
-_SHORT_SECTION = 200
+MAX_SHARE = 0.8
+MAX_LIMIT = 300
+SHORT_SECTION = 200
 
 
 def drop_boilerplate(tree: _Element) -> None:
@@ -48,13 +48,13 @@ def _drop_dense(tree: _Element, tag: str, holders: set[_Element], *, precise: bo
             continue
         text_len = len(trim(text_of(element)))
         if text_len >= _limit(element, tag):
-            if text_len >= _MAX_LIMIT:
+            if text_len >= MAX_LIMIT:
                 long.update(element.iterancestors(tag))
             continue
         dense, has_link_text = _is_dense(element, text_len, short_below=50 if precise else 10)
         if dense:
             doomed.append(element)
-        elif tag == "div" and has_link_text and 0 < text_len < _SHORT_SECTION and len(element) >= 3:
+        elif tag == "div" and has_link_text and 0 < text_len < SHORT_SECTION and len(element) >= 3:
             doomed.extend(element)
     for element in dict.fromkeys(doomed):
         delete(element)
@@ -64,7 +64,7 @@ def _limit(element: _Element, tag: str) -> int:
     """Characters from which on a section is never boilerplate."""
     if tag == "p":
         return 200
-    return _MAX_LIMIT if element.getnext() is None else 100
+    return MAX_LIMIT if element.getnext() is None else 100
 
 
 def _is_dense(element: _Element, text_len: int, *, short_below: int) -> tuple[bool, bool]:
@@ -72,10 +72,10 @@ def _is_dense(element: _Element, text_len: int, *, short_below: int) -> tuple[bo
     lengths = _link_lengths(element)
     if not lengths:
         return True, False
-    if sum(lengths) > _MAX_SHARE * text_len:
+    if sum(lengths) > MAX_SHARE * text_len:
         return True, True
     short = sum(1 for length in lengths if length < short_below)
-    return len(lengths) > 1 and short / len(lengths) > _MAX_SHARE, True
+    return len(lengths) > 1 and short / len(lengths) > MAX_SHARE, True
 
 
 def _link_lengths(element: _Element) -> list[int]:
@@ -97,4 +97,4 @@ def is_link_table(table: _Element) -> bool:
     lengths = _link_lengths(table)
     if not lengths:
         return True
-    return sum(lengths) > (_MAX_SHARE if text_len < 1000 else 0.5) * text_len
+    return sum(lengths) > (MAX_SHARE if text_len < 1000 else 0.5) * text_len

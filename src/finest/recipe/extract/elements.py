@@ -24,7 +24,7 @@ _DONE = "done"
 _CELLS = ("td", "th")
 _INLINE = {"hi", "ref", "span"}
 _P_FORMATTING = {"hi", "ref"}
-_FILTERED_MAX_CHARS = 20  # "More on this" and eight characters more; RE_FILTER's other words are shorter
+FILTERED_MAX_CHARS = 20  # "More on this" and eight characters more; RE_FILTER's other words are shorter
 _WORD_START = re.compile(r"\w")
 
 
@@ -60,7 +60,7 @@ def _is_filtered(element: _Element) -> bool:
     if not has_text(text):
         return True
     assert text is not None
-    if len(text) > _FILTERED_MAX_CHARS and "\n" not in text and _WORD_START.match(text) and len(text.splitlines()) == 1:
+    if len(text) > FILTERED_MAX_CHARS and "\n" not in text and _WORD_START.match(text) and len(text.splitlines()) == 1:
         return False
     return any(map(RE_FILTER.match, text.splitlines()))
 

@@ -11,11 +11,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING
 
 from finest.recipe import native
 from finest.recipe.extract.blocks import COMMAS, DROPPED, SENTENCE_ENDS, Block, read_blocks
 from finest.recipe.extract.tags import DENYING, FLAGS, KINDS, NAMING, TAGS
+
+if TYPE_CHECKING:
+    from finest.recipe.native._core import BlockTables, Core
 
 SHAPES = 40
 """Ten lengths, by powers of two up to 512 characters, times four shares of linked characters."""
@@ -23,9 +26,9 @@ PLACES = COUNTS = 10
 """Tenths of the page, and numbers of its blocks by powers of two."""
 ENDINGS = 6
 """None, one or more commas; the same with a sentence's end."""
-_SIZES = (SHAPES, SHAPES + 1, SHAPES + 1, len(KINDS), ENDINGS, PLACES, COUNTS)
+SIZES = (SHAPES, SHAPES + 1, SHAPES + 1, len(KINDS), ENDINGS, PLACES, COUNTS)
 """Of the features of which a block has one each; its own shape first, then its neighbours', or that there is none."""
-_FLAGS_FROM, _NAMES_FROM = sum(_SIZES), sum(_SIZES) + len(FLAGS)
+FLAGS_FROM, NAMES_FROM = sum(SIZES), sum(SIZES) + len(FLAGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +61,15 @@ def extract_blocks(html: str) -> str | None:
     core = native.core()
     if core is None:
         return extract_in_python(html)
-    text: str = core.blocks_extract(_shipped_tables(core), html)
-    return text or None
+    return core.blocks_extract(_shipped_tables(core), html) or None
 
 
 @lru_cache(maxsize=1)
-def _shipped_tables(core: Any) -> Any:
+def _shipped_tables(core: Core) -> BlockTables:
     return open_tables(core, model())
 
 
-def open_tables(core: Any, given: Model) -> Any:
+def open_tables(core: Core, given: Model) -> BlockTables:
     """What the compiled core reads pages by: the same tags, words and weights as in Python."""
     tags = [(name, *tag) for name, tag in TAGS.items()]
     words = [(word, given.groups.get(word, 0), word in DENYING) for word in {*given.groups, *DENYING}]
@@ -106,15 +108,15 @@ def features(blocks: Sequence[Block]) -> list[list[int]]:
     for at, block in enumerate(blocks):
         place, before, own, after = at * PLACES // len(blocks), *shapes[at : at + 3]
         one_each = own, before, after, block.kind, _ending(block.text), place, count
-        numbers = [sum(_SIZES[:column]) + number for column, number in enumerate(one_each)]
-        numbers += [_FLAGS_FROM + bit for bit in _bits(block.flags)]
-        found.append(numbers + [_NAMES_FROM + bit for bit in _bits(block.names)])
+        numbers = [sum(SIZES[:column]) + number for column, number in enumerate(one_each)]
+        numbers += [FLAGS_FROM + bit for bit in _bits(block.flags)]
+        found.append(numbers + [NAMES_FROM + bit for bit in _bits(block.names)])
     return found
 
 
 def feature_count(groups: int) -> int:
     """How many features there are with that many groups of names."""
-    return _NAMES_FROM + groups
+    return NAMES_FROM + groups
 
 
 def _shape(block: Block) -> int:

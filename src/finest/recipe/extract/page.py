@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING
 
 import trafilatura
 from lxml.etree import _Element
 
 from finest.recipe import native
-from finest.recipe.bounds import MOST_COLUMNS
+from finest.recipe.bounds import MOST_COLUMNS, markup_of
+from finest.recipe.extract import core_tables
 from finest.recipe.extract.clean import clean, convert
 from finest.recipe.extract.compare import PAGE_DISCARDS, baseline_of, compare
 from finest.recipe.extract.content import MIN_CHARS, extract_content
+from finest.recipe.extract.limit import ExtractionLimit
 from finest.recipe.extract.marks import BIT, copy_marked, mark
 from finest.recipe.extract.parse import Source, parse_bytes, source_of
 from finest.recipe.extract.prune import below, discard
 from finest.recipe.extract.text import finished, plain_text
 
+if TYPE_CHECKING:
+    from finest.recipe.native._core import Core
+
 FALLBACKS: Counter[str] = Counter()
 """Pages of this process that the compiled core left to the Python path, by reason."""
+
+MOST_TAGS_OF_TRAFILATURA = 50_000
+"""Tags and attributes (`bounds.Markup.tags`) of a page that goes to trafilatura itself.
+
+Some of its XPath expressions take time that grows with the square of a page's text nodes, in one call into C that no
+CPU limit can stop: a page of 200,000 `<br>` and one control character took 64 CPU seconds under a limit of 10. Our own
+steps have no such call.
+"""
 
 
 def extract_trafilatura(html: str) -> str | None:
@@ -28,9 +41,10 @@ def extract_trafilatura(html: str) -> str | None:
 
     Equal to `trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=False)` in every
     character, and in the exceptions that it lets escape. The compiled core finds it where there is one, else the
-    Python path. A page whose text has characters that XML forbids is given to trafilatura itself.
+    Python path. A page whose text has characters that XML forbids is given to trafilatura itself. Raises
+    ExtractionLimit where such a page has more than MOST_TAGS_OF_TRAFILATURA tags.
     """
-    core = native.core()
+    core = filled_core()
     source = source_of(html)
     if source is None or (core is None and source.forbidden):
         FALLBACKS["forbidden_characters"] += 1
@@ -38,7 +52,13 @@ def extract_trafilatura(html: str) -> str | None:
     return extract_in_python(source) if core is None else _by_core(core, html, source)
 
 
-def _by_core(core: Any, html: str, source: Source) -> str | None:
+def filled_core() -> Core | None:
+    """The compiled core with its tables filled; None where it was not built, or where its tables cannot be filled."""
+    core = native.core()
+    return None if core is None or core_tables.why_unfilled(core) else core
+
+
+def _by_core(core: Core, html: str, source: Source) -> str | None:
     tree = source.tree()
     if tree is None:
         return None
@@ -47,15 +67,18 @@ def _by_core(core: Any, html: str, source: Source) -> str | None:
     except core.Refused as refusal:
         FALLBACKS[str(refusal)] += 1
         return _by_trafilatura(html) if source.forbidden else extract_in_python(source)
-    if text is core.BASELINE and source.forbidden:
+    if text is None or isinstance(text, str):
+        return None if text is None else finished(text)
+    if source.forbidden:
         return _by_trafilatura(html)
-    if text is core.BASELINE:
-        best = baseline_of(source)
-        return plain_text(best.body) if best.text else None
-    return None if text is None else finished(text)
+    best = baseline_of(source)
+    return plain_text(best.body) if best.text else None
 
 
 def _by_trafilatura(html: str) -> str | None:
+    tags = markup_of(html).tags
+    if tags > MOST_TAGS_OF_TRAFILATURA:
+        raise ExtractionLimit(f"trafilatura itself is given no page of more than {MOST_TAGS_OF_TRAFILATURA} tags")
     html = _WIDE.sub(_narrowed, html)
     return trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=False)
 

@@ -13,9 +13,9 @@ from justext.core import PARAGRAPH_TAGS
 from lxml.etree import Element, _Element
 from trafilatura import external
 
-_LENGTH_LOW, _LENGTH_HIGH = 50, 200
-_STOPWORDS_LOW, _STOPWORDS_HIGH = 0.1, 0.2
-_MAX_LINK_DENSITY = 0.2
+LENGTH_LOW, LENGTH_HIGH = 50, 200
+STOPWORDS_LOW, STOPWORDS_HIGH = 0.1, 0.2
+MAX_LINK_DENSITY = 0.2
 _WHITE_SPACE = re.compile(r"\s+")
 
 
@@ -111,16 +111,16 @@ def _kind(paragraph: _Paragraph, stop_words: frozenset[str]) -> str:
     text = "".join(paragraph.texts)
     words = text.split()
     length = sum(map(len, words)) + max(len(words) - 1, 0)
-    if length and paragraph.link_chars / length > _MAX_LINK_DENSITY:
+    if length and paragraph.link_chars / length > MAX_LINK_DENSITY:
         return "bad"
     if paragraph.in_select or "\xa9" in text or "&copy" in text:
         return "bad"
-    if length < _LENGTH_LOW:
+    if length < LENGTH_LOW:
         return "bad" if paragraph.link_chars > 0 else "short"
     share = sum(word.lower() in stop_words for word in words) / len(words)
-    if share >= _STOPWORDS_HIGH:
-        return "good" if length > _LENGTH_HIGH else "neargood"
-    return "neargood" if share >= _STOPWORDS_LOW else "bad"
+    if share >= STOPWORDS_HIGH:
+        return "good" if length > LENGTH_HIGH else "neargood"
+    return "neargood" if share >= STOPWORDS_LOW else "bad"
 
 
 def _revise(paragraphs: list[_Paragraph]) -> None:

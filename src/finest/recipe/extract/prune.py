@@ -14,7 +14,7 @@ from finest.recipe.extract.text import text_of
 
 _OVERALL = (BIT["overall"], BIT["hidden"])
 _SECTIONS = (BIT["paywall"], BIT["caption"], BIT["teaser"])
-_KEEP_SHARE = 7
+KEEP_SHARE = 7
 """trafilatura takes the unpruned tree where less than a seventh of its text would be left."""
 
 
@@ -78,12 +78,12 @@ def _prune_overall(tree: HtmlElement, marked: list[Marked]) -> tuple[HtmlElement
     old_len = len(text_of(tree))
     lost = sum(len(text_of(one.element)) for one in selected)
     lost += sum(len(one.element.tail or "") for one in selected if one.element.getparent() is tree)
-    if old_len - lost > old_len / _KEEP_SHARE:  # what is lost was counted generously: the copy cannot be needed
+    if old_len - lost > old_len / KEEP_SHARE:  # what is lost was counted generously: the copy cannot be needed
         discard(selected, _OVERALL)
         return tree, marked
     backup = deepcopy(tree)
     discard(selected, _OVERALL)
-    if len(text_of(tree)) > old_len / _KEEP_SHARE:
+    if len(text_of(tree)) > old_len / KEEP_SHARE:
         return tree, marked
     return backup, below(backup, mark(backup))
 

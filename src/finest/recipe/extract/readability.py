@@ -26,9 +26,9 @@ from finest.recipe.extract.parse import PARSER, parse_bytes
 from finest.recipe.extract.removal import delete
 from finest.recipe.extract.text import text_of, trim
 
-_MIN_TEXT = 25
-_RETRY_LENGTH = 250
-_ENOUGH_COMMAS = 10
+MIN_TEXT = 25
+RETRY_LENGTH = 250
+ENOUGH_COMMAS = 10
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 SECTIONS = ("table", "ul", "div", "aside", "header", "footer", "section")
 RAW_TEXT = ("noembed", "noframes", "plaintext", "xmp")
@@ -138,7 +138,7 @@ class _Readability:
             self._sanitize(article, scores)
             self.doc = article
             markup: str = tostring(article, encoding=str, method="xml")
-            if ruthless and len(markup) < _RETRY_LENGTH:
+            if ruthless and len(markup) < RETRY_LENGTH:
                 ruthless = False
                 continue
             self._stop_if_short(article)
@@ -209,7 +209,7 @@ class _Readability:
             if parent is None:
                 continue
             text = trim(text_of(paragraph))
-            if len(text) < _MIN_TEXT:
+            if len(text) < MIN_TEXT:
                 continue
             grandparent = parent.getparent()
             for node in (parent, grandparent):
@@ -262,7 +262,7 @@ class _Readability:
         if weight + scores.get(section, 0) < 0:
             return True
         text = text_of(section)
-        if text.count(",") >= _ENOUGH_COMMAS:
+        if text.count(",") >= ENOUGH_COMMAS:
             return False
         counts = dict.fromkeys(TEXT_CLEAN_ELEMS, 0)
         for element in section.iterdescendants(*TEXT_CLEAN_ELEMS):
@@ -274,7 +274,7 @@ class _Readability:
             return True
         if counts["li"] - 100 > counts["p"] and section.tag not in LIST_TAGS:
             return True
-        if counts["input"] > counts["p"] / 3 or (length < _MIN_TEXT and (images == 0 or images > 2)):
+        if counts["input"] > counts["p"] / 3 or (length < MIN_TEXT and (images == 0 or images > 2)):
             return True
         if _link_density(section, {}) > (0.2 if weight < 25 else 0.5):
             return True

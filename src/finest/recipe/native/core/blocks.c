@@ -1,207 +1,389 @@
-/* Which blocks of a page are its main text: main_text.py once more. */
+/* A page's HTML, read once from front to back, as blocks of text: blocks.py once more. */
 #define PY_SSIZE_T_CLEAN
 #include "blocks.h"
 
-#define CAPSULE "finest.blocks"
-enum { SHAPES = 40, PLACES = 10, COUNTS = 10, ENDINGS = 6, KINDS = 9, FLAGS = 9 };
-enum {
-    BEFORE = SHAPES, AFTER = BEFORE + SHAPES + 1, KIND = AFTER + SHAPES + 1, ENDING = KIND + KINDS, PLACE = ENDING + ENDINGS,
-    COUNT = PLACE + PLACES, FLAG = COUNT + COUNTS, NAME = FLAG + FLAGS
-};
+enum { TAGS_UNWATCHED = 4096 };
 
-static void close_tables(PyObject *capsule)
+typedef struct { const char *p; bool has_href, hides; uint32_t names; } Attributes; /* `p` NULL: the page ends in the tag */
+
+static const uint8_t IN_TAG[256] = {[9] = 1, [10] = 1, [12] = 1, [13] = 1, [32] = 1, ['/'] = 2, ['>'] = 4, ['='] = 8};
+enum { SPACE = 1, SLASH = 2, CLOSE = 4, EQUAL = 8 };
+
+/* The place of a name, in any case, or -1. */
+static int find_name(const FnNames *names, const char *p, size_t n)
 {
-    Blocks *tables = PyCapsule_GetPointer(capsule, CAPSULE);
-    if (tables == NULL) return;
-    Py_XDECREF(tables->entities);
-    for (unsigned i = 0; i < tables->naming_count; i++) free((char *)tables->naming[i].p);
-    free(tables);
+    char name[FN_MOST_NAME];
+    if (n >= FN_MOST_NAME) return -1;
+    for (size_t i = 0; i < n; i++) name[i] = fn_lower_of(p[i]);
+    for (uint32_t slot = fn_name_hash(name, n) % FN_NAME_SLOTS; names->slots[slot]; slot = (slot + 1) % FN_NAME_SLOTS) {
+        int place = names->slots[slot] - 1;
+        if (names->names[place].n == n && memcmp(names->names[place].p, name, n) == 0) return place;
+    }
+    return -1;
 }
 
-static bool refused(const char *why)
+static const FnHtmlTag *find_tag(const FnBlocks *tables, const char *p, size_t n)
 {
-    if (!PyErr_Occurred()) PyErr_Format(PyExc_ValueError, "no tables for pages: %s", why);
+    int place = find_name(&tables->tag_names, p, n);
+    return place < 0 ? NULL : &tables->tags[place];
+}
+
+/* ---- elements ---- */
+
+static bool break_here(FnReader *reader, const FnHtmlTag *tag)
+{
+    if (!fn_end_block(reader)) return false;
+    reader->own_names = 0;
+    reader->is_cell &= (tag->does & FN_DOES_CELL) != 0;
+    return true;
+}
+
+static unsigned kind_around(const FnReader *reader)
+{
+    return reader->depth > 0 ? reader->open[reader->depth - 1].tag->kind : 0;
+}
+
+static void close_at(FnReader *reader, int depth)
+{
+    assert(depth >= 0 && depth < reader->depth);
+    const FnOpen *open = &reader->open[depth];
+    reader->flags = open->flags;
+    reader->names = open->names;
+    reader->near = open->near;
+    reader->depth = depth;
+    if (reader->skipped_from >= depth) reader->skipped_from = -1;
+    if (reader->link_from > depth) reader->link_from = -1;
+    if (reader->hidden_at > depth) reader->hidden.n = 0;
+    reader->kind = kind_around(reader);
+}
+
+static void end_innermost(FnReader *reader, const FnHtmlTag *tag)
+{
+    for (int depth = reader->depth - 1; depth >= 0; depth--) {
+        unsigned family = reader->open[depth].tag->family;
+        if (family & tag->ends) {
+            close_at(reader, depth);
+            return;
+        }
+        if (family & tag->within) return;
+    }
+}
+
+static void hide(FnReader *reader, FnStr name)
+{
+    reader->hidden = name;
+    reader->hidden_at = reader->depth;
+    reader->hidden_nested = 0;
+}
+
+/* Names are the same in any case where they are all ASCII. */
+static bool is_hidden_name(const FnReader *reader, const char *p, size_t n)
+{
+    if (reader->hidden.n != n || n == 0) return false;
+    if (memcmp(reader->hidden.p, p, n) == 0) return true;
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)p[i] >= 128 || fn_lower_of(p[i]) != fn_lower_of(reader->hidden.p[i])) return false;
+    return true;
+}
+
+static bool start_block(FnReader *reader, const FnHtmlTag *tag, FnStr name, const Attributes *attributes)
+{
+    if (!break_here(reader, tag)) return false;
+    if (tag->ends) end_innermost(reader, tag);
+    bool skipped = fn_skips(reader), hidden = !skipped && !tag->whole && attributes->hides;
+    uint32_t names = skipped || tag->whole ? 0 : attributes->names;
+    if (!(tag->does & FN_DOES_PUSHED)) {
+        reader->kind = tag->kind;
+        reader->own_names = names;
+        if (hidden && tag->does & FN_DOES_CLOSABLE) hide(reader, name);
+        return true;
+    }
+    if (reader->depth == FN_BLOCKS_MOST_OPEN) {
+        if (hidden) hide(reader, name);
+        return true;
+    }
+    reader->open[reader->depth++] = (FnOpen){tag, reader->flags, reader->names, reader->near};
+    reader->flags |= tag->flag;
+    reader->near = reader->names | names;
+    reader->names = names;
+    reader->kind = tag->kind;
+    reader->is_item |= tag->family == FN_FAMILY_ITEM;
+    if (reader->skipped_from < 0 && (hidden || tag->does & FN_DOES_SKIPPED))
+        reader->skipped_from = reader->depth - 1;
+    return true;
+}
+
+static void end_element(FnReader *reader, const FnHtmlTag *tag)
+{
+    for (int depth = reader->depth - 1; depth >= 0; depth--) {
+        if (reader->open[depth].tag == tag) {
+            close_at(reader, depth);
+            return;
+        }
+        if (reader->open[depth].tag->family & FN_FAMILY_TABLE && !(tag->family & FN_FAMILY_PART)) return;
+    }
+}
+
+static bool end_tag(FnReader *reader, const FnHtmlTag *tag, const char *name, size_t n)
+{
+    if (is_hidden_name(reader, name, n) && --reader->hidden_nested < 0) reader->hidden.n = 0;
+    if (tag == NULL || tag->does & (FN_DOES_RAW | FN_DOES_VOID)) return true;
+    if (tag->does & FN_DOES_BR) return fn_end_line(reader);
+    if (tag->does & FN_DOES_LINK) {
+        reader->link_from = -1;
+        return true;
+    }
+    if (!break_here(reader, tag)) return false;
+    if (tag->family & (FN_FAMILY_ITEM | FN_FAMILY_LIST)) reader->is_item = false;
+    if (tag->does & FN_DOES_PUSHED) end_element(reader, tag);
+    else reader->kind = kind_around(reader);
+    return true;
+}
+
+/* ---- markup ---- */
+
+static uint32_t names_of_one(const FnBlocks *tables, const char *p, const char *end)
+{
+    uint32_t bits = 0;
+    bool first = true;
+    while (p < end) {
+        if (!fn_is_letter(*p)) {
+            p++;
+            continue;
+        }
+        const char *start = p;
+        while (p < end && *p >= 'A' && *p <= 'Z') p++;
+        while (p < end && *p >= 'a' && *p <= 'z') p++;
+        int place = find_name(&tables->word_names, start, (size_t)(p - start));
+        if (place >= 0 && first && tables->words[place].denies) return 0;
+        if (place >= 0) bits |= tables->words[place].bits;
+        first = false;
+    }
+    return bits;
+}
+
+static uint32_t names_of(const FnBlocks *tables, const char *p, const char *end)
+{
+    uint32_t bits = 0;
+    while (p < end) {
+        while (p < end && IN_TAG[(unsigned char)*p] == SPACE) p++;
+        const char *start = p;
+        while (p < end && IN_TAG[(unsigned char)*p] != SPACE) p++;
+        bits |= names_of_one(tables, start, p);
+    }
+    return bits;
+}
+
+static bool is_named(const char *p, size_t n, const char *name)
+{
+    if (strlen(name) != n) return false;
+    for (size_t i = 0; i < n; i++)
+        if (fn_lower_of(p[i]) != name[i]) return false;
+    return true;
+}
+
+/* Whether the text is `wanted` once white space is left out, up to its end or a `!`. */
+static bool is_bare(const char *p, const char *end, const char *wanted, bool urgent)
+{
+    for (; p < end; p++) {
+        if (IN_TAG[(unsigned char)*p] == SPACE) continue;
+        if (*wanted == 0) return urgent && *p == '!';
+        if (fn_lower_of(*p) != *wanted++) return false;
+    }
+    return *wanted == 0;
+}
+
+static bool style_hides(const char *p, const char *end)
+{
+    static const char *const HIDING[] = {"display:none", "visibility:hidden", "visibility:collapse"};
+    while (p < end) {
+        const char *stop = memchr(p, ';', (size_t)(end - p));
+        if (stop == NULL) stop = end;
+        for (unsigned i = 0; i < 3; i++)
+            if (is_bare(p, stop, HIDING[i], true)) return true;
+        p = stop + 1;
+    }
     return false;
 }
 
-/* The place that a new name gets, or -1. */
-static int add_name(Names *names, const char *name, Py_ssize_t n)
+static void take_hiding(Attributes *found, FnStr name, FnStr value)
 {
-    if (names->count == MOST_NAMES || n >= MOST_NAME) return -1;
-    uint32_t slot = name_hash(name, (size_t)n) % NAME_SLOTS;
-    while (names->slots[slot]) slot = (slot + 1) % NAME_SLOTS;
-    memcpy(names->names[names->count].p, name, (size_t)n + 1);
-    names->names[names->count].n = (size_t)n;
-    names->slots[slot] = (uint16_t)++names->count;
-    return (int)names->count - 1;
+    if (is_named(name.p, name.n, "hidden")) found->hides = true;
+    else if (is_named(name.p, name.n, "aria-hidden")) found->hides |= is_bare(value.p, value.p + value.n, "true", false);
+    else if (is_named(name.p, name.n, "style")) found->hides |= style_hides(value.p, value.p + value.n);
 }
 
-static bool add_tag(Blocks *tables, PyObject *given)
+static void take_attribute(const FnReader *reader, Attributes *found, FnStr name, FnStr value)
 {
-    HtmlTag tag = {0};
-    const char *name;
-    Py_ssize_t n;
-    if (!PyArg_ParseTuple(given, "s#IIIIII", &name, &n, &tag.does, &tag.kind, &tag.flag, &tag.family, &tag.ends, &tag.within))
-        return false;
-    tag.whole = strcmp(name, "html") == 0 || strcmp(name, "body") == 0;
-    int place = tag.kind >= KINDS || tag.flag >> FLAGS ? -1 : add_name(&tables->tag_names, name, n);
-    if (place < 0) return refused("a tag");
-    tables->tags[place] = tag;
-    return true;
-}
-
-static bool add_word(Blocks *tables, PyObject *given)
-{
-    const char *name;
-    Py_ssize_t n;
-    uint32_t bits;
-    int denies;
-    if (!PyArg_ParseTuple(given, "s#Ip", &name, &n, &bits, &denies)) return false;
-    int place = add_name(&tables->word_names, name, n);
-    if (place < 0) return refused("a word");
-    tables->words[place] = (NameWord){bits, denies};
-    return true;
-}
-
-static bool add_naming(Blocks *tables, PyObject *given)
-{
-    const char *name = PyUnicode_AsUTF8(given);
-    if (name == NULL || tables->naming_count == sizeof(tables->naming) / sizeof(Str)) return refused("an attribute");
-    char *copy = strdup(name);
-    if (copy == NULL) return PyErr_NoMemory() != NULL;
-    tables->naming[tables->naming_count++] = (Str){copy, strlen(copy)};
-    return true;
-}
-
-static bool add_weight(Blocks *tables, PyObject *given)
-{
-    long value = PyLong_AsLong(given);
-    if (value < INT16_MIN || value > INT16_MAX || PyErr_Occurred()) return refused("a weight"); /* no sum overflows */
-    if (tables->weight_count == sizeof(tables->weights) / sizeof(*tables->weights)) return refused("weights");
-    tables->weights[tables->weight_count++] = (int32_t)value;
-    return true;
-}
-
-static bool add_each(Blocks *tables, PyObject *list, bool (*add)(Blocks *, PyObject *))
-{
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++)
-        if (!add(tables, PyList_GET_ITEM(list, i))) return false;
-    return true;
-}
-
-static bool add_marks(Blocks *tables, const char *text, unsigned kind)
-{
-    for (const char *end = text + strlen(text); text < end;) {
-        uint32_t code = decode(&text, end);
-        if (code < sizeof(tables->kinds)) {
-            tables->kinds[code] |= (uint8_t)kind;
-        } else {
-            if (tables->mark_count + 2 > sizeof(tables->marks) / sizeof(*tables->marks)) return refused("a mark");
-            tables->marks[tables->mark_count++] = code;
-            tables->marks[tables->mark_count++] = kind;
+    const FnBlocks *tables = reader->tables;
+    for (unsigned i = 0; i < tables->naming_count; i++)
+        if (is_named(name.p, name.n, tables->naming[i].p)) {
+            found->names |= names_of(tables, value.p, value.p + value.n);
+            return;
         }
+    if (is_named(name.p, name.n, "href")) found->has_href = true;
+    else take_hiding(found, name, value);
+}
+
+static const char *past(const char *p, const char *end, unsigned kinds)
+{
+    while (p < end && IN_TAG[(unsigned char)*p] & kinds) p++;
+    return p;
+}
+
+static const char *up_to(const char *p, const char *end, unsigned kinds)
+{
+    while (p < end && !(IN_TAG[(unsigned char)*p] & kinds)) p++;
+    return p;
+}
+
+static const char *quote_end(FnReader *reader, const char *p, char quote)
+{
+    const char **missing = &reader->no_quote[quote == '"'];
+    if (*missing != NULL && p >= *missing) return NULL;
+    const char *end = memchr(p, quote, (size_t)(reader->end - p));
+    if (end == NULL) *missing = p;
+    return end;
+}
+
+static FnStr read_value(FnReader *reader, const char **p)
+{
+    const char *start = *p, *end = NULL;
+    if (start < reader->end && (*start == '"' || *start == '\'')) end = quote_end(reader, start + 1, *start);
+    if (end != NULL) {
+        *p = end + 1;
+        return (FnStr){start + 1, (size_t)(end - start - 1)};
     }
-    return true;
+    *p = up_to(start, reader->end, SPACE | CLOSE);
+    return (FnStr){start, (size_t)(*p - start)};
 }
 
-static void add_blanks(Blocks *tables)
+/* Behind the tag, or NULL where the page ends in it. `wanted`: whether the attributes are taken. */
+static Attributes read_attributes(FnReader *reader, const char *p, bool wanted, bool hiding)
 {
-    for (uint32_t code = 0; code < sizeof(tables->kinds); code++)
-        if (code < 0x20 || code == 0x7f || is_space(code)) tables->kinds[code] = BLANK;
-}
-
-PyObject *blocks_open(PyObject *self, PyObject *args)
-{
-    PyObject *tags, *words, *naming, *weights;
-    const char *ends, *commas, *dropped;
-    (void)self;
-    if (!PyArg_ParseTuple(
-            args, "O!O!O!(sss)O!", &PyList_Type, &tags, &PyList_Type, &words, &PyList_Type, &naming, &ends, &commas, &dropped,
-            &PyList_Type, &weights))
-        return NULL;
-    Blocks *tables = calloc(1, sizeof(Blocks));
-    if (tables == NULL) return PyErr_NoMemory();
-    PyObject *capsule = PyCapsule_New(tables, CAPSULE, close_tables);
-    if (capsule == NULL) {
-        free(tables);
-        return NULL;
+    Attributes found = {NULL, false, false, 0};
+    const char *end = reader->end;
+    for (;;) {
+        p = past(p, end, SPACE | SLASH);
+        if (p >= end) return found;
+        if (*p == '>') {
+            found.p = p + 1;
+            return found;
+        }
+        const char *start = p;
+        p = up_to(p + 1, end, SPACE | SLASH | CLOSE | EQUAL);
+        FnStr name = {start, (size_t)(p - start)}, value = {p, 0};
+        const char *equal = past(p, end, SPACE);
+        if (equal < end && *equal == '=') {
+            p = past(equal + 1, end, SPACE);
+            value = read_value(reader, &p);
+        }
+        if (wanted) take_attribute(reader, &found, name, value);
+        else if (hiding) take_hiding(&found, name, value);
     }
-    add_blanks(tables);
-    tables->entities = PyDict_New();
-    bool good = tables->entities != NULL && add_each(tables, tags, add_tag) && add_each(tables, words, add_word) &&
-                add_each(tables, naming, add_naming) && add_each(tables, weights, add_weight) &&
-                add_marks(tables, ends, SENTENCE_END) && add_marks(tables, commas, COMMA) && add_marks(tables, dropped, NOTHING);
-    if (good && tables->weight_count <= NAME + 1) good = refused("too few weights");
-    if (!good) Py_CLEAR(capsule);
-    return capsule;
 }
 
-/* ---- the choice ---- */
-
-static unsigned log2_of(size_t n)
+static const char *after(const char *p, const char *end, char c)
 {
-    unsigned found = 0;
-    while (n > 1) n >>= 1, found++;
-    return found;
+    const char *at = p < end ? memchr(p, c, (size_t)(end - p)) : NULL;
+    return at != NULL ? at + 1 : end;
 }
 
-static unsigned shape_of(const Block *block)
+static const char *comment_end(FnReader *reader, const char *p)
 {
-    size_t eighths = (size_t)block->linked * 8 / block->chars;
-    unsigned links = block->linked == 0 ? 0 : eighths < 2 ? 1 : eighths < 5 ? 2 : 3, length = log2_of(block->chars);
-    return (length < 9 ? length : 9) * 4 + links;
+    if (reader->no_comment_end != NULL && p >= reader->no_comment_end) return NULL;
+    const char *at = memmem(p, (size_t)(reader->end - p), "-->", 3);
+    if (at == NULL) reader->no_comment_end = p;
+    return at;
 }
 
-static int32_t sum_of_bits(const int32_t *weights, uint32_t mask)
+/* Behind the end tag. Without one the page ends, or, of a graphic, nothing is passed over. */
+static const char *pass_over(FnReader *reader, const FnHtmlTag *tag, const char *p)
 {
-    int32_t sum = 0;
-    for (; mask; mask >>= 1, weights++)
-        if (mask & 1) sum += *weights;
-    return sum;
-}
-
-static bool is_main(const Blocks *tables, const Found *found, size_t at)
-{
-    const Block *block = &found->blocks[at];
-    const int32_t *weights = tables->weights;
-    unsigned before = at > 0 ? shape_of(block - 1) : SHAPES, after = at + 1 < found->count ? shape_of(block + 1) : SHAPES;
-    unsigned commas = block->commas < 2 ? block->commas : 2, count = log2_of(found->count);
-    int32_t sum = weights[tables->weight_count - 1] + weights[shape_of(block)] + weights[BEFORE + before] + weights[AFTER + after];
-    sum += weights[KIND + block->kind] + weights[ENDING + commas + (block->ends_sentence ? 3 : 0)];
-    sum += weights[PLACE + at * PLACES / found->count] + weights[COUNT + (count < COUNTS ? count : COUNTS - 1)];
-    return sum + sum_of_bits(weights + FLAG, block->flags) + sum_of_bits(weights + NAME, block->names) > 0;
-}
-
-static bool write_main(const Blocks *tables, const Found *found, Growing *out)
-{
-    bool was_main = false;
-    for (size_t at = 0; at < found->count; at++) {
-        const Block *block = &found->blocks[at];
-        bool beside = was_main && block->is_cell;
-        was_main = is_main(tables, found, at);
-        if (!was_main) continue;
-        if (out->n > 0 && !grow(out, beside ? "\t" : "\n", 1)) return false;
-        if (block->is_item && !grow(out, "- ", 2)) return false;
-        if (!grow(out, found->text.p + block->start, block->end - block->start)) return false;
+    size_t place = (size_t)(tag - reader->tables->tags), n = reader->tables->tag_names.names[place].n;
+    const char *name = reader->tables->tag_names.names[place].p, **missing = &reader->no_end_tag[place], *end = reader->end;
+    for (const char *at = p; (*missing == NULL || p < *missing) && at < end;) {
+        at = memchr(at, '<', (size_t)(end - at));
+        if (at == NULL) break;
+        at++;
+        if ((size_t)(end - at) < n + 2 || *at != '/' || !is_named(at + 1, n, name)) continue;
+        if (IN_TAG[(unsigned char)at[1 + n]] & (SPACE | SLASH | CLOSE)) return after(at + 1 + n, end, '>');
     }
-    return true;
+    if (*missing == NULL || p < *missing) *missing = p;
+    return tag->does & FN_DOES_GRAPHIC ? p : end;
 }
 
-PyObject *blocks_extract(PyObject *self, PyObject *args)
+/* NULL: an exception. */
+static const char *read_start_tag(FnReader *reader, const char *start)
 {
-    PyObject *capsule, *text = NULL;
-    const char *html;
-    Py_ssize_t n;
-    Found found = {0};
-    Growing out = {0};
-    (void)self;
-    if (!PyArg_ParseTuple(args, "Os#", &capsule, &html, &n)) return NULL;
-    Blocks *tables = PyCapsule_GetPointer(capsule, CAPSULE);
-    if (tables == NULL) return NULL;
-    if (read_blocks(tables, html, (size_t)n, &found) && write_main(tables, &found, &out))
-        text = PyUnicode_DecodeUTF8(out.n ? out.p : "", (Py_ssize_t)out.n, "strict");
-    free(found.blocks);
-    free(found.text.p);
-    free(out.p);
-    return text;
+    const char *name_end = up_to(start, reader->end, SPACE | SLASH | CLOSE);
+    const FnHtmlTag *tag = find_tag(reader->tables, start, (size_t)(name_end - start));
+    FnStr name = {start, (size_t)(name_end - start)};
+    bool skipped = reader->skipped_from >= 0; /* what is hidden may end with this tag */
+    bool wanted = tag != NULL && !(tag->does & (FN_DOES_RAW | FN_DOES_VOID)) && (!skipped || tag->ends);
+    Attributes attributes = read_attributes(reader, name_end, wanted, tag == NULL && !fn_skips(reader));
+    const char *p = attributes.p;
+    if (p == NULL) return reader->end;
+    bool same = is_hidden_name(reader, name.p, name.n);
+    if (tag == NULL) {
+        if (same) reader->hidden_nested++;
+        else if (!fn_skips(reader) && attributes.hides) hide(reader, name);
+        return p;
+    }
+    if (!(tag->does & FN_DOES_RAW) && (same || (tag->does & FN_DOES_ENDS_P && is_hidden_name(reader, "p", 1)))) {
+        if (tag->does & FN_DOES_PUSHED && same) reader->hidden_nested++;
+        else reader->hidden.n = 0;
+    }
+    if (tag->does & FN_DOES_VOID) return p;
+    if (tag->does & FN_DOES_RAW) return tag->does & FN_DOES_GRAPHIC && p[-2] == '/' ? p : pass_over(reader, tag, p);
+    if (tag->does & FN_DOES_BR) return fn_end_line(reader) ? p : NULL;
+    if (tag->does & FN_DOES_LINK) {
+        if (fn_skips(reader)) return p;
+        if (attributes.hides) hide(reader, name);
+        else if (attributes.has_href) reader->link_from = reader->depth;
+        return p;
+    }
+    return start_block(reader, tag, name, &attributes) ? p : NULL;
+}
+
+static const char *read_end_tag(FnReader *reader, const char *start)
+{
+    if (start >= reader->end || !fn_is_letter(*start)) return after(start, reader->end, '>');
+    const char *name_end = up_to(start, reader->end, SPACE | SLASH | CLOSE);
+    size_t n = (size_t)(name_end - start);
+    if (!end_tag(reader, find_tag(reader->tables, start, n), start, n)) return NULL;
+    return after(name_end, reader->end, '>');
+}
+
+static const char *read_markup(FnReader *reader, const char *start)
+{
+    const char *p = start + 1, *end = reader->end;
+    if (p < end && (*p == '!' || *p == '?')) {
+        const char *closed = end - p >= 3 && memcmp(p, "!--", 3) == 0 ? comment_end(reader, p + 1) : NULL;
+        return closed != NULL ? closed + 3 : after(p, end, '>');
+    }
+    if (p < end && *p == '/') return read_end_tag(reader, p + 1);
+    if (p < end && fn_is_letter(*p)) return read_start_tag(reader, p);
+    return fn_add_text(reader, start, p) ? p : NULL;
+}
+
+bool fn_read_blocks(FnBlocks *tables, const char *html, size_t n, FnFound *found)
+{
+    FnReader reader;
+    memset(&reader, 0, sizeof(reader));
+    reader.tables = tables;
+    reader.end = html + n;
+    reader.found = found;
+    reader.skipped_from = reader.link_from = -1;
+    fn_new_block(&reader);
+    unsigned tags = 0;
+    for (const char *p = html; p < reader.end;) {
+        if (++tags % TAGS_UNWATCHED == 0 && PyErr_CheckSignals() != 0) return false;
+        const char *tag = memchr(p, '<', (size_t)(reader.end - p));
+        if (tag == NULL) tag = reader.end;
+        if (tag > p && !fn_add_text(&reader, p, tag)) return false;
+        p = tag < reader.end ? read_markup(&reader, tag) : tag;
+        if (p == NULL) return false;
+    }
+    return fn_end_block(&reader);
 }

@@ -1,80 +1,77 @@
-/* Engine `blocks-1`: a page's HTML as blocks of text (html.c), and which of them are its main text (blocks.c). */
+/* Engine `blocks-1`: a page's HTML as blocks of text (blocks.c), and which of them are its main text (main_text.c). */
 #ifndef FINEST_BLOCKS_H
 #define FINEST_BLOCKS_H
 
 #include "texts.h" /* Python.h before core.h: both define _GNU_SOURCE */
 #include "core.h"
 
-enum { BR = 1, LINK = 2, RAW = 4, SKIPPED = 8, PUSHED = 16, CELL = 32, GRAPHIC = 64, ENDS_P = 128, CLOSABLE = 256, VOID = 512 };
-enum { ITEM = 1, TERM = 2, ROW = 4, CELLS = 8, LIST = 16, TERMS = 32, TABLE = 64, PART = 128 };
-enum { MOST_NAMES = 512, NAME_SLOTS = 2048, MOST_NAME = 24 };
-enum { MOST_OPEN = 256, MOST_INDENT = 64, KIND_PRE = 5 };
-enum { PLAIN = 0, BLANK = 1, NOTHING = 2, COMMA = 4, SENTENCE_END = 8 };
+enum { FN_MOST_NAMES = 512, FN_NAME_SLOTS = 2048, FN_MOST_NAME = 24 };
+enum { FN_CHAR_PLAIN = 0, FN_CHAR_BLANK = 1, FN_CHAR_NOTHING = 2, FN_CHAR_COMMA = 4, FN_CHAR_SENTENCE_END = 8 };
 
 /* Names in lower case; what they stand for lies at the same places of other tables. */
 typedef struct {
-    struct { char p[MOST_NAME]; size_t n; } names[MOST_NAMES];
-    uint16_t slots[NAME_SLOTS];
+    struct { char p[FN_MOST_NAME]; size_t n; } names[FN_MOST_NAMES];
+    uint16_t slots[FN_NAME_SLOTS];
     unsigned count;
-} Names;
+} FnNames;
 
-typedef struct { unsigned does, kind, flag, family, ends, within; bool whole; } HtmlTag;
-typedef struct { uint32_t bits; bool denies; } NameWord;
+typedef struct { unsigned does, kind, flag, family, ends, within; bool whole; } FnHtmlTag;
+typedef struct { uint32_t bits; bool denies; } FnNameWord;
 
 /* Tags, words and weights, as Python has them. */
 typedef struct {
-    Names tag_names, word_names;
-    HtmlTag tags[MOST_NAMES];
-    NameWord words[MOST_NAMES];
+    FnNames tag_names, word_names;
+    FnHtmlTag tags[FN_MOST_NAMES];
+    FnNameWord words[FN_MOST_NAMES];
     unsigned weight_count;
-    Str naming[8];
+    FnStr naming[8];
     unsigned naming_count;
     uint8_t kinds[0x3100];   /* of characters below it */
     uint32_t marks[64];      /* characters of a kind above it, and their kinds behind them */
     unsigned mark_count;
     int32_t weights[1024];
     PyObject *entities;      /* a memo of html.unescape */
-} Blocks;
+} FnBlocks;
 
 typedef struct {
     size_t start, end;       /* in `text` */
     uint32_t chars, linked, commas, flags, names;
     uint8_t kind;
     bool ends_sentence, is_item, is_cell;
-} Block;
+} FnBlock;
 
-typedef struct { Block *blocks; size_t count, room; Growing text; } Found;
+typedef struct { FnBlock *blocks; size_t count, room; FnGrowing text; } FnFound;
 
-typedef struct { const HtmlTag *tag; uint32_t flags, names, near; } Open;
+typedef struct { const FnHtmlTag *tag; uint32_t flags, names, near; } FnOpen;
 
 /* A page that is being read. */
 typedef struct {
-    Blocks *tables;
+    FnBlocks *tables;
     const char *end;
-    Found *found;
-    Open open[MOST_OPEN];
+    FnFound *found;
+    FnOpen open[FN_BLOCKS_MOST_OPEN];
     int depth, skipped_from, link_from, hidden_at;
-    Str hidden;              /* name of a hidden element that `open` does not hold */
+    FnStr hidden;              /* name of a hidden element that `open` does not hold */
     long hidden_nested;
     uint32_t flags, names, near, own_names;
     unsigned kind, breaks;
     bool is_item, is_cell;
-    Block block;             /* the one that is being read */
+    FnBlock block;             /* the one that is being read */
     bool line_begun, gap;    /* whether the line has text, and white space behind it */
-    char indent[MOST_INDENT];
+    char indent[FN_MOST_INDENT];
     size_t indent_n;
     unsigned last;           /* kind of the block's last character */
-    const char *no_comment_end, *no_quote[2], *no_end_tag[MOST_NAMES]; /* from here on there is none */
-} Reader;
+    const char *no_comment_end, *no_quote[2], *no_end_tag[FN_MOST_NAMES]; /* from here on there is none */
+} FnReader;
 
-static inline bool skips(const Reader *reader) { return reader->skipped_from >= 0 || reader->hidden.n > 0; }
+static inline bool fn_skips(const FnReader *reader) { return reader->skipped_from >= 0 || reader->hidden.n > 0; }
 
-/* html_text.c: false with an exception */
-void new_block(Reader *);
-bool add_text(Reader *, const char *p, const char *end);
-bool end_line(Reader *);
-bool end_block(Reader *);
-/* html.c */
-bool read_blocks(Blocks *, const char *html, size_t n, Found *); /* false with an exception */
+/* blocks_text.c: false with an exception */
+void fn_new_block(FnReader *);
+bool fn_add_text(FnReader *, const char *p, const char *end);
+bool fn_end_line(FnReader *);
+bool fn_end_block(FnReader *);
+/* blocks.c */
+bool fn_read_blocks(FnBlocks *, const char *html, size_t n, FnFound *); /* false with an exception */
 
 #endif

@@ -4,26 +4,26 @@
 #include "core.h"
 #include "bounds.h"
 
-enum { MOST_OPEN = 16384, MOST_COLUMNS = 1000, SLOTS = 1024, WIDE = 0xff, MOST_KEPT = 1 << 20 };
+enum { SLOTS = 1024, WIDE = 0xff, MOST_KEPT = 1 << 20 };
 static const uint8_t IN_TAG[256] = {[9] = 1, [10] = 1, [12] = 1, [13] = 1, [32] = 1, ['/'] = 2, ['>'] = 4, ['='] = 8};
 enum { SPACE = 1, SLASH = 2, CLOSE = 4, EQUAL = 8 };
 
-typedef struct { int32_t before, special, stop, scope, carried; int16_t key; bool alive; Str tag; } Open; /* `tag`: of formatting with attributes */
-typedef struct { uint64_t hash; Str name; } Stranger;
+typedef struct { int32_t before, special, stop, scope, carried; int16_t key; bool alive; FnStr tag; } Open; /* `tag`: of formatting with attributes */
+typedef struct { uint64_t hash; FnStr name; } Stranger;
 
 typedef struct {
     const char *start, *end;
     const char *source; /* the str's own characters, `width` bytes each; those at `start` are what `narrowed` makes of them */
     int width;
-    Open open[MOST_OPEN];
+    Open open[FN_BOUNDS_MOST_OPEN];
     int32_t count, special, stop, scope;
     long alive, depth, nesting, attributes, whole, rows, columns, widest, tags;
-    int32_t last[KEYS];
-    Stranger strangers[MOST_NAMES];
+    int32_t last[FN_E_KEYS];
+    Stranger strangers[FN_BOUNDS_MOST_NAMES];
     uint16_t slots[SLOTS];
     unsigned stranger_count;
     int32_t carried; /* formatting elements that something else ended: parsers open them again in what follows */
-    Str carried_tag;
+    FnStr carried_tag;
 } Scan;
 
 enum { KNOWN_SLOTS = 512 };
@@ -49,24 +49,24 @@ static unsigned slot_of(uint64_t head) { return (unsigned)(head * 0x9e3779b97f4a
 static uint64_t hash_name(const char *p, size_t n)
 {
     uint64_t hash = name_seed;
-    for (size_t i = 0; i < n; i++) hash = mixed(hash, (unsigned char)lower_of(p[i]));
+    for (size_t i = 0; i < n; i++) hash = fn_mixed(hash, (unsigned char)fn_lower_of(p[i]));
     return hash;
 }
 
-static bool same_name(Str name, const char *p, size_t n)
+static bool same_name(FnStr name, const char *p, size_t n)
 {
     if (name.n != n) return false;
     for (size_t i = 0; i < n; i++)
-        if (lower_of(name.p[i]) != lower_of(p[i])) return false;
+        if (fn_lower_of(name.p[i]) != fn_lower_of(p[i])) return false;
     return true;
 }
 
-void bounds_begin(uint64_t seed)
+void fn_bounds_begin(uint64_t seed)
 {
     name_seed = seed;
     memset(known_slots, 0, sizeof(known_slots));
-    for (unsigned i = 0; i < OTHER; i++) {
-        uint64_t head = head_of(NAMES[i].p, NAMES[i].n, NAMES[i].p + NAMES[i].n);
+    for (unsigned i = 0; i < FN_E_OTHER; i++) {
+        uint64_t head = head_of(FN_ELEMENT_NAMES[i].p, FN_ELEMENT_NAMES[i].n, FN_ELEMENT_NAMES[i].p + FN_ELEMENT_NAMES[i].n);
         unsigned slot = slot_of(head);
         while (known_slots[slot].place) slot = (slot + 1) % KNOWN_SLOTS;
         known_slots[slot].head = head;
@@ -77,17 +77,17 @@ void bounds_begin(uint64_t seed)
 /* The place of a name outside HTML; it gets one where `adds`. */
 static int stranger_of(Scan *scan, const char *p, size_t n, bool adds)
 {
-    if (memchr(p, WIDE, n) != NULL) return OTHER;
+    if (memchr(p, WIDE, n) != NULL) return FN_E_OTHER;
     uint64_t hash = hash_name(p, n);
     uint32_t slot = (uint32_t)(hash >> 32) % SLOTS;
     for (; scan->slots[slot]; slot = (slot + 1) % SLOTS) {
         const Stranger *found = &scan->strangers[scan->slots[slot] - 1];
-        if (found->hash == hash && same_name(found->name, p, n)) return KNOWN + scan->slots[slot] - 1;
+        if (found->hash == hash && same_name(found->name, p, n)) return FN_E_KNOWN + scan->slots[slot] - 1;
     }
-    if (!adds || scan->stranger_count == MOST_NAMES) return OTHER;
+    if (!adds || scan->stranger_count == FN_BOUNDS_MOST_NAMES) return FN_E_OTHER;
     scan->strangers[scan->stranger_count++] = (Stranger){hash, {p, n}};
     scan->slots[slot] = (uint16_t)scan->stranger_count;
-    return KNOWN + (int)scan->stranger_count - 1;
+    return FN_E_KNOWN + (int)scan->stranger_count - 1;
 }
 
 static int key_of(Scan *scan, const char *p, size_t n, bool adds)
@@ -95,20 +95,22 @@ static int key_of(Scan *scan, const char *p, size_t n, bool adds)
     uint64_t head = head_of(p, n, scan->end);
     for (unsigned slot = slot_of(head); known_slots[slot].place; slot = (slot + 1) % KNOWN_SLOTS) {
         int place = known_slots[slot].place - 1;
-        if (known_slots[slot].head == head && NAMES[place].n == n && (n <= 8 || same_name(NAMES[place], p, n))) return place;
+        if (known_slots[slot].head == head && FN_ELEMENT_NAMES[place].n == n &&
+            (n <= 8 || same_name(FN_ELEMENT_NAMES[place], p, n)))
+            return place;
     }
     return stranger_of(scan, p, n, adds);
 }
 
-static unsigned does_of(int key) { return key < OTHER ? DOES[key] : 0; }
+static unsigned does_of(int key) { return key < FN_E_OTHER ? FN_ELEMENT_DOES[key] : 0; }
 static int32_t most(int32_t a, int32_t b) { return a > b ? a : b; }
 
 /* ---- the tree ---- */
 
 /* Whether two tags are the same, to the character. */
-static bool same_tag(const Scan *scan, Str one, Str other)
+static bool same_tag(const Scan *scan, FnStr one, FnStr other)
 {
-    if (!equals(one, other)) return false;
+    if (!fn_equals(one, other)) return false;
     size_t width = (size_t)scan->width;
     return width == 1 || one.n == 0 || memcmp(scan->source + (size_t)(one.p - scan->start) * width,
                                               scan->source + (size_t)(other.p - scan->start) * width, one.n * width) == 0;
@@ -126,7 +128,7 @@ static void pop_until(Scan *scan, int32_t place, bool ended)
             scan->last[gone->key] = gone->before;
             scan->alive--;
         }
-        if (does_of(gone->key) & SCOPE) {
+        if (does_of(gone->key) & FN_ELEMENT_SCOPE) {
             scan->carried = gone->carried;
         } else if (gone->alive && !ended && gone->tag.n > 0 && !same_tag(scan, gone->tag, scan->carried_tag)) {
             scan->carried++;
@@ -150,54 +152,59 @@ static void remove_one(Scan *scan, int32_t place)
     scan->alive--;
 }
 
-static void open_one(Scan *scan, int key, unsigned does, Str tag)
+static void open_one(Scan *scan, int key, unsigned does, FnStr tag)
 {
     int32_t place = scan->count++;
-    scan->open[place] = (Open){scan->last[key], scan->special, scan->stop, scan->scope, scan->carried, (int16_t)key, true, tag};
+    FN_MUST(place < FN_BOUNDS_MOST_OPEN); /* reading ends as soon as the depth is that */
+    scan->open[place] =
+        (Open){scan->last[key], scan->special, scan->stop, scan->scope, scan->carried, (int16_t)key, true, tag};
     scan->last[key] = place;
-    if (does & SPECIAL) scan->special = place;
-    if (does & STOP) scan->stop = place;
-    if (does & SCOPE) scan->scope = place;
+    if (does & FN_ELEMENT_SPECIAL) scan->special = place;
+    if (does & FN_ELEMENT_STOP) scan->stop = place;
+    if (does & FN_ELEMENT_SCOPE) scan->scope = place;
     scan->alive++;
     long deep = scan->alive + scan->carried;
-    if (place + 1 == MOST_OPEN || deep > MOST_OPEN) scan->depth = MOST_OPEN;
+    if (place + 1 == FN_BOUNDS_MOST_OPEN || deep > FN_BOUNDS_MOST_OPEN) scan->depth = FN_BOUNDS_MOST_OPEN;
     else if (deep > scan->depth) scan->depth = deep;
 }
 
 static int32_t context_of(const Scan *scan, unsigned does)
 {
     const int32_t *last = scan->last;
-    int32_t place = last[E_table];
-    if (!(does & PART)) place = most(most(place, last[E_tbody]), most(last[E_thead], last[E_tfoot]));
-    return does & CELL ? most(place, last[E_tr]) : place;
+    int32_t place = last[FN_E_table];
+    if (!(does & FN_ELEMENT_PART)) place = most(most(place, last[FN_E_tbody]), most(last[FN_E_thead], last[FN_E_tfoot]));
+    return does & FN_ELEMENT_CELL ? most(place, last[FN_E_tr]) : place;
 }
 
 static void close_for(Scan *scan, int key, unsigned does)
 {
     const int32_t *last = scan->last;
-    if (does & CLOSES_P && last[E_p] > scan->scope) pop_to(scan, last[E_p]);
-    if (does & ITEM && last[E_li] > scan->stop) pop_to(scan, last[E_li]);
-    if (does & TERM && most(last[E_dt], last[E_dd]) > scan->stop) pop_to(scan, most(last[E_dt], last[E_dd]));
-    if (does & (CELL | ROW | PART) && last[E_table] >= 0) pop_to(scan, context_of(scan, does) + 1);
-    if (does & HEADING && scan->count > 0 && does_of(scan->open[scan->count - 1].key) & HEADING) pop_to(scan, scan->count - 1);
-    if (key == E_a && last[E_a] > scan->scope) remove_one(scan, last[E_a]);
-    if (key == E_button && last[E_button] > scan->scope) pop_to(scan, last[E_button]);
+    if (does & FN_ELEMENT_CLOSES_P && last[FN_E_p] > scan->scope) pop_to(scan, last[FN_E_p]);
+    if (does & FN_ELEMENT_ITEM && last[FN_E_li] > scan->stop) pop_to(scan, last[FN_E_li]);
+    if (does & FN_ELEMENT_TERM && most(last[FN_E_dt], last[FN_E_dd]) > scan->stop)
+        pop_to(scan, most(last[FN_E_dt], last[FN_E_dd]));
+    if (does & (FN_ELEMENT_CELL | FN_ELEMENT_ROW | FN_ELEMENT_PART) && last[FN_E_table] >= 0)
+        pop_to(scan, context_of(scan, does) + 1);
+    if (does & FN_ELEMENT_HEADING && scan->count > 0 && does_of(scan->open[scan->count - 1].key) & FN_ELEMENT_HEADING)
+        pop_to(scan, scan->count - 1);
+    if (key == FN_E_a && last[FN_E_a] > scan->scope) remove_one(scan, last[FN_E_a]);
+    if (key == FN_E_button && last[FN_E_button] > scan->scope) pop_to(scan, last[FN_E_button]);
 }
 
 static void end_tag(Scan *scan, int key)
 {
-    if (key == OTHER) return; /* whose end this is cannot be told */
+    if (key == FN_E_OTHER) return; /* whose end this is cannot be told */
     unsigned does = does_of(key);
     int32_t place = scan->last[key];
-    if (does & FORMATTING && place < scan->scope + (scan->scope < 0) && scan->carried > 0) scan->carried--;
+    if (does & FN_ELEMENT_FORMATTING && place < scan->scope + (scan->scope < 0) && scan->carried > 0) scan->carried--;
     if (place < 0) return;
-    if (does & FORMATTING) {
+    if (does & FN_ELEMENT_FORMATTING) {
         if (place > scan->scope) remove_one(scan, place);
-    } else if (does & (CELL | ROW | PART)) {
-        if (place > scan->last[E_table]) pop_to(scan, place);
-    } else if (does & ITEM) {
+    } else if (does & (FN_ELEMENT_CELL | FN_ELEMENT_ROW | FN_ELEMENT_PART)) {
+        if (place > scan->last[FN_E_table]) pop_to(scan, place);
+    } else if (does & FN_ELEMENT_ITEM) {
         if (place > scan->stop) pop_to(scan, place);
-    } else if (key == E_table || place >= (does & (SPECIAL | SCOPE) ? scan->scope : scan->special)) {
+    } else if (key == FN_E_table || place >= (does & (FN_ELEMENT_SPECIAL | FN_ELEMENT_SCOPE) ? scan->scope : scan->special)) {
         pop_to(scan, place);
     }
 }
@@ -228,8 +235,8 @@ static long columns_of(const char *p, const char *end)
     while (p < end && IN_TAG[(unsigned char)*p] == SPACE) p++;
     if (p < end && *p == '+') p++;
     while (p < end && *p == '0') p++;
-    for (int n = 0; n < 9 && p < end && is_digit(*p); n++) number = 10 * number + (*p++ - '0');
-    return number < 1 ? 1 : number < MOST_COLUMNS ? number : MOST_COLUMNS;
+    for (int n = 0; n < 9 && p < end && fn_is_digit(*p); n++) number = 10 * number + (*p++ - '0');
+    return number < 1 ? 1 : number < FN_MOST_COLUMNS ? number : FN_MOST_COLUMNS;
 }
 
 static const char *up_to(const char *p, const char *end, unsigned stops)
@@ -263,16 +270,16 @@ static const char *read_attributes(const char *p, const char *end, long *count, 
         } else {
             p = up_to(p, end, SPACE | CLOSE);
         }
-        if (n == 7 && same_name(LIT("colspan"), name, n)) *columns = columns_of(value, p);
+        if (n == 7 && same_name(FN_LIT("colspan"), name, n)) *columns = columns_of(value, p);
         if (value > name && (value[-1] == '"' || value[-1] == '\'') && p < end && *p == value[-1]) p++;
     }
 }
 
 static const char *raw_end(int key, const char *p, const char *end)
 {
-    size_t n = NAMES[key].n;
+    size_t n = FN_ELEMENT_NAMES[key].n;
     while (p < end && (p = memchr(p, '<', (size_t)(end - p))) != NULL) {
-        if ((size_t)(end - p) > n + 2 && p[1] == '/' && same_name(NAMES[key], p + 2, n) &&
+        if ((size_t)(end - p) > n + 2 && p[1] == '/' && same_name(FN_ELEMENT_NAMES[key], p + 2, n) &&
             IN_TAG[(unsigned char)p[2 + n]] & (SPACE | SLASH | CLOSE))
             return p;
         p++;
@@ -284,25 +291,25 @@ static const char *start_tag(Scan *scan, const char *name, size_t n, const char 
 {
     int known = key_of(scan, name, n, false);
     unsigned does = does_of(known);
-    int32_t graphic = most(scan->last[E_svg], scan->last[E_math]);
+    int32_t graphic = most(scan->last[FN_E_svg], scan->last[FN_E_math]);
     bool foreign = graphic > scan->scope, closed = p[-2] == '/';
-    if (known == E_html || known == E_body) scan->whole += count;
+    if (known == FN_E_html || known == FN_E_body) scan->whole += count;
     if (count > scan->attributes) scan->attributes = count;
     scan->tags += count;
-    if (does & RAW && !foreign) return raw_end(known, p, scan->end);
-    if (known == E_plaintext) return scan->end;
-    if (does & ROW) {
+    if (does & FN_ELEMENT_RAW && !foreign) return raw_end(known, p, scan->end);
+    if (known == FN_E_plaintext) return scan->end;
+    if (does & FN_ELEMENT_ROW) {
         scan->rows++;
         if (scan->columns > scan->widest) scan->widest = scan->columns;
         scan->columns = 0;
-    } else if (does & CELL) {
+    } else if (does & FN_ELEMENT_CELL) {
         scan->columns += columns;
     }
-    if (foreign && does & SPECIAL) pop_to(scan, graphic);
-    else if (closed && (foreign || known == E_svg || known == E_math)) return p;
+    if (foreign && does & FN_ELEMENT_SPECIAL) pop_to(scan, graphic);
+    else if (closed && (foreign || known == FN_E_svg || known == FN_E_math)) return p;
     close_for(scan, known, does);
-    Str tag = does & FORMATTING && count ? (Str){name - 1, (size_t)(p - name + 1)} : NONE;
-    if (!(does & VOID)) open_one(scan, known == OTHER ? key_of(scan, name, n, true) : known, does, tag);
+    FnStr tag = does & FN_ELEMENT_FORMATTING && count ? (FnStr){name - 1, (size_t)(p - name + 1)} : FN_NONE;
+    if (!(does & FN_ELEMENT_VOID)) open_one(scan, known == FN_E_OTHER ? key_of(scan, name, n, true) : known, does, tag);
     scan->nesting += scan->alive + scan->carried;
     scan->tags += scan->carried; /* opened again */
     return p;
@@ -316,7 +323,7 @@ static const char *read_one(Scan *scan, const char *p)
     if (end - p >= 3 && memcmp(p, "!--", 3) == 0) return comment_end(p + 3, end);
     if (*p == '!' || *p == '?') return after(p + 1, end, '>');
     const char *name = p + ends;
-    if (ends && (name >= end || !is_letter(*name))) return after(name, end, '>');
+    if (ends && (name >= end || !fn_is_letter(*name))) return after(name, end, '>');
     const char *behind = up_to(name, end, SPACE | SLASH | CLOSE);
     p = read_attributes(behind, end, &count, &columns);
     if (p == NULL) return end;
@@ -332,7 +339,8 @@ static long count_tags(const char *p, size_t n)
     while (n > 1) {
         size_t part = n - 1 < 128 ? n - 1 : 128;
         uint8_t found = 0;
-        for (size_t i = 0; i < part; i++) found = (uint8_t)(found + ((p[i] == '<') & ((uint8_t)(((uint8_t)p[i + 1] | 32) - 'a') < 26)));
+        for (size_t i = 0; i < part; i++)
+            found = (uint8_t)(found + ((p[i] == '<') & ((uint8_t)(((uint8_t)p[i + 1] | 32) - 'a') < 26)));
         tags += found;
         p += part;
         n -= part;
@@ -348,9 +356,9 @@ static void read_page(Scan *scan, const char *p, size_t n)
     scan->start = p;
     scan->end = p + n;
     scan->tags = count_tags(p, n);
-    while (p < scan->end && scan->depth < MOST_OPEN && (p = memchr(p, '<', (size_t)(scan->end - p))) != NULL) {
+    while (p < scan->end && scan->depth < FN_BOUNDS_MOST_OPEN && (p = memchr(p, '<', (size_t)(scan->end - p))) != NULL) {
         p++;
-        if (p < scan->end && (is_letter(*p) || *p == '/' || *p == '!' || *p == '?')) p = read_one(scan, p);
+        if (p < scan->end && (fn_is_letter(*p) || *p == '/' || *p == '!' || *p == '?')) p = read_one(scan, p);
     }
 }
 
@@ -358,14 +366,16 @@ static void read_page(Scan *scan, const char *p, size_t n)
 static const char *narrowed(const void *source, int kind, size_t n, char *room)
 {
     if (kind == PyUnicode_2BYTE_KIND)
-        for (size_t i = 0; i < n; i++) room[i] = (char)(((const Py_UCS2 *)source)[i] < WIDE ? ((const Py_UCS2 *)source)[i] : WIDE);
+        for (size_t i = 0; i < n; i++)
+            room[i] = (char)(((const Py_UCS2 *)source)[i] < WIDE ? ((const Py_UCS2 *)source)[i] : WIDE);
     else
-        for (size_t i = 0; i < n; i++) room[i] = (char)(((const Py_UCS4 *)source)[i] < WIDE ? ((const Py_UCS4 *)source)[i] : WIDE);
+        for (size_t i = 0; i < n; i++)
+            room[i] = (char)(((const Py_UCS4 *)source)[i] < WIDE ? ((const Py_UCS4 *)source)[i] : WIDE);
     return room;
 }
 
 /* (tags, attributes, depth, nesting, cells) of a page */
-PyObject *bounds_markup(PyObject *self, PyObject *html)
+PyObject *fn_bounds_markup(PyObject *self, PyObject *html)
 {
     static Scan room; /* the GIL is held: no second page is read meanwhile */
     static char narrow[MOST_KEPT];
@@ -385,7 +395,7 @@ PyObject *bounds_markup(PyObject *self, PyObject *html)
     read_page(&room, p, n);
     free(own);
     long width = room.columns > room.widest ? room.columns : room.widest;
-    if (width > MOST_COLUMNS) width = MOST_COLUMNS;
+    if (width > FN_MOST_COLUMNS) width = FN_MOST_COLUMNS;
     long attributes = room.attributes > room.whole ? room.attributes : room.whole;
     return Py_BuildValue("(lllll)", room.tags, attributes, room.depth, room.nesting, room.rows * width);
 }

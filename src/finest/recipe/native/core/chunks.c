@@ -13,7 +13,7 @@
 
 #include "core.h"
 
-enum { CHARS = 128, FEW = 100, SLOTS = 8192, PUNT = -1, UNIT = 8 };
+enum { CHARS = 128, FEW = 100, SLOTS = 8192, PUNT = -1 };
 
 typedef struct { const char *p; size_t n; } Piece;
 typedef struct { PyObject *tokens; int32_t next; } Pattern; /* patterns that begin with one token are a list */
@@ -36,7 +36,7 @@ static bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 
 static Slot *slot_of(Splitter *splitter, Piece key)
 {
-    size_t slot = name_hash(key.p, key.n) % SLOTS;
+    size_t slot = fn_name_hash(key.p, key.n) % SLOTS;
     while (splitter->slots[slot].key.p != NULL &&
            (splitter->slots[slot].key.n != key.n || memcmp(splitter->slots[slot].key.p, key.p, key.n) != 0))
         slot = (slot + 1) % SLOTS;
@@ -94,13 +94,14 @@ static bool fill(Splitter *splitter, PyObject *special, PyObject *patterns, PyOb
     return true;
 }
 
-PyObject *splitter_open(PyObject *self, PyObject *args)
+PyObject *fn_splitter_open(PyObject *self, PyObject *args)
 {
     PyObject *special, *patterns, *units;
     const char *prefix, *suffix, *punctuation;
     Py_ssize_t n, m, k;
     (void)self;
-    if (!PyArg_ParseTuple(args, "O!O!O!y#y#y#", &PyTuple_Type, &special, &PyTuple_Type, &patterns, &PyTuple_Type, &units, &prefix, &n, &suffix, &m, &punctuation, &k))
+    if (!PyArg_ParseTuple(args, "O!O!O!y#y#y#", &PyTuple_Type, &special, &PyTuple_Type, &patterns, &PyTuple_Type,
+                          &units, &prefix, &n, &suffix, &m, &punctuation, &k))
         return NULL;
     Splitter *splitter = calloc(1, sizeof(Splitter));
     if (splitter == NULL) return PyErr_NoMemory();
@@ -145,11 +146,11 @@ static int suffix_length(Splitter *splitter, const char *p, const char *end)
 {
     if (p >= end) return 0;
     char last = end[-1], before = end - p > 1 ? end[-2] : 0;
-    if (is_digit(last)) return 0;
-    if (is_letter(last)) {
+    if (fn_is_digit(last)) return 0;
+    if (fn_is_letter(last)) {
         const char *at = end - 1;
-        while (at > p && end - at < UNIT && (is_letter(*at) || *at == '/')) at--; /* km/h */
-        if (is_digit(*at)) {
+        while (at > p && end - at < FN_CHUNKS_MAX_UNIT && (fn_is_letter(*at) || *at == '/')) at--; /* km/h */
+        if (fn_is_digit(*at)) {
             const Slot *slot = slot_of(splitter, (Piece){at + 1, (size_t)(end - at - 1)});
             return slot->key.p != NULL && slot->unit ? (int)(end - at - 1) : 0;
         }
@@ -161,7 +162,7 @@ static int suffix_length(Splitter *splitter, const char *p, const char *end)
         if (end - at > 1) return (int)(end - at);
         if (is_upper(before)) return end - p > 2 && is_upper(end[-3]);
     }
-    if (last == '$' && is_letter(before)) return PUNT;
+    if (last == '$' && fn_is_letter(before)) return PUNT;
     return splitter->suffix[(int)before][(int)last];
 }
 
@@ -169,13 +170,13 @@ static int suffix_length(Splitter *splitter, const char *p, const char *end)
 static size_t infix_length(const char *at, const char *end)
 {
     char before = at[-1], after = at + 1 < end ? at[1] : 0;
-    if (is_digit(before) && strchr("+-*^", *at) != NULL && (is_digit(after) || after == '-')) return 1;
-    if (!is_letter(before) && !is_digit(before)) return 0;
-    if (*at == ',') return is_letter(before) && is_letter(after);
-    if (*at == '~' || *at == ':' || *at == '<' || *at == '>' || *at == '=' || *at == '/') return is_letter(after);
+    if (fn_is_digit(before) && strchr("+-*^", *at) != NULL && (fn_is_digit(after) || after == '-')) return 1;
+    if (!fn_is_letter(before) && !fn_is_digit(before)) return 0;
+    if (*at == ',') return fn_is_letter(before) && fn_is_letter(after);
+    if (*at == '~' || *at == ':' || *at == '<' || *at == '>' || *at == '=' || *at == '/') return fn_is_letter(after);
     size_t n = 0;
     while (at + n < end && at[n] == '-') n++;
-    return n >= 1 && n <= 3 && at + n < end && is_letter(at[n]) ? n : 0;
+    return n >= 1 && n <= 3 && at + n < end && fn_is_letter(at[n]) ? n : 0;
 }
 
 /* No piece is empty, so that a chunk has no more pieces than characters. Those of a longer chunk are allocated. */
@@ -202,16 +203,16 @@ static void put_piece(Pieces *pieces, const char *p, const char *end)
 /* Digits with single points and commas between them. */
 static bool is_number(const char *p, const char *end)
 {
-    if (!is_digit(*p) || !is_digit(end[-1])) return false;
+    if (!fn_is_digit(*p) || !fn_is_digit(end[-1])) return false;
     for (; p < end; p++)
-        if (!is_digit(*p) && ((*p != '.' && *p != ',') || !is_digit(p[1]))) return false;
+        if (!fn_is_digit(*p) && ((*p != '.' && *p != ',') || !fn_is_digit(p[1]))) return false;
     return true;
 }
 
 static bool put_core(Pieces *pieces, const char *p, const char *end)
 {
     const char *from = p, *at = p;
-    while (at < end && is_letter(*at)) at++;
+    while (at < end && fn_is_letter(*at)) at++;
     if (at == end) {
         put_piece(pieces, p, end);
         return true;
@@ -312,7 +313,7 @@ static void add_counts(const Splitter *splitter, Piece token, Counts *counts)
     bool symbol = true, letter = false;
     for (size_t i = 0; i < token.n; i++) {
         symbol = symbol && splitter->punctuation[(int)token.p[i]];
-        letter = letter || is_letter(token.p[i]);
+        letter = letter || fn_is_letter(token.p[i]);
     }
     counts->non_symbol += !symbol;
     counts->chars += symbol ? 0 : token.n;
@@ -320,7 +321,7 @@ static void add_counts(const Splitter *splitter, Piece token, Counts *counts)
 }
 
 /* (tokens, non-symbol tokens, their characters, tokens with a letter); None where Python decides. */
-PyObject *splitter_split(PyObject *self, PyObject *args)
+PyObject *fn_splitter_split(PyObject *self, PyObject *args)
 {
     PyObject *capsule, *chunk;
     Pieces pieces;
@@ -351,13 +352,15 @@ PyObject *splitter_split(PyObject *self, PyObject *args)
         add_counts(splitter, piece, &counts);
     }
     end_pieces(&pieces);
-    return tokens == NULL ? NULL : Py_BuildValue("Nnnn", tokens, (Py_ssize_t)counts.non_symbol, (Py_ssize_t)counts.chars, (Py_ssize_t)counts.alpha);
+    return tokens == NULL ? NULL
+                          : Py_BuildValue("Nnnn", tokens, (Py_ssize_t)counts.non_symbol, (Py_ssize_t)counts.chars,
+                                          (Py_ssize_t)counts.alpha);
 }
 
 /* ---- all words of a text ---- */
 
 typedef struct {
-    Growing text; /* all tokens, a space behind each */
+    FnGrowing text; /* all tokens, a space behind each */
     size_t n;
     PyObject *known; /* counts of the chunks that the memo knows */
     Counts counts;   /* of all others */
@@ -366,7 +369,7 @@ typedef struct {
 static bool add_token(Words *words, const char *p, size_t n)
 {
     words->n++;
-    return grow(&words->text, p, n) && grow(&words->text, " ", 1);
+    return fn_grow(&words->text, p, n) && fn_grow(&words->text, " ", 1);
 }
 
 static bool add_pieces(const Splitter *splitter, const Pieces *pieces, Words *words)
@@ -412,13 +415,13 @@ static bool add_chunk(Splitter *splitter, PyObject *memo, const char *p, size_t 
 static bool add_chunks(Splitter *splitter, PyObject *memo, const char *p, const char *end, Words *words)
 {
     while (p < end) {
-        size_t space = space_at(p, end);
+        size_t space = fn_space_at(p, end);
         const char *from = p;
         if (space) {
             p += space;
             continue;
         }
-        while (p < end && (BYTE_KIND[(unsigned char)*p] == 0 || space_at(p, end) == 0)) p++;
+        while (p < end && (FN_BYTE_KIND[(unsigned char)*p] == 0 || fn_space_at(p, end) == 0)) p++;
         if (!add_chunk(splitter, memo, from, (size_t)(p - from), words)) return false;
     }
     return true;
@@ -426,7 +429,7 @@ static bool add_chunks(Splitter *splitter, PyObject *memo, const char *p, const 
 
 /* (tokens with spaces between them, how many, counts of the chunks that the memo knows, and those of all others in three
  * numbers) */
-PyObject *splitter_words(PyObject *self, PyObject *args)
+PyObject *fn_splitter_words(PyObject *self, PyObject *args)
 {
     PyObject *capsule, *memo, *found = NULL;
     const char *p;
@@ -442,7 +445,8 @@ PyObject *splitter_words(PyObject *self, PyObject *args)
         const Counts *counts = &words.counts;
         PyObject *text = PyUnicode_DecodeUTF8(words.text.p, (Py_ssize_t)(words.text.n ? words.text.n - 1 : 0), "strict");
         if (text != NULL)
-            found = Py_BuildValue("NnOnnn", text, (Py_ssize_t)words.n, words.known, (Py_ssize_t)counts->non_symbol, (Py_ssize_t)counts->chars, (Py_ssize_t)counts->alpha);
+            found = Py_BuildValue("NnOnnn", text, (Py_ssize_t)words.n, words.known, (Py_ssize_t)counts->non_symbol,
+                                  (Py_ssize_t)counts->chars, (Py_ssize_t)counts->alpha);
     }
     Py_XDECREF(words.known);
     free(words.text.p);

@@ -1,129 +1,129 @@
 /* Cleaning a tree and renaming its tags: clean.py over the core's nodes. */
 #include "core.h"
 
-void clear_attributes(Node *node)
+void fn_clear_attributes(FnNode *node)
 {
     node->attrs = NULL;
     node->mask = 0;
 }
 
-static bool holds_itself(Page *page, Node *tree, uint32_t tag)
+static bool holds_itself(FnPage *page, FnNode *tree, uint32_t tag)
 {
-    Walk walk = walk_tag(page, tree, tag, true);
-    for (Node *node; (node = walk_on(page, &walk)) != NULL;)
-        if (node->first != NULL && first_below(page, node, tag) != NULL) return true;
+    FnWalk walk = fn_walk_tag(page, tree, tag, true);
+    for (FnNode *node; (node = fn_walk_on(page, &walk)) != NULL;)
+        if (node->first != NULL && fn_first_below(page, node, tag) != NULL) return true;
     return false;
 }
 
 /* Where a tag is nested in itself, trafilatura's loop loses its way, and so must ours. */
-static void delete_tags(Page *page, Node *tree)
+static void delete_tags(FnPage *page, FnNode *tree)
 {
-    bool all = (sets_of(page, tree->tag) & IN(CLEANED)) != 0, nested[128] = {false}, any = all;
+    bool all = (fn_sets_of(page, tree->tag) & FN_IN(CLEANED)) != 0, nested[128] = {false}, any = all;
     uint64_t seen[2] = {0};
-    Walk walk = walk_sets(page, tree, IN(CLEANED), true);
-    for (Node *node; (node = walk_on(page, &walk)) != NULL;)
+    FnWalk walk = fn_walk_sets(page, tree, FN_IN(CLEANED), true);
+    for (FnNode *node; (node = fn_walk_on(page, &walk)) != NULL;)
         if (node->first != NULL)
-            for (size_t i = 0; i < cleaned_count; i++)
-                if (cleaned_tags[i] == node->tag) seen[i / 64] |= 1ull << i % 64;
-    for (size_t i = 0; i < cleaned_count; i++)
-        if (all || (seen[i / 64] >> i % 64 & 1 && holds_itself(page, tree, cleaned_tags[i]))) nested[i] = any = true;
+            for (size_t i = 0; i < fn_cleaned_count; i++)
+                if (fn_cleaned_tags[i] == node->tag) seen[i / 64] |= 1ull << i % 64;
+    for (size_t i = 0; i < fn_cleaned_count; i++)
+        if (all || (seen[i / 64] >> i % 64 & 1 && holds_itself(page, tree, fn_cleaned_tags[i]))) nested[i] = any = true;
     if (!any) {
-        strip_subtrees(page, tree, IN(CLEANED), 0, false);
+        fn_strip_subtrees(page, tree, FN_IN(CLEANED), 0, false);
         return;
     }
-    for (size_t i = 0; i < cleaned_count; i++) {
+    for (size_t i = 0; i < fn_cleaned_count; i++) {
         if (!nested[i]) {
-            strip_subtrees(page, tree, 0, cleaned_tags[i], false);
+            fn_strip_subtrees(page, tree, 0, fn_cleaned_tags[i], false);
             continue;
         }
-        walk = walk_tag(page, tree, cleaned_tags[i], true);
-        for (Node *node; (node = walk_on(page, &walk)) != NULL;) delete_node(page, node);
+        walk = fn_walk_tag(page, tree, fn_cleaned_tags[i], true);
+        for (FnNode *node; (node = fn_walk_on(page, &walk)) != NULL;) fn_delete_node(page, node);
     }
 }
 
-static void delete_empty(Page *page, Node *root)
+static void delete_empty(FnPage *page, FnNode *root)
 {
     bool found = false;
-    Walk walk = walk_sets(page, root, IN(CUT_EMPTY), false);
-    for (Node *node; (node = walk_on(page, &walk)) != NULL;)
+    FnWalk walk = fn_walk_sets(page, root, FN_IN(CUT_EMPTY), false);
+    for (FnNode *node; (node = fn_walk_on(page, &walk)) != NULL;)
         if (node->first == NULL && node->text.p == NULL) {
-            node->tag = T_DOOMED;
+            node->tag = FN_T_DOOMED;
             found = true;
         }
-    if (found) strip_tag_sets(page, root, 0, T_DOOMED, 0);
+    if (found) fn_strip_tag_sets(page, root, 0, FN_T_DOOMED, 0);
 }
 
-void clean(Page *page, Node *tree)
+void fn_clean(FnPage *page, FnNode *tree)
 {
-    Node *root = root_of(tree);
-    NodeList figures = list_of(page, walk_tag(page, tree, T_FIGURE, false));
+    FnNode *root = fn_root_of(tree);
+    FnNodeList figures = fn_list_of(page, fn_walk_tag(page, tree, FN_T_FIGURE, false));
     for (size_t i = 0; i < figures.n; i++)
-        if (first_below(page, figures.items[i], T_TABLE) != NULL) figures.items[i]->tag = T_DIV;
-    strip_tag_sets(page, tree, IN(STRIPPED), 0, 0);
+        if (fn_first_below(page, figures.items[i], FN_T_TABLE) != NULL) figures.items[i]->tag = FN_T_DIV;
+    fn_strip_tag_sets(page, tree, FN_IN(STRIPPED), 0, 0);
     delete_tags(page, tree);
     delete_empty(page, root);
 }
 
-static bool holds_links(uint32_t tag) { return tag == T_DIV || tag == T_UL || tag == T_TABLE; }
+static bool holds_links(uint32_t tag) { return tag == FN_T_DIV || tag == FN_T_UL || tag == FN_T_TABLE; }
 
 /* Links outside of div, ul and table get a name of their own. */
-static void doom_loose_links(Page *page, Node *tree)
+static void doom_loose_links(FnPage *page, FnNode *tree)
 {
-    tree->flags &= ~(uint32_t)HOLDER;
-    for (Node *node = step(tree, tree); node != NULL; node = step(tree, node)) {
-        const Node *parent = node->parent;
-        tick(page);
-        if (parent != tree && (parent->flags & HOLDER || holds_links(parent->tag))) node->flags |= HOLDER;
-        else node->flags &= ~(uint32_t)HOLDER;
-        if (node->tag == T_A && !(node->flags & HOLDER)) node->tag = T_DOOMED;
+    tree->flags &= ~(uint32_t)FN_NODE_HOLDER;
+    for (FnNode *node = fn_step(tree, tree); node != NULL; node = fn_step(tree, node)) {
+        const FnNode *parent = node->parent;
+        fn_tick(page);
+        if (parent != tree && (parent->flags & FN_NODE_HOLDER || holds_links(parent->tag))) node->flags |= FN_NODE_HOLDER;
+        else node->flags &= ~(uint32_t)FN_NODE_HOLDER;
+        if (node->tag == FN_T_A && !(node->flags & FN_NODE_HOLDER)) node->tag = FN_T_DOOMED;
     }
 }
 
-static bool holds_code(Page *page, Node *pre)
+static bool holds_code(FnPage *page, FnNode *pre)
 {
-    bool code = pre->first != NULL && pre->first->next == NULL && pre->first->tag == T_SPAN;
-    Walk walk = walk_tag(page, pre, T_SPAN, false);
-    for (Node *span; (span = walk_on(page, &walk)) != NULL;) {
-        Str name = attribute_value(span, A_CLASS);
+    bool code = pre->first != NULL && pre->first->next == NULL && pre->first->tag == FN_T_SPAN;
+    FnWalk walk = fn_walk_tag(page, pre, FN_T_SPAN, false);
+    for (FnNode *span; (span = fn_walk_on(page, &walk)) != NULL;) {
+        FnStr name = fn_attribute_value(span, FN_A_CLASS);
         if (name.n >= 4 && memcmp(name.p, "hljs", 4) == 0) {
-            clear_attributes(span);
+            fn_clear_attributes(span);
             code = true;
         }
     }
     return code;
 }
 
-static void rename_all(Page *page, Node *top, uint32_t from1, uint32_t from2, uint32_t from3, uint32_t to)
+static void rename_all(FnPage *page, FnNode *top, uint32_t from1, uint32_t from2, uint32_t from3, uint32_t to)
 {
-    for (Node *node = top; node != NULL; node = step(top, node)) {
-        tick(page);
+    for (FnNode *node = top; node != NULL; node = fn_step(top, node)) {
+        fn_tick(page);
         if (node->tag == from1 || node->tag == from2 || node->tag == from3) node->tag = to;
     }
 }
 
-void convert(Page *page, Node *tree)
+void fn_convert(FnPage *page, FnNode *tree)
 {
     doom_loose_links(page, tree);
-    strip_tag_sets(page, tree, IN(FORMATTING), T_DOOMED, 0);
-    for (Node *node = tree; node != NULL; node = step(tree, node)) {
-        tick(page);
+    fn_strip_tag_sets(page, tree, FN_IN(FORMATTING), FN_T_DOOMED, 0);
+    for (FnNode *node = tree; node != NULL; node = fn_step(tree, node)) {
+        fn_tick(page);
         switch (node->tag) {
-        case T_BR: case T_HR: node->tag = T_LB; break;
-        case T_BLOCKQUOTE: case T_Q: node->tag = T_QUOTE; break;
-        case T_S: case T_STRIKE: node->tag = T_DEL; break;
-        case T_DL: case T_OL: case T_UL:
-            node->tag = T_LIST;
-            rename_all(page, node, T_DD, T_DT, T_LI, T_ITEM);
+        case FN_T_BR: case FN_T_HR: node->tag = FN_T_LB; break;
+        case FN_T_BLOCKQUOTE: case FN_T_Q: node->tag = FN_T_QUOTE; break;
+        case FN_T_S: case FN_T_STRIKE: node->tag = FN_T_DEL; break;
+        case FN_T_DL: case FN_T_OL: case FN_T_UL:
+            node->tag = FN_T_LIST;
+            rename_all(page, node, FN_T_DD, FN_T_DT, FN_T_LI, FN_T_ITEM);
             break;
-        case T_PRE: node->tag = holds_code(page, node) ? T_CODE : T_QUOTE; break;
-        case T_DETAILS:
-            node->tag = T_DIV;
-            rename_all(page, node, T_SUMMARY, T_SUMMARY, T_SUMMARY, T_HEAD);
+        case FN_T_PRE: node->tag = holds_code(page, node) ? FN_T_CODE : FN_T_QUOTE; break;
+        case FN_T_DETAILS:
+            node->tag = FN_T_DIV;
+            rename_all(page, node, FN_T_SUMMARY, FN_T_SUMMARY, FN_T_SUMMARY, FN_T_HEAD);
             break;
         default:
-            if (sets_of(page, node->tag) & IN(HEADINGS)) {
-                clear_attributes(node);
-                node->tag = T_HEAD;
+            if (fn_sets_of(page, node->tag) & FN_IN(HEADINGS)) {
+                fn_clear_attributes(node);
+                node->tag = FN_T_HEAD;
             }
         }
     }

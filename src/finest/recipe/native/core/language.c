@@ -12,7 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAGIC = 793712314, VERSION = 12, HIERARCHICAL = 1, SUPERVISED = 3, CENTROIDS = 256, MOST_LABELS = 4096, MOST_DIM = 512 };
+enum {
+    MAGIC = 793712314,
+    VERSION = 12,
+    HIERARCHICAL = 1,
+    SUPERVISED = 3,
+    CENTROIDS = 256,
+    MOST_LABELS = 4096,
+    MOST_DIM = 512
+};
 
 /* Of a branch that is not built yet, as fastText has it; a label that was seen as often would be taken for one. */
 #define UNSEEN INT64_C(1000000000000000)
@@ -231,7 +239,8 @@ static const float *centroid(const Quantizer *quantizer, int32_t part, unsigned 
     return quantizer->centroids + (size_t)part * CENTROIDS * (size_t)quantizer->width + (size_t)code * (size_t)width;
 }
 
-static bool unpack(Model *model, const unsigned char *codes, const unsigned char *norms, const Quantizer *rows, const Quantizer *norm)
+static bool unpack(Model *model, const unsigned char *codes, const unsigned char *norms, const Quantizer *rows,
+                   const Quantizer *norm)
 {
     model->matrix = malloc((size_t)model->rows * (size_t)model->dim * sizeof(float));
     if (model->matrix == NULL) return false;
@@ -252,7 +261,9 @@ static bool read_input(Model *model, Reader *reader)
     bool has_norm = take_bool(reader);
     int64_t m = take_long(reader), n = take_long(reader);
     int32_t size = take_int(reader);
-    if (reader->failed || n != model->dim || m < model->words || m > 1 << 24 || size < 0 || size > reader->end - reader->p) return false;
+    if (reader->failed || n != model->dim || m < model->words || m > 1 << 24 || size < 0 ||
+        size > reader->end - reader->p)
+        return false;
     const unsigned char *codes = reader->p, *norms = NULL;
     reader->p += size;
     bool good = read_quantizer(&rows, reader, model->dim) && (int64_t)size == m * rows.parts;
@@ -289,7 +300,8 @@ static void build_tree(Model *model)
     }
     for (int32_t i = n; i < 2 * n - 1; i++) {
         int32_t both[2];
-        for (int j = 0; j < 2; j++) both[j] = leaf >= 0 && model->tree[leaf].count < model->tree[node].count ? leaf-- : node++;
+        for (int j = 0; j < 2; j++)
+            both[j] = leaf >= 0 && model->tree[leaf].count < model->tree[node].count ? leaf-- : node++;
         model->tree[i].left = both[0];
         model->tree[i].right = both[1];
         model->tree[i].count = model->tree[both[0]].count + model->tree[both[1]].count;
@@ -457,7 +469,8 @@ static PyObject *as_dict(Search *search)
     qsort(search->answers, (size_t)search->n, sizeof(Answer), by_score);
     for (int32_t i = 0; found != NULL && i < search->n; i++) {
         PyObject *value = PyFloat_FromDouble((double)expf(search->answers[i].score));
-        if (value == NULL || PyDict_SetItem(found, search->model->names[search->answers[i].label], value) < 0) Py_CLEAR(found);
+        if (value == NULL || PyDict_SetItem(found, search->model->names[search->answers[i].label], value) < 0)
+            Py_CLEAR(found);
         Py_XDECREF(value);
     }
     return found;
@@ -467,7 +480,7 @@ static const char CAPSULE[] = "finest.recipe.native.language";
 
 static void close_capsule(PyObject *capsule) { close_model(PyCapsule_GetPointer(capsule, CAPSULE)); }
 
-PyObject *language_open(PyObject *self, PyObject *data)
+PyObject *fn_language_open(PyObject *self, PyObject *data)
 {
     (void)self;
     if (!PyBytes_Check(data)) return PyErr_Format(PyExc_TypeError, "bytes are needed");
@@ -481,7 +494,7 @@ PyObject *language_open(PyObject *self, PyObject *data)
     return capsule;
 }
 
-PyObject *language_scores(PyObject *self, PyObject *args)
+PyObject *fn_language_scores(PyObject *self, PyObject *args)
 {
     PyObject *capsule;
     const char *line;

@@ -1,10 +1,11 @@
 /* Memory of a page: an arena that is given back at once. */
 #include "core.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
-struct Chunk { /* a multiple of 16 bytes, as malloc's own memory is aligned */
-    Chunk *next;
+struct FnChunk { /* a multiple of 16 bytes, as malloc's own memory is aligned */
+    FnChunk *next;
     size_t size;
 };
 
@@ -18,38 +19,48 @@ enum { CHUNK = 0, MOST_SPARE = 0 }; /* each allocation alone, so that a step ove
 enum { CHUNK = 1 << 20, MOST_SPARE = 8 };
 #endif
 
-static Chunk *spare; /* some chunks are kept for the next page; the GIL guards them */
+_Static_assert(sizeof(FnChunk) % 16 == 0, "what follows a chunk's head is aligned as malloc aligns");
+
+_Noreturn void fn_broken(const char *condition, const char *file, int line)
+{
+    fprintf(stderr,
+            "finest's compiled core is broken (%s:%d: %s): please report it; FINEST_NATIVE=0 leaves the core out\n",
+            file, line, condition);
+    abort();
+}
+
+static FnChunk *spare; /* some chunks are kept for the next page; the GIL guards them */
 static int spare_count;
 
-_Noreturn void leave(Page *page, int status) { longjmp(page->jump, status); }
+_Noreturn void fn_leave(FnPage *page, int status) { longjmp(page->jump, status); }
 
-_Noreturn void refuse(Page *page, const char *reason)
+_Noreturn void fn_refuse(FnPage *page, const char *reason)
 {
     page->reason = reason;
-    leave(page, REFUSED);
+    fn_leave(page, FN_REFUSED);
 }
 
-void tick_slowly(Page *page)
+void fn_tick_slowly(FnPage *page)
 {
     page->ticks = 0;
-    if (!page->host->poll(page->host->host)) leave(page, STOPPED);
+    if (!page->host->poll(page->host->host)) fn_leave(page, FN_STOPPED);
 }
 
-static char *end_of(Chunk *chunk) { return (char *)chunk + chunk->size; }
+static char *end_of(FnChunk *chunk) { return (char *)chunk + chunk->size; }
 
-static void grow(Page *page, size_t bytes)
+static void grow(FnPage *page, size_t bytes)
 {
-    size_t size = CHUNK ? CHUNK : bytes + sizeof(Chunk);
-    Chunk *chunk = NULL;
-    while (CHUNK > 0 && (size < bytes + sizeof(Chunk) || size < page->allocated / MOST_SPARE)) size *= 2;
-    if (page->allocated + size > page->most) refuse(page, "memory");
+    size_t size = CHUNK ? CHUNK : bytes + sizeof(FnChunk);
+    FnChunk *chunk = NULL;
+    while (CHUNK > 0 && (size < bytes + sizeof(FnChunk) || size < page->allocated / MOST_SPARE)) size *= 2;
+    if (page->allocated + size > page->most) fn_refuse(page, "memory");
     if (spare != NULL && size == CHUNK) {
         chunk = spare;
         spare = chunk->next;
         spare_count--;
     } else {
         chunk = malloc(size);
-        if (chunk == NULL) leave(page, NO_MEMORY);
+        if (chunk == NULL) fn_leave(page, FN_NO_MEMORY);
         chunk->size = size;
     }
     chunk->next = page->chunks;
@@ -59,7 +70,7 @@ static void grow(Page *page, size_t bytes)
     page->end = end_of(chunk);
 }
 
-static char *take_bytes(Page *page, size_t bytes)
+static char *take_bytes(FnPage *page, size_t bytes)
 {
     if (CHUNK == 0 || (size_t)(page->end - page->cur) < bytes) grow(page, bytes);
     char *found = page->cur;
@@ -68,14 +79,14 @@ static char *take_bytes(Page *page, size_t bytes)
 }
 
 /* From the other end of the free space. */
-static char *take_last(Page *page, size_t bytes)
+static char *take_last(FnPage *page, size_t bytes)
 {
     if (CHUNK == 0 || (size_t)(page->end - page->cur) < bytes) grow(page, bytes);
     page->end -= bytes;
     return page->end;
 }
 
-void *take(Page *page, size_t bytes)
+void *fn_take(FnPage *page, size_t bytes)
 {
     if (CHUNK == 0) return take_bytes(page, bytes);
     size_t odd = (size_t)(-(intptr_t)page->cur) & 15;
@@ -84,13 +95,14 @@ void *take(Page *page, size_t bytes)
         odd = 0; /* behind a chunk's head */
     }
     page->cur += odd;
+    assert(((uintptr_t)page->cur & 15) == 0);
     return take_bytes(page, bytes);
 }
 
-void page_free(Page *page)
+void fn_page_free(FnPage *page)
 {
     while (page->chunks != NULL) {
-        Chunk *chunk = page->chunks;
+        FnChunk *chunk = page->chunks;
         page->chunks = chunk->next;
         if (spare_count < MOST_SPARE && chunk->size == CHUNK) {
             chunk->next = spare;
@@ -102,33 +114,33 @@ void page_free(Page *page)
     }
 }
 
-Node *new_node(Page *page, uint32_t tag)
+FnNode *fn_new_node(FnPage *page, uint32_t tag)
 {
-    Node *node = take(page, sizeof(Node));
-    memset(node, 0, sizeof(Node));
+    FnNode *node = fn_take(page, sizeof(FnNode));
+    memset(node, 0, sizeof(FnNode));
     node->tag = tag;
     return node;
 }
 
-void push(Page *page, NodeList *list, Node *node)
+void fn_push(FnPage *page, FnNodeList *list, FnNode *node)
 {
     if (list->n == list->room) {
         size_t room = list->room ? list->room * 2 : 32;
-        Node **items = take(page, room * sizeof(Node *));
-        if (list->n) memcpy(items, list->items, list->n * sizeof(Node *));
+        FnNode **items = fn_take(page, room * sizeof(FnNode *));
+        if (list->n) memcpy(items, list->items, list->n * sizeof(FnNode *));
         list->items = items;
         list->room = room;
     }
     list->items[list->n++] = node;
 }
 
-void put(Page *page, Buffer *buffer, Str text)
+void fn_put(FnPage *page, FnBuffer *buffer, FnStr text)
 {
     if (text.n == 0) return;
     if (buffer->room - buffer->n < text.n) {
         size_t room = (buffer->room ? buffer->room : 1024) * 2;
         while (room - buffer->n < text.n) room *= 2;
-        char *p = take(page, room);
+        char *p = fn_take(page, room);
         if (buffer->n) memcpy(p, buffer->p, buffer->n);
         buffer->p = p;
         buffer->room = room;
@@ -139,7 +151,7 @@ void put(Page *page, Buffer *buffer, Str text)
 
 /* Long runs of joins stay linear: a text that ends where the arena's free space begins grows in place, and so does one
  * that begins where the free space ends. */
-static Str joined(Page *page, Str a, Str b)
+static FnStr joined(FnPage *page, FnStr a, FnStr b)
 {
     if (a.n == 0) return b;
     if (b.n == 0) return a;
@@ -147,28 +159,28 @@ static Str joined(Page *page, Str a, Str b)
     if (CHUNK > 0 && page->chunks != NULL && a.p + a.n == page->cur && a.p >= (char *)(page->chunks + 1) && room >= b.n) {
         memmove(page->cur, b.p, b.n);
         page->cur += b.n;
-        return (Str){a.p, n};
+        return (FnStr){a.p, n};
     }
     if (CHUNK > 0 && page->chunks != NULL && b.p == page->end && b.p < end_of(page->chunks) && room >= a.n) {
         page->end -= a.n;
         memmove(page->end, a.p, a.n);
-        return (Str){page->end, n};
+        return (FnStr){page->end, n};
     }
     char *p = a.n < b.n ? take_last(page, n) : take_bytes(page, n);
     memcpy(p, a.p, a.n);
     memcpy(p + a.n, b.p, b.n);
-    return (Str){p, n};
+    return (FnStr){p, n};
 }
 
-Str concat(Page *page, Str a, Str b)
+FnStr fn_concat(FnPage *page, FnStr a, FnStr b)
 {
     if (a.p == NULL) return b;
     if (b.p == NULL) return a;
     return joined(page, a, b);
 }
 
-Str concat3(Page *page, Str a, Str b, Str c)
+FnStr fn_concat3(FnPage *page, FnStr a, FnStr b, FnStr c)
 {
-    Str found = joined(page, joined(page, a, b), c);
-    return found.p == NULL ? EMPTY : found;
+    FnStr found = joined(page, joined(page, a, b), c);
+    return found.p == NULL ? FN_EMPTY : found;
 }

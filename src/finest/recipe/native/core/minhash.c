@@ -1,12 +1,12 @@
 /* MinHash over word n-grams with SHA-1: minhash.py's signature. */
 #define PY_SSIZE_T_CLEAN
 #include "texts.h"
+#include "core.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PRIME ((1ull << 61) - 1)
 enum { BATCH = 64, LANES = 16, BLOCK = 64 };
 
 /* A loop is compiled for each width of vectors, and the widest that the processor has is taken. */
@@ -102,23 +102,27 @@ static void sha1_starts(const Message *messages, int n, uint64_t *starts)
 }
 
 /* Lowest of (factor x shingle + offset) mod 2^64 mod 2^61 - 1 over the shingles, for each permutation. */
-INLINE void permute_any(const uint64_t *shingles, size_t n, const uint64_t *factors, const uint64_t *offsets, uint64_t *lowest, size_t count)
+INLINE void permute_any(const uint64_t *shingles, size_t n, const uint64_t *factors, const uint64_t *offsets,
+                        uint64_t *lowest, size_t count)
 {
     for (size_t j = 0; j < count; j++) {
         uint64_t factor = factors[j], offset = offsets[j], low = lowest[j];
         for (size_t i = 0; i < n; i++) {
             uint64_t value = factor * shingles[i] + offset;
-            value = (value & PRIME) + (value >> 61);
-            value = value >= PRIME ? value - PRIME : value;
+            value = (value & FN_MINHASH_PRIME) + (value >> 61);
+            value = value >= FN_MINHASH_PRIME ? value - FN_MINHASH_PRIME : value;
             low = value < low ? value : low;
         }
         lowest[j] = low;
     }
 }
 
-WIDTHS(permute, (const uint64_t *shingles, size_t n, const uint64_t *factors, const uint64_t *offsets, uint64_t *lowest, size_t count), (shingles, n, factors, offsets, lowest, count))
+WIDTHS(permute,
+       (const uint64_t *shingles, size_t n, const uint64_t *factors, const uint64_t *offsets, uint64_t *lowest,
+        size_t count),
+       (shingles, n, factors, offsets, lowest, count))
 
-PyObject *minhash_lowest(PyObject *self, PyObject *args)
+PyObject *fn_minhash_lowest(PyObject *self, PyObject *args)
 {
     PyObject *found = NULL;
     const char *text;

@@ -1,222 +1,35 @@
-/* The Python module: tables in, one page's tree in, its text out. */
+/* The Python module: its functions, and the filling of the tables by extract/core_tables.py. */
 #define PY_SSIZE_T_CLEAN
 #include "language.h"
-#include "read.h"
-#include "stop_words.h"
+#include "page.h"
 #include "texts.h"
 
-enum { MOST_BYTES = 512 << 20 };
-
-static PyObject *Refused, *Baseline, *stop_word_source;
-static bool filled;
-static uint64_t seed;
-
-typedef struct {
-    Host host;
-    const XmlNode *source;
-    PyObject *parse, *kept; /* `kept`: trees that texts of this page lie in */
-} Call;
-
-static bool poll(void *host)
-{
-    (void)host;
-    return PyErr_CheckSignals() == 0;
-}
-
-static Node *source(Page *page) { return read_tree(page, ((Call *)page->host->host)->source); }
-
-static bool is_element(PyObject *object);
-
-static Node *parse(Page *page, const char *markup, size_t n)
-{
-    Call *call = page->host->host;
-    PyObject *tree = PyObject_CallFunction(call->parse, "y#", markup, (Py_ssize_t)n);
-    if (tree == NULL) leave(page, STOPPED);
-    int failed = PyList_Append(call->kept, tree);
-    Py_DECREF(tree);
-    if (failed) leave(page, STOPPED);
-    if (tree == Py_None) return NULL;
-    if (!is_element(tree)) refuse(page, "no_element");
-    memset(page->names, 0, sizeof(page->names)); /* another document has another dictionary */
-    memset(page->attr_names, 0, sizeof(page->attr_names));
-    return read_tree(page, ((LxmlElement *)tree)->node);
-}
-
-static bool is_word(uint32_t code) { return Py_UNICODE_ISALNUM(code); }
-
-static bool is_printable(uint32_t code) { return Py_UNICODE_ISPRINTABLE(code); }
-
-/* Python code, and with it other threads, runs in the first call alone. */
-static bool fill_stop_words(void)
-{
-    PyObject *words = PyObject_CallNoArgs(stop_word_source), *iterator, *word;
-    if (words != NULL && stop_words_ready()) {
-        Py_DECREF(words);
-        return true;
-    }
-    bool good = words != NULL && PyAnySet_Check(words) && stop_words_begin((size_t)PySet_Size(words));
-    iterator = good ? PyObject_GetIter(words) : NULL;
-    good = iterator != NULL;
-    while (good && (word = PyIter_Next(iterator)) != NULL) {
-        Py_ssize_t n;
-        const char *p = PyUnicode_AsUTF8AndSize(word, &n);
-        good = p != NULL && stop_words_add(p, (size_t)n);
-        Py_DECREF(word);
-    }
-    Py_XDECREF(iterator);
-    Py_XDECREF(words);
-    if (!good && !PyErr_Occurred()) PyErr_NoMemory();
-    return good && !PyErr_Occurred();
-}
-
-/* str.lower() of one word; characters whose lower case is not one character of its own are left to Python. */
-static int lower(const char *word, size_t n, char *out, size_t *length)
-{
-    char *o = out;
-    for (const char *p = word, *end = word + n; p < end;) {
-        unsigned char byte = (unsigned char)*p;
-        if (byte < 0x80) {
-            *o++ = (char)(byte >= 'A' && byte <= 'Z' ? byte + 32 : byte);
-            p++;
-            continue;
-        }
-        uint32_t code = decode(&p, end);
-        if (code == 0x130 || code == 0x3a3) return -1;
-        code = Py_UNICODE_TOLOWER(code);
-        if (code < 0x80) {
-            *o++ = (char)code;
-        } else if (code < 0x800) {
-            *o++ = (char)(0xc0 | code >> 6);
-            *o++ = (char)(0x80 | (code & 0x3f));
-        } else if (code < 0x10000) {
-            *o++ = (char)(0xe0 | code >> 12);
-            *o++ = (char)(0x80 | (code >> 6 & 0x3f));
-            *o++ = (char)(0x80 | (code & 0x3f));
-        } else {
-            *o++ = (char)(0xf0 | code >> 18);
-            *o++ = (char)(0x80 | (code >> 12 & 0x3f));
-            *o++ = (char)(0x80 | (code >> 6 & 0x3f));
-            *o++ = (char)(0x80 | (code & 0x3f));
-        }
-    }
-    *length = (size_t)(o - out);
-    return 0;
-}
-
-static bool is_stop_word(Page *page, const char *word, size_t n)
-{
-    char lowered[2048];
-    size_t length;
-    if (!stop_words_ready() && !fill_stop_words()) leave(page, STOPPED);
-    if (n > 1000) return false; /* the longest has 32 characters */
-    if (lower(word, n, lowered, &length) == 0) return stop_words_hold(lowered, length);
-    PyObject *text = PyUnicode_DecodeUTF8(word, (Py_ssize_t)n, "strict");
-    PyObject *lower_text = text == NULL ? NULL : PyObject_CallMethod(text, "lower", NULL);
-    Py_ssize_t size = 0;
-    const char *p = lower_text == NULL ? NULL : PyUnicode_AsUTF8AndSize(lower_text, &size);
-    bool found = p != NULL && stop_words_hold(p, (size_t)size);
-    bool failed = p == NULL;
-    Py_XDECREF(text);
-    Py_XDECREF(lower_text);
-    if (failed) leave(page, STOPPED);
-    return found;
-}
-
-static Call new_call(PyObject *parser, PyObject *kept)
-{
-    Call call = {{poll, parse, source, is_word, is_printable, is_stop_word, NULL}, NULL, parser, kept};
-    return call;
-}
-
-static Page *new_page(Call *call)
-{
-    Page *page = PyMem_Malloc(sizeof(Page));
-    if (page == NULL) return NULL;
-    memset(page, 0, sizeof(Page));
-    call->host.host = call;
-    page->host = &call->host;
-    page->most = MOST_BYTES;
-    page->seed = seed;
-    return page;
-}
-
-static PyObject *raise_status(const Page *page, int status)
-{
-    if (status == REFUSED) PyErr_SetString(Refused, page->reason);
-    else if (status == NO_MEMORY) PyErr_NoMemory();
-    return NULL;
-}
-
-static PyTypeObject *element_type;
-
-static bool is_element(PyObject *object) { return PyObject_TypeCheck(object, element_type) && ((LxmlElement *)object)->node != NULL; }
-
-static PyObject *extract(PyObject *self, PyObject *args)
-{
-    PyObject *tree, *parser, *result = NULL;
-    int doubtful = 0;
-    (void)self;
-    if (!PyArg_ParseTuple(args, "OO|p", &tree, &parser, &doubtful)) return NULL;
-    if (!filled || !is_element(tree)) {
-        PyErr_SetString(PyExc_TypeError, "an lxml element is needed, and tables before it");
-        return NULL;
-    }
-    PyObject *kept = PyList_New(0);
-    if (kept == NULL) return NULL;
-    Call call = new_call(parser, kept);
-    Page *page = new_page(&call);
-    if (page == NULL) {
-        Py_DECREF(kept);
-        return PyErr_NoMemory();
-    }
-    call.source = ((LxmlElement *)tree)->node;
-    page->doubtful = doubtful;
-    int status = setjmp(page->jump);
-    if (status == ENDED) {
-        Buffer out = {0};
-        bool json = false;
-        Node *body = best_body(page, &json);
-        if (body != NULL) {
-            write_text(page, body, &out);
-            Str text = cleaned_text(page, (Str){out.p, out.n});
-            result = PyUnicode_DecodeUTF8(text.p, (Py_ssize_t)text.n, "strict");
-        } else {
-            result = Py_NewRef(json ? Baseline : Py_None);
-        }
-    } else if (status == NO_TEXT) {
-        result = Py_NewRef(Py_None);
-    } else {
-        result = raise_status(page, status);
-    }
-    page_free(page);
-    PyMem_Free(page);
-    Py_DECREF(kept);
-    return result;
-}
-
-static PyObject *plain(PyObject *self, PyObject *data)
+/* The secret of every hash table whose words a page chooses; native/__init__.py sets it when it loads the core. */
+static PyObject *set_seed(PyObject *self, PyObject *number)
 {
     (void)self;
-    if (!PyBytes_Check(data)) return PyErr_Format(PyExc_TypeError, "bytes are needed");
-    return PyBool_FromLong(is_plain((Str){PyBytes_AS_STRING(data), (size_t)PyBytes_GET_SIZE(data)}));
+    uint64_t bits = PyLong_AsUnsignedLongLong(number);
+    if (PyErr_Occurred()) return NULL;
+    fn_module.seed = bits;
+    fn_bounds_begin(bits);
+    Py_RETURN_NONE;
 }
 
-/* ---- the tables ---- */
+/* ---- the tables: fill_begin, then the others in any order, then fill_end; core_tables.py is the one caller ---- */
 
 static const char *const SET_NAMES[] = {
 #define X(id) #id,
-    TAG_SETS(X)
+    FN_TAG_SETS(X)
 #undef X
 };
 
 static int set_of_name(const char *name)
 {
-    for (int i = 0; i < TAG_SET_COUNT; i++)
+    for (int i = 0; i < FN_TAG_SET_COUNT; i++)
         if (strcmp(SET_NAMES[i], name) == 0) return i;
     return -1;
 }
 
-/* begin(any_bits, seed, stop_words), then tag(name, sets, bits, candidate_bits), attribute(name, present) and so on, then end() */
 static PyObject *checked(int failed)
 {
     if (failed < 0) {
@@ -229,18 +42,15 @@ static PyObject *checked(int failed)
 static PyObject *fill_begin(PyObject *self, PyObject *args)
 {
     unsigned int any;
-    unsigned long long bits;
     PyObject *words;
     (void)self;
-    if (!PyArg_ParseTuple(args, "IKO", &any, &bits, &words)) return NULL;
-    if (filled || stop_word_source != NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "the tables are filled once");
+    if (!PyArg_ParseTuple(args, "IO", &any, &words)) return NULL;
+    if (fn_module.filled || fn_module.stop_words != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the tables are fn_module.filled once");
         return NULL;
     }
-    stop_word_source = Py_NewRef(words);
-    seed = bits;
-    bounds_begin(bits);
-    return checked(tables_begin(any));
+    fn_module.stop_words = Py_NewRef(words);
+    return checked(fn_tables_begin(any));
 }
 
 static PyObject *fill_tag(PyObject *self, PyObject *args)
@@ -259,7 +69,7 @@ static PyObject *fill_tag(PyObject *self, PyObject *args)
         if (position < 0) return PyErr_Format(PyExc_ValueError, "no set of tags is called %s", set);
         sets |= 1ull << position;
     }
-    return checked(tables_tag(name, (size_t)n, sets, bits, candidate_bits));
+    return checked(fn_tables_tag(name, (size_t)n, sets, bits, candidate_bits));
 }
 
 static PyObject *fill_cleaned(PyObject *self, PyObject *args)
@@ -268,7 +78,7 @@ static PyObject *fill_cleaned(PyObject *self, PyObject *args)
     Py_ssize_t n;
     (void)self;
     if (!PyArg_ParseTuple(args, "s#", &name, &n)) return NULL;
-    return checked(tables_cleaned(name, (size_t)n));
+    return checked(fn_tables_cleaned(name, (size_t)n));
 }
 
 static PyObject *fill_attribute(PyObject *self, PyObject *args)
@@ -278,7 +88,7 @@ static PyObject *fill_attribute(PyObject *self, PyObject *args)
     unsigned int present;
     (void)self;
     if (!PyArg_ParseTuple(args, "s#I", &name, &n, &present)) return NULL;
-    int position = tables_attribute(name, (size_t)n, present);
+    int position = fn_tables_attribute(name, (size_t)n, present);
     return position < 0 ? checked(-1) : PyLong_FromLong(position);
 }
 
@@ -290,7 +100,7 @@ static PyObject *fill_literal(PyObject *self, PyObject *args)
     unsigned int contains, starts, equal;
     (void)self;
     if (!PyArg_ParseTuple(args, "is#III", &attribute_position, &text, &n, &contains, &starts, &equal)) return NULL;
-    return checked(tables_literal(attribute_position, text, (size_t)n, contains, starts, equal));
+    return checked(fn_tables_literal(attribute_position, text, (size_t)n, contains, starts, equal));
 }
 
 static PyObject *fill_name_word(PyObject *self, PyObject *args)
@@ -300,96 +110,35 @@ static PyObject *fill_name_word(PyObject *self, PyObject *args)
     unsigned int kind;
     (void)self;
     if (!PyArg_ParseTuple(args, "s#I", &text, &n, &kind)) return NULL;
-    return checked(tables_name_word(text, (size_t)n, kind));
+    return checked(fn_tables_name_word(text, (size_t)n, kind));
 }
 
 static PyObject *fill_end(PyObject *self, PyObject *none)
 {
     (void)self;
     (void)none;
-    if (tables_end() < 0) return checked(-1);
-    filled = true;
+    if (fn_tables_end() < 0) return checked(-1);
+    fn_module.filled = true;
     Py_RETURN_NONE;
 }
 
-/* ---- single functions, for the tests that compare each with Python's ---- */
-
-static PyObject *probe(PyObject *self, PyObject *args)
-{
-    const char *name, *text;
-    Py_ssize_t n;
-    PyObject *result = NULL;
-    (void)self;
-    if (!PyArg_ParseTuple(args, "ss#", &name, &text, &n)) return NULL;
-    Call call = new_call(Py_None, Py_None);
-    Page *page = new_page(&call);
-    if (page == NULL) return PyErr_NoMemory();
-    int status = setjmp(page->jump);
-    if (status == ENDED) {
-        Str given = {text, (size_t)n}, found = NONE;
-        Trimmed count = {0};
-        trimmed_add(&count, given, NO_LIMIT);
-        if (strcmp(name, "clean") == 0) found = cleaned_text(page, given);
-        else if (strcmp(name, "trim") == 0) found = trim(page, given);
-        else if (strcmp(name, "strip") == 0) found = strip(given);
-        else if (strcmp(name, "trimmed_length") == 0) result = PyLong_FromSize_t(count.chars);
-        else if (strcmp(name, "commas") == 0) result = PyLong_FromSize_t(count.commas);
-        else if (strcmp(name, "is_filtered") == 0) result = PyBool_FromLong(is_filtered(page, given));
-        else if (strcmp(name, "has_text") == 0) result = PyBool_FromLong(has_text(given));
-        else if (strcmp(name, "is_video") == 0) result = PyBool_FromLong(is_video(page, given));
-        else if (strcmp(name, "looks_like_block") == 0) result = PyBool_FromLong(looks_like_block(given));
-        else if (strcmp(name, "is_stop_word") == 0) result = PyBool_FromLong(is_stop_word(page, text, (size_t)n));
-        else if (strcmp(name, "name_kinds") == 0) result = PyLong_FromUnsignedLong(name_kinds(given));
-        else if (name[0] == '@' && mark_attribute(name + 1, strlen(name + 1)) >= 0)
-            result = PyLong_FromUnsignedLong(mask_of(mark_attribute(name + 1, strlen(name + 1)), given));
-        else PyErr_SetString(PyExc_ValueError, "no such function");
-        if (found.p != NULL) result = PyUnicode_DecodeUTF8(found.p, (Py_ssize_t)found.n, "strict");
-    } else {
-        result = raise_status(page, status);
-    }
-    page_free(page);
-    PyMem_Free(page);
-    return result;
-}
-
-/* The element as XML, as readability writes its article. */
-static PyObject *serialized(PyObject *self, PyObject *tree)
-{
-    PyObject *result;
-    (void)self;
-    if (!is_element(tree)) return PyErr_Format(PyExc_TypeError, "an lxml element is needed");
-    Call call = new_call(Py_None, Py_None);
-    Page *page = new_page(&call);
-    if (page == NULL) return PyErr_NoMemory();
-    int status = setjmp(page->jump);
-    if (status == ENDED) {
-        Buffer out = {0};
-        serialize(page, read_tree(page, ((LxmlElement *)tree)->node), &out);
-        result = PyUnicode_DecodeUTF8(out.p, (Py_ssize_t)out.n, "strict");
-    } else {
-        result = raise_status(page, status);
-    }
-    page_free(page);
-    PyMem_Free(page);
-    return result;
-}
-
 static PyMethodDef METHODS[] = {
-    {"extract", extract, METH_VARARGS, "extract(tree, parse, doubtful=False): cleaned text, None, or BASELINE; raises Refused(reason)."},
-    {"is_plain", plain, METH_O, "is_plain(data): False where UTF-8 bytes may name a character that XML forbids."},
-    {"language_open", language_open, METH_O, "language_open(data): a model, or None where it is of a kind that is not read."},
-    {"language_scores", language_scores, METH_VARARGS, "language_scores(model, line): probabilities by label, best first."},
-    {"tokens_open", tokens_open, METH_VARARGS, "tokens_open(merges): of 32-bit pairs of symbols in order of rank."},
-    {"tokens_count", tokens_count, METH_VARARGS, "tokens_count(merges, text): GPT-2 tokens, and pieces that are left to Python."},
-    {"splitter_open", splitter_open, METH_VARARGS, "splitter_open(special, patterns, prefixes, suffixes, punctuation)."},
-    {"splitter_split", splitter_split, METH_VARARGS, "splitter_split(splitter, chunk): tokens and counts, or None where Python decides."},
-    {"splitter_words", splitter_words, METH_VARARGS, "splitter_words(splitter, text, memo): tokens with spaces between them, and counts; the memo knows other chunks."},
-    {"ngram_chars", ngram_chars, METH_VARARGS, "ngram_chars(words, tops, duplicates, seed): characters in repeated n-grams."},
-    {"simplify", simplify, METH_VARARGS, "simplify(text, kinds, table): the text as MinHash compares it, or None."},
-    {"minhash_lowest", minhash_lowest, METH_VARARGS, "minhash_lowest(words, n, factors, offsets): lowest permuted SHA-1 values."},
-    {"blocks_open", blocks_open, METH_VARARGS, "blocks_open(tags, words, attributes, marks, weights): what a page is read by."},
-    {"blocks_extract", blocks_extract, METH_VARARGS, "blocks_extract(tables, html): the main text, empty where there is none."},
-    {"markup", bounds_markup, METH_O, "markup(html): (tags, attributes, depth, nesting, cells), see bounds.py."},
+    {"extract", fn_extract, METH_VARARGS, "extract(tree, parse, doubtful=False): cleaned text, None, or BASELINE; raises Refused(reason)."},
+    {"is_plain", fn_plain, METH_O, "is_plain(data): False where UTF-8 bytes may name a character that XML forbids."},
+    {"language_open", fn_language_open, METH_O, "language_open(data): a model, or None where it is of a kind that is not read."},
+    {"language_scores", fn_language_scores, METH_VARARGS, "language_scores(model, line): probabilities by label, best first."},
+    {"tokens_open", fn_tokens_open, METH_VARARGS, "tokens_open(merges): of 32-bit pairs of symbols in order of rank."},
+    {"tokens_count", fn_tokens_count, METH_VARARGS, "tokens_count(merges, text): GPT-2 tokens, and pieces that are left to Python."},
+    {"splitter_open", fn_splitter_open, METH_VARARGS, "splitter_open(special, patterns, prefixes, suffixes, punctuation)."},
+    {"splitter_split", fn_splitter_split, METH_VARARGS, "splitter_split(splitter, chunk): tokens and counts, or None where Python decides."},
+    {"splitter_words", fn_splitter_words, METH_VARARGS, "splitter_words(splitter, text, memo): tokens with spaces between them, and counts; the memo knows other chunks."},
+    {"ngram_chars", fn_ngram_chars, METH_VARARGS, "ngram_chars(words, tops, duplicates, fn_module.seed): characters in repeated n-grams."},
+    {"simplify", fn_simplify, METH_VARARGS, "simplify(text, kinds, table): the text as MinHash compares it, or None."},
+    {"minhash_lowest", fn_minhash_lowest, METH_VARARGS, "minhash_lowest(words, n, factors, offsets): lowest permuted SHA-1 values."},
+    {"blocks_open", fn_blocks_open, METH_VARARGS, "blocks_open(tags, words, attributes, marks, weights): what a page is read by."},
+    {"blocks_extract", fn_blocks_extract, METH_VARARGS, "blocks_extract(tables, html): the main text, empty where there is none."},
+    {"markup", fn_bounds_markup, METH_O, "markup(html): (tags, attributes, depth, nesting, cells), see bounds.py."},
+    {"seed", set_seed, METH_O, "fn_module.seed(number): the secret of the hash tables, of 64 bits."},
     {"fill_begin", fill_begin, METH_VARARGS, NULL},
     {"fill_tag", fill_tag, METH_VARARGS, NULL},
     {"fill_cleaned", fill_cleaned, METH_VARARGS, NULL},
@@ -397,12 +146,13 @@ static PyMethodDef METHODS[] = {
     {"fill_literal", fill_literal, METH_VARARGS, NULL},
     {"fill_name_word", fill_name_word, METH_VARARGS, NULL},
     {"fill_end", fill_end, METH_NOARGS, NULL},
-    {"probe", probe, METH_VARARGS, NULL},
-    {"serialize", serialized, METH_O, NULL},
+    {"probe", fn_probe, METH_VARARGS, NULL},
+    {"serialize", fn_serialized, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 
-static struct PyModuleDef MODULE = {PyModuleDef_HEAD_INIT, "_core", "The compiled core of extraction.", -1, METHODS, NULL, NULL, NULL, NULL};
+static struct PyModuleDef MODULE = {
+    PyModuleDef_HEAD_INIT, "_core", "The compiled core of extraction.", -1, METHODS, NULL, NULL, NULL, NULL};
 
 /* An lxml whose elements are laid out otherwise is not read. */
 static int find_element_type(void)
@@ -411,8 +161,8 @@ static int find_element_type(void)
     PyObject *type = etree == NULL ? NULL : PyObject_GetAttrString(etree, "_Element");
     Py_XDECREF(etree);
     if (type == NULL) return -1;
-    element_type = (PyTypeObject *)type;
-    if (!PyType_Check(type) || element_type->tp_basicsize != sizeof(LxmlElement)) {
+    fn_module.element_type = (PyTypeObject *)type;
+    if (!PyType_Check(type) || fn_module.element_type->tp_basicsize != sizeof(FnLxmlElement)) {
         PyErr_SetString(PyExc_ImportError, "this lxml lays its elements out in another way");
         return -1;
     }
@@ -424,12 +174,14 @@ PyMODINIT_FUNC PyInit__core(void)
     if (find_element_type() < 0) return NULL;
     PyObject *module = PyModule_Create(&MODULE);
     if (module == NULL) return NULL;
-    Refused = PyErr_NewException("finest.recipe.native._core.Refused", NULL, NULL);
-    Baseline = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type);
-    if (Refused == NULL || Baseline == NULL || PyModule_AddObjectRef(module, "Refused", Refused) < 0 ||
-        PyModule_AddObjectRef(module, "BASELINE", Baseline) < 0) {
+    fn_module.refused = PyErr_NewException("finest.recipe.native._core.Refused", NULL, NULL);
+    fn_module.baseline = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type);
+    if (fn_module.refused == NULL || fn_module.baseline == NULL ||
+        PyModule_AddObjectRef(module, "Refused", fn_module.refused) < 0 ||
+        PyModule_AddObjectRef(module, "BASELINE", fn_module.baseline) < 0) {
         Py_DECREF(module);
         return NULL;
     }
     return module;
 }
+

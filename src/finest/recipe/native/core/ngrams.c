@@ -45,7 +45,9 @@ static bool make_room(Words *words, size_t bytes)
     words->bytes = malloc((words->n + 1) * sizeof(size_t));
     words->slots = malloc(room * sizeof(Slot));
     words->text = malloc(bytes + 1);
-    if (words->tokens && words->ids && words->chars && words->bytes && words->slots && words->text && words->n < UINT32_MAX) return true;
+    if (words->tokens && words->ids && words->chars && words->bytes && words->slots && words->text &&
+        words->n < UINT32_MAX)
+        return true;
     PyErr_NoMemory();
     return false;
 }
@@ -80,11 +82,12 @@ static void number_tokens(Words *words)
 {
     clear(words);
     for (size_t i = 0; i < words->n; i++) {
-        uint64_t hash = hash_bytes(words->seed, words->tokens[i].p, words->tokens[i].n);
+        uint64_t hash = fn_hash_bytes(words->seed, words->tokens[i].p, words->tokens[i].n);
         size_t slot = hash & words->mask;
         for (; words->slots[slot].at != 0; slot = (slot + 1) & words->mask) {
             const Token *first = &words->tokens[words->slots[slot].at - 1];
-            if (words->slots[slot].hash == hash && first->n == words->tokens[i].n && memcmp(first->p, words->tokens[i].p, first->n) == 0)
+            if (words->slots[slot].hash == hash && first->n == words->tokens[i].n &&
+                memcmp(first->p, words->tokens[i].p, first->n) == 0)
                 break;
         }
         if (words->slots[slot].at == 0) words->slots[slot] = (Slot){hash, (uint32_t)i + 1, 0};
@@ -100,7 +103,7 @@ static size_t top_chars(Words *words, size_t n)
     clear(words);
     for (size_t i = 0; i + n <= words->n; i++) {
         uint64_t hash = words->seed;
-        for (size_t j = 0; j < n; j++) hash = mixed(hash, words->ids[i + j]);
+        for (size_t j = 0; j < n; j++) hash = fn_mixed(hash, words->ids[i + j]);
         size_t slot = hash & words->mask;
         for (; words->slots[slot].at != 0; slot = (slot + 1) & words->mask)
             if (words->slots[slot].hash == hash &&
@@ -125,7 +128,7 @@ static size_t duplicated_chars(Words *words, size_t n)
     for (size_t i = 0; i + n <= words->n;) {
         const char *p = words->text + words->bytes[i];
         size_t size = words->bytes[i + n] - words->bytes[i];
-        uint64_t hash = hash_bytes(words->seed, p, size);
+        uint64_t hash = fn_hash_bytes(words->seed, p, size);
         size_t slot = hash & words->mask;
         for (; words->slots[slot].at != 0; slot = (slot + 1) & words->mask) {
             size_t first = words->slots[slot].at - 1;
@@ -162,7 +165,7 @@ static PyObject *counted(Words *words, PyObject *sizes, size_t (*count)(Words *,
     return found;
 }
 
-PyObject *ngram_chars(PyObject *self, PyObject *args)
+PyObject *fn_ngram_chars(PyObject *self, PyObject *args)
 {
     PyObject *tops, *duplicates, *result = NULL;
     const char *text;
@@ -170,7 +173,8 @@ PyObject *ngram_chars(PyObject *self, PyObject *args)
     unsigned long long seed;
     Words words = {0};
     (void)self;
-    if (!PyArg_ParseTuple(args, "s#O!O!K", &text, &size, &PyTuple_Type, &tops, &PyTuple_Type, &duplicates, &seed)) return NULL;
+    if (!PyArg_ParseTuple(args, "s#O!O!K", &text, &size, &PyTuple_Type, &tops, &PyTuple_Type, &duplicates, &seed))
+        return NULL;
     words.seed = seed;
     if (read_words(&words, text, (size_t)size)) {
         number_tokens(&words);

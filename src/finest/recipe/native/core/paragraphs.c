@@ -1,18 +1,18 @@
 /* jusText over a tree: paragraphs.py over the core's nodes. */
 #include "core.h"
 
-enum { LENGTH_LOW = 50, LENGTH_HIGH = 200, GOOD, NEARGOOD, SHORT, BAD };
+enum { GOOD, NEARGOOD, SHORT, BAD };
 
 typedef struct Paragraph {
     struct Paragraph *next;
-    Buffer text;
+    FnBuffer text;
     size_t texts, link_chars;
     bool in_select;
     int kind;
 } Paragraph;
 
 typedef struct {
-    Page *page;
+    FnPage *page;
     Paragraph *first, *last, *current;
     size_t count;
     bool in_link, after_break;
@@ -20,7 +20,7 @@ typedef struct {
 
 static void begin(Maker *maker, bool in_select)
 {
-    maker->current = take(maker->page, sizeof(Paragraph));
+    maker->current = fn_take(maker->page, sizeof(Paragraph));
     memset(maker->current, 0, sizeof(Paragraph));
     maker->current->in_select = in_select;
 }
@@ -39,13 +39,13 @@ static void cut(Maker *maker, bool in_select)
     begin(maker, in_select);
 }
 
-static size_t chars_with_single_spaces(Str text)
+static size_t chars_with_single_spaces(FnStr text)
 {
     size_t n = 0;
     bool after_space = false;
     for (const char *p = text.p, *end = text.p + text.n; p < end;) {
         unsigned char byte = (unsigned char)*p;
-        size_t space = BYTE_KIND[byte] ? space_at(p, end) : 0;
+        size_t space = FN_BYTE_KIND[byte] ? fn_space_at(p, end) : 0;
         n += space ? !after_space : (byte & 0xc0) != 0x80;
         after_space = space > 0;
         p += space ? space : 1;
@@ -53,70 +53,70 @@ static size_t chars_with_single_spaces(Str text)
     return n;
 }
 
-static void add(Maker *maker, Str text)
+static void add(Maker *maker, FnStr text)
 {
-    if (!has_text(text)) return;
+    if (!fn_has_text(text)) return;
     maker->current->texts++;
-    put(maker->page, &maker->current->text, text);
+    fn_put(maker->page, &maker->current->text, text);
     if (maker->in_link) maker->current->link_chars += chars_with_single_spaces(text);
     maker->after_break = false;
 }
 
-static void walk_element(Maker *maker, const Node *node, bool in_select)
+static void walk_element(Maker *maker, const FnNode *node, bool in_select)
 {
-    uint64_t sets = sets_of(maker->page, node->tag);
-    bool block = (sets & IN(PARAGRAPHS)) != 0, inside = in_select || sets & IN(HOLDS_SELECT);
-    tick(maker->page);
-    if (block || (node->tag == T_BR && maker->after_break)) {
+    uint64_t sets = fn_sets_of(maker->page, node->tag);
+    bool block = (sets & FN_IN(PARAGRAPHS)) != 0, inside = in_select || sets & FN_IN(HOLDS_SELECT);
+    fn_tick(maker->page);
+    if (block || (node->tag == FN_T_BR && maker->after_break)) {
         cut(maker, inside);
     } else {
-        maker->after_break = node->tag == T_BR;
-        if (node->tag == T_BR) {
+        maker->after_break = node->tag == FN_T_BR;
+        if (node->tag == FN_T_BR) {
             maker->current->texts++;
-            put(maker->page, &maker->current->text, LIT(" "));
-        } else if (node->tag == T_A) {
+            fn_put(maker->page, &maker->current->text, FN_LIT(" "));
+        } else if (node->tag == FN_T_A) {
             maker->in_link = true;
         }
     }
     add(maker, node->text);
-    for (const Node *child = node->first; child != NULL; child = child->next) walk_element(maker, child, inside);
+    for (const FnNode *child = node->first; child != NULL; child = child->next) walk_element(maker, child, inside);
     if (block) cut(maker, in_select);
-    if (node->tag == T_A) maker->in_link = false;
+    if (node->tag == FN_T_A) maker->in_link = false;
     add(maker, node->tail);
 }
 
-static int kind_of(Page *page, const Paragraph *paragraph)
+static int kind_of(FnPage *page, const Paragraph *paragraph)
 {
     const char *p = paragraph->text.p, *end = p + paragraph->text.n;
     size_t words = 0, length = 0, stop_words = 0;
-    Trimmed count = {0};
-    Str text = {p, paragraph->text.n};
-    trimmed_add(&count, text, NO_LIMIT);
+    FnTrimmed count = {0};
+    FnStr text = {p, paragraph->text.n};
+    fn_trimmed_add(&count, text, FN_NO_LIMIT);
     length = count.chars;
-    if (length && (double)paragraph->link_chars / (double)length > 0.2) return BAD;
-    if (paragraph->in_select || holds(text, LIT("\xc2\xa9")) || holds(text, LIT("&copy"))) return BAD;
-    if (length < LENGTH_LOW) return paragraph->link_chars > 0 ? BAD : SHORT;
+    if (length && (double)paragraph->link_chars / (double)length > FN_PARAGRAPHS_MAX_LINK_DENSITY) return BAD;
+    if (paragraph->in_select || fn_holds(text, FN_LIT("\xc2\xa9")) || fn_holds(text, FN_LIT("&copy"))) return BAD;
+    if (length < FN_PARAGRAPHS_LENGTH_LOW) return paragraph->link_chars > 0 ? BAD : SHORT;
     while (p < end) {
         size_t n;
-        while (p < end && (n = space_at(p, end)) > 0) p += n;
+        while (p < end && (n = fn_space_at(p, end)) > 0) p += n;
         const char *word = p;
-        while (p < end && (BYTE_KIND[(unsigned char)*p] == 0 || space_at(p, end) == 0)) p++;
+        while (p < end && (FN_BYTE_KIND[(unsigned char)*p] == 0 || fn_space_at(p, end) == 0)) p++;
         if (p == word) break;
-        tick(page);
+        fn_tick(page);
         words++;
         stop_words += page->host->is_stop_word(page, word, (size_t)(p - word));
     }
     double share = (double)stop_words / (double)words;
-    if (share >= 0.2) return length > LENGTH_HIGH ? GOOD : NEARGOOD;
-    return share >= 0.1 ? NEARGOOD : BAD;
+    if (share >= FN_PARAGRAPHS_STOPWORDS_HIGH) return length > FN_PARAGRAPHS_LENGTH_HIGH ? GOOD : NEARGOOD;
+    return share >= FN_PARAGRAPHS_STOPWORDS_LOW ? NEARGOOD : BAD;
 }
 
 typedef struct { int decided, nearest; } Neighbours;
 
 /* For each place the nearest kind before it (or after it): among good and bad; among good, bad and neargood. */
-static Neighbours *neighbours(Page *page, Paragraph *const *all, size_t n, bool before)
+static Neighbours *neighbours(FnPage *page, Paragraph *const *all, size_t n, bool before)
 {
-    Neighbours *found = take(page, (n + 1) * sizeof(Neighbours)), now = {BAD, BAD};
+    Neighbours *found = fn_take(page, (n + 1) * sizeof(Neighbours)), now = {BAD, BAD};
     for (size_t i = 0; i < n; i++) {
         size_t at = before ? i : n - 1 - i;
         found[at] = now;
@@ -134,7 +134,7 @@ static int short_kind(Neighbours previous, Neighbours following)
     return near ? GOOD : BAD;
 }
 
-static void revise(Page *page, Paragraph *const *all, size_t n)
+static void revise(FnPage *page, Paragraph *const *all, size_t n)
 {
     const Neighbours *before = neighbours(page, all, n, true), *after = neighbours(page, all, n, false);
     for (size_t i = 0; i < n; i++)
@@ -148,34 +148,34 @@ static void revise(Page *page, Paragraph *const *all, size_t n)
 }
 
 /* Each run of white space one space, or one line break where it holds one. */
-static Str paragraph_text(Page *page, const Paragraph *paragraph)
+static FnStr paragraph_text(FnPage *page, const Paragraph *paragraph)
 {
-    Str text = strip((Str){paragraph->text.p, paragraph->text.n});
-    char *out = take(page, text.n + 1), *o = out;
+    FnStr text = fn_strip((FnStr){paragraph->text.p, paragraph->text.n});
+    char *out = fn_take(page, text.n + 1), *o = out;
     for (const char *p = text.p, *end = text.p + text.n; p < end;) {
-        size_t n = BYTE_KIND[(unsigned char)*p] ? space_at(p, end) : 0;
+        size_t n = FN_BYTE_KIND[(unsigned char)*p] ? fn_space_at(p, end) : 0;
         if (n == 0) {
             *o++ = *p++;
             continue;
         }
         char space = ' ';
-        for (; p < end && (n = space_at(p, end)) > 0; p += n)
+        for (; p < end && (n = fn_space_at(p, end)) > 0; p += n)
             if (*p == '\n' || *p == '\r') space = '\n';
         *o++ = space;
     }
-    return (Str){out, (size_t)(o - out)};
+    return (FnStr){out, (size_t)(o - out)};
 }
 
-Node *good_paragraphs(Page *page, Node *tree)
+FnNode *fn_good_paragraphs(FnPage *page, FnNode *tree)
 {
     Maker maker = {page, NULL, NULL, NULL, 0, false, false};
-    Node *body = new_node(page, T_BODY);
+    FnNode *body = fn_new_node(page, FN_T_BODY);
     bool any = false;
     size_t n = 0;
     begin(&maker, false);
     walk_element(&maker, tree, false);
     cut(&maker, false);
-    Paragraph **all = take(page, (maker.count + 1) * sizeof(Paragraph *));
+    Paragraph **all = fn_take(page, (maker.count + 1) * sizeof(Paragraph *));
     for (Paragraph *paragraph = maker.first; paragraph != NULL; paragraph = paragraph->next) {
         paragraph->kind = kind_of(page, paragraph);
         any = any || paragraph->kind == GOOD || paragraph->kind == NEARGOOD;
@@ -184,6 +184,6 @@ Node *good_paragraphs(Page *page, Node *tree)
     if (!any) return body;
     revise(page, all, n);
     for (size_t i = 0; i < n; i++)
-        if (all[i]->kind == GOOD) add_child(page, body, T_P)->text = paragraph_text(page, all[i]);
+        if (all[i]->kind == GOOD) fn_add_child(page, body, FN_T_P)->text = paragraph_text(page, all[i]);
     return body;
 }

@@ -6,29 +6,29 @@
 
 enum { GAP = 1 };
 
-typedef struct { Growing text; bool between, begun; } Output;
+typedef struct { FnGrowing text; bool between, begun; } Output;
 
 static bool add_text(Output *out, const char *p, size_t n)
 {
     bool gap = out->between && out->begun;
     out->between = false;
     out->begun = true;
-    return (!gap || grow(&out->text, " ", 1)) && grow(&out->text, p, n);
+    return (!gap || fn_grow(&out->text, " ", 1)) && fn_grow(&out->text, p, n);
 }
 
 /* The end of a number: digits, and once a point or comma with digits behind it. */
 static const char *number_end(const char *p, const char *end)
 {
-    while (p < end && is_digit(*p)) p++;
-    if (end - p < 2 || (*p != '.' && *p != ',') || !is_digit(p[1])) return p;
-    for (p++; p < end && is_digit(*p);) p++;
+    while (p < end && fn_is_digit(*p)) p++;
+    if (end - p < 2 || (*p != '.' && *p != ',') || !fn_is_digit(p[1])) return p;
+    for (p++; p < end && fn_is_digit(*p);) p++;
     return p;
 }
 
 /* What stands for a character beyond ASCII: a new reference to a text, or to None where it cannot be said alone. */
 static PyObject *mapped(PyObject *table, const char **p, const char *end)
 {
-    PyObject *code = PyLong_FromUnsignedLong(decode(p, end));
+    PyObject *code = PyLong_FromUnsignedLong(fn_decode(p, end));
     PyObject *found = code != NULL ? PyObject_GetItem(table, code) : NULL;
     Py_XDECREF(code);
     return found;
@@ -64,13 +64,13 @@ static int put_all(Output *out, const char *p, const char *end, const char *kind
             continue;
         }
         char lower = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-        if (!add_text(out, is_digit((char)c) ? "0" : &lower, 1)) return -1;
-        p = is_digit((char)c) ? number_end(p, end) : p + 1;
+        if (!add_text(out, fn_is_digit((char)c) ? "0" : &lower, 1)) return -1;
+        p = fn_is_digit((char)c) ? number_end(p, end) : p + 1;
     }
     return 1;
 }
 
-PyObject *simplify(PyObject *self, PyObject *args)
+PyObject *fn_simplify(PyObject *self, PyObject *args)
 {
     const char *p, *kinds;
     Py_ssize_t n, kind_count;

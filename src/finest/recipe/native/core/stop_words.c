@@ -19,9 +19,9 @@ static uint64_t hash_of(const char *p, size_t n)
     return hash ^ hash >> 29;
 }
 
-bool stop_words_ready(void) { return slots != NULL; }
+bool fn_stop_words_ready(void) { return slots != NULL; }
 
-bool stop_words_begin(size_t count)
+bool fn_stop_words_begin(size_t count)
 {
     room = 1024;
     while (room < 2 * count) room *= 2;
@@ -29,7 +29,7 @@ bool stop_words_begin(size_t count)
     return slots != NULL;
 }
 
-bool stop_words_add(const char *word, size_t n)
+bool fn_stop_words_add(const char *word, size_t n)
 {
     uint64_t hash = hash_of(word, n);
     size_t slot = hash & (room - 1);
@@ -48,7 +48,7 @@ bool stop_words_add(const char *word, size_t n)
     return true;
 }
 
-bool stop_words_hold(const char *word, size_t n)
+bool fn_stop_words_hold(const char *word, size_t n)
 {
     uint64_t hash = hash_of(word, n);
     for (size_t slot = hash & (room - 1); slots[slot].n != 0; slot = (slot + 1) & (room - 1))

@@ -5,9 +5,9 @@
 #include <stddef.h>
 
 /* A set of UTF-8 words; adding gives false where there is no memory. */
-bool stop_words_ready(void);
-bool stop_words_begin(size_t count);
-bool stop_words_add(const char *word, size_t n);
-bool stop_words_hold(const char *word, size_t n);
+bool fn_stop_words_ready(void);
+bool fn_stop_words_begin(size_t count);
+bool fn_stop_words_add(const char *word, size_t n);
+bool fn_stop_words_hold(const char *word, size_t n);
 
 #endif

@@ -6,16 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
+static inline bool fn_is_digit(char c) { return c >= '0' && c <= '9'; }
 
-static inline bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+static inline bool fn_is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-static inline char lower_of(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
+static inline char fn_lower_of(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
 
 /* A text that grows. */
-typedef struct { char *p; size_t n, room; } Growing;
+typedef struct { char *p; size_t n, room; } FnGrowing;
 
-static inline bool grow(Growing *text, const char *p, size_t n) /* false with an exception where there is no memory */
+static inline bool fn_grow(FnGrowing *text, const char *p, size_t n) /* false with an exception where there is no memory */
 {
     if (n == 0) return true; /* a text that is empty yet has no place */
     if (n > text->room - text->n) {
@@ -34,23 +34,23 @@ static inline bool grow(Growing *text, const char *p, size_t n) /* false with an
 }
 
 /* tokens.c */
-PyObject *tokens_open(PyObject *self, PyObject *args);      /* (32-bit pairs in order of rank, kinds of characters): a capsule */
-PyObject *tokens_count(PyObject *self, PyObject *args);     /* (capsule, text): (count, pieces that it leaves to Python) */
+PyObject *fn_tokens_open(PyObject *self, PyObject *args);      /* (32-bit pairs in order of rank, kinds of characters): a capsule */
+PyObject *fn_tokens_count(PyObject *self, PyObject *args);     /* (capsule, text): (count, pieces that it leaves to Python) */
 /* chunks.c */
-PyObject *splitter_open(PyObject *self, PyObject *args);    /* (special cases, patterns, units, prefixes, suffixes, punctuation) */
-PyObject *splitter_split(PyObject *self, PyObject *args);   /* (capsule, chunk): tokens and counts, or None */
-PyObject *splitter_words(PyObject *self, PyObject *args);   /* (capsule, text, memo): tokens, how many, and counts */
+PyObject *fn_splitter_open(PyObject *self, PyObject *args);    /* (special cases, patterns, units, prefixes, suffixes, punctuation) */
+PyObject *fn_splitter_split(PyObject *self, PyObject *args);   /* (capsule, chunk): tokens and counts, or None */
+PyObject *fn_splitter_words(PyObject *self, PyObject *args);   /* (capsule, text, memo): tokens, how many, and counts */
 /* ngrams.c */
-PyObject *ngram_chars(PyObject *self, PyObject *args);      /* (words, tops, duplicates): characters, as ngrams.py counts them */
+PyObject *fn_ngram_chars(PyObject *self, PyObject *args);      /* (words, tops, duplicates): characters, as ngrams.py counts them */
 /* simplify.c */
-PyObject *simplify(PyObject *self, PyObject *args);         /* (text, kinds of ASCII, table of the others): simplified, or None */
+PyObject *fn_simplify(PyObject *self, PyObject *args);         /* (text, kinds of ASCII, table of the others): simplified, or None */
 /* minhash.c */
-PyObject *minhash_lowest(PyObject *self, PyObject *args);   /* (words, n, factors, offsets): lowest values as bytes, or None */
+PyObject *fn_minhash_lowest(PyObject *self, PyObject *args);   /* (words, n, factors, offsets): lowest values as bytes, or None */
 /* bounds.c */
-void bounds_begin(uint64_t seed);
-PyObject *bounds_markup(PyObject *self, PyObject *html);    /* (tags, attributes, depth, nesting, cells) of a page */
-/* blocks.c */
-PyObject *blocks_open(PyObject *self, PyObject *args);      /* (tags, words, attributes, marks, weights): a capsule */
-PyObject *blocks_extract(PyObject *self, PyObject *args);   /* (capsule, html): the main text */
+void fn_bounds_begin(uint64_t seed);
+PyObject *fn_bounds_markup(PyObject *self, PyObject *html);    /* (tags, attributes, depth, nesting, cells) of a page */
+/* main_text.c */
+PyObject *fn_blocks_open(PyObject *self, PyObject *args);      /* (tags, words, attributes, marks, weights): a capsule */
+PyObject *fn_blocks_extract(PyObject *self, PyObject *args);   /* (capsule, html): the main text */
 
 #endif

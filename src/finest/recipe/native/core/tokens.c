@@ -9,12 +9,11 @@
 
 #include "core.h"
 
-enum { LONGEST = 200, NO_MERGE = INT32_MAX, SEEN = 65536, LONGEST_SEEN = 22, KINDS = 0x3000 };
-enum { UNKNOWN, LETTER, NUMBER, OTHER };
+enum { LONGEST = 200, NO_MERGE = INT32_MAX, SEEN = 65536, LONGEST_SEEN = 22 };
 
 typedef struct { uint64_t pair; int32_t rank; } Slot; /* rank is that of the merge; 256 + rank is the new symbol */
 typedef struct { uint8_t n, count; char text[LONGEST_SEEN]; } Seen; /* a match met lately, and its tokens */
-typedef struct { Slot *slots; size_t mask; uint8_t kinds[KINDS]; Seen seen[SEEN]; } Merges;
+typedef struct { Slot *slots; size_t mask; uint8_t kinds[FN_TOKENS_KINDS]; Seen seen[SEEN]; } Merges;
 
 static const char CAPSULE[] = "finest.recipe.native.tokens";
 
@@ -35,13 +34,14 @@ static void close_capsule(PyObject *capsule)
     free(merges);
 }
 
-PyObject *tokens_open(PyObject *self, PyObject *args)
+PyObject *fn_tokens_open(PyObject *self, PyObject *args)
 {
     const char *pairs, *kinds;
     Py_ssize_t bytes, kind_count;
     (void)self;
     if (!PyArg_ParseTuple(args, "y#y#", &pairs, &bytes, &kinds, &kind_count)) return NULL;
-    if (kind_count != KINDS) return PyErr_Format(PyExc_ValueError, "kinds of %d characters are needed", KINDS);
+    if (kind_count != FN_TOKENS_KINDS)
+        return PyErr_Format(PyExc_ValueError, "kinds of %d characters are needed", FN_TOKENS_KINDS);
     size_t n = (size_t)bytes / 8, room = 1024;
     while (room < 3 * n) room *= 2;
     Merges *merges = calloc(1, sizeof(Merges));
@@ -51,7 +51,7 @@ PyObject *tokens_open(PyObject *self, PyObject *args)
         free(slots);
         return PyErr_NoMemory();
     }
-    memcpy(merges->kinds, kinds, KINDS);
+    memcpy(merges->kinds, kinds, FN_TOKENS_KINDS);
     merges->slots = slots;
     merges->mask = room - 1;
     for (size_t i = 0; i < room; i++) slots[i].rank = -1;
@@ -119,8 +119,8 @@ static size_t contraction(const char *p, const char *end)
 
 static int kind_of(const Merges *merges, const char **p, const char *end)
 {
-    uint32_t code = (unsigned char)**p < 0x80 ? (unsigned char)*(*p)++ : decode(p, end);
-    return code < KINDS ? merges->kinds[code] : UNKNOWN;
+    uint32_t code = (unsigned char)**p < 0x80 ? (unsigned char)*(*p)++ : fn_decode(p, end);
+    return code < FN_TOKENS_KINDS ? merges->kinds[code] : FN_PIECE_UNKNOWN;
 }
 
 /* One match in a piece that is at most a space and what is no space; 0 where a character is unknown. */
@@ -133,7 +133,7 @@ static size_t match_length(const Merges *merges, const char *p, const char *end)
     const char *at = *p == ' ' && end - p > 1 ? p + 1 : p, *next = at;
     int kind = kind_of(merges, &next, end), found = kind;
     while (found == kind && (at = next) < end) found = kind_of(merges, &next, end);
-    return kind != UNKNOWN && found != UNKNOWN ? (size_t)(at - p) : 0;
+    return kind != FN_PIECE_UNKNOWN && found != FN_PIECE_UNKNOWN ? (size_t)(at - p) : 0;
 }
 
 static bool is_ascii(const char *p, const char *end)
@@ -145,7 +145,7 @@ static bool is_ascii(const char *p, const char *end)
 /* False where the piece is left to Python. */
 static bool count_piece(Merges *merges, const char *p, const char *end, size_t *count)
 {
-    bool spaces = space_at(p, end) != 0 && (*p != ' ' || end - p == 1 || space_at(p + 1, end) != 0);
+    bool spaces = fn_space_at(p, end) != 0 && (*p != ' ' || end - p == 1 || fn_space_at(p + 1, end) != 0);
     size_t found = 0;
     if (spaces && !is_ascii(p, end)) return false;
     while (p < end) {
@@ -162,21 +162,21 @@ static bool count_piece(Merges *merges, const char *p, const char *end, size_t *
 static const char *piece_end(const char *p, const char *end)
 {
     const char *at = p;
-    size_t n = space_at(at, end);
-    if (n == 0 || (*p == ' ' && end - p > 1 && space_at(p + 1, end) == 0)) {
+    size_t n = fn_space_at(at, end);
+    if (n == 0 || (*p == ' ' && end - p > 1 && fn_space_at(p + 1, end) == 0)) {
         if (n) at += n;
-        while (at < end && (BYTE_KIND[(unsigned char)*at] == 0 || space_at(at, end) == 0)) at++;
+        while (at < end && (FN_BYTE_KIND[(unsigned char)*at] == 0 || fn_space_at(at, end) == 0)) at++;
         return at;
     }
     const char *last = at;
-    while (at < end && (n = space_at(at, end)) > 0) {
+    while (at < end && (n = fn_space_at(at, end)) > 0) {
         last = at;
         at += n;
     }
     return at == end || last == p ? at : last;
 }
 
-PyObject *tokens_count(PyObject *self, PyObject *args)
+PyObject *fn_tokens_count(PyObject *self, PyObject *args)
 {
     PyObject *capsule, *pieces;
     const char *p, *end;

@@ -1,14 +1,15 @@
 /* Python's notions of white space, lines and words over UTF-8. */
 #include "core.h"
 
-const uint8_t BYTE_KIND[256] = {
+const uint8_t FN_BYTE_KIND[256] = {
     [9] = 1, [10] = 1, [11] = 1, [12] = 1, [13] = 1, [28] = 1, [29] = 1, [30] = 1, [31] = 1, [32] = 1,
     [0xc2 ... 0xf4] = 2,
 };
 
 /* The next code point; U+FFFD for bytes that are no UTF-8. Never reads past the end. */
-uint32_t decode(const char **at, const char *end)
+uint32_t fn_decode(const char **at, const char *end)
 {
+    assert(*at < end);
     const unsigned char *p = (const unsigned char *)*at;
     size_t left = (size_t)(end - *at);
     uint32_t code = *p;
@@ -33,78 +34,78 @@ uint32_t decode(const char **at, const char *end)
     return code;
 }
 
-bool is_space(uint32_t code)
+bool fn_is_space(uint32_t code)
 {
-    if (code < 0x80) return BYTE_KIND[code] == 1;
+    if (code < 0x80) return FN_BYTE_KIND[code] == 1;
     if (code == 0x85 || code == 0xa0 || code == 0x1680 || code == 0x202f || code == 0x205f || code == 0x3000) return true;
     return (code >= 0x2000 && code <= 0x200a) || code == 0x2028 || code == 0x2029;
 }
 
-bool is_line_break(uint32_t code)
+bool fn_is_line_break(uint32_t code)
 {
     return (code >= 10 && code <= 13) || (code >= 28 && code <= 30) || code == 0x85 || code == 0x2028 || code == 0x2029;
 }
 
-size_t space_at(const char *p, const char *end)
+size_t fn_space_at(const char *p, const char *end)
 {
     unsigned char byte = (unsigned char)*p;
-    if (byte < 0x80) return BYTE_KIND[byte] == 1;
+    if (byte < 0x80) return FN_BYTE_KIND[byte] == 1;
     if (byte != 0xc2 && byte != 0xe1 && byte != 0xe2 && byte != 0xe3) return 0;
     const char *at = p;
-    return is_space(decode(&at, end)) ? (size_t)(at - p) : 0;
+    return fn_is_space(fn_decode(&at, end)) ? (size_t)(at - p) : 0;
 }
 
-bool is_blank(Str text)
+bool fn_is_blank(FnStr text)
 {
     const char *p = text.p, *end = text.p + text.n;
     while (p < end) {
-        size_t n = space_at(p, end);
+        size_t n = fn_space_at(p, end);
         if (n == 0) return false;
         p += n;
     }
     return true;
 }
 
-bool has_text(Str text) { return text.n > 0 && !is_blank(text); }
+bool fn_has_text(FnStr text) { return text.n > 0 && !fn_is_blank(text); }
 
-size_t char_count(Str text)
+size_t fn_char_count(FnStr text)
 {
     size_t n = 0;
     for (size_t i = 0; i < text.n; i++) n += ((unsigned char)text.p[i] & 0xc0) != 0x80;
     return n;
 }
 
-Str strip(Str text)
+FnStr fn_strip(FnStr text)
 {
     const char *p = text.p, *end = text.p + text.n, *last;
     size_t n;
-    while (p < end && (n = space_at(p, end)) > 0) p += n;
+    while (p < end && (n = fn_space_at(p, end)) > 0) p += n;
     last = p;
     for (const char *at = p; at < end;) {
-        n = space_at(at, end);
+        n = fn_space_at(at, end);
         if (n == 0) {
-            decode(&at, end);
+            fn_decode(&at, end);
             last = at;
         } else {
             at += n;
         }
     }
-    return (Str){p, (size_t)(last - p)};
+    return (FnStr){p, (size_t)(last - p)};
 }
 
 /* " ".join(text.split()); the same slice where there is nothing to do. */
-Str trim(Page *page, Str text)
+FnStr fn_trim(FnPage *page, FnStr text)
 {
     const char *p = text.p, *end = text.p + text.n;
     bool after_space = true, clean = true;
-    if (text.n == 0) return EMPTY;
+    if (text.n == 0) return FN_EMPTY;
     while (p < end) {
         unsigned char byte = (unsigned char)*p;
         if (byte == ' ') {
             if (after_space) { clean = false; break; }
             after_space = true;
             p++;
-        } else if (BYTE_KIND[byte] != 0 && space_at(p, end)) {
+        } else if (FN_BYTE_KIND[byte] != 0 && fn_space_at(p, end)) {
             clean = false;
             break;
         } else {
@@ -113,11 +114,11 @@ Str trim(Page *page, Str text)
         }
     }
     if (clean && !after_space) return text;
-    char *out = take(page, text.n), *o = out;
+    char *out = fn_take(page, text.n), *o = out;
     bool pending = false;
     for (p = text.p; p < end;) {
         unsigned char byte = (unsigned char)*p;
-        size_t n = BYTE_KIND[byte] ? space_at(p, end) : 0;
+        size_t n = FN_BYTE_KIND[byte] ? fn_space_at(p, end) : 0;
         if (n) {
             pending = true;
             p += n;
@@ -127,13 +128,13 @@ Str trim(Page *page, Str text)
         pending = false;
         *o++ = *p++;
     }
-    return (Str){out, (size_t)(o - out)};
+    return (FnStr){out, (size_t)(o - out)};
 }
 
 /* Bytes that are a character each, no space and no comma. */
 static const bool SIMPLE[256] = {[0 ... 8] = true, [14 ... 27] = true, [33 ... ',' - 1] = true, [',' + 1 ... 127] = true};
 
-bool trimmed_add(Trimmed *count, Str text, size_t enough)
+bool fn_trimmed_add(FnTrimmed *count, FnStr text, size_t enough)
 {
     const char *p = text.p, *end = text.p + text.n;
     size_t chars = count->chars;
@@ -145,7 +146,7 @@ bool trimmed_add(Trimmed *count, Str text, size_t enough)
             p++;
             continue;
         }
-        size_t n = BYTE_KIND[byte] ? space_at(p, end) : 0;
+        size_t n = FN_BYTE_KIND[byte] ? fn_space_at(p, end) : 0;
         if (n) {
             pending = true;
             p += n;
@@ -172,9 +173,12 @@ bool trimmed_add(Trimmed *count, Str text, size_t enough)
     return chars < enough;
 }
 
-bool holds(Str text, Str part) { return part.n == 0 || (text.n >= part.n && memmem(text.p, text.n, part.p, part.n) != NULL); }
+bool fn_holds(FnStr text, FnStr part)
+{
+    return part.n == 0 || (text.n >= part.n && memmem(text.p, text.n, part.p, part.n) != NULL);
+}
 
-bool equals(Str a, Str b) { return a.n == b.n && memcmp(a.p, b.p, a.n) == 0; }
+bool fn_equals(FnStr a, FnStr b) { return a.n == b.n && memcmp(a.p, b.p, a.n) == 0; }
 
 /* The letter that a character is to a pattern that ignores case: for these four, re finds more than ASCII's. */
 static uint32_t folded(uint32_t code)
@@ -187,19 +191,20 @@ static uint32_t folded(uint32_t code)
 }
 
 static const char *const FILTERED[] = {
-    "drucken", "email", "e-mail", "facebook", "flipboard", "google", "instagram", "linkedin", "mail", "pdf", "pinterest", "pocket",
-    "print", "qq", "reddit", "twitter", "wechat", "weibo", "whatsapp", "xing", "mehr zum thema", "mehr zum thema:",
+#define X(word) word,
+    FN_FILTERED_WORDS(X)
+#undef X
 };
 
 /* trafilatura's RE_FILTER over one line. */
-static bool line_is_filtered(Page *page, const char *p, const char *end)
+static bool line_is_filtered(FnPage *page, const char *p, const char *end)
 {
     char word[32];
     size_t n = 0;
     bool more = false;
     while (p < end) {
         const char *at = p;
-        uint32_t code = decode(&at, end);
+        uint32_t code = fn_decode(&at, end);
         bool is_word = code < 0x80 ? (code >= '0' && code <= '9') || (code >= 'a' && code <= 'z') ||
                                          (code >= 'A' && code <= 'Z') || code == '_'
                                    : page->host->is_word(code);
@@ -207,9 +212,9 @@ static bool line_is_filtered(Page *page, const char *p, const char *end)
         p = at;
     }
     while (p < end) {
-        uint32_t code = folded(decode(&p, end));
+        uint32_t code = folded(fn_decode(&p, end));
         if (n >= 12 && more) { /* "more on this" and up to eight characters more */
-            if (++n > 20) return false;
+            if (++n > FN_FILTERED_MAX_CHARS) return false;
             continue;
         }
         if (code >= 0x80 || n >= 15) return false;
@@ -222,19 +227,19 @@ static bool line_is_filtered(Page *page, const char *p, const char *end)
     return false;
 }
 
-bool is_filtered(Page *page, Str text)
+bool fn_is_filtered(FnPage *page, FnStr text)
 {
-    if (!has_text(text)) return true;
+    if (!fn_has_text(text)) return true;
     const char *line = text.p, *end = text.p + text.n;
     for (const char *p = line; p < end;) {
         const char *at = p;
         unsigned char byte = (unsigned char)*p;
-        if (BYTE_KIND[byte] == 0) {
+        if (FN_BYTE_KIND[byte] == 0) {
             p++;
             continue;
         }
-        uint32_t code = decode(&p, end);
-        if (is_line_break(code)) {
+        uint32_t code = fn_decode(&p, end);
+        if (fn_is_line_break(code)) {
             if (line_is_filtered(page, line, at)) return true;
             if (code == 13 && p < end && *p == 10) p++;
             line = p;
@@ -252,7 +257,7 @@ static bool is_noncharacter(const char *p, const char *end)
     return (unsigned char)*p == 0xef && end - p >= 3 && (unsigned char)p[1] == 0xbf && ((unsigned char)p[2] | 1) == 0xbf;
 }
 
-bool holds_forbidden(Str text)
+bool fn_holds_forbidden(FnStr text)
 {
     for (const char *p = text.p, *end = text.p + text.n; p < end; p++)
         if (is_forbidden_byte((unsigned char)*p) || is_noncharacter(p, end)) return true;
@@ -290,7 +295,7 @@ static bool is_plain_block(const unsigned char *p)
     return odd == 0;
 }
 
-bool is_plain(Str html)
+bool fn_is_plain(FnStr html)
 {
     const char *p = html.p, *end = html.p + html.n;
     while (p < end) {

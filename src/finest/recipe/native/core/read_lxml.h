@@ -6,33 +6,33 @@
 
 #include "core.h"
 
-typedef struct XmlAttr {
+typedef struct FnXmlAttr {
     void *private_;
     int type;
     const char *name;
-    struct XmlNode *children, *last;
-    struct XmlNode *parent;
-    struct XmlAttr *next, *prev;
+    struct FnXmlNode *children, *last;
+    struct FnXmlNode *parent;
+    struct FnXmlAttr *next, *prev;
     void *doc, *ns;
-} XmlAttr;
+} FnXmlAttr;
 
-typedef struct XmlNode {
+typedef struct FnXmlNode {
     void *private_;
     int type;
     const char *name;
-    struct XmlNode *children, *last, *parent, *next, *prev;
+    struct FnXmlNode *children, *last, *parent, *next, *prev;
     void *doc, *ns;
     const char *content;
-    XmlAttr *properties;
-} XmlNode;
+    FnXmlAttr *properties;
+} FnXmlNode;
 
 typedef struct {
     PyObject_HEAD
     PyObject *document;
-    XmlNode *node;
+    FnXmlNode *node;
     PyObject *tag;
-} LxmlElement;
+} FnLxmlElement;
 
-Node *read_tree(Page *, const XmlNode *wanted); /* the whole document; gives the node for `wanted` */
+FnNode *fn_read_tree(FnPage *, const FnXmlNode *wanted); /* the whole document; gives the node for `wanted` */
 
 #endif

@@ -1,14 +1,15 @@
-"""What the compiled core is told once: trafilatura's, readability's and jusText's own sets of names and words.
+"""Fills the compiled core's tables: the names and words that trafilatura, readability and jusText work by.
 
-They are read from the modules that the Python path reads, so that both paths follow one source.
+The tables are read from those libraries and from the modules of the Python path, so that both paths follow one source.
+`extract/page.py` alone calls this; what else the core does needs no tables.
 """
 
 from __future__ import annotations
 
 import re
-import secrets
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from justext.core import PARAGRAPH_TAGS
 from trafilatura import readability_lxml as readability
@@ -19,6 +20,9 @@ from trafilatura.xml import NEWLINE_ELEMS, SPECIAL_FORMATTING, TEI_VALID_TAGS
 
 from finest.recipe.extract import compare, content, density, elements, marks, paragraphs
 from finest.recipe.extract import readability as our_readability
+
+if TYPE_CHECKING:
+    from finest.recipe.native._core import Core
 
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _TAG_SETS: dict[str, Iterable[str]] = {
@@ -51,13 +55,34 @@ _TAG_SETS: dict[str, Iterable[str]] = {
     "BASELINE_TEXTS": ("blockquote", "code", "p", "pre", "q", "quote"),
     "BASIC_CLEANED": ("aside", "footer", "script", "style"),
 }
-_NAME_WORDS = {"unlikelyCandidatesRe": 1, "okMaybeItsACandidateRe": 2, "negativeRe": 4, "positiveRe": 8}
+TAG_SET_NAMES = (*_TAG_SETS, "LOOKS_LIKE_BLOCK", "HOLDS_SELECT")
+"""Every set of tags that the core is told of; `generated.h` lists them in this order."""
+_NAME_PATTERNS = {
+    "unlikely": "unlikelyCandidatesRe", "maybe": "okMaybeItsACandidateRe", "negative": "negativeRe",
+    "positive": "positiveRe",
+}  # fmt: skip
+NAME_KINDS = {kind: 1 << bit for bit, kind in enumerate(_NAME_PATTERNS)}
+"""What readability takes a class name or an id for, as bits."""
 _PLAIN_WORDS = re.compile(r"[a-z-]+(?:\|[a-z-]+)*")
 
 
-def fill(core: Any) -> None:
-    """Fill the core's tables; once in a process. Raises ValueError where a pattern has a form that it cannot read."""
-    core.fill_begin(marks.ANY_TAG, secrets.randbits(64), paragraphs.stop_words)
+@lru_cache(maxsize=1)
+def why_unfilled(core: Core) -> str:
+    """Fill the core's tables at the first call; why they cannot be filled, or an empty text where they are.
+
+    A pattern of a library in a form that the core cannot read leaves the tables unfilled: the Python path then extracts
+    by trafilatura's rules, and the core does everything else.
+    """
+    try:
+        _fill(core)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _fill(core: Core) -> None:
+    words = list(_name_words())
+    core.fill_begin(marks.ANY_TAG, paragraphs.stop_words)
     tags = {*marks.CANDIDATE_BITS, *readability.DIV_TO_P_ELEMS, *(tag for names in _TAG_SETS.values() for tag in names)}
     for tag in sorted(tags):
         sets = [name for name, names in _TAG_SETS.items() if tag in names]
@@ -72,10 +97,14 @@ def fill(core: Any) -> None:
         position = core.fill_attribute(attribute, masks.present)
         for text, literal in masks.literals.items():
             core.fill_literal(position, text, *literal)
-    for name, kind in _NAME_WORDS.items():
+    for word, kind in words:
+        core.fill_name_word(word, kind)
+    core.fill_end()
+
+
+def _name_words() -> Iterator[tuple[str, int]]:
+    for kind, name in _NAME_PATTERNS.items():
         pattern = readability.REGEXES[name].pattern
         if not _PLAIN_WORDS.fullmatch(pattern):
             raise ValueError(f"readability's {name} has an unknown form: {pattern}")
-        for word in pattern.split("|"):
-            core.fill_name_word(word, kind)
-    core.fill_end()
+        yield from ((word, NAME_KINDS[kind]) for word in pattern.split("|"))

@@ -4,8 +4,9 @@
 #include <stdlib.h>
 
 enum { FOUND = 0x8000, SLOTS = 4096, MOST_ATTRIBUTES = 32, MOST_ENTRIES = 4096, MOST_OWN_TAGS = 4096, OWN_SLOTS = 8192 };
+_Static_assert(MOST_OWN_TAGS < OWN_SLOTS && OWN_SLOTS <= UINT16_MAX, "a search in the slots meets an empty one");
 
-typedef struct { Str name; uint32_t bits, candidate_bits; } Tag;
+typedef struct { FnStr name; uint32_t bits, candidate_bits; } Tag;
 typedef struct { int32_t attribute, next; uint32_t length, contains, starts, equals; } Entry;
 typedef struct {
     int32_t states, room, classes;
@@ -15,11 +16,11 @@ typedef struct {
     int32_t *first, *suffix; /* first entry of a state; nearest suffix that has entries */
 } Automaton;
 
-uint64_t known_sets[MOST_TAGS];
-static Tag tags[MOST_TAGS];
+uint64_t fn_known_sets[FN_MOST_TAGS];
+static Tag tags[FN_MOST_TAGS];
 static uint32_t tag_count, any_bits;
 static uint16_t slots[SLOTS];
-static struct { Str name; uint32_t present; } attributes[MOST_ATTRIBUTES];
+static struct { FnStr name; uint32_t present; } attributes[MOST_ATTRIBUTES];
 static int attribute_count;
 static Entry entries[MOST_ENTRIES];
 static int32_t entry_count;
@@ -27,12 +28,12 @@ static Automaton marks, words;
 
 static const char *const NAMED[] = {
 #define X(id, name) name,
-    NAMED_TAGS(X)
+    FN_NAMED_TAGS(X)
 #undef X
 };
 static const char *const NAMED_ATTRIBUTE[] = {
 #define X(id, name) name,
-    NAMED_ATTRIBUTES(X)
+    FN_NAMED_ATTRIBUTES(X)
 #undef X
 };
 
@@ -47,20 +48,20 @@ static char *kept(const char *p, size_t n)
 
 static uint32_t find_tag(const char *name, size_t n)
 {
-    for (uint32_t slot = name_hash(name, n) % SLOTS; slots[slot] != 0; slot = (slot + 1) % SLOTS) {
-        const Str *found = &tags[slots[slot] - 1].name;
+    for (uint32_t slot = fn_name_hash(name, n) % SLOTS; slots[slot] != 0; slot = (slot + 1) % SLOTS) {
+        const FnStr *found = &tags[slots[slot] - 1].name;
         if (found->n == n && memcmp(found->p, name, n) == 0) return slots[slot] - 1u;
     }
-    return MOST_TAGS;
+    return FN_MOST_TAGS;
 }
 
 static int add_tag(const char *name, size_t n)
 {
-    if (tag_count == MOST_TAGS) return -1;
+    if (tag_count == FN_MOST_TAGS) return -1;
     char *copy = kept(name, n);
     if (copy == NULL) return -1;
     tags[tag_count] = (Tag){{copy, n}, any_bits, any_bits};
-    uint32_t slot = name_hash(name, n) % SLOTS;
+    uint32_t slot = fn_name_hash(name, n) % SLOTS;
     while (slots[slot] != 0) slot = (slot + 1) % SLOTS;
     slots[slot] = (uint16_t)++tag_count;
     return 0;
@@ -141,7 +142,8 @@ static int finish(Automaton *automaton)
     for (int32_t state = 0; state < n; state++)
         for (int byte = 0; byte < 256; byte++)
             if (automaton->class_of[byte]) {
-                int32_t to = automaton->edges[state][byte], found = automaton->first[to] >= 0 || automaton->suffix[to] ? FOUND : 0;
+                int32_t to = automaton->edges[state][byte],
+                        found = automaton->first[to] >= 0 || automaton->suffix[to] ? FOUND : 0;
                 automaton->next[state * automaton->classes + automaton->class_of[byte]] = (uint16_t)(to | found);
             }
     free(automaton->edges);
@@ -157,63 +159,63 @@ no_memory:
 
 /* ---- filling; each gives -1 where there is no memory or no room ---- */
 
-int tables_begin(uint32_t any_tag)
+int fn_tables_begin(uint32_t any_tag)
 {
     any_bits = any_tag;
-    for (uint32_t i = 0; i < NAMED_TAG_COUNT; i++)
+    for (uint32_t i = 0; i < FN_NAMED_TAG_COUNT; i++)
         if (add_tag(NAMED[i], strlen(NAMED[i])) < 0) return -1;
     return new_state(&marks) < 0 || new_state(&words) < 0 ? -1 : 0;
 }
 
-int tables_tag(const char *name, size_t n, uint64_t sets, uint32_t bits, uint32_t candidate_bits)
+int fn_tables_tag(const char *name, size_t n, uint64_t sets, uint32_t bits, uint32_t candidate_bits)
 {
     uint32_t tag = find_tag(name, n);
-    if (tag == MOST_TAGS) {
+    if (tag == FN_MOST_TAGS) {
         if (add_tag(name, n) < 0) return -1;
         tag = tag_count - 1;
     }
-    known_sets[tag] = sets;
+    fn_known_sets[tag] = sets;
     tags[tag].bits = bits;
     tags[tag].candidate_bits = candidate_bits;
     return 0;
 }
 
-int tables_attribute(const char *name, size_t n, uint32_t present)
+int fn_tables_attribute(const char *name, size_t n, uint32_t present)
 {
     if (attribute_count == MOST_ATTRIBUTES) return -1;
     char *copy = kept(name, n);
     if (copy == NULL) return -1;
-    attributes[attribute_count].name = (Str){copy, n};
+    attributes[attribute_count].name = (FnStr){copy, n};
     attributes[attribute_count].present = present;
     return attribute_count++;
 }
 
-int tables_literal(int attribute, const char *text, size_t n, uint32_t contains, uint32_t starts, uint32_t equal)
+int fn_tables_literal(int attribute, const char *text, size_t n, uint32_t contains, uint32_t starts, uint32_t equal)
 {
     return add_word(&marks, text, n, (Entry){attribute, 0, 0, contains, starts, equal});
 }
 
-int tables_name_word(const char *text, size_t n, uint32_t kind)
+int fn_tables_name_word(const char *text, size_t n, uint32_t kind)
 {
     return add_word(&words, text, n, (Entry){0, 0, 0, kind, 0, 0});
 }
 
-uint32_t cleaned_tags[128];
-size_t cleaned_count;
+uint32_t fn_cleaned_tags[128];
+size_t fn_cleaned_count;
 
-int tables_cleaned(const char *name, size_t n)
+int fn_tables_cleaned(const char *name, size_t n)
 {
     uint32_t tag = find_tag(name, n);
-    if (tag == MOST_TAGS || cleaned_count == sizeof(cleaned_tags) / sizeof(*cleaned_tags)) return -1;
-    cleaned_tags[cleaned_count++] = tag;
+    if (tag == FN_MOST_TAGS || fn_cleaned_count == sizeof(fn_cleaned_tags) / sizeof(*fn_cleaned_tags)) return -1;
+    fn_cleaned_tags[fn_cleaned_count++] = tag;
     return 0;
 }
 
-int tables_end(void) { return finish(&marks) < 0 || finish(&words) < 0 ? -1 : 0; }
+int fn_tables_end(void) { return finish(&marks) < 0 || finish(&words) < 0 ? -1 : 0; }
 
 /* ---- tags ---- */
 
-bool looks_like_block(Str text)
+bool fn_looks_like_block(FnStr text)
 {
     static const char *const BLOCKS[] = {"a", "blockquote", "dl", "div", "img", "ol", "p", "pre", "table", "ul"};
     for (size_t at = 0; at < text.n; at++) {
@@ -228,90 +230,94 @@ bool looks_like_block(Str text)
     return false;
 }
 
-static uint64_t sets_of_unknown(Page *page, const char *name, size_t n)
+static uint64_t sets_of_unknown(FnPage *page, const char *name, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if ((unsigned char)name[i] >= 0x80) refuse(page, "tag_name");
-    char *written = take(page, n + 1);
+        if ((unsigned char)name[i] >= 0x80) fn_refuse(page, "tag_name");
+    char *written = fn_take(page, n + 1);
     written[0] = '<';
     memcpy(written + 1, name, n);
-    uint64_t sets = looks_like_block((Str){written, n + 1}) ? IN(LOOKS_LIKE_BLOCK) : 0;
-    return holds((Str){name, n}, LIT("select")) ? sets | IN(HOLDS_SELECT) : sets;
+    uint64_t sets = fn_looks_like_block((FnStr){written, n + 1}) ? FN_IN(LOOKS_LIKE_BLOCK) : 0;
+    return fn_holds((FnStr){name, n}, FN_LIT("select")) ? sets | FN_IN(HOLDS_SELECT) : sets;
 }
 
-static uint16_t *own_slot(Page *page, const char *name, size_t n)
+static uint16_t *own_slot(FnPage *page, const char *name, size_t n)
 {
     if (page->tag_slots == NULL) {
-        page->tag_slots = take(page, OWN_SLOTS * sizeof(uint16_t));
+        page->tag_slots = fn_take(page, OWN_SLOTS * sizeof(uint16_t));
         memset(page->tag_slots, 0, OWN_SLOTS * sizeof(uint16_t));
     }
-    uint64_t slot = hash_bytes(page->seed, name, n) % OWN_SLOTS;
+    uint64_t slot = fn_hash_bytes(page->seed, name, n) % OWN_SLOTS;
     for (; page->tag_slots[slot] != 0; slot = (slot + 1) % OWN_SLOTS) {
-        const Str *found = &page->tag_names[page->tag_slots[slot] - 1];
+        const FnStr *found = &page->tag_names[page->tag_slots[slot] - 1];
         if (found->n == n && memcmp(found->p, name, n) == 0) break;
     }
     return &page->tag_slots[slot];
 }
 
-uint32_t tag_of(Page *page, const char *name, size_t n)
+uint32_t fn_tag_of(FnPage *page, const char *name, size_t n)
 {
     uint32_t tag = find_tag(name, n);
-    if (tag != MOST_TAGS) return tag;
+    if (tag != FN_MOST_TAGS) return tag;
     uint16_t *slot = own_slot(page, name, n);
-    if (*slot) return MOST_TAGS + *slot - 1u;
-    if (page->tag_count == MOST_OWN_TAGS) refuse(page, "tag_names");
+    if (*slot) return FN_MOST_TAGS + *slot - 1u;
+    if (page->tag_count == MOST_OWN_TAGS) fn_refuse(page, "tag_names");
     if (page->tag_count == page->tag_room) {
         uint32_t room = page->tag_room ? page->tag_room * 2 : 16;
-        Str *names = take(page, room * sizeof(Str));
-        uint64_t *sets = take(page, room * sizeof(uint64_t));
+        FnStr *names = fn_take(page, room * sizeof(FnStr));
+        uint64_t *sets = fn_take(page, room * sizeof(uint64_t));
         if (page->tag_count) {
-            memcpy(names, page->tag_names, page->tag_count * sizeof(Str));
+            memcpy(names, page->tag_names, page->tag_count * sizeof(FnStr));
             memcpy(sets, page->tag_sets, page->tag_count * sizeof(uint64_t));
         }
         page->tag_names = names;
         page->tag_sets = sets;
         page->tag_room = room;
     }
-    page->tag_names[page->tag_count] = (Str){name, n};
+    page->tag_names[page->tag_count] = (FnStr){name, n};
     page->tag_sets[page->tag_count] = sets_of_unknown(page, name, n);
     *slot = (uint16_t)++page->tag_count;
-    return MOST_TAGS + *slot - 1u;
+    return FN_MOST_TAGS + *slot - 1u;
 }
 
 /* libxml2 keeps one copy of each name in a document's dictionary, which outlives the page's work. */
-uint32_t tag_of_interned(Page *page, const char *name)
+uint32_t fn_tag_of_interned(FnPage *page, const char *name)
 {
-    size_t slot = (size_t)((uintptr_t)name >> 3) % NAMES_CACHED;
+    size_t slot = (size_t)((uintptr_t)name >> 3) % FN_NAMES_CACHED;
     if (page->names[slot].name != name) {
-        page->names[slot].tag = tag_of(page, name, strlen(name));
+        page->names[slot].tag = fn_tag_of(page, name, strlen(name));
         page->names[slot].name = name;
     }
     return page->names[slot].tag;
 }
 
-Str tag_name(const Page *page, uint32_t tag) { return tag < MOST_TAGS ? tags[tag].name : page->tag_names[tag - MOST_TAGS]; }
+FnStr fn_tag_name(const FnPage *page, uint32_t tag)
+{
+    assert(tag < FN_MOST_TAGS + page->tag_count);
+    return tag < FN_MOST_TAGS ? tags[tag].name : page->tag_names[tag - FN_MOST_TAGS];
+}
 
-uint32_t bits_of(uint32_t tag) { return tag < MOST_TAGS ? tags[tag].bits : any_bits; }
+uint32_t fn_bits_of(uint32_t tag) { return tag < FN_MOST_TAGS ? tags[tag].bits : any_bits; }
 
-uint32_t candidate_bits_of(uint32_t tag) { return tag < MOST_TAGS ? tags[tag].candidate_bits : any_bits; }
+uint32_t fn_candidate_bits_of(uint32_t tag) { return tag < FN_MOST_TAGS ? tags[tag].candidate_bits : any_bits; }
 
 /* ---- attributes ---- */
 
-int mark_attribute(const char *name, size_t n)
+int fn_mark_attribute(const char *name, size_t n)
 {
     for (int i = 0; i < attribute_count; i++)
         if (attributes[i].name.n == n && memcmp(attributes[i].name.p, name, n) == 0) return i;
     return -1;
 }
 
-uint16_t attribute_id(const char *name, size_t n)
+uint16_t fn_attribute_id(const char *name, size_t n)
 {
-    for (uint16_t i = 1; i < NAMED_ATTRIBUTE_COUNT; i++)
+    for (uint16_t i = 1; i < FN_NAMED_ATTRIBUTE_COUNT; i++)
         if (strlen(NAMED_ATTRIBUTE[i]) == n && memcmp(NAMED_ATTRIBUTE[i], name, n) == 0) return i;
-    return A_OTHER;
+    return FN_A_OTHER;
 }
 
-uint32_t mask_of(int attribute, Str value)
+uint32_t fn_mask_of(int attribute, FnStr value)
 {
     uint32_t mask = attributes[attribute].present;
     int32_t state = 0;
@@ -334,7 +340,7 @@ uint32_t mask_of(int attribute, Str value)
 }
 
 /* What readability's patterns find in a class or id name. They ignore case, so four letters beyond ASCII count too. */
-uint32_t name_kinds(Str name)
+uint32_t fn_name_kinds(FnStr name)
 {
     uint32_t kinds = 0;
     int32_t state = 0;
@@ -344,7 +350,7 @@ uint32_t name_kinds(Str name)
             if (byte >= 'A' && byte <= 'Z') byte += 32;
             p++;
         } else {
-            uint32_t code = decode(&p, end);
+            uint32_t code = fn_decode(&p, end);
             byte = code == 0x130 || code == 0x131 ? 'i' : code == 0x17f ? 's' : code == 0x212a ? 'k' : 0;
         }
         int32_t next = words.next[state * words.classes + words.class_of[byte]];
@@ -357,15 +363,15 @@ uint32_t name_kinds(Str name)
 }
 
 /* https?://(www.)?(youtube|vimeo).com anywhere, case ignored. */
-bool is_video(Page *page, Str src)
+bool fn_is_video(FnPage *page, FnStr src)
 {
-    char *lower = take(page, src.n + 1);
+    char *lower = fn_take(page, src.n + 1);
     for (size_t i = 0; i < src.n; i++) {
         unsigned char byte = (unsigned char)src.p[i];
         if (byte >= 0x80) {
             const char *p = src.p + i;
-            uint32_t code = decode(&p, src.p + src.n);
-            if (code == 0x130 || code == 0x131 || code == 0x17f || code == 0x212a) refuse(page, "frame_source");
+            uint32_t code = fn_decode(&p, src.p + src.n);
+            if (code == 0x130 || code == 0x131 || code == 0x17f || code == 0x212a) fn_refuse(page, "frame_source");
         }
         lower[i] = (char)(byte >= 'A' && byte <= 'Z' ? byte + 32 : byte);
     }

@@ -4,39 +4,39 @@
 
 enum { MOST_ENTITIES = 4096, MOST_DIGITS = 32 };
 
-static unsigned kind_of(const Blocks *tables, uint32_t code)
+static unsigned kind_of(const FnBlocks *tables, uint32_t code)
 {
     if (code < sizeof(tables->kinds)) return tables->kinds[code];
     for (unsigned i = 0; i < tables->mark_count; i += 2)
         if (tables->marks[i] == code) return tables->marks[i + 1];
-    return PLAIN;
+    return FN_CHAR_PLAIN;
 }
 
-static bool emit(Reader *reader, const char *p, size_t n) { return grow(&reader->found->text, p, n); }
+static bool emit(FnReader *reader, const char *p, size_t n) { return fn_grow(&reader->found->text, p, n); }
 
-static bool in_pre(const Reader *reader) { return reader->kind == KIND_PRE; }
+static bool in_pre(const FnReader *reader) { return reader->kind == FN_KIND_PRE; }
 
-static void line_ends(Reader *reader)
+static void line_ends(FnReader *reader)
 {
     reader->line_begun = reader->gap = false;
     reader->indent_n = 0;
 }
 
-void new_block(Reader *reader)
+void fn_new_block(FnReader *reader)
 {
-    reader->block = (Block){.start = reader->found->text.n};
+    reader->block = (FnBlock){.start = reader->found->text.n};
     line_ends(reader);
 }
 
-static void add_blank(Reader *reader, char c)
+static void add_blank(FnReader *reader, char c)
 {
     if (in_pre(reader) && c == '\n') line_ends(reader);
     else if (reader->line_begun) reader->gap = true;
-    else if (in_pre(reader) && reader->indent_n < MOST_INDENT) reader->indent[reader->indent_n++] = c == '\t' ? '\t' : ' ';
+    else if (in_pre(reader) && reader->indent_n < FN_MOST_INDENT) reader->indent[reader->indent_n++] = c == '\t' ? '\t' : ' ';
 }
 
 /* The white space before a character that is none. */
-static bool put_gap(Reader *reader)
+static bool put_gap(FnReader *reader)
 {
     if (reader->line_begun) {
         bool gap = reader->gap;
@@ -47,7 +47,7 @@ static bool put_gap(Reader *reader)
     return (reader->block.chars == 0 || emit(reader, "\n", 1)) && emit(reader, reader->indent, reader->indent_n);
 }
 
-static bool add_plain(Reader *reader, const char *p, size_t n, size_t chars)
+static bool add_plain(FnReader *reader, const char *p, size_t n, size_t chars)
 {
     if ((!reader->line_begun || reader->gap) && !put_gap(reader)) return false;
     reader->breaks = 0;
@@ -57,30 +57,30 @@ static bool add_plain(Reader *reader, const char *p, size_t n, size_t chars)
 }
 
 /* One character that is blank, nothing, or a mark; or one beyond ASCII. */
-static bool add_char(Reader *reader, const char **p, const char *end)
+static bool add_char(FnReader *reader, const char **p, const char *end)
 {
     const char *start = *p;
-    uint32_t code = decode(p, end);
+    uint32_t code = fn_decode(p, end);
     unsigned kind = kind_of(reader->tables, code);
-    if (kind & BLANK) {
+    if (kind & FN_CHAR_BLANK) {
         add_blank(reader, (char)(code < 128 ? code : ' '));
         return true;
     }
-    if (kind & NOTHING) return true;
+    if (kind & FN_CHAR_NOTHING) return true;
     reader->last = kind;
-    if (kind & COMMA) reader->block.commas++;
+    if (kind & FN_CHAR_COMMA) reader->block.commas++;
     return add_plain(reader, start, (size_t)(*p - start), 1);
 }
 
 /* Text without references to characters. */
-static bool add_chars(Reader *reader, const char *p, const char *end)
+static bool add_chars(FnReader *reader, const char *p, const char *end)
 {
     const uint8_t *kinds = reader->tables->kinds;
     while (p < end) {
         const char *start = p;
-        while (p < end && (unsigned char)*p < 128 && kinds[(unsigned char)*p] == PLAIN) p++;
+        while (p < end && (unsigned char)*p < 128 && kinds[(unsigned char)*p] == FN_CHAR_PLAIN) p++;
         if (p > start) {
-            reader->last = PLAIN;
+            reader->last = FN_CHAR_PLAIN;
             if (!add_plain(reader, start, (size_t)(p - start), (size_t)(p - start))) return false;
         }
         if (p < end && !add_char(reader, &p, end)) return false;
@@ -95,11 +95,12 @@ static const char *reference_end(const char *p, const char *end)
     if (p < end && *p == '#') {
         bool hex = ++p < end && (*p == 'x' || *p == 'X');
         start = hex ? ++p : p;
-        while (p < end && (is_digit(*p) || (hex && is_letter(*p) && lower_of(*p) <= 'f'))) p++;
+        while (p < end && (fn_is_digit(*p) || (hex && fn_is_letter(*p) && fn_lower_of(*p) <= 'f'))) p++;
     } else {
         for (int n = 0; n < 32 && p < end; n++) {
-            if (*p == '\t' || *p == '\n' || *p == '\f' || *p == ' ' || *p == '<' || *p == '&' || *p == '#' || *p == ';') break;
-            decode(&p, end);
+            if (*p == '\t' || *p == '\n' || *p == '\f' || *p == ' ' || *p == '<' || *p == '&' || *p == '#' || *p == ';')
+                break;
+            fn_decode(&p, end);
         }
     }
     if (p == start) return NULL;
@@ -109,7 +110,7 @@ static const char *reference_end(const char *p, const char *end)
 /* Of a number. */
 static size_t digits_of(const char *p, const char *end)
 {
-    const char *first = p + 2 + (lower_of(p[2]) == 'x');
+    const char *first = p + 2 + (fn_lower_of(p[2]) == 'x');
     return (size_t)(end - first) - (end[-1] == ';');
 }
 
@@ -120,7 +121,7 @@ static bool memorize(PyObject *entities, PyObject *name, PyObject *text)
 }
 
 /* What a reference stands for. */
-static PyObject *unescaped(Blocks *tables, const char *p, const char *end)
+static PyObject *unescaped(FnBlocks *tables, const char *p, const char *end)
 {
     PyObject *name = PyUnicode_DecodeUTF8(p, end - p, "strict"), *html, *text;
     if (name == NULL) return NULL;
@@ -136,7 +137,7 @@ static PyObject *unescaped(Blocks *tables, const char *p, const char *end)
     return text;
 }
 
-static bool add_reference(Reader *reader, const char *p, const char *end)
+static bool add_reference(FnReader *reader, const char *p, const char *end)
 {
     static const char NO_CHARACTER[] = "\xef\xbf\xbd";
     if (p[1] == '#' && digits_of(p, end) > MOST_DIGITS) return add_chars(reader, NO_CHARACTER, NO_CHARACTER + 3);
@@ -148,9 +149,9 @@ static bool add_reference(Reader *reader, const char *p, const char *end)
     return good;
 }
 
-bool add_text(Reader *reader, const char *p, const char *end)
+bool fn_add_text(FnReader *reader, const char *p, const char *end)
 {
-    if (skips(reader)) return true;
+    if (fn_skips(reader)) return true;
     while (p < end) {
         const char *reference = memchr(p, '&', (size_t)(end - p)), *after;
         if (reference == NULL) return add_chars(reader, p, end);
@@ -168,14 +169,14 @@ bool add_text(Reader *reader, const char *p, const char *end)
     return true;
 }
 
-bool end_block(Reader *reader)
+bool fn_end_block(FnReader *reader)
 {
-    Found *found = reader->found;
+    FnFound *found = reader->found;
     reader->breaks = 0;
     if (reader->block.chars > 0) {
         if (found->count == found->room) {
             size_t room = 2 * found->room + 64;
-            Block *larger = realloc(found->blocks, room * sizeof(Block));
+            FnBlock *larger = realloc(found->blocks, room * sizeof(FnBlock));
             if (larger == NULL) {
                 PyErr_NoMemory();
                 return false;
@@ -183,30 +184,30 @@ bool end_block(Reader *reader)
             found->blocks = larger;
             found->room = room;
         }
-        Block *block = &found->blocks[found->count++];
+        FnBlock *block = &found->blocks[found->count++];
         *block = reader->block;
         block->end = found->text.n;
         block->kind = (uint8_t)reader->kind;
         block->flags = reader->flags;
         block->names = reader->near | reader->own_names;
-        block->ends_sentence = reader->last & SENTENCE_END;
+        block->ends_sentence = reader->last & FN_CHAR_SENTENCE_END;
         block->is_item = reader->is_item;
         block->is_cell = reader->is_cell;
         reader->is_item = false;
         reader->is_cell = true;
     }
-    new_block(reader);
+    fn_new_block(reader);
     return true;
 }
 
-bool end_line(Reader *reader)
+bool fn_end_line(FnReader *reader)
 {
-    if (skips(reader)) return true;
+    if (fn_skips(reader)) return true;
     if (++reader->breaks != 2) {
         line_ends(reader);
         return true;
     }
-    if (!end_block(reader)) return false;
+    if (!fn_end_block(reader)) return false;
     reader->is_cell = false;
     return true;
 }

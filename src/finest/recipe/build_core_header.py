@@ -1,0 +1,182 @@
+"""Writes `native/core/generated.h`: the constants that the compiled core shares with the Python modules.
+
+    python -m finest.recipe.build_core_header
+
+Run it after a change of one of those modules or of trafilatura's version, and compile the core again
+(`python hatch_build.py`). `tests/recipe/native/test_generated.py` fails while the header is out of date.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
+from pathlib import Path
+
+from trafilatura.utils import RE_FILTER
+
+from finest.recipe import bounds, chunks, minhash, tokens
+from finest.recipe.extract import (
+    blocks,
+    content,
+    core_tables,
+    density,
+    elements,
+    main_text,
+    marks,
+    paragraphs,
+    prune,
+    readability,
+    tags,
+)
+
+HEADER = Path(__file__).with_name("native") / "core" / "generated.h"
+_FEATURES = ("OWN", "BEFORE", "AFTER", "KIND", "ENDING", "PLACE", "COUNT")
+"""The groups of features in the order of `main_text.SIZES`."""
+
+
+def header() -> str:
+    """The whole text of the header."""
+    return "\n".join([*_head(), *_trafilatura(), *_blocks(), *_bounds(), *_texts(), "#endif", ""])
+
+
+def _head() -> Iterator[str]:
+    yield "/* Constants of the Python modules. Written by `python -m finest.recipe.build_core_header`; do not edit. */"
+    yield "#ifndef FINEST_GENERATED_H"
+    yield "#define FINEST_GENERATED_H"
+    yield ""
+
+
+def _trafilatura() -> Iterator[str]:
+    yield from _enum("marks.py: the expressions that select elements", _upper("FN_MARK", marks.BIT))
+    yield from _list("core_tables.py: sets of tags", "FN_TAG_SETS", core_tables.TAG_SET_NAMES)
+    yield from _enum(
+        "core_tables.py: what readability's patterns say of a name", _upper("FN_NAME", core_tables.NAME_KINDS)
+    )
+    yield from _enum(
+        "limits of the steps, each from the module of its name",
+        {
+            "FN_MIN_CHARS": content.MIN_CHARS,
+            "FN_PRUNE_KEEP_SHARE": prune.KEEP_SHARE,
+            "FN_DENSITY_MAX_LIMIT": density.MAX_LIMIT,
+            "FN_DENSITY_SHORT_SECTION": density.SHORT_SECTION,
+            "FN_FILTERED_MAX_CHARS": elements.FILTERED_MAX_CHARS,
+            "FN_PARAGRAPHS_LENGTH_LOW": paragraphs.LENGTH_LOW,
+            "FN_PARAGRAPHS_LENGTH_HIGH": paragraphs.LENGTH_HIGH,
+            "FN_READABILITY_MIN_TEXT": readability.MIN_TEXT,
+            "FN_READABILITY_RETRY_LENGTH": readability.RETRY_LENGTH,
+            "FN_READABILITY_ENOUGH_COMMAS": readability.ENOUGH_COMMAS,
+        },
+    )
+    yield f"#define FN_DENSITY_MAX_SHARE {density.MAX_SHARE}"
+    yield f"#define FN_PARAGRAPHS_STOPWORDS_LOW {paragraphs.STOPWORDS_LOW}"
+    yield f"#define FN_PARAGRAPHS_STOPWORDS_HIGH {paragraphs.STOPWORDS_HIGH}"
+    yield f"#define FN_PARAGRAPHS_MAX_LINK_DENSITY {paragraphs.MAX_LINK_DENSITY}"
+    yield ""
+    words = [f'"{word}"' for word in filtered_words(RE_FILTER.pattern)]
+    yield from _list("trafilatura's RE_FILTER: lines that are dropped", "FN_FILTERED_WORDS", words)
+
+
+def filtered_words(pattern: str) -> list[str]:
+    """The words of trafilatura's RE_FILTER but for its last, open one; raises ValueError where its form is new."""
+    found = re.fullmatch(r"\\W\*\((.*)\|More on this\.\{,8\}\$\)\$", pattern)
+    if found is None or not re.fullmatch(r"[\w :?|-]+", found[1]):
+        raise ValueError(f"trafilatura's RE_FILTER has an unknown form: {pattern}")
+    words = []
+    for word in found[1].lower().split("|"):
+        optional = re.search(r".\?", word)
+        words += [word] if optional is None else [word.replace(optional[0], one) for one in ("", optional[0][0])]
+    return words
+
+
+def _blocks() -> Iterator[str]:
+    yield from _enum("tags.py: what a tag does", _named("FN_DOES", tags, _TAG_DOES))
+    yield from _enum("tags.py: families of tags that end one another", _named("FN_FAMILY", tags, _TAG_FAMILIES))
+    starts = dict(zip(_FEATURES, accumulate(main_text.SIZES, initial=0), strict=False))
+    yield from _enum(
+        "main_text.py: where each group of features begins",
+        {
+            **_upper("FN_FEATURE", starts),
+            "FN_FEATURE_FLAG": main_text.FLAGS_FROM,
+            "FN_FEATURE_NAME": main_text.NAMES_FROM,
+        },
+    )
+    yield from _enum(
+        "sizes and limits of engine blocks-1",
+        {
+            "FN_KINDS": len(tags.KINDS),
+            "FN_KIND_PRE": tags.kind_of("pre"),
+            "FN_FLAGS": len(tags.FLAGS),
+            **_named("FN", main_text, ("SHAPES", "PLACES", "COUNTS", "ENDINGS")),
+            "FN_BLOCKS_MOST_OPEN": blocks.MOST_OPEN,
+            "FN_MOST_INDENT": blocks.MOST_INDENT,
+        },
+    )
+
+
+_TAG_DOES = ("BR", "LINK", "RAW", "SKIPPED", "PUSHED", "CELL", "GRAPHIC", "ENDS_P", "CLOSABLE", "VOID")
+_TAG_FAMILIES = ("ITEM", "TERM", "ROW", "CELLS", "LIST", "TERMS", "TABLE", "PART")
+_ELEMENT_DOES = (
+    "VOID", "RAW", "FORMATTING", "SPECIAL", "STOP", "SCOPE", "CLOSES_P", "ITEM", "TERM", "CELL", "ROW", "PART",
+    "HEADING",
+)  # fmt: skip
+
+
+def _bounds() -> Iterator[str]:
+    yield from _enum("bounds.py: what an element is to the tree", _named("FN_ELEMENT", bounds, _ELEMENT_DOES))
+    elements = [f"{name}, {does}" for name, does in bounds.ELEMENTS.items()]
+    yield from _list("bounds.py: HTML's elements, and what each is", "FN_ELEMENTS", elements)
+    yield from _enum(
+        "bounds.py: limits",
+        {
+            "FN_BOUNDS_MOST_OPEN": bounds.MOST_OPEN,
+            "FN_BOUNDS_MOST_NAMES": bounds.MOST_NAMES,
+            "FN_MOST_COLUMNS": bounds.MOST_COLUMNS,
+        },
+    )
+
+
+def _texts() -> Iterator[str]:
+    kinds = _named("FN_PIECE", tokens, ("UNKNOWN", "LETTER", "NUMBER", "OTHER"))
+    yield from _enum("tokens.py: what GPT-2's pattern takes a character for", kinds)
+    yield from _enum(
+        "limits of the statistics of a text",
+        {"FN_TOKENS_KINDS": tokens.KINDS_BELOW, "FN_CHUNKS_MAX_UNIT": chunks.MAX_UNIT},
+    )
+    yield f"#define FN_MINHASH_PRIME {int(minhash.PRIME)}ull"
+    yield ""
+
+
+def _upper(prefix: str, values: Mapping[str, int]) -> dict[str, int]:
+    return {f"{prefix}_{name.upper().replace(' ', '_')}": value for name, value in values.items()}
+
+
+def _named(prefix: str, module: object, names: Iterable[str]) -> dict[str, int]:
+    return {f"{prefix}_{name}": int(getattr(module, name)) for name in names}
+
+
+def _enum(about: str, values: Mapping[str, int]) -> Iterator[str]:
+    yield f"/* {about} */"
+    yield "enum {"
+    yield _wrapped(", ".join(f"{name} = {value}".replace(" ", "\0") for name, value in values.items()), 120, "\n")
+    yield "};"
+    yield ""
+
+
+def _list(about: str, name: str, items: Iterable[str]) -> Iterator[str]:
+    yield f"/* {about} */"
+    yield f"#define {name}(X) \\"
+    joined = " ".join(f"X({item})".replace(" ", "\0") for item in items)
+    yield _wrapped(joined, 118, " \\\n")
+    yield ""
+
+
+def _wrapped(text: str, width: int, line_end: str) -> str:
+    """The text in indented lines; a NUL is a space at which no line ends."""
+    lines = textwrap.wrap(text, width - 4, break_long_words=False, break_on_hyphens=False)
+    return line_end.join("    " + line for line in lines).replace("\0", " ")
+
+
+if __name__ == "__main__":
+    HEADER.write_text(header(), encoding="utf-8")
