@@ -11,12 +11,13 @@ Backoff And Jitter). So clients that failed together come back apart, and nobody
 Hub and the chain's endpoints all limit rates. A wait that the other side asked for is kept, up to a cap, and a share
 of the first wait is added to it.
 
-Why this module exists beside `tenacity` (9.2) and `stamina` (26.1): both retry one call. Here the WARC stream counts its
-failures anew after each byte of progress, a periodic chore after each good round, the publisher looks at the repository
-before each further try, and the miner watches its lease while it waits. tenacity reads a wait that the other side asked
-for only through a function that we would have to write (its cap included), and after an event has ended its wait it
-makes one more try; stamina knows no event. What would be left to them is a loop of ten lines, for 15 us (tenacity) or
-30 us (stamina) on each call that succeeds; `retry` costs 0.7 us, and a database transaction that reads takes 117.
+Why this module exists beside `tenacity` (9.2) and `stamina` (26.1): both retry one call. Here the WARC stream counts
+its failures anew after each byte of progress, a periodic chore after each good round, the publisher looks at the
+repository before each further try, and the miner watches its lease while it waits. tenacity reads a wait that the other
+side asked for only through a function that we would have to write (its cap included), and after an event has ended its
+wait it makes one more try; stamina knows no event. What would be left to them is a loop of ten lines, for 15 us
+(tenacity) or 30 us (stamina) on each call that succeeds; `retry` costs 0.7 us, and a database transaction that reads
+takes 117.
 """
 
 from __future__ import annotations
