@@ -8,11 +8,9 @@ Transactions"). PostgreSQL works at READ COMMITTED: each statement sees what was
 
 from __future__ import annotations
 
-import random
 import shutil
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from finest.errors import FinestError, UsageError
+from finest.retry import Again, Policy, retry
 
 T = TypeVar("T")
 Step = Callable[[sa.Connection], T]
@@ -38,8 +37,9 @@ BUSY_S = 30
 """How long SQLite's writers wait for their turn."""
 CONNECTIONS = 16
 """Of one process; PostgreSQL allows 100 (max_connections) unless told otherwise."""
-TRIES = 5
-FIRST_WAIT_S = 0.02
+TRANSACTION_RETRY = Policy(first_s=0.04, cap_s=1.0, tries=5)
+TO_WAL_RETRY = Policy(first_s=0.02, cap_s=0.05, budget_s=BUSY_S)
+"""SQLite does not wait its turn to switch a file to WAL (https://sqlite.org/wal.html#activating_and_configuring)."""
 _PASSING = frozenset({"40001", "40P01"})
 """PostgreSQL's serialization_failure and deadlock_detected: nothing was done, and the same again may succeed."""
 _LOCK_KEY = 0x66696E657374
@@ -103,15 +103,15 @@ class Database:
 
     def write(self, step: Step[T]) -> T:
         """What `step` returns, in one transaction; an exception that is an answer is raised after it is committed."""
-        return _patiently(lambda: self._transact(self._writing, step))
+        return _retried(lambda: self._transact(self._writing, step))
 
     def read(self, step: Step[T]) -> T:
         """What `step` returns, of one transaction that only reads."""
-        return _patiently(lambda: self._transact(self._reading, step))
+        return _retried(lambda: self._transact(self._reading, step))
 
     def write_one(self, step: Step[T]) -> T:
         """As `write`, for a step of a single statement: PostgreSQL needs no BEGIN and COMMIT around it."""
-        return _patiently(lambda: self._transact(self._alone, step))
+        return _retried(lambda: self._transact(self._alone, step))
 
     def _transact(self, engine: sa.Engine, step: Step[T]) -> T:
         answer: T | Exception
@@ -187,41 +187,32 @@ def _engine(url: sa.URL) -> sa.Engine:
 def _prepare_sqlite(connection: Any, _: object) -> None:
     # WAL: readers do not wait for the writer. FULL: what was answered is still there after a power cut.
     connection.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000}")
-    _insist(lambda: connection.execute("PRAGMA journal_mode = WAL"))
+    retry(
+        lambda: connection.execute("PRAGMA journal_mode = WAL"),
+        TO_WAL_RETRY,
+        on=(sqlite3.OperationalError,),
+        again=lambda error: Again() if "locked" in str(error) else None,
+    )
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _insist(act: Callable[[], object]) -> None:
-    """SQLite does not wait its turn to switch a file to WAL (https://sqlite.org/wal.html#activating_and_configuring)."""
-    deadline = time.monotonic() + BUSY_S
-    while True:
-        try:
-            act()
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(random.uniform(0.01, 0.05))
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"))
 
 
-def _patiently(transact: Callable[[], T]) -> T:
-    """Once more, with jittered waits, after a deadlock or on a connection that the server closed meanwhile.
+def _retried(transact: Callable[[], T]) -> T:
+    """What `transact` returns, retried after a deadlock or on a connection that the server closed meanwhile.
 
-    Every method of the store may be said twice: it gives the same answer.
+    Every method of the store may be called twice: it gives the same answer.
     """
-    for attempt in range(1, TRIES):
-        try:
-            return transact()
-        except DBAPIError as error:
-            if not error.connection_invalidated and getattr(error.orig, "sqlstate", None) not in _PASSING:
-                raise
-        time.sleep(random.uniform(0.5, 1.0) * FIRST_WAIT_S * 2.0**attempt)
-    return transact()
+    return retry(transact, TRANSACTION_RETRY, on=(DBAPIError,), again=_passes)
+
+
+def _passes(error: Exception) -> Again | None:
+    assert isinstance(error, DBAPIError)
+    passes = error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _PASSING
+    return Again() if passes else None
 
 
 def _unreachable(url: sa.URL, tables: Tables, error: DBAPIError) -> str:

@@ -10,11 +10,11 @@
     ├── VerifyError            a dataset is not what its manifest says                        exit 7
     ├── HubError               the Hub refuses: no token, no right, a name it will not have   exit 8
     │   ├── HubNotFound        no such repository, revision or file for whoever asks
-    │   └── HubUnavailable     it cannot be reached, or asks for patience for too long
+    │   └── HubUnavailable     it cannot be reached, or asks to wait for too long
     ├── ChainError             the chain refuses or cannot be reached (kinds: chain/errors.py) exit 9
     ├── DevnetError            a devnet is not there, or a part of it cannot run              exit 10
     ├── TaskServerError        the task server refuses (kinds: tasks/client.py)               exit 11
-    │   └── TaskServerUnavailable   it cannot be reached, or asks for patience for too long
+    │   └── TaskServerUnavailable   it cannot be reached, or asks to wait for too long
     ├── LeaseLost              the task is somebody else's now; work on it has ended          exit 12
     ├── ClusterError           Slurm is not there, is ill, or refuses                         exit 13
     │   └── ClusterUnavailable      it does not answer; waiting may help

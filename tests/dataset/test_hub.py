@@ -12,16 +12,7 @@ import httpx
 import pytest
 
 from finest.dataset.hub import git_blob, parse_place
-from finest.dataset.patience import (
-    LONGEST_ASKED_S,
-    LONGEST_WAIT_S,
-    Failure,
-    failure_of,
-    patiently,
-    refusal,
-    unusable,
-    wait_s,
-)
+from finest.dataset.hub_retry import RETRY, Failure, failure_of, hub_call, refusal, unusable
 from finest.errors import HubError, HubNotFound, HubUnavailable, UsageError
 from tests.faulty_server import FaultyServer
 from tests.warc.socks_server import SocksServer
@@ -53,15 +44,15 @@ def test_git_hashes() -> None:
 def test_waits_grow_and_are_jittered() -> None:
     """Each wait is at most twice the last one's, none is longer than half a minute, no two clients keep step."""
     random.seed(1)
-    waits = [wait_s(attempt, Failure(503)) for attempt in range(1, 12)]
-    assert 0.5 <= waits[0] <= 1 and max(waits) <= LONGEST_WAIT_S
-    assert wait_s(3, Failure(503)) != wait_s(3, Failure(503))
+    waits = [RETRY.wait_s(attempt) for attempt in range(1, 12)]
+    assert 0.5 <= waits[0] <= 1 and max(waits) <= RETRY.cap_s
+    assert RETRY.wait_s(3) != RETRY.wait_s(3)
 
 
 def test_a_wait_that_is_asked_for_is_kept() -> None:
     """And is bounded, whatever is asked."""
-    assert 35 < wait_s(1, Failure(429, asked_s=35.0)) <= 36
-    assert wait_s(1, Failure(429, asked_s=1e9)) <= LONGEST_ASKED_S + 1
+    assert 35 < RETRY.wait_s(1, asked_s=35.0) <= 36
+    assert RETRY.wait_s(1, asked_s=1e9) <= RETRY.asked_cap_s + 1
 
 
 @pytest.mark.parametrize(
@@ -90,7 +81,7 @@ def test_the_hub_that_stays_away_is_nobodys_fault() -> None:
         raise ConnectionError("reset")
 
     with pytest.raises(HubUnavailable, match="no answer"):
-        patiently("read", call, tries=1)
+        hub_call("read", call, tries=1)
 
 
 def test_secrets_are_cut_out() -> None:
@@ -137,7 +128,7 @@ def test_what_no_second_call_mends_is_said_at_once(error: Exception, words: str)
         raise ConnectionError("wrapped") from error
 
     with pytest.raises(UsageError, match=words):
-        patiently("read", call)
+        hub_call("read", call)
     assert calls == 1
 
 

@@ -30,7 +30,7 @@ from finest.warc.stream import ResumableStream, RetryPolicy
 CRAWL_OBJECTS = sample_crawl()
 KEY = warc_key(0)
 WARC = CRAWL_OBJECTS[KEY]
-AT_ONCE = RetryPolicy(base_s=0.01, cap_s=0.01, refused_floor_s=0.01)
+AT_ONCE = RetryPolicy(first_s=0.01, cap_s=0.01, refused_floor_s=0.01)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ from botocore import exceptions as boto
 
 from finest import errors
 from finest.chain import errors as chain_errors
-from finest.miner.error_kinds import BY_PROBLEM, LONGEST_ASKED_S, TRIES, Backoff, Kind, asked_s, at_last, kind_of
+from finest.miner.error_kinds import BY_PROBLEM, Kind, asked_s, at_last, kind_of
+from finest.miner.retrying import RETRY, TRIES, MinerBackoff
 from finest.tasks.problems import KINDS
 from finest.warc.stream import Interrupted
 from tests.miner.world import refused
@@ -77,7 +78,7 @@ def test_every_error_has_its_kind(tmp_path: Path, error: Exception, kind: Kind) 
 
 def test_what_stays_after_some_tries_is_somebodys(tmp_path: Path) -> None:
     """A source is the task's, a task server that makes no sense is a person's."""
-    backoff = Backoff(12.0)
+    backoff = MinerBackoff(12.0)
     for error, last in ((errors.SourceError("x"), Kind.TASK), (errors.TaskServerError("x"), Kind.PERSON)):
         assert at_last(error, tmp_path) is last
     while backoff.goes_on(Kind.TRY_AGAIN):
@@ -99,7 +100,7 @@ def test_a_full_disk_is_no_fault_of_the_task(tmp_path: Path, monkeypatch: pytest
 
 def test_waits_grow_with_jitter_up_to_a_bound() -> None:
     """1, 2, 4 ... 300 seconds, each less up to half of it; after a thousand tries too."""
-    backoff = Backoff(12.0)
+    backoff = MinerBackoff(12.0)
     waits = [backoff.next_s(errors.HubUnavailable("x")) for _ in range(1100)]
     for number, wait_s in enumerate(waits):
         full = min(300.0, 2.0 ** min(number, 40))
@@ -124,10 +125,10 @@ def test_what_is_asked_for_is_kept(error: Exception, asked: float | None) -> Non
     """Seconds, or blocks of 12 s; jittered, and never longer than a quarter of an hour."""
     assert asked_s(error, 12.0) == asked
     if asked is not None:
-        assert asked <= Backoff(12.0).next_s(error) <= asked * 1.1 + 1
+        assert asked <= MinerBackoff(12.0).next_s(error) <= asked * 1.1 + 1
 
 
 def test_nobody_makes_the_miner_sleep_for_hours() -> None:
     """A server that says "in 7,200 blocks" is asked again before."""
-    wait_s = Backoff(12.0).next_s(refused("window-full", retry_after_blocks=7200))
-    assert LONGEST_ASKED_S <= wait_s <= LONGEST_ASKED_S * 1.1 + 1 and math.isfinite(wait_s)
+    wait_s = MinerBackoff(12.0).next_s(refused("window-full", retry_after_blocks=7200))
+    assert RETRY.asked_cap_s <= wait_s <= RETRY.asked_cap_s * 1.1 + 1 and math.isfinite(wait_s)

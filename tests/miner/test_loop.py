@@ -11,8 +11,9 @@ import pytest
 
 from finest.chain.errors import NotRegistered, RateLimited, Unreachable
 from finest.errors import HubError, HubUnavailable, LeaseLost, NeedsPerson, RunError, SourceError, TaskServerUnavailable
-from finest.miner import error_kinds
+from finest.miner import retrying
 from finest.miner.journal import STEPS, Journal
+from finest.retry import Policy
 from finest.tasks.models import TaskState
 from tests.miner.test_journal import DONE
 from tests.miner.world import World, refused, task
@@ -20,8 +21,7 @@ from tests.miner.world import World, refused, task
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(error_kinds, "FIRST_WAIT_S", 0.02)
-    monkeypatch.setattr(error_kinds.Backoff.__init__, "__kwdefaults__", {"first_s": 0.02, "longest_s": 0.05})
+    monkeypatch.setattr(retrying, "RETRY", Policy(first_s=0.02, cap_s=0.05))
 
 
 def test_once_is_one_task_in_four_steps(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_what_passes_is_waited_for(tmp_path: Path, step: str, error: Exception) 
 def test_a_source_that_cannot_be_read_is_tried_a_few_times(tmp_path: Path) -> None:
     """Then the task is given back, and the next one taken."""
     world = World(tmp_path, task("t1"), task("t2"))
-    world.steps.trouble["refined"] = [SourceError("not found")] * (error_kinds.TRIES + 1)
+    world.steps.trouble["refined"] = [SourceError("not found")] * (retrying.TRIES + 1)
     world.miner(once=True).run()
     assert world.journal("t1").record.state == "failed" and world.server.known["t1"].state is TaskState.RELEASED
     assert world.journal("t2").record.state == "finished"

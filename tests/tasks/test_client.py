@@ -16,6 +16,7 @@ import pytest
 from bittensor import http_auth
 
 from finest.errors import TaskServerError, TaskServerUnavailable, UsageError
+from finest.retry import Policy
 from finest.tasks import client
 from finest.tasks.client import Refused, TaskServer
 from finest.tasks.models import Rules, ScoreRequest, ServerInfo, TaskState
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, quick_reads: None) -> None:
-    monkeypatch.setattr(client, "FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr(client, "RETRY", Policy(first_s=0.05, cap_s=8.0))
     monkeypatch.delenv("http_proxy", raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
@@ -181,7 +182,7 @@ def test_a_refusal_has_its_name(server: Server) -> None:
 
 def test_a_commitment_that_comes_late_is_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal that passes within a block is waited out."""
-    monkeypatch.setattr(client, "_patience_s", lambda no: 0.2 if no.name == "commitment-missing" else None)
+    monkeypatch.setattr(client, "_asked_s", lambda no: 0.2 if no.name == "commitment-missing" else None)
     said: list[str] = []
 
     def commit(line: str) -> None:

@@ -14,6 +14,7 @@ from finest.cli.tasks import tasks as command
 from finest.devnet.crawl import CRAWL, sample_crawl
 from finest.devnet.crawl_http import CrawlServer, Fault
 from finest.errors import SourceError
+from finest.retry import Policy
 from finest.tasks import crawls
 from finest.tasks.crawls import CommonCrawl, import_file
 from finest.tasks.store import Store
@@ -56,7 +57,7 @@ def origin(served: CrawlServer) -> CommonCrawl:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crawls, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(crawls, "RETRY", Policy(first_s=0.001, cap_s=0.01, tries=crawls.TRIES))
 
 
 @pytest.mark.usefixtures("impatient")

@@ -26,7 +26,7 @@ from tests.warc import layouts
 from tests.warc.layouts import GZIP_LAYOUTS, LAYOUTS
 from tests.warc.made_warc import http, page, record, records
 
-AT_ONCE = RetryPolicy(base_s=0.0, cap_s=0.0, refused_floor_s=0.0)
+AT_ONCE = RetryPolicy(first_s=0.0, cap_s=0.0, refused_floor_s=0.0)
 MAX_BYTES = 1 << 20
 QUOTED = http(b"\r\n\r\n" + b"".join(page(90, b"quoted")) + b"\r\n\r\nWARC/1.0")
 INSIDE = [

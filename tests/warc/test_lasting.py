@@ -23,7 +23,7 @@ from tests.faulty_server import Fault, FaultyServer
 from tests.warc.socks_server import SocksServer
 
 DATA = b"WARC/1.0\r\n" * 100
-QUICK = RetryPolicy(tries=3, base_s=0.0, cap_s=0.0, refused_floor_s=0.0)
+QUICK = RetryPolicy(tries=3, first_s=0.0, cap_s=0.0, refused_floor_s=0.0)
 NEVER = RetryPolicy(tries=1)
 
 

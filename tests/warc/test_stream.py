@@ -22,7 +22,7 @@ from finest.warc.stream import Interrupted, ResumableStream, RetryPolicy
 from tests.faulty_server import Fault, FaultyServer
 from tests.warc.made_warc import MAX_RECORD_BYTES, members, records
 
-QUICK = RetryPolicy(tries=4, base_s=0.001, cap_s=0.01, refused_floor_s=0.0)
+QUICK = RetryPolicy(tries=4, first_s=0.001, cap_s=0.01, refused_floor_s=0.0)
 DATA = random.Random(1).randbytes(1_000_003)
 WARC = members(records(60))
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
@@ -121,7 +121,7 @@ def test_a_connection_that_gives_little_still_progresses(server: FaultyServer) -
 
 def test_retry_after_is_obeyed() -> None:
     """A server's own pause is waited for, up to the cap, and a refusal costs at least the floor."""
-    policy = RetryPolicy(base_s=0.001, refused_floor_s=1.0)
+    policy = RetryPolicy(first_s=0.001, refused_floor_s=1.0)
     assert policy.pause_s(1, Interrupted("x", retry_after_s=30)) == 30
     assert policy.pause_s(1, Interrupted("x", retry_after_s=1e6)) == 900
     assert policy.pause_s(1, Interrupted("x", refused=True)) >= 1

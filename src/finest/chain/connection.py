@@ -2,7 +2,7 @@
 
 The SDK answers a dead peer only after 60 s and counts on its caller for the rest, so each attempt gets half of the
 call's deadline here. Whatever goes wrong below the chain's own answers (refused, reset, frozen, 429, garbage), the
-connection is thrown away and the call is made again on a new one, after a jittered pause, until the deadline. Work
+connection is thrown away and the call is made again on a new one, after a wait, until the deadline. Work
 given to `call` must therefore be safe to repeat: writes first look whether they have been done (submission.py).
 """
 
@@ -12,7 +12,6 @@ import asyncio
 import concurrent.futures
 import logging
 import os
-import random
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -27,6 +26,7 @@ from websockets.exceptions import WebSocketException
 
 from finest.chain.errors import ChainError, Unreachable, UnsupportedRuntime
 from finest.chain.event_loop import LoopThread
+from finest.retry import Backoff, Policy
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,7 @@ READ_S = 30.0
 """Deadline of a read: a metagraph takes under 5 s, and one replaced connection fits in."""
 SUBMIT_S = 120.0
 """Deadline of a write: ten blocks of 12 s."""
-_FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 8.0
+_RETRY = Policy(first_s=0.5, cap_s=8.0, asked_cap_s=SUBMIT_S)
 _CLOSE_S = 15.0
 """A WebSocket's closing handshake gives up after 10 s."""
 
@@ -101,7 +100,7 @@ class _Line:
 
     async def call(self, work: Work[T], deadline_s: float) -> T:
         end = time.monotonic() + deadline_s
-        pause_s = _FIRST_PAUSE_S
+        backoff = Backoff(_RETRY, budget_s=deadline_s)
         while True:
             try:
                 return await self._attempt(work, min(deadline_s / 2, end - time.monotonic()))
@@ -111,12 +110,11 @@ class _Line:
                 problem: Exception = error
             except _TRANSPORT as error:
                 problem = error
-            wait_s = max(_asked_for_s(problem) or 0.0, pause_s * random.uniform(0.5, 1.5))
-            if time.monotonic() + wait_s >= end:
+            wait_s = backoff.next_s(_asked_for_s(problem))
+            if wait_s is None:
                 raise self._unreachable(problem, deadline_s) from problem
             log.info("chain: %s; again in %.1f s", _describe(problem), wait_s)
             await asyncio.sleep(wait_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -204,7 +202,7 @@ def _is_transport(error: BittensorError) -> bool:
 
 
 def _asked_for_s(problem: Exception) -> float | None:
-    """How long a busy endpoint asked for patience, in seconds."""
+    """How long a busy endpoint asked the caller to wait, in seconds."""
     if not isinstance(problem, RpcPolicyError) or problem.retry_after is None:
         return None
     with suppress(ValueError):

@@ -51,7 +51,7 @@ class BudgetExceeded(RateLimited):
 
 
 class Unreachable(ChainError):
-    """`retry_after_s`: how long the endpoint asked for patience; None where it said nothing."""
+    """`retry_after_s`: how long the endpoint asked the caller to wait; None where it said nothing."""
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)

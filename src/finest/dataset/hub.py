@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finest.dataset.hub_retry import Failure, Say, hub_call, no_token, once, unusable
 from finest.dataset.limits import MAX_REPO_FILES
-from finest.dataset.patience import Failure, Say, no_token, once, patiently, unusable
 from finest.errors import HubError, HubUnavailable, UsageError, VerifyError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def git_blob(data: bytes) -> str:
 
 
 class Hub:
-    """One user's view of the Hub. Every call is bounded in time and tried again (see `patiently`), and raises its
+    """One user's view of the Hub. Every call is bounded in time and tried again (see `hub_call`), and raises its
     errors. `say` is told of waits. Without `token`, HF_TOKEN or the file of `hf auth login` gives it, if any.
     """
 
@@ -123,12 +123,12 @@ class Hub:
             raise UsageError(f"{name[:200]!r} is no repository's name; it is NAME or OWNER/NAME")
         if "/" in name:
             return name
-        user = patiently("ask who this token is", lambda: self._api.whoami(token=self._token), say=self._say)
+        user = hub_call("ask who this token is", lambda: self._api.whoami(token=self._token), say=self._say)
         return f"{user['name']}/{name}"
 
     def head(self, repo: str) -> Head:
         """The newest commit on `main`."""
-        info = patiently(
+        info = hub_call(
             f"look up {repo}", lambda: self._api.dataset_info(repo, timeout=_ANSWER_S), say=self._say
         )  # fmt: skip
         if not info.sha:
@@ -137,7 +137,7 @@ class Hub:
 
     def create(self, repo: str, *, private: bool) -> None:
         """Make the repository, if it is not there."""
-        patiently(
+        hub_call(
             f"create {repo}",
             lambda: self._api.create_repo(repo, repo_type=_TYPE, private=private, exist_ok=True),
             say=self._say,
@@ -145,7 +145,7 @@ class Hub:
 
     def files(self, revision: Revision) -> dict[str, RemoteFile]:
         """Every file of a revision by its path. Raises VerifyError where there are too many for a dataset of ours."""
-        return patiently(f"list the files of {revision}", lambda: self._files(revision), say=self._say)
+        return hub_call(f"list the files of {revision}", lambda: self._files(revision), say=self._say)
 
     def _files(self, revision: Revision) -> dict[str, RemoteFile]:
         found: dict[str, RemoteFile] = {}
@@ -161,7 +161,7 @@ class Hub:
 
     def commits_titled(self, repo: str, part: str) -> list[str]:
         """Of the last commits on `main`, those whose title holds `part`; newest first."""
-        return patiently(f"list the commits of {repo}", lambda: self._commits_titled(repo, part), say=self._say)
+        return hub_call(f"list the commits of {repo}", lambda: self._commits_titled(repo, part), say=self._say)
 
     def _commits_titled(self, repo: str, part: str) -> list[str]:
         # Not list_repo_commits: that reads the whole history, and a miner's has a commit for every task.
@@ -181,7 +181,7 @@ class Hub:
         from huggingface_hub import CommitOperationAdd
 
         addition = CommitOperationAdd(path_in_repo=path, path_or_fileobj=file)
-        patiently(
+        hub_call(
             f"upload {path} to {repo}",
             lambda: self._api.preupload_lfs_files(repo, [addition], repo_type=_TYPE, free_memory=False),
             say=self._say,
@@ -205,7 +205,7 @@ class Hub:
         """Bytes `start` to `end` (not included) of a file; never holds more than these."""
         if start >= end:
             return b""
-        return patiently(f"read {path} of {revision}", lambda: self._read(revision, path, start, end), say=self._say)
+        return hub_call(f"read {path} of {revision}", lambda: self._read(revision, path, start, end), say=self._say)
 
     def _read(self, revision: Revision, path: str, start: int, end: int) -> bytes:
         data = bytearray()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from finest.dataset.hub import Hub
-from finest.dataset.patience import no_token, patiently
+from finest.dataset.hub_retry import hub_call, no_token
 from finest.errors import HubError, HubNotFound
 
 LOG_IN = (
@@ -25,7 +25,7 @@ def whoami() -> dict[str, Any]:
     token = huggingface_hub.get_token()
     if not token:
         raise no_token()
-    return patiently("ask who this token is", lambda: huggingface_hub.whoami(token=token), tries=3)
+    return hub_call("ask who this token is", lambda: huggingface_hub.whoami(token=token), tries=3)
 
 
 def check_right(repo: str) -> None:

@@ -8,7 +8,7 @@ and a second run end in exactly one commit.
 from __future__ import annotations
 
 import hashlib
-import time
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +20,13 @@ import pyarrow.parquet as pq
 from finest.atomic_files import size_and_sha256
 from finest.dataset.card import CARD_NAME, card
 from finest.dataset.hub import Hub, RemoteFile, Revision, git_blob
+from finest.dataset.hub_retry import RETRY, Failure, Say, refusal, said
 from finest.dataset.manifest import MANIFEST_NAME, Manifest, read_manifest
-from finest.dataset.patience import TRIES, Failure, Say, refusal, said, wait_s
 from finest.dataset.shards import Shard
 from finest.errors import HubNotFound, HubUnavailable, UsageError, VerifyError
 from finest.formatting import byte_size
 from finest.masking import holds_secrets, masked, one_line, public_address
+from finest.retry import Backoff, pause
 
 CARD_REPO = "OWNER/NAME"
 """Stands in a card for the repository's name until there is one."""
@@ -198,7 +199,8 @@ def _settle(hub: Hub, dataset: _Dataset, head: Revision, say: Say, progress: Pro
     Where a commit gets no answer, or the answer that `head` is the newest no more, the repository is read anew.
     """
     what = f"commit to {dataset.repo}"
-    for attempt in range(1, TRIES + 1):
+    backoff = Backoff(RETRY, budget_s=math.inf)  # uploads take what they take
+    while True:
         files = hub.files(head)
         found = head if dataset.is_in(files) else _earlier(hub, dataset)
         if found is not None:
@@ -209,11 +211,12 @@ def _settle(hub: Hub, dataset: _Dataset, head: Revision, say: Say, progress: Pro
             return _confirmed(hub, dataset, Revision(dataset.repo, answer))
         if not answer.passes and answer.status != _STALE_PARENT:
             raise refusal(what, answer)
-        wait = wait_s(attempt, answer)
-        say(f"{what}: {said(answer)}; looking again in {wait:.1f} s")
-        time.sleep(wait)
+        wait_s = backoff.next_s(answer.asked_s)
+        if wait_s is None:
+            raise HubUnavailable(f"{what}: not done after {backoff.failures} tries; run the same command again later")
+        say(f"{what}: {said(answer)}; looking again in {wait_s:.1f} s")
+        pause(wait_s)
         head = Revision(dataset.repo, hub.head(dataset.repo).sha)
-    raise HubUnavailable(f"{what}: not done after {TRIES} tries; run the same command again later")
 
 
 def _earlier(hub: Hub, dataset: _Dataset) -> Revision | None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from finest.dataset.hub import Hub
-from finest.dataset.patience import patiently
+from finest.dataset.hub_retry import hub_call
 from finest.dataset.permissions import LOG_IN, access_token, role_of, there_and_right
 from finest.doctor.subject import Subject
 from finest.errors import HubError, HubNotFound, HubUnavailable
@@ -45,7 +45,7 @@ def public(_: Subject) -> Finding:
     api = huggingface_hub.HfApi(token=False)
     try:
         with suppress(HubNotFound):  # an answer too: another Hub than the public one
-            patiently(f"ask for {_KNOWN}", lambda: api.dataset_info(_KNOWN), tries=3)
+            hub_call(f"ask for {_KNOWN}", lambda: api.dataset_info(_KNOWN), tries=3)
     except HubError as error:
         return failure(_said(error), "check the network, and HF_ENDPOINT if it is set")
     return ok(f"{api.endpoint} answers, and no token is needed")

@@ -1,12 +1,11 @@
 """Every error's kind, in one table: what passes by itself, what ends this task, what a person must mend.
 
-Also how long to wait: what was asked for, else exponential; always jittered, never for hours.
+Also how long an error asks to wait; the waits themselves are in retrying.py.
 """
 
 from __future__ import annotations
 
 import errno
-import random
 import shutil
 from enum import Enum, auto
 from pathlib import Path
@@ -37,13 +36,6 @@ from finest.tasks.client import Refused
 from finest.tasks.problems import KINDS
 from finest.warc.stream import Interrupted
 
-TRIES = 6
-"""Tries more after an error that may pass: a minute in all, with the waits below."""
-FIRST_WAIT_S = 1.0
-LONGEST_WAIT_S = 300.0
-"""Five minutes between tries at the most: an outage of hours costs that much more, and a server a request as often."""
-LONGEST_ASKED_S = 900.0
-"""A wait that was asked for is kept up to a quarter of an hour; then it is asked again, since leases end any time."""
 DEFAULT_WAIT_S = 60.0
 """Where a server says "later" and not when."""
 
@@ -158,29 +150,6 @@ def words_of(error: Exception, work: Path) -> str:
     if isinstance(error, OSError):
         return plain_os_error(error, work)
     return f"{type(error).__name__}: {error}"
-
-
-class Backoff:
-    """How long to wait before each try: what was asked for, else exponential; jittered by half."""
-
-    def __init__(
-        self, block_time_s: float, *, first_s: float = FIRST_WAIT_S, longest_s: float = LONGEST_WAIT_S
-    ) -> None:
-        self._block_time_s, self._first_s, self._longest_s = block_time_s, first_s, longest_s
-        self.tries = 0
-
-    def goes_on(self, kind: Kind) -> bool:
-        """Whether an error of this kind is worth another try."""
-        return kind is Kind.PASSES or (kind is Kind.TRY_AGAIN and self.tries < TRIES)
-
-    def next_s(self, error: Exception) -> float:
-        """Seconds to wait after this error."""
-        asked = asked_s(error, self._block_time_s)
-        self.tries += 1
-        if asked is not None:
-            return min(asked, LONGEST_ASKED_S) * random.uniform(1.0, 1.1) + random.uniform(0, self._first_s)
-        exponent = min(self.tries - 1, 32)
-        return random.uniform(0.5, 1.0) * min(self._longest_s, self._first_s * 2.0**exponent)
 
 
 def asked_s(error: Exception, block_time_s: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Does a thing again, with waits, while it fails in a way that passes; says why it waits, and how long."""
+"""The miner's retries: calls a step again while it fails in a way that passes; says why it waits, and how long."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from finest.errors import FinestError
 from finest.formatting import duration
-from finest.miner.error_kinds import Backoff, kind_of, words_of
+from finest.miner.error_kinds import Kind, asked_s, kind_of, words_of
+from finest.retry import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,10 +24,32 @@ BLOCK_TIME_S = 12.0
 """Until a task server says its chain's own: that of the main network."""
 SAID_AGAIN_S = 300.0
 """The same reason to wait is said this often."""
+TRIES = 6
+"""Further tries after an error that may pass: almost a minute of waiting in all."""
+RETRY = Policy(first_s=1.0, cap_s=300.0, asked_cap_s=900.0)
+"""The miner waits five minutes between tries at the most: an outage of hours costs it that much more, and a server one
+request as often. A wait that was asked for is kept up to a quarter of an hour, since leases of others end any time."""
+
+
+class MinerBackoff:
+    """Counts the failures of one step; says which are retried, and how long to wait before each next try."""
+
+    def __init__(self, block_time_s: float) -> None:
+        self._block_time_s = block_time_s
+        self.tries = 0
+
+    def goes_on(self, kind: Kind) -> bool:
+        """Whether an error of this kind is worth another try."""
+        return kind is Kind.PASSES or (kind is Kind.TRY_AGAIN and self.tries < TRIES)
+
+    def next_s(self, error: Exception) -> float:
+        """Seconds to wait after this error."""
+        self.tries += 1
+        return RETRY.wait_s(self.tries, asked_s(error, self._block_time_s))
 
 
 class Tries:
-    """The miner's patience."""
+    """Calls the steps of a miner, again where that may help."""
 
     def __init__(self, work: Path, stop: Stop, now: Now, say: Callable[[str], None]) -> None:
         self.block_time_s = BLOCK_TIME_S
@@ -38,7 +61,7 @@ class Tries:
 
         Raises what `ask` raises where no wait helps.
         """
-        backoff = Backoff(self.block_time_s)
+        backoff = MinerBackoff(self.block_time_s)
         while not self._stop.asked.is_set():
             self._now.set(what)
             self._stop.idle = True
@@ -58,7 +81,7 @@ class Tries:
 
     def at_work(self, doing: str, task_id: str, lease: Lease, work: Callable[[], T]) -> T:
         """What `work` gives, for a task in hand. Raises LeaseLost, and what `work` raises where no wait helps."""
-        backoff = Backoff(self.block_time_s)
+        backoff = MinerBackoff(self.block_time_s)
         while True:
             lease.check()
             self._now.set(f"{doing} task {task_id}", task=task_id)

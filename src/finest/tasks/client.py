@@ -14,7 +14,7 @@ import contextlib
 import ipaddress
 import json
 import logging
-import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ import requests
 from pydantic import BaseModel, ValidationError
 
 from finest.errors import TaskServerError, TaskServerUnavailable, UsageError
+from finest.retry import Again, Policy, retry, retry_after_s
 from finest.tasks.models import FinishRequest, LeaseRequest, ScoreRequest, ServerInfo, Task, TaskPage, TaskState
 from finest.tasks.problems import KINDS, ProblemDetails
 
@@ -38,9 +39,8 @@ log = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 
 CONNECT_S = 10.0
-LONGEST_WAIT_S = 8.0
-FIRST_WAIT_S = 0.5
-PATIENCE_S = 15.0
+RETRY = Policy(first_s=0.5, cap_s=8.0)
+LONGEST_ASKED_S = 15.0
 """A refusal that passes within so long (a commitment needs a block) is waited out; who calls decides about longer."""
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """A server of this version ends a page of tasks at 256 KiB; one before it gave up to 25 MB."""
@@ -84,16 +84,17 @@ class TaskServer:
     """One task server, asked in the name of one hotkey. Blocking; safe to use from any thread.
 
     `receiver` is the hotkey that the server must have; without it the server's own word is taken. `deadline_s` is a
-    call's whole time, with all its tries; `say` hears why it takes long. Raises UsageError for a URL that is none.
+    call's whole time, with all its tries; `say` hears why it takes long. When `stop` is set, a call that waits for its
+    next try ends at once with the error of the last one. Raises UsageError for a URL that is none.
     """
 
     def __init__(
         self, url: str | None, hotkey: Hotkey | None, *, receiver: str | None = None, deadline_s: float = 60.0,
-        say: Callable[[str], None] = lambda _: None,
+        say: Callable[[str], None] = lambda _: None, stop: threading.Event | None = None,
     ) -> None:  # fmt: skip
         self.url = _checked(url)
         self._hotkey, self._pinned, self._receiver = hotkey, receiver, None if receiver is None else ""
-        self._deadline_s, self._say = deadline_s, say
+        self._deadline_s, self._say, self._stop = deadline_s, say, stop
         self._session = requests.Session()
         # No cookies: they are what threads would share of a session.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -173,34 +174,27 @@ class TaskServer:
         self._session.close()
 
     def _get(self, model: type[M], target: str) -> M:
-        return self._patiently(lambda deadline: self._once(model, "GET", target, None, deadline))
+        return self._retried(lambda deadline: self._once(model, "GET", target, None, deadline))
 
     def _post(self, target: str, body: BaseModel | None = None) -> Task:
         if self._hotkey is None:
             raise UsageError("this call is made in the name of a hotkey, and none was given")
         data = b"" if body is None else body.model_dump_json(exclude_none=True).encode()
         receiver = self._receiver or self.info().hotkey
-        return self._patiently(lambda deadline: self._once(Task, "POST", target, (data, receiver), deadline))
+        return self._retried(lambda deadline: self._once(Task, "POST", target, (data, receiver), deadline))
 
-    def _patiently(self, call: Callable[[float], M]) -> M:
+    def _retried(self, call: Callable[[float], M]) -> M:
         """The result of `call`, made again while the server is away, fails, or refuses for a moment only."""
         deadline = time.monotonic() + self._deadline_s
-        wait_s = FIRST_WAIT_S
-        while True:
-            try:
-                return call(deadline)
-            except Refused as no:
-                problem: TaskServerError = no
-                pause_s = _patience_s(no)
-                if pause_s is None:
-                    raise
-            except TaskServerUnavailable as away:
-                problem, pause_s = away, wait_s * random.uniform(0.5, 1.5)
-            if time.monotonic() + pause_s >= deadline:
-                raise problem
-            self._say(f"{problem}; again in {pause_s:.1f} s")
-            time.sleep(pause_s)
-            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+        return retry(
+            lambda: call(deadline),
+            RETRY,
+            on=(Refused, TaskServerUnavailable),
+            again=_again,
+            budget_s=self._deadline_s,
+            on_wait=lambda problem, wait_s: self._say(f"{problem}; again in {wait_s:.1f} s"),
+            stop=self._stop,
+        )
 
     def _once(self, model: type[M], method: str, target: str, signed: tuple[bytes, str] | None, deadline: float) -> M:
         headers, data = {"Accept": "application/json"}, None
@@ -226,7 +220,7 @@ class TaskServer:
                 allow_redirects=False, stream=True,
             ) as response:  # fmt: skip
                 body = _limited(response, deadline, self.url)
-                return _Answer(response.status_code, body, _seconds(response.headers.get("Retry-After")))
+                return _Answer(response.status_code, body, retry_after_s(response.headers.get("Retry-After")))
         except (requests.RequestException, OSError, ValueError) as error:
             raise TaskServerUnavailable(
                 f"the task server at {self.url} does not answer ({_reason(error)}): check API_URL and the network"
@@ -287,16 +281,22 @@ def _made(model: type[M], **values: Any) -> M:
         raise UsageError(f"{name} {values.get(name)!r}: {first['msg']}") from error
 
 
-def _patience_s(no: Refused) -> float | None:
-    """How long to wait before the same call is made again; None: not here."""
+def _again(problem: Exception) -> Again | None:
+    """Whether the client itself makes the same call again: the caller decides about refusals that last."""
+    if not isinstance(problem, Refused):
+        return Again()
+    asked_s = _asked_s(problem)
+    return None if asked_s is None else Again(asked_s)
+
+
+def _asked_s(no: Refused) -> float | None:
+    """Seconds that a refusal asks to wait; None where the client does not wait for it."""
     if no.details.reason == "replayed":  # it came twice on its way: the next try is signed anew
-        return random.uniform(0.1, 1.0)
-    if not no.may_pass:
-        return None
+        return 0.0
     asked_s = no.details.retry_after_s
-    if asked_s is None or not 0 <= asked_s <= PATIENCE_S:
+    if not no.may_pass or asked_s is None or not 0 <= asked_s <= LONGEST_ASKED_S:
         return None
-    return asked_s + random.uniform(0.1, 1.0)
+    return asked_s
 
 
 def _limited(response: requests.Response, deadline: float, url: str) -> bytes:
@@ -317,10 +317,6 @@ def _details(body: bytes) -> ProblemDetails | None:
     except (ValueError, RecursionError):
         return None
     return details if details.type.startswith(_PREFIX) else None
-
-
-def _seconds(header: str | None) -> float | None:
-    return float(header) if header and header.isascii() and header.isdigit() and len(header) < 10 else None
 
 
 def _reason(error: BaseException) -> str:

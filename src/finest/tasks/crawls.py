@@ -5,9 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import random
 import re
-import time
 import zlib
 from collections import defaultdict
 from collections.abc import Callable
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from finest import __version__
 from finest.errors import SourceError
 from finest.formatting import counted, showable
+from finest.retry import Backoff, Policy, pause, retry_after_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,8 +27,8 @@ Say = Callable[[str], None]
 
 CONNECT_S, READ_S = 10.0, 60.0
 TRIES = 6
-FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
-"""At most a minute of waiting in all, with "full jitter" of AWS's Exponential Backoff And Jitter."""
+RETRY = Policy(first_s=2.0, cap_s=30.0, tries=TRIES, asked_cap_s=60.0)
+"""At most a minute of waiting in all, unless Common Crawl asks for more."""
 WAITED_FOR = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
 """403 is how CloudFront limits rates for Common Crawl (status.commoncrawl.org), not a missing right."""
 LIST_BYTES = 128 * 1024 * 1024
@@ -119,20 +118,26 @@ def fetch(address: str, say: Say) -> bytes:
 
     with requests.Session() as session:
         session.headers["User-Agent"] = f"finest-data/{__version__}"
-        for attempt in range(1, TRIES + 1):
-            answer = _ask(session, address)
-            if isinstance(answer, bytes):
-                return answer
-            reason = answer
-            if attempt < TRIES:
-                wait_s = random.uniform(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0**attempt))
-                say(f"{address}: {reason}; asking again in {wait_s:.1f} s")
-                time.sleep(wait_s)
-    raise SourceError(f"{address}: {reason}, after {TRIES} tries; run the same command again later")
+        backoff = Backoff(RETRY)
+        while isinstance(answer := _ask(session, address), _Failure):
+            wait_s = backoff.next_s(answer.asked_s)
+            if wait_s is None:
+                raise SourceError(f"{address}: {answer.reason}, after {TRIES} tries; run the same command again later")
+            say(f"{address}: {answer.reason}; asking again in {wait_s:.1f} s")
+            pause(wait_s)
+    return answer
 
 
-def _ask(session: requests.Session, address: str) -> bytes | str:
-    """The file, or why it did not come and may come another time; raises SourceError where it never will."""
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why a file did not come and may come another time, and how long the server asked to wait."""
+
+    reason: str
+    asked_s: float | None = None
+
+
+def _ask(session: requests.Session, address: str) -> bytes | _Failure:
+    """The file, or why it did not come; raises SourceError where it never will."""
     import requests
 
     try:
@@ -141,9 +146,9 @@ def _ask(session: requests.Session, address: str) -> bytes | str:
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
         raise SourceError(f"{address}: not an address; see FINEST_CC_HTTPS and FINEST_CC_COLLINFO") from None
     except requests.RequestException as error:
-        return f"no answer ({type(error).__name__})"
+        return _Failure(f"no answer ({type(error).__name__})")
     if response.status_code in WAITED_FOR:
-        return f"HTTP {response.status_code}"
+        return _Failure(f"HTTP {response.status_code}", retry_after_s(response.headers.get("Retry-After")))
     if response.status_code == 404:
         raise SourceError(f"{address}: not found; `finest tasks import --all` takes those that Common Crawl lists")
     if response.status_code != 200:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 OURS = (HubError, SourceError, RecipeError, RunError, ChainError)
 """Errors that say nothing of the miner."""
-PATIENCE = RetryPolicy(tries=6, cap_s=20.0)
+RETRY = RetryPolicy(tries=6, cap_s=20.0)
 """A source that brings no byte in six tries, under a minute, is no evidence; the audit is made again later."""
 MAX_UNREADABLE = 4
-"""Reads of the WARCs that may fail, each after PATIENCE, before the whole audit is put off."""
+"""Reads of the WARCs that may fail, each after the tries of RETRY, before the whole audit is put off."""
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Means:
 class Warcs:
     """The assigned WARCs by the names that rows give them; each is looked at when it is first needed."""
 
-    def __init__(self, locations: Mapping[str, str], policy: RetryPolicy = PATIENCE) -> None:
+    def __init__(self, locations: Mapping[str, str], policy: RetryPolicy = RETRY) -> None:
         self._locations, self.policy = dict(locations), policy
         self._sources: dict[str, Source] = {}
         self._unreadable = 0

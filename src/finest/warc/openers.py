@@ -7,16 +7,15 @@ starting all the rest, and a connection must not be shared across a fork.
 from __future__ import annotations
 
 import os
-from email.utils import parsedate_to_datetime
 from functools import cache
 from http.client import HTTPException
-from time import time
 from typing import TYPE_CHECKING, Any
 
 from finest import __version__
 from finest.errors import SourceError
 from finest.masking import masked_error, public_address
 from finest.reachable import is_passing, lasting, missing_certificates
+from finest.retry import retry_after_s
 from finest.warc.stream import Interrupted, Opened, Opener, changed
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ class HttpsOpener:
         if is_passing(status) or status in REFUSED_STATUS:
             raise Interrupted(
                 f"HTTP {status}" + (" (rate limit, or no right to read it)" if status == 403 else ""),
-                retry_after_s=_retry_after_s(response.headers.get("Retry-After")),
+                retry_after_s=retry_after_s(response.headers.get("Retry-After")),
                 refused=status in REFUSED_STATUS,
             )
         if status in (412, 416):
@@ -210,7 +209,7 @@ def _s3_refusal(response: Any, location: str) -> Interrupted | SourceError:
     if code in S3_RETRY_CODES or is_passing(status):
         return Interrupted(
             f"HTTP {status} {code}",
-            retry_after_s=_retry_after_s(about.get("HTTPHeaders", {}).get("retry-after")),
+            retry_after_s=retry_after_s(about.get("HTTPHeaders", {}).get("retry-after")),
             refused=status in REFUSED_STATUS,
         )
     if code == "NoSuchBucket":
@@ -229,18 +228,6 @@ def _how_to_sign(location: str) -> str:
     bucket, _, key = location.removeprefix("s3://").partition("/")
     ways = "; give them in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, in AWS_PROFILE, or by `aws configure`"
     return ways + (f"; or read https://data.commoncrawl.org/{key}, which needs none" if bucket == "commoncrawl" else "")
-
-
-def _retry_after_s(value: str | None) -> float | None:
-    """Seconds of a Retry-After header, given in seconds or as a date (RFC 9110, 10.2.3)."""
-    if not value:
-        return None
-    if value.strip().isdigit():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time())
-    except ValueError:
-        return None
 
 
 @cache

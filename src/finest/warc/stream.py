@@ -1,7 +1,7 @@
 """One sequential stream over a WARC, wherever it lies, that survives a bad connection.
 
 A single streaming GET; whatever breaks it (a reset, a stall, a body that ends early, 408, 425, 429, 5xx, 403 from a
-rate limit) is answered by another GET with `Range: bytes=<position>-`, after a pause with full jitter. The stream
+rate limit) is answered by another GET with `Range: bytes=<position>-`, after a pause (finest/retry.py). The stream
 ends at the object's Content-Length and nowhere else, so a cut connection can never look like the end of a WARC.
 """
 
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import io
 import logging
-import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from finest.errors import SourceError
 from finest.masking import masked_error
 from finest.reachable import lasting
+from finest.retry import Policy, pause
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -30,9 +29,6 @@ every 0.9 MB never moves with reads of 1 MB, and does with these."""
 
 LEAST_BLOCK_BYTES = 1 << 10
 """After each failure without progress the next read asks for half as much, down to this."""
-
-RETRY_AFTER_CAP_S = 900.0
-"""Longest `Retry-After` that is obeyed to the letter; Common Crawl's blocks last some minutes."""
 
 OnRetry = Callable[[int, str, float], None]
 """Called before each pause with (position in bytes, reason, pause in seconds)."""
@@ -80,22 +76,28 @@ class Opener(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How long to insist: "full jitter" of AWS's Exponential Backoff And Jitter, 0 to min(cap, base * 2^n)."""
+class RetryPolicy(Policy):
+    """How long a stream insists: its failures are counted anew after each byte of progress."""
 
-    tries: int = 12
-    """Tries without a byte of progress; 12 are about three minutes of waiting."""
-    base_s: float = 0.5
+    first_s: float = 0.5
     cap_s: float = 60.0
+    tries: int | None = 12
+    """Tries without a byte of progress; 12 are almost four minutes of waiting."""
+    asked_cap_s: float = 900.0
+    """Longest `Retry-After` that is obeyed to the letter; Common Crawl's blocks last some minutes."""
     refused_floor_s: float = 1.0
     """Least pause after a refusal: Common Crawl asks for at most one request a second (status.commoncrawl.org)."""
 
     def pause_s(self, failures: int, interruption: Interrupted) -> float:
-        """Seconds to wait after the n-th failure in a row."""
-        pause = random.uniform(0, min(self.cap_s, self.base_s * 2.0**failures))
+        """Seconds to wait after the n-th failure in a row.
+
+        A `Retry-After` is kept to the second, without jitter: the server refused each stream at a moment of its own,
+        so the streams of a run come back apart already.
+        """
+        drawn_s = self.wait_s(failures)
         if interruption.refused:
-            pause = max(pause, self.refused_floor_s)
-        return max(pause, min(interruption.retry_after_s or 0.0, RETRY_AFTER_CAP_S))
+            drawn_s = max(drawn_s, self.refused_floor_s)
+        return max(drawn_s, min(interruption.retry_after_s or 0.0, self.asked_cap_s))
 
 
 class ResumableStream(io.RawIOBase):
@@ -183,7 +185,7 @@ class ResumableStream(io.RawIOBase):
     def _wait(self, interruption: Interrupted) -> None:
         self._drop_body()
         self._failures += 1
-        if self._failures >= self._policy.tries:
+        if self._policy.tries is not None and self._failures >= self._policy.tries:
             raise SourceError(
                 f"{self._opener.location}: gave up at byte {self.position} after {self._failures} tries "
                 f"without progress: {interruption}. Run the same command again later; it goes on from here"
@@ -194,7 +196,7 @@ class ResumableStream(io.RawIOBase):
         )
         if self._on_retry is not None:
             self._on_retry(self.position, str(interruption), pause_s)
-        time.sleep(pause_s)
+        pause(pause_s)
 
     def _drop_body(self) -> None:
         body, self._body = self._body, None

@@ -7,7 +7,9 @@ import time
 
 import pytest
 
+from finest import retry
 from finest.errors import TaskServerUnavailable
+from finest.retry import Policy
 from finest.validator.loop import periodic
 from finest.validator.loop.periodic import Chore, run
 
@@ -16,8 +18,7 @@ LONG_S = 1000.0
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(periodic, "FIRST_WAIT_S", 0.001)
-    monkeypatch.setattr(periodic, "LONGEST_WAIT_S", 0.01)
+    monkeypatch.setattr(periodic, "RETRY", Policy(first_s=0.001, cap_s=0.01))
 
 
 def test_a_chore_that_fails_starts_anew_alone() -> None:
@@ -58,9 +59,8 @@ def test_what_nobody_foresaw_is_told_with_its_place() -> None:
 
 def test_waits_grow_and_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twice as long after each failure in a row, up to the longest."""
-    monkeypatch.setattr(periodic, "FIRST_WAIT_S", 1.0)
-    monkeypatch.setattr(periodic, "LONGEST_WAIT_S", 8.0)
-    monkeypatch.setattr(periodic.random, "uniform", lambda _, most: most)
+    monkeypatch.setattr(periodic, "RETRY", Policy(first_s=1.0, cap_s=8.0))
+    monkeypatch.setattr(retry.random, "uniform", lambda _, most: most)
     answers: list[float | Exception] = [OSError("no"), OSError("no"), *[OSError("no")] * 4, 0.5, OSError("no")]
 
     def round_() -> float:

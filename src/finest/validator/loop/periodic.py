@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 import traceback
 from typing import TYPE_CHECKING
 
 from finest.errors import FinestError
+from finest.retry import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Round = Callable[[], float]
     """One round of a chore; gives the seconds until the next."""
 
-FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 300.0
+RETRY = Policy(first_s=5.0, cap_s=300.0)
 
 
 class Chore(threading.Thread):
@@ -40,7 +40,7 @@ class Chore(threading.Thread):
             self.failures += 1
             if self._stop_asked.is_set():
                 return 0.0
-            wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (self.failures - 1)) * random.uniform(0.5, 1.0)
+            wait_s = RETRY.wait_s(self.failures)
             told = str(error) if isinstance(error, FinestError) else traceback.format_exc()
             self._say(f"{self.name}: {told}; again in {wait_s:.0f} s")
         else:

@@ -74,7 +74,9 @@ def _validate(
         stop = stack.enter_context(Stopped(say))
         chain = stack.enter_context(Chain(chain_options))
         hotkey = chain.hotkey
-        server = TaskServer(settings.api_url, hotkey, receiver=settings.api_hotkey, deadline_s=CALL_S, say=say)
+        server = TaskServer(
+            settings.api_url, hotkey, receiver=settings.api_hotkey, deadline_s=CALL_S, say=say, stop=stop.asked
+        )
         stack.callback(server.close)
         queue = Queue.open(database_url or f"sqlite:///{options.work / 'validator.db'}")
         stack.callback(queue.close)

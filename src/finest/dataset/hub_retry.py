@@ -1,36 +1,31 @@
-"""How long the Hub is asked again, and what its refusals mean.
+"""Retries calls to the Hub, and says what its refusals mean.
 
-huggingface_hub tries again uploads and listings by itself, but neither a commit, nor creating a repository, nor
-whoami, nor repo info, nor reads from the storage behind it. `patiently` does, for every call alike.
+huggingface_hub retries uploads and listings by itself, but neither a commit, nor creating a repository, nor whoami, nor
+repo info, nor reads from the storage behind it. `hub_call` retries every call alike; the waits are those of
+finest/retry.py.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import re
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from finest.errors import FinestError, HubError, HubNotFound, HubUnavailable, UsageError
 from finest.masking import masked, public_address
 from finest.reachable import chain as causes
 from finest.reachable import is_passing, lasting
+from finest.retry import Backoff, Policy, pause, retry_after_s
 
 T = TypeVar("T")
 Say = Callable[[str], None]
 
-TRIES = 8
-BUDGET_S = 900.0
-"""Seconds that one call may take with all its tries: three of the Hub's rate limit windows of 5 minutes
-(https://huggingface.co/docs/hub/rate-limits)."""
-FIRST_WAIT_S = 1.0
-LONGEST_WAIT_S = 30.0
-LONGEST_ASKED_S = 330.0
-"""A wait that the Hub asks for is kept up to its rate limit window of 300 s, and a little."""
+RETRY = Policy(first_s=1.0, cap_s=30.0, tries=8, budget_s=900.0, asked_cap_s=330.0)
+"""The Hub's rate limit has windows of 5 minutes (https://huggingface.co/docs/hub/rate-limits): one call may take three
+of them with all its tries, and a wait that the Hub asks for is kept for one and a little more."""
 
 _SECRET = re.compile(r"hf_[A-Za-z0-9_]{8,}|(?i:bearer\s+\S+)|(?i:[?&]x-amz-[a-z-]+=\S+)")
 _GET_ONE = "make one with write access at https://huggingface.co/settings/tokens, then: hf auth login (or HF_TOKEN=)"
@@ -52,27 +47,24 @@ class Failure:
         return self.status is None or is_passing(self.status)
 
 
-def patiently(what: str, call: Callable[[], T], *, say: Say = lambda _: None, tries: int = TRIES) -> T:
-    """What `call` returns; asked again, with jittered waits, while the Hub is merely busy or unreachable.
+def hub_call(what: str, call: Callable[[], T], *, say: Say = lambda _: None, tries: int | None = RETRY.tries) -> T:
+    """What `call` returns, retried while the Hub is merely busy or unreachable.
 
     `what` says what is done, for messages ("commit to alice/rows"). `Retry-After` and `RateLimit` are honoured.
     Raises UsageError for a name that the Hub cannot have, HubNotFound, HubError where it refuses, HubUnavailable where
     it stays away; never an error of the client's, whose text could hold a signed address.
     """
-    began = time.monotonic()
-    for attempt in range(1, tries + 1):
-        answer = once(call)
-        if not isinstance(answer, Failure):
-            return answer
-        failure: Failure = answer
-        if not failure.passes:
-            raise refusal(what, failure)
-        wait = wait_s(attempt, failure)
-        if attempt == tries or time.monotonic() - began + wait > BUDGET_S:
-            break
-        say(f"{what}: {said(failure)}; asking again in {wait:.1f} s")
-        time.sleep(wait)
-    raise HubUnavailable(f"{what}: {said(failure)}, after {attempt} tries; run the same command again later")
+    backoff = Backoff(replace(RETRY, tries=tries))
+    while isinstance(answer := once(call), Failure):
+        if not answer.passes:
+            raise refusal(what, answer)
+        wait_s = backoff.next_s(answer.asked_s)
+        if wait_s is None:
+            tries_made = f"after {backoff.failures} tries"
+            raise HubUnavailable(f"{what}: {said(answer)}, {tries_made}; run the same command again later")
+        say(f"{what}: {said(answer)}; asking again in {wait_s:.1f} s")
+        pause(wait_s)
+    return answer
 
 
 def once(call: Callable[[], T]) -> T | Failure:
@@ -89,13 +81,6 @@ def unusable(error: Exception) -> FinestError:
     """The error for connections that cannot even be set up, such as those through a proxy of an unknown kind."""
     why = lasting(error) or _plain(f"{type(error).__name__}: {error}")
     return UsageError(f"connections to the Hub cannot be set up: {why}")
-
-
-def wait_s(attempt: int, failure: Failure) -> float:
-    """Seconds to wait after try number `attempt`: what the Hub asks for, else exponential, jittered by half."""
-    if failure.asked_s is not None:
-        return min(failure.asked_s, LONGEST_ASKED_S) + random.uniform(0.1, 1.0)
-    return random.uniform(0.5, 1.0) * min(FIRST_WAIT_S * 2.0 ** (attempt - 1), LONGEST_WAIT_S)
 
 
 def refusal(what: str, failure: Failure) -> FinestError:
@@ -157,9 +142,9 @@ def _http_failure(error: Any) -> Failure:
 
 def _asked_s(headers: Any) -> float | None:
     """Seconds that an answer asks to wait: `Retry-After: 30`, or `RateLimit: "api";r=0;t=55`."""
-    after: str = headers.get("Retry-After", "")
-    if after.strip().isdigit():
-        return float(after)
+    asked_s = retry_after_s(headers.get("Retry-After"))
+    if asked_s is not None:
+        return asked_s
     limited = re.search(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d{1,6})", headers.get("RateLimit", ""))
     return float(limited[1]) if limited else None
 
