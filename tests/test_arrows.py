@@ -72,6 +72,8 @@ MAY_IMPORT = {
         "errors",
         "",
     },
+    "api": {"api", "pipeline", "warc", "dataset", "recipe", "settings", "errors"},
+    "datatrove": {"datatrove", "api", "warc", "recipe", "settings", "errors"},
     "pipeline": {"pipeline", "warc", "dataset", "recipe", "executors", "atomic_files", "formatting", "errors", ""},
 }
 

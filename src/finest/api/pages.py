@@ -63,10 +63,10 @@ def judge(
 
     Raises UsageError for HTML without an address, RecipeError for a recipe that cannot be loaded.
     """
-    chosen = _recipe(recipe)
-    whole = page if isinstance(page, Page) else _page_of(page, url)
+    chosen = recipe_of(recipe)
+    whole = page if isinstance(page, Page) else page_of_html(page, url)
     with _one_page:
-        return judge_page(whole, chosen, Path(cache) if cache else _default_cache())
+        return judge_page(whole, chosen, Path(cache) if cache else default_cache())
 
 
 def extract(
@@ -102,7 +102,8 @@ def _decoded(html: bytes) -> str:
     return text
 
 
-def _page_of(html: str | bytes, url: str | None) -> Page:
+def page_of_html(html: str | bytes, url: str | None) -> Page:
+    """A page as a crawler would have recorded it; raises UsageError without an address."""
     if url is None or not url.startswith(("http:", "https:")):
         raise UsageError("say where the page lies: judge(html, url='https://...')")
     if isinstance(html, str):
@@ -112,7 +113,8 @@ def _page_of(html: str | bytes, url: str | None) -> Page:
     return Page(id=_UNNAMED, url=url, date=_UNDATED, block=block, payload_type="text/html")
 
 
-def _recipe(recipe: str | Recipe) -> Recipe:
+def recipe_of(recipe: str | Recipe) -> Recipe:
+    """The recipe that is meant by a name, a path or itself."""
     if isinstance(recipe, Recipe):
         return recipe
     return _shipped(recipe) if recipe in SHIPPED else load_recipe(recipe)
@@ -122,5 +124,6 @@ _shipped = functools.cache(load_recipe)
 
 
 @functools.cache
-def _default_cache() -> Path:
+def default_cache() -> Path:
+    """The folder that the command line uses; the environment is read once."""
     return load_settings().cache
