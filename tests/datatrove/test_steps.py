@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import inspect
 import json
 import pickle
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from datatrove.data import Document
 from datatrove.executor import LocalPipelineExecutor
+from datatrove.pipeline import dedup, extractors, filters, formatters, readers
 from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.dedup import MinhashConfig
 from datatrove.pipeline.dedup import MinhashDedupSignature as TheirSignature
@@ -25,6 +28,7 @@ from finest.recipe.pii import redact
 from finest.recipe.recipe import PiiRules
 
 SAMPLE = Path(finest.__file__).parent / "demo" / "sample.warc.gz"
+THEIRS = (readers, extractors, filters, dedup, formatters)
 
 
 def run(pipeline: list[PipelineStep], out: Path) -> None:
@@ -79,14 +83,14 @@ def test_the_whole_recipe_gives_the_verdicts_of_a_run(refined: finest.Refined, w
 def test_stage_by_stage_gives_the_same(recipe: str, tmp_path: Path) -> None:
     """The filters in FineWeb's order, with the recipe's extractor, keep the same texts and name the same reasons."""
     extractor = steps.Trafilatura() if recipe == "fineweb" else steps.Blocks()
-    filters = [
+    kinds = [
         steps.PayloadFilter, steps.URLFilter, steps.LanguageGate, None, steps.LanguageFilter,
         steps.GopherRepetitionFilter, steps.GopherQualityFilter, steps.C4QualityFilter, steps.FineWebQualityFilter,
     ]  # fmt: skip
     single, apart = tmp_path / "single", tmp_path / "apart"
     pipeline = [
         kind(recipe, exclusion_writer=JsonlWriter(str(apart / f"dropped-{i}"))) if kind else extractor
-        for i, kind in enumerate(filters)
+        for i, kind in enumerate(kinds)
     ]
     run([steps.WarcPages(SAMPLE), *pipeline, JsonlWriter(str(apart / "kept"))], apart)
     judge = steps.RecipeFilter(recipe, replace_pii=False, exclusion_writer=JsonlWriter(str(single / "dropped")))
@@ -137,3 +141,23 @@ def test_steps_can_be_sent_to_other_machines(name: str, tmp_path: Path) -> None:
     step = kind(str(tmp_path)) if name in ("WarcPages", "MinhashDedupSignature") else kind()
     again = pickle.loads(pickle.dumps(step))
     assert type(again) is kind
+
+
+def test_the_table_in_the_docs_names_what_there_is() -> None:
+    """Each argument in docs/reference/datatrove.md is one of DataTrove's step, each key one of a recipe."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "datatrove.md").read_text(encoding="utf-8")
+    recipe = finest.load_recipe("fineweb").resolved()
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    assert len(rows) > 35
+    for row in rows:
+        kind = next(getattr(where, _names(row[0])[0]) for where in THEIRS if hasattr(where, _names(row[0])[0]))
+        arguments = inspect.signature(kind.__init__).parameters
+        assert all(name.partition("=")[0] in arguments for name in _names(row[1])), row
+        for key in _names(row[2]):
+            section, _, name = key.partition(".")
+            assert name in recipe[section] or not name, key
+        assert all(hasattr(steps, name) for name in _names(row[3]) if name[0].isupper()), row
+
+
+def _names(cell: str) -> list[str]:
+    return [name for name in re.findall(r"`([^`]+)`", cell) if name not in ("trafilatura", "blocks-1")]
