@@ -1,11 +1,12 @@
 """Writes from the code what the docs say of it: `make docs`. A test holds them to it.
 
-docs/commands.md and docs/reasons.md whole, the table of problems in docs/tasks.md, formula and examples of the score in
-docs/scoring.md.
+docs/commands.md, docs/reasons.md and docs/reference/python.md whole, the table of problems in docs/tasks.md, formula
+and examples of the score in docs/scoring.md.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 import textwrap
@@ -126,9 +127,23 @@ def _help(command: click.Command, name: str) -> str:
     return f"## {name}\n\n```\n{command.get_help(context)}\n```\n"
 
 
-PAGES = {"commands.md": commands, "reasons.md": reasons, "tasks.md": tasks, "scoring.md": scoring}
+def python() -> str:
+    """The Python interface, from its docstrings (docs/python_api.py)."""
+    spec = importlib.util.spec_from_file_location("python_api", DOCS / "python_api.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return str(module.python())
+
+
+PAGES = {
+    "commands.md": commands, "reasons.md": reasons, "tasks.md": tasks, "scoring.md": scoring,
+    "reference/python.md": python,
+}  # fmt: skip
 
 if __name__ == "__main__":  # python docs/generate.py [FOLDER]: into docs, or elsewhere
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS
     for page, write in PAGES.items():
+        (folder / page).parent.mkdir(parents=True, exist_ok=True)
         (folder / page).write_text(write(), encoding="utf-8")

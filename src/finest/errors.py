@@ -8,6 +8,7 @@
     ├── RunError               a run stopped: too many failures, disk full, worker crashed    exit 6
     │   └── JobFailed              a job of a cluster ended badly; a rerun does what is missing
     ├── VerifyError            a dataset is not what its manifest says                        exit 7
+    ├── PageError              text cannot be extracted from a page: it passes a limit        exit 1
     ├── HubError               the Hub refuses: no token, no right, a name it will not have   exit 8
     │   ├── HubNotFound        no such repository, revision or file for whoever asks
     │   └── HubUnavailable     it cannot be reached, or asks to wait for too long
@@ -71,6 +72,10 @@ class JobFailed(RunError):
 
 class VerifyError(FinestError):
     exit_code = 7
+
+
+class PageError(FinestError):
+    pass
 
 
 class HubError(FinestError):

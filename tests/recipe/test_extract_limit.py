@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -73,10 +76,69 @@ def test_no_alarm_is_left() -> None:
     assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)
 
 
-def test_other_threads_run_without_a_bound() -> None:
-    """Signals reach the main thread only; elsewhere the function just runs."""
+def test_other_threads_run_to_their_end_within_the_bound() -> None:
+    """Off the main thread, where no signal arrives, a function within its bound just runs."""
     results: list[str | None] = []
     thread = threading.Thread(target=lambda: results.append(bounded(str.upper, "text", 0.001)))
     thread.start()
     thread.join()
     assert results == ["TEXT"]
+
+
+def in_a_thread(call: Callable[[], object]) -> object:
+    """The result of `call` in a thread of its own; its exception is raised here."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()
+
+
+def slow_in_c(html: str) -> str | None:
+    """One call into C that nothing can interrupt, then a result."""
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 300_000)
+    return html
+
+
+@pytest.mark.parametrize("function", [burn, stubborn, slow_in_c])
+@pytest.mark.parametrize("run", [lambda call: call(), in_a_thread], ids=["main thread", "another thread"])
+def test_the_bound_is_the_same_on_every_thread(
+    function: Callable[[str], str | None], run: Callable[[Callable[[], object]], object]
+) -> None:
+    """Endless code is stopped, and code that came to its end too late is refused, whichever thread ran it."""
+    with pytest.raises(ExtractionLimit, match=r"0\.03 CPU seconds"):
+        run(lambda: bounded(function, "", 0.03))
+
+
+def test_the_work_of_other_threads_does_not_count() -> None:
+    """A call is charged for its own thread's CPU time, on the main thread too, however busy other threads are."""
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.is_set():
+            sum(range(1000))
+
+    def wait(html: str) -> str:
+        until = time.process_time() + 0.2
+        while time.process_time() < until:
+            time.sleep(0.01)
+        return html
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        assert bounded(wait, "text", 0.1) == "text"
+        assert in_a_thread(lambda: bounded(wait, "text", 0.1)) == "text"
+    finally:
+        ended.set()
+        worker.join()
+
+
+def test_a_stopped_thread_works_on() -> None:
+    """After an extraction was stopped, its thread judges the next page: no late exception strikes it."""
+
+    def twice() -> str | None:
+        for _ in range(5):
+            with pytest.raises(ExtractionLimit):
+                bounded(burn, "", 0.002)
+        return bounded(str.upper, "text" * 1000, 5)
+
+    assert in_a_thread(twice) == "TEXT" * 1000
+    assert all(thread.name != "finest-cpu-limit" for thread in threading.enumerate())

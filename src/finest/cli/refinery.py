@@ -24,12 +24,20 @@ if TYPE_CHECKING:
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
 
-out_option = click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the dataset.")
-
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@out_option
+@click.option(
+    "--out",
+    required=True,
+    metavar="FOLDER|ADDRESS",
+    help="Folder of the dataset, or an address that fsspec knows (s3://bucket/folder).",
+)
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    help="Local folder of the run, if --out is an address.  [default: one in the cache, named after the address]",
+)
 @click.option(
     "--recipe",
     "recipe_name",
@@ -52,8 +60,8 @@ out_option = click.option("--out", type=click.Path(path_type=Path), required=Tru
 @click.option("--restart", is_flag=True, help="Throw away what an earlier run wrote in the folder.")
 @click.option("--quiet", is_flag=True, help="Say nothing but errors and warnings.")
 def refine(
-    sources: tuple[str, ...], out: Path, recipe_name: str, workers: int | None, limit: int | None, engine: str,
-    where: Where, detach: bool, restart: bool, quiet: bool,
+    sources: tuple[str, ...], out: str, work: Path | None, recipe_name: str, workers: int | None, limit: int | None,
+    engine: str, where: Where, detach: bool, restart: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Refine WARC files into a dataset.
 
@@ -66,10 +74,12 @@ def refine(
     \b
     finest refine crawl/*.warc.gz --out my-dataset
     finest refine @paths.txt --out my-dataset --workers 32
+    finest refine @paths.txt --out s3://my-bucket/my-dataset
     finest refine crawl-data/CC-MAIN-2025-26/segments/.../warc/....warc.gz --out try --limit 1000
     finest refine @paths.txt --out my-dataset --executor slurm --total_tasks 64 --cpus_per_task 4
     """
     with lean_imports():
+        from finest.pipeline.destination import destination
         from finest.pipeline.options import RunOptions
         from finest.pipeline.run import default_workers
         from finest.pipeline.run import refine as run
@@ -80,14 +90,27 @@ def refine(
         raise click.UsageError("--workers says the same as --total_tasks and --cpus_per_task; give one of them")
     settings = load_settings()
     recipe = load_recipe(recipe_name)
+    goal = destination(out, work, settings.cache)
+    if goal.store and detach:
+        raise click.UsageError("--detach takes a local --out; without it this command waits and copies the dataset")
+    if goal.store and where.slurm and not work:
+        raise click.UsageError("--executor slurm with an address as --out takes --work, a folder that all nodes share")
+    goal.check(restart=restart)
     options = RunOptions(
-        specs=sources, out=out, recipe=recipe.without_gate() if engine == "datatrove" else recipe, cache=settings.cache,
-        common_crawl=common_crawl(settings), workers=workers or where.workers or default_workers(), limit=limit,
-        engine=engine, restart=restart, slurm=where.slurm, ray=where.ray,
+        specs=sources, out=goal.work, recipe=recipe.without_gate() if engine == "datatrove" else recipe,
+        cache=settings.cache, common_crawl=common_crawl(settings), limit=limit, engine=engine,
+        workers=workers or where.workers or default_workers(),
+        restart=restart, slurm=where.slurm, ray=where.ray,
     )  # fmt: skip
     if detach:
         return _hand_in(options, quiet=quiet)
-    return _to_the_end(lambda progress: run(options, progress, ask_on_interrupt()), out, quiet=quiet)
+
+    def to_the_end(progress: Progress) -> Manifest:
+        manifest = run(options, progress, ask_on_interrupt())
+        goal.deliver(progress.say)
+        return manifest
+
+    return _to_the_end(to_the_end, goal.work, quiet=quiet)
 
 
 def _to_the_end(run: Callable[[Progress], Manifest], out: Path, *, quiet: bool) -> None:
@@ -201,7 +224,7 @@ def why(page: str, folder: Path, sources: tuple[str, ...], as_json: bool) -> Non
 
 
 @click.command()
-@click.argument("where", metavar="FOLDER|REPO@REVISION")
+@click.argument("where", metavar="FOLDER|REPO@REVISION|ADDRESS")
 @click.option(
     "--sample",
     type=click.IntRange(min=0),
@@ -227,22 +250,19 @@ def verify(where: str, sample: int, seed: int | None, sources: tuple[str, ...], 
     finest verify my-dataset
     finest verify my-dataset --sample 1000 --source crawl/
     finest verify alice/web-2025-26@4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c
+    finest verify s3://my-bucket/my-dataset
     """
     from finest.cli.views.refinery import show_verification
-    from finest.pipeline.verify import verify as check
-    from finest.pipeline.verify import verify_published
+    from finest.pipeline.verify import verify_place
 
     settings = load_settings()
-    crawl = common_crawl(settings)
-    if "@" not in where or Path(where).exists():
-        found = check(Path(where), settings.cache, crawl, sample=sample, seed=seed, sources=sources, say=say)
-    else:
+    if "@" in where and not Path(where).exists():
         from finest.dataset.hub_client import quiet_client
 
         quiet_client()
-        found = verify_published(
-            where, settings.cache, crawl, sample=sample, seed=seed, sources=sources, full=full, say=say
-        )
+    found = verify_place(
+        where, settings.cache, common_crawl(settings), sample=sample, seed=seed, sources=sources, full=full, say=say
+    )
     show_verification(console(), found)
     if found.lacks_evidence:
         sys.exit(NO_EVIDENCE)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -36,6 +37,9 @@ from finest.dataset.places import Places
 from finest.dataset.rows import SCHEMA, VERDICT_SCHEMA, columns_schema
 from finest.dataset.shards import Shard
 from finest.errors import RunError, UsageError, VerifyError
+
+if TYPE_CHECKING:
+    from finest.dataset.location import Location
 
 _BESIDE = frozenset({MANIFEST_NAME, CARD_NAME, ".gitattributes"})
 """Files of a repository that the manifest does not name. The card is never read."""
@@ -81,7 +85,7 @@ def open_dataset(
 class Dataset:
     """An open dataset. Rows and verdicts are numbered from 0, through all files in the manifest's order."""
 
-    def __init__(self, place: Path | Revision, manifest: Manifest, store: Store) -> None:
+    def __init__(self, place: Path | Revision | Location, manifest: Manifest, store: Store) -> None:
         self.place = place
         self.manifest = manifest
         self._store = self.meter = Metered(store)

@@ -82,6 +82,21 @@ class Verification:
         return bool(self.sample) and not self.is_verified
 
 
+def verify_place(
+    where: str, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
+    sources: Sequence[str] = (), full: bool = False, say: Callable[[str], None] = lambda _: None,
+) -> Verification:  # fmt: skip
+    """Check the dataset in a folder (`verify`), on the Hub (`verify_published`) or at an address (`verify_stored`)."""
+    from finest.dataset.location import local_folder
+
+    folder = local_folder(where)
+    if folder is None:
+        return verify_stored(where, cache, common_crawl, sample=sample, seed=seed, sources=sources, say=say)
+    if "@" not in where or folder.exists():
+        return verify(folder, cache, common_crawl, sample=sample, seed=seed, sources=sources, say=say)
+    return verify_published(where, cache, common_crawl, sample=sample, seed=seed, sources=sources, full=full, say=say)
+
+
 def verify(
     out: Path, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
     sources: Sequence[str] = (), say: Callable[[str], None] = lambda _: None,
@@ -129,6 +144,26 @@ def verify_published(
             dataset.check_root()
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
         result = Verification(manifest, sample=sample, seed=seed)
+        if sample:
+            chosen = draw_published(dataset, sample, random.Random(seed))
+            _judge_again(result, chosen, _places(None, common_crawl, sources), cache, common_crawl, say)
+    return result
+
+
+def verify_stored(
+    where: str, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
+    sources: Sequence[str] = (), say: Callable[[str], None] = lambda _: None,
+) -> Verification:  # fmt: skip
+    """Check a dataset at an address that fsspec knows, such as s3://bucket/folder; raises as `verify`, and SourceError.
+
+    Such a store states no sha256 of its files, so all of them are downloaded into a temporary folder and checked there.
+    """
+    from finest.dataset.location import open_location
+
+    with open_location(where) as dataset:
+        _check_in_full(dataset, say)
+        seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+        result = Verification(dataset.manifest, sample=sample, seed=seed)
         if sample:
             chosen = draw_published(dataset, sample, random.Random(seed))
             _judge_again(result, chosen, _places(None, common_crawl, sources), cache, common_crawl, say)

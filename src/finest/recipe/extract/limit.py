@@ -1,7 +1,9 @@
-"""A bound on the CPU time of one page's extraction."""
+"""A bound on the CPU time of one page's extraction, the same one on every thread."""
 
 from __future__ import annotations
 
+import ctypes
+import math
 import signal
 import threading
 import time
@@ -10,6 +12,8 @@ from types import FrameType
 
 _AGAIN_S = 0.5
 """CPU seconds after which the alarm rings again: an exception raised inside a destructor is lost by Python."""
+_TICK_S = 1e-3
+"""Shortest time that a timer is set to; 0 would switch it off."""
 
 
 class ExtractionLimit(Exception):
@@ -21,35 +25,115 @@ class _CpuSpent(BaseException):
 
 
 def bounded(function: Callable[[str], str | None], html: str, limit_s: float) -> str | None:
-    """`function(html)`, or ExtractionLimit once this process has spent `limit_s` CPU seconds (user and system) on it.
+    """`function(html)`, or ExtractionLimit if the calling thread spends more than `limit_s` CPU seconds on it.
 
-    The alarm (ITIMER_PROF, SIGPROF) is delivered between two Python instructions, so one long call into a C library
-    runs to its end first. The handler and the timer that were set before are set again afterwards, the timer less the
-    time spent here. Signals reach the main thread only: in any other thread the function runs without a bound.
+    The rule is the same on the main thread and on any other: only the calling thread's own CPU time counts, user and
+    system, and a call that took more is refused, even one that came to its end.
+
+    An alarm stops a call that is over the limit between two Python instructions, so one long call into a C library
+    runs to its end first. On the main thread the alarm is a signal (ITIMER_PROF, SIGPROF); the handler and the timer
+    that were set before are set again afterwards, the timer less the time spent here. On another thread a watcher
+    thread reads the caller's CPU clock and raises an exception in it. Where the system has no clock of another thread
+    (macOS), a call on such a thread is refused at its end.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return function(html)
-    handler_before = signal.signal(signal.SIGPROF, _ring)
-    timer_before = signal.setitimer(signal.ITIMER_PROF, limit_s, _AGAIN_S)
-    started_s = time.process_time()
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    alarm = _with_signal if on_main_thread else _with_watcher
     try:
-        try:
-            return function(html)
-        finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
+        return alarm(lambda: _timed(function, html, limit_s), limit_s)
     except _CpuSpent:
         raise ExtractionLimit(f"extraction used more than {limit_s:g} CPU seconds") from None
+
+
+def _timed(function: Callable[[str], str | None], html: str, limit_s: float) -> str | None:
+    """`function(html)`; raises _CpuSpent where it returned or raised past the limit."""
+    started_s = time.thread_time()
+    try:
+        return function(html)
+    finally:
+        if time.thread_time() - started_s > limit_s:
+            raise _CpuSpent
+
+
+def _with_signal(call: Callable[[], str | None], limit_s: float) -> str | None:
+    thread_started_s, process_started_s = time.thread_time(), time.process_time()
+
+    def ring(_number: int, _frame: FrameType | None) -> None:
+        left_s = limit_s - (time.thread_time() - thread_started_s)
+        if left_s <= 0:
+            raise _CpuSpent
+        signal.setitimer(signal.ITIMER_PROF, max(left_s, _TICK_S), _AGAIN_S)  # it was other threads that worked
+
+    handler_before = signal.signal(signal.SIGPROF, ring)
+    timer_before = signal.setitimer(signal.ITIMER_PROF, limit_s, _AGAIN_S)
+    try:
+        try:
+            return call()
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, handler_before)
-        _set_again(timer_before, spent_s=time.process_time() - started_s)
-
-
-def _ring(_number: int, _frame: FrameType | None) -> None:
-    raise _CpuSpent
+        _set_again(timer_before, spent_s=time.process_time() - process_started_s)
 
 
 def _set_again(timer: tuple[float, float], *, spent_s: float) -> None:
     delay_s, interval_s = timer
     if delay_s > 0:
-        signal.setitimer(signal.ITIMER_PROF, max(delay_s - spent_s, 1e-3), interval_s)
+        signal.setitimer(signal.ITIMER_PROF, max(delay_s - spent_s, _TICK_S), interval_s)
+
+
+def _with_watcher(call: Callable[[], str | None], limit_s: float) -> str | None:
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return call()
+    watcher = _Watcher(limit_s)
+    try:
+        watcher.start()
+        return call()
+    finally:
+        _stop(watcher)
+
+
+def _stop(watcher: _Watcher) -> None:
+    """Stop the watcher, even where its exception arrives meanwhile; afterwards none can arrive."""
+    while True:
+        try:
+            return watcher.stop()
+        except _CpuSpent:
+            continue
+
+
+class _Watcher:
+    """A thread that raises _CpuSpent in the thread that made it, once that has spent its CPU time."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._watched = threading.get_ident()
+        self._clock = time.pthread_getcpuclockid(self._watched)
+        self._until_s = math.inf
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="finest-cpu-limit", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        self._until_s = time.thread_time() + self._limit_s
+
+    def stop(self) -> None:
+        """The watched thread calls it: it ends the watcher, then takes back an exception that is still to arrive."""
+        self._ended.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        _raise_in(self._watched, None)
+
+    def _watch(self) -> None:
+        """Sleep for as long as the CPU time that is left, which cannot be spent sooner, then look again."""
+        wait_s = self._limit_s
+        while not self._ended.wait(wait_s):
+            left_s = self._until_s - time.clock_gettime(self._clock)
+            if left_s <= 0:
+                _raise_in(self._watched, _CpuSpent)
+            wait_s = max(left_s, _TICK_S) if 0 < left_s < math.inf else _AGAIN_S
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """CPython's own way to raise an exception in another thread; None takes back one that has not arrived."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error and ctypes.py_object(error))

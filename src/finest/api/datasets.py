@@ -1,0 +1,167 @@
+"""Datasets from Python: `finest.refine`, `finest.open_dataset` and `finest.verify`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from finest.recipe.recipe import Recipe, load_recipe
+from finest.settings import load_settings
+
+if TYPE_CHECKING:
+    from finest.dataset.manifest import Manifest
+    from finest.dataset.open import Dataset
+    from finest.pipeline.verify import Verification
+    from finest.settings import Settings
+    from finest.warc.source import CommonCrawl
+
+Place = str | os.PathLike[str]
+"""A path, or an address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """What `finest.refine` made: a finished dataset."""
+
+    path: str
+    """Where the dataset lies: a folder, or the address that was asked for."""
+    ledger: Path
+    """The local folder of the run: `finest status`, `why` and `report` read it."""
+    counts: Mapping[str, int]
+    """Pages by the reason of their verdict; `kept` are the dataset's rows."""
+    root: str
+    """Merkle root over the rows, 64 hex digits."""
+    manifest: Manifest = field(repr=False)
+    """Everything that the dataset says of itself."""
+
+    @property
+    def rows(self) -> int:
+        """Pages that were kept."""
+        return self.manifest.rows
+
+    @property
+    def pages(self) -> int:
+        """Pages that were judged."""
+        return self.manifest.pages
+
+    @property
+    def tokens(self) -> int:
+        """GPT-2 tokens of the rows."""
+        return self.manifest.token_count
+
+
+def refine(
+    sources: Place | Sequence[Place],
+    out: Place,
+    *,
+    recipe: str | Recipe = "fineweb",
+    workers: int | None = None,
+    limit: int | None = None,
+    engine: Literal["finest", "datatrove"] = "finest",
+    restart: bool = False,
+    progress: bool = False,
+    work: Place | None = None,
+    cache: Place | None = None,
+) -> Refined:
+    """Refine WARC files into a dataset at `out`, as `finest refine` does; a run that was stopped goes on.
+
+    `sources` are WARC files, folders, globs, `s3://` and `https://` addresses, Common Crawl paths (`crawl-data/...`)
+    or `@list.txt`. `out` is a folder, or an address that fsspec knows (`s3://bucket/folder`, `hf://datasets/...`): then
+    the run works in the local folder `work` (by default one in the cache, named after the address), and the finished
+    dataset is copied to `out`, each file checked by its sha256, the manifest last.
+
+    `recipe` is the name of a shipped recipe (`fineweb`, `finest`), the path of a TOML file, or a `Recipe`. `workers`
+    are processes, by default one for each CPU that this process may use. `limit` takes the first pages of each WARC
+    alone. `restart` throws away what an earlier run wrote. `progress` shows a bar on standard error. `cache` is the
+    folder for lists that are built once per machine.
+
+    Raises SourceError, RecipeError, LedgerError (the folder belongs to another run) or RunError; what was finished is
+    kept, and the same call goes on from there. The workers are forked: on macOS, call it from a program's main part.
+    """
+    from finest.pipeline.destination import destination
+    from finest.pipeline.options import RunOptions
+    from finest.pipeline.progress import Progress
+    from finest.pipeline.run import default_workers
+    from finest.pipeline.run import refine as run
+
+    settings = load_settings()
+    loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    folder = Path(cache) if cache else settings.cache
+    goal = destination(os.fspath(out), Path(work) if work else None, folder)
+    goal.check(restart=restart)
+    options = RunOptions(
+        specs=_specs(sources), out=goal.work, recipe=loaded.without_gate() if engine == "datatrove" else loaded,
+        cache=folder, common_crawl=_common_crawl(settings), workers=default_workers() if workers is None else workers,
+        limit=limit, engine=engine, restart=restart,
+    )  # fmt: skip
+    shown = Progress(quiet=not progress)
+    try:
+        manifest = run(options, shown)
+        goal.deliver(shown.say)
+    finally:
+        shown.close()
+    return Refined(str(goal), goal.work, manifest.reasons, manifest.root, manifest)
+
+
+def open_dataset(place: Place, *, token: str | None = None, latest: bool = False) -> Dataset:
+    """Open a dataset without downloading it: a folder, `OWNER/NAME@REVISION` on the Hub, or an fsspec address.
+
+        with finest.open_dataset("my-dataset") as dataset:
+            table = dataset.sample(100, seed=7)  # a pyarrow Table
+
+    The manifest and the list of files are read; files are decoded in a confined process. On the Hub `latest` takes the
+    newest revision of `OWNER/NAME`, and `token` opens private repositories.
+
+    Raises VerifyError for what is no dataset or is not what its manifest says, HubError and SourceError for what the
+    Hub or another store refuses, UsageError for a repository without a revision.
+    """
+    from finest.dataset.location import local_folder, open_location
+    from finest.dataset.open import open_dataset as open_known
+
+    where = os.fspath(place)
+    folder = local_folder(where)
+    return open_location(where) if folder is None else open_known(str(folder), token=token, latest=latest)
+
+
+def verify(
+    place: Place,
+    *,
+    sample: int = 64,
+    seed: int | None = None,
+    sources: Sequence[Place] = (),
+    full: bool = False,
+    progress: bool = False,
+    cache: Place | None = None,
+) -> Verification:
+    """Check a dataset: its files against the manifest, then `sample` pages judged again from their WARC records.
+
+    `place` is what `open_dataset` takes. `seed` draws the same sample again; `sources` says where the WARCs lie if the
+    folder's ledger is gone. Of a dataset on the Hub only the sampled rows are read, or with `full` all of them; one at
+    another address is always read whole.
+
+    The result's `is_verified` says whether enough pages could be judged again, and all of them were as stored. Raises
+    VerifyError, with the file or the page and the reason, where the dataset is not what it says.
+    """
+    from finest.pipeline.progress import Progress
+    from finest.pipeline.verify import verify_place
+
+    settings = load_settings()
+    return verify_place(
+        os.fspath(place), Path(cache) if cache else settings.cache, _common_crawl(settings), sample=sample, seed=seed,
+        sources=_specs(sources), full=full, say=Progress(quiet=not progress).say,
+    )  # fmt: skip
+
+
+def _specs(sources: Place | Sequence[Place]) -> tuple[str, ...]:
+    """One source or several, as the command line would name them."""
+    several = [sources] if isinstance(sources, str | os.PathLike) else sources
+    return tuple(os.fspath(one) for one in several)
+
+
+def _common_crawl(settings: Settings) -> CommonCrawl:
+    from finest.warc.source import CommonCrawl
+
+    return CommonCrawl(https_base=settings.cc_https, bucket=settings.cc_bucket)

@@ -1,0 +1,152 @@
+"""A dataset's folder in any store that fsspec reaches: `s3://bucket/prefix`, `gs://...`, `hf://datasets/owner/name`.
+
+Only what a person names is opened here. Datasets of strangers, which commitments name, go through
+`finest.dataset.open.open_dataset`, which knows the Hub and local folders alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from fsspec.core import url_to_fs
+
+from finest.dataset.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest, parse_manifest
+from finest.dataset.open import Dataset
+from finest.errors import FinestError, SourceError, UsageError, VerifyError
+from finest.masking import masked
+
+_PIECE_BYTES = 16 << 20
+"""What is held of a file while it is hashed; object stores answer ranges of this size at full speed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A folder in a store. What the store refuses is a SourceError with the address and the store's own words."""
+
+    url: str
+    """As it was given; `str()` of the location hides what is secret in it."""
+    files: Any
+    """The fsspec file system."""
+    root: str
+    """The folder's path there."""
+
+    def __str__(self) -> str:
+        return masked(self.url)
+
+    def path(self, name: str) -> str:
+        """The path of a file of the folder, as the store names it."""
+        return f"{self.root}/{name}"
+
+    def sizes(self) -> dict[str, int]:
+        """The files of the folder with their sizes, from one listing."""
+        with self._asked("list"):
+            self.files.invalidate_cache()
+            found = self.files.find(self.root, detail=True)
+        return {path.removeprefix(self.root).lstrip("/"): int(info["size"]) for path, info in found.items()}
+
+    def read(self, path: str, start: int, end: int) -> bytes:
+        """Bytes from `start` up to `end` of a file."""
+        with self._asked(f"read {path} of"):
+            return bytes(self.files.cat_file(self.path(path), start=start, end=end))
+
+    def sha256(self, path: str, size_bytes: int) -> str:
+        """The sha256 of a file's bytes, which are read for it."""
+        sha = hashlib.sha256()
+        for start in range(0, size_bytes, _PIECE_BYTES):
+            sha.update(self.read(path, start, min(start + _PIECE_BYTES, size_bytes)))
+        return sha.hexdigest()
+
+    def put(self, local: Path, name: str) -> None:
+        """Write a local file into the folder."""
+        with self._asked(f"write {name} to"):
+            parent = self.path(name).rpartition("/")[0]
+            self.files.makedirs(parent, exist_ok=True)
+            self.files.put_file(str(local), self.path(name))
+            self.files.invalidate_cache()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a small file in one request, which object stores do whole or not at all."""
+        with self._asked(f"write {name} to"):
+            self.files.makedirs(self.root, exist_ok=True)
+            self.files.pipe_file(self.path(name), data)
+            self.files.invalidate_cache()
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        with self._asked(f"remove {name} from"):
+            self.files.rm_file(self.path(name))
+            self.files.invalidate_cache()
+
+    def manifest_bytes(self) -> bytes | None:
+        """The manifest as it is stored; None where there is none."""
+        size = self.sizes().get(MANIFEST_NAME)
+        if size is None:
+            return None
+        if size > MAX_MANIFEST_BYTES:
+            raise VerifyError(f"{self}: a {MANIFEST_NAME} of {size} bytes, which no honest one has")
+        return self.read(MANIFEST_NAME, 0, size)
+
+    @contextmanager
+    def _asked(self, what: str) -> Iterator[None]:
+        """Stores raise errors of a dozen libraries."""
+        try:
+            yield
+        except (FinestError, MemoryError):
+            raise
+        except Exception as error:
+            told = str(error).partition("\n")[0][:300]
+            raise SourceError(f"cannot {what} {self}: {type(error).__name__}: {told}") from error
+
+
+def local_folder(where: str) -> Path | None:
+    """The local folder that is meant, by a path or a `file://` address; None for an address of a store."""
+    scheme, mark, _ = where.partition("://")
+    if not mark:
+        return Path(where)
+    return Path(unquote(urlsplit(where).path)) if scheme in ("file", "local") else None
+
+
+def locate(where: str) -> Location:
+    """The folder at an address; the store is not asked yet. Raises UsageError for a kind that is not known here."""
+    scheme = where.partition("://")[0]
+    try:
+        files, root = url_to_fs(where)
+    except ImportError as error:
+        package = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+        name = package.get(scheme, error.name or "the package that fsspec names")
+        raise UsageError(f"{scheme}:// needs the package {name}; pip install {name}") from error
+    except ValueError as error:
+        raise UsageError(f"{masked(where)}: {masked(error)}") from error
+    root = str(root).rstrip("/")
+    if not root.strip("/"):
+        raise UsageError(f"{masked(where)} names no folder; write {scheme}://BUCKET/FOLDER")
+    return Location(where, files, root)
+
+
+def open_location(where: str) -> Dataset:
+    """Open the dataset at an address. Read are the manifest and the list of files; each file must have its size.
+
+    Raises VerifyError where this is no dataset, SourceError where the store refuses.
+    """
+    location = locate(where)
+    data = location.manifest_bytes()
+    if data is None:
+        raise VerifyError(f"{location} holds no {MANIFEST_NAME}: not a finished dataset of ours")
+    manifest = parse_manifest(data, f"{location}: {MANIFEST_NAME}")
+    _check_sizes(location, manifest)
+    return Dataset(location, manifest, location)
+
+
+def _check_sizes(location: Location, manifest: Manifest) -> None:
+    sizes = location.sizes()
+    for file in (*manifest.shards, *manifest.verdicts):
+        if sizes.get(file.path) != file.size_bytes:
+            raise VerifyError(
+                f"{location}: {file.path} is not there with the {file.size_bytes} bytes that the manifest states"
+            )
