@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from finest.formatting import byte_size
+from finest.formatting import beside, byte_size
 from finest.masking import one_line
 from finest.recipe.reasons import FAILURES, KEPT, STAGES, reason, stage_of
 
@@ -167,7 +167,7 @@ def checks_table(answer: Why) -> Table:
     for stage, checks in answer.trail.stages.items():
         for check in checks:
             word, style = ("fails", "red") if check.failed else ("passes", "")
-            table.add_row(stage, check.reason, f"{check.value:.4g}", f"{check.limit:.4g}", word, style=style)
+            table.add_row(stage, check.reason, *beside(check.value, check.limit), word, style=style)
     return table
 
 

@@ -108,7 +108,7 @@ def _in_hand(seen: Overview) -> RenderableType:
 
 def _last(doing: Doing | None) -> str:
     """Why nobody works, as far as the last miner has said it."""
-    line = "No miner works here. Start one: finest mine --hf_repo NAME"
+    line = "No miner works here. Start one: finest mine --hf-repo NAME"
     if doing is None or doing.words == STOPPED:
         return line
     ago = duration(max(0.0, round(time.time() - doing.at)))

@@ -58,7 +58,7 @@ class TestRealCluster:
         """The second time nothing is started, and the same processes run."""
         before = daemons(slurm_cluster)
         told = finest_cluster("up", "--folder", str(slurm_cluster.path))
-        assert "was up already" in told.stderr
+        assert "was already up" in told.stderr
         assert told.stdout == f"export SLURM_CONF={slurm_cluster.conf}\n"
         assert daemons(slurm_cluster) == before and all(before.values())
 
@@ -174,7 +174,7 @@ class TestLightCluster:
         told = finest_cluster("down", "--yes", "--folder", str(own_folder.path))
         assert told.stdout == "stopped: slurmd, slurmctld, munged\n"
         assert not any(began(pid or 0) for pid in (*before.values(), *keepers))
-        assert "nothing ran" in finest_cluster("down", "--folder", str(own_folder.path)).stdout
+        assert "nothing was running" in finest_cluster("down", "--folder", str(own_folder.path)).stdout
         assert own_folder.conf.exists()
         finest_cluster("down", "--purge", "--folder", str(own_folder.path))
         assert not own_folder.path.exists()

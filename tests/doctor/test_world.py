@@ -27,7 +27,7 @@ class Patient:
 
     def __init__(self, subnet: Subnet) -> None:
         self.subnet = subnet
-        self.flags = {"--hf_repo": "alice/web", "--work": str(subnet.folder / "alice" / "finest-work")}
+        self.flags = {"--hf-repo": "alice/web", "--work": str(subnet.folder / "alice" / "finest-work")}
         names = subnet.wallets["alice"].flags
         self.flags |= dict(zip(names[::2], names[1::2], strict=True))
 
@@ -122,9 +122,9 @@ def test_another_subnet(patient: Patient) -> None:
 
 def test_a_name_too_long_for_a_commitment(patient: Patient) -> None:
     """Fifty characters are the most; the flag that chooses another is named."""
-    found = patient.examine({"--hf_repo": "alice/" + "w" * 50})
+    found = patient.examine({"--hf-repo": "alice/" + "w" * 50})
     assert found["commitment"]["state"] == "failure"
-    assert "--hf_repo" in found["commitment"]["mend"]
+    assert "--hf-repo" in found["commitment"]["mend"]
 
 
 def test_the_hub_says_no(patient: Patient) -> None:
@@ -135,7 +135,7 @@ def test_the_hub_says_no(patient: Patient) -> None:
     assert "hf auth login" in found["hub-token"]["mend"]
     assert found["hub-repository"]["state"] == "skipped"
     assert token not in found["all"]
-    found = patient.examine({"--hf_repo": "bob/web"})
+    found = patient.examine({"--hf-repo": "bob/web"})
     assert found["hub-repository"]["state"] == "failure"
     assert "bob/web" in found["hub-repository"]["line"]
     assert patient.subnet.devnet.tokens["alice"] not in found["all"]

@@ -63,7 +63,7 @@ def test_up_status_env_down(tmp_path: Path) -> None:
             assert str(one["address"]) in up.stdout
         again = finest("devnet", "up", "--folder", folder, check=False)
         assert services(folder) == found
-        assert "was up already" in again.stdout or not found["chain"]["up"]
+        assert "was already up" in again.stdout or not found["chain"]["up"]
 
         os.kill(int(str(found["hub"]["pid"])), signal.SIGKILL)
         time.sleep(0.2)

@@ -169,7 +169,7 @@ def test_ctrl_c_keeps_what_is_finished(sliced: list[Path], whole: Whole, tmp_pat
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "the same command goes on" in said
+    assert "run the same command again" in said
     assert "Traceback" not in said
     assert json.loads(finest("status", out, "--json").stdout)["state"] == "stopped"
     finest("refine", *sliced, "--out", out)

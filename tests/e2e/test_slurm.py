@@ -297,7 +297,7 @@ def test_attach_cancel(warcs: list[Path], tmp_path: Path) -> None:
     said = finest("attach", out, "--cancel").stderr
     assert all(str(job) in said for job in jobs.values())
     assert jobs_in_queue() == {str(other)}
-    assert "no job of it was left" in finest("attach", out, "--cancel").stderr
+    assert "the run has no jobs left" in finest("attach", out, "--cancel").stderr
 
 
 class TestArraysOfTwo:

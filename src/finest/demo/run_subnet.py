@@ -84,7 +84,7 @@ def _clear(out: Path) -> None:
 
 def _mine(subnet: Subnet, say: Callable[[str], None]) -> None:
     """All miners at once, one task each."""
-    flags = ("--once", "--warcs", WARCS_PER_TASK, "--cpus_per_task", 1)
+    flags = ("--once", "--warcs", WARCS_PER_TASK, "--cpus-per-task", 1)
     miners = {name: subnet.mine(name, *flags) for name in HONEST}
     miners[CHEAT] = subnet.mine(CHEAT, *flags, "--limit", CHEATS_PAGES)
     _to_its_end(subnet, miners, say)

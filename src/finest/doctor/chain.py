@@ -114,15 +114,15 @@ def commitment(subject: Subject) -> Finding:
     from finest.chain.payload import LIMIT_BYTES, ROOT_DIGITS, decode, encode
 
     if not subject.repo:
-        return skipped("no repository named", "finest doctor --hf_repo NAME")
+        return skipped("no repository named", "finest doctor --hf-repo NAME")
     try:
         repo = subject.full_repo()
     except HubError:
-        return skipped("needs hub-token to know the owner", "finest doctor --hf_repo OWNER/NAME")
+        return skipped("needs hub-token to know the owner", "finest doctor --hf-repo OWNER/NAME")
     try:
         line = encode(repo, "0" * 40, "0" * ROOT_DIGITS)
     except UsageError as error:
-        return failure(str(error), "choose a shorter name: --hf_repo NAME")
+        return failure(str(error), "choose a shorter name: --hf-repo NAME")
     said = decode(line)
     digits = len(said.root) if said else 0
     return ok(f"{repo}: {len(line)} of {LIMIT_BYTES} bytes, {digits * 4} bits of the root")

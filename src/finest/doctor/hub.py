@@ -30,7 +30,7 @@ def token(subject: Subject) -> Finding:
 def repository(subject: Subject) -> Finding:
     """The token may write to the repository, or make it."""
     if not subject.repo:
-        return skipped("no repository named", "finest doctor --hf_repo NAME")
+        return skipped("no repository named", "finest doctor --hf-repo NAME")
     there, right = there_and_right(subject.hub_user(), subject.full_repo())
     if right is None:
         return warning(f"{there}; the Hub does not say what this token may write", LOG_IN)

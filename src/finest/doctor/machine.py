@@ -43,9 +43,9 @@ def processors(subject: Subject) -> Finding:
     if not usual:
         return failure(f"{byte_size(free)} of memory free; a worker takes {byte_size(WORKER_BYTES)}", _MORE_MEMORY)
     if wanted > usual:
-        return warning(f"{line}; {wanted} do not fit", f"finest mine --cpus_per_task {max(1, sure)}")
+        return warning(f"{line}; {wanted} do not fit", f"finest mine --cpus-per-task {max(1, sure)}")
     if wanted > sure:
-        return warning(f"{line} for sure, {min(wanted, usual)} usually", f"finest mine --cpus_per_task {max(1, sure)}")
+        return warning(f"{line} for sure, {min(wanted, usual)} usually", f"finest mine --cpus-per-task {max(1, sure)}")
     return ok(line)
 
 

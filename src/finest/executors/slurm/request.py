@@ -16,7 +16,7 @@ _OURS = frozenset(
      "no-requeue", "ntasks", "output", "parsable", "requeue", "test-only", "wait", "wrap"}
 )  # fmt: skip
 _FLAGS = {
-    "partition": "--partition", "time": "--time", "qos": "--qos", "cpus-per-task": "--cpus_per_task",
+    "partition": "--partition", "time": "--time", "qos": "--qos", "cpus-per-task": "--cpus-per-task",
     "mem-per-cpu": "--mem-per-cpu",
 }  # fmt: skip
 _DAYS = re.compile(r"(\d+)-(\d+)(?::(\d+)(?::(\d+))?)?", re.ASCII)
@@ -140,5 +140,5 @@ def _too_much(request: SlurmRequest, partition: Partition, members: list[Node]) 
     return (
         f"a task of {request.cpus_per_task} CPUs with {request.memory_per_cpu_gb:g} GB each fits on no node of "
         f"partition {partition.name} (the largest: {largest.cpus} CPUs, {largest.memory_mb / 1024:.1f} GB), so it "
-        f"would never start; ask for less with --cpus_per_task or --mem-per-cpu"
+        f"would never start; ask for less with --cpus-per-task or --mem-per-cpu"
     )
