@@ -80,7 +80,7 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     for verb in ("status", "env"):
         done = finest("devnet", verb, "--folder", tmp_path / "none", check=False)
         assert (done.returncode, "start one with `finest devnet up`" in done.stderr) == (10, True)
-    assert finest("devnet", "down", "--folder", tmp_path / "none").stdout == "nothing ran\n"
+    assert finest("devnet", "down", "--folder", tmp_path / "none").stdout == "nothing was running\n"
 
 
 def test_env_is_what_programs_need(devnet: Devnet) -> None:
