@@ -67,7 +67,7 @@ def test_up_status_env_down(tmp_path: Path) -> None:
 
         os.kill(int(str(found["hub"]["pid"])), signal.SIGKILL)
         time.sleep(0.2)
-        assert services(folder)["hub"]["problem"] == "killed, or ended without a word"
+        assert services(folder)["hub"]["problem"] == "killed, or ended without output"
         assert "not up: hub" in finest("devnet", "env", "--folder", folder).stderr
     finally:
         down = finest("devnet", "down", "--folder", folder, "--delete")

@@ -92,7 +92,7 @@ def test_the_same_command_again_changes_nothing(dataset: Path) -> None:
     """A finished run is only read."""
     before = (dataset / "manifest.json").read_bytes()
     done = finest("refine", SAMPLE, "--out", dataset)
-    assert "finished already" in done.stderr
+    assert "already finished" in done.stderr
     assert (dataset / "manifest.json").read_bytes() == before
 
 

@@ -75,7 +75,7 @@ def down(folder: Folder, *, purge: bool, agree: Agree, say: Say) -> list[str]:
     facts = folder.read()
     if facts is None:
         if purge and folder.path.exists() and any(folder.path.iterdir()):
-            raise UsageError(f"{folder.path} is no cluster of `finest cluster up`; it stays as it is")
+            raise UsageError(f"{folder.path} was not created by `finest cluster up`, so nothing in it was changed")
         return []
     with _alone(folder):
         all_parts = parts(folder, light=facts.light)
@@ -154,11 +154,11 @@ def _bring_up(folder: Folder, part: Part, say: Say) -> bool:
 def _wait(part: Part) -> None:
     deadline = time.monotonic() + part.wait_s
     while not holds(part.works):
-        words = part.daemon.last_words() or "it said nothing"
+        words = part.daemon.last_words() or "no output"
         if part.daemon.pid is None:
             raise ClusterError(f"{part.daemon.name} ended: {words} ({part.daemon.log}); {part.mend}")
         if time.monotonic() > deadline:
-            did = f"{part.daemon.name} runs, but does not work after {part.wait_s:.0f} s"
+            did = f"{part.daemon.name} runs, but does not answer after {part.wait_s:.0f} s"
             raise ClusterError(f"{did}: {words} ({part.daemon.log}); {part.mend}")
         time.sleep(POLL_S)
 
@@ -168,7 +168,7 @@ def prove(logs: Path) -> None:
     done = run("srun", "-Q", "-t1", "-n1", "true", timeout_s=PROBE_S)
     if done.returncode:
         said = done.stderr.strip().rpartition("\n")[2]
-        raise ClusterError(f"all daemons are up, but a first job fails: {said}; see {logs}/slurmd.log")
+        raise ClusterError(f"all daemons are up, but a test job fails: {said}; see {logs}/slurmd.log")
 
 
 def _cancel_jobs(all_parts: list[Part], agree: Agree) -> None:
@@ -189,7 +189,7 @@ def _cancel_jobs(all_parts: list[Part], agree: Agree) -> None:
 def cancel_queued(agree: Agree) -> None:
     """Cancel every job in the queue, whoever's; raises ClusterError where `agree` says no or Slurm does not answer."""
     jobs = _queued()
-    if jobs and not agree(f"{counted(len(jobs), 'job')} in the queue will be cancelled. Go on?"):
+    if jobs and not agree(f"{counted(len(jobs), 'job')} in the queue will be cancelled. Continue?"):
         raise ClusterError("nothing was stopped")
     if jobs:
         slurm("scancel", "--quiet", *jobs)

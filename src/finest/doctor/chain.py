@@ -55,7 +55,7 @@ def chain(subject: Subject) -> Finding:
     """The chain answers, knows the subnet, and makes blocks."""
     target, netuid = subject.chain_options.target, subject.chain_options.netuid
     if is_refused(target):
-        return failure(f"{target}: nobody listens there", "start it, or name another: --subtensor.chain_endpoint")
+        return failure(f"{target}: no server listens there", "start it, or name another: --subtensor.chain_endpoint")
     try:
         view = subject.view()
         newer = _next_block(subject, view.block, view.block_time_s)
@@ -140,11 +140,11 @@ def permit(subject: Subject) -> Finding:
     if not me.validator_permit:
         mend = cut(no_permit(me.hotkey, subject.chain_options))[1]
         least = f"; {counted(len(permits), 'permit')}, from {permits[-1]:,.0f} up" if permits else ""
-        return failure(f"no validator permit; {stake}{least}; permits are given anew once an epoch", mend)
+        return failure(f"no validator permit; {stake}{least}; permits are assigned once per epoch", mend)
     needed = _storage(subject, "StakeThreshold") / RAO
     if me.stake_alpha < needed:
         mend = cut(no_permit(me.hotkey, subject.chain_options))[1]
-        return failure(f"{stake}; weights are taken from {needed:,.0f} up", mend)
+        return failure(f"{stake}; the subnet accepts weights from {needed:,.0f} up", mend)
     place = 1 + sum(stake_alpha > me.stake_alpha for stake_alpha in permits)
     return ok(f"validator permit, {stake}, number {place} of {len(permits)}")
 
@@ -153,7 +153,7 @@ def weights(subject: Subject) -> Finding:
     """When weights were set last, and when the subnet takes them again."""
     view, me = _seat(subject)
     every = _storage(subject, "WeightsSetRateLimit", view.netuid)
-    rule = f"the subnet takes them every {every:,} blocks, and counts them every {view.tempo_blocks:,}"
+    rule = f"the subnet accepts them every {every:,} blocks, and applies them every {view.tempo_blocks:,}"
     if not me.last_update_block:
         return ok(f"none set yet; {rule}")
     age = max(0, view.block - me.last_update_block)

@@ -12,7 +12,7 @@ SMALL_FILE = "crawl-data/CC-MAIN-2025-26/warc.paths.gz"
 """A list of paths that will stay where it is; some 200 kB, of which the head is read."""
 _HEAD_BYTES = 512
 _SYSTEM_WORDS = re.compile(r"\[Errno -?\d+\]([^'\")]+)")
-_AWS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env, or take them out: HTTPS needs none"
+_AWS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env, or remove them: HTTPS needs none"
 
 
 def common_crawl(subject: Subject) -> Finding:
@@ -32,7 +32,7 @@ def common_crawl(subject: Subject) -> Finding:
         return failure(str(error).partition("; ")[0], _AWS if place.startswith("s3://") else f"curl -I {place}")
     except Interrupted as error:
         if error.refused:
-            return warning(f"{place}: {error}; `{subject.command}` waits and asks again", f"curl -I {place}")
+            return warning(f"{place}: {error}; `{subject.command}` waits and retries", f"curl -I {place}")
         return failure(f"{place}: {_short(error)}", f"curl -I {settings.cc_https}/{SMALL_FILE}")
     if not head:
         return failure(f"{place} is empty", "check FINEST_CC_HTTPS and FINEST_CC_BUCKET")

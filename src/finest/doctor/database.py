@@ -51,11 +51,11 @@ def _file(subject: Subject) -> Path | None:
 def _new_file(file: Path, subject: Subject) -> Finding:
     there = next(one for one in file.parents if one.is_dir())
     if not os.access(there, os.W_OK):
-        return failure(f"{file} cannot be made: nothing may be written in {there}", _mend(file, subject))
-    return ok(f"{file} will be made")
+        return failure(f"{file} cannot be created: no permission to write in {there}", _mend(file, subject))
+    return ok(f"{file} will be created")
 
 
 def _mend(file: Path | None, subject: Subject) -> str:
     if file is None:
         return f"{subject.command} --database postgresql://USER:PASSWORD@HOST:5432/NAME, whose user owns the database"
-    return f"ls -l {file.parent}, and make it yours; or {subject.command} --work DIR, a folder of yours"
+    return f"ls -l {file.parent}, and change its owner to you; or {subject.command} --work DIR, a folder of yours"

@@ -33,7 +33,7 @@ def repository(subject: Subject) -> Finding:
         return skipped("no repository named", "finest doctor --hf-repo NAME")
     there, right = there_and_right(subject.hub_user(), subject.full_repo())
     if right is None:
-        return warning(f"{there}; the Hub does not say what this token may write", LOG_IN)
+        return warning(f"{there}; the Hub does not say whether this token may write to it", LOG_IN)
     return ok(there) if right else failure(there, LOG_IN)
 
 

@@ -93,7 +93,7 @@ def disk(subject: Subject) -> Finding:
         return failure(line, f"df -h {there}, and free some space; or finest mine --work DIR on a larger disk")
     if free < SOME_TASKS * task + SPARE_BYTES:
         return warning(
-            f"{line}, kept until its verdict", "finest mine --work DIR on a larger disk, or bound it with --keep"
+            f"{line}, kept until its verdict", "finest mine --work DIR on a larger disk, or limit it with --keep"
         )
     return ok(line)
 
@@ -133,7 +133,7 @@ def room(subject: Subject) -> Finding:
     if free < SPARE_BYTES:
         return failure(f"{line}; {byte_size(SPARE_BYTES)} are needed", f"df -h {there}, and free some space")
     if free < MONTHS_BYTES:
-        return warning(f"{line}; {byte_size(MONTHS_BYTES)} are enough for months", f"df -h {there}")
+        return warning(f"{line}; {byte_size(MONTHS_BYTES)} last for months", f"df -h {there}")
     return ok(line)
 
 
@@ -143,8 +143,8 @@ def confinement(_: Subject) -> Finding:
 
     lacks = missing()
     if lacks:
-        return warning(f"strangers' datasets are read with less protection: {'; '.join(lacks)}", _NEWER_KERNEL)
-    return ok(f"strangers' datasets are read by confined processes: seccomp, Landlock {landlock.version()}")
+        return warning(f"untrusted datasets are read with less protection: {'; '.join(lacks)}", _NEWER_KERNEL)
+    return ok(f"untrusted datasets are read by confined processes: seccomp, Landlock {landlock.version()}")
 
 
 def _not_writable(folder: Path) -> str | None:
@@ -177,4 +177,4 @@ def open_files(_: Subject) -> Finding:
     if soft == resource.RLIM_INFINITY or soft >= LEAST_FILES:
         return ok("no limit" if soft == resource.RLIM_INFINITY else f"{soft:,} files may be open at a time")
     raised = LEAST_FILES if hard == resource.RLIM_INFINITY or hard >= LEAST_FILES else hard
-    return warning(f"only {soft:,} files may be open at a time; {LEAST_FILES:,} is safe", f"ulimit -n {raised}")
+    return warning(f"only {soft:,} files may be open at once; {LEAST_FILES:,} is enough", f"ulimit -n {raised}")

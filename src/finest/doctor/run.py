@@ -70,7 +70,7 @@ class _Round:
             for check, end in list(self.running.values()):
                 if end <= time.monotonic():
                     del self.running[check.name]
-                    self._settle(check, failure(f"no answer in {check.deadline_s:.0f} s", check.hint))
+                    self._settle(check, failure(f"no answer within {check.deadline_s:.0f} s", check.hint))
         else:
             if name in self.running:  # else it is late, and has been judged
                 check, _ = self.running.pop(name)
@@ -95,6 +95,6 @@ class _Round:
             log.debug("check %s", check.name, exc_info=True)
             # not its words: those of a foreign error may quote an address with a password
             finding = failure(
-                f"the check itself broke down ({type(error).__name__})", "report it with: finest doctor --json"
+                f"the check itself failed ({type(error).__name__})", "report it with: finest doctor --json"
             )
         self._reports.put((check.name, finding))

@@ -27,7 +27,7 @@ def task_server(subject: Subject) -> Finding:
     except UsageError as error:
         return failure(str(error), "correct API_URL in .env")
     except TaskServerError as error:
-        return failure(str(error), f"curl -i {url}/v1/health; if that fails too, tell who runs the server")
+        return failure(str(error), f"curl -i {url}/v1/health; if that fails too, tell the server's operator")
     return ok(f"{url}, version {info.version}, block {info.block:,}")
 
 
@@ -36,7 +36,7 @@ def subnet(subject: Subject) -> Finding:
     ours, theirs = subject.chain_options.netuid, subject.server().info.netuid
     if ours != theirs:
         return failure(
-            f"the server is for subnet {theirs}, --netuid says {ours}", f"{subject.command} --netuid {theirs}"
+            f"the server serves subnet {theirs}, but --netuid is {ours}", f"{subject.command} --netuid {theirs}"
         )
     return ok(f"both on subnet {ours}")
 
@@ -53,8 +53,8 @@ def server_hotkey(subject: Subject) -> Finding:
         return ok(f"{told}, as API_HOTKEY says")
     plain_http = (subject.settings.api_url or "").startswith("http://") and not _is_loopback(subject)
     if plain_http:
-        return warning(f"{told}, which nothing vouches for over http", f"echo API_HOTKEY={told} >> .env")
-    return ok(f"{told}; API_HOTKEY in .env would hold it to that")
+        return warning(f"{told}, which plain http does not prove", f"echo API_HOTKEY={told} >> .env")
+    return ok(f"{told}; set API_HOTKEY in .env to insist on it")
 
 
 def clock(subject: Subject) -> Finding:

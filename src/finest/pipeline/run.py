@@ -51,7 +51,7 @@ MIN_FAILURES = 10
 """Below this many failures no share is worth stopping for."""
 MAX_DEATHS_PER_SLICE = 8
 """A slice that takes more workers with it than this stops the run."""
-GO_ON = "finished slices are kept: the same command does what is missing"
+GO_ON = "finished slices are kept; run the same command again to do the rest"
 """What mends a run whose slices others judge."""
 
 
@@ -78,7 +78,7 @@ def refine(options: RunOptions, progress: Progress, ask: Ask | None = None) -> M
     """Refine the sources into `options.out` and return the dataset's manifest.
 
     Raises SourceError, RecipeError, LedgerError, RunError, and ClusterError where Slurm runs it; whatever is finished
-    by then stays in the ledger, and the same call goes on from there. A run that is finished already is only read.
+    by then stays in the ledger, and the same call goes on from there. A run that is already finished is only read.
     `ask` answers Ctrl-C while Slurm runs it; Detached where it says so.
     """
     if options.slurm is not None:
@@ -107,12 +107,12 @@ def refine(options: RunOptions, progress: Progress, ask: Ask | None = None) -> M
 def begin(options: RunOptions, progress: Progress) -> Ledger:
     """Look at the sources and open the run in `options.out`, or begin it."""
     if options.workers < 1:
-        raise UsageError("--workers takes a whole number from 1")
+        raise UsageError("--workers must be a whole number of at least 1")
     try:
         str(options.out).encode()
     except UnicodeEncodeError:
         raise UsageError(
-            f"--out {str(options.out)!r}: its name is not UTF-8, which Parquet needs; name another"
+            f"--out {str(options.out)!r}: the name is not valid UTF-8, which Parquet needs; choose another"
         ) from None
     options.out.parent.mkdir(parents=True, exist_ok=True)
     progress.say("Looking at the sources")
@@ -123,7 +123,7 @@ def finished(ledger: Ledger, progress: Progress) -> Manifest | None:
     """The manifest of a run that has nothing left to do."""
     if ledger.pending() or not (ledger.out / "manifest.json").exists():
         return None
-    progress.say(f"{ledger.out} is finished already")
+    progress.say(f"{ledger.out} is already finished")
     return read_manifest(ledger.out)
 
 
@@ -160,7 +160,7 @@ def run_slices(ledger: Ledger, options: RunOptions, progress: Progress) -> None:
     """Run what is missing, then re-read the slices that do not begin where the one before them ended."""
     _run_ranks(ledger, options, progress, ledger.pending(), {})
     while unchained := find_unchained(ledger):
-        progress.say(f"Reading {len(unchained)} slices again from where the one before them ended")
+        progress.say(f"Reading {len(unchained)} slices again from where the slice before them ended")
         for rank in unchained:
             ledger.discard(ledger.plan.slices[rank])
         _run_ranks(ledger, options, progress, sorted(unchained), unchained)
@@ -220,7 +220,7 @@ def run_ranks(
                 f"the machine may be short of memory: run the same command with fewer --workers"
             )
         progress.say(
-            f"A worker died (exit code {exit_code}) in slice {slice_name(slice_)} of {source}; reading it again"
+            f"A worker died (exit code {exit_code}) in slice {slice_name(slice_)} of {source}; reading the slice again"
         )
 
     executor = ForkedExecutor(
@@ -254,7 +254,7 @@ class FailureWatch:
             reasons = {reason: n for reason, n in summary.reasons.items() if reason in FAILURES}
             raise RunError(
                 f"{self._failures} of {self._pages} pages failed (more than {MAX_FAILURE_SHARE:.0%}), "
-                f"last {reasons or 'in other slices'}; look with: finest status {self._ledger.out}, "
+                f"last {reasons or 'in other slices'}; see: finest status {self._ledger.out}, "
                 f"logs are in {self._ledger.folder / 'logs'}"
             )
 

@@ -89,4 +89,4 @@ def _language(page: dict[str, Any]) -> str:
 
 def _winner(page: dict[str, Any]) -> str:
     winner = page.get("duplicate_of")
-    return f"lost against {showable(winner, 100)}" if winner else ""
+    return f"duplicate of {showable(winner, 100)}" if winner else ""

@@ -167,13 +167,13 @@ def read(path: Path) -> Submission:
     try:
         data: dict[str, Any] = json.loads(path.read_bytes())
         if data.pop("format") != FORMAT:
-            raise LedgerError(f"{path} is of another version of finest")
+            raise LedgerError(f"{path} was written by another version of finest")
         asked = data["allotment"]
         allotment = Allotment(**{**asked, "sbatch": tuple((name, value) for name, value in asked["sbatch"])})
         return Submission(**{**data, "ranks": tuple(data["ranks"]), "allotment": allotment})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise LedgerError(
-            f"{path} cannot be read ({error}); if no job of this run is left, remove its folder"
+            f"{path} cannot be read ({error}); if this run has no jobs left, remove its folder"
         ) from error
 
 
@@ -204,7 +204,7 @@ def leave_to_slurm(out: Path, progress: Progress, *, restart: bool) -> None:
         going = at_work(out)
     except ClusterError as error:
         raise LedgerError(
-            f"jobs of this run may be at work on Slurm, which cannot be asked: {error}; "
+            f"jobs of this run may still be running, and Slurm does not answer: {error}; "
             f"if there are none, remove {out / 'ledger' / 'slurm' / found.run}"
         ) from error
     if going is None:
@@ -224,9 +224,7 @@ def cancel_all(submission: Submission) -> list[int]:
     end = time.monotonic() + GONE_S
     while ids and stages(submission.run):
         if time.monotonic() > end:
-            raise ClusterError(
-                f"jobs {', '.join(map(str, ids))} are cancelled but do not end; look with: squeue -j {ids[0]}"
-            )
+            raise ClusterError(f"jobs {', '.join(map(str, ids))} are cancelled but do not end; see: squeue -j {ids[0]}")
         time.sleep(0.5)
     return ids
 
