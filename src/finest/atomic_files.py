@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: a temporary name, fsync, rename; their hashes; who holds which."""
+"""Atomic file writes (temporary name, fsync, rename), file hashes and lock files."""
 
 from __future__ import annotations
 

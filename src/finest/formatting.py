@@ -1,4 +1,4 @@
-"""Numbers and foreign text in the form in which a person reads them."""
+"""Format numbers, sizes and durations for people; make untrusted text safe to show."""
 
 from __future__ import annotations
 

@@ -206,7 +206,7 @@ class TestLightCluster:
         own_folder.conf.write_text(own_folder.conf.read_text().replace("MaxArraySize=10001", "MaxArraySize=4"))
         bring_up(own_folder, light=True)
         with cluster_at(own_folder.conf):
-            assert examine()["array-limit"].line == "3 tasks to an array"
+            assert examine()["array-limit"].line == "3 tasks per array"
 
 
 def pids_in(folder: Folder) -> list[int]:

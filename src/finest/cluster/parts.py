@@ -32,7 +32,7 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One daemon."""
+    """One daemon of the cluster, and how to start and test it."""
 
     daemon: Daemon
     argv: tuple[str, ...]
@@ -42,15 +42,15 @@ class Part:
     """How long it may take to come up: about ten times what was measured on two slow cores."""
     stop_s: float
     mend: str
-    """What to do when it does not come up."""
+    """Advice for the user if the daemon does not start."""
     user: str | None = None
     """Whom it runs as; None: root, as Slurm's own daemons begin."""
     prepare: Callable[[], None] = _nothing
-    """Before it starts."""
+    """Called before the daemon starts."""
     folder: Path = Path("/")
     """Where it runs; of slurmd, and so of the steps that it leaves, the cluster's own spool."""
     finish: Callable[[], None] = _nothing
-    """When it works."""
+    """Called when the daemon works."""
 
 
 def parts(folder: Folder, *, light: bool) -> list[Part]:
@@ -131,7 +131,7 @@ def slurmd_works() -> bool:
 
 
 def holds(works: Callable[[], bool]) -> bool:
-    """The same, where a question that cannot be asked yet is a no."""
+    """Whether the node takes jobs; False while the controller does not answer."""
     try:
         return works()
     except (ClusterError, subprocess.TimeoutExpired):
@@ -175,7 +175,7 @@ def _fill_database(folder: Folder) -> None:
 
 
 def _first_error(told: str) -> str:
-    """What went wrong first; the last line says only that it ended."""
+    """The first error in the output; the last line says only that the program ended."""
     lines = [line for line in told.splitlines() if line.strip()] or ["no output"]
     return next((line for line in lines if "ERROR" in line), lines[-1])
 

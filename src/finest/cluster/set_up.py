@@ -40,7 +40,7 @@ Agree = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """A cluster that runs."""
+    """A running cluster."""
 
     conf: Path
     started: tuple[str, ...]
@@ -106,7 +106,7 @@ def install_missing(*, light: bool, agree: Agree, say: Say) -> None:
 
 
 def _decide(folder: Folder, *, light: bool) -> Facts:
-    """What was decided when the cluster was made; now, where there is none."""
+    """Settings from when the cluster was created; for a new cluster they are chosen now."""
     facts = folder.read()
     if facts is None:
         ports = Ports(*_free_ports(3))
@@ -120,7 +120,7 @@ def _decide(folder: Folder, *, light: bool) -> Facts:
 
 
 def _write_configuration(folder: Folder, facts: Facts) -> None:
-    """Once; from then on the files are the owner's to edit."""
+    """Write the configuration once; from then on the files are the owner's to edit."""
     if folder.conf.exists():
         return
     password = None if facts.light else new_password()
@@ -200,7 +200,7 @@ def _queued() -> list[str]:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
+    """Find free ports."""
     found: list[int] = []
     for port in random.sample(_PORTS, len(_PORTS)):
         with socket.socket() as tried:

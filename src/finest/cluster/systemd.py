@@ -1,4 +1,4 @@
-"""The same where systemd runs: the machine's own cluster, in /etc/slurm, kept by systemd's units."""
+"""`finest cluster up` and `down` on a machine with systemd: a cluster in /etc/slurm, run by systemd's units."""
 
 from __future__ import annotations
 

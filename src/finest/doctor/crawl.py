@@ -1,4 +1,4 @@
-"""Common Crawl's files: read as a run reads them, a few bytes of a small one."""
+"""Check of Common Crawl: reads a few bytes of a small file in the way that a run reads WARCs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AWS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env, or remove them:
 
 
 def common_crawl(subject: Subject) -> Finding:
-    """A WARC can be read: over S3 where AWS credentials are there, else over HTTPS."""
+    """Check that Common Crawl's files can be read: over S3 if there are AWS credentials, else over HTTPS."""
     from finest.warc.openers import opener_for
     from finest.warc.resolve import CommonCrawl, resolve
     from finest.warc.stream import Interrupted
@@ -40,6 +40,6 @@ def common_crawl(subject: Subject) -> Finding:
 
 
 def _short(error: Exception) -> str:
-    """The system's own words, which libraries bury in theirs."""
+    """The operating system's error message, which libraries wrap in their own."""
     said = _SYSTEM_WORDS.findall(str(error))
     return said[-1].strip() if said else str(error)[:160]

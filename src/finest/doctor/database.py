@@ -1,4 +1,4 @@
-"""Where a validator keeps its queue: can it be written to? Nothing is left there."""
+"""Check of the database of a validator's queue; it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PROBE = "finest_doctor"
 
 
 def database(subject: Subject) -> Finding:
-    """Tables can be made and written; a file that is not there yet is not made."""
+    """Check that tables can be created and written, without creating a missing database file."""
     import sqlalchemy as sa
 
     from finest.database import Database, Tables
@@ -40,7 +40,7 @@ def database(subject: Subject) -> Finding:
 
 
 def _file(subject: Subject) -> Path | None:
-    """SQLite's file; None for another kind of database."""
+    """Path of an SQLite database; None for another kind of database."""
     if subject.database is None:
         return (subject.work / FILE).expanduser().absolute()
     if subject.database.startswith(_SQLITE):

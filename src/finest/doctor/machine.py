@@ -20,9 +20,9 @@ from finest.miner.disk import SPARE_BYTES, needed_bytes
 WORKER_BYTES = 0.5e9
 """Memory of a worker as measured (docs/performance.md: 522 MB at the peak of a run with one)."""
 WORKER_MOST_BYTES = 1.0e9
-"""The same with the largest pages of a crawl in its hands."""
+"""Memory of a worker that processes the largest pages of a crawl."""
 WARC_BYTES = 1.0e9
-"""A file of Common Crawl's, compressed."""
+"""Compressed size of a WARC file of Common Crawl."""
 TASK_WARCS = 4
 """What a lease holds unless more is asked for (tasks.models.LeaseRequest)."""
 SOME_TASKS = 5
@@ -35,7 +35,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def processors(subject: Subject) -> Finding:
-    """Memory for as many workers as there are processors."""
+    """Check that memory suffices for one worker per processor."""
     cores, free = available_processors(), available_memory_bytes()
     wanted = subject.workers or cores
     sure, usual = int(free // WORKER_MOST_BYTES), int(free // WORKER_BYTES)

@@ -1,4 +1,4 @@
-"""Checks run side by side, each with its deadline; what needs another one waits for it."""
+"""Runs checks in parallel, each with a deadline; a check that needs another one waits for it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _Round:
         self._reports: queue.SimpleQueue[tuple[str, Finding]] = queue.SimpleQueue()
 
     def start_what_can(self) -> None:
-        """Start what waits for nothing any more; skip what waited for something that is not well."""
+        """Start checks whose requirements have passed; skip checks whose requirements failed."""
         settled = -1
         while settled != len(self.findings):  # a skip may settle what others wait for
             settled = len(self.findings)
@@ -60,7 +60,7 @@ class _Round:
                     self._start(check)
 
     def hear(self) -> None:
-        """Take in the next report, or what has passed its deadline."""
+        """Record the next report, or the checks that passed their deadline."""
         if not self.running:
             return
         first = min(end for _, end in self.running.values())

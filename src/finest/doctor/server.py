@@ -1,4 +1,4 @@
-"""The task server: is it there, is it for this subnet, who is it, and do the clocks agree."""
+"""Checks of the task server: whether it answers, its subnet, its hotkey and its clock."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ BEHIND_S = 30.0
 AHEAD_S = 5.0
 """A signature from further in the future than this is refused."""
 NOTICED_S = 2.0
-"""A clock that is set by NTP is well within this."""
+"""Difference in seconds that a clock set by NTP stays well within."""
 _NTP = "sudo timedatectl set-ntp true"
 
 
 def task_server(subject: Subject) -> Finding:
-    """It answers."""
+    """Check that the task server answers."""
     url = subject.settings.api_url
     if not url:
         return failure("API_URL is not set: no task server to ask", "echo API_URL=https://... >> .env")
@@ -32,7 +32,7 @@ def task_server(subject: Subject) -> Finding:
 
 
 def subnet(subject: Subject) -> Finding:
-    """It hands out work for the subnet that this hotkey is on."""
+    """Check that the task server serves the hotkey's subnet."""
     ours, theirs = subject.chain_options.netuid, subject.server().info.netuid
     if ours != theirs:
         return failure(
@@ -42,7 +42,7 @@ def subnet(subject: Subject) -> Finding:
 
 
 def server_hotkey(subject: Subject) -> Finding:
-    """It is the one that API_HOTKEY names."""
+    """Check that the task server has the hotkey in API_HOTKEY."""
     told, wanted = subject.server().info.hotkey, subject.settings.api_hotkey
     if wanted and wanted != told:
         return failure(
@@ -58,7 +58,7 @@ def server_hotkey(subject: Subject) -> Finding:
 
 
 def clock(subject: Subject) -> Finding:
-    """This machine's clock is near enough to the server's: signed requests carry the time."""
+    """Check that this machine's clock agrees with the server's, because signed requests carry the time."""
     ahead_s = subject.server().ahead_s
     words = f"{abs(ahead_s):.1f} s {'ahead of' if ahead_s > 0 else 'behind'} the task server's"
     if ahead_s > AHEAD_S or ahead_s < -BEHIND_S:

@@ -223,7 +223,7 @@ class Ledger:
         return self.folder / "crashes" / f"{slice_name(slice_)}{'.limits' if at_limit else ''}.json"
 
     def crashes(self, slice_: Slice) -> set[int]:
-        """Offsets of the pages that are passed over: one death may be anybody's doing, two are the page's."""
+        """Offsets of pages to skip: one crash may be unrelated, two are blamed on the page."""
         return {offset for offset, n in self.deaths(slice_).items() if n >= DEATHS_OF_A_CRASH}
 
     def limited(self, slice_: Slice) -> set[int]:

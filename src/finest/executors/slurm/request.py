@@ -1,4 +1,4 @@
-"""What a run asks of a Slurm cluster, and what this cluster can give of it."""
+"""What a run requests from a Slurm cluster, and what this cluster can allocate."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HOURS = re.compile(r"(\d+)(?::(\d+))?(?::(\d+))?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class SlurmRequest:
-    """What a person asked for; None leaves it to the cluster."""
+    """The user's request; None leaves a value to the cluster."""
 
     partition: str | None = None
     total_tasks: int | None = None
@@ -40,7 +40,7 @@ class SlurmRequest:
 
 @dataclass(frozen=True, slots=True)
 class Allotment:
-    """What is submitted: a request that a node of its partition can fulfil."""
+    """The allocation to submit, which a node of its partition can provide."""
 
     partition: str
     tasks: int

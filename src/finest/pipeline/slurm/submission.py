@@ -146,7 +146,7 @@ def with_job(ledger: Ledger, submission: Submission, stage: str, job: int) -> Su
 
 
 def with_end(ledger: Ledger, submission: Submission, words: str) -> Submission:
-    """The same, over."""
+    """A copy marked as ended, saved to disk."""
     over = replace(submission, ended=words)
     write(ledger, over)
     (folder_of(ledger, submission.run) / ADDRESSES).unlink(missing_ok=True)
