@@ -32,7 +32,7 @@ module.exports = {
     {
       ...common,
       name: "finest-miner",
-      args: ["mine", "--hf_repo", process.env.HF_REPO || "finest"],
+      args: ["mine", "--hf-repo", process.env.HF_REPO || "finest"],
     },
     {
       ...common,

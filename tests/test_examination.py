@@ -50,7 +50,7 @@ def test_a_check_past_its_deadline_has_failed(subject: Subject) -> None:
     never.set()
 
 
-@pytest.mark.parametrize("first", [failure("no", "mend it"), skipped("not asked for")])
+@pytest.mark.parametrize("first", [failure("no", "mend it"), skipped("not needed")])
 def test_what_needs_an_ill_check_is_skipped(first: Finding, subject: Subject) -> None:
     """The whole chain of needs is skipped, each naming the one before it."""
     checks = [

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finest.formatting import byte_size, compact, counted, duration, link, share, short, showable, whole
+from finest.formatting import beside, byte_size, compact, counted, duration, link, share, short, showable, whole
 
 
 def test_numbers() -> None:
@@ -23,6 +23,24 @@ def test_numbers() -> None:
     assert [duration(s) for s in (0, 0.25, 59.9, 60, 3725, 90_000)] == [
         "0 s", "0.25 s", "1 min", "1 min", "1 h 2 min", "1 d 1 h"
     ]  # fmt: skip
+
+
+def test_a_value_and_its_limit_can_be_told_apart() -> None:
+    """Plain notation, three significant digits, and more only where they would look equal."""
+    assert beside(464_300, 500_000) == ("464,300", "500,000")
+    assert beside(0.651234, 0.1) == ("0.651", "0.1")
+    assert beside(0.6504, 0.65) == ("0.6504", "0.65")
+    assert beside(0.65, 0.65) == ("0.65", "0.65")
+    assert beside(0, 4.9e-9) == ("0", "0.000000005")
+    assert beside(float("inf"), 20) == ("inf", "20")
+
+
+@given(st.floats(-1e15, 1e15), st.floats(-1e15, 1e15))
+def test_a_value_never_looks_like_its_limit(value: float, limit: float) -> None:
+    """No exponent is shown, and different numbers are shown differently, down to 20 decimals."""
+    shown = beside(value, limit)
+    assert not any("e" in text for text in shown)
+    assert shown[0] != shown[1] or abs(value - limit) < 1e-19
 
 
 def test_shares_are_never_rounded_to_nothing_or_all() -> None:

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: a temporary name, fsync, rename; their hashes; who holds which."""
+"""Atomic file writes (temporary name, fsync, rename), file hashes and lock files."""
 
 from __future__ import annotations
 
@@ -86,11 +86,11 @@ def alone(work: Path, what: str) -> Iterator[None]:
             held.enter_context(hold(work / "lock", LOCK_S))
         except Held as error:
             raise NeedsPerson(
-                f"another {what} (process {error.holder}) works in {work}: stop it, or name another folder with --work"
+                f"another {what} (process {error.holder}) is running in {work}: stop it, or name another --work"
             ) from None
         except OSError as error:
             raise NeedsPerson(
-                f"{work} cannot be written to ({error.strerror}): mend that, or name another --work"
+                f"{work} cannot be written to ({error.strerror}): change its permissions, or name another --work"
             ) from error
         yield
 

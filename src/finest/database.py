@@ -154,13 +154,13 @@ def _parsed(url: str, tables: Tables) -> sa.URL:
     if "@" in (parsed.host or ""):  # the end of a password, which would be shown and asked for as a host
         raise UsageError(f"{tables.setting}: an @ in the password is written %40")
     if parsed.drivername == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise UsageError(f"{tables.setting} names no file, and its state must outlast it (sqlite:///{tables.example})")
+        raise UsageError(f"{tables.setting} names no file, but the state must be kept (sqlite:///{tables.example})")
     return parsed
 
 
 def _no_address(tables: Tables) -> str:
     return (
-        f"{tables.setting} is no address of a database that can be used; write sqlite:///{tables.example} or "
+        f"{tables.setting} is not a usable database address; write sqlite:///{tables.example} or "
         "postgresql://user:password@host:5432/database"
     )
 

@@ -132,5 +132,5 @@ def plain_os_error(error: OSError, folder: Path) -> str:
     if full or (error.errno is None and shutil.disk_usage(folder).free < FULL_BELOW_BYTES):
         what = f"the disk is full at {error.filename or folder}; free some space"
     else:
-        what = f"{error.strerror or error}{f' at {error.filename}' if error.filename else ''}; mend it"
+        what = f"{error.strerror or error}{f' at {error.filename}' if error.filename else ''}; solve that"
     return f"{what} and run the same command again: finished slices are kept"

@@ -1,4 +1,4 @@
-"""An examination runs checks side by side, each with a deadline; a check that needs another one waits for it."""
+"""Runs checks in parallel, each with a deadline; a check that needs another one waits for it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Round(Generic[Subject]):
         self._reports: queue.SimpleQueue[tuple[str, Finding]] = queue.SimpleQueue()
 
     def start_what_can(self) -> None:
-        """Start what waits for nothing any more; skip what waited for something that is not well."""
+        """Start checks whose requirements have passed; skip checks whose requirements failed."""
         settled = -1
         while settled != len(self.findings):  # a skip may settle what others wait for
             settled = len(self.findings)
@@ -65,7 +65,7 @@ class _Round(Generic[Subject]):
                     self._start(check)
 
     def hear(self) -> None:
-        """Take in the next report, or what has passed its deadline."""
+        """Record the next report, or the checks that passed their deadline."""
         if not self.running:
             return
         first = min(end for _, end in self.running.values())
@@ -75,7 +75,7 @@ class _Round(Generic[Subject]):
             for check, end in list(self.running.values()):
                 if end <= time.monotonic():
                     del self.running[check.name]
-                    self._settle(check, failure(f"no answer in {check.deadline_s:.0f} s", check.hint))
+                    self._settle(check, failure(f"no answer within {check.deadline_s:.0f} s", check.hint))
         else:
             if name in self.running:  # else it is late, and has been judged
                 check, _ = self.running.pop(name)
@@ -100,7 +100,7 @@ class _Round(Generic[Subject]):
             log.debug("check %s", check.name, exc_info=True)
             # not its words: those of a foreign error may quote an address with a password
             finding = failure(
-                f"the check itself broke down ({type(error).__name__})",
+                f"the check itself failed ({type(error).__name__})",
                 "report it, with what the same command prints with --json",
             )
         self._reports.put((check.name, finding))

@@ -14,7 +14,7 @@ Subject = TypeVar("Subject")
 
 
 class State(str, Enum):
-    """How it is. Only a failure keeps from work."""
+    """State of a check. Only a failure prevents the work."""
 
     OK = "ok"
     WARNING = "warning"
@@ -24,7 +24,7 @@ class State(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found: one plain line; with a failure, and where it helps with others, what mends it."""
+    """Result of a check: one line, and for a failure (or where it helps) how to repair it."""
 
     state: State
     line: str
@@ -54,14 +54,14 @@ def skipped(because: str, mend: str | None = None) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class Check(Generic[Subject]):
-    """One thing that is looked at."""
+    """One check of an examination."""
 
     name: str
-    """Stands in the guide's table of troubles."""
+    """Name of the check, as in the guide's table of problems."""
     look: Callable[[Subject], Finding]
     deadline_s: float = 10.0
-    """Seconds from its own start; past them it has failed."""
+    """Seconds after its start at which the check fails."""
     needs: tuple[str, ...] = ()
-    """Checks that come first; where one of them is not well this one is skipped."""
+    """Checks that run first; if one of them fails, this one is skipped."""
     hint: str = "run the same command again; the machine or the network was too slow"
     """What to do when the deadline passes."""

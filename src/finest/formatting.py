@@ -1,4 +1,4 @@
-"""Numbers and foreign text in the form in which a person reads them."""
+"""Format numbers, sizes and durations for people; make untrusted text safe to show."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from finest.masking import UNSHOWABLE
 _PREFIXES = ("", "k", "M", "G", "T", "P")
 _THIN = "\u202f"
 """A narrow space that does not break, between number and unit."""
+
+
+_MOST_DIGITS = 17
+"""Digits that tell any two floats apart (IEEE 754 binary64)."""
 
 
 def whole(number: float) -> str:
@@ -54,15 +58,24 @@ def share(part: float, total: float) -> str:
     return f"{percent:.0f}%" if percent in (0, 100) else f"{percent:.1f}%"
 
 
-def short(number: float) -> str:
-    """Three digits that count: 0.0123, 1.23, 12.3, 123, 12,345."""
+def short(number: float, digits: int = 3) -> str:
+    """A number with three significant digits: 0.0123, 1.23, 12.3, 123; a whole part is never rounded: 12,345."""
     if not math.isfinite(number):
         return str(number)
     if number == 0:
         return "0"
-    decimals = max(0, min(6, 2 - math.floor(math.log10(abs(number)))))
+    decimals = max(0, min(digits + 3, digits - 1 - math.floor(math.log10(abs(number)))))
     text = f"{number:,.{decimals}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def beside(value: float, limit: float) -> tuple[str, str]:
+    """A value and its limit in plain notation, with as many digits as tell them apart: 464,300 beside 500,000.
+
+    0.6504 beside 0.65 stays 0.6504, while 0.651234 beside 0.65 is shortened to 0.651.
+    """
+    both = [(short(value, digits), short(limit, digits)) for digits in range(3, _MOST_DIGITS + 1)]
+    return next((pair for pair in both if value == limit or pair[0] != pair[1]), both[-1])
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""What holds between a process and those that it starts: none outlives it, none reads its memory."""
+"""Ties processes together: a child dies with its parent (Linux), and secrets in memory stay unreadable to children."""
 
 from __future__ import annotations
 

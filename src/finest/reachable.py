@@ -23,13 +23,13 @@ LASTING_5XX = frozenset({501, 505, 511})
 """Not implemented, HTTP version not supported, network authentication required (RFC 9110, RFC 6585)."""
 
 _WORDS = {
-    "TooManyRedirects": "it redirects in a circle; check the address",
-    "InvalidProxyURL": "the proxy's address makes no sense",
-    "ProxySchemeUnknown": "the proxy's address has no scheme that is known (http, https, socks5, socks5h)",
+    "TooManyRedirects": "the server redirects in a circle; check the address",
+    "InvalidProxyURL": "the proxy's address is invalid",
+    "ProxySchemeUnknown": "the proxy's address has an unknown scheme; use one of (http, https, socks5, socks5h)",
     "ProxySchemeUnsupported": "a proxy of this kind cannot be used",
-    "InvalidProxyConfiguration": "the proxy's settings make no sense",
-    "SOCKS5AuthError": "the proxy wants another user name and password",
-    "LocationParseError": "it is not an address that can be read",
+    "InvalidProxyConfiguration": "the proxy's settings are invalid",
+    "SOCKS5AuthError": "the proxy refuses the user name and password",
+    "LocationParseError": "the address is invalid",
     "InvalidHeader": "a token, user name or password in the settings holds a line break or another such character",
 }
 
@@ -78,7 +78,7 @@ def _of(cause: BaseException, *, first: bool) -> str | None:
     if "socks" in str(cause).lower() and (isinstance(cause, ImportError) or "depend" in str(cause).lower()):
         return f"{_proxy_setting()} names a SOCKS proxy; pip install 'requests[socks]' 'httpx[socks]'"
     if isinstance(cause, UnicodeError) and kind != "UnicodeDecodeError":
-        return "a token, user name or password in the settings holds a letter that is not ASCII; copy it anew"
+        return "a token, user name or password in the settings holds a letter that is not ASCII; copy it again"
     if missing := _missing_certificates(cause):
         return missing
     if kind == "InvalidSchema":
@@ -88,7 +88,7 @@ def _of(cause: BaseException, *, first: bool) -> str | None:
     if kind == "UnsupportedProtocol":
         return "it redirects to, or is, an address that is neither https:// nor http://"
     if "407" in str(cause) and "tunnel" in str(cause).lower():
-        return f"the proxy in {_proxy_setting()} wants another user name and password (HTTP 407)"
+        return f"the proxy in {_proxy_setting()} refuses the user name and password (HTTP 407)"
     if kind in _WORDS:
         where = f" ({_proxy_setting()})" if "proxy" in _WORDS[kind] else ""
         return _WORDS[kind] + where
@@ -105,11 +105,11 @@ def _of_tls(error: ssl.SSLError) -> str | None:
         return f"the server's certificate is not accepted: {why}{own}{more} (REQUESTS_CA_BUNDLE, AWS_CA_BUNDLE)"
     text = str(error).upper()
     if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text or "HTTP_REQUEST" in text:
-        return "it does not speak TLS there; check the port, or write http://"
+        return "the server does not speak TLS on this port; check the port, or write http://"
     if any(
         name in text for name in ("UNSUPPORTED_PROTOCOL", "NO_SHARED_CIPHER", "HANDSHAKE_FAILURE", "ALERT_PROTOCOL")
     ):
-        return f"it agrees to no version or cipher of TLS ({error.reason})"
+        return f"the server accepts no TLS version or cipher of ours ({error.reason})"
     if any(name in text for name in ("NO_CERTIFICATE_OR_CRL_FOUND", "X509", "PEM")):
         return f"{_certificates_setting()} holds no certificate that can be read"
     return None
@@ -121,7 +121,7 @@ def _missing_certificates(error: BaseException) -> str | None:
         for variable in CA_VARIABLES:
             path = os.environ.get(variable)
             if path and not Path(path).exists():
-                return f"{variable} names {path}, which is not there; mend or unset it"
+                return f"{variable} names {path}, which is not there; correct or unset it"
     return None
 
 

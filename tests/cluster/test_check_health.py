@@ -116,7 +116,7 @@ def test_good_settings_are_ok_and_bare_ones_are_not(name: str) -> None:
 def test_no_database_is_a_warning_that_says_what_is_lost() -> None:
     """Work goes on without it."""
     found = database(a_cluster(config=BARE))
-    assert found.state is State.WARNING and "forgotten" in found.line
+    assert found.state is State.WARNING and "forgets" in found.line
 
 
 @pytest.mark.parametrize(("ahead_s", "state"), [(1, State.OK), (-30, State.WARNING), (3000, State.FAILURE)])

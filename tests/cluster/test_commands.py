@@ -46,7 +46,7 @@ def test_a_refusal_is_told_in_slurms_own_words() -> None:
     error = explained("srun", 1, complaint)
     assert isinstance(error, CommandRefused)
     assert error.said == "Unable to allocate resources: Invalid name"
-    assert str(error) == f"srun refuses: {error.said}"
+    assert str(error) == f"srun failed: {error.said}"
 
 
 def test_a_command_that_fails_without_a_word_has_its_exit_status() -> None:

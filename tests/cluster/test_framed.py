@@ -88,7 +88,7 @@ def test_an_answer_that_cannot_be_read_cancels_all_the_same(slurm_cluster: Folde
     other = submit("true", later, "--job-name=other")
     # the fields of the format, their percent signs gone, are a record that says nothing
     wrap(wrapped, "squeue", 'for one; do last="$one"; done; printf "%s\\n" "$last" | tr -d "%"')
-    with pytest.raises(ClusterError, match=r"^what squeue answers cannot be read"):
+    with pytest.raises(ClusterError, match=r"^the output of squeue is not Slurm's"):
         cancel(RUN, ("slices", "dataset"))
     (wrapped / "squeue").unlink()
     wait_for(lambda: mine not in {row.job for row in queue()})

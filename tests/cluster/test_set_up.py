@@ -58,7 +58,7 @@ class TestRealCluster:
         """The second time nothing is started, and the same processes run."""
         before = daemons(slurm_cluster)
         told = finest_cluster("up", "--folder", str(slurm_cluster.path))
-        assert "was up already" in told.stderr
+        assert "was already up" in told.stderr
         assert told.stdout == f"export SLURM_CONF={slurm_cluster.conf}\n"
         assert daemons(slurm_cluster) == before and all(before.values())
 
@@ -174,7 +174,7 @@ class TestLightCluster:
         told = finest_cluster("down", "--yes", "--folder", str(own_folder.path))
         assert told.stdout == "stopped: slurmd, slurmctld, munged\n"
         assert not any(began(pid or 0) for pid in (*before.values(), *keepers))
-        assert "nothing ran" in finest_cluster("down", "--folder", str(own_folder.path)).stdout
+        assert "nothing was running" in finest_cluster("down", "--folder", str(own_folder.path)).stdout
         assert own_folder.conf.exists()
         finest_cluster("down", "--purge", "--folder", str(own_folder.path))
         assert not own_folder.path.exists()
@@ -206,7 +206,7 @@ class TestLightCluster:
         own_folder.conf.write_text(own_folder.conf.read_text().replace("MaxArraySize=10001", "MaxArraySize=4"))
         bring_up(own_folder, light=True)
         with cluster_at(own_folder.conf):
-            assert check_health()["array-limit"].line == "3 tasks to an array"
+            assert check_health()["array-limit"].line == "3 tasks per array"
 
 
 def pids_in(folder: Folder) -> list[int]:
@@ -226,7 +226,7 @@ def test_a_folder_with_other_things_is_not_taken(tmp_path: Path) -> None:
 def test_a_folder_behind_closed_doors_is_not_taken(tmp_path: Path) -> None:
     """Munge and slurm run as users of their own, who could not get there."""
     tmp_path.chmod(0o700)
-    with pytest.raises(ClusterError, match="closed to the users"):
+    with pytest.raises(ClusterError, match="not accessible to the users"):
         make_folders(Folder(tmp_path / "inside"), light=True)
 
 
@@ -234,7 +234,7 @@ def test_a_folder_behind_closed_doors_is_not_taken(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_cluster_is_not_purged(tmp_path: Path) -> None:
     """A mistyped folder is not deleted."""
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(UsageError, match="no cluster"):
+    with pytest.raises(UsageError, match="was not created by"):
         down(Folder(tmp_path), purge=True, agree=lambda _: True, say=print)
     assert (tmp_path / "thesis.tex").exists()
 

@@ -84,7 +84,7 @@ def test_a_killed_service_is_noticed_and_started_again(devnet: Devnet) -> None:
     os.kill(before["bucket"] or 0, signal.SIGKILL)
     wait_until(lambda: not devnet.status()[0].up)
     bucket, crawl = devnet.status()
-    assert (bucket.pid, bucket.problem) == (None, "killed, or ended without a word")
+    assert (bucket.pid, bucket.problem) == (None, "killed, or ended without output")
     assert (crawl.up, crawl.pid) == (True, before["crawl"])
     assert all(one.up for one in devnet.up())
     assert [one.address for one in devnet.status()] == addresses

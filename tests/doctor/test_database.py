@@ -24,7 +24,7 @@ def look(work: Path, url: str | None = None) -> Finding:
 
 def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     """Nor its folder."""
-    assert look(tmp_path / "work") == ok(f"{tmp_path / 'work' / 'validator.db'} will be made")
+    assert look(tmp_path / "work") == ok(f"{tmp_path / 'work' / 'validator.db'} will be created")
     assert not (tmp_path / "work").exists()
 
 

@@ -27,8 +27,8 @@ def test_memory_bounds_the_workers(subject: Subject, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(machine, "available_processors", lambda: 16)
     for free, state, mend in (
         (20e9, State.OK, None),
-        (10e9, State.WARNING, "--cpus_per_task 10"),
-        (4e9, State.WARNING, "--cpus_per_task 4"),
+        (10e9, State.WARNING, "--cpus-per-task 10"),
+        (4e9, State.WARNING, "--cpus-per-task 4"),
         (0.3e9, State.FAILURE, "free some memory"),
     ):
         monkeypatch.setattr(machine, "available_memory_bytes", lambda free=free: int(free))

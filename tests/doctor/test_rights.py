@@ -70,7 +70,7 @@ def test_no_permit() -> None:
     found = look(chain.permit, replace(ME, validator_permit=False))
     assert (found.state, found.line) == (
         State.FAILURE,
-        "no validator permit; stake 2,000 alpha; 1 permit, from 9,000 up; permits are given anew once an epoch",
+        "no validator permit; stake 2,000 alpha; 1 permit, from 9,000 up; permits are assigned once per epoch",
     )  # fmt: skip
     assert found.mend == "btcli stake add --netuid 63 --network finney --hotkey 5Me"
 
@@ -78,7 +78,7 @@ def test_no_permit() -> None:
 def test_a_permit_without_enough_stake() -> None:
     """The chain takes no weights from below its threshold, permit or not."""
     found = look(chain.permit, replace(ME, stake_alpha=999.0))
-    assert (found.state, found.line) == (State.FAILURE, "stake 999 alpha; weights are taken from 1,000 up")
+    assert (found.state, found.line) == (State.FAILURE, "stake 999 alpha; the subnet accepts weights from 1,000 up")
     assert (found.mend or "").startswith("btcli stake add ")
 
 
@@ -95,5 +95,5 @@ def test_the_owner_needs_no_permit() -> None:
 )  # fmt: skip
 def test_when_weights_are_taken(last: int, said: str) -> None:
     """The subnet's limit counts from the last ones; a wait is no failure."""
-    rule = "the subnet takes them every 100 blocks, and counts them every 360"
+    rule = "the subnet accepts them every 100 blocks, and applies them every 360"
     assert look(chain.weights, replace(ME, last_update_block=last)) == ok(f"{said}; {rule}")

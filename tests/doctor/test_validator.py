@@ -53,7 +53,7 @@ def test_all_is_well(patient: Patient) -> None:
         assert found[name]["state"] == "ok", found[name]
     assert "validator permit, stake 10,000 alpha, number 1 of 1" in found["permit"]["line"]
     assert "no token is needed" in found["hub"]["line"]
-    assert "validator.db will be made" in found["database"]["line"]
+    assert "validator.db will be created" in found["database"]["line"]
     assert not {"hub-token", "hub-repository", "commitment", "slurm"} & found.keys()
     assert not patient.work.exists()
 

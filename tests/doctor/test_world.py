@@ -27,7 +27,7 @@ class Patient:
 
     def __init__(self, subnet: Subnet) -> None:
         self.subnet = subnet
-        self.flags = {"--hf_repo": "alice/web", "--work": str(subnet.folder / "alice" / "finest-work")}
+        self.flags = {"--hf-repo": "alice/web", "--work": str(subnet.folder / "alice" / "finest-work")}
         names = subnet.wallets["alice"].flags
         self.flags |= dict(zip(names[::2], names[1::2], strict=True))
 
@@ -115,7 +115,7 @@ def ailing(patient: Patient) -> dict[str, Any]:
     """What one look finds where four things are wrong that have nothing to do with each other."""
     token = "hf_" + "x" * 34
     found = patient.examine(
-        {"--netuid": "77", "--hf_repo": "alice/" + "w" * 50}, HF_TOKEN=token, AWS_SECRET_ACCESS_KEY="wrong" * 4,
+        {"--netuid": "77", "--hf-repo": "alice/" + "w" * 50}, HF_TOKEN=token, AWS_SECRET_ACCESS_KEY="wrong" * 4,
     )  # fmt: skip
     assert token not in found["all"]
     assert patient.subnet.devnet.state.secret_key not in found["all"]
@@ -134,7 +134,7 @@ def test_another_subnet(ailing: dict[str, Any]) -> None:
 def test_a_name_too_long_for_a_commitment(ailing: dict[str, Any]) -> None:
     """Fifty characters are the most; the flag that chooses another is named."""
     assert ailing["commitment"]["state"] == "failure"
-    assert "--hf_repo" in ailing["commitment"]["mend"]
+    assert "--hf-repo" in ailing["commitment"]["mend"]
 
 
 def test_the_hub_says_no(ailing: dict[str, Any], elsewhere: dict[str, Any]) -> None:
@@ -159,7 +159,7 @@ def elsewhere(patient: Patient) -> dict[str, Any]:
     """What is found with a wallet's own subnet and token, but another's repository, server and no credentials."""
     alice = patient.subnet.wallets["alice"].hotkey_ss58
     found = patient.examine(
-        {"--hf_repo": "bob/web"}, API_HOTKEY=alice, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY=""
+        {"--hf-repo": "bob/web"}, API_HOTKEY=alice, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY=""
     )  # fmt: skip
     assert patient.subnet.devnet.tokens["alice"] not in found["all"]
     return found

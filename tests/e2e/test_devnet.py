@@ -63,11 +63,11 @@ def test_up_status_env_down(tmp_path: Path) -> None:
             assert str(one["address"]) in up.stdout
         again = finest("devnet", "up", "--folder", folder, check=False)
         assert services(folder) == found
-        assert "was up already" in again.stdout or not found["chain"]["up"]
+        assert "was already up" in again.stdout or not found["chain"]["up"]
 
         os.kill(int(str(found["hub"]["pid"])), signal.SIGKILL)
         time.sleep(0.2)
-        assert services(folder)["hub"]["problem"] == "killed, or ended without a word"
+        assert services(folder)["hub"]["problem"] == "killed, or ended without output"
         assert "not up: hub" in finest("devnet", "env", "--folder", folder).stderr
     finally:
         down = finest("devnet", "down", "--folder", folder, "--delete")
@@ -80,7 +80,7 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     for verb in ("status", "env"):
         done = finest("devnet", verb, "--folder", tmp_path / "none", check=False)
         assert (done.returncode, "start one with `finest devnet up`" in done.stderr) == (10, True)
-    assert finest("devnet", "down", "--folder", tmp_path / "none").stdout == "nothing ran\n"
+    assert finest("devnet", "down", "--folder", tmp_path / "none").stdout == "nothing was running\n"
 
 
 def test_env_is_what_programs_need(devnet: Devnet) -> None:

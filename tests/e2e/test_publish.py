@@ -112,7 +112,7 @@ def test_forged_rows_are_caught(env: dict[str, str], refined: Path, tmp_path: Pa
     place = "alice/forged@" + finest("publish", forged, "--hf_repo", "forged", env=env).stdout.splitlines()[-1]
     done = finest("verify", place, "--source", SAMPLE, "--sample", 10, env=env, check=False)
     assert done.returncode == 7
-    assert "is not what its WARC record gives" in done.stderr
+    assert "differs from what its WARC record gives" in done.stderr
 
 
 def _with_forged_rows(folder: Path, manifest: Manifest) -> Manifest:

@@ -93,7 +93,7 @@ def test_the_same_command_again_changes_nothing(dataset: Path) -> None:
     """A finished run is only read."""
     before = (dataset / "manifest.json").read_bytes()
     done = finest("refine", SAMPLE, "--out", dataset)
-    assert "finished already" in done.stderr
+    assert "already finished" in done.stderr
     assert (dataset / "manifest.json").read_bytes() == before
 
 
@@ -171,7 +171,7 @@ def test_ctrl_c_keeps_what_is_finished(sliced: list[Path], whole: Whole, tmp_pat
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "the same command goes on" in said
+    assert "run the same command again" in said
     assert "Traceback" not in said
     assert json.loads(finest("status", out, "--json").stdout)["state"] == "stopped"
     finest("refine", *sliced, "--out", out)

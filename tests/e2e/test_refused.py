@@ -139,4 +139,4 @@ def test_no_room_for_the_output(tmp_path: Path, refused: Refused) -> None:
 def test_a_terminal_without_the_letters(tmp_path: Path) -> None:
     """Where the output's encoding has no such character another one stands for it."""
     shown = finest("dashboard", "--work", tmp_path, env=environment(PYTHONIOENCODING="ascii", API_URL="")).stdout
-    assert "No miner works here" in shown
+    assert "No miner is running here" in shown

@@ -135,14 +135,14 @@ def test_slurm_gives_what_the_local_run_gives(
     assert "100%" in done.stderr
     assert not jobs_in_queue()
     assert status(out)["state"] == "finished"
-    assert "finished already" in finest("refine", *warcs, "--out", out, *ON_SLURM).stderr
-    assert "finished already" in finest("attach", out).stderr
+    assert "already finished" in finest("refine", *warcs, "--out", out, *ON_SLURM).stderr
+    assert "already finished" in finest("attach", out).stderr
 
 
 @pytest.mark.parametrize(
     ("deed", "words"),
     [
-        pytest.param(EAT, r"_1 \(judging slices\) took more memory than it had asked for", id="over-memory"),
+        pytest.param(EAT, r"_1 \(judging slices\) used more memory than it had requested", id="over-memory"),
         pytest.param(
             RAISE, r"_1 \(judging slices\) failed with exit code 1 on node \S+ \(FAILED, exit code 1:0\)",
             id="raises", marks=pytest.mark.nightly,
@@ -161,7 +161,7 @@ def test_the_first_failure_wins(deed: str, words: str, warcs: list[Path], tmp_pa
     assert done.returncode == 6
     assert re.search(words, done.stderr), done.stderr
     assert f"{out}/ledger/slurm/" in done.stderr
-    assert "the same command does what is missing" in done.stderr
+    assert "run the same command again" in done.stderr
     if deed == RAISE:
         assert "  | ZeroDivisionError: seven by nought" in done.stderr
     assert not jobs_in_queue()
@@ -174,7 +174,7 @@ def test_a_worker_over_memory_is_no_page_s_fault(warcs: list[Path], tmp_path: Pa
     out = tmp_path / "out"
     done = finest("refine", *warcs, "--out", out, *ON_SLURM, "--total_tasks", 1, check=False)
     assert done.returncode == 6
-    assert "took more memory than it had asked for" in done.stderr
+    assert "used more memory than it had requested" in done.stderr
     assert "--mem-per-cpu" in done.stderr
     assert not list(out.glob("ledger/crashes/*"))
 
@@ -192,7 +192,7 @@ def test_a_task_over_time(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds)
     slurm("scontrol", "update", f"jobid={task}", "EndTime=now")  # a minute is the shortest limit, and long for a test
     _, said = run.communicate(timeout=120)
     assert run.returncode == 6
-    assert "ran into its time limit; give it longer with --time" in said
+    assert "ran into its time limit; request more time with --time" in said
     assert "(TIMEOUT" in said
 
 
@@ -253,7 +253,7 @@ def test_detached_and_looked_at(warcs: list[Path], local_root: str, tmp_path: Pa
     jobs = submission(out)["jobs"]
     assert {str(job) for job in jobs.values()} <= set(re.findall(r"\d+", finest("status", out).stdout))
     again = start("refine", *warcs, "--out", out, *ON_SLURM)
-    hear(again, "at work already")
+    hear(again, "already running")
     let_begin(out)
     again.communicate(timeout=60)
     assert again.returncode == 0
@@ -305,7 +305,7 @@ def test_attach_cancel(warcs: list[Path], tmp_path: Path) -> None:
     said = finest("attach", out, "--cancel").stderr
     assert all(str(job) in said for job in jobs.values())
     assert jobs_in_queue() == {str(other)}
-    assert "no job of it was left" in finest("attach", out, "--cancel").stderr
+    assert "the run has no jobs left" in finest("attach", out, "--cancel").stderr
 
 
 class TestArraysOfTwo:

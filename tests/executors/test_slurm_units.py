@@ -21,8 +21,8 @@ from tests.cluster.waiting import submit, wait_for
     [
         ("FAILED", 3, 0, "failed with exit code 3"), ("FAILED", 0, 9, "was killed by SIGKILL"),
         ("FAILED", 137, 0, "was killed by SIGKILL"), ("FAILED", 0, 63, "was killed by signal 63"),
-        ("TIMEOUT", 0, 0, "ran into its time limit; give it longer with --time"),
-        ("OUT_OF_MEMORY", 0, 125, "took more memory than it had asked for; give it more with --mem-per-cpu"),
+        ("TIMEOUT", 0, 0, "ran into its time limit; request more time with --time"),
+        ("OUT_OF_MEMORY", 0, 125, "used more memory than it had requested; request more with --mem-per-cpu"),
         ("NODE_FAIL", None, None, "was lost with its node"), ("CANCELLED", 0, 0, "was cancelled"),
     ],
 )  # fmt: skip
@@ -33,7 +33,8 @@ def test_an_ending_in_plain_words(state: str, code: int | None, signal: int | No
 
 def test_only_waiting_jobs_can_never_start() -> None:
     """A reason stays in the queue when the job has ended."""
-    assert words.never_starts("PENDING", "PartitionConfig") == "no node of its partition has what it asks for"
+    impossible = "no node of its partition has the resources that it requests"
+    assert words.never_starts("PENDING", "PartitionConfig") == impossible
     assert words.never_starts("PENDING", "Resources") is None
     assert words.never_starts("FAILED", "PartitionConfig") is None
 

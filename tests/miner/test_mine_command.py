@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from finest.chain.options import ChainOptions
+from finest.cli import cli
 from finest.cli import mine as commands
 from finest.cli.doctor import doctor
 from finest.cli.views.miner import Screen
@@ -38,7 +39,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[MineOptions, ChainOptio
 
 
 def mine(*flags: str) -> Any:
-    return CliRunner().invoke(commands.mine, flags, catch_exceptions=False)
+    return CliRunner().invoke(cli, ["mine", *flags], catch_exceptions=False)
 
 
 def test_the_guides_flags(asked: list[tuple[MineOptions, ChainOptions]]) -> None:
@@ -75,12 +76,12 @@ def test_on_slurm(asked: list[tuple[MineOptions, ChainOptions]]) -> None:
     assert options.slurm == SlurmRequest(
         partition="big", total_tasks=4, cpus_per_task=8, memory_per_cpu_gb=1.5, sbatch=(("account", "web"),)
     )
-    assert "is for --executor slurm" in mine("--hf_repo", "r", "--partition", "big").output
+    assert "needs --executor slurm" in mine("--hf_repo", "r", "--partition", "big").output
 
 
 def test_a_wrong_size_or_recipe_is_said(tmp_path: Path) -> None:
     """A recipe that is not there needs a person."""
-    assert "is no size; write 50GB" in mine("--hf_repo", "r", "--keep", "lots").output
+    assert "is not a size; write 50GB" in mine("--hf_repo", "r", "--keep", "lots").output
     with pytest.raises(NeedsPerson):
         mine("--hf_repo", "r", "--recipe", str(tmp_path / "no.toml"))
 

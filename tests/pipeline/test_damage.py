@@ -94,5 +94,5 @@ def test_damaged_verdicts_are_named(run: Path) -> None:
 
 def test_a_folder_whose_name_is_no_text_is_refused(run: Path) -> None:
     """Arrow cannot write there: said before anything is read."""
-    with pytest.raises(UsageError, match="not UTF-8"):
+    with pytest.raises(UsageError, match="not valid UTF-8"):
         refine(options(str(run / "a.warc.gz"), run / "o\udcff"), Listener())

@@ -52,7 +52,7 @@ def test_a_big_loss_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"records": {"conversion": 5}, "pages": 5, "reasons": {"payload_type": 5}}, "what WET files hold"),
         ({"records": {"revisit": 5, "request": 5}, "pages": 0, "reasons": {}}, "refer to pages that were archived"),
         ({"records": {"resource": 5}, "pages": 0, "reasons": {}}, "--recipe finest"),
-        ({"records": {"warcinfo": 1}, "pages": 0, "reasons": {}}, "1 warcinfo records, and no page"),
+        ({"records": {"warcinfo": 1}, "pages": 0, "reasons": {}}, "1 warcinfo records, but no page"),
         ({"records": {}, "pages": 0, "reasons": {}}, "the sources hold no record"),
         (
             {"records": {"response": 5}, "reasons": {"language": 4, "url_domain": 1}},

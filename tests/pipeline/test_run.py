@@ -113,7 +113,7 @@ def stored_member(payload: bytes) -> bytes:
 
 
 def test_a_warc_inside_a_page_is_not_read_as_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slice that begins inside a page which holds gzip members is read again from where the one before ended."""
+    """A slice that begins inside a page which holds gzip members is read again from where the slice before ended."""
     monkeypatch.setattr(planning, "LOCAL_SLICE_BYTES", 4096)
     inner = b"".join(record(1000 + n, checks.KNOWN_HTML.encode()) for n in range(40))
     html = b"<p>" + inner + b"</p>"
@@ -123,7 +123,7 @@ def test_a_warc_inside_a_page_is_not_read_as_records(tmp_path: Path, monkeypatch
     source.write_bytes(record(0, checks.KNOWN_HTML.encode()) + stored_member(outer) + b"".join(pages))
     progress = Listener()
     refine(options(source, tmp_path / "out"), progress)
-    assert any("again from where the one before" in line for line in progress.said)
+    assert any("again from where the slice before" in line for line in progress.said)
     assert sum(verdict_counts(tmp_path / "out").values()) == 30
     summaries = Ledger.read(tmp_path / "out").summaries()
     assert len(summaries) > 3

@@ -95,7 +95,7 @@ def test_verdicts_that_machines_may_not_share_prove_nothing(little: Published, t
     rows = [one for one in little.rows() if one.id == most[0].id]
     found = verified(tampered(little, tmp_path / "most", rows, most).folder, sources=little.warcs)
     assert found.not_repeatable == 11 and found.lacks_evidence
-    assert "11 pages have a verdict that another machine may not share" in said(found)
+    assert "11 pages have a verdict that may differ on another machine" in said(found)
 
 
 def test_a_record_that_is_not_in_its_warc_is_a_lie(little: Published, tmp_path: Path) -> None:

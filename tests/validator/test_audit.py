@@ -94,7 +94,7 @@ def assert_changes_are_found_out(subnet: Subnet, evidence: dict[str, Any], path:
     evidence["rows"][0]["outcome"] = "forged"
     path.write_text(json.dumps(evidence))
     status, said = run(subnet, "audit", "--replay", path, name="mallory")
-    assert (status, "its signature is not that of" in said) == (7, True), said
+    assert (status, "the signature is not by" in said) == (7, True), said
     path.write_text(json.dumps(evidence | {"signature": None}))
     status, said = run(subnet, "audit", "--replay", path, name="mallory")
     assert (status, "rows[0]" in said) == (7, True), said

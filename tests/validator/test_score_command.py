@@ -140,7 +140,7 @@ def test_an_empty_queue_is_shown(tmp_path: Path) -> None:
 
 def test_mistakes_are_said_in_one_line(tmp_path: Path) -> None:
     """A folder that is none, files that are no evidence, a database that cannot be had; nothing is made on the way."""
-    assert "nowhere is no validator's folder; name one with --work" in refused("--work", tmp_path / "nowhere")
+    assert "nowhere is not a validator's work folder; name one with --work" in refused("--work", tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
     assert "No such file" in refused(tmp_path / "missing.json")
     (tmp_path / "broken.json").write_text('{"format": "finest-evidence/1"')

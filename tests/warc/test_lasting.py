@@ -177,13 +177,13 @@ def test_certificates_that_are_not_there(tmp_path: Path, monkeypatch: pytest.Mon
 def test_no_tls_at_that_port() -> None:
     """https:// where http is spoken."""
     with serving(Quiet) as host:
-        assert "it does not speak TLS there" in failure(f"https://{host}/a")
+        assert "the server does not speak TLS" in failure(f"https://{host}/a")
 
 
 def test_redirects_that_lead_nowhere() -> None:
     """A circle, and a scheme that is not read; the address that the server names may hold secrets, and is not shown."""
     with serving(ToItself) as host:
-        assert "it redirects in a circle" in failure(f"http://{host}/a")
+        assert "the server redirects in a circle" in failure(f"http://{host}/a")
     with serving(ToAFile) as host:
         said = failure(f"http://{host}/a")
     assert "it redirects to ftp:; only https:// and http:// can be read" in said

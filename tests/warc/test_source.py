@@ -95,7 +95,7 @@ def test_a_common_crawl_path_goes_where_credentials_lead(tmp_path: Path, monkeyp
         (["{0}/empty"], "empty: the folder holds no .warc"),
         (["@{0}/none.txt"], "none.txt: the list of sources cannot be read"),
         (["@{0}/blank.txt"], "the list names nothing"),
-        (["@{0}/nested.txt"], "a list cannot name another list"),
+        (["@{0}/nested.txt"], "a list cannot contain another list"),
         (["ftp://example.com/a.warc.gz"], "only s3:// and http"),
         (["s3://"], "names no bucket"),
         ([], "no source is named"),
@@ -155,8 +155,8 @@ def test_a_source_survives_json(tmp_path: Path) -> None:
         (b"filedesc://a.arc 0.0.0.0 1 text/plain 1\n", "an ARC file; convert it with `warcio recompress`"),
         (b"to whom it may concern", "text that begins with 'to whom it may concern'"),
         (bytes(range(128, 256)) + bytes(9), "bytes that begin with 80 81"),
-        (b"\x28\xb5\x2f\xfd", "cannot be decompressed from its very beginning"),
-        (gzip.compress(WARC, mtime=0)[:10], "cannot be decompressed from its very beginning"),
+        (b"\x28\xb5\x2f\xfd", "cannot be decompressed from the start"),
+        (gzip.compress(WARC, mtime=0)[:10], "cannot be decompressed from the start"),
     ],
 )
 def test_what_is_no_warc_is_named(tmp_path: Path, data: bytes, message: str) -> None:
@@ -368,7 +368,7 @@ def test_lists_that_cannot_be_read_are_named(tmp_path: Path, data: bytes | None,
 def test_a_list_that_names_itself_is_refused(tmp_path: Path) -> None:
     """It would never end."""
     (tmp_path / "list").write_text(f"@{tmp_path}/list\n")
-    with pytest.raises(SourceError, match="cannot name another list"):
+    with pytest.raises(SourceError, match="cannot contain another list"):
         resolve([f"@{tmp_path}/list"])
 
 

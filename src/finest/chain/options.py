@@ -93,20 +93,30 @@ class ChainOptions:
 
 
 _FLAGS = (
-    click.option("--netuid", type=int, help=f"The subnet.  [default: {NETUID}, on network test {TEST_NETUID}]"),
     click.option(
-        "--wallet.name", "wallet_name", metavar="NAME", help="Coldkey's name, as btcli has it.  [default: default]"
+        "--netuid", type=int, help=f"Number of the subnet.  [default: {NETUID}, on network test {TEST_NETUID}]"
     ),
-    click.option("--wallet.hotkey", "wallet_hotkey", metavar="NAME", help="Hotkey's name.  [default: default]"),
-    click.option("--wallet.path", "wallet_path", metavar="DIR", help=f"Where wallets lie.  [default: {WALLET_PATH}]"),
     click.option(
-        "--subtensor.network", "network", metavar="NETWORK", help="finney, test, local or ws://...  [default: finney]"
+        "--wallet.name",
+        "wallet_name",
+        metavar="NAME",
+        help="Name of the coldkey's wallet, as in btcli.  [default: default]",
+    ),
+    click.option("--wallet.hotkey", "wallet_hotkey", metavar="NAME", help="Name of the hotkey.  [default: default]"),
+    click.option(
+        "--wallet.path", "wallet_path", metavar="DIR", help=f"Folder of the wallets.  [default: {WALLET_PATH}]"
+    ),
+    click.option(
+        "--subtensor.network",
+        "network",
+        metavar="NETWORK",
+        help="Network: finney, test, local or ws://...  [default: finney]",
     ),
     click.option(
         "--subtensor.chain_endpoint",
         "endpoint",
         metavar="URL",
-        help="ws:// address to use instead of the network's own.",
+        help="Address (ws://...) to use instead of the network's own.",
     ),
 )
 

@@ -95,7 +95,7 @@ def _check_repo(repo: str) -> None:
     if len(repo) > MAX_REPO:
         raise UsageError(
             f"repository name {repo[:60]!r} has {len(repo)} characters; a commitment has room for {MAX_REPO}: "
-            "publish under a shorter name (--hf_repo)"
+            "publish under a shorter name (--hf-repo)"
         )
     if not _valid(repo):
-        raise UsageError(f"{repo!r} is no repository name: write namespace/name as the Hub has it (--hf_repo)")
+        raise UsageError(f"{repo!r} is no repository name: write namespace/name as the Hub has it (--hf-repo)")

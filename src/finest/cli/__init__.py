@@ -1,4 +1,4 @@
-"""The command line: every command, thin. Each is a shell over the Python function of the same verb."""
+"""The command line. Each command is a thin shell over the Python function of the same verb."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import click
 
 import finest
 from finest.cli import cluster, devnet, doctor, hub, mine, quality, refinery, serve, tasks, validate
+from finest.cli.groups import Commands, as_dashes, in_documented_spelling
 from finest.cli.shared import say
 from finest.errors import FinestError, RunError, plain_os_error
 from finest.masking import mask_logs, message
@@ -20,48 +21,60 @@ from finest.process import hide_memory
 from finest.system import unserved
 
 INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it (128 + SIGINT)."""
+"""Exit status after Ctrl-C, by the convention of shells (128 + SIGINT)."""
 _HOLD_SECRETS = frozenset({"mine", "validate", "serve", "publish", "open", "verify", "audit", "quality"})
-"""Commands that hold a key, a token or a password, most of which also start processes that read strangers' files."""
+"""Commands that hold a key, a token or a password. Most of them also start processes that read untrusted files."""
 
 
-class Commands(click.Group):
-    """Shows commands in the order in which a person meets them, and answers a person's mistake in one line."""
+SECTIONS = {
+    "Refine a crawl": (
+        refinery.refine, refinery.attach, refinery.status, refinery.report, refinery.recipe, hub.publish,
+    ),
+    "Work for the subnet": (mine.mine, mine.dashboard, validate.validate),
+    "Run a part of the subnet": (tasks.tasks, serve.serve, cluster.cluster, devnet.devnet, refinery.demo),
+    "Check": (
+        doctor.doctor, refinery.why, refinery.verify, hub.open_command, validate.audit, quality.quality, validate.score,
+    ),
+}  # fmt: skip
+"""All commands, by what they are for, in the order in which a newcomer meets them."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(self.commands)
 
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(
+    cls=Commands, sections=SECTIONS,
+    context_settings={
+        "help_option_names": ["-h", "--help"], "max_content_width": 120, "token_normalize_func": as_dashes,
+    },
+)  # fmt: skip
 @click.version_option(finest.__version__, prog_name="finest")
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """Finest Data: WARC in, proven FineWeb-quality dataset out.
+    """Finest Data turns WARC files into a FineWeb-quality dataset that anybody can check.
 
     \b
-    finest refine crawl/*.warc.gz --out my-dataset     refine WARC files
-    finest report my-dataset                           see what the recipe did
-    finest verify my-dataset                           check the dataset against its sources
-    finest mine --hf_repo my-company/web               work for the subnet
+    finest refine crawl/*.warc.gz --out my-dataset   refine WARC files
+    finest report my-dataset                         see what the recipe did
+    finest verify my-dataset                         check it against its sources
+    finest mine --hf-repo my-company/web             work for the subnet
+
+    \b
+    Type flags with dashes, underscores or dots: --hf_repo is --hf-repo.
     """
     if context.invoked_subcommand in _HOLD_SECRETS:
         hide_memory()
 
 
-for _room in (refinery, hub, mine, doctor, validate, quality, tasks, serve, cluster, devnet):
-    for _command in _room.COMMANDS:
-        cli.add_command(_command)
-
-
 def main() -> None:
-    """Entry point: a person's mistake is one line, Ctrl-C loses nothing."""
+    """Run the command line: answer a user's mistake in one line, and lose no finished work on Ctrl-C."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that has no such letter is no reason to fail
+            stream.reconfigure(errors="replace")  # do not fail where the terminal lacks a letter
     mask_logs()
-    atexit.register(gc.freeze)  # Python would look through all that is loaded (0.2 s) before the kernel takes it back
+    atexit.register(gc.freeze)  # saves 0.2 s at exit: Python would search all loaded objects for garbage
     try:
         cli(standalone_mode=False)
+    except click.NoSuchOption as error:
+        in_documented_spelling(error).show()
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -80,11 +93,11 @@ def main() -> None:
         say(f"finest: {plain_os_error(error, Path.cwd())}")
         sys.exit(RunError.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        say("\nfinest: stopped. Finished slices are kept: the same command goes on.")
+        say("\nfinest: stopped. Finished slices are kept; run the same command again to continue.")
         sys.exit(INTERRUPTED)
 
 
 def _not_imported(error: ImportError) -> str:
-    """A package that is missing, or whose compiled part does not load on this system."""
+    """Say that a package is missing, or that its compiled part does not load on this system."""
     said = "is not installed" if isinstance(error, ModuleNotFoundError) else f"cannot be loaded ({error.msg})"
     return f"{error.name} {said}; {unserved() or 'reinstall with: pip install --force-reinstall finest-data'}"

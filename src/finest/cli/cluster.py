@@ -1,4 +1,4 @@
-"""The cluster's commands: cluster check, config, up, down."""
+"""The commands `finest cluster check`, `config`, `up` and `down`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from finest.cli.groups import Commands
 from finest.cli.shared import say
 from finest.errors import ClusterError, UsageError
 
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
 folder_option = click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep the whole cluster in this folder, beside whatever else there is.",
+    help="Keep the whole cluster in this folder, apart from any other Slurm on the machine.",
 )
-yes_option = click.option("--yes", "-y", is_flag=True, help="Ask nothing.")
-light_option = click.option("--light", is_flag=True, help="Without MariaDB and slurmdbd: `sacct` knows nothing.")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Answer yes to every question.")
+light_option = click.option("--light", is_flag=True, help="Leave out MariaDB and slurmdbd. `sacct` then has no data.")
 
 
-@click.group()
+@click.group(cls=Commands)
 def cluster() -> None:
-    """A Slurm cluster: is it well, how should it be configured, one for this machine.
+    """Check, configure, start or stop a Slurm cluster.
 
     \b
     sudo finest cluster up
@@ -37,12 +38,13 @@ def cluster() -> None:
 
 
 @cluster.command()
-@click.option("--partition", metavar="NAME", help="The partition to look at.  [default: the cluster's own]")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--partition", metavar="NAME", help="Partition to check.  [default: the cluster's default]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(partition: str | None, as_json: bool) -> None:
-    """Check a Slurm cluster, down to a job that runs; each failure comes with what mends it.
+    """Check a Slurm cluster, up to running a job.
 
-    Exit status 0 if no check failed (warnings and skipped checks are none), 13 if one did.
+    Each failed check names the command that repairs it. Exit status: 0 if no check failed, 13 if one did. Warnings
+    and skipped checks do not count as failures.
 
     \b
     finest cluster check
@@ -61,11 +63,13 @@ def check(partition: str | None, as_json: bool) -> None:
 @cluster.command()
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False),
-    help="Write the files to this folder, with a password for the database.",
+    help="Write the files to this folder, with a new password for the database.",
 )  # fmt: skip
 @light_option
 def config(out: Path | None, light: bool) -> None:
-    """Print slurm.conf, slurmdbd.conf and cgroup.conf for this machine, with the traps of Slurm's defaults mended.
+    """Print a Slurm configuration for this machine.
+
+    It consists of slurm.conf, slurmdbd.conf and cgroup.conf, and changes those of Slurm's defaults that cause trouble.
 
     \b
     finest cluster config
@@ -83,7 +87,7 @@ def config(out: Path | None, light: bool) -> None:
     for path in write_files(made, out):
         say(f"wrote {path}")
     if password:
-        click.echo(f"What MariaDB must be told once stands at the top of {out}/slurmdbd.conf.")
+        click.echo(f"Run the SQL at the top of {out}/slurmdbd.conf in MariaDB once.")
 
 
 @cluster.command()
@@ -91,11 +95,12 @@ def config(out: Path | None, light: bool) -> None:
 @folder_option
 @yes_option
 def up(light: bool, folder: Path | None, yes: bool) -> None:
-    """Set up and start a Slurm cluster of this one machine: munge, MariaDB, slurmdbd, slurmctld, slurmd.
+    """Set up and start a Slurm cluster on this machine.
 
-    What is missing is installed from Debian's or Ubuntu's packages. Where systemd runs, the cluster is the machine's
-    own, in /etc/slurm; elsewhere, and with --folder, it lives in one folder and touches nothing outside. Run it again
-    whenever something died. Needs root.
+    It starts munge, MariaDB, slurmdbd, slurmctld and slurmd, and installs missing ones from Debian's or Ubuntu's
+    packages. Where systemd runs, the cluster is configured in /etc/slurm. Without systemd, and with --folder, the
+    whole cluster is kept in one folder, and nothing outside it changes. Run the command again when a part has died.
+    It needs root.
 
     \b
     sudo "$(command -v finest)" cluster up
@@ -108,22 +113,24 @@ def up(light: bool, folder: Path | None, yes: bool) -> None:
 
         started = up_with_systemd(light=light, agree=_agree(yes=yes), say=say)
         click.echo(
-            "The cluster was up already." if not started else "The cluster is up. Check it: finest cluster check"
+            "The cluster was already up." if not started else "The cluster is up. Check it: finest cluster check"
         )
         return
     from finest.cluster.set_up import up as bring_up
 
     made = bring_up(_folder(folder), light=light, agree=_agree(yes=yes), say=say)
-    say("The cluster is up." if made.started else "The cluster was up already.")
+    say("The cluster is up." if made.started else "The cluster was already up.")
     click.echo(f"export SLURM_CONF={made.conf}")
 
 
 @cluster.command()
-@click.option("--purge", is_flag=True, help="Delete its folder as well: jobs, accounts, logs.")
+@click.option("--purge", is_flag=True, help="Also delete the cluster's folder with its jobs, accounts and logs.")
 @folder_option
 @yes_option
 def down(purge: bool, folder: Path | None, yes: bool) -> None:
-    """Stop the cluster that `finest cluster up` started, and nothing else. Its jobs are cancelled; it asks first.
+    """Stop the cluster that `finest cluster up` started, and nothing else.
+
+    The command asks first, because the cluster's jobs are cancelled.
 
     \b
     sudo "$(command -v finest)" cluster down
@@ -136,14 +143,14 @@ def down(purge: bool, folder: Path | None, yes: bool) -> None:
 
         if purge:
             raise UsageError(
-                "--purge is for a cluster in a folder; the system's own: sudo apt-get purge slurmctld slurmd"
+                "--purge is for a cluster in a folder; remove the system's with: sudo apt-get purge slurmctld slurmd"
             )
         stopped = down_with_systemd(agree=_agree(yes=yes))
     else:
         from finest.cluster.set_up import down as bring_down
 
         stopped = bring_down(_folder(folder), purge=purge, agree=_agree(yes=yes), say=say)
-    click.echo(f"stopped: {', '.join(stopped)}" if stopped else "nothing ran")
+    click.echo(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
 
 
 def _show(check: Check[Any], finding: Finding) -> None:
@@ -165,11 +172,7 @@ def _folder(folder: Path | None) -> Folder:
 def _agree(*, yes: bool) -> Callable[[str], bool]:
     def ask(question: str) -> bool:
         if not yes and not sys.stdin.isatty():
-            raise UsageError(f"{question} There is nobody to ask; say --yes")
+            raise UsageError(f"{question} No terminal to ask on; confirm with --yes")
         return yes or click.confirm(question, err=True)
 
     return ask
-
-
-COMMANDS = (cluster,)
-"""In the order in which a person meets them."""

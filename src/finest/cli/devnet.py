@@ -1,4 +1,4 @@
-"""The devnet's commands: devnet up, status, down, env, wallet."""
+"""The commands `finest devnet up`, `status`, `down`, `env` and `wallet`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from finest.cli.groups import Commands
 from finest.cli.shared import say
 from finest.errors import DevnetError
 from finest.settings import load_settings
@@ -19,21 +20,22 @@ if TYPE_CHECKING:
     from finest.devnet.devnet import Devnet, ServiceStatus
 
 SOME_DOWN = 1
-"""Exit status of `up` and `status` where a service is not up."""
+"""Exit status of `up` and `status` if a service is down."""
 
 folder_option = click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where it lives; one folder, one devnet.  [default: devnet/default in the cache folder]",
+    help="Folder of the devnet.  [default: devnet/default in the cache folder]",
 )
 
 
-@click.group()
+@click.group(cls=Commands)
 def devnet() -> None:
-    """The outside world on this machine: S3 bucket, Common Crawl's files, Hugging Face Hub, Bittensor chain.
+    """Run a Hub, a chain and an S3 bucket on this machine.
 
-    They listen on loopback alone and speak their real protocols, so every program works with them unchanged: no
-    account, no coin, no network.
+    The devnet serves the Hugging Face Hub's API, a Bittensor chain, an S3 bucket and Common Crawl's files. It listens
+    on loopback only and speaks the real protocols, so unmodified programs work with it, without an account, without
+    coins and without a network.
 
     \b
     finest devnet up
@@ -45,12 +47,13 @@ def devnet() -> None:
 
 @devnet.command()
 @folder_option
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def up(folder: Path | None, as_json: bool) -> None:
-    """Start what does not run, and say where it listens.
+    """Start the devnet's services and print their addresses.
 
-    The services outlive this terminal, until `finest devnet down`. Run it again when one has died: the others stay, and
-    nothing that they hold is lost. What cannot run is named; the others run without it (exit status 1).
+    The services keep running after this terminal closes, until `finest devnet down`. If one has died, run the command
+    again: it starts that one, and no service loses its data. If a service cannot start, the command says why, starts
+    the others and exits with status 1.
 
     \b
     finest devnet up
@@ -62,7 +65,7 @@ def up(folder: Path | None, as_json: bool) -> None:
     if as_json:
         _print_json(made, found)
     else:
-        how = "is up in part" if not all(one.up for one in found) else "was up already" if was_up else "is up"
+        how = "is partly up" if not all(one.up for one in found) else "was already up" if was_up else "is up"
         click.echo(f"The devnet in {made.folder} {how}:\n")
         _print_services(found)
         click.echo(_how_to_use(made, folder))
@@ -71,9 +74,11 @@ def up(folder: Path | None, as_json: bool) -> None:
 
 @devnet.command()
 @folder_option
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(folder: Path | None, as_json: bool) -> None:
-    """Show each service: up or down, address, process. Exit status 1 if one is down.
+    """Show whether each service is up, its address and its process.
+
+    The exit status is 1 if a service is down.
 
     \b
     finest devnet status
@@ -89,9 +94,11 @@ def status(folder: Path | None, as_json: bool) -> None:
 
 @devnet.command()
 @folder_option
-@click.option("--delete", is_flag=True, help="Throw away what it holds as well: objects, repositories, chain, secrets.")
+@click.option("--delete", is_flag=True, help="Also delete the devnet's data: objects, repositories, chain, secrets.")
 def down(folder: Path | None, delete: bool) -> None:
-    """Stop all services. What they hold stays, and `finest devnet up` goes on with it.
+    """Stop all services of the devnet.
+
+    Their data is kept, and `finest devnet up` continues with it.
 
     \b
     finest devnet down
@@ -99,16 +106,25 @@ def down(folder: Path | None, delete: bool) -> None:
     """
     made = _devnet(folder)
     stopped = made.remove() if delete else made.down()
-    click.echo(f"stopped: {', '.join(stopped)}" if stopped else "nothing ran")
+    click.echo(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
 
 
 @devnet.command()
 @folder_option
-@click.option("--shell", type=click.Choice(["sh", "fish"]), default="sh", show_default=True, help="Whose syntax.")
-@click.option("--json", "as_json", is_flag=True, help="For programs; null is for what is to be unset.")
-@click.option("--no-s3", "no_s3", is_flag=True, help="No AWS credentials: Common Crawl's files are read over HTTP.")
+@click.option(
+    "--shell", type=click.Choice(["sh", "fish"]), default="sh", show_default=True, help="Shell whose syntax is printed."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; a variable that must be unset is null.")
+@click.option(
+    "--no-s3",
+    "no_s3",
+    is_flag=True,
+    help="Leave out the AWS credentials, so that Common Crawl's files are read over HTTP.",
+)
 def env(folder: Path | None, shell: str, as_json: bool, no_s3: bool) -> None:
-    """Print the environment that makes any program use the devnet. It holds the devnet's secrets.
+    """Print the environment variables that make programs use the devnet.
+
+    The output contains the devnet's secrets.
 
     \b
     eval "$(finest devnet env)"
@@ -127,17 +143,18 @@ def env(folder: Path | None, shell: str, as_json: bool, no_s3: bool) -> None:
 
 @devnet.command()
 @click.argument("name")
-@click.option("--hotkey", default="default", show_default=True, help="The hotkey's name.")
-@click.option("--validator", is_flag=True, help="With stake and a validator permit.")
+@click.option("--hotkey", default="default", show_default=True, help="Name of the hotkey.")
+@click.option("--validator", is_flag=True, help="Give the hotkey stake and a validator permit.")
 @folder_option
 def wallet(name: str, hotkey: str, validator: bool, folder: Path | None) -> None:
-    """Make a wallet with TAO and a seat on the devnet's subnet, and print the flags that name it.
+    """Create a wallet with TAO and a seat on the devnet's subnet.
 
-    It has no password and lies in the devnet's folder. Made again it stays the same.
+    It prints the flags that select the wallet. The wallet has no password and is kept in the devnet's folder. If it
+    exists already, it is left as it is.
 
     \b
     finest devnet wallet alice
-    finest mine $(finest devnet wallet alice) --hf_repo web
+    finest mine $(finest devnet wallet alice) --hf-repo web
     """
     from finest.devnet.wallets import make_wallet
 
@@ -185,7 +202,3 @@ def _how_to_use(made: Devnet, folder: Path | None) -> str:
 def _exit(found: list[ServiceStatus]) -> None:
     if not all(one.up for one in found):
         sys.exit(SOME_DOWN)
-
-
-COMMANDS = (devnet,)
-"""In the order in which a person meets them."""

@@ -1,4 +1,4 @@
-"""The command `doctor`: is everything there that a miner, or a validator, needs?"""
+"""The command `finest doctor`: checks everything that a miner, or a validator, needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 
 from finest.chain.options import chain_options
 from finest.cli.mine import mine
-from finest.cli.shared import alike, console
+from finest.cli.shared import console
 from finest.cli.validate import validate
 from finest.errors import FinestError
 from finest.settings import load_settings
@@ -22,48 +22,59 @@ if TYPE_CHECKING:
     from finest.doctor.subject import Role
 
 SOME_FAILED = FinestError.exit_code
-"""Exit status where a check failed: no error of its own, but of whatever kind it finds."""
+"""Exit status if a check failed, whatever the kind of failure."""
 
 
 WORK: dict[Role, Path] = {"miner": Path("finest-work"), "validator": Path("finest-validator")}
-"""The defaults of `finest mine` and `finest validate`; a test holds them together."""
+"""Default work folders, equal to those of `finest mine` and `finest validate`; a test compares them."""
 
 
-@click.command(context_settings={"token_normalize_func": alike})
+@click.command()
 @click.option("--validator", "role", flag_value="validator", type=click.Choice(["miner", "validator"]), default="miner",
-              help="Check what a validator needs, with the flags of `finest validate`.")  # fmt: skip
-@click.option("--installation", is_flag=True, help="Check the installation alone: it needs no network and no account.")
+              help="Check what a validator needs; takes the flags of `finest validate`.")  # fmt: skip
+@click.option("--installation", is_flag=True, help="Check the installation only, without a network or an account.")
 @chain_options
-@click.option("--hf_repo", "repo", metavar="[OWNER/]NAME", help="The dataset repository that will be published to.")
-@click.option("--total_tasks", type=click.IntRange(min=1), help="With --cpus_per_task: their product is the workers.")
-@click.option("--cpus_per_task", type=click.IntRange(min=1), help="See --total_tasks.  [default: all CPUs]")
+@click.option("--hf-repo", "repo", metavar="[OWNER/]NAME", help="Dataset repository that the miner will publish to.")
+@click.option(
+    "--total-tasks",
+    type=click.IntRange(min=1),
+    help="Number of tasks; times --cpus-per-task it is the number of workers.",
+)
+@click.option(
+    "--cpus-per-task", type=click.IntRange(min=1), help="Workers of each task; see --total-tasks.  [default: all CPUs]"
+)
 @click.option("--work", type=click.Path(path_type=Path),
-              help=f"The work folder.  [default: {WORK['miner']}, of a validator {WORK['validator']}]")  # fmt: skip
+              help=f"Work folder.  [default: {WORK['miner']}; with --validator {WORK['validator']}]")  # fmt: skip
 @click.option(
     "--executor", type=click.Choice(["local", "slurm", "ray"]), default="local", show_default=True,
-    help="What the work will run on.",
+    help="Engine that will run the workers.",
 )  # fmt: skip
-@click.option("--recipe", default="fineweb", show_default=True, metavar="NAME|PATH.toml", help="The recipe.")
-@click.option("--database", metavar="URL", envvar="VALIDATOR_DATABASE_URL", help="A validator's queue.")
-@click.option("--parallel", type=click.IntRange(1, 64), help="A validator's verdicts at a time.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option(
+    "--recipe", default="fineweb", show_default=True, metavar="NAME|PATH.toml", help="Recipe that the miner will use."
+)
+@click.option("--database", metavar="URL", envvar="VALIDATOR_DATABASE_URL", help="Database of the validator's queue.")
+@click.option(
+    "--parallel", type=click.IntRange(1, 64), help="Number of verdicts that the validator will work on at once."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(
     role: Role, installation: bool, chain: ChainOptions, repo: str | None, total_tasks: int | None,
     cpus_per_task: int | None, work: Path | None, executor: str, recipe: str, database: str | None,
     parallel: int | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Check everything that a miner needs, or a validator; each failure comes with what mends it.
+    """Check everything that a miner or a validator needs.
 
-    It takes the flags of `finest mine`, with --validator those of `finest validate`. Nothing is made, and nothing but
-    questions is sent. Exit status 0 if no check failed (warnings and skipped checks are none), 1 if one did.
+    Each failed check names the command that repairs it. The command takes the flags of `finest mine`, or with
+    --validator those of `finest validate`. It changes nothing, here or elsewhere: it only reads. Exit status: 0 if no
+    check failed, 1 if one did. Warnings and skipped checks do not count as failures.
 
     \b
     finest doctor
-    finest doctor --hf_repo alice/finest --wallet.name alice --wallet.hotkey miner --netuid 63
+    finest doctor --hf-repo alice/finest --wallet.name alice --wallet.hotkey miner --netuid 63
     finest doctor --validator --wallet.name validator --wallet.hotkey default
     finest doctor --json | jq -r '.checks[] | select(.state == "failure") | .mend'
     """
-    import requests  # noqa: F401 - first, and not in a check's thread: it silences urllib3's word on SOCKS
+    import requests  # noqa: F401 - imported before the checks' threads start: it silences urllib3's warning about SOCKS
 
     from finest.cli.views.findings import Watch, as_dict, is_failure, summary
     from finest.dataset.hub_client import quiet_client
@@ -93,8 +104,8 @@ def doctor(
         sys.exit(SOME_FAILED)
 
 
-def _flags_of_no_account() -> list[click.Parameter]:
-    """The other flags of both commands, taken and left: their own line with `doctor` in it is what a person types."""
+def _ignored_flags() -> list[click.Parameter]:
+    """Flags of both commands that `doctor` accepts and ignores, so that a user can put `doctor` into either command."""
     known = {flag for parameter in doctor.params for flag in parameter.opts}
     others: list[click.Parameter] = []
     for parameter in (*mine.params, *validate.params):
@@ -106,6 +117,4 @@ def _flags_of_no_account() -> list[click.Parameter]:
     return others
 
 
-doctor.params += _flags_of_no_account()
-
-COMMANDS = (doctor,)
+doctor.params += _ignored_flags()

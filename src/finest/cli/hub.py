@@ -1,4 +1,4 @@
-"""The Hub's commands: publish, open."""
+"""The commands `finest publish` and `finest open`."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from finest.settings import load_settings
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
-    "--hf_repo", "--hf-repo", "repo", required=True, metavar="[OWNER/]NAME",
-    help="Dataset repository; made if it is not there. Without an owner it is yours.",
+    "--hf-repo", "repo", required=True, metavar="[OWNER/]NAME",
+    help="Dataset repository; created if it does not exist. Without OWNER it belongs to your account.",
 )  # fmt: skip
-@click.option("--private", is_flag=True, help="Only you can read it.")
+@click.option("--private", is_flag=True, help="Create the repository as a private one, which only you can read.")
 def publish(folder: Path, repo: str, private: bool) -> None:
-    """Publish a dataset to the Hugging Face Hub as one revision, and print that revision.
+    """Publish a dataset to the Hub, and print its revision.
 
-    The token is HF_TOKEN, from the environment or .env, or that of `hf auth login`. Run it again whenever it was
-    stopped: there will be one commit. An earlier dataset in the repository is replaced; its revision stays readable.
+    The token for the Hugging Face Hub is HF_TOKEN, from the environment or .env, or the one that `hf auth login`
+    stored. If the upload was stopped, run the command again: the dataset still becomes one commit. It replaces an
+    earlier dataset in the repository; the earlier revision stays readable.
 
     \b
-    finest publish my-dataset --hf_repo my-dataset
-    finest publish my-dataset --hf_repo my-company/web-2025-26 --private
+    finest publish my-dataset --hf-repo my-dataset
+    finest publish my-dataset --hf-repo my-company/web-2025-26 --private
     """
     load_settings()
     from finest.cli.views.hub import Upload
@@ -41,14 +42,17 @@ def publish(folder: Path, repo: str, private: bool) -> None:
 
 @click.command("open")
 @click.argument("where", metavar="REPO@REVISION|FOLDER")
-@click.option("--rows", type=click.IntRange(min=0), default=3, show_default=True, help="Rows to show, drawn at random.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Draws other rows.")
-@click.option("--latest", is_flag=True, help="The newest revision, where none is named.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option(
+    "--rows", type=click.IntRange(min=0), default=3, show_default=True, help="Number of rows to show, drawn at random."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draw; another seed shows other rows.")
+@click.option("--latest", is_flag=True, help="Open the newest revision if WHERE names no revision.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def open_command(where: str, rows: int, seed: int, latest: bool, as_json: bool) -> None:
-    """Show what a dataset is, on the Hub or in a folder: recipe, sources, sizes, root, a few rows.
+    """Show a dataset's recipe, sources, sizes, root and a few rows.
 
-    Its manifest is held against the Hub's own hashes first; then only what is shown is read.
+    The dataset is on the Hub or in a folder. The command first checks the manifest against the Hub's own hashes. Then
+    it reads only what it shows, instead of downloading the dataset.
 
     \b
     finest open alice/web-2025-26@4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c
@@ -66,7 +70,3 @@ def open_command(where: str, rows: int, seed: int, latest: bool, as_json: bool) 
             click.echo(json_of(dataset_dict(dataset, sample)))
         else:
             show_dataset(console(), dataset, sample)
-
-
-COMMANDS = (publish, open_command)
-"""In the order in which a person meets them."""

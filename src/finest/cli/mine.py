@@ -1,4 +1,4 @@
-"""The miner's commands: mine, dashboard."""
+"""The commands `finest mine` and `finest dashboard`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from finest.chain.options import chain_options
-from finest.cli.shared import alike, common_crawl, work_option
+from finest.cli.shared import common_crawl, work_option
 from finest.cli.slurm import Where, executor_options
 from finest.errors import NeedsPerson, RecipeError
 from finest.settings import load_settings
@@ -20,60 +20,63 @@ if TYPE_CHECKING:
     from finest.chain.options import ChainOptions
 
 MAX_WARCS = 64
-"""finest.tasks.models.MAX_WARCS, which takes longer to import than the help may take; a test holds them together."""
+"""Equal to finest.tasks.models.MAX_WARCS, whose import would slow down the help; a test compares the two."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 _PREFIXES = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000, "t": 1_000_000_000_000}
 
 
 def size_bytes(text: str) -> int:
-    """50GB, 800MB, 1.5 TB: as disks are sold, in powers of 1000."""
+    """Read a size such as 50GB, 800MB or 1.5 TB, in powers of 1000, as disks are sold."""
     found = _SIZE.fullmatch(text.strip())
     if not found:
-        raise click.BadParameter(f"{text!r} is no size; write 50GB or 800MB")
+        raise click.BadParameter(f"{text!r} is not a size; write 50GB or 800MB")
     return int(float(found[1]) * _PREFIXES[found[2].lower()])
 
 
-@click.command(context_settings={"token_normalize_func": alike})
+@click.command()
 @click.option(
-    "--hf_repo", required=True, metavar="[OWNER/]NAME",
-    help="Dataset repository for this miner's tasks alone, a revision each; made if it is not there.",
+    "--hf-repo", required=True, metavar="[OWNER/]NAME",
+    help="Dataset repository of this miner alone, with a revision per task; created if it does not exist.",
 )  # fmt: skip
 @chain_options
 @executor_options
-@click.option("--limit", type=int, help="Judge only the first N pages of each WARC, to try it out; -1 is no limit.")
+@click.option("--limit", type=int, help="Judge only the first N pages of each WARC, for a trial; -1 means no limit.")
 @click.option("--recipe", "recipe_name", default="fineweb", show_default=True, metavar="NAME|FILE.toml",
-              help="What decides a page's fate.")  # fmt: skip
-@click.option("--warcs", type=click.IntRange(1, MAX_WARCS), default=4, show_default=True, help="WARCs per task.")
-@click.option("--crawl", metavar="CC-MAIN-YYYY-WW", help="Take tasks of this crawl alone.")
-@click.option("--once", is_flag=True, help="Finish one task, then end.")
+              help="Recipe that decides which pages are kept.")  # fmt: skip
+@click.option(
+    "--warcs", type=click.IntRange(1, MAX_WARCS), default=4, show_default=True, help="Number of WARCs in a task."
+)
+@click.option("--crawl", metavar="CC-MAIN-YYYY-WW", help="Take tasks of this crawl only.")
+@click.option("--once", is_flag=True, help="Finish one task, then exit.")
 @click.option(
     "--prefetch/--no-prefetch",
-    help="Read the next task's WARCs while the last one is published; takes their size on disk.",
+    help="Download the next task's WARCs while the last dataset is published; needs disk space for them.",
 )
 @work_option
 @click.option("--keep", type=size_bytes, metavar="SIZE",
-              help="Work of tasks without a verdict that is kept, e.g. 50GB, the newest.  [default: all]")  # fmt: skip
-@click.option("--hand-back", is_flag=True, help="Give all open leases back, and end.")
+              help="Disk space for tasks that wait for a verdict, e.g. 50GB.  [default: no limit]")  # fmt: skip
+@click.option("--hand-back", is_flag=True, help="Return all open leases to the task server, then exit.")
 def mine(
     hf_repo: str, chain: ChainOptions, where: Where, limit: int | None, recipe_name: str, warcs: int,
     crawl: str | None, once: bool, prefetch: bool, work: Path, keep: int | None, hand_back: bool,
 ) -> None:  # fmt: skip
-    """Mine: take a task, refine it, publish it, commit it on the chain, tell the task server; and again.
+    """Take tasks, refine them and publish the datasets.
 
-    API_URL names the task server, HF_TOKEN writes to the Hub; both from the environment or .env. `finest doctor` says
-    what is missing.
+    For each task the miner refines the WARCs, publishes the dataset on the Hub, commits it on the chain and reports it
+    to the task server; then it takes the next task. API_URL is the task server's address and HF_TOKEN the token for the
+    Hub, both from the environment or .env. `finest doctor` says what is missing.
 
-    Stop it when you like, and start the same command again: it goes on at the step where it was. Ctrl-C finishes the
-    task in hand first, a second one stops at once. Exit status: 0 after a normal stop, 130 after a stop at once, 78
-    where only a person can help (do not restart: not registered, no token, a full disk).
+    You can stop the miner at any time. The same command continues at the step where it stopped. The first Ctrl-C
+    lets it finish the current task, a second one stops it at once. Exit status: 0 after a normal stop, 130 after a
+    second Ctrl-C, 78 if only a person can help (not registered, no token, a full disk): do not restart it then.
 
-    Flags may be spelled with dots, dashes or underscores: --wallet_name is --wallet.name.
+    Type flags with dots, dashes or underscores: --wallet_name is --wallet.name.
 
     \b
-    finest mine --hf_repo my-dataset --wallet.name miner --wallet.hotkey default
-    finest mine --hf_repo my-dataset --subtensor.network test --once --limit 1000
-    finest mine --hf_repo my-dataset --total_tasks 4 --cpus_per_task 8 --keep 50GB
-    finest mine --hf_repo my-dataset --executor slurm --total_tasks 16 --cpus_per_task 4
+    finest mine --hf-repo my-dataset --wallet.name miner --wallet.hotkey default
+    finest mine --hf-repo my-dataset --subtensor.network test --once --limit 1000
+    finest mine --hf-repo my-dataset --total-tasks 4 --cpus-per-task 8 --keep 50GB
+    finest mine --hf-repo my-dataset --executor slurm --total-tasks 16 --cpus-per-task 4
     """
     from finest.cli.views.hub import Upload
     from finest.cli.views.miner import Screen
@@ -101,12 +104,13 @@ def mine(
 
 @click.command()
 @work_option
-@click.option("--once", is_flag=True, help="Show it once, and end.")
-@click.option("--json", "as_json", is_flag=True, help="For programs; once.")
+@click.option("--once", is_flag=True, help="Show the dashboard once, then exit.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON once, then exit.")
 def dashboard(work: Path, once: bool, as_json: bool) -> None:
-    """Show what the miner does: current task, stage, progress, time left, disk, last results and scores.
+    """Show the miner's progress, recent results and scores.
 
-    It reads the work folder, and the task server for scores if API_URL is set. Ctrl-C ends it; the miner goes on.
+    The dashboard shows the current task and its stage, the time left and the disk space. It reads the miner's work
+    folder, and asks the task server for scores if API_URL is set. Ctrl-C closes the dashboard; the miner keeps running.
 
     \b
     finest dashboard
@@ -121,7 +125,3 @@ def dashboard(work: Path, once: bool, as_json: bool) -> None:
     from finest.cli.views.miner import show_dashboard
 
     show_dashboard(work, settings.api_url, once=once)
-
-
-COMMANDS = (mine, dashboard)
-"""In the order in which a person meets them."""

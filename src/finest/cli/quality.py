@@ -1,4 +1,4 @@
-"""`finest quality`: is a dataset good."""
+"""The command `finest quality`: measures how good a dataset is."""
 
 from __future__ import annotations
 
@@ -22,43 +22,51 @@ if TYPE_CHECKING:
 
 LINE_EVERY_S = 5.0
 NO_EVIDENCE = 1
-"""Exit status where there was too little to measure with."""
+"""Exit status if there was too little text to measure the quality."""
 
 
 @click.command()
 @click.argument("where", metavar="REPO@REVISION|FOLDER")
-@click.option("--warc", "warcs", multiple=True, metavar="WARC", help="A WARC it was made of; all, or some of them.")
+@click.option(
+    "--warc",
+    "warcs",
+    multiple=True,
+    metavar="WARC",
+    help="A WARC that the dataset was made of; name all or some of them.",
+)
 @click.option(
     "--heldout", multiple=True, metavar="WARC",
-    help="A WARC that it was not made of, for text to predict.  [default: only the documents that ship]",
+    help="A WARC that the dataset was not made of; the models predict its text.  "
+    "[default: only the documents that come with finest]",
 )  # fmt: skip
 @click.option(
     "--tokens", type=click.IntRange(min=1000),
-    help="Training tokens of each side; fewer are quicker and surer to be had, with a larger error.  "
+    help="Training tokens for each of the three models; fewer are faster, with a larger error.  "
     "[default: 4,000,000, or 400,000 with --tier 2]",
 )  # fmt: skip
 @click.option(
     "--tier", type=click.Choice(["1", "2"]), default="1", show_default=True,
-    help="1: an n-gram model, in seconds on any CPU. 2: a small Llama, trained on from a pinned checkpoint.",
+    help="1: an n-gram model, seconds on any CPU. 2: a small Llama, which continues from a pinned checkpoint.",
 )  # fmt: skip
 @click.option(
-    "--device", type=click.Choice(["cpu", "cuda"]), help="Where tier 2 runs.  [default: on a GPU if there is one]"
+    "--device", type=click.Choice(["cpu", "cuda"]), help="Device for tier 2.  [default: cuda if there is a GPU]"
 )
 @click.option(
     "--save", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
-    help="Keep tier 2's nine models, some 50 MB, as lm-eval and transformers load them.",
+    help="Save tier 2's nine models (about 50 MB) in the format of lm-eval and transformers.",
 )  # fmt: skip
-@click.option("--seed", metavar="HEX", help="Draw the same again.  [default: random]")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--seed", metavar="HEX", help="Seed for a repeatable sample, in hexadecimal.  [default: random]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def quality(
     where: str, warcs: tuple[str, ...], heldout: tuple[str, ...], tokens: int | None, tier: str, device: str | None,
     save: Path | None, seed: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Measure how good a dataset is: 1 as the reference recipe makes it, 0 as raw text of the same pages.
+    """Measure how good a dataset's text is.
 
-    A small language model is fitted on the dataset, on the validator's own refinement of random windows of the same
-    WARCs, and on their raw text, and each has to predict text that none has seen. It needs no account, and no GPU:
-    tier 2 wants one for more than a trial, and pip install 'finest-data[gpu]'.
+    The result is 1 if the text is as good as the reference recipe's, and 0 if it is as good as the raw text of the
+    same pages. The command trains three small language models: on the dataset, on its own refinement of random
+    windows of the same WARCs, and on their raw text. All three predict the same unseen text. Tier 1 needs no account
+    and no GPU. Tier 2 needs pip install 'finest-data[gpu]', and a GPU for more than a trial.
 
     \b
     finest quality my-dataset --warc crawl/a.warc.gz --heldout crawl/b.warc.gz
@@ -79,7 +87,7 @@ def quality(
         sources = places(dataset, warcs, common_crawl(settings))
         others = unassigned(dataset, heldout, common_crawl(settings))
         if not others:
-            say("No --heldout: only the documents that ship are predicted, and the error is larger")
+            say("No --heldout: the models predict only the documents that come with finest, and the error is larger")
         found = assess(dataset, sources, others, settings.cache, seed, tier=model, tokens=tokens, progress=Lines())
     if as_json:
         click.echo(json.dumps(as_dict(found), indent=1))
@@ -90,7 +98,7 @@ def quality(
 
 
 def _seed(stated: str | None) -> str:
-    """The seed in lower case, or a random one, which is said."""
+    """The seed in lower case; without one, draw a random seed and print it."""
     if stated is None:
         stated = secrets.token_hex(8)
         say(f"Seed {stated}")
@@ -101,7 +109,7 @@ def _seed(stated: str | None) -> str:
 
 
 class Lines:
-    """Says what is done, every few seconds, and what time is left of the step."""
+    """Prints the progress of each step every few seconds, with the time left."""
 
     def __init__(self) -> None:
         self._step, self._began, self._said = "", 0.0, 0.0
@@ -121,7 +129,7 @@ class Lines:
 
 
 def as_dict(found: Quality | NoEvidence) -> dict[str, Any]:
-    """As JSON takes it: `no_evidence` with the reason, or the figures; what is not finite is null."""
+    """The result for JSON: `no_evidence` with the reason, or the measurements. Infinite numbers become null."""
     from finest.validator.quality import NoEvidence
 
     if isinstance(found, NoEvidence):
@@ -130,32 +138,28 @@ def as_dict(found: Quality | NoEvidence) -> dict[str, Any]:
 
 
 def show(to: Console, found: Quality | NoEvidence) -> None:
-    """For a person."""
+    """Print the result as a table for a person."""
     from finest.validator.quality import NoEvidence
 
     if isinstance(found, NoEvidence):
         to.print(f"no evidence: {found.reason}", markup=False)
         return
-    q = "not to be told: raw text and reference are alike"
+    q = "cannot be measured: raw text and reference score the same"
     if found.q is not None:
-        q = f"{found.q:.3f} ± {found.q_error:.3f}   (1 as the reference, 0 as raw text)"
+        q = f"{found.q:.3f} ± {found.q_error:.3f}   (1 = the reference, 0 = raw text)"
     elif not isfinite(found.bpb):
-        q = "none: no submitted text, or it holds the held-out text"
+        q = "cannot be measured: the dataset has no text, or contains the held-out text"
     lines = {
         "quality": q,
         "bits per byte": f"{found.bpb:.4f}, reference {found.bpb_reference:.4f}, raw text {found.bpb_raw:.4f}, "
         f"± {found.error_bpb:.4f}",
-        "trained on": f"{found.tokens:,} tokens each, of {found.submission_tokens:,}, {found.reference_tokens:,} and "
-        f"{found.raw_tokens:,}",
-        "predicted": f"{found.heldout_documents} documents, {found.heldout_bytes:,} bytes",
-        "dropped": f"{found.known_documents} that the task's pages hold, {found.leaked_documents} that the dataset "
-        "alone holds",
+        "trained on": f"{found.tokens:,} tokens each, of {found.submission_tokens:,} in the dataset, "
+        f"{found.reference_tokens:,} in the reference and {found.raw_tokens:,} in the raw text",
+        "predicted": f"{found.heldout_documents:,} documents, {found.heldout_bytes:,} bytes",
+        "dropped": f"{found.known_documents:,} held-out documents that are in the task's pages, "
+        f"{found.leaked_documents:,} that are only in the dataset",
         "model": ", ".join([f"tier {found.tier}", *(f"{name} {what}" for name, what in found.runs_on.items())]),
         "seed": found.seed,
     }
     for name, value in lines.items():
         to.print(f"{name:14}{value}", markup=False)
-
-
-COMMANDS = (quality,)
-"""In the order in which a person meets them."""

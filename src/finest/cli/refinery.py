@@ -1,4 +1,4 @@
-"""The refinery's commands: refine, status, report, why, verify, recipe, demo."""
+"""The commands `finest refine`, `attach`, `status`, `report`, `why`, `verify`, `recipe` and `demo`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from finest.cli.groups import Commands
 from finest.cli.shared import common_crawl, console, json_of, lean_imports, say
 from finest.cli.slurm import Where, ask_on_interrupt, executor_options
 from finest.errors import NO_EVIDENCE
@@ -44,39 +45,44 @@ if TYPE_CHECKING:
     default="fineweb",
     show_default=True,
     metavar="NAME|FILE.toml",
-    help=f"Shipped: {', '.join(SHIPPED)} (experimental).",
+    help=f"Recipe file, or one that comes with finest: {', '.join(SHIPPED)} (experimental).",
 )
-@click.option("--workers", type=click.IntRange(min=1), help="Worker processes.  [default: the CPUs of this process]")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Number of worker processes.  [default: one per CPU available to this process]",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="Judge only the first N pages of each WARC.")
 @click.option(
     "--engine",
     type=click.Choice(["finest", "datatrove"]),
     default="finest",
     show_default=True,
-    help="datatrove: its own steps, several times slower, to compare.",
+    help="datatrove runs DataTrove's own steps, several times slower, for comparison.",
 )
 @executor_options
-@click.option("--detach", is_flag=True, help="Slurm: hand the jobs in and return; `finest attach` follows them.")
-@click.option("--restart", is_flag=True, help="Throw away what an earlier run wrote in the folder.")
-@click.option("--quiet", is_flag=True, help="Say nothing but errors and warnings.")
+@click.option("--detach", is_flag=True, help="Slurm: submit the jobs and exit; `finest attach` follows them.")
+@click.option("--restart", is_flag=True, help="Delete the output of an earlier run in the folder, and start anew.")
+@click.option("--quiet", is_flag=True, help="Print only errors and warnings.")
 def refine(
     sources: tuple[str, ...], out: str, work: Path | None, recipe_name: str, workers: int | None, limit: int | None,
     engine: str, where: Where, detach: bool, restart: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Refine WARC files into a dataset.
 
-    SOURCE is a WARC file (.warc, .warc.gz, .warc.zst), a folder, a glob, s3://bucket/key, an https address, a Common
-    Crawl path (crawl-data/CC-MAIN-...: read from S3 when AWS credentials are there, else over HTTPS), or @list.txt
-    with one of these a line.
+    SOURCE is a WARC file (.warc, .warc.gz, .warc.zst), a folder, a glob, s3://bucket/key, an https address, a path of
+    Common Crawl (crawl-data/CC-MAIN-..., read from S3 if there are AWS credentials, else over HTTPS), or @list.txt, a
+    file with one of these per line.
 
-    Stop it when you like: the same command goes on where it stopped, with another number of workers too.
+    You can stop the command at any time. The same command continues where it stopped, also with another number of
+    workers.
 
     \b
     finest refine crawl/*.warc.gz --out my-dataset
     finest refine @paths.txt --out my-dataset --workers 32
     finest refine @paths.txt --out s3://my-bucket/my-dataset
     finest refine crawl-data/CC-MAIN-2025-26/segments/.../warc/....warc.gz --out try --limit 1000
-    finest refine @paths.txt --out my-dataset --executor slurm --total_tasks 64 --cpus_per_task 4
+    finest refine @paths.txt --out my-dataset --executor slurm --total-tasks 64 --cpus-per-task 4
     """
     with lean_imports():
         from finest.pipeline.destination import destination
@@ -85,9 +91,11 @@ def refine(
         from finest.pipeline.run import refine as run
 
     if detach and where.slurm is None:
-        raise click.UsageError("--detach is for --executor slurm")
+        raise click.UsageError("--detach needs --executor slurm")
     if workers and (where.slurm or where.workers):
-        raise click.UsageError("--workers says the same as --total_tasks and --cpus_per_task; give one of them")
+        raise click.UsageError(
+            "--workers and --total-tasks or --cpus-per-task all set the number of workers; use one of them"
+        )
     settings = load_settings()
     recipe = load_recipe(recipe_name)
     goal = destination(out, work, settings.cache)
@@ -103,7 +111,7 @@ def refine(
         restart=restart, slurm=where.slurm, ray=where.ray,
     )  # fmt: skip
     if detach:
-        return _hand_in(options, quiet=quiet)
+        return _submit(options, quiet=quiet)
 
     def to_the_end(progress: Progress) -> Manifest:
         manifest = run(options, progress, ask_on_interrupt())
@@ -114,7 +122,7 @@ def refine(
 
 
 def _to_the_end(run: Callable[[Progress], Manifest], out: Path, *, quiet: bool) -> None:
-    """Run it, showing how far it is, then show the dataset."""
+    """Run the refinement and show its progress, then show the dataset."""
     from finest.pipeline.progress import Progress
 
     progress = Progress(quiet=quiet)
@@ -132,22 +140,22 @@ def _to_the_end(run: Callable[[Progress], Manifest], out: Path, *, quiet: bool) 
         say(f"Warning: {remark}")
 
 
-def _hand_in(options: RunOptions, *, quiet: bool) -> None:
+def _submit(options: RunOptions, *, quiet: bool) -> None:
     from finest.pipeline.progress import Progress
     from finest.pipeline.slurm.run import submit
 
     if submit(options, Progress(quiet=quiet)) is not None and not quiet:
-        say(f"Follow it: finest attach {options.out}\nSee it:    finest status {options.out}")
+        say(f"Follow the jobs: finest attach {options.out}\nSee the state:   finest status {options.out}")
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--cancel", is_flag=True, help="Cancel the run's jobs instead, and no others.")
-@click.option("--quiet", is_flag=True, help="Say nothing but errors and warnings.")
+@click.option("--cancel", is_flag=True, help="Cancel the run's jobs, and no others, instead of following them.")
+@click.option("--quiet", is_flag=True, help="Print only errors and warnings.")
 def attach(folder: Path, cancel: bool, quiet: bool) -> None:
-    """Follow a run's Slurm jobs to their end, whoever handed them in, and whatever became of that process.
+    """Follow a run's Slurm jobs until they end.
 
-    Ctrl-C asks what is to become of the jobs.
+    The process that submitted them need not be running any more. On Ctrl-C the command asks whether to cancel the jobs.
 
     \b
     finest attach my-dataset
@@ -159,14 +167,14 @@ def attach(folder: Path, cancel: bool, quiet: bool) -> None:
         asked = ask_on_interrupt()
         return _to_the_end(lambda progress: slurm.attach(folder, progress, asked), folder, quiet=quiet)
     ids = slurm.cancel(folder)
-    return say(f"cancelled: {', '.join(map(str, ids))}" if ids else "no job of it was left")
+    return say(f"cancelled: {', '.join(map(str, ids))}" if ids else "the run has no jobs left")
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(folder: Path, as_json: bool) -> None:
-    """Show where a run is: finished slices, rates, time left, losses.
+    """Show a run's progress, speed, time left and losses.
 
     \b
     finest status my-dataset
@@ -183,9 +191,12 @@ def status(folder: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), help="The page.  [default: FOLDER/report.html]")
+@click.option("--output", type=click.Path(path_type=Path), help="File to write.  [default: FOLDER/report.html]")
 def report(folder: Path, output: Path | None) -> None:
-    """Write one self-contained HTML page: funnel, drops by reason, languages, throughput, real samples.
+    """Write a report on a run as one HTML page.
+
+    The page shows how many pages each stage dropped and why, languages, throughput, and samples of dropped and kept
+    pages. It loads nothing from elsewhere.
 
     \b
     finest report my-dataset
@@ -202,10 +213,17 @@ def report(folder: Path, output: Path | None) -> None:
 @click.command()
 @click.argument("page", metavar="URL|RECORD-ID")
 @click.option("--in", "folder", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
-@click.option("--source", "sources", multiple=True, help="Where the WARCs lie now.  [default: as the run read them]")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    help="Place of the WARCs, if they have moved since the run; repeatable.  [default: as the run read them]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def why(page: str, folder: Path, sources: tuple[str, ...], as_json: bool) -> None:
-    """Show the verdict of one page, with its text and every statistic beside its threshold.
+    """Show why one page was kept or dropped.
+
+    The command shows the page's verdict, every statistic beside its threshold, and the text.
 
     \b
     finest why https://example.org/article --in my-dataset
@@ -230,21 +248,24 @@ def why(page: str, folder: Path, sources: tuple[str, ...], as_json: bool) -> Non
     type=click.IntRange(min=0),
     default=64,
     show_default=True,
-    help="Pages to judge again from their WARC records; 0 checks the files alone, which proves nothing about the rows.",
+    help="Number of pages to judge again from their WARC records. 0 checks only the files, which proves nothing about "
+    "the rows.",
 )
-@click.option("--seed", type=int, help="Draw the same sample again.  [default: random]")
+@click.option("--seed", type=int, help="Seed for a repeatable sample.  [default: random]")
 @click.option(
     "--source",
     "sources",
     multiple=True,
-    help="Where the WARCs lie now, if the ledger is gone or holds no whole address.",
+    help="Place of the WARCs, if the ledger is gone or has no full address; repeatable.",
 )
-@click.option("--full", is_flag=True, help="Of a dataset on the Hub, download and check every row.")
+@click.option("--full", is_flag=True, help="Download a dataset from the Hub and check every row, instead of a sample.")
 def verify(where: str, sample: int, seed: int | None, sources: tuple[str, ...], full: bool) -> None:
-    """Check a dataset: manifest, hashes, Merkle root, and a random sample judged again from the source WARCs.
+    """Check a dataset against its manifest and its sources.
 
-    Rows are verified where at least half of the sample, and half of its kept pages, could be judged again. Exit status:
-    0 verified (or only the files checked, with --sample 0), 7 not what it says, 75 too little could be judged again.
+    The command checks manifest, hashes and Merkle root, and judges a random sample of pages again from the source
+    WARCs. It calls the rows verified if at least half of the sample, and half of its kept pages, could be judged again.
+    Exit status: 0 verified (or only the files checked, with --sample 0), 7 the dataset is not what its manifest says,
+    75 too few pages could be judged again.
 
     \b
     finest verify my-dataset
@@ -268,14 +289,26 @@ def verify(where: str, sample: int, seed: int | None, sources: tuple[str, ...], 
         sys.exit(NO_EVIDENCE)
 
 
-@click.group()
+@click.group(cls=Commands)
 def recipe() -> None:
-    """Show recipes: everything that decides what becomes of a page, as data with a hash."""
+    """Show recipes and their hashes.
+
+    A recipe holds everything that decides which pages are kept: stages, thresholds, and versions of models and
+    libraries.
+
+    \b
+    finest recipe list
+    finest recipe show fineweb
+    """
 
 
 @recipe.command("list")
 def recipe_list() -> None:
-    """List the shipped recipes."""
+    """List the recipes that come with finest.
+
+    \b
+    finest recipe list
+    """
     for name in SHIPPED:
         loaded = load_recipe(name)
         click.echo(f"{name:10} {loaded.hash[:12]}  {loaded.description}")
@@ -284,7 +317,7 @@ def recipe_list() -> None:
 @recipe.command("show")
 @click.argument("name", default="fineweb", metavar="NAME|FILE.toml")
 def recipe_show(name: str) -> None:
-    """Print a recipe in its resolved form, every value filled in.
+    """Print a recipe with every value filled in.
 
     \b
     finest recipe show fineweb
@@ -295,7 +328,13 @@ def recipe_show(name: str) -> None:
 @recipe.command("hash")
 @click.argument("name", default="fineweb", metavar="NAME|FILE.toml")
 def recipe_hash(name: str) -> None:
-    """Print a recipe's hash: what two people compare to know that they mean the same recipe."""
+    """Print a recipe's hash.
+
+    Two recipes with the same hash decide alike on every page.
+
+    \b
+    finest recipe hash my-recipe.toml
+    """
     click.echo(load_recipe(name).hash)
 
 
@@ -303,16 +342,29 @@ def recipe_hash(name: str) -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("demo-run"), show_default=True, help="Folder of the dataset."
 )
-@click.option("--crawl", metavar="CC-MAIN-YYYY-WW", help="Refine the first pages of this Common Crawl instead.")
-@click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="Pages, with --crawl.")
-@click.option("--stay", is_flag=True, help="Leave the subnet up until Ctrl-C, to look at it in a browser.")
+@click.option(
+    "--crawl",
+    metavar="CC-MAIN-YYYY-WW",
+    help="Refine the first pages of this crawl of Common Crawl instead of running the subnet.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Number of pages to refine with --crawl.",
+)
+@click.option(
+    "--stay", is_flag=True, help="Keep the subnet running until Ctrl-C, so that you can look at it in a browser."
+)
 def demo(out: Path, crawl: str | None, limit: int, stay: bool) -> None:
-    """Show the whole subnet at work on this machine: chain, Hub, task server, miners, a validator, in a minute.
+    """Run the whole subnet on this machine for a minute.
 
-    One of the miners cheats: see what it gets for it.
+    The demo starts a chain, a Hub, a task server, miners and a validator. One of the miners cheats, and the validator
+    finds it.
 
-    It needs no account and no network. Without the devnet's packages (pip install 'finest-data[devnet]', Python 3.11)
-    it refines the sample WARC that ships with the project, verifies the dataset and writes its report.
+    The demo needs no account and no network. Without the devnet's packages (pip install 'finest-data[devnet]', Python
+    3.11) it refines the sample WARC that comes with finest, verifies the dataset and writes its report.
 
     \b
     finest demo
@@ -329,7 +381,7 @@ def demo(out: Path, crawl: str | None, limit: int, stay: bool) -> None:
     from finest.demo.run_demo import REPORT, run_demo
 
     if crawl is None:
-        say("The subnet needs Python 3.11 and pip install 'finest-data[devnet]'. Refining the sample alone.")
+        say("The subnet needs Python 3.11 and pip install 'finest-data[devnet]'. Refining only the sample.")
     found = run_demo(out, crawl, limit, settings, common_crawl(settings))
     show_manifest(console(), out, found.manifest)
     show_verification(console(), found)
@@ -337,9 +389,5 @@ def demo(out: Path, crawl: str | None, limit: int, stay: bool) -> None:
 
 
 def _has_devnet() -> bool:
-    """Whether the extra `devnet` is installed, to its last part."""
+    """Whether every package of the extra `devnet` is installed."""
     return all(find_spec(name) for name in ("bittensor", "fastapi", "sqlalchemy", "nanio"))
-
-
-COMMANDS = (refine, attach, status, report, why, verify, recipe, demo)
-"""In the order in which a person meets them."""

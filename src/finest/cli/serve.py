@@ -1,4 +1,4 @@
-"""The task server's command: serve."""
+"""The command `finest serve`: runs the task server."""
 
 from __future__ import annotations
 
@@ -15,86 +15,98 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; 0.0.0.0 is everywhere.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8091, show_default=True, help="0 takes a free one.")
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes, of a core each.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 means all.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8091,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Number of worker processes (one core each).",
+)
 @click.option(
     "--redundancy",
     type=click.IntRange(1, 16),
     default=1,
     show_default=True,
-    help="Miners that get the same WARC.",
+    help="Number of miners that get the same WARC.",
 )
 @click.option(
     "--lease-blocks",
     type=click.IntRange(1),
     default=1800,
     show_default=True,
-    help="How long a lease lasts without renewal, in blocks of 12 s.",
+    help="Duration of a lease without renewal, in blocks of 12 s.",
 )
 @click.option(
     "--tasks-per-window",
     type=click.IntRange(1),
     default=48,
     show_default=True,
-    help="Leases that a hotkey gets in 7,200 blocks, about a day.",
+    help="Leases that one hotkey may get in 7,200 blocks, about a day.",
 )
 @click.option(
     "--min-stake",
     type=click.FloatRange(0),
     default=0.0,
     show_default=True,
-    help="Stake weight, in alpha, that a validator needs besides its permit to report scores.",
+    help="Stake weight, in alpha, that a validator needs to report scores, in addition to a permit.",
 )
 @click.option(
     "--per-hotkey",
     type=click.IntRange(1),
     default=120,
     show_default=True,
-    help="Requests a minute of one hotkey.",
+    help="Requests per minute that one hotkey may send.",
 )
 @click.option(
     "--per-address",
     type=click.IntRange(1),
     default=1200,
     show_default=True,
-    help="Requests a minute of one address.",
+    help="Requests per minute that one IP address may send.",
 )
 @click.option(
     "--read-rate",
     type=click.IntRange(16),
     default=256,
     show_default=True,
-    help="KiB a second that one address may read; what it has not read for 32 s is saved up.",
+    help="KiB per second that one IP address may read, as the average of 32 s.",
 )
 @click.option(
     "--connections",
     type=click.IntRange(8),
     default=1000,
     show_default=True,
-    help="Connections that a process holds; where it is full, idle ones make room.",
+    help="Connections that a worker process keeps open; at the limit it closes idle ones.",
 )
 @click.option(
     "--connections-per-address",
     type=click.IntRange(1),
     default=64,
     show_default=True,
-    help="Connections of one address; a proxy's are not counted.",
+    help="Connections that one IP address may open; those of a proxy do not count.",
 )
-@click.option("--behind-proxy", is_flag=True, help="A reverse proxy on this machine: believe its X-Forwarded-For.")
+@click.option("--behind-proxy", is_flag=True, help="Trust X-Forwarded-For from a reverse proxy on this machine.")
 @click.option(
     "--proxy",
     "proxy",
     multiple=True,
     metavar="NETWORK",
-    help="A reverse proxy elsewhere, by its address or network (172.16.0.0/12): believe its X-Forwarded-For.",
+    help="Trust X-Forwarded-For from a reverse proxy with this address or network (172.16.0.0/12); repeatable.",
 )
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="Lines for people, or JSON for collectors.",
+    help="Format of the log: text for people, JSON for log collectors.",
 )
 @chain_options
 def serve(
@@ -102,10 +114,11 @@ def serve(
     per_hotkey: int, per_address: int, read_rate: int, connections: int, connections_per_address: int,
     behind_proxy: bool, proxy: tuple[str, ...], log_format: Literal["text", "json"], chain: ChainOptions,
 ) -> None:  # fmt: skip
-    """Run the task server: it leases WARCs to the subnet's miners, and shows who did what.
+    """Run the task server, which leases WARCs to miners.
 
-    Its state is in DATABASE_URL (default: sqlite:///finest-tasks.db); give it crawls with `finest tasks import`. It
-    signs nothing: its hotkey is what requests are addressed to. Ctrl-C lets requests in work end.
+    The server also shows who did what, on a web page. It keeps its state in DATABASE_URL (default:
+    sqlite:///finest-tasks.db); `finest tasks import` adds crawls to it. The server signs nothing: clients address
+    their signed requests to its hotkey. On Ctrl-C it finishes the requests that it has begun.
 
     \b
     finest serve --wallet.name owner --wallet.hotkey server
@@ -131,7 +144,3 @@ def serve(
         log_format=log_format,
     )  # fmt: skip
     server.serve(options, say)
-
-
-COMMANDS = (serve,)
-"""In the order in which a person meets them."""

@@ -1,4 +1,4 @@
-"""What commands share: where they speak, what the settings mean to them, options that several have."""
+"""Code that several commands share: output, settings, and options that more than one command has."""
 
 from __future__ import annotations
 
@@ -24,30 +24,25 @@ if TYPE_CHECKING:
 
 work_option = click.option(
     "--work", type=click.Path(path_type=Path), default=Path("finest-work"), show_default=True,
-    help="Folder of tasks, ledgers and journals; one miner a folder.",
+    help="Folder of tasks, ledgers and journals. Each miner needs its own.",
 )  # fmt: skip
 
 
-def alike(flag: str) -> str:
-    """--hf-repo is --hf_repo, --wallet_name is --wallet.name: guides and fingers spell them in every way."""
-    return flag.replace("-", "_").replace(".", "_")
-
-
 def common_crawl(settings: Settings) -> CommonCrawl:
-    """Where Common Crawl's files are read."""
+    """The place that the settings name for Common Crawl's files."""
     from finest.warc.source import CommonCrawl
 
     return CommonCrawl(https_base=settings.cc_https, bucket=settings.cc_bucket)
 
 
 def console() -> Console:
-    """Standard output, for what a person asked to see."""
+    """A console on standard output, for the result that the user asked for."""
     return plain_console(soft_wrap=True)
 
 
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
-    """Imports of packages that only an extra brings; raises UsageError that says how to get it."""
+    """Import packages of an extra inside this block; a missing one raises UsageError with the command to install it."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -56,11 +51,11 @@ def needs(extra: str) -> Iterator[None]:
 
 @contextmanager
 def lean_imports() -> Iterator[None]:
-    """Imports of a command that counts its CPU seconds: all that it needs to work, before any of it is loaded.
+    """Import a command's heavy packages inside this block, at the lowest cost in CPU time.
 
-    NumPy's OpenBLAS starts no threads, each of which would spin for about 0.1 s of CPU before it sleeps: nothing here
-    multiplies matrices. Arrow takes its memory from the C library: its own allocator's is in huge pages, which the
-    kernel clears whole. The garbage collector looks through none of what is imported, now or later: it stays.
+    NumPy's OpenBLAS starts no threads: each would spin for about 0.1 s of CPU before it sleeps, and nothing here
+    multiplies matrices. Arrow takes its memory from the C library: Arrow's own allocator uses huge pages, which the
+    kernel clears whole. The garbage collector ignores the imported objects, now and later: they live until the end.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
@@ -73,10 +68,10 @@ def lean_imports() -> Iterator[None]:
 
 
 def json_of(value: Any) -> str:
-    """JSON for programs that does not harm the terminal of a person: control characters are escaped."""
+    """JSON text with control characters escaped, so that it is harmless on a terminal."""
     return UNSHOWABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, indent=1, ensure_ascii=False))
 
 
 def say(line: str) -> None:
-    """One line on standard error, for what happens meanwhile; without secrets and control characters."""
+    """Print one line of progress on standard error, without secrets and control characters."""
     click.echo(printable(masked(line)), err=True)

@@ -1,4 +1,4 @@
-"""The flags that say where a run's slices are judged, for every command that runs them."""
+"""The flags that choose the executor, for every command that refines WARCs."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ _NAMES = ("executor", "partition", "total_tasks", "cpus_per_task", "time", "mem_
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """What runs a run's slices."""
+    """The executor of a run; all fields are None for this machine with its default number of workers."""
 
     slurm: SlurmRequest | None = None
     ray: RayRequest | None = None
     workers: int | None = None
-    """On this machine, as --total_tasks and --cpus_per_task say it; None: they do not."""
+    """Workers on this machine, from --total-tasks and --cpus-per-task; None if neither flag is given."""
 
 
 _FLAGS = (
     click.option(
         "--executor", type=click.Choice(["local", "slurm", "ray"]), default="local", show_default=True,
-        help="What runs the workers.",
+        help="Engine that runs the workers.",
     ),
-    click.option("--partition", metavar="NAME", help="Slurm: the partition.  [default: the cluster's own]"),
+    click.option("--partition", metavar="NAME", help="Slurm: partition.  [default: the cluster's default]"),
     click.option(
-        "--total_tasks", type=click.IntRange(min=1), metavar="N",
-        help="Tasks, each with a share of the slices.  [default: what the partition runs at once; Ray: 1]",
+        "--total-tasks", type=click.IntRange(min=1), metavar="N",
+        help="Number of tasks, which share the slices.  [default: as many as the partition runs at once; Ray: 1]",
     ),
     click.option(
-        "--cpus_per_task", type=click.IntRange(min=1), metavar="C",
-        help="Workers of a task. On this machine: N x C workers.  [default: 1]",
+        "--cpus-per-task", type=click.IntRange(min=1), metavar="C",
+        help="Workers of each task; on this machine N x C workers run in all.  [default: 1]",
     ),
-    click.option("--time", metavar="T", help="Slurm: a task's time limit, h:m:s.  [default: the partition's]"),
+    click.option("--time", metavar="T", help="Slurm: time limit of a task, h:m:s.  [default: the partition's]"),
     click.option(
         "--mem-per-cpu", type=click.FloatRange(min=0.1), metavar="GB",
-        help="Slurm, Ray: memory for each CPU.  [default: 2]",
+        help="Slurm, Ray: memory per CPU.  [default: 2]",
     ),
     click.option("--qos", metavar="Q", help="Slurm: quality of service."),
-    click.option("--sbatch", multiple=True, metavar="KEY=VALUE", help="Slurm: any other option of sbatch; repeatable."),
+    click.option("--sbatch", multiple=True, metavar="KEY=VALUE", help="Slurm: another option of sbatch; repeatable."),
 )  # fmt: skip
 
 
 def executor_options(command: F) -> F:
-    """Give a click command the executor's flags; it is called with `where: Where`."""
+    """Add the executor's flags to a click command, whose function receives them as `where: Where`."""
 
     @wraps(command)
     def with_where(*args: Any, **kwargs: Any) -> Any:
@@ -72,7 +72,7 @@ def _where(
         given = {"--partition": partition, "--time": time, "--qos": qos, "--sbatch": sbatch or None,
                  "--mem-per-cpu": mem_per_cpu if executor == "local" else None}  # fmt: skip
         if flag := next((flag for flag, value in given.items() if value is not None), None):
-            raise click.UsageError(f"{flag} is for --executor slurm")
+            raise click.UsageError(f"{flag} needs --executor slurm")
     if executor == "local":
         return Where(workers=(total_tasks or 1) * (cpus_per_task or 1) if total_tasks or cpus_per_task else None)
     from finest.executors.request import MEMORY_PER_CPU_GB
@@ -94,18 +94,18 @@ def _where(
 
 
 def ask_on_interrupt() -> Callable[[int], Answer] | None:
-    """Who answers Ctrl-C: a person at a terminal; None where there is none, and the jobs are cancelled."""
+    """The question to ask on Ctrl-C; None without a terminal, where Ctrl-C cancels the jobs."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
 
     def ask(jobs: int) -> Answer:
         try:
             said = click.prompt(
-                f"\nCancel the {jobs} jobs of this run? (y: cancel, n: follow on, detach: let them run without us)",
+                f"\nCancel the {jobs} jobs of this run? (y: cancel, n: keep following, detach: let them run, and exit)",
                 default="n", type=click.Choice(["y", "n", "detach"]), err=True,
             )  # fmt: skip
         except click.Abort:
-            return "cancel"  # Ctrl-C again
+            return "cancel"  # a second Ctrl-C
         return {"y": "cancel", "n": "stay", "detach": "detach"}[said]  # type: ignore[return-value]
 
     return ask

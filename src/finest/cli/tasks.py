@@ -1,4 +1,4 @@
-"""The task server's work: tasks import, tasks show."""
+"""The commands `finest tasks import` and `finest tasks show`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from finest.cli.groups import Commands
 from finest.cli.shared import console, needs, say
 from finest.settings import load_settings
 
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     from finest.tasks.store import Store
 
 
-@click.group()
+@click.group(cls=Commands)
 def tasks() -> None:
-    """What a task server has to hand out: the WARC files of crawls, in its database.
+    """Add crawls to a task server's database, or list them.
 
     \b
     finest tasks import CC-MAIN-2025-26
@@ -27,13 +28,14 @@ def tasks() -> None:
 
 @tasks.command("import")
 @click.argument("sources", nargs=-1, metavar="[CRAWL|PATHS_FILE]...")
-@click.option("--all", "everything", is_flag=True, help="Every crawl that Common Crawl lists, newest first.")
+@click.option("--all", "everything", is_flag=True, help="Import every crawl that Common Crawl lists, newest first.")
 def import_command(sources: tuple[str, ...], everything: bool) -> None:
-    """Make the WARC files of crawls known to the task server, to be handed out in the order of import.
+    """Add the WARC files of crawls to the task server's database.
 
-    A source is a crawl's name, whose list is fetched from Common Crawl, or such a list in a file (plain or gzipped).
-    The database is DATABASE_URL, from the environment or .env. Run it again whenever it was stopped: what is known
-    stays as it is. A server that is running hands new ones out at once.
+    CRAWL is the name of a crawl, whose list of WARC files the command downloads from Common Crawl. PATHS_FILE is such
+    a list (plain or gzipped). The database is DATABASE_URL, from the environment or .env. The server leases WARC files
+    in the order of import, and a running server leases new ones at once. If the import was stopped, run the command
+    again: WARC files that were imported before stay as they are.
 
     \b
     finest tasks import CC-MAIN-2025-26 CC-MAIN-2025-21
@@ -45,7 +47,7 @@ def import_command(sources: tuple[str, ...], everything: bool) -> None:
 
     settings = load_settings()
     if bool(sources) == everything:
-        raise UsageError("name crawls or lists of WARC files, or give --all: finest tasks import CC-MAIN-2025-26")
+        raise UsageError("name crawls or lists of WARC files, or use --all: finest tasks import CC-MAIN-2025-26")
     origin = CommonCrawl(settings.cc_https, settings.cc_collinfo)
     store, failed = _store(settings), []
     try:
@@ -62,12 +64,18 @@ def import_command(sources: tuple[str, ...], everything: bool) -> None:
     finally:
         store.close()
     if failed:
-        raise SourceError(f"not imported: {', '.join(failed)}; the rest is. Run the same command again")
+        raise SourceError(f"not imported: {', '.join(failed)}; all others were. Run the same command again")
 
 
 @tasks.command("show")
 def show_command() -> None:
-    """Crawls with their open, leased and finished WARC files, in the order in which they are handed out."""
+    """Show crawls with their open, leased and finished WARC files.
+
+    The crawls are in the order in which the server leases them.
+
+    \b
+    finest tasks show
+    """
     from rich.table import Table
 
     store = _store(load_settings())
@@ -87,6 +95,3 @@ def _store(settings: Settings) -> Store:
     with needs("server"):
         from finest.tasks.store import Store
     return Store.open(settings.database_url)
-
-
-COMMANDS = (tasks,)

@@ -1,4 +1,4 @@
-"""The validator's commands: validate, audit, score."""
+"""The commands `finest validate`, `finest audit` and `finest score`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from finest.chain.options import chain_options
-from finest.cli.shared import alike, common_crawl, console, needs, say
+from finest.cli.shared import common_crawl, console, needs, say
 from finest.errors import NO_EVIDENCE, SourceError, UsageError, VerifyError
 from finest.settings import load_settings
 
@@ -27,29 +27,53 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("where", required=False, metavar="[REPO@REVISION|FOLDER]")
-@click.option("--task", "task_id", metavar="ID", help="The task that it was made for; needs the validator's hotkey.")
 @click.option(
-    "--warc", "warcs", multiple=True, metavar="PATH", help="The WARCs that it must be made of, without a task."
+    "--task", "task_id", metavar="ID", help="Task that the dataset was made for; needs the validator's hotkey."
 )
-@click.option("--rows", type=click.IntRange(1), default=128, show_default=True, help="Rows to judge again, at most.")
-@click.option("--windows", type=click.IntRange(1), default=32, show_default=True, help="Windows of the WARCs to judge.")
 @click.option(
-    "--seed", metavar="HEX", help="Draw what this seed draws (64 hex digits).  [default: the chain's; random]"
+    "--warc",
+    "warcs",
+    multiple=True,
+    metavar="PATH",
+    help="WARCs that the dataset must be made of, if there is no task; repeatable.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the evidence: for programs.")
-@click.option("--evidence", "out", type=click.Path(path_type=Path), metavar="FILE", help="Write the evidence here.")
 @click.option(
-    "--replay", "record", type=click.Path(path_type=Path), metavar="FILE", help="Make the audit of this evidence again."
+    "--rows", type=click.IntRange(1), default=128, show_default=True, help="Maximum number of rows to judge again."
+)
+@click.option(
+    "--windows",
+    type=click.IntRange(1),
+    default=32,
+    show_default=True,
+    help="Number of random windows of the WARCs to judge.",
+)
+@click.option(
+    "--seed",
+    metavar="HEX",
+    help="Seed for a repeatable sample (64 hex digits).  [default: from the chain with --task, else random]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the evidence as JSON.")
+@click.option(
+    "--evidence", "out", type=click.Path(path_type=Path), metavar="FILE", help="Write the evidence to this file."
+)
+@click.option(
+    "--replay",
+    "record",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Repeat the audit that this evidence records, and compare.",
 )
 @chain_options
 def audit(
     where: str | None, task_id: str | None, warcs: tuple[str, ...], rows: int, windows: int, seed: str | None,
     as_json: bool, out: Path | None, record: Path | None, chain: ChainOptions,
 ) -> None:  # fmt: skip
-    """Check whether a dataset is real: admissible, its rows true, nothing left out, nothing twice.
+    """Check that a dataset is complete and not forged.
 
-    Rows and random windows of its WARCs are judged again, as a seed draws them that nobody could know before. With
-    --task the verdict is signed. Exit status: 0 pass (or replayed the same), 7 fail (or different), 75 no evidence.
+    The audit checks that the dataset may be submitted, that its rows are true, that none is missing and none is there
+    twice. It judges rows and random windows of the WARCs again, drawn by a seed that nobody could know in advance. With
+    --task it signs the verdict. Exit status: 0 pass (or --replay gave the same), 7 fail (or --replay gave something
+    else), 75 no evidence.
 
     \b
     finest audit alice/web@4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c
@@ -64,15 +88,15 @@ def audit(
     if record is not None:
         return _replay(record, where, warcs, settings)
     if where is None:
-        raise UsageError("name what to audit: finest audit REPO@REVISION, or --replay FILE")
+        raise UsageError("name the dataset to audit: finest audit REPO@REVISION, or use --replay FILE")
     if task_id and warcs:
-        raise UsageError("--task names the WARCs already: leave --warc out")
+        raise UsageError("--task already names the WARCs: leave out --warc")
     from finest.validator.models import Plan
     from finest.validator.seed import Draw
 
     plan = Plan(rows=rows, windows=windows)
     if seed is not None:
-        Draw(seed, "rows")  # says it where it is no seed
+        Draw(seed, "rows")  # raises UsageError for an invalid seed
     if task_id:
         evidence = _audit_task(where, task_id, plan, seed, chain, settings)
     else:
@@ -104,7 +128,7 @@ def _tell(evidence: Evidence, out: Path | None, *, as_json: bool) -> None:
 
 
 def _audit_alone(where: str, specs: tuple[str, ...], plan: Plan, seed: str | None, settings: Settings) -> Evidence:
-    """A dataset that nobody leased: only itself and its WARCs are looked at, and nobody signs."""
+    """Audit a dataset without a task: against its WARCs only, and without a signature."""
     from finest.validator.models import Assignment, Subject
     from finest.validator.subject import submission_of
 
@@ -118,7 +142,7 @@ def _audit_alone(where: str, specs: tuple[str, ...], plan: Plan, seed: str | Non
 def _audit_task(
     where: str, task_id: str, plan: Plan, seed: str | None, options: ChainOptions, settings: Settings
 ) -> Evidence:  # fmt: skip
-    """A submission as the chain and the task server know it; signed by the hotkey of whoever runs this."""
+    """Audit a submission that the chain and the task server know, and sign the evidence with the user's hotkey."""
     from finest.chain.subnet import Chain
     from finest.tasks.client import TaskServer
     from finest.validator.evidence import sign
@@ -140,22 +164,24 @@ def _replay(record: Path, where: str | None, specs: tuple[str, ...], settings: S
     told = evidence.subject.submission
     place = where or (f"{told.repo}@{told.revision}" if told.repo else None)
     if place is None:
-        raise UsageError(f"{record} is of a folder: name it too: finest audit FOLDER --replay {record}")
+        raise UsageError(
+            f"{record} is the audit of a folder; name the folder too: finest audit FOLDER --replay {record}"
+        )
     if evidence.signature is None:
-        say("The evidence is not signed: it is nobody's word")
+        say("The evidence is unsigned, so nobody vouches for it")
     elif not is_signed(evidence):
-        raise VerifyError(f"{record}: its signature is not that of {evidence.subject.validator}")
+        raise VerifyError(f"{record}: the signature is not by {evidence.subject.validator}")
     warcs = _warcs(specs or _paths(evidence.subject.task.warcs), settings)
     difference = replay(evidence, _means(place, warcs, settings))
     if difference is not None:
-        raise VerifyError(f"{record} is not what an audit gives: {difference}")
+        raise VerifyError(f"{record} differs from the repeated audit: {difference}")
     click.echo(
-        f"the same: {evidence.verdict.replace('_', ' ')}, {len(evidence.rows)} rows, {len(evidence.windows)} windows"
+        f"same result: {evidence.verdict.replace('_', ' ')}, {len(evidence.rows)} rows, {len(evidence.windows)} windows"
     )
 
 
 def _own_sources(where: str) -> tuple[str, ...]:
-    """Where the dataset's own manifest says that it comes from, as far as anybody can read that."""
+    """The WARCs that the dataset's own manifest names, if everybody can read them."""
     from finest.dataset.open import open_dataset
 
     with open_dataset(where, say=say) as dataset:
@@ -164,13 +190,13 @@ def _own_sources(where: str) -> tuple[str, ...]:
 
 
 def _paths(names: Sequence[str]) -> tuple[str, ...]:
-    """Where anybody can read the WARCs that rows call so; raises SourceError where that is not said."""
+    """Public paths of the WARCs with these names; raises SourceError for a name that is not one of Common Crawl's."""
     from finest.warc.source import common_crawl_path
 
     paths = {name: common_crawl_path(name) for name in names}
     strange = next((name for name, path in paths.items() if path is None), None)
     if strange is not None:
-        raise SourceError(f"{strange[:200]!r} is no file of Common Crawl; say where the WARCs lie with --warc")
+        raise SourceError(f"{strange[:200]!r} is not a file of Common Crawl; name the WARCs with --warc")
     return tuple(path for path in paths.values() if path is not None)
 
 
@@ -186,40 +212,53 @@ def _means(where: str, warcs: Warcs, settings: Settings) -> Means:
     return Means(cache=settings.cache, warcs=warcs, place=where, say=say)
 
 
-@click.command(context_settings={"token_normalize_func": alike})
+@click.command()
 @chain_options
 @click.option("--work", type=click.Path(path_type=Path), default=Path("finest-validator"), show_default=True,
-              help="Folder of the queue, the evidence and the fingerprints; one validator a folder.")  # fmt: skip
+              help="Folder of queue, evidence and fingerprints. Each validator needs its own.")  # fmt: skip
 @click.option("--database", metavar="URL", envvar="VALIDATOR_DATABASE_URL",
-              help="Where the queue is kept, sqlite or postgresql.  [default: WORK/validator.db]")  # fmt: skip
-@click.option("--once", is_flag=True, help="Judge what is committed by now, set weights, and end.")
+              help="Database of the queue, sqlite or postgresql.  [default: WORK/validator.db]")  # fmt: skip
+@click.option("--once", is_flag=True, help="Judge all datasets committed so far, set weights, then exit.")
 @click.option("--parallel", type=click.IntRange(1, 64), default=1, show_default=True,
-              help="Verdicts at a time; each takes a core and up to 2 GB.")  # fmt: skip
-@click.option("--rows", type=click.IntRange(1), default=128, show_default=True, help="Rows to judge again, at most.")
-@click.option("--windows", type=click.IntRange(1), default=32, show_default=True, help="Windows of the WARCs to judge.")
+              help="Number of verdicts to work on at once; each needs a core and up to 2 GB of memory.")  # fmt: skip
+@click.option(
+    "--rows", type=click.IntRange(1), default=128, show_default=True, help="Maximum number of rows to judge again."
+)
+@click.option(
+    "--windows",
+    type=click.IntRange(1),
+    default=32,
+    show_default=True,
+    help="Number of random windows of the WARCs to judge.",
+)
 @click.option("--tier", type=click.Choice(["1", "2"]), default="1", show_default=True,
-              help="What measures quality: n-grams, or a small Llama on a GPU.")  # fmt: skip
+              help="Model that measures quality: 1 an n-gram model, 2 a small Llama on a GPU.")  # fmt: skip
 @click.option("--device", type=click.Choice(["cpu", "cuda"]),
-              help="Where tier 2 runs.  [default: on a GPU if there is one]")  # fmt: skip
+              help="Device for tier 2.  [default: cuda if there is a GPU]")  # fmt: skip
 @click.option("--tokens", type=click.IntRange(min=1000),
-              help="Training tokens of each side.  [default: 1,000,000, or 400,000 with --tier 2]")  # fmt: skip
-@click.option("--no-weights", is_flag=True, help="Judge and report alone: to try it out, or without a permit.")
-@click.option("--auto-update", "source", metavar="URL", help="Go on as newer releases of this git repository.")
+              help="Training tokens for each model.  [default: 1,000,000, or 400,000 with --tier 2]")  # fmt: skip
+@click.option(
+    "--no-weights", is_flag=True, help="Judge and report, but set no weights: for a trial, or without a permit."
+)
+@click.option(
+    "--auto-update", "source", metavar="URL", help="Update to newer releases of this git repository; needs --signers."
+)
 @click.option("--signers", type=click.Path(path_type=Path), metavar="FILE",
-              help="Whose signatures make a tag a release, with --auto-update.")  # fmt: skip
-@click.option("--wandb", metavar="[ENTITY/]PROJECT", help="Send figures to Weights & Biases.")
+              help="File of keys allowed to sign releases, for --auto-update.")  # fmt: skip
+@click.option("--wandb", metavar="[ENTITY/]PROJECT", help="Send metrics to this project at Weights & Biases.")
 def validate(
     chain: ChainOptions, work: Path, database: str | None, once: bool, parallel: int, rows: int, windows: int,
     tier: str, device: str | None, tokens: int | None, no_weights: bool, source: str | None, signers: Path | None,
     wandb: str | None,
 ) -> None:  # fmt: skip
-    """Validate: give every committed dataset a verdict, report it, and set the weights that pay for it.
+    """Judge the miners' datasets and set weights on the chain.
 
-    API_URL names the task server; the hotkey needs a seat and a validator permit. `finest doctor --validator` says what
-    is missing. It needs no GPU and no token of the Hub.
+    The validator gives every dataset that miners commit a verdict, reports it to the task server, and sets the weights
+    by which the subnet pays the miners. API_URL is the task server's address. The hotkey needs a seat on the subnet and
+    a validator permit; a GPU or a token for the Hub is not needed. `finest doctor --validator` says what is missing.
 
-    Stop it when you like, and start the same command again: whatever was committed meanwhile is judged then. Exit
-    status: 0 after --once, 130 after Ctrl-C, 143 after SIGTERM, 78 where only a person can help.
+    You can stop the validator at any time. The same command continues, and also judges what miners committed
+    meanwhile. Exit status: 0 after --once, 130 after Ctrl-C, 143 after SIGTERM, 78 if only a person can help.
 
     \b
     finest validate --wallet.name validator --wallet.hotkey default
@@ -239,7 +278,7 @@ def validate(
     from finest.validator.verdict_quality import VERDICT_TOKENS
 
     if (source is None) != (signers is None):
-        raise click.UsageError("--auto-update and --signers belong together: where from, and whose word counts")
+        raise click.UsageError("--auto-update needs --signers, and --signers needs --auto-update")
     quiet_client()
     model = tier_of(int(tier), device)
     options = ValidateOptions(
@@ -253,14 +292,16 @@ def validate(
 @click.command()
 @click.argument("records", nargs=-1, type=click.Path(path_type=Path), metavar="[EVIDENCE]...")
 @click.option("--work", type=click.Path(path_type=Path), default=Path("finest-validator"), show_default=True,
-              help="A validator's folder, whose standings are shown where no evidence is named.")  # fmt: skip
+              help="A validator's work folder; its miners' scores are shown if no EVIDENCE is named.")  # fmt: skip
 @click.option("--database", metavar="URL", envvar="VALIDATOR_DATABASE_URL",
-              help="Its queue.  [default: WORK/validator.db]")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+              help="Database of the validator's queue.  [default: WORK/validator.db]")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def score(records: tuple[Path, ...], work: Path, database: str | None, as_json: bool) -> None:
-    """Show what verdicts are worth: a record's score factor by factor, or where every miner stands.
+    """Show the scores of datasets or the weights of miners.
 
-    A score is worked out anew from the figures in the record; docs/scoring.md has the formula.
+    With EVIDENCE the command shows each dataset's score, factor by factor, calculated again from the numbers in the
+    evidence; docs/scoring.md has the formula. Without EVIDENCE it shows the average score and the weight of each miner
+    in a validator's work folder.
 
     \b
     finest score verdict.json
@@ -282,7 +323,9 @@ def score(records: tuple[Path, ...], work: Path, database: str | None, as_json: 
     from finest.validator.loop.weights import MEMORY_BLOCKS, of_present_seats, standings
 
     if database is None and not (work / "validator.db").is_file():
-        raise UsageError(f"{work} is no validator's folder; name one with --work, or evidence: finest score FILE")
+        raise UsageError(
+            f"{work} is not a validator's work folder; name one with --work, or name evidence: finest score FILE"
+        )
     queue = Queue.open(database or f"sqlite:///{work / 'validator.db'}")
     try:
         block = queue.last_block()
@@ -295,7 +338,3 @@ def score(records: tuple[Path, ...], work: Path, database: str | None, as_json: 
         click.echo(json.dumps({"block": block, "hotkeys": hotkeys, **asdict(counts)}, indent=1))
     else:
         show_standings(console(), rows, counts, block)
-
-
-COMMANDS = (validate, audit, score)
-"""In the order in which a person meets them."""

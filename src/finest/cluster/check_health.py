@@ -68,7 +68,7 @@ def installed(_: Cluster) -> Finding:
     variables = environment()
     missing = [name for name in COMMANDS if shutil.which(name, path=variables["PATH"]) is None]
     if missing:
-        mend = "sudo apt-get install slurm-client, on a node of a cluster; else sudo finest cluster up"
+        mend = "sudo apt-get install slurm-client, on a node of a cluster; on a single machine: sudo finest cluster up"
         return failure(f"not installed: {', '.join(missing)}", mend)
     try:
         version = slurm("sinfo", "--version", timeout_s=ASK_S).strip()  # fails without a slurm.conf
@@ -84,7 +84,11 @@ def munge_works(_: Cluster) -> Finding:
     if kind != "auth/munge":
         return ok(f"not used: the cluster's AuthType is {kind}")
     complaint = munge.complaint(munge.socket_of_cluster())
-    return failure(f"munge does not work: {complaint}", restart("munge")) if complaint else ok("signs and reads")
+    return (
+        failure(f"munge does not work: {complaint}", restart("munge"))
+        if complaint
+        else ok("munge signs and verifies messages")
+    )
 
 
 def controller(_: Cluster) -> Finding:
@@ -95,13 +99,13 @@ def controller(_: Cluster) -> Finding:
     if not lines or len(down) == len(lines):
         said = (lines or told.stderr.strip().splitlines() or ["it does not answer"])[0]
         return failure(f"slurmctld: {said}", restart("slurmctld"))
-    return warning(f"one controller of {len(lines)}: {down[0]}", restart("slurmctld")) if down else ok(lines[0])
+    return warning(f"one of {len(lines)} controllers: {down[0]}", restart("slurmctld")) if down else ok(lines[0])
 
 
 def database(cluster: Cluster) -> Finding:
     """Slurmdbd answers, if the cluster has one."""
     if not cluster.config.keeps_accounts:
-        lost = "no accounting database: how a job ended, and what it used, is forgotten minutes after its end"
+        lost = "no accounting database: Slurm forgets how a job ended, and what it used, minutes after its end"
         return warning(lost, "finest cluster config shows the lines for slurmdbd; finest cluster up sets it up")
     told = run("sacctmgr", "-nP", "list", "cluster", "format=Cluster", timeout_s=ASK_S)
     if told.returncode:
@@ -140,7 +144,7 @@ def mend_node(node: Node) -> str:
         return f"put into slurm.conf what `slurmd -C` says on {node.name}, restart slurmctld and slurmd, then {resume}"
     if node.state.startswith("drain") and node.responds:
         return resume
-    return f"{restart('slurmd', node.name)}; if it stays so: {resume}"
+    return f"{restart('slurmd', node.name)}; if that does not help: {resume}"
 
 
 def partition(cluster: Cluster) -> Finding:
@@ -158,11 +162,11 @@ def partition(cluster: Cluster) -> Finding:
     if not usable:
         return failure(f"no node of partition {found.name} takes jobs", "sinfo --list-reasons")
     cpus, memory_mb = max(node.cpus for node in usable), max(node.memory_mb for node in usable)
-    limit = f"jobs of up to {_duration(found.max_time_s)}" if found.max_time_s else "no limit of time"
+    limit = f"jobs of up to {_duration(found.max_time_s)}" if found.max_time_s else "no time limit"
     has = f"{counted(len(usable), 'node')} with up to {counted(cpus, 'core')} and {memory_mb / 1024:.1f} GiB"
     line = f"{found.name}: {has}, {limit}"
     if found.max_time_s is None and found.default_time_s is None:
-        return warning(f"{line}: a job that hangs is never ended", "give --time")
+        return warning(f"{line}: a job that hangs is never stopped", "give --time")
     return ok(line)
 
 
@@ -174,7 +178,7 @@ def clock(cluster: Cluster) -> Finding:
     mend = "sudo timedatectl set-ntp true, on both machines"
     if abs(ahead_s) > _CLOCK_FAIL_S:
         return failure(line, mend)
-    return warning(line, mend) if abs(ahead_s) > _CLOCK_WARN_S else ok("as the controller's")
+    return warning(line, mend) if abs(ahead_s) > _CLOCK_WARN_S else ok("same as the controller's")
 
 
 def probe(cluster: Cluster) -> Finding:
@@ -187,7 +191,7 @@ def probe(cluster: Cluster) -> Finding:
         return ok(f"a job ran, in {time.monotonic() - began:.2f} s")
     said = (told.stderr.strip().splitlines() or [f"exit status {told.returncode}"])[0].partition("error: ")[2]
     if "nodes are busy" in told.stderr:
-        return warning("every core is taken: a job would have to wait, and none was tried", "squeue")
+        return warning("every core is in use: a job would have to wait, so the check started none", "squeue")
     if "Communication connection failure" in told.stderr or "Task launch" in told.stderr:
         return failure(f"slurmd starts no job: {said}", restart("slurmd", "the node"))
     return failure(f"a job does not run: {said}", "read slurmd's log on the node, /var/log/slurm/slurmd.log")

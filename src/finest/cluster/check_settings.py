@@ -15,15 +15,15 @@ def array_limit(config: ClusterConfig) -> Finding:
     """Arrays are allowed, and not too small."""
     size = config.max_array_size
     if size < 2:
-        return failure("job arrays are switched off (MaxArraySize=0)", f"MaxArraySize=10001 {_THEN}")
-    line = f"{size - 1} tasks to an array"
+        return failure("job arrays are disabled (MaxArraySize=0)", f"MaxArraySize=10001 {_THEN}")
+    line = f"{size - 1} tasks per array"
     return warning(line, f"MaxArraySize=10001 {_THEN}") if size < _SMALL_ARRAY else ok(line)
 
 
 def sharing(config: ClusterConfig) -> Finding:
     """Jobs get cores, not nodes."""
     if config.shares_nodes:
-        return ok("cores are given out one by one")
+        return ok("cores are allocated one by one")
     line = f"each job gets a whole node ({config.value('SelectType')}), however few cores it asks for"
     return warning(line, f"SelectType=select/cons_tres, SelectTypeParameters=CR_Core_Memory {_THEN}")
 
@@ -31,19 +31,19 @@ def sharing(config: ClusterConfig) -> Finding:
 def memory(config: ClusterConfig) -> Finding:
     """Memory is counted, and a limit holds."""
     if not config.counts_memory:
-        line = "memory is not counted: jobs may together take more than a node has"
+        line = "memory is not allocated: jobs may together use more than a node has"
         return warning(line, f"SelectTypeParameters=CR_Core_Memory {_THEN}")
     if not config.enforces_memory:
-        line = "limits of memory are not enforced: one job may take everything"
+        line = "memory limits are not enforced: one job may use all of it"
         return warning(line, f"TaskPlugin=task/cgroup {_THEN}; ConstrainRAMSpace=yes in cgroup.conf")
-    return ok("counted, and limits hold")
+    return ok("memory is allocated, and limits are enforced")
 
 
 def dependents(config: ClusterConfig) -> Finding:
     """What waits for a failed job is cancelled."""
     if config.kills_invalid_dependents:
-        return ok("jobs that wait for a failed one are cancelled")
-    line = "a job that waits for a failed one waits for ever, unless it was submitted with --kill-on-invalid-dep=yes"
+        return ok("jobs that depend on a failed job are cancelled")
+    line = "a job that depends on a failed job waits for ever, unless it was submitted with --kill-on-invalid-dep=yes"
     return warning(line, f"DependencyParameters=kill_invalid_depend {_THEN}")
 
 

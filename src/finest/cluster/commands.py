@@ -35,7 +35,7 @@ class CommandRefused(ClusterError):
 
 _CONTROLLER = "the Slurm controller (slurmctld) does not answer; see: finest cluster check"
 _MUNGE = (
-    "munge does not answer, or its key is another than the controller's, so Slurm believes nobody; "
+    "munge does not answer, or its key differs from the controller's, so Slurm accepts no request; "
     "see: finest cluster check"
 )
 _DATABASE = "the accounting database (slurmdbd) does not answer; see: finest cluster check"
@@ -43,7 +43,7 @@ _NO_CLUSTER = (
     "this machine knows of no Slurm cluster: there is no slurm.conf, and SLURM_CONF names none; "
     "a cluster of this one machine: sudo finest cluster up"
 )
-_NO_ACCOUNTS = "this cluster keeps no accounts (no slurmdbd), so finished jobs are forgotten after minutes"
+_NO_ACCOUNTS = "this cluster keeps no accounts (no slurmdbd), so Slurm forgets finished jobs after minutes"
 _UNAVAILABLE = {
     "Unable to contact slurm controller": _CONTROLLER,
     "Munge encode failed": _MUNGE,
@@ -139,10 +139,10 @@ def explained(command: str, code: int, complaint: str) -> ClusterError:
     for words, meaning in _UNAVAILABLE.items():
         if words in complaint:
             return ClusterUnavailable(meaning)
-    said = _essence(complaint) or f"exit status {code}, without a word"
+    said = _essence(complaint) or f"exit status {code}, without output"
     if "Slurm accounting storage is disabled" in complaint:
         return CommandRefused(_NO_ACCOUNTS, said)
-    return CommandRefused(f"{command} refuses: {said}", said)
+    return CommandRefused(f"{command} failed: {said}", said)
 
 
 def _essence(complaint: str) -> str:

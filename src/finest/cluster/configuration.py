@@ -69,7 +69,7 @@ def read_password(slurmdbd_conf: Path) -> str:
         name, _, value = line.partition("=")
         if name == "StoragePass":
             return value
-    raise ClusterError(f"{slurmdbd_conf} has no StoragePass; put it back, or remove the file to have it made anew")
+    raise ClusterError(f"{slurmdbd_conf} has no StoragePass; put it back, or remove the file, and it is created again")
 
 
 def sql_for_slurm(password: str) -> str:
@@ -129,13 +129,13 @@ MailProg=/bin/true
 def _jobs(hardware: Hardware) -> str:
     """How jobs are held: by control groups where there are any."""
     if hardware.cgroups is not Cgroups.NONE:
-        return """# Jobs are held by control groups: no process gets away, none takes more memory than it asked for.
+        return """# Jobs are held by control groups: no process escapes, and none uses more memory than it requested.
 ProctrackType=proctrack/cgroup
 TaskPlugin=task/cgroup
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=5
 """
-    return """# No control groups that Slurm could use: memory is looked at every 2 s, and who has too much is killed.
+    return """# Slurm can use no control groups: it checks memory every 2 s, and kills a process that uses too much.
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/linux
@@ -145,10 +145,10 @@ JobAcctGatherParams=OverMemoryKill
 
 
 def _scheduling(hardware: Hardware) -> str:
-    return f"""# Cores and memory are given out, not whole nodes (the default is select/linear: one job at a time).
+    return f"""# Cores and memory are allocated, not whole nodes (the default is select/linear: one job at a time).
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
-# Without it a job that names no memory gets all of it.
+# Without this line a job that requests no memory gets all of it.
 DefMemPerCPU={max(memory_for_jobs_mb(hardware) // hardware.cpus, 1)}
 # A node that was down comes back by itself (the default is 0: it waits for an administrator).
 ReturnToService=2

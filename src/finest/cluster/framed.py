@@ -43,9 +43,7 @@ def delimited(*argv: str, fields: Sequence[str], timeout_s: float) -> list[tuple
 
 def unreadable(command: str) -> ClusterError:
     """The error for an answer that no release known here gives."""
-    return ClusterError(
-        f"what {command} answers cannot be read; is it Slurm's own command, or a wrapper? see: which {command}"
-    )
+    return ClusterError(f"the output of {command} is not Slurm's; check whether it is a wrapper: which {command}")
 
 
 def _checked(command: str, record: list[str], fields: Sequence[str]) -> tuple[str, ...]:

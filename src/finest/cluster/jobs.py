@@ -29,9 +29,9 @@ class QueuedJob:
     """Why it waits or ended so: Priority, Resources, DependencyNeverSatisfied, NonZeroExitCode, ...; empty: no why."""
     nodes: str
     comment: str
-    """Whatever its owner, or the site, wrote."""
+    """Free text by the job's owner or the site."""
     name: str = ""
-    """The same."""
+    """Free text by the job's owner or the site."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def install(packages: list[str], say: Callable[[str], None]) -> None:
     """Install Debian or Ubuntu packages without what they only recommend; raises ClusterError. Needs root."""
     if shutil.which("apt-get") is None:
         raise ClusterError(
-            f"only Debian's and Ubuntu's packages are known here; install by hand: {', '.join(packages)}"
+            f"finest can install only Debian's and Ubuntu's packages; install by hand: {', '.join(packages)}"
         )
     say(f"installing {', '.join(packages)}")
     _apt("update", "-q", timeout_s=_UPDATE_S)

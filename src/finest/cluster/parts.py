@@ -32,7 +32,7 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One daemon."""
+    """One daemon of the cluster, and how to start and test it."""
 
     daemon: Daemon
     argv: tuple[str, ...]
@@ -42,15 +42,15 @@ class Part:
     """How long it may take to come up: about ten times what was measured on two slow cores."""
     stop_s: float
     mend: str
-    """What to do when it does not come up."""
+    """Advice for the user if the daemon does not start."""
     user: str | None = None
     """Whom it runs as; None: root, as Slurm's own daemons begin."""
     prepare: Callable[[], None] = _nothing
-    """Before it starts."""
+    """Called before the daemon starts."""
     folder: Path = Path("/")
     """Where it runs; of slurmd, and so of the steps that it leaves, the cluster's own spool."""
     finish: Callable[[], None] = _nothing
-    """When it works."""
+    """Called when the daemon works."""
 
 
 def parts(folder: Folder, *, light: bool) -> list[Part]:
@@ -93,7 +93,7 @@ def _mariadb(folder: Folder) -> Part:
 
     return Part(
         _daemon(folder, "mariadbd"), argv, works, 60, 60,
-        "see that the disk has room and memory is free; it needs 300 MB and 150 MB",
+        "free some disk space and memory; it needs 300 MB of disk and 150 MB of memory",
         prepare=lambda: _fill_database(folder), finish=lambda: let_slurm_in(socket, folder.etc),
     )  # fmt: skip
 
@@ -109,7 +109,7 @@ def _slurmctld(folder: Folder) -> Part:
 
 def _slurmd(folder: Folder) -> Part:
     argv = ("slurmd", "-D", "-f", str(folder.conf))
-    mend = "if it is `inval`, RealMemory in slurm.conf is above what `slurmd -C` says; put it right and run this again"
+    mend = "if it is `inval`, RealMemory in slurm.conf is above what `slurmd -C` says; correct it and try again"
     return Part(_daemon(folder, "slurmd"), argv, slurmd_works, 30, 20, mend, folder=folder.spool)
 
 
@@ -131,7 +131,7 @@ def slurmd_works() -> bool:
 
 
 def holds(works: Callable[[], bool]) -> bool:
-    """The same, where a question that cannot be asked yet is a no."""
+    """Whether the node takes jobs; False while the controller does not answer."""
     try:
         return works()
     except (ClusterError, subprocess.TimeoutExpired):
@@ -139,7 +139,7 @@ def holds(works: Callable[[], bool]) -> bool:
 
 
 def _again(folder: Folder) -> str:
-    return f"to begin anew, without its jobs and accounts: finest cluster down --purge --folder {folder.path}"
+    return f"to start anew, without its jobs and accounts: finest cluster down --purge --folder {folder.path}"
 
 
 def _daemon(folder: Folder, name: str) -> Daemon:
@@ -175,8 +175,8 @@ def _fill_database(folder: Folder) -> None:
 
 
 def _first_error(told: str) -> str:
-    """What went wrong first; the last line says only that it ended."""
-    lines = [line for line in told.splitlines() if line.strip()] or ["it said nothing"]
+    """The first error in the output; the last line says only that the program ended."""
+    lines = [line for line in told.splitlines() if line.strip()] or ["no output"]
     return next((line for line in lines if "ERROR" in line), lines[-1])
 
 
@@ -224,10 +224,10 @@ def make_folders(folder: Folder, *, light: bool) -> None:
     folder.path.mkdir(parents=True, exist_ok=True)
     foreign = {one.name for one in folder.path.iterdir()} - {*_OWNERS, *_DATABASE_OWNERS, *_FILES}
     if foreign:
-        raise UsageError(f"{folder.path} holds other things ({min(foreign)}); name a new folder with --folder")
+        raise UsageError(f"{folder.path} contains other files ({min(foreign)}); name a new folder with --folder")
     shut = next((one for one in folder.path.parents if not one.stat().st_mode & 0o001), None)
     if shut:
-        raise ClusterError(f"{shut} is closed to the users slurm and munge; name another folder with --folder")
+        raise ClusterError(f"{shut} is not accessible to the users slurm and munge; name another folder with --folder")
     folder.path.chmod(0o755)
     for name, owner in (_OWNERS if light else _OWNERS | _DATABASE_OWNERS).items():
         _own_folder(folder.path / name, owner, 0o755)

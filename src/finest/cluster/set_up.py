@@ -40,7 +40,7 @@ Agree = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """A cluster that runs."""
+    """A running cluster."""
 
     conf: Path
     started: tuple[str, ...]
@@ -75,7 +75,7 @@ def down(folder: Folder, *, purge: bool, agree: Agree, say: Say) -> list[str]:
     facts = folder.read()
     if facts is None:
         if purge and folder.path.exists() and any(folder.path.iterdir()):
-            raise UsageError(f"{folder.path} is no cluster of `finest cluster up`; it stays as it is")
+            raise UsageError(f"{folder.path} was not created by `finest cluster up`, so nothing in it was changed")
         return []
     with _alone(folder):
         all_parts = parts(folder, light=facts.light)
@@ -106,7 +106,7 @@ def install_missing(*, light: bool, agree: Agree, say: Say) -> None:
 
 
 def _decide(folder: Folder, *, light: bool) -> Facts:
-    """What was decided when the cluster was made; now, where there is none."""
+    """Settings from when the cluster was created; for a new cluster they are chosen now."""
     facts = folder.read()
     if facts is None:
         ports = Ports(*_free_ports(3))
@@ -120,7 +120,7 @@ def _decide(folder: Folder, *, light: bool) -> Facts:
 
 
 def _write_configuration(folder: Folder, facts: Facts) -> None:
-    """Once; from then on the files are the owner's to edit."""
+    """Write the configuration once; from then on the files are the owner's to edit."""
     if folder.conf.exists():
         return
     password = None if facts.light else new_password()
@@ -154,11 +154,11 @@ def _bring_up(folder: Folder, part: Part, say: Say) -> bool:
 def _wait(part: Part) -> None:
     deadline = time.monotonic() + part.wait_s
     while not holds(part.works):
-        words = part.daemon.last_words() or "it said nothing"
+        words = part.daemon.last_words() or "no output"
         if part.daemon.pid is None:
             raise ClusterError(f"{part.daemon.name} ended: {words} ({part.daemon.log}); {part.mend}")
         if time.monotonic() > deadline:
-            did = f"{part.daemon.name} runs, but does not work after {part.wait_s:.0f} s"
+            did = f"{part.daemon.name} runs, but does not answer after {part.wait_s:.0f} s"
             raise ClusterError(f"{did}: {words} ({part.daemon.log}); {part.mend}")
         time.sleep(POLL_S)
 
@@ -168,7 +168,7 @@ def prove(logs: Path) -> None:
     done = run("srun", "-Q", "-t1", "-n1", "true", timeout_s=PROBE_S)
     if done.returncode:
         said = done.stderr.strip().rpartition("\n")[2]
-        raise ClusterError(f"all daemons are up, but a first job fails: {said}; see {logs}/slurmd.log")
+        raise ClusterError(f"all daemons are up, but a test job fails: {said}; see {logs}/slurmd.log")
 
 
 def _cancel_jobs(all_parts: list[Part], agree: Agree) -> None:
@@ -189,7 +189,7 @@ def _cancel_jobs(all_parts: list[Part], agree: Agree) -> None:
 def cancel_queued(agree: Agree) -> None:
     """Cancel every job in the queue, whoever's; raises ClusterError where `agree` says no or Slurm does not answer."""
     jobs = _queued()
-    if jobs and not agree(f"{counted(len(jobs), 'job')} in the queue will be cancelled. Go on?"):
+    if jobs and not agree(f"{counted(len(jobs), 'job')} in the queue will be cancelled. Continue?"):
         raise ClusterError("nothing was stopped")
     if jobs:
         slurm("scancel", "--quiet", *jobs)
@@ -200,7 +200,7 @@ def _queued() -> list[str]:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
+    """Find free ports."""
     found: list[int] = []
     for port in random.sample(_PORTS, len(_PORTS)):
         with socket.socket() as tried:

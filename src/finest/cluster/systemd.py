@@ -1,4 +1,4 @@
-"""The same where systemd runs: the machine's own cluster, in /etc/slurm, kept by systemd's units."""
+"""`finest cluster up` and `down` on a machine with systemd: a cluster in /etc/slurm, run by systemd's units."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _wait(unit: str, works: Callable[[], bool]) -> None:
     while not holds(works):
         if time.monotonic() > deadline:
             raise ClusterError(
-                f"{unit} does not work after {_WAIT_S:.0f} s: {_last_words(unit)}; see: journalctl -u {unit}"
+                f"{unit} does not answer after {_WAIT_S:.0f} s: {_last_words(unit)}; see: journalctl -u {unit}"
             )
         time.sleep(POLL_S)
 
@@ -109,7 +109,7 @@ def _last_words(unit: str) -> str:
         ["journalctl", "-u", unit, "-n1", "-o", "cat", "--no-pager"],  # noqa: S607
         capture_output=True, text=True, errors="replace", timeout=_SYSTEMCTL_S, check=False,
     )  # fmt: skip
-    return told.stdout.strip() or "it said nothing"
+    return told.stdout.strip() or "no output"
 
 
 def _remember(unit: str) -> None:

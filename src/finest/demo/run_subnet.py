@@ -59,7 +59,7 @@ def run_subnet(out: Path, cache: Path, console: Console, say: Callable[[str], No
             "verify", f"{task.repo}@{task.revision}", "--sample", VERIFIED_PAGES, name=_name(subnet, task.hotkey)
         )
         console.print(said.strip().splitlines()[-1], style="green", markup=False)
-        say(f"{VALIDATOR} gives every dataset its verdict, and sets the weights")
+        say(f"{VALIDATOR} judges every dataset and sets the weights")
         _to_its_end(subnet, {VALIDATOR: subnet.validate(VALIDATOR, "--once")}, say)
         _show(subnet, console)
         write_whole(out / "page.html", subnet.page().encode())
@@ -68,7 +68,7 @@ def run_subnet(out: Path, cache: Path, console: Console, say: Callable[[str], No
         say(f"{counted(len(tasks), 'dataset')} refined, published, committed and judged in {took_s:.0f} s")
         console.print(_where_to_look(out), markup=False)
         if stay:
-            say(f"Still up: {subnet.api_url}  (Ctrl-C ends it)")
+            say(f"Still running: {subnet.api_url}  (Ctrl-C ends it)")
             threading.Event().wait()
 
 
@@ -77,14 +77,14 @@ def _clear(out: Path) -> None:
     if not out.exists() or not any(out.iterdir()):
         return
     if not Devnet(out / "devnet").exists:
-        raise UsageError(f"{out} holds something else; name another folder: finest demo --out DIR")
+        raise UsageError(f"{out} contains other files; name another folder: finest demo --out DIR")
     Devnet(out / "devnet").remove()
     shutil.rmtree(out)
 
 
 def _mine(subnet: Subnet, say: Callable[[str], None]) -> None:
     """All miners at once, one task each."""
-    flags = ("--once", "--warcs", WARCS_PER_TASK, "--cpus_per_task", 1)
+    flags = ("--once", "--warcs", WARCS_PER_TASK, "--cpus-per-task", 1)
     miners = {name: subnet.mine(name, *flags) for name in HONEST}
     miners[CHEAT] = subnet.mine(CHEAT, *flags, "--limit", CHEATS_PAGES)
     _to_its_end(subnet, miners, say)
@@ -142,5 +142,5 @@ def _where_to_look(out: Path) -> str:
         f"The task server's page as it was: {(out / 'page.html').resolve()}\n"
         f"The miners' work, with reports to draw: {work}\n"
         f"The validator's records, one a verdict: {out / VALIDATOR / 'finest-validator' / 'evidence'}\n"
-        f"See it alive in a browser: finest demo --stay"
+        f"See it running in a browser: finest demo --stay"
     )

@@ -119,7 +119,7 @@ class Subnet:
 
     def mine(self, name: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
         """Start a miner under its own wallet, with its work in its own folder."""
-        flags = (*self.wallets[name].flags, "--hf_repo", f"{name}/web")
+        flags = (*self.wallets[name].flags, "--hf-repo", f"{name}/web")
         return self.start(name, "mine", *flags, *arguments, **environment)
 
     def validate(self, name: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:

@@ -245,7 +245,7 @@ class Devnet:
         if not process.was_started:
             return "not started"
         words = process.last_words()
-        return f"ended: {words}" if words else "killed, or ended without a word"
+        return f"ended: {words}" if words else "killed, or ended without output"
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

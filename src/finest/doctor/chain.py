@@ -1,4 +1,4 @@
-"""The key, the chain, the seat on the subnet, room for a name in a commitment, the right to set weights."""
+"""Checks of key, chain, seat on the subnet, length of the commitment, and the right to set weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from finest.chain.view import Neuron, SubnetView
 
 BLOCKS_WAITED = 3
-"""Blocks' time in which a chain that moves makes one: a slot may stay empty, three in a row hardly."""
+"""Block times within which a working chain produces a block: one slot may stay empty, three in a row hardly."""
 LEAST_WAIT_S, LONGEST_WAIT_S = 5.0, 40.0
 RAO = 10**9
 """The chain counts stake in 1e-9 of a token."""
@@ -28,7 +28,7 @@ _INSTALL = "pip install 'finest-data[subnet]'"
 
 
 def client(_: Subject) -> Finding:
-    """The chain's client can be imported."""
+    """Check that the chain's client can be imported."""
     try:
         import bittensor
 
@@ -39,7 +39,7 @@ def client(_: Subject) -> Finding:
 
 
 def wallet(subject: Subject) -> Finding:
-    """The hotkey is there and opens unattended."""
+    """Check that the hotkey exists and opens without a password."""
     from finest.chain.wallet import open_hotkey
 
     try:
@@ -52,10 +52,10 @@ def wallet(subject: Subject) -> Finding:
 
 
 def chain(subject: Subject) -> Finding:
-    """The chain answers, knows the subnet, and makes blocks."""
+    """Check that the chain answers, knows the subnet, and produces blocks."""
     target, netuid = subject.chain_options.target, subject.chain_options.netuid
     if is_refused(target):
-        return failure(f"{target}: nobody listens there", "start it, or name another: --subtensor.chain_endpoint")
+        return failure(f"{target}: no server listens there", "start it, or name another: --subtensor.chain_endpoint")
     try:
         view = subject.view()
         newer = _next_block(subject, view.block, view.block_time_s)
@@ -96,7 +96,7 @@ def _next_block(subject: Subject, block: int, block_time_s: float) -> int | None
 
 
 def registration(subject: Subject) -> Finding:
-    """The hotkey holds a seat on the subnet."""
+    """Check that the hotkey has a seat on the subnet."""
     from finest.chain.submission import not_registered
 
     address, view = subject.chain().hotkey.address, subject.view()
@@ -110,26 +110,26 @@ def registration(subject: Subject) -> Finding:
 
 
 def commitment(subject: Subject) -> Finding:
-    """The repository's name leaves room for the root in a commitment."""
+    """Check that the repository's name leaves room for the root in a commitment."""
     from finest.chain.payload import LIMIT_BYTES, ROOT_DIGITS, decode, encode
 
     if not subject.repo:
-        return skipped("no repository named", "finest doctor --hf_repo NAME")
+        return skipped("no repository named", "finest doctor --hf-repo NAME")
     try:
         repo = subject.full_repo()
     except HubError:
-        return skipped("needs hub-token to know the owner", "finest doctor --hf_repo OWNER/NAME")
+        return skipped("needs hub-token to know the owner", "finest doctor --hf-repo OWNER/NAME")
     try:
         line = encode(repo, "0" * 40, "0" * ROOT_DIGITS)
     except UsageError as error:
-        return failure(str(error), "choose a shorter name: --hf_repo NAME")
+        return failure(str(error), "choose a shorter name: --hf-repo NAME")
     said = decode(line)
     digits = len(said.root) if said else 0
     return ok(f"{repo}: {len(line)} of {LIMIT_BYTES} bytes, {digits * 4} bits of the root")
 
 
 def permit(subject: Subject) -> Finding:
-    """The hotkey may set weights: it holds a validator permit, or owns the subnet."""
+    """Check that the hotkey may set weights: it holds a validator permit, or owns the subnet."""
     from finest.chain.submission import no_permit
 
     view, me = _seat(subject)
@@ -140,20 +140,20 @@ def permit(subject: Subject) -> Finding:
     if not me.validator_permit:
         mend = cut(no_permit(me.hotkey, subject.chain_options))[1]
         least = f"; {counted(len(permits), 'permit')}, from {permits[-1]:,.0f} up" if permits else ""
-        return failure(f"no validator permit; {stake}{least}; permits are given anew once an epoch", mend)
+        return failure(f"no validator permit; {stake}{least}; permits are assigned once per epoch", mend)
     needed = _storage(subject, "StakeThreshold") / RAO
     if me.stake_alpha < needed:
         mend = cut(no_permit(me.hotkey, subject.chain_options))[1]
-        return failure(f"{stake}; weights are taken from {needed:,.0f} up", mend)
+        return failure(f"{stake}; the subnet accepts weights from {needed:,.0f} up", mend)
     place = 1 + sum(stake_alpha > me.stake_alpha for stake_alpha in permits)
     return ok(f"validator permit, {stake}, number {place} of {len(permits)}")
 
 
 def weights(subject: Subject) -> Finding:
-    """When weights were set last, and when the subnet takes them again."""
+    """Show when the hotkey last set weights, and when the subnet accepts weights again."""
     view, me = _seat(subject)
     every = _storage(subject, "WeightsSetRateLimit", view.netuid)
-    rule = f"the subnet takes them every {every:,} blocks, and counts them every {view.tempo_blocks:,}"
+    rule = f"the subnet accepts them every {every:,} blocks, and applies them every {view.tempo_blocks:,}"
     if not me.last_update_block:
         return ok(f"none set yet; {rule}")
     age = max(0, view.block - me.last_update_block)
@@ -170,7 +170,7 @@ def _seat(subject: Subject) -> tuple[SubnetView, Neuron]:
 
 
 def _storage(subject: Subject, item: str, *keys: int) -> int:
-    """A number of the pallet's; 0 where it has none."""
+    """Read a number from the chain's storage; 0 if it is not set."""
     connection = subject.chain()._connection
     return int(connection.call(lambda client: client.query(("SubtensorModule", item), [*keys]), VIEW_S) or 0)
 

@@ -9,7 +9,7 @@ from finest.findings import Finding, State, failure, ok, skipped, warning
 def slurm(subject: Subject) -> Finding:
     """With `--executor slurm`: the cluster takes jobs and runs them."""
     if subject.executor != "slurm":
-        return skipped(f"not asked for: --executor {subject.executor}")
+        return skipped(f"not needed with --executor {subject.executor}")
     from finest.cluster.check_health import check_health
 
     found = check_health()
@@ -19,4 +19,4 @@ def slurm(subject: Subject) -> Finding:
     warned = [f"{name}: {one.line}" for name, one in found.items() if one.state is State.WARNING]
     if warned:
         return warning(warned[0], "finest cluster check")
-    return ok(f"{len(found)} checks of `finest cluster check` are well")
+    return ok(f"{len(found)} checks of `finest cluster check` passed")

@@ -1,4 +1,4 @@
-"""Common Crawl's files: read as a run reads them, a few bytes of a small one."""
+"""Check of Common Crawl: reads a few bytes of a small file in the way that a run reads WARCs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ SMALL_FILE = "crawl-data/CC-MAIN-2025-26/warc.paths.gz"
 """A list of paths that will stay where it is; some 200 kB, of which the head is read."""
 _HEAD_BYTES = 512
 _SYSTEM_WORDS = re.compile(r"\[Errno -?\d+\]([^'\")]+)")
-_AWS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env, or take them out: HTTPS needs none"
+_AWS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env, or remove them: HTTPS needs none"
 
 
 def common_crawl(subject: Subject) -> Finding:
-    """A WARC can be read: over S3 where AWS credentials are there, else over HTTPS."""
+    """Check that Common Crawl's files can be read: over S3 if there are AWS credentials, else over HTTPS."""
     from finest.warc.openers import opener_for
     from finest.warc.resolve import CommonCrawl, resolve
     from finest.warc.stream import Interrupted
@@ -32,7 +32,7 @@ def common_crawl(subject: Subject) -> Finding:
         return failure(str(error).partition("; ")[0], _AWS if place.startswith("s3://") else f"curl -I {place}")
     except Interrupted as error:
         if error.refused:
-            return warning(f"{place}: {error}; `{subject.command}` waits and asks again", f"curl -I {place}")
+            return warning(f"{place}: {error}; `{subject.command}` waits and retries", f"curl -I {place}")
         return failure(f"{place}: {_short(error)}", f"curl -I {settings.cc_https}/{SMALL_FILE}")
     if not head:
         return failure(f"{place} is empty", "check FINEST_CC_HTTPS and FINEST_CC_BUCKET")
@@ -40,6 +40,6 @@ def common_crawl(subject: Subject) -> Finding:
 
 
 def _short(error: Exception) -> str:
-    """The system's own words, which libraries bury in theirs."""
+    """The operating system's error message, which libraries wrap in their own."""
     said = _SYSTEM_WORDS.findall(str(error))
     return said[-1].strip() if said else str(error)[:160]

@@ -1,4 +1,4 @@
-"""Where a validator keeps its queue: can it be written to? Nothing is left there."""
+"""Check of the database of a validator's queue; it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PROBE = "finest_doctor"
 
 
 def database(subject: Subject) -> Finding:
-    """Tables can be made and written; a file that is not there yet is not made."""
+    """Check that tables can be created and written, without creating a missing database file."""
     import sqlalchemy as sa
 
     from finest.database import Database, Tables
@@ -40,7 +40,7 @@ def database(subject: Subject) -> Finding:
 
 
 def _file(subject: Subject) -> Path | None:
-    """SQLite's file; None for another kind of database."""
+    """Path of an SQLite database; None for another kind of database."""
     if subject.database is None:
         return (subject.work / FILE).expanduser().absolute()
     if subject.database.startswith(_SQLITE):
@@ -51,11 +51,11 @@ def _file(subject: Subject) -> Path | None:
 def _new_file(file: Path, subject: Subject) -> Finding:
     there = next(one for one in file.parents if one.is_dir())
     if not os.access(there, os.W_OK):
-        return failure(f"{file} cannot be made: nothing may be written in {there}", _mend(file, subject))
-    return ok(f"{file} will be made")
+        return failure(f"{file} cannot be created: no permission to write in {there}", _mend(file, subject))
+    return ok(f"{file} will be created")
 
 
 def _mend(file: Path | None, subject: Subject) -> str:
     if file is None:
         return f"{subject.command} --database postgresql://USER:PASSWORD@HOST:5432/NAME, whose user owns the database"
-    return f"ls -l {file.parent}, and make it yours; or {subject.command} --work DIR, a folder of yours"
+    return f"ls -l {file.parent}, and change its owner to you; or {subject.command} --work DIR, a folder of yours"

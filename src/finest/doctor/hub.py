@@ -1,4 +1,4 @@
-"""The Hugging Face Hub: does it answer, whose token is it, may that write where the datasets go. Nothing is created."""
+"""Checks of the Hugging Face Hub: whether it answers, whose token it is, and where the token may write."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KNOWN = "HuggingFaceFW/fineweb"
 
 
 def token(subject: Subject) -> Finding:
-    """There is a token, and the Hub knows whose it is."""
+    """Check that there is a token, and that the Hub accepts it."""
     try:
         user = subject.hub_user()
     except HubUnavailable as error:
@@ -28,17 +28,17 @@ def token(subject: Subject) -> Finding:
 
 
 def repository(subject: Subject) -> Finding:
-    """The token may write to the repository, or make it."""
+    """Check that the token may create the repository or write to it."""
     if not subject.repo:
-        return skipped("no repository named", "finest doctor --hf_repo NAME")
+        return skipped("no repository named", "finest doctor --hf-repo NAME")
     there, right = there_and_right(subject.hub_user(), subject.full_repo())
     if right is None:
-        return warning(f"{there}; the Hub does not say what this token may write", LOG_IN)
+        return warning(f"{there}; the Hub does not say whether this token may write to it", LOG_IN)
     return ok(there) if right else failure(there, LOG_IN)
 
 
 def public(_: Subject) -> Finding:
-    """It answers whoever has no token: a validator only reads."""
+    """Check that the Hub answers without a token, since a validator only reads."""
     Hub()  # gives the client's connections their deadlines
     import huggingface_hub
 

@@ -80,7 +80,7 @@ def native(_: Subject) -> Finding:
         unfilled = core_tables.why_unfilled(core)
         if unfilled:
             return warning(f"the compiled core does not extract, which takes more CPU time: {unfilled}", _WITH_COMPILER)
-        return ok("the compiled core of extraction is there")
+        return ok("the compiled core of extraction is installed")
     return warning(f"no compiled core, extraction takes more CPU time: {native.missing()}", _WITH_COMPILER)
 
 
@@ -105,7 +105,7 @@ def known_page(subject: Subject) -> Finding:
         preflight(load_recipe(subject.recipe), subject.settings.cache)
     except FinestError as error:
         return failure(str(error).partition("; mend it")[0], _reinstall(subject))
-    return ok("a page whose text is known gives that text")
+    return ok("a known page gives its known text")
 
 
 def quality_model(subject: Subject) -> Finding:

@@ -20,9 +20,9 @@ from finest.miner.disk import SPARE_BYTES, needed_bytes
 WORKER_BYTES = 0.5e9
 """Memory of a worker as measured (docs/performance.md: 522 MB at the peak of a run with one)."""
 WORKER_MOST_BYTES = 1.0e9
-"""The same with the largest pages of a crawl in its hands."""
+"""Memory of a worker that processes the largest pages of a crawl."""
 WARC_BYTES = 1.0e9
-"""A file of Common Crawl's, compressed."""
+"""Compressed size of a WARC file of Common Crawl."""
 TASK_WARCS = 4
 """What a lease holds unless more is asked for (tasks.models.LeaseRequest)."""
 SOME_TASKS = 5
@@ -35,7 +35,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def processors(subject: Subject) -> Finding:
-    """Memory for as many workers as there are processors."""
+    """Check that memory suffices for one worker per processor."""
     cores, free = available_processors(), available_memory_bytes()
     wanted = subject.workers or cores
     sure, usual = int(free // WORKER_MOST_BYTES), int(free // WORKER_BYTES)
@@ -43,9 +43,9 @@ def processors(subject: Subject) -> Finding:
     if not usual:
         return failure(f"{byte_size(free)} of memory free; a worker takes {byte_size(WORKER_BYTES)}", _MORE_MEMORY)
     if wanted > usual:
-        return warning(f"{line}; {wanted} do not fit", f"finest mine --cpus_per_task {max(1, sure)}")
+        return warning(f"{line}; {wanted} do not fit", f"finest mine --cpus-per-task {max(1, sure)}")
     if wanted > sure:
-        return warning(f"{line} for sure, {min(wanted, usual)} usually", f"finest mine --cpus_per_task {max(1, sure)}")
+        return warning(f"{line} for sure, {min(wanted, usual)} usually", f"finest mine --cpus-per-task {max(1, sure)}")
     return ok(line)
 
 
@@ -93,7 +93,7 @@ def disk(subject: Subject) -> Finding:
         return failure(line, f"df -h {there}, and free some space; or finest mine --work DIR on a larger disk")
     if free < SOME_TASKS * task + SPARE_BYTES:
         return warning(
-            f"{line}, kept until its verdict", "finest mine --work DIR on a larger disk, or bound it with --keep"
+            f"{line}, kept until its verdict", "finest mine --work DIR on a larger disk, or limit it with --keep"
         )
     return ok(line)
 
@@ -133,7 +133,7 @@ def room(subject: Subject) -> Finding:
     if free < SPARE_BYTES:
         return failure(f"{line}; {byte_size(SPARE_BYTES)} are needed", f"df -h {there}, and free some space")
     if free < MONTHS_BYTES:
-        return warning(f"{line}; {byte_size(MONTHS_BYTES)} are enough for months", f"df -h {there}")
+        return warning(f"{line}; {byte_size(MONTHS_BYTES)} last for months", f"df -h {there}")
     return ok(line)
 
 
@@ -143,8 +143,8 @@ def confinement(_: Subject) -> Finding:
 
     lacks = missing()
     if lacks:
-        return warning(f"strangers' datasets are read with less protection: {'; '.join(lacks)}", _NEWER_KERNEL)
-    return ok(f"strangers' datasets are read by confined processes: seccomp, Landlock {landlock.version()}")
+        return warning(f"untrusted datasets are read with less protection: {'; '.join(lacks)}", _NEWER_KERNEL)
+    return ok(f"untrusted datasets are read by confined processes: seccomp, Landlock {landlock.version()}")
 
 
 def _not_writable(folder: Path) -> str | None:
@@ -177,4 +177,4 @@ def open_files(_: Subject) -> Finding:
     if soft == resource.RLIM_INFINITY or soft >= LEAST_FILES:
         return ok("no limit" if soft == resource.RLIM_INFINITY else f"{soft:,} files may be open at a time")
     raised = LEAST_FILES if hard == resource.RLIM_INFINITY or hard >= LEAST_FILES else hard
-    return warning(f"only {soft:,} files may be open at a time; {LEAST_FILES:,} is safe", f"ulimit -n {raised}")
+    return warning(f"only {soft:,} files may be open at once; {LEAST_FILES:,} is enough", f"ulimit -n {raised}")

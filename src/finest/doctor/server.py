@@ -1,4 +1,4 @@
-"""The task server: is it there, is it for this subnet, who is it, and do the clocks agree."""
+"""Checks of the task server: whether it answers, its subnet, its hotkey and its clock."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ BEHIND_S = 30.0
 AHEAD_S = 5.0
 """A signature from further in the future than this is refused."""
 NOTICED_S = 2.0
-"""A clock that is set by NTP is well within this."""
+"""Difference in seconds that a clock set by NTP stays well within."""
 _NTP = "sudo timedatectl set-ntp true"
 
 
 def task_server(subject: Subject) -> Finding:
-    """It answers."""
+    """Check that the task server answers."""
     url = subject.settings.api_url
     if not url:
         return failure("API_URL is not set: no task server to ask", "echo API_URL=https://... >> .env")
@@ -27,22 +27,22 @@ def task_server(subject: Subject) -> Finding:
     except UsageError as error:
         return failure(str(error), "correct API_URL in .env")
     except TaskServerError as error:
-        return failure(str(error), f"curl -i {url}/v1/health; if that fails too, tell who runs the server")
+        return failure(str(error), f"curl -i {url}/v1/health; if that fails too, tell the server's operator")
     return ok(f"{url}, version {info.version}, block {info.block:,}")
 
 
 def subnet(subject: Subject) -> Finding:
-    """It hands out work for the subnet that this hotkey is on."""
+    """Check that the task server serves the hotkey's subnet."""
     ours, theirs = subject.chain_options.netuid, subject.server().info.netuid
     if ours != theirs:
         return failure(
-            f"the server is for subnet {theirs}, --netuid says {ours}", f"{subject.command} --netuid {theirs}"
+            f"the server serves subnet {theirs}, but --netuid is {ours}", f"{subject.command} --netuid {theirs}"
         )
     return ok(f"both on subnet {ours}")
 
 
 def server_hotkey(subject: Subject) -> Finding:
-    """It is the one that API_HOTKEY names."""
+    """Check that the task server has the hotkey in API_HOTKEY."""
     told, wanted = subject.server().info.hotkey, subject.settings.api_hotkey
     if wanted and wanted != told:
         return failure(
@@ -53,12 +53,12 @@ def server_hotkey(subject: Subject) -> Finding:
         return ok(f"{told}, as API_HOTKEY says")
     plain_http = (subject.settings.api_url or "").startswith("http://") and not _is_loopback(subject)
     if plain_http:
-        return warning(f"{told}, which nothing vouches for over http", f"echo API_HOTKEY={told} >> .env")
-    return ok(f"{told}; API_HOTKEY in .env would hold it to that")
+        return warning(f"{told}, which plain http does not prove", f"echo API_HOTKEY={told} >> .env")
+    return ok(f"{told}; set API_HOTKEY in .env to insist on it")
 
 
 def clock(subject: Subject) -> Finding:
-    """This machine's clock is near enough to the server's: signed requests carry the time."""
+    """Check that this machine's clock agrees with the server's, because signed requests carry the time."""
     ahead_s = subject.server().ahead_s
     words = f"{abs(ahead_s):.1f} s {'ahead of' if ahead_s > 0 else 'behind'} the task server's"
     if ahead_s > AHEAD_S or ahead_s < -BEHIND_S:

@@ -72,7 +72,7 @@ class Subject:
     chain_options: ChainOptions
     role: Role = "miner"
     repo: str | None = None
-    """`--hf_repo`, with its owner or without."""
+    """`--hf-repo`, with its owner or without."""
     work: Path = Path("finest-work")
     executor: str = "local"
     recipe: str = "fineweb"

@@ -153,7 +153,7 @@ class ForkedExecutor(LocalPipelineExecutor):
 
 
 class Worker:
-    """One forked process, the pipe to it and the rank in its hands."""
+    """One forked process, the pipe to it and the rank that it is running."""
 
     def __init__(self, process: ForkProcess, connection: Connection, number: int) -> None:
         self.process, self.connection, self.number = process, connection, number
@@ -193,7 +193,7 @@ class _Masked:
 
 
 def leave_with_parent() -> None:
-    """Ctrl-C is the parent's to answer; when the parent is killed, the kernel kills this process too (Linux)."""
+    """Leave Ctrl-C to the parent process, and have the kernel kill this one when the parent dies (Linux)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     end_with_parent()

@@ -10,7 +10,7 @@ MEMORY_PER_CPU_GB = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Allotment:
-    """What is submitted: a request that a node of its partition can fulfil."""
+    """The allocation to submit, which a node of its partition can provide."""
 
     partition: str
     tasks: int

@@ -44,7 +44,7 @@ DEDUP_MEMORY_BYTES = 1 << 30
 
 
 class Survivors:
-    """Which page each kept page lost against, by the page's number in the run."""
+    """For each page that passed the filters, the page kept from its duplicate cluster, by number in the run."""
 
     def __init__(self, survivor: NDArray[np.int64]) -> None:
         self._survivor = survivor
@@ -72,7 +72,7 @@ class Survivors:
                 self._survivor[number], self._named[first] = first, id
 
     def learn(self, start: int, ids: list[str]) -> None:
-        """Take in the ids of the pages from `start` on, of those that others lost against."""
+        """Take in the ids of the pages from `start` on, of those that were kept instead of duplicates."""
         for number in [n for n in range(start, start + len(ids)) if n in self._named]:
             self._named[number] = ids[number - start]
 
@@ -142,7 +142,7 @@ def write_rows(ledger: Ledger, scratch: Path, survivors: Survivors, progress: Pr
 
 
 def write_verdicts(ledger: Ledger, scratch: Path, survivors: Survivors) -> list[Shard]:
-    """Stream the verdicts of all slices into files, with `duplicate` and what it lost against filled in."""
+    """Stream the verdicts of all slices into files, with `duplicate` and the page kept instead filled in."""
     writers: dict[str, ShardWriter] = {}
     number = 0
     for _, batch in _batches(ledger, "verdicts.parquet"):

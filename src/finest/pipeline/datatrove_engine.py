@@ -39,7 +39,7 @@ NO_TIMEOUT_S = 3600.0
 def datatrove_steps(session: Session, recipe: Recipe, cache: Path) -> list[PipelineStep]:
     """DataTrove's FineWeb steps, between our reader and our writer; raises RecipeError where the recipe is another."""
     if recipe.hash != load_recipe("fineweb").without_gate().hash:
-        raise RecipeError("--engine datatrove runs FineWeb's own values alone: use it with --recipe fineweb")
+        raise RecipeError("--engine datatrove supports only FineWeb's own thresholds: use it with --recipe fineweb")
     drops = Drops()
     return [
         DecodePages(session, recipe, cache, drops),

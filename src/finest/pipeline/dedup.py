@@ -79,7 +79,7 @@ class SignatureFile:
                 rows, total = (np.lib.format.read_array(file, allow_pickle=False) for _ in range(2))
             buckets, hashes, count = shape
             if dtype != np.uint64 or count != len(rows):
-                raise ValueError("it holds something else")
+                raise ValueError("it is not a signature file")
         except (OSError, ValueError, EOFError) as error:
             raise LedgerError(f"signatures {path}: {error}; remove its slice's folder and run again") from error
         return SignatureFile(path, buckets, hashes, rows, int(total[0]), offset)

@@ -51,7 +51,9 @@ def draw_published(dataset: Dataset, sample: int, rng: random.Random) -> list[Dr
     sources = {source.name for source in dataset.manifest.sources}
     for verdict in verdicts:
         if verdict["file_path"] not in sources:
-            raise VerifyError(f"page {verdict['id'][:80]} is of {verdict['file_path'][:200]}, which is no source")
+            raise VerifyError(
+                f"page {verdict['id'][:80]} is of {verdict['file_path'][:200]}, which is not a source of the dataset"
+            )
     at = [Place(verdict["file_path"], verdict["offset"], verdict["id"]) for verdict in verdicts]
     together = dataset.verdict_places.find(at)
     pages = [
@@ -77,7 +79,7 @@ def _with_rows(dataset: Dataset, pages: list[Drawn], kept_before: dict[Place, li
     for page in kept:
         rows, rank = places[page.place], kept_before[page.place][page.ordinal]
         if rank >= len(rows):
-            raise VerifyError(f"{page} is kept by its verdict, but no shard holds its row")
+            raise VerifyError(f"{page} is kept according to its verdict, but no shard holds its row")
         numbers.append(rows[rank])
     hashes = iter(dataset.read_rows(numbers)["row_hash"].to_pylist())
     return [replace(page, row_hash=next(hashes)) if page.reason == KEPT else page for page in pages]

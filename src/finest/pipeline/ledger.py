@@ -106,14 +106,14 @@ class Ledger:
         except FileNotFoundError:
             raise LedgerError(f"{out} holds no run; start one with: finest refine SOURCE --out {out}") from None
         except (OSError, ValueError, RecursionError) as error:
-            raise LedgerError(f"{path} cannot be read: {error}; begin again with --restart") from error
+            raise LedgerError(f"{path} cannot be read: {error}; start anew with --restart") from error
         found = data.get("format") if isinstance(data, dict) else None
         if found != FORMAT:
             raise LedgerError(f"{path} has format {found!r}, this version reads {FORMAT!r}")
         try:
             return Ledger(out, RunPlan.from_dict(data))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise LedgerError(f"{path} is damaged ({masked_error(error)}); begin again with --restart") from error
+            raise LedgerError(f"{path} is damaged ({masked_error(error)}); start anew with --restart") from error
 
     @staticmethod
     def begin(out: Path, plan: RunPlan, *, restart: bool) -> Ledger:
@@ -127,7 +127,7 @@ class Ledger:
         if (ledger.folder / "run.json").exists():
             found = Ledger.read(out)
             if what := plan.difference(found.plan):
-                raise LedgerError(f"{out} holds a run with {what}; name another --out, or throw it away with --restart")
+                raise LedgerError(f"{out} holds a run with {what}; name another --out, or delete it with --restart")
             return Ledger(out, _at_new_places(found.plan, plan))
         if foreign := [p.name for p in out.iterdir() if p.name not in OWN_FILES] if out.exists() else []:
             raise LedgerError(f"{out} is not empty ({foreign[0]} is there); name another folder with --out")
@@ -223,7 +223,7 @@ class Ledger:
         return self.folder / "crashes" / f"{slice_name(slice_)}{'.limits' if at_limit else ''}.json"
 
     def crashes(self, slice_: Slice) -> set[int]:
-        """Offsets of the pages that are passed over: one death may be anybody's doing, two are the page's."""
+        """Offsets of pages to skip: one crash may be unrelated, two are blamed on the page."""
         return {offset for offset, n in self.deaths(slice_).items() if n >= DEATHS_OF_A_CRASH}
 
     def limited(self, slice_: Slice) -> set[int]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from finest.recipe.recipe import Recipe
     from finest.warc.source import CommonCrawl
 
-GO_ON = "finished slices are kept: the same command does what is missing"
+GO_ON = "finished slices are kept; run the same command again to do the rest"
 """What mends a run whose slices others judge."""
 
 Answer = Literal["cancel", "stay", "detach"]

@@ -27,12 +27,12 @@ REMOTE_SLICE_BYTES = 32 << 20
 def begin(options: RunOptions, progress: Progress) -> Ledger:
     """Look at the sources and open the run in `options.out`, or begin it."""
     if options.workers < 1:
-        raise UsageError("--workers takes a whole number from 1")
+        raise UsageError("--workers must be a whole number of at least 1")
     try:
         str(options.out).encode()
     except UnicodeEncodeError:
         raise UsageError(
-            f"--out {str(options.out)!r}: its name is not UTF-8, which Parquet needs; name another"
+            f"--out {str(options.out)!r}: the name is not valid UTF-8, which Parquet needs; choose another"
         ) from None
     options.out.parent.mkdir(parents=True, exist_ok=True)
     progress.say("Looking at the sources")
@@ -43,7 +43,7 @@ def finished(ledger: Ledger, progress: Progress) -> Manifest | None:
     """The manifest of a run that has nothing left to do."""
     if ledger.pending() or not (ledger.out / "manifest.json").exists():
         return None
-    progress.say(f"{ledger.out} is finished already")
+    progress.say(f"{ledger.out} is already finished")
     return read_manifest(ledger.out)
 
 

@@ -51,4 +51,4 @@ def preflight(recipe: Recipe, cache: Path) -> None:
 
 
 _BROKEN = "this installation is broken"
-_MEND = "mend it with: pip install --force-reinstall finest-data"
+_MEND = "repair it with: pip install --force-reinstall finest-data"

@@ -92,7 +92,7 @@ def judge_on_ray(ledger: Ledger, options: RunOptions, request: RayRequest, progr
         forget_addresses(ledger.out)
     if missing := ledger.pending():
         why = f": {stage.error}" if stage.error else ""
-        raise RunError(f"Ray's tasks are over, and {counted(len(missing), 'slice')} is missing{why}; {GO_ON}")
+        raise RunError(f"Ray's tasks have ended, but {counted(len(missing), 'slice')} is missing{why}; {GO_ON}")
     progress.end()
 
 
@@ -118,4 +118,6 @@ def _raise_first(traces: Path) -> None:
         except FileNotFoundError:
             continue
         if silent_s > SILENT_S:
-            raise JobFailed(f"task {sign.stem} on Ray was not heard of for {silent_s:.0f} s: it is lost; {GO_ON}")
+            raise JobFailed(
+                f"task {sign.stem} on Ray has sent no sign of life for {silent_s:.0f} s and is considered lost; {GO_ON}"
+            )

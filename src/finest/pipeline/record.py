@@ -55,7 +55,7 @@ def read_records(source: Source, offset: int, record_id: str, max_record_bytes: 
     records = find_records(source, offset, record_id, max_record_bytes)
     if not records:
         raise SourceError(
-            f"{source.address} has no page {record_id} at offset {offset}; is it the file that was refined?"
+            f"{source.address} has no page {record_id} at offset {offset}; check that it is the file that was refined"
         )
     return records
 

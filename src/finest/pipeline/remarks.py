@@ -24,12 +24,12 @@ SHOWN = 5
 """Sources, and reasons, that are named."""
 
 _WITHOUT_PAGES = {
-    "resource": "resource records (files archived without HTTP) are pages of recipes whose [payload] records names "
-    "them, as `finest` does: refine again with --recipe finest",
+    "resource": "resource records (files archived without HTTP) are pages only for recipes that list them in [payload] "
+    "records, as `finest` does: refine again with --recipe finest",
     "revisit": "revisit records refer to pages that were archived before: refine the WARC files that hold those",
     "metadata": "metadata records are what WAT files hold: refine the WARC files that they were made of "
     "(at Common Crawl the same path with /warc/ in place of /wat/ and .warc.gz at its end)",
-    "request": "request records hold what the crawler asked, not the answers",
+    "request": "request records hold what the crawler sent: refine the WARC files with the responses",
 }
 """Records that hold no page, by type, with what to do; the first type that a run has read is named."""
 _WET = (
@@ -69,7 +69,7 @@ def _unreadable(sources: Sequence[Source], summaries: Sequence[SliceSummary], ou
             f"{_counts(losses)}; see where with: finest status {out}"
         )
     if len(worst) > SHOWN:
-        yield f"and of {counted(len(worst) - SHOWN, 'more source')} more than {LOST_SHARE:.0%}"
+        yield f"{counted(len(worst) - SHOWN, 'more source')} also lost more than {LOST_SHARE:.0%} each"
 
 
 def _why_empty(totals: Totals) -> str:
@@ -82,13 +82,16 @@ def _why_empty(totals: Totals) -> str:
         )
     read = f"the sources hold {_counts(records)} records"
     if not totals.pages:
-        advice = next((text for kind, text in _WITHOUT_PAGES.items() if records.get(kind)), "none of which is a page")
-        return f"{read}, and no page; {advice}"
+        advice = next(
+            (text for kind, text in _WITHOUT_PAGES.items() if records.get(kind)),
+            "refine WARC files that hold response records",
+        )
+        return f"{read}, but no page; {advice}"
     if set(totals.reasons) == {"payload_type"} and records.get("conversion", 0) == totals.pages:
         return f"{read}; {_WET}"
     name, pages = max(totals.reasons.items(), key=lambda item: item[1])
     if name == "kept":  # what is kept by its verdict can only be a duplicate of itself
-        return f"{counted(totals.pages, 'page')} read, all kept ones duplicates"
+        return f"{counted(totals.pages, 'page')} read; all that the filters kept were duplicates"
     why = reason(name).explanation.rstrip(".")
     return f"all {counted(totals.pages, 'page')} were dropped, {pages:,} of them as {name} ({why})"
 

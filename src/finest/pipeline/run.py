@@ -25,7 +25,7 @@ def refine(options: RunOptions, progress: Progress, ask: Ask | None = None) -> M
     """Refine the sources into `options.out` and return the dataset's manifest.
 
     Raises SourceError, RecipeError, LedgerError, RunError, and ClusterError where Slurm runs it; whatever is finished
-    by then stays in the ledger, and the same call goes on from there. A run that is finished already is only read.
+    by then stays in the ledger, and the same call goes on from there. A run that is already finished is only read.
     `ask` answers Ctrl-C while Slurm runs it; Detached where it says so.
     """
     if options.slurm is not None:

@@ -91,7 +91,7 @@ class MemoryGuard:
 
     def __call__(self, exit_code: int) -> None:
         if exit_code == -signal.SIGKILL and memory_kills() > self._before:
-            raise RunError("the job's memory is used up, and the kernel killed a worker; ask for more: --mem-per-cpu")
+            raise RunError("the job ran out of memory, and the kernel killed a worker; request more with --mem-per-cpu")
 
 
 class Lines(Progress):

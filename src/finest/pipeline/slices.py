@@ -36,7 +36,7 @@ def run_slices(ledger: Ledger, options: RunOptions, progress: Progress) -> None:
     """Run what is missing, then re-read the slices that do not begin where the one before them ended."""
     _run_ranks(ledger, options, progress, ledger.pending(), {})
     while unchained := find_unchained(ledger):
-        progress.say(f"Reading {len(unchained)} slices again from where the one before them ended")
+        progress.say(f"Reading {len(unchained)} slices again from where the slice before them ended")
         for rank in unchained:
             ledger.discard(ledger.plan.slices[rank])
         _run_ranks(ledger, options, progress, sorted(unchained), unchained)
@@ -96,7 +96,7 @@ def run_ranks(
                 f"the machine may be short of memory: run the same command with fewer --workers"
             )
         progress.say(
-            f"A worker died (exit code {exit_code}) in slice {slice_name(slice_)} of {source}; reading it again"
+            f"A worker died (exit code {exit_code}) in slice {slice_name(slice_)} of {source}; reading the slice again"
         )
 
     executor = ForkedExecutor(
@@ -130,7 +130,7 @@ class FailureWatch:
             reasons = {reason: n for reason, n in summary.reasons.items() if reason in FAILURES}
             raise RunError(
                 f"{self._failures} of {self._pages} pages failed (more than {MAX_FAILURE_SHARE:.0%}), "
-                f"last {reasons or 'in other slices'}; look with: finest status {self._ledger.out}, "
+                f"last {reasons or 'in other slices'}; see: finest status {self._ledger.out}, "
                 f"logs are in {self._ledger.folder / 'logs'}"
             )
 

@@ -143,11 +143,11 @@ def read(path: Path) -> Submission:
     try:
         data: dict[str, Any] = json.loads(path.read_bytes())
         if data.pop("format") != FORMAT:
-            raise LedgerError(f"{path} is of another version of finest")
+            raise LedgerError(f"{path} was written by another version of finest")
         asked = data["allotment"]
         allotment = Allotment(**{**asked, "sbatch": tuple((name, value) for name, value in asked["sbatch"])})
         return Submission(**{**data, "ranks": tuple(data["ranks"]), "allotment": allotment})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise LedgerError(
-            f"{path} cannot be read ({error}); if no job of this run is left, remove its folder"
+            f"{path} cannot be read ({error}); if this run has no jobs left, remove its folder"
         ) from error

@@ -74,7 +74,7 @@ class SliceSummary:
         for item in fields(SliceSummary):
             kinds = _KINDS[str(item.type).partition("[")[0]]
             if not isinstance(data.get(item.name), kinds):
-                raise LedgerError(f"a slice's summary has no proper {item.name!r}; run again with --restart")
+                raise LedgerError(f"a slice's summary has no valid {item.name!r}; run again with --restart")
         if unknown := sorted(set(data) - _FIELDS):
             raise LedgerError(f"a slice's summary holds {unknown[0]!r}, which this version does not know")
         return SliceSummary(**data)

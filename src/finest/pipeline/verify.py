@@ -137,7 +137,7 @@ def verify_published(
         manifest = dataset.manifest
         if not full:
             dataset.bound_reading()
-        say(f"{len(manifest.shards) + len(manifest.verdicts)} files on the Hub have the manifest's sha256s")
+        say(f"{len(manifest.shards) + len(manifest.verdicts)} files on the Hub have the sha256 that the manifest gives")
         if full:
             _check_in_full(dataset, say)
         else:
@@ -215,7 +215,9 @@ class _Sources:
             return records[page.ordinal]
         if source.size_bytes == self._sizes[page.place.source]:
             raise VerifyError(f"{page} is not in its WARC {page.place.source[:200]} at offset {page.place.offset}")
-        raise SourceError(f"{page.place.source[:200]} is found with {source.size_bytes} bytes: not the refined file")
+        raise SourceError(
+            f"{page.place.source[:200]} has {source.size_bytes} bytes, so it is not the file that was refined"
+        )
 
     def _source(self, name: str) -> Source:
         if name in self._missing:
@@ -239,7 +241,7 @@ def _recheck(record: Record, page: Drawn, recipe: Recipe, cache: Path) -> bool:
             f"{page.place.offset} it is {verdict.reason!r}"
         )
     if page.row_hash is not None and row_hash(row_of(record, verdict, page.place.source)) != page.row_hash:
-        raise VerifyError(f"the row of {page} is not what its WARC record gives")
+        raise VerifyError(f"the row of {page} differs from what its WARC record gives")
     return True
 
 
@@ -267,8 +269,8 @@ def _place(places: dict[str, Source], name: str, common_crawl: CommonCrawl) -> S
         path = common_crawl_path(name)
         if path is None:
             raise SourceError(
-                f"{name}: only Common Crawl's files are looked up by the name that a dataset gives them; if you trust "
-                f"this one, say where it lies: --source {name if '://' in name else 'FILE'}"
+                f"{name}: finest looks up only Common Crawl's files by the name in a dataset; if you trust this one, "
+                f"name its place: --source {name if '://' in name else 'FILE'}"
             )
         location = resolve([path], common_crawl)[0]
         places[name] = inspect(location, name)

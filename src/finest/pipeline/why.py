@@ -65,7 +65,7 @@ def why(
         sources |= {name: inspect(location, name) for location, name in zip(locations, names, strict=True)}
     stored = find_verdicts(out, wanted)
     if not stored:
-        raise UsageError(f"{out} holds no page with URL or record id {wanted!r}; both are matched whole")
+        raise UsageError(f"{out} holds no page with URL or record id {wanted!r}; give the complete URL or id")
     answers = []
     for row in stored:
         limit = recipe.payload.max_bytes * 2
@@ -88,7 +88,7 @@ def _verdict_files(out: Path) -> Iterator[Path]:
         return
     slices = sorted(out.glob("ledger/slices/[0-9]*/verdicts.parquet"))
     if not slices:
-        raise LedgerError(f"{out} holds no verdicts yet; start or go on with: finest refine SOURCE --out {out}")
+        raise LedgerError(f"{out} holds no verdicts yet; start or continue with: finest refine SOURCE --out {out}")
     yield from slices
 
 

@@ -1,4 +1,4 @@
-"""What of a source could not be read: every such byte has a named reason."""
+"""Unreadable parts of a source, each with a named reason."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def _unlisted(specs: Sequence[str]) -> Iterator[str]:
         if not named:
             raise SourceError(f"{spec}: the list names nothing")
         if any(line.startswith("@") for line in named):
-            raise SourceError(f"{spec}: a list cannot name another list; name both on the command line")
+            raise SourceError(f"{spec}: a list cannot contain another list; name both on the command line")
         yield from named
 
 

@@ -156,7 +156,7 @@ def _first_content(location: str, frames: Frames, head: bytes) -> bytes:
         if tape.offset > LOOKBACK_BYTES:
             break
     if not data and begin:
-        raise SourceError(f"{location}: cannot be decompressed from its very beginning; fetch it anew")
+        raise SourceError(f"{location}: cannot be decompressed from the start; download it again")
     tape.rewind(begin)
     frames.reset()
     return data

@@ -188,7 +188,7 @@ class ResumableStream(io.RawIOBase):
         if self._policy.tries is not None and self._failures >= self._policy.tries:
             raise SourceError(
                 f"{self._opener.location}: gave up at byte {self.position} after {self._failures} tries "
-                f"without progress: {interruption}. Run the same command again later; it goes on from here"
+                f"without progress: {interruption}. Run the same command again later; it continues from here"
             ) from interruption
         pause_s = self._policy.pause_s(self._failures, interruption)
         _LOG.warning(
@@ -210,4 +210,6 @@ class ResumableStream(io.RawIOBase):
 
 def changed(location: str) -> SourceError:
     """The error for an object that is no longer the one that was planned."""
-    return SourceError(f"{location}: changed since it was first looked at; run again with --restart to read it anew")
+    return SourceError(
+        f"{location}: changed since it was first looked at; run again with --restart to read it from the start"
+    )

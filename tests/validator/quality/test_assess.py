@@ -76,7 +76,7 @@ def test_the_command_measures_a_folder_without_an_account(folder: Path) -> None:
     arguments = [str(folder), "--warc", str(SAMPLE), "--seed", "aa"]
     shown = CliRunner().invoke(quality, arguments, catch_exceptions=False)
     assert shown.exit_code == 0
-    assert "1 as the reference, 0 as raw text" in shown.stdout
+    assert "1 = the reference, 0 = raw text" in shown.stdout
     told = CliRunner().invoke(quality, [*arguments, "--json"], catch_exceptions=False)
     found = json.loads(told.stdout)
     assert f"{found['q']:.3f}" in shown.stdout

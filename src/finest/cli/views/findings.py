@@ -1,4 +1,4 @@
-"""How an examination looks: a list that fills on a terminal, a line for each check elsewhere, JSON for programs."""
+"""Shows findings: as a list that fills up on a terminal, as one line per check elsewhere, or as JSON."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def summary(findings: Mapping[str, Finding]) -> str:
 
 
 def as_dict(findings: Mapping[str, Finding]) -> dict[str, Any]:
-    """The same for programs."""
+    """The findings as JSON values."""
     checks = [
         {"name": name, "state": finding.state.value, "line": finding.line, "mend": finding.mend}
         for name, finding in findings.items()

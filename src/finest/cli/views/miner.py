@@ -108,19 +108,19 @@ def _in_hand(seen: Overview) -> RenderableType:
 
 def _last(doing: Doing | None) -> str:
     """Why nobody works, as far as the last miner has said it."""
-    line = "No miner works here. Start one: finest mine --hf_repo NAME"
+    line = "No miner is running here. Start one: finest mine --hf-repo NAME"
     if doing is None or doing.words == STOPPED:
         return line
     ago = duration(max(0.0, round(time.time() - doing.at)))
     said = showable(doing.words.removeprefix(f"{STOPPED}: "), 600)
-    return f"{line}\nThe last one, {ago} ago: {said}"
+    return f"{line}\nThe last one stopped {ago} ago: {said}"
 
 
 def _steps(seen: Overview) -> Text:
     """leased > refined > ...: what is done of the task in hand."""
     task = next((one for one in seen.tasks if seen.doing and one.id == seen.doing.task), None)
     if task is None:
-        return Text("no task in hand", style="dim")
+        return Text("no current task", style="dim")
     names = ("leased", *STEPS)
     done = names.index(task.state) if task.state in names else len(STEPS)
     text = Text()
@@ -139,7 +139,7 @@ def _refining(run: Status, seen: Overview) -> list[RenderableType]:
         ProgressBar(total=max(1, run.bytes), completed=run.bytes_done, width=BAR_WIDTH),
         f"{run.bytes_done / max(1, run.bytes):.0%} of {byte_size(run.bytes)}",
     )
-    pace = f"{whole(run.pages_per_s * workers)} pages/s" if run.pages_per_s else "no pace yet"
+    pace = f"{whole(run.pages_per_s * workers)} pages/s" if run.pages_per_s else "no speed yet"
     return [
         bar,
         Text(f"{run.slices_done} of {run.slices} slices, {whole(run.pages)} pages{kept}"),

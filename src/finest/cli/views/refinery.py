@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from finest.formatting import byte_size
+from finest.formatting import beside, byte_size
 from finest.masking import one_line
 from finest.recipe.reasons import FAILURES, KEPT, STAGES, reason, stage_of
 
@@ -32,12 +32,12 @@ def show_manifest(console: Console, out: Path, manifest: Manifest) -> None:
     console.print(reasons_table(manifest.reasons))
     if manifest.losses:
         lost = ", ".join(f"{name} {count}" for name, count in manifest.losses.items())
-        console.print(f"Not readable in the sources: {lost}", markup=False)
+        console.print(f"Unreadable parts of the sources: {lost}", markup=False)
     console.print(
         f"{manifest.rows:,} rows, {manifest.token_count:,} tokens, {byte_size(manifest.size_bytes)} in {out}\n"
         f"root {manifest.root}\n"
-        f"See it:    finest report {out}\n"
-        f"Prove it:  finest verify {out}",
+        f"Report:  finest report {out}\n"
+        f"Verify:  finest verify {out}",
         markup=False,
     )
 
@@ -66,7 +66,7 @@ def show_status(console: Console, folder: Path, status: Status) -> None:
         markup=False,
     )
     if status.cpu_s:
-        console.print(f"{status.pages_per_s:.1f} pages/s a worker, {status.cpu_s:,.0f} CPU s spent", markup=False)
+        console.print(f"{status.pages_per_s:.1f} pages/s per worker, {status.cpu_s:,.0f} CPU s spent", markup=False)
     if status.state != "finished" and status.cpu_left_s is not None:
         console.print(f"{time_left(status.cpu_left_s)} for one worker", markup=False)
     if status.reasons:
@@ -81,7 +81,7 @@ def show_status(console: Console, folder: Path, status: Status) -> None:
     if status.slurm is not None:
         _show_jobs(console, folder, status.slurm)
     if status.state == "stopped":
-        console.print("The command that began it goes on where it stopped.")
+        console.print("To continue, run the command that started it again.")
 
 
 def _show_jobs(console: Console, folder: Path, slurm: SlurmStatus) -> None:
@@ -94,7 +94,7 @@ def _show_jobs(console: Console, folder: Path, slurm: SlurmStatus) -> None:
     if slurm.trouble:
         console.print(f"Slurm: {slurm.trouble}", style="red", markup=False)
     if slurm.at_work:
-        console.print(f"Follow it: finest attach {folder}", markup=False)
+        console.print(f"Follow the jobs: finest attach {folder}", markup=False)
 
 
 def show_verification(console: Console, found: Verification) -> None:
@@ -118,7 +118,7 @@ def show_verification(console: Console, found: Verification) -> None:
         )
     if found.not_repeatable:
         console.print(
-            f"{found.not_repeatable} pages have a verdict that another machine may not share "
+            f"{found.not_repeatable} pages have a verdict that may differ on another machine "
             f"({' or '.join(NOT_REPEATABLE)})", markup=False,
         )  # fmt: skip
     if found.is_verified:
@@ -144,19 +144,19 @@ def show_why(console: Console, answer: Why) -> None:
     line = f"{stored['reason']}: {reason(stored['reason']).explanation}"
     console.print(line, style="green" if stored["reason"] == KEPT else "red", markup=False)
     if stored["duplicate_of"]:
-        console.print(f"the page that was kept instead: {stored['duplicate_of']}", markup=False)
+        console.print(f"duplicate of the page {stored['duplicate_of']}", markup=False)
     if verdict.reason != stored["reason"] and not stored["duplicate_of"]:
         console.print(f"judged again it is {verdict.reason}", style="yellow", markup=False)
     if verdict.reason in NOT_REPEATABLE:
-        console.print("not judged again: it went past a limit, or ended the worker that judged it", style="yellow")
+        console.print("not judged again: it exceeded a limit, or crashed the worker that judged it", style="yellow")
     if answer.trail.error:
-        console.print(f"an exception ended it: {answer.trail.error}", style="red", markup=False)
+        console.print(f"stopped by an exception: {answer.trail.error}", style="red", markup=False)
     if answer.trail.encoding:
-        console.print(f"read as {answer.trail.encoding}", markup=False)
+        console.print(f"decoded as {answer.trail.encoding}", markup=False)
     console.print(checks_table(answer))
-    console.print("\ntext" + (" (as the last stage saw it)" if not verdict.kept else ""))
+    console.print("\ntext" + (" (as it reached the last stage)" if not verdict.kept else ""))
     text = verdict.text or answer.trail.text
-    console.print(Text(text[:TEXT_CHARS] or "(none)"))
+    console.print(Text(text[:TEXT_CHARS] or "(no text)"))
     if len(text) > TEXT_CHARS:
         console.print(f"... {len(text) - TEXT_CHARS:,} more characters: --json gives all")
 
@@ -167,7 +167,7 @@ def checks_table(answer: Why) -> Table:
     for stage, checks in answer.trail.stages.items():
         for check in checks:
             word, style = ("fails", "red") if check.failed else ("passes", "")
-            table.add_row(stage, check.reason, f"{check.value:.4g}", f"{check.limit:.4g}", word, style=style)
+            table.add_row(stage, check.reason, *beside(check.value, check.limit), word, style=style)
     return table
 
 

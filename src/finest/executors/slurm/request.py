@@ -1,4 +1,4 @@
-"""What a run asks of a Slurm cluster, and what this cluster can give of it."""
+"""What a run requests from a Slurm cluster, and what this cluster can allocate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OURS = frozenset(
      "no-requeue", "ntasks", "output", "parsable", "requeue", "test-only", "wait", "wrap"}
 )  # fmt: skip
 _FLAGS = {
-    "partition": "--partition", "time": "--time", "qos": "--qos", "cpus-per-task": "--cpus_per_task",
+    "partition": "--partition", "time": "--time", "qos": "--qos", "cpus-per-task": "--cpus-per-task",
     "mem-per-cpu": "--mem-per-cpu",
 }  # fmt: skip
 _DAYS = re.compile(r"(\d+)-(\d+)(?::(\d+)(?::(\d+))?)?", re.ASCII)
@@ -24,7 +24,7 @@ _HOURS = re.compile(r"(\d+)(?::(\d+))?(?::(\d+))?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class SlurmRequest:
-    """What a person asked for; None leaves it to the cluster."""
+    """The user's request; None leaves a value to the cluster."""
 
     partition: str | None = None
     total_tasks: int | None = None
@@ -44,7 +44,7 @@ def sbatch_options(pairs: Iterable[str]) -> tuple[tuple[str, str], ...]:
         name, _, value = pair.partition("=")
         name = name.strip().lstrip("-").replace("_", "-")
         if name in _FLAGS:
-            raise UsageError(f"--sbatch {name}: it has a flag of its own, {_FLAGS[name]}")
+            raise UsageError(f"--sbatch {name}: use finest's own flag, {_FLAGS[name]}")
         if name in _OURS or not re.fullmatch(r"[a-z][a-z0-9-]*", name):
             raise UsageError(f"--sbatch {pair}: finest sets {name or 'it'} itself")
         found.append((name, value))
@@ -66,7 +66,9 @@ def fit(request: SlurmRequest, slices: int) -> Allotment:
     if not capacity:
         raise ClusterError(_too_much(request, partition, members))
     if settings.max_array_size < 2:
-        raise ClusterError("this cluster allows no job arrays (MaxArraySize=0 in slurm.conf), which Slurm runs need")
+        raise ClusterError(
+            "this cluster does not allow job arrays (MaxArraySize=0 in slurm.conf), which Slurm runs need"
+        )
     return Allotment(
         partition=partition.name,
         tasks=max(1, min(request.total_tasks or capacity, slices, settings.max_array_size - 1)),
@@ -113,10 +115,10 @@ def _tasks_at_once(node: Node, request: SlurmRequest, memory_mb: int, *, counts:
 
 def _too_much(request: SlurmRequest, partition: Partition, members: list[Node]) -> str:
     if not members:
-        return f"partition {partition.name} has no node; name another with --partition"
+        return f"partition {partition.name} has no nodes; name another with --partition"
     largest = max(members, key=lambda node: (node.cpus, node.memory_mb))
     return (
         f"a task of {request.cpus_per_task} CPUs with {request.memory_per_cpu_gb:g} GB each fits on no node of "
         f"partition {partition.name} (the largest: {largest.cpus} CPUs, {largest.memory_mb / 1024:.1f} GB), so it "
-        f"would never start; ask for less with --cpus_per_task or --mem-per-cpu"
+        f"would never start; request less with --cpus-per-task or --mem-per-cpu"
     )

@@ -89,7 +89,7 @@ class Watch:
             units = self.look()
         except ClusterUnavailable as error:
             if not self._silent:
-                self._say(f"Slurm does not answer, its jobs go on: {error}")
+                self._say(f"Slurm does not answer; its jobs keep running: {error}")
             self._silent = True
             return None
         if self._silent:

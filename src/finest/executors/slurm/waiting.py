@@ -51,6 +51,6 @@ def _why(reason: str) -> str:
     node = ill[0]
     why = f" ({node.reason})" if node.reason else ""
     return (
-        f"for nodes: {node.name} is {node.state}{why}; when it is mended: "
+        f"for nodes: {node.name} is {node.state}{why}; when it is repaired: "
         f"sudo scontrol update nodename={node.name} state=RESUME"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from finest.formatting import counted, link, short, showable
+from finest.formatting import beside, counted, link, showable
 from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, STAGES, reason, stage_of
 
 EXCERPT_CHARS = 400
@@ -79,7 +79,7 @@ def _measured(name: str, page: dict[str, Any]) -> str:
     value, limit = page.get("value"), page.get("limit")
     if value is None or limit is None or name in _UNMEASURED or stage_of(name) in ("url", KEPT):
         return ""
-    return f"{short(float(value))} beside a limit of {short(float(limit))}"
+    return "{} beside a limit of {}".format(*beside(float(value), float(limit)))
 
 
 def _language(page: dict[str, Any]) -> str:
@@ -89,4 +89,4 @@ def _language(page: dict[str, Any]) -> str:
 
 def _winner(page: dict[str, Any]) -> str:
     winner = page.get("duplicate_of")
-    return f"lost against {showable(winner, 100)}" if winner else ""
+    return f"duplicate of {showable(winner, 100)}" if winner else ""

@@ -136,8 +136,8 @@ class Follower:
             f"{counted(missing, 'slice')} of {self._ledger.out}" if missing else f"the manifest of {self._ledger.out}"
         )
         if any(unit.state == FORGOTTEN for unit in self._units):
-            return f"Slurm does not know any more what became of the run's jobs, and {what} is missing; {GO_ON}"
-        return f"all jobs ended well, says Slurm, but {what} is missing; {GO_ON}"
+            return f"Slurm no longer knows how the run's jobs ended, and {what} is missing; {GO_ON}"
+        return f"Slurm reports that all jobs succeeded, but {what} is missing; {GO_ON}"
 
     def _pause(self) -> None:
         passed = time.monotonic() - self._began
@@ -156,7 +156,7 @@ class Follower:
         if answer == "cancel":
             raise KeyboardInterrupt
         if answer == "detach":
-            raise Detached(f"The jobs go on. Follow them again with: finest attach {self._ledger.out}")
+            raise Detached(f"The jobs keep running. Follow them again with: finest attach {self._ledger.out}")
 
     def _show(self) -> None:
         """The bar of the slices, as long as some are missing."""
@@ -175,7 +175,7 @@ class Follower:
             return
         with_end(self._ledger, self._submission, why)
         if ids:
-            self._progress.say(f"Cancelled jobs {', '.join(map(str, ids))}, the rest of this run's")
+            self._progress.say(f"Cancelled jobs {', '.join(map(str, ids))}, the remaining jobs of this run")
 
 
 def tail(path: Path) -> str:
@@ -185,7 +185,7 @@ def tail(path: Path) -> str:
             file.seek(max(0, path.stat().st_size - TAIL_BYTES))
             text = file.read().decode("utf-8", "replace")
     except OSError:
-        return f"It left no log at {path}"
+        return f"It wrote no log at {path}"
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("+ ")][-TAIL_LINES:]
     shown = "\n".join(f"  | {showable(line, LINE_CHARS)}" for line in lines) or "  | (empty)"
-    return f"Its log, {path}, ends:\n{shown}"
+    return f"The end of its log, {path}:\n{shown}"

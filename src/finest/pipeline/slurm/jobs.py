@@ -69,7 +69,7 @@ def leave_to_slurm(out: Path, progress: Progress, *, restart: bool) -> None:
         going = at_work(out)
     except ClusterError as error:
         raise LedgerError(
-            f"jobs of this run may be at work on Slurm, which cannot be asked: {error}; "
+            f"jobs of this run may still be running, and Slurm does not answer: {error}; "
             f"if there are none, remove {out / 'ledger' / 'slurm' / found.run}"
         ) from error
     if going is None:
@@ -89,9 +89,7 @@ def cancel_all(submission: Submission) -> list[int]:
     end = time.monotonic() + GONE_S
     while ids and stages(submission.run):
         if time.monotonic() > end:
-            raise ClusterError(
-                f"jobs {', '.join(map(str, ids))} are cancelled but do not end; look with: squeue -j {ids[0]}"
-            )
+            raise ClusterError(f"jobs {', '.join(map(str, ids))} are cancelled but do not end; see: squeue -j {ids[0]}")
         time.sleep(0.5)
     return ids
 

@@ -57,7 +57,7 @@ def submit(options: RunOptions, progress: Progress) -> Submission | None:
     with ledger.lock():
         going = jobs.at_work(options.out)
         if going is not None:
-            progress.say(f"Its jobs are at work already: {describe(going)}")
+            progress.say(f"The jobs of this run are already running: {describe(going)}")
             return going
         ledger.sweep()
         if finished(ledger, progress):
@@ -78,7 +78,7 @@ def attach(out: Path, progress: Progress, ask: Ask | None = None) -> Manifest:
     if found.ended is not None:
         if finished(ledger, progress):
             return read_manifest(out)
-        raise LedgerError(f"no job of {out} is on Slurm any more: {found.ended}; {_GO_ON}")
+        raise LedgerError(f"no job of {out} is left on Slurm: {found.ended}; {_GO_ON}")
     found = _complete(ledger, jobs.with_queue(found))
     progress.say(f"Following {describe(found)}")
     return Follower(ledger, found, progress, ask).follow()
@@ -112,9 +112,9 @@ def _hand_in(ledger: Ledger, options: RunOptions, progress: Progress) -> Submiss
         if ranks:
             made = _stage(ledger, made, "slices")
         made = _stage(ledger, made, "dataset", after=made.jobs.get("slices"))
-        progress.say(f"Handed in to Slurm: {describe(made)}")
+        progress.say(f"Submitted to Slurm: {describe(made)}")
     except BaseException:
-        jobs.with_end(ledger, made, "it was not handed in whole")
+        jobs.with_end(ledger, made, "the submission was incomplete")
         jobs.cancel_all(made)
         raise
     return made
@@ -134,7 +134,7 @@ def _complete(ledger: Ledger, found: Submission) -> Submission:
         write(ledger, found)
         return found
     if ledger.locked():
-        raise LedgerError(f"{ledger.out} is being handed in at this moment; try again")
+        raise LedgerError(f"{ledger.out} is being submitted right now; try again later")
     if "slices" not in stages(found.run):
         jobs.with_end(ledger, found, "its submitter was killed")
         raise LedgerError(f"{ledger.out} has no job on Slurm: its submitter was killed; {_GO_ON}")
@@ -144,10 +144,10 @@ def _complete(ledger: Ledger, found: Submission) -> Submission:
 def _own(out: Path) -> Submission:
     found = jobs.latest(out)
     if found is None:
-        raise LedgerError(f"{out} was never handed in to Slurm; that is done by: finest refine ... --executor slurm")
+        raise LedgerError(f"{out} was never submitted to Slurm; submit it with: finest refine ... --executor slurm")
     if not jobs.is_own(found):
-        raise LedgerError(f"the jobs of {out} are {found.user}'s, and only {found.user} can follow or cancel them")
+        raise LedgerError(f"the jobs of {out} belong to {found.user}; only {found.user} can follow or cancel them")
     return found
 
 
-_GO_ON = "the command that began it goes on where it stopped"
+_GO_ON = "run the command that started it again to continue"

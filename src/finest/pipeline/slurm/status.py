@@ -69,5 +69,5 @@ def _trouble(units: list[Unit]) -> str | None:
         if why := never_starts(unit.state, unit.reason):
             return f"job {unit.id} can never start: {why} ({unit.reason})"
     if units and all(unit.state == FORGOTTEN for unit in units):
-        return "its jobs are over, and Slurm does not know any more how they ended"
+        return "its jobs have ended, and Slurm no longer knows how"
     return None

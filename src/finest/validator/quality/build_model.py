@@ -41,7 +41,7 @@ SOURCES = (
     "The prose of this project's own demo (MIT), finest/demo/pages; not among the anchors.",
 )
 LICENCE = "CC0-1.0 for what was derived here; the texts are in the public domain."
-SAMPLE = Path(__file__).parents[2] / "sample" / "pages"
+DEMO = Path(__file__).parents[2] / "sample" / "pages"
 ANCHOR_CHARS = 2_000
 """A document is paragraphs up to about so many characters: enough of them for an error, none that decides alone."""
 ANCHORS_EACH = 24
@@ -100,7 +100,7 @@ def novels(folder: Path) -> Iterator[str]:
 
 def demo() -> list[str]:
     """The demo's prose, a file each."""
-    return [path.read_text(encoding="utf-8") for path in sorted(SAMPLE.glob("*.txt"))]
+    return [path.read_text(encoding="utf-8") for path in sorted(DEMO.glob("*.txt"))]
 
 
 def _strings(data: bytes) -> Iterator[str]:

@@ -1,0 +1,55 @@
+"""The class of all command groups: subcommands in sections, each with its whole first sentence.
+
+Cloup, a click extension, has such sections too, but importing it takes 75 ms, which every command would pay for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_NOT_CUT = 10_000
+"""Characters allowed in the first sentence of a command's help: click wraps the line, and shortens nothing."""
+
+
+class Commands(click.Group):
+    """Lists subcommands by section, or under "Commands" without sections, in the order in which they were given."""
+
+    def __init__(
+        self, *args: Any, sections: Mapping[str, Sequence[click.Command]] | None = None, **more: Any
+    ) -> None:  # fmt: skip
+        super().__init__(*args, **more)
+        self.sections = sections or {}
+        for command in (command for commands in self.sections.values() for command in commands):
+            self.add_command(command)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Names in the order in which the commands were added."""
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write a table per section; the columns of all tables line up."""
+        width = max(map(len, self.commands))
+        for title, commands in (self.sections or {"Commands": tuple(self.commands.values())}).items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{one.name:{width}}", one.get_short_help_str(_NOT_CUT)) for one in commands])
+
+
+def as_dashes(flag: str) -> str:
+    """Give a flag's name its one form: hf_repo and hf-repo are hf-repo, wallet.name and wallet_name are wallet-name.
+
+    Guides write flags with dots and underscores, as btcli and DataTrove do; users type all three.
+    """
+    return flag.replace("_", "-").replace(".", "-")
+
+
+def in_documented_spelling(error: click.NoSuchOption) -> click.NoSuchOption:
+    """The same error with suggestions spelled as the help spells them: click knows only the form of `as_dashes`."""
+    options = error.ctx.command.params if error.ctx else []
+    documented = {as_dashes(flag): flag for option in options for flag in (*option.opts, *option.secondary_opts)}
+    close = [documented.get(flag, flag) for flag in error.possibilities or []]
+    return click.NoSuchOption(error.option_name, error.message, close, error.ctx)
