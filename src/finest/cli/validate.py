@@ -260,7 +260,7 @@ def validate(
 def score(records: tuple[Path, ...], work: Path, database: str | None, as_json: bool) -> None:
     """Show what verdicts are worth: a record's score factor by factor, or where every miner stands.
 
-    A score is worked out anew from the figures in the record; docs/scoring.md has the formula.
+    A score is worked out anew from the figures in the record; docs/concepts/scoring.md has the formula.
 
     \b
     finest score verdict.json
