@@ -62,6 +62,8 @@ def _relinked(markdown: str, folder: Path, uri: str) -> str:
     def turned(found: re.Match[str]) -> str:
         text, target, anchor = found[1], found[2], found[3] or ""
         path = Path(os.path.normpath(folder / target))
+        if folder != ROOT and path.is_relative_to(ROOT / "docs"):
+            return found[0]  # MkDocs checks it
         if not path.exists():
             raise FileNotFoundError(f"{uri} links to {target}, which does not exist")
         name = path.relative_to(ROOT).as_posix()
