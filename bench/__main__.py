@@ -1,6 +1,6 @@
 """The bench: DataTrove's FineWeb pipeline and ours by turns on the same WARCs, each run a process of its own.
 
-    python -m bench --warc PATH...                 three rounds, result in bench/results and docs/concepts/performance.md
+    python -m bench --warc PATH...                 three rounds: bench/results and docs/concepts/performance.md
     python -m bench --warc PATH... --every 10      every tenth page alone: a quick look
     python -m bench --warc PATH... --rounds 0      equality alone, against a stored run of DataTrove's if there is one
 
