@@ -1,6 +1,7 @@
 # make demo                          the subnet on this machine: chain, Hub, task server, two miners
 # make demo CRAWL=CC-MAIN-2025-26    refine the first pages of a real Common Crawl file, verify, report
 # make test                          the whole suite            make test-fast   everyday tests
+# make docs                          the generated pages, and the site in site/
 # make locks                         hashes of what a release needs, before it is tagged
 # make test-fallback                 judging without the compiled core
 # make test-nightly                  the suite with all that it takes samples of, for a release
@@ -47,7 +48,9 @@ $(VENV)/tools: $(VENV)/installed
 	touch $@
 
 docs: $(VENV)/tools
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
 	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # One lock for each extra of validator/update/build.py, in the versions of the first; what builds the tree is in base.txt.
 UV_LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-header

@@ -1,6 +1,6 @@
 """The bench: DataTrove's FineWeb pipeline and ours by turns on the same WARCs, each run a process of its own.
 
-    python -m bench --warc PATH...                 three rounds, result in bench/results and docs/performance.md
+    python -m bench --warc PATH...                 three rounds: bench/results and docs/concepts/performance.md
     python -m bench --warc PATH... --every 10      every tenth page alone: a quick look
     python -m bench --warc PATH... --rounds 0      equality alone, against a stored run of DataTrove's if there is one
 
@@ -79,7 +79,7 @@ def main() -> None:
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(result, indent=1, default=_plain) + "\n")
     if whole:
-        write_report(json.loads(target.read_text()), ROOT / "docs" / "performance.md")
+        write_report(json.loads(target.read_text()), ROOT / "docs" / "concepts" / "performance.md")
     else:
         print(render(json.loads(target.read_text())))
     print(f"{target.relative_to(ROOT)}: equal: { ({k: v.equal for k, v in result['equality'].items()}) }")

@@ -74,7 +74,7 @@ class Found:
 
 
 def main() -> None:
-    """Forge, audit, measure, say it, keep it: `make docs` puts it into docs/scoring.md."""
+    """Forge, audit, measure, say it, keep it: `make docs` puts it into docs/concepts/scoring.md."""
     options = _options()
     with tempfile.TemporaryDirectory() as folder, remembered():
         work = Path(folder)

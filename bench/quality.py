@@ -8,7 +8,7 @@ of known order are made of the task's pages, and each is measured as a validator
 Two more have to be worse than the reference: every row twice (half of the rows), a tenth of the rows ten times. What
 the extractor gives without any filter is only told: it is usually worse, but where nearly all pages are articles the
 filters have little to take away. 20 seeds with the defaults take some 8 CPU minutes. `--tier 2` asks the small Llama;
-docs/scoring.md has what that costs on a CPU.
+docs/concepts/scoring.md has what that costs on a CPU.
 """
 
 from __future__ import annotations

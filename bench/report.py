@@ -1,4 +1,4 @@
-"""A result as Markdown, put into docs/performance.md between two markers."""
+"""A result as Markdown, put into docs/concepts/performance.md between two markers."""
 
 from __future__ import annotations
 

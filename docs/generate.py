@@ -1,12 +1,13 @@
-"""Writes from the code what the docs say of it: `make docs`. A test holds them to it.
+"""Write the parts of the docs that follow from the code: `make docs`. A test fails when they are out of date.
 
-docs/commands.md, docs/reasons.md and docs/reference/python.md whole, the table of problems in docs/tasks.md, formula
-and examples of the score in docs/scoring.md.
+Whole pages: reference/commands.md, reference/reasons.md, reference/recipe-keys.md and reference/python.md. Parts of
+pages: the table of problems in reference/task-server-api.md; formula, examples and attacks in concepts/scoring.md.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 import sys
 import textwrap
@@ -15,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import BaseModel
 
 from finest.cli import cli
 from finest.recipe.reasons import REASONS, STAGES
+from finest.recipe.recipe import SHIPPED, Recipe, load_recipe
 from finest.tasks.problems import KINDS
 from finest.validator import score
 
@@ -27,7 +30,8 @@ ATTACKS = DOCS.parent / "bench" / "results" / "attacks.json"
 
 def commands() -> str:
     """Every command's own help."""
-    parts = ["# Commands\n\nGenerated from the commands' own help by `make docs`.\n", _help(cli, "finest")]
+    head = "# Commands\n\nEvery command with its own help text (`finest COMMAND --help`). `make docs` generates this page.\n"
+    parts = [head, _help(cli, "finest")]
     for name, command in cli.commands.items():
         parts.append(_help(command, f"finest {name}"))
         if isinstance(command, click.Group):
@@ -37,7 +41,11 @@ def commands() -> str:
 
 def reasons() -> str:
     """The closed list of reasons, stage by stage."""
-    lines = ["# Reasons\n", "What a verdict can be, generated from `finest/recipe/reasons.py` by `make docs`.\n"]
+    lines = [
+        "# Reasons\n",
+        "Every page gets a verdict with one reason from this closed list, ordered by the stage that gives it. `make docs` "
+        "generates this page from `finest/recipe/reasons.py`.\n",
+    ]
     for stage, question in STAGES.items():
         lines += [f"## {stage}\n", f"{question}\n", "| reason | means |", "|---|---|"]
         lines += [f"| `{r.name}` | {r.explanation} |" for r in REASONS.values() if r.stage == stage]
@@ -45,22 +53,59 @@ def reasons() -> str:
     return "\n".join(lines)
 
 
+def recipe_keys() -> str:
+    """Every key of a recipe with its default and the values of the shipped recipes, section by section."""
+    shipped = {name: load_recipe(name) for name in SHIPPED}
+    others = " and ".join(f"`{name}`" for name in SHIPPED)
+    parts = [
+        "# Recipe keys\n",
+        f"Every section and key of a recipe file, with its default and its value in {others}. A recipe file names only "
+        "what it changes; an unknown key is an error. `finest recipe show NAME` prints a recipe with every value filled "
+        "in. `make docs` generates this page from `finest/recipe/recipe.py`.\n",
+    ]
+    for section, field in Recipe.model_fields.items():
+        rules = field.annotation
+        if not (isinstance(rules, type) and issubclass(rules, BaseModel)):
+            continue
+        parts += [f"## {section}\n", f"{inspect.getdoc(rules) or ''}\n"]
+        parts += ["| key | default | " + " | ".join(SHIPPED) + " |", "|---|---|" + "---|" * len(SHIPPED)]
+        default = field.get_default(call_default_factory=True)
+        for key in rules.model_fields:
+            values = [getattr(default, key), *(getattr(getattr(recipe, section), key) for recipe in shipped.values())]
+            first = _toml(values[0])
+            cells = [first, *("" if _toml(value) == first else _toml(value) for value in values[1:])]
+            parts.append(f"| `{key}` | " + " | ".join(cells) + " |")
+        parts.append("")
+    parts.append(
+        "An empty cell means the default. `name` (letters, digits, `.`, `_`, `-`) and `description` stand outside of any "
+        "section and do not change the hash. `[libraries]` holds the versions of the packages that can change a verdict; "
+        "finest fills it in, and refuses a recipe that was made with other versions.\n"
+    )
+    return "\n".join(parts)
+
+
+def _toml(value: Any) -> str:
+    """A value as a recipe file has it."""
+    plain = json.loads(json.dumps(value))
+    return f"`{json.dumps(plain, ensure_ascii=False)}`"
+
+
 def tasks() -> str:
-    """docs/tasks.md with the closed list of problems in its place."""
+    """reference/task-server-api.md with the closed list of problems in its place."""
     rows = ["| problem | status | passes | |", "|---|---|---|---|"]
     rows += [f"| `{n}` | {k.status} | {'yes' if k.may_pass else ''} | {k.title} |" for n, k in KINDS.items()]
-    return _filled("tasks.md", "problems", rows)
+    return _filled("reference/task-server-api.md", "problems", rows)
 
 
 def scoring() -> str:
-    """docs/scoring.md with the formula, the constants and examples of the score in their place."""
+    """concepts/scoring.md with the formula, the constants and examples of the score in their place."""
     formula = score.__doc__.partition("\n\n")[2].partition("\n\nThe smaller")[0]  # type: ignore[union-attr]
     constants = [f"| `{f.name}` | {getattr(score.POLICY, f.name):g} |" for f in fields(score.POLICY)]
     lines = [
         "```", textwrap.dedent(formula), "```", "", "| constant | value |", "|---|---|", *constants, "",
         "| who | H | min(R, V) | Q | P | score |", "|---|---|---|---|---|---|", *map(_example, EXAMPLES),
     ]  # fmt: skip
-    return _between(_filled("scoring.md", "score", lines), "attacks", attacks())
+    return _between(_filled("concepts/scoring.md", "score", lines), "attacks", attacks())
 
 
 def attacks() -> list[str]:
@@ -138,9 +183,13 @@ def python() -> str:
 
 
 PAGES = {
-    "commands.md": commands, "reasons.md": reasons, "tasks.md": tasks, "scoring.md": scoring,
+    "reference/commands.md": commands,
+    "reference/reasons.md": reasons,
+    "reference/recipe-keys.md": recipe_keys,
     "reference/python.md": python,
-}  # fmt: skip
+    "reference/task-server-api.md": tasks,
+    "concepts/scoring.md": scoring,
+}
 
 if __name__ == "__main__":  # python docs/generate.py [FOLDER]: into docs, or elsewhere
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS

@@ -37,7 +37,7 @@ def test_generated_pages_are_fresh(page: str, written: Path) -> None:
 
 def test_the_recipes_in_the_docs_are_recipes() -> None:
     """Each block can be copied into a file; the one for other crawls is FineWeb's, read by the standards."""
-    page = (DOCS / "recipe.md").read_text(encoding="utf-8")
+    page = (DOCS / "concepts" / "recipe.md").read_text(encoding="utf-8")
     found = [parse_recipe(tomllib.loads(block)) for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL)]
     standard = {recipe.name: recipe for recipe in found}["fineweb-standard"]
     fineweb = load_recipe("fineweb")
@@ -65,3 +65,32 @@ def test_every_command_has_help_and_stands_in_the_readme(name: str, command: cli
     assert " ".join(name.split()[:2]) in readme
     for parameter in command.params:
         assert not isinstance(parameter, click.Option) or parameter.help or parameter.name == "help", parameter
+
+
+def pages() -> list[Path]:
+    return [*DOCS.rglob("*.md"), *DOCS.parent.glob("*.md")]
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page, as MkDocs and the usual forges make them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(DOCS.parent).as_posix())
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    """A relative link names a file of the project and, behind a #, one of its headings."""
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        name, _, anchor = target.partition("#")
+        path = page.parent / name if name else page
+        assert path.exists(), target
+        assert not anchor or anchor in headings(path), target
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    """mkdocs.yml names each page once; the pages made from docstrings it may name before they exist."""
+    named = re.findall(r"^ +- (?:[^:\n]+: )?(\S+\.md)$", (DOCS.parent / "mkdocs.yml").read_text("utf-8"), re.MULTILINE)
+    inside = [name for name in named if not name.startswith("project/")]
+    assert len(inside) == len(set(inside))
+    assert {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")} == set(inside)

@@ -11,9 +11,10 @@ from finest.doctor.checks import checks_for
 from finest.doctor.subject import Role
 
 DOCS = Path(__file__).parents[2] / "docs"
-MINER = (DOCS / "miner.md").read_text(encoding="utf-8")
-VALIDATOR = (DOCS / "validator.md").read_text(encoding="utf-8")
-TASKS = (DOCS / "tasks.md").read_text(encoding="utf-8")
+GUIDES = DOCS / "guides"
+MINER = (GUIDES / "mine.md").read_text(encoding="utf-8")
+VALIDATOR = (GUIDES / "validate.md").read_text(encoding="utf-8")
+TASKS = (GUIDES / "task-server.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("guide", "role"), [(MINER, "miner"), (VALIDATOR, "validator")], ids=["miner", "validator"])
@@ -55,7 +56,7 @@ def test_links_lead_somewhere(guide: str) -> None:
         if target.startswith("http"):
             continue
         name, _, anchor = target.partition("#")
-        text = (DOCS / name).read_text(encoding="utf-8") if name else guide
+        text = (GUIDES / name).read_text(encoding="utf-8") if name else guide
         titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
         headings = {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}
         assert not anchor or anchor in headings, target

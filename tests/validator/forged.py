@@ -253,4 +253,4 @@ FORGERIES: dict[str, Forgery] = {
     "beginnings alone, own recipe": beginnings,
     "Parquet bomb": bomb,
 }
-"""By the names that docs/scoring.md has."""
+"""By the names that docs/concepts/scoring.md has."""

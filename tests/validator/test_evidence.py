@@ -53,7 +53,7 @@ def test_the_same_audit_gives_the_same_bytes(honest: Published, evidence: Eviden
 
 
 def test_canonical_json_is_sorted_and_tight(evidence: Evidence) -> None:
-    """As docs/validator.md has it; the signature is not part of what is signed."""
+    """As docs/reference/protocol.md has it; the signature is not part of what is signed."""
     data = json.loads(canonical(evidence))
     assert canonical(evidence) == json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     assert "signature" not in data and data["format"] == "finest-evidence/1"

@@ -40,7 +40,7 @@ def test_flags_mean_what_they_say(asked: list[Any], tmp_path: Path) -> None:
 
 
 def test_the_defaults_are_those_of_the_measured_design(asked: list[Any]) -> None:
-    """docs/scoring.md; weights are set, for ever."""
+    """docs/concepts/scoring.md; weights are set, for ever."""
     assert CliRunner().invoke(cli, ["validate"], catch_exceptions=False).exit_code == 0
     ((options, database, *_, named),) = asked
     assert (options.plan, options.tokens, options.parallel, options.sets_weights) == (Plan(), 1_000_000, 1, True)

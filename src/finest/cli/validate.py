@@ -300,8 +300,8 @@ def score(records: tuple[Path, ...], work: Path, database: str | None, as_json: 
     """Show the scores of datasets or the weights of miners.
 
     With EVIDENCE the command shows each dataset's score, factor by factor, calculated again from the numbers in the
-    evidence; docs/scoring.md has the formula. Without EVIDENCE it shows the average score and the weight of each miner
-    in a validator's work folder.
+    evidence; docs/concepts/scoring.md has the formula. Without EVIDENCE it shows the average score and the weight of
+    each miner in a validator's work folder.
 
     \b
     finest score verdict.json

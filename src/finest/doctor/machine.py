@@ -18,7 +18,7 @@ from finest.formatting import byte_size, counted
 from finest.miner.disk import SPARE_BYTES, needed_bytes
 
 WORKER_BYTES = 0.5e9
-"""Memory of a worker as measured (docs/performance.md: 522 MB at the peak of a run with one)."""
+"""Memory of a worker as measured (docs/concepts/performance.md: 522 MB at the peak of a run with one)."""
 WORKER_MOST_BYTES = 1.0e9
 """Memory of a worker that processes the largest pages of a crawl."""
 WARC_BYTES = 1.0e9

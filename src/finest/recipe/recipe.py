@@ -61,8 +61,8 @@ class DecodeRules(_Rules):
 class LimitRules(_Rules):
     """What a page's markup may come to before a parser sees it (`finest.recipe.bounds`), and its text afterwards.
 
-    No sound page comes near: `docs/recipe.md` has the largest values of real pages beside each limit. `depth` is twice
-    what Blink builds (512, its kMaximumHTMLParserDOMTreeDepth); the others are ours. `tags` counts
+    No sound page comes near: `docs/concepts/recipe.md` has the largest values of real pages beside each limit. `depth`
+    is twice what Blink builds (512, its kMaximumHTMLParserDOMTreeDepth); the others are ours. `tags` counts
     attributes too.
     """
 

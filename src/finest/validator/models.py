@@ -23,7 +23,7 @@ class _Model(BaseModel):
 
 
 class Plan(_Model):
-    """How much is looked at. The defaults are those of the measured design: docs/scoring.md."""
+    """How much is looked at. The defaults are those of the measured design: docs/concepts/scoring.md."""
 
     rows: int = Field(default=128, ge=1, le=100_000)
     """Rows of the dataset that are judged again, at most: the sequential test may stop earlier."""

@@ -27,7 +27,7 @@ reference stands in for it too."""
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The constants of the score. Measured on real pages; docs/scoring.md has the reasons."""
+    """The constants of the score. Measured on real pages; docs/concepts/scoring.md has the reasons."""
 
     tolerance: float = 0.005
     """Share of rows that may differ on an honest miner's machine: libraries on other processors."""

@@ -4,7 +4,7 @@
     draw   sha256(seed || label || counter), read as integers
 
 So a miner cannot tell what will be looked at, validators look at different things, and anybody can repeat the draw in
-any language: docs/validator.md has it byte by byte.
+any language: docs/reference/protocol.md has it byte by byte.
 """
 
 from __future__ import annotations

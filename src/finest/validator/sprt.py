@@ -15,7 +15,7 @@ Decision = Literal["honest", "forged"]
 
 @dataclass(frozen=True, slots=True)
 class Sequential:
-    """The test's constants, measured in the design: docs/scoring.md."""
+    """The test's constants, measured in the design: docs/concepts/scoring.md."""
 
     honest_share: float = 0.005
     forged_share: float = 0.05

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 VERDICT_TOKENS = 1_000_000
 """Training tokens a side: a quarter of the default, which tells 10 % boilerplate from clean text as well
-(docs/scoring.md) and leaves a verdict within its ten CPU minutes where every page has to be judged for it."""
+(docs/concepts/scoring.md) and leaves a verdict within its ten CPU minutes where every page has to be judged for it."""
 
 
 def measure_quality(

@@ -43,7 +43,8 @@ class NGrams:
 
     number = 1
     tokens = 4_000_000
-    """400,000 told 10 % boilerplate from clean text for 20 of 20 seeds; more lessen the error (docs/scoring.md)."""
+    """400,000 told 10 % boilerplate from clean text for 20 of 20 seeds; more lessen the error.
+    docs/concepts/scoring.md has the figures."""
     parts: Mapping[str, str] = {"tokenizer": MODEL_SHA256}
     runs_on: Mapping[str, str] = {}
 
