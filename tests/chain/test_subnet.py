@@ -68,7 +68,7 @@ def test_a_view_is_kept_while_it_is_fresh(miner: Chain) -> None:
     assert miner.view() is first
     assert 0 <= first.age_s < 5
     assert first.age_blocks == int(first.age_s / first.block_time_s)
-    assert miner.view(fresh_s=0) is not first
+    assert miner.view(max_age_s=0) is not first
 
 
 def test_a_block_has_one_final_hash(server: ChainServer, miner: Chain) -> None:
@@ -208,7 +208,7 @@ def test_weights_are_set_by_hotkey(server: ChainServer, make_key: MakeKey, open_
     server.advance(RATE_LIMIT_BLOCKS)
     weights = {one.hotkey.address: 3.0, other.hotkey.address: 1.0, "gone": 1.0}
     receipt = validator.set_weights(weights)
-    view = validator.view(fresh_s=0)
+    view = validator.view(max_age_s=0)
     uids = {hotkey: view.neuron(hotkey).uid for hotkey in (one.hotkey.address, other.hotkey.address)}  # type: ignore[union-attr]
     me = view.neuron(validator.hotkey.address)
     assert me is not None

@@ -14,7 +14,7 @@ from finest.chain.payload import encode
 from finest.tasks.models import Rules
 from finest.tasks.problems import KINDS, ProblemName
 from finest.tasks.store import Store
-from tests.tasks.asking import (
+from tests.tasks.api_calls import (
     ALICE,
     BOB,
     EVE,
@@ -28,8 +28,8 @@ from tests.tasks.asking import (
     made,
     problem,
 )
-from tests.tasks.facts import CRAWL, ROOT, paths
-from tests.tasks.served import SERVER, Server, hotkey, serving
+from tests.tasks.live_server import SERVER, Server, hotkey, serving
+from tests.tasks.samples import CRAWL, ROOT, paths
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_reads")]
 

@@ -20,9 +20,9 @@ from finest.tasks import client
 from finest.tasks.client import Refused, TaskServer
 from finest.tasks.models import Rules, ScoreRequest, ServerInfo, TaskState
 from finest.tasks.store import Store
-from tests.tasks.asking import ALICE, EVE, LINE, VALIDATOR
-from tests.tasks.facts import CRAWL, REVISION, ROOT, paths
-from tests.tasks.served import SERVER, MadeSubnet, Server, serving
+from tests.tasks.api_calls import ALICE, EVE, LINE, VALIDATOR
+from tests.tasks.live_server import SERVER, MadeSubnet, Server, serving
+from tests.tasks.samples import CRAWL, REVISION, ROOT, paths
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ from finest.errors import SourceError
 from finest.tasks import crawls
 from finest.tasks.crawls import CommonCrawl, import_file
 from finest.tasks.store import Store
-from tests.tasks.facts import paths
+from tests.tasks.samples import paths
 
 OLD = "CC-MAIN-2024-10"
 

@@ -19,7 +19,7 @@ from finest.errors import ChainError
 
 Reason = Literal["missing", "malformed", "wrong-receiver", "stale", "bad-signature", "replayed"]
 """Why a request is nobody's. `missing`: it is not signed at all."""
-Remember = Callable[[str, int], bool]
+AcceptNonce = Callable[[str, int], bool]
 """Takes a hotkey and the nonce of its request, which is in nanoseconds since 1970; False if it was seen before."""
 
 MAX_AGE_S = 30.0
@@ -69,7 +69,7 @@ def sign_request(hotkey: Hotkey, *, method: str, target: str, body: bytes, recei
 
 
 def verify_request(
-    headers: Mapping[str, str], body: bytes, *, method: str, target: str, receiver: str, remember: Remember
+    headers: Mapping[str, str], body: bytes, *, method: str, target: str, receiver: str, accept_nonce: AcceptNonce
 ) -> str:
     """The hotkey (ss58) that signed the request; takes about 40 us besides `remember`, which is asked last.
 
@@ -85,7 +85,7 @@ def verify_request(
     try:
         caller = http_auth.verify(
             signed, body, method=method, path=target, self_hotkey_ss58=receiver, max_age=MAX_AGE_S,
-            allowed_skew=SKEW_S, nonce_store=_Nonces(remember),
+            allowed_skew=SKEW_S, nonce_store=_Nonces(accept_nonce),
         )  # fmt: skip
     except http_auth.AuthError as error:
         raise _refusal(error, signed) from error
@@ -98,11 +98,11 @@ def verify_request(
 class _Nonces:
     """The SDK's shape of a replay store."""
 
-    remember: Remember
+    accept_nonce: AcceptNonce
     retention: float = RETENTION_S
 
     def check_and_store(self, hotkey_ss58: str, nonce_ns: int) -> bool:
-        return self.remember(hotkey_ss58, nonce_ns)
+        return self.accept_nonce(hotkey_ss58, nonce_ns)
 
 
 def _refusal(error: http_auth.AuthError, signed: Mapping[str, str]) -> NotAuthenticated:

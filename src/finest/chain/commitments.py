@@ -19,7 +19,7 @@ from bittensor.snapshot import Snapshot
 from finest.chain.errors import ChainError
 from finest.chain.options import ChainOptions
 from finest.chain.payload import LIMIT_BYTES, Commitment, decode
-from finest.chain.submission import Refused, Submission, budget_exceeded, explain, not_registered
+from finest.chain.submission import ExtrinsicRejected, Submission, budget_exceeded, explain, not_registered
 from finest.chain.view import SubnetView, read_view
 from finest.chain.wallet import Hotkey
 
@@ -35,7 +35,7 @@ SkipReason = Literal[
 
 _RECORDS = ("Commitments", "CommitmentOf")
 _SUBNETS = "SubtensorModule"
-_LEAST_COST_BYTES = 100
+_MIN_COST_BYTES = 100
 """What the commitments pallet charges a shorter line."""
 
 
@@ -85,7 +85,7 @@ def join(view: SubnetView, records: Iterable[tuple[Any, Any]]) -> Commitments:
     skipped: Counter[SkipReason] = Counter()
     lines = []
     for hotkey, record in records:
-        found = _line(view, hotkey, record)
+        found = _parse_record(view, hotkey, record)
         if isinstance(found, ChainCommitment):
             lines.append(found)
         else:
@@ -93,7 +93,7 @@ def join(view: SubnetView, records: Iterable[tuple[Any, Any]]) -> Commitments:
     return Commitments(view.block, tuple(sorted(lines, key=lambda line: line.uid)), dict(skipped))
 
 
-def _line(view: SubnetView, hotkey: object, record: object) -> ChainCommitment | SkipReason:
+def _parse_record(view: SubnetView, hotkey: object, record: object) -> ChainCommitment | SkipReason:
     neuron = view.neuron(hotkey) if isinstance(hotkey, str) else None
     if neuron is None:
         return "unregistered"
@@ -126,10 +126,10 @@ def plain_text(record: object) -> tuple[str | None, SkipReason]:
     kind, value = next(iter(field.items()))
     if not (isinstance(kind, str) and kind.startswith("Raw") and isinstance(value, str)):
         return None, "not_plain"
-    return _unhex(value)
+    return _decode_hex(value)
 
 
-def _unhex(value: str) -> tuple[str | None, SkipReason]:
+def _decode_hex(value: str) -> tuple[str | None, SkipReason]:
     if len(value) > 2 + 2 * LIMIT_BYTES:
         return None, "not_plain"
     try:
@@ -146,7 +146,7 @@ async def commit_line(
     client: bt.Client, options: ChainOptions, hotkey: Hotkey, line: str, submission: Submission
 ) -> CommitReceipt:
     """Have `line` stand on the chain under the hotkey: sent unless it stands there, waited for, read back."""
-    await submission.settle(client)
+    await submission.wait_for_inclusion(client)
     snapshot = await client.at()
     view, record = await asyncio.gather(
         read_view(client, options.netuid, snapshot), _own_record(snapshot, options.netuid, hotkey.address)
@@ -154,17 +154,17 @@ async def commit_line(
     neuron = view.neuron(hotkey.address)
     if neuron is None:
         raise not_registered(hotkey.address, options)
-    standing = _line(view, hotkey.address, record) if record else None
-    if isinstance(standing, ChainCommitment) and standing.commitment == decode(line):
-        return CommitReceipt(line, standing.block, sent=submission.sent_at_block is not None)
+    current = _parse_record(view, hotkey.address, record) if record else None
+    if isinstance(current, ChainCommitment) and current.commitment == decode(line):
+        return CommitReceipt(line, current.block, sent=submission.sent_at_block is not None)
     wait_blocks = await _check_budget(snapshot, hotkey.address, options, line)
     submit = partial(
         client.submit_call, _call(options.netuid, line), hotkey.signer, signer="hotkey", wait_for_finalization=False
     )
     try:
         await submission.send(client, submit)
-    except Refused as refused:
-        raise explain(refused, "the commitment", hotkey.address, options, wait_blocks) from refused
+    except ExtrinsicRejected as rejected:
+        raise explain(rejected, "the commitment", hotkey.address, options, wait_blocks) from rejected
     return await _read_back(client, options.netuid, hotkey.address, line)
 
 
@@ -203,6 +203,6 @@ async def _check_budget(snapshot: Snapshot, hotkey: str, options: ChainOptions, 
     left = int(last or 0) + int(tempo or 0) - snapshot.block
     wait_blocks = left if 0 < left <= int(tempo) else max(1, int(tempo))
     used = int(usage["used_space"]) if usage and usage["last_epoch"] == epoch else 0
-    if used + max(len(line), _LEAST_COST_BYTES) > int(limit):
+    if used + max(len(line), _MIN_COST_BYTES) > int(limit):
         raise budget_exceeded(hotkey, options, wait_blocks)
     return wait_blocks

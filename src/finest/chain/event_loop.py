@@ -21,8 +21,8 @@ Cleanup = Callable[[], Coroutine[Any, Any, None]]
 
 GRACE_S = 5.0
 """What a call may take over its own deadline before the loop itself counts as stuck."""
-_STOP_S = 5.0
-_inherited: list[asyncio.AbstractEventLoop] = []
+_STOP_TIMEOUT_S = 5.0
+_inherited_loops: list[asyncio.AbstractEventLoop] = []
 """Loops of a parent process: kept from the garbage collector, which would close them."""
 
 
@@ -58,7 +58,7 @@ class LoopThread:
     def abandon(self) -> None:
         """Forget what was inherited from a parent process, without touching it."""
         self._finalizer.detach()
-        _inherited.append(self._loop)
+        _inherited_loops.append(self._loop)
 
     def close(self) -> None:
         """Clean up, cancel what runs, stop, and wait for the thread."""
@@ -67,24 +67,24 @@ class LoopThread:
 
 def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread, pid: int, cleanup: Cleanup) -> None:
     if os.getpid() != pid:
-        _inherited.append(loop)
+        _inherited_loops.append(loop)
         return
     if thread is threading.current_thread():  # the garbage collector runs anywhere: waiting would be for ever
         loop.stop()
         return
     future = asyncio.run_coroutine_threadsafe(_finish(cleanup), loop)
-    concurrent.futures.wait([future], _STOP_S)
+    concurrent.futures.wait([future], _STOP_TIMEOUT_S)
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(_STOP_S)
+    thread.join(_STOP_TIMEOUT_S)
     if not thread.is_alive():
         loop.close()
 
 
 async def _finish(cleanup: Cleanup) -> None:
     with suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(cleanup(), _STOP_S / 3)
+        await asyncio.wait_for(cleanup(), _STOP_TIMEOUT_S / 3)
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
     if tasks:
-        await asyncio.wait(tasks, timeout=_STOP_S / 3)
+        await asyncio.wait(tasks, timeout=_STOP_TIMEOUT_S / 3)

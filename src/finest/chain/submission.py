@@ -19,19 +19,19 @@ from finest.chain.connection import Lost
 from finest.chain.errors import BudgetExceeded, ChainError, NoPermit, NotRegistered, RateLimited
 from finest.chain.options import ChainOptions
 
-LAND_BLOCKS = 2
+INCLUSION_BLOCKS = 2
 """A valid extrinsic is in the next block or the one after, unless the blocks are full."""
-_LOOK_S = 0.5
-_UNDECIDED = frozenset({
+_POLL_S = 0.5
+_UNKNOWN_OUTCOME = frozenset({
     "AlreadyImported", "AncientBirthBlock", "Dropped", "FinalityTimeout", "Future", "Invalid", "PriorityTooLow",
     "Retracted", "Stale", "Usurped",
 })  # fmt: skip
 """What a pool says of a nonce race, of its own reshuffling, or of an extrinsic that it has already."""
-_NO_SEAT = frozenset({"AccountNotAllowedCommit", "HotKeyNotRegisteredInSubNet", "HotKeyNotRegisteredInNetwork"})
+_NOT_REGISTERED = frozenset({"AccountNotAllowedCommit", "HotKeyNotRegisteredInSubNet", "HotKeyNotRegisteredInNetwork"})
 _NO_PERMIT = frozenset({"NeuronNoValidatorPermit", "NotEnoughStakeToSetWeights", "StakeAmountTooLow"})
 
 
-class Refused(Exception):
+class ExtrinsicRejected(Exception):
     """The chain's own no, as the SDK has it."""
 
     def __init__(self, error: SdkChainError) -> None:
@@ -45,12 +45,12 @@ class Submission:
     def __init__(self) -> None:
         self.sent_at_block: int | None = None
 
-    async def settle(self, client: bt.Client) -> None:
+    async def wait_for_inclusion(self, client: bt.Client) -> None:
         """After a lost try: wait until it would be in a block."""
         if self.sent_at_block is None:
             return
-        while await client.block() < self.sent_at_block + LAND_BLOCKS:  # noqa: ASYNC110 - another machine's clock
-            await asyncio.sleep(_LOOK_S)
+        while await client.block() < self.sent_at_block + INCLUSION_BLOCKS:  # noqa: ASYNC110 - another machine's clock
+            await asyncio.sleep(_POLL_S)
 
     async def send(self, client: bt.Client, submit: Callable[[], Awaitable[ExtrinsicResult]]) -> ExtrinsicResult:
         """Send it and wait for its block; raises Refused for the chain's no, Lost where its fate is unknown."""
@@ -58,22 +58,24 @@ class Submission:
             self.sent_at_block = await client.block()
             result = await submit()
         except SdkChainError as error:
-            raise _sorted(error) from error
+            raise _classify(error) from error
         if not result.success:
-            raise _sorted(result.error or SdkChainError(result.message))
+            raise _classify(result.error or SdkChainError(result.message))
         return result
 
 
-def _sorted(error: SdkChainError) -> Refused | Lost:
-    if error.name in _UNDECIDED or (error.name is None and error.code is ErrorCode.UNKNOWN):
+def _classify(error: SdkChainError) -> ExtrinsicRejected | Lost:
+    if error.name in _UNKNOWN_OUTCOME or (error.name is None and error.code is ErrorCode.UNKNOWN):
         return Lost(f"a write was sent and its answer lost: {error}")
-    return Refused(error)
+    return ExtrinsicRejected(error)
 
 
-def explain(refused: Refused, what: str, address: str, options: ChainOptions, wait_blocks: int) -> ChainError:
+def explain(
+    rejected: ExtrinsicRejected, what: str, address: str, options: ChainOptions, wait_blocks: int
+) -> ChainError:
     """The chain's no in our words; `wait_blocks` is when to try again, should it be a matter of time."""
-    error = refused.error
-    if error.name in _NO_SEAT or error.code is ErrorCode.NOT_REGISTERED:
+    error = rejected.error
+    if error.name in _NOT_REGISTERED or error.code is ErrorCode.NOT_REGISTERED:
         return not_registered(address, options)
     if error.name == "SpaceLimitExceeded":
         return budget_exceeded(address, options, wait_blocks)

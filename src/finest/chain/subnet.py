@@ -40,9 +40,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-FRESH_S = 60.0
+VIEW_MAX_AGE_S = 60.0
 """A view is read again after five blocks of 12 s: permits change once an epoch, and public endpoints ration."""
-_NEXT_TRY_S = 15.0
+_RETRY_READ_S = 15.0
 """After a read that failed, the last good view is given at once for about this long."""
 
 
@@ -53,21 +53,21 @@ class Chain:
         self,
         options: ChainOptions,
         *,
-        fresh_s: float = FRESH_S,
+        max_age_s: float = VIEW_MAX_AGE_S,
         read_deadline_s: float = READ_S,
         submit_deadline_s: float = SUBMIT_S,
     ) -> None:
         self.options = options
-        self._fresh_s, self._read_s, self._submit_s = fresh_s, read_deadline_s, submit_deadline_s
+        self._max_age_s, self._read_s, self._submit_s = max_age_s, read_deadline_s, submit_deadline_s
         self._connection = Connection(options.target, options.netuid)
         self._hotkey: Hotkey | None = None
         self._view: SubnetView | None = None
         self._no_read_before_s = 0.0
-        self._locks()
+        self._make_locks()
 
-    def _locks(self) -> None:
+    def _make_locks(self) -> None:
         self._pid = os.getpid()
-        self._viewing, self._writing = threading.Lock(), threading.Lock()
+        self._view_lock, self._write_lock = threading.Lock(), threading.Lock()
 
     def __enter__(self) -> Chain:
         return self
@@ -99,22 +99,24 @@ class Chain:
         """
         return self._connection.call(partial(_final_hash, number=number), self._read_s)
 
-    def view(self, *, fresh_s: float | None = None) -> SubnetView:
+    def view(self, *, max_age_s: float | None = None) -> SubnetView:
         """The subnet, at most `fresh_s` seconds old, or the last good view when the chain is out of reach.
 
         So look at `age_s` before you trust it. Raises Unreachable only while there has never been a view.
         """
         self._after_fork()
         view = self._view
-        if view is not None and (view.age_s < (self._fresh_s if fresh_s is None else fresh_s) or self._resting()):
+        if view is not None and (
+            view.age_s < (self._max_age_s if max_age_s is None else max_age_s) or self._is_backing_off()
+        ):
             return view
-        if not self._viewing.acquire(blocking=view is None):
+        if not self._view_lock.acquire(blocking=view is None):
             assert view is not None
             return view  # another thread reads a new one right now
         try:
             return self._view if view is None and self._view is not None else self._read_view(view)
         finally:
-            self._viewing.release()
+            self._view_lock.release()
 
     def commitments(self) -> Commitments:
         """Every miner's line, at the newest block, and what was passed over."""
@@ -151,7 +153,7 @@ class Chain:
     def _write(self, work: Callable[[bt.Client, Submission], Awaitable[T]]) -> T:
         """One write at a time: an account's writes are numbered."""
         self._after_fork()
-        with self._writing:
+        with self._write_lock:
             submission = Submission()
             try:
                 return self._connection.call(lambda client: work(client, submission), self._submit_s)
@@ -165,20 +167,20 @@ class Chain:
         try:
             self._view = self._connection.call(lambda client: read_view(client, self.options.netuid), self._read_s)
         except Unreachable as error:
-            self._no_read_before_s = time.monotonic() + _NEXT_TRY_S * random.uniform(0.5, 1.5)
+            self._no_read_before_s = time.monotonic() + _RETRY_READ_S * random.uniform(0.5, 1.5)
             if last is None:
                 raise
             log.warning("chain: view is of block %d, %.0f s ago: %s", last.block, last.age_s, error)
             return last
         return self._view
 
-    def _resting(self) -> bool:
+    def _is_backing_off(self) -> bool:
         return time.monotonic() < self._no_read_before_s
 
     def _after_fork(self) -> None:
         """A forked child may have inherited locks that nobody will ever release."""
         if os.getpid() != self._pid:
-            self._locks()
+            self._make_locks()
 
 
 async def _final_hash(client: bt.Client, number: int) -> str:

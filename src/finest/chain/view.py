@@ -43,11 +43,11 @@ class SubnetView:
     neurons: tuple[Neuron, ...]
     read_at_s: float = field(repr=False)
     """When it was read, on this machine's monotonic clock."""
-    _seats: Mapping[str, Neuron] = field(repr=False, compare=False)
+    _by_hotkey: Mapping[str, Neuron] = field(repr=False, compare=False)
 
     def neuron(self, hotkey: str) -> Neuron | None:
         """The seat that a hotkey holds; None where it is not registered."""
-        return self._seats.get(hotkey)
+        return self._by_hotkey.get(hotkey)
 
     @property
     def age_s(self) -> float:
@@ -76,7 +76,7 @@ async def read_view(client: bt.Client, netuid: int, snapshot: Snapshot | None = 
         block_time_s=await client.block_time(),
         neurons=neurons,
         read_at_s=read_at_s,
-        _seats={neuron.hotkey: neuron for neuron in neurons},
+        _by_hotkey={neuron.hotkey: neuron for neuron in neurons},
     )
 
 

@@ -16,7 +16,7 @@ from bittensor.result import ExtrinsicResult
 
 from finest.chain.errors import ChainError, RateLimited
 from finest.chain.options import ChainOptions
-from finest.chain.submission import Refused, Submission, explain, no_permit, not_registered
+from finest.chain.submission import ExtrinsicRejected, Submission, explain, no_permit, not_registered
 from finest.chain.view import Neuron, SubnetView, read_view
 from finest.chain.wallet import Hotkey
 
@@ -59,7 +59,7 @@ async def write_weights(
     client: bt.Client, options: ChainOptions, hotkey: Hotkey, weights: Mapping[str, float], submission: Submission
 ) -> WeightsReceipt:
     """Set `weights`, given by hotkey, and wait for their block."""
-    await submission.settle(client)
+    await submission.wait_for_inclusion(client)
     view = await read_view(client, options.netuid)
     me = view.neuron(hotkey.address)
     if me is None:
@@ -69,15 +69,15 @@ async def write_weights(
         return WeightsReceipt(me.last_update_block, weights, unknown, None)
     if not any(known.values()):
         raise ChainError(f"no hotkey with a weight is registered on subnet {options.netuid}: there is nothing to set")
-    rate_blocks = await _check_right(client, options, view, me)
+    rate_blocks = await _check_permission(client, options, view, me)
     version_key = await client.query(("SubtensorModule", "WeightsVersionKey"), [options.netuid])
     intent = bt.SetWeights(netuid=options.netuid, weights=known, version_key=int(version_key or 0))
     try:
         result = await submission.send(
             client, partial(client.execute, intent, hotkey.signer, wait_for_finalization=False)
         )
-    except Refused as refused:
-        raise explain(refused, "weights", hotkey.address, options, rate_blocks) from refused
+    except ExtrinsicRejected as rejected:
+        raise explain(rejected, "weights", hotkey.address, options, rate_blocks) from rejected
     return WeightsReceipt(_block(result), weights, unknown, result.data.get("reveal_round"))
 
 
@@ -93,7 +93,7 @@ def _by_uid(view: SubnetView, weights: Mapping[str, float]) -> tuple[dict[int, f
     return known, tuple(unknown)
 
 
-async def _check_right(client: bt.Client, options: ChainOptions, view: SubnetView, me: Neuron) -> int:
+async def _check_permission(client: bt.Client, options: ChainOptions, view: SubnetView, me: Neuron) -> int:
     """The subnet's rate limit in blocks; raises NoPermit or RateLimited where the chain would say no.
 
     The owner of a subnet needs no permit (subtensor's `set_weights`); the chain decides there.

@@ -9,7 +9,7 @@ from finest.errors import SourceError
 from finest.tasks.models import Task, TaskState
 from finest.validator.loop.heldout import WARCS, HeldOut
 from tests.miner.world import task
-from tests.tasks.facts import CRAWL, paths
+from tests.tasks.samples import CRAWL, paths
 
 ALL = paths(20)
 SEED = "ab" * 32

@@ -33,8 +33,8 @@ from tests.chain.conftest import (  # noqa: E402
     shared_server,
     wallets,
 )
-from tests.tasks.facts import CRAWL, ROOT, paths  # noqa: E402
-from tests.tasks.served import SERVER, serving  # noqa: E402
+from tests.tasks.live_server import SERVER, serving  # noqa: E402
+from tests.tasks.samples import CRAWL, ROOT, paths  # noqa: E402
 
 __all__ = ["_no_shared_caches", "make_key", "open_chain", "server", "shared_server", "wallets"]
 
@@ -102,7 +102,7 @@ def a_world(folder: Path, queue: Queue, seat: Callable[[], Chain]) -> Iterator[W
     store = Store.open(f"sqlite:///{folder / 'tasks.db'}", rules)
     store.add_warcs(CRAWL, paths(200))
     own = seat()
-    own._fresh_s = 0.0
+    own._max_age_s = 0.0
     with serving(store, rules, own) as served:  # type: ignore[arg-type]
 
         def new_miner() -> Miner:
@@ -116,7 +116,7 @@ def a_world(folder: Path, queue: Queue, seat: Callable[[], Chain]) -> Iterator[W
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The task server reads the chain again at once."""
-    looks = {"ANEW_S": 0.1, "LINES_EVERY_S": 0.1, "SHORTEST_LOOK_S": 0.1, "LONGEST_LOOK_S": 0.3}
+    looks = {"UNREGISTERED_REFRESH_S": 0.1, "COMMITMENTS_EVERY_S": 0.1, "MIN_REFRESH_S": 0.1, "MAX_REFRESH_S": 0.3}
     for name, seconds in looks.items():
         monkeypatch.setattr(authority, name, seconds)
 

@@ -48,7 +48,7 @@ class ChainOf:
     weights: list[dict[str, float]] = field(default_factory=list)
     refusals: list[Exception] = field(default_factory=list)
 
-    def view(self, *, fresh_s: float | None = None) -> Any:
+    def view(self, *, max_age_s: float | None = None) -> Any:
         neurons = [SimpleNamespace(hotkey=key, registration_block=block) for key, block in self.seats.items()]
         return SimpleNamespace(block=self.block, block_time_s=0.01, tempo_blocks=360, neurons=neurons)
 

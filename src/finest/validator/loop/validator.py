@@ -131,7 +131,7 @@ class Validator:
 
     def _weigh(self) -> float:
         """Set the weights; raises RateLimited where it is too early. Gives the seconds until they are due again."""
-        view = self._chain.view(fresh_s=0)
+        view = self._chain.view(max_age_s=0)
         seats = {neuron.hotkey: neuron.registration_block for neuron in view.neurons}
         found = weights(self._queue.past(view.block - MEMORY_BLOCKS), view.block, seats)
         epoch_s = view.tempo_blocks * view.block_time_s
