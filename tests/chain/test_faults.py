@@ -274,7 +274,7 @@ def test_a_chain_without_blocks_ends_a_write_at_its_deadline(
     assert chain.block()
     server.faults.halt_blocks = True
     start = time.monotonic()
-    with pytest.raises(Unreachable, match="was sent and may still land"):
+    with pytest.raises(Unreachable, match="was sent and may still be included"):
         chain.commit(line())
     assert time.monotonic() - start < 2.0 + TOO_LONG_S
     server.faults.clear()

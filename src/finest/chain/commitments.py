@@ -1,7 +1,7 @@
-"""What miners committed: all of a subnet's lines in one read, and one's own line written.
+"""Commitments of miners: read all lines of a subnet at once, and write one's own line.
 
-What stands on the chain was written by strangers. A record that is no line of ours is passed over and counted under its
-reason; none can fail the read of the others.
+The records on the chain are untrusted. A record that is not a valid line is skipped and counted under its reason, and
+it cannot make the read of the others fail.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from finest.chain.view import SubnetView, read_view
 from finest.chain.wallet import Hotkey
 
 SkipReason = Literal[
-    "unregistered",  # the hotkey has left the subnet; its record stays behind
-    "before_registration",  # written before the hotkey's present seat, by whoever held it then
-    "malformed",  # no record as the pallet writes it
-    "not_one_field",  # none, or several
+    "unregistered",  # the hotkey has left the subnet, but its record remains
+    "before_registration",  # written before the hotkey's current registration
+    "malformed",  # not a record as the pallet writes it
+    "not_one_field",  # no field, or several
     "not_plain",  # a hash, a time-locked text, a flag, or one above 128 bytes (BigRaw)
     "not_text",  # not UTF-8
-    "foreign",  # text, but no line of ours
+    "foreign",  # text, but not a commitment line of Finest Data
 ]
 
 _RECORDS = ("Commitments", "CommitmentOf")
 _SUBNETS = "SubtensorModule"
 _MIN_COST_BYTES = 100
-"""What the commitments pallet charges a shorter line."""
+"""The number of bytes that the commitments pallet charges for a shorter line."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChainCommitment:
-    """A line of ours on the chain: whose, since which block, and what it says."""
+    """One valid commitment line on the chain: its hotkey, its block and its content."""
 
     hotkey: str
     uid: int
@@ -51,7 +51,7 @@ class ChainCommitment:
 
 @dataclass(frozen=True, slots=True)
 class Commitments:
-    """Every readable line of a subnet at one block, by uid, and how many records were passed over, by reason."""
+    """All valid lines of a subnet at one block, in uid order, and the number of skipped records by reason."""
 
     block: int
     lines: tuple[ChainCommitment, ...]
@@ -66,7 +66,7 @@ class Commitments:
 
 @dataclass(frozen=True, slots=True)
 class CommitReceipt:
-    """A line that stands on the chain: since which block, and whether it had to be sent."""
+    """A line that is on the chain: its block, and whether this call had to send it."""
 
     line: str
     block: int
@@ -74,14 +74,14 @@ class CommitReceipt:
 
 
 async def read_commitments(client: bt.Client, netuid: int) -> tuple[SubnetView, Commitments]:
-    """All lines and the seats that they belong to, at the same block."""
+    """All lines and the neurons of the subnet, read at the same block."""
     snapshot = await client.at()
     view, records = await asyncio.gather(read_view(client, netuid, snapshot), snapshot.query_map(_RECORDS, [netuid]))
     return view, join(view, records)
 
 
 def join(view: SubnetView, records: Iterable[tuple[Any, Any]]) -> Commitments:
-    """Records by hotkey, joined with the seats of the view. Never raises, whatever the records hold."""
+    """Match records to the registered neurons of the view. Never raises, whatever the records contain."""
     skipped: Counter[SkipReason] = Counter()
     lines = []
     for hotkey, record in records:
@@ -110,9 +110,9 @@ def _parse_record(view: SubnetView, hotkey: object, record: object) -> ChainComm
 
 
 def plain_text(record: object) -> tuple[str | None, SkipReason]:
-    """The text of a record's only field, or the reason why there is none.
+    """The text of a record's only field, or None and the reason to skip it.
 
-    Read from the field itself: the SDK's own `value` renders other kinds of field as text too.
+    Reads the field itself, because the SDK's `value` renders other kinds of field as text too.
     """
     info = record.get("info") if isinstance(record, dict) else None
     fields = info.get("fields") if isinstance(info, dict) else None
@@ -145,7 +145,7 @@ def _decode_hex(value: str) -> tuple[str | None, SkipReason]:
 async def commit_line(
     client: bt.Client, options: ChainOptions, hotkey: Hotkey, line: str, submission: Submission
 ) -> CommitReceipt:
-    """Have `line` stand on the chain under the hotkey: sent unless it stands there, waited for, read back."""
+    """Commit `line` under the hotkey: send it unless it is on the chain already, wait for its block, read it back."""
     await submission.wait_for_inclusion(client)
     snapshot = await client.at()
     view, record = await asyncio.gather(
@@ -183,16 +183,16 @@ async def _read_back(client: bt.Client, netuid: int, hotkey: str, line: str) -> 
     text, _ = plain_text(record)
     if text != line:
         raise ChainError(
-            f"the chain took the commitment of hotkey {hotkey}, yet holds another: "
+            f"the chain accepted the commitment of hotkey {hotkey} but now has another one: "
             "does a second process commit with the same hotkey? Stop it and run this again"
         )
     return CommitReceipt(line, int(record["block"]), sent=True)
 
 
 async def _check_budget(snapshot: Snapshot, hotkey: str, options: ChainOptions, line: str) -> int:
-    """Blocks until the next epoch; raises BudgetExceeded where the pallet would, which counts bytes by epoch.
+    """Blocks until the next epoch; raises BudgetExceeded if the line exceeds the pallet's bytes for this epoch.
 
-    An owner may trigger an epoch earlier, the chain defer one a little: at most a whole tempo is said.
+    Never returns more than a whole tempo, because an owner may trigger an epoch early and the chain may defer one.
     """
     netuid = [options.netuid]
     usage, limit, tempo, last, epoch = await asyncio.gather(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from finest.miner.lease import Lease
-    from finest.miner.status_file import Now
+    from finest.miner.status_file import StatusFile
     from finest.miner.stop import Stop
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ SAID_AGAIN_S = 300.0
 class Tries:
     """The miner's patience."""
 
-    def __init__(self, work: Path, stop: Stop, now: Now, say: Callable[[str], None]) -> None:
+    def __init__(self, work: Path, stop: Stop, now: StatusFile, say: Callable[[str], None]) -> None:
         self.block_time_s = BLOCK_TIME_S
         self._work, self._stop, self._now, self._say = work, stop, now, say
         self._said = ("", 0.0)
