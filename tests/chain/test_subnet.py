@@ -264,7 +264,7 @@ def test_hidden_weights_say_when_they_open(server: ChainServer, make_key: MakeKe
 
 
 @pytest.mark.parametrize("weights", [{}, {"a": 0.0}, {"a": -1.0}, {"a": float("nan")}, {"a": float("inf")}])
-def test_weights_that_are_none_are_refused(miner: Chain, weights: dict[str, float]) -> None:
+def test_invalid_weights_are_refused(miner: Chain, weights: dict[str, float]) -> None:
     """Before the chain hears of it."""
     with pytest.raises(ValueError, match="weight"):
         miner.set_weights(weights)

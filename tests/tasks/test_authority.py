@@ -35,7 +35,7 @@ def test_an_expired_lease_is_lost(store: Store, rules: Rules) -> None:
         assert lease(server, BOB)["warcs"] == task["warcs"]
 
 
-def test_a_view_that_is_too_old_lets_nobody_act(sqlite_url: str) -> None:
+def test_a_view_that_is_too_old_authorises_nobody(sqlite_url: str) -> None:
     """It fails closed: health, leases, finishes; what was seen before can still be read."""
     store = Store.open(sqlite_url, RULES)
     store.add_warcs(CRAWL, paths(8))
@@ -81,7 +81,7 @@ def test_it_starts_without_the_chain(sqlite_url: str) -> None:
     store.close()
 
 
-def test_who_registered_just_now_is_found(sqlite_url: str) -> None:
+def test_a_hotkey_that_registered_just_now_is_accepted(sqlite_url: str) -> None:
     """A hotkey without a seat is looked for in a newer view before it is refused."""
     store = Store.open(sqlite_url, RULES)
     store.add_warcs(CRAWL, paths(8))

@@ -125,7 +125,7 @@ def test_no_commitment_is_older_than_the_last_block_that_was_seen(store: Store) 
     assert store.task(task.id, 100).leased_block == 60
 
 
-def test_besides(store: Store) -> None:
+def test_a_miner_can_ask_for_a_second_lease(store: Store) -> None:
     """A miner that names its lease gets the other one it holds, or a new one while it may have more."""
     store.add_warcs(CRAWL, paths(20))
     first = store.lease(A, 4, 100)
@@ -190,7 +190,7 @@ def test_a_task_is_of_one_crawl(store: Store) -> None:
     assert name_of(lambda: store.lease("5Eve", 1, 100, crawl="CC-MAIN-1999-01")) == ("not-found", None)
 
 
-def test_nothing_to_wait_for(store: Store) -> None:
+def test_without_open_leases_there_is_no_retry_time(store: Store) -> None:
     """Where no lease could end, nobody is told to wait for one."""
     assert name_of(lambda: store.lease(A, 1, 100)) == ("no-work", None)
 

@@ -32,8 +32,8 @@ def test_large_bodies_are_not_read(server: Server) -> None:
             assert line.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
-def test_heads_have_an_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A head that never ends is refused, one that never comes is hung up on, and a request in work is not."""
+def test_slow_and_oversized_request_heads_are_refused(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server refuses an endless head and closes a connection without one, but not one with a running request."""
     monkeypatch.setattr(http_timeouts, "HEAD_TIMEOUT_S", 0.3)
     host, _, port = server.url.partition("//")[2].partition(":")
     for sent, answer in (
@@ -48,7 +48,7 @@ def test_heads_have_an_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> N
     assert problem(server.ask("POST", target, PUBLISHED, by=ALICE)) == "commitment-missing"
 
 
-def test_a_failure_tells_nothing(server: Server, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+def test_a_server_error_reveals_no_details(server: Server, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     """What broke is logged under the request's id; the caller gets the id alone."""
 
     def broken(*_: object, **__: object) -> None:

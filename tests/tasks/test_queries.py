@@ -120,7 +120,9 @@ def test_readers_that_do_not_read(server: Server) -> None:
         assert rss_bytes() - before < 100 * 3 * PAGE_BYTES
 
 
-def test_who_does_not_read_is_hung_up_on(server: Server, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+def test_clients_that_do_not_read_are_disconnected(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
     """Its connection is ended while it still has not read; who reads slowly is answered to the end."""
     monkeypatch.setattr(http_timeouts, "WRITE_TIMEOUT_S", 0.5)
     held = server.connections
@@ -139,7 +141,7 @@ def test_who_does_not_read_is_hung_up_on(server: Server, monkeypatch: pytest.Mon
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-def test_idle_connections_shut_nobody_out(full: Path) -> None:
+def test_idle_connections_are_evicted_for_new_ones(full: Path) -> None:
     """Many of one address are refused in words; of many addresses the ones that have been idle longest make room."""
     store = Store.open(f"sqlite:///{full}", RULES)
     with (
@@ -159,7 +161,7 @@ def test_idle_connections_shut_nobody_out(full: Path) -> None:
     store.close()
 
 
-def test_slow_bodies_shut_nobody_out(full: Path) -> None:
+def test_connections_with_slow_bodies_are_evicted(full: Path) -> None:
     """A request whose body does not come is no work of the server's: it makes room like an idle one."""
     store = Store.open(f"sqlite:///{full}", RULES)
     with (
@@ -173,7 +175,7 @@ def test_slow_bodies_shut_nobody_out(full: Path) -> None:
     store.close()
 
 
-def test_a_full_server_says_so(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_server_answers_503(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where every connection has a request in work, one more hears 503 and when to come again."""
     store = Store.open(f"sqlite:///{full}", RULES)
     with (
@@ -207,7 +209,7 @@ def test_reading_is_paid_for_by_size(full: Path) -> None:
     store.close()
 
 
-def test_what_was_read_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_read_budget_refills_by_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the second, never beyond what can be saved; addresses that read little are forgotten first."""
     clock = [0.0]
     monkeypatch.setattr(rate_limits.time, "monotonic", lambda: clock[0])
@@ -227,7 +229,7 @@ def test_what_was_read_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
-def test_readers_wait_in_a_line_of_their_own(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_readers_do_not_delay_leases(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """While all readers' threads are stuck a lease goes through, and readers too many are told to come again."""
     monkeypatch.setattr(signed_requests, "MAX_WAITING_READERS", 0)
     assert problem(server.ask("GET", PAGE)) == "overloaded"

@@ -171,7 +171,7 @@ def test_a_task_from_lease_to_score(store: Store) -> None:
     ]  # fmt: skip
 
 
-def test_a_finish_is_for_ever(store: Store) -> None:
+def test_a_finished_task_never_changes(store: Store) -> None:
     """A finished task takes no other result; a result finishes one task; a renewal of it changes nothing."""
     store.add_warcs(CRAWL, paths(8))
     task = store.lease(A, 4, 100)
