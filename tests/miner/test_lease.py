@@ -54,7 +54,7 @@ def test_a_refusal_that_means_lost_is_heard_at_once(tmp_path: Path, name: str) -
         time.sleep(0.4)
         with pytest.raises(LeaseLost, match="The lease of task t1 is lost: somebody else has it"):
             kept.check()
-    assert sum("work on it ends" in line for line in said) == 1
+    assert sum("the work on it stops" in line for line in said) == 1
 
 
 def test_a_task_that_is_no_longer_leased_is_lost(tmp_path: Path) -> None:

@@ -186,6 +186,6 @@ def test_who_came_first_waits_for_no_copy(world: World) -> None:
     judge = world.judge()
     bob = next(one for one in (world.queue.next(), world.queue.next({1})) if one and one.hotkey == BOB)
     judge._at_work = {1: _RunningVerdict(1), bob.id: _RunningVerdict(bob.block)}
-    assert judge._is_behind(bob, [warc(0)])
+    assert judge._may_be_copy_of_running(bob, [warc(0)])
     judge._at_work[1] = _RunningVerdict(bob.block + 1)
-    assert not judge._is_behind(bob, [warc(0)])
+    assert not judge._may_be_copy_of_running(bob, [warc(0)])
