@@ -36,7 +36,7 @@ from finest.recipe.judge import judge
 from finest.recipe.minhash import Signer
 from finest.settings import default_cache
 from finest.validator.audit import audit
-from finest.validator.context import Means
+from finest.validator.context import AuditContext
 from finest.validator.evidence import pages_counted, rows_counted, with_quality
 from finest.validator.models import Evidence, Plan, Quality
 from finest.validator.quality import NoEvidence
@@ -152,7 +152,7 @@ def remembered() -> Iterator[None]:
 def judged(name: str, made: Published, heldout: list[Source], seeds: int, measured: int, tokens: int) -> Found:
     """Audits of a dataset with that many seeds, and what they come to."""
     began = time.process_time()
-    audits = [audit(made.subject(seed), Plan(), made.means()) for seed in range(seeds)]
+    audits = [audit(made.subject(seed), Plan(), made.context()) for seed in range(seeds)]
     passed = [one for one in audits if one.verdict == "pass"]
     qualities = [figures for one in passed[:measured] if (figures := _quality(one, made, heldout, tokens))]
     scored = [with_quality(one, qualities[n % len(qualities)]) for n, one in enumerate(passed)] if qualities else []
@@ -174,10 +174,10 @@ def _mean(scored: list[Evidence], factor: str) -> float:
 
 
 def _quality(evidence: Evidence, made: Published, heldout: list[Source], tokens: int) -> Quality | None:
-    means: Means = made.means()
+    context: AuditContext = made.context()
     with open_dataset(str(made.folder)) as dataset:
         seed = evidence.subject.seed
-        found = assess(dataset, means.warcs.sources(), heldout, default_cache(), seed, tokens=tokens)
+        found = assess(dataset, context.warcs.sources(), heldout, default_cache(), seed, tokens=tokens)
     return None if isinstance(found, NoEvidence) else recorded(found)
 
 

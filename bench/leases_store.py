@@ -14,8 +14,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from tests.tasks.facts import CRAWL, paths
 from tests.tasks.postgres import Cluster
+from tests.tasks.samples import CRAWL, paths
 
 from finest.tasks.models import Rules
 from finest.tasks.store import Store

@@ -12,7 +12,7 @@ from bittensor.keyfiles import Keypair
 
 from finest.chain.auth import HEADERS, MAX_AGE_S, RETENTION_S, SKEW_S, NotAuthenticated, sign_request, verify_request
 from finest.errors import ChainError
-from tests.tasks.served import SERVER, hotkey
+from tests.tasks.live_server import SERVER, hotkey
 
 ALICE, BOB = hotkey("Alice"), hotkey("Bob")
 BODY = b'{"warcs":4}'
@@ -50,15 +50,15 @@ def signed(**changes: str) -> Sent:
 def check(sent: Sent, nonces: Callable[[str, int], bool] | None = None) -> str:
     return verify_request(
         sent.headers, sent.body, method=sent.method, target=sent.target, receiver=sent.receiver,
-        remember=nonces or Nonces(),
+        accept_nonce=nonces or Nonces(),
     )  # fmt: skip
 
 
 def refusal(sent: Sent, nonces: Nonces | None = None) -> NotAuthenticated:
     nonces = nonces or Nonces()
-    with pytest.raises(NotAuthenticated) as refused:
+    with pytest.raises(NotAuthenticated) as rejected:
         check(sent, nonces)
-    return refused.value
+    return rejected.value
 
 
 def test_a_signed_request_is_its_signers() -> None:
@@ -111,10 +111,10 @@ def test_a_stale_request_says_how_stale(off_s: float) -> None:
         ALICE.signer, method=sent.method, path=sent.target, body=sent.body, receiver_ss58=sent.receiver,
         nonce_ns=time.time_ns() + int(off_s * 1e9),
     )  # fmt: skip
-    refused = refusal(sent)
-    assert refused.reason == "stale"
-    assert refused.skew_s == pytest.approx(-off_s, abs=3)
-    assert ("95 s ago" in str(refused)) if off_s < 0 else ("in the future" in str(refused))
+    rejected = refusal(sent)
+    assert rejected.reason == "stale"
+    assert rejected.skew_s == pytest.approx(-off_s, abs=3)
+    assert ("95 s ago" in str(rejected)) if off_s < 0 else ("in the future" in str(rejected))
 
 
 def test_only_sr25519_signs() -> None:

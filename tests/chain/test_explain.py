@@ -11,7 +11,7 @@ from bittensor.result import ChainError as SdkChainError
 from finest.chain.connection import Lost
 from finest.chain.errors import BudgetExceeded, ChainError, NoPermit, NotRegistered, RateLimited
 from finest.chain.options import ChainOptions
-from finest.chain.submission import Refused, _sorted, explain
+from finest.chain.submission import ExtrinsicRejected, _classify, explain
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,9 @@ from finest.chain.submission import Refused, _sorted, explain
 )
 def test_every_no_has_its_kind(name: str, kind: type[ChainError]) -> None:
     """By the name of the pallet's error, with when to come back where time mends it."""
-    refused = _sorted(SdkChainError("docs", name))
-    assert isinstance(refused, Refused)
-    error = explain(refused, "weights", "5abc", ChainOptions(), 7)
+    rejected = _classify(SdkChainError("docs", name))
+    assert isinstance(rejected, ExtrinsicRejected)
+    error = explain(rejected, "weights", "5abc", ChainOptions(), 7)
     assert type(error) is kind
     if isinstance(error, RateLimited):
         assert error.retry_after_blocks == 7
@@ -43,4 +43,4 @@ def test_every_no_has_its_kind(name: str, kind: type[ChainError]) -> None:
 @pytest.mark.parametrize("name", ["Stale", "PriorityTooLow", "AlreadyImported", "Usurped", "Dropped", "Future", None])
 def test_what_may_have_landed_is_not_a_no(name: str | None) -> None:
     """Such a write's fate is looked up on the chain."""
-    assert isinstance(_sorted(SdkChainError("Connection dropped while in flight", name)), Lost)
+    assert isinstance(_classify(SdkChainError("Connection dropped while in flight", name)), Lost)

@@ -36,7 +36,7 @@ def test_the_longest_name_keeps_128_bits() -> None:
     line = encode(repo, REVISION, ROOT)
     assert len(line) == LIMIT_BYTES
     assert decode(line) == Commitment(repo, REVISION, ROOT[:MIN_ROOT_DIGITS])
-    with pytest.raises(UsageError, match=r"51 characters; a commitment has room for 50: publish under a shorter name"):
+    with pytest.raises(UsageError, match=r"51 characters, but a commitment allows 50: publish under a shorter name"):
         encode(repo + "b", REVISION, ROOT)
 
 

@@ -54,7 +54,7 @@ def test_a_process_has_one_connection(server: ChainServer, miner: Chain) -> None
     """However many calls and threads: leaked connections are what public endpoints ban for."""
     with ThreadPoolExecutor(8) as pool:
         blocks = list(pool.map(lambda _: miner.block(), range(40)))
-        views = list(pool.map(lambda _: miner.view(fresh_s=0), range(16)))
+        views = list(pool.map(lambda _: miner.view(max_age_s=0), range(16)))
     assert len(blocks) == 40
     assert len(views) == 16
     assert len(server._sessions) == 1

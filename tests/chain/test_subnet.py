@@ -68,7 +68,7 @@ def test_a_view_is_kept_while_it_is_fresh(miner: Chain) -> None:
     assert miner.view() is first
     assert 0 <= first.age_s < 5
     assert first.age_blocks == int(first.age_s / first.block_time_s)
-    assert miner.view(fresh_s=0) is not first
+    assert miner.view(max_age_s=0) is not first
 
 
 def test_a_block_has_one_final_hash(server: ChainServer, miner: Chain) -> None:
@@ -82,7 +82,7 @@ def test_a_block_has_one_final_hash(server: ChainServer, miner: Chain) -> None:
 def test_a_subnet_that_does_not_exist_is_named(make_key: MakeKey, open_chain: OpenChain) -> None:
     """A wrong --netuid is not an empty subnet."""
     options = make_key()
-    with pytest.raises(ChainError, match=r"no subnet 7 .* check --netuid"):
+    with pytest.raises(ChainError, match=r"subnet 7 does not exist on .* check --netuid"):
         open_chain(ChainOptions(**{**_fields(options), "netuid": 7})).view()
 
 
@@ -122,7 +122,7 @@ def test_every_length_of_line_fits_the_chain(miner: Chain, length: int) -> None:
 @pytest.mark.parametrize("wrong", ["", "hello", "fd1:a/b@main#" + ROOT, "x" * 129, "fd1:" + "a" * 600])
 def test_only_a_line_of_ours_is_sent(miner: Chain, wrong: str) -> None:
     """Refused before the chain hears of it."""
-    with pytest.raises(UsageError, match="is no commitment"):
+    with pytest.raises(UsageError, match="is not a commitment"):
         miner.commit(wrong)
 
 
@@ -208,7 +208,7 @@ def test_weights_are_set_by_hotkey(server: ChainServer, make_key: MakeKey, open_
     server.advance(RATE_LIMIT_BLOCKS)
     weights = {one.hotkey.address: 3.0, other.hotkey.address: 1.0, "gone": 1.0}
     receipt = validator.set_weights(weights)
-    view = validator.view(fresh_s=0)
+    view = validator.view(max_age_s=0)
     uids = {hotkey: view.neuron(hotkey).uid for hotkey in (one.hotkey.address, other.hotkey.address)}  # type: ignore[union-attr]
     me = view.neuron(validator.hotkey.address)
     assert me is not None
@@ -220,7 +220,7 @@ def test_weights_are_set_by_hotkey(server: ChainServer, make_key: MakeKey, open_
 def test_weights_too_early_say_when(server: ChainServer, make_key: MakeKey, open_chain: OpenChain) -> None:
     """The chain's rate limit, before anything is sent."""
     validator = open_chain(make_key(permit=True))
-    with pytest.raises(RateLimited, match=r"takes them every 100; try again in \d+ blocks") as caught:
+    with pytest.raises(RateLimited, match=r"accepts them every 100; try again in \d+ blocks") as caught:
         validator.set_weights({validator.hotkey.address: 1.0})
     server.advance(caught.value.retry_after_blocks)
     assert validator.set_weights({validator.hotkey.address: 1.0}).block
@@ -264,7 +264,7 @@ def test_hidden_weights_say_when_they_open(server: ChainServer, make_key: MakeKe
 
 
 @pytest.mark.parametrize("weights", [{}, {"a": 0.0}, {"a": -1.0}, {"a": float("nan")}, {"a": float("inf")}])
-def test_weights_that_are_none_are_refused(miner: Chain, weights: dict[str, float]) -> None:
+def test_invalid_weights_are_refused(miner: Chain, weights: dict[str, float]) -> None:
     """Before the chain hears of it."""
     with pytest.raises(ValueError, match="weight"):
         miner.set_weights(weights)

@@ -50,7 +50,7 @@ def test_a_missing_wallet_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(WalletError) as caught:
         open_hotkey(options(tmp_path))
     assert str(caught.value) == (
-        f"there is no hotkey 'hot' of wallet 'cold' in {tmp_path}; make one: "
+        f"hotkey 'hot' of wallet 'cold' in {tmp_path} does not exist; create it: "
         f"btcli wallet create --wallet cold --wallet-hotkey hot --wallet-path {tmp_path}"
     )
 
@@ -81,7 +81,9 @@ def test_a_broken_key_file_is_one_line_that_quotes_nothing(tmp_path: Path, conte
     """What a key file holds never reaches a message or a traceback."""
     made = wallet(tmp_path)
     Path(made.hotkey_file.path).write_bytes(content)
-    with pytest.raises(WalletError, match="is no readable key file; restore it: btcli wallet regen-hotkey") as caught:
+    with pytest.raises(
+        WalletError, match="is not a readable key file; restore it: btcli wallet regen-hotkey"
+    ) as caught:
         open_hotkey(options(tmp_path))
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__

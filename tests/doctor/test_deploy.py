@@ -56,7 +56,7 @@ def test_pm2_takes_its_file() -> None:
         timeout=60,
         check=True,
     )
-    from finest.tasks.serve import GRACE_S
+    from finest.tasks.serve import SHUTDOWN_TIMEOUT_S
 
     apps = {app["name"]: app for app in json.loads(done.stdout)["apps"]}
     assert apps["finest-miner"]["args"][0] == "mine"
@@ -65,7 +65,7 @@ def test_pm2_takes_its_file() -> None:
     for app in apps.values():
         assert {NeedsPerson.exit_code, UsageError.exit_code} <= set(app["stop_exit_codes"])
         assert 0 not in app["stop_exit_codes"]  # pm2 says 0 of a process that was killed
-        assert app["kill_timeout"] > 1000 * GRACE_S
+        assert app["kill_timeout"] > 1000 * SHUTDOWN_TIMEOUT_S
 
 
 def test_compose_names_what_exists() -> None:

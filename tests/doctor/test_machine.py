@@ -59,7 +59,7 @@ def test_room_for_months(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> N
     """Of a validator: less than what other programs need fails, less than 10 GB is a warning."""
     subject.role = "validator"
     for free, state in (
-        (machine.SPARE_BYTES - 1, State.FAILURE), (machine.SPARE_BYTES, State.WARNING),
+        (machine.RESERVE_BYTES - 1, State.FAILURE), (machine.RESERVE_BYTES, State.WARNING),
         (machine.MONTHS_BYTES, State.OK),
     ):  # fmt: skip
         usage = shutil.disk_usage("/")._replace(free=free)
@@ -81,7 +81,7 @@ def test_this_machine_has_processors_and_memory() -> None:
 
 def test_the_disk_is_that_of_the_work_folder(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder need not be there; room for less than a task fails, for a few only is a warning."""
-    need = machine.task_bytes() + machine.SPARE_BYTES
+    need = machine.task_bytes() + machine.RESERVE_BYTES
     for free, state in ((need - 1, State.FAILURE), (need, State.WARNING), (10 * need, State.OK)):
         usage = shutil.disk_usage("/")._replace(free=free)
         monkeypatch.setattr(shutil, "disk_usage", lambda _, usage=usage: usage)

@@ -152,12 +152,12 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
             writer.write(batch)
             leaves.add(batch["id"].to_pylist(), digests(batch))
             tokens += sum(r.token_count for r in rows)
-    with ShardWriter(folder, f"verdicts/{DUMP}/000", VERDICT_SCHEMA) as judged:
-        judged.write(verdict_batch([verdict(row(n)) for n in range(count)]))
+    with ShardWriter(folder, f"verdicts/{DUMP}/000", VERDICT_SCHEMA) as is_judged:
+        is_judged.write(verdict_batch([verdict(row(n)) for n in range(count)]))
     small = make_dataset(folder / "small").manifest.model_dump(mode="json")
     changed = {
         "shards": [shard.model_dump() for shard in writer.shards],
-        "verdicts": [shard.model_dump() for shard in judged.shards],
+        "verdicts": [shard.model_dump() for shard in is_judged.shards],
         "sources": [small["sources"][0] | {"pages": count, "records": count}],
         "rows": count, "token_count": tokens, "root": leaves.sorted().root(),
         "languages": {"en": count}, "reasons": {"kept": count},

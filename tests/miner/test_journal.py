@@ -16,7 +16,7 @@ from finest.miner.journal import (
     Journal,
     Published,
     Refined,
-    is_at_work,
+    is_running,
     journals,
 )
 from tests.miner.world import LINE, REPO, REVISION, ROOT, WARC, task
@@ -35,7 +35,7 @@ def test_each_step_follows_the_last(tmp_path: Path) -> None:
     assert journal.record.state == "leased"
     for step in STEPS:
         assert journal.record.next_step == step
-        journal.note(**{step: DONE[step]})
+        journal.update(**{step: DONE[step]})
         again = Journal.read(journal.folder)
         assert again is not None and again.record == journal.record and again.record.state == step
     assert journal.record.next_step is None and not journal.record.open
@@ -45,7 +45,7 @@ def test_each_step_follows_the_last(tmp_path: Path) -> None:
 def test_an_ended_task_has_no_next_step(tmp_path: Path, how: str) -> None:
     """Whatever was done of it, nothing is done any more."""
     journal = Journal.begin(tmp_path, task(), 63)
-    journal.note(refined=DONE["refined"], ended=Ended(how=how, why="so"))  # type: ignore[arg-type]
+    journal.update(refined=DONE["refined"], ended=Ended(how=how, why="so"))  # type: ignore[arg-type]
     assert journal.record.next_step is None and journal.record.state == how
 
 
@@ -71,19 +71,19 @@ def test_a_task_cannot_name_a_folder_outside(tmp_path: Path, id: str) -> None:
 )
 def test_a_task_cannot_name_other_files(tmp_path: Path, path: str) -> None:
     """A task server that names a file of the miner's machine is not obeyed."""
-    with pytest.raises(TaskServerError, match="no file of Common Crawl's"):
+    with pytest.raises(TaskServerError, match="not a file of Common Crawl"):
         Journal.begin(tmp_path, task(warcs=[WARC.format(0), path]), 63)
 
 
 def test_one_miner_a_work_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second one is told which process works there."""
     monkeypatch.setattr("finest.atomic_files.LOCK_S", 0.0)
-    assert not is_at_work(tmp_path)
+    assert not is_running(tmp_path)
     with alone(tmp_path, "miner"):
-        assert is_at_work(tmp_path)
+        assert is_running(tmp_path)
         with pytest.raises(NeedsPerson, match=r"another miner \(process \d+\) works in"), alone(tmp_path, "miner"):
             pass
-    assert not is_at_work(tmp_path)
+    assert not is_running(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_needs_a_person(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.miner.world import TaskServerOf, refused, task
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "LEAST_WAIT_S", 0.01)
+    monkeypatch.setattr(leases, "MIN_WAIT_S", 0.01)
 
 
 def lease(server: TaskServerOf, path: Path, life_blocks: int = 10, said: list[str] | None = None) -> Lease:
@@ -54,7 +54,7 @@ def test_a_refusal_that_means_lost_is_heard_at_once(tmp_path: Path, name: str) -
         time.sleep(0.4)
         with pytest.raises(LeaseLost, match="The lease of task t1 is lost: somebody else has it"):
             kept.check()
-    assert sum("work on it ends" in line for line in said) == 1
+    assert sum("the work on it stops" in line for line in said) == 1
 
 
 def test_a_task_that_is_no_longer_leased_is_lost(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_an_outage_longer_than_the_lease_loses_it(tmp_path: Path) -> None:
         time.sleep(0.2)
         kept.check()
         time.sleep(0.4)
-        with pytest.raises(LeaseLost, match="out of reach until it ended"):
+        with pytest.raises(LeaseLost, match="unreachable until it expired"):
             kept.check()
 
 

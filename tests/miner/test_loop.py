@@ -39,7 +39,7 @@ def test_a_killed_miner_goes_on_at_its_step(tmp_path: Path, done: int, killed_in
     world = World(tmp_path, task("t1"))
     world.server.waiting = []
     journal = Journal.begin(tmp_path, task("t1"), 63)
-    journal.note(**{step: DONE[step] for step in STEPS[:done]})
+    journal.update(**{step: DONE[step] for step in STEPS[:done]})
     world.steps.trouble[STEPS[killed_in]] = [SystemExit()]
     with pytest.raises(SystemExit):
         world.miner(once=True).run()
@@ -54,7 +54,7 @@ def test_a_kill_between_the_answer_and_the_journal_makes_nothing_twice(tmp_path:
     world = World(tmp_path, task("t1"))
     world.server.waiting = []
     journal = Journal.begin(tmp_path, task("t1"), 63)
-    journal.note(**{step: DONE[step] for step in STEPS[:3]})
+    journal.update(**{step: DONE[step] for step in STEPS[:3]})
     world.server.finish("t1", "", "", "")
     world.stop.asked.clear()
     threading.Timer(0.3, world.stop.asked.set).start()
@@ -75,7 +75,7 @@ def test_the_furthest_task_is_finished_first(tmp_path: Path) -> None:
     world = World(tmp_path, task("t1"), task("t2"))
     world.server.waiting = []
     Journal.begin(tmp_path, task("t1"), 63)
-    Journal.begin(tmp_path, task("t2"), 63).note(**{step: DONE[step] for step in STEPS[:3]})
+    Journal.begin(tmp_path, task("t2"), 63).update(**{step: DONE[step] for step in STEPS[:3]})
     order: list[tuple[str, str]] = []
     world.steps.on_step = lambda name, journal, lease: order.append((journal.id, name))
     threading.Timer(0.5, world.stop.asked.set).start()
@@ -88,7 +88,7 @@ def test_a_lease_that_ended_while_the_miner_was_down_is_lost(tmp_path: Path, sta
     """It is said, nothing of it is committed, and the next task is taken."""
     world = World(tmp_path, task("t1", state=state), task("t2"))
     world.server.waiting = [world.server.known["t2"]]
-    Journal.begin(tmp_path, task("t1"), 63).note(**{step: DONE[step] for step in STEPS[:2]})
+    Journal.begin(tmp_path, task("t1"), 63).update(**{step: DONE[step] for step in STEPS[:2]})
     world.miner(once=True).run()
     assert world.journal("t1").record.state == "lost"
     assert any("t1 is lost" in line for line in world.said)
@@ -220,7 +220,7 @@ def test_hand_back_releases_what_is_not_committed(tmp_path: Path) -> None:
     world = World(tmp_path, *[task(f"t{n}") for n in range(3)])
     world.server.waiting = []
     Journal.begin(tmp_path, task("t0"), 63)
-    Journal.begin(tmp_path, task("t1"), 63).note(**{step: DONE[step] for step in STEPS[:3]})
+    Journal.begin(tmp_path, task("t1"), 63).update(**{step: DONE[step] for step in STEPS[:3]})
     world.miner().hand_back()
     states = {id: one.state.value for id, one in world.server.known.items()}
     assert states == {"t0": "released", "t1": "leased", "t2": "released"}
@@ -238,7 +238,7 @@ def test_work_is_kept_until_a_verdict(tmp_path: Path) -> None:
     world.server.judge("t1")
     world.miner(once=True).run()
     assert not world.journal("t1").dataset.exists() and world.journal("t2").dataset.exists()
-    assert any("says pass, score 0.5" in line for line in world.said)
+    assert any("verdict pass of validator" in line for line in world.said)
 
 
 def test_keep_throws_the_oldest_away_and_never_an_unfinished_one(tmp_path: Path) -> None:

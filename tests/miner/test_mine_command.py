@@ -101,7 +101,7 @@ def test_no_task_server_needs_a_person(tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_dashboard_of_a_work_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Last tasks with what became of them; as JSON too. No task server is needed."""
     monkeypatch.setenv("API_URL", "")
-    Journal.begin(tmp_path, task("t1"), 63).note(**{step: DONE[step] for step in STEPS})
+    Journal.begin(tmp_path, task("t1"), 63).update(**{step: DONE[step] for step in STEPS})
     Journal.begin(tmp_path, task("t2"), 63)
     seen = json.loads(CliRunner().invoke(commands.dashboard, ["--work", str(tmp_path), "--json"]).output)
     assert [(one["id"], one["state"], one["rows"]) for one in seen["tasks"]] == [
@@ -119,7 +119,7 @@ def test_the_dashboard_says_why_the_last_miner_ended(tmp_path: Path, monkeypatch
     with pytest.raises(NeedsPerson):
         mine("--hf_repo", "r", "--work", str(tmp_path))
     why = "https://data.commoncrawl.org/crawl-data/x/7.warc.gz: not found (HTTP 404)"
-    Journal.begin(tmp_path, task("t1"), 63).note(ended=Ended(how="failed", why=why))
+    Journal.begin(tmp_path, task("t1"), 63).update(ended=Ended(how="failed", why=why))
     monkeypatch.setenv("COLUMNS", "150")
     shown = CliRunner().invoke(commands.dashboard, ["--work", str(tmp_path), "--once"]).output
     assert "API_URL is not set" in shown and "…/7.warc.gz: not found" in shown

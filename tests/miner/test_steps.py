@@ -19,11 +19,11 @@ from finest.errors import LeaseLost, NeedsPerson, SourceError
 from finest.executors.slurm.request import SlurmRequest
 from finest.miner import disk
 from finest.miner import lease as leases
-from finest.miner.disk import check_room, folder_bytes, warc_bytes
+from finest.miner.disk import check_free_space, folder_bytes, warc_bytes
 from finest.miner.journal import Journal
 from finest.miner.lease import Lease
-from finest.miner.prefetch import read_ahead
-from finest.miner.status_file import Now, read_now
+from finest.miner.prefetch import prefetch_warcs
+from finest.miner.status_file import StatusFile, read_status
 from finest.miner.steps import Display, MineOptions, Steps
 from finest.pipeline.ledger import Ledger
 from finest.recipe.recipe import load_recipe
@@ -57,7 +57,7 @@ class Bench:
     def __init__(self, work: Path, address: str) -> None:
         work.mkdir(exist_ok=True)
         self.said: list[str] = []
-        self.server, self.chain, self.now = TaskServerOf(task()), ChainOf(), Now(work, 1)
+        self.server, self.chain, self.now = TaskServerOf(task()), ChainOf(), StatusFile(work, 1)
         self.options = MineOptions(
             hf_repo="alice/rows", work=work, recipe=load_recipe("fineweb"), cache=default_cache(), netuid=63,
             common_crawl=CommonCrawl(https_base=address),
@@ -89,7 +89,7 @@ def test_warcs_read_ahead_give_the_same_root(tmp_path: Path, crawl: FaultyServer
     remote, local = Bench(tmp_path / "remote", crawl.base), Bench(tmp_path / "local", crawl.base)
     with remote.lease() as lease:
         straight = remote.steps.refined(remote.journal, lease)
-    assert read_ahead(local.journal, local.options.common_crawl, threading.Event()) == 1
+    assert prefetch_warcs(local.journal, local.options.common_crawl, threading.Event()) == 1
     asked = len(crawl.state.seen)
     with local.lease() as lease:
         ahead = local.steps.refined(local.journal, lease)
@@ -104,10 +104,10 @@ def test_reading_ahead_resumes_and_ends_when_told(tmp_path: Path, crawl: FaultyS
     bench = Bench(tmp_path / "work", crawl.base)
     over = threading.Event()
     over.set()
-    assert read_ahead(bench.journal, bench.options.common_crawl, over) == 0
+    assert prefetch_warcs(bench.journal, bench.options.common_crawl, over) == 0
     assert folder_bytes(bench.journal.warcs) == 0
     crawl.state.faults = [Fault("fin", after=1000)]
-    assert read_ahead(bench.journal, bench.options.common_crawl, threading.Event()) == 1
+    assert prefetch_warcs(bench.journal, bench.options.common_crawl, threading.Event()) == 1
     assert (bench.journal.warcs / PATH).read_bytes() == SAMPLE.read_bytes()
 
 
@@ -115,7 +115,7 @@ def test_reading_ahead_leaves_room(tmp_path: Path, crawl: FaultyServer, monkeypa
     """Where the disk would get short, the refinery streams."""
     bench = Bench(tmp_path / "work", crawl.base)
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1 << 20})())
-    assert read_ahead(bench.journal, bench.options.common_crawl, threading.Event()) == 0
+    assert prefetch_warcs(bench.journal, bench.options.common_crawl, threading.Event()) == 0
     assert folder_bytes(bench.journal.warcs) == 0
 
 
@@ -124,7 +124,7 @@ def test_a_lost_lease_ends_the_refinery_within_a_second_or_two(
     tmp_path: Path, crawl: FaultyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its workers are gone, its finished slices are kept."""
-    monkeypatch.setattr(leases, "LEAST_WAIT_S", 0.05)
+    monkeypatch.setattr(leases, "MIN_WAIT_S", 0.05)
     bench = Bench(tmp_path / "work", crawl.base)
     lease = bench.lease()
     lost_at = 0.0
@@ -149,13 +149,13 @@ def test_a_task_begun_with_another_limit_is_begun_anew(tmp_path: Path, crawl: Fa
         whole = bench.steps.refined(bench.journal, lease)
         object.__setattr__(bench.options, "limit", 3)
         part = bench.steps.refined(bench.journal, lease)
-    assert part.pages == 3 < whole.pages and any("begun anew" in line for line in bench.said)
+    assert part.pages == 3 < whole.pages and any("starts again from the beginning" in line for line in bench.said)
 
 
 def test_no_commitment_without_a_lease(tmp_path: Path) -> None:
     """The lease is renewed first; a task that ended otherwise is not committed."""
     bench = Bench(tmp_path, "")
-    bench.journal.note(refined=DONE["refined"], published=DONE["published"])
+    bench.journal.update(refined=DONE["refined"], published=DONE["published"])
     assert bench.steps.committed(bench.journal, bench.lease()).line == LINE
     bench.server.trouble["renew"] = [refused("lease-expired")]
     with pytest.raises(LeaseLost):
@@ -169,7 +169,7 @@ def test_no_commitment_without_a_lease(tmp_path: Path) -> None:
 def test_a_commitment_that_the_server_misses_is_made_to_stand(tmp_path: Path) -> None:
     """Something else may have been committed with the key meanwhile; where ours stands, `commit` sends nothing."""
     bench = Bench(tmp_path, "")
-    bench.journal.note(**{step: DONE[step] for step in ("refined", "published", "committed")})
+    bench.journal.update(**{step: DONE[step] for step in ("refined", "published", "committed")})
     bench.server.trouble["finish"] = [refused("commitment-missing")]
     with pytest.raises(Refused, match="commitment-missing"):
         bench.steps.finished(bench.journal, bench.lease())
@@ -184,14 +184,14 @@ def test_a_disk_too_small_is_seen_before_the_start(
     bench = Bench(tmp_path / "work", crawl.base)
     of_warcs = warc_bytes(bench.journal, bench.options.common_crawl)
     assert of_warcs == SAMPLE.stat().st_size
-    check_room(bench.journal, of_warcs, tmp_path, [], bench.said.append)
+    check_free_space(bench.journal, of_warcs, tmp_path, [], bench.said.append)
     assert "1 WARC of" in bench.said[-1] and "take up to" in bench.said[-1]
     old = Journal.begin(tmp_path, task("t0"), 63)
-    old.note(**DONE)
+    old.update(**DONE)
     (old.folder / "large").write_bytes(b"x" * 2_000_000)
-    monkeypatch.setattr(disk, "SPARE_BYTES", 1 << 60)
+    monkeypatch.setattr(disk, "RESERVE_BYTES", 1 << 60)
     with pytest.raises(NeedsPerson, match=r"too little\. Free some space \(.*/tasks/t0: 2"):
-        check_room(bench.journal, of_warcs, tmp_path, [old], bench.said.append)
+        check_free_space(bench.journal, of_warcs, tmp_path, [old], bench.said.append)
 
 
 def test_a_warc_that_is_not_there_is_the_tasks_fault(tmp_path: Path, crawl: FaultyServer) -> None:
@@ -204,14 +204,14 @@ def test_a_warc_that_is_not_there_is_the_tasks_fault(tmp_path: Path, crawl: Faul
 
 def test_now_says_what_is_done_and_how_long_it_takes(tmp_path: Path) -> None:
     """For the dashboard and for Ctrl-C; a file that is no such thing is none."""
-    now = Now(tmp_path, 4)
+    now = StatusFile(tmp_path, 4)
     now.set("refining task t1", task="t1")
     now.doing = type(now.doing)(**{name: getattr(now.doing, name) for name in now.doing.__slots__} | {"at": 0.0})
-    now.going(lambda: 125.0)
-    seen = read_now(tmp_path)
+    now.keep_alive(lambda: 125.0)
+    seen = read_status(tmp_path)
     assert seen is not None and seen.line() == "refining task t1, about 2 min 5 s left" and seen.workers == 4
     (tmp_path / "now.json").write_text("{")
-    assert read_now(tmp_path) is None
+    assert read_status(tmp_path) is None
 
 
 def test_a_lost_lease_cancels_this_runs_slurm_jobs(tmp_path: Path, crawl: FaultyServer, slurm_cluster: Folder) -> None:

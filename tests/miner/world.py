@@ -11,7 +11,7 @@ from finest.errors import TaskServerUnavailable
 from finest.miner.journal import Committed, Finished, Journal, Published, Refined
 from finest.miner.lease import Lease
 from finest.miner.loop import Miner
-from finest.miner.status_file import Now
+from finest.miner.status_file import StatusFile
 from finest.miner.steps import MineOptions
 from finest.miner.stop import Stop
 from finest.recipe.recipe import Recipe
@@ -145,10 +145,10 @@ class CountedSteps:
     def finished(self, journal: Journal, lease: Lease) -> Finished:
         self._call("finished", journal, lease)
         done = self.server.finish(journal.id, REPO, REVISION, ROOT)
-        journal.note(task=done)
+        journal.update(task=done)
         return Finished(block=done.closed_block)
 
-    def abandoned(self, journal: Journal) -> None:
+    def cancel_jobs(self, journal: Journal) -> None:
         """Nothing works anywhere else."""
 
 
@@ -174,10 +174,10 @@ class World:
         from dataclasses import replace
 
         miner = Miner(
-            replace(self.options, **options), HOTKEY, self.server, self.steps, self.stop, Now(self.work, 1),
+            replace(self.options, **options), HOTKEY, self.server, self.steps, self.stop, StatusFile(self.work, 1),
             self.said.append,
         )  # fmt: skip
-        miner._check_room = lambda journal: None  # type: ignore[method-assign]  # no WARC is really there
+        miner._check_free_space = lambda journal: None  # type: ignore[method-assign]  # no WARC is really there
         return miner
 
     def journal(self, id: str = "t1") -> Journal:

@@ -9,10 +9,10 @@ import pytest
 
 from finest.tasks.models import Rules
 from finest.tasks.store import Store
-from tests.tasks.facts import CRAWL, paths
+from tests.tasks.samples import CRAWL, paths
 
 if TYPE_CHECKING:
-    from tests.tasks.served import Server
+    from tests.tasks.live_server import Server
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ def quick_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """The chain is asked again at once."""
     from finest.tasks import authority
 
-    monkeypatch.setattr(authority, "ANEW_S", 0.1)
-    monkeypatch.setattr(authority, "LINES_EVERY_S", 0.2)
-    monkeypatch.setattr(authority, "SHORTEST_LOOK_S", 0.1)
+    monkeypatch.setattr(authority, "UNREGISTERED_REFRESH_S", 0.1)
+    monkeypatch.setattr(authority, "COMMITMENTS_EVERY_S", 0.2)
+    monkeypatch.setattr(authority, "MIN_REFRESH_S", 0.1)
 
 
 @pytest.fixture
@@ -44,15 +44,15 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The subnet is looked at ten times a second."""
     from finest.tasks import authority
 
-    monkeypatch.setattr(authority, "LONGEST_LOOK_S", 0.1)
-    monkeypatch.setattr(authority, "SHORTEST_LOOK_S", 0.1)
+    monkeypatch.setattr(authority, "MAX_REFRESH_S", 0.1)
+    monkeypatch.setattr(authority, "MIN_REFRESH_S", 0.1)
 
 
 @pytest.fixture
 def server(database_url: str, quick_reads: None) -> Iterator[Server]:
     """A server with two miners and two validators, one of them poor, on each kind of database."""
-    from tests.tasks.asking import ALICE, BOB, POOR, RULES, VALIDATOR
-    from tests.tasks.served import MadeSubnet, serving
+    from tests.tasks.api_calls import ALICE, BOB, POOR, RULES, VALIDATOR
+    from tests.tasks.live_server import MadeSubnet, serving
 
     store = Store.open(database_url, RULES)
     store.add_warcs(CRAWL, paths(40))

@@ -14,7 +14,7 @@ from finest.chain.payload import encode
 from finest.tasks.models import Rules
 from finest.tasks.problems import KINDS, ProblemName
 from finest.tasks.store import Store
-from tests.tasks.asking import (
+from tests.tasks.api_calls import (
     ALICE,
     BOB,
     EVE,
@@ -28,8 +28,8 @@ from tests.tasks.asking import (
     made,
     problem,
 )
-from tests.tasks.facts import CRAWL, ROOT, paths
-from tests.tasks.served import SERVER, Server, hotkey, serving
+from tests.tasks.live_server import SERVER, Server, hotkey, serving
+from tests.tasks.samples import CRAWL, ROOT, paths
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_reads")]
 
@@ -53,7 +53,7 @@ def test_the_way_of_a_task(server: Server) -> None:
     assert [one["id"] for one in server.ask("GET", "/v1/tasks?state=finished").json()["tasks"]] == [task["id"]]
 
 
-def test_everything_may_be_said_twice(server: Server) -> None:
+def test_every_call_is_idempotent(server: Server) -> None:
     """A lost answer is asked for again, and nothing is done twice; not even when the chain has moved on."""
     task = lease(server)
     assert lease(server)["id"] == task["id"]
@@ -100,7 +100,7 @@ def test_a_replayed_request_is_refused(server: Server) -> None:
     assert query.json()["reason"] == "bad-signature"
 
 
-def test_only_seats_and_validators_act(server: Server) -> None:
+def test_only_registered_hotkeys_and_validators_may_act(server: Server) -> None:
     """A stranger gets no task, a miner scores nothing, a permit without the stake neither."""
     assert problem(server.ask("POST", "/v1/tasks/lease", {}, by=EVE)) == "not-registered"
     task = finished(server)

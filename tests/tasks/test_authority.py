@@ -12,9 +12,9 @@ from finest.chain.payload import encode
 from finest.tasks import authority
 from finest.tasks.models import Rules
 from finest.tasks.store import Store
-from tests.tasks.asking import ALICE, BOB, LINE, PUBLISHED, RULES, lease, made, problem
-from tests.tasks.facts import CRAWL, REVISION, paths
-from tests.tasks.served import MadeSubnet, Server, serving, wait_for
+from tests.tasks.api_calls import ALICE, BOB, LINE, PUBLISHED, RULES, lease, made, problem
+from tests.tasks.live_server import MadeSubnet, Server, serving, wait_for
+from tests.tasks.samples import CRAWL, REVISION, paths
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_reads")]
 
@@ -35,11 +35,11 @@ def test_an_expired_lease_is_lost(store: Store, rules: Rules) -> None:
         assert lease(server, BOB)["warcs"] == task["warcs"]
 
 
-def test_a_view_that_is_too_old_lets_nobody_act(sqlite_url: str) -> None:
+def test_a_view_that_is_too_old_authorises_nobody(sqlite_url: str) -> None:
     """It fails closed: health, leases, finishes; what was seen before can still be read."""
     store = Store.open(sqlite_url, RULES)
     store.add_warcs(CRAWL, paths(8))
-    with serving(store, RULES, made(ALICE), subnet_too_old_s=1.5) as server:
+    with serving(store, RULES, made(ALICE), view_max_age_s=1.5) as server:
         task = lease(server)
         server.subnet.away = True
         time.sleep(1.6)
@@ -48,17 +48,17 @@ def test_a_view_that_is_too_old_lets_nobody_act(sqlite_url: str) -> None:
         assert answer.status_code == 503
         assert (answer.json()["ok"], answer.json()["database"]) == (False, True)
         assert server.ask("GET", f"/v1/tasks/{task['id']}").status_code == 200
-        assert "No task can be had" in server.ask("GET", "/").text
+        assert "The server leases no tasks" in server.ask("GET", "/").text
     store.close()
 
 
 def test_the_clock_of_an_old_view_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
     """No lease ends by blocks that the server only guesses, while nobody may renew it; nor does a wrong guess last."""
-    monkeypatch.setattr(authority, "SHORTEST_LOOK_S", 0.01)
+    monkeypatch.setattr(authority, "MIN_REFRESH_S", 0.01)
     subnet = MadeSubnet(block_time_s=12.0)
 
     async def blocks() -> list[int]:
-        rights, seen = authority.Authority(subnet, RULES, too_old_s=600.0), []
+        rights, seen = authority.Authority(subnet, RULES, max_age_s=600.0), []
         for subnet.block, subnet.age_s in ((1000, 3600.0), (1010, 24.0)):
             await rights._views.get(0.0)
             seen.append(rights.block)
@@ -81,7 +81,7 @@ def test_it_starts_without_the_chain(sqlite_url: str) -> None:
     store.close()
 
 
-def test_who_registered_just_now_is_found(sqlite_url: str) -> None:
+def test_a_hotkey_that_registered_just_now_is_accepted(sqlite_url: str) -> None:
     """A hotkey without a seat is looked for in a newer view before it is refused."""
     store = Store.open(sqlite_url, RULES)
     store.add_warcs(CRAWL, paths(8))

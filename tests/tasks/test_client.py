@@ -21,9 +21,9 @@ from finest.tasks import client
 from finest.tasks.client import Refused, TaskServer
 from finest.tasks.models import Rules, ScoreRequest, ServerInfo, TaskState
 from finest.tasks.store import Store
-from tests.tasks.asking import ALICE, EVE, LINE, VALIDATOR
-from tests.tasks.facts import CRAWL, REVISION, ROOT, paths
-from tests.tasks.served import SERVER, MadeSubnet, Server, serving
+from tests.tasks.api_calls import ALICE, EVE, LINE, VALIDATOR
+from tests.tasks.live_server import SERVER, MadeSubnet, Server, serving
+from tests.tasks.samples import CRAWL, REVISION, ROOT, paths
 
 pytestmark = pytest.mark.slow
 
@@ -260,7 +260,7 @@ def test_a_request_that_came_twice_is_made_again() -> None:
         TaskServer(url, ALICE).renew("0" * 32)
 
 
-def test_a_clock_that_is_off_is_said(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+def test_a_wrong_clock_is_reported(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
     """How many seconds, and the command that mends it."""
     late = partial(http_auth.sign, nonce_ns=time.time_ns() - 95 * 10**9)
     monkeypatch.setattr(http_auth, "sign", late)
@@ -291,7 +291,7 @@ def test_nonsense_is_a_task_servers_error(answer: Answer) -> None:
             assert "\x1b" not in str(error.value)
 
 
-def test_no_answer_ends_at_the_deadline() -> None:
+def test_a_silent_server_ends_at_the_deadline() -> None:
     """A server that takes connections and says nothing is given up."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
@@ -304,7 +304,7 @@ def test_no_answer_ends_at_the_deadline() -> None:
     "url", [None, "", "finest.example", "ftp://x", "http://", "http://x:0", "http://x:99999", "http://u:p@x",
             "http://x/api", "http://x?a=b", "http://[::1"],
 )  # fmt: skip
-def test_an_address_that_is_none(url: str | None) -> None:
+def test_an_invalid_address_is_refused(url: str | None) -> None:
     """Said before anything is sent, by the setting's name, without what a URL may hide."""
     with pytest.raises(UsageError, match="API_URL") as error:
         TaskServer(url, None)

@@ -18,7 +18,7 @@ from finest.retry import Policy
 from finest.tasks import crawls
 from finest.tasks.crawls import CommonCrawl, import_file
 from finest.tasks.store import Store
-from tests.tasks.facts import paths
+from tests.tasks.samples import paths
 
 OLD = "CC-MAIN-2024-10"
 
@@ -81,7 +81,7 @@ def test_a_dead_server_is_given_up(origin: CommonCrawl, served: CrawlServer) -> 
         origin.import_crawl(Listed(), CRAWL, quiet)
 
 
-def test_what_is_no_crawl(origin: CommonCrawl) -> None:
+def test_names_that_are_not_crawls_are_refused(origin: CommonCrawl) -> None:
     """Names of no crawl, of an ARC crawl and of one that is not there are told apart."""
     for crawl, words in (
         ("CC-MAIN-x", "is no crawl"),

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from finest.tasks import tables, transitions
+from finest.tasks import lease_expiry, tables
 from finest.tasks.models import Rules, Task, TaskState
 from finest.tasks.problems import Problem
 from finest.tasks.store import Store
-from tests.tasks.facts import CRAWL, look, paths, published
+from tests.tasks.samples import CRAWL, look, paths, published
 
 A, B, C = "5Alice", "5Bob", "5Carol"
 OLD = "CC-MAIN-2024-10"
@@ -125,7 +125,7 @@ def test_no_commitment_is_older_than_the_last_block_that_was_seen(store: Store) 
     assert store.task(task.id, 100).leased_block == 60
 
 
-def test_besides(store: Store) -> None:
+def test_a_miner_can_ask_for_a_second_lease(store: Store) -> None:
     """A miner that names its lease gets the other one it holds, or a new one while it may have more."""
     store.add_warcs(CRAWL, paths(20))
     first = store.lease(A, 4, 100)
@@ -162,7 +162,7 @@ def test_an_unrenewed_lease_is_given_out_again(store: Store) -> None:
         lambda: store.renew(A, task.id, 112),
         lambda: store.release(A, task.id, 112),
     ):
-        with pytest.raises(Problem, match=r"lease-expired: .* block 110; it is block 112 now"):
+        with pytest.raises(Problem, match=r"lease-expired: .* block 110; the current block is 112"):
             act()
     assert name_of(lambda: store.lease(A, 4, 112))[0] == "no-work"
 
@@ -190,7 +190,7 @@ def test_a_task_is_of_one_crawl(store: Store) -> None:
     assert name_of(lambda: store.lease("5Eve", 1, 100, crawl="CC-MAIN-1999-01")) == ("not-found", None)
 
 
-def test_nothing_to_wait_for(store: Store) -> None:
+def test_without_open_leases_there_is_no_retry_time(store: Store) -> None:
     """Where no lease could end, nobody is told to wait for one."""
     assert name_of(lambda: store.lease(A, 1, 100)) == ("no-work", None)
 
@@ -215,7 +215,7 @@ def test_renewal_and_expiry_at_once(store: Store) -> None:
 @pytest.mark.parametrize("rules", [Rules(lease_blocks=10, redundancy=3)])
 def test_many_leases_end_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leases over the same WARCs, ended by several at the same moment and some released, count down rightly."""
-    monkeypatch.setattr(transitions, "EXPIRED_AT_ONCE", 5)
+    monkeypatch.setattr(lease_expiry, "EXPIRY_BATCH", 5)
     store.add_warcs(CRAWL, paths(8))
     tasks = [store.lease(f"5Miner{number}", 4, 100) for number in range(6)]
     at_once([lambda task=task: store.release(task.hotkey, task.id, 110) for task in tasks[:2]], 2)

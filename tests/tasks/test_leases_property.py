@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from finest.tasks.models import Rules, Task, TaskState
 from finest.tasks.problems import Problem
 from finest.tasks.store import Store
-from tests.tasks.facts import CRAWL, paths, published
+from tests.tasks.samples import CRAWL, paths, published
 from tests.tasks.test_leases import check
 
 MINERS = st.sampled_from(["5Alice", "5Bob", "5Carol"])

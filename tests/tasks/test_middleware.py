@@ -11,11 +11,11 @@ from sqlalchemy.exc import OperationalError
 
 from finest.tasks import http_timeouts, middleware
 from finest.tasks.proxies import LOOPBACK, Proxies
+from finest.tasks.rate_limits import RateLimits, network
 from finest.tasks.store import Store
-from finest.tasks.throttle import Rates, network
-from tests.tasks.asking import ALICE, BOB, PUBLISHED, RULES, lease, made, problem
-from tests.tasks.facts import CRAWL, paths
-from tests.tasks.served import MadeSubnet, Server, serving, wait_for
+from tests.tasks.api_calls import ALICE, BOB, PUBLISHED, RULES, lease, made, problem
+from tests.tasks.live_server import MadeSubnet, Server, serving, wait_for
+from tests.tasks.samples import CRAWL, paths
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_reads")]
 
@@ -32,9 +32,9 @@ def test_large_bodies_are_not_read(server: Server) -> None:
             assert line.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
-def test_heads_have_an_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A head that never ends is refused, one that never comes is hung up on, and a request in work is not."""
-    monkeypatch.setattr(http_timeouts, "HEAD_S", 0.3)
+def test_slow_and_oversized_request_heads_are_refused(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server refuses an endless head and closes a connection without one, but not one with a running request."""
+    monkeypatch.setattr(http_timeouts, "HEAD_TIMEOUT_S", 0.3)
     host, _, port = server.url.partition("//")[2].partition(":")
     for sent, answer in (
         (b"", b""), (b"GET / HT", b""), (b"GET /v1/info HTTP/1.1\r\nHost: x\r\n", b""),
@@ -48,7 +48,7 @@ def test_heads_have_an_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> N
     assert problem(server.ask("POST", target, PUBLISHED, by=ALICE)) == "commitment-missing"
 
 
-def test_a_failure_tells_nothing(server: Server, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+def test_a_server_error_reveals_no_details(server: Server, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     """What broke is logged under the request's id; the caller gets the id alone."""
 
     def broken(*_: object, **__: object) -> None:
@@ -91,7 +91,7 @@ def test_rates_are_limited(sqlite_url: str) -> None:
     """By hotkey once it has proved itself, by address always; a replay costs its victim nothing."""
     store = Store.open(sqlite_url, RULES)
     store.add_warcs(CRAWL, paths(8))
-    with serving(store, RULES, made(ALICE, BOB), rates=Rates(per_hotkey=3, per_address=10)) as server:
+    with serving(store, RULES, made(ALICE, BOB), rates=RateLimits(per_hotkey=3, per_address=10)) as server:
         answers = [server.ask("POST", "/v1/tasks/lease", {}, by=ALICE) for _ in range(4)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
         assert problem(answers[-1]) == "rate-limited"
@@ -104,7 +104,7 @@ def test_rates_are_limited(sqlite_url: str) -> None:
 def test_addresses_behind_a_proxy(sqlite_url: str) -> None:
     """Only what the proxy itself wrote, the last one, is believed."""
     store = Store.open(sqlite_url, RULES)
-    with serving(store, RULES, rates=Rates(per_address=2), proxies=Proxies.of(LOOPBACK)) as server:
+    with serving(store, RULES, rates=RateLimits(per_address=2), proxies=Proxies.of(LOOPBACK)) as server:
         for number in range(3):
             headers = {"X-Forwarded-For": f"9.9.9.{number}, 1.2.3.4"}
             status = server.ask("GET", "/v1/info", headers=headers).status_code

@@ -13,8 +13,8 @@ from finest.tasks.app import create_app
 from finest.tasks.models import Rules
 from finest.tasks.problems import KINDS
 from finest.tasks.store import Store
-from tests.tasks.facts import CRAWL, paths
-from tests.tasks.served import QUICK, SERVER, MadeSubnet, hotkey, listening
+from tests.tasks.live_server import QUICK, SERVER, MadeSubnet, hotkey, listening
+from tests.tasks.samples import CRAWL, paths
 
 ALICE = hotkey("Alice")
 

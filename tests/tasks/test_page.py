@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from finest.tasks import page
-from finest.tasks.leaderboard import Board
+from finest.tasks.leaderboard import Dashboard
 from finest.tasks.models import CrawlStatistics, Leader, Rules, Score, Statistics, Task, TaskState
 from finest.tasks.store import Store
-from tests.tasks.facts import CRAWL, REVISION, ROOT, paths
-from tests.tasks.served import BLOCK, MadeSubnet, hotkey, serving
+from tests.tasks.live_server import BLOCK, MadeSubnet, hotkey, serving
+from tests.tasks.samples import CRAWL, REVISION, ROOT, paths
 
 ALICE = hotkey("Alice")
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\x00{{7*7}}'
@@ -39,8 +39,8 @@ def task(**changes: Any) -> Task:
     return Task(**(values | changes))
 
 
-def board(*tasks: Task, crawl: str = CRAWL, leader: str = ALICE.address) -> Board:
-    return Board(
+def dashboard(*tasks: Task, crawl: str = CRAWL, leader: str = ALICE.address) -> Dashboard:
+    return Dashboard(
         Statistics(
             block=BLOCK, crawls=[CrawlStatistics(crawl=crawl, warcs=1000, open=700, leased=200, finished=100)],
             tasks={TaskState.FINISHED: 25, TaskState.LEASED: 50}, miners=7, scores={"pass": 20, "fail": 1},
@@ -51,14 +51,14 @@ def board(*tasks: Task, crawl: str = CRAWL, leader: str = ALICE.address) -> Boar
     )  # fmt: skip
 
 
-def render(shown: Board, hub: str = "https://huggingface.co") -> str:
+def render(shown: Dashboard, hub: str = "https://huggingface.co") -> str:
     view = page._view(shown, _Authority(MadeSubnet()), hub)  # type: ignore[arg-type]
-    return bytes(page._html("board.html.j2", page=view).body).decode()
+    return bytes(page._html("dashboard.html.j2", page=view).body).decode()
 
 
 def test_what_a_person_sees() -> None:
     """Subnet, block, sums, a bar per crawl, open and finished tasks with their dataset, leaders."""
-    text = render(board(task(), task(id="ff" * 16, state=TaskState.LEASED)))
+    text = render(dashboard(task(), task(id="ff" * 16, state=TaskState.LEASED)))
     for expected in (
         "Subnet 63", "Block 1,000", "10.0% of 1,000", f">{CRAWL}<", 'width="10.0%"', 'x="10.0%" width="20.0%"',
         f'href="https://huggingface.co/datasets/alice/web/tree/{REVISION}"', "alice/web", "1 passed", "0.810",
@@ -70,7 +70,9 @@ def test_what_a_person_sees() -> None:
 def test_hostile_strings_are_only_strings() -> None:
     """Markup in a crawl's, repository's, miner's or task's name is shown, never obeyed."""
     strange = task(repo=HOSTILE, hotkey=HOSTILE, crawl=HOSTILE, id=HOSTILE, revision="javascript:alert(1)")
-    text = render(board(strange, strange.model_copy(update={"state": TaskState.LEASED}), crawl=HOSTILE, leader=HOSTILE))
+    text = render(
+        dashboard(strange, strange.model_copy(update={"state": TaskState.LEASED}), crawl=HOSTILE, leader=HOSTILE)
+    )
     assert "<script" not in text
     assert "<img" not in text
     assert "\u202e" not in text
@@ -81,7 +83,7 @@ def test_hostile_strings_are_only_strings() -> None:
 
 def test_a_hub_that_is_no_web_address_is_no_link() -> None:
     """Only http and https become links."""
-    assert 'href="javascript' not in render(board(task()), hub="javascript:alert(1)//")
+    assert 'href="javascript' not in render(dashboard(task()), hub="javascript:alert(1)//")
 
 
 def test_nothing_is_loaded_from_anywhere(sqlite_url: str) -> None:

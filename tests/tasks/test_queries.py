@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from finest.tasks import http_timeouts, signed_requests, throttle
-from finest.tasks.connections import Room
+from finest.tasks import http_timeouts, rate_limits, signed_requests
+from finest.tasks.connections import ConnectionLimits
 from finest.tasks.models import ScoreRequest, TaskPage
 from finest.tasks.proxies import LOOPBACK, Proxies
-from finest.tasks.queries import MOST_SCORES, PAGE_BYTES
+from finest.tasks.queries import MAX_SCORES, PAGE_BYTES
+from finest.tasks.rate_limits import READ_BURST_S, RateLimiter, RateLimits
 from finest.tasks.store import Store
-from finest.tasks.throttle import READ_SAVED_S, Rates, Throttle
-from tests.tasks.asking import ALICE, RULES, lease, made, problem
-from tests.tasks.facts import CRAWL, paths, published
-from tests.tasks.served import Server, serving, wait_for
+from tests.tasks.api_calls import ALICE, RULES, lease, made, problem
+from tests.tasks.live_server import Server, serving, wait_for
+from tests.tasks.samples import CRAWL, paths, published
 
 TASKS = 150
 NOTE = "\u2603" * 400
@@ -98,10 +98,10 @@ def test_a_task_of_thousands_of_scores(full: Path) -> None:
     task = store.lease("5Popular", 1, 1000, crawl="CC-MAIN-2024-10")
     store.finish("5Popular", task.id, block=1000, **published(10**6))
     score = ScoreRequest(verdict="fail", score=0.0, note=NOTE)
-    for number in range(MOST_SCORES + 20):
+    for number in range(MAX_SCORES + 20):
         store.report(f"5Validator{number:037d}", task.id, score, 1000 + number)
     shown = store.task(task.id, 2000).scores
-    assert [one.block for one in shown] == list(range(1020, 1000 + MOST_SCORES + 20))
+    assert [one.block for one in shown] == list(range(1020, 1000 + MAX_SCORES + 20))
     store.close()
 
 
@@ -120,9 +120,11 @@ def test_readers_that_do_not_read(server: Server) -> None:
         assert rss_bytes() - before < 100 * 3 * PAGE_BYTES
 
 
-def test_who_does_not_read_is_hung_up_on(server: Server, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+def test_clients_that_do_not_read_are_disconnected(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
     """Its connection is ended while it still has not read; who reads slowly is answered to the end."""
-    monkeypatch.setattr(http_timeouts, "WRITE_S", 0.5)
+    monkeypatch.setattr(http_timeouts, "WRITE_TIMEOUT_S", 0.5)
     held = server.connections
     asked = f"GET {PAGE} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 30  # more than the kernel buffers
     with connect(server, "127.0.1.1") as deaf, connect(server, "127.0.1.2") as slow:
@@ -139,15 +141,18 @@ def test_who_does_not_read_is_hung_up_on(server: Server, monkeypatch: pytest.Mon
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-def test_idle_connections_shut_nobody_out(full: Path) -> None:
+def test_idle_connections_are_evicted_for_new_ones(full: Path) -> None:
     """Many of one address are refused in words; of many addresses the ones that have been idle longest make room."""
     store = Store.open(f"sqlite:///{full}", RULES)
-    with serving(store, RULES, made(ALICE), room=Room(in_all=60, per_address=20)) as server, ExitStack() as open_:
+    with (
+        serving(store, RULES, made(ALICE), connection_limits=ConnectionLimits(total=60, per_address=20)) as server,
+        ExitStack() as open_,
+    ):
         lines = [open_.enter_context(connect(server, "127.0.1.1")) for _ in range(30)]
         refused = lines[-1].recv(4096).decode()
         assert refused.startswith("HTTP/1.1 429 ")
         assert "Retry-After: 2" in refused
-        assert "20 connections" in refused
+        assert "20 open connections" in refused
         assert lease(server)["state"] == "leased"
         for _, source in zip(range(200), sources(), strict=False):
             open_.enter_context(connect(server, source))
@@ -156,10 +161,13 @@ def test_idle_connections_shut_nobody_out(full: Path) -> None:
     store.close()
 
 
-def test_slow_bodies_shut_nobody_out(full: Path) -> None:
+def test_connections_with_slow_bodies_are_evicted(full: Path) -> None:
     """A request whose body does not come is no work of the server's: it makes room like an idle one."""
     store = Store.open(f"sqlite:///{full}", RULES)
-    with serving(store, RULES, made(ALICE), room=Room(in_all=40, per_address=20)) as server, ExitStack() as open_:
+    with (
+        serving(store, RULES, made(ALICE), connection_limits=ConnectionLimits(total=40, per_address=20)) as server,
+        ExitStack() as open_,
+    ):
         for _, source in zip(range(80), sources(), strict=False):
             line = open_.enter_context(connect(server, source))
             line.sendall(b"POST /v1/tasks/lease HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
@@ -167,11 +175,14 @@ def test_slow_bodies_shut_nobody_out(full: Path) -> None:
     store.close()
 
 
-def test_a_full_server_says_so(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_server_answers_503(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where every connection has a request in work, one more hears 503 and when to come again."""
     store = Store.open(f"sqlite:///{full}", RULES)
-    with serving(store, RULES, made(ALICE), room=Room(in_all=2, per_address=20)) as server, ExitStack() as open_:
-        monkeypatch.setattr(http_timeouts.Heads, "idle_since_s", None)
+    with (
+        serving(store, RULES, made(ALICE), connection_limits=ConnectionLimits(total=2, per_address=20)) as server,
+        ExitStack() as open_,
+    ):
+        monkeypatch.setattr(http_timeouts.LimitedHttpProtocol, "idle_since_s", None)
         for _ in range(2):
             open_.enter_context(connect(server))
         wait_for(lambda: len(server.connections) == 2)
@@ -183,7 +194,7 @@ def test_a_full_server_says_so(full: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_reading_is_paid_for_by_size(full: Path) -> None:
     """Who has read what an address may waits, and says so; a lease of the same address, and others' reading, do not."""
     store = Store.open(f"sqlite:///{full}", RULES)
-    rates = Rates(per_address=10**6, read_bytes_s=16 * 1024)
+    rates = RateLimits(per_address=10**6, read_bytes_s=16 * 1024)
     with serving(store, RULES, made(ALICE), rates=rates, proxies=Proxies.of(LOOPBACK)) as server:
         mine = {"X-Forwarded-For": "1.2.3.4"}
         answers = [server.ask("GET", PAGE, headers=mine) for _ in range(6)]
@@ -198,19 +209,19 @@ def test_reading_is_paid_for_by_size(full: Path) -> None:
     store.close()
 
 
-def test_what_was_read_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_read_budget_refills_by_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the second, never beyond what can be saved; addresses that read little are forgotten first."""
     clock = [0.0]
-    monkeypatch.setattr(throttle.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(throttle, "MOST_READERS", 10)
-    counting = Throttle(Rates(read_bytes_s=100))
-    counting.has_read("1.1.1.1", 100 * READ_SAVED_S + 500)
-    with pytest.raises(throttle.Problem) as refused, counting.reading("1.1.1.1"):
+    monkeypatch.setattr(rate_limits.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(rate_limits, "MAX_REMEMBERED_READERS", 10)
+    counting = RateLimiter(RateLimits(read_bytes_s=100))
+    counting.has_read("1.1.1.1", 100 * READ_BURST_S + 500)
+    with pytest.raises(rate_limits.Problem) as refused, counting.reading("1.1.1.1"):
         pass
     assert refused.value.retry_after_s == 5.0
     for number in range(30):
         counting.has_read(f"2.2.2.{number}", 1)
-    with pytest.raises(throttle.Problem), counting.reading("1.1.1.1"):
+    with pytest.raises(rate_limits.Problem), counting.reading("1.1.1.1"):
         pass
     assert len(counting._owed) <= 11
     clock[0] = 5.5
@@ -218,9 +229,9 @@ def test_what_was_read_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
-def test_readers_wait_in_a_line_of_their_own(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_readers_do_not_delay_leases(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """While all readers' threads are stuck a lease goes through, and readers too many are told to come again."""
-    monkeypatch.setattr(signed_requests, "WAITING", 0)
+    monkeypatch.setattr(signed_requests, "MAX_WAITING_READERS", 0)
     assert problem(server.ask("GET", PAGE)) == "overloaded"
     assert lease(server)["state"] == "leased"
 

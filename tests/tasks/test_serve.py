@@ -23,8 +23,8 @@ from finest.tasks.client import TaskServer
 from finest.tasks.models import Rules, TaskState
 from finest.tasks.store import Store
 from tests.deep import sampled
-from tests.tasks.facts import CRAWL, REVISION, ROOT, paths
-from tests.tasks.served import wait_for
+from tests.tasks.live_server import wait_for
+from tests.tasks.samples import CRAWL, REVISION, ROOT, paths
 
 if TYPE_CHECKING:
     from finest.devnet.chain.server import ChainServer

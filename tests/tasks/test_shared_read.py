@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from finest.tasks.shared_read import Fresh
+from finest.tasks.shared_read import SharedRead
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_many_who_wait_share_one_read(pool: ThreadPoolExecutor) -> None:
     reads: list[float] = []
 
     async def ask() -> None:
-        fresh = Fresh(lambda: reads.append(time.monotonic()) or len(reads), pool, 0.2)
+        fresh = SharedRead(lambda: reads.append(time.monotonic()) or len(reads), pool, 0.2)
         assert await asyncio.gather(*(fresh.get(5.0) for _ in range(100))) == [1] * 100
         assert await asyncio.gather(*(fresh.get(0.0) for _ in range(100))) == [2] * 100
         assert await fresh.get(5.0) == 2
@@ -38,7 +38,9 @@ def test_a_slow_read_is_made_rarely(pool: ThreadPoolExecutor) -> None:
     reads: list[float] = []
 
     async def ask() -> None:
-        fresh = Fresh(lambda: time.sleep(0.1) or reads.append(time.monotonic()) or len(reads), pool, 0.01, rest=5.0)
+        fresh = SharedRead(
+            lambda: time.sleep(0.1) or reads.append(time.monotonic()) or len(reads), pool, 0.01, pause_factor=5.0
+        )
         while len(reads) < 2:
             assert await fresh.get(0.0) == len(reads)
             await asyncio.sleep(0.01)
@@ -58,7 +60,7 @@ def test_a_failure_is_shared_and_passes(pool: ThreadPoolExecutor) -> None:
         return value
 
     async def ask() -> None:
-        fresh = Fresh(read, pool, 0.01)
+        fresh = SharedRead(read, pool, 0.01)
         assert await fresh.get(0.0) == 1
         failed = await asyncio.gather(*(fresh.get(0.0) for _ in range(5)), return_exceptions=True)
         assert [str(one) for one in failed] == ["away"] * 5
@@ -77,7 +79,7 @@ def test_who_gives_up_does_not_spoil_it_for_others(pool: ThreadPoolExecutor) -> 
         return 7
 
     async def ask() -> None:
-        fresh = Fresh(slow, pool, 0.01)
+        fresh = SharedRead(slow, pool, 0.01)
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(fresh.get(1.0), 0.05)
         assert await fresh.get(1.0) == 7

@@ -20,12 +20,12 @@ from finest.database import Database
 from finest.errors import FinestError, TaskServerUnavailable, UsageError
 from finest.tasks import store as store_module
 from finest.tasks import tables
-from finest.tasks.migrated import TABLES
+from finest.tasks.migrate import TABLES
 from finest.tasks.models import Rules, ScoreRequest, TaskState
 from finest.tasks.problems import Problem
 from finest.tasks.store import Store
-from tests.tasks.facts import CRAWL, look, paths, published
 from tests.tasks.postgres import Cluster
+from tests.tasks.samples import CRAWL, look, paths, published
 
 A, B = "5Alice", "5Bob"
 PASS = ScoreRequest(verdict="pass", score=0.75)
@@ -171,7 +171,7 @@ def test_a_task_from_lease_to_score(store: Store) -> None:
     ]  # fmt: skip
 
 
-def test_a_finish_is_for_ever(store: Store) -> None:
+def test_a_finished_task_never_changes(store: Store) -> None:
     """A finished task takes no other result; a result finishes one task; a renewal of it changes nothing."""
     store.add_warcs(CRAWL, paths(8))
     task = store.lease(A, 4, 100)
@@ -283,14 +283,14 @@ def test_pages_of_tasks(store: Store) -> None:
 def test_a_nonce_is_new_once(database_url: str) -> None:
     """A nonce seen by one server process is known to all; of old ones the newest of each hotkey stays as a mark."""
     one, other = Store.open(database_url, Rules()), Store.open(database_url, Rules())
-    assert one.remember(A, 1, 10_000.0)
-    assert not other.remember(A, 1, 10_001.0)
-    assert other.remember(A, 3, 10_001.0)
-    assert other.remember(B, 1, 10_001.0)
-    assert one.remember(A, 4, 20_000.0)
+    assert one.accept_nonce(A, 1, 10_000.0)
+    assert not other.accept_nonce(A, 1, 10_001.0)
+    assert other.accept_nonce(A, 3, 10_001.0)
+    assert other.accept_nonce(B, 1, 10_001.0)
+    assert one.accept_nonce(A, 4, 20_000.0)
     rows = look(one, sa.select(tables.nonces.c.hotkey, tables.nonces.c.nonce_ns, tables.nonces.c.seen_s))
     assert sorted(rows) == [(A, 3, 0.0), (A, 4, 20_000.0), (B, 1, 0.0)]
-    assert one.remember(A, 5, 30_000.0)
+    assert one.accept_nonce(A, 5, 30_000.0)
     assert sorted(row[1] for row in look(one, sa.select(tables.nonces))) == [1, 4, 5]
     one.close()
     other.close()
@@ -301,13 +301,13 @@ def test_a_replay_after_the_clock_was_set(store: Store, step_s: float) -> None:
     """A signature that was accepted is accepted no more, however the clock is set and set back; a new one always is."""
     at = [1_000_000.0, 1_000_010.0]
     for now_s in at:
-        assert store.remember(A, int(now_s * 1e9), now_s)
+        assert store.accept_nonce(A, int(now_s * 1e9), now_s)
     set_s = at[1] + step_s
-    assert store.remember(B, int(set_s * 1e9), set_s)  # which purges by the clock as it is now
+    assert store.accept_nonce(B, int(set_s * 1e9), set_s)  # which purges by the clock as it is now
     back_s = at[1] + 20
     for now_s in (set_s + 1, back_s):
-        assert not any(store.remember(A, int(one * 1e9), now_s) for one in at)
-    assert store.remember(A, int(back_s * 1e9), back_s)
+        assert not any(store.accept_nonce(A, int(one * 1e9), now_s) for one in at)
+    assert store.accept_nonce(A, int(back_s * 1e9), back_s)
 
 
 def test_a_clock_that_was_ahead_for_hours(store: Store) -> None:
@@ -315,10 +315,10 @@ def test_a_clock_that_was_ahead_for_hours(store: Store) -> None:
     began_s = 1_000_000.0
     for minute in range(300):
         now_s = began_s + 60 * minute
-        assert store.remember(A, int(now_s * 1e9), now_s)
+        assert store.accept_nonce(A, int(now_s * 1e9), now_s)
     right_s = now_s - 3000.5
-    assert store.remember(A, int(right_s * 1e9), right_s)
-    assert not store.remember(A, int((now_s - 3000) * 1e9), right_s)
+    assert store.accept_nonce(A, int(right_s * 1e9), right_s)
+    assert not store.accept_nonce(A, int((now_s - 3000) * 1e9), right_s)
 
 
 def full_disk(folder: Path) -> Iterator[Path]:
@@ -337,7 +337,7 @@ def test_a_full_disk_is_unhealthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with contextmanager(full_disk)(tmp_path) as disk:
         store = Store.open(f"sqlite:///{disk}/tasks.db", Rules())
         assert "the database's disk is full: 0 MiB are left" in store.check()
-        monkeypatch.setattr(store_module, "LEAST_FREE_BYTES", 0)
+        monkeypatch.setattr(store_module, "MIN_FREE_BYTES", 0)
         assert store.check() == ""
         with suppress(OSError), (disk / "rest").open("wb", buffering=0) as rest:
             while rest.write(b"x" * 4096):
@@ -364,5 +364,5 @@ def test_a_read_only_database_is_unhealthy(tmp_path: Path) -> None:
 def test_a_nonce_is_new_to_one_of_many(store: Store) -> None:
     """Of sixteen requests with the same nonce at the same moment, one is new."""
     answers: list[bool] = []
-    together([lambda: answers.append(store.remember(A, 7, 1000.0))] * 16)
+    together([lambda: answers.append(store.accept_nonce(A, 7, 1000.0))] * 16)
     assert sorted(answers) == [False] * 15 + [True]

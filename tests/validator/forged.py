@@ -53,7 +53,7 @@ def under_own_recipe(honest: Published, out: Path, change: Callable[[Row], Row])
 
 def pages(honest: Published) -> Iterator[tuple[Row, Page]]:
     """Its rows, each with its page."""
-    warcs = honest.means().warcs
+    warcs = honest.context().warcs
     for row in honest.rows():
         yield row, read_page(warcs.source(row.file_path), row.warc_offset, row.id, RECORD_BYTES)
 
@@ -148,7 +148,7 @@ def _foreign(honest: Published, out: Path, recipe: dict[str, Any] | None) -> Pub
 
 
 def _visible_row(honest: Published, verdict: VerdictRow) -> Row:
-    source = honest.means().warcs.source(verdict.file_path)
+    source = honest.context().warcs.source(verdict.file_path)
     record = read_record(source, verdict.offset, verdict.id, RECORD_BYTES)
     text = visible_text(record.page())
     return Row(

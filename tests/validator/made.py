@@ -22,7 +22,7 @@ from finest.pipeline.progress import Progress
 from finest.pipeline.run import refine
 from finest.recipe.recipe import load_recipe, recipe_hash
 from finest.settings import default_cache
-from finest.validator.context import Means, Warcs
+from finest.validator.context import AuditContext, Warcs
 from finest.validator.models import Assignment, Plan, Subject, Submission
 from finest.validator.seed import make_seed
 from finest.warc.source import CommonCrawl
@@ -65,9 +65,9 @@ class Published:
     def verdicts(self) -> list[VerdictRow]:
         return list(_verdicts(self.folder))
 
-    def means(self, **changes: Any) -> Means:
+    def context(self, **changes: Any) -> AuditContext:
         warcs = Warcs.of([str(path) for path in changes.pop("warcs", self.warcs)], NOWHERE)
-        return Means(cache=default_cache(), warcs=warcs, place=str(self.folder), **changes)
+        return AuditContext(cache=default_cache(), warcs=warcs, place=str(self.folder), **changes)
 
     def subject(self, seed: int = 0, **changes: Any) -> Subject:
         """Alice's submission of it: committed in block 150 of a lease from 100 to 200."""
@@ -75,7 +75,7 @@ class Published:
         line = str(parts["line"]) if "line" in parts else self.line
         told = {"repo": "alice/web", "revision": SHA, "hotkey": ALICE, "uid": 7, "committed_block": 150}
         task = {
-            "warcs": self.means().warcs.names, "id": "t1", "hotkey": ALICE, "state": "finished", "leased_block": 100,
+            "warcs": self.context().warcs.names, "id": "t1", "hotkey": ALICE, "state": "finished", "leased_block": 100,
             "commitment": line, "expires_block": 200, "closed_block": 152,
         }  # fmt: skip
         return Subject(

@@ -20,7 +20,7 @@ from .made import BOB, PLAN, SHA, Published, tampered
 
 def refused(found: Published, **changes: Any) -> Evidence:
     """The evidence of an audit that must end with admission."""
-    evidence = audit(found.subject(**changes), PLAN, found.means())
+    evidence = audit(found.subject(**changes), PLAN, found.context())
     assert not evidence.rows and not evidence.windows
     return evidence
 
@@ -35,7 +35,7 @@ def test_a_line_of_garbage_fails(honest: Published, line: str) -> None:
 @pytest.mark.parametrize(("block", "verdict"), [(99, "fail"), (100, "pass"), (200, "pass"), (201, "fail")])
 def test_committed_within_the_lease(honest: Published, block: int, verdict: str) -> None:
     """Before the lease somebody else's task was begun; after its end it is somebody else's."""
-    (*_, timing) = admission.check_told(honest.subject(committed_block=block))
+    (*_, timing) = admission.check_assignment(honest.subject(committed_block=block))
     assert (timing.name, timing.outcome) == ("timing", verdict)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("seed", sampled(range(8), 2))
 def test_an_honest_miner_passes(honest: Published, seed: int) -> None:
     """Whatever is drawn: no row forged, no page missing, nothing twice. `bench.attacks` has 100 seeds on real pages."""
-    evidence = audit(honest.subject(seed), PLAN, honest.means())
+    evidence = audit(honest.subject(seed), PLAN, honest.context())
     assert evidence.verdict == "pass", evidence.why
     assert (rows_counted(evidence.rows)[1], pages_counted(evidence.windows)[1]) == (0, 0)
     assert evidence.uniqueness
@@ -36,10 +36,10 @@ def test_an_honest_miner_passes(honest: Published, seed: int) -> None:
 
 def test_a_verdict_is_cheap(honest: Published) -> None:
     """Far below 10 CPU minutes and 2 GB, here some seconds and hundreds of megabytes."""
-    means = honest.means()
-    audit(honest.subject(), PLAN, means)
-    assert means.budget.used_s < 60
-    assert means.budget.peak_bytes < 2 * 1024**3
+    context = honest.context()
+    audit(honest.subject(), PLAN, context)
+    assert context.budget.used_s < 60
+    assert context.budget.peak_bytes < 2 * 1024**3
 
 
 @pytest.fixture(scope="module")

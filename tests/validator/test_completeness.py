@@ -21,7 +21,7 @@ SEED = "11" * 32
 
 
 def pages(found: Published, seed: int = 0) -> list[PageFinding]:
-    return kept_pages(audit(found.subject(seed), PLAN, found.means()).windows)
+    return kept_pages(audit(found.subject(seed), PLAN, found.context()).windows)
 
 
 @pytest.mark.slow
@@ -41,7 +41,7 @@ def test_honest_pages_are_held_or_have_a_witness(honest: Published) -> None:
 def test_only_half_of_the_rows_is_caught(honest: Published, tmp_path: Path, seed: int) -> None:
     """Dropped pages with a verdict that is not the recipe's."""
     short = half(honest, tmp_path / "half")
-    evidence = audit(short.subject(seed), PLAN, short.means())
+    evidence = audit(short.subject(seed), PLAN, short.context())
     checked, missed = pages_counted(evidence.windows)
     assert evidence.verdict == "fail" and "pages are missing" in evidence.why
     assert missed > checked / 4
@@ -56,7 +56,7 @@ def test_only_half_of_the_rows_is_caught(honest: Published, tmp_path: Path, seed
 def test_a_false_witness_is_none(honest: Published, tmp_path: Path, winner: str | None, said: str) -> None:
     """A page can lose only against a row that is there and says the same."""
     short = half(honest, tmp_path / "half", DUPLICATE, winner)
-    evidence = audit(short.subject(), PLAN, short.means())
+    evidence = audit(short.subject(), PLAN, short.context())
     assert evidence.verdict == "fail"
     assert any(said in page.detail for page in kept_pages(evidence.windows))
 
@@ -68,7 +68,7 @@ def test_a_whole_warc_left_out_is_caught(crawl: list[Path], tmp_path: Path) -> N
 
     one = make(tmp_path / "one", crawl[:1])
     both = Published(one.folder, tuple(crawl[:2]))
-    evidence = audit(both.subject(), PLAN, both.means())
+    evidence = audit(both.subject(), PLAN, both.context())
     assert evidence.verdict == "fail" and "no verdict" in evidence.why
 
 
@@ -77,7 +77,7 @@ def test_a_whole_warc_left_out_is_caught(crawl: list[Path], tmp_path: Path) -> N
 def test_places_without_their_texts_are_no_volume(honest: Published, tmp_path: Path, forgery: Forgery) -> None:
     """A recipe of one's own may take other parts of a page; a quarter of the texts is still a quarter of the work."""
     little = forgery(honest, tmp_path / "little")
-    evidence = audit(little.subject(), PLAN, little.means())
+    evidence = audit(little.subject(), PLAN, little.context())
     assert evidence.verdict == "pass", evidence.why
     figures = Quality(tier=1, tokens=1, bpb=2.0, bpb_reference=2.0, bpb_raw=2.1, error_bpb=0.0)
     score = with_quality(evidence, figures).score
@@ -87,7 +87,7 @@ def test_places_without_their_texts_are_no_volume(honest: Published, tmp_path: P
 
 def test_windows_are_even_over_the_bytes(honest: Published) -> None:
     """Sources laid end to end: each has windows by its size, and none begins past its end."""
-    sources = honest.means().warcs.sources()
+    sources = honest.context().warcs.sources()
     placed = place_windows(sources, SEED, 2_000)
     assert all(0 <= offset < source.size_bytes for source, offset in placed)
     share = sum(source.name == sources[0].name for source, _ in placed) / 2_000
@@ -109,7 +109,7 @@ def test_a_chain_of_duplicates_is_a_witness(tmp_path: Path) -> None:
     assert chained.manifest.rows == 1
     (row,) = chained.rows()
     assert row.url != "https://a.example/1"  # else both others are like it themselves
-    evidence = audit(chained.subject(), PLAN, chained.means())
+    evidence = audit(chained.subject(), PLAN, chained.context())
     assert evidence.verdict == "pass", evidence.why
     assert {page.outcome for page in kept_pages(evidence.windows)} == {"held", "duplicate"}
 

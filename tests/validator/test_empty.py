@@ -27,7 +27,7 @@ FIGURES = Quality(tier=1, tokens=0, bpb=float("inf"), bpb_reference=2.0, bpb_raw
 
 
 def judged(made: Published, plan: Plan = PLAN) -> Evidence:
-    return audit(made.subject(), plan, made.means())
+    return audit(made.subject(), plan, made.context())
 
 
 def emptied(honest: Published, out: Path, reason: str = "language") -> Published:

@@ -18,7 +18,7 @@ from finest.validator.evidence import (
     canonical,
     conclude,
     evidence_hash,
-    is_lie,
+    is_dishonest,
     is_signed,
     read_evidence,
     scored,
@@ -41,15 +41,15 @@ HASH = "ab" * 32
 
 @pytest.fixture(scope="module")
 def evidence(honest: Published) -> Evidence:
-    return audit(honest.subject(), FEW, honest.means())
+    return audit(honest.subject(), FEW, honest.context())
 
 
 def test_the_same_audit_gives_the_same_bytes(honest: Published, evidence: Evidence) -> None:
     """No clock, no path and no order of this machine is in it."""
-    again = audit(honest.subject(), FEW, honest.means())
+    again = audit(honest.subject(), FEW, honest.context())
     assert canonical(again) == canonical(evidence)
     assert str(honest.folder).encode() not in canonical(evidence)
-    assert audit(honest.subject(1), FEW, honest.means()).rows != evidence.rows
+    assert audit(honest.subject(1), FEW, honest.context()).rows != evidence.rows
 
 
 def test_canonical_json_is_sorted_and_tight(evidence: Evidence) -> None:
@@ -109,7 +109,7 @@ def test_a_replay_finds_the_same(honest: Published, evidence: Evidence) -> None:
     beacon = {"block": 155, "hash": "0x" + "0" * 64}
     assert subject.seed == make_seed(str(beacon["hash"]), subject.submission.line or "", subject.validator or "")
     told = Evidence.model_validate_json(to_json(with_quality(evidence, QUALITY)))
-    assert replay(told, honest.means()) is None
+    assert replay(told, honest.context()) is None
 
 
 @pytest.mark.slow
@@ -120,10 +120,10 @@ def test_a_replay_takes_as_stated_that_there_are_no_figures(
     """What was measured, or could not be, is nobody's to repeat without the WARCs that were held out."""
     told = without_quality(evidence, outcome, "3 held-out documents are too few" * 100)
     assert (told.verdict, told.why[:10], total_of(told)) == (outcome, "quality: 3", 0.0)
-    assert (is_lie(told), scored(told), told.admission[:-1]) == (False, None, evidence.admission)
-    assert replay(Evidence.model_validate_json(to_json(told)), honest.means()) is None
+    assert (is_dishonest(told), scored(told), told.admission[:-1]) == (False, None, evidence.admission)
+    assert replay(Evidence.model_validate_json(to_json(told)), honest.context()) is None
     other = told.model_copy(update={"rows": told.rows[:-1]})
-    assert str(replay(other, honest.means())).startswith("rows[5]")
+    assert str(replay(other, honest.context())).startswith("rows[5]")
 
 
 @pytest.mark.slow
@@ -131,9 +131,9 @@ def test_a_replay_takes_as_stated_that_there_are_no_figures(
 def test_a_score_without_figures_is_found_out(honest: Published, evidence: Evidence, part: str) -> None:
     """Nothing was measured, so nothing follows: neither for a friend, nor for a dataset that could not be judged."""
     made_up = {part: getattr(with_quality(evidence, QUALITY), part)}
-    assert str(replay(evidence.model_copy(update=made_up), honest.means())).startswith(f"{part}: the evidence has")
+    assert str(replay(evidence.model_copy(update=made_up), honest.context())).startswith(f"{part}: the evidence has")
     unmeasured = without_quality(evidence, "no_evidence", "the Hub is away")
-    assert str(replay(unmeasured.model_copy(update=made_up), honest.means())).startswith(part)
+    assert str(replay(unmeasured.model_copy(update=made_up), honest.context())).startswith(part)
 
 
 def test_what_a_verdict_is_worth(evidence: Evidence) -> None:
@@ -151,12 +151,12 @@ def test_what_a_verdict_is_worth(evidence: Evidence) -> None:
 def test_a_lie_is_what_admission_did_not_find(evidence: Evidence) -> None:
     """Forged rows, whatever else could not be looked at; not a manifest that is wrong."""
     failed = evidence.model_copy(update={"verdict": "fail"})
-    assert is_lie(failed)
+    assert is_dishonest(failed)
     for outcome, lie in (("no_evidence", True), ("fail", False)):
         check = Check.model_validate({"name": "root", "outcome": outcome})
-        assert is_lie(failed.model_copy(update={"admission": (*failed.admission, check)})) is lie
-    assert not is_lie(evidence)
-    assert not is_lie(failed.model_copy(update={"verdict": "no_evidence"}))
+        assert is_dishonest(failed.model_copy(update={"admission": (*failed.admission, check)})) is lie
+    assert not is_dishonest(evidence)
+    assert not is_dishonest(failed.model_copy(update={"verdict": "no_evidence"}))
 
 
 @pytest.mark.slow
@@ -174,7 +174,7 @@ def test_a_replay_names_the_first_difference(honest: Published, evidence: Eviden
         told = Evidence.model_validate(told.model_dump() | {"subject": told.subject.model_dump() | {"beacon": beacon}})
     else:
         told = told.model_copy(update={part: "fail" if part == "verdict" else 0.5})
-    difference = replay(told, honest.means())
+    difference = replay(told, honest.context())
     assert difference is not None
     assert difference.startswith(f"{part}[2]" if part in {"rows", "windows"} else part)
 
@@ -189,7 +189,7 @@ def test_the_hash_is_what_a_server_is_told(evidence: Evidence) -> None:
 def test_a_verdict_over_its_budget_is_no_evidence(honest: Published) -> None:
     """That we are slow, or short of memory, is no fault of the miner's."""
     for budget in (Budget(cpu_s=0.01), Budget(memory_bytes=-1)):
-        found = audit(honest.subject(), FEW, honest.means(budget=budget))
+        found = audit(honest.subject(), FEW, honest.context(budget=budget))
         assert found.verdict != "pass"
         assert found.admission[-1].name == "audit" or "to read" in found.why
 

@@ -41,7 +41,7 @@ def judged(made: Published, monkeypatch: pytest.MonkeyPatch) -> tuple[Evidence, 
     """The evidence, and the ranges that were asked for."""
     Counted.asked.clear()
     monkeypatch.setattr("finest.dataset.open._InAFolder", Counted)
-    return audit(made.subject(), PLAN, made.means()), len(Counted.asked)
+    return audit(made.subject(), PLAN, made.context()), len(Counted.asked)
 
 
 @pytest.mark.parametrize("kind", ["shards", "verdicts"])

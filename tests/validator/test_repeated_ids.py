@@ -33,7 +33,7 @@ def verified(made: Published, sample: int = 10_000) -> Verification:
 
 
 def judged(made: Published, seed: int = 0) -> Evidence:
-    return audit(made.subject(seed), PLAN, made.means())
+    return audit(made.subject(seed), PLAN, made.context())
 
 
 def without_dedup() -> Recipe:

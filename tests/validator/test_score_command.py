@@ -100,7 +100,7 @@ def work(tmp_path: Path) -> Path:
     queue.add([seen(ALICE, 0), seen(ALICE, 1, registered_block=90), seen(ALICE, 2, registered_block=90), seen(BOB, 3)])
     for number, changes in enumerate(({}, {"total": 0.5}, {"warcs": (warc(1), warc(2))}, {"verdict": "fail"})):
         values: dict[str, Any] = {"total": 0.9, "cpu_s": 0.0, "block": 200 + number} | changes
-        queue.settle(following(queue), settled(**values | ({"total": 0.0} if number == 3 else {})))
+        queue.record_verdict(following(queue), settled(**values | ({"total": 0.0} if number == 3 else {})))
     queue.add([seen(BOB, 4)])
     queue.close()
     return tmp_path

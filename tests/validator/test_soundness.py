@@ -11,7 +11,7 @@ from finest.dataset.rows import Row
 from finest.recipe.page import Page
 from finest.validator.audit import audit
 from finest.validator.evidence import rows_counted
-from finest.validator.extractive import LEAST_SHARE, extractive_share, visible_text
+from finest.validator.extractive import MIN_SHARE, extractive_share, visible_text
 from finest.validator.models import Plan
 from finest.validator.score import is_forged
 from finest.validator.sprt import SEQUENTIAL
@@ -47,7 +47,7 @@ def test_thirty_percent_of_invented_rows_are_caught(honest: Published, tmp_path:
     """Always, within a few rows, and the evidence names one of them."""
     forged = forge(honest, tmp_path / "f", 0.3, invented)
     for seed in range(2):
-        evidence = audit(forged.subject(seed), PLAN, forged.means())
+        evidence = audit(forged.subject(seed), PLAN, forged.context())
         checked, bad = rows_counted(evidence.rows)
         assert (evidence.verdict, evidence.windows) == ("fail", ())
         assert bad >= 4 and checked < forged.manifest.rows
@@ -60,7 +60,7 @@ def test_thirty_percent_of_invented_rows_are_caught(honest: Published, tmp_path:
 def test_few_invented_rows_cost_honesty(honest: Published, tmp_path: Path, share: float) -> None:
     """Of a small dataset every row is judged again, so each forged one is found and counted."""
     forged = forge(honest, tmp_path / "f", share, invented)
-    evidence = audit(forged.subject(), PLAN, forged.means())
+    evidence = audit(forged.subject(), PLAN, forged.context())
     assert rows_counted(evidence.rows) == (honest.manifest.rows, max(1, round(share * honest.manifest.rows)))
 
 
@@ -85,7 +85,7 @@ def test_a_row_that_lies_in_one_column_is_forged(honest: Published, tmp_path: Pa
     """Nothing of it need be false but that; what does not exist is a lie, not a source that cannot be read."""
     assert callable(change)
     forged = forge(honest, tmp_path / "f", 1.0, lambda row: _changed(row, change(row)))
-    evidence = audit(forged.subject(), PLAN, forged.means())
+    evidence = audit(forged.subject(), PLAN, forged.context())
     assert evidence.verdict == "fail"
     assert [row.outcome for row in evidence.rows] == ["forged"] * 4
 
@@ -98,7 +98,7 @@ def _changed(row: Row, other: Row) -> Row:
 def test_raw_text_declared_as_fineweb_is_caught(honest: Published, tmp_path: Path) -> None:
     """What a page shows is not what the recipe makes of it."""
     raw = tampered(honest, tmp_path / "raw", with_raw_text(honest))
-    evidence = audit(raw.subject(), PLAN, raw.means())
+    evidence = audit(raw.subject(), PLAN, raw.context())
     assert evidence.verdict == "fail" and "4 of 4 rows are forged" in evidence.why
 
 
@@ -106,7 +106,7 @@ def test_raw_text_declared_as_fineweb_is_caught(honest: Published, tmp_path: Pat
 def test_another_recipe_may_take_other_parts_of_a_page(honest: Published, tmp_path: Path) -> None:
     """Under a recipe that nobody knows, what stands on the page in that order is no forgery."""
     raw = tampered(honest, tmp_path / "raw", with_raw_text(honest), recipe=own_recipe(honest))
-    evidence = audit(raw.subject(), PLAN, raw.means())
+    evidence = audit(raw.subject(), PLAN, raw.context())
     assert evidence.declared and not evidence.declared.known
     assert evidence.verdict == "pass", evidence.why
 
@@ -115,7 +115,7 @@ def test_another_recipe_may_take_other_parts_of_a_page(honest: Published, tmp_pa
 def test_invented_rows_under_another_recipe_are_caught(honest: Published, tmp_path: Path) -> None:
     """A text of one's own is on no page."""
     made_up = tampered(honest, tmp_path / "f", [invented(row) for row in honest.rows()], recipe=own_recipe(honest))
-    evidence = audit(made_up.subject(), PLAN, made_up.means())
+    evidence = audit(made_up.subject(), PLAN, made_up.context())
     assert evidence.verdict == "fail"
     assert "of its words are taken from the page" in evidence.why
 
@@ -124,7 +124,7 @@ def test_invented_rows_under_another_recipe_are_caught(honest: Published, tmp_pa
 def test_a_little_from_elsewhere_in_every_row_is_caught(honest: Published, tmp_path: Path) -> None:
     """What one row may have by an extractor's whim, all of them have by design."""
     made_up = leaked_under_own_recipe(honest, tmp_path / "f")
-    evidence = audit(made_up.subject(), PLAN, made_up.means())
+    evidence = audit(made_up.subject(), PLAN, made_up.context())
     assert rows_counted(evidence.rows)[1] == 0
     assert evidence.verdict == "fail" and "are taken from their pages" in evidence.why
 
@@ -135,8 +135,8 @@ def test_extractive_is_in_order_and_from_the_page() -> None:
     words = PROSE.split()
     assert extractive_share(PROSE, visible) == 1
     assert extractive_share("• " + PROSE.replace(", ", ",\n\n"), visible) == 1
-    assert extractive_share(" ".join(words[20:60] + words[200:300]), visible) > LEAST_SHARE
-    assert extractive_share(" ".join(words[200:300] + words[20:60]), visible) < LEAST_SHARE
+    assert extractive_share(" ".join(words[20:60] + words[200:300]), visible) > MIN_SHARE
+    assert extractive_share(" ".join(words[200:300] + words[20:60]), visible) < MIN_SHARE
     assert extractive_share(" ".join(sorted(words)), visible) < 0.1
     assert extractive_share("var x = 1", visible) == 0
     assert extractive_share("", visible) == 1
@@ -151,10 +151,10 @@ def test_replaced_addresses_are_no_inventions() -> None:
 
 def test_a_source_that_cannot_be_read_is_no_evidence(honest: Published) -> None:
     """A WARC that is gone here says nothing of the miner."""
-    means = honest.means()
+    context = honest.context()
     subject = honest.subject()
-    means.warcs._locations = {name: f"{path}.gone" for name, path in means.warcs._locations.items()}
-    few = audit(subject, Plan(rows=2, windows=1), means)
+    context.warcs._locations = {name: f"{path}.gone" for name, path in context.warcs._locations.items()}
+    few = audit(subject, Plan(rows=2, windows=1), context)
     assert (few.verdict, [row.outcome for row in few.rows]) == ("no_evidence", ["no_evidence"] * 2)
-    many = audit(subject, PLAN, means)
+    many = audit(subject, PLAN, context)
     assert (many.verdict, many.rows, many.admission[-1].name) == ("no_evidence", (), "audit")

@@ -134,7 +134,7 @@ def test_without_a_key_it_is_said_once(tmp_path: Path) -> None:
     found = Telemetry.open("finest", tmp_path / "telemetry", say=said.append)
     found.weights({HOTKEY: 1.0})
     until(lambda: said)
-    for _ in range(3 * telemetry.WAITING):
+    for _ in range(3 * telemetry.MAX_QUEUED):
         found.weights({HOTKEY: 1.0})
     found.close()
     assert said == ["No telemetry: No API key configured. Use `wandb login` to log in."]
@@ -152,9 +152,9 @@ def test_a_service_that_never_answers_costs_nothing(tmp_path: Path, monkeypatch:
         assert sender is not None
         found.figures({"first": 1})
         until(lambda: sender._process is not None)
-        for number in range(20 * telemetry.WAITING):
+        for number in range(20 * telemetry.MAX_QUEUED):
             found.figures({"figure": number})
-        assert len(sender._waiting) <= telemetry.WAITING
+        assert len(sender._waiting) <= telemetry.MAX_QUEUED
         found.close()
         assert sender._process is not None
         assert sender._process.returncode is not None

@@ -69,7 +69,7 @@ def unique(found: Published) -> Uniqueness:
     from finest.validator.uniqueness import check_unique
 
     with open_dataset(str(found.folder)) as dataset:
-        return check_unique(dataset, load_recipe("fineweb"), SEED, 10_000, found.means())[0]
+        return check_unique(dataset, load_recipe("fineweb"), SEED, 10_000, found.context())[0]
 
 
 @pytest.mark.parametrize(("change", "kind"), [("", "exact"), ("\nRead more.", "near")])
@@ -85,7 +85,7 @@ def test_every_row_twice_counts_once(honest: Published, tmp_path: Path, change: 
 def test_every_row_twice_is_caught(honest: Published, tmp_path: Path) -> None:
     """The second ones have no record of their own."""
     twice = doubled(honest, tmp_path / "twice")
-    evidence = audit(twice.subject(), PLAN, twice.means())
+    evidence = audit(twice.subject(), PLAN, twice.context())
     assert evidence.verdict == "fail" and "no such record" in evidence.why
 
 
@@ -93,14 +93,14 @@ def test_every_row_twice_is_caught(honest: Published, tmp_path: Path) -> None:
 def test_a_copied_dataset_is_seen(honest: Published, others: Published, tmp_path: Path) -> None:
     """Its fingerprints are an earlier submission's. That is said and no more: honest miners of one WARC agree too."""
     index = SqliteFingerprints(tmp_path / "index.db")
-    audit(honest.subject(), PLAN, honest.means(index=index))
+    audit(honest.subject(), PLAN, honest.context(index=index))
     again = honest.subject(line=honest.line.replace("alice", "carol"), committed_block=160)
-    seen = audit(_of_bob(again), PLAN, honest.means(index=index))
+    seen = audit(_of_bob(again), PLAN, honest.context(index=index))
     assert seen.verdict == "pass" and seen.uniqueness
     assert [(copy.hotkey, copy.hits == copy.of, copy.same_warcs) for copy in seen.uniqueness.copies] == [
         (ALICE, True, True)
     ]
-    other = audit(others.subject(committed_block=170), PLAN, others.means(index=index))
+    other = audit(others.subject(committed_block=170), PLAN, others.context(index=index))
     assert other.verdict == "pass" and other.uniqueness
     assert [(copy.hits < copy.of, copy.same_warcs) for copy in other.uniqueness.copies] == [(True, False)]
 

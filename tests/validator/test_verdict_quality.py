@@ -11,7 +11,7 @@ import pytest
 from finest.errors import HubUnavailable, SourceError, VerifyError
 from finest.validator import verdict_quality
 from finest.validator.budget import Budget
-from finest.validator.evidence import QUALITY, is_lie
+from finest.validator.evidence import QUALITY, is_dishonest
 from finest.validator.models import Assignment, Evidence, Plan, Subject, Submission, Versions
 from finest.validator.quality import NoEvidence
 from finest.validator.quality.tier import N_GRAMS
@@ -27,9 +27,9 @@ def measured(monkeypatch: pytest.MonkeyPatch, assess: Callable[..., Any], budget
     monkeypatch.setattr(verdict_quality, "assess", assess)
     said: list[str] = []
     warcs = SimpleNamespace(sources=list)
-    means: Any = SimpleNamespace(warcs=warcs, cache=None, budget=budget or Budget(), say=said.append)
+    context: Any = SimpleNamespace(warcs=warcs, cache=None, budget=budget or Budget(), say=said.append)
     dataset: Any = None
-    found = measure_quality(PASSED, dataset, [], means, N_GRAMS, 12_345)
+    found = measure_quality(PASSED, dataset, [], context, N_GRAMS, 12_345)
     assert said == ["Measuring quality with 12,345 tokens a side"]
     return found
 
@@ -51,7 +51,7 @@ def test_what_fails_here_is_no_evidence(monkeypatch: pytest.MonkeyPatch, error: 
 def test_a_dataset_that_is_not_what_it_says_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """Though its sample passed; it is a fail, and no proof of a lie."""
     found = measured(monkeypatch, raising(VerifyError("data: shorter than the manifest states")))
-    assert (found.verdict, found.admission[-1].outcome, is_lie(found)) == ("fail", "fail", False)
+    assert (found.verdict, found.admission[-1].outcome, is_dishonest(found)) == ("fail", "fail", False)
 
 
 def test_too_little_text_is_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:

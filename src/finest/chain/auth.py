@@ -1,7 +1,7 @@
-"""Who asks: HTTP requests signed by a hotkey, and held against their signature (`btauth/1`, the SDK's own protocol).
+"""Request authentication: sign HTTP requests with a hotkey and verify them (`btauth/1`, the SDK's own protocol).
 
-A signature covers method, target with query, body, the receiver's hotkey and the moment in nanoseconds. So a request
-cannot be changed, sent elsewhere, sent late or sent twice. It is not hidden: TLS does that.
+A signature covers method, target with query, body, the receiver's hotkey and the time in nanoseconds. So nobody can
+change a request, send it elsewhere, send it late or send it twice. It is not encrypted; TLS does that.
 https://www.bittensor.com/docs/guides/signed-requests
 """
 
@@ -18,17 +18,17 @@ from finest.chain.wallet import Hotkey
 from finest.errors import ChainError
 
 Reason = Literal["missing", "malformed", "wrong-receiver", "stale", "bad-signature", "replayed"]
-"""Why a request is nobody's. `missing`: it is not signed at all."""
-Remember = Callable[[str, int], bool]
-"""Takes a hotkey and the nonce of its request, which is in nanoseconds since 1970; False if it was seen before."""
+"""Why a request is not authenticated. `missing` means that it has no signature at all."""
+AcceptNonce = Callable[[str, int], bool]
+"""The replay check: gets a hotkey and its request's nonce (nanoseconds since 1970); returns False if it is not new."""
 
 MAX_AGE_S = 30.0
-"""How long after its signing a request is accepted: slow lines and clocks that are a little late. The SDK's own default
-is 10 s, too little for a home line with a lost packet or two."""
+"""Time after signing in which a request is accepted; it allows for slow lines and slightly wrong clocks. The SDK's
+default of 10 s is too short for a home connection that loses a packet or two."""
 SKEW_S = 5.0
 """How far ahead a caller's clock may be; machines that keep time by NTP are within 0.1 s."""
 RETENTION_S = 60.0
-"""How long nonces must be remembered: more than the 35 s in which a request can be accepted at all."""
+"""Shortest time to keep nonces: more than the 35 s in which a request can be accepted at all."""
 
 SCHEME = "sr25519"
 _NONCE = http_auth.HEADER_NONCE.lower()
@@ -37,7 +37,7 @@ HEADERS = (
     http_auth.HEADER_VERSION, http_auth.HEADER_HOTKEY, http_auth.HEADER_RECEIVER, http_auth.HEADER_NONCE,
     http_auth.HEADER_SIGNATURE,
 )  # fmt: skip
-"""What a signed request carries."""
+"""The headers of a signed request."""
 _SIGNED = (*(name.lower() for name in HEADERS), _CRYPTO)
 
 _REASONS: dict[type[http_auth.AuthError], Reason] = {
@@ -50,7 +50,7 @@ _REASONS: dict[type[http_auth.AuthError], Reason] = {
 
 
 class NotAuthenticated(ChainError):
-    """The request is nobody's. `skew_s`: seconds from its signing to now by this machine's clock, if it is stale."""
+    """The request is not authenticated. If it is stale, `skew_s` is its age in seconds by this machine's clock."""
 
     def __init__(self, reason: Reason, message: str, skew_s: float | None = None) -> None:
         super().__init__(message)
@@ -58,7 +58,7 @@ class NotAuthenticated(ChainError):
 
 
 def sign_request(hotkey: Hotkey, *, method: str, target: str, body: bytes, receiver: str) -> dict[str, str]:
-    """The headers that make a request the hotkey's. Each try is signed anew: the same headers are accepted once.
+    """The headers that sign a request with the hotkey. Sign each retry again: a server accepts the same headers once.
 
     `target` is the path with its query exactly as sent (percent-encoded), `receiver` the server's hotkey (ss58).
     """
@@ -69,12 +69,12 @@ def sign_request(hotkey: Hotkey, *, method: str, target: str, body: bytes, recei
 
 
 def verify_request(
-    headers: Mapping[str, str], body: bytes, *, method: str, target: str, receiver: str, remember: Remember
+    headers: Mapping[str, str], body: bytes, *, method: str, target: str, receiver: str, accept_nonce: AcceptNonce
 ) -> str:
-    """The hotkey (ss58) that signed the request; takes about 40 us besides `remember`, which is asked last.
+    """Check a request's signature; returns the hotkey (ss58) that signed it.
 
-    `body` and `target` are raw, as received; `receiver` is this server's own hotkey. Raises NotAuthenticated; what
-    `remember` raises passes through.
+    `body` and `target` are raw, as received; `receiver` is this server's own hotkey. The check takes about 40 us and
+    calls `accept_nonce` last. Raises NotAuthenticated, and whatever `accept_nonce` raises.
     """
     signed = {name.lower(): value for name, value in headers.items()}
     signed = {name: signed[name] for name in _SIGNED if name in signed}
@@ -85,24 +85,24 @@ def verify_request(
     try:
         caller = http_auth.verify(
             signed, body, method=method, path=target, self_hotkey_ss58=receiver, max_age=MAX_AGE_S,
-            allowed_skew=SKEW_S, nonce_store=_Nonces(remember),
+            allowed_skew=SKEW_S, nonce_store=_Nonces(accept_nonce),
         )  # fmt: skip
     except http_auth.AuthError as error:
         raise _refusal(error, signed) from error
     except UnicodeError as error:
-        raise NotAuthenticated("malformed", "a header of the signature is no text") from error
+        raise NotAuthenticated("malformed", "a header of the signature is not valid text") from error
     return str(caller.hotkey_ss58)
 
 
 @dataclass(frozen=True, slots=True)
 class _Nonces:
-    """The SDK's shape of a replay store."""
+    """Adapter from `accept_nonce` to the SDK's replay store."""
 
-    remember: Remember
+    accept_nonce: AcceptNonce
     retention: float = RETENTION_S
 
     def check_and_store(self, hotkey_ss58: str, nonce_ns: int) -> bool:
-        return self.remember(hotkey_ss58, nonce_ns)
+        return self.accept_nonce(hotkey_ss58, nonce_ns)
 
 
 def _refusal(error: http_auth.AuthError, signed: Mapping[str, str]) -> NotAuthenticated:
@@ -110,7 +110,7 @@ def _refusal(error: http_auth.AuthError, signed: Mapping[str, str]) -> NotAuthen
     if reason == "stale":
         return _stale(int(signed[_NONCE]))
     if reason == "wrong-receiver":
-        return NotAuthenticated(reason, "the request was signed for another server, or for none")
+        return NotAuthenticated(reason, "the request was signed for another server or for no server")
     return NotAuthenticated(reason, str(error))  # the SDK's texts quote neither signature nor payload
 
 

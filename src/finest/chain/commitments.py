@@ -1,7 +1,7 @@
-"""What miners committed: all of a subnet's lines in one read, and one's own line written.
+"""Commitments of miners: read all lines of a subnet at once, and write one's own line.
 
-What stands on the chain was written by strangers. A record that is no line of ours is passed over and counted under its
-reason; none can fail the read of the others.
+The records on the chain are untrusted. A record that is not a valid line is skipped and counted under its reason, and
+it cannot make the read of the others fail.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from bittensor.snapshot import Snapshot
 from finest.chain.errors import ChainError
 from finest.chain.options import ChainOptions
 from finest.chain.payload import LIMIT_BYTES, Commitment, decode
-from finest.chain.submission import Refused, Submission, budget_exceeded, explain, not_registered
+from finest.chain.submission import ExtrinsicRejected, Submission, budget_exceeded, explain, not_registered
 from finest.chain.view import SubnetView, read_view
 from finest.chain.wallet import Hotkey
 
 SkipReason = Literal[
-    "unregistered",  # the hotkey has left the subnet; its record stays behind
-    "before_registration",  # written before the hotkey's present seat, by whoever held it then
-    "malformed",  # no record as the pallet writes it
-    "not_one_field",  # none, or several
+    "unregistered",  # the hotkey has left the subnet, but its record remains
+    "before_registration",  # written before the hotkey's current registration
+    "malformed",  # not a record as the pallet writes it
+    "not_one_field",  # no field, or several
     "not_plain",  # a hash, a time-locked text, a flag, or one above 128 bytes (BigRaw)
     "not_text",  # not UTF-8
-    "foreign",  # text, but no line of ours
+    "foreign",  # text, but not a commitment line of Finest Data
 ]
 
 _RECORDS = ("Commitments", "CommitmentOf")
 _SUBNETS = "SubtensorModule"
-_LEAST_COST_BYTES = 100
-"""What the commitments pallet charges a shorter line."""
+_MIN_COST_BYTES = 100
+"""The number of bytes that the commitments pallet charges for a shorter line."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChainCommitment:
-    """A line of ours on the chain: whose, since which block, and what it says."""
+    """One valid commitment line on the chain: its hotkey, its block and its content."""
 
     hotkey: str
     uid: int
@@ -51,7 +51,7 @@ class ChainCommitment:
 
 @dataclass(frozen=True, slots=True)
 class Commitments:
-    """Every readable line of a subnet at one block, by uid, and how many records were passed over, by reason."""
+    """All valid lines of a subnet at one block, in uid order, and the number of skipped records by reason."""
 
     block: int
     lines: tuple[ChainCommitment, ...]
@@ -66,7 +66,7 @@ class Commitments:
 
 @dataclass(frozen=True, slots=True)
 class CommitReceipt:
-    """A line that stands on the chain: since which block, and whether it had to be sent."""
+    """A line that is on the chain: its block, and whether this call had to send it."""
 
     line: str
     block: int
@@ -74,18 +74,18 @@ class CommitReceipt:
 
 
 async def read_commitments(client: bt.Client, netuid: int) -> tuple[SubnetView, Commitments]:
-    """All lines and the seats that they belong to, at the same block."""
+    """All lines and the neurons of the subnet, read at the same block."""
     snapshot = await client.at()
     view, records = await asyncio.gather(read_view(client, netuid, snapshot), snapshot.query_map(_RECORDS, [netuid]))
     return view, join(view, records)
 
 
 def join(view: SubnetView, records: Iterable[tuple[Any, Any]]) -> Commitments:
-    """Records by hotkey, joined with the seats of the view. Never raises, whatever the records hold."""
+    """Match records to the registered neurons of the view. Never raises, whatever the records contain."""
     skipped: Counter[SkipReason] = Counter()
     lines = []
     for hotkey, record in records:
-        found = _line(view, hotkey, record)
+        found = _parse_record(view, hotkey, record)
         if isinstance(found, ChainCommitment):
             lines.append(found)
         else:
@@ -93,7 +93,7 @@ def join(view: SubnetView, records: Iterable[tuple[Any, Any]]) -> Commitments:
     return Commitments(view.block, tuple(sorted(lines, key=lambda line: line.uid)), dict(skipped))
 
 
-def _line(view: SubnetView, hotkey: object, record: object) -> ChainCommitment | SkipReason:
+def _parse_record(view: SubnetView, hotkey: object, record: object) -> ChainCommitment | SkipReason:
     neuron = view.neuron(hotkey) if isinstance(hotkey, str) else None
     if neuron is None:
         return "unregistered"
@@ -110,9 +110,9 @@ def _line(view: SubnetView, hotkey: object, record: object) -> ChainCommitment |
 
 
 def plain_text(record: object) -> tuple[str | None, SkipReason]:
-    """The text of a record's only field, or the reason why there is none.
+    """The text of a record's only field, or None and the reason to skip it.
 
-    Read from the field itself: the SDK's own `value` renders other kinds of field as text too.
+    Reads the field itself, because the SDK's `value` renders other kinds of field as text too.
     """
     info = record.get("info") if isinstance(record, dict) else None
     fields = info.get("fields") if isinstance(info, dict) else None
@@ -126,10 +126,10 @@ def plain_text(record: object) -> tuple[str | None, SkipReason]:
     kind, value = next(iter(field.items()))
     if not (isinstance(kind, str) and kind.startswith("Raw") and isinstance(value, str)):
         return None, "not_plain"
-    return _unhex(value)
+    return _decode_hex(value)
 
 
-def _unhex(value: str) -> tuple[str | None, SkipReason]:
+def _decode_hex(value: str) -> tuple[str | None, SkipReason]:
     if len(value) > 2 + 2 * LIMIT_BYTES:
         return None, "not_plain"
     try:
@@ -145,8 +145,8 @@ def _unhex(value: str) -> tuple[str | None, SkipReason]:
 async def commit_line(
     client: bt.Client, options: ChainOptions, hotkey: Hotkey, line: str, submission: Submission
 ) -> CommitReceipt:
-    """Have `line` stand on the chain under the hotkey: sent unless it stands there, waited for, read back."""
-    await submission.settle(client)
+    """Commit `line` under the hotkey: send it unless it is on the chain already, wait for its block, read it back."""
+    await submission.wait_for_inclusion(client)
     snapshot = await client.at()
     view, record = await asyncio.gather(
         read_view(client, options.netuid, snapshot), _own_record(snapshot, options.netuid, hotkey.address)
@@ -154,17 +154,17 @@ async def commit_line(
     neuron = view.neuron(hotkey.address)
     if neuron is None:
         raise not_registered(hotkey.address, options)
-    standing = _line(view, hotkey.address, record) if record else None
-    if isinstance(standing, ChainCommitment) and standing.commitment == decode(line):
-        return CommitReceipt(line, standing.block, sent=submission.sent_at_block is not None)
+    current = _parse_record(view, hotkey.address, record) if record else None
+    if isinstance(current, ChainCommitment) and current.commitment == decode(line):
+        return CommitReceipt(line, current.block, sent=submission.sent_at_block is not None)
     wait_blocks = await _check_budget(snapshot, hotkey.address, options, line)
     submit = partial(
         client.submit_call, _call(options.netuid, line), hotkey.signer, signer="hotkey", wait_for_finalization=False
     )
     try:
         await submission.send(client, submit)
-    except Refused as refused:
-        raise explain(refused, "the commitment", hotkey.address, options, wait_blocks) from refused
+    except ExtrinsicRejected as rejected:
+        raise explain(rejected, "the commitment", hotkey.address, options, wait_blocks) from rejected
     return await _read_back(client, options.netuid, hotkey.address, line)
 
 
@@ -183,16 +183,16 @@ async def _read_back(client: bt.Client, netuid: int, hotkey: str, line: str) -> 
     text, _ = plain_text(record)
     if text != line:
         raise ChainError(
-            f"the chain took the commitment of hotkey {hotkey}, yet holds another: "
+            f"the chain accepted the commitment of hotkey {hotkey} but now has another one: "
             "does a second process commit with the same hotkey? Stop it and run this again"
         )
     return CommitReceipt(line, int(record["block"]), sent=True)
 
 
 async def _check_budget(snapshot: Snapshot, hotkey: str, options: ChainOptions, line: str) -> int:
-    """Blocks until the next epoch; raises BudgetExceeded where the pallet would, which counts bytes by epoch.
+    """Blocks until the next epoch; raises BudgetExceeded if the line exceeds the pallet's bytes for this epoch.
 
-    An owner may trigger an epoch earlier, the chain defer one a little: at most a whole tempo is said.
+    Never returns more than a whole tempo, because an owner may trigger an epoch early and the chain may defer one.
     """
     netuid = [options.netuid]
     usage, limit, tempo, last, epoch = await asyncio.gather(
@@ -203,6 +203,6 @@ async def _check_budget(snapshot: Snapshot, hotkey: str, options: ChainOptions, 
     left = int(last or 0) + int(tempo or 0) - snapshot.block
     wait_blocks = left if 0 < left <= int(tempo) else max(1, int(tempo))
     used = int(usage["used_space"]) if usage and usage["last_epoch"] == epoch else 0
-    if used + max(len(line), _LEAST_COST_BYTES) > int(limit):
+    if used + max(len(line), _MIN_COST_BYTES) > int(limit):
         raise budget_exceeded(hotkey, options, wait_blocks)
     return wait_blocks

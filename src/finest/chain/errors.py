@@ -1,11 +1,11 @@
-"""Every way in which the chain says no.
+"""All errors of the chain.
 
 ChainError                 exit 9
-├── WalletError            there is no such key, or it cannot be used unattended
-├── NotRegistered          the hotkey has no seat on the subnet
-├── NoPermit               the hotkey is no validator: no permit, or too little stake
-├── RateLimited            too early; says in how many blocks
-│   └── BudgetExceeded     this epoch's bytes for commitments are used up
+├── WalletError            the key is missing, or it cannot be used unattended
+├── NotRegistered          the hotkey is not registered on the subnet
+├── NoPermit               the hotkey has no validator permit, or too little stake
+├── RateLimited            the call came too early; says in how many blocks to retry
+│   └── BudgetExceeded     the hotkey has used up this epoch's bytes for commitments
 ├── Unreachable            no endpoint answered within the deadline
 └── UnsupportedRuntime     the chain runs a version that the client does not speak
 """
@@ -39,7 +39,7 @@ class NoPermit(ChainError):
 
 
 class RateLimited(ChainError):
-    """`retry_after_blocks`: the chain will not listen before that many blocks have passed."""
+    """The chain's rate limit. It refuses the call until `retry_after_blocks` have passed."""
 
     def __init__(self, message: str, retry_after_blocks: int) -> None:
         super().__init__(message)
@@ -51,7 +51,7 @@ class BudgetExceeded(RateLimited):
 
 
 class Unreachable(ChainError):
-    """`retry_after_s`: how long the endpoint asked the caller to wait; None where it said nothing."""
+    """No endpoint answered. `retry_after_s` is the wait that the endpoint asked for; None if it gave no time."""
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)

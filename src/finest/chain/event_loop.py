@@ -1,8 +1,8 @@
-"""An event loop on a thread of its own, so that blocking callers share one connection that stays alive between calls.
+"""An event loop in its own thread, so that blocking callers share one connection that stays open between calls.
 
-It is gone when it is closed, when the interpreter exits, and in a forked child: threads do not survive a fork. A child
-must neither stop nor close what it inherited (the parent's selector and sockets are the same kernel objects), so
-`alive` is False there and the owner makes a new one.
+The loop ends when it is closed and when the interpreter exits. Its thread does not survive a fork, and a child must
+neither stop nor close the inherited loop, because the parent's selector and sockets are the same kernel objects. So
+`alive` is False in a child, and the owner makes a new loop there.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ T = TypeVar("T")
 Cleanup = Callable[[], Coroutine[Any, Any, None]]
 
 GRACE_S = 5.0
-"""What a call may take over its own deadline before the loop itself counts as stuck."""
-_STOP_S = 5.0
-_inherited: list[asyncio.AbstractEventLoop] = []
-"""Loops of a parent process: kept from the garbage collector, which would close them."""
+"""Time that a call may exceed its own deadline before the loop itself counts as stuck."""
+_STOP_TIMEOUT_S = 5.0
+_inherited_loops: list[asyncio.AbstractEventLoop] = []
+"""Loops of a parent process, referenced here so that the garbage collector does not close them."""
 
 
 class LoopThread:
-    """Runs coroutines for blocking callers of any thread.
+    """Runs coroutines for blocking callers in any thread.
 
-    `cleanup` is awaited at the end, at the interpreter's exit too. It must not refer to this object, which would then
-    never be collected.
+    The loop awaits `cleanup` when it ends, also at the interpreter's exit. `cleanup` must not refer to this object,
+    which would then never be collected.
     """
 
     def __init__(self, name: str, cleanup: Cleanup) -> None:
@@ -42,11 +42,11 @@ class LoopThread:
 
     @property
     def alive(self) -> bool:
-        """Whether coroutines can be run: not after `close`, not in a forked child."""
+        """Whether the loop can run coroutines; False after `close` and in a forked child."""
         return os.getpid() == self._pid and self._finalizer.alive
 
     def run(self, work: Coroutine[Any, Any, T], deadline_s: float) -> T:
-        """Block until `work` is done; it is cancelled when the caller is interrupted or the deadline is well past."""
+        """Block until `work` is done. Cancels it if the caller is interrupted or the deadline is well past."""
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result(deadline_s + GRACE_S)
@@ -56,35 +56,37 @@ class LoopThread:
             future.cancel()
 
     def abandon(self) -> None:
-        """Forget what was inherited from a parent process, without touching it."""
+        """Drop a loop that was inherited from a parent process, without touching it."""
         self._finalizer.detach()
-        _inherited.append(self._loop)
+        _inherited_loops.append(self._loop)
 
     def close(self) -> None:
-        """Clean up, cancel what runs, stop, and wait for the thread."""
+        """Run `cleanup`, cancel all tasks, stop the loop and wait for its thread."""
         self._finalizer()
 
 
 def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread, pid: int, cleanup: Cleanup) -> None:
     if os.getpid() != pid:
-        _inherited.append(loop)
+        _inherited_loops.append(loop)
         return
-    if thread is threading.current_thread():  # the garbage collector runs anywhere: waiting would be for ever
+    if (
+        thread is threading.current_thread()
+    ):  # the garbage collector may run in this thread, which cannot wait for itself
         loop.stop()
         return
     future = asyncio.run_coroutine_threadsafe(_finish(cleanup), loop)
-    concurrent.futures.wait([future], _STOP_S)
+    concurrent.futures.wait([future], _STOP_TIMEOUT_S)
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(_STOP_S)
+    thread.join(_STOP_TIMEOUT_S)
     if not thread.is_alive():
         loop.close()
 
 
 async def _finish(cleanup: Cleanup) -> None:
     with suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(cleanup(), _STOP_S / 3)
+        await asyncio.wait_for(cleanup(), _STOP_TIMEOUT_S / 3)
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
     if tasks:
-        await asyncio.wait(tasks, timeout=_STOP_S / 3)
+        await asyncio.wait(tasks, timeout=_STOP_TIMEOUT_S / 3)

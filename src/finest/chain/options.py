@@ -1,4 +1,4 @@
-"""Which key, which subnet, which network: flags in their old spelling > environment and `.env` > defaults.
+"""Options for key, subnet and network. Flags override the environment and `.env`, which override the defaults.
 
     --wallet.name               BT_WALLET           default
     --wallet.hotkey             BT_WALLET_HOTKEY    default
@@ -7,8 +7,8 @@
     --subtensor.chain_endpoint  BT_CHAIN_ENDPOINT   the network's own (from the environment: only for network `local`)
     --netuid                                        63, on test 250
 
-The variables are those that `btcli` and the SDK read, so what works for `btcli` works here. Imports no `bittensor`:
-help stays quick.
+`btcli` and the SDK read the same variables, so a set-up that works for `btcli` works here. This module does not import
+`bittensor`, which would slow down `--help`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from finest.settings import load_settings
 
 NETWORKS = ("finney", "test", "archive", "local")
 LOCAL_ENDPOINT = "ws://127.0.0.1:9944"
-"""Where a local subtensor listens (the SDK's own default for network `local`)."""
+"""Address of a local subtensor (the SDK's own default for network `local`)."""
 NETUID = 63
 """Finest Data's subnet on the main network."""
 TEST_NETUID = 250
-"""Its twin on the test network."""
+"""Finest Data's subnet on the test network."""
 WALLET_PATH = "~/.bittensor/wallets"
 _MAX_NETUID = 65_535
 
@@ -40,7 +40,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class ChainOptions:
-    """Key, subnet and network, resolved and checked."""
+    """The resolved and checked options for key, subnet and network."""
 
     netuid: int = NETUID
     wallet_name: str = "default"
@@ -48,35 +48,35 @@ class ChainOptions:
     wallet_path: Path = Path(WALLET_PATH)
     network: str = "finney"
     endpoint: str | None = None
-    """A ws(s):// address that is used instead of the network's own."""
+    """A ws(s):// address to use instead of the network's own."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.netuid <= _MAX_NETUID:
-            raise UsageError(f"--netuid {self.netuid} is no subnet: 0 to {_MAX_NETUID}")
+            raise UsageError(f"--netuid {self.netuid} is not a subnet: give a number from 0 to {_MAX_NETUID}")
         for flag, name in (("--wallet.name", self.wallet_name), ("--wallet.hotkey", self.wallet_hotkey)):
             if not name or "/" in name or name in {".", ".."}:
-                raise UsageError(f"{flag} {name!r} is no name of a key; list yours with: btcli wallet list")
+                raise UsageError(f"{flag} {name!r} is not a valid key name; list your keys with: btcli wallet list")
         if self.network not in NETWORKS and not _is_address(self.network):
             raise UsageError(
-                f"--subtensor.network {self.network!r} is none of {', '.join(NETWORKS)}, ws://... or wss://..."
+                f"--subtensor.network {self.network!r} is unknown: give {', '.join(NETWORKS)}, ws://... or wss://..."
             )
         if self.endpoint is not None and not _is_address(self.endpoint):
             raise UsageError(f"--subtensor.chain_endpoint {self.endpoint!r} does not begin with ws:// or wss://")
 
     @property
     def target(self) -> str:
-        """What the client connects to: an address, or the name of a network with public endpoints to fall back on."""
+        """The client's target: an address, or the name of a network that has several public endpoints."""
         return self.endpoint or self.network
 
     @property
     def btcli_wallet(self) -> str:
-        """The same key in `btcli`'s spelling."""
+        """The `btcli` flags that select the same key."""
         path = "" if self.wallet_path == Path(WALLET_PATH) else f" --wallet-path {self.wallet_path}"
         return f"--wallet {self.wallet_name} --wallet-hotkey {self.wallet_hotkey}{path}"
 
     @classmethod
     def resolve(cls, env: Mapping[str, str], **flags: Any) -> ChainOptions:
-        """From flags (None: not given) and environment; raises UsageError for what makes no sense."""
+        """Resolve flags (None if not given) and environment; raises UsageError for invalid values."""
         network = flags.get("network") or env.get("BT_NETWORK") or "finney"
         endpoint = flags.get("endpoint")
         if endpoint is None and network == "local":
@@ -122,7 +122,7 @@ _FLAGS = (
 
 
 def chain_options(command: F) -> F:
-    """Give a click command the chain's flags; it is called with `chain: ChainOptions`."""
+    """Add the chain's flags to a click command and pass it `chain: ChainOptions`."""
 
     @wraps(command)
     def with_chain(*args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a hotkey signed: proven by its address alone."""
+"""Signature check: whether a hotkey signed a message, given only its address."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from bittensor.keyfiles import Keypair
 
 
 def is_signed_by(address: str, message: bytes, signature: bytes) -> bool:
-    """Whether `signature` (sr25519, 64 bytes, as `Hotkey.sign` gives it) is that of the hotkey with this ss58 address.
+    """Whether the hotkey with this ss58 address made `signature` (sr25519, 64 bytes, see `Hotkey.sign`).
 
-    Never raises: what is no address or no signature is merely no proof.
+    Never raises; returns False for an invalid address or signature.
     """
     try:
         return bool(Keypair(ss58_address=address).verify(message, signature))

@@ -1,4 +1,4 @@
-"""The subnet at one block: who holds its seats, with which stake and which rights."""
+"""The subnet at one block: its registered neurons, their stake and their permits."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from bittensor.snapshot import Snapshot
 from finest.chain.errors import ChainError
 
 _RAO = 10**9
-"""The smallest unit: 1e-9 TAO, or of a subnet's own token, alpha."""
+"""Rao per token. One rao is the smallest unit of TAO and of a subnet's own token, alpha."""
 
 
 @dataclass(frozen=True, slots=True)
 class Neuron:
-    """A seat on the subnet, and the hotkey that holds it."""
+    """A registered neuron of the subnet."""
 
     uid: int
     hotkey: str
     coldkey: str
     stake_alpha: float
-    """Total stake weight in the subnet's own token; what the validator permit goes by."""
+    """Total stake weight in the subnet's own token; validator permits go to the highest ones."""
     validator_permit: bool
     registration_block: int
     last_update_block: int
-    """When it last set or committed weights."""
+    """The block at which it last set or committed weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubnetView:
-    """All neurons of a subnet at one block. It never changes; `age_s` and `age_blocks` say how old it is by now."""
+    """All neurons of a subnet at one block. It never changes; `age_s` and `age_blocks` give its current age."""
 
     netuid: int
     block: int
@@ -42,31 +42,31 @@ class SubnetView:
     block_time_s: float
     neurons: tuple[Neuron, ...]
     read_at_s: float = field(repr=False)
-    """When it was read, on this machine's monotonic clock."""
-    _seats: Mapping[str, Neuron] = field(repr=False, compare=False)
+    """The time of the read, on this machine's monotonic clock."""
+    _by_hotkey: Mapping[str, Neuron] = field(repr=False, compare=False)
 
     def neuron(self, hotkey: str) -> Neuron | None:
-        """The seat that a hotkey holds; None where it is not registered."""
-        return self._seats.get(hotkey)
+        """The neuron of a hotkey; None if it is not registered."""
+        return self._by_hotkey.get(hotkey)
 
     @property
     def age_s(self) -> float:
-        """Seconds since it was read."""
+        """Seconds since the read."""
         return time.monotonic() - self.read_at_s
 
     @property
     def age_blocks(self) -> int:
-        """Blocks that the chain should have made since, by its own block time: an estimate, needing no connection."""
+        """Estimated number of blocks that the chain has made since the read, from its block time."""
         return int(self.age_s / self.block_time_s)
 
 
 async def read_view(client: bt.Client, netuid: int, snapshot: Snapshot | None = None) -> SubnetView:
-    """The subnet at the snapshot's block (default: the newest); raises ChainError where there is no such subnet."""
+    """The subnet at the snapshot's block (default: the newest); raises ChainError if the subnet does not exist."""
     read_at_s = time.monotonic()
     snapshot = snapshot or await client.at()
     graph = await snapshot.subnets.metagraph(netuid, commitments=False)
     if graph is None:
-        raise ChainError(f"there is no subnet {netuid} on {client.endpoint}: check --netuid and --subtensor.network")
+        raise ChainError(f"subnet {netuid} does not exist on {client.endpoint}: check --netuid and --subtensor.network")
     neurons = tuple(_neuron(row) for row in graph)
     return SubnetView(
         netuid=netuid,
@@ -76,7 +76,7 @@ async def read_view(client: bt.Client, netuid: int, snapshot: Snapshot | None = 
         block_time_s=await client.block_time(),
         neurons=neurons,
         read_at_s=read_at_s,
-        _seats={neuron.hotkey: neuron for neuron in neurons},
+        _by_hotkey={neuron.hotkey: neuron for neuron in neurons},
     )
 
 

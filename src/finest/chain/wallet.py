@@ -1,6 +1,6 @@
-"""The hotkey, as `btcli` stores it. Only the hotkey: neither mining nor validating needs the coldkey on the machine.
+"""Opens a hotkey as `btcli` stores it. Neither mining nor validating needs the coldkey on the machine.
 
-The key stays inside the SDK's wallet object. A `Hotkey` shows and prints its address alone, and cannot be pickled.
+The key stays inside the SDK's wallet object. A `Hotkey` prints only its address and cannot be pickled.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from finest.chain.errors import WalletError
 from finest.chain.options import ChainOptions
 
 _SR25519 = 1
-"""The chain's usual scheme, and the only one that signed requests are accepted in."""
+"""The chain's usual signature scheme, and the only one that signed requests may use."""
 
 
 class Hotkey:
-    """A key that signs for its owner on a subnet."""
+    """A hotkey that signs requests and extrinsics."""
 
     __slots__ = ("_wallet", "address")
 
@@ -33,7 +33,7 @@ class Hotkey:
 
     @property
     def signer(self) -> Keypair:
-        """What the SDK signs with; for this folder alone."""
+        """The key pair with which the SDK signs; only the package finest.chain may use it."""
         return self._wallet.hotkey
 
     def __repr__(self) -> str:
@@ -44,7 +44,7 @@ class Hotkey:
 
 
 def open_hotkey(options: ChainOptions) -> Hotkey:
-    """The hotkey that the options name; raises WalletError when it is missing or only a person could unlock it."""
+    """Open the hotkey that the options name; raises WalletError if it is missing or needs a password."""
     root = options.wallet_path.expanduser()
     wallet = bt.Wallet(options.wallet_name, options.wallet_hotkey, str(root))
     file = Path(wallet.hotkey_file.path)
@@ -53,13 +53,13 @@ def open_hotkey(options: ChainOptions) -> Hotkey:
     try:
         hotkey = _open(wallet, who, options)
     except (KeyfileError, ValueError, KeyError, TypeError, OSError):
-        # `from None`: what a parser says of a key file may quote it
+        # `from None`, because a parser's message may quote the key file
         raise WalletError(
-            f"{who}: {file} is no readable key file; restore it: {_btcli('regen-hotkey', options)}"
+            f"{who}: {file} is not a readable key file; restore it: {_btcli('regen-hotkey', options)}"
         ) from None
     if hotkey.signer.crypto_type != _SR25519:
         raise WalletError(
-            f"{who} is not sr25519; make one that is: {_btcli('new-hotkey', options)} --crypto-type sr25519"
+            f"{who} is not sr25519; create an sr25519 key: {_btcli('new-hotkey', options)} --crypto-type sr25519"
         )
     return hotkey
 
@@ -68,14 +68,14 @@ def _check_there(file: Path, who: str, options: ChainOptions) -> None:
     if file.is_file():
         return
     make = "new-hotkey" if (file.parent.parent / "coldkeypub.txt").is_file() else "create"
-    raise WalletError(f"there is no {who}; make one: {_btcli(make, options)}")
+    raise WalletError(f"{who} does not exist; create it: {_btcli(make, options)}")
 
 
 def _open(wallet: bt.Wallet, who: str, options: ChainOptions) -> Hotkey:
     file = wallet.hotkey_file
     if file.is_encrypted() and not resolve_key_password(env_var_name=file.env_var_name(), allow_prompt=False):
         raise WalletError(
-            f"{who} has a password, and nobody is there to type it; put the key back without one: "
+            f"{who} has a password, which nobody can type here; restore the key without a password: "
             f"{_btcli('regen-hotkey', options)} --overwrite"
         )
     return Hotkey(wallet)

@@ -1,7 +1,7 @@
-"""What a validator thinks of the miners, written: the share of the subnet's emission that each should get.
+"""Weights of a validator on the chain: the share of the subnet's emission that each miner should get.
 
-The SDK fits the weights to the subnet's rules (largest weight, 16-bit steps) and writes them openly or time-locked
-(commit-reveal: encrypted here, opened by the chain at a later drand round), as the subnet demands.
+The SDK fits the weights to the subnet's rules (largest weight, 16-bit steps). It writes them openly or time-locked
+(commit-reveal: encrypted here, opened by the chain at a later drand round), as the subnet requires.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from bittensor.result import ExtrinsicResult
 
 from finest.chain.errors import ChainError, RateLimited
 from finest.chain.options import ChainOptions
-from finest.chain.submission import Refused, Submission, explain, no_permit, not_registered
+from finest.chain.submission import ExtrinsicRejected, Submission, explain, no_permit, not_registered
 from finest.chain.view import Neuron, SubnetView, read_view
 from finest.chain.wallet import Hotkey
 
 
 @dataclass(frozen=True, slots=True)
 class WeightsReceipt:
-    """What became of a set of weights."""
+    """The result of setting weights."""
 
     block: int
-    """The block that holds them."""
+    """The block that contains the weights."""
     weights: Mapping[str, float]
-    """By hotkey, as they were given; only their proportions count."""
+    """The given weights by hotkey; only their proportions count."""
     unknown: tuple[str, ...]
-    """Hotkeys that have no seat any more; their weight was left out."""
+    """Hotkeys that are no longer registered; their weights were left out."""
     reveal_round: int | None
-    """The drand round that opens them, where the subnet hides weights at first."""
+    """The drand round that reveals the weights; None if the subnet does not hide them."""
 
 
 async def read_weights(client: bt.Client, netuid: int, hotkey: str) -> dict[str, float]:
-    """A validator's weights that stand openly on the chain, by hotkey, as shares of one; empty where there are none."""
+    """A validator's revealed weights on the chain, by hotkey, as shares of one; empty if it has none."""
     snapshot = await client.at()
     view = await read_view(client, netuid, snapshot)
     me = view.neuron(hotkey)
@@ -47,10 +47,10 @@ async def read_weights(client: bt.Client, netuid: int, hotkey: str) -> dict[str,
 
 
 def check_weights(weights: Mapping[str, float]) -> None:
-    """Raises ValueError for a weight that is negative or no number, or when none is above zero."""
+    """Raises ValueError for a negative or non-finite weight, and if no weight is above zero."""
     for hotkey, weight in weights.items():
         if not math.isfinite(weight) or weight < 0:
-            raise ValueError(f"weight {weight} of hotkey {hotkey} is no finite number from 0 up")
+            raise ValueError(f"weight {weight} of hotkey {hotkey} is not a finite number of at least 0")
     if not any(weights.values()):
         raise ValueError("no weight is above zero: there is nothing to set")
 
@@ -58,8 +58,8 @@ def check_weights(weights: Mapping[str, float]) -> None:
 async def write_weights(
     client: bt.Client, options: ChainOptions, hotkey: Hotkey, weights: Mapping[str, float], submission: Submission
 ) -> WeightsReceipt:
-    """Set `weights`, given by hotkey, and wait for their block."""
-    await submission.settle(client)
+    """Set `weights` by hotkey and wait for their block."""
+    await submission.wait_for_inclusion(client)
     view = await read_view(client, options.netuid)
     me = view.neuron(hotkey.address)
     if me is None:
@@ -69,15 +69,15 @@ async def write_weights(
         return WeightsReceipt(me.last_update_block, weights, unknown, None)
     if not any(known.values()):
         raise ChainError(f"no hotkey with a weight is registered on subnet {options.netuid}: there is nothing to set")
-    rate_blocks = await _check_right(client, options, view, me)
+    rate_blocks = await _check_permission(client, options, view, me)
     version_key = await client.query(("SubtensorModule", "WeightsVersionKey"), [options.netuid])
     intent = bt.SetWeights(netuid=options.netuid, weights=known, version_key=int(version_key or 0))
     try:
         result = await submission.send(
             client, partial(client.execute, intent, hotkey.signer, wait_for_finalization=False)
         )
-    except Refused as refused:
-        raise explain(refused, "weights", hotkey.address, options, rate_blocks) from refused
+    except ExtrinsicRejected as rejected:
+        raise explain(rejected, "weights", hotkey.address, options, rate_blocks) from rejected
     return WeightsReceipt(_block(result), weights, unknown, result.data.get("reveal_round"))
 
 
@@ -93,10 +93,10 @@ def _by_uid(view: SubnetView, weights: Mapping[str, float]) -> tuple[dict[int, f
     return known, tuple(unknown)
 
 
-async def _check_right(client: bt.Client, options: ChainOptions, view: SubnetView, me: Neuron) -> int:
-    """The subnet's rate limit in blocks; raises NoPermit or RateLimited where the chain would say no.
+async def _check_permission(client: bt.Client, options: ChainOptions, view: SubnetView, me: Neuron) -> int:
+    """The subnet's rate limit in blocks; raises NoPermit or RateLimited if the chain would reject the weights.
 
-    The owner of a subnet needs no permit (subtensor's `set_weights`); the chain decides there.
+    The owner of a subnet needs no permit (see subtensor's `set_weights`), so the chain decides about an owner.
     """
     if not me.validator_permit and me.hotkey != view.owner_hotkey:
         raise no_permit(me.hotkey, options)
@@ -105,7 +105,7 @@ async def _check_right(client: bt.Client, options: ChainOptions, view: SubnetVie
     if me.last_update_block and passed < rate_blocks:
         left = rate_blocks - passed
         raise RateLimited(
-            f"weights were set {passed} blocks ago and subnet {options.netuid} takes them every {rate_blocks}; "
+            f"weights were set {passed} blocks ago, and subnet {options.netuid} accepts them every {rate_blocks}; "
             f"try again in {left} blocks",
             left,
         )
@@ -113,5 +113,5 @@ async def _check_right(client: bt.Client, options: ChainOptions, view: SubnetVie
 
 
 def _block(result: ExtrinsicResult) -> int:
-    """An extrinsic's id is its block and its place in it: "123-0004"."""
+    """The block of an extrinsic. Its id is the block and its index there, as in "123-0004"."""
     return int((result.extrinsic_id or "0").split("-")[0])

@@ -128,7 +128,7 @@ def serve(
     from huggingface_hub.constants import ENDPOINT
 
     from finest.tasks import serve as server
-    from finest.tasks.connections import Room
+    from finest.tasks.connections import ConnectionLimits
     from finest.tasks.models import Rules
     from finest.tasks.proxies import LOOPBACK, Proxies
 
@@ -140,7 +140,7 @@ def serve(
     options = server.ServeOptions(
         chain=chain, rules=rules, database_url=settings.database_url, hub=ENDPOINT, host=host, port=port,
         workers=workers, per_hotkey=per_hotkey, per_address=per_address, read_bytes_s=read_rate * 1024,
-        room=Room(connections, connections_per_address), proxies=proxies,
+        connection_limits=ConnectionLimits(connections, connections_per_address), proxies=proxies,
         log_format=log_format,
     )  # fmt: skip
     server.serve(options, say)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from finest.chain.options import ChainOptions
     from finest.settings import Settings
-    from finest.validator.context import Means, Warcs
+    from finest.validator.context import AuditContext, Warcs
     from finest.validator.models import Evidence, Plan, Subject
 
 
@@ -104,11 +104,11 @@ def audit(
     return _tell(evidence, out, as_json=as_json)
 
 
-def _audited(subject: Subject, plan: Plan, means: Means) -> Evidence:
+def _audited(subject: Subject, plan: Plan, context: AuditContext) -> Evidence:
     from finest.validator.audit import audit as judge
 
-    evidence = judge(subject, plan, means)
-    budget = means.budget
+    evidence = judge(subject, plan, context)
+    budget = context.budget
     say(f"{budget.used_s:.1f} CPU seconds, {budget.peak_bytes / 1e6:.0f} MB")
     return evidence
 
@@ -206,10 +206,10 @@ def _warcs(specs: tuple[str, ...], settings: Settings) -> Warcs:
     return Warcs.of(specs, common_crawl(settings))
 
 
-def _means(where: str, warcs: Warcs, settings: Settings) -> Means:
-    from finest.validator.context import Means
+def _means(where: str, warcs: Warcs, settings: Settings) -> AuditContext:
+    from finest.validator.context import AuditContext
 
-    return Means(cache=settings.cache, warcs=warcs, place=where, say=say)
+    return AuditContext(cache=settings.cache, warcs=warcs, place=where, say=say)
 
 
 @click.command()
@@ -320,7 +320,7 @@ def score(records: tuple[Path, ...], work: Path, database: str | None, as_json: 
         return
     with needs("validator"):
         from finest.validator.loop.queue import Queue
-    from finest.validator.loop.weights import MEMORY_BLOCKS, of_present_seats, standings
+    from finest.validator.loop.weights import MAX_AGE_BLOCKS, hotkey_scores, of_current_registrations
 
     if database is None and not (work / "validator.db").is_file():
         raise UsageError(
@@ -329,10 +329,10 @@ def score(records: tuple[Path, ...], work: Path, database: str | None, as_json: 
     queue = Queue.open(database or f"sqlite:///{work / 'validator.db'}")
     try:
         block = queue.last_block()
-        pasts, counts = queue.past(block - MEMORY_BLOCKS), queue.counts()
+        pasts, counts = queue.past(block - MAX_AGE_BLOCKS), queue.counts()
     finally:
         queue.close()
-    rows = standings(of_present_seats(pasts), block)
+    rows = hotkey_scores(of_current_registrations(pasts), block)
     if as_json:
         hotkeys = {hotkey: asdict(one) | {"weight": one.weight} for hotkey, one in rows.items()}
         click.echo(json.dumps({"block": block, "hotkeys": hotkeys, **asdict(counts)}, indent=1))

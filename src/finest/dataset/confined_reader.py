@@ -1,4 +1,4 @@
-"""The parent's end of `finest.dataset.reader`: starts it, hands it ranges of bytes, outlives what becomes of it."""
+"""Starts and feeds the confined process that decodes a dataset (see finest.dataset.reader), and outlives its crash."""
 
 from __future__ import annotations
 

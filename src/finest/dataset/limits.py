@@ -1,4 +1,4 @@
-"""What a stranger's dataset may cost whoever opens it. Past these it is refused, whatever it holds."""
+"""Limits for opening an untrusted dataset. A dataset beyond them is refused, whatever its content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manifest: the file that says what a dataset is and proves it."""
+"""The manifest: the file that describes a dataset, with the hashes that prove its content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read of a stranger's dataset is counted, and refused past what a dataset of its size explains.
+"""Counts the reads from an untrusted dataset and refuses more than a dataset of its size explains.
 
 Ranges and bytes are counted, not seconds: how many of them are asked for follows from the files alone, how long they
 take from the Hub too. A range that was tried again counts once.

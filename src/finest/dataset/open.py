@@ -1,4 +1,4 @@
-"""Opens a dataset, on the Hub or in a folder, without downloading it: checks what it says of itself, reads by range.
+"""Opens a dataset on the Hub or in a folder without downloading it: checks its manifest and reads byte ranges.
 
     with open_dataset("alice/web@4c1f...") as dataset:
         dataset.manifest.rows

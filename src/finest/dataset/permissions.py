@@ -1,4 +1,4 @@
-"""What a Hub token may do: whose it is, and whether it may write where a dataset goes. Nothing is created."""
+"""Permissions of a Hub token: its owner, and whether it may write to a dataset's repository. Creates nothing."""
 
 from __future__ import annotations
 

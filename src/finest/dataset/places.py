@@ -1,4 +1,4 @@
-"""Rows and verdicts looked up by the WARC record that they are of.
+"""Finds the rows and verdicts that belong to a WARC record.
 
 A record id is not enough: careless writers give several records the same one, and joined files hold a record twice.
 Neither are source, offset and id always: records that share a gzip member share its offset too. So a place may hold

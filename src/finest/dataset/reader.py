@@ -1,4 +1,4 @@
-"""Decodes a stranger's Parquet files in a process of its own, where they do no harm.
+"""Decodes untrusted Parquet files in a separate process, where they can do no harm.
 
 The process (`finest.dataset.reader_main`) has bounded memory and CPU time, no token and no network: it asks its parent
 for ranges of bytes (see `finest.dataset.confined_reader`, the other end). Whatever a file does to it - a crash of the

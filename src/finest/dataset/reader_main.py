@@ -1,4 +1,4 @@
-"""The process that decodes a stranger's Parquet files: `python -m finest.dataset.reader_main MEMORY_BYTES [FOLDER]`.
+"""The process that decodes untrusted Parquet files: `python -m finest.dataset.reader_main MEMORY_BYTES [FOLDER]`.
 
 Requests come on standard input, answers go to standard output. FOLDER is a dataset that it may read by itself, to check
 it as a whole. Before it imports the decoder, it gives up every file but its own libraries and FOLDER, every connection

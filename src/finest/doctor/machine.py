@@ -15,7 +15,7 @@ from typing import Any
 from finest.doctor.subject import Subject
 from finest.findings import Finding, failure, ok, skipped, warning
 from finest.formatting import byte_size, counted
-from finest.miner.disk import SPARE_BYTES, needed_bytes
+from finest.miner.disk import RESERVE_BYTES, needed_bytes
 
 WORKER_BYTES = 0.5e9
 """Memory of a worker as measured (docs/concepts/performance.md: 522 MB at the peak of a run with one)."""
@@ -89,9 +89,9 @@ def disk(subject: Subject) -> Finding:
         return failure(f"nothing can be written in {there}: {why}", "finest mine --work DIR, a folder of yours")
     free, task = shutil.disk_usage(there).free, task_bytes()
     line = f"{byte_size(free)} free at {folder}; a task of {TASK_WARCS} WARCs takes about {byte_size(task)}"
-    if free < task + SPARE_BYTES:
+    if free < task + RESERVE_BYTES:
         return failure(line, f"df -h {there}, and free some space; or finest mine --work DIR on a larger disk")
-    if free < SOME_TASKS * task + SPARE_BYTES:
+    if free < SOME_TASKS * task + RESERVE_BYTES:
         return warning(
             f"{line}, kept until its verdict", "finest mine --work DIR on a larger disk, or limit it with --keep"
         )
@@ -130,8 +130,8 @@ def room(subject: Subject) -> Finding:
         return failure(f"nothing can be written in {there}: {why}", f"{subject.command} --work DIR, a folder of yours")
     free = shutil.disk_usage(there).free
     line = f"{byte_size(free)} free at {folder}"
-    if free < SPARE_BYTES:
-        return failure(f"{line}; {byte_size(SPARE_BYTES)} are needed", f"df -h {there}, and free some space")
+    if free < RESERVE_BYTES:
+        return failure(f"{line}; {byte_size(RESERVE_BYTES)} are needed", f"df -h {there}, and free some space")
     if free < MONTHS_BYTES:
         return warning(f"{line}; {byte_size(MONTHS_BYTES)} last for months", f"df -h {there}")
     return ok(line)

@@ -1,4 +1,4 @@
-"""Disk: what a task needs, whether there is room for it, and what may be thrown away."""
+"""Disk space: how much a task needs, whether it is free, and clean-up of old tasks."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from finest.warc.source import CommonCrawl
 
 BYTES_PER_WARC_BYTE = 0.25
-"""Ledger, shards and verdicts of a task for each byte of its WARCs. `finest refine` of a WARC of English pages alone
-(66 MB) and one of Common Crawl's mix (52 MB) with recipe fineweb wrote 0.10 together; the English one's ledger was 0.08
-of it. Twice and a half as much leaves room for other recipes."""
-SPARE_BYTES = 512 << 20
-"""Logs, the Hub client's cache, and what other programs write meanwhile."""
+"""Bytes of a task's ledger, shards and verdicts for each byte of its WARCs. Measured with `finest refine` and recipe
+fineweb on one WARC of English pages (66 MB) and one of Common Crawl's mix (52 MB): 0.10 for both together, of which the
+English one's ledger took 0.08. Two and a half times as much leaves space for other recipes."""
+RESERVE_BYTES = 512 << 20
+"""Space to keep free for logs, the Hub client's cache and other programs."""
 
 
 def warc_bytes(journal: Journal, common_crawl: CommonCrawl) -> int:
-    """Bytes of a task's WARCs: from its ledger, or as the place that holds them says. Raises SourceError."""
+    """Size of a task's WARCs, from its ledger or else from the source that has them. Raises SourceError."""
     try:
         return sum(source.size_bytes for source in Ledger.read(journal.dataset).plan.sources)
     except LedgerError:
@@ -35,27 +35,27 @@ def warc_bytes(journal: Journal, common_crawl: CommonCrawl) -> int:
 
 
 def needed_bytes(of_warcs: int) -> int:
-    """Bytes that a task with WARCs of that size writes in all."""
+    """Bytes that a task with WARCs of this size writes in total."""
     return round(of_warcs * BYTES_PER_WARC_BYTE)
 
 
-def check_room(
+def check_free_space(
     journal: Journal, of_warcs: int, work: Path, others: Sequence[Journal], say: Callable[[str], None]
 ) -> None:
-    """Say what a task needs; raises NeedsPerson where the disk has less, with what could be thrown away."""
+    """Report the space that a task needs; raises NeedsPerson if the disk has less, naming folders to delete."""
     to_write = max(0, needed_bytes(of_warcs) - folder_bytes(journal.dataset))
     free = shutil.disk_usage(work).free
     say(
         f"Task {journal.id}: {counted(len(journal.record.task.warcs), 'WARC')} of {byte_size(of_warcs)} will "
-        f"take up to {byte_size(to_write)} on disk, {byte_size(free)} are free"
+        f"take up to {byte_size(to_write)} on disk; {byte_size(free)} are free"
     )
-    if free >= to_write + SPARE_BYTES:
+    if free >= to_write + RESERVE_BYTES:
         return
     raise NeedsPerson(
-        f"task {journal.id} needs up to {byte_size(to_write)} at {work.absolute()}, and {byte_size(SPARE_BYTES)} to "
-        f"spare; {byte_size(free)} are free, {byte_size(to_write + SPARE_BYTES - free)} too little. "
-        f"{_what_to_delete(others)} and run the same command again, or begin in another place with --work. The lease "
-        "stays for its life; --hand-back gives it back"
+        f"task {journal.id} needs up to {byte_size(to_write)} at {work.absolute()} and a reserve of "
+        f"{byte_size(RESERVE_BYTES)}; {byte_size(free)} are free, {byte_size(to_write + RESERVE_BYTES - free)} too "
+        f"little. {_what_to_delete(others)} and run the same command again, or use another folder with --work. You "
+        "keep the lease until it expires; --hand-back releases it"
     )
 
 
@@ -68,7 +68,7 @@ def _what_to_delete(journals: Sequence[Journal]) -> str:
 
 
 def folder_bytes(folder: Path) -> int:
-    """What the files below a folder take; files that vanish meanwhile count nothing."""
+    """Total size of the files below a folder; files that vanish meanwhile do not count."""
     total = 0
     for path in folder.rglob("*") if folder.is_dir() else ():
         try:
@@ -79,22 +79,22 @@ def folder_bytes(folder: Path) -> int:
     return total
 
 
-def judged(journal: Journal) -> bool:
-    """Whether a validator has passed or failed it."""
+def is_judged(journal: Journal) -> bool:
+    """Whether a validator has passed or failed the task."""
     return any(score.verdict in ("pass", "fail") for score in journal.record.task.scores)
 
 
-def sweep(journals: Iterable[Journal], keep_bytes: int | None, say: Callable[[str], None]) -> None:
-    """Throw away the work of tasks that are judged, lost or given back; then the oldest closed ones beyond the limit.
+def clean_up(journals: Iterable[Journal], keep_bytes: int | None, say: Callable[[str], None]) -> None:
+    """Delete the work of tasks that are judged, lost or released, then the oldest other closed ones beyond the limit.
 
-    Their journals stay. Work that is not finished is never touched.
+    Keeps their journals, and never touches unfinished tasks.
     """
     kept: list[tuple[Journal, int]] = []
     for journal in journals:
         if journal.record.open or not (journal.dataset.exists() or journal.warcs.exists()):
             continue
-        if judged(journal) or journal.record.state in ("lost", "released"):
-            _throw_away(journal)
+        if is_judged(journal) or journal.record.state in ("lost", "released"):
+            _delete_work(journal)
         else:
             kept.append((journal, folder_bytes(journal.dataset) + folder_bytes(journal.warcs)))
     kept.sort(key=lambda pair: pair[0].record.changed_at)
@@ -102,11 +102,11 @@ def sweep(journals: Iterable[Journal], keep_bytes: int | None, say: Callable[[st
     for journal, size in kept:
         if keep_bytes is None or total <= keep_bytes:
             return
-        say(f"Throwing away the work of task {journal.id} ({byte_size(size)}): more than --keep is kept")
-        _throw_away(journal)
+        say(f"Deleting the work of task {journal.id} ({byte_size(size)}): closed tasks take more than --keep allows")
+        _delete_work(journal)
         total -= size
 
 
-def _throw_away(journal: Journal) -> None:
+def _delete_work(journal: Journal) -> None:
     for folder in (journal.dataset, journal.warcs):
         shutil.rmtree(folder, ignore_errors=True)

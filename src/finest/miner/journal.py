@@ -1,13 +1,13 @@
-"""The journal of a task: what is done of it, each step written down when it is done.
+"""The journal of a task: a record of its finished steps, written after each step.
 
-    WORK/lock                       held by the one miner that works here
-    WORK/now.json                   what it does right now
-    WORK/tasks/<id>/journal.json    leased -> refined -> published -> committed -> finished, or how it ended before
+    WORK/lock                       lock of the one miner that works in this folder
+    WORK/now.json                   what the miner is doing (status_file.py)
+    WORK/tasks/<id>/journal.json    leased -> refined -> published -> committed -> finished, or how the task ended
     WORK/tasks/<id>/dataset/        the ledger and the dataset
-    WORK/tasks/<id>/warcs/          WARCs that were read ahead
+    WORK/tasks/<id>/warcs/          prefetched WARCs
 
-A journal is written under a temporary name, fsynced and renamed. Every step may be done again, so one that was done
-and not yet written down does no harm.
+A journal is written under a temporary name, fsynced and renamed. Every step is safe to repeat, so a crash between a
+step and its record does no harm.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from finest.tasks.models import Revision, Root, Task
 
 Step = Literal["refined", "published", "committed", "finished"]
 STEPS: tuple[Step, ...] = ("refined", "published", "committed", "finished")
-"""What follows a lease, in order."""
-How = Literal["lost", "released", "failed"]
+"""The steps after the lease, in order."""
+Ending = Literal["lost", "released", "failed"]
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _WARC = re.compile(r"crawl-data/CC-MAIN-[A-Za-z0-9-]+(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+\.warc\.gz")
 
 
 class _Done(BaseModel):
-    """What a step made, and when (seconds since 1970)."""
+    """The result of a step and its time (seconds since 1970)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -63,20 +63,20 @@ class Finished(_Done):
 
 
 class Ended(_Done):
-    """How a task ended that was not finished."""
+    """How an unfinished task ended."""
 
-    how: How
+    how: Ending
     why: str
 
 
 class Record(BaseModel):
-    """All that is known of one task."""
+    """Everything known about one task."""
 
     model_config = ConfigDict(frozen=True)
 
     format: Literal["finest-task/1"] = "finest-task/1"
     task: Task
-    """As the task server said it last."""
+    """The task as the task server last returned it."""
     netuid: int
     leased: _Done = Field(default_factory=_Done)
     refined: Refined | None = None
@@ -87,24 +87,24 @@ class Record(BaseModel):
 
     @property
     def open(self) -> bool:
-        """Whether something is left to do."""
+        """Whether the task has steps left to do."""
         return self.finished is None and self.ended is None
 
     @property
     def next_step(self) -> Step | None:
-        """The first step that is not done; None where nothing is left to do."""
+        """The first unfinished step; None if the task is closed."""
         return next((step for step in STEPS if getattr(self, step) is None), None) if self.open else None
 
     @property
     def state(self) -> str:
-        """leased, refined, published, committed, finished, lost, released or failed."""
+        """The task's state: leased, refined, published, committed, finished, lost, released or failed."""
         if self.ended:
             return self.ended.how
         return next((step for step in reversed(STEPS) if getattr(self, step) is not None), "leased")
 
     @property
     def changed_at(self) -> float:
-        """When the last thing happened to it."""
+        """Time of the last change, in seconds since 1970."""
         done = (self.ended, self.finished, self.committed, self.published, self.refined, self.leased)
         return next(part.at for part in done if part is not None)
 
@@ -117,24 +117,24 @@ class Journal:
 
     @classmethod
     def begin(cls, work: Path, task: Task, netuid: int) -> Journal:
-        """Write down a lease; raises TaskServerError for a task that no honest server gives."""
+        """Create the journal of a leased task; raises TaskServerError if the task is malformed (see check_task)."""
         check_task(task)
         folder = work / "tasks" / task.id
         folder.mkdir(parents=True, exist_ok=True)
         journal = cls(folder, Record(task=task, netuid=netuid))
-        journal.note()
+        journal.update()
         return journal
 
     @classmethod
     def read(cls, folder: Path) -> Journal | None:
-        """The journal in a folder; None where there is none that can be read."""
+        """The journal in a folder; None if it is missing or cannot be read."""
         try:
             return cls(folder, Record.model_validate_json((folder / "journal.json").read_bytes()))
         except (FileNotFoundError, NotADirectoryError, ValidationError):
             return None
 
-    def note(self, **changes: Any) -> None:
-        """Write down what has changed; it outlasts a power cut when this returns."""
+    def update(self, **changes: Any) -> None:
+        """Record changes; once this returns, they survive a power failure."""
         self.record = self.record.model_copy(update=changes)
         write_whole(self.folder / "journal.json", self.record.model_dump_json(indent=1).encode())
 
@@ -152,25 +152,27 @@ class Journal:
 
 
 def check_task(task: Task) -> None:
-    """A task names a folder and files to read: raises TaskServerError where these are not what they must be."""
+    """Check a task's id, which names a folder, and its WARC paths; raises TaskServerError if one is not allowed."""
     if not _ID.fullmatch(task.id):
-        raise TaskServerError(f"the task server names a task {task.id[:60]!r}; only letters, digits, - and _ will do")
+        raise TaskServerError(
+            f"the task server names a task {task.id[:60]!r}; an id may have only letters, digits, - and _"
+        )
     if not task.warcs:
         raise TaskServerError(f"task {task.id}: the task server names no WARC")
     for path in task.warcs:
         if not _WARC.fullmatch(path):
             raise TaskServerError(
-                f"task {task.id}: {path[:200]!r} is no file of Common Crawl's; is API_URL a task server you trust?"
+                f"task {task.id}: {path[:200]!r} is not a file of Common Crawl; is API_URL a task server you trust?"
             )
 
 
 def journals(work: Path) -> list[Journal]:
-    """Every journal that can be read, the oldest lease first."""
+    """All readable journals, the oldest lease first."""
     folder = work / "tasks"
     found = [Journal.read(path) for path in folder.iterdir()] if folder.is_dir() else []
     return sorted((one for one in found if one), key=lambda one: (one.record.leased.at, one.id))
 
 
-def is_at_work(work: Path) -> bool:
-    """Whether a miner works in the folder now."""
+def is_running(work: Path) -> bool:
+    """Whether a miner is running in this work folder."""
     return is_held(work / "lock")

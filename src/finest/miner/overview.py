@@ -1,4 +1,4 @@
-"""What `finest dashboard` shows: journals, the ledger of the task in hand, disk, and what validators said."""
+"""The data of `finest dashboard`: journals, progress of the current task, disk space and verdicts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from finest.errors import FinestError, LedgerError
 from finest.miner.disk import folder_bytes
-from finest.miner.journal import is_at_work, journals
-from finest.miner.status_file import Doing, read_now
+from finest.miner.journal import is_running, journals
+from finest.miner.status_file import Activity, read_status
 from finest.pipeline.status import Status, status
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from finest.miner.journal import Journal
     from finest.tasks.models import Score
 
-SHOWN = 10
-"""Tasks on the page."""
-ASKED_EVERY_S = 30.0
+MAX_TASKS = 10
+"""The most tasks that the dashboard lists."""
+REFRESH_S = 30.0
 DEADLINE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class TaskLine:
-    """One task of the list."""
+    """One row of the task list."""
 
     id: str
     state: str
@@ -45,49 +45,49 @@ class TaskLine:
     committed_block: int | None = None
     verdicts: tuple[str, ...] = ()
     score: float | None = None
-    """The mean over validators that passed or failed it."""
+    """Mean score over the validators that passed or failed the task."""
     why: str | None = None
-    """How it ended, if it was not finished."""
+    """Why the task ended without being finished."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """One look at a work folder."""
+    """The state of a work folder at one moment."""
 
     work: str
     running: bool
-    doing: Doing | None
+    doing: Activity | None
     refining: Status | None
     left_s: float | None
-    """Seconds until the task in hand is refined."""
+    """Estimated seconds until the current task is refined."""
     tasks: tuple[TaskLine, ...]
-    """The last ones, the newest first."""
+    """The newest tasks, newest first."""
     counts: dict[str, int]
-    """Of all tasks, by state."""
+    """Number of tasks by state."""
     used_bytes: int
     free_bytes: int
     task_server: str
     """`not asked`, `reachable`, or why not."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """The overview as a JSON-compatible dict."""
         return asdict(self)
 
 
 class Scores:
-    """The last scores of a hotkey's tasks, asked for every half a minute by a thread."""
+    """The newest scores of a hotkey's tasks, read by a thread every half a minute."""
 
     def __init__(self, api_url: str | None) -> None:
         self._url = api_url
         self.state = "not asked: API_URL is not set" if api_url is None else "not asked yet"
         self.by_task: dict[str, list[Score]] = {}
-        self._asked_at = -ASKED_EVERY_S
+        self._asked_at = -REFRESH_S
         self._thread: threading.Thread | None = None
 
     def refresh(self, hotkey: str, *, wait: bool) -> None:
-        """Ask if it is time; with `wait`, until there is an answer."""
+        """Ask the task server again if the last answer is old; `wait` blocks until the answer is there."""
         busy = self._thread is not None and self._thread.is_alive()
-        if self._url is None or busy or time.monotonic() - self._asked_at < ASKED_EVERY_S:
+        if self._url is None or busy or time.monotonic() - self._asked_at < REFRESH_S:
             return
         self._asked_at = time.monotonic()
         self._thread = threading.Thread(target=self._ask, args=(hotkey,), daemon=True)
@@ -101,7 +101,7 @@ class Scores:
         assert self._url is not None
         try:
             with closing(TaskServer(self._url, None, deadline_s=DEADLINE_S)) as server:
-                tasks = server.tasks_of(hotkey, 2 * SHOWN)
+                tasks = server.tasks_of(hotkey, 2 * MAX_TASKS)
         except FinestError as error:
             self.state = f"not reachable: {error}"
         else:
@@ -110,24 +110,24 @@ class Scores:
 
 
 def overview(work: Path, scores: Scores, *, wait: bool = True) -> Overview:
-    """What the folder and the task server say now."""
+    """Read the work folder and the task server's scores."""
     known = journals(work)
     if known:
         scores.refresh(known[-1].record.task.hotkey, wait=wait)
-    doing, running = read_now(work), is_at_work(work)
+    doing, running = read_status(work), is_running(work)
     counts = dict(Counter(journal.record.state for journal in known))
-    newest = sorted(known, key=lambda one: -one.record.changed_at)[:SHOWN]
+    newest = sorted(known, key=lambda one: -one.record.changed_at)[:MAX_TASKS]
     refining = _refining(known, doing if running else None)
     left_s = refining.cpu_left_s / max(1, doing.workers) if refining and doing and refining.cpu_left_s else None
     return Overview(
         work=str(work), running=running, doing=doing, refining=refining, left_s=left_s,
-        tasks=tuple(_line(journal, scores) for journal in newest), counts=counts, used_bytes=folder_bytes(work),
+        tasks=tuple(_task_line(journal, scores) for journal in newest), counts=counts, used_bytes=folder_bytes(work),
         free_bytes=shutil.disk_usage(work).free if work.exists() else 0, task_server=scores.state,
     )  # fmt: skip
 
 
-def _refining(known: Sequence[Journal], doing: Doing | None) -> Status | None:
-    """The run of the task in hand, as long as it is refined."""
+def _refining(known: Sequence[Journal], doing: Activity | None) -> Status | None:
+    """Progress of the current task while it is being refined; otherwise None."""
     for journal in known:
         in_hand = doing is not None and doing.task == journal.id
         if in_hand and journal.record.next_step == "refined":
@@ -138,16 +138,17 @@ def _refining(known: Sequence[Journal], doing: Doing | None) -> Status | None:
     return None
 
 
-def _line(journal: Journal, scores: Scores) -> TaskLine:
+def _task_line(journal: Journal, scores: Scores) -> TaskLine:
     record = journal.record
-    said = scores.by_task.get(journal.id) or record.task.scores
-    counted = [score.score for score in said if score.verdict != "no_evidence"]
+    scores_of_task = scores.by_task.get(journal.id) or record.task.scores
+    counted = [score.score for score in scores_of_task if score.verdict != "no_evidence"]
     refined, published, committed = record.refined, record.published, record.committed
     return TaskLine(
         id=journal.id, state=record.state, changed_at=record.changed_at, warcs=len(record.task.warcs),
         rows=refined.rows if refined else None, tokens=refined.tokens if refined else None,
         root=refined.root if refined else None, repo=published.repo if published else None,
         revision=published.revision if published else None, committed_block=committed.block if committed else None,
-        verdicts=tuple(score.verdict for score in said), score=sum(counted) / len(counted) if counted else None,
+        verdicts=tuple(score.verdict for score in scores_of_task),
+        score=sum(counted) / len(counted) if counted else None,
         why=record.ended.why if record.ended else None,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Reads the next task's WARCs while the last one is published and committed."""
+"""Prefetch: reads the next task's WARCs while the current task is published and committed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from finest.errors import FinestError, SourceError, TaskServerError
-from finest.miner.disk import SPARE_BYTES, needed_bytes
+from finest.miner.disk import RESERVE_BYTES, needed_bytes
 from finest.warc.openers import opener_for
 from finest.warc.source import resolve
 from finest.warc.stream import ResumableStream
@@ -23,8 +23,8 @@ PIECE_BYTES = 1 << 20
 JOIN_S = 5.0
 
 
-class Ahead:
-    """One reader at a time, in a thread. What it does not get done, the refinery reads for itself."""
+class Prefetcher:
+    """Prefetches one task at a time in a thread. The pipeline itself reads whatever was not prefetched."""
 
     def __init__(self, common_crawl: CommonCrawl, say: Callable[[str], None]) -> None:
         self._common_crawl, self._say = common_crawl, say
@@ -32,7 +32,7 @@ class Ahead:
         self._thread: threading.Thread | None = None
 
     def begin(self, lease_next: Callable[[], Journal | None]) -> None:
-        """Lease another task with `lease_next` and begin to read it; does nothing while one is read."""
+        """Lease another task with `lease_next` and start to read its WARCs; does nothing if a prefetch is running."""
         if self._thread is None:
             self._over = threading.Event()
             self._thread = threading.Thread(
@@ -41,7 +41,7 @@ class Ahead:
             self._thread.start()
 
     def end(self) -> None:
-        """Read no more. A file that is not whole is thrown away."""
+        """Stop the prefetch and delete an incomplete file."""
         self._over.set()
         if self._thread is not None:
             self._thread.join(JOIN_S)
@@ -51,21 +51,21 @@ class Ahead:
         try:
             journal = lease_next()
         except TaskServerError:
-            return  # no second lease now; the loop asks again when it is its turn
+            return  # no second lease now; the loop asks again before its next task
         if journal is None or over.is_set():
             return
         try:
-            done = read_ahead(journal, self._common_crawl, over)
+            done = prefetch_warcs(journal, self._common_crawl, over)
         except (FinestError, OSError) as error:
-            self._say(f"Task {journal.id} is not read ahead any further: {error}")
+            self._say(f"The prefetch of task {journal.id} stopped: {error}")
         else:
-            self._say(f"Task {journal.id}: {done} of {len(journal.record.task.warcs)} WARCs are read ahead")
+            self._say(f"Task {journal.id}: {done} of {len(journal.record.task.warcs)} WARCs are prefetched")
 
 
-def read_ahead(journal: Journal, common_crawl: CommonCrawl, over: threading.Event) -> int:
-    """Copy the task's WARCs to its folder until `over` is set or the disk has no room; how many lie there whole.
+def prefetch_warcs(journal: Journal, common_crawl: CommonCrawl, over: threading.Event) -> int:
+    """Copy the task's WARCs to its folder until `over` is set or the disk is full; returns how many are complete.
 
-    Raises SourceError where one cannot be read.
+    Raises SourceError if a WARC cannot be read.
     """
     done = 0
     for path in journal.record.task.warcs:
@@ -77,14 +77,14 @@ def read_ahead(journal: Journal, common_crawl: CommonCrawl, over: threading.Even
 
 
 def _copy(path: str, target: Path, common_crawl: CommonCrawl, over: threading.Event) -> bool:
-    """Whether the WARC is there: written under a temporary name, then renamed."""
+    """Copy one WARC under a temporary name, then rename it; returns whether it is complete."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.part")
     stream = ResumableStream(opener_for(resolve([path], common_crawl)[0]))
     try:
         stream.connect()
         size = stream.size_bytes or 0
-        if shutil.disk_usage(target.parent).free < size + needed_bytes(size) + 2 * SPARE_BYTES:
+        if shutil.disk_usage(target.parent).free < size + needed_bytes(size) + 2 * RESERVE_BYTES:
             return False
         with partial.open("wb") as file:
             while not over.is_set() and (piece := stream.read(PIECE_BYTES)):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from finest.miner.lease import Lease
-    from finest.miner.status_file import Now
+    from finest.miner.status_file import StatusFile
     from finest.miner.stop import Stop
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ class MinerBackoff:
 class Tries:
     """Calls the steps of a miner, again where that may help."""
 
-    def __init__(self, work: Path, stop: Stop, now: Now, say: Callable[[str], None]) -> None:
+    def __init__(self, work: Path, stop: Stop, now: StatusFile, say: Callable[[str], None]) -> None:
         self.block_time_s = BLOCK_TIME_S
         self._work, self._stop, self._now, self._say = work, stop, now, say
         self._said = ("", 0.0)

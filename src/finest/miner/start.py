@@ -1,4 +1,4 @@
-"""`finest mine`: everything that a miner needs is looked at, then its loop runs."""
+"""`finest mine`: checks everything that a miner needs, then runs its loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from finest.errors import FinestError, NeedsPerson
 from finest.miner.error_kinds import words_of
 from finest.miner.loop import Miner
 from finest.miner.retrying import Tries
-from finest.miner.status_file import STOPPED, Now
+from finest.miner.status_file import STOPPED, StatusFile
 from finest.miner.steps import Steps
 from finest.miner.stop import Stop, exit_code
 
@@ -25,29 +25,29 @@ if TYPE_CHECKING:
 
 
 CALL_S = 20.0
-"""How long a call to the task server is tried before it is said; then the loop tries on, for ever."""
+"""Time after which a failing call to the task server is reported. The loop then retries it without limit."""
 
 
 def mine(
     options: MineOptions, chain_options: ChainOptions, settings: Settings, display: Display, *, hand_back: bool = False
 ) -> int:
-    """Mine until it is told to stop; gives the exit status. Raises NeedsPerson for what no restart mends."""
+    """Mine until told to stop; returns the exit status. Raises NeedsPerson for errors that no restart fixes."""
     say = display.say
     from finest.chain.subnet import Chain
 
     with alone(options.work, "miner"):
-        now = Now(options.work, options.workers)
-        stop = Stop(lambda: say(_first_press(now)))
+        now = StatusFile(options.work, options.workers)
+        stop = Stop(lambda: say(_stop_message(now)))
         with stop, Chain(chain_options) as chain:
             try:
-                _work(options, chain, settings, stop, now, display, hand_back=hand_back)
+                _mine(options, chain, settings, stop, now, display, hand_back=hand_back)
             except KeyboardInterrupt:
                 say(
-                    "Stopped at once. Nothing is lost: the same command goes on where it was"
+                    "Stopped at once. Nothing is lost: run the same command again to continue"
                     if stop.at_once
                     else "Stopped"
                 )
-            except (FinestError, OSError) as error:  # what passes, and what is a task's, was answered by then
+            except (FinestError, OSError) as error:  # the loop has handled transient errors and errors of tasks
                 words = words_of(error, options.work)
                 now.set(f"{STOPPED}: {words}")
                 raise error if isinstance(error, NeedsPerson) else NeedsPerson(words) from error
@@ -55,8 +55,9 @@ def mine(
         return exit_code(stop.signal)
 
 
-def _work(
-    options: MineOptions, chain: Chain, settings: Settings, stop: Stop, now: Now, display: Display, *, hand_back: bool,
+def _mine(
+    options: MineOptions, chain: Chain, settings: Settings, stop: Stop, now: StatusFile, display: Display, *,
+    hand_back: bool,
 ) -> None:  # fmt: skip
     from finest.tasks.client import TaskServer
 
@@ -67,7 +68,7 @@ def _work(
     server = TaskServer(settings.api_url, hotkey, receiver=settings.api_hotkey, deadline_s=CALL_S)
     try:
         if not hand_back:
-            repo = _prepare(options, chain, hotkey.address, Tries(options.work, stop, now, say), say)
+            repo = _check_early(options, chain, hotkey.address, Tries(options.work, stop, now, say), say)
             if repo is None:
                 return
             options = replace(options, hf_repo=repo)
@@ -79,10 +80,10 @@ def _work(
         server.close()
 
 
-def _prepare(
+def _check_early(
     options: MineOptions, chain: Chain, hotkey: str, tries: Tries, say: Callable[[str], None]
 ) -> str | None:  # fmt: skip
-    """Find out early what would fail late; the repository's whole name. None if it is to stop."""
+    """Check early what would fail late; returns the repository's full name, or None if the miner is to stop."""
     from finest.chain.submission import not_registered
     from finest.dataset.hub import Hub
     from finest.dataset.permissions import check_right
@@ -90,19 +91,19 @@ def _prepare(
 
     preflight(options.recipe, options.cache)
 
-    def look() -> str:
+    def check_hub_and_chain() -> str:
         repo = Hub(say=say).full_name(options.hf_repo)
-        encode(repo, "0" * 40, "0" * ROOT_DIGITS)  # refuses a name that a commitment has no room for
+        encode(repo, "0" * 40, "0" * ROOT_DIGITS)  # refuses a name that is too long for a commitment
         check_right(repo)
         if chain.view().neuron(hotkey) is None:
             raise not_registered(hotkey, chain.options)
         return repo
 
-    return tries.idle("reach the Hub and the chain", look)
+    return tries.idle("reach the Hub and the chain", check_hub_and_chain)
 
 
-def _first_press(now: Now) -> str:
+def _stop_message(now: StatusFile) -> str:
     return (
-        f"Stopping after this task ({now.doing.line()}). Ctrl-C again stops at once; "
-        "either way nothing is lost and the same command goes on"
+        f"Stopping after this task ({now.doing.line()}). Ctrl-C again stops at once. "
+        "Nothing is lost either way; run the same command again to continue"
     )

@@ -1,4 +1,4 @@
-"""What the miner does right now: for the dashboard, and for whoever presses Ctrl-C."""
+"""The status file: what the miner is doing, for the dashboard and for the message after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -16,64 +16,64 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STOPPED = "stopped"
-"""What it does when it has ended, with why if a person is needed."""
-LEAST_BETWEEN_S = 1.0
-"""The file is written this often at the most, but for a change of what is done."""
+"""The activity of a miner that has ended; followed by the reason if the operator must act."""
+MIN_INTERVAL_S = 1.0
+"""Shortest time between two writes of the file, unless the activity changes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Doing:
-    """One thing that is done."""
+class Activity:
+    """What the miner is doing."""
 
     words: str
-    """`refining task 17`, `waiting for work: ...`."""
+    """The activity in words, such as `refining task 17` or `waiting for work: ...`."""
     since: float
-    """Seconds since 1970, as all times here."""
+    """Start of the activity in seconds since 1970, like all times here."""
     at: float
     task: str | None = None
     left_s: float | None = None
     until: float | None = None
-    """When it is tried again, if it waits."""
+    """Time of the next retry, if the miner is waiting for one."""
     workers: int = 1
     pid: int = 0
 
     def line(self) -> str:
-        """In a few words, with the time left where it is known."""
+        """The activity in a few words, with the remaining time if it is known."""
         return self.words if self.left_s is None else f"{self.words}, about {duration(self.left_s)} left"
 
 
-class Now:
-    """Written to WORK/now.json. It is no record: nothing depends on it, so it is not fsynced."""
+class StatusFile:
+    """Writes WORK/now.json. Nothing depends on the file, so it is not fsynced."""
 
     def __init__(self, work: Path, workers: int) -> None:
         self._path, self._workers = work / "now.json", workers
-        self.doing = Doing("starting", time.time(), time.time())
+        self.doing = Activity("starting", time.time(), time.time())
 
     def set(self, words: str, *, task: str | None = None, until: float | None = None) -> None:
-        """Something new is done."""
+        """Record a new activity."""
         at = time.time()
-        self.doing = Doing(words, at, at, task, until=until, workers=self._workers, pid=os.getpid())
+        self.doing = Activity(words, at, at, task, until=until, workers=self._workers, pid=os.getpid())
         self._write()
 
-    def going(self, left_s: Callable[[], float | None] = lambda: None) -> None:
-        """The same thing goes on."""
+    def keep_alive(self, left_s: Callable[[], float | None] = lambda: None) -> None:
+        """Record that the same activity continues."""
         before = self.doing
-        if time.time() - before.at >= LEAST_BETWEEN_S:
-            self.doing = Doing(
+        if time.time() - before.at >= MIN_INTERVAL_S:
+            self.doing = Activity(
                 before.words, before.since, time.time(), before.task, left_s(), before.until, before.workers, before.pid
             )
             self._write()
 
     def _write(self) -> None:
         temporary = self._path.with_name(".now.json.tmp")
-        with contextlib.suppress(OSError):  # a full disk is said by what needs it
+        with contextlib.suppress(OSError):  # the step that needs the disk reports it when it is full
             temporary.write_text(json.dumps(asdict(self.doing)), encoding="utf-8")
             temporary.replace(self._path)
 
 
-def read_now(work: Path) -> Doing | None:
-    """What a miner in the folder did last; None where none has said it."""
+def read_status(work: Path) -> Activity | None:
+    """The last recorded activity of a miner in this work folder; None if there is no readable record."""
     try:
-        return Doing(**json.loads((work / "now.json").read_bytes()))
+        return Activity(**json.loads((work / "now.json").read_bytes()))
     except (OSError, ValueError, TypeError):
         return None

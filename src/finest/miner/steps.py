@@ -1,4 +1,4 @@
-"""The four steps of a task. Each may be done again at any time: what is done already is found, not made twice."""
+"""The four steps of a task: refine, publish, commit, finish. Each is safe to repeat and finds what is already done."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from finest.executors.slurm.request import SlurmRequest
     from finest.miner.journal import Journal
     from finest.miner.lease import Lease
-    from finest.miner.status_file import Now
+    from finest.miner.status_file import StatusFile
     from finest.pipeline.options import RayRequest
     from finest.pipeline.summary import SliceSummary
     from finest.recipe.recipe import Recipe
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MineOptions:
-    """What a person asked for."""
+    """The options of `finest mine`."""
 
     hf_repo: str
     work: Path
@@ -48,9 +48,9 @@ class MineOptions:
     netuid: int
     workers: int = 1
     slurm: SlurmRequest | None = None
-    """Refine on Slurm."""
+    """Set to refine on Slurm."""
     ray: RayRequest | None = None
-    """Refine on Ray; neither: on this machine."""
+    """Set to refine on Ray. Without `slurm` and `ray`, the miner refines on this machine."""
     limit: int | None = None
     warcs: int = 4
     crawl: str | None = None
@@ -83,39 +83,39 @@ class Display:
     """Makes the view of one upload, which gives its lines to the function that it is called with."""
 
 
-class Finishes(Protocol):
-    """What the steps need of a task server."""
+class FinishServer(Protocol):
+    """The part of a task server that the steps need."""
 
     def finish(self, task_id: str, repo: str, revision: str, root: str) -> Task: ...
 
 
-class Commits(Protocol):
-    """What the steps need of a chain."""
+class CommitChain(Protocol):
+    """The part of a chain that the steps need."""
 
     def commit(self, line: str) -> CommitReceipt: ...
 
 
 class Steps:
-    """Refine, publish, commit, finish, with the real engine, Hub, chain and task server."""
+    """The steps of a task with the real pipeline, Hub, chain and task server."""
 
     def __init__(
-        self, options: MineOptions, server: Finishes, chain: Commits, now: Now, display: Display
+        self, options: MineOptions, server: FinishServer, chain: CommitChain, now: StatusFile, display: Display
     ) -> None:  # fmt: skip
         self._options, self._server, self._chain = options, server, chain
         self._now, self._display, self._say = now, display, display.say
 
     def refined(self, journal: Journal, lease: Lease) -> Refined:
-        """The dataset of the task's WARCs, from where its ledger ends."""
+        """Refine the task's WARCs, continuing after the slices that its ledger has."""
         options = self._options
         restart = self._is_another_run(journal)
         if restart:
-            self._say(f"Task {journal.id} was begun with another recipe or limit: it is begun anew")
+            self._say(f"Task {journal.id} was started with another recipe or limit; it starts again from the beginning")
         run = RunOptions(
-            specs=tuple(_where(journal, path) for path in journal.record.task.warcs), out=journal.dataset,
+            specs=tuple(_source_of(journal, path) for path in journal.record.task.warcs), out=journal.dataset,
             recipe=options.recipe, cache=options.cache, common_crawl=options.common_crawl, workers=options.workers,
             limit=options.limit, restart=restart, slurm=options.slurm, ray=options.ray,
         )  # fmt: skip
-        progress = Watched(self._display.console, self._say, lease, self._now)
+        progress = LeaseProgress(self._display.console, self._say, lease, self._now)
         try:
             manifest = refine(run, progress)
         finally:
@@ -127,23 +127,23 @@ class Steps:
         )  # fmt: skip
 
     def published(self, journal: Journal, lease: Lease) -> Published:
-        """The one revision of the repository that holds the dataset."""
+        """Publish the dataset as one revision of the repository."""
         with self._display.upload(self._say) as upload:
 
-            def said(line: str) -> None:
+            def say(line: str) -> None:
                 lease.check()
                 upload.say(line)
 
-            def sent(how_far: Sent) -> None:
+            def show_progress(how_far: Sent) -> None:
                 lease.check()
-                self._now.going()
+                self._now.keep_alive()
                 upload.show(how_far)
 
-            revision = publish(journal.dataset, self._options.hf_repo, say=said, progress=sent)
+            revision = publish(journal.dataset, self._options.hf_repo, say=say, progress=show_progress)
         return Published(repo=revision.repo, revision=revision.sha)
 
     def committed(self, journal: Journal, lease: Lease) -> Committed:
-        """The commitment as it stands on the chain. The lease is renewed first: a lost task is never committed."""
+        """Commit the dataset on the chain. Renews the lease first, so that a lost task is never committed."""
         line = line_of(journal)
         task = lease.renew()
         if task.state is TaskState.FINISHED and task.commitment != line:
@@ -152,20 +152,20 @@ class Steps:
         return Committed(line=receipt.line, block=receipt.block)
 
     def finished(self, journal: Journal, lease: Lease) -> Finished:  # noqa: ARG002 - as all steps
-        """The task server's word that the task is finished."""
+        """Report the task as finished to the task server."""
         published, refined = journal.record.published, journal.record.refined
         assert published is not None and refined is not None
         try:
             task = self._server.finish(journal.id, published.repo, published.revision, refined.root)
         except Refused as refused:
             if refused.name == "commitment-missing":
-                self._chain.commit(line_of(journal))  # does nothing where it stands
+                self._chain.commit(line_of(journal))  # does nothing if the line is on the chain
             raise
-        journal.note(task=task)
+        journal.update(task=task)
         return Finished(block=task.closed_block)
 
-    def abandoned(self, journal: Journal) -> None:
-        """Ends what still works at a task that is lost: an earlier process may have left jobs on a cluster."""
+    def cancel_jobs(self, journal: Journal) -> None:
+        """Cancel the Slurm jobs of a task that has ended; an earlier process may have left some running."""
         if not (journal.dataset / "ledger" / "slurm").exists():
             return
         from finest.pipeline.slurm.run import cancel
@@ -187,22 +187,22 @@ class Steps:
 
 
 def line_of(journal: Journal) -> str:
-    """What is committed for a published task."""
+    """The commitment line of a published task."""
     published, refined = journal.record.published, journal.record.refined
     assert published is not None and refined is not None
     return encode(published.repo, published.revision, refined.root)
 
 
-def _where(journal: Journal, path: str) -> str:
-    """The WARC where it was read ahead; else its path at Common Crawl."""
+def _source_of(journal: Journal, path: str) -> str:
+    """The prefetched file of a WARC, or else its path at Common Crawl."""
     local = journal.warcs / path
     return str(local.absolute()) if local.exists() else path
 
 
-class Watched(Progress):
-    """A run's progress that ends the run when its lease is lost."""
+class LeaseProgress(Progress):
+    """Progress of a pipeline run that raises LeaseLost, and so ends the run, when the lease is lost."""
 
-    def __init__(self, console: Console, say: Callable[[str], None], lease: Lease, now: Now) -> None:
+    def __init__(self, console: Console, say: Callable[[str], None], lease: Lease, now: StatusFile) -> None:
         super().__init__(console)
         self._say, self._lease, self._now = say, lease, now
 
@@ -217,8 +217,8 @@ class Watched(Progress):
     def tick(self) -> None:
         super().tick()
         self._lease.check()
-        self._now.going(lambda: self.rates.left_s if self.rates else None)
+        self._now.keep_alive(lambda: self.rates.left_s if self.rates else None)
 
     def end(self) -> None:
         super().end()
-        self._now.going()
+        self._now.keep_alive()

@@ -1,7 +1,7 @@
-"""Ctrl-C: once, and no new task is begun; twice, and the miner ends within a second. SIGTERM ends it at once.
+"""Stopping the miner: after the first Ctrl-C it starts no new task; a second one or SIGTERM ends it within a second.
 
-A thread reads the signals from a pipe that the interpreter's C code writes to, so that they are heard even while the
-main thread is deep in a library. Nothing is lost either way: every step can be done again.
+A thread reads the signals from a pipe that the interpreter's C code writes to, so that the miner reacts even while its
+main thread is inside a library. Nothing is lost either way, because every step is safe to repeat.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 
     from finest.miner.lease import Lease
 
-GRACE_S = 1.0
-"""How long the main thread has to leave by itself; pm2 kills after 1.6 s (its `kill_timeout`)."""
-BOUNCE_S = 0.3
-"""A second press within this time is the same press: a supervisor may tell a process and its group."""
+EXIT_TIMEOUT_S = 1.0
+"""Time for the main thread to exit by itself; pm2 kills after 1.6 s (its `kill_timeout`)."""
+DEBOUNCE_S = 0.3
+"""A second Ctrl-C within this time counts as the first: a supervisor may signal a process and also its group."""
 _PIECE_S = 0.5
 
 
 class Stop:
-    """Whether the miner is to stop. A context manager that answers SIGINT and SIGTERM inside; in the main thread."""
+    """Whether the miner is to stop. A context manager for the main thread that handles SIGINT and SIGTERM inside."""
 
     def __init__(self, on_first: Callable[[], None] = lambda: None) -> None:
         self.asked = threading.Event()
-        """No new task is to be begun."""
+        """Set when the miner must not start a new task."""
         self.idle = False
-        """Nothing is in hand: the first press ends it."""
+        """True while the miner has no task, so that the first Ctrl-C ends it."""
         self.signal: int | None = None
-        """The one that ended it at once."""
+        """The signal that ended the miner at once; None if there was none."""
         self._leave = False
         self._raised = 0
         self._on_first = on_first
-        self._heard_at = -BOUNCE_S
+        self._last_signal_s = -DEBOUNCE_S
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Stop:
@@ -48,7 +48,7 @@ class Stop:
         self._ours, self._theirs = socket.socketpair()
         self._theirs.setblocking(False)
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._in_main)
+            self._before[number] = signal.signal(number, self._interrupt_main)
         self._fd_before = signal.set_wakeup_fd(self._theirs.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self._listen, name="signals", daemon=True).start()
         return self
@@ -61,16 +61,16 @@ class Stop:
 
     @property
     def at_once(self) -> bool:
-        """Whether it ends now, whatever is in hand."""
+        """Whether the miner must end now, even in the middle of a task."""
         return self.signal is not None
 
     @property
     def leaves(self) -> bool:
-        """Whether the main thread is to drop what it does: at once, or since nothing was in hand."""
+        """Whether the main thread must stop what it is doing: at once, or because the miner has no task."""
         return self.at_once or self._leave
 
     def wait(self, seconds: float) -> bool:
-        """Wait with nothing in hand; True if it is to stop."""
+        """Wait without a task; returns True if the miner is to stop."""
         self.idle = True
         try:
             return self.asked.wait(seconds)
@@ -78,15 +78,15 @@ class Stop:
             self.idle = False
 
     def pause(self, seconds: float, lease: Lease | None = None) -> None:
-        """Wait before a step is tried again; raises LeaseLost soon after the lease is lost."""
+        """Wait before a step is retried; raises LeaseLost soon after the lease is lost."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             if lease is not None:
                 lease.check()
             time.sleep(min(left, _PIECE_S))
 
-    def _in_main(self, *_: object) -> None:
-        """Raise once for "leave", once for "at once": a signal that comes twice would interrupt the way out."""
+    def _interrupt_main(self, *_: object) -> None:
+        """Raise KeyboardInterrupt once per level of urgency, so that a repeated signal does not interrupt the exit."""
         urgency = 2 if self.at_once else 1 if self._leave else 0
         if urgency > self._raised:
             self._raised = urgency
@@ -94,35 +94,35 @@ class Stop:
 
     def _listen(self) -> None:
         with self._ours, contextlib.suppress(OSError):
-            while heard := self._ours.recv(64):
-                for number in heard:
-                    self._hear(number)
+            while received := self._ours.recv(64):
+                for number in received:
+                    self._on_signal(number)
 
-    def _hear(self, number: int) -> None:
+    def _on_signal(self, number: int) -> None:
         now = time.monotonic()
         if number not in (signal.SIGINT, signal.SIGTERM) or self.at_once:
             return
-        if number == signal.SIGINT and now - self._heard_at < BOUNCE_S:
+        if number == signal.SIGINT and now - self._last_signal_s < DEBOUNCE_S:
             return
-        self._heard_at = now
+        self._last_signal_s = now
         if number == signal.SIGTERM or self.asked.is_set():
             self.signal = number
-            threading.Thread(target=self._insist, name="end", daemon=True).start()
+            threading.Thread(target=self._force_exit, name="end", daemon=True).start()
         elif self.idle:
             self._leave = True
         else:
             self._on_first()
         self.asked.set()
         if self.leaves:
-            signal.pthread_kill(self._main, signal.SIGINT)  # wakes it from a system call, too
+            signal.pthread_kill(self._main, signal.SIGINT)  # also wakes it from a system call
 
-    def _insist(self) -> None:
-        time.sleep(GRACE_S)
+    def _force_exit(self) -> None:
+        time.sleep(EXIT_TIMEOUT_S)
         if sys.stderr.isatty():
             os.write(2, b"\x1b[?25h")  # a bar may have hidden the cursor
         os._exit(exit_code(self.signal))
 
 
 def exit_code(number: int | None) -> int:
-    """As shells have it: 130 after Ctrl-C, 143 after SIGTERM, 0 where no signal ended it."""
+    """The exit status by the shells' convention: 130 after Ctrl-C, 143 after SIGTERM, 0 without a signal."""
     return 128 + number if number is not None else 0

@@ -1,11 +1,7 @@
-"""The task server: leases WARC files to miners, and remembers for ever who did what.
+"""The task server: leases WARC files to miners and records forever who did what.
 
-models.py    what goes over the wire, and the rules of a server
-problems.py  every way in which it says no (RFC 9457), closed
-tables.py    the database; migrations/ its history
-store.py     leases, renewals, finishes, scores: one atomic statement each
-crawls.py    a crawl's list of WARC files -> the database
-api.py       /v1 and its OpenAPI description
-client.py    TaskServer: what miners and validators call
-serve.py     one server process
+The server (serve.py) runs an ASGI application (app.py). middleware.py handles what all requests have in common;
+api.py, with signed_requests.py and authority.py, authenticates a request, checks the caller's rights and calls the
+database (store.py). The rules of leasing are in leases.py, claim.py, transitions.py and lease_expiry.py. Every refusal
+is one of the problems in problems.py. Miners and validators call the server through client.py.
 """

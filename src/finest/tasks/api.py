@@ -1,4 +1,4 @@
-"""Version 1 of the API: what a request is, who may make it, and what the store does about it."""
+"""Version 1 of the HTTP API: each route's request, the right it needs, and the store call that serves it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import finest
 from finest.chain.payload import LIMIT_BYTES, encode
 from finest.errors import UsageError
 from finest.tasks.api_docs import SIGNED, refusals
-from finest.tasks.leaderboard import FRESH_S, MOST_LEADERS
+from finest.tasks.leaderboard import DASHBOARD_MAX_AGE_S, MAX_LEADERS
 from finest.tasks.models import (
     Address,
     FinishRequest,
@@ -31,12 +31,12 @@ from finest.tasks.models import (
 )
 from finest.tasks.problems import Problem
 from finest.tasks.responses import answer
-from finest.tasks.state import served
+from finest.tasks.state import server_state
 
 log = logging.getLogger(__name__)
 
 HEALTH_S = 5.0
-"""A database that takes longer to show one task is as good as down."""
+"""Time limit for the health check of the database; a slower database counts as down."""
 Line = Annotated[str, Query(pattern=r"^fd1:[!-~]+$", max_length=LIMIT_BYTES, examples=["fd1:alice/web@4c1f…#9a0e…"])]
 
 router = APIRouter(prefix="/v1")
@@ -44,42 +44,42 @@ router = APIRouter(prefix="/v1")
 
 @router.get("/info", response_model=ServerInfo, responses=refusals("subnet-unknown"), tags=["server"])
 async def info(request: Request) -> Response:
-    """Who answers, by which clocks and rules. Sign your requests for this hotkey."""
-    own = served(request)
-    block = own.authority.block
-    view = own.authority.view
+    """The server's identity, clocks and rules. Sign your requests for this hotkey."""
+    server = server_state(request)
+    block = server.authority.block
+    view = server.authority.view
     assert view is not None
     return answer(
         ServerInfo(
             version=finest.__version__,
-            hotkey=own.desk.receiver,
+            hotkey=server.executor.receiver,
             netuid=view.netuid,
             block=block,
             block_time_s=view.block_time_s,
             time_s=time.time(),
-            rules=own.rules,
+            rules=server.rules,
         )
     )
 
 
 @router.get(
     "/health", response_model=Health, tags=["server"],
-    responses={**refusals(), 503: {"model": Health, "description": "Not fit to serve; `detail` says why."}},
+    responses={**refusals(), 503: {"model": Health, "description": "Not able to serve; `detail` says why."}},
 )  # fmt: skip
 async def health(request: Request) -> Response:
-    """Whether the database takes what is written, its disk has room, and the view of the subnet is young enough."""
-    own = served(request)
+    """Check that the database can be written to, its disk has free space, and the view of the subnet is recent."""
+    server = server_state(request)
     try:
-        detail = await asyncio.wait_for(own.database_works.get(1.0), HEALTH_S)
+        detail = await asyncio.wait_for(server.database_check.get(1.0), HEALTH_S)
     except Exception:
         log.exception("the database does not answer")
         detail = "the database does not answer"
     database = not detail
     try:
-        own.authority.check_age()
+        server.authority.check_age()
     except Problem as problem:
         detail = "; ".join(filter(None, (detail, problem.detail)))
-    state = Health(ok=not detail, database=database, subnet_age_s=own.authority.age_s, detail=detail)
+    state = Health(ok=not detail, database=database, subnet_age_s=server.authority.age_s, detail=detail)
     return answer(state, status=200 if state.ok else 503)
 
 
@@ -88,15 +88,17 @@ async def health(request: Request) -> Response:
     responses=refusals("no-work", "window-full", "too-many-leases", "not-found", "not-yours", signed=True),
 )  # fmt: skip
 async def lease(request: Request, body: LeaseRequest) -> Response:
-    """Get a task. A miner with an open lease gets that one again, unless `besides` names it."""
-    own = served(request)
+    """Lease a task. A miner with an open lease gets that one again, unless `besides` names it."""
+    server = server_state(request)
 
     def work(hotkey: str, block: int) -> Task:
-        seen_block = own.authority.seen_block
-        return own.store.lease(hotkey, body.warcs, block, seen_block=seen_block, crawl=body.crawl, besides=body.besides)
+        seen_block = server.authority.seen_block
+        return server.store.lease(
+            hotkey, body.warcs, block, seen_block=seen_block, crawl=body.crawl, besides=body.besides
+        )
 
-    task = await own.desk.ask_as_caller(request, own.authority.check_miner, work)
-    own.metrics.leases.inc()
+    task = await server.executor.run_signed(request, server.authority.check_miner, work)
+    server.metrics.leases.inc()
     return answer(task)
 
 
@@ -105,13 +107,13 @@ async def lease(request: Request, body: LeaseRequest) -> Response:
     responses=refusals("lease-expired", "task-closed", "not-yours", "not-found", signed=True),
 )  # fmt: skip
 async def renew(request: Request, task_id: TaskId) -> Response:
-    """Begin the lease's life anew."""
-    own = served(request)
+    """Renew the lease, which restarts its count of blocks."""
+    server = server_state(request)
 
     def work(hotkey: str, block: int) -> Task:
-        return own.store.renew(hotkey, task_id, block)
+        return server.store.renew(hotkey, task_id, block)
 
-    return answer(await own.desk.ask_as_caller(request, own.authority.check_miner, work))
+    return answer(await server.executor.run_signed(request, server.authority.check_miner, work))
 
 
 @router.post(
@@ -121,27 +123,27 @@ async def renew(request: Request, task_id: TaskId) -> Response:
     ),
 )  # fmt: skip
 async def finish(request: Request, task_id: TaskId, body: FinishRequest) -> Response:
-    """Say what was published. The line must stand on the chain by now, committed since the lease."""
-    own = served(request)
+    """Report what was published. The commitment line must be on the chain already, and not be older than the lease."""
+    server = server_state(request)
     try:
         line = encode(body.repo, body.revision, body.root)
     except UsageError as error:
         raise Problem("invalid-request", str(error)) from error
 
     def finished(hotkey: str, block: int) -> Task:
-        return own.store.finish(hotkey, task_id, body.repo, body.revision, body.root, line, block)
+        return server.store.finish(hotkey, task_id, body.repo, body.revision, body.root, line, block)
 
     def look(hotkey: str, block: int) -> tuple[str, Task]:
-        """The lease as it stands. Any other task is answered by the store at once, with no look at the chain."""
-        task = own.store.task(task_id, block)
+        """The caller's open lease. The store finishes or refuses any other task at once, without reading the chain."""
+        task = server.store.task(task_id, block)
         open_lease = task.hotkey == hotkey and task.state is TaskState.LEASED
         return hotkey, task if open_lease else finished(hotkey, block)
 
-    hotkey, task = await own.desk.ask_as_caller(request, own.authority.check_miner, look)
+    hotkey, task = await server.executor.run_signed(request, server.authority.check_miner, look)
     if task.state is TaskState.LEASED:
-        await own.authority.check_commitment(hotkey, line, task.leased_block)
-        task = await own.desk.ask(partial(finished, hotkey, own.authority.block))
-    own.metrics.finishes.inc()
+        await server.authority.check_commitment(hotkey, line, task.leased_block)
+        task = await server.executor.run(partial(finished, hotkey, server.authority.block))
+    server.metrics.finishes.inc()
     return answer(task)
 
 
@@ -150,13 +152,13 @@ async def finish(request: Request, task_id: TaskId, body: FinishRequest) -> Resp
     responses=refusals("lease-expired", "already-finished", "not-yours", "not-found", signed=True),
 )  # fmt: skip
 async def release(request: Request, task_id: TaskId) -> Response:
-    """Give the task back unfinished; its WARCs are given out again."""
-    own = served(request)
+    """Release the task unfinished; the server leases its WARCs again."""
+    server = server_state(request)
 
     def work(hotkey: str, block: int) -> Task:
-        return own.store.release(hotkey, task_id, block)
+        return server.store.release(hotkey, task_id, block)
 
-    return answer(await own.desk.ask_as_caller(request, own.authority.check_miner, work))
+    return answer(await server.executor.run_signed(request, server.authority.check_miner, work))
 
 
 @router.post(
@@ -164,13 +166,13 @@ async def release(request: Request, task_id: TaskId) -> Response:
     responses=refusals("not-a-validator", "not-finished", "not-found", signed=True),
 )  # fmt: skip
 async def report(request: Request, task_id: TaskId, body: ScoreRequest) -> Response:
-    """Score a finished task; a validator's later score replaces the one before."""
-    own = served(request)
+    """Score a finished task. A validator's later score replaces its earlier one."""
+    server = server_state(request)
 
     def work(hotkey: str, block: int) -> Task:
-        return own.store.report(hotkey, task_id, body, block)
+        return server.store.report(hotkey, task_id, body, block)
 
-    return answer(await own.desk.ask_as_caller(request, own.authority.check_validator, work))
+    return answer(await server.executor.run_signed(request, server.authority.check_validator, work))
 
 
 @router.get("/tasks", response_model=TaskPage, responses=refusals("subnet-unknown"), tags=["anybody"])
@@ -181,46 +183,48 @@ async def tasks(
     after: TaskId | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
-    """Tasks, a page at a time; `after` is the last page's `next`.
+    """List tasks page by page, newest first; `after` is the `next` of the previous page.
 
-    A page has at most `limit` tasks and ends at 256 KiB; scores are without their notes.
+    A page has at most `limit` tasks and ends at 256 KiB. Scores come without their notes.
     """
-    own = served(request)
-    block = own.authority.block
+    server = server_state(request)
+    block = server.authority.block
 
     def work() -> Response:
-        return answer(own.store.tasks(block, state=state, hotkey=hotkey, after=after, limit=limit))
+        return answer(server.store.tasks(block, state=state, hotkey=hotkey, after=after, limit=limit))
 
-    return await own.desk.read(work)
+    return await server.executor.read(work)
 
 
 @router.get(
     "/tasks/by-commitment", response_model=Task, responses=refusals("not-found", "subnet-unknown"), tags=["anybody"]
 )
 async def task_by_commitment(request: Request, hotkey: Address, line: Line) -> Response:
-    """The task that a miner finished with this line."""
-    own = served(request)
-    return answer(await own.desk.read(partial(own.store.task_by_commitment, hotkey, line, own.authority.block)))
+    """The task that a miner finished with this commitment line."""
+    server = server_state(request)
+    return answer(
+        await server.executor.read(partial(server.store.task_by_commitment, hotkey, line, server.authority.block))
+    )
 
 
 @router.get(
     "/tasks/{task_id}", response_model=Task, responses=refusals("not-found", "subnet-unknown"), tags=["anybody"]
 )
 async def task(request: Request, task_id: TaskId) -> Response:
-    """One task as it stands."""
-    own = served(request)
-    return answer(await own.desk.read(partial(own.store.task, task_id, own.authority.block)))
+    """The current state of one task."""
+    server = server_state(request)
+    return answer(await server.executor.read(partial(server.store.task, task_id, server.authority.block)))
 
 
 @router.get("/leaderboard", response_model=list[Leader], responses=refusals(), tags=["anybody"])
-async def leaderboard(request: Request, limit: Annotated[int, Query(ge=1, le=MOST_LEADERS)] = 50) -> Response:
-    """Miners by what they finished."""
-    leaders = (await served(request).board.get(FRESH_S)).leaders[:limit]
+async def leaderboard(request: Request, limit: Annotated[int, Query(ge=1, le=MAX_LEADERS)] = 50) -> Response:
+    """The miners, ranked by the WARCs that they finished and the scores of their tasks."""
+    leaders = (await server_state(request).dashboard.get(DASHBOARD_MAX_AGE_S)).leaders[:limit]
     body = f"[{','.join(leader.model_dump_json() for leader in leaders)}]"
     return Response(body, media_type="application/json")
 
 
 @router.get("/statistics", response_model=Statistics, responses=refusals(), tags=["anybody"])
 async def statistics(request: Request) -> Response:
-    """How far the crawls are."""
-    return answer((await served(request).board.get(FRESH_S)).statistics)
+    """Progress of the crawls, and the numbers of tasks, miners and scores."""
+    return answer((await server_state(request).dashboard.get(DASHBOARD_MAX_AGE_S)).statistics)

@@ -1,4 +1,4 @@
-"""What the OpenAPI description says besides the types: signatures, every problem an operation can answer, examples."""
+"""The OpenAPI description beyond the types: signatures, examples, and every problem that an operation can answer."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from finest.chain.auth import HEADERS, MAX_AGE_S, SKEW_S
 from finest.tasks.problems import KINDS, Problem, ProblemDetails, ProblemName
 from finest.tasks.responses import PROBLEM_TYPE
 
-SUMMARY = "Leases Common Crawl WARC files to miners, and remembers who refined what, and how well."
+SUMMARY = "Leases Common Crawl WARC files to miners and records who refined which files and how well."
 DESCRIPTION = f"""
 **A task** is some WARC files leased to one miner for a number of blocks. The miner refines them, publishes the dataset
 as one revision on the Hugging Face Hub, commits `fd1:<repository>@<revision>#<root>` on the chain, and finishes the
 task. Validators score finished tasks. Nothing is ever deleted.
 
-**Signatures.** Whoever acts signs the request with the hotkey (`btauth/1`, sr25519, `bittensor.http_auth`) for the
-server's hotkey, which `/v1/info` says. It is accepted once, within {MAX_AGE_S:.0f} s ({SKEW_S:.0f} s if the caller's
-clock is ahead). Nobody is named in a body. Reading needs no signature.
+**Signatures.** A request that changes something is signed with the caller's hotkey (`btauth/1`, sr25519,
+`bittensor.http_auth`) for the server's hotkey, which `/v1/info` returns. The server accepts a signature once, within
+{MAX_AGE_S:.0f} s ({SKEW_S:.0f} s if the caller's clock is ahead). A body never names its sender. Reading needs no
+signature.
 
-**Problems.** Every refusal is `application/problem+json` (RFC 9457) of one of the types under `/problems/`. Where the
-same request may succeed later, `Retry-After` says when to ask. Every call may be repeated: it does nothing twice.
+**Problems.** Every refusal is `application/problem+json` (RFC 9457) of one of the types under `/problems/`. If the same
+request may succeed later, `Retry-After` says when to retry. Every call is idempotent and may be repeated.
 """
 _EVERYWHERE: tuple[ProblemName, ...] = ("invalid-request", "rate-limited", "overloaded", "server-error")
 _SIGNED: tuple[ProblemName, ...] = ("not-authenticated", "not-registered", "subnet-unknown", "body-too-large")
 SIGNED: dict[str, Any] = {"security": [{name: [] for name in HEADERS}]}
-"""`openapi_extra` of an operation that somebody must sign."""
+"""`openapi_extra` of an operation that the caller must sign."""
 
 _ABOUT = dict(
     zip(
         HEADERS,
         (
             "`1`",
-            "Who signs: an ss58 address.",
-            "For whom: the server's hotkey, from `/v1/info`.",
-            "When: nanoseconds since 1970; each request has its own.",
+            "The signer's hotkey, an ss58 address.",
+            "The receiver: the server's hotkey, from `/v1/info`.",
+            "The nonce: the time in nanoseconds since 1970, different for each request.",
             (
                 "`0x` and 128 hex digits: the sr25519 signature over `btauth/1`, `sr25519`, method, target, sha256 of "
                 "the body, nonce, signer and receiver, joined by newlines."
@@ -54,7 +55,7 @@ _EXAMPLES: dict[ProblemName, Problem] = {
 
 
 def refusals(*names: ProblemName, signed: bool = False) -> dict[int | str, dict[str, Any]]:
-    """`responses` of an operation: all its problems, by status, each with an example."""
+    """The `responses` of an operation: all its problems by status, each with an example."""
     by_status: defaultdict[int, list[ProblemName]] = defaultdict(list)
     for name in dict.fromkeys((*names, *(_SIGNED if signed else ()), *_EVERYWHERE)):
         by_status[KINDS[name].status].append(name)
@@ -82,7 +83,7 @@ def _example(name: ProblemName) -> dict[str, Any]:
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """The whole description; made once."""
+    """The whole OpenAPI description, built on the first call."""
     if app.openapi_schema is None:
         schema = get_openapi(
             title=app.title, version=app.version, summary=SUMMARY, description=DESCRIPTION, routes=app.routes

@@ -1,4 +1,4 @@
-"""The task server as an ASGI application: what it is made of, and what is around its routes."""
+"""The task server as an ASGI application: builds its parts, routes, middleware and error handlers."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from starlette.responses import Response
 import finest
 from finest.tasks import api, page
 from finest.tasks.api_docs import describe
-from finest.tasks.authority import TOO_OLD_S, Authority
-from finest.tasks.connections import Connections, Room
-from finest.tasks.leaderboard import FRESH_S, REST, read_board
+from finest.tasks.authority import VIEW_MAX_AGE_S, Authority
+from finest.tasks.connections import ConnectionLimits, Connections
+from finest.tasks.leaderboard import DASHBOARD_MAX_AGE_S, DASHBOARD_PAUSE_FACTOR, read_dashboard
 from finest.tasks.metrics import Metrics
-from finest.tasks.middleware import Frame, told
+from finest.tasks.middleware import RequestMiddleware, request_record
 from finest.tasks.models import Rules
 from finest.tasks.problems import KINDS, Problem
 from finest.tasks.proxies import Proxies
+from finest.tasks.rate_limits import RateLimiter, RateLimits
 from finest.tasks.responses import problem_answer
-from finest.tasks.shared_read import Fresh
-from finest.tasks.signed_requests import Desk
-from finest.tasks.state import Served
-from finest.tasks.throttle import Rates, Throttle
+from finest.tasks.shared_read import SharedRead
+from finest.tasks.signed_requests import RequestExecutor
+from finest.tasks.state import ServerState
 
 if TYPE_CHECKING:
     from finest.tasks.authority import Subnet
     from finest.tasks.store import Store
 
 HUB = "https://huggingface.co"
-LOOK_AT_DATABASE_S = 1.0
-"""For /v1/health the database is written to at most so often, however many ask."""
-_SAID = 400
-"""Characters of a refusal that repeats what was wrong with a request."""
+DATABASE_CHECK_EVERY_S = 1.0
+"""Shortest time between two test writes for /v1/health, however many clients ask."""
+MAX_DETAIL_CHARS = 400
+"""Length limit of a refusal that quotes what was wrong with a request."""
 
 
 def create_app(
@@ -47,32 +47,40 @@ def create_app(
     receiver: str,
     rules: Rules,
     *,
-    rates: Rates | None = None,
+    rates: RateLimits | None = None,
     proxies: Proxies | None = None,
-    room: Room | None = None,
+    connection_limits: ConnectionLimits | None = None,
     hub: str = HUB,
-    subnet_too_old_s: float = TOO_OLD_S,
-    closing: Sequence[Callable[[], None]] = (),
+    view_max_age_s: float = VIEW_MAX_AGE_S,
+    on_close: Sequence[Callable[[], None]] = (),
 ) -> FastAPI:
-    """The application; `receiver` is the server's own hotkey (ss58), `hub` where datasets are looked at.
+    """Build the application. `receiver` is the server's own hotkey (ss58), `hub` the site that links to datasets use.
 
-    `proxies` write X-Forwarded-For; `room` is for connections, kept by `heads.Heads`. `closing` is called, in order,
-    when the application ends: a chain that is being read then must be closed there, or its deadline is waited for.
+    Only `proxies` may set X-Forwarded-For. http_timeouts.LimitedHttpProtocol enforces `connection_limits`. The
+    application calls the functions in `on_close`, in order, when it ends; they must close a chain that is being read,
+    or the shutdown waits for its deadline.
     """
-    authority = Authority(subnet, rules, too_old_s=subnet_too_old_s)
-    metrics, throttle = Metrics(), Throttle(rates or Rates())
+    authority = Authority(subnet, rules, max_age_s=view_max_age_s)
+    metrics, rate_limiter = Metrics(), RateLimiter(rates or RateLimits())
     proxies = proxies or Proxies()
-    desk = Desk(store, authority, throttle, receiver)
+    executor = RequestExecutor(store, authority, rate_limiter, receiver)
     app = FastAPI(
         title="Finest Data task server", version=finest.__version__, docs_url=None, redoc_url=None,
         redirect_slashes=False, lifespan=_lifespan,
-        middleware=[Middleware(Frame, throttle=throttle, metrics=metrics, authority=authority, proxies=proxies)],
+        middleware=[
+            Middleware(
+                RequestMiddleware, rate_limiter=rate_limiter, metrics=metrics, authority=authority, proxies=proxies
+            )
+        ],
     )  # fmt: skip
-    app.state.connections = Connections(room or Room(), proxies)
-    app.state.served = Served(
-        store, rules, authority, desk, metrics, hub=hub.rstrip("/"), closing=tuple(closing),
-        board=Fresh(lambda: read_board(store, _block(authority)), desk.readers, FRESH_S, rest=REST),
-        database_works=Fresh(store.check, desk.pool, LOOK_AT_DATABASE_S),
+    app.state.connections = Connections(connection_limits or ConnectionLimits(), proxies)
+    app.state.server = ServerState(
+        store, rules, authority, executor, metrics, hub=hub.rstrip("/"), on_close=tuple(on_close),
+        dashboard=SharedRead(
+            lambda: read_dashboard(store, _block(authority)), executor.readers, DASHBOARD_MAX_AGE_S,
+            pause_factor=DASHBOARD_PAUSE_FACTOR,
+        ),
+        database_check=SharedRead(store.check, executor.workers, DATABASE_CHECK_EVERY_S),
     )  # fmt: skip
     app.include_router(api.router)
     app.include_router(page.router)
@@ -84,24 +92,24 @@ def create_app(
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    served: Served = app.state.served
-    await served.authority.open()
+    server_state: ServerState = app.state.server
+    await server_state.authority.open()
     try:
         yield
     finally:
-        await served.authority.close()
-        for close in served.closing:
+        await server_state.authority.close()
+        for close in server_state.on_close:
             close()
-        served.desk.close()
+        server_state.executor.close()
 
 
 def _block(authority: Authority) -> int:
-    """The block for who only looks: 0 while there has never been a view, so that nothing seems expired."""
+    """The block for the dashboard; 0 until the first view of the subnet, so that no lease seems expired."""
     return authority.block if authority.view else 0
 
 
 async def _http(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals: no such route, wrong method, a body that is no JSON."""
+    """Turn Starlette's own errors into problems: unknown route, wrong method, a body that is not JSON."""
     assert isinstance(error, HTTPException)
     if error.status_code == KINDS["not-found"].status:
         problem = Problem("not-found", "there is nothing at this address; the API is described at /openapi.json")
@@ -114,12 +122,12 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-    clean = said.encode("ascii", "replace").decode()
-    return _refuse(request, Problem("invalid-request", clean[:_SAID]), {})
+    message = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+    clean = message.encode("ascii", "replace").decode()
+    return _refuse(request, Problem("invalid-request", clean[:MAX_DETAIL_CHARS]), {})
 
 
 def _refuse(request: Request, problem: Problem, headers: dict[str, Any]) -> Response:
-    told(request.scope).problem = problem.name
-    authority: Authority = request.app.state.served.authority
+    request_record(request.scope).problem = problem.name
+    authority: Authority = request.app.state.server.authority
     return problem_answer(problem, authority.block_time_s, headers)

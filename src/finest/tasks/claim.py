@@ -1,7 +1,7 @@
-"""The claim: open WARCs become a miner's task. PostgreSQL does it in one statement, SQLite under its single writer.
+"""Claiming: turns open WARCs into a miner's task, in one statement on PostgreSQL and under the single writer on SQLite.
 
-Nobody gets what another is taking at this moment: PostgreSQL passes over locked rows (SKIP LOCKED), SQLite's writers
-come one after another. WARCs are always locked in the order of their ids, so that nobody waits in a circle.
+Two miners never claim the same rows at the same moment: PostgreSQL skips locked rows (SKIP LOCKED), and SQLite's
+writers run one after another. WARCs are always locked in id order, which prevents deadlocks.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from finest.tasks.provenance import record
+from finest.tasks.provenance import record_event
 from finest.tasks.tables import claims, tasks, warcs
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A task to be made of up to `warcs` WARCs of one crawl with an id from `low` to `high`."""
+class NewTask:
+    """A task to be created from up to `warcs` WARCs of one crawl, whose id is between `low` and `high`."""
 
     task_id: str
     hotkey: str
@@ -38,34 +38,39 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ClaimedWarcs:
     crawl: str
     paths: list[str]
 
 
-def take(connection: sa.Connection, wanted: Wanted) -> Taken | None:
-    """The first WARCs, in path order, that are open to this miner, claimed and in a new task; None if there is none.
+def claim_warcs(connection: sa.Connection, new_task: NewTask) -> ClaimedWarcs | None:
+    """Claim the first WARCs, in path order, that are open to this miner, for a new task; None if there are none.
 
-    What the miner gave back before comes last: there may be a reason, and others may have better luck with it.
+    WARCs that the miner released before come last: it may have a reason, and others may have more luck with them.
     """
     if connection.dialect.name == "sqlite":
-        return _taken(_in_steps(connection, wanted, _NEW) or _in_steps(connection, wanted, _OPEN))
-    named = asdict(wanted) | {"time_s": time.time(), "detail": json.dumps({"expires_block": wanted.expires_block})}
-    rows = connection.execute(_AT_ONCE[_NEW], named).all() or connection.execute(_AT_ONCE[_OPEN], named).all()
+        return _claimed(_claim_on_sqlite(connection, new_task, _NEW) or _claim_on_sqlite(connection, new_task, _OPEN))
+    named = asdict(new_task) | {"time_s": time.time(), "detail": json.dumps({"expires_block": new_task.expires_block})}
+    rows = (
+        connection.execute(_SKIPPING_LOCKED[_NEW], named).all()
+        or connection.execute(_SKIPPING_LOCKED[_OPEN], named).all()
+    )
     if not rows and connection.execute(_ANY, named).scalar_one():
-        rows = connection.execute(_PATIENTLY, named).all()  # others are taking the last: wait for what they leave
-    return _taken(rows)
+        # Other requests are claiming the last open WARCs; wait for the ones that they leave.
+        rows = connection.execute(_WAITING_FOR_LOCKS, named).all()
+    return _claimed(rows)
 
 
-def _taken(rows: Sequence[sa.Row[Any]]) -> Taken | None:
-    return Taken(rows[0].crawl, [row.path for row in rows]) if rows else None
+def _claimed(rows: Sequence[sa.Row[Any]]) -> ClaimedWarcs | None:
+    return ClaimedWarcs(rows[0].crawl, [row.path for row in rows]) if rows else None
 
 
 def _open(*marks: str) -> str:
-    """Open WARCs of which the miner has no claim with any of these marks.
+    """SQL condition: the WARC is open, and the miner has no claim on it with any of these marks.
 
-    Counted, not NOT EXISTS: no planner can turn it into a join, which would read all that the miner ever claimed. And
-    counted in one sum: of two conditions PostgreSQL thinks that hardly a WARC meets both, and sorts them all.
+    It counts claims instead of using NOT EXISTS, so that no planner turns it into a join, which would read all claims
+    that the miner ever had. It adds up the counts in one condition, because with two conditions PostgreSQL expects
+    hardly any match and sorts all WARCs.
     """
     counts = [f"(SELECT count(*) FROM claims WHERE warc_id = warcs.id AND miner_id = :miner_id AND {m})" for m in marks]  # noqa: S608
     return f"open AND crawl_id BETWEEN :low AND :high AND {' + '.join(counts)} = 0"
@@ -77,7 +82,7 @@ _ANY = sa.text(f"SELECT EXISTS (SELECT 1 FROM warcs WHERE {_OPEN})")  # noqa: S6
 
 
 def _first(which: str) -> str:
-    """Ordered as ix_warcs_open, so that it is read from its beginning to the last WARC that is taken and no further."""
+    """SQL for the first matching WARCs, in the order of ix_warcs_open, so that the database reads only part of it."""
     return f"SELECT id, crawl_id, path FROM warcs WHERE {which} ORDER BY crawl_id, id LIMIT :warcs"  # noqa: S608
 
 
@@ -101,33 +106,33 @@ def _statement(which: str, lock: str) -> sa.TextClause:
     """)  # noqa: S608
 
 
-_AT_ONCE = {which: _statement(which, "FOR UPDATE OF warcs SKIP LOCKED") for which in (_NEW, _OPEN)}
-_PATIENTLY = _statement(_OPEN, "FOR UPDATE OF warcs")
+_SKIPPING_LOCKED = {which: _statement(which, "FOR UPDATE OF warcs SKIP LOCKED") for which in (_NEW, _OPEN)}
+_WAITING_FOR_LOCKS = _statement(_OPEN, "FOR UPDATE OF warcs")
 _NEXT = {
     which: sa.text(f"SELECT id, crawl_id, path, {_CRAWL} FROM ({_first(which)}) ORDER BY crawl_id, id")  # noqa: S608
     for which in (_NEW, _OPEN)
 }
 
 
-def _in_steps(connection: sa.Connection, wanted: Wanted, which: str) -> Sequence[sa.Row[Any]]:
-    rows = connection.execute(_NEXT[which], asdict(wanted)).all()
+def _claim_on_sqlite(connection: sa.Connection, new_task: NewTask, which: str) -> Sequence[sa.Row[Any]]:
+    rows = connection.execute(_NEXT[which], asdict(new_task)).all()
     mine = [row for row in rows if row.crawl_id == rows[0].crawl_id]
     if mine:
-        _claim(connection, wanted, mine)
+        _insert_claim(connection, new_task, mine)
     return mine
 
 
-def _claim(connection: sa.Connection, wanted: Wanted, mine: list[sa.Row[Any]]) -> None:
+def _insert_claim(connection: sa.Connection, new_task: NewTask, mine: list[sa.Row[Any]]) -> None:
     more = warcs.c.claims + 1
     counted = sa.update(warcs).where(warcs.c.id.in_([row.id for row in mine]))
-    connection.execute(counted.values(claims=more, open=more < wanted.redundancy))
+    connection.execute(counted.values(claims=more, open=more < new_task.redundancy))
     task = {
-        "id": wanted.task_id, "miner_id": wanted.miner_id, "crawl_id": mine[0].crawl_id, "state": "leased",
-        "slot": wanted.slot, "warcs": len(mine), "leased_block": wanted.seen_block,
-        "expires_block": wanted.expires_block,
+        "id": new_task.task_id, "miner_id": new_task.miner_id, "crawl_id": mine[0].crawl_id, "state": "leased",
+        "slot": new_task.slot, "warcs": len(mine), "leased_block": new_task.seen_block,
+        "expires_block": new_task.expires_block,
     }  # fmt: skip
     connection.execute(sa.insert(tasks), task)
-    claim = {"task_id": wanted.task_id, "miner_id": wanted.miner_id}
+    claim = {"task_id": new_task.task_id, "miner_id": new_task.miner_id}
     connection.execute(sa.insert(claims), [claim | {"warc_id": row.id} for row in mine])
-    expires_block = wanted.expires_block
-    record(connection, wanted.block, wanted.hotkey, wanted.task_id, "leased", expires_block=expires_block)
+    expires_block = new_task.expires_block
+    record_event(connection, new_task.block, new_task.hotkey, new_task.task_id, "leased", expires_block=expires_block)

@@ -4,8 +4,7 @@
     task = server.lease(4)
     server.finish(task.id, repo, revision, root)
 
-Every call may be repeated: the server does nothing twice. So a call whose answer got lost is made again, signed anew,
-until its deadline.
+Every call is idempotent. So the client retries a call whose answer got lost, with a new signature, until its deadline.
 """
 
 from __future__ import annotations
@@ -43,20 +42,20 @@ RETRY = Policy(first_s=0.5, cap_s=8.0)
 LONGEST_ASKED_S = 15.0
 """A refusal that passes within so long (a commitment needs a block) is waited out; who calls decides about longer."""
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
-"""A server of this version ends a page of tasks at 256 KiB; one before it gave up to 25 MB."""
+"""Size limit of an answer. A server of this version ends a page of tasks at 256 KiB; older ones sent up to 25 MB."""
 PAGE = 200
-"""Tasks of a page, the most that a server gives."""
+"""Tasks per page, the most that a server allows."""
 MOST_PAGES = 20_000
-"""Of one list. A server that still says `next` then has no end, or tells a lie."""
+"""Limit of pages in one list, so that a faulty or malicious server cannot keep the client reading forever."""
 _AFTER_ALL = "~"
 """Sorts behind every id."""
 _PREFIX = "/problems/"
 _USUAL = {429: "rate-limited", 404: "not-found", 413: "body-too-large"}
-"""What a proxy in front of the server means by a status of its own."""
+"""The problem that each status means if a proxy in front of the server sent it."""
 
 
 class Refused(TaskServerError):
-    """The server answered, and said no. `name` is one of problems.KINDS."""
+    """The server refused the request. `name` is one of problems.KINDS."""
 
     def __init__(self, name: str, details: ProblemDetails) -> None:
         hint = "; set this machine's clock (timedatectl)" if details.reason == "stale" else ""
@@ -70,7 +69,7 @@ class Refused(TaskServerError):
 
 
 class AnswerTooLong(TaskServerError):
-    """The answer is longer than MAX_ANSWER_BYTES, and was not read to its end."""
+    """The answer is longer than MAX_ANSWER_BYTES; the client did not read all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ class TaskServer:
             say(f"{self.url} is not https: others on the way can read what is asked, though not change it")
 
     def info(self) -> ServerInfo:
-        """Who the server is; raises UsageError if it is not the one whose hotkey was given."""
+        """The server's identity and rules; raises UsageError if its hotkey is not the expected one."""
         found = self._get(ServerInfo, "/v1/info")
         if self._pinned and found.hotkey != self._pinned:
             raise UsageError(
@@ -113,20 +112,20 @@ class TaskServer:
         return found
 
     def lease(self, warcs: int, *, crawl: str | None = None, besides: str | None = None) -> Task:
-        """A task: the open one if there is one, unless it is named by `besides`. Raises Refused."""
+        """Lease a task; returns an open one unless `besides` names it. Raises Refused."""
         return self._post("/v1/tasks/lease", _made(LeaseRequest, warcs=warcs, crawl=crawl, besides=besides))
 
     def renew(self, task_id: str) -> Task:
-        """Begin the lease's life anew. Raises Refused."""
+        """Renew the lease. Raises Refused."""
         return self._post(f"/v1/tasks/{quote(task_id, safe='')}/renew")
 
     def finish(self, task_id: str, repo: str, revision: str, root: str) -> Task:
-        """Say what was published; its commitment must stand on the chain. Raises Refused."""
+        """Report what was published; its commitment must be on the chain. Raises Refused."""
         body = _made(FinishRequest, repo=repo, revision=revision, root=root)
         return self._post(f"/v1/tasks/{quote(task_id, safe='')}/finish", body)
 
     def release(self, task_id: str) -> Task:
-        """Give the task back. Raises Refused."""
+        """Release the task. Raises Refused."""
         return self._post(f"/v1/tasks/{quote(task_id, safe='')}/release")
 
     def report(self, task_id: str, score: ScoreRequest) -> Task:
@@ -134,7 +133,7 @@ class TaskServer:
         return self._post(f"/v1/tasks/{quote(task_id, safe='')}/scores", score)
 
     def task(self, task_id: str) -> Task:
-        """One task as it stands. Raises Refused."""
+        """The current state of one task. Raises Refused."""
         return self._get(Task, f"/v1/tasks/{quote(task_id, safe='')}")
 
     def task_by_commitment(self, hotkey: str, line: str) -> Task:
@@ -328,5 +327,5 @@ def _reason(error: BaseException) -> str:
 
 
 def _plain(text: str) -> str:
-    """Foreign words in one line."""
+    """Untrusted text as one printable line."""
     return "".join(char if char.isprintable() else " " for char in text)[:300]

@@ -1,8 +1,8 @@
-"""How many connections one server process holds, in all and by address, and which of them it ends for new ones.
+"""Connection limits of one server process, in total and per address, and the choice of connections to evict.
 
-A connection costs a file descriptor and some kilobytes, so whoever opens many without asking anything could shut
-everybody else out. So each address has a share, and where the process is full the connection that has been idle for
-longest, of the address that has most, makes room.
+A connection costs a file descriptor and some kilobytes, so a client that opens many idle ones could lock out everybody
+else. Each address therefore has a limit. When the process is full, it closes the connection that has been idle longest
+of the address with the most connections.
 """
 
 from __future__ import annotations
@@ -12,44 +12,44 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from finest.tasks.proxies import Proxies
-from finest.tasks.throttle import network
+from finest.tasks.rate_limits import network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
 class Connection(Protocol):
-    """One connection, as far as it concerns the others."""
+    """The part of a connection that Connections needs."""
 
     @property
     def peer(self) -> str:
-        """The address that it comes from."""
+        """The address of the client, or of the proxy in front of it."""
 
     @property
     def idle_since_s(self) -> float | None:
-        """By the loop's clock, since when the server waits for the caller there; None: a request is in work.
+        """Loop time since which the server waits for the client; None while a request is being processed.
 
-        It waits for a request, for the rest of one, or for its answer to be read.
+        The server may wait for a request, for the rest of one, or for the client to read its answer.
         """
 
-    def make_room(self) -> None:
-        """End it at once."""
+    def evict(self) -> None:
+        """Close the connection at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """How many connections a process holds."""
+class ConnectionLimits:
+    """How many connections a process accepts."""
 
-    in_all: int = 1000
+    total: int = 1000
     per_address: int = 64
-    """Of one that is no trusted proxy: a company's miners share an address."""
+    """Limit for one address that is not a trusted proxy; the miners of one company may share an address."""
 
 
 class Connections:
-    """The connections of one process; for one event loop."""
+    """The open connections of one process. Use it from one event loop only."""
 
-    def __init__(self, room: Room, proxies: Proxies) -> None:
-        self.room, self._proxies = room, proxies
+    def __init__(self, connection_limits: ConnectionLimits, proxies: Proxies) -> None:
+        self.connection_limits, self._proxies = connection_limits, proxies
         self._open: set[Connection] = set()
         self._by_address: Counter[str] = Counter()
 
@@ -57,14 +57,14 @@ class Connections:
         return len(self._open)
 
     def refusal(self, peer: str) -> str | None:
-        """Why one more connection from there is not taken, or None where it may be: then `add` follows.
+        """Reason to refuse a new connection from `peer`; None if the caller may `add` it.
 
-        Where the process is full this ends an idle connection.
+        When the process is full, this call closes an idle connection to make room.
         """
-        if peer not in self._proxies and self._by_address[network(peer)] >= self.room.per_address:
-            return f"this address has {self.room.per_address} connections; end one first"
-        if len(self._open) >= self.room.in_all and not self._make_room():
-            return "the server has as many connections as it takes"
+        if peer not in self._proxies and self._by_address[network(peer)] >= self.connection_limits.per_address:
+            return f"this address has {self.connection_limits.per_address} open connections; close one first"
+        if len(self._open) >= self.connection_limits.total and not self._evict_idle():
+            return "the server has reached its limit of open connections"
         return None
 
     def add(self, one: Connection) -> None:
@@ -72,7 +72,7 @@ class Connections:
         self._by_address[network(one.peer)] += 1
 
     def remove(self, one: Connection) -> None:
-        """Forget a connection that is over; one that was never added, or is forgotten, is passed over."""
+        """Forget a closed connection. Does nothing for a connection that is not registered."""
         if one not in self._open:
             return
         self._open.discard(one)
@@ -81,16 +81,16 @@ class Connections:
         if not self._by_address[key]:
             del self._by_address[key]
 
-    def _make_room(self) -> bool:
-        oldest = min(self._idle(), key=self._worth, default=None)
+    def _evict_idle(self) -> bool:
+        oldest = min(self._idle(), key=self._eviction_order, default=None)
         if oldest is None:
             return False
         self.remove(oldest)
-        oldest.make_room()
+        oldest.evict()
         return True
 
     def _idle(self) -> Iterable[Connection]:
         return (one for one in self._open if one.idle_since_s is not None)
 
-    def _worth(self, one: Connection) -> tuple[int, float]:
+    def _eviction_order(self, one: Connection) -> tuple[int, float]:
         return -self._by_address[network(one.peer)], one.idle_since_s or 0.0

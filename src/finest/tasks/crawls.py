@@ -1,4 +1,4 @@
-"""A crawl's list of WARC files, from Common Crawl or a local file, into the store; said again, nothing changes."""
+"""Imports a crawl's list of WARC files, from Common Crawl or a local file, into the store; safe to repeat."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ MOST_PATH = 512
 """Characters of a path; Common Crawl's have up to 150."""
 _GZIP = b"\x1f\x8b"
 _ENCODINGS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-"""What a text begins with that editors and shells on Windows write."""
+"""Byte order marks of text files written by editors and shells on Windows, and their encodings."""
 _NAME = re.compile(r"CC-MAIN-[0-9]{4}(?:-[0-9]{2,4})?", re.ASCII)
 _PATH = re.compile(r"crawl-data/(?P<crawl>[A-Za-z0-9._-]{1,64})/segments/[^/\s]+/warc/[^/\s]+\.warc\.gz", re.ASCII)
 _BEFORE_WARC = re.compile(r"CC-MAIN-(2008-2009|2009-2010|2012)", re.ASCII)
-"""Crawls kept as ARC files: there is no list of WARCs to import (commoncrawl.org/get-started)."""
+"""Crawls kept as ARC files, which have no list of WARCs to import (commoncrawl.org/get-started)."""
 
 
 class Adding(Protocol):
@@ -52,7 +52,7 @@ class Adding(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """What an import did: WARCs of one crawl, and how many of them were not known before."""
+    """The result of an import: the number of WARCs of one crawl, and how many of them are new."""
 
     crawl: str
     warcs: int

@@ -1,8 +1,7 @@
-"""uvicorn's HTTP protocol with an end to what a caller can leave open: a head that does not come or does not end, an
-answer that is not read, a connection too many.
+"""HTTP timeouts and size limits for uvicorn: request heads, unread answers and the number of connections.
 
-uvicorn's own (0.54) waits for ever in each of these cases, and keeps whatever comes. The application's `state` holds
-the process's Connections.
+uvicorn's own protocol (0.54) waits forever for a request head and for a client that does not read its answer, and it
+buffers whatever arrives. The process's Connections are in the application's `state`.
 """
 
 from __future__ import annotations
@@ -22,90 +21,93 @@ if TYPE_CHECKING:
     from finest.tasks.connections import Connections
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Request line and headers; h11's limit, and several times nginx's."""
-HEAD_S = 20.0
-"""How long a head may take to arrive, from the connection's beginning or its own."""
-WRITE_S = 30.0
-"""How long a part of an answer, of 64 KiB at most, may wait for its reader: 2 KiB a second, slower than any modem."""
-KERNEL_BYTES = 128 * 1024
-"""What the kernel is asked to hold of an answer (Linux doubles it); by itself it would hold 4 MB of each connection."""
+"""Limit for request line and headers together. h11 has the same limit; nginx's default is several times smaller."""
+HEAD_TIMEOUT_S = 20.0
+"""Time limit for a request head, counted from the start of the connection or from the first byte of the head."""
+WRITE_TIMEOUT_S = 30.0
+"""Time limit for the client to read one part of an answer (at most 64 KiB). That is 2 KiB a second, slower than any
+modem."""
+SEND_BUFFER_BYTES = 128 * 1024
+"""Size of the kernel's send buffer (Linux doubles it). By default the kernel would buffer 4 MB for each connection."""
 LINGER_S = 1.0
-"""How long a connection that was refused stays, so that its caller can read why."""
-MOST_LINGERING = 64
+"""How long a refused connection stays open, so that the client can read the reason."""
+MAX_LINGERING = 64
 _REFUSED = {429: "Too Many Requests", 503: "Service Unavailable"}
 
 log = logging.getLogger(__name__)
 
 
-class Heads(HttpToolsProtocol):
-    """Hangs up on heads that are too slow or too large, on who does not read, and on connections too many."""
+class LimitedHttpProtocol(HttpToolsProtocol):
+    """HTTP protocol that closes slow or oversized requests, unread answers and connections beyond the limit."""
 
     peer = "unknown"
-    _waiting: asyncio.TimerHandle | None = None
-    _unread: asyncio.TimerHandle | None = None
+    _head_timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
     _size = 0
     _refused = False
     _idle_since_s = 0.0
     _lingering = 0
-    _in_work: RequestResponseCycle | None = None
+    _running_cycle: RequestResponseCycle | None = None
 
     @property
-    def held(self) -> Connections:
-        """This process's connections."""
+    def open_connections(self) -> Connections:
+        """The open connections of this process."""
         found: Connections = self.config.loaded_app.state.connections
         return found
 
     @property
     def idle_since_s(self) -> float | None:
-        """Since when the server waits for the caller here, by the loop's clock; None: a request is in work."""
+        """Loop time since which the server waits for the client; None while a request is being processed."""
         cycle = self.cycle
-        in_work = cycle is not None and not cycle.response_complete and not cycle.more_body and self._unread is None
+        in_work = (
+            cycle is not None and not cycle.response_complete and not cycle.more_body and self._write_timer is None
+        )
         return None if in_work else self._idle_since_s
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        # Whatever the kernel does not take at once counts as unread, and nothing more is written meanwhile.
+        # What the kernel does not take at once counts as unread, and uvicorn stops writing until it has been read.
         transport.set_write_buffer_limits(high=0)
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self.peer = self.client[0] if self.client else "unknown"
-        refusal = self.held.refusal(self.peer)
+        refusal = self.open_connections.refusal(self.peer)
         if refusal is not None:
             self._refuse(refusal, 429 if refusal.startswith("this address") else 503)
             return
         self._idle_since_s = self.loop.time()
-        self.held.add(self)
-        self._wait()
+        self.open_connections.add(self)
+        self._start_head_timeout()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._come()
-        self._read()
-        self._leave()
-        self.held.remove(self)
+        self._cancel_head_timeout()
+        self._cancel_write_timeout()
+        self._drop_pending_requests()
+        self.open_connections.remove(self)
         if self._refused:
-            Heads._lingering -= 1
+            LimitedHttpProtocol._lingering -= 1
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
         super().data_received(data)
-        if self._waiting is not None:
+        if self._head_timer is not None:
             self._size += len(data)
             if self._size > MAX_HEAD_BYTES:
-                self._come()
+                self._cancel_head_timeout()
                 self.send_400_response(f"A request's head has at most {MAX_HEAD_BYTES} bytes.")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._idle_since_s = self.loop.time()
-        self._wait()
+        self._start_head_timeout()
 
     def on_headers_complete(self) -> None:
-        self._come()
+        self._cancel_head_timeout()
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._in_work = cycle
+        self._running_cycle = cycle
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
@@ -114,58 +116,62 @@ class Heads(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self._unread is None:
-            self._unread = self.loop.call_later(WRITE_S, self._give_up)
+        if self._write_timer is None:
+            self._write_timer = self.loop.call_later(WRITE_TIMEOUT_S, self._on_write_timeout)
 
     def resume_writing(self) -> None:
-        self._read()
+        self._cancel_write_timeout()
         super().resume_writing()
 
-    def make_room(self) -> None:
-        """End an idle connection for a new one."""
-        self._leave()
+    def evict(self) -> None:
+        """Close this idle connection to make room for a new one."""
+        self._drop_pending_requests()
         self.transport.abort()
 
     def _refuse(self, why: str, status: int) -> None:
-        """Say so, and close: gracefully for a few, for whoever closes at once may take the words with it."""
+        """Send the refusal and close the connection.
+
+        Closing at once can discard the refusal before the client reads it, so up to MAX_LINGERING refused connections
+        stay open for LINGER_S.
+        """
         self._refused = True
-        Heads._lingering += 1
+        LimitedHttpProtocol._lingering += 1
         self.transport.write(_refusal(why, status))
-        if Heads._lingering > MOST_LINGERING:
+        if LimitedHttpProtocol._lingering > MAX_LINGERING:
             self.transport.abort()
             return
         self.transport.write_eof()
         self.loop.call_later(LINGER_S, self.transport.abort)
 
-    def _give_up(self) -> None:
-        log.info("hung up on %s, which did not read its answer for %g s", self.peer, WRITE_S)
-        self.make_room()
+    def _on_write_timeout(self) -> None:
+        log.info("closed the connection of %s, which did not read its answer for %g s", self.peer, WRITE_TIMEOUT_S)
+        self.evict()
 
-    def _leave(self) -> None:
-        """Nothing more is written: uvicorn tells only the last of several requests that came at once."""
+    def _drop_pending_requests(self) -> None:
+        """Stop all answers on this connection. uvicorn itself marks only the last of several pipelined requests."""
         self.pipeline.clear()
-        if self._in_work is not None:
-            self._in_work.disconnected = True
+        if self._running_cycle is not None:
+            self._running_cycle.disconnected = True
 
-    def _wait(self) -> None:
-        self._come()
-        self._waiting = self.loop.call_later(HEAD_S, self._hang_up)
+    def _start_head_timeout(self) -> None:
+        self._cancel_head_timeout()
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._on_head_timeout)
 
-    def _hang_up(self) -> None:
+    def _on_head_timeout(self) -> None:
         if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
         else:
-            self._wait()  # it is not read before the request ahead of it is answered
+            self._start_head_timeout()  # uvicorn reads this head only after it has answered the request before it
 
-    def _come(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-        self._waiting, self._size = None, 0
+    def _cancel_head_timeout(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        self._head_timer, self._size = None, 0
 
-    def _read(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-        self._unread = None
+    def _cancel_write_timeout(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+        self._write_timer = None
 
 
 def _refusal(why: str, status: int) -> bytes:

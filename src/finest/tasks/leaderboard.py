@@ -1,6 +1,6 @@
-"""What anybody may see at a glance: statistics, leaderboard, the newest tasks. Read at once, at most every few seconds.
+"""The public dashboard: statistics, leaderboard and the newest tasks, read together at most every few seconds.
 
-Counting a hundred thousand WARCs for each visitor would make the server slow for those who work.
+Counting a hundred thousand WARCs for each visitor would slow the server down for the miners.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from finest.tasks.models import Leader, Statistics, Task, TaskState
 if TYPE_CHECKING:
     from finest.tasks.store import Store
 
-FRESH_S = 5.0
-"""Less than a block."""
-REST = 20.0
-"""With 50,000 finished tasks it takes some tenths of a second: more than a twentieth of the time it may not."""
-MOST_LEADERS = 256
-"""The seats of a subnet."""
+DASHBOARD_MAX_AGE_S = 5.0
+"""Age up to which a dashboard is shown again: less than one block."""
+DASHBOARD_PAUSE_FACTOR = 20.0
+"""A dashboard is reused for at least 20 times as long as reading it took, so reading takes at most a twentieth of the
+time. With 50,000 finished tasks one read takes some tenths of a second."""
+MAX_LEADERS = 256
+"""The number of neurons that a subnet can have."""
 NEWEST = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
-    """The state of things at one block."""
+class Dashboard:
+    """Statistics, leaderboard and newest tasks at one block."""
 
     statistics: Statistics
     leaders: list[Leader]
@@ -32,11 +33,11 @@ class Board:
     finished: list[Task]
 
 
-def read_board(store: Store, block: int) -> Board:
-    """Ask the database; blocking."""
-    return Board(
+def read_dashboard(store: Store, block: int) -> Dashboard:
+    """Read the dashboard from the database; blocking."""
+    return Dashboard(
         statistics=store.statistics(block),
-        leaders=store.leaderboard(MOST_LEADERS),
+        leaders=store.leaderboard(MAX_LEADERS),
         leased=store.tasks(block, state=TaskState.LEASED, limit=NEWEST).tasks,
         finished=store.tasks(block, state=TaskState.FINISHED, limit=NEWEST).tasks,
     )

@@ -1,4 +1,4 @@
-"""What a server process says: one line a request and what goes wrong, as text for people or JSON for collectors."""
+"""Log set-up of a server process: one line per request and the errors, as text for people or JSON for collectors."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from finest.masking import mask_logs
 
 LogFormat = Literal["text", "json"]
 ACCESS = "finest.access"
-"""The logger of requests."""
+"""Name of the access logger, which writes one line per request."""
 FIELDS = ("request_id", "address", "method", "path", "status", "duration_ms", "hotkey", "problem")
-"""What is said of a request; its query, body and signature are not."""
+"""The logged fields of a request. Its query, body and signature are never logged."""
 
 
 class _Text(logging.Formatter):
-    """A request in one line; what is not there is left out."""
+    """Formatter that appends the fields of a request to its line and leaves out missing ones."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         if record.name != ACCESS:
             return text
-        said = (f"{name}={value}" for name in FIELDS if (value := getattr(record, name, None)) is not None)
-        return f"{text} {' '.join(said)}"
+        fields = (f"{name}={value}" for name in FIELDS if (value := getattr(record, name, None)) is not None)
+        return f"{text} {' '.join(fields)}"
 
 
 def set_up_logs(form: LogFormat) -> None:
-    """All loggers speak on standard error from now on."""
+    """Send all logs to standard error in the given format."""
     handler = logging.StreamHandler(sys.stderr)
     if form == "json":
         names = {"levelname": "level", "name": "logger"}

@@ -1,7 +1,8 @@
-"""What a server counts, for Prometheus.
+"""Prometheus metrics of a task server.
 
-With several processes the counts of all are added up (prometheus_client's multiprocess mode, which
-PROMETHEUS_MULTIPROC_DIR turns on before this is imported); gauges are those of the process that answers.
+With several processes, prometheus_client's multiprocess mode adds up their counters; the environment variable
+PROMETHEUS_MULTIPROC_DIR turns it on and must be set before this module is imported. Gauges come from the process that
+answers.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from finest.tasks.models import Statistics
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0)
-"""A lease takes milliseconds; a finish may wait for the chain."""
+"""Bucket limits for request durations. A lease takes milliseconds; a finish may wait for the chain."""
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter began: twice the lines, and nobody asks
+disable_created_metrics()  # type: ignore[no-untyped-call]  # start times of counters double the output and nobody reads them
 
 
 class Metrics:
@@ -32,11 +33,17 @@ class Metrics:
             "finest_requests", "Requests answered.", ("method", "route", "status"), registry=self._registry
         )
         self._seconds = Histogram(
-            "finest_request_seconds", "Time to the last byte.", ("route",), buckets=SECONDS, registry=self._registry
+            "finest_request_seconds",
+            "Time until the last byte of the answer.",
+            ("route",),
+            buckets=SECONDS,
+            registry=self._registry,
         )
-        self.leases = Counter("finest_leases", "Leases answered, those given again included.", registry=self._registry)
+        self.leases = Counter(
+            "finest_leases", "Successful lease requests, including repeated ones.", registry=self._registry
+        )
         self.finishes = Counter(
-            "finest_finishes", "Finishes answered, those said again included.", registry=self._registry
+            "finest_finishes", "Successful finish requests, including repeated ones.", registry=self._registry
         )
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -50,13 +57,13 @@ class Metrics:
         if os.environ.get(FOLDER):
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         else:
-            registry.register(_Of(self._registry.collect()))
-        registry.register(_Of(_gauges(statistics, subnet_age_s)))
+            registry.register(_CollectedMetrics(self._registry.collect()))
+        registry.register(_CollectedMetrics(_gauges(statistics, subnet_age_s)))
         return generate_latest(registry)
 
 
-class _Of(Collector):
-    """Metrics that are there already."""
+class _CollectedMetrics(Collector):
+    """Collector of metrics that have already been collected."""
 
     def __init__(self, metrics: Iterable[Metric]) -> None:
         self._metrics = list(metrics)
@@ -70,13 +77,15 @@ def _gauges(statistics: Statistics | None, subnet_age_s: float | None) -> list[M
     if subnet_age_s is not None:
         gauges.append(GaugeMetricFamily("finest_subnet_age_seconds", "Age of the view of the subnet.", subnet_age_s))
     if statistics is not None:
-        warcs = GaugeMetricFamily("finest_warcs", "WARCs by what became of them.", labels=("crawl", "state"))
+        warcs = GaugeMetricFamily("finest_warcs", "WARCs by state.", labels=("crawl", "state"))
         for crawl in statistics.crawls:
             for state in ("open", "leased", "finished"):
                 warcs.add_metric((crawl.crawl, state), getattr(crawl, state))
         tasks = GaugeMetricFamily("finest_tasks", "Tasks by state.", labels=("state",))
         for name, number in statistics.tasks.items():
             tasks.add_metric((name.value,), number)
-        block = GaugeMetricFamily("finest_block", "The chain's block by this server's reckoning.", statistics.block)
+        block = GaugeMetricFamily(
+            "finest_block", "The server's estimate of the chain's current block.", statistics.block
+        )
         gauges += [warcs, tasks, block]
     return gauges

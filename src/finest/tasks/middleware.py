@@ -1,4 +1,4 @@
-"""What is around every request: its id, its limits, one log line, the metrics, and the answer to a failure of ours."""
+"""Middleware for every request: id, rate and size limits, access log, metrics, and the answer to unexpected errors."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ if TYPE_CHECKING:
     from finest.tasks.authority import Authority
     from finest.tasks.metrics import Metrics
     from finest.tasks.proxies import Proxies
-    from finest.tasks.throttle import Throttle
+    from finest.tasks.rate_limits import RateLimiter
 
 MAX_BODY_BYTES = 64 * 1024
-"""The longest request, a score with its note, is under 1 kB."""
-BODY_S = 20.0
-"""How long a body may take to arrive."""
+"""Size limit of a request body. The longest valid one, a score with its note, is under 1 kB."""
+BODY_TIMEOUT_S = 20.0
+"""Time limit for a request body to arrive."""
 PART_BYTES = 64 * 1024
-"""An answer is sent in parts of this size, each when the one before has left: a reader that stops holds up one part."""
-_UNPRICED = ("/v1/health", "/v1/info")
-"""Small, and asked for by who must know whether to go on: not held against what an address has read."""
+"""Answers are sent in parts of this size, each after the one before has left, so a client that stops reading keeps only
+one part in memory."""
+_UNMETERED = ("/v1/health", "/v1/info")
+"""Small answers that monitors and clients need at any time; they do not count towards the read limit of an address."""
 _BODILESS = ("GET", "HEAD", "DELETE", "OPTIONS")
 _METHODS = (*_BODILESS, "POST", "PUT", "PATCH")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -42,8 +43,8 @@ access = logging.getLogger(ACCESS)
 
 
 @dataclass(slots=True)
-class Told:
-    """What is known of a request as it is answered; handlers add to it."""
+class RequestRecord:
+    """Facts about one request for log and metrics; handlers add to it."""
 
     id: str
     address: str
@@ -53,19 +54,19 @@ class Told:
     problem: str | None = None
 
 
-def told(scope: Scope) -> Told:
-    """The record of the request being answered."""
-    record: Told = scope[_KEY]
+def request_record(scope: Scope) -> RequestRecord:
+    """The RequestRecord of the request that is being answered."""
+    record: RequestRecord = scope[_KEY]
     return record
 
 
-class Frame:
-    """ASGI middleware; `X-Forwarded-For` and `X-Request-Id` are believed of `proxies` alone."""
+class RequestMiddleware:
+    """ASGI middleware. It trusts `X-Forwarded-For` and `X-Request-Id` only from the given `proxies`."""
 
     def __init__(
-        self, app: ASGIApp, *, throttle: Throttle, metrics: Metrics, authority: Authority, proxies: Proxies
+        self, app: ASGIApp, *, rate_limiter: RateLimiter, metrics: Metrics, authority: Authority, proxies: Proxies
     ) -> None:
-        self._app, self._throttle, self._metrics, self._authority = app, throttle, metrics, authority
+        self._app, self._rate_limiter, self._metrics, self._authority = app, rate_limiter, metrics, authority
         self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,40 +82,40 @@ class Frame:
                 message["headers"] = [*message.get("headers", ()), id_header]
                 await send(message)
             else:
-                if scope["method"] == "GET" and scope["path"] not in _UNPRICED:
-                    self._throttle.has_read(record.address, len(message.get("body", b"")))
+                if scope["method"] == "GET" and scope["path"] not in _UNMETERED:
+                    self._rate_limiter.has_read(record.address, len(message.get("body", b"")))
                 await _in_parts(send, message)
 
         try:
             await self._answer(scope, receive, sending, record)
         finally:
-            self._tell(scope, record)
+            self._log_and_count(scope, record)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, record: Told) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, record: RequestRecord) -> None:
         try:
-            self._throttle.check_address(record.address)
+            self._rate_limiter.check_address(record.address)
             if scope["method"] not in _BODILESS:
                 await self._app(scope, await _whole_body(scope, receive), send)
-            elif scope["path"] in _UNPRICED:
+            elif scope["path"] in _UNMETERED:
                 await self._app(scope, receive, send)
             else:
-                with self._throttle.reading(record.address):
+                with self._rate_limiter.reading(record.address):
                     await self._app(scope, receive, send)
         except Problem as problem:
             record.problem = problem.name
-            # What is left of a body that is too large is not read: the connection ends.
+            # The rest of a body that is too large stays unread, so the connection must be closed.
             close = {"Connection": "close"} if problem.name == "body-too-large" else None
             await problem_answer(problem, self._authority.block_time_s, close)(scope, receive, send)
-        except _Gone:
-            record.status = 499  # nobody reads an answer; the number is nginx's for this
+        except _Disconnected:
+            record.status = 499  # nginx's status for a client that closed the connection
         except Exception as error:
             record.problem = "server-error"
-            _explain(record, error)
+            _log_failure(record, error)
             if not record.status:
                 failed = Problem("server-error", f"the server failed and has logged why under request {record.id}")
                 await problem_answer(failed, self._authority.block_time_s)(scope, receive, send)
 
-    def _record(self, scope: Scope) -> Told:
+    def _record(self, scope: Scope) -> RequestRecord:
         peer, forwarded, asked_id = (scope.get("client") or ("unknown",))[0], [], ""
         if peer in self._proxies:
             for name, value in scope["headers"]:
@@ -123,24 +124,26 @@ class Frame:
                 elif name == b"x-request-id":
                     asked_id = value.decode("latin-1")
         address = self._proxies.client(peer, ",".join(forwarded))
-        return Told(asked_id if _ID.fullmatch(asked_id) else secrets.token_hex(8), address, time.perf_counter())
+        return RequestRecord(
+            asked_id if _ID.fullmatch(asked_id) else secrets.token_hex(8), address, time.perf_counter()
+        )
 
-    def _tell(self, scope: Scope, record: Told) -> None:
+    def _log_and_count(self, scope: Scope, record: RequestRecord) -> None:
         seconds = time.perf_counter() - record.began_s
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         route = getattr(scope.get("route"), "path", "none")
         self._metrics.request(method, route, record.status, seconds)
         if access.isEnabledFor(logging.INFO):
-            said = {
+            fields = {
                 "request_id": record.id, "address": record.address, "method": method, "path": _path(scope),
                 "status": record.status, "duration_ms": round(seconds * 1000, 2), "hotkey": record.hotkey,
                 "problem": record.problem,
             }  # fmt: skip
-            access.info("request", extra=said)
+            access.info("request", extra=fields)
 
 
-def _explain(record: Told, error: Exception) -> None:
-    """A database that is away is no fault of this program's, and meets every request: one line each."""
+def _log_failure(record: RequestRecord, error: Exception) -> None:
+    """Log an unexpected error with its traceback; an unreachable database affects every request and gets one line."""
     if isinstance(error, OperationalError):
         log.error("request %s failed: %s", record.id, str(error.orig).strip().partition("\n")[0])
     else:
@@ -155,19 +158,19 @@ async def _in_parts(send: Send, message: Message) -> None:
     await send({**message, "body": body[last:]})
 
 
-class _Gone(Exception):
-    """The caller hung up in the middle of the body."""
+class _Disconnected(Exception):
+    """The client disconnected before its request body was complete."""
 
 
 async def _whole_body(scope: Scope, receive: Receive) -> Receive:
-    """The body, read whole before anything is done with it; raises Problem(body-too-large) before it is kept."""
+    """A `receive` that returns the whole body at once; raises Problem(body-too-large) without buffering more."""
     length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     if not length.isdigit() or int(length[:20]) > MAX_BODY_BYTES:
         raise _too_large()
     try:
-        body = await asyncio.wait_for(_read(receive), BODY_S)
+        body = await asyncio.wait_for(_read(receive), BODY_TIMEOUT_S)
     except asyncio.TimeoutError:
-        raise Problem("invalid-request", f"the body did not arrive within {BODY_S:.0f} s") from None
+        raise Problem("invalid-request", f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s") from None
     messages = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def again() -> Message:
@@ -181,7 +184,7 @@ async def _read(receive: Receive) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _Gone
+            raise _Disconnected
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > MAX_BODY_BYTES:
@@ -195,6 +198,6 @@ def _too_large() -> Problem:
 
 
 def _path(scope: Scope) -> str:
-    """As it came, percent-encoded: no character of a stranger's can disturb the log."""
+    """The path as received, percent-encoded and cut to 200 bytes, so that no character can disturb the log."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     return raw[:200].decode("ascii", "backslashreplace")

@@ -1,7 +1,7 @@
-"""What goes over the wire between a task server and those who call it, and the rules that a server keeps.
+"""The API's request and answer models, and the rules of a server.
 
-Blocks are the chain's (12 s each on the main network); a lease lives in blocks: everybody has the same clock there.
-Nobody is named in a request: who asks is what the signature says (finest.chain.auth).
+Leases are counted in blocks of the chain (12 s each on the main network), because blocks are a clock that everybody
+shares. No request names its sender: the signature says who it is (finest.chain.auth).
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 DAY_BLOCKS = 7200
-"""A day of 12 s blocks."""
+"""The number of 12 s blocks in a day."""
 MAX_WARCS = 64
-"""More than a day's work of a big cluster is not leased at once."""
+"""The most WARCs in one lease: about a day's work of a big cluster."""
 
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 Root = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TaskId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 Address = Annotated[str, StringConstraints(pattern=r"^[1-9A-HJ-NP-Za-km-z]{46,50}$")]
-"""A hotkey, ss58."""
+"""A hotkey as an ss58 address."""
 Verdict = Literal["pass", "fail", "no_evidence"]
 
 
 class TaskState(str, Enum):
-    """Where a task is. All but `leased` are final; nothing is ever deleted."""
+    """The state of a task. All states but `leased` are final; tasks are never deleted."""
 
     LEASED = "leased"
     FINISHED = "finished"
@@ -34,26 +34,30 @@ class TaskState(str, Enum):
 
 
 class Rules(BaseModel):
-    """What a server allows; its operator chooses."""
+    """The limits of a server, chosen by its operator."""
 
     model_config = ConfigDict(frozen=True)
 
-    redundancy: int = Field(default=1, ge=1, le=16, description="Miners that get the same WARC.")
-    lease_blocks: int = Field(default=1800, ge=1, description="A lease's life; each renewal begins it anew.")
+    redundancy: int = Field(default=1, ge=1, le=16, description="Number of miners that get the same WARC.")
+    lease_blocks: int = Field(
+        default=1800, ge=1, description="Blocks until a lease expires; each renewal restarts the count."
+    )
     window_blocks: int = Field(default=DAY_BLOCKS, ge=1)
     tasks_per_window: int = Field(default=48, ge=1, description="Leases that a hotkey gets in any `window_blocks`.")
-    open_leases: int = Field(default=2, ge=1, le=8, description="Leases that a hotkey holds at a time.")
-    min_validator_stake: float = Field(default=0.0, ge=0, description="Alpha; a validator needs its permit too.")
+    open_leases: int = Field(default=2, ge=1, le=8, description="Leases that a hotkey may hold at a time.")
+    min_validator_stake: float = Field(
+        default=0.0, ge=0, description="Stake in alpha that a validator needs besides its permit."
+    )
 
 
 class Body(BaseModel):
-    """A request's body: an unknown field is an error, not a silence, and `true` or `"1"` is no number."""
+    """Base of all request bodies: an unknown field is an error, and `true` or `"1"` is not accepted as a number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class LeaseRequest(Body):
-    """An open lease is given again. `besides` names one that the miner knows and wants another one to."""
+    """Request for a lease. The server returns an open lease again, unless `besides` names it: then it adds another."""
 
     warcs: int = Field(default=4, ge=1, le=MAX_WARCS)
     crawl: str | None = Field(default=None, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")
@@ -61,7 +65,7 @@ class LeaseRequest(Body):
 
 
 class FinishRequest(Body):
-    """What the miner published, and committed on the chain as finest.chain.payload.encode(repo, revision, root)."""
+    """The published dataset, committed on the chain before as finest.chain.payload.encode(repo, revision, root)."""
 
     repo: str = Field(min_length=3, max_length=50)
     revision: Revision
@@ -69,7 +73,7 @@ class FinishRequest(Body):
 
 
 class ScoreRequest(Body):
-    """A validator's verdict on a finished task; a later one of the same validator replaces it where sums are made."""
+    """A validator's verdict on a finished task. A later one of the same validator replaces it in all sums."""
 
     verdict: Verdict
     score: float = Field(ge=0, le=1, allow_inf_nan=False)
@@ -83,50 +87,54 @@ class Score(BaseModel):
     score: float
     block: int
     evidence_sha256: str | None = None
-    note: str = Field(default="", description="Empty in lists of tasks; ask for the one task to read it.")
+    note: str = Field(default="", description="Empty in lists of tasks; read the single task to get it.")
 
 
 class Task(BaseModel):
-    """One task as it stands."""
+    """The current state of one task."""
 
     id: str
     hotkey: str
     state: TaskState
     crawl: str
     warcs: list[str] = Field(description="Paths under data.commoncrawl.org, crawl-data/...")
-    block: int = Field(description="The chain's block as this was answered.")
-    leased_block: int = Field(description="The newest block that the server had seen then.")
+    block: int = Field(description="The chain's block at the time of the answer.")
+    leased_block: int = Field(
+        description="The newest block that the server had read from the chain when it leased the task."
+    )
     expires_block: int
     closed_block: int | None = None
     repo: str | None = None
     revision: str | None = None
     root: str | None = None
     commitment: str | None = None
-    scores: list[Score] = Field(default=[], description="The last of each validator.")
+    scores: list[Score] = Field(default=[], description="The latest score of each validator.")
 
 
 class TaskPage(BaseModel):
-    """Newest first. May hold fewer tasks than were asked for: a page ends at 256 KiB too. Only `next` says the end."""
+    """One page of tasks, newest first. A page also ends at 256 KiB, so only a null `next` marks the last page."""
 
     tasks: list[Task]
     next: str | None = Field(default=None, description="`after` of the next page; null on the last one.")
 
 
 class ServerInfo(BaseModel):
-    """Who answers. Requests are signed for `hotkey`; a caller that was told another one does not sign."""
+    """The server's identity, clocks and rules. Clients sign for `hotkey`, and refuse to sign if they expect another."""
 
     version: str
     hotkey: str
     netuid: int
     block: int
     block_time_s: float
-    time_s: float = Field(description="The server's clock, seconds since 1970; signatures are refused 30 s off it.")
+    time_s: float = Field(
+        description="The server's clock, seconds since 1970; it refuses signatures that are 30 s off."
+    )
     rules: Rules
 
 
 class Health(BaseModel):
-    """`ok` only if the database takes what is written, its disk has room, and the view of the subnet is young enough
-    to authorise by.
+    """Health of the server. `ok` means that the database can be written to, its disk has free space, and the view of
+    the subnet is recent enough to authorise requests.
     """
 
     ok: bool
@@ -139,7 +147,7 @@ class Leader(BaseModel):
     hotkey: str
     finished_tasks: int
     finished_warcs: int
-    mean_score: float | None = Field(description="Over its finished tasks that have a pass or a fail.")
+    mean_score: float | None = Field(description="Mean over its finished tasks that have a pass or a fail.")
     last_finished_block: int
 
 

@@ -1,7 +1,7 @@
-"""What a person sees: the state of the crawls, open and finished tasks, the leaderboard, and what each problem means.
+"""The web pages: progress of the crawls, open and finished tasks, the leaderboard, and an explanation of each problem.
 
-The page asks nobody for anything: no script, no font, no picture, and a content security policy that allows its own
-style alone, so that no string of a stranger's can do harm even where it should break out of its place.
+The pages load no script, font or picture, and their content security policy allows only their own style. So untrusted
+text can do no harm even if its escaping failed.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from markupsafe import Markup
 from sqlalchemy.exc import SQLAlchemyError
 
 from finest import formatting
-from finest.tasks.leaderboard import FRESH_S, Board
+from finest.tasks.leaderboard import DASHBOARD_MAX_AGE_S, Dashboard
 from finest.tasks.models import CrawlStatistics, Leader, Task, TaskState
 from finest.tasks.problems import KINDS, Problem
-from finest.tasks.state import served
+from finest.tasks.state import server_state
 
 if TYPE_CHECKING:
     from finest.tasks.authority import Authority
 
 LEADERS = 20
 MOST_TEXT = 120
-"""Characters of a foreign string."""
+"""Length limit of untrusted text, in characters."""
 router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
 class CrawlRow:
-    """One crawl's bar; the parts are shares of 100."""
+    """One crawl's row and progress bar; the parts are percentages."""
 
     name: str
     total: str
@@ -74,42 +74,42 @@ class LeaderRow:
 
 @router.get("/")
 async def front(request: Request) -> Response:
-    """The page."""
-    own = served(request)
-    board = await own.board.get(FRESH_S)
+    """The dashboard page."""
+    server = server_state(request)
+    dashboard = await server.dashboard.get(DASHBOARD_MAX_AGE_S)
     state = request.app.state
-    if getattr(state, "front_of", None) is not board:  # drawn once for all who look at the same board
-        state.front = _html("board.html.j2", page=_view(board, own.authority, own.hub))
-        state.front_of = board
+    if getattr(state, "front_of", None) is not dashboard:  # rendered once for each dashboard
+        state.front = _html("dashboard.html.j2", page=_view(dashboard, server.authority, server.hub))
+        state.front_source = dashboard
     front: Response = state.front
     return front
 
 
 @router.get("/problems/{name}")
 async def problem(name: str) -> Response:
-    """What one problem means; its address is the problem's `type`."""
+    """Explanation of one problem; its address is the problem's `type`."""
     if name not in KINDS:
-        raise Problem("not-found", "there is no such problem")
+        raise Problem("not-found", "no problem has this name")
     return _html("problem.html.j2", name=name, kind=KINDS[name])
 
 
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
-    """For Prometheus; what the database holds is left out while it does not answer."""
-    own = served(request)
+    """Metrics for Prometheus, without those from the database while it does not answer."""
+    server = server_state(request)
     try:
-        statistics = (await own.board.get(FRESH_S)).statistics
+        statistics = (await server.dashboard.get(DASHBOARD_MAX_AGE_S)).statistics
     except SQLAlchemyError:
         statistics = None
-    text = own.metrics.render(statistics, own.authority.age_s)
+    text = server.metrics.render(statistics, server.authority.age_s)
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _view(board: Board, authority: Authority, hub: str) -> dict[str, Any]:
-    view, block = authority.view, board.statistics.block
-    crawls = board.statistics.crawls
+def _view(dashboard: Dashboard, authority: Authority, hub: str) -> dict[str, Any]:
+    view, block = authority.view, dashboard.statistics.block
+    crawls = dashboard.statistics.crawls
     warcs, finished, leased = (sum(getattr(one, name) for one in crawls) for name in ("warcs", "finished", "leased"))
-    tasks = board.statistics.tasks
+    tasks = dashboard.statistics.tasks
     numbers = [
         (
             "WARCs finished",
@@ -117,8 +117,8 @@ def _view(board: Board, authority: Authority, hub: str) -> dict[str, Any]:
             f"{formatting.share(finished, warcs)} of {formatting.whole(warcs)}",
         ),
         ("WARCs leased", formatting.whole(leased), formatting.counted(tasks.get(TaskState.LEASED, 0), "task")),
-        ("Tasks finished", formatting.whole(tasks.get(TaskState.FINISHED, 0)), _verdicts(board.statistics.scores)),
-        ("Miners", formatting.whole(board.statistics.miners), "that had a task"),
+        ("Tasks finished", formatting.whole(tasks.get(TaskState.FINISHED, 0)), _verdicts(dashboard.statistics.scores)),
+        ("Miners", formatting.whole(dashboard.statistics.miners), "have had a task"),
     ]
     seconds = authority.block_time_s
     return {
@@ -128,9 +128,9 @@ def _view(board: Board, authority: Authority, hub: str) -> dict[str, Any]:
         "notice": _notice(authority),
         "numbers": numbers,
         "crawls": [_crawl(one) for one in crawls],
-        "leased": [_leased(task, block, seconds) for task in board.leased],
-        "finished": [_finished(task, block, seconds, hub) for task in board.finished],
-        "leaders": [_leader(*one, block, seconds) for one in enumerate(board.leaders[:LEADERS], 1)],
+        "leased": [_leased(task, block, seconds) for task in dashboard.leased],
+        "finished": [_finished(task, block, seconds, hub) for task in dashboard.finished],
+        "leaders": [_leader(*one, block, seconds) for one in enumerate(dashboard.leaders[:LEADERS], 1)],
     }
 
 
@@ -138,7 +138,7 @@ def _notice(authority: Authority) -> str | None:
     try:
         authority.check_age()
     except Problem as unknown:
-        return f"No task can be had at the moment: {unknown.detail}."
+        return f"The server leases no tasks at the moment: {unknown.detail}."
     return None
 
 
@@ -190,7 +190,7 @@ def _ago(then: int | None, block: int, block_time_s: float) -> str:
 
 
 def _roughly(seconds: float) -> str:
-    """Without seconds where nobody counts them: a block is twelve of them."""
+    """A duration, rounded to minutes from ten minutes on; one block takes 12 s."""
     return formatting.duration(60 * round(seconds / 60) if seconds >= 600 else round(seconds))
 
 
@@ -220,6 +220,6 @@ def _templates() -> Environment:
 
 @cache
 def _style() -> tuple[str, str]:
-    """The style, and the hash by which the policy allows it."""
+    """The style sheet, and the hash by which the content security policy allows it."""
     css = resources.files("finest.tasks").joinpath("templates/page.css").read_text(encoding="utf-8")
     return css, f"sha256-{base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()}"

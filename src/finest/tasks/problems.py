@@ -1,6 +1,6 @@
-"""Every way in which the task server says no: RFC 9457 problem details, `type` = `/problems/<name>`.
+"""The closed list of refusals of the task server: RFC 9457 problem details, `type` = `/problems/<name>`.
 
-The same list makes the answers, their documentation and the client's decisions.
+Answers, their documentation and the client's retry decisions all use this list.
 """
 
 from __future__ import annotations
@@ -35,51 +35,57 @@ ProblemName = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of problem: its HTTP status, and what it means to whoever gets it."""
+class ProblemKind:
+    """One kind of problem: its HTTP status, and its meaning for the caller."""
 
     status: int
     title: str
     may_pass: bool = False
-    """Whether the same request may succeed later; `Retry-After` says when to ask."""
+    """Whether the same request may succeed later; `Retry-After` says when to retry."""
 
     ask_again_s: float = 60.0
-    """`Retry-After` where it may pass and nothing better is known."""
+    """`Retry-After` of a problem that may pass, if the server knows no better time."""
 
 
-KINDS: dict[ProblemName, Kind] = {
-    "not-authenticated": Kind(
-        401, "The request's signature is missing, wrong, stale, used before or for another server."
+KINDS: dict[ProblemName, ProblemKind] = {
+    "not-authenticated": ProblemKind(
+        401, "The request's signature is missing, wrong, stale, already used or meant for another server."
     ),
-    "not-registered": Kind(403, "The hotkey has no seat on the subnet."),
-    "not-a-validator": Kind(403, "The hotkey has no validator permit, or too little stake."),
-    "not-yours": Kind(403, "The task belongs to another hotkey."),
-    "not-found": Kind(404, "There is no such thing."),
-    "method-not-allowed": Kind(405, "The address does not take this method."),
-    "no-work": Kind(409, "Every WARC is leased or finished.", may_pass=True),
-    "window-full": Kind(429, "The hotkey has had its tasks of this window of blocks.", may_pass=True),
-    "too-many-leases": Kind(409, "The hotkey holds as many leases as it may; finish or release one.", may_pass=True),
-    "rate-limited": Kind(429, "Too many requests.", may_pass=True),
-    "lease-expired": Kind(409, "The lease ended before it was renewed; its WARCs are given out again."),
-    "task-closed": Kind(409, "The task was released."),
-    "already-finished": Kind(409, "The task is finished with another revision or root."),
-    "not-finished": Kind(409, "Only a finished task can be scored."),
-    "commitment-missing": Kind(
-        409, "The commitment does not stand on the chain under this hotkey.", may_pass=True, ask_again_s=12.0
+    "not-registered": ProblemKind(403, "The hotkey is not registered on the subnet."),
+    "not-a-validator": ProblemKind(403, "The hotkey has no validator permit, or too little stake."),
+    "not-yours": ProblemKind(403, "The task belongs to another hotkey."),
+    "not-found": ProblemKind(404, "Not found."),
+    "method-not-allowed": ProblemKind(405, "The address does not support this method."),
+    "no-work": ProblemKind(409, "Every WARC is leased or finished.", may_pass=True),
+    "window-full": ProblemKind(429, "The hotkey has had all its tasks for this window of blocks.", may_pass=True),
+    "too-many-leases": ProblemKind(
+        409, "The hotkey has reached its limit of open leases; finish or release one.", may_pass=True
     ),
-    "subnet-unknown": Kind(
-        503, "The server's view of the subnet is too old to tell who may do what.", may_pass=True, ask_again_s=15.0
+    "rate-limited": ProblemKind(429, "Too many requests.", may_pass=True),
+    "lease-expired": ProblemKind(
+        409, "The lease expired before the miner renewed it; the server leases its WARCs again."
     ),
-    "overloaded": Kind(503, "The server has as much to do as it takes on at a time.", may_pass=True, ask_again_s=2.0),
-    "body-too-large": Kind(413, "The request's body is too large."),
-    "invalid-request": Kind(422, "The request does not follow the API's description."),
-    "server-error": Kind(500, "The server failed; it has logged why.", may_pass=True, ask_again_s=10.0),
+    "task-closed": ProblemKind(409, "The task was released."),
+    "already-finished": ProblemKind(409, "The task is finished with another revision or root."),
+    "not-finished": ProblemKind(409, "Only a finished task can be scored."),
+    "commitment-missing": ProblemKind(
+        409, "The chain has no such commitment of this hotkey.", may_pass=True, ask_again_s=12.0
+    ),
+    "subnet-unknown": ProblemKind(
+        503, "The server's view of the subnet is too old to authorise requests.", may_pass=True, ask_again_s=15.0
+    ),
+    "overloaded": ProblemKind(
+        503, "The server is busy and accepts no more requests at the moment.", may_pass=True, ask_again_s=2.0
+    ),
+    "body-too-large": ProblemKind(413, "The request's body is too large."),
+    "invalid-request": ProblemKind(422, "The request does not follow the API's description."),
+    "server-error": ProblemKind(500, "The server failed; it has logged why.", may_pass=True, ask_again_s=10.0),
 }
 assert set(KINDS) == set(get_args(ProblemName))
 
 
 class ProblemDetails(BaseModel):
-    """The body of every answer that is no success (application/problem+json)."""
+    """The body of every refusal (application/problem+json)."""
 
     type: str
     title: str
@@ -87,11 +93,11 @@ class ProblemDetails(BaseModel):
     detail: str
     retry_after_s: float | None = None
     retry_after_blocks: int | None = None
-    reason: str | None = Field(default=None, description="Why a request is not authenticated, in one word.")
+    reason: str | None = Field(default=None, description="One word for why the server did not authenticate a request.")
 
 
 class Problem(Exception):
-    """The request cannot be served. Raised by store and handlers; the API turns it into ProblemDetails."""
+    """The server refuses the request. Store and handlers raise it, and the API answers it as ProblemDetails."""
 
     def __init__(
         self, name: ProblemName, detail: str, *, retry_after_s: float | None = None,

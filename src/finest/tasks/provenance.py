@@ -1,4 +1,4 @@
-"""Who did what to which task, and when: one line for every change, written in the transaction of the change itself."""
+"""The event log: who changed which task and when, one row per change, written in the transaction of the change."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ import sqlalchemy as sa
 
 from finest.tasks.tables import events
 
-What = Literal["leased", "renewed", "finished", "released", "expired", "scored"]
+EventKind = Literal["leased", "renewed", "finished", "released", "expired", "scored"]
 
-_TELL = sa.insert(events)
-
-
-def record(connection: sa.Connection, block: int, hotkey: str, task_id: str, what: What, **detail: object) -> None:
-    """Write one line: `hotkey` did `what` to a task at `block`."""
-    connection.execute(_TELL, line(block, hotkey, task_id, what, **detail))
+_INSERT_EVENT = sa.insert(events)
 
 
-def line(block: int, hotkey: str, task_id: str, what: What, **detail: object) -> dict[str, Any]:
-    """The row of `events`, for whoever writes many at once."""
+def record_event(
+    connection: sa.Connection, block: int, hotkey: str, task_id: str, what: EventKind, **detail: object
+) -> None:
+    """Write one row to `events`: `hotkey` did `what` to a task at `block`."""
+    connection.execute(_INSERT_EVENT, event(block, hotkey, task_id, what, **detail))
+
+
+def event(block: int, hotkey: str, task_id: str, what: EventKind, **detail: object) -> dict[str, Any]:
+    """A row of `events`, for callers that insert many at once."""
     return {"block": block, "time_s": time.time(), "hotkey": hotkey, "task_id": task_id, "what": what, "detail": detail}

@@ -1,4 +1,4 @@
-"""Whose request it is where a reverse proxy stands in front: only a proxy that was named is believed."""
+"""The client's address behind a reverse proxy. Only proxies that the operator named are trusted."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from finest.errors import UsageError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK = ("127.0.0.0/8", "::1/128")
-"""Where a proxy on the same machine asks from."""
+"""The networks from which a proxy on the same machine connects."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """The networks that proxies ask from; without any, nobody's `X-Forwarded-For` is believed."""
+    """The networks of trusted proxies; without any, the server ignores every `X-Forwarded-For`."""
 
     networks: tuple[Network, ...] = ()
 
     @classmethod
     def of(cls, written: Iterable[str]) -> Proxies:
-        """Addresses and networks (10.0.0.0/8) as an operator wrote them; raises UsageError."""
+        """Parse the operator's addresses and networks (10.0.0.0/8); raises UsageError."""
         try:
             return cls(tuple(ipaddress.ip_network(one.strip()) for one in written))
         except ValueError as error:
@@ -32,9 +32,10 @@ class Proxies:
         return parsed is not None and any(parsed in network for network in self.networks)
 
     def client(self, peer: str, forwarded: str) -> str:
-        """Who asks: the last address in `X-Forwarded-For` that is no proxy's, if the peer is a proxy, else the peer.
+        """The client's address: the last one in `X-Forwarded-For` that is not a trusted proxy's, or the peer itself.
 
-        Whatever stands before it was written by that client, and is worth nothing.
+        The peer counts if it is not a trusted proxy. Addresses further to the left were written by the client and
+        cannot be trusted.
         """
         if peer not in self:
             return peer
@@ -53,7 +54,7 @@ _MOST_HOPS = 16
 
 
 def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address, without the port that some proxies add; IPv4 inside IPv6 is the IPv4 that it is."""
+    """Parse an address, dropping the port that some proxies add; an IPv4-mapped IPv6 address becomes IPv4."""
     if address.startswith("["):
         address = address[1:].partition("]")[0]
     elif address.count(":") == 1:

@@ -1,4 +1,4 @@
-"""What the database says of tasks, as models. Every function is a part of one transaction."""
+"""Queries for tasks, returned as models. Every function runs inside one transaction."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy import bindparam as given
+from sqlalchemy import bindparam
 
 from finest.tasks.models import Score, Task, TaskPage, TaskState
 from finest.tasks.problems import Problem
@@ -17,36 +17,36 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PAGE_BYTES = 256 * 1024
-"""A page of tasks ends before its JSON is longer than this, unless its first task alone is: a task is of 2 to 60 kB."""
-MOST_SCORES = 256
-"""Scores that a task is shown with, the newest ones: as many as a subnet has seats."""
-_LOT = 20
-"""Tasks whose paths and scores are read at once: no more than one lot is read in vain for a page that is cut."""
+"""Size limit of a page of tasks as JSON, unless its first task alone is longer; a task takes 2 to 60 kB."""
+MAX_SCORES = 256
+"""The most scores that a task is shown with, newest first: as many as a subnet has neurons."""
+READ_BATCH = 20
+"""Tasks whose paths and scores are read at once. A page that is cut wastes at most one batch."""
 _TASK_BYTES, _SCORE_BYTES, _PATH_BYTES = 800, 280, 3
-"""The most that the JSON of a task, of a score without its note and of a path takes besides the path itself."""
+"""Upper bounds for the JSON of a task, of a score without its note, and of a path apart from its characters."""
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _NAMED = (
     sa.select(tasks, miners.c.hotkey, crawls.c.name.label("crawl"))
     .join(miners, miners.c.id == tasks.c.miner_id)
     .join(crawls, crawls.c.id == tasks.c.crawl_id)
 )
-_ONE = _NAMED.where(tasks.c.id == given("task_id"))
-_BY_COMMITMENT = _NAMED.where(miners.c.hotkey == given("hotkey"), tasks.c.commitment == given("line"), FINISHED)
+_ONE = _NAMED.where(tasks.c.id == bindparam("task_id"))
+_BY_COMMITMENT = _NAMED.where(miners.c.hotkey == bindparam("hotkey"), tasks.c.commitment == bindparam("line"), FINISHED)
 _PATHS = (
     sa.select(claims.c.task_id, warcs.c.path)
     .join(warcs, warcs.c.id == claims.c.warc_id)
-    .where(claims.c.task_id.in_(given("task_ids", expanding=True)))
+    .where(claims.c.task_id.in_(bindparam("task_ids", expanding=True)))
     .order_by(claims.c.task_id, claims.c.warc_id)
 )
 _SCORES = (
     sa.select(scores)
-    .where(scores.c.task_id.in_(given("task_ids", expanding=True)))
+    .where(scores.c.task_id.in_(bindparam("task_ids", expanding=True)))
     .order_by(scores.c.task_id, scores.c.validator)
 )
 
 
 def is_id(text: str) -> bool:
-    """Whether this can be a task's id; what cannot never reaches the database."""
+    """Whether this text can be a task id. Other texts never reach the database."""
     return _ID.fullmatch(text) is not None
 
 
@@ -54,27 +54,30 @@ def task_row(connection: sa.Connection, task_id: str) -> sa.Row[Any]:
     """The row of a task with its miner's hotkey and its crawl's name; raises Problem(not-found)."""
     row = connection.execute(_ONE, {"task_id": task_id}).one_or_none() if is_id(task_id) else None
     if row is None:
-        raise Problem("not-found", "there is no such task")
+        raise Problem("not-found", "no task has this id")
     return row
 
 
 def one_task(connection: sa.Connection, task_id: str, block: int) -> Task:
-    """One task as it stands; raises Problem(not-found)."""
+    """The current state of one task; raises Problem(not-found)."""
     return _as_tasks(connection, [task_row(connection, task_id)], block)[0]
 
 
 def by_commitment(connection: sa.Connection, hotkey: str, commitment: str, block: int) -> Task:
-    """The task that this miner finished with this line; raises Problem(not-found)."""
+    """The task that this miner finished with this commitment line; raises Problem(not-found)."""
     row = connection.execute(_BY_COMMITMENT, {"hotkey": hotkey, "line": commitment}).one_or_none()
     if row is None:
-        raise Problem("not-found", "no task of this hotkey is finished with this commitment")
+        raise Problem("not-found", "this hotkey has finished no task with this commitment")
     return _as_tasks(connection, [row], block)[0]
 
 
 def page(
     connection: sa.Connection, block: int, *, state: TaskState | None, hotkey: str | None, after: str | None, limit: int
 ) -> TaskPage:
-    """Tasks, newest first, below the id `after`: `limit` at most, and PAGE_BYTES of JSON; scores without notes."""
+    """One page of tasks older than the id `after`, newest first, with scores but without their notes.
+
+    The page has at most `limit` tasks and PAGE_BYTES of JSON.
+    """
     statement = _NAMED.order_by(tasks.c.id.desc()).limit(limit + 1)
     if state is not None:
         statement = statement.where(tasks.c.state == state.value)
@@ -82,7 +85,7 @@ def page(
         statement = statement.where(miners.c.hotkey == hotkey)
     if after is not None:
         if not is_id(after):
-            raise Problem("invalid-request", "`after` is the `next` of another page")
+            raise Problem("invalid-request", "`after` must be the `next` of another page")
         statement = statement.where(tasks.c.id < after)
     rows = connection.execute(statement).all()
     shown = _fitting(connection, rows[:limit], block)
@@ -90,11 +93,11 @@ def page(
 
 
 def _fitting(connection: sa.Connection, rows: Sequence[sa.Row[Any]], block: int) -> list[Task]:
-    """The first of the tasks that fit on a page, at least one, without the notes of their scores."""
+    """As many of the first tasks as fit on a page, at least one, without the notes of their scores."""
     shown: list[Task] = []
     left = PAGE_BYTES
-    for start in range(0, len(rows), _LOT):
-        for task in _as_tasks(connection, rows[start : start + _LOT], block, notes=False):
+    for start in range(0, len(rows), READ_BATCH):
+        for task in _as_tasks(connection, rows[start : start + READ_BATCH], block, notes=False):
             left -= _json_bytes(task)
             if left < 0 and shown:
                 return shown
@@ -103,7 +106,7 @@ def _fitting(connection: sa.Connection, rows: Sequence[sa.Row[Any]], block: int)
 
 
 def _json_bytes(task: Task) -> int:
-    """An upper bound of the task's JSON without notes: every other field has a greatest length."""
+    """Upper bound for the task's JSON without notes; every other field has a maximum length."""
     paths = sum(len(path) + _PATH_BYTES for path in task.warcs)
     return _TASK_BYTES + paths + _SCORE_BYTES * len(task.scores)
 
@@ -115,8 +118,8 @@ def _as_tasks(connection: sa.Connection, rows: Sequence[sa.Row[Any]], block: int
         paths[path.task_id].append(path.path)
     finished = any(row.state == "finished" for row in rows)
     for score in connection.execute(_SCORES, named).mappings() if finished else ():
-        said = dict(score) if notes else {**score, "note": ""}
-        verdicts[score["task_id"]].append(Score.model_validate(said))
+        fields = dict(score) if notes else {**score, "note": ""}
+        verdicts[score["task_id"]].append(Score.model_validate(fields))
     return [
         Task.model_validate(
             dict(row._mapping) | {"warcs": paths[row.id], "scores": _newest(verdicts[row.id]), "block": block}
@@ -126,8 +129,8 @@ def _as_tasks(connection: sa.Connection, rows: Sequence[sa.Row[Any]], block: int
 
 
 def _newest(scores: list[Score]) -> list[Score]:
-    """The newest MOST_SCORES, still in the order of their validators."""
-    if len(scores) <= MOST_SCORES:
+    """The newest MAX_SCORES scores, in the order of their validators."""
+    if len(scores) <= MAX_SCORES:
         return scores
-    newest = sorted(scores, key=lambda one: one.block, reverse=True)[:MOST_SCORES]
+    newest = sorted(scores, key=lambda one: one.block, reverse=True)[:MAX_SCORES]
     return sorted(newest, key=lambda one: one.validator)

@@ -1,4 +1,4 @@
-"""Answers of the API: a model as JSON, a problem as RFC 9457 has it."""
+"""HTTP responses of the API: a model as JSON, a Problem as RFC 9457 problem details."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ PROBLEM_TYPE = "application/problem+json"
 
 
 def answer(model: BaseModel, *, status: int = 200) -> Response:
-    """The model as it is: it was made here, and is not validated again."""
+    """The model as a JSON response, without a second validation."""
     return Response(model.model_dump_json(), status, media_type="application/json")
 
 
 def problem_answer(problem: Problem, block_time_s: float, headers: dict[str, str] | None = None) -> Response:
-    """The problem, with `Retry-After` in whole seconds where the same request may succeed later."""
+    """The problem as a response, with `Retry-After` in whole seconds if the same request may succeed later."""
     details = problem.details
     if KINDS[problem.name].may_pass:
         details.retry_after_s = _retry_after_s(problem, block_time_s)

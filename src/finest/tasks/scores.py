@@ -1,4 +1,4 @@
-"""What validators say of finished tasks, and the sums over it. Every function is a part of one transaction."""
+"""Scores of finished tasks, and the sums over them: leaderboard and statistics. Runs inside one transaction."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from finest.database import INSERTS
 from finest.tasks.models import CrawlStatistics, Leader, ScoreRequest, Statistics, Task
 from finest.tasks.problems import Problem
-from finest.tasks.provenance import record
+from finest.tasks.provenance import record_event
 from finest.tasks.queries import one_task
 from finest.tasks.tables import FINISHED, LEASED, OPEN, claims, crawls, miners, scores, tasks, warcs
 
@@ -22,24 +22,24 @@ _REPORT = {
 
 
 def report(connection: sa.Connection, validator: str, task_id: str, score: ScoreRequest, block: int) -> Task:
-    """The task with this score as the validator's last; said again, the same answer. Raises Problem(not-finished)."""
+    """Store the validator's score, replacing its previous one; safe to repeat. Raises Problem(not-finished)."""
     task = one_task(connection, task_id, block)
     if task.state != "finished":
         raise Problem("not-finished", f"task {task_id} is {task.state.value}")
-    said = score.model_dump()
+    values = score.model_dump()
     before = next((one for one in task.scores if one.validator == validator), None)
-    if before and before.model_dump(include=set(said)) == said:
+    if before and before.model_dump(include=set(values)) == values:
         return task
-    row = {"task_id": task_id, "validator": validator, "block": block, **said}
+    row = {"task_id": task_id, "validator": validator, "block": block, **values}
     connection.execute(_REPORT[connection.dialect.name], row)
-    record(connection, block, validator, task_id, "scored", **said)
+    record_event(connection, block, validator, task_id, "scored", **values)
     return one_task(connection, task_id, block)
 
 
 def leaderboard(connection: sa.Connection, limit: int) -> list[Leader]:
-    """The miners whose finished WARCs are worth most, by the scores that validators give; without scores, most WARCs.
+    """The miners in the order of their finished WARCs times their mean score; without scores, by finished WARCs.
 
-    Reads all finished tasks: a busy page asks once a minute.
+    Reads all finished tasks, so callers should cache the result.
     """
     of_task = (
         sa.select(scores.c.task_id, sa.func.avg(scores.c.score).label("score"))
@@ -67,7 +67,7 @@ def leaderboard(connection: sa.Connection, limit: int) -> list[Leader]:
 
 
 def statistics(connection: sa.Connection, block: int) -> Statistics:
-    """Sums over everything. Counts the open WARCs and all tasks: a busy page asks once a minute."""
+    """Sums over all crawls, tasks and scores. Counts every open WARC and task, so callers should cache the result."""
     states = connection.execute(sa.select(tasks.c.state, sa.func.count()).group_by(tasks.c.state)).all()
     verdicts = sa.select(scores.c.verdict, sa.func.count()).group_by(scores.c.verdict)
     return Statistics.model_validate(
@@ -82,7 +82,7 @@ def statistics(connection: sa.Connection, block: int) -> Statistics:
 
 
 def crawl_statistics(connection: sa.Connection) -> list[CrawlStatistics]:
-    """Each crawl's WARCs: open (somebody may still get them), else leased by somebody, else finished."""
+    """Each crawl's WARCs by state: open if a miner can still lease them, else leased or finished."""
     free = sa.select(warcs.c.crawl_id, sa.func.count().label("n")).where(OPEN).group_by(warcs.c.crawl_id)
     held = (
         sa.select(warcs.c.crawl_id, sa.func.count(warcs.c.id.distinct()).label("n"))

@@ -1,7 +1,7 @@
-"""`finest serve`: the task server as processes that listen at one port.
+"""`finest serve`: runs the task server in one or more processes that listen on one port.
 
-Each process has its own connection to the chain and to the database; the database alone is shared. One process serves
-about as much as a core can: start as many as there are cores for it.
+Each process has its own connection to the chain and to the database; they share only the database. One process uses
+about one core, so start as many processes as there are cores for the server.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 from finest.chain.options import ChainOptions
 from finest.errors import UsageError
 from finest.formatting import counted
-from finest.tasks.connections import Room
+from finest.tasks.connections import ConnectionLimits
 from finest.tasks.logs import LogFormat, set_up_logs
 from finest.tasks.models import Rules
 from finest.tasks.proxies import Proxies
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BACKLOG = 2048
-"""Connections that wait to be taken; uvicorn's own default."""
-GRACE_S = 20
-"""How long requests in work may take once the server is told to stop; most wait for the chain for less."""
+"""Length of the queue of connections that wait to be accepted; uvicorn's default."""
+SHUTDOWN_TIMEOUT_S = 20
+"""Time for running requests to finish once the server is told to stop; most wait for the chain for less."""
 KEEP_ALIVE_S = 75
-"""nginx's own default on its side is 60 s: the proxy closes first, and no request meets a closing connection."""
+"""Keep-alive timeout. nginx's default is 60 s, so the proxy closes first and no request meets a closing connection."""
 OTHER_FILES = 200
-"""Files that a process has open besides its connections: database, chain, logs, connections just being refused."""
+"""Open files of a process apart from its connections: database, chain, logs, connections that are being refused."""
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """What a server is told. It goes to the worker processes as it is."""
+    """The options of a server. uvicorn passes them to the worker processes."""
 
     chain: ChainOptions
     rules: Rules
@@ -56,46 +56,47 @@ class ServeOptions:
     per_hotkey: int
     per_address: int
     read_bytes_s: int
-    """Of one address."""
-    room: Room
+    """Read limit of one address, in bytes a second."""
+    connection_limits: ConnectionLimits
     proxies: Proxies
     log_format: LogFormat
 
     def __call__(self) -> FastAPI:
-        """The application, in the process that serves it."""
+        """Build the application, in the process that serves it."""
         return _application(self)
 
 
 def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or Ctrl-C. What cannot work is said before anything listens.
+    """Serve until SIGTERM or Ctrl-C; errors in the set-up are raised before the server listens.
 
-    Raises WalletError without the hotkey, UsageError where the port is taken, FinestError for the database.
+    Raises WalletError if the hotkey is missing, UsageError if the port is taken, FinestError if the database fails.
     """
-    _on_signals()
-    _make_room_for_files(options)
+    _exit_on_signals()
+    _raise_file_limit(options)
     receiver, open_warcs = _prepare(options)
     with _listening(options) as listener:
-        _introduce(options, listener, receiver, open_warcs, say)
+        _announce(options, listener, receiver, open_warcs, say)
         _run(options, listener)
 
 
-def _make_room_for_files(options: ServeOptions) -> None:
-    """Raise the soft limit of open files to the hard one; raises UsageError where that is too low.
+def _raise_file_limit(options: ServeOptions) -> None:
+    """Raise the soft limit of open files to the hard limit; raises UsageError if that is too low.
 
-    Where connections outnumber file descriptors nobody is taken any more, and nobody is told.
+    Without enough file descriptors the server would stop accepting connections without any message.
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = options.room.in_all + OTHER_FILES
+    needed = options.connection_limits.total + OTHER_FILES
     if most != resource.RLIM_INFINITY and most < needed:
         raise UsageError(
-            f"--connections {options.room.in_all} needs {needed} open files, and this process may have {most}: "
+            f"--connections {options.connection_limits.total} needs {needed} open files, but the "
+            f"limit is {most}: "
             f"raise it (ulimit -n, LimitNOFILE), or give --connections {max(1, most - OTHER_FILES)}"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _prepare(options: ServeOptions) -> tuple[str, int]:
-    """The server's hotkey and how many WARCs can be leased, the database brought up to date."""
+    """Migrate the database; returns the server's hotkey and the number of WARCs that can be leased."""
     from finest.chain.wallet import open_hotkey
     from finest.tasks.store import Store
 
@@ -107,7 +108,7 @@ def _prepare(options: ServeOptions) -> tuple[str, int]:
         store.close()
 
 
-def _introduce(
+def _announce(
     options: ServeOptions, listener: socket.socket, receiver: str, open_warcs: int, say: Callable[[str], None]
 ) -> None:
     host, port = listener.getsockname()[:2]
@@ -136,29 +137,30 @@ def _run(options: ServeOptions, listener: socket.socket) -> None:
 def _config(options: ServeOptions) -> Config:
     from uvicorn import Config
 
-    from finest.tasks.http_timeouts import Heads
+    from finest.tasks.http_timeouts import LimitedHttpProtocol
 
     return Config(
-        options, factory=True, http=Heads, lifespan="on", workers=options.workers, log_config=None, access_log=False,
-        ws="none", proxy_headers=False, server_header=False, backlog=BACKLOG, timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=GRACE_S, timeout_worker_healthcheck=60,
+        options, factory=True, http=LimitedHttpProtocol, lifespan="on", workers=options.workers, log_config=None,
+        access_log=False, ws="none", proxy_headers=False, server_header=False, backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S, timeout_worker_healthcheck=60,
     )  # fmt: skip
 
 
 def _application(options: ServeOptions) -> FastAPI:
     from finest.chain.subnet import Chain
     from finest.tasks.app import create_app
+    from finest.tasks.rate_limits import RateLimits
     from finest.tasks.store import Store
-    from finest.tasks.throttle import Rates
 
     set_up_logs(options.log_format)
     chain = Chain(options.chain)
     store = Store.open(options.database_url, options.rules)
     return create_app(
-        store, chain, chain.hotkey.address, options.rules, closing=(chain.close, store.close),
+        store, chain, chain.hotkey.address, options.rules, on_close=(chain.close, store.close),
         hub=options.hub,
-        rates=Rates(options.per_hotkey, options.per_address, options.read_bytes_s), proxies=options.proxies,
-        room=options.room,
+        rates=RateLimits(options.per_hotkey, options.per_address, options.read_bytes_s), proxies=options.proxies,
+        connection_limits=options.connection_limits,
     )  # fmt: skip
 
 
@@ -176,12 +178,16 @@ def _listening(options: ServeOptions) -> Iterator[socket.socket]:
         yield listener
 
 
-def _on_signals() -> None:
-    """uvicorn ends gracefully on a signal, then raises it again: then, as before it listens, this process just ends."""
+def _exit_on_signals() -> None:
+    """Exit with status 0 on SIGTERM and SIGINT.
+
+    uvicorn shuts down gracefully on a signal and then raises it again, which reaches this handler. The handler also
+    serves before uvicorn listens.
+    """
 
     def leave(*_: object) -> NoReturn:
         raise SystemExit(0)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        with suppress(ValueError):  # not the main thread: whoever runs us there has their own
+        with suppress(ValueError):  # not the main thread, so the embedding program handles signals
             signal.signal(number, leave)

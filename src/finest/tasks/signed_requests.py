@@ -1,4 +1,8 @@
-"""Requests in somebody's name: signature, replay, rights and the store's work, all in one visit of one thread."""
+"""Authenticated requests: verify the signature, check rights, reject replays and run the store call in one worker
+thread.
+
+Reads need no signature; they run in threads of their own, so that no number of readers delays a lease.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from finest.chain.auth import NotAuthenticated, verify_request
-from finest.tasks.middleware import Told, told
+from finest.tasks.middleware import RequestRecord, request_record
 from finest.tasks.problems import Problem
 
 if TYPE_CHECKING:
@@ -19,24 +23,24 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from finest.tasks.authority import Authority
+    from finest.tasks.rate_limits import RateLimiter
     from finest.tasks.store import Store
-    from finest.tasks.throttle import Throttle
 
 T = TypeVar("T")
-Right = Callable[[str], None]
-"""Raises Problem for a hotkey that lacks it."""
+RightCheck = Callable[[str], None]
+"""A function that raises Problem for a hotkey without the right to make the request."""
 
-THREADS = 8
-"""Enough to keep the database busy while others wait for it; more only take the interpreter from each other."""
-READERS = 2
-"""Threads for who only looks, so that no number of them keeps a miner waiting for a lease."""
-WAITING = 64
-"""Readers that wait for their turn; one more is told to come again."""
+WORKER_THREADS = 8
+"""Threads for leases, renewals, finishes and scores. They keep the database busy; more would compete for the GIL."""
+READER_THREADS = 2
+"""Threads for unsigned reads, separate so that no number of readers delays a lease."""
+MAX_WAITING_READERS = 64
+"""The most reads that may wait for a thread; the server refuses further ones as `overloaded`."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Signed:
-    """A request as its signature sees it."""
+    """The parts of a request that its signature covers."""
 
     headers: dict[str, str]
     body: bytes
@@ -44,64 +48,76 @@ class _Signed:
     target: str
 
 
-class Desk:
-    """Serves requests of one event loop: the store is asked from threads, by those who only look from others."""
+class RequestExecutor:
+    """Runs the blocking work of requests in threads: signed requests in `workers`, reads in `readers`.
 
-    def __init__(self, store: Store, authority: Authority, throttle: Throttle, receiver: str) -> None:
+    Use it from one event loop only.
+    """
+
+    def __init__(self, store: Store, authority: Authority, rate_limiter: RateLimiter, receiver: str) -> None:
         self.store, self.authority, self.receiver = store, authority, receiver
-        self._throttle = throttle
-        self.pool = ThreadPoolExecutor(THREADS, "finest-desk")
-        """Threads for who works: leases, renewals, finishes, scores."""
-        self.readers = ThreadPoolExecutor(READERS, "finest-reader")
+        self._rate_limiter = rate_limiter
+        self.workers = ThreadPoolExecutor(WORKER_THREADS, "finest-worker")
+        """Threads for leases, renewals, finishes and scores."""
+        self.readers = ThreadPoolExecutor(READER_THREADS, "finest-reader")
         self._reading = 0
 
     def close(self) -> None:
-        for pool in (self.pool, self.readers):
+        for pool in (self.workers, self.readers):
             pool.shutdown(wait=True, cancel_futures=True)
 
     async def read(self, work: Callable[[], T]) -> T:
-        """The result of blocking work for somebody who only looks; raises Problem(overloaded) where many wait."""
-        if self._reading >= WAITING:
-            raise Problem("overloaded", f"{WAITING} requests to read wait for their turn")
+        """Run blocking work of an unsigned read; raises Problem(overloaded) if too many reads are waiting."""
+        if self._reading >= MAX_WAITING_READERS:
+            raise Problem("overloaded", f"{MAX_WAITING_READERS} reads are waiting already")
         self._reading += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self.readers, work)
         finally:
             self._reading -= 1
 
-    async def ask(self, work: Callable[[], T]) -> T:
-        """The result of blocking work in nobody's name."""
-        return await asyncio.get_running_loop().run_in_executor(self.pool, work)
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run blocking work in a worker thread, without authentication."""
+        return await asyncio.get_running_loop().run_in_executor(self.workers, work)
 
-    async def ask_as_caller(self, request: Request, right: Right, work: Callable[[str, int], T]) -> T:
-        """The result of `work(hotkey, block)` for who signed the request, if the hotkey has the right.
+    async def run_signed(self, request: Request, check_right: RightCheck, work: Callable[[str, int], T]) -> T:
+        """Run `work(hotkey, block)` for the hotkey that signed the request, if `check_right` allows it.
 
-        A hotkey that lacks it is looked for once more in a newer view, if there is one to be had.
+        A hotkey without the right may have registered just now, so the check is repeated once with a newer view of the
+        subnet if there is one.
         """
-        signed, record = _signed(request.scope, await request.body()), told(request.scope)
-        visit = partial(self._visit, signed, record, right, work)
+        signed, record = _signed(request.scope, await request.body()), request_record(request.scope)
+        verify_and_run = partial(self._verify_and_run, signed, record, check_right, work)
         try:
-            return await self.ask(visit)
+            return await self.run(verify_and_run)
         except Problem as problem:
-            if problem.name not in ("not-registered", "not-a-validator") or not await self.authority.look_again():
+            if (
+                problem.name not in ("not-registered", "not-a-validator")
+                or not await self.authority.wait_for_newer_view()
+            ):
                 raise
-        return await self.ask(visit)
+        return await self.run(verify_and_run)
 
-    def _visit(self, signed: _Signed, record: Told, right: Right, work: Callable[[str, int], T]) -> T:
-        def remember(hotkey: str, nonce_ns: int) -> bool:
-            """Rights come first: strangers leave no trace in the database. A replay costs its victim no quota."""
+    def _verify_and_run(
+        self, signed: _Signed, record: RequestRecord, check_right: RightCheck, work: Callable[[str, int], T]
+    ) -> T:
+        def accept_nonce(hotkey: str, nonce_ns: int) -> bool:
+            """Check rights, then the replay, then the rate limit.
+
+            In this order strangers write nothing to the database, and a replay uses up no quota of its victim.
+            """
             record.hotkey = hotkey
-            right(hotkey)
-            new = self.store.remember(hotkey, nonce_ns, time.time())
+            check_right(hotkey)
+            new = self.store.accept_nonce(hotkey, nonce_ns, time.time())
             if new:
-                self._throttle.check_hotkey(hotkey)
+                self._rate_limiter.check_hotkey(hotkey)
             return new
 
         self.authority.check_age()
         try:
             hotkey = verify_request(
                 signed.headers, signed.body, method=signed.method, target=signed.target, receiver=self.receiver,
-                remember=remember,
+                accept_nonce=accept_nonce,
             )  # fmt: skip
         except NotAuthenticated as error:
             raise Problem("not-authenticated", str(error), reason=error.reason) from error

@@ -1,4 +1,4 @@
-"""What the application was made of, for its routes."""
+"""Server state: the parts of the application that its routes share."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ if TYPE_CHECKING:
     from fastapi import Request
 
     from finest.tasks.authority import Authority
-    from finest.tasks.leaderboard import Board
+    from finest.tasks.leaderboard import Dashboard
     from finest.tasks.metrics import Metrics
     from finest.tasks.models import Rules
-    from finest.tasks.shared_read import Fresh
-    from finest.tasks.signed_requests import Desk
+    from finest.tasks.shared_read import SharedRead
+    from finest.tasks.signed_requests import RequestExecutor
     from finest.tasks.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """What the routes work with."""
+class ServerState:
+    """The parts of one application, made once by app.create_app."""
 
     store: Store
     rules: Rules
     authority: Authority
-    desk: Desk
+    executor: RequestExecutor
     metrics: Metrics
-    board: Fresh[Board]
-    database_works: Fresh[str]
-    """What keeps the database from its work; empty where nothing does."""
+    dashboard: SharedRead[Dashboard]
+    database_check: SharedRead[str]
+    """Reason why the database cannot be written to; an empty string if it can."""
     hub: str
-    closing: tuple[Callable[[], None], ...]
+    on_close: tuple[Callable[[], None], ...]
 
 
-def served(request: Request) -> Served:
-    """The parts of the application that answers this request."""
-    parts: Served = request.app.state.served
+def server_state(request: Request) -> ServerState:
+    """The ServerState of the application that answers this request."""
+    parts: ServerState = request.app.state.server
     return parts

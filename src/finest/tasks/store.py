@@ -1,4 +1,4 @@
-"""The task server's memory: leases, finishes, scores, nonces. Each method is one transaction, and safe to say again."""
+"""The task server's database: leases, finishes, scores, nonces. Each method is one transaction and safe to repeat."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlalchemy import bindparam as given
+from sqlalchemy import bindparam
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from finest.database import INSERTS, Database
-from finest.tasks import leases, queries, scores, transitions
-from finest.tasks.migrated import TABLES
+from finest.tasks import lease_expiry, leases, queries, replay, scores, transitions
+from finest.tasks.migrate import TABLES
 from finest.tasks.models import CrawlStatistics, Leader, Rules, ScoreRequest, Statistics, Task, TaskPage, TaskState
 from finest.tasks.tables import crawls, nonces, rules, warcs
 
@@ -22,36 +22,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 BATCH = 10_000
-"""WARCs in one transaction of an import: some tenths of a second, for which SQLite's other writers wait."""
-NONCE_S = 3600.0
-"""A nonce is kept so long. A signature is accepted for 30 s (btauth/1), but by a clock that may be set back: until it
-has been set back by more than this, every nonce is told from every other."""
+"""WARCs in one transaction of an import. It takes some tenths of a second, for which SQLite's other writers wait."""
 PURGE_S = 120.0
-"""Between two purges of nonces, by a clock that may be set in either direction."""
-LEAST_FREE_BYTES = 64 * 1024 * 1024
-"""With less room on its disk SQLite is as good as full: its log alone grows to megabytes between two checkpoints."""
+"""Time between two purges of old nonces, by a clock that may be set forwards or backwards."""
+MIN_FREE_BYTES = 64 * 1024 * 1024
+"""Free space below which SQLite's disk counts as full: its log alone grows to megabytes between two checkpoints."""
 
 
 class Store:
-    """What the API asks. `block` is the chain's block now; whoever asks has been authenticated.
+    """The database operations behind the API. `block` is the chain's current block; callers are already authenticated.
 
-    Blocking; safe to use from any thread. Every method raises Problem where the answer is no, and SQLAlchemyError
-    where the database fails.
+    Methods block and are safe to use from any thread. They raise Problem to refuse a request, and SQLAlchemyError if
+    the database fails.
     """
 
-    def __init__(self, database: Database, allowed: Rules) -> None:
-        self.rules, self._database = allowed, database
+    def __init__(self, database: Database, rules: Rules) -> None:
+        self.rules, self._database = rules, database
         self._expiry, self._expired_block, self._purged_s = threading.Lock(), -1, 0.0
 
     @classmethod
     def open(cls, url: str, rules: Rules | None = None) -> Store:
-        """A store on SQLite or PostgreSQL, its tables brought up to date; raises FinestError in one plain line.
+        """Open a store on SQLite or PostgreSQL and migrate its tables; raises FinestError in one plain line.
 
-        Without rules, for whoever imports or looks: what a server has settled stays.
+        Imports and views pass no rules: the redundancy that a server has applied then stays as it is.
         """
         store = cls(Database.open(url, TABLES), rules or Rules())
         if rules:
-            store._database.write(store._settle)
+            store._database.write(store._apply_redundancy)
         return store
 
     def close(self) -> None:
@@ -61,18 +58,18 @@ class Store:
         self, hotkey: str, warcs: int, block: int, *, seen_block: int | None = None, crawl: str | None = None,
         besides: str | None = None,
     ) -> Task:  # fmt: skip
-        """The open lease that the miner does not name by `besides`, or a new one of up to `warcs` WARCs.
+        """The open lease that the miner does not name in `besides`, or a new one of up to `warcs` WARCs.
 
-        `seen_block` is the last block that was really seen, where `block` is reckoned from it: no commitment of the
-        task can be older, however wrong the reckoning.
+        `seen_block` is the last block that the server read from the chain, and `block` an estimate based on it. The
+        task records `seen_block`, so no commitment for it can be older, however wrong the estimate is.
         """
-        self._expire_once(block)
-        asked = leases.Asked(hotkey, warcs, block, block if seen_block is None else seen_block, crawl, besides)
-        return self._database.write(lambda connection: leases.lease(connection, self.rules, asked))
+        self._expire_for_block(block)
+        call = leases.LeaseCall(hotkey, warcs, block, block if seen_block is None else seen_block, crawl, besides)
+        return self._database.write(lambda connection: leases.lease(connection, self.rules, call))
 
     def renew(self, hotkey: str, task_id: str, block: int) -> Task:
-        """The lease, begun anew; a finished task as it is."""
-        self._expire_once(block)
+        """Renew the lease; returns a finished task unchanged."""
+        self._expire_for_block(block)
         return self._database.write(
             lambda connection: transitions.renew(connection, self.rules, hotkey, task_id, block)
         )
@@ -80,48 +77,48 @@ class Store:
     def finish(
         self, hotkey: str, task_id: str, repo: str, revision: str, root: str, commitment: str, block: int
     ) -> Task:
-        """The task, finished with what was published; the commitment is one that no other task of the miner has."""
-        self._expire_once(block)
+        """Finish the task with what was published. No two tasks of a miner may have the same commitment."""
+        self._expire_for_block(block)
         published = {"repo": repo, "revision": revision, "root": root, "commitment": commitment}
         try:
             return self._database.write(
                 lambda connection: transitions.finish(connection, hotkey, task_id, block, **published)
             )
         except IntegrityError:
-            raise transitions.given_before(commitment) from None
+            raise transitions.commitment_already_used(commitment) from None
 
     def release(self, hotkey: str, task_id: str, block: int) -> Task:
-        """The task, given back."""
-        self._expire_once(block)
+        """Release the task."""
+        self._expire_for_block(block)
         return self._database.write(
             lambda connection: transitions.release(connection, self.rules, hotkey, task_id, block)
         )
 
     def expire(self, block: int) -> int:
-        """End all leases that nobody renewed before `block`; how many. The other methods do it by themselves."""
+        """Expire all leases that ended before `block`; returns how many. The other methods call it themselves."""
         total = 0
-        while ended := self._database.write(lambda connection: transitions.expire(connection, self.rules, block)):
+        while ended := self._database.write(lambda connection: lease_expiry.expire(connection, self.rules, block)):
             total += ended
         return total
 
     def report(self, validator: str, task_id: str, score: ScoreRequest, block: int) -> Task:
-        """The finished task with this score as the validator's last."""
+        """Store the validator's score of a finished task; replaces the validator's previous one."""
         return self._database.write(lambda connection: scores.report(connection, validator, task_id, score, block))
 
     def task(self, task_id: str, block: int) -> Task:
-        self._expire_once(block)
+        self._expire_for_block(block)
         return self._database.read(lambda connection: queries.one_task(connection, task_id, block))
 
     def task_by_commitment(self, hotkey: str, line: str, block: int) -> Task:
-        """The task that the miner finished with what it committed on the chain."""
+        """The task that the miner finished with this commitment line."""
         return self._database.read(lambda connection: queries.by_commitment(connection, hotkey, line, block))
 
     def tasks(
         self, block: int, *, state: TaskState | None = None, hotkey: str | None = None, after: str | None = None,
         limit: int = 50,
     ) -> TaskPage:  # fmt: skip
-        """Tasks, newest first."""
-        self._expire_once(block)
+        """One page of tasks, newest first."""
+        self._expire_for_block(block)
         return self._database.read(
             lambda connection: queries.page(connection, block, state=state, hotkey=hotkey, after=after, limit=limit)
         )
@@ -130,45 +127,37 @@ class Store:
         return self._database.read(lambda connection: scores.leaderboard(connection, limit))
 
     def statistics(self, block: int) -> Statistics:
-        self._expire_once(block)
+        self._expire_for_block(block)
         return self._database.read(lambda connection: scores.statistics(connection, block))
 
     def crawls(self) -> list[CrawlStatistics]:
-        """Each crawl's part of the statistics, in the order in which WARCs are handed out."""
+        """Statistics of each crawl, in the order in which the server leases its WARCs."""
         return self._database.read(scores.crawl_statistics)
 
-    def remember(self, hotkey: str, nonce_ns: int, now_s: float) -> bool:
-        """Whether this nonce of a signature is new, and now is not; shared by all server processes.
-
-        Of the nonces that are forgotten after NONCE_S the newest of each hotkey stays, and no older one of it is
-        accepted any more: a clock that was ahead, and is set back, brings no old signature to life.
-        """
+    def accept_nonce(self, hotkey: str, nonce_ns: int, now_s: float) -> bool:
+        """Record the nonce of a signed request; returns False for a replay. Shared by all server processes."""
         if abs(now_s - self._purged_s) > PURGE_S:
             self._purged_s = now_s
-            self._database.write(lambda connection: _forget(connection, now_s - NONCE_S))
-        row = {"hotkey": hotkey, "nonce_ns": nonce_ns, "seen_s": now_s}
-
-        def step(connection: sa.Connection) -> bool:
-            return connection.execute(_REMEMBER[connection.dialect.name], row).first() is not None
-
-        return self._database.write_one(step)
+            self._database.write(lambda connection: replay.purge_nonces(connection, now_s - replay.NONCE_S))
+        return self._database.write_one(lambda connection: replay.accept_nonce(connection, hotkey, nonce_ns, now_s))
 
     def check(self) -> str:
-        """Why the database cannot take what is written to it, in plain words; empty where it can.
+        """Reason why the database cannot be written to, in plain words; an empty string if it can.
 
-        Writes two rows, and looks at the room on SQLite's disk. Raises SQLAlchemyError where it does not answer.
+        Writes two rows and checks the free space on SQLite's disk. Raises SQLAlchemyError if the database does not
+        answer.
         """
         free = self._database.free_bytes()
-        if free is not None and free < LEAST_FREE_BYTES:
-            return f"the database's disk is full: {free >> 20} MiB are left, and {LEAST_FREE_BYTES >> 20} are needed"
+        if free is not None and free < MIN_FREE_BYTES:
+            return f"the database's disk is full: {free >> 20} MiB are left, and {MIN_FREE_BYTES >> 20} are needed"
         try:
             self._database.write(lambda connection: _touch(connection, time.time()))
         except DBAPIError as error:
-            return next((words for said, words in _UNWRITABLE.items() if said in str(error.orig)), _NO_ANSWER)
+            return next((text for part, text in _WRITE_ERRORS.items() if part in str(error.orig)), _NOT_WRITABLE)
         return ""
 
     def add_warcs(self, crawl: str, paths: Iterable[str]) -> int:
-        """Make WARCs known, in this order; how many are new. Batch by batch: what was added stays if it is stopped."""
+        """Add WARCs in this order; returns how many are new. Works in batches, and finished batches stay if stopped."""
         self._database.write(
             lambda connection: connection.execute(_ADD_CRAWL[connection.dialect.name], {"crawl": crawl})
         )
@@ -190,96 +179,62 @@ class Store:
 
         return self._database.write(step)
 
-    def _expire_once(self, block: int) -> None:
-        """Leases end by blocks alone, so looking once for each block is enough."""
+    def _expire_for_block(self, block: int) -> None:
+        """Expire leases once for each block; leases end by blocks alone."""
         if block != self._expired_block:
             with self._expiry:
                 if block != self._expired_block:
                     self.expire(block)
                     self._expired_block = block
 
-    def _settle(self, connection: sa.Connection) -> None:
-        """Which WARCs are open follows from the redundancy: counted anew when it is another one than before."""
+    def _apply_redundancy(self, connection: sa.Connection) -> None:
+        """Recompute which WARCs are open if the redundancy differs from the one stored in the database."""
         redundancy = self.rules.redundancy
         if connection.execute(sa.select(rules.c.redundancy)).scalar() == redundancy:
             return
         if self._database.postgresql:
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-        connection.execute(_SETTLE[connection.dialect.name], {"redundancy": redundancy})
+        connection.execute(_APPLY_REDUNDANCY[connection.dialect.name], {"redundancy": redundancy})
         free = warcs.c.claims < redundancy
         connection.execute(sa.update(warcs).where(warcs.c.open != free).values(open=free))
 
 
-_NO_ANSWER = "the database does not take what is written to it"
-_UNWRITABLE = {
+_NOT_WRITABLE = "the database does not accept writes"
+_WRITE_ERRORS = {
     "disk is full": "the database's disk is full",
     "readonly database": "the database is read-only",
     "No space left": "the database's disk is full",
     "read-only transaction": "the database is read-only",
 }
-"""Words of SQLite's and PostgreSQL's, and what anybody may be told of them."""
+"""Parts of error messages of SQLite and PostgreSQL, each with the message that the server shows instead."""
 _TOUCH = {
     name: insert(nonces)
-    .values(hotkey="", nonce_ns=0, seen_s=given("now_s"))
-    .on_conflict_do_update(index_elements=[nonces.c.hotkey, nonces.c.nonce_ns], set_={"seen_s": given("now_s")})
+    .values(hotkey="", nonce_ns=0, seen_s=bindparam("now_s"))
+    .on_conflict_do_update(index_elements=[nonces.c.hotkey, nonces.c.nonce_ns], set_={"seen_s": bindparam("now_s")})
     for name, insert in INSERTS.items()
 }
 
 
 def _touch(connection: sa.Connection, now_s: float) -> None:
-    """Write a row of a table that PostgreSQL logs, and one that has changed: SQLite leaves out what has not."""
+    """Write one row of a logged table for PostgreSQL, and one changed row for SQLite, which skips unchanged ones."""
     connection.execute(sa.update(rules).values(redundancy=rules.c.redundancy))
     connection.execute(_TOUCH[connection.dialect.name], {"now_s": now_s})
 
 
-_KEY = sa.tuple_(nonces.c.hotkey, nonces.c.nonce_ns)
-_NEWEST = sa.select(nonces.c.hotkey, sa.func.max(nonces.c.nonce_ns)).group_by(nonces.c.hotkey)
-MARK_S = 0.0
-"""`seen_s` of the newest nonce of those of its hotkey that were forgotten."""
-_MARK = (
-    sa.update(nonces)
-    .where(nonces.c.seen_s < given("old_s"), _KEY.in_(_NEWEST.where(nonces.c.seen_s < given("old_s"))))
-    .values(seen_s=MARK_S)
-)
-_FORGET = sa.delete(nonces).where(
-    sa.or_(
-        sa.and_(nonces.c.seen_s < given("old_s"), nonces.c.seen_s > MARK_S),
-        sa.and_(nonces.c.seen_s == MARK_S, _KEY.not_in(_NEWEST.where(nonces.c.seen_s == MARK_S))),
-    )
-)
-
-
-def _forget(connection: sa.Connection, old_s: float) -> None:
-    connection.execute(_MARK, {"old_s": old_s})
-    connection.execute(_FORGET, {"old_s": old_s})
-
-
-_MARKS = nonces.alias("marks")
-_IS_NEWER = ~sa.exists().where(
-    _MARKS.c.hotkey == given("hotkey"), _MARKS.c.seen_s == MARK_S, _MARKS.c.nonce_ns >= given("nonce_ns")
-)
-_ROW = sa.select(*(sa.cast(given(one.name), one.type) for one in nonces.c)).where(_IS_NEWER)
-_REMEMBER = {
-    name: insert(nonces)
-    .from_select([one.name for one in nonces.c], _ROW)
-    .on_conflict_do_nothing()
-    .returning(nonces.c.nonce_ns)
-    for name, insert in INSERTS.items()
-}
 _ADD_CRAWL = {
-    name: insert(crawls).values(name=given("crawl")).on_conflict_do_nothing() for name, insert in INSERTS.items()
+    name: insert(crawls).values(name=bindparam("crawl")).on_conflict_do_nothing() for name, insert in INSERTS.items()
 }
-_SETTLE = {
+_APPLY_REDUNDANCY = {
     name: insert(rules)
-    .values(id=1, redundancy=given("redundancy"))
-    .on_conflict_do_update(index_elements=[rules.c.id], set_={"redundancy": given("redundancy")})
+    .values(id=1, redundancy=bindparam("redundancy"))
+    .on_conflict_do_update(index_elements=[rules.c.id], set_={"redundancy": bindparam("redundancy")})
     for name, insert in INSERTS.items()
 }
 _ADD_WARCS = {
     name: sa.text(f"""
         INSERT INTO warcs (crawl_id, path) SELECT (SELECT id FROM crawls WHERE name = :crawl), path
         FROM {listed} WHERE true ORDER BY place ON CONFLICT DO NOTHING
-    """)  # noqa: S608 - nothing foreign is in it
+    """)  # noqa: S608 - contains no user input
     for name, listed in {
         "sqlite": "(SELECT value AS path, key AS place FROM json_each(:paths)) AS listed",
         "postgresql": "json_array_elements_text(CAST(:paths AS json)) WITH ORDINALITY AS listed (path, place)",

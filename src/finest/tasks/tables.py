@@ -1,10 +1,10 @@
-"""The database of a task server. Nothing in it is ever deleted but nonces; `events` says who did what, when.
+"""Database tables of a task server. Only nonces are ever deleted; `events` records who did what and when.
 
     crawls --< warcs --< claims >-- tasks >-- miners
                                      └--< scores       events, nonces, rules
 
-A WARC is open while it has fewer claims than the redundancy asks for; the claims of a task that expired or was released
-are dead and count no more. migrations/ holds the same tables step by step; a test compares them.
+A WARC is open while it has fewer live claims than the redundancy. When a task expires or is released, its claims are no
+longer live. migrations/ builds the same tables step by step, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ metadata = MetaData(
 )
 
 Id = BigInteger().with_variant(Integer(), "sqlite")
-"""SQLite numbers rows by itself only where the key is an INTEGER."""
+"""Type of row ids. SQLite assigns them itself only if the key is an INTEGER."""
 TaskId = String(32)
-"""UUIDv7, 32 hex digits: the ids of tasks sort by their age."""
+"""Type of task ids: UUIDv7 as 32 hex digits, so that ids sort by age."""
 
 rules = Table(
     "rules",
@@ -70,7 +70,7 @@ warcs = Table(
     CheckConstraint("claims >= 0", name="claims"),
 )
 OPEN = text("open")
-"""In this one spelling everywhere: to SQLite `open = 1` is another condition, and the index below of no use."""
+"""Condition of an open WARC, in one spelling everywhere: for `open = 1` SQLite would not use the index below."""
 Index("ix_warcs_open", warcs.c.crawl_id, warcs.c.id, postgresql_where=OPEN, sqlite_where=OPEN)
 
 miners = Table(
@@ -102,10 +102,14 @@ tasks = Table(
     CheckConstraint("(state = 'finished') = (commitment IS NOT NULL)", name="finished"),
 )
 LEASED, FINISHED = tasks.c.state == text("'leased'"), tasks.c.state == text("'finished'")
-"""Said in words, not as parameters: a partial index is used only where its condition is seen to hold."""
-HELD = tasks.c.closed_block.is_(None)
-"""LEASED in other words, those of a single index, so that PostgreSQL looks for a miner's open leases nowhere else."""
-Index("uq_tasks_slot", tasks.c.miner_id, tasks.c.slot, unique=True, postgresql_where=HELD, sqlite_where=HELD)
+"""Conditions on the state, as literals and not as parameters: a database uses a partial index only if it can see that
+the index's condition holds."""
+NOT_CLOSED = tasks.c.closed_block.is_(None)
+"""Same meaning as LEASED, but worded like one index alone, so that PostgreSQL uses that index for a miner's open
+leases."""
+Index(
+    "uq_tasks_slot", tasks.c.miner_id, tasks.c.slot, unique=True, postgresql_where=NOT_CLOSED, sqlite_where=NOT_CLOSED
+)
 Index("ix_tasks_expiry", tasks.c.expires_block, postgresql_where=LEASED, sqlite_where=LEASED)
 Index(
     "uq_tasks_commitment", tasks.c.miner_id, tasks.c.commitment,
@@ -122,7 +126,7 @@ claims = Table(
     Column("warc_id", ForeignKey("warcs.id"), primary_key=True),
     Column("miner_id", ForeignKey("miners.id"), nullable=False),
     Column("live", Boolean, nullable=False, server_default=true()),
-    Column("returned", Boolean, nullable=False, server_default=false()),  # the miner gave the task back
+    Column("returned", Boolean, nullable=False, server_default=false()),  # the miner released the task
 )
 LIVE = text("live")
 Index("uq_claims_live", claims.c.warc_id, claims.c.miner_id, unique=True, postgresql_where=LIVE, sqlite_where=LIVE)
@@ -133,7 +137,7 @@ scores = Table(
     "scores",
     metadata,
     Column("task_id", ForeignKey("tasks.id"), primary_key=True),
-    Column("validator", String(64), primary_key=True),  # its last word; `events` has those before
+    Column("validator", String(64), primary_key=True),  # one row for its latest score; `events` keeps the earlier ones
     Column("verdict", String(16), nullable=False),
     Column("score", Float, nullable=False),
     Column("evidence_sha256", String(64)),
@@ -154,7 +158,7 @@ events = Table(
 )
 Index("ix_events_task", events.c.task_id, events.c.id)
 
-# Unlogged on PostgreSQL: a crash of the database forgets the nonces of the last seconds, which no answer depends on.
+# Unlogged on PostgreSQL: a crash of the database loses the nonces of the last seconds, which no answer depends on.
 nonces = Table(
     "nonces",
     metadata,

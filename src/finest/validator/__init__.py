@@ -1,14 +1,16 @@
-"""The validator: is a dataset real, is it good, what is it worth.
+"""The validator: checks whether a dataset is real and good, and scores it.
 
-subject.py        what is looked at: task, commitment, seed
-seed.py           draws that anybody can repeat, from a block that came after the commitment
-admission.py      may it be paid at all: lease, commitment, manifest, hashes, source paths
-soundness.py      rows judged again from their WARC records; sprt.py ends the sample early
-completeness.py   windows of the sources judged again: every kept page is there, or its duplicate is (witness.py)
-uniqueness.py     duplicates within, and of earlier submissions (fingerprints.py)
-extractive.py     what rows of a custom recipe must be: ordered parts of the page's visible text
-quality/          bits per byte of held-out text, paired with the reference refinement and raw text
-score.py          what a task is worth: one pure function of what was measured
-audit.py          all of it, cheap checks first, within a budget
-evidence.py       the signed record of a verdict; replay.py does it again
+An audit (audit.py) runs its cheap checks first and stays within a budget (budget.py):
+
+- subject.py and seed.py: the task, its commitment, and random draws that anybody can repeat
+- admission.py: lease, commitment, manifest, hashes and source paths
+- soundness.py: rows are recomputed from their WARC records; sprt.py ends the sample early
+- completeness.py: random windows of the WARCs are refined again; every kept page must be a row or a duplicate of one
+  (witness.py)
+- uniqueness.py: duplicates within the dataset and of earlier submissions (fingerprints.py)
+- extractive.py: rows of an unknown recipe must be ordered parts of the page's visible text
+- quality/ and verdict_quality.py: bits per byte of held-out text, compared with the reference recipe and raw text
+
+score.py turns the findings into a score, and evidence.py signs the record of the verdict; replay.py repeats it.
+loop/ runs all this as a service and sets weights, update/ keeps the validator's own release up to date.
 """

@@ -1,4 +1,4 @@
-"""Admission: is there something to be judged at all? The cheap conditions first; none of them reads a row's text.
+"""Admission checks: whether a submission can be audited at all. They are cheap, and none reads the text of a row.
 
 commitment   the line decodes, and stands for this repository and revision
 lease        the task is that hotkey's, and was finished with that line
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
     from finest.dataset.manifest import Manifest
     from finest.dataset.open import Dataset
-    from finest.validator.context import Means
+    from finest.validator.context import AuditContext
     from finest.validator.models import Assignment, Outcome, Subject, Submission
 
 MAX_PAGES_A_WARC = 500_000
-"""A WARC of Common Crawl holds 20,000 to 60,000 pages."""
+"""Limit of pages per WARC. A WARC of Common Crawl has 20,000 to 60,000."""
 CLOSED_STATES = ("released", "expired")
 
 
-def check_told(subject: Subject) -> Iterator[Check]:
-    """The conditions that need nothing but what the chain and the task server said."""
+def check_assignment(subject: Subject) -> Iterator[Check]:
+    """The checks that need only what the chain and the task server know."""
     submission, task = subject.submission, subject.task
     if submission.line is not None:
         yield _check_commitment(submission)
@@ -47,7 +47,7 @@ def check_told(subject: Subject) -> Iterator[Check]:
 
 
 def check_dataset(dataset: Dataset, subject: Subject, recipe: Recipe | None) -> Iterator[Check]:
-    """The conditions on what was published, as far as its manifest and two columns say."""
+    """The checks of the published dataset that need only its manifest and two columns."""
     manifest = dataset.manifest
     most = MAX_PAGES_A_WARC * len(subject.task.warcs)
     few = max(manifest.pages, manifest.rows) <= most
@@ -61,14 +61,14 @@ def check_dataset(dataset: Dataset, subject: Subject, recipe: Recipe | None) -> 
     yield Check(name="recipe", outcome="pass", detail=f"{name[:64]}, hash {manifest.recipe_hash[:12]}: {kind}")
 
 
-def open_place(means: Means) -> tuple[Dataset | None, Check]:
-    """The dataset, and what is to be said of its being there.
+def open_submission(context: AuditContext) -> tuple[Dataset | None, Check]:
+    """Open the submitted dataset; returns it, or None, with the outcome of the check.
 
-    A revision that the Hub says is not there is a fail: the line on the chain promises it, and whoever could take a
-    dataset back before it is judged would never be found out. That the Hub cannot be asked is no evidence (HubError).
+    A revision that does not exist on the Hub fails the check. The commitment promises it, and a miner that could remove
+    a dataset before its audit would never be caught. If the Hub is unreachable (HubError), there is no evidence.
     """
     try:
-        dataset = open_dataset(means.place, token=means.token, say=means.say)
+        dataset = open_dataset(context.place, token=context.token, say=context.say)
     except HubNotFound as error:
         return None, _check("revision", False, str(error))
     except VerifyError as error:
@@ -77,12 +77,12 @@ def open_place(means: Means) -> tuple[Dataset | None, Check]:
 
 
 def known_recipes() -> dict[str, Recipe]:
-    """The recipes of this version, by their hashes; raises RecipeError where a library is missing."""
+    """The recipes of this version by hash; raises RecipeError if a library is missing."""
     return {recipe.hash: recipe for recipe in map(load_recipe, SHIPPED)}
 
 
 def declared(manifest: Manifest, recipe: Recipe | None) -> Declared:
-    """What the manifest says of the dataset."""
+    """The manifest's statements about the dataset."""
     return Declared(
         recipe=str(manifest.recipe.get("name", ""))[:64], recipe_hash=manifest.recipe_hash, known=recipe is not None,
         root=manifest.root, rows=manifest.rows, pages=manifest.pages, token_count=manifest.token_count,
@@ -91,7 +91,7 @@ def declared(manifest: Manifest, recipe: Recipe | None) -> Declared:
 
 
 def committed(submission: Submission) -> Commitment | None:
-    """What the line stands for."""
+    """The commitment in the submission's line; None if the line is invalid."""
     return decode(submission.line)
 
 
@@ -113,7 +113,7 @@ def _check_lease(submission: Submission, task: Assignment) -> Check:
 
 
 def _check_timing(submission: Submission, task: Assignment) -> Check:
-    """As the task server has it: the block of the lease itself is not too early, that of its end not too late."""
+    """Whether the commitment was made during the lease, including its first and last block."""
     block = submission.committed_block
     if block is None or task.leased_block is None or task.expires_block is None:
         return _check("timing", None, "the block of the commitment or of the lease is not known")
@@ -123,7 +123,7 @@ def _check_timing(submission: Submission, task: Assignment) -> Check:
 
 
 def _check_layout(dataset: Dataset) -> Check:
-    """Every file and every row group costs whoever reads them requests, so nobody makes them small for nothing."""
+    """Whether the dataset has no more files and row groups than its size explains; each costs readers requests."""
     try:
         check_files_few(dataset.manifest)
         dataset.row_groups()

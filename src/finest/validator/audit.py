@@ -1,8 +1,8 @@
-"""The audit: is a submission real? Cheap checks first; nothing is downloaded before it is admitted.
+"""The audit: checks whether a submission is real. Cheap checks come first, and only an admitted dataset is downloaded.
 
     admission -> soundness (rows) -> completeness (windows) -> uniqueness -> verdict
 
-What the miner did wrong is a fail; whatever goes wrong on our side is no evidence, and the audit is made again later.
+A fault of the miner is a fail. A fault on the validator's side gives no evidence, and the audit is repeated later.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import finest
 from finest.errors import VerifyError
 from finest.formatting import counted
 from finest.recipe.recipe import installed_libraries, load_recipe
-from finest.validator.admission import check_dataset, check_told, declared, known_recipes, open_place
+from finest.validator.admission import check_assignment, check_dataset, declared, known_recipes, open_submission
 from finest.validator.completeness import check_windows
-from finest.validator.context import OURS
+from finest.validator.context import VALIDATOR_ERRORS
 from finest.validator.evidence import conclude
 from finest.validator.models import (
     MAX_WORDS,
@@ -40,16 +40,16 @@ from finest.validator.uniqueness import check_unique
 if TYPE_CHECKING:
     from finest.dataset.open import Dataset
     from finest.recipe.recipe import Recipe
-    from finest.validator.context import Means
+    from finest.validator.context import AuditContext
 
 
-class _Over(Exception):
-    """The audit is decided: what follows would cost without changing the verdict."""
+class _Decided(Exception):
+    """The audit is decided; further checks would not change the verdict."""
 
 
 @dataclass(slots=True)
 class _Draft:
-    """The findings so far."""
+    """The findings of an audit so far."""
 
     admission: list[Check] = field(default_factory=list)
     declared: Declared | None = None
@@ -58,11 +58,11 @@ class _Draft:
     uniqueness: Uniqueness | None = None
 
     def admit(self, checks: Iterable[Check]) -> None:
-        """Take in checks up to the first that does not pass."""
+        """Add checks, and end the audit at the first one that does not pass."""
         for check in checks:
             self.admission.append(check)
             if check.outcome != "pass":
-                raise _Over
+                raise _Decided
 
     def conclude(self, plan: Plan) -> tuple[Outcome, str]:
         rows = min(plan.rows, self.declared.rows) if self.declared else 0
@@ -70,7 +70,7 @@ class _Draft:
         return conclude(self.admission, self.rows, self.windows, rows_planned=rows, known=known)
 
 
-def audit(subject: Subject, plan: Plan, means: Means) -> Evidence:
+def audit(subject: Subject, plan: Plan, context: AuditContext) -> Evidence:
     """Audit a submission; the same subject and plan give the same evidence wherever its data can be read.
 
     Never raises for what a miner published, nor for a network that fails: that is the verdict. The evidence is not
@@ -78,12 +78,12 @@ def audit(subject: Subject, plan: Plan, means: Means) -> Evidence:
     """
     draft = _Draft()
     try:
-        _audit(subject, plan, means, draft)
-    except _Over:
+        _audit(subject, plan, context, draft)
+    except _Decided:
         pass
     except VerifyError as error:
         draft.admission.append(_stopped("dataset", "fail", error))
-    except OURS as error:
+    except VALIDATOR_ERRORS as error:
         draft.admission.append(_stopped("audit", "no_evidence", error))
     verdict, why = draft.conclude(plan)
     return Evidence(
@@ -93,22 +93,22 @@ def audit(subject: Subject, plan: Plan, means: Means) -> Evidence:
 
 
 def inadmissible(subject: Subject, plan: Plan, check: Check) -> Evidence:
-    """The evidence of what failed before there was anything to open."""
+    """The evidence of a submission that failed a check before its dataset could be opened."""
     verdict, why = conclude([check], (), (), rows_planned=plan.rows, known=False)
     return Evidence(subject=subject, plan=plan, versions=versions(), admission=(check,), verdict=verdict, why=why)
 
 
 def versions() -> Versions:
-    """What judges here."""
+    """The versions of this software, its libraries and its recipes."""
     return Versions(
         finest=finest.__version__, python=platform.python_version(), libraries=installed_libraries(),
         recipes={recipe.name: found for found, recipe in known_recipes().items()},
     )  # fmt: skip
 
 
-def _audit(subject: Subject, plan: Plan, means: Means, draft: _Draft) -> None:
-    draft.admit(check_told(subject))
-    dataset, opened = open_place(means)
+def _audit(subject: Subject, plan: Plan, context: AuditContext, draft: _Draft) -> None:
+    draft.admit(check_assignment(subject))
+    dataset, opened = open_submission(context)
     draft.admit([opened])
     assert dataset is not None
     with dataset:
@@ -116,31 +116,31 @@ def _audit(subject: Subject, plan: Plan, means: Means, draft: _Draft) -> None:
         recipe = known_recipes().get(dataset.manifest.recipe_hash)
         draft.declared = declared(dataset.manifest, recipe)
         draft.admit(check_dataset(dataset, subject, recipe))
-        means.budget.check()
-        _judge(dataset, recipe, subject, plan, means, draft)
+        context.budget.check()
+        _judge(dataset, recipe, subject, plan, context, draft)
 
 
 def _judge(
-    dataset: Dataset, recipe: Recipe | None, subject: Subject, plan: Plan, means: Means, draft: _Draft
+    dataset: Dataset, recipe: Recipe | None, subject: Subject, plan: Plan, context: AuditContext, draft: _Draft
 ) -> None:  # fmt: skip
-    means.say(f"Judging up to {plan.rows} of {dataset.manifest.rows} rows again from their WARC records")
-    draft.rows = check_rows(dataset, recipe, subject.seed, plan.rows, means)
+    context.say(f"Judging up to {plan.rows} of {dataset.manifest.rows} rows again from their WARC records")
+    draft.rows = check_rows(dataset, recipe, subject.seed, plan.rows, context)
     _end_if_decided(draft, plan)
     reference = recipe or load_recipe(REFERENCE_RECIPE)
-    means.say(f"Judging {plan.windows} windows of {counted(len(subject.task.warcs), 'WARC')}")
-    draft.windows = check_windows(dataset, reference, subject.seed, plan, means, known=recipe is not None)
+    context.say(f"Judging {plan.windows} windows of {counted(len(subject.task.warcs), 'WARC')}")
+    draft.windows = check_windows(dataset, reference, subject.seed, plan, context, known=recipe is not None)
     _end_if_decided(draft, plan)
-    means.say("Looking for duplicates")
-    found, fingerprints = check_unique(dataset, reference, subject.seed, plan.unique_rows, means)
-    copies = tuple(means.index.matches(subject, fingerprints)[:16]) if means.index else ()
+    context.say("Looking for duplicates")
+    found, fingerprints = check_unique(dataset, reference, subject.seed, plan.unique_rows, context)
+    copies = tuple(context.index.matches(subject, fingerprints)[:16]) if context.index else ()
     draft.uniqueness = found.model_copy(update={"copies": copies})
-    if means.index and draft.conclude(plan)[0] != "no_evidence":
-        means.index.add(subject, fingerprints)
+    if context.index and draft.conclude(plan)[0] != "no_evidence":
+        context.index.add(subject, fingerprints)
 
 
 def _end_if_decided(draft: _Draft, plan: Plan) -> None:
     if draft.conclude(plan)[0] == "fail":
-        raise _Over
+        raise _Decided
 
 
 def _stopped(name: str, outcome: Outcome, error: Exception) -> Check:

@@ -1,4 +1,4 @@
-"""What one verdict may cost. Past that the audit ends without evidence: that we are slow is no fault of a miner's."""
+"""Budget of one verdict. An audit over budget ends without evidence: a slow validator is not the miner's fault."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from finest.errors import RunError, VerifyError
 CPU_S = 600.0
 MEMORY_BYTES = 2 * 1024**3
 READING_SHARE = 0.5
-"""Of the CPU seconds, what the processes that decode the submission may take. An honest dataset of 100,000 rows takes a
-few; one that takes minutes was made to."""
+"""Share of the CPU seconds that decoding the submission may take. An honest dataset of 100,000 rows takes a few
+seconds; one that takes minutes was built to do so."""
 _CPU_CLOCK = 0b010
 """Low bits of the clock of a whole process's scheduled time, above which stand those of its number, inverted: what
 clock_getcpuclockid(3) makes."""
@@ -21,13 +21,11 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class OverBudget(RunError):
-    """The verdict has used up what it may cost."""
+    """The verdict has used up its budget."""
 
 
 class Budget:
-    """Counts from its making on: what the process used and held before is not the verdict's. `check` between two pieces
-    of work, each of which is bounded by itself.
-    """
+    """CPU and memory budget, counted from its creation. Call `check` between bounded pieces of work."""
 
     def __init__(self, cpu_s: float = CPU_S, memory_bytes: int = MEMORY_BYTES) -> None:
         self.cpu_s, self.memory_bytes = cpu_s, memory_bytes
@@ -36,7 +34,7 @@ class Budget:
 
     @property
     def reading_s(self) -> float:
-        """CPU seconds of child processes: those that decode the submission."""
+        """CPU seconds of the child processes, which decode the submission."""
         return _children_s() - self._read_s
 
     @property
@@ -45,7 +43,7 @@ class Budget:
         return time.process_time() - self._own_s + self.reading_s
 
     def check(self) -> None:
-        """Raises OverBudget past the limits, VerifyError where reading the submission alone takes too much of them."""
+        """Raises OverBudget beyond the limits, and VerifyError if decoding the submission alone takes too much."""
         reading_s = self.reading_s
         if reading_s > self.cpu_s * READING_SHARE:
             raise VerifyError(f"the submission takes {reading_s:.0f} CPU seconds to read, more than any honest one")
@@ -57,7 +55,7 @@ class Budget:
 
 
 def resident_bytes() -> int:
-    """Memory that this process holds now; 0 where the system does not tell."""
+    """Resident memory of this process in bytes; 0 if the system does not provide it."""
     try:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES
     except OSError:
@@ -65,7 +63,7 @@ def resident_bytes() -> int:
 
 
 def _children_s() -> float:
-    """CPU seconds of ended children and, where the system tells, of living ones."""
+    """CPU seconds of ended child processes and, if the system provides them, of running ones."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return ended.ru_utime + ended.ru_stime + sum(map(_process_s, _living_children()))
 
@@ -81,7 +79,7 @@ def _living_children() -> list[int]:
 
 
 def _process_s(pid: int) -> float:
-    """What a process has used, by its CPU clock: a confined process is not shown /proc of another one."""
+    """CPU seconds of a process, from its CPU clock; a confined process cannot read another one's /proc."""
     try:
         return time.clock_gettime(~pid << 3 | _CPU_CLOCK)
     except OSError:

@@ -1,4 +1,4 @@
-"""Completeness: does the dataset hold what the recipe keeps of its WARCs?
+"""Completeness: whether the dataset has all pages of its WARCs that the recipe keeps.
 
 Windows at random bytes of the assigned WARCs, never of the miner's rows, are judged again. Each page that the recipe
 keeps must be a row of the dataset, or have lost against one: the dataset's verdict on it names the row, and MinHash,
@@ -18,7 +18,7 @@ from finest.pipeline.record import max_record_bytes
 from finest.recipe.judge import judge
 from finest.validator.models import PageFinding, WindowFinding
 from finest.validator.seed import Draw
-from finest.validator.witness import Holdings, Kept, Key
+from finest.validator.witness import DatasetPages, Kept, Key
 from finest.warc.slices import Layout, Slice, read_slice
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from finest.dataset.open import Dataset
     from finest.recipe.recipe import Recipe
-    from finest.validator.context import Means
+    from finest.validator.context import AuditContext
     from finest.validator.models import Plan
     from finest.warc.slices import Record
     from finest.warc.source import Source
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Window:
-    """What is judged of the sources from a byte on."""
+    """A window of a source: the pages from one byte offset on, refined again."""
 
     source: str
     offset: int
     pages: int = 0
     kept: list[Kept] = field(default_factory=list)
     detail: str = ""
-    """Why there is no evidence, where there is none: then nothing is kept."""
+    """Why the window gives no evidence; then `kept` is empty. Empty if it gives evidence."""
 
 
 def check_windows(
-    dataset: Dataset, recipe: Recipe, seed: str, plan: Plan, means: Means, *, known: bool
+    dataset: Dataset, recipe: Recipe, seed: str, plan: Plan, context: AuditContext, *, known: bool
 ) -> list[WindowFinding]:  # fmt: skip
     """Findings of all windows in the order of the draw; raises VerifyError, OverBudget, SourceError without sources.
 
@@ -53,9 +53,9 @@ def check_windows(
     """
     seen: set[Key] = set()
     windows = []
-    for source, offset in place_windows(means.warcs.sources(), seed, plan.windows):
-        windows.append(judge_window(source, offset, recipe, plan.window_pages, seen, means))
-    holdings = Holdings(dataset, recipe, means, known=known)
+    for source, offset in place_windows(context.warcs.sources(), seed, plan.windows):
+        windows.append(judge_window(source, offset, recipe, plan.window_pages, seen, context))
+    holdings = DatasetPages(dataset, recipe, context, known=known)
     found = holdings.find([page for window in windows for page in window.kept])
     return [_finding(window, found) for window in windows]
 
@@ -72,7 +72,9 @@ def place_windows(sources: Sequence[Source], seed: str, count: int) -> list[tupl
     return placed
 
 
-def judge_window(source: Source, offset: int, recipe: Recipe, pages: int, seen: set[Key], means: Means) -> Window:
+def judge_window(
+    source: Source, offset: int, recipe: Recipe, pages: int, seen: set[Key], context: AuditContext
+) -> Window:
     """The pages from the first record at or after `offset` on; those in `seen` count as pages, and are not kept again.
 
     A file that is not compressed record by record cannot be entered: no evidence.
@@ -86,26 +88,26 @@ def judge_window(source: Source, offset: int, recipe: Recipe, pages: int, seen: 
     at_place: Counter[Place] = Counter()
     try:
         for record in read_slice(
-            source, slice_, limit=pages, max_record_bytes=max_record_bytes(recipe), policy=means.warcs.policy
+            source, slice_, limit=pages, max_record_bytes=max_record_bytes(recipe), policy=context.warcs.policy
         ):
-            means.budget.check()
+            context.budget.check()
             window.pages += 1
             place = Place(source.name, record.offset, record.id)
             key = Key(place, at_place[place])
             at_place[place] += 1
             if key not in seen:
                 seen.add(key)
-                kept += _judged(record, key, recipe, means)
+                kept += _judged(record, key, recipe, context)
     except SourceError as error:
-        means.warcs.failed(error)
+        context.warcs.failed(error)
         window.detail = "its WARC cannot be read"
         return window
     window.kept = kept
     return window
 
 
-def _judged(record: Record, key: Key, recipe: Recipe, means: Means) -> list[Kept]:
-    verdict = judge(record.page(), recipe, means.cache)
+def _judged(record: Record, key: Key, recipe: Recipe, context: AuditContext) -> list[Kept]:
+    verdict = judge(record.page(), recipe, context.cache)
     return [Kept(key, verdict)] if verdict.kept else []
 
 

@@ -1,4 +1,4 @@
-"""What an audit works with: where the WARCs lie, what may be spent, what earlier submissions held."""
+"""Audit context: locations of the WARCs, budget, and the index of earlier submissions' fingerprints."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from finest.warc.stream import RetryPolicy
 if TYPE_CHECKING:
     from finest.validator.fingerprints import FingerprintIndex
 
-OURS = (HubError, SourceError, RecipeError, RunError, ChainError)
-"""Errors that say nothing of the miner."""
-RETRY = RetryPolicy(tries=6, cap_s=20.0)
-"""A source that brings no byte in six tries, under a minute, is no evidence; the audit is made again later."""
+VALIDATOR_ERRORS = (HubError, SourceError, RecipeError, RunError, ChainError)
+"""Errors on the validator's side, which are no evidence against the miner."""
+SOURCE_RETRY = RetryPolicy(tries=6, cap_s=20.0)
+"""Retries of a source. If it gives no byte in six tries (under a minute), there is no evidence, and the audit is
+repeated later."""
 MAX_UNREADABLE = 4
-"""Reads of the WARCs that may fail, each after the tries of RETRY, before the whole audit is put off."""
+"""Failed reads of WARCs, each after all its retries, that an audit tolerates before it is postponed."""
 
 
 @dataclass(slots=True)
-class Means:
-    """Everything that an audit needs beside its subject, its plan and its seed."""
+class AuditContext:
+    """Everything that an audit needs apart from its subject and its plan."""
 
     cache: Path
     warcs: Warcs
     place: str
-    """`OWNER/NAME@REVISION`, or a local folder."""
+    """Location of the submission: `OWNER/NAME@REVISION` on the Hub, or a local folder."""
     token: str | None = None
     index: FingerprintIndex | None = None
     budget: Budget = field(default_factory=Budget)
@@ -38,16 +39,16 @@ class Means:
 
 
 class Warcs:
-    """The assigned WARCs by the names that rows give them; each is looked at when it is first needed."""
+    """The assigned WARCs by their names in the rows; each is opened at its first use."""
 
-    def __init__(self, locations: Mapping[str, str], policy: RetryPolicy = RETRY) -> None:
+    def __init__(self, locations: Mapping[str, str], policy: RetryPolicy = SOURCE_RETRY) -> None:
         self._locations, self.policy = dict(locations), policy
         self._sources: dict[str, Source] = {}
         self._unreadable = 0
 
     @classmethod
     def of(cls, specs: Sequence[str], common_crawl: CommonCrawl) -> Warcs:
-        """Those that `specs` mean (`finest.warc.resolve`); raises SourceError."""
+        """The WARCs that `specs` resolve to (`finest.warc.resolve`); raises SourceError."""
         locations = resolve(specs, common_crawl)
         return cls(dict(zip(name_sources(locations), locations, strict=True)))
 
@@ -56,17 +57,17 @@ class Warcs:
         return tuple(self._locations)
 
     def source(self, name: str) -> Source:
-        """The source of that name; raises SourceError where it cannot be read."""
+        """The source of that name; raises SourceError if it cannot be read."""
         if name not in self._sources:
             self._sources[name] = inspect(self._locations[name], name, policy=self.policy)
         return self._sources[name]
 
     def failed(self, error: SourceError) -> None:
-        """Count a read that failed; raises the error where there are too many."""
+        """Count a failed read; raises the error if there are too many."""
         self._unreadable += 1
         if self._unreadable > MAX_UNREADABLE:
             raise error
 
     def sources(self) -> list[Source]:
-        """All of them, in their order."""
+        """All sources in their order."""
         return [self.source(name) for name in self._locations]

@@ -1,4 +1,4 @@
-"""The record of a verdict: from findings to a conclusion, to canonical JSON, signed; and back."""
+"""Evidence of a verdict: draws the conclusion from the findings, and signs, writes and reads the record."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from finest.validator.models import Quality
 
 QUALITY = "quality"
-"""Name of the check that says why there are no figures of quality."""
-LEAST_SEEN = 0.5
-"""Of the rows that should be looked at, and of the windows: with less, there is no evidence."""
-LEAST_TAKEN, LEAST_TAKEN_ROWS, MOST_WORDS = 0.95, 20, 2_000
+"""Name of the check that explains missing quality figures."""
+MIN_CHECKED_SHARE = 0.5
+"""The smallest share of planned rows, and of windows, that must be checked; with less there is no evidence."""
+MIN_EXTRACTIVE_SHARE, MIN_EXTRACTIVE_ROWS, MAX_COUNTED_WORDS = 0.95, 20, 2_000
 """Of the words of so many rows or more, a row's counted up to a limit, at least this share must be taken from their
 pages: else each row could bring a fifth of its text from elsewhere. Of real pages it was 0.998 in 400 rows of
 trafilatura's and 0.997 in 400 of resiliparse's."""
@@ -36,37 +36,37 @@ def conclude(
     admission: Sequence[Check], rows: Sequence[RowFinding], windows: Sequence[WindowFinding], *,
     rows_planned: int, known: bool,
 ) -> tuple[Outcome, str]:  # fmt: skip
-    """The verdict, and why in one line. A lie that was found counts, whatever else could not be looked at."""
+    """The verdict and its reason in one line. Proven fraud counts even if other checks were not possible."""
     failed = next((check for check in admission if check.outcome == "fail"), None)
     if failed:
         return "fail", f"not admissible ({failed.name}): {failed.detail}"
-    lie = _lie_of_rows(rows) or _lie_of_texts(rows) or _lie_of_windows(windows, counts=known or not rows_planned)
+    lie = _forged_rows(rows) or _foreign_text(rows) or _missing_pages(windows, counts=known or not rows_planned)
     if lie:
         return "fail", lie
     unknown = next((check for check in admission if check.outcome == "no_evidence"), None)
     if unknown:
         return "no_evidence", f"{unknown.name}: {unknown.detail}"
-    gap = _gap(rows, windows, rows_planned)
-    return ("no_evidence", gap) if gap else ("pass", _praise(rows, windows))
+    gap = _missing_evidence(rows, windows, rows_planned)
+    return ("no_evidence", gap) if gap else ("pass", _pass_summary(rows, windows))
 
 
 def rows_counted(rows: Sequence[RowFinding]) -> tuple[int, int]:
-    """(checked, bad): rows with evidence, and those that are not what they should be."""
+    """(checked, bad): the number of rows with evidence, and how many of them are forged."""
     return sum(row.outcome != "no_evidence" for row in rows), sum(row.outcome == "forged" for row in rows)
 
 
 def pages_counted(windows: Sequence[WindowFinding]) -> tuple[int, int]:
-    """(checked, missed): pages with evidence that should be in the dataset, and those that are not."""
+    """(checked, missed): the number of pages with evidence that belong in the dataset, and how many are missing."""
     pages = kept_pages(windows)
     return sum(page.outcome != "no_evidence" for page in pages), sum(page.outcome == "missed" for page in pages)
 
 
 def kept_pages(windows: Sequence[WindowFinding]) -> list[PageFinding]:
-    """The pages of all windows that the recipe keeps, each once."""
+    """The pages of all windows that the recipe keeps, without repetition."""
     return [page for window in windows for page in window.kept]
 
 
-def _lie_of_rows(rows: Sequence[RowFinding]) -> str | None:
+def _forged_rows(rows: Sequence[RowFinding]) -> str | None:
     checked, bad = rows_counted(rows)
     if not is_forged(bad, checked) and SEQUENTIAL.decide(bad, checked) != "forged":
         return None
@@ -74,19 +74,22 @@ def _lie_of_rows(rows: Sequence[RowFinding]) -> str | None:
     return f"{bad} of {checked} rows are forged; row {first.number} ({first.id}): {first.detail}"
 
 
-def _lie_of_texts(rows: Sequence[RowFinding]) -> str | None:
-    """Under a recipe that we do not have: what each row may bring that is not its page's, all of them may not."""
-    told = [(min(row.words, MOST_WORDS), row.taken) for row in rows if row.words is not None and row.taken is not None]
-    words = sum(count for count, _ in told)
-    taken = sum(count * share for count, share in told)
-    if len(told) < LEAST_TAKEN_ROWS or taken >= LEAST_TAKEN * words:
+def _foreign_text(rows: Sequence[RowFinding]) -> str | None:
+    """For an unknown recipe: fails if the rows together have too much text that is not from their pages."""
+    counted = [
+        (min(row.words, MAX_COUNTED_WORDS), row.taken)
+        for row in rows
+        if row.words is not None and row.taken is not None
+    ]
+    words = sum(count for count, _ in counted)
+    taken = sum(count * share for count, share in counted)
+    if len(counted) < MIN_EXTRACTIVE_ROWS or taken >= MIN_EXTRACTIVE_SHARE * words:
         return None
-    return (
-        f"{taken / words:.3f} of the words of {len(told)} rows are taken from their pages, {LEAST_TAKEN} are expected"
-    )
+    share = f"{taken / words:.3f} of the words of {len(counted)} rows"
+    return f"{share} are taken from their pages, {MIN_EXTRACTIVE_SHARE} are expected"
 
 
-def _lie_of_windows(windows: Sequence[WindowFinding], *, counts: bool) -> str | None:
+def _missing_pages(windows: Sequence[WindowFinding], *, counts: bool) -> str | None:
     """Missing pages beyond chance, where they count: under a recipe that we do not have what is missing lowers the
     recall, and is a lie only where the dataset has no row at all, so that nothing else of it can be judged.
     """
@@ -97,23 +100,23 @@ def _lie_of_windows(windows: Sequence[WindowFinding], *, counts: bool) -> str | 
     return f"{missed} of {checked} pages are missing; {first.id} of {first.source}: {first.detail}"
 
 
-def _gap(rows: Sequence[RowFinding], windows: Sequence[WindowFinding], rows_planned: int) -> str | None:
+def _missing_evidence(rows: Sequence[RowFinding], windows: Sequence[WindowFinding], rows_planned: int) -> str | None:
     checked, bad = rows_counted(rows)
-    if SEQUENTIAL.decide(bad, checked) is None and checked < LEAST_SEEN * rows_planned:
+    if SEQUENTIAL.decide(bad, checked) is None and checked < MIN_CHECKED_SHARE * rows_planned:
         return f"only {checked} of {rows_planned} rows could be judged again"
     seen = sum(not window.detail for window in windows)
-    if seen < LEAST_SEEN * len(windows):
+    if seen < MIN_CHECKED_SHARE * len(windows):
         return f"only {seen} of {len(windows)} windows could be judged"
     return None
 
 
-def _praise(rows: Sequence[RowFinding], windows: Sequence[WindowFinding]) -> str:
+def _pass_summary(rows: Sequence[RowFinding], windows: Sequence[WindowFinding]) -> str:
     (checked, bad), (pages, missed) = rows_counted(rows), pages_counted(windows)
     return f"{checked - bad} of {checked} rows are what they should be, {pages - missed} of {pages} pages are there"
 
 
 def with_quality(evidence: Evidence, quality: Quality) -> Evidence:
-    """The evidence with figures of quality, and what all of it is worth."""
+    """The evidence with quality figures and score."""
     found = measured(evidence, quality)
     changes = {"quality": quality, "measured": found, "score": score(found), "signature": None}
     evidence = evidence.model_copy(update=changes)
@@ -121,12 +124,12 @@ def with_quality(evidence: Evidence, quality: Quality) -> Evidence:
 
 
 def scored(evidence: Evidence) -> Score | None:
-    """The factors, worked out anew from the figures; None where quality was not measured."""
+    """The score's factors, recomputed from the figures; None if quality was not measured."""
     return score(measured(evidence, evidence.quality)) if evidence.quality else None
 
 
 def total_of(evidence: Evidence) -> float:
-    """What it is worth, from 0 to 1. A verdict that is not a pass is worth 0."""
+    """The score, from 0 to 1; 0 for every verdict but a pass."""
     found = scored(evidence)
     return found.total if found and evidence.verdict == "pass" else 0.0
 
@@ -138,15 +141,15 @@ def without_quality(evidence: Evidence, outcome: Outcome, why: str) -> Evidence:
     return evidence.model_copy(update=changes)
 
 
-def is_lie(evidence: Evidence) -> bool:
-    """Whether the dataset was found to be what it must not be: rows forged, or pages left out."""
+def is_dishonest(evidence: Evidence) -> bool:
+    """Whether the audit proved fraud: forged rows or missing pages."""
     return evidence.verdict == "fail" and all(check.outcome != "fail" for check in evidence.admission)
 
 
 def measured(evidence: Evidence, quality: Quality) -> Measured:
-    """What the score is a function of."""
+    """The measured values from which the score is computed."""
     (rows, bad), (pages, missed) = rows_counted(evidence.rows), pages_counted(evidence.windows)
-    task, told = evidence.subject.task, evidence.subject.submission
+    task, counted = evidence.subject.task, evidence.subject.submission
     leased, expires = task.leased_block or 0, task.expires_block or 0
     return Measured(
         admissible=evidence.declared is not None and all(check.outcome == "pass" for check in evidence.admission),
@@ -154,7 +157,7 @@ def measured(evidence: Evidence, quality: Quality) -> Measured:
         unique_tokens=_tokens_that_count(evidence),
         reference_tokens=reference_tokens(evidence), bpb=quality.bpb, bpb_reference=quality.bpb_reference,
         bpb_raw=quality.bpb_raw, error_bpb=quality.error_bpb,
-        blocks_used=max(0, (told.committed_block or leased) - leased), blocks_allowed=max(1, expires - leased),
+        blocks_used=max(0, (counted.committed_block or leased) - leased), blocks_allowed=max(1, expires - leased),
     )  # fmt: skip
 
 
@@ -195,12 +198,12 @@ def canonical(evidence: Evidence) -> bytes:
 
 
 def evidence_hash(evidence: Evidence) -> str:
-    """sha256 (64 hex digits) of the canonical JSON: what a task server is told."""
+    """sha256 (64 hex digits) of the canonical JSON, which the task server gets with the score."""
     return hashlib.sha256(canonical(evidence)).hexdigest()
 
 
 def sign(evidence: Evidence, hotkey: Hotkey) -> Evidence:
-    """The evidence as this hotkey's word; raises ValueError where another one audited."""
+    """Sign the evidence with this hotkey; raises ValueError if another hotkey audited."""
     if evidence.subject.validator != hotkey.address:
         raise ValueError(f"the evidence is {evidence.subject.validator}'s, not {hotkey.address}'s")
     signature = hotkey.sign(bytes.fromhex(evidence_hash(evidence)))
@@ -208,7 +211,7 @@ def sign(evidence: Evidence, hotkey: Hotkey) -> Evidence:
 
 
 def is_signed(evidence: Evidence) -> bool:
-    """Whether the signature is that of the validator whom the evidence names."""
+    """Signature check: whether the validator named in the evidence signed it."""
     from finest.chain.signature import is_signed_by
 
     if evidence.signature is None or evidence.subject.validator is None:
@@ -218,7 +221,7 @@ def is_signed(evidence: Evidence) -> bool:
 
 
 def to_json(evidence: Evidence) -> bytes:
-    """The record as it is kept: canonical JSON with the signature in it, and a line's end."""
+    """The record as stored: canonical JSON with the signature and a final newline."""
     return _canonical(evidence.model_dump_json()) + b"\n"
 
 
@@ -227,12 +230,12 @@ def _canonical(text: str) -> bytes:
 
 
 def write_evidence(path: Path, evidence: Evidence) -> None:
-    """Write the record: whole or not at all."""
+    """Write the record atomically."""
     write_whole(path, to_json(evidence))
 
 
 def read_evidence(path: Path) -> Evidence:
-    """The record in that file; raises UsageError where there is none of this format."""
+    """Read a record; raises UsageError if the file has no record of this format."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_EVIDENCE_BYTES + 1)

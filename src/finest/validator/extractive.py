@@ -1,4 +1,4 @@
-"""Under a recipe that we do not have: is a text taken from its page, in its order, and from nowhere else?
+"""Check for unknown recipes: whether a row's text is taken from its page, in order, and from nowhere else.
 
 The page's visible text is all that resiliparse shows of it: every text but scripts and styles, alternative texts and
 form fields too, in the order of the document. Both are split in words (runs of letters and digits, one character each
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 RUN = 4
 """Words: enough that common phrases do not make a text of one's own, few enough for the pieces that extractors leave
 of a paragraph."""
-LEAST_SHARE = 0.8
+MIN_SHARE = 0.8
 """Of a text's words. Of 1,264 rows that trafilatura made of real pages 0.24 % have less (it takes text from a page's
 hidden data), of 1,170 of resiliparse's none, of 785 of engine `blocks-1` 0.13 %; a page's own words in
 another order have at most 0.08."""
@@ -66,7 +66,7 @@ def extractive_share(text: str, visible: str) -> float:
 
 
 def words(text: str) -> list[str]:
-    """The words that are compared."""
+    """The words of a text that are compared."""
     text = _STAND_INS.sub(" ", pii.redact(text, _ALL_PII))
     return _WORD.findall(unicodedata.normalize("NFKC", text).lower())
 

@@ -1,4 +1,4 @@
-"""The fingerprints of every submission that was audited: who was the first to submit a text?"""
+"""Index of the fingerprints of all audited submissions; tells which submission had a text first."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _WAIT_S = 30.0
 
 
 class FingerprintIndex(Protocol):
-    """What earlier submissions held. Numbers are from 0 to 2^63 - 1."""
+    """Fingerprints of earlier submissions, as numbers from 0 to 2^63 - 1."""
 
     def add(self, subject: Subject, fingerprints: Sequence[int]) -> None:
-        """Remember a submission; one that is remembered already stays as it is."""
+        """Add a submission; does nothing if it is already in the index."""
 
     def matches(self, subject: Subject, fingerprints: Sequence[int]) -> list[Copy]:
-        """Who had these fingerprints first, of submissions committed before this one; most hits first."""
+        """Submissions committed before this one that share its fingerprints; most matches first."""
 
 
 class SqliteFingerprints:
-    """An index in one SQLite file, for any number of processes. Raises RunError where it cannot be used."""
+    """An index in one SQLite file, safe for any number of processes. Raises RunError if it cannot be used."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""What an audit is told, what it finds, and the record that proves it: `finest-evidence/1`."""
+"""Data models of an audit: its plan and subject, its findings, and the evidence record `finest-evidence/1`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ PageOutcome = Literal["held", "duplicate", "missed", "no_evidence"]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 MAX_WORDS = 400
-"""Characters of a check's detail that are kept."""
+"""Length limit of a check's detail, in characters."""
 SHOWN_CHARS = 200
-"""Characters of an id or a name of a stranger's that are kept."""
+"""Length limit of an untrusted id or name, in characters."""
 
 
 class _Model(BaseModel):
@@ -23,19 +23,19 @@ class _Model(BaseModel):
 
 
 class Plan(_Model):
-    """How much is looked at. The defaults are those of the measured design: docs/concepts/scoring.md."""
+    """How much an audit checks. docs/concepts/scoring.md explains the defaults."""
 
     rows: int = Field(default=128, ge=1, le=100_000)
-    """Rows of the dataset that are judged again, at most: the sequential test may stop earlier."""
+    """The most rows to recompute; the sequential test may stop earlier."""
     windows: int = Field(default=32, ge=1, le=10_000)
     window_pages: int = Field(default=15, ge=1, le=1_000)
-    """Pages of a window."""
+    """Pages per window."""
     unique_rows: int = Field(default=50_000, ge=0)
-    """Rows that are held against each other for duplicates: whole row groups until there are so many."""
+    """Rows to compare for duplicates; whole row groups are read until there are so many."""
 
 
 class Submission(_Model):
-    """What a miner says that it made. Of a folder, or of what was never committed, much is not known."""
+    """The submitted dataset. Fields are missing for a local folder or an uncommitted dataset."""
 
     repo: str | None = None
     revision: str | None = None
@@ -63,14 +63,14 @@ class Assignment(_Model):
 
 
 class Beacon(_Model):
-    """A block after the commitment."""
+    """The block after the commitment whose hash gives the seed."""
 
     block: Count
     hash: str = Field(pattern=r"^0x[0-9a-f]{64}$")
 
 
 class Subject(_Model):
-    """What is audited, for whom, and by which randomness."""
+    """What is audited: submission, task, validator and seed."""
 
     submission: Submission
     task: Assignment
@@ -82,7 +82,7 @@ class Subject(_Model):
 
 
 class Versions(_Model):
-    """What judged."""
+    """The software versions of an audit."""
 
     finest: str
     python: str
@@ -92,7 +92,7 @@ class Versions(_Model):
 
 
 class Check(_Model):
-    """One condition of admission, or what ended the audit early."""
+    """One admission check, or the reason why the audit ended early."""
 
     name: str
     outcome: Outcome
@@ -100,7 +100,7 @@ class Check(_Model):
 
 
 class Declared(_Model):
-    """What the manifest says."""
+    """The manifest's statements about the dataset."""
 
     recipe: str
     recipe_hash: Hash
@@ -210,7 +210,7 @@ class Quality(_Model):
 
 
 class Evidence(_Model):
-    """A verdict and all that it follows from."""
+    """A verdict and all the findings that it is based on."""
 
     format: Literal["finest-evidence/1"] = "finest-evidence/1"
     subject: Subject

@@ -1,4 +1,4 @@
-"""What a task is worth: one pure function of what was measured, from 0 to 1.
+"""The score of a task, from 0 to 1: one pure function of the measured values.
 
     S = A x H x min(R, V) x Q / ceiling x P
 
@@ -50,7 +50,7 @@ POLICY = Policy()
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What an audit found. Rows and pages are counts, bpb are bits per byte of held-out text."""
+    """The measured values of an audit. Rows and pages are counts; bpb is bits per byte of held-out text."""
 
     admissible: bool
     rows_checked: int
@@ -93,7 +93,7 @@ class Score:
 
 
 def score(found: Measured, policy: Policy = POLICY) -> Score:
-    """What a task is worth by what an audit found."""
+    """The score of a task from the measured values of its audit."""
     forged = is_forged(found.rows_bad, found.rows_checked, policy)
     return Score(
         admissible=found.admissible and found.rows_checked > 0,
@@ -108,7 +108,7 @@ def score(found: Measured, policy: Policy = POLICY) -> Score:
 
 
 def is_forged(rows_bad: int, rows_checked: int, policy: Policy = POLICY) -> bool:
-    """Whether so many bad rows are beyond chance for an honest miner."""
+    """Whether so many bad rows are too unlikely for an honest miner."""
     return chance_of(rows_bad, rows_checked, policy.tolerance) < policy.alpha
 
 

@@ -18,7 +18,7 @@ from finest.errors import SourceError, VerifyError
 from finest.pipeline.record import find_records, max_record_bytes, row_of
 from finest.pipeline.verify import NOT_REPEATABLE
 from finest.recipe.judge import judge
-from finest.validator.extractive import LEAST_SHARE, extractive_share, visible_text, words
+from finest.validator.extractive import MIN_SHARE, extractive_share, visible_text, words
 from finest.validator.models import SHOWN_CHARS, RowFinding
 from finest.validator.seed import Draw
 from finest.validator.sprt import SEQUENTIAL
@@ -27,7 +27,7 @@ from finest.warc.source import dump_of
 if TYPE_CHECKING:
     from finest.dataset.open import Dataset
     from finest.recipe.recipe import Recipe
-    from finest.validator.context import Means
+    from finest.validator.context import AuditContext
     from finest.warc.slices import Record
 
 MAX_TEXT_BYTES = 4 * 1024 * 1024
@@ -52,7 +52,9 @@ class Claim:
         return Place(self.row.file_path, self.row.warc_offset, self.row.id)
 
 
-def check_rows(dataset: Dataset, recipe: Recipe | None, seed: str, count: int, means: Means) -> list[RowFinding]:
+def check_rows(
+    dataset: Dataset, recipe: Recipe | None, seed: str, count: int, context: AuditContext
+) -> list[RowFinding]:
     """Findings of the rows that were looked at, in the order of the draw; `recipe` is None for one that we do not have.
 
     Raises VerifyError where the dataset cannot be read within its limits, OverBudget.
@@ -62,8 +64,8 @@ def check_rows(dataset: Dataset, recipe: Recipe | None, seed: str, count: int, m
     findings: list[RowFinding] = []
     bad = checked = 0
     for number in drawn:
-        means.budget.check()
-        finding = check_row(claims[number], recipe, means)
+        context.budget.check()
+        finding = check_row(claims[number], recipe, context)
         findings.append(finding)
         bad, checked = bad + (finding.outcome == "forged"), checked + (finding.outcome != "no_evidence")
         if SEQUENTIAL.decide(bad, checked) is not None:
@@ -102,26 +104,26 @@ def by_group(dataset: Dataset, numbers: Sequence[int]) -> Iterator[list[int]]:
             yield part
 
 
-def check_row(claim: Claim, recipe: Recipe | None, means: Means) -> RowFinding:
+def check_row(claim: Claim, recipe: Recipe | None, context: AuditContext) -> RowFinding:
     """One row, judged again. A source that cannot be read is no evidence; a record that is not there is a lie."""
     row = claim.row
     finding = RowFinding(
         number=claim.number, id=row.id[:SHOWN_CHARS], source=row.file_path[:SHOWN_CHARS], offset=row.warc_offset,
         expected=claim.hash, found=None, outcome="forged",
     )  # fmt: skip
-    if row.file_path not in means.warcs.names:
+    if row.file_path not in context.warcs.names:
         return finding.model_copy(update={"detail": "its WARC is not among those of the task"})
     try:
-        source = means.warcs.source(row.file_path)
+        source = context.warcs.source(row.file_path)
         limit = max_record_bytes(recipe)
-        records = find_records(source, row.warc_offset, row.id, limit, means.warcs.policy)
+        records = find_records(source, row.warc_offset, row.id, limit, context.warcs.policy)
     except SourceError as error:
-        means.warcs.failed(error)
+        context.warcs.failed(error)
         detail = "its WARC cannot be read"
         return finding.model_copy(update={"outcome": "no_evidence", "detail": detail})
     if claim.rank >= len(records):
         return finding.model_copy(update={"detail": _none_left(claim, records)})
-    return finding.model_copy(update=_held_against(records, claim, recipe, means))
+    return finding.model_copy(update=_held_against(records, claim, recipe, context))
 
 
 def _none_left(claim: Claim, records: Sequence[Record]) -> str:
@@ -131,7 +133,9 @@ def _none_left(claim: Claim, records: Sequence[Record]) -> str:
     return f"row number {claim.rank + 1} of one place, where {len(records)} of such records lie"
 
 
-def _held_against(records: Sequence[Record], claim: Claim, recipe: Recipe | None, means: Means) -> dict[str, object]:
+def _held_against(
+    records: Sequence[Record], claim: Claim, recipe: Recipe | None, context: AuditContext
+) -> dict[str, object]:
     """The finding of the first record that gives the row; where none does, that of the first that could.
 
     There is more than one record only where a gzip member holds several that share an id.
@@ -140,15 +144,15 @@ def _held_against(records: Sequence[Record], claim: Claim, recipe: Recipe | None
     of_name = [record for record in records if (record.url, record.date) == named]
     findings = []
     for record in of_name or records[:1]:
-        means.budget.check()
-        findings.append(_made_anew(record, claim, recipe, means) if recipe else _taken_from(record, claim))
+        context.budget.check()
+        findings.append(_made_anew(record, claim, recipe, context) if recipe else _taken_from(record, claim))
         if findings[-1].get("outcome") == "same":
             return findings[-1]
     return next((finding for finding in findings if "outcome" in finding), findings[0])
 
 
-def _made_anew(record: Record, claim: Claim, recipe: Recipe, means: Means) -> dict[str, object]:
-    verdict = judge(record.page(), recipe, means.cache)
+def _made_anew(record: Record, claim: Claim, recipe: Recipe, context: AuditContext) -> dict[str, object]:
+    verdict = judge(record.page(), recipe, context.cache)
     if verdict.reason in NOT_REPEATABLE:
         return {
             "outcome": "no_evidence",
@@ -170,8 +174,8 @@ def _taken_from(record: Record, claim: Claim) -> dict[str, object]:
     if found != claim.hash:
         return {"found": found, "detail": "its address, date or place is not the record's"}
     share = extractive_share(row.text, visible_text(record.page()))
-    if share < LEAST_SHARE:  # a recipe that we do not have may read pages in the other way
+    if share < MIN_SHARE:  # a recipe that we do not have may read pages in the other way
         share = max(share, extractive_share(row.text, visible_text(record.page(), "datatrove")))
-    if share < LEAST_SHARE:
+    if share < MIN_SHARE:
         return {"found": None, "detail": f"{share:.3f} of its words are taken from the page in its order"}
     return {"found": found, "outcome": "same", "words": len(words(row.text)), "taken": share}

@@ -1,4 +1,4 @@
-"""What is to be audited, as the chain and the task server know it."""
+"""The subject of an audit, from the chain's and the task server's data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures for Weights & Biases, where the operator wants them: how verdicts fall and where weights go.
+"""Optional telemetry to Weights & Biases: outcomes of verdicts and the weights that were set.
 
     telemetry = Telemetry.open("my-project", work / "telemetry", group=hotkey, say=say)     None: does nothing
     telemetry.verdict(evidence)
@@ -29,11 +29,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from finest.validator.models import Evidence
 
-WAITING = 1000
+MAX_QUEUED = 1000
 """Lines that wait at the most while W&B is away, some hundred kB; then the oldest go."""
 RETRY_S = 300.0
 """Between two starts of a client that ended by itself."""
-LOOK_S = 2.0
+POLL_S = 2.0
 """How soon it is seen that a client has ended."""
 CLOSE_S = 10.0
 """How long it may send on when the validator ends."""
@@ -107,7 +107,7 @@ class _Sender:
 
     def __init__(self, project: str, folder: Path, group: str, say: Callable[[str], None]) -> None:
         self._project, self._folder, self._group, self._say = project, folder, group, say
-        self._waiting: deque[dict[str, float]] = deque(maxlen=WAITING)
+        self._waiting: deque[dict[str, float]] = deque(maxlen=MAX_QUEUED)
         self._new, self._closing = threading.Condition(), threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._work, name="telemetry", daemon=True)
@@ -147,7 +147,7 @@ class _Sender:
         """Wait for a line to be sent; False when there will be no more, or the process has ended."""
         while process is None or process.poll() is None:
             with self._new:
-                if self._new.wait_for(lambda: self._waiting or self._closing.is_set(), LOOK_S):
+                if self._new.wait_for(lambda: self._waiting or self._closing.is_set(), POLL_S):
                     return bool(self._waiting)
         return False
 

@@ -1,4 +1,4 @@
-"""Uniqueness: which rows say what another row, or an earlier submission, has said before?
+"""Uniqueness: finds rows whose text another row or an earlier submission had before.
 
 Exact duplicates by the hash of the text, near ones by MinHash: two rows are alike where their signatures agree in a
 bucket. Of each pair the one with the smaller number counts. All rows are read where the plan allows it, else whole row
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
     from finest.dataset.open import Dataset, RowGroup
     from finest.recipe.recipe import Recipe
-    from finest.validator.context import Means
+    from finest.validator.context import AuditContext
 
-SKETCH = 1024
+SKETCH_SIZE = 1024
 """Fingerprints of a submission that are remembered: the smallest ones, so that equal rows give equal fingerprints."""
 
 
 @dataclass(slots=True)
-class Read:
+class ReadRows:
     """What is kept of the rows that were read, in the order of their numbers."""
 
     tokens: list[int] = field(default_factory=list)
@@ -47,14 +47,16 @@ class Read:
     """A hash of each bucket of the signature; of a text too short to have one, of the text itself."""
 
 
-def check_unique(dataset: Dataset, recipe: Recipe, seed: str, count: int, means: Means) -> tuple[Uniqueness, list[int]]:
+def check_unique(
+    dataset: Dataset, recipe: Recipe, seed: str, count: int, context: AuditContext
+) -> tuple[Uniqueness, list[int]]:
     """What was found, with no copies named, and the submission's fingerprints; raises VerifyError, OverBudget."""
-    read = Read()
+    read = ReadRows()
     for group in sorted(_drawn(dataset.row_groups(), seed, count), key=lambda group: group.first_row):
-        means.budget.check()
+        context.budget.check()
         numbers = range(group.first_row, group.first_row + group.rows)
         for batch in dataset.read_rows(numbers).select(["text", "token_count"]).to_batches():
-            _read(batch, recipe, means, read)
+            _read(batch, recipe, context, read)
     exact, near = duplicates(read)
     tokens = np.array(read.tokens, np.int64)
     lost = int(tokens[exact | near].sum())
@@ -78,12 +80,12 @@ def _drawn(groups: Sequence[RowGroup], seed: str, count: int) -> list[RowGroup]:
     return chosen
 
 
-def _read(batch: pa.RecordBatch, recipe: Recipe, means: Means, read: Read) -> None:
-    tools = toolbox(recipe, means.cache)
+def _read(batch: pa.RecordBatch, recipe: Recipe, context: AuditContext, read: ReadRows) -> None:
+    tools = toolbox(recipe, context.cache)
     for text, tokens in zip(batch["text"].to_pylist(), batch["token_count"].to_pylist(), strict=True):
         if len(text) > MAX_TEXT_BYTES:
             raise VerifyError(f"a row has a text of {len(text)} characters: longer than rows of ours can be")
-        means.budget.check()
+        context.budget.check()
         digest = _number(hashlib.sha256(text.encode()).digest())
         signature = tools.signer.sign(text, tools.tokenizer)
         read.tokens.append(max(0, min(tokens, 2**40)))
@@ -102,7 +104,7 @@ def _number(digest: bytes) -> int:
     return int.from_bytes(digest[:8], "little") >> 1
 
 
-def duplicates(read: Read) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def duplicates(read: ReadRows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Rows with the text of an earlier one, and other rows that agree with an earlier one in a bucket."""
     exact = _seen_before(np.array(read.texts, np.int64))
     near = np.zeros(len(exact), bool)
@@ -118,10 +120,10 @@ def _seen_before(values: NDArray[np.int64]) -> NDArray[np.bool_]:
     return seen
 
 
-def fingerprints(read: Read) -> list[int]:
+def fingerprints(read: ReadRows) -> list[int]:
     """The submission's: of the hashes of its texts and of their first buckets the smallest, ascending, one each."""
     texts, first = set(read.texts), {int(row[0]) for row in read.buckets}
-    return sorted({*sorted(texts)[: SKETCH // 2], *sorted(first)[: SKETCH // 2]})
+    return sorted({*sorted(texts)[: SKETCH_SIZE // 2], *sorted(first)[: SKETCH_SIZE // 2]})
 
 
 def _unique_tokens(dataset: Dataset, rows: int, tokens: int, lost: int) -> int:

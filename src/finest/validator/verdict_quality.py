@@ -1,4 +1,4 @@
-"""From a verdict that passes to what the dataset is worth: its quality measured, its score worked out."""
+"""Quality of a dataset that passed its audit: measures it and computes the score."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from finest.errors import VerifyError
-from finest.validator.context import OURS
+from finest.validator.context import VALIDATOR_ERRORS
 from finest.validator.evidence import with_quality, without_quality
 from finest.validator.quality import NoEvidence
 from finest.validator.quality.assess import assess
@@ -14,7 +14,7 @@ from finest.validator.quality.record import recorded
 
 if TYPE_CHECKING:
     from finest.dataset.open import Dataset
-    from finest.validator.context import Means
+    from finest.validator.context import AuditContext
     from finest.validator.models import Evidence
     from finest.validator.quality.tier import Tier
     from finest.warc.source import Source
@@ -25,21 +25,21 @@ VERDICT_TOKENS = 1_000_000
 
 
 def measure_quality(
-    evidence: Evidence, dataset: Dataset, heldout: Sequence[Source], means: Means, tier: Tier, tokens: int
+    evidence: Evidence, dataset: Dataset, heldout: Sequence[Source], context: AuditContext, tier: Tier, tokens: int
 ) -> Evidence:
     """The evidence of an audit that passed, with figures and score; no evidence where they cannot be had.
 
     Never raises for what the miner published, nor for a network that fails.
     """
-    means.say(f"Measuring quality with {tokens:,} tokens a side")
+    context.say(f"Measuring quality with {tokens:,} tokens a side")
     try:
         found = assess(
-            dataset, means.warcs.sources(), heldout, means.cache, evidence.subject.seed, tier=tier, tokens=tokens
+            dataset, context.warcs.sources(), heldout, context.cache, evidence.subject.seed, tier=tier, tokens=tokens
         )
-        means.budget.check()
+        context.budget.check()
     except VerifyError as error:
         return without_quality(evidence, "fail", str(error))
-    except OURS as error:
+    except VALIDATOR_ERRORS as error:
         return without_quality(evidence, "no_evidence", str(error))
     if isinstance(found, NoEvidence):
         return without_quality(evidence, "no_evidence", found.reason)

@@ -1,4 +1,4 @@
-"""Is a page in the dataset, and if not: which row did it lose against, and are the two really alike?
+"""Checks whether a page is in the dataset, or else is really a duplicate of the row that the dataset names for it.
 
 Duplicates are the connected components of pages whose MinHash agrees in a bucket, so a page need not be like the row
 that survived of its component, only linked to it by others. Where the two do not agree, other pages that the dataset
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from finest.dataset.open import Dataset
     from finest.recipe.judge import Verdict
     from finest.recipe.recipe import Recipe
-    from finest.validator.context import Means
+    from finest.validator.context import AuditContext
     from finest.validator.models import PageOutcome
     from finest.validator.soundness import Claim
 
@@ -43,7 +43,7 @@ MAX_JUDGED = 256
 """Pages that are judged again for witnesses in one audit. Past them only direct likeness counts: whoever claims
 hundreds of false duplicates cannot use up the audit's time."""
 
-MAX_RIVALS = 256
+MAX_CANDIDATES = 256
 """Rows with one record id that are tried for the one that a page lost against: a verdict names that row by its id
 alone, and careless writers give one id to many records. Of more rows than these there is no evidence. Common Crawl's
 ids are unique."""
@@ -68,15 +68,15 @@ class Kept:
     verdict: Verdict
 
 
-class Holdings:
+class DatasetPages:
     """What a dataset holds, asked for pages that it should hold.
 
     Under a recipe that is not `known` (`recipe` stands in for it) a row may hold less of its page than the recipe keeps
     of it: its tokens are counted.
     """
 
-    def __init__(self, dataset: Dataset, recipe: Recipe, means: Means, *, known: bool) -> None:
-        self._dataset, self._recipe, self._means, self._known = dataset, recipe, means, known
+    def __init__(self, dataset: Dataset, recipe: Recipe, context: AuditContext, *, known: bool) -> None:
+        self._dataset, self._recipe, self._means, self._known = dataset, recipe, context, known
         self._judged_pages: dict[Place, Signatures] = {}
         self._winners: dict[int, Signatures] = {}
         self._texts: dict[int, tuple[Claim, Signatures]] = {}
@@ -90,7 +90,7 @@ class Holdings:
         held = self._held(pages)
         missing = [page for page in pages if page.key not in held]
         self._look_up_verdicts(missing)
-        self._read_texts([number for page in missing for number in self._rivals(page)])
+        self._read_texts([number for page in missing for number in self._candidate_rows(page)])
         tokens = {} if self._known else self._row_tokens(list(held.values()))
         return {
             page.key: _held(page, tokens.get(held[page.key])) if page.key in held else self._missing(page)
@@ -135,53 +135,53 @@ class Holdings:
         verdict = self._verdict_of(page)
         if verdict is None:
             return _finding(page, "missed", detail="no verdict")
-        reason, rival = verdict
-        if reason != DUPLICATE or not rival:
+        reason, kept_id = verdict
+        if reason != DUPLICATE or not kept_id:
             return _finding(page, "missed", detail=f"its verdict is {reason[:SHOWN_CHARS]!r}")
-        numbers = self._rivals(page)
+        numbers = self._candidate_rows(page)
         if not numbers:
             return _finding(page, "missed", detail="what it is said to have lost against is no row")
         try:
-            linked = self._is_linked_to_one(page, rival, numbers)
+            linked = self._is_linked_to_one(page, kept_id, numbers)
         except SourceError as error:
             self._means.warcs.failed(error)
-            return _finding(page, "no_evidence", rival, "a WARC cannot be read")
+            return _finding(page, "no_evidence", kept_id, "a WARC cannot be read")
         if linked:
-            return _finding(page, "duplicate", rival)
-        if len(numbers) == MAX_RIVALS:
-            return _finding(page, "no_evidence", rival, "too many rows have the id of what it lost against")
-        return _finding(page, "missed", rival, "not like the row that it is said to have lost against")
+            return _finding(page, "duplicate", kept_id)
+        if len(numbers) == MAX_CANDIDATES:
+            return _finding(page, "no_evidence", kept_id, "too many rows have the id of what it lost against")
+        return _finding(page, "missed", kept_id, "not like the row that it is said to have lost against")
 
-    def _rivals(self, page: Kept) -> list[int]:
+    def _candidate_rows(self, page: Kept) -> list[int]:
         """Rows with the id of the one that the page is said to have lost against; nearly always one."""
         verdict = self._verdict_of(page)
         if verdict is None or verdict[0] != DUPLICATE or not verdict[1]:
             return []
-        rival = verdict[1]
-        if rival not in self._rows_of:
-            self._rows_of[rival] = self._dataset.row_places.with_id(rival, MAX_RIVALS)
-        return self._rows_of[rival]
+        kept_id = verdict[1]
+        if kept_id not in self._rows_of:
+            self._rows_of[kept_id] = self._dataset.row_places.with_id(kept_id, MAX_CANDIDATES)
+        return self._rows_of[kept_id]
 
     def _verdict_of(self, page: Kept) -> tuple[str, str | None] | None:
         place, ordinal = page.key
         numbers = self._verdict_numbers[place]
         if ordinal >= len(numbers):
             return None
-        reason, rival = (self._verdicts[name][numbers[ordinal]].as_py() for name in ("reason", "duplicate_of"))
-        return str(reason), rival
+        reason, kept_id = (self._verdicts[name][numbers[ordinal]].as_py() for name in ("reason", "duplicate_of"))
+        return str(reason), kept_id
 
     @cached_property
     def _verdicts(self) -> pa.Table:
         return self._dataset.verdict_columns("reason", "duplicate_of")
 
-    def _is_linked_to_one(self, page: Kept, rival: str, numbers: list[int]) -> bool:
+    def _is_linked_to_one(self, page: Kept, kept_id: str, numbers: list[int]) -> bool:
         """Whether the page agrees with one of the rows of that id, or is linked to one."""
         mine, text = self._signatures(page), page.verdict.text
         if any(
             text == its.row.text or agree(mine, signatures) for its, signatures in (self._texts[n] for n in numbers)
         ):
             return True
-        return any(self._is_linked(page, rival, number) for number in numbers[:MAX_LINKS])
+        return any(self._is_linked(page, kept_id, number) for number in numbers[:MAX_LINKS])
 
     def _read_texts(self, numbers: list[int]) -> None:
         """Take in those rows with the signatures of their texts; each row group is read once."""
@@ -190,28 +190,28 @@ class Holdings:
             signature = self._sign(claim.row.text)
             self._texts[number] = claim, [] if signature is None else [signature]
 
-    def _is_linked(self, page: Kept, rival: str, number: int) -> bool:
+    def _is_linked(self, page: Kept, kept_id: str, number: int) -> bool:
         """Whether the page agrees with the row, or with others that lost against it and lead to it."""
         mine, reached = self._signatures(page), self._row_signatures(number)
         if agree(mine, reached):
             return True
-        left = dict(self._losers(rival))
+        left = dict(self._duplicates_of(kept_id))
         while reached and not agree(mine, reached):
             near = [number for number, others in left.items() if agree(others, reached)]
             reached = [signature for number in near for signature in left.pop(number)]
         return bool(reached)
 
-    def _losers(self, rival: str) -> dict[int, Signatures]:
+    def _duplicates_of(self, kept_id: str) -> dict[int, Signatures]:
         """Signatures, by the number of the verdict, of the first pages that lost against a row of that id."""
-        if rival not in self._components:
-            lost = numbers_where(pc.equal(self._verdicts["duplicate_of"], rival))[:MAX_LINKS].to_pylist()
+        if kept_id not in self._components:
+            lost = numbers_where(pc.equal(self._verdicts["duplicate_of"], kept_id))[:MAX_LINKS].to_pylist()
             rows = self._dataset.read_verdicts(lost).to_pylist()
             found = {
                 number: self._judged(Place(row["file_path"], row["offset"], row["id"]))
                 for number, row in zip(lost, rows, strict=True)
             }
-            self._components[rival] = {number: signatures for number, signatures in found.items() if signatures}
-        return self._components[rival]
+            self._components[kept_id] = {number: signatures for number, signatures in found.items() if signatures}
+        return self._components[kept_id]
 
     def _judged(self, place: Place) -> Signatures:
         """What the recipe makes of a place's records; empty where it keeps none, or too many have been asked for."""

@@ -9,7 +9,7 @@ import pytest
 
 from finest.chain.errors import ChainError, Unreachable
 from finest.tasks.client import Refused
-from finest.validator.loop.assignment import TASKLESS_BLOCKS, Assignments, NotYet
+from finest.validator.loop.assignment import TASKLESS_BLOCKS, Assignments, RetryLater
 from finest.validator.loop.queue import Entry
 from finest.validator.loop.validator import SOON_S
 from finest.validator.seed import BEACON_BLOCKS, make_seed
@@ -68,20 +68,20 @@ def test_the_seed_follows_from_a_later_block() -> None:
 def test_a_miner_knows_no_draw_before_it_has_finished() -> None:
     """Whoever commits, looks what would be drawn, and finishes only what stands it, has looked at another draw."""
     finished = task(commitment=line(0), closed_block=160)
-    assert World(block=164, known=finished).subject() == NotYet(1, "block 165 is not final")
+    assert World(block=164, known=finished).subject() == RetryLater(1, "block 165 is not final")
     subject, _ = World(block=165, known=finished).subject()
     assert subject.beacon.block == 160 + BEACON_BLOCKS
 
 
 def test_a_block_that_is_not_final_is_waited_for() -> None:
     """A block at a time."""
-    assert World(block=154, known=task()).subject() == NotYet(1, "block 155 is not final")
+    assert World(block=154, known=task()).subject() == RetryLater(1, "block 155 is not final")
 
 
 def test_a_line_without_a_task_waits_for_a_lease_s_life() -> None:
     """In steps that `--once` does not wait for; then it is not admissible."""
     waits = World(block=150 + LEASE_BLOCKS).subject()
-    assert waits == NotYet(TASKLESS_BLOCKS, "no task is finished with it yet")
+    assert waits == RetryLater(TASKLESS_BLOCKS, "no task is finished with it yet")
     assert waits.blocks * 12.0 > SOON_S
     subject, found = World(block=151 + LEASE_BLOCKS).subject()
     assert (found, subject.task.warcs) == (None, ())

@@ -9,7 +9,7 @@ from finest.errors import SourceError
 from finest.tasks.models import Task, TaskState
 from finest.validator.loop.heldout import WARCS, HeldOut
 from tests.miner.world import task
-from tests.tasks.facts import CRAWL, paths
+from tests.tasks.samples import CRAWL, paths
 
 ALL = paths(20)
 SEED = "ab" * 32
@@ -18,9 +18,9 @@ SEED = "ab" * 32
 class World:
     """A crawl of twenty WARCs, and a task server that has given some of them out."""
 
-    def __init__(self, *, leased: list[str] = (), finished: list[str] = (), judged: list[str] = ()) -> None:  # type: ignore[assignment]
+    def __init__(self, *, leased: list[str] = (), finished: list[str] = (), run_verdict: list[str] = ()) -> None:  # type: ignore[assignment]
         self._given = {TaskState.LEASED: leased, TaskState.FINISHED: finished}
-        self._judged = judged
+        self._judged = run_verdict
         self.asked: list[str] = []
         self.said: list[str] = []
         self.away = False
@@ -57,14 +57,14 @@ def test_they_are_some_of_the_same_crawl() -> None:
 
 def test_what_anybody_was_given_is_not_taken() -> None:
     """Leased now, finished of late, or judged here before."""
-    world = World(leased=ALL[2:6], finished=ALL[6:10], judged=ALL[10:17])
+    world = World(leased=ALL[2:6], finished=ALL[6:10], run_verdict=ALL[10:17])
     assert sorted(world.pick()) == ALL[17:]
     assert world.asked[0] == CRAWL
 
 
 def test_where_all_are_given_out_there_are_none() -> None:
     """The documents that ship are predicted alone then."""
-    assert World(judged=ALL).pick() == ()
+    assert World(run_verdict=ALL).pick() == ()
 
 
 def test_a_list_that_cannot_be_had_gives_none() -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from finest.errors import TaskServerUnavailable
 from finest.validator.evidence import read_evidence
-from finest.validator.loop.assignment import NotYet
-from finest.validator.loop.judge import IDLE_S, _Work
+from finest.validator.loop.assignment import RetryLater
+from finest.validator.loop.judge import IDLE_S, _RunningVerdict
 from finest.validator.loop.queue import Entry
-from finest.validator.loop.verdict import Done
+from finest.validator.loop.verdict import VerdictResult
 from finest.validator.models import Evidence
 
 from .lines import ALICE, BOB, CAROL, SOON_S, following, line, seen, settled, warc
@@ -24,20 +24,20 @@ from .world import AGAIN_S, World, evidence
 def test_a_line_that_cannot_be_looked_at_keeps_nobody_waiting(world: World) -> None:
     """Its round fails; the next one is another's, and the line itself is looked at again later, untried."""
     world.queue.add([seen(ALICE), seen(BOB, 7)])
-    judged = list[str]()
+    run_verdict = list[str]()
 
     def found(entry: Entry) -> Any:
         if entry.hotkey == ALICE:
             raise TaskServerUnavailable("the task server does not answer")
-        judged.append(entry.hotkey)
-        return NotYet(10_000, "later")
+        run_verdict.append(entry.hotkey)
+        return RetryLater(10_000, "later")
 
     world.found = found
     judge = world.judge()
     with pytest.raises(TaskServerUnavailable):
         judge.next()
     judge.next()
-    assert judged == [BOB]
+    assert run_verdict == [BOB]
     assert world.queue.next() is None
     left = following(world.queue, now_s=SOON_S)
     assert (left.hotkey, left.tries, left.why) == (ALICE, 0, "the task server does not answer")
@@ -55,7 +55,7 @@ def test_judges_never_have_the_same_line(world: World) -> None:
         time.sleep(0.001)
         given[entry.id] += 1
         now.remove(entry.id)
-        world.queue.settle(entry, settled())
+        world.queue.record_verdict(entry, settled())
 
     judge._give_verdict = give  # type: ignore[method-assign]
     judges = [threading.Thread(target=lambda: [None for _ in iter(judge.next, IDLE_S)]) for _ in range(8)]
@@ -102,9 +102,9 @@ def test_a_stop_gives_no_verdict(world: World) -> None:
     """What was cut off is no try: it is judged when the validator starts again."""
     world.queue.add([seen()])
 
-    def cut_off(_: Any) -> Done:
+    def cut_off(_: Any) -> VerdictResult:
         world.stop.set()
-        return Done(None, "stopped", 1.0)
+        return VerdictResult(None, "stopped", 1.0)
 
     world.verdict = cut_off
     world.judge().next()
@@ -139,9 +139,9 @@ def test_a_lie_is_remembered_as_one(world: World) -> None:
     """Forged rows: every check of admission has passed, and the verdict is a fail."""
     world.queue.add([seen()])
 
-    def lied(job: Any) -> Done:
+    def lied(job: Any) -> VerdictResult:
         base: Evidence = evidence(job, "recipe", "pass").evidence  # type: ignore[assignment]
-        return Done(base.model_copy(update={"verdict": "fail", "why": "4 of 9 rows are forged"}), "", 1.0)
+        return VerdictResult(base.model_copy(update={"verdict": "fail", "why": "4 of 9 rows are forged"}), "", 1.0)
 
     world.verdict = lied
     world.judge().next()
@@ -151,17 +151,17 @@ def test_a_lie_is_remembered_as_one(world: World) -> None:
 def test_a_copy_waits_for_what_it_may_be_a_copy_of(world: World) -> None:
     """Side by side neither would know the other: the later line of the same WARCs waits, one of others does not."""
     world.queue.add([seen(ALICE, 1), seen(BOB, 2), seen(CAROL, 3)])
-    begun, may_end, judged = threading.Event(), threading.Event(), list[str]()
+    begun, may_end, run_verdict = threading.Event(), threading.Event(), list[str]()
 
     def found(entry: Entry) -> Any:
         subject, task = world.subject(entry)
         return subject, task.model_copy(update={"warcs": (warc(9),)}) if entry.hotkey == CAROL else task
 
-    def verdict(job: Any) -> Done:
+    def verdict(job: Any) -> VerdictResult:
         if job.subject.submission.hotkey == ALICE:
             begun.set()
             assert may_end.wait(30)
-        judged.append(job.subject.submission.hotkey)
+        run_verdict.append(job.subject.submission.hotkey)
         return evidence(job, "manifest", "fail")
 
     world.found, world.verdict = found, verdict
@@ -170,14 +170,14 @@ def test_a_copy_waits_for_what_it_may_be_a_copy_of(world: World) -> None:
     first.start()
     assert begun.wait(30)
     assert (judge.next(), judge.next(), judge.next()) == (0.0, 0.0, IDLE_S)
-    assert judged == [CAROL]
+    assert run_verdict == [CAROL]
     may_end.set()
     first.join()
     bob = following(world.queue, now_s=SOON_S)
     assert (bob.hotkey, bob.tries) == (BOB, 0)
-    assert judged == [CAROL, ALICE]
+    assert run_verdict == [CAROL, ALICE]
     judge._give_verdict(bob)
-    assert judged == [CAROL, ALICE, BOB]
+    assert run_verdict == [CAROL, ALICE, BOB]
 
 
 def test_who_came_first_waits_for_no_copy(world: World) -> None:
@@ -185,7 +185,7 @@ def test_who_came_first_waits_for_no_copy(world: World) -> None:
     world.queue.add([seen(ALICE, 1), seen(BOB, 2)])
     judge = world.judge()
     bob = next(one for one in (world.queue.next(), world.queue.next({1})) if one and one.hotkey == BOB)
-    judge._at_work = {1: _Work(1), bob.id: _Work(bob.block)}
-    assert judge._is_behind(bob, [warc(0)])
-    judge._at_work[1] = _Work(bob.block + 1)
-    assert not judge._is_behind(bob, [warc(0)])
+    judge._at_work = {1: _RunningVerdict(1), bob.id: _RunningVerdict(bob.block)}
+    assert judge._may_be_copy_of_running(bob, [warc(0)])
+    judge._at_work[1] = _RunningVerdict(bob.block + 1)
+    assert not judge._may_be_copy_of_running(bob, [warc(0)])

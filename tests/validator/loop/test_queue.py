@@ -20,7 +20,7 @@ def test_a_line_counts_once(queue: Queue) -> None:
     assert queue.add([first, again, stolen]) == [first, stolen]
     entry = following(queue)
     assert (entry.line, entry.block, entry.standing, entry.tries) == (line(0), 100, True, 0)
-    queue.settle(entry, settled())
+    queue.record_verdict(entry, settled())
     assert queue.add([first, again]) == []
     assert queue.counts() == Counts(1, {"pass": 1})
 
@@ -44,10 +44,10 @@ def test_whoever_cost_least_comes_first(queue: Queue) -> None:
     queue.add([seen(ALICE, number) for number in reversed(range(100))])
     first = following(queue)
     assert first.line == line(0)
-    queue.settle(first, settled(cpu_s=3.0))
+    queue.record_verdict(first, settled(cpu_s=3.0))
     queue.add([seen(BOB, 500)])
     assert following(queue).hotkey == BOB
-    queue.put_off(following(queue), 0.0, "the Hub is away", cpu_s=4.0)
+    queue.retry_later(following(queue), 0.0, "the Hub is away", cpu_s=4.0)
     assert [following(queue).hotkey, following(queue).line] == [ALICE, line(1)]
 
 
@@ -56,9 +56,9 @@ def test_all_tries_cost(queue: Queue) -> None:
     queue.add([seen(ALICE), seen(BOB, 7)])
     entry = following(queue)
     for _ in range(3):
-        queue.put_off(entry, 0.0, "no answer", cpu_s=1.0)
-    queue.settle(entry, settled(cpu_s=0.5))
-    queue.settle(following(queue), settled(cpu_s=2.0))
+        queue.retry_later(entry, 0.0, "no answer", cpu_s=1.0)
+    queue.record_verdict(entry, settled(cpu_s=0.5))
+    queue.record_verdict(following(queue), settled(cpu_s=2.0))
     queue.add([seen(ALICE, 1), seen(BOB, 8)])
     assert following(queue).hotkey == BOB
 
@@ -66,7 +66,7 @@ def test_all_tries_cost(queue: Queue) -> None:
 def test_yesterday_is_forgotten(queue: Queue) -> None:
     """What a hotkey cost a day ago does not count."""
     queue.add([seen(ALICE, 0)])
-    queue.settle(following(queue), settled(cpu_s=100.0))
+    queue.record_verdict(following(queue), settled(cpu_s=100.0))
     queue.add([seen(ALICE, 1), seen(BOB, 2)])
     assert following(queue).hotkey == BOB
     assert following(queue, now_s=time.time() + DAY_S + 1).hotkey == ALICE
@@ -76,14 +76,14 @@ def test_what_is_put_off_waits(queue: Queue) -> None:
     """Until it is due; only what was really tried counts as a try."""
     queue.add([seen()], now_s=0.0)
     entry = following(queue)
-    queue.put_off(entry, 60.0, "its block is not final", tried=False)
+    queue.retry_later(entry, 60.0, "its block is not final", tried=False)
     assert queue.next() is None
     again = following(queue, now_s=SOON_S)
     assert (again.tries, again.why) == (0, "its block is not final")
     due_s = queue.next_due_s()
     assert due_s is not None
     assert 0 < due_s - time.time() <= 60
-    queue.put_off(again, 0.0, "the Hub is away")
+    queue.retry_later(again, 0.0, "the Hub is away")
     assert (following(queue).tries, following(queue).why) == (1, "the Hub is away")
 
 
@@ -91,9 +91,9 @@ def test_it_leaves_with_a_verdict_alone(queue: Queue) -> None:
     """However often it is put off; after its verdict nothing is due."""
     queue.add([seen()])
     for number in range(10):
-        queue.put_off(following(queue, now_s=SOON_S), 1e6, f"try {number}")
+        queue.retry_later(following(queue, now_s=SOON_S), 1e6, f"try {number}")
     assert queue.counts() == Counts(1, {})
-    queue.settle(following(queue, now_s=SOON_S), settled(verdict="no_evidence", total=0.0))
+    queue.record_verdict(following(queue, now_s=SOON_S), settled(verdict="no_evidence", total=0.0))
     assert queue.next(now_s=SOON_S) is None
     assert queue.next_due_s() is None
     assert queue.counts() == Counts(0, {"no_evidence": 1})
@@ -113,7 +113,7 @@ def test_verdicts_are_told_until_they_are_heard(queue: Queue) -> None:
     """The oldest first; of what is no task's the task server hears nothing."""
     queue.add([seen(ALICE, 0), seen(BOB, 1), seen(CAROL, 2)])
     for task_id, block in (("t1", 300), (None, 250), ("t2", 200)):
-        queue.settle(following(queue), settled(task_id=task_id, block=block))
+        queue.record_verdict(following(queue), settled(task_id=task_id, block=block))
     reports = queue.unreported()
     assert [(one.task_id, one.verdict, one.total, one.evidence_sha256, one.why) for one in reports] == [
         ("t2", "pass", 0.9, HASH, "so"), ("t1", "pass", 0.9, HASH, "so"),
@@ -125,8 +125,8 @@ def test_verdicts_are_told_until_they_are_heard(queue: Queue) -> None:
 def test_words_of_strangers_are_kept_as_they_can_be(queue: Queue) -> None:
     """A row's id may hold what PostgreSQL does not take: its miner would never have a verdict."""
     queue.add([seen()])
-    queue.put_off(following(queue), 0.0, "row 1 (a\x00b)")
-    queue.settle(following(queue), settled(why="row 1 (a\x00b)" + "x" * 2000))
+    queue.retry_later(following(queue), 0.0, "row 1 (a\x00b)")
+    queue.record_verdict(following(queue), settled(why="row 1 (a\x00b)" + "x" * 2000))
     (report,) = queue.unreported()
     assert report.why.startswith("row 1 (a\ufffdb)xxx")
     assert len(report.why) == WHY_CHARS + 1
@@ -135,8 +135,8 @@ def test_words_of_strangers_are_kept_as_they_can_be(queue: Queue) -> None:
 def test_everything_survives_a_restart(queue: Queue, database_url: str) -> None:
     """What waits, what was judged, and what nobody has heard yet."""
     queue.add([seen(ALICE, 0), seen(BOB, 1)])
-    queue.settle(following(queue), settled())
-    queue.put_off(following(queue), 1e6, "later")
+    queue.record_verdict(following(queue), settled())
+    queue.retry_later(following(queue), 1e6, "later")
     before = (queue.counts(), queue.past(0), queue.unreported(), queue.next(now_s=SOON_S), queue.next_due_s())
     queue.close()
     again = Queue.open(database_url)
@@ -148,11 +148,11 @@ def test_everything_survives_a_restart(queue: Queue, database_url: str) -> None:
 def test_the_past_is_in_the_order_of_the_commitments(queue: Queue) -> None:
     """Not of the verdicts; older ones are left out, and so is what waits."""
     queue.add([seen(ALICE, number) for number in range(4)])
-    queue.settle(following(queue), settled(block=900, warcs=(warc(0), warc(1))))
+    queue.record_verdict(following(queue), settled(block=900, warcs=(warc(0), warc(1))))
     second = following(queue)
     third = following(queue, second.id)
-    queue.settle(third, settled(block=800, verdict="fail", total=0.0, forged=True))
-    queue.settle(second, settled(block=1000))
+    queue.record_verdict(third, settled(block=800, verdict="fail", total=0.0, forged=True))
+    queue.record_verdict(second, settled(block=1000))
     found = [(past.block, past.judged_block, past.verdict, past.forged, past.warcs) for past in queue.past(0)]
     assert found == [(100, 900, "pass", False, 2), (101, 1000, "pass", False, 1), (102, 800, "fail", True, 1)]
     assert [past.block for past in queue.past(900)] == [100, 101]
@@ -168,8 +168,8 @@ def test_an_empty_queue_answers(queue: Queue) -> None:
 def test_warcs_that_were_judged_are_known_by_crawl(queue: Queue) -> None:
     """Those of other crawls are not read; `_` and `%` in a name are themselves."""
     queue.add([seen(ALICE, number) for number in range(2)])
-    queue.settle(following(queue), settled(warcs=(warc(0), warc(1), warc(2, "CC-MAIN-2024-10"))))
-    queue.settle(following(queue), settled(warcs=(), task_id=None))
+    queue.record_verdict(following(queue), settled(warcs=(warc(0), warc(1), warc(2, "CC-MAIN-2024-10"))))
+    queue.record_verdict(following(queue), settled(warcs=(), task_id=None))
     assert queue.assigned(CRAWL) == {warc(0), warc(1)}
     assert queue.assigned("CC-MAIN-2024-10") == {warc(2, "CC-MAIN-2024-10")}
     assert queue.assigned("CC-MAIN-202_-%") == set()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from finest.errors import UsageError
-from finest.validator.loop.updating import LOOK_S, PASS_S, UpdateOptions, Updating
+from finest.validator.loop.updating import CHECK_RELEASE_S, POLL_S, UpdateOptions, Updater
 from tests.validator.update.source import Source, environment
 
 
@@ -20,11 +20,11 @@ def test_a_release_is_installed_after_the_first_pass(
     """Nothing is looked for before; then it is installed, and the validator is asked to stop."""
     monkeypatch.setenv("SITE", environment()["SITE"])
     home, stop, said = tmp_path / "updates", threading.Event(), list[str]()
-    updating = Updating(home, UpdateOptions(str(source.folder), source.signers), said.append)
+    updating = Updater(home, UpdateOptions(str(source.folder), source.signers), said.append)
     source.release("90.2.0")
-    assert updating.round(lambda: False, stop) == PASS_S
+    assert updating.round(lambda: False, stop) == POLL_S
     assert not home.exists() or "chosen" not in (home / "update.json").read_text()
-    assert updating.round(lambda: True, stop) == LOOK_S
+    assert updating.round(lambda: True, stop) == CHECK_RELEASE_S
     assert stop.is_set()
     assert updating.is_due
     assert json.loads((home / "update.json").read_bytes())["chosen"] == "v90.2.0"
@@ -34,13 +34,13 @@ def test_a_release_is_installed_after_the_first_pass(
 def test_nothing_newer_stops_nothing(source: Source, tmp_path: Path) -> None:
     """A source without a release is looked at again later."""
     stop = threading.Event()
-    updating = Updating(tmp_path / "updates", UpdateOptions(str(source.folder), source.signers), print)
+    updating = Updater(tmp_path / "updates", UpdateOptions(str(source.folder), source.signers), print)
     source.commit("0.1.0")
-    assert updating.round(lambda: True, stop) == LOOK_S
+    assert updating.round(lambda: True, stop) == CHECK_RELEASE_S
     assert not stop.is_set()
 
 
 def test_signers_have_to_be_there(tmp_path: Path) -> None:
     """It is said before the validator starts."""
     with pytest.raises(UsageError):
-        Updating(tmp_path / "updates", UpdateOptions("https://example.org/x", tmp_path / "none"), print)
+        Updater(tmp_path / "updates", UpdateOptions("https://example.org/x", tmp_path / "none"), print)

@@ -11,9 +11,9 @@ import pytest
 from finest.chain.errors import NoPermit, RateLimited
 from finest.errors import TaskServerUnavailable
 from finest.validator.loop import validator as module
-from finest.validator.loop.assignment import NotYet
+from finest.validator.loop.assignment import RetryLater
 from finest.validator.loop.queue import Entry
-from finest.validator.loop.validator import NO_RIGHT_S, REPORT_S
+from finest.validator.loop.validator import NO_PERMIT_WAIT_S, REPORT_S
 from tests.miner.world import refused
 
 from .lines import ALICE, BOB, CAROL, following, seen, settled, warc
@@ -35,7 +35,7 @@ def test_a_refusal_of_ourselves_is_said_once(world: World, name: str) -> None:
     judge_three(world)
     world.server.refusals = [refused(name)]
     validator = world.validator()
-    assert validator._report() == NO_RIGHT_S
+    assert validator._report() == NO_PERMIT_WAIT_S
     assert (len(world.said), world.server.heard) == (1, [])
     assert validator._report() == REPORT_S
     assert len(world.server.heard) == 3
@@ -45,13 +45,13 @@ def test_a_refusal_of_ourselves_is_said_once(world: World, name: str) -> None:
 def judge_three(world: World) -> None:
     world.queue.add([seen(ALICE, number) for number in range(3)])
     for number in range(3):
-        world.queue.settle(following(world.queue), settled(task_id=f"t{number + 1}", block=200 + number))
+        world.queue.record_verdict(following(world.queue), settled(task_id=f"t{number + 1}", block=200 + number))
 
 
 def test_what_is_told_is_what_the_server_takes(world: World) -> None:
     """Verdict, score, hash; words in one line, no longer than they may be."""
     world.queue.add([seen()])
-    world.queue.settle(following(world.queue), settled(why="row 3 (\x00\n): " + "x" * 1000))
+    world.queue.record_verdict(following(world.queue), settled(why="row 3 (\x00\n): " + "x" * 1000))
     world.validator()._report()
     _, told = world.server.heard[0]
     assert (told.verdict, told.score, told.evidence_sha256) == ("pass", 0.9, "ab" * 32)
@@ -63,15 +63,17 @@ def test_weights_are_of_those_who_have_a_seat(world: World) -> None:
     world.queue.add([seen(ALICE, 1), seen(BOB, 2), seen(CAROL, 3)])
     while entry := world.queue.next():
         total = 0.0 if entry.hotkey == CAROL else 0.5
-        world.queue.settle(entry, settled(total=total, block=900, warcs=(warc(0),) * (1 + (entry.hotkey == BOB))))
-    del world.chain.seats[ALICE]
-    assert world.validator()._weigh() == pytest.approx(3.6)
+        world.queue.record_verdict(
+            entry, settled(total=total, block=900, warcs=(warc(0),) * (1 + (entry.hotkey == BOB)))
+        )
+    del world.chain.registrations[ALICE]
+    assert world.validator()._set_weights() == pytest.approx(3.6)
     assert list(world.chain.weights[0]) == [BOB]
 
 
 def test_nobody_has_a_score(world: World) -> None:
     """No weights are sent."""
-    world.validator()._weigh()
+    world.validator()._set_weights()
     assert (world.chain.weights, "no weights are set" in world.said[0]) == ([], True)
 
 
@@ -80,24 +82,24 @@ def test_without_a_permit_no_weights_are_set(world: World) -> None:
     judge_three(world)
     world.chain.refusals = [NoPermit("no permit"), RateLimited("too early", 30)]
     validator = world.validator()
-    assert validator._weigh_in_time() == NO_RIGHT_S
-    assert "No weights are set: no permit" in world.said[-1]
-    assert validator._weigh_in_time() == pytest.approx(0.3)
-    assert validator._weigh_in_time() == pytest.approx(3.6)
+    assert validator._set_weights_when_due() == NO_PERMIT_WAIT_S
+    assert "The weights could not be set: no permit" in world.said[-1]
+    assert validator._set_weights_when_due() == pytest.approx(0.3)
+    assert validator._set_weights_when_due() == pytest.approx(3.6)
     assert len(world.chain.weights) == 1
 
 
 def test_once_ends_though_a_line_has_no_task(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever commits what nobody leased keeps no validator; what is due within a minute is waited for."""
-    monkeypatch.setattr(module, "look", lambda *_, **__: SimpleNamespace(new=2, lines=2))
+    monkeypatch.setattr(module, "find_new_lines", lambda *_, **__: SimpleNamespace(new=2, lines=2))
     world.queue.add([seen(ALICE), seen(BOB, 1)])
     tries = Counter[str]()
 
     def found(entry: Entry) -> Any:
         tries[entry.hotkey] += 1
         if entry.hotkey == ALICE:
-            return NotYet(10_000, "no task is finished with it yet")
-        return world.subject(entry) if tries[BOB] > 2 else NotYet(1, "not final")
+            return RetryLater(10_000, "no task is finished with it yet")
+        return world.subject(entry) if tries[BOB] > 2 else RetryLater(1, "not final")
 
     world.found = found
     world.verdict = lambda job: evidence(job, "manifest", "fail")
@@ -111,18 +113,18 @@ def test_the_look_after_a_failed_one_is_far(world: World, monkeypatch: pytest.Mo
     """What the failed one has not seen would be missed for good."""
     fars, troubles = list[bool](), [None, TaskServerUnavailable("away"), None, None]
 
-    def look(*_: Any, far: bool) -> Any:
-        fars.append(far)
+    def find_new_lines(*_: Any, full: bool) -> Any:
+        fars.append(full)
         trouble = troubles.pop(0)
         if trouble is not None:
             raise trouble
         return SimpleNamespace(new=0, lines=0)
 
-    monkeypatch.setattr(module, "look", look)
+    monkeypatch.setattr(module, "find_new_lines", find_new_lines)
     validator = world.validator()
-    validator._watch()
+    validator._find_new_lines()
     with pytest.raises(TaskServerUnavailable):
-        validator._watch()
-    validator._watch()
-    assert validator._watch() == pytest.approx(0.05)
+        validator._find_new_lines()
+    validator._find_new_lines()
+    assert validator._find_new_lines() == pytest.approx(0.05)
     assert fars == [True, False, True, False]

@@ -21,7 +21,7 @@ from finest.sandbox import seccomp
 from finest.settings import default_cache
 from finest.validator.budget import CPU_S
 from finest.validator.loop import verdict
-from finest.validator.loop.verdict import Done, environment, judged
+from finest.validator.loop.verdict import VerdictResult, environment, run_verdict
 from finest.validator.loop.verdict_process import ADDRESS_BYTES, FILE_BYTES, HARD, Job
 from finest.validator.models import Plan
 from tests.validator.made import Published
@@ -69,13 +69,13 @@ class Judging(threading.Thread):
         super().__init__(daemon=True)
         self._job, self._wall_s, self.stop = job, wall_s, threading.Event()
         self.said: list[str] = []
-        self.done: Done | None = None
+        self.done: VerdictResult | None = None
         self.start()
 
     def run(self) -> None:
-        self.done = judged(self._job, self.stop, self.said.append, self._wall_s)
+        self.done = run_verdict(self._job, self.stop, self.said.append, self._wall_s)
 
-    def ended(self) -> Done:
+    def ended(self) -> VerdictResult:
         self.join(PATIENCE_S)
         assert self.done is not None, self.said
         return self.done
@@ -122,7 +122,7 @@ def command(pid: int) -> str:
 def test_evidence_comes_back(job: MakeJob, honest: Published) -> None:
     """What the audit finds, of the subject and plan that were given; what it says is heard line by line."""
     said: list[str] = []
-    done = judged(job(), threading.Event(), said.append)
+    done = run_verdict(job(), threading.Event(), said.append)
     assert done.evidence is not None, (done.why, said)
     assert (done.evidence.subject, done.evidence.plan) == (honest.subject(), FEW)
     assert all(row.outcome == "same" for row in done.evidence.rows)
@@ -133,7 +133,7 @@ def test_evidence_comes_back(job: MakeJob, honest: Published) -> None:
 
 def test_a_passed_audit_is_measured(job: MakeJob, crawl: list[Path]) -> None:
     """Quality, factors and score are in the evidence, with the WARCs that nobody was given."""
-    done = judged(job(heldout=tuple(map(str, crawl[2:])), tokens=1_000_000), threading.Event(), lambda _: None)
+    done = run_verdict(job(heldout=tuple(map(str, crawl[2:])), tokens=1_000_000), threading.Event(), lambda _: None)
     assert done.evidence is not None, done.why
     assert (done.evidence.verdict, done.evidence.quality is not None) == ("pass", True), done.evidence.why
     assert 0.5 < (done.evidence.total or 0) < 1
@@ -181,7 +181,7 @@ def test_a_stop_before_the_beginning_is_heard(job: MakeJob) -> None:
     """No verdict is begun that nobody waits for."""
     stop = threading.Event()
     stop.set()
-    assert judged(job(), stop, lambda _: None).why == "stopped"
+    assert run_verdict(job(), stop, lambda _: None).why == "stopped"
 
 
 def test_limits_and_environment_of_the_child(silent: Job, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,13 +230,13 @@ def test_what_the_child_is_told() -> None:
 )
 def test_a_child_that_cannot_begin_says_why(job: MakeJob, changes: dict[str, object], words: str) -> None:
     """What is wrong with this machine is no evidence against anybody."""
-    done = judged(job(**changes), threading.Event(), lambda _: None)
+    done = run_verdict(job(**changes), threading.Event(), lambda _: None)
     assert (done.evidence, words in done.why) == (None, True), done.why
 
 
 def test_a_child_without_a_cache_finds_nothing(job: MakeJob) -> None:
     """The audit ends without evidence, and says which setting names the folder."""
-    done = judged(job(cache=Path("/dev/null/nowhere")), threading.Event(), lambda _: None)
+    done = run_verdict(job(cache=Path("/dev/null/nowhere")), threading.Event(), lambda _: None)
     assert done.evidence is not None, done.why
     assert (done.evidence.verdict, "FINEST_CACHE" in done.evidence.why) == ("no_evidence", True)
 

@@ -23,7 +23,7 @@ from finest.tasks.models import Rules  # noqa: E402
 from finest.tasks.store import Store  # noqa: E402
 from finest.validator.loop import watch  # noqa: E402
 from finest.validator.loop.queue import Entry, Queue  # noqa: E402
-from finest.validator.loop.watch import look  # noqa: E402
+from finest.validator.loop.watch import find_new_lines  # noqa: E402
 from tests.chain.conftest import (  # noqa: E402
     MakeKey,
     _no_shared_caches,
@@ -33,8 +33,8 @@ from tests.chain.conftest import (  # noqa: E402
     shared_server,
     wallets,
 )
-from tests.tasks.facts import CRAWL, ROOT, paths  # noqa: E402
-from tests.tasks.served import SERVER, serving  # noqa: E402
+from tests.tasks.live_server import SERVER, serving  # noqa: E402
+from tests.tasks.samples import CRAWL, ROOT, paths  # noqa: E402
 
 __all__ = ["_no_shared_caches", "make_key", "open_chain", "server", "shared_server", "wallets"]
 
@@ -82,8 +82,8 @@ class World:
     queue: Queue
     new_miner: Callable[[], Miner]
 
-    def look(self, *, far: bool) -> watch.Look:
-        return look(self.chain, self.tasks, self.queue, far=far)
+    def find_new_lines(self, *, full: bool) -> watch.NewLines:
+        return find_new_lines(self.chain, self.tasks, self.queue, full=full)
 
     def known(self, miner: Miner) -> dict[str, Entry]:
         """By line, what the queue has of a miner."""
@@ -102,7 +102,7 @@ def a_world(folder: Path, queue: Queue, seat: Callable[[], Chain]) -> Iterator[W
     store = Store.open(f"sqlite:///{folder / 'tasks.db'}", rules)
     store.add_warcs(CRAWL, paths(200))
     own = seat()
-    own._fresh_s = 0.0
+    own._max_age_s = 0.0
     with serving(store, rules, own) as served:  # type: ignore[arg-type]
 
         def new_miner() -> Miner:
@@ -116,7 +116,7 @@ def a_world(folder: Path, queue: Queue, seat: Callable[[], Chain]) -> Iterator[W
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The task server reads the chain again at once."""
-    looks = {"ANEW_S": 0.1, "LINES_EVERY_S": 0.1, "SHORTEST_LOOK_S": 0.1, "LONGEST_LOOK_S": 0.3}
+    looks = {"UNREGISTERED_REFRESH_S": 0.1, "COMMITMENTS_EVERY_S": 0.1, "MIN_REFRESH_S": 0.1, "MAX_REFRESH_S": 0.3}
     for name, seconds in looks.items():
         monkeypatch.setattr(authority, name, seconds)
 
@@ -132,9 +132,9 @@ def test_a_new_line_enters_once(world: World) -> None:
     """With the block of its commitment and that of the seat, however often it is looked at."""
     alice, bob = world.new_miner(), world.new_miner()
     lines = {miner.address: miner.work() for miner in (alice, bob)}
-    assert world.look(far=True).new >= 2
-    for far in (True, False):
-        again = world.look(far=far)
+    assert world.find_new_lines(full=True).new >= 2
+    for full in (True, False):
+        again = world.find_new_lines(full=full)
         assert (again.new, again.lines >= 2) == (0, True)
     for miner in (alice, bob):
         (entry,) = world.known(miner).values()
@@ -145,13 +145,13 @@ def test_a_new_line_enters_once(world: World) -> None:
         assert entry.registered_block == seat.registration_block
 
 
-@pytest.mark.parametrize("far", [True, False], ids=["far", "near"])
-def test_a_replaced_line_is_found_at_the_task_server(world: World, far: bool) -> None:
+@pytest.mark.parametrize("full", [True, False], ids=["far", "near"])
+def test_a_replaced_line_is_found_at_the_task_server(world: World, full: bool) -> None:
     """Two tasks between two looks: the chain shows the second alone; the first has its task's last block."""
     alice = world.new_miner()
-    world.look(far=True)
+    world.find_new_lines(full=True)
     first, second = alice.work(), alice.work()
-    assert world.look(far=far).new == 2
+    assert world.find_new_lines(full=full).new == 2
     found = world.known(alice)
     assert (found[first].standing, found[second].standing) == (False, True)
     task = world.tasks.task_by_commitment(alice.address, first)
@@ -159,18 +159,18 @@ def test_a_replaced_line_is_found_at_the_task_server(world: World, far: bool) ->
     assert len(found) == 2
 
 
-@pytest.mark.parametrize("far", [True, False], ids=["far", "near"])
-def test_a_replaced_line_of_an_old_lease_is_found(world: World, far: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("full", [True, False], ids=["far", "near"])
+def test_a_replaced_line_of_an_old_lease_is_found(world: World, full: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The task server lists by leases: tasks that are known hide none that was leased before them."""
-    monkeypatch.setattr(watch, "LOT", 1)
+    monkeypatch.setattr(watch, "BATCH", 1)
     alice, bob = world.new_miner(), world.new_miner()
     old = alice.tasks.lease(1)
     for _ in range(3):
         bob.work()
-    world.look(far=True)
+    world.find_new_lines(full=True)
     first = alice.finish(old.id)
     second = alice.work()
-    world.look(far=far)
+    world.find_new_lines(full=full)
     assert world.known(alice).keys() == {first, second}
 
 
@@ -179,19 +179,19 @@ def test_a_line_without_a_task_enters_too(world: World) -> None:
     alice = world.new_miner()
     line = encode("alice/web", "ab" * 20, ROOT)
     alice.chain.commit(line)
-    world.look(far=False)
+    world.find_new_lines(full=False)
     assert world.known(alice).keys() == {line}
 
 
 def test_what_is_no_line_is_counted(world: World) -> None:
     """And hinders nobody."""
-    before = world.look(far=True).skipped.get("foreign", 0)
+    before = world.find_new_lines(full=True).skipped.get("foreign", 0)
     alice, mallory = world.new_miner(), world.new_miner()
     call = bt.calls.Commitments.set_commitment(netuid=63, info={"fields": [[{"Raw3": "0x666431"}]]})
     with bt.Subtensor(mallory.chain.options.target) as sdk:
         assert sdk.submit_call(call, mallory.chain.hotkey.signer, signer="hotkey", wait_for_finalization=False).success
     line = alice.work()
-    assert world.look(far=True).skipped["foreign"] == before + 1
+    assert world.find_new_lines(full=True).skipped["foreign"] == before + 1
     assert world.known(alice).keys() == {line}
     assert world.known(mallory) == {}
 
@@ -218,15 +218,15 @@ def test_lines_of_another_seat_are_not_taken(
             line, other = alice.work(), bob.work()
             server.advance(3)
             world.new_miner()  # takes the seat of whoever has it longest
-            found = world.look(far=True)
+            found = world.find_new_lines(full=True)
             assert (found.new, found.skipped) == (1, {"unregistered": 1})
             assert (world.known(alice), world.known(bob).keys()) == ({}, {other})
             server.advance(3)
             server.register(alice.address, server.node.state_at_head().owner(alice.address))
-            assert world.look(far=True).skipped == {"unregistered": 1, "before_registration": 1}
+            assert world.find_new_lines(full=True).skipped == {"unregistered": 1, "before_registration": 1}
             assert line not in world.known(alice)
             again = alice.work()
-            assert world.look(far=True).new == 1
+            assert world.find_new_lines(full=True).new == 1
             assert world.known(alice)[again].registered_block > world.known(bob)[other].registered_block
 
 
@@ -235,5 +235,5 @@ def test_a_task_server_that_is_away_costs_no_line_of_the_chain(world: World) -> 
     alice = world.new_miner()
     line = alice.work()
     with pytest.raises(TaskServerUnavailable):
-        look(world.chain, TaskServer("http://127.0.0.1:1", None, deadline_s=0.2), world.queue, far=True)
+        find_new_lines(world.chain, TaskServer("http://127.0.0.1:1", None, deadline_s=0.2), world.queue, full=True)
     assert world.known(alice).keys() == {line}

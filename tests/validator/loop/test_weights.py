@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finest.validator.loop.weights import (
-    KEEP,
+    DECAY,
     PAID_BLOCKS,
     PROBATION_BLOCKS,
+    HotkeyScore,
     Past,
-    Standing,
-    of_present_seats,
-    standings,
+    hotkey_scores,
+    of_current_registrations,
     weights,
 )
 
@@ -52,11 +52,11 @@ def _pasts(draw: st.DrawFn, block: int, hotkeys: tuple[str, ...]) -> Past:
 
 
 @given(pasts(), st.dictionaries(st.sampled_from([ALICE, BOB, CAROL]), st.sampled_from([1, 50_000])))
-def test_weights_are_above_zero_and_of_this_subnet(found: list[Past], seats: dict[str, int]) -> None:
+def test_weights_are_above_zero_and_of_this_subnet(found: list[Past], registrations: dict[str, int]) -> None:
     """Finite, for hotkeys with a seat alone; those of zero are left out."""
-    given_ = weights(found, NOW, seats)
+    given_ = weights(found, NOW, registrations)
     assert all(math.isfinite(weight) and weight > 0 for weight in given_.values())
-    assert given_.keys() <= seats.keys()
+    assert given_.keys() <= registrations.keys()
 
 
 @given(pasts(), st.integers(0, 25), st.sampled_from([ALICE, BOB]), st.integers(0, 64))
@@ -70,10 +70,10 @@ def test_no_evidence_changes_nothing(found: list[Past], place: int, hotkey: str,
 @given(pasts((ALICE,)), st.integers(0, PROBATION_BLOCKS - 1))
 def test_a_forger_has_nothing(found: list[Past], ago: int) -> None:
     """Found out at most a day ago, whatever it did before and has done since."""
-    judged = NOW - ago
-    early = [one for one in found if one.block < judged]
-    late = [replace(one, judged_block=NOW) for one in found if judged <= one.block]
-    forged = past(block=judged - 1, judged_block=judged, verdict="fail", total=0.0, forged=True)
+    run_verdict = NOW - ago
+    early = [one for one in found if one.block < run_verdict]
+    late = [replace(one, judged_block=NOW) for one in found if run_verdict <= one.block]
+    forged = past(block=run_verdict - 1, judged_block=run_verdict, verdict="fail", total=0.0, forged=True)
     assert weights([*early, forged, *late], NOW, {ALICE: 1}) == {}
 
 
@@ -82,25 +82,25 @@ def test_a_forger_begins_again_after_a_day() -> None:
     forged = past(block=1000, judged_block=1200, verdict="fail", total=0.0, forged=True)
     end = 1200 + PROBATION_BLOCKS
     before = [past(block=500), forged, past(block=1100), past(block=end - 1)]
-    assert standings(before, end)[ALICE] == Standing(passed=1, failed=1, until_block=end)
-    after = standings([*before, past(block=end)], end + 1)[ALICE]
-    assert (after.ema, after.warcs) == (pytest.approx(1 - KEEP), 4)
+    assert hotkey_scores(before, end)[ALICE] == HotkeyScore(passed=1, failed=1, until_block=end)
+    after = hotkey_scores([*before, past(block=end)], end + 1)[ALICE]
+    assert (after.ema, after.warcs) == (pytest.approx(1 - DECAY), 4)
 
 
 def test_an_honest_fail_costs_a_part() -> None:
     """Not the day's work, and not the average before."""
-    one = standings([past(block=NOW - 3), past(block=NOW - 2, verdict="fail", total=0.0)], NOW)[ALICE]
-    assert (one.ema, one.warcs, one.passed, one.failed) == (pytest.approx(KEEP * (1 - KEEP)), 4, 1, 1)
+    one = hotkey_scores([past(block=NOW - 3), past(block=NOW - 2, verdict="fail", total=0.0)], NOW)[ALICE]
+    assert (one.ema, one.warcs, one.passed, one.failed) == (pytest.approx(DECAY * (1 - DECAY)), 4, 1, 1)
 
 
 @given(pasts())
 def test_a_seat_that_changed_hands_inherits_nothing(found: list[Past]) -> None:
     """The weight of a seat follows from verdicts on its own holder alone."""
-    seats = {ALICE: 50_000, BOB: 1}
-    own = [one for one in found if seats.get(one.hotkey) == one.registered_block]
-    assert weights(found, NOW, seats) == weights(own, NOW, seats)
+    registrations = {ALICE: 50_000, BOB: 1}
+    own = [one for one in found if registrations.get(one.hotkey) == one.registered_block]
+    assert weights(found, NOW, registrations) == weights(own, NOW, registrations)
     strangers = [one for one in found if one not in own]
-    assert weights(strangers, NOW, seats) == {}
+    assert weights(strangers, NOW, registrations) == {}
 
 
 @given(pasts(), st.integers(0, 24), st.integers(1, 64))
@@ -164,4 +164,4 @@ def test_pay_is_for_the_work_of_a_day() -> None:
 def test_where_the_chain_is_not_asked_the_newest_seat_counts() -> None:
     """`finest score` shows no average of two miners."""
     old, new = past(registered_block=1), past(registered_block=50_000, total=0.5)
-    assert of_present_seats([old, new, past(BOB)]) == [new, past(BOB)]
+    assert of_current_registrations([old, new, past(BOB)]) == [new, past(BOB)]

@@ -19,7 +19,7 @@ from finest.validator.loop.judge import Judge
 from finest.validator.loop.options import ValidateOptions
 from finest.validator.loop.queue import Entry, Queue
 from finest.validator.loop.validator import Validator
-from finest.validator.loop.verdict import Done
+from finest.validator.loop.verdict import VerdictResult
 from finest.validator.models import Assignment, Check, Plan, Subject, Submission
 from finest.validator.telemetry import Telemetry
 from tests.miner.world import task
@@ -43,13 +43,13 @@ class ChainOf:
     """A chain of one validator, at one block."""
 
     hotkey: Any = field(default_factory=Key)
-    seats: dict[str, int] = field(default_factory=lambda: {ALICE: 1, BOB: 1, CAROL: 1})
+    registrations: dict[str, int] = field(default_factory=lambda: {ALICE: 1, BOB: 1, CAROL: 1})
     block: int = 1000
     weights: list[dict[str, float]] = field(default_factory=list)
     refusals: list[Exception] = field(default_factory=list)
 
-    def view(self, *, fresh_s: float | None = None) -> Any:
-        neurons = [SimpleNamespace(hotkey=key, registration_block=block) for key, block in self.seats.items()]
+    def view(self, *, max_age_s: float | None = None) -> Any:
+        neurons = [SimpleNamespace(hotkey=key, registration_block=block) for key, block in self.registrations.items()]
         return SimpleNamespace(block=self.block, block_time_s=0.01, tempo_blocks=360, neurons=neurons)
 
     def set_weights(self, weights: dict[str, float]) -> Any:
@@ -80,8 +80,10 @@ class World:
         self.queue, self.chain, self.server, self.work = queue, ChainOf(), ServerOf(), work
         self.stop, self.said = threading.Event(), list[str]()
         self.found: Callable[[Entry], Any] = self.subject
-        self.verdict: Callable[[Any], Done] = lambda _: Done(None, "the check ended with status 1", 1.0)
-        monkeypatch.setattr(module, "judged", lambda job, stop, say: self.verdict(job))
+        self.verdict: Callable[[Any], VerdictResult] = lambda _: VerdictResult(
+            None, "the check ended with status 1", 1.0
+        )
+        monkeypatch.setattr(module, "run_verdict", lambda job, stop, say: self.verdict(job))
 
         self.options = ValidateOptions(work, Plan(), 1000, again_s=AGAIN_S)
 
@@ -108,5 +110,5 @@ def _none(*_: object) -> tuple[str, ...]:
     return ()
 
 
-def evidence(job: Any, name: str, outcome: Any, detail: str = "so") -> Done:
-    return Done(inadmissible(job.subject, job.plan, Check(name=name, outcome=outcome, detail=detail)), "", 2.0)
+def evidence(job: Any, name: str, outcome: Any, detail: str = "so") -> VerdictResult:
+    return VerdictResult(inadmissible(job.subject, job.plan, Check(name=name, outcome=outcome, detail=detail)), "", 2.0)

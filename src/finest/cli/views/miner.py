@@ -20,7 +20,7 @@ from rich.text import Text
 from finest.formatting import byte_size, compact, counted, duration, showable, whole
 from finest.miner.journal import STEPS
 from finest.miner.overview import Overview, Scores, TaskLine, overview
-from finest.miner.status_file import STOPPED, Doing
+from finest.miner.status_file import STOPPED, Activity
 from finest.terminal import plain_console
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _in_hand(seen: Overview) -> RenderableType:
     return Panel(Group(*lines), title="now", title_align="left")
 
 
-def _last(doing: Doing | None) -> str:
+def _last(doing: Activity | None) -> str:
     """Why nobody works, as far as the last miner has said it."""
     line = "No miner is running here. Start one: finest mine --hf-repo NAME"
     if doing is None or doing.words == STOPPED:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from finest.validator.loop.queue import Counts
-    from finest.validator.loop.weights import Standing
+    from finest.validator.loop.weights import HotkeyScore
     from finest.validator.models import Evidence
 
 _STYLES = {"pass": "green", "fail": "red", "no_evidence": "yellow"}
@@ -102,7 +102,7 @@ def as_scores(records: Sequence[tuple[str, Evidence]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def show_standings(console: Console, rows: Mapping[str, Standing], counts: Counts, block: int) -> None:
+def show_standings(console: Console, rows: Mapping[str, HotkeyScore], counts: Counts, block: int) -> None:
     """Where miners stand, the heaviest first, and what waits."""
     whole_weight = sum(one.weight for one in rows.values())
     table = _table(list(rows), "hotkey", "average", "WARCs", "passed", "failed", "weight")

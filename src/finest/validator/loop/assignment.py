@@ -1,4 +1,4 @@
-"""From a waiting line to what is to be audited: whose task it is, and by which randomness it is looked at."""
+"""Finds the task and the seed of a queued commitment line, which together are the subject of its audit."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ hours, asked for all the time."""
 
 
 @dataclass(frozen=True, slots=True)
-class NotYet:
-    """Nothing can be said before that many blocks have passed."""
+class RetryLater:
+    """The subject is not known yet; retry after that many blocks."""
 
     blocks: int
     why: str
@@ -39,14 +39,14 @@ class Assignments:
     def __init__(self, chain: Chain, server: TaskServer) -> None:
         self._chain, self._server = chain, server
 
-    def subject(self, entry: Entry) -> tuple[Subject, Task | None] | NotYet:
+    def subject(self, entry: Entry) -> tuple[Subject, Task | None] | RetryLater:
         """What is to be audited, and its task; without one it is not admissible.
 
         A line without a finished task waits as long as a lease lives: its miner may not have had an answer yet.
         """
         task = self._task(entry)
         if task is None and not self._is_too_late(entry):
-            return NotYet(TASKLESS_BLOCKS, "no task is finished with it yet")
+            return RetryLater(TASKLESS_BLOCKS, "no task is finished with it yet")
         said = decode(entry.line)
         submission = Submission(
             repo=said.repo if said else None, revision=said.revision if said else None, line=entry.line,
@@ -57,7 +57,7 @@ class Assignments:
         except Unreachable:
             raise
         except ChainError as error:
-            return NotYet(1, str(error))
+            return RetryLater(1, str(error))
 
     def _task(self, entry: Entry) -> Task | None:
         try:

@@ -22,7 +22,7 @@ WARCS = 4
 _CRAWL = re.compile(r"crawl-data/([^/]+)/")
 
 
-class Judged(Protocol):
+class AssignedWarcs(Protocol):
     """The part of the queue that is asked."""
 
     def assigned(self, crawl: str) -> set[str]:
@@ -36,27 +36,27 @@ class HeldOut:
         self._common_crawl, self._server, self._say = common_crawl, server, say
         self._paths: dict[str, list[str]] = {}
 
-    def pick(self, warcs: Sequence[str], seed: str, judged: Judged) -> tuple[str, ...]:
+    def pick(self, warcs: Sequence[str], seed: str, queue: AssignedWarcs) -> tuple[str, ...]:
         """Paths of WARCs beside those of a task, by its seed; fewer, or none, where all are given out.
 
         `judged` knows those of earlier submissions. A crawl whose list cannot be had gives none: the documents that
         ship are predicted alone then, with a larger error.
         """
         crawls = {found[1] for warc in warcs if (found := _CRAWL.search(warc))}
-        taken = {*warcs, *self._given_out()}
+        taken = {*warcs, *self._leased_or_unjudged()}
         for crawl in crawls:
-            taken |= {name.removeprefix(COMMON_CRAWL) for name in judged.assigned(crawl)}
+            taken |= {name.removeprefix(COMMON_CRAWL) for name in queue.assigned(crawl)}
         paths = [path for crawl in sorted(crawls) for path in self._list(crawl) if path not in taken]
         return tuple(paths[place] for place in Draw(seed, "held-out WARCs").sample(len(paths), WARCS))
 
-    def _given_out(self) -> set[str]:
+    def _leased_or_unjudged(self) -> set[str]:
         """Of open leases, and of the tasks that were finished last: nobody has judged those yet."""
         tasks = chain(self._server.tasks(TaskState.LEASED), islice(self._server.tasks(TaskState.FINISHED), PAGE))
         return {path for task in tasks for path in task.warcs}
 
     def _list(self, crawl: str) -> list[str]:
         if crawl not in self._paths:
-            listed = _Listed()
+            listed = _ListStore()
             try:
                 self._common_crawl.import_crawl(listed, crawl, self._say)
             except FinestError as error:
@@ -66,7 +66,7 @@ class HeldOut:
         return self._paths[crawl]
 
 
-class _Listed:
+class _ListStore:
     """Takes in what an import would add to a store."""
 
     def __init__(self) -> None:

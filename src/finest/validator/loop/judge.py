@@ -1,4 +1,4 @@
-"""The next line of the queue gets its verdict. Any number of threads judge side by side."""
+"""Gives the next line of the queue its verdict. Any number of threads may do so in parallel."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from finest.chain.payload import decode
 from finest.errors import TaskServerError
 from finest.formatting import counted, duration, showable
 from finest.validator.audit import inadmissible
-from finest.validator.evidence import evidence_hash, is_lie, sign, write_evidence
-from finest.validator.loop.assignment import NotYet
-from finest.validator.loop.queue import WHY_CHARS, Settled
-from finest.validator.loop.verdict import LINE_CHARS, judged
+from finest.validator.evidence import evidence_hash, is_dishonest, sign, write_evidence
+from finest.validator.loop.assignment import RetryLater
+from finest.validator.loop.queue import WHY_CHARS, RecordedVerdict
+from finest.validator.loop.verdict import LINE_CHARS, run_verdict
 from finest.validator.loop.verdict_process import Job
 from finest.validator.models import Check
 from finest.validator.subject import COMMON_CRAWL
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
     from finest.validator.telemetry import Telemetry
 
 IDLE_S = 5.0
-BEHIND_S = 5.0
+COPY_WAIT_S = 5.0
 """Until a line is looked at again that may be a copy of one which is being judged: a verdict takes a minute or two."""
-BROKEN_S = 60.0
+ERROR_WAIT_S = 60.0
 """Until a line that could not even be looked at is looked at again: the task server or the chain may be away."""
 NOTE_CHARS = 400
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
-    """A line in somebody's hands."""
+class _RunningVerdict:
+    """A line that a thread is judging."""
 
     block: int
     warcs: frozenset[str] | None = None
@@ -53,7 +53,7 @@ class _Work:
 
 
 class Judge:
-    """Verdicts of one hotkey, kept in one work folder."""
+    """Gives verdicts for one hotkey and keeps their evidence in one work folder."""
 
     def __init__(
         self, options: ValidateOptions, settings: Settings, chain: Chain, queue: Queue, assignments: Assignments,
@@ -62,7 +62,7 @@ class Judge:
         self._options, self._settings, self._chain, self._queue = options, settings, chain, queue
         self._assignments, self._heldout, self._telemetry = assignments, heldout, telemetry
         self._stop, self._say = stop, say
-        self._at_work: dict[int, _Work] = {}
+        self._at_work: dict[int, _RunningVerdict] = {}
         self._choosing = threading.Lock()
 
     def next(self) -> float:
@@ -71,43 +71,49 @@ class Judge:
             entry = self._queue.next(self._at_work)
             if entry is None:
                 return IDLE_S
-            self._at_work[entry.id] = _Work(entry.block)
+            self._at_work[entry.id] = _RunningVerdict(entry.block)
         try:
             self._give_verdict(entry)
         except Exception as error:
-            self._queue.put_off(entry, BROKEN_S, str(error)[:NOTE_CHARS], tried=False)  # the others do not wait for it
+            self._queue.retry_later(
+                entry, ERROR_WAIT_S, str(error)[:NOTE_CHARS], tried=False
+            )  # the others do not wait for it
             raise
         finally:
             with self._choosing:
                 del self._at_work[entry.id]
         return 0.0
 
-    def _is_behind(self, entry: Entry, warcs: Collection[str]) -> bool:
+    def _may_be_copy_of_running(self, entry: Entry, warcs: Collection[str]) -> bool:
         """Whether an earlier line that may be of the same WARCs is being judged: only then is a copy known as one."""
         with self._choosing:
             own = frozenset(warcs)
-            self._at_work[entry.id] = _Work(entry.block, own)
+            self._at_work[entry.id] = _RunningVerdict(entry.block, own)
             return any(
                 work.block < entry.block and (work.warcs is None or work.warcs & own) for work in self._at_work.values()
             )
 
     def _give_verdict(self, entry: Entry) -> None:
         found = self._assignments.subject(entry)
-        if isinstance(found, NotYet):
+        if isinstance(found, RetryLater):
             wait_s = found.blocks * self._chain.view().block_time_s
-            self._queue.put_off(entry, wait_s, found.why, tried=False)
+            self._queue.retry_later(entry, wait_s, found.why, tried=False)
             return
         subject, task = found
         name = f"{subject.submission.repo}@{(subject.submission.revision or '')[:10]}"
         if task is None:
             check = Check(name="lease", outcome="no_evidence", detail="no task was finished with this line")
-            self._settle(entry, inadmissible(subject, self._options.plan, check), name, 0.0)
+            self._record_verdict(entry, inadmissible(subject, self._options.plan, check), name, 0.0)
             return
-        if self._is_behind(entry, task.warcs):
-            self._queue.put_off(entry, BEHIND_S, "an earlier line of the same WARCs is being judged", tried=False)
+        if self._may_be_copy_of_running(entry, task.warcs):
+            self._queue.retry_later(
+                entry, COPY_WAIT_S, "an earlier line of the same WARCs is being judged", tried=False
+            )
             return
         self._say(f"Judging {name} of {entry.hotkey}: {counted(len(task.warcs), 'WARC')}")
-        done = judged(self._job(subject, tuple(task.warcs)), self._stop, lambda line: self._say(f"  {name}: {line}"))
+        done = run_verdict(
+            self._job(subject, tuple(task.warcs)), self._stop, lambda line: self._say(f"  {name}: {line}")
+        )
         if self._stop.is_set() and done.evidence is None:
             return  # it is judged when the validator starts again
         evidence = done.evidence
@@ -116,12 +122,12 @@ class Judge:
                 why = done.why if evidence is None else evidence.why
                 wait_s = self._options.again_s[entry.tries]
                 self._say(f"{name}: no verdict yet ({_line(why)}); again in {duration(wait_s)}")
-                self._queue.put_off(entry, wait_s, why, cpu_s=done.cpu_s)
+                self._queue.retry_later(entry, wait_s, why, cpu_s=done.cpu_s)
                 return
             if evidence is None:
                 check = Check(name="audit", outcome="no_evidence", detail=done.why[:NOTE_CHARS])
                 evidence = inadmissible(subject, self._options.plan, check)
-        self._settle(entry, evidence, name, done.cpu_s)
+        self._record_verdict(entry, evidence, name, done.cpu_s)
 
     def _job(self, subject: Subject, warcs: tuple[str, ...]) -> Job:
         for path in warcs:
@@ -137,21 +143,21 @@ class Judge:
         )  # fmt: skip
 
     def _is_to_be_seen_twice(self, evidence: Evidence, entry: Entry) -> bool:
-        """What the Hub says is not there is asked for again later: once, it may be the Hub's mistake."""
+        """Whether to check again later: a single "not found" may be the Hub's mistake."""
         last = evidence.admission[-1] if evidence.admission else None
         is_gone = evidence.verdict == "fail" and last is not None and last.name == "revision"
         return is_gone and entry.why != showable(evidence.why, WHY_CHARS)
 
-    def _settle(self, entry: Entry, evidence: Evidence, name: str, cpu_s: float) -> None:
-        """The record first, then the queue: a crash between the two makes the verdict anew."""
+    def _record_verdict(self, entry: Entry, evidence: Evidence, name: str, cpu_s: float) -> None:
+        """Write the evidence first, then the queue; after a crash between the two, the verdict is repeated."""
         evidence = sign(evidence, self._chain.hotkey)
         path = self.evidence_file(entry)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_evidence(path, evidence)
         total = evidence.total or 0.0
         task = evidence.subject.task
-        self._queue.settle(entry, Settled(
-            evidence.verdict, total, is_lie(evidence), task.id, task.warcs, self._chain.view().block,
+        self._queue.record_verdict(entry, RecordedVerdict(
+            evidence.verdict, total, is_dishonest(evidence), task.id, task.warcs, self._chain.view().block,
             evidence_hash(evidence), evidence.why, cpu_s,
         ))  # fmt: skip
         self._telemetry.verdict(evidence)
@@ -159,11 +165,11 @@ class Judge:
         self._say(f"{name}: {verdict}, score {total:.3f} ({_line(evidence.why)}); {cpu_s:.0f} CPU s")
 
     def evidence_file(self, entry: Entry) -> Path:
-        """Where the record of a verdict is kept."""
-        said = decode(entry.line)
-        assert said is not None  # no other line is ever taken in
+        """The file that keeps the evidence of a line's verdict."""
+        commitment = decode(entry.line)
+        assert commitment is not None  # no other line is ever taken in
         digest = hashlib.sha256(f"{entry.hotkey} {entry.line}".encode()).hexdigest()[:8]
-        name = f"{said.repo.replace('/', '--')}@{said.revision[:10]}-{digest}.json"
+        name = f"{commitment.repo.replace('/', '--')}@{commitment.revision[:10]}-{digest}.json"
         return self._options.work / "evidence" / name
 
 

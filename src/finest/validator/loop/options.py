@@ -1,4 +1,4 @@
-"""What `finest validate` was told."""
+"""The options of `finest validate`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ two and a half days in all, it is left without evidence."""
 
 @dataclass(frozen=True, slots=True)
 class ValidateOptions:
-    """What `finest validate` was told."""
+    """The options of `finest validate`."""
 
     work: Path
     plan: Plan

@@ -25,13 +25,13 @@ _T = submissions.c
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A line, as the chain or the task server has it."""
+class ObservedLine:
+    """A commitment line as read from the chain or the task server."""
 
     hotkey: str
     line: str
     registered_block: int
-    """Since when the hotkey has its seat."""
+    """The block at which the hotkey registered."""
     block: int
     """The block of its commitment; of a line that was replaced since, the one in which its task was finished."""
     standing: bool
@@ -39,18 +39,18 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry(Seen):
+class Entry(ObservedLine):
     """A line in the queue."""
 
     id: int
     tries: int
     why: str
-    """What kept it from a verdict the last time."""
+    """Why the last try gave no verdict."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """A verdict, as it is kept."""
+class RecordedVerdict:
+    """A verdict as the queue stores it."""
 
     verdict: Outcome
     total: float
@@ -58,7 +58,7 @@ class Settled:
     task_id: str | None
     warcs: tuple[str, ...]
     block: int
-    """In which it was given."""
+    """The block at which the verdict was given."""
     evidence_sha256: str
     why: str
     cpu_s: float
@@ -78,7 +78,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many lines are in which state."""
+    """Number of lines by state."""
 
     waiting: int
     verdicts: dict[str, int]
@@ -102,19 +102,19 @@ class Queue:
         """Close the connections."""
         self._database.close()
 
-    def add(self, seen: Iterable[Seen], now_s: float | None = None) -> list[Seen]:
-        """Take in lines that are not known yet, and give those. A line counts once, whenever it is committed."""
+    def add(self, seen: Iterable[ObservedLine], now_s: float | None = None) -> list[ObservedLine]:
+        """Add the lines that are new and return them. A line counts once, however often it is committed."""
         due_s = {"due_s": time.time() if now_s is None else now_s}
         told = list(seen)
 
-        def step(connection: sa.Connection) -> list[Seen]:
+        def step(connection: sa.Connection) -> list[ObservedLine]:
             insert = INSERTS[connection.dialect.name](submissions).on_conflict_do_nothing().returning(_T.id)
             return [one for one in told if connection.execute(insert, asdict(one) | due_s).first() is not None]
 
         return self._database.write(step) if told else []
 
     def next(self, busy: Collection[int] = (), now_s: float | None = None) -> Entry | None:
-        """The line that is due and whose hotkey has cost least today; of one hotkey, the oldest."""
+        """The next due line: of the hotkey that has used least CPU today, its oldest line."""
         now_s = time.time() if now_s is None else now_s
         spent = (
             sa.select(_T.hotkey, sa.func.sum(_T.cpu_s).label("cpu_s"))
@@ -140,8 +140,8 @@ class Queue:
         wanted = sa.select(sa.func.min(_T.due_s)).where(_T.verdict.is_(None))
         return self._database.read(lambda connection: connection.execute(wanted).scalar_one())
 
-    def put_off(self, entry: Entry, wait_s: float, why: str, *, cpu_s: float = 0.0, tried: bool = True) -> None:
-        """Look at it again later; `tried` counts."""
+    def retry_later(self, entry: Entry, wait_s: float, why: str, *, cpu_s: float = 0.0, tried: bool = True) -> None:
+        """Postpone a line; `tried` counts the attempt."""
         now_s = time.time()
         values = {
             "due_s": now_s + wait_s, "tries": _T.tries + int(tried), "why": showable(why, WHY_CHARS),
@@ -149,8 +149,8 @@ class Queue:
         }  # fmt: skip
         self._change(entry.id, values)
 
-    def settle(self, entry: Entry, found: Settled) -> None:
-        """Give it its verdict."""
+    def record_verdict(self, entry: Entry, found: RecordedVerdict) -> None:
+        """Store the verdict of a line."""
         values = {
             "verdict": found.verdict, "total": found.total, "forged": found.forged, "task_id": found.task_id,
             "warcs": "\n".join(found.warcs), "judged_block": found.block, "evidence_sha256": found.evidence_sha256,
@@ -170,11 +170,11 @@ class Queue:
         return [Report(row.id, row.task_id, row.verdict, row.total, row.evidence_sha256, row.why) for row in rows]
 
     def reported(self, report: Report) -> None:
-        """The task server has it."""
+        """Mark a verdict as acknowledged by the task server."""
         self._change(report.id, {"reported": True})
 
     def past(self, since_block: int) -> list[Past]:
-        """Verdicts given since then, in the order of their lines."""
+        """Verdicts given since that block, in the order of their lines."""
         wanted = sa.select(submissions).where(_T.judged_block >= since_block).order_by(_T.block, _T.id)
         rows = self._database.read(lambda connection: connection.execute(wanted).all())
         return [
@@ -204,7 +204,7 @@ class Queue:
         )
 
     def counts(self) -> Counts:
-        """How many wait, and how many have which verdict."""
+        """The number of waiting lines, and of lines by verdict."""
         wanted = sa.select(_T.verdict, sa.func.count()).group_by(_T.verdict)
         rows = self._database.read(lambda connection: connection.execute(wanted).all())
         found: dict[str | None, int] = dict(row._tuple() for row in rows)

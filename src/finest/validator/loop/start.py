@@ -1,4 +1,4 @@
-"""`finest validate`: everything that a validator needs is looked at, then its chores begin."""
+"""`finest validate`: checks everything that a validator needs, then starts its periodic tasks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from finest.validator.loop.assignment import Assignments
 from finest.validator.loop.heldout import HeldOut
 from finest.validator.loop.judge import Judge
 from finest.validator.loop.queue import Queue
-from finest.validator.loop.updating import Updating
+from finest.validator.loop.updating import Updater
 from finest.validator.loop.validator import Validator
 from finest.validator.telemetry import Telemetry
 
@@ -47,7 +47,7 @@ def validate(
     """
     if options.update is None or once:
         return _validate(options, database_url, chain_options, settings, say, once=once)
-    updating = Updating(options.work / "updates", options.update, say)
+    updating = Updater(options.work / "updates", options.update, say)
     updating.launch()
     try:
         status = _validate(options, database_url, chain_options, settings, say, updating=updating)
@@ -63,7 +63,7 @@ def validate(
 
 def _validate(
     options: ValidateOptions, database_url: str | None, chain_options: ChainOptions, settings: Settings,
-    say: Callable[[str], None], *, once: bool = False, updating: Updating | None = None,
+    say: Callable[[str], None], *, once: bool = False, updating: Updater | None = None,
 ) -> int:  # fmt: skip
     from finest.chain.subnet import Chain
 
@@ -71,7 +71,7 @@ def _validate(
         raise NeedsPerson("API_URL is not set: put the task server's address in .env or in the environment")
     with ExitStack() as stack:
         stack.enter_context(alone(options.work, "validator"))
-        stop = stack.enter_context(Stopped(say))
+        stop = stack.enter_context(StopSignals(say))
         chain = stack.enter_context(Chain(chain_options))
         hotkey = chain.hotkey
         server = TaskServer(
@@ -80,7 +80,7 @@ def _validate(
         stack.callback(server.close)
         queue = Queue.open(database_url or f"sqlite:///{options.work / 'validator.db'}")
         stack.callback(queue.close)
-        _look_round(chain, server, settings, say)
+        _check_early(chain, server, settings, say)
         telemetry = Telemetry.open(options.wandb, options.work / "telemetry", group=hotkey.address, say=say)
         stack.callback(telemetry.close)
         heldout = HeldOut(CommonCrawl(settings.cc_https, settings.cc_collinfo), server, say)
@@ -90,13 +90,13 @@ def _validate(
         if once:
             validator.once()
         else:
-            more = {"update": partial(updating.round, validator.has_passed, stop.asked)} if updating else {}
+            more = {"update": partial(updating.round, validator.all_ran_once, stop.asked)} if updating else {}
             validator.run(more)
         return stop.exit_code
 
 
-def _look_round(chain: Chain, server: TaskServer, settings: Settings, say: Callable[[str], None]) -> None:
-    """Find out early what would fail late."""
+def _check_early(chain: Chain, server: TaskServer, settings: Settings, say: Callable[[str], None]) -> None:
+    """Check early what would fail late."""
     for recipe in known_recipes().values():
         preflight(recipe, settings.cache)
     info, view = server.info(), chain.view()
@@ -110,8 +110,8 @@ def _look_round(chain: Chain, server: TaskServer, settings: Settings, say: Calla
     say(f"Hotkey {chain.hotkey.address} {right} on subnet {view.netuid}; task server {settings.api_url}")
 
 
-class Stopped:
-    """Answers Ctrl-C and SIGTERM: a verdict in the making is given up, and made when the validator starts again."""
+class StopSignals:
+    """Handles Ctrl-C and SIGTERM. A running verdict is dropped and repeated when the validator starts again."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.asked = threading.Event()
@@ -119,16 +119,16 @@ class Stopped:
         """As shells have it: 130 after Ctrl-C, 143 after SIGTERM."""
         self._say = say
 
-    def __enter__(self) -> Stopped:
-        self._before = {number: signal.signal(number, self._heard) for number in (signal.SIGINT, signal.SIGTERM)}
+    def __enter__(self) -> StopSignals:
+        self._before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _heard(self, number: int, _: FrameType | None) -> None:
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
         if not self.asked.is_set():
             self.exit_code = 128 + number
-            self._say("Stopping. Nothing is lost: the same command goes on where it was")
+            self._say("Stopping. Nothing is lost: run the same command again to continue")
         self.asked.set()

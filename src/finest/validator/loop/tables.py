@@ -1,4 +1,4 @@
-"""The validator's one table: what miners committed, and what became of it."""
+"""The validator's only table: the committed lines and their verdicts."""
 
 from __future__ import annotations
 

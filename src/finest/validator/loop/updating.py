@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-LOOK_S = 6 * 3600.0
+CHECK_RELEASE_S = 6 * 3600.0
 """A release is some days in the making."""
-PASS_S = 5.0
+POLL_S = 5.0
 """How often it is asked whether the first pass is through."""
 
 
@@ -27,7 +27,7 @@ class UpdateOptions:
     signers: Path
 
 
-class Updating:
+class Updater:
     """Releases of one source in one folder. Raises UsageError where source or signers make no sense."""
 
     def __init__(self, home: Path, options: UpdateOptions, say: Callable[[str], None]) -> None:
@@ -43,11 +43,11 @@ class Updating:
         """Said where it ends for no fault of the release's."""
         stopped(self._home, self._say)
 
-    def round(self, has_passed: Callable[[], bool], stop: threading.Event) -> float:
+    def round(self, all_ran_once: Callable[[], bool], stop: threading.Event) -> float:
         """One round of the chore; sets `stop` where a newer release is ready to go on with."""
         if not self._is_healthy:
-            if not has_passed():
-                return PASS_S
+            if not all_ran_once():
+                return POLL_S
             healthy(self._home, self._say)
             self._is_healthy = True
         release = self._releases.look()
@@ -55,4 +55,4 @@ class Updating:
             self._say(f"{release.tag} is installed: going on with it")
             self.is_due = True
             stop.set()
-        return LOOK_S
+        return CHECK_RELEASE_S

@@ -1,4 +1,4 @@
-"""The validator: four chores over one queue, or with `once` each of them one time."""
+"""The validator: four periodic tasks that share one queue; with `once` each runs one time."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from finest.tasks.client import Refused
 from finest.tasks.models import ScoreRequest
 from finest.validator.loop.judge import NOTE_CHARS
 from finest.validator.loop.periodic import Chore, run
-from finest.validator.loop.watch import look
-from finest.validator.loop.weights import MEMORY_BLOCKS, weights
+from finest.validator.loop.watch import find_new_lines
+from finest.validator.loop.weights import MAX_AGE_BLOCKS, weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from finest.validator.loop.queue import Queue, Report
     from finest.validator.telemetry import Telemetry
 
-LOOK_BLOCKS = 5
+READ_CHAIN_BLOCKS = 5
 """A minute of the main network. A line stands until its miner's next one, which mostly takes far longer."""
-FAR_S = 3600.0
+FULL_SCAN_S = 3600.0
 """How often finished tasks are looked through, whatever the chain shows: for a line that was replaced by no line."""
 SOON_S = 60.0
 """What is due within this time is waited for by `once`."""
-OTHERS_S = 0.2
+POLL_QUEUE_S = 0.2
 """What is left is in the hands of others: `once` asks so often whether all is judged."""
 REPORT_S = 5.0
-NEVER_TAKEN = ("not-found", "not-finished", "invalid-request")
+PERMANENT_REFUSALS = ("not-found", "not-finished", "invalid-request")
 """Refusals that are about the one verdict: the others go on. All else is about this validator, and is asked later."""
-NO_RIGHT_S = 600.0
+NO_PERMIT_WAIT_S = 600.0
 STOP_S = 5.0
 
 
@@ -51,20 +51,20 @@ class Validator:
     ) -> None:  # fmt: skip
         self._options, self._chain, self._server, self._queue, self._judge = options, chain, server, queue, judge
         self._telemetry, self._stop, self._say = telemetry, stop, say
-        self._far_at_s = 0.0
+        self._full_scan_at_s = 0.0
         """When finished tasks are looked through again, on the monotonic clock."""
         self._chores: list[Chore] = []
 
     def run(self, more: Mapping[str, Round] | None = None) -> None:
         """Work until `stop` is set, with `more` chores beside its own."""
-        rounds: dict[str, Round] = {"watch": self._watch, "report": self._report}
+        rounds: dict[str, Round] = {"watch": self._find_new_lines, "report": self._report}
         rounds |= {f"judge {number + 1}": self._judge.next for number in range(self._options.parallel)}
         if self._options.sets_weights:
-            rounds["weigh"] = self._weigh_in_time
+            rounds["weigh"] = self._set_weights_when_due
         self._chores = [Chore(name, work, self._stop, self._say) for name, work in rounds.items()]
         run([*self._chores, *(Chore(*one, self._stop, self._say) for one in (more or {}).items())], self._stop, STOP_S)
 
-    def has_passed(self) -> bool:
+    def all_ran_once(self) -> bool:
         """Whether each of its own chores has got through a round."""
         return all(chore.rounds for chore in self._chores)
 
@@ -73,13 +73,13 @@ class Validator:
 
         A line whose block is not final yet is waited for; what has no evidence stays in the queue.
         """
-        self._watch()
+        self._find_new_lines()
         with ThreadPoolExecutor(self._options.parallel, "judge") as pool:
             for judge in [pool.submit(self._judge_all) for _ in range(self._options.parallel)]:
                 judge.result()
         if not self._stop.is_set():
             self._report()
-        while self._options.sets_weights and not self._stop.is_set() and self._may_not_weigh_yet():
+        while self._options.sets_weights and not self._stop.is_set() and self._is_rate_limited():
             pass
 
     def _judge_all(self) -> None:
@@ -89,16 +89,18 @@ class Validator:
                 break
             self._stop.wait(max(0.0, wait_s))
             if self._judge.next():
-                self._stop.wait(OTHERS_S)
+                self._stop.wait(POLL_QUEUE_S)
 
-    def _watch(self) -> float:
-        now_s, due_s = time.monotonic(), self._far_at_s
-        self._far_at_s = now_s  # after a look that fails, the next one is far: what it missed is not missed for good
-        found = look(self._chain, self._server, self._queue, far=now_s >= due_s)
-        self._far_at_s = now_s + FAR_S if now_s >= due_s else due_s
+    def _find_new_lines(self) -> float:
+        now_s, due_s = time.monotonic(), self._full_scan_at_s
+        self._full_scan_at_s = (
+            now_s  # after a look that fails, the next one is far: what it missed is not missed for good
+        )
+        found = find_new_lines(self._chain, self._server, self._queue, full=now_s >= due_s)
+        self._full_scan_at_s = now_s + FULL_SCAN_S if now_s >= due_s else due_s
         if found.new:
             self._say(f"{counted(found.new, 'new submission')} to judge; {found.lines} lines stand on the chain")
-        return LOOK_BLOCKS * self._chain.view().block_time_s
+        return READ_CHAIN_BLOCKS * self._chain.view().block_time_s
 
     def _report(self) -> float:
         for report in self._queue.unreported():
@@ -108,14 +110,14 @@ class Validator:
                 self._server.report(report.task_id, _score(report))
             except Refused as no:
                 self._say(f"The task server does not take the verdict on task {report.task_id}: {no}")
-                if no.name not in NEVER_TAKEN:
-                    return NO_RIGHT_S
+                if no.name not in PERMANENT_REFUSALS:
+                    return NO_PERMIT_WAIT_S
             self._queue.reported(report)
         return REPORT_S
 
-    def _may_not_weigh_yet(self) -> bool:
+    def _is_rate_limited(self) -> bool:
         try:
-            self._weigh()
+            self._set_weights()
         except RateLimited as error:
             wait_s = error.retry_after_blocks * self._chain.view().block_time_s
             self._say(f"{error}; waiting {duration(wait_s)}")
@@ -123,26 +125,26 @@ class Validator:
             return True
         return False
 
-    def _weigh_in_time(self) -> float:
+    def _set_weights_when_due(self) -> float:
         try:
-            return self._weigh()
+            return self._set_weights()
         except RateLimited as error:
             return max(1, error.retry_after_blocks) * self._chain.view().block_time_s
 
-    def _weigh(self) -> float:
+    def _set_weights(self) -> float:
         """Set the weights; raises RateLimited where it is too early. Gives the seconds until they are due again."""
-        view = self._chain.view(fresh_s=0)
-        seats = {neuron.hotkey: neuron.registration_block for neuron in view.neurons}
-        found = weights(self._queue.past(view.block - MEMORY_BLOCKS), view.block, seats)
+        view = self._chain.view(max_age_s=0)
+        registrations = {neuron.hotkey: neuron.registration_block for neuron in view.neurons}
+        found = weights(self._queue.past(view.block - MAX_AGE_BLOCKS), view.block, registrations)
         epoch_s = view.tempo_blocks * view.block_time_s
         if not found:
-            self._say("Nobody has a score: no weights are set")
-            return min(epoch_s, NO_RIGHT_S)
+            self._say("No hotkey has a score, so no weights are set")
+            return min(epoch_s, NO_PERMIT_WAIT_S)
         try:
             receipt = self._chain.set_weights(found)
         except (NotRegistered, NoPermit) as error:
-            self._say(f"No weights are set: {error}")
-            return NO_RIGHT_S
+            self._say(f"The weights could not be set: {error}")
+            return NO_PERMIT_WAIT_S
         self._telemetry.weights(found)
         self._say(f"Weights of {counted(len(found), 'hotkey')} set in block {receipt.block}: {_shares(found)}")
         return epoch_s

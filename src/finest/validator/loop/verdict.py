@@ -1,4 +1,4 @@
-"""One verdict by a child process: started, heard, ended. Whatever becomes of the child is no fault of the miner's."""
+"""Runs one verdict in a child process. A child that fails gives no evidence, because that is not the miner's fault."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ _NO_TOKEN = {"HF_TOKEN_PATH": os.devnull}
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """What the child has brought: evidence, or why there is none."""
+class VerdictResult:
+    """The result of the child process: evidence, or the reason why there is none."""
 
     evidence: Evidence | None
     why: str
     cpu_s: float
 
 
-def judged(job: Job, stop: threading.Event, say: Callable[[str], None], wall_s: float = WALL_S) -> Done:
-    """Have a child judge. It is killed when `stop` is set, or after `wall_s`."""
+def run_verdict(job: Job, stop: threading.Event, say: Callable[[str], None], wall_s: float = WALL_S) -> VerdictResult:
+    """Run the verdict in a child process, which is killed when `stop` is set or after `wall_s`."""
     warn_once(say)
     with tempfile.TemporaryDirectory(prefix="finest-verdict-") as folder:
         own = dict.fromkeys(_OWN_FOLDERS, folder)
@@ -66,7 +66,7 @@ def judged(job: Job, stop: threading.Event, say: Callable[[str], None], wall_s: 
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True, close_fds=True,
         )  # fmt: skip
         lines: deque[str] = deque(maxlen=_LAST_LINES)
-        reader = threading.Thread(target=_hear, args=(process, lines, say), daemon=True)
+        reader = threading.Thread(target=_read_log, args=(process, lines, say), daemon=True)
         try:
             reader.start()
             assert process.stdin
@@ -79,7 +79,7 @@ def judged(job: Job, stop: threading.Event, say: Callable[[str], None], wall_s: 
         reader.join(1.0)
         if why is None and process.returncode:
             why = f"the check ended with status {process.returncode}: {' | '.join(lines) or 'it said nothing'}"
-        return Done(None, why, cpu_s) if why else _read(out, cpu_s)
+        return VerdictResult(None, why, cpu_s) if why else _read(out, cpu_s)
 
 
 def environment(base: Mapping[str, str]) -> dict[str, str]:
@@ -107,7 +107,7 @@ def _kill(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _hear(process: subprocess.Popen[str], lines: deque[str], say: Callable[[str], None]) -> None:
+def _read_log(process: subprocess.Popen[str], lines: deque[str], say: Callable[[str], None]) -> None:
     assert process.stderr
     with process.stderr:
         for line in process.stderr:
@@ -115,8 +115,8 @@ def _hear(process: subprocess.Popen[str], lines: deque[str], say: Callable[[str]
             say(lines[-1])
 
 
-def _read(out: Path, cpu_s: float) -> Done:
+def _read(out: Path, cpu_s: float) -> VerdictResult:
     try:
-        return Done(read_evidence(out), "", cpu_s)
+        return VerdictResult(read_evidence(out), "", cpu_s)
     except UsageError as error:
-        return Done(None, str(error), cpu_s)
+        return VerdictResult(None, str(error), cpu_s)

@@ -29,7 +29,7 @@ from finest.validator.models import Evidence, Plan, Subject
 from finest.warc.source import CommonCrawl
 
 if TYPE_CHECKING:
-    from finest.validator.context import Means
+    from finest.validator.context import AuditContext
 
 HARD = 2
 """The kernel's limit on CPU seconds, in budgets: the budget ends a verdict in good order, this one what it cannot."""
@@ -68,7 +68,7 @@ class Job(BaseModel):
 def judge(job: Job) -> Evidence:
     """The evidence, with quality and score where the audit passes; not signed."""
     from finest.validator.audit import audit
-    from finest.validator.context import Means, Warcs
+    from finest.validator.context import AuditContext, Warcs
     from finest.validator.fingerprints import SqliteFingerprints
 
     common_crawl = CommonCrawl(https_base=job.cc_https, bucket=job.cc_bucket)
@@ -76,12 +76,14 @@ def judge(job: Job) -> Evidence:
         index = SqliteFingerprints(job.index)
         stack.callback(index.close)
         warcs = Warcs.of(job.warcs, common_crawl)
-        means = Means(cache=job.cache, warcs=warcs, place=job.place, index=index, budget=_budget(job), say=_say)
-        evidence = audit(job.subject, job.plan, means)
-        return _measured(evidence, job, means, common_crawl) if evidence.verdict == "pass" else evidence
+        context = AuditContext(
+            cache=job.cache, warcs=warcs, place=job.place, index=index, budget=_budget(job), say=_say
+        )
+        evidence = audit(job.subject, job.plan, context)
+        return _measured(evidence, job, context, common_crawl) if evidence.verdict == "pass" else evidence
 
 
-def _measured(evidence: Evidence, job: Job, means: Means, common_crawl: CommonCrawl) -> Evidence:
+def _measured(evidence: Evidence, job: Job, context: AuditContext, common_crawl: CommonCrawl) -> Evidence:
     from finest.dataset.open import open_dataset
     from finest.validator.quality.assess import named
     from finest.validator.quality.tier import tier_of
@@ -93,7 +95,7 @@ def _measured(evidence: Evidence, job: Job, means: Means, common_crawl: CommonCr
         _say(f"no held-out text: {error}")
         heldout = []
     with open_dataset(job.place, say=_say) as dataset:
-        return measure_quality(evidence, dataset, heldout, means, tier_of(job.tier, job.device), job.tokens)
+        return measure_quality(evidence, dataset, heldout, context, tier_of(job.tier, job.device), job.tokens)
 
 
 def _budget(job: Job) -> Budget:

@@ -1,4 +1,4 @@
-"""What is new on the chain and at the task server goes into the queue.
+"""Finds new commitment lines on the chain and at the task server, and adds them to the queue.
 
 The chain has each hotkey's last line, read in one piece; the task server also knows those that were replaced while
 nobody looked, so that a validator that was down for a day misses nothing.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from finest.tasks.models import TaskState
-from finest.validator.loop.queue import Seen
+from finest.validator.loop.queue import ObservedLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from finest.validator.loop.queue import Queue
 
 CATCH_UP_BLOCKS = 2 * 7200
-"""Tasks that were finished longer ago are paid no more (standing.PAID_BLOCKS), with a day to judge them in."""
+"""Tasks that were finished longer ago are paid no more (weights.PAID_BLOCKS), with a day to judge them in."""
 LONGEST_LEASE_BLOCKS = 7 * 7200
 """A lease can be renewed for ever; what takes a miner longer than a week is looked for on the chain alone."""
-LOT = 50
+BATCH = 50
 """Tasks that are taken in at a time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class NewLines:
     """What a look has found."""
 
     lines: int
@@ -42,7 +42,7 @@ class Look:
     """Lines that the queue did not know."""
 
 
-def look(chain: Chain, server: TaskServer, queue: Queue, *, far: bool) -> Look:
+def find_new_lines(chain: Chain, server: TaskServer, queue: Queue, *, full: bool) -> NewLines:
     """One look; raises ChainError, and TaskServerError after what the chain has is in the queue.
 
     A line is replaced by the same miner's next one: so the tasks of whoever has a new line are looked at too. `far`
@@ -51,42 +51,44 @@ def look(chain: Chain, server: TaskServer, queue: Queue, *, far: bool) -> Look:
     found = chain.commitments()
     view = chain.view()
     standing = [
-        Seen(one.hotkey, one.commitment.line, neuron.registration_block, one.block, standing=True)
+        ObservedLine(one.hotkey, one.commitment.line, neuron.registration_block, one.block, standing=True)
         for one in found
         if (neuron := view.neuron(one.hotkey)) is not None
     ]
     changed = queue.add(standing)
     new = len(changed)
-    for lot in _everybody(server, view) if far else _of(server, view, changed):
+    for lot in _lines_of_all(server, view) if full else _lines_of_hotkeys(server, view, changed):
         new += len(queue.add(lot))
-    return Look(len(found), dict(found.skipped), new)
+    return NewLines(len(found), dict(found.skipped), new)
 
 
-def _of(server: TaskServer, view: SubnetView, changed: Iterable[Seen]) -> Iterator[list[Seen]]:
+def _lines_of_hotkeys(
+    server: TaskServer, view: SubnetView, changed: Iterable[ObservedLine]
+) -> Iterator[list[ObservedLine]]:
     """Lines of the last tasks that these hotkeys finished."""
     for hotkey in {one.hotkey for one in changed}:
-        yield [one for task in server.tasks_of(hotkey) if (one := _seen(task, view)) is not None]
+        yield [one for task in server.tasks_of(hotkey) if (one := _observed(task, view)) is not None]
 
 
-def _everybody(server: TaskServer, view: SubnetView) -> Iterator[list[Seen]]:
+def _lines_of_all(server: TaskServer, view: SubnetView) -> Iterator[list[ObservedLine]]:
     """Lines of all tasks that were finished of late, a lot at a time. They come in the order of their leases."""
-    lot: list[Seen] = []
+    lot: list[ObservedLine] = []
     for task in server.tasks(TaskState.FINISHED):
         if task.leased_block < view.block - CATCH_UP_BLOCKS - LONGEST_LEASE_BLOCKS:
             break
-        one = _seen(task, view)
+        one = _observed(task, view)
         if one is not None:
             lot.append(one)
-        if len(lot) == LOT:
+        if len(lot) == BATCH:
             yield lot
             lot = []
     yield lot
 
 
-def _seen(task: Task, view: SubnetView) -> Seen | None:
+def _observed(task: Task, view: SubnetView) -> ObservedLine | None:
     neuron = view.neuron(task.hotkey)
     if neuron is None or task.state is not TaskState.FINISHED or task.commitment is None or task.closed_block is None:
         return None
     if task.closed_block < max(neuron.registration_block, view.block - CATCH_UP_BLOCKS):
         return None
-    return Seen(task.hotkey, task.commitment, neuron.registration_block, task.closed_block, standing=False)
+    return ObservedLine(task.hotkey, task.commitment, neuron.registration_block, task.closed_block, standing=False)

@@ -1,4 +1,4 @@
-"""From verdicts to weights: one pure function of the verdicts and the block.
+"""Weights: computed from the verdicts and the block by one pure function, with decay of older scores.
 
     ema     <- 0.8 ema + 0.2 score, from 0, over a hotkey's verdicts in the order of its commitments
     weight  =  ema x WARCs of passed tasks that were committed in the last day
@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 
 from finest.validator.models import Outcome
 
-KEEP = 0.8
-"""Of the average before, at each verdict: half of it is of the last three."""
+DECAY = 0.8
+"""Decay of the average at each verdict; the last three verdicts make up half of the average."""
 PAID_BLOCKS = 7200
 """A day of 12 s blocks, as the task server counts what it gives a hotkey."""
 PROBATION_BLOCKS = 7200
 """A forger of 5 % of rows is found by 62 % of audits: a day's pay at stake is far more than what it saves."""
-MEMORY_BLOCKS = 30 * 7200
+MAX_AGE_BLOCKS = 30 * 7200
 """Older verdicts are not read: after 20 of them nothing is left of one in the average."""
 
 
@@ -31,7 +31,7 @@ class Past:
 
     hotkey: str
     registered_block: int
-    """Of the seat that the hotkey had then."""
+    """The block at which the hotkey had registered when the verdict was given."""
     block: int
     """Of the commitment."""
     judged_block: int
@@ -42,8 +42,8 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What a hotkey's verdicts come to."""
+class HotkeyScore:
+    """A hotkey's score from its verdicts."""
 
     ema: float = 0.0
     warcs: int = 0
@@ -51,40 +51,40 @@ class Standing:
     passed: int = 0
     failed: int = 0
     until_block: int = 0
-    """What is committed before this block counts for nothing."""
+    """Commitments before this block do not count."""
 
     @property
     def weight(self) -> float:
         return self.ema * self.warcs
 
 
-def standings(pasts: Iterable[Past], block: int) -> dict[str, Standing]:
-    """Every hotkey's standing at that block; verdicts in the order of their commitments."""
-    found: dict[str, Standing] = {}
+def hotkey_scores(pasts: Iterable[Past], block: int) -> dict[str, HotkeyScore]:
+    """Every hotkey's score at that block; give the verdicts in the order of their commitments."""
+    found: dict[str, HotkeyScore] = {}
     for past in pasts:
-        found[past.hotkey] = _after(found.get(past.hotkey, Standing()), past, block)
+        found[past.hotkey] = _update(found.get(past.hotkey, HotkeyScore()), past, block)
     return found
 
 
-def of_present_seats(pasts: Sequence[Past]) -> list[Past]:
+def of_current_registrations(pasts: Sequence[Past]) -> list[Past]:
     """The verdicts on whoever holds each hotkey's newest seat, where the chain cannot be asked whose that is."""
-    seats: dict[str, int] = {}
+    registrations: dict[str, int] = {}
     for past in pasts:
-        seats[past.hotkey] = max(past.registered_block, seats.get(past.hotkey, 0))
-    return [past for past in pasts if past.registered_block == seats[past.hotkey]]
+        registrations[past.hotkey] = max(past.registered_block, registrations.get(past.hotkey, 0))
+    return [past for past in pasts if past.registered_block == registrations[past.hotkey]]
 
 
-def weights(pasts: Iterable[Past], block: int, seats: Mapping[str, int]) -> dict[str, float]:
+def weights(pasts: Iterable[Past], block: int, registrations: Mapping[str, int]) -> dict[str, float]:
     """Weights by hotkey, those above zero; empty where nobody has a score: then none are set.
 
     `seats` has the registration block of every hotkey that is on the subnet. Verdicts of whoever held the seat before
     do not count.
     """
-    own = [past for past in pasts if seats.get(past.hotkey) == past.registered_block]
-    return {hotkey: one.weight for hotkey, one in standings(own, block).items() if one.weight > 0}
+    own = [past for past in pasts if registrations.get(past.hotkey) == past.registered_block]
+    return {hotkey: one.weight for hotkey, one in hotkey_scores(own, block).items() if one.weight > 0}
 
 
-def _after(before: Standing, past: Past, block: int) -> Standing:
+def _update(before: HotkeyScore, past: Past, block: int) -> HotkeyScore:
     if past.verdict == "no_evidence":
         return before
     if past.forged:
@@ -95,6 +95,6 @@ def _after(before: Standing, past: Past, block: int) -> Standing:
     passed = past.verdict == "pass"
     paid = past.warcs if passed and past.block > block - PAID_BLOCKS else 0
     return replace(
-        before, ema=KEEP * before.ema + (1 - KEEP) * past.total, warcs=before.warcs + paid,
+        before, ema=DECAY * before.ema + (1 - DECAY) * past.total, warcs=before.warcs + paid,
         passed=before.passed + passed, failed=before.failed + (not passed),
     )  # fmt: skip

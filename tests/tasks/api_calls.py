@@ -8,8 +8,8 @@ from finest.chain.payload import encode
 from finest.chain.wallet import Hotkey
 from finest.tasks.models import Rules
 from finest.tasks.problems import KINDS
-from tests.tasks.facts import REVISION, ROOT
-from tests.tasks.served import MadeSubnet, Server, hotkey
+from tests.tasks.live_server import MadeSubnet, Server, hotkey
+from tests.tasks.samples import REVISION, ROOT
 
 ALICE, BOB, EVE = hotkey("Alice"), hotkey("Bob"), hotkey("Eve")
 VALIDATOR, POOR = hotkey("Validator"), hotkey("Poor")

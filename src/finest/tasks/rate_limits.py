@@ -1,9 +1,8 @@
-"""How often and how much somebody may ask: by address before anything is looked at, by hotkey once the signature has
-been checked, and what is read by its size.
+"""Rate limits: requests per address, requests per hotkey once its signature is verified, and bytes read per address.
 
-Counted in memory by each server process for itself: with N of them up to N times as much gets through. A dictionary
-that begins anew each minute is all there is to it: the memory storage of the `limits` library starts a thread every
-hundredth of a second to forget old keys, which took a tenth of the server's CPU.
+Each server process counts in its own memory, so N processes let up to N times as much through. The counts live in a
+dictionary that is replaced each minute. The memory storage of the `limits` library is not used: it starts a thread
+every hundredth of a second to drop old keys, which took a tenth of the server's CPU.
 """
 
 from __future__ import annotations
@@ -19,78 +18,79 @@ from dataclasses import dataclass
 from finest.tasks.problems import Problem
 
 WINDOW_S = 60
-READ_SAVED_S = 32
-"""An address that has not read for so long may read that many seconds' worth at once: 8 MiB, some 10,000 tasks."""
-AT_ONCE = 32
-"""Answers to GET that an address may have on their way at the same time; a browser asks for six."""
-MOST_READERS = 10_000
-"""Addresses whose reading is remembered; those that have read least of late are forgotten first."""
+READ_BURST_S = 32
+"""Burst of an address, in seconds of its read rate: after so long a pause it may read 8 MiB (some 10,000 tasks) at
+once."""
+MAX_CONCURRENT_READS = 32
+"""The most answers to GET that an address may receive at the same time; a browser opens six connections."""
+MAX_REMEMBERED_READERS = 10_000
+"""The most addresses whose reads are remembered; the ones that have read least recently are dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
-    """Requests a minute. A miner needs about one; a company's miners, and the page's readers, share an address."""
+class RateLimits:
+    """Limits in requests a minute. A miner needs about one; the miners of one company may share an address."""
 
     per_hotkey: int = 120
     per_address: int = 1200
     read_bytes_s: int = 256 * 1024
-    """What an address may read a second, in bytes of answers to GET, once it has used up what it had saved."""
+    """Bytes of answers to GET that an address may read in a second, once its burst is used up."""
 
 
-class Throttle:
+class RateLimiter:
     """Counts requests and bytes; safe to use from any thread."""
 
-    def __init__(self, rates: Rates) -> None:
-        self._rates, self._turn = rates, threading.Lock()
+    def __init__(self, rates: RateLimits) -> None:
+        self._rates, self._lock = rates, threading.Lock()
         self._window, self._counts = 0, Counter[str]()
         self._answering = Counter[str]()
         self._owed: dict[str, tuple[float, float]] = {}
-        """By address: bytes read and not yet made up for, and when that was so."""
+        """For each address, the bytes read beyond its rate, and the time of that value."""
 
     def check_address(self, address: str) -> None:
-        """Raises Problem(rate-limited) if the address has asked too often."""
+        """Count a request of this address; raises Problem(rate-limited) if it has made too many."""
         self._check(network(address), self._rates.per_address, "this address")
 
     def check_hotkey(self, hotkey: str) -> None:
-        """Raises Problem(rate-limited) if the hotkey has asked too often."""
+        """Count a request of this hotkey; raises Problem(rate-limited) if it has made too many."""
         self._check(hotkey, self._rates.per_hotkey, f"hotkey {hotkey}")
 
     @contextmanager
     def reading(self, address: str) -> Iterator[None]:
-        """Meanwhile the address is answered something to read.
+        """Context in which the server answers a GET request of this address.
 
-        Raises Problem(rate-limited) if it has read more than it may, or does not read what it is answered already.
+        Raises Problem(rate-limited) if the address has used up its read rate or leaves too many answers unread.
         """
         key = network(address)
-        with self._turn:
+        with self._lock:
             self._check_read(key)
-            if self._answering[key] >= AT_ONCE:
+            if self._answering[key] >= MAX_CONCURRENT_READS:
                 raise Problem(
-                    "rate-limited", f"{AT_ONCE} answers to this address are on their way; read them first",
+                    "rate-limited", f"{MAX_CONCURRENT_READS} answers to this address are unread; read them first",
                     retry_after_s=1.0,
                 )  # fmt: skip
             self._answering[key] += 1
         try:
             yield
         finally:
-            with self._turn:
+            with self._lock:
                 self._answering[key] -= 1
                 if not self._answering[key]:
                     del self._answering[key]
 
     def _check_read(self, key: str) -> None:
-        over = self._owes(key, time.monotonic()) - READ_SAVED_S * self._rates.read_bytes_s
+        over = self._owes(key, time.monotonic()) - READ_BURST_S * self._rates.read_bytes_s
         if over > 0:
             wait_s = max(1.0, over / self._rates.read_bytes_s)
             kib = self._rates.read_bytes_s / 1024
             raise Problem("rate-limited", f"this address may read {kib:g} KiB a second", retry_after_s=wait_s)
 
     def has_read(self, address: str, size_bytes: int) -> None:
-        """Charge what was answered; what goes beyond the budget makes the next request wait."""
+        """Charge the bytes of an answer to the address; beyond its budget the next request must wait."""
         key, now_s = network(address), time.monotonic()
-        with self._turn:
+        with self._lock:
             self._owed[key] = (self._owes(key, now_s) + size_bytes, now_s)
-            if len(self._owed) > MOST_READERS:
+            if len(self._owed) > MAX_REMEMBERED_READERS:
                 self._forget(now_s)
 
     def _owes(self, key: str, now_s: float) -> float:
@@ -99,12 +99,12 @@ class Throttle:
 
     def _forget(self, now_s: float) -> None:
         owed = {key: self._owes(key, now_s) for key in self._owed}
-        most = sorted(owed, key=owed.__getitem__, reverse=True)[: MOST_READERS // 2]
+        most = sorted(owed, key=owed.__getitem__, reverse=True)[: MAX_REMEMBERED_READERS // 2]
         self._owed = {key: (owed[key], now_s) for key in most if owed[key] > 0}
 
     def _check(self, key: str, limit: int, who: str) -> None:
         now_s = time.monotonic()
-        with self._turn:
+        with self._lock:
             if self._window != now_s // WINDOW_S:
                 self._window, self._counts = int(now_s // WINDOW_S), Counter()
             self._counts[key] += 1
@@ -115,7 +115,7 @@ class Throttle:
 
 
 def network(address: str) -> str:
-    """What counts as one asker: an IPv4 address, or the /64 that a subscriber has of IPv6."""
+    """The network that counts as one client: an IPv4 address, or the IPv6 /64 of a subscriber."""
     if ":" not in address:
         return address
     try:

@@ -1,4 +1,4 @@
-"""A task server's tables, brought up to date by Alembic."""
+"""Database migration: Alembic brings a task server's tables up to date."""
 
 from __future__ import annotations
 
@@ -31,4 +31,4 @@ def migrate(connection: sa.Connection) -> None:
 
 
 TABLES = Tables(migrate, "DATABASE_URL", "finest-tasks.db", TaskServerUnavailable, answer=Problem)
-"""A problem is an answer too: what was written before it stays."""
+"""The tables of a task server. A Problem counts as an answer, so the database keeps what was written before it."""

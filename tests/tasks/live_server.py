@@ -23,14 +23,14 @@ from finest.chain.view import Neuron, SubnetView
 from finest.chain.wallet import Hotkey
 from finest.tasks.app import create_app
 from finest.tasks.connections import Connections
-from finest.tasks.http_timeouts import Heads
+from finest.tasks.http_timeouts import LimitedHttpProtocol
 from finest.tasks.models import Rules
+from finest.tasks.rate_limits import RateLimits
 from finest.tasks.store import Store
-from finest.tasks.throttle import Rates
 
 NETUID = 63
 BLOCK = 1000
-QUICK = Rates(per_hotkey=10**6, per_address=10**6, read_bytes_s=10**9)
+QUICK = RateLimits(per_hotkey=10**6, per_address=10**6, read_bytes_s=10**9)
 START_S = 30.0
 
 
@@ -66,7 +66,7 @@ class MadeSubnet:
     age_s: float = 0.0
     block_time_s: float = 1e6
 
-    def view(self, *, fresh_s: float | None = None) -> SubnetView:
+    def view(self, *, max_age_s: float | None = None) -> SubnetView:
         self.looks += 1
         if self.away:
             raise Unreachable("the chain is away")
@@ -125,7 +125,8 @@ class Server:
 def listening(app: Any) -> Iterator[str]:
     """The application behind uvicorn, on a free port of loopback."""
     config = uvicorn.Config(
-        app, http=Heads, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=5, proxy_headers=False,
+        app, http=LimitedHttpProtocol, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=5,
+        proxy_headers=False,
         backlog=4096,
     )  # fmt: skip
     server = uvicorn.Server(config)
