@@ -151,11 +151,11 @@ def show_why(console: Console, answer: Why) -> None:
         console.print("not judged again: it went past a limit, or ended the worker that judged it", style="yellow")
     if answer.trail.error:
         console.print(f"an exception ended it: {answer.trail.error}", style="red", markup=False)
-    if answer.trail.encoding:
-        console.print(f"read as {answer.trail.encoding}", markup=False)
+    if answer.trail.state.encoding:
+        console.print(f"read as {answer.trail.state.encoding}", markup=False)
     console.print(checks_table(answer))
     console.print("\ntext" + (" (as the last stage saw it)" if not verdict.kept else ""))
-    text = verdict.text or answer.trail.text
+    text = verdict.text or answer.trail.state.text
     console.print(Text(text[:TEXT_CHARS] or "(none)"))
     if len(text) > TEXT_CHARS:
         console.print(f"... {len(text) - TEXT_CHARS:,} more characters: --json gives all")
@@ -176,11 +176,11 @@ def why_dict(answer: Why) -> dict[str, Any]:
     return {
         "stored": answer.stored,
         "reason": answer.verdict.reason,
-        "text": answer.verdict.text or answer.trail.text,
+        "text": answer.verdict.text or answer.trail.state.text,
         "error": answer.trail.error or None,
-        "encoding": answer.trail.encoding or None,
-        "language": answer.trail.language,
-        "language_score": answer.trail.language_score,
+        "encoding": answer.trail.state.encoding or None,
+        "language": answer.trail.state.language,
+        "language_score": answer.trail.state.language_score,
         "checks": [
             {"stage": stage, **check._asdict()} for stage, checks in answer.trail.stages.items() for check in checks
         ],

@@ -14,7 +14,7 @@ from finest.pipeline.damage import readable
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.record import read_page
 from finest.pipeline.verify import NOT_REPEATABLE
-from finest.recipe.judge import Trail, Verdict, explain
+from finest.recipe.judge import PageState, Trail, Verdict, explain
 from finest.recipe.recipe import parse_recipe
 from finest.warc.source import inspect, name_sources, resolve
 
@@ -77,7 +77,7 @@ def why(
 def _judged(reason: str, page: Page, recipe: Recipe, cache: Path) -> tuple[Verdict, Trail]:
     """The page judged again, but for one past a limit, or that ended its worker: it could end this process too."""
     if reason in NOT_REPEATABLE:
-        return Verdict(reason), Trail(page)
+        return Verdict(reason), Trail(PageState(page))
     return explain(page, recipe, cache)
 
 
