@@ -35,6 +35,8 @@ class Why:
     """The row of the verdict file."""
     verdict: Verdict
     trail: Trail
+    recipe: dict[str, Any]
+    """The recipe in its resolved form."""
 
 
 def find_verdicts(out: Path, wanted: str) -> list[dict[str, Any]]:
@@ -70,7 +72,7 @@ def why(
     for row in stored:
         limit = recipe.payload.max_bytes * 2
         page = read_page(sources[row["file_path"]], row["offset"], row["id"], limit, row["url"])
-        answers.append(Why(row, *_judged(row["reason"], page, recipe, cache)))
+        answers.append(Why(row, *_judged(row["reason"], page, recipe, cache), ledger.plan.recipe))
     return answers
 
 

@@ -149,7 +149,7 @@ def _all_checks(stage: Stage[Any], state: PageState, tools: Toolbox) -> tuple[li
     checks: list[Check] = []
     try:
         for check in stage.run(state, tools.rules[stage.section], tools):
-            checks.append(check)
+            checks += (check,)
     except _NOT_THE_PAGES:
         raise
     except Exception as exception:

@@ -95,7 +95,7 @@ class Recipe(Rules):
     dedup: DedupRules = DedupRules()
     pii: PiiRules = PiiRules()
     libraries: dict[str, str] = Field(default_factory=installed_libraries)
-    stages: dict[str, Origin] = {}
+    stages: dict[str, Origin] = Field(default={})
     """The stages that other packages add, by section: which package, version and module each is."""
     others: dict[str, Any] = Field(default={}, exclude=True)
     """The rules of those stages, by section."""

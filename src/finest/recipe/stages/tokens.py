@@ -1,4 +1,4 @@
-"""Tokens: the GPT-2 tokens of the text are counted (`finest.recipe.tokens`), before PII is replaced, as FineWeb does."""
+"""Tokens: the GPT-2 tokens of the text are counted (`finest.recipe.tokens`), before PII is replaced."""
 
 from __future__ import annotations
 
