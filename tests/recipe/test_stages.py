@@ -125,5 +125,5 @@ def test_old_recipes_are_refused_in_plain_words() -> None:
     """A manifest from before the schema names none."""
     data = load_recipe("fineweb").resolved()
     del data["schema"]
-    with pytest.raises(ValueError, match="names no schema.*refine the sources again"):
+    with pytest.raises(ValueError, match=r"names no schema.*refine the sources again"):
         recipe_hash(data)

@@ -65,7 +65,8 @@ def sample_groups(
     return [
         SampleGroup(
             name, known.reason(name).explanation, counted(reasons.get(name, 0), "page"),
-            "kept" if name == KEPT else "bad" if name in FAILURES else "", [_sample(name, s, known) for s in samples[name]],
+            "kept" if name == KEPT else "bad" if name in FAILURES else "",
+            [_sample(name, s, known) for s in samples[name]],
         )
         for name in order
     ]  # fmt: skip
