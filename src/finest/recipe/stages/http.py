@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def _run(state: PageState, rules: PayloadRules, _: Toolbox) -> Iterator[Check]:
     from finest.recipe.payload.response import is_wanted_status, read_message
 
-    state.message = read_message(state.page, rules)
-    status = state.message.status
+    message = state.message = read_message(state.page, rules)
+    status = message.status
     if rules.statuses:
         highest = max(int(wanted.replace("x", "9")) for wanted in rules.statuses)
         yield Check("http_status", status or 0, highest, not is_wanted_status(status, rules))

@@ -68,14 +68,13 @@ def _read(state: PageState, rules: PayloadRules, _: Toolbox) -> Iterator[Check]:
 
     yield Check("payload_record", 0, 1, state.page.record_type not in rules.records)
     try:
-        state.response = read_response(state.page, state.message, rules)
+        response = state.response = read_response(state.page, state.message, rules)
     except Undecodable:
         yield Check("payload_coding", 0, 1, True)
         return
     except PayloadTooLarge:
         yield Check("payload_too_large", rules.max_bytes + 1, rules.max_bytes, True)
         return
-    response = state.response
     size = len(response.body)
     yield Check("payload_empty", size, 1, not size)
     yield Check("payload_too_large", size, rules.max_bytes, size > rules.max_bytes)
