@@ -14,7 +14,7 @@ NAMES = {
     "finest": "finest, recipe `finest` (experimental)",
 }
 STAGES = ("read", "payload", "url", "gate", "extraction", "language", "repetition", "quality", "c4", "fineweb",
-          "finish", "write", "rest")  # fmt: skip
+          "finish", "pii", "tokens", "dedup", "write", "rest")  # fmt: skip
 
 
 def write_report(result: dict[str, Any], path: Path) -> None:

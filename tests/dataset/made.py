@@ -78,7 +78,7 @@ def manifest_of(rows: list[Row], verdicts: list[VerdictRow], shards: list[Shard]
     leaves = Leaves()
     leaves.add([r.id for r in rows], digests(batch_of(rows)))
     parts = (SourceSlice(offset=0, length=700, sha256=hashlib.sha256(b"a").hexdigest()),)
-    recipe = {"name": "fineweb", "description": "", "pii": {"emails": True, "ips": True}}
+    recipe = {"schema": "finest-recipe/1", "name": "fineweb", "description": "", "pii": {"emails": True, "ips": True}}
     return Manifest(
         created_by="finest-data 0.1.0", python="3.11.7", engine="finest", libraries={"trafilatura": "1.11.0"},
         recipe=recipe, recipe_hash=recipe_hash(recipe), dumps=(DUMP,),

@@ -6,9 +6,11 @@ import os
 import resource
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +24,9 @@ from finest.pipeline.why import why
 from finest.recipe import judge as judging
 from finest.recipe.check import Check
 from finest.recipe.recipe import ExtractionRules, GopherRepetitionRules, Recipe
+from finest.recipe.stage import Rules, Stage
+from finest.recipe.stages.url import URL
+from finest.recipe.state import PageState
 from finest.settings import default_cache
 from finest.warc.source import CommonCrawl
 from tests.pipeline.test_run import record, verdict_counts
@@ -97,7 +102,7 @@ def test_pages_that_attack_any_stage_cost_themselves(tmp_path: Path, monkeypatch
     good = checks.KNOWN_HTML.encode()
     bad = [good.replace(b"</body>", f"<!--{name}--></body>".encode()) for name in ATTACKS]
     source.write_bytes(b"".join(record(n, body) for n, body in enumerate([good, *bad, good, good])))
-    stages = tuple((name, partial(_attacked, name, run)) for name, run in judging.STAGES)
+    stages = tuple(replace(stage, run=partial(_attacked, stage)) for stage in judging.STAGES)
     monkeypatch.setattr(judging, "STAGES", stages)
     recipe = Recipe(name="test", extraction=ExtractionRules(cpu_limit_s=0.5), gopher_repetition=OFF)
     options = RunOptions((str(source),), tmp_path / "out", recipe, default_cache(), CommonCrawl("https://x", "x"))
@@ -115,13 +120,11 @@ def test_pages_that_attack_any_stage_cost_themselves(tmp_path: Path, monkeypatch
     assert Counter(answer.verdict.reason for answer in answers)["extraction_crash"] == 2
 
 
-def _attacked(
-    name: str, run: Callable[..., Iterator[Check]], trail: judging.Trail, tools: judging.Toolbox
-) -> Iterator[Check]:
+def _attacked(own: Stage[Any], state: PageState, rules: Rules, tools: judging.Toolbox) -> Iterable[Check]:
     for mark, (stage, attack, _) in ATTACKS.items():
-        if stage == name and mark.encode() in trail.page.block:
+        if stage == own.name and mark.encode() in state.page.block:
             attack()
-    return run(trail, tools)
+    return own.run(state, rules, tools)
 
 
 def test_an_error_of_the_machine_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,12 +132,13 @@ def test_an_error_of_the_machine_is_no_verdict(tmp_path: Path, monkeypatch: pyte
     source = tmp_path / "pages.warc.gz"
     source.write_bytes(record(0, checks.KNOWN_HTML.encode()))
 
-    def full(trail: judging.Trail, tools: judging.Toolbox) -> Iterator[Check]:
-        if trail.page.url.startswith("https://example.org"):
+    def full(state: PageState, _rules: Rules, _tools: judging.Toolbox) -> Iterable[Check]:
+        if state.page.url.startswith("https://example.org"):
             raise OSError(28, "No space left on device")
-        return iter(())
+        return ()
 
-    monkeypatch.setattr(judging, "STAGES", (*judging.STAGES[:1], ("url", full), *judging.STAGES[1:]))
+    broken = replace(URL, run=full)
+    monkeypatch.setattr(judging, "STAGES", (*judging.STAGES[:1], broken, *judging.STAGES[1:]))
     options = RunOptions(
         (str(source),), tmp_path / "out", Recipe(name="test"), default_cache(), CommonCrawl("https://x", "x")
     )

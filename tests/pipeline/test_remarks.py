@@ -27,7 +27,7 @@ def said(monkeypatch: pytest.MonkeyPatch, *slices: dict[str, Any], rows: int = 0
     plan = SimpleNamespace(sources=[Source("/x/a.warc.gz", "a.warc.gz", 1000, None, Layout.MEMBERS)])
     ledger = SimpleNamespace(plan=plan, summaries=lambda: summaries)
     monkeypatch.setattr(module.Ledger, "read", lambda _: ledger)
-    return remarks(OUT, SimpleNamespace(rows=rows))  # type: ignore[arg-type]
+    return remarks(OUT, SimpleNamespace(rows=rows, recipe={}))  # type: ignore[arg-type]
 
 
 def test_a_sound_run_needs_no_words(monkeypatch: pytest.MonkeyPatch) -> None:

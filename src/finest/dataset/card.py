@@ -10,7 +10,7 @@ from typing import Any
 from finest.atomic_files import write_whole
 from finest.dataset.manifest import MANIFEST_NAME, Manifest
 from finest.dataset.rows import SCHEMA
-from finest.recipe.reasons import KEPT, STAGES, reason, stage_of
+from finest.recipe.reasons import KEPT, reasons_of
 
 CARD_NAME = "README.md"
 MAX_SOURCES_SHOWN = 100
@@ -112,11 +112,12 @@ The resolved recipe, with every threshold and library version, is in `{MANIFEST_
 
 
 def _funnel(manifest: Manifest) -> str:
-    by_stage = dict.fromkeys(STAGES, 0)
+    known = reasons_of(manifest.recipe)
+    by_stage = dict.fromkeys(known.stages, 0)
     for name, pages in manifest.reasons.items():
-        by_stage[stage_of(name)] += pages
+        by_stage[known.stage_of(name)] += pages
     left, lines = manifest.pages, []
-    for stage, question in STAGES.items():
+    for stage, question in known.stages.items():
         if stage != KEPT:
             left -= by_stage[stage]
             lines.append((stage, question, f"{by_stage[stage]:,}", f"{left:,}", _share(left, manifest.pages)))
@@ -128,7 +129,8 @@ def _reasons(manifest: Manifest) -> str:
     drops = sorted(
         ((n, name) for name, n in manifest.reasons.items() if n and name != KEPT), key=lambda d: (-d[0], d[1])
     )
-    lines = [(f"`{name}`", reason(name).explanation, f"{n:,}", _share(n, manifest.pages)) for n, name in drops]
+    known = reasons_of(manifest.recipe)
+    lines = [(f"`{name}`", known.reason(name).explanation, f"{n:,}", _share(n, manifest.pages)) for n, name in drops]
     text = f"## Drops by reason\n\n{_table(('Reason', 'Meaning', 'Pages', 'Share'), lines)}"
     losses = [(f"`{name}`", f"{n:,}") for name, n in sorted(manifest.losses.items()) if n]
     if losses:
@@ -144,8 +146,9 @@ def _sources(manifest: Manifest) -> str:
     return f"## Sources\n\n{_table(('WARC file', 'Bytes', 'Pages', 'Digest of what was read'), lines)}{rest}"
 
 
-def _columns(_: Manifest) -> str:
+def _columns(manifest: Manifest) -> str:
     lines = [(f"`{field.name}`", f"{field.type}", _COLUMNS[field.name]) for field in SCHEMA]
+    lines += [(f"`{column.name}`", column.type, column.doc) for column in manifest.columns]
     return f"## Columns\n\nThe first nine are FineWeb's.\n\n{_table(('Column', 'Type', 'Meaning'), lines)}"
 
 

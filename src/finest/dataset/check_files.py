@@ -15,7 +15,7 @@ from finest.atomic_files import size_and_sha256
 from finest.dataset.limits import most_groups
 from finest.dataset.manifest import Manifest
 from finest.dataset.merkle import Leaves
-from finest.dataset.rows import HASHED_COLUMNS, SCHEMA, VERDICT_SCHEMA, digests
+from finest.dataset.rows import HASHED_COLUMNS, VERDICT_SCHEMA, added_columns, digests, schema_with
 from finest.dataset.shards import MAX_GROUP_ROWS, Shard
 from finest.errors import VerifyError
 from finest.recipe.reasons import DUPLICATE
@@ -68,7 +68,7 @@ def _check_rows(folder: Path, manifest: Manifest) -> None:
     languages: Counter[str] = Counter()
     for shard in manifest.shards:
         with _readable(shard):
-            for batch in _batches(folder, shard, SCHEMA):
+            for batch in _batches(folder, shard, schema_with(manifest.columns)):
                 leaves.add(batch["id"].to_pylist(), _checked_hashes(shard, batch))
                 tokens += pc.sum(batch["token_count"]).as_py() or 0
                 languages.update(batch["language"].to_pylist())
@@ -82,7 +82,7 @@ def _check_rows(folder: Path, manifest: Manifest) -> None:
 
 
 def _checked_hashes(shard: Shard, batch: pa.RecordBatch) -> list[bytes]:
-    for name in HASHED_COLUMNS:
+    for name in (*HASHED_COLUMNS, *added_columns(batch.schema)):
         if batch[name].null_count:
             raise VerifyError(f"{shard.path}: column {name} has empty fields")
     hashes = digests(batch)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -18,6 +18,7 @@ import pyarrow as pa
 from finest.dataset.limits import MAX_GROUP_BYTES, READER_CPU_S, READER_MEMORY_BYTES, READER_WALL_S
 from finest.dataset.shards import Shard
 from finest.errors import RunError, VerifyError
+from finest.recipe.stage import Column
 from finest.sandbox import warn_once
 
 _MAX_LINE_BYTES = 4 * 1024 * 1024
@@ -47,9 +48,10 @@ class Confined:
 
     def __init__(
         self, store: Store, files: Mapping[str, Shard], memory_bytes: int = READER_MEMORY_BYTES,
-        folder: Path | None = None,
+        folder: Path | None = None, columns: Sequence[Column] = (),
     ) -> None:  # fmt: skip
         self._store, self._files, self._memory_bytes, self._folder = store, files, memory_bytes, folder
+        self._columns = [list(column) for column in columns]
         self._process: subprocess.Popen[bytes] | None = None
         self._end: weakref.finalize[..., Any] | None = None
         self._buffer = bytearray()
@@ -77,7 +79,9 @@ class Confined:
         return table
 
     def _ask(self, op: str, file: Shard | None, cpu_s: int, more: dict[str, Any]) -> tuple[Any, bytes]:
-        stated = {"file": file.model_dump(include={"path", "size_bytes", "rows"})} if file else {}
+        stated: dict[str, Any] = {"columns_added": self._columns}
+        if file:
+            stated["file"] = file.model_dump(include={"path", "size_bytes", "rows"})
         try:
             self._write(json.dumps({"op": op, "cpu_s": cpu_s, **stated, **more}).encode() + b"\n")
             while True:

@@ -23,8 +23,10 @@ from finest.dataset.limits import (
 )  # fmt: skip
 from finest.dataset.shards import Shard
 from finest.errors import VerifyError
-from finest.recipe.reasons import KEPT, reason
-from finest.recipe.recipe import recipe_hash
+from finest.recipe.installed import MAX_COLUMNS, check_columns
+from finest.recipe.reasons import KEPT, reasons_of
+from finest.recipe.schema import recipe_hash
+from finest.recipe.stage import Column
 
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
@@ -99,6 +101,8 @@ class Manifest(_Model):
     """The rows, `data/<dump>/*.parquet`."""
     verdicts: Annotated[tuple[Shard, ...], FailFast()]
     """One verdict per page, `verdicts/<dump>/*.parquet`."""
+    columns: Annotated[tuple[Column, ...], Field(max_length=MAX_COLUMNS)] = ()
+    """Columns that the recipe's stages add to each row."""
     rows: Count
     token_count: Count
     root: Sha256
@@ -125,8 +129,10 @@ class Manifest(_Model):
         _require(self.recipe_hash == recipe_hash(self.recipe), "recipe_hash is not the hash of the recipe")
         self._check_files_named()
         self._check_counts()
+        known = reasons_of(self.recipe)
         for name in self.reasons:
-            reason(name)
+            known.reason(name)
+        check_columns(self.columns)
         return self
 
     def _check_files_named(self) -> None:

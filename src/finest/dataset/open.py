@@ -34,7 +34,7 @@ from finest.dataset.limits import (
 from finest.dataset.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest, parse_manifest
 from finest.dataset.meter import Metered, allowance
 from finest.dataset.places import Places
-from finest.dataset.rows import SCHEMA, VERDICT_SCHEMA, columns_schema
+from finest.dataset.rows import VERDICT_SCHEMA, columns_schema, schema_with
 from finest.dataset.shards import Shard
 from finest.errors import RunError, UsageError, VerifyError
 
@@ -90,8 +90,8 @@ class Dataset:
         self.manifest = manifest
         self._store = self.meter = Metered(store)
         files = {file.path: file for file in (*manifest.shards, *manifest.verdicts)}
-        self._reader = Confined(self._store, files)
-        self._rows = _Part(self._reader, manifest.shards, SCHEMA)
+        self._reader = Confined(self._store, files, columns=manifest.columns)
+        self._rows = _Part(self._reader, manifest.shards, schema_with(manifest.columns))
         self._verdicts = _Part(self._reader, manifest.verdicts, VERDICT_SCHEMA)
 
     def __enter__(self) -> Dataset:

@@ -21,16 +21,24 @@ import pyarrow.parquet as pq
 
 from finest.dataset.limits import MAX_COLUMN_BYTES, MAX_FOOTER_BYTES, MAX_GROUP_BYTES, MAX_GROUPS, most_groups
 from finest.dataset.merkle import Leaves
-from finest.dataset.rows import HASHED_COLUMNS, SCHEMA, VERDICT_SCHEMA, columns_schema, digests
+from finest.dataset.rows import (
+    HASHED_COLUMNS,
+    SCHEMA,
+    VERDICT_SCHEMA,
+    added_columns,
+    columns_schema,
+    digests,
+    schema_with,
+)
 from finest.dataset.shards import MAX_GROUP_ROWS
 from finest.errors import FinestError, VerifyError
+from finest.recipe.stage import Column
 
 Need = Callable[[str, int, int], bytes]
 """Gives the bytes of a file, by its path, from the first offset up to the second."""
 
 _Span = tuple[int, int]
 """From a byte of a file up to another one."""
-_SCHEMAS: dict[str, pa.Schema] = {"data": SCHEMA, "verdicts": VERDICT_SCHEMA}
 _VERDICT_COLUMNS = ("id", "url", "file_path", "offset", "length", "reason")
 """Columns of a verdict that are never empty."""
 _TAIL_BYTES = 64 * 1024
@@ -47,8 +55,9 @@ _OPEN_FILES = 4
 class RemoteParquet:
     """One Parquet file, read by ranges; every number in its footer is checked before it is used."""
 
-    def __init__(self, path: str, size_bytes: int, rows: int, need: Need) -> None:
+    def __init__(self, path: str, size_bytes: int, rows: int, need: Need, schema: pa.Schema = SCHEMA) -> None:
         self.path = path
+        self.schema = schema if path.startswith("data/") else VERDICT_SCHEMA
         self._view = _View(path, size_bytes, need)
         with _plainly(path):
             self._load_footer(size_bytes)
@@ -69,7 +78,7 @@ class RemoteParquet:
             self._view.load(size_bytes - footer - 8, size_bytes)
 
     def _check(self, rows: int) -> None:
-        meta, schema = self._file.metadata, _SCHEMAS[self.path.partition("/")[0]]
+        meta, schema = self._file.metadata, self.schema
         if not self._file.schema_arrow.equals(schema):
             raise VerifyError(f"{self.path}: its columns are not {', '.join(schema.names)} of the types they must have")
         if meta.num_rows != rows:
@@ -210,9 +219,11 @@ class Reader:
     def __init__(self, need: Need) -> None:
         self._need = need
         self._files: dict[str, RemoteParquet] = {}
+        self._schema = SCHEMA
 
     def answer(self, request: dict[str, Any]) -> tuple[Any, bytes]:
         """A small value, and a table as an Arrow stream (or nothing); raises VerifyError where a file is bad."""
+        self._schema = schema_with(Column(*column) for column in request.get("columns_added", ()))
         if request["op"] == "check":
             self._check_folder(Path(request["folder"]), request["manifest"])
             return None, b""
@@ -230,7 +241,7 @@ class Reader:
         if path not in self._files:
             if len(self._files) >= _OPEN_FILES:
                 del self._files[next(iter(self._files))]
-            self._files[path] = RemoteParquet(path, stated["size_bytes"], stated["rows"], self._need)
+            self._files[path] = RemoteParquet(path, stated["size_bytes"], stated["rows"], self._need, self._schema)
         return self._files[path]
 
     def _root(self, files: list[dict[str, Any]]) -> list[str | None]:
@@ -255,7 +266,7 @@ class Reader:
 def _columns(file: RemoteParquet, columns: list[str]) -> pa.Table:
     """Some columns of all rows, bounded in bytes."""
     held, batches = 0, []
-    schema = columns_schema(_SCHEMAS[file.path.partition("/")[0]], columns)
+    schema = columns_schema(file.schema, columns)
     for batch in file.batches(range(len(file.groups)), columns):
         with _plainly(file.path):
             batch.validate(full=True)
@@ -269,7 +280,7 @@ def _columns(file: RemoteParquet, columns: list[str]) -> pa.Table:
 
 def _rows(file: RemoteParquet, number: int, wanted: list[int]) -> pa.Table:
     """Those rows of a group, by their ascending numbers in it; each kept page's hash is computed anew."""
-    schema = _SCHEMAS[file.path.partition("/")[0]]
+    schema, is_rows = file.schema, file.schema is not VERDICT_SCHEMA
     first, chosen = 0, []
     for batch in file.batches([number], schema.names):
         here = [row - first for row in wanted if first <= row < first + batch.num_rows]
@@ -277,9 +288,9 @@ def _rows(file: RemoteParquet, number: int, wanted: list[int]) -> pa.Table:
         with _plainly(file.path):
             taken = batch.take(pa.array(here, pa.int64()))
             taken.validate(full=True)
-            for name in HASHED_COLUMNS if schema is SCHEMA else _VERDICT_COLUMNS:
+            for name in (*HASHED_COLUMNS, *added_columns(schema)) if is_rows else _VERDICT_COLUMNS:
                 _present(file, taken, name)
-            if schema is SCHEMA:
+            if is_rows:
                 _check_hashes(file, taken)
         chosen.append(taken)
     return pa.Table.from_batches(chosen, schema)

@@ -6,10 +6,13 @@ import hashlib
 import math
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 import pyarrow as pa
+
+from finest.recipe.stage import Column
 
 SCHEMA: pa.Schema = pa.schema(
     [
@@ -46,10 +49,12 @@ VERDICT_SCHEMA: pa.Schema = pa.schema(
         ("text_chars", pa.int64()),
         ("token_count", pa.int64()),
         ("duplicate_of", pa.string()),
+        ("error", pa.string()),
     ]
 )
 """One verdict per page record. `value` beside `limit` is the statistic that decided; `duplicate_of` the id of the page
-that a duplicate lost against. Where there was nothing to measure, a column is null."""
+that a duplicate lost against, `error` the exception that dropped a page. Where there is nothing to say, a column is
+null."""
 
 ROW_FORMAT = b"finest-row/1"
 """Begins what is hashed for a row; another encoding gets another number."""
@@ -77,10 +82,12 @@ class Row:
     """Where the record begins, in bytes of the compressed file."""
     warc_length: int
     """Bytes of the compressed record."""
+    columns: tuple[tuple[str, str | int | float], ...] = ()
+    """Names and values of the columns that the recipe's stages add, in their order."""
 
 
-HASHED_COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Row))
-"""The columns that a row's hash covers, in order: all of SCHEMA but `row_hash`."""
+HASHED_COLUMNS: tuple[str, ...] = tuple(name for name in SCHEMA.names if name != "row_hash")
+"""The columns of every row that its hash covers, in order: all of SCHEMA but `row_hash`."""
 
 _values: Callable[[Row], tuple[object, ...]] = attrgetter(*HASHED_COLUMNS)
 
@@ -106,6 +113,18 @@ class VerdictRow:
     text_chars: int | None = None
     token_count: int | None = None
     duplicate_of: str | None = None
+    error: str | None = None
+
+
+def schema_with(columns: Iterable[Column]) -> pa.Schema:
+    """The schema of rows with those columns: they follow the columns of SCHEMA."""
+    types = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
+    return pa.schema([*SCHEMA, *(pa.field(column.name, types[column.type]) for column in columns)])
+
+
+def added_columns(schema: pa.Schema) -> tuple[str, ...]:
+    """The names of the columns that stages have added to SCHEMA."""
+    return tuple(schema.names[len(SCHEMA) :])
 
 
 def columns_schema(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
@@ -121,34 +140,47 @@ def row_hash(row: Row) -> str:
 
     Hashed is the concatenation of the 12 ASCII bytes `finest-row/1` and, for each column of HASHED_COLUMNS in order:
     a string as its length in bytes (unsigned 64 bits, little-endian) followed by its UTF-8 bytes, an integer as signed
-    64 bits little-endian, a real number as its IEEE 754 64 bits little-endian. No value may be missing or NaN.
+    64 bits little-endian, a real number as its IEEE 754 64 bits little-endian. Then for each column that a stage adds
+    (Row.columns), in order: its name as a string, and its value. No value may be missing or NaN.
     Raises ValueError where a value has no such form (a lone surrogate, NaN, an integer past 64 bits, None).
     """
-    return _digest(_values(row)).hex()
+    return _digest(_values(row), row.columns).hex()
 
 
 def digests(batch: pa.RecordBatch) -> list[bytes]:
     """The row hashes (32 raw bytes each) of a batch, computed anew from its other columns; ValueError as `row_hash`."""
     columns = [batch.column(name).to_pylist() for name in HASHED_COLUMNS]
-    return [_digest(values) for values in zip(*columns, strict=True)]
+    return [_digest(values, more) for values, more in zip(zip(*columns, strict=True), _added(batch), strict=True)]
 
 
-def batch_of(rows: Sequence[Row]) -> pa.RecordBatch:
-    """Those rows as one record batch of SCHEMA, row hashes filled in; ValueError as `row_hash`."""
+def _added(batch: pa.RecordBatch) -> list[tuple[tuple[str, Any], ...]]:
+    """The added columns of each row: names with values."""
+    names = added_columns(batch.schema)
+    if not names:
+        return [()] * batch.num_rows
+    values = zip(*(batch.column(name).to_pylist() for name in names), strict=True)
+    return [tuple(zip(names, row, strict=True)) for row in values]
+
+
+def batch_of(rows: Sequence[Row], schema: pa.Schema = SCHEMA) -> pa.RecordBatch:
+    """Those rows as one record batch of the schema, row hashes filled in; ValueError as `row_hash`."""
     columns = [[getattr(row, name) for row in rows] for name in HASHED_COLUMNS]
-    return pa.record_batch([*columns, [row_hash(row) for row in rows]], schema=SCHEMA)
+    added = [[dict(row.columns)[name] for row in rows] for name in added_columns(schema)]
+    return pa.record_batch([*columns, [row_hash(row) for row in rows], *added], schema=schema)
 
 
 def with_row_hashes(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The batch with its row hashes computed anew, for rows whose text was changed after they were made."""
     hashes = pa.array([digest.hex() for digest in digests(batch)], pa.string())
-    return pa.record_batch([*(batch.column(name) for name in HASHED_COLUMNS), hashes], schema=SCHEMA)
+    added = [batch.column(name) for name in added_columns(batch.schema)]
+    return pa.record_batch([*(batch.column(name) for name in HASHED_COLUMNS), hashes, *added], schema=batch.schema)
 
 
 def rows_of(batch: pa.RecordBatch) -> Iterator[Row]:
-    """The rows of a batch of SCHEMA, without their hashes."""
-    for values in zip(*(batch.column(name).to_pylist() for name in HASHED_COLUMNS), strict=True):
-        yield Row(*values)
+    """The rows of a batch, without their hashes."""
+    columns = zip(*(batch.column(name).to_pylist() for name in HASHED_COLUMNS), strict=True)
+    for values, added in zip(columns, _added(batch), strict=True):
+        yield Row(*(*values, added))
 
 
 def verdict_batch(verdicts: Sequence[VerdictRow]) -> pa.RecordBatch:
@@ -157,9 +189,15 @@ def verdict_batch(verdicts: Sequence[VerdictRow]) -> pa.RecordBatch:
     return pa.record_batch(columns, schema=VERDICT_SCHEMA)
 
 
-def _digest(values: Iterable[object]) -> bytes:
-    encoded = (_encode(name, kind, value) for (name, kind), value in zip(_KINDS, values, strict=True))
+def _digest(values: Iterable[object], added: Iterable[tuple[str, object]] = ()) -> bytes:
+    encoded = [_encode(name, kind, value) for (name, kind), value in zip(_KINDS, values, strict=True)]
+    for name, value in added:
+        encoded += [_encode(name, str, name), _encode(name, _kind(value), value)]
     return hashlib.sha256(ROW_FORMAT + b"".join(encoded)).digest()
+
+
+def _kind(value: object) -> type:
+    return type(value) if type(value) in (int, float) else str
 
 
 def _encode(name: str, kind: type, value: object) -> bytes:

@@ -7,7 +7,7 @@
     LocalPipelineExecutor([WarcPages("crawl/*.warc.gz"), RecipeFilter("fineweb"), JsonlWriter("kept")], tasks=8).run()
 
 Extractors and filters are called as DataTrove's are, and decide the same with recipe `fineweb`: change the import. They
-take their thresholds from a recipe instead of arguments. Reasons of drops are those of docs/reasons.md.
+take their thresholds from a recipe instead of arguments. Reasons of drops are those of docs/reference/reasons.md.
 """
 
 from __future__ import annotations

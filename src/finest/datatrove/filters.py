@@ -1,4 +1,4 @@
-"""Each stage of a recipe as a filter of documents; a drop's reason is the recipe's own (docs/reasons.md).
+"""Each stage of a recipe as a filter of documents; a drop's reason is the recipe's own (docs/reference/reasons.md).
 
 All take `recipe` (a shipped name, the path of a TOML file, or a `Recipe`), `exclusion_writer` (DataTrove's) and `cache`
 (the folder for lists that are built once per machine). A stage that the recipe switches off lets everything pass.

@@ -20,7 +20,7 @@ from finest.dataset import manifest as manifests
 from finest.dataset.card import write_card
 from finest.dataset.manifest import Manifest, write_manifest
 from finest.dataset.merkle import Leaves
-from finest.dataset.rows import SCHEMA, VERDICT_SCHEMA
+from finest.dataset.rows import VERDICT_SCHEMA, schema_with
 from finest.dataset.shards import Shard, ShardWriter
 from finest.pipeline.damage import readable
 from finest.pipeline.dedup import SignatureFile, cluster, plan
@@ -86,7 +86,7 @@ def assemble(ledger: Ledger, recipe: Recipe, progress: Progress) -> Manifest:
     survivors = find_survivors(ledger, recipe, summaries, progress)
     scratch = ledger.folder / "assembly"
     shutil.rmtree(scratch, ignore_errors=True)
-    rows = write_rows(ledger, scratch, survivors, progress)
+    rows = write_rows(ledger, recipe, scratch, survivors, progress)
     verdicts = write_verdicts(ledger, scratch, survivors)
     manifest = make_manifest(ledger, recipe, summaries, rows, verdicts)
     for name in ("data", "verdicts"):
@@ -120,9 +120,11 @@ class RowFiles:
         self.languages: dict[str, int] = defaultdict(int)
 
 
-def write_rows(ledger: Ledger, scratch: Path, survivors: Survivors, progress: Progress) -> RowFiles:
+def write_rows(
+    ledger: Ledger, recipe: Recipe, scratch: Path, survivors: Survivors, progress: Progress
+) -> RowFiles:  # fmt: skip
     """Stream the surviving rows into shards, one series per dump, and build the Merkle tree over them."""
-    files, leaves = RowFiles(), Leaves()
+    files, leaves, schema = RowFiles(), Leaves(), schema_with(recipe.columns())
     writers: dict[str, ShardWriter] = {}
     progress.say("Writing shards")
     for start, whole in _batches(ledger, "rows.parquet"):
@@ -130,7 +132,7 @@ def write_rows(ledger: Ledger, scratch: Path, survivors: Survivors, progress: Pr
         survivors.learn(start, whole.column("id").to_pylist())
         batch = whole.filter(pa.array(survivors.keep(start, whole.num_rows)))
         for dump in sorted(set(batch.column("dump").to_pylist())):
-            writer = writers.setdefault(dump, ShardWriter(scratch, f"data/{dump}/000", SCHEMA))
+            writer = writers.setdefault(dump, ShardWriter(scratch, f"data/{dump}/000", schema))
             writer.write(batch.filter(pa.array([value == dump for value in batch.column("dump").to_pylist()])))
         leaves.add(batch.column("id").to_pylist(), map(bytes.fromhex, batch.column("row_hash").to_pylist()))
         files.tokens += sum(batch.column("token_count").to_pylist())
@@ -205,6 +207,7 @@ def make_manifest(
         sources=sources,
         shards=tuple(rows.shards),
         verdicts=tuple(verdicts),
+        columns=recipe.columns(),
         rows=kept,
         token_count=rows.tokens,
         root=rows.root,

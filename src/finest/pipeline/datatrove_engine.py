@@ -22,7 +22,7 @@ from datatrove.pipeline.filters import (
 )
 
 from finest.errors import RecipeError
-from finest.recipe.judge import KEPT, READING, Toolbox, Trail, Verdict, toolbox
+from finest.recipe.judge import KEPT, READING, PageState, Toolbox, Verdict, toolbox
 from finest.recipe.pii import redact
 from finest.recipe.recipe import Recipe, load_recipe
 
@@ -112,14 +112,14 @@ class DecodePages(PipelineStep):
 
     def _read(self, document: Document) -> Verdict:
         """A drop with its reason, or a verdict that the page is kept so far, with the document's text filled in."""
-        trail = Trail(document.metadata["record"].page())
+        state = PageState(document.metadata["record"].page())
         tools = toolbox(self.recipe, self.cache)
         for stage in READING:
-            for check in stage(trail, tools):
+            for check in stage.run(state, tools.rules[stage.section], tools):
                 if check.failed:
-                    return Verdict(check.reason, payload_bytes=len(trail.response.body))
-        document.text = trail.html
-        document.metadata["payload_bytes"] = len(trail.response.body)
+                    return Verdict(check.reason, payload_bytes=len(state.response.body))
+        document.text = state.html
+        document.metadata["payload_bytes"] = len(state.response.body)
         return Verdict(KEPT)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from finest.dataset.rows import VerdictRow, batch_of, verdict_batch
+from finest.dataset.rows import SCHEMA, VerdictRow, batch_of, verdict_batch
 from finest.dataset.shards import REPEATED_COLUMNS
 from finest.pipeline.dedup import write_signatures
 from finest.pipeline.record import row_of
@@ -45,8 +45,8 @@ class SliceOutput:
     Memory is that of one slice's kept text: a slice is a few tens of megabytes of WARC at the most.
     """
 
-    def __init__(self, source_name: str) -> None:
-        self._name = source_name
+    def __init__(self, source_name: str, schema: pa.Schema = SCHEMA) -> None:
+        self._name, self._schema = source_name, schema
         self._rows: list[Row] = []
         self._verdicts: list[VerdictRow] = []
         self._signatures: list[Any] = []
@@ -77,7 +77,7 @@ class SliceOutput:
 
     def write(self, folder: Path) -> dict[str, dict[str, Any]]:
         """Write rows.parquet, verdicts.parquet and signatures.npy; gives sha256, size and rows of each."""
-        _write_parquet(folder / "rows.parquet", batch_of(self._rows))
+        _write_parquet(folder / "rows.parquet", batch_of(self._rows, self._schema))
         _write_parquet(folder / "verdicts.parquet", verdict_batch(self._verdicts))
         write_signatures(folder / "signatures.npy", self._signatures)
         counts = {"rows.parquet": len(self._rows), "verdicts.parquet": len(self._verdicts),
@@ -132,7 +132,7 @@ def _verdict_row(record: Record, verdict: Verdict, source_name: str) -> VerdictR
         id=record.id, url=record.url, file_path=source_name, offset=record.offset, length=record.length,
         reason=verdict.reason, value=verdict.value, limit=verdict.limit, language=verdict.language,
         language_score=verdict.language_score, payload_bytes=verdict.payload_bytes, text_chars=len(verdict.seen),
-        token_count=verdict.token_count,
+        token_count=verdict.token_count, error=verdict.error or None,
     )  # fmt: skip
 
 

@@ -77,4 +77,5 @@ def row_of(record: Record, verdict: Verdict, source_name: str) -> Row:
         text=verdict.text or "", id=record.id, dump=dump_of(source_name), url=record.url, date=record.date,
         file_path=source_name, language=verdict.language or "", language_score=verdict.language_score or 0.0,
         token_count=verdict.token_count or 0, warc_offset=record.offset, warc_length=record.length,
+        columns=verdict.columns,
     )  # fmt: skip

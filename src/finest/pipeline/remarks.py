@@ -8,7 +8,7 @@ from finest.errors import LedgerError
 from finest.formatting import byte_size, counted
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.summary import merge
-from finest.recipe.reasons import reason
+from finest.recipe.reasons import Reasons, reasons_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,7 +47,7 @@ def remarks(out: Path, manifest: Manifest) -> list[str]:
         return []
     found = list(_unreadable(ledger.plan.sources, summaries, out))
     if not manifest.rows:
-        found.append(f"the dataset has no rows: {_why_empty(merge(summaries))}")
+        found.append(f"the dataset has no rows: {_why_empty(merge(summaries), reasons_of(manifest.recipe))}")
     return found
 
 
@@ -72,7 +72,7 @@ def _unreadable(sources: Sequence[Source], summaries: Sequence[SliceSummary], ou
         yield f"{counted(len(worst) - SHOWN, 'more source')} also lost more than {LOST_SHARE:.0%} each"
 
 
-def _why_empty(totals: Totals) -> str:
+def _why_empty(totals: Totals, known: Reasons) -> str:
     records = totals.records
     if not records:
         return (
@@ -92,7 +92,7 @@ def _why_empty(totals: Totals) -> str:
     name, pages = max(totals.reasons.items(), key=lambda item: item[1])
     if name == "kept":  # what is kept by its verdict can only be a duplicate of itself
         return f"{counted(totals.pages, 'page')} read; all that the filters kept were duplicates"
-    why = reason(name).explanation.rstrip(".")
+    why = known.reason(name).explanation.rstrip(".")
     return f"all {counted(totals.pages, 'page')} were dropped, {pages:,} of them as {name} ({why})"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from finest.pipeline.ledger import Ledger
@@ -33,6 +33,8 @@ class Status:
     """Pages per wall-clock second of one worker."""
     cpu_left_s: float | None
     """CPU seconds to go at the pace so far; None before a slice is finished."""
+    recipe: dict[str, Any] = field(default_factory=dict)
+    """The recipe in its resolved form."""
     slurm: SlurmStatus | None = None
     """Its jobs, where it was handed in to Slurm."""
 
@@ -56,7 +58,7 @@ def status(out: Path) -> Status:
         losses=[{"source": names[s.source], **loss} for s in done for loss in s.losses],
         cpu_s=totals.cpu_s, pages_per_s=totals.pages / wall if wall else 0.0,
         cpu_left_s=totals.cpu_s * (total_bytes - done_bytes) / done_bytes if done_bytes else None,
-        slurm=slurm,
+        slurm=slurm, recipe=ledger.plan.recipe,
     )  # fmt: skip
 
 

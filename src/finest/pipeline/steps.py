@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
+from finest.dataset.rows import schema_with
 from finest.pipeline.guard import PageGuard
 from finest.pipeline.outcome import Outcome, SliceOutput
 from finest.recipe.extract.page import FALLBACKS
@@ -145,7 +146,7 @@ class WriteSlice(PipelineStep):
 
     def run(self, data: Iterator[Document], rank: int = 0, world_size: int = 1) -> Iterator[Document]:  # noqa: ARG002
         session = self.session
-        output = SliceOutput(session.source.name)
+        output = SliceOutput(session.source.name, schema_with(self.recipe.columns()))
         for document in data:
             output.add(Outcome(document.metadata["record"], document.metadata["verdict"]))
         folder = session.ledger.scratch(session.slice)

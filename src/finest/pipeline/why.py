@@ -14,7 +14,7 @@ from finest.pipeline.damage import readable
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.record import read_page
 from finest.pipeline.verify import NOT_REPEATABLE
-from finest.recipe.judge import Trail, Verdict, explain
+from finest.recipe.judge import PageState, Trail, Verdict, explain
 from finest.recipe.recipe import parse_recipe
 from finest.warc.source import inspect, name_sources, resolve
 
@@ -35,6 +35,8 @@ class Why:
     """The row of the verdict file."""
     verdict: Verdict
     trail: Trail
+    recipe: dict[str, Any]
+    """The recipe in its resolved form."""
 
 
 def find_verdicts(out: Path, wanted: str) -> list[dict[str, Any]]:
@@ -70,14 +72,14 @@ def why(
     for row in stored:
         limit = recipe.payload.max_bytes * 2
         page = read_page(sources[row["file_path"]], row["offset"], row["id"], limit, row["url"])
-        answers.append(Why(row, *_judged(row["reason"], page, recipe, cache)))
+        answers.append(Why(row, *_judged(row["reason"], page, recipe, cache), ledger.plan.recipe))
     return answers
 
 
 def _judged(reason: str, page: Page, recipe: Recipe, cache: Path) -> tuple[Verdict, Trail]:
     """The page judged again, but for one past a limit, or that ended its worker: it could end this process too."""
     if reason in NOT_REPEATABLE:
-        return Verdict(reason), Trail(page)
+        return Verdict(reason), Trail(PageState(page))
     return explain(page, recipe, cache)
 
 

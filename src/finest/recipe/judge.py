@@ -1,43 +1,47 @@
 """`judge(page, recipe)`: a pure function from a page to its verdict.
 
 It knows no clock, no order and no network, so a miner, a validator and `finest why` get the same answer. The stages
-are FineWeb's, in FineWeb's order, with cheap sure drops before extraction. Each stage yields its checks; the first
-that fails names the reason.
+(`finest.recipe.stages`) judge the page in their order; the first check that fails names the reason.
 """
 
 from __future__ import annotations
 
+import logging
 import time
+import traceback
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from finest.errors import FinestError
-from finest.recipe import bounds, c4, decode, fineweb, gate, gopher, language, minhash, pii, tokens, url, words
+from finest.masking import one_line
 from finest.recipe.check import Check
-from finest.recipe.extract import ExtractionLimit, bounded, extract_blocks, extract_trafilatura
-from finest.recipe.payload import (
-    Message,
-    PayloadTooLarge,
-    Response,
-    Undecodable,
-    is_wanted_status,
-    read_message,
-    read_response,
-)
+from finest.recipe.engines import ENGINES
+from finest.recipe.failure import described, kind_of
+from finest.recipe.reasons import JUDGE_ERROR, KEPT
+from finest.recipe.stage import PageFailure
+from finest.recipe.stages import READING, STAGES
+from finest.recipe.state import PageState
+from finest.recipe.toolbox import Toolbox, toolbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from finest.recipe.page import Page
     from finest.recipe.recipe import Recipe
+    from finest.recipe.stage import Stage
 
-KEPT = "kept"
-ENGINES = {"trafilatura": extract_trafilatura, "blocks-1": extract_blocks}
+__all__ = [
+    "ENGINES", "KEPT", "READING", "STAGES", "Clock", "PageState", "Toolbox", "Trail", "Verdict", "explain", "judge",
+    "toolbox",
+]  # fmt: skip
+
+_log = logging.getLogger(__name__)
+
+Clock = dict[str, float]
+"""CPU seconds by stage, added up over pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,218 +64,26 @@ class Verdict:
     """The text as the deciding stage saw it; empty before extraction."""
     payload_bytes: int = 0
     """Of the body with all codings undone; 0 where a page was dropped before."""
+    error: str = ""
+    """The exception that dropped the page: its type, stage, place in the code and message."""
+    columns: tuple[tuple[str, str | int | float], ...] = ()
+    """Names and values of the columns that stages add to the row of a kept page."""
 
     @property
     def kept(self) -> bool:
         return self.reason == KEPT
 
 
-class Toolbox:
-    """What the stages of one recipe need loaded: models, lists and memos. One per process and recipe; loaded lazily."""
-
-    def __init__(self, recipe: Recipe, cache: Path) -> None:
-        self.recipe = recipe
-        self._cache = cache
-
-    @cached_property
-    def tokenizer(self) -> words.Tokenizer:
-        return words.Tokenizer()
-
-    @cached_property
-    def url_lists(self) -> url.UrlLists:
-        return url.UrlLists.open(self._cache)
-
-    @cached_property
-    def model(self) -> language.LanguageModel:
-        rules = self.recipe.language
-        model = language.LanguageModel.load(language.model_path(rules.model, self._cache), rules.model_sha256)
-        language.require_languages(model, rules)
-        return model
-
-    @cached_property
-    def signer(self) -> minhash.Signer:
-        return minhash.Signer(self.recipe.dedup)
-
-    @cached_property
-    def token_counter(self) -> tokens.TokenCounter:
-        return tokens.TokenCounter()
-
-    def load(self) -> None:
-        """Load everything now, so that forked workers share it."""
-        _ = self.tokenizer, self.url_lists, self.model, self.signer, self.token_counter
-
-
-_toolboxes: dict[tuple[str, Path], Toolbox] = {}
-"""Loaded tools by recipe hash and cache folder: a memo, never a state; recipes with one hash share their tools."""
-_MAX_TOOLBOXES = 4
-
-
-def toolbox(recipe: Recipe, cache: Path) -> Toolbox:
-    """The process's toolbox for that recipe; `cache` holds the lists that are built once per machine."""
-    key = recipe.hash, cache
-    if key not in _toolboxes:
-        while len(_toolboxes) >= _MAX_TOOLBOXES:
-            _toolboxes.pop(next(iter(_toolboxes)))
-        _toolboxes[key] = Toolbox(recipe, cache)
-    return _toolboxes[key]
-
-
-_NO_MESSAGE, _NO_RESPONSE = Message(b""), Response(b"", "")
-
-
 @dataclass(slots=True)
 class Trail:
-    """A page on its way: what the stages have found so far."""
+    """What became of a page, stage by stage, for `finest why`."""
 
-    page: Page
-    message: Message = _NO_MESSAGE
-    response: Response = _NO_RESPONSE
-    html: str = ""
-    encoding: str = ""
-    """The encoding that the page was read in, by the Encoding Standard's name."""
-    text: str = ""
-    language: str | None = None
-    language_score: float | None = None
-    words: words.Words | None = None
+    state: PageState
     failed: Check | None = None
-    exact: bool = False
     error: str = ""
-    """Type and place of the exception that ended a stage."""
+    """The exception that dropped the page, as `Verdict.error`."""
     stages: dict[str, list[Check]] = field(default_factory=dict)
-    """Checks by stage; filled by `explain` alone."""
-
-
-def _http(trail: Trail, tools: Toolbox) -> Iterator[Check]:
-    rules = tools.recipe.payload
-    trail.message = read_message(trail.page, rules)
-    status = trail.message.status
-    if rules.statuses:
-        highest = max(int(wanted.replace("x", "9")) for wanted in rules.statuses)
-        yield Check("http_status", status or 0, highest, not is_wanted_status(status, rules))
-
-
-def _payload(trail: Trail, tools: Toolbox) -> Iterator[Check]:
-    rules = tools.recipe.payload
-    yield Check("payload_record", 0, 1, trail.page.record_type not in rules.records)
-    try:
-        trail.response = read_response(trail.page, trail.message, rules)
-    except Undecodable:
-        yield Check("payload_coding", 0, 1, True)
-        return
-    except PayloadTooLarge:
-        yield Check("payload_too_large", rules.max_bytes + 1, rules.max_bytes, True)
-        return
-    size = len(trail.response.body)
-    yield Check("payload_empty", size, 1, not size)
-    yield Check("payload_too_large", size, rules.max_bytes, size > rules.max_bytes)
-    yield Check("payload_type", 0, 1, trail.response.type not in rules.types)
-
-
-def _url(trail: Trail, tools: Toolbox) -> Iterator[Check]:
-    if tools.recipe.url.enabled:
-        check = url.check_url(trail.page.url, tools.url_lists, tools.recipe.url)
-        if check:
-            yield check
-
-
-def _cld2_gate(trail: Trail, tools: Toolbox) -> Iterator[Check]:
-    return gate.cld2_gate(trail.page, tools.recipe)
-
-
-def _encoding(trail: Trail, tools: Toolbox) -> Iterator[Check]:
-    html, trail.encoding = decode.decode(trail.response, tools.recipe.decode)
-    yield Check("payload_encoding", 0, 1, html is None)
-    trail.html = html or ""
-
-
-def _markup(trail: Trail, tools: Toolbox) -> Iterator[Check]:
-    return bounds.check_markup(trail.html, tools.recipe.limits)
-
-
-def _text_gate(trail: Trail, tools: Toolbox) -> Iterator[Check]:
-    return gate.text_gate(trail.page, trail.html, tools.recipe, tools.model)
-
-
-def _extraction(trail: Trail, tools: Toolbox) -> Iterator[Check]:
-    rules = tools.recipe.extraction
-    try:
-        trail.text = bounded(ENGINES[rules.engine], trail.html, rules.cpu_limit_s) or ""
-        trail.text.encode()  # a lone surrogate could be neither hashed nor written
-    except ExtractionLimit:
-        yield Check("extraction_limit", rules.cpu_limit_s, rules.cpu_limit_s, True)
-    except MemoryError:  # says something about this machine, not about the page
-        raise
-    except Exception as error:
-        trail.text, trail.error = "", _told("extraction", error)
-        yield Check("extraction_error", 1, 0, True)
-    yield Check("extraction_empty", len(trail.text), 1, not trail.text)
-    most = tools.recipe.limits.text_chars
-    yield Check("extraction_long", len(trail.text), most, len(trail.text) > most)
-
-
-def _language(trail: Trail, tools: Toolbox) -> Iterator[Check]:
-    rules = tools.recipe.language
-    trail.language, trail.language_score = tools.model.best(trail.text)
-    if rules.enabled:
-        yield language.check_language(trail.text, trail.language, trail.language_score, tools.model, rules)
-
-
-def _repetition(trail: Trail, tools: Toolbox) -> Iterator[Check]:
-    trail.words = tools.tokenizer.words(trail.text)
-    rules = tools.recipe.gopher_repetition
-    return gopher.repetition(trail.text, trail.words, rules, exact=trail.exact) if rules.enabled else iter(())
-
-
-def _quality(trail: Trail, tools: Toolbox) -> Iterator[Check]:
-    rules = tools.recipe.gopher_quality
-    if not rules.enabled or trail.words is None:
-        return iter(())
-    return gopher.quality(trail.text, trail.words, rules, exact=trail.exact)
-
-
-def _c4(trail: Trail, tools: Toolbox) -> Iterator[Check]:
-    rules = tools.recipe.c4
-    if not rules.enabled:
-        return
-    cleaned = c4.clean(trail.text, tools.tokenizer, rules, exact=trail.exact)
-    yield from cleaned.checks
-    if cleaned.text is not None:
-        trail.text = cleaned.text
-
-
-def _fineweb(trail: Trail, tools: Toolbox) -> Iterator[Check]:
-    rules = tools.recipe.fineweb
-    if not rules.enabled:
-        return iter(())
-    return fineweb.fineweb_quality(trail.text, tools.tokenizer, rules, exact=trail.exact)
-
-
-STAGES: tuple[tuple[str, Callable[[Trail, Toolbox], Iterator[Check]]], ...] = (
-    ("http", _http),
-    ("payload", _payload),
-    ("url", _url),
-    ("gate", _cld2_gate),
-    ("payload", _encoding),
-    ("payload", _markup),
-    ("gate", _text_gate),
-    ("extraction", _extraction),
-    ("language", _language),
-    ("repetition", _repetition),
-    ("quality", _quality),
-    ("c4", _c4),
-    ("fineweb", _fineweb),
-)
-READING = (_http, _payload, _encoding)
-"""The stages that read a page; what follows looks at its text."""
-_BLIND_AFTER = (
-    "payload_record", "payload_coding", "payload_empty", "payload_too_large", "payload_type", "payload_encoding",
-    "payload_tags", "payload_attributes", "payload_depth", "payload_nesting", "payload_cells", "extraction_empty",
-    "extraction_limit", "extraction_error", "extraction_long", "judge_error",
-)  # fmt: skip
-"""After these there is nothing for a later stage to look at."""
-
-Clock = dict[str, float]
-"""CPU seconds by stage, added up over pages."""
+    """The checks of each stage."""
 
 
 def judge(page: Page, recipe: Recipe, cache: Path, clock: Clock | None = None) -> Verdict:
@@ -281,93 +93,115 @@ def judge(page: Page, recipe: Recipe, cache: Path, clock: Clock | None = None) -
     given, is told the CPU seconds of each stage.
     """
     tools = toolbox(recipe, cache)
-    trail = Trail(page)
+    state = PageState(page)
     before = time.process_time() if clock is not None else 0.0
-    for name, stage in STAGES:
-        for check in _guarded(name, stage, trail, tools):
-            if check.failed:
-                trail.failed = check
-                break
+    for stage in _stages(tools):
+        failed, error = None, ""
+        try:
+            for check in stage.run(state, tools.rules[stage.section], tools):
+                if check.failed:
+                    failed = _expected(check, stage)
+                    break
+            if stage.columns and failed is None:
+                stage.check_columns(state.columns)
+        except _NOT_THE_PAGES:
+            raise
+        except Exception as exception:
+            failed, error = _failure(exception, stage, page)
         if clock is not None:
             now = time.process_time()
-            clock[name] = clock.get(name, 0.0) + now - before
+            clock[stage.name] = clock.get(stage.name, 0.0) + now - before
             before = now
-        if trail.failed:
-            return _dropped(trail)
-    try:
-        verdict = _kept(trail, tools)
-    except _NOT_THE_PAGES:
-        raise
-    except Exception as error:
-        trail.failed = _error("finish", error, trail)
-        verdict = _dropped(trail)
-    if clock is not None:
-        clock["finish"] = clock.get("finish", 0.0) + time.process_time() - before
-    return verdict
+        if failed is not None:
+            return _dropped(failed, state, error)
+    return _kept(state, recipe)
 
 
 def explain(page: Page, recipe: Recipe, cache: Path) -> tuple[Verdict, Trail]:
     """The verdict, and a trail with every statistic of every stage that has something to look at."""
     tools = toolbox(recipe, cache)
-    trail = Trail(page, exact=True)
-    for name, stage in STAGES:
-        checks = list(_guarded(name, stage, trail, tools))
-        trail.stages.setdefault(name, []).extend(checks)
-        failed = next((check for check in checks if check.failed), None)
-        trail.failed = trail.failed or failed
-        if failed and failed.reason in _BLIND_AFTER:
+    trail = Trail(PageState(page, exact=True))
+    for stage in _stages(tools):
+        if stage.finishes:
             break
-    return judge(page, recipe, cache), trail
+        checks, error = _all_checks(stage, trail.state, tools)
+        trail.stages.setdefault(stage.name, []).extend(checks)
+        failed = next((check for check in checks if check.failed), None)
+        if failed and trail.failed is None:
+            trail.failed, trail.error = failed, error
+        if failed and (stage.ends or error):
+            break
+    verdict = judge(page, recipe, cache)
+    trail.error = trail.error or verdict.error
+    return verdict, trail
+
+
+def _stages(tools: Toolbox) -> tuple[Stage[Any], ...]:
+    """The recipe's stages in order: those of other packages between the filters and what completes a row."""
+    if not tools.other_stages:
+        return STAGES
+    filters = tuple(stage for stage in STAGES if not stage.finishes)
+    return (*filters, *tools.other_stages, *STAGES[len(filters) :])
+
+
+def _all_checks(stage: Stage[Any], state: PageState, tools: Toolbox) -> tuple[list[Check], str]:
+    """The checks of a stage, and the exception that ended it."""
+    checks: list[Check] = []
+    try:
+        for check in stage.run(state, tools.rules[stage.section], tools):
+            checks += (check,)
+    except _NOT_THE_PAGES:
+        raise
+    except Exception as exception:
+        failed, error = _failure(exception, stage, state.page)
+        return [*checks, failed], error
+    return checks, ""
 
 
 _NOT_THE_PAGES = (FinestError, OSError, MemoryError, ImportError)
 """What a broken installation, a full disk or a machine short of memory raises: it says nothing about the page."""
 
 
-def _guarded(
-    name: str, stage: Callable[[Trail, Toolbox], Iterator[Check]], trail: Trail, tools: Toolbox
-) -> Iterator[Check]:
-    """The checks of a stage; an exception that the page caused is a check that fails, and costs that page alone."""
-    try:
-        yield from stage(trail, tools)
-    except _NOT_THE_PAGES:
-        raise
-    except Exception as error:
-        yield _error(name, error, trail)
+def _expected(check: Check, stage: Stage[Any]) -> Check:
+    if not stage.gives(check.reason):
+        raise ValueError(f"stage {stage.name} gives a reason that it does not declare: {check.reason}")
+    return check
 
 
-def _error(stage: str, error: Exception, trail: Trail) -> Check:
-    trail.error = _told(stage, error)
-    return Check("judge_error", 1, 0, True)
+_logged: set[str] = set()
+"""The kinds of failure that this process has logged."""
+_MAX_LOGGED = 1000
 
 
-def _told(stage: str, error: Exception) -> str:
-    """Type, stage and innermost place of an exception; not its message, which may quote the page."""
-    last = error.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    place = f" at {Path(last.tb_frame.f_code.co_filename).name}:{last.tb_lineno}" if last is not None else ""
-    return f"{type(error).__name__} in stage {stage}{place}"
+def _failure(exception: Exception, stage: Stage[Any], page: Page) -> tuple[Check, str]:
+    """The drop that an exception makes of the page, and the exception in words; its kind is logged once a process."""
+    reason = exception.reason if isinstance(exception, PageFailure) else JUDGE_ERROR
+    cause = exception.__cause__ if isinstance(exception, PageFailure) and exception.__cause__ else exception
+    kind, words = kind_of(cause, stage), described(cause, stage)
+    if kind not in _logged and len(_logged) < _MAX_LOGGED:
+        _logged.add(kind)
+        frames = "".join(traceback.format_tb(cause.__traceback__))
+        _log.warning("%s, first on page %s (%s)\n%s", words, one_line(page.id)[:100], reason, frames)
+    return Check(reason, 1, 0, True), words
 
 
-def _dropped(trail: Trail) -> Verdict:
-    check = trail.failed
-    assert check is not None
+def _dropped(check: Check, state: PageState, error: str) -> Verdict:
     return Verdict(
-        check.reason, language=trail.language, language_score=trail.language_score,
-        value=check.value, limit=check.limit, seen=trail.text, payload_bytes=len(trail.response.body),
+        check.reason, language=state.language, language_score=state.language_score, value=check.value,
+        limit=check.limit, seen=state.text, payload_bytes=len(state.response.body), error=error,
     )  # fmt: skip
 
 
-def _kept(trail: Trail, tools: Toolbox) -> Verdict:
-    recipe = tools.recipe
+def _kept(state: PageState, recipe: Recipe) -> Verdict:
+    added = recipe.columns() if state.columns else ()
     return Verdict(
         KEPT,
-        text=pii.redact(trail.text, recipe.pii),
-        token_count=tools.token_counter.count(trail.text),
-        signature=tools.signer.sign(trail.text, tools.tokenizer) if recipe.dedup.enabled else None,
-        language=trail.language,
-        language_score=trail.language_score,
-        seen=trail.text,
-        payload_bytes=len(trail.response.body),
+        text=state.row_text,
+        token_count=state.token_count,
+        signature=state.signature,
+        language=state.language,
+        language_score=state.language_score,
+        seen=state.text,
+        payload_bytes=len(state.response.body),
+        columns=tuple((column.name, column.checked(state.columns[column.name])) for column in added),
     )

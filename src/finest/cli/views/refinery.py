@@ -9,7 +9,7 @@ from rich.text import Text
 
 from finest.formatting import beside, byte_size
 from finest.masking import one_line
-from finest.recipe.reasons import FAILURES, KEPT, STAGES, reason, stage_of
+from finest.recipe.reasons import FAILURES, KEPT, Reasons, reasons_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ SHOWN_LOSSES = 10
 
 def show_manifest(console: Console, out: Path, manifest: Manifest) -> None:
     """A finished dataset in a few lines, and what to do next."""
-    console.print(reasons_table(manifest.reasons))
+    console.print(reasons_table(manifest.reasons, reasons_of(manifest.recipe)))
     if manifest.losses:
         lost = ", ".join(f"{name} {count}" for name, count in manifest.losses.items())
         console.print(f"Unreadable parts of the sources: {lost}", markup=False)
@@ -42,16 +42,16 @@ def show_manifest(console: Console, out: Path, manifest: Manifest) -> None:
     )
 
 
-def reasons_table(reasons: dict[str, int]) -> Table:
+def reasons_table(reasons: dict[str, int], known: Reasons) -> Table:
     """Pages by reason, in the order of the stages, with their share."""
-    order = list(STAGES)
+    order = list(known.stages)
     total = sum(reasons.values()) or 1
     table = Table("stage", "reason", "pages", "share", box=None, header_style="bold", pad_edge=False)
     for column in table.columns[2:]:
         column.justify = "right"
-    for name in sorted(reasons, key=lambda name: (order.index(stage_of(name)), -reasons[name])):
+    for name in sorted(reasons, key=lambda name: (order.index(known.stage_of(name)), -reasons[name])):
         style = "green" if name == KEPT else "red" if name in FAILURES else ""
-        table.add_row(stage_of(name), name, f"{reasons[name]:,}", f"{reasons[name] / total:.1%}", style=style)
+        table.add_row(known.stage_of(name), name, f"{reasons[name]:,}", f"{reasons[name] / total:.1%}", style=style)
     return table
 
 
@@ -70,7 +70,7 @@ def show_status(console: Console, folder: Path, status: Status) -> None:
     if status.state != "finished" and status.cpu_left_s is not None:
         console.print(f"{time_left(status.cpu_left_s)} for one worker", markup=False)
     if status.reasons:
-        console.print(reasons_table(status.reasons))
+        console.print(reasons_table(status.reasons, reasons_of(status.recipe)))
     for loss in status.losses[:SHOWN_LOSSES]:
         console.print(
             one_line(f"lost: {loss['source']} offset {loss['offset']}: {loss['reason']} ({loss['detail']})"),
@@ -141,7 +141,7 @@ def show_why(console: Console, answer: Why) -> None:
     stored, verdict = answer.stored, answer.verdict
     console.print(Text(f"{one_line(stored['url'])}\n{one_line(stored['id'])}"))
     console.print(f"in {one_line(stored['file_path'])} at offset {stored['offset']}", markup=False)
-    line = f"{stored['reason']}: {reason(stored['reason']).explanation}"
+    line = f"{stored['reason']}: {reasons_of(answer.recipe).reason(stored['reason']).explanation}"
     console.print(line, style="green" if stored["reason"] == KEPT else "red", markup=False)
     if stored["duplicate_of"]:
         console.print(f"duplicate of the page {stored['duplicate_of']}", markup=False)
@@ -151,11 +151,11 @@ def show_why(console: Console, answer: Why) -> None:
         console.print("not judged again: it exceeded a limit, or crashed the worker that judged it", style="yellow")
     if answer.trail.error:
         console.print(f"stopped by an exception: {answer.trail.error}", style="red", markup=False)
-    if answer.trail.encoding:
-        console.print(f"decoded as {answer.trail.encoding}", markup=False)
+    if answer.trail.state.encoding:
+        console.print(f"decoded as {answer.trail.state.encoding}", markup=False)
     console.print(checks_table(answer))
     console.print("\ntext" + (" (as it reached the last stage)" if not verdict.kept else ""))
-    text = verdict.text or answer.trail.text
+    text = verdict.text or answer.trail.state.text
     console.print(Text(text[:TEXT_CHARS] or "(no text)"))
     if len(text) > TEXT_CHARS:
         console.print(f"... {len(text) - TEXT_CHARS:,} more characters: --json gives all")
@@ -176,11 +176,11 @@ def why_dict(answer: Why) -> dict[str, Any]:
     return {
         "stored": answer.stored,
         "reason": answer.verdict.reason,
-        "text": answer.verdict.text or answer.trail.text,
+        "text": answer.verdict.text or answer.trail.state.text,
         "error": answer.trail.error or None,
-        "encoding": answer.trail.encoding or None,
-        "language": answer.trail.language,
-        "language_score": answer.trail.language_score,
+        "encoding": answer.trail.state.encoding or None,
+        "language": answer.trail.state.language,
+        "language_score": answer.trail.state.language_score,
         "checks": [
             {"stage": stage, **check._asdict()} for stage, checks in answer.trail.stages.items() for check in checks
         ],

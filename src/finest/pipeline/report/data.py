@@ -40,5 +40,7 @@ class ReportData:
     workers: int | None = None
     slices_planned: int | None = None
     """Slices of the whole run; None if all are there."""
+    recipe: dict[str, Any] = field(default_factory=dict)
+    """The recipe in its resolved form."""
     duplicate_samples: tuple[dict[str, Any], ...] = field(default=())
     """A few duplicates: id, url, language, excerpt, duplicate_of."""

@@ -29,6 +29,7 @@ def report_of(out: Path) -> ReportData:
     return ReportData(
         recipe_name=str(plan.recipe["name"]),
         recipe_hash=plan.recipe_hash,
+        recipe=plan.recipe,
         engine=plan.engine,
         created=_created(out),
         sources=tuple(ReportSource(source.name, source.size_bytes) for source in plan.sources),

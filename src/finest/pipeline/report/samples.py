@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finest.formatting import beside, counted, link, showable
-from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, STAGES, reason, stage_of
+from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, Reasons
 
 EXCERPT_CHARS = 400
 
@@ -53,31 +53,35 @@ class SampleGroup:
 
 
 def sample_groups(
-    samples: dict[str, list[dict[str, Any]]], duplicates: list[dict[str, Any]], reasons: dict[str, int]
+    samples: dict[str, list[dict[str, Any]]],
+    duplicates: list[dict[str, Any]],
+    reasons: dict[str, int],
+    known: Reasons,
 ) -> list[SampleGroup]:
     """The samples by reason, kept pages first, then in the order of the stages; `reasons` counts the pages of each."""
     samples = {name: found for name, found in [*samples.items(), (DUPLICATE, duplicates)] if found}
-    places = {stage: place for place, stage in enumerate(STAGES)}
-    order = sorted(samples, key=lambda name: (name != KEPT, places[stage_of(name)], -reasons.get(name, 0), name))
+    places = {stage: place for place, stage in enumerate(known.stages)}
+    order = sorted(samples, key=lambda name: (name != KEPT, places[known.stage_of(name)], -reasons.get(name, 0), name))
     return [
         SampleGroup(
-            name, reason(name).explanation, counted(reasons.get(name, 0), "page"),
-            "kept" if name == KEPT else "bad" if name in FAILURES else "", [_sample(name, s) for s in samples[name]],
+            name, known.reason(name).explanation, counted(reasons.get(name, 0), "page"),
+            "kept" if name == KEPT else "bad" if name in FAILURES else "",
+            [_sample(name, s, known) for s in samples[name]],
         )
         for name in order
     ]  # fmt: skip
 
 
-def _sample(name: str, page: dict[str, Any]) -> Sample:
+def _sample(name: str, page: dict[str, Any], known: Reasons) -> Sample:
     url = str(page.get("url") or "")
-    facts = [fact for fact in (_measured(name, page), _language(page), _winner(page)) if fact]
+    facts = [fact for fact in (_measured(name, page, known), _language(page), _winner(page)) if fact]
     excerpt = showable(page.get("excerpt") or "", EXCERPT_CHARS).strip()
     return Sample(showable(page.get("id") or "", 100), showable(url, 160), link(url), facts, excerpt)
 
 
-def _measured(name: str, page: dict[str, Any]) -> str:
+def _measured(name: str, page: dict[str, Any], known: Reasons) -> str:
     value, limit = page.get("value"), page.get("limit")
-    if value is None or limit is None or name in _UNMEASURED or stage_of(name) in ("url", KEPT):
+    if value is None or limit is None or name in _UNMEASURED or known.stage_of(name) in ("url", KEPT):
         return ""
     return "{} beside a limit of {}".format(*beside(float(value), float(limit)))
 

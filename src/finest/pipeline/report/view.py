@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from finest.formatting import byte_size, compact, counted, duration, share, short, showable, whole
 from finest.pipeline.report.samples import LANGUAGES, SampleGroup, sample_groups
 from finest.pipeline.summary import Totals, merge
-from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, STAGES, reason, stage_of
+from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, Reason, Reasons, reasons_of
 
 if TYPE_CHECKING:
     from finest.pipeline.report.data import ReportData
@@ -19,12 +19,6 @@ MAX_LANGUAGES = 12
 MAX_SOURCES = 50
 MAX_LOSSES = 100
 MAX_SPARKS = 60
-
-_TITLES = {
-    "http": "HTTP", "payload": "Payload", "url": "URL", "gate": "Language gate", "extraction": "Extraction",
-    "language": "Language", "repetition": "Repetition", "quality": "Quality", "c4": "C4", "fineweb": "FineWeb",
-    "judge": "Errors", "dedup": "Duplicates",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +114,8 @@ def view(data: ReportData) -> View:
     """Everything that a report says about a run."""
     total = merge(data.slices)
     reasons = _reasons_after_dedup(total, data.duplicates)
-    samples = sample_groups(total.samples, list(data.duplicate_samples), reasons)
+    known = reasons_of(data.recipe)
+    samples = sample_groups(total.samples, list(data.duplicate_samples), reasons, known)
     return View(
         title=f"{counted(total.pages, 'page')} in, {counted(data.rows, 'row')} out",
         lead=_lead(data, total),
@@ -129,12 +124,12 @@ def view(data: ReportData) -> View:
         figures=_figures(data, total, reasons),
         pages=whole(total.pages),
         pages_width=_percent(total.pages, total.pages),
-        funnel=_funnel(reasons, total.pages),
-        reasons=_groups(reasons, total.pages, {group.reason for group in samples}),
+        funnel=_funnel(reasons, total.pages, known),
+        reasons=_groups(reasons, total.pages, {group.reason for group in samples}, known),
         languages=_languages(total.languages),
         lengths=_lengths(total.text_chars),
         median=_median(total.text_chars),
-        stage_cpu=_stage_cpu(total),
+        stage_cpu=_stage_cpu(total, known),
         fallbacks=_fallbacks(total),
         sources=[_source(data, place) for place in range(min(len(data.sources), MAX_SOURCES))],
         sources_more=max(0, len(data.sources) - MAX_SOURCES),
@@ -219,37 +214,40 @@ def _speed(data: ReportData, total: Totals) -> list[Figure]:
     ]
 
 
-def _funnel(reasons: dict[str, int], pages: int) -> list[Step]:
-    by_stage = dict.fromkeys(STAGES, 0)
+def _funnel(reasons: dict[str, int], pages: int, known: Reasons) -> list[Step]:
+    by_stage = dict.fromkeys(known.stages, 0)
     for name, n in reasons.items():
-        by_stage[stage_of(name)] += n
+        by_stage[known.stage_of(name)] += n
     left, steps = pages, []
-    for stage, question in STAGES.items():
+    for stage, question in known.stages.items():
         if stage == KEPT:
             continue
         left -= by_stage[stage]
         widths = _percent(left, pages), _percent(by_stage[stage], pages)
-        steps.append(Step(_TITLES[stage], question, whole(by_stage[stage]), whole(left), share(left, pages), *widths))
+        steps.append(
+            Step(known.titles[stage], question, whole(by_stage[stage]), whole(left), share(left, pages), *widths)
+        )
     return steps
 
 
-def _groups(reasons: dict[str, int], pages: int, with_samples: set[str]) -> list[Group]:
+def _groups(reasons: dict[str, int], pages: int, with_samples: set[str], known: Reasons) -> list[Group]:
     drops = {name: n for name, n in reasons.items() if name != KEPT and n}
     longest = max(drops.values(), default=0)
     groups = []
-    for stage, question in STAGES.items():
-        names = sorted((n for n in drops if stage_of(n) == stage), key=lambda name: (-drops[name], name))
-        bars = [_reason_bar(name, drops[name], pages, longest, name in with_samples) for name in names]
+    for stage, question in known.stages.items():
+        names = sorted((n for n in drops if known.stage_of(n) == stage), key=lambda name: (-drops[name], name))
+        bars = [_reason_bar(known.reason(name), drops[name], pages, longest, name in with_samples) for name in names]
         dropped = sum(drops[name] for name in names)
         if bars:
-            groups.append(Group(_TITLES[stage], question, whole(dropped), share(dropped, pages), bars))
+            groups.append(Group(known.titles[stage], question, whole(dropped), share(dropped, pages), bars))
     return groups
 
 
-def _reason_bar(name: str, n: int, pages: int, longest: int, has_samples: bool) -> Bar:
+def _reason_bar(reason: Reason, n: int, pages: int, longest: int, has_samples: bool) -> Bar:
+    name = reason.name
     tone = "bad" if name in FAILURES else ""
     anchor = f"sample-{name}" if has_samples else ""
-    return Bar(name, reason(name).explanation, whole(n), share(n, pages), _percent(n, longest), tone, anchor)
+    return Bar(name, reason.explanation, whole(n), share(n, pages), _percent(n, longest), tone, anchor)
 
 
 def _languages(counts: dict[str, int]) -> list[Bar]:
@@ -289,13 +287,13 @@ def _median(histogram: dict[str, int]) -> str:
     return ""
 
 
-def _stage_cpu(total: Totals) -> list[Bar]:
+def _stage_cpu(total: Totals, known: Reasons) -> list[Bar]:
     ranked = sorted(((s, name) for name, s in total.stage_cpu_s.items() if s > 0), key=lambda i: (-i[0], i[1]))
     spent, longest = sum(s for s, _ in ranked), ranked[0][0] if ranked else 0.0
     per_page = 1000 / total.pages if total.pages else 0.0
     bars = []
     for s, name in ranked:
-        title = _TITLES.get(name) or showable(name, 40).capitalize()
+        title = known.titles.get(name) or showable(name, 40).capitalize()
         bars.append(Bar(title, f"{short(s * per_page)}\u202fms", duration(s), share(s, spent), _percent(s, longest)))
     return bars
 

@@ -1,0 +1,12 @@
+"""The extractors that a recipe may name, by name. Each gives the main text of an HTML page, or None."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from finest.recipe.extract import extract_blocks, extract_trafilatura
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ENGINES: dict[str, Callable[[str], str | None]] = {"trafilatura": extract_trafilatura, "blocks-1": extract_blocks}

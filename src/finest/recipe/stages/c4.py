@@ -1,0 +1,51 @@
+"""C4: does the text look like code, a placeholder or a stub? The rules are in `finest.recipe.c4`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from finest.recipe.stage import Rules, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from finest.recipe.check import Check
+    from finest.recipe.state import PageState
+    from finest.recipe.toolbox import Toolbox
+
+
+class C4Rules(Rules):
+    """C4's line and page rules (JMLR 21/20-074) without the terminal punctuation rule, as FineWeb runs them."""
+
+    enabled: bool = True
+    remove_citations: bool = True
+    min_num_sentences: int = 5
+    min_words_per_line: int = 3
+    max_word_length: int = 1000
+    filter_lorem_ipsum: bool = True
+    filter_javascript: bool = True
+    filter_curly_bracket: bool = True
+    filter_policy: bool = True
+
+
+def _run(state: PageState, rules: C4Rules, tools: Toolbox) -> Iterable[Check]:
+    """The checks; C4 leaves out lines, so a page that passes goes on with the lines that are left."""
+    from finest.recipe.c4 import clean
+
+    if not rules.enabled:
+        return ()
+    cleaned = clean(state.text, tools.tokenizer, rules, exact=state.exact)
+    if cleaned.text is not None:
+        state.text = cleaned.text
+    return cleaned.checks
+
+
+C4 = Stage(
+    name="c4", section="c4", rules=C4Rules, run=_run, needs=("text",), provides=("text",), title="C4",
+    question="Does it look like code, a placeholder or a stub? (C4)",
+    reasons={
+        "c4_lorem_ipsum": "Placeholder text (lorem ipsum).",
+        "c4_curly_bracket": "Curly brackets: most likely code.",
+        "c4_too_few_sentences": "Too few sentences are left once menu and script lines are gone.",
+    },
+)  # fmt: skip

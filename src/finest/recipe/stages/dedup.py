@@ -1,0 +1,43 @@
+"""Dedup: the text is signed by MinHash (`finest.recipe.minhash`); pages are compared once all are judged.
+
+Which page is a duplicate depends on the whole run, so `duplicate` is decided when the dataset is put together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from finest.recipe.stage import Rules, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from finest.recipe.check import Check
+    from finest.recipe.state import PageState
+    from finest.recipe.toolbox import Toolbox
+
+DUPLICATE = "duplicate"
+
+
+class DedupRules(Rules):
+    """MinHash over the whole run (FineWeb: 14 buckets x 8 hashes, word 5-grams, 64-bit sha1)."""
+
+    enabled: bool = True
+    buckets: int = 14
+    hashes_per_bucket: int = 8
+    n_grams: int = 5
+    seed: int = 1
+    hash: Literal["sha1", "xxhash"] = "sha1"
+
+
+def _run(state: PageState, rules: DedupRules, tools: Toolbox) -> Iterable[Check]:
+    if rules.enabled:
+        state.signature = tools.signer.sign(state.text, tools.tokenizer)
+    return ()
+
+
+DEDUP = Stage(
+    name="dedup", section="dedup", rules=DedupRules, run=_run, needs=("text",), provides=("signature",),
+    title="Duplicates", finishes=True, question="Is it nearly the same as another page?",
+    reasons={DUPLICATE: "Nearly the same text as another page of this run, which was kept."},
+)  # fmt: skip

@@ -1,0 +1,61 @@
+"""Repetition: does the text repeat itself? The rules are Gopher's, in `finest.recipe.gopher`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from finest.recipe.stage import Family, Rules, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from finest.recipe.check import Check
+    from finest.recipe.state import PageState
+    from finest.recipe.toolbox import Toolbox
+
+
+class GopherRepetitionRules(Rules):
+    """Table A1 of Gopher (arXiv:2112.11446)."""
+
+    enabled: bool = True
+    dup_line_frac: float = 0.3
+    dup_para_frac: float = 0.3
+    dup_line_char_frac: float = 0.2
+    dup_para_char_frac: float = 0.2
+    top_n_grams: tuple[tuple[int, float], ...] = ((2, 0.2), (3, 0.18), (4, 0.16))
+    dup_n_grams: tuple[tuple[int, float], ...] = (
+        (5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10),
+    )  # fmt: skip
+
+
+def _run(state: PageState, rules: GopherRepetitionRules, tools: Toolbox) -> Iterable[Check]:
+    from finest.recipe.gopher import repetition
+
+    words = state.words = tools.tokenizer.words(state.text)
+    return repetition(state.text, words, rules, exact=state.exact) if rules.enabled else ()
+
+
+REPETITION = Stage(
+    name="repetition", section="gopher_repetition", rules=GopherRepetitionRules, run=_run, needs=("text",),
+    provides=("words",), question="Does the text repeat itself? (Gopher)",
+    reasons={
+        "repetition_empty": "The text holds nothing to count.",
+        "repetition_dup_para_frac": "Too many paragraphs are repeated.",
+        "repetition_dup_para_char_frac": "Repeated paragraphs make up too much of the text.",
+        "repetition_dup_line_frac": "Too many lines are repeated.",
+        "repetition_dup_line_char_frac": "Repeated lines make up too much of the text.",
+    },
+    families=(
+        Family(
+            re.compile(r"repetition_top_(\d{1,3})_gram"),
+            "The most frequent {}-word phrase makes up too much of the text.",
+            tuple(f"repetition_top_{n}_gram" for n in (2, 3, 4)),
+        ),
+        Family(
+            re.compile(r"repetition_duplicated_(\d{1,3})_n_grams"),
+            "Repeated {}-word phrases make up too much of the text.",
+            tuple(f"repetition_duplicated_{n}_n_grams" for n in (5, 6, 7, 8, 9, 10)),
+        ),
+    ),
+)  # fmt: skip

@@ -1,0 +1,70 @@
+"""What the stages of one recipe need loaded: models, lists and memos."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from finest.recipe import language, minhash, tokens, url, words
+from finest.recipe.stage import Rules
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from finest.recipe.recipe import Recipe
+    from finest.recipe.stage import Stage
+
+
+class Toolbox:
+    """The tools of one recipe in this process; each tool is loaded when a stage first asks for it."""
+
+    def __init__(self, recipe: Recipe, cache: Path) -> None:
+        self.recipe = recipe
+        self.cache = cache
+        """The folder of what is built once per machine."""
+        self.rules: dict[str, Rules] = {"": Rules(), **recipe.sections()}
+        """The rules of each section."""
+        self.other_stages: tuple[Stage[Rules], ...] = recipe.other_stages()
+        """The stages that other packages add to this recipe, in their order."""
+
+    @cached_property
+    def tokenizer(self) -> words.Tokenizer:
+        return words.Tokenizer()
+
+    @cached_property
+    def url_lists(self) -> url.UrlLists:
+        return url.UrlLists.open(self.cache)
+
+    @cached_property
+    def model(self) -> language.LanguageModel:
+        rules = self.recipe.language
+        model = language.LanguageModel.load(language.model_path(rules.model, self.cache), rules.model_sha256)
+        language.require_languages(model, rules)
+        return model
+
+    @cached_property
+    def signer(self) -> minhash.Signer:
+        return minhash.Signer(self.recipe.dedup)
+
+    @cached_property
+    def token_counter(self) -> tokens.TokenCounter:
+        return tokens.TokenCounter()
+
+    def load(self) -> None:
+        """Load everything now, so that forked workers share it."""
+        _ = self.tokenizer, self.url_lists, self.model, self.signer, self.token_counter
+
+
+_toolboxes: dict[tuple[str, Path], Toolbox] = {}
+"""Loaded tools by recipe hash and cache folder: a memo, never a state; recipes with one hash share their tools."""
+_MAX_TOOLBOXES = 4
+
+
+def toolbox(recipe: Recipe, cache: Path) -> Toolbox:
+    """The process's toolbox for that recipe; `cache` holds the lists that are built once per machine."""
+    key = recipe.hash, cache
+    if key not in _toolboxes:
+        while len(_toolboxes) >= _MAX_TOOLBOXES:
+            _toolboxes.pop(next(iter(_toolboxes)))
+        _toolboxes[key] = Toolbox(recipe, cache)
+    return _toolboxes[key]
