@@ -32,7 +32,7 @@ from .test_run import Listener, RunOptions
 USER, PASSWORD, SIGNATURE = "minerva-user", "pa55-of-minerva", "5ignature0f7his"
 SECRETS = (USER, PASSWORD, SIGNATURE, "AKIAMINERVA", "also-secret")
 QUERY = f"?X-Amz-Credential=AKIAMINERVA&X-Amz-Signature={SIGNATURE}&odd=also-secret"
-WARC = (Path(finest.__file__).parent / "demo" / "sample.warc.gz").read_bytes()
+WARC = (Path(finest.__file__).parent / "sample" / "sample.warc.gz").read_bytes()
 RECIPE = Recipe(name="test")
 
 

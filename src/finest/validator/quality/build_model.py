@@ -41,7 +41,7 @@ SOURCES = (
     "The prose of this project's own demo (MIT), finest/demo/pages; not among the anchors.",
 )
 LICENCE = "CC0-1.0 for what was derived here; the texts are in the public domain."
-DEMO = Path(__file__).parents[2] / "demo" / "pages"
+DEMO = Path(__file__).parents[2] / "sample" / "pages"
 ANCHOR_CHARS = 2_000
 """A document is paragraphs up to about so many characters: enough of them for an error, none that decides alone."""
 ANCHORS_EACH = 24
