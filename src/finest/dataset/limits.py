@@ -14,6 +14,8 @@ MAX_FILES = 10_000
 (https://huggingface.co/docs/hub/storage-limits)."""
 MAX_REPO_FILES = 2 * MAX_FILES
 """Files and folders of a repository that are listed at all."""
+MAX_MANIFEST_BYTES = 64 * 1024 * 1024
+"""A manifest of 10,000 WARC files in 20 slices each takes about 30 MB; a larger file is not read at all."""
 MAX_MANIFEST_VALUES = 2_000_000
 """Values in a manifest's JSON. 10,000 WARC files in 20 slices each make about 840,000."""
 FREE_VALUES, BYTES_A_VALUE = 20_000, 16

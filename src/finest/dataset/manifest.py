@@ -19,6 +19,7 @@ from finest.dataset.limits import (
     MAX_DUMPS,
     MAX_FILES,
     MAX_KEYS,
+    MAX_MANIFEST_BYTES,
     MAX_MANIFEST_VALUES,
 )  # fmt: skip
 from finest.dataset.shards import Shard
@@ -29,8 +30,6 @@ from finest.recipe.schema import recipe_hash
 from finest.recipe.stage import Column
 
 MANIFEST_NAME = "manifest.json"
-MAX_MANIFEST_BYTES = 64 * 1024 * 1024
-"""A manifest of 10,000 WARC files in 20 slices each takes about 30 MB; a larger file is not read at all."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, lt=2**63)]

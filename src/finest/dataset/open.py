@@ -29,9 +29,10 @@ from finest.dataset.limits import (
     CHECK_CPU_S_PER_GB,
     CHECK_MEMORY_BYTES,
     MAX_DATASET_BYTES,
+    MAX_MANIFEST_BYTES,
     READER_CPU_S,
 )
-from finest.dataset.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest, parse_manifest
+from finest.dataset.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from finest.dataset.meter import Metered, allowance
 from finest.dataset.places import Places
 from finest.dataset.rows import VERDICT_SCHEMA, columns_schema, schema_with
