@@ -27,9 +27,9 @@ typedef struct {
     PyObject **names;
 } FnModel;
 
-static inline uint32_t fn_hashed(uint32_t hash, char c) { return (hash ^ (uint32_t)(int8_t)c) * 16777619u; }
+static inline __attribute__((always_inline)) uint32_t fn_hashed(uint32_t hash, char c) { return (hash ^ (uint32_t)(int8_t)c) * 16777619u; }
 
-static inline int32_t fn_find_word(const FnModel *model, const char *text, uint32_t n)
+static inline __attribute__((always_inline)) int32_t fn_find_word(const FnModel *model, const char *text, uint32_t n)
 {
     uint32_t hash = 2166136261u;
     for (uint32_t i = 0; i < n; i++) hash = fn_hashed(hash, text[i]);
@@ -43,14 +43,14 @@ static inline int32_t fn_find_word(const FnModel *model, const char *text, uint3
 }
 
 /* The row of an n-gram, or -1: pruned models keep some alone. */
-static inline int32_t fn_row_of(const FnModel *model, uint32_t ngram)
+static inline __attribute__((always_inline)) int32_t fn_row_of(const FnModel *model, uint32_t ngram)
 {
     uint64_t word = model->bits[ngram / 64], bit = 1ull << ngram % 64;
     if (!(word & bit)) return -1;
     return model->words + model->row_of_rank[model->ranks[ngram / 64] + (uint32_t)__builtin_popcountll(word & (bit - 1))];
 }
 
-static inline void fn_add_row(const FnModel *model, float *hidden, int32_t row)
+static inline __attribute__((always_inline)) void fn_add_row(const FnModel *model, float *hidden, int32_t row)
 {
     const float *from = model->matrix + (size_t)row * (size_t)model->dim;
     for (int32_t i = 0; i < model->dim; i++) hidden[i] += from[i];
@@ -58,7 +58,7 @@ static inline void fn_add_row(const FnModel *model, float *hidden, int32_t row)
 
 typedef void (*FnVisit)(void *into, int32_t row);
 
-static inline void fn_visit_ngrams(const FnModel *model, const char *text, size_t n, FnVisit visit, void *into)
+static inline __attribute__((always_inline)) void fn_visit_ngrams(const FnModel *model, const char *text, size_t n, FnVisit visit, void *into)
 {
     for (size_t i = 0; i < n; i++) {
         uint32_t hash = 2166136261u;
@@ -74,7 +74,7 @@ static inline void fn_visit_ngrams(const FnModel *model, const char *text, size_
     }
 }
 
-static inline bool fn_is_end(const char *text, uint32_t n) { return n == 4 && memcmp(text, "</s>", 4) == 0; }
+static inline __attribute__((always_inline)) bool fn_is_end(const char *text, uint32_t n) { return n == 4 && memcmp(text, "</s>", 4) == 0; }
 
 FnModel *fn_read_model(const unsigned char *data, size_t n); /* NULL without an exception: broken, or of another kind */
 void fn_close_model(FnModel *);
