@@ -2,7 +2,7 @@
 # make demo CRAWL=CC-MAIN-2025-26    refine the first pages of a real Common Crawl file, verify, report
 # make test                          the whole suite            make test-fast   everyday tests
 # make locks                         hashes of what a release needs, before it is tagged
-# make test-dataset                  everyday tests of recipe, warc, dataset and pipeline
+# make test-dataset                  everyday tests of recipe, dataset and pipeline
 # make test-fallback                 judging without the compiled core
 # make test-nightly                  the suite with all that it takes samples of, for a release
 # make check                         lint and types             make bench       beside DataTrove, see bench/
@@ -25,7 +25,7 @@ test-fast: $(VENV)/tools
 	$(PYTEST) tests -m "not corpus and not slow"
 
 test-dataset: $(VENV)/tools
-	$(PYTEST) tests/recipe tests/dataset tests/pipeline tests/warc -m "not corpus and not slow and not slurm"
+	$(PYTEST) tests/recipe tests/dataset tests/pipeline -m "not corpus and not slow and not slurm"
 
 test-fallback: $(VENV)/tools
 	FINEST_NATIVE=0 $(PYTEST) tests/recipe -m "not corpus and not slow"
