@@ -3,6 +3,7 @@
 # make test                          the whole suite            make test-fast   everyday tests
 # make docs                          the generated pages, and the site in site/
 # make locks                         hashes of what a release needs, before it is tagged
+# make test-dataset                  everyday tests of recipe, dataset and pipeline
 # make test-fallback                 judging without the compiled core
 # make test-nightly                  the suite with all that it takes samples of, for a release
 # make check                         lint and types             make bench       beside DataTrove, see bench/
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 WARC ?= $(wildcard ../shared/corpus/mix-00.warc.gz ../shared/corpus/en-00.warc.gz)
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-fast test-fallback test-nightly check bench docs locks clean
+.PHONY: demo test test-fast test-dataset test-fallback test-nightly check bench docs locks clean
 
 demo: $(VENV)/installed
 	$(BIN)/finest demo $(if $(CRAWL),--crawl $(CRAWL))
@@ -23,6 +24,9 @@ test: $(VENV)/tools
 
 test-fast: $(VENV)/tools
 	$(PYTEST) tests -m "not corpus and not slow"
+
+test-dataset: $(VENV)/tools
+	$(PYTEST) tests/recipe tests/dataset tests/pipeline -m "not corpus and not slow and not slurm"
 
 test-fallback: $(VENV)/tools
 	FINEST_NATIVE=0 $(PYTEST) tests/recipe -m "not corpus and not slow"

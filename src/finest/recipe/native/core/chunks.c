@@ -11,52 +11,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
+#include "chunks.h"
 
-enum { CHARS = 128, FEW = 100, SLOTS = 8192, PUNT = -1 };
-
-typedef struct { const char *p; size_t n; } Piece;
-typedef struct { PyObject *tokens; int32_t next; } Pattern; /* patterns that begin with one token are a list */
-typedef struct { Piece key; int32_t pattern; bool unit; PyObject *special; } Slot; /* `special`: the tokens of a special case */
-typedef struct {
-    unsigned char prefix[CHARS][CHARS]; /* [character][the next, or 0]: characters of the prefix */
-    unsigned char suffix[CHARS][CHARS]; /* [the one before, or 0][character]: characters of the suffix */
-    bool punctuation[CHARS];
-    size_t longest;
-    Slot slots[SLOTS];
-    size_t used;
-    Pattern *patterns;
-    int32_t pattern_count;
-    PyObject *kept; /* the strings that keys and patterns lie in */
-} Splitter;
-
-static const char CAPSULE[] = "finest.recipe.native.chunks";
+enum { PUNT = -1 };
 
 static bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 
-static Slot *slot_of(Splitter *splitter, Piece key)
+static FnSplitterSlot *slot_of(FnSplitter *splitter, FnPiece key)
 {
-    size_t slot = fn_name_hash(key.p, key.n) % SLOTS;
+    size_t slot = fn_name_hash(key.p, key.n) % FN_SPLITTER_SLOTS;
     while (splitter->slots[slot].key.p != NULL &&
            (splitter->slots[slot].key.n != key.n || memcmp(splitter->slots[slot].key.p, key.p, key.n) != 0))
-        slot = (slot + 1) % SLOTS;
+        slot = (slot + 1) % FN_SPLITTER_SLOTS;
     return &splitter->slots[slot];
 }
 
-static Slot *added(Splitter *splitter, PyObject *text)
+static FnSplitterSlot *added(FnSplitter *splitter, PyObject *text)
 {
     Py_ssize_t n;
     const char *p = PyUnicode_AsUTF8AndSize(text, &n);
-    if (p == NULL || splitter->used == SLOTS / 2) return NULL;
-    Slot *slot = slot_of(splitter, (Piece){p, (size_t)n});
+    if (p == NULL || splitter->used == FN_SPLITTER_SLOTS / 2) return NULL;
+    FnSplitterSlot *slot = slot_of(splitter, (FnPiece){p, (size_t)n});
     if (slot->key.p == NULL) {
-        *slot = (Slot){{p, (size_t)n}, -1, false, NULL};
+        *slot = (FnSplitterSlot){{p, (size_t)n}, -1, false, NULL};
         splitter->used++;
     }
     return slot;
 }
 
-static void close_splitter(Splitter *splitter)
+static void close_splitter(FnSplitter *splitter)
 {
     if (splitter == NULL) return;
     Py_XDECREF(splitter->kept);
@@ -64,31 +47,31 @@ static void close_splitter(Splitter *splitter)
     free(splitter);
 }
 
-static void close_capsule(PyObject *capsule) { close_splitter(PyCapsule_GetPointer(capsule, CAPSULE)); }
+static void close_capsule(PyObject *capsule) { close_splitter(PyCapsule_GetPointer(capsule, FN_SPLITTER)); }
 
-static bool fill(Splitter *splitter, PyObject *special, PyObject *patterns, PyObject *units)
+static bool fill(FnSplitter *splitter, PyObject *special, PyObject *patterns, PyObject *units)
 {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(units); i++) {
-        Slot *slot = added(splitter, PyTuple_GET_ITEM(units, i));
+        FnSplitterSlot *slot = added(splitter, PyTuple_GET_ITEM(units, i));
         if (slot == NULL) return false;
         slot->unit = true;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(special); i++) {
         PyObject *tokens = PyTuple_GET_ITEM(special, i); /* its text, then the tokens */
         if (!PyTuple_Check(tokens) || PyTuple_GET_SIZE(tokens) == 0) return false;
-        Slot *slot = added(splitter, PyTuple_GET_ITEM(tokens, 0));
+        FnSplitterSlot *slot = added(splitter, PyTuple_GET_ITEM(tokens, 0));
         if (slot == NULL) return false;
         slot->special = tokens;
         if (slot->key.n > splitter->longest) splitter->longest = slot->key.n;
     }
-    splitter->patterns = calloc((size_t)PyTuple_GET_SIZE(patterns) + 1, sizeof(Pattern));
+    splitter->patterns = calloc((size_t)PyTuple_GET_SIZE(patterns) + 1, sizeof(FnPattern));
     if (splitter->patterns == NULL) return false;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(patterns); i++) {
         PyObject *tokens = PyTuple_GET_ITEM(patterns, i);
         if (!PyTuple_Check(tokens) || PyTuple_GET_SIZE(tokens) == 0) return false;
-        Slot *slot = added(splitter, PyTuple_GET_ITEM(tokens, 0));
+        FnSplitterSlot *slot = added(splitter, PyTuple_GET_ITEM(tokens, 0));
         if (slot == NULL) return false;
-        splitter->patterns[i] = (Pattern){tokens, slot->pattern};
+        splitter->patterns[i] = (FnPattern){tokens, slot->pattern};
         slot->pattern = (int32_t)i;
     }
     return true;
@@ -103,9 +86,9 @@ PyObject *fn_splitter_open(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "O!O!O!y#y#y#", &PyTuple_Type, &special, &PyTuple_Type, &patterns, &PyTuple_Type,
                           &units, &prefix, &n, &suffix, &m, &punctuation, &k))
         return NULL;
-    Splitter *splitter = calloc(1, sizeof(Splitter));
+    FnSplitter *splitter = calloc(1, sizeof(FnSplitter));
     if (splitter == NULL) return PyErr_NoMemory();
-    if (n != CHARS * CHARS || m != CHARS * CHARS) {
+    if (n != FN_CHARS * FN_CHARS || m != FN_CHARS * FN_CHARS) {
         free(splitter);
         return PyErr_Format(PyExc_ValueError, "tables of pairs of ASCII characters are needed");
     }
@@ -117,21 +100,21 @@ PyObject *fn_splitter_open(PyObject *self, PyObject *args)
         close_splitter(splitter);
         return PyErr_Occurred() ? NULL : PyErr_NoMemory();
     }
-    PyObject *capsule = PyCapsule_New(splitter, CAPSULE, close_capsule);
+    PyObject *capsule = PyCapsule_New(splitter, FN_SPLITTER, close_capsule);
     if (capsule == NULL) close_splitter(splitter);
     return capsule;
 }
 
 /* Its text and tokens; NULL of anything else. */
-static PyObject *special_of(Splitter *splitter, const char *p, const char *end)
+static PyObject *special_of(FnSplitter *splitter, const char *p, const char *end)
 {
     size_t n = (size_t)(end - p);
     if (p >= end || n > splitter->longest) return NULL;
-    const Slot *slot = slot_of(splitter, (Piece){p, n});
+    const FnSplitterSlot *slot = slot_of(splitter, (FnPiece){p, n});
     return slot->key.p != NULL ? slot->special : NULL;
 }
 
-static int prefix_length(const Splitter *splitter, const char *p, const char *end)
+static int prefix_length(const FnSplitter *splitter, const char *p, const char *end)
 {
     if (*p == '.') {
         const char *at = p;
@@ -142,7 +125,7 @@ static int prefix_length(const Splitter *splitter, const char *p, const char *en
     return splitter->prefix[(int)*p][p + 1 < end ? (int)p[1] : 0];
 }
 
-static int suffix_length(Splitter *splitter, const char *p, const char *end)
+static int suffix_length(FnSplitter *splitter, const char *p, const char *end)
 {
     if (p >= end) return 0;
     char last = end[-1], before = end - p > 1 ? end[-2] : 0;
@@ -151,7 +134,7 @@ static int suffix_length(Splitter *splitter, const char *p, const char *end)
         const char *at = end - 1;
         while (at > p && end - at < FN_CHUNKS_MAX_UNIT && (fn_is_letter(*at) || *at == '/')) at--; /* km/h */
         if (fn_is_digit(*at)) {
-            const Slot *slot = slot_of(splitter, (Piece){at + 1, (size_t)(end - at - 1)});
+            const FnSplitterSlot *slot = slot_of(splitter, (FnPiece){at + 1, (size_t)(end - at - 1)});
             return slot->key.p != NULL && slot->unit ? (int)(end - at - 1) : 0;
         }
         return (last == 's' || last == 'S') && before == '\'' ? 2 : 0;
@@ -180,24 +163,22 @@ static size_t infix_length(const char *at, const char *end)
 }
 
 /* No piece is empty, so that a chunk has no more pieces than characters. Those of a longer chunk are allocated. */
-typedef struct { Piece *pieces, room[FEW]; size_t n; } Pieces;
-
-static bool begin_pieces(Pieces *pieces, size_t chars)
+bool fn_begin_pieces(FnPieces *pieces, size_t chars)
 {
     pieces->n = 0;
-    pieces->pieces = chars <= FEW ? pieces->room : malloc(chars * sizeof(Piece));
+    pieces->pieces = chars <= FN_FEW_PIECES ? pieces->room : malloc(chars * sizeof(FnPiece));
     if (pieces->pieces == NULL) PyErr_NoMemory();
     return pieces->pieces != NULL;
 }
 
-static void end_pieces(Pieces *pieces)
+void fn_end_pieces(FnPieces *pieces)
 {
     if (pieces->pieces != pieces->room) free(pieces->pieces);
 }
 
-static void put_piece(Pieces *pieces, const char *p, const char *end)
+static void put_piece(FnPieces *pieces, const char *p, const char *end)
 {
-    if (p < end) pieces->pieces[pieces->n++] = (Piece){p, (size_t)(end - p)};
+    if (p < end) pieces->pieces[pieces->n++] = (FnPiece){p, (size_t)(end - p)};
 }
 
 /* Digits with single points and commas between them. */
@@ -209,7 +190,7 @@ static bool is_number(const char *p, const char *end)
     return true;
 }
 
-static bool put_core(Pieces *pieces, const char *p, const char *end)
+static bool put_core(FnPieces *pieces, const char *p, const char *end)
 {
     const char *from = p, *at = p;
     while (at < end && fn_is_letter(*at)) at++;
@@ -237,7 +218,7 @@ static bool put_core(Pieces *pieces, const char *p, const char *end)
 }
 
 /* The tokens of a special case, which are the parts of its text. */
-static bool put_special(Pieces *pieces, PyObject *special, const char *p, const char *end)
+static bool put_special(FnPieces *pieces, PyObject *special, const char *p, const char *end)
 {
     for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(special); i++) {
         Py_ssize_t n;
@@ -248,7 +229,7 @@ static bool put_special(Pieces *pieces, PyObject *special, const char *p, const 
     return p == end;
 }
 
-static bool same(PyObject *text, Piece piece)
+static bool same(PyObject *text, FnPiece piece)
 {
     Py_ssize_t n;
     const char *p = PyUnicode_AsUTF8AndSize(text, &n);
@@ -256,11 +237,11 @@ static bool same(PyObject *text, Piece piece)
 }
 
 /* Whether the tokens spell a special case somewhere. */
-static bool spell_special(Splitter *splitter, const Pieces *pieces)
+static bool spell_special(FnSplitter *splitter, const FnPieces *pieces)
 {
     for (size_t i = 0; i < pieces->n; i++) {
         if (pieces->pieces[i].n > splitter->longest) continue;
-        const Slot *slot = slot_of(splitter, pieces->pieces[i]);
+        const FnSplitterSlot *slot = slot_of(splitter, pieces->pieces[i]);
         if (slot->key.p == NULL) continue;
         for (int32_t at = slot->pattern; at >= 0; at = splitter->patterns[at].next) {
             PyObject *tokens = splitter->patterns[at].tokens;
@@ -273,9 +254,9 @@ static bool spell_special(Splitter *splitter, const Pieces *pieces)
     return false;
 }
 
-static bool split(Splitter *splitter, const char *p, const char *end, Pieces *pieces)
+bool fn_split(FnSplitter *splitter, const char *p, const char *end, FnPieces *pieces)
 {
-    Piece *behind = pieces->pieces + (end - p), *after = behind; /* suffixes, from the end of the room */
+    FnPiece *behind = pieces->pieces + (end - p), *after = behind; /* suffixes, from the end of the room */
     for (const char *at = p; at < end; at++)
         if ((unsigned char)*at <= ' ' || (unsigned char)*at >= 127) return false;
     PyObject *special = NULL;
@@ -291,7 +272,7 @@ static bool split(Splitter *splitter, const char *p, const char *end, Pieces *pi
         if (tail == PUNT) return false;
         bool strips = tail && head + tail <= end - p, last = tail && (special = special_of(splitter, p, end - tail)) != NULL;
         if (strips || last) {
-            *--after = (Piece){end - tail, (size_t)tail};
+            *--after = (FnPiece){end - tail, (size_t)tail};
             end -= tail;
         }
         if (last) { /* with its prefix */
@@ -306,9 +287,7 @@ static bool split(Splitter *splitter, const char *p, const char *end, Pieces *pi
     return !spell_special(splitter, pieces);
 }
 
-typedef struct { size_t non_symbol, chars, alpha; } Counts; /* tokens that are no symbols, their characters; with a letter */
-
-static void add_counts(const Splitter *splitter, Piece token, Counts *counts)
+void fn_add_counts(const FnSplitter *splitter, FnPiece token, FnCounts *counts)
 {
     bool symbol = true, letter = false;
     for (size_t i = 0; i < token.n; i++) {
@@ -324,131 +303,35 @@ static void add_counts(const Splitter *splitter, Piece token, Counts *counts)
 PyObject *fn_splitter_split(PyObject *self, PyObject *args)
 {
     PyObject *capsule, *chunk;
-    Pieces pieces;
-    Counts counts = {0};
+    FnPieces pieces;
+    FnCounts counts = {0};
     (void)self;
     if (!PyArg_ParseTuple(args, "OU", &capsule, &chunk)) return NULL;
-    Splitter *splitter = PyCapsule_GetPointer(capsule, CAPSULE);
+    FnSplitter *splitter = PyCapsule_GetPointer(capsule, FN_SPLITTER);
     if (splitter == NULL) return NULL;
     Py_ssize_t n;
     const char *p = PyUnicode_IS_ASCII(chunk) ? PyUnicode_AsUTF8AndSize(chunk, &n) : NULL;
     if (p == NULL && PyErr_Occurred()) return NULL;
     if (p == NULL || n == 0) Py_RETURN_NONE;
-    if (!begin_pieces(&pieces, (size_t)n)) return NULL;
-    if (!split(splitter, p, p + n, &pieces)) {
-        end_pieces(&pieces);
+    if (!fn_begin_pieces(&pieces, (size_t)n)) return NULL;
+    if (!fn_split(splitter, p, p + n, &pieces)) {
+        fn_end_pieces(&pieces);
         if (PyErr_Occurred()) return NULL;
         Py_RETURN_NONE;
     }
     PyObject *tokens = PyTuple_New((Py_ssize_t)pieces.n);
     for (size_t i = 0; tokens != NULL && i < pieces.n; i++) {
-        Piece piece = pieces.pieces[i];
+        FnPiece piece = pieces.pieces[i];
         PyObject *token = piece.n == (size_t)n ? Py_NewRef(chunk) : PyUnicode_FromStringAndSize(piece.p, (Py_ssize_t)piece.n);
         if (token == NULL) {
             Py_CLEAR(tokens);
             break;
         }
         PyTuple_SET_ITEM(tokens, (Py_ssize_t)i, token);
-        add_counts(splitter, piece, &counts);
+        fn_add_counts(splitter, piece, &counts);
     }
-    end_pieces(&pieces);
+    fn_end_pieces(&pieces);
     return tokens == NULL ? NULL
                           : Py_BuildValue("Nnnn", tokens, (Py_ssize_t)counts.non_symbol, (Py_ssize_t)counts.chars,
                                           (Py_ssize_t)counts.alpha);
-}
-
-/* ---- all words of a text ---- */
-
-typedef struct {
-    FnGrowing text; /* all tokens, a space behind each */
-    size_t n;
-    PyObject *known; /* counts of the chunks that the memo knows */
-    Counts counts;   /* of all others */
-} Words;
-
-static bool add_token(Words *words, const char *p, size_t n)
-{
-    words->n++;
-    return fn_grow(&words->text, p, n) && fn_grow(&words->text, " ", 1);
-}
-
-static bool add_pieces(const Splitter *splitter, const Pieces *pieces, Words *words)
-{
-    for (size_t i = 0; i < pieces->n; i++) {
-        if (!add_token(words, pieces->pieces[i].p, pieces->pieces[i].n)) return false;
-        add_counts(splitter, pieces->pieces[i], &words->counts);
-    }
-    return true;
-}
-
-/* A chunk as Python knows it: (tokens, counts, after, before). */
-static bool add_known(PyObject *memo, const char *p, size_t n, Words *words)
-{
-    PyObject *chunk = PyUnicode_DecodeUTF8(p, (Py_ssize_t)n, "strict"), *known = NULL, *sum = NULL;
-    bool good = chunk != NULL && (known = PyObject_GetItem(memo, chunk)) != NULL;
-    if (good && (!PyTuple_Check(known) || PyTuple_GET_SIZE(known) != 4 || !PyTuple_Check(PyTuple_GET_ITEM(known, 0)))) {
-        PyErr_SetString(PyExc_TypeError, "a memo gives a tuple of four");
-        good = false;
-    }
-    for (Py_ssize_t i = 0; good && i < PyTuple_GET_SIZE(PyTuple_GET_ITEM(known, 0)); i++) {
-        Py_ssize_t size;
-        const char *token = PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(PyTuple_GET_ITEM(known, 0), i), &size);
-        good = token != NULL && add_token(words, token, (size_t)size);
-    }
-    good = good && (sum = PyNumber_Add(words->known, PyTuple_GET_ITEM(known, 1))) != NULL;
-    if (good) Py_SETREF(words->known, sum);
-    Py_XDECREF(known);
-    Py_XDECREF(chunk);
-    return good;
-}
-
-static bool add_chunk(Splitter *splitter, PyObject *memo, const char *p, size_t n, Words *words)
-{
-    Pieces pieces;
-    if (!begin_pieces(&pieces, n)) return false;
-    bool known = !split(splitter, p, p + n, &pieces); /* to the memo, or by it */
-    bool good = known || add_pieces(splitter, &pieces, words);
-    end_pieces(&pieces);
-    return known && !PyErr_Occurred() ? add_known(memo, p, n, words) : good && !known;
-}
-
-static bool add_chunks(Splitter *splitter, PyObject *memo, const char *p, const char *end, Words *words)
-{
-    while (p < end) {
-        size_t space = fn_space_at(p, end);
-        const char *from = p;
-        if (space) {
-            p += space;
-            continue;
-        }
-        while (p < end && (FN_BYTE_KIND[(unsigned char)*p] == 0 || fn_space_at(p, end) == 0)) p++;
-        if (!add_chunk(splitter, memo, from, (size_t)(p - from), words)) return false;
-    }
-    return true;
-}
-
-/* (tokens with spaces between them, how many, counts of the chunks that the memo knows, and those of all others in three
- * numbers) */
-PyObject *fn_splitter_words(PyObject *self, PyObject *args)
-{
-    PyObject *capsule, *memo, *found = NULL;
-    const char *p;
-    Py_ssize_t n;
-    (void)self;
-    if (!PyArg_ParseTuple(args, "Os#O", &capsule, &p, &n, &memo)) return NULL;
-    Splitter *splitter = PyCapsule_GetPointer(capsule, CAPSULE);
-    if (splitter == NULL) return NULL;
-    size_t room = (size_t)n + (size_t)n / 4 + 16;
-    Words words = {.text = {malloc(room), 0, room}, .known = PyLong_FromLong(0)};
-    if (words.text.p == NULL) PyErr_NoMemory();
-    if (words.text.p != NULL && words.known != NULL && add_chunks(splitter, memo, p, p + n, &words)) {
-        const Counts *counts = &words.counts;
-        PyObject *text = PyUnicode_DecodeUTF8(words.text.p, (Py_ssize_t)(words.text.n ? words.text.n - 1 : 0), "strict");
-        if (text != NULL)
-            found = Py_BuildValue("NnOnnn", text, (Py_ssize_t)words.n, words.known, (Py_ssize_t)counts->non_symbol,
-                                  (Py_ssize_t)counts->chars, (Py_ssize_t)counts->alpha);
-    }
-    Py_XDECREF(words.known);
-    free(words.text.p);
-    return found;
 }

@@ -39,6 +39,7 @@ PyObject *fn_tokens_count(PyObject *self, PyObject *args);     /* (capsule, text
 /* chunks.c */
 PyObject *fn_splitter_open(PyObject *self, PyObject *args);    /* (special cases, patterns, units, prefixes, suffixes, punctuation) */
 PyObject *fn_splitter_split(PyObject *self, PyObject *args);   /* (capsule, chunk): tokens and counts, or None */
+/* words.c */
 PyObject *fn_splitter_words(PyObject *self, PyObject *args);   /* (capsule, text, memo): tokens, how many, and counts */
 /* ngrams.c */
 PyObject *fn_ngram_chars(PyObject *self, PyObject *args);      /* (words, tops, duplicates): characters, as ngrams.py counts them */

@@ -1,0 +1,99 @@
+/* All words of a text: words.py's `_tokenize`, by the splitter where it decides, else by the memo that Python gives. */
+#define PY_SSIZE_T_CLEAN
+#include "chunks.h"
+
+#include <stdlib.h>
+
+typedef struct {
+    FnGrowing text; /* all tokens, a space behind each */
+    size_t n;
+    PyObject *known; /* counts of the chunks that the memo knows */
+    FnCounts counts;   /* of all others */
+} Words;
+
+static bool add_token(Words *words, const char *p, size_t n)
+{
+    words->n++;
+    return fn_grow(&words->text, p, n) && fn_grow(&words->text, " ", 1);
+}
+
+static bool add_pieces(const FnSplitter *splitter, const FnPieces *pieces, Words *words)
+{
+    for (size_t i = 0; i < pieces->n; i++) {
+        if (!add_token(words, pieces->pieces[i].p, pieces->pieces[i].n)) return false;
+        fn_add_counts(splitter, pieces->pieces[i], &words->counts);
+    }
+    return true;
+}
+
+/* A chunk as Python knows it: (tokens, counts, after, before). */
+static bool add_known(PyObject *memo, const char *p, size_t n, Words *words)
+{
+    PyObject *chunk = PyUnicode_DecodeUTF8(p, (Py_ssize_t)n, "strict"), *known = NULL, *sum = NULL;
+    bool good = chunk != NULL && (known = PyObject_GetItem(memo, chunk)) != NULL;
+    if (good && (!PyTuple_Check(known) || PyTuple_GET_SIZE(known) != 4 || !PyTuple_Check(PyTuple_GET_ITEM(known, 0)))) {
+        PyErr_SetString(PyExc_TypeError, "a memo gives a tuple of four");
+        good = false;
+    }
+    for (Py_ssize_t i = 0; good && i < PyTuple_GET_SIZE(PyTuple_GET_ITEM(known, 0)); i++) {
+        Py_ssize_t size;
+        const char *token = PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(PyTuple_GET_ITEM(known, 0), i), &size);
+        good = token != NULL && add_token(words, token, (size_t)size);
+    }
+    good = good && (sum = PyNumber_Add(words->known, PyTuple_GET_ITEM(known, 1))) != NULL;
+    if (good) Py_SETREF(words->known, sum);
+    Py_XDECREF(known);
+    Py_XDECREF(chunk);
+    return good;
+}
+
+static bool add_chunk(FnSplitter *splitter, PyObject *memo, const char *p, size_t n, Words *words)
+{
+    FnPieces pieces;
+    if (!fn_begin_pieces(&pieces, n)) return false;
+    bool known = !fn_split(splitter, p, p + n, &pieces); /* to the memo, or by it */
+    bool good = known || add_pieces(splitter, &pieces, words);
+    fn_end_pieces(&pieces);
+    return known && !PyErr_Occurred() ? add_known(memo, p, n, words) : good && !known;
+}
+
+static bool add_chunks(FnSplitter *splitter, PyObject *memo, const char *p, const char *end, Words *words)
+{
+    while (p < end) {
+        size_t space = fn_space_at(p, end);
+        const char *from = p;
+        if (space) {
+            p += space;
+            continue;
+        }
+        while (p < end && (FN_BYTE_KIND[(unsigned char)*p] == 0 || fn_space_at(p, end) == 0)) p++;
+        if (!add_chunk(splitter, memo, from, (size_t)(p - from), words)) return false;
+    }
+    return true;
+}
+
+/* (tokens with spaces between them, how many, counts of the chunks that the memo knows, and those of all others in three
+ * numbers) */
+PyObject *fn_splitter_words(PyObject *self, PyObject *args)
+{
+    PyObject *capsule, *memo, *found = NULL;
+    const char *p;
+    Py_ssize_t n;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "Os#O", &capsule, &p, &n, &memo)) return NULL;
+    FnSplitter *splitter = PyCapsule_GetPointer(capsule, FN_SPLITTER);
+    if (splitter == NULL) return NULL;
+    size_t room = (size_t)n + (size_t)n / 4 + 16;
+    Words words = {.text = {malloc(room), 0, room}, .known = PyLong_FromLong(0)};
+    if (words.text.p == NULL) PyErr_NoMemory();
+    if (words.text.p != NULL && words.known != NULL && add_chunks(splitter, memo, p, p + n, &words)) {
+        const FnCounts *counts = &words.counts;
+        PyObject *text = PyUnicode_DecodeUTF8(words.text.p, (Py_ssize_t)(words.text.n ? words.text.n - 1 : 0), "strict");
+        if (text != NULL)
+            found = Py_BuildValue("NnOnnn", text, (Py_ssize_t)words.n, words.known, (Py_ssize_t)counts->non_symbol,
+                                  (Py_ssize_t)counts->chars, (Py_ssize_t)counts->alpha);
+    }
+    Py_XDECREF(words.known);
+    free(words.text.p);
+    return found;
+}
