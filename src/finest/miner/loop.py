@@ -220,7 +220,7 @@ class Miner:
                 self._tries.at_work("measuring", journal.id, lease, lambda: self._check_room(journal))
             while (step := journal.record.next_step) is not None:
                 self._do(journal, lease, step)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a task's border; _answer says what the error means
             self._answer(journal, error)
             return False
         finally:

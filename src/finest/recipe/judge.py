@@ -201,7 +201,7 @@ def _extraction(trail: Trail, tools: Toolbox) -> Iterator[Check]:
         yield Check("extraction_limit", rules.cpu_limit_s, rules.cpu_limit_s, True)
     except MemoryError:  # says something about this machine, not about the page
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a page's border; the verdict names the error
         trail.text, trail.error = "", _told("extraction", error)
         yield Check("extraction_error", 1, 0, True)
     yield Check("extraction_empty", len(trail.text), 1, not trail.text)
@@ -298,7 +298,7 @@ def judge(page: Page, recipe: Recipe, cache: Path, clock: Clock | None = None) -
         verdict = _kept(trail, tools)
     except _NOT_THE_PAGES:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a page's border; the verdict names the error
         trail.failed = _error("finish", error, trail)
         verdict = _dropped(trail)
     if clock is not None:
@@ -332,7 +332,7 @@ def _guarded(
         yield from stage(trail, tools)
     except _NOT_THE_PAGES:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a page's border; the verdict names the error
         yield _error(name, error, trail)
 
 

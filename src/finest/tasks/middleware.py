@@ -107,7 +107,7 @@ class Frame:
             await problem_answer(problem, self._authority.block_time_s, close)(scope, receive, send)
         except _Gone:
             record.status = 499  # nobody reads an answer; the number is nginx's for this
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a request's border; logged with its place
             record.problem = "server-error"
             _explain(record, error)
             if not record.status:

@@ -47,7 +47,7 @@ class Fresh(Generic[T]):
         began_s, error = time.monotonic(), None
         try:
             self.last = await asyncio.get_running_loop().run_in_executor(self._pool, self._read)
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001 - kept, and raised for whoever asks
             error, self._where = failure, failure.__traceback__
         self._took_s = time.monotonic() - began_s
         self._began_s, self._error = began_s, error  # not if the caller was cancelled: then the next one reads
