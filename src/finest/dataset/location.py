@@ -16,7 +16,8 @@ from urllib.parse import unquote, urlsplit
 
 from fsspec.core import url_to_fs
 
-from finest.dataset.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest, parse_manifest
+from finest.dataset.limits import MAX_MANIFEST_BYTES
+from finest.dataset.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from finest.dataset.open import Dataset
 from finest.errors import FinestError, SourceError, UsageError, VerifyError
 from finest.masking import masked

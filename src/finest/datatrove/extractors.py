@@ -51,7 +51,7 @@ class _Extractor(BaseExtractor):
             self.stat_update("limit")
         except (MemoryError, OSError, ImportError):  # says something about this machine, not about the page
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - the page's border, as in DataTrove's extractors
             self.stat_update("clean_error")
         else:
             self.stat_update("extracted")

@@ -39,7 +39,7 @@ class Once(Generic[T]):
             if self.value is None and self._error is None:
                 try:
                     self.value = self._fetch()
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - raised again for each check that asks
                     self._error = error
             if self.value is None:
                 raise self._error or RuntimeError("nothing was fetched")

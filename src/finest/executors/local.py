@@ -129,7 +129,7 @@ class ForkedExecutor(LocalPipelineExecutor):
             self._run_steps(rank)
         except MemoryError:
             os._exit(MEMORY_EXIT)  # the parent takes it for a death; a clean end would need memory
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a worker's border; told to the parent
             logger.exception(error)
             return self._told(rank, error)
         return None

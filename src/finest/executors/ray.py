@@ -70,5 +70,5 @@ class RayStage(RayPipelineExecutor):
     def _run(self) -> None:
         try:
             self.run()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a thread's border; raised where it is joined
             self.error = error

@@ -221,7 +221,7 @@ class Miner:
                 self._tries.at_work("measuring", journal.id, lease, lambda: self._check_free_space(journal))
             while (step := journal.record.next_step) is not None:
                 self._run_step(journal, lease, step)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a task's border; _handle_error classifies it
             self._handle_error(journal, error)
             return False
         finally:

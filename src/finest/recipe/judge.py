@@ -106,7 +106,7 @@ def judge(page: Page, recipe: Recipe, cache: Path, clock: Clock | None = None) -
                 stage.check_columns(state.columns)
         except _NOT_THE_PAGES:
             raise
-        except Exception as exception:
+        except Exception as exception:  # noqa: BLE001 - a page's border; the verdict names the error
             failed, error = _failure(exception, stage, page)
         if clock is not None:
             now = time.process_time()
@@ -152,7 +152,7 @@ def _all_checks(stage: Stage[Any], state: PageState, tools: Toolbox) -> tuple[li
             checks += (check,)
     except _NOT_THE_PAGES:
         raise
-    except Exception as exception:
+    except Exception as exception:  # noqa: BLE001 - a page's border; the verdict names the error
         failed, error = _failure(exception, stage, state.page)
         return [*checks, failed], error
     return checks, ""

@@ -108,7 +108,7 @@ class RequestMiddleware:
             await problem_answer(problem, self._authority.block_time_s, close)(scope, receive, send)
         except _Disconnected:
             record.status = 499  # nginx's status for a client that closed the connection
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a request's border; logged with its place
             record.problem = "server-error"
             _log_failure(record, error)
             if not record.status:

@@ -50,7 +50,7 @@ class SharedRead(Generic[T]):
         began_s, error = time.monotonic(), None
         try:
             self.last = await asyncio.get_running_loop().run_in_executor(self._pool, self._read)
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001 - kept, and raised for each caller
             error, self._traceback = failure, failure.__traceback__
         self._took_s = time.monotonic() - began_s
         self._began_s, self._error = (

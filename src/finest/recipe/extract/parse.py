@@ -94,7 +94,7 @@ def parse_bytes(data: bytes) -> HtmlElement | None:
         return fromstring(data, parser=PARSER)
     except MemoryError:
         raise
-    except Exception:  # lxml's own errors, and AssertionError on odd fragments
+    except Exception:  # noqa: BLE001 - lxml's own errors, and AssertionError on odd fragments
         return None
 
 
@@ -106,7 +106,7 @@ def _parse_text(html: str, data: bytes) -> HtmlElement | None:
         return parse_bytes(data)
     except MemoryError:
         raise
-    except Exception:
+    except Exception:  # noqa: BLE001 - lxml raises what it likes on odd markup
         tree = None
     return parse_bytes(data) if tree is None or len(tree) < 1 else tree
 

@@ -50,7 +50,7 @@ def summary(tree: HtmlElement, bound: int) -> HtmlElement | None:
         raise
     except MemoryError:
         raise
-    except Exception:  # trafilatura takes any failure for an empty article
+    except Exception:  # noqa: BLE001 - trafilatura takes any failure for an empty article
         return PARSER.makeelement("div")
 
 
