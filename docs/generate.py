@@ -44,7 +44,7 @@ def reasons() -> str:
     lines = [
         "# Reasons\n",
         "Every page gets a verdict with one reason from this closed list, ordered by the stage that gives it. `make docs` "
-        "generates this page from `finest/recipe/reasons.py`.\n",
+        "generates this page from the list of stages in `finest/recipe/stages/`.\n",
     ]
     for stage, question in STAGES.items():
         lines += [f"## {stage}\n", f"{question}\n", "| reason | means |", "|---|---|"]
@@ -61,7 +61,7 @@ def recipe_keys() -> str:
         "# Recipe keys\n",
         f"Every section and key of a recipe file, with its default and its value in {others}. A recipe file names only "
         "what it changes; an unknown key is an error. `finest recipe show NAME` prints a recipe with every value filled "
-        "in. `make docs` generates this page from `finest/recipe/recipe.py`.\n",
+        "in. `make docs` generates this page from the list of stages in `finest/recipe/stages/`.\n",
     ]
     for section, field in Recipe.model_fields.items():
         rules = field.annotation
