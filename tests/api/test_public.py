@@ -75,6 +75,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly  # `make check` does the same with the types that it has read already
 def test_a_users_program_type_checks(pytestconfig: pytest.Config, tmp_path: Path) -> None:
     """`mypy --strict` finds every type of the public API, skips no import, and refuses wrong calls."""
     pytest.importorskip("mypy")

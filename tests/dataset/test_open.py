@@ -30,6 +30,7 @@ from finest.dataset.shards import ShardWriter
 from finest.devnet.hub.server import HubServer
 from finest.errors import RunError, UsageError, VerifyError
 from finest.sandbox import landlock, seccomp
+from tests.deep import sampled
 from tests.devnet.hub_client import client, environment
 from tests.e2e.command import finest
 
@@ -189,7 +190,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], int, str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("kind", sampled(HOSTILE, 8))
 def test_hostile_parquet_is_refused(kind: str, tmp_path: Path) -> None:
     """By name, within seconds, and without taking the memory of whoever opened it."""
     make, rows, says = HOSTILE[kind]
@@ -452,7 +453,7 @@ HOSTILE_REPOSITORIES = {
 }
 
 
-@pytest.mark.parametrize("kind", HOSTILE_REPOSITORIES)
+@pytest.mark.parametrize("kind", sampled(HOSTILE_REPOSITORIES, 4))
 def test_hostile_repositories_are_refused(kind: str, hub: HubServer, env: dict[str, str], tmp_path: Path) -> None:
     """What the manifest does not name, or the Hub states otherwise, is found before any shard is read."""
     path, data, says = HOSTILE_REPOSITORIES[kind]

@@ -32,7 +32,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sliced(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The sample several times over under other names: enough slices to stop between."""
     folder = tmp_path_factory.mktemp("crawl")
-    copies = [folder / f"part-{number}.warc.gz" for number in range(6)]
+    copies = [folder / f"part-{number}.warc.gz" for number in range(4)]
     for copy in copies:
         copy.write_bytes(SAMPLE.read_bytes())
     return copies
@@ -152,7 +152,7 @@ def test_a_worker_killed_at_a_random_moment(run: int, sliced: list[Path], whole:
     rng = random.Random(run)
     out = tmp_path / "killed"
     process = start("refine", *sliced, "--out", out, "--workers", 2)
-    done = rng.randrange(4)  # of six slices
+    done = rng.randrange(3)  # of four slices
     wait_for(lambda: len(children(process.pid)) == 2 and len([*out.glob("ledger/slices/0*")]) >= done, process)
     time.sleep(rng.uniform(0, 0.2))
     os.kill(rng.choice(children(process.pid)), signal.SIGKILL)

@@ -72,6 +72,7 @@ def check(warc: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_on_the_sample(tmp_path: Path) -> None:
     """Every page of the sample, and the same duplicates removed in favour of the same pages.
 

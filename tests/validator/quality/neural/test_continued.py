@@ -72,6 +72,7 @@ def test_the_evidence_names_tier_and_parts(of_shuffled: tuple[Quality, Path]) ->
     assert record == recorded(replace(found))
 
 
+@pytest.mark.nightly
 def test_progress_ends_at_the_whole() -> None:
     """The share rises from 0 to 1 over all fits."""
     shares: list[float] = []
