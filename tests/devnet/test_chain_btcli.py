@@ -38,6 +38,7 @@ def test_subnets_and_balances_are_shown(chain: ChainServer, tmp_path: Path) -> N
     assert "weights_rate_limit" in btcli(chain, tmp_path, "subnets", "hyperparameters", "63")
 
 
+@pytest.mark.nightly
 def test_queries_are_answered(chain: ChainServer, tmp_path: Path) -> None:
     """`btcli query` reads what the SDK reads."""
     assert "none" in btcli(chain, tmp_path, "query", "commitments", "--netuid", "63")

@@ -22,6 +22,7 @@ import requests
 from finest.devnet.hub.faults import Fault
 from finest.devnet.hub.server import HubServer
 from finest.errors import DevnetError, UsageError
+from tests.deep import sampled
 from tests.devnet.hub_client import ask, client, lines
 
 ROWS = "/api/datasets/alice/rows"
@@ -252,7 +253,7 @@ class Elsewhere:
         self.port, self.endpoint = port, f"http://127.0.0.1:{port}"
 
 
-@pytest.mark.parametrize("xet", [True, False], ids=["xet", "lfs"])
+@pytest.mark.parametrize("xet", sampled([True, False]), ids=["xet", "lfs"])
 def test_a_killed_server_serves_the_same_again(tmp_path: Path, xet: bool) -> None:
     """After kill -9 and a start on the same folder and port: same token, same commits, same bytes."""
     script = """

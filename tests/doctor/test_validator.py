@@ -58,23 +58,22 @@ def test_all_is_well(patient: Patient) -> None:
     assert not patient.work.exists()
 
 
-def test_a_seat_without_a_permit(patient: Patient) -> None:
-    """What others stake is said, and the command that stakes more; when weights were set is said anyway."""
-    found = patient.examine(name="alice")
+def test_a_seat_without_a_permit_and_a_database_that_is_away(patient: Patient) -> None:
+    """What others stake is said, and the command that stakes more; when weights were set is said anyway.
+
+    Of the database the flag is named, and the password is not.
+    """
+    found = patient.examine("--database", "postgresql://me:secret@127.0.0.1:1/finest", name="alice")
     assert found["permit"]["state"] == "failure"
     assert "no validator permit; stake 0 alpha; 1 permit, from 10,000 up" in found["permit"]["line"]
     assert found["permit"]["mend"].startswith("btcli stake add --netuid 63 --network ws://127.0.0.1:")
     assert found["weights"]["state"] == "ok"
-
-
-def test_a_database_that_is_away(patient: Patient) -> None:
-    """The flag is named, the password is not."""
-    found = patient.examine("--database", "postgresql://me:secret@127.0.0.1:1/finest")
     assert found["database"]["state"] == "failure"
     assert "--database" in found["database"]["mend"]
     assert "secret" not in found["all"]
 
 
+@pytest.mark.nightly
 def test_nothing_is_configured(tmp_path: Path, cache: Path) -> None:
     """Without anything: each failure has its command."""
     gone = "http://127.0.0.1:1"

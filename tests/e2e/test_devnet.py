@@ -83,6 +83,7 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     assert finest("devnet", "down", "--folder", tmp_path / "none").stdout == "nothing was running\n"
 
 
+@pytest.mark.nightly
 def test_env_is_what_programs_need(devnet: Devnet) -> None:
     """The shell's lines and the JSON say the same as Python."""
     told = json.loads(finest("devnet", "env", "--folder", devnet.folder, "--json").stdout)

@@ -132,6 +132,7 @@ def _with_forged_rows(folder: Path, manifest: Manifest) -> Manifest:
 
 @pytest.mark.parametrize("xet", sampled([False, True]), ids=["lfs", "xet"])
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_memory_is_flat(env: dict[str, str], large: Path, xet: bool) -> None:
     """300 MB of rows that hardly compress are published with a peak below 450 MB."""
     told = env if xet else env | {"HF_HUB_DISABLE_XET": "1"}

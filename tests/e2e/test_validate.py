@@ -145,6 +145,7 @@ def weights(subnet: Subnet) -> dict[int, int]:
     return dict(asyncio.run(ask()) or [])
 
 
+@pytest.mark.nightly
 def test_a_verdict_for_every_line(subnet: Subnet) -> None:
     """Stopped in mid-verdict, without the Hub, without the task server: each line has one verdict, all are paid."""
     stopped_in_the_middle(subnet)

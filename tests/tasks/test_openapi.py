@@ -13,6 +13,7 @@ from finest.tasks.app import create_app
 from finest.tasks.models import Rules
 from finest.tasks.problems import KINDS
 from finest.tasks.store import Store
+from tests.deep import sampled
 from tests.tasks.live_server import QUICK, SERVER, MadeSubnet, hotkey, listening
 from tests.tasks.samples import CRAWL, paths
 
@@ -80,7 +81,7 @@ class Signer:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("signed", sampled([True, False]))
 @pytest.mark.filterwarnings("ignore")
 def test_answers_keep_to_the_description(application: Any, signed: bool) -> None:
     """No undocumented status, type or shape, and no failure, whatever is sent."""

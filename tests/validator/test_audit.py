@@ -143,6 +143,7 @@ def test_another_miners_dataset_on_the_hub_is_caught(subnet: Subnet, others: Pub
     assert (status, "is no WARC of the task" in said) == (7, True), said
 
 
+@pytest.mark.nightly
 def test_a_deleted_repository_fails(subnet: Subnet, honest: Published, tmp_path: Path) -> None:
     """What the line promises is not there, says the Hub itself: nobody takes back what is about to fail."""
     place = published(subnet, tampered(honest, tmp_path / "gone", honest.rows()).folder, "gone")

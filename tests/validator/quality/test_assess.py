@@ -83,6 +83,7 @@ def test_the_command_measures_a_folder_without_an_account(folder: Path) -> None:
     assert found["seed"] == "aa"
 
 
+@pytest.mark.nightly
 def test_the_command_measures_with_the_second_tier(folder: Path, tmp_path: Path) -> None:
     """On a CPU, with the models kept."""
     pytest.importorskip("torch")
