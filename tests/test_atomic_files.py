@@ -62,7 +62,7 @@ def test_a_second_validator_needs_a_person(tmp_path: Path, monkeypatch: pytest.M
     """It names the process, the folder and the flag."""
     monkeypatch.setattr("finest.atomic_files.LOCK_S", 0.2)
     with holding(tmp_path / "lock") as other:
-        said = rf"another validator \(process {other.pid}\) works in .*--work"
+        said = rf"another validator \(process {other.pid}\) is running in .*--work"
         with pytest.raises(NeedsPerson, match=said), alone(tmp_path, "validator"):
             pass
         other.kill()

@@ -125,7 +125,7 @@ def ailing(patient: Patient) -> dict[str, Any]:
 def test_another_subnet(ailing: dict[str, Any]) -> None:
     """A subnet that is not there fails with the flags to check."""
     assert ailing["chain"]["state"] == "failure"
-    assert "no subnet 77" in ailing["chain"]["line"]
+    assert "subnet 77 does not exist" in ailing["chain"]["line"]
     assert "--netuid" in ailing["chain"]["mend"]
     assert ailing["subnet"]["state"] == "failure"
     assert ailing["subnet"]["mend"] == "finest mine --netuid 63"

@@ -218,7 +218,7 @@ def assert_records_hold(subnet: Subnet) -> None:
     assert "2 passed" not in subnet.run("score", "--work", work(subnet, "judge"), name="alice")
     process = subnet.start("alice", "audit", "--replay", paths[0], FINEST_CACHE=str(subnet.folder / "other-cache"))
     said, _ = process.communicate(timeout=PATIENCE_S)
-    assert (process.returncode, "the same: pass" in said) == (0, True), said
+    assert (process.returncode, "same result: pass" in said) == (0, True), said
 
 
 @pytest.mark.nightly

@@ -81,7 +81,7 @@ def test_one_miner_a_work_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not is_running(tmp_path)
     with alone(tmp_path, "miner"):
         assert is_running(tmp_path)
-        with pytest.raises(NeedsPerson, match=r"another miner \(process \d+\) works in"), alone(tmp_path, "miner"):
+        with pytest.raises(NeedsPerson, match=r"another miner \(process \d+\) is running in"), alone(tmp_path, "miner"):
             pass
     assert not is_running(tmp_path)
 

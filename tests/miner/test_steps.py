@@ -132,7 +132,7 @@ def test_a_lost_lease_ends_the_refinery_within_a_second_or_two(
     def lose() -> None:
         nonlocal lost_at
         lost_at = time.monotonic()
-        lease._lose("somebody else has it")
+        lease._mark_lost("somebody else has it")
 
     threading.Timer(0.3, lose).start()
     monkeypatch.setattr("finest.pipeline.steps.judge", lambda *_: time.sleep(60))
@@ -221,7 +221,7 @@ def test_a_lost_lease_cancels_this_runs_slurm_jobs(tmp_path: Path, crawl: Faulty
     bench.steps._options = replace(bench.options, slurm=request)
     lease = bench.lease()
     other = submit("true", "--begin=now+1hour")
-    threading.Timer(4, lambda: lease._lose("somebody else has it")).start()
+    threading.Timer(4, lambda: lease._mark_lost("somebody else has it")).start()
     with lease, pytest.raises(LeaseLost):
         bench.steps.refined(bench.journal, lease)
     assert slurm("squeue", "-h", "-o", "%F").split() == [str(other)]

@@ -17,13 +17,12 @@ from fastwarc.warc import ArchiveIterator
 from finest.recipe.pii import redact
 from finest.recipe.recipe import PiiRules
 from finest.sample.build import build
-from tests.deep import examples
 from tests.e2e.command import finest
 
 UNLIMITED = UNGATED + "[extraction]\ncpu_limit_s = 600.0\n"
 """The reference has no limit on extraction."""
-RECORDS = examples(200, 600)
-"""Requests, responses and metadata of some 70 pages, and of some 200 in a nightly run."""
+RECORDS = 600
+"""Requests, responses and metadata of some 200 pages."""
 
 
 def ours(warc: Path, out: Path) -> dict[tuple[str, int], dict[str, object]]:

@@ -37,7 +37,8 @@ import json, sys
 from pathlib import Path
 from finest.dataset.manifest import read_manifest
 from finest.pipeline.progress import Progress
-from finest.pipeline.run import RunOptions, refine
+from finest.pipeline.options import RunOptions
+from finest.pipeline.run import refine
 from finest.pipeline.verify import verify
 from finest.recipe.recipe import load_recipe, parse_recipe
 from finest.settings import default_cache

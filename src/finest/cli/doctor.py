@@ -76,6 +76,7 @@ def doctor(
     """
     import requests  # noqa: F401 - imported before the checks' threads start: it silences urllib3's warning about SOCKS
 
+    import finest.recipe.judge  # noqa: F401 - a package that is missing or broken is one line, before any check
     from finest.cli.views.findings import Watch, as_dict, is_failure, summary
     from finest.dataset.hub_client import quiet_client
     from finest.doctor.checks import checks_for

@@ -6,12 +6,15 @@ import re
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from datatrove.pipeline.filters.c4_filters import CITATION_REGEX, POLICY_SUBSTRINGS
 
 from finest.recipe.check import Check
-from finest.recipe.recipe import C4Rules
 from finest.recipe.words import Tokenizer
+
+if TYPE_CHECKING:
+    from finest.recipe.recipe import C4Rules
 
 LOREM_IPSUM, CURLY_BRACKET, TOO_FEW_SENTENCES = "c4_lorem_ipsum", "c4_curly_bracket", "c4_too_few_sentences"
 _CITATION: re.Pattern[str] = CITATION_REGEX

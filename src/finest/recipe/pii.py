@@ -11,8 +11,11 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from itertools import cycle
+from typing import TYPE_CHECKING
 
-from finest.recipe.recipe import PiiRules
+if TYPE_CHECKING:
+    from finest.recipe.recipe import PiiRules
+
 
 _EMAILS = ("email@example.com", "firstname.lastname@example.org")
 _IPS = (

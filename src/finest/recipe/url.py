@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import ahocorasick
 import datatrove
@@ -27,7 +27,9 @@ from tldextract import TLDExtract
 
 from finest.errors import RecipeError
 from finest.recipe.check import Check
-from finest.recipe.recipe import UrlRules
+
+if TYPE_CHECKING:
+    from finest.recipe.recipe import UrlRules
 
 _ASSETS = Path(datatrove.__file__).parent / "assets"
 _ARCHIVE = _ASSETS / "url_filterblacklistsv0_3_0.tar.gz"

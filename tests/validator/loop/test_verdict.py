@@ -248,7 +248,7 @@ def test_a_child_does_not_outlive_its_validator(silent: Job, tmp_path: Path) -> 
         import sys, threading
         from pathlib import Path
         from finest.validator.loop.verdict_process import Job
-        from finest.validator.loop.verdict import judged
+        from finest.validator.loop.verdict import run_verdict
         judged(Job.model_validate_json(Path(sys.argv[1]).read_text()), threading.Event(), print)
     """
     asked = [sys.executable, "-u", "-c", textwrap.dedent(program), str(tmp_path / "job.json")]

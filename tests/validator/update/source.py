@@ -13,7 +13,7 @@ import finest
 from finest.validator.update.build import EXTRAS
 
 REAL = Path(finest.__file__).parent
-MODULES = ("errors.py", "files.py", "masking.py", "sandbox", "validator/__init__.py", "validator/update")
+MODULES = ("errors.py", "atomic_files.py", "masking.py", "sandbox", "validator/__init__.py", "validator/update")
 """What the small project has of the real one: all that an update needs."""
 MAIN = """
 import os, site, sys
