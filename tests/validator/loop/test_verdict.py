@@ -249,7 +249,7 @@ def test_a_child_does_not_outlive_its_validator(silent: Job, tmp_path: Path) -> 
         from pathlib import Path
         from finest.validator.loop.verdict_process import Job
         from finest.validator.loop.verdict import run_verdict
-        judged(Job.model_validate_json(Path(sys.argv[1]).read_text()), threading.Event(), print)
+        run_verdict(Job.model_validate_json(Path(sys.argv[1]).read_text()), threading.Event(), print)
     """
     asked = [sys.executable, "-u", "-c", textwrap.dedent(program), str(tmp_path / "job.json")]
     with subprocess.Popen(asked, stdout=subprocess.PIPE, text=True) as validator:
