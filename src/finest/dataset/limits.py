@@ -10,29 +10,28 @@ if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
 
 MAX_FILES = 10_000
-"""Data and verdict files of a dataset. The Hub recommends fewer per folder
+"""Maximum data and verdict files of a dataset. The Hub recommends fewer per folder
 (https://huggingface.co/docs/hub/storage-limits)."""
 MAX_REPO_FILES = 2 * MAX_FILES
-"""Files and folders of a repository that are listed at most."""
+"""Maximum files and folders of a repository that are listed."""
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
-"""Maximum size of a manifest; a larger file is not read at all. 10,000 WARC files in 20 slices each take about 30
-MB."""
+"""Maximum size of a manifest; a larger file is not read. 10,000 WARC files in 20 slices each take about 30 MB."""
 MAX_MANIFEST_VALUES = 2_000_000
-"""Values in a manifest's JSON. 10,000 WARC files in 20 slices each make about 840,000."""
+"""Maximum values in a manifest's JSON. 10,000 WARC files in 20 slices each make about 840,000."""
 FREE_VALUES, BYTES_A_VALUE = 20_000, 16
 """Values that any manifest may have, and the minimum bytes for each further value. In Python a value costs 100 to 300
 bytes, however short it is, so `[],[],[]` would take a hundred times its size. A slice in an honest manifest has four
 values in 100 bytes, without spaces."""
 MAX_KEYS = 10_000
-"""Keys of any one object. Pydantic keeps an error for each unknown key."""
+"""Maximum keys of any one object. Pydantic keeps an error for each unknown key."""
 MAX_DUMPS = 1_000
 MAX_DATASET_BYTES = 2**40
 """One terabyte: the most that `--full` may ever write to a disk, even if there is room for more."""
 
 MAX_FOOTER_BYTES = 16 * 1024 * 1024
-"""Size of a Parquet file's footer. A shard of 500 MB has one of about 100 kB."""
+"""Maximum size of a Parquet file's footer. A shard of 500 MB has one of about 100 kB."""
 MAX_GROUPS = 20_000
-"""Row groups of one file, whatever it holds."""
+"""Maximum row groups of one file, whatever it holds."""
 ROWS_A_GROUP = 1_000
 STORED_BYTES_A_GROUP = 512 * 1024
 """Rows and stored bytes per row group: a file may have one row group, plus one for each ROWS_A_GROUP rows and one for
@@ -44,15 +43,14 @@ FILE_BYTES = 250_000_000
 them. Our writer starts another file at 500 MB."""
 READS = 500
 READS_A_GROUP = 16
-"""Ranges that one check of a dataset may read: READS, plus READS_A_GROUP for each row group that the dataset may
-have."""
+"""Ranges that one check of a dataset may read: READS, plus READS_A_GROUP for each row group that it may have."""
 READ_BYTES = 256 * 1024 * 1024
 READ_TIMES = 6
 """Bytes that one check may read: READ_BYTES, plus each file READ_TIMES times."""
 MAX_GROUP_BYTES = 256 * 1024 * 1024
-"""Bytes of a row group: as stored, as its footer states them uncompressed, and as decoded."""
+"""Maximum bytes of a row group: as stored, as its footer states them uncompressed, and as decoded."""
 MAX_COLUMN_BYTES = 256 * 1024 * 1024
-"""Decoded bytes of selected columns, read across a whole file."""
+"""Maximum decoded bytes of selected columns, read across a whole file."""
 
 READER_MEMORY_BYTES = 2 * 1024**3
 """Address space of the process that decodes untrusted Parquet. Python and Arrow alone take 0.25 GB of it; a row group

@@ -95,8 +95,7 @@ class Manifest(_Model):
     recipe_hash: Sha256
     dumps: Annotated[tuple[Name, ...], FailFast()]
     sources: Annotated[tuple[Source, ...], FailFast()]
-    """Here and below, FailFast stops at the first invalid entry; pydantic would keep about 1 kB for each of a
-    million."""
+    """Here and below, FailFast stops at the first invalid entry; pydantic would keep about 1 kB for each entry."""
     shards: Annotated[tuple[Shard, ...], FailFast()]
     """Data files with the rows, `data/<dump>/*.parquet`."""
     verdicts: Annotated[tuple[Shard, ...], FailFast()]

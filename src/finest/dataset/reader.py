@@ -44,8 +44,7 @@ _VERDICT_COLUMNS = ("id", "url", "file_path", "offset", "length", "reason")
 _TAIL_BYTES = 64 * 1024
 _MAGIC = b"PAR1"
 _GAP_BYTES = 256 * 1024
-"""Columns with a smaller gap than this between them are fetched with one request, which costs less than a second
-one."""
+"""Columns with a smaller gap than this between them share one request, which costs less than a second request."""
 _AHEAD_BYTES = 16 * 1024 * 1024
 """Bytes to prefetch for several row groups together."""
 _BATCH_ROWS = 500

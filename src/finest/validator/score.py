@@ -36,8 +36,7 @@ class Policy:
     severity: float = 10.0
     """Score lost per share of bad rows: each 1 % of bad rows costs 10 % of the score."""
     ceiling: float = 1.1
-    """Maximum quality relative to the reference: it leaves room for better recipes, but none for evaluation text in the
-    data."""
+    """Maximum quality relative to the reference: room for better recipes, but none for evaluation text in the data."""
     z: float = 1.64
     """Multiple of the standard error that is subtracted from quality: one-sided 95 %."""
     promptness: float = 0.1

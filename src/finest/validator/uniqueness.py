@@ -45,8 +45,7 @@ class ReadRows:
     texts: list[int] = field(default_factory=list)
     """First 63 bits of each text's sha256."""
     buckets: list[NDArray[np.int64]] = field(default_factory=list)
-    """For each row, a hash of each bucket of its signature; for a text too short for a signature, a hash of the
-    text."""
+    """For each row, a hash of each bucket of its signature, or of the text if that is too short for a signature."""
 
 
 def check_unique(

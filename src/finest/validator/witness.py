@@ -56,8 +56,7 @@ class Key(NamedTuple):
 
     place: Place
     ordinal: int
-    """Number of earlier page records at the same place: 0, unless a gzip member holds several records that share an
-    id."""
+    """Number of earlier page records at the same place: 0, unless a gzip member holds several records with one id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,7 @@ class ObservedLine:
     registered_block: int
     """The block at which the hotkey registered."""
     block: int
-    """The block of the line's commitment; for a line that was replaced since, the block in which its task was
-    finished."""
+    """The block of the line's commitment; for a line that was replaced since, the block that finished its task."""
     standing: bool
     """Whether `block` is the commitment's own block."""
 

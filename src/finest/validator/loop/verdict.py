@@ -40,11 +40,9 @@ _KEPT = re.compile(
 """Variables that the child receives, in upper or lower case: paths, and credentials for Common Crawl's bucket. No
 passwords of wallets and databases, and no tokens, are among them."""
 _OWN_FOLDERS = ("TMPDIR", "HF_HOME")
-"""Variables for folders that the child and its libraries write to; they point to a temporary folder that is removed
-afterwards."""
+"""Folder variables of the child and its libraries; they point to a temporary folder that is removed afterwards."""
 _NO_TOKEN = {"HF_TOKEN_PATH": os.devnull}
-"""Settings that hide the Hub token from the child: a dataset that only this validator could read would be useless to
-others."""
+"""Hides the Hub token from the child: a dataset that only this validator can read would be useless to others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,7 @@ FILE_BYTES = 64 * 2**30
 _AWS = (("AWS_SHARED_CREDENTIALS_FILE", "credentials"), ("AWS_CONFIG_FILE", "config"))
 _ADDRESSES = ("HF_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
 TIER_2_CPU_S, TIER_2_MEMORY_BYTES = 3600.0, 8 * 2**30
-"""Budget of tier 2. PyTorch with a GPU's libraries holds 3 GB before it does any work; without a GPU it takes far
-longer."""
+"""Budget of tier 2. PyTorch with a GPU's libraries holds 3 GB before any work; without a GPU it takes far longer."""
 
 
 class Job(BaseModel):
@@ -60,8 +59,7 @@ class Job(BaseModel):
     """For tier 2: cpu or cuda; None uses a GPU if there is one."""
     tokens: int
     index: Path
-    """File of the fingerprints of earlier submissions. The child may write in its folder, so the folder holds nothing
-    else."""
+    """Fingerprints of earlier submissions. The child may write in this file's folder, so it holds nothing else."""
     cache: Path
     cc_https: str
     cc_bucket: str

@@ -29,8 +29,7 @@ MAX_PAGES = 8_000
 MAX_CHARS = 10_000
 """Characters of one document at most, so that no long page decides alone."""
 MAX_PER_HOST = 3
-"""Documents of one host at most: pages of a site share their words, which would make the error look smaller than it
-is."""
+"""Maximum documents of one host: pages of a site share their words, which would make the error look too small."""
 
 
 def anchors() -> list[str]:

@@ -31,8 +31,7 @@ MIN_TOKENS = 5_000
 MIN_HELDOUT_BYTES, MIN_HELDOUT_DOCUMENTS = 20_000, 10
 """Minimum held-out text; with less, the error is meaningless."""
 SMALLEST_SHARE = 0.25
-"""All sides get equal budgets down to this share of the reference's tokens; a smaller submission trains on less
-text."""
+"""All sides get equal budgets down to this share of the reference's tokens; a smaller submission gets less text."""
 MOST_LEAKED = 0.5
 """If the submission (but not its sources) contains more than this share of the held-out bytes, its quality is 0."""
 

@@ -40,8 +40,7 @@ MAX_PAGES = 30_000
 """Pages to judge at most, about 7 CPU minutes; the reference may then have fewer tokens than wanted. This is most of
 one Common Crawl file."""
 MOST_TIMES = 2.0
-"""Raw and submitted texts are kept up to this multiple of the reference's size: twice as much as will be drawn from
-them."""
+"""Raw and submitted texts are kept up to this multiple of the reference's size: twice what will be drawn."""
 READ_ROWS = 1_000
 """Rows of the submission read at a time."""
 

@@ -27,8 +27,7 @@ END = "<|end|>"
 """Token 0, which marks the beginning of a document; it occurs in no text."""
 
 _PIECE = re.compile(r" ?\S+|\s+(?!\S)|\s+")
-"""Pieces whose tokens do not depend on their neighbours: GPT-2's pattern, with everything but whitespace in one
-piece."""
+"""Pieces whose tokens do not depend on their neighbours: GPT-2's pattern, with all non-whitespace in one piece."""
 _UNSURE = re.compile(r"[\x1c-\x1f]")
 """Characters that only Python considers whitespace."""
 _REMEMBERED_PIECES = 200_000

@@ -38,8 +38,7 @@ _OF_THIS_CODE = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__
 _SECRET = re.compile(r"TOKEN|SECRET|PASSW|_KEY$|_KEY_|DATABASE_URL|^BT_PW")
 """Names of variables that no installation needs. pip's own variables are kept: PIP_INDEX_URL may contain a password."""
 _OWN_FOLDERS = ("TMPDIR", "XDG_CACHE_HOME", "PIP_CACHE_DIR", "FINEST_CACHE")
-"""Variables for other folders that an installation writes to; they point to a temporary folder that is removed
-afterwards."""
+"""Variables for other folders an installation writes to; they point to a temporary folder, removed afterwards."""
 _SETTINGS = (
     *(Path.home() / folder for folder in (".config/pip", ".pip")), Path("/etc/pip.conf"), Path("/etc/xdg/pip"),
     *(Path(named) for named in [os.environ.get("PIP_CONFIG_FILE")] if named),

@@ -20,8 +20,7 @@ from finest.validator.update.store import Entry, Store
 log = logging.getLogger(__name__)
 
 TRIES = 3
-"""Attempts to build a release: an index or a disk may be unavailable once, but after three failures the release is
-given up."""
+"""Attempts to build a release: an index or a disk may fail once, but after three failures the release is given up."""
 
 
 class Releases:

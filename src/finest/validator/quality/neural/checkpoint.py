@@ -17,8 +17,7 @@ from finest.validator.quality.tokens import END, VOCABULARY, pinned, tokenizer
 SEED = Path(__file__).with_name("seed")
 WEIGHTS = "model.safetensors"
 SEED_SHA256 = "5f2bc472d497b793eac49a2403dac00d600dc2dce13ca606896a5fd80385576e"
-"""The sha256 of the weights that `build_seed` wrote. Every figure depends on them, and on no other file in the
-folder."""
+"""The sha256 of the weights that `build_seed` wrote. Figures depend on them and on no other file in the folder."""
 
 
 def seed_model(path: Path = SEED / WEIGHTS, sha256: str = SEED_SHA256) -> Llama:
