@@ -151,7 +151,7 @@ def _asked_s(headers: Any) -> float | None:
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    """Exceptions that the client raises: its own (httpx or httpx2, by version), and bare ones of hf_xet and LFS."""
+    """Return the client's exceptions: its own (httpx or httpx2, by version), and bare ones of hf_xet and LFS."""
     from huggingface_hub import errors
 
     http_error: type[Exception] = getattr(errors, "HTTPError", OSError)
@@ -171,6 +171,6 @@ def _quoted(failure: Failure) -> str:
 
 
 def _plain(text: str) -> str:
-    """The first line of a foreign message, shortened, without control characters and secrets."""
+    """Return the first line of a foreign message, shortened, without control characters and secrets."""
     line = _SECRET.sub("***", masked(text).strip().partition("\n")[0])
     return "".join(char for char in line if char.isprintable())[:200]

@@ -119,11 +119,11 @@ class _Dataset:
         return self.title[-64:]
 
     def missing(self, files: dict[str, RemoteFile]) -> list[_File]:
-        """Files that a revision with `files` lacks or holds with other content."""
+        """Return the files that a revision with `files` lacks or holds with other content."""
         return [file for file in self.files if not file.is_in(files)]
 
     def stale(self, files: dict[str, RemoteFile]) -> list[str]:
-        """Data and verdict files that an earlier dataset left in the repository."""
+        """Return the data and verdict files that an earlier dataset left in the repository."""
         ours = {file.path for file in self.files}
         return sorted(path for path in files if path.split("/")[0] in FOLDERS and path not in ours)
 

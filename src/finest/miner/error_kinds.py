@@ -96,7 +96,7 @@ _BY_TYPE: tuple[tuple[type[Exception], Kind], ...] = (
     (OSError, Kind.PERSON),
     (Exception, Kind.TASK),
 )
-"""Kinds by exception type; the first match decides. A bug (the last line) ends a task, three in a row the miner."""
+"""Kinds by exception type; the first match decides. A bug (last line) ends a task; three in a row end the miner."""
 
 
 def kind_of(error: Exception, work: Path) -> Kind:

@@ -1,7 +1,7 @@
 """Find new commitment lines on the chain and at the task server, and add them to the queue.
 
-The chain has each hotkey's last line and is read at once. The task server also knows the lines that were replaced in
-the meantime, so that a validator that was down for a day misses nothing.
+The chain has each hotkey's last line and is read in one call. The task server also knows the lines that were replaced
+in the meantime, so that a validator that was down for a day misses nothing.
 """
 
 from __future__ import annotations

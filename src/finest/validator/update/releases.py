@@ -24,7 +24,7 @@ TRIES = 3
 
 
 class Releases:
-    """The releases of one source, installed in one home folder. Raises UsageError for invalid arguments."""
+    """The releases of one source, for one home folder. Raises UsageError for an invalid source or signers file."""
 
     def __init__(
         self, home: Path, source: str, signers: Path | str, *, say: Callable[[str], None] = log.info,
