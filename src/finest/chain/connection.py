@@ -1,9 +1,9 @@
-"""One connection to the chain a process: every call has a deadline, and a connection that fails is replaced.
+"""One connection to the chain per process: every call has a deadline, and a failed connection is replaced.
 
-The SDK answers a dead peer only after 60 s and counts on its caller for the rest, so each attempt gets half of the
-call's deadline here. Whatever goes wrong below the chain's own answers (refused, reset, frozen, 429, garbage), the
-connection is thrown away and the call is made again on a new one, after a wait, until the deadline. Work
-given to `call` must therefore be safe to repeat: writes first look whether they have been done (submission.py).
+The SDK reports a dead peer only after 60 s and leaves the rest to its caller, so each attempt here gets half of the
+call's deadline. After any failure below the level of the chain's own responses (refused, reset, frozen, 429, garbage),
+the connection is discarded and the call is retried on a new one, after a wait, until the deadline. Work given to `call`
+must therefore be safe to repeat: writes first check whether they were already done (submission.py).
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ T = TypeVar("T")
 Work = Callable[[bt.Client], Awaitable[T]]
 
 READ_S = 30.0
-"""Deadline of a read: a metagraph takes under 5 s, and one replaced connection fits in."""
+"""Deadline of a read: a metagraph takes under 5 s, which leaves time to replace the connection once."""
 SUBMIT_S = 120.0
 """Deadline of a write: ten blocks of 12 s."""
 _RETRY = Policy(first_s=0.5, cap_s=8.0, asked_cap_s=SUBMIT_S)
 _CLOSE_S = 15.0
-"""A WebSocket's closing handshake gives up after 10 s."""
+"""Timeout for closing a client; a WebSocket's closing handshake gives up after 10 s."""
 
 
 class Lost(Exception):
-    """A write whose fate is unknown: the work is made again and looks first."""
+    """A write whose outcome is unknown; the work is retried and first checks whether it was done."""
 
 
 _TRANSPORT = (RpcConnectionError, WebSocketException, OSError, EOFError, asyncio.TimeoutError, TimeoutError, Lost)
 
 
 class Connection:
-    """A client that is there when needed; usable from any thread, and in a forked child (which gets its own)."""
+    """A client that connects when needed; usable from any thread, and in a forked child (which gets its own)."""
 
     def __init__(self, target: str, netuid: int) -> None:
         self.target, self._netuid = target, netuid
@@ -59,7 +59,7 @@ class Connection:
         self._pid = os.getpid()
 
     def call(self, work: Work[T], deadline_s: float = READ_S) -> T:
-        """Run `work` on the client; raises Unreachable after the deadline, and ChainError for the chain's own no."""
+        """Run `work` on the client; raises Unreachable after the deadline, ChainError if the chain itself refuses."""
         thread, line = self._here()
         try:
             return thread.run(line.call(work, deadline_s), deadline_s)
@@ -77,7 +77,7 @@ class Connection:
             opened[0].close()
 
     def _here(self) -> tuple[LoopThread, _Line]:
-        if os.getpid() != self._pid:  # a fork: the parent's lock may be held for ever
+        if os.getpid() != self._pid:  # after a fork, the parent's lock may be held for ever
             self._pid, self._guard = os.getpid(), threading.Lock()
             if self._open is not None:
                 self._open[0].abandon()
@@ -90,7 +90,7 @@ class Connection:
 
 
 class _Line:
-    """What lives on the loop's thread: the client, and the tasks that close old ones."""
+    """The client and the tasks that close old clients, all on the event loop's thread."""
 
     def __init__(self, target: str, netuid: int) -> None:
         self.target, self._netuid = target, netuid
@@ -122,7 +122,7 @@ class _Line:
             await _close(client)
 
     async def _attempt(self, work: Work[T], limit_s: float) -> T:
-        """One try. Not `wait_for`: that waits for the cancelled work, which may itself wait for a frozen peer."""
+        """Make one attempt. `wait_for` would wait for the cancelled work, which may itself wait for a frozen peer."""
         used: list[bt.Client] = []
         task = asyncio.ensure_future(self._connect_and(work, used))
         try:
@@ -158,7 +158,7 @@ class _Line:
         return client
 
     def _drop(self, used: list[bt.Client]) -> None:
-        """Part with a client that failed, unless another call has done so and opened the next one."""
+        """Discard a client that failed, unless another call has already replaced it."""
         for client in used:
             if client is self._client:
                 self._client = None
@@ -183,7 +183,7 @@ async def _close(client: bt.Client) -> None:
 
 
 async def _check_runtime(client: bt.Client, netuid: int) -> None:
-    """SDK 11.3 reads SubnetEpochConsensus before it sets weights; runtimes up to spec 461 do not have it."""
+    """Check the runtime: SDK 11.3 reads SubnetEpochConsensus before it sets weights; specs up to 461 lack it."""
     try:
         await client.query(("SubtensorModule", "SubnetEpochConsensus"), [netuid])
     except ValueError as error:
@@ -195,19 +195,19 @@ async def _check_runtime(client: bt.Client, netuid: int) -> None:
 
 
 def _is_transport(error: BittensorError) -> bool:
-    """The SDK wraps a lost connection as a chain error without name and code, like an answer that it cannot place."""
+    """Return whether an error is a lost connection, which the SDK wraps as a chain error without name and code."""
     if isinstance(error, SdkChainError):
         return error.name is None and error.code is ErrorCode.UNKNOWN
     return isinstance(error, RpcConnectionError)
 
 
 def _asked_for_s(problem: Exception) -> float | None:
-    """How long a busy endpoint asked the caller to wait, in seconds."""
+    """Return the seconds that a busy endpoint asked the caller to wait."""
     if not isinstance(problem, RpcPolicyError) or problem.retry_after is None:
         return None
     with suppress(ValueError):
-        asked_s = float(problem.retry_after)  # else an HTTP date, which no endpoint of a chain sends
-        return asked_s if asked_s >= 0 else None  # "nan" is not
+        asked_s = float(problem.retry_after)  # an HTTP date raises ValueError; no chain endpoint sends one
+        return asked_s if asked_s >= 0 else None  # false for "nan" too
     return None
 
 

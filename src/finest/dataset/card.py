@@ -1,4 +1,4 @@
-"""The dataset card: README.md in the Hub's format, made from the manifest alone."""
+"""The dataset card: README.md in the Hub's format, made only from the manifest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from finest.recipe.reasons import KEPT, reasons_of
 
 CARD_NAME = "README.md"
 MAX_SOURCES_SHOWN = 100
-"""Of more sources the card names the first; the manifest has them all."""
+"""Number of sources that the card lists at most; the manifest lists all of them."""
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"),
           (10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (10**10, "1B<n<10B"), (10**11, "10B<n<100B"),
@@ -38,18 +38,18 @@ _COLUMNS = {
 
 
 def write_card(folder: Path, manifest: Manifest) -> None:
-    """Write README.md into the dataset's folder: whole or not at all."""
+    """Write README.md into the dataset's folder atomically."""
     write_whole(folder / CARD_NAME, card(manifest).encode())
 
 
 def card(manifest: Manifest) -> str:
-    """The card's text: YAML header, then Markdown."""
+    """Return the card's text: a YAML header, then Markdown."""
     parts = (_what, _funnel, _reasons, _sources, _columns, _verify, _load, _privacy, _licence)
     return f"---\n{_header(manifest)}---\n\n" + "\n".join(part(manifest) for part in parts)
 
 
 def _header(manifest: Manifest) -> str:
-    # Imported late: huggingface_hub reads its settings from the environment once, at import.
+    # Import late: huggingface_hub reads its settings from the environment once, when it is imported.
     from huggingface_hub import DatasetCardData
 
     configs = [_config("default", "data/*/*.parquet", default=True)]
@@ -67,7 +67,7 @@ def _header(manifest: Manifest) -> str:
 
 
 def _of_common_crawl(manifest: Manifest) -> int:
-    """How many of the sources are Common Crawl's files; a file by another name may be a copy, or anything."""
+    """Count the sources that are Common Crawl's files; a file with another name may be a copy, or anything else."""
     return sum(source.name.startswith("s3://commoncrawl/crawl-data/") for source in manifest.sources)
 
 
@@ -230,7 +230,7 @@ def _recipe_name(manifest: Manifest) -> str:
 
 
 def _code(text: str) -> str:
-    """A foreign name as inline code that cannot break out of its table cell."""
+    """Format a foreign name as inline code that cannot break out of its table cell."""
     return "`" + re.sub(r"[`|\s\x00-\x1f]", "_", text) + "`"
 
 

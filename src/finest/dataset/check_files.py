@@ -1,4 +1,4 @@
-"""Whether a dataset's files are what its manifest says, byte by byte and row by row. No source is needed for that."""
+"""Check that a dataset's files match its manifest, byte by byte and row by row, without access to the sources."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from finest.errors import VerifyError
 from finest.recipe.reasons import DUPLICATE
 
 Progress = Callable[[int], None]
-"""Told the bytes of files that were checked since the last call."""
+"""Callback that receives the bytes of files checked since the last call."""
 
 _BATCH_ROWS = 1_000
 _MAX_GROUP_BYTES = 256 * 1024 * 1024
-"""A row group's uncompressed bytes past which a file is refused: far above what ShardWriter makes (a single page may
-be large), low enough that a hostile file cannot fill the memory of whoever checks it."""
+"""Limit of a row group's uncompressed bytes, beyond which a file is refused: far above what ShardWriter makes (a single
+page may be large), and low enough that a hostile file cannot fill the checker's memory."""
 _MAY_BE_NULL = frozenset(VERDICT_SCHEMA.names) - {"id", "url", "file_path", "offset", "length", "reason"}
 
 
 def check_files(folder: Path, manifest: Manifest, progress: Progress = lambda _: None) -> None:
     """Check every file of the dataset in `folder` against its manifest.
 
-    Checked are: no other file under `data/`; each file's existence, size, sha256, schema and rows; each row's hash,
-    computed anew; that no row is there twice; the Merkle root; tokens, languages and reasons as counted.
-    Raises VerifyError with the file and the reason at the first thing that is not so.
+    The check covers: no other file under `data/`; each file's existence, size, sha256, schema and rows; each row's
+    recomputed hash; that no row occurs twice; the Merkle root; the counts of tokens, languages and reasons. Raises
+    VerifyError with the file and the reason at the first mismatch.
     """
     _check_strays(folder, manifest)
     for file in (*manifest.shards, *manifest.verdicts):
@@ -113,7 +113,7 @@ def _checked_reasons(file: Shard, batch: pa.RecordBatch) -> list[str]:
 
 
 def _batches(folder: Path, file: Shard, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    # Without pre_buffer, which would hold a whole file's compressed columns at once.
+    # pre_buffer would hold the compressed columns of a whole file at once.
     with pq.ParquetFile(folder / file.path, pre_buffer=False) as parquet:
         if not parquet.schema_arrow.equals(schema):
             raise VerifyError(f"{file.path}: its columns are not {', '.join(schema.names)} of the types they must have")
@@ -130,7 +130,7 @@ def _batches(folder: Path, file: Shard, schema: pa.Schema) -> Iterator[pa.Record
 
 @contextmanager
 def _readable(file: Shard) -> Iterator[None]:
-    """Says in plain words what Arrow and the decoder find wrong with a file."""
+    """Turn errors of Arrow and the decoder into a plain VerifyError that names the file."""
     try:
         yield
     except (pa.ArrowException, OSError, ValueError) as error:

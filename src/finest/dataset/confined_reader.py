@@ -1,4 +1,4 @@
-"""Starts and feeds the confined process that decodes a dataset (see finest.dataset.reader), and outlives its crash."""
+"""Start and feed the confined process that decodes a dataset (finest.dataset.reader), and survive its crashes."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from finest.sandbox import warn_once
 _MAX_LINE_BYTES = 4 * 1024 * 1024
 _MAX_ANSWER_BYTES = 2 * MAX_GROUP_BYTES
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")
-"""Variables that the process is given: none that holds a token, a password or a key."""
+"""Environment variables passed to the process; none of them holds a token, a password or a key."""
 _NONSENSE = "the process that reads it gives answers that make no sense"
 _FRUGAL = {
     "ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
 }  # fmt: skip
-"""Memory pools and threads take address space, which is what is bounded."""
+"""Settings that save address space, which is limited: memory pools and threads would use much of it."""
 
 
 class Store(Protocol):
-    """Where a dataset's files lie."""
+    """The place that a dataset's files are read from."""
 
     def read(self, path: str, start: int, end: int) -> bytes:
-        """Bytes from `start` up to `end` of a file."""
+        """Read the bytes from `start` to `end` (exclusive) of a file."""
 
 
 class Confined:
-    """A process that decodes files of `store` within fixed bounds; it is started when it is first asked.
+    """A process that decodes files of `store` within fixed limits; the first request starts it.
 
-    It may read itself and `folder`, write nothing, connect to nothing and start nothing, where the kernel can refuse it
-    (`finest.sandbox`).
+    Where the kernel supports it (`finest.sandbox`), the process may read only its own libraries and `folder`, and may
+    not write files, open connections or start programs.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class Confined:
         self._buffer.clear()
 
     def ask(self, op: str, *, file: Shard | None = None, cpu_s: int = READER_CPU_S, **more: Any) -> Any:
-        """The value that it answers with. Raises VerifyError where a file is bad or brings it down."""
+        """Return the value that the process answers. Raises VerifyError if a file is bad or crashes the process."""
         return self._ask(op, file, cpu_s, more)[0]
 
     def ask_table(self, op: str, *, file: Shard, cpu_s: int = READER_CPU_S, **more: Any) -> pa.Table:
-        """The table that it answers with; raises as `ask`."""
+        """Return the table that the process answers with; raises as `ask`."""
         data = self._ask(op, file, cpu_s, more)[1]
         try:
             table = pa.ipc.open_stream(pa.py_buffer(data)).read_all()
@@ -101,7 +101,7 @@ class Confined:
         return line.get("done"), data
 
     def _heard(self) -> dict[str, Any]:
-        """The next line that it says, of the form that it must have: a file may have taken the process over."""
+        """Read the process's next line and check its form, because a file may have taken over the process."""
         try:
             line = json.loads(self._line())
         except (ValueError, RecursionError) as error:
@@ -173,7 +173,7 @@ class Confined:
         self._buffer += data
 
     def _obituary(self, file: Shard | None) -> VerifyError | RunError:
-        """Why the process is gone. Killed from outside is this machine's doing, all else the file's."""
+        """Return the error for a process that ended: SIGKILL is blamed on this machine, any other end on the file."""
         process = self._started()
         status = process.wait()
         self.close()

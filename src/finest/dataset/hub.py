@@ -1,7 +1,7 @@
-"""The Hugging Face Hub as datasets need it: repositories, their files and hashes, uploads, one commit, ranges of bytes.
+"""Access the Hugging Face Hub: repositories, their files and hashes, uploads, single commits, byte ranges.
 
-Everything goes through huggingface_hub, which reads its settings (HF_ENDPOINT, HF_HOME, HF_HUB_DISABLE_XET) from the
-environment once, when it is imported: that happens in `Hub()`, so `.env` must be loaded before.
+Every call goes through huggingface_hub, which reads its settings (HF_ENDPOINT, HF_HOME, HF_HUB_DISABLE_XET) from the
+environment once, when it is imported. `Hub()` imports it, so load `.env` before that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _TYPE = "dataset"
 _ANSWER_S = 120.0
-"""Deadline of each single read and write on a connection; the Hub itself gives a commit 60 s."""
+"""Timeout of each single read and write on a connection; the Hub itself allows 60 s for a commit."""
 _CONNECT_S = 20.0
 _CHUNK_BYTES = 1 << 20
 _RECENT_COMMITS = 50
@@ -33,8 +33,8 @@ _XET_BOUNDS = {
     "HF_XET_DATA_MAX_CONCURRENT_FILE_INGESTION": "1",
     "HF_XET_DATA_INGESTION_BLOCK_SIZE": "1mb",
 }
-"""Without bounds Xet held 1.64 GB for 30 files of 60 MB. With them a process that published 500 MB peaked at 399 MB
-(432 MB with the default block of 8 MB), at the same speed."""
+"""Limits on Xet's memory. Without them Xet held 1.64 GB for 30 files of 60 MB. With them a process that published 500
+MB peaked at 399 MB (432 MB with the default block size of 8 MB), at the same speed."""
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _PLACE = re.compile(rf"(?:hf://datasets/)?({_NAME}/{_NAME})(?:@([0-9a-f]{{40}}))?(?:#([0-9a-f]{{64}}))?")
@@ -56,17 +56,17 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file as the Hub states it."""
+    """A file as the Hub reports it."""
 
     path: str
     size_bytes: int
     blob: str
-    """git's own hash of the blob; for a large file that is the hash of a pointer."""
+    """git's own hash of the blob; for a large file this is the hash of a pointer."""
     sha256: str | None
-    """Of a large file's content; None where git itself holds it."""
+    """The sha256 of a large file's content; None if git itself stores the file."""
 
     def holds(self, size_bytes: int, sha256: str, blob: str) -> bool:
-        """Whether it is the file with this size, this sha256 and this git hash."""
+        """Return whether this is the file with this size, sha256 and git hash."""
         same = self.blob == blob if self.sha256 is None else self.sha256 == sha256
         return same and self.size_bytes == size_bytes
 
@@ -80,7 +80,7 @@ class Head:
 
 
 def parse_place(text: str) -> tuple[str, str | None, str | None]:
-    """`owner/name[@revision][#root]` as its parts; raises UsageError for anything else."""
+    """Split `owner/name[@revision][#root]` into its parts; raises UsageError for anything else."""
     found = _PLACE.fullmatch(text)
     if not found:
         raise UsageError(f"{text[:200]!r} is neither a folder nor OWNER/NAME@REVISION with a revision of 40 hex digits")
@@ -88,13 +88,16 @@ def parse_place(text: str) -> tuple[str, str | None, str | None]:
 
 
 def git_blob(data: bytes) -> str:
-    """git's hash of a file: sha1 over `blob <size>\\0` and its content."""
+    """git's hash of a file: the sha1 of `blob <size>\\0` followed by the content."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 class Hub:
-    """One user's view of the Hub. Every call is bounded in time and tried again (see `hub_call`), and raises its
-    errors. `say` is told of waits. Without `token`, HF_TOKEN or the file of `hf auth login` gives it, if any.
+    """One user's access to the Hub.
+
+    Every call is bounded in time, retried as `hub_call` describes, and raises the errors of `hub_call`. `say` receives
+    a message for each wait. Without `token`, the token comes from HF_TOKEN or the file that `hf auth login` writes, if
+    there is one.
     """
 
     def __init__(self, token: str | None = None, say: Say = lambda _: None) -> None:
@@ -112,11 +115,11 @@ class Hub:
 
     @property
     def endpoint(self) -> str:
-        """Address of the Hub."""
+        """The Hub's base URL."""
         return str(self._api.endpoint)
 
     def full_name(self, name: str) -> str:
-        """`name` with its owner: without one it is the token's user. Raises HubError without a token."""
+        """Return `name` with its owner, by default the token's user. Raises HubError without a token."""
         if not self._token:
             raise no_token()
         if not _REPO.fullmatch(name):
@@ -127,7 +130,7 @@ class Hub:
         return f"{user['name']}/{name}"
 
     def head(self, repo: str) -> Head:
-        """The newest commit on `main`."""
+        """Return the newest commit on `main`."""
         info = hub_call(
             f"look up {repo}", lambda: self._api.dataset_info(repo, timeout=_ANSWER_S), say=self._say
         )  # fmt: skip
@@ -136,7 +139,7 @@ class Hub:
         return Head(info.sha, bool(info.private))
 
     def create(self, repo: str, *, private: bool) -> None:
-        """Make the repository, if it is not there."""
+        """Create the repository if it does not exist."""
         hub_call(
             f"create {repo}",
             lambda: self._api.create_repo(repo, repo_type=_TYPE, private=private, exist_ok=True),
@@ -144,7 +147,7 @@ class Hub:
         )
 
     def files(self, revision: Revision) -> dict[str, RemoteFile]:
-        """Every file of a revision by its path. Raises VerifyError where there are too many for a dataset of ours."""
+        """Return every file of a revision by path. Raises VerifyError if a dataset cannot have so many files."""
         return hub_call(f"list the files of {revision}", lambda: self._files(revision), say=self._say)
 
     def _files(self, revision: Revision) -> dict[str, RemoteFile]:
@@ -160,11 +163,11 @@ class Hub:
         return found
 
     def commits_titled(self, repo: str, part: str) -> list[str]:
-        """Of the last commits on `main`, those whose title holds `part`; newest first."""
+        """Return the recent commits on `main` whose title contains `part`, newest first."""
         return hub_call(f"list the commits of {repo}", lambda: self._commits_titled(repo, part), say=self._say)
 
     def _commits_titled(self, repo: str, part: str) -> list[str]:
-        # Not list_repo_commits: that reads the whole history, and a miner's has a commit for every task.
+        # list_repo_commits would read the whole history, and a miner's repository has a commit for every task.
         from huggingface_hub import get_session
         from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 
@@ -177,7 +180,7 @@ class Hub:
         return [str(commit["id"]) for commit in answer.json()[:_RECENT_COMMITS] if part in str(commit["title"])]
 
     def upload(self, repo: str, path: str, file: Path) -> CommitOperationAdd:
-        """Send one file's bytes ahead of the commit that will name it; gives what that commit needs."""
+        """Upload one file before the commit that will name it; returns the operation that this commit needs."""
         from huggingface_hub import CommitOperationAdd
 
         addition = CommitOperationAdd(path_in_repo=path, path_or_fileobj=file)
@@ -189,9 +192,10 @@ class Hub:
         return addition
 
     def commit_once(self, repo: str, changes: Sequence[Any], *, title: str, parent: str) -> str | Failure:
-        """One commit on top of `parent`: the new revision, or why there was no answer that says so.
+        """Make one commit on top of `parent`; returns the new revision, or why no response confirmed it.
 
-        It is not tried again, because only the caller can tell whether it was done. `changes` are huggingface_hub's.
+        This call is not retried, because only the caller can tell whether the commit was made. `changes` are
+        huggingface_hub's commit operations.
         """
         return once(
             lambda: str(
@@ -202,7 +206,7 @@ class Hub:
         )
 
     def read(self, revision: Revision, path: str, start: int, end: int) -> bytes:
-        """Bytes `start` to `end` (not included) of a file; never holds more than these."""
+        """Read the bytes from `start` to `end` (exclusive) of a file, holding no more than these in memory."""
         if start >= end:
             return b""
         return hub_call(f"read {path} of {revision}", lambda: self._read(revision, path, start, end), say=self._say)
@@ -239,9 +243,9 @@ class Hub:
 
 
 def _bound_connections() -> None:
-    """Give huggingface_hub's connections a deadline: by its own default some calls, a commit among them, have none.
+    """Set timeouts on huggingface_hub's connections: by default some calls, commits among them, have none.
 
-    A client that the user has set up, with deadlines of its own, stays as it is.
+    A client for which the user has configured timeouts is left unchanged.
     """
     from huggingface_hub import get_session, set_client_factory
 

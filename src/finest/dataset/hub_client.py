@@ -1,10 +1,10 @@
-"""How huggingface_hub, the Hub's own client, behaves in our processes."""
+"""Settings of huggingface_hub, the Hub's own client, in finest's processes."""
 
 from __future__ import annotations
 
 
 def quiet_client() -> None:
-    """huggingface_hub's own bars and warnings away: the commands say what a person needs, and no signed address."""
+    """Disable huggingface_hub's progress bars and warnings: finest reports progress itself, without signed URLs."""
     from huggingface_hub.utils import disable_progress_bars, logging  # type: ignore[attr-defined]
 
     disable_progress_bars()

@@ -1,7 +1,7 @@
-"""Retries calls to the Hub, and says what its refusals mean.
+"""Retry calls to the Hub and explain its refusals.
 
-huggingface_hub retries uploads and listings by itself, but neither a commit, nor creating a repository, nor whoami, nor
-repo info, nor reads from the storage behind it. `hub_call` retries every call alike; the waits are those of
+huggingface_hub retries uploads and listings by itself, but not commits, repository creation, whoami, repository info,
+or reads from the storage behind the Hub. `hub_call` retries every call in the same way, with the waits of
 finest/retry.py.
 """
 
@@ -24,8 +24,9 @@ T = TypeVar("T")
 Say = Callable[[str], None]
 
 RETRY = Policy(first_s=1.0, cap_s=30.0, tries=8, budget_s=900.0, asked_cap_s=330.0)
-"""The Hub's rate limit has windows of 5 minutes (https://huggingface.co/docs/hub/rate-limits): one call may take three
-of them with all its tries, and a wait that the Hub asks for is kept for one and a little more."""
+"""Retry policy for the Hub. Its rate limit has windows of 5 minutes (https://huggingface.co/docs/hub/rate-limits): one
+call with all its attempts may take three windows, and a wait that the Hub asks for is honoured up to one window and a
+little more."""
 
 _SECRET = re.compile(r"hf_[A-Za-z0-9_]{8,}|(?i:bearer\s+\S+)|(?i:[?&]x-amz-[a-z-]+=\S+)")
 _GET_ONE = "make one with write access at https://huggingface.co/settings/tokens, then: hf auth login (or HF_TOKEN=)"
@@ -33,7 +34,7 @@ _GET_ONE = "make one with write access at https://huggingface.co/settings/tokens
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a call failed: an HTTP status, or None where no answer came; what was said; the wait that was asked for."""
+    """Why a call failed: HTTP status (None without a response), error code, message, and the wait the Hub asked for."""
 
     status: int | None
     code: str = ""
@@ -43,16 +44,16 @@ class Failure:
 
     @property
     def passes(self) -> bool:
-        """Whether it is worth to ask again."""
+        """Whether a retry may succeed."""
         return self.status is None or is_passing(self.status)
 
 
 def hub_call(what: str, call: Callable[[], T], *, say: Say = lambda _: None, tries: int | None = RETRY.tries) -> T:
-    """What `call` returns, retried while the Hub is merely busy or unreachable.
+    """Return what `call` returns; retry it while the Hub is merely busy or unreachable.
 
-    `what` says what is done, for messages ("commit to alice/rows"). `Retry-After` and `RateLimit` are honoured.
-    Raises UsageError for a name that the Hub cannot have, HubNotFound, HubError where it refuses, HubUnavailable where
-    it stays away; never an error of the client's, whose text could hold a signed address.
+    `what` describes the call for messages ("commit to alice/rows"). `Retry-After` and `RateLimit` are honoured. Raises
+    UsageError for an invalid repository name, HubNotFound, HubError if the Hub refuses, HubUnavailable if it does not
+    respond. It never raises an error of the client, whose text could contain a signed URL.
     """
     backoff = Backoff(replace(RETRY, tries=tries))
     while isinstance(answer := once(call), Failure):
@@ -68,7 +69,7 @@ def hub_call(what: str, call: Callable[[], T], *, say: Say = lambda _: None, tri
 
 
 def once(call: Callable[[], T]) -> T | Failure:
-    """What `call` returns, or why it failed; errors of ours pass through."""
+    """Return what `call` returns, or why it failed; finest's own errors pass through."""
     try:
         return call()
     except FinestError:
@@ -78,13 +79,13 @@ def once(call: Callable[[], T]) -> T | Failure:
 
 
 def unusable(error: Exception) -> FinestError:
-    """The error for connections that cannot even be set up, such as those through a proxy of an unknown kind."""
+    """Return the error for connections that cannot be set up, such as those through an unsupported kind of proxy."""
     why = lasting(error) or _plain(f"{type(error).__name__}: {error}")
     return UsageError(f"connections to the Hub cannot be set up: {why}")
 
 
 def refusal(what: str, failure: Failure) -> FinestError:
-    """The error for a call that will never succeed as it is."""
+    """Return the error for a call that no retry can make succeed."""
     if failure.status == 401 and failure.code in ("", "InvalidToken"):
         return HubError(f"{what}: the Hub does not accept this token; {_GET_ONE}")
     if failure.code in ("RepoNotFound", "GatedRepo"):
@@ -101,14 +102,14 @@ def refusal(what: str, failure: Failure) -> FinestError:
 
 
 def no_token() -> HubError:
-    """The error for somebody who is not logged in."""
+    """Return the error for a user who is not logged in."""
     return HubError(f"no Hugging Face token: {_GET_ONE}")
 
 
 def failure_of(error: BaseException) -> Failure:
-    """What an error of the client's says. An error around another one is read from the inside out.
+    """Describe an error of the client; a chain of errors is read from its innermost cause outwards.
 
-    A status of 0 is a mistake in what was asked. A local file that cannot be read is raised again as it is.
+    Status 0 marks a mistake in the request. An error for a local file that cannot be read is raised again unchanged.
     """
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
@@ -141,7 +142,7 @@ def _http_failure(error: Any) -> Failure:
 
 
 def _asked_s(headers: Any) -> float | None:
-    """Seconds that an answer asks to wait: `Retry-After: 30`, or `RateLimit: "api";r=0;t=55`."""
+    """Return the seconds that a response asks to wait: `Retry-After: 30`, or `RateLimit: "api";r=0;t=55`."""
     asked_s = retry_after_s(headers.get("Retry-After"))
     if asked_s is not None:
         return asked_s
@@ -150,16 +151,16 @@ def _asked_s(headers: Any) -> float | None:
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    """What the client raises: its own tree (of httpx or httpx2, by version), and bare errors from hf_xet and LFS."""
+    """Return the client's exceptions: its own (httpx or httpx2, by version), and bare ones of hf_xet and LFS."""
     from huggingface_hub import errors
 
     http_error: type[Exception] = getattr(errors, "HTTPError", OSError)
-    # httpx imports what a SOCKS proxy needs when there is one
+    # ImportError: httpx imports its SOCKS support only when a SOCKS proxy is set
     return (http_error, OSError, RuntimeError, ValueError, ImportError)
 
 
 def said(failure: Failure) -> str:
-    """A failure in a few words."""
+    """Describe a failure in a few words."""
     if failure.status is None:
         return f"no answer ({failure.words})" if failure.words else "no answer"
     return f"the Hub answers {failure.status}"
@@ -170,6 +171,6 @@ def _quoted(failure: Failure) -> str:
 
 
 def _plain(text: str) -> str:
-    """The first line of foreign words, short, without control characters and without anything secret."""
+    """Return the first line of a foreign message, shortened, without control characters and secrets."""
     line = _SECRET.sub("***", masked(text).strip().partition("\n")[0])
     return "".join(char for char in line if char.isprintable())[:200]

@@ -10,67 +10,68 @@ if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
 
 MAX_FILES = 10_000
-"""Data and verdict files of a dataset: the Hub asks for fewer in a folder
+"""Maximum data and verdict files of a dataset. The Hub recommends fewer per folder
 (https://huggingface.co/docs/hub/storage-limits)."""
 MAX_REPO_FILES = 2 * MAX_FILES
-"""Files and folders of a repository that are listed at all."""
+"""Maximum files and folders of a repository that are listed."""
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
-"""A manifest of 10,000 WARC files in 20 slices each takes about 30 MB; a larger file is not read at all."""
+"""Maximum size of a manifest; a larger file is not read. 10,000 WARC files in 20 slices each take about 30 MB."""
 MAX_MANIFEST_VALUES = 2_000_000
-"""Values in a manifest's JSON. 10,000 WARC files in 20 slices each make about 840,000."""
+"""Maximum values in a manifest's JSON. 10,000 WARC files in 20 slices each make about 840,000."""
 FREE_VALUES, BYTES_A_VALUE = 20_000, 16
-"""Values that any manifest may have, and the bytes that each further one must take. A value costs Python 100 to 300
-bytes, however short it is: `[],[],[]` would take a hundred times its size. A slice of an honest manifest has four
-values in 100 bytes, without a space."""
+"""Values that any manifest may have, and the minimum bytes for each further value. In Python a value costs 100 to 300
+bytes, however short it is, so `[],[],[]` would take a hundred times its size. A slice in an honest manifest has four
+values in 100 bytes, without spaces."""
 MAX_KEYS = 10_000
-"""Keys of any one object. Pydantic keeps an error for each that it does not know."""
+"""Maximum keys of any one object. Pydantic keeps an error for each unknown key."""
 MAX_DUMPS = 1_000
 MAX_DATASET_BYTES = 2**40
-"""A terabyte: what `--full` may ever put on a disk, given the room."""
+"""One terabyte: the most that `--full` may ever write to a disk, even if there is room for more."""
 
 MAX_FOOTER_BYTES = 16 * 1024 * 1024
-"""A Parquet file's footer. A shard of 500 MB has one of about 100 kB."""
+"""Maximum size of a Parquet file's footer. A shard of 500 MB has one of about 100 kB."""
 MAX_GROUPS = 20_000
-"""Row groups of one file, whatever it holds."""
+"""Maximum row groups of one file, whatever it holds."""
 ROWS_A_GROUP = 1_000
 STORED_BYTES_A_GROUP = 512 * 1024
-"""A file has at most one row group, and one more for each so many rows and for each so many bytes that it stores. Our
-writer ends a group with 5,000 rows or 16 MiB of them, so that any two groups that follow each other have as much
-together; text that a recipe keeps is never stored in less than a sixteenth of its bytes. Each group costs whoever
-reads by ranges some requests: 3,000 rows in 3,000 groups cost 6,261."""
+"""Rows and stored bytes per row group: a file may have one row group, plus one for each ROWS_A_GROUP rows and one for
+each STORED_BYTES_A_GROUP bytes. Our writer ends a group at 5,000 rows or 16 MiB of them, so any two consecutive groups
+together have at least that much; text that a recipe keeps is never stored in less than a sixteenth of its bytes. Each
+group costs a reader of byte ranges some requests: 3,000 rows in 3,000 groups cost 6,261."""
 FILE_BYTES = 250_000_000
-"""A dataset has at most one file of rows and one of verdicts for each dump, and one more for each so many bytes of
-them: our writer begins another file at 500 MB."""
+"""Bytes per file: a dataset may have one data file and one verdict file for each dump, plus one for each FILE_BYTES of
+them. Our writer starts another file at 500 MB."""
 READS = 500
 READS_A_GROUP = 16
-"""Ranges that one check of a dataset may ask for: so many, and so many for each row group that it may have."""
+"""Ranges that one check of a dataset may read: READS, plus READS_A_GROUP for each row group that it may have."""
 READ_BYTES = 256 * 1024 * 1024
 READ_TIMES = 6
-"""Bytes that one check may ask for: so many, and each file so many times."""
+"""Bytes that one check may read: READ_BYTES, plus each file READ_TIMES times."""
 MAX_GROUP_BYTES = 256 * 1024 * 1024
-"""Bytes of a row group, as stored, as its footer states them uncompressed, and as they turn out to be."""
+"""Maximum bytes of a row group: as stored, as its footer states them uncompressed, and as decoded."""
 MAX_COLUMN_BYTES = 256 * 1024 * 1024
-"""Bytes of single columns that are read of a whole file."""
+"""Maximum decoded bytes of selected columns, read across a whole file."""
 
 READER_MEMORY_BYTES = 2 * 1024**3
-"""Address space of the process that decodes a stranger's Parquet; Python and Arrow alone take 0.25 GB of it, a row
-group of 256 MB with the hashing of its rows about 1.3 GB more."""
+"""Address space of the process that decodes untrusted Parquet. Python and Arrow alone take 0.25 GB of it; a row group
+of 256 MB with the hashing of its rows takes about 1.3 GB more."""
 READER_CPU_S = 60
-"""CPU seconds of one request to that process: an honest row group takes a fraction of one."""
+"""CPU seconds of one request to that process; an honest row group takes a fraction of one."""
 READER_WALL_S = 600.0
-"""Without a word from it for so long, something is wrong with this machine."""
+"""Seconds without output from that process after which this machine is assumed to have a problem."""
 CHECK_MEMORY_BYTES = 8 * 1024**3
 CHECK_CPU_S_PER_GB = 600
-"""A full check reads and hashes all there is: 20 to 40 s a gigabyte, measured; a bound for slow machines."""
+"""CPU seconds per gigabyte of a full check, which reads and hashes everything. It takes 20 to 40 s a gigabyte
+(measured); the limit allows for slow machines."""
 
 
 def most_groups(rows: int, stored_bytes: int) -> int:
-    """Row groups that a file of so many rows and bytes may have."""
+    """Return the number of row groups that a file with this many rows and bytes may have."""
     return 1 + rows // ROWS_A_GROUP + stored_bytes // STORED_BYTES_A_GROUP
 
 
 def check_files_few(manifest: Manifest) -> None:
-    """Raises VerifyError where a dataset has more files than its dumps and bytes explain: each costs requests."""
+    """Raise VerifyError if a dataset has more files than its dumps and bytes explain; each file costs requests."""
     if len(manifest.dumps) > len(manifest.sources):
         raise VerifyError(f"{len(manifest.dumps)} dumps of {len(manifest.sources)} sources")
     for kind, files in (("data", manifest.shards), ("verdicts", manifest.verdicts)):

@@ -1,7 +1,7 @@
-"""A dataset's folder in any store that fsspec reaches: `s3://bucket/prefix`, `gs://...`, `hf://datasets/owner/name`.
+"""A dataset's folder in any store that fsspec supports: `s3://bucket/prefix`, `gs://...`, `hf://datasets/owner/name`.
 
-Only what a person names is opened here. Datasets of strangers, which commitments name, go through
-`finest.dataset.open.open_dataset`, which knows the Hub and local folders alone.
+Only addresses that the user names are opened here. Datasets of strangers, which commitments name, go through
+`finest.dataset.open.open_dataset`, which opens only the Hub and local folders.
 """
 
 from __future__ import annotations
@@ -23,48 +23,48 @@ from finest.errors import FinestError, SourceError, UsageError, VerifyError
 from finest.masking import masked
 
 _PIECE_BYTES = 16 << 20
-"""What is held of a file while it is hashed; object stores answer ranges of this size at full speed."""
+"""Bytes of a file held in memory while it is hashed; object stores serve ranges of this size at full speed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A folder in a store. What the store refuses is a SourceError with the address and the store's own words."""
+    """A folder in a store. If the store refuses, SourceError gives the address and the store's own message."""
 
     url: str
-    """As it was given; `str()` of the location hides what is secret in it."""
+    """The address as given; `str()` of the location masks the secrets in it."""
     files: Any
     """The fsspec file system."""
     root: str
-    """The folder's path there."""
+    """The folder's path in the file system."""
 
     def __str__(self) -> str:
         return masked(self.url)
 
     def path(self, name: str) -> str:
-        """The path of a file of the folder, as the store names it."""
+        """Return the path of a file in the folder, as the store names it."""
         return f"{self.root}/{name}"
 
     def sizes(self) -> dict[str, int]:
-        """The files of the folder with their sizes, from one listing."""
+        """List the files of the folder with their sizes, with one listing."""
         with self._asked("list"):
             self.files.invalidate_cache()
             found = self.files.find(self.root, detail=True)
         return {path.removeprefix(self.root).lstrip("/"): int(info["size"]) for path, info in found.items()}
 
     def read(self, path: str, start: int, end: int) -> bytes:
-        """Bytes from `start` up to `end` of a file."""
+        """Read the bytes from `start` to `end` (exclusive) of a file."""
         with self._asked(f"read {path} of"):
             return bytes(self.files.cat_file(self.path(path), start=start, end=end))
 
     def sha256(self, path: str, size_bytes: int) -> str:
-        """The sha256 of a file's bytes, which are read for it."""
+        """Compute the sha256 of a file by reading all its bytes."""
         sha = hashlib.sha256()
         for start in range(0, size_bytes, _PIECE_BYTES):
             sha.update(self.read(path, start, min(start + _PIECE_BYTES, size_bytes)))
         return sha.hexdigest()
 
     def put(self, local: Path, name: str) -> None:
-        """Write a local file into the folder."""
+        """Upload a local file into the folder."""
         with self._asked(f"write {name} to"):
             parent = self.path(name).rpartition("/")[0]
             self.files.makedirs(parent, exist_ok=True)
@@ -72,7 +72,7 @@ class Location:
             self.files.invalidate_cache()
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a small file in one request, which object stores do whole or not at all."""
+        """Write a small file in one request, which is atomic in object stores."""
         with self._asked(f"write {name} to"):
             self.files.makedirs(self.root, exist_ok=True)
             self.files.pipe_file(self.path(name), data)
@@ -85,7 +85,7 @@ class Location:
             self.files.invalidate_cache()
 
     def manifest_bytes(self) -> bytes | None:
-        """The manifest as it is stored; None where there is none."""
+        """Return the stored manifest's bytes; None if the folder has no manifest."""
         size = self.sizes().get(MANIFEST_NAME)
         if size is None:
             return None
@@ -95,7 +95,7 @@ class Location:
 
     @contextmanager
     def _asked(self, what: str) -> Iterator[None]:
-        """Stores raise errors of a dozen libraries."""
+        """Turn an error of any store's library into SourceError."""
         try:
             yield
         except (FinestError, MemoryError):
@@ -106,7 +106,7 @@ class Location:
 
 
 def local_folder(where: str) -> Path | None:
-    """The local folder that is meant, by a path or a `file://` address; None for an address of a store."""
+    """Return the local folder that a path or a `file://` address means; None for an address in a store."""
     scheme, mark, _ = where.partition("://")
     if not mark:
         return Path(where)
@@ -114,7 +114,7 @@ def local_folder(where: str) -> Path | None:
 
 
 def locate(where: str) -> Location:
-    """The folder at an address; the store is not asked yet. Raises UsageError for a kind that is not known here."""
+    """Resolve an address to a folder, without a request. Raises UsageError for an unsupported kind of address."""
     scheme = where.partition("://")[0]
     try:
         files, root = url_to_fs(where)
@@ -131,9 +131,9 @@ def locate(where: str) -> Location:
 
 
 def open_location(where: str) -> Dataset:
-    """Open the dataset at an address. Read are the manifest and the list of files; each file must have its size.
+    """Open the dataset at an address: read the manifest and the list of files, and check every file's size.
 
-    Raises VerifyError where this is no dataset, SourceError where the store refuses.
+    Raises VerifyError if this is not a dataset, SourceError if the store refuses.
     """
     location = locate(where)
     data = location.manifest_bytes()

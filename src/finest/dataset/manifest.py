@@ -42,7 +42,7 @@ class _Model(BaseModel):
 
 
 class SourceSlice(_Model):
-    """A byte range of a source as it was read: `length` bytes from `offset` on, and their sha256."""
+    """A byte range read from a source: `length` bytes from `offset` on, and their sha256."""
 
     offset: Count
     length: Count
@@ -50,19 +50,19 @@ class SourceSlice(_Model):
 
 
 class Source(_Model):
-    """One source WARC: what it is called, what was read of it, and what it held."""
+    """One source WARC: its name, the byte ranges that were read, and what they held."""
 
     name: str = Field(min_length=1, max_length=2048)
     """The public address (`s3://...`, `https://...`, `crawl-data/...`), or a local file's bare name."""
     size_bytes: Count
     etag: str | None = Field(default=None, max_length=256)
     sha256: Sha256
-    """`source_digest` of the slices."""
+    """The `source_digest` of the slices."""
     slices: Annotated[tuple[SourceSlice, ...], FailFast()]
     records: Count
     pages: Count
     losses: dict[Name, Count]
-    """Records that could not be read, by reason."""
+    """Counts of unreadable records by reason."""
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Source:
@@ -78,9 +78,9 @@ class Source(_Model):
 
 
 class Manifest(_Model):
-    """A dataset: how it was made, from what, what it holds, and the hashes that prove it.
+    """A dataset: its recipe, sources and contents, and the hashes that prove it.
 
-    Counts, hashes and names that contradict each other are refused when it is built or read.
+    Building or reading a manifest whose counts, hashes and names contradict each other raises an error.
     """
 
     format: Literal["finest-data/1"] = "finest-data/1"
@@ -89,17 +89,17 @@ class Manifest(_Model):
     python: str = Field(pattern=r"^[0-9A-Za-z.+-]{1,64}$")
     engine: Name
     libraries: dict[str, str]
-    """Versions of every package that had a hand in it."""
+    """Versions of every package that helped to make the dataset."""
     recipe: dict[str, Any]
     """The recipe in its resolved form."""
     recipe_hash: Sha256
     dumps: Annotated[tuple[Name, ...], FailFast()]
     sources: Annotated[tuple[Source, ...], FailFast()]
-    """Here and below the first wrong entry ends the check: pydantic would keep some 1 kB for each of a million."""
+    """Here and below, FailFast stops at the first invalid entry; pydantic would keep about 1 kB for each entry."""
     shards: Annotated[tuple[Shard, ...], FailFast()]
-    """The rows, `data/<dump>/*.parquet`."""
+    """Data files with the rows, `data/<dump>/*.parquet`."""
     verdicts: Annotated[tuple[Shard, ...], FailFast()]
-    """One verdict per page, `verdicts/<dump>/*.parquet`."""
+    """Files with one verdict per page, `verdicts/<dump>/*.parquet`."""
     columns: Annotated[tuple[Column, ...], Field(max_length=MAX_COLUMNS)] = ()
     """Columns that the recipe's stages add to each row."""
     rows: Count
@@ -107,20 +107,20 @@ class Manifest(_Model):
     root: Sha256
     """Root of the Merkle tree over the row hashes."""
     reasons: dict[str, Count]
-    """Every page of the run, by the reason of its verdict; `kept` among them."""
+    """Pages of the run by the reason of their verdict, `kept` included."""
     losses: dict[Name, Count]
-    """Records that could not be read, by reason, over all sources."""
+    """Counts of unreadable records by reason, summed over all sources."""
     languages: dict[str, Count]
     """Rows by language."""
 
     @property
     def pages(self) -> int:
-        """Pages that were judged."""
+        """Number of pages that were judged."""
         return sum(self.reasons.values())
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all shards."""
+        """Total bytes of all data shards."""
         return sum(shard.size_bytes for shard in self.shards)
 
     @model_validator(mode="after")
@@ -158,8 +158,10 @@ class Manifest(_Model):
 
 
 def source_digest(slices: Iterable[SourceSlice]) -> str:
-    """sha256 over a source's slices in their order: offset and length as unsigned 64 bits little-endian, then the
-    32 raw bytes of the slice's own sha256.
+    """Compute the sha256 over a source's slices in their order.
+
+    Each slice contributes its offset and length as unsigned 64 bits little-endian, then the 32 raw bytes of its own
+    sha256.
     """
     sha = hashlib.sha256()
     for part in slices:
@@ -168,7 +170,7 @@ def source_digest(slices: Iterable[SourceSlice]) -> str:
 
 
 def sum_counts(counts: Iterable[dict[str, int]]) -> dict[str, int]:
-    """The counts added up by name, names sorted, zeros left out."""
+    """Sum the counts by name; names are sorted and zeros omitted."""
     total: dict[str, int] = {}
     for count in counts:
         for name, n in count.items():
@@ -177,14 +179,14 @@ def sum_counts(counts: Iterable[dict[str, int]]) -> dict[str, int]:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `manifest.json` into the dataset's folder: whole or not at all."""
+    """Write `manifest.json` into the dataset's folder atomically."""
     write_whole(folder / MANIFEST_NAME, manifest.model_dump_json(indent=1).encode() + b"\n")
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of the dataset in that folder, whose parts agree with each other.
+    """Read the manifest of the dataset in a folder and check that its parts agree with each other.
 
-    Raises VerifyError, with the part and the reason, where there is none or where it is garbled, too large or lying.
+    Raises VerifyError, with the part and the reason, if the manifest is missing, malformed, too large or contradictory.
     """
     path = folder / MANIFEST_NAME
     try:
@@ -198,7 +200,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def parse_manifest(data: bytes, name: str) -> Manifest:
-    """A stranger's manifest, whose parts agree with each other; raises VerifyError, in bounded memory and time."""
+    """Parse an untrusted manifest and check that its parts agree; raises VerifyError, in bounded memory and time."""
     if len(data) > MAX_MANIFEST_BYTES:
         raise VerifyError(f"{name}: larger than {MAX_MANIFEST_BYTES} bytes, which no honest manifest is")
     values = data.count(b",") + data.count(b"[") + data.count(b"{")
@@ -214,7 +216,7 @@ def parse_manifest(data: bytes, name: str) -> Manifest:
 
 
 def _check_sizes(raw: object, name: str) -> None:
-    """Before the lists are held against each other, which takes time that grows with both."""
+    """Limit the lists before they are compared with each other, because that time grows with both their lengths."""
     if not isinstance(raw, dict):
         raise VerifyError(f"{name}: not a JSON object")
     for keys, limit in ((("shards", "verdicts"), MAX_FILES), (("dumps",), MAX_DUMPS)):
@@ -231,7 +233,7 @@ def _check_sizes(raw: object, name: str) -> None:
 
 
 def first_reason(error: ValidationError) -> str:
-    """Where a manifest is wrong first, and why; without what stands there."""
+    """Return the place and the reason of a manifest's first error, without the value found there."""
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     return f"{place}: {first['msg']}" if place else first["msg"]

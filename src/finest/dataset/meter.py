@@ -1,7 +1,7 @@
-"""Counts the reads from an untrusted dataset and refuses more than a dataset of its size explains.
+"""Count the reads from an untrusted dataset and refuse more than a dataset of its size explains.
 
-Ranges and bytes are counted, not seconds: how many of them are asked for follows from the files alone, how long they
-take from the Hub too. A range that was tried again counts once.
+The meter counts ranges and bytes, not seconds: their number depends only on the files, while the time also depends on
+the Hub. A range that is retried counts once.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class Allowance(NamedTuple):
-    """What may be read."""
+    """Ranges and bytes that may be read."""
 
     ranges: int
     bytes: int
 
 
 def allowance(manifest: Manifest) -> Allowance:
-    """What one check of such a dataset may ask for: it follows from the rows and bytes that the manifest states."""
+    """Return what one check of this dataset may read, computed from the rows and bytes that the manifest states."""
     files = (*manifest.shards, *manifest.verdicts)
     groups = sum(most_groups(file.rows, file.size_bytes) for file in files)
     stored = sum(file.size_bytes for file in files)
@@ -32,7 +32,7 @@ def allowance(manifest: Manifest) -> Allowance:
 
 
 class Metered:
-    """A store that counts what is read from it. Without an allowance there is no end to it."""
+    """A store that counts what is read from it; reads are unlimited while no allowance is set."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -40,7 +40,7 @@ class Metered:
         self.allowed: Allowance | None = None
 
     def read(self, path: str, start: int, end: int) -> bytes:
-        """Bytes from `start` up to `end` of a file; raises VerifyError past the allowance."""
+        """Read the bytes from `start` to `end` (exclusive) of a file; raises VerifyError beyond the allowance."""
         self.ranges, self.bytes = self.ranges + 1, self.bytes + end - start
         if self.allowed and (self.ranges > self.allowed.ranges or self.bytes > self.allowed.bytes):
             raise VerifyError(

@@ -1,10 +1,10 @@
-"""Opens a dataset on the Hub or in a folder without downloading it: checks its manifest and reads byte ranges.
+"""Open a dataset on the Hub or in a folder without downloading it: check its manifest and read byte ranges.
 
     with open_dataset("alice/web@4c1f...") as dataset:
         dataset.manifest.rows
-        dataset.sample(100, seed=7)        # a pyarrow Table, every row's hash computed anew
+        dataset.sample(100, seed=7)        # a pyarrow Table; every row's hash is recomputed
 
-Whatever a stranger put there costs at most what `finest.dataset.limits` says, and is a VerifyError.
+Whatever a stranger put there costs at most what `finest.dataset.limits` allows, and raises VerifyError.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ _BESIDE = frozenset({MANIFEST_NAME, CARD_NAME, ".gitattributes"})
 """Files of a repository that the manifest does not name. The card is never read."""
 _PIECE_BYTES = 16 * 1024 * 1024
 _ROWS_PER_CPU_S = 50_000
-"""Row hashes that even a slow machine folds into a Merkle root in a second."""
+"""Row hashes that even a slow machine folds into a Merkle root per second."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """A group of rows that is read as one: which file, which of its groups, and which rows of the dataset it holds."""
+    """One Parquet row group: its file, its number in that file, and the dataset rows that it holds."""
 
     path: str
     number: int
@@ -62,11 +62,12 @@ class RowGroup:
 def open_dataset(
     where: str, *, token: str | None = None, latest: bool = False, say: Callable[[str], None] = lambda _: None
 ) -> Dataset:
-    """Open `OWNER/NAME@REVISION` (40 hex digits; `#ROOT` may follow and must then be its root) or a local folder.
+    """Open `OWNER/NAME@REVISION` (40 hex digits; an optional `#ROOT` must match the root) or a local folder.
 
-    Read are the list of files and the manifest. Refused with VerifyError: a manifest that lies, a file that it does not
-    name, a file whose size or sha256 the Hub states otherwise. Raises HubError and its kinds for what the Hub will not
-    give, UsageError without a revision, unless `latest` is to be taken (and said).
+    This reads only the list of files and the manifest. Raises VerifyError if the manifest contradicts itself, if the
+    repository holds a file that the manifest does not name, or if the Hub reports another size or sha256 for a file;
+    HubError or a subclass if the Hub refuses; UsageError if there is no revision and `latest` is false. With `latest`,
+    the newest revision is opened and reported through `say`.
     """
     if Path(where).is_dir():
         return _open_folder(Path(where))
@@ -84,7 +85,7 @@ def open_dataset(
 
 
 class Dataset:
-    """An open dataset. Rows and verdicts are numbered from 0, through all files in the manifest's order."""
+    """An open dataset. Rows and verdicts are numbered from 0 across all files, in the manifest's order."""
 
     def __init__(self, place: Path | Revision | Location, manifest: Manifest, store: Store) -> None:
         self.place = place
@@ -102,59 +103,59 @@ class Dataset:
         self.close()
 
     def close(self) -> None:
-        """End the process that reads; a later read starts another."""
+        """End the reader process; a later read starts another one."""
         self._reader.close()
 
     def bound_reading(self) -> None:
-        """From now on refuse to read more than one check of an honest dataset of this size needs: VerifyError."""
+        """Limit further reads to what one check of an honest dataset needs; reads beyond it raise VerifyError."""
         self.meter.allowed = allowance(self.manifest)
 
     def row_groups(self) -> list[RowGroup]:
-        """All groups of rows; reads every file's footer."""
+        """Return all row groups of the data files; reads every file's footer."""
         return self._rows.groups()
 
     def read_rows(self, indices: Sequence[int]) -> pa.Table:
-        """Those rows, in that order, with hashes that were computed anew; reads the row groups that hold them."""
+        """Return the rows with these indices, in that order, with recomputed hashes; reads their row groups."""
         return self._rows.read(indices)
 
     def sample(self, k: int, seed: int) -> pa.Table:
-        """`k` rows (all, if there are fewer), each as likely as any other, ascending. A seed draws the same again."""
+        """Draw `k` rows uniformly (all if there are fewer), in ascending order; the same seed draws the same rows."""
         return self.read_rows(_drawn(self.manifest.rows, k, seed))
 
     def row_columns(self, *names: str) -> pa.Table:
-        """Some columns of all rows, in bounded memory; row hashes are not checked."""
+        """Return some columns of all rows, in bounded memory; row hashes are not checked."""
         return self._rows.columns(names)
 
     def verdict_groups(self) -> list[RowGroup]:
-        """All groups of verdicts; reads every file's footer."""
+        """Return all row groups of the verdict files; reads every file's footer."""
         return self._verdicts.groups()
 
     def read_verdicts(self, indices: Sequence[int]) -> pa.Table:
-        """Those verdicts, in that order; reads the row groups that hold them."""
+        """Return the verdicts with these indices, in that order; reads their row groups."""
         return self._verdicts.read(indices)
 
     def sample_verdicts(self, k: int, seed: int) -> pa.Table:
-        """`k` verdicts, as `sample`."""
+        """Draw `k` verdicts, as `sample` draws rows."""
         return self.read_verdicts(_drawn(self.manifest.pages, k, seed))
 
     def verdict_columns(self, *names: str) -> pa.Table:
-        """Some columns of all verdicts, in bounded memory."""
+        """Return some columns of all verdicts, in bounded memory."""
         return self._verdicts.columns(names)
 
     @cached_property
     def row_places(self) -> Places:
-        """All rows by the records that they are of; reads three columns once."""
+        """All rows, indexed by the WARC record they come from; reads three columns once."""
         return Places(self.row_columns("file_path", "warc_offset", "id"), "warc_offset")
 
     @cached_property
     def verdict_places(self) -> Places:
-        """All verdicts by the records that they are of; reads three columns once."""
+        """All verdicts, indexed by the WARC record they belong to; reads three columns once."""
         return Places(self.verdict_columns("file_path", "offset", "id"), "offset")
 
     def check_root(self) -> None:
-        """Hold the root over all stored row hashes against the manifest's; reads two columns, some 60 bytes a row.
+        """Check the Merkle root over all stored row hashes; reads two columns, about 60 bytes a row.
 
-        Raises VerifyError where it is another one, or where a row is there twice.
+        Raises VerifyError if the root differs from the manifest's or if a row occurs twice.
         """
         shards = [shard.model_dump(include={"path", "size_bytes", "rows"}) for shard in self.manifest.shards]
         cpu_s = READER_CPU_S + self.manifest.rows // _ROWS_PER_CPU_S
@@ -165,9 +166,9 @@ class Dataset:
             raise VerifyError(f"data: the Merkle root over the rows is {root}, the manifest says {self.manifest.root}")
 
     def download(self, folder: Path) -> None:
-        """Write every file that the manifest names into `folder`, and the manifest; memory flat.
+        """Write the manifest and every file that it names into `folder`, in constant memory.
 
-        Raises RunError where the disk has no room for it.
+        Raises RunError if the disk has too little room.
         """
         files = (*self.manifest.shards, *self.manifest.verdicts)
         size, free = sum(file.size_bytes for file in files), shutil.disk_usage(folder).free
@@ -184,7 +185,7 @@ class Dataset:
             yield self._store.read(file.path, start, min(start + _PIECE_BYTES, file.size_bytes))
 
     def check_all(self, folder: Path) -> None:
-        """Check every byte and row of the files in `folder`, as `check_files` does, in a process of bounded means."""
+        """Check every byte and row of the files in `folder` with `check_files`, in a process with bounded resources."""
         confined = Confined(self._store, {}, memory_bytes=CHECK_MEMORY_BYTES, folder=folder)
         size = self.manifest.size_bytes + sum(file.size_bytes for file in self.manifest.verdicts)
         try:
@@ -197,7 +198,7 @@ class Dataset:
 
 
 class _Part:
-    """The rows, or the verdicts: numbered through all of their files."""
+    """Either the rows or the verdicts, numbered across all of their files."""
 
     def __init__(self, reader: Confined, files: Sequence[Shard], schema: pa.Schema) -> None:
         self._reader, self._files, self._schema = reader, files, schema
@@ -296,7 +297,7 @@ def _open_revision(hub: Hub, revision: Revision) -> Dataset:
 
 
 def _check_listing(revision: Revision, manifest: Manifest, files: dict[str, RemoteFile]) -> None:
-    """Hold what the Hub says of each file against the manifest."""
+    """Compare the size and sha256 that the Hub reports for each file with the manifest."""
     named = {file.path: file for file in (*manifest.shards, *manifest.verdicts)}
     for path in sorted(files.keys() - named.keys() - _BESIDE):
         raise VerifyError(f"{revision}: {path[:200]} is not named in the manifest")

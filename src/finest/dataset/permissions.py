@@ -14,12 +14,12 @@ LOG_IN = (
 _WRITERS = frozenset({"admin", "write", "contributor"})
 """Roles in an organisation that may create repositories (https://huggingface.co/docs/hub/organizations-security)."""
 _MAY_WRITE = "repo.write"
-"""The permission of a fine-grained token that `whoami` lists beside what it holds for."""
+"""The permission that a fine-grained token needs; `whoami` lists it with the entities it applies to."""
 
 
 def whoami() -> dict[str, Any]:
-    """The Hub's answer to `whoami`. Raises HubError for a token it does not know, HubUnavailable without an answer."""
-    Hub()  # gives the client's connections their deadlines
+    """Return the Hub's `whoami` response. Raises HubError for an unknown token, HubUnavailable without a response."""
+    Hub()  # sets the timeouts of huggingface_hub's connections
     import huggingface_hub
 
     token = huggingface_hub.get_token()
@@ -29,14 +29,14 @@ def whoami() -> dict[str, Any]:
 
 
 def check_right(repo: str) -> None:
-    """Raise HubError where the token may not write to a repository: a miner would learn it after hours of work."""
+    """Raise HubError if the token may not write to a repository, so that a miner learns it before hours of work."""
     there, right = there_and_right(whoami(), repo)
     if right is False:
         raise HubError(f"{there}; {LOG_IN}")
 
 
 def there_and_right(user: dict[str, Any], repo: str) -> tuple[str, bool | None]:
-    """Whether the repository is there, in words, and whether the token may write to it."""
+    """Return whether the repository exists, as a message, and whether the token may write to it (None if unknown)."""
     try:
         there = f"{repo} is there ({'private' if Hub().head(repo).private else 'public'})"
         is_there = True
@@ -47,7 +47,7 @@ def there_and_right(user: dict[str, Any], repo: str) -> tuple[str, bool | None]:
 
 
 def may_write(user: dict[str, Any], repo: str, *, is_there: bool) -> bool | None:
-    """Whether the Hub's answer to `whoami` gives the right to write to a repository; None where it does not say."""
+    """Return whether a `whoami` response grants the right to write to a repository; None if it does not say."""
     owner = repo.partition("/")[0]
     role = role_of(user)
     if role in ("write", "admin"):
@@ -66,7 +66,7 @@ def _in_organisation(user: dict[str, Any], owner: str) -> bool | None:
 
 
 def _is_granted(user: dict[str, Any], owner: str, repo: str, *, is_there: bool) -> bool | None:
-    """A grant for the owner covers all its repositories; one for a repository is of use only once that is there."""
+    """Check a fine-grained token: a grant for the owner covers every repository, others only an existing one."""
     grants = access_token(user).get("fineGrained")
     if not isinstance(grants, dict):
         return None

@@ -1,8 +1,8 @@
-"""Finds the rows and verdicts that belong to a WARC record.
+"""Find the rows and verdicts that belong to a WARC record.
 
-A record id is not enough: careless writers give several records the same one, and joined files hold a record twice.
-Neither are source, offset and id always: records that share a gzip member share its offset too. So a place may hold
-several rows or verdicts, in the order of the records. What makes a row unique is its hash.
+A record id is not enough: careless writers give several records the same id, and concatenated files hold a record
+twice. Source, offset and id are not always enough either, because records in one gzip member share its offset. So a
+place may hold several rows or verdicts, in the order of the records. A row's hash identifies it uniquely.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ import pyarrow.compute as pc
 
 
 class Place(NamedTuple):
-    """Where records lie."""
+    """The position of one or more records: source, offset and record id."""
 
     source: str
     """The WARC's name, as rows give it in `file_path`."""
     offset: int
-    """Where the record's gzip member begins."""
+    """Offset of the record's gzip member."""
     id: str
-    """WARC-Record-ID."""
+    """The WARC-Record-ID."""
 
 
 def numbers_where(mask: pa.ChunkedArray) -> pa.UInt64Array:
-    """The numbers of the rows for which the mask is true; pyarrow 25 ends the process on a mask without a chunk."""
+    """Return the indices where the mask is true; pyarrow 25 ends the process on a mask without chunks."""
     return pc.indices_nonzero(mask.combine_chunks())
 
 
 class Places:
-    """All rows, or all verdicts, of a dataset by their places."""
+    """All rows or all verdicts of a dataset, indexed by place."""
 
     def __init__(self, table: pa.Table, offset: str) -> None:
-        """`table` has the columns `file_path`, `id` and the one that is called `offset`."""
+        """Take a table with the columns `file_path`, `id` and the one that `offset` names."""
         self._table = table.select(["file_path", offset, "id"])
 
     def find(self, wanted: Collection[Place]) -> dict[Place, list[int]]:
-        """The numbers, ascending, of what stands at each place; an empty list where there is nothing."""
+        """Return the ascending indices of the entries at each place; an empty list if a place has no entries."""
         found: dict[Place, list[int]] = {place: [] for place in wanted}
         offsets = pa.array(sorted({place.offset for place in found}), pa.int64())
         ids = pa.array(sorted({place.id for place in found}), pa.string())
@@ -51,6 +51,6 @@ class Places:
         return found
 
     def with_id(self, id: str, most: int) -> list[int]:
-        """The numbers, ascending, of the first `most` that have this record id."""
+        """Return the ascending indices of the first `most` entries with this record id."""
         numbers: list[int] = numbers_where(pc.equal(self._table["id"], id))[:most].to_pylist()
         return numbers

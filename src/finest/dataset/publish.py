@@ -1,8 +1,8 @@
-"""`finest publish`: a dataset's folder as one revision of a repository on the Hugging Face Hub.
+"""Publish a dataset's folder as one revision of a repository on the Hugging Face Hub (`finest publish`).
 
-Files are sent one by one, ahead of the one commit that names them all. Before each try of that commit the repository
-is read anew: if it already holds this dataset, that revision is the answer. So a lost answer, a kill at any moment
-and a second run end in exactly one commit.
+The files are uploaded one by one before the single commit that names them all. Every attempt at that commit first reads
+the repository: if it already holds this dataset, that revision is the result. A lost response, a kill at any moment and
+a second run therefore all end in exactly one commit.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from finest.masking import holds_secrets, masked, one_line, public_address
 from finest.retry import Backoff, pause
 
 CARD_REPO = "OWNER/NAME"
-"""Stands in a card for the repository's name until there is one."""
+"""Placeholder in a card for the repository's name, until that name is known."""
 FOLDERS = ("data", "verdicts")
 NOT_OURS_BUT_FINE = frozenset({".gitattributes"})
-"""What the Hub itself puts into a repository."""
+"""Files that the Hub itself adds to a repository."""
 
 _STALE_PARENT = 412
-"""The Hub's answer to a commit whose parent is not the newest commit any more."""
+"""The Hub's status for a commit whose parent is no longer the newest commit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """How far the upload is."""
+    """Progress of an upload."""
 
     files: int
     of_files: int
@@ -55,15 +55,16 @@ def publish(
     folder: Path, repo: str, *, private: bool = False, token: str | None = None, say: Say = lambda _: None,
     progress: Progress = lambda _: None,
 ) -> Revision:  # fmt: skip
-    """Publish the dataset in `folder` as one commit of the dataset repository `repo`, and give its revision.
+    """Publish the dataset in `folder` as one commit of the dataset repository `repo`, and return its revision.
 
-    `repo` is OWNER/NAME, or NAME under the token's user; it is made if it is not there. Data and verdict files of an
-    earlier dataset in it are replaced. If the repository already holds exactly this dataset, in its newest commit or
-    in one of the last, nothing is sent. Without `token`, HF_TOKEN or the file of `hf auth login` is used.
+    `repo` is OWNER/NAME, or NAME under the token's user; publish creates it if it does not exist. The commit replaces
+    the data and verdict files of an earlier dataset in it. If the newest commit or one of the last few already holds
+    exactly this dataset, nothing is sent. Without `token`, the token comes from HF_TOKEN or the file that `hf auth
+    login` writes.
 
-    Raises VerifyError where the folder's files are not those of its manifest, or the Hub's not these, or where names
-    of sources hold user information or a query; HubError and its
-    kinds where the Hub refuses or stays away; UsageError where the repository holds something else.
+    Raises VerifyError if the files in the folder do not match its manifest, if the Hub's files do not match them, or if
+    the names of sources contain user information or a query; HubError or a subclass if the Hub refuses or does not
+    respond; UsageError if the repository holds something else.
     """
     manifest = read_manifest(folder)
     _refuse_named_secrets(source.name for source in manifest.sources)
@@ -78,13 +79,13 @@ def publish(
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file that the revision must hold: what the Hub will say of it, and where its bytes are."""
+    """A file that the revision must hold: the size and hashes that the Hub will report, and where to read its bytes."""
 
     path: str
     size_bytes: int
     sha256: str
     blob: str
-    """git's hash of it; empty for what is surely a large file."""
+    """git's hash of the file; empty for a file that is certainly stored as a large file."""
     local: Path | None = None
     data: bytes = b""
 
@@ -95,13 +96,13 @@ class _File:
 
 @dataclass(frozen=True, slots=True)
 class _Dataset:
-    """What one revision must hold, to the last byte."""
+    """The exact content that one revision must have."""
 
     repo: str
     title: str
     files: tuple[_File, ...]
     sent: dict[str, Any] = field(default_factory=dict)
-    """What was uploaded by path, as huggingface_hub needs it for the commit."""
+    """Uploaded files by path, in the form that huggingface_hub needs for the commit."""
 
     @classmethod
     def of(cls, folder: Path, manifest: Manifest, repo: str) -> _Dataset:
@@ -118,11 +119,11 @@ class _Dataset:
         return self.title[-64:]
 
     def missing(self, files: dict[str, RemoteFile]) -> list[_File]:
-        """Files that a revision with `files` does not hold as they are here."""
+        """Return the files that a revision with `files` lacks or holds with other content."""
         return [file for file in self.files if not file.is_in(files)]
 
     def stale(self, files: dict[str, RemoteFile]) -> list[str]:
-        """Data and verdict files of an earlier dataset."""
+        """Return the data and verdict files that an earlier dataset left in the repository."""
         ours = {file.path for file in self.files}
         return sorted(path for path in files if path.split("/")[0] in FOLDERS and path not in ours)
 
@@ -131,7 +132,7 @@ class _Dataset:
 
 
 def _large_file(folder: Path, shard: Shard) -> _File:
-    """A shard, once its bytes are found to be the manifest's."""
+    """Return a shard as a file to publish, after checking that its bytes match the manifest."""
     try:
         found = size_and_sha256(folder / shard.path)
     except OSError as error:
@@ -146,7 +147,7 @@ def _small_file(path: str, data: bytes) -> _File:
 
 
 def _refuse_named_secrets(names: Iterable[str]) -> None:
-    """Datasets of earlier versions may name sources by their whole address, passwords and signatures included."""
+    """Refuse names with secrets: earlier versions kept passwords and signatures in the addresses of sources."""
     for name in names:
         if holds_secrets(name):
             raise VerifyError(
@@ -156,7 +157,7 @@ def _refuse_named_secrets(names: Iterable[str]) -> None:
 
 
 def _refuse_secrets_in_files(folder: Path, manifest: Manifest) -> None:
-    """The same of the names in rows and verdicts, and of the card."""
+    """Refuse secrets in the source names of rows and verdicts, and in the card."""
     for shard in (*manifest.shards, *manifest.verdicts):
         try:
             with pq.ParquetFile(folder / shard.path) as file:
@@ -179,7 +180,7 @@ def _card_of(folder: Path, manifest: Manifest, repo: str) -> bytes:
 
 
 def _repository(hub: Hub, repo: str, *, private: bool, say: Say) -> Revision:
-    """The newest commit of the repository, which is made if it is not there."""
+    """Return the newest commit of the repository; create the repository if it does not exist."""
     try:
         head = hub.head(repo)
     except HubNotFound:
@@ -194,12 +195,13 @@ def _repository(hub: Hub, repo: str, *, private: bool, say: Say) -> Revision:
 
 
 def _settle(hub: Hub, dataset: _Dataset, head: Revision, say: Say, progress: Progress) -> Revision:
-    """The one revision that holds this dataset: found, or made with one commit on top of `head`.
+    """Return the one revision that holds this dataset: an existing one, or a new commit on top of `head`.
 
-    Where a commit gets no answer, or the answer that `head` is the newest no more, the repository is read anew.
+    If a commit gets no response, or the Hub responds that `head` is no longer the newest commit, read the repository
+    again.
     """
     what = f"commit to {dataset.repo}"
-    backoff = Backoff(RETRY, budget_s=math.inf)  # uploads take what they take
+    backoff = Backoff(RETRY, budget_s=math.inf)  # no time limit: an upload takes as long as it takes
     while True:
         files = hub.files(head)
         found = head if dataset.is_in(files) else _earlier(hub, dataset)
@@ -220,7 +222,7 @@ def _settle(hub: Hub, dataset: _Dataset, head: Revision, say: Say, progress: Pro
 
 
 def _earlier(hub: Hub, dataset: _Dataset) -> Revision | None:
-    """One of the last commits whose title names this root and that holds this dataset."""
+    """Find a recent commit whose title names this root and that holds this dataset."""
     for sha in hub.commits_titled(dataset.repo, dataset.root):
         revision = Revision(dataset.repo, sha)
         if dataset.is_in(hub.files(revision)):
@@ -231,7 +233,7 @@ def _earlier(hub: Hub, dataset: _Dataset) -> Revision | None:
 def _commit(
     hub: Hub, dataset: _Dataset, head: Revision, files: dict[str, RemoteFile], say: Say, progress: Progress
 ) -> str | Failure:
-    """Upload what is not there, then commit once."""
+    """Upload what is missing, then try to commit once."""
     _refuse_other_things(dataset, files)
     missing = dataset.missing(files)
     _upload(hub, dataset, [file for file in missing if file.local], say, progress)
@@ -240,7 +242,7 @@ def _commit(
 
 
 def _refuse_other_things(dataset: _Dataset, files: dict[str, RemoteFile]) -> None:
-    """A repository is a dataset's alone: nothing of somebody's other work is deleted, nothing foreign left beside."""
+    """Refuse a repository that holds anything but these datasets, so that publishing deletes nobody's other work."""
     ours = {file.path for file in dataset.files} | NOT_OURS_BUT_FINE
     foreign = [path for path in files if path not in ours and path.split("/")[0] not in FOLDERS]
     stale = dataset.stale(files)
@@ -250,7 +252,7 @@ def _refuse_other_things(dataset: _Dataset, files: dict[str, RemoteFile]) -> Non
 
 
 def _upload(hub: Hub, dataset: _Dataset, files: list[_File], say: Say, progress: Progress) -> None:
-    """Send shards and verdict files, one finished file at a time, each once."""
+    """Upload shards and verdict files, one finished file at a time, each only once."""
     of_bytes, done = sum(file.size_bytes for file in files), 0
     for number, file in enumerate(files):
         progress(Sent(number, len(files), done, of_bytes))
@@ -275,7 +277,7 @@ def _changes(dataset: _Dataset, missing: Iterable[_File], stale: Iterable[str]) 
 
 
 def _confirmed(hub: Hub, dataset: _Dataset, revision: Revision) -> Revision:
-    """The revision, once what the Hub says of its every file is what the manifest says."""
+    """Return the revision after checking that the Hub reports the manifest's size and hash for every file."""
     files = hub.files(revision)
     for file in dataset.missing(files):
         raise VerifyError(f"{file.path}: the Hub's sha256 in {revision} is not the manifest's; publish again")

@@ -1,8 +1,8 @@
-"""Decodes untrusted Parquet files in a separate process, where they can do no harm.
+"""Decode untrusted Parquet files in a separate process, where they can do no harm.
 
-The process (`finest.dataset.reader_main`) has bounded memory and CPU time, no token and no network: it asks its parent
-for ranges of bytes (see `finest.dataset.confined_reader`, the other end). Whatever a file does to it - a crash of the
-decoder, memory, endless work - is one refused request of the parent's.
+The process (`finest.dataset.reader_main`) has bounded memory and CPU time, no token and no network. It asks its parent
+for byte ranges (`finest.dataset.confined_reader` is the other end). Whatever a file does to it (crash the decoder,
+exhaust memory, loop forever) only makes the parent refuse one request.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ from finest.errors import FinestError, VerifyError
 from finest.recipe.stage import Column
 
 Need = Callable[[str, int, int], bytes]
-"""Gives the bytes of a file, by its path, from the first offset up to the second."""
+"""Callback that returns the bytes of a file (by path) from the first offset to the second, exclusive."""
 
 _Span = tuple[int, int]
-"""From a byte of a file up to another one."""
+"""Start and end offset (exclusive) of a byte range in a file."""
 _VERDICT_COLUMNS = ("id", "url", "file_path", "offset", "length", "reason")
-"""Columns of a verdict that are never empty."""
+"""Verdict columns that are never null."""
 _TAIL_BYTES = 64 * 1024
 _MAGIC = b"PAR1"
 _GAP_BYTES = 256 * 1024
-"""Columns with less than this between them are fetched with one request: that costs less than a second one."""
+"""Columns with a smaller gap than this between them share one request, which costs less than a second request."""
 _AHEAD_BYTES = 16 * 1024 * 1024
-"""What is fetched ahead of several row groups together."""
+"""Bytes to prefetch for several row groups together."""
 _BATCH_ROWS = 500
 _OPEN_FILES = 4
-"""Files whose footers are kept."""
+"""Number of files whose footers are cached."""
 
 
 class RemoteParquet:
-    """One Parquet file, read by ranges; every number in its footer is checked before it is used."""
+    """One Parquet file, read by byte ranges; every number in its footer is checked before it is used."""
 
     def __init__(self, path: str, size_bytes: int, rows: int, need: Need, schema: pa.Schema = SCHEMA) -> None:
         self.path = path
@@ -97,9 +97,9 @@ class RemoteParquet:
         return int(group.num_rows)
 
     def batches(self, numbers: Sequence[int], columns: list[str]) -> Iterator[pa.RecordBatch]:
-        """The rows of those groups, some hundreds at a time, as long as no group holds more than it may.
+        """Yield the rows of these row groups in batches; raises VerifyError if a group is larger than allowed.
 
-        What lies near each other is fetched with one request, over several groups where they are small.
+        Columns that are close to each other are fetched with one request, across several groups if these are small.
         """
         for spans, together in self._planned(numbers, columns):
             with _plainly(self.path):
@@ -122,7 +122,7 @@ class RemoteParquet:
             raise VerifyError(f"{self.path}: row group {number} holds {rows} rows, not {self.groups[number]}")
 
     def _planned(self, numbers: Sequence[int], columns: list[str]) -> Iterator[tuple[list[_Span], list[int]]]:
-        """Groups that are read together, each time with the spans to fetch for them: _AHEAD_BYTES, or one group."""
+        """Yield the row groups to read together and their spans: up to _AHEAD_BYTES, or a single group."""
         spans: list[_Span] = []
         together: list[int] = []
         for number in numbers:
@@ -138,7 +138,7 @@ class RemoteParquet:
             yield spans, together
 
     def _spans(self, number: int, columns: list[str]) -> list[_Span]:
-        """Where the columns of a group lie, near ones in one span."""
+        """Return the byte ranges of a group's columns; columns that are close to each other share one range."""
         group, names = self._file.metadata.row_group(number), self._file.schema_arrow.names
         spans = _joined([self._chunk(group.column(names.index(name)), number) for name in columns])
         if _size(spans) > MAX_GROUP_BYTES:
@@ -156,7 +156,7 @@ class RemoteParquet:
 
 
 def _joined(spans: list[_Span]) -> list[_Span]:
-    """The spans in ascending order, those with a small gap between them as one."""
+    """Sort the spans and merge those with a small gap between them."""
     joined: list[_Span] = []
     for start, end in sorted(spans):
         if joined and start - joined[-1][1] < _GAP_BYTES:
@@ -171,7 +171,7 @@ def _size(spans: list[_Span]) -> int:
 
 
 class _View(io.RawIOBase):
-    """A file of which only some ranges are at hand; what else is read is fetched. Arrow reads it as any other."""
+    """A file-like object for Arrow that holds only some ranges of a file and fetches all other reads."""
 
     def __init__(self, path: str, size_bytes: int, need: Need) -> None:
         self.path, self.size_bytes, self._need = path, size_bytes, need
@@ -186,7 +186,7 @@ class _View(io.RawIOBase):
         return data
 
     def forget(self) -> None:
-        """Drop what is kept."""
+        """Drop the ranges that were kept."""
         self._spans.clear()
 
     def readable(self) -> bool:
@@ -214,7 +214,7 @@ class _View(io.RawIOBase):
 
 
 class Reader:
-    """Answers requests about files, each named with its path, size and rows."""
+    """Answers requests about files; each request names a file with its path, size and rows."""
 
     def __init__(self, need: Need) -> None:
         self._need = need
@@ -222,7 +222,7 @@ class Reader:
         self._schema = SCHEMA
 
     def answer(self, request: dict[str, Any]) -> tuple[Any, bytes]:
-        """A small value, and a table as an Arrow stream (or nothing); raises VerifyError where a file is bad."""
+        """Return a small value and a table as an Arrow stream (or no bytes); raises VerifyError if a file is bad."""
         self._schema = schema_with(Column(*column) for column in request.get("columns_added", ()))
         if request["op"] == "check":
             self._check_folder(Path(request["folder"]), request["manifest"])
@@ -245,7 +245,7 @@ class Reader:
         return self._files[path]
 
     def _root(self, files: list[dict[str, Any]]) -> list[str | None]:
-        """The root over the row hashes as they are stored, and the id of a row that is there twice, if there is one."""
+        """Return the Merkle root over the stored row hashes, and the id of a row that occurs twice, or None."""
         leaves = Leaves()
         for stated in files:
             file = self._file(stated)
@@ -264,7 +264,7 @@ class Reader:
 
 
 def _columns(file: RemoteParquet, columns: list[str]) -> pa.Table:
-    """Some columns of all rows, bounded in bytes."""
+    """Return some columns of all rows; raises VerifyError if they take more than MAX_COLUMN_BYTES."""
     held, batches = 0, []
     schema = columns_schema(file.schema, columns)
     for batch in file.batches(range(len(file.groups)), columns):
@@ -279,7 +279,7 @@ def _columns(file: RemoteParquet, columns: list[str]) -> pa.Table:
 
 
 def _rows(file: RemoteParquet, number: int, wanted: list[int]) -> pa.Table:
-    """Those rows of a group, by their ascending numbers in it; each kept page's hash is computed anew."""
+    """Return rows of a group by their ascending indices in it; recomputes the hash of each data row."""
     schema, is_rows = file.schema, file.schema is not VERDICT_SCHEMA
     first, chosen = 0, []
     for batch in file.batches([number], schema.names):
@@ -318,7 +318,7 @@ def _stream(table: pa.Table) -> bytes:
 
 @contextmanager
 def _plainly(path: str) -> Iterator[None]:
-    """Says in plain words what Arrow and the decoder find wrong with a file."""
+    """Turn errors of Arrow and the decoder into a plain VerifyError that names the file."""
     try:
         yield
     except (MemoryError, pa.ArrowMemoryError) as error:
@@ -330,7 +330,7 @@ def _plainly(path: str) -> Iterator[None]:
 
 
 def serve(asked: BinaryIO, told: BinaryIO) -> None:
-    """Answer requests, one line of JSON each, until there are no more; raises BrokenPipeError when nobody listens."""
+    """Answer requests, one line of JSON each, until the input ends; raises BrokenPipeError when the parent is gone."""
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
 
@@ -362,7 +362,7 @@ def serve(asked: BinaryIO, told: BinaryIO) -> None:
 
 
 def _bound_cpu(seconds: int) -> None:
-    """The kernel ends this process when it has used so many more CPU seconds."""
+    """Limit this process to this many more CPU seconds; the kernel ends it when they are used up."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = math.ceil(used.ru_utime + used.ru_stime) + seconds
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))

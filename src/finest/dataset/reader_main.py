@@ -1,8 +1,9 @@
 """The process that decodes untrusted Parquet files: `python -m finest.dataset.reader_main MEMORY_BYTES [FOLDER]`.
 
-Requests come on standard input, answers go to standard output. FOLDER is a dataset that it may read by itself, to check
-it as a whole. Before it imports the decoder, it gives up every file but its own libraries and FOLDER, every connection
-and every program (`finest.sandbox`): Arrow starts a thread as soon as it is imported, which would be left out.
+It reads requests from standard input and writes answers to standard output. FOLDER is a dataset that it may read by
+itself, to check it as a whole. Before it imports the decoder, it gives up access to every file except its own libraries
+and FOLDER, to the network, and to every program (`finest.sandbox`). The import must come later because Arrow starts a
+thread as soon as it is imported, which the sandbox would not cover.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from finest.sandbox.paths import NULL, runtime
 
 
 def main() -> None:
-    """See above."""
+    """Confine this process, then serve requests."""
     memory, folders = int(sys.argv[1]), map(Path, sys.argv[2:])
     confine(Bounds(read=(*runtime(), *folders), devices=(NULL,)))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))

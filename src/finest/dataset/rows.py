@@ -1,4 +1,4 @@
-"""The rows of a dataset: FineWeb's columns, what re-checking needs, and the hash that proves a row."""
+"""Rows of a dataset: FineWeb's columns, the columns that re-checking needs, and the hash that proves a row."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ SCHEMA: pa.Schema = pa.schema(
         ("row_hash", pa.string()),
     ]
 )
-"""FineWeb's nine columns with FineWeb's names, order and types (https://hf.co/datasets/HuggingFaceFW/fineweb), so that
-both load with one set of features; then the three that re-checking needs."""
+"""Columns of a row: FineWeb's nine columns with FineWeb's names, order and types
+(https://hf.co/datasets/HuggingFaceFW/fineweb), so that both load with the same features; then the three that
+re-checking needs."""
 
 VERDICT_SCHEMA: pa.Schema = pa.schema(
     [
@@ -52,42 +53,42 @@ VERDICT_SCHEMA: pa.Schema = pa.schema(
         ("error", pa.string()),
     ]
 )
-"""One verdict per page record. `value` beside `limit` is the statistic that decided; `duplicate_of` the id of the page
-that a duplicate lost against, `error` the exception that dropped a page. Where there is nothing to say, a column is
-null."""
+"""Columns of a verdict; there is one verdict per page record. `value` and `limit` are the statistic that decided and
+its threshold; `duplicate_of` is the id of the page that was kept instead of a duplicate; `error` is the exception that
+dropped a page. A column that does not apply is null."""
 
 ROW_FORMAT = b"finest-row/1"
-"""Begins what is hashed for a row; another encoding gets another number."""
+"""Prefix of the bytes that are hashed for a row; another encoding gets another number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kept page: every column of SCHEMA but `row_hash`, which follows from the others (see `row_hash`)."""
+    """One kept page: every column of SCHEMA except `row_hash`, which is computed from the others (see `row_hash`)."""
 
     text: str
     id: str
-    """WARC-Record-ID as written, e.g. `<urn:uuid:...>`."""
+    """The WARC-Record-ID as written, e.g. `<urn:uuid:...>`."""
     dump: str
     """Common Crawl's name of the crawl, e.g. `CC-MAIN-2025-26`."""
     url: str
     date: str
-    """WARC-Date as written."""
+    """The WARC-Date as written."""
     file_path: str
-    """The source WARC, as its address names it (`s3://commoncrawl/crawl-data/...`)."""
+    """The address of the source WARC (`s3://commoncrawl/crawl-data/...`)."""
     language: str
     language_score: float
     token_count: int
     """GPT-2 tokens, counted as FineWeb does: before e-mail and IP addresses are replaced."""
     warc_offset: int
-    """Where the record begins, in bytes of the compressed file."""
+    """Offset of the record, in bytes of the compressed file."""
     warc_length: int
-    """Bytes of the compressed record."""
+    """Length of the compressed record in bytes."""
     columns: tuple[tuple[str, str | int | float], ...] = ()
     """Names and values of the columns that the recipe's stages add, in their order."""
 
 
 HASHED_COLUMNS: tuple[str, ...] = tuple(name for name in SCHEMA.names if name != "row_hash")
-"""The columns of every row that its hash covers, in order: all of SCHEMA but `row_hash`."""
+"""The columns of SCHEMA that a row's hash covers, in order: all except `row_hash`."""
 
 _values: Callable[[Row], tuple[object, ...]] = attrgetter(*HASHED_COLUMNS)
 
@@ -97,7 +98,7 @@ _KINDS = tuple((name, _PYTHON_TYPES[SCHEMA.field(name).type]) for name in HASHED
 
 @dataclass(frozen=True, slots=True)
 class VerdictRow:
-    """What became of one page: the columns of VERDICT_SCHEMA."""
+    """The outcome for one page: the columns of VERDICT_SCHEMA."""
 
     id: str
     url: str
@@ -117,18 +118,18 @@ class VerdictRow:
 
 
 def schema_with(columns: Iterable[Column]) -> pa.Schema:
-    """The schema of rows with those columns: they follow the columns of SCHEMA."""
+    """Return the schema of rows with these added columns, which follow the columns of SCHEMA."""
     types = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
     return pa.schema([*SCHEMA, *(pa.field(column.name, types[column.type]) for column in columns)])
 
 
 def added_columns(schema: pa.Schema) -> tuple[str, ...]:
-    """The names of the columns that stages have added to SCHEMA."""
+    """Return the names of the columns that stages have added to SCHEMA."""
     return tuple(schema.names[len(SCHEMA) :])
 
 
 def columns_schema(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
-    """The schema of single columns that are read of a whole dataset: `file_path`, of few values, as a dictionary."""
+    """Return the schema of selected columns; `file_path`, which has few distinct values, becomes a dictionary."""
     of_few = pa.dictionary(pa.int32(), pa.string())
     return pa.schema(
         [schema.field(name).with_type(of_few) if name == "file_path" else schema.field(name) for name in names]
@@ -136,25 +137,26 @@ def columns_schema(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
 
 
 def row_hash(row: Row) -> str:
-    """sha256 (64 hex digits) over one row; the same in every language and on every machine.
+    """Compute the sha256 of one row (64 hex digits); it is the same in every language and on every machine.
 
-    Hashed is the concatenation of the 12 ASCII bytes `finest-row/1` and, for each column of HASHED_COLUMNS in order:
-    a string as its length in bytes (unsigned 64 bits, little-endian) followed by its UTF-8 bytes, an integer as signed
-    64 bits little-endian, a real number as its IEEE 754 64 bits little-endian. Then for each column that a stage adds
-    (Row.columns), in order: its name as a string, and its value. No value may be missing or NaN.
-    Raises ValueError where a value has no such form (a lone surrogate, NaN, an integer past 64 bits, None).
+    The hash covers the 12 ASCII bytes `finest-row/1` and then each column of HASHED_COLUMNS in order: a string as its
+    length in bytes (unsigned 64 bits, little-endian) followed by its UTF-8 bytes, an integer as signed 64 bits
+    little-endian, a float as its IEEE 754 64 bits little-endian. Each column that a stage adds (Row.columns) follows in
+    order: its name as a string, then its value. No value may be missing or NaN.
+
+    Raises ValueError for a value without such an encoding (a lone surrogate, NaN, an integer beyond 64 bits, None).
     """
     return _digest(_values(row), row.columns).hex()
 
 
 def digests(batch: pa.RecordBatch) -> list[bytes]:
-    """The row hashes (32 raw bytes each) of a batch, computed anew from its other columns; ValueError as `row_hash`."""
+    """Recompute a batch's row hashes (32 raw bytes each) from its other columns; raises ValueError as `row_hash`."""
     columns = [batch.column(name).to_pylist() for name in HASHED_COLUMNS]
     return [_digest(values, more) for values, more in zip(zip(*columns, strict=True), _added(batch), strict=True)]
 
 
 def _added(batch: pa.RecordBatch) -> list[tuple[tuple[str, Any], ...]]:
-    """The added columns of each row: names with values."""
+    """Return the added columns of each row as pairs of name and value."""
     names = added_columns(batch.schema)
     if not names:
         return [()] * batch.num_rows
@@ -163,28 +165,28 @@ def _added(batch: pa.RecordBatch) -> list[tuple[tuple[str, Any], ...]]:
 
 
 def batch_of(rows: Sequence[Row], schema: pa.Schema = SCHEMA) -> pa.RecordBatch:
-    """Those rows as one record batch of the schema, row hashes filled in; ValueError as `row_hash`."""
+    """Return rows as one record batch of the schema, with row hashes filled in; raises ValueError as `row_hash`."""
     columns = [[getattr(row, name) for row in rows] for name in HASHED_COLUMNS]
     added = [[dict(row.columns)[name] for row in rows] for name in added_columns(schema)]
     return pa.record_batch([*columns, [row_hash(row) for row in rows], *added], schema=schema)
 
 
 def with_row_hashes(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with its row hashes computed anew, for rows whose text was changed after they were made."""
+    """Return the batch with recomputed row hashes, for rows whose text was changed after they were made."""
     hashes = pa.array([digest.hex() for digest in digests(batch)], pa.string())
     added = [batch.column(name) for name in added_columns(batch.schema)]
     return pa.record_batch([*(batch.column(name) for name in HASHED_COLUMNS), hashes, *added], schema=batch.schema)
 
 
 def rows_of(batch: pa.RecordBatch) -> Iterator[Row]:
-    """The rows of a batch, without their hashes."""
+    """Yield the rows of a batch, without their hashes."""
     columns = zip(*(batch.column(name).to_pylist() for name in HASHED_COLUMNS), strict=True)
     for values, added in zip(columns, _added(batch), strict=True):
         yield Row(*(*values, added))
 
 
 def verdict_batch(verdicts: Sequence[VerdictRow]) -> pa.RecordBatch:
-    """Those verdicts as one record batch of VERDICT_SCHEMA."""
+    """Return verdicts as one record batch of VERDICT_SCHEMA."""
     columns = [[getattr(verdict, name) for verdict in verdicts] for name in VERDICT_SCHEMA.names]
     return pa.record_batch(columns, schema=VERDICT_SCHEMA)
 

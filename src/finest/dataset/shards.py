@@ -1,7 +1,7 @@
-"""Parquet shards: rows streamed into files of bounded size, hashed while they are written, memory flat.
+"""Write Parquet shards: stream rows into files of bounded size and hash them while writing, in constant memory.
 
 The format is the Hub's "optimized Parquet" (content-defined chunking, page index) with zstd. Row groups are small, so
-that whoever checks a sample of rows reads a few megabytes, not a shard.
+that checking a sample of rows reads a few megabytes instead of a whole shard.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from finest.dataset.rows import SCHEMA
 from finest.errors import RunError
 
 MAX_SHARD_BYTES = 500_000_000
-"""The `datasets` library's own shard size; the Hub's rows viewer and downloads work best up to it."""
+"""Shard size of the `datasets` library; the Hub's viewer and downloads work best with shards up to this size."""
 MAX_GROUP_ROWS = 5_000
 MAX_GROUP_BYTES = 16 * 1024 * 1024
-"""Uncompressed bytes of a row group: a random row costs one read of about 6 MB."""
+"""Uncompressed bytes of a row group: reading one random row fetches about 6 MB."""
 ZSTD_LEVEL = 3
 REPEATED_COLUMNS = frozenset({"dump", "file_path", "language", "reason"})
-"""Columns with few values: these alone gain by a dictionary."""
+"""Columns with few distinct values; only these benefit from dictionary encoding."""
 
 
 class Shard(BaseModel):
@@ -45,7 +45,7 @@ class Shard(BaseModel):
 
 
 class _HashingFile:
-    """A file that only grows, and knows its own sha256. The methods are what pyarrow's writer calls."""
+    """An append-only file that computes its own sha256; it has the methods that pyarrow's writer calls."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -64,7 +64,7 @@ class _HashingFile:
         self._file.flush()
 
     def close(self) -> None:
-        """Left to the owner, who still has to fsync."""
+        """Do nothing: the owner closes the file after its fsync."""
 
     @property
     def closed(self) -> bool:
@@ -79,9 +79,9 @@ class ShardWriter:
                 writer.write(batch)
         shards = writer.shards
 
-    The files depend on the rows and their order alone, not on how they were cut in batches. A file has its name only
-    once it is whole and on disk. Where the block ends with an error, the unfinished file is removed and the finished
-    ones stay. Raises RunError where the file system refuses.
+    The files depend only on the rows and their order, not on how they were split into batches. A file gets its final
+    name only after it is complete and on disk. If the block ends with an error, the writer removes the unfinished file
+    and keeps the finished ones. Raises RunError if the file system refuses a write.
     """
 
     def __init__(self, folder: Path, prefix: str, schema: pa.Schema = SCHEMA, max_bytes: int = MAX_SHARD_BYTES) -> None:
@@ -101,7 +101,7 @@ class ShardWriter:
             self._file.abandon()
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Take in the rows of a batch of the writer's schema, in their order."""
+        """Add the rows of a batch, which must have the writer's schema, in their order."""
         sizes = _row_bytes(batch)
         start = 0
         while start < batch.num_rows:
@@ -117,7 +117,7 @@ class ShardWriter:
             start += take
 
     def close(self) -> list[Shard]:
-        """Finish the last file; the list of all shards."""
+        """Finish the last file and return the list of all shards."""
         self._write_group()
         self._finish_file()
         return self.shards
@@ -139,7 +139,7 @@ class ShardWriter:
 
 
 class _OpenShard:
-    """A shard that is being written, under a temporary name."""
+    """A shard that is being written under a temporary name."""
 
     def __init__(self, folder: Path, path: str, schema: pa.Schema) -> None:
         self._path, self._final = path, folder / path
@@ -186,7 +186,7 @@ class _OpenShard:
         return Shard(path=self._path, rows=self._rows, size_bytes=self._file.size, sha256=self._file.sha.hexdigest())
 
     def abandon(self) -> None:
-        """Remove what is there of the file."""
+        """Remove the unfinished file."""
         with suppress(OSError):
             self._writer.close()
         with suppress(OSError):
@@ -200,7 +200,7 @@ class _OpenShard:
 
 
 def _row_bytes(batch: pa.RecordBatch) -> np.ndarray:
-    """Uncompressed bytes of each row: the strings' own bytes, and 8 for every other value."""
+    """Return the uncompressed bytes of each row: the length of its strings, and 8 bytes for every column."""
     sizes = np.full(batch.num_rows, 8 * batch.num_columns, dtype=np.int64)
     for column in batch.columns:
         if pa.types.is_string(column.type):

@@ -1,6 +1,6 @@
-"""Every error's kind, in one table: what passes by itself, what ends this task, what a person must mend.
+"""Classify every error in one table: transient, ends this task, or needs the operator.
 
-Also how long an error asks to wait; the waits themselves are in retrying.py.
+It also tells how long an error asks to wait; the waits themselves are in retrying.py.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ from finest.tasks.problems import KINDS
 from finest.warc.stream import Interrupted
 
 DEFAULT_WAIT_S = 60.0
-"""Where a server says "later" and not when."""
+"""Wait if a server asks to retry later without a time."""
 
 
 class Kind(Enum):
-    """What an error means to a miner."""
+    """The consequence of an error for a miner."""
 
     PASSES = auto()
-    """The same step is tried again, for ever."""
+    """Transient: the same step is retried without limit."""
     TRY_AGAIN = auto()
-    """Tried a few times more; what it is if it stays, `at_last` says."""
+    """Retried a few times; `at_last` gives the kind of an error that persists."""
     LOST = auto()
     """The lease is gone, and the task with it."""
     TASK = auto()
-    """This task cannot be done: it is given back, and the next one is taken."""
+    """This task cannot be done: the miner releases it and takes the next one."""
     PERSON = auto()
-    """No restart mends it."""
+    """No restart fixes it; the operator must."""
 
 
 BY_PROBLEM: dict[str, Kind] = {
@@ -70,7 +70,7 @@ BY_PROBLEM: dict[str, Kind] = {
     "invalid-request": Kind.PERSON,
     "method-not-allowed": Kind.PERSON,
 }
-"""What the task server may answer; what is not here is a newer server's, and a person's to look at."""
+"""Kinds of the task server's error responses. An unlisted one comes from a newer server and needs the operator."""
 
 _BY_TYPE: tuple[tuple[type[Exception], Kind], ...] = (
     (LeaseLost, Kind.LOST),
@@ -96,16 +96,16 @@ _BY_TYPE: tuple[tuple[type[Exception], Kind], ...] = (
     (OSError, Kind.PERSON),
     (Exception, Kind.TASK),
 )
-"""The first line that fits decides. A bug (the last line) ends a task; three in a row end the miner."""
+"""Kinds by exception type; the first match decides. A bug (last line) ends a task; three in a row end the miner."""
 
 
 def kind_of(error: Exception, work: Path) -> Kind:
-    """What an error means; `work` is where the miner writes, since a full disk hides behind many errors."""
+    """Return the kind of an error; `work` is the miner's folder, as a full disk can be behind many errors."""
     if isinstance(error, Refused):
         if error.name == "not-found" and not error.details.title:
-            return Kind.PASSES  # a proxy's own 404, while the server behind it is exchanged
+            return Kind.PASSES  # a proxy's own 404 while the server behind it is replaced
         if error.details.reason in ("stale", "replayed"):
-            return Kind.TRY_AGAIN  # a slow line, or a clock that is wrong
+            return Kind.TRY_AGAIN  # a slow connection, or a wrong clock
         return BY_PROBLEM.get(error.name, Kind.PERSON)
     if isinstance(error, (RunError, OSError, VerifyError)) and is_full(error, work):
         return Kind.PERSON
@@ -115,11 +115,11 @@ def kind_of(error: Exception, work: Path) -> Kind:
 
 
 def _of_source(cause: BaseException) -> Kind:
-    """Why a source was not read, as far as it is known: an error that came from a worker has no cause any more."""
+    """Classify a source error by its cause, if known: an error that came from a worker has lost its cause."""
     from botocore import exceptions as boto
 
     if isinstance(cause, (Interrupted, boto.ConnectionError)):
-        return Kind.PASSES  # out of reach
+        return Kind.PASSES  # unreachable
     if isinstance(cause, (boto.NoCredentialsError, boto.PartialCredentialsError)):
         return Kind.PERSON
     refused = isinstance(cause, boto.ClientError) and cause.response["ResponseMetadata"]["HTTPStatusCode"] == 403
@@ -127,7 +127,7 @@ def _of_source(cause: BaseException) -> Kind:
 
 
 def at_last(error: Exception, work: Path) -> Kind:
-    """The kind of an error that is not tried again any more."""
+    """Return the kind of an error that is not retried any more."""
     kind = kind_of(error, work)
     if kind is not Kind.TRY_AGAIN:
         return kind
@@ -135,16 +135,16 @@ def at_last(error: Exception, work: Path) -> Kind:
 
 
 def is_full(error: Exception, work: Path) -> bool:
-    """Whether an error is that of a full disk."""
+    """Return whether a full disk explains the error."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     return shutil.disk_usage(work).free < FULL_BELOW_BYTES
 
 
 def words_of(error: Exception, work: Path) -> str:
-    """An error in a line that a person can act on."""
+    """Describe an error in a line that a person can act on."""
     if isinstance(error, Refused) and kind_of(error, work) is Kind.PASSES:
-        return error.details.detail  # what it says is a state of things, no mistake
+        return error.details.detail  # the detail describes a state, not a mistake
     if isinstance(error, FinestError):
         return str(error)
     if isinstance(error, OSError):
@@ -153,7 +153,7 @@ def words_of(error: Exception, work: Path) -> str:
 
 
 def asked_s(error: Exception, block_time_s: float) -> float | None:
-    """Seconds that an error asks for; None where it asks for none."""
+    """Return the seconds that an error asks to wait; None if it does not ask."""
     after_s = after_blocks = None
     if isinstance(error, Refused):
         after_s, after_blocks = error.details.retry_after_s, error.details.retry_after_blocks

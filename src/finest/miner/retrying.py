@@ -1,4 +1,4 @@
-"""The miner's retries: calls a step again while it fails in a way that passes; says why it waits, and how long."""
+"""Retry the miner's steps while their errors are transient; say why the miner waits, and how long."""
 
 from __future__ import annotations
 
@@ -21,35 +21,36 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BLOCK_TIME_S = 12.0
-"""Until a task server says its chain's own: that of the main network."""
+"""The main network's block time, used until a task server reports its own chain's."""
 SAID_AGAIN_S = 300.0
-"""The same reason to wait is said this often."""
+"""Interval at which the same reason to wait is reported again."""
 TRIES = 6
-"""Further tries after an error that may pass: almost a minute of waiting in all."""
+"""Retries after an error that may be transient: almost a minute of waiting in total."""
 RETRY = Policy(first_s=1.0, cap_s=300.0, asked_cap_s=900.0)
-"""The miner waits five minutes between tries at the most: an outage of hours costs it that much more, and a server one
-request as often. A wait that was asked for is kept up to a quarter of an hour, since leases of others end any time."""
+"""Waits between retries. They reach at most five minutes, so an outage of hours costs the miner at most that much more,
+and a server gets one request per five minutes. A wait that a server asks for is honoured up to a quarter of an hour,
+since leases of others end at any time."""
 
 
 class MinerBackoff:
-    """Counts the failures of one step; says which are retried, and how long to wait before each next try."""
+    """Counts the failures of one step; decides which errors are retried, and how long to wait before each retry."""
 
     def __init__(self, block_time_s: float) -> None:
         self._block_time_s = block_time_s
         self.tries = 0
 
     def goes_on(self, kind: Kind) -> bool:
-        """Whether an error of this kind is worth another try."""
+        """Return whether an error of this kind is worth another attempt."""
         return kind is Kind.PASSES or (kind is Kind.TRY_AGAIN and self.tries < TRIES)
 
     def next_s(self, error: Exception) -> float:
-        """Seconds to wait after this error."""
+        """Count a failure and return the seconds to wait after this error."""
         self.tries += 1
         return RETRY.wait_s(self.tries, asked_s(error, self._block_time_s))
 
 
 class Tries:
-    """Calls the steps of a miner, again where that may help."""
+    """Calls the steps of a miner, and retries them if that may help."""
 
     def __init__(self, work: Path, stop: Stop, now: StatusFile, say: Callable[[str], None]) -> None:
         self.block_time_s = BLOCK_TIME_S
@@ -57,9 +58,9 @@ class Tries:
         self._said = ("", 0.0)
 
     def idle(self, what: str, ask: Callable[[], T]) -> T | None:
-        """What `ask` gives, with nothing in hand: Ctrl-C ends it at once. None if it is to stop.
+        """Return the result of `ask`, called without a task in hand: Ctrl-C ends it at once. None if it is to stop.
 
-        Raises what `ask` raises where no wait helps.
+        Raises errors that no wait resolves.
         """
         backoff = MinerBackoff(self.block_time_s)
         while not self._stop.asked.is_set():
@@ -80,7 +81,7 @@ class Tries:
         return None
 
     def at_work(self, doing: str, task_id: str, lease: Lease, work: Callable[[], T]) -> T:
-        """What `work` gives, for a task in hand. Raises LeaseLost, and what `work` raises where no wait helps."""
+        """Return the result of `work` for a task in hand. Raises LeaseLost, and errors that no wait resolves."""
         backoff = MinerBackoff(self.block_time_s)
         while True:
             lease.check()
@@ -91,7 +92,7 @@ class Tries:
                 if self._stop.leaves:
                     raise
                 error: Exception = InterruptedError("a library took Ctrl-C for its own")
-            except (FinestError, OSError) as failure:  # nothing else ever passes (error_kinds.py)
+            except (FinestError, OSError) as failure:  # no other error is ever transient (error_kinds.py)
                 if not backoff.goes_on(kind_of(failure, self._work)):
                     raise
                 error = failure

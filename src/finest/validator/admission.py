@@ -1,15 +1,15 @@
 """Admission checks: whether a submission can be audited at all. They are cheap, and none reads the text of a row.
 
-commitment   the line decodes, and stands for this repository and revision
-lease        the task is that hotkey's, and was finished with that line
-timing       committed since the lease, and before its end
-revision     the pinned revision is there
-manifest     it can be read, agrees with itself, with the Hub's sha256s and the schema
+commitment   the line is valid and names this repository and revision
+lease        the hotkey holds the task and finished it with this line
+timing       the commitment was made between the start and the end of the lease
+revision     the pinned revision exists
+manifest     it is readable and consistent, and matches the Hub's sha256s and the schema
 size         no more pages than such WARCs can hold
 sources      its sources are WARCs of the task
 layout       no more files and row groups than its rows and bytes explain
-root         the root over its rows is that of the manifest and of the line
-recipe       one that this version has, or one that it does not have
+root         the root over its rows equals the manifest's and matches the line's
+recipe       whether this version has the recipe; passes in either case
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CLOSED_STATES = ("released", "expired")
 
 
 def check_assignment(subject: Subject) -> Iterator[Check]:
-    """The checks that need only what the chain and the task server know."""
+    """Run the checks that need only data from the chain and the task server."""
     submission, task = subject.submission, subject.task
     if submission.line is not None:
         yield _check_commitment(submission)
@@ -48,7 +48,7 @@ def check_assignment(subject: Subject) -> Iterator[Check]:
 
 
 def check_dataset(dataset: Dataset, subject: Subject, recipe: Recipe | None) -> Iterator[Check]:
-    """The checks of the published dataset that need only its manifest and two columns."""
+    """Run the checks of the published dataset that need only its manifest, file footers and two columns."""
     manifest = dataset.manifest
     most = MAX_PAGES_A_WARC * len(subject.task.warcs)
     few = max(manifest.pages, manifest.rows) <= most
@@ -81,12 +81,12 @@ def open_submission(context: AuditContext) -> tuple[Dataset | None, Check]:
 
 
 def known_recipes() -> dict[str, Recipe]:
-    """The recipes of this version by hash; raises RecipeError if a library is missing."""
+    """Return the recipes of this version by hash; raises RecipeError if a library is missing."""
     return {recipe.hash: recipe for recipe in map(load_recipe, SHIPPED)}
 
 
 def declared(manifest: Manifest, recipe: Recipe | None) -> Declared:
-    """The manifest's statements about the dataset."""
+    """Return the manifest's statements about the dataset."""
     return Declared(
         recipe=str(manifest.recipe.get("name", ""))[:64], recipe_hash=manifest.recipe_hash, known=recipe is not None,
         root=manifest.root, rows=manifest.rows, pages=manifest.pages, token_count=manifest.token_count,
@@ -95,7 +95,7 @@ def declared(manifest: Manifest, recipe: Recipe | None) -> Declared:
 
 
 def committed(submission: Submission) -> Commitment | None:
-    """The commitment in the submission's line; None if the line is invalid."""
+    """Decode the commitment in the submission's line; None if the line is invalid."""
     return decode(submission.line)
 
 
@@ -117,7 +117,7 @@ def _check_lease(submission: Submission, task: Assignment) -> Check:
 
 
 def _check_timing(submission: Submission, task: Assignment) -> Check:
-    """Whether the commitment was made during the lease, including its first and last block."""
+    """Check that the commitment was made during the lease, including its first and last block."""
     block = submission.committed_block
     if block is None or task.leased_block is None or task.expires_block is None:
         return _check("timing", None, "the block of the commitment or of the lease is not known")
@@ -127,7 +127,7 @@ def _check_timing(submission: Submission, task: Assignment) -> Check:
 
 
 def _check_layout(dataset: Dataset) -> Check:
-    """Whether the dataset has no more files and row groups than its size explains; each costs readers requests."""
+    """Check that the dataset has no more files and row groups than its size explains; each costs readers requests."""
     try:
         check_files_few(dataset.manifest)
         dataset.row_groups()

@@ -73,8 +73,8 @@ class _Draft:
 def audit(subject: Subject, plan: Plan, context: AuditContext) -> Evidence:
     """Audit a submission; the same subject and plan give the same evidence wherever its data can be read.
 
-    Never raises for what a miner published, nor for a network that fails: that is the verdict. The evidence is not
-    signed yet, and has no figures of quality.
+    Never raises an error for what a miner published or for a failing network; the verdict reports these. The evidence
+    is not signed yet and has no quality figures.
     """
     draft = _Draft()
     try:
@@ -93,13 +93,13 @@ def audit(subject: Subject, plan: Plan, context: AuditContext) -> Evidence:
 
 
 def inadmissible(subject: Subject, plan: Plan, check: Check) -> Evidence:
-    """The evidence of a submission that failed a check before its dataset could be opened."""
+    """Return the evidence of a submission that failed a check before its dataset could be opened."""
     verdict, why = conclude([check], (), (), rows_planned=plan.rows, known=False)
     return Evidence(subject=subject, plan=plan, versions=versions(), admission=(check,), verdict=verdict, why=why)
 
 
 def versions() -> Versions:
-    """The versions of this software, its libraries and its recipes."""
+    """Return the versions of this software, its libraries and its recipes."""
     return Versions(
         finest=finest.__version__, python=platform.python_version(), libraries=installed_libraries(),
         recipes={recipe.name: found for found, recipe in known_recipes().items()},

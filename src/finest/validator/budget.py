@@ -15,8 +15,8 @@ READING_SHARE = 0.5
 """Share of the CPU seconds that decoding the submission may take. An honest dataset of 100,000 rows takes a few
 seconds; one that takes minutes was built to do so."""
 _CPU_CLOCK = 0b010
-"""Low bits of the clock of a whole process's scheduled time, above which stand those of its number, inverted: what
-clock_getcpuclockid(3) makes."""
+"""Low bits of the id of a process's CPU clock (scheduled time of the whole process). The bits above them hold the
+inverted process id, as clock_getcpuclockid(3) computes it."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -34,16 +34,16 @@ class Budget:
 
     @property
     def reading_s(self) -> float:
-        """CPU seconds of the child processes, which decode the submission."""
+        """CPU seconds used by the child processes, which decode the submission."""
         return _children_s() - self._read_s
 
     @property
     def used_s(self) -> float:
-        """CPU seconds of this process and its children."""
+        """CPU seconds used by this process and its children."""
         return time.process_time() - self._own_s + self.reading_s
 
     def check(self) -> None:
-        """Raises OverBudget beyond the limits, and VerifyError if decoding the submission alone takes too much."""
+        """Raise OverBudget beyond the limits, or VerifyError if decoding the submission alone takes too much."""
         reading_s = self.reading_s
         if reading_s > self.cpu_s * READING_SHARE:
             raise VerifyError(f"the submission takes {reading_s:.0f} CPU seconds to read, more than any honest one")
@@ -55,7 +55,7 @@ class Budget:
 
 
 def resident_bytes() -> int:
-    """Resident memory of this process in bytes; 0 if the system does not provide it."""
+    """Return the resident memory of this process in bytes; 0 if the system does not provide it."""
     try:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES
     except OSError:
@@ -63,7 +63,7 @@ def resident_bytes() -> int:
 
 
 def _children_s() -> float:
-    """CPU seconds of ended child processes and, if the system provides them, of running ones."""
+    """Return the CPU seconds of ended child processes and, if the system provides them, of running ones."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return ended.ru_utime + ended.ru_stime + sum(map(_process_s, _living_children()))
 
@@ -79,8 +79,8 @@ def _living_children() -> list[int]:
 
 
 def _process_s(pid: int) -> float:
-    """CPU seconds of a process, from its CPU clock; a confined process cannot read another one's /proc."""
+    """Return a process's CPU seconds from its CPU clock, since a confined process cannot read another's /proc."""
     try:
         return time.clock_gettime(~pid << 3 | _CPU_CLOCK)
     except OSError:
-        return 0.0  # it has ended
+        return 0.0  # the process has ended

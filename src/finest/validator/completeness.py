@@ -1,9 +1,9 @@
 """Completeness: whether the dataset has all pages of its WARCs that the recipe keeps.
 
-Windows at random bytes of the assigned WARCs, never of the miner's rows, are judged again. Each page that the recipe
-keeps must be a row of the dataset, or have lost against one: the dataset's verdict on it names the row, and MinHash,
-computed anew, must agree. Of a recipe that we do not have, the reference recipe stands in: what it keeps measures how
-much of the work was done.
+The audit judges the pages of windows again. Windows begin at random bytes of the assigned WARCs, independently of the
+miner's rows. Each page that the recipe keeps must be a row of the dataset or a duplicate of one: in the second case,
+the dataset's verdict names the kept row, and recomputed MinHash signatures must agree. For an unknown recipe the
+reference recipe is used instead; the pages that it keeps measure how much of the work was done.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Window:
-    """A window of a source: the pages from one byte offset on, refined again."""
+    """A window of a source: the pages from a byte offset on, judged again."""
 
     source: str
     offset: int
@@ -47,9 +47,10 @@ class Window:
 def check_windows(
     dataset: Dataset, recipe: Recipe, seed: str, plan: Plan, context: AuditContext, *, known: bool
 ) -> list[WindowFinding]:  # fmt: skip
-    """Findings of all windows in the order of the draw; raises VerifyError, OverBudget, SourceError without sources.
+    """Return the findings of all windows in the order of the draw.
 
-    `known` is whether `recipe` is the dataset's own: else it is the reference.
+    `known` says whether `recipe` is the dataset's own recipe; otherwise it is the reference. Raises VerifyError,
+    OverBudget, and SourceError if the sources cannot be opened.
     """
     seen: set[Key] = set()
     windows = []
@@ -61,7 +62,7 @@ def check_windows(
 
 
 def place_windows(sources: Sequence[Source], seed: str, count: int) -> list[tuple[Source, int]]:
-    """Sources and offsets: bytes of all sources together, laid end to end in their order, drawn without replacement."""
+    """Draw bytes from all sources, concatenated in their order, without replacement; returns sources and offsets."""
     placed = []
     for byte in Draw(seed, "windows").sample(sum(source.size_bytes for source in sources), count):
         for source in sources:
@@ -75,9 +76,10 @@ def place_windows(sources: Sequence[Source], seed: str, count: int) -> list[tupl
 def judge_window(
     source: Source, offset: int, recipe: Recipe, pages: int, seen: set[Key], context: AuditContext
 ) -> Window:
-    """The pages from the first record at or after `offset` on; those in `seen` count as pages, and are not kept again.
+    """Judge the pages from the first record at or after `offset` on.
 
-    A file that is not compressed record by record cannot be entered: no evidence.
+    Pages in `seen` count as pages but are not added to `kept` again. A file that is not compressed record by record
+    cannot be read from the middle, so its window gives no evidence.
     """
     window = Window(source.name, offset)
     if source.layout is not Layout.MEMBERS:

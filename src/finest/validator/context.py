@@ -26,7 +26,7 @@ MAX_UNREADABLE = 4
 
 @dataclass(slots=True)
 class AuditContext:
-    """Everything that an audit needs apart from its subject and its plan."""
+    """The resources of an audit, apart from its subject and its plan."""
 
     cache: Path
     warcs: Warcs
@@ -48,7 +48,7 @@ class Warcs:
 
     @classmethod
     def of(cls, specs: Sequence[str], common_crawl: CommonCrawl) -> Warcs:
-        """The WARCs that `specs` resolve to (`finest.warc.resolve`); raises SourceError."""
+        """Build the WARCs that `specs` resolve to (`finest.warc.resolve`); raises SourceError."""
         locations = resolve(specs, common_crawl)
         return cls(dict(zip(name_sources(locations), locations, strict=True)))
 
@@ -57,7 +57,7 @@ class Warcs:
         return tuple(self._locations)
 
     def source(self, name: str) -> Source:
-        """The source of that name; raises SourceError if it cannot be read."""
+        """Return the source with this name; raises SourceError if it cannot be read."""
         if name not in self._sources:
             self._sources[name] = inspect(self._locations[name], name, policy=self.policy)
         return self._sources[name]
@@ -69,5 +69,5 @@ class Warcs:
             raise error
 
     def sources(self) -> list[Source]:
-        """All sources in their order."""
+        """Return all sources in their order."""
         return [self.source(name) for name in self._locations]

@@ -26,8 +26,9 @@ QUALITY = "quality"
 MIN_CHECKED_SHARE = 0.5
 """The smallest share of planned rows, and of windows, that must be checked; with less there is no evidence."""
 MIN_EXTRACTIVE_SHARE, MIN_EXTRACTIVE_ROWS, MAX_COUNTED_WORDS = 0.95, 20, 2_000
-"""Of the words of so many rows or more, a row's counted up to a limit, at least this share must be taken from their
-pages: else each row could bring a fifth of its text from elsewhere. Of real pages it was 0.998 in 400 rows of
+"""Limits for rows of an unknown recipe. If there are at least MIN_EXTRACTIVE_ROWS of them, at least
+MIN_EXTRACTIVE_SHARE of their words must come from their pages, where each row counts at most MAX_COUNTED_WORDS words.
+Otherwise each row could take a fifth of its text from elsewhere. For real pages the share was 0.998 in 400 rows of
 trafilatura's and 0.997 in 400 of resiliparse's."""
 MAX_EVIDENCE_BYTES = 64 * 1024 * 1024
 
@@ -36,7 +37,7 @@ def conclude(
     admission: Sequence[Check], rows: Sequence[RowFinding], windows: Sequence[WindowFinding], *,
     rows_planned: int, known: bool,
 ) -> tuple[Outcome, str]:  # fmt: skip
-    """The verdict and its reason in one line. Proven fraud counts even if other checks were not possible."""
+    """Return the verdict and its reason in one line. Proven fraud counts even if other checks were not possible."""
     failed = next((check for check in admission if check.outcome == "fail"), None)
     if failed:
         return "fail", f"not admissible ({failed.name}): {failed.detail}"
@@ -51,18 +52,18 @@ def conclude(
 
 
 def rows_counted(rows: Sequence[RowFinding]) -> tuple[int, int]:
-    """(checked, bad): the number of rows with evidence, and how many of them are forged."""
+    """Return (checked, bad): the number of rows with evidence, and how many of them are forged."""
     return sum(row.outcome != "no_evidence" for row in rows), sum(row.outcome == "forged" for row in rows)
 
 
 def pages_counted(windows: Sequence[WindowFinding]) -> tuple[int, int]:
-    """(checked, missed): the number of pages with evidence that belong in the dataset, and how many are missing."""
+    """Return (checked, missed): the pages with evidence that belong in the dataset, and how many are missing."""
     pages = kept_pages(windows)
     return sum(page.outcome != "no_evidence" for page in pages), sum(page.outcome == "missed" for page in pages)
 
 
 def kept_pages(windows: Sequence[WindowFinding]) -> list[PageFinding]:
-    """The pages of all windows that the recipe keeps, without repetition."""
+    """Return the pages of all windows that the recipe keeps, without repetition."""
     return [page for window in windows for page in window.kept]
 
 
@@ -75,7 +76,7 @@ def _forged_rows(rows: Sequence[RowFinding]) -> str | None:
 
 
 def _foreign_text(rows: Sequence[RowFinding]) -> str | None:
-    """For an unknown recipe: fails if the rows together have too much text that is not from their pages."""
+    """For an unknown recipe, return a reason to fail if the rows have too much text that is not from their pages."""
     counted = [
         (min(row.words, MAX_COUNTED_WORDS), row.taken)
         for row in rows
@@ -90,8 +91,10 @@ def _foreign_text(rows: Sequence[RowFinding]) -> str | None:
 
 
 def _missing_pages(windows: Sequence[WindowFinding], *, counts: bool) -> str | None:
-    """Missing pages beyond chance, where they count: under a recipe that we do not have what is missing lowers the
-    recall, and is a lie only where the dataset has no row at all, so that nothing else of it can be judged.
+    """Return a reason to fail if more pages are missing than chance explains and `counts` is true.
+
+    Under an unknown recipe missing pages lower the recall instead. They count as fraud only if no rows were planned
+    because the dataset has none, so that nothing else about it can be checked.
     """
     checked, missed = pages_counted(windows)
     if not counts or not is_forged(missed, checked):
@@ -116,7 +119,7 @@ def _pass_summary(rows: Sequence[RowFinding], windows: Sequence[WindowFinding]) 
 
 
 def with_quality(evidence: Evidence, quality: Quality) -> Evidence:
-    """The evidence with quality figures and score."""
+    """Return the evidence with quality figures and score."""
     found = measured(evidence, quality)
     changes = {"quality": quality, "measured": found, "score": score(found), "signature": None}
     evidence = evidence.model_copy(update=changes)
@@ -124,30 +127,30 @@ def with_quality(evidence: Evidence, quality: Quality) -> Evidence:
 
 
 def scored(evidence: Evidence) -> Score | None:
-    """The score's factors, recomputed from the figures; None if quality was not measured."""
+    """Recompute the score's factors from the figures; None if quality was not measured."""
     return score(measured(evidence, evidence.quality)) if evidence.quality else None
 
 
 def total_of(evidence: Evidence) -> float:
-    """The score, from 0 to 1; 0 for every verdict but a pass."""
+    """Return the score, from 0 to 1; 0 for every verdict except a pass."""
     found = scored(evidence)
     return found.total if found and evidence.verdict == "pass" else 0.0
 
 
 def without_quality(evidence: Evidence, outcome: Outcome, why: str) -> Evidence:
-    """The evidence of an audit that passed, of a dataset whose quality could not be told, or that lied about it."""
+    """Return the evidence of an audit that passed, but whose quality check gave no evidence or failed."""
     check = Check(name=QUALITY, outcome=outcome, detail=why[:MAX_WORDS])
     changes = {"admission": (*evidence.admission, check), "verdict": outcome, "why": f"{QUALITY}: {check.detail}"}
     return evidence.model_copy(update=changes)
 
 
 def is_dishonest(evidence: Evidence) -> bool:
-    """Whether the audit proved fraud: forged rows or missing pages."""
+    """Return whether the audit proved fraud: forged rows or missing pages."""
     return evidence.verdict == "fail" and all(check.outcome != "fail" for check in evidence.admission)
 
 
 def measured(evidence: Evidence, quality: Quality) -> Measured:
-    """The measured values from which the score is computed."""
+    """Return the measured values from which the score is computed."""
     (rows, bad), (pages, missed) = rows_counted(evidence.rows), pages_counted(evidence.windows)
     task, counted = evidence.subject.task, evidence.subject.submission
     leased, expires = task.leased_block or 0, task.expires_block or 0
@@ -162,9 +165,10 @@ def measured(evidence: Evidence, quality: Quality) -> Measured:
 
 
 def _tokens_that_count(evidence: Evidence) -> int:
-    """Unique tokens; where rows hold less of their pages than the reference keeps of them, in that proportion fewer.
+    """Return the unique tokens, reduced if rows contain less of their pages than the reference keeps.
 
-    So places without their texts are no volume, whatever the rows say of themselves.
+    The reduction is proportional. Rows that name a record but lack its text therefore add no volume, whatever token
+    counts they state.
     """
     unique = evidence.uniqueness.unique_tokens if evidence.uniqueness else 0
     held = [page for page in kept_pages(evidence.windows) if page.outcome == "held"]
@@ -174,9 +178,9 @@ def _tokens_that_count(evidence: Evidence) -> int:
 
 
 def reference_tokens(evidence: Evidence) -> int:
-    """Tokens of what the recipe keeps of all WARCs: those of the dataset, and what the windows say is missing of it.
+    """Estimate the tokens that the recipe keeps of all WARCs: the dataset's tokens plus those that are missing.
 
-    Of the pages in the windows that should be rows, the dataset holds some: the same share of tokens is taken to be
+    The windows show which share of the tokens of pages that should be rows is missing; the same share is assumed to be
     missing everywhere.
     """
     claimed = evidence.declared.token_count if evidence.declared else 0
@@ -189,16 +193,17 @@ def reference_tokens(evidence: Evidence) -> int:
 
 
 def canonical(evidence: Evidence) -> bytes:
-    """The bytes that are signed: JSON of all but the signature, keys sorted, no spaces, UTF-8, no escapes but JSON's.
+    """Return the bytes that are signed: JSON of everything except the signature.
 
-    Whole numbers are written without a point, others in the fewest digits that read back as the same IEEE 754 double
-    (Python's repr), infinity as the text "Infinity".
+    Keys are sorted, there are no spaces, and UTF-8 text is escaped only where JSON requires it. Integers are written
+    without a decimal point, other numbers with the fewest digits that read back as the same IEEE 754 double (Python's
+    repr), infinity as the text "Infinity".
     """
     return _canonical(evidence.model_dump_json(exclude={"signature"}))
 
 
 def evidence_hash(evidence: Evidence) -> str:
-    """sha256 (64 hex digits) of the canonical JSON, which the task server gets with the score."""
+    """Return the sha256 (64 hex digits) of the canonical JSON, which the task server receives with the score."""
     return hashlib.sha256(canonical(evidence)).hexdigest()
 
 
@@ -211,7 +216,7 @@ def sign(evidence: Evidence, hotkey: Hotkey) -> Evidence:
 
 
 def is_signed(evidence: Evidence) -> bool:
-    """Signature check: whether the validator named in the evidence signed it."""
+    """Return whether the validator named in the evidence signed it."""
     from finest.chain.signature import is_signed_by
 
     if evidence.signature is None or evidence.subject.validator is None:
@@ -221,7 +226,7 @@ def is_signed(evidence: Evidence) -> bool:
 
 
 def to_json(evidence: Evidence) -> bytes:
-    """The record as stored: canonical JSON with the signature and a final newline."""
+    """Return the record as stored: canonical JSON with the signature and a final newline."""
     return _canonical(evidence.model_dump_json()) + b"\n"
 
 

@@ -1,11 +1,12 @@
 """Check for unknown recipes: whether a row's text is taken from its page, in order, and from nowhere else.
 
-The page's visible text is all that resiliparse shows of it: every text but scripts and styles, alternative texts and
-form fields too, in the order of the document. Both are split in words (runs of letters and digits, one character each
-in Chinese, Japanese and Korean), in lower case and Unicode's form NFKC, so that spaces, punctuation and marks that an
-extractor sets (bullets, table rules) do not count. A word of the text is taken from the page if it lies in a run of
-RUN words that stand together in the page too, and these runs come in the page's order: the longest such series counts.
-What stands for e-mail and IP addresses is left out of the text, and what it stands for out of the page.
+The page's visible text is everything that resiliparse extracts from it, in document order: all text except scripts and
+styles, with alternative texts and form fields. Both texts are split into words (runs of letters and digits; single
+characters in Chinese, Japanese and Korean), in lower case and Unicode's form NFKC. Spaces, punctuation and marks that
+an extractor adds (bullets, table rules) therefore do not count. A word of the row's text is taken from the page if it
+is in a run of RUN words that is contiguous in the page too, and if these runs follow the page's order; the longest such
+series counts. Placeholders for e-mail and IP addresses are removed from the row's text, and the addresses from the
+page's.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
     from finest.recipe.page import Page
 
 RUN = 4
-"""Words: enough that common phrases do not make a text of one's own, few enough for the pieces that extractors leave
-of a paragraph."""
+"""Words per run: enough that common phrases do not cover a foreign text, and few enough for the fragments of a
+paragraph that extractors keep."""
 MIN_SHARE = 0.8
-"""Of a text's words. Of 1,264 rows that trafilatura made of real pages 0.24 % have less (it takes text from a page's
-hidden data), of 1,170 of resiliparse's none, of 785 of engine `blocks-1` 0.13 %; a page's own words in
-another order have at most 0.08."""
+"""Minimum share of a row's words that must be taken from its page. Of 1,264 rows that trafilatura made of real pages
+0.24 % have less (it takes text from a page's hidden data), of 1,170 of resiliparse's no row has less, of 785 of engine
+`blocks-1` 0.13 %; a page's own words in another order have at most 0.08."""
 MAX_PLACES = 8
-"""Places of one run in a page that are tried: the first ones. A page that says the same more often is a list."""
+"""Positions of one run in a page that are tried: the first ones. A page that repeats a run more often is a list."""
 
 _WORD = re.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
@@ -42,7 +43,7 @@ _ALL_PII = PiiRules(emails=True, ips=True)
 
 
 def visible_text(page: Page, reading: Literal["standard", "datatrove"] = "standard") -> str:
-    """All text that a reader of the page may see, its response read in that way; empty where its bytes are no text."""
+    """Return all text that a reader of the page may see, decoded as `reading` says; empty if its bytes are not text."""
     html = html_of(page, PayloadRules(reading=reading), DecodeRules(encoding=reading))
     if html is None:
         return ""
@@ -54,7 +55,7 @@ def visible_text(page: Page, reading: Literal["standard", "datatrove"] = "standa
 
 
 def extractive_share(text: str, visible: str) -> float:
-    """Share of the text's words that lie in runs which the visible text has too, in its order; 1 of no words."""
+    """Return the share of the text's words in runs that the visible text has too, in its order; 1 for an empty text."""
     wanted, shown = words(text), words(visible)
     if not wanted:
         return 1.0
@@ -66,13 +67,13 @@ def extractive_share(text: str, visible: str) -> float:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text that are compared."""
+    """Split a text into the words that are compared."""
     text = _STAND_INS.sub(" ", pii.redact(text, _ALL_PII))
     return _WORD.findall(unicodedata.normalize("NFKC", text).lower())
 
 
 def _matches(wanted: list[str], shown: list[str], run: int) -> list[tuple[int, int]]:
-    """(place in the text, place in the page) of equal runs; of one place in the text the later page places first."""
+    """Return (text position, page position) of equal runs; for each text position, later page positions come first."""
     places: dict[tuple[str, ...], list[int]] = {tuple(wanted[at : at + run]): [] for at in range(len(wanted) - run + 1)}
     for at in range(len(shown) - run + 1):
         found = places.get(tuple(shown[at : at + run]))
@@ -83,7 +84,7 @@ def _matches(wanted: list[str], shown: list[str], run: int) -> list[tuple[int, i
 
 
 def _longest_series(matches: list[tuple[int, int]]) -> list[int]:
-    """Places in the text of the longest series of matches that ascends in both (Hunt and Szymanski, CACM 20, 1977)."""
+    """Return text positions of the longest series of matches ascending in both (Hunt and Szymanski, CACM 20, 1977)."""
     ends: list[int] = []
     holders: list[int] = []
     before: list[int] = []

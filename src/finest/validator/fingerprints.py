@@ -34,10 +34,10 @@ class FingerprintIndex(Protocol):
     """Fingerprints of earlier submissions, as numbers from 0 to 2^63 - 1."""
 
     def add(self, subject: Subject, fingerprints: Sequence[int]) -> None:
-        """Add a submission; does nothing if it is already in the index."""
+        """Add a submission; do nothing if it is already in the index."""
 
     def matches(self, subject: Subject, fingerprints: Sequence[int]) -> list[Copy]:
-        """Submissions committed before this one that share its fingerprints; most matches first."""
+        """Return earlier submissions that share this one's fingerprints; most matches first."""
 
 
 class SqliteFingerprints:

@@ -31,7 +31,7 @@ class Plan(_Model):
     window_pages: int = Field(default=15, ge=1, le=1_000)
     """Pages per window."""
     unique_rows: int = Field(default=50_000, ge=0)
-    """Rows to compare for duplicates; whole row groups are read until there are so many."""
+    """Minimum number of rows to compare for duplicates; whole row groups are read until there are so many."""
 
 
 class Submission(_Model):
@@ -40,30 +40,30 @@ class Submission(_Model):
     repo: str | None = None
     revision: str | None = None
     line: str | None = Field(default=None, max_length=1024)
-    """What stands on the chain, whatever it is."""
+    """The line on the chain, even if it is invalid."""
     hotkey: str | None = None
     uid: int | None = None
     committed_block: Count | None = None
-    """Of a line that another has replaced since: the block in which the task server saw it stand."""
+    """The block of the commitment. For a line that was replaced since, the block in which the task server saw it."""
 
 
 class Assignment(_Model):
-    """The WARCs that it is to be made of; with `id`, a task that a server leased to a miner."""
+    """The WARCs that the dataset must be made from; with `id`, a task that a server leased to a miner."""
 
     warcs: tuple[str, ...]
-    """As rows name them: `s3://commoncrawl/crawl-data/...`."""
+    """The WARCs' names as in the rows: `s3://commoncrawl/crawl-data/...`."""
     id: str | None = None
     hotkey: str | None = None
     state: str | None = None
     commitment: str | None = None
-    """The line that the task was finished with."""
+    """The line with which the task was finished."""
     leased_block: Count | None = None
     expires_block: Count | None = None
     closed_block: Count | None = None
 
 
 class Beacon(_Model):
-    """The block after the commitment whose hash gives the seed."""
+    """A block after the commitment, whose hash gives the seed."""
 
     block: Count
     hash: str = Field(pattern=r"^0x[0-9a-f]{64}$")
@@ -76,9 +76,9 @@ class Subject(_Model):
     task: Assignment
     seed: Hash
     validator: str | None = None
-    """Hotkey of who audits; without one the evidence is nobody's word."""
+    """Hotkey of the validator that audits; without one, nobody vouches for the evidence."""
     beacon: Beacon | None = None
-    """What the seed follows from; without one somebody chose it."""
+    """The block from which the seed is computed; None if somebody chose the seed."""
 
 
 class Versions(_Model):
@@ -105,7 +105,7 @@ class Declared(_Model):
     recipe: str
     recipe_hash: Hash
     known: bool
-    """Whether this version has that recipe; rows of any other one are held against the page's visible text."""
+    """Whether this version has the recipe; rows of an unknown recipe are compared with their pages' visible text."""
     root: Hash
     rows: Count
     pages: Count
@@ -114,27 +114,27 @@ class Declared(_Model):
 
 
 class RowFinding(_Model):
-    """A row, judged again from its WARC record."""
+    """The finding of a row that was judged again from its WARC record."""
 
     number: Count
-    """Its number in the dataset."""
+    """The row's index in the dataset."""
     id: str
     source: str
     offset: int
     expected: str
     """The row hash in the dataset."""
     found: str | None
-    """The hash of the row that the recipe makes of the record; None where it makes none."""
+    """The hash of the row that the recipe makes from the record; None if it makes no row."""
     outcome: Literal["same", "forged", "no_evidence"]
     words: Count | None = None
-    """Under a recipe that we do not have: the words of its text."""
+    """Under an unknown recipe, the number of words in the row's text."""
     taken: float | None = None
-    """And their share that is taken from the page in its order."""
+    """Under an unknown recipe, the share of these words that is taken from the page in its order."""
     detail: str = ""
 
 
 class PageFinding(_Model):
-    """A page of a window that the recipe keeps: is it in the dataset?"""
+    """The finding of a page that the recipe keeps: whether the dataset has it."""
 
     id: str
     source: str
@@ -142,9 +142,9 @@ class PageFinding(_Model):
     tokens: Count
     outcome: PageOutcome
     row_tokens: Count | None = None
-    """Of a page that is held under a recipe that we do not have: tokens of its row's text. Else they are `tokens`."""
+    """For a held page under an unknown recipe, the tokens of its row's text; None means as many as `tokens`."""
     witness: str | None = None
-    """Of a duplicate: the id of the row that it lost against."""
+    """For a duplicate, the id of the row that was kept instead."""
     detail: str = ""
 
 
@@ -154,59 +154,59 @@ class WindowFinding(_Model):
     source: str
     offset: Count
     pages: Count
-    """Pages that were judged."""
+    """Number of pages that were judged."""
     kept: tuple[PageFinding, ...]
-    """Those that the recipe keeps. One that an earlier window has had is not named again."""
+    """Pages that the recipe keeps. A page of an earlier window is not repeated."""
     detail: str = ""
-    """Why there is no evidence, where there is none."""
+    """Why the window gives no evidence; empty if it does."""
 
 
 class Copy(_Model):
-    """An earlier submission that holds the same texts."""
+    """An earlier submission that contains the same texts."""
 
     hotkey: str
     line: str
     block: Count
     hits: Count
-    """Fingerprints of this submission that the other one had first."""
+    """Number of fingerprints of this submission that the other one had first."""
     of: Count
     same_warcs: bool
-    """Whether it was made of some of the same WARCs: then all of its texts may be equal."""
+    """Whether both submissions share source WARCs, in which case all of their texts may be equal."""
 
 
 class Uniqueness(_Model):
-    """Duplicates within a submission, and of what others submitted before."""
+    """Duplicates within a submission, and texts that others submitted before."""
 
     rows: Count
-    """Rows that were read."""
+    """Number of rows that were read."""
     tokens: Count
     exact: Count
-    """Of them, those with the very text of an earlier one."""
+    """Rows with exactly the text of an earlier row."""
     near: Count
-    """Others whose MinHash agrees with an earlier one's in a bucket."""
+    """Other rows whose MinHash signature agrees with an earlier row's in a bucket."""
     duplicate_tokens: Count
     unique_tokens: Count
-    """Of the whole dataset: its tokens less those of duplicates, scaled up where not all rows were read."""
+    """Unique tokens of the whole dataset: all tokens minus those of duplicates, scaled up if not all rows were read."""
     fingerprints: Hash
-    """sha256 over the fingerprints that go into the index."""
+    """The sha256 over the fingerprints that are added to the index."""
     copies: tuple[Copy, ...] = ()
 
 
 class Quality(_Model):
-    """Bits per byte of held-out text, by models of the submission, of the reference and of raw text."""
+    """Bits per byte of held-out text, for models of the submission, of the reference and of raw text."""
 
     tier: int
-    """1: an n-gram model; 2: a small Llama, trained on from a pinned checkpoint."""
+    """1: an n-gram model; 2: a small Llama whose training continues from a pinned checkpoint."""
     tokens: Count
     bpb: float
-    """Infinite where there is nothing to measure, or where the held-out text itself was submitted."""
+    """Infinite if there is nothing to measure, or if the held-out text itself was submitted."""
     bpb_reference: float
     bpb_raw: float
     error_bpb: float
     figures: dict[str, int | float | str | None] = {}
-    """What else was measured."""
+    """Other measured figures."""
     hashes: dict[str, str] = {}
-    """Of the model's parts, and of what it was fitted and tried on."""
+    """The sha256s of the model's parts, and of the texts it was trained and tested on."""
 
 
 class Evidence(_Model):
@@ -228,4 +228,4 @@ class Evidence(_Model):
     verdict: Outcome
     why: str = Field(max_length=2 * MAX_WORDS)
     signature: str | None = Field(default=None, pattern=r"^[0-9a-f]{128}$")
-    """The validator's, sr25519, over the sha256 of the canonical JSON of all else."""
+    """The validator's sr25519 signature over the sha256 of the canonical JSON of all other fields."""

@@ -18,15 +18,15 @@ _LISTS = ("admission", "rows", "windows")
 _COMPARED = ("declared", *_LISTS, "uniqueness", "verdict", "why")
 _MISSING = "nothing"
 _UNSCORED = {"measured": None, "score": None, "total": None}
-"""Without figures of quality nothing follows."""
+"""Fields that are empty if quality was not measured."""
 
 
 def replay(evidence: Evidence, context: AuditContext) -> str | None:
-    """The first difference, in one line; None where everything is the same.
+    """Return the first difference in one line; None if nothing differs.
 
-    Compared are the seed with what it follows from, each check, row, window and page, the duplicates, the verdict and
-    the score. Taken as stated are copies of earlier submissions, which only the validator's own index knows, and
-    figures of quality or that there are none; versions may differ as long as the findings do not.
+    Replay compares the seed with the data it is computed from, and each check, row, window and page, the duplicates,
+    the verdict and the score. It takes as stated the copies of earlier submissions, which only the validator's own
+    index knows, and the quality figures or their absence. Versions may differ if the findings do not.
     """
     recorded = evidence.subject
     if recorded.beacon and recorded.validator and recorded.submission.line is not None:

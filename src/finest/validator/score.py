@@ -3,15 +3,15 @@
     S = A x H x min(R, V) x Q / ceiling x P
 
     A  admissible    1 if lease, commitment, revision, manifest, hashes and source paths agree, else 0
-    H  honesty       1 - severity x share of bad rows; 0 where chance cannot explain so many
+    H  honesty       1 - severity x share of bad rows; 0 if chance cannot explain so many
     R  recall        share of the sources' kept pages, in windows drawn at random, that the dataset holds
-    V  volume        its unique tokens over the reference's, at most 1
+    V  volume        its unique tokens divided by the reference's, at most 1
     Q  quality       (raw - bpb - z x error) / (raw - reference) in bits per byte, from 0 to the ceiling
     P  promptness    1 - promptness x share of the allowed blocks that were used
 
-The smaller of R and V counts: both measure how much of the work was done. Quality is on the task's own scale, raw text
-of the same records at 0 and the validator's own refinement of them at 1, so nobody pays for a poor WARC. What is not
-known (the error of bpb) is never paid.
+The smaller of R and V counts, because both measure how much of the work was done. Quality is on the task's own scale:
+raw text of the same records is 0, and the validator's own refinement of them is 1, so that a poor WARC costs no miner
+anything. Uncertainty (the error of bpb) is never paid for.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from functools import lru_cache
 from math import comb, isfinite
 
 REFERENCE_RECIPE = "fineweb"
-"""What every submission is held against, whatever recipe it declares; where this version does not have that one, the
-reference stands in for it too."""
+"""Recipe whose quality every submission is compared with, whatever recipe it declares. It also replaces a declared
+recipe that this version does not have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The constants of the score. Measured on real pages; docs/concepts/scoring.md has the reasons."""
+    """The constants of the score, measured on real pages; docs/concepts/scoring.md has the reasons."""
 
     tolerance: float = 0.005
-    """Share of rows that may differ on an honest miner's machine: libraries on other processors."""
+    """Share of rows that may differ on an honest miner's machine, because of libraries on other processors."""
     alpha: float = 1e-4
-    """Chance of finding an honest miner forged in one audit."""
+    """Chance of judging an honest miner forged in one audit."""
     severity: float = 10.0
-    """Each 1 % of bad rows costs 10 % of the score."""
+    """Score lost per share of bad rows: each 1 % of bad rows costs 10 % of the score."""
     ceiling: float = 1.1
-    """Most that quality counts above the reference: room for better recipes, none for evaluation text in the data."""
+    """Maximum quality relative to the reference: room for better recipes, but none for evaluation text in the data."""
     z: float = 1.64
-    """One-sided 95 %: that much of the standard error is taken off."""
+    """Multiple of the standard error that is subtracted from quality: one-sided 95 %."""
     promptness: float = 0.1
-    """Most that speed changes."""
+    """Maximum share of the score that speed changes."""
     min_gap_bpb: float = 0.01
-    """Where raw text and reference differ by less, quality is only held against the reference: 1 or 0."""
+    """If raw text and reference differ by less, quality is only compared with the reference: 1 or 0."""
 
 
 POLICY = Policy()
@@ -56,11 +56,11 @@ class Measured:
     rows_checked: int
     """Rows of the dataset that were judged again from their WARC records."""
     rows_bad: int
-    """Of them, those that are not what the recipe makes of their record."""
+    """Checked rows that differ from what the recipe makes of their record."""
     pages_checked: int
     """Pages of the sources, in random windows, that the recipe keeps."""
     pages_missed: int
-    """Of them, those that the dataset neither holds nor names a duplicate for."""
+    """Checked pages that the dataset neither holds nor names a duplicate for."""
     unique_tokens: int
     reference_tokens: int
     bpb: float
@@ -93,7 +93,7 @@ class Score:
 
 
 def score(found: Measured, policy: Policy = POLICY) -> Score:
-    """The score of a task from the measured values of its audit."""
+    """Compute the score of a task from the measured values of its audit."""
     forged = is_forged(found.rows_bad, found.rows_checked, policy)
     return Score(
         admissible=found.admissible and found.rows_checked > 0,
@@ -108,12 +108,12 @@ def score(found: Measured, policy: Policy = POLICY) -> Score:
 
 
 def is_forged(rows_bad: int, rows_checked: int, policy: Policy = POLICY) -> bool:
-    """Whether so many bad rows are too unlikely for an honest miner."""
+    """Return whether so many bad rows are too unlikely for an honest miner."""
     return chance_of(rows_bad, rows_checked, policy.tolerance) < policy.alpha
 
 
 def quality(found: Measured, policy: Policy = POLICY) -> float:
-    """Skill of the dataset between raw text (0) and the reference (1), at most the ceiling."""
+    """Return the quality of the dataset between raw text (0) and the reference (1), at most the ceiling."""
     if not isfinite(found.bpb):
         return 0.0
     least = found.bpb + policy.z * found.error_bpb
@@ -125,7 +125,7 @@ def quality(found: Measured, policy: Policy = POLICY) -> float:
 
 @lru_cache(maxsize=4096)
 def chance_of(bad: int, checked: int, share: float) -> float:
-    """P[X >= bad] of X ~ Binomial(checked, share)."""
+    """Return P[X >= bad] for X ~ Binomial(checked, share)."""
     return 1 - sum(comb(checked, i) * share**i * (1 - share) ** (checked - i) for i in range(bad)) if bad else 1.0
 
 

@@ -1,9 +1,8 @@
-"""Soundness: is each row what the recipe makes of its WARC record, byte for byte?
+"""Soundness: whether each row is what the recipe makes of its WARC record, byte for byte.
 
-Rows are drawn over the whole dataset and judged again one after the other, in the order in which they were drawn, until
-the sequential test is sure. Under a recipe that this version has, a row's hash must be that of the row made anew. Under
-any other one its text must be taken from its page in the page's order (`finest.validator.extractive`), and its other
-columns must be the record's.
+Rows are drawn over the whole dataset and judged again in the order of the draw until the sequential test is sure. Under
+a recipe that this version has, a row's hash must equal that of the recomputed row. Under any other recipe its text must
+be taken from its page in the page's order (`finest.validator.extractive`), and its other columns must match the record.
 """
 
 from __future__ import annotations
@@ -31,21 +30,21 @@ if TYPE_CHECKING:
     from finest.warc.slices import Record
 
 MAX_TEXT_BYTES = 4 * 1024 * 1024
-"""A row's text. The shipped recipes end at 100,000 words of ten letters on average."""
+"""Maximum bytes of a row's text. The shipped recipes allow at most 100,000 words of ten letters on average."""
 MAX_SAMPLE_BYTES = 256 * 1024 * 1024
-"""Texts of all rows that were drawn."""
+"""Maximum bytes of the texts of all drawn rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A row as the dataset has it, and the hash that it says it has (which was computed anew)."""
+    """A row of the dataset, and its stated hash (which was recomputed when it was read)."""
 
     number: int
     row: Row
     hash: str
     rank: int = 0
-    """How many earlier rows say that they are of a record with the same id at the same offset: 0, but where a gzip
-    member holds several records that share an id."""
+    """Number of earlier rows that claim a record with the same id at the same offset: 0, unless a gzip member holds
+    several records that share an id."""
 
     @property
     def place(self) -> Place:
@@ -55,9 +54,9 @@ class Claim:
 def check_rows(
     dataset: Dataset, recipe: Recipe | None, seed: str, count: int, context: AuditContext
 ) -> list[RowFinding]:
-    """Findings of the rows that were looked at, in the order of the draw; `recipe` is None for one that we do not have.
+    """Return the findings of the checked rows, in the order of the draw; `recipe` is None for an unknown recipe.
 
-    Raises VerifyError where the dataset cannot be read within its limits, OverBudget.
+    Raises VerifyError if the dataset cannot be read within its limits, and OverBudget.
     """
     drawn = Draw(seed, "rows").sample(dataset.manifest.rows, count)
     claims = _ranked(dataset, read_claims(dataset, drawn))
@@ -74,7 +73,7 @@ def check_rows(
 
 
 def read_claims(dataset: Dataset, numbers: Sequence[int]) -> dict[int, Claim]:
-    """Those rows, read one row group at a time; raises VerifyError where their texts are longer than any row's."""
+    """Read these rows, one row group at a time; raises VerifyError if their texts are longer than rows can be."""
     claims: dict[int, Claim] = {}
     size = 0
     for part in by_group(dataset, numbers):
@@ -90,13 +89,13 @@ def read_claims(dataset: Dataset, numbers: Sequence[int]) -> dict[int, Claim]:
 
 
 def _ranked(dataset: Dataset, claims: dict[int, Claim]) -> dict[int, Claim]:
-    """The claims, each with its rank among all rows of the dataset that name the same place."""
+    """Return the claims, each with its rank among all rows of the dataset that name the same place."""
     places = dataset.row_places.find({claim.place for claim in claims.values()})
     return {n: replace(claim, rank=places[claim.place].index(n)) for n, claim in claims.items()}
 
 
 def by_group(dataset: Dataset, numbers: Sequence[int]) -> Iterator[list[int]]:
-    """The numbers of rows, ascending, row group by row group: what is read as one."""
+    """Yield the row numbers in ascending order, grouped by row group, so that each group is read once."""
     wanted = sorted(set(numbers))
     for group in dataset.row_groups():
         part = [number for number in wanted if group.first_row <= number < group.first_row + group.rows]
@@ -105,7 +104,7 @@ def by_group(dataset: Dataset, numbers: Sequence[int]) -> Iterator[list[int]]:
 
 
 def check_row(claim: Claim, recipe: Recipe | None, context: AuditContext) -> RowFinding:
-    """One row, judged again. A source that cannot be read is no evidence; a record that is not there is a lie."""
+    """Judge one row again. A source that cannot be read gives no evidence; a missing record means a forged row."""
     row = claim.row
     finding = RowFinding(
         number=claim.number, id=row.id[:SHOWN_CHARS], source=row.file_path[:SHOWN_CHARS], offset=row.warc_offset,
@@ -127,7 +126,7 @@ def check_row(claim: Claim, recipe: Recipe | None, context: AuditContext) -> Row
 
 
 def _none_left(claim: Claim, records: Sequence[Record]) -> str:
-    """A record gives one row: whoever makes several of one page has more volume than work."""
+    """Say why no record is left for a row. A record gives one row, so several rows of one page would fake volume."""
     if not records:
         return "no such record at that offset"
     return f"row number {claim.rank + 1} of one place, where {len(records)} of such records lie"
@@ -136,9 +135,9 @@ def _none_left(claim: Claim, records: Sequence[Record]) -> str:
 def _held_against(
     records: Sequence[Record], claim: Claim, recipe: Recipe | None, context: AuditContext
 ) -> dict[str, object]:
-    """The finding of the first record that gives the row; where none does, that of the first that could.
+    """Return the finding of the first record that gives the row; otherwise that of the first possible record.
 
-    There is more than one record only where a gzip member holds several that share an id.
+    There is more than one record only if a gzip member holds several that share an id.
     """
     named = (claim.row.url, claim.row.date)
     of_name = [record for record in records if (record.url, record.date) == named]
@@ -174,7 +173,7 @@ def _taken_from(record: Record, claim: Claim) -> dict[str, object]:
     if found != claim.hash:
         return {"found": found, "detail": "its address, date or place is not the record's"}
     share = extractive_share(row.text, visible_text(record.page()))
-    if share < MIN_SHARE:  # a recipe that we do not have may read pages in the other way
+    if share < MIN_SHARE:  # an unknown recipe may decode pages in the other way
         share = max(share, extractive_share(row.text, visible_text(record.page(), "datatrove")))
     if share < MIN_SHARE:
         return {"found": None, "detail": f"{share:.3f} of its words are taken from the page in its order"}

@@ -1,4 +1,4 @@
-"""The subject of an audit, from the chain's and the task server's data."""
+"""The subject of an audit, built from data of the chain and the task server."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from finest.tasks.models import Task
 
 COMMON_CRAWL = "s3://commoncrawl/"
-"""What rows put before a path of Common Crawl (finest.warc.source.name_sources)."""
+"""Prefix that rows put before a path of Common Crawl (finest.warc.source.name_sources)."""
 
 
 def submission_of(where: str) -> Submission:
-    """The repository and revision of `OWNER/NAME@REVISION`; of a folder, nothing. Raises UsageError."""
+    """Parse `OWNER/NAME@REVISION`; a folder gives an empty submission. Raises UsageError without a revision."""
     if Path(where).is_dir():
         return Submission()
     repo, revision, _ = parse_place(where)
@@ -31,7 +31,7 @@ def submission_of(where: str) -> Submission:
 
 
 def assignment_of(task: Task) -> Assignment:
-    """The task as a server told it."""
+    """Convert a task, as the task server described it, to an assignment."""
     return Assignment(
         warcs=tuple(COMMON_CRAWL + path for path in task.warcs), id=task.id, hotkey=task.hotkey,
         state=task.state.value, commitment=task.commitment, leased_block=task.leased_block,
@@ -40,10 +40,10 @@ def assignment_of(task: Task) -> Assignment:
 
 
 def subject_of(task: Task, where: str, chain: Chain, seed: str | None = None) -> Subject:
-    """A task's submission, with the seed that follows from the chain, or the one given.
+    """Return a task's submission as a subject, with the given seed or the one computed from the chain.
 
-    The block of the commitment is known as long as the chain holds the line. Without it there is no beacon: raises
-    UsageError unless a seed is given. Raises ChainError where the block of the beacon is not final yet.
+    The block of the commitment is known only while the chain holds the line. Without it there is no beacon: raises
+    UsageError unless a seed is given. Raises ChainError if the block of the beacon is not final yet.
     """
     told = submission_of(where)
     standing = next((one for one in chain.commitments() if one.hotkey == task.hotkey), None)
@@ -57,12 +57,11 @@ def subject_of(task: Task, where: str, chain: Chain, seed: str | None = None) ->
 
 
 def drawn(submission: Submission, task: Assignment, chain: Chain) -> Subject:
-    """The subject with the seed that follows from the chain; the block of the commitment has to be known.
+    """Return the subject with the seed computed from the chain; the block of the commitment must be known.
 
-    The beacon comes after the task's finish too: between the two a miner could work out what would be drawn, and leave
-    a line unfinished that would not stand it.
-
-    Raises ChainError where the block of the beacon is not final yet, or the chain is out of reach.
+    The beacon also comes after the finish of the task. Otherwise a miner could compute between the two what would be
+    drawn, and leave a line unfinished that would not pass. Raises ChainError if the block of the beacon is not final
+    yet or the chain is unreachable.
     """
     assert submission.committed_block is not None
     number = max(submission.committed_block, task.closed_block or 0) + BEACON_BLOCKS

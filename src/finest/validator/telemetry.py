@@ -5,9 +5,10 @@
     telemetry.weights({hotkey: 0.7})
     telemetry.close()
 
-Its client runs in a process of its own, which gets figures and hotkeys on its standard input, W&B's own variables and
-no other of the environment. So it costs the validator nothing: a call puts a line in a bounded queue and returns, and
-whatever W&B or its client do, away, slow, broken or asking for a password, stays there.
+The W&B client runs in a process of its own, which receives figures and hotkeys on its standard input, and only W&B's
+own and a few system variables of the environment. Telemetry cannot slow down the validator: a call puts a line in a
+bounded queue and returns, and if W&B or its client is unreachable, slow, broken or asks for a password, only that
+process is affected.
 """
 
 from __future__ import annotations
@@ -30,24 +31,25 @@ if TYPE_CHECKING:
     from finest.validator.models import Evidence
 
 MAX_QUEUED = 1000
-"""Lines that wait at the most while W&B is away, some hundred kB; then the oldest go."""
+"""Maximum number of queued lines while W&B is unreachable, some hundred kB; the oldest are dropped beyond it."""
 RETRY_S = 300.0
-"""Between two starts of a client that ended by itself."""
+"""Wait before a client that ended by itself is restarted."""
 POLL_S = 2.0
-"""How soon it is seen that a client has ended."""
+"""Interval at which the client's process is checked."""
 CLOSE_S = 10.0
-"""How long it may send on when the validator ends."""
+"""Time that the client may keep sending after the validator ends."""
 FINISH_S = 60.0
-"""How long a client whose validator was killed tries to send what it has."""
+"""Time that a client whose validator was killed tries to send its remaining figures."""
 REFUSED = 2
-"""Exit status of the client's process where a person is needed: no key, no such project. It is not started again."""
+"""Exit status of the client's process for a problem that the operator must solve, such as a missing key or project. The
+client is then not restarted."""
 _LOG = "telemetry.log"
 _NEEDED = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "PYTHONPATH")
 _NEEDED_KINDS = ("WANDB_", "LC_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "XDG_")
 
 
 class Telemetry:
-    """Where figures go. No call blocks or raises; without a project none does anything."""
+    """Sends figures to W&B. No call blocks or raises; without a project, calls do nothing."""
 
     def __init__(self) -> None:
         self._sender: _Sender | None = None
@@ -56,9 +58,10 @@ class Telemetry:
     def open(
         cls, project: str | None, folder: Path, *, group: str = "", say: Callable[[str], None] = lambda _: None
     ) -> Telemetry:
-        """For that project, `NAME` or `ENTITY/NAME`, of whom `wandb login` or WANDB_API_KEY says; None is for nobody.
+        """Open telemetry for a project, `NAME` or `ENTITY/NAME`; None disables telemetry.
 
-        `folder` is for the client's own files, `group` the name under which runs of one validator are shown together.
+        It uses the account from `wandb login` or WANDB_API_KEY. `folder` holds the client's own files; `group` is the
+        name under which W&B shows the runs of one validator together.
         """
         telemetry = cls()
         if project is None:
@@ -70,7 +73,7 @@ class Telemetry:
         return telemetry
 
     def verdict(self, evidence: Evidence) -> None:
-        """What an audit found: its outcome, the factors of the score, and the figures that they follow from."""
+        """Send the result of an audit: its outcome, the factors of the score, and the figures behind them."""
         found: dict[str, Any] = {
             f"verdict/{name}": evidence.verdict == name for name in ("pass", "fail", "no_evidence")
         }
@@ -80,7 +83,7 @@ class Telemetry:
         self.figures(found)
 
     def weights(self, weights: Mapping[str, float]) -> None:
-        """The share of each hotkey, as it was set on the chain."""
+        """Send each hotkey's share of the weights, as set on the chain."""
         whole = sum(weights.values())
         if whole > 0:
             shares = {hotkey: weight / whole for hotkey, weight in weights.items()}
@@ -88,7 +91,7 @@ class Telemetry:
             self.figures({"weights/hotkeys": sum(map(bool, shares.values())), "weights/largest": max(shares.values())})
 
     def figures(self, figures: Mapping[str, Any]) -> None:
-        """Any figures by their names; what is no finite number is left out."""
+        """Send figures by name; values that are not finite numbers are left out."""
         numbers = {
             name: +value for name, value in figures.items() if isinstance(value, int | float) and isfinite(value)
         }
@@ -96,14 +99,14 @@ class Telemetry:
             self._sender.put(numbers)
 
     def close(self) -> None:
-        """Send what waits, for CLOSE_S at the most, and end."""
+        """Send the queued figures, for at most CLOSE_S, and stop."""
         if self._sender is not None:
             self._sender.close()
             self._sender = None
 
 
 class _Sender:
-    """A thread that starts the client's process and hands it what waits."""
+    """A thread that starts the client's process and passes it the queued figures."""
 
     def __init__(self, project: str, folder: Path, group: str, say: Callable[[str], None]) -> None:
         self._project, self._folder, self._group, self._say = project, folder, group, say
@@ -124,7 +127,7 @@ class _Sender:
             self._new.notify()
         self._thread.join(CLOSE_S)
         if (process := self._process) is not None and process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)  # the client's own helper too
+            os.killpg(process.pid, signal.SIGKILL)  # includes the client's own helper process
             process.wait()
 
     def _work(self) -> None:
@@ -144,7 +147,7 @@ class _Sender:
             self._closing.wait(RETRY_S)
 
     def _any_waits(self, process: subprocess.Popen[bytes] | None = None) -> bool:
-        """Wait for a line to be sent; False when there will be no more, or the process has ended."""
+        """Wait for a line to send; False if there will be no more or the process has ended."""
         while process is None or process.poll() is None:
             with self._new:
                 if self._new.wait_for(lambda: self._waiting or self._closing.is_set(), POLL_S):
@@ -155,7 +158,7 @@ class _Sender:
         return self._waiting.popleft() if self._any_waits(process) else None
 
     def _send(self) -> int:
-        """Hand lines to a client until it ends, or all is said; its exit status."""
+        """Pass lines to a client until it ends or all are sent; returns its exit status."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / _LOG).open("wb") as log:
             process = self._process = subprocess.Popen(  # noqa: S603 - this file
@@ -170,7 +173,7 @@ class _Sender:
                     lines.write(json.dumps(figures).encode() + b"\n")
                     lines.flush()
         except BrokenPipeError:
-            pass  # it has ended, and one line with it
+            pass  # the client has ended, and one line is lost with it
         return process.wait()
 
     def _last_words(self) -> str:
@@ -179,12 +182,12 @@ class _Sender:
 
 
 def _environment() -> dict[str, str]:
-    """W&B's settings and the system's: no wallet's password, no token of the Hub's, no database."""
+    """Return the W&B and system variables; no wallet password, Hub token or database address is among them."""
     return {k: v for k, v in os.environ.items() if k in _NEEDED or k.upper().startswith(_NEEDED_KINDS)}
 
 
 def _client(project: str, group: str) -> int:
-    """The client's process: a run of that project, with the figures on standard input. Gives the exit status."""
+    """Run the client's process: log the figures on standard input to a run of the project; returns the exit status."""
     import wandb
 
     entity, _, name = project.rpartition("/")

@@ -1,11 +1,12 @@
 """Uniqueness: finds rows whose text another row or an earlier submission had before.
 
-Exact duplicates by the hash of the text, near ones by MinHash: two rows are alike where their signatures agree in a
-bucket. Of each pair the one with the smaller number counts. All rows are read where the plan allows it, else whole row
-groups in an order that the seed draws; then duplicates are scaled up to what all rows would show.
+Exact duplicates are found by the hash of the text, near-duplicates by MinHash: two rows are similar if their signatures
+agree in a bucket. Of each pair the row with the smaller number counts. All rows are read if the plan allows it;
+otherwise whole row groups are read in an order drawn by the seed, and the duplicates are scaled up to the whole
+dataset.
 
-That somebody else submitted the same texts before is said, and judged by nobody: what a row says was proven to come
-from its own record, and two crawls of one page are no copy.
+Copies of earlier submissions are reported but do not affect the verdict: soundness has shown that a row comes from its
+own record, and two crawls of one page are not a copy.
 """
 
 from __future__ import annotations
@@ -33,24 +34,24 @@ if TYPE_CHECKING:
     from finest.validator.context import AuditContext
 
 SKETCH_SIZE = 1024
-"""Fingerprints of a submission that are remembered: the smallest ones, so that equal rows give equal fingerprints."""
+"""Number of fingerprints stored per submission: the smallest ones, so that equal rows give equal fingerprints."""
 
 
 @dataclass(slots=True)
 class ReadRows:
-    """What is kept of the rows that were read, in the order of their numbers."""
+    """The data kept of the rows that were read, in row order."""
 
     tokens: list[int] = field(default_factory=list)
     texts: list[int] = field(default_factory=list)
     """First 63 bits of each text's sha256."""
     buckets: list[NDArray[np.int64]] = field(default_factory=list)
-    """A hash of each bucket of the signature; of a text too short to have one, of the text itself."""
+    """For each row, a hash of each bucket of its signature, or of the text if that is too short for a signature."""
 
 
 def check_unique(
     dataset: Dataset, recipe: Recipe, seed: str, count: int, context: AuditContext
 ) -> tuple[Uniqueness, list[int]]:
-    """What was found, with no copies named, and the submission's fingerprints; raises VerifyError, OverBudget."""
+    """Return the duplicates, without copies, and the submission's fingerprints; raises VerifyError, OverBudget."""
     read = ReadRows()
     for group in sorted(_drawn(dataset.row_groups(), seed, count), key=lambda group: group.first_row):
         context.budget.check()
@@ -70,7 +71,7 @@ def check_unique(
 
 
 def _drawn(groups: Sequence[RowGroup], seed: str, count: int) -> list[RowGroup]:
-    """Groups in the order of the draw until they hold `count` rows."""
+    """Return row groups in the order of the draw until they hold `count` rows."""
     chosen, rows = [], 0
     for number in Draw(seed, "groups").sample(len(groups), len(groups)):
         if rows >= count:
@@ -105,7 +106,7 @@ def _number(digest: bytes) -> int:
 
 
 def duplicates(read: ReadRows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Rows with the text of an earlier one, and other rows that agree with an earlier one in a bucket."""
+    """Flag rows with the text of an earlier row, and other rows that agree with an earlier row in a bucket."""
     exact = _seen_before(np.array(read.texts, np.int64))
     near = np.zeros(len(exact), bool)
     for bucket in np.array(read.buckets, np.int64).T:
@@ -114,20 +115,23 @@ def duplicates(read: ReadRows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
 
 
 def _seen_before(values: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which values an earlier place has too."""
+    """Flag the values that also occur at an earlier position."""
     seen = np.ones(len(values), bool)
     seen[np.unique(values, return_index=True)[1]] = False
     return seen
 
 
 def fingerprints(read: ReadRows) -> list[int]:
-    """The submission's: of the hashes of its texts and of their first buckets the smallest, ascending, one each."""
+    """Return the submission's fingerprints: the distinct smallest hashes of its texts and first buckets, ascending."""
     texts, first = set(read.texts), {int(row[0]) for row in read.buckets}
     return sorted({*sorted(texts)[: SKETCH_SIZE // 2], *sorted(first)[: SKETCH_SIZE // 2]})
 
 
 def _unique_tokens(dataset: Dataset, rows: int, tokens: int, lost: int) -> int:
-    """Of the whole dataset. Of pairs that lie anywhere a share s of the rows shows s x s, so what is lost is scaled."""
+    """Estimate the unique tokens of the whole dataset from the rows that were read.
+
+    A sample of share s sees only s^2 of all duplicate pairs, so the lost share is scaled up.
+    """
     if not tokens:
         return 0
     shown = rows / dataset.manifest.rows

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from finest.warc.source import Source
 
 VERDICT_TOKENS = 1_000_000
-"""Training tokens a side: a quarter of the default, which tells 10 % boilerplate from clean text as well
-(docs/concepts/scoring.md) and leaves a verdict within its ten CPU minutes where every page has to be judged for it."""
+"""Training tokens per side: a quarter of the default. It tells 10 % boilerplate from clean text equally well
+(docs/concepts/scoring.md) and keeps a verdict within its ten CPU minutes even if every page has to be judged for it."""
 
 
 def measure_quality(
     evidence: Evidence, dataset: Dataset, heldout: Sequence[Source], context: AuditContext, tier: Tier, tokens: int
 ) -> Evidence:
-    """The evidence of an audit that passed, with figures and score; no evidence where they cannot be had.
+    """Return the evidence of a passed audit with quality figures and score, or with the reason why they are missing.
 
-    Never raises for what the miner published, nor for a network that fails.
+    Never raises an error for what the miner published or for a failing network.
     """
     context.say(f"Measuring quality with {tokens:,} tokens a side")
     try:

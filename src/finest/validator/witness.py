@@ -1,8 +1,8 @@
-"""Checks whether a page is in the dataset, or else is really a duplicate of the row that the dataset names for it.
+"""Check whether a page is in the dataset, or really is a duplicate of the row that the dataset names for it.
 
-Duplicates are the connected components of pages whose MinHash agrees in a bucket, so a page need not be like the row
-that survived of its component, only linked to it by others. Where the two do not agree, other pages that the dataset
-says lost against the same row are judged again, and a chain of them is a witness too.
+Duplicates are the connected components of pages whose MinHash signatures agree in a bucket, so a page need not be
+similar to the row that was kept of its component, only linked to it through other pages. If the two do not agree, other
+pages that the dataset lists as duplicates of the same row are judged again; a chain of them also proves the duplicate.
 """
 
 from __future__ import annotations
@@ -37,42 +37,41 @@ if TYPE_CHECKING:
     from finest.validator.soundness import Claim
 
 MAX_LINKS = 32
-"""Pages of a component that are judged again in search of a chain. Nearly all components are a handful of pages that
-all agree with each other."""
+"""Pages of a component that are judged again in search of a chain. Nearly all components are a few pages that all agree
+with each other."""
 MAX_JUDGED = 256
-"""Pages that are judged again for witnesses in one audit. Past them only direct likeness counts: whoever claims
-hundreds of false duplicates cannot use up the audit's time."""
+"""Pages that are judged again as witnesses in one audit. Beyond them only direct similarity counts, so that a miner who
+claims hundreds of false duplicates cannot use up the audit's time."""
 
 MAX_CANDIDATES = 256
-"""Rows with one record id that are tried for the one that a page lost against: a verdict names that row by its id
-alone, and careless writers give one id to many records. Of more rows than these there is no evidence. Common Crawl's
-ids are unique."""
+"""Maximum number of rows with the same record id that are tried as the row kept instead of a page. A verdict names that
+row only by its id, and careless writers give one id to many records. More rows than this give no evidence. Common
+Crawl's ids are unique."""
 
 Signatures = list["NDArray[np.uint64]"]
 
 
 class Key(NamedTuple):
-    """A page record of a source."""
+    """The key of a page record in a source."""
 
     place: Place
     ordinal: int
-    """How many page records before it lie at the same place: 0, but where a gzip member holds several records that
-    share an id."""
+    """Number of earlier page records at the same place: 0, unless a gzip member holds several records with one id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A page that the recipe keeps: where it is, and what its text is by MinHash."""
+    """A page that the recipe keeps: its key, and its verdict with text and MinHash signature."""
 
     key: Key
     verdict: Verdict
 
 
 class DatasetPages:
-    """What a dataset holds, asked for pages that it should hold.
+    """Looks up in a dataset the pages that it should hold.
 
-    Under a recipe that is not `known` (`recipe` stands in for it) a row may hold less of its page than the recipe keeps
-    of it: its tokens are counted.
+    If the recipe is not `known` (`recipe` replaces it), a row may contain less of its page than `recipe` keeps, so the
+    tokens of its text are counted.
     """
 
     def __init__(self, dataset: Dataset, recipe: Recipe, context: AuditContext, *, known: bool) -> None:
@@ -85,7 +84,7 @@ class DatasetPages:
         self._components: dict[str, dict[int, Signatures]] = {}
 
     def find(self, pages: Sequence[Kept]) -> dict[Key, PageFinding]:
-        """A finding for each page."""
+        """Return a finding for each page."""
         self._means.budget.check()
         held = self._held(pages)
         missing = [page for page in pages if page.key not in held]
@@ -98,10 +97,10 @@ class DatasetPages:
         }
 
     def _held(self, pages: Sequence[Kept]) -> dict[Key, int]:
-        """The row of each page that has one.
+        """Return the row of each page that has one.
 
-        Where a gzip member holds several records that share an id, their rows share one place: then those pages have
-        one first that the dataset says it kept.
+        If a gzip member holds several records that share an id, their rows share one place. If there are fewer rows
+        than pages, the rows go first to the pages that the dataset says it kept.
         """
         places = self._dataset.row_places.find({page.key.place for page in pages})
         at: dict[Place, list[Kept]] = defaultdict(list)
@@ -125,12 +124,12 @@ class DatasetPages:
         return verdict is not None and verdict[0] == KEPT
 
     def _row_tokens(self, numbers: list[int]) -> dict[int, int]:
-        """GPT-2 tokens of those rows' texts: what the rows themselves say under such a recipe nobody has checked."""
+        """Count the GPT-2 tokens of these rows' texts; under an unknown recipe the stated counts were not checked."""
         counter = toolbox(self._recipe, self._means.cache).token_counter
         return {n: counter.count(claim.row.text) for n, claim in read_claims(self._dataset, numbers).items()}
 
     def _missing(self, page: Kept) -> PageFinding:
-        """What the dataset says of a page that it does not hold, held against the texts."""
+        """Compare what the dataset says about a page that it does not hold with the texts."""
         self._means.budget.check()
         verdict = self._verdict_of(page)
         if verdict is None:
@@ -153,7 +152,7 @@ class DatasetPages:
         return _finding(page, "missed", kept_id, "not like the row that it is said to have lost against")
 
     def _candidate_rows(self, page: Kept) -> list[int]:
-        """Rows with the id of the one that the page is said to have lost against; nearly always one."""
+        """Return the rows with the id of the row named as kept instead of the page; nearly always one row."""
         verdict = self._verdict_of(page)
         if verdict is None or verdict[0] != DUPLICATE or not verdict[1]:
             return []
@@ -175,7 +174,7 @@ class DatasetPages:
         return self._dataset.verdict_columns("reason", "duplicate_of")
 
     def _is_linked_to_one(self, page: Kept, kept_id: str, numbers: list[int]) -> bool:
-        """Whether the page agrees with one of the rows of that id, or is linked to one."""
+        """Return whether the page agrees with one of the rows with that id, or is linked to one."""
         mine, text = self._signatures(page), page.verdict.text
         if any(
             text == its.row.text or agree(mine, signatures) for its, signatures in (self._texts[n] for n in numbers)
@@ -184,14 +183,14 @@ class DatasetPages:
         return any(self._is_linked(page, kept_id, number) for number in numbers[:MAX_LINKS])
 
     def _read_texts(self, numbers: list[int]) -> None:
-        """Take in those rows with the signatures of their texts; each row group is read once."""
+        """Read these rows and the signatures of their texts; each row group is read once."""
         for number, claim in read_claims(self._dataset, numbers).items():
             self._means.budget.check()
             signature = self._sign(claim.row.text)
             self._texts[number] = claim, [] if signature is None else [signature]
 
     def _is_linked(self, page: Kept, kept_id: str, number: int) -> bool:
-        """Whether the page agrees with the row, or with others that lost against it and lead to it."""
+        """Return whether the page agrees with the row, directly or through a chain of its other duplicates."""
         mine, reached = self._signatures(page), self._row_signatures(number)
         if agree(mine, reached):
             return True
@@ -202,7 +201,7 @@ class DatasetPages:
         return bool(reached)
 
     def _duplicates_of(self, kept_id: str) -> dict[int, Signatures]:
-        """Signatures, by the number of the verdict, of the first pages that lost against a row of that id."""
+        """Return the signatures, by verdict number, of the first duplicates of the rows with that id."""
         if kept_id not in self._components:
             lost = numbers_where(pc.equal(self._verdicts["duplicate_of"], kept_id))[:MAX_LINKS].to_pylist()
             rows = self._dataset.read_verdicts(lost).to_pylist()
@@ -214,7 +213,7 @@ class DatasetPages:
         return self._components[kept_id]
 
     def _judged(self, place: Place) -> Signatures:
-        """What the recipe makes of a place's records; empty where it keeps none, or too many have been asked for."""
+        """Return the signatures of a place's records; empty if the recipe keeps none or MAX_JUDGED is reached."""
         if place not in self._judged_pages:
             if len(self._judged_pages) >= MAX_JUDGED or place.source not in self._means.warcs.names:
                 return []
@@ -229,12 +228,12 @@ class DatasetPages:
         return [verdict.signature for verdict in judged if verdict.signature is not None]
 
     def _signatures(self, page: Kept) -> Signatures:
-        """Of the text as MinHash saw it, and as the row would have it: with addresses replaced."""
+        """Return signatures of the text as MinHash saw it, and of the row's text, in which addresses are replaced."""
         of_text = self._sign(page.verdict.text or "")
         return [signature for signature in (page.verdict.signature, of_text) if signature is not None]
 
     def _row_signatures(self, number: int) -> Signatures:
-        """Of the row's text, and of what the recipe makes of its record."""
+        """Return the signatures of the row's text, and of what the recipe makes of its record."""
         if number not in self._winners:
             claim, of_text = self._texts[number]
             self._winners[number] = [*of_text, *self._judged(claim.place)]
@@ -246,7 +245,7 @@ class DatasetPages:
 
 
 def agree(some: Signatures, others: Signatures) -> bool:
-    """Whether any two agree in all hashes of a bucket."""
+    """Return whether any two signatures agree in all hashes of a bucket."""
     return any(bool((one == other).all(axis=1).any()) for one in some for other in others)
 
 

@@ -1,11 +1,11 @@
-"""The validator at work: what is committed becomes verdicts, verdicts become weights.
+"""The validator service: turns commitments into verdicts, and verdicts into weights.
 
-watch.py      the chain and the task server -> the queue
-queue.py      what waits for its verdict, and every verdict; a database
-assignment.py a waiting line -> what is to be audited, by which randomness
-verdict_process.py one verdict, in a process with limits that knows no key
-verdict.py    that process: started, watched, ended
-weights.py    verdicts -> weights, a pure function
-validator.py  the chores: watch, judge, report, weigh; each starts anew alone when it fails
-periodic.py   how it does so
+watch.py            reads the chain and the task server into the queue
+queue.py            the database of waiting lines and of all verdicts
+assignment.py       finds what to audit for a waiting line, and the seed
+verdict_process.py  one verdict, in a process with limits and without keys
+verdict.py          starts, watches and ends that process
+weights.py          computes weights from verdicts, as a pure function
+validator.py        the chores watch, judge, report and weigh; each restarts alone when it fails
+periodic.py         runs the chores
 """

@@ -21,28 +21,29 @@ if TYPE_CHECKING:
 
 
 TASKLESS_BLOCKS = 25
-"""Five minutes of the main network: a miner tells the task server within seconds, and what nobody tells it of waits for
-hours, asked for all the time."""
+"""Wait before a line without a finished task is retried: five minutes of the main network. A miner reports to the task
+server within seconds; a line that is never reported would otherwise be asked for constantly for hours."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryLater:
-    """The subject is not known yet; retry after that many blocks."""
+    """The subject is not known yet; retry after this many blocks."""
 
     blocks: int
     why: str
 
 
 class Assignments:
-    """What the chain and the task server say of a line. Raises ChainError, TaskServerError where they do not answer."""
+    """Looks up lines at the chain and the task server. Raises ChainError, TaskServerError if they do not respond."""
 
     def __init__(self, chain: Chain, server: TaskServer) -> None:
         self._chain, self._server = chain, server
 
     def subject(self, entry: Entry) -> tuple[Subject, Task | None] | RetryLater:
-        """What is to be audited, and its task; without one it is not admissible.
+        """Return the subject to audit and its task (None makes it inadmissible), or RetryLater.
 
-        A line without a finished task waits as long as a lease lives: its miner may not have had an answer yet.
+        A line without a finished task waits for the duration of a lease, because its miner may not have received a
+        response yet.
         """
         task = self._task(entry)
         if task is None and not self._is_too_late(entry):

@@ -1,4 +1,4 @@
-"""Which WARCs held-out text is drawn from: some of the same crawl that nobody was given, by the seed."""
+"""Choose the WARCs for held-out text: by the seed, from the same crawl, and never assigned to a miner."""
 
 from __future__ import annotations
 
@@ -18,29 +18,30 @@ if TYPE_CHECKING:
     from finest.tasks.client import TaskServer
 
 WARCS = 4
-"""A WARC holds some 15 million tokens of refined English; four, so that no one's hosts decide."""
+"""Number of WARCs. One holds about 15 million tokens of refined English; four are used so that the hosts of one WARC do
+not decide."""
 _CRAWL = re.compile(r"crawl-data/([^/]+)/")
 
 
 class AssignedWarcs(Protocol):
-    """The part of the queue that is asked."""
+    """The part of the queue that this module uses."""
 
     def assigned(self, crawl: str) -> set[str]:
-        """WARCs of that crawl in submissions that have a verdict, as rows name them."""
+        """Return the WARCs of a crawl in submissions that have a verdict, named as in the rows."""
 
 
 class HeldOut:
-    """The lists of WARCs of the crawls that tasks are of; each is fetched once."""
+    """Lists the WARCs of the crawls that tasks come from; each list is fetched once."""
 
     def __init__(self, common_crawl: CommonCrawl, server: TaskServer, say: Say) -> None:
         self._common_crawl, self._server, self._say = common_crawl, server, say
         self._paths: dict[str, list[str]] = {}
 
     def pick(self, warcs: Sequence[str], seed: str, queue: AssignedWarcs) -> tuple[str, ...]:
-        """Paths of WARCs beside those of a task, by its seed; fewer, or none, where all are given out.
+        """Return paths of WARCs that are not assigned, chosen by the seed; fewer or none if all are assigned.
 
-        `judged` knows those of earlier submissions. A crawl whose list cannot be had gives none: the documents that
-        ship are predicted alone then, with a larger error.
+        `queue` knows the WARCs of submissions that have a verdict. A crawl whose list cannot be fetched gives no paths;
+        only the shipped documents are then predicted, with a larger error.
         """
         crawls = {found[1] for warc in warcs if (found := _CRAWL.search(warc))}
         taken = {*warcs, *self._leased_or_unjudged()}
@@ -50,7 +51,7 @@ class HeldOut:
         return tuple(paths[place] for place in Draw(seed, "held-out WARCs").sample(len(paths), WARCS))
 
     def _leased_or_unjudged(self) -> set[str]:
-        """Of open leases, and of the tasks that were finished last: nobody has judged those yet."""
+        """Return the WARCs of open leases, and of the tasks finished last, which may have no verdict yet."""
         tasks = chain(self._server.tasks(TaskState.LEASED), islice(self._server.tasks(TaskState.FINISHED), PAGE))
         return {path for task in tasks for path in task.warcs}
 
@@ -67,7 +68,7 @@ class HeldOut:
 
 
 class _ListStore:
-    """Takes in what an import would add to a store."""
+    """A store that only collects the paths that an import adds."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []

@@ -1,4 +1,4 @@
-"""Gives the next line of the queue its verdict. Any number of threads may do so in parallel."""
+"""Judge the next line of the queue. Any number of threads may do so in parallel."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 IDLE_S = 5.0
 COPY_WAIT_S = 5.0
-"""Until a line is looked at again that may be a copy of one which is being judged: a verdict takes a minute or two."""
+"""Wait before a line is retried that may be a copy of one being judged: a verdict takes a minute or two."""
 ERROR_WAIT_S = 60.0
-"""Until a line that could not even be looked at is looked at again: the task server or the chain may be away."""
+"""Wait before a line is retried whose subject could not be read, because the task server or the chain may be down."""
 NOTE_CHARS = 400
 
 
@@ -49,7 +49,7 @@ class _RunningVerdict:
 
     block: int
     warcs: frozenset[str] | None = None
-    """None until the task server has named them."""
+    """None until the task server has named the WARCs."""
 
 
 class Judge:
@@ -66,7 +66,7 @@ class Judge:
         self._choosing = threading.Lock()
 
     def next(self) -> float:
-        """Judge the line that is due; gives the seconds until there may be another. Raises what kept it from a look."""
+        """Judge the line that is due; return the seconds until there may be another. Raises errors of the look-ups."""
         with self._choosing:
             entry = self._queue.next(self._at_work)
             if entry is None:
@@ -77,7 +77,7 @@ class Judge:
         except Exception as error:
             self._queue.retry_later(
                 entry, ERROR_WAIT_S, str(error)[:NOTE_CHARS], tried=False
-            )  # the others do not wait for it
+            )  # the other lines do not wait for it
             raise
         finally:
             with self._choosing:
@@ -85,7 +85,7 @@ class Judge:
         return 0.0
 
     def _may_be_copy_of_running(self, entry: Entry, warcs: Collection[str]) -> bool:
-        """Whether an earlier line that may be of the same WARCs is being judged: only then is a copy known as one."""
+        """Return whether an earlier line that may share WARCs is being judged: only its verdict reveals a copy."""
         with self._choosing:
             own = frozenset(warcs)
             self._at_work[entry.id] = _RunningVerdict(entry.block, own)
@@ -143,7 +143,7 @@ class Judge:
         )  # fmt: skip
 
     def _is_to_be_seen_twice(self, evidence: Evidence, entry: Entry) -> bool:
-        """Whether to check again later: a single "not found" may be the Hub's mistake."""
+        """Return whether to check again later: a single "not found" may be the Hub's mistake."""
         last = evidence.admission[-1] if evidence.admission else None
         is_gone = evidence.verdict == "fail" and last is not None and last.name == "revision"
         return is_gone and entry.why != showable(evidence.why, WHY_CHARS)
@@ -165,27 +165,27 @@ class Judge:
         self._say(f"{name}: {verdict}, score {total:.3f} ({_line(evidence.why)}); {cpu_s:.0f} CPU s")
 
     def evidence_file(self, entry: Entry) -> Path:
-        """The file that keeps the evidence of a line's verdict."""
+        """Return the file that keeps the evidence of a line's verdict."""
         commitment = decode(entry.line)
-        assert commitment is not None  # no other line is ever taken in
+        assert commitment is not None  # no invalid line is ever added to the queue
         digest = hashlib.sha256(f"{entry.hotkey} {entry.line}".encode()).hexdigest()[:8]
         name = f"{commitment.repo.replace('/', '--')}@{commitment.revision[:10]}-{digest}.json"
         return self._options.work / "evidence" / name
 
 
 def index_file(work: Path) -> Path:
-    """The file of fingerprints, in a folder of its own: verdicts may write there, and nowhere else in the work folder.
+    """Return the fingerprint file, whose folder is the only one in the work folder that verdicts may write to.
 
-    It is moved there from where earlier versions kept it.
+    If the file is still where earlier versions kept it, it is moved.
     """
     path, earlier = work / "fingerprints" / "fingerprints.db", work / "fingerprints.db"
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        with suppress(FileNotFoundError):  # there is none, or another thread has moved it
+        with suppress(FileNotFoundError):  # there is no file, or another thread has moved it
             earlier.rename(path)
     return path
 
 
 def _line(text: str) -> str:
-    """Words of which a stranger may have written some, as one line of a log."""
+    """Turn text that a stranger may have written into one safe log line."""
     return " ".join(showable(text, LINE_CHARS).split())

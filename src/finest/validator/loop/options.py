@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from finest.validator.models import Plan
 
 AGAIN_S = (600.0, 3600.0, 6 * 3600.0, 24 * 3600.0, 24 * 3600.0)
-"""Waits after a verdict that could not be given. Most failures of the Hub pass within the hour; after the last wait,
-two and a half days in all, it is left without evidence."""
+"""Waits after an audit without a verdict. Most failures of the Hub pass within the hour; after the last wait, two and a
+half days in total, the line is recorded as without evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,12 @@ class ValidateOptions:
     tokens: int
     tier: int = 1
     device: str | None = None
-    """Of tier 2: cpu or cuda; None is a GPU if there is one."""
+    """For tier 2: cpu or cuda; None uses a GPU if there is one."""
     parallel: int = 1
-    """Verdicts at a time."""
+    """Number of verdicts that run at the same time."""
     sets_weights: bool = True
     wandb: str | None = None
-    """The project that figures go to, [ENTITY/]NAME; None is nowhere."""
+    """The W&B project that receives figures, [ENTITY/]NAME; None disables telemetry."""
     update: UpdateOptions | None = None
-    """None stays at the release that the operator has installed."""
+    """Automatic updates; None stays at the release that the operator has installed."""
     again_s: tuple[float, ...] = AGAIN_S

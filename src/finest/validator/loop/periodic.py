@@ -1,4 +1,4 @@
-"""Chores of one process, each in a thread of its own. One that fails starts anew, alone; the others do not notice."""
+"""Periodic chores of one process, each in its own thread. A failed chore is retried without affecting the others."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Round = Callable[[], float]
-    """One round of a chore; gives the seconds until the next."""
+    """One round of a chore; returns the seconds until the next round."""
 
 RETRY = Policy(first_s=5.0, cap_s=300.0)
 
 
 class Chore(threading.Thread):
-    """Rounds of one kind until `stop` is set. A round that fails is said, and made again after a wait that grows."""
+    """Runs rounds of one kind until `stop` is set. A failed round is logged and retried after a growing wait."""
 
     def __init__(self, name: str, round_: Round, stop: threading.Event, say: Callable[[str], None]) -> None:
         super().__init__(name=name, daemon=True)
         self._round, self._stop_asked, self._say = round_, stop, say
         self.failures = 0
-        """In a row."""
+        """Number of consecutive failures."""
         self.rounds = 0
 
     def run(self) -> None:
@@ -49,7 +49,7 @@ class Chore(threading.Thread):
 
 
 def run(chores: list[Chore], stop: threading.Event, within_s: float) -> None:
-    """Start them, wait until `stop` is set, and for their ends that long."""
+    """Start the chores, wait until `stop` is set, and then up to `within_s` seconds for them to end."""
     for chore in chores:
         chore.start()
     stop.wait()

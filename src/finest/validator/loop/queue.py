@@ -1,7 +1,7 @@
-"""What waits for its verdict, and every verdict that was given. A line leaves the queue with a verdict alone.
+"""The queue of lines that wait for a verdict, and all verdicts. A line leaves the queue only with a verdict.
 
-SQLite or PostgreSQL. Whoever has had least of the validator's time today comes first, so that one miner with many
-submissions, or with one that takes long, costs the others nothing.
+The database is SQLite or PostgreSQL. The hotkey that used the least of the validator's CPU time today comes first, so
+that a miner with many submissions, or with one that takes long, does not delay the others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from finest.validator.models import Outcome
 
 DAY_S = 86_400.0
 WHY_CHARS = 800
-"""As evidence has it at most. It may quote strangers, and PostgreSQL keeps no NUL."""
+"""Maximum length of a reason, as in the evidence. It may quote strangers, and PostgreSQL cannot store NUL."""
 _T = submissions.c
 
 
@@ -33,9 +33,9 @@ class ObservedLine:
     registered_block: int
     """The block at which the hotkey registered."""
     block: int
-    """The block of its commitment; of a line that was replaced since, the one in which its task was finished."""
+    """The block of the line's commitment; for a line that was replaced since, the block that finished its task."""
     standing: bool
-    """Whether `block` is the commitment's own."""
+    """Whether `block` is the commitment's own block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Entry(ObservedLine):
     id: int
     tries: int
     why: str
-    """Why the last try gave no verdict."""
+    """Why the last attempt gave no verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class RecordedVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A verdict that the task server does not know yet."""
+    """A verdict that has not been reported to the task server yet."""
 
     id: int
     task_id: str
@@ -85,9 +85,10 @@ class Counts:
 
 
 class Queue:
-    """Every method is one transaction. Safe to use from any thread; one process a database.
+    """The queue in a database; every method is one transaction.
 
-    Raises SQLAlchemyError where the database fails.
+    It is safe to use from any thread, but only one process may use a database. Raises SQLAlchemyError if the database
+    fails.
     """
 
     def __init__(self, database: Database) -> None:
@@ -95,7 +96,7 @@ class Queue:
 
     @classmethod
     def open(cls, url: str) -> Queue:
-        """The queue in that database, made where it is missing; raises UsageError, RunError in one line."""
+        """Open the queue in a database, creating missing tables; raises UsageError, RunError with a one-line text."""
         return cls(Database.open(url, TABLES))
 
     def close(self) -> None:
@@ -114,7 +115,7 @@ class Queue:
         return self._database.write(step) if told else []
 
     def next(self, busy: Collection[int] = (), now_s: float | None = None) -> Entry | None:
-        """The next due line: of the hotkey that has used least CPU today, its oldest line."""
+        """Return the next due line: the oldest line of the hotkey that has used least CPU time today."""
         now_s = time.time() if now_s is None else now_s
         spent = (
             sa.select(_T.hotkey, sa.func.sum(_T.cpu_s).label("cpu_s"))
@@ -136,7 +137,7 @@ class Queue:
         return Entry(*seen, row.id, row.tries, row.why)
 
     def next_due_s(self) -> float | None:
-        """When the next line is due, in seconds since 1970; None where none waits."""
+        """Return when the next line is due, in seconds since 1970; None if no line waits."""
         wanted = sa.select(sa.func.min(_T.due_s)).where(_T.verdict.is_(None))
         return self._database.read(lambda connection: connection.execute(wanted).scalar_one())
 
@@ -160,7 +161,7 @@ class Queue:
         self._change(entry.id, values)
 
     def unreported(self) -> list[Report]:
-        """Verdicts that the task server has not acknowledged, the oldest first."""
+        """Return the verdicts that the task server has not acknowledged, the oldest first."""
         wanted = (
             sa.select(submissions)
             .where(_T.verdict.is_not(None), _T.task_id.is_not(None), ~_T.reported)
@@ -174,7 +175,7 @@ class Queue:
         self._change(report.id, {"reported": True})
 
     def past(self, since_block: int) -> list[Past]:
-        """Verdicts given since that block, in the order of their lines."""
+        """Return the verdicts given since a block, in the order of their commitments."""
         wanted = sa.select(submissions).where(_T.judged_block >= since_block).order_by(_T.block, _T.id)
         rows = self._database.read(lambda connection: connection.execute(wanted).all())
         return [
@@ -186,14 +187,14 @@ class Queue:
         ]  # fmt: skip
 
     def last_block(self) -> int:
-        """The block of the newest verdict; 0 before the first."""
+        """Return the block of the newest verdict; 0 before the first."""
         wanted = sa.select(sa.func.max(_T.judged_block))
         return self._database.read(lambda connection: connection.execute(wanted).scalar_one()) or 0
 
     def assigned(self, crawl: str) -> set[str]:
-        """WARCs of that crawl in submissions that have a verdict, as rows name them: at most as many as the crawl has.
+        """Return the WARCs of a crawl in submissions that have a verdict, named as in the rows.
 
-        The others of years would fill the memory.
+        The result is limited to one crawl, because all WARCs of several years would fill the memory.
         """
         place = f"/{crawl}/"
         wanted = sa.select(_T.warcs).where(_T.warcs.contains(place, autoescape=True))
@@ -204,7 +205,7 @@ class Queue:
         )
 
     def counts(self) -> Counts:
-        """The number of waiting lines, and of lines by verdict."""
+        """Count the waiting lines, and the lines by verdict."""
         wanted = sa.select(_T.verdict, sa.func.count()).group_by(_T.verdict)
         rows = self._database.read(lambda connection: connection.execute(wanted).all())
         found: dict[str | None, int] = dict(row._tuple() for row in rows)

@@ -1,4 +1,4 @@
-"""`finest validate`: checks everything that a validator needs, then starts its periodic tasks."""
+"""`finest validate`: checks everything that a validator needs, then starts its chores."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from finest.validator.loop.options import ValidateOptions
 
 RESTART = 75
-"""Exit status where a newer release does not start after all (EX_TEMPFAIL of sysexits.h): a supervisor starts anew."""
+"""Exit status if a newer release does not start (EX_TEMPFAIL of sysexits.h), so that a supervisor restarts finest."""
 CALL_S = 60.0
-"""How long a call to the task server is tried before its chore begins anew."""
+"""Time that a call to the task server is retried before its chore fails."""
 
 
 def validate(
     options: ValidateOptions, database_url: str | None, chain_options: ChainOptions, settings: Settings,
     say: Callable[[str], None], *, once: bool,
 ) -> int:  # fmt: skip
-    """Validate until it is told to stop, or once; gives the exit status. Goes on as a newer release where it may.
+    """Run the validator until a stop signal, or once; returns the exit status. Continues as a newer release if it may.
 
-    Raises NeedsPerson for what no restart mends, ChainError and TaskServerError where the first look fails.
+    Raises NeedsPerson for problems that no restart fixes, ChainError and TaskServerError if the first look fails.
     """
     if options.update is None or once:
         return _validate(options, database_url, chain_options, settings, say, once=once)
@@ -96,7 +96,7 @@ def _validate(
 
 
 def _check_early(chain: Chain, server: TaskServer, settings: Settings, say: Callable[[str], None]) -> None:
-    """Check early what would fail late."""
+    """Check at the start what would otherwise fail late."""
     for recipe in known_recipes().values():
         preflight(recipe, settings.cache)
     info, view = server.info(), chain.view()
@@ -116,7 +116,7 @@ class StopSignals:
     def __init__(self, say: Callable[[str], None]) -> None:
         self.asked = threading.Event()
         self.exit_code = 0
-        """As shells have it: 130 after Ctrl-C, 143 after SIGTERM."""
+        """The exit code by shell convention: 130 after Ctrl-C, 143 after SIGTERM."""
         self._say = say
 
     def __enter__(self) -> StopSignals:

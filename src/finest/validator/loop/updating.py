@@ -1,4 +1,4 @@
-"""The chore that keeps the validator's own release new, where its operator asked for that."""
+"""The chore that updates the validator to new releases, if its operator enabled that."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CHECK_RELEASE_S = 6 * 3600.0
-"""A release is some days in the making."""
+"""Interval between looks for a release, which takes some days to make."""
 POLL_S = 5.0
-"""How often it is asked whether the first pass is through."""
+"""Interval at which the chore checks whether the first pass is complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateOptions:
-    """Where releases come from, and whose signatures count."""
+    """The source of releases, and the file of keys allowed to sign them."""
 
     source: str
     signers: Path
 
 
 class Updater:
-    """Releases of one source in one folder. Raises UsageError where source or signers make no sense."""
+    """Installs releases of one source in one folder. Raises UsageError for an invalid source or signers file."""
 
     def __init__(self, home: Path, options: UpdateOptions, say: Callable[[str], None]) -> None:
         self._home, self._say = home, say
@@ -36,15 +36,15 @@ class Updater:
         self._is_healthy = self.is_due = False
 
     def launch(self) -> None:
-        """Go on as the chosen release, if there is one; everything has to be closed."""
+        """Continue as the chosen release, if there is one; everything must be closed first."""
         launch(self._home, sys.argv[1:], self._say)
 
     def stopped(self) -> None:
-        """Said where it ends for no fault of the release's."""
+        """Record that the process ends for no fault of the release."""
         stopped(self._home, self._say)
 
     def round(self, all_ran_once: Callable[[], bool], stop: threading.Event) -> float:
-        """One round of the chore; sets `stop` where a newer release is ready to go on with."""
+        """Run one round of the chore; set `stop` if a newer release is ready to take over."""
         if not self._is_healthy:
             if not all_ran_once():
                 return POLL_S

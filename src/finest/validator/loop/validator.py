@@ -1,4 +1,4 @@
-"""The validator: four periodic tasks that share one queue; with `once` each runs one time."""
+"""The validator: chores (watch, judge, report, weigh) that share one queue; `once` runs each of them once."""
 
 from __future__ import annotations
 
@@ -28,22 +28,24 @@ if TYPE_CHECKING:
     from finest.validator.telemetry import Telemetry
 
 READ_CHAIN_BLOCKS = 5
-"""A minute of the main network. A line stands until its miner's next one, which mostly takes far longer."""
+"""Blocks between reads of the chain: a minute of the main network. A line stays until its miner's next one, which
+usually takes far longer."""
 FULL_SCAN_S = 3600.0
-"""How often finished tasks are looked through, whatever the chain shows: for a line that was replaced by no line."""
+"""Interval between looks through all finished tasks, which also find lines that no new line replaced on the chain."""
 SOON_S = 60.0
-"""What is due within this time is waited for by `once`."""
+"""`once` waits for lines that are due within this time."""
 POLL_QUEUE_S = 0.2
-"""What is left is in the hands of others: `once` asks so often whether all is judged."""
+"""Interval at which `once` checks whether other threads have judged the remaining lines."""
 REPORT_S = 5.0
 PERMANENT_REFUSALS = ("not-found", "not-finished", "invalid-request")
-"""Refusals that are about the one verdict: the others go on. All else is about this validator, and is asked later."""
+"""Refusals that concern only one verdict, so that the others are still reported. Any other refusal concerns this
+validator, and reporting is retried later."""
 NO_PERMIT_WAIT_S = 600.0
 STOP_S = 5.0
 
 
 class Validator:
-    """One hotkey's verdicts in one work folder."""
+    """Runs the chores of one hotkey in one work folder."""
 
     def __init__(
         self, options: ValidateOptions, chain: Chain, server: TaskServer, queue: Queue, judge: Judge,
@@ -52,11 +54,11 @@ class Validator:
         self._options, self._chain, self._server, self._queue, self._judge = options, chain, server, queue, judge
         self._telemetry, self._stop, self._say = telemetry, stop, say
         self._full_scan_at_s = 0.0
-        """When finished tasks are looked through again, on the monotonic clock."""
+        """Time of the next look through finished tasks, on the monotonic clock."""
         self._chores: list[Chore] = []
 
     def run(self, more: Mapping[str, Round] | None = None) -> None:
-        """Work until `stop` is set, with `more` chores beside its own."""
+        """Work until `stop` is set, with the chores in `more` besides its own."""
         rounds: dict[str, Round] = {"watch": self._find_new_lines, "report": self._report}
         rounds |= {f"judge {number + 1}": self._judge.next for number in range(self._options.parallel)}
         if self._options.sets_weights:
@@ -65,13 +67,13 @@ class Validator:
         run([*self._chores, *(Chore(*one, self._stop, self._say) for one in (more or {}).items())], self._stop, STOP_S)
 
     def all_ran_once(self) -> bool:
-        """Whether each of its own chores has got through a round."""
+        """Return whether each of its own chores has completed a round."""
         return all(chore.rounds for chore in self._chores)
 
     def once(self) -> None:
-        """Judge all that is committed by now, report it, set weights; raises what makes that impossible.
+        """Judge everything committed so far, report it and set weights; raises errors that make this impossible.
 
-        A line whose block is not final yet is waited for; what has no evidence stays in the queue.
+        It waits for a line whose block is not final yet; a line without evidence stays in the queue.
         """
         self._find_new_lines()
         with ThreadPoolExecutor(self._options.parallel, "judge") as pool:
@@ -94,7 +96,7 @@ class Validator:
     def _find_new_lines(self) -> float:
         now_s, due_s = time.monotonic(), self._full_scan_at_s
         self._full_scan_at_s = (
-            now_s  # after a look that fails, the next one is far: what it missed is not missed for good
+            now_s  # if this look fails, the next one scans everything again, so that nothing is missed for good
         )
         found = find_new_lines(self._chain, self._server, self._queue, full=now_s >= due_s)
         self._full_scan_at_s = now_s + FULL_SCAN_S if now_s >= due_s else due_s
@@ -132,7 +134,7 @@ class Validator:
             return max(1, error.retry_after_blocks) * self._chain.view().block_time_s
 
     def _set_weights(self) -> float:
-        """Set the weights; raises RateLimited where it is too early. Gives the seconds until they are due again."""
+        """Set the weights and return the seconds until they are due again; raises RateLimited if it is too early."""
         view = self._chain.view(max_age_s=0)
         registrations = {neuron.hotkey: neuron.registration_block for neuron in view.neurons}
         found = weights(self._queue.past(view.block - MAX_AGE_BLOCKS), view.block, registrations)

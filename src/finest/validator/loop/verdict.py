@@ -1,4 +1,4 @@
-"""Runs one verdict in a child process. A child that fails gives no evidence, because that is not the miner's fault."""
+"""Run one verdict in a child process. If the child fails, there is no evidence: that is not the miner's fault."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from finest.validator.models import Evidence
 
 WALL_S = 3600.0
-"""A verdict takes a minute or two; one that takes an hour waits for something that does not come."""
+"""Timeout of the child: a verdict takes a minute or two; after an hour it is waiting for something that never comes."""
 POLL_S = 0.05
 LINE_CHARS = 300
 _LAST_LINES = 3
@@ -37,17 +37,17 @@ _KEPT = re.compile(
     r"|(REQUESTS|CURL)_CA_BUNDLE|(LC|XDG|PYTHON|AWS|HF_HUB|HF_XET|OMP|OPENBLAS|MKL)_?[A-Z_]*|(HTTPS?|ALL|NO)_PROXY",
     re.ASCII,
 )
-"""Variables that the child is given, in either case: where things lie, and what Common Crawl's bucket asks for. Neither
-passwords of wallets and databases, nor tokens."""
+"""Variables that the child receives, in upper or lower case: paths, and credentials for Common Crawl's bucket. No
+passwords of wallets and databases, and no tokens, are among them."""
 _OWN_FOLDERS = ("TMPDIR", "HF_HOME")
-"""Where the child and its libraries write: in a folder that is made for it and removed with it."""
+"""Folder variables of the child and its libraries; they point to a temporary folder that is removed afterwards."""
 _NO_TOKEN = {"HF_TOKEN_PATH": os.devnull}
-"""What only this validator may read would be no dataset to others: the Hub is asked by nobody in particular."""
+"""Hides the Hub token from the child: a dataset that only this validator can read would be useless to others."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerdictResult:
-    """The result of the child process: evidence, or the reason why there is none."""
+    """The result of the child process: evidence, or the reason why it is missing."""
 
     evidence: Evidence | None
     why: str
@@ -70,7 +70,7 @@ def run_verdict(job: Job, stop: threading.Event, say: Callable[[str], None], wal
         try:
             reader.start()
             assert process.stdin
-            with contextlib.suppress(BrokenPipeError):  # it has ended already: its status says so
+            with contextlib.suppress(BrokenPipeError):  # the child has already ended; its exit status is reported
                 with process.stdin:
                     process.stdin.write(job.model_dump_json())
             cpu_s, why = _ended(process, stop, wall_s)
@@ -83,12 +83,12 @@ def run_verdict(job: Job, stop: threading.Event, say: Callable[[str], None], wal
 
 
 def environment(base: Mapping[str, str]) -> dict[str, str]:
-    """What the child is told of `base`: nothing secret but the keys to Common Crawl's bucket, if there are any."""
+    """Return the variables of `base` for the child: the only secrets are keys to Common Crawl's bucket, if any."""
     return {name: value for name, value in base.items() if _KEPT.fullmatch(name.upper())} | _NO_TOKEN
 
 
 def _ended(process: subprocess.Popen[str], stop: threading.Event, wall_s: float) -> tuple[float, str | None]:
-    """CPU seconds of the child and all that it has waited for, and why it was ended, if it was."""
+    """Wait for the child; return the CPU seconds of it and its children, and why it was killed (None if it was not)."""
     deadline, why = time.monotonic() + wall_s, None
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
@@ -102,7 +102,7 @@ def _ended(process: subprocess.Popen[str], stop: threading.Event, wall_s: float)
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    """The child and whatever it has started, which are one session."""
+    """Kill the child and everything it has started, which form one session."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 

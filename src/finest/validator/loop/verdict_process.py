@@ -1,12 +1,11 @@
-"""One verdict, in a process of its own: it reads what strangers published, has limits, and knows no key.
+"""One verdict in a process of its own: it reads untrusted data, has limits, and knows no key.
 
     python -m finest.validator.loop.verdict_process EVIDENCE < JOB
 
-Its first step, once it has read the job, is to give up every file that the verdict does not need and every port but
-those of the Hub and of Common Crawl (`finest.sandbox`). It needs these: it fetches the dataset's ranges and the WARC
-records itself.
-What it says on standard error is for the log. Ends with 0 when the evidence is written; whatever else happens to it is
-no evidence.
+After reading the job, it first gives up access to every file that the verdict does not need and to every port except
+those of the Hub and of Common Crawl (`finest.sandbox`). It keeps these ports because it fetches the dataset's ranges
+and the WARC records itself. Its standard error goes to the log. It exits with 0 when the evidence is written; any other
+end means no evidence.
 """
 
 from __future__ import annotations
@@ -32,19 +31,20 @@ if TYPE_CHECKING:
     from finest.validator.context import AuditContext
 
 HARD = 2
-"""The kernel's limit on CPU seconds, in budgets: the budget ends a verdict in good order, this one what it cannot."""
+"""The kernel's limit on CPU seconds, as a multiple of the budget. The budget ends a verdict cleanly; this limit ends
+work that the budget cannot interrupt."""
 ADDRESS_BYTES = 16 * 2**30
-"""Address space, of which Arrow and NumPy reserve far more than they use; memory is the budget's. A GPU's driver maps
-all that it may ever need, so there is no such limit with tier 2."""
+"""Limit of the address space, of which Arrow and NumPy reserve far more than they use; the budget limits the memory
+itself. A GPU's driver maps all memory that it may ever need, so this limit does not apply to tier 2."""
 FILE_BYTES = 64 * 2**30
 _AWS = (("AWS_SHARED_CREDENTIALS_FILE", "credentials"), ("AWS_CONFIG_FILE", "config"))
 _ADDRESSES = ("HF_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
 TIER_2_CPU_S, TIER_2_MEMORY_BYTES = 3600.0, 8 * 2**30
-"""PyTorch with a GPU's libraries holds 3 GB before it has done anything; without a GPU it takes far longer."""
+"""Budget of tier 2. PyTorch with a GPU's libraries holds 3 GB before any work; without a GPU it takes far longer."""
 
 
 class Job(BaseModel):
-    """What is to be judged, and with which means."""
+    """The input of a verdict: the subject to judge, and the settings and files for it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,17 +56,17 @@ class Job(BaseModel):
     heldout: tuple[str, ...]
     tier: int
     device: str | None
-    """Of tier 2: cpu or cuda; None is a GPU if there is one."""
+    """For tier 2: cpu or cuda; None uses a GPU if there is one."""
     tokens: int
     index: Path
-    """The fingerprints of earlier submissions. The child may write in this file's folder, so it holds nothing else."""
+    """Fingerprints of earlier submissions. The child may write in this file's folder, so it holds nothing else."""
     cache: Path
     cc_https: str
     cc_bucket: str
 
 
 def judge(job: Job) -> Evidence:
-    """The evidence, with quality and score where the audit passes; not signed."""
+    """Return the unsigned evidence, with quality and score if the audit passes."""
     from finest.validator.audit import audit
     from finest.validator.context import AuditContext, Warcs
     from finest.validator.fingerprints import SqliteFingerprints
@@ -112,10 +112,10 @@ def _limit(job: Job) -> None:
 
 
 def confinement(job: Job, evidence: Path) -> Bounds:
-    """What a verdict may reach: itself, its folder, the cache, the index; the Hub and Common Crawl by their ports.
+    """Return what a verdict may access: its own code, its folder, the cache, the index, and the ports it needs.
 
-    WARCs and a dataset that are named as local paths are read where they lie. AWS credentials are the one secret: they
-    are asked for by Common Crawl's bucket.
+    The ports are those of the Hub and Common Crawl. WARCs and a dataset given as local paths are readable. AWS
+    credentials are the only secret, because Common Crawl's bucket asks for them.
     """
     named = [Path(one) for one in (job.place, *job.warcs, *job.heldout)]
     aws = [Path(os.environ.get(name) or Path.home() / ".aws" / file) for name, file in _AWS]
@@ -126,7 +126,7 @@ def confinement(job: Job, evidence: Path) -> Bounds:
         write=(evidence.parent, job.cache, job.index.parent),
         devices=(NULL, *devices),
         ports=ports(addresses),
-        programs=True,  # the process that decodes the dataset's files
+        programs=True,  # for the process that decodes the dataset's files
     )
 
 
@@ -136,11 +136,11 @@ def _say(line: str) -> None:
 
 
 def main() -> None:
-    """See above."""
+    """Read the job, give up access, and write the evidence."""
     end_with_parent()
     hide_memory()
     job, evidence = Job.model_validate_json(sys.stdin.read()), Path(sys.argv[1])
-    with suppress(OSError):  # said where it is missed
+    with suppress(OSError):  # the error is reported where the folder is needed
         job.cache.mkdir(parents=True, exist_ok=True)
     confine(confinement(job, evidence))
     _limit(job)

@@ -1,7 +1,7 @@
-"""Finds new commitment lines on the chain and at the task server, and adds them to the queue.
+"""Find new commitment lines on the chain and at the task server, and add them to the queue.
 
-The chain has each hotkey's last line, read in one piece; the task server also knows those that were replaced while
-nobody looked, so that a validator that was down for a day misses nothing.
+The chain has each hotkey's last line and is read in one call. The task server also knows the lines that were replaced
+in the meantime, so that a validator that was down for a day misses nothing.
 """
 
 from __future__ import annotations
@@ -23,30 +23,32 @@ if TYPE_CHECKING:
     from finest.validator.loop.queue import Queue
 
 CATCH_UP_BLOCKS = 2 * 7200
-"""Tasks that were finished longer ago are paid no more (weights.PAID_BLOCKS), with a day to judge them in."""
+"""Age limit of finished tasks. Older ones are no longer paid (weights.PAID_BLOCKS); this allows a day to judge them."""
 LONGEST_LEASE_BLOCKS = 7 * 7200
-"""A lease can be renewed for ever; what takes a miner longer than a week is looked for on the chain alone."""
+"""Leases that began earlier are not looked through. A lease can be renewed without end; the lines of tasks that take
+longer than a week are found only on the chain."""
 BATCH = 50
-"""Tasks that are taken in at a time."""
+"""Lines of finished tasks that are added to the queue at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewLines:
-    """What a look has found."""
+    """The result of one look."""
 
     lines: int
-    """On the chain."""
+    """Number of lines on the chain."""
     skipped: Mapping[SkipReason, int]
-    """Records on the chain that are no lines, by reason."""
+    """Records on the chain that are not lines, by reason."""
     new: int
-    """Lines that the queue did not know."""
+    """Number of lines that the queue did not know."""
 
 
 def find_new_lines(chain: Chain, server: TaskServer, queue: Queue, *, full: bool) -> NewLines:
-    """One look; raises ChainError, and TaskServerError after what the chain has is in the queue.
+    """Look once for new lines; raises ChainError, or TaskServerError after the chain's lines are in the queue.
 
-    A line is replaced by the same miner's next one: so the tasks of whoever has a new line are looked at too. `far`
-    looks at everybody's, as far back as it pays: for a validator that has just started, or whose last look failed.
+    A miner's next line replaces the previous one, so the tasks of every hotkey with a new line are checked too. `full`
+    checks the tasks of all hotkeys, as far back as tasks are paid: for a validator that has just started, or whose last
+    look failed.
     """
     found = chain.commitments()
     view = chain.view()
@@ -65,13 +67,13 @@ def find_new_lines(chain: Chain, server: TaskServer, queue: Queue, *, full: bool
 def _lines_of_hotkeys(
     server: TaskServer, view: SubnetView, changed: Iterable[ObservedLine]
 ) -> Iterator[list[ObservedLine]]:
-    """Lines of the last tasks that these hotkeys finished."""
+    """Yield the lines of the last tasks that these hotkeys finished."""
     for hotkey in {one.hotkey for one in changed}:
         yield [one for task in server.tasks_of(hotkey) if (one := _observed(task, view)) is not None]
 
 
 def _lines_of_all(server: TaskServer, view: SubnetView) -> Iterator[list[ObservedLine]]:
-    """Lines of all tasks that were finished of late, a lot at a time. They come in the order of their leases."""
+    """Yield the lines of all recently finished tasks in batches, in the order of their leases."""
     lot: list[ObservedLine] = []
     for task in server.tasks(TaskState.FINISHED):
         if task.leased_block < view.block - CATCH_UP_BLOCKS - LONGEST_LEASE_BLOCKS:

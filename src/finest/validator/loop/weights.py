@@ -3,9 +3,9 @@
     ema     <- 0.8 ema + 0.2 score, from 0, over a hotkey's verdicts in the order of its commitments
     weight  =  ema x WARCs of passed tasks that were committed in the last day
 
-No evidence changes nothing. A fail scores 0; where rows were forged or pages left out, the average begins again from 0
-and what was committed in the day after the verdict counts for nothing. So a miner is paid in proportion to what it did
-and to how well it does, and nobody takes all: the product is coverage.
+A verdict without evidence changes nothing. A fail scores 0. If rows were forged or pages left out, the average restarts
+from 0, and commitments made in the day after the verdict do not count. A miner is therefore paid in proportion to how
+much it does and how well, and no single miner takes all: the product is coverage.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ from finest.validator.models import Outcome
 DECAY = 0.8
 """Decay of the average at each verdict; the last three verdicts make up half of the average."""
 PAID_BLOCKS = 7200
-"""A day of 12 s blocks, as the task server counts what it gives a hotkey."""
+"""A day of 12 s blocks, as in the task server's count of what it assigns to a hotkey."""
 PROBATION_BLOCKS = 7200
-"""A forger of 5 % of rows is found by 62 % of audits: a day's pay at stake is far more than what it saves."""
+"""Blocks during which a forger is not paid. 62 % of audits detect forgery of 5 % of rows, so a day's pay at stake is
+far more than the forger saves."""
 MAX_AGE_BLOCKS = 30 * 7200
-"""Older verdicts are not read: after 20 of them nothing is left of one in the average."""
+"""Age limit of verdicts. After 20 further verdicts hardly anything of one is left in the average."""
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One verdict."""
+    """One past verdict."""
 
     hotkey: str
     registered_block: int
     """The block at which the hotkey had registered when the verdict was given."""
     block: int
-    """Of the commitment."""
+    """The block of the commitment."""
     judged_block: int
     verdict: Outcome
     total: float
@@ -47,7 +48,7 @@ class HotkeyScore:
 
     ema: float = 0.0
     warcs: int = 0
-    """Of passed tasks that were committed in the last day."""
+    """WARCs of passed tasks that were committed in the last day."""
     passed: int = 0
     failed: int = 0
     until_block: int = 0
@@ -59,7 +60,7 @@ class HotkeyScore:
 
 
 def hotkey_scores(pasts: Iterable[Past], block: int) -> dict[str, HotkeyScore]:
-    """Every hotkey's score at that block; give the verdicts in the order of their commitments."""
+    """Compute every hotkey's score at a block; `pasts` must be in the order of the commitments."""
     found: dict[str, HotkeyScore] = {}
     for past in pasts:
         found[past.hotkey] = _update(found.get(past.hotkey, HotkeyScore()), past, block)
@@ -67,7 +68,7 @@ def hotkey_scores(pasts: Iterable[Past], block: int) -> dict[str, HotkeyScore]:
 
 
 def of_current_registrations(pasts: Sequence[Past]) -> list[Past]:
-    """The verdicts on whoever holds each hotkey's newest seat, where the chain cannot be asked whose that is."""
+    """Return the verdicts on each hotkey's newest registration, for use when the chain cannot be asked for it."""
     registrations: dict[str, int] = {}
     for past in pasts:
         registrations[past.hotkey] = max(past.registered_block, registrations.get(past.hotkey, 0))
@@ -75,10 +76,10 @@ def of_current_registrations(pasts: Sequence[Past]) -> list[Past]:
 
 
 def weights(pasts: Iterable[Past], block: int, registrations: Mapping[str, int]) -> dict[str, float]:
-    """Weights by hotkey, those above zero; empty where nobody has a score: then none are set.
+    """Compute the weights above zero by hotkey; empty if no hotkey has a score, in which case no weights are set.
 
-    `seats` has the registration block of every hotkey that is on the subnet. Verdicts of whoever held the seat before
-    do not count.
+    `registrations` has the registration block of every hotkey on the subnet. Verdicts on an earlier registration of a
+    hotkey do not count.
     """
     own = [past for past in pasts if registrations.get(past.hotkey) == past.registered_block]
     return {hotkey: one.weight for hotkey, one in hotkey_scores(own, block).items() if one.weight > 0}

@@ -1,6 +1,7 @@
-"""Is a data set good? What a model learns from it, beside what it learns from the reference and from raw text.
+"""Measure a dataset's quality: what a model learns from it, compared with the reference and with raw text.
 
-`measure` takes texts and gives bits per byte and q: pure. `assess.assess` does it for an open data set and its WARCs.
+`measure` takes texts and returns bits per byte and q; it is a pure function. `assess.assess` measures an open dataset
+and its WARCs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The whole measurement of one data set: draw from its WARCs, draw held-out text, read its rows, measure."""
+"""Measure one dataset: sample its WARCs, draw held-out text, read its rows, and compare them."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from finest.warc.source import CommonCrawl, Source
 
 Progress = Callable[[str, float, str], None]
-"""Told which step it is, its share done, and what there is so far in words."""
+"""Callback that receives the current step, the share of it that is done, and a description of the progress."""
 
 
 def assess(
     dataset: Dataset, sources: Sequence[Source], heldout_sources: Sequence[Source], cache: Path, seed: str, *,
     tier: Tier = N_GRAMS, tokens: int | None = None, progress: Progress = lambda _step, _share, _words: None,
 ) -> Quality | NoEvidence:  # fmt: skip
-    """Measure an open data set, given the WARCs that it was made of and some that nobody was given.
+    """Measure an open dataset, given the WARCs it was made from and some WARCs that no miner was given.
 
-    Without the latter the anchors alone are predicted, with a larger error. Raises SourceError, HubUnavailable and
-    their like where something cannot be read (no evidence), VerifyError where the data set is not what it says.
+    Without the latter, only the anchors are predicted, with a larger error. Raises SourceError, HubUnavailable and
+    similar errors if something cannot be read (no evidence), VerifyError if the dataset contradicts its manifest.
     """
     recipe = load_recipe(REFERENCE_RECIPE)
     sample = draw_sample(
@@ -50,9 +50,9 @@ def assess(
 
 
 def places(dataset: Dataset, specs: Sequence[str], common_crawl: CommonCrawl) -> list[Source]:
-    """The WARCs of a data set, as named in `specs` (all or some of them), else where Common Crawl has them.
+    """Return the dataset's WARCs that `specs` name (all or some of them), by default all at Common Crawl's addresses.
 
-    Raises UsageError for one that is no source of the data set, SourceError for one that cannot be found.
+    Raises UsageError for a WARC that is not a source of the dataset, SourceError for one that cannot be found.
     """
     known = {source.name for source in dataset.manifest.sources}
     if not specs:
@@ -69,7 +69,7 @@ def places(dataset: Dataset, specs: Sequence[str], common_crawl: CommonCrawl) ->
 
 
 def unassigned(dataset: Dataset, specs: Sequence[str], common_crawl: CommonCrawl) -> list[Source]:
-    """WARCs for held-out text; UsageError for one that the data set was made of."""
+    """Return the WARCs to draw held-out text from; raises UsageError for a source of the dataset."""
     found = named(specs, common_crawl) if specs else []
     known = {source.name for source in dataset.manifest.sources}
     own = [source for source in found if source.name in known]
@@ -79,6 +79,6 @@ def unassigned(dataset: Dataset, specs: Sequence[str], common_crawl: CommonCrawl
 
 
 def named(specs: Sequence[str], common_crawl: CommonCrawl) -> list[Source]:
-    """The WARCs that are named, inspected."""
+    """Resolve and inspect the WARCs in `specs`."""
     locations = resolve(specs, common_crawl)
     return [inspect(location, name) for location, name in zip(locations, name_sources(locations), strict=True)]

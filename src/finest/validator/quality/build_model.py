@@ -1,11 +1,11 @@
-"""Builds the two data files of this folder: `python -m finest.validator.quality.build_model FOLDER`.
+"""Build the two data files of this folder: `python -m finest.validator.quality.build_model FOLDER`.
 
 `bpe-4096.json` is the tokenizer and `anchors.txt` the fixed part of the held-out text, both from texts in the public
 domain. FOLDER holds two Debian packages, unpacked with `dpkg-deb -x PACKAGE FOLDER`:
 
     apt-get download jargon-text=4.4.7-4.1 r-cran-janeaustenr=1.0.0-1
 
-The same bytes come out of every build; their sha256s stand in `tokens.py` and `heldout.py`, which refuse others.
+Every build produces the same bytes. Their sha256s are in `tokens.py` and `heldout.py`, which refuse any other file.
 """
 
 from __future__ import annotations
@@ -43,16 +43,17 @@ SOURCES = (
 LICENCE = "CC0-1.0 for what was derived here; the texts are in the public domain."
 DEMO = Path(__file__).parents[2] / "sample" / "pages"
 ANCHOR_CHARS = 2_000
-"""A document is paragraphs up to about so many characters: enough of them for an error, none that decides alone."""
+"""Approximate length of a document in characters, reached by joining paragraphs: short enough for many documents, so
+that the error can be estimated and no document decides alone."""
 ANCHORS_EACH = 24
-"""Documents of each source: some 100 kB together, a tenth of the held-out text that a validator draws."""
+"""Documents per source: about 100 kB in total, a tenth of the held-out text that a validator draws."""
 
 _CHARSXP = re.compile(rb"\x00[\x04\x00]\x00\x09(.{4})", re.DOTALL)
 """A string in R's XDR serialization: flags and type 9, then its length."""
 
 
 def main() -> None:
-    """Build both files from the unpacked packages in the folder that is named."""
+    """Build both files from the unpacked packages in the folder given on the command line."""
     folder = Path(sys.argv[1])
     prose = list(novels(folder))
     write_whole(MODEL, tokenizer([jargon(folder), *prose[2:4], *demo()]))
@@ -62,7 +63,7 @@ def main() -> None:
 
 
 def tokenizer(texts: list[str]) -> bytes:
-    """Byte-level BPE of those texts, as JSON: sources, licence, and the merges in order."""
+    """Train byte-level BPE on the texts; returns JSON with the sources, the licence and the merges in order."""
     bpe = Tokenizer(models.BPE())
     byte_level: object = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.pre_tokenizer = byte_level  # type: ignore[assignment]
@@ -77,20 +78,20 @@ def tokenizer(texts: list[str]) -> bytes:
 
 
 def anchors(file: str, prose: list[str]) -> bytes:
-    """Evenly drawn documents of both sources, after a head that names them."""
+    """Return evenly spaced documents of both sources, after a header that names the sources."""
     documents = _evenly(_documents([file]), ANCHORS_EACH) + _evenly(_documents(prose), ANCHORS_EACH)
     head = "\n".join(f"# {line}" for line in (*SOURCES[:2], LICENCE))
     return "\n\f\n".join([head, *documents, ""]).encode()
 
 
 def jargon(folder: Path) -> str:
-    """The File's own prose: paragraphs whose lines are filled, so that tables, art and headings stay out."""
+    """Return the Jargon File's own prose: its long paragraphs, without tables, ASCII art and headings."""
     lines = gzip.decompress((folder / JARGON).read_bytes()).decode("utf-8")
     return _paragraphs(lines)
 
 
 def novels(folder: Path) -> Iterator[str]:
-    """The novels out of R's database: zlib streams of serialized character vectors, each after its length."""
+    """Yield the novels in R's database: zlib streams of serialized character vectors, each preceded by its length."""
     data = (folder / AUSTEN).read_bytes()
     while data:
         inflater = zlib.decompressobj()
@@ -99,7 +100,7 @@ def novels(folder: Path) -> Iterator[str]:
 
 
 def demo() -> list[str]:
-    """The demo's prose, a file each."""
+    """Return the prose of the demo, one string per file."""
     return [path.read_text(encoding="utf-8") for path in sorted(DEMO.glob("*.txt"))]
 
 
@@ -111,13 +112,13 @@ def _strings(data: bytes) -> Iterator[str]:
 
 
 def _paragraphs(text: str) -> str:
-    """Paragraphs of at least 300 characters on one line each, in the texts' order."""
+    """Return the paragraphs of at least 300 characters, each on one line, in the order of the text."""
     joined = (" ".join(block.split()) for block in re.split(r"\n\s*\n", text))
     return "\n".join(block for block in joined if len(block) >= 300 and re.match(r"[\w“\"'‘]", block))
 
 
 def _documents(texts: list[str]) -> list[str]:
-    """Neighbouring paragraphs put together to about ANCHOR_CHARS."""
+    """Join consecutive paragraphs into documents of about ANCHOR_CHARS."""
     found = []
     for text in texts:
         held: list[str] = []
@@ -130,7 +131,7 @@ def _documents(texts: list[str]) -> list[str]:
 
 
 def shown(paragraph: str) -> str:
-    """What a document has of a paragraph."""
+    """Return the part of a paragraph that a document contains: at most ANCHOR_CHARS."""
     return textwrap.shorten(paragraph, ANCHOR_CHARS, placeholder="")
 
 

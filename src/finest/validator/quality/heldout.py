@@ -1,8 +1,8 @@
-"""Held-out text: what every model of a measurement has to predict.
+"""Held-out text, which every model of a measurement has to predict.
 
-Records of WARCs that nobody was given, refined as the reference is, from hosts that the task does not have; drawn by
-the seed, so after the commitment. Beside them some fixed documents of the public domain that ship with the package:
-they tie measurements together, and are a tenth of the text.
+It consists of records from WARCs that no miner was given, refined as the reference is, from hosts that do not occur in
+the task. The seed draws them, so they are unknown until after the commitment. Some fixed documents in the public domain
+ship with the package and are added: they make measurements comparable and are a tenth of the text.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 ANCHORS = Path(__file__).with_name("anchors.txt")
 ANCHORS_SHA256 = "f02b6767208eba27bae85ef01c4e4ea2f8e71bfcb1a5cd918ae200725087b47c"
-"""Of the file that `build_model` writes."""
+"""The sha256 of the file that `build_model` writes."""
 HELDOUT_BYTES = 1_000_000
-"""Held-out text that is drawn: with 0.9 MB the error over documents is 0.004 bpb."""
+"""Bytes of held-out text to draw: with 0.9 MB the error over documents is 0.004 bpb."""
 MAX_PAGES = 8_000
-"""Pages judged at the most, some 2 CPU minutes."""
+"""Pages to judge at most, about 2 CPU minutes."""
 MAX_CHARS = 10_000
-"""Of one document, so that no long page decides alone."""
+"""Characters of one document at most, so that no long page decides alone."""
 MAX_PER_HOST = 3
-"""Documents of one host: pages of a site share their words, and would pretend to a smaller error."""
+"""Maximum documents of one host: pages of a site share their words, which would make the error look too small."""
 
 
 def anchors() -> list[str]:
-    """The fixed documents; RecipeError where the file is not the pinned one."""
+    """Return the fixed documents; raises RecipeError if the file is not the pinned one."""
     head, *documents = pinned(ANCHORS, ANCHORS_SHA256).decode("utf-8").split("\n\f\n")
     assert head.startswith("#")
     return [document for document in documents if document]
@@ -43,9 +43,9 @@ def draw_heldout(
     sources: Sequence[Source], hosts: Collection[str], recipe: Recipe, cache: Path, seed: str, *,
     wanted_bytes: int = HELDOUT_BYTES, progress: Progress = lambda _share, _words: None,
 ) -> list[str]:  # fmt: skip
-    """Documents of those WARCs, none of a host in `hosts`, each cut to MAX_CHARS; fewer where there are no more.
+    """Draw documents from the WARCs, skipping those of `hosts` and cutting each to MAX_CHARS; fewer if they run out.
 
-    Raises SourceError where a source cannot be read.
+    Raises SourceError if a source cannot be read.
     """
     found: list[str] = []
     size = pages = 0

@@ -1,6 +1,6 @@
 """An interpolated Kneser-Ney model of order 5 over tokens of 12 bits, in numpy.
 
-Four million tokens are fitted in seconds. Counts are integers, the rest is IEEE arithmetic in a fixed order and one
+Fitting four million tokens takes seconds. Counts are integers, and the rest is IEEE arithmetic in a fixed order and one
 logarithm, so the same tokens give the same figures in every process. (Chen & Goodman 1999, "An empirical study of
 smoothing techniques for language modeling", section 4.1.6; one discount per order, estimated as n1 / (n1 + 2 n2).)
 """
@@ -16,16 +16,16 @@ from finest.validator.quality.tokens import VOCABULARY
 
 ORDER = 5
 BITS = 12
-"""Of a token: 2 ** BITS is the tokenizer's vocabulary, and ORDER tokens fit into 64 bits."""
+"""Bits of a token: the tokenizer's vocabulary has 2 ** BITS tokens, and ORDER tokens fit into 64 bits."""
 MIN_DISCOUNT, MAX_DISCOUNT = 0.1, 0.95
-"""Bounds of the estimate, which is poor where hardly anything was seen twice, or once."""
+"""Bounds of the discount, whose estimate is poor if hardly any n-gram was seen twice, or once."""
 
 Grams = NDArray[np.uint64]
-"""N-grams as numbers: the newest token in the lowest BITS."""
+"""N-grams as numbers: the newest token is in the lowest BITS."""
 
 
 def grams(ids: NDArray[np.uint16]) -> Grams:
-    """For each token of a document, it and the four before it; token 0 stands before the first."""
+    """Return an n-gram for each token of a document: it and the four before it; token 0 pads the beginning."""
     padded = np.concatenate([np.zeros(ORDER - 1, np.uint64), ids.astype(np.uint64)])
     found = np.zeros(len(ids), np.uint64)
     for first in range(ORDER):
@@ -35,22 +35,22 @@ def grams(ids: NDArray[np.uint16]) -> Grams:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What is known of the n-grams of one length."""
+    """The statistics of all n-grams of one length."""
 
     keys: Grams
-    """Ascending."""
+    """The n-grams, ascending."""
     counts: NDArray[np.int32]
-    """How often each was seen; below the highest order, after how many different tokens."""
+    """How often each n-gram was seen; below the highest order, the number of distinct tokens that precede it."""
     contexts: Grams
-    """The different first n-1 tokens of `keys`, ascending."""
+    """The distinct contexts (first n-1 tokens) of `keys`, ascending."""
     totals: NDArray[np.int32]
     """Sum of the counts after each context."""
     kinds: NDArray[np.int32]
-    """Different tokens seen after each context."""
+    """Number of distinct tokens seen after each context."""
     discount: float
 
     def refine(self, wanted: Grams, lower: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probabilities of n-grams, given those of one token less; where the context is unknown, those."""
+        """Compute n-gram probabilities from those of one token less (`lower`), which remain for unknown contexts."""
         at, known = look_up(self.contexts, wanted >> np.uint64(BITS))
         where, seen = look_up(self.keys, wanted)
         held = np.where(seen, self.counts[where] - self.discount, 0.0)
@@ -60,12 +60,12 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class KneserNey:
-    """A fitted model: what is known of n-grams of 1 to ORDER tokens."""
+    """A fitted model: the statistics of n-grams of 1 to ORDER tokens."""
 
     levels: tuple[Level, ...]
 
     def log_probabilities(self, wanted: Grams) -> NDArray[np.float64]:
-        """Natural logarithm of the probability of each n-gram's last token after the others."""
+        """Return the natural logarithm of the probability of each n-gram's last token, given the others."""
         found = np.full(len(wanted), 1 / VOCABULARY)
         for order, level in enumerate(self.levels, start=1):
             found = level.refine(wanted & np.uint64((1 << BITS * order) - 1), found)
@@ -73,7 +73,7 @@ class KneserNey:
 
 
 def fit(seen: Grams) -> KneserNey:
-    """The model of a training text, given as its n-grams in any order; at least one, at most 2 ** 31."""
+    """Fit the model to a training text, given as its n-grams in any order: at least one, at most 2 ** 31."""
     keys, counts = _counted(seen)
     levels = []
     for order in range(ORDER, 0, -1):
@@ -89,7 +89,7 @@ def _counted(seen: Grams) -> tuple[Grams, NDArray[np.int32]]:
 
 
 def _starts(ascending: Grams) -> NDArray[np.int64]:
-    """Where each different value begins."""
+    """Return the index at which each distinct value begins."""
     return np.flatnonzero(np.concatenate([[True], ascending[1:] != ascending[:-1]]))
 
 
@@ -107,7 +107,7 @@ def _discount(counts: NDArray[np.int32]) -> float:
 
 
 def look_up(ascending: Grams, wanted: Grams) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Where each wanted value stands, and whether it is there at all."""
+    """Return the index of each wanted value, and whether the value is present at all."""
     at = np.searchsorted(ascending, wanted)
     at[at == len(ascending)] = 0
     return at, ascending[at] == wanted

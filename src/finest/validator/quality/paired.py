@@ -1,9 +1,10 @@
-"""Bits per byte of held-out text after a submission, after the reference, and after raw text of the same records.
+"""Measure bits per byte of held-out text after training on a submission, the reference, and raw text.
 
     q = (raw - submission) / (raw - reference)
 
-Absolute bits per byte differ more between two WARCs than between good and bad text of one, so the three are always
-fitted on equally many tokens and held against the same documents. Pure: the same texts and seed give the same figures.
+All three come from the same records. Absolute bits per byte differ more between two WARCs than between good and bad
+text of one WARC, so the three models are always fitted on equally many tokens and tested on the same documents. The
+computation is pure: the same texts and seed give the same figures.
 """
 
 from __future__ import annotations
@@ -24,64 +25,64 @@ from finest.validator.score import POLICY
 
 SIDES = ("submission", "reference", "raw")
 DRAWS = 3
-"""Training texts drawn per side, for the spread between draws."""
+"""Training texts drawn per side, to estimate the spread between draws."""
 MIN_TOKENS = 5_000
-"""With a smaller reference there is nothing to hold a submission against."""
+"""Minimum tokens of the reference and of raw text; fewer are not enough to compare a submission with."""
 MIN_HELDOUT_BYTES, MIN_HELDOUT_DOCUMENTS = 20_000, 10
-"""With less held-out text the error has no meaning."""
+"""Minimum held-out text; with less, the error is meaningless."""
 SMALLEST_SHARE = 0.25
-"""Budgets are equal down to this share of the reference's tokens; a smaller submission is left with less text."""
+"""All sides get equal budgets down to this share of the reference's tokens; a smaller submission gets less text."""
 MOST_LEAKED = 0.5
-"""With more of the held-out bytes in the submission (and not in its sources), it has no quality."""
+"""If the submission (but not its sources) contains more than this share of the held-out bytes, its quality is 0."""
 
 Progress = Callable[[float, str], None]
-"""Told which share is done, and which text is being learned."""
+"""Callback that receives the share that is done, and the name of the text that is being learned."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoEvidence:
-    """The validator had too little to measure with: nobody's fault but its own."""
+    """The validator had too little text to measure with, which is not the miner's fault."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What was measured; bpb are bits per byte of held-out text, lower is better."""
+    """The result of a measurement; bpb are bits per byte of held-out text, lower is better."""
 
     tier: int
     q: float | None
-    """1 as the reference, 0 as raw text; None where raw text and reference are not told apart."""
+    """1 equals the reference, 0 equals raw text; None if raw text and reference cannot be told apart."""
     q_error: float | None
     """Standard error of q."""
     bpb: float
-    """Infinite where there is no submitted text, or where it holds the held-out text."""
+    """Infinite if there is no submitted text, or if it contains the held-out text."""
     bpb_reference: float
     bpb_raw: float
     error_bpb: float
-    """Standard error of bpb - bpb_reference: spread between draws and between held-out documents."""
+    """Standard error of bpb - bpb_reference: the spread between draws and between held-out documents."""
     tokens: int
-    """Training tokens of the reference and of raw text; the submission's, unless it has fewer."""
+    """Training tokens of the reference and of raw text, and of the submission unless it has fewer."""
     submission_tokens: int
     reference_tokens: int
     raw_tokens: int
-    """All that there were to draw from."""
+    """`submission_tokens`, `reference_tokens` and `raw_tokens` count all tokens that were available to draw from."""
     heldout_documents: int
     heldout_bytes: int
     known_documents: int
-    """Held-out documents dropped because the task's own records hold them."""
+    """Held-out documents dropped because the task's own records contain them."""
     leaked_documents: int
-    """Dropped because the submission holds them, though the task's records do not."""
+    """Held-out documents dropped because the submission contains them, though the task's records do not."""
     seed: str
     submission_sha256: str
     reference_sha256: str
     raw_sha256: str
     heldout_sha256: str
-    """Over the sorted sha256s of the texts."""
+    """Each `*_sha256` is the sha256 of the sorted sha256s of the texts."""
     parts: Mapping[str, str] = field(default_factory=dict)
-    """sha256s of the model's files."""
+    """The sha256s of the model's files."""
     runs_on: Mapping[str, str] = field(default_factory=dict)
-    """Of tier 2, the device and the release of PyTorch."""
+    """For tier 2, the device and the release of PyTorch."""
 
 
 def measure(
@@ -91,8 +92,8 @@ def measure(
 ) -> Quality | NoEvidence:  # fmt: skip
     """Measure a submission, given the validator's own refinement and raw text of the same records.
 
-    `seed` is any string; texts may come in any order; without `tokens` the tier's own number of them is learned.
-    NoEvidence where the validator's own texts are too few.
+    `seed` is any string. The order of the texts does not matter. Without `tokens`, each side trains on the tier's own
+    number of tokens. Returns NoEvidence if the validator's own texts are too few.
     """
     found = overlap(heldout_texts, submission_texts, (*reference_texts, *raw_texts))
     heldout = [text for text, off in zip(heldout_texts, found.known | found.leaked, strict=True) if not off]
@@ -135,7 +136,7 @@ def _budget(pools: tuple[Pool, ...], tokens: int) -> int:
 def _bits(
     tier: Tier, pools: tuple[Pool, ...], documents: Documents, result: Quality, sides: Sequence[str], progress: Progress
 ) -> NDArray[np.float64]:
-    """What documents cost, by (side, draw, document)."""
+    """Return the bits that documents cost, with axes (side, draw, document)."""
     done, fits = 0, DRAWS * len(sides)
 
     def told(share: float) -> None:
@@ -152,7 +153,7 @@ def _bits(
 
 
 def _compared(result: Quality, documents: Documents, bits: NDArray[np.float64], worthless: bool) -> Quality:
-    """The result with its figures; a worthless submission keeps its infinite bits."""
+    """Fill in the figures of the result; a worthless submission keeps its infinite bits."""
     per_byte = bits.sum(axis=2) / documents.sizes.sum()
     reference, raw = float(per_byte[-2].mean()), float(per_byte[-1].mean())
     if worthless:
@@ -180,23 +181,23 @@ class Documents:
 
     @staticmethod
     def of(texts: Sequence[str]) -> Documents:
-        """In an order that does not depend on the one in which they are given."""
+        """Prepare texts in an order that does not depend on the given one."""
         texts = sorted(texts)
         owners = np.repeat(np.arange(len(texts)), [len(ids(text)) for text in texts])
         return Documents(pool_of(texts), owners, np.array([_bytes(text) for text in texts]))
 
     def bits(self, tier: Tier, training: Pieces, name: str, told: Told) -> NDArray[np.float64]:
-        """Bits that each document costs after that training text."""
+        """Return the bits that each document costs after training on `training`."""
         if not training.tokens:
             return np.full(len(self.sizes), np.inf)
         nats = tier.nats(training, self.pieces, name, told)
         return np.bincount(self.owners, weights=nats, minlength=len(self.sizes)) / math.log(2)
 
     def error(self, differences: NDArray[np.float64]) -> float:
-        """Standard error, in bits per byte, of a difference of bits by (draw, document).
+        """Return the standard error, in bits per byte, of differences of bits with axes (draw, document).
 
-        The spread between draws, and that between documents in the closed form to which a bootstrap over documents
-        converges (linearised ratio), so that no second random source is needed.
+        It combines the spread between draws with that between documents. The latter is the closed form to which a
+        bootstrap over documents converges (linearised ratio), so no second random source is needed.
         """
         total = self.sizes.sum()
         by_draw = differences.sum(axis=1) / total

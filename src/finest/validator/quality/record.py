@@ -1,4 +1,4 @@
-"""A measurement as the evidence of an audit has it."""
+"""Convert a measurement into the form that the evidence of an audit stores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HASHES = ("submission_sha256", "reference_sha256", "raw_sha256", "heldout_sha256
 
 
 def recorded(found: Quality) -> models.Quality:
-    """Bits per byte and their error, what else was measured, what it was measured with and on."""
+    """Return the evidence record of a measurement: bits per byte and their error, other figures, and hashes."""
     return models.Quality(
         tier=found.tier, tokens=found.tokens, bpb=found.bpb, bpb_reference=found.bpb_reference, bpb_raw=found.bpb_raw,
         error_bpb=found.error_bpb, figures={**found.runs_on, **{name: getattr(found, name) for name in FIGURES}},

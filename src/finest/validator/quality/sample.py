@@ -1,8 +1,8 @@
-"""What a submission is held against: the validator's own refinement, and raw text, of random windows of its WARCs.
+"""Draw the texts that a submission is compared with: the validator's own refinement and raw text of random windows.
 
-A window is a contiguous range of one WARC. The seed says in which order windows are read, until the reference has the
-tokens that are wanted. The submission's rows are those whose records begin in the same windows, so that text which is
-there twice, or which no record gives, counts in full.
+A window is a contiguous range of one WARC of the task. The seed determines the order in which windows are read, until
+the reference has enough tokens. The submission's rows are those whose records begin in the same windows, so that text
+that occurs twice, or that belongs to no record, counts in full.
 """
 
 from __future__ import annotations
@@ -35,25 +35,26 @@ if TYPE_CHECKING:
     from finest.warc.source import Source
 
 WINDOW_BYTES = 2 << 20
-"""Compressed bytes of a window: some 80 pages of a Common Crawl file, one request."""
+"""Compressed bytes of a window: about 80 pages of a Common Crawl file, one request."""
 MAX_PAGES = 30_000
-"""Pages judged at the most, some 7 CPU minutes; then the reference has what it has. Most of one Common Crawl file."""
+"""Pages to judge at most, about 7 CPU minutes; the reference may then have fewer tokens than wanted. This is most of
+one Common Crawl file."""
 MOST_TIMES = 2.0
-"""Raw and submitted texts are kept up to so many times the reference's bytes: twice what will be drawn from them."""
+"""Raw and submitted texts are kept up to this multiple of the reference's size: twice what will be drawn."""
 READ_ROWS = 1_000
 """Rows of the submission read at a time."""
 
 NOT_RAW = frozenset({"http", "payload", "url", "gate", "language"})
-"""Pages dropped in these stages are no raw text: not HTML, forbidden, or in another language. Foreign pages would
-stretch the scale until all that is English looks alike."""
+"""Pages that these stages drop are not raw text: they are not HTML, forbidden, or in another language. Pages in other
+languages would stretch the scale until all English text looks alike."""
 
 Progress = Callable[[float, str], None]
-"""Told after each window which share is done, and what there is so far in words."""
+"""Callback that receives, after each window, the share that is done and a description of the progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A range of offsets of one source, by the name that rows call it."""
+    """A range of offsets in one source, with the source's name as in the rows."""
 
     file_path: str
     start: int
@@ -62,17 +63,17 @@ class Span:
 
 @dataclass(slots=True)
 class Sample:
-    """What the validator made of the windows that it read."""
+    """The validator's own texts from the windows that it read."""
 
     reference: list[str] = field(default_factory=list)
-    """Texts that the recipe keeps, near-duplicates dropped."""
+    """Texts that the recipe keeps, without near-duplicates."""
     raw: list[str] = field(default_factory=list)
     """All visible text of pages in the recipe's languages."""
     spans: list[Span] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
     pages: int = 0
     tokens: int = 0
-    """Of the reference."""
+    """Tokens of the reference."""
 
 
 def draw_sample(
@@ -81,7 +82,7 @@ def draw_sample(
 ) -> Sample:  # fmt: skip
     """Read windows in the seed's order until the reference has `tokens` tokens, or `max_pages` are judged.
 
-    Raises SourceError where a source cannot be read: that is no evidence against anybody.
+    Raises SourceError if a source cannot be read, which is no evidence against the miner.
     """
     found, duplicates = Sample(), Duplicates()
     plan = windows(sources, seed)
@@ -96,14 +97,14 @@ def draw_sample(
 
 
 def windows(sources: Sequence[Source], seed: str) -> list[tuple[Source, Slice]]:
-    """All windows of all sources, in the seed's order."""
+    """Return all windows of all sources, in the seed's order."""
     planned = [(source, cut) for at, source in enumerate(sources) for cut in plan_slices(source, at, WINDOW_BYTES)]
     random.Random(f"finest-windows/1 {seed}").shuffle(planned)
     return planned
 
 
 def judged(source: Source, window: Slice, recipe: Recipe, cache: Path) -> Iterator[tuple[Record, Verdict]]:
-    """The records of a window, each with its verdict."""
+    """Yield the records of a window, each with its verdict."""
     for record in _reader(source, window, recipe):
         yield record, judge(record.page(), recipe, cache)
 
@@ -123,16 +124,16 @@ def _read(found: Sample, duplicates: Duplicates, source: Source, window: Slice, 
         if verdict.text is not None and not duplicates.has(verdict.signature):
             found.reference.append(verdict.text)
             found.tokens += len(ids(verdict.text))
-    # Where a file is no row of gzip members, offsets count decompressed bytes and the window is the whole file.
+    # If a file does not consist of gzip members, offsets count decompressed bytes and the window is the whole file.
     bounds = (reader.first_offset, reader.next_offset) if source.layout is Layout.MEMBERS else (0, 2**63 - 1)
     return Span(source.name, *bounds)
 
 
 def visible_text(page: Page, recipe: Recipe) -> str:
-    """All that a reader of the page sees, navigation and all, its bytes read as the recipe reads them.
+    """Return all text that a reader of the page sees, navigation included, decoded as the recipe decodes it.
 
-    By resiliparse, as the recipe's language gate reads pages: it leaves scripts, styles and hidden elements out and
-    keeps blocks on lines of their own, as Common Crawl's WET files do; bare text nodes would run words together.
+    The text is extracted by resiliparse, as in the recipe's language gate: it omits scripts, styles and hidden elements
+    and keeps blocks on lines of their own, as Common Crawl's WET files do. Bare text nodes would run words together.
     """
     html = html_of(page, recipe.payload, recipe.decode)
     text: str = extract_plain_text(html, main_content=False, alt_texts=False) if html else ""
@@ -140,7 +141,7 @@ def visible_text(page: Page, recipe: Recipe) -> str:
 
 
 def host_of(url: str) -> str:
-    """The host of an address, without `www.`; empty where there is none."""
+    """Return the host of a URL, without `www.`; empty if it has no host."""
     try:
         return (urlsplit(url).hostname or "").removeprefix("www.")
     except ValueError:
@@ -148,13 +149,13 @@ def host_of(url: str) -> str:
 
 
 class Duplicates:
-    """Near-duplicates by MinHash: texts that share a bucket with an earlier one, as the recipe's own step has it."""
+    """Finds near-duplicates by MinHash: texts that share a bucket with an earlier one, as in the recipe's own step."""
 
     def __init__(self) -> None:
         self._seen: set[tuple[int, bytes]] = set()
 
     def has(self, signature: Signature | None) -> bool:
-        """Whether an earlier text was nearly the same; remembers this one."""
+        """Return whether an earlier text was a near-duplicate, and remember this one."""
         if signature is None:
             return False
         buckets = {(number, bucket.tobytes()) for number, bucket in enumerate(signature)}
@@ -164,7 +165,7 @@ class Duplicates:
 
 
 def shortened(texts: Sequence[str], max_chars: int, seed: str) -> list[str]:
-    """Texts in the seed's order, up to about `max_chars` together."""
+    """Return texts in the seed's order, up to about `max_chars` in total."""
     order = sorted(texts)
     random.Random(f"finest-texts/1 {seed}").shuffle(order)
     kept, chars = [], 0
@@ -177,9 +178,9 @@ def shortened(texts: Sequence[str], max_chars: int, seed: str) -> list[str]:
 
 
 def submitted(dataset: Dataset, sample: Sample, seed: str) -> list[str]:
-    """Texts of the rows whose records begin in the sample's windows, up to twice the reference's bytes.
+    """Read texts of the rows whose records begin in the sample's windows, up to twice the reference's size.
 
-    Raises VerifyError where the dataset is not what it says, HubUnavailable where it cannot be read.
+    Raises VerifyError if the dataset contradicts its manifest, HubUnavailable if it cannot be read.
     """
     rows = _rows_in(dataset, sample.spans)
     random.Random(f"finest-rows/1 {seed}").shuffle(rows)

@@ -1,4 +1,4 @@
-"""What a language model of this measure is: fitted on one text, it says what another one costs."""
+"""Language models of the quality measure: a model is fitted on one text and predicts what another text costs."""
 
 from __future__ import annotations
 
@@ -16,26 +16,29 @@ from finest.validator.quality.tokens import MODEL_SHA256
 
 
 class Tier(Protocol):
-    """A kind of model."""
+    """The interface of a kind of model."""
 
     @property
     def number(self) -> int:
-        """Its name: 1 or 2."""
+        """The tier's number: 1 or 2."""
 
     @property
     def tokens(self) -> int:
-        """Training tokens of each side, where nobody wants others."""
+        """Default number of training tokens per side."""
 
     @property
     def parts(self) -> Mapping[str, str]:
-        """sha256s of the files that figures depend on."""
+        """The sha256s of the files on which figures depend."""
 
     @property
     def runs_on(self) -> Mapping[str, str]:
-        """Device and release of a library, where figures depend on them."""
+        """The device and library release on which figures depend, if they do."""
 
     def nats(self, training: Pieces, heldout: Pieces, name: str, told: Told) -> NDArray[np.float64]:
-        """What each token of `heldout` costs a model fitted on `training`, which is not empty; `name` names the fit."""
+        """Return the nats that each token of `heldout` costs a model fitted on `training`, which is not empty.
+
+        `name` names the fit.
+        """
 
 
 class NGrams:
@@ -43,13 +46,13 @@ class NGrams:
 
     number = 1
     tokens = 4_000_000
-    """400,000 told 10 % boilerplate from clean text for 20 of 20 seeds; more lessen the error.
+    """400,000 tokens were enough to tell 10 % boilerplate from clean text for 20 of 20 seeds; more reduce the error.
     docs/concepts/scoring.md has the figures."""
     parts: Mapping[str, str] = {"tokenizer": MODEL_SHA256}
     runs_on: Mapping[str, str] = {}
 
     def nats(self, training: Pieces, heldout: Pieces, name: str, told: Told) -> NDArray[np.float64]:  # noqa: ARG002
-        """As the protocol has it."""
+        """Fit the n-gram model and return the cost of each token, as `Tier.nats` describes."""
         return -fit(training.grams).log_probabilities(heldout.grams)
 
 
@@ -57,9 +60,9 @@ N_GRAMS = NGrams()
 
 
 def tier_of(number: int, device: str | None = None, save: Path | None = None) -> Tier:
-    """Tier 1 or 2; `device` and `save` are for the second.
+    """Return tier 1 or 2; `device` and `save` apply to tier 2 only.
 
-    Raises UsageError where they are named for the first, or where the second's packages are not installed.
+    Raises UsageError if they are given for tier 1, or if the packages of tier 2 are not installed.
     """
     if number == 1:
         if device or save:

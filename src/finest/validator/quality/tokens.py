@@ -1,7 +1,7 @@
 """The tokenizer of the quality measure: byte-level BPE with 4,096 tokens, shipped and pinned by its hash.
 
-Twelve bits a token, so that an n-gram of five is one 64-bit number. Any text can be encoded; what a token is matters
-little, since bits are counted per byte of text and all texts of a measurement share the tokenizer.
+A token takes 12 bits, so that an n-gram of five is one 64-bit number. The tokenizer can encode any text. Its exact
+tokens matter little, since bits are counted per byte of text and all texts of a measurement share the tokenizer.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from finest.errors import RecipeError
 
 MODEL = Path(__file__).with_name("bpe-4096.json")
 MODEL_SHA256 = "a36983f305443b40766ad53a110491cb583d9167ae171082ff48efe687ca2e6f"
-"""Of the file that `build_model` writes."""
+"""The sha256 of the file that `build_model` writes."""
 VOCABULARY = 4096
 END = "<|end|>"
-"""Token 0, which stands before a document; no text holds it."""
+"""Token 0, which marks the beginning of a document; it occurs in no text."""
 
 _PIECE = re.compile(r" ?\S+|\s+(?!\S)|\s+")
-"""Pieces whose tokens do not depend on their neighbours: GPT-2's own pattern, with all but whitespace in one."""
+"""Pieces whose tokens do not depend on their neighbours: GPT-2's pattern, with all non-whitespace in one piece."""
 _UNSURE = re.compile(r"[\x1c-\x1f]")
-"""Characters that are whitespace to Python alone."""
+"""Characters that only Python considers whitespace."""
 _REMEMBERED_PIECES = 200_000
 _LONGEST_REMEMBERED = 100
 
 
 def ids(text: str) -> NDArray[np.uint16]:
-    """Token ids of a text; a lone surrogate counts as `?`. Raises RecipeError where the model is not the pinned one."""
+    """Encode a text as token ids, a lone surrogate as `?`. Raises RecipeError if the model is not the pinned one."""
     sound = text.encode("utf-8", "replace").decode("utf-8")
     pieces = _remembered()
     if _UNSURE.search(sound):
@@ -46,7 +46,7 @@ def ids(text: str) -> NDArray[np.uint16]:
 
 
 class _Pieces(dict[str, bytes]):
-    """Ids of pieces met before, in bounded memory: three times as fast as the tokenizer alone."""
+    """Caches the ids of pieces in bounded memory, which is three times as fast as the tokenizer alone."""
 
     def __missing__(self, piece: str) -> bytes:
         found = self.encoded(piece)
@@ -55,7 +55,7 @@ class _Pieces(dict[str, bytes]):
         return found
 
     def encoded(self, piece: str) -> bytes:
-        """Two bytes a token, little-endian."""
+        """Encode a piece with two bytes a token, little-endian."""
         return np.array(tokenizer().encode(piece, add_special_tokens=False).ids, "<u2").tobytes()
 
     def forget(self) -> None:
@@ -70,7 +70,7 @@ def _remembered() -> _Pieces:
 
 @cache
 def tokenizer() -> Tokenizer:
-    """The pinned tokenizer, loaded once per process."""
+    """Load the pinned tokenizer, once per process."""
     data = pinned(MODEL, MODEL_SHA256)
     merges = [(first, second) for first, second in (merge.split(" ") for merge in json.loads(data)["merges"])]
     words = [END, *sorted(pre_tokenizers.ByteLevel.alphabet()), *(first + second for first, second in merges)]
@@ -81,7 +81,7 @@ def tokenizer() -> Tokenizer:
 
 
 def pinned(path: Path, sha256: str) -> bytes:
-    """The bytes of a data file; RecipeError unless they have that sha256."""
+    """Return the bytes of a data file; raises RecipeError unless they have this sha256."""
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:
         raise RecipeError(f"{path} is not the file that this version measures with; reinstall: pip install finest-data")

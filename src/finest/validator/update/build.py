@@ -1,8 +1,8 @@
-"""A release's own venv, and whether what is in it works.
+"""Build a release's own venv and check that its contents work.
 
-Packages' own set-up code runs while they are built. It may write in the release's folder and in a temporary one, read
-the system and this Python, and connect to the ports of the package index: `finest.sandbox` keeps it from home folders,
-the validator's files and other processes where the kernel can.
+Packages run their own set-up code while they are built. That code may write in the release's folder and in a temporary
+one, read the system and this Python, and connect to the ports of the package index. Where the kernel supports it,
+`finest.sandbox` keeps it away from home folders, the validator's files and other processes.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from finest.validator.update.git import last_words
 from finest.validator.update.signed import PROJECT, Release
 
 VENV_S, PIP_S = 300.0, 1800.0
-"""A venv takes seconds, some 150 packages minutes."""
+"""Timeouts: creating a venv takes seconds, installing about 150 packages takes minutes."""
 SMOKE_S = 600.0
-"""The first known page builds word lists: `finest doctor` gives it 180 s."""
+"""Timeout of a smoke test. The first known page builds word lists: `finest doctor` allows 180 s for it."""
 LOCKS = Path("deploy/locks")
-"""In a release's tree: base.txt and one for each of EXTRAS, as `make locks` writes them."""
+"""Folder of the lock files in a release's tree: base.txt and one for each of EXTRAS, as `make locks` writes them."""
 EXTRAS = ("subnet", "server", "wandb")
-"""What a validator may have installed beside the refinery."""
+"""Extras that a validator may have installed beside the refinery."""
 _OF_THIS_CODE = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 _SECRET = re.compile(r"TOKEN|SECRET|PASSW|_KEY$|_KEY_|DATABASE_URL|^BT_PW")
-"""Names of variables that no installation needs. pip's own are left to it: PIP_INDEX_URL may hold a password."""
+"""Names of variables that no installation needs. pip's own variables are kept: PIP_INDEX_URL may contain a password."""
 _OWN_FOLDERS = ("TMPDIR", "XDG_CACHE_HOME", "PIP_CACHE_DIR", "FINEST_CACHE")
-"""Where an installation writes besides: in a folder that is made for it and removed with it."""
+"""Variables for other folders an installation writes to; they point to a temporary folder, removed afterwards."""
 _SETTINGS = (
     *(Path.home() / folder for folder in (".config/pip", ".pip")), Path("/etc/pip.conf"), Path("/etc/xdg/pip"),
     *(Path(named) for named in [os.environ.get("PIP_CONFIG_FILE")] if named),
@@ -46,23 +46,23 @@ _SETTINGS = (
 """Files of pip's settings (pip.pypa.io, Configuration)."""
 _ADDRESS = re.compile(r"https?://[^\s'\"]+")
 _LOCAL_INDEX = re.compile(r"file://(/[^/\s'\"]+/[^\s'\"]+)")
-"""Two folders deep at least: its parent is read too, for an index's pages may lead there."""
+"""A local index is at least two folders deep, because its parent is readable too: an index's pages may link there."""
 _PATH = re.compile(r"(?<![\w:/.-])/[^\s'\"]+")
 
 
 class Failed(RunError):
-    """It could not be built here and now."""
+    """The release could not be built here and now."""
 
 
 class Broken(RunError):
-    """It was built and does not work."""
+    """The release was built and does not work."""
 
 
 def build(tree: Path, venv: Path, extras: Sequence[str]) -> None:
-    """Install a release's tree, with those of the extras, into a venv of its own; raises Failed, Broken.
+    """Install a release's tree, with the lock files of its extras, into a venv of its own; raises Failed, Broken.
 
-    Every package is one whose sha256 stands in the release's own lock, which its signature covers; what builds the
-    tree is among them. Nothing else is fetched, whatever an index offers.
+    Every package, including those that build the tree, must have a sha256 in the release's own lock file, which its
+    signature covers. pip fetches nothing else, whatever an index offers.
     """
     locks = [tree / LOCKS / f"{name}.txt" for name in ("base", *extras)]
     if missing := [lock for lock in locks if not lock.is_file()]:
@@ -76,7 +76,7 @@ def build(tree: Path, venv: Path, extras: Sequence[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Reach:
-    """What a step reaches beside its folder: a release's tree, which it writes in, an index's files and its ports."""
+    """Access of a step beyond its folder: a release's tree (writable), the files of an index, and its ports."""
 
     tree: tuple[Path, ...] = ()
     files: tuple[Path, ...] = ()
@@ -84,14 +84,14 @@ class _Reach:
 
 
 def _of_the_index(tree: Path, venv: Path) -> _Reach:
-    """What pip's own settings name, in its files and in the environment."""
+    """Return the access that pip's own settings require, as set in its files and in the environment."""
     said = _run([str(venv / "bin" / "python"), "-m", "pip", "config", "list"], VENV_S, venv.parent)
     files, indexes = map(Path, _PATH.findall(said)), map(Path, _LOCAL_INDEX.findall(said))
     return _Reach((tree,), (*files, *(index.parent for index in indexes)), ports(_ADDRESS.findall(said)))
 
 
 def smoke(release: Release, venv: Path) -> None:
-    """Raises Broken unless it says that it is this version, and its own doctor finds the installation well."""
+    """Raise Broken unless the release reports its own version and its doctor finds no problem with the installation."""
     finest = str(venv / "bin" / "finest")
     try:
         said = _run([finest, "--version"], SMOKE_S, venv.parent).split()[-1:]
@@ -103,7 +103,7 @@ def smoke(release: Release, venv: Path) -> None:
 
 
 def present_extras(project: str = PROJECT) -> tuple[str, ...]:
-    """Those of EXTRAS that this installation has every package of."""
+    """Return those of EXTRAS whose packages are all installed here."""
     try:
         needs = [Requirement(line) for line in importlib.metadata.requires(project) or ()]
     except importlib.metadata.PackageNotFoundError:
@@ -126,7 +126,7 @@ def _has_all(names: Sequence[str]) -> bool:
 
 
 def _run(command: Sequence[str], timeout_s: float, folder: Path, reach: _Reach = _Reach()) -> str:
-    """What a program says that may write in `folder`."""
+    """Run a program that may write in `folder`, and return its standard output."""
     what = " ".join([Path(command[0]).name, *(word for word in command[1:3] if not word.startswith("/"))])
     warn_once()
     try:
@@ -148,7 +148,7 @@ def _run(command: Sequence[str], timeout_s: float, folder: Path, reach: _Reach =
 
 
 def own_environment() -> dict[str, str]:
-    """This process's environment without what leads another Python to this code."""
+    """Return this process's environment without the variables that lead another Python to this code."""
     return {name: value for name, value in os.environ.items() if name not in _OF_THIS_CODE}
 
 

@@ -1,4 +1,4 @@
-"""git, asked without a prompt, without hooks, and in a repository that is ours."""
+"""Run git without prompts and without hooks, in a repository of our own."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from pathlib import Path
 from finest.errors import RunError
 
 GIT_S = 180.0
-"""Deadline of one call; a fetch of one commit of this project takes seconds."""
+"""Timeout of one call; fetching one commit of this project takes seconds."""
 _WORDS_CHARS = 300
 _SECRET = re.compile(r"(?<=://)[^/@\s]+@")
-"""Name and password in an address."""
+"""User name and password in an address."""
 _ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE")
-"""Variables that lead git to another repository than the one it is told."""
+"""Variables that redirect git to a repository other than the given one."""
 _NO_HOOKS = ("-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never")
 
 
 class GitError(RunError):
-    """git ended badly, is not there, or took too long; holds its last words without passwords."""
+    """git failed, is not installed, or took too long; holds its last message without passwords."""
 
 
 def git(
     repository: Path, *arguments: str, settings: Mapping[str, str] | None = None, env: Mapping[str, str] | None = None
 ) -> tuple[str, str]:
-    """What `git ARGUMENTS` prints and says of a bare repository; raises GitError unless it ends well within GIT_S."""
+    """Run `git ARGUMENTS` in a bare repository; return stdout and stderr, or raise GitError (also after GIT_S)."""
     chosen = [word for name, value in (settings or {}).items() for word in ("-c", f"{name}={value}")]
     command = ["git", f"--git-dir={repository}", *_NO_HOOKS, *chosen, *arguments]
     try:
@@ -51,14 +51,14 @@ def git(
 
 
 def last_words(text: str) -> str:
-    """The line of a program's complaint that says most: its last error, else its last line; no passwords."""
+    """Return the most informative line of a program's output: its last error, else its last line; without passwords."""
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it said nothing"]
     errors = [line for line in lines if line.lower().startswith(("fatal:", "error:"))]
     return without_secrets((errors or lines)[-1])[:_WORDS_CHARS]
 
 
 def without_secrets(text: str) -> str:
-    """The same text with the names and passwords in its addresses cut out."""
+    """Return the text without the user names and passwords in its addresses."""
     return _SECRET.sub("", text)
 
 

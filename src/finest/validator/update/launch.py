@@ -1,7 +1,7 @@
-"""Start the chosen release in this process's place, count its starts, and go back from one that does not work.
+"""Start the chosen release in place of this process, count its starts, and go back from one that does not work.
 
-The launcher is the operator's own installation; a release that runs may launch a newer one too. A release has three
-starts to get through its first pass. Once it has, later ends are not held against it: they have other causes.
+The launcher is the operator's own installation; a running release may launch a newer one too. A release has three
+starts to complete its first pass. After that, later exits do not count against it, because they have other causes.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from finest.validator.update.store import Entry, Store, Updates
 log = logging.getLogger(__name__)
 
 STARTS = 3
-"""A supervisor's restarts within a minute; one may be the machine's fault, three are the release's."""
+"""Starts that a release gets; a supervisor makes them within a minute. One failure may be the machine's fault, three
+are blamed on the release."""
 
 
 def launch(home: Path, argv: Sequence[str], say: Callable[[str], None] = log.info) -> None:
-    """Go on as the chosen release with those arguments, in this process and with its environment.
+    """Continue as the chosen release with these arguments, in this process and with its environment.
 
-    Returns where this code is the one to run: nothing newer is chosen, or what was does not start. Close everything
-    before: threads, files and connections end here.
+    Returns if this code itself should run: no newer release is chosen, or the chosen one does not start. Close
+    everything first, because threads, files and connections end here.
     """
     store = Store(home)
     try:
@@ -50,7 +51,7 @@ def launch(home: Path, argv: Sequence[str], say: Callable[[str], None] = log.inf
 
 
 def healthy(home: Path, say: Callable[[str], None] = log.info) -> None:
-    """Say that this code works: it got through a pass. Releases that are no longer needed are thrown away."""
+    """Record that this code works, because it completed a pass, and delete releases that are no longer needed."""
     store = Store(home)
 
     def mark(known: Updates, tag: str) -> None:
@@ -64,7 +65,7 @@ def healthy(home: Path, say: Callable[[str], None] = log.info) -> None:
 
 
 def stopped(home: Path, say: Callable[[str], None] = log.info) -> None:
-    """Say that this code ends for no fault of its own: it was told to, or a person is needed. No start counts."""
+    """Do not count this start: the process was told to stop, or has a problem that the operator must solve."""
 
     def forget(known: Updates, tag: str) -> None:
         known.releases[tag].starts = max(0, known.releases[tag].starts - 1)
@@ -73,7 +74,7 @@ def stopped(home: Path, say: Callable[[str], None] = log.info) -> None:
 
 
 def _noted(store: Store, note: Callable[[Updates, str], None], say: Callable[[str], None]) -> Updates | None:
-    """What is known, with a note of the release that this process is; None where it is none or cannot be noted."""
+    """Change this process's release entry and return all entries; None if this is not a release or the change fails."""
     tag = _running(store)
     if tag is None:
         return None
@@ -88,7 +89,7 @@ def _noted(store: Store, note: Callable[[Updates, str], None], say: Callable[[st
 
 
 def _to_start(store: Store, say: Callable[[str], None]) -> str | None:
-    """The release to start, its start counted; None where this code is the one to run."""
+    """Return the release to start and count its start; None if this code itself should run."""
     if store.read().chosen is None:
         return None
     with store.change() as known:
@@ -104,7 +105,7 @@ def _to_start(store: Store, say: Callable[[str], None]) -> str | None:
 
 
 def _is_spent(known: Updates, store: Store, say: Callable[[str], None]) -> bool:
-    """Whether the chosen release has had its starts; then another one is chosen."""
+    """Return whether the chosen release has used up its starts; if so, choose another one."""
     tag = known.chosen
     assert tag is not None
     entry = known.releases.get(tag)
@@ -124,7 +125,7 @@ def _give_up(known: Updates, tag: str, why: str, store: Store) -> None:
 
 
 def _running(store: Store) -> str | None:
-    """The release that this process is; None for the operator's own installation."""
+    """Return the release that this process runs; None for the operator's own installation."""
     venv = Path(sys.prefix)
     here = venv.parent
     return here.name if venv.name == "venv" and here.resolve() == store.folder(here.name).resolve() else None

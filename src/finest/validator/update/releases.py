@@ -1,4 +1,4 @@
-"""Look for a newer release, and install it beside everything else. Nothing that runs is touched."""
+"""Find a newer release and install it beside everything else, without touching anything that runs."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from finest.validator.update.store import Entry, Store
 log = logging.getLogger(__name__)
 
 TRIES = 3
-"""An index or a disk may be out of reach once; a release that cannot be built three times is given up."""
+"""Attempts to build a release: an index or a disk may fail once, but after three failures the release is given up."""
 
 
 class Releases:
-    """The releases of one source, for one home. Raises UsageError where source or signers make no sense."""
+    """The releases of one source, for one home folder. Raises UsageError for an invalid source or signers file."""
 
     def __init__(
         self, home: Path, source: str, signers: Path | str, *, say: Callable[[str], None] = log.info,
@@ -40,9 +40,9 @@ class Releases:
             raise UsageError(f"{self._signers.path} lies where releases are installed: keep the keys elsewhere")
 
     def look(self) -> Release | None:
-        """The newest release above the running version that may be taken. Never raises for what passes.
+        """Return the newest release above the running version that may be installed. Never raises for transient errors.
 
-        Why a tag is refused, and that the source is out of reach, is said once.
+        Each reason for refusing a tag, and that the source is unreachable, is reported only once.
         """
         try:
             self._prepare()
@@ -52,9 +52,9 @@ class Releases:
         return None
 
     def install(self, release: Release) -> bool:
-        """Build it in a venv of its own and try it; True where it is the one that the next start takes.
+        """Build the release in a venv of its own and test it; True if the next start will use it. This takes minutes.
 
-        A release that does not work is given up, one that cannot be built three times too. Takes minutes.
+        A release that does not work is given up at once, one that cannot be built after three attempts.
         """
         if release.version <= self._running:
             self._tell(f"{release.tag} is not taken: this is {self._running} already")
@@ -89,13 +89,13 @@ class Releases:
         return None
 
     def _tags(self) -> dict[str, str]:
-        """Tags that are called like releases, with their objects, as the source has them now."""
+        """List the source's current tags with names of releases, and their tag objects."""
         listed = git(self._repository, "ls-remote", "--tags", "--refs", "--", self._source, "refs/tags/v*")[0]
         pairs = [line.split("\trefs/tags/", 1) for line in listed.splitlines()]
         return {tag: name for name, tag in pairs if TAG.fullmatch(tag)}
 
     def _fetched(self, tag: str) -> Release | None:
-        """The release, if it is one; its object is remembered then."""
+        """Fetch and examine a tag; returns the release and remembers its tag object, or None if the tag is refused."""
         ref = f"refs/tags/{tag}"
         git(
             self._repository,
@@ -171,14 +171,14 @@ class Releases:
         self._say(f"{release.tag} is {'given up' if given_up else 'not installed, and will be tried again'}: {why}")
 
     def _tell(self, line: str) -> None:
-        """Once, not at every look."""
+        """Report a line only once, not at every look."""
         if line not in self._said:
             self._said.add(line)
             self._say(line)
 
 
 def _place(source: str) -> str:
-    """A source as git takes it from any folder; raises UsageError for what could be read as a flag."""
+    """Return a source in the form that git accepts from any folder; raises UsageError if it could be read as a flag."""
     if not source or source.startswith("-"):
         raise UsageError(f"--auto-update {source!r} is neither a folder nor the address of a git repository")
     folder = Path(source).expanduser()

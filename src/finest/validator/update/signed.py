@@ -1,7 +1,8 @@
-"""Is a tag a release? Annotated, signed by a pinned key, named in its own words as it is called, numbered as its tree.
+"""Check that a tag is a release: annotated, signed by a pinned key, and with the name and version of its content.
 
-A signature covers the tag object: the commit, and so the whole tree, and the name `vX.Y.Z`. Whoever holds the server
-but no key can therefore only hold releases back; an old tag under a new name is seen by its own name.
+A signature covers the tag object: the commit, and so the whole tree, and the name `vX.Y.Z`. Anyone who controls the
+server but has no key can therefore only withhold releases; an old tag under a new name is recognised by the name inside
+it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ else:
 
 PROJECT = "finest-data"
 TAG = re.compile(r"v(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})")
-"""Names of releases: vX.Y.Z and nothing behind it."""
+"""Names of releases: vX.Y.Z without a suffix."""
 _PGP = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 _PGP_SIGNATURE = "-----BEGIN PGP SIGNATURE-----"
 _SSH_SIGNATURE = "-----BEGIN SSH SIGNATURE-----"
@@ -35,19 +36,19 @@ _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class Refused(RunError):
-    """A tag that is no release for us, and why."""
+    """A tag that is not an acceptable release, and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A tag that may be taken."""
+    """A release that may be installed."""
 
     tag: str
     object: str
-    """Of the tag itself: what a moved tag has another one of."""
+    """Hash of the tag object; it changes if the tag is moved."""
     commit: str
     signer: str
-    """Whom the signers' file calls the key's owner."""
+    """The key owner's name in the signers file."""
 
     @property
     def version(self) -> Version:
@@ -55,24 +56,26 @@ class Release:
 
 
 def version_of(tag: str) -> Version:
-    """vX.Y.Z as a version."""
+    """Convert vX.Y.Z to a version."""
     return Version(tag.removeprefix("v"))
 
 
 @dataclass(frozen=True, slots=True)
 class Signers:
-    """The keys that may sign a release: the operator's own file, read anew for each tag.
+    """The keys that may sign a release: the operator's own file, which is read again for each tag.
 
-    Either git's allowed signers (lines of `name ssh-ed25519 AAAA...`, ssh-keygen(1)) or armored OpenPGP public keys.
+    The file contains either git's allowed signers (lines of `name ssh-ed25519 AAAA...`, ssh-keygen(1)) or armored
+    OpenPGP public keys.
     """
 
     path: Path
 
     def check(self) -> None:
-        """Raises UsageError where there are none, or where somebody else on this machine could add one.
+        """Raise UsageError if the file has no keys, or if another user of this machine could add one.
 
-        As OpenSSH's StrictModes has it: file and folders above it belong to root or to this user, and no group and
-        nobody else may write to them. A folder like /tmp, where each may only touch their own (sticky), will do.
+        The rule is that of OpenSSH's StrictModes: the file and the folders above it belong to root or to this user, and
+        no group or other user may write to them. A sticky folder like /tmp, where users may only change their own
+        files, is accepted.
         """
         self._text()
         given = self.path.absolute()
@@ -81,7 +84,7 @@ class Signers:
             _refuse_what_others_change(place, self.path)
 
     def verify(self, repository: Path, tag_object: str, signature: str) -> str:
-        """Who signed that tag object; raises Refused where none of the keys did."""
+        """Return the name of the signer of a tag object; raises Refused if none of the keys signed it."""
         try:
             self.check()
         except UsageError as error:
@@ -103,12 +106,12 @@ class Signers:
             "gpg.ssh.allowedSignersFile": str(self.path.absolute()),
             "gpg.ssh.revocationFile": "",
             "gpg.ssh.program": "ssh-keygen",
-            "gpg.minTrustLevel": "fully",  # somebody else's key is "undefined"
+            "gpg.minTrustLevel": "fully",  # other people's keys are "undefined"
         }
         return git(repository, "verify-tag", tag_object, settings=settings)[1]
 
     def _by_gpg(self, repository: Path, tag_object: str) -> str:
-        """In a key ring of those keys alone: gpg takes any key of the user's own ring for good."""
+        """Verify with a key ring of these keys alone, because gpg accepts any key of the user's own ring."""
         with tempfile.TemporaryDirectory(prefix="finest-keys-") as ring:
             env = {"GNUPGHOME": ring}
             settings = {"gpg.program": "gpg", "gpg.minTrustLevel": "undefined"}
@@ -149,7 +152,7 @@ def _refuse_what_others_change(place: Path, signers: Path) -> None:
 
 
 def examine(repository: Path, tag: str, signers: Signers) -> Release:
-    """The release that a fetched tag is; raises Refused for a tag that is none."""
+    """Return the release that a fetched tag is; raises Refused for a tag that is not a release."""
     tag_object = git(repository, "rev-parse", "--verify", f"refs/tags/{tag}")[0].strip()
     if git(repository, "cat-file", "-t", tag_object)[0].strip() != "tag":
         raise Refused("it is a lightweight tag, which nobody signed")

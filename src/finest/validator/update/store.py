@@ -1,11 +1,11 @@
-"""What is known of releases, in one file that is written whole: `update.json`, beside the folders that they lie in.
+"""The state of all releases in one file that is written atomically: `update.json`, beside the releases' folders.
 
-    home/update.json            this
-    home/source.git             the tags that were looked at
-    home/releases/v1.2.3/tree   what was signed
-    home/releases/v1.2.3/venv   what runs
+    home/update.json            the state
+    home/source.git             the tags that were examined
+    home/releases/v1.2.3/tree   the signed tree
+    home/releases/v1.2.3/venv   the venv that runs
 
-Releases of different age read and write the file: a key that is not known here stays in it.
+Releases of different ages read and write the file, so unknown keys in it are preserved.
 """
 
 from __future__ import annotations
@@ -22,65 +22,65 @@ from finest.errors import RunError
 from finest.validator.update.signed import version_of
 
 LOCK_S = 20.0
-"""A change takes milliseconds."""
+"""Timeout for the lock; a change takes milliseconds."""
 
 
 class Entry(BaseModel):
-    """One release."""
+    """The state of one release."""
 
     model_config = ConfigDict(extra="allow")
 
     commit: str
     state: Literal["new", "installed", "healthy", "bad"] = "new"
     tries: int = 0
-    """Installations that failed."""
+    """Number of failed installations."""
     starts: int = 0
-    """Since it was installed, without a pass that it got through."""
+    """Starts since it was installed, without a completed pass."""
     why: str = ""
-    """What failed last."""
+    """The last failure."""
 
 
 class Updates(BaseModel):
-    """The file."""
+    """The content of update.json."""
 
     model_config = ConfigDict(extra="allow")
 
     format: Literal["finest-update/1"] = "finest-update/1"
     chosen: str | None = None
-    """The release that runs; None: the operator's own installation."""
+    """The release that runs; None for the operator's own installation."""
     releases: dict[str, Entry] = {}
     seen: dict[str, str] = {}
-    """Tag objects of releases, by tag: one that is another one later has been moved."""
+    """Tag objects of releases by tag; if a tag's object differs later, the tag has been moved."""
 
     def give_up(self, tag: str, why: str) -> None:
-        """Never start that release again, and go back to the newest that got through a pass."""
+        """Never start this release again, and go back to the newest one that completed a pass."""
         entry = self.releases[tag]
         entry.state, entry.why = "bad", why
         if self.chosen == tag:
             self.chosen = self.newest_healthy()
 
     def newest_healthy(self, but: str | None = None) -> str | None:
-        """The newest release that has got through a pass; None where none has."""
+        """Return the newest release that has completed a pass, other than `but`; None if there is none."""
         proven = [tag for tag, entry in self.releases.items() if entry.state == "healthy" and tag != but]
         return max(proven, key=version_of, default=None)
 
 
 class Store:
-    """The file, for one process at a time."""
+    """Access to update.json, for one process at a time."""
 
     def __init__(self, home: Path) -> None:
         self.home = home.expanduser().absolute()
         self.path = self.home / "update.json"
 
     def folder(self, tag: str) -> Path:
-        """Where a release lies."""
+        """Return the folder of a release."""
         return self.home / "releases" / tag
 
     def venv(self, tag: str) -> Path:
         return self.folder(tag) / "venv"
 
     def read(self) -> Updates:
-        """What is known; raises RunError for a file that is none of ours."""
+        """Read the state; raises RunError if the file is invalid."""
         try:
             return Updates.model_validate_json(self.path.read_bytes())
         except FileNotFoundError:
@@ -90,7 +90,7 @@ class Store:
 
     @contextmanager
     def change(self) -> Iterator[Updates]:
-        """What is known, to be changed: it is written when the block ends well. Raises RunError, OSError."""
+        """Yield the state to change; it is written if the block succeeds. Raises RunError, OSError."""
         self.home.mkdir(parents=True, exist_ok=True)
         try:
             with hold(self.home / "update.lock", LOCK_S):

@@ -1,8 +1,10 @@
-"""Tier 2: a small Llama, trained on from one pinned checkpoint. Needs PyTorch: pip install 'finest-data[gpu]'.
+"""Tier 2: a small Llama whose training continues from one pinned checkpoint. Needs PyTorch (the `gpu` extra).
 
-llama.py         the model, by transformers' names
-train.py         the training loop, and what held-out text costs
-continued.py     the tier: from the checkpoint, on a GPU where there is one
-checkpoint.py    weights that transformers and lm-eval can load; the pinned ones
-build_seed.py    makes seed/, the pinned checkpoint, from texts in the public domain
+Install it with: pip install 'finest-data[gpu]'.
+
+    llama.py         the model, with transformers' names
+    train.py         the training loop, and the cost of held-out text
+    continued.py     the tier: trains from the checkpoint, on a GPU if there is one
+    checkpoint.py    weights that transformers and lm-eval can load; the pinned weights
+    build_seed.py    builds seed/, the pinned checkpoint, from texts in the public domain
 """

@@ -1,9 +1,9 @@
-"""Builds the checkpoint of this folder: `python -m finest.validator.quality.neural.build_seed FOLDER`.
+"""Build the checkpoint of this folder: `python -m finest.validator.quality.neural.build_seed FOLDER`.
 
-Trained on the texts in the public domain that `build_model` reads, in FOLDER as it says, without the paragraphs of the
+It is trained on the texts in the public domain that `build_model` reads from FOLDER, without the paragraphs of the
 held-out anchors: 1 million tokens three times, 11 CPU minutes on a busy machine. Another processor or release of
-PyTorch rounds in another way, so a build is as good but not the same to the byte; the one that ships is pinned in
-`checkpoint.py`.
+PyTorch rounds differently, so a build is equally good but not identical to the byte; `checkpoint.py` pins the one that
+ships.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from finest.validator.quality.pieces import pool_of
 
 EPOCHS = 3
 RATE, LAST_RATE, WARM_UP = 4e-3, 4e-4, 40
-"""Highest and last learning rate, and the steps until the highest."""
+"""Highest and last learning rate, and the number of steps until the highest."""
 RANDOM_SEED = 1
 ABOUT = "Trained by finest.validator.quality.neural.build_seed on:"
 
 
 def main() -> None:
-    """Train, write, and say the hash and the nats per token of the anchors, which it has not seen."""
+    """Train and write the checkpoint; print its hash and the nats per token of the anchors, which it has not seen."""
     texts = unseen([jargon(Path(sys.argv[1])), *novels(Path(sys.argv[1])), *demo()])
     pool = pool_of(texts)
     order = np.concatenate([pool.draw(pool.tokens, epoch).grams for epoch in range(EPOCHS)])
@@ -46,13 +46,13 @@ def main() -> None:
 
 
 def unseen(texts: Sequence[str]) -> list[str]:
-    """The texts without the paragraphs that the anchors hold."""
+    """Return the texts without the paragraphs that the anchors contain."""
     held = {line for document in anchors() for line in document.split("\n")}
     return ["\n".join(line for line in text.split("\n") if shown(line) not in held) for text in texts]
 
 
 def rates(steps: int) -> list[float]:
-    """Up in a line, then down in a line."""
+    """Return the learning rate of each step: a linear warm-up, then a linear decay."""
     falls = np.linspace(RATE, LAST_RATE, max(1, steps - WARM_UP)).tolist()
     return [*(RATE * (step + 1) / WARM_UP for step in range(min(WARM_UP, steps - 1))), *falls][:steps]
 

@@ -1,4 +1,4 @@
-"""Weights on disk as `transformers` has them: `AutoModelForCausalLM.from_pretrained(FOLDER)`, `lm_eval --model hf`."""
+"""Weights on disk that `AutoModelForCausalLM.from_pretrained(FOLDER)` and `lm_eval --model hf` can load."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from finest.validator.quality.tokens import END, VOCABULARY, pinned, tokenizer
 SEED = Path(__file__).with_name("seed")
 WEIGHTS = "model.safetensors"
 SEED_SHA256 = "5f2bc472d497b793eac49a2403dac00d600dc2dce13ca606896a5fd80385576e"
-"""Of the weights that `build_seed` wrote; they decide every figure, the files beside them none."""
+"""The sha256 of the weights that `build_seed` wrote. Figures depend on them and on no other file in the folder."""
 
 
 def seed_model(path: Path = SEED / WEIGHTS, sha256: str = SEED_SHA256) -> Llama:
-    """The pinned checkpoint; RecipeError where the file is another one."""
+    """Load the pinned checkpoint; raises RecipeError if the file is a different one."""
     model = Llama(Shape())
     model.load_state_dict({name: weight.float() for name, weight in load(pinned(path, sha256)).items()})
     return model
 
 
 def save_folder(model: Llama, folder: Path, precision: torch.dtype = torch.float32, about: str = "") -> None:
-    """Weights, configuration and tokenizer; `about` stands in the head of the weights' file."""
+    """Write weights, configuration and tokenizer; `about` is stored in the header of the weights file."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: weight.to("cpu", precision).contiguous() for name, weight in model.state_dict().items()}
     write_whole(folder / WEIGHTS, save(weights, {"format": "pt", **({"about": about} if about else {})}))
@@ -42,7 +42,7 @@ def save_folder(model: Llama, folder: Path, precision: torch.dtype = torch.float
 
 
 def configuration(shape: Shape, precision: str) -> dict[str, Any]:
-    """`LlamaConfig` of that shape, by the names that releases before and after 5 read."""
+    """Return a `LlamaConfig` of this shape, with the keys that transformers releases before and after 5 read."""
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -68,7 +68,7 @@ def configuration(shape: Shape, precision: str) -> dict[str, Any]:
 
 
 def tokenizer_configuration(shape: Shape) -> dict[str, Any]:
-    """Token 0 stands before a document, and ends it where a program asks for such a token."""
+    """Return the tokenizer's configuration: token 0 begins a document, and ends it for programs that need that."""
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": END,
@@ -79,7 +79,7 @@ def tokenizer_configuration(shape: Shape) -> dict[str, Any]:
 
 
 def _with_decoder() -> Tokenizer:
-    """The pinned tokenizer, which also turns tokens into text."""
+    """Return the pinned tokenizer with a decoder that turns tokens into text."""
     bpe = Tokenizer.from_str(tokenizer().to_str())
     byte_level: Any = decoders.ByteLevel()
     bpe.decoder = byte_level

@@ -1,7 +1,8 @@
-"""Training on from the pinned checkpoint, at a low constant learning rate: what a text adds to what is known already.
+"""Tier 2: continue training from the pinned checkpoint at a low constant learning rate.
 
-(Ultra-FineWeb, arXiv 2505.05427, verifies data by a nearly trained model in the same way.) From random weights the
-figures of one data set spread twenty times as far at the same cost.
+This measures what a text adds to what the model already knows. (Ultra-FineWeb, arXiv 2505.05427, verifies data with a
+nearly trained model in the same way.) Starting from random weights, the figures of one dataset spread twenty times as
+far at the same cost.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from finest.validator.quality.pieces import Pieces, Told
 from finest.validator.quality.tokens import MODEL_SHA256
 
 RATE = 1e-3
-"""With it 100,000 tokens took real pages from 2.296 to 2.230 bits per byte."""
+"""Learning rate, with which 100,000 tokens took real pages from 2.296 to 2.230 bits per byte."""
 WARM_UP = 10
-"""Steps in which the rate rises, while AdamW learns the gradients' scale."""
+"""Steps over which the rate rises, while AdamW learns the scale of the gradients."""
 TRAINING_SHARE = 0.6
-"""Of a fit's time; the rest goes into predicting."""
+"""Share of a fit's time that training takes; prediction takes the rest."""
 
 
 class ContinuedLlama:
@@ -39,9 +40,9 @@ class ContinuedLlama:
     parts: Mapping[str, str] = {"tokenizer": MODEL_SHA256, "checkpoint": SEED_SHA256}
 
     def __init__(self, device: str | None = None, save: Path | None = None) -> None:
-        """On `device`, else on a GPU where there is one; each fitted model is kept in a folder of `save`.
+        """Use `device`, by default a GPU if there is one; save each fitted model in a subfolder of `save`.
 
-        Raises UsageError for a device that is not there or a folder that cannot be made, RecipeError where the
+        Raises UsageError for a device that does not exist or a folder that cannot be created, RecipeError if the
         checkpoint is not the pinned one.
         """
         self._device = available(device)
@@ -52,7 +53,7 @@ class ContinuedLlama:
         self.runs_on: Mapping[str, str] = {"device": self._device, "torch": torch.__version__}
 
     def nats(self, training: Pieces, heldout: Pieces, name: str, told: Told) -> NDArray[np.float64]:
-        """As the protocol has it. Raises RunError where the device has too little memory."""
+        """Train and predict, as `Tier.nats` describes. Raises RunError if the device has too little memory."""
         try:
             with repeatable():
                 model = deepcopy(self._start).to(self._device)
@@ -65,7 +66,7 @@ class ContinuedLlama:
 
 
 def available(device: str | None) -> str:
-    """`cuda` or `cpu`: the one that is asked for, else the better one that is there."""
+    """Return `cuda` or `cpu`: the requested device, else a GPU if there is one."""
     there = torch.cuda.is_available()
     if device == "cuda" and not there:
         raise UsageError(f"PyTorch {torch.__version__} sees no GPU here; take --device cpu, or another build of it")
@@ -73,13 +74,13 @@ def available(device: str | None) -> str:
 
 
 def rates(steps: int) -> list[float]:
-    """The learning rate of each step."""
+    """Return the learning rate of each step."""
     return [RATE * min(1.0, (step + 1) / WARM_UP) for step in range(steps)]
 
 
 @contextmanager
 def repeatable() -> Iterator[None]:
-    """Within it PyTorch takes only algorithms that give the same sums each time."""
+    """Restrict PyTorch to algorithms that give the same sums each time."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is not repeatable without it
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True)

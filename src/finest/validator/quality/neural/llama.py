@@ -1,7 +1,7 @@
-"""A small Llama: RMSNorm, rotary positions, SwiGLU, embedding and output tied.
+"""A small Llama: RMSNorm, rotary positions, SwiGLU, tied input and output embeddings.
 
-Parts are named as `transformers` names them, so that the weights as they are make a checkpoint of `LlamaForCausalLM`.
-(Touvron et al. 2023, arXiv 2302.13971; rotary positions in halves, as `transformers` has them.)
+Its parts have the names that `transformers` uses, so that the weights form a checkpoint of `LlamaForCausalLM` without
+conversion. (Touvron et al. 2023, arXiv 2302.13971; rotary positions in halves, as in `transformers`.)
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from finest.validator.quality.tokens import VOCABULARY
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a model is like; the default is that of the pinned checkpoint: 1.33 million parameters."""
+    """The hyperparameters of a model; the defaults are those of the pinned checkpoint: 1.33 million parameters."""
 
     width: int = 128
     layers: int = 4
     heads: int = 4
     inner: int = 352
-    """Width within the MLP: 8/3 of the outer one, in steps of 32."""
+    """Width within the MLP: 8/3 of `width`, rounded to a multiple of 32."""
     context: int = PIECE_TOKENS
     rope_theta: float = 10_000.0
     norm_epsilon: float = 1e-6
@@ -38,11 +38,11 @@ class Llama(nn.Module):
         self.model = Decoder(shape)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Logits (batch, time, vocabulary) of the token after each of `tokens` (batch, time)."""
+        """Return the logits (batch, time, vocabulary) of the token after each of `tokens` (batch, time)."""
         return F.linear(self.model(tokens), self.model.embed_tokens.weight)
 
     def start(self, seed: int) -> None:
-        """Random weights: normal, smaller where a layer adds to the stream, as in GPT-2."""
+        """Initialise random normal weights, smaller where a layer adds to the residual stream, as in GPT-2."""
         draw = torch.Generator().manual_seed(seed)
         for name, weight in self.named_parameters():
             if weight.dim() > 1:
@@ -122,6 +122,6 @@ class SwiGLU(nn.Module):
 
 
 def rotated(vectors: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Queries or keys (..., time, size) turned by their positions, in their own precision."""
+    """Rotate queries or keys (..., time, size) by their positions, in their own precision."""
     one, other = vectors.chunk(2, -1)
     return torch.cat((one * cos - other * sin, other * cos + one * sin), -1).to(vectors.dtype)

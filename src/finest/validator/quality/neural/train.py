@@ -1,7 +1,7 @@
-"""Training on drawn pieces, and what held-out pieces cost afterwards.
+"""Train on drawn pieces, and compute what held-out pieces cost afterwards.
 
-Text comes as n-grams, whose last two tokens are a position's input and target. For training, drawn pieces are laid end
-to end and cut in windows, so that equally many tokens are equally many steps, however short the texts are.
+Text comes as n-grams, whose last two tokens are a position's input and target. For training, drawn pieces are
+concatenated and cut into windows, so that equally many tokens take equally many steps, however short the texts are.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from finest.validator.quality.neural.llama import Llama
 from finest.validator.quality.pieces import Pieces, Told
 
 BATCH = 16
-"""Windows of a step: 4,096 tokens, with which a step takes 0.8 GB on a CPU (measured)."""
+"""Windows per step: 4,096 tokens, with which a step takes 0.8 GB on a CPU (measured)."""
 BETAS, DECAY, CLIP = (0.9, 0.95), 0.1, 1.0
-"""AdamW's moments, the weight decay of matrices and the bound of the gradient's norm (Brown et al. 2020, app. B)."""
+"""AdamW's betas, the weight decay of matrices, and the limit of the gradient norm (Brown et al. 2020, appendix B)."""
 NO_TARGET = -100
 
 
 def train(
     model: Llama, training: Grams, rates: Callable[[int], Sequence[float]], told: Told = lambda _share: None
 ) -> None:
-    """Train on n-grams in their order: a step for each BATCH windows, at least one; what is left over is not used.
+    """Train on n-grams in their order: one step for every BATCH windows, at least one; a remainder is not used.
 
-    `rates` gives the learning rate of each of so many steps.
+    `rates` takes the number of steps and returns the learning rate of each.
     """
     windows = _windows(training, model.shape.context)
     steps = max(1, len(windows) // BATCH)
@@ -50,7 +50,7 @@ def train(
 
 
 def nats(model: Llama, pieces: Pieces, told: Told = lambda _share: None) -> NDArray[np.float64]:
-    """What each token of the pieces costs, given those before it in its piece."""
+    """Return the nats that each token of the pieces costs, given the tokens before it in its piece."""
     found = []
     tokens = np.split(_tokens(pieces.grams), np.cumsum(pieces.lengths)[:-1])
     for first in range(0, len(tokens), BATCH):
@@ -78,24 +78,24 @@ def _optimizer(model: Llama) -> torch.optim.AdamW:
 
 
 def _tokens(grams: Grams) -> NDArray[np.int64]:
-    """(n, 2): the token before each one, and itself."""
+    """Return an array (n, 2) of each token's predecessor and the token itself."""
     mask = np.uint64((1 << BITS) - 1)
     return np.stack([grams >> np.uint64(BITS) & mask, grams & mask], axis=1).astype(np.int64)
 
 
 def _windows(training: Grams, context: int) -> Tensor:
-    """(windows, context, 2); one shorter window where there is no whole one."""
+    """Return a tensor (windows, context, 2); a single shorter window if the text does not fill one."""
     context = min(context, len(training))
     count = len(training) // context
     return torch.from_numpy(_tokens(training[: count * context])).view(count, context, 2)
 
 
 def _placed(windows: Tensor, model: Llama) -> tuple[Tensor, Tensor]:
-    """Inputs and targets, where the model is."""
+    """Return inputs and targets on the model's device."""
     inputs, targets = windows.to(model.model.norm.weight.device).unbind(-1)
     return inputs, targets
 
 
 def _precision(tokens: Tensor) -> torch.autocast:
-    """bfloat16 on a GPU. Entered for each step, since it remembers weights in bfloat16 until it is left."""
+    """Use bfloat16 on a GPU. Enter this for each step, since it caches weights in bfloat16 until it exits."""
     return torch.autocast(tokens.device.type, torch.bfloat16, enabled=tokens.is_cuda)
