@@ -40,7 +40,7 @@ def database(subject: Subject) -> Finding:
 
 
 def _file(subject: Subject) -> Path | None:
-    """Path of an SQLite database; None for another kind of database."""
+    """Return the path of an SQLite database; None for any other kind of database."""
     if subject.database is None:
         return (subject.work / FILE).expanduser().absolute()
     if subject.database.startswith(_SQLITE):
