@@ -1,4 +1,4 @@
-"""Finest Data turns Common Crawl WARC files into pretraining datasets of FineWeb quality that prove what they are.
+"""Finest Data turns Common Crawl WARC files into FineWeb-quality pretraining datasets that anybody can check.
 
     import finest
 
@@ -6,7 +6,7 @@
     verdict = finest.judge(html, url="https://example.org/article")
     text = finest.extract(html)
 
-Each name is imported when it is first used, so `import finest` itself loads nothing else.
+`import finest` itself loads nothing else: it imports each name on first use.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def examine(
     """Return every check's finding, by name, in the order of `checks`; `found` is called with each as it arrives.
 
     At most `at_once` checks run at the same time (None: no limit); with 1 they run and are reported in their order. A
-    check that does not end by its deadline has failed and is left behind in its thread, which ends with the process.
+    check that does not end by its deadline fails; its thread is abandoned and ends with the process.
     """
     round_ = _Round(checks, subject, found, at_once or len(checks))
     while round_.waiting or round_.running:

@@ -47,7 +47,7 @@ def _scaled(number: float) -> tuple[str, str]:
 
 
 def share(part: float, total: float) -> str:
-    """Format a percentage, never rounding to 0% or 100%: 1 of 3,000 is <0.1%."""
+    """Format a percentage, never rounding a partial share to 0% or 100%: 1 of 3,000 is <0.1%."""
     if not total:
         return "\u2013"
     percent = 100 * part / total

@@ -19,7 +19,7 @@ def end_with_parent() -> None:
 
 
 def hide_memory() -> None:
-    """Keep other processes of this user (except root's) from reading this one's memory, environment or files (Linux).
+    """Keep all processes except root's from reading this one's memory, environment or files (Linux).
 
     After this call /proc/PID/environ, mem and fd belong to root, ptrace is refused, and there is no core dump. Programs
     that this process starts do not inherit the setting.

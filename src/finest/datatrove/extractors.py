@@ -31,7 +31,7 @@ class _Extractor(BaseExtractor):
         return extract(text, engine=self.engine, cpu_limit_s=self.cpu_limit_s)
 
     def run(self, data: Iterator[Document], rank: int = 0, world_size: int = 1) -> Iterator[Document]:  # noqa: ARG002
-        """Yield the documents that have a text."""
+        """Extract the text of each document, and yield the documents that have one."""
         for document in data:
             self.stat_update(StatHints.total)
             with self.track_time():
@@ -51,7 +51,7 @@ class _Extractor(BaseExtractor):
             self.stat_update("limit")
         except (MemoryError, OSError, ImportError):  # a problem of this machine, not of the page
             raise
-        except Exception:  # noqa: BLE001 - any error counts as the page's, as in DataTrove's extractors
+        except Exception:  # noqa: BLE001 - the page's border, as in DataTrove's extractors
             self.stat_update("clean_error")
         else:
             self.stat_update("extracted")

@@ -96,7 +96,7 @@ def _next_block(subject: Subject, block: int, block_time_s: float) -> int | None
 
 
 def registration(subject: Subject) -> Finding:
-    """Check that the hotkey has a seat on the subnet."""
+    """Check that the hotkey is registered on the subnet."""
     from finest.chain.submission import not_registered
 
     address, view = subject.chain().hotkey.address, subject.view()

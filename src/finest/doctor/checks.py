@@ -1,4 +1,4 @@
-"""The list of checks, by role. A new check is a function in the file of its subject and a line here."""
+"""The checks of each role. To add a check, write a function in its subject's module and add a line here."""
 
 from __future__ import annotations
 

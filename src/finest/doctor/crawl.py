@@ -1,4 +1,4 @@
-"""Check of Common Crawl: reads a few bytes of a small file in the way that a run reads WARCs."""
+"""Check of Common Crawl: read a few bytes of a small file in the same way as a run reads WARCs."""
 
 from __future__ import annotations
 

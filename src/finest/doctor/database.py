@@ -1,4 +1,4 @@
-"""Check of the database of a validator's queue; it leaves nothing behind."""
+"""Check of the database of a validator's queue; it leaves no changes in the database."""
 
 from __future__ import annotations
 

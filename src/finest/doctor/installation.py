@@ -44,7 +44,7 @@ def packages(subject: Subject) -> Finding:
 
 
 def requirements(project: str = PROJECT, extra: str = EXTRAS["miner"]) -> Iterator[Requirement]:
-    """Yield the requirements of the installed project on this machine, including `extra` and the extras that it names.
+    """Yield the installed project's requirements on this machine, including `extra` and the extras that it refers to.
 
     Raises PackageNotFoundError if the project is not installed.
     """

@@ -90,7 +90,7 @@ class SignatureFile:
         if not count:
             return np.zeros(0, np.uint64)
         start = self._offset + (bucket * self.hashes + number) * count * 8
-        descriptor = os.open(self.path, os.O_RDONLY)  # np.fromfile takes three times as long
+        descriptor = os.open(self.path, os.O_RDONLY)  # np.fromfile is three times slower
         try:
             return np.frombuffer(os.pread(descriptor, count * 8, start), np.uint64, count)
         finally:
@@ -103,7 +103,7 @@ class DedupPlan:
 
     rows: int
     partitions: int
-    """Passes over each bucket."""
+    """Number of passes over each bucket."""
     read_bytes: int
     """Upper bound, reached if every row is a duplicate."""
     peak_bytes: int

@@ -44,7 +44,7 @@ class PageGuard:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         if kind is not None and issubclass(kind, MemoryError):
-            os._exit(MEMORY_EXIT)  # no clean-up: it would need memory
+            os._exit(MEMORY_EXIT)  # exit at once: a clean-up would need memory
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_DATA, self._before)
 

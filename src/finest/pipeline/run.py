@@ -1,9 +1,9 @@
 """Run the pipeline from the sources to a verifiable dataset. The same command resumes a run that was stopped.
 
-    plan -> preflight -> slices (in parallel, into the ledger) -> chain check -> MinHash over the run -> shards,
-    verdicts, manifest, card, report
+    plan -> preflight -> slices (in parallel, into the ledger) -> check that each slice begins where the previous one
+    ended -> MinHash over the run -> shards, verdicts, card, manifest
 
-The manifest is written last: a folder with a manifest holds a finished dataset.
+The run writes the manifest last, so a folder with a manifest contains a finished dataset.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ def run_slices(ledger: Ledger, options: RunOptions, progress: Progress) -> None:
 def find_unchained(ledger: Ledger) -> dict[int, int]:
     """Return the slices whose first record is not where the previous slice ended: {rank: where it must begin}.
 
-    For each source, these are the first such slice and the slices after it that end before that offset, and so hold no
-    record. The slices after those are checked once these have been read again.
+    For each source, these are the first such slice and those that follow it, as long as the previous one ends at or
+    before that offset and so holds no record. Later slices are checked once these have been read again.
     """
     wrong: dict[int, int] = {}
     start: dict[int, int] = {}
@@ -109,7 +109,7 @@ def run_ranks(
 def _pipeline(options: RunOptions, session: Session) -> list[PipelineStep]:
     middle: list[PipelineStep] = [JudgePages(session, options.recipe, options.cache)]
     if options.engine == "datatrove":
-        from finest.pipeline.datatrove_engine import datatrove_steps  # its imports cost a third of a second
+        from finest.pipeline.datatrove_engine import datatrove_steps  # importing it takes a third of a second
 
         middle = datatrove_steps(session, options.recipe, options.cache)
     return [ReadSlice(session, options.recipe), *middle, WriteSlice(session, options.recipe)]

@@ -34,7 +34,7 @@ class Status:
     cpu_left_s: float | None
     """CPU seconds left at the pace so far; None before a slice is finished."""
     recipe: dict[str, Any] = field(default_factory=dict)
-    """The recipe in its resolved form."""
+    """The resolved recipe, with every value filled in."""
     slurm: SlurmStatus | None = None
     """The run's jobs, if it was submitted to Slurm."""
 

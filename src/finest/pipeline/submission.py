@@ -101,7 +101,7 @@ def _run_id(out: Path) -> str:
 
 def hand_over(ledger: Ledger, folder: Path) -> None:
     """Pass the addresses that the ledger keeps without their secrets to the jobs, in a file only this user can read."""
-    forget_addresses(ledger.out)  # of earlier runs
+    forget_addresses(ledger.out)  # those of earlier runs
     whole = {source.name: source.location for source in ledger.plan.sources if source.location != source.address}
     if whole:
         write_whole(folder / ADDRESSES, json.dumps(whole).encode(), mode=0o600)

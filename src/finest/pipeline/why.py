@@ -32,15 +32,15 @@ class Why:
     """A page's stored verdict and the verdict of judging it again, with all statistics."""
 
     stored: dict[str, Any]
-    """The row of the verdict file."""
+    """The page's row in the verdict file."""
     verdict: Verdict
     trail: Trail
     recipe: dict[str, Any]
-    """The recipe in its resolved form."""
+    """The resolved recipe, with every value filled in."""
 
 
 def find_verdicts(out: Path, wanted: str) -> list[dict[str, Any]]:
-    """Find the verdicts of pages with that URL or record id, which may lack its brackets and `urn:uuid:`."""
+    """Find the verdicts of pages with that URL or record id (brackets and `urn:uuid:` are optional), in file order."""
     found = []
     for path in _verdict_files(out):
         with readable(path):

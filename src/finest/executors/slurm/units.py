@@ -19,7 +19,7 @@ LAG_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One task of one job."""
+    """One task of a job, and its state."""
 
     job: int
     task: int

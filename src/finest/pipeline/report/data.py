@@ -41,6 +41,6 @@ class ReportData:
     slices_planned: int | None = None
     """Number of slices of the whole run; None if all are included."""
     recipe: dict[str, Any] = field(default_factory=dict)
-    """The recipe in its resolved form."""
+    """The resolved recipe, with every value filled in."""
     duplicate_samples: tuple[dict[str, Any], ...] = field(default=())
     """A few duplicates: id, url, language, excerpt, duplicate_of."""
