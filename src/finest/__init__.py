@@ -1,4 +1,4 @@
-"""Finest Data turns Common Crawl WARC files into pretraining datasets of FineWeb quality that prove what they are.
+"""Finest Data turns Common Crawl WARC files into FineWeb-quality pretraining datasets that anybody can check.
 
     import finest
 
@@ -6,14 +6,14 @@
     verdict = finest.judge(html, url="https://example.org/article")
     text = finest.extract(html)
 
-Each name is imported when it is first used, so `import finest` itself loads nothing else.
+`import finest` itself loads nothing else: it imports each name on first use.
 """
 
 from __future__ import annotations
 
 import os
 
-TYPE_CHECKING = False  # type checkers take it for true; the import of `typing` would cost more than all the rest
+TYPE_CHECKING = False  # type checkers treat it as true; importing `typing` would cost more than everything else here
 if TYPE_CHECKING:
     from finest.api.datasets import Refined as Refined
     from finest.api.datasets import open_dataset as open_dataset
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# DataTrove's logs would write the values of variables, and so addresses with passwords. Loguru reads it at its import.
+# Loguru reads this when it is imported. Otherwise DataTrove's logs contain variable values, such as passwords in URLs.
 os.environ.setdefault("LOGURU_DIAGNOSE", "NO")
 
 _NAMES = {
@@ -74,7 +74,7 @@ _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names
 __all__ = ["__version__", *_MODULE_OF]  # noqa: PLE0604 - the names are strings; tests/test_public.py holds them
 
 
-if not TYPE_CHECKING:  # type checkers read the imports above, and so find a name that is misspelt
+if not TYPE_CHECKING:  # type checkers use the imports above instead, so they detect misspelt names
 
     def __getattr__(name: str) -> object:
         """Import a public name when it is first used."""

@@ -15,11 +15,11 @@ from finest.errors import NeedsPerson
 _CHUNK_BYTES = 1 << 20
 _POLL_S = 0.1
 LOCK_S = 3.0
-"""A killed process's workers end with it, within a second; until then they hold its lock."""
+"""Default wait for a lock: the workers of a killed process hold it until they end too, within a second."""
 
 
 class Held(Exception):
-    """Another process holds the file; `holder` is its number, or "unknown"."""
+    """Another process holds the lock file; `holder` is its process id, or "unknown"."""
 
     def __init__(self, holder: str) -> None:
         super().__init__(f"held by process {holder}")
@@ -27,12 +27,12 @@ class Held(Exception):
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Write a file under a temporary name, then give it its own: a reader sees the old or the new one.
+    """Write a file under a temporary name and rename it, so that a reader sees the old or the new content.
 
-    `mode` is what the file's new inode allows, less the process's umask: 0o600 for what only its owner may read.
+    `mode` is the permission of the new file, before the process's umask: 0o600 for a file only its owner may read.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)  # a killed process with this number may have left one, with another mode
+    temporary.unlink(missing_ok=True)  # a killed process with this id may have left one, with another mode
     with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(data)
         file.flush()
@@ -42,7 +42,7 @@ def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
 
 
 def sync(path: Path) -> None:
-    """Make what is in a file, or what a folder lists, outlast a power cut."""
+    """Fsync a file's content or a folder's entries, so that they survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -51,7 +51,7 @@ def sync(path: Path) -> None:
 
 
 def size_and_sha256(path: Path, progress: Callable[[int], None] = lambda _: None) -> tuple[int, str]:
-    """How many bytes a file holds, and their sha256 in hex; `progress` is told the bytes read since the last call."""
+    """Return a file's size in bytes and its sha256 in hex; `progress` gets the bytes read since its last call."""
     sha, size = hashlib.sha256(), 0
     with path.open("rb") as stream:
         while data := stream.read(_CHUNK_BYTES):
@@ -63,7 +63,7 @@ def size_and_sha256(path: Path, progress: Callable[[int], None] = lambda _: None
 
 @contextmanager
 def hold(path: Path, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold a lock file until the process ends or the block does; raises Held where it is not to be had in that time."""
+    """Hold a lock file until the block or the process ends; raises Held if it is not free within `wait_s`."""
     with path.open("a+") as file:
         deadline = time.monotonic() + wait_s
         while not _is_locked(file.fileno()):
@@ -79,7 +79,7 @@ def hold(path: Path, wait_s: float = 0.0) -> Iterator[None]:
 
 @contextmanager
 def alone(work: Path, what: str) -> Iterator[None]:
-    """Hold a work folder for this process; raises NeedsPerson where another one has it, or nobody may write in it."""
+    """Lock a work folder for this process; raises NeedsPerson if another process holds it or it is not writable."""
     with ExitStack() as held:
         try:
             work.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def alone(work: Path, what: str) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process holds that lock file now."""
+    """Return whether a process holds that lock file now."""
     try:
         with path.open("r") as file:
             return not _is_locked(file.fileno())

@@ -1,9 +1,10 @@
-"""A connection to a database: SQLite or PostgreSQL, opened, its tables made, and asked in transactions.
+"""Connect to a database (SQLite or PostgreSQL), create or update its tables, and run transactions.
 
-SQLite has one writer at a time: a transaction that writes says so at its start (BEGIN IMMEDIATE) and waits its turn,
-for one that began by reading may not become a writer when another has written meanwhile (SQLITE_BUSY_SNAPSHOT).
-pysqlite's own way of beginning transactions late and ending them at DDL is switched off (sqlalchemy's docs, "SQLite
-Transactions"). PostgreSQL works at READ COMMITTED: each statement sees what was committed before it.
+SQLite allows one writer at a time. A writing transaction takes the write lock at its start (BEGIN IMMEDIATE) and waits
+for it, because a transaction that began by reading fails to become a writer if another one has written meanwhile
+(SQLITE_BUSY_SNAPSHOT). pysqlite by default begins transactions late and commits them at DDL; this is switched off
+(SQLAlchemy's docs, "SQLite Transactions"). PostgreSQL runs at READ COMMITTED: each statement sees what was committed
+before it.
 """
 
 from __future__ import annotations
@@ -29,46 +30,46 @@ T = TypeVar("T")
 Step = Callable[[sa.Connection], T]
 
 INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-"""The same ON CONFLICT in two dialects."""
+"""INSERT with ON CONFLICT, by SQLAlchemy dialect."""
 CONNECT_S = 10
 STATEMENT_MS = 30_000
-"""A statement that takes longer has met something that a person must see to; migrations and imports may take longer."""
+"""Timeout of a statement in ms: a longer one means trouble that needs a person. Migrations and imports have none."""
 BUSY_S = 30
-"""How long SQLite's writers wait for their turn."""
+"""How long a writer of SQLite waits for the lock."""
 CONNECTIONS = 16
-"""Of one process; PostgreSQL allows 100 (max_connections) unless told otherwise."""
+"""Connections per process; PostgreSQL allows 100 in total by default (max_connections)."""
 TRANSACTION_RETRY = Policy(first_s=0.04, cap_s=1.0, tries=5)
 TO_WAL_RETRY = Policy(first_s=0.02, cap_s=0.05, budget_s=BUSY_S)
-"""SQLite does not wait its turn to switch a file to WAL (https://sqlite.org/wal.html#activating_and_configuring)."""
+"""For the switch to WAL, where SQLite does not wait (https://sqlite.org/wal.html#activating_and_configuring)."""
 _PASSING = frozenset({"40001", "40P01"})
-"""PostgreSQL's serialization_failure and deadlock_detected: nothing was done, and the same again may succeed."""
+"""PostgreSQL's serialization_failure and deadlock_detected: nothing was done, and a retry may succeed."""
 _LOCK_KEY = 0x66696E657374
-"""Of PostgreSQL's advisory lock: "finest"."""
+"""Key of PostgreSQL's advisory lock: the ASCII codes of "finest"."""
 _one_at_a_time = threading.Lock()
-"""alembic.context belongs to the whole process."""
+"""Serialises migrations, because alembic.context is global to the process."""
 
 
 class NewerTables(Exception):
-    """The tables were made by a newer version."""
+    """A newer version of finest made the tables."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Whose database it is: how its tables are brought up to date, and how a person is told of it."""
+    """The tables of one kind of database: how to create or update them, and how messages name the database."""
 
     prepare: Callable[[sa.Connection], None]
-    """Makes the tables, or brings them up to date; raises NewerTables. Nobody else does it meanwhile."""
+    """Creates or updates the tables; raises NewerTables. Database holds a lock meanwhile, so that only one does it."""
     setting: str
-    """What names the database, as a person writes it."""
+    """The setting or flag that names the database, for messages."""
     example: str
-    """A file's name."""
+    """An example of a file name, for messages."""
     unavailable: type[FinestError]
     answer: type[Exception] = NewerTables
-    """An exception that a step may answer with: what it wrote before stays."""
+    """Exception that a step may raise as its answer: what the step wrote before is committed."""
 
 
 class Database:
-    """An engine whose every transaction is one call. Safe to use from any thread; not across a fork."""
+    """A database engine that runs each transaction as one call. It is thread-safe, but not usable across a fork."""
 
     def __init__(self, engine: sa.Engine, tables: Tables) -> None:
         self._tables = tables
@@ -79,7 +80,7 @@ class Database:
 
     @classmethod
     def open(cls, url: str, tables: Tables) -> Database:
-        """Connect, and bring the tables up to date; raises FinestError in one line, without the password."""
+        """Connect and bring the tables up to date; raises FinestError with one line that omits the password."""
         where = _parsed(url, tables)
         database = cls(_engine(where), tables)
         try:
@@ -97,20 +98,20 @@ class Database:
         self._writing.dispose()
 
     def free_bytes(self) -> int | None:
-        """Room on the disk that SQLite's file lies on; None for PostgreSQL, whose disk is its own affair."""
+        """Return the free bytes of the disk with SQLite's file; None for PostgreSQL, whose disk may be elsewhere."""
         name = self._writing.url.database
         return None if self.postgresql or name is None else shutil.disk_usage(Path(name).absolute().parent).free
 
     def write(self, step: Step[T]) -> T:
-        """What `step` returns, in one transaction; an exception that is an answer is raised after it is committed."""
+        """Run `step` in one transaction and return its result; an answer exception is raised after the commit."""
         return _retried(lambda: self._transact(self._writing, step))
 
     def read(self, step: Step[T]) -> T:
-        """What `step` returns, of one transaction that only reads."""
+        """Run `step` in one read-only transaction and return its result."""
         return _retried(lambda: self._transact(self._reading, step))
 
     def write_one(self, step: Step[T]) -> T:
-        """As `write`, for a step of a single statement: PostgreSQL needs no BEGIN and COMMIT around it."""
+        """Like `write`, for a step of a single statement: PostgreSQL needs no BEGIN and COMMIT around it."""
         return _retried(lambda: self._transact(self._alone, step))
 
     def _transact(self, engine: sa.Engine, step: Step[T]) -> T:
@@ -126,7 +127,7 @@ class Database:
 
     @contextmanager
     def _turn_to_write(self, engine: sa.Engine) -> Iterator[None]:
-        """SQLite's writers of one process queue here in order; SQLite itself lets them poll, and the unlucky starve."""
+        """Queue this process's writers to SQLite in order; SQLite itself makes them poll, so some would starve."""
         if self.postgresql or engine is self._reading:
             yield
             return
@@ -151,7 +152,7 @@ def _parsed(url: str, tables: Tables) -> sa.URL:
         raise UsageError(_no_address(tables)) from None
     if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
         raise UsageError(_no_address(tables))
-    if "@" in (parsed.host or ""):  # the end of a password, which would be shown and asked for as a host
+    if "@" in (parsed.host or ""):  # part of a password, which would be shown and looked up as a host name
         raise UsageError(f"{tables.setting}: an @ in the password is written %40")
     if parsed.drivername == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise UsageError(f"{tables.setting} names no file, but the state must be kept (sqlite:///{tables.example})")
@@ -174,8 +175,8 @@ def _engine(url: sa.URL) -> sa.Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    # Without bitmap scans the first open WARCs are read off their index in order, and never all of them sorted, however
-    # old PostgreSQL's statistics are.
+    # Without bitmap scans PostgreSQL reads the first open WARCs from their index in order, instead of sorting them all,
+    # even if its statistics are outdated.
     given = {"connect_timeout": CONNECT_S, "application_name": "finest", "tcp_user_timeout": STATEMENT_MS}
     given["options"] = f"-c statement_timeout={STATEMENT_MS} -c enable_bitmapscan=off"
     arguments = {key: value for key, value in given.items() if key not in url.query}
@@ -185,7 +186,7 @@ def _engine(url: sa.URL) -> sa.Engine:
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
-    # WAL: readers do not wait for the writer. FULL: what was answered is still there after a power cut.
+    # WAL: readers do not wait for the writer. FULL: committed data survives a power cut.
     connection.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000}")
     retry(
         lambda: connection.execute("PRAGMA journal_mode = WAL"),
@@ -202,9 +203,9 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 def _retried(transact: Callable[[], T]) -> T:
-    """What `transact` returns, retried after a deadlock or on a connection that the server closed meanwhile.
+    """Return what `transact` returns, retrying after a deadlock or a connection that the server has closed.
 
-    Every method of the store may be called twice: it gives the same answer.
+    So a step may run twice, and must then give the same answer.
     """
     return retry(transact, TRANSACTION_RETRY, on=(DBAPIError,), again=_passes)
 

@@ -1,28 +1,28 @@
-"""Every error that Finest Data raises on purpose.
+"""All errors that Finest Data raises on purpose.
 
-    FinestError                a person can act on it; the command line prints it as one line
-    ├── UsageError             the command or its arguments make no sense                     exit 2
+    FinestError                base class: the user can act on it; printed as one line
+    ├── UsageError             the command or its arguments are invalid                       exit 2
     ├── SourceError            a source cannot be named, found, opened or read                exit 3
-    ├── RecipeError            a recipe file is wrong, or asks for what is not installed      exit 4
+    ├── RecipeError            a recipe is invalid or needs something not installed           exit 4
     ├── LedgerError            the output folder belongs to another run, recipe or process    exit 5
     ├── RunError               a run stopped: too many failures, disk full, worker crashed    exit 6
-    │   └── JobFailed              a job of a cluster ended badly; a rerun does what is missing
-    ├── VerifyError            a dataset is not what its manifest says                        exit 7
-    ├── PageError              text cannot be extracted from a page: it passes a limit        exit 1
-    ├── HubError               the Hub refuses: no token, no right, a name it will not have   exit 8
-    │   ├── HubNotFound        no such repository, revision or file for whoever asks
-    │   └── HubUnavailable     it cannot be reached, or asks to wait for too long
+    │   └── JobFailed              a cluster job failed; a rerun does what is missing
+    ├── VerifyError            a dataset does not match its manifest or its sources           exit 7
+    ├── PageError              text cannot be extracted from a page, e.g. past a limit        exit 1
+    ├── HubError               the Hub refuses: no token, no permission, invalid name         exit 8
+    │   ├── HubNotFound        no such repository, revision or file for this user
+    │   └── HubUnavailable     the Hub is unreachable, or asks to wait too long
     ├── ChainError             the chain refuses or cannot be reached (kinds: chain/errors.py) exit 9
-    ├── DevnetError            a devnet is not there, or a part of it cannot run              exit 10
+    ├── DevnetError            a devnet is missing, or one of its services cannot run         exit 10
     ├── TaskServerError        the task server refuses (kinds: tasks/client.py)               exit 11
-    │   └── TaskServerUnavailable   it cannot be reached, or asks to wait for too long
-    ├── LeaseLost              the task is somebody else's now; work on it has ended          exit 12
-    ├── ClusterError           Slurm is not there, is ill, or refuses                         exit 13
-    │   └── ClusterUnavailable      it does not answer; waiting may help
-    └── NeedsPerson            nothing that a restart mends; pm2 and systemd leave it down    exit 78
+    │   └── TaskServerUnavailable   the server is unreachable, or asks to wait too long
+    ├── LeaseLost              the task's lease was lost, so work on it has ended             exit 12
+    ├── ClusterError           Slurm is missing, unhealthy, or refuses                        exit 13
+    │   └── ClusterUnavailable      Slurm does not answer; waiting may help
+    └── NeedsPerson            a restart cannot help; pm2 and systemd do not restart it       exit 78
 
-A message says what, where, and the command that mends it. It holds no secret and no control character, whatever it was
-made of: see masking.py.
+A message states the problem, its place, and the command that repairs it. Every message is free of secrets and
+control characters: see masking.py.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from pathlib import Path
 from finest.masking import masked, printable
 
 NO_EVIDENCE = 75
-"""Exit status of an audit or a proof that could not be made (sysexits.h: EX_TEMPFAIL): try again later."""
+"""Exit status of an audit or verification without enough evidence (sysexits.h: EX_TEMPFAIL): try again later."""
 
 
 class FinestError(Exception):
-    """Base of all; `exit_code` is what the command line returns."""
+    """Base class of all errors; `exit_code` is the exit status of the command line."""
 
     exit_code = 1
 
@@ -123,11 +123,11 @@ class NeedsPerson(FinestError):
 
 
 FULL_BELOW_BYTES = 64 * 1024
-"""A file system with less room than this is taken for full where a library says only that a write was short."""
+"""Free space below which a file system counts as full, when a library only reports a short write."""
 
 
 def plain_os_error(error: OSError, folder: Path) -> str:
-    """What the operating system refused, where, and what to do; `folder` is where the run was writing."""
+    """Describe what the operating system refused, where, and what to do; `folder` is where the run was writing."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     if full or (error.errno is None and shutil.disk_usage(folder).free < FULL_BELOW_BYTES):
         what = f"the disk is full at {error.filename or folder}; free some space"

@@ -1,4 +1,4 @@
-"""Runs checks in parallel, each with a deadline; a check that needs another one waits for it."""
+"""Run checks in parallel, each with a deadline; a check that needs another one waits for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 Found = Callable[[Check[Any], Finding], None]
 _WELL = (State.OK, State.WARNING)
 _SECRET = re.compile(r"(?<=://)[^/@\s]+@|\bhf_[A-Za-z0-9]{8,}")
-"""Name and password in an address, a token of the Hub's: whoever's message they stand in, they are not shown."""
+"""User information in a URL, or a token of the Hub: removed from every message before it is shown."""
 
 
 def examine(
@@ -27,7 +27,7 @@ def examine(
     """Return every check's finding, by name, in the order of `checks`; `found` is called with each as it arrives.
 
     At most `at_once` checks run at the same time (None: no limit); with 1 they run and are reported in their order. A
-    check that does not end by its deadline has failed and is left behind in its thread, which ends with the process.
+    check that does not end by its deadline fails; its thread is abandoned and ends with the process.
     """
     round_ = _Round(checks, subject, found, at_once or len(checks))
     while round_.waiting or round_.running:
@@ -50,7 +50,7 @@ class _Round(Generic[Subject]):
     def start_what_can(self) -> None:
         """Start checks whose requirements have passed; skip checks whose requirements failed."""
         settled = -1
-        while settled != len(self.findings):  # a skip may settle what others wait for
+        while settled != len(self.findings):  # skipping a check may unblock others
             settled = len(self.findings)
             for check in list(self.waiting.values()):
                 if len(self.running) >= self._at_once:
@@ -77,7 +77,7 @@ class _Round(Generic[Subject]):
                     del self.running[check.name]
                     self._settle(check, failure(f"no answer within {check.deadline_s:.0f} s", check.hint))
         else:
-            if name in self.running:  # else it is late, and has been judged
+            if name in self.running:  # otherwise it is late and has been recorded as failed
                 check, _ = self.running.pop(name)
                 self._settle(check, finding)
 
@@ -96,9 +96,9 @@ class _Round(Generic[Subject]):
             finding = check.look(self._subject)
         except FinestError as error:
             finding = failure(str(error), check.hint)
-        except Exception as error:  # a thread's border: the other checks go on
+        except Exception as error:  # outermost handler of the thread: the other checks continue
             log.debug("check %s", check.name, exc_info=True)
-            # not its words: those of a foreign error may quote an address with a password
+            # its text is not shown, since it may quote an address with a password
             finding = failure(
                 f"the check itself failed ({type(error).__name__})",
                 "report it, with what the same command prints with --json",

@@ -1,4 +1,4 @@
-"""What the checks of a machine, an account or a cluster are, and what each of them finds."""
+"""The types of checks (of a machine, an account or a cluster) and of their findings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from finest.masking import masked
 
 Subject = TypeVar("Subject")
-"""What the checks of one examination look at: a miner's set-up, or a cluster."""
+"""Type of the object that an examination's checks inspect: a miner's set-up, or a cluster."""
 
 
 class State(str, Enum):

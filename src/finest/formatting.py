@@ -10,31 +10,31 @@ from finest.masking import UNSHOWABLE
 
 _PREFIXES = ("", "k", "M", "G", "T", "P")
 _THIN = "\u202f"
-"""A narrow space that does not break, between number and unit."""
+"""Narrow no-break space, between number and unit."""
 
 
 _MOST_DIGITS = 17
-"""Digits that tell any two floats apart (IEEE 754 binary64)."""
+"""Digits that distinguish any two floats (IEEE 754 binary64)."""
 
 
 def whole(number: float) -> str:
-    """1234567 -> 1,234,567."""
+    """Format a number without decimals: 1234567 -> 1,234,567."""
     return f"{number:,.0f}"
 
 
 def counted(number: int, noun: str) -> str:
-    """1 page, 2 pages."""
+    """Format a count with its noun: 1 page, 2 pages."""
     return f"{whole(number)} {noun}{'s' * (number != 1)}"
 
 
 def compact(number: float) -> str:
-    """Three digits and a prefix: 1234567 -> 1.23 M."""
+    """Format a number with three digits and a prefix: 1234567 -> 1.23 M."""
     digits, prefix = _scaled(number)
     return f"{digits}{_THIN}{prefix}" if prefix else digits
 
 
 def byte_size(size: float) -> str:
-    """1234567 -> 1.23 MB."""
+    """Format a number of bytes: 1234567 -> 1.23 MB."""
     digits, prefix = _scaled(size)
     return f"{digits}{_THIN}{prefix}B"
 
@@ -47,7 +47,7 @@ def _scaled(number: float) -> tuple[str, str]:
 
 
 def share(part: float, total: float) -> str:
-    """A percentage that is never rounded to nothing or to all: 1 of 3,000 is <0.1%."""
+    """Format a percentage, never rounding a partial share to 0% or 100%: 1 of 3,000 is <0.1%."""
     if not total:
         return "\u2013"
     percent = 100 * part / total
@@ -59,7 +59,7 @@ def share(part: float, total: float) -> str:
 
 
 def short(number: float, digits: int = 3) -> str:
-    """A number with three significant digits: 0.0123, 1.23, 12.3, 123; a whole part is never rounded: 12,345."""
+    """Format with three significant digits: 0.0123, 1.23, 12.3, 123; the integer part keeps all digits: 12,345."""
     if not math.isfinite(number):
         return str(number)
     if number == 0:
@@ -70,7 +70,7 @@ def short(number: float, digits: int = 3) -> str:
 
 
 def beside(value: float, limit: float) -> tuple[str, str]:
-    """A value and its limit in plain notation, with as many digits as tell them apart: 464,300 beside 500,000.
+    """Format a value and its limit with as many digits as distinguish them: 464,300 beside 500,000.
 
     0.6504 beside 0.65 stays 0.6504, while 0.651234 beside 0.65 is shortened to 0.651.
     """
@@ -79,7 +79,7 @@ def beside(value: float, limit: float) -> tuple[str, str]:
 
 
 def duration(seconds: float) -> str:
-    """The two largest units: 3725 -> 1 h 2 min."""
+    """Format seconds in the two largest units: 3725 -> 1 h 2 min."""
     if seconds < 10:
         return f"{short(seconds)} s"
     total = round(seconds)
@@ -89,14 +89,14 @@ def duration(seconds: float) -> str:
 
 
 def showable(text: object, limit: int) -> str:
-    """Foreign text cut to `limit` characters; what could disturb the page around it becomes U+FFFD."""
+    """Cut untrusted text to `limit` characters, and replace characters that could disturb the page by U+FFFD."""
     raw = str(text)
     cut = UNSHOWABLE.sub("\ufffd", raw[:limit].replace("\r\n", "\n"))
     return cut + "\u2026" if len(raw) > limit else cut
 
 
 def link(url: str) -> str | None:
-    """The URL if it is a plain http(s) address that can be a link; None for anything else."""
+    """Return the URL if it is a plain http(s) address that can be a link; None otherwise."""
     try:
         parts = urlsplit(url)
         fine = parts.scheme in ("http", "https") and bool(parts.hostname)

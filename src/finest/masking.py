@@ -1,8 +1,8 @@
-"""Secrets and control characters are taken out of text before it leaves: user information, signatures, passwords.
+"""Remove secrets (user information, signatures, passwords) and control characters from text before it is shown.
 
-`public_address` gives the part of a source's address that names may hold. `masked` is for any other text: messages,
-logs, tracebacks. Errors of ours pass through it in `FinestError.__str__`, log records in the factory that
-`mask_logs` installs, lines of the command line in `cli.shared`.
+`public_address` returns the part of a source's address that may be used in names. `masked` is for any other text:
+messages, logs, tracebacks. `FinestError.__str__` applies it to our errors, the factory that `mask_logs` installs to log
+records, and `cli.shared` to the lines of the command line.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 HIDDEN = "***"
-"""Stands where a secret stood."""
+"""Replacement for a secret."""
 
 _USER_INFORMATION = re.compile(r"(?<=://)[^/?#\s'\"<>\\]*@")
 _DATABASE_USER = re.compile(r"\b((?:postgres|mysql|mariadb|oracle|mssql|redis|amqp)\w*(?:\+\w+)?://)[^\s'\"<>]*@")
-"""A password in a database's address may hold a slash (SQLAlchemy takes all up to the last `@`)."""
+"""A password in a database address may contain a slash (SQLAlchemy reads up to the last `@`)."""
 _CREDENTIAL_NAME = (
     r"(?:x-(?:amz|goog|oss|cos|obs|ms|hub)-[\w-]*"
     r"|[\w.-]*(?:signature|token|secret|passw|credential|accesskey|access_key|accessid|api_?key|auth|session|expire"
@@ -30,27 +30,27 @@ _CREDENTIAL_NAME = (
     r"|sig|sign|key|key-pair-id|pw|pwd|pass|passphrase|user|username|hdnea|hdnts|hdntl|__gda__|__token__"
     r"|s[epvrtk]|spr|sdd|sip|ss|srt|ske|skt|sks|skv|skoid|sktid|saoid|suoid|scid|rsc[cdelt])"
 )
-"""Parameters that carry rights and not an identity: AWS Signature 2 and 4, Google's and Alibaba's signed addresses,
-CloudFront, Akamai's edge tokens, Azure's shared access signatures
-(https://learn.microsoft.com/rest/api/storageservices/create-service-sas), and what people call their own."""
+"""Query parameters that grant access rather than identify an object: AWS Signature 2 and 4, signed addresses of Google
+and Alibaba, CloudFront, Akamai's edge tokens, Azure's shared access signatures
+(https://learn.microsoft.com/rest/api/storageservices/create-service-sas), and common self-chosen names."""
 _CREDENTIAL = re.compile(rf"(?i)([?&;]{_CREDENTIAL_NAME}=)[^&;\s'\"<>]+")
 _IS_CREDENTIAL = re.compile(rf"(?i){_CREDENTIAL_NAME}")
 _IDENTIFIES_TOO = frozenset({"key", "user", "username", "author", "ticket", "session"})
-"""As often an object's as a secret: hidden in messages, but two sources may differ in them."""
+"""Names that may mean a secret or identify an object: masked in messages, but counted when two sources differ."""
 _AZURE = re.compile(r"(?i)s[epvrtk]|spr|sdd|sip|ss|srt|sk[estv]|skoid|sktid|saoid|suoid|scid|rsc[cdelt]|key|sign")
-"""Short names that carry rights only beside a `sig`."""
+"""Short names that grant access only together with a `sig`."""
 _QUERY = re.compile(r"\?\S+")
 _TOKEN = re.compile(r"\bhf_[A-Za-z0-9_]{8,}|(?i:\b(?:bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,})")
 
-# C0 and C1 controls but tab and newline, lone surrogates, and the marks that turn the direction of writing around
-# (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing): none has a place in a stranger's text.
+# C0 and C1 controls except tab and newline, lone surrogates, and the marks that change the writing direction
+# (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing): untrusted text must not contain them.
 UNSHOWABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
 
 
 def masked(text: object) -> str:
-    """The text without user information in its addresses, values of credential parameters, and tokens."""
+    """Mask user information in addresses, values of credential parameters, and tokens."""
     shown = _DATABASE_USER.sub(rf"\1{HIDDEN}@", str(text))
     shown = _USER_INFORMATION.sub(f"{HIDDEN}@", shown)
     shown = _CREDENTIAL.sub(rf"\1{HIDDEN}", shown)
@@ -58,34 +58,34 @@ def masked(text: object) -> str:
 
 
 def masked_error(error: BaseException) -> str:
-    """A library's error in one line. Such texts name the address that was asked for: its whole query is hidden."""
+    """Format a library's error in one line; masks whole queries, since such errors quote the requested address."""
     words = " ".join(masked(_QUERY.sub(f"?{HIDDEN}", str(error))).split())
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def printable(text: object) -> str:
-    """The text with U+FFFD for what could disturb a terminal: escape sequences, controls, reversed writing."""
+    """Replace what could disturb a terminal (escape sequences, controls, reversed writing) by U+FFFD."""
     return UNSHOWABLE.sub("\ufffd", str(text))
 
 
 def one_line(text: object) -> str:
-    """The same with each run of white space as one space: foreign text cannot begin a line of its own."""
+    """Apply `printable` and collapse white space, so that untrusted text cannot begin a new line."""
     return " ".join(printable(text).split())
 
 
 QUOTED = "\n  | "
-"""What each line of a log begins with that a message quotes."""
+"""Line break and prefix of each log line that a message quotes."""
 
 
 def message(text: object) -> str:
-    """An error's text for a terminal: `one_line`, but for the lines of a log that it quotes."""
+    """Format an error's text for a terminal: `one_line`, but keep the log lines that it quotes apart."""
     return QUOTED.join(map(one_line, str(text).split(QUOTED)))
 
 
 def public_address(location: str) -> str:
-    """An http(s) address without user information, query and fragment; an s3:// address with `?` and `#` escaped.
+    """Strip user information, query and fragment from an address; for s3://, only escape `?` and `#`.
 
-    What is no address is given back as it is.
+    A location that is not an address is returned unchanged.
     """
     scheme, separator, rest = location.partition("://")
     if not separator:
@@ -98,15 +98,16 @@ def public_address(location: str) -> str:
 
 
 def holds_secrets(name: str) -> bool:
-    """Whether a source's name is an address with user information, a query or a fragment."""
+    """Return whether a source's name is an address with user information, a query or a fragment."""
     return "://" in name and public_address(name) != name
 
 
 def told_apart(locations: Sequence[str]) -> list[str]:
-    """A suffix for each of several addresses that have one public address, so that their names differ if they do.
+    """Return a suffix for each of several addresses with the same public address, so that different names result.
 
-    It is `~` and 16 hex digits of the sha256 over the query parameters in which they differ; parameters that carry
-    rights do not count, so that a new signature changes no name. It is empty for an address without any.
+    It is `~` and 16 hex digits of the sha256 over the query parameters in which the address differs from the others.
+    Parameters that grant access do not count, so a new signature does not change a name. Without any such parameter,
+    the suffix is empty.
     """
     queries = [_identity(location) for location in locations]
     common = set(queries[0]).intersection(*queries[1:])
@@ -132,7 +133,7 @@ def _identity(location: str) -> list[tuple[str, str]]:
 
 
 def host_of(address: str) -> str:
-    """Host and port of an address, for messages."""
+    """Return the host and port of an address, for messages."""
     try:
         return urlsplit(public_address(address)).netloc or "the server"
     except ValueError:
@@ -140,7 +141,7 @@ def host_of(address: str) -> str:
 
 
 def mask_logs() -> None:
-    """From now on every log record and every traceback that ends the process is masked, whoever writes it."""
+    """Mask, from now on, every log record and every traceback that ends the process, including those of libraries."""
     made = logging.getLogRecordFactory()
     if not getattr(made, "masks", False):
         logging.setLogRecordFactory(_masking(made))

@@ -1,4 +1,4 @@
-"""Ties processes together: a child dies with its parent (Linux), and secrets in memory stay unreadable to children."""
+"""Tie a child's life to its parent's, and hide a process's memory from other processes of the user (Linux)."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import signal
 import sys
 
 PR_SET_DUMPABLE = 4
-"""prctl(2): whether this process leaves a core dump and may be traced by its user's other processes."""
+"""prctl(2) option: whether this process may dump core and be traced by its user's other processes."""
 PR_SET_PDEATHSIG = 1
-"""prctl(2): the signal that this process gets when its parent dies."""
+"""prctl(2) option: the signal that this process gets when its parent dies."""
 
 
 def end_with_parent() -> None:
-    """From now on the kernel kills this process when the thread that started it ends, however it does (Linux)."""
+    """Have the kernel kill this process when the thread that started it ends, for whatever reason (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def hide_memory() -> None:
-    """From now on no other process of this user, root's aside, reads this one's memory, environment or files (Linux).
+    """Keep all processes except root's from reading this one's memory, environment or files (Linux).
 
-    /proc/PID/environ, mem and fd belong to root then, ptrace is refused, and there is no core dump. A program that this
-    process starts does not inherit it.
+    After this call /proc/PID/environ, mem and fd belong to root, ptrace is refused, and there is no core dump. Programs
+    that this process starts do not inherit the setting.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

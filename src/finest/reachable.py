@@ -1,7 +1,7 @@
-"""Which failures of a connection no second try mends, each with what mends it.
+"""Recognise permanent connection failures, which no retry can fix, and explain how to fix each.
 
-A certificate that is not accepted, a redirect in a circle, a proxy of an unknown kind, a file of certificates that is
-not there: these are said at once. Resets, stalls, refused connections and busy servers pass, and are tried again.
+A rejected certificate, a redirect loop, a proxy of an unknown kind or a missing file of certificates is reported at
+once. Resets, stalls, refused connections and busy servers are transient, so they are retried.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 from finest.masking import masked, masked_error
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
-"""Where requests, boto3 and httpx are told of certificates."""
+"""Variables that tell requests, boto3 and httpx where certificates are."""
 PROXY_VARIABLES = ("ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
 PASSING_STATUS = frozenset({408, 425, 429})
 LASTING_5XX = frozenset({501, 505, 511})
-"""Not implemented, HTTP version not supported, network authentication required (RFC 9110, RFC 6585)."""
+"""Permanent: not implemented, HTTP version not supported, network authentication required (RFC 9110, RFC 6585)."""
 
 _WORDS = {
     "TooManyRedirects": "the server redirects in a circle; check the address",
@@ -35,18 +35,18 @@ _WORDS = {
 
 
 def is_passing(status: int) -> bool:
-    """Whether an HTTP status is worth another try: 408, 425, 429 and what servers and their proxies say when ill.
+    """Return whether an HTTP status is worth a retry: 408, 425, 429 and the transient 5xx of servers and proxies.
 
-    520 to 527 are Cloudflare's (https://developers.cloudflare.com/support/troubleshooting/http-status-codes/), 529 and
-    530 those of others.
+    520 to 527 are Cloudflare's (https://developers.cloudflare.com/support/troubleshooting/http-status-codes/); others
+    use 529 and 530.
     """
     return status in PASSING_STATUS or (500 <= status <= 599 and status not in LASTING_5XX)
 
 
 def lasting(error: BaseException, *, first: bool = True) -> str | None:
-    """Why no second try can help, and what does, in words; None where one may.
+    """Describe why no retry can help, and what does; None if a retry may help.
 
-    `first`: nothing was ever read from there, so that a name that no server knows is a mistake and not a moment's.
+    `first` means that nothing was ever read from this address, so an unknown host name is a permanent mistake.
     """
     for cause in chain(error):
         words = _of(cause, first=first)
@@ -56,7 +56,7 @@ def lasting(error: BaseException, *, first: bool = True) -> str | None:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and all that it came from: causes, contexts, and what urllib3 and requests keep inside."""
+    """Yield an error and the errors behind it: causes, contexts, and those that urllib3 and requests wrap."""
     waiting, seen = [error], set[int]()
     while waiting:
         one = waiting.pop(0)
@@ -116,7 +116,7 @@ def _of_tls(error: ssl.SSLError) -> str | None:
 
 
 def _missing_certificates(error: BaseException) -> str | None:
-    """A file of certificates that the environment names and that is not there; libraries do not say which."""
+    """Describe a missing file of certificates that the environment names; libraries do not say which."""
     if isinstance(error, FileNotFoundError) or (isinstance(error, OSError) and "CA certificate" in str(error)):
         for variable in CA_VARIABLES:
             path = os.environ.get(variable)
@@ -126,7 +126,7 @@ def _missing_certificates(error: BaseException) -> str | None:
 
 
 def missing_certificates() -> str | None:
-    """The variable that names certificates which are not there, in words; None where all are."""
+    """Describe the variable that names missing certificates; None if all exist."""
     return _missing_certificates(FileNotFoundError())
 
 

@@ -1,23 +1,22 @@
-"""How everything here retries: exponential backoff with jitter, and the waits that the other side asks for.
+"""Retries for the whole package: exponential backoff with jitter, and waits that the other side asks for.
 
-    retry(call, Policy(first_s=0.5, cap_s=8, tries=5), on=(OSError,))     one call, made again while it fails
+    retry(call, Policy(first_s=0.5, cap_s=8, tries=5), on=(OSError,))     retries one call while it fails
 
-    backoff = Backoff(policy)                                             a loop of one's own
+    backoff = Backoff(policy)                                             for your own loop
     while ...:
         wait_s = backoff.next_s(asked_s)        # None: the tries or the time are used up
 
-One jitter rule holds everywhere: half of each wait is fixed and half is drawn ("equal jitter" of AWS's Exponential
-Backoff And Jitter). So clients that failed together come back apart, and nobody comes back at once: Common Crawl, the
-Hub and the chain's endpoints all limit rates. A wait that the other side asked for is kept, up to a cap, and a share
-of the first wait is added to it.
+One jitter rule applies everywhere: half of each wait is fixed and half is random ("equal jitter" of AWS's Exponential
+Backoff And Jitter). So clients that failed together return at different times, and none returns at once: Common Crawl,
+the Hub and the chain's endpoints all limit rates. A wait that the other side asked for is respected, up to a cap, and a
+random share of the first wait is added to it.
 
-Why this module exists beside `tenacity` (9.2) and `stamina` (26.1): both retry one call. Here the WARC stream counts
-its failures anew after each byte of progress, a periodic chore after each good round, the publisher looks at the
-repository before each further try, and the miner watches its lease while it waits. tenacity reads a wait that the other
-side asked for only through a function that we would have to write (its cap included), and after an event has ended its
-wait it makes one more try; stamina knows no event. What would be left to them is a loop of ten lines, for 15 us
-(tenacity) or 30 us (stamina) on each call that succeeds; `retry` costs 0.7 us, and a database transaction that reads
-takes 117.
+This module exists because `tenacity` (9.2) and `stamina` (26.1) only retry one call. Here the WARC stream resets its
+count of failures after each byte of progress and a periodic chore after each good round, the publisher checks the
+repository before each retry, and the miner watches its lease while it waits. tenacity would need a function of ours
+(with the cap) for a wait that the other side asked for, and makes one more try after an event has ended its wait;
+stamina does not support events. They would only replace a loop of ten lines, at a cost of 15 us (tenacity) or 30 us
+(stamina) per successful call; `retry` costs 0.7 us, and a database transaction that reads takes 117 us.
 """
 
 from __future__ import annotations
@@ -35,21 +34,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long to wait after each failure in a row, and when to give up."""
+    """How long to wait after each consecutive failure, and when to give up."""
 
     first_s: float
-    """The longest wait after the first failure; each further one doubles it."""
+    """Maximum wait after the first failure, in seconds; each further failure doubles it."""
     cap_s: float
-    """No drawn wait is longer than this."""
+    """Maximum of the random waits, in seconds."""
     tries: int | None = None
-    """Calls in all, the first one included; None means no limit."""
+    """Maximum number of calls, including the first; None means no limit."""
     budget_s: float = math.inf
-    """Seconds from the first try on. A wait that would end later is not begun."""
+    """Seconds since the first try; a wait that would end later is not begun."""
     asked_cap_s: float = 900.0
-    """A wait that the other side asked for is kept up to this."""
+    """Maximum seconds of a wait that the other side asked for; a longer one is cut to this."""
 
     def wait_s(self, failures: int, asked_s: float | None = None) -> float:
-        """Seconds to wait after the n-th failure in a row, where the other side asked for `asked_s`."""
+        """Return the seconds to wait after so many consecutive failures, if the other side asked for `asked_s`."""
         share = random.uniform(0.5, 1.0)
         if asked_s is not None:
             return min(max(0.0, asked_s), self.asked_cap_s) + share * self.first_s
@@ -57,17 +56,17 @@ class Policy:
 
 
 class Backoff:
-    """Counts the failures in a row of one thing that is retried, and says how long to wait after each."""
+    """Counts the consecutive failures of one retried operation, and returns how long to wait after each."""
 
     def __init__(self, policy: Policy, *, budget_s: float | None = None) -> None:
-        """`budget_s` overrides the policy's, for a caller that has a deadline of its own."""
+        """Start the time budget; `budget_s` overrides the policy's, for a caller with its own deadline."""
         self._policy = policy
         self._end_s = time.monotonic() + (policy.budget_s if budget_s is None else budget_s)
         self.failures = 0
-        """In a row."""
+        """Number of consecutive failures."""
 
     def next_s(self, asked_s: float | None = None) -> float | None:
-        """Count a failure; give the seconds to wait before the next try, or None where there is to be none."""
+        """Count a failure and return the seconds to wait before the next try; None means to give up."""
         self.failures += 1
         if self._policy.tries is not None and self.failures >= self._policy.tries:
             return None
@@ -75,13 +74,13 @@ class Backoff:
         return None if time.monotonic() + wait_s >= self._end_s else wait_s
 
     def reset(self) -> None:
-        """Begin with the first wait again, since something has succeeded."""
+        """Start over with the first wait, after a success."""
         self.failures = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """The verdict on an error that another try may mend; `asked_s` is how long the other side asked to wait."""
+    """The decision to retry after an error; `asked_s` is how long the other side asked to wait."""
 
     asked_s: float | None = None
 
@@ -96,10 +95,10 @@ def retry(
     on_wait: Callable[[Exception, float], None] = lambda _error, _wait_s: None,
     stop: threading.Event | None = None,
 ) -> T:
-    """Return what `call` returns, calling again after an error of `on` for which `again` gives an Again.
+    """Return what `call` returns, calling it again after an error of `on` for which `again` returns an Again.
 
-    Raises the last error where `again` gives None, where the policy allows no further try, or where `stop` is set,
-    which ends a wait at once. `on_wait` hears of each error and of the seconds until the next try.
+    Raises the last error if `again` returns None, if the policy allows no further try, or if `stop` is set, which ends
+    a wait at once. `on_wait` is called with each error and the seconds until the next try.
     """
     backoff = Backoff(policy, budget_s=budget_s)
     while True:
@@ -116,7 +115,7 @@ def retry(
 
 
 def pause(seconds: float, stop: threading.Event | None = None) -> bool:
-    """Wait so long, or until `stop` is set; True if it is set."""
+    """Wait that many seconds, or until `stop` is set; return True if it is set."""
     if stop is not None:
         return stop.wait(seconds)
     time.sleep(seconds)
@@ -124,10 +123,10 @@ def pause(seconds: float, stop: threading.Event | None = None) -> bool:
 
 
 def retry_after_s(header: str | None) -> float | None:
-    """Seconds that a `Retry-After` header asks for, as a number or as a date (RFC 9110, 10.2.3); None for nonsense."""
+    """Return the seconds that a `Retry-After` header (number or date, RFC 9110, 10.2.3) asks for; None if invalid."""
     if not header:
         return None
-    from email.utils import parsedate_to_datetime  # costs as much as all the rest of this module
+    from email.utils import parsedate_to_datetime  # importing it costs as much as the rest of this module
 
     text = header.strip()
     if text.isascii() and text.isdigit():

@@ -1,12 +1,12 @@
-"""Settings: flags override the environment and `.env`, which override the defaults. Read once, in one place.
+"""Settings: flags override the environment and `.env`, which override the defaults.
 
-    FINEST_CACHE       folder for what is built once per machine (default: $XDG_CACHE_HOME/finest or ~/.cache/finest)
-    FINEST_CC_HTTPS    where Common Crawl's files are read over HTTPS (default: https://data.commoncrawl.org)
-    FINEST_CC_BUCKET   the S3 bucket that holds them, read when AWS credentials are there (default: commoncrawl)
-    FINEST_CC_COLLINFO the list of Common Crawl's crawls (default: https://index.commoncrawl.org/collinfo.json)
-    API_URL            the task server that miners and validators ask
-    API_HOTKEY         its hotkey; requests are signed for it (default: what the server says of itself)
-    DATABASE_URL       where a task server keeps its state (default: sqlite:///finest-tasks.db)
+    FINEST_CACHE       folder for data built once per machine (default: $XDG_CACHE_HOME/finest or ~/.cache/finest)
+    FINEST_CC_HTTPS    base address of Common Crawl's files over HTTPS (default: https://data.commoncrawl.org)
+    FINEST_CC_BUCKET   S3 bucket with the same files, used if there are AWS credentials (default: commoncrawl)
+    FINEST_CC_COLLINFO list of Common Crawl's crawls (default: https://index.commoncrawl.org/collinfo.json)
+    API_URL            address of the task server, for miners and validators
+    API_HOTKEY         hotkey of the task server, for which requests are signed (default: the one it states)
+    DATABASE_URL       database of a task server's state (default: sqlite:///finest-tasks.db)
 
 AWS credentials are boto3's own: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the rest, from `.env`, the environment
 or ~/.aws. `.env` is read from the current folder.
@@ -31,7 +31,7 @@ _KNOWN = ("FINEST_CACHE", "FINEST_CC_HTTPS", "FINEST_CC_BUCKET", "FINEST_CC_COLL
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment says, resolved."""
+    """The settings from the environment, with defaults filled in."""
 
     cache: Path
     cc_https: str = CC_HTTPS
@@ -40,11 +40,11 @@ class Settings:
     api_url: str | None = None
     api_hotkey: str | None = None
     database_url: str = field(default=DATABASE_URL, repr=False)
-    """May hold a password."""
+    """The database address, which may contain a password."""
 
 
 def default_cache() -> Path:
-    """The cache folder where no setting names one."""
+    """Return the default cache folder."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finest"
 
 

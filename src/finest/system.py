@@ -1,6 +1,6 @@
-"""Which systems Finest Data serves: Linux with the GNU C library, and the Pythons that the metadata names.
+"""Check that the system is supported: Linux with the GNU C library, and a Python version of the package metadata.
 
-Metadata refuse a Python version (`requires-python`) and cannot refuse a system, so commands and the doctor say it.
+Metadata can exclude Python versions (`requires-python`) but not systems, so the commands and the doctor check it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import sysconfig
 
 LEAST_PYTHON = (3, 10)
 NEWEST_PYTHON = (3, 13)
-"""fasttext-predict 0.9.2.4, by whose version every recipe is named, has wheels up to this one and no later release."""
+"""Every recipe pins fasttext-predict 0.9.2.4, its latest release, which has wheels up to this Python version."""
 
 
 def unserved() -> str | None:
-    """Why Finest Data does not run on this system, in one line; None where it does."""
+    """Explain in one line why Finest Data does not run on this system; None if it does."""
     version = sys.version_info[:2]
     if version < LEAST_PYTHON:
         return f"Python {_dotted(version)} is too old: {_PYTHONS} are served"
@@ -30,7 +30,7 @@ def unserved() -> str | None:
 
 
 def is_musl() -> bool:
-    """Whether this Python was built for the C library musl, as its builder named the system."""
+    """Return whether this Python was built for the C library musl, according to its build configuration."""
     return any("musl" in str(sysconfig.get_config_var(name)) for name in ("EXT_SUFFIX", "HOST_GNU_TYPE"))
 
 

@@ -1,4 +1,4 @@
-"""Terminals that foreign text cannot command: escape sequences, controls and reversed writing do not get through."""
+"""Consoles that are safe for untrusted text: they filter escape sequences, controls and reversed writing."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def plain_console(**options: Any) -> Console:
-    """A console that shows what it is given; colours and movements are its own alone."""
+    """Return a console that filters control characters in its content; only its own styles and movements pass."""
     return _PlainConsole(highlight=False, **options)
 
 
 class _PlainConsole(Console):
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """All that is shown comes through here, live displays too; the console's own movements are control segments."""
+        """Filter all output, including live displays; the console's own movements are control segments and pass."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(printable(segment.text), segment.style)

@@ -1,1 +1,1 @@
-"""The functions that `import finest` offers: `pages` judges single pages, `datasets` makes and checks datasets."""
+"""The functions of `import finest`: `pages` judges single pages, `datasets` makes and checks datasets."""

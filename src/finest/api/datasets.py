@@ -24,32 +24,32 @@ Place = str | os.PathLike[str]
 
 @dataclass(frozen=True, slots=True)
 class Refined:
-    """What `finest.refine` made: a finished dataset."""
+    """A finished dataset, as returned by `finest.refine`."""
 
     path: str
-    """Where the dataset lies: a folder, or the address that was asked for."""
+    """Location of the dataset: a folder, or the requested address."""
     ledger: Path
-    """The local folder of the run: `finest status`, `why` and `report` read it."""
+    """Local folder of the run, for `finest status`, `why` and `report`."""
     counts: Mapping[str, int]
-    """Pages by the reason of their verdict; `kept` are the dataset's rows."""
+    """Number of pages by the reason of their verdict; `kept` counts the dataset's rows."""
     root: str
     """Merkle root over the rows, 64 hex digits."""
     manifest: Manifest = field(repr=False)
-    """Everything that the dataset says of itself."""
+    """The dataset's manifest, with all its metadata."""
 
     @property
     def rows(self) -> int:
-        """Pages that were kept."""
+        """Number of kept pages."""
         return self.manifest.rows
 
     @property
     def pages(self) -> int:
-        """Pages that were judged."""
+        """Number of judged pages."""
         return self.manifest.pages
 
     @property
     def tokens(self) -> int:
-        """GPT-2 tokens of the rows."""
+        """Number of GPT-2 tokens of the rows."""
         return self.manifest.token_count
 
 
@@ -66,20 +66,20 @@ def refine(
     work: Place | None = None,
     cache: Place | None = None,
 ) -> Refined:
-    """Refine WARC files into a dataset at `out`, as `finest refine` does; a run that was stopped goes on.
+    """Refine WARC files into a dataset at `out`, as `finest refine` does; resume a run that was stopped.
 
     `sources` are WARC files, folders, globs, `s3://` and `https://` addresses, Common Crawl paths (`crawl-data/...`)
-    or `@list.txt`. `out` is a folder, or an address that fsspec knows (`s3://bucket/folder`, `hf://datasets/...`): then
-    the run works in the local folder `work` (by default one in the cache, named after the address), and the finished
-    dataset is copied to `out`, each file checked by its sha256, the manifest last.
+    or `@list.txt`. `out` is a folder, or an fsspec address (`s3://bucket/folder`, `hf://datasets/...`): then the run
+    works in the local folder `work` (by default one in the cache, named after the address), and copies the finished
+    dataset to `out`, where it checks each file's sha256 and writes the manifest last.
 
     `recipe` is the name of a shipped recipe (`fineweb`, `finest`), the path of a TOML file, or a `Recipe`. `workers`
-    are processes, by default one for each CPU that this process may use. `limit` takes the first pages of each WARC
-    alone. `restart` throws away what an earlier run wrote. `progress` shows a bar on standard error. `cache` is the
+    is the number of processes, by default one per CPU that this process may use. `limit` takes only the first pages of
+    each WARC. `restart` deletes what an earlier run wrote. `progress` shows a bar on standard error. `cache` is the
     folder for lists that are built once per machine.
 
-    Raises SourceError, RecipeError, LedgerError (the folder belongs to another run) or RunError; what was finished is
-    kept, and the same call goes on from there. The workers are forked: on macOS, call it from a program's main part.
+    Raises SourceError, RecipeError, LedgerError (the folder belongs to another run) or RunError. Finished slices are
+    kept, and the same call resumes from there. The workers are forked: on macOS, call it from a program's main part.
     """
     from finest.pipeline.destination import destination
     from finest.pipeline.options import RunOptions
@@ -112,11 +112,11 @@ def open_dataset(place: Place, *, token: str | None = None, latest: bool = False
         with finest.open_dataset("my-dataset") as dataset:
             table = dataset.sample(100, seed=7)  # a pyarrow Table
 
-    The manifest and the list of files are read; files are decoded in a confined process. On the Hub `latest` takes the
-    newest revision of `OWNER/NAME`, and `token` opens private repositories.
+    It reads only the manifest and the list of files at first, and decodes files in a sandboxed process. On the Hub,
+    `latest` selects the newest revision of `OWNER/NAME`, and `token` gives access to private repositories.
 
-    Raises VerifyError for what is no dataset or is not what its manifest says, HubError and SourceError for what the
-    Hub or another store refuses, UsageError for a repository without a revision.
+    Raises VerifyError if it is not a dataset or does not match its manifest, HubError or SourceError if the Hub or
+    another store refuses, UsageError for a repository without a revision.
     """
     from finest.dataset.location import local_folder, open_location
     from finest.dataset.open import open_dataset as open_known
@@ -136,14 +136,14 @@ def verify(
     progress: bool = False,
     cache: Place | None = None,
 ) -> Verification:
-    """Check a dataset: its files against the manifest, then `sample` pages judged again from their WARC records.
+    """Check a dataset: compare its files with the manifest, and judge `sample` pages again from their WARC records.
 
-    `place` is what `open_dataset` takes. `seed` draws the same sample again; `sources` says where the WARCs lie if the
-    folder's ledger is gone. Of a dataset on the Hub only the sampled rows are read, or with `full` all of them; one at
-    another address is always read whole.
+    `place` is a location that `open_dataset` accepts. The same `seed` draws the same sample; `sources` names the WARCs
+    if the folder has no ledger. For a dataset on the Hub it reads only the sampled rows, or with `full` all rows; a
+    dataset at another address is always read completely.
 
-    The result's `is_verified` says whether enough pages could be judged again, and all of them were as stored. Raises
-    VerifyError, with the file or the page and the reason, where the dataset is not what it says.
+    The result's `is_verified` says whether enough pages could be judged again. Raises VerifyError, with the file or
+    page and the reason, if the dataset does not match its manifest or its sources.
     """
     from finest.pipeline.progress import Progress
     from finest.pipeline.verify import verify_place
@@ -156,7 +156,7 @@ def verify(
 
 
 def _specs(sources: Place | Sequence[Place]) -> tuple[str, ...]:
-    """One source or several, as the command line would name them."""
+    """Return one or several sources as the strings that the command line takes."""
     several = [sources] if isinstance(sources, str | os.PathLike) else sources
     return tuple(os.fspath(one) for one in several)
 

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from finest.recipe.judge import Verdict
 
 _UNNAMED = "<urn:uuid:00000000-0000-0000-0000-000000000000>"
-"""WARC-Record-ID of a page that comes from no WARC."""
+"""WARC-Record-ID of a page that does not come from a WARC."""
 _UNDATED = "1970-01-01T00:00:00Z"
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/html%s\r\n\r\n"
 
 _one_page = threading.RLock()
-"""The tools that judge pages (tokenizers and their memos) belong to one thread at a time."""
+"""Lets one thread at a time use the tools that judge pages (tokenizers and their caches)."""
 
 
 def _forget_the_parents_lock() -> None:
@@ -49,17 +49,16 @@ def judge(
     """Judge one page: the verdict says whether the recipe keeps it, with its text, or drops it, with the reason.
 
     `page` is the page's HTML, or a `Page` from a WARC record. HTML needs its address in `url`, which the recipe looks
-    up in block lists. HTML as `bytes` is decoded as the recipe says; a `str` is taken as it is. `recipe` is the name
+    up in block lists. The recipe's rules decode HTML given as `bytes`; a `str` is used as it is. `recipe` is the name
     of a shipped recipe (`fineweb`, `finest`), the path of a TOML file, or a `Recipe`. `cache` is the folder for lists
-    that are built once per machine (7 s); by default the one that the command line uses.
+    that are built once per machine (in 7 s); by default it is the command line's.
 
-    HTML gets the verdict of its WARC record, with one exception: Common Crawl's own language record, if there is one,
-    is part of a `Page` but not of HTML, and a recipe with a gate looks at it first.
+    HTML gets the same verdict as its WARC record, with one exception: Common Crawl's own language record, if there is
+    one, is part of a `Page` but not of HTML, and a recipe with a gate checks it first.
 
-    Threads may call it. Calls wait for one another, so threads make nothing faster: use processes for that. The verdict
-    of a page does not depend on the thread. A page whose extraction takes more than the recipe's `cpu_limit_s` of CPU
-    time gets the verdict `extraction_limit`; code that cannot be interrupted (one call into compiled code) runs to its
-    end before that is said.
+    The function is thread-safe, but calls wait for one another: use processes to judge pages in parallel. A page whose
+    extraction takes more than the recipe's `cpu_limit_s` of CPU time gets the verdict `extraction_limit`. A single call
+    into compiled code cannot be interrupted, so it first runs to its end.
 
     Raises UsageError for HTML without an address, RecipeError for a recipe that cannot be loaded.
     """
@@ -72,13 +71,14 @@ def judge(
 def extract(
     html: str | bytes, *, engine: Literal["blocks-1", "trafilatura"] = "blocks-1", cpu_limit_s: float = 10.0
 ) -> str:
-    """The main text of a page's HTML, without navigation and boilerplate; "" where the page has none.
+    """Extract the main text of a page's HTML, without navigation and boilerplate; "" if there is none.
 
-    `engine` is `blocks-1`, ours, or `trafilatura`, whose text is that of trafilatura 1.11.0 with `favor_precision`.
-    `bytes` are decoded by the encoding that the page declares. Threads may call it; calls wait for one another.
+    `engine` is `blocks-1`, finest's own, or `trafilatura`, which gives the text of trafilatura 1.11.0 with
+    `favor_precision`. `bytes` are decoded with the encoding that the page declares. The function is thread-safe, but
+    calls wait for one another.
 
-    Raises PageError where the markup passes the limits that keep a parser safe (`LimitRules`), where the extraction
-    takes more than `cpu_limit_s` CPU seconds of the calling thread, and where the bytes have no known encoding.
+    Raises PageError if the markup exceeds the limits that protect the parser (`LimitRules`), if the extraction takes
+    more than `cpu_limit_s` CPU seconds of the calling thread, or if the encoding of the bytes is unknown.
     """
     if engine not in ENGINES:
         raise UsageError(f"no extraction engine called {engine!r}; there are {', '.join(ENGINES)}")
@@ -103,7 +103,7 @@ def _decoded(html: bytes) -> str:
 
 
 def page_of_html(html: str | bytes, url: str | None) -> Page:
-    """A page as a crawler would have recorded it; raises UsageError without an address."""
+    """Build the page that a crawler would have recorded; raises UsageError without an address."""
     if url is None or not url.startswith(("http:", "https:")):
         raise UsageError("say where the page lies: judge(html, url='https://...')")
     if isinstance(html, str):
@@ -114,7 +114,7 @@ def page_of_html(html: str | bytes, url: str | None) -> Page:
 
 
 def recipe_of(recipe: str | Recipe) -> Recipe:
-    """The recipe that is meant by a name, a path or itself."""
+    """Return the recipe for a name, a path or a Recipe."""
     if isinstance(recipe, Recipe):
         return recipe
     return _shipped(recipe) if recipe in SHIPPED else load_recipe(recipe)
@@ -125,5 +125,5 @@ _shipped = functools.cache(load_recipe)
 
 @functools.cache
 def default_cache() -> Path:
-    """The folder that the command line uses; the environment is read once."""
+    """Return the command line's cache folder; reads the environment only once."""
     return load_settings().cache

@@ -21,9 +21,9 @@ from finest.process import hide_memory
 from finest.system import unserved
 
 INTERRUPTED = 130
-"""Exit status after Ctrl-C, by the convention of shells (128 + SIGINT)."""
+"""Exit status after Ctrl-C, following the convention of shells (128 + SIGINT)."""
 _HOLD_SECRETS = frozenset({"mine", "validate", "serve", "publish", "open", "verify", "audit", "quality"})
-"""Commands that hold a key, a token or a password. Most of them also start processes that read untrusted files."""
+"""Commands that use a key, a token or a password. Most also start processes that read untrusted files."""
 
 
 SECTIONS = {
@@ -36,7 +36,7 @@ SECTIONS = {
         doctor.doctor, refinery.why, refinery.verify, hub.open_command, validate.audit, quality.quality, validate.score,
     ),
 }  # fmt: skip
-"""All commands, by what they are for, in the order in which a newcomer meets them."""
+"""All commands, by purpose, in the order in which a newcomer needs them."""
 
 
 @click.group(
@@ -64,10 +64,10 @@ def cli(context: click.Context) -> None:
 
 
 def main() -> None:
-    """Run the command line: answer a user's mistake in one line, and lose no finished work on Ctrl-C."""
+    """Run the command line: report a user's mistake in one line, and keep finished work on Ctrl-C."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # do not fail where the terminal lacks a letter
+            stream.reconfigure(errors="replace")  # do not fail if the terminal lacks a character
     mask_logs()
     atexit.register(gc.freeze)  # saves 0.2 s at exit: Python would search all loaded objects for garbage
     try:
@@ -83,7 +83,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except ImportError as error:
         if error.name is None or error.name.startswith("finest"):
-            raise  # a mistake of ours
+            raise  # a bug of finest
         say(f"finest: {_not_imported(error)}")
         sys.exit(RunError.exit_code)
     except BrokenPipeError:
@@ -98,6 +98,6 @@ def main() -> None:
 
 
 def _not_imported(error: ImportError) -> str:
-    """Say that a package is missing, or that its compiled part does not load on this system."""
+    """Explain that a package is missing, or that its compiled part does not load on this system."""
     said = "is not installed" if isinstance(error, ModuleNotFoundError) else f"cannot be loaded ({error.msg})"
     return f"{error.name} {said}; {unserved() or 'reinstall with: pip install --force-reinstall finest-data'}"

@@ -1,4 +1,4 @@
-"""`python -m finest.cli`: the same as `finest`."""
+"""Run the command line as `python -m finest.cli`."""
 
 from finest.cli import main
 

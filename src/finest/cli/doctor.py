@@ -1,4 +1,4 @@
-"""The command `finest doctor`: checks everything that a miner, or a validator, needs."""
+"""The command `finest doctor`: check everything that a miner or a validator needs."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def doctor(
 
 
 def _ignored_flags() -> list[click.Parameter]:
-    """Flags of both commands that `doctor` accepts and ignores, so that a user can put `doctor` into either command."""
+    """Return the flags of `mine` and `validate` that `doctor` accepts but ignores, so either command line works."""
     known = {flag for parameter in doctor.params for flag in parameter.opts}
     others: list[click.Parameter] = []
     for parameter in (*mine.params, *validate.params):

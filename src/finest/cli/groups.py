@@ -1,6 +1,6 @@
-"""The class of all command groups: subcommands in sections, each with its whole first sentence.
+"""The class of all command groups: it lists subcommands in sections, each with its full first sentence.
 
-Cloup, a click extension, has such sections too, but importing it takes 75 ms, which every command would pay for.
+Cloup, a click extension, has such sections too, but importing it takes 75 ms, which would delay every command.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _NOT_CUT = 10_000
-"""Characters allowed in the first sentence of a command's help: click wraps the line, and shortens nothing."""
+"""Characters allowed in the first sentence of a command's help, so that click wraps but never truncates it."""
 
 
 class Commands(click.Group):
@@ -28,7 +28,7 @@ class Commands(click.Group):
             self.add_command(command)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Names in the order in which the commands were added."""
+        """Return the names in the order in which the commands were added."""
         return list(self.commands)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -40,7 +40,7 @@ class Commands(click.Group):
 
 
 def as_dashes(flag: str) -> str:
-    """Give a flag's name its one form: hf_repo and hf-repo are hf-repo, wallet.name and wallet_name are wallet-name.
+    """Normalise a flag's name: hf_repo and hf-repo become hf-repo, wallet.name and wallet_name become wallet-name.
 
     Guides write flags with dots and underscores, as btcli and DataTrove do; users type all three.
     """
@@ -48,7 +48,7 @@ def as_dashes(flag: str) -> str:
 
 
 def in_documented_spelling(error: click.NoSuchOption) -> click.NoSuchOption:
-    """The same error with suggestions spelled as the help spells them: click knows only the form of `as_dashes`."""
+    """Respell the error's suggestions as in the help: click knows only the form of `as_dashes`."""
     options = error.ctx.command.params if error.ctx else []
     documented = {as_dashes(flag): flag for option in options for flag in (*option.opts, *option.secondary_opts)}
     close = [documented.get(flag, flag) for flag in error.possibilities or []]

@@ -26,7 +26,7 @@ _PREFIXES = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000, "t": 1_000_0
 
 
 def size_bytes(text: str) -> int:
-    """Read a size such as 50GB, 800MB or 1.5 TB, in powers of 1000, as disks are sold."""
+    """Parse a size such as 50GB, 800MB or 1.5 TB into bytes, with decimal units (powers of 1000)."""
     found = _SIZE.fullmatch(text.strip())
     if not found:
         raise click.BadParameter(f"{text!r} is not a size; write 50GB or 800MB")

@@ -1,4 +1,4 @@
-"""The command `finest quality`: measures how good a dataset is."""
+"""The command `finest quality`: measure how good a dataset is."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def quality(
 
 
 def _seed(stated: str | None) -> str:
-    """The seed in lower case; without one, draw a random seed and print it."""
+    """Return the seed in lower case; without one, draw a random seed and print it."""
     if stated is None:
         stated = secrets.token_hex(8)
         say(f"Seed {stated}")
@@ -129,7 +129,7 @@ class Lines:
 
 
 def as_dict(found: Quality | NoEvidence) -> dict[str, Any]:
-    """The result for JSON: `no_evidence` with the reason, or the measurements. Infinite numbers become null."""
+    """Return the result for JSON: `no_evidence` with the reason, or the measurements. Infinite numbers become null."""
     from finest.validator.quality import NoEvidence
 
     if isinstance(found, NoEvidence):
@@ -138,7 +138,7 @@ def as_dict(found: Quality | NoEvidence) -> dict[str, Any]:
 
 
 def show(to: Console, found: Quality | NoEvidence) -> None:
-    """Print the result as a table for a person."""
+    """Print the result as a table."""
     from finest.validator.quality import NoEvidence
 
     if isinstance(found, NoEvidence):

@@ -389,5 +389,5 @@ def demo(out: Path, crawl: str | None, limit: int, stay: bool) -> None:
 
 
 def _has_devnet() -> bool:
-    """Whether every package of the extra `devnet` is installed."""
+    """Return whether every package of the extra `devnet` is installed."""
     return all(find_spec(name) for name in ("bittensor", "fastapi", "sqlalchemy", "nanio"))

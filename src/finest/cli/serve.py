@@ -1,4 +1,4 @@
-"""The command `finest serve`: runs the task server."""
+"""The command `finest serve`: run the task server."""
 
 from __future__ import annotations
 

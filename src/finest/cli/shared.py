@@ -1,4 +1,4 @@
-"""Code that several commands share: output, settings, and options that more than one command has."""
+"""Code shared by several commands: output, settings and common options."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ work_option = click.option(
 
 
 def common_crawl(settings: Settings) -> CommonCrawl:
-    """The place that the settings name for Common Crawl's files."""
+    """Return the location of Common Crawl's files from the settings."""
     from finest.warc.source import CommonCrawl
 
     return CommonCrawl(https_base=settings.cc_https, bucket=settings.cc_bucket)
 
 
 def console() -> Console:
-    """A console on standard output, for the result that the user asked for."""
+    """Return a console on standard output, for the result that the user asked for."""
     return plain_console(soft_wrap=True)
 
 
@@ -53,9 +53,9 @@ def needs(extra: str) -> Iterator[None]:
 def lean_imports() -> Iterator[None]:
     """Import a command's heavy packages inside this block, at the lowest cost in CPU time.
 
-    NumPy's OpenBLAS starts no threads: each would spin for about 0.1 s of CPU before it sleeps, and nothing here
-    multiplies matrices. Arrow takes its memory from the C library: Arrow's own allocator uses huge pages, which the
-    kernel clears whole. The garbage collector ignores the imported objects, now and later: they live until the end.
+    NumPy's OpenBLAS starts no threads: each would spin for about 0.1 s of CPU before it sleeps, and finest multiplies
+    no matrices. Arrow uses the C library's allocator: its own one uses huge pages, which the kernel must clear
+    completely. The garbage collector ignores the imported objects from now on: they live until the process ends.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
@@ -68,7 +68,7 @@ def lean_imports() -> Iterator[None]:
 
 
 def json_of(value: Any) -> str:
-    """JSON text with control characters escaped, so that it is harmless on a terminal."""
+    """Return JSON with control characters escaped, so that it is harmless on a terminal."""
     return UNSHOWABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, indent=1, ensure_ascii=False))
 
 

@@ -94,7 +94,7 @@ def _where(
 
 
 def ask_on_interrupt() -> Callable[[int], Answer] | None:
-    """The question to ask on Ctrl-C; None without a terminal, where Ctrl-C cancels the jobs."""
+    """Return the function that asks the user on Ctrl-C; None without a terminal, where Ctrl-C cancels the jobs."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
 

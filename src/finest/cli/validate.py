@@ -181,7 +181,7 @@ def _replay(record: Path, where: str | None, specs: tuple[str, ...], settings: S
 
 
 def _own_sources(where: str) -> tuple[str, ...]:
-    """The WARCs that the dataset's own manifest names, if everybody can read them."""
+    """Return the WARCs that the dataset's own manifest names, if they are publicly readable."""
     from finest.dataset.open import open_dataset
 
     with open_dataset(where, say=say) as dataset:
@@ -190,7 +190,7 @@ def _own_sources(where: str) -> tuple[str, ...]:
 
 
 def _paths(names: Sequence[str]) -> tuple[str, ...]:
-    """Public paths of the WARCs with these names; raises SourceError for a name that is not one of Common Crawl's."""
+    """Return the public paths of WARCs by name; raises SourceError for a name that is not one of Common Crawl's."""
     from finest.warc.source import common_crawl_path
 
     paths = {name: common_crawl_path(name) for name in names}

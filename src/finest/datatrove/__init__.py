@@ -1,4 +1,4 @@
-"""Finest Data's steps for DataTrove pipelines: put them beside DataTrove's own steps, in any of its executors.
+"""Finest Data's steps for DataTrove pipelines; combine them with DataTrove's own steps, in any of its executors.
 
     from datatrove.executor import LocalPipelineExecutor
     from datatrove.pipeline.writers import JsonlWriter
@@ -6,8 +6,9 @@
 
     LocalPipelineExecutor([WarcPages("crawl/*.warc.gz"), RecipeFilter("fineweb"), JsonlWriter("kept")], tasks=8).run()
 
-Extractors and filters are called as DataTrove's are, and decide the same with recipe `fineweb`: change the import. They
-take their thresholds from a recipe instead of arguments. Reasons of drops are those of docs/reference/reasons.md.
+Extractors and filters have the names of DataTrove's and, with recipe `fineweb`, make the same decisions: change only
+the import. They take their thresholds from a recipe instead of arguments. docs/reference/reasons.md explains the
+reasons of drops.
 """
 
 from __future__ import annotations

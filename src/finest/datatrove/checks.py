@@ -1,7 +1,7 @@
-"""The recipe's stages as functions of a text, an address or a page: all that these steps know of `finest.recipe`.
+"""The recipe's stages as functions of a text, an address or a page: the steps' only interface to `finest.recipe`.
 
-A step holds a recipe and a cache folder, which can be pickled; models and lists are loaded once per process, when the
-first document arrives.
+A step holds a recipe and a cache folder, which can be pickled. Each process loads models and lists once, when its first
+document arrives.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ __all__ = ["Checks", "Page", "Rules", "Verdict", "page_of_html"]
 
 
 class Rules(NamedTuple):
-    """What decides in a step: a recipe, and the folder for lists that are built once per machine."""
+    """The rules of a step: a recipe, and the folder for lists that are built once per machine."""
 
     recipe: Recipe
     cache: Path | None
 
     @classmethod
     def of(cls, recipe: str | Recipe, cache: str | Path | None) -> Rules:
-        """The rules that a step's arguments mean; raises RecipeError for a recipe that cannot be loaded."""
+        """Build the rules from a step's arguments; raises RecipeError for a recipe that cannot be loaded."""
         return cls(recipe_of(recipe), Path(cache) if cache else None)
 
     def checks(self) -> Checks:
-        """The stages with their tools, which this process keeps."""
+        """Return the stages with their tools, cached for this process."""
         key = self.recipe.hash, self.cache
         if key not in _loaded:
             _loaded[key] = Checks(self.recipe, self.cache or default_cache())
@@ -44,11 +44,11 @@ class Rules(NamedTuple):
 
 
 _loaded: dict[tuple[str, Path | None], Checks] = {}
-"""Stages with their tools by recipe hash and cache folder: a memo, never a state."""
+"""Cache of the stages with their tools, by recipe hash and cache folder."""
 
 
 class Checks:
-    """The stages of one recipe; each gives the reason of the drop, or None where the document passes."""
+    """The stages of one recipe; each returns the reason of the drop, or None if the document passes."""
 
     def __init__(self, recipe: Recipe, cache: Path) -> None:
         self.recipe, self._cache = recipe, cache
@@ -70,11 +70,11 @@ class Checks:
         return model
 
     def verdict(self, page: Page) -> Verdict:
-        """What the whole recipe makes of a page."""
+        """Judge a page by the whole recipe."""
         return judge(page, self.recipe, self._cache)
 
     def payload(self, page: Page) -> tuple[str | None, str]:
-        """The stages that read a page, and its HTML."""
+        """Apply the stages that read a page; also returns its HTML."""
         rules = self.recipe.payload
         message = read_message(page, rules)
         if rules.statuses and not is_wanted_status(message.status, rules):
@@ -99,45 +99,45 @@ class Checks:
         return _first(check_markup(html, self.recipe.limits)), html
 
     def url(self, address: str) -> str | None:
-        """Block lists of addresses."""
+        """Apply the block lists of addresses."""
         check = url.check_url(address, self._urls, self.recipe.url) if self.recipe.url.enabled else None
         return check.reason if check else None
 
     def gate(self, page: Page, html: str) -> str | None:
-        """The cheap sure drops before extraction."""
+        """Apply the cheap checks that safely drop pages before extraction."""
         return _first(gate.cld2_gate(page, self.recipe)) or _first(gate.text_gate(page, html, self.recipe, self._model))
 
     def language(self, text: str) -> tuple[str | None, str, float]:
-        """Language identification, and the best language with its probability."""
+        """Apply language identification; also returns the best language and its probability."""
         best, score = self._model.best(text)
         rules = self.recipe.language
         checks = [language.check_language(text, best, score, self._model, rules)] if rules.enabled else []
         return _first(checks), best, score
 
     def repetition(self, text: str) -> str | None:
-        """Gopher's repetition rules."""
+        """Apply Gopher's repetition rules."""
         rules = self.recipe.gopher_repetition
         return _first(gopher.repetition(text, self._words(text), rules)) if rules.enabled else None
 
     def quality(self, text: str) -> str | None:
-        """Gopher's quality rules."""
+        """Apply Gopher's quality rules."""
         rules = self.recipe.gopher_quality
         return _first(gopher.quality(text, self._words(text), rules)) if rules.enabled else None
 
     def c4(self, text: str) -> tuple[str | None, str]:
-        """C4's rules, and the lines that they leave."""
+        """Apply C4's rules; also returns the text with the lines that they keep."""
         if not self.recipe.c4.enabled:
             return None, text
         cleaned = c4.clean(text, self._tokenizer, self.recipe.c4)
         return _first(cleaned.checks), text if cleaned.text is None else cleaned.text
 
     def fineweb(self, text: str) -> str | None:
-        """FineWeb's own rules."""
+        """Apply FineWeb's own rules."""
         rules = self.recipe.fineweb
         return _first(fineweb.fineweb_quality(text, self._tokenizer, rules)) if rules.enabled else None
 
     def _words(self, text: str) -> words.Words:
-        """The words of a text; two filters in a row ask for those of the same one."""
+        """Return the words of a text, cached because two consecutive filters need those of the same text."""
         if self._last is None or self._last[0] != text:
             self._last = text, self._tokenizer.words(text)
         return self._last[1]

@@ -1,4 +1,4 @@
-"""Extractors: from the HTML that a document holds to its main text."""
+"""Extractors that replace a document's HTML by its main text."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from finest.errors import PageError
 
 
 class _Extractor(BaseExtractor):
-    """Extracts in the worker itself, within a bound of CPU time.
+    """Extracts in the worker process itself, with a limit on CPU time.
 
-    DataTrove's extractors send each page to a child process and stop by the clock on the wall, so that their output
-    depends on the machine's load. These do not. The bound is `cpu_limit_s` CPU seconds, as the recipes have it.
+    DataTrove's extractors send each page to a child process and have a wall-clock timeout, so their output depends on
+    the machine's load. Here it does not: the limit is `cpu_limit_s` CPU seconds, as in the recipes.
     """
 
     engine: ClassVar[Literal["blocks-1", "trafilatura"]]
@@ -27,11 +27,11 @@ class _Extractor(BaseExtractor):
         self.cpu_limit_s = cpu_limit_s
 
     def extract(self, text: str) -> str:
-        """The main text of a page's HTML; PageError where it passes a limit."""
+        """Extract the main text of a page's HTML; raises PageError if it exceeds a limit."""
         return extract(text, engine=self.engine, cpu_limit_s=self.cpu_limit_s)
 
     def run(self, data: Iterator[Document], rank: int = 0, world_size: int = 1) -> Iterator[Document]:  # noqa: ARG002
-        """Yield the documents that have a text."""
+        """Extract the text of each document, and yield the documents that have one."""
         for document in data:
             self.stat_update(StatHints.total)
             with self.track_time():
@@ -49,7 +49,7 @@ class _Extractor(BaseExtractor):
             text.encode()  # a lone surrogate could be neither hashed nor written
         except PageError:
             self.stat_update("limit")
-        except (MemoryError, OSError, ImportError):  # says something about this machine, not about the page
+        except (MemoryError, OSError, ImportError):  # a problem of this machine, not of the page
             raise
         except Exception:  # noqa: BLE001 - the page's border, as in DataTrove's extractors
             self.stat_update("clean_error")
@@ -60,9 +60,9 @@ class _Extractor(BaseExtractor):
 
 
 class Trafilatura(_Extractor):
-    """The text that trafilatura 1.11.0 extracts with `favor_precision`, equal in every character, several times faster.
+    """Extracts exactly the text of trafilatura 1.11.0 with `favor_precision`, several times faster.
 
-    Equal to DataTrove's `Trafilatura(favour_precision=True, deduplicate=False)` without a time limit.
+    It is equivalent to DataTrove's `Trafilatura(favour_precision=True, deduplicate=False)` without a timeout.
     """
 
     name = "⛏ Finest trafilatura"
@@ -70,7 +70,7 @@ class Trafilatura(_Extractor):
 
 
 class Blocks(_Extractor):
-    """The text of `blocks-1`, the extractor of recipe `finest`: faster than trafilatura, and with less boilerplate."""
+    """Extracts text with `blocks-1`, as recipe `finest` does: faster than trafilatura, and with less boilerplate."""
 
     name = "⛏ Finest blocks-1"
     engine = "blocks-1"

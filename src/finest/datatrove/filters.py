@@ -1,7 +1,7 @@
-"""Each stage of a recipe as a filter of documents; a drop's reason is the recipe's own (docs/reference/reasons.md).
+"""Each stage of a recipe as a document filter, with the recipe's reasons (docs/reference/reasons.md).
 
 All take `recipe` (a shipped name, the path of a TOML file, or a `Recipe`), `exclusion_writer` (DataTrove's) and `cache`
-(the folder for lists that are built once per machine). A stage that the recipe switches off lets everything pass.
+(the folder for lists that are built once per machine). A stage that the recipe disables passes every document.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from finest.errors import UsageError
 from finest.recipe.recipe import Recipe
 
 LANGUAGES = "cld2_languages"
-"""Key of the metadata for Common Crawl's own language record, which the gate looks at."""
+"""Metadata key of Common Crawl's own language record, which the gate checks."""
 
 
 class StageFilter(BaseFilter):
-    """A filter that asks a recipe. For a filter of your own, write `reason` and call it for what it wraps."""
+    """Base class of filters that apply a stage of a recipe; a subclass implements `reason`."""
 
     def __init__(
         self, recipe: str | Recipe = "fineweb", *, exclusion_writer: DiskWriter | None = None,
@@ -34,17 +34,17 @@ class StageFilter(BaseFilter):
         self.rules = Rules.of(recipe, cache)
 
     def filter(self, doc: Document) -> bool | tuple[bool, str]:
-        """True, or False with the reason of the drop, as DataTrove asks."""
+        """Return True, or False with the reason of the drop, as DataTrove expects."""
         reason = self.reason(doc, self.rules.checks())
         return (False, reason) if reason else True
 
     @abstractmethod
     def reason(self, doc: Document, checks: Checks) -> str | None:
-        """Why the document is dropped; None where it passes."""
+        """Return why the document is dropped; None if it passes."""
 
 
 class PayloadFilter(StageFilter):
-    """Reads the pages of `WarcPages`: HTTP status, media type, encoding, markup. The text becomes the page's HTML."""
+    """Checks HTTP status, media type, encoding and markup of `WarcPages`' pages, and sets the text to the HTML."""
 
     name = "📦 Finest payload"
 
@@ -59,7 +59,7 @@ class PayloadFilter(StageFilter):
 
 
 class URLFilter(StageFilter):
-    """FineWeb's block lists of domains, addresses and words in addresses; looks at the metadata `url`."""
+    """Applies FineWeb's block lists of domains, addresses and words in addresses to the metadata `url`."""
 
     name = "😈 Finest URL lists"
 
@@ -68,7 +68,7 @@ class URLFilter(StageFilter):
 
 
 class LanguageGate(StageFilter):
-    """Cheap sure drops before extraction: pages in other languages, pages without content. The text is HTML."""
+    """Drops pages in other languages or without content cheaply before extraction. The text must be HTML."""
 
     name = "🚪 Finest gate"
 
@@ -79,7 +79,7 @@ class LanguageGate(StageFilter):
 
 
 class LanguageFilter(StageFilter):
-    """fastText language identification; writes the metadata `language` and `language_score`."""
+    """Identifies the language with fastText, and writes the metadata `language` and `language_score`."""
 
     name = "🌍 Finest language"
 
@@ -89,7 +89,7 @@ class LanguageFilter(StageFilter):
 
 
 class GopherRepetitionFilter(StageFilter):
-    """Gopher's rules on repeated lines, paragraphs and n-grams."""
+    """Applies Gopher's rules on repeated lines, paragraphs and n-grams."""
 
     name = "👯 Finest Gopher repetition"
 
@@ -98,7 +98,7 @@ class GopherRepetitionFilter(StageFilter):
 
 
 class GopherQualityFilter(StageFilter):
-    """Gopher's rules on words, symbols and stop words."""
+    """Applies Gopher's rules on words, symbols and stop words."""
 
     name = "🥇 Finest Gopher quality"
 
@@ -107,7 +107,7 @@ class GopherQualityFilter(StageFilter):
 
 
 class C4QualityFilter(StageFilter):
-    """C4's rules without the terminal punctuation rule; takes lines out of the text."""
+    """Applies C4's rules except the terminal punctuation rule; removes lines from the text."""
 
     name = "⛰ Finest C4 quality"
 
@@ -117,7 +117,7 @@ class C4QualityFilter(StageFilter):
 
 
 class FineWebQualityFilter(StageFilter):
-    """FineWeb's own rules on lines and repeated characters."""
+    """Applies FineWeb's own rules on lines and repeated characters."""
 
     name = "🍷 Finest FineWeb quality"
 

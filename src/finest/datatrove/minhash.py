@@ -1,4 +1,4 @@
-"""MinHash signatures, in DataTrove's files."""
+"""MinHash signatures in DataTrove's file format."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from finest.recipe.words import Tokenizer
 
 
 class MinhashDedupSignature(DataTroveSignature):
-    """DataTrove's step of that name, several times faster: the files are equal byte for byte.
+    """Does the same as DataTrove's step of that name, several times faster, and writes byte-identical files.
 
-    DataTrove's own `MinhashDedupBuckets`, `MinhashDedupCluster` and `MinhashDedupFilter` continue from them, with the
-    same `config`. Raises UsageError for what is not done here: hashes of 32 bits, another normalisation of text than
-    DataTrove's default, and other languages than English.
+    DataTrove's own `MinhashDedupBuckets`, `MinhashDedupCluster` and `MinhashDedupFilter` continue from these files,
+    with the same `config`. Raises UsageError for unsupported options: 32-bit hashes, a text normalisation other than
+    DataTrove's default, and languages other than English.
     """
 
     name = "🎯 Finest MinHash stage 1"
@@ -49,12 +49,12 @@ class MinhashDedupSignature(DataTroveSignature):
         )  # fmt: skip
 
     def get_shingles(self, text: str) -> npt.NDArray[np.uint64]:
-        """The finished signature, which `get_signature` passes on; empty where the text is too short for a shingle."""
+        """Return the finished signature, for `get_signature`; empty if the text is too short for a shingle."""
         signature = _signer(self.dedup).sign(text, _tokenizer())
         return np.zeros(0, np.uint64) if signature is None else signature
 
     def get_signature(self, shingles: npt.NDArray[np.uint64]) -> list[list[int]]:
-        """The hashes, bucket by bucket."""
+        """Return the hashes, bucket by bucket."""
         hashes: list[list[int]] = shingles.tolist()
         return hashes
 

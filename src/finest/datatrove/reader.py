@@ -1,4 +1,4 @@
-"""A reader of WARC files that damage does not stop."""
+"""A reader of WARC files that continues after damage."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from finest.warc.slices import Slice, read_slice
 from finest.warc.source import CommonCrawl, inspect, name_sources, resolve
 
 PAGE = "page"
-"""Key of the metadata under which a document carries its page to the step that reads it."""
+"""Metadata key under which a document carries its page to the next step."""
 MAX_RECORD_BYTES = 64 << 20
-"""Twice the largest payload of the shipped recipes, as `finest refine` reads."""
+"""Read limit per record: twice the largest payload of the shipped recipes, as in `finest refine`."""
 
 
 class WarcPages(PipelineStep):
     """Reads the pages of WARC files, each as a document without text.
 
-    `RecipeFilter` or `PayloadFilter` must come next: it reads the page, which lies in the metadata until then. Each
-    document has `url`, `date`, `file_path` (the name of its WARC) and `offset` there too.
+    `RecipeFilter` or `PayloadFilter` must come next: it reads the page, which the metadata holds until then. The
+    metadata also has `url`, `date`, `file_path` (the name of the WARC) and `offset`.
 
-    Records of any layout are read, and damage costs the records that it is in; DataTrove's reader stops there. Files
-    are divided among the tasks. `sources` are what `finest refine` takes: files, folders, globs, `s3://` and
-    `https://` addresses, Common Crawl paths, `@list.txt`. `limit` reads the first pages of each file alone.
+    It reads records of any layout, and damage costs only the damaged records, where DataTrove's reader stops. The files
+    are divided among the tasks. `sources` are the same as for `finest refine`: files, folders, globs, `s3://` and
+    `https://` addresses, Common Crawl paths, `@list.txt`. `limit` reads only the first pages of each file.
     """
 
     type, name = "📖 - READER", "Finest WARC pages"
@@ -40,7 +40,7 @@ class WarcPages(PipelineStep):
         self.sources, self.limit = tuple(os.fspath(one) for one in several), limit
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
-        """Yield the documents of this task, after those of the steps before it."""
+        """Yield the documents of the previous steps, then those of this task."""
         yield from data or ()
         settings = load_settings()
         locations = resolve(self.sources, CommonCrawl(https_base=settings.cc_https, bucket=settings.cc_bucket))

@@ -1,4 +1,4 @@
-"""The whole recipe as one step."""
+"""The whole recipe as one DataTrove step."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from finest.recipe.recipe import Recipe
 
 
 class RecipeFilter(StageFilter):
-    """Judges each page by a whole recipe, from the response to the text: the verdicts of `finest refine`.
+    """Judges each page by a whole recipe, from the response to the text, with the same verdicts as `finest refine`.
 
     Documents come from `WarcPages`, or from any reader that puts HTML in the text and its address in the metadata
-    `url`, such as DataTrove's `WarcReader`. A kept document has its text, and in the metadata `language`,
-    `language_score` and `token_count` (GPT-2 tokens before addresses were replaced). A dropped one goes to
-    `exclusion_writer` with the text as the deciding stage saw it, and the reason in `filter_reason`.
+    `url`, such as DataTrove's `WarcReader`. A kept document gets its text, and the metadata `language`,
+    `language_score` and `token_count` (GPT-2 tokens, counted before e-mail and IP addresses are replaced). A dropped
+    document goes to `exclusion_writer` with the text that the deciding stage saw, and the reason in `filter_reason`.
 
-    Duplicates stay in: DataTrove's MinHash steps take them out. For the signatures of `finest refine`, whose pages are
-    compared before e-mail and IP addresses are replaced, say `replace_pii=False` and let DataTrove's `PIIFormatter`
-    come after them.
+    The step keeps duplicates: DataTrove's MinHash steps remove them. `finest refine` compares pages before it replaces
+    e-mail and IP addresses; for the same signatures, pass `replace_pii=False` and put DataTrove's `PIIFormatter` after
+    the MinHash steps.
 
-    Nothing bounds the memory of a page here, and one call into compiled code runs to its end; `finest refine` kills a
-    worker that takes too much of either, and goes on.
+    The step does not limit the memory of a page, and a single call into compiled code cannot be interrupted;
+    `finest refine` kills a worker that exceeds its memory or CPU time, and continues.
     """
 
     name = "🏅 Finest recipe"

@@ -1,4 +1,4 @@
-"""Checks of key, chain, seat on the subnet, length of the commitment, and the right to set weights."""
+"""Checks of the hotkey, the chain, the registration, the commitment's length and the right to set weights."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from finest.chain.view import Neuron, SubnetView
 
 BLOCKS_WAITED = 3
-"""Block times within which a working chain produces a block: one slot may stay empty, three in a row hardly."""
+"""Block times to wait for a new block: a working chain may leave one slot empty, but hardly three in a row."""
 LEAST_WAIT_S, LONGEST_WAIT_S = 5.0, 40.0
 RAO = 10**9
-"""The chain counts stake in 1e-9 of a token."""
+"""Units of stake per token: the chain counts stake in 1e-9 of a token."""
 _POLL_S = 1.0
 _CONNECT_S = 5.0
 _PORTS = {"ws": 80, "wss": 443}
@@ -71,21 +71,21 @@ def chain(subject: Subject) -> Finding:
 
 
 def is_refused(target: str) -> bool:
-    """Whether the endpoint's port is closed: the client, which hopes for better, would try for half a minute."""
+    """Return whether the endpoint's port is closed; the chain client would keep retrying for half a minute."""
     parts = urlsplit(target)
     if parts.scheme not in _PORTS or not parts.hostname:
-        return False  # the name of a network
+        return False  # it is the name of a network
     try:
         with socket.create_connection((parts.hostname, parts.port or _PORTS[parts.scheme]), timeout=_CONNECT_S):
             return False
     except ConnectionRefusedError:
         return True
     except (OSError, ValueError):
-        return False  # the client says it better
+        return False  # the client reports it better
 
 
 def _next_block(subject: Subject, block: int, block_time_s: float) -> int | None:
-    """The number of a newer block than `block`; None if none comes for long enough."""
+    """Wait for a block newer than `block` and return its number; None if there is none in time."""
     end = time.monotonic() + max(LEAST_WAIT_S, min(LONGEST_WAIT_S, BLOCKS_WAITED * block_time_s))
     while time.monotonic() < end:
         newest = subject.chain().block()
@@ -96,7 +96,7 @@ def _next_block(subject: Subject, block: int, block_time_s: float) -> int | None
 
 
 def registration(subject: Subject) -> Finding:
-    """Check that the hotkey has a seat on the subnet."""
+    """Check that the hotkey is registered on the subnet."""
     from finest.chain.submission import not_registered
 
     address, view = subject.chain().hotkey.address, subject.view()
@@ -157,7 +157,7 @@ def weights(subject: Subject) -> Finding:
     if not me.last_update_block:
         return ok(f"none set yet; {rule}")
     age = max(0, view.block - me.last_update_block)
-    since = me.last_update_block == me.registration_block  # a registration counts as if it had set some
+    since = me.last_update_block == me.registration_block  # the chain counts a registration as setting weights
     last = "none set since registration" if since else f"set {age:,} blocks ago"
     return ok(f"{last}, taken {f'in {every - age:,}' if age < every else 'now'}; {rule}")
 
@@ -176,6 +176,6 @@ def _storage(subject: Subject, item: str, *keys: int) -> int:
 
 
 def cut(error: FinestError) -> tuple[str, str]:
-    """A message of the house, "what is wrong; what to do: COMMAND", as its two halves."""
+    """Split one of our messages, "what is wrong; what to do: COMMAND", into the problem and the command."""
     line, _, rest = str(error).partition("; ")
     return line, rest.partition(": ")[2] or rest

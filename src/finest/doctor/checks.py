@@ -1,4 +1,4 @@
-"""The list of checks, by role. A new check is a function in the file of its subject and a line here."""
+"""The checks of each role. To add a check, write a function in its subject's module and add a line here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NETWORK = "check the network, and the firewall's rules for outgoing connections
 _INSTALLATION = (
     Check("python", installation.python),
     Check("packages", installation.packages),
-    Check("recipe", installation.recipe, 30),  # it names what refining needs; a subnet's packages may still be missing
+    Check("recipe", installation.recipe, 30),  # covers refining; the packages of the subnet may still be missing
     Check("compiled-core", installation.native, 30, needs=("recipe",)),
     Check("known-page", installation.known_page, 180, needs=("recipe",)),  # the first run builds word lists
 )
@@ -20,7 +20,7 @@ _MINING_MACHINE = (
     Check("open-files", machine.open_files),
 )
 _CHAIN = (
-    Check("chain-client", chain.client, 60),  # an import from a cold disk
+    Check("chain-client", chain.client, 60),  # importing from a cold disk is slow
     Check("wallet", chain.wallet, 20, needs=("chain-client",)),
     Check("chain", chain.chain, VIEW_S + chain.LONGEST_WAIT_S + 10, needs=("chain-client",), hint=_NETWORK),
     Check("registration", chain.registration, 30, needs=("wallet", "chain"), hint=_NETWORK),
@@ -43,7 +43,7 @@ _JUDGING_MACHINE = (
     Check("room", machine.room),
     Check("confinement", machine.confinement),
     Check("open-files", machine.open_files),
-    Check("gpu", machine.gpu, 60),  # an import from a cold disk
+    Check("gpu", machine.gpu, 60),  # importing from a cold disk is slow
 )
 _RIGHTS = (
     Check("permit", chain.permit, 40, needs=("registration",), hint=_NETWORK),
@@ -65,8 +65,8 @@ _INSTALLATION_OF: dict[Role, tuple[Check[Subject], ...]] = {
 
 
 def checks_for(role: Role, *, installation_only: bool = False) -> tuple[Check[Subject], ...]:
-    """What is looked at for whoever plays that role on the subnet, in the order in which it is shown.
+    """Return the checks of a role on the subnet, in display order.
 
-    `installation_only`: what needs no network, no account and no particular machine.
+    With `installation_only`, return only those that need no network, no account and no particular machine.
     """
     return (_INSTALLATION_OF if installation_only else _BY_ROLE)[role]

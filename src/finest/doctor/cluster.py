@@ -1,4 +1,4 @@
-"""Slurm, as `finest cluster check` sees it."""
+"""Check of Slurm, by the checks of `finest cluster check`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from finest.findings import Finding, State, failure, ok, skipped, warning
 
 
 def slurm(subject: Subject) -> Finding:
-    """With `--executor slurm`: the cluster takes jobs and runs them."""
+    """With `--executor slurm`, check that the cluster accepts and runs jobs."""
     if subject.executor != "slurm":
         return skipped(f"not needed with --executor {subject.executor}")
     from finest.cluster.check_health import check_health

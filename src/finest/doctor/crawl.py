@@ -1,4 +1,4 @@
-"""Check of Common Crawl: reads a few bytes of a small file in the way that a run reads WARCs."""
+"""Check of Common Crawl: read a few bytes of a small file in the same way as a run reads WARCs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from finest.errors import SourceError
 from finest.findings import Finding, failure, ok, warning
 
 SMALL_FILE = "crawl-data/CC-MAIN-2025-26/warc.paths.gz"
-"""A list of paths that will stay where it is; some 200 kB, of which the head is read."""
+"""A list of paths at a permanent address; about 200 kB, of which the check reads the head."""
 _HEAD_BYTES = 512
 _SYSTEM_WORDS = re.compile(r"\[Errno -?\d+\]([^'\")]+)")
 _AWS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env, or remove them: HTTPS needs none"
@@ -40,6 +40,6 @@ def common_crawl(subject: Subject) -> Finding:
 
 
 def _short(error: Exception) -> str:
-    """The operating system's error message, which libraries wrap in their own."""
+    """Extract the operating system's error message, which libraries wrap in their own."""
     said = _SYSTEM_WORDS.findall(str(error))
     return said[-1].strip() if said else str(error)[:160]

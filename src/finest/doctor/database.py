@@ -1,4 +1,4 @@
-"""Check of the database of a validator's queue; it leaves nothing behind."""
+"""Check of the database of a validator's queue; it leaves no changes in the database."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def database(subject: Subject) -> Finding:
 
 
 def _file(subject: Subject) -> Path | None:
-    """Path of an SQLite database; None for another kind of database."""
+    """Return the path of an SQLite database; None for any other kind of database."""
     if subject.database is None:
         return (subject.work / FILE).expanduser().absolute()
     if subject.database.startswith(_SQLITE):

@@ -1,4 +1,4 @@
-"""Checks of the Hugging Face Hub: whether it answers, whose token it is, and where the token may write."""
+"""Checks of the Hugging Face Hub: whether it answers, whose token is used, and where that token may write."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from finest.errors import HubError, HubNotFound, HubUnavailable
 from finest.findings import Finding, failure, ok, skipped, warning
 
 _KNOWN = "HuggingFaceFW/fineweb"
-"""A dataset that everybody may read and that will stay."""
+"""A permanent, public dataset."""
 
 
 def token(subject: Subject) -> Finding:
@@ -39,12 +39,12 @@ def repository(subject: Subject) -> Finding:
 
 def public(_: Subject) -> Finding:
     """Check that the Hub answers without a token, since a validator only reads."""
-    Hub()  # gives the client's connections their deadlines
+    Hub()  # sets the timeouts of the client's connections
     import huggingface_hub
 
     api = huggingface_hub.HfApi(token=False)
     try:
-        with suppress(HubNotFound):  # an answer too: another Hub than the public one
+        with suppress(HubNotFound):  # this is an answer too: the Hub is not the public one
             hub_call(f"ask for {_KNOWN}", lambda: api.dataset_info(_KNOWN), tries=3)
     except HubError as error:
         return failure(_said(error), "check the network, and HF_ENDPOINT if it is set")

@@ -1,4 +1,4 @@
-"""Python, the installed packages, the compiled core, the recipe, a known page, and what quality is measured with."""
+"""Checks of Python, the packages, the recipe, the compiled core, a known page and the quality measure."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from finest.system import unserved
 
 PROJECT = "finest-data"
 EXTRAS: dict[Role, str] = {"miner": "subnet", "validator": "validator"}
-"""What is needed besides the refinery: the chain's client, and a validator's database."""
+"""The extra of the package for each role: the chain client, and for a validator also the database."""
 _WITH_COMPILER = f"apt-get install gcc python3-dev && pip install --force-reinstall --no-deps {PROJECT}"
 
 
 def python(_: Subject) -> Finding:
-    """The interpreter and its system are some that the project is made for."""
+    """Check that the project supports this Python version and operating system."""
     if (why := unserved()) is not None:
         return failure(why, "python3.12 -m venv .venv on Linux with glibc, and install in that")
     return ok(f"Python {platform.python_version()} at {sys.executable}")
 
 
 def packages(subject: Subject) -> Finding:
-    """Every package is there in a version that the project names; what decides a page's fate in exactly that one."""
+    """Check that every package has a version that the project allows; those that decide verdicts are pinned exactly."""
     try:
         needed = list(requirements(extra=EXTRAS[subject.role]))
     except importlib.metadata.PackageNotFoundError:
@@ -44,9 +44,9 @@ def packages(subject: Subject) -> Finding:
 
 
 def requirements(project: str = PROJECT, extra: str = EXTRAS["miner"]) -> Iterator[Requirement]:
-    """What the installed project asks for on this machine, its extra included, and those that this one names.
+    """Yield the installed project's requirements on this machine, including `extra` and the extras that it refers to.
 
-    Raises PackageNotFoundError where it is not installed.
+    Raises PackageNotFoundError if the project is not installed.
     """
     seen = {project}
     extras = ["", extra]
@@ -62,7 +62,7 @@ def requirements(project: str = PROJECT, extra: str = EXTRAS["miner"]) -> Iterat
 
 
 def _unfit(need: Requirement) -> str | None:
-    """The installed version where it does not fit, "" where there is none; None where all is well."""
+    """Return the installed version if it does not fit, "" if the package is missing, None if all is well."""
     try:
         version = importlib.metadata.version(need.name)
     except importlib.metadata.PackageNotFoundError:
@@ -71,7 +71,7 @@ def _unfit(need: Requirement) -> str | None:
 
 
 def native(_: Subject) -> Finding:
-    """The compiled core is there: the same texts without it, for more CPU time."""
+    """Check that the compiled core is available; without it the texts are the same but take more CPU time."""
     from finest.recipe import native
     from finest.recipe.extract import core_tables
 
@@ -85,7 +85,7 @@ def native(_: Subject) -> Finding:
 
 
 def recipe(subject: Subject) -> Finding:
-    """The recipe can be read, and the library versions that it names are those installed."""
+    """Check that the recipe can be read and that the library versions it names are installed."""
     from finest.recipe.recipe import load_recipe
 
     try:
@@ -97,7 +97,7 @@ def recipe(subject: Subject) -> Finding:
 
 
 def known_page(subject: Subject) -> Finding:
-    """A page whose text is known goes through the whole recipe: models load, extraction works."""
+    """Run a page with known text through the whole recipe, to check that models load and extraction works."""
     from finest.pipeline.preflight import preflight
     from finest.recipe.recipe import load_recipe
 
@@ -109,7 +109,7 @@ def known_page(subject: Subject) -> Finding:
 
 
 def quality_model(subject: Subject) -> Finding:
-    """The tokenizer and the fixed documents of the quality measure are those of this version: scores compare."""
+    """Check that the quality measure has this version's tokenizer and fixed documents, so scores are comparable."""
     from finest.validator.quality.heldout import anchors
     from finest.validator.quality.tokens import ids
 

@@ -1,4 +1,4 @@
-"""Processors, memory, disk, open files, GPU: whether this machine can hold the work, and how much of it."""
+"""Checks of the machine: processors, memory, disk, open files and GPU, and how much work they suffice for."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from finest.formatting import byte_size, counted
 from finest.miner.disk import RESERVE_BYTES, needed_bytes
 
 WORKER_BYTES = 0.5e9
-"""Memory of a worker as measured (docs/concepts/performance.md: 522 MB at the peak of a run with one)."""
+"""Typical memory of a worker (docs/concepts/performance.md: 522 MB at the peak of a run with one worker)."""
 WORKER_MOST_BYTES = 1.0e9
 """Memory of a worker that processes the largest pages of a crawl."""
 WARC_BYTES = 1.0e9
 """Compressed size of a WARC file of Common Crawl."""
 TASK_WARCS = 4
-"""What a lease holds unless more is asked for (tasks.models.LeaseRequest)."""
+"""WARC files per lease by default (tasks.models.LeaseRequest)."""
 SOME_TASKS = 5
-"""Tasks that wait for their verdicts with room to spare."""
+"""Number of tasks for which the disk should have room while they wait for their verdicts."""
 MONTHS_BYTES = 10 * 10**9
-"""A validator's: three releases with their packages (0.85 GB each), the files of a verdict, its records."""
+"""Disk of a validator for months: three releases with packages (0.85 GB each), a verdict's files, its records."""
 LEAST_FILES = 1024
-"""Open files: each worker holds some twenty, MinHash a hundred or so, and every connection one."""
+"""Open files that suffice: each worker holds about 20, MinHash about 100, and every connection one."""
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -54,7 +54,7 @@ _NEWER_KERNEL = "run Linux 6.12 or newer with landlock among its security module
 
 
 def available_processors() -> int:
-    """Processors that this process may run on, with a container's share counted."""
+    """Return the number of processors that this process may use, limited to a container's quota."""
     cores = len(os.sched_getaffinity(0))
     with suppress(OSError, ValueError):
         quota, period = (_CGROUP / "cpu.max").read_text().split()
@@ -64,7 +64,7 @@ def available_processors() -> int:
 
 
 def available_memory_bytes() -> int:
-    """Memory that can be taken without swapping: the machine's, or what a container has left of its own."""
+    """Return the bytes of memory available without swapping, limited to what the container has left."""
     left = [_meminfo_bytes("MemAvailable")]
     with suppress(OSError, ValueError):
         limit = (_CGROUP / "memory.max").read_text().strip()
@@ -82,7 +82,7 @@ def _meminfo_bytes(name: str) -> int:
 
 
 def disk(subject: Subject) -> Finding:
-    """`--work` can be written to and has room for a task, and better for some that wait for their verdict."""
+    """Check that `--work` is writable and has room for a task, and preferably for several awaiting their verdict."""
     folder = subject.work.expanduser().absolute()
     there = _nearest(folder)
     if (why := _not_writable(there)) is not None:
@@ -99,17 +99,17 @@ def disk(subject: Subject) -> Finding:
 
 
 def task_bytes() -> int:
-    """Disk that a task of the usual size takes."""
+    """Return the disk space in bytes that a task of the usual size takes."""
     return needed_bytes(int(WARC_BYTES * TASK_WARCS))
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder itself, or the first above it that exists."""
+    """Return the folder itself, or its nearest existing parent."""
     return next(one for one in (folder, *folder.parents) if one.is_dir())
 
 
 def memory(subject: Subject) -> Finding:
-    """Memory for a validator's verdicts, which are ended past theirs, and a processor for each."""
+    """Check the memory for parallel verdicts (one past its limit is killed), and that each has a processor."""
     from finest.validator.budget import MEMORY_BYTES
 
     cores, free, wanted = available_processors(), available_memory_bytes(), subject.workers or 1
@@ -123,7 +123,7 @@ def memory(subject: Subject) -> Finding:
 
 
 def room(subject: Subject) -> Finding:
-    """A validator's `--work` can be written to and has room for its records, the files under way, and an update."""
+    """Check that a validator's `--work` is writable and has room for its records, a verdict's files and an update."""
     folder = subject.work.expanduser().absolute()
     there = _nearest(folder)
     if (why := _not_writable(there)) is not None:
@@ -138,7 +138,7 @@ def room(subject: Subject) -> Finding:
 
 
 def confinement(_: Subject) -> Finding:
-    """What the kernel can do to the processes that read strangers' datasets: keep them from files and connections."""
+    """Check that the kernel can keep the processes that read untrusted datasets away from files and connections."""
     from finest.sandbox import landlock, missing
 
     lacks = missing()
@@ -156,7 +156,7 @@ def _not_writable(folder: Path) -> str | None:
 
 
 def gpu(_: Subject) -> Finding:
-    """What PyTorch sees, where it is installed. No verdict needs it."""
+    """Show the GPU that PyTorch sees, if PyTorch is installed. No verdict needs it."""
     if importlib.util.find_spec("torch") is None:
         return skipped("no PyTorch, and no verdict needs it")
     try:
@@ -172,7 +172,7 @@ def gpu(_: Subject) -> Finding:
 
 
 def open_files(_: Subject) -> Finding:
-    """The limit on open files leaves room for workers and connections."""
+    """Check that the limit on open files is high enough for workers and connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= LEAST_FILES:
         return ok("no limit" if soft == resource.RLIM_INFINITY else f"{soft:,} files may be open at a time")

@@ -9,11 +9,11 @@ from finest.errors import TaskServerError, UsageError
 from finest.findings import Finding, failure, ok, warning
 
 BEHIND_S = 30.0
-"""A signature older than this is refused (finest.chain.auth)."""
+"""The server refuses a signature older than this (finest.chain.auth)."""
 AHEAD_S = 5.0
-"""A signature from further in the future than this is refused."""
+"""The server refuses a signature from further in the future than this."""
 NOTICED_S = 2.0
-"""Difference in seconds that a clock set by NTP stays well within."""
+"""Clock difference that NTP keeps well below; a larger one causes a warning."""
 _NTP = "sudo timedatectl set-ntp true"
 
 
@@ -42,7 +42,7 @@ def subnet(subject: Subject) -> Finding:
 
 
 def server_hotkey(subject: Subject) -> Finding:
-    """Check that the task server has the hotkey in API_HOTKEY."""
+    """Check that the task server's hotkey is the one in API_HOTKEY."""
     told, wanted = subject.server().info.hotkey, subject.settings.api_hotkey
     if wanted and wanted != told:
         return failure(
@@ -58,7 +58,7 @@ def server_hotkey(subject: Subject) -> Finding:
 
 
 def clock(subject: Subject) -> Finding:
-    """Check that this machine's clock agrees with the server's, because signed requests carry the time."""
+    """Check that this machine's clock agrees with the server's, because signed requests contain the time."""
     ahead_s = subject.server().ahead_s
     words = f"{abs(ahead_s):.1f} s {'ahead of' if ahead_s > 0 else 'behind'} the task server's"
     if ahead_s > AHEAD_S or ahead_s < -BEHIND_S:

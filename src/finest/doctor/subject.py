@@ -1,4 +1,4 @@
-"""What the doctor looks at: settings, flags, and what several checks ask for but one fetches."""
+"""The inputs of the doctor's checks: settings, flags, and shared values that are fetched once."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ T = TypeVar("T")
 Role = Literal["miner", "validator"]
 
 VIEW_S = 25.0
-"""Deadline of the subnet's view: under 5 s on a good line, and one connection may have to be replaced."""
+"""Timeout for the subnet's view: it takes under 5 s on a good connection, which may have to be replaced once."""
 SERVER_S = 10.0
-"""Deadline of the task server's answer, which is made of what it holds in memory."""
+"""Timeout for the task server's answer, which comes from its memory."""
 
 
 class Once(Generic[T]):
-    """A value that is fetched when it is first asked for; whoever asks meanwhile waits. An error is kept as well."""
+    """A value that is fetched on first use; concurrent callers wait for it. An error is kept and raised again."""
 
     def __init__(self, fetch: Callable[[], T]) -> None:
         self._fetch, self._lock = fetch, threading.Lock()
@@ -48,7 +48,7 @@ class Once(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the task server says of itself, and when it said so by this machine's clock."""
+    """The task server's information about itself, with the local times of the request and the answer."""
 
     info: ServerInfo
     asked_at_s: float
@@ -56,8 +56,9 @@ class Answer:
 
     @property
     def ahead_s(self) -> float:
-        """How far this machine's clock is at least ahead of the server's; 0 where that spoke between question and
-        answer.
+        """Minimum seconds by which this machine's clock is ahead of the server's (negative: behind).
+
+        It is 0 if the server's time is between request and answer.
         """
         if self.info.time_s < self.asked_at_s:
             return self.asked_at_s - self.info.time_s
@@ -66,25 +67,25 @@ class Answer:
 
 @dataclass
 class Subject:
-    """One set-up. Nothing is fetched before a check asks."""
+    """The set-up to check. Nothing is fetched until a check needs it."""
 
     settings: Settings
     chain_options: ChainOptions
     role: Role = "miner"
     repo: str | None = None
-    """`--hf-repo`, with its owner or without."""
+    """`--hf-repo`, with or without its owner."""
     work: Path = Path("finest-work")
     executor: str = "local"
     recipe: str = "fineweb"
     workers: int | None = None
-    """As many as the miner would start, None: as the machine has processors; verdicts at a time of a validator."""
+    """Workers of a miner (None: one per processor), or parallel verdicts of a validator."""
     database: str | None = None
-    """`--database` of a validator; None: a file in its work folder."""
+    """`--database` of a validator; None means a file in its work folder."""
     chain: Once[Chain] = field(init=False)
     view: Once[SubnetView] = field(init=False)
     server: Once[Answer] = field(init=False)
     hub_user: Once[dict[str, Any]] = field(init=False)
-    """The Hub's answer to `whoami`; it holds no token."""
+    """The Hub's answer to `whoami`, which does not contain the token."""
 
     def __post_init__(self) -> None:
         self.chain = Once(self._open_chain)
@@ -94,16 +95,16 @@ class Subject:
 
     @property
     def command(self) -> str:
-        """What the role's work is started with."""
+        """The command that starts the role's work."""
         return {"miner": "finest mine", "validator": "finest validate"}[self.role]
 
     def full_repo(self) -> str:
-        """`owner/name`; the Hub is asked for the owner where none is named."""
+        """Return `owner/name`; asks the Hub for the owner if `--hf-repo` names none."""
         repo = self.repo or ""
         return repo if "/" in repo else f"{self.hub_user()['name']}/{repo}"
 
     def close(self) -> None:
-        """End the connection to the chain, if there is one."""
+        """Close the connection to the chain, if it is open."""
         if self.chain.value is not None:
             self.chain.value.close()
 

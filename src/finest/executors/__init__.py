@@ -1,1 +1,1 @@
-"""What runs the slices of a run: forked workers of this machine, Slurm, or Ray, behind DataTrove's executors."""
+"""Executors that run the slices of a run, built on DataTrove's: forked local workers, Slurm, or Ray."""

@@ -1,8 +1,8 @@
 """DataTrove's local executor with workers that may die.
 
-DataTrove's own pool waits for ever when the kernel kills a worker, and each of its workers loads models and lists
-again. Here the workers are forked from a process that has loaded them, the parent watches each one, and a rank whose
-worker died is told to `on_death`, which decides whether it is run again.
+DataTrove's own pool waits forever when the kernel kills a worker, and each of its workers loads models and lists again.
+This executor forks the workers from a process that has already loaded them, and the parent watches each one. When a
+worker dies, it calls `on_death` with the rank, which decides whether the rank runs again.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ MEMORY_EXIT = 78
 class ForkedExecutor(LocalPipelineExecutor):
     """Runs the ranks of a DataTrove pipeline in forked workers.
 
-    `on_done(rank)` is called as each rank finishes, `on_tick()` about once a second, and `on_death(rank, exit_code)`
-    when a worker died with a rank in its hands; if it returns, the rank is run again. Errors of a rank end the run.
+    It calls `on_done(rank)` as each rank finishes, `on_tick()` about once a second, and `on_death(rank, exit_code)`
+    when a worker dies while running a rank; if that returns, the rank runs again. An error of a rank ends the run.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class ForkedExecutor(LocalPipelineExecutor):
         on_death: Callable[[int, int], None],
     ) -> None:
         super().__init__(list(pipeline), tasks=world_size, workers=workers, logging_dir=str(logging_dir))
-        self.skip_completed = False  # the ledger says what is finished, not DataTrove's markers
+        self.skip_completed = False  # the ledger decides what is finished, not DataTrove's marker files
         self._ranks = list(ranks)
         self._logs = logging_dir
         self._on_done, self._on_tick, self._on_death = on_done, on_tick, on_death
 
     def run(self) -> None:
-        """Run all ranks; raises what a rank raised. Workers are gone when it returns or raises."""
+        """Run all ranks; raises what a rank raised. All workers have ended when it returns or raises."""
         self._logs.mkdir(parents=True, exist_ok=True)
         logger.remove()
         queue = self._ranks[::-1]
@@ -83,7 +83,7 @@ class ForkedExecutor(LocalPipelineExecutor):
         mine, theirs = context.Pipe()
         process = context.Process(
             target=self._serve, args=(theirs, number)
-        )  # no daemon: DataTrove's extractor has a child
+        )  # not a daemon: DataTrove's extractor starts a child process
         process.start()
         theirs.close()
         return Worker(process, mine, number)
@@ -113,13 +113,13 @@ class ForkedExecutor(LocalPipelineExecutor):
         worker.give(queue)
 
     def _serve(self, connection: Connection, number: int) -> None:
-        """A worker's life: run the ranks that come down the pipe until None does. Output goes to the worker's log."""
+        """Run each rank received from the pipe until it sends None, as a worker whose output goes to its own log."""
         leave_with_parent()
         log = self._logs / f"worker-{number:03d}.log"
         _say_into(log)
-        gc.freeze()  # what was loaded before the fork is never garbage, and stays shared
+        gc.freeze()  # what was loaded before the fork is not collected, so its memory stays shared
         self._set_distributed_environment(-1)
-        logger.add(_Masked(log), level="INFO", diagnose=False)  # it would write the variables' values, secrets too
+        logger.add(_Masked(log), level="INFO", diagnose=False)  # diagnose logs variables, secrets too
         for rank in iter(lambda: _receive(connection), None):
             connection.send(self._attempt(rank))
 
@@ -128,16 +128,17 @@ class ForkedExecutor(LocalPipelineExecutor):
         try:
             self._run_steps(rank)
         except MemoryError:
-            os._exit(MEMORY_EXIT)  # the parent takes it for a death; a clean end would need memory
+            os._exit(MEMORY_EXIT)  # the parent treats it as a death; a clean exit would need memory
         except Exception as error:  # noqa: BLE001 - a worker's border; told to the parent
             logger.exception(error)
             return self._told(rank, error)
         return None
 
     def _run_steps(self, rank: int) -> None:
-        """DataTrove's `_run_for_rank` without its logs and statistics of each rank.
+        """Run the steps of a rank like DataTrove's `_run_for_rank`, but without its per-rank logs and statistics.
 
-        They take longer than a slice's files; the worker has a log, and the steps write what there is to know.
+        Writing those takes longer than writing a slice's files. The worker has its own log, and the steps write their
+        own statistics.
         """
         data: Any = None
         for step in self.pipeline:
@@ -162,12 +163,12 @@ class Worker:
     def give(self, queue: list[int]) -> None:
         if queue:
             self.rank = queue.pop()
-            with contextlib.suppress(OSError):  # a dead worker is heard of when its end of the pipe is read
+            with contextlib.suppress(OSError):  # a dead worker is noticed when the pipe is read
                 self.connection.send(self.rank)
 
     def stop(self) -> None:
         if self.rank is not None:
-            self.process.kill()  # an unfinished slice is thrown away whole, so there is nothing to say goodbye to
+            self.process.kill()  # an unfinished slice is discarded, so there is nothing to clean up
         with contextlib.suppress(OSError):
             self.connection.send(None)
         self.connection.close()
@@ -182,7 +183,7 @@ def _receive(connection: Connection) -> Any:
 
 
 class _Masked:
-    """A worker's log without secrets: a library's error names the whole address that it could not read."""
+    """A log file that masks secrets: a library's error may quote the full address that it could not read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,8 +1,8 @@
-"""DataTrove's Ray executor, run so that its caller can watch, and end it.
+"""DataTrove's Ray executor, run in a thread so that the caller can watch it and end it.
 
-DataTrove's `run` blocks, says nothing of a task that failed until all others are done, and then only warns; a killed
-process of one of its pools is waited for for ever. So it runs in a thread here, and the caller judges by what the
-tasks leave behind.
+DataTrove's `run` blocks. It reports a failed task only after all others have ended, and then only as a warning; and it
+waits forever for a killed process of one of its pools. So it runs in a thread here, and the caller relies on the files
+that the tasks write.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from datatrove.pipeline.base import PipelineStep
 
 STOP_S = 20.0
-"""How long the thread may take to notice that Ray is gone: DataTrove looks every 10 s."""
+"""How long the thread may take to notice that Ray has shut down: DataTrove checks every 10 s."""
 
 
 class RayStage(RayPipelineExecutor):
     """Runs `step` as `tasks` tasks on the Ray cluster of RAY_ADDRESS, or on one that is started here.
 
-    A context manager: leaving it ends whatever still runs. `folder` must be seen by all nodes under the same path.
+    A context manager: leaving it ends the tasks that still run. All nodes must see `folder` under the same path.
     """
 
     def __init__(self, step: PipelineStep, tasks: int, *, cpus_per_task: int, memory_gb: float, folder: Path) -> None:
@@ -35,14 +35,14 @@ class RayStage(RayPipelineExecutor):
         )
 
     def save_executor_as_json(self, indent: int = 4) -> None:
-        """A record for people, which knows no paths."""
+        """Do nothing: DataTrove's informational JSON file cannot represent paths."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """What goes to the nodes: all but the thread here."""
+        """Return the state to send to the nodes: everything except the local thread and its error."""
         return {name: value for name, value in self.__dict__.items() if name not in ("_thread", "error")}
 
     def __enter__(self) -> RayStage:
-        os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # a call after the end must not start another Ray
+        os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # a call after the shutdown must not start another Ray
         try:
             import ray  # type: ignore[import-not-found, import-untyped, unused-ignore]
         except ImportError:
@@ -64,7 +64,7 @@ class RayStage(RayPipelineExecutor):
 
     @property
     def is_over(self) -> bool:
-        """Whether no task is left to run; how they ended, their traces say."""
+        """Whether all tasks have ended; their trace files tell how."""
         return not self._thread.is_alive()
 
     def _run(self) -> None:

@@ -1,11 +1,11 @@
-"""The tasks of a run on a cluster: how many there are, and what each of them gets."""
+"""The allocation for a run on a cluster: the number of tasks and the resources of each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 MEMORY_PER_CPU_GB = 2.0
-"""DataTrove's own default; a worker holds 0.5 to 1 GB."""
+"""DataTrove's default; a worker uses 0.5 to 1 GB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Allotment:
     sbatch: tuple[tuple[str, str], ...]
 
     def options(self) -> list[str]:
-        """As options of sbatch."""
+        """Return the allocation as options of sbatch."""
         asked = {
             "partition": self.partition, "cpus-per-task": str(self.cpus_per_task),
             "mem-per-cpu": f"{self.memory_per_cpu_mb}M", "time": self.time, "qos": self.qos, **dict(self.sbatch),

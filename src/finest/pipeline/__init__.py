@@ -1,6 +1,6 @@
-"""From WARC files to a dataset: one run, resumable at any point, with a report and a proof of what came out.
+"""Turn WARC files into a dataset: one run, resumable at any point, with a report and a verifiable result.
 
-`run.py` is the way in. A run is planned in slices, which workers of this machine, Slurm jobs or Ray tasks judge and
-commit to the ledger, one by one. When all are there, duplicates are found over the whole run and the dataset is
-written, its manifest last. The other commands (status, report, why, verify) only read what a run has left.
+`run.py` is the entry point. It plans a run as slices; workers on this machine, Slurm jobs or Ray tasks judge each slice
+and commit it to the ledger. When all slices are committed, the run finds duplicates across the whole run and writes the
+dataset, the manifest last. The other commands (status, report, why, verify) only read the files of a run.
 """

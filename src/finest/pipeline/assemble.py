@@ -1,7 +1,7 @@
-"""From finished slices to the dataset: MinHash over the run, shards, verdicts, manifest, card and report.
+"""Assemble the dataset from the finished slices: MinHash over the run, shards, verdicts, manifest and card.
 
-Everything is streamed slice by slice in the order of the sources; it is written beside the ledger and renamed into
-place, the manifest last. It follows from the ledger alone, so a killed assembly is simply done again.
+The assembly streams the slices in the order of the sources, writes into `ledger/assembly` and renames the results into
+place, the manifest last. It depends on the ledger alone, so a killed assembly simply starts over.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from finest.warc.source import Source
 
 DEDUP_MEMORY_BYTES = 1 << 30
-"""What the clustering of signatures may hold; more rows are clustered in more passes."""
+"""Memory limit for clustering the signatures; more rows take more passes."""
 
 
 class Survivors:
-    """For each page that passed the filters, the page kept from its duplicate cluster, by number in the run."""
+    """For each page that passed the filters, by number in the run: the page kept from its duplicate cluster."""
 
     def __init__(self, survivor: NDArray[np.int64]) -> None:
         self._survivor = survivor
@@ -58,10 +58,10 @@ class Survivors:
         return np.asarray(part == np.arange(start, start + count))
 
     def drop_repeats(self, start: int, batch: pa.RecordBatch) -> None:
-        """Take in the rows of the pages from `start` on: one that is there a second time lost against the first.
+        """Mark each row that repeats an earlier one as its duplicate; `batch` holds the rows from number `start` on.
 
-        Only a record that stands twice in one gzip member makes two rows that are equal to the last byte; MinHash has
-        found it already, unless the recipe leaves that out or the text is too short for it.
+        Two rows are identical only if one gzip member contains the same record twice. MinHash has already found such
+        a pair, unless the recipe disables deduplication or the text is too short for a signature.
         """
         columns = (batch.column(name).to_pylist() for name in ("file_path", "warc_offset", "row_hash", "id"))
         for number, (path, offset, digest, id) in enumerate(zip(*columns, strict=True), start):
@@ -72,7 +72,7 @@ class Survivors:
                 self._survivor[number], self._named[first] = first, id
 
     def learn(self, start: int, ids: list[str]) -> None:
-        """Take in the ids of the pages from `start` on, of those that were kept instead of duplicates."""
+        """Remember the ids of pages kept instead of duplicates; `ids` are those of the pages from `start` on."""
         for number in [n for n in range(start, start + len(ids)) if n in self._named]:
             self._named[number] = ids[number - start]
 
@@ -100,7 +100,7 @@ def assemble(ledger: Ledger, recipe: Recipe, progress: Progress) -> Manifest:
 
 
 def find_survivors(ledger: Ledger, recipe: Recipe, summaries: list[SliceSummary], progress: Progress) -> Survivors:
-    """MinHash over the whole run; its cost is said before it starts."""
+    """Deduplicate the whole run with MinHash; reports the expected cost before it starts."""
     kept = sum(summary.kept for summary in summaries)
     if not recipe.dedup.enabled:
         return Survivors(np.arange(kept, dtype=np.int64))
@@ -111,7 +111,7 @@ def find_survivors(ledger: Ledger, recipe: Recipe, summaries: list[SliceSummary]
 
 
 class RowFiles:
-    """The shards of a dataset, with the sums over their rows that the manifest states."""
+    """The shards of a dataset, and the totals over their rows for the manifest."""
 
     def __init__(self) -> None:
         self.shards: list[Shard] = []
@@ -144,7 +144,7 @@ def write_rows(
 
 
 def write_verdicts(ledger: Ledger, scratch: Path, survivors: Survivors) -> list[Shard]:
-    """Stream the verdicts of all slices into files, with `duplicate` and the page kept instead filled in."""
+    """Stream the verdicts of all slices into files, and give each duplicate its reason and the page kept instead."""
     writers: dict[str, ShardWriter] = {}
     number = 0
     for _, batch in _batches(ledger, "verdicts.parquet"):
@@ -168,9 +168,9 @@ def _nobody(count: int) -> list[str | None]:
 
 
 def _batches(ledger: Ledger, name: str) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """The record batches of one file of every slice, in order, each with the number of its first row in the run.
+    """Yield the record batches of one file of every slice, in order, each with the run number of its first row.
 
-    The files are small: threads that read ahead or decode columns side by side cost more than they bring.
+    The files are small, so prefetching and decoding columns in parallel threads would cost more than they save.
     """
     start = 0
     for slice_ in ledger.plan.slices:
@@ -187,7 +187,7 @@ def _batches_of(path: Path) -> Iterator[pa.RecordBatch]:
 def make_manifest(
     ledger: Ledger, recipe: Recipe, summaries: list[SliceSummary], rows: RowFiles, verdicts: list[Shard]
 ) -> Manifest:
-    """The manifest of what has been written."""
+    """Build the manifest of the dataset that has been written."""
     sources = tuple(
         _source(source, [s for s in summaries if s.source == number])
         for number, source in enumerate(ledger.plan.sources)
@@ -231,5 +231,5 @@ def _source(source: Source, summaries: list[SliceSummary]) -> manifests.Source:
 
 
 def _public_etag(source: Source) -> str | None:
-    """A remote file's ETag; a local file has only its time of change, which is nobody's business."""
+    """Return the ETag of a remote file; for a local file None, since its value is the modification time (private)."""
     return source.etag if "://" in source.location else None

@@ -1,4 +1,4 @@
-"""A Parquet file of a run that cannot be read is one line that says what to remove."""
+"""Report an unreadable Parquet file of a run as a one-line error that says what to remove."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from finest.masking import one_line
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Reading that file; raises LedgerError where it is damaged or gone.
+    """Context for reading that file; raises LedgerError if it is damaged or missing.
 
-    A slice's folder is read again, and a dataset is assembled again from the slices once its manifest is away.
+    The next run repeats a slice whose folder was removed, and assembles the dataset again if its manifest was removed.
     """
     try:
         yield

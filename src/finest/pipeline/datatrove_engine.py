@@ -1,8 +1,8 @@
-"""`--engine datatrove`: DataTrove's own steps in the middle of the pipeline, for anybody to compare.
+"""`--engine datatrove`: run DataTrove's own steps in the middle of the pipeline, for comparison.
 
-Reader, writer and ledger stay ours; extraction, language identification and the filters are DataTrove's, unmodified,
-with FineWeb's parameters. It is several times slower. Only what the recipe leaves at FineWeb's values can be asked of
-it; the gate is not DataTrove's and does not run.
+The reader, the writer and the ledger are finest's; extraction, language identification and the filters are DataTrove's,
+unmodified, with FineWeb's parameters. This engine is several times slower. It supports only recipes with FineWeb's
+values, and it does not run the gate, which DataTrove does not have.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from finest.pipeline.steps import Session
 
 NO_TIMEOUT_S = 3600.0
-"""DataTrove's extraction limit is wall clock, which makes its output depend on the machine's load."""
+"""Effectively no timeout: DataTrove limits extraction by wall-clock time, so its output would depend on the load."""
 
 
 def datatrove_steps(session: Session, recipe: Recipe, cache: Path) -> list[PipelineStep]:
-    """DataTrove's FineWeb steps, between our reader and our writer; raises RecipeError where the recipe is another."""
+    """Return DataTrove's FineWeb steps for the middle of the pipeline; raises RecipeError for any other recipe."""
     if recipe.hash != load_recipe("fineweb").without_gate().hash:
         raise RecipeError("--engine datatrove supports only FineWeb's own thresholds: use it with --recipe fineweb")
     drops = Drops()
@@ -55,7 +55,7 @@ def datatrove_steps(session: Session, recipe: Recipe, cache: Path) -> list[Pipel
 
 
 class Drops:
-    """The pages of one slice that DataTrove's steps have not given back yet, and those that they dropped."""
+    """The pages of one slice that are still inside DataTrove's steps, and the pages that those steps dropped."""
 
     def __init__(self) -> None:
         self.open: dict[int, Document] = {}
@@ -68,7 +68,7 @@ class Drops:
 
 
 class DropWriter:
-    """Stands where DataTrove takes a writer of excluded documents: the page becomes a drop with a named reason."""
+    """Takes the place of DataTrove's exclusion writer and turns each excluded document into a drop with a reason."""
 
     def __init__(self, drops: Drops, prefix: str, strip: str = "") -> None:
         self._drops, self._prefix, self._strip = drops, prefix, strip
@@ -90,7 +90,7 @@ class DropWriter:
 
 
 class DecodePages(PipelineStep):
-    """Type and encoding, as DataTrove's WARC reader decides them; the document's text is its HTML."""
+    """Checks type and encoding as DataTrove's WARC reader does, and sets the document's text to its HTML."""
 
     type, name = "READER", "decode"
 
@@ -111,7 +111,7 @@ class DecodePages(PipelineStep):
                 self.drops.drop(document, verdict)
 
     def _read(self, document: Document) -> Verdict:
-        """A drop with its reason, or a verdict that the page is kept so far, with the document's text filled in."""
+        """Fill in the document's text and return a kept verdict, or return the reason why the page is dropped."""
         state = PageState(document.metadata["record"].page())
         tools = toolbox(self.recipe, self.cache)
         for stage in READING:
@@ -124,10 +124,10 @@ class DecodePages(PipelineStep):
 
 
 class LanguageByPath(LanguageFilter):
-    """DataTrove's language filter over the model that the recipe names, which need not be fetched.
+    """DataTrove's language filter with the model file that the recipe names, so that nothing is downloaded.
 
-    DataTrove asks for a distribution by name (`fasttext-numpy2-wheel`); `fasttext-predict` is the same module and
-    answers the same, so the check is passed over.
+    DataTrove requires the distribution `fasttext-numpy2-wheel`. `fasttext-predict` provides the same module with the
+    same results, so `__new__` skips that check.
     """
 
     def __new__(cls, *_: Any, **__: Any) -> LanguageByPath:
@@ -142,7 +142,7 @@ class LanguageByPath(LanguageFilter):
 
 
 class _Model:
-    """The face of DataTrove's LID over our model."""
+    """Our language model behind the interface of DataTrove's LID."""
 
     def __init__(self, tools: Toolbox, languages: tuple[str, ...]) -> None:
         self._tools, self._languages = tools, languages
@@ -154,7 +154,7 @@ class _Model:
 
 
 class FinishPages(PipelineStep):
-    """Gives every page its verdict: what DataTrove let through is kept, what it lost on the way had no text."""
+    """Gives every page a verdict: kept if it passed all steps, `extraction_empty` if it vanished inside them."""
 
     type, name = "WRITER", "verdicts"
 

@@ -1,12 +1,12 @@
 """MinHash deduplication over the signatures of a whole run, in bounded memory.
 
-Two pages are duplicates where their signatures agree in one bucket; clusters are the connected components, and one page
-of each survives: the same one as in DataTrove's stages 2 and 3. There the survivor is the root of a union-find tree, so
-it depends on the order of the edges: bucket by bucket, in the order of the signatures and then of the pages.
+Two pages are duplicates if their signatures agree in at least one bucket. Clusters are the connected components, and
+one page of each survives: the one that DataTrove's stages 2 and 3 keep. Their survivor is the root of a union-find
+tree, so it depends on the order of the edges: bucket by bucket, by signature and then by page.
 
-A signature file is three arrays in NumPy's format, one behind the other: the signatures as uint64 of shape (buckets,
-hashes, rows that have one), those rows' numbers, and the number of all rows. A hash of a bucket lies together, so one
-can be read without the others.
+A signature file is three consecutive arrays in NumPy's format: the signatures (uint64, shape (buckets, hashes, rows
+with a signature)), the numbers of those rows, and the total number of rows. The values of one hash of one bucket are
+contiguous, so they can be read without the others.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ _Hashes: TypeAlias = npt.NDArray[np.uint64]
 _Rows: TypeAlias = npt.NDArray[np.int64]
 
 _ROW_BYTES = 16
-"""Held for each row of the run: its parent in the union-find forest, and its number in its slice."""
+"""Memory per row of the run: its parent in the union-find forest, and its number in its slice."""
 _CANDIDATE_BYTES = 72
-"""Held for each row of a partition at the peak: its hash, number, group and place in a sort, with copies in hand."""
+"""Peak memory per row of a partition: its hash, number, group and sort index, including temporary copies."""
 _CHUNK = 1 << 16
 _MIN_PARTITION_ROWS = 10_000
 _FILL = 0.8
-"""Share of a partition that is planned to be filled; its bounds are estimated from a sample."""
+"""Planned fill of a partition; below 1 because the bounds are estimated from a sample."""
 _SAMPLE = 100_000
-"""Hashes of a bucket that are looked at for the bounds of its partitions."""
+"""Number of hashes of a bucket sampled to estimate the bounds of its partitions."""
 _CPU_S_PER_ROW_AND_BUCKET = 0.27e-6
-"""Measured with 0.8 million rows, 5 % of them duplicates, on one 2.6 GHz core."""
+"""CPU seconds, measured with 0.8 million rows, 5 % of them duplicates, on one 2.6 GHz core."""
 
 
 def write_signatures(path: Path, signatures: Sequence[_Hashes | None]) -> None:
-    """Write the signatures of a slice's rows, in order; None for a row that is too short to have one.
+    """Write the signatures of a slice's rows, in order; None stands for a row too short to have one.
 
-    The file is as safe as the folder that it is written in, which the ledger fsyncs and renames.
+    This function does not fsync: the ledger fsyncs the files of a slice and renames their folder.
     """
     rows = np.array([i for i, signature in enumerate(signatures) if signature is not None], dtype=np.int64)
     found = [signature for signature in signatures if signature is not None]
@@ -57,19 +57,19 @@ def write_signatures(path: Path, signatures: Sequence[_Hashes | None]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SignatureFile:
-    """The signatures of one slice, on disk; only what is asked for is read."""
+    """The signatures of one slice, on disk; a column is read only when it is needed."""
 
     path: Path
     buckets: int
     hashes: int
     rows: _Rows
-    """Numbers within the slice of the rows that have a signature."""
+    """Numbers (within the slice) of the rows that have a signature."""
     total_rows: int
     _offset: int
 
     @staticmethod
     def open(path: Path) -> SignatureFile:
-        """Raises LedgerError where the file is missing or is not a signature file."""
+        """Open a signature file; raises LedgerError if it is missing or not a signature file."""
         try:
             with path.open("rb") as file:
                 np.lib.format.read_magic(file)
@@ -85,12 +85,12 @@ class SignatureFile:
         return SignatureFile(path, buckets, hashes, rows, int(total[0]), offset)
 
     def column(self, bucket: int, number: int) -> _Hashes:
-        """One hash of one bucket, for all rows that have a signature."""
+        """Return one hash of one bucket, for all rows that have a signature."""
         count = len(self.rows)
         if not count:
             return np.zeros(0, np.uint64)
         start = self._offset + (bucket * self.hashes + number) * count * 8
-        descriptor = os.open(self.path, os.O_RDONLY)  # np.fromfile takes three times as long
+        descriptor = os.open(self.path, os.O_RDONLY)  # np.fromfile is three times slower
         try:
             return np.frombuffer(os.pread(descriptor, count * 8, start), np.uint64, count)
         finally:
@@ -99,13 +99,13 @@ class SignatureFile:
 
 @dataclass(frozen=True, slots=True)
 class DedupPlan:
-    """What a deduplication will cost; said before it starts."""
+    """The expected cost of a deduplication, reported before it starts."""
 
     rows: int
     partitions: int
-    """Passes over each bucket."""
+    """Number of passes over each bucket."""
     read_bytes: int
-    """At most: where every row is a duplicate."""
+    """Upper bound, reached if every row is a duplicate."""
     peak_bytes: int
     cpu_s: float
 
@@ -118,9 +118,9 @@ class DedupPlan:
 
 
 def plan(total_rows: int, rules: DedupRules, memory_bytes: int) -> DedupPlan:
-    """The cost of `cluster` for that many rows within `memory_bytes`.
+    """Return the cost of `cluster` for `total_rows` rows within `memory_bytes`.
 
-    Raises RunError where the memory is too small for the run: it takes 16 bytes a row and some for one partition.
+    Raises RunError if that is too little: clustering takes 16 bytes per row plus the memory of one partition.
     """
     partitions = _partitions(total_rows, memory_bytes)
     column_bytes = total_rows * 8 * rules.buckets
@@ -135,10 +135,10 @@ def plan(total_rows: int, rules: DedupRules, memory_bytes: int) -> DedupPlan:
 
 
 def cluster(signatures: Sequence[SignatureFile], *, memory_bytes: int) -> _Rows:
-    """For each row of the run, in order, the row that survives of its cluster: itself if it is kept.
+    """Return, for each row of the run in order, the surviving row of its cluster: the row itself if it is kept.
 
-    Rows are numbered through the files in the order given. Memory is bounded by `memory_bytes` unless most rows of a
-    bucket agree in their first hash. Raises RunError where it is too small, or where the files' shapes differ.
+    Rows are numbered consecutively across the files in the given order. Memory stays within `memory_bytes` unless most
+    rows of a bucket agree in their first hash. Raises RunError if that is too little or the files' shapes differ.
     """
     filled = [file for file in signatures if len(file.rows)]
     shapes = {(file.buckets, file.hashes) for file in filled}
@@ -170,7 +170,7 @@ def _partitions(total_rows: int, memory_bytes: int) -> int:
 
 
 def _ranges(files: Sequence[SignatureFile], bucket: int, partitions: int) -> Iterator[tuple[int, int]]:
-    """Ranges of the first hash with about as many rows each; together they hold every hash."""
+    """Yield ranges of the first hash that cover all values and hold about equally many rows each."""
     bounds: list[int] = []
     if partitions > 1:
         step = max(sum(len(file.rows) for file in files) // _SAMPLE, 1)
@@ -180,7 +180,7 @@ def _ranges(files: Sequence[SignatureFile], bucket: int, partitions: int) -> Ite
 
 
 def _edges(files: Sequence[tuple[SignatureFile, int]], bucket: int, low: int, high: int) -> _Rows:
-    """Pairs of rows, shape (edges, 2), that share a signature and follow one another, by signature and row."""
+    """Return pairs of rows, shape (edges, 2): neighbours that share a signature, sorted by signature and row."""
     rows, values = _first_column(files, bucket, low, high)
     order = np.argsort(values, kind="stable")
     rows, groups = _shared(rows[order], _numbered(values[order]))
@@ -208,7 +208,7 @@ def _first_column(
 
 
 def _column_of(files: Sequence[tuple[SignatureFile, int]], rows: _Rows, bucket: int, number: int) -> _Hashes:
-    """One hash of the given rows of the run, which may come in any order."""
+    """Return one hash of the given rows of the run, which may be in any order."""
     values = np.zeros(len(rows), np.uint64)
     order = np.argsort(rows)
     in_order = rows[order]
@@ -221,7 +221,7 @@ def _column_of(files: Sequence[tuple[SignatureFile, int]], rows: _Rows, bucket: 
 
 
 def _numbered(*keys: npt.NDArray[np.uint64] | _Rows) -> _Rows:
-    """Numbers of the runs of equal keys."""
+    """Number the runs of equal keys: one group number per row."""
     changes = np.zeros(max(len(keys[0]) - 1, 0), bool)
     for key in keys:
         changes |= key[1:] != key[:-1]
@@ -229,7 +229,7 @@ def _numbered(*keys: npt.NDArray[np.uint64] | _Rows) -> _Rows:
 
 
 def _shared(rows: _Rows, groups: _Rows) -> tuple[_Rows, _Rows]:
-    """The rows whose group holds more than one."""
+    """Return the rows (with their group numbers) whose group has more than one row."""
     same = groups[1:] == groups[:-1]
     keep = np.zeros(len(groups), bool)
     keep[1:] |= same
@@ -238,20 +238,20 @@ def _shared(rows: _Rows, groups: _Rows) -> tuple[_Rows, _Rows]:
 
 
 class _Forest:
-    """Union-find with union by size, as DataTrove's stage 3: of two equal trees the first one's root stays."""
+    """Union-find by size as in DataTrove's stage 3: when two trees are equal in size, the first one's root wins."""
 
     def __init__(self, size: int) -> None:
-        self._parents = np.full(size, -1, np.int64)  # of a root: minus the size of its tree
+        self._parents = np.full(size, -1, np.int64)  # a root holds minus the size of its tree
 
     def join(self, edges: _Rows) -> None:
-        """Take the edges in order. Those within a tree change nothing, so they are passed over at once."""
+        """Add the edges in order. Edges within one tree change nothing, so they are filtered out first."""
         left, right = self._roots_of(edges[:, 0]), self._roots_of(edges[:, 1])
         apart = left != right
         for a, b in zip(left[apart].tolist(), right[apart].tolist(), strict=True):
             self._union(a, b)
 
     def roots(self) -> _Rows:
-        """The root of each row. Ends the forest's life: its own array is what comes back."""
+        """Return the root of each row. Overwrites and returns the internal array: the forest is unusable afterwards."""
         parents = self._parents
         for start in range(0, len(parents), _CHUNK):
             part = parents[start : start + _CHUNK]

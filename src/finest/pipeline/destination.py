@@ -1,8 +1,9 @@
-"""Where a run's finished dataset goes: a local folder, or a store that fsspec reaches.
+"""Where a run puts its finished dataset: a local folder, or a store supported by fsspec.
 
-A run always works in a local folder, which holds its ledger. For a store that is a work folder; the finished dataset is
-copied from there, file by file, each read back and held against its sha256, the manifest last. So a reader of the store
-finds a whole dataset or none, and the same command goes on after an upload that was cut off.
+A run always works in a local folder, which holds its ledger. If the destination is a store, that folder is a work
+folder, and the finished dataset is copied from it file by file; each file is read back and its sha256 compared, and the
+manifest comes last. So a reader of the store finds a complete dataset or none at all, and the same command resumes an
+interrupted upload.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """The work folder of a run, and the store that takes its dataset (None: the work folder is what was asked for)."""
+    """The work folder of a run, and the store for its dataset (None: the dataset stays in the work folder)."""
 
     work: Path
     store: Location | None
@@ -35,7 +36,7 @@ class Destination:
         return str(self.store or self.work)
 
     def check(self, *, restart: bool) -> None:
-        """Raise LedgerError before the work begins, where the store holds another finished dataset."""
+        """Raise LedgerError, before the work begins, if the store holds a different finished dataset."""
         if self.store is None or restart:
             return
         stored = self.store.manifest_bytes()
@@ -45,18 +46,18 @@ class Destination:
             )
 
     def deliver(self, say: Callable[[str], None]) -> None:
-        """Copy the finished dataset from the work folder to the store; call it again where it was cut off.
+        """Copy the finished dataset from the work folder to the store; another call resumes an interrupted copy.
 
-        Raises SourceError where the store refuses, RunError where a file is not there as it was written.
+        Raises SourceError if the store refuses, RunError if a file read back differs from what was written.
         """
         if self.store is not None:
             _deliver(self.work, self.store, say)
 
 
 def destination(out: str, work: Path | None, cache: Path) -> Destination:
-    """The destination that `out` means: a local folder, or an address (`s3://...`) and the work folder for it.
+    """Return the destination for `out`: a local folder, or an address (`s3://...`) and its work folder.
 
-    Without `work`, the work folder of an address is a folder of `cache` that is named after the address.
+    Without `work`, the work folder of an address is a folder in `cache`, named after a hash of the address.
     """
     folder = local_folder(out)
     if folder is not None:
@@ -94,7 +95,7 @@ def _deliver(folder: Path, store: Location, say: Callable[[str], None]) -> None:
 
 
 def _put(folder: Path, store: Location, file: Shard, *, is_there: bool) -> None:
-    """Bring one file to the store, unless it is there with its sha256."""
+    """Upload one file, unless the store already holds it with the right sha256."""
     if is_there and store.sha256(file.path, file.size_bytes) == file.sha256:
         return
     store.put(folder / file.path, file.path)
@@ -103,7 +104,7 @@ def _put(folder: Path, store: Location, file: Shard, *, is_there: bool) -> None:
 
 
 def _remove_others(store: Location, manifest: bytes, wanted: set[str]) -> None:
-    """Remove the files of a dataset that is replaced; nothing that its manifest does not name."""
+    """Remove the replaced dataset's files that its manifest names, except those in `wanted`."""
     try:
         before = parse_manifest(manifest, str(store))
     except VerifyError:

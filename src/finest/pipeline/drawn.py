@@ -1,4 +1,4 @@
-"""The pages of a dataset that `finest verify` judges again: drawn, each with its place and its row."""
+"""Draw the sample of pages that `finest verify` judges again, each with its place and row hash."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A page of the dataset that is judged again: its verdict, as stored."""
+    """A sampled page of the dataset with its stored verdict, to be judged again."""
 
     place: Place
     ordinal: int
-    """How many verdicts before it are of the same place: 0, but where records of one gzip member share an id."""
+    """Number of earlier verdicts with the same place: 0 unless records of one gzip member share an id."""
     url: str
     reason: str
     row_hash: str | None = None
-    """Of a kept page: the hash that its row has in the dataset."""
+    """Hash of the page's row in the dataset; None for a dropped page."""
 
     def __str__(self) -> str:
         return f"page {self.place.id[:80]} ({self.url[:200]})"
 
 
 def draw_published(dataset: Dataset, sample: int, rng: random.Random) -> list[Drawn]:
-    """Half of the sample from kept pages, half from dropped ones, each page as likely as any other of its half.
+    """Draw half of the sample from kept pages and half from dropped ones, uniformly within each half.
 
-    Raises VerifyError where a kept page has no row.
+    Raises VerifyError if a kept page has no row, or a page belongs to a source that the manifest does not list.
     """
     reasons = dataset.verdict_columns("reason")["reason"]
     is_kept = pc.equal(reasons, KEPT)
@@ -64,14 +64,14 @@ def draw_published(dataset: Dataset, sample: int, rng: random.Random) -> list[Dr
 
 
 def _kept_before(numbers: list[int], is_kept: pa.ChunkedArray) -> list[int]:
-    """For each of those verdicts, how many of the ones before it keep their page."""
+    """For each of those verdicts, count the kept pages among the verdicts before it."""
     return [0, *accumulate(int(is_kept[number].as_py()) for number in numbers)]
 
 
 def _with_rows(dataset: Dataset, pages: list[Drawn], kept_before: dict[Place, list[int]]) -> list[Drawn]:
-    """The pages, those that are kept with the hash of their row.
+    """Return the pages with the row hash of each kept page filled in.
 
-    Rows of one place stand in the order of the verdicts that keep them.
+    Rows of one place are in the order of their verdicts.
     """
     kept = [page for page in pages if page.reason == KEPT]
     places = dataset.row_places.find({page.place for page in kept})
@@ -86,6 +86,6 @@ def _with_rows(dataset: Dataset, pages: list[Drawn], kept_before: dict[Place, li
 
 
 def _halves(kept: list[T], dropped: list[T], sample: int, rng: random.Random) -> list[T]:
-    """Half of the sample from each list, or more of one where the other is too short."""
+    """Draw half of the sample from each list, or more from one if the other is too short."""
     chosen = rng.sample(kept, min(len(kept), sample - min(sample // 2, len(dropped))))
     return chosen + rng.sample(dropped, min(len(dropped), sample - len(chosen)))

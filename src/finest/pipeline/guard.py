@@ -1,7 +1,7 @@
-"""Bounds on one page that the kernel enforces, whatever code is judging it: past them the worker is killed.
+"""Limits on CPU time and memory per page that the kernel enforces by ending the worker, whatever code is running.
 
-Compiled code cannot be interrupted from Python, so the worker's process ends, its parent starts another one, and the
-ledger names the page by the offset that it had in its hands.
+Python cannot interrupt compiled code, so the worker process ends and its parent starts another one. The ledger
+identifies the page by the offset that the worker had recorded for it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from functools import lru_cache
 from finest.executors.local import MEMORY_EXIT
 
 MEMORY_BYTES = 3 << 30
-"""Memory that one page may take beyond what its worker holds when it begins. Of the pages within the limits of recipe
-`fineweb` that were measured, 32 MB of end tags with 1,024 attributes each took most: 0.7 GB."""
+"""Memory that one page may take beyond what its worker holds when it begins. The most that any measured page within the
+limits of recipe `fineweb` took was 0.7 GB (32 MB of end tags with 1,024 attributes each)."""
 CPU_SIGNAL = signal.SIGVTALRM
 
 
 class PageGuard:
-    """Within it, this process is killed by SIGVTALRM after `cpu_s` of user CPU time, or ends when memory runs out.
+    """Context in which this process is killed by SIGVTALRM after `cpu_s` of user CPU time, or exits when out of memory.
 
-    ITIMER_VIRTUAL is left with the signal's default action, so that the kernel needs nobody's help; ITIMER_PROF stays
-    free for the extraction's own, softer bound. Memory is bounded by RLIMIT_DATA, where Linux counts it (`/proc`).
+    The signal of ITIMER_VIRTUAL keeps its default action, so the kernel kills without running any handler. ITIMER_PROF
+    stays free for the extraction's own, softer limit. RLIMIT_DATA limits memory, where Linux reports it (`/proc`).
     """
 
     def __init__(self, cpu_s: float, memory_bytes: int = MEMORY_BYTES) -> None:
@@ -44,19 +44,19 @@ class PageGuard:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         if kind is not None and issubclass(kind, MemoryError):
-            os._exit(MEMORY_EXIT)  # no clean-up: it would need memory
+            os._exit(MEMORY_EXIT)  # exit at once: a clean-up would need memory
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_DATA, self._before)
 
 
 @lru_cache(maxsize=1)
 def _statm(pid: int) -> int:  # noqa: ARG001 - a forked process must open its own
-    """A descriptor that tells of this process's memory; it stays open, since it is read for each page."""
+    """Open /proc/self/statm once per process; it stays open because it is read for each page."""
     return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _held_bytes() -> int | None:
-    """Writable private memory of this process, as RLIMIT_DATA counts it; None where the system does not say."""
+    """Return this process's writable private memory in bytes, as RLIMIT_DATA counts it; None if unknown."""
     try:
         return int(os.pread(_statm(os.getpid()), 256, 0).split()[5]) * _PAGE_BYTES
     except (OSError, IndexError, ValueError):

@@ -1,14 +1,15 @@
-"""The ledger: the folder of finished slices, which resuming, progress and statistics read.
+"""The ledger: the folder of finished slices. Resuming, progress and statistics read it.
 
-    OUT/ledger/run.json                 what the run is: recipe, sources, slices
-    OUT/ledger/lock                     held while a run works in the folder
+    OUT/ledger/run.json                 the run's plan: recipe, sources, slices
+    OUT/ledger/lock                     lock file, held while a run works in the folder
     OUT/ledger/slices/00000-00003/      one finished slice: rows, verdicts, signatures, slice.json
-    OUT/ledger/inflight/00000-00003     the offset of the page that a worker has in its hands
-    OUT/ledger/crashes/00000-00003.json pages that workers died with; twice, and it is judged as `extraction_crash`
-    OUT/ledger/logs/                    what the workers said
-    OUT/ledger/slurm/                   what was submitted to Slurm, and what its jobs said
+    OUT/ledger/inflight/00000-00003     offset of the page that a worker is judging now
+    OUT/ledger/crashes/00000-00003.json worker deaths by page offset; after two, the page is an `extraction_crash`
+    OUT/ledger/logs/                    logs of the workers
+    OUT/ledger/slurm/                   submissions to Slurm, and the logs of their jobs
 
-A slice is written under a temporary name, fsynced, hashed and renamed: it is there whole or not at all.
+A worker writes a slice under a temporary name, hashes and fsyncs its files, and renames the folder. So the ledger
+contains a slice completely or not at all.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ if TYPE_CHECKING:
 FORMAT = "finest-ledger/1"
 DEATHS_OF_A_CRASH = 2
 LOOK_S = 0.3
-"""Whoever looks whether a folder is held has its lock for a moment (files.is_held)."""
+"""Seconds to wait for the lock: a process that only checks it holds it for a moment (atomic_files.is_held)."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What a run is. Two runs with equal plans are the same run, whatever their workers and machine."""
+    """The definition of a run. Equal plans mean the same run, regardless of workers and machine."""
 
     recipe: dict[str, Any]
     recipe_hash: str
@@ -71,7 +72,7 @@ class RunPlan:
         )
 
     def difference(self, other: RunPlan) -> str | None:
-        """What sets another run apart from this one, in words; None if they are the same."""
+        """Describe how the other run differs from this one; None if they are the same run."""
         if self.recipe_hash != other.recipe_hash:
             return f"another recipe ({other.recipe['name']}, {other.recipe_hash[:12]})"
         if self.engine != other.engine:
@@ -99,7 +100,7 @@ class Ledger:
 
     @staticmethod
     def read(out: Path) -> Ledger:
-        """The ledger that lies in an output folder; raises LedgerError where there is none or it cannot be read."""
+        """Read the ledger of an output folder; raises LedgerError if it is missing or cannot be read."""
         path = out / "ledger" / "run.json"
         try:
             data = json.loads(path.read_bytes())
@@ -119,7 +120,7 @@ class Ledger:
     def begin(out: Path, plan: RunPlan, *, restart: bool) -> Ledger:
         """Open the run in `out`, or begin it.
 
-        Raises LedgerError where the folder holds another run (`restart` throws that one away) or files of others.
+        Raises LedgerError if the folder holds another run (`restart` deletes that one) or any foreign file.
         """
         ledger = Ledger(out, plan)
         if restart:
@@ -134,14 +135,14 @@ class Ledger:
         return ledger.saved()
 
     def saved(self) -> Ledger:
-        """Write down what the run is, for whoever works at it elsewhere."""
+        """Write the plan to run.json, for processes on other machines too, and return this ledger."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.folder / "run.json", json.dumps(self.plan.to_dict(), indent=1).encode())
         return self
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder for this process; raises LedgerError where another process holds it."""
+        """Lock the folder for this process; raises LedgerError if another process holds the lock."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as held:
             try:
@@ -154,11 +155,11 @@ class Ledger:
             yield
 
     def locked(self) -> bool:
-        """Whether a run works in the folder now."""
+        """Return whether a run is working in the folder now."""
         return is_held(self.folder / "lock")
 
     def wipe(self) -> None:
-        """Throw away all that a run wrote in the folder, and nothing else."""
+        """Delete everything that a run wrote in the folder, and nothing else."""
         for name in OWN_FILES - {"ledger"}:
             _remove(self.out / name)
         for path in self.folder.iterdir() if self.folder.exists() else ():
@@ -169,7 +170,7 @@ class Ledger:
         return self.folder / "slices" / slice_name(slice_)
 
     def pending(self) -> list[int]:
-        """Indices in the plan of the slices that are not finished."""
+        """Return the indices (in the plan) of the unfinished slices."""
         done = self._done()
         return [i for i, slice_ in enumerate(self.plan.slices) if slice_name(slice_) not in done]
 
@@ -178,7 +179,7 @@ class Ledger:
         return {p.name for p in folder.iterdir() if not p.name.startswith(".")} if folder.exists() else set()
 
     def summaries(self) -> list[SliceSummary]:
-        """Summaries of the finished slices, in the plan's order."""
+        """Return the summaries of the finished slices, in the plan's order."""
         done = self._done()
         return [self.summary(slice_) for slice_ in self.plan.slices if slice_name(slice_) in done]
 
@@ -190,7 +191,7 @@ class Ledger:
             raise LedgerError(f"{path} cannot be read ({error}); remove {path.parent} and run again") from error
 
     def commit(self, slice_: Slice, written: Path) -> None:
-        """Rename a written slice into place; a slice that is there already stays, and the new one is dropped."""
+        """Fsync a written slice and rename it into place; if it is committed already, delete the new copy."""
         final = self.slice_folder(slice_)
         for path in written.iterdir():
             sync(path)
@@ -203,11 +204,11 @@ class Ledger:
         sync(final.parent)
 
     def discard(self, slice_: Slice) -> None:
-        """Take a finished slice back: it will be read again."""
+        """Delete a finished slice, so that it is read again."""
         shutil.rmtree(self.slice_folder(slice_))
 
     def scratch(self, slice_: Slice) -> Path:
-        """A new empty folder to write that slice in, nobody else's on any machine."""
+        """Create an empty folder to write that slice in; its random name is unique across machines."""
         folder = self.folder / "slices" / f".{slice_name(slice_)}-{secrets.token_hex(8)}"
         folder.mkdir(parents=True)
         return folder
@@ -216,24 +217,24 @@ class Ledger:
         return self.folder / "inflight" / slice_name(slice_)
 
     def deaths(self, slice_: Slice) -> dict[int, int]:
-        """How often a worker died with each of the slice's pages in its hands, by offset."""
+        """Return how many workers died on each of the slice's pages, by page offset."""
         return _counts(self._deaths_path(slice_))
 
     def _deaths_path(self, slice_: Slice, *, at_limit: bool = False) -> Path:
         return self.folder / "crashes" / f"{slice_name(slice_)}{'.limits' if at_limit else ''}.json"
 
     def crashes(self, slice_: Slice) -> set[int]:
-        """Offsets of pages to skip: one crash may be unrelated, two are blamed on the page."""
+        """Return the offsets of pages to skip: one crash may be unrelated, two are blamed on the page."""
         return {offset for offset, n in self.deaths(slice_).items() if n >= DEATHS_OF_A_CRASH}
 
     def limited(self, slice_: Slice) -> set[int]:
-        """Offsets of the pages at whose CPU limit a worker was killed: once is enough, none else sends the signal."""
+        """Return the offsets of pages past the CPU limit: one kill is enough, as only the limit sends that signal."""
         return set(_counts(self._deaths_path(slice_, at_limit=True)))
 
     def note_death(self, slice_: Slice, *, at_limit: bool = False) -> int:
-        """Remember that a worker died with this slice; how often that has happened to it.
+        """Record the death of a worker on this slice, and return the slice's number of deaths so far.
 
-        `at_limit`: it was killed because its page took more CPU time than it may.
+        `at_limit` means that the page exceeded its CPU limit; if the page is known, such a death returns 0.
         """
         marker = self.inflight_path(slice_)
         offset = int.from_bytes(marker.read_bytes(), "little", signed=True) if marker.exists() else -1
@@ -246,7 +247,7 @@ class Ledger:
         return 0 if at_limit else sum(counts.values())
 
     def sweep(self) -> None:
-        """Remove what an earlier, killed run left half-written. Call with the lock held."""
+        """Remove the partial files of an earlier, killed run. Call with the lock held."""
         folder = self.folder / "slices"
         for path in folder.glob(".*") if folder.exists() else ():
             shutil.rmtree(path)
@@ -254,7 +255,7 @@ class Ledger:
 
 
 def _counts(path: Path) -> dict[int, int]:
-    """A number by offset, from a file that need not be there; raises LedgerError where it is damaged."""
+    """Read counts by offset from a file that may be missing; raises LedgerError if it is damaged."""
     try:
         return {int(offset): int(n) for offset, n in json.loads(path.read_bytes()).items()}
     except FileNotFoundError:
@@ -264,7 +265,7 @@ def _counts(path: Path) -> dict[int, int]:
 
 
 OWN_FILES = {"ledger", "data", "verdicts", "manifest.json", "README.md", "report.html"}
-"""Every name that a run may make in its output folder."""
+"""Every name that a run may create in its output folder."""
 
 
 def slice_name(slice_: Slice) -> str:
@@ -279,5 +280,5 @@ def _remove(path: Path) -> None:
 
 
 def _at_new_places(found: RunPlan, plan: RunPlan) -> RunPlan:
-    """The found run, reading the same sources where they lie now (a moved folder, HTTPS instead of S3)."""
+    """Return the found run with the current locations of its sources (a moved folder, HTTPS instead of S3)."""
     return RunPlan(found.recipe, found.recipe_hash, found.engine, found.limit, plan.sources, found.slices)

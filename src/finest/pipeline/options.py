@@ -1,4 +1,4 @@
-"""What a person asks of a run, and how they are asked back."""
+"""The user's options for a run, and the types of the Ctrl-C question."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from finest.warc.source import CommonCrawl
 
 GO_ON = "finished slices are kept; run the same command again to do the rest"
-"""What mends a run whose slices others judge."""
+"""Advice for errors of a run whose slices are judged on a cluster."""
 
 Answer = Literal["cancel", "stay", "detach"]
 Ask = Callable[[int], Answer]
-"""Ctrl-C: what is to become of that many jobs?"""
+"""Asks the user, after Ctrl-C, what should happen to that many jobs."""
 
 
 @dataclass(frozen=True, slots=True)
 class RayRequest:
-    """What a person asked of Ray."""
+    """The user's options for Ray."""
 
     total_tasks: int = 1
     cpus_per_task: int = 1
@@ -34,7 +34,7 @@ class RayRequest:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What a person asked for."""
+    """The user's options for a run. With neither `slurm` nor `ray`, it judges the slices on this machine."""
 
     specs: tuple[str, ...]
     out: Path
@@ -46,6 +46,6 @@ class RunOptions:
     engine: str = "finest"
     restart: bool = False
     slurm: SlurmRequest | None = None
-    """Run the slices on Slurm."""
+    """Judge the slices on Slurm, with these options."""
     ray: RayRequest | None = None
-    """Run the slices on Ray; neither: on this machine."""
+    """Judge the slices on Ray, with these options."""

@@ -1,4 +1,4 @@
-"""What became of a slice's pages, as the files of the ledger: rows, verdicts, signatures, summary."""
+"""Write the outcomes of a slice's pages to the ledger's files: rows, verdicts, signatures, summary."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from finest.warc.slices import Record, Slice, SliceReader
 
 SAMPLES_PER_REASON = 3
-"""Excerpts that a slice keeps of each reason, for the report."""
+"""Number of sample pages that a slice keeps per reason, for the report."""
 EXCERPT_CHARS = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A page's record beside its verdict."""
+    """A page's record and its verdict."""
 
     record: Record
     verdict: Verdict
@@ -42,7 +42,7 @@ class Outcome:
 class SliceOutput:
     """Collects the outcomes of one slice and writes its files.
 
-    Memory is that of one slice's kept text: a slice is a few tens of megabytes of WARC at the most.
+    It holds the kept text of one slice in memory: a slice is at most a few tens of megabytes of WARC.
     """
 
     def __init__(self, source_name: str, schema: pa.Schema = SCHEMA) -> None:
@@ -76,7 +76,7 @@ class SliceOutput:
         self._rows.append(row_of(record, verdict, self._name))
 
     def write(self, folder: Path) -> dict[str, dict[str, Any]]:
-        """Write rows.parquet, verdicts.parquet and signatures.npy; gives sha256, size and rows of each."""
+        """Write rows.parquet, verdicts.parquet and signatures.npy; return sha256, size and rows of each."""
         _write_parquet(folder / "rows.parquet", batch_of(self._rows, self._schema))
         _write_parquet(folder / "verdicts.parquet", verdict_batch(self._verdicts))
         write_signatures(folder / "signatures.npy", self._signatures)
@@ -88,7 +88,7 @@ class SliceOutput:
         self, slice_: Slice, read: SliceReader, files: dict[str, dict[str, Any]], *,
         stage_cpu_s: dict[str, float], cpu_s: float, wall_s: float, fallbacks: dict[str, int],
     ) -> SliceSummary:  # fmt: skip
-        """The slice in numbers: all that progress, statistics and the report are sums over."""
+        """Return the numbers of the slice, from which progress, statistics and the report are summed."""
         return SliceSummary(
             source=slice_.source_index, index=slice_.index, start=slice_.start, end=slice_.end,
             first_offset=read.first_offset, next_offset=read.next_offset, sha256=read.sha256,
@@ -102,7 +102,7 @@ class SliceOutput:
 
 
 class Samples:
-    """A few excerpts of each reason, chosen by the hash of the record id: the same whoever runs the slice."""
+    """A few sample pages per reason, chosen by the hash of the record id, so every run of a slice chooses the same."""
 
     def __init__(self) -> None:
         self._by_reason: dict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
@@ -137,9 +137,9 @@ def _verdict_row(record: Record, verdict: Verdict, source_name: str) -> VerdictR
 
 
 def _write_parquet(path: Path, batch: pa.RecordBatch) -> None:
-    """Write a file that is soon read again, whole: quickly, and not as small as it could be.
+    """Write an intermediate file that is soon read back in full, so speed matters more than size.
 
-    Measured on a crawl's rows and verdicts, written and read: LZ4 takes half of zstd's CPU, and 4/3 of its bytes.
+    Measured on a crawl's rows and verdicts, writing and reading: LZ4 takes half of zstd's CPU and 4/3 of its bytes.
     """
     repeated = [name for name in batch.schema.names if name in REPEATED_COLUMNS]
     with pq.ParquetWriter(
@@ -154,5 +154,5 @@ def _describe(path: Path, rows: int) -> dict[str, Any]:
 
 
 def peak_rss_bytes() -> int:
-    """The most memory that this process has held (Linux counts it in KiB)."""
+    """Return the peak resident memory of this process in bytes (Linux reports it in KiB)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

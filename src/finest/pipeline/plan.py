@@ -1,4 +1,4 @@
-"""How a run begins and how it ends: the plan of its slices, and the dataset of all that they found."""
+"""Begin and finish a run: plan its slices, and assemble the dataset from them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from finest.warc.source import Source
 
 LOCAL_SLICE_BYTES = 2 << 20
-"""Slices of local files: small, so that one WARC of 50 MB fills two dozen cores and little is lost to a kill."""
+"""Slice size for local files: small, so that one 50 MB WARC occupies two dozen cores and a kill loses little work."""
 REMOTE_SLICE_BYTES = 32 << 20
-"""Slices of remote files: each costs a request, and Common Crawl asks for few and long ones."""
+"""Slice size for remote files: each slice costs a request, and Common Crawl asks for few, long requests."""
 
 
 def begin(options: RunOptions, progress: Progress) -> Ledger:
-    """Look at the sources and open the run in `options.out`, or begin it."""
+    """Inspect the sources and open the run in `options.out`, or begin it."""
     if options.workers < 1:
         raise UsageError("--workers must be a whole number of at least 1")
     try:
@@ -40,7 +40,7 @@ def begin(options: RunOptions, progress: Progress) -> Ledger:
 
 
 def finished(ledger: Ledger, progress: Progress) -> Manifest | None:
-    """The manifest of a run that has nothing left to do."""
+    """Return the manifest of a finished run; None if there is work left."""
     if ledger.pending() or not (ledger.out / "manifest.json").exists():
         return None
     progress.say(f"{ledger.out} is already finished")
@@ -48,13 +48,13 @@ def finished(ledger: Ledger, progress: Progress) -> Manifest | None:
 
 
 def finish(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifest:
-    """Run the slices that are missing, then make the dataset of all. Call with the lock held."""
+    """Judge the missing slices, then assemble the dataset. Call with the lock held."""
     run_slices(ledger, options, progress)
     return assemble(ledger, options.recipe, progress)
 
 
 def make_plan(options: RunOptions) -> RunPlan:
-    """Find the sources, look at the head of each and cut them in slices."""
+    """Find the sources, inspect the head of each and cut them into slices."""
     locations = resolve(options.specs, options.common_crawl)
     names = name_sources(locations)
     sources = tuple(inspect(location, name) for location, name in zip(locations, names, strict=True))
@@ -69,7 +69,7 @@ def make_plan(options: RunOptions) -> RunPlan:
 
 
 def _slices(index: int, source: Source, limit: int | None) -> list[Slice]:
-    """A limit counts pages from the head of a source, which only a single slice can."""
+    """Cut a source into slices; with a limit, into just one, since a limit counts pages from the head of a source."""
     if limit is not None:
         return [Slice(index, 0, 0, source.size_bytes)]
     remote = "://" in source.location

@@ -1,7 +1,7 @@
-"""Refuses to start on a broken installation: a known page must give its known verdict.
+"""Refuse to start on a broken installation: a known page must give its known text.
 
-DataTrove counts an extractor that cannot be imported as timeouts, drops every page and reports success. Here a page
-whose text is known goes through the whole recipe before the first slice is read.
+DataTrove counts an extractor that cannot be imported as timeouts, drops every page and reports success. So before the
+first slice is read, this check runs a page with known text through the whole recipe.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ KNOWN_PAGE = Page("<urn:uuid:0>", "https://example.org/mill", "2025-01-01T00:00:
 
 
 def preflight(recipe: Recipe, cache: Path) -> None:
-    """Load everything that the recipe needs and extract a known page; raises RunError where that fails."""
+    """Load everything that the recipe needs, and extract and judge a known page; raises RunError if that fails."""
     try:
         toolbox(recipe, cache).load()
         text = ENGINES[recipe.extraction.engine](KNOWN_HTML)

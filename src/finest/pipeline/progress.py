@@ -1,4 +1,4 @@
-"""What a run shows while it runs: a bar on a terminal, plain lines elsewhere; both read the finished slices."""
+"""Show the progress of a run, from its finished slices: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from finest.pipeline.summary import SliceSummary
 
 LINE_EVERY_S = 10.0
-"""On anything but a terminal, one line of progress in this time at the most."""
+"""Minimum time between two progress lines where the output is not a terminal."""
 
 
 class Rates:
-    """Where a run is and how fast, as sums over finished slices."""
+    """How far a run is and how fast, as sums over finished slices."""
 
     def __init__(self, total_bytes: int, done: Sequence[SliceSummary]) -> None:
         self.total_bytes = max(total_bytes, 1)
@@ -53,7 +53,7 @@ class Rates:
 
     @property
     def left_s(self) -> float | None:
-        """Seconds to go at this session's pace; None before its first slice is finished."""
+        """Estimate the seconds left at this session's pace; None before its first slice is finished."""
         if not self._bytes_here:
             return None
         return max(self.total_bytes - self.bytes, 0) * self.elapsed_s / self._bytes_here
@@ -69,7 +69,7 @@ def slice_bytes(summary: SliceSummary) -> int:
 
 
 def time_left(seconds: float | None) -> str:
-    """`2 h 5 min left`, `40 s left`; words before there is a pace."""
+    """Format the time left: `2 h 5 min left`, `40 s left`, or `estimating` for None."""
     if seconds is None:
         return "estimating"
     minutes, rest = divmod(round(seconds), 60)
@@ -90,7 +90,7 @@ class _Words(ProgressColumn):
 
 
 class Progress:
-    """Says what a run does. `quiet` says nothing."""
+    """Reports what a run does. With `quiet` it prints nothing."""
 
     def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
         self.console = console or plain_console(stderr=True)
@@ -100,7 +100,7 @@ class Progress:
         self._said_at = 0.0
 
     def say(self, line: str) -> None:
-        """One line that stays."""
+        """Print one permanent line."""
         if not self.quiet:
             self.console.print(line, soft_wrap=True, markup=False)
 
@@ -120,7 +120,7 @@ class Progress:
             )  # fmt: skip
             try:
                 bar.start()
-            except KeyboardInterrupt:  # rich cannot stop what it has half started
+            except KeyboardInterrupt:  # rich cannot stop a bar that has only half started
                 self.console.show_cursor()
                 raise
             self._bar = bar
@@ -129,7 +129,7 @@ class Progress:
         self._said_at = time.monotonic()
 
     def finished(self, summary: SliceSummary) -> None:
-        """A slice has been committed to the ledger."""
+        """Count a slice that has been committed to the ledger."""
         assert self.rates is not None
         self.rates.add(summary)
         if self._bar:
@@ -139,12 +139,12 @@ class Progress:
             self.say(f"{self.rates.bytes / self.rates.total_bytes:4.0%}  {self.rates.words()}")
 
     def tick(self) -> None:
-        """About once a second: the bar's time goes on while slices are being worked at."""
+        """Redraw the bar, so that its time keeps running between slices; called about once a second."""
         if self._bar:
             self._bar.refresh()
 
     def end(self) -> None:
-        """The slices are done, or the run stops."""
+        """Remove the bar and print the totals, when the slices are done or the run stops."""
         if self._bar:
             self._bar.stop()
             self._bar = None
@@ -152,7 +152,7 @@ class Progress:
             self.say(f"100%  {self.rates.pages:,} pages judged, {self.rates.kept:,} kept before deduplication")
 
     def close(self) -> None:
-        """Leave the terminal as it was, whatever happened."""
+        """Remove the bar, to leave the terminal as it was."""
         if self._bar:
             self._bar.stop()
             self._bar = None

@@ -1,10 +1,10 @@
-"""`--executor ray`: the slices are judged by tasks on a Ray cluster, the dataset is made here.
+"""`--executor ray`: tasks on a Ray cluster judge the slices, and this process assembles the dataset.
 
     OUT/ledger/ray/RUN/submission.json   the slices and the tasks
-    OUT/ledger/ray/RUN/tasks/N.alive     touched about once a second by task N while it is at work
+    OUT/ledger/ray/RUN/tasks/N.alive     touched about once a second by task N while it runs
     OUT/ledger/ray/RUN/tasks/N.error     why task N failed
 
-The command is Ray's driver: when it ends, Ray ends the tasks, and the same command goes on where they were.
+The command is Ray's driver: when it ends, Ray ends the tasks, and the same command resumes the run.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.5
 SILENT_S = 60.0
-"""A task that was not heard of for this long is lost; NFS may keep a touched file's time for as long."""
+"""A task that is silent for this long counts as lost; NFS may cache a touched file's time for as long."""
 
 
 class RayShare(RefineShare):
-    """A share of the slices, by a task that leaves traces: Ray's driver hears of failures late, of deaths never."""
+    """Judges a share of the slices and leaves trace files, as Ray's driver learns of failures late, never of deaths."""
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:  # noqa: ARG002
-        leave_with_parent()  # DataTrove runs it in a pool of one, which would outlive its actor
+        leave_with_parent()  # DataTrove runs this in a pool of one process, which would outlive its actor
         traces = self.folder / "tasks"
         traces.mkdir(exist_ok=True)
         try:
@@ -55,7 +55,7 @@ class RayShare(RefineShare):
 
 
 class Alive(Lines):
-    """Says about once a second that its task lives."""
+    """Touches a file about once a second to show that its task is alive."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -67,7 +67,7 @@ class Alive(Lines):
 
 
 def judge_on_ray(ledger: Ledger, options: RunOptions, request: RayRequest, progress: Progress) -> None:
-    """Judge on Ray what is missing; raises RunError, ClusterError. Call with the lock held."""
+    """Judge the missing slices on Ray; raises RunError, ClusterError. Call with the lock held."""
     ranks = ledger.pending()
     if not ranks:
         return
@@ -97,7 +97,7 @@ def judge_on_ray(ledger: Ledger, options: RunOptions, request: RayRequest, progr
 
 
 def _watch(ledger: Ledger, stage: RayStage, traces: Path, failures: FailureWatch, progress: Progress) -> None:
-    """Wait for the last task; the first failure, or a task that fell silent, ends the run."""
+    """Wait for the last task; raises RunError at the first failed task, JobFailed if a task falls silent."""
     missing = set(ledger.pending())
     while True:
         over = stage.is_over

@@ -1,6 +1,6 @@
-"""One record of a source, found again by its offset, and the row that a recipe makes of it.
+"""Find a record of a source again by its offset, and build its row.
 
-What `refine` writes, and what `why`, `verify` and the validator hold that against, is made here alone.
+`refine` writes the rows that this module builds; `verify` and the validator build them again here to compare.
 """
 
 from __future__ import annotations
@@ -23,18 +23,17 @@ if TYPE_CHECKING:
 
 
 def max_record_bytes(recipe: Recipe | None) -> int:
-    """Decompressed bytes of a record that is read, as a run reads it; of no recipe, as the rules' defaults have it."""
+    """Return how many decompressed bytes of a record a run reads; None stands for the default payload rules."""
     return 2 * (recipe.payload if recipe else PayloadRules()).max_bytes
 
 
 def find_records(
     source: Source, offset: int, record_id: str, max_record_bytes: int, policy: RetryPolicy | None = None
 ) -> list[Record]:
-    """The page records with that id that begin at `offset` of the source, in their order.
+    """Return the page records with that id that begin at `offset` of the source, in file order.
 
-    There is more than one only where a gzip member holds several records that share an id. Raises SourceError where
-    the source cannot be read. Where the compression allows it, one member is read; else the file is read up to the
-    records.
+    There is more than one only if a gzip member holds several records with the same id. Raises SourceError if the
+    source cannot be read. Reads a single member if the compression allows it, else the file up to the records.
     """
     cuttable = source.layout is Layout.MEMBERS
     if cuttable and not 0 <= offset < source.size_bytes:
@@ -51,7 +50,7 @@ def find_records(
 
 
 def read_records(source: Source, offset: int, record_id: str, max_record_bytes: int) -> list[Record]:
-    """As `find_records`; raises SourceError where there is no such record too."""
+    """Return the records as `find_records` does, but raise SourceError also if there is no such record."""
     records = find_records(source, offset, record_id, max_record_bytes)
     if not records:
         raise SourceError(
@@ -61,18 +60,18 @@ def read_records(source: Source, offset: int, record_id: str, max_record_bytes: 
 
 
 def read_record(source: Source, offset: int, record_id: str, max_record_bytes: int, url: str | None = None) -> Record:
-    """The first of `read_records`, or the first with that address where there is one; raises as they."""
+    """Return the first of `read_records` with that URL, else the first of all; raises as `read_records`."""
     records = read_records(source, offset, record_id, max_record_bytes)
     return next((record for record in records if record.url == url), records[0])
 
 
 def read_page(source: Source, offset: int, record_id: str, max_record_bytes: int, url: str | None = None) -> Page:
-    """The page of that record; raises as `read_records`."""
+    """Return the page of that record; raises as `read_records`."""
     return read_record(source, offset, record_id, max_record_bytes, url).page()
 
 
 def row_of(record: Record, verdict: Verdict, source_name: str) -> Row:
-    """The row of a page that was kept."""
+    """Build the row of a kept page."""
     return Row(
         text=verdict.text or "", id=record.id, dump=dump_of(source_name), url=record.url, date=record.date,
         file_path=source_name, language=verdict.language or "", language_score=verdict.language_score or 0.0,

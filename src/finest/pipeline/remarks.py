@@ -1,4 +1,4 @@
-"""What a person must be told of a finished run: which sources were lost to a good part, and why there are no rows."""
+"""Remarks on a finished run: which sources were partly unreadable, and why the dataset has no rows."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from finest.warc.source import Source
 
 LOST_SHARE = 0.01
-"""A source that lost more of its bytes than this is named."""
+"""A source that lost a larger share of its bytes than this is named."""
 SHOWN = 5
-"""Sources, and reasons, that are named."""
+"""Maximum number of sources, and of reasons, that are named."""
 
 _WITHOUT_PAGES = {
     "resource": "resource records (files archived without HTTP) are pages only for recipes that list them in [payload] "
@@ -31,7 +31,7 @@ _WITHOUT_PAGES = {
     "(at Common Crawl the same path with /warc/ in place of /wat/ and .warc.gz at its end)",
     "request": "request records hold what the crawler sent: refine the WARC files with the responses",
 }
-"""Records that hold no page, by type, with what to do; the first type that a run has read is named."""
+"""Advice by type of the records that hold no page; the first type that a run has read is named."""
 _WET = (
     "conversion records are what WET files hold: text without HTML, which recipes do not take; refine the WARC files "
     "that they were made of (at Common Crawl the same path with /warc/ in place of /wet/ and .warc.gz at its end)"
@@ -39,7 +39,7 @@ _WET = (
 
 
 def remarks(out: Path, manifest: Manifest) -> list[str]:
-    """The remarks on the run in a folder, each a line; none where its ledger is gone."""
+    """Return the remarks on the run in a folder, one line each; empty if its ledger cannot be read."""
     try:
         ledger = Ledger.read(out)
         summaries = ledger.summaries()
@@ -90,7 +90,7 @@ def _why_empty(totals: Totals, known: Reasons) -> str:
     if set(totals.reasons) == {"payload_type"} and records.get("conversion", 0) == totals.pages:
         return f"{read}; {_WET}"
     name, pages = max(totals.reasons.items(), key=lambda item: item[1])
-    if name == "kept":  # what is kept by its verdict can only be a duplicate of itself
+    if name == "kept":  # the verdicts kept these pages, so only deduplication removed them
         return f"{counted(totals.pages, 'page')} read; all that the filters kept were duplicates"
     why = known.reason(name).explanation.rstrip(".")
     return f"all {counted(totals.pages, 'page')} were dropped, {pages:,} of them as {name} ({why})"
@@ -104,6 +104,6 @@ def _by_reason(totals: Totals) -> dict[str, int]:
 
 
 def _counts(counts: dict[str, int]) -> str:
-    """`3 gzip_corrupt, 1 stream_gap`, the most first."""
+    """Format counts as `3 gzip_corrupt, 1 stream_gap`, the largest first."""
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{count:,} {name}" for name, count in ranked[:SHOWN])

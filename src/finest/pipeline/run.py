@@ -1,9 +1,9 @@
-"""One run: sources in, a proven dataset out. Whatever stops it, the same command goes on where it stopped.
+"""Run the pipeline from the sources to a verifiable dataset. The same command resumes a run that was stopped.
 
-    plan -> preflight -> slices (in parallel, into the ledger) -> chain check -> MinHash over the run -> shards,
-    verdicts, manifest, card, report
+    plan -> preflight -> slices (in parallel, into the ledger) -> check that each slice begins where the previous one
+    ended -> MinHash over the run -> shards, verdicts, card, manifest
 
-The manifest is written last: a folder with a manifest holds a finished dataset.
+The run writes the manifest last, so a folder with a manifest contains a finished dataset.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 def refine(options: RunOptions, progress: Progress, ask: Ask | None = None) -> Manifest:
     """Refine the sources into `options.out` and return the dataset's manifest.
 
-    Raises SourceError, RecipeError, LedgerError, RunError, and ClusterError where Slurm runs it; whatever is finished
-    by then stays in the ledger, and the same call goes on from there. A run that is already finished is only read.
-    `ask` answers Ctrl-C while Slurm runs it; Detached where it says so.
+    Raises SourceError, RecipeError, LedgerError, RunError, and ClusterError on Slurm or Ray. Finished slices stay in
+    the ledger, and the same call resumes from there. A run that is already finished only has its manifest read.
+    `ask` answers Ctrl-C while the run is on Slurm; the answer `detach` raises Detached.
     """
     if options.slurm is not None:
         from finest.pipeline.slurm.run import refine_on_slurm
@@ -52,5 +52,5 @@ def refine(options: RunOptions, progress: Progress, ask: Ask | None = None) -> M
 
 
 def default_workers() -> int:
-    """The CPUs that this process may use."""
+    """Return the number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""What each task of a cluster does, as a DataTrove step: it judges its share of the run's slices."""
+"""The DataTrove step of each cluster task: judge a share of the run's slices."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class RefineShare(PipelineStep):
-    """Task r of N judges every N-th of the run's slices from the r-th on, and commits each to the ledger."""
+    """Judges every N-th of the run's slices, starting with the r-th, as task r of N, and commits each to the ledger."""
 
     type, name = "REFINE", "share"
 
@@ -44,7 +44,7 @@ class RefineShare(PipelineStep):
         return iter(())
 
     def judge(self, rank: int, world_size: int, progress: Lines) -> None:
-        """Judge the share of a task."""
+        """Judge the slices of task `rank` that are still missing."""
         ledger, submission, options = opened(self.folder)
         missing = set(ledger.pending())
         share = [index for index in submission.ranks[rank::world_size] if index in missing]
@@ -55,7 +55,7 @@ class RefineShare(PipelineStep):
 
 
 def opened(folder: Path) -> tuple[Ledger, Submission, RunOptions]:
-    """The run of the submission in OUT/ledger/slurm/RUN; raises RecipeError on a node with other libraries."""
+    """Open the run of the submission in OUT/ledger/slurm/RUN; raises RecipeError on a node with other libraries."""
     out = folder.parents[2]
     ledger = Ledger.read(out)
     ledger.plan = with_addresses(ledger.plan, folder)
@@ -72,7 +72,7 @@ def opened(folder: Path) -> tuple[Ledger, Submission, RunOptions]:
 
 @contextmanager
 def plain_end() -> Iterator[None]:
-    """Say what ended a job in one line at the end of its log, and leave with the error's own exit status."""
+    """Print the error that ends a job as one line at the end of its log, and exit with that error's exit code."""
     try:
         yield
     except FinestError as error:
@@ -81,9 +81,9 @@ def plain_end() -> Iterator[None]:
 
 
 class MemoryGuard:
-    """Tells a worker that the kernel killed for want of the job's memory from one that a page killed.
+    """Distinguishes a worker that the kernel killed because the job ran out of memory from one that a page killed.
 
-    Only the latter may be tried again and counted against the page: Slurm calls the job OUT_OF_MEMORY either way.
+    Only the latter may be retried and blamed on the page: Slurm reports the job as OUT_OF_MEMORY in both cases.
     """
 
     def __init__(self) -> None:
@@ -95,10 +95,10 @@ class MemoryGuard:
 
 
 class Lines(Progress):
-    """A line in the job's log for each slice; the whole run's progress is its follower's."""
+    """Prints one line per slice into the job's log; the follower shows the progress of the whole run."""
 
     def expect(self, slices: int) -> None:
-        """That many are to come."""
+        """Set the number of slices that this task will judge."""
         self._slices, self._done = slices, 0
         self.say(f"{slices} slices on {os.uname().nodename}")
 

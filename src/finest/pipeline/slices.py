@@ -1,4 +1,4 @@
-"""The slices of a run, judged by forked workers of this machine and watched for failures."""
+"""Judge the slices of a run in forked workers on this machine, and watch for failures."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from finest.pipeline.summary import SliceSummary
 
 MAX_FAILURE_SHARE = 0.01
-"""Failures (not drops) past this share of pages stop the run: something is wrong that no rerun mends."""
+"""A larger share of failed (not dropped) pages stops the run: something is wrong that no retry repairs."""
 MIN_FAILURES = 10
-"""Below this many failures no share is worth stopping for."""
+"""Fewer failures than this never stop the run, whatever their share."""
 MAX_DEATHS_PER_SLICE = 8
-"""A slice that takes more workers with it than this stops the run."""
+"""More worker deaths than this in one slice stop the run."""
 
 
 def run_slices(ledger: Ledger, options: RunOptions, progress: Progress) -> None:
-    """Run what is missing, then re-read the slices that do not begin where the one before them ended."""
+    """Judge the missing slices, then read again those that do not begin where the previous one ended."""
     _run_ranks(ledger, options, progress, ledger.pending(), {})
     while unchained := find_unchained(ledger):
         progress.say(f"Reading {len(unchained)} slices again from where the slice before them ended")
@@ -43,14 +43,14 @@ def run_slices(ledger: Ledger, options: RunOptions, progress: Progress) -> None:
 
 
 def find_unchained(ledger: Ledger) -> dict[int, int]:
-    """Slices whose first record is not where the slice before them ended: {rank: where it must begin}.
+    """Return the slices whose first record is not where the previous slice ended: {rank: where it must begin}.
 
-    Of each source the first one is named, and those after it that end before that place, so that they hold nothing:
-    what follows is judged when these have been read again.
+    For each source, these are the first such slice and those that follow it, as long as the previous one ends at or
+    before that offset and so holds no record. Later slices are checked once these have been read again.
     """
     wrong: dict[int, int] = {}
     start: dict[int, int] = {}
-    """Of a source with a break: where the slice after it must begin."""
+    """For each source with a break: the offset where the slice after the break must begin."""
     for rank, (before, summary) in enumerate(itertools.pairwise(ledger.summaries()), 1):
         if before.source != summary.source:
             continue
@@ -76,9 +76,9 @@ def run_ranks(
     ledger: Ledger, options: RunOptions, progress: Progress, ranks: Sequence[int], exact_starts: dict[int, int],
     watch: FailureWatch, logs: Path, *, on_kill: Callable[[int], None] = lambda _: None,
 ) -> None:  # fmt: skip
-    """Run slices in forked workers of this machine; `on_kill(exit_code)` may end it when a worker has died."""
+    """Judge slices in forked workers; `on_kill(exit_code)`, called when a worker dies, may raise to end the run."""
     session = Session(ledger, exact_starts)
-    verdict_batch([])  # pyarrow imports pandas for it, where there is one: once, not in every worker
+    verdict_batch([])  # makes pyarrow import pandas (if installed) once here, not in every worker
 
     def on_done(rank: int) -> None:
         summary = ledger.summary(ledger.plan.slices[rank])
@@ -109,14 +109,14 @@ def run_ranks(
 def _pipeline(options: RunOptions, session: Session) -> list[PipelineStep]:
     middle: list[PipelineStep] = [JudgePages(session, options.recipe, options.cache)]
     if options.engine == "datatrove":
-        from finest.pipeline.datatrove_engine import datatrove_steps  # its imports cost a third of a second
+        from finest.pipeline.datatrove_engine import datatrove_steps  # importing it takes a third of a second
 
         middle = datatrove_steps(session, options.recipe, options.cache)
     return [ReadSlice(session, options.recipe), *middle, WriteSlice(session, options.recipe)]
 
 
 class FailureWatch:
-    """Stops a run whose failures pass a share of its pages: a broken machine must not pass for bad pages."""
+    """Stops a run with too large a share of failures: a broken machine must not look like bad pages."""
 
     def __init__(self, ledger: Ledger, done: Sequence[SliceSummary] = ()) -> None:
         self._ledger = ledger
@@ -136,7 +136,7 @@ class FailureWatch:
 
 
 def take_in(ledger: Ledger, missing: set[int], watch: FailureWatch, progress: Progress) -> set[int]:
-    """What others have finished of `missing` goes to the bar, and is watched for failures; gives what is left of it."""
+    """Report and check the slices of `missing` that other processes have finished; return those still missing."""
     left = missing.intersection(ledger.pending())
     for rank in sorted(missing - left):
         summary = ledger.summary(ledger.plan.slices[rank])

@@ -1,4 +1,4 @@
-"""`finest status`: where a run is, as sums over its finished slices."""
+"""`finest status`: how far a run is, as sums over its finished slices."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A run in numbers. Rates are of finished slices, per CPU second spent on them and on their wall clock."""
+    """The numbers of a run. Rates and estimates come from the finished slices, by their CPU and wall-clock time."""
 
     state: str
-    """`running`, `stopped` (the same command goes on) or `finished`."""
+    """`running`, `stopped` (the same command resumes it) or `finished`."""
     slices_done: int
     slices: int
     bytes_done: int
@@ -32,15 +32,15 @@ class Status:
     pages_per_s: float
     """Pages per wall-clock second of one worker."""
     cpu_left_s: float | None
-    """CPU seconds to go at the pace so far; None before a slice is finished."""
+    """CPU seconds left at the pace so far; None before a slice is finished."""
     recipe: dict[str, Any] = field(default_factory=dict)
-    """The recipe in its resolved form."""
+    """The resolved recipe, with every value filled in."""
     slurm: SlurmStatus | None = None
-    """Its jobs, where it was handed in to Slurm."""
+    """The run's jobs, if it was submitted to Slurm."""
 
 
 def status(out: Path) -> Status:
-    """The state of the run in an output folder; raises LedgerError where there is none."""
+    """Return the state of the run in an output folder; raises LedgerError if there is no run."""
     ledger = Ledger.read(out)
     done = ledger.summaries()
     totals = merge(done)

@@ -1,8 +1,8 @@
-"""The refinery as DataTrove pipeline steps: read a slice, judge its pages, write what became of them.
+"""The refinery as DataTrove pipeline steps: read a slice, judge its pages, write the outcomes.
 
-A rank is a slice of the run's plan. `ReadSlice` yields one DataTrove Document per page, `JudgePages` puts a Verdict
-beside it, `WriteSlice` writes rows, verdicts, signatures and the summary, and commits the slice to the ledger. The
-steps between reader and writer can be exchanged: `finest.pipeline.datatrove_engine` puts DataTrove's own there.
+A rank is a slice of the run's plan. `ReadSlice` yields one DataTrove Document per page, `JudgePages` adds a Verdict
+to its metadata, and `WriteSlice` writes rows, verdicts, signatures and the summary and commits the slice to the ledger.
+The steps between reader and writer are replaceable: `finest.pipeline.datatrove_engine` uses DataTrove's own.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ if TYPE_CHECKING:
 CRASHED = Verdict("extraction_crash", value=1, limit=0)
 LIMITED = Verdict("extraction_limit", value=1, limit=0)
 NO_PAGE = -1
-"""In place of an offset: the worker has no page in its hands."""
+"""Stands for an offset while the worker has no page."""
 PAGE_CPU_FACTOR = 3
-"""CPU time that all stages of a page may take together, in CPU limits of its extraction."""
+"""CPU time that all stages of a page together may take, as a multiple of the extraction's CPU limit."""
 
 
 class Session:
-    """What the steps of one rank share: the slice, its reader, the CPU clock."""
+    """State shared by the steps of one rank: the slice, its reader, the CPU clock."""
 
     def __init__(self, ledger: Ledger, exact_starts: dict[int, int]) -> None:
         self.ledger = ledger
         self.exact_starts = exact_starts
-        """Slices (by rank) whose first record is known, because the slice before them ended there."""
+        """Known offset of the first record, by rank: where the previous slice ended."""
         self.clock: Clock = {}
         self.slice: Slice
         self.source: Source
         self.read: SliceReader
 
     def begin(self, rank: int, max_record_bytes: int, page_types: Collection[str]) -> None:
-        """Open the rank's slice; its pages are the records of those WARC-Types."""
+        """Open the rank's slice; its pages are the records whose WARC-Type is in `page_types`."""
         self.slice = self.ledger.plan.slices[rank]
         self.source = self.ledger.plan.sources[self.slice.source_index]
         self.clock.clear()
@@ -71,13 +71,13 @@ class Session:
 
 
 def cpu_seconds() -> float:
-    """CPU seconds of this process and of its finished children (DataTrove extracts in a child)."""
+    """Return the CPU seconds of this process and its finished children (DataTrove extracts in a child)."""
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
 class ReadSlice(PipelineStep):
-    """The pages of the rank's slice as Documents; `metadata["record"]` is the WARC record, the text is empty."""
+    """Yields the pages of the rank's slice as Documents with empty text; `metadata["record"]` is the WARC record."""
 
     type, name = "READER", "WARC slice"
 
@@ -105,7 +105,7 @@ class ReadSlice(PipelineStep):
 
 
 def timed(records: SliceReader, clock: Clock) -> Iterator[Any]:
-    """The records, with the CPU seconds of reading them on the clock."""
+    """Yield the records, and add the CPU seconds of reading them to the clock."""
     iterator = iter(records)
     while True:
         before = time.process_time()
@@ -117,7 +117,7 @@ def timed(records: SliceReader, clock: Clock) -> Iterator[Any]:
 
 
 class JudgePages(PipelineStep):
-    """Puts the Verdict of each page beside it, as `metadata["verdict"]`."""
+    """Judges each page and stores its Verdict in `metadata["verdict"]`."""
 
     type, name = "FILTER", "recipe"
 
@@ -136,7 +136,7 @@ class JudgePages(PipelineStep):
 
 
 class WriteSlice(PipelineStep):
-    """Writes what became of the pages and commits the slice to the ledger."""
+    """Writes the outcomes of the pages and commits the slice to the ledger."""
 
     type, name = "WRITER", "slice"
 
@@ -162,9 +162,9 @@ class WriteSlice(PipelineStep):
 
 
 class InFlight:
-    """A file that holds the offset of the page in a worker's hands, so that its death names the page.
+    """A file with the offset of the page that a worker is judging, so that a death can be traced to its page.
 
-    Eight bytes in shared memory: a write costs no system call, and the kernel keeps it when the process is killed.
+    It is eight bytes of shared memory: a write costs no system call, and the kernel keeps it if the process is killed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -183,7 +183,7 @@ class InFlight:
         self._map[:8] = offset.to_bytes(8, "little", signed=True)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """An error leaves the file, so that whoever hears of this process's end can name the page."""
+        """Remove the file, except after an error: then the parent process needs it to identify the page."""
         self._map.close()
         if kind is None:
             self._path.unlink(missing_ok=True)

@@ -1,13 +1,13 @@
-"""What was handed in to Slurm or Ray for a run, written down so that anybody can pick it up again.
+"""Record what was submitted to Slurm or Ray for a run, so that any later process can continue it.
 
-    OUT/ledger/slurm/RUN/submission.json   the slices, the tasks, the jobs' ids
-    OUT/ledger/slurm/RUN/addresses.json    addresses with secrets, for the jobs alone (0600); removed at the end
-    OUT/ledger/slurm/RUN/slices/           DataTrove's files of the array that judges slices; task-N.log
-    OUT/ledger/slurm/RUN/dataset/          the same of the job that makes the dataset
-    OUT/ledger/slurm/RUN/workers/N/        what the workers of task N said
+    OUT/ledger/slurm/RUN/submission.json   the slices, the tasks, the job ids
+    OUT/ledger/slurm/RUN/addresses.json    addresses with secrets, for the jobs only (mode 0600); removed at the end
+    OUT/ledger/slurm/RUN/slices/           DataTrove's files of the array that judges slices, and task-N.log
+    OUT/ledger/slurm/RUN/dataset/          DataTrove's files and log of the job that makes the dataset
+    OUT/ledger/slurm/RUN/workers/N/        logs of the workers of task N
 
-RUN stands in the comment and in the name of every job, so that jobs are found even if their submitter died before it
-wrote their ids.
+The comment and the name of every job contain RUN, so jobs can be found even if the submitting process died before it
+recorded their ids.
 """
 
 from __future__ import annotations
@@ -34,32 +34,32 @@ if TYPE_CHECKING:
 FORMAT = "finest-slurm/1"
 ADDRESSES = "addresses.json"
 STAGES = ("slices", "dataset")
-"""In the order in which they run; a run whose slices are all there has only the second."""
+"""The stages in the order in which they run; a run whose slices are all finished has only the second."""
 NAME_CHARS = 24
-"""Of the out folder's name in the run's id."""
+"""Maximum number of characters of the output folder's name in the run id."""
 
 Stage = Literal["slices", "dataset"]
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One run's jobs."""
+    """The jobs submitted for one run."""
 
     run: str
     user: str
     allotment: Allotment
-    """Task r of its tasks judges ranks[r::tasks]."""
+    """The resources to allocate; task r of its tasks judges ranks[r::tasks]."""
     ranks: tuple[int, ...]
-    """The slices that were missing."""
+    """The slices that were missing at submission, as indices in the plan."""
     cache: str
     model: str
-    """The language model's file, which the ledger's recipe names without its folder."""
+    """Path of the language model's file; the recipe in the ledger names it without its folder."""
     submitted_s: float
-    """Seconds since 1970."""
+    """Time of submission, in seconds since 1970 (UTC)."""
     jobs: dict[str, int] = field(default_factory=dict)
-    """Ids by stage, as far as they are known."""
+    """Job ids by stage, as far as they are known."""
     ended: str | None = None
-    """How it ended, in words; None: nobody has seen its end."""
+    """How the submission ended, in words; None while no process has seen its end."""
 
     @property
     def tasks(self) -> int:
@@ -73,7 +73,7 @@ class Submission:
         return self.tasks if stage == "slices" else 1
 
     def tasks_by_job(self) -> dict[int, int]:
-        """How many tasks each job has, in the order in which they run."""
+        """Return the number of tasks by job id, in the order in which the jobs run."""
         return {self.jobs[stage]: self.tasks_of(stage) for stage in STAGES if stage in self.jobs}
 
     def stage_of(self, job: int) -> str:
@@ -83,7 +83,7 @@ class Submission:
 def new(
     ledger: Ledger, allotment: Allotment, ranks: Sequence[int], options: RunOptions, *, kind: str = "slurm"
 ) -> Submission:
-    """Write down what is about to be handed in."""
+    """Create and save the record of a submission, before anything is submitted."""
     made = Submission(
         run=_run_id(ledger.out), user=getpass.getuser(), allotment=allotment, ranks=tuple(ranks),
         cache=str(options.cache.absolute()), model=options.recipe.language.model, submitted_s=time.time(),
@@ -94,21 +94,21 @@ def new(
 
 
 def _run_id(out: Path) -> str:
-    """`finest-web-4c1f9a0e9a0e`: names of jobs begin with it, so that a person knows them in the queue."""
+    """Make a run id such as `finest-web-4c1f9a0e9a0e`; job names begin with it, so users can tell them in the queue."""
     plain = re.sub(r"[^A-Za-z0-9_.]+", "-", out.name)[:NAME_CHARS].strip("-") or "out"
     return f"finest-{plain}-{secrets.token_hex(6)}"
 
 
 def hand_over(ledger: Ledger, folder: Path) -> None:
-    """Leave the addresses that the ledger does not keep whole to the jobs, in a file that only this user may read."""
-    forget_addresses(ledger.out)  # of earlier runs
+    """Pass the addresses that the ledger keeps without their secrets to the jobs, in a file only this user can read."""
+    forget_addresses(ledger.out)  # those of earlier runs
     whole = {source.name: source.location for source in ledger.plan.sources if source.location != source.address}
     if whole:
         write_whole(folder / ADDRESSES, json.dumps(whole).encode(), mode=0o600)
 
 
 def with_addresses(plan: RunPlan, folder: Path) -> RunPlan:
-    """The plan with the addresses that were left to the jobs in their folder."""
+    """Return the plan with the full addresses from the jobs' folder filled in."""
     try:
         whole: dict[str, str] = json.loads((folder / ADDRESSES).read_bytes())
     except FileNotFoundError:
@@ -121,7 +121,7 @@ def with_addresses(plan: RunPlan, folder: Path) -> RunPlan:
 
 
 def forget_addresses(out: Path) -> None:
-    """Remove every address that was left to jobs of the run in `out`. Call when none of them is at work."""
+    """Remove all address files for the jobs of the run in `out`. Call when none of the jobs is running."""
     for kind in ("slurm", "ray"):
         for path in (out / "ledger" / kind).glob(f"*/{ADDRESSES}"):
             path.unlink(missing_ok=True)
@@ -139,7 +139,7 @@ def folder_of(ledger: Ledger, run: str, kind: str = "slurm") -> Path:
 
 
 def read(path: Path) -> Submission:
-    """One submission.json; raises LedgerError where it cannot be read."""
+    """Read one submission.json; raises LedgerError if it cannot be read."""
     try:
         data: dict[str, Any] = json.loads(path.read_bytes())
         if data.pop("format") != FORMAT:

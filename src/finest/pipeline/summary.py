@@ -1,4 +1,4 @@
-"""What is known of one finished slice, and the sum over many: every statistic of a run comes from these."""
+"""The summary of one finished slice and the totals over many: the source of every statistic of a run."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from typing import Any
 from finest.errors import LedgerError
 
 SAMPLES_PER_REASON = 6
-"""Samples of each reason that a sum keeps: enough to see what the reason does, few enough to read."""
+"""Number of samples per reason in the totals: enough to show what the reason does, few enough to read."""
 
 
 @dataclass(frozen=True, slots=True)
 class SliceSummary:
-    """One slice: `slice.json` in the ledger. Counts are of pages where nothing else is said."""
+    """The summary of one slice: `slice.json` in the ledger. Counts are pages unless stated otherwise."""
 
     source: int
-    """Place of the source in the run's list."""
+    """Index of the source in the run's plan."""
     index: int
-    """Place of the slice in its source."""
+    """Index of the slice within its source."""
     start: int
-    """The slice owns the records that begin at `start` or later and before `end` (bytes of the compressed file)."""
+    """The slice has the records that begin at or after `start` and before `end` (offsets in the compressed file)."""
     end: int
     first_offset: int
-    """Where its first record begins."""
+    """Offset of the slice's first record."""
     next_offset: int
-    """Where the next slice's first record begins."""
+    """Offset of the next slice's first record."""
     sha256: str
-    """Of the compressed bytes from `first_offset` to `next_offset`."""
+    """The sha256 of the compressed bytes from `first_offset` to `next_offset`."""
     records: dict[str, int]
     """WARC records by type."""
     pages: int
     kept: int
-    """Pages that the recipe keeps, before deduplication over the run."""
+    """Pages that the recipe keeps, before deduplication across the run."""
     tokens: int
     """GPT-2 tokens of the kept pages."""
     payload_bytes: int
@@ -45,11 +45,11 @@ class SliceSummary:
     peak_rss_bytes: int
     stage_cpu_s: dict[str, float]
     reasons: dict[str, int]
-    """Pages by the reason of their verdict, `kept` among them."""
+    """Pages by the reason of their verdict, including `kept`."""
     languages: dict[str, int]
-    """Pages by identified language, of those that reached language identification."""
+    """Pages by identified language; counts only pages that reached language identification."""
     text_chars: dict[str, int]
-    """Histogram of the kept texts' length: bin "b" counts texts of 2**b to 2**(b+1) - 1 characters."""
+    """Histogram of the lengths of kept texts: bin "b" counts texts of 2**b to 2**(b+1) - 1 characters."""
     losses: list[dict[str, Any]] = field(default_factory=list)
     """Records that could not be read: reason, offset, length, detail."""
     samples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -57,20 +57,20 @@ class SliceSummary:
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The slice's own files: sha256, size_bytes, rows."""
     fallbacks: dict[str, int] = field(default_factory=dict)
-    """Pages that the compiled core left to the slower paths, by reason: the text is the same."""
+    """Pages that the compiled core left to the slower code, by reason; the text is the same."""
     lost_bytes: int = 0
-    """Bytes of the compressed file that gave no record."""
+    """Bytes of the compressed file that yielded no record."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; what is in it is not copied."""
+        """Return plain data for JSON; a shallow copy."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> SliceSummary:
-        """The summary from its plain data; raises LedgerError where a field is missing, unknown or of a wrong type."""
+        """Build a summary from plain data; raises LedgerError if a field is missing, unknown or of the wrong type."""
         if not isinstance(data, Mapping):
             raise LedgerError(f"a slice's summary is a {type(data).__name__}, not an object; run again with --restart")
-        data = {"fallbacks": {}} | {"lost_bytes": 0} | dict(data)  # which earlier versions did not count
+        data = {"fallbacks": {}} | {"lost_bytes": 0} | dict(data)  # earlier versions lack these
         for item in fields(SliceSummary):
             kinds = _KINDS[str(item.type).partition("[")[0]]
             if not isinstance(data.get(item.name), kinds):
@@ -88,7 +88,7 @@ _FIELDS = frozenset(item.name for item in fields(SliceSummary))
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The sum over slices. Fields mean what they mean in SliceSummary."""
+    """The totals over slices. Fields have the same meaning as in SliceSummary."""
 
     slices: int
     records: dict[str, int]
@@ -99,22 +99,22 @@ class Totals:
     compressed_bytes: int
     cpu_s: float
     wall_s: float
-    """Seconds that workers spent, added up: not the run's own time where several worked at once."""
+    """Wall-clock seconds summed over workers: more than the run's own time if several worked in parallel."""
     peak_rss_bytes: int
-    """The largest of any slice."""
+    """The maximum over the slices."""
     stage_cpu_s: dict[str, float]
     reasons: dict[str, int]
     languages: dict[str, int]
     text_chars: dict[str, int]
     losses: list[dict[str, Any]]
-    """As in SliceSummary, each with its `source`."""
+    """Records that could not be read, as in SliceSummary, each with its `source`."""
     samples: dict[str, list[dict[str, Any]]]
-    """At most SAMPLES_PER_REASON of each reason, taken from as many slices as possible."""
+    """At most SAMPLES_PER_REASON pages per reason, from as many slices as possible."""
     fallbacks: dict[str, int]
 
 
 def merge(summaries: Iterable[SliceSummary]) -> Totals:
-    """The sum over slices; the same whatever order they come in."""
+    """Return the totals over slices; their order does not matter."""
     parts = sorted(summaries, key=lambda part: (part.source, part.index))
     return Totals(
         slices=len(parts),
@@ -150,5 +150,5 @@ def _samples(parts: list[dict[str, list[dict[str, Any]]]]) -> dict[str, list[dic
 
 
 def _spread(lists: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """The first of each list, then the second of each, and so on."""
+    """Interleave the lists (all first items, then all second items, ...) up to SAMPLES_PER_REASON items."""
     return [item for layer in zip_longest(*lists) for item in layer if item is not None][:SAMPLES_PER_REASON]

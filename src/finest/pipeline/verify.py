@@ -1,11 +1,11 @@
-"""`finest verify`: is a dataset what its manifest says, and does its recipe really give its rows?
+"""`finest verify`: check that a dataset matches its manifest, and that its recipe really gives its rows.
 
-First the files against the manifest (hashes, rows, Merkle root), then a random sample of pages judged again from their
-WARC records: kept ones must give the same row, dropped ones the same reason. Of a dataset on the Hub only the sampled
-rows are read, and the two columns that its root is over, unless it is to be checked in full.
+It first compares the files with the manifest (hashes, rows, Merkle root). Then it judges a random sample of pages again
+from their WARC records: a kept page must give the same row, a dropped page the same reason. For a dataset on the Hub it
+reads only the sampled rows and the two columns that the root covers, unless a full check is requested.
 
-Files that agree prove nothing about the rows: whoever invents rows writes hashes that fit them. So a dataset is
-verified only where enough of the sample could be judged again (`Verification.is_verified`).
+Matching files prove nothing about the rows: anyone who invents rows can write hashes that match. So a dataset counts as
+verified only if enough of the sample could be judged again (`Verification.is_verified`).
 """
 
 from __future__ import annotations
@@ -37,39 +37,39 @@ if TYPE_CHECKING:
     from finest.warc.source import CommonCrawl, Source
 
 NOT_REPEATABLE = ("extraction_limit", "extraction_crash")
-"""Verdicts that another machine may not share: a page past its CPU bound here may stay within it there."""
+"""Verdicts that depend on the machine: a page may exceed its CPU limit on one machine but not on another."""
 
 
 LEAST_JUDGED = 0.5
-"""Of the pages that were drawn, and of the kept ones among them: as many must have been judged again. As in an audit
-(finest.validator.evidence)."""
+"""Minimum share of the sampled pages, and of the kept pages among them, that must have been judged again; audits
+require the same share (finest.validator.evidence)."""
 
 
 @dataclass(slots=True)
 class Verification:
-    """What was found, where nothing was found to be untrue."""
+    """The result of a verification that found nothing wrong."""
 
     manifest: Manifest
     sample: int = 0
-    """Pages that were to be drawn; 0 where only the files were to be checked."""
+    """Requested number of sampled pages; 0 if only the files were to be checked."""
     drawn: int = 0
-    """Pages that were drawn: fewer than `sample` where the dataset has no more."""
+    """Number of sampled pages: fewer than `sample` if the dataset has fewer."""
     drawn_kept: int = 0
-    """Of them, those that the dataset keeps."""
+    """Number of sampled pages that the dataset keeps."""
     judged: dict[str, int] = field(default_factory=dict)
-    """Pages that were judged again and are as stored, by reason."""
+    """Pages judged again with the stored result, by reason."""
     not_repeatable: int = 0
-    """Pages with a verdict, stored or made anew, that machines may not share (NOT_REPEATABLE)."""
+    """Pages whose stored or new verdict depends on the machine (NOT_REPEATABLE)."""
     no_evidence: list[str] = field(default_factory=list)
-    """Why other pages could not be judged again: their sources could not be read."""
+    """Why the other pages could not be judged again, one message per page: their sources could not be read."""
     seed: int = 0
 
     @property
     def is_verified(self) -> bool:
-        """Whether enough of the sample was judged again to say something of the rows.
+        """Whether enough of the sample was judged again to vouch for the rows.
 
-        Kept pages count for themselves: else invented rows could hide behind drops that anybody can judge. A dataset
-        without pages has nothing to be judged.
+        Kept pages must reach the share on their own: otherwise invented rows could hide behind genuine drops. A
+        dataset without pages has nothing to judge and counts as verified.
         """
         if not self.sample:
             return False
@@ -78,7 +78,7 @@ class Verification:
 
     @property
     def lacks_evidence(self) -> bool:
-        """Whether pages were to be judged again, and too few could be."""
+        """Whether a sample was requested, but too few of its pages could be judged again."""
         return bool(self.sample) and not self.is_verified
 
 
@@ -101,11 +101,11 @@ def verify(
     out: Path, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
     sources: Sequence[str] = (), say: Callable[[str], None] = lambda _: None,
 ) -> Verification:  # fmt: skip
-    """Check a dataset in a folder; raises VerifyError, with the file or page and the reason, where it is not true.
+    """Check a dataset in a folder; raises VerifyError, with the file or page and the reason, if a check fails.
 
-    The folder may be a stranger's: its files are decoded by the confined process that reads datasets of the Hub too.
-    `sample` pages are judged again, half of them kept ones; `seed` draws them (random by default, and said).
-    `sources` says where the WARCs lie if the folder's ledger is gone; Common Crawl's own are found by their names.
+    The folder may be untrusted: the same sandboxed process that reads datasets of the Hub decodes its files. `sample`
+    pages, half of them kept ones, are judged again; `seed` selects them (by default it is random, and reported).
+    `sources` names the WARC files if the folder has no ledger; Common Crawl's files are found by their names.
     """
     from finest.dataset.open import open_dataset
 
@@ -126,10 +126,10 @@ def verify_published(
     sources: Sequence[str] = (), full: bool = False, token: str | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Verification:  # fmt: skip
-    """Check a dataset on the Hub, `OWNER/NAME@REVISION`; raises as `verify`, and HubError and its kinds.
+    """Check a dataset on the Hub, `OWNER/NAME@REVISION`; raises as `verify`, and HubError or a subclass.
 
-    The manifest is held against the Hub's own sha256s, the root against the stored row hashes, and each sampled row's
-    hash is computed anew. `full` downloads everything into a temporary folder and checks that, byte by byte.
+    It compares the manifest with the Hub's own sha256s and the root with the stored row hashes, and recomputes the hash
+    of each sampled row. `full` downloads everything into a temporary folder and checks every byte there.
     """
     from finest.dataset.open import open_dataset
 
@@ -154,9 +154,10 @@ def verify_stored(
     where: str, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
     sources: Sequence[str] = (), say: Callable[[str], None] = lambda _: None,
 ) -> Verification:  # fmt: skip
-    """Check a dataset at an address that fsspec knows, such as s3://bucket/folder; raises as `verify`, and SourceError.
+    """Check a dataset at an fsspec address such as s3://bucket/folder; raises as `verify`, and SourceError.
 
-    Such a store states no sha256 of its files, so all of them are downloaded into a temporary folder and checked there.
+    Such a store does not state a sha256 for its files, so this downloads all of them into a temporary folder and checks
+    them there.
     """
     from finest.dataset.location import open_location
 
@@ -201,14 +202,14 @@ def _judge_again(
 
 
 class _Sources:
-    """The WARCs of a dataset, each looked at once; one that cannot be found is not looked for again."""
+    """The WARC files of a dataset. Each is inspected once; a missing one is not looked up again."""
 
     def __init__(self, places: dict[str, Source], common_crawl: CommonCrawl, sizes: dict[str, int]) -> None:
         self._places, self._common_crawl, self._sizes = places, common_crawl, sizes
         self._missing: dict[str, SourceError] = {}
 
     def record(self, page: Drawn, limit: int) -> Record:
-        """The page's record. Raises SourceError where its WARC cannot be read, VerifyError where it is not in there."""
+        """Return the page's record; raises SourceError if its WARC is unreadable, VerifyError if it has no record."""
         source = self._source(page.place.source)
         records = find_records(source, page.place.offset, page.place.id, limit)
         if page.ordinal < len(records):
@@ -230,7 +231,7 @@ class _Sources:
 
 
 def _recheck(record: Record, page: Drawn, recipe: Recipe, cache: Path) -> bool:
-    """Whether the page could be judged here; raises VerifyError where it is not as stored."""
+    """Judge the page again: True if it matches, False if its verdict is not repeatable; else raises VerifyError."""
     verdict = judge(record.page(), recipe, cache)
     if verdict.reason in NOT_REPEATABLE:
         return False
@@ -246,10 +247,10 @@ def _recheck(record: Record, page: Drawn, recipe: Recipe, cache: Path) -> bool:
 
 
 def _places(out: Path | None, common_crawl: CommonCrawl, specs: Sequence[str]) -> dict[str, Source]:
-    """Where each source lies: as told with --source, else the local files that the folder's ledger names.
+    """Return the known sources by name: those given with --source, else the local files that the ledger names.
 
-    A stranger may have written the ledger, so none of its addresses is asked: those of Common Crawl's files follow from
-    their names (`_place`), any other has to be named with --source.
+    The ledger may be untrusted, so its remote addresses are never used: the addresses of Common Crawl's files follow
+    from their names (`_place`), and any other must be given with --source.
     """
     if specs:
         locations = resolve(specs, common_crawl)

@@ -1,4 +1,4 @@
-"""`finest why`: the verdict of one page, with its text and every statistic beside its limit."""
+"""`finest why`: the verdict of one page, with its text and every statistic next to its limit."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """A page's stored verdict beside the one that it gets when it is judged again, with all statistics."""
+    """A page's stored verdict and the verdict of judging it again, with all statistics."""
 
     stored: dict[str, Any]
-    """The row of the verdict file."""
+    """The page's row in the verdict file."""
     verdict: Verdict
     trail: Trail
     recipe: dict[str, Any]
-    """The recipe in its resolved form."""
+    """The resolved recipe, with every value filled in."""
 
 
 def find_verdicts(out: Path, wanted: str) -> list[dict[str, Any]]:
-    """The verdicts of pages with that URL or record id (brackets and `urn:uuid:` may be left out), newest file last."""
+    """Find the verdicts of pages with that URL or record id (brackets and `urn:uuid:` are optional), in file order."""
     found = []
     for path in _verdict_files(out):
         with readable(path):
@@ -55,8 +55,8 @@ def why(
 ) -> list[Why]:
     """Judge again every page of a run with that URL or record id.
 
-    `specs` says where the WARCs lie now, if not where the ledger remembers them.
-    Raises UsageError where the run has no such page, SourceError where its WARC cannot be read any more.
+    `specs` names the current locations of the WARC files, if they differ from those in the ledger.
+    Raises UsageError if the run has no such page, SourceError if its WARC can no longer be read.
     """
     ledger = Ledger.read(out)
     recipe = parse_recipe(ledger.plan.recipe)
@@ -77,7 +77,7 @@ def why(
 
 
 def _judged(reason: str, page: Page, recipe: Recipe, cache: Path) -> tuple[Verdict, Trail]:
-    """The page judged again, but for one past a limit, or that ended its worker: it could end this process too."""
+    """Judge the page again, unless it hit a limit or crashed its worker: it could crash this process too."""
     if reason in NOT_REPEATABLE:
         return Verdict(reason), Trail(PageState(page))
     return explain(page, recipe, cache)

@@ -1,5 +1,5 @@
-"""What the commands show: tables, bars and lines for a person, dictionaries for JSON.
+"""Views of the commands: tables, bars and lines for the terminal, dictionaries for JSON.
 
-A view takes results of the packages below and prints them; it fetches and decides nothing. Code that works for long
-is handed its view, and does not import it.
+A view prints results of the lower layers; it fetches and decides nothing. Long-running code receives its view as an
+argument instead of importing it.
 """

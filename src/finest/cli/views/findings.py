@@ -1,4 +1,4 @@
-"""Shows findings: as a list that fills up on a terminal, as one line per check elsewhere, or as JSON."""
+"""Show findings as a live list on a terminal, as one line per check elsewhere, or as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STATE_WIDTH = max(map(len, _WORD.values()))
 
 
 class Watch:
-    """Shows findings as they come, in the order of the list. On anything but a terminal each is written once."""
+    """Shows findings as they arrive, in the order of the checks. Without a terminal, it prints each only once."""
 
     def __init__(self, checks: Sequence[Check[Any]], console: Console) -> None:
         self._checks, self._console = checks, console
@@ -42,13 +42,13 @@ class Watch:
         self._write()
 
     def found(self, check: Check[Any], finding: Finding) -> None:
-        """Take in what a check found."""
+        """Record the finding of a check."""
         self._findings[check.name] = finding
         if self._live is None:
             self._write()
 
     def _write(self) -> None:
-        """All that is known, up to the first check that is not."""
+        """Print the findings up to the first check that has not finished."""
         for check in self._checks[self._written :]:
             if check.name not in self._findings:
                 break
@@ -56,7 +56,7 @@ class Watch:
             self._written += 1
 
     def _table(self) -> RenderableType:
-        """While it goes on: what is known, and what is looked at; one line each, so that it fits the screen."""
+        """Build the live list of all checks, finished or not; each is one line, so that the list fits the screen."""
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(width=_STATE_WIDTH, no_wrap=True)
         table.add_column(width=self._width, no_wrap=True)
@@ -88,7 +88,7 @@ def is_failure(finding: Finding) -> bool:
 
 
 def summary(findings: Mapping[str, Finding]) -> str:
-    """18 ok, 1 warning, 2 failures, 3 skipped."""
+    """Summarise the findings as `18 ok, 1 warning, 2 failures, 3 skipped`."""
     counts = Counter(finding.state for finding in findings.values())
     parts = [
         f"{counts[State.OK]} ok",
@@ -99,7 +99,7 @@ def summary(findings: Mapping[str, Finding]) -> str:
 
 
 def as_dict(findings: Mapping[str, Finding]) -> dict[str, Any]:
-    """The findings as JSON values."""
+    """Return the findings as JSON values."""
     checks = [
         {"name": name, "state": finding.state.value, "line": finding.line, "mend": finding.mend}
         for name, finding in findings.items()

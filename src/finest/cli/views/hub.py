@@ -1,4 +1,4 @@
-"""What the Hub's commands show on a terminal."""
+"""Terminal views of the commands for the Hub."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from finest.dataset.publish import Sent
 
 LINE_EVERY_S = 10.0
-"""On anything but a terminal, one line of progress in this time at the most."""
+"""Minimum time between two progress lines where the output is not a terminal."""
 TEXT_CHARS = 300
-"""Characters of a row's text that are shown."""
+"""Maximum number of characters shown of a row's text."""
 SHOWN_SOURCES = 5
 
 
 class Upload:
-    """How far an upload is: a bar with the time left on a terminal, plain lines elsewhere."""
+    """Shows the progress of an upload: a bar with the time left on a terminal, plain lines elsewhere."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._plain = say
@@ -44,14 +44,14 @@ class Upload:
             self._bar.stop()
 
     def say(self, line: str) -> None:
-        """One line, above the bar if there is one."""
+        """Print one line, above the bar if there is one."""
         if self._bar is None:
             self._plain(line)
         else:
             self._bar.console.print(line, markup=False)
 
     def show(self, sent: Sent) -> None:
-        """Take in how far it is."""
+        """Show the progress of the upload."""
         if sys.stderr.isatty():
             self._draw(sent)
         elif time.monotonic() - self._said_at >= LINE_EVERY_S or sent.files == sent.of_files:
@@ -75,7 +75,7 @@ class Upload:
 
 
 def show_dataset(console: Console, dataset: Dataset, sample: list[dict[str, Any]]) -> None:
-    """A dataset on a page: what it is, what it was made of, a few rows."""
+    """Print an overview of a dataset: its key facts, its sources and a few rows."""
     manifest = dataset.manifest
     lines = [
         ("dataset", str(dataset.place)),
@@ -103,7 +103,7 @@ def show_dataset(console: Console, dataset: Dataset, sample: list[dict[str, Any]
 
 
 def dataset_dict(dataset: Dataset, sample: list[dict[str, Any]]) -> dict[str, Any]:
-    """The same for programs."""
+    """Return the overview of a dataset as JSON values."""
     manifest = dataset.manifest
     said = manifest.model_dump(
         mode="json", include={"created_by", "engine", "recipe", "recipe_hash", "dumps", "rows", "token_count", "root",
@@ -119,7 +119,7 @@ def _words(sent: Sent) -> str:
 
 
 def _printable(text: str) -> str:
-    """Foreign words without the control characters that command a terminal."""
+    """Remove control characters, which could command a terminal, from untrusted text."""
     return "".join(char for char in text if char.isprintable() or char == "\n")
 
 

@@ -1,4 +1,4 @@
-"""What the miner's commands show: lines while it works, and the dashboard."""
+"""Terminal views of the miner: lines while it works, and the dashboard."""
 
 from __future__ import annotations
 
@@ -33,40 +33,40 @@ REFRESH_S = 1.0
 BAR_WIDTH = 40
 SHORT_ID = 12
 NARROW = 110
-"""On fewer columns the list leaves out what the journals have as well."""
+"""On a terminal with fewer columns, the list omits what the journals contain as well."""
 _ADDRESS = re.compile(r"https?://\S*/")
-"""All of an address but its last part, which is what tells files apart."""
+"""Matches an address except its last part, which distinguishes files."""
 _STYLES = {"finished": "green", "failed": "red", "lost": "yellow", "released": "dim"}
 
 
 class Screen:
-    """Lines on standard error: above the bar on a terminal, with the time (UTC) elsewhere."""
+    """Prints lines on standard error: above the bar on a terminal, with the time (UTC) elsewhere."""
 
     def __init__(self) -> None:
         self.console = plain_console(stderr=True)
         logging.getLogger("finest").handlers[:] = [_Said(self.say)]
 
     def say(self, line: str) -> None:
-        """One event."""
+        """Print one event."""
         if not self.console.is_terminal:
             line = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S}  {line}"
         self.console.print(line, soft_wrap=True, markup=False)
 
 
 class _Said(logging.Handler):
-    """Warnings of the engine, such as a source's that is asked again, as events like the others."""
+    """Shows warnings of the engine, such as retries of a source, as events."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
         self._say, self._process = say, os.getpid()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if os.getpid() == self._process:  # a worker has inherited it, with a lock that a thread may hold
+        if os.getpid() == self._process:  # not in forked workers: a thread may have held the inherited lock
             self._say(record.getMessage())
 
 
 def show_dashboard(work: Path, api_url: str | None, *, once: bool) -> None:
-    """Show the work folder until Ctrl-C, or once."""
+    """Show the state of the work folder until Ctrl-C, or once."""
     console, scores = plain_console(), Scores(api_url)
     if once or not console.is_terminal:
         console.print(draw(overview(work, scores), console.width))
@@ -81,7 +81,7 @@ def show_dashboard(work: Path, api_url: str | None, *, once: bool) -> None:
 
 
 def draw(seen: Overview, width: int) -> RenderableType:
-    """The page."""
+    """Build the dashboard."""
     parts: list[RenderableType] = [_head(seen), _in_hand(seen)]
     parts.append(_tasks(seen, narrow=width < NARROW) if seen.tasks else Text("No task yet.", style="dim"))
     return Group(*parts, _foot(seen))
@@ -107,7 +107,7 @@ def _in_hand(seen: Overview) -> RenderableType:
 
 
 def _last(doing: Activity | None) -> str:
-    """Why nobody works, as far as the last miner has said it."""
+    """Say that no miner is running, and why the last one stopped, as far as it recorded that."""
     line = "No miner is running here. Start one: finest mine --hf-repo NAME"
     if doing is None or doing.words == STOPPED:
         return line
@@ -117,7 +117,7 @@ def _last(doing: Activity | None) -> str:
 
 
 def _steps(seen: Overview) -> Text:
-    """leased > refined > ...: what is done of the task in hand."""
+    """Build the line of steps (leased, refined, ...) that marks the finished steps of the current task."""
     task = next((one for one in seen.tasks if seen.doing and one.id == seen.doing.task), None)
     if task is None:
         return Text("no current task", style="dim")

@@ -1,4 +1,4 @@
-"""What the commands show on a terminal."""
+"""Terminal views of the commands that refine, check and explain datasets."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from finest.pipeline.why import Why
 
 TEXT_CHARS = 2000
-"""Characters of a page's text that `why` shows; `--json` gives all."""
+"""Maximum number of characters of a page's text that `why` shows; `--json` prints all."""
 SHOWN_LOSSES = 10
 
 
 def show_manifest(console: Console, out: Path, manifest: Manifest) -> None:
-    """A finished dataset in a few lines, and what to do next."""
+    """Print a finished dataset in a few lines, and what to do next."""
     console.print(reasons_table(manifest.reasons, reasons_of(manifest.recipe)))
     if manifest.losses:
         lost = ", ".join(f"{name} {count}" for name, count in manifest.losses.items())
@@ -43,7 +43,7 @@ def show_manifest(console: Console, out: Path, manifest: Manifest) -> None:
 
 
 def reasons_table(reasons: dict[str, int], known: Reasons) -> Table:
-    """Pages by reason, in the order of the stages, with their share."""
+    """Build the table of pages by reason, in the order of the stages, with their share."""
     order = list(known.stages)
     total = sum(reasons.values()) or 1
     table = Table("stage", "reason", "pages", "share", box=None, header_style="bold", pad_edge=False)
@@ -56,7 +56,7 @@ def reasons_table(reasons: dict[str, int], known: Reasons) -> Table:
 
 
 def show_status(console: Console, folder: Path, status: Status) -> None:
-    """A run's state, its reasons so far and its losses."""
+    """Print a run's state, its reasons so far and its losses."""
     from finest.pipeline.progress import time_left
 
     share = status.bytes_done / max(status.bytes, 1)
@@ -85,7 +85,7 @@ def show_status(console: Console, folder: Path, status: Status) -> None:
 
 
 def _show_jobs(console: Console, folder: Path, slurm: SlurmStatus) -> None:
-    """What Slurm does for it, a line a job."""
+    """Print the state of the run's Slurm jobs, one line per job."""
     for job in slurm.jobs:
         states = ", ".join(f"{count} {state.lower()}" for state, count in job.states.items())
         reason = f" ({job.reason})" if job.reason else ""
@@ -98,7 +98,7 @@ def _show_jobs(console: Console, folder: Path, slurm: SlurmStatus) -> None:
 
 
 def show_verification(console: Console, found: Verification) -> None:
-    """What was proven, and what could not be looked at."""
+    """Print what the verification proved, and what it could not check."""
     from finest.pipeline.verify import NOT_REPEATABLE
 
     manifest = found.manifest
@@ -135,7 +135,7 @@ def show_verification(console: Console, found: Verification) -> None:
 
 
 def show_why(console: Console, answer: Why) -> None:
-    """One page: its verdict, every statistic beside its limit, the text."""
+    """Print a page's verdict, every statistic next to its limit, and its text."""
     from finest.pipeline.verify import NOT_REPEATABLE
 
     stored, verdict = answer.stored, answer.verdict
@@ -162,7 +162,7 @@ def show_why(console: Console, answer: Why) -> None:
 
 
 def checks_table(answer: Why) -> Table:
-    """Every statistic of every stage beside its limit."""
+    """Build the table of every stage's statistics and limits."""
     table = Table("stage", "test", "value", "limit", "", box=None, header_style="bold", pad_edge=False)
     for stage, checks in answer.trail.stages.items():
         for check in checks:
@@ -172,7 +172,7 @@ def checks_table(answer: Why) -> Table:
 
 
 def why_dict(answer: Why) -> dict[str, Any]:
-    """The same for programs."""
+    """Return the answer of `finest why` as JSON values."""
     return {
         "stored": answer.stored,
         "reason": answer.verdict.reason,

@@ -1,4 +1,4 @@
-"""What an audit found, what it is worth, and where miners stand, for a person."""
+"""Terminal views of the validator: the findings of an audit, scores, and the miners' standings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _EXAMPLES = 3
 
 
 def show_evidence(console: Console, evidence: Evidence) -> None:
-    """Every part of the audit in a line, what was found wrong by example, and the verdict."""
+    """Print one line per part of the audit, examples of what is wrong, and the verdict."""
     lines = [*_admission(evidence), *_rows(evidence), *_windows(evidence), *_unique(evidence)]
     for line in lines:
         console.print(line, markup=False)
@@ -78,7 +78,7 @@ def _unique(evidence: Evidence) -> list[str]:
 
 
 def show_scores(console: Console, records: Sequence[tuple[str, Evidence]]) -> None:
-    """The score of each record, factor by factor, and why."""
+    """Print the score of each record, factor by factor, and its reason."""
     table = _table([name for name, _ in records], "record", "verdict", "H", "min(R, V)", "Q", "P", "score")
     for name, evidence in records:
         found = scored(evidence)
@@ -92,7 +92,7 @@ def show_scores(console: Console, records: Sequence[tuple[str, Evidence]]) -> No
 
 
 def as_scores(records: Sequence[tuple[str, Evidence]]) -> dict[str, Any]:
-    """The same for programs."""
+    """Return the scores as JSON values."""
     return {
         name: {
             "verdict": evidence.verdict, "why": evidence.why, "score": total_of(evidence),
@@ -103,7 +103,7 @@ def as_scores(records: Sequence[tuple[str, Evidence]]) -> dict[str, Any]:
 
 
 def show_standings(console: Console, rows: Mapping[str, HotkeyScore], counts: Counts, block: int) -> None:
-    """Where miners stand, the heaviest first, and what waits."""
+    """Print the miners by weight, the highest first, the counts of verdicts and how many commitments wait."""
     whole_weight = sum(one.weight for one in rows.values())
     table = _table(list(rows), "hotkey", "average", "WARCs", "passed", "failed", "weight")
     for hotkey, one in sorted(rows.items(), key=lambda item: (-item[1].weight, item[0])):
@@ -115,7 +115,7 @@ def show_standings(console: Console, rows: Mapping[str, HotkeyScore], counts: Co
 
 
 def _table(names: Sequence[str], *heads: str) -> Table:
-    """The first column holds the names, of which nothing is cut."""
+    """Create a table whose first column holds the names and is never truncated."""
     table = Table(*heads, box=None, header_style="bold", pad_edge=False)
     table.columns[0].min_width = max(map(len, (*names, heads[0])))
     return table

@@ -1,5 +1,5 @@
-"""Slurm as an executor: DataTrove's own, given what the cluster can fulfil and followed to its end.
+"""The Slurm executor: DataTrove's own, with requests that the cluster can fulfil and jobs followed to their end.
 
-A request is fitted to the cluster, each stage of a run becomes one job array, and every task is watched until the
-queue or the accounts say how it ended; what they say is put into plain words.
+It fits a request to the cluster, submits each stage of a run as one job array, and watches every task until the queue
+or the accounting shows how it ended, which it then explains in plain words.
 """

@@ -1,4 +1,4 @@
-"""Whether the kernel has killed a process of this job for want of memory (Linux control groups)."""
+"""Detect whether the kernel has killed a process of this job because memory ran out (Linux control groups)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def memory_kills(own: Path = Path("/proc/self/cgroup"), mounted: Path = _CGROUPS) -> int:
-    """Processes of this control group that the kernel killed because the group's memory was used up.
+    """Count the processes of this control group that the kernel killed because the group ran out of memory.
 
-    Reads `memory.oom_control` (version 1) or `memory.events` (version 2); 0 where neither is there.
+    Reads `memory.oom_control` (version 1) or `memory.events` (version 2); returns 0 if neither exists.
     """
     for line in _read(own).splitlines():
         _, controllers, path = line.split(":", 2)

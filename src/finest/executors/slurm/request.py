@@ -1,4 +1,4 @@
-"""What a run requests from a Slurm cluster, and what this cluster can allocate."""
+"""Fit a run's request to the resources that the Slurm cluster can allocate."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _HOURS = re.compile(r"(\d+)(?::(\d+))?(?::(\d+))?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class SlurmRequest:
-    """The user's request; None leaves a value to the cluster."""
+    """The user's request; None leaves the value to the cluster."""
 
     partition: str | None = None
     total_tasks: int | None = None
     cpus_per_task: int = 1
     time: str | None = None
-    """In Slurm's forms: minutes, h:m:s, d-h, d-h:m:s."""
+    """Time limit in Slurm's formats: minutes, h:m:s, d-h, d-h:m:s."""
     memory_per_cpu_gb: float = MEMORY_PER_CPU_GB
     qos: str | None = None
     sbatch: tuple[tuple[str, str], ...] = ()
-    """More options of sbatch, as (name without dashes, value or an empty string)."""
+    """Further options of sbatch, as (name without leading dashes, value or an empty string)."""
 
 
 def sbatch_options(pairs: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """`KEY=VALUE` and `KEY` as a person wrote them; raises UsageError for an option that is the run's own."""
+    """Parse the user's `KEY=VALUE` and `KEY` options; raises UsageError for an option that finest sets itself."""
     found = []
     for pair in pairs:
         name, _, value = pair.partition("=")
@@ -52,10 +52,10 @@ def sbatch_options(pairs: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 
 def fit(request: SlurmRequest, slices: int) -> Allotment:
-    """What to submit for `slices` slices: never more tasks than slices, or than one array may have.
+    """Return the allocation to submit for `slices` slices: at most one task per slice and one array's maximum.
 
-    Without a number of tasks, as many as the partition's nodes run at once. Raises ClusterError for what can never
-    run, and where the cluster does not answer.
+    Without a requested number of tasks, it is as many as the partition's nodes can run in parallel. Raises ClusterError
+    for a request that can never run, and if the cluster does not answer.
     """
     partition = _partition(request.partition)
     settings = config()
@@ -78,7 +78,7 @@ def fit(request: SlurmRequest, slices: int) -> Allotment:
 
 
 def seconds_of(time: str) -> int:
-    """A time limit in any of sbatch's forms; raises UsageError for anything else."""
+    """Return a time limit, in any of sbatch's formats, in seconds; raises UsageError for anything else."""
     if match := _DAYS.fullmatch(time.strip()):
         days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
         return ((days * 24 + hours) * 60 + minutes) * 60 + seconds

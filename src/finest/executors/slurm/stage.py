@@ -1,9 +1,9 @@
-"""One stage of a run as one job array: DataTrove's Slurm executor, submitted so that nothing can be lost.
+"""One stage of a run as one job array: DataTrove's Slurm executor with a safer submission.
 
-DataTrove's own submission chains arrays above the cluster's limit so that rows can be lost (`afterany` between them,
-`afterok` on the last alone), inherits the caller's SLURM_ variables, hides why sbatch refused, and adds a job of its
-own that merges statistics which nobody here reads. So a stage here has at most one array's tasks and is handed in by
-`submit`; what runs in the job is DataTrove's.
+DataTrove's own submission splits a stage above the cluster's limit into chained arrays in a way that can lose rows
+(`afterany` between them, `afterok` only on the last), inherits the caller's SLURM_ variables, hides why sbatch refused,
+and adds a job that merges statistics which finest does not use. So a stage here has at most as many tasks as one array
+allows, and `submit` submits it; the code that runs in the job is DataTrove's.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 SAID_CHARS = 200
 _IDS = re.compile(r"^(?:Submitted batch job ([0-9]+)|([0-9]+)(?:;[\w.-]+)?)$", re.MULTILINE | re.ASCII)
-"""A line with an id alone, or with its cluster (`--parsable`), and what a wrapper says that drops that option."""
+"""Matches `ID` or `ID;CLUSTER` (`--parsable`), and sbatch's default line in case a wrapper drops that option."""
 
 
 class SlurmStage(SlurmPipelineExecutor):
     """Runs `step` as `tasks` tasks of one array; `step` must be importable where the jobs run.
 
-    `folder` must be seen by the nodes under the same path: it holds the pickled stage, DataTrove's logs and
-    `task-N.log`, what each task said.
+    The nodes must see `folder` under the same path: it holds the pickled stage, DataTrove's logs and the output of each
+    task, `task-N.log`.
     """
 
     def __init__(
@@ -56,15 +56,15 @@ class SlurmStage(SlurmPipelineExecutor):
         self._options = allotment.options()
 
     def submit(self, *, after: int | None = None) -> int:
-        """Hand it in and return the array's id; with `after`, to start when all of that job has succeeded.
+        """Submit the stage and return the array's id; with `after`, it starts once all of that job has succeeded.
 
-        Raises ClusterError. A lost node's task is not queued again: what it left undone is the next run's.
+        Raises ClusterError. Slurm does not requeue the task of a lost node; the next run does its remaining slices.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "executor.pik").open("wb") as file:
             dill.dump(self, file)
         (self._folder / "ranks_to_run.json").write_bytes(orjson.dumps(list(range(self.tasks))))
-        # exec: the job's exit status and signals are the step's own
+        # exec, so that the job gets the step's own exit status and signals
         script = self.get_launch_file_contents(
             {}, f"exec launch_pickled_pipeline {shlex.quote(str(self._folder / 'executor.pik'))}"
         )
@@ -73,9 +73,9 @@ class SlurmStage(SlurmPipelineExecutor):
         return self._id(slurm("sbatch", *self._sbatch(after), str(path)))
 
     def _id(self, told: str) -> int:
-        """The array's id. The queue says it; sbatch's own answer, among whatever a site prints around it, is second.
+        """Return the array's id from the queue, or else from sbatch's output, around which a site may print more.
 
-        Raises ClusterError where neither does.
+        Raises ClusterError if neither has it.
         """
         try:
             found = submitted(self._run, self._stage)

@@ -1,4 +1,4 @@
-"""What became of each task of a run's jobs, as far as Slurm knows."""
+"""The state and the ending of each task of a run's jobs, as far as Slurm knows."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from finest.errors import ClusterError, ClusterUnavailable
 from finest.executors.slurm.words import COMPLETED, FORGOTTEN, ending, is_ended
 
 LAG_S = 30.0
-"""How long a task may be neither in the queue nor in the accounts before it counts as forgotten; 3 s were seen."""
+"""How long a task may be missing from both queue and accounting before it counts as forgotten; up to 3 s observed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One task of one job."""
+    """One task of a job, and its state."""
 
     job: int
     task: int
@@ -29,7 +29,7 @@ class Unit:
 
     @property
     def id(self) -> str:
-        """As Slurm writes it."""
+        """The task's id as Slurm writes it."""
         return f"{self.job}_{self.task}"
 
     @property
@@ -43,24 +43,24 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a task ended: from the accounts, else from what the controller still knows."""
+    """How a task ended: from the accounting, else from what the controller still knows."""
 
     unit: Unit
     exit_code: int | None = None
     signal: int | None = None
 
     def words(self) -> str:
-        """`job 12_3 was killed by SIGKILL on node n7 (FAILED, exit code 0:9)`."""
+        """Describe the ending, e.g. `was killed by SIGKILL on node n7 (FAILED, exit code 0:9)`."""
         where = f" on node {self.unit.node}" if self.unit.node else ""
         code = f", exit code {self.exit_code}:{self.signal or 0}" if self.exit_code is not None else ""
         return f"{ending(self.unit.state, self.exit_code, self.signal)}{where} ({self.unit.state}{code})"
 
 
 class Watch:
-    """The tasks of `jobs` ({job id: its number of tasks}) that are the run's; remembers how they ended.
+    """Watches the run's tasks in `jobs` ({job id: number of tasks}) and remembers how they ended.
 
-    The queue tells of ended jobs for minutes (MinJobAge); for what it has dropped the accounts are asked, and where
-    there are none the task is FORGOTTEN.
+    The queue shows ended jobs only for minutes (MinJobAge). After that it asks the accounting; a task that is not there
+    either is FORGOTTEN.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Watch:
         self._missing_since: float | None = None
 
     def look(self) -> list[Unit]:
-        """Every task, in the order of the jobs; raises ClusterError where Slurm does not answer."""
+        """Return every task, in the order of the jobs; raises ClusterError if Slurm does not answer."""
         seen = self._seen()
         self._known |= seen
         missing = {key for key in self._keys() if key not in seen and not self._is_over(key)}
@@ -84,7 +84,7 @@ class Watch:
         return [self._known.get(key, Unit(*key, "UNKNOWN")) for key in self._keys()]
 
     def patient_look(self) -> list[Unit] | None:
-        """The same; None while Slurm does not answer, which may pass: the jobs go on meanwhile."""
+        """Return the tasks as `look` does, or None while Slurm does not answer: the jobs keep running meanwhile."""
         try:
             units = self.look()
         except ClusterUnavailable as error:
@@ -130,22 +130,22 @@ class Watch:
 
 
 def is_of(row: QueuedJob, run: str) -> bool:
-    """Whether a record of the queue is the run's: after a cluster was made anew, its ids are others' jobs."""
+    """Return whether a queue entry belongs to the run: a cluster that was set up again reuses job ids."""
     return stage_in(row, run) is not None
 
 
 def job_name(run: str, stage: str) -> str:
-    """The name of the job of a stage, by which it can be cancelled even where the queue cannot be read."""
+    """Return the job name of a stage, by which it can be cancelled even if the queue cannot be read."""
     return f"{run}-{stage}"
 
 
 def comment(run: str, stage: str) -> str:
-    """The comment of the same job."""
+    """Return the comment of a stage's job."""
     return f"{run}/{stage}"
 
 
 def stage_in(row: QueuedJob, run: str) -> str | None:
-    """The stage of the run that the job is: by its comment, or by its name where a site has replaced that."""
+    """Return the stage of the run that the job is, by its comment, or by its name if a site replaced the comment."""
     for said, between in ((row.comment, "/"), (row.name, "-")):
         if said.startswith(run + between) and "\n" not in said:
             return said.removeprefix(run + between)
@@ -153,23 +153,23 @@ def stage_in(row: QueuedJob, run: str) -> str | None:
 
 
 def stages(run: str) -> dict[str, int]:
-    """The run's jobs that Slurm has not ended, by the stage that comment or name tells of; raises ClusterError.
+    """Return the run's unfinished jobs by stage, found by their comment or name; raises ClusterError.
 
-    This finds what was submitted by a process that died before it could write the ids down.
+    This also finds the jobs of a submitting process that died before it could record their ids.
     """
     return {stage: row.job for row in queue() if (stage := stage_in(row, run)) is not None}
 
 
 def submitted(run: str, stage: str) -> int | None:
-    """The id of the job of a stage, ended or not, as the queue has it; raises ClusterError."""
+    """Return the id of a stage's job from the queue, ended or not; None if absent. Raises ClusterError."""
     return max((row.job for row in queue(ended=True) if stage_in(row, run) == stage), default=None)
 
 
 def cancel(run: str, known: Iterable[str] = ()) -> list[int]:
-    """Cancel the run's jobs and give their ids; raises ClusterError.
+    """Cancel the run's jobs and return their ids; raises ClusterError.
 
-    They are found in the queue. Where that cannot be read, the jobs of the `known` stages are cancelled by their names,
-    which are no other run's, and the error is raised after that.
+    It looks up the jobs in the queue. If the queue cannot be read, it cancels the jobs of the `known` stages by their
+    names, which are unique to the run, and then raises the error. ClusterUnavailable is raised at once.
     """
     try:
         ids = sorted(set(stages(run).values()))
@@ -185,7 +185,7 @@ def cancel(run: str, known: Iterable[str] = ()) -> list[int]:
 
 
 def ending_of(unit: Unit, *, lag_s: float = 3.0) -> Ending:
-    """How a task ended, to the exit code; the accounts are given `lag_s` to hear of it. Raises ClusterError."""
+    """Return how a task ended, waiting up to `lag_s` for the accounting to record it. Raises ClusterError."""
     end = time.monotonic() + lag_s
     while True:
         rows = [row for row in _accounts({unit.job}) if row.tasks == (unit.task,)]
@@ -199,18 +199,18 @@ def ending_of(unit: Unit, *, lag_s: float = 3.0) -> Ending:
 
 
 def _from_accounts(unit: Unit, own: AccountedJob, rows: list[AccountedJob]) -> Ending:
-    """Where processes were started by srun, only the step knows that memory ran out."""
+    """Build the ending from the accounting: after srun, only the record of the step says that memory ran out."""
     state = "OUT_OF_MEMORY" if any(row.state == "OUT_OF_MEMORY" for row in rows) else own.state
     return Ending(Unit(unit.job, unit.task, state, unit.reason, own.nodes or unit.node), own.exit_code, own.signal)
 
 
 def _told(unit: Unit) -> Ending | None:
-    """From `scontrol show job`, which forgets within minutes."""
+    """Return the ending from `scontrol show job`, which forgets jobs within minutes; None if it does not know."""
     try:
         told = slurm("scontrol", "show", "job", "-o", unit.id)
     except CommandRefused:
         return None
-    # The first of each: before it stands only what Slurm itself writes, and the name that is ours.
+    # The first match is the real one: only Slurm's own fields and our job name come before it.
     code = re.search(r" ExitCode=([0-9]+):([0-9]+)", told)
     node = re.search(r" NodeList=(\S+)", told)
     if code is None:
@@ -220,7 +220,7 @@ def _told(unit: Unit) -> Ending | None:
 
 
 def _accounts(jobs: set[int]) -> list[AccountedJob]:
-    """The accounts, or nothing where the cluster keeps none or they do not answer: the queue goes on without them."""
+    """Return the accounting records; empty if the cluster has no accounting or it does not answer."""
     try:
         return accounts(jobs)
     except CommandRefused:

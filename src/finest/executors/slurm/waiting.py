@@ -1,4 +1,4 @@
-"""Says why nothing runs, once for each reason."""
+"""Report why no task runs, once per reason."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from finest.executors.slurm.words import is_without_node, waits_for
 from finest.formatting import counted
 
 QUIET_S = 5.0
-"""A wait that is shorter is Slurm's usual pace, and not worth a line."""
+"""A shorter wait is normal for Slurm and is not reported."""
 
 
 class Waiting:
-    """Hears of all tasks at each look, and speaks when all that is left has been waiting for a while."""
+    """Gets the state of all tasks after each query, and reports when all remaining tasks have been waiting a while."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say

@@ -1,11 +1,11 @@
-"""How a task of a job ended, in plain words."""
+"""Explain Slurm's states and reasons in plain words."""
 
 from __future__ import annotations
 
 import signal
 
 FORGOTTEN = "FORGOTTEN"
-"""Ours, not Slurm's: the queue has dropped it, and there are no accounts that say how it ended."""
+"""Not a Slurm state: the queue has dropped the task, and no accounting record says how it ended."""
 COMPLETED = "COMPLETED"
 _ENDED = {
     COMPLETED: "ended well",
@@ -20,7 +20,7 @@ _ENDED = {
     "REVOKED": "was revoked",
     FORGOTTEN: "ended, and Slurm no longer knows how",
 }
-"""Every state after which Slurm does nothing more with a task (man sacct, JOB STATE CODES)."""
+"""Every final state of a task (man sacct, JOB STATE CODES), and FORGOTTEN."""
 _NEVER = {
     "DependencyNeverSatisfied": "a job that it depends on has failed",
     "PartitionConfig": "no node of its partition has the resources that it requests",
@@ -33,7 +33,7 @@ _NEVER = {
     "InvalidQOS": "its QOS does not exist",
     "launch failed requeued held": "its node could not start it",
 }
-"""Reasons of a pending job that do not pass by themselves (man squeue, JOB REASON CODES)."""
+"""Reasons of a pending job that never resolve by themselves (man squeue, JOB REASON CODES)."""
 _WAITING = {
     "Resources": "for free CPUs and memory",
     "Priority": "behind other jobs",
@@ -52,26 +52,26 @@ def is_ended(state: str) -> bool:
 
 
 def never_starts(state: str, reason: str) -> str | None:
-    """Why a task can never start; None if it may."""
+    """Return why a task can never start; None if it may start."""
     return _NEVER.get(reason) if state == "PENDING" else None
 
 
 def waits_for(reason: str) -> str:
-    """What a pending task waits for."""
+    """Describe what a pending task waits for."""
     return _WAITING.get(reason, f"({reason})" if reason else "for Slurm")
 
 
 def is_without_node(reason: str) -> bool:
-    """Whether it waits for nodes that are drained, down or reserved."""
+    """Return whether the task waits for nodes that are drained, down or reserved."""
     return reason.startswith(("Nodes required", "ReqNodeNotAvail", "Nodes_required"))
 
 
 def ending(state: str, exit_code: int | None, signal_number: int | None) -> str:
-    """`was killed by SIGKILL`, `failed with exit code 3`, `ran into its time limit`, ..."""
+    """Describe an ending: `was killed by SIGKILL`, `failed with exit code 3`, `ran into its time limit`, ..."""
     if state == "FAILED" and signal_number:
         return f"was killed by {_signal(signal_number)}"
     if state == "FAILED" and exit_code and exit_code > 128:
-        return f"was killed by {_signal(exit_code - 128)}"  # as shells tell it
+        return f"was killed by {_signal(exit_code - 128)}"  # the shells' convention
     if state == "FAILED" and exit_code:
         return f"failed with exit code {exit_code}"
     return _ENDED[state]

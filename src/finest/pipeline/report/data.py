@@ -1,4 +1,4 @@
-"""What a report is made of."""
+"""The data that a report shows."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ class ReportSource:
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """What a report is made of."""
+    """The data of one report."""
 
     recipe_name: str
     recipe_hash: str
     engine: str
     created: str
-    """When the run was finished, as a person reads it: `2025-06-17 10:20 UTC`."""
+    """When the run finished (or, if unfinished, began), for display: `2025-06-17 10:20 UTC`."""
     sources: tuple[ReportSource, ...]
-    """In the order to which SliceSummary.source points."""
+    """The sources; SliceSummary.source is an index into this tuple."""
     slices: tuple[SliceSummary, ...]
     rows: int
-    """Rows of the dataset: kept pages less duplicates."""
+    """Rows of the dataset: kept pages minus duplicates; all kept pages while the run is unfinished."""
     tokens: int
     """GPT-2 tokens of the rows."""
     duplicates: int = 0
     root: str | None = None
-    """The Merkle root; None while the dataset has not been put together."""
+    """The Merkle root; None while the dataset has not been assembled."""
     wall_s: float | None = None
-    """Seconds that the run took, start to end; None where it was not measured."""
+    """Wall-clock seconds of the run; None if not measured."""
     workers: int | None = None
     slices_planned: int | None = None
-    """Slices of the whole run; None if all are there."""
+    """Number of slices of the whole run; None if all are included."""
     recipe: dict[str, Any] = field(default_factory=dict)
-    """The recipe in its resolved form."""
+    """The resolved recipe, with every value filled in."""
     duplicate_samples: tuple[dict[str, Any], ...] = field(default=())
     """A few duplicates: id, url, language, excerpt, duplicate_of."""

@@ -1,4 +1,4 @@
-"""What a report is made of, read from a run's folder: the ledger, and the dataset once it is there."""
+"""Read the data of a report from a run's folder: from the ledger, and from the dataset once it exists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def report_of(out: Path) -> ReportData:
-    """What the run in that folder has to show, finished or not; raises LedgerError where there is no run."""
+    """Read the report data of the run in that folder, finished or not; raises LedgerError if there is no run."""
     ledger = Ledger.read(out)
     plan, summaries = ledger.plan, ledger.summaries()
     manifest = read_manifest(out) if (out / MANIFEST_NAME).exists() else None
@@ -50,7 +50,7 @@ def _created(out: Path) -> str:
 
 
 def _duplicates(ledger: Ledger, manifest: Manifest) -> list[dict[str, Any]]:
-    """A few pages that lost against another one, with the beginning of their text."""
+    """Return a few duplicates with the beginning of their text."""
     found: list[dict[str, Any]] = []
     for shard in manifest.verdicts:
         with readable(ledger.out / shard.path):
@@ -64,7 +64,7 @@ def _duplicates(ledger: Ledger, manifest: Manifest) -> list[dict[str, Any]]:
 
 
 def _texts(ledger: Ledger, ids: set[str]) -> dict[str, str]:
-    """The beginnings of kept pages' texts, from the slices that hold them."""
+    """Return the beginning of the text of each given page, by id, from the slices' row files."""
     texts: dict[str, str] = {}
     for slice_ in ledger.plan.slices:
         if len(texts) == len(ids):

@@ -1,7 +1,7 @@
-"""`finest report`: one self-contained HTML page from which a person sees what the recipe did.
+"""`finest report`: one self-contained HTML page that shows what the recipe did.
 
-The page asks nobody for anything: no script, no font, no picture from elsewhere, and a content security policy that
-forbids them, so that no text of a stranger's page can do harm even where it should break out of its place.
+The page loads nothing: it has no scripts, external fonts or images, and its content security policy forbids them. So
+text from untrusted pages can do no harm even if it escaped its element.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from finest.pipeline.report.view import View, view
 
 
 def render_report(report: ReportData) -> str:
-    """The report as one HTML page (UTF-8, about 30 kB without samples)."""
+    """Render the report as one HTML page (UTF-8, about 30 kB without samples)."""
     page: View = view(report)
     return _template().render(page=page, css=Markup(_asset("report.css")))  # noqa: S704  the project's own file
 

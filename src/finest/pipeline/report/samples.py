@@ -1,4 +1,4 @@
-"""The samples of a report: a few pages of each reason, with what decided."""
+"""The samples of a report: a few pages per reason, with the value that decided."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _UNMEASURED = frozenset({
     "payload_coding", "payload_type", "payload_encoding", "payload_empty", "extraction_error", "extraction_crash",
     "judge_error",
 })  # fmt: skip
-"""Reasons that are a yes or no: their statistic says nothing to a person."""
+"""Yes-or-no reasons, whose value and limit mean nothing to a reader."""
 
 LANGUAGES = {
     "ar": "Arabic", "az": "Azerbaijani", "be": "Belarusian", "bg": "Bulgarian", "bn": "Bengali", "ca": "Catalan",
@@ -27,12 +27,12 @@ LANGUAGES = {
     "sl": "Slovenian", "sq": "Albanian", "sr": "Serbian", "sv": "Swedish", "ta": "Tamil", "te": "Telugu",
     "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese", "zh": "Chinese",
 }  # fmt: skip
-"""Names of the languages that crawls hold most of, by their code."""
+"""Names of the most common languages in crawls, by language code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One page, as the recipe saw it."""
+    """One sample page, formatted for display."""
 
     id: str
     url: str
@@ -58,7 +58,7 @@ def sample_groups(
     reasons: dict[str, int],
     known: Reasons,
 ) -> list[SampleGroup]:
-    """The samples by reason, kept pages first, then in the order of the stages; `reasons` counts the pages of each."""
+    """Group the samples by reason: kept pages first, then by stage. `reasons` holds the number of pages per reason."""
     samples = {name: found for name, found in [*samples.items(), (DUPLICATE, duplicates)] if found}
     places = {stage: place for place, stage in enumerate(known.stages)}
     order = sorted(samples, key=lambda name: (name != KEPT, places[known.stage_of(name)], -reasons.get(name, 0), name))

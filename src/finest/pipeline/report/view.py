@@ -1,4 +1,4 @@
-"""What stands in a report, computed: every number in its final form, so that the template only lays out."""
+"""Compute the contents of a report: every number is already formatted, so the template only does the layout."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One stage of the funnel; widths in per cent of all pages."""
+    """One stage of the funnel; widths are per cent of all pages."""
 
     stage: str
     question: str
@@ -46,7 +46,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One line of a bar table; width in per cent of the longest."""
+    """One line of a bar table; the width is per cent of the longest bar."""
 
     name: str
     note: str
@@ -70,7 +70,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class SourceLine:
-    """One source and how fast its slices went."""
+    """One source and the speed of its slices."""
 
     name: str
     folder: str
@@ -86,7 +86,7 @@ class SourceLine:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The whole page."""
+    """The contents of the whole page."""
 
     title: str
     lead: str
@@ -111,7 +111,7 @@ class View:
 
 
 def view(data: ReportData) -> View:
-    """Everything that a report says about a run."""
+    """Compute everything that a report shows about a run."""
     total = merge(data.slices)
     reasons = _reasons_after_dedup(total, data.duplicates)
     known = reasons_of(data.recipe)
@@ -141,7 +141,7 @@ def view(data: ReportData) -> View:
 
 
 def _reasons_after_dedup(total: Totals, duplicates: int) -> dict[str, int]:
-    """Pages by reason once duplicates are out: a slice cannot know which of its kept pages are."""
+    """Count pages by reason after deduplication: a slice cannot know which of its kept pages are duplicates."""
     reasons = {name: n for name, n in total.reasons.items() if n}
     if duplicates:
         reasons[KEPT] = reasons.get(KEPT, 0) - duplicates
@@ -173,7 +173,7 @@ def _unfinished(data: ReportData) -> str:
 
 
 def _facts(data: ReportData) -> list[tuple[str, str, bool]]:
-    """Name, value, and whether it is a hash."""
+    """Return the facts as (name, value, whether the value is a hash)."""
     size = byte_size(sum(source.size_bytes for source in data.sources))
     return [
         ("Recipe", data.recipe_name, False),
@@ -202,7 +202,7 @@ def _figures(data: ReportData, total: Totals, reasons: dict[str, int]) -> list[F
 
 
 def _speed(data: ReportData, total: Totals) -> list[Figure]:
-    """Speed of the run where its time is known, else of one worker."""
+    """Return the speed of the run if its time is known, else of one worker."""
     wall_s = data.wall_s or total.wall_s
     if not wall_s or not total.pages:
         return [Figure("\u2013", "pages a second", "nothing to measure"), Figure("\u2013", "CPU a page")]
@@ -277,7 +277,7 @@ def _lengths(histogram: dict[str, int]) -> list[Bar]:
 
 
 def _median(histogram: dict[str, int]) -> str:
-    """The middle length, interpolated inside its bin on the logarithmic scale; empty where there is no text."""
+    """Format the median length, interpolated within its bin on the logarithmic scale; empty if there is no text."""
     bins = sorted((int(bin_), n) for bin_, n in histogram.items() if n)
     half = sum(n for _, n in bins) / 2
     for b, n in bins:
@@ -299,7 +299,7 @@ def _stage_cpu(total: Totals, known: Reasons) -> list[Bar]:
 
 
 def _fallbacks(total: Totals) -> str:
-    """What the compiled core did not handle, in a sentence; empty where it handled all, or was not there."""
+    """Describe in a sentence the pages that the compiled core did not handle; empty if there are none."""
     ranked = sorted(total.fallbacks.items(), key=lambda item: (-item[1], item[0]))
     count = sum(n for _, n in ranked)
     reasons = ", ".join(f"{showable(name, 40).replace('_', ' ')} {whole(n)}" for name, n in ranked)
@@ -327,7 +327,7 @@ def _source(data: ReportData, place: int) -> SourceLine:
 
 
 def _parted(name: str) -> tuple[str, str]:
-    """Folder and file of a source's name."""
+    """Split a source's name into folder and file."""
     folder, slash, file = name.rpartition("/")
     return showable(folder + slash, 300), showable(file, 200)
 
@@ -339,7 +339,7 @@ def _say(rates: list[float]) -> str:
 
 
 def _sparks(rates: list[float]) -> list[float]:
-    """Heights in per cent of the fastest, at most MAX_SPARKS of them, each the mean of neighbours."""
+    """Return at most MAX_SPARKS bar heights, each the mean of adjacent slices in per cent of the largest mean."""
     count = min(len(rates), MAX_SPARKS)
     cuts = [round(i * len(rates) / count) for i in range(count + 1)] if count else []
     means = [sum(rates[a:b]) / (b - a) for a, b in pairwise(cuts)]
@@ -366,7 +366,7 @@ def _loss(data: ReportData, loss: dict[str, Any]) -> dict[str, str]:
 
 
 def _percent(part: float, whole_: float) -> float:
-    """0 to 100, two decimals; what is there at all is never narrower than it can be seen."""
+    """Return 0 to 100 with two decimals; any positive share is at least 0.25, so that its bar stays visible."""
     if not whole_ or part <= 0 or not math.isfinite(part):
         return 0.0
     return round(max(0.25, min(100.0, 100 * part / whole_)), 2)

@@ -1,6 +1,6 @@
-"""A run on Slurm: the same slices, the same ledger and the same dataset as on one machine.
+"""Run on Slurm, with the same slices, ledger and dataset as on one machine.
 
-`run.py` submits, follows, picks up and cancels a run. What was submitted is written down first
-(`finest.pipeline.submission`), so that anybody can follow the jobs: some judge a share of the slices each, the last
-one makes the dataset.
+`run.py` submits, follows, resumes and cancels a run. It records each submission first (`finest.pipeline.submission`),
+so that any process can follow the jobs: the tasks of an array judge a share of the slices each, and the last job makes
+the dataset.
 """

@@ -1,4 +1,4 @@
-"""A run's jobs, followed to their end. The first failure wins; success is what the ledger and Slurm both say."""
+"""Follow a run's jobs to their end. The first failure counts; success needs both the ledger and Slurm."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
     from finest.pipeline.submission import Submission
 
 SHORTEST_S, LONGEST_S = 0.5, 5.0
-"""Between two looks at the queue: short while somebody waits for a small run, long enough for a busy controller."""
+"""Seconds between two queries of the queue: short for a small run, long enough to spare a busy controller."""
 PATIENCE = 60
-"""A look is due after this part of the time that the run has been followed."""
+"""The interval between two queries is the time followed so far, divided by this."""
 TICK_S = 0.5
 LEDGER_LAG_S = 60.0
-"""How long a finished slice may stay unseen on a shared file system: NFS keeps what a folder lists for up to 60 s."""
+"""How long a finished slice may stay invisible on a shared file system: NFS caches folder listings for up to 60 s."""
 TAIL_LINES = 12
 TAIL_BYTES = 16 << 10
 LINE_CHARS = 300
 
 
 class Detached(FinestError):
-    """The jobs go on without us."""
+    """The user stopped following; the jobs keep running."""
 
     exit_code = 0
 
 
 class Follower:
-    """Follows one submission. `ask` answers Ctrl-C; without it the jobs are cancelled."""
+    """Follows one submission. `ask` answers Ctrl-C; without it, Ctrl-C cancels the jobs."""
 
     def __init__(self, ledger: Ledger, submission: Submission, progress: Progress, ask: Ask | None = None) -> None:
         self._ledger, self._submission, self._progress, self._ask = ledger, submission, progress, ask
@@ -58,7 +58,7 @@ class Follower:
         self._is_shown = False
 
     def follow(self) -> Manifest:
-        """Wait for the end; raises RunError for a failure, with the run's other jobs cancelled."""
+        """Wait for the end and return the manifest; after a failure, cancel the run's other jobs and raise RunError."""
         try:
             while (manifest := self._step()) is None:
                 pass
@@ -75,7 +75,7 @@ class Follower:
         return manifest
 
     def _step(self) -> Manifest | None:
-        """A look at ledger and queue and a pause; the dataset when every task is over, and well."""
+        """Check the ledger and the queue, then pause; returns the manifest once every task has succeeded."""
         try:
             self._show()
             self._take_in()
@@ -92,7 +92,7 @@ class Follower:
         return None
 
     def _take_in(self) -> None:
-        """What is new in the ledger goes to the bar, and is watched for failures."""
+        """Report the slices that are new in the ledger, and check them for failures."""
         self._missing = take_in(self._ledger, self._missing, self._failures, self._progress)
         if self._is_shown and not self._missing:
             self._is_shown = False
@@ -105,7 +105,7 @@ class Follower:
             first = min(bad, key=lambda unit: (unit.state == "CANCELLED", units.index(unit)))
             raise JobFailed(self._failure(first, len(bad) - 1))
         stuck = {unit.id: unit for unit in units if never_starts(unit.state, unit.reason)}
-        again = self._stuck & set(stuck)  # a reason may stand for a moment while Slurm thinks
+        again = self._stuck & set(stuck)  # Slurm may show a reason briefly, so it counts when seen twice in a row
         self._stuck = set(stuck)
         if again:
             unit = stuck[min(again)]
@@ -120,7 +120,7 @@ class Follower:
         return f"Slurm job {unit.id} ({what}) {ending_of(unit).words()}{more}; {GO_ON}\n{tail(path)}"
 
     def _result(self) -> Manifest:
-        """The dataset, once the ledger shows what Slurm says."""
+        """Return the manifest once the ledger shows that all slices and the dataset are finished."""
         end = time.monotonic() + LEDGER_LAG_S
         path = self._ledger.out / "manifest.json"
         while self._ledger.pending() or not path.exists():
@@ -147,7 +147,7 @@ class Follower:
             self._progress.tick()
 
     def _interrupted(self) -> None:
-        """Ctrl-C: go on, leave, or raise it again, which cancels."""
+        """Handle Ctrl-C: continue, detach, or raise KeyboardInterrupt again, which cancels the jobs."""
         if self._ask is None:
             raise KeyboardInterrupt
         self._progress.close()
@@ -159,14 +159,14 @@ class Follower:
             raise Detached(f"The jobs keep running. Follow them again with: finest attach {self._ledger.out}")
 
     def _show(self) -> None:
-        """The bar of the slices, as long as some are missing."""
+        """Show the progress bar while slices are missing."""
         if self._missing and not self._is_shown:
             self._is_shown = True
             done = [self._ledger.summary(s) for i, s in enumerate(self._ledger.plan.slices) if i not in self._missing]
             self._progress.begin(self._ledger, done, self._submission.tasks * self._submission.cpus_per_task)
 
     def _stop(self, why: str) -> None:
-        """End what is left of the run, so that nothing of it works on unseen."""
+        """Cancel the remaining jobs of the run, so that none keeps running unnoticed."""
         self._progress.close()
         try:
             ids = cancel_all(self._submission)
@@ -179,7 +179,7 @@ class Follower:
 
 
 def tail(path: Path) -> str:
-    """The end of a job's log."""
+    """Return the end of a job's log, with a heading."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - TAIL_BYTES))

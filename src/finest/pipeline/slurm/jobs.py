@@ -1,4 +1,4 @@
-"""Which jobs of a run are on Slurm: their ids, whether they are at work, how they are cancelled."""
+"""Find a run's jobs on Slurm: their ids, whether they are running, and how to cancel them."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from finest.pipeline.submission import Submission
 
 GONE_S = 60.0
-"""How long cancelled jobs may take to end: Slurm's KillWait is 30 s, then it kills."""
+"""How long cancelled jobs may take to end: Slurm kills them after KillWait (30 s by default)."""
 
 
 def with_job(ledger: Ledger, submission: Submission, stage: str, job: int) -> Submission:
-    """The same with one more job, written down."""
+    """Add a job to the submission and save it."""
     more = replace(submission, jobs={**submission.jobs, stage: job})
     write(ledger, more)
     return more
 
 
 def with_end(ledger: Ledger, submission: Submission, words: str) -> Submission:
-    """The same, over."""
+    """Mark the submission as ended, save it and remove its addresses."""
     over = replace(submission, ended=words)
     write(ledger, over)
     (folder_of(ledger, submission.run) / ADDRESSES).unlink(missing_ok=True)
@@ -38,20 +38,20 @@ def with_end(ledger: Ledger, submission: Submission, words: str) -> Submission:
 
 
 def with_queue(submission: Submission) -> Submission:
-    """The same with the ids of its jobs that Slurm has not ended, whoever wrote them down; raises ClusterError."""
+    """Add the ids of its unfinished jobs from Slurm's queue, even if they were never saved; raises ClusterError."""
     return replace(submission, jobs={**submission.jobs, **stages(submission.run)})
 
 
 def latest(out: Path) -> Submission | None:
-    """What was handed in last for the run in `out`."""
+    """Return the latest submission of the run in `out`, if any."""
     found = [read(path) for path in (out / "ledger" / "slurm").glob("*/submission.json")]
     return max(found, key=lambda one: one.submitted_s, default=None)
 
 
 def at_work(out: Path) -> Submission | None:
-    """The submission of `out` whose jobs are not over, with the ids of all that are found; None where there is none.
+    """Return the submission of `out` whose jobs have not ended, with the ids of all jobs found; None if there is none.
 
-    Raises ClusterError where Slurm cannot be asked.
+    Raises ClusterError if Slurm cannot be queried.
     """
     found = latest(out)
     if found is None or found.ended is not None:
@@ -61,7 +61,7 @@ def at_work(out: Path) -> Submission | None:
 
 
 def leave_to_slurm(out: Path, progress: Progress, *, restart: bool) -> None:
-    """Return if no Slurm job works in `out`; with `restart` those that do are cancelled, else it is a LedgerError."""
+    """Make sure that no Slurm job works in `out`: cancel such jobs with `restart`, else raise LedgerError."""
     found = latest(out)
     if found is None or found.ended is not None:
         return
@@ -84,7 +84,7 @@ def leave_to_slurm(out: Path, progress: Progress, *, restart: bool) -> None:
 
 
 def cancel_all(submission: Submission) -> list[int]:
-    """Cancel the run's jobs, by their ids, and wait until they are gone; gives the ids. Raises ClusterError."""
+    """Cancel the run's jobs by their ids, wait until they have ended and return the ids; raises ClusterError."""
     ids = cancel(submission.run, STAGES)
     end = time.monotonic() + GONE_S
     while ids and stages(submission.run):
@@ -95,7 +95,7 @@ def cancel_all(submission: Submission) -> list[int]:
 
 
 def cancel_now(ledger: Ledger, submission: Submission, progress: Progress) -> None:
-    """Cancel the run's jobs and do not wait: whoever pressed Ctrl-C does not either."""
+    """Cancel the run's jobs without waiting for their end, since the user pressed Ctrl-C."""
     ids = cancel(submission.run, STAGES)
     with_end(ledger, submission, "cancelled")
     if ids:
@@ -103,7 +103,7 @@ def cancel_now(ledger: Ledger, submission: Submission, progress: Progress) -> No
 
 
 def is_own(submission: Submission) -> bool:
-    """Whether this user handed it in: the queue is asked for one's own jobs alone."""
+    """Return whether this user submitted it; queries of the queue cover only the user's own jobs."""
     return submission.user == getpass.getuser()
 
 

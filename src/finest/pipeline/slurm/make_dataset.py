@@ -1,4 +1,4 @@
-"""What the last job of a run on Slurm does, as a DataTrove step: it makes the dataset of all slices."""
+"""The DataTrove step of a run's last Slurm job: make the dataset from all slices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from finest.pipeline.submission import forget_addresses
 
 
 class MakeDataset(PipelineStep):
-    """The rest of the run: slices that do not begin where the one before ended, MinHash, shards, manifest."""
+    """Does the rest of the run: reads misaligned slices again, then MinHash, shards and manifest."""
 
     type, name = "REFINE", "dataset"
 

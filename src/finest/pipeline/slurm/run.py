@@ -1,4 +1,4 @@
-"""`--executor slurm`: hand the run in, follow it; pick it up again; cancel it."""
+"""`--executor slurm`: submit a run and follow it, attach to it again, or cancel it."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 def refine_on_slurm(options: RunOptions, progress: Progress, ask: Ask | None = None) -> Manifest:
-    """Hand in what is missing and follow it to its end; jobs that are at work already are followed instead.
+    """Submit what is missing and follow it to its end; if jobs are running already, follow those instead.
 
-    Raises what `refine` raises, and ClusterError; Detached where `ask` says so.
+    Raises what `refine` raises, and ClusterError; the answer `detach` of `ask` raises Detached.
     """
     out = options.out.absolute()
     try:
@@ -48,7 +48,7 @@ def refine_on_slurm(options: RunOptions, progress: Progress, ask: Ask | None = N
 
 
 def submit(options: RunOptions, progress: Progress) -> Submission | None:
-    """Hand in what is missing, unless jobs are at work; None where nothing is. Raises ClusterError."""
+    """Submit what is missing, unless jobs are already running; None if nothing is missing. Raises ClusterError."""
     assert options.slurm is not None
     options = replace(options, out=options.out.absolute())
     if options.restart:
@@ -69,9 +69,9 @@ def submit(options: RunOptions, progress: Progress) -> Submission | None:
 
 
 def attach(out: Path, progress: Progress, ask: Ask | None = None) -> Manifest:
-    """Follow the jobs of the run in `out`; raises LedgerError where there are none to follow, RunError if they failed.
+    """Follow the jobs of the run in `out`; raises LedgerError if there are no jobs to follow, RunError if they failed.
 
-    It does not matter whether their submitter lives, or whether they have ended meanwhile.
+    This works even if the submitting process has died or the jobs have already ended.
     """
     out = out.absolute()
     ledger, found = Ledger.read(out), _own(out)
@@ -85,7 +85,7 @@ def attach(out: Path, progress: Progress, ask: Ask | None = None) -> Manifest:
 
 
 def cancel(out: Path) -> list[int]:
-    """Cancel the jobs of the run in `out`, and no others; gives their ids. Raises LedgerError, ClusterError."""
+    """Cancel the jobs of the run in `out`, and no others; returns their ids. Raises LedgerError, ClusterError."""
     out = out.absolute()
     ledger, found = Ledger.read(out), _own(out)
     ids = jobs.cancel_all(found)
@@ -95,7 +95,7 @@ def cancel(out: Path) -> list[int]:
 
 
 def describe(submission: Submission) -> str:
-    """Its jobs in a few words."""
+    """Describe the submission's jobs in a few words."""
     tasks = f"{counted(submission.tasks, 'task')} of {counted(submission.cpus_per_task, 'CPU')}"
     words = {"slices": f"({tasks})", "dataset": "(the dataset)"}
     all_jobs = " and ".join(f"job {job} {words[stage]}" for stage, job in submission.jobs.items())
@@ -103,7 +103,7 @@ def describe(submission: Submission) -> str:
 
 
 def _hand_in(ledger: Ledger, options: RunOptions, progress: Progress) -> Submission:
-    """Write down what is wanted, then submit; whatever stops that leaves no job behind."""
+    """Save the submission, then submit its jobs; if anything fails, cancel those already submitted."""
     assert options.slurm is not None
     ranks = ledger.pending()
     allotment = fit(options.slurm, max(len(ranks), 1))
@@ -121,7 +121,7 @@ def _hand_in(ledger: Ledger, options: RunOptions, progress: Progress) -> Submiss
 
 
 def _stage(ledger: Ledger, made: Submission, stage: Stage, after: int | None = None) -> Submission:
-    """Submit one stage and write its id down at once."""
+    """Submit one stage and save its job id at once."""
     folder = folder_of(ledger, made.run)
     step = RefineShare(folder) if stage == "slices" else MakeDataset(folder)
     job = SlurmStage(step, made.tasks_of(stage), made.allotment, run=made.run, stage=stage, folder=folder / stage)
@@ -129,7 +129,7 @@ def _stage(ledger: Ledger, made: Submission, stage: Stage, after: int | None = N
 
 
 def _complete(ledger: Ledger, found: Submission) -> Submission:
-    """A submission whose submitter died between its two jobs gets the second; raises LedgerError without a first."""
+    """Submit the second job if the submitter died before it did; raises LedgerError if there is no first job either."""
     if "dataset" in found.jobs:
         write(ledger, found)
         return found

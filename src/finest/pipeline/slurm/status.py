@@ -1,4 +1,4 @@
-"""What Slurm says of a run's jobs, for `finest status`."""
+"""The state of a run's Slurm jobs, for `finest status`."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ class JobStatus:
     """`slices` or `dataset`."""
     job: int
     states: dict[str, int]
-    """Its tasks by Slurm's state."""
+    """Number of the job's tasks by Slurm state."""
     reason: str
-    """Why those wait that wait."""
+    """Slurm's reason why the pending tasks wait; empty if no task is pending."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlurmStatus:
-    """A run's jobs; all of it is what was handed in last."""
+    """The jobs of a run's latest submission."""
 
     run: str
     partition: str
     jobs: tuple[JobStatus, ...]
-    """Empty where they are over, or Slurm does not answer."""
+    """Empty if the jobs have ended or Slurm does not answer."""
     at_work: bool
     trouble: str | None
-    """What failed, in words, or why Slurm cannot be asked."""
+    """What failed, in words, or why Slurm cannot be queried."""
 
 
 def slurm_status(out: Path) -> SlurmStatus | None:
-    """The state of the run's jobs; None where it was never handed in. Never raises ClusterError."""
+    """Return the state of the run's jobs; None if it was never submitted. Never raises ClusterError."""
     found = latest(out)
     if found is None:
         return None
