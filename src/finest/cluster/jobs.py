@@ -24,7 +24,7 @@ class QueuedJob:
     tasks: tuple[int, ...] | None
     """Indices of the array's tasks that this record represents; None if the job is not an array."""
     state: str
-    """PENDING, RUNNING, COMPLETING, ..."""
+    """Slurm's state: PENDING, RUNNING, COMPLETING, ..."""
     reason: str
     """Why it waits or how it ended: Priority, Resources, DependencyNeverSatisfied, NonZeroExitCode, ...; may be
     empty."""
@@ -45,7 +45,7 @@ class AccountedJob:
     step: str | None
     """The step: `batch`, `extern`, `0`, ...; None for the job itself."""
     state: str
-    """COMPLETED, FAILED, TIMEOUT, OUT_OF_MEMORY, CANCELLED, NODE_FAIL, ..."""
+    """Slurm's state: COMPLETED, FAILED, TIMEOUT, OUT_OF_MEMORY, CANCELLED, NODE_FAIL, ..."""
     exit_code: int
     signal: int
     elapsed_s: int

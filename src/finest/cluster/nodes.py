@@ -39,7 +39,7 @@ class Node:
     name: str
     partitions: tuple[str, ...]
     state: str
-    """idle, mixed, allocated, draining, drained, down, inval, ..."""
+    """State without suffixes: idle, mixed, allocated, draining, drained, down, inval, ..."""
     responds: bool
     cpus: int
     memory_mb: int

@@ -1,4 +1,4 @@
-"""The devnet's Common Crawl: a few small WARCs under Common Crawl's own paths, made from the demo's pages.
+"""The devnet's Common Crawl: a few small WARCs under Common Crawl's own paths, made from the sample's pages.
 
     crawl-data/CC-MAIN-2025-26/segments/1749709481111.44/warc/CC-MAIN-20250612112840-20250612142840-00000.warc.gz  ...
     crawl-data/CC-MAIN-2025-26/warc.paths.gz    the list of the WARCs, one path per line

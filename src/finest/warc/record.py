@@ -45,7 +45,7 @@ class Record:
     """Offset of its gzip member in the file; if the file is not compressed record by record, offset of the record in
     the decompressed stream."""
     length: int
-    """Bytes from `offset` on."""
+    """Length in bytes from `offset` on."""
     languages: Languages | None = None
 
     def page(self) -> Page:

@@ -58,7 +58,7 @@ class Context:
             raise DispatchError(pallet, name)
 
     def emit(self, event: str, values: Any, pallet: str = PALLET) -> None:
-        """Deposit an event."""
+        """Record an event of a pallet."""
         self.events.append({pallet: {event: values}})
 
 

@@ -137,7 +137,7 @@ class ChainServer:
         return self
 
     def stop(self) -> None:
-        """Stop serving; the folder keeps the chain."""
+        """Stop serving; the chain remains in the folder."""
         if self._thread is None or self._loop is None or self._stop is None:
             return
         with contextlib.suppress(RuntimeError):  # the loop is closed already

@@ -64,7 +64,7 @@ class Codec:
 
     @cached_property
     def types(self) -> dict[int, dict[str, Any]]:
-        """The type registry."""
+        """The metadata's type registry: type id -> type."""
         return {entry["id"]: entry["type"] for entry in json.loads(self.runtime.registry_json())["types"]}
 
     def fields(self, type_name: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 REGULAR_MAX_BYTES = 10 * 1024 * 1024
-"""The Hub refuses larger files outside LFS."""
+"""Largest file that the Hub accepts outside LFS."""
 
 _LFS_SUFFIXES = (
     *("7z", "arrow", "avro", "bin", "bz2", "ckpt", "ftz", "gz", "h5", "joblib", "lz4", "mds", "mlmodel", "model"),
