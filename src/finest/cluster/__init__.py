@@ -1,7 +1,6 @@
-"""A Slurm cluster: asking it, checking its health and its settings, and setting up one on this machine.
+"""Query a Slurm cluster, check its health and settings, and set up a cluster on this machine.
 
-Every question to Slurm goes through `commands.py`, which gives it a deadline and a clean environment; the modules
-about jobs and nodes turn its answers into values. `check_health.py` judges a cluster by these. `set_up.py` and
-`systemd.py` are `finest cluster up` and `down`, and build on the modules about hardware, configuration, packages and
-daemons.
+Every Slurm command runs through `commands.py`, which gives it a timeout and a clean environment; the modules for jobs
+and nodes parse its output. `check_health.py` assesses a cluster with them. `set_up.py` and `systemd.py` implement
+`finest cluster up` and `down`, with the modules for hardware, configuration, packages and daemons.
 """

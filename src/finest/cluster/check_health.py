@@ -1,4 +1,4 @@
-"""Is the cluster well? Cheap questions first; what cannot be asked is skipped, for it would block for minutes."""
+"""Check a cluster's health, cheapest checks first; skip checks that would fail anyway and block for minutes."""
 
 from __future__ import annotations
 
@@ -20,25 +20,26 @@ from finest.formatting import counted
 
 COMMANDS = ("sbatch", "srun", "squeue", "sinfo", "scontrol", "scancel", "sacct")
 ASK_S = 15.0
-"""A healthy controller answers in 40 ms."""
+"""Timeout of one query; a healthy controller answers in 40 ms."""
 PROBE_S = 20.0
-"""A job on a dead slurmd is given up after 11 s."""
+"""Timeout of the test job; srun gives up on a dead slurmd after 11 s."""
 DEADLINE_S = 4 * ASK_S
-"""Of one check, which puts at most three questions, each with a deadline of its own."""
+"""Timeout of one check, which makes at most three queries, each with its own timeout."""
 _BUSY_S = 5
-"""How long the probe waits for a free core."""
+"""Seconds that the probe waits for a free core."""
 _CLOCK_WARN_S, _CLOCK_FAIL_S = 10.0, 240.0
-"""Munge's credentials hold for 300 s; the controller tells its clock to the second."""
+"""Clock differences that warn or fail: Munge's credentials are valid for 300 s, and the controller reports its time in
+whole seconds."""
 _SHOWN = 3
-"""Ill nodes that are named; `sinfo --list-reasons` has them all."""
+"""Number of unusable nodes to name; `sinfo --list-reasons` lists all."""
 
 
 @dataclass
 class Cluster:
-    """What the checks look at; each question is put once, when it first comes up."""
+    """The data that the checks use; each query runs once, when a check first needs it."""
 
     partition: str | None = None
-    """None: the cluster's default."""
+    """The partition to check; None selects the cluster's default."""
     asked_at_s: float = field(default=0.0, init=False)
 
     @cached_property
@@ -55,7 +56,7 @@ class Cluster:
         return partitions(timeout_s=ASK_S)
 
     def chosen(self) -> Partition | None:
-        """The partition that jobs would go to."""
+        """Return the partition for jobs; None if it does not exist."""
         wanted = [
             one for one in self.partitions if one.name == self.partition or (not self.partition and one.is_default)
         ]
@@ -64,7 +65,7 @@ class Cluster:
 
 
 def installed(_: Cluster) -> Finding:
-    """Slurm's commands are here, and a slurm.conf."""
+    """Check that Slurm's commands and a slurm.conf are installed."""
     variables = environment()
     missing = [name for name in COMMANDS if shutil.which(name, path=variables["PATH"]) is None]
     if missing:
@@ -79,7 +80,7 @@ def installed(_: Cluster) -> Finding:
 
 
 def munge_works(_: Cluster) -> Finding:
-    """A credential can be signed and read."""
+    """Check that munge can sign and read a credential."""
     kind = conf_value("AuthType") or "auth/munge"
     if kind != "auth/munge":
         return ok(f"not used: the cluster's AuthType is {kind}")
@@ -92,7 +93,7 @@ def munge_works(_: Cluster) -> Finding:
 
 
 def controller(_: Cluster) -> Finding:
-    """Slurmctld answers; asked with `ping`, which fails at once where other commands wait 9 s."""
+    """Check that slurmctld responds, with `ping`, which fails at once where other commands wait 9 s."""
     told = run("scontrol", "ping", timeout_s=ASK_S)
     lines = [line.strip() for line in told.stdout.splitlines() if line.strip()]
     down = [line for line in lines if not line.endswith("is UP")]
@@ -103,7 +104,7 @@ def controller(_: Cluster) -> Finding:
 
 
 def database(cluster: Cluster) -> Finding:
-    """Slurmdbd answers, if the cluster has one."""
+    """Check that slurmdbd responds and knows the cluster; warn if the cluster has none."""
     if not cluster.config.keeps_accounts:
         lost = "no accounting database: Slurm forgets how a job ended, and what it used, minutes after its end"
         return warning(lost, "finest cluster config shows the lines for slurmdbd; finest cluster up sets it up")
@@ -118,7 +119,7 @@ def database(cluster: Cluster) -> Finding:
 
 
 def node_states(cluster: Cluster) -> Finding:
-    """Some node takes jobs."""
+    """Check that at least one node accepts jobs; warn if some do not."""
     ill = [node for node in cluster.nodes if not node.is_usable]
     usable = len(cluster.nodes) - len(ill)
     if not cluster.nodes:
@@ -138,7 +139,7 @@ def _state(node: Node) -> str:
 
 
 def mend_node(node: Node) -> str:
-    """The command that makes a node take jobs again."""
+    """Return the command that makes a node accept jobs again."""
     resume = f"sudo scontrol update nodename={node.name} state=RESUME"
     if node.state == "inval" or node.reason.startswith("Low RealMemory"):
         return f"put into slurm.conf what `slurmd -C` says on {node.name}, restart slurmctld and slurmd, then {resume}"
@@ -148,7 +149,7 @@ def mend_node(node: Node) -> str:
 
 
 def partition(cluster: Cluster) -> Finding:
-    """There is a partition to go to, and what it allows."""
+    """Check that the partition exists and has usable nodes, and report its limits."""
     names = ", ".join(one.name for one in cluster.partitions) or "none"
     found = cluster.chosen()
     if found is None:
@@ -171,7 +172,7 @@ def partition(cluster: Cluster) -> Finding:
 
 
 def clock(cluster: Cluster) -> Finding:
-    """This machine's clock and the controller's agree: munge believes nothing that is older than five minutes."""
+    """Check that this machine's clock matches the controller's: munge rejects credentials older than five minutes."""
     told_s = cluster.config.as_of_s
     ahead_s = cluster.asked_at_s - told_s
     line = f"this machine's clock is {abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'} the controller's"
@@ -182,7 +183,7 @@ def clock(cluster: Cluster) -> Finding:
 
 
 def probe(cluster: Cluster) -> Finding:
-    """A job runs. Nothing else shows it: a dead slurmd is `idle` to the controller for up to five minutes."""
+    """Check that a job runs. No other check shows this: a dead slurmd stays `idle` for up to five minutes."""
     found = cluster.chosen()
     where = ("-p", found.name) if found else ()
     began = time.monotonic()
@@ -198,7 +199,7 @@ def probe(cluster: Cluster) -> Finding:
 
 
 def restart(unit: str, where: str = "") -> str:
-    """The command that starts a dead part of the cluster that this process talks to, on the machine `where`."""
+    """Return the command that restarts a daemon of this process's cluster on the machine `where`."""
     conf = environment().get("SLURM_CONF")
     folder = Folder(Path(conf).parent.parent) if conf else None
     facts = folder.read() if folder else None
@@ -235,9 +236,9 @@ CHECKS = (
     _check("clock", clock, "controller"),
     _check("probe", probe, "controller", "nodes", "partition"),
 )
-"""In the order in which they are made and shown."""
+"""The checks, in the order in which they run and are shown."""
 
 
 def check_health(partition: str | None = None, found: Found = lambda *_: None) -> dict[str, Finding]:
-    """Check the cluster, one question at a time; return every finding by name. `found` is called with each."""
+    """Run the checks one at a time, calling `found` with each finding; return the findings by name."""
     return examine(CHECKS, Cluster(partition), found, at_once=1)

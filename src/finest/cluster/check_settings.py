@@ -1,4 +1,4 @@
-"""Is the cluster configured so that runs are quick, safe and come to an end? Read from `scontrol show config`."""
+"""Check, from `scontrol show config`, that the cluster is configured for fast, safe runs that come to an end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SMALL_ARRAY = 101
 
 
 def array_limit(config: ClusterConfig) -> Finding:
-    """Arrays are allowed, and not too small."""
+    """Check that job arrays are allowed and large enough."""
     size = config.max_array_size
     if size < 2:
         return failure("job arrays are disabled (MaxArraySize=0)", f"MaxArraySize=10001 {_THEN}")
@@ -21,7 +21,7 @@ def array_limit(config: ClusterConfig) -> Finding:
 
 
 def sharing(config: ClusterConfig) -> Finding:
-    """Jobs get cores, not nodes."""
+    """Check that jobs get cores instead of whole nodes."""
     if config.shares_nodes:
         return ok("cores are allocated one by one")
     line = f"each job gets a whole node ({config.value('SelectType')}), however few cores it asks for"
@@ -29,7 +29,7 @@ def sharing(config: ClusterConfig) -> Finding:
 
 
 def memory(config: ClusterConfig) -> Finding:
-    """Memory is counted, and a limit holds."""
+    """Check that Slurm allocates memory and enforces memory limits."""
     if not config.counts_memory:
         line = "memory is not allocated: jobs may together use more than a node has"
         return warning(line, f"SelectTypeParameters=CR_Core_Memory {_THEN}")
@@ -40,7 +40,7 @@ def memory(config: ClusterConfig) -> Finding:
 
 
 def dependents(config: ClusterConfig) -> Finding:
-    """What waits for a failed job is cancelled."""
+    """Check that Slurm cancels jobs that depend on a failed job."""
     if config.kills_invalid_dependents:
         return ok("jobs that depend on a failed job are cancelled")
     line = "a job that depends on a failed job waits for ever, unless it was submitted with --kill-on-invalid-dep=yes"
@@ -48,7 +48,7 @@ def dependents(config: ClusterConfig) -> Finding:
 
 
 def return_to_service(config: ClusterConfig) -> Finding:
-    """A node that comes back is used."""
+    """Check that a node that was down returns to service automatically."""
     value = config.value("ReturnToService") or "0"
     if value != "0":
         return ok(f"a node that was down comes back by itself (ReturnToService={value})")

@@ -1,7 +1,7 @@
-"""One Slurm command: with a deadline, in a clean environment, its complaint in plain words.
+"""Run one Slurm command with a timeout, in a clean environment, and explain its errors in plain words.
 
-There is no Slurm library here: those on PyPI are tied to one release of Slurm each, and `--json` changes its shape
-between releases, while the fields of `-o` have kept theirs for a decade (framed.py reads them).
+The package uses no Slurm library: each one on PyPI is tied to one release of Slurm. It does not use `--json` either,
+whose format changes between releases, while the fields of `-o` have kept theirs for a decade (framed.py reads them).
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from finest.cluster.layout import SYSTEM_CONF, default_conf
 from finest.errors import ClusterError, ClusterUnavailable
 
 TIMEOUT_S = 30.0
-"""More than the 9 s for which a client looks for a controller that is down; a busy one may take as long."""
+"""Timeout of a command: more than the 9 s for which a client tries to reach a controller that is down, because a busy
+controller may take as long."""
 
 _KEPT = ("SLURM_CONF", "SLURM_JWT")
-"""Variables of Slurm that name the cluster; all others name formats, filters or the job that we may be running in."""
+"""Slurm variables that select the cluster; all others set formats or filters, or describe the current job."""
 _SCRUBBED = ("SLURM_", "SBATCH_", "SQUEUE_", "SACCT_", "SINFO_", "SCANCEL_", "SRUN_", "SALLOC_", "SACCTMGR_")
 _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
 class CommandRefused(ClusterError):
-    """Slurm answered, and refused; `said` is its own line."""
+    """Raised when Slurm refuses a request; `said` is its own message."""
 
     def __init__(self, message: str, said: str = "") -> None:
         super().__init__(message)
@@ -55,14 +56,14 @@ _UNAVAILABLE = {
     "slurm_persist_conn_open_without_init": _DATABASE,
     "Could not establish a configuration source": _NO_CLUSTER,
 }
-"""Words of Slurm's (22.05 to 24.11) and what they mean; the first that is found counts."""
+"""Messages of Slurm (22.05 to 24.11) and their meanings; the first one found counts."""
 
 
 def slurm(*argv: str, timeout_s: float = TIMEOUT_S) -> str:
-    """Standard output of one Slurm command.
+    """Run a Slurm command and return its standard output.
 
-    Raises CommandRefused where Slurm refuses, ClusterUnavailable where it does not answer, or not within `timeout_s`,
-    and ClusterError where it is not installed or its configuration is missing.
+    Raises CommandRefused if Slurm refuses, ClusterUnavailable if it does not respond within `timeout_s`, and
+    ClusterError if it is not installed or its configuration is missing.
     """
     done = run(*argv, timeout_s=timeout_s)
     if done.returncode:
@@ -71,7 +72,10 @@ def slurm(*argv: str, timeout_s: float = TIMEOUT_S) -> str:
 
 
 def run(*argv: str, timeout_s: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
-    """The same, with the exit status and standard error as they are; raises only where there was no answer at all."""
+    """Run a Slurm command and return its output and exit status, also if it fails.
+
+    Raises ClusterError if it cannot run, ClusterUnavailable if it exceeds `timeout_s`.
+    """
     variables = environment()
     program = shutil.which(argv[0], path=variables["PATH"])
     if program is None:
@@ -90,7 +94,7 @@ def run(*argv: str, timeout_s: float = TIMEOUT_S) -> subprocess.CompletedProcess
             errors="replace",
             timeout=timeout_s,
             check=False,
-            start_new_session=True,  # Ctrl-C is ours to answer; the command in flight must not die of it
+            start_new_session=True,  # finest handles Ctrl-C; it must not end the running command
         )
     except subprocess.TimeoutExpired as error:
         raise ClusterUnavailable(
@@ -99,23 +103,24 @@ def run(*argv: str, timeout_s: float = TIMEOUT_S) -> subprocess.CompletedProcess
 
 
 def environment() -> dict[str, str]:
-    """This process's environment for a Slurm command: none of Slurm's own variables but those that name the cluster.
+    """Return the environment for a Slurm command: this process's, with only those Slurm variables that select a
+    cluster.
 
-    A job inherits it (`sbatch --export=ALL`), so it must not say that we are in a job ourselves: with
+    A job inherits it (`sbatch --export=ALL`), so it must not contain the variables of a job around this process: with
     SLURM_ARRAY_TASK_ID set, DataTrove runs a task instead of submitting it.
     """
     kept = {k: v for k, v in os.environ.items() if k in _KEPT or not k.startswith(_SCRUBBED)}
     kept["PATH"] = os.pathsep.join([kept.get("PATH", os.defpath), *_SBIN])
-    kept["SLURM_BITSTR_LEN"] = "0"  # an array's list of tasks in full: squeue cuts it to 64 bytes
+    kept["SLURM_BITSTR_LEN"] = "0"  # show an array's full list of tasks: squeue truncates it to 64 bytes by default
     conf = default_conf()
     if "SLURM_CONF" not in kept and not SYSTEM_CONF.exists() and conf.exists():
-        kept["SLURM_CONF"] = str(conf)  # what `finest cluster up` made here
+        kept["SLURM_CONF"] = str(conf)  # the cluster that `finest cluster up` created here
     return kept
 
 
 @contextmanager
 def cluster_at(conf: Path) -> Iterator[None]:
-    """Meanwhile this process's Slurm commands are for the cluster of that slurm.conf."""
+    """Direct this process's Slurm commands to the cluster of that slurm.conf inside the block."""
     before = os.environ.get("SLURM_CONF")
     os.environ["SLURM_CONF"] = str(conf)
     try:
@@ -128,14 +133,14 @@ def cluster_at(conf: Path) -> Iterator[None]:
 
 
 def require_conf(variables: dict[str, str]) -> None:
-    """Raise ClusterError where SLURM_CONF names no file: every Slurm command would look for it for 59 s."""
+    """Raise ClusterError if SLURM_CONF is not a readable file: every Slurm command would search for it for 59 s."""
     conf = variables.get("SLURM_CONF")
     if conf and not os.access(conf, os.R_OK):
         raise ClusterError(f"SLURM_CONF names {conf}, which cannot be read; set it to your cluster's slurm.conf")
 
 
 def explained(command: str, code: int, complaint: str) -> ClusterError:
-    """What a Slurm command complained of, as the error that it is."""
+    """Return the error to raise for the error output of a Slurm command."""
     for words, meaning in _UNAVAILABLE.items():
         if words in complaint:
             return ClusterUnavailable(meaning)
@@ -146,7 +151,7 @@ def explained(command: str, code: int, complaint: str) -> ClusterError:
 
 
 def _essence(complaint: str) -> str:
-    """The last line that says something, without `sbatch: error:`; the first ones are often of plugins."""
+    """Return the last error line without `sbatch: error:`; the first lines often come from plugins."""
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
     errors = [line for line in lines if "error:" in line or "fatal:" in line] or lines
     if not errors:
@@ -156,7 +161,7 @@ def _essence(complaint: str) -> str:
 
 
 def conf_value(key: str) -> str | None:
-    """What the local slurm.conf sets `key` to; None where there is no such line or no such file."""
+    """Return the value of `key` in the local slurm.conf; None if there is no such line or file."""
     conf = Path(environment().get("SLURM_CONF") or SYSTEM_CONF)
     try:
         text = conf.read_text(encoding="utf-8", errors="replace")

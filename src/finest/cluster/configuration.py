@@ -1,4 +1,4 @@
-"""slurm.conf, slurmdbd.conf and cgroup.conf for one machine, with the traps of Slurm's defaults mended."""
+"""Generate slurm.conf, slurmdbd.conf and cgroup.conf for one machine, without the pitfalls of Slurm's defaults."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from finest.errors import ClusterError, UsageError
 
 PARTITION = "main"
 MARK = "# Made by `finest cluster`."
-"""The first line; a slurm.conf without it is somebody else's and stays untouched."""
+"""The beginning of the first line; `finest cluster` does not change a slurm.conf without it."""
 HIDDEN = "********"
 _LEAST_MARGIN_MB, _MOST_MARGIN_MB = 256, 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The files' texts."""
+    """The contents of the configuration files."""
 
     slurm: str
     cgroup: str
     slurmdbd: str | None
-    """Holds the database's password; None without a database."""
+    """The contents of slurmdbd.conf with the database's password; None without a database."""
 
     def files(self) -> dict[str, str]:
         found = {"slurm.conf": self.slurm, "cgroup.conf": self.cgroup}
@@ -34,7 +34,7 @@ class Configuration:
 
 
 def configure(hardware: Hardware, places: Places, password: str | None) -> Configuration:
-    """The configuration of a cluster of one machine; without a `password`, of one that keeps no accounts."""
+    """Return the configuration of a cluster of one machine; without a `password`, of one without accounting."""
     light = password is None
     parts = (
         _head(hardware, places),
@@ -51,20 +51,21 @@ def configure(hardware: Hardware, places: Places, password: str | None) -> Confi
 
 
 def memory_for_jobs_mb(hardware: Hardware) -> int:
-    """RealMemory: less than slurmd reports, or the node is `inval`, and what system and daemons need stays theirs.
+    """Return RealMemory: less than slurmd reports, because more makes the node `inval`, and system and daemons need
+    some.
 
-    A twentieth, at least 256 MB (the five daemons hold 150) and at most 4 GiB.
+    The margin is a twentieth, at least 256 MB (the five daemons need 150) and at most 4 GiB.
     """
     return hardware.memory_mb - min(max(hardware.memory_mb // 20, _LEAST_MARGIN_MB), _MOST_MARGIN_MB)
 
 
 def new_password() -> str:
-    """For the database; 128 bits."""
+    """Return a new password for the database, with 128 random bits."""
     return secrets.token_hex(16)
 
 
 def read_password(slurmdbd_conf: Path) -> str:
-    """The database's password; raises ClusterError where the file has none."""
+    """Return the database's password; raise ClusterError if the file does not contain it."""
     for line in slurmdbd_conf.read_text(encoding="utf-8").splitlines():
         name, _, value = line.partition("=")
         if name == "StoragePass":
@@ -73,7 +74,7 @@ def read_password(slurmdbd_conf: Path) -> str:
 
 
 def sql_for_slurm(password: str) -> str:
-    """What the database's administrator says once."""
+    """Return the SQL statements that the database's administrator must run once."""
     return f"""CREATE DATABASE IF NOT EXISTS {DATABASE};
 CREATE USER IF NOT EXISTS 'slurm'@'localhost';
 ALTER USER 'slurm'@'localhost' IDENTIFIED BY '{password}';
@@ -82,7 +83,7 @@ GRANT ALL ON {DATABASE}.* TO 'slurm'@'localhost';
 
 
 def write_files(made: Configuration, folder: Path) -> list[Path]:
-    """Write the files, slurmdbd.conf for its owner alone; raises UsageError where one of them is there already."""
+    """Write the files, with slurmdbd.conf readable only by its owner; raise UsageError if one of them exists."""
     files = {folder / name: text for name, text in made.files().items()}
     there = next((path for path in files if path.exists()), None)
     if there:
@@ -94,11 +95,11 @@ def write_files(made: Configuration, folder: Path) -> list[Path]:
 
 
 def private_file(path: Path, content: bytes, mode: int, owner: str | None = None) -> None:
-    """Make a file that nobody else could read at any moment; raises FileExistsError."""
+    """Create a file that other users cannot read at any moment; raise FileExistsError if it exists."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
-    path.chmod(mode)  # whatever the umask
+    path.chmod(mode)  # independent of the umask
     if owner:
         shutil.chown(path, owner, owner)
 
@@ -127,7 +128,7 @@ MailProg=/bin/true
 
 
 def _jobs(hardware: Hardware) -> str:
-    """How jobs are held: by control groups where there are any."""
+    """Return the settings that confine jobs: by control groups if available, else by polling their memory."""
     if hardware.cgroups is not Cgroups.NONE:
         return """# Jobs are held by control groups: no process escapes, and none uses more memory than it requested.
 ProctrackType=proctrack/cgroup
@@ -164,7 +165,7 @@ MaxJobCount=50000
 
 
 def _accounts(places: Places) -> str:
-    # towards slurmdbd munge's socket is taken from here, not from AuthInfo
+    # for slurmdbd, Slurm reads the path of munge's socket from here, not from AuthInfo
     socket = f"AccountingStoragePass={places.munge_socket}\n" if places.munge_socket else ""
     return f"""AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
@@ -198,7 +199,7 @@ PartitionName={PARTITION} Nodes={hardware.host} Default=YES DefaultTime=1-00:00:
 
 def _cgroup(hardware: Hardware) -> str:
     if hardware.cgroups is Cgroups.NONE:
-        # slurmd loads one of these plugins whatever slurm.conf says; this one starts without control groups, too
+        # slurmd always loads a cgroup plugin, whatever slurm.conf says; this one also starts without control groups
         return f"{MARK}\nCgroupPlugin=cgroup/v1\n"
     swap = "ConstrainSwapSpace=yes\nAllowedSwapSpace=0\n" if hardware.swap_limits else ""
     return f"""{MARK}

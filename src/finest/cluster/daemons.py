@@ -1,7 +1,7 @@
-"""Daemons of a cluster in a folder: started, noticed when dead, stopped.
+"""Start, watch and stop the daemons of a cluster in a folder.
 
-A daemon is known by its process id and by when that process began, so a later process with the same id is never taken
-for it, and a zombie (the first process of a container may leave them) counts as gone.
+A daemon is identified by its process id and start time, so a later process with the same id is never mistaken for it. A
+zombie (the first process of a container may leave them) counts as ended.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ POLL_S = 0.05
 
 
 class Daemon:
-    """One daemon of a folder; any process may look at it and stop it, not only the one that started it."""
+    """One daemon of a folder; any process may check and stop it, not only the one that started it."""
 
     def __init__(self, name: str, run: Path, logs: Path) -> None:
         self.name = name
         self.log = logs / f"{name}.out"
-        """What it says on its standard error."""
+        """File with its standard output and standard error."""
         self._pid = run / f"{name}.process"
 
     def start(self, argv: Sequence[str], *, env: Mapping[str, str], folder: Path, user: str | None = None) -> None:
-        """Start it in a session of its own, with none of this terminal's files; `user` None: as who we are."""
+        """Start it in its own session, without this terminal's files; with `user` None, as the current user."""
         with self.log.open("wb") as log:
             child = subprocess.Popen(  # noqa: S603 - argv is ours
                 list(argv),
@@ -45,7 +45,7 @@ class Daemon:
 
     @property
     def pid(self) -> int | None:
-        """Its process id; None where it does not live."""
+        """Its process id; None if it is not running."""
         try:
             pid, began_at = map(int, self._pid.read_text().split())
         except (FileNotFoundError, ValueError):
@@ -53,7 +53,7 @@ class Daemon:
         return pid if began_at and began(pid) == began_at else None
 
     def stop(self, patience_s: float) -> bool:
-        """Ask it to end, then make it; returns whether it ran."""
+        """Stop it with SIGTERM, then after `patience_s` with SIGKILL; return whether it was running."""
         pid = self.pid
         for signal_ in (signal.SIGTERM, signal.SIGKILL):
             deadline = time.monotonic() + patience_s
@@ -65,7 +65,7 @@ class Daemon:
         return pid is not None
 
     def last_words(self) -> str:
-        """The last line of its log that names an error, or the last line: why it ended, if it could say."""
+        """Return the last line of its log with an error, else the last line, which usually says why it ended."""
         try:
             lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
         except FileNotFoundError:
@@ -75,15 +75,15 @@ class Daemon:
 
 
 def began(pid: int) -> int:
-    """When a process began, in clock ticks since the machine did; 0 where there is none or a zombie (proc(5))."""
+    """Return when a process started, in clock ticks since boot (proc(5)); 0 if it does not exist or is a zombie."""
     fields = _stat(pid)
     return int(fields[19]) if fields and fields[0] not in "ZX" else 0
 
 
 def stop_steps(spool: Path) -> None:
-    """Kill what a cluster without its slurmd has left of jobs: the steps that run in its spool, and all below them.
+    """Kill the job steps that a stopped slurmd left behind: the slurmstepd processes in its spool and their children.
 
-    A step's keeper inherits slurmd's working folder; nothing else of it names the cluster.
+    A slurmstepd inherits slurmd's working folder, which is the only sign of its cluster.
     """
     below: dict[int, list[int]] = {}
     keepers = []
@@ -108,7 +108,7 @@ def _parent(pid: int) -> int:
 
 
 def _stat(pid: int) -> list[str]:
-    """What the kernel says of a process, from its state on (proc(5)); empty where there is none."""
+    """Return the fields of /proc/PID/stat from the state on (proc(5)); empty if there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -118,6 +118,6 @@ def _stat(pid: int) -> list[str]:
 def _keeps_step_in(pid: int, spool: Path) -> bool:
     try:
         folder, name = Path(f"/proc/{pid}/cwd").readlink(), Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:  # it ended meanwhile, or is a zombie
+    except OSError:  # the process has ended or is a zombie
         return False
     return name == "slurmstepd" and (folder == spool or spool in folder.parents)

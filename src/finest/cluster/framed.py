@@ -1,9 +1,9 @@
-"""Answers of Slurm's commands as records, told apart by marks that nobody can have written into them.
+"""Parse the output of Slurm's commands into records, separated by random marks that no text can contain.
 
-Comments, job names and reasons hold whatever their authors wrote: lines, separators, words of Slurm's own; and a site's
-wrapper may print a banner around an answer. squeue and sinfo print what stands between the fields of a format as it is,
-and sacct takes any delimiter. So each call draws its own marks at random, and what is not between them is nobody's
-record. `--json` would do the same, but needs a plugin that not every site has, and changes its shape between releases.
+Comments, job names and reasons hold arbitrary text: newlines, separators, Slurm's own words. A site's wrapper may also
+print a banner around the output. squeue and sinfo print the text between the fields of a format unchanged, and sacct
+accepts any delimiter. Each call therefore draws random marks, and text outside them belongs to no record. `--json`
+would also work, but it needs a plugin that not every site has, and its format changes between releases.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from finest.cluster.commands import slurm
 from finest.errors import ClusterError
 
 _MARK_BYTES = 8
-"""64 bits, drawn for each call: an author would have to guess them beforehand."""
+"""Length of a mark: 64 random bits per call, which the author of a text cannot guess in advance."""
 
 
 def records(*argv: str, fields: Sequence[str], timeout_s: float) -> list[tuple[str, ...]]:
-    """What squeue or sinfo answers, by `fields` (`%F`, `%k`); raises ClusterError."""
+    """Run squeue or sinfo and return its records with `fields` (`%F`, `%k`); raise ClusterError if that fails."""
     mark = secrets.token_hex(_MARK_BYTES)
     between = f"{mark}|"
     told = slurm(*argv, "-h", "-o", f"{mark}<{between.join(fields)}{mark}>", timeout_s=timeout_s)
@@ -31,18 +31,20 @@ def records(*argv: str, fields: Sequence[str], timeout_s: float) -> list[tuple[s
 
 
 def delimited(*argv: str, fields: Sequence[str], timeout_s: float) -> list[tuple[str, ...]]:
-    """What sacct answers, by `fields`, of which the first is a number or an id; raises ClusterError."""
+    """Run sacct and return its records with `fields`; the first field must be a number or an id. Raises
+    ClusterError.
+    """
     mark = f"{secrets.token_hex(_MARK_BYTES)}|"
     told = slurm(*argv, "-n", "-p", f"--delimiter={mark}", "-o", ",".join(fields), timeout_s=timeout_s)
     *parts, _ = told.split(mark)
     size = len(fields)
     found = [parts[start : start + size] for start in range(0, len(parts), size)]
-    # what stands before an id is the end of the line before, or a banner
+    # the text before an id is the end of the previous line, or a banner
     return [_checked(argv[0], [one[0].rpartition("\n")[2], *one[1:]], fields) for one in found]
 
 
 def unreadable(command: str) -> ClusterError:
-    """The error for an answer that no release known here gives."""
+    """Return the error for output that matches no known release of Slurm."""
     return ClusterError(f"the output of {command} is not Slurm's; check whether it is a wrapper: which {command}")
 
 

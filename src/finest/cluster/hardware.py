@@ -1,4 +1,4 @@
-"""What this machine has, as Slurm counts it."""
+"""Determine this machine's hardware as Slurm counts it."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from finest.errors import ClusterError
 _ANSWER_S = 20.0
 _LIMITS = ("memory.max", "memory/memory.limit_in_bytes")
 _V1_CONTROLLERS = ("freezer", "memory", "cpuset")
-"""What proctrack/cgroup and task/cgroup write to."""
+"""The controllers to which proctrack/cgroup and task/cgroup write."""
 
 
 class Cgroups(str, Enum):
-    """The kernel's control groups that Slurm can hold jobs with."""
+    """The version of the kernel's control groups with which Slurm can confine jobs."""
 
     V1 = "v1"
     V2 = "v2"
-    """Only where systemd runs: Slurm asks it for its part of the tree."""
+    """Usable only with systemd, from which Slurm requests its part of the tree."""
     NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
     host: str
-    """Short host name: what Slurm's daemons look for in slurm.conf."""
+    """Short host name, which Slurm's daemons search in slurm.conf."""
     cpus: int
     memory_mb: int
-    """What `slurmd` would report, or less where a container has less."""
+    """The memory that `slurmd` reports, or a container's limit if that is lower."""
     cgroups: Cgroups
     swap_limits: bool
-    """Whether the kernel counts a group's swap, so that a job cannot dodge its limit by swapping."""
+    """Whether the kernel counts a group's swap, so that a job cannot evade its limit by swapping."""
     sockets: int | None = None
     cores_per_socket: int | None = None
     threads_per_core: int | None = None
 
 
 def this_machine() -> Hardware:
-    """Asks `slurmd -C`, or /proc where that is not installed."""
+    """Determine the hardware with `slurmd -C`, or from the operating system if slurmd is not installed."""
     host = socket.gethostname().partition(".")[0]
     cgroups = find_cgroups(Path("/sys/fs/cgroup"))
     told = _slurmd() or _proc(host)
@@ -56,7 +56,10 @@ def this_machine() -> Hardware:
 def parse_hardware(
     told: str, cgroups: Cgroups = Cgroups.NONE, container_mb: int | None = None, *, swap_limits: bool = False
 ) -> Hardware:
-    """What `slurmd -C` prints, with what it does not see: a container's limit. Raises ClusterError."""
+    """Parse the output of `slurmd -C`, and apply a container's memory limit, which slurmd does not see.
+
+    Raises ClusterError if the output does not describe a machine.
+    """
     found = dict(re.findall(r"(\w+)=(\S+)", told))
     if not {"NodeName", "CPUs", "RealMemory"} <= found.keys():
         raise ClusterError(f"slurmd -C does not describe this machine: {told.strip()[:200] or 'no output'}")
@@ -74,7 +77,7 @@ def parse_hardware(
 
 
 def find_cgroups(root: Path) -> Cgroups:
-    """Which control groups are mounted at `root` and can be written."""
+    """Return which version of control groups is mounted at `root` and writable."""
     if all(os.access(root / name, os.W_OK) for name in _V1_CONTROLLERS):
         return Cgroups.V1
     if (root / "cgroup.controllers").exists() and os.access(root, os.W_OK) and has_systemd():
@@ -83,7 +86,7 @@ def find_cgroups(root: Path) -> Cgroups:
 
 
 def has_systemd() -> bool:
-    """Whether systemd is this machine's first process (its own test: sd_booted(3))."""
+    """Whether systemd is this machine's init process, by the test of sd_booted(3)."""
     return Path("/run/systemd/system").is_dir()
 
 
@@ -104,7 +107,7 @@ def _proc(host: str) -> str:
 
 
 def _container_mb(root: Path) -> int | None:
-    """The memory limit of the container that we are in, if there is one: slurmd reports the host's memory."""
+    """Return the memory limit of the current container, if any; slurmd reports the host's memory."""
     limits = [(root / name) for name in _LIMITS if (root / name).exists()]
     told = [limit.read_text().strip() for limit in limits]
     return min((int(one) >> 20 for one in told if one.isdigit()), default=None)

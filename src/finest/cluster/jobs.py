@@ -1,4 +1,4 @@
-"""The queue and the accounting, row by row."""
+"""Read the job queue and the job accounting."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ _MEMORY = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 @dataclass(frozen=True, slots=True)
 class QueuedJob:
-    """One record of the queue: a job, a task of an array that was started, or all tasks of an array that wait."""
+    """One record of the queue: a job, a started task of an array, or all waiting tasks of an array."""
 
     job: int
-    """Of an array: the array's own id, as `sbatch` printed it."""
+    """The job's id; for an array, the array's id as `sbatch` printed it."""
     tasks: tuple[int, ...] | None
-    """Indices of the array's tasks that this record stands for; None: no array."""
+    """Indices of the array's tasks that this record represents; None if the job is not an array."""
     state: str
-    """PENDING, RUNNING, COMPLETING, ..."""
+    """Slurm's state: PENDING, RUNNING, COMPLETING, ..."""
     reason: str
-    """Why it waits or ended so: Priority, Resources, DependencyNeverSatisfied, NonZeroExitCode, ...; empty: no why."""
+    """Why it waits or how it ended: Priority, Resources, DependencyNeverSatisfied, NonZeroExitCode, ...; may be
+    empty."""
     nodes: str
     comment: str
     """Free text by the job's owner or the site."""
@@ -36,30 +37,30 @@ class QueuedJob:
 
 @dataclass(frozen=True, slots=True)
 class AccountedJob:
-    """One record of the accounting: a job, a task of an array, or a step of one of these."""
+    """One record of the accounting: a job, a task of an array, or a step of either."""
 
     job: int
     tasks: tuple[int, ...] | None
-    """As in QueuedJob."""
+    """Like `QueuedJob.tasks`."""
     step: str | None
-    """`batch`, `extern`, `0`, ...; None: the job itself."""
+    """The step: `batch`, `extern`, `0`, ...; None for the job itself."""
     state: str
-    """COMPLETED, FAILED, TIMEOUT, OUT_OF_MEMORY, CANCELLED, NODE_FAIL, ..."""
+    """Slurm's state: COMPLETED, FAILED, TIMEOUT, OUT_OF_MEMORY, CANCELLED, NODE_FAIL, ..."""
     exit_code: int
     signal: int
     elapsed_s: int
     memory_bytes: int | None
-    """The most that a process of the step held (MaxRSS, sampled); None for the job itself."""
+    """Peak memory of any process of the step (MaxRSS, sampled); None for the job itself."""
     nodes: str
     name: str
 
 
 def queue(jobs: Collection[int] | None = None, *, ended: bool = False, timeout_s: float = TIMEOUT_S) -> list[QueuedJob]:
-    """This user's records of the queue, of `jobs` alone where they are given; raises ClusterError.
+    """Return this user's records of the queue, only those of `jobs` if given. Raises ClusterError.
 
-    With `ended`, also those that ended a short while ago (MinJobAge, 300 s by default).
+    With `ended`, include jobs that ended recently (MinJobAge, 300 s by default).
 
-    `squeue` is not asked for the ids: it fails when it has forgotten all of them.
+    The ids are not passed to `squeue`, because it fails when it has forgotten all of them.
     """
     states = ["--states=all"] if ended else []
     told = records("squeue", f"--user={os.getuid()}", *states, fields=_QUEUE, timeout_s=timeout_s)
@@ -68,9 +69,10 @@ def queue(jobs: Collection[int] | None = None, *, ended: bool = False, timeout_s
 
 
 def accounts(jobs: Collection[int], *, timeout_s: float = TIMEOUT_S) -> list[AccountedJob]:
-    """What the accounting knows of `jobs`, with their steps; raises ClusterError.
+    """Return the accounting records of `jobs` and their steps. Raises ClusterError.
 
-    It comes late: up to 3 s after submission there is no line at all. Only the newest run of a requeued job is told.
+    Records appear late: up to 3 s after submission there are none. A requeued job has only the record of its latest
+    run.
     """
     if not jobs:
         return []
@@ -80,7 +82,7 @@ def accounts(jobs: Collection[int], *, timeout_s: float = TIMEOUT_S) -> list[Acc
 
 
 def parse_queued(record: Sequence[str]) -> QueuedJob:
-    """One record of squeue's, by _QUEUE; raises ClusterError."""
+    """Parse one record of squeue with the fields of _QUEUE; raise ClusterError if it is invalid."""
     job, id_, state, reason, nodes, name, comment = record
     reason, comment = ("" if told in {"None", "(null)"} else told for told in (reason, comment))
     reason = " ".join(reason.split())
@@ -91,7 +93,7 @@ def parse_queued(record: Sequence[str]) -> QueuedJob:
 
 
 def parse_accounted(record: Sequence[str]) -> AccountedJob:
-    """One record of sacct's, by _ACCOUNT; raises ClusterError."""
+    """Parse one record of sacct with the fields of _ACCOUNT; raise ClusterError if it is invalid."""
     try:
         return _accounted(record)
     except (ValueError, IndexError):
@@ -117,7 +119,7 @@ def _accounted(record: Sequence[str]) -> AccountedJob:
 
 
 def _tasks(id_: str) -> tuple[int, ...] | None:
-    """`31` -> None, `31_7` -> (7,), `31_[0-2,5,8-12:2%3]` -> (0, 1, 2, 5, 8, 10, 12)."""
+    """Parse the tasks of an id: `31` -> None, `31_7` -> (7,), `31_[0-2,5,8-12:2%3]` -> (0, 1, 2, 5, 8, 10, 12)."""
     _, array, listed = id_.partition("_")
     if not array:
         return None
@@ -130,6 +132,6 @@ def _tasks(id_: str) -> tuple[int, ...] | None:
 
 
 def _bytes(told: str) -> int | None:
-    """`982736K`, `1.5G`, `` -> bytes."""
+    """Parse a size such as `982736K` or `1.5G` into bytes; None if it is empty."""
     match = re.fullmatch(r"([\d.]+)([KMGT]?)", told)
     return int(float(match[1]) * _MEMORY[match[2]]) if match else None

@@ -1,4 +1,4 @@
-"""Where a cluster of one machine lives: in one folder, or in the system's own places."""
+"""The paths of a cluster of one machine: in one folder, or in the system's standard locations."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from finest.atomic_files import write_whole
 
 SYSTEM_CONF = Path("/etc/slurm/slurm.conf")
-"""Where Debian's and Ubuntu's Slurm looks."""
+"""Path of slurm.conf in Debian's and Ubuntu's Slurm."""
 DEFAULT_FOLDER = Path("/var/lib/finest/cluster")
-"""Where `finest cluster up` puts a cluster on a machine without systemd."""
+"""Folder in which `finest cluster up` creates a cluster on a machine without systemd."""
 DATABASE = "slurm_acct_db"
 
 
 def default_conf() -> Path:
-    """The slurm.conf of the cluster that `finest cluster up` makes without `--folder` and without systemd."""
+    """Return the slurm.conf of the cluster that `finest cluster up` creates without `--folder` and without systemd."""
     return Folder(DEFAULT_FOLDER).conf
 
 
@@ -31,21 +31,21 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The paths that stand in the configuration files; the defaults are those of Debian's packages and their units."""
+    """The paths in the configuration files; the defaults are those of Debian's packages and their systemd units."""
 
     logs: Path = Path("/var/log/slurm")
     state: Path = Path("/var/lib/slurm/slurmctld")
     spool: Path = Path("/var/lib/slurm/slurmd")
     run: Path = Path("/run")
     munge_socket: Path | None = None
-    """None: munge's own default."""
+    """The path of munge's socket; None selects munge's default."""
     ports: Ports = field(default_factory=Ports)
     first_job: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A whole cluster in one folder: keys, database, state, sockets, logs. Nothing outside is touched."""
+    """A whole cluster in one folder: keys, database, state, sockets and logs. It changes no files outside."""
 
     path: Path
 
@@ -55,7 +55,7 @@ class Folder:
 
     @property
     def run(self) -> Path:
-        """Locks and process ids."""
+        """The folder of locks and process ids."""
         return self.path / "run"
 
     @property
@@ -64,7 +64,7 @@ class Folder:
 
     @property
     def munge(self) -> Path:
-        """Munge's key, socket, log and seed: it believes only a folder that is its own."""
+        """The folder of munge's key, socket, log and seed; munge requires that it owns the folder."""
         return self.path / "munge"
 
     @property
@@ -77,7 +77,7 @@ class Folder:
 
     @property
     def spool(self) -> Path:
-        """Slurmd's and its steps' own."""
+        """The working folder of slurmd and of its job steps."""
         return self.path / "spool"
 
     @property
@@ -85,7 +85,7 @@ class Folder:
         return self.etc / "slurm.conf"
 
     def places(self, facts: Facts) -> Places:
-        """What the configuration files name."""
+        """Return the paths and ports for the configuration files."""
         return Places(
             logs=self.logs,
             state=self.path / "state",
@@ -97,7 +97,7 @@ class Folder:
         )
 
     def read(self) -> Facts | None:
-        """What was decided when the cluster was made; None where there is none."""
+        """Read the settings from when the cluster was created; return None if there is no cluster."""
         try:
             kept = json.loads((self.path / "cluster.json").read_bytes())
         except FileNotFoundError:
@@ -110,9 +110,10 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What stays as it was decided when the cluster was made."""
+    """The settings that are fixed when a cluster is created."""
 
     light: bool
     ports: Ports
     first_job: int
-    """Two clusters on one machine share the kernel's control groups, which are named by job: their ids lie apart."""
+    """The first job id. Clusters on one machine share the kernel's control groups, which are named by job id, so each
+    cluster uses a different range of ids."""

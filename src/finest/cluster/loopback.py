@@ -1,8 +1,8 @@
-"""Slurm on 127.0.0.1 alone: what a cluster of one machine needs of the machine's name.
+"""Ensure that Slurm listens only on 127.0.0.1, which depends on the address of the machine's own name.
 
-With NoInAddrAny daemons and srun listen at the one address that the machine's own name means, as was seen with Slurm
-22.05, and nothing else tells them where. Where that is 127.0.1.1, nobody finds them; where it is an address of a
-network, others do.
+With NoInAddrAny, daemons and srun listen only on the address to which the machine's own name resolves (observed with
+Slurm 22.05); no other setting changes that. If this is 127.0.1.1, clients cannot reach them; if it is a network
+address, other machines can.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ADDRESS = "127.0.0.1"
 
 
 def own_address() -> str | None:
-    """What this machine's name means; None where it means nothing."""
+    """Return the address to which this machine's name resolves; None if it does not resolve."""
     try:
         found = socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET, socket.SOCK_STREAM)
     except OSError:
@@ -24,7 +24,7 @@ def own_address() -> str | None:
 
 
 def require_loopback() -> None:
-    """Raise ClusterError where Slurm would listen elsewhere than on 127.0.0.1, with the line that mends it."""
+    """Raise ClusterError, with the command that fixes it, if Slurm would not listen on 127.0.0.1."""
     address = own_address()
     if address == ADDRESS:
         return

@@ -1,4 +1,4 @@
-"""Munge: who believes whom. Its daemon signs what Slurm's commands and daemons say to each other."""
+"""Check munge, whose daemon signs the messages between Slurm's commands and daemons."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from finest.cluster.commands import conf_value, environment
 
 _ANSWER_S = 5.0
-"""A round takes 20 ms; without a daemon the client gives up after 2 s."""
+"""Timeout of a command; one takes 20 ms, and without a daemon the client gives up after 2 s."""
 
 
 def socket_of_cluster() -> Path | None:
-    """The socket that slurm.conf names; None: munge's own default."""
+    """Return the path of the socket in slurm.conf; None means munge's default."""
     for option in (conf_value("AuthInfo") or "").split(","):
         name, _, value = option.partition("=")
         if name.strip() == "socket":
@@ -22,7 +22,7 @@ def socket_of_cluster() -> Path | None:
 
 
 def complaint(socket: Path | None) -> str | None:
-    """What munge complains of when a credential is signed and read again; None where both work."""
+    """Sign a credential and read it again; return munge's error message, or None if both work."""
     where = ["-S", str(socket)] if socket else []
     signed, said = _run("munge", ["-n", *where], b"")
     if signed is None:

@@ -1,4 +1,4 @@
-"""Partitions, nodes, and the controller's configuration."""
+"""Read the partitions, the nodes and the controller's configuration."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from finest.formatting import showable
 _PARTITION = ("%R", "%P", "%a", "%l", "%L")
 _NODE = ("%N", "%R", "%T", "%c", "%m", "%E")
 _MARKS = "*~#!%$@^-+"
-"""What `sinfo` appends to a node's state; `*` is: it does not respond."""
+"""Suffixes that `sinfo` appends to a node's state; `*` means that it does not respond."""
 _USABLE = ("idle", "mixed", "allocated", "completing", "planned")
 MOST_REASON = 200
-"""Characters of what somebody wrote when they drained a node; it stands in a line of ours."""
+"""Longest reason in characters; an administrator wrote the text, and it is shown within a line of output."""
 MAX_ARRAY_SIZE = 1001
-"""Slurm's own default: indices 0 to 1000."""
+"""Slurm's default, which allows indices 0 to 1000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class Partition:
     is_default: bool
     is_up: bool
     max_time_s: int | None
-    """The longest that a job may take; None: no limit."""
+    """Longest run time of a job; None if there is no limit."""
     default_time_s: int | None
-    """What a job gets that asks for none; None: `max_time_s`."""
+    """Time limit of a job that requests none; None means `max_time_s`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,39 +39,39 @@ class Node:
     name: str
     partitions: tuple[str, ...]
     state: str
-    """idle, mixed, allocated, draining, drained, down, inval, ..."""
+    """State without suffixes: idle, mixed, allocated, draining, drained, down, inval, ..."""
     responds: bool
     cpus: int
     memory_mb: int
     reason: str
-    """Why it is drained or down, in the words of whoever did it; empty where it is not."""
+    """Why it is drained or down, as an administrator or Slurm stated it; otherwise empty."""
 
     @property
     def is_usable(self) -> bool:
-        """Whether jobs start here, as far as the controller knows: a dead slurmd is noticed after minutes."""
+        """Whether jobs start here according to the controller, which notices a dead slurmd only after minutes."""
         return self.responds and self.state in _USABLE
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterConfig:
-    """What the controller runs with; `told` is all of `scontrol show config`."""
+    """The controller's configuration; `told` contains all values of `scontrol show config`."""
 
     told: Mapping[str, str]
     as_of_s: float
-    """The controller's clock, seconds since 1970, to the second."""
+    """The controller's time in whole seconds since 1970."""
 
     def value(self, key: str) -> str:
-        """What is set, or an empty string."""
+        """Return the value of a setting, or an empty string if it is not set."""
         found = self.told.get(key, "")
         return "" if found in {"(null)", "N/A"} else found
 
     def options(self, key: str) -> frozenset[str]:
-        """A list's members, in lower case: `CR_Core_Memory,X=1` -> {cr_core_memory, x=1}."""
+        """Return the members of a list in lower case: `CR_Core_Memory,X=1` -> {cr_core_memory, x=1}."""
         return frozenset(part.strip().lower() for part in self.value(key).split(",") if part.strip())
 
     @property
     def max_array_size(self) -> int:
-        """An array's indices lie below it."""
+        """Exclusive upper bound of an array's indices."""
         return int(self.value("MaxArraySize") or MAX_ARRAY_SIZE)
 
     @property
@@ -84,29 +84,29 @@ class ClusterConfig:
 
     @property
     def shares_nodes(self) -> bool:
-        """Whether a job gets the cores that it asks for, not whole nodes."""
+        """Whether a job gets only the cores that it requests, not whole nodes."""
         return not self.value("SelectType").endswith("linear")
 
     @property
     def counts_memory(self) -> bool:
-        """Whether memory is given out like cores, so that jobs cannot take more than there is."""
+        """Whether Slurm allocates memory like cores, so that jobs together cannot request more than a node has."""
         return any(option.endswith("memory") for option in self.options("SelectTypeParameters"))
 
     @property
     def enforces_memory(self) -> bool:
-        """Whether a job that takes more memory than it asked for is stopped."""
+        """Whether Slurm stops a job that uses more memory than it requested."""
         by_cgroup = "task/cgroup" in self.options("TaskPlugin") and self.value("ConstrainRAMSpace") == "yes"
         return by_cgroup or "overmemorykill" in self.options("JobAcctGatherParams")
 
 
 def partitions(*, timeout_s: float = TIMEOUT_S) -> list[Partition]:
-    """All partitions that this user sees; raises ClusterError."""
+    """Return all partitions that this user can see. Raises ClusterError."""
     told = records("sinfo", fields=_PARTITION, timeout_s=timeout_s)
     return [parse_partition(record) for record in dict.fromkeys(told)]
 
 
 def default_partition(found: Sequence[Partition]) -> str:
-    """The default one of a cluster's partitions, or its only one; raises ClusterError where there is neither."""
+    """Return the cluster's default partition, or its only one; raise ClusterError if there is neither."""
     chosen = [one.name for one in found if one.is_default] or [one.name for one in found][:2]
     if len(chosen) != 1:
         named = ", ".join(one.name for one in found) or "none"
@@ -115,7 +115,7 @@ def default_partition(found: Sequence[Partition]) -> str:
 
 
 def nodes(*, timeout_s: float = TIMEOUT_S) -> list[Node]:
-    """All nodes, with the partitions that they are in; raises ClusterError."""
+    """Return all nodes with their partitions. Raises ClusterError."""
     told = records("sinfo", "-N", fields=_NODE, timeout_s=timeout_s)
     found: dict[str, Node] = {}
     for node in map(parse_node, told):
@@ -125,18 +125,18 @@ def nodes(*, timeout_s: float = TIMEOUT_S) -> list[Node]:
 
 
 def config(*, timeout_s: float = TIMEOUT_S) -> ClusterConfig:
-    """The controller's configuration, its clock, and this machine's cgroup.conf; raises ClusterError."""
+    """Return the controller's configuration and time, and this machine's cgroup.conf. Raises ClusterError."""
     return parse_config(slurm("scontrol", "show", "config", timeout_s=timeout_s))
 
 
 def parse_partition(record: Sequence[str]) -> Partition:
-    """One record of sinfo's, by _PARTITION."""
+    """Parse one record of sinfo with the fields of _PARTITION."""
     name, marked, up, max_time, default_time = record
     return Partition(name, marked.endswith("*"), up == "up", parse_time(max_time), parse_time(default_time))
 
 
 def parse_node(record: Sequence[str]) -> Node:
-    """One record of `sinfo -N`, by _NODE; raises ClusterError."""
+    """Parse one record of `sinfo -N` with the fields of _NODE; raise ClusterError if it is invalid."""
     try:
         return _node(record)
     except ValueError:
@@ -158,16 +158,16 @@ def _node(record: Sequence[str]) -> Node:
 
 
 def parse_config(told: str) -> ClusterConfig:
-    """What `scontrol show config` prints."""
+    """Parse the output of `scontrol show config`."""
     as_of = re.search(r"as of (\S+)", told)
     pairs = (line.partition("=") for line in told.splitlines())
     values = {key.strip(): value.strip() for key, equals, value in pairs if equals}
-    # in this machine's time zone: Slurm's clients write local time
+    # Slurm's clients print local time, so this machine's time zone applies
     return ClusterConfig(values, datetime.fromisoformat(as_of[1]).timestamp() if as_of else 0.0)
 
 
 def parse_time(told: str) -> int | None:
-    """Seconds of `1-00:00:00`, `5:00`, `30:00:00`; None for `infinite` and `n/a`."""
+    """Parse a time such as `1-00:00:00`, `5:00` or `30:00:00` into seconds; None for `infinite` and `n/a`."""
     match = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", told)
     if not match:
         return None

@@ -1,4 +1,4 @@
-"""What a cluster needs installed, and how Debian and Ubuntu install it."""
+"""The packages that a cluster needs, and their installation on Debian and Ubuntu."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _DATABASE = {
     "mariadb-server": ("mariadbd", "mariadb", "mariadb-admin", "mariadb-install-db"),
 }
 _UPDATE_S, _INSTALL_S = 300.0, 1200.0
-"""Seconds; 270 MB over a slow line and a slow disk."""
+"""Timeouts in seconds, for 270 MB over a slow connection to a slow disk."""
 
 
 def missing(*, light: bool) -> list[str]:
-    """Debian's names of the packages whose programs are not there; any Slurm that is there will do."""
+    """Return Debian's names of the packages whose programs are missing; any installed version of Slurm suffices."""
     path = environment()["PATH"]
     wanted = _LIGHT if light else _LIGHT | _DATABASE
     return [name for name, programs in wanted.items() if not all(shutil.which(one, path=path) for one in programs)]
 
 
 def install(packages: list[str], say: Callable[[str], None]) -> None:
-    """Install Debian or Ubuntu packages without what they only recommend; raises ClusterError. Needs root."""
+    """Install Debian or Ubuntu packages without recommended ones. Needs root; raises ClusterError."""
     if shutil.which("apt-get") is None:
         raise ClusterError(
             f"finest can install only Debian's and Ubuntu's packages; install by hand: {', '.join(packages)}"
@@ -43,7 +43,7 @@ def install(packages: list[str], say: Callable[[str], None]) -> None:
 
 
 def _apt(*argv: str, timeout_s: float) -> None:
-    # RUNLEVEL=1: packages leave their daemons alone where no systemd runs; we start our own
+    # RUNLEVEL=1: without systemd, packages then do not start their daemons; finest starts its own
     variables = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     try:
         done = subprocess.run(  # noqa: S603

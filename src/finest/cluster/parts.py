@@ -1,4 +1,4 @@
-"""The five daemons of a cluster in a folder: what each needs first, what starts it, what proves that it works."""
+"""The five daemons of a cluster in a folder: how to prepare, start and test each one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from finest.errors import ClusterError, UsageError
 
 _CLIENT_S = 10.0
 _FILL_S = 180.0
-"""For mariadb-install-db, which needs 4 s on a quick disk."""
+"""Timeout of mariadb-install-db, which needs 4 s on a fast disk."""
 _KEY_BYTES = 1024
-"""What munge's own mungekey makes (it accepts 32 to 1024)."""
+"""Key size of munge's own mungekey (munge accepts 32 to 1024 bytes)."""
 POOL = "128M"
-"""MariaDB's buffers; slurmdbd asks for more in its log, and needs none for one machine's jobs."""
+"""MariaDB's buffer pool; slurmdbd's log recommends more, which the jobs of one machine do not need."""
 
 
 def _nothing() -> None:
@@ -37,24 +37,24 @@ class Part:
     daemon: Daemon
     argv: tuple[str, ...]
     works: Callable[[], bool]
-    """Whether it does its work, asked of the daemon itself."""
+    """Function that tests the daemon itself and returns whether it works."""
     wait_s: float
-    """How long it may take to come up: about ten times what was measured on two slow cores."""
+    """Longest start time: about ten times the time measured on two slow cores."""
     stop_s: float
     mend: str
     """Advice for the user if the daemon does not start."""
     user: str | None = None
-    """Whom it runs as; None: root, as Slurm's own daemons begin."""
+    """The user that runs it; None means root, as which Slurm's own daemons start."""
     prepare: Callable[[], None] = _nothing
     """Called before the daemon starts."""
     folder: Path = Path("/")
-    """Where it runs; of slurmd, and so of the steps that it leaves, the cluster's own spool."""
+    """Its working folder; for slurmd, and thus for its job steps, the cluster's own spool."""
     finish: Callable[[], None] = _nothing
     """Called when the daemon works."""
 
 
 def parts(folder: Folder, *, light: bool) -> list[Part]:
-    """In the order in which they start; they stop in the opposite one."""
+    """Return the daemons in start order; they stop in reverse order."""
     database = [] if light else [_mariadb(folder), _slurmdbd(folder)]
     return [_munge(folder), *database, _slurmctld(folder), _slurmd(folder)]
 
@@ -122,7 +122,7 @@ def slurmctld_works() -> bool:
 
 
 def slurmd_works() -> bool:
-    """Whether the cluster's node takes jobs; resumes it where the controller kept it drained or down from before."""
+    """Whether the cluster's node accepts jobs; resume it first if the controller still has it as drained or down."""
     found = nodes(timeout_s=_CLIENT_S)
     for node in found:
         if node.state in {"drained", "down"}:
@@ -131,7 +131,7 @@ def slurmd_works() -> bool:
 
 
 def holds(works: Callable[[], bool]) -> bool:
-    """Whether the node takes jobs; False while the controller does not answer."""
+    """Return the result of `works()`; False while Slurm does not respond."""
     try:
         return works()
     except (ClusterError, subprocess.TimeoutExpired):
@@ -147,17 +147,17 @@ def _daemon(folder: Folder, name: str) -> Daemon:
 
 
 def variables(folder: Folder) -> dict[str, str]:
-    """The environment of daemons and clients; slurmdbd can be told the database's socket in no other way."""
+    """Return the environment of daemons and clients, the only way to tell slurmdbd the database's socket."""
     return environment() | {"SLURM_CONF": str(folder.conf), "MYSQL_UNIX_PORT": str(folder.database_socket)}
 
 
 def _fill_database(folder: Folder) -> None:
-    """Make MariaDB's own tables, once; a first try that was cut off is thrown away."""
+    """Create MariaDB's own tables once; first delete the remains of an interrupted try."""
     filled = folder.mysql / ".filled"
     if filled.exists():
         return
     shutil.rmtree(folder.mysql, ignore_errors=True)
-    # In /tmp two that begin at once take each other's temporary tables.
+    # In /tmp, two simultaneous starts would use each other's temporary tables.
     scratch = folder.mysql.with_name("mysql-tmp")
     for path in (folder.mysql, scratch):
         _own_folder(path, "mysql", 0o700)
@@ -175,15 +175,15 @@ def _fill_database(folder: Folder) -> None:
 
 
 def _first_error(told: str) -> str:
-    """The first error in the output; the last line says only that the program ended."""
+    """Return the first error in the output; the last line only says that the program ended."""
     lines = [line for line in told.splitlines() if line.strip()] or ["no output"]
     return next((line for line in lines if "ERROR" in line), lines[-1])
 
 
 def let_slurm_in(socket: Path | None, etc: Path) -> None:
-    """Give slurmdbd its database and its password, which goes over standard input and stands in no command line.
+    """Create slurmdbd's database and user; the password is sent over standard input, not on a command line.
 
-    `socket` as in `sql`; `etc` holds slurmdbd.conf.
+    `socket` is as in `sql`; `etc` contains slurmdbd.conf. Raises ClusterError.
     """
     done = sql("mariadb", socket, told=sql_for_slurm(read_password(etc / "slurmdbd.conf")))
     if done.returncode:
@@ -191,7 +191,7 @@ def let_slurm_in(socket: Path | None, etc: Path) -> None:
 
 
 def sql(program: str, socket: Path | None, *argv: str, told: str = "") -> subprocess.CompletedProcess[str]:
-    """Ask MariaDB as its administrator; `socket` None: the system's own."""
+    """Run a MariaDB client as the database's administrator; with `socket` None, on the system's own MariaDB."""
     where = ["--no-defaults", f"--socket={socket}"] if socket else []
     return subprocess.run(  # noqa: S603
         [program, *where, "-uroot", *argv],
@@ -217,9 +217,9 @@ _FILES = {"cluster.json", "mysql"}
 
 
 def make_folders(folder: Folder, *, light: bool) -> None:
-    """Make the folders with their owners; raises ClusterError where a daemon's user could not get there.
+    """Create the folders with their owners; raise ClusterError if a daemon's user cannot reach them.
 
-    UsageError for a folder that holds something else: `down --purge` would delete it.
+    Raise UsageError if the folder contains other files, because `down --purge` would delete them.
     """
     folder.path.mkdir(parents=True, exist_ok=True)
     foreign = {one.name for one in folder.path.iterdir()} - {*_OWNERS, *_DATABASE_OWNERS, *_FILES}

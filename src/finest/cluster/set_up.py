@@ -1,4 +1,4 @@
-"""`finest cluster up` and `down`: a cluster of this one machine, in a folder."""
+"""`finest cluster up` and `down`: create and stop a cluster of this one machine, in a folder."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from finest.errors import ClusterError, ClusterUnavailable, UsageError
 from finest.formatting import counted
 
 PROBE_S = 30.0
-"""For a job of no work on a cluster that has just come up; 0.2 s measured."""
+"""Timeout of an empty job on a cluster that has just started; such a job takes 0.2 s."""
 _PORTS = range(20_000, 32_000)
-"""Below the ports that Linux hands out by itself (32768 and up)."""
+"""Range of ports, below those that Linux assigns automatically (32768 and up)."""
 _JOB_IDS = range(1_000_000, 60_000_000, 10_000)
-"""Below Slurm's highest job id, 67,043,328."""
+"""Possible first job ids, below Slurm's highest job id, 67,043,328."""
 _CANCEL_S = 40.0
-"""More than the 30 s (KillWait) that Slurm gives a job between SIGTERM and SIGKILL."""
+"""Longest wait for cancelled jobs: more than the 30 s (KillWait) between Slurm's SIGTERM and SIGKILL."""
 
 Say = Callable[[str], None]
 Agree = Callable[[str], bool]
@@ -44,13 +44,13 @@ class Up:
 
     conf: Path
     started: tuple[str, ...]
-    """The daemons that were started just now."""
+    """The daemons that this call started."""
 
 
 def up(folder: Folder, *, light: bool, agree: Agree, say: Say) -> Up:
-    """Install what is missing, start what does not run, and prove it with a job. Raises ClusterError, UsageError.
+    """Install missing packages, start the daemons that are not running, and run a test job.
 
-    `agree` is asked before packages are installed.
+    `agree` is called for consent before the installation. Raises ClusterError, UsageError.
     """
     require_root()
     require_loopback()
@@ -67,9 +67,9 @@ def up(folder: Folder, *, light: bool, agree: Agree, say: Say) -> Up:
 
 
 def down(folder: Folder, *, purge: bool, agree: Agree, say: Say) -> list[str]:
-    """Cancel the cluster's jobs and stop its daemons; with `purge` delete its folder. Returns what was stopped.
+    """Cancel the cluster's jobs and stop its daemons; with `purge`, delete its folder. Return the stopped daemons.
 
-    `agree` is asked before jobs are cancelled.
+    `agree` is called for consent before jobs are cancelled.
     """
     require_root()
     facts = folder.read()
@@ -106,7 +106,7 @@ def install_missing(*, light: bool, agree: Agree, say: Say) -> None:
 
 
 def _decide(folder: Folder, *, light: bool) -> Facts:
-    """Settings from when the cluster was created; for a new cluster they are chosen now."""
+    """Return the settings from when the cluster was created; choose them for a new cluster."""
     facts = folder.read()
     if facts is None:
         ports = Ports(*_free_ports(3))
@@ -120,7 +120,7 @@ def _decide(folder: Folder, *, light: bool) -> Facts:
 
 
 def _write_configuration(folder: Folder, facts: Facts) -> None:
-    """Write the configuration once; from then on the files are the owner's to edit."""
+    """Write the configuration unless it exists: after that, the user may edit the files."""
     if folder.conf.exists():
         return
     password = None if facts.light else new_password()
@@ -130,16 +130,21 @@ def _write_configuration(folder: Folder, facts: Facts) -> None:
         private_file(folder.etc / "slurmdbd.conf", made.slurmdbd.encode(), 0o600, "slurm")
     (folder.etc / "cgroup.conf").write_text(made.cgroup)
     (folder.etc / "slurm.conf.new").write_text(made.slurm)
-    (folder.etc / "slurm.conf.new").rename(folder.conf)  # last: it says that the others are there
+    (folder.etc / "slurm.conf.new").rename(folder.conf)  # last, because it indicates that the other files exist
 
 
 def _in_folder(hardware: Hardware) -> Hardware:
-    """Version 2 of the control groups names Slurm's part by the node: a second cluster would meet the first one's."""
+    """Return the hardware without control groups of version 2, which name Slurm's part by the node: two clusters on
+    one machine would collide.
+    """
     return replace(hardware, cgroups=Cgroups.NONE) if hardware.cgroups is Cgroups.V2 else hardware
 
 
 def _bring_up(folder: Folder, part: Part, say: Say) -> bool:
-    """Start a daemon that does not run, and wait until it works; whether it was started. Raises ClusterError."""
+    """Start a daemon unless it is running, and wait until it works; return whether it was started.
+
+    Raises ClusterError.
+    """
     began, starts = time.monotonic(), part.daemon.pid is None
     if starts:
         part.prepare()
@@ -164,7 +169,7 @@ def _wait(part: Part) -> None:
 
 
 def prove(logs: Path) -> None:
-    """Run a job: nothing else shows that slurmd starts any."""
+    """Run a test job, the only proof that slurmd starts jobs; raise ClusterError if it fails."""
     done = run("srun", "-Q", "-t1", "-n1", "true", timeout_s=PROBE_S)
     if done.returncode:
         said = done.stderr.strip().rpartition("\n")[2]
@@ -172,14 +177,14 @@ def prove(logs: Path) -> None:
 
 
 def _cancel_jobs(all_parts: list[Part], agree: Agree) -> None:
-    """Cancel what is queued or runs: a cluster that is down starts nothing, and would leave jobs without a keeper.
+    """Cancel all queued and running jobs: a stopped cluster starts none, and would leave running jobs unsupervised.
 
-    A controller that does not answer is no reason to stay up: then the steps are killed when slurmd is gone.
+    If the controller does not respond, skip this; `down` kills the job steps after slurmd has ended.
     """
     alive = {part.daemon.name for part in all_parts if part.daemon.pid is not None}
     if "slurmctld" not in alive or not holds(slurmctld_works):
-        return  # each question would take 9 s
-    with suppress(ClusterUnavailable):  # it ended meanwhile
+        return  # each query would take 9 s
+    with suppress(ClusterUnavailable):  # the controller ended in the meantime
         cancel_queued(agree)
         deadline = time.monotonic() + _CANCEL_S
         while "slurmd" in alive and _queued() and time.monotonic() < deadline:
@@ -187,7 +192,7 @@ def _cancel_jobs(all_parts: list[Part], agree: Agree) -> None:
 
 
 def cancel_queued(agree: Agree) -> None:
-    """Cancel every job in the queue, whoever's; raises ClusterError where `agree` says no or Slurm does not answer."""
+    """Cancel every user's jobs in the queue; raise ClusterError if `agree` refuses or Slurm does not respond."""
     jobs = _queued()
     if jobs and not agree(f"{counted(len(jobs), 'job')} in the queue will be cancelled. Continue?"):
         raise ClusterError("nothing was stopped")
@@ -200,7 +205,7 @@ def _queued() -> list[str]:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Find free ports."""
+    """Return `count` free ports."""
     found: list[int] = []
     for port in random.sample(_PORTS, len(_PORTS)):
         with socket.socket() as tried:
@@ -213,7 +218,7 @@ def _free_ports(count: int) -> list[int]:
 
 @contextmanager
 def _alone(folder: Folder) -> Iterator[None]:
-    """Nobody else starts or stops daemons of this folder meanwhile."""
+    """Hold the lock that prevents other processes from starting or stopping daemons of this folder."""
     with open(folder.run / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

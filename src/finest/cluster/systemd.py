@@ -1,4 +1,4 @@
-"""`finest cluster up` and `down` on a machine with systemd: a cluster in /etc/slurm, run by systemd's units."""
+"""`finest cluster up` and `down` on a machine with systemd: a cluster in /etc/slurm that systemd's units run."""
 
 from __future__ import annotations
 
@@ -25,13 +25,16 @@ from finest.cluster.set_up import Agree, Say, cancel_queued, install_missing, pr
 from finest.errors import ClusterError
 
 STARTED = DEFAULT_FOLDER.parent / "units.json"
-"""The units that `up` started: `down` stops these and no others."""
+"""File that lists the units that `up` started; `down` stops only these."""
 _SYSTEMCTL_S = 120.0
 _WAIT_S = 60.0
 
 
 def up_with_systemd(*, light: bool, agree: Agree, say: Say) -> list[str]:
-    """Install what is missing, configure, start what does not run; returns the units started. Raises ClusterError."""
+    """Install missing packages, write the configuration and start the units that are not running; return these units.
+
+    Raises ClusterError.
+    """
     require_root()
     refuse_foreign(SYSTEM_CONF)
     require_loopback()
@@ -56,7 +59,7 @@ def up_with_systemd(*, light: bool, agree: Agree, say: Say) -> list[str]:
 
 
 def down_with_systemd(*, agree: Agree) -> list[str]:
-    """Stop the units that `up` started; returns them."""
+    """Stop the units that `up` started; return them."""
     require_root()
     units = json.loads(STARTED.read_text()) if STARTED.exists() else []
     if "slurmctld" in units and holds(slurmctld_works):
@@ -68,7 +71,7 @@ def down_with_systemd(*, agree: Agree) -> list[str]:
 
 
 def refuse_foreign(conf: Path) -> None:
-    """Raise ClusterError for a slurm.conf that `finest cluster` did not make."""
+    """Raise ClusterError for a slurm.conf that `finest cluster` did not create."""
     if conf.exists() and not conf.read_text(encoding="utf-8", errors="replace").startswith(MARK):
         raise ClusterError(
             f"{conf} is not of `finest cluster up`, so this machine has its cluster; "

@@ -1,1 +1,1 @@
-"""`finest demo`: the whole subnet at work on this machine, or the sample alone where the devnet is not installed."""
+"""`finest demo`: run the whole subnet on this machine, or only refine the sample if the devnet is not installed."""

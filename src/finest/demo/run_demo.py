@@ -1,4 +1,4 @@
-"""`finest demo`: the sample WARC that ships with the project, refined, verified and reported."""
+"""`finest demo` without the devnet: refine, verify and report the sample WARC that ships with the package."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ REPORT = "report.html"
 
 
 def run_demo(out: Path, crawl: str | None, limit: int, settings: Settings, common_crawl: CommonCrawl) -> Verification:
-    """Refine, verify and report into `out`; raises what those raise. The dataset's manifest is in what it returns."""
+    """Refine, verify and report into `out`; return the verification, which contains the dataset's manifest.
+
+    Raises the errors of these steps.
+    """
     with resources.as_file(resources.files("finest.sample").joinpath("sample.warc.gz")) as sample:
         spec = first_warc(crawl, settings.cc_https) if crawl else str(sample)
         options = RunOptions(
@@ -49,7 +52,7 @@ def run_demo(out: Path, crawl: str | None, limit: int, settings: Settings, commo
 
 
 def first_warc(crawl: str, https_base: str) -> str:
-    """The path of a crawl's first WARC; raises SourceError where there is no such crawl or no network."""
+    """Return the path of a crawl's first WARC; raise SourceError if the crawl or the network is missing."""
     url = f"{https_base}/crawl-data/{crawl}/warc.paths.gz"
     try:
         answer = requests.get(url, timeout=TIMEOUT_S)

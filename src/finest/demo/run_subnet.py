@@ -1,6 +1,6 @@
-"""`finest demo` with the devnet installed: miners lease, refine, publish, commit and finish, a validator pays them.
+"""`finest demo` with the devnet: miners lease, refine, publish, commit and finish; a validator sets their weights.
 
-One of the miners cheats: it judges only the first pages of its WARCs, and says nothing of the rest.
+One of the miners cheats: it processes only the first pages of its WARCs and does not mention the rest.
 """
 
 from __future__ import annotations
@@ -31,18 +31,19 @@ if TYPE_CHECKING:
 HONEST = ("alice", "bob")
 CHEAT = "mallory"
 CHEATS_PAGES = 20
-"""Of some sixty that a WARC of the devnet's holds."""
+"""Pages that the cheating miner processes of about sixty in each WARC of the devnet."""
 MINERS = (*HONEST, CHEAT)
 VALIDATOR = "victor"
 WARCS_PER_TASK = 1
-"""The devnet's crawl has four: a task for each miner, and one that nobody is given."""
+"""The devnet's crawl has four WARCs: a task for each miner, and one that remains unassigned."""
 VERIFIED_PAGES = 20
 WEIGHTS_EVERY_BLOCKS = 10
-"""Of the demo's chain. The main network takes weights every 100 blocks, for which nobody would like to wait here."""
+"""Blocks between weight updates on the demo's chain. The main network accepts weights every 100 blocks, which would
+take too long here."""
 
 
 def run_subnet(out: Path, cache: Path, console: Console, say: Callable[[str], None], *, stay: bool) -> None:
-    """Show the subnet at work in `out`; with `stay` it runs on until Ctrl-C. Raises RunError where a command fails."""
+    """Run the subnet in `out`; with `stay`, keep it running until Ctrl-C. Raises RunError if a command fails."""
     began = time.monotonic()
     _clear(out)
     say("Starting a devnet (chain, Hub, bucket) and a task server on this machine")
@@ -73,7 +74,7 @@ def run_subnet(out: Path, cache: Path, console: Console, say: Callable[[str], No
 
 
 def _clear(out: Path) -> None:
-    """A demo's folder begins empty: an earlier one's is thrown away, anything else is left alone."""
+    """Empty the folder if it holds an earlier demo; raise UsageError if it holds anything else."""
     if not out.exists() or not any(out.iterdir()):
         return
     if not Devnet(out / "devnet").exists:
@@ -83,7 +84,7 @@ def _clear(out: Path) -> None:
 
 
 def _mine(subnet: Subnet, say: Callable[[str], None]) -> None:
-    """All miners at once, one task each."""
+    """Run all miners at once, with one task each."""
     flags = ("--once", "--warcs", WARCS_PER_TASK, "--cpus-per-task", 1)
     miners = {name: subnet.mine(name, *flags) for name in HONEST}
     miners[CHEAT] = subnet.mine(CHEAT, *flags, "--limit", CHEATS_PAGES)
@@ -91,7 +92,10 @@ def _mine(subnet: Subnet, say: Callable[[str], None]) -> None:
 
 
 def _to_its_end(subnet: Subnet, processes: dict[str, subprocess.Popen[str]], say: Callable[[str], None]) -> None:
-    """What they say comes with their names before it."""
+    """Wait for the processes and show their output, with the name before each line.
+
+    Raises RunError if one of them fails.
+    """
     readers = [threading.Thread(target=_echo, args=(name, process, say)) for name, process in processes.items()]
     for reader in readers:
         reader.start()
@@ -109,7 +113,7 @@ def _echo(name: str, process: subprocess.Popen[str], say: Callable[[str], None])
 
 
 def _show(subnet: Subnet, console: Console) -> None:
-    """The verdicts, and the weights as the chain has them; whoever gets most comes first."""
+    """Show the verdicts with the weights on the chain, highest weight first, and the leaderboard."""
     weights = subnet.weights(VALIDATOR)
     console.print("\nVerdicts, and the weights as they stand on the chain", style="bold")
     table = _table("miner", "dataset", "verdict", "score", "weight")

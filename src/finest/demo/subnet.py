@@ -1,11 +1,11 @@
-"""A whole subnet on one machine: a devnet, a task server and miners, each a process of its own.
+"""Run a whole subnet on one machine: a devnet, a task server and miners, each in its own process.
 
     with Subnet(folder, miners=("alice", "bob")) as subnet:
         miner = subnet.mine("alice", "--once")
         miner.wait()
         subnet.tasks()
 
-The processes are the commands that everybody runs; only their environment leads to the devnet.
+The processes run the ordinary commands; only their environment selects the devnet.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 SERVER = "server"
 """The task server's wallet."""
 START_S = 60.0
-"""Longest wait for the task server to answer; it needs some two seconds."""
+"""Longest wait for the task server to respond; it needs about two seconds."""
 STOP_S = 20.0
 POLL_S = 0.1
 
 
 class Subnet:
-    """A devnet with wallets, and a task server on it that has imported the devnet's crawl. Up as a context manager."""
+    """A devnet with wallets, and a task server that has imported the devnet's crawl; a context manager."""
 
     def __init__(
         self, folder: Path, miners: Sequence[str], *, cache: Path | None = None, rules: Sequence[str] = ()
@@ -74,13 +74,13 @@ class Subnet:
         self.devnet.__exit__()
 
     def add_wallet(self, name: str, *, validator: bool = False) -> DevnetWallet:
-        """A key with a seat on the subnet."""
+        """Create a wallet that is registered on the subnet."""
         made = make_wallet(self.devnet.chain, self.folder / "wallets", name, validator=validator)
         self.wallets[name] = made
         return made
 
     def environment(self, name: str) -> dict[str, str]:
-        """What a process of `name` runs with: the devnet's, the task server's address, its own token."""
+        """Return the environment for a process of `name`: the devnet's, the task server's address and its own token."""
         own = {
             "API_URL": self.api_url,
             "API_HOTKEY": self.wallets[SERVER].hotkey_ss58,
@@ -90,15 +90,15 @@ class Subnet:
         return self.devnet.process_environment() | own
 
     def start(self, name: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
-        """Start `finest ARGUMENTS` as `name`, in its own folder; both outputs come through `stdout`.
+        """Start `finest ARGUMENTS` as `name`, in its own folder; both outputs are in `stdout`.
 
-        In a folder of its own no `.env` of whoever runs this is read, and in a session of its own it gets no Ctrl-C
-        that is meant for the caller.
+        In its own folder it does not read the caller's `.env`, and in its own session it does not receive a Ctrl-C
+        meant for the caller.
         """
         return self._start(name, arguments, environment, subprocess.PIPE)
 
     def run(self, *arguments: object, name: str = SERVER) -> str:
-        """Run `finest ARGUMENTS` to its end and give what it printed; raises DevnetError where it fails."""
+        """Run `finest ARGUMENTS` to its end and return its output; raise DevnetError if it fails."""
         done = subprocess.run(  # noqa: S603 - our own command
             command(*arguments), env=self.environment(name), cwd=self._home(name), text=True, capture_output=True,
             check=False,
@@ -108,7 +108,7 @@ class Subnet:
         return done.stdout
 
     def serve(self) -> subprocess.Popen[str]:
-        """Start the task server and wait until it answers."""
+        """Start the task server and wait until it responds."""
         log = self._home(SERVER) / "serve.log"
         port = self.api_url.rpartition(":")[2]
         arguments = ("serve", "--port", port, *self.wallets[SERVER].flags, *self._rules)
@@ -118,31 +118,31 @@ class Subnet:
         return process
 
     def mine(self, name: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
-        """Start a miner under its own wallet, with its work in its own folder."""
+        """Start a miner with its own wallet and its own work folder."""
         flags = (*self.wallets[name].flags, "--hf-repo", f"{name}/web")
         return self.start(name, "mine", *flags, *arguments, **environment)
 
     def validate(self, name: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
-        """Start a validator under its own wallet (`add_wallet(name, validator=True)`)."""
+        """Start a validator with its own wallet (`add_wallet(name, validator=True)`)."""
         return self.start(name, "validate", *self.wallets[name].flags, *arguments, **environment)
 
     def weights(self, name: str) -> dict[str, float]:
-        """That validator's weights on the chain, by hotkey, as shares of one."""
+        """Return that validator's weights on the chain by hotkey, as fractions of 1."""
         with Chain(ChainOptions.resolve(self.environment(name))) as chain:
             return chain.weights(self.wallets[name].hotkey_ss58)
 
     def tasks(self) -> list[Task]:
-        """Every task that the server knows, as it tells the world."""
+        """Return the server's tasks from its public API (at most 100)."""
         answer = requests.get(f"{self.api_url}/v1/tasks", params={"limit": "100"}, timeout=START_S)
         return TaskPage.model_validate_json(answer.content).tasks
 
     def leaderboard(self) -> list[Leader]:
-        """The miners, best first, as the server tells the world."""
+        """Return the miners, best first, from the server's public API."""
         answer = requests.get(f"{self.api_url}/v1/leaderboard", timeout=START_S)
         return [Leader.model_validate(leader) for leader in answer.json()]
 
     def page(self) -> str:
-        """The task server's page."""
+        """Return the HTML of the task server's page."""
         return requests.get(self.api_url, timeout=START_S).text
 
     def _start(
@@ -172,12 +172,12 @@ class Subnet:
 
 
 def command(*arguments: object) -> list[str]:
-    """`finest ARGUMENTS` by this Python's own installation."""
+    """Return the command `finest ARGUMENTS` for this Python's own installation."""
     return [sys.executable, "-m", "finest.cli", *map(str, arguments)]
 
 
 def stop(process: subprocess.Popen[str], sent: signal.Signals = signal.SIGTERM) -> None:
-    """End a process that `Subnet` has started and everything that it started."""
+    """End a process that `Subnet` started, and all processes in its group."""
     for signal_ in (sent, signal.SIGKILL):
         if process.poll() is not None:
             break

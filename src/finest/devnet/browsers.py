@@ -1,10 +1,10 @@
-"""Requests that a web page makes in the browser of whoever runs a devnet: refused by each of its servers.
+"""Recognize requests from web pages in a browser on the devnet's machine; every server of a devnet refuses them.
 
-They listen on loopback, where every page that is open in a browser of the same machine can reach them, and nothing
-there asks for a password: the chain's drivers, the faults. A page's requests carry `Origin` (WebSockets, and all but
-plain GETs, https://fetch.spec.whatwg.org/#origin-header) or `Sec-Fetch-Site` (the rest,
-https://www.w3.org/TR/fetch-metadata/), and where the page's own name was made to resolve to 127.0.0.1 ("DNS
-rebinding"), a `Host` that is no name of loopback. The clients that a devnet is for send none of these.
+The servers listen on loopback, where every page open in a browser on the same machine can reach them, and the chain's
+drivers and the faults ask for no password. A page's requests carry `Origin` (WebSockets, and all but plain GETs,
+https://fetch.spec.whatwg.org/#origin-header) or `Sec-Fetch-Site` (the rest, https://www.w3.org/TR/fetch-metadata/). If
+the page's host name was made to resolve to 127.0.0.1 ("DNS rebinding"), they carry a `Host` that does not name
+loopback. The intended clients of a devnet send none of these.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def refusal(header: Callable[[str], str | None]) -> str | None:
-    """Why a request is not answered; None for one of a client's. `header` gives one by its name in any case."""
+    """Return why a request is refused; None if a client sent it. `header` looks up a header, ignoring case."""
     host = header("Host")
     if host is not None and _name(host) not in NAMES:
         return "a devnet answers to 127.0.0.1 and localhost alone"

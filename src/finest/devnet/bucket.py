@@ -1,7 +1,7 @@
-"""The devnet's bucket: `nanio`, an S3 server that checks signatures, and what it holds.
+"""The devnet's bucket: `nanio`, an S3 server that checks signatures, and its objects.
 
-nanio keeps an object as a plain file (`<folder>/<bucket>/<key>`), so the same folder is served over HTTP as well:
-`finest.devnet.crawl_http`. Objects are put by the protocol and not by hand, for that is how they get their ETags.
+nanio stores an object as a plain file (`<folder>/<bucket>/<key>`), so `finest.devnet.crawl_http` serves the same folder
+over HTTP. The devnet uploads objects through the S3 protocol, because that gives them their ETags.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BUCKET = "commoncrawl"
 REGION = "us-east-1"
-"""Where Common Crawl's bucket lies, and nanio's own default."""
+"""The region of Common Crawl's bucket, which is also nanio's default."""
 
 TIMEOUT_S = 20.0
 TRIES = 4
@@ -34,20 +34,20 @@ class Keys:
 
     @staticmethod
     def make() -> Keys:
-        """New credentials, in the shape of AWS's own: 20 and 40 characters."""
+        """Create credentials of the same lengths as AWS's own: 20 and 40 characters."""
         return Keys(f"FDDEV{secrets.token_hex(8)[:15].upper()}", secrets.token_hex(20))
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A bucket of some S3 server, and who may use it."""
+    """A bucket of an S3 server, and the credentials for it."""
 
     endpoint: str
     keys: Keys
     name: str = BUCKET
 
     def client(self) -> Any:
-        """A boto3 client that needs no environment, with deadlines and bounded retries."""
+        """Return a boto3 client that needs no environment variables, with timeouts and limited retries."""
         import boto3
         from botocore.config import Config
 
@@ -63,7 +63,7 @@ class Bucket:
         ).client("s3", endpoint_url=self.endpoint, config=config)
 
     def put(self, objects: Mapping[str, bytes]) -> int:
-        """Put what is not there already, byte for byte; returns how many objects were put."""
+        """Upload the objects that are missing or differ; return how many were uploaded."""
         client = self.client()
         if self.name not in {one["Name"] for one in client.list_buckets()["Buckets"]}:
             client.create_bucket(Bucket=self.name)
@@ -74,7 +74,7 @@ class Bucket:
         return len(missing)
 
     def fill(self) -> int:
-        """Put the sample crawl; returns how many objects were missing."""
+        """Upload the sample crawl; return how many objects were missing."""
         return self.put(sample_crawl())
 
     def _etags(self, client: Any) -> dict[str, str]:
@@ -83,19 +83,21 @@ class Bucket:
 
 
 def nanio_command(folder: Path, port: int, options: Path) -> list[str]:
-    """nanio's arguments; flags, for they win over any NANIO_ variable that somebody has set."""
+    """Return nanio's arguments. They are flags, because flags override any NANIO_ environment variable."""
     told = {"--options": options, "--data-dir": folder, "--host": "127.0.0.1", "--port": port, "--region": REGION}
     words = [str(word) for pair in told.items() for word in pair]
     return ["serve", *words, "--workers", "1", "--log-level", "warning", "--no-access-log"]
 
 
 def nanio_options(keys: Keys) -> str:
-    """nanio's options file: the secret stands here alone, for every user of a machine can see command lines."""
+    """Return nanio's options file. Only it contains the secret, because every user of a machine can see command
+    lines.
+    """
     return f'[[users]]\naccess_key = "{keys.access_key}"\nsecret_key = "{keys.secret_key}"\n'
 
 
 def _etag(data: bytes) -> str:
-    """S3's ETag of an object put in one piece."""
+    """Return S3's ETag of an object that was uploaded in one piece."""
     return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
 
 

@@ -1,10 +1,10 @@
-"""The devnet's Common Crawl: some small WARCs under Common Crawl's own paths, made from the demo's pages.
+"""The devnet's Common Crawl: a few small WARCs under Common Crawl's own paths, made from the sample's pages.
 
     crawl-data/CC-MAIN-2025-26/segments/1749709481111.44/warc/CC-MAIN-20250612112840-20250612142840-00000.warc.gz  ...
-    crawl-data/CC-MAIN-2025-26/warc.paths.gz    the list of them, one path a line
-    collinfo.json                               the list of crawls, as index.commoncrawl.org gives it
+    crawl-data/CC-MAIN-2025-26/warc.paths.gz    the list of the WARCs, one path per line
+    collinfo.json                               the list of crawls, as on index.commoncrawl.org
 
-Every build gives the same bytes, so that a dataset's root is the same on every devnet.
+Every build produces identical bytes, so a dataset's root is the same on every devnet.
 """
 
 from __future__ import annotations
@@ -24,22 +24,23 @@ if TYPE_CHECKING:
 CRAWL = "CC-MAIN-2025-26"
 SEGMENT = "1749709481111.44"
 SPAN = "20250612112840-20250612142840"
-"""The shape of a real path; the segment and the hours themselves are made up."""
+"""The time span in the file names. It has the format of a real one; the segment and the span are invented."""
 
 WARCS = 4
-"""As many tasks as two miners and two validators need to meet each other."""
+"""Number of WARCs: enough tasks for two miners and two validators to interact."""
 
 _NUMBERS_OF_A_WARC = 100_000
-"""Record ids follow from a page's number, and no two records of a crawl share one: so each WARC has its own numbers."""
+"""Size of each WARC's own range of page numbers. Record ids are derived from the page number and must be unique in a
+crawl."""
 
 
 def warc_key(number: int) -> str:
-    """The path of WARC `number` of the crawl."""
+    """Return the path of WARC `number` of the crawl."""
     return f"crawl-data/{CRAWL}/segments/{SEGMENT}/warc/CC-MAIN-{SPAN}-{number:05d}.warc.gz"
 
 
 def sample_crawl(warcs: int = WARCS) -> dict[str, bytes]:
-    """Every object of the bucket, by key."""
+    """Return every object of the bucket, by key."""
     pages = responses()
     objects = {warc_key(number): _warc(number, _share(pages, number, warcs)) for number in range(warcs)}
     paths = "".join(f"{key}\n" for key in objects)
@@ -49,7 +50,10 @@ def sample_crawl(warcs: int = WARCS) -> dict[str, bytes]:
 
 
 def _share(pages: Sequence[Response], number: int, warcs: int) -> list[Response]:
-    """Half of the pages, from another one on in each WARC: neighbours overlap, so MinHash has work across files."""
+    """Return half of the pages, starting at a different page in each WARC.
+
+    Neighbouring WARCs overlap, so MinHash finds duplicates across files.
+    """
     start, count = number * len(pages) // warcs, max(1, len(pages) // 2)
     return [*pages, *pages][start : start + count]
 

@@ -1,9 +1,9 @@
-"""The bucket's files over plain HTTP, as data.commoncrawl.org serves them, with faults on demand.
+"""Serve the bucket's files over plain HTTP, as data.commoncrawl.org does, with faults on demand.
 
-GET, HEAD /<key>               the file: Range, If-Match, If-None-Match, ETag (S3's: the md5), Content-Length
+GET, HEAD /<key>               the file: Range, If-Match, If-None-Match, ETag (as in S3, the md5), Content-Length
 POST      /_devnet/faults      [{"kind": "drop", "after_bytes": 1000, "times": 2, "path": "00001"}, ...]
 GET       /_devnet/requests    [{"method": "GET", "path": "/collinfo.json", "range": null, "answer": 200}, ...]
-DELETE    either               forget them
+DELETE    either               clear that list
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ FAULTS_PATH = f"{CONTROL}faults"
 REQUESTS_PATH = f"{CONTROL}requests"
 BLOCK_BYTES = 256 << 10
 IDLE_S = 60.0
-"""A connection on which nothing is asked for so long is closed."""
+"""Seconds after which the server closes an idle connection."""
 
 REMEMBERED = 10_000
-"""Most requests that are kept for `/_devnet/requests`."""
+"""Most requests kept for `/_devnet/requests`."""
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
@@ -44,10 +44,11 @@ Kind = Literal["status", "drop", "cut", "stall"]
 
 @dataclass(slots=True)
 class Fault:
-    """What happens to the next `times` GETs whose path contains `path`.
+    """A fault for the next `times` GETs whose path contains `path`.
 
-    `status` answers `status` with `headers` and no file. The others begin the right answer and after `after_bytes` of
-    its body reset the connection (`drop`), end it as if all were said (`cut`), or fall silent for `stall_s` (`stall`).
+    `status` responds with `status` and `headers`, without the file. The other kinds begin the correct response and,
+    after `after_bytes` of its body, reset the connection (`drop`), close it normally (`cut`), or send nothing for
+    `stall_s` seconds (`stall`).
     """
 
     kind: Kind
@@ -64,7 +65,7 @@ _FAULTS = TypeAdapter(list[Fault])
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request, and the status of its answer."""
+    """One request and the status of its response."""
 
     method: str
     path: str
@@ -73,7 +74,7 @@ class Asked:
 
 
 class CrawlServer(ThreadingHTTPServer):
-    """Serves the files below `folder` on loopback; names that begin with a dot are not there."""
+    """Serves the files below `folder` on loopback, except those with a path component that begins with a dot."""
 
     daemon_threads = True
     block_on_close = False
@@ -95,17 +96,17 @@ class CrawlServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.port}"
 
     def add_faults(self, *faults: Fault) -> None:
-        """What goes wrong from now on, besides what was told before."""
+        """Add faults to those added before."""
         with self._lock:
             self._faults += faults
 
     def clear_faults(self) -> None:
-        """Nothing goes wrong any more."""
+        """Remove all faults."""
         with self._lock:
             self._faults.clear()
 
     def next_fault(self, path: str) -> Fault | None:
-        """The fault that meets a GET of `path`, used up by it."""
+        """Return the fault for a GET of `path`, if any, and use up one of its `times`."""
         with self._lock:
             fault = next((one for one in self._faults if one.times > 0 and one.path in path), None)
             if fault:
@@ -113,7 +114,7 @@ class CrawlServer(ThreadingHTTPServer):
             return fault
 
     def start(self) -> CrawlServer:
-        """Serve in a thread; for a process of its own there is `serve_forever`."""
+        """Serve in a thread; `serve_forever` serves in the calling thread."""
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self
 
@@ -129,7 +130,7 @@ class CrawlServer(ThreadingHTTPServer):
         self.stop()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is no news here."""
+        """Ignore clients that close the connection."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -140,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def parse_request(self) -> bool:
-        """As it is, but for a web page's request, which is refused here."""
+        """Parse the request as usual, but refuse requests from web pages."""
         if not super().parse_request():
             return False
         page = browsers.refusal(self.headers.get)
@@ -179,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(204, {})
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Requests are remembered in `asked`; a log would only grow."""
+        """Log nothing: `asked` holds the requests, and a log would only grow."""
 
     def _control(self) -> None:
         body = json.dumps([asdict(one) for one in self.server.asked]).encode()
@@ -220,7 +221,10 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _part(self, size: int, etag: str) -> tuple[int, int, int]:
-        """First and last byte to send, and the status (RFC 9110, 14): several ranges or none are the whole file."""
+        """Return the first and last byte to send, and the status (RFC 9110, section 14).
+
+        Without a Range header, or with several ranges, that is the whole file.
+        """
         asked = _RANGE.fullmatch(self.headers.get("Range", ""))
         if not asked or asked[0] == "bytes=-" or self.headers.get("If-Range", etag) != etag:
             return 0, size - 1, 200
@@ -238,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
                 count -= len(block)
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes = b"", *, length: int | None = None) -> None:
-        """The head of an answer, and `body`; `length` announces a body that follows, or that a HEAD leaves out."""
+        """Send the status, the headers and `body`; `length` announces a body sent later or omitted for HEAD."""
         if not self.path.startswith(CONTROL):
             self.server.asked.append(Asked(self.command, self.path, self.headers.get("Range"), status))
         self.send_response(status)
@@ -252,7 +256,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _find(folder: Path, target: str) -> Path | None:
-    """The file that a request's target means; none outside the folder, none of nanio's own beside the objects."""
+    """Return the file for a request's target; None if it is missing, outside the folder or one of nanio's own files."""
     parts = unquote(urlsplit(target).path).strip("/").split("/")
     if any(part.startswith(".") or not part or "\0" in part for part in parts):
         return None
@@ -262,7 +266,7 @@ def _find(folder: Path, target: str) -> Path | None:
 
 @lru_cache(maxsize=1024)
 def etag_of(path: Path, mtime_ns: int, size_bytes: int) -> str:  # noqa: ARG001 - they say when to read it anew
-    """S3's ETag of a file put in one piece: its md5."""
+    """Return S3's ETag of a file that was uploaded in one piece: its md5."""
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(BLOCK_BYTES):

@@ -1,12 +1,12 @@
-"""The outside world on loopback: a bucket, its files over HTTP, the Hub and the chain, in one folder.
+"""A devnet: the external services on loopback (a bucket, its files over HTTP, the Hub and the chain) in one folder.
 
 with Devnet(folder) as devnet:
     subprocess.run([...], env=devnet.process_environment())
 
-FOLDER/devnet.json      what it is: ports and secrets, for its owner alone
+FOLDER/devnet.json      its ports and secrets, readable only by its owner
 FOLDER/bucket/          the objects, as plain files
-FOLDER/hub/, chain/     what those services keep
-FOLDER/run/, logs/      its processes: locks, process ids, what they said
+FOLDER/hub/, chain/     the data of those services
+FOLDER/run/, logs/      locks, process ids and logs of its processes
 """
 
 from __future__ import annotations
@@ -34,17 +34,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 START_TRIES = 3
-"""A port may be taken between its choice and its use; three tries in a row fail for another reason."""
+"""Tries to start the services. Another program may take a port between its choice and its use, but if three tries in a
+row fail, the reason is another one."""
 
 START_S: dict[Service, float] = {"bucket": 60.0, "crawl": 60.0, "hub": 60.0, "chain": 240.0}
-"""Longest wait for a service to answer. On an idle machine nanio needs 0.7 s and the chain 3 s, but its first start
-fetches the runtime's metadata, which takes half a minute on a good line."""
+"""Longest wait for a service to respond. On an idle machine nanio needs 0.7 s and the chain 3 s, but the chain's first
+start fetches the runtime's metadata, which takes half a minute on a fast connection."""
 
 QUIET_S = 5.0
-"""After so long a person is told what is waited for."""
+"""Seconds after which `say` reports which service the devnet is waiting for."""
 
 SLOW: dict[Service, str] = {"chain": "its first start fetches the metadata of the chain's runtime"}
-"""Why a service may take long."""
+"""Reasons why a service may start slowly."""
 
 TOKENS_S = 10.0
 """Longest wait for the Hub's tokens once it listens."""
@@ -52,21 +53,22 @@ TOKENS_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
-    """How one service is."""
+    """The status of one service."""
 
     name: Service
     up: bool
     address: str
     pid: int | None
     problem: str | None = None
-    """Why it is not up, in its own words."""
+    """Why it is not up, from its own log where possible."""
 
 
 class Devnet:
-    """A devnet in `folder`. As a context manager it is up inside, and its services end with this process at the latest.
+    """A devnet in `folder`. As a context manager it is up inside the block and down after it.
 
-    `services` leaves some out; `users` are the Hub's, each with a token, and `environment` holds the first one's;
-    `cache` keeps the chain's metadata; `tied` ends the services with this process without a context manager too.
+    `services` selects the services to start; `users` are the Hub's users, each with a token, and `environment` contains
+    the first one's token; `cache` holds the chain's metadata. Inside the context manager, or with `tied`, the services
+    end when this process ends.
     """
 
     def __init__(
@@ -86,7 +88,7 @@ class Devnet:
         self._processes = {name: ServiceProcess(self.folder, name) for name in SERVICES}
 
     def __enter__(self) -> Devnet:
-        """Up; raises DevnetError, with nothing left running, if a service that was asked for is not."""
+        """Start the devnet; if a requested service does not start, stop all of them and raise DevnetError."""
         self._tied = True
         try:
             failed = [f"{one.name}: {one.problem}" for one in self.up() if not one.up]
@@ -101,9 +103,9 @@ class Devnet:
         self.down()
 
     def up(self, say: Callable[[str], None] = lambda _: None) -> list[ServiceStatus]:
-        """Start what does not run; what runs is left alone, and what cannot start does not keep the others from it.
+        """Start the services that are not running; a service that fails to start does not prevent the others.
 
-        `say` hears why it takes long, if it does.
+        `say` is called with the reason if a service takes long.
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._alone():
@@ -114,21 +116,21 @@ class Devnet:
         return self.status()
 
     def down(self) -> list[str]:
-        """Stop all services; returns the names of those that ran."""
+        """Stop all services; return the names of those that were running."""
         if not self.exists:
             return []
         with self._alone():
             return [name for name, process in self._processes.items() if process.stop()]
 
     def remove(self) -> list[str]:
-        """Stop it and throw away all that it holds; raises DevnetError if the folder is no devnet's."""
+        """Stop the devnet and delete all its data; raise DevnetError if the folder is not a devnet."""
         read_state(self.folder)
         stopped = self.down()
         shutil.rmtree(self.folder)
         return stopped
 
     def status(self) -> list[ServiceStatus]:
-        """How each service is; raises DevnetError where there is no devnet."""
+        """Return the status of each service; raise DevnetError if there is no devnet."""
         state = self.state
         return [self._status(name, state) for name in self._services]
 
@@ -139,12 +141,12 @@ class Devnet:
 
     @property
     def state(self) -> State:
-        """What `devnet.json` says."""
+        """The contents of `devnet.json`."""
         return read_state(self.folder)
 
     @property
     def tokens(self) -> dict[str, str]:
-        """The Hub's users and their tokens; empty where the Hub never ran."""
+        """The Hub's users and their tokens; empty if the Hub never ran."""
         path = self.folder / TOKENS
         return json.loads(path.read_bytes()) if path.exists() else {}
 
@@ -156,38 +158,40 @@ class Devnet:
 
     @property
     def crawl(self) -> CrawlDriver:
-        """The same files over HTTP: its address, its faults, what it was asked."""
+        """The driver of the HTTP server for the bucket's files: its address, faults and requests."""
         return CrawlDriver(self.state.address("crawl"))
 
     @property
     def hub(self) -> HubDriver:
-        """The Hub: its address, its users' tokens, its faults, what it was asked."""
+        """The driver of the Hub: its address, its users' tokens, its faults and requests."""
         return HubDriver(self.state.address("hub"), self.tokens)
 
     @property
     def chain(self) -> ChainDriver:
-        """The chain: its address, and what tests do to it."""
+        """The driver of the chain: its address, and the changes that tests make to it."""
         return ChainDriver(self.state.address("chain"))
 
     def environment(self, *, s3: bool = True) -> dict[str, str]:
-        """What to set so that any program uses this devnet; without `s3` Common Crawl's files are read over HTTP."""
+        """Return the variables that make any program use this devnet; without `s3`, it reads Common Crawl over HTTP."""
         state = self.state
         return devnet_environment(self.folder, state, self.tokens.get(state.users[0]), s3=s3)
 
     def process_environment(self, base: Mapping[str, str] | None = None, *, s3: bool = True) -> dict[str, str]:
-        """A program's whole environment: `base` (default: this process's) less what leads away, and the devnet's."""
+        """Return a program's whole environment: `base` (default: this process's) without the variables in `UNSET`, plus
+        the devnet's.
+        """
         kept = {k: v for k, v in (os.environ if base is None else base).items() if k not in UNSET}
         return kept | self.environment(s3=s3)
 
     def _prepare(self) -> None:
-        """Make `devnet.json`, or give services that are down another port where theirs is taken."""
+        """Create `devnet.json`, or assign new ports to services that are down and whose port is taken."""
         if not self.exists:
             write_state(self.folder, new_state(self._netuid))
         state = self.state
         ports = {name: self._port(name, port) for name, port in state.ports.items()}
         users = list(dict.fromkeys([*self._users, *state.users]))
         if set(users) != set(state.users):
-            self._processes["hub"].stop()  # it makes tokens when it starts
+            self._processes["hub"].stop()  # the Hub creates tokens when it starts
         changed = state.model_copy(update={"ports": ports, "users": users})
         if changed != state:
             write_state(self.folder, changed)
@@ -205,7 +209,7 @@ class Devnet:
         return port if self._processes[name].alive or is_free(port) else free_port()
 
     def _start(self, say: Callable[[str], None]) -> None:
-        """Start all at once, then wait for each; one that found its port taken is started again on another."""
+        """Start all services at once, then wait for each; if one found its port taken, start it on another port."""
         for _ in range(START_TRIES):
             for name in self._services:
                 self._processes[name].start(["--cache", str(self._cache)], tied=self._tied)
@@ -218,7 +222,7 @@ class Devnet:
             self._wait_for_tokens()
 
     def _wait(self, name: Service, port: int, say: Callable[[str], None]) -> bool:
-        """Whether the service came up in time."""
+        """Wait for the service; return whether it came up in time."""
         process = self._processes[name]
         if process.wait_until_up(port, QUIET_S):
             return True
@@ -249,7 +253,7 @@ class Devnet:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Nobody else starts or stops services of this folder meanwhile."""
+        """Hold the lock that prevents other processes from starting or stopping services of this folder."""
         with open(self.folder / "lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

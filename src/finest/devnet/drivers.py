@@ -1,4 +1,4 @@
-"""What tests and demonstrations ask of services that run in processes of their own."""
+"""Clients with which tests and demonstrations control the devnet's services, which run in separate processes."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 TIMEOUT_S = 10.0
 
 CHAIN_CONTROL = "/devnet"
-"""The chain's path for drivers: finest.devnet.chain.server."""
+"""The chain's path for drivers (finest.devnet.chain.server)."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Driver:
-    """A service with faults on demand and a log of what it was asked."""
+    """A service with faults on demand and a log of its requests."""
 
     endpoint: str
 
     def forget(self) -> None:
-        """No faults any more, no requests remembered."""
+        """Remove all faults and clear the log of requests."""
         for path in (FAULTS_PATH, REQUESTS_PATH):
             _ask("DELETE", f"{self.endpoint}{path}")
 
@@ -44,29 +44,29 @@ class _Driver:
 
 @dataclass(frozen=True, slots=True)
 class CrawlDriver(_Driver):
-    """Common Crawl's files over HTTP."""
+    """Controls the server of Common Crawl's files over HTTP."""
 
     def add_faults(self, *faults: Fault) -> None:
-        """What goes wrong from now on, besides what was told before."""
+        """Add faults to those added before."""
         self._add([asdict(fault) for fault in faults])
 
     def requests(self) -> list[Asked]:
-        """What was asked since the last `forget`."""
+        """Return the requests since the last `forget`."""
         return [Asked(**one) for one in self._requests()]
 
 
 @dataclass(frozen=True, slots=True)
 class HubDriver(_Driver):
-    """The Hub, and its users' tokens."""
+    """Controls the Hub and holds its users' tokens."""
 
     tokens: Mapping[str, str] = field(repr=False)
 
     def add_faults(self, *faults: HubFault) -> None:
-        """What goes wrong from now on, besides what was told before."""
+        """Add faults to those added before."""
         self._add([fault.model_dump() for fault in faults])
 
     def requests(self) -> list[Seen]:
-        """What was asked since the last `forget`."""
+        """Return the requests since the last `forget`."""
         from finest.devnet.hub.faults import Seen
 
         return [Seen(**one) for one in self._requests()]
@@ -74,12 +74,17 @@ class HubDriver(_Driver):
 
 @dataclass(frozen=True, slots=True)
 class ChainDriver:
-    """The chain: what no key could sign for. `call` takes any `devnet_*` method of finest.devnet.chain.drive."""
+    """Makes changes to the chain that no key could sign. `call` takes any `devnet_*` method of
+    finest.devnet.chain.drive.
+    """
 
     endpoint: str
 
     def call(self, method: str, *params: Any) -> Any:
-        """The result of one JSON-RPC request on the address that no fault touches; raises DevnetError for a refusal."""
+        """Return the result of one JSON-RPC request, sent to the path that faults do not affect.
+
+        Raises DevnetError if the chain refuses it.
+        """
         from websockets.sync.client import connect
 
         request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
@@ -91,7 +96,7 @@ class ChainDriver:
         return answer["result"]
 
     def advance(self, blocks: int = 1) -> int:
-        """Make blocks; answers the head's number."""
+        """Produce blocks; return the number of the head."""
         head: int = self.call("devnet_advance", blocks)
         return head
 
@@ -100,7 +105,7 @@ class ChainDriver:
         self.call("devnet_fund", ss58, tao)
 
     def register(self, hotkey_ss58: str, coldkey_ss58: str) -> int:
-        """Register a hotkey for nothing; answers its uid."""
+        """Register a hotkey for free; return its uid."""
         uid: int = self.call("devnet_register", hotkey_ss58, coldkey_ss58)
         return uid
 
@@ -109,7 +114,7 @@ class ChainDriver:
         self.call("devnet_setStake", hotkey_ss58, tao)
 
     def set_permit(self, hotkey_ss58: str, *, permit: bool) -> None:
-        """Give or take the validator permit, from now on."""
+        """Grant or revoke the validator permit at once."""
         self.call("devnet_setPermit", hotkey_ss58, permit)
 
     def set_hyperparameter(self, item: str, value: Any) -> None:
@@ -117,7 +122,7 @@ class ChainDriver:
         self.call("devnet_setHyperparameter", item, value)
 
     def set_faults(self, **faults: Any) -> None:
-        """Fields of finest.devnet.chain.faults.Faults; those that are not named stay as they are."""
+        """Set fields of finest.devnet.chain.faults.Faults; the other fields keep their values."""
         self.call("devnet_faults", faults)
 
 

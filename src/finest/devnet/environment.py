@@ -1,4 +1,4 @@
-"""The environment that makes any program use a devnet instead of the world."""
+"""The environment variables that make any program use a devnet instead of the real services."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ UNSET = (
     *("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_REGION"),
     *("HF_HUB_CACHE", "HF_DATASETS_CACHE", "HF_XET_CACHE", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"),
 )
-"""What would lead a program away from the devnet, or make it fail there."""
+"""Variables that would make a program bypass the devnet, or fail on it."""
 
 
 def devnet_environment(folder: Path, state: State, token: str | None, *, s3: bool = True) -> dict[str, str]:
-    """What to set. Without `s3` there are no AWS credentials, so Common Crawl's files are read over HTTP."""
+    """Return the variables to set. Without `s3` they contain no AWS credentials, so programs read Common Crawl over
+    HTTP.
+    """
     return _hub(folder, state, token) | _bucket(folder, state, s3=s3) | _chain(folder, state) | _no_proxy(os.environ)
 
 
@@ -35,9 +37,10 @@ def _hub(folder: Path, state: State, token: str | None) -> dict[str, str]:
 
 
 def _bucket(folder: Path, state: State, *, s3: bool) -> dict[str, str]:
-    """The credentials' files are set to none, so that a person's own never reach the devnet.
+    """Return the variables for the bucket.
 
-    Empty credentials are none to boto3, and yet keep a `.env` from bringing others.
+    The paths of the credentials files point to nonexistent files, so the user's own credentials never reach the devnet.
+    boto3 treats empty credentials as absent, and setting them prevents a `.env` file from supplying others.
     """
     access_key, secret_key = (state.access_key, state.secret_key) if s3 else ("", "")
     return {
@@ -46,7 +49,7 @@ def _bucket(folder: Path, state: State, *, s3: bool) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": secret_key,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ALLOW_HTTP": "true",  # obstore, which DuckDB's and Polars' readers are like, refuses http without it
+        "AWS_ALLOW_HTTP": "true",  # obstore, like the readers of DuckDB and Polars, refuses http without it
         "AWS_SHARED_CREDENTIALS_FILE": str(folder / "aws" / "credentials"),
         "AWS_CONFIG_FILE": str(folder / "aws" / "config"),
         "FINEST_CC_HTTPS": state.address("crawl"),
@@ -56,7 +59,9 @@ def _bucket(folder: Path, state: State, *, s3: bool) -> dict[str, str]:
 
 
 def _chain(folder: Path, state: State) -> dict[str, str]:
-    """The names of Bittensor's SDK and `btcli`; their caches know a chain by its genesis, so a devnet has its own."""
+    """Return the variables of Bittensor's SDK and `btcli`, with separate caches for the devnet: the caches identify a
+    chain by its genesis.
+    """
     return {
         "BT_NETWORK": state.address("chain"),
         "BT_CHAIN_ENDPOINT": state.address("chain"),
@@ -66,14 +71,14 @@ def _chain(folder: Path, state: State) -> dict[str, str]:
 
 
 def _no_proxy(environ: Mapping[str, str]) -> dict[str, str]:
-    """Loopback is never behind a proxy; what was excepted before stays so."""
+    """Return NO_PROXY with loopback added: it is never behind a proxy. Existing exceptions remain."""
     before = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     after = before if LOOPBACK in before else f"{before},{LOOPBACK}".strip(",")
     return {"NO_PROXY": after, "no_proxy": after}
 
 
 def as_shell(values: Mapping[str, str], shell: str) -> str:
-    """Lines for `eval` (sh) or `source` (fish)."""
+    """Return lines for `eval` (sh) or `source` (fish)."""
     if shell == "fish":
         lines = [f"set -e {name};" for name in UNSET]
         lines += [f"set -gx {name} {_fish(value)};" for name, value in values.items()]
@@ -84,7 +89,7 @@ def as_shell(values: Mapping[str, str], shell: str) -> str:
 
 
 def as_json(values: Mapping[str, str]) -> str:
-    """One object; null is for what is to be taken out."""
+    """Return one JSON object; null marks variables to unset."""
     return json.dumps({**dict.fromkeys(UNSET), **values}, indent=1)
 
 

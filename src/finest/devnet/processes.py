@@ -1,7 +1,8 @@
-"""The devnet's services as processes: started, noticed when dead, stopped.
+"""Start, watch and stop the processes of the devnet's services.
 
-A process holds a lock on `<folder>/run/<name>.lock` from before its first instruction to its very end, whatever ends
-it, so "alive" is a question to the kernel: no process id is taken for another's, and no file of a killed process lies.
+A process holds a lock on `<folder>/run/<name>.lock` from before its first instruction until it ends, however it ends.
+The kernel therefore knows whether the process is alive: reused process ids and files left by a killed process cannot
+mislead.
 """
 
 from __future__ import annotations
@@ -20,24 +21,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STOP_S = 10.0
-"""How long a service may take to end on SIGTERM before it is killed."""
+"""Seconds that a service may take to end after SIGTERM before it is killed."""
 
 POLL_S = 0.05
 
 ANSWER_S = 1.0
-"""Longest wait for any answer of a service that is up; each needs milliseconds."""
+"""Longest wait for a response from a service that is up; a response takes milliseconds."""
 
 PROBE = "/_devnet/faults"
-"""What is asked of a service to see whether it answers; the devnet's own do not remember it as a request."""
+"""The path requested to test whether a service responds; the devnet's own services do not log it as a request."""
 
 LOOK_S = 0.5
-"""How long a lock may be taken by others that only look whether it is free."""
+"""Longest time for which processes that only test a lock may hold it."""
 
 
 class ServiceProcess:
     """One service of a devnet: `python -m finest.devnet.serve NAME FOLDER`, with a lock, a pid file and a log.
 
-    Any process may look at it and stop it, not only the one that started it.
+    Any process may check and stop it, not only the one that started it.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -49,9 +50,9 @@ class ServiceProcess:
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self, arguments: Sequence[str], *, tied: bool) -> None:
-        """Start it in a session of its own, so that the end of this terminal does not end it.
+        """Start the service in its own session, so that it survives the end of this terminal.
 
-        With `tied` it ends with this process, however that ends. Does nothing where it runs already.
+        With `tied` it ends when this process ends, for whatever reason. Do nothing if it is already running.
         """
         if self.alive:
             return
@@ -73,7 +74,7 @@ class ServiceProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process lives: somebody holds its lock."""
+        """Whether the process is alive, which means that its lock is held."""
         self._reap()
         try:
             with open(self._lock) as lock:
@@ -86,11 +87,11 @@ class ServiceProcess:
 
     @property
     def pid(self) -> int | None:
-        """Its process id; None where it does not live."""
+        """Its process id; None if it is not alive."""
         return int(self._pid.read_text()) if self.alive and self._pid.exists() else None
 
     def wait_until_up(self, port: int, timeout_s: float) -> bool:
-        """Whether it came to answer at `port`; returns as soon as it does or ends."""
+        """Wait until the service responds at `port`, ends or times out; return whether it responds."""
         deadline = time.monotonic() + timeout_s
         while self.alive and time.monotonic() < deadline:
             if answers(port):
@@ -99,7 +100,7 @@ class ServiceProcess:
         return False
 
     def stop(self) -> bool:
-        """Ask it to end, then make it; returns whether it was running."""
+        """Stop the service with SIGTERM, then SIGKILL; return whether it was running."""
         pid = self.pid
         if pid is None:
             return False
@@ -118,11 +119,11 @@ class ServiceProcess:
 
     @property
     def was_started(self) -> bool:
-        """Whether it should run: it was started, and not stopped since."""
+        """Whether it should be running: it was started and not stopped since."""
         return self._pid.exists()
 
     def last_words(self) -> str:
-        """The last line of its log: why it ended, if it could say."""
+        """Return the last line of its log, which usually says why it ended."""
         try:
             lines = self.log.read_text(errors="replace").split("\n")
         except FileNotFoundError:
@@ -136,7 +137,7 @@ class ServiceProcess:
             return
 
     def _reap(self) -> None:
-        """Take notice of an own child's end, so that it does not stay behind as a zombie."""
+        """Collect the exit status of a child that has ended, so that it does not remain a zombie."""
         child = self._child
         if child is not None and child.poll() is not None:
             if child.stdin:
@@ -145,7 +146,7 @@ class ServiceProcess:
 
 
 def _take(lock: int) -> bool:
-    """Whether the lock is ours now; those that hold it only to look at it are waited for."""
+    """Try to take the lock, waiting for processes that only test it; return whether it is taken."""
     deadline = time.monotonic() + LOOK_S
     while True:
         try:
@@ -158,7 +159,7 @@ def _take(lock: int) -> bool:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read: under a temporary name, then renamed."""
+    """Write a file that only its owner may read: write it under a temporary name, then rename it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.touch(mode=0o600)
     temporary.write_text(text, encoding="utf-8")
@@ -166,7 +167,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def answers(port: int, timeout_s: float = ANSWER_S) -> bool:
-    """Whether something on loopback answers HTTP at `port`, be it by a refusal: S3 and WebSocket servers do as well."""
+    """Whether a server on loopback responds to HTTP at `port`, even with an error; S3 and WebSocket servers do too."""
     request = f"GET {PROBE} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
     try:
         with socket.create_connection(("127.0.0.1", port), timeout_s) as probe:
@@ -177,7 +178,7 @@ def answers(port: int, timeout_s: float = ANSWER_S) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody uses now; the system hands them out in turn, so nobody else gets it soon."""
+    """Return an unused port; the system assigns ports in turn, so no other program gets it soon."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

@@ -1,6 +1,6 @@
-"""One service of a devnet in this process: `python -m finest.devnet.serve SERVICE FOLDER --cache DIR`.
+"""Run one service of a devnet in this process: `python -m finest.devnet.serve SERVICE FOLDER --cache DIR`.
 
-What the service needs to know it reads from the folder's `devnet.json`, so that no secret stands in a command line.
+The service reads its settings from the folder's `devnet.json`, so that no secret appears on a command line.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 TOKENS = "run/hub-tokens.json"
-"""The Hub's users and their tokens, written by the Hub's process once it listens."""
+"""File with the Hub's users and their tokens, which the Hub's process writes once it listens."""
 
 _TOLD: queue.SimpleQueue[None] = queue.SimpleQueue()
-"""Holds something once the service is told to stop; its `put` may be called by a signal handler (an Event's `set` may
-not: it waits for a lock that the interrupted code can hold)."""
+"""Queue that receives an item when the service must stop. A signal handler may call its `put`, but not an Event's
+`set`, which waits for a lock that the interrupted code may hold."""
 
 END_S = 5.0
-"""How long a service may take to end by itself when the process that it is tied to is gone."""
+"""Seconds that a service may take to end by itself after the process that it is tied to has ended."""
 
 
 def bucket(folder: Path, state: State, cache: Path) -> None:  # noqa: ARG001 - one signature for all
-    """nanio, until it is told to stop."""
+    """Serve the bucket with nanio until SIGTERM."""
     from nanio.cli import main
 
     options = folder / "run" / "nanio.toml"
@@ -46,7 +46,7 @@ def bucket(folder: Path, state: State, cache: Path) -> None:  # noqa: ARG001 - o
 
 
 def crawl(folder: Path, state: State, cache: Path) -> None:  # noqa: ARG001
-    """The bucket's files over HTTP."""
+    """Serve the bucket's files over HTTP."""
     from finest.devnet.crawl_http import CrawlServer
 
     with CrawlServer(objects_folder(folder), port=state.ports["crawl"]):
@@ -54,7 +54,7 @@ def crawl(folder: Path, state: State, cache: Path) -> None:  # noqa: ARG001
 
 
 def hub(folder: Path, state: State, cache: Path) -> None:  # noqa: ARG001
-    """The Hugging Face Hub."""
+    """Serve the Hugging Face Hub."""
     from finest.devnet.hub.server import HubServer
 
     with HubServer(folder / "hub", port=state.ports["hub"]) as server:
@@ -63,7 +63,7 @@ def hub(folder: Path, state: State, cache: Path) -> None:  # noqa: ARG001
 
 
 def chain(folder: Path, state: State, cache: Path) -> None:
-    """The Bittensor chain."""
+    """Serve the Bittensor chain."""
     from finest.devnet.chain.server import ChainServer
 
     with ChainServer(folder / "chain", cache, netuid=state.netuid, port=state.ports["chain"]):
@@ -74,17 +74,17 @@ _SERVE: dict[str, Callable[[Path, State, Path], None]] = {"bucket": bucket, "cra
 
 
 def objects_folder(folder: Path) -> Path:
-    """Where nanio keeps the objects of Common Crawl's bucket, as plain files."""
+    """Return the folder in which nanio stores the objects of Common Crawl's bucket as plain files."""
     return folder / "bucket" / BUCKET
 
 
 def _until_told() -> None:
-    """Wait for SIGTERM; nanio has a handler of its own."""
+    """Wait for SIGTERM; nanio does not use this, because it has its own handler."""
     _TOLD.get()
 
 
 def _end_with_parent() -> None:
-    """End when standard input does: the process that started this one holds its other end."""
+    """End this process when standard input ends: the process that started this one holds the other end."""
     while os.read(sys.stdin.fileno(), 1024):
         pass
     threading.Timer(END_S, os._exit, [1]).start()
@@ -92,7 +92,7 @@ def _end_with_parent() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point: the last line of what it says is why it ended."""
+    """Run the service; the last line of output is the reason why it ended."""
     parser = argparse.ArgumentParser(prog="finest.devnet.serve")
     parser.add_argument("service", choices=SERVICES)
     parser.add_argument("folder", type=Path)

@@ -1,4 +1,4 @@
-"""`devnet.json`: what a devnet is, where its services listen, and its secrets; only its owner may read it."""
+"""`devnet.json`: the settings, addresses and secrets of a devnet; only its owner may read the file."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ ABOUT: dict[Service, str] = {
 
 
 class State(BaseModel):
-    """What a devnet is."""
+    """The settings and secrets of a devnet."""
 
     model_config = ConfigDict(extra="forbid")
 
     format: Literal["finest-devnet/1"] = "finest-devnet/1"
     netuid: int = 63
     users: list[str] = ["devnet"]
-    """Users of the Hub; the first is the one whose token `finest devnet env` prints."""
+    """Users of the Hub; `finest devnet env` prints the first one's token."""
     access_key: str
     secret_key: str = Field(repr=False)
     ports: dict[Service, int]
@@ -46,12 +46,12 @@ class State(BaseModel):
         return Keys(self.access_key, self.secret_key)
 
     def address(self, service: Service) -> str:
-        """Where a service listens."""
+        """Return the address at which a service listens."""
         return f"{SCHEMES[service]}://127.0.0.1:{self.ports[service]}"
 
 
 def new_state(netuid: int) -> State:
-    """A devnet that nobody knows yet: new credentials, free ports."""
+    """Return the state of a new devnet, with new credentials and free ports."""
     keys = Keys.make()
     return State(netuid=netuid, access_key=keys.access_key, secret_key=keys.secret_key, ports=_ports())
 
@@ -64,7 +64,7 @@ def _ports() -> dict[Service, int]:
 
 
 def read_state(folder: Path) -> State:
-    """The devnet of a folder; raises DevnetError where there is none, or one of another version."""
+    """Read the state of the devnet in a folder; raise DevnetError if it is missing or of another version."""
     try:
         return State.model_validate_json((folder / NAME).read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:

@@ -1,7 +1,7 @@
-"""Wallets for a devnet: made, funded and given a seat, so that a miner or validator can start at once.
+"""Create, fund and register wallets on a devnet, so that a miner or validator can start at once.
 
-They lie where the SDK looks for any wallet, in the devnet's own folder and without a password: they own nothing that
-anybody could want.
+The wallets have the SDK's usual layout, are in the devnet's own folder and have no password: they hold nothing of
+value.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ VALIDATOR_STAKE_TAO = 10_000.0
 
 @dataclass(frozen=True, slots=True)
 class DevnetWallet:
-    """A wallet of a devnet, by the names that the flags take."""
+    """A wallet of a devnet, with the names that the command-line flags take."""
 
     name: str
     hotkey: str
@@ -32,15 +32,15 @@ class DevnetWallet:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What to give to a command."""
+        """The command-line flags that select this wallet."""
         names = ("--wallet.name", self.name, "--wallet.hotkey", self.hotkey)
         return (*names, "--wallet.path", str(self.path))
 
 
 def make_wallet(chain: ChainDriver, path: Path, name: str, hotkey: str = "default", *, validator: bool) -> DevnetWallet:
-    """The wallet, made where it is missing, with TAO and a seat; a validator with stake and its permit too.
+    """Create the wallet if it is missing, give it TAO and register its hotkey; give a validator stake and a permit.
 
-    Made again it is the same: keys are kept, and so is the seat.
+    Another call for the same wallet keeps its keys and its registration.
     """
     wallet = bt.Wallet(name, hotkey, str(path))
     if not wallet.coldkey_file.exists_on_device():

@@ -1,5 +1,5 @@
-"""The sample crawl that ships with the package, and what builds it.
+"""The sample crawl that ships with the package, and the code that builds it.
 
-The pages are prose of our own and noise of every kind, laid out as Common Crawl lays out its WARC files. The demo
-refines the sample, the devnet serves crawls made of it, and tests read it.
+Its pages are prose written for it and noise of every kind, in the layout of Common Crawl's WARC files. The demo refines
+the sample, the devnet serves crawls made from it, and tests read it.
 """

@@ -1,8 +1,8 @@
 """Build `sample.warc.gz`, the small crawl that `finest demo` refines: `python -m finest.sample.build`.
 
-Pages written for it, laid out as Common Crawl lays out its files: articles in many templates, listings, spam, near and
-exact duplicates, eight languages, wrong and missing charsets, responses that are no pages, and three broken records,
-so that a demo shows every kind of verdict and of counted loss. The same bytes come out of every build.
+The pages were written for the sample and have the layout of Common Crawl's files: articles in many templates, listings,
+spam, near and exact duplicates, eight languages, wrong and missing charsets, responses that are not pages, and three
+broken records. A demo thus shows every kind of verdict and of counted loss. Every build produces identical bytes.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ ADDRESSES = (
     "https://floors.example.org/how-tiles-get-laid",
     "https://allotment.example.com/water-butt-pump-sucks-air",
 )
-"""Harmless pages whose addresses hold words of the block lists, one for each kind of word."""
+"""Addresses of harmless pages that contain words from the block lists, one for each kind of word."""
 LEGACY_CHARSETS = {"ru": "windows-1251", "ja": "shift_jis", "de": "iso-8859-1", "fr": "windows-1252"}
-"""Charset in which a language's second page is sent, with a header that does not say so."""
+"""Charset of a language's second page, which its header does not declare."""
 LOSSES = 3
-"""Records of the sample that cannot be read: a corrupt member, a member that is no record, a wrong Content-Length."""
+"""Number of unreadable records: a corrupt member, a member without a record, a wrong Content-Length."""
 
 
 def responses() -> list[Response]:
-    """What the sample's servers answer, in an order that mixes good and bad pages."""
+    """Return the responses of the sample's servers, in an order that mixes good and bad pages."""
     kept = [*(_html(article) for article in _english()), *_duplicates()]
     others = [*_foreign(), *_addresses(), *_not_pages(), *_noise()]
     mixed = []
@@ -39,7 +39,7 @@ def responses() -> list[Response]:
 
 
 def build(*, broken: bool = True) -> bytes:
-    """The WARC; without `broken`, only its sound records."""
+    """Build the WARC; without `broken`, only with its sound records."""
     pages = responses()
     losses = iter(_broken_members(len(pages)) if broken else ())
     parts = [warcinfo("sample.warc.gz")]
@@ -55,7 +55,7 @@ def _english() -> list[Article]:
 
 
 def _duplicates() -> Iterator[Response]:
-    """Articles again: the same bytes at another address, in another template, and with small edits."""
+    """Yield duplicates of articles: identical bytes at another address, in another template, and with small edits."""
     articles = {article.address.rsplit("/", 1)[-1]: article for article in _english()}
     for name in ("why-tides-come-twice", "lentil-soup", "old-bridge-reopens", "Drystone_wall"):
         yield Response(f"https://mirror.example.net/{name}", render(articles[name]).encode())
@@ -88,7 +88,7 @@ def _foreign() -> Iterator[Response]:
 
 
 def _two_languages() -> Iterator[Response]:
-    """Pages in German and English by turns: neither language is sure enough."""
+    """Yield pages that alternate German and English, so that neither language is certain enough."""
     german, english = read_articles("languages")[:2], _english()[:2]
     for g, e in zip(german, english, strict=True):
         blocks = tuple(block for pair in zip(g.blocks, e.blocks, strict=False) for block in pair)
@@ -121,7 +121,7 @@ def _noise() -> Iterator[Response]:
 
 
 def _html(article: Article) -> Response:
-    """An article as its server sends it; the handwritten pages are sent in Latin-1, as such pages were."""
+    """Return an article as a response; pages in the `plain` template are in Latin-1, as old handwritten pages were."""
     if article.template == "plain":
         return Response(
             _url(article), render(article).encode("iso-8859-1"), content_type="text/html", payload_type=None
@@ -134,7 +134,7 @@ def _url(article: Article) -> str:
 
 
 def _broken_members(number: int) -> list[bytes]:
-    """LOSSES members that no reader can read: flipped bytes, plain text, a Content-Length beyond the record."""
+    """Return LOSSES members that no reader can read: flipped bytes, plain text, a Content-Length beyond the record."""
     lost = Response("https://lost.example.org/page", render(_english()[0]).encode())
     corrupt = bytearray(page_members(number, lost)[1])
     middle = len(corrupt) // 2
@@ -144,7 +144,7 @@ def _broken_members(number: int) -> list[bytes]:
 
 
 def main() -> None:
-    """Write the sample beside this module."""
+    """Write the sample next to this module."""
     SAMPLE.write_bytes(build())
 
 

@@ -1,7 +1,7 @@
-"""The bad pages of the sample: what a crawl mostly consists of, one small maker for each way of being dropped.
+"""The bad pages of the sample, like most pages of a crawl: one function for each reason to drop a page.
 
-Each maker takes a number and gives a page's HTML; the same number gives the same page. Sentences and words come from
-the sample's own prose, torn out of their order.
+Each function takes a number and returns a page's HTML, always the same page for the same number. Sentences and words
+come from the sample's own prose, out of their original order.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LATIN = (
 
 @cache
 def _stock() -> tuple[str, ...]:
-    """Every plain sentence of the English prose."""
+    """Return every plain sentence of the English prose."""
     paragraphs = [b for a in (*read_articles("articles"), *read_articles("more")) for b in a.blocks if b[0].isalpha()]
     found = [s for b in paragraphs for s in re.split(r"(?<=\.) (?=[A-Z])", b)]
     return tuple(s for s in found if 40 <= len(s) <= 160 and s.endswith(".") and '"' not in s)
@@ -34,12 +34,12 @@ def _stock() -> tuple[str, ...]:
 
 @cache
 def _vocabulary(shortest: int, longest: int) -> tuple[str, ...]:
-    """Every word of the prose with that many letters, in alphabetical order."""
+    """Return every word of the prose with `shortest` to `longest` letters, in alphabetical order."""
     return tuple(sorted({w for s in _stock() for w in re.findall(r"[a-z]+", s) if shortest <= len(w) <= longest}))
 
 
 def _spread(stock: tuple[str, ...], number: int, count: int) -> list[str]:
-    """`count` different items of `stock`, far from each other: other ones for another `number`."""
+    """Return `count` items of `stock` that are far apart; different numbers give different items."""
     return [stock[(number * 61 + i * 37) % len(stock)] for i in range(min(count, len(stock)))]
 
 
@@ -48,17 +48,17 @@ def _groups(items: list[str], size: int) -> list[list[str]]:
 
 
 def sentences(number: int, count: int) -> list[str]:
-    """Plain English sentences that have nothing to do with each other."""
+    """Return plain English sentences that are unrelated to each other."""
     return _spread(_stock(), number, count)
 
 
 def page(title: str, lines: list[str], template: str = "blog") -> str:
-    """A page of ready lines in one of the prose templates."""
+    """Render finished lines as a page in one of the prose templates."""
     return render(Article(template, f"{title.lower().replace(' ', '-')}.example.com", title, tuple(lines)))
 
 
 def link_farm(number: int) -> str:
-    """Nothing but links."""
+    """Return a page that consists only of links."""
     rng = Random(f"links {number}")
     names = [f"{rng.choice(TRADES)} {i}" for i in range(180)]
     links = "".join(f'<a href="http://{rng.choice(TOWNS).lower()}.example.net/{n}">{n}</a> | ' for n in names)
@@ -66,13 +66,13 @@ def link_farm(number: int) -> str:
 
 
 def pictures(number: int) -> str:
-    """A gallery without a word."""
+    """Return a picture gallery without text."""
     images = "".join(f'<img src="/photos/{number}/{i}.jpg" width="640" height="480">' for i in range(30))
     return f"<html><head><title>Gallery</title></head><body><div id='gallery'>{images}</div></body></html>"
 
 
 def shop_listing(number: int) -> str:
-    """A grid of products with prices; every second shop also tells how many are in stock."""
+    """Return a grid of products with prices; every second shop also shows the quantity in stock."""
     rng = Random(f"listing {number}")
     stock = "<p>In stock: few</p>" if number % 2 else ""
     tiles = "".join(
@@ -84,79 +84,79 @@ def shop_listing(number: int) -> str:
 
 
 def headlines(number: int) -> str:
-    """A listing of teasers without a full stop."""
+    """Return a listing of teasers without a full stop."""
     return page("All headlines", [s.removesuffix(".") for s in sentences(number, 24)], "news")
 
 
 def keyword_spam(number: int) -> str:
-    """Search words without the little words of real sentences."""
+    """Return search terms without the function words of real sentences."""
     words = _spread(_vocabulary(6, 10), number, 160)
     return page("Best price", [" ".join(line) + "." for line in _groups(words, 16)])
 
 
 def doorway(number: int) -> str:
-    """One sentence again and again, with another town in it."""
+    """Return a page that repeats one sentence, each time with another town."""
     rng, trade = Random(f"doorway {number}"), TRADES[number % len(TRADES)]
     promise = "call our friendly team today and we will be with you in less than an hour"
     return page(trade, [f"If you need a {trade} in {rng.choice(TOWNS)} {i}, {promise}." for i in range(20)])
 
 
 def repeated_lines(number: int) -> str:
-    """Every other line is the same."""
+    """Return a page in which every second line is the same."""
     notice = "Please read the notice above with care."
     return page("Notices", [line for s in sentences(number, 12) for line in (s, notice)])
 
 
 def repeated_paragraphs(number: int) -> str:
-    """A text pasted three times."""
+    """Return a page with the same text pasted three times."""
     return page("Our history", [" ".join(sentences(number, 6))] * 3 + sentences(number + 50, 2))
 
 
 def repeated_phrase(number: int) -> str:
-    """A chorus, as in bought reviews."""
+    """Return a page that repeats a few phrases, like paid reviews."""
     chorus = " ".join([CHORUS[number % len(CHORUS)]] * 6)
     return page("Reviews", [f"{s} {chorus}." for s in sentences(number, 8)])
 
 
 def repeated_sentence(number: int) -> str:
-    """A text in which one line stands twice."""
+    """Return a page in which one line appears twice."""
     said = sentences(number, 16)
     return page("Printed twice", [*said, said[number]])
 
 
 def lorem_ipsum(number: int) -> str:
-    """A template that went online before its text did."""
+    """Return a page whose template still contains placeholder text."""
     said = sentences(number, 12)
     return page("Our new site", [*said[:8], LATIN, *said[8:]])
 
 
 def code(number: int) -> str:
-    """A tutorial with curly brackets in its text."""
+    """Return a tutorial with curly brackets in its text."""
     said = sentences(number, 12)
     snippet = f"Write function total(list) {{ return list.length * {number}; }} and call it once for each row."
     return page("A first function", [*said[:8], snippet, *said[8:]])
 
 
 def script_notice(number: int) -> str:
-    """A page that needs scripts to say anything."""
+    """Return a page that shows nothing without scripts."""
     notice = f"<p>Please enable JavaScript to use application {number}. It is required for this page to work.</p>"
     body = f"<div id='root'></div><noscript>{notice}</noscript><script src='/app.js'></script>"
     return f"<html><head><title>App {number}</title></head><body>{body}</body></html>"
 
 
 def too_short(number: int) -> str:
-    """A page with one sentence or two."""
+    """Return a page with one or two sentences."""
     moved = f"This page was moved to the new site on day {number} of the month, and the old one will be removed soon."
     return page("Moved", [moved] if number % 2 else sentences(number, 2))
 
 
 def tiny(number: int) -> str:
-    """Less HTML than any text needs."""
+    """Return HTML that is too short to contain any text."""
     return f"<html><body><p>It works! {number}</p></body></html>"
 
 
 def numbers(number: int) -> str:
-    """A table of figures with a word here and there."""
+    """Return a table of numbers with a few words."""
     rng = Random(f"numbers {number}")
     starts = [" ".join(s.split()[:4]) for s in sentences(number, 24)]
     figures = [" ".join(str(rng.randint(10, 9999)) for _ in range(7)) for _ in starts]
@@ -164,35 +164,35 @@ def numbers(number: int) -> str:
 
 
 def long_words(number: int) -> str:
-    """Sentences in which no word is short."""
+    """Return a page of sentences without short words."""
     words = _spread(_vocabulary(10, 30), number, 96)
     return page("Statement", [" ".join(line).capitalize() + "." for line in _groups(words, 8)])
 
 
 def teasers(number: int) -> str:
-    """Lines that break off."""
+    """Return a page of lines that end abruptly."""
     return page("Latest posts", [s.removesuffix(".") + "..." for s in sentences(number, 14)])
 
 
 def bullets(number: int) -> str:
-    """A page that is one long list."""
+    """Return a page that consists of one long list."""
     return page("Our range", ["\n".join(f"- {s}" for s in sentences(number, 22))])
 
 
 def hashtags(number: int) -> str:
-    """Remarks with a tail of tags."""
+    """Return a page of remarks that end in hashtags."""
     tags = iter(_spread(_vocabulary(5, 9), number, 80))
     return page("Posts", [f"{s} " + " ".join(f"#{next(tags)}" for _ in range(6)) for s in sentences(number, 12)])
 
 
 def verse(number: int) -> str:
-    """Sentences broken into short lines."""
+    """Return a page of sentences that are broken into short lines."""
     words = [word for s in sentences(number, 10) for word in s.split()]
     return page("Song", [" ".join(line) for line in _groups(words, 4)])
 
 
 def catalogue(number: int) -> str:
-    """Three long words a line: more line breaks than sentences."""
+    """Return a page with three long words per line, so that it has more line breaks than sentences."""
     lines = _groups(_spread(_vocabulary(8, 11), number, 180), 3)
     for i, line in enumerate(lines):
         if i % 6 == 0:
@@ -203,7 +203,7 @@ def catalogue(number: int) -> str:
 
 
 def few_sentences(number: int) -> str:
-    """Long sentences, but not five of them."""
+    """Return a page of fewer than five long sentences."""
     said = [s.removesuffix(".") for s in sentences(number, 12)]
     return page("In brief", [", while ".join(four) + "." for four in _groups(said, 4)])
 
@@ -214,11 +214,11 @@ MAKERS: tuple[tuple[Callable[[int], str], int], ...] = (
     (code, 3), (script_notice, 3), (too_short, 4), (tiny, 3), (numbers, 3), (long_words, 1),
     (teasers, 2), (bullets, 2), (hashtags, 1), (verse, 2), (catalogue, 1), (few_sentences, 2),
 )  # fmt: skip
-"""Each maker and how many of its pages the sample has."""
+"""Each function, with the number of its pages in the sample."""
 
 
 def noise() -> Iterator[tuple[str, str]]:
-    """(URL, HTML) of every bad page."""
+    """Yield (URL, HTML) of every bad page."""
     for maker, count in MAKERS:
         name = maker.__name__.replace("_", "-")
         for number in range(count):

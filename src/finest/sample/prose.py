@@ -1,7 +1,7 @@
-"""The prose that was written for the sample: `pages/*.txt`, read into articles.
+"""Read the prose that was written for the sample, `pages/*.txt`, as articles.
 
-An article begins with a line `=== template host/path | title`; its blocks are separated by empty lines. A block is a
-heading (`## `), a list (each line `- `), a table (each line `| `), an answer (`> `), or a paragraph.
+An article begins with a line `=== template host/path | title`; empty lines separate its blocks. A block is a heading
+(`## `), a list (each line `- `), a table (each line `| `), an answer (`> `), or a paragraph.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ LANGUAGE_TEMPLATES = ("de", "fr", "es", "zh", "ru", "ar", "ja")
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """A piece of prose with the address and the template that it is shown in."""
+    """A piece of prose with its address and the template in which it is rendered."""
 
     template: str
     address: str
@@ -30,11 +30,11 @@ class Article:
         return "\n\n".join(self.blocks)
 
     def at(self, address: str, template: str | None = None) -> Article:
-        """The same article at another address, and perhaps in another template."""
+        """Return the article at another address and, if given, in another template."""
         return replace(self, address=address, template=template or self.template)
 
     def edited(self, *changes: tuple[str, str]) -> Article:
-        """The article with words replaced; raises ValueError for a change that changes nothing."""
+        """Return the article with words replaced; raise ValueError if the text does not contain the words."""
         text = self.text
         for old, new in changes:
             if old not in text:
@@ -44,7 +44,7 @@ class Article:
 
 
 def read_articles(name: str) -> list[Article]:
-    """The articles of `pages/<name>.txt`, in their order."""
+    """Return the articles of `pages/<name>.txt` in order."""
     text = (resources.files("finest.sample") / "pages" / f"{name}.txt").read_text(encoding="utf-8")
     return [_article(part) for part in text.split("=== ") if part.strip()]
 

@@ -1,4 +1,4 @@
-"""The page templates of the sample: prose inside the navigation, sidebars and footers that real pages have."""
+"""The sample's page templates, which surround prose with the navigation, sidebars and footers of real pages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAVIGATION = {
 
 
 def render(article: Article) -> str:
-    """The article as a whole HTML page in its own template."""
+    """Render the article as a complete HTML page in its template."""
     if article.template == "plain":
         return _plain(article)
     body = _BODIES.get(article.template, _article)(article)
@@ -36,7 +36,7 @@ def render(article: Article) -> str:
 
 
 def blocks_html(blocks: tuple[str, ...]) -> str:
-    """The blocks of an article as HTML elements."""
+    """Return the blocks of an article as HTML elements."""
     return "\n".join(_block(block) for block in blocks)
 
 
@@ -128,7 +128,7 @@ def _shop(article: Article) -> str:
 
 
 def _plain(article: Article) -> str:
-    """A page as people wrote it by hand in the nineties: no structure but paragraphs and a rule."""
+    """Render a page like a handwritten one of the 1990s, with no structure except paragraphs and a rule."""
     title, paragraphs = escape(article.title), "\n\n<P>\n".join(escape(block) for block in article.blocks)
     return (
         f"<HTML><HEAD><TITLE>{title}</TITLE></HEAD>\n<BODY BGCOLOR=#ffffff>\n<H1>{title}</H1>\n"

@@ -1,4 +1,4 @@
-"""WARC records laid out as Common Crawl lays them out: each in its own gzip member, four to a page."""
+"""Write WARC records in Common Crawl's layout: each in its own gzip member, three for each page."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _LANGUAGES = {
     "en": ("eng", "ENGLISH"), "de": ("deu", "GERMAN"), "fr": ("fra", "FRENCH"), "es": ("spa", "SPANISH"),
     "zh": ("zho", "Chinese"), "ru": ("rus", "RUSSIAN"), "ar": ("ara", "ARABIC"), "ja": ("jpn", "Japanese"),
 }  # fmt: skip
-"""CLD2's code -> ISO 639-3 code and CLD2's name, as Common Crawl's metadata records have them."""
+"""CLD2's code -> ISO 639-3 code and CLD2's name, as in Common Crawl's metadata records."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a server of the sample answers."""
+    """The response of one of the sample's servers."""
 
     url: str
     body: bytes
     languages: tuple[tuple[str, float], ...] | None = (("en", 0.99),)
-    """What CLD2 says: (code, share of the text); None writes a metadata record without that line."""
+    """CLD2's result, (code, share of the text); None writes a metadata record without that line."""
     content_type: str = "text/html; charset=utf-8"
     payload_type: str | None = "text/html"
-    """WARC-Identified-Payload-Type; None leaves the header out, as old crawls do."""
+    """WARC-Identified-Payload-Type; None omits the header, as in old crawls."""
     status: str = "200 OK"
 
 
 def warcinfo(name: str) -> bytes:
-    """The first member of a WARC."""
+    """Return the first member of a WARC, its warcinfo record."""
     lines = ("isPartOf: SAMPLE", "publisher: Finest Data", "description: Pages written for the sample")
     block = "\r\n".join((*lines, "format: WARC File Format 1.0", "", ""))
     headers = [("WARC-Filename", name), ("Content-Type", "application/warc-fields")]
@@ -41,12 +41,12 @@ def warcinfo(name: str) -> bytes:
 
 
 def page_members(number: int, response: Response) -> list[bytes]:
-    """The request, response and metadata members of page `number`."""
+    """Return the request, response and metadata members of page `number`."""
     return [member(block) for block in page_records(number, response)]
 
 
 def page_records(number: int, response: Response) -> tuple[bytes, bytes, bytes]:
-    """The request, response and metadata records of page `number`, not compressed."""
+    """Return the request, response and metadata records of page `number`, uncompressed."""
     key = f"{number}"
     target = [("WARC-Warcinfo-ID", _id("warcinfo")), ("WARC-Target-URI", response.url)]
     http, type_ = _http(response), response.payload_type
@@ -68,7 +68,7 @@ def page_records(number: int, response: Response) -> tuple[bytes, bytes, bytes]:
 
 
 def record(kind: str, key: str, number: int, headers: list[tuple[str, str]], block: bytes) -> bytes:
-    """One WARC/1.0 record; its id follows from `key` and its date from `number`."""
+    """Return one WARC/1.0 record, with an id derived from `key` and a date derived from `number`."""
     head = [
         ("WARC-Type", kind),
         ("WARC-Date", DATE.format(number // 60 % 60, number % 60)),
@@ -81,7 +81,7 @@ def record(kind: str, key: str, number: int, headers: list[tuple[str, str]], blo
 
 
 def member(data: bytes) -> bytes:
-    """`data` as one gzip member, the same bytes at any time."""
+    """Compress `data` as one gzip member, always to identical bytes."""
     return gzip.compress(data, 9, mtime=0)
 
 

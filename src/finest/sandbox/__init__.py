@@ -1,18 +1,19 @@
-"""Confines a process before it reads what strangers made: which files, connections and programs it may still reach.
+"""Confine a process before it reads untrusted files: limit the files, connections and programs that it can reach.
 
     confine(Bounds(read=runtime(), ports=()))     in the child process, at its start, before it has threads
 
-Three parts, each of which works without the others:
+The confinement has three independent parts:
 
-- `landlock`: the kernel refuses files outside of the named ones, TCP connections to other ports, signals and ptrace
-  towards processes outside (Linux 5.13; connections from 6.7, signals from 6.12).
+- `landlock`: the kernel refuses all files except the listed ones, TCP connections to other ports, and signals and
+  ptrace to processes outside the sandbox (Linux 5.13; connections from 6.7, signals from 6.12).
 - `seccomp`: the kernel refuses system calls that the work does not need (x86-64 and AArch64).
-- What every kernel has: `finest.process.hide_memory` in the process that holds the secrets, a short environment, and no
-  inherited file descriptors.
+- Measures that every kernel supports: `finest.process.hide_memory` in the process that holds the secrets, a short
+  environment, and no inherited file descriptors.
 
-Where a kernel lacks the first or the second, `confine` uses the rest; `missing` says in words what is not there, and
-`finest doctor` shows it. ctypes makes the calls: of the packages for them, `pyseccomp` (last release in 2021) needs a
-system library that wheels do not bring, and `landlock` (a development release) knows neither ports nor signals.
+If a kernel lacks Landlock or seccomp, `confine` uses the other parts; `missing` describes what is absent, and
+`finest doctor` shows it. This package makes the calls through ctypes, because the available packages do not suffice:
+`pyseccomp` (last release in 2021) needs a system library that wheels do not include, and `landlock` (a development
+release) supports neither ports nor signals.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 
 def confine(bounds: Bounds) -> None:
-    """Confine this process, and whatever it starts, for the rest of its life, with what this kernel has.
+    """Confine this process and its children permanently, with the parts that this kernel supports.
 
-    Raises RunError where the process has threads already, which Landlock would leave out, or where the kernel has a
-    part and refuses to use it.
+    Raises RunError if the process already has threads, which Landlock would not confine, or if the kernel supports a
+    part but refuses to apply it.
     """
     if _threads() > 1:
         raise RunError("a process is confined before it starts threads, and this one has some")
@@ -57,7 +58,7 @@ def confine(bounds: Bounds) -> None:
 
 @cache
 def missing() -> tuple[str, ...]:
-    """What this kernel cannot do for a confined process, one line each; nothing where it can do everything."""
+    """Return the protections that this kernel lacks, one line each; empty if it lacks none of them."""
     said = []
     version = landlock.version()
     if not version:
@@ -75,7 +76,7 @@ _warned = False
 
 
 def warn_once(say: Callable[[str], None] | None = None) -> None:
-    """Say what is missing here, the first time that this process asks."""
+    """Warn about the protections that this kernel lacks, only on the first call in this process."""
     global _warned  # noqa: PLW0603 - once a process
     if missing() and not _warned:
         _warned = True
@@ -86,4 +87,4 @@ def _threads() -> int:
     try:
         return len(os.listdir("/proc/self/task"))  # noqa: PTH208
     except OSError:
-        return 1  # no /proc, or one that an outer confinement hides: nobody can tell
+        return 1  # unknown: there is no /proc, or an outer sandbox hides it

@@ -1,4 +1,4 @@
-"""What a confined process may still do."""
+"""The limits of a confined process."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Everything that is not named here is refused, as far as the kernel can (`finest.sandbox`)."""
+    """The access that a confined process keeps; the kernel refuses the rest as far as it can (`finest.sandbox`)."""
 
     read: tuple[Path, ...] = ()
-    """Files, and folders with all below them. What does not exist is left out."""
+    """Readable files, and folders with everything below them. Paths that do not exist are ignored."""
     write: tuple[Path, ...] = ()
-    """As `read`; here files may also be changed, made, renamed and removed."""
+    """Like `read`; the process may also change, create, rename and remove files here."""
     devices: tuple[Path, ...] = ()
-    """Device files that are read, written and controlled (ioctl): those of a GPU."""
+    """Device files, such as those of a GPU, that the process may read, write and control (ioctl)."""
     ports: tuple[int, ...] | None = ()
-    """TCP ports that it may connect to, on any address; none by default, all with None. With ports it may also send
-    UDP, for names are looked up so."""
+    """TCP ports that it may connect to, on any address; empty (the default) allows no port, None allows all. With any
+    port it may also send UDP, which name lookups need."""
     programs: bool = False
-    """Whether it may start processes and programs; these are confined as it is."""
+    """Whether it may start processes and programs, which are confined in the same way."""
     permissions: bool = False
-    """Whether it may change permissions of files, as an installer must. Landlock does not look at that, so it holds for
+    """Whether it may change file permissions, as an installer must. Landlock does not control this, so it applies to
     every file that this user owns."""

@@ -1,4 +1,4 @@
-"""System calls through the C library, with the kernel's error as an OSError."""
+"""Make system calls through the C library and raise the kernel's errors as OSError."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def _libc() -> ctypes.CDLL:
 
 
 def is_linux() -> bool:
-    """Whether these calls mean anything here."""
+    """Whether this is Linux, the only system with these calls."""
     return sys.platform == "linux"
 
 
 def syscall(number: int, *arguments: Any) -> int:
-    """Make a system call; whole numbers are passed as unsigned words. Raises OSError."""
+    """Make a system call, passing integers as unsigned words. Raises OSError."""
     words = [_WORD(one) if isinstance(one, int) else one for one in arguments]
     return _checked(_libc().syscall(ctypes.c_long(number), *words))
 
 
 def prctl(option: int, *arguments: Any) -> int:
-    """Change an attribute of this process; arguments that an option does not use are 0. Raises OSError."""
+    """Call prctl to change an attribute of this process; arguments that are not given are 0. Raises OSError."""
     words = [_WORD(one) if isinstance(one, int) else one for one in (*arguments, 0, 0, 0, 0)[:4]]
     return _checked(_libc().prctl(ctypes.c_int(option), *words))
 

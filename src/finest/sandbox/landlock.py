@@ -1,8 +1,8 @@
-"""Landlock: a process gives up, for ever, the files, ports, signals and ptrace that it does not need.
+"""Landlock: a process permanently gives up the files, ports, signals and ptrace that it does not need.
 
-The numbers are those of the kernel's include/uapi/linux/landlock.h; docs.kernel.org/userspace-api/landlock.html says
-which version of the interface brought what. A process in a Landlock domain can trace no process outside of it, whoever
-its user is, so that /proc/PID/environ, /proc/PID/mem and /proc/PID/fd of its parent are closed to it.
+The numbers come from the kernel's include/uapi/linux/landlock.h; docs.kernel.org/userspace-api/landlock.html lists the
+features of each version of the interface. A process in a Landlock domain cannot trace any process outside it, whatever
+its user, so it cannot open /proc/PID/environ, /proc/PID/mem or /proc/PID/fd of its parent.
 """
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ from finest.sandbox.bounds import Bounds
 from finest.sandbox.calls import is_linux, syscall
 
 PORTS, SCOPES = 4, 6
-"""Versions that brought rules for TCP ports, and scopes for signals and abstract Unix sockets."""
+"""Versions that introduced rules for TCP ports, and scopes for signals and abstract Unix sockets."""
 _TRUNCATE_SINCE, _REFER_SINCE, _IOCTL_SINCE = 3, 2, 5
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
-"""System calls, the same on every processor."""
+"""Numbers of the system calls, which are the same on every processor."""
 _ASK_VERSION = 1
 _PATH_BENEATH, _NET_PORT = 1, 2
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _REFER, _TRUNCATE, _IOCTL = 1 << 13, 1 << 14, 1 << 15
 _MAKE = sum(1 << bit for bit in (4, 5, 7, 8, 9, 10, 12))
-"""Remove directory entries, and make any but device files (6 and 11): root could read a whole disk through one."""
+"""Rights to remove directory entries and to create any kind except device files (bits 6 and 11): root could read a
+whole disk through a device file."""
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL
-"""Rights that a rule for a single file may give."""
+"""Rights that a rule for a single file may grant."""
 _BIND_TCP, _CONNECT_TCP = 1 << 0, 1 << 1
 _SCOPES = 0b11
 
@@ -50,10 +51,10 @@ class _Port(ctypes.Structure):
 
 @cache
 def version() -> int:
-    """The version of Landlock that this kernel has.
+    """Return the version of Landlock that this kernel supports.
 
-    0: it is not built in (ENOSYS), not among the security modules of this boot (EOPNOTSUPP), or a container's filter
-    refuses it (EPERM).
+    Return 0 if it is not built in (ENOSYS), not among the security modules of this boot (EOPNOTSUPP), or refused by a
+    container's filter (EPERM).
     """
     if not is_linux():
         return 0
@@ -64,7 +65,7 @@ def version() -> int:
 
 
 def restrict(bounds: Bounds) -> None:
-    """Confine this thread and all that it starts. Raises OSError; it must not gain privileges any more (prctl)."""
+    """Confine this thread and all that it starts. Raises OSError; needs the prctl option NO_NEW_PRIVS to be set."""
     has = version()
     handled = (1 << 13) - 1
     for since, right in ((_REFER_SINCE, _REFER), (_TRUNCATE_SINCE, _TRUNCATE), (_IOCTL_SINCE, _IOCTL)):
@@ -91,7 +92,7 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
     try:
         opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
-        return  # what is not there, or closed to this user, needs no permission
+        return  # a path that does not exist or that this user cannot open needs no rule
     try:
         rights = rights if stat.S_ISDIR(os.fstat(opened).st_mode) else rights & _OF_FILES
         syscall(_ADD, ruleset, _PATH_BENEATH, ctypes.byref(_Beneath(rights, opened)), 0)

@@ -1,6 +1,7 @@
-"""Numbers of system calls on the processors that filters are made for, after the kernel's unistd.h.
+"""System call numbers on the processors that the seccomp filter supports, from the kernel's unistd.h.
 
-`audit` is the architecture as a filter sees it (AUDIT_ARCH_X86_64 and AUDIT_ARCH_AARCH64 of linux/audit.h).
+`audit` is the value by which a filter identifies the architecture (AUDIT_ARCH_X86_64 and AUDIT_ARCH_AARCH64 in
+linux/audit.h).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """One processor's interface to the kernel."""
+    """The system call interface of one processor architecture."""
 
     audit: int
     numbers: dict[str, int]
@@ -54,4 +55,4 @@ ARCHITECTURES = {
     "x86_64": Architecture(0xC000_003E, _X86_64),
     "aarch64": Architecture(0xC000_00B7, _AARCH64),
 }
-"""By the kernel's own name (uname -m)."""
+"""The supported architectures by the kernel's name (uname -m)."""

@@ -1,7 +1,7 @@
-"""What a confined Python has to read: itself, the system's libraries, and what they ask of the system.
+"""The files that a confined Python must read: its own, the system's libraries, and the system files these use.
 
-Nothing here holds a secret on an ordinary machine. Home folders, /etc as a whole, /proc of other processes and the
-folder that the command was started in are left out.
+On an ordinary machine none of them holds a secret. The lists exclude home folders, /etc as a whole, /proc of other
+processes and the folder in which the command was started.
 """
 
 from __future__ import annotations
@@ -29,29 +29,30 @@ _NETWORK = (
     "/etc/pki/tls/openssl.cnf", "/etc/pki/ca-trust", "/etc/ca-certificates", "/run/systemd/resolve",
     "/run/resolvconf", "/run/NetworkManager/resolv.conf",
 )  # fmt: skip
-"""Of certificates the public ones: /etc/ssl/private and its like are left out."""
+"""Files for name lookups and TLS. Only public certificates are included; /etc/ssl/private and similar folders are
+not."""
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
 _HTTPS, _DOMAIN = 443, 53
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _DEFAULT_PORTS = {"http": 80, "https": _HTTPS, "socks5": 1080, "socks5h": 1080, "socks4": 1080}
 
 NULL = Path("/dev/null")
-"""Read and written by everybody."""
+"""The null device, which every program may read and write."""
 
 
 def runtime(environment: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
-    """What this Python reads when it runs and imports."""
+    """Return the paths that this Python reads when it runs and imports."""
     libraries = environment.get("LD_LIBRARY_PATH", "").split(os.pathsep)
     return _existing([*_SYSTEM, *_python(), *(path for path in libraries if path and _is_narrow(Path(path)))])
 
 
 def network(environment: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
-    """What looking up names and checking certificates reads."""
+    """Return the paths that name lookups and certificate checks read."""
     return _existing([*_NETWORK, *(environment[name] for name in _CERTIFICATES if environment.get(name))])
 
 
 def public_settings() -> tuple[Path, ...]:
-    """Files of /etc that every user may read, those in its folders left out: programs ask which system this is."""
+    """Return the world-readable files directly in /etc, from which programs learn which system this is."""
     try:
         found = [Path(entry) for entry in os.scandir("/etc") if entry.is_file() and entry.stat().st_mode & stat.S_IROTH]
     except OSError:
@@ -60,13 +61,13 @@ def public_settings() -> tuple[Path, ...]:
 
 
 def graphics() -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """A GPU's devices, as NVIDIA's and AMD's drivers name them; and what tells of them."""
+    """Return the device files of GPUs (NVIDIA and AMD) and the paths that describe these devices."""
     told = ("/sys", "/proc/driver", "/proc/devices", "/proc/modules")
     return (*Path("/dev").glob("nvidia*"), *_existing(["/dev/dri", "/dev/kfd"])), _existing(told)
 
 
 def ports(addresses: Iterable[str], environment: Mapping[str, str] = os.environ) -> tuple[int, ...]:
-    """HTTPS, names over TCP, and the ports of those addresses and of the proxies in the environment."""
+    """Return the ports of HTTPS, of DNS over TCP, of `addresses` and of the proxies in the environment."""
     proxies = [environment.get(name, "") or environment.get(name.lower(), "") for name in _PROXIES]
     named = {_port(address) for address in (*addresses, *proxies) if address}
     return tuple(sorted({_HTTPS, _DOMAIN} | {port for port in named if port}))
@@ -81,10 +82,10 @@ def _port(address: str) -> int | None:
 
 
 def _python() -> list[str]:
-    """The interpreter, its libraries, and the packages that it was told to import from.
+    """Return the interpreter, its libraries and the folders on its import path.
 
-    `python -m` puts the current folder first among those, which may be anybody's home: it counts only where this
-    package itself lies in it.
+    `python -m` puts the current folder first on that path. It may be a home folder, so it is included only if this
+    package itself is in it.
     """
     here, own = os.path.realpath(os.getcwd()), str(Path(finest.__file__).parents[1])  # noqa: PTH109 - as sys.path has it
     imported = [path for path in sys.path if path and os.path.realpath(path) != here and _is_narrow(Path(path))]
@@ -100,7 +101,7 @@ def _python() -> list[str]:
 
 
 def _is_narrow(path: Path) -> bool:
-    """Whether a folder may be given as a whole: neither the root nor what holds a home."""
+    """Whether a folder may be allowed as a whole: it is neither the root nor this user's home or a parent of it."""
     folder = path.resolve()
     return folder != Path("/") and folder not in (Path.home(), *Path.home().parents)
 

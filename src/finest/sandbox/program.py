@@ -1,6 +1,7 @@
-"""Starts a program confined: `python -m finest.sandbox.program BOUNDS PROGRAM ARGUMENT...`.
+"""Start a confined program: `python -m finest.sandbox.program BOUNDS PROGRAM ARGUMENT...`.
 
-BOUNDS is JSON, as `command` writes it. What this Python itself needs may always be read; the program may start others.
+BOUNDS is JSON in the format that `command` writes. The program may always read the files that this Python needs, and
+it may start other programs.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from finest.sandbox import Bounds, confine
 from finest.sandbox.paths import NULL, network, public_settings, runtime
 
 _NOT_STARTED = 127
-"""Exit status of a shell for a program that cannot be started."""
+"""Exit status that a shell uses for a program that it cannot start."""
 
 
 def command(
     program: Sequence[str], *, read: Iterable[Path] = (), write: Iterable[Path] = (), ports: Sequence[int] = ()
 ) -> list[str]:
-    """The command that runs a program so that it reaches these files and ports alone."""
+    """Return the command that runs a program with access to only these files and ports."""
     told = {"read": [str(path) for path in read], "write": [str(path) for path in write], "ports": list(ports)}
     return [sys.executable, "-m", "finest.sandbox.program", json.dumps(told), *program]
 
 
 def main() -> None:
-    """See above."""
+    """Run the command line described at the top of this module."""
     told, program = json.loads(sys.argv[1]), sys.argv[2:]
     bounds = Bounds(
         read=(*runtime(), *network(), *public_settings(), *map(Path, told["read"])),

@@ -1,9 +1,9 @@
-"""A seccomp filter: system calls that a confined process has no use for are refused with EPERM.
+"""A seccomp filter that refuses, with EPERM, system calls that a confined process does not need.
 
-It lists what is refused, not what is allowed: Python, Arrow and the C library choose their calls by version and
-processor, and a list of all of them would break with an update. What a listed call could reach although Landlock is
-there: other processes' memory and descriptors, the kernel's large and seldom used parts (io_uring, bpf, keys, mounts),
-permissions of files (which Landlock does not look at), sockets that are no TCP connection.
+It is a deny list, not an allow list: Python, Arrow and the C library choose their calls by version and processor, so an
+update would break a list of all allowed calls. The denied calls reach what Landlock does not protect: the memory and
+descriptors of other processes, large and rarely used parts of the kernel (io_uring, bpf, keys, mounts), file
+permissions, and sockets other than TCP connections.
 
 The program is classic BPF, as in the kernel's Documentation/userspace-api/seccomp_filter.rst.
 """
@@ -25,10 +25,11 @@ from finest.sandbox.numbers import ARCHITECTURES, Architecture
 _PR_GET_SECCOMP, _PR_SET_SECCOMP, _MODE_FILTER = 21, 22, 2
 _KILL_PROCESS, _ERRNO, _ALLOW = 0x8000_0000, 0x0005_0000, 0x7FFF_0000
 _NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
-"""Places in struct seccomp_data; of an argument the low half is read, as both processors are little-endian."""
+"""Offsets in struct seccomp_data. A load at an argument's offset reads its low half, as both processors are
+little-endian."""
 _LOAD, _AND, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
 _X32 = 0x4000_0000
-"""Where the numbers of x86-64's second interface begin."""
+"""First system call number of x86-64's second interface, x32."""
 
 _AF_INET, _AF_INET6, _AF_NETLINK = 2, 10, 16
 _SOCK_STREAM, _SOCK_DGRAM, _SOCK_KIND = 1, 2, 0xF
@@ -45,10 +46,10 @@ NEVER = (
     "fsetxattr", "setxattrat", "removexattr", "lremovexattr", "fremovexattr", "removexattrat", "listen",
     "memfd_secret", "fanotify_init",
 )  # fmt: skip
-"""Refused to every confined process."""
+"""System calls that every confined process is refused."""
 _OF_PERMISSIONS = ("chmod", "fchmod", "fchmodat", "fchmodat2")
 _NOT_THERE = ("io_uring_setup", "io_uring_enter", "io_uring_register")
-"""Refused as if the kernel did not have them: who finds them missing does without."""
+"""System calls refused with ENOSYS, as if the kernel lacked them: programs then work without them."""
 _OF_PROGRAMS = ("execve", "execveat", "fork", "vfork", "pidfd_send_signal", "rt_sigqueueinfo", "tkill")
 
 _Step = tuple[int, int, int, int]
@@ -64,25 +65,25 @@ class _Program(ctypes.Structure):
 
 @cache
 def is_supported() -> bool:
-    """Whether this kernel takes filters, and this processor is one whose numbers are known."""
+    """Whether this kernel accepts filters and ARCHITECTURES contains this processor."""
     if not is_linux() or platform.machine() not in ARCHITECTURES or sys.maxsize < 2**32:
         return False
     try:
         prctl(_PR_SET_SECCOMP, _MODE_FILTER, None)
     except OSError as error:
-        return error.errno == errno.EFAULT  # it knows filters, and wants one; seccomp(2)
+        return error.errno == errno.EFAULT  # it supports filters and rejects the null pointer; seccomp(2)
     return False
 
 
 def restrict(bounds: Bounds) -> None:
-    """Confine this process and all that it starts. Raises OSError; it must not gain privileges any more (prctl)."""
+    """Confine this process and all that it starts. Raises OSError; needs the prctl option NO_NEW_PRIVS to be set."""
     steps = program(bounds, ARCHITECTURES[platform.machine()], os.getpid())
     filters = (_Filter * len(steps))(*(_Filter(*step) for step in steps))
     prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(_Program(len(steps), filters)))
 
 
 def program(bounds: Bounds, architecture: Architecture, pid: int) -> list[_Step]:
-    """The filter of a process with that number."""
+    """Return the filter program for the process with the id `pid`."""
     numbers = architecture.numbers
     steps = [
         (_LOAD, 0, 0, _ARCHITECTURE_AT), (_EQUAL, 1, 0, architecture.audit), (_RETURN, 0, 0, _KILL_PROCESS),
@@ -95,7 +96,7 @@ def program(bounds: Bounds, architecture: Architecture, pid: int) -> list[_Step]
         steps += [(_EQUAL, 0, 1, numbers[name]), _refused(errno.ENOSYS)]
     steps += _only(numbers["prlimit64"], [0] if bounds.programs else [0, pid])
     if not bounds.programs:
-        steps += [(_EQUAL, 0, 1, numbers["clone3"]), _refused(errno.ENOSYS)]  # the C library then takes clone
+        steps += [(_EQUAL, 0, 1, numbers["clone3"]), _refused(errno.ENOSYS)]  # the C library then falls back to clone
         steps += _only(numbers["clone"], [_CLONE_THREAD], mask=_CLONE_THREAD)
         steps += _only(numbers["kill"], [pid]) + _only(numbers["tgkill"], [pid])
     steps += _sockets(numbers["socket"], is_any=bounds.ports != ())
@@ -116,19 +117,21 @@ def _argument(place: int) -> _Step:
 
 
 def _block(number: int, steps: Sequence[_Step]) -> list[_Step]:
-    """Steps for one system call; they end the program, for they have loaded something else than its number."""
+    """Return the steps for one system call. They must end the program, because they overwrite the loaded number."""
     return [(_EQUAL, 0, len(steps), number), *steps]
 
 
 def _only(number: int, values: Iterable[int], mask: int = 0xFFFF_FFFF) -> list[_Step]:
-    """A call is allowed with these values of its first argument alone."""
+    """Allow a call only with these values of its first argument."""
     known = list(values)
     jumps = [(_EQUAL, len(known) - place, 0, value) for place, value in enumerate(known)]
     return _block(number, [_argument(0), (_AND, 0, 0, mask), *jumps, _refused(), (_RETURN, 0, 0, _ALLOW)])
 
 
 def _sockets(number: int, *, is_any: bool) -> list[_Step]:
-    """No socket at all; or TCP, UDP and the kernel's own list of addresses, none of them raw."""
+    """Refuse every socket, or with `is_any` allow only TCP, UDP and netlink (the kernel's list of addresses), not raw
+    sockets.
+    """
     if not is_any:
         return [(_EQUAL, 0, 1, number), _refused()]
     return _block(number, [

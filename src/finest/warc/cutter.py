@@ -1,7 +1,7 @@
-"""Cuts the decompressed stream of a file into records by their Content-Length, and finds its way where that is wrong.
+"""Cut the decompressed stream of a file into records by Content-Length, and resynchronize where that is wrong.
 
-Where a record begins exactly where a frame of the file does, reading can stop, and somebody else can begin: what is
-found from there on does not depend on what came before.
+Where a record begins exactly at the start of a frame, one reader can stop and another can start: the records found
+from there on do not depend on the bytes before it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from finest.warc.frames import Frames, Piece
 
 BOMB_FACTOR = 20
-"""So many times the limit of a record may be decompressed without finding one; then the frame is given up."""
+"""The cutter abandons a frame once it has decompressed this many times the record limit without finding a record."""
 
 _NEWLINES = re.compile(rb"[\r\n]*")
 _NEXT_RECORD = re.compile(rb"\nWARC/\d")
@@ -28,43 +28,44 @@ _NEXT_RECORD_BYTES = 7
 
 
 class _Span(NamedTuple):
-    """Where a piece of the stream lies in it, and in the file."""
+    """The position of a piece in the decompressed stream and in the file."""
 
     start: int
     end: int
     piece: Piece
-    """Without its data."""
+    """The piece, without its data."""
 
 
 class Cutter:
-    """The records of a file from the tape's offset on, and the losses between them, in the file's order.
+    """Yield the records of a file from the tape's offset on, and the losses between them, in the file's order.
 
-    `in_file` says how records are placed: by the frame of the file that they begin in, or by where they begin in the
-    decompressed stream.
+    `in_file` chooses the offsets of records: the frame of the file that a record begins in (True), or the position in
+    the decompressed stream where it begins (False).
     """
 
     def __init__(self, frames: Frames, max_bytes: int, *, in_file: bool) -> None:
         self.lost_bytes = 0
-        """Bytes of the file that gave no record, padding aside: of a frame that gave some, its share of content."""
+        """Bytes of the file that gave no record, without padding. A frame that gave some records counts in proportion
+        to its lost content."""
         self._frames, self._tape = frames, frames.tape
         self._max_bytes = max_bytes
         self._in_file = in_file
         self._held = bytearray()
         self._at = 0
-        """Where `held` begins in the decompressed stream."""
+        """Offset in the decompressed stream at which `held` begins."""
         self._spans: deque[_Span] = deque()
-        """The pieces that `held` is made of."""
+        """The pieces that make up `held`."""
         self._passed = 0
-        """Up to where the file has been read for what came before `held`."""
+        """Offset in the file up to which it was read for the content before `held`."""
         self._sound = -1
-        """Up to where the stream is of frames that are known to be whole."""
+        """Offset in the stream up to which all frames are known to be whole."""
         self._break: Damage | None = None
-        """What keeps the stream from going on after `held`."""
+        """The damage that ends the stream after `held`, if any."""
 
     def until(self, end: int | None = None) -> Iterator[Cut | Loss]:
-        """Read up to the first gzip member at `end` or later that a reader can begin with, or the end of the file.
+        """Read up to the first gzip member at `end` or later at which a reader can start, or to the end of the file.
 
-        There the tape stays, and another call goes on.
+        The tape stays there, and another call continues from it.
         """
         while True:
             frame = self._frame_here() if self._spans or self._break is not None else self._next_frame()
@@ -86,7 +87,7 @@ class Cutter:
                 yield found
 
     def _in_held(self) -> Cut | Loss | None:
-        """The record or loss that `held` begins with; None where it only moved on."""
+        """Return the record or loss that `held` begins with; None if the call only skipped bytes."""
         if self._skip_newlines():
             return None
         if self._spans[0].piece.plain and self._leaves_plain(0):
@@ -95,7 +96,9 @@ class Cutter:
         return self._next()
 
     def _next_member(self, frame: int) -> Cut | None:
-        """The record that is a gzip member of its own; of other sound members the content is held."""
+        """Return the record if it fills the next gzip member; otherwise append the content of a sound member to `held`
+        and return None.
+        """
         data = self._frames.whole_member()
         if data is None:
             return None
@@ -142,7 +145,7 @@ class Cutter:
         return head_bytes
 
     def _place(self, end: int, follows: int) -> tuple[int, int]:
-        """Offset and length of the record that ends at `end` of `held` and is followed by what begins at `follows`."""
+        """Return offset and length of the record that ends at `end` of `held`; the next one begins at `follows`."""
         first = self._spans[0]
         if first.piece.plain or not self._in_file:
             return (self._in_plain() if self._in_file else self._at), end
@@ -150,12 +153,14 @@ class Cutter:
         return first.piece.frame, last.piece.upto - first.piece.frame
 
     def _is_alone(self, follows: int) -> bool:
-        """Whether the record, and the newlines up to `follows`, are a whole compressed frame."""
+        """Whether the record, with the newlines up to `follows`, fills a whole compressed frame."""
         last = next(span for span in reversed(self._spans) if span.start < self._at + follows)
         return self._frame_here() == last.piece.frame and self._frame_begins(self._at + follows)
 
     def _what_follows(self, end: int) -> int | None:
-        """Where in `held` the newlines end that follow a record; None where no record, frame or end of file does."""
+        """Return where in `held` the newlines after a record end; None unless a record, a frame or the end of the file
+        follows them.
+        """
         at = end
         while not self._frame_begins(self._at + at):
             if len(self._held) <= at:
@@ -165,20 +170,20 @@ class Cutter:
                 at = after
             else:
                 known = self._fill(at + len(MAGIC)) or self._break is None
-                magic = MAGIC if known else MAGIC[: len(self._held) - at]  # where damage hides the rest of it
+                magic = MAGIC if known else MAGIC[: len(self._held) - at]  # damage hides the rest of it
                 return at if self._held.startswith(magic, at) or self._leaves_plain(at) else None
         return at
 
     def _frame_begins(self, at: int) -> bool:
-        """Whether a frame begins at that byte of the stream, or the one before it has ended there, whole."""
+        """Whether a frame begins at byte `at` of the stream, or the whole frame before it ends there."""
         return at == self._sound == self._at + len(self._held) or any(
             span.start == at and span.piece.opens for span in self._spans
         )
 
-    # -- what is lost
+    # -- losses
 
     def _too_large(self, end: int, detail: str) -> Loss | None:
-        """Pass over a record beyond the limit: by its length if that can be true, else to the next one that shows."""
+        """Skip a record beyond the limit: by its length if that is plausible, else to the next record found."""
         if self._frame_here() is None or end > self._max_bytes * BOMB_FACTOR:
             return self._resync("record_too_large", detail)
         begin = start, _, _ = self._at, self._spans[0].piece.since, self.lost_bytes
@@ -195,9 +200,9 @@ class Cutter:
         return self._lost("record_too_large", detail, begin)
 
     def _record_in_held(self, start: int) -> int | None:
-        """Where in `held`, and after `start` of the stream, a frame begins with a record."""
+        """Return where in `held`, after `start` of the stream, a frame begins with a record; None if there is none."""
         number = 0
-        while number < len(self._spans):  # which grow while more is read
+        while number < len(self._spans):  # the list grows as more is read
             span = self._spans[number]
             at = span.start - self._at
             if span.piece.opens and span.start > start and at >= 0 and self._record_at(at):
@@ -206,7 +211,7 @@ class Cutter:
         return None
 
     def _record_at(self, at: int) -> bool:
-        """Whether a record begins at that byte of `held`, after newlines perhaps."""
+        """Whether a record begins at byte `at` of `held`, possibly after newlines."""
         while True:
             head = self._held[at : at + 64].lstrip(b"\r\n")
             if len(head) >= len(MAGIC) or not MAGIC.startswith(head) or len(self._held) >= at + 64:
@@ -215,7 +220,10 @@ class Cutter:
                 return False
 
     def _resync(self, reason: str, detail: str) -> Loss | None:
-        """Drop everything up to the next line, or frame, that begins a record, as lost; None where damage counts it."""
+        """Drop, as lost, all bytes up to the next line or frame that begins a record.
+
+        Return None if the loss is part of a damage that counts it.
+        """
         if self._spans[0].piece.plain:
             return self._resync_plain(reason, detail)
         begin = start, _, _ = self._at, self._spans[0].piece.since, self.lost_bytes
@@ -235,7 +243,7 @@ class Cutter:
                 return self._lost(reason, detail, begin)
 
     def _lost(self, reason: str, detail: str, begin: tuple[int, int, int]) -> Loss | None:
-        """What has been dropped since `begin`; None where it is part of the damage, which is counted then."""
+        """Return the bytes dropped since `begin` as a loss; None if they belong to a damage that counts them."""
         start, since, lost_bytes = begin
         if self._break is not None and self._break.begun and not self._held:
             self._break.since, self.lost_bytes = since, lost_bytes
@@ -254,7 +262,7 @@ class Cutter:
         return self._mend(damage)
 
     def _mend(self, damage: Damage) -> Loss | None:
-        """Go on after damage."""
+        """Move past damage and return it as a loss; None if no bytes are lost."""
         self._break = None
         self._frames.recover(damage)
         if not damage.reason:
@@ -269,7 +277,7 @@ class Cutter:
     # -- the stream
 
     def _frame_here(self) -> int | None:
-        """Where in the file the frame begins that begins exactly here in the stream; None where none does."""
+        """Return the file offset of the frame that begins exactly here in the stream; None if no frame begins here."""
         if self._spans:
             first = self._spans[0]
             return first.piece.frame if first.piece.opens and first.start == self._at else None
@@ -281,7 +289,7 @@ class Cutter:
         return self._tape.offset if self._frames.at_start else None
 
     def _can_begin(self, frame: int) -> bool:
-        """Whether a reader that begins at this frame finds a record: what `seek_member` looks for."""
+        """Whether a reader that starts at this frame finds a record there, as `seek_member` requires, or the end."""
         here = self._tape.offset
         self._tape.rewind(frame)
         block = self._tape.ahead(PROBE_BYTES)
@@ -289,7 +297,7 @@ class Cutter:
         return begins_record(block) or not block
 
     def _stay(self, frame: int) -> None:
-        """Forget what was read ahead, so that reading goes on with this frame."""
+        """Drop what was read ahead, so that reading continues at this frame."""
         self._tape.rewind(frame)
         self._tape.release()
         self._frames.reset()
@@ -304,7 +312,7 @@ class Cutter:
         return len(self._held) >= size
 
     def _more(self) -> bool:
-        """Take another piece; False at the end and before damage."""
+        """Read another piece; return False at the end of the file and before damage."""
         if self._break is not None:
             return False
         piece = self._frames.next(at_record=not self._held)
@@ -329,7 +337,7 @@ class Cutter:
         self._release()
 
     def _release(self) -> None:
-        """Forget the bytes of the file that nobody can go back to."""
+        """Release the bytes of the file to which the reader cannot go back."""
         upto = self._frames.held_for_search()
         for span in self._spans:
             if span.piece.plain:
@@ -341,14 +349,14 @@ class Cutter:
         self._tape.release(upto)
 
     def _skip_newlines(self, *, lost: bool = False) -> bool:
-        """Drop newlines up to where the next frame begins; False where there are none."""
+        """Drop newlines, at most up to the start of the next frame; return False if there are none."""
         blank = self._newlines_end(0)
         if blank:
             self._lose(blank) if lost else self._drop(blank)
         return blank > 0
 
     def _newlines_end(self, at: int) -> int:
-        """Where in `held` the newlines from `at` on end, or the next frame begins among them."""
+        """Return where in `held` the newlines that start at `at` end, or where the next frame begins among them."""
         if self._held[at] not in b"\r\n":
             return at
         starts = (span.start - self._at for span in self._spans if span.piece.opens)
@@ -358,7 +366,7 @@ class Cutter:
         return found.end()
 
     def _lose(self, size: int) -> None:
-        """Drop bytes that gave no record."""
+        """Drop bytes that gave no record, and count their share of the file as lost."""
         end = self._at + size
         for span in self._spans:
             share = max(0, min(end, span.end) - max(self._at, span.start)) / (span.end - span.start)
@@ -374,12 +382,12 @@ class Cutter:
     # -- records without compression
 
     def _in_plain(self) -> int:
-        """Where in the file the uncompressed record lies that `held` begins with."""
+        """Return the file offset of the uncompressed record that `held` begins with."""
         first = self._spans[0]
         return first.piece.frame + self._at - first.start
 
     def _leaves_plain(self, at: int) -> bool:
-        """Whether what is at that byte of `held` is compressed, in a file that is not so far."""
+        """Whether compressed data follows uncompressed records at byte `at` of `held`."""
         self._fill(at + 4)
         return self._frames.is_compressed(self._held[at : at + 4]) and any(
             span.piece.plain for span in self._spans if span.start <= self._at + at < span.end

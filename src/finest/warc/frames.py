@@ -1,8 +1,8 @@
-"""A file as the frames that it is made of: gzip members, Zstandard and LZ4 frames, stretches without compression.
+"""Read a file frame by frame: gzip members, Zstandard and LZ4 frames, and stretches without compression.
 
-Tools and `cat` mix them in any way, so each frame is told by its own first bytes. Their contents in a row are the
-decompressed stream, which `Frames` gives piece by piece. A frame that is damaged costs itself: the next one that can be
-believed is found by its magic number.
+Tools and `cat` mix the formats freely, so the reader identifies each frame by its own first bytes. The contents of all
+frames in order are the decompressed stream, which `Frames` returns piece by piece. A damaged frame costs only itself:
+the reader finds the next plausible frame by its magic number.
 """
 
 from __future__ import annotations
@@ -26,28 +26,29 @@ _MAGIC = re.compile(
 _PLACE = re.compile(_MAGIC.pattern + rb"|\nWARC/\d")
 _PLACE_BYTES = 7
 _IN_EVERY_PLACE = (members.MAGIC, others.ZSTD_MAGIC[1:], others.LZ4_MAGIC[1:], b"\x2a\x4d\x18", b"\nWARC/")
-"""To look for these first takes a twentieth of the time where there are none."""
+"""Every match of `_PLACE` contains one of these. Where there is no match, testing for them first takes a twentieth of
+the time."""
 _PADDING = b"\0\r\n"
 _NEWLINES = 64
-"""As many newlines may come before a record without compression."""
+"""Most newlines that may precede an uncompressed record."""
 
 
 class Piece(NamedTuple):
-    """A piece of the decompressed stream, and where in the file it comes from."""
+    """A piece of the decompressed stream, and the bytes of the file that it comes from."""
 
     data: bytes
     frame: int
-    """Where its frame begins; without compression, where the piece begins."""
+    """File offset at which its frame begins; for an uncompressed piece, at which the piece begins."""
     since: int
-    """From where on bytes of the file were read for it."""
+    """File offset from which bytes were read for it."""
     upto: int
-    """Up to where."""
+    """File offset up to which bytes were read for it."""
     opens: bool = False
     """Whether it is the first content of its frame."""
     ends: bool = False
-    """Whether its frame ends with it, and is whole."""
+    """Whether it ends its frame and the frame is whole."""
     plain: bool = False
-    """Whether it is not compressed."""
+    """Whether it is stored without compression."""
 
 
 class Frames:
@@ -58,24 +59,24 @@ class Frames:
         self._max_bytes = max_bytes
         self._words = others.Dictionary()
         self._unusual = -1
-        """Where `whole_member` has been tried and gave nothing."""
+        """Offset at which `whole_member` last returned None."""
         self.passed_padding = True
-        """Whether the last `recover` passed over nothing but zeros and newlines, which are no loss of content."""
+        """Whether the last `recover` skipped only zeros and newlines, which do not count as lost content."""
         self.reset()
 
     def reset(self) -> None:
-        """Begin at the tape's offset, where a frame begins or the file ends."""
+        """Start at the tape's offset, where a frame begins or the file ends."""
         self._pieces: Iterator[tuple[bytes, bool]] | None = None
         self._plain = self._begun = False
         self._frame = self.tape.offset
 
     @property
     def at_start(self) -> bool:
-        """Whether the next piece is of another frame, which begins at the tape's offset."""
+        """Whether the next piece belongs to a new frame, which begins at the tape's offset."""
         return self._pieces is None
 
     def whole_member(self) -> bytes | None:
-        """The content of the gzip member that begins here, where one does that is sound and of no unusual size."""
+        """Return the content of the gzip member that begins here; None unless a sound one of ordinary size does."""
         if self._unusual == self.tape.offset:
             return None
         data = members.quickly(self.tape, self._max_bytes)
@@ -84,20 +85,20 @@ class Frames:
         return data
 
     def piece_of(self, data: bytes, frame: int) -> Piece:
-        """What `whole_member` gave as a piece."""
+        """Return `data`, which `whole_member` returned for the member at `frame`, as a piece."""
         self._frame = frame
         return Piece(data, frame, frame, self.tape.offset, opens=bool(data), ends=True)
 
     @staticmethod
     def is_compressed(head: bytes | bytearray) -> bool:
-        """Whether a frame that is compressed, or is to be skipped, begins with these bytes."""
+        """Whether these bytes begin a compressed or a skippable frame."""
         return _MAGIC.match(head) is not None
 
     def next(self, *, at_record: bool) -> Piece | Damage | None:
-        """The next piece, which may be empty; what keeps it from being read; or None at the end of the file.
+        """Return the next piece (possibly empty), the damage that prevents reading it, or None at the end of the file.
 
-        After Damage, `recover` goes on. `at_record` says whether a record may begin here: only then is an uncompressed
-        one looked for.
+        After Damage, call `recover` to continue. `at_record` says whether a record may begin here; only then does the
+        reader accept an uncompressed record.
         """
         since = self.tape.offset
         try:
@@ -122,7 +123,7 @@ class Frames:
         return Piece(data, self._frame, since if was_begun else self._frame, self.tape.offset, opens, ends)
 
     def _open(self, *, at_record: bool) -> Iterator[tuple[bytes, bool]]:
-        """The pieces of the frame that begins here; raises Damage where none does."""
+        """Return the pieces of the frame that begins here; raise Damage if no frame begins here."""
         head = self.tape.ahead(_NEWLINES)
         if head.startswith(members.MAGIC):
             return self._gzip()
@@ -144,13 +145,13 @@ class Frames:
         return iter([(data, True)]) if data is not None else members.slowly(self.tape)
 
     def held_for_search(self) -> int:
-        """From where on the tape must hold the file, so that `recover` can look for the next frame."""
+        """Return the offset from which the tape must keep the file, so that `recover` can search for the next frame."""
         if self._pieces is None or self._plain:
             return self.tape.offset
         return max(self._frame, self.tape.offset - LOOKBACK_BYTES)
 
     def abandon(self, detail: str) -> Damage:
-        """Read no more of the frame in hand."""
+        """Stop reading the current frame and return the damage that stands for the rest of it."""
         damage = Damage("record_too_large", detail)
         damage.frame = damage.since = self.tape.offset - 1 if self._pieces is None else self._frame
         damage.begun = True
@@ -158,12 +159,12 @@ class Frames:
         return damage
 
     def back_to(self, offset: int) -> None:
-        """Leave the stretch without compression at a byte of the file that has been given already."""
+        """Leave the uncompressed stretch and go back to `offset`, whose byte has been returned already."""
         self.tape.rewind(offset)
         self.reset()
 
     def recover(self, damage: Damage) -> None:
-        """Move to the next frame that can be believed, which may begin inside of the damaged one, or to the end."""
+        """Move to the next plausible frame, which may begin inside the damaged one, or to the end of the file."""
         tape = self.tape
         if damage.reason:
             start = max(damage.frame + 1, tape.offset - LOOKBACK_BYTES)
@@ -174,7 +175,9 @@ class Frames:
         self.reset()
 
     def seek_member(self, limit: int) -> bool:
-        """Move to the next gzip member that begins a record, if one begins before `limit`; else to about there."""
+        """Move to the next gzip member that begins a record; if no such member begins before `limit`, move close to
+        `limit` and return False.
+        """
         tape = self.tape
         while tape.offset < limit and self._find(members_only=True):
             if tape.offset < limit and members.begins_record(tape.ahead(PROBE_BYTES)):
@@ -197,7 +200,7 @@ class Frames:
                 self._pass(tape.ahead(1))
 
     def _find(self, *, members_only: bool = False) -> bool:
-        """Move to the next magic number, or newline before a record; False at the end of the file."""
+        """Move to the next magic number, or newline before a record; return False at the end of the file."""
         tape = self.tape
         while True:
             window = tape.ahead(BLOCK_BYTES)
@@ -217,9 +220,10 @@ class Frames:
         self.passed_padding = self.passed_padding and not data.strip(_PADDING)
 
     def _believes(self, *, plain: bool) -> bool:
-        """Whether a frame begins here, and not bytes that look like one.
+        """Whether a real frame begins here, not bytes that only look like one.
 
-        Among uncompressed records, compressed data is mostly what they hold: only a record's own member is believed.
+        Among uncompressed records, compressed data is mostly part of a record: there the reader accepts only a gzip
+        member that begins a record.
         """
         head = self.tape.ahead(PROBE_BYTES)
         if head.startswith(members.MAGIC):

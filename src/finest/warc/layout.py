@@ -1,4 +1,4 @@
-"""How a WARC is compressed, and so whether it can be cut in slices."""
+"""How a WARC is compressed, which decides whether it can be cut into slices."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from enum import Enum
 
 
 class Layout(Enum):
-    """How a file is compressed, and so whether it can be cut."""
+    """How a file is compressed, which decides whether it can be cut into slices."""
 
     MEMBERS = "members"
-    """One gzip member per record, as Common Crawl does, at least at the head: can be entered at any such member."""
+    """One gzip member per record, as in Common Crawl's files, at least at the head: reading can start at any member."""
     WHOLE = "whole"
-    """Anything else, such as one gzip member, BGZF, no compression, Zstandard or LZ4: one slice."""
+    """Any other file, such as one gzip member, BGZF, no compression, Zstandard or LZ4: read as one slice."""

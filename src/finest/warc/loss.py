@@ -15,16 +15,15 @@ LOSS_REASONS = {
     "record_too_large": "a record (or what it decompresses to) beyond the limit",
     "record_truncated": "a record whose Content-Length does not lead to the end of the record",
 }
-"""The closed list: reason -> what it means."""
+"""The closed list of reasons, each with its meaning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
     """A stretch of a source that gave no record.
 
-    Where each record is a gzip member, `offset` and `length` are bytes of the file. In other files those of a record
-    and of a gap are bytes of the decompressed stream, and those of damage to the compression itself are bytes of the
-    file.
+    Where each record is a gzip member, `offset` and `length` count bytes of the file. In other files they count bytes
+    of the decompressed stream for a record or a gap, and bytes of the file for damage to the compression itself.
     """
 
     reason: str
@@ -34,18 +33,18 @@ class Loss:
 
 
 class Damage(Exception):
-    """A place in a file where what was being read cannot be read any further."""
+    """Raised at a place in a file where the current frame cannot be read any further."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
-        """One of LOSS_REASONS; empty where nothing is lost, but what comes next is no continuation of what was."""
+        """One of LOSS_REASONS; empty if nothing is lost but the next content does not continue the previous one."""
         self.detail = detail
         self.frame = 0
-        """Where in the file the frame begins that cannot be read to its end."""
+        """File offset of the frame that cannot be read to its end."""
         self.since = 0
-        """From where on the bytes of the file are lost."""
+        """File offset from which the bytes are lost."""
         self.begun = False
-        """Whether the frame had given content before it failed."""
+        """Whether the frame returned content before it failed."""
         self.plain = False
-        """Whether it is among bytes that are not compressed."""
+        """Whether the damage is among uncompressed bytes."""

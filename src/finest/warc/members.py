@@ -1,7 +1,7 @@
-"""Gzip members: told from other bytes, and decompressed, each from its own first byte in steps of fixed size.
+"""Recognize gzip members and decompress each from its own first byte, in steps of fixed size.
 
-Common Crawl compresses record by record, so a WARC can be entered at any member and damage to one costs that one. A
-member is found by gzip's magic number, and believed only if it decompresses.
+Common Crawl compresses record by record, so reading can start at any member, and damage to a member costs only that
+one. The reader finds a member by gzip's magic number and accepts it only if it decompresses.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ if TYPE_CHECKING:
     from finest.warc.tape import Tape
 
 MAGIC = b"\x1f\x8b\x08"
-"""ID1, ID2 and the only compression method there is (RFC 1952, 2.3.1)."""
+"""ID1, ID2 and the only compression method in use, deflate (RFC 1952, 2.3.1)."""
 
 _PLAIN_HEADER = MAGIC + b"\0"
-"""A header without options (FLG, RFC 1952, 2.3.1), as writers of WARCs make it."""
+"""A header without options (FLG, RFC 1952, 2.3.1), as WARC writers produce it."""
 
 PROBE_BYTES = 2 << 10
-"""Compressed bytes looked at to believe in a member that begins a record: a gzip header of usual size and a deflate
-block's code tables (at most about 300 bytes) fit in it."""
+"""Compressed bytes inspected to decide whether a member begins a record: a gzip header of usual size and a deflate
+block's code tables (at most about 300 bytes) fit in them."""
 
 READ_BYTES = 16 << 10
-"""Compressed bytes handed to the decoder at a time: nine members of ten in Common Crawl are shorter."""
+"""Compressed bytes passed to the decoder per call: nine of ten members in Common Crawl are shorter."""
 
 STEP_BYTES = 1 << 20
-"""Most bytes decompressed in one call: deflate can make 1,032 bytes of one."""
+"""Most bytes decompressed in one call: deflate can expand one byte to 1,032 bytes."""
 
 LOOKBACK_BYTES = 4 << 20
-"""How much of a damaged member is searched for the next one; Common Crawl's members are below 1.1 MB."""
+"""Bytes of a damaged member that are searched for the next member; Common Crawl's members are below 1.1 MB."""
 
 _SOUND_BYTES = 256 << 20
-"""A member that decompresses to more than this is not tried to its end before it is believed."""
+"""Bytes to which a member must decompress to count as sound before its end is reached."""
 
 
 def quickly(tape: Tape, max_bytes: int) -> bytes | None:
-    """The content of the member that begins here, by ISA-L in half of zlib's time; moves to the member's end.
+    """Return the content of the member that begins here and move to its end. ISA-L takes half as long as zlib.
 
-    None for all but a sound member without options in its header, and of no unusual size, which zlib is to read: the
-    two differ in what they make of damage. Then the tape does not move.
+    Return None, and leave the tape in place, unless the member is sound, of ordinary size and without options in its
+    header. `slowly` reads all others with zlib, because ISA-L and zlib treat damage differently.
     """
     start, inflater = tape.offset, isal_zlib.decompressobj(wbits=31)
     pieces: list[bytes] = []
@@ -72,9 +72,10 @@ def quickly(tape: Tape, max_bytes: int) -> bytes | None:
 
 
 def slowly(tape: Tape) -> Iterator[tuple[bytes, bool]]:
-    """The content of the member that begins here, by zlib, piece by piece, and whether it ends, whole, with the piece.
+    """Yield the content of the member that begins here piece by piece, decompressed by zlib, each piece with whether
+    it completes the member.
 
-    Raises Damage, after all the content before it, where the member cannot be read to its end.
+    Raises Damage, after all the content before it, if the member cannot be read to its end.
     """
     inflater = zlib.decompressobj(wbits=31)
     while not inflater.eof:
@@ -92,7 +93,7 @@ def slowly(tape: Tape) -> Iterator[tuple[bytes, bool]]:
 
 
 def _up_to_damage(inflater: zlib._Decompress, block: bytes) -> bytes:
-    """What the block decompresses to before the byte that shows the damage."""
+    """Return the content of the block before the byte that reveals the damage."""
     pieces: list[bytes] = []
     size = at = 0
     while at < len(block) and size < STEP_BYTES:
@@ -107,7 +108,7 @@ def _up_to_damage(inflater: zlib._Decompress, block: bytes) -> bytes:
 
 
 def _consumed(inflater: zlib._Decompress | Decompress, block: bytes) -> int:
-    """How many bytes of `block` the call that has just been given it used up."""
+    """Return how many bytes of `block` the last decompress call consumed."""
     # At the end of a member zlib can leave the same bytes in both.
     return len(block) - len(inflater.unused_data if inflater.eof else inflater.unconsumed_tail)
 
@@ -121,12 +122,12 @@ def begins_record(block: bytes) -> bool:
 
 
 def is_record(data: bytes | bytearray) -> bool:
-    """Whether the data begins with a WARC record, after newlines perhaps."""
+    """Whether the data begins with a WARC record, possibly after newlines."""
     return data.startswith(b"WARC/") or data[:64].lstrip(b"\r\n").startswith(b"WARC/")
 
 
 def is_sound(tape: Tape) -> bool:
-    """Whether a gzip member begins here that can be read to its end, or as far as a search goes; the tape stays."""
+    """Whether a gzip member begins here that decompresses to its end or to the search limit; the tape does not move."""
     start, inflater, size = tape.offset, zlib.decompressobj(wbits=31), 0
     try:
         while not inflater.eof and tape.offset - start < LOOKBACK_BYTES and size < _SOUND_BYTES:

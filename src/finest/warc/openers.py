@@ -1,7 +1,7 @@
-"""The three places a WARC can be read from: a local file, HTTPS, S3.
+"""Openers for the three places that can hold a WARC: a local file, HTTPS and S3.
 
-Sessions and clients are made once per process, at the first use, never at import: importing boto3 costs more than
-starting all the rest, and a connection must not be shared across a fork.
+Each process creates its sessions and clients at first use, never at import: importing boto3 takes longer than starting
+the rest of the program, and processes must not share a connection across a fork.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ READ_TIMEOUT_S = 30.0
 """Longest silence of a connection before it counts as stalled."""
 
 REFUSED_STATUS = frozenset({403, 429, 503})
-"""Common Crawl's 403 over HTTPS is CloudFront's rate limit, not a missing right (status.commoncrawl.org)."""
+"""HTTP statuses that mean "too many requests". Common Crawl's 403 over HTTPS is CloudFront's rate limit, not a missing
+permission (status.commoncrawl.org)."""
 
 _FRESH = "; give an address whose user information or signature is valid, in quotes"
 
@@ -39,7 +40,9 @@ S3_RETRY_CODES = frozenset(
 
 
 def opener_for(location: str) -> Opener:
-    """The opener of a location as `resolve` gives it: an absolute path, `s3://bucket/key` or `http(s)://...`."""
+    """Return the opener for a location that `resolve` returned: an absolute path, `s3://bucket/key` or
+    `http(s)://...`.
+    """
     if location.startswith("s3://"):
         return S3Opener(location)
     if location.startswith(("https://", "http://")):
@@ -48,7 +51,7 @@ def opener_for(location: str) -> Opener:
 
 
 class LocalOpener:
-    """A file; its modification time in nanoseconds stands for the ETag."""
+    """Opens a local file; its modification time in nanoseconds serves as the ETag."""
 
     transient: tuple[type[Exception], ...] = ()
 
@@ -70,7 +73,7 @@ class LocalOpener:
 
 
 class HttpsOpener:
-    """An object behind HTTP(S), by one streaming GET."""
+    """Opens an object over HTTP(S) with one streaming GET."""
 
     def __init__(self, location: str, *, read_timeout_s: float = READ_TIMEOUT_S) -> None:
         import urllib3
@@ -105,7 +108,7 @@ class HttpsOpener:
         except (OSError, UnicodeError) as error:  # requests' own errors are OSErrors
             if why := lasting(error, first=not position and etag is None):
                 raise SourceError(f"{self.location}: {why}") from None
-            raise Interrupted(masked_error(error)) from None  # the library's words name the whole address
+            raise Interrupted(masked_error(error)) from None  # the library's message contains the whole address
 
     def _check(self, response: requests.Response, position: int) -> None:
         status = response.status_code
@@ -139,7 +142,7 @@ class HttpsOpener:
 
 
 class S3Opener:
-    """An object in a bucket, by one streaming GetObject; credentials, region and endpoint as boto3 finds them."""
+    """Opens an object in a bucket with one streaming GetObject; boto3 finds the credentials, region and endpoint."""
 
     def __init__(self, location: str, *, read_timeout_s: float = READ_TIMEOUT_S) -> None:
         import urllib3
@@ -168,7 +171,7 @@ class S3Opener:
 
 
 def s3_errors() -> tuple[type[Exception], ...]:
-    """What boto3 raises where the endpoint, the credentials or the connection are wrong: not all is its own."""
+    """Return the errors that boto3 raises for a bad endpoint, credentials or connection; some are not its own."""
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
@@ -176,7 +179,7 @@ def s3_errors() -> tuple[type[Exception], ...]:
 
 
 def s3_failure(error: Exception, location: str) -> Interrupted | SourceError:
-    """What to raise for an error of boto3 at `location`: Interrupted if another try may help, else one clear line."""
+    """Return the error to raise for a boto3 error at `location`: Interrupted if a retry may help, else SourceError."""
     from botocore import exceptions as boto
     from botocore.parsers import ResponseParserError
 
@@ -201,7 +204,7 @@ def _endpoint() -> str:
 
 
 def _s3_refusal(response: Any, location: str) -> Interrupted | SourceError:
-    """S3's own words for an error; the codes are those of its API reference."""
+    """Return the error to raise for an S3 error response; the codes are from the S3 API reference."""
     bucket = location.removeprefix("s3://").partition("/")[0]
     code = str(response.get("Error", {}).get("Code", ""))
     about = response.get("ResponseMetadata", {})
@@ -240,9 +243,9 @@ def _session(pid: int) -> requests.Session:  # noqa: ARG001
 
 @cache
 def s3_client(pid: int, read_timeout_s: float = READ_TIMEOUT_S) -> Any:  # noqa: ARG001
-    """The S3 client of process `pid`; it never retries, so that one layer alone does.
+    """The S3 client of process `pid`; it never retries, because the stream already does.
 
-    Raises SourceError for credentials with letters that none has: S3 would only say that it does not know them.
+    Raises SourceError for credentials with non-ASCII letters: S3 would only answer that it does not know them.
     """
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         if not os.environ.get(name, "").isascii():

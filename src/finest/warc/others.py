@@ -1,4 +1,4 @@
-"""Zstandard and LZ4 frames: told from other bytes, and decompressed, each from its own first byte."""
+"""Recognize Zstandard and LZ4 frames, and decompress each from its own first byte."""
 
 from __future__ import annotations
 
@@ -22,34 +22,35 @@ if TYPE_CHECKING:
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 DICTIONARY_MAGIC = b"\x5d\x2a\x4d\x18"
-"""The skippable frame that holds the dictionary of a .warc.zst (iipc.github.io/warc-specifications, warc-zstd)."""
+"""Magic number of the skippable frame that holds the dictionary of a .warc.zst
+(iipc.github.io/warc-specifications, warc-zstd)."""
 LZ4_MAGIC = b"\x04\x22\x4d\x18"
 
 ZSTD_STEP_BYTES = 1 << 10
-"""Compressed bytes decoded in one call. Zstandard can make a 128 KiB block of 4 bytes, so this gives 32 MiB at the
-most."""
+"""Compressed bytes decoded in one call. Zstandard can expand 4 bytes to a block of 128 KiB, so a call returns at most
+32 MiB."""
 
 WINDOW_BYTES = 1 << 31
-"""Largest window that is read: that of `zstd --long=31`. What of it is not filled costs no memory."""
+"""Largest accepted window, that of `zstd --long=31`. The unused part of a window costs no memory."""
 
 DICTIONARY_BYTES = 128 << 20
-"""Largest dictionary that is read; larger ones are skipped over like any other skippable frame."""
+"""Largest accepted dictionary; the reader skips larger ones like any other skippable frame."""
 
 _SEARCHED_SKIPPABLE_BYTES = 4 << 20
-"""A longer skippable frame is not believed in after damage."""
+"""Longest skippable frame that the search after damage accepts."""
 
 _LZ4_CHECKSUMS = 4
 _LZ4_END = bytes(4)
 
 
 class Dictionary:
-    """The dictionary of the Zstandard frames that follow: the last one that the file held."""
+    """The dictionary for the next Zstandard frames: the last one found in the file."""
 
     def __init__(self) -> None:
         self._words: zstandard.ZstdCompressionDict | None = None
 
     def learn(self, data: bytes) -> None:
-        """Take the content of a dictionary frame, which may be compressed itself; raises Damage where it is none."""
+        """Load the content of a dictionary frame, which may itself be compressed; raise Damage if it is invalid."""
         try:
             if data.startswith(ZSTD_MAGIC):
                 data = zstandard.ZstdDecompressor().decompress(data, max_output_size=DICTIONARY_BYTES)
@@ -62,8 +63,11 @@ class Dictionary:
 
 
 def zstd(tape: Tape, words: Dictionary) -> Iterator[tuple[bytes, bool]]:
-    """The content of the Zstandard frame that begins here, and whether it ends with the piece; raises Damage."""
-    decompressor = words.decompressor()  # which its objects do not keep alive
+    """Yield the content of the Zstandard frame that begins here, each piece with whether it ends the frame.
+
+    Raises Damage.
+    """
+    decompressor = words.decompressor()  # kept in a variable: its objects do not keep it alive
     frame = decompressor.decompressobj()
     while not frame.eof:
         block = tape.ahead(ZSTD_STEP_BYTES)
@@ -78,7 +82,7 @@ def zstd(tape: Tape, words: Dictionary) -> Iterator[tuple[bytes, bool]]:
 
 
 def skippable(tape: Tape, words: Dictionary) -> Iterator[tuple[bytes, bool]]:
-    """Nothing: moves over the skippable frame that begins here, and learns the dictionary that it may hold."""
+    """Skip the skippable frame that begins here and load the dictionary that it may hold; every piece is empty."""
     head = tape.ahead(8)
     left = int.from_bytes(head[4:], "little")
     tape.advance(len(head))
@@ -98,7 +102,10 @@ def skippable(tape: Tape, words: Dictionary) -> Iterator[tuple[bytes, bool]]:
 
 
 def lz4(tape: Tape) -> Iterator[tuple[bytes, bool]]:
-    """The content of the LZ4 frame that begins here, and whether it ends with the piece; raises Damage."""
+    """Yield the content of the LZ4 frame that begins here, each piece with whether it ends the frame.
+
+    Raises Damage.
+    """
     raw = _Lz4Frame(tape)
     reader = Lz4Reader(raw)
     while True:
@@ -115,7 +122,7 @@ def lz4(tape: Tape) -> Iterator[tuple[bytes, bool]]:
 
 
 class _Lz4Frame(io.RawIOBase):
-    """One LZ4 frame on a tape as a file object, which ends where the frame ends (lz4_Frame_format.md)."""
+    """File object over one LZ4 frame on a tape; it ends where the frame ends (lz4_Frame_format.md)."""
 
     def __init__(self, tape: Tape) -> None:
         super().__init__()
@@ -127,7 +134,7 @@ class _Lz4Frame(io.RawIOBase):
         self._left = 7 + 8 * bool(flags & 0x08) + 4 * bool(flags & 0x01)
         self._last = False
         self.is_cut = False
-        """Whether the file ends inside of the frame."""
+        """Whether the file ends inside the frame."""
 
     @property
     def is_whole(self) -> bool:
@@ -136,7 +143,7 @@ class _Lz4Frame(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def tell(self) -> int:  # fastwarc asks for it
+    def tell(self) -> int:  # fastwarc calls it
         return self._tape.offset
 
     def readinto(self, buffer: Buffer) -> int:
@@ -158,7 +165,7 @@ class _Lz4Frame(io.RawIOBase):
 
 
 def begins_frame(tape: Tape, words: Dictionary) -> bool:
-    """Whether a Zstandard, LZ4 or skippable frame begins here that can be decompressed for some way; the tape stays."""
+    """Whether a Zstandard, LZ4 or skippable frame begins here whose start can be read; the tape does not move."""
     start = tape.offset
     head = tape.ahead(8)
     try:

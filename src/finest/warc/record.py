@@ -1,6 +1,6 @@
-"""One WARC record as the refinery sees it: its headers read by fastwarc, its block as it is stored.
+"""Read one WARC record: fastwarc parses its headers, and its block stays as it is stored.
 
-What an HTTP response in the block says is the recipe's business (`finest.recipe.payload`).
+The recipe interprets an HTTP response in the block (`finest.recipe.payload`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Languages = tuple[tuple[str, float], ...]
 
 PAGE_TYPES = frozenset({"response", "conversion", "resource"})
-"""WARC-Types of the records that can hold pages: HTTP responses, the extracted text of WET files, and files that were
-archived without HTTP. A recipe says which of them it takes (`[payload] records`)."""
+"""WARC-Types of the records that can hold pages: HTTP responses, the extracted text of WET files, and files archived
+without HTTP. A recipe chooses among them (`[payload] records`)."""
 
 _CLD2 = re.compile(rb"(?m)\nlanguages-cld2:[ \t]*(\{.*\})[ \t\r]*$")
 
@@ -40,32 +40,32 @@ class Record:
     type: str
     payload_type: str | None
     block: bytes
-    """As it is stored: an HTTP response with its header, or the document itself."""
+    """The block as it is stored: an HTTP response with its header, or the document itself."""
     offset: int
-    """Where its gzip member begins in the file; where the file is not compressed record by record, where the record
-    begins in the decompressed stream."""
+    """Offset of its gzip member in the file; if the file is not compressed record by record, offset of the record in
+    the decompressed stream."""
     length: int
-    """Bytes from `offset` on."""
+    """Length in bytes from `offset` on."""
     languages: Languages | None = None
 
     def page(self) -> Page:
-        """What the recipe may know of it."""
+        """Return the fields that a recipe can use."""
         return Page(self.id, self.url, self.date, self.block, self.payload_type, self.languages, self.type)
 
 
 class Entry(NamedTuple):
-    """Any record: its type, and what is wanted of that type."""
+    """A record of any type, with the fields that readers need from that type."""
 
     type: str
     record: Record | None = None
     about: tuple[str, ...] = ()
-    """Record ids that a metadata record says it belongs to."""
+    """Ids of the records that a metadata record refers to."""
     url: str = ""
     languages: Languages | None = None
 
 
 def read_entry(cut: Cut) -> Entry | Loss:
-    """Read the record, or say why it cannot be read."""
+    """Read the record; return a Loss with the reason if it cannot be read."""
     try:
         return _read(cut)
     except (_Unreadable, OSError) as error:
@@ -78,10 +78,10 @@ def read_entry(cut: Cut) -> Entry | Loss:
 
 
 def with_languages(record: Record, following: Entry | None) -> Record:
-    """The record with the languages that the entry following it states, if it is about this record.
+    """Return the record with the languages that the following entry states, if that entry is about this record.
 
-    Common Crawl writes a metadata record after each response, with what CLD2 found on the page (commoncrawl/nutch,
-    WarcRecordWriter.java).
+    After each response, Common Crawl writes a metadata record with the languages that CLD2 detected on the page
+    (commoncrawl/nutch, WarcRecordWriter.java).
     """
     if following is None or following.languages is None:
         return record
@@ -90,7 +90,7 @@ def with_languages(record: Record, following: Entry | None) -> Record:
 
 
 class _Unreadable(Exception):
-    """The record lacks what every page needs."""
+    """Raised when a record lacks a field that every page needs."""
 
 
 def _read(cut: Cut) -> Entry:
@@ -106,7 +106,9 @@ def _read(cut: Cut) -> Entry:
 
 
 def _with_crlf(head: bytes | bytearray) -> bytes | bytearray:
-    """The header with CRLF at the end of each line, which fastwarc insists on and old tools do not always write."""
+    """Return the header with CRLF at the end of each line: fastwarc requires it, and old tools do not always write
+    it.
+    """
     if head.count(b"\n") == head.count(b"\r\n"):
         return head
     return head.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
@@ -125,7 +127,9 @@ def _page_record(kind: str, headers: HeaderMap, cut: Cut) -> Record:
 
 
 def _url(headers: HeaderMap) -> str:
-    """The URL as warcio gives it: without the angle brackets of Wget 1.19, spaces as %20; `uri` in the oldest files."""
+    """Return the URL as warcio does: without the angle brackets of Wget 1.19, spaces as %20, from `uri` in the oldest
+    files.
+    """
     url = _text(headers, b"WARC-Target-URI") or _text(headers, b"uri") or ""
     if url.startswith("<") and url.endswith(">"):
         url = url[1:-1]
@@ -133,7 +137,7 @@ def _url(headers: HeaderMap) -> str:
 
 
 def _languages(data: bytes) -> Languages | None:
-    """Common Crawl's `languages-cld2`: ((code, share of the text), ...); None where it is not stated or names none."""
+    """Return Common Crawl's `languages-cld2` as ((code, share of the text), ...); None if it is missing or empty."""
     found = _CLD2.search(data)
     if found is None:
         return None
@@ -145,7 +149,7 @@ def _languages(data: bytes) -> Languages | None:
 
 
 def _language(item: dict[str, str]) -> str:
-    """CLD2's own code, or the ISO 639-3 one beside it where CLD2's is missing or none that is known."""
+    """Return CLD2's code; return the ISO 639-3 code next to it if only that one is a known language."""
     code, other = str(item.get("code") or ""), str(item.get("code-iso-639-3") or "")
     return code if language_of(code) or not language_of(other) else other
 
@@ -156,7 +160,7 @@ def _text(headers: HeaderMap, name: bytes) -> str | None:
 
 
 def _decode(value: bytes) -> str:
-    """Header bytes as text: UTF-8, or Latin-1 where they are not (as warcio does)."""
+    """Decode header bytes as UTF-8, or as Latin-1 if they are not UTF-8 (as warcio does)."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""From what a person names on the command line to the WARC files it means."""
+"""Resolve the sources named on the command line to the locations of WARC files."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SUFFIXES = (".warc", ".warc.gz", ".warc.zst", ".warc.lz4")
-"""What is taken from a folder, a glob or a prefix; a file named by itself may be called anything."""
+"""Name endings of the files taken from a folder, a glob or a prefix; a file named directly may have any name."""
 
 MAX_LIST_BYTES = 1 << 30
-"""A list of every WARC of a crawl takes 12 MB; more than this, unpacked, is no list."""
+"""Largest accepted list of sources, unpacked; a list of every WARC of a crawl takes 12 MB."""
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
@@ -34,35 +34,35 @@ _BYTE_ORDER_MARKS = (
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _COMMON_CRAWL_PATH = re.compile(r"crawl-data/CC-MAIN-[^/]+/\S+")
 _NAMED_BY_ROWS = re.compile(r"s3://commoncrawl/(crawl-data/CC-MAIN-[A-Za-z0-9-]+(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+)")
-"""What rows call a file of Common Crawl's; no part begins with a dot, and nothing in it is a wildcard or an address."""
+"""A Common Crawl file's name in the rows; no path component begins with a dot, and it holds no wildcard or address."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommonCrawl:
-    """Where Common Crawl's files are read, so that a mirror can stand in for it."""
+    """Where to read Common Crawl's files; a mirror can replace it."""
 
     https_base: str = "https://data.commoncrawl.org"
     bucket: str = "commoncrawl"
 
 
 def common_crawl_path(name: str) -> str | None:
-    """The path at Common Crawl of a source that rows call `s3://commoncrawl/crawl-data/...`; None for any other name.
+    """Return the path at Common Crawl of a source named `s3://commoncrawl/crawl-data/...`; None for any other name.
 
-    Use it for every name that comes from a dataset: `resolve` also reads addresses, folders, globs and lists, and a
-    stranger's name must never choose one of these.
+    Pass every name from a dataset through it: `resolve` also reads addresses, folders, globs and lists, and an
+    untrusted name must never reach any of these.
     """
     found = _NAMED_BY_ROWS.fullmatch(name)
     return found[1] if found else None
 
 
 def resolve(specs: Sequence[str], common_crawl: CommonCrawl | None = None) -> list[str]:
-    """The locations that `specs` mean, in the order given; within a folder, a glob or a prefix they are sorted.
+    """Return the locations that `specs` name, in the order given; those of a folder, glob or prefix are sorted.
 
-    A spec is a file, a folder (searched in depth), a glob, `s3://bucket/key`, `s3://bucket/prefix/`, `http(s)://...`, a
-    Common Crawl path (`crawl-data/CC-MAIN-...`: from S3 where AWS credentials are set, else over HTTPS) or
-    `@list.txt`, a file with one of these a line, paths taken from the current folder, `#` at the beginning of a line or
-    after a space beginning a comment; it may be gzipped, and be in UTF-8 or UTF-16.
-    Raises SourceError where a spec finds nothing or a location comes up twice.
+    A spec is a file, a folder (searched recursively), a glob, `s3://bucket/key`, `s3://bucket/prefix/`,
+    `http(s)://...`, a Common Crawl path (`crawl-data/CC-MAIN-...`: read from S3 if AWS credentials are set, else over
+    HTTPS) or `@list.txt`, a file with one of these per line. In a list, paths are relative to the current folder, and
+    `#` at the start of a line or after a space begins a comment; a list may be gzipped and is in UTF-8 or UTF-16.
+    Raises SourceError if a spec matches nothing or two specs name the same location.
     """
     common_crawl = common_crawl or CommonCrawl()
     locations: list[str] = []
@@ -98,7 +98,7 @@ def _shown(spec: str) -> str:
 
 
 def _read_list(path: str) -> str:
-    """The text of a list: gzipped or not; in UTF-8, where other bytes stand for themselves, or in UTF-16."""
+    """Return the text of a list, gzipped or not, in UTF-8 or UTF-16; surrogates stand for bytes that are not UTF-8."""
     try:
         with open(Path(path).expanduser(), "rb") as file:
             data = _unpacked(file.read(MAX_LIST_BYTES + 1))
@@ -122,11 +122,11 @@ def _decoded(data: bytes) -> str:
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return data.decode(encoding)
-    if data[1:2] == b"\0" or data[:1] == b"\0":  # no path holds a zero: UTF-16 without its mark
+    if data[1:2] == b"\0" or data[:1] == b"\0":  # no path holds a zero byte: UTF-16 without a byte order mark
         return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be")
     if b"\0" in data:
         raise ValueError("it is not text")
-    return data.decode("utf-8", "surrogateescape")  # as file names are (os.fsdecode)
+    return data.decode("utf-8", "surrogateescape")  # as os.fsdecode does for file names
 
 
 def _expand(spec: str, common_crawl: CommonCrawl) -> list[str]:
@@ -151,7 +151,7 @@ def _expand(spec: str, common_crawl: CommonCrawl) -> list[str]:
 
 
 def _checked(spec: str) -> str:
-    """An address with a host; raises SourceError for what is none."""
+    """Return `spec` if it is an address with a host; raise SourceError if it is not."""
     try:
         parts = urlsplit(spec)
         fine = bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -163,7 +163,7 @@ def _checked(spec: str) -> str:
 
 
 def _absolute(path: Path) -> str:
-    """Absolute, with symbolic links as they are: what they are called is what the rows say."""
+    """Return the absolute path without resolving symbolic links, because the rows use the names of the links."""
     return os.path.abspath(path)  # noqa: PTH100
 
 
@@ -228,9 +228,9 @@ def _at_common_crawl(key: str, common_crawl: CommonCrawl) -> str:
 
 
 def has_aws_credentials() -> bool:
-    """Whether boto3 would find credentials in the environment or in ~/.aws, without asking the network.
+    """Whether boto3 finds credentials in the environment or in ~/.aws, without using the network.
 
-    An instance's role, which only the network knows, does not count: for that, name s3:// yourself.
+    The role of a cloud instance does not count, because only the network knows it: use s3:// addresses there.
     """
     import botocore.session
     from botocore.exceptions import BotoCoreError

@@ -1,10 +1,10 @@
-"""A WARC cut into slices, and a slice read record by record with every loss counted.
+"""Cut a WARC into slices, and read a slice record by record with every loss counted.
 
-A slice owns the records from the first gzip member in [start, end) on that begins with a record, up to where the next
-slice begins in the same way. It finds both by itself, so slices can be read by anybody in any order; read as they
-should be, they chain: each ends (`next_offset`) where the next one begins (`first_offset`). Where they do not, the file
-holds bytes that look like such a member and are none, or records that are cut over members, and the later slice is to
-be read again with `exact_start`.
+A slice owns the records from the first gzip member in [start, end) that begins with a record, up to the first such
+member of the next slice. The reader of a slice finds both positions by itself, so any process can read any slice in
+any order. Slices that were read correctly chain: each ends (`next_offset`) where the next one begins (`first_offset`).
+If they do not, the file holds bytes that only look like such a member, or records that span several members, and the
+later slice must be read again with `exact_start`.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ __all__ = ["LOSS_REASONS", "Layout", "Loss", "Record", "Slice", "SliceReader", "
 
 
 SEEK_BYTES = 64 << 20
-"""Most of a slice that is searched for its first record; slices are smaller."""
+"""Bytes of a slice that are searched for its first record; slices are smaller."""
 SEEK_AFTER_BYTES = 8 << 20
-"""How far after its end a slice looks for the record that the next one begins with. A member that reaches further makes
-the slices not chain, so that they are read again."""
+"""Bytes after a slice's end that are searched for the next slice's first record. A member that extends further breaks
+the chain, so the slices are read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Slice:
 
 
 def plan_slices(source: Source, source_index: int, slice_bytes: int) -> list[Slice]:
-    """Cut the source into slices of `slice_bytes` compressed bytes (the last one may be up to half as much longer)."""
+    """Cut the source into slices of `slice_bytes` compressed bytes (the last one may be up to half as long again)."""
     size = source.size_bytes
     if source.layout is Layout.WHOLE or size < slice_bytes * 3 // 2:
         return [Slice(source_index, 0, 0, size)]
@@ -69,10 +69,10 @@ def read_slice(
     policy: RetryPolicy | None = None,
     on_retry: OnRetry | None = None,
 ) -> SliceReader:
-    """Read the records of a slice whose WARC-Type is among `page_types`, `limit` of them at the most.
+    """Read the records of a slice whose WARC-Type is among `page_types`, at most `limit` of them.
 
-    `exact_start` is where its first record is known to begin. A record beyond `max_record_bytes` decompressed is
-    lost, and costs no memory. Iterating raises SourceError when the source cannot be read or has changed.
+    `exact_start` is the known offset of its first record. A record that decompresses to more than `max_record_bytes`
+    is lost and takes no memory. Iterating raises SourceError if the source cannot be read or has changed.
     """
     start = slice_.start if exact_start is None else exact_start
     stream = ResumableStream(
@@ -90,7 +90,7 @@ def read_slice(
 
 
 class SliceReader:
-    """Iterate once for the records; afterwards the other attributes say what was read."""
+    """Iterate over it once for the records; after that, its attributes describe what was read."""
 
     def __init__(
         self,
@@ -104,16 +104,16 @@ class SliceReader:
         page_types: Collection[str],
     ) -> None:
         self.first_offset = stream.position
-        """Where the slice's first member begins."""
+        """Offset of the slice's first member."""
         self.next_offset = self.first_offset
-        """Where the next slice's first member begins, or the file ends."""
+        """Offset of the next slice's first member, or the end of the file."""
         self.losses: list[Loss] = []
         self.lost_bytes = 0
-        """Bytes of the file that gave no record, about."""
+        """Approximate number of bytes of the file that gave no record."""
         self.records: Counter[str] = Counter()
-        """Records read, by WARC-Type."""
+        """Number of records read, by WARC-Type."""
         self.sha256 = ""
-        """Digest of the file's bytes [first_offset, next_offset), in hex."""
+        """The sha256 of the file's bytes [first_offset, next_offset), in hex."""
         self._stream, self._source, self._slice = stream, source, slice_
         self._synced = synced
         self._limit, self._limit_reached, self._max_bytes = limit, False, max_record_bytes
@@ -122,7 +122,7 @@ class SliceReader:
         self._frames = Frames(self._tape, max_record_bytes)
 
     def __iter__(self) -> Iterator[Record]:
-        """The records in the file's order, each completed by the record that follows it."""
+        """Yield the records in the file's order, each with the languages from the record that follows it."""
         try:
             yield from self._read()
         finally:
@@ -140,7 +140,7 @@ class SliceReader:
         self.lost_bytes = cutter.lost_bytes
         if held is None:
             return
-        self.losses, kept = [], self.losses  # what is lost from here on belongs to the next slice, which counts it
+        self.losses, kept = [], self.losses  # losses from here on belong to the next slice, which counts them
         following = next(entries if self._limit_reached else self._entries(cutter.until(), []), None)
         self.losses = kept
         yield with_languages(held, following)
@@ -152,7 +152,7 @@ class SliceReader:
         self.first_offset = self.next_offset = self._tape.offset
 
     def _completed(self, entries: Iterator[Entry]) -> Generator[Record, None, Record | None]:
-        """Yields the page records but for the last one, which it returns: what follows that one is still to be read."""
+        """Yield the page records except the last one; return that one, because the record after it is not read yet."""
         held: Record | None = None
         found = 0
         for entry in entries:

@@ -1,4 +1,4 @@
-"""A source: one WARC, where it lies, what its rows call it, and how it can be cut."""
+"""A source: one WARC with its location, its name in the rows, and its layout."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["CommonCrawl", "Source", "common_crawl_path", "dump_of", "inspect", "name_sources", "resolve"]
 
 HEAD_BYTES = 4 << 20
-"""Largest record looked at to tell a file's layout; the first one nearly always is a warcinfo of 1 kB."""
+"""Largest record read to determine a file's layout; the first one is nearly always a warcinfo of 1 kB."""
 
 _CONTENT_BYTES = 512
-"""Content looked at to tell what a file is."""
+"""Bytes of content inspected to determine the type of a file."""
 
 _COMMON_CRAWL_KEY = re.compile(r"(?:^|/)(crawl-data/CC-MAIN-[^?#]+)$")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -51,26 +51,26 @@ _LOOKS_LIKE = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One WARC as the run was planned on it."""
+    """One WARC in the state for which the run was planned."""
 
     location: str = field(repr=False)
     """Absolute local path, `s3://bucket/key` or `http(s)://...`. It may hold secrets: show `address` instead."""
     name: str
-    """What the rows call it (`file_path`)."""
+    """Its name in the rows (`file_path`)."""
     size_bytes: int
     etag: str | None
-    """The server's ETag; of a local file its modification time in nanoseconds. None where the server gives none."""
+    """The server's ETag, or a local file's modification time in nanoseconds; None if the server sends no ETag."""
     layout: Layout
     is_stripped: bool = False
-    """The location lacks the user information or query that it is read with: a ledger does not keep those."""
+    """Whether the location lacks the user information or query needed to read it: the ledger does not store those."""
 
     @property
     def address(self) -> str:
-        """The location as anybody may see it."""
+        """The location without secrets, safe to show."""
         return self.location if self.location.startswith("s3://") else public_address(self.location)
 
     def readable_location(self) -> str:
-        """The location to read from; raises SourceError where the ledger kept it without its secrets."""
+        """Return the location to read from; raise SourceError if the ledger stored it without its secrets."""
         if self.is_stripped:
             raise SourceError(
                 f"{self.name} is read with user information or a query, which are never written down: name the whole "
@@ -79,7 +79,7 @@ class Source:
         return self.location
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it: without user information and query."""
+        """Return a dictionary for JSON, without user information and query."""
         stripped = {"is_stripped": True} if self.is_stripped or self.address != self.location else {}
         return {
             "location": self.address,
@@ -92,7 +92,7 @@ class Source:
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> Source:
-        """The inverse of `to_dict`; raises KeyError or ValueError for anything else."""
+        """Invert `to_dict`; raise KeyError or ValueError for any other dictionary."""
         return Source(
             data["location"],
             data["name"],
@@ -106,9 +106,9 @@ class Source:
 def inspect(
     location: str, name: str | None = None, *, policy: RetryPolicy | None = None, on_retry: OnRetry | None = None
 ) -> Source:
-    """Look at the head of a WARC. `name` is by default what `name_sources` gives it alone.
+    """Inspect the head of a WARC. By default, `name` is the one that `name_sources` gives to this location alone.
 
-    Raises SourceError for what is missing, not to be read, empty, or no WARC.
+    Raises SourceError if the file is missing, unreadable, empty or not a WARC.
     """
     opener = opener_for(location)
     stream = ResumableStream(opener, policy=policy, on_retry=on_retry)
@@ -123,9 +123,9 @@ def inspect(
 
 
 def _layout(location: str, tape: Tape) -> Layout:
-    """Members, where each of the first two records is a gzip member of its own; raises SourceError for what is no WARC.
+    """Return MEMBERS if each of the first two records fills its own gzip member; raise SourceError if it is no WARC.
 
-    Whatever the file holds later is read too; only into how many slices it can be cut is decided here.
+    The layout only decides whether the file can be cut into slices; the reader accepts any other frames later on.
     """
     head = tape.ahead(512)
     frames = Frames(tape, HEAD_BYTES)
@@ -141,7 +141,9 @@ def _layout(location: str, tape: Tape) -> Layout:
 
 
 def _first_content(location: str, frames: Frames, head: bytes) -> bytes:
-    """The first bytes of content that are no newlines, past damaged frames; the tape stays at their frame."""
+    """Return the first bytes of content, without leading newlines, past damaged frames; leave the tape at their
+    frame.
+    """
     tape, begin, data = frames.tape, 0, b""
     while len(data) < _CONTENT_BYTES and (piece := frames.next(at_record=True)) is not None:
         if isinstance(piece, Piece):
@@ -163,7 +165,7 @@ def _first_content(location: str, frames: Frames, head: bytes) -> bytes:
 
 
 def _first_records(frames: Frames) -> Iterator[Cut]:
-    """The first records, up to one that is larger than HEAD_BYTES."""
+    """Yield the first records, up to the first one larger than HEAD_BYTES."""
     for item in Cutter(frames, HEAD_BYTES, in_file=True).until(4 * LOOKBACK_BYTES):
         if isinstance(item, Cut):
             yield item
@@ -184,13 +186,13 @@ def _looks_like(data: bytes) -> str:
 
 
 def name_sources(locations: Sequence[str]) -> list[str]:
-    """What the rows call each location: the same wherever a file is read from, and no two alike.
+    """Return the name of each location in the rows: unique, and the same wherever the file is read from.
 
-    A Common Crawl file is `s3://commoncrawl/crawl-data/...` also over HTTPS or from a mirror folder; any other remote
-    file is its address without user information, query and fragment, and where several are alike then, with a suffix
-    (`told_apart`); a local file is its name, with as many parent folders as it takes to tell it from the others.
-    Bytes that are not UTF-8 and control characters are written as `\\xff`.
-    Raises SourceError where one file is named in two places.
+    A Common Crawl file is `s3://commoncrawl/crawl-data/...`, also over HTTPS or from a mirror folder. Any other remote
+    file is its address without user information, query and fragment, with a suffix (`told_apart`) if several are then
+    equal. A local file is its name, with as many parent folders as distinguish it from the others. Bytes that are not
+    UTF-8 and control characters are written as `\\xff`.
+    Raises SourceError if two locations are the same file.
     """
     names = [_remote_name(location) for location in locations]
     _tell_apart(names, locations)
@@ -200,7 +202,7 @@ def name_sources(locations: Sequence[str]) -> list[str]:
 
 
 def _tell_apart(names: list[str | None], locations: Sequence[str]) -> None:
-    """Give names that are alike their suffixes, in place."""
+    """Add suffixes to equal names, in place."""
     for twice in [name for name, count in Counter(name for name in names if name).items() if count > 1]:
         places = [i for i, name in enumerate(names) if name == twice]
         for i, suffix in zip(places, told_apart([locations[i] for i in places]), strict=True):
@@ -212,7 +214,7 @@ def _tell_apart(names: list[str | None], locations: Sequence[str]) -> None:
 
 
 def _written(name: str) -> str:
-    """A name that every format takes, on one line."""
+    """Return the name in a form that every format accepts, on one line."""
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
@@ -226,7 +228,7 @@ def _remote_name(location: str) -> str | None:
 
 
 def _shortest_tails(paths: Sequence[str]) -> list[str]:
-    """For each path the fewest last parts that no other path ends with."""
+    """Return for each path its shortest tail of components that no other path ends with."""
     parts = [[part for part in PurePath(path).parts if part != "/"] for path in paths]
     depth = [1] * len(parts)
     while True:
@@ -239,6 +241,6 @@ def _shortest_tails(paths: Sequence[str]) -> list[str]:
 
 
 def dump_of(name: str) -> str:
-    """The crawl in a source's name, e.g. `CC-MAIN-2024-10`; `local` where there is none."""
+    """Return the crawl in a source's name, e.g. `CC-MAIN-2024-10`; `local` if the name contains no crawl."""
     found = _DUMP.search(name)
     return found[0] if found else "local"

@@ -1,8 +1,8 @@
-"""One sequential stream over a WARC, wherever it lies, that survives a bad connection.
+"""Read a local or remote WARC as one sequential stream that survives a bad connection.
 
-A single streaming GET; whatever breaks it (a reset, a stall, a body that ends early, 408, 425, 429, 5xx, 403 from a
-rate limit) is answered by another GET with `Range: bytes=<position>-`, after a pause (finest/retry.py). The stream
-ends at the object's Content-Length and nowhere else, so a cut connection can never look like the end of a WARC.
+The stream uses a single streaming GET. After any interruption (a reset, a stall, a body that ends early, 408, 425, 429,
+5xx, or 403 from a rate limit) it pauses (finest/retry.py) and sends another GET with `Range: bytes=<position>-`. It
+ends only at the object's Content-Length, so a broken connection can never look like the end of a WARC.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 BLOCK_BYTES = 64 << 10
-"""Most bytes asked for at once: urllib3 and botocore throw away what a failing read had already got, so a stream cut
-every 0.9 MB never moves with reads of 1 MB, and does with these."""
+"""Most bytes requested per read. urllib3 and botocore discard the bytes that a failing read had already received, so a
+stream that breaks every 0.9 MB never advances with reads of 1 MB; with reads of this size it does."""
 
 LEAST_BLOCK_BYTES = 1 << 10
-"""After each failure without progress the next read asks for half as much, down to this."""
+"""Smallest read. After each failure without progress the next read requests half as many bytes, down to this."""
 
 OnRetry = Callable[[int, str, float], None]
 """Called before each pause with (position in bytes, reason, pause in seconds)."""
 
 
 class Interrupted(Exception):
-    """The connection failed in a way that another GET can mend."""
+    """Raised when the connection failed in a way that another GET can repair."""
 
     def __init__(self, reason: str, *, retry_after_s: float | None = None, refused: bool = False) -> None:
         super().__init__(reason)
         self.retry_after_s = retry_after_s
         self.refused = refused
-        """True where the server asked for fewer requests (403, 429, 503)."""
+        """Whether the server asked for fewer requests (403, 429, 503)."""
 
 
 class Body(Protocol):
-    """Bytes of one answer."""
+    """The body of one response."""
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -54,45 +54,45 @@ class Body(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An answer: the body from the asked position on, and what object it belongs to."""
+    """One response: the body from the requested position on, with the ETag and size of its object."""
 
     body: Body
     etag: str | None
     size_bytes: int
-    """Size of the whole object, not of this answer."""
+    """Size of the whole object, not of this response."""
 
 
 class Opener(Protocol):
-    """One kind of place that can be read from a given byte on."""
+    """Opens one kind of location for reading from a given byte on."""
 
     location: str
-    """What messages call it: without user information and query."""
+    """The location as messages show it, without user information and query."""
     transient: tuple[type[Exception], ...]
-    """What reading a body raises when the connection breaks."""
+    """Errors that reading a body raises when the connection breaks."""
 
     def open(self, position: int, etag: str | None) -> Opened:
-        """Open at `position`; raises Interrupted where another try may help, SourceError where none will."""
+        """Open at `position`; raise Interrupted if a retry may help, SourceError if it cannot."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy(Policy):
-    """How long a stream insists: its failures are counted anew after each byte of progress."""
+    """How often and how long a stream retries; any progress resets its count of failures."""
 
     first_s: float = 0.5
     cap_s: float = 60.0
     tries: int | None = 12
-    """Tries without a byte of progress; 12 are almost four minutes of waiting."""
+    """Tries without a byte of progress; 12 tries wait almost four minutes in total."""
     asked_cap_s: float = 900.0
-    """Longest `Retry-After` that is obeyed to the letter; Common Crawl's blocks last some minutes."""
+    """Longest `Retry-After` that the stream obeys in full; Common Crawl's blocks last some minutes."""
     refused_floor_s: float = 1.0
-    """Least pause after a refusal: Common Crawl asks for at most one request a second (status.commoncrawl.org)."""
+    """Shortest pause after a refusal: Common Crawl asks for at most one request per second (status.commoncrawl.org)."""
 
     def pause_s(self, failures: int, interruption: Interrupted) -> float:
-        """Seconds to wait after the n-th failure in a row.
+        """Return the seconds to wait after `failures` failures in a row.
 
-        A `Retry-After` is kept to the second, without jitter: the server refused each stream at a moment of its own,
-        so the streams of a run come back apart already.
+        A `Retry-After` gets no jitter: the server refused each stream at a different moment, so the streams of a run
+        already return at different times.
         """
         drawn_s = self.wait_s(failures)
         if interruption.refused:
@@ -101,10 +101,10 @@ class RetryPolicy(Policy):
 
 
 class ResumableStream(io.RawIOBase):
-    """The bytes of one object from `position` to its end, in order, in bounded memory.
+    """Read the bytes of one object from `position` to its end, in order, in bounded memory.
 
-    Raises SourceError when the object is not the one that `etag` and `size_bytes` name, when it cannot be read at
-    all, or when `policy.tries` tries in a row brought no byte.
+    Raises SourceError if the object does not match `etag` and `size_bytes`, if it cannot be read at all, or after
+    `policy.tries` tries in a row without a byte.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class ResumableStream(io.RawIOBase):
         return self.position
 
     def connect(self) -> None:
-        """Open the object, so that `etag` and `size_bytes` are known; reading does it by itself."""
+        """Open the object, so that `etag` and `size_bytes` are known; reading also opens it if necessary."""
         while self._body is None:
             try:
                 self._open()
@@ -205,11 +205,11 @@ class ResumableStream(io.RawIOBase):
         try:
             body.close()
         except self._opener.transient:
-            return  # the connection is broken already, and nothing more is wanted of it
+            return  # the connection is broken already and no longer needed
 
 
 def changed(location: str) -> SourceError:
-    """The error for an object that is no longer the one that was planned."""
+    """Return the error for an object that has changed since the run was planned."""
     return SourceError(
         f"{location}: changed since it was first looked at; run again with --restart to read it from the start"
     )

@@ -1,7 +1,7 @@
-"""A window over a sequential stream: read ahead, go back a little, and hash each byte once it is done with.
+"""A window over a sequential stream: read ahead, go back a little, and hash each byte when it is released.
 
-What `ahead` gives depends on the file alone: as many bytes as were asked for, fewer only where the file ends. How many
-bytes a read of the stream happened to bring can therefore decide nothing.
+The result of `ahead` depends only on the file: it returns as many bytes as requested, fewer only at the end of the
+file. The size of the individual reads of the stream therefore never influences the result.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ if TYPE_CHECKING:
 
 
 class Tape:
-    """The bytes of `stream`, whose first byte is byte `offset` of the file.
+    """A window over `stream`, whose first byte is byte `offset` of the file.
 
-    What lies before `offset` stays in memory until `release` hashes and forgets it.
+    The bytes before the current offset stay in memory until `release` hashes and drops them.
     """
 
     def __init__(self, stream: RawIOBase, offset: int = 0) -> None:
         self.offset = offset
-        """The byte of the file that comes next."""
+        """File offset of the next byte."""
         self._stream = stream
         self._held = bytearray()
         self._held_from = offset
         self._digest = hashlib.sha256()
 
     def ahead(self, size: int = BLOCK_BYTES) -> bytes:
-        """The next `size` bytes, without moving; fewer only where the file ends."""
+        """Return the next `size` bytes without moving; fewer only at the end of the file."""
         start = self.offset - self._held_from
         while len(self._held) - start < size and self._fill():
             pass
         return bytes(memoryview(self._held)[start : start + size])
 
     def advance(self, size: int) -> None:
-        """Move over bytes that `ahead` gave."""
+        """Move past `size` bytes that `ahead` returned."""
         self.offset += size
 
     def rewind(self, offset: int) -> None:
-        """Go back to `offset`, which has not been released."""
+        """Go back to `offset`, which must not have been released."""
         assert self._held_from <= offset <= self.offset, (self._held_from, offset, self.offset)
         self.offset = offset
 
     def release(self, upto: int | None = None) -> None:
-        """Hash and forget the bytes before `upto`, by default all before `offset`."""
+        """Hash and drop the bytes before `upto`, by default all before `offset`."""
         size = (self.offset if upto is None else min(upto, self.offset)) - self._held_from
         if size <= 0:
             return
@@ -55,12 +55,12 @@ class Tape:
         self._held_from += size
 
     def restart_digest(self) -> None:
-        """Forget what lies before `offset` and hash from here on."""
+        """Drop the bytes before `offset` and start a new digest here."""
         self.release()
         self._digest = hashlib.sha256()
 
     def sha256(self) -> str:
-        """Digest of all that was released since the start or `restart_digest`, in hex."""
+        """Return the digest, in hex, of all bytes released since the start or `restart_digest`."""
         return self._digest.hexdigest()
 
     def _fill(self) -> bool:

@@ -1,8 +1,8 @@
-"""Blocks, and every value that storage ever had, in one append-only file.
+"""Store blocks, and every past value of the storage, in one append-only file.
 
-`chain.jsonl` holds a line for what the chain is, then one for each block and for each change that a test driver makes
-to the head. A line that a killed process left unfinished is cut off at the next start. An empty block takes about
-0.7 kB, so a block each 0.25 s makes 10 MB an hour.
+The first line of `chain.jsonl` identifies the chain. One line follows for each block, and one for each change that a
+test driver makes to the head. The next start removes a line that a killed process left unfinished. An empty block takes
+about 0.7 kB, so a block every 0.25 s takes 10 MB per hour.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Changes = dict[bytes, "bytes | None"]
 
 
 def blake2(data: bytes) -> str:
-    """Substrate's hash, as 0x-hex."""
+    """Return Substrate's hash of `data` as 0x-hex."""
     return "0x" + hashlib.blake2b(data, digest_size=32).hexdigest()
 
 
@@ -42,7 +42,7 @@ class Block:
 
     @property
     def header(self) -> dict[str, Any]:
-        """The header as JSON-RPC has it."""
+        """The header in the format of JSON-RPC."""
         return {
             "parentHash": self.parent,
             "number": hex(self.number),
@@ -53,13 +53,13 @@ class Block:
 
     @property
     def hash(self) -> str:
-        """The header's hash, over its SCALE bytes (the last is an empty digest)."""
+        """The hash of the header's SCALE bytes (the last byte is an empty digest)."""
         roots = bytes.fromhex(self.state_root[2:]) + bytes.fromhex(self.extrinsics_root[2:])
         return blake2(bytes.fromhex(self.parent[2:]) + compact(self.number) + roots + b"\x00")
 
 
 class At:
-    """Storage as it was after one block."""
+    """The storage after one block."""
 
     def __init__(self, store: BlockStore, number: int) -> None:
         self.store = store
@@ -80,7 +80,10 @@ class At:
 
 
 class BlockStore:
-    """The chain in a folder. One process at a time; raises LedgerError where another has it or the file is not ours."""
+    """The blocks of a chain in a folder, for one process at a time.
+
+    Raises LedgerError if another process uses the folder or the file belongs to another chain.
+    """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -100,7 +103,7 @@ class BlockStore:
         return self.blocks[-1]
 
     def append(self, number: int, extrinsics: list[str], changes: Changes) -> Block:
-        """Add a block and what it changed."""
+        """Add a block and its changes to the storage."""
         parent = self.blocks[-1] if self.blocks else None
         parts = [parent.state_root if parent else ""] + [f"{k.hex()}={_hex(v)}" for k, v in sorted(changes.items())]
         block = Block(
@@ -115,7 +118,7 @@ class BlockStore:
         return block
 
     def amend(self, changes: Changes) -> None:
-        """Change storage as of the head, without a block."""
+        """Change the storage at the head without a new block."""
         self._write({"changes": _pack(changes)})
         self._record(changes)
 

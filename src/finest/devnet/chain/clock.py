@@ -1,4 +1,4 @@
-"""When blocks are made, and what time they bear."""
+"""The clock that makes blocks, and the timestamps of blocks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """Makes a block each `block_s` seconds; None: blocks are made by hand; 0: one for each transaction as it comes."""
+    """Makes a block every `block_s` seconds; None makes blocks only on request, 0 makes one for each transaction."""
 
     def __init__(self, block_s: float | None, faults: Faults) -> None:
         self.block_s = block_s
@@ -21,11 +21,11 @@ class Clock:
 
     @property
     def at_once(self) -> bool:
-        """Whether a transaction makes its own block."""
+        """Whether each transaction makes its own block at once."""
         return self.block_s == 0
 
     async def run(self, make_block: Callable[[], object]) -> None:
-        """Make blocks until cancelled; slow blocks come late and none is skipped."""
+        """Make blocks until cancelled; slow blocks are late, but no block is skipped."""
         while self.block_s:
             await asyncio.sleep(self.block_s + self.faults.slow_block_s)
             if not self.faults.halt_blocks:
@@ -33,5 +33,5 @@ class Clock:
 
 
 def now_ms(last_ms: int) -> int:
-    """The wall clock in milliseconds, and later than the last block's."""
+    """Return the current time in milliseconds, but always later than the last block's."""
     return max(int(time.time() * 1000), last_ms + 1)

@@ -1,7 +1,7 @@
-"""The bytes of a commitment, measured as the Commitments pallet does.
+"""Measure the bytes of a commitment as the Commitments pallet does.
 
-The fields are read from the call's own bytes and stored untouched: decoding and encoding again would change a hostile
-text such as one that spells 0x-hex.
+The chain reads the fields from the call's own bytes and stores them unchanged: decoding and re-encoding would alter
+hostile texts, such as one that spells 0x-hex.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from finest.devnet.chain.extrinsics import RpcError
 from finest.devnet.chain.metadata import read_compact
 
 INFO_AT = 4
-"""Where `info` begins in `set_commitment`: after the two indices and the netuid (u16)."""
+"""Offset of `info` in `set_commitment`: after the two indices and the netuid (u16)."""
 LEAST_BYTES = 100
-"""What the shortest commitment costs of the budget (pallet_commitments, `do_set_commitment`)."""
+"""Bytes of the budget that even the shortest commitment costs (pallet_commitments, `do_set_commitment`)."""
 MAX_FIELDS = 3
 MAX_BIG_RAW_BYTES, MAX_TIMELOCKED_BYTES = 512, 1024
 _RAW_0, _RAW_128, _LAST_HASH = 1, 129, 133
@@ -23,24 +23,24 @@ _HASH_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Commitment:
-    """What counts of a commitment: how many fields, their bytes, the drand rounds of sealed ones."""
+    """The measures of a commitment: its number of fields, their bytes and the drand rounds of the timelocked ones."""
 
     fields: int
     size_bytes: int
     reveal_rounds: tuple[int, ...]
     marked_failed: bool
-    """Whether a field says that its reveal failed, which only the chain may write."""
+    """Whether a field states that its reveal failed, which only the chain may write."""
 
     @property
     def cost_bytes(self) -> int:
-        """What it takes from the hotkey's budget of the epoch."""
+        """Bytes that it takes from the hotkey's budget for the epoch."""
         return max(LEAST_BYTES, self.size_bytes)
 
 
 def measure(info: bytes, tags: dict[str, int]) -> Commitment:
-    """Read `CommitmentInfo`; `tags` are the variants of the runtime's `Data`.
+    """Measure a `CommitmentInfo`; `tags` are the variants of the runtime's `Data`.
 
-    Raises RpcError where a field is longer than the runtime's types allow: there a node fails to decode the call.
+    Raises RpcError if a field is longer than the runtime's types allow, because a node then fails to decode the call.
     """
     count, at = read_compact(info, 0)
     total, rounds, marked_failed = 0, [], False

@@ -1,7 +1,7 @@
-"""The calls that the devnet's chain executes, refused in the order and with the names of the pallets' own checks.
+"""Execute the calls that the devnet's chain supports, with the pallets' own checks, check order and error names.
 
-After pallet_subtensor (weights, registration), pallet_commitments and pallet_balances of the runtime that the metadata
-is of. Whatever else is called fails with `System.CallFiltered`.
+The rules follow pallet_subtensor (weights, registration), pallet_commitments and pallet_balances of the runtime version
+of the metadata. Any other call fails with `System.CallFiltered`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MECHANISM_CALLS = ("set_mechanism_weights", "commit_timelocked_mechanism_weight
 
 
 class DispatchError(Exception):
-    """A call failed: the transaction is in its block, its changes are not. Never leaves the node."""
+    """Raised when a call fails: the block contains the transaction but not its changes. The node always catches it."""
 
     def __init__(self, pallet: str, name: str) -> None:
         super().__init__(f"{pallet}.{name}")
@@ -40,7 +40,7 @@ class DispatchError(Exception):
 
 @dataclass(slots=True)
 class Context:
-    """One call being executed; `events` are those of the pallets."""
+    """The context of one executing call; `events` are the pallets' events."""
 
     state: State
     who: str
@@ -49,21 +49,21 @@ class Context:
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def arg(self, name: str) -> Any:
-        """A decoded argument."""
+        """Return a decoded argument."""
         return self.call.args[name]
 
     def require(self, fine: object, name: str, pallet: str = PALLET) -> None:
-        """Fail with the pallet's error unless all is fine."""
+        """Raise the pallet's error `name` unless `fine` is true."""
         if not fine:
             raise DispatchError(pallet, name)
 
     def emit(self, event: str, values: Any, pallet: str = PALLET) -> None:
-        """Deposit an event."""
+        """Record an event of a pallet."""
         self.events.append({pallet: {event: values}})
 
 
 def dispatch(context: Context) -> None:
-    """Execute a call; raises DispatchError."""
+    """Execute a call; raise DispatchError if it fails."""
     rule = _RULES.get((context.call.pallet, context.call.function))
     if rule is None:
         raise DispatchError("System", "CallFiltered")
@@ -97,7 +97,7 @@ def _set_commitment(context: Context) -> None:
 
 
 def _validator(context: Context) -> int:
-    """The signer's uid on the subnet of the call, or the error."""
+    """Return the signer's uid on the subnet of the call; raise DispatchError if it has none."""
     context.require(context.arg("netuid") == context.state.netuid, "SubnetNotExists")
     mechanism = context.arg("mecid") if context.call.function in _MECHANISM_CALLS else 0
     context.require(mechanism == 0, "MechanismDoesNotExist")
@@ -108,7 +108,7 @@ def _validator(context: Context) -> int:
 
 
 def _rested(context: Context, uid: int) -> bool:
-    """Whether the neuron's last weights are old enough."""
+    """Whether the neuron's last weights are old enough for the rate limit."""
     state = context.state
     last = state.get("LastUpdate", state.netuid)[uid]
     return last == 0 or state.block - last >= state.get("WeightsSetRateLimit", state.netuid)
@@ -164,7 +164,7 @@ def _commit_timelocked(context: Context) -> None:
 
 
 def _sealed(context: Context) -> tuple[bytes, bytes]:
-    """The ciphertext and the reveal round (u64) as they came: the call ends with them and a u16 version."""
+    """Return the ciphertext and the reveal round (u64) as raw bytes; a u16 version follows them at the call's end."""
     data = context.call.data
     start = 4 + (context.call.function in _MECHANISM_CALLS)  # two indices, netuid (u16), mechanism (u8)
     length, size = read_compact(data, start)
@@ -201,7 +201,7 @@ def _transfer(context: Context) -> None:
 
 
 def _remark(_context: Context) -> None:
-    """`System.remark` changes nothing."""
+    """Execute `System.remark`, which changes nothing."""
 
 
 _RULES: dict[tuple[str, str], Callable[[Context], None]] = {

@@ -1,4 +1,4 @@
-"""The devnet's own methods: what tests and other processes do to the chain that no key could sign for."""
+"""The devnet's own methods, with which tests and other processes change the chain in ways that no key could sign."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Drivers:
-    """`devnet_*`: amend the head of a node, make blocks, set faults."""
+    """The `devnet_*` methods: amend the head of a node, make blocks, set faults."""
 
     def __init__(self, node: Node, faults: Faults, make_block: Callable[[], int]) -> None:
         self.node = node
@@ -23,7 +23,7 @@ class Drivers:
         self.make_block = make_block
 
     def methods(self) -> dict[str, Callable[[list[Any]], Any]]:
-        """Names and what they do with their parameters."""
+        """Return the methods by name; each takes the list of parameters."""
         return {
             "devnet_advance": self._advance,
             "devnet_fund": self._fund,

@@ -1,8 +1,8 @@
-"""From an extrinsic's bytes to who signed which call, refused with the codes that a Substrate node gives.
+"""Decode an extrinsic to its signer and call, and refuse invalid ones with the error codes of a Substrate node.
 
-Codes and words: polkadot-sdk, substrate/client/rpc-api/src/author/error.rs and
-substrate/primitives/runtime/src/transaction_validity.rs. A node answers a tampered extrinsic, one signed for another
-chain or runtime, and a mortal one past its era all with "bad signature", for each changes the bytes that were signed.
+The codes and messages come from polkadot-sdk, substrate/client/rpc-api/src/author/error.rs and
+substrate/primitives/runtime/src/transaction_validity.rs. A node responds with "bad signature" to a tampered extrinsic,
+to one signed for another chain or runtime, and to a mortal one past its era, because each changes the signed bytes.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _SIGNED_V4 = 0x84
 _CRYPTO = {"Ed25519": bittensor_core.CRYPTO_ED25519, "Sr25519": bittensor_core.CRYPTO_SR25519}
 _SIGNATURE_BYTES = {0: 64, 1: 64, 2: 65}
 _LONG_PAYLOAD_BYTES = 256
-"""A longer payload is signed by its hash."""
+"""Signers sign the hash of a payload longer than this."""
 
 
 class RpcError(Exception):
-    """An answer of JSON-RPC that is an error; never leaves the server."""
+    """A JSON-RPC error response; the server always catches it."""
 
     def __init__(self, code: int, message: str, data: Any = None) -> None:
         super().__init__(message)
@@ -38,12 +38,12 @@ class RpcError(Exception):
         self.data = data
 
     def as_json(self) -> dict[str, Any]:
-        """The error object."""
+        """Return the JSON-RPC error object."""
         return {"code": self.code, "message": self.message} | ({} if self.data is None else {"data": self.data})
 
 
 def invalid(data: str) -> RpcError:
-    """The pool refuses a transaction."""
+    """Return the error with which the pool refuses a transaction."""
     return RpcError(1010, "Invalid Transaction", data)
 
 
@@ -53,13 +53,13 @@ ANCIENT = "Transaction has an ancient birth block"
 
 
 def bad_format(why: object) -> RpcError:
-    """The bytes are no extrinsic."""
+    """Return the error for bytes that are not an extrinsic."""
     return RpcError(1001, f"Extrinsic has invalid format: {why}")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call: its names, decoded arguments, and the bytes that were signed (two indices, then the arguments)."""
+    """One call: its names, its decoded arguments and its signed bytes (two indices, then the arguments)."""
 
     pallet: str
     function: str
@@ -69,7 +69,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A checked extrinsic. `last_block` is the last block that may hold it; None for an immortal one."""
+    """A verified extrinsic. `last_block` is the last block that may contain it; None for an immortal one."""
 
     who: str
     nonce: int
@@ -82,14 +82,16 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """What a signature covers besides the call: hash of a block by number (None: no such block), and the next one."""
+    """The chain data needed to check a signature: a block's hash by number (None if unknown), and the next block's
+    number.
+    """
 
     hash_of: Callable[[int], str | None]
     next_block: int
 
 
 def read_extrinsic(codec: Codec, raw_hex: object, chain: Chain) -> Signed:
-    """Check format, era and signature; raises RpcError as the node does. The nonce is the pool's business."""
+    """Check format, era and signature; raise RpcError as a node does. The pool checks the nonce."""
     raw = _raw(raw_hex)
     try:
         decoded = codec.runtime.decode_extrinsic(raw, True)
@@ -129,7 +131,7 @@ def _raw(raw_hex: object) -> bytes:
 
 
 def _era(era: Any, next_block: int) -> tuple[int, int | None]:
-    """Birth block and last valid block of an era as seen from the block that would hold the extrinsic."""
+    """Return the birth block and the last valid block of an era for an extrinsic in `next_block`."""
     if era == "00":
         return 0, None
     period, phase = (era["period"], era["phase"]) if isinstance(era, dict) else era
@@ -138,7 +140,9 @@ def _era(era: Any, next_block: int) -> tuple[int, int | None]:
 
 
 def _verified_call(codec: Codec, raw: bytes, prefix: int, decoded: dict[str, Any], era: tuple[str, int, str]) -> bytes:
-    """The call's bytes; raises RpcError unless the signature covers them, this chain, this runtime and this era."""
+    """Return the call's bytes; raise RpcError unless the signature covers them, this chain, this runtime and this
+    era.
+    """
     genesis_hash, birth, birth_hash = era
     mortal = decoded["era"] if decoded["era"] == "00" else {"period": _period(decoded["era"]), "current": birth}
     extra, additional = codec.runtime.signature_payload_parts(

@@ -1,4 +1,4 @@
-"""What goes wrong on demand. Set a field and it is so; `clear()` mends everything."""
+"""Faults on demand. Setting a field takes effect at once; `clear()` removes all faults."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 class Faults:
     """Faults of the chain's server.
 
-    freeze          sockets, old and new, are open and nothing is read or answered, not even pings
-    stall_s         each answer comes so many seconds late
-    drop_next       so many of the next requests are answered by a cut connection
-    refuse_http     new connections are refused with this HTTP status, 429 for one (0: not)
-    retry_after_s   what the refusal says of coming again (0: nothing)
-    slow_block_s    so many seconds are added to each block of a running clock
+    freeze          existing and new sockets stay open, but the server reads and answers nothing, not even pings
+    stall_s         seconds by which each response is delayed
+    drop_next       number of next requests for which the server cuts the connection
+    refuse_http     HTTP status, such as 429, with which the server refuses new connections (0: accept them)
+    retry_after_s   Retry-After of that refusal, in seconds (0: no header)
+    slow_block_s    seconds added to each block of a running clock
     halt_blocks     a running clock makes no blocks
-    fail_submits    JSON-RPC errors (code, message, data) that answer the next submits, first to last
-    lose_submits    so many of the next submits are taken in, and the connection is cut instead of an answer
+    fail_submits    JSON-RPC errors (code, message, data) for the next submits, in order
+    lose_submits    number of next submits that the server executes, cutting the connection instead of responding
     """
 
     freeze: bool = False
@@ -45,11 +45,11 @@ class Faults:
             listener()
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Call this when `freeze` is set."""
+        """Register the function to call when `freeze` is set."""
         self._listener = listener
 
     def set(self, **changes: Any) -> None:
-        """Set several; raises UsageError for a fault that does not exist."""
+        """Set several faults; raise UsageError for an unknown one."""
         known = [entry.name for entry in fields(self) if not entry.name.startswith("_")]
         for name in changes:
             if name not in known:
@@ -58,15 +58,15 @@ class Faults:
             setattr(self, name, value)
 
     def clear(self) -> None:
-        """No faults."""
+        """Remove all faults."""
         self.set(**{f.name: getattr(Faults(), f.name) for f in fields(self) if not f.name.startswith("_")})
 
     def as_json(self) -> dict[str, Any]:
-        """The faults that are set."""
+        """Return all fields with their values."""
         return {f.name: getattr(self, f.name) for f in fields(self) if not f.name.startswith("_")}
 
     def take(self, name: str) -> bool:
-        """Whether a counted fault is due; counts it down."""
+        """Return whether a counted fault is due, and count it down."""
         left = getattr(self, name)
         if left > 0:
             setattr(self, name, left - 1)

@@ -1,7 +1,7 @@
-"""The metadata of Subtensor's runtime: what a client needs to speak to it, and this server to speak like it.
+"""Load the metadata of Subtensor's runtime, which clients need and by which this server imitates the runtime.
 
-No package ships the runtime. The SDK's source distribution holds the metadata of spec 461 as a test fixture, so it is
-fetched from the package index once and kept in the cache folder. Both files are pinned by sha256.
+No package contains the runtime. The SDK's source distribution contains the metadata of spec 461 as a test fixture, so
+the devnet downloads it once from the package index and stores it in the cache folder. Both files are pinned by sha256.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DEFAULT_MODIFIER, _MAP, _IDENTITY_HASHER = 1, 1, 5
 
 
 def load_metadata(cache: Path) -> bytes:
-    """The V15 metadata of spec 461, from the cache or the package index; raises SourceError where neither has it."""
+    """Load the V15 metadata of spec 461 from the cache or the package index; raise SourceError if both fail."""
     path = cache / "devnet" / f"subtensor-{SPEC_VERSION}-v15.scale"
     if path.is_file():
         metadata = path.read_bytes()
@@ -48,10 +48,11 @@ def load_metadata(cache: Path) -> bytes:
 
 
 def add_epoch_consensus(metadata: bytes) -> bytes:
-    """Metadata with `SubtensorModule.SubnetEpochConsensus` (netuid -> u8, 0 unless set), as runtimes after 461 have it.
+    """Add `SubtensorModule.SubnetEpochConsensus` (netuid -> u8, default 0), as in runtimes after 461, to the metadata.
 
-    The SDK's `SetWeights` reads this entry since 11.3; 0 is not Null, so it goes the ordinary way. The entry is put
-    first in the pallet's list: `PalletStorageMetadata` is prefix, then a compact count, then the entries.
+    The SDK's `SetWeights` reads this entry since 11.3; 0 is not Null, so the SDK sets weights in the ordinary way. The
+    new entry becomes the first in the pallet's list: `PalletStorageMetadata` is a prefix, a compact count and the
+    entries.
     """
     name = _text("SubtensorModule")
     pattern = name + b"\x01" + name
@@ -67,7 +68,7 @@ def add_epoch_consensus(metadata: bytes) -> bytes:
 
 
 def compact(number: int) -> bytes:
-    """A SCALE compact integer (docs.polkadot.com, SCALE codec)."""
+    """Encode a SCALE compact integer (docs.polkadot.com, SCALE codec)."""
     for mode, bits in enumerate((6, 14, 30)):
         if number < 1 << bits:
             return (number << 2 | mode).to_bytes(1 << mode, "little")
@@ -76,7 +77,7 @@ def compact(number: int) -> bytes:
 
 
 def read_compact(data: bytes, at: int) -> tuple[int, int]:
-    """The SCALE compact integer at an offset and how many bytes it takes; raises ValueError where data ends."""
+    """Return the SCALE compact integer at an offset and its size in bytes; raise ValueError if the data ends early."""
     if at >= len(data):
         raise ValueError("compact integer beyond the end")
     mode = data[at] & 3
@@ -96,7 +97,7 @@ def _sha256(data: bytes) -> str:
 
 
 def _download(folder: Path) -> bytes:
-    """The source distribution's bytes, by pip, which refuses another hash."""
+    """Download the source distribution with pip, which verifies its hash, and return its bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         wanted = Path(temporary) / "wanted.txt"
@@ -120,7 +121,7 @@ _MEND = "run the same command again with a network, or set FINEST_CACHE to a fol
 
 
 def _extract(sdist: bytes) -> bytes:
-    """The metadata in a source distribution; raises SourceError where either is not the pinned one."""
+    """Extract the metadata from a source distribution; raise SourceError if either does not match its pin."""
     if _sha256(sdist) != SDIST_SHA256:
         raise SourceError(f"{SDIST}.tar.gz is not the pinned one; check the package index that pip is set to use")
     with tempfile.TemporaryFile() as file:

@@ -1,4 +1,4 @@
-"""The chain itself, without any socket: take a transaction, make a block, change the head, answer for a block."""
+"""The chain itself, without sockets: accept a transaction, make a block, change the head, read a block's storage."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 KEPT_BLOCK_HASHES = 2400
-"""`System.BlockHashCount` of the runtime: an older birth block is "ancient"."""
+"""The runtime's `System.BlockHashCount`: an older birth block counts as "ancient"."""
 _UNSIGNED_V4 = b"\x04"
 _NO_WEIGHT = {"ref_time": 0, "proof_size": 0}
 _INFO = {"weight": _NO_WEIGHT, "class": "Normal", "pays_fee": "No"}
@@ -32,7 +32,7 @@ _INFO = {"weight": _NO_WEIGHT, "class": "Normal", "pays_fee": "No"}
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A new block, the transactions in it and those that it found too old."""
+    """A new block, its transactions, and those dropped because they were too old for it."""
 
     block: Block
     included: list[Signed]
@@ -40,7 +40,7 @@ class Sealed:
 
 
 class Node:
-    """One chain in one folder, made at the first start."""
+    """One chain in one folder; the first start creates it."""
 
     def __init__(self, folder: Path, cache: Path, netuid: int, genesis: Genesis) -> None:
         metadata = load_metadata(cache)
@@ -65,29 +65,29 @@ class Node:
         self.store.close()
 
     def pallets_at(self, number: int) -> Pallets:
-        """Storage after a block."""
+        """Return the storage after a block."""
         return Pallets(self.codec, At(self.store, number))
 
     def state_at_head(self) -> State:
-        """The subnet after the head; what is written to it is lost."""
+        """Return the subnet's state after the head; changes to it are not stored."""
         return State(Writable(self.codec, Overlay(At(self.store, self.head.number))), self.netuid)
 
     def amend(self, change: Callable[[State], T]) -> T:
-        """Change the head's storage without a block: what test drivers do, seen by clients at once."""
+        """Change the head's storage without a block, for test drivers; clients see the change at once."""
         state = self.state_at_head()
         result = change(state)
         self.store.amend(state.pallets.overlay.changes)
         return result
 
     def submit(self, raw_hex: object) -> tuple[Signed, Signed | None]:
-        """Take a transaction into the pool; answers it and the one that it replaced. Raises RpcError."""
+        """Add a transaction to the pool; return it and the one that it replaced, if any. Raises RpcError."""
         signed = read_extrinsic(self.codec, raw_hex, Chain(self._hash_of, self.head.number + 1))
         if (signed.call.pallet, signed.call.function) == ("Commitments", "set_commitment"):
             measure(signed.call.data[INFO_AT:], self._data_tags)
         return signed, self.pool.add(signed)
 
     def make_block(self) -> Sealed:
-        """Make the next block of what is ready in the pool."""
+        """Make the next block from the transactions that are ready in the pool."""
         number = self.head.number + 1
         ready, dropped = self.pool.take(number)
         overlay = Overlay(At(self.store, number - 1))
@@ -104,13 +104,13 @@ class Node:
         return Sealed(self.store.append(number, extrinsics, overlay.changes), ready, dropped)
 
     def _hash_of(self, number: int) -> str | None:
-        """A block's hash as the runtime keeps them: the genesis and the last 2,400."""
+        """Return a block's hash if the runtime still stores it: the genesis hash and the last 2,400."""
         if number > self.head.number or 0 < number < self.head.number + 1 - KEPT_BLOCK_HASHES:
             return None
         return self.store.blocks[number].hash
 
     def _apply(self, below: Overlay, signed: Signed) -> list[dict[str, Any]]:
-        """Execute one transaction: its changes are kept if it succeeds, its nonce is used either way."""
+        """Execute one transaction and return its events: keep its changes only if it succeeds; always use its nonce."""
         overlay = Overlay(below)
         state = State(Writable(self.codec, overlay), self.netuid)
         context = Context(state, signed.who, signed.call, self._data_tags)
@@ -133,18 +133,20 @@ class Node:
         return {"System": {"ExtrinsicFailed": {"dispatch_error": what, "dispatch_info": _INFO}}}
 
     def _timestamp(self, now: int) -> str:
-        """The inherent that every block begins with."""
+        """Return the timestamp inherent with which every block begins."""
         body = _UNSIGNED_V4 + bytes(self.codec.runtime.compose_call("Timestamp", "set", {"now": now}))
         return "0x" + (compact(len(body)) + body).hex()
 
     def _variants(self, pallet: str, name: str) -> dict[str, int]:
-        """The variants of one of a pallet's enums and their indices."""
+        """Return the variants of a pallet's enum with their indices."""
         wanted = [f"pallet_{pallet.lower()}", "types", name]
         kind = next(kind for kind in self.codec.types.values() if kind.get("path") == wanted)
         return {variant["name"]: variant["index"] for variant in kind["def"]["variant"]["variants"]}
 
     def _found(self, genesis: Genesis) -> None:
-        """The first block. A salt makes its hash new: the SDK caches metadata by genesis hash and spec."""
+        """Make the first block. A salt makes its hash unique, because the SDK caches metadata by genesis hash and
+        spec.
+        """
         overlay = Overlay(_Nothing())
         pallets = Writable(self.codec, overlay)
         pallets.put("System", "Number", value=0)
@@ -156,7 +158,7 @@ class Node:
 
 
 class _Nothing:
-    """Storage before the first block."""
+    """The empty storage before the first block."""
 
     def get(self, _key: bytes) -> bytes | None:
         return None

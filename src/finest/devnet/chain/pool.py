@@ -1,4 +1,4 @@
-"""What waits for a block: one transaction for each account and nonce, taken in the order of nonces."""
+"""The pool of transactions that wait for a block: one for each account and nonce, taken in nonce order."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ TOO_LOW = "The transaction has too low priority to replace another transaction a
 
 
 class Pool:
-    """Waiting transactions. `nonce_of` answers the chain's next nonce of an account."""
+    """The waiting transactions. `nonce_of` returns an account's next nonce on the chain."""
 
     def __init__(self, nonce_of: Callable[[str], int]) -> None:
         self.nonce_of = nonce_of
         self.waiting: dict[tuple[str, int], Signed] = {}
 
     def add(self, transaction: Signed) -> Signed | None:
-        """Take a transaction in, and answer the one that it replaces; raises RpcError as the node's pool does."""
+        """Add a transaction and return the one that it replaces, if any; raise RpcError as a node's pool does."""
         if transaction.nonce < self.nonce_of(transaction.who):
             raise invalid(STALE)
         place = (transaction.who, transaction.nonce)
@@ -34,7 +34,7 @@ class Pool:
         return other
 
     def next_nonce(self, who: str) -> int:
-        """The first nonce that neither the chain nor the pool has used."""
+        """Return the first nonce that neither the chain nor the pool has used."""
         nonce = self.nonce_of(who)
         while (who, nonce) in self.waiting:
             nonce += 1
@@ -45,19 +45,19 @@ class Pool:
         return transaction.nonce < self.next_nonce(transaction.who)
 
     def take(self, number: int) -> tuple[list[Signed], list[Signed]]:
-        """What goes into a block, and what is dropped because its era is over."""
+        """Remove and return the transactions for block `number`, and those dropped because their era is over."""
         old = [t for t in self.waiting.values() if t.last_block is not None and t.last_block < number]
         for transaction in old:
             del self.waiting[transaction.who, transaction.nonce]
         ready = [t for t in self.waiting.values() if self.is_ready(t)]
         for transaction in ready:
             del self.waiting[transaction.who, transaction.nonce]
-        # A replacement keeps its place in the pool, a late lower nonce does not: nonces must still rise.
+        # A replacement keeps its place in the pool, and a lower nonce may arrive late, so sort each account's nonces.
         return _by_nonce(ready), old
 
 
 def _by_nonce(transactions: list[Signed]) -> list[Signed]:
-    """Arrival order between accounts, nonce order within one."""
+    """Return the transactions in arrival order between accounts and in nonce order within each account."""
     of: dict[str, list[Signed]] = {}
     for transaction in sorted(transactions, key=lambda t: t.nonce):
         of.setdefault(transaction.who, []).append(transaction)

@@ -1,4 +1,4 @@
-"""The methods of Substrate's JSON-RPC that clients of Subtensor use, and the devnet's own."""
+"""The methods of Substrate's JSON-RPC that clients of Subtensor use, and the devnet's own methods."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 V15 = 15
 MOST_KEYS = 1000
-"""A node answers no more keys at a time (polkadot-sdk, `STORAGE_KEYS_PAGED_MAX_COUNT`)."""
+"""Most keys that a node returns per request (polkadot-sdk, `STORAGE_KEYS_PAGED_MAX_COUNT`)."""
 
 
 class Session(Protocol):
@@ -37,20 +37,20 @@ class Session(Protocol):
 
 @dataclass(slots=True)
 class Subscriptions:
-    """Who is told of what: new heads, and the fate of transactions (by hash)."""
+    """The subscriptions to new heads and to the status of transactions (by hash)."""
 
     heads: dict[str, tuple[Session, str]] = field(default_factory=dict)
     watched: dict[str, list[tuple[Session, str]]] = field(default_factory=dict)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def forget(self, session: Session) -> None:
-        """The client has gone."""
+        """Remove the subscriptions of a client that has disconnected."""
         self.heads = {key: value for key, value in self.heads.items() if value[0] is not session}
         for key, watchers in list(self.watched.items()):
             self.watched[key] = [watcher for watcher in watchers if watcher[0] is not session]
 
     def tell(self, extrinsic_hash: str, status: Any, *, last: bool = False) -> None:
-        """Tell the watchers of a transaction."""
+        """Send a status to the subscribers of a transaction; `last` ends their subscriptions."""
         for session, subscription in self.watched.get(extrinsic_hash, []):
             session.push("author_extrinsicUpdate", subscription, status)
         if last:
@@ -58,7 +58,7 @@ class Subscriptions:
 
 
 class Rpc:
-    """Answers requests for one node."""
+    """Executes the JSON-RPC requests for one node."""
 
     def __init__(self, node: Node, faults: Faults, *, at_once: bool) -> None:
         self.node = node
@@ -68,7 +68,7 @@ class Rpc:
         self._methods = self._table()
 
     def call(self, session: Session, method: str, params: list[Any]) -> Any:
-        """The result of one request; raises RpcError."""
+        """Return the result of one request; raise RpcError if it fails."""
         rule = self._methods.get(method)
         if rule is None:
             raise RpcError(-32601, "Method not found", method)
@@ -81,7 +81,7 @@ class Rpc:
             raise RpcError(-32000, str(error)) from error
 
     def make_block(self) -> int:
-        """Make a block and tell everybody who asked to know."""
+        """Make a block, notify all subscribers and return its number."""
         sealed = self.node.make_block()
         tell = self.subscriptions.tell
         for signed in sealed.included:
@@ -96,7 +96,7 @@ class Rpc:
     # chain
 
     def _number(self, block_hash: object) -> int:
-        """The number of a block that a client names by hash; None is the head."""
+        """Return the number of the block with this hash; None means the head."""
         if block_hash is None:
             return self.node.head.number
         number = self.node.store.numbers.get(str(block_hash))
@@ -240,7 +240,7 @@ def _at(params: list[Any], index: int) -> Any:
 
 
 def _bytes(text: Any) -> bytes:
-    """Bytes of hex with or without 0x: the SDK leaves it out in `state_call`."""
+    """Decode hex with or without 0x, which the SDK omits in `state_call`."""
     return bytes.fromhex(str(text).removeprefix("0x"))
 
 

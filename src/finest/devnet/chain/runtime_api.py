@@ -1,6 +1,6 @@
-"""The questions of `state_call`: metagraph, neurons, stake, prices, hyperparameters, fees.
+"""The runtime calls of `state_call`: metagraph, neurons, stake, prices, hyperparameters, fees.
 
-Every answer is a value of the type that the metadata names; fields that this chain has no rule for are zero or empty.
+Every result has the type that the metadata declares; fields for which this chain has no rule are zero or empty.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NAME = "finest devnet"
 PRICE_RAO = 10**9
-"""One coin of the subnet for one TAO: the pool has as much of either and no rule that trades."""
+"""Price of one coin of the subnet: one TAO, because the pool holds equal amounts of both and no rule trades."""
 _AXON = {
     "block": 0,
     "version": 0,
@@ -34,7 +34,7 @@ _PROMETHEUS = {"block": 0, "version": 0, "ip": 0, "port": 0, "ip_type": 4}
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One runtime call at one block: its storage, the subnet that exists, and the arguments."""
+    """One runtime call at one block: the storage, the only subnet, and the arguments."""
 
     pallets: Pallets
     netuid: int
@@ -43,16 +43,16 @@ class Question:
     output: str
 
     def empty(self) -> dict[str, Any]:
-        """The answer's struct with nothing in it."""
+        """Return the result's struct with empty fields."""
         return self.pallets.codec.fields(self.output)
 
     def of_subnet(self, item: str) -> Any:
-        """A storage value of the subnet."""
+        """Return a storage value of the subnet."""
         return self.pallets.get(PALLET, item, self.netuid)
 
 
 def answer(pallets: Pallets, netuid: int, block: int, name: str, params: bytes) -> bytes:
-    """SCALE bytes of the answer to `<Api>_<method>`; raises RpcError as a node does for a method it does not export."""
+    """Return the SCALE bytes of the result of `<Api>_<method>`; raise RpcError as a node does for an unknown method."""
     api, _, method = name.partition("_")
     known = pallets.codec.apis.get(api, {}).get(method)
     rule = _ANSWERS.get(name)
@@ -67,8 +67,8 @@ def answer(pallets: Pallets, netuid: int, block: int, name: str, params: bytes) 
 
 
 def _arguments(pallets: Pallets, types: list[str], params: bytes) -> list[Any]:
-    """The arguments. Of several, all but the last must have a fixed size, which every call served here has."""
-    if not types or types == ["scale_info::594", "scale_info::4"]:  # an extrinsic and its length: fees are not charged
+    """Decode the arguments. All but the last must have a fixed size, which is true for every call served here."""
+    if not types or types == ["scale_info::594", "scale_info::4"]:  # an extrinsic and its length: there are no fees
         return []
     args = []
     for type_name in types[:-1]:
@@ -102,7 +102,7 @@ def _metagraph(question: Question) -> dict[str, Any] | None:
 
 
 def _subnet(question: Question) -> dict[str, Any]:
-    """The fields that the metagraph and the dynamic info share, and the metagraph's hyperparameters."""
+    """Return the fields that the metagraph and the dynamic info share, and the metagraph's hyperparameters."""
     read = question.of_subnet
     return {
         "netuid": question.netuid,
@@ -164,14 +164,14 @@ def _neurons(question: Question) -> list[dict[str, Any]]:
 
 
 def _neurons_full(question: Question) -> list[dict[str, Any]]:
-    """With weights; bonds are not computed."""
+    """Return the neurons with weights; this chain does not compute bonds."""
     read = question.pallets.get
     extra = [{"weights": read(PALLET, "Weights", question.netuid, n["uid"]), "bonds": []} for n in _neurons(question)]
     return [one | more for one, more in zip(_neurons(question), extra, strict=True)]
 
 
 def _stakes_of(question: Question, coldkey: str) -> list[dict[str, Any]]:
-    """The coldkey's positions: what its own hotkeys have, for nobody delegates here."""
+    """Return the coldkey's positions, which are the stakes of its own hotkeys because this chain has no delegation."""
     rows = []
     for hotkey in question.pallets.get(PALLET, "OwnedHotkeys", coldkey):
         stake = question.pallets.get(PALLET, "TotalHotkeyAlpha", hotkey, question.netuid)

@@ -1,7 +1,7 @@
-"""The chain's server on loopback: WebSocket in front of `Rpc`, a clock behind it, a thread of its own.
+"""The chain's server on loopback: a WebSocket interface to `Rpc` and a block clock, in their own thread.
 
-`ws://127.0.0.1:PORT` is what a client is pointed at. `ws://127.0.0.1:PORT/devnet` takes the same requests and no fault
-touches it: another process drives the chain there, and mends what it froze.
+Clients connect to `ws://127.0.0.1:PORT`. `ws://127.0.0.1:PORT/devnet` takes the same requests, but faults do not affect
+it: there another process controls the chain, and can end a freeze.
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ logger = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 CONTROL = "/devnet"
 START_TIMEOUT_S = 180.0
-"""The first start fetches the runtime's metadata, which takes 25 s on a good line."""
+"""Longest wait for the server. The first start downloads the runtime's metadata, which takes 25 s on a fast
+connection."""
 CALL_TIMEOUT_S = 30.0
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 SUBMITS = ("author_submitExtrinsic", "author_submitAndWatchExtrinsic")
 
 
 class _Session:
-    """One connection: sends what it is told, in that order."""
+    """One connection; it sends messages in the order of the calls."""
 
     def __init__(self, connection: ServerConnection, faults: Faults) -> None:
         self.connection = connection
@@ -54,12 +55,12 @@ class _Session:
         self.is_control = request is not None and request.path == CONTROL
 
     def push(self, method: str, subscription: str, result: Any) -> None:
-        """Send a subscription's news."""
+        """Send a notification for a subscription."""
         params = {"subscription": subscription, "result": result}
         self.send({"jsonrpc": "2.0", "method": method, "params": params})
 
     def send(self, message: Any) -> None:
-        """Send at once, or late where the faults say so; a client that has gone hears nothing."""
+        """Send a message at once, or late if the faults say so; drop it if the client has disconnected."""
         text = json.dumps(message)
         late_s = 0.0 if self.is_control else self.faults.stall_s
         if late_s:
@@ -68,15 +69,15 @@ class _Session:
             broadcast([self.connection], text)
 
     def soon(self, action: Callable[[], object]) -> None:
-        """Do something after the answer to the present request has been sent."""
+        """Run `action` after the response to the current request has been sent."""
         self._loop.call_soon(action)
 
     def cut(self) -> None:
-        """Break the connection without a word."""
+        """Abort the connection without a closing handshake."""
         self.connection.transport.abort()
 
     def read(self, *, resume: bool) -> None:
-        """Stop reading the socket, or go on."""
+        """Pause reading from the socket, or resume it."""
         with contextlib.suppress(RuntimeError):  # the transport is closing
             transport = self.connection.transport
             (transport.resume_reading if resume else transport.pause_reading)()
@@ -87,11 +88,11 @@ class _Session:
 
 
 class ChainServer:
-    """A chain in a folder, served on loopback by a thread. A context manager; `start` and `stop` do the same.
+    """A chain in a folder, served on loopback by a thread. Use it as a context manager, or call `start` and `stop`.
 
-    `block_s` is seconds between blocks; None: blocks are made by `advance` alone; 0: each transaction makes its block.
-    What the drivers change is in the head at once, without a block. Raises LedgerError where the folder holds another
-    chain or is in use, SourceError where the runtime's metadata cannot be had, RunError where the port is taken.
+    `block_s` is the seconds between blocks; with None only `advance` makes blocks, with 0 each transaction makes its
+    own. Changes by the drivers are in the head at once, without a block. Raises LedgerError if the folder holds another
+    chain or is in use, SourceError if the runtime's metadata is not available, RunError if the port is taken.
     """
 
     def __init__(
@@ -120,10 +121,10 @@ class ChainServer:
         self._failure: BaseException | None = None
         self._started = threading.Event()
 
-    # life
+    # start and stop
 
     def start(self) -> ChainServer:
-        """Serve; returns when clients can connect."""
+        """Start serving; return when clients can connect."""
         self._started.clear()
         self._failure = None
         self._thread = threading.Thread(target=self._run, name="devnet-chain", daemon=True)
@@ -136,7 +137,7 @@ class ChainServer:
         return self
 
     def stop(self) -> None:
-        """Stop serving; the folder keeps the chain."""
+        """Stop serving; the chain remains in the folder."""
         if self._thread is None or self._loop is None or self._stop is None:
             return
         with contextlib.suppress(RuntimeError):  # the loop is closed already
@@ -152,30 +153,30 @@ class ChainServer:
 
     @property
     def endpoint(self) -> str:
-        """What clients connect to."""
+        """The address to which clients connect."""
         return f"ws://{HOST}:{self.port}"
 
     @property
     def control(self) -> str:
-        """Where another process drives the chain, whatever the faults."""
+        """The address at which another process controls the chain, unaffected by faults."""
         return self.endpoint + CONTROL
 
     # drivers
 
     @property
     def block(self) -> int:
-        """The head's number."""
+        """The number of the head."""
         return self.node.head.number
 
     @property
     def node(self) -> Node:
-        """The chain itself, to read; change it by the drivers alone."""
+        """The chain itself, for reading; change it only through the drivers."""
         if self._rpc is None:
             raise RunError("the devnet's chain is not running; start it first")
         return self._rpc.node
 
     def advance(self, blocks: int = 1) -> int:
-        """Make blocks; answers the head's number."""
+        """Make blocks; return the number of the head."""
         head: int = self._drive("devnet_advance", blocks)
         return head
 
@@ -184,7 +185,7 @@ class ChainServer:
         self._drive("devnet_fund", ss58, tao)
 
     def register(self, hotkey_ss58: str, coldkey_ss58: str) -> int:
-        """Register a hotkey for nothing; answers its uid, also where it has one. The subnet's owner has uid 0."""
+        """Register a hotkey for free, unless it is registered; return its uid. The subnet's owner has uid 0."""
         uid: int = self._drive("devnet_register", hotkey_ss58, coldkey_ss58)
         return uid
 
@@ -193,7 +194,7 @@ class ChainServer:
         self._drive("devnet_setStake", hotkey, tao)
 
     def set_permit(self, hotkey: str, permit: bool) -> None:
-        """Give or take the validator permit, from now on."""
+        """Grant or revoke the validator permit at once."""
         self._drive("devnet_setPermit", hotkey, permit)
 
     def set_hyperparameter(self, item: str, value: Any) -> None:
@@ -201,7 +202,7 @@ class ChainServer:
         self._drive("devnet_setHyperparameter", item, value)
 
     def drop_connections(self) -> None:
-        """Break every connection there is."""
+        """Abort all connections."""
         self._in_loop(self._cut_all)
 
     def _cut_all(self) -> None:
@@ -231,7 +232,7 @@ class ChainServer:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as error:  # a process border: the starter raises it
+        except BaseException as error:  # the border of the thread: the starter raises it
             self._failure = error
             if self._started.is_set():
                 logger.exception("the devnet's chain stopped")
@@ -259,7 +260,7 @@ class ChainServer:
             node.close()
 
     def _clock_ended(self, ticking: asyncio.Task[None]) -> None:
-        """A block that cannot be made ends the server: a chain that stands still for no reason helps nobody."""
+        """Stop the server if a block cannot be made: a chain that halts without a reason is useless."""
         if not ticking.cancelled() and ticking.exception() is not None and self._stop is not None:
             logger.error("the devnet's chain cannot make a block", exc_info=ticking.exception())
             self._stop.set()
@@ -297,7 +298,7 @@ class ChainServer:
             await self._thawed.wait()
 
     async def _greet(self, connection: ServerConnection, request: Request) -> Response | None:
-        """The handshake: refused to web pages; refused or never answered where the faults say so."""
+        """Answer the handshake: refuse web pages; refuse or delay other clients if the faults say so."""
         page = browsers.refusal(request.headers.get)
         if page is not None:
             return connection.respond(http.HTTPStatus.FORBIDDEN, f"{page}\n")
@@ -345,7 +346,7 @@ class ChainServer:
         session.send(answer)
 
     def _result(self, session: _Session, request: Any) -> dict[str, Any]:
-        """One request's answer."""
+        """Return the response to one request."""
         method = _method(request)
         if method is None or self._rpc is None:
             return _failed(None, RpcError(-32600, "Invalid Request"))
@@ -359,13 +360,13 @@ class ChainServer:
 
 
 class _Nobody:
-    """The session of this process's own drivers."""
+    """The session for this process's own drivers, which have no connection."""
 
     def push(self, method: str, subscription: str, result: Any) -> None:
-        """Nobody listens."""
+        """Do nothing: there is no client."""
 
     def soon(self, action: Callable[[], object]) -> None:
-        """Nobody waits for an answer."""
+        """Run `action` now: there is no response to wait for."""
         action()
 
 
@@ -375,7 +376,7 @@ def _method(request: Any) -> str | None:
 
 
 def _demanded(error: dict[str, Any]) -> RpcError:
-    """The error that a test wants."""
+    """Return the error that a test requested."""
     return RpcError(int(error.get("code", -32000)), str(error.get("message", "refused on demand")), error.get("data"))
 
 

@@ -1,4 +1,4 @@
-"""What the chain knows of one subnet: accounts, neurons, stakes, permits, epochs; kept as the pallets keep it."""
+"""The chain's state of one subnet: accounts, neurons, stakes, permits and epochs, stored as the pallets store it."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ if TYPE_CHECKING:
     from finest.devnet.chain.storage import Pallets, Writable
 
 RAO = 10**9
-"""Rao in a TAO."""
+"""Number of rao in one TAO."""
 OWNER_COLDKEY_URI = "//Alice"
 OWNER_HOTKEY_URI = "//Alice//hot"
 OWNER_TAO = 1_000_000
-"""Subtensor's own local chain endows //Alice with as much."""
+"""Initial balance of //Alice, the same as on Subtensor's own local chain."""
 ZERO_ACCOUNT = "5C4hrfjw9DjXZTzV3MwzrrAr9P1MJhSrvWGWqi1eSuyUpnhM"
-"""The account of 32 zero bytes: the default owner of a hotkey that nobody owns."""
+"""The account of 32 zero bytes, which storage returns as the owner of a hotkey without an owner."""
 _PERMIT_PIN = b"finest:permit:"
 PALLET = "SubtensorModule"
 
 
 @dataclass(frozen=True, slots=True)
 class Genesis:
-    """How the subnet starts. Units: blocks for `tempo`, `weights_rate_limit` and `immunity_period`, rao for `burn`.
+    """The subnet's initial settings: `tempo`, `weights_rate_limit` and `immunity_period` in blocks, `burn` in rao.
 
-    Defaults are the chain's own but for the tempo (360 there), commit-reveal (on there) and the least number of
-    weights, which a subnet's owner sets. `epoch_consensus=False` gives a runtime without `SubnetEpochConsensus`.
+    The defaults are those of the real chain except for the tempo (360 there), commit-reveal (on there) and the minimum
+    number of weights, which a subnet's owner sets. `epoch_consensus=False` selects a runtime without
+    `SubnetEpochConsensus`.
     """
 
     tempo: int = 20
@@ -44,7 +45,7 @@ class Genesis:
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        """Storage items of the subnet and their values."""
+        """The subnet's storage items and their values."""
         return {
             "Tempo": self.tempo,
             "WeightsSetRateLimit": self.weights_rate_limit,
@@ -57,7 +58,7 @@ class Genesis:
         }
 
     def identity(self) -> dict[str, Any]:
-        """For the folder's first line."""
+        """Return the settings for the first line of `chain.jsonl`."""
         return asdict(self)
 
 
@@ -75,7 +76,7 @@ class Neuron:
 
 
 def neurons(pallets: Pallets, netuid: int) -> list[Neuron]:
-    """The neurons of a subnet in the order of uids."""
+    """Return the neurons of a subnet in uid order."""
     permits = pallets.get(PALLET, "ValidatorPermit", netuid)
     updates = pallets.get(PALLET, "LastUpdate", netuid)
     found = []
@@ -96,14 +97,14 @@ def neurons(pallets: Pallets, netuid: int) -> list[Neuron]:
 
 
 class State:
-    """Reading and changing the subnet within one set of changes."""
+    """Reads and changes the subnet within one set of changes."""
 
     def __init__(self, pallets: Writable, netuid: int) -> None:
         self.pallets = pallets
         self.netuid = netuid
 
     def get(self, item: str, *params: Any) -> Any:
-        """A value of the subnet's pallet."""
+        """Return a value of the subnet's pallet."""
         return self.pallets.get(PALLET, item, *params)
 
     def put(self, item: str, *params: Any, value: Any) -> None:
@@ -118,12 +119,12 @@ class State:
     # accounts
 
     def free(self, ss58: str) -> int:
-        """Free balance in rao."""
+        """Return the free balance in rao."""
         balance: int = self.pallets.get("System", "Account", ss58)["data"]["free"]
         return balance
 
     def add_balance(self, ss58: str, rao: int) -> None:
-        """Give (or take, where negative) rao; the caller has checked that it is there."""
+        """Add `rao`, which may be negative, to the balance; the caller must have checked that the balance suffices."""
         account = self.pallets.get("System", "Account", ss58)
         account["data"]["free"] += rao
         account["providers"] = 1
@@ -131,7 +132,7 @@ class State:
         self.put("TotalIssuance", value=max(0, self.get("TotalIssuance") + rao))
 
     def nonce(self, ss58: str) -> int:
-        """The account's next nonce."""
+        """Return the account's next nonce."""
         nonce: int = self.pallets.get("System", "Account", ss58)["nonce"]
         return nonce
 
@@ -142,24 +143,27 @@ class State:
     # neurons
 
     def uid(self, hotkey: str) -> int | None:
-        """The hotkey's uid on the subnet."""
+        """Return the hotkey's uid on the subnet; None if it is not registered."""
         found: int | None = self.get("Uids", self.netuid, hotkey)
         return found
 
     def must_uid(self, hotkey: str) -> int:
-        """The hotkey's uid; raises UsageError where it has none."""
+        """Return the hotkey's uid; raise UsageError if it is not registered."""
         uid = self.uid(hotkey)
         if uid is None:
             raise UsageError(f"hotkey {hotkey} is not registered on subnet {self.netuid}; register it first")
         return uid
 
     def owner(self, hotkey: str) -> str | None:
-        """The coldkey that owns a hotkey."""
+        """Return the coldkey that owns a hotkey; None if it has no owner."""
         coldkey: str = self.get("Owner", hotkey)
         return None if coldkey == ZERO_ACCOUNT else coldkey
 
     def register(self, hotkey: str, coldkey: str) -> int | None:
-        """Give a hotkey a uid: the next, or on a full subnet that of the neuron that is pruned. None: all immune."""
+        """Register a hotkey and return its uid: the next one, or on a full subnet that of the pruned neuron.
+
+        Return None if the subnet is full and all neurons are immune.
+        """
         count = self.get("SubnetworkN", self.netuid)
         uid: int | None = count
         if count >= self.get("MaxAllowedUids", self.netuid):
@@ -179,7 +183,9 @@ class State:
         return uid
 
     def _prune(self) -> int | None:
-        """Free a uid: of the neurons past immunity the one registered first (emission is equal here)."""
+        """Prune the neuron registered first among those past immunity (all have equal emission here); return its
+        uid.
+        """
         now, immunity = self.block, self.get("ImmunityPeriod", self.netuid)
         owner = self.get("SubnetOwnerHotkey", self.netuid)
         mortal = [n for n in neurons(self.pallets, self.netuid) if now - n.registered_at >= immunity]
@@ -206,19 +212,19 @@ class State:
         self.put(item, self.netuid, value=values)
 
     def set_stake(self, hotkey: str, rao: int) -> None:
-        """The hotkey's stake on the subnet, in the subnet's own coin, all of it its owner's."""
+        """Set the hotkey's stake on the subnet, in the subnet's own coin; all of it belongs to the hotkey's owner."""
         self.must_uid(hotkey)
         change = rao - self.get("TotalHotkeyAlpha", hotkey, self.netuid)
         self.put("TotalHotkeyAlpha", hotkey, self.netuid, value=rao)
         self.put("SubnetAlphaOut", self.netuid, value=max(0, self.get("SubnetAlphaOut", self.netuid) + change))
 
     def set_permit(self, hotkey: str, *, permit: bool) -> None:
-        """Give or take the validator permit, now and at every later epoch."""
+        """Grant or revoke the validator permit, now and at every later epoch."""
         self._set_at("ValidatorPermit", self.must_uid(hotkey), value=permit, empty=False)
         self.pallets.overlay.changes[_PERMIT_PIN + hotkey.encode()] = bytes([permit])
 
     def set_last_update(self, uid: int) -> None:
-        """The neuron set or committed weights in this block."""
+        """Record that the neuron set or committed weights in this block."""
         self._set_at("LastUpdate", uid, value=self.block, empty=0)
 
     # epochs
@@ -230,12 +236,12 @@ class State:
 
     @property
     def next_epoch_block(self) -> int:
-        """The block of the next epoch: tempo blocks after the last (`get_next_epoch_start_block`)."""
+        """The block of the next epoch, `Tempo` blocks after the last (`get_next_epoch_start_block`)."""
         start: int = self.get("LastEpochBlock", self.netuid) + self.get("Tempo", self.netuid)
         return start
 
     def begin_block(self) -> None:
-        """What the runtime does before any extrinsic: count the blocks of the epoch, and run it when it is due."""
+        """Do what the runtime does before any extrinsic: count the blocks of the epoch, and run the epoch when due."""
         if self.block < self.next_epoch_block:
             since = self.get("BlocksSinceLastStep", self.netuid)
             self.put("BlocksSinceLastStep", self.netuid, value=since + 1)
@@ -247,14 +253,14 @@ class State:
         self._renew_permits()
 
     def _drop_expired_commits(self) -> None:
-        """Forget timelocked weights whose time to be opened is over: no drand pulse comes here."""
+        """Remove timelocked weights whose reveal period is over; without drand pulses they are never revealed."""
         oldest = self.epoch - self.get("RevealPeriodEpochs", self.netuid)
         for epoch in self.pallets.map(PALLET, "TimelockedWeightCommits", self.netuid):
             if epoch < oldest:
                 self.pallets.drop(PALLET, "TimelockedWeightCommits", self.netuid, epoch)
 
     def _renew_permits(self) -> None:
-        """The neurons with most stake get the permits, but for those that a test driver pinned."""
+        """Give the permits to the neurons with the most stake, except where a test driver has fixed a permit."""
         found = neurons(self.pallets, self.netuid)
         seats = self.get("MaxAllowedValidators", self.netuid)
         by_stake = sorted((n for n in found if n.stake > 0), key=lambda neuron: (-neuron.stake, neuron.uid))
@@ -265,7 +271,7 @@ class State:
 
 
 def found_subnet(state: State, genesis: Genesis) -> None:
-    """The first block's state: one subnet, whose owner has uid 0 as on the real chain, and coins to give."""
+    """Write the first block's state: one subnet, whose owner has uid 0 as on the real chain and holds the coins."""
     coldkey, hotkey = (
         bittensor_core.Keypair.create_from_uri(uri).ss58_address for uri in (OWNER_COLDKEY_URI, OWNER_HOTKEY_URI)
     )

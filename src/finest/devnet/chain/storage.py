@@ -1,4 +1,4 @@
-"""Storage as the runtime has it: keys hashed and values encoded as the metadata says."""
+"""The runtime's storage: keys are hashed and values encoded as the metadata specifies."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _NUMBERS = ("u8", "u16", "u32", "u64", "u128", "u256", "i8", "i16", "i32", "i64"
 
 
 class Values(Protocol):
-    """Raw storage: what a block, or changes on top of it, answer."""
+    """Raw storage, of a block or of changes on top of one."""
 
     def get(self, key: bytes) -> bytes | None: ...
     def keys(self, prefix: bytes) -> Iterable[bytes]: ...
 
 
 class Codec:
-    """One runtime's types: storage keys and values, calls, runtime APIs, and their empty values."""
+    """The types of one runtime: storage keys and values, calls, runtime APIs, and their empty values."""
 
     def __init__(self, metadata: bytes) -> None:
         self.metadata = metadata
@@ -33,42 +33,42 @@ class Codec:
         self._entries: dict[tuple[str, str], Any] = {}
 
     def entry(self, pallet: str, item: str) -> Any:
-        """The storage entry; raises KeyError where the runtime has none."""
+        """Return the storage entry; raise KeyError if the runtime does not have it."""
         if (pallet, item) not in self._entries:
             self._entries[pallet, item] = self.runtime.storage_entry(pallet, item)
         return self._entries[pallet, item]
 
     def key(self, pallet: str, item: str, *params: Any) -> bytes:
-        """A storage key, or the prefix of a map's keys where parameters are left out."""
+        """Return a storage key, or the prefix of a map's keys if parameters are omitted."""
         return bytes(self.runtime.storage_key(pallet, item, list(params)))
 
     def encode(self, type_name: str, value: Any) -> bytes:
-        """SCALE bytes of a value; None is the empty Option."""
+        """Encode a value as SCALE bytes; None is the empty Option."""
         return b"\x00" if value is None else bytes(self.runtime.encode(type_name, value))
 
     def decode(self, type_name: str, data: bytes) -> Any:
-        """A value of SCALE bytes, all of which must be used."""
+        """Decode a value from SCALE bytes, all of which must be used."""
         return self.runtime.decode(type_name, data, True)
 
     @cached_property
     def apis(self) -> dict[str, dict[str, Any]]:
-        """Runtime APIs: api -> method -> inputs and output."""
+        """The runtime APIs: api -> method -> inputs and output."""
         found: dict[str, dict[str, Any]] = self.runtime.runtime_api_map()
         return found
 
     @cached_property
     def errors(self) -> dict[tuple[str, str], tuple[int, int]]:
-        """(pallet, error) -> their indices."""
+        """The indices of each error: (pallet, error) -> (pallet index, error index)."""
         pallets = self.runtime.metadata_ir()["pallets"]
         return {(p["name"], e["name"]): (p["index"], e["index"]) for p in pallets for e in p["errors"]}
 
     @cached_property
     def types(self) -> dict[int, dict[str, Any]]:
-        """The type registry."""
+        """The metadata's type registry: type id -> type."""
         return {entry["id"]: entry["type"] for entry in json.loads(self.runtime.registry_json())["types"]}
 
     def fields(self, type_name: str) -> dict[str, Any]:
-        """Every field of a struct (or of an Option of one), empty: zero, false, no items, None."""
+        """Return a struct (or the content of an Option of one) with empty fields: zero, false, no items, None."""
         kind = self.types[int(type_name.removeprefix("scale_info::"))]
         if kind.get("path") == ["Option"]:
             kind = self.types[kind["params"][0]["type"]]
@@ -89,7 +89,7 @@ class Codec:
 
 
 class Overlay:
-    """Changes on top of other values; None is a removed key."""
+    """Changes on top of other values; None marks a removed key."""
 
     def __init__(self, below: Values) -> None:
         self.below = below
@@ -105,14 +105,14 @@ class Overlay:
 
 
 class Pallets:
-    """Typed reading of storage."""
+    """Typed read access to the storage."""
 
     def __init__(self, codec: Codec, values: Values) -> None:
         self.codec = codec
         self.values = values
 
     def get(self, pallet: str, item: str, *params: Any) -> Any:
-        """A value; where there is none, the entry's default, or None where the entry is optional."""
+        """Return a value; if it is missing, return the entry's default, or None if the entry is optional."""
         entry = self.codec.entry(pallet, item)
         raw = self.values.get(self.codec.key(pallet, item, *params))
         if raw is None:
@@ -120,26 +120,26 @@ class Pallets:
         return None if raw is None else self.codec.decode(entry.value_type, raw)
 
     def map(self, pallet: str, item: str, *params: Any) -> dict[Any, Any]:
-        """What lies under a prefix: the free keys (a tuple where there are several) and their values."""
+        """Return the values under a prefix by their remaining key (a tuple if there are several)."""
         keys = list(self.values.keys(self.codec.key(pallet, item, *params)))
         raw = [self.values.get(key) or b"" for key in keys]
         return dict(self.codec.runtime.decode_map_pairs(pallet, item, keys, raw, len(params)))
 
 
 class Writable(Pallets):
-    """Typed reading and writing; what is written stays in the overlay until the caller keeps it."""
+    """Typed read and write access; written values stay in the overlay until the caller stores them."""
 
     def __init__(self, codec: Codec, overlay: Overlay) -> None:
         super().__init__(codec, overlay)
         self.overlay = overlay
 
     def put(self, pallet: str, item: str, *params: Any, value: Any) -> None:
-        """Write a value as the entry's type."""
+        """Encode a value as the entry's type and write it."""
         data = self.codec.encode(self.codec.entry(pallet, item).value_type, value)
         self.put_raw(pallet, item, *params, data=data)
 
     def put_raw(self, pallet: str, item: str, *params: Any, data: bytes) -> None:
-        """Write bytes that already are the entry's type: what a client sent, untouched."""
+        """Write bytes that are already encoded as the entry's type, such as those that a client sent."""
         self.overlay.changes[self.codec.key(pallet, item, *params)] = data
 
     def drop(self, pallet: str, item: str, *params: Any) -> None:

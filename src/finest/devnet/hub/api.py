@@ -1,4 +1,4 @@
-"""Users and repositories: who am I, create, delete, look, list, name."""
+"""Routes for users and repositories: whoami, create, delete, inspect, list, tags and branches."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LISTED = 1000
 
 
 class RepoBody(BaseModel):
-    """What names a repository in `create` and `delete`. `private` up to huggingface_hub 1.x, `visibility` from 2.x."""
+    """The body of `create` and `delete`. huggingface_hub sends `private` up to 1.x, `visibility` from 2.x."""
 
     name: str
     organization: str | None = None
@@ -59,7 +59,7 @@ class BranchBody(BaseModel):
 
 @router.get("/api/whoami-v2")
 async def whoami(caller: Caller) -> Response:
-    """The caller's name and what the token allows."""
+    """Return the caller's name and the token's role."""
     if caller is None:
         raise RefusalError(401, "Invalid username or password.")
     token = {"displayName": f"devnet-{caller.role}", "role": caller.role, "createdAt": "2026-01-01T00:00:00.000Z"}
@@ -69,7 +69,7 @@ async def whoami(caller: Caller) -> Response:
 
 @router.post("/api/validate-yaml")
 async def validate_yaml(body: CardBody) -> Response:
-    """What is wrong with a card; 400 if the Hub would refuse it."""
+    """Return the errors and warnings for a card; respond with 400 if the Hub would refuse it."""
     errors = [{"message": message} for message in card_errors(body.content)]
     warnings = [{"message": message} for message in card_warnings(body.content)]
     return JSONResponse({"errors": errors, "warnings": warnings}, 400 if errors else 200)
@@ -77,7 +77,7 @@ async def validate_yaml(body: CardBody) -> Response:
 
 @router.post("/api/repos/create")
 def create_repo(request: Request, body: RepoBody, hub: TheHub, caller: Caller) -> Response:
-    """A new repository; 409 with its address where it exists (clients read the `url` of that answer)."""
+    """Create a repository; respond with 409 and its address if it exists (clients read the `url` in that response)."""
     if caller is None:
         raise RefusalError(401, "Invalid username or password.")
     repo = body.address(caller.name)
@@ -94,7 +94,7 @@ def create_repo(request: Request, body: RepoBody, hub: TheHub, caller: Caller) -
 
 @router.delete("/api/repos/delete")
 def delete_repo(body: RepoBody, hub: TheHub, caller: Caller) -> Response:
-    """A repository and its history; content that others may share stays."""
+    """Delete a repository and its history; content stays, because other repositories may share it."""
     repo = body.address(caller.name if caller else "")
     hub.writable(repo, caller)
     hub.repos.delete(repo)
@@ -103,7 +103,7 @@ def delete_repo(body: RepoBody, hub: TheHub, caller: Caller) -> Response:
 
 @router.get("/api/{kind}")
 def list_repos(kind: Kind, hub: TheHub, caller: Caller, author: str | None = None, limit: int = _LISTED) -> Response:
-    """The repositories that the caller may see."""
+    """List the repositories that the caller may see."""
     seen = [
         _told(repo, found, hub.repos.at(repo, MAIN))
         for repo, found in hub.repos.all(kind)
@@ -114,13 +114,13 @@ def list_repos(kind: Kind, hub: TheHub, caller: Caller, author: str | None = Non
 
 @router.get(REPO)
 def repo_info(repo: Readable, hub: TheHub, caller: Caller, blobs: bool = False) -> Response:
-    """The repository at its main branch."""
+    """Describe the repository at its main branch."""
     return revision_info(repo, hub, caller, MAIN, blobs)
 
 
 @router.get(REPO + "/revision/{revision}")
 def revision_info(repo: Readable, hub: TheHub, caller: Caller, revision: str, blobs: bool = False) -> Response:
-    """The repository at one revision, with all its files."""
+    """Describe the repository at one revision, with all its files."""
     commit = hub.repos.at(repo, revision)
     told = _told(repo, hub.visible(repo, caller), commit)
     used = sum(entry.size for entry in commit.entries.values())
@@ -146,7 +146,7 @@ def _told(repo: RepoId, found: Repository, commit: Commit) -> dict[str, Any]:
 
 @router.put(REPO + "/settings")
 def change_settings(repo: Writable, body: SettingsBody, hub: TheHub) -> Response:
-    """Public or private."""
+    """Make the repository public or private."""
     private = body.visibility == "private" if body.visibility else bool(body.private)
     hub.repos.set_private(repo, private=private)
     return JSONResponse({"private": private})
@@ -165,7 +165,7 @@ def tree(
     cursor: int = 0,
     limit: int | None = None,
 ) -> Response:
-    """What a folder holds, in pages; the next one's address is in the Link header."""
+    """List a folder in pages; the Link header contains the address of the next page."""
     commit = hub.repos.at(repo, revision)
     names = children(commit.entries, path, recursive=recursive)
     if path.strip("/") and not names:
@@ -186,7 +186,7 @@ def paths_info(
     paths: Annotated[list[str], Form()],
     expand: Annotated[bool, Form()] = False,
 ) -> Response:
-    """The entries of some paths; those that do not exist are left out."""
+    """Return the entries for the given paths, without those that do not exist."""
     commit = hub.repos.at(repo, revision)
     commits = _commits(hub, repo, commit) if expand else {}
     names = [name.strip("/") for name in paths]
@@ -202,7 +202,7 @@ def _commits(hub: Hub, repo: RepoId, commit: Commit) -> dict[str, Commit]:
 def commits(
     repo: Readable, hub: TheHub, revision: str, limit: Annotated[int, Query(ge=1)] = _LISTED, p: int = 0
 ) -> Response:
-    """The history of a revision, newest first."""
+    """List the history of a revision, newest commit first."""
     history = list(hub.repos.history(repo, revision))
     shown = [
         {
@@ -219,7 +219,7 @@ def commits(
 
 @router.get(REPO + "/refs")
 def refs(repo: Readable, hub: TheHub, caller: Caller) -> Response:
-    """Branches and tags."""
+    """List the branches and tags."""
     found = hub.visible(repo, caller)
     return JSONResponse(
         {
@@ -236,7 +236,7 @@ def _references(named: dict[str, str], prefix: str) -> list[dict[str, str]]:
 
 @router.post(REPO + "/tag/{revision}")
 def create_tag(repo: Writable, hub: TheHub, revision: str, body: TagBody) -> Response:
-    """A tag at a revision."""
+    """Create a tag at a revision."""
     hub.repos.add_reference(repo, "tags", body.tag, revision)
     return JSONResponse({})
 
@@ -249,7 +249,7 @@ def delete_tag(repo: Writable, hub: TheHub, tag: str) -> Response:
 
 @router.post(REPO + "/branch/{branch}")
 def create_branch(repo: Writable, hub: TheHub, branch: str, body: BranchBody | None = None) -> Response:
-    """A branch at a revision, main's head unless told."""
+    """Create a branch at a revision, by default at the head of main."""
     hub.repos.add_reference(repo, "branches", branch, body.startingPoint if body else MAIN)
     return JSONResponse({})
 

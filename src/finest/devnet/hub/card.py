@@ -1,4 +1,4 @@
-"""What the Hub says about a README.md: the YAML between its `---` lines must parse and be a mapping."""
+"""Validate a README.md as the Hub does: the YAML between its `---` lines must parse and be a mapping."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _FRONT_MATTER = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)"
 
 
 def card_errors(content: str) -> list[str]:
-    """Why the Hub would refuse this card; empty if it would not."""
+    """Return why the Hub would refuse this card; empty if it would accept it."""
     found = _FRONT_MATTER.match(content)
     if not found:
         return []
@@ -24,7 +24,7 @@ def card_errors(content: str) -> list[str]:
 
 
 def card_warnings(content: str) -> list[str]:
-    """What the Hub would remark."""
+    """Return the warnings that the Hub would give for this card."""
     found = _FRONT_MATTER.match(content)
     return [] if found and found[1].strip() else ["empty or missing yaml metadata in repo card"]
 

@@ -1,4 +1,4 @@
-"""What Xet clients uploaded, in a folder: xorbs as they came, and how files are made of them.
+"""Store what Xet clients upload in a folder: the unmodified xorbs, and how files are composed of them.
 
 xorbs/<hash>          files/<hash>.json  {sha256, size, terms}          sha256/<sha256>.json  the file's hash
 """
@@ -17,7 +17,7 @@ from finest.devnet.hub.xorb import Chunk, XetFormatError, chunks_of, read_chunks
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What a client must fetch for one term: chunks `first` to `stop` of a xorb, its bytes `start` to `end`."""
+    """The part of a xorb that a client must fetch for one term: chunks `first` to `stop`, bytes `start` to `end`."""
 
     xorb: str
     size: int
@@ -28,7 +28,7 @@ class Piece:
 
 
 class Cas:
-    """The content-addressed store. A file is registered only if its bytes give the sha256 that the client said."""
+    """The content-addressed store. It registers a file only if its bytes have the sha256 that the client stated."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -39,7 +39,7 @@ class Cas:
         return self._folder / "xorbs" / name
 
     def add_xorb(self, name: str, body: Received) -> bool:
-        """Keep a xorb; False if it was there. Raises XetFormatError."""
+        """Store a xorb; return False if it already exists. Raises XetFormatError."""
         chunks_of(body.path)
         if self.xorb(name).exists():
             return False
@@ -47,7 +47,7 @@ class Cas:
         return True
 
     def add_file(self, file: XetFile) -> None:
-        """Register a file once its bytes are read and hashed. Raises XetFormatError where they are not what it says."""
+        """Read, hash and register a file. Raises XetFormatError if its bytes do not match its description."""
         for term in file.terms:
             self._check(term)
         digest = hashlib.sha256()
@@ -66,7 +66,7 @@ class Cas:
         return XetFile(stored["hash"], stored["sha256"], tuple(Term(**term) for term in stored["terms"]))
 
     def hash_of(self, sha256: str) -> str | None:
-        """Xet's hash of the content with that sha256; None if it did not come by Xet."""
+        """Return Xet's hash of the content with that sha256; None if no client uploaded it with Xet."""
         found = read_json(self._folder / "sha256" / f"{sha256}.json")
         return str(found) if found else None
 
@@ -75,11 +75,11 @@ class Cas:
         return self.find(file_hash) if file_hash else None
 
     def read(self, file: XetFile, start: int, stop: int) -> Iterator[bytes]:
-        """Bytes `start` to `stop` (exclusive) of a registered file."""
+        """Yield bytes `start` to `stop` (exclusive) of a registered file."""
         return self._read(file.terms, start, stop)
 
     def pieces(self, file: XetFile, start: int, stop: int) -> tuple[int, list[Piece]]:
-        """The chunks that hold bytes `start` to `stop`, and how many of the first chunk's bytes come before `start`."""
+        """Return how many bytes of the first chunk precede `start`, and the chunks with bytes `start` to `stop`."""
         at, skip, found = 0, None, []
         for term in file.terms:
             if at < stop and at + term.size > start:
@@ -108,7 +108,9 @@ class Cas:
 
 
 def _cover(chunks: tuple[Chunk, ...], start: int, stop: int) -> tuple[int, int, int]:
-    """Which of the chunks hold bytes `start` to `stop`: first, one past the last, bytes before `start` in the first."""
+    """Return which chunks hold bytes `start` to `stop`: the first, one past the last, and how many bytes of the first
+    precede `start`.
+    """
     at, first, last, before = 0, -1, 0, 0
     for number, chunk in enumerate(chunks):
         if at < stop and at + chunk.size > start:

@@ -1,4 +1,4 @@
-"""Pre-upload (how a file should come) and commit (what becomes of the branch)."""
+"""Routes for pre-upload (how the client must upload each file) and for commits."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from finest.devnet.hub.state import Caller, Hub, TheHub, Writable, base
 router = APIRouter()
 
 PREUPLOAD_FILES = 256
-"""Most files of one pre-upload request, as clients send them."""
+"""Most files in one pre-upload request; clients send no more."""
 MAX_PATH = 1024
 MAX_LINE_BYTES = 2 * REGULAR_MAX_BYTES
-"""A file of the largest size in base64, and its path; a longer line is cut and does not parse."""
+"""Room for a file of the largest size in base64 and its path; a longer line is cut and does not parse."""
 
 Files = dict[str, Entry]
 Step = Callable[[Files], None]
-"""Changes the files of a commit in the making."""
+"""A change to the files of a new commit."""
 
 
 class Announced(BaseModel):
@@ -58,7 +58,7 @@ class Header(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A commit that was read but not made."""
+    """A commit that was parsed but not yet made."""
 
     header: Header
     steps: tuple[Step, ...]
@@ -72,7 +72,7 @@ class Plan:
 
 @router.post(REPO + "/preupload/{revision}")
 def preupload(repo: Writable, hub: TheHub, revision: str, body: Preupload) -> Response:
-    """For each file: by LFS or in the commit, and what is there already."""
+    """Return for each file whether it goes to LFS or into the commit, and the id of the existing version."""
     commit = hub.repos.at(repo, revision)
     patterns = lfs_patterns(_text(hub, commit.entries.get(".gitattributes")))
     told = [_told(file, commit.entries.get(file.path), patterns) for file in body.files]
@@ -96,7 +96,7 @@ def _text(hub: Hub, entry: Entry | None) -> str:
 async def commit(
     request: Request, repo: Writable, hub: TheHub, caller: Caller, revision: str, create_pr: bool = False
 ) -> Response:
-    """One commit on a branch: all of it, or nothing."""
+    """Make one commit on a branch, atomically."""
     if create_pr:
         raise RefusalError(400, "The devnet has no pull requests")
     body = await hub.incoming.receive(request.stream())
@@ -124,7 +124,7 @@ def _commit(hub: Hub, repo: RepoId, branch: str, body: Received, author: str) ->
 
 
 def _read(hub: Hub, path: Path) -> Plan:
-    """The commit that a body of JSON lines asks for; the content of its regular files is stored on the way."""
+    """Parse a commit from a body of JSON lines, and store the content of its regular files."""
     lines = _lines(path)
     key, value = next(lines, ("", {}))
     if key != "header":
@@ -176,7 +176,7 @@ def _regular(hub: Hub, path: str, value: dict[str, Any]) -> Entry:
 
 
 def _stored(hub: Hub, path: str, value: dict[str, Any]) -> Entry:
-    """An LFS file whose content must be here; its size is ours, the client's must agree."""
+    """Return the entry of an LFS file. Its content must be stored, and the client's size must match the server's."""
     sha256 = str(value.get("oid", ""))
     blob = hub.contents.find(sha256)
     if blob is None:
@@ -220,7 +220,7 @@ def _decoded(text: str) -> bytes:
 
 
 def _checked(path: str) -> str:
-    """Raises RefusalError (400) for a path that git would not take."""
+    """Return `path`; raise RefusalError (400) if git would refuse it."""
     parts = path.split("/")
     if len(path) > MAX_PATH or "\0" in path or "\n" in path or any(part in {"", ".", "..", ".git"} for part in parts):
         raise RefusalError(400, f"Invalid path in a commit: {path[:MAX_PATH]!r}")

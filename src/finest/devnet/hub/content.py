@@ -1,4 +1,4 @@
-"""The bytes of a file by their sha256, whichever way they came: a regular commit, Git LFS or Xet."""
+"""Find the bytes of a file by their sha256, whether they arrived by a regular commit, Git LFS or Xet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Content that the server has: as a file of its own, or as chunks of xorbs."""
+    """Content that the server stores as a separate file or as chunks of xorbs."""
 
     size: int
     path: Path | None
@@ -24,7 +24,7 @@ class Blob:
     xet: XetFile | None
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
-        """Bytes `start` to `stop` (exclusive), in blocks."""
+        """Yield bytes `start` to `stop` (exclusive), in blocks."""
         if self.path:
             return read_range(self.path, start, stop)
         assert self.xet is not None
@@ -32,7 +32,7 @@ class Blob:
 
 
 class Contents:
-    """Everything stored, each content once, under the sha256 that the server computed."""
+    """All stored content, each once, under the sha256 that the server computed."""
 
     def __init__(self, folder: Path, cas: Cas) -> None:
         self._folder = folder
@@ -42,7 +42,7 @@ class Contents:
         body.keep(self._path(body.sha256))
 
     def find(self, sha256: str) -> Blob | None:
-        """The content with that sha256; None if it never arrived, or `sha256` is none."""
+        """Return the content with that sha256; None if it never arrived or `sha256` is not a valid hash."""
         if not SHA256.fullmatch(sha256):
             return None
         path, xet = self._path(sha256), self._cas.find_sha256(sha256)

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written under a temporary name, flushed, renamed."""
+"""Write files atomically: under a temporary name, flushed, then renamed."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 BLOCK_BYTES = 256 * 1024
-"""How much of a file is in memory at a time, per request."""
+"""Bytes of a file that one request holds in memory at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """Bytes that arrived: where they lie, and what the server itself counted and hashed."""
+    """Received bytes: their file, and the size and hash that the server computed."""
 
     path: Path
     size: int
     sha256: str
 
     def keep(self, target: Path) -> None:
-        """Give the bytes their name; what was there before is replaced in one step."""
+        """Move the bytes to `target`, replacing an existing file atomically."""
         target.parent.mkdir(parents=True, exist_ok=True)
         self.path.replace(target)
 
 
 class Incoming:
-    """The folder of bytes that have no name yet; emptied when a server starts."""
+    """The folder of received bytes that have no final name yet; a starting server empties it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -41,7 +41,7 @@ class Incoming:
 
     @contextmanager
     def _file(self) -> Iterator[tuple[Path, BinaryIO]]:
-        """A fresh file, flushed to the disk at the end; gone if anything fails."""
+        """Yield a new file; flush it to disk at the end, or delete it if anything fails."""
         path = self._folder / uuid.uuid4().hex
         try:
             with path.open("xb") as file:
@@ -53,7 +53,7 @@ class Incoming:
             raise
 
     async def receive(self, stream: AsyncIterable[bytes]) -> Received:
-        """A request's body on disk; never more of it in memory than the server handed over at once."""
+        """Write a request's body to disk, with only one received block in memory at a time."""
         digest, size = hashlib.sha256(), 0
         with self._file() as (path, file):
             async for block in stream:
@@ -62,7 +62,7 @@ class Incoming:
         return Received(path, size, digest.hexdigest())
 
     def write(self, blocks: Iterable[bytes]) -> Received:
-        """The same for bytes that are already here."""
+        """Write blocks that are already in memory to disk."""
         digest, size = hashlib.sha256(), 0
         with self._file() as (path, file):
             for block in blocks:
@@ -72,7 +72,7 @@ class Incoming:
 
 
 def read_range(path: Path, start: int, stop: int) -> Iterator[bytes]:
-    """Bytes `start` to `stop` (exclusive) of a file, in blocks."""
+    """Yield bytes `start` to `stop` (exclusive) of a file, in blocks."""
     with path.open("rb") as file:
         file.seek(start)
         while start < stop and (block := file.read(min(BLOCK_BYTES, stop - start))):
@@ -81,7 +81,7 @@ def read_range(path: Path, start: int, stop: int) -> Iterator[bytes]:
 
 
 def write_json(path: Path, content: Any, *, mode: int = 0o644) -> None:
-    """Replace a small file in one step."""
+    """Write a small JSON file, replacing it atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -93,7 +93,7 @@ def write_json(path: Path, content: Any, *, mode: int = 0o644) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """A small file's content; None where there is no such file."""
+    """Return the content of a small JSON file; None if there is no such file."""
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:

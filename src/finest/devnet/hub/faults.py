@@ -1,6 +1,6 @@
-"""What goes wrong on demand, and the log of what was asked.
+"""Faults on demand, and the log of requests.
 
-hub.faults.add(Fault(path="/commit/", lost=True))                    done, but the client hears nothing
+hub.faults.add(Fault(path="/commit/", lost=True))                    the commit is made, but the response is lost
 hub.faults.add(Fault(path="/_cdn/", cut_bytes=1_000_000, times=2))   two downloads break off
 POST /_devnet/faults {"path": "/api/", "status": 429, "retry_after_s": 2}
 """
@@ -18,28 +18,28 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 LOGGED_REQUESTS = 100_000
-"""The newest are kept; about 30 MB."""
+"""Number of latest requests in the log; they take about 30 MB."""
 
 
 class Fault(BaseModel):
-    """One thing that goes wrong with the next `times` requests (after `skip`) whose path matches.
+    """One fault for the next `times` requests whose path matches, after skipping `skip` of them.
 
-    `status` answers without doing the work; `drop` closes the connection without doing it; `lost` does the work and
-    then closes (or answers `status`); `cut_bytes` closes after so many bytes of the body; `stall_s` waits first, alone
-    or with one of these.
+    `status` responds without executing the request; `drop` closes the connection without executing it; `lost` executes
+    it and then closes the connection (or responds with `status`); `cut_bytes` closes the connection after that many
+    bytes of the body; `stall_s` first waits, alone or with one of the others.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str
-    """A regular expression, searched in the path."""
+    """A regular expression that is searched in the path."""
     method: str | None = None
     times: int = Field(default=1, ge=1)
     skip: int = Field(default=0, ge=0)
     status: int | None = Field(default=None, ge=400, le=599)
     headers: dict[str, str] = Field(default_factory=dict)
     retry_after_s: int | None = Field(default=None, ge=0)
-    """Sent as Retry-After, and with 429 as the Hub's RateLimit headers too."""
+    """Seconds for the Retry-After header and, with status 429, for the Hub's RateLimit header."""
     drop: bool = False
     lost: bool = False
     stall_s: float = Field(default=0, ge=0)
@@ -62,7 +62,7 @@ class Fault(BaseModel):
         return self
 
     def all_headers(self) -> dict[str, str]:
-        """The headers of an answer with `status`."""
+        """Return the headers of a response with `status`."""
         told: dict[str, str] = {}
         if self.retry_after_s is not None:
             told["Retry-After"] = str(self.retry_after_s)
@@ -82,7 +82,9 @@ class _Pending:
 
 
 class Faults:
-    """The faults to come. Of several that match a request, the first added is taken; a skip counts as taken by none."""
+    """The pending faults. If several match a request, the one added first applies; a skipped fault lets the next
+    apply.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -97,7 +99,7 @@ class Faults:
             self._pending.clear()
 
     def take(self, method: str, path: str) -> Fault | None:
-        """The fault of this request, if any; it has one time less then."""
+        """Return the fault for this request, if any, and use up one of its `times`."""
         with self._lock:
             for pending in self._pending:
                 if not pending.matches(method, path):
@@ -117,7 +119,10 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One request that was answered, or not: `status` is then 0. No query, no headers: no tokens, no signatures."""
+    """One logged request; `status` is 0 if it got no response.
+
+    The log omits the query and the headers, so it holds no tokens or signatures.
+    """
 
     method: str
     path: str
@@ -127,7 +132,7 @@ class Seen:
 
 
 class RequestLog:
-    """What was asked, oldest first."""
+    """The log of requests, oldest first."""
 
     def __init__(self) -> None:
         self._seen: deque[Seen] = deque(maxlen=LOGGED_REQUESTS)
@@ -142,7 +147,7 @@ class RequestLog:
         self._seen.clear()
 
     def count(self, path: str, *, method: str | None = None, status: int | None = None) -> int:
-        """How many requests had a path that matches the regular expression, and that method and status if given."""
+        """Count the requests whose path matches the regular expression, and with that method and status if given."""
         return sum(
             bool(re.search(path, seen.path)) and method in {None, seen.method} and status in {None, seen.status}
             for seen in self.all()
@@ -154,7 +159,7 @@ router = APIRouter(prefix="/_devnet")
 
 @router.post("/faults")
 async def add_faults(request: Request, body: Fault | list[Fault]) -> Response:
-    """One fault, or several."""
+    """Add one fault or several."""
     faults: Faults = request.app.state.faults
     faults.add(*(body if isinstance(body, list) else [body]))
     return JSONResponse(faults.pending())
@@ -173,7 +178,7 @@ async def clear_faults(request: Request) -> Response:
 
 @router.get("/requests")
 async def seen_requests(request: Request) -> Response:
-    """The log: method, path, status (0: no answer), bytes."""
+    """Return the log: method, path, status (0: no response), bytes."""
     return JSONResponse([asdict(seen) for seen in request.app.state.requests.all()])
 
 

@@ -1,4 +1,4 @@
-"""Around every request: the log, the faults, the rate-limit headers."""
+"""Middleware for every request: the log, the faults and the rate-limit headers."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from finest.devnet.hub.faults import Fault, Faults, RequestLog, Seen
 from finest.devnet.hub.refusal import as_answer
 
 API_QUOTA, RESOLVER_QUOTA, WINDOW_S = 1000, 5000, 300
-"""Requests of a free user in five minutes (https://huggingface.co/docs/hub/rate-limits). Told, never enforced: tests
-ask for a 429 by a fault."""
+"""Requests that a free user may make in five minutes (https://huggingface.co/docs/hub/rate-limits). The devnet states
+these limits but does not enforce them: tests request a 429 with a fault."""
 
 
 class Connections:
-    """The open connections by the client's address: what closes one without an answer."""
+    """The open connections by the client's address, so that the gate can close one without a response."""
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, int], asyncio.BaseTransport] = {}
 
     def protocol(self) -> type[H11Protocol]:
-        """uvicorn's HTTP/1.1, which tells us of each connection."""
+        """Return uvicorn's HTTP/1.1 protocol class, extended to register each connection here."""
         connections = self._open
 
         class Watched(H11Protocol):
@@ -40,20 +40,20 @@ class Connections:
         return Watched
 
     def close(self, scope: Scope) -> None:
-        """Send what was written, then close."""
+        """Send the written bytes, then close the connection."""
         transport = self._open.get(tuple(scope["client"]))
         if transport:
             transport.close()
 
 
 class Quota:
-    """How much of a rate limit is left in this window."""
+    """The requests left of a rate limit in the current window."""
 
     def __init__(self, name: str, most: int) -> None:
         self._name, self._most, self._used, self._since = name, most, 0, 0.0
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """One request more; at least one is always left."""
+        """Count one request and return the rate-limit headers; at least one request always remains."""
         passed = time.monotonic() - self._since
         if passed > WINDOW_S or not self._since:
             self._used, self._since, passed = 0, time.monotonic(), 0.0
@@ -64,7 +64,7 @@ class Quota:
 
 
 class Exchange:
-    """One request and its answer, counted; `extra` headers go with the answer, which may be broken off."""
+    """One request and its response with byte counts. `extra` headers are added to the response, which may be cut."""
 
     def __init__(self, receive: Receive, send: Send, extra: list[tuple[bytes, bytes]]) -> None:
         self._receive, self._send, self.extra = receive, send, extra
@@ -85,10 +85,10 @@ class Exchange:
         await self._send(message)
 
     async def swallow(self, message: Message) -> None:
-        """For an answer that is lost."""
+        """Discard the message: the response is lost."""
 
     async def send_until(self, most: int, message: Message) -> bool:
-        """Send at most `most` body bytes in all; False once that is reached and more was to come."""
+        """Send at most `most` body bytes in total; return False once the limit cuts the body."""
         body = message.get("body", b"")
         if message["type"] == "http.response.start" or self.sent_bytes + len(body) <= most:
             await self.send(message)
@@ -98,7 +98,7 @@ class Exchange:
 
 
 class Gate:
-    """The outermost ASGI application."""
+    """The outermost ASGI application, which wraps the Hub."""
 
     def __init__(self, app: ASGIApp, faults: Faults, log: RequestLog, connections: Connections) -> None:
         self._app, self._faults, self._log, self._connections = app, faults, log, connections

@@ -1,11 +1,11 @@
-"""Which files go to LFS: the repository's own .gitattributes, size, and whether a sample looks binary."""
+"""Decide which files go to LFS: by the repository's .gitattributes, by size, and by whether a sample looks binary."""
 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
 REGULAR_MAX_BYTES = 10 * 1024 * 1024
-"""The Hub refuses larger files outside LFS."""
+"""Largest file that the Hub accepts outside LFS."""
 
 _LFS_SUFFIXES = (
     *("7z", "arrow", "avro", "bin", "bz2", "ckpt", "ftz", "gz", "h5", "joblib", "lz4", "mds", "mlmodel", "model"),
@@ -31,11 +31,13 @@ _LFS_SUFFIXES = (
 )
 
 DEFAULT = "".join(f"*.{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in _LFS_SUFFIXES).encode()
-"""What a new repository starts with: the suffixes of the Hub's own default, and WARC."""
+"""The .gitattributes of a new repository: the suffixes of the Hub's own default, and WARC."""
 
 
 def lfs_patterns(content: str) -> tuple[str, ...]:
-    """The patterns that a .gitattributes file sends to LFS; later lines that take a pattern out again do so."""
+    """Return the patterns that a .gitattributes file assigns to LFS; a later line for a pattern overrides earlier
+    ones.
+    """
     patterns: dict[str, bool] = {}
     for line in content.splitlines():
         pattern, *attributes = line.split() or [""]
@@ -45,7 +47,7 @@ def lfs_patterns(content: str) -> tuple[str, ...]:
 
 
 def goes_to_lfs(path: str, size_bytes: int, sample: bytes, patterns: tuple[str, ...]) -> bool:
-    """Whether a file of that name, size and first 512 bytes belongs into LFS."""
+    """Whether a file with that name, that size and these first 512 bytes belongs in LFS."""
     name = path.rpartition("/")[2]
     named = any(fnmatchcase(name, pattern) or fnmatchcase(path, pattern) for pattern in patterns)
     return named or size_bytes > REGULAR_MAX_BYTES or b"\0" in sample

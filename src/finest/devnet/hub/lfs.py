@@ -1,4 +1,4 @@
-"""Git LFS: batch, one PUT or several, verify (https://github.com/git-lfs/git-lfs/blob/main/docs/api)."""
+"""Git LFS: batch, upload in one PUT or several, verify (https://github.com/git-lfs/git-lfs/blob/main/docs/api)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Completed(BaseModel):
 
 
 async def _signed(hub: TheHub, oid: str, signature: str = "") -> str:
-    """The object of a signed address; whoever has the address may upload it."""
+    """Return the object id of a signed address; any client with the address may upload the object."""
     hub.signer.check(f"lfs {oid}", signature)
     return oid
 
@@ -69,7 +69,7 @@ def model_batch(request: Request, namespace: str, name: str, body: Batch, hub: T
 
 
 def _batch(request: Request, kind: Kind, namespace: str, name: str, body: Batch, hub: Hub, caller: Caller) -> Response:
-    """Where each object goes; one that is stored already has no actions."""
+    """Return where to upload each object; an object that is already stored has no actions."""
     hub.writable(RepoId(kind, namespace, name), caller)
     if body.operation != "upload":
         raise RefusalError(400, "The devnet gives LFS objects by resolve addresses only")
@@ -96,7 +96,7 @@ def _object(hub: Hub, one: LfsObject, origin: str, *, parted: bool) -> dict[str,
 
 @router.put("/_lfs/{oid}")
 async def put_object(request: Request, oid: Oid, hub: TheHub) -> Response:
-    """A whole object; refused unless its sha256 is the one announced."""
+    """Store a whole object; refuse it unless it has the announced sha256."""
     received = await hub.incoming.receive(request.stream())
     if received.sha256 != oid:
         received.path.unlink()
@@ -107,7 +107,7 @@ async def put_object(request: Request, oid: Oid, hub: TheHub) -> Response:
 
 @router.put("/_lfs/{oid}/part/{number}")
 async def put_part(request: Request, oid: Oid, number: int, hub: TheHub) -> Response:
-    """One part; the client names it by the ETag of this answer when it completes."""
+    """Store one part; the client refers to it by the ETag of this response when it completes the upload."""
     received = await hub.incoming.receive(request.stream())
     received.keep(_part(hub, oid, number, received.sha256))
     return Response(headers={"ETag": f'"{received.sha256}"'})
@@ -115,7 +115,7 @@ async def put_part(request: Request, oid: Oid, number: int, hub: TheHub) -> Resp
 
 @router.post("/_lfs/{oid}/complete")
 async def complete(oid: Oid, body: Completed, hub: TheHub) -> Response:
-    """Joins the parts; refused unless the whole has the sha256 announced."""
+    """Join the parts; refuse the result unless it has the announced sha256."""
     await run_in_threadpool(_join, hub, oid, body.parts)
     return JSONResponse({})
 
@@ -141,7 +141,7 @@ def _blocks(paths: list[Path]) -> Iterator[bytes]:
 
 @router.post("/_lfs/{oid}/verify")
 async def verify(oid: Oid, body: LfsObject, hub: TheHub) -> Response:
-    """Whether the object is here with that size."""
+    """Confirm that the object is stored with that size; respond with 404 if it is not."""
     blob = hub.contents.find(oid)
     if blob is None or blob.size != body.size or body.oid != oid:
         raise RefusalError(404, "The object is not here with that size")

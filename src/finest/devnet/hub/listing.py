@@ -1,4 +1,4 @@
-"""The files of a commit as the Hub's API lists them."""
+"""List the files of a commit in the format of the Hub's API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Files = dict[str, Entry]
 
 
 def children(files: Files, folder: str, *, recursive: bool) -> list[str]:
-    """Paths in `folder` ("" for the root), folders included and ending in a slash; in the order of their names."""
+    """Return the paths in `folder` ("" for the root), sorted by name; folders end in a slash."""
     prefix = f"{folder.strip('/')}/" if folder.strip("/") else ""
     found: dict[str, None] = {}
     for path in sorted(files):
@@ -32,7 +32,7 @@ def has_folder(files: Files, folder: str) -> bool:
 
 
 def item(files: Files, path: str, cas: Cas, commits: dict[str, Commit]) -> dict[str, Any]:
-    """One entry of a tree; `commits` are those by which "last commit" is told, empty where nobody asked."""
+    """Return one entry of a tree; `commits` supplies "last commit" and is empty if the client did not request it."""
     entry = files.get(path)
     if entry is None:
         return _folder(files, path.rstrip("/"), commits)
@@ -58,7 +58,7 @@ def _last_commit(commit: Commit | None) -> dict[str, Any]:
 
 
 def siblings(files: Files, *, blobs: bool) -> Iterator[dict[str, Any]]:
-    """Every file as `repo_info` lists it, with sizes and hashes where asked for."""
+    """Yield every file in the format of `repo_info`, with sizes and hashes if `blobs` is set."""
     for path, entry in sorted(files.items()):
         if not blobs:
             yield {"rfilename": path}

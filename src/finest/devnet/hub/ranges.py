@@ -1,4 +1,4 @@
-"""Answers with bytes: whole, one range (206), none (416), or only the headers (HEAD)."""
+"""Respond with bytes: the whole content, one range (206), an error (416), or only the headers (HEAD)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fastapi.responses import Response, StreamingResponse
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 Read = Callable[[int, int], Iterator[bytes]]
-"""From start and stop (exclusive) to the bytes between, in blocks."""
+"""A function that yields the bytes from start to stop (exclusive), in blocks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a Range header asks for; `stop` is exclusive."""
+    """The range that a Range header requests; `stop` is exclusive."""
 
     start: int
     stop: int
@@ -25,8 +25,9 @@ class Span:
 
 
 def span_of(header: str | None, size: int) -> Span | None:
-    """The span of a Range header over `size` bytes; None if it cannot be given. A header that is no single range of
-    bytes is ignored, as RFC 9110 says (14.2).
+    """Return the span of a Range header over `size` bytes; None if it cannot be satisfied.
+
+    The server ignores a header that is not a single range of bytes (RFC 9110, section 14.2).
     """
     found = _RANGE.fullmatch(header or "")
     first, last = found.groups() if found else ("", "")
@@ -42,7 +43,7 @@ def span_of(header: str | None, size: int) -> Span | None:
 def give(
     request: Request, size: int, read: Read, headers: Mapping[str, str], media_type: str = "application/octet-stream"
 ) -> Response:
-    """Answer a GET or HEAD for `size` bytes whose ETag is in `headers`."""
+    """Respond to a GET or HEAD for `size` bytes whose ETag is in `headers`."""
     etag = headers["ETag"]
     if request.headers.get("if-match", etag) not in {etag, "*"}:
         return Response(status_code=412, headers=dict(headers))

@@ -1,4 +1,4 @@
-"""How the Hub says no: a status, an error code that its clients know, and a message."""
+"""The Hub's error responses: a status, an error code that its clients know, and a message."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 
 class RefusalError(Exception):
-    """A request that is not granted. `code` becomes X-Error-Code: RepoNotFound, RevisionNotFound, EntryNotFound."""
+    """Raised to refuse a request. `code` becomes X-Error-Code: RepoNotFound, RevisionNotFound or EntryNotFound."""
 
     def __init__(self, status: int, message: str, code: str = "", **extra: str) -> None:
         super().__init__(message)
@@ -17,11 +17,11 @@ class RefusalError(Exception):
         self.message = message
         self.code = code
         self.extra = extra
-        """More fields of the JSON body; `url` of a repository that exists is one that clients read."""
+        """More fields of the JSON body; clients read the `url` of a repository that already exists."""
 
 
 def as_answer(status: int, message: str, code: str = "", extra: dict[str, str] | None = None) -> Response:
-    """The answer as the Hub's clients parse it."""
+    """Return the error response in the form that the Hub's clients parse."""
     headers = {"X-Error-Message": message.encode("ascii", "backslashreplace").decode().replace("\n", " ")}
     if code:
         headers["X-Error-Code"] = code
@@ -29,31 +29,33 @@ def as_answer(status: int, message: str, code: str = "", extra: dict[str, str] |
 
 
 async def refused(_request: Request, error: Exception) -> Response:
-    """Exception handler for `RefusalError`."""
+    """Handle `RefusalError`."""
     assert isinstance(error, RefusalError)
     return as_answer(error.status, error.message, error.code, error.extra)
 
 
 async def malformed(_request: Request, error: Exception) -> Response:
-    """Exception handler: a body or a parameter that does not parse is a 400 on the Hub."""
+    """Handle a body or parameter that does not parse: the Hub responds with 400."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     return as_answer(400, f"{first['msg']} at {'.'.join(str(part) for part in first['loc'])}")
 
 
 async def no_route(_request: Request, error: Exception) -> Response:
-    """Exception handler: an address that the devnet does not have."""
+    """Handle a request for a path that the devnet does not serve."""
     assert isinstance(error, HTTPException)
     return as_answer(error.status_code, str(error.detail))
 
 
 def invalid_credentials() -> RefusalError:
-    """401 that clients tell from "no such repository" by its very words."""
+    """Return the 401 that clients distinguish from "no such repository" by its exact message."""
     return RefusalError(401, "Invalid credentials in Authorization header")
 
 
 def repo_not_found(*, known: bool) -> RefusalError:
-    """A repository that is missing or not this caller's to see: 401 for strangers, 404 for those who showed a token."""
+    """Return the error for a repository that is missing or hidden from the caller: 404 if the caller is `known` by a
+    token, else 401.
+    """
     if known:
         return RefusalError(404, "Repository not found", "RepoNotFound")
     return RefusalError(401, "Invalid username or password.", "RepoNotFound")

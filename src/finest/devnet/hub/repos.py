@@ -1,4 +1,4 @@
-"""Repositories in a folder: commits never change, a reference moves in one step.
+"""Store repositories in a folder: commits never change, and a reference moves atomically.
 
 <kind>/<namespace>/<name>/repo.json            private or not, branches, tags
 <kind>/<namespace>/<name>/commits/<sha>.json   every file of that commit
@@ -26,7 +26,7 @@ Kind = Literal["datasets", "models", "spaces"]
 
 MAIN = "main"
 CACHED_COMMITS = 64
-"""Parsed commits in memory; one of 10,000 files takes about 5 MB."""
+"""Parsed commits kept in memory; a commit with 10,000 files takes about 5 MB."""
 
 _NAME = re.compile(r"(?!.*(?:--|\.\.))[A-Za-z0-9_](?:[\w.-]{0,94}[\w])?(?<!\.git)", re.ASCII)
 _REFERENCE = re.compile(r"(?!.*\.\.)[\w][\w.+-]{0,127}", re.ASCII)
@@ -35,7 +35,7 @@ _SHA = re.compile(r"[0-9a-f]{5,40}")
 
 @dataclass(frozen=True, slots=True)
 class RepoId:
-    """A repository's address. Raises RefusalError (400) for a name that the Hub would not take."""
+    """A repository's address. Raises RefusalError (400) for a name that the Hub would refuse."""
 
     kind: Kind
     namespace: str
@@ -52,22 +52,22 @@ class RepoId:
 
     @property
     def page(self) -> str:
-        """Its path on the site: models have no prefix."""
+        """Its path on the site; models have no prefix."""
         return self.full if self.kind == "models" else f"{self.kind}/{self.full}"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of a commit. Size and sha256 are what the server counted itself."""
+    """One file of a commit. The server computed the size and the sha256 itself."""
 
     size: int
     sha256: str
     oid: str
-    """Git's id: of the content, or of the LFS pointer."""
+    """Git's id of the content, or of the LFS pointer."""
     pointer_size: int = 0
     """Bytes of the LFS pointer; 0 for a regular file."""
     commit: str = ""
-    """The commit that wrote it last; in the stored form empty for the commit that holds it."""
+    """The commit that last wrote it; on disk it is empty if that is the commit that contains this entry."""
 
     @property
     def in_lfs(self) -> bool:
@@ -89,7 +89,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """What may change about a repository."""
+    """The properties of a repository that can change."""
 
     private: bool
     created_at: str
@@ -99,7 +99,7 @@ class Repository:
 
 
 Change = Callable[[dict[str, Entry]], dict[str, Entry]]
-"""From the files of the parent to the files of the new commit."""
+"""A function from the files of the parent to the files of the new commit."""
 
 
 def now() -> str:
@@ -107,12 +107,14 @@ def now() -> str:
 
 
 def git_blob_id(content: bytes) -> str:
-    """Git's id of a file's content."""
+    """Return Git's id of a file's content."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def lfs_entry(sha256: str, size: int) -> Entry:
-    """An LFS file: git holds only the pointer (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md)."""
+    """Return the entry of an LFS file; git holds only its pointer
+    (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md).
+    """
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
     return Entry(size, sha256, git_blob_id(pointer), len(pointer))
 
@@ -126,7 +128,7 @@ def _read_commit(path: Path) -> Commit:
 
 
 class Repositories:
-    """All repositories of one Hub. One process at a time writes; `HubServer` sees to that."""
+    """All repositories of one Hub. Only one process may write at a time; `HubServer` ensures this."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -137,7 +139,7 @@ class Repositories:
         return Repository(**stored) if stored else None
 
     def create(self, repo: RepoId, *, private: bool, author: str, entries: dict[str, Entry]) -> bool:
-        """Add a repository with one commit on main; False where it exists already."""
+        """Add a repository with one commit on main; return False if it already exists."""
         with self._lock:
             if self.find(repo):
                 return False
@@ -163,7 +165,7 @@ class Repositories:
             self._save(repo, replace(self._must(repo), private=private))
 
     def at(self, repo: RepoId, revision: str) -> Commit:
-        """The commit that a branch, a tag or a sha (5 digits at least) names. Raises RefusalError (404)."""
+        """Return the commit that a branch, a tag or a sha (at least 5 digits) names. Raises RefusalError (404)."""
         found = self._must(repo)
         sha = found.branches.get(revision) or found.tags.get(revision) or revision
         if not _SHA.fullmatch(sha):
@@ -175,7 +177,7 @@ class Repositories:
         return _read_commit(paths[0])
 
     def history(self, repo: RepoId, revision: str) -> Iterator[Commit]:
-        """The commit that `revision` names and all before it, newest first."""
+        """Yield the commit that `revision` names and its ancestors, newest first."""
         commit = self.at(repo, revision)
         yield commit
         while commit.parent:
@@ -193,7 +195,7 @@ class Repositories:
         message: str = "",
         parent: str | None = None,
     ) -> Commit:
-        """One new commit on a branch. Raises RefusalError: 412 if the branch is not at `parent` any more."""
+        """Add one commit to a branch. Raises RefusalError: 412 if the branch is no longer at `parent`."""
         with self._lock:
             found = self._must(repo)
             head = found.branches.get(branch)
@@ -208,7 +210,7 @@ class Repositories:
         return self.at(repo, commit.id)
 
     def add_reference(self, repo: RepoId, which: Literal["branches", "tags"], name: str, revision: str) -> None:
-        """A new branch or tag at `revision`. Raises RefusalError: 409 if it exists, 400 for a name with a slash."""
+        """Create a branch or tag at `revision`. Raises RefusalError: 409 if it exists, 400 for a name with a slash."""
         if not _REFERENCE.fullmatch(name):
             raise RefusalError(400, f"Invalid reference name: {name}")
         with self._lock:
@@ -253,7 +255,7 @@ class Repositories:
 
 
 def _sealed(parent: str | None, title: str, message: str, author: str, entries: dict[str, Entry]) -> Commit:
-    """A commit under the hash of all that it says."""
+    """Return a commit whose id is the hash of its whole content."""
     content: dict[str, Any] = {
         "parent": parent,
         "title": title,

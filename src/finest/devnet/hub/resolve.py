@@ -1,5 +1,7 @@
-"""HEAD and GET of a file. LFS files are a redirect to another origin, as on the Hub: clients read the headers of the
-first answer, and follow a redirect within one origin without looking at them.
+"""HEAD and GET of a file.
+
+LFS files redirect to another origin, as on the Hub: clients read the headers of the first response only then, and
+follow a redirect within one origin without reading them.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from finest.devnet.hub.state import Caller, Hub, TheHub, base
 router = APIRouter()
 READ = ["GET", "HEAD"]
 LOOPBACK = {"127.0.0.1": "localhost", "localhost": "127.0.0.1"}
-"""The other origin of this server."""
+"""This server's other host name for each of its two, which serves as the other origin."""
 
 
 @router.api_route("/datasets/{namespace}/{name}/resolve/{revision}/{path:path}", methods=READ)
@@ -74,7 +76,7 @@ def _elsewhere(request: Request, hub: Hub, repo: RepoId, commit: Commit, entry: 
 
 @router.api_route("/_cdn/{sha256}", methods=READ)
 def cdn(request: Request, sha256: str, hub: TheHub, signature: str = "") -> Response:
-    """The bytes of an LFS file, for whoever has the signed address."""
+    """Return the bytes of an LFS file to any client with the signed address."""
     hub.signer.check(f"cdn {sha256}", signature)
     blob = hub.contents.find(sha256)
     if blob is None:

@@ -1,4 +1,4 @@
-"""The Hub of the devnet: Hugging Face's API on loopback, everything in one folder.
+"""The devnet's Hub: Hugging Face's API on loopback, with all its data in one folder.
 
 with HubServer(Path("hub")) as hub:
     token = hub.add_user("alice")
@@ -30,17 +30,17 @@ from finest.errors import DevnetError
 
 LOOPBACK = "127.0.0.1"
 START_S = 15.0
-"""Longest wait for the first answer; it takes about 0.1 s."""
+"""Longest wait until the server has started; it takes about 0.1 s."""
 STOP_S = 2
-"""How long requests in work may take once the server stops."""
+"""Seconds that running requests may take once the server stops."""
 KEEP_ALIVE_S = 75
 
 
 class HubServer:
-    """One Hub, in a thread of its own.
+    """One Hub that runs in its own thread.
 
-    Content, repositories, users and tokens are in `folder`: a server that was killed and is started again on it serves
-    the same. `port` 0 takes a free one. Raises DevnetError where the folder or the port is taken.
+    Content, repositories, users and tokens are in `folder`: a server that was killed serves the same data after a
+    restart on that folder. `port` 0 selects a free port. Raises DevnetError if the folder or the port is in use.
     """
 
     def __init__(self, folder: Path, *, port: int = 0, xet: bool = True, limits: Limits | None = None) -> None:
@@ -57,19 +57,19 @@ class HubServer:
 
     @property
     def endpoint(self) -> str:
-        """What HF_ENDPOINT must be."""
+        """The value for HF_ENDPOINT."""
         return f"http://{LOOPBACK}:{self.port}"
 
     def add_user(self, name: str) -> str:
-        """A write token of the user, the same one each time; the user is added if need be."""
+        """Return the user's write token, the same on every call; add the user if necessary."""
         return self._running().users.token(name, "write")
 
     def read_token(self, name: str) -> str:
-        """A token of the user that may only read, the same one each time."""
+        """Return the user's read-only token, the same on every call."""
         return self._running().users.token(name, "read")
 
     def start(self) -> None:
-        """Serve; returns once connections are taken."""
+        """Start serving; return once the server accepts connections."""
         if self._thread:
             return
         self._lock = _locked(self.folder)
@@ -80,7 +80,7 @@ class HubServer:
             raise
 
     def stop(self) -> None:
-        """Stop serving and leave the folder to the next."""
+        """Stop serving and release the folder."""
         if self._server and self._thread:
             self._server.should_exit = True
             self._thread.join(STOP_S + START_S)
@@ -152,12 +152,12 @@ def _application(hub: Hub, injected: Faults, requests: RequestLog) -> FastAPI:
 
 
 async def _gone(_request: Request, _error: Exception) -> Response:
-    """The client hung up in mid-body; nobody reads this."""
+    """Handle a client that disconnected while sending its body; no client reads this response."""
     return Response(status_code=400)
 
 
 def _locked(folder: Path) -> TextIO:
-    """The folder's lock; the system drops it with the process, however that ends."""
+    """Take and return the folder's lock; the system releases it when the process ends, for whatever reason."""
     folder.mkdir(parents=True, exist_ok=True)
     file = (folder / "lock").open("w")
     try:

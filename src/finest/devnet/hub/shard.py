@@ -1,8 +1,9 @@
-"""The shard of Xet: which chunks of which xorbs make up a file.
+"""Read a Xet shard, which lists the chunks and xorbs that make up each file.
 
-Format: https://huggingface.co/docs/xet/shard. A header of 48 bytes, then the files: 48 bytes (hash, flags u32, number
-of terms u32, 8 unused), 48 a term (xorb hash, flags u32, unpacked length u32, first chunk u32, end chunk u32), 48 of
-verification a term, 48 with the sha256; a file hash of 0xff bytes ends them. What follows is not needed here.
+Format: https://huggingface.co/docs/xet/shard. A header of 48 bytes, then the files. Each file has 48 bytes (hash, flags
+u32, number of terms u32, 8 unused), 48 per term (xorb hash, flags u32, unpacked length u32, first chunk u32, end chunk
+u32), 48 of verification per term, and 48 with the sha256. A file hash of 0xff bytes ends the list; the rest of the
+shard is not needed here.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _TERM = struct.Struct("<32sIIII")
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A run of chunks: `first` to `stop` (exclusive) of a xorb, `size` bytes unpacked."""
+    """A run of chunks, `first` to `stop` (exclusive), of a xorb; `size` is its unpacked length in bytes."""
 
     xorb: str
     size: int
@@ -36,7 +37,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class XetFile:
-    """A file by its terms; `sha256` is what the client says, empty if it does not."""
+    """A file as a list of terms; `sha256` comes from the client and is empty if the client did not state it."""
 
     hash: str
     sha256: str
@@ -48,14 +49,14 @@ class XetFile:
 
 
 def hash_text(raw: bytes) -> str:
-    """A Xet hash as addresses spell it: each eight bytes as a little-endian number
+    """Return a Xet hash in the form used in addresses: each group of eight bytes as a little-endian number
     (https://huggingface.co/docs/xet/api).
     """
     return "".join(raw[at : at + 8][::-1].hex() for at in range(0, 32, 8))
 
 
 def files_of(path: Path) -> Iterator[XetFile]:
-    """The files of a shard. Raises XetFormatError."""
+    """Yield the files of a shard. Raises XetFormatError."""
     with path.open("rb") as file:
         _record(file)
         while (head := _record(file))[:32] != _END:

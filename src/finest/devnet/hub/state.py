@@ -1,4 +1,4 @@
-"""What every request of one Hub sees, and who may do what."""
+"""The state shared by all requests of one Hub, and the permission checks."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from finest.devnet.hub.tokens import Signer, User, Users
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes that tests make small."""
+    """Size limits, which tests reduce."""
 
     lfs_part_bytes: int = 5_000_000_000
-    """Larger LFS objects go up in parts of this size; 5 GB is the most that one PUT to S3 takes."""
+    """Clients upload larger LFS objects in parts of this size; 5 GB is the most that S3 accepts in one PUT."""
     tree_page: int = 1000
-    """Entries on a page of a tree; the Hub's own number."""
+    """Entries per page of a tree; the Hub uses the same number."""
     expanded_page: int = 50
-    """The same where the last commit of each entry is asked for."""
+    """Entries per page of a tree if the client requests the last commit of each entry."""
 
 
 class Hub:
-    """One Hub in one folder."""
+    """One Hub, with all its data in one folder."""
 
     def __init__(self, folder: Path, *, xet: bool, limits: Limits) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,11 +44,13 @@ class Hub:
         self.contents = Contents(folder / "content", self.cas)
         self.repos = Repositories(folder / "repos")
         self.registering = asyncio.Lock()
-        """One Xet shard at a time: each is read and hashed whole, and two cores are all a laptop may have."""
+        """Lock that admits one Xet shard at a time: the server reads and hashes whole files, and a laptop may have only
+        two cores."""
 
     def visible(self, repo: RepoId, user: User | None) -> Repository:
-        """The repository if this caller may read it. Raises RefusalError as the Hub does: it does not tell a private
-        repository from one that is missing.
+        """Return the repository if this caller may read it.
+
+        Raises RefusalError as the Hub does, with the same error for a private repository as for a missing one.
         """
         found = self.repos.find(repo)
         if found is None or (found.private and (user is None or user.name != repo.namespace)):
@@ -56,7 +58,7 @@ class Hub:
         return found
 
     def writable(self, repo: RepoId, user: User | None) -> Repository:
-        """The repository if this caller may change it. Raises RefusalError."""
+        """Return the repository if this caller may change it. Raises RefusalError."""
         found = self.visible(repo, user)
         if user is None:
             raise RefusalError(401, "Invalid username or password.")
@@ -94,11 +96,11 @@ async def _writable(kind: Kind, namespace: str, name: str, hub: TheHub, caller: 
 
 
 Readable = Annotated[RepoId, Depends(_readable)]
-"""The repository in the address; the caller may read it."""
+"""The repository in the request path; the caller may read it."""
 Writable = Annotated[RepoId, Depends(_writable)]
-"""The repository in the address; the caller may change it."""
+"""The repository in the request path; the caller may change it."""
 
 
 def base(request: Request) -> str:
-    """The origin that the client used: `http://host:port`."""
+    """Return the origin that the client used: `http://host:port`."""
     return str(request.base_url).rstrip("/")

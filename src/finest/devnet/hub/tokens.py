@@ -1,4 +1,4 @@
-"""Users, their tokens, and addresses that are a permission by themselves."""
+"""Users, their tokens, and signed addresses that grant access by themselves."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from finest.errors import UsageError
 Role = Literal["write", "read"]
 
 SIGNED_FOR_S = 3600
-"""How long a signed address and a Xet token hold, as on the Hub (one hour)."""
+"""Validity of a signed address or a Xet token, one hour as on the Hub."""
 TOKEN_LETTERS = 34
-"""Letters after `hf_` in a token of the Hub's own form."""
+"""Letters after `hf_` in a token, as on the Hub."""
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,40}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who sent a request, and what the token allows."""
+    """The sender of a request, and the role of the token."""
 
     name: str
     role: Role
 
 
 class Users:
-    """The users of one Hub, in one file that only its owner can read."""
+    """The users of one Hub, stored in one file that only its owner can read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -44,7 +44,10 @@ class Users:
         self._tokens: dict[str, dict[str, str]] = read_json(path) or {}
 
     def token(self, name: str, role: Role) -> str:
-        """The user's token of that role, the same each time; a new user is added. Raises UsageError for a bad name."""
+        """Return the user's token for that role, the same on every call; add a new user.
+
+        Raises UsageError for an invalid name.
+        """
         if not _NAME.fullmatch(name):
             raise UsageError(f"user name {name!r}: use 1 to 42 letters, digits and inner dashes")
         with self._lock:
@@ -60,7 +63,9 @@ class Users:
             return sorted(self._tokens)
 
     def caller(self, authorization: str | None) -> User | None:
-        """Who an Authorization header names; None without one. Raises RefusalError (401) for a token nobody has."""
+        """Return the user of an Authorization header; None without one. Raises RefusalError (401) for an unknown
+        token.
+        """
         if not authorization:
             return None
         shown = authorization.removeprefix("Bearer ").strip().encode()
@@ -73,7 +78,7 @@ class Users:
 
 
 class Signer:
-    """Signs what an address or a token allows, so that the server need not remember it and a restart keeps it."""
+    """Signs the permission of an address or token, so that the server stores nothing and a restart keeps it valid."""
 
     def __init__(self, path: Path) -> None:
         if read_json(path) is None:
@@ -81,12 +86,12 @@ class Signer:
         self._key = bytes.fromhex(read_json(path))
 
     def sign(self, subject: str) -> str:
-        """A signature over `subject` that holds for SIGNED_FOR_S seconds: `<expiry>.<hex>`."""
+        """Return a signature over `subject` that is valid for SIGNED_FOR_S seconds: `<expiry>.<hex>`."""
         expiry = int(time.time()) + SIGNED_FOR_S
         return f"{expiry}.{self._mac(subject, expiry)}"
 
     def check(self, subject: str, signature: str | None) -> None:
-        """Raises RefusalError (403) unless `signature` was made over `subject` and still holds."""
+        """Raise RefusalError (403) unless `signature` was made over `subject` and is still valid."""
         expiry, _, mac = (signature or "").partition(".")
         if not expiry.isdecimal() or int(expiry) < time.time():
             raise RefusalError(403, "This address has expired or was never signed")

@@ -1,7 +1,7 @@
 """Xet's API, version 1 (https://huggingface.co/docs/xet/api): tokens, xorbs, shards, reconstructions.
 
-Clients try version 2 first, and ask which chunks are known elsewhere: both are a 404 here. A read token opens any file
-whose hash its bearer knows; the Hub's own are bound to one repository.
+Clients first try version 2, and ask which chunks the server already knows: both get a 404 here. A read token gives
+access to any file whose hash its bearer knows; the real Hub's tokens are limited to one repository.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Right = Literal["read", "write"]
 def token(
     request: Request, kind: Kind, namespace: str, name: str, right: Right, hub: TheHub, caller: Caller
 ) -> Response:
-    """Leave to read or write content, and where."""
+    """Return a token to read or write content, and the address of the store."""
     repo = RepoId(kind, namespace, name)
     if right == "write":
         hub.writable(repo, caller)
@@ -51,7 +51,7 @@ def token(
 
 
 def _right(hub: Hub, authorization: str) -> str:
-    """What a Xet token allows. Raises RefusalError (401)."""
+    """Return the permission of a Xet token. Raises RefusalError (401)."""
     try:
         right, _, signed = base64.urlsafe_b64decode(authorization.removeprefix("Bearer ")).decode().partition(" ")
         hub.signer.check(f"xet {right}", signed)
@@ -71,7 +71,7 @@ async def _writer(hub: TheHub, authorization: Annotated[str, Header()] = "") -> 
 
 @router.post("/v1/xorbs/default/{xorb}", dependencies=[Depends(_writer)])
 async def put_xorb(request: Request, xorb: Hash, hub: TheHub) -> Response:
-    """A xorb, kept if it parses; its hash is checked through the files that are made of it."""
+    """Store a xorb if it parses; its hash is not checked here, but the sha256 of the files that use it is."""
     _small_enough(request, MAX_XORB_BYTES)
     received = await hub.incoming.receive(request.stream())
     try:
@@ -85,7 +85,7 @@ async def put_xorb(request: Request, xorb: Hash, hub: TheHub) -> Response:
 
 @router.post("/v1/shards", dependencies=[Depends(_writer)])
 async def put_shard(request: Request, hub: TheHub) -> Response:
-    """The files that a shard describes; each is read from its xorbs and hashed before it counts."""
+    """Register the files that a shard describes; each is first read from its xorbs and hashed."""
     _small_enough(request, MAX_SHARD_BYTES)
     received = await hub.incoming.receive(request.stream())
     try:
@@ -111,7 +111,7 @@ def telemetry() -> Response:
 
 @router.get("/v1/reconstructions/{file_hash}", dependencies=[Depends(_reader)])
 def reconstruction(request: Request, file_hash: Hash, hub: TheHub) -> Response:
-    """Which chunks of which xorbs give a file, or the range of it that is asked for."""
+    """Return the chunks and xorbs that make up a file or the requested range of it."""
     file = hub.cas.find(file_hash)
     if file is None:
         raise RefusalError(404, "No such file")
@@ -139,7 +139,7 @@ def _fetch(request: Request, hub: Hub, piece: Piece) -> dict[str, Any]:
 
 @router.get("/_xorb/{xorb}")
 def get_xorb(request: Request, xorb: Hash, hub: TheHub, signature: str = "") -> Response:
-    """The bytes of a xorb, for whoever has the signed address."""
+    """Return the bytes of a xorb to any client with the signed address."""
     hub.signer.check(f"xorb {xorb}", signature)
     path = hub.cas.xorb(xorb)
     if not path.exists():

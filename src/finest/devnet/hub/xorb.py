@@ -1,4 +1,4 @@
-"""The xorb: up to 64 MiB of compressed chunks, as Xet clients upload them.
+"""Read a xorb: up to 64 MiB of compressed chunks that a Xet client uploads.
 
 Format: https://huggingface.co/docs/xet/xorb. A chunk is a header of 8 bytes (version u8, compressed length u24, scheme
 u8, length u24, little-endian) and its data; a footer that begins with `XETBLOB` may follow and is not needed.
@@ -17,21 +17,21 @@ import lz4.frame
 HEADER_BYTES = 8
 FOOTER = b"XETBLOB"
 MAX_XORB_BYTES = 64 * 1024 * 1024 + 1024 * 1024
-"""64 MiB by the format, and room for headers and footer."""
+"""The format's limit of 64 MiB, plus room for headers and footer."""
 MAX_CHUNK_BYTES = 128 * 1024
-"""Largest chunk of the format, before compression."""
+"""Largest chunk that the format allows, before compression."""
 
 PLAIN, LZ4, GROUPED_LZ4 = 0, 1, 2
 GROUPS = 4
 
 
 class XetFormatError(ValueError):
-    """Bytes that are no xorb or no shard."""
+    """Raised for bytes that are not a valid xorb or shard."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Where one chunk lies in its xorb. `start` is its header's offset, `end` the next one's."""
+    """The position of one chunk in its xorb: `start` is its header's offset, `end` that of the next header."""
 
     start: int
     end: int
@@ -41,7 +41,7 @@ class Chunk:
 
 @lru_cache(maxsize=16)
 def chunks_of(path: Path) -> tuple[Chunk, ...]:
-    """The chunks of a stored xorb. Raises XetFormatError."""
+    """Return the chunks of a stored xorb. Raises XetFormatError."""
     total, start, chunks = path.stat().st_size, 0, []
     with path.open("rb") as file:
         while start + HEADER_BYTES <= total:
@@ -65,7 +65,10 @@ def _chunk(header: bytes, start: int) -> Chunk:
 
 
 def read_chunks(path: Path, first: int, stop: int, skip: int, size: int) -> Iterator[bytes]:
-    """`size` bytes of the chunks `first` to `stop` (exclusive), after the first `skip`. Raises XetFormatError."""
+    """Yield `size` bytes of the chunks `first` to `stop` (exclusive), after skipping `skip` bytes.
+
+    Raises XetFormatError.
+    """
     with path.open("rb") as file:
         for chunk in chunks_of(path)[first:stop]:
             if size <= 0:
@@ -93,7 +96,7 @@ def _unpacked(file: BinaryIO, chunk: Chunk) -> bytes:
 
 
 def _ungrouped(data: bytes) -> bytes:
-    """Undo byte grouping: every fourth byte was stored together."""
+    """Undo byte grouping, which stores every fourth byte together."""
     size, start = len(data), 0
     out = bytearray(size)
     for group in range(GROUPS):
