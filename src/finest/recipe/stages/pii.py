@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class PiiRules(Rules):
     """Replacement of e-mail addresses and public IP addresses.
 
-    It replaces what DataTrove's PIIFormatter replaces, but starts its list of replacements anew on every page.
+    It works like DataTrove's PIIFormatter, except that its list of replacements restarts on every page.
     """
 
     emails: bool = True
