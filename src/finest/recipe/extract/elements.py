@@ -29,7 +29,7 @@ _WORD_START = re.compile(r"\w")
 
 
 def handle(element: _Element, tags: frozenset[str]) -> _Element | None:
-    """Return the element's result, or None; `tags` are accepted in paragraphs, and divs count if `div` is one of them."""
+    """Return the element's result or None; `tags` are accepted in paragraphs, and divs count if `tags` has `div`."""
     tag = element.tag
     if tag == _DONE:
         return None
