@@ -1,9 +1,9 @@
-"""What a page's markup costs a parser, counted in one linear pass before any parser sees the page.
+"""Measure what a page's markup costs a parser, in one linear pass before any parser reads the page.
 
-Parsers take memory and time that grow with the square of some counts: attributes are compared with all others of their
-tag, deep elements are walked to again and again, a table is padded to its widest row. The pass follows the HTML
-Standard's tokenizer and the rules by which an element ends another one, so that its depth is that of the tree, but for
-a small factor. The compiled core has the same in `bounds.c`; every rule here stands there once more.
+The memory and time of parsers grow with the square of some counts: they compare an attribute with all others of its
+tag, walk to deep elements repeatedly, and pad a table to its widest row. The pass follows the HTML Standard's tokenizer
+and its rules on which elements close others, so that its depth differs from the tree's by a small factor at most.
+`bounds.c` of the compiled core implements the same rules; keep the two in sync.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from finest.recipe.recipe import LimitRules
 
 MOST_OPEN = 16_384
-"""Open elements that are kept; a page with more is as deep as this, and is not read any further."""
+"""Limit on open elements; a page that reaches it has this depth, and the rest of the page is not read."""
 MOST_NAMES = 256
-"""Names of elements outside HTML that are told apart in one page."""
+"""Limit on the different names of non-HTML elements that are tracked in one page."""
 MOST_COLUMNS = 1_000
-"""Columns that a table cell may span (HTML Standard, 4.9.11); extraction takes a wider cell for one of this width."""
+"""Limit on the columns that a table cell spans (HTML Standard, 4.9.11); extraction caps wider cells at this width."""
 
 (VOID, RAW, FORMATTING, SPECIAL, STOP, SCOPE, CLOSES_P, ITEM, TERM, CELL, ROW, PART, HEADING) = (
     1 << i for i in range(13)
 )  # fmt: skip
-"""What an element is to the tree: see HTML Standard 13.2.4.2 for SPECIAL, FORMATTING and SCOPE. STOP are the special
-elements that a list item's start does not close."""
+"""Roles of an element in the tree. HTML Standard 13.2.4.2 defines SPECIAL, FORMATTING and SCOPE; STOP marks the special
+elements that the start tag of a list item does not close."""
 _BLOCK = SPECIAL | STOP | CLOSES_P
 
 ELEMENTS: dict[str, int] = {
@@ -60,7 +60,8 @@ ELEMENTS: dict[str, int] = {
 }  # fmt: skip
 
 _WIDE = re.compile("[^\0-\xff]")
-"""Characters past Latin-1. None means anything in markup, so all are read as one; names with one are not told apart."""
+"""Matches characters beyond Latin-1. They have no meaning in markup, so one character replaces them all; element names
+with such a character are not distinguished."""
 _MARKUP = re.compile(rb"<(?:!--|[!?/A-Za-z])")
 _START = re.compile(rb"<[A-Za-z]")
 _NAME = re.compile(rb"[^\t\n\f\r />]*")
@@ -70,38 +71,38 @@ _COMMENT_END = re.compile(rb"--!?>")
 _COLUMNS = re.compile(rb"[\t\n\f\r ]*\+?0*([0-9]{0,9})")
 _CONTEXTS = {CELL: ("table", "tbody", "thead", "tfoot", "tr"), ROW: ("table", "tbody", "thead", "tfoot"),
              PART: ("table",)}  # fmt: skip
-"""Up to where a part of a table empties the stack of open elements."""
+"""The elements at which a table part stops closing open elements."""
 
 
 class Markup(NamedTuple):
-    """What a page's markup comes to."""
+    """The counts of a page's markup."""
 
     tags: int
-    """What a parser allocates: `<` with a letter behind it, wherever it stands, the attributes of all start tags, and
-    formatting elements that parsers open again."""
+    """Number of objects that a parser may allocate: each `<` before a letter, anywhere; the attributes of all start
+    tags; and the formatting elements that parsers reopen."""
     attributes: int
-    """Of the start tag that has most; those of all `<html>` and `<body>` tags count as one tag's."""
+    """Number of attributes of the start tag with the most; all `<html>` and `<body>` tags count as one tag."""
     depth: int
-    """Open elements at the deepest place."""
+    """Largest number of elements that are open at the same time."""
     nesting: int
-    """The depths of all start tags together."""
+    """Sum of the depths of all start tags."""
     cells: int
-    """Table rows times the columns of the widest row: what padding may write."""
+    """Table rows times the columns of the widest row: the cells that padding may write."""
 
 
 def markup_of(html: str) -> Markup:
-    """The counts of a page: by the compiled core where there is one, else in Python."""
+    """Count a page's markup, with the compiled core if there is one, otherwise in Python."""
     core = native.core()
     return Markup(*core.markup(html)) if core else read_markup(html)
 
 
 def read_markup(html: str) -> Markup:
-    """The counts of a page, found in Python alone."""
+    """Count a page's markup in Python."""
     return _Reader(html).read()
 
 
 def check_markup(html: str, rules: LimitRules) -> Iterator[Check]:
-    """Whether the markup stays within the recipe's limits."""
+    """Check whether the markup stays within the recipe's limits."""
     found = markup_of(html)
     yield Check("payload_tags", found.tags, rules.tags, found.tags > rules.tags)
     yield Check("payload_attributes", found.attributes, rules.attributes, found.attributes > rules.attributes)
@@ -111,7 +112,7 @@ def check_markup(html: str, rules: LimitRules) -> Iterator[Check]:
 
 
 class _Open(NamedTuple):
-    """An open element, and what the innermost of its name and of each class was before it."""
+    """An open element, and the previous values of the reader's innermost positions, to restore when it closes."""
 
     key: str
     before: int
@@ -120,7 +121,7 @@ class _Open(NamedTuple):
     scope: int
     carried: int
     tag: str
-    """Of a formatting element with attributes, its start tag."""
+    """The start tag of a formatting element with attributes; otherwise empty."""
     alive: bool = True
 
 
@@ -130,13 +131,14 @@ class _Reader:
         self.data, self.end = _WIDE.sub("\xff", html).encode("latin-1"), len(html)
         self.open: list[_Open] = []
         self.last = dict.fromkeys([*ELEMENTS, ""], -1)
-        """Where the innermost open element of each name stands in `open`; "" is every name that is not told
-        apart: nothing ends such an element but what is around it."""
+        """Index in `open` of the innermost open element of each name, or -1. "" stands for all untracked names; only
+        an enclosing element closes such an element."""
         self.special = self.stop = self.scope = -1
         self.alive = self.depth = self.nesting = self.attributes = self.whole = 0
         self.rows = self.columns = self.widest = 0
         self.carried = self.again = self.attributes_in_all = 0
-        """Formatting elements that something else ended: parsers open them again in what follows."""
+        """`carried` counts the formatting elements that another tag closed; parsers reopen them in what follows, and
+        `again` counts how often."""
         self.carried_tag = ""
 
     def read(self) -> Markup:
@@ -148,7 +150,7 @@ class _Reader:
         return Markup(tags, max(self.attributes, self.whole), self.depth, self.nesting, self.rows * width)
 
     def one(self, found: re.Match[bytes]) -> int:
-        """Read the markup that begins there; the place behind it."""
+        """Read the markup that `found` begins; return the index after it."""
         data, kind, start = self.data, found[0], found.start()
         if kind == b"<!--":
             return self.comment(start + 4)
@@ -178,7 +180,10 @@ class _Reader:
         return found.end() if found else self.end
 
     def read_attributes(self, at: int) -> tuple[int, int, int]:
-        """The place behind the tag, past the page's end where it ends in the tag; attributes, and columns spanned."""
+        """Return the index after the tag, its number of attributes, and its `colspan`.
+
+        If the page ends inside the tag, the index is beyond the page's end.
+        """
         data, count, columns = self.data, 0, 1
         while True:
             name = _match(_ATTRIBUTE, data, at)
@@ -237,7 +242,7 @@ class _Reader:
         return found.start() if found else self.end
 
     def close_for(self, key: str, does: int) -> None:
-        """Close what the start of an element closes."""
+        """Close the open elements that the start tag of this element closes."""
         last = self.last
         if does & CLOSES_P and last["p"] > self.scope:
             self.pop_to(last["p"])
@@ -274,7 +279,7 @@ class _Reader:
 
     def end_tag(self, key: str) -> None:
         does = ELEMENTS.get(key, 0)
-        place = self.last.get(key, -1)  # whose end that of another name is cannot be told
+        place = self.last.get(key, -1)  # the end tag of an untracked name closes nothing
         if does & FORMATTING and place < self.scope + (self.scope < 0) and self.carried > 0:
             self.carried -= 1
         if place < 0:
@@ -292,7 +297,7 @@ class _Reader:
             self.pop_to(place)
 
     def remove(self, place: int) -> None:
-        """End a formatting element, which does not end those inside it."""
+        """Close a formatting element without closing the elements inside it."""
         open_ = self.open[place]
         if place == len(self.open) - 1:
             self.pop_to(place, ended=True)
@@ -302,7 +307,10 @@ class _Reader:
         self.alive -= 1
 
     def pop_to(self, place: int, *, ended: bool = False) -> None:
-        """End that element and all above it, and ended ones below it. `ended`: by its own end tag; it is the last."""
+        """Close the element at `place`, all later ones, and closed elements directly before it.
+
+        `ended` means that its own end tag closes it; it is then the last one.
+        """
         while len(self.open) > place or (self.open and not self.open[-1].alive):
             gone = self.open.pop()
             self.special, self.stop, self.scope = gone.special, gone.stop, gone.scope

@@ -1,8 +1,8 @@
-"""Writes `native/core/generated.h`: the constants that the compiled core shares with the Python modules.
+"""Write `native/core/generated.h`: the constants that the compiled core shares with the Python modules.
 
     python -m finest.recipe.build_core_header
 
-Run it after a change of one of those modules or of trafilatura's version, and compile the core again
+Run it after changing one of those modules or trafilatura's version, and recompile the core
 (`python hatch_build.py`). `tests/recipe/native/test_generated.py` fails while the header is out of date.
 """
 
@@ -37,7 +37,7 @@ _FEATURES = ("OWN", "BEFORE", "AFTER", "KIND", "ENDING", "PLACE", "COUNT")
 
 
 def header() -> str:
-    """The whole text of the header."""
+    """Return the text of the header file."""
     return "\n".join([*_head(), *_trafilatura(), *_blocks(), *_bounds(), *_texts(), "#endif", ""])
 
 
@@ -79,7 +79,10 @@ def _trafilatura() -> Iterator[str]:
 
 
 def filtered_words(pattern: str) -> list[str]:
-    """The words of trafilatura's RE_FILTER but for its last, open one; raises ValueError where its form is new."""
+    """Return the words of trafilatura's RE_FILTER, without its open-ended last one.
+
+    Raises ValueError if the pattern has an unknown form.
+    """
     found = re.fullmatch(r"\\W\*\((.*)\|More on this\.\{,8\}\$\)\$", pattern)
     if found is None or not re.fullmatch(r"[\w :?|-]+", found[1]):
         raise ValueError(f"trafilatura's RE_FILTER has an unknown form: {pattern}")
@@ -173,7 +176,7 @@ def _list(about: str, name: str, items: Iterable[str]) -> Iterator[str]:
 
 
 def _wrapped(text: str, width: int, line_end: str) -> str:
-    """The text in indented lines; a NUL is a space at which no line ends."""
+    """Wrap `text` into indented lines; a NUL stands for a space that must not end a line."""
     lines = textwrap.wrap(text, width - 4, break_long_words=False, break_on_hyphens=False)
     return line_end.join("    " + line for line in lines).replace("\0", " ")
 

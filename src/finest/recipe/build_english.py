@@ -1,8 +1,8 @@
-"""Writes `english.json`: the rules of spaCy's English tokenizer, which cost half a second to be made from spaCy itself.
+"""Write `english.json`: the rules of spaCy's English tokenizer, which take half a second to build with spaCy itself.
 
     python -m finest.recipe.build_english
 
-Run it when the version of spaCy that pyproject.toml pins changes; a test compares the file with that spaCy.
+Run it after changing the spaCy version that pyproject.toml pins; a test compares the file with that version.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from finest.recipe.chunks import ENGLISH
 
 
 def english() -> dict[str, Any]:
-    """Expressions, special cases and the ends of sentences, as the installed spaCy has them."""
+    """Return the installed spaCy's expressions, special cases and sentence-ending characters."""
     import spacy
     from spacy.pipeline import Sentencizer
     from spacy.symbols import ORTH

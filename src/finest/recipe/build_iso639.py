@@ -1,11 +1,11 @@
-"""Writes `iso639.json`: the codes of languages and scripts, which a recipe's and a crawl's codes are held against.
+"""Write `iso639.json`: the tables of language and script codes by which `finest.recipe.iso639` parses codes.
 
     pip install python-iso639==2026.7.23 langcodes==3.5.1
     python -m finest.recipe.build_iso639
 
-`python-iso639` holds the tables of ISO 639-3's registration authority (SIL), `langcodes` Unicode CLDR's choice of the
-one language that each macro-language is mostly written for, and the names of scripts (ISO 15924). Run it when a code is
-missing; who only runs recipes needs neither package.
+`python-iso639` has the tables of ISO 639-3's registration authority (SIL). `langcodes` has Unicode CLDR's choice of the
+main member of each macro-language, and the codes of scripts (ISO 15924). Run this when a code is missing; running
+recipes needs neither package.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from finest.recipe.iso639 import CODES
 
 
 def tables() -> dict[str, Any]:
-    """All codes, and what stands for what."""
+    """Return all codes and their mappings, in the form of `iso639.json`."""
     languages, retired = _read("iso-639-3.tab"), _read("iso-639-3_Retirements.tab")
     short = {row["Part1"]: row["Id"] for row in languages if row["Part1"]}
     return {
@@ -56,7 +56,7 @@ def _long(code: str, short: dict[str, str]) -> str:
 
 
 def _scripts() -> list[str]:
-    """The script codes that CLDR calls valid: its table is one expression over all valid subtags."""
+    """Return the script codes that CLDR considers valid; its table is one expression over all valid subtags."""
     valid: re.Pattern[str] = _cldr().VALIDITY
     every = ("".join(letters).capitalize() for letters in product(ascii_lowercase, repeat=4))
     return [code for code in every if valid.match(code)]

@@ -1,4 +1,4 @@
-"""C4's line and page rules (JMLR 21/20-074) without the terminal punctuation rule, as FineWeb has them."""
+"""C4's line and page rules (JMLR 21/20-074) without the terminal punctuation rule, as FineWeb runs them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,21 @@ _CITATION: re.Pattern[str] = CITATION_REGEX
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """What C4's rules leave of a page."""
+    """The result of C4's rules on a page."""
 
     checks: list[Check]
-    """In the order in which they decide; without `exact` none after the first failed one."""
+    """The checks in the order in which they decide; without `exact`, the list ends with the first failed check."""
     text: str | None
-    """The lines kept; None if the page is dropped."""
+    """The kept lines; None if the page is dropped."""
     dropped_lines: dict[str, int]
-    """Lines dropped by reason: too_long_word, too_few_words, javascript, policy."""
+    """Number of dropped lines by reason: too_long_word, too_few_words, javascript, policy."""
 
 
 def clean(text: str, tokenizer: Tokenizer, rules: C4Rules, *, exact: bool = False) -> Cleaned:
-    """Drop lines and pages as DataTrove's C4QualityFilter does; sentences are counted to the minimum unless `exact`."""
+    """Drop lines and pages as DataTrove's C4QualityFilter does.
+
+    Without `exact`, the sentence count stops at the recipe's minimum.
+    """
     cleaning = _Cleaning(text, tokenizer, rules, exact)
     for line in text.splitlines():
         cleaning.take(line.strip())
@@ -45,14 +48,14 @@ def clean(text: str, tokenizer: Tokenizer, rules: C4Rules, *, exact: bool = Fals
 
 
 class _Cleaning:
-    """One page on its way through the rules, line by line."""
+    """The state of one page while the rules process it line by line."""
 
     def __init__(self, text: str, tokenizer: Tokenizer, rules: C4Rules, exact: bool) -> None:
         self._tokenizer = tokenizer
         self._rules = rules
         self._enough = sys.maxsize if exact else rules.min_num_sentences
         self._citations = rules.remove_citations and "[" in text
-        # Looked for once in the page, then in its lines only if found; taking out a citation can join a word.
+        # Search the whole page first, and its lines only on a hit; removing a citation can join two parts of a word.
         low = (_CITATION.sub("", text) if self._citations else text).lower()
         self._lorem_ipsum = rules.filter_lorem_ipsum and "lorem ipsum" in low
         self._javascript = rules.filter_javascript and "javascript" in low
@@ -64,7 +67,7 @@ class _Cleaning:
         self.kept: list[str] = []
         self.dropped: Counter[str] = Counter()
         self.hits: Counter[str] = Counter()
-        """Lines that drop the page, by reason, the first reason first."""
+        """Number of lines that drop the page by reason, ordered by first occurrence."""
 
     def take(self, line: str) -> None:
         if len(line) > self._longest_word and any(len(word) > self._longest_word for word in line.split()):

@@ -1,4 +1,4 @@
-"""One test of one page: a named statistic beside its limit."""
+"""A check: one statistic of a page, compared with a limit of the recipe."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 
 class Check(NamedTuple):
-    """A statistic of a page beside the limit that the recipe sets for it.
+    """A statistic of a page and the limit that the recipe sets for it.
 
-    `reason` is the name that the drop has if `failed`; `value` and `limit` are in the statistic's own unit
-    (a ratio, a count, a probability). A stage yields its checks in the order in which they decide.
+    `reason` is the name of the drop if the check `failed`; `value` and `limit` have the unit of the statistic (a ratio,
+    a count, a probability). A stage yields its checks in the order in which they decide.
     """
 
     reason: str

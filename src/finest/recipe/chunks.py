@@ -1,9 +1,9 @@
-"""How spaCy's English tokenizer splits one chunk of text without whitespace, in Python and without a vocabulary.
+"""Split a chunk of text without whitespace as spaCy's English tokenizer does, in Python and without a vocabulary.
 
-spaCy cuts a text at whitespace, splits each chunk by its prefix, suffix and infix rules, and then mends the result
-where the tokens spell one of its special cases. This is that algorithm (spacy/tokenizer.pyx of 3.8) on spaCy's own
-regular expressions and rules, with two gains: nothing is kept of a text, and affixes are looked for at the ends of a
-chunk only, so that stripping them takes time linear in its length.
+spaCy splits a text at whitespace, splits each chunk by its prefix, suffix and infix rules, and then replaces tokens
+that spell one of its special cases. This module implements that algorithm (spacy/tokenizer.pyx of 3.8) with spaCy's own
+regular expressions and rules, with two improvements: it stores nothing of a text, and it searches for affixes only at
+the ends of a chunk, so that stripping them takes time linear in the chunk's length.
 """
 
 from __future__ import annotations
@@ -18,37 +18,38 @@ from string import ascii_letters
 from typing import NamedTuple, TypeAlias
 
 ENGLISH = Path(__file__).with_name("english.json")
-"""spaCy's own expressions and special cases, written by `build_english.py`."""
+"""File with spaCy's own expressions and special cases, written by `build_english.py`."""
 GAP_OR_CHUNK = re.compile(r"\s+|\S+")
 _MAX_PREFIX = 8
-"""Characters that decide a prefix: the longest, `US$`, has 3; runs of dots are read to their end."""
+"""Characters in which a prefix is searched: the longest, `US$`, has 3; runs of dots are handled separately."""
 _MAX_SUFFIX = 16
-"""Characters that decide a suffix: the longest unit has 6 behind a digit; runs of dots are read to their end."""
+"""Characters in which a suffix is searched: the longest unit has 6 after a digit; dots are handled separately."""
 MAX_UNIT = 8
-"""Characters of the longest unit of ASCII letters behind a digit (`km/h`, `mbar`), and some more."""
+"""Upper bound of the characters of a unit of ASCII letters after a digit (`km/h`, `mbar`)."""
 _REMEMBERED_AFFIXES = 4096
-"""Beginnings and ends of chunks whose affix is remembered: runs of signs have few."""
+"""Number of chunk beginnings, and of chunk ends, whose affix is cached; runs of symbols have few different ones."""
 _DIGITS = frozenset("0123456789")
 _ALPHANUMERIC = _DIGITS.union(ascii_letters)
-"""A prefix begins with one of these in `US$`, `C$` and `A$` alone; a suffix ends with one in `'s` and in units."""
+"""The only prefixes that begin with one of these are `US$`, `C$` and `A$`; the only suffixes that end with one are `'s`
+and units."""
 _UNITS = re.compile(r"\(\?<=\[0-9\]\)\(\?:([^)]*)\)")
-"""What follows a digit, in spaCy's expression for suffixes: signs of currencies, then units."""
+"""Matches the parts of spaCy's suffix expression that follow a digit: currency symbols, then units."""
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)+")
 _PLAIN_PREFIXES = frozenset("()[]{}<>\"'`“”‘’«»#*&_,;:!?")
 _PLAIN_SUFFIXES = frozenset("()[]{}<>\"'`“”‘’«»#*&_,;:!?")
-"""Punctuation that is always an affix of exactly its own length."""
+"""Characters that are always an affix of length 1."""
 
 
 _Cut: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
-"""The tokens of a special case, in two parts."""
+"""The tokens of a special case, cut into two parts."""
 
 
 class Split(NamedTuple):
-    """The tokens of a chunk, and how the chunks beside it could change them.
+    """The tokens of a chunk, and the neighbouring chunks that could change them.
 
-    Where a special case was found across the affixes of a chunk (`foo:)`), a longer one that reaches into the next
-    chunk forbids it (`foo:) )`). Then only the whole text tells; it takes a chunk before that ends with one of `after`,
-    or a chunk behind that starts with one of `before`.
+    If a special case spans the affixes of a chunk (`foo:)`), a longer one that reaches into the next chunk prevents it
+    (`foo:) )`). The chunk must therefore be split together with its line if the chunk before it ends with one of
+    `after`, or the chunk after it starts with one of `before`.
     """
 
     tokens: tuple[str, ...]
@@ -57,7 +58,7 @@ class Split(NamedTuple):
 
 
 class ChunkSplitter:
-    """Splits chunks as `spacy.blank("en").tokenizer` does. Holds rules only: one object serves any number of texts."""
+    """Splits chunks as `spacy.blank("en").tokenizer` does. It holds only rules, so one object serves all texts."""
 
     def __init__(self) -> None:
         told = json.loads(ENGLISH.read_text(encoding="utf-8"))
@@ -72,12 +73,12 @@ class ChunkSplitter:
         self._special: dict[str, tuple[str, ...]] = {text: tuple(parts) for text, parts in told["special"].items()}
         self._longest_special = max(map(len, self._special))
         self._patterns: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
-        """What special cases are found by, under their first two tokens or their only one."""
+        """The token sequences that spell a special case, by their first two tokens (or the only one)."""
         for text in self._special:
             if self._prefix(text) or self._suffix(text) or next(self._infixes(text), None):
                 pattern = self._by_affixes(text, {})
                 if pattern == self._special[text] == (text,):
-                    continue  # in its place comes the same
+                    continue  # the replacement would equal the token
                 self._patterns.setdefault(pattern[:2], []).append(pattern)
         self._cuts_before: dict[str, list[_Cut]] = {}
         self._cuts_after: dict[str, list[_Cut]] = {}
@@ -88,11 +89,12 @@ class ChunkSplitter:
                 self._cuts_after.setdefault(pattern[at - 1], []).append(cut)
 
     def rules(self) -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...], tuple[str, ...], bytes, bytes]:
-        """What the compiled core splits by: special cases of ASCII, each with its tokens behind it, the patterns that
-        they are found by, units, and the affixes of pairs.
+        """Return the rules for the compiled core: ASCII special cases, their patterns, units, prefixes and suffixes.
 
-        The affix of a pair is what spaCy's own expression finds at `first + second`: at its front in the first table,
-        at its back in the second; a first character of 0 (there: a second) stands for none.
+        Each special case is a tuple of its text and its tokens; a pattern is a token sequence that spells one. The last
+        two tables, of 128 x 128 bytes, hold the length of the prefix, or the suffix, that spaCy's expression finds in
+        the pair of characters `first + second`, at index `128 * first + second`. A character of 0 means that the pair
+        has only the other one.
         """
         special = tuple((text, *tokens) for text, tokens in self._special.items() if text.isascii())
         patterns = tuple(chain.from_iterable(self._patterns.values()))
@@ -113,7 +115,7 @@ class ChunkSplitter:
         )
 
     def split(self, chunk: str) -> Split:
-        """The tokens of `chunk`, which is not empty and holds no whitespace."""
+        """Split `chunk`, which must be non-empty and contain no whitespace."""
         plain = _plain(chunk)
         if plain and chunk not in self._special and self._special.keys().isdisjoint(plain):
             return Split(plain)
@@ -123,10 +125,10 @@ class ChunkSplitter:
         return Split(tokens) if mended == tokens else Split(mended, *self._edges(tokens))
 
     def split_line(self, line: str) -> list[str]:
-        """The tokens of a text with special cases across its chunks; an empty token stands for whitespace.
+        """Return the tokens of a text, with special cases across chunks; an empty token stands for whitespace.
 
-        spaCy makes tokens of all whitespace but single spaces between chunks, and no special case spans them.
-        Slower than `split` chunk by chunk, which differs only where `Split.after` or `Split.before` applies.
+        spaCy makes a token of any whitespace between chunks but a single space, and no special case spans such a token.
+        This is slower than `split` chunk by chunk, which differs only if `Split.after` or `Split.before` applies.
         """
         tokens: list[str] = []
         owners: list[int] = []
@@ -139,7 +141,7 @@ class ChunkSplitter:
         return list(self._mend(tuple(tokens), self._special_spans(tuple(tokens)), owners))
 
     def _edges(self, tokens: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Last tokens of a chunk before, and first tokens of one behind, with which a special case crosses the edge."""
+        """Return the last tokens of a previous chunk, and the first of a next one, that continue a special case."""
         after = {left[-1] for left, right in self._cuts_before.get(tokens[0], ()) if _agree(right, tokens)}
         before = {right[0] for left, right in self._cuts_after.get(tokens[-1], ()) if _agree(left[::-1], tokens[::-1])}
         return tuple(sorted(after)), tuple(sorted(before))
@@ -240,13 +242,13 @@ class ChunkSplitter:
     def _mend(
         self, tokens: tuple[str, ...], spans: list[tuple[int, int]], owners: Sequence[int] | None = None
     ) -> tuple[str, ...]:
-        """Puts special cases in the place of their affixes: the longest first, none over another or over two chunks."""
+        """Replace the tokens at `spans` by special cases, longest first, without overlaps and within one chunk."""
         taken = bytearray(len(tokens))
         chosen: list[tuple[int, int]] = []
         for start, end in sorted(spans, key=lambda span: (span[0] - span[1], span[0])):
             if not taken[start] and not taken[end - 1]:
                 chosen.append((start, end))
-            taken[start:end] = b"\1" * (end - start)  # a refused span blocks shorter ones too, as in spaCy
+            taken[start:end] = b"\1" * (end - start)  # as in spaCy, a rejected span also blocks shorter ones
         mended: list[str] = []
         at = 0
         for start, end in sorted(chosen):
@@ -259,17 +261,18 @@ class ChunkSplitter:
 
 
 def _linear(url: str) -> str:
-    """spaCy's expression for URLs without the part that makes it quadratic in the colons of a chunk.
+    """Return spaCy's URL expression without the part that takes time quadratic in the colons of a chunk.
 
-    `user(:password)?@` is of `\\S+(?::\\S*)?`, and `\\S+` alone matches all of that.
+    spaCy matches `user(:password)?@` by `\\S+(?::\\S*)?@`; `\\S+@` alone matches the same strings.
     """
     return url.replace(r"\S+(?::\S*)?@", r"\S+@")
 
 
 def _plain(chunk: str) -> tuple[str, ...]:
-    """The tokens of a word with at most one affix, the bulk of all chunks, if it is no special case; else nothing.
+    """Return the tokens of a word with at most one affix, as most chunks are, or () for any other chunk.
 
-    No rule splits letters alone, and no special case can be mended out of one word and one affix.
+    No rule splits a run of letters, and no special case spans a word and one affix. The caller checks whether the chunk
+    itself, or a token, is a special case.
     """
     if chunk.isalpha():
         return (chunk,)
@@ -282,13 +285,13 @@ def _plain(chunk: str) -> tuple[str, ...]:
 
 
 def _agree(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether the shorter is the beginning of the longer."""
+    """Return whether the shorter tuple is a prefix of the longer one."""
     size = min(len(one), len(other))
     return one[:size] == other[:size]
 
 
 def _run_of_dots(chunk: str, start: int, end: int, step: int) -> int:
-    """Length of the run of dots at the front (`step` 1) or the back (-1) of `chunk[start:end]`; 0 if it is one dot."""
+    """Return the length of the run of dots at the start (`step` 1) or end (-1) of `chunk[start:end]`; 0 for one dot."""
     at = start if step > 0 else end - 1
     length = 0
     while start <= at < end and chunk[at] == ".":

@@ -1,18 +1,18 @@
-"""From payload bytes to HTML text, in one of two ways.
+"""Decode payload bytes to HTML text, by the standards or as DataTrove does.
 
-`standard`: the encoding is, in this order, that of a byte order mark, the one that HTTP names, the one that the page
-names in a `<meta>` or an XML declaration, and the one that the bytes look like. Labels and decoding are those of the
-WHATWG Encoding Standard: a byte that does not fit becomes U+FFFD and costs nothing else.
+`standard`: the encoding is taken from the first of these: a byte order mark, the HTTP header, the page's `<meta>` or
+XML declaration, and a guess from the bytes. Labels and decoding follow the WHATWG Encoding Standard: an invalid byte
+becomes U+FFFD, and decoding continues.
 
-The bytes overrule a declaration in two cases, where browsers would show what nobody wrote:
+The bytes overrule a declaration in two cases, in which browsers would show garbled text:
 
-- Bytes that are UTF-8, with characters beyond ASCII among them, are read as UTF-8 whatever is declared. Text of another
-  encoding is never UTF-8 by chance, but for a few characters of a Chinese, Japanese or Korean one.
-- A declaration of UTF-8 is passed over where more sequences are broken than whole, and more than a few.
+- Valid UTF-8 with non-ASCII characters is decoded as UTF-8, whatever encoding is declared. Text in another encoding is
+  never valid UTF-8 by chance, except for a few characters in a Chinese, Japanese or Korean encoding.
+- A declaration of UTF-8 is ignored if there are more broken sequences than whole ones, and more than FEW_BROKEN.
 
-A text of which more than one character in twenty is U+FFFD or a control character is none.
+If more than one character in twenty is U+FFFD or a control character, the page counts as binary and has no text.
 
-`datatrove`: UTF-8, else what cchardet takes the bytes for, and no text where a single byte does not fit.
+`datatrove`: UTF-8, otherwise cchardet's guess; there is no text if a single byte is invalid.
 """
 
 from __future__ import annotations
@@ -35,32 +35,32 @@ if TYPE_CHECKING:
 
 UTF8 = "UTF-8"
 DEFAULT_ENCODING = "windows-1252"
-"""What the HTML Standard (13.2.3.2) takes for English pages that say nothing."""
+"""The HTML Standard's default for English pages without a declaration (13.2.3.2)."""
 FEW_BYTES = 8
-"""Bytes beyond ASCII up to which text of a double-byte encoding may be UTF-8 by chance: one pair in eight is."""
+"""Non-ASCII bytes up to which text in a double-byte encoding may be valid UTF-8 by chance: one pair in eight is."""
 FEW_BROKEN = 16
-"""Broken sequences that do not speak against UTF-8, however few whole ones there are."""
+"""Broken sequences up to which a declaration of UTF-8 is accepted, however few whole ones there are."""
 MAX_BROKEN_SHARE = 0.05
-"""Of a text's characters. Text in a language of our pages has none; random bytes have a tenth and more."""
+"""Largest share of a text's characters that may be broken. Real text has none; random bytes have a tenth or more."""
 
 _BOMS = ((b"\xef\xbb\xbf", UTF8), (b"\xfe\xff", "UTF-16BE"), (b"\xff\xfe", "UTF-16LE"))
 _DOUBLE_BYTE = frozenset({"Big5", "EUC-JP", "EUC-KR", "GBK", "gb18030", "Shift_JIS"})
 _CONTROLS = bytes([*range(9), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20)])
-"""Binary data bytes (MIME Sniffing Standard, section 3): no text has them."""
+"""Binary data bytes (MIME Sniffing Standard, section 3), which never occur in text."""
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 class Decoded(NamedTuple):
-    """The text of a page, and the encoding that it was read in."""
+    """The text of a page, and the encoding in which it was decoded."""
 
     text: str | None
-    """None where the bytes are no text."""
+    """The text; None if the bytes are not text."""
     encoding: str = ""
-    """Name of the Encoding Standard; empty where DataTrove's reading does not say."""
+    """The Encoding Standard's name of the encoding; empty for `datatrove`, which does not report it."""
 
 
 def decode(response: Response, rules: DecodeRules) -> Decoded:
-    """The response's body as text."""
+    """Decode the response's body."""
     if rules.encoding == "datatrove":
         return Decoded(decode_by_guess(response.body))
     body = response.body
@@ -79,7 +79,7 @@ def decode(response: Response, rules: DecodeRules) -> Decoded:
 
 
 def html_of(page: Page, payload: PayloadRules, decoding: DecodeRules) -> str | None:
-    """The page's HTML as those rules read it; None where they find none."""
+    """Read and decode the page's HTML by these rules; return None if that fails."""
     try:
         response = read_response(page, read_message(page, payload), payload)
     except (Undecodable, PayloadTooLarge):
@@ -88,7 +88,7 @@ def html_of(page: Page, payload: PayloadRules, decoding: DecodeRules) -> str | N
 
 
 def _may_be_other(body: bytes, text: str) -> bool:
-    """Whether bytes that are UTF-8 may be of an encoding that looks like it: a few double bytes, escapes, zeros."""
+    """Return whether valid UTF-8 may be in a similar encoding: it has few double bytes, or escape or NUL bytes."""
     beyond_ascii = len(body) - len(text)
     return beyond_ascii <= FEW_BYTES and (beyond_ascii > 0 or b"\x1b" in body or b"\0" in body)
 
@@ -111,7 +111,7 @@ def _declared(body: bytes, charset: str | None) -> str | None:
 
 
 def _encoding(body: bytes, charset: str | None) -> str:
-    """The encoding of bytes that are not UTF-8 from end to end."""
+    """Choose the encoding of bytes that are not valid UTF-8."""
     served = encoding_of(charset) if charset else None
     if served and served != UTF8:
         return served
@@ -119,7 +119,7 @@ def _encoding(body: bytes, charset: str | None) -> str:
     if not served and declared and declared != UTF8:
         return declared
     if UTF8 in (served, declared) and _controls(body) > len(body) * MAX_BROKEN_SHARE:
-        return UTF8  # no text in any encoding: not worth a guess
+        return UTF8  # not text in any encoding, so a guess is pointless
     whole, broken = _utf8_sequences(body)
     if UTF8 in (served, declared) and broken <= max(whole, FEW_BROKEN):
         return UTF8
@@ -132,7 +132,7 @@ def _encoding(body: bytes, charset: str | None) -> str:
 
 
 def _utf8_sequences(body: bytes) -> tuple[int, int]:
-    """Characters beyond ASCII that are whole in UTF-8, and broken ones but for a last one that is cut off."""
+    """Count the whole and the broken UTF-8 sequences of non-ASCII characters, without a truncated last one."""
     text = body.decode("utf-8", "replace")
     broken = text.count("\ufffd")
     return len(_NOT_ASCII.findall(text)) - broken, broken - text.endswith("\ufffd")

@@ -1,4 +1,4 @@
-"""The extractors that a recipe may name, by name. Each gives the main text of an HTML page, or None."""
+"""The extractors that a recipe can name; each returns the main text of an HTML page, or None."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""An unexpected exception of a stage in words: type, stage, innermost place in our code, and message.
+"""Describe an unexpected exception of a stage: its type, stage, innermost location in our code, and message.
 
-The message may quote the page, and the words are published with the verdicts: they are one line of bounded length,
-without addresses' secrets, paths of the machine and places in memory.
+The description is published with the verdicts, and the message may quote the page. The description is therefore one
+line of limited length, without secrets in addresses, folders of the machine and memory addresses.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _MACHINERY = "finest.recipe.judge"
 
 
 def kind_of(error: BaseException, stage: Stage[Any]) -> str:
-    """Type, stage and place of an exception: `KeyError in stage fineweb at fineweb.py:24`."""
+    """Return the type, stage and location of an exception: `KeyError in stage fineweb at fineweb.py:24`."""
     return f"{type(error).__name__} in stage {stage.name}{_place(error, stage)}"
 
 
 def described(error: BaseException, stage: Stage[Any]) -> str:
-    """The kind of an exception and its message, in one line that may be published."""
+    """Return the kind of an exception and its message, as one line that is safe to publish."""
     message = masked_error(error).removeprefix(type(error).__name__).removeprefix(": ")
     message = _IN_MEMORY.sub("0x...", _FOLDERS.sub("", message))
     words = kind_of(error, stage) + (f": {message}" if message else "")
@@ -37,7 +37,7 @@ def described(error: BaseException, stage: Stage[Any]) -> str:
 
 
 def _place(error: BaseException, stage: Stage[Any]) -> str:
-    """The innermost line of this package or of the stage's own; of any code where neither had a part in it."""
+    """Return the innermost location in this package or the stage's package, or, without one, in any code."""
     own = {"finest", str(getattr(stage.run, "__module__", "")).partition(".")[0]}
     innermost: tuple[FrameType, int] | None = None
     ours: tuple[FrameType, int] | None = None

@@ -1,4 +1,4 @@
-"""FineWeb's own quality filters (arXiv:2406.17557, section 3.5), deciding as DataTrove's FineWebQualityFilter does."""
+"""FineWeb's own quality filters (arXiv:2406.17557, section 3.5), equal to DataTrove's FineWebQualityFilter."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 def fineweb_quality(text: str, tokenizer: Tokenizer, rules: FinewebRules, *, exact: bool = False) -> Iterator[Check]:
-    """Shares of lines that end a sentence, that are short, that repeat, and newlines per word, in DataTrove's order.
+    """Yield the checks in DataTrove's order: lines that end a sentence, short lines, repeated lines, newlines per word.
 
-    `text` is what C4's rules left. Without `exact` the last check may carry a bound where that proves that it passes.
+    `text` is the text after C4's rules. Without `exact`, the last check may carry a bound that proves that it passes
+    instead of the exact value.
     """
     lines = [line for line in text.split("\n") if line and not line.isspace()]
     yield Check("fineweb_empty", len(lines), 1, not lines)
@@ -37,7 +38,7 @@ def fineweb_quality(text: str, tokenizer: Tokenizer, rules: FinewebRules, *, exa
 
 
 def _newlines_per_word(text: str, newlines: int, tokenizer: Tokenizer, rules: FinewebRules, exact: bool) -> float:
-    at_most = newlines / len(text.split())  # each chunk of text is one token at least
+    at_most = newlines / len(text.split())  # each chunk of text is at least one token
     if not exact and at_most <= rules.new_line_ratio and not tokenizer.may_strike(text):
         return at_most
     count = tokenizer.count(text)

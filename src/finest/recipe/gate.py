@@ -1,4 +1,4 @@
-"""Cheap sure drops before extraction: pages that cannot turn out to be in a wanted language, or long enough."""
+"""Cheap checks before extraction that drop only pages that are certainly too short or in an unwanted language."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def cld2_gate(page: Page, recipe: Recipe) -> Iterator[Check]:
-    """Common Crawl's own CLD2 record: the share of text that it gives to the wanted languages."""
+    """Check the share of the page's text that Common Crawl's CLD2 record assigns to the wanted languages."""
     rules = recipe.gate
     if not (rules.enabled and _wants(recipe) and page.languages):
         return
@@ -28,10 +28,10 @@ def cld2_gate(page: Page, recipe: Recipe) -> Iterator[Check]:
 
 
 def text_gate(page: Page, html: str, recipe: Recipe, model: LanguageModel) -> Iterator[Check]:
-    """Too little HTML to hold a page, and, where Common Crawl says nothing, the language of all visible text.
+    """Check the length of the HTML and, if the page has no CLD2 record, the language of all visible text.
 
-    Extraction never makes a page's text longer than its HTML, so a page below `min_html_chars` would be dropped as
-    a short document whatever it says.
+    Extracted text is never longer than the HTML, so the quality filter would drop any page below `min_html_chars` as a
+    short document.
     """
     rules = recipe.gate
     if not rules.enabled:
@@ -48,14 +48,15 @@ def text_gate(page: Page, html: str, recipe: Recipe, model: LanguageModel) -> It
 
 @lru_cache(maxsize=1024)
 def _may_be_wanted(code: str, wanted: tuple[str, ...]) -> bool:
-    """Whether CLD2's code is that of a wanted language, or of one that belongs to the same macro-language.
+    """Return whether CLD2's code is a wanted language or shares a macro-language with one.
 
-    The gate drops what is surely in another language, and Bokmål and Nynorsk, say, are too near for that.
+    The gate drops only pages that are certainly in another language; CLD2 may confuse the members of a macro-language,
+    such as Bokmål and Nynorsk.
     """
     stated = language_of(code)
     return stated is not None and any(stated.may_be(language) for language in map(language_of, wanted) if language)
 
 
 def _wants(recipe: Recipe) -> bool:
-    """Whether the recipe wants some languages more than others."""
+    """Return whether the recipe restricts the language of pages."""
     return recipe.language.enabled and bool(recipe.language.languages)

@@ -1,7 +1,7 @@
-"""Gopher's two sets of rules (arXiv:2112.11446, A1.1), deciding as DataTrove's filters do.
+"""Gopher's repetition and quality rules (arXiv:2112.11446, A1.1), with the same decisions as DataTrove's filters.
 
-A limit of 0 switches its check off, as there. A check yielded without `exact` may carry a bound where the bound proves
-that it passes; a failed check always carries the exact value.
+As in DataTrove, a limit of 0 switches a check off. Without `exact`, a check that passes may carry a bound that proves
+this instead of the exact value; a failed check always carries the exact value.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 _PARAGRAPH_BREAK = re.compile(r"\n{2,}")
 _SEED = secrets.randbits(64)
-"""Of the core's hash tables, so that no page can be written to fill one slot; no answer depends on it."""
+"""Random seed for the core's hash tables; prevents crafted hash collisions. Results do not depend on it."""
 _SURE_STOP_WORDS = 300
-"""Tokens at the front of a page; with a few stop words in them the rest need not be looked at."""
+"""Tokens at the start of a page that are searched for stop words first; usually they contain enough."""
 
 
 def repetition(text: str, words: Words, rules: GopherRepetitionRules, *, exact: bool = False) -> Iterator[Check]:
-    """Table A1 of Gopher: shares of the text in repeated paragraphs, lines and n-grams, in DataTrove's order."""
+    """Yield the checks of Gopher's Table A1 in DataTrove's order: repeated paragraphs, lines and n-grams."""
     yield Check("repetition_empty", len(text), 1, not text)
     if not text:
         return
@@ -52,7 +52,7 @@ def repetition(text: str, words: Words, rules: GopherRepetitionRules, *, exact: 
 
 
 def _lines(text: str) -> list[str]:
-    """As `re.split(r"\n+", text)`, four times faster."""
+    """Return `re.split(r"\n+", text)`, four times faster."""
     lines = list(filter(None, text.split("\n")))
     return [""] * text.startswith("\n") + lines + [""] * text.endswith("\n")
 
@@ -71,7 +71,7 @@ def _ngrams(size: int, ngrams: Ngrams, rules: GopherRepetitionRules, exact: bool
 
 
 def _ngrams_by_core(core: Core, size: int, words: Words, rules: GopherRepetitionRules) -> Iterator[Check]:
-    """The same checks, each with the exact value."""
+    """Yield the checks of `_ngrams`, each with the exact value."""
     sizes = tuple(n for n, _ in rules.top_n_grams), tuple(n for n, _ in rules.dup_n_grams)
     tops, duplicated = core.ngram_chars(words.joined, *sizes, _SEED)
     for (n, limit), chars in zip(rules.top_n_grams, tops, strict=True):
@@ -81,7 +81,7 @@ def _ngrams_by_core(core: Core, size: int, words: Words, rules: GopherRepetition
 
 
 def quality(text: str, words: Words, rules: GopherQualityRules, *, exact: bool = False) -> Iterator[Check]:
-    """Gopher's quality heuristics in DataTrove's order; counts are of tokens unless said otherwise."""
+    """Yield the checks of Gopher's quality heuristics in DataTrove's order."""
     yield from _below("quality_short_doc", words.non_symbol, rules.min_doc_words)
     yield from _above("quality_long_doc", words.non_symbol, rules.max_doc_words)
     average = words.non_symbol_chars / words.non_symbol if words.non_symbol else math.nan
@@ -102,14 +102,14 @@ def quality(text: str, words: Words, rules: GopherQualityRules, *, exact: bool =
 
 
 def _stop_words(words: Words, rules: GopherQualityRules, exact: bool) -> int:
-    """Different stop words on the page; without `exact` at least as many as the rule asks for, where there are."""
+    """Count the different stop words on the page; without `exact`, the count may stop at the rule's minimum."""
     wanted = frozenset(rules.stop_words)
     found = len(wanted.intersection(words.joined.split(" ", _SURE_STOP_WORDS)[:_SURE_STOP_WORDS]))
     return found if found >= rules.min_stop_words and not exact else len(wanted.intersection(words.tokens))
 
 
 def _share(part: int, whole: int) -> float:
-    """A ratio; 0 of nothing, where DataTrove would crash (it cannot get there with a minimum of words)."""
+    """Return `part / whole`, or 0 if `whole` is 0, where DataTrove would crash (a minimum of words prevents that)."""
     return part / whole if whole else 0.0
 
 

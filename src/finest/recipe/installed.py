@@ -1,8 +1,8 @@
-"""Stages that other packages add: found by their entry point, and named in a recipe with what they were.
+"""Stages that other packages add through an entry point, and their pinned versions in a recipe.
 
-A package names its stage in the entry point group `finest.stages`, under the name of the section that recipes give it.
-The stage takes part where a recipe has that section. The recipe then holds the package's name and version and the
-sha256 of the stage's module, and its hash covers them: another version is another recipe.
+A package registers its stage in the entry point group `finest.stages`, under the name of its recipe section. The stage
+runs if a recipe has that section. The recipe then records the package's name and version and the sha256 of the stage's
+module. The recipe hash covers these, so another version of the stage makes another recipe.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ROW_COLUMNS = frozenset({
     "text", "id", "dump", "url", "date", "file_path", "language", "language_score", "token_count", "warc_offset",
     "warc_length", "row_hash",
 })  # fmt: skip
-"""Columns that every row has (finest.dataset.rows; a test compares them)."""
+"""Columns that every row has, as in `finest.dataset.rows`; a test compares the two."""
 _TAKEN = frozenset(
     {stage.name for stage in STAGES}
     | {stage.section for stage in STAGES}
@@ -42,12 +42,12 @@ _ColumnName = Annotated[str, Field(max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class Origin(Rules):
-    """Where an added stage comes from, and what a reader of its datasets must know of it."""
+    """The origin of an added stage, and what readers of its datasets need to know: question, reasons and columns."""
 
     distribution: str = Field(max_length=100, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
     version: str = Field(max_length=64, pattern=r"^[0-9A-Za-z][0-9A-Za-z.+!-]*$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    """Of the module that the entry point names; of a package's folder, where the module is a package."""
+    """Hash of the module that the entry point names, or of the package's folder if the module is a package."""
     question: _Line = ""
     reasons: dict[_ReasonName, _Line] = Field(default={}, max_length=MAX_REASONS)
     columns: tuple[Column, ...] = Field(default=(), max_length=MAX_COLUMNS)
@@ -58,7 +58,7 @@ class Origin(Rules):
         return check_columns(columns)
 
     def needed(self, section: str) -> str:
-        """The package that a recipe with this stage needs, and the command that brings it."""
+        """Return a sentence with the package that a recipe with this stage needs, and the command to install it."""
         return (
             f"its stage {section!r} needs the package {self.distribution} {self.version}; "
             f"if you trust it: pip install {self.distribution}=={self.version}"
@@ -66,14 +66,14 @@ class Origin(Rules):
 
 
 class InstalledStage(NamedTuple):
-    """A stage of another package that is installed here."""
+    """An installed stage of another package, and its origin."""
 
     stage: Stage[Any]
     origin: Origin
 
 
 def check_columns(columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    """The columns, if they can stand in a row together; raises ValueError where they cannot."""
+    """Return `columns` unchanged; raise ValueError if a row cannot have them together with its own columns."""
     names = [column.name for column in columns]
     for column in columns:
         TypeAdapter(_ColumnName).validate_python(column.name)
@@ -85,9 +85,9 @@ def check_columns(columns: tuple[Column, ...]) -> tuple[Column, ...]:
 
 @cache
 def installed_stage(section: str) -> InstalledStage | None:
-    """The installed stage for that section of a recipe; None where no package has one.
+    """Return the installed stage for that section of a recipe; None if no package has one.
 
-    Raises RecipeError where two packages have one, or where the package's stage is not fit for use.
+    Raises RecipeError if several packages have one, or if the stage cannot be loaded or is invalid.
     """
     found = list(importlib.metadata.entry_points(group=GROUP, name=section))
     if not found or not re.fullmatch(_SECTION, section) or section in _TAKEN:
@@ -112,7 +112,7 @@ def installed_stage(section: str) -> InstalledStage | None:
 
 
 def require_pinned(section: str, pinned: Origin) -> None:
-    """Raises RecipeError where the stage that a recipe was made with is not the one that is installed here."""
+    """Raise RecipeError if the stage that the recipe pins is not the one that is installed here."""
     found = installed_stage(section)
     if found is None:
         raise RecipeError(f"{pinned.needed(section)} (it is not installed)")
@@ -124,9 +124,10 @@ def require_pinned(section: str, pinned: Origin) -> None:
 
 
 def origins(resolved: dict[str, Any]) -> dict[str, Origin]:
-    """The added stages that a recipe in its resolved form names, by section; raises ValueError where they are garbled.
+    """Return the added stages in a resolved recipe, by section; raise ValueError if they are malformed.
 
-    Nothing is imported: a dataset says itself what its stages give, so that it can be read without their packages.
+    This imports no stage: a dataset records the reasons and columns of its stages, so it can be read without their
+    packages.
     """
     stated = resolved.get("stages", {})
     if not isinstance(stated, dict) or len(stated) > MAX_COLUMNS:
@@ -145,7 +146,7 @@ def origins(resolved: dict[str, Any]) -> dict[str, Origin]:
 
 
 def needs(resolved: dict[str, Any]) -> str:
-    """What must be installed for a recipe to be used, in a line; empty where that is nothing but this package."""
+    """Return one line with the packages that a resolved recipe needs besides this one; "" if it needs none."""
     return "; ".join(origin.needed(section) for section, origin in origins(resolved).items())
 
 
@@ -177,7 +178,7 @@ def _origin(entry: importlib.metadata.EntryPoint, stage: Stage[Any]) -> Origin:
 
 
 def _module_sha256(name: str) -> str:
-    """sha256 of a module's file; of a package, over the name and sha256 of each file in its folder."""
+    """Return the sha256 of a module's file, or, for a package, of the names and sha256s of the files in its folder."""
     path = Path(str(importlib.import_module(name).__file__))
     if path.name != "__init__.py":
         return hashlib.sha256(path.read_bytes()).hexdigest()

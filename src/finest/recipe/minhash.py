@@ -20,32 +20,32 @@ if TYPE_CHECKING:
     from finest.recipe.recipe import DedupRules
 
 Signature: TypeAlias = npt.NDArray[np.uint64]
-"""Shape (buckets, hashes per bucket)."""
+"""A MinHash signature, shape (buckets, hashes per bucket)."""
 
 PRIME = np.uint64((1 << 61) - 1)
 """The Mersenne prime 2^61 - 1, the modulus of DataTrove's permutations."""
 _PRIME_BITS = np.uint64(61)
 _BLOCK = 256
-"""Shingles permuted at a time: 112 x 256 x 8 bytes stay in a core's cache."""
+"""Shingles permuted at a time; the 112 x 256 x 8 bytes fit in a CPU core's cache."""
 _ASCII_NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
 _PUNCTUATION = frozenset(PUNCTUATION)
 _SEPARATORS = "،٫⎖⎗⎘"
-"""Beyond ASCII, of the fractions in NUMBERS_PATTERN."""
+"""Non-ASCII decimal separators and fraction slashes in NUMBERS_PATTERN."""
 
 
 class Signer:
-    """Signs texts by the rules of a recipe."""
+    """Computes MinHash signatures with the settings of a recipe."""
 
     def __init__(self, rules: DedupRules) -> None:
         self._rules = rules
         self._hash = _sha1 if rules.hash == "sha1" else xxhash.xxh64_intdigest
         size = (rules.buckets * rules.hashes_per_bucket, 1)
-        random = np.random.RandomState(rules.seed)  # as DataTrove draws them
+        random = np.random.RandomState(rules.seed)  # the generator and the order of draws are DataTrove's
         self._factors = random.randint(1, int(PRIME), dtype=np.uint64, size=size)
         self._offsets = random.randint(0, int(PRIME), dtype=np.uint64, size=size)
 
     def sign(self, text: str, tokenizer: Tokenizer) -> Signature | None:
-        """The signature of `text`; None where it has fewer words than a shingle."""
+        """Return the signature of `text`; None if it has fewer words than a shingle."""
         joined = tokenizer.joined(simplify(text))
         core = native.core() if self._rules.hash == "sha1" else None
         if core:
@@ -63,19 +63,19 @@ class Signer:
         return lowest.reshape(self._rules.buckets, self._rules.hashes_per_bucket)
 
     def _shingles(self, words: list[str]) -> npt.NDArray[np.uint64]:
-        """Hashes of the distinct word n-grams."""
+        """Return the hashes of the distinct word n-grams."""
         n = self._rules.n_grams
         encoded = [word.encode() for word in words]
         grams = set(map(b" ".join, zip(*(encoded[i:] for i in range(n)), strict=False)))
         return np.fromiter(map(self._hash, grams), dtype=np.uint64, count=len(grams))
 
     def _permuted_minimum(self, shingles: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-        """Minimum over the shingles of (factor x shingle + offset) mod 2^64 mod 2^61 - 1, for each permutation."""
+        """Return the minimum of (factor x shingle + offset) mod 2^64 mod (2^61 - 1) for each permutation."""
         values = self._factors * shingles
         values += self._offsets
         high = values >> _PRIME_BITS
         values &= PRIME
-        values += high  # congruent, and at most 7 over the prime
+        values += high  # congruent, and at most 7 above the prime
         if values.max() >= PRIME:
             values %= PRIME
         lowest: npt.NDArray[np.uint64] = values.min(axis=1)
@@ -83,7 +83,7 @@ class Signer:
 
 
 def simplify(text: str) -> str:
-    """DataTrove's `simplify_text` with its defaults: lower case, numbers to 0, no punctuation, no diacritics."""
+    """Return DataTrove's `simplify_text(text)`: lower case, numbers as 0, no punctuation, no diacritics."""
     core = native.core()
     found = core.simplify(text, _ASCII_KINDS, _ALONE) if core else None
     return _simplify(text) if found is None else found
@@ -107,13 +107,11 @@ def _without_marks(text: str) -> str:
 
 
 _ASCII_KINDS = bytes(chr(code) in _PUNCTUATION or chr(code).isspace() for code in range(128))
-"""1 for what stands between words."""
+"""1 for each ASCII code of a character that separates words, otherwise 0."""
 
 
 class _Alone(dict[int, str | None]):
-    """What a character beyond ASCII becomes whatever stands beside it: a space for what is between words, None where
-    its neighbours decide.
-    """
+    """A memo of how `simplify` replaces a non-ASCII character; None if its neighbours decide, " " for a separator."""
 
     def __missing__(self, code: int) -> str | None:
         found = self[code] = _alone(chr(code))

@@ -1,7 +1,8 @@
-"""Repeated n-grams of a text: exact counts, and upper bounds that cost a tenth.
+"""Count the repeated n-grams of a text, exactly or as upper bounds at a tenth of the cost.
 
-Equal n-grams have equal hashes, so counting hashes can only find too many repetitions, never too few. A bound under a
-limit is therefore proof; over it the strings themselves decide. No collision, chosen or not, changes a decision.
+Equal n-grams have equal hashes, so counting hashes can overestimate repetitions but never underestimate them. A bound
+below a limit therefore proves that the check passes; above it, the strings are compared. A hash collision, even a
+crafted one, cannot change a decision.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ _BASE = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Ngrams:
-    """N-grams over the tokens of a text; Gopher's counts of them in characters.
+    """The n-grams over the tokens of a text, with Gopher's counts of their characters.
 
-    `top_*` joins tokens with spaces, `duplicated_*` with nothing, as DataTrove does.
+    As in DataTrove, `top_*` joins tokens with spaces and `duplicated_*` joins them without a separator.
     """
 
     def __init__(self, tokens: list[str]) -> None:
@@ -35,12 +36,12 @@ class Ngrams:
         self._word_hashes: _Hashes | None = None
 
     def top_chars(self, n: int) -> int:
-        """Characters of the most frequent n-gram (the first of them) times its occurrences; 0 if there is no n-gram."""
+        """Return the length of the most frequent n-gram (the first on a tie) times its count; 0 without n-grams."""
         grams = Counter(" ".join(self._tokens[i : i + n]) for i in range(self._count(n)))
         return max((len(gram) * times for gram, times in grams.most_common(1)), default=0)
 
     def top_chars_at_most(self, n: int) -> int:
-        """No less than `top_chars`, and equal where no n-gram occurs twice."""
+        """Return an upper bound of `top_chars`, exact if no n-gram occurs twice."""
         if not self._count(n):
             return 0
         lengths = self._lengths(n) + (n - 1)
@@ -50,7 +51,7 @@ class Ngrams:
         return int(lengths[0]) if most == 1 else most * int(lengths.max())
 
     def duplicated_chars(self, n: int) -> int:
-        """Characters in n-grams that occurred before, from left to right and without overlap."""
+        """Count the characters in n-grams that occurred before, scanned from left to right without overlap."""
         count = self._count(n)
         if count <= 0:
             return 0
@@ -58,7 +59,7 @@ class Ngrams:
         total = free = 0
         text = "".join(self._tokens)
         starts = self._starts.tolist()
-        for at in self._repeated(n).tolist():  # an n-gram of a hash of its own is neither found nor a find
+        for at in self._repeated(n).tolist():  # an n-gram with a unique hash cannot be a repetition
             if at < free:
                 continue
             gram = text[starts[at] : starts[at + n]]
@@ -70,7 +71,7 @@ class Ngrams:
         return total
 
     def duplicated_chars_at_most(self, n: int, enough: int) -> int:
-        """No less than `duplicated_chars`; a coarser bound that is under `enough` saves the finer one."""
+        """Return an upper bound of `duplicated_chars`; a coarse one if that is at most `enough`, else a finer one."""
         if self._count(n) <= 0:
             return 0
         hashes = self._hashes_of_text(n)
@@ -111,7 +112,7 @@ class Ngrams:
         return combined
 
     def _hashes_of_text(self, n: int) -> _Hashes:
-        """A polynomial hash of each n-gram's characters, from prefix sums over the joined text."""
+        """Return a polynomial hash of each n-gram's characters, from prefix sums over the joined text."""
         if self._sums is None or self._powers is None:
             codes = np.frombuffer("".join(self._tokens).encode("utf-32-le", "surrogatepass"), dtype="<u4")
             self._powers = np.full(len(codes) + 1, _BASE)
@@ -124,7 +125,7 @@ class Ngrams:
 
 
 def duplicates(elements: list[str]) -> tuple[int, int]:
-    """How many elements occurred before, and their characters."""
+    """Return the number of elements that occurred before, and the number of their characters."""
     if len(seen := set(elements)) == len(elements):
         return 0, 0
     return len(elements) - len(seen), sum(map(len, elements)) - sum(map(len, seen))

@@ -1,4 +1,4 @@
-"""A page: one HTML response record of a WARC, as the recipe sees it."""
+"""The page type: one WARC record, as a recipe judges it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a recipe may know of a page. Everything in it comes from the WARC, nothing from the run."""
+    """The data of a page on which a verdict may depend; all of it comes from the WARC, none from the run."""
 
     id: str
-    """WARC-Record-ID as written, e.g. `<urn:uuid:...>`."""
+    """WARC-Record-ID as the record has it, e.g. `<urn:uuid:...>`."""
     url: str
     """WARC-Target-URI (`uri` in WARC 0.x)."""
     date: str
     """WARC-Date, or `archive-date` in WARC 0.x."""
     block: bytes
-    """The record's block as it is stored: an HTTP response with its header, or the document itself."""
+    """The record's block as stored: an HTTP response with its header, or the document itself."""
     payload_type: str | None = None
-    """WARC-Identified-Payload-Type; None where the record names none."""
+    """WARC-Identified-Payload-Type; None if the record has no such field."""
     languages: tuple[tuple[str, float], ...] | None = None
-    """Common Crawl's CLD2 record that follows the response: (code, share of text covered); None where there is none."""
+    """Pairs (code, share of text) of the CLD2 record that Common Crawl stores after the response; None without one."""
     record_type: str = "response"
     """WARC-Type, in lower case: `response`, `conversion` or `resource`."""
 
     @property
     def is_http(self) -> bool:
-        """Whether the block is an HTTP response."""
+        """Whether the block is an HTTP response with a header."""
         return self.record_type == "response" and self.url.startswith(("http:", "https:"))

@@ -1,8 +1,8 @@
-"""E-mail and public IP addresses in a text are replaced, as a fresh DataTrove PIIFormatter replaces them.
+"""Replace e-mail and public IP addresses in a text, as a new DataTrove PIIFormatter for each page does.
 
-Fresh for each page: the formatter goes round its replacements from page to page, and then a page's text would depend on
-the pages before it. DataTrove's e-mail expression takes time quadratic in a run of characters that may stand before an
-`@`; here each `@` is looked at once, with the same matches.
+DataTrove's formatter cycles through its replacements across pages, so a page's text would depend on the pages before
+it; here the cycle restarts on every page. DataTrove's e-mail expression takes time quadratic in the length of a run of
+characters that may precede an `@`; this module finds the same matches and examines each `@` once.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _EMAILS = ("email@example.com", "firstname.lastname@example.org")
 _IPS = (
     "22.214.171.124", "126.96.36.199", "188.8.131.52", "184.108.40.206", "220.127.116.11", "18.104.22.168",
 )  # fmt: skip
-"""DataTrove's replacements: addresses that answered nobody when its list was made."""
+"""DataTrove's replacement addresses; none of them answered when DataTrove made its list."""
 
 _LOCAL = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+/=?^_`{|}~-")
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _AT_HOST = re.compile(rf"@(?:(?:{_LABEL}\.)+{_LABEL}|\[(?:{_OCTET}\.){{3}}(?:{_OCTET}|[A-Za-z0-9-]*[A-Za-z0-9]:)])")
 _LIKE_IP = re.compile(r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
-"""What every IP address holds; it starts with a dot, which `re` finds sixty times faster than a digit."""
+"""Matches a part of every IP address; it starts with a dot because `re` finds one sixty times faster than a digit."""
 _IP = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}")
 
 
 def redact(text: str, rules: PiiRules) -> str:
-    """`text` with its addresses replaced; equal to `PIIFormatter(...).format(text)`, in time linear in the text."""
+    """Return `text` with its addresses replaced, equal to `PIIFormatter(...).format(text)`, in linear time."""
     if rules.emails and "@" in text:
         text = _replace_emails(text)
     if rules.ips and _LIKE_IP.search(text):
@@ -53,7 +53,7 @@ def _replace_emails(text: str) -> str:
 
 
 def _emails(text: str) -> Iterator[tuple[int, int]]:
-    """Spans of the addresses, from left to right: the leftmost start that reaches the `@`, as `re` finds it."""
+    """Yield the spans of the e-mail addresses from left to right, each from its leftmost possible start."""
     done = 0
     at = text.find("@")
     while at >= 0:
@@ -66,7 +66,7 @@ def _emails(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _local_start(text: str, lowest: int, at: int) -> int | None:
-    """Where the name before the `@` begins: labels joined by single dots, from a word boundary, as long as possible."""
+    """Return the start of the longest name before the `@`: labels joined by single dots, from a word boundary."""
     best = None
     position = at - 1
     while position >= lowest:

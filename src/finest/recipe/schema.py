@@ -1,10 +1,10 @@
-"""The schema of recipes, `finest-recipe/1`, and the hash over what a recipe says.
+"""The recipe schema, `finest-recipe/1`, and the recipe hash.
 
-A schema is a set of sections and keys with their default values, written down in `schema_1.json` and never changed. The
-hash covers the schema's name, the versions of the deciding libraries, and every value that differs from the schema's
-default. What a later version adds to recipes (a stage, a key) is left out of the resolved form as long as it has its
-default, which must leave verdicts as they were. So hashes hold while recipes grow, and a version computes the hash of a
-recipe that a newer one wrote.
+The schema is a fixed set of sections and keys with their default values, stored in `schema_1.json`, which never
+changes. The hash covers the schema's name, the versions of the deciding libraries, and every value that differs from
+the schema's default. A key or stage that a later version adds is omitted from the resolved form while it has its
+default, and that default must not change any verdict. Hashes therefore stay valid as recipes gain keys, and an older
+version can compute the hash of a recipe that a newer version wrote.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ SCHEMA_NAME = "finest-recipe/1"
 _DEFAULTS = Path(__file__).with_name("schema_1.json")
 _ABSENT = object()
 _UNHASHED = ("name", "description", "schema")
-"""Keys that decide nothing, and the schema's name, which is hashed in every case."""
+"""Keys that do not affect verdicts, and the schema's name, which is always hashed separately."""
 
 
 @cache
 def defaults() -> dict[str, dict[str, Any]]:
-    """The sections of schema 1 with the default value of each key, in the form of JSON."""
+    """Return the sections of schema 1 with the default value of each key, as parsed JSON."""
     sections: dict[str, dict[str, Any]] = json.loads(_DEFAULTS.read_bytes())
     return sections
 
 
 def recipe_hash(resolved: dict[str, Any]) -> str:
-    """sha256 (64 hex digits) over the canonical JSON of all that decides; name and description do not.
+    """Return the sha256 (64 hex digits) of the canonical JSON of all settings but the name and the description.
 
-    Raises ValueError where the recipe is of a schema that this version does not know.
+    Raises ValueError if this version does not know the recipe's schema.
     """
     named = resolved.get("schema")
     if named is None:
@@ -51,22 +51,22 @@ def recipe_hash(resolved: dict[str, Any]) -> str:
 
 
 def without_defaults(section: dict[str, Any], known: dict[str, Any], default: dict[str, Any]) -> dict[str, Any]:
-    """The section without keys that the schema does not have (`known` holds its keys) and that have their default."""
+    """Return `section` without the keys that are not in the schema (`known`) and have their `default` value."""
     return {key: value for key, value in section.items() if key in known or not same(value, default.get(key, _ABSENT))}
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values have one form in JSON: 1 and 1.0 and true are three values."""
+    """Return whether two values have the same canonical JSON; 1, 1.0 and true all differ."""
     return other is not _ABSENT and canonical_json(one) == canonical_json(other)
 
 
 def canonical_json(value: Any) -> bytes:
-    """JSON with sorted keys and no spaces, UTF-8: one byte string for one value."""
+    """Encode `value` as UTF-8 JSON with sorted keys and no spaces, so that equal values give equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _differing(value: Any, default: dict[str, Any] | None) -> Any:
-    """What a section says beyond the schema's defaults: `_ABSENT` where that is nothing."""
+    """Return the values of a section that differ from the schema's defaults, or `_ABSENT` if there are none."""
     if default is None or not isinstance(value, dict):
         return value
     changed = {key: found for key, found in value.items() if not same(found, default.get(key, _ABSENT))}

@@ -1,8 +1,8 @@
-"""A stage of a recipe as a value: its name, its settings, the reasons that it gives, what it reads and what it sets.
+"""The description of a recipe's stage: its name, settings and reasons, and the fields that it reads and sets.
 
 `finest.recipe.stages.STAGES` lists the stages of every recipe in the order in which they judge a page. The closed list
-of reasons, the sections of a recipe, docs/reference/reasons.md and the funnel of a report follow from that list. A
-package adds a stage of its own by an entry point of the group `finest.stages` (docs/guides/add-a-stage.md).
+of reasons, the sections of a recipe, docs/reference/reasons.md and the funnel of a report are derived from that list.
+Other packages add a stage with an entry point of the group `finest.stages` (docs/guides/add-a-stage.md).
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class Column(NamedTuple):
     type: Literal["string", "int64", "float64"]
     """The Arrow type. No value may be missing, and no number may be NaN."""
     doc: str
-    """What the column says, in one line: the dataset card prints it."""
+    """One line that describes the column on the dataset card."""
 
     def checked(self, value: object) -> str | int | float:
-        """`value` as the row stores it; raises ValueError where the column cannot hold it."""
+        """Return `value` as the row stores it; raise ValueError if the column cannot hold it."""
         if self.type == "string" and isinstance(value, str):
             value.encode()  # raises UnicodeEncodeError, a ValueError, for a lone surrogate
             return value
@@ -49,19 +49,19 @@ class Column(NamedTuple):
 
 
 class Family(NamedTuple):
-    """Reasons that differ by a number which the recipe chooses, such as the size of an n-gram."""
+    """Reasons that differ only in a number that the recipe sets, such as the size of an n-gram."""
 
     pattern: re.Pattern[str]
     explanation: str
-    """With `{}` where the number stands."""
+    """The explanation, with `{}` in place of the number."""
     usual: tuple[str, ...]
-    """The names that the shipped recipes give."""
+    """Names of the reasons that the shipped recipes use."""
 
 
 class PageFailure(Exception):
-    """A stage could not finish with a page for the exception that is this one's cause; the page is dropped as `reason`.
+    """A failure of a stage on a page, which drops the page with `reason`; `__cause__` is the original exception.
 
-    An exception that a stage does not catch drops the page as `judge_error`.
+    Any other exception that leaves a stage drops the page with the reason `judge_error`.
     """
 
     def __init__(self, reason: str) -> None:
@@ -74,43 +74,43 @@ R = TypeVar("R", bound=Rules)
 
 @dataclass(frozen=True, slots=True)
 class Stage(Generic[R]):
-    """One step of the judging of a page.
+    """One step in judging a page.
 
     `run(state, rules, tools)` yields the checks of the page in the order in which they decide; the first check that
-    fails drops the page. It reads the fields of `state` that `needs` names, sets those that `provides` names, and
-    touches no others. Its answer depends on the page and the rules alone: no clock, no network, no earlier page.
+    fails drops the page. It reads only the fields of `state` in `needs` and sets only those in `provides`. Its result
+    depends only on the page and the rules: not on a clock, the network or earlier pages.
     """
 
     name: str
-    """The stage in reports and in docs/reference/reasons.md. Several steps may belong to one: `payload` has three."""
+    """The stage's name in reports and in docs/reference/reasons.md. Several steps may share it: `payload` has three."""
     section: str
-    """The recipe's section that holds the rules; empty for a step without settings."""
+    """The recipe's section with the rules; empty for a step without settings."""
     rules: type[R]
     run: Callable[[PageState, R, Toolbox], Iterable[Check]]
     question: str = ""
-    """The question that the stage answers, as reports print it; empty for a step that gives no reasons."""
+    """The question that the stage answers, for reports; empty for a step without reasons."""
     title: str = ""
-    """A heading for reports; the name, capitalized, where it is empty."""
+    """The stage's heading in reports; if empty, the capitalized name is used."""
     reasons: Mapping[str, str] = field(default_factory=dict)
-    """What each reason means, in one line for a reader who knows no code."""
+    """Explanations of the reasons by name, each one line for readers who do not program."""
     families: tuple[Family, ...] = ()
     needs: tuple[str, ...] = ()
     """Fields of PageState that `run` reads."""
     provides: tuple[str, ...] = ()
     """Fields of PageState that `run` sets."""
     columns: tuple[Column, ...] = ()
-    """Columns that `run` fills: `state.columns[name] = value`."""
+    """Columns that `run` sets: `state.columns[name] = value`."""
     ends: bool = False
-    """Whether a page that this stage drops has nothing left that a later stage could look at."""
+    """Whether later stages have nothing to examine once this stage drops a page."""
     finishes: bool = False
     """Whether the stage only completes the row of a page that passed all filters."""
 
     def gives(self, reason: str) -> bool:
-        """Whether the stage may drop a page for that reason."""
+        """Return whether the stage declares `reason`."""
         return reason in self.reasons or any(family.pattern.fullmatch(reason) for family in self.families)
 
     def check_columns(self, values: Mapping[str, Any]) -> None:
-        """Raises ValueError where the stage left a column empty, or filled it with what it cannot hold."""
+        """Raise ValueError if the stage left a column unset or set a value that the column cannot hold."""
         for column in self.columns:
             if column.name not in values:
                 raise ValueError(f"stage {self.name} set no value for its column {column.name}")

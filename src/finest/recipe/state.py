@@ -1,4 +1,4 @@
-"""What is known of a page while it is judged. Each stage reads and sets the fields that it declares, and no others."""
+"""The state of a page while it is judged; each stage reads and sets only the fields that it declares."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _NO_MESSAGE, _NO_RESPONSE = Message(b""), Response(b"", "")
 
 @dataclass(slots=True)
 class PageState:
-    """A page and what the stages have found out about it so far."""
+    """A page and the results of the stages that have run so far."""
 
     page: Page
     exact: bool = False
-    """Whether checks that pass must carry their exact value too; any stage may read this field."""
+    """Whether checks that pass must also carry their exact value; any stage may read this field."""
     message: Message = _NO_MESSAGE
-    """The HTTP response: status, header and body as sent."""
+    """The HTTP response: status, header fields and the body as sent."""
     response: Response = _NO_RESPONSE
     """The body with all codings undone, its type and its charset."""
     html: str = ""
     encoding: str = ""
-    """The encoding that the page was read in, by the Encoding Standard's name."""
+    """The Encoding Standard's name of the encoding in which the page was decoded."""
     text: str = ""
     """The main text as the last stage left it, before PII is replaced."""
     language: str | None = None
@@ -38,8 +38,8 @@ class PageState:
     token_count: int | None = None
     """GPT-2 tokens of the text."""
     signature: Signature | None = None
-    """MinHash signature of the text; None where the text has too few words for a shingle."""
+    """MinHash signature of the text; None if the text has too few words for a shingle."""
     row_text: str | None = None
-    """The text with PII replaced, as the row has it."""
+    """The text of the row, with PII replaced."""
     columns: dict[str, object] = field(default_factory=dict)
     """Values of the columns that stages add to the row."""

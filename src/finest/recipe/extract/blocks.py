@@ -1,8 +1,8 @@
-"""A page's HTML, read once from front to back, as blocks of text: no tree is built.
+"""Split a page's HTML into blocks of text, in one pass and without building a tree.
 
-The reading is HTML's own tokenization, simplified: what stands in a page decides, not what a browser would mend. Blocks
-end where an element begins or ends that browsers set apart, and at an empty line of `<br>`. The compiled core has the
-same in `html.c` and `html_text.c`: every rule here stands there once more.
+The reader follows a simplified form of HTML's tokenization and does not repair markup as browsers do. A block ends
+where a block-level element begins or ends, and at two consecutive `<br>`. `blocks.c` and `blocks_text.c` of the
+compiled core implement the same rules; keep them in sync.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from finest.recipe.extract.tags import (
 )  # fmt: skip
 
 SPACES = "\t\n\f\r "
-"""White space of HTML's tags."""
+"""White space inside HTML tags."""
 MOST_OPEN = 256
-"""Open elements that are kept in mind; what lies deeper belongs to the deepest of them."""
+"""Limit on tracked open elements; the content of deeper ones counts as content of the deepest tracked one."""
 MOST_INDENT = 64
-"""Characters of a line's indentation in `<pre>`."""
+"""Limit on the characters of a line's indentation in `<pre>`."""
 DROPPED = "\xad\u200b\u2060\ufeff"
-"""Characters that show nothing: soft hyphen, zero width space, word joiner, byte order mark."""
+"""Invisible characters: soft hyphen, zero width space, word joiner, byte order mark."""
 SENTENCE_ENDS = ".!?:\"'\u2026\u3002\uff01\uff1f\u201d\u2019\xbb"
 COMMAS = ",\u060c\u3001\uff0c"
 
@@ -50,7 +50,8 @@ _NO_SPACES = dict.fromkeys(map(ord, SPACES))
 _NAME = re.compile(r"[^\t\n\f\r />]+")
 _PRE = kind_of("pre")
 _LONG_NUMBER = re.compile(r"&#(?:[0-9]{33,}|[xX][0-9a-fA-F]{33,});?")
-"""No character: `html.unescape` raises on thousands of digits, on most versions of Python."""
+"""Matches numeric references too long to be a character; on thousands of digits `html.unescape` raises on most versions
+of Python."""
 _LETTER = re.compile(r"[A-Za-z]")
 _BLANK = {**dict.fromkeys((*range(0x20), 0x7F), " "), **dict.fromkeys(map(ord, DROPPED))}
 _BLANK_IN_PRE = {code: blank for code, blank in _BLANK.items() if code not in (9, 10)}
@@ -58,27 +59,27 @@ _BLANK_IN_PRE = {code: blank for code, blank in _BLANK.items() if code not in (9
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A piece of text between two breaks, with what is around it."""
+    """A piece of text between two breaks, with properties of the elements around it."""
 
     text: str
-    """White space is one space, but for line ends (of `<br>`, and in `<pre>`) and the indentation of `<pre>`."""
+    """The text, with white space collapsed except for line ends (of `<br>`, in `<pre>`) and indentation in `<pre>`."""
     chars: int
-    """Characters that are no white space."""
+    """Number of characters that are not white space."""
     linked: int
-    """Those inside links."""
+    """Number of these characters that are inside links."""
     kind: int
     flags: int
     """Bits of FLAGS."""
     names: int
-    """Groups of names that the block's `<p>` and the two innermost elements around it have, as bits."""
+    """Bits of the name groups of the block's `<p>` and of the two innermost elements around it."""
     is_item: bool
-    """Whether a list item begins here."""
+    """Whether a list item begins with this block."""
     is_cell: bool
-    """Whether only the ends of table cells lie between the block before and this one."""
+    """Whether only boundaries of table cells separate this block from the previous one."""
 
 
 class _Open(NamedTuple):
-    """An element that is open, and what stood before it and stands again when it closes."""
+    """An open element and the reader state to restore when it closes."""
 
     tag: str
     flags: int
@@ -87,7 +88,7 @@ class _Open(NamedTuple):
 
 
 def read_blocks(html: str, groups: Mapping[str, int]) -> list[Block]:
-    """The blocks of a page in their order; `groups` has the bits of the words that names are known by."""
+    """Return the blocks of a page in their order; `groups` maps words of names to the bits of their groups."""
     return _Reader(html, groups).read()
 
 
@@ -97,14 +98,14 @@ class _Reader:
         self.blocks: list[Block] = []
         self.open: list[_Open] = []
         self.runs: list[tuple[str, bool]] = []
-        """Text of the block so far, and whether it is a link's; a line's end is a run of its own."""
+        """Texts of the block so far, each with whether it is inside a link; a line end is a separate run."""
         self.flags = self.kind = self.names = self.near = self.own_names = self.breaks = 0
         self.skipped_from = self.link_from = -1
-        """Depths at which a skipped element and a link began."""
+        """Depths at which a skipped element and a link began, or -1."""
         self.hidden = ""
-        """Name of a hidden element that `open` does not hold; what it holds is passed over."""
+        """Name of an open hidden element that is not in `open`; its content is skipped."""
         self.hidden_at = self.hidden_nested = 0
-        """Open elements around it, and elements of its name within it."""
+        """Number of open elements around the hidden one, and of open elements of its name inside it."""
         self.is_item = self.is_cell = False
         self.missing: dict[str, int] = {}
 
@@ -120,11 +121,11 @@ class _Reader:
         return self.blocks
 
     def find(self, what: str, start: int) -> int:
-        """`str.find`, which looks for what is not there only once."""
+        """Find `what` like `str.find`, remembering misses so that the page is not rescanned."""
         return self.once(what, start, lambda: self.html.find(what, start))
 
     def once(self, what: str, start: int, find: Callable[[], int]) -> int:
-        """What `find` gives from `start` on: a place, or -1, which holds for all that follows."""
+        """Return the result of `find`, an index at or after `start` or -1; -1 is remembered for later starts."""
         if start >= self.missing.get(what, len(self.html) + 1):
             return -1
         at = find()
@@ -133,7 +134,7 @@ class _Reader:
         return at
 
     def after(self, what: str, start: int) -> int:
-        """The place behind it; the page's end where it is not there."""
+        """Return the index just past `what`, or the end of the page if it is absent."""
         at = self.html.find(what, start)
         return at + len(what) if at >= 0 else len(self.html)
 
@@ -178,7 +179,10 @@ class _Reader:
         return self.pass_over(name, tag, at)
 
     def pass_over(self, name: str, tag: Tag, start: int) -> int:
-        """Behind the end tag. Without one the page ends, or, of a graphic, nothing is passed over."""
+        """Return the index after the end tag of an element that is skipped; without one, skip the rest of the page.
+
+        A graphic without an end tag is not skipped.
+        """
         at = self.once(name, start, lambda: self.find_end_tag(name, start))
         if at >= 0:
             return self.after(">", at)
@@ -189,7 +193,7 @@ class _Reader:
         return found.end() if found else -1
 
     def read_attributes(self, at: int) -> tuple[int, list[tuple[str, str]]]:
-        """The place behind the tag, or -1 where the page ends in it, and names and values as they are written."""
+        """Return the index after the tag, or -1 if the page ends inside it, and its attributes in order."""
         html, end, found = self.html, len(self.html), list[tuple[str, str]]()
         while True:
             at = _past(html, at, end, SPACES + "/")
@@ -206,7 +210,7 @@ class _Reader:
             found.append((name, value))
 
     def read_value(self, at: int) -> tuple[str, int]:
-        """A quote that nothing closes is no quote."""
+        """Return an attribute's value and the index after it; an unclosed quotation mark is part of the value."""
         quote = self.html[at : at + 1]
         end = self.find(quote, at + 1) if quote in ('"', "'") else -1
         if end >= 0:
@@ -221,7 +225,7 @@ class _Reader:
         return self.skipped_from >= 0 or self.hidden != ""
 
     def start_other(self, name: str, attributes: list[tuple[str, str]]) -> None:
-        """An element inside lines: only whether it is hidden matters."""
+        """Start an inline element; only whether it is hidden matters."""
         if name == self.hidden:
             self.hidden_nested += 1
         elif not self.skips and any(_hides(*pair) for pair in attributes):
@@ -231,7 +235,7 @@ class _Reader:
         self.hidden, self.hidden_at, self.hidden_nested = name, len(self.open), 0
 
     def end_hidden(self, name: str) -> None:
-        """An end tag ends the hidden element of its name, unless it is one within it."""
+        """End the hidden element if this end tag has its name and does not close one nested in it."""
         if name != self.hidden:
             return
         self.hidden_nested -= 1
@@ -306,7 +310,7 @@ class _Reader:
                 self.kind = self.kind_around()
 
     def end_element(self, name: str, tag: Tag) -> None:
-        """An end tag does not reach out of a table, unless it is of the table itself."""
+        """Close the innermost element of that name; only end tags of table parts close elements across a table."""
         for depth in range(len(self.open) - 1, -1, -1):
             if self.open[depth].tag == name:
                 return self.close(depth)
@@ -388,7 +392,7 @@ def _hides(key: str, value: str) -> bool:
 
 
 def _bare(value: str) -> str:
-    """Without white space, and in lower case where all of it is ASCII."""
+    """Return `value` without white space, in lower case if it is ASCII."""
     return _lower(value.translate(_NO_SPACES))
 
 

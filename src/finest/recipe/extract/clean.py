@@ -1,7 +1,7 @@
-"""Cleaning a tree and renaming its tags: trafilatura's `tree_cleaning` and `convert_tags` for our options.
+"""Clean a tree and rename its tags: trafilatura's `tree_cleaning` and `convert_tags` for our options.
 
-Options: tables are kept, links, images and formatting are not. Elements are deleted by lxml's C function, tag by tag
-only where a tag is nested in itself: there trafilatura's loop loses its way, and so must ours.
+The options keep tables and drop links, images and formatting. lxml's C function deletes the elements, except those with
+a tag that is nested in itself: for these, trafilatura's loop misses elements, and ours must miss the same ones.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CONVERTED = (*_LISTS, *_HEADINGS, *_NEW_NAMES, "pre", "details")
 
 
 def clean(tree: HtmlElement) -> None:
-    """Delete what never is main text, unwrap what only formats, delete elements that are empty."""
+    """Delete elements that are never main text, unwrap those that only format text, and delete empty ones."""
     for figure in list(tree.iterdescendants("figure")):
         if next(figure.iterdescendants("table"), None) is not None:
             figure.tag = "div"
@@ -86,7 +86,7 @@ def convert(tree: HtmlElement) -> None:
 
 
 def _loose_links(tree: HtmlElement) -> str:
-    """Give links outside of div, ul and table a name of their own, and return it."""
+    """Rename the links outside of div, ul and table to a tag of their own, and return this tag."""
     if tree.getparent() is None and tree.tag not in _LINK_HOLDERS:
         loose = _LOOSE_LINKS(tree)
     else:

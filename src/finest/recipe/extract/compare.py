@@ -1,4 +1,4 @@
-"""Which text is taken: trafilatura's own, readability's, jusText's or the baseline's."""
+"""Choose among the texts of trafilatura's own rules, readability, jusText and the baseline."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ UNCLEAN = (
     "aside", "audio", "button", "fieldset", "figure", "footer", "iframe", "input", "label", "link", "nav", "noindex",
     "noscript", "object", "option", "select", "source", "svg", "time",
 )  # fmt: skip
-"""Tags that a clean result does not hold: trafilatura's SANITIZED_XPATH."""
+"""Tags that a clean result does not contain: trafilatura's SANITIZED_XPATH."""
 PAGE_DISCARDS = (BIT["paywall"], BIT["overall"], BIT["hidden"])
 
 
 def compare(source: Source, page: HtmlElement, marked: list[Marked], own: Extract) -> Extract:
-    """The best of all texts of the page. `page` is a whole tree, spent here; `marked` are its marked elements."""
+    """Return the best text of the page.
+
+    Consumes `page`, a tree of the whole page (it is modified in place); `marked` are its marked elements.
+    """
     best = own
     article = _readable_article(page, marked, own)
     if article is not None:
@@ -42,7 +45,7 @@ def compare(source: Source, page: HtmlElement, marked: list[Marked], own: Extrac
 
 
 def _readable_article(page: HtmlElement, marked: list[Marked], own: Extract) -> Extract | None:
-    """readability's article where it is to be taken instead of our own text."""
+    """Return readability's article if it is better than our own text, otherwise None."""
     own_len = len(own.text)
     borderline = not _has_paragraph_text(own.body) or _count(own.body, "table") > _count(own.body, "p")
     bound = min(2 * own_len, 2 * MIN_CHARS) if borderline else 2 * own_len
@@ -52,7 +55,7 @@ def _readable_article(page: HtmlElement, marked: list[Marked], own: Extract) -> 
     except TooShort:
         return None
     if tree is None:
-        raise TypeError("readability's article cannot be parsed")  # trafilatura gives up such a page
+        raise TypeError("readability's article cannot be parsed")  # trafilatura returns None for such a page
     text = trim(text_of(tree) + (tree.tail or ""))
     text_len = len(text)
     if text_len in (0, own_len) or own_len > 2 * text_len > 0:
@@ -67,7 +70,7 @@ def _readable_article(page: HtmlElement, marked: list[Marked], own: Extract) -> 
 
 
 def _has_paragraph_text(body: _Element) -> bool:
-    """Whether a paragraph holds a text node, be it empty."""
+    """Return whether any paragraph contains a text node, even an empty one."""
     return any(
         paragraph.text is not None or any(e.text is not None or e.tail is not None for e in paragraph.iterdescendants())
         for paragraph in body.iterdescendants("p")
@@ -79,9 +82,9 @@ def _count(body: _Element, tag: str) -> int:
 
 
 def _justext(source: Source) -> Extract | None:
-    """jusText's paragraphs of the cleaned page, None where it finds none."""
+    """Return jusText's paragraphs of the cleaned page; None if it finds none."""
     tree = source.tree()
-    assert tree is not None  # it was parsed before
+    assert tree is not None  # this source has been parsed before
     clean(tree)
     discard(below(tree, mark(tree)), (BIT["paywall"], BIT["comments"]))
     body = good_paragraphs(tree)
@@ -90,7 +93,7 @@ def _justext(source: Source) -> Extract | None:
 
 
 def _sanitized(tree: HtmlElement) -> Extract:
-    """readability's article with tags that our own text has (trafilatura's `sanitize_tree`)."""
+    """Clean readability's article and convert its tags to those of our own text (trafilatura's `sanitize_tree`)."""
     clean(tree)
     strip_tags(tree, "a", "span")
     convert(tree)
@@ -106,6 +109,6 @@ def _sanitized(tree: HtmlElement) -> Extract:
 
 
 def baseline_of(source: Source) -> Extract:
-    """trafilatura's last resort: JSON-LD, article elements, paragraphs, or all text."""
+    """Return the text of trafilatura's last resort: JSON-LD, article elements, paragraphs, or all text."""
     body, text, _ = baseline(source.tree())
     return Extract(body, text)

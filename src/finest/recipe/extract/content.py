@@ -1,4 +1,4 @@
-"""The main text by trafilatura's own rules: its `extract_content` with focus on precision."""
+"""Extract the main text by trafilatura's own rules: its `extract_content` with `favor_precision`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from finest.recipe.extract.prune import below, prune_sections
 from finest.recipe.extract.text import text_of
 
 MIN_CHARS = 250
-"""trafilatura's `min_extracted_size`: with less text than this, other ways are tried."""
+"""trafilatura's `min_extracted_size`, in characters; if the text is shorter, other methods are tried."""
 
 _NOT_AT_THE_END = {"head", "ref"}
 WILD_TAGS = ("blockquote", "code", "p", "pre", "q", "quote", "table", "div")
 
 
 class Extract(NamedTuple):
-    """A result tree with its text, as the steps compare them."""
+    """A result tree and its text, by which the steps compare results."""
 
     body: _Element
     text: str
@@ -34,9 +34,9 @@ class Extract(NamedTuple):
 
 
 def extract_content(tree: HtmlElement, marked: list[Marked]) -> Extract:
-    """The text of the element that looks most like the main one; where it is short, all paragraphs of the page.
+    """Return the text of the element that looks most like the main one, or, if that is short, of all paragraphs.
 
-    The tree, cleaned and converted, is spent.
+    Consumes `tree`, which must be cleaned and converted (it is modified in place).
     """
     body = Element("body")
     tags = TAGS
@@ -89,7 +89,7 @@ _CHOICES = (_first(BIT["body 0"]), _first_article, _first(BIT["body 2"]), _first
 
 
 def _fill(body: _Element, subtree: HtmlElement, tags: frozenset[str]) -> frozenset[str]:
-    """Append what the pruned subtree gives; returns the tags that count from here on."""
+    """Append the results of the pruned subtree to `body`; return the tags that count from here on."""
     for table in subtree.iter("table"):
         if is_link_table(table):
             table.getparent().remove(table)
@@ -109,7 +109,7 @@ def _fill(body: _Element, subtree: HtmlElement, tags: frozenset[str]) -> frozens
 
 
 def _has_paragraphs(subtree: HtmlElement) -> bool:
-    """At least MIN_CHARS characters in paragraphs, wherever in the page."""
+    """Return whether the paragraphs of the whole page have at least MIN_CHARS characters."""
     chars = 0
     counted: set[_Element] = set()
     root = subtree.getroottree().getroot()
@@ -124,7 +124,7 @@ def _has_paragraphs(subtree: HtmlElement) -> bool:
 
 
 def _recover(body: _Element, tree: HtmlElement, tags: frozenset[str]) -> None:
-    """Append all paragraphs, quotes, code and tables of the page (trafilatura's `recover_wild_text`)."""
+    """Append all paragraphs, quotes, code and tables of the page to `body` (trafilatura's `recover_wild_text`)."""
     strip_tags(tree, *LINKS, "span")
     elements = [
         element

@@ -1,7 +1,7 @@
-"""Fills the compiled core's tables: the names and words that trafilatura, readability and jusText work by.
+"""Fill the compiled core's tables: the tag names and words that trafilatura, readability and jusText use.
 
-The tables are read from those libraries and from the modules of the Python path, so that both paths follow one source.
-`extract/page.py` alone calls this; what else the core does needs no tables.
+The tables are read from those libraries and from the modules of the Python path, so that both paths have one source.
+Only `extract/page.py` calls this; the core's other functions need no tables.
 """
 
 from __future__ import annotations
@@ -56,22 +56,22 @@ _TAG_SETS: dict[str, Iterable[str]] = {
     "BASIC_CLEANED": ("aside", "footer", "script", "style"),
 }
 TAG_SET_NAMES = (*_TAG_SETS, "LOOKS_LIKE_BLOCK", "HOLDS_SELECT")
-"""Every set of tags that the core is told of; `generated.h` lists them in this order."""
+"""Every set of tags that the core uses; `generated.h` lists them in this order."""
 _NAME_PATTERNS = {
     "unlikely": "unlikelyCandidatesRe", "maybe": "okMaybeItsACandidateRe", "negative": "negativeRe",
     "positive": "positiveRe",
 }  # fmt: skip
 NAME_KINDS = {kind: 1 << bit for bit, kind in enumerate(_NAME_PATTERNS)}
-"""What readability takes a class name or an id for, as bits."""
+"""Bits of readability's classes of class names and ids."""
 _PLAIN_WORDS = re.compile(r"[a-z-]+(?:\|[a-z-]+)*")
 
 
 @lru_cache(maxsize=1)
 def why_unfilled(core: Core) -> str:
-    """Fill the core's tables at the first call; why they cannot be filled, or an empty text where they are.
+    """Fill the core's tables on the first call; return the reason why that failed, or "".
 
-    A pattern of a library in a form that the core cannot read leaves the tables unfilled: the Python path then extracts
-    by trafilatura's rules, and the core does everything else.
+    The tables stay unfilled if a library's pattern has a form that the core does not support; the Python path then
+    extracts by trafilatura's rules, and the core does everything else.
     """
     try:
         _fill(core)

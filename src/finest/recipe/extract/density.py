@@ -1,4 +1,4 @@
-"""Link density: sections and tables that are mostly links are boilerplate."""
+"""Drop boilerplate by link density: sections and tables that consist mostly of links."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from finest.recipe.extract.removal import delete
 from finest.recipe.extract.text import text_of, trim
 
 LINKS = ("a", "ref")
-"""trafilatura calls an `a` inside div, ul or table `ref`; here it keeps its name, and both count as links."""
+"""Tags of links. trafilatura renames an `a` inside div, ul or table to `ref`; here it keeps its name."""
 
 MAX_SHARE = 0.8
 MAX_LIMIT = 300
@@ -16,7 +16,7 @@ SHORT_SECTION = 200
 
 
 def drop_boilerplate(tree: _Element) -> None:
-    """Drop sections that are mostly links, in trafilatura's order and with its focus on precision."""
+    """Drop sections that are mostly links, in trafilatura's order and with its `favor_precision`."""
     holders = _link_holders(tree)
     for tag in ("div", "list", "p"):
         _drop_dense(tree, tag, holders, precise=True)
@@ -27,7 +27,7 @@ def drop_boilerplate(tree: _Element) -> None:
 
 
 def _link_holders(tree: _Element) -> set[_Element]:
-    """Every element of the tree with a link somewhere below it, the tree itself included."""
+    """Return every element with a link among its descendants, the tree's own top element included."""
     holders: set[_Element] = set()
     for link in tree.iterdescendants(*LINKS):
         element = link.getparent()
@@ -40,9 +40,9 @@ def _link_holders(tree: _Element) -> set[_Element]:
 
 
 def _drop_dense(tree: _Element, tag: str, holders: set[_Element], *, precise: bool) -> None:
-    """trafilatura's `delete_by_link_density`; `precise` is its `favor_precision`."""
+    """Delete elements by trafilatura's `delete_by_link_density`; `precise` is its `favor_precision`."""
     doomed: list[_Element] = []
-    long: set[_Element] = set()  # they hold an element with more text than any limit, so they have more too
+    long: set[_Element] = set()  # ancestors of an element whose text exceeds any limit, so theirs does too
     for element in reversed([element for element in tree.iter(tag) if element in holders]):
         if element in long or not has_links(element):
             continue
@@ -61,14 +61,14 @@ def _drop_dense(tree: _Element, tag: str, holders: set[_Element], *, precise: bo
 
 
 def _limit(element: _Element, tag: str) -> int:
-    """Characters from which on a section is never boilerplate."""
+    """Return the number of characters from which a section is never boilerplate."""
     if tag == "p":
         return 200
     return MAX_LIMIT if element.getnext() is None else 100
 
 
 def _is_dense(element: _Element, text_len: int, *, short_below: int) -> tuple[bool, bool]:
-    """Whether the element is mostly links, and whether any of them has text."""
+    """Return whether the element is mostly links, and whether any of its links has text."""
     lengths = _link_lengths(element)
     if not lengths:
         return True, False
@@ -88,7 +88,7 @@ def has_links(element: _Element) -> bool:
 
 
 def is_link_table(table: _Element) -> bool:
-    """trafilatura's `link_density_test_tables`: more than 250 characters, most of them in links."""
+    """Return whether a table is mostly links and has over 250 characters (trafilatura's `link_density_test_tables`)."""
     if not has_links(table):
         return False
     text_len = len(trim(text_of(table)))

@@ -1,8 +1,8 @@
-"""From a page's elements to result elements: trafilatura's `handle_*` functions for our options.
+"""Convert a page's elements to result elements: trafilatura's `handle_*` functions for our options.
 
-Options: focus on precision, tables kept, no links, images, formatting or deduplication. What only sets attributes that
-the plain text does not show is left out; iteration orders, and the renaming of what was handled to `done`, are kept:
-they decide which text appears once, twice or never.
+The options are `favor_precision` and tables, without links, images, formatting and deduplication. Code that only sets
+attributes that do not appear in plain text is omitted. The iteration orders and the renaming of handled elements to
+`done` are preserved, because they decide whether a text appears once, twice or never.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _DONE = "done"
 _CELLS = ("td", "th")
 _INLINE = {"hi", "ref", "span"}
 _P_FORMATTING = {"hi", "ref"}
-FILTERED_MAX_CHARS = 20  # "More on this" and eight characters more; RE_FILTER's other words are shorter
+FILTERED_MAX_CHARS = 20  # "More on this" plus eight characters; RE_FILTER's other words are shorter
 _WORD_START = re.compile(r"\w")
 
 
 def handle(element: _Element, tags: frozenset[str]) -> _Element | None:
-    """What the element gives to the result, or None; `tags` are the tags that count inside paragraphs and as divs."""
+    """Return the element's result or None; `tags` are accepted in paragraphs, and divs count if `tags` has `div`."""
     tag = element.tag
     if tag == _DONE:
         return None
@@ -53,7 +53,7 @@ def handle(element: _Element, tags: frozenset[str]) -> _Element | None:
 
 
 def _is_filtered(element: _Element) -> bool:
-    """No text, or a line that is nothing but the name of a social network and the like (trafilatura's `textfilter`)."""
+    """Return whether the element has no text or a line like a social network's name (trafilatura's `textfilter`)."""
     text = element.text
     if text is None:
         text = element.tail
@@ -70,7 +70,7 @@ def _trimmed(text: str | None) -> str | None:
 
 
 def _light(element: _Element) -> _Element | None:
-    """trafilatura's `process_node`: trim in place, take the tail where there is no text."""
+    """Trim the element in place and use its tail if it has no text (trafilatura's `process_node`)."""
     tag, text, tail = element.tag, element.text, element.tail
     if tag == _DONE or (not text and not tail and len(element) == 0):
         return None
@@ -84,7 +84,7 @@ def _light(element: _Element) -> _Element | None:
 
 
 def _node(element: _Element, *, comments_fix: bool = True, preserve_spaces: bool = False) -> _Element | None:
-    """trafilatura's `handle_textnode`."""
+    """Trim or drop the element as trafilatura's `handle_textnode` does."""
     tag, text, tail = element.tag, element.text, element.tail
     if tag == _DONE or (not text and not tail and len(element) == 0):
         return None
@@ -111,7 +111,7 @@ def _holds_text(element: _Element) -> bool:
 
 
 def _append_like(processed: _Element | None, target: _Element) -> None:
-    """A new child of the target with the tag, text and tail of what was processed."""
+    """Append a new child with the tag, text and tail of `processed` to `target`, unless `processed` is None."""
     if processed is not None:
         child = SubElement(target, processed.tag)
         child.text, child.tail = processed.text, processed.tail
@@ -181,7 +181,7 @@ def _nested(child: _Element, item: _Element) -> None:
                 new = SubElement(item, processed.tag)
                 new.text, new.tail = processed.text, processed.tail
                 for name, value in inner.attrib.items():
-                    new.set(name, value)  # fails where XML knows no such name, and with it the page
+                    new.set(name, value)  # raises for a name that XML forbids; the page then has no text
         inner.tag = _DONE
 
 
@@ -261,7 +261,7 @@ def _paragraph(element: _Element, tags: frozenset[str]) -> _Element | None:
         if processed is not None:
             if processed.tag == "p":
                 if paragraph.text:
-                    paragraph.text += " " + processed.text  # fails, and with it the page, where that is None
+                    paragraph.text += " " + processed.text  # raises if that is None; the page then has no text
                 else:
                     paragraph.text = processed.text
                 child.tag = _DONE

@@ -1,4 +1,4 @@
-"""A bound on the CPU time of one page's extraction, the same one on every thread."""
+"""Limit the CPU time of one page's extraction, by the same rule on every thread."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from collections.abc import Callable
 from types import FrameType
 
 _AGAIN_S = 0.5
-"""CPU seconds after which the alarm rings again: an exception raised inside a destructor is lost by Python."""
+"""Seconds after which the alarm fires again, because Python drops an exception that is raised inside a destructor."""
 _TICK_S = 1e-3
-"""Shortest time that a timer is set to; 0 would switch it off."""
+"""Shortest delay of a timer, in seconds; 0 would switch it off."""
 
 
 class ExtractionLimit(Exception):
-    """The extraction of one page used more CPU time than it was given."""
+    """Raised if the extraction of one page exceeds its CPU time limit."""
 
 
 class _CpuSpent(BaseException):
-    """Raised by the alarm; no `except Exception` of a library can take it for an error of its own."""
+    """Raised by the alarm; a BaseException, so that no `except Exception` of a library catches it."""
 
 
 def bounded(function: Callable[[str], str | None], html: str, limit_s: float) -> str | None:
-    """`function(html)`, or ExtractionLimit if the calling thread spends more than `limit_s` CPU seconds on it.
+    """Return `function(html)`; raise ExtractionLimit if the calling thread spends over `limit_s` CPU seconds on it.
 
-    The rule is the same on the main thread and on any other: only the calling thread's own CPU time counts, user and
-    system, and a call that took more is refused, even one that came to its end.
+    The rule is the same on all threads: only the calling thread's own CPU time counts, user and system, and a call that
+    exceeds the limit raises even if it returned a result.
 
-    An alarm stops a call that is over the limit between two Python instructions, so one long call into a C library
-    runs to its end first. On the main thread the alarm is a signal (ITIMER_PROF, SIGPROF); the handler and the timer
-    that were set before are set again afterwards, the timer less the time spent here. On another thread a watcher
-    thread reads the caller's CPU clock and raises an exception in it. Where the system has no clock of another thread
-    (macOS), a call on such a thread is refused at its end.
+    An alarm stops a call that is over the limit between two Python instructions, so a long call into a C library
+    finishes first. On the main thread the alarm is a signal (ITIMER_PROF, SIGPROF); the previous handler and timer are
+    restored afterwards, the timer less the time spent here. On other threads, a watcher thread reads the caller's CPU
+    clock and raises an exception in the caller. On systems that cannot read another thread's clock (macOS), a call on
+    such a thread raises only when it returns.
     """
     on_main_thread = threading.current_thread() is threading.main_thread()
     alarm = _with_signal if on_main_thread else _with_watcher
@@ -45,7 +45,7 @@ def bounded(function: Callable[[str], str | None], html: str, limit_s: float) ->
 
 
 def _timed(function: Callable[[str], str | None], html: str, limit_s: float) -> str | None:
-    """`function(html)`; raises _CpuSpent where it returned or raised past the limit."""
+    """Return `function(html)`; raise _CpuSpent if it returned or raised after the limit."""
     started_s = time.thread_time()
     try:
         return function(html)
@@ -61,7 +61,7 @@ def _with_signal(call: Callable[[], str | None], limit_s: float) -> str | None:
         left_s = limit_s - (time.thread_time() - thread_started_s)
         if left_s <= 0:
             raise _CpuSpent
-        signal.setitimer(signal.ITIMER_PROF, max(left_s, _TICK_S), _AGAIN_S)  # it was other threads that worked
+        signal.setitimer(signal.ITIMER_PROF, max(left_s, _TICK_S), _AGAIN_S)  # other threads used the CPU time
 
     handler_before = signal.signal(signal.SIGPROF, ring)
     timer_before = signal.setitimer(signal.ITIMER_PROF, limit_s, _AGAIN_S)
@@ -94,7 +94,7 @@ def _with_watcher(call: Callable[[], str | None], limit_s: float) -> str | None:
 
 
 def _stop(watcher: _Watcher) -> None:
-    """Stop the watcher, even where its exception arrives meanwhile; afterwards none can arrive."""
+    """Stop the watcher, even if its exception arrives meanwhile; afterwards none can arrive."""
     while True:
         try:
             return watcher.stop()
@@ -103,7 +103,7 @@ def _stop(watcher: _Watcher) -> None:
 
 
 class _Watcher:
-    """A thread that raises _CpuSpent in the thread that made it, once that has spent its CPU time."""
+    """A thread that raises _CpuSpent in the thread that created it, once the latter has used up its CPU time."""
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
@@ -118,14 +118,14 @@ class _Watcher:
         self._until_s = time.thread_time() + self._limit_s
 
     def stop(self) -> None:
-        """The watched thread calls it: it ends the watcher, then takes back an exception that is still to arrive."""
+        """End the watcher and cancel a pending exception; only the watched thread may call this."""
         self._ended.set()
         if self._thread.ident is not None:
             self._thread.join()
         _raise_in(self._watched, None)
 
     def _watch(self) -> None:
-        """Sleep for as long as the CPU time that is left, which cannot be spent sooner, then look again."""
+        """Check the CPU clock repeatedly, sleeping for the remaining CPU time, which cannot be used up sooner."""
         wait_s = self._limit_s
         while not self._ended.wait(wait_s):
             left_s = self._until_s - time.clock_gettime(self._clock)
@@ -135,5 +135,5 @@ class _Watcher:
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    """CPython's own way to raise an exception in another thread; None takes back one that has not arrived."""
+    """Raise an exception in another thread by CPython's C API; None cancels one that is still pending."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error and ctypes.py_object(error))

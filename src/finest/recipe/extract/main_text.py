@@ -1,7 +1,7 @@
-"""The main text of a page: the blocks that a linear model takes for it, in their order.
+"""Engine `blocks-1`: the main text of a page consists of the blocks that a linear model selects, in their order.
 
-Engine `blocks-1`. The model's weights lie in `blocks.json`; `python -m bench.fit_blocks` fits them to pages whose main
-text people marked. Weights and sums are integers, so every machine decides alike. Other weights are another engine.
+The model's weights are in `blocks.json`; `python -m bench.fit_blocks` fits them to pages whose main text people marked.
+Weights and sums are integers, so the result is the same on every machine. Other weights make another engine.
 """
 
 from __future__ import annotations
@@ -21,42 +21,43 @@ if TYPE_CHECKING:
     from finest.recipe.native._core import BlockTables, Core
 
 SHAPES = 40
-"""Ten lengths, by powers of two up to 512 characters, times four shares of linked characters."""
+"""Number of block shapes: ten lengths (powers of two up to 512 characters) times four shares of linked characters."""
 PLACES = COUNTS = 10
-"""Tenths of the page, and numbers of its blocks by powers of two."""
+"""Number of positions (tenths of the page), and of page sizes (numbers of blocks, by powers of two)."""
 ENDINGS = 6
-"""None, one or more commas; the same with a sentence's end."""
+"""Number of text types: zero, one, or more commas, each with and without an end of a sentence."""
 SIZES = (SHAPES, SHAPES + 1, SHAPES + 1, len(KINDS), ENDINGS, PLACES, COUNTS)
-"""Of the features of which a block has one each; its own shape first, then its neighbours', or that there is none."""
+"""Sizes of the one-hot feature groups: own shape, previous and next shape (the last slot means no neighbour), kind,
+text type, position and page size."""
 FLAGS_FROM, NAMES_FROM = sum(SIZES), sum(SIZES) + len(FLAGS)
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What the blocks of a page are judged by."""
+    """The linear model that selects the blocks of the main text."""
 
     groups: dict[str, int]
-    """Words of names to bits of their groups."""
+    """Bits of the groups of each word of a name."""
     weights: tuple[int, ...]
-    """By feature, in the order of `features`; the last is always added. A block with a sum above 0 is main text."""
+    """Weight of each feature number of `features`, then the bias. A block with a sum above 0 is main text."""
 
 
 @lru_cache(maxsize=1)
 def model() -> Model:
-    """The shipped one."""
+    """Return the model that ships with the package."""
     data = json.loads(resources.files("finest.recipe.extract").joinpath("blocks.json").read_text(encoding="utf-8"))
     return Model(groups_of(data["groups"]), tuple(data["weights"]))
 
 
 def groups_of(groups: dict[str, str]) -> dict[str, int]:
-    """Bits by word, of words by group."""
+    """Return the group bit of each word, given the space-separated words of each group."""
     return {word: 1 << bit for bit, words in enumerate(groups.values()) for word in words.split()}
 
 
 def extract_blocks(html: str) -> str | None:
-    """The page's main text, a line for each block and list items marked by `- `; None where there is none.
+    """Return the page's main text, with a line for each block and `- ` before list items; None if there is none.
 
-    Raises UnicodeEncodeError where the page holds half a surrogate pair.
+    Raises UnicodeEncodeError if the page contains a lone surrogate.
     """
     core = native.core()
     if core is None:
@@ -70,14 +71,14 @@ def _shipped_tables(core: Core) -> BlockTables:
 
 
 def open_tables(core: Core, given: Model) -> BlockTables:
-    """What the compiled core reads pages by: the same tags, words and weights as in Python."""
+    """Return the tables of a model for the compiled core, with the same tags, words and weights as in Python."""
     tags = [(name, *tag) for name, tag in TAGS.items()]
     words = [(word, given.groups.get(word, 0), word in DENYING) for word in {*given.groups, *DENYING}]
     return core.blocks_open(tags, words, list(NAMING), (SENTENCE_ENDS, COMMAS, DROPPED), list(given.weights))
 
 
 def extract_in_python(html: str) -> str | None:
-    """The same, without the core."""
+    """Return the result of `extract_blocks`, computed without the core."""
     html.encode()
     shipped = model()
     blocks = read_blocks(html, shipped.groups)
@@ -85,12 +86,12 @@ def extract_in_python(html: str) -> str | None:
 
 
 def chosen(blocks: Sequence[Block], weights: Sequence[int]) -> list[bool]:
-    """Which blocks are main text."""
+    """Return for each block whether it is main text."""
     return [weights[-1] + sum(weights[feature] for feature in found) > 0 for found in features(blocks)]
 
 
 def text_of(blocks: Sequence[Block], kept: Sequence[bool]) -> str:
-    """The kept ones as text; cells of one row stand in one line, a tab between them."""
+    """Join the kept blocks to a text; cells of one row are on one line, separated by tabs."""
     parts: list[str] = []
     for at, block in enumerate(blocks):
         if kept[at]:
@@ -100,7 +101,7 @@ def text_of(blocks: Sequence[Block], kept: Sequence[bool]) -> str:
 
 
 def features(blocks: Sequence[Block]) -> list[list[int]]:
-    """Numbers of the features that each block has: each indexes a weight. `feature_count` is how many there are."""
+    """Return the numbers of the features of each block, which index the weights; they are below `feature_count`."""
     outside = SHAPES
     shapes = [outside, *map(_shape, blocks), outside]
     count = min(COUNTS - 1, len(blocks).bit_length() - 1)
@@ -115,7 +116,7 @@ def features(blocks: Sequence[Block]) -> list[list[int]]:
 
 
 def feature_count(groups: int) -> int:
-    """How many features there are with that many groups of names."""
+    """Return the number of features for that many groups of names."""
     return NAMES_FROM + groups
 
 

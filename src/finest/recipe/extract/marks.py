@@ -1,8 +1,8 @@
-"""trafilatura's discard and body expressions, evaluated once per attribute value.
+"""Evaluate trafilatura's discard and body expressions, once per attribute value.
 
-All of them have the form `.//*[one of some tags][test of an own attribute or test or ...]`. Evaluated one by one they
-are most of trafilatura's CPU time; here each of them is a bit, a class or id name is looked up once for all bits, and
-elements whose attributes set a bit are remembered for every later step.
+All of them have the form `.//*[one of some tags][test of an own attribute or test or ...]`. Evaluating them one by one
+takes most of trafilatura's CPU time. Here each expression is a bit, an attribute value is looked up once for all bits,
+and elements whose attributes set a bit are kept for all later steps.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _HEAD = re.compile(
 
 
 class _Literal(NamedTuple):
-    """Bits that an occurrence of one literal sets: anywhere, at the start, or as the whole value."""
+    """A literal's length, and the bits that it sets anywhere in a value, at its start, or as the whole value."""
 
     length: int
     contains: int
@@ -63,7 +63,7 @@ class _Literal(NamedTuple):
 
 
 class _Masks(dict[str, int]):
-    """Attribute value -> bits, filled on first sight; bounded, since a crawl has no end of class names."""
+    """A memo of the bits of attribute values; its size is limited, because a crawl has endless class names."""
 
     _MAX_VALUES = 50_000
 
@@ -93,7 +93,7 @@ class _Masks(dict[str, int]):
 
 
 def _spellings(literal: str, source: str, target: str) -> Iterator[str]:
-    """Every text that `translate(text, source, target)` turns into the literal."""
+    """Return every text that `translate(text, source, target)` turns into `literal`."""
     options = [[char] if char not in source else [] for char in literal]
     for option, char in zip(options, literal, strict=True):
         option.extend(old for old, new in zip(source, target, strict=True) if new == char)
@@ -101,7 +101,7 @@ def _spellings(literal: str, source: str, target: str) -> Iterator[str]:
 
 
 def _compile() -> tuple[dict[str, _Masks], dict[str, int], int]:
-    """Masks by attribute, bits that a tag admits, bits that every tag admits."""
+    """Return the masks by attribute, the bits that each tag admits, and the bits that every tag admits."""
     literals: dict[str, dict[str, list[int]]] = {}
     present: dict[str, int] = {}
     tag_bits: dict[str, int] = {}
@@ -150,7 +150,7 @@ _LATER_NAMES = {
     "details": "div",
 }  # fmt: skip
 CANDIDATE_BITS = TAG_BITS | {old: TAG_BITS.get(old, 0) | TAG_BITS[new] for old, new in _LATER_NAMES.items()}
-"""Bits that a tag admits now or under the name that it may get when tags are converted."""
+"""Bits that a tag admits now, or after the conversion of tags has renamed it."""
 
 
 class Marked(NamedTuple):
@@ -160,9 +160,9 @@ class Marked(NamedTuple):
     mask: int
 
     def bits(self) -> int:
-        """The bits of the expressions that select the element as it is now called.
+        """Return the bits of the expressions that select the element under its current tag.
 
-        An element that has lost its attributes since (headings, highlighted code) is selected by none.
+        No expression selects an element that has lost its attributes since (headings, highlighted code).
         """
         bits = self.mask & TAG_BITS.get(self.element.tag, ANY_TAG)
         return bits if bits and self.element.attrib else 0
@@ -172,14 +172,14 @@ _TWIN = "finest-twin"
 
 
 def copy_marked(tree: HtmlElement, marked: list[Marked], bits: int) -> tuple[HtmlElement, list[Marked]]:
-    """A copy of the tree, and what is marked in it with any of the bits.
+    """Copy the tree; return the copy and its elements that are marked with any of the bits.
 
-    For the moment of the copy the elements have a tag that is found at C speed; to list all elements of the copy would
-    cost as much as the copy.
+    During the copy, the marked elements have a special tag, by which lxml finds their copies at C speed; listing all
+    elements of the copy would cost as much as copying.
     """
     marked = [one for one in marked if one.mask & bits]
     tags = [one.element.tag for one in marked]
-    if not all(tag.replace("-", "").isalnum() for tag in tags):  # lxml reads odder tags, and does not write them all
+    if not all(tag.replace("-", "").isalnum() for tag in tags):  # lxml parses other tags, but cannot set all of them
         page = copy(tree)
         return page, mark(page)
     for one in marked:
@@ -192,7 +192,7 @@ def copy_marked(tree: HtmlElement, marked: list[Marked], bits: int) -> tuple[Htm
 
 
 def mark(tree: HtmlElement) -> list[Marked]:
-    """Every element below the root of the tree with an attribute that an expression tests for."""
+    """Return every descendant of the tree's top element whose attributes set a bit."""
     marked = []
     for element in tree.iterdescendants():
         mask = 0

@@ -1,4 +1,4 @@
-"""The text of a page by trafilatura: the steps in their order."""
+"""Extract a page's text by trafilatura's rules: the steps in their order."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
     from finest.recipe.native._core import Core
 
 FALLBACKS: Counter[str] = Counter()
-"""Pages of this process that the compiled core left to the Python path, by reason."""
+"""Number of pages of this process that the compiled core left to the Python path, by reason."""
 
 MOST_TAGS_OF_TRAFILATURA = 50_000
-"""Tags and attributes (`bounds.Markup.tags`) of a page that goes to trafilatura itself.
+"""Limit on the tags and attributes (`bounds.Markup.tags`) of a page that trafilatura itself processes.
 
-Some of its XPath expressions take time that grows with the square of a page's text nodes, in one call into C that no
-CPU limit can stop: a page of 200,000 `<br>` and one control character took 64 CPU seconds under a limit of 10. Our own
-steps have no such call.
+Some of its XPath expressions take time quadratic in a page's text nodes, in a single call into C that no CPU limit can
+stop: a page of 200,000 `<br>` and one control character took 64 CPU seconds under a limit of 10. Our own steps have no
+such call.
 """
 
 
 def extract_trafilatura(html: str) -> str | None:
-    """The text that trafilatura 1.11.0 extracts with `favor_precision`, no comments and no deduplication, or None.
+    """Return the text that trafilatura 1.11.0 extracts with `favor_precision`, without comments and deduplication.
 
-    Equal to `trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=False)` in every
-    character, and in the exceptions that it lets escape. The compiled core finds it where there is one, else the
-    Python path. A page whose text has characters that XML forbids is given to trafilatura itself. Raises
-    ExtractionLimit where such a page has more than MOST_TAGS_OF_TRAFILATURA tags.
+    The result (None without text) and the exceptions equal those of
+    `trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=False)`. The compiled core
+    extracts the text, or, without a core, the Python path. trafilatura itself processes pages whose text has characters
+    that XML forbids. Raises ExtractionLimit if such a page has more than MOST_TAGS_OF_TRAFILATURA tags.
     """
     core = filled_core()
     source = source_of(html)
@@ -53,7 +53,7 @@ def extract_trafilatura(html: str) -> str | None:
 
 
 def filled_core() -> Core | None:
-    """The compiled core with its tables filled; None where it was not built, or where its tables cannot be filled."""
+    """Return the compiled core with its tables filled; None if it is not available or its tables cannot be filled."""
     core = native.core()
     return None if core is None or core_tables.why_unfilled(core) else core
 
@@ -87,19 +87,19 @@ _WIDE = re.compile(r"(colspan\s*=\s*[\"']?\s*\+?)([\d_]{4,})", re.IGNORECASE)
 
 
 def _narrowed(found: re.Match[str]) -> str:
-    """A cell that spans too many columns spans as many as one may."""
+    """Limit the `colspan` of a cell to MOST_COLUMNS."""
     try:
         columns = int(found[2])
-    except ValueError:  # no number for trafilatura either; a number of thousands of digits
+    except ValueError:  # not a number for trafilatura either, such as one of thousands of digits
         return found[0]
     return found[1] + str(MOST_COLUMNS) if columns > MOST_COLUMNS else found[0]
 
 
 def extract_in_python(source: Source) -> str | None:
-    """The same text, found in Python alone, for a page without characters that XML forbids."""
+    """Return the text of `extract_trafilatura`, in Python only, for a page without characters that XML forbids."""
     try:
         body = _main_body(source)
-    except (TypeError, ValueError, RuntimeError):  # those that trafilatura answers with None
+    except (TypeError, ValueError, RuntimeError):  # trafilatura returns None on these
         return None
     return None if body is None else plain_text(body)
 

@@ -1,6 +1,6 @@
-"""jusText over a tree, as trafilatura calls it: paragraphs that read like running text, in any language.
+"""Run jusText on a tree, as trafilatura does: select paragraphs that read like running text, in any language.
 
-One pass makes the paragraphs; the words of one are counted only where their share can decide.
+One pass cuts the tree into paragraphs; a paragraph's stop words are counted only if their share can decide.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class _Paragraph:
     texts: list[str] = field(default_factory=list)
     link_chars: int = 0
     kind: str = ""
-    """good, neargood, short or bad"""
+    """jusText's class of the paragraph: good, neargood, short or bad."""
 
     def text(self) -> str:
         return _WHITE_SPACE.sub(_one_space, "".join(self.texts).strip())
 
 
 def good_paragraphs(tree: _Element) -> _Element:
-    """A body with a `p` for each paragraph that jusText calls good; the tree stays as it is."""
+    """Return a body with a `p` for each paragraph that jusText classifies as good; the tree is not modified."""
     paragraphs = _Maker().paragraphs_of(tree)
     words = stop_words()
     for paragraph in paragraphs:
@@ -124,7 +124,7 @@ def _kind(paragraph: _Paragraph, stop_words: frozenset[str]) -> str:
 
 
 def _revise(paragraphs: list[_Paragraph]) -> None:
-    """Short and near-good paragraphs become good or bad by their neighbours."""
+    """Reclassify short and near-good paragraphs as good or bad, by their neighbours."""
     kinds = [paragraph.kind for paragraph in paragraphs]
     before, after = _neighbours(kinds), _neighbours(kinds[::-1])[::-1]
     for paragraph, previous, following in zip(paragraphs, before, after, strict=True):
@@ -140,7 +140,10 @@ def _revise(paragraphs: list[_Paragraph]) -> None:
 
 
 def _neighbours(kinds: list[str]) -> list[tuple[str, str]]:
-    """For each place the nearest kind before it: among good and bad; among good, bad and neargood. `bad` at the end."""
+    """Return for each index the nearest previous kind among good and bad, and among good, bad and neargood.
+
+    The kind before the first paragraph is `bad`.
+    """
     found = []
     decided = nearest = "bad"
     for kind in kinds:

@@ -1,6 +1,7 @@
-"""HTML to a tree, as trafilatura 1.11.0's `load_html` builds it, with a parser of our own.
+"""Parse HTML to the tree that trafilatura 1.11.0's `load_html` builds, with our own parser.
 
-Our parser makes elements through lxml's C class lookup instead of lxml.html's Python one: same tree, cheaper elements.
+Our parser uses lxml's C class lookup instead of lxml.html's Python one; the tree is the same, and its elements are
+cheaper.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ _CONTROL_REFERENCE = re.compile(
     r"&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])(?!\d)|[xX]0*(?:[0-8bBcCeEfF]|1[\da-fA-F]|[fF]{3}[eEfF])(?![\da-fA-F])|0*6553[45])"
 )
 _STARTS_WITH_A_TAG = re.compile(r"[ \t\n\r\f\v]*<")
-_FIRST_LINES = 4  # as many as trafilatura looks at for a faulty <html/>
+_FIRST_LINES = 4  # the number of lines that trafilatura searches for a faulty <html/>
 
 
 def new_parser() -> HTMLParser:
-    """A parser with trafilatura's options; one that is shared by all pages of a process keeps no page's data."""
+    """Create a parser with trafilatura's options; it keeps no data of a page, so all pages of a process share one."""
     parser = HTMLParser(
         collect_ids=False, default_doctype=False, encoding="utf-8", remove_comments=True, remove_pis=True
     )
@@ -48,17 +49,17 @@ PARSER = new_parser()
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A page's HTML, repaired as trafilatura repairs it, ready to be parsed as often as a step needs a whole tree."""
+    """A page's HTML, repaired as trafilatura repairs it; each step that needs a whole tree parses it again."""
 
     html: str
     data: bytes
     dubious: bool
-    """Neither `html` nor a doctype stands in the first 50 characters."""
+    """Whether the first 50 characters do not contain `html`."""
     forbidden: bool
-    """It may hold characters that XML forbids: lxml refuses to write them, at whichever step comes first."""
+    """Whether it may contain characters that XML forbids; the first step that writes one to a tree raises."""
 
     def tree(self) -> HtmlElement | None:
-        """A new tree of the whole page, or None where lxml or trafilatura finds no HTML in it."""
+        """Return a new tree of the whole page, or None if lxml or trafilatura finds no HTML in it."""
         tree = parse_bytes(self.data) if _STARTS_WITH_A_TAG.match(self.html) else _parse_text(self.html, self.data)
         if tree is not None and self.dubious and len(tree) < 2:
             return None
@@ -66,10 +67,9 @@ class Source:
 
 
 def source_of(html: str) -> Source | None:
-    """The page as a Source; None where it holds lone surrogates.
+    """Return the page as a Source; None if it contains lone surrogates.
 
-    Where no character is forbidden no write can fail, so that steps may be reordered or left out without changing the
-    result.
+    Without forbidden characters no write can fail, so steps can be reordered or omitted without changing the result.
     """
     beginning = html[:50].lower()
     repaired = _repair(html, beginning)
@@ -89,7 +89,7 @@ def _holds_forbidden(html: str, data: bytes) -> bool:
 
 
 def parse_bytes(data: bytes) -> HtmlElement | None:
-    """The tree of UTF-8 bytes, None where lxml fails for whatever reason (as trafilatura has it)."""
+    """Parse UTF-8 bytes; return None if lxml fails for any reason, as trafilatura does."""
     try:
         return fromstring(data, parser=PARSER)
     except MemoryError:
@@ -99,10 +99,10 @@ def parse_bytes(data: bytes) -> HtmlElement | None:
 
 
 def _parse_text(html: str, data: bytes) -> HtmlElement | None:
-    """As a string first: what counts as a whole document can differ between a string and its bytes."""
+    """Parse the string, or its bytes if that fails; a string and its bytes can differ in being a whole document."""
     try:
         tree = fromstring(html, parser=PARSER)
-    except ValueError:  # a string with an encoding declaration
+    except ValueError:  # lxml rejects a string with an encoding declaration
         return parse_bytes(data)
     except MemoryError:
         raise

@@ -1,4 +1,4 @@
-"""Removing what the discard expressions select, in the order and with the tails as trafilatura does it."""
+"""Remove the elements that the discard expressions select, in trafilatura's order and with its handling of tails."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from finest.recipe.extract.text import text_of
 _OVERALL = (BIT["overall"], BIT["hidden"])
 _SECTIONS = (BIT["paywall"], BIT["caption"], BIT["teaser"])
 KEEP_SHARE = 7
-"""trafilatura takes the unpruned tree where less than a seventh of its text would be left."""
+"""trafilatura keeps the unpruned tree unless more than a seventh of its text would be left."""
 
 
 def below(tree: HtmlElement, marked: Iterable[Marked]) -> list[Marked]:
-    """Those of the marked elements that are descendants of the tree."""
+    """Return the marked elements that are descendants of the tree."""
     found = []
     inside, outside = {tree}, set()
     for one in marked:
@@ -37,9 +37,10 @@ def below(tree: HtmlElement, marked: Iterable[Marked]) -> list[Marked]:
 
 
 def discard(marked: Iterable[Marked], bits: Sequence[int]) -> None:
-    """Remove the marked elements, expression by expression; an element goes with the first that selects it.
+    """Remove the marked elements, expression by expression; the first that selects an element removes it.
 
-    All must be attached when this is called. One inside an element removed before it is removed from that: no harm.
+    All elements must be attached to a tree. An element inside one that has been removed is removed from the latter,
+    which is harmless.
     """
     selected: list[list[HtmlElement]] = [[] for _ in bits]
     wanted = sum(bits)
@@ -56,7 +57,7 @@ def discard(marked: Iterable[Marked], bits: Sequence[int]) -> None:
 
 
 def prune_sections(tree: HtmlElement, marked: list[Marked]) -> HtmlElement:
-    """trafilatura's `prune_unwanted_sections` with focus on precision; the result may be a pruned copy of the tree."""
+    """Prune the tree by trafilatura's `prune_unwanted_sections` with `favor_precision`; return it, or a pruned copy."""
     tree, marked = _prune_overall(tree, marked)
     marked = [one for one in marked if one.element.getparent() is not None]
     discard(marked, _SECTIONS)
@@ -73,12 +74,12 @@ def _prune_overall(tree: HtmlElement, marked: list[Marked]) -> tuple[HtmlElement
     if not selected:
         if _holds_text(tree):
             return tree, marked
-        backup = deepcopy(tree)  # of no text, nothing is less than a seventh
+        backup = deepcopy(tree)  # without text, what is left is never more than a seventh
         return backup, below(backup, mark(backup))
     old_len = len(text_of(tree))
     lost = sum(len(text_of(one.element)) for one in selected)
     lost += sum(len(one.element.tail or "") for one in selected if one.element.getparent() is tree)
-    if old_len - lost > old_len / KEEP_SHARE:  # what is lost was counted generously: the copy cannot be needed
+    if old_len - lost > old_len / KEEP_SHARE:  # `lost` is an upper bound: no copy is needed
         discard(selected, _OVERALL)
         return tree, marked
     backup = deepcopy(tree)

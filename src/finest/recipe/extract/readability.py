@@ -1,7 +1,7 @@
-"""trafilatura's fork of readability: the article found by the scores of its paragraphs' parents.
+"""Find the article of a page by the scores of its paragraphs' parents, as trafilatura's fork of readability does.
 
-Same scores, same choices. Each link is measured once, each class name looked at once, and the work stops as soon as
-the text that is left is too short for the result to be taken.
+The scores and choices are the same. Each link is measured once, each class name is examined once, and the work stops as
+soon as the remaining text is too short for the result to be used.
 """
 
 from __future__ import annotations
@@ -32,17 +32,18 @@ ENOUGH_COMMAS = 10
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 SECTIONS = ("table", "ul", "div", "aside", "header", "footer", "section")
 RAW_TEXT = ("noembed", "noframes", "plaintext", "xmp")
-"""Tags whose text grows when it is written as XML and read as HTML: `&` stays `&amp;`."""
+"""Tags whose text grows when it is written as XML and parsed as HTML, because `&amp;` is not unescaped."""
 
 
 class TooShort(Exception):
-    """The article's text cannot be longer than the bound: the result would not be taken."""
+    """Raised if the article's text cannot be longer than the bound, so that the result would not be used."""
 
 
 def summary(tree: HtmlElement, bound: int) -> HtmlElement | None:
-    """The article of a page as a new tree, None where lxml cannot read it; an empty div where readability fails.
+    """Return the article of a page as a new tree; None if lxml cannot parse it, an empty div if readability fails.
 
-    The tree is spent. Raises TooShort where the trimmed text is certain to have at most `bound` characters.
+    Consumes `tree` (it is modified in place). Raises TooShort if the trimmed text certainly has at most `bound`
+    characters.
     """
     try:
         return parse_bytes(_Readability(tree, bound).summary().encode("utf-8", "surrogatepass"))
@@ -61,7 +62,7 @@ def _is_unlikely(names: str) -> bool:
 
 @lru_cache(maxsize=1 << 12)
 def looks_like_block(name: str) -> bool:
-    """Whether `<name` in its markup keeps a div a div: `<a`, `<p` and so on, and all that begins so (`<article`)."""
+    """Return whether `name`, such as `<p` or `<article`, looks like a tag that prevents a div from becoming a `p`."""
     return REGEXES["divToPElementsRe"].search(name) is not None
 
 
@@ -94,7 +95,7 @@ def _text_length(element: HtmlElement) -> int:
 
 
 def _link_density(element: HtmlElement, link_lengths: dict[HtmlElement, int]) -> float:
-    """Share of the element's text that is links; `link_lengths` remembers them while the tree stays as it is."""
+    """Return the share of the element's text in links; `link_lengths` caches lengths while the tree is unchanged."""
     links = 0
     for link in element.iterdescendants("a"):
         length = link_lengths.get(link)
@@ -105,7 +106,7 @@ def _link_density(element: HtmlElement, link_lengths: dict[HtmlElement, int]) ->
 
 
 class _Readability:
-    """One run over one tree; `doc` is what is left of it."""
+    """One run over one tree; `doc` is the remaining tree."""
 
     def __init__(self, tree: HtmlElement, bound: int) -> None:
         self.doc = tree
@@ -187,7 +188,7 @@ class _Readability:
 
     @staticmethod
     def _wrap_texts(div: HtmlElement) -> None:
-        """Texts directly in the div become paragraphs, line breaks go."""
+        """Wrap texts directly inside the div in paragraphs, and delete its line breaks."""
         if div.text and div.text.strip():
             paragraph = PARSER.makeelement("p")
             paragraph.text, div.text = div.text, None
@@ -202,7 +203,7 @@ class _Readability:
                 delete(child)
 
     def _scores(self) -> dict[HtmlElement, float]:
-        """Scores of the parents and grandparents of paragraphs, in order of their first paragraph."""
+        """Return the scores of the parents and grandparents of paragraphs, in order of their first paragraph."""
         scores: dict[HtmlElement, float] = {}
         for paragraph in self.doc.iter("p", "pre", "td"):
             parent = paragraph.getparent()
@@ -226,7 +227,7 @@ class _Readability:
 
     @staticmethod
     def _article(scores: dict[HtmlElement, float]) -> HtmlElement:
-        """A new div with the best element and those of its siblings that belong to it."""
+        """Return a new div with the best element and the siblings that belong to it."""
         best = max(scores, key=scores.__getitem__)
         threshold = max(10, scores[best] * 0.2)
         output = SubElement(SubElement(PARSER.makeelement("html"), "body"), "div")
@@ -285,12 +286,12 @@ class _Readability:
 
 def _drop(element: HtmlElement) -> None:
     if element.getparent() is None:
-        raise AssertionError("a root cannot be dropped")  # as lxml.html's drop_tree; it ends in an empty article
+        raise AssertionError("a root cannot be dropped")  # as lxml.html's drop_tree raises; the article is then empty
     delete(element)
 
 
 def _belongs(paragraph: HtmlElement) -> bool:
-    """Whether a paragraph beside the best element is text of the article."""
+    """Return whether a sibling paragraph of the best element belongs to the article."""
     density = _link_density(paragraph, {})
     text = paragraph.text or ""
     if len(text) > 80:
@@ -299,7 +300,7 @@ def _belongs(paragraph: HtmlElement) -> bool:
 
 
 def _stands_in_text(section: HtmlElement, allowed: set[HtmlElement]) -> bool:
-    """Whether the nearest siblings with text have more than 1000 characters; what is inside is then kept too."""
+    """Return whether the nearest siblings with text have over 1000 characters; if so, allow the sections inside too."""
     lengths = []
     for sibling in section.itersiblings():
         length = _text_length(sibling)

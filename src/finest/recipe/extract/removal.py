@@ -1,4 +1,4 @@
-"""The two ways in which trafilatura takes an element out of a tree; they differ in what becomes of its tail."""
+"""trafilatura's two ways of removing an element from a tree; they differ in the handling of its tail."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from lxml.etree import _Element
 
 
 def remove(element: _Element) -> None:
-    """Take the element out; its tail goes, after a space, to the sibling before it, else behind its parent."""
+    """Remove the element; append a space and its tail to the tail of its previous sibling, or of its parent."""
     parent, tail = element.getparent(), element.tail
     if tail is not None:
         target = element.getprevious()
@@ -17,7 +17,7 @@ def remove(element: _Element) -> None:
 
 
 def delete(element: _Element) -> None:
-    """Take the element out; its tail joins the text before it. A root stays."""
+    """Remove the element and append its tail to the text before it; do nothing for a root."""
     parent = element.getparent()
     if parent is None:
         return

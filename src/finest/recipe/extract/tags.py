@@ -1,4 +1,4 @@
-"""HTML's tags and names as blocks need them: what a tag begins and ends, and what the names of an element say."""
+"""The HTML tags and names that `blocks` uses: what each tag begins and ends, and groups of words in names."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 BR, LINK, RAW, SKIPPED, PUSHED, CELL, GRAPHIC, ENDS_P, CLOSABLE, VOID = (1 << i for i in range(10))
-"""What a tag is: RAW is passed over up to its end tag, SKIPPED with all that it holds, PUSHED stays open up to its end
-tag. All but BR, LINK, RAW and VOID end a block. ENDS_P ends an open `<p>`; CLOSABLE is not PUSHED and has an end; VOID
-has neither content nor effect."""
+"""Properties of a tag. RAW skips everything up to the end tag without parsing it; SKIPPED skips the element with its
+content; PUSHED stays open until its end tag; ENDS_P ends an open `<p>`; CLOSABLE has an end tag but is not PUSHED; VOID
+has neither content nor effect. All tags but BR, LINK, RAW and VOID end a block."""
 ITEM, TERM, ROW, CELLS, LIST, TERMS, TABLE, PART = (1 << i for i in range(8))
-"""Families of tags that end one another."""
+"""Families of tags that end each other."""
 KINDS = ("other", "paragraph", "item", "heading", "cell", "pre", "quote", "term", "caption")
 FLAGS = ("header", "article", "main", "form", "table", "list", "figure", "section", "details")
-"""Elements around a block that are told to the model."""
+"""Enclosing elements of a block that are features of the model."""
 
 
 class Tag(NamedTuple):
-    """One of HTML's tags, as far as reading a page needs it."""
+    """The properties of an HTML tag that reading a page needs."""
 
     does: int = PUSHED
     kind: int = 0
     flag: int = 0
     family: int = 0
     ends: int = 0
-    """Families of which it ends the innermost open one ..."""
+    """Families of which it closes the innermost open element."""
     within: int = 0
-    """... unless one of these lies between."""
+    """Families of which an open element in between prevents that."""
 
 
 def kind_of(name: str) -> int:
-    """Its place in KINDS."""
+    """Return the index of a kind in KINDS."""
     return KINDS.index(name)
 
 
@@ -77,21 +77,21 @@ _ENDING_P = (
     "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "hr",
     "li", "main", "menu", "nav", "ol", "p", "pre", "search", "section", "summary", "table", "ul",
 )  # fmt: skip
-"""HTML Standard, 13.2.6.4.7: start tags that close a `<p>`."""
+"""Start tags that close a `<p>` (HTML Standard, 13.2.6.4.7)."""
 TAGS = {name: tag._replace(does=tag.does | ENDS_P) if name in _ENDING_P else tag for name, tag in _TAGS.items()}
 HIDING = ("display:none", "visibility:hidden", "visibility:collapse")
-"""Declarations of a `style` that show nothing, without white space."""
+"""`style` declarations, without white space, that hide an element."""
 NAMING = ("class", "id", "role", "itemprop")
-"""Attributes whose words say what an element holds."""
+"""Attributes whose words describe an element's content."""
 DENYING = frozenset({"has", "with", "no", "without", "is", "hide", "show"})
-"""First words of names that tell of something else: `has-sidebar` holds no sidebar."""
+"""First words of names that do not describe the element's content: `has-sidebar` is not a sidebar."""
 
 _NAMES = re.compile(r"[^\t\n\f\r ]+")
 _WORDS = re.compile(r"[A-Z]*[a-z]+|[A-Z]+")
 
 
 def names_of(attributes: Iterable[tuple[str, str]], groups: Mapping[str, int]) -> int:
-    """Bits of the groups that the words of an element's names belong to."""
+    """Return the bits of the groups to which the words of an element's names belong."""
     bits = 0
     for name in (name for key, value in attributes if key in NAMING for name in _NAMES.findall(value)):
         words = [word.lower() for word in _WORDS.findall(name)]

@@ -1,4 +1,4 @@
-"""Text of trees: reading it, measuring it, and writing the result as plain text."""
+"""Read and measure the text of trees, and write a result tree as plain text."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ _ESCAPED_SPACE = re.compile(r"&#13;|&#10;|&nbsp;")
 
 
 def trim(text: str) -> str:
-    """The text with each run of white space made one space, none at the ends."""
+    """Collapse each run of white space to one space, and strip the ends."""
     return " ".join(text.split())
 
 
 def text_of(element: _Element) -> str:
-    """All text inside the element, without its tail."""
+    """Return all text inside the element, without its tail."""
     if len(element) == 0:
         return element.text or ""
     return tostring(element, method="text", encoding="unicode", with_tail=False)
 
 
 def has_text(text: str | None) -> bool:
-    """Whether the text holds anything but white space."""
+    """Return whether the text contains anything but white space."""
     return bool(text) and not text.isspace()  # type: ignore[union-attr]
 
 
 def plain_text(body: _Element) -> str:
-    """The body as trafilatura writes it with output format txt and no formatting, NFC-normalised."""
+    """Return the body as trafilatura writes it with output format txt and no formatting, NFC-normalised."""
     parts: list[str] = []
     _write(body, parts, in_cell=False)
     return finished(_clean("".join(parts)))
 
 
 def finished(text: str) -> str:
-    """Cleaned text of a result tree as trafilatura returns it: entities resolved, NFC-normalised."""
+    """Resolve entities in the cleaned text of a result tree and NFC-normalise it, as trafilatura does."""
     return text if text.isascii() and "&" not in text else normalize("NFC", unescape(text))
 
 
 def _clean(text: str) -> str:
-    """Lines trimmed, empty ones dropped, characters that cannot be printed dropped (trafilatura's `sanitize`)."""
+    """Trim lines, and drop empty lines and unprintable characters (trafilatura's `sanitize`)."""
     if "&" in text:
         text = _ESCAPED_SPACE.sub(" ", text)
     if not text.isascii() or not text.isprintable():

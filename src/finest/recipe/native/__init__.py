@@ -1,7 +1,7 @@
-"""The compiled core: the same answers as the Python path for a fraction of its CPU time, where it was built.
+"""Load the compiled core, which gives the same results as the Python path in a fraction of its CPU time.
 
-The package works without it. `core()` is the core, `missing()` says why there is none. FINEST_NATIVE=0 in the
-environment leaves it out, when it is built and when it is loaded. `core/README.md` describes it.
+The package works without it. `core()` returns the core, and `missing()` the reason why it is not available. If the
+environment variable FINEST_NATIVE is 0, it is neither built nor loaded. `core/README.md` describes the core.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def _loaded() -> tuple[Core | None, str]:
 
 
 def core() -> Core | None:
-    """The compiled module, or None where it was not built."""
+    """Return the compiled module, or None if it is not available."""
     return _loaded()[0]
 
 
 def missing() -> str:
-    """Why there is no compiled core here; empty where there is one."""
+    """Return the reason why the compiled core is not available; "" if it is."""
     return _loaded()[1]

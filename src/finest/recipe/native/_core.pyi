@@ -1,7 +1,7 @@
-"""The compiled core's functions, as `finest.recipe.native.core()` gives them to callers.
+"""Type stubs for the compiled core, the module that `finest.recipe.native.core()` returns.
 
-`Core` describes the module itself. It is for the type checker alone: at run time the functions are the module's own,
-and there is no class. The classes without methods are values that the core makes and takes back.
+`Core` describes the module for the type checker only; at run time it does not exist, and the functions belong to the
+module. The classes without methods are opaque values that the core creates and accepts.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,40 +19,40 @@ class LanguageModel:
 
 @final
 class Merges:
-    """GPT-2's merges, ready to be applied."""
+    """GPT-2's merges, as `tokens_open` prepares them."""
 
 @final
 class Splitter:
-    """The rules by which text is split into words."""
+    """The rules for splitting text into words, as `splitter_open` prepares them."""
 
 @final
 class BlockTables:
-    """The tags, words and weights of engine `blocks-1`."""
+    """The tags, words and weights of engine `blocks-1`, as `blocks_open` prepares them."""
 
 class Refused(Exception):
-    """The core does not handle this page; the message is the reason's name."""
+    """Raised for a page that the core does not handle; the message is the name of the reason."""
 
 class Core(Protocol):
     """The compiled module."""
 
     Refused: type[Refused]
     BASELINE: Baseline
-    """What `extract` answers where trafilatura falls back on a page's JSON-LD, which is read in Python."""
+    """The result of `extract` for a page whose JSON-LD trafilatura falls back on; Python code reads the JSON-LD."""
 
     def __hash__(self) -> int: ...
     def seed(self, number: int, /) -> None:
-        """Set the secret of the core's hash tables, 64 bits; before anything else is called."""
+        """Set the secret 64-bit seed of the core's hash tables; call this before any other function."""
     # extraction by trafilatura's rules
     def extract(
         self, tree: _Element, parse: Callable[[bytes], _Element | None], doubtful: bool = ..., /
     ) -> str | Baseline | None:
-        """The text of a page's tree, which stays as it is; None where trafilatura finds none.
+        """Return the text of a page's tree, which is not modified; None if trafilatura finds none.
 
-        `parse` reads the HTML that readability writes. `doubtful`: the page may hold characters that XML forbids, so
-        that each text is looked at. Raises Refused.
+        `parse` parses the HTML that readability writes. `doubtful` means that the page may contain characters that XML
+        forbids, so that each text is checked. Raises Refused.
         """
     def is_plain(self, data: bytes, /) -> bool:
-        """Whether UTF-8 HTML surely holds no character, and no reference to one, that XML forbids."""
+        """Return True only if UTF-8 HTML certainly contains no character, nor reference to one, that XML forbids."""
     def fill_begin(self, any_tag: int, stop_words: Callable[[], frozenset[str]], /) -> None: ...
     def fill_tag(self, name: str, sets: tuple[str, ...], bits: int, candidate_bits: int, /) -> None: ...
     def fill_cleaned(self, name: str, /) -> None: ...
@@ -70,20 +70,20 @@ class Core(Protocol):
         weights: list[int],
         /,
     ) -> BlockTables:
-        """Tables for `blocks_extract`; `marks` are ends of sentences, commas, and characters that are passed over."""
+        """Prepare tables for `blocks_extract`; `marks` are sentence ends, commas, and characters to drop."""
     def blocks_extract(self, tables: BlockTables, html: str, /) -> str:
-        """The main text; empty where there is none."""
+        """Return the main text; empty if there is none."""
     # a page's markup
     def markup(self, html: str, /) -> tuple[int, int, int, int, int]:
-        """The fields of `finest.recipe.bounds.Markup`."""
+        """Return the fields of `finest.recipe.bounds.Markup`."""
     # statistics of a text
     def language_open(self, data: bytes, /) -> LanguageModel | None:
-        """A model from the bytes of its file; None where it is of a kind that the core does not read."""
+        """Load a model from the bytes of its file; return None if the core does not support this kind of model."""
     def language_scores(self, model: LanguageModel, line: bytes, /) -> dict[str, float]:
-        """Probabilities by label, the best first."""
+        """Return the probabilities by label, the highest first."""
     def tokens_open(self, merges: bytes, kinds: bytes, /) -> Merges: ...
     def tokens_count(self, merges: Merges, text: str, /) -> tuple[int, list[str]]:
-        """How many GPT-2 tokens were counted, and the pieces of the text that are left to the library."""
+        """Return the number of GPT-2 tokens counted, and the pieces of the text that the library must count."""
     def splitter_open(
         self,
         special: tuple[tuple[str, ...], ...],
@@ -95,19 +95,19 @@ class Core(Protocol):
         /,
     ) -> Splitter: ...
     def splitter_split(self, splitter: Splitter, chunk: str, /) -> tuple[tuple[str, ...], int, int, int] | None:
-        """Tokens of a chunk, then their counts (not symbols, characters of those, alphabetic); None: Python decides."""
+        """Return the tokens of a chunk and their counts (non_symbol, its characters, alpha); None: use Python."""
     def splitter_words(
         self, splitter: Splitter, text: str, memo: Mapping[str, tuple[object, ...]], /
     ) -> tuple[str, int, int, int, int, int]:
-        """All tokens with spaces between them, how many, the memo's packed counts, and the core's own three."""
+        """Return all tokens joined by spaces, their number, the memo's packed counts, and the core's three counts."""
     def ngram_chars(
         self, words: str, tops: tuple[int, ...], duplicates: tuple[int, ...], seed: int, /
     ) -> tuple[Iterable[int], Iterable[int]]:
-        """Characters in the most frequent n-gram, and in repeated n-grams, for each given n."""
+        """Return `Ngrams.top_chars(n)` for each n of `tops`, and `duplicated_chars(n)` for each n of `duplicates`."""
     def simplify(self, text: str, kinds: bytes, table: dict[int, str | None], /) -> str | None:
-        """The text as MinHash compares it; None where a character depends on those around it."""
+        """Return the text as MinHash compares it; None if the result for a character depends on its neighbours."""
     def minhash_lowest(self, words: str, n: int, factors: object, offsets: object, /) -> bytes | None:
-        """The lowest permuted SHA-1 values; None where there are fewer words than `n`."""
+        """Return the lowest permuted SHA-1 values as bytes; None if there are fewer words than `n`."""
     # single functions for the tests
     def probe(self, name: str, text: str, /) -> str | int: ...
     def serialize(self, tree: _Element, /) -> str: ...

@@ -1,4 +1,4 @@
-"""The payload of a record: what an HTTP response says of itself, its body with all codings undone, and its text."""
+"""The payload of a record: its HTTP header, its body with all codings undone, and the decoding of its text."""
 
 from finest.recipe.payload.codings import Undecodable
 from finest.recipe.payload.message import Message

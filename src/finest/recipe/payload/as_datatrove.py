@@ -1,9 +1,9 @@
-"""The payload of an HTTP response as DataTrove's WARC reader gives it: its body, its type and its text.
+"""Read the body, type and text of an HTTP response as DataTrove's WARC reader does.
 
-The body is byte for byte what warcio's `content_stream().read()` gives, down to its answers to broken encodings: a
-body that is not what its header says is taken as it is, and damage in the middle gives what comes before. The type is
-libmagic's opinion of it, and the text is UTF-8 or what cchardet takes it for; the encoding that a page declares is not
-asked for.
+The body equals the result of warcio's `content_stream().read()` byte for byte, also for broken encodings: a body that
+is not in the coding that its header names is returned unchanged, and of a damaged body the part before the damage is
+returned. libmagic determines the type. The text is UTF-8, or in the encoding that cchardet guesses; the encoding that a
+page declares is ignored.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 BLOCK_BYTES = 16 << 10
-"""warcio's block size: damage inside a block loses that block's output whole."""
+"""warcio's block size; damage inside a block loses the block's entire output."""
 
 MAX_CHUNK_BYTES = 1 << 31
-"""warcio's bound of one chunk."""
+"""warcio's limit on the size of one chunk."""
 
 _HEADER_END = re.compile(rb"\n[ \t\r\f\v]*(?:\n|\Z)")
-"""The first line that is empty or blank."""
+"""Matches the end of the header: the first empty or blank line."""
 
 _BLANK_LINE = re.compile(rb"[ \t\r\f\v]*(?:\n|\Z)")
 _ENCODED = re.compile(rb"(?im)^(?:content|transfer)-encoding[ \t]*:")
@@ -43,13 +43,13 @@ _TRANSFER_ENCODING = re.compile(rb"(?im)^transfer-encoding[ \t]*:(.*)$")
 
 
 MAGIC_MIME_TYPE = 0x10
-"""libmagic's flag (magic.h): answer with the MIME type alone."""
+"""libmagic's flag (magic.h) to return only the MIME type."""
 
 
 def http_payload(message: bytes, max_bytes: int) -> bytes:
-    """The payload of a response, given its HTTP message; nothing where its header does not end.
+    """Return the payload of an HTTP message; b"" if its header does not end.
 
-    Raises PayloadTooLarge where it decodes to more than `max_bytes`.
+    Raises PayloadTooLarge if the payload decodes to more than `max_bytes`.
     """
     blank = _BLANK_LINE.match(message)
     if blank is not None:
@@ -83,7 +83,7 @@ def _blocks(body: bytes) -> Iterator[bytes]:
 
 
 def _chunks(body: io.BytesIO) -> Iterator[bytes]:
-    """The chunks of a chunked body (RFC 9112, 7.1); from the first one that is broken on, all as it is."""
+    """Yield the chunks of a chunked body (RFC 9112, 7.1); from the first broken chunk on, yield the raw bytes."""
     while True:
         line = body.readline(64)
         size = _chunk_size(line)
@@ -114,7 +114,7 @@ def _chunk_size(line: bytes) -> int | None:
 
 
 def _inflate(blocks: Iterable[bytes], coding: bytes, max_bytes: int) -> bytes:
-    """The first gzip member, or the zlib or raw deflate stream, of the blocks; as they are where they are none."""
+    """Decode the blocks' first gzip member, or their zlib or raw deflate stream; return other data unchanged."""
     wbits = [31] if coding == b"gzip" else [zlib.MAX_WBITS, -zlib.MAX_WBITS]
     decoder: zlib._Decompress | None = zlib.decompressobj(wbits.pop(0))
     pieces: list[bytes] = []
@@ -139,7 +139,7 @@ def _inflate(blocks: Iterable[bytes], coding: bytes, max_bytes: int) -> bytes:
 
 
 def _unbrotli(body: bytes, max_bytes: int) -> bytes:
-    """The Brotli stream decoded, or the body as it is where it is none; warcio's own way needs an older `brotli`."""
+    """Decode the Brotli stream, or return other data unchanged; warcio's own code needs an older version of brotli."""
     try:
         payload = BrotliReader(io.BytesIO(body)).read(max_bytes + 1)
     except OSError:
@@ -150,7 +150,7 @@ def _unbrotli(body: bytes, max_bytes: int) -> bytes:
 
 
 def decode_by_guess(payload: bytes) -> str | None:
-    """The payload as text: UTF-8, else the encoding that cchardet finds; None where neither fits."""
+    """Decode the payload as UTF-8, otherwise in the encoding that cchardet guesses; return None if both fail."""
     try:
         return payload.decode("utf-8")
     except UnicodeDecodeError:
@@ -164,7 +164,7 @@ def decode_by_guess(payload: bytes) -> str | None:
 
 
 def magic_type(payload: bytes) -> str:
-    """libmagic's opinion of the payload, which DataTrove asks for where a record names no type (crawls before 2015)."""
+    """Return libmagic's type of the payload, which DataTrove uses if a record names no type (crawls before 2015)."""
     library, cookie = _magic()
     found = library.magic_buffer(cookie, payload, len(payload))
     return found.decode("ascii", "replace") if found else ""
@@ -172,11 +172,11 @@ def magic_type(payload: bytes) -> str:
 
 @lru_cache(maxsize=1)
 def _magic() -> tuple[ctypes.CDLL, ctypes.c_void_p]:
-    """The libmagic that `pylibmagic` ships, with its own data: the verdict must not depend on what is installed here.
+    """Load the libmagic of the package pylibmagic with its own data, so that verdicts do not depend on the system.
 
-    (`python-magic` would take the system's library where there is one.)
+    (`python-magic` would use the system's library if there is one.)
     """
-    spec = find_spec("pylibmagic")  # found, not imported: its import changes ctypes and the environment
+    spec = find_spec("pylibmagic")  # not imported, because the import changes ctypes and the environment
     if spec is None or not spec.submodule_search_locations:
         raise RecipeError("package pylibmagic is not installed; reinstall with: pip install finest-data")
     folder = Path(spec.submodule_search_locations[0])

@@ -1,14 +1,13 @@
-"""Transfer and content codings of an HTTP body, undone as RFC 9110 8.4.1 and RFC 9112 7 define them.
+"""Undo the transfer and content codings of an HTTP body, as RFC 9110 8.4.1 and RFC 9112 7 define them.
 
-Codings are undone from the end of the list. What archives really hold decides the rest:
+Codings are undone from the end of the list. Other cases follow what archives contain in practice:
 
-- A body that is plain although its header names a coding is taken as it is: Common Crawl and many tools store bodies
-  decoded under the header that the server sent. A body is plain where it does not decode and holds no byte that only
-  binary data has.
-- A body that ends early, or is damaged in the middle, gives what comes before.
-- A coding that is unknown, or of whose data nothing can be decoded, raises Undecodable: such a body is never a text.
+- A plain body is returned unchanged although its header names a coding: Common Crawl and many tools store decoded
+  bodies with the server's original header. A body is plain if it does not decode and contains no binary data byte.
+- If a body is truncated or damaged, the part before the damage is returned.
+- A binary body raises Undecodable if its coding is unknown or nothing of it can be decoded; it is never text.
 
-Every decoder stops at a given number of bytes, and all of them run in time linear in what they read and write.
+Every decoder stops at a given number of bytes, and runs in time linear in what it reads and writes.
 """
 
 from __future__ import annotations
@@ -28,32 +27,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 BLOCK_BYTES = 16 << 10
-"""Compressed bytes handed to a decoder at a time."""
+"""Compressed bytes passed to a decoder at a time."""
 GZIP = 31
-"""What zlib calls a gzip stream (wbits)."""
+"""zlib's `wbits` for a gzip stream."""
 MAX_CODINGS = 8
-"""Codings of one body that are undone; servers apply one, rarely two."""
+"""Limit on the codings of one body; servers apply one, rarely two."""
 MAX_CHUNKS = 1 << 18
-"""Chunks of one body that are read. Servers send kilobytes at a time; with more chunks than this in a record of the
-largest size each would hold a few bytes, which only costs time."""
+"""Limit on the chunks of one body. Servers send kilobytes at a time; more chunks than this in a record of the largest
+size would have a few bytes each and only cost time."""
 MAX_MEMBERS = 1 << 16
-"""Gzip members of one body that are read; what comes after them is left out."""
+"""Limit on the gzip members of one body; the data after them is dropped."""
 
 _CHUNK = re.compile(rb"[ \t\r\n]{0,8}([0-9a-fA-F]{1,32})[ \t]*(?:;[^\n]{0,65536})?\r?\n")
-"""Size, extensions and end of line of a chunk (RFC 9112 7.1)."""
+"""Matches the size, extensions and line end of a chunk (RFC 9112 7.1)."""
 _CHUNK_END = re.compile(rb"[ \t]*\r?\n")
 _CHUNK_CUT_OFF = re.compile(rb"[ \t\r\n]{0,8}[0-9a-fA-F]{1,32}[ \t]*(?:;[^\n]{0,65536})?\r?")
-"""A chunk's first line that the end of the body cuts off before its newline."""
+"""Matches a chunk's first line that the end of the body truncates before its newline."""
 
 
 class Undecodable(Exception):
-    """A coding that cannot be undone; its text is the coding's name."""
+    """Raised for a coding that cannot be undone; the message is the coding's name."""
 
 
 def undo(body: bytes, codings: Iterable[str], max_bytes: int) -> bytes:
-    """The body with the codings undone, given in the order in which they were applied.
+    """Return the body with `codings` undone, which are given in the order in which they were applied.
 
-    Raises Undecodable, and PayloadTooLarge where any step gives more than `max_bytes`.
+    Raises Undecodable, and PayloadTooLarge if the result of any step exceeds `max_bytes`.
     """
     wanted = list(codings)
     if len(wanted) > MAX_CODINGS:
@@ -80,7 +79,7 @@ def _undo_one(body: bytes, coding: str, max_bytes: int) -> bytes:
 
 
 def _unchunk(body: bytes) -> bytes:
-    """The data of the chunks up to the last one, or up to the first that is broken; all of a body without chunks."""
+    """Return the data of the chunks before the last or the first broken one; return a body without chunks unchanged."""
     pieces: list[bytes] = []
     at = 0
     while (head := _CHUNK.match(body, at)) is not None and len(pieces) < MAX_CHUNKS:
@@ -92,7 +91,7 @@ def _unchunk(body: bytes) -> bytes:
         end = _CHUNK_END.match(body, at + size)
         if end is None:
             if not pieces[1:] and at + size < len(body):
-                return body  # a first line that only looks like a size
+                return body  # the first line only looks like a chunk size
             break
         at = end.end()
     if len(pieces) >= MAX_CHUNKS:
@@ -103,18 +102,18 @@ def _unchunk(body: bytes) -> bytes:
 
 
 def _gzip(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
-    """All gzip members of the body, one after the other (RFC 1952 2.2). What follows the last one is left out."""
+    """Decode all gzip members of the body (RFC 1952 2.2); the data after the last one is dropped."""
     return _inflate(body, max_bytes, GZIP)
 
 
 def _deflate(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
-    """A zlib stream as RFC 9110 8.4.1.2 asks for, or the bare deflate stream that some servers send for it."""
+    """Decode a zlib stream, as RFC 9110 8.4.1.2 requires, or the raw deflate stream that some servers send instead."""
     out, complete = _inflate(body, max_bytes, zlib.MAX_WBITS)
     return (out, complete) if out or complete else _inflate(body, max_bytes, -zlib.MAX_WBITS)
 
 
 def _inflate(body: bytes, max_bytes: int, wbits: int) -> tuple[bytes, bool]:
-    """What the body decodes to, and whether its first stream ended as it should."""
+    """Return the decoded body, and whether its first stream is complete."""
     pieces: list[bytes] = []
     size, at, complete, members = 0, 0, False, 0
     while at < len(body) and not (complete and (wbits != GZIP or members >= MAX_MEMBERS)):
@@ -146,7 +145,7 @@ def _bounded(pieces: list[bytes], max_bytes: int) -> bytes:
 
 
 def _salvaged(decoder: zlib._Decompress, block: bytes, max_bytes: int) -> bytes:
-    """What a block with damage in it gives before the damage: halved until that is found."""
+    """Decode a damaged block up to the damage, which is located by bisection."""
     pieces: list[bytes] = []
     while block:
         half = block[: (len(block) + 1) // 2]
@@ -164,7 +163,7 @@ def _brotli(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
 
 
 def _zstd(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
-    """All frames of the body (RFC 8878 3). A window may be as large as browsers allow: 8 MiB (RFC 9659)."""
+    """Decode all frames of the body (RFC 8878 3), with windows of up to 8 MiB, as browsers allow (RFC 9659)."""
     decompressor = zstandard.ZstdDecompressor(max_window_size=8 << 20)
     return _read_all(
         lambda: decompressor.stream_reader(io.BytesIO(body), read_across_frames=True).read,
@@ -176,7 +175,7 @@ def _zstd(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
 def _read_all(
     begin: Callable[[], Callable[[int], bytes]], max_bytes: int, error: type[Exception]
 ) -> tuple[bytes, bool]:
-    """All that a decoding reader gives before its end or the damage, and whether it came to its end."""
+    """Read a decoding reader up to its end or the damage; return the data, and whether the end was reached."""
     pieces: list[bytes] = []
     try:
         for piece in _read(begin(), BLOCK_BYTES):
@@ -189,7 +188,7 @@ def _read_all(
 
 
 def _last(read: Callable[[int], bytes], blocks: int, error: type[Exception]) -> bytes:
-    """What follows the blocks that can be read whole: it is lost where more is asked for than there is."""
+    """Read what remains after `blocks` whole blocks, byte by byte: a larger read that meets the damage loses it all."""
     for _ in range(blocks):
         read(BLOCK_BYTES)
     out = bytearray()

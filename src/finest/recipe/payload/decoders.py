@@ -1,15 +1,15 @@
-"""Bytes to text as the WHATWG Encoding Standard decodes them: what is wrong becomes U+FFFD, and the rest is read on.
+"""Decode bytes to text as the WHATWG Encoding Standard does: an error becomes U+FFFD, and decoding continues.
 
-Python's codecs are the Standard's but for what is mended here; all single bytes and all pairs of bytes were compared
-with the Standard's indexes (commit a985b62):
+Python's codecs differ from the Standard only in the points corrected here; all single bytes and all pairs of bytes were
+compared with the Standard's indexes (commit a985b62):
 
-- Bytes that an encoding of Windows leaves out are control characters (windows-125x, windows-874), and one letter of
+- Bytes that a Windows encoding leaves undefined are control characters (windows-125x, windows-874), and one letter of
   windows-1255 and two of KOI8-U differ.
-- GBK is read as gb18030, whose twenty characters of the 2022 edition are no private ones; 0x80 is the euro sign.
-- EUC-JP and ISO-2022-JP have the rows of NEC and IBM, which Shift_JIS (Python's cp932) has too.
-- A broken pair takes its second byte along unless that is ASCII, so that a `<` is never lost.
+- GBK is decoded as gb18030, in which twenty characters of the 2022 edition are not private use; 0x80 is the euro sign.
+- EUC-JP and ISO-2022-JP include the rows of NEC and IBM, as Shift_JIS (Python's cp932) does.
+- A broken pair consumes its second byte unless that is ASCII, so that a `<` is never lost.
 
-Big5 is Python's big5hkscs: 203 characters of HKSCS-2008 (0x877A to 0x8AFE) become U+FFFD.
+Big5 is Python's big5hkscs; 203 characters of HKSCS-2008 (0x877A to 0x8AFE) become U+FFFD.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 _REPLACEMENT = "\ufffd"
 MAX_BROKEN = 100_000
-"""Broken pairs of bytes that are answered as the Standard has it; of more, Python's quicker answer is as good: such a
-body is no text of that encoding."""
+"""Broken byte pairs of one text up to which errors are handled as the Standard specifies. A body with more is not text
+in that encoding, so Python's faster error handling is good enough."""
 _SINGLE = {
     "IBM866": "cp866", "ISO-8859-8-I": "iso8859-8", "macintosh": "mac-roman", "windows-874": "cp874",
     "x-mac-cyrillic": "mac-cyrillic", **{f"windows-{page}": f"cp{page}" for page in range(1250, 1259)},
 }  # fmt: skip
-"""Python's names where they are not the Standard's own."""
+"""Python's names of single-byte encodings, where they differ from the Standard's."""
 _MULTI = {
     "gb18030": "gb18030", "GBK": "gb18030", "Big5": "big5hkscs", "EUC-KR": "cp949", "Shift_JIS": "cp932",
     "EUC-JP": "euc-jp",
@@ -48,14 +48,14 @@ _MENDED = {
         0xE82B: 0x9FB6, 0xE82C: 0x9FB7, 0xE832: 0x9FB8, 0xE843: 0x9FB9, 0xE854: 0x9FBA, 0xE864: 0x9FBB,
     },
 }  # fmt: skip
-"""What Python's codec gives, and what the Standard's index has."""
+"""Corrections by encoding: the code point of Python's codec, and the one of the Standard's index."""
 _MENDED["GBK"] = _MENDED["gb18030"]
 
 
 def decode_as(body: bytes, encoding: str) -> str | None:
-    """The text of `body` in the encoding of that name (the Standard's); None for the encoding `replacement`.
+    """Decode `body` in the encoding of that name (the Standard's); return None for the encoding `replacement`.
 
-    Never fails: bytes that are no text become U+FFFD.
+    Invalid bytes become U+FFFD; the function never raises.
     """
     if encoding == "replacement":
         return None
@@ -79,11 +79,11 @@ def _multi(body: bytes, encoding: str) -> str:
 
 
 class _TooManyError(Exception):
-    """More broken bytes than are answered one by one."""
+    """Raised when a text has more than MAX_BROKEN broken byte pairs."""
 
 
 class _Broken(threading.local):
-    """How many more broken bytes of the text at hand are answered one by one."""
+    """How many more broken byte pairs of the current text are handled as the Standard specifies."""
 
     left = 0
 
@@ -93,7 +93,7 @@ _broken = _Broken()
 
 @cache
 def _table(encoding: str) -> str:
-    """The characters of the 256 bytes of a single-byte encoding."""
+    """Return the characters of the 256 bytes of a single-byte encoding."""
     if encoding == "x-user-defined":
         return _X_USER_DEFINED
     codec, mended = _SINGLE.get(encoding, encoding), _MENDED.get(encoding, {})
@@ -102,7 +102,7 @@ def _table(encoding: str) -> str:
 
 
 def _control(error: UnicodeError) -> tuple[str, int]:
-    """A byte that a single-byte encoding leaves out: the control character of its number, else U+FFFD."""
+    """Replace an undefined byte of a single-byte encoding by its control character (below 0xA0) or U+FFFD."""
     assert isinstance(error, UnicodeDecodeError)
     byte = error.object[error.start]
     return chr(byte) if byte < 0xA0 else _REPLACEMENT, error.start + 1
@@ -115,7 +115,7 @@ def _count() -> None:
 
 
 def _pair(leads: frozenset[int]) -> Callable[[UnicodeError], tuple[str, int]]:
-    """The answer to a broken pair: U+FFFD for the first byte, and for the second one too where it is not ASCII."""
+    """Return an error handler that replaces a broken pair by U+FFFD, but keeps its second byte if that is ASCII."""
 
     def answer(error: UnicodeError) -> tuple[str, int]:
         assert isinstance(error, UnicodeDecodeError)
@@ -134,7 +134,7 @@ def _gb18030(error: UnicodeError) -> tuple[str, int]:
 
 
 def _euc_jp(error: UnicodeError) -> tuple[str, int]:
-    """A pair that Python's codec lacks: rows of NEC and IBM, which Shift_JIS has as well."""
+    """Decode a pair that Python's codec lacks, from the rows of NEC and IBM, by means of Shift_JIS."""
     assert isinstance(error, UnicodeDecodeError)
     _count()
     first, *rest = error.object[error.start : error.start + 3]
@@ -150,7 +150,7 @@ def _in_rows(byte: int) -> bool:
 
 
 def _by_shift_jis(row: int, cell: int) -> str:
-    """The character of JIS X 0208 in that row and cell (from 1 on), with the rows of NEC and IBM."""
+    """Return the character in that row and cell (from 1 on) of JIS X 0208 with the rows of NEC and IBM."""
     lead = (row - 1) // 2 + (0x81 if row < 63 else 0xC1)
     trail = cell + 0x9E if row % 2 == 0 else cell + (0x3F if cell < 64 else 0x40)
     try:
@@ -165,7 +165,7 @@ _ESCAPE = re.compile(rb"\x1b(\(B|\(J|\(I|\$@|\$B)")
 
 
 def _iso_2022_jp(body: bytes) -> str:
-    """ISO-2022-JP: pieces of ASCII, JIS X 0201 and JIS X 0208, each after the escape sequence that names it."""
+    """Decode ISO-2022-JP: pieces of ASCII, JIS X 0201 and JIS X 0208, each selected by a preceding escape sequence."""
     first, *rest = _ESCAPE.split(body, MAX_BROKEN)
     named = zip(rest[::2], rest[1::2], strict=True)
     return _ascii(first) + "".join(_iso_2022_piece(kind, piece) for kind, piece in named)
@@ -185,9 +185,9 @@ def _ascii(piece: bytes) -> str:
 
 
 def _jis_pairs(piece: bytes) -> str:
-    """JIS X 0208, which EUC-JP has with the eighth bit set. Line ends are kept where the writer forgot the escape.
+    """Decode JIS X 0208 as EUC-JP with the eighth bit set; line ends are kept, since some writers omit the escape.
 
-    After MAX_BROKEN runs of bytes the rest counts as broken.
+    Bytes after the first MAX_BROKEN runs are dropped.
     """
     text = []
     for run in itertools.islice(_RUN.finditer(piece), MAX_BROKEN):

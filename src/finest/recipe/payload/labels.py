@@ -1,4 +1,4 @@
-"""The names of encodings on the web, and the labels that pages give them (WHATWG Encoding Standard, section 4.2).
+"""Names and labels of the encodings on the web (WHATWG Encoding Standard, section 4.2).
 
 The table is the Standard's `encodings.json` of 21 May 2026 (commit a985b62).
 """
@@ -69,5 +69,5 @@ _NAMES = {label: name for name, labels in _LABELS.items() for label in labels.sp
 
 
 def encoding_of(label: str) -> str | None:
-    """The Standard's name of the encoding with that label; None where no encoding has it."""
+    """Return the Standard's name of the encoding with that label; None for an unknown label."""
     return _NAMES.get(label.strip("\t\n\x0c\r ").lower())

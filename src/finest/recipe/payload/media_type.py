@@ -1,6 +1,6 @@
-"""Media types, parsed as the WHATWG's MIME Sniffing Standard (section 4.4) and Fetch Standard do.
+"""Parse media types as the WHATWG's MIME Sniffing Standard (section 4.4) and Fetch Standard do.
 
-Case, parameters and white space around a type do not count: `Text/HTML;charset=x` is text/html.
+Case, parameters and surrounding white space are ignored: `Text/HTML;charset=x` is text/html.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from functools import lru_cache
 from typing import NamedTuple
 
 _ESSENCE = re.compile(r"[ \t\r\n]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+/[!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t\r\n]*(?:;|\Z)")
-"""Type and subtype are tokens of HTTP; white space is HTTP's."""
+"""Matches type and subtype, which are HTTP tokens, with surrounding HTTP white space."""
 _PARAMETER = re.compile(r';[ \t\r\n]*([^;="]*)=(?:"((?:[^"\\]|\\.)*)"?[^;]*|([^;]*))')
 _UNKNOWN = frozenset({"unknown/unknown", "application/unknown", "*/*"})
-"""Types that say nothing (MIME Sniffing 7); servers send them for want of a better one."""
+"""Types without information (MIME Sniffing 7), which servers send if they know no better one."""
 
 
 class MediaType(NamedTuple):
-    """A type without its parameters, in lower case, and the charset that it names, if any."""
+    """A type without its parameters, in lower case, and its charset parameter, if any."""
 
     essence: str
     charset: str | None = None
@@ -25,10 +25,10 @@ class MediaType(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def parse_media_type(value: str) -> MediaType | None:
-    """The media type that a field's value names; None where it is none, or says nothing.
+    """Parse the media type of a field's value; return None if it is invalid or without information.
 
-    Of several types, as several fields of one name give, the last valid one counts, and it keeps the charset of one
-    before it of the same essence (Fetch, "extract a MIME type").
+    If there are several types, as from several fields of one name, the last valid one counts; without a charset of its
+    own it takes that of the previous one with the same essence (Fetch, "extract a MIME type").
     """
     found: MediaType | None = None
     for part in _split(value):
@@ -43,7 +43,7 @@ def parse_media_type(value: str) -> MediaType | None:
 
 
 def _charset(parameters: str) -> str | None:
-    """The first charset parameter; quotation marks are undone."""
+    """Return the first charset parameter, unquoted."""
     for name, quoted, plain in _PARAMETER.findall(parameters):
         value = re.sub(r"\\(.)", r"\1", quoted) if quoted else plain.strip(" \t\r\n'\"")
         if name.strip().lower() == "charset" and value:
@@ -52,5 +52,5 @@ def _charset(parameters: str) -> str | None:
 
 
 def _split(value: str) -> list[str]:
-    """The parts between commas that stand in no quoted string."""
+    """Split at commas outside quoted strings."""
     return value.split(",") if '"' not in value else re.findall(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+', value)

@@ -1,7 +1,7 @@
-"""The encoding that an HTML page declares in itself (HTML Standard 13.2.3.2, "prescan a byte stream").
+"""Find the encoding that an HTML page declares (HTML Standard 13.2.3.2, "prescan a byte stream").
 
-The Standard looks at the first 1,024 bytes, and lets the parser start again when a `<meta>` further on names an
-encoding. Here both are one scan, of PRESCAN_BYTES. Where no `<meta>` names one, the XML declaration does.
+The Standard scans the first 1,024 bytes, and lets the parser restart when a later `<meta>` names an encoding. Here one
+scan of PRESCAN_BYTES covers both. If no `<meta>` names an encoding, the XML declaration is used.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from finest.recipe.payload.labels import encoding_of
 
 PRESCAN_BYTES = 64 << 10
-"""How far a declaration is looked for: heads of pages that begin with styles and scripts are this long at the most."""
+"""Number of bytes to scan; heads of pages that begin with styles and scripts are at most this long."""
 
 _SPACE = rb"[\t\n\x0c\r ]*"
 _NEXT = re.compile(
@@ -22,7 +22,7 @@ _ATTRIBUTE = re.compile(
     rb"[\t\n\x0c\r /]*(?:(>)|(=?[^\t\n\x0c\r />=]*)" + _SPACE + rb"(?:=" + _SPACE
     + rb"(?:" + _QUOTED + rb"|([^\t\n\x0c\r >\"'][^\t\n\x0c\r >]*)?))?)"
 )  # fmt: skip
-"""End of the tag, or name and value of an attribute."""
+"""Matches the end of the tag, or the name and value of an attribute."""
 _CHARSET = re.compile(
     rb"(?i)charset" + _SPACE + rb"=" + _SPACE + rb"(?:" + _QUOTED + rb"|([^\t\n\x0c\r ;\"'][^\t\n\x0c\r ;]*))"
 )
@@ -31,7 +31,7 @@ _DECLARES = re.compile(rb"(?i)charset|encoding")
 
 
 def declared_encoding(body: bytes) -> str | None:
-    """The Standard's name of the encoding that the page declares for itself; None where it declares none."""
+    """Return the Standard's name of the encoding that the page declares; None if it declares none."""
     head = body[:PRESCAN_BYTES]
     if head.startswith(b"<\0?\0x\0"):
         return "UTF-16LE"
@@ -57,7 +57,7 @@ def _by_meta(head: bytes) -> str | None:
 
 
 def _attributes(head: bytes, at: int) -> tuple[dict[bytes, bytes], int]:
-    """The attributes of a tag by name in lower case, the first of each name, and where the tag ends."""
+    """Return the attributes of a tag by lower-case name, the first of each name, and the index after the tag."""
     attributes: dict[bytes, bytes] = {}
     while at < len(head):
         found = _ATTRIBUTE.match(head, at)
@@ -77,12 +77,12 @@ def _of_meta(attributes: dict[bytes, bytes]) -> str | None:
         label = found and (found[1] or found[2] or found[3])
     encoding = encoding_of(label.decode("latin-1")) if label else None
     if encoding in ("UTF-16LE", "UTF-16BE"):
-        return "UTF-8"  # whoever could read the label has not read UTF-16
+        return "UTF-8"  # the label could be read as ASCII, so the page is not in UTF-16
     return "windows-1252" if encoding == "x-user-defined" else encoding
 
 
 def _by_xml(head: bytes) -> str | None:
-    """The encoding of the XML declaration that the page begins with ("get an XML encoding")."""
+    """Return the encoding in the XML declaration at the start of the page ("get an XML encoding")."""
     found = _XML.match(head)
     encoding = encoding_of((found[1] or found[2] or b"").decode("latin-1")) if found else None
     return "UTF-8" if encoding in ("UTF-16LE", "UTF-16BE") else encoding

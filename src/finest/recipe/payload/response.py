@@ -1,11 +1,11 @@
-"""A page's response, read in one of two ways: as the standards say, or as DataTrove's WARC reader does.
+"""Read a page's response, by the standards or as DataTrove's WARC reader does.
 
-`standard`: the status line and the fields are read by `message`, codings are undone by `codings`, and the type is, in
-this order, the one that the WARC record names (WARC-Identified-Payload-Type), the one that HTTP's Content-Type names,
-and the one that the body looks like (`sniff`). A name that is no media type is passed over. Text that is served as
-text/plain or as application/octet-stream stays what it is called, as in browsers.
+`standard`: `message` parses the status line and the fields, and `codings` undoes the codings. The type is taken from
+the first of these: the WARC record (WARC-Identified-Payload-Type), HTTP's Content-Type, and the content of the body
+(`sniff`). An invalid media type is ignored. As in browsers, a body served as text/plain or application/octet-stream
+keeps that type.
 
-`datatrove`: byte for byte what `warcio` and libmagic give (`as_datatrove`).
+`datatrove`: the same bytes and type as warcio and libmagic return (`as_datatrove`).
 """
 
 from __future__ import annotations
@@ -24,26 +24,27 @@ if TYPE_CHECKING:
 
 
 class Response(NamedTuple):
-    """What is in a record: the body as it was before it was coded, and what is said of it."""
+    """The decoded response of a record: its body, with all codings undone, its type and its charset."""
 
     body: bytes
     type: str
     """Media type without parameters."""
     charset: str | None = None
-    """The encoding that HTTP, or the record's own type, names, as it is written there."""
+    """The charset parameter of HTTP's Content-Type or of the record's type, verbatim."""
 
 
 def read_message(page: Page, rules: PayloadRules) -> Message:
-    """The record's block, split in what is said of the body and the body, whose codings are not undone.
+    """Split the record's block into header data and the body, whose codings are not undone.
 
-    DataTrove's reading reads fields in its own way: of the message only the status counts there, if the recipe asks.
+    With `reading = "datatrove"`, `as_datatrove` parses the fields itself; only the status of this message is used, and
+    only if the recipe lists statuses.
     """
     is_split = page.is_http and (rules.reading == "standard" or rules.statuses)
     return split_message(page.block) if is_split else Message(page.block)
 
 
 def read_response(page: Page, message: Message, rules: PayloadRules) -> Response:
-    """The response of which `read_message` gave the parts. Raises Undecodable and PayloadTooLarge."""
+    """Return the response whose `message` comes from `read_message`. Raises Undecodable and PayloadTooLarge."""
     return _as_datatrove(page, rules) if rules.reading == "datatrove" else _by_standards(page, message, rules)
 
 
@@ -72,5 +73,5 @@ def _type(named: MediaType | None, served: MediaType | None, body: bytes) -> str
 
 
 def is_wanted_status(status: int | None, rules: PayloadRules) -> bool:
-    """Whether responses of that status are pages. One that names none is."""
+    """Return whether responses of that status are pages; a response without a status is."""
     return status is None or not rules.statuses or not {str(status), f"{status // 100}xx"}.isdisjoint(rules.statuses)

@@ -1,7 +1,7 @@
-"""The bound of what a payload may decode to."""
+"""The exception for payloads that decode to more bytes than the recipe allows."""
 
 from __future__ import annotations
 
 
 class PayloadTooLarge(Exception):
-    """The payload decodes to more than the recipe allows."""
+    """Raised if a payload decodes to more bytes than the recipe allows."""

@@ -1,12 +1,13 @@
-"""The type of a body that nobody names, by the rules of the MIME Sniffing Standard (mimesniff.spec.whatwg.org).
+"""Determine the type of a body without a declared type, by the MIME Sniffing Standard (mimesniff.spec.whatwg.org).
 
-Four things are decided otherwise than there, since a refinery wants pages where a browser wants safety:
+Four rules differ from the Standard, because a refinery looks for pages where a browser looks for safety:
 
-- A byte order mark before the markup is passed over, and UTF-16 markup is read; there, such a body is plain text.
-- Any element of HTML that begins the body makes it HTML, and so do `<?xml` and comments before it. The Standard knows
-  seventeen elements, and takes a body that begins with `<ul>` or `<section>` for text.
-- A name of an element may be followed by any white space, `/` or `>`. The Standard wants a space or `>`.
-- XML whose root is `html` is XHTML. This holds for the types text/xml and application/xml too.
+- A byte order mark before the markup is skipped, and UTF-16 markup is recognised; the Standard treats such a body as
+  plain text.
+- Any HTML element at the start of the body makes it HTML, also after `<?xml` and comments. The Standard knows seventeen
+  elements, and treats a body that begins with `<ul>` or `<section>` as text.
+- Any white space, `/` or `>` may follow an element's name. The Standard requires a space or `>`.
+- XML whose root is `html` is XHTML, also if its declared type is text/xml or application/xml.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from __future__ import annotations
 import re
 
 RESOURCE_HEADER_BYTES = 1445
-"""Bytes of a body that are looked at (section 5.2)."""
+"""Bytes of a body in which binary data is searched (section 5.2)."""
 MARKUP_BYTES = 16 << 10
-"""Bytes of a body in which its first element is looked for: comments and licence texts may stand before it."""
+"""Bytes of a body in which its first element is searched; comments and licence texts may precede it."""
 
 HTML, XHTML, XML, TEXT, BINARY = (
     "text/html", "application/xhtml+xml", "text/xml", "text/plain", "application/octet-stream",
@@ -33,7 +34,7 @@ _ELEMENTS = (
     "table|caption|colgroup|col|thead|tbody|tfoot|tr|td|th|form|fieldset|label|input|button|select|textarea|"
     "a|b|i|u|s|em|strong|small|big|font|tt|code|sub|sup|q|cite|abbr|time|mark|img|picture|video|audio|object|embed|map"
 )
-"""Elements of the HTML Standard, and those of older pages, that can begin a page or a piece of one."""
+"""Elements, of the HTML Standard and of older pages, with which a page or a fragment of one can begin."""
 _SPACE = rb"[\t\n\x0c\r ]*"
 _BEGINS_ELEMENT = re.compile(rb"(?i)" + _SPACE + rb"<(?:" + _ELEMENTS.encode() + rb")[\t\n\x0c\r />]")
 _COMMENT = re.compile(_SPACE + rb"<!--")
@@ -46,7 +47,7 @@ _FEED_ROOT = re.compile(_SPACE + rb"<(?:rss|feed|rdf:RDF)[\t\n\x0c\r />]")
 
 
 def sniff(body: bytes) -> str:
-    """The type of a body of which no type is known (section 7.1, scripts allowed)."""
+    """Return the type of a body without a declared type (section 7.1, scripts allowed)."""
     start = _markup(body)
     root = _after_misc(start)
     if _PROLOG.match(start):
@@ -57,22 +58,22 @@ def sniff(body: bytes) -> str:
 
 
 def refine_xml(body: bytes) -> str:
-    """What the body of a type of XML is: XHTML where its root says so."""
+    """Return the type of an XML body: XHTML if its document type or root is `html`, otherwise XML."""
     return _xml_type(_after_misc(_markup(body)))
 
 
 def is_feed(body: bytes) -> bool:
-    """Whether a body that is named HTML is a feed (section 7.3)."""
+    """Return whether a body declared as HTML is a feed (section 7.3)."""
     return _FEED_ROOT.match(_after_misc(_markup(body))) is not None
 
 
 def is_binary(body: bytes) -> bool:
-    """Whether the body's head holds bytes that no text has; never where it begins with a byte order mark (7.2)."""
+    """Return whether the body's head has binary data bytes; False if it begins with a byte order mark (7.2)."""
     return not body.startswith(tuple(_BOMS)) and _BINARY_BYTES.search(body, 0, RESOURCE_HEADER_BYTES) is not None
 
 
 def _markup(body: bytes) -> bytes:
-    """The head of the body as bytes whose ASCII characters can be matched, without a byte order mark."""
+    """Return the head of the body in an ASCII-compatible encoding, without a byte order mark."""
     head = body[:MARKUP_BYTES]
     for bom, encoding in _BOMS.items():
         if head.startswith(bom):
@@ -82,7 +83,7 @@ def _markup(body: bytes) -> bytes:
 
 
 def _after_misc(start: bytes) -> bytes:
-    """What follows the prolog, the comments and the processing instructions that a document begins with."""
+    """Skip the prolog, comments and processing instructions at the start of a document."""
     at = 0
     while (found := _MISC.match(start, at)) is not None:
         at = found.end()
@@ -90,7 +91,7 @@ def _after_misc(start: bytes) -> bytes:
 
 
 def _xml_type(root: bytes) -> str:
-    """XHTML or other XML, by the document type or the root element behind the prolog."""
+    """Return XHTML or XML, by the document type or the root element after the prolog."""
     if _HTML_DOCTYPE.match(root):
         return XHTML
     doctype = _DOCTYPE.match(root)

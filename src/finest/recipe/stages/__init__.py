@@ -31,11 +31,11 @@ STAGES: tuple[Stage[Any], ...] = (
     QUALITY,
     C4,
     FINEWEB,
-    # A stage that another package adds stands here: after the filters, before the row is completed.
+    # Stages that other packages add run here: after the filters, before the row is completed.
     PII,
     TOKENS,
     DEDUP,
 )
-"""Cheap sure drops come before extraction, else the order is FineWeb's."""
+"""FineWeb's order, except that cheap checks that safely drop pages run before extraction."""
 READING: tuple[Stage[Any], ...] = (HTTP, PAYLOAD, ENCODING)
-"""The stages that turn a record into HTML; what follows looks at its text."""
+"""The stages that turn a record into HTML."""

@@ -1,4 +1,4 @@
-"""C4: does the text look like code, a placeholder or a stub? The rules are in `finest.recipe.c4`."""
+"""Stage C4: drops texts that look like code, a placeholder or a stub. `finest.recipe.c4` implements the rules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
 
 class C4Rules(Rules):
-    """C4's line and page rules (JMLR 21/20-074) without the terminal punctuation rule, as FineWeb runs them."""
+    """C4's line and page rules (JMLR 21/20-074) without the terminal punctuation rule, as FineWeb runs them.
+
+    - `remove_citations` removes citation marks such as `[1]` from lines.
+    - `min_words_per_line` and `max_word_length` (characters; -1 switches it off) drop a line that has fewer words or a
+      longer word. `filter_javascript` drops a line that contains `javascript`, `filter_policy` one that contains a
+      phrase of cookie and privacy notices.
+    - `filter_lorem_ipsum` and `filter_curly_bracket` drop a page that contains `lorem ipsum` or `{`.
+      `min_num_sentences` drops a page whose remaining lines have fewer sentences; -1 switches it off.
+    """
 
     enabled: bool = True
     remove_citations: bool = True
@@ -29,7 +37,7 @@ class C4Rules(Rules):
 
 
 def _run(state: PageState, rules: C4Rules, tools: Toolbox) -> Iterable[Check]:
-    """The checks; C4 leaves out lines, so a page that passes goes on with the lines that are left."""
+    """Return the checks, and set the page's text to the lines that C4 keeps."""
     from finest.recipe.c4 import clean
 
     if not rules.enabled:

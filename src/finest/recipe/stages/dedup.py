@@ -1,6 +1,7 @@
-"""Dedup: the text is signed by MinHash (`finest.recipe.minhash`); pages are compared once all are judged.
+"""Stage dedup: computes the text's MinHash signature (`finest.recipe.minhash`).
 
-Which page is a duplicate depends on the whole run, so `duplicate` is decided when the dataset is put together.
+Whether a page is a duplicate depends on the whole run, so the reason `duplicate` is assigned when the dataset is
+assembled, after all pages are judged.
 """
 
 from __future__ import annotations
@@ -20,7 +21,12 @@ DUPLICATE = "duplicate"
 
 
 class DedupRules(Rules):
-    """MinHash over the whole run (FineWeb: 14 buckets x 8 hashes, word 5-grams, 64-bit sha1)."""
+    """MinHash deduplication over the whole run (FineWeb: 14 buckets of 8 hashes, word 5-grams, 64-bit sha1).
+
+    Two pages are near-duplicates if all `hashes_per_bucket` hashes of at least one of their `buckets` are equal.
+    `n_grams` is the size of a shingle in words, `seed` selects the hash permutations, and `hash` is the function that
+    hashes a shingle.
+    """
 
     enabled: bool = True
     buckets: int = 14

@@ -1,4 +1,4 @@
-"""Extraction: is there main text in the page? The extractors are `finest.recipe.engines`."""
+"""Stage extraction: extracts the page's main text with one of the extractors in `finest.recipe.engines`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class ExtractionRules(Rules):
-    """The text of a page. `cpu_limit_s` bounds one page's extraction in CPU seconds."""
+    """How the main text of a page is extracted.
+
+    `engine` is the extractor; `cpu_limit_s` limits the extraction of one page, in CPU seconds.
+    """
 
     engine: Literal["trafilatura", "blocks-1"] = "trafilatura"
     cpu_limit_s: float = 10.0
@@ -28,10 +31,10 @@ def _run(state: PageState, rules: ExtractionRules, tools: Toolbox) -> Iterator[C
     text = ""
     try:
         text = bounded(ENGINES[rules.engine], state.html, rules.cpu_limit_s) or ""
-        text.encode()  # a lone surrogate could be neither hashed nor written
+        text.encode()  # raises for a lone surrogate, which can be neither hashed nor written
     except ExtractionLimit:
         yield Check("extraction_limit", rules.cpu_limit_s, rules.cpu_limit_s, True)
-    except MemoryError:  # says something about this machine, not about the page
+    except MemoryError:  # a fault of this machine, not of the page
         raise
     except Exception as error:
         raise PageFailure("extraction_error") from error

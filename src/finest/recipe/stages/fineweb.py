@@ -1,4 +1,4 @@
-"""FineWeb: is the text made of lists and fragments? The rules are in `finest.recipe.fineweb`."""
+"""Stage FineWeb: drops texts made of lists and fragments. `finest.recipe.fineweb` implements the rules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 class FinewebRules(Rules):
-    """FineWeb's own quality filters (arXiv:2406.17557, section 3.5)."""
+    """FineWeb's own quality filters (arXiv:2406.17557, section 3.5).
+
+    A page is dropped if the share of its lines that end in terminal punctuation is below `line_punct_thr`, the share of
+    lines of at most `short_line_length` characters is above `short_line_thr`, the share of characters in repeated lines
+    is above `char_duplicates_ratio`, or it has more than `new_line_ratio` newlines per word.
+    """
 
     enabled: bool = True
     line_punct_thr: float = 0.12

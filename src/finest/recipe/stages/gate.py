@@ -1,4 +1,7 @@
-"""Gate: is the page surely not in a wanted language? Two steps, one before the page is decoded and one after."""
+"""Stage gate: drops pages that are certainly not in a wanted language, before extraction.
+
+It has two steps, one before the page is decoded and one after.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,12 @@ if TYPE_CHECKING:
 
 
 class GateRules(Rules):
-    """Cheap sure drops before extraction. `enabled = false` gives the ungated recipe.
+    """Cheap checks that safely drop pages before extraction; they are not part of FineWeb.
 
-    A page is dropped when Common Crawl's CLD2 record gives English at most `cld2_share` of its text, or, where there
-    is no such record, when language identification on the page's visible text gives English at most `lid_score`.
+    A page is dropped if its HTML has fewer than `min_html_chars` characters, or if Common Crawl's CLD2 record assigns
+    at most `cld2_share` of its text to the wanted languages. If there is no such record, language identification runs
+    on the page's visible text, and the page is dropped if every wanted language scores at most `lid_score`; pages with
+    less than `lid_min_chars` characters of visible text skip this check.
     """
 
     enabled: bool = True

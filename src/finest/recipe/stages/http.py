@@ -1,4 +1,4 @@
-"""HTTP: did the server answer with a page?"""
+"""Stage HTTP: drops responses whose status is not that of a page."""
 
 from __future__ import annotations
 

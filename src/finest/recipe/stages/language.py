@@ -1,4 +1,4 @@
-"""Language: is the text in a wanted language? The model is `finest.recipe.language`."""
+"""Stage language: drops texts that are not in a wanted language. `finest.recipe.language` runs the model."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 
 class LanguageRules(Rules):
-    """fastText language identification. The model is named by its sha256, not by its place.
+    """Language identification with fastText.
 
-    `languages` are codes of ISO 639-1, -2 or -3, or BCP 47 tags (`finest.recipe.iso639`).
+    A page is kept if a wanted language scores above `threshold`. `languages` lists the wanted languages as ISO 639-1,
+    -2 or -3 codes or BCP 47 tags (`finest.recipe.iso639`); if it is empty, any language is wanted. `model` is the
+    shipped model's name or the path of a model file, whose sha256 must be `model_sha256`.
     """
 
     enabled: bool = True

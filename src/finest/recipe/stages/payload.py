@@ -1,7 +1,8 @@
-"""Payload: is the response a page that can be decoded? Three steps: the body, its encoding, its markup.
+"""Stage payload: drops responses that are not a page that can be decoded.
 
-The steps are in `finest.recipe.payload`, `finest.recipe.decode` and `finest.recipe.bounds`. Each is imported when a
-page is judged, because the list of stages is also read where no page is.
+It has three steps: read the body (`finest.recipe.payload`), decode it (`finest.recipe.decode`) and measure its markup
+(`finest.recipe.bounds`). These modules are imported only when a page is judged, because other code reads the list of
+stages without judging pages.
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
 
 
 class PayloadRules(Rules):
-    """Which records are pages, and how they are read.
+    """Which WARC records count as pages, and how their payload is read.
 
-    `reading = "standard"` goes by RFC 9110, RFC 9112 and the WHATWG's MIME Sniffing Standard, `"datatrove"` does what
-    DataTrove's WARC reader does (`finest.recipe.payload.response`). `records` names the WARC-Types that are read:
-    DataTrove's reader, and so `fineweb`, leaves `resource` records out. `statuses` are the HTTP statuses of pages, as
-    numbers ("203") or classes ("2xx"); none named means that the status does not count. A response that names no
-    status is a page.
+    - `reading`: `"standard"` follows RFC 9110, RFC 9112 and the WHATWG's MIME Sniffing Standard; `"datatrove"` reads
+      responses as DataTrove's WARC reader does (`finest.recipe.payload.response`).
+    - `records`: the WARC-Types to read. DataTrove's reader, and therefore `fineweb`, skips `resource` records.
+    - `statuses`: the HTTP statuses of pages, as numbers ("203") or classes ("2xx"). If the list is empty, the status is
+      ignored. A response without a status counts as a page.
+    - `types`: the media types of pages.
+    - `max_bytes`: the largest body, in bytes after all codings are undone.
     """
 
     reading: Literal["standard", "datatrove"] = "standard"
@@ -38,19 +41,27 @@ class PayloadRules(Rules):
 
 
 class DecodeRules(Rules):
-    """How the bytes of a page become text: by the encoding that it declares, read as the WHATWG Encoding Standard
-    says (`"standard"`), or by UTF-8 and cchardet's guess alone, as DataTrove does (`"datatrove"`).
+    """How the bytes of a page are decoded to text.
+
+    `encoding = "standard"` uses the encoding that the page declares and decodes as the WHATWG Encoding Standard
+    specifies. `"datatrove"` tries UTF-8, then cchardet's guess, as DataTrove does.
     """
 
     encoding: Literal["standard", "datatrove"] = "standard"
 
 
 class LimitRules(Rules):
-    """What a page's markup may come to before a parser sees it (`finest.recipe.bounds`), and its text afterwards.
+    """Limits on a page's markup, checked before any parser reads it (`finest.recipe.bounds`), and on its text.
 
-    No sound page comes near: `docs/concepts/recipe.md` has the largest values of real pages beside each limit. `depth`
-    is twice what Blink builds (512, its kMaximumHTMLParserDOMTreeDepth); the others are ours. `tags` counts attributes
-    too.
+    Real pages stay far below these limits: `docs/concepts/recipe.md` lists the largest values observed beside each.
+
+    - `tags`: tags and attributes of the page.
+    - `attributes`: attributes of one tag.
+    - `depth`: depth of nested elements. The default is twice Blink's limit (512, kMaximumHTMLParserDOMTreeDepth); the
+      other limits are our own.
+    - `nesting`: sum of the depths of all elements.
+    - `cells`: rows of all tables times the columns of the widest row.
+    - `text_chars`: characters of the extracted text.
     """
 
     tags: int = Field(default=500_000, ge=1)

@@ -1,4 +1,4 @@
-"""PII: e-mail and public IP addresses in the text are replaced (`finest.recipe.pii`). No page is dropped for them."""
+"""Stage PII: replaces e-mail and public IP addresses in the text (`finest.recipe.pii`); it drops no page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class PiiRules(Rules):
-    """E-mail addresses and public IP addresses are replaced, as DataTrove's PIIFormatter does, page by page."""
+    """Replacement of e-mail addresses and public IP addresses.
+
+    It works like DataTrove's PIIFormatter, except that its list of replacements restarts on every page.
+    """
 
     emails: bool = True
     ips: bool = True

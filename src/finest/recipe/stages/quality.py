@@ -1,4 +1,4 @@
-"""Quality: does the text read like prose? The rules are Gopher's, in `finest.recipe.gopher`."""
+"""Stage quality: drops texts that do not read like prose, by Gopher's rules (`finest.recipe.gopher`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 
 
 class GopherQualityRules(Rules):
-    """Gopher's quality heuristics (arXiv:2112.11446, A1.1)."""
+    """Gopher's quality heuristics (arXiv:2112.11446, A1.1). A limit of 0 switches its check off.
+
+    - `min_doc_words`, `max_doc_words`: words of the page, without tokens that are only punctuation.
+    - `min_avg_word_length`, `max_avg_word_length`: average length of these words, in characters.
+    - `max_symbol_word_ratio`: hash signs per token, and ellipses per token.
+    - `max_bullet_lines_ratio`, `max_ellipsis_lines_ratio`: share of lines that begin with a bullet, or end with an
+      ellipsis.
+    - `min_alpha_words_ratio`: share of tokens that contain a letter.
+    - `min_stop_words`: how many different words of `stop_words` the page must contain.
+    """
 
     enabled: bool = True
     min_doc_words: int = 50

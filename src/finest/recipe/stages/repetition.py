@@ -1,4 +1,4 @@
-"""Repetition: does the text repeat itself? The rules are Gopher's, in `finest.recipe.gopher`."""
+"""Stage repetition: drops texts that repeat themselves, by Gopher's rules (`finest.recipe.gopher`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 
 class GopherRepetitionRules(Rules):
-    """Table A1 of Gopher (arXiv:2112.11446)."""
+    """Gopher's limits on repetition (arXiv:2112.11446, Table A1).
+
+    - `dup_line_frac`, `dup_para_frac`: share of lines, or paragraphs, that are duplicates. 0 switches the check off.
+    - `dup_line_char_frac`, `dup_para_char_frac`: share of characters in these. 0 switches the check off.
+    - `top_n_grams`: pairs of n and the largest share of characters in the most frequent n-gram.
+    - `dup_n_grams`: pairs of n and the largest share of characters in repeated n-grams.
+    """
 
     enabled: bool = True
     dup_line_frac: float = 0.3

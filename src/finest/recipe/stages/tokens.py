@@ -1,4 +1,4 @@
-"""Tokens: the GPT-2 tokens of the text are counted (`finest.recipe.tokens`), before PII is replaced."""
+"""Stage tokens: counts the GPT-2 tokens of the text before PII is replaced (`finest.recipe.tokens`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""URL: is the address on a block list? The lists are `finest.recipe.url`."""
+"""Stage URL: drops pages whose address is on a block list (`finest.recipe.url`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class UrlRules(Rules):
-    """DataTrove's URLFilter with its integrated lists (UT1 block lists; FineWeb's choice)."""
+    """DataTrove's URLFilter with its integrated UT1 block lists, as FineWeb runs it.
+
+    A page is dropped if its URL contains at least `soft_word_threshold` words of the list of suspicious words.
+    """
 
     enabled: bool = True
     soft_word_threshold: int = 2

@@ -1,4 +1,4 @@
-/* A page's HTML, read once from front to back, as blocks of text: blocks.py once more. */
+/* Split a page's HTML into blocks of text in one pass: C port of extract/blocks.py; keep the two in sync. */
 #define PY_SSIZE_T_CLEAN
 #include "blocks.h"
 
@@ -9,7 +9,7 @@ typedef struct { const char *p; bool has_href, hides; uint32_t names; } Attribut
 static const uint8_t IN_TAG[256] = {[9] = 1, [10] = 1, [12] = 1, [13] = 1, [32] = 1, ['/'] = 2, ['>'] = 4, ['='] = 8};
 enum { SPACE = 1, SLASH = 2, CLOSE = 4, EQUAL = 8 };
 
-/* The place of a name, in any case, or -1. */
+/* Index of a name, ignoring case, or -1. */
 static int find_name(const FnNames *names, const char *p, size_t n)
 {
     char name[FN_MOST_NAME];
@@ -76,7 +76,7 @@ static void hide(FnReader *reader, FnStr name)
     reader->hidden_nested = 0;
 }
 
-/* Names are the same in any case where they are all ASCII. */
+/* Whether the name is that of the hidden element; case is ignored if both are ASCII. */
 static bool is_hidden_name(const FnReader *reader, const char *p, size_t n)
 {
     if (reader->hidden.n != n || n == 0) return false;
@@ -182,7 +182,7 @@ static bool is_named(const char *p, size_t n, const char *name)
     return true;
 }
 
-/* Whether the text is `wanted` once white space is left out, up to its end or a `!`. */
+/* Whether the text without white space equals `wanted`; `urgent`: a `!` ends the text. */
 static bool is_bare(const char *p, const char *end, const char *wanted, bool urgent)
 {
     for (; p < end; p++) {
@@ -258,7 +258,7 @@ static FnStr read_value(FnReader *reader, const char **p)
     return (FnStr){start, (size_t)(*p - start)};
 }
 
-/* Behind the tag, or NULL where the page ends in it. `wanted`: whether the attributes are taken. */
+/* Position after the tag, or NULL if the page ends inside it. `wanted`: whether to collect the attributes. */
 static Attributes read_attributes(FnReader *reader, const char *p, bool wanted, bool hiding)
 {
     Attributes found = {NULL, false, false, 0};
@@ -297,7 +297,7 @@ static const char *comment_end(FnReader *reader, const char *p)
     return at;
 }
 
-/* Behind the end tag. Without one the page ends, or, of a graphic, nothing is passed over. */
+/* Position after the end tag; without one, the end of the page, or `p` itself for a graphic. */
 static const char *pass_over(FnReader *reader, const FnHtmlTag *tag, const char *p)
 {
     size_t place = (size_t)(tag - reader->tables->tags), n = reader->tables->tag_names.names[place].n;
@@ -313,13 +313,13 @@ static const char *pass_over(FnReader *reader, const FnHtmlTag *tag, const char 
     return tag->does & FN_DOES_GRAPHIC ? p : end;
 }
 
-/* NULL: an exception. */
+/* Returns NULL with an exception. */
 static const char *read_start_tag(FnReader *reader, const char *start)
 {
     const char *name_end = up_to(start, reader->end, SPACE | SLASH | CLOSE);
     const FnHtmlTag *tag = find_tag(reader->tables, start, (size_t)(name_end - start));
     FnStr name = {start, (size_t)(name_end - start)};
-    bool skipped = reader->skipped_from >= 0; /* what is hidden may end with this tag */
+    bool skipped = reader->skipped_from >= 0; /* before this tag, which may end the hidden element */
     bool wanted = tag != NULL && !(tag->does & (FN_DOES_RAW | FN_DOES_VOID)) && (!skipped || tag->ends);
     Attributes attributes = read_attributes(reader, name_end, wanted, tag == NULL && !fn_skips(reader));
     const char *p = attributes.p;

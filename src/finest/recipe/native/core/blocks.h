@@ -1,4 +1,4 @@
-/* Engine `blocks-1`: a page's HTML as blocks of text (blocks.c), and which of them are its main text (main_text.c). */
+/* Engine `blocks-1`: split HTML into blocks of text (blocks.c), and select those of the main text (main_text.c). */
 #ifndef FINEST_BLOCKS_H
 #define FINEST_BLOCKS_H
 
@@ -8,7 +8,7 @@
 enum { FN_MOST_NAMES = 512, FN_NAME_SLOTS = 2048, FN_MOST_NAME = 24 };
 enum { FN_CHAR_PLAIN = 0, FN_CHAR_BLANK = 1, FN_CHAR_NOTHING = 2, FN_CHAR_COMMA = 4, FN_CHAR_SENTENCE_END = 8 };
 
-/* Names in lower case; what they stand for lies at the same places of other tables. */
+/* Names in lower case; other tables have their data at the same indexes. */
 typedef struct {
     struct { char p[FN_MOST_NAME]; size_t n; } names[FN_MOST_NAMES];
     uint16_t slots[FN_NAME_SLOTS];
@@ -18,7 +18,7 @@ typedef struct {
 typedef struct { unsigned does, kind, flag, family, ends, within; bool whole; } FnHtmlTag;
 typedef struct { uint32_t bits; bool denies; } FnNameWord;
 
-/* Tags, words and weights, as Python has them. */
+/* Tags, words and weights, from Python. */
 typedef struct {
     FnNames tag_names, word_names;
     FnHtmlTag tags[FN_MOST_NAMES];
@@ -26,8 +26,8 @@ typedef struct {
     unsigned weight_count;
     FnStr naming[8];
     unsigned naming_count;
-    uint8_t kinds[0x3100];   /* of characters below it */
-    uint32_t marks[64];      /* characters of a kind above it, and their kinds behind them */
+    uint8_t kinds[0x3100];   /* of the characters below 0x3100 */
+    uint32_t marks[64];      /* other characters that have a kind, each followed by its kind */
     unsigned mark_count;
     int32_t weights[1024];
     PyObject *entities;      /* a memo of html.unescape */
@@ -51,22 +51,22 @@ typedef struct {
     FnFound *found;
     FnOpen open[FN_BLOCKS_MOST_OPEN];
     int depth, skipped_from, link_from, hidden_at;
-    FnStr hidden;              /* name of a hidden element that `open` does not hold */
+    FnStr hidden;              /* name of an open hidden element that is not in `open` */
     long hidden_nested;
     uint32_t flags, names, near, own_names;
     unsigned kind, breaks;
     bool is_item, is_cell;
-    FnBlock block;             /* the one that is being read */
-    bool line_begun, gap;    /* whether the line has text, and white space behind it */
+    FnBlock block;             /* the current block */
+    bool line_begun, gap;    /* whether the line has text, and white space after it */
     char indent[FN_MOST_INDENT];
     size_t indent_n;
     unsigned last;           /* kind of the block's last character */
-    const char *no_comment_end, *no_quote[2], *no_end_tag[FN_MOST_NAMES]; /* from here on there is none */
+    const char *no_comment_end, *no_quote[2], *no_end_tag[FN_MOST_NAMES]; /* no match at or after this position */
 } FnReader;
 
 static inline bool fn_skips(const FnReader *reader) { return reader->skipped_from >= 0 || reader->hidden.n > 0; }
 
-/* blocks_text.c: false with an exception */
+/* blocks_text.c: each returns false with an exception */
 void fn_new_block(FnReader *);
 bool fn_add_text(FnReader *, const char *p, const char *end);
 bool fn_end_line(FnReader *);

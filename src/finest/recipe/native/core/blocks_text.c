@@ -1,4 +1,4 @@
-/* The text of blocks: white space, references to characters, lines. blocks.py's `add_text` to `line` once more. */
+/* The text of blocks: white space, character references and lines. C port of `add_text` to `line` in blocks.py. */
 #define PY_SSIZE_T_CLEAN
 #include "blocks.h"
 
@@ -35,7 +35,7 @@ static void add_blank(FnReader *reader, char c)
     else if (in_pre(reader) && reader->indent_n < FN_MOST_INDENT) reader->indent[reader->indent_n++] = c == '\t' ? '\t' : ' ';
 }
 
-/* The white space before a character that is none. */
+/* Write the pending white space before a character that is not white space. */
 static bool put_gap(FnReader *reader)
 {
     if (reader->line_begun) {
@@ -56,7 +56,7 @@ static bool add_plain(FnReader *reader, const char *p, size_t n, size_t chars)
     return emit(reader, p, n);
 }
 
-/* One character that is blank, nothing, or a mark; or one beyond ASCII. */
+/* Add one character that is blank, invisible, a mark or not ASCII. */
 static bool add_char(FnReader *reader, const char **p, const char *end)
 {
     const char *start = *p;
@@ -72,7 +72,7 @@ static bool add_char(FnReader *reader, const char **p, const char *end)
     return add_plain(reader, start, (size_t)(*p - start), 1);
 }
 
-/* Text without references to characters. */
+/* Add text without character references. */
 static bool add_chars(FnReader *reader, const char *p, const char *end)
 {
     const uint8_t *kinds = reader->tables->kinds;
@@ -88,7 +88,7 @@ static bool add_chars(FnReader *reader, const char *p, const char *end)
     return true;
 }
 
-/* The end of what html.unescape takes for a reference to a character: `&` and up to 32 characters of a name. */
+/* End of what html.unescape treats as a character reference: `&` and up to 32 characters of a name. */
 static const char *reference_end(const char *p, const char *end)
 {
     const char *start = ++p;
@@ -107,7 +107,7 @@ static const char *reference_end(const char *p, const char *end)
     return p < end && *p == ';' ? p + 1 : p;
 }
 
-/* Of a number. */
+/* Number of digits of a numeric character reference. */
 static size_t digits_of(const char *p, const char *end)
 {
     const char *first = p + 2 + (fn_lower_of(p[2]) == 'x');
@@ -120,7 +120,7 @@ static bool memorize(PyObject *entities, PyObject *name, PyObject *text)
     return PyDict_SetItem(entities, name, text) == 0;
 }
 
-/* What a reference stands for. */
+/* The text of a character reference: a new reference to a str. */
 static PyObject *unescaped(FnBlocks *tables, const char *p, const char *end)
 {
     PyObject *name = PyUnicode_DecodeUTF8(p, end - p, "strict"), *html, *text;

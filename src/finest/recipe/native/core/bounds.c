@@ -1,4 +1,4 @@
-/* What a page's markup costs a parser, counted in one linear pass: bounds.py once more. */
+/* Measure what a page's markup costs a parser, in one linear pass: C port of bounds.py; keep the two in sync. */
 #define PY_SSIZE_T_CLEAN
 #include "texts.h" /* Python.h before core.h: both define _GNU_SOURCE */
 #include "core.h"
@@ -8,12 +8,12 @@ enum { SLOTS = 1024, WIDE = 0xff, MOST_KEPT = 1 << 20 };
 static const uint8_t IN_TAG[256] = {[9] = 1, [10] = 1, [12] = 1, [13] = 1, [32] = 1, ['/'] = 2, ['>'] = 4, ['='] = 8};
 enum { SPACE = 1, SLASH = 2, CLOSE = 4, EQUAL = 8 };
 
-typedef struct { int32_t before, special, stop, scope, carried; int16_t key; bool alive; FnStr tag; } Open; /* `tag`: of formatting with attributes */
+typedef struct { int32_t before, special, stop, scope, carried; int16_t key; bool alive; FnStr tag; } Open; /* `tag`: of formatting elements with attributes */
 typedef struct { uint64_t hash; FnStr name; } Stranger;
 
 typedef struct {
     const char *start, *end;
-    const char *source; /* the str's own characters, `width` bytes each; those at `start` are what `narrowed` makes of them */
+    const char *source; /* the str's own characters, `width` bytes each; `start` points to their copy by `narrowed` */
     int width;
     Open open[FN_BOUNDS_MOST_OPEN];
     int32_t count, special, stop, scope;
@@ -22,18 +22,18 @@ typedef struct {
     Stranger strangers[FN_BOUNDS_MOST_NAMES];
     uint16_t slots[SLOTS];
     unsigned stranger_count;
-    int32_t carried; /* formatting elements that something else ended: parsers open them again in what follows */
+    int32_t carried; /* formatting elements that another tag closed; parsers reopen them in what follows */
     FnStr carried_tag;
 } Scan;
 
 enum { KNOWN_SLOTS = 512 };
-static struct { uint64_t head; uint8_t place; } known_slots[KNOWN_SLOTS]; /* of NAMES: `head_of`, and their places and 1 */
+static struct { uint64_t head; uint8_t place; } known_slots[KNOWN_SLOTS]; /* of NAMES: `head_of`, and index plus 1 */
 static uint64_t name_seed;
 
 #define EACH(c) (0x0101010101010101u * (uint64_t)(c))
 #define HIGHEST EACH(0x80)
 
-/* Up to eight characters of a name in lower case, the first one lowest. */
+/* Up to eight characters of a name in lower case, the first one in the lowest byte. */
 static uint64_t head_of(const char *p, size_t n, const char *end)
 {
     uint64_t word = 0;
@@ -74,7 +74,7 @@ void fn_bounds_begin(uint64_t seed)
     }
 }
 
-/* The place of a name outside HTML; it gets one where `adds`. */
+/* Index of a non-HTML name; `adds`: add the name if it is new. */
 static int stranger_of(Scan *scan, const char *p, size_t n, bool adds)
 {
     if (memchr(p, WIDE, n) != NULL) return FN_E_OTHER;
@@ -107,7 +107,7 @@ static int32_t most(int32_t a, int32_t b) { return a > b ? a : b; }
 
 /* ---- the tree ---- */
 
-/* Whether two tags are the same, to the character. */
+/* Whether two tags are equal in every character. */
 static bool same_tag(const Scan *scan, FnStr one, FnStr other)
 {
     if (!fn_equals(one, other)) return false;
@@ -116,7 +116,7 @@ static bool same_tag(const Scan *scan, FnStr one, FnStr other)
                                               scan->source + (size_t)(other.p - scan->start) * width, one.n * width) == 0;
 }
 
-/* `ended`: by its own end tag, and it is the last. */
+/* `ended`: the element's own end tag closes it, and it is the last one. */
 static void pop_until(Scan *scan, int32_t place, bool ended)
 {
     while (scan->count > place || (scan->count > 0 && !scan->open[scan->count - 1].alive)) {
@@ -139,7 +139,7 @@ static void pop_until(Scan *scan, int32_t place, bool ended)
 
 static void pop_to(Scan *scan, int32_t place) { pop_until(scan, place, false); }
 
-/* End a formatting element, which does not end those inside it. */
+/* Close a formatting element without closing the elements inside it. */
 static void remove_one(Scan *scan, int32_t place)
 {
     if (place == scan->count - 1) {
@@ -155,7 +155,7 @@ static void remove_one(Scan *scan, int32_t place)
 static void open_one(Scan *scan, int key, unsigned does, FnStr tag)
 {
     int32_t place = scan->count++;
-    FN_MUST(place < FN_BOUNDS_MOST_OPEN); /* reading ends as soon as the depth is that */
+    FN_MUST(place < FN_BOUNDS_MOST_OPEN); /* reading stops at that depth */
     scan->open[place] =
         (Open){scan->last[key], scan->special, scan->stop, scan->scope, scan->carried, (int16_t)key, true, tag};
     scan->last[key] = place;
@@ -193,7 +193,7 @@ static void close_for(Scan *scan, int key, unsigned does)
 
 static void end_tag(Scan *scan, int key)
 {
-    if (key == FN_E_OTHER) return; /* whose end this is cannot be told */
+    if (key == FN_E_OTHER) return; /* the end tag of an untracked name closes nothing */
     unsigned does = does_of(key);
     int32_t place = scan->last[key];
     if (does & FN_ELEMENT_FORMATTING && place < scan->scope + (scan->scope < 0) && scan->carried > 0) scan->carried--;
@@ -245,7 +245,7 @@ static const char *up_to(const char *p, const char *end, unsigned stops)
     return p;
 }
 
-/* Behind the tag, or NULL where the page ends in it. */
+/* Position after the tag, or NULL if the page ends inside it. */
 static const char *read_attributes(const char *p, const char *end, long *count, long *columns)
 {
     *count = 0;
@@ -311,7 +311,7 @@ static const char *start_tag(Scan *scan, const char *name, size_t n, const char 
     FnStr tag = does & FN_ELEMENT_FORMATTING && count ? (FnStr){name - 1, (size_t)(p - name + 1)} : FN_NONE;
     if (!(does & FN_ELEMENT_VOID)) open_one(scan, known == FN_E_OTHER ? key_of(scan, name, n, true) : known, does, tag);
     scan->nesting += scan->alive + scan->carried;
-    scan->tags += scan->carried; /* opened again */
+    scan->tags += scan->carried; /* reopened by parsers */
     return p;
 }
 
@@ -332,7 +332,7 @@ static const char *read_one(Scan *scan, const char *p)
     return p;
 }
 
-/* `<` and a letter, in a loop that compilers turn into vector code. */
+/* Count each `<` before a letter, in a loop that compilers vectorize. */
 static long count_tags(const char *p, size_t n)
 {
     long tags = 0;
@@ -362,7 +362,7 @@ static void read_page(Scan *scan, const char *p, size_t n)
     }
 }
 
-/* Characters past Latin-1 become WIDE: none of them means anything in markup. */
+/* Replace characters beyond Latin-1 by WIDE; they have no meaning in markup. */
 static const char *narrowed(const void *source, int kind, size_t n, char *room)
 {
     if (kind == PyUnicode_2BYTE_KIND)
@@ -374,10 +374,10 @@ static const char *narrowed(const void *source, int kind, size_t n, char *room)
     return room;
 }
 
-/* (tags, attributes, depth, nesting, cells) of a page */
+/* Returns (tags, attributes, depth, nesting, cells) of a page. */
 PyObject *fn_bounds_markup(PyObject *self, PyObject *html)
 {
-    static Scan room; /* the GIL is held: no second page is read meanwhile */
+    static Scan room; /* safe because the GIL is held, so only one page is read at a time */
     static char narrow[MOST_KEPT];
     (void)self;
     if (!PyUnicode_Check(html)) return PyErr_Format(PyExc_TypeError, "a str is needed");

@@ -1,4 +1,4 @@
-/* HTML's elements by number, name, and what each is to the tree: FN_ELEMENTS of generated.h, from bounds.py. */
+/* HTML's elements with their numbers, names and roles in the tree: FN_ELEMENTS of generated.h, from bounds.py. */
 #ifndef FINEST_BOUNDS_H
 #define FINEST_BOUNDS_H
 
@@ -10,7 +10,7 @@ enum {
 #define X(name, does) FN_E_##name,
     FN_ELEMENTS(X)
 #undef X
-    FN_E_OTHER, /* every name past MOST_NAMES, and with a character past Latin-1 */
+    FN_E_OTHER, /* every name beyond MOST_NAMES, or with a character beyond Latin-1 */
     FN_E_KNOWN,
     FN_E_KEYS = FN_E_KNOWN + FN_BOUNDS_MOST_NAMES
 };

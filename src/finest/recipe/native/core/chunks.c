@@ -1,7 +1,7 @@
-/* How spaCy's English tokenizer splits a chunk of ASCII: chunks.py's rules, for all chunks in which no special case is met.
+/* Split a chunk of ASCII as spaCy's English tokenizer does: the rules of chunks.py, for chunks without special cases.
  *
- * What a pair of characters decides about an affix is asked of spaCy's own expressions when the splitter is made. A chunk
- * with a dot inside that is no number, or in reach of a special case is left to Python.
+ * When the splitter is created, Python evaluates spaCy's own expressions to find the affix of each pair of characters.
+ * Chunks that have an inner dot but are not numbers, or that a special case may affect, are left to Python.
  */
 #define PY_SSIZE_T_CLEAN
 #include "texts.h"
@@ -105,7 +105,7 @@ PyObject *fn_splitter_open(PyObject *self, PyObject *args)
     return capsule;
 }
 
-/* Its text and tokens; NULL of anything else. */
+/* The text and tokens of a special case; NULL for any other piece. */
 static PyObject *special_of(FnSplitter *splitter, const char *p, const char *end)
 {
     size_t n = (size_t)(end - p);
@@ -149,7 +149,7 @@ static int suffix_length(FnSplitter *splitter, const char *p, const char *end)
     return splitter->suffix[(int)before][(int)last];
 }
 
-/* Characters of the infix that begins here, which is not the core's first character; 0 where there is none. */
+/* Length of the infix that begins here, which is not the core's first character; 0 if there is none. */
 static size_t infix_length(const char *at, const char *end)
 {
     char before = at[-1], after = at + 1 < end ? at[1] : 0;
@@ -162,7 +162,7 @@ static size_t infix_length(const char *at, const char *end)
     return n >= 1 && n <= 3 && at + n < end && fn_is_letter(at[n]) ? n : 0;
 }
 
-/* No piece is empty, so that a chunk has no more pieces than characters. Those of a longer chunk are allocated. */
+/* No piece is empty, so a chunk has at most as many pieces as characters; more than FN_FEW_PIECES are allocated. */
 bool fn_begin_pieces(FnPieces *pieces, size_t chars)
 {
     pieces->n = 0;
@@ -217,7 +217,7 @@ static bool put_core(FnPieces *pieces, const char *p, const char *end)
     return true;
 }
 
-/* The tokens of a special case, which are the parts of its text. */
+/* Add the tokens of a special case, which are the parts of its text. */
 static bool put_special(FnPieces *pieces, PyObject *special, const char *p, const char *end)
 {
     for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(special); i++) {
@@ -236,7 +236,7 @@ static bool same(PyObject *text, FnPiece piece)
     return p != NULL && (size_t)n == piece.n && memcmp(p, piece.p, piece.n) == 0;
 }
 
-/* Whether the tokens spell a special case somewhere. */
+/* Whether any sequence of the tokens spells a special case. */
 static bool spell_special(FnSplitter *splitter, const FnPieces *pieces)
 {
     for (size_t i = 0; i < pieces->n; i++) {
@@ -256,7 +256,7 @@ static bool spell_special(FnSplitter *splitter, const FnPieces *pieces)
 
 bool fn_split(FnSplitter *splitter, const char *p, const char *end, FnPieces *pieces)
 {
-    FnPiece *behind = pieces->pieces + (end - p), *after = behind; /* suffixes, from the end of the room */
+    FnPiece *behind = pieces->pieces + (end - p), *after = behind; /* suffixes, backwards from the end of the room */
     for (const char *at = p; at < end; at++)
         if ((unsigned char)*at <= ' ' || (unsigned char)*at >= 127) return false;
     PyObject *special = NULL;
@@ -299,7 +299,7 @@ void fn_add_counts(const FnSplitter *splitter, FnPiece token, FnCounts *counts)
     counts->alpha += letter;
 }
 
-/* (tokens, non-symbol tokens, their characters, tokens with a letter); None where Python decides. */
+/* Returns (tokens, non-symbol tokens, their characters, tokens with a letter); None if Python must split the chunk. */
 PyObject *fn_splitter_split(PyObject *self, PyObject *args)
 {
     PyObject *capsule, *chunk;

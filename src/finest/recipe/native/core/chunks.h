@@ -1,4 +1,4 @@
-/* A splitter, and a chunk that it splits: what chunks.c and words.c share. */
+/* The splitter and its pieces, which chunks.c and words.c share. */
 #ifndef FINEST_CHUNKS_H
 #define FINEST_CHUNKS_H
 
@@ -9,29 +9,29 @@
 enum { FN_CHARS = 128, FN_FEW_PIECES = 100, FN_SPLITTER_SLOTS = 8192 };
 
 typedef struct { const char *p; size_t n; } FnPiece;
-typedef struct { PyObject *tokens; int32_t next; } FnPattern; /* patterns that begin with one token are a list */
+typedef struct { PyObject *tokens; int32_t next; } FnPattern; /* `next`: the next pattern with the same first token */
 typedef struct { FnPiece key; int32_t pattern; bool unit; PyObject *special; } FnSplitterSlot; /* `special`: the tokens of a special case */
 typedef struct {
-    unsigned char prefix[FN_CHARS][FN_CHARS]; /* [character][the next, or 0]: characters of the prefix */
-    unsigned char suffix[FN_CHARS][FN_CHARS]; /* [the one before, or 0][character]: characters of the suffix */
+    unsigned char prefix[FN_CHARS][FN_CHARS]; /* [character][next one, or 0]: length of the prefix */
+    unsigned char suffix[FN_CHARS][FN_CHARS]; /* [previous one, or 0][character]: length of the suffix */
     bool punctuation[FN_CHARS];
     size_t longest;
     FnSplitterSlot slots[FN_SPLITTER_SLOTS];
     size_t used;
     FnPattern *patterns;
     int32_t pattern_count;
-    PyObject *kept; /* the strings that keys and patterns lie in */
+    PyObject *kept; /* the Python strings to which keys and patterns point */
 } FnSplitter;
 
-/* A chunk's tokens: few lie in `room`, many in memory of their own. */
+/* A chunk's tokens, stored in `room` if they are few, otherwise in allocated memory. */
 typedef struct { FnPiece *pieces, room[FN_FEW_PIECES]; size_t n; } FnPieces;
 
-/* Tokens that are no symbols, their characters, and tokens with a letter. */
+/* Numbers of non-symbol tokens, of their characters, and of tokens with a letter. */
 typedef struct { size_t non_symbol, chars, alpha; } FnCounts;
 
 bool fn_begin_pieces(FnPieces *, size_t chars);     /* room for as many tokens as characters; false with an exception */
 void fn_end_pieces(FnPieces *);
-bool fn_split(FnSplitter *, const char *p, const char *end, FnPieces *); /* false: Python decides, or an exception */
+bool fn_split(FnSplitter *, const char *p, const char *end, FnPieces *); /* false: Python must split it, or an exception */
 void fn_add_counts(const FnSplitter *, FnPiece token, FnCounts *);
 
 #endif

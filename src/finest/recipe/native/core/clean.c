@@ -1,4 +1,4 @@
-/* Cleaning a tree and renaming its tags: clean.py over the core's nodes. */
+/* Clean a tree and rename its tags: C port of extract/clean.py. */
 #include "core.h"
 
 void fn_clear_attributes(FnNode *node)
@@ -15,7 +15,7 @@ static bool holds_itself(FnPage *page, FnNode *tree, uint32_t tag)
     return false;
 }
 
-/* Where a tag is nested in itself, trafilatura's loop loses its way, and so must ours. */
+/* If a tag is nested in itself, trafilatura's loop misses elements, and this one must miss the same ones. */
 static void delete_tags(FnPage *page, FnNode *tree)
 {
     bool all = (fn_sets_of(page, tree->tag) & FN_IN(CLEANED)) != 0, nested[128] = {false}, any = all;
@@ -66,7 +66,7 @@ void fn_clean(FnPage *page, FnNode *tree)
 
 static bool holds_links(uint32_t tag) { return tag == FN_T_DIV || tag == FN_T_UL || tag == FN_T_TABLE; }
 
-/* Links outside of div, ul and table get a name of their own. */
+/* Rename links outside of div, ul and table to a tag of their own. */
 static void doom_loose_links(FnPage *page, FnNode *tree)
 {
     tree->flags &= ~(uint32_t)FN_NODE_HOLDER;

@@ -1,4 +1,4 @@
-/* Which text is taken: page.py, compare.py and trafilatura's baseline over the core's nodes. */
+/* Run the steps and choose the best text: C port of extract/page.py, extract/compare.py and trafilatura's baseline. */
 #include "core.h"
 
 typedef struct { FnNode *body; size_t length; char first; } Candidate;
@@ -19,7 +19,7 @@ static size_t count_of(FnPage *page, FnNode *body, uint32_t tag)
     return fn_list_of(page, fn_walk_tag(page, body, tag, false)).n;
 }
 
-/* readability's article where it is to be taken instead of our own text; its body is NULL where it is not. */
+/* readability's article if it is better than our own text; otherwise the body is NULL. */
 static FnExtract readable_article(FnPage *page, FnNode *tree, FnMarkedList marked, const FnExtract *own)
 {
     static const uint32_t PAGE_BITS[] = {FN_MARK_PAYWALL, FN_MARK_OVERALL, FN_MARK_HIDDEN};
@@ -32,7 +32,7 @@ static FnExtract readable_article(FnPage *page, FnNode *tree, FnMarkedList marke
     FnNode *article =
         fn_summary(page, tree, borderline && doubled > 2 * FN_MIN_CHARS ? 2 * FN_MIN_CHARS : doubled, &too_short);
     if (too_short) return none;
-    if (article == NULL) fn_leave(page, FN_NO_TEXT); /* trafilatura gives up such a page */
+    if (article == NULL) fn_leave(page, FN_NO_TEXT); /* trafilatura returns no text for such a page */
     FnTrimmed count = {0};
     fn_count_text(page, article, &count, FN_NO_LIMIT);
     fn_trimmed_add(&count, article->tail, FN_NO_LIMIT);
@@ -54,7 +54,7 @@ static FnExtract justext_of(FnPage *page)
     return (FnExtract){length ? body : NULL, length};
 }
 
-/* readability's article with tags that our own text has (trafilatura's sanitize_tree) */
+/* Clean readability's article and convert its tags to those of our own text (trafilatura's sanitize_tree). */
 static FnExtract sanitized(FnPage *page, FnNode *tree)
 {
     fn_clean(page, tree);
@@ -106,7 +106,7 @@ static bool seen_before(FnPage *page, Seen *seen, FnStr text)
     return false;
 }
 
-/* Adds a paragraph; the length of all their texts joined by spaces, as trafilatura adds it up. */
+/* Add a paragraph; return the length of all paragraphs' texts joined by spaces, as trafilatura computes it. */
 static size_t add_paragraph(FnPage *page, FnNode *body, FnStr text, size_t length)
 {
     fn_add_child(page, body, FN_T_P)->text = text;

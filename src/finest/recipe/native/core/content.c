@@ -1,4 +1,4 @@
-/* The main text by trafilatura's own rules: content.py over the core's nodes. */
+/* Extract the main text by trafilatura's own rules: C port of extract/content.py. */
 #include "core.h"
 
 typedef struct { size_t chars, kept; bool begun, trimmed; FnTrimmed words; } Length;
@@ -86,7 +86,7 @@ static FnNode *choose(FnPage *page, FnNode *tree, FnMarkedList marked, int choic
     }
 }
 
-/* At least MIN_CHARS characters in paragraphs, wherever in the page; a paragraph in a paragraph counts once. */
+/* Whether the paragraphs of the whole page have at least MIN_CHARS characters; nested paragraphs count once. */
 static bool has_paragraphs(FnPage *page, FnNode *root)
 {
     size_t chars = 0;
@@ -107,7 +107,7 @@ static bool has_paragraphs(FnPage *page, FnNode *root)
     return false;
 }
 
-/* Appends what the pruned subtree gives; true where divs count from here on. */
+/* Append the results of the pruned subtree; return whether divs count from here on. */
 static bool fill(FnPage *page, FnNode *body, FnNode *subtree, FnNode *root, bool with_div)
 {
     FnWalk tables = fn_walk_tag(page, subtree, FN_T_TABLE, true);
@@ -135,7 +135,7 @@ static bool fill(FnPage *page, FnNode *body, FnNode *subtree, FnNode *root, bool
     return with_div;
 }
 
-/* All paragraphs, quotes, code and tables of the page (trafilatura's recover_wild_text). */
+/* Append all paragraphs, quotes, code and tables of the page (trafilatura's recover_wild_text). */
 static void recover(FnPage *page, FnNode *body, FnNode *tree, bool with_div)
 {
     fn_strip_tag_sets(page, tree, FN_IN(LINKS), FN_T_SPAN, 0);

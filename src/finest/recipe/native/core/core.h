@@ -1,8 +1,8 @@
-/* The native core of extraction: a page as a table of its own nodes, and the steps over it.
+/* The compiled core of extraction: a page as a tree of the core's own nodes, and the steps on it.
  *
- * A page's tree is read once from lxml's (libxml2's) nodes, which stay as they are. Texts are slices of UTF-8; all that
- * a page needs is allocated from its arena and given back at once, so nothing is freed twice or used after that.
- * Whatever a step does not handle ends in `fn_refuse`, and the page goes to the Python path.
+ * The core reads a page's tree once from lxml's (libxml2's) nodes and does not modify them. Texts are slices of UTF-8.
+ * All memory of a page comes from its arena, which is freed all at once, so nothing is freed twice or used after that.
+ * A step that cannot handle a page calls `fn_refuse`, and the Python path processes the page.
  */
 #ifndef FINEST_CORE_H
 #define FINEST_CORE_H
@@ -32,19 +32,19 @@ typedef struct { const char *p; size_t n; } FnStr; /* p is NULL where Python has
 #define FN_LIT(s) ((FnStr){"" s, sizeof(s) - 1})
 
 /* ---- invariants: see "Invariants" in README.md ----
- * `assert` is for what a reader would ask; it is compiled in with -UNDEBUG alone. FN_MUST stays in every build, and
- * stands only where going on would touch memory that is not ours: it ends the process. */
+ * `assert` documents why something holds; only builds with -UNDEBUG check it. FN_MUST is checked in every build and
+ * ends the process; it is used only where continuing would access foreign memory. */
 _Noreturn void fn_broken(const char *condition, const char *file, int line);
 #define FN_MUST(condition) ((condition) ? (void)0 : fn_broken(#condition, __FILE__, __LINE__))
 
-/* ---- hashes: with a secret seed, so that no page can be written to fill one slot ---- */
+/* ---- hashes, with a secret seed that prevents crafted collisions ---- */
 static inline uint64_t fn_mixed(uint64_t hash, uint64_t value)
 {
     hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
     return hash ^ hash >> 29;
 }
 
-/* FNV-1a, for tables whose words nobody else chooses. */
+/* FNV-1a, for tables whose words do not come from pages. */
 static inline uint32_t fn_name_hash(const char *p, size_t n)
 {
     uint32_t hash = 2166136261u;
@@ -64,7 +64,7 @@ static inline uint64_t fn_hash_bytes(uint64_t hash, const char *p, size_t n)
     return fn_mixed(hash, word);
 }
 
-/* ---- tags: an id for each name; those that the code names come first ---- */
+/* ---- tags: each name has an id; the tags that the code names come first ---- */
 #define FN_NAMED_TAGS(X) \
     X(NO_TAG, "") X(DONE, "done") X(P, "p") X(LIST, "list") X(CODE, "code") X(QUOTE, "quote") X(HEAD, "head") X(LB, "lb") \
     X(HI, "hi") X(REF, "ref") X(SPAN, "span") X(TABLE, "table") X(DIV, "div") X(ITEM, "item") X(TD, "td") X(TH, "th") \
@@ -117,7 +117,7 @@ struct FnNode {
     FnNode *parent, *first, *last, *next, *prev;
     FnStr text, tail;
     FnAttr *attrs;
-    FnNode *twin; /* its copy, just after a copy */
+    FnNode *twin; /* its copy; valid only right after copying */
     double score;
     uint32_t tag, mask, flags, scored, measured; /* `scored`, `measured`: the run in which the next two were set */
     uint32_t link_length;
@@ -128,14 +128,14 @@ typedef struct { FnMarked *items; size_t n; } FnMarkedList;
 typedef struct { FnNode **items; size_t n, room; } FnNodeList;
 typedef struct { char *p; size_t n, room; } FnBuffer;
 
-/* ---- a page at work ---- */
+/* ---- the processing of a page ---- */
 typedef struct FnChunk FnChunk;
 typedef struct FnPage FnPage;
 
 typedef struct {
     bool (*poll)(void *host);                                   /* false: stop, an exception is set */
     FnNode *(*parse)(FnPage *, const char *markup, size_t n);       /* NULL: cannot be parsed */
-    FnNode *(*source)(FnPage *);                                    /* the page's tree, read again */
+    FnNode *(*source)(FnPage *);                                    /* reads the page's tree again */
     bool (*is_word)(uint32_t code);                             /* as re's \w */
     bool (*is_printable)(uint32_t code);
     bool (*is_stop_word)(FnPage *, const char *word, size_t n);
@@ -155,9 +155,9 @@ struct FnPage {
     jmp_buf jump;
     const char *reason;
     bool doubtful;          /* refuse a tree with characters that XML forbids */
-    FnStr *tag_names;         /* of tags that only this page has */
+    FnStr *tag_names;         /* names of tags that are not in the tables */
     uint64_t *tag_sets;
-    uint16_t *tag_slots;    /* a hash table of them */
+    uint16_t *tag_slots;    /* a hash table of these tags */
     uint32_t tag_count, tag_room;
     struct { const void *name; uint32_t tag; } names[FN_NAMES_CACHED];
     struct { const void *name; uint16_t id; uint16_t mark; bool odd; } attr_names[FN_NAMES_CACHED];
@@ -170,7 +170,7 @@ _Noreturn void fn_refuse(FnPage *, const char *reason);
 void fn_tick_slowly(FnPage *);
 enum { FN_TICKS = 4096, FN_TICK_BYTES = 64 };
 
-/* Work done: after some of it the host is asked whether to go on. */
+/* Count work done; after each FN_TICKS units the host decides whether to continue. */
 static inline void fn_tick_by(FnPage *page, size_t work)
 {
     page->ticks += work;
@@ -189,10 +189,10 @@ FnStr fn_concat(FnPage *, FnStr a, FnStr b);           /* None + None is None */
 FnStr fn_concat3(FnPage *, FnStr a, FnStr b, FnStr c);   /* None counts as "" */
 
 /* unicode.c */
-extern const uint8_t FN_BYTE_KIND[256]; /* 0 plain ASCII, 1 ASCII space, 2 first of a longer sequence */
+extern const uint8_t FN_BYTE_KIND[256]; /* 0: plain ASCII, 1: ASCII space, 2: first byte of a longer sequence */
 uint32_t fn_decode(const char **p, const char *end);
 bool fn_is_space(uint32_t code);
-size_t fn_space_at(const char *p, const char *end);    /* bytes of the white space that begins here, or 0 */
+size_t fn_space_at(const char *p, const char *end);    /* length in bytes of the white space that begins here, or 0 */
 bool fn_has_text(FnStr);
 bool fn_is_blank(FnStr);                                  /* empty or white space only */
 size_t fn_char_count(FnStr);
@@ -204,7 +204,7 @@ bool fn_holds(FnStr text, FnStr part);
 bool fn_equals(FnStr a, FnStr b);
 
 typedef struct { size_t chars, commas; bool begun, pending; char first; } FnTrimmed;
-bool fn_trimmed_add(FnTrimmed *, FnStr, size_t enough);    /* false as soon as `enough` characters are there */
+bool fn_trimmed_add(FnTrimmed *, FnStr, size_t enough);    /* false as soon as there are `enough` characters */
 
 /* core_tables.c */
 typedef struct { uint32_t present; } FnMarkAttribute;
@@ -238,7 +238,7 @@ bool fn_is_video(FnPage *, FnStr src);
 /* tree.c */
 typedef bool (*FnMatch)(const FnPage *, const FnNode *, uint64_t);
 typedef struct { FnNode *top, *next; uint64_t sets; uint32_t tag; bool any; } FnWalk;
-FnNode *fn_step(const FnNode *top, FnNode *node);             /* the next in document order as lxml's iterators find it */
+FnNode *fn_step(const FnNode *top, FnNode *node);             /* the next in document order, as lxml finds it */
 FnWalk fn_walk_any(FnPage *, FnNode *top, bool inclusive);
 FnWalk fn_walk_tag(FnPage *, FnNode *top, uint32_t tag, bool inclusive);
 FnWalk fn_walk_sets(FnPage *, FnNode *top, uint64_t sets, bool inclusive);
@@ -255,12 +255,12 @@ void fn_insert_first(FnNode *parent, FnNode *child);
 void fn_insert_after(FnNode *sibling, FnNode *node);
 FnNode *fn_add_child(FnPage *, FnNode *parent, uint32_t tag);
 FnNode *fn_copy_tree(FnPage *, const FnNode *);               /* with its tail; `twin` of each original is its copy */
-void fn_join_before(FnPage *, FnNode *, FnStr text);    /* text that stood where the node is joins what is before it */
+void fn_join_before(FnPage *, FnNode *, FnStr text);    /* append the text to the text before the node */
 void fn_strip_tag_sets(FnPage *, FnNode *top, uint64_t sets, uint32_t tag, uint32_t tag2);
 void fn_strip_tags_outside(FnPage *, FnNode *top, uint64_t sets);
 void fn_strip_subtrees(FnPage *, FnNode *top, uint64_t sets, uint32_t tag, bool with_tail);
 const FnAttr *fn_attribute(const FnNode *, uint16_t id);
-FnStr fn_attribute_value(const FnNode *, uint16_t id);      /* "" where there is none */
+FnStr fn_attribute_value(const FnNode *, uint16_t id);      /* "" if there is none */
 void fn_set_attribute(FnPage *, FnNode *, uint16_t id, FnStr name, FnStr value);
 FnStr fn_text_of(FnPage *, FnNode *);
 bool fn_count_text(FnPage *, const FnNode *, FnTrimmed *, size_t enough);
@@ -268,8 +268,8 @@ size_t fn_trimmed_length(FnPage *, const FnNode *, size_t enough); /* exact belo
 size_t fn_text_chars(FnPage *, const FnNode *);             /* characters inside, untrimmed */
 
 /* removal.c */
-void fn_remove_node(FnPage *, FnNode *);              /* the tail goes, after a space, behind what is before it */
-void fn_delete_node(FnPage *, FnNode *);              /* the tail joins what is before it */
+void fn_remove_node(FnPage *, FnNode *);              /* a space and the tail are appended to the tail before it */
+void fn_delete_node(FnPage *, FnNode *);              /* the tail is appended to the text before it */
 
 /* marks.c, prune.c */
 uint32_t fn_attribute_mask(FnPage *, const char *name, size_t n, FnStr value);
@@ -294,7 +294,7 @@ FnNode *fn_good_paragraphs(FnPage *, FnNode *tree);
 FnNode *fn_best_body(FnPage *, bool *by_python);            /* NULL: no text */
 void fn_write_text(FnPage *, FnNode *body, FnBuffer *);
 FnStr fn_cleaned_text(FnPage *, FnStr raw);
-bool fn_is_plain(FnStr html);                              /* surely without characters that XML forbids */
+bool fn_is_plain(FnStr html);                              /* certainly without characters that XML forbids */
 bool fn_holds_forbidden(FnStr text);
 void fn_serialize(FnPage *, const FnNode *, FnBuffer *);
 

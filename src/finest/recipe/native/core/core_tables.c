@@ -1,4 +1,4 @@
-/* Names of tags and attributes, and the words in their values, as trafilatura's tables have them; filled once. */
+/* Tables of tag names, attribute names and words in attribute values, from trafilatura; filled once per process. */
 #include "core.h"
 
 #include <stdlib.h>
@@ -10,8 +10,8 @@ typedef struct { FnStr name; uint32_t bits, candidate_bits; } Tag;
 typedef struct { int32_t attribute, next; uint32_t length, contains, starts, equals; } Entry;
 typedef struct {
     int32_t states, room, classes;
-    int32_t (*edges)[256];   /* while it is built */
-    uint16_t *next;          /* [state][class]; the highest bit says that words end there */
+    int32_t (*edges)[256];   /* used only while the table is built */
+    uint16_t *next;          /* [state][class]; the highest bit means that words end there */
     uint8_t class_of[256];
     int32_t *first, *suffix; /* first entry of a state; nearest suffix that has entries */
 } Automaton;
@@ -157,7 +157,7 @@ no_memory:
     return -1;
 }
 
-/* ---- filling; each gives -1 where there is no memory or no room ---- */
+/* ---- filling; each function returns -1 without memory or room ---- */
 
 int fn_tables_begin(uint32_t any_tag)
 {
@@ -280,7 +280,7 @@ uint32_t fn_tag_of(FnPage *page, const char *name, size_t n)
     return FN_MOST_TAGS + *slot - 1u;
 }
 
-/* libxml2 keeps one copy of each name in a document's dictionary, which outlives the page's work. */
+/* libxml2 keeps one copy of each name in a document's dictionary, which lives longer than the page's processing. */
 uint32_t fn_tag_of_interned(FnPage *page, const char *name)
 {
     size_t slot = (size_t)((uintptr_t)name >> 3) % FN_NAMES_CACHED;
@@ -339,7 +339,7 @@ uint32_t fn_mask_of(int attribute, FnStr value)
     return mask;
 }
 
-/* What readability's patterns find in a class or id name. They ignore case, so four letters beyond ASCII count too. */
+/* Kinds of the words of readability's patterns in a name. The patterns ignore case, so four non-ASCII letters match. */
 uint32_t fn_name_kinds(FnStr name)
 {
     uint32_t kinds = 0;
@@ -362,7 +362,7 @@ uint32_t fn_name_kinds(FnStr name)
     return kinds;
 }
 
-/* https?://(www.)?(youtube|vimeo).com anywhere, case ignored. */
+/* Whether https?://(www.)?(youtube|vimeo).com occurs anywhere, ignoring case. */
 bool fn_is_video(FnPage *page, FnStr src)
 {
     char *lower = fn_take(page, src.n + 1);

@@ -1,4 +1,4 @@
-/* Link density: density.py over the core's nodes. */
+/* Drop boilerplate by link density: C port of extract/density.py. */
 #include "core.h"
 
 static void find_holders(FnPage *page, FnNode *tree)

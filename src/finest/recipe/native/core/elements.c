@@ -1,4 +1,4 @@
-/* From a page's elements to result elements: elements.py over the core's nodes. */
+/* Convert a page's elements to result elements: C port of extract/elements.py. */
 #include "core.h"
 
 static bool counts(const FnPage *page, uint32_t tag, bool with_div)
@@ -13,7 +13,7 @@ static bool filtered(FnPage *page, const FnNode *node)
     return fn_is_filtered(page, node->text.p != NULL ? node->text : node->tail);
 }
 
-/* trafilatura's process_node: trim in place, take the tail where there is no text */
+/* Trim the element in place and use its tail if it has no text (trafilatura's process_node). */
 static FnNode *light(FnPage *page, FnNode *node)
 {
     if (node->tag == FN_T_DONE || (!node->text.n && !node->tail.n && node->first == NULL)) return NULL;
@@ -56,7 +56,7 @@ static bool holds_text(FnPage *page, const FnNode *node)
     return !fn_count_text(page, node, &count, 1);
 }
 
-/* lxml gives no element or attribute a name that XML does not know: Python has a ValueError, and with it no text. */
+/* lxml raises ValueError for an element or attribute name that XML forbids; the page then has no text. */
 static void need_valid_name(FnPage *page, FnStr name)
 {
     bool valid = name.n > 0;
@@ -104,7 +104,7 @@ static FnNode *formatting_of(FnPage *page, FnNode *node)
     const FnNode *parent = node->parent != NULL ? node->parent : node->prev;
     if (parent != NULL && fn_sets_of(page, parent->tag) & FN_IN(PROTECTED)) return formatting;
     FnNode *paragraph = fn_new_node(page, FN_T_P);
-    if (formatting == NULL) fn_leave(page, FN_NO_TEXT); /* Python: TypeError, and with it no text at all */
+    if (formatting == NULL) fn_leave(page, FN_NO_TEXT); /* Python raises TypeError, and the page has no text */
     fn_insert_first(paragraph, formatting);
     return paragraph;
 }
@@ -227,7 +227,7 @@ static FnNode *inline_of(FnPage *page, FnNode *child, FnNode *processed)
 {
     FnNode *copy = fn_new_node(page, child->tag);
     if (processed->tag == FN_T_HI || processed->tag == FN_T_REF) {
-        /* Each child in turn, found as lxml's child iterator finds it: the next one is known before this one is stripped. */
+        /* As with lxml's child iterator, the next child is determined before this one is stripped. */
         for (FnNode *item = processed->first, *next; item != NULL; item = next) {
             next = item->next;
             if (fn_has_text(item->text)) item->text = fn_concat3(page, FN_LIT(" "), item->text, FN_NONE);
@@ -274,7 +274,7 @@ static FnNode *paragraph_of(FnPage *page, FnNode *node, bool with_div)
     return paragraph->text.n ? paragraph : NULL;
 }
 
-/* int(colspan), as many as one may span; text that Python reads as no number ends the page, text that it may read is left to it. */
+/* int(colspan), at most MOST_COLUMNS. The page has no text if Python rejects the value, and is refused if in doubt. */
 static long columns_of(FnPage *page, const FnNode *cell)
 {
     const FnAttr *attr = fn_attribute(cell, FN_A_COLSPAN);
@@ -383,7 +383,7 @@ static FnNode *table_of(FnPage *page, FnNode *table)
         }
         node->tag = FN_T_DONE;
     }
-    fn_clear_attributes(row); /* "span" is all that it has */
+    fn_clear_attributes(row); /* "span" is its only attribute */
     if (row->first != NULL) fn_append_child(result, row);
     return result->first != NULL ? result : NULL;
 }

@@ -1,7 +1,7 @@
-/* fastText's prediction for its quantised models with hierarchical softmax (lid.176.ftz), number for number.
+/* fastText's prediction for its quantised models with hierarchical softmax (lid.176.ftz), with identical scores.
  *
- * Same operations on floats in the same order as fastText 0.9.2 (dictionary.cc, quantmatrix.cc, loss.cc); what is faster
- * is the way to the rows: they are unpacked once, and which n-grams have one is a bit each.
+ * The code does the same float operations in the same order as fastText 0.9.2 (dictionary.cc, quantmatrix.cc, loss.cc).
+ * Only the access to the rows is faster: they are unpacked once, and a bit per n-gram tells whether it has a row.
  */
 #define PY_SSIZE_T_CLEAN
 #include "language.h"
@@ -21,7 +21,7 @@ static void sum_row(void *into, int32_t row)
 
 static bool is_gap(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || c == '\0'; }
 
-/* Adds what a token's rows are; true at the end of the line. `token` is given with a byte of room on both sides. */
+/* Add the rows of a token; return true at the end of the line. `token` must have a byte of room on both sides. */
 static bool sum_token(Summing *summing, char *token, uint32_t n)
 {
     const FnModel *model = summing->model;

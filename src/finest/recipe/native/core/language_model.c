@@ -1,4 +1,4 @@
-/* Reading a fastText model file into tables: the rows unpacked, and a bit for each n-gram that has one. */
+/* Read a fastText model file into tables: the unpacked rows, and a bit for each n-gram that has one. */
 #define PY_SSIZE_T_CLEAN
 #include "language_model.h"
 
@@ -17,7 +17,7 @@ enum {
     MOST_LABELS = 4096
 };
 
-/* Of a branch that is not built yet, as fastText has it; a label that was seen as often would be taken for one. */
+/* Count of a branch that is not built yet, as in fastText; a label with such a count would be mistaken for one. */
 #define UNSEEN INT64_C(1000000000000000)
 
 typedef struct { const unsigned char *p, *end; bool failed; } Reader;
@@ -92,7 +92,7 @@ static void keep_subword(void *into, int32_t row)
     model->subwords[model->subword_count++] = row;
 }
 
-/* ---- reading a model file; each gives false where it is broken or there is no memory ---- */
+/* ---- reading a model file; each function returns false if the file is broken or without memory ---- */
 
 static bool read_words(FnModel *model, Reader *reader)
 {
@@ -278,7 +278,7 @@ static bool name_labels(FnModel *model)
     return true;
 }
 
-/* NULL without an exception where the file is of another kind. */
+/* Returns NULL without an exception if the file is of another kind. */
 FnModel *fn_read_model(const unsigned char *data, size_t n)
 {
     FnModel *model = calloc(1, sizeof(FnModel));

@@ -1,4 +1,4 @@
-/* A fastText model in memory: what language_model.c reads and language.c predicts by. */
+/* A fastText model in memory, which language_model.c reads and language.c uses. */
 #ifndef FINEST_LANGUAGE_MODEL_H
 #define FINEST_LANGUAGE_MODEL_H
 
@@ -19,9 +19,9 @@ typedef struct {
     int32_t *slots, *subwords;
     int32_t slot_count, subword_count, subword_room;
     uint64_t *bits;        /* n-grams that have a row */
-    uint32_t *ranks;       /* of each 64 of them, how many come before */
+    uint32_t *ranks;       /* for each 64 bits, the number of set bits before them */
     int32_t *row_of_rank;
-    int64_t pruned;         /* its length */
+    int64_t pruned;         /* length of row_of_rank */
     float *matrix, *output; /* rows of `dim` floats */
     FnBranch *tree;
     PyObject **names;
@@ -42,7 +42,7 @@ static inline __attribute__((always_inline)) int32_t fn_find_word(const FnModel 
     return slot;
 }
 
-/* The row of an n-gram, or -1: pruned models keep some alone. */
+/* Row of an n-gram, or -1: pruned models keep only some rows. */
 static inline __attribute__((always_inline)) int32_t fn_row_of(const FnModel *model, uint32_t ngram)
 {
     uint64_t word = model->bits[ngram / 64], bit = 1ull << ngram % 64;
@@ -76,7 +76,7 @@ static inline __attribute__((always_inline)) void fn_visit_ngrams(const FnModel 
 
 static inline __attribute__((always_inline)) bool fn_is_end(const char *text, uint32_t n) { return n == 4 && memcmp(text, "</s>", 4) == 0; }
 
-FnModel *fn_read_model(const unsigned char *data, size_t n); /* NULL without an exception: broken, or of another kind */
+FnModel *fn_read_model(const unsigned char *data, size_t n); /* NULL without an exception: the file is broken or of another kind */
 void fn_close_model(FnModel *);
 
 #endif

@@ -1,4 +1,4 @@
-/* Which blocks of a page are its main text: main_text.py in C. */
+/* Select the blocks of a page that are its main text: C port of extract/main_text.py. */
 #define PY_SSIZE_T_CLEAN
 #include "blocks.h"
 
@@ -21,7 +21,7 @@ static bool refused(const char *why)
     return false;
 }
 
-/* The place that a new name gets, or -1. */
+/* Index of a new name, or -1 if there is no room. */
 static int add_name(FnNames *names, const char *name, Py_ssize_t n)
 {
     if (names->count == FN_MOST_NAMES || n >= FN_MOST_NAME) return -1;

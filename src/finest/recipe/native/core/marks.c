@@ -1,4 +1,4 @@
-/* Elements that trafilatura's discard and body expressions select: marks.py over the core's nodes. */
+/* Find the elements that trafilatura's discard and body expressions select: C port of extract/marks.py. */
 #include "core.h"
 
 FnMarkedList fn_mark(FnPage *page, FnNode *tree)
@@ -20,7 +20,7 @@ FnMarkedList fn_mark(FnPage *page, FnNode *tree)
     return list;
 }
 
-/* The bits of the expressions that select the element as it is now called; none where it lost its attributes. */
+/* Bits of the expressions that select the element under its current tag; 0 if it lost its attributes. */
 uint32_t fn_bits_now(const FnMarked *one)
 {
     uint32_t bits = one->mask & fn_bits_of(one->node->tag);

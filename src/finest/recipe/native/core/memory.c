@@ -1,4 +1,4 @@
-/* Memory of a page: an arena that is given back at once. */
+/* The memory of a page: an arena that is freed all at once. */
 #include "core.h"
 
 #include <stdio.h>
@@ -9,12 +9,12 @@ struct FnChunk { /* a multiple of 16 bytes, as malloc's own memory is aligned */
     size_t size;
 };
 
-#ifndef __has_feature /* clang's way to ask; gcc defines a macro */
+#ifndef __has_feature /* clang tests for sanitizers with this; gcc defines a macro */
 #define __has_feature(name) 0
 #endif
 
 #if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-enum { CHUNK = 0, MOST_SPARE = 0 }; /* each allocation alone, so that a step over its end is seen */
+enum { CHUNK = 0, MOST_SPARE = 0 }; /* allocate each object separately, so that the sanitizer detects an overrun */
 #else
 enum { CHUNK = 1 << 20, MOST_SPARE = 8 };
 #endif
@@ -29,7 +29,7 @@ _Noreturn void fn_broken(const char *condition, const char *file, int line)
     abort();
 }
 
-static FnChunk *spare; /* some chunks are kept for the next page; the GIL guards them */
+static FnChunk *spare; /* free chunks kept for the next page; the GIL guards them */
 static int spare_count;
 
 _Noreturn void fn_leave(FnPage *page, int status) { longjmp(page->jump, status); }
@@ -78,7 +78,7 @@ static char *take_bytes(FnPage *page, size_t bytes)
     return found;
 }
 
-/* From the other end of the free space. */
+/* Allocate from the end of the free space. */
 static char *take_last(FnPage *page, size_t bytes)
 {
     if (CHUNK == 0 || (size_t)(page->end - page->cur) < bytes) grow(page, bytes);
@@ -92,7 +92,7 @@ void *fn_take(FnPage *page, size_t bytes)
     size_t odd = (size_t)(-(intptr_t)page->cur) & 15;
     if ((size_t)(page->end - page->cur) < odd + bytes) {
         grow(page, bytes);
-        odd = 0; /* behind a chunk's head */
+        odd = 0; /* the memory after a chunk's header is aligned */
     }
     page->cur += odd;
     assert(((uintptr_t)page->cur & 15) == 0);
@@ -149,8 +149,8 @@ void fn_put(FnPage *page, FnBuffer *buffer, FnStr text)
     buffer->n += text.n;
 }
 
-/* Long runs of joins stay linear: a text that ends where the arena's free space begins grows in place, and so does one
- * that begins where the free space ends. */
+/* Repeated concatenation takes linear time: a text that ends where the arena's free space begins grows in place, and so
+ * does one that begins where the free space ends. */
 static FnStr joined(FnPage *page, FnStr a, FnStr b)
 {
     if (a.n == 0) return b;

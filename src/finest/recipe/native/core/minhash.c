@@ -1,4 +1,4 @@
-/* MinHash over word n-grams with SHA-1: minhash.py's signature. */
+/* Compute MinHash over word n-grams with SHA-1: the signature of minhash.py. */
 #define PY_SSIZE_T_CLEAN
 #include "texts.h"
 #include "core.h"
@@ -9,7 +9,7 @@
 
 enum { BATCH = 64, LANES = 16, BLOCK = 64 };
 
-/* A loop is compiled for each width of vectors, and the widest that the processor has is taken. */
+/* Compile a loop for each vector width; the widest that the processor supports is used. */
 #define INLINE static inline __attribute__((always_inline))
 #if defined(__x86_64__) && defined(__GNUC__)
 #define WIDTHS(name, parameters, arguments) \
@@ -25,11 +25,11 @@ enum { BATCH = 64, LANES = 16, BLOCK = 64 };
 #define WIDTHS(name, parameters, arguments) static void name parameters { name##_any arguments; }
 #endif
 
-typedef uint32_t Lanes __attribute__((vector_size(LANES * sizeof(uint32_t)))); /* one number of each of LANES messages */
+typedef uint32_t Lanes __attribute__((vector_size(LANES * sizeof(uint32_t)))); /* one word of each of LANES messages */
 
 #define ROTATED(x, n) ((x) << (n) | (x) >> (32 - (n)))
 
-/* FIPS 180-4, 6.1: one block of LANES messages. */
+/* Hash one block of each of LANES messages (FIPS 180-4, 6.1). */
 INLINE void digest_block_any(uint32_t states[5][LANES], const uint32_t words[16][LANES])
 {
     Lanes state[5], w[16];
@@ -68,7 +68,7 @@ static uint32_t swapped(uint32_t x) { return x >> 24 | (x >> 8 & 0xff00) | (x <<
 
 typedef struct { const unsigned char *p; size_t n; } Message;
 
-/* Block `number` of a message: its bytes, a bit, zeros, and in the last one the length in bits. */
+/* Write block `number` of a padded message: its bytes, a 1 bit, zeros, and in the last block the length in bits. */
 static void put_block(uint32_t words[16][LANES], int lane, Message message, size_t number)
 {
     unsigned char block[BLOCK] = {0};
@@ -83,7 +83,7 @@ static void put_block(uint32_t words[16][LANES], int lane, Message message, size
     }
 }
 
-/* The first eight bytes of the digests of at most LANES messages, as little-endian numbers. */
+/* Compute the first eight bytes of the digests of at most LANES messages, as little-endian numbers. */
 static void sha1_starts(const Message *messages, int n, uint64_t *starts)
 {
     static const uint32_t initial[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
@@ -101,7 +101,7 @@ static void sha1_starts(const Message *messages, int n, uint64_t *starts)
     }
 }
 
-/* Lowest of (factor x shingle + offset) mod 2^64 mod 2^61 - 1 over the shingles, for each permutation. */
+/* Minimum of (factor x shingle + offset) mod 2^64 mod (2^61 - 1) over the shingles, for each permutation. */
 INLINE void permute_any(const uint64_t *shingles, size_t n, const uint64_t *factors, const uint64_t *offsets,
                         uint64_t *lowest, size_t count)
 {
@@ -132,7 +132,7 @@ PyObject *fn_minhash_lowest(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "s#ny*y*", &text, &bytes, &n, &factors, &offsets)) return NULL;
     size_t count = (size_t)factors.len / 8, size = bytes > 0;
     for (Py_ssize_t i = 0; i < bytes; i++) size += text[i] == ' ';
-    size_t *starts = malloc((size + 1) * sizeof(size_t)); /* of the words, as if one more came behind the last */
+    size_t *starts = malloc((size + 1) * sizeof(size_t)); /* of each word, and of an imaginary next one */
     if (factors.len != offsets.len || n < 1) {
         PyErr_SetString(PyExc_ValueError, "as many factors as offsets, and a word or more in a shingle");
     } else if (starts == NULL) {

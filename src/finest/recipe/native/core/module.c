@@ -1,10 +1,10 @@
-/* The Python module: its functions, and the filling of the tables by extract/core_tables.py. */
+/* The Python module: its functions, including those with which extract/core_tables.py fills the tables. */
 #define PY_SSIZE_T_CLEAN
 #include "language.h"
 #include "page.h"
 #include "texts.h"
 
-/* The secret of every hash table whose words a page chooses; native/__init__.py sets it when it loads the core. */
+/* Set the secret seed of the hash tables with words from pages; native/__init__.py calls it when it loads the core. */
 static PyObject *set_seed(PyObject *self, PyObject *number)
 {
     (void)self;
@@ -15,7 +15,7 @@ static PyObject *set_seed(PyObject *self, PyObject *number)
     Py_RETURN_NONE;
 }
 
-/* ---- the tables: fill_begin, then the others in any order, then fill_end; core_tables.py is the one caller ---- */
+/* ---- the tables: fill_begin, then the others in any order, then fill_end; only core_tables.py calls them ---- */
 
 static const char *const SET_NAMES[] = {
 #define X(id) #id,
@@ -154,7 +154,7 @@ static PyMethodDef METHODS[] = {
 static struct PyModuleDef MODULE = {
     PyModuleDef_HEAD_INIT, "_core", "The compiled core of extraction.", -1, METHODS, NULL, NULL, NULL, NULL};
 
-/* An lxml whose elements are laid out otherwise is not read. */
+/* Reject an lxml with a different memory layout of elements. */
 static int find_element_type(void)
 {
     PyObject *etree = PyImport_ImportModule("lxml.etree");

@@ -1,4 +1,4 @@
-/* Repeated n-grams of a text, exactly: ngrams.py's top_chars and duplicated_chars. */
+/* Count the repeated n-grams of a text exactly: top_chars and duplicated_chars of ngrams.py. */
 #define PY_SSIZE_T_CLEAN
 #include "texts.h"
 
@@ -10,7 +10,7 @@
 #include "core.h"
 
 typedef struct { const char *p; size_t n; } Token;
-typedef struct { uint64_t hash; uint32_t at, times; } Slot; /* `at`: first place, from 1 on; 0 is free */
+typedef struct { uint64_t hash; uint32_t at, times; } Slot; /* `at`: first position, from 1; 0: free slot */
 
 typedef struct {
     size_t n;
@@ -18,7 +18,7 @@ typedef struct {
     uint32_t *ids;      /* equal tokens have equal ids */
     size_t *chars;      /* characters before each token */
     size_t *bytes;      /* bytes before each token in `text` */
-    char *text;         /* all tokens, joined by nothing */
+    char *text;         /* all tokens, joined without a separator */
     Slot *slots;
     size_t mask;
     uint64_t seed;
@@ -52,7 +52,7 @@ static bool make_room(Words *words, size_t bytes)
     return false;
 }
 
-/* The tokens of a text in which spaces stand between them. */
+/* Split a text into its tokens, which are separated by spaces. */
 static bool read_words(Words *words, const char *p, size_t size)
 {
     const char *end = p + size;
@@ -95,7 +95,7 @@ static void number_tokens(Words *words)
     }
 }
 
-/* Characters of the most frequent n-gram (the first of them), with its spaces, times its occurrences. */
+/* Length, with spaces, of the most frequent n-gram (the first on a tie) times its count. */
 static size_t top_chars(Words *words, size_t n)
 {
     size_t best = 0, most = 0;
@@ -119,7 +119,7 @@ static size_t top_chars(Words *words, size_t n)
     return most * (words->chars[best + n] - words->chars[best] + n - 1);
 }
 
-/* Characters in n-grams that occurred before, from left to right and without overlap. */
+/* Number of characters in n-grams that occurred before, scanned from left to right without overlap. */
 static size_t duplicated_chars(Words *words, size_t n)
 {
     size_t total = 0;

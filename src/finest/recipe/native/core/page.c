@@ -1,4 +1,4 @@
-/* One page: what its steps ask of Python, the way from lxml's tree to the text, and a refusal: page.py in C. */
+/* Process one page, from lxml's tree to its text or a refusal, with calls of Python: C port of extract/page.py. */
 #define PY_SSIZE_T_CLEAN
 #include "page.h"
 #include "stop_words.h"
@@ -30,7 +30,7 @@ static FnNode *parse(FnPage *page, const char *markup, size_t n)
     if (failed) fn_leave(page, FN_STOPPED);
     if (tree == Py_None) return NULL;
     if (!fn_is_element(tree)) fn_refuse(page, "no_element");
-    memset(page->names, 0, sizeof(page->names)); /* another document has another dictionary */
+    memset(page->names, 0, sizeof(page->names)); /* each document has its own dictionary of names */
     memset(page->attr_names, 0, sizeof(page->attr_names));
     return fn_read_tree(page, ((FnLxmlElement *)tree)->node);
 }
@@ -39,7 +39,7 @@ static bool is_word(uint32_t code) { return Py_UNICODE_ISALNUM(code); }
 
 static bool is_printable(uint32_t code) { return Py_UNICODE_ISPRINTABLE(code); }
 
-/* Python code, and with it other threads, runs in the first call alone. */
+/* Only the call of `stop_words` runs Python code, during which other threads may run. */
 static bool fill_stop_words(void)
 {
     PyObject *words = PyObject_CallNoArgs(fn_module.stop_words), *iterator, *word;
@@ -62,7 +62,7 @@ static bool fill_stop_words(void)
     return good && !PyErr_Occurred();
 }
 
-/* str.lower() of one word; characters whose lower case is not one character of its own are left to Python. */
+/* str.lower() of one word; Python handles characters whose lower case is not a single character. */
 static int lower(const char *word, size_t n, char *out, size_t *length)
 {
     char *o = out;
@@ -140,7 +140,7 @@ PyObject *fn_raise_status(const FnPage *page, int status)
     return NULL;
 }
 
-/* Whether the tables are fn_module.filled, without which no step over a tree may run; false with an exception. */
+/* Whether the tables are filled, which every step over a tree requires; returns false with an exception. */
 bool fn_has_tables(void)
 {
     if (!fn_module.filled)

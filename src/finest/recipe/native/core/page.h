@@ -1,27 +1,27 @@
-/* A page at work, as the functions that Python calls need it. */
+/* The processing of a page, for the functions that Python calls. */
 #ifndef FINEST_PAGE_H
 #define FINEST_PAGE_H
 
 #include "read_lxml.h"
 
-/* What the module holds; one in a process, guarded by the GIL. */
+/* State of the module; one per process, guarded by the GIL. */
 extern struct FnModule {
-    PyObject *refused, *baseline;   /* the exception, and what `extract` answers where Python reads JSON-LD */
-    PyObject *stop_words;           /* gives jusText's stop words when a page first needs them */
+    PyObject *refused, *baseline;   /* the exception, and the result of `extract` if Python must read JSON-LD */
+    PyObject *stop_words;           /* called for jusText's stop words when a page first needs them */
     PyTypeObject *element_type;     /* lxml's */
-    bool filled;                    /* the tables of extraction */
+    bool filled;                    /* whether the tables of extraction are filled */
     uint64_t seed;
 } fn_module;
 
 typedef struct {
     FnHost host;
     const FnXmlNode *source;
-    PyObject *parse, *kept; /* `kept`: trees that texts of this page lie in */
+    PyObject *parse, *kept; /* `kept`: trees to which texts of this page point */
 } FnCall;
 
 FnCall fn_new_call(PyObject *parser, PyObject *kept);
-FnPage *fn_new_page(FnCall *);                              /* NULL without memory, and no exception */
-PyObject *fn_raise_status(const FnPage *, int status);      /* NULL, with the exception of a page that was left */
+FnPage *fn_new_page(FnCall *);                              /* NULL without memory, without an exception */
+PyObject *fn_raise_status(const FnPage *, int status);      /* returns NULL and sets the exception for `status` */
 bool fn_is_element(PyObject *);
 bool fn_has_tables(void);                                   /* false with an exception */
 

@@ -1,4 +1,4 @@
-/* jusText over a tree: paragraphs.py over the core's nodes. */
+/* Run jusText on a tree: C port of extract/paragraphs.py. */
 #include "core.h"
 
 enum { GOOD, NEARGOOD, SHORT, BAD };
@@ -113,7 +113,7 @@ static int kind_of(FnPage *page, const Paragraph *paragraph)
 
 typedef struct { int decided, nearest; } Neighbours;
 
-/* For each place the nearest kind before it (or after it): among good and bad; among good, bad and neargood. */
+/* For each paragraph, the nearest kind before (or after) it among good and bad, and among good, bad and neargood. */
 static Neighbours *neighbours(FnPage *page, Paragraph *const *all, size_t n, bool before)
 {
     Neighbours *found = fn_take(page, (n + 1) * sizeof(Neighbours)), now = {BAD, BAD};
@@ -147,7 +147,7 @@ static void revise(FnPage *page, Paragraph *const *all, size_t n)
     }
 }
 
-/* Each run of white space one space, or one line break where it holds one. */
+/* Collapse each run of white space to one space, or to one line break if it contains one. */
 static FnStr paragraph_text(FnPage *page, const Paragraph *paragraph)
 {
     FnStr text = fn_strip((FnStr){paragraph->text.p, paragraph->text.n});

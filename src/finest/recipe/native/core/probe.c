@@ -1,4 +1,4 @@
-/* Single functions of the core, for the tests that compare each of them with Python's. */
+/* Expose single functions of the core to the tests, which compare them with Python's. */
 #define PY_SSIZE_T_CLEAN
 #include "page.h"
 
@@ -40,7 +40,7 @@ PyObject *fn_probe(PyObject *self, PyObject *args)
     return result;
 }
 
-/* The element as XML, as readability writes its article. */
+/* Return the element as XML, as readability writes its article. */
 PyObject *fn_serialized(PyObject *self, PyObject *tree)
 {
     PyObject *result;

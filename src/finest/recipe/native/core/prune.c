@@ -1,4 +1,4 @@
-/* Sections that go before the text is taken, and elements that marks select: prune.py over the core's nodes. */
+/* Remove the elements that the discard expressions select: C port of extract/prune.py. */
 #include "core.h"
 
 FnMarkedList fn_below(FnPage *page, FnNode *tree, FnMarkedList marked)
@@ -11,7 +11,7 @@ FnMarkedList fn_below(FnPage *page, FnNode *tree, FnMarkedList marked)
     return found;
 }
 
-/* Expression by expression; an element goes with the first that selects it. */
+/* Remove elements expression by expression; the first that selects an element removes it. */
 void fn_discard(FnPage *page, FnMarkedList marked, const uint32_t *bits, size_t n)
 {
     FnNodeList selected[3] = {{0}};

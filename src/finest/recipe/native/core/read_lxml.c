@@ -1,4 +1,4 @@
-/* Reading libxml2's tree into the core's own nodes. The tree stays as it is, and its texts where they are. */
+/* Read libxml2's tree into the core's own nodes, which point to its texts; the tree is not modified. */
 #include "read_lxml.h"
 
 enum { ELEMENT = 1, TEXT = 3, CDATA = 4, DOCUMENT = 9, HTML_DOCUMENT = 13, DTD = 14, MOST_DEPTH = 1000 };
@@ -10,7 +10,7 @@ static FnStr content_of(FnPage *page, const FnXmlNode *node)
     return text;
 }
 
-/* What scripts and styles hold is never written into another tree. */
+/* The content of scripts and styles is never written into another tree. */
 static FnStr raw_content_of(const FnXmlNode *node)
 {
     return node->content == NULL ? FN_EMPTY : (FnStr){node->content, strlen(node->content)};
@@ -76,7 +76,7 @@ static const FnXmlNode *document_of(const FnXmlNode *node)
 FnNode *fn_read_tree(FnPage *page, const FnXmlNode *wanted)
 {
     const FnXmlNode *document = document_of(wanted), *from = document->children;
-    FnNode *parent = NULL, *last = NULL, *found = NULL; /* `last`: the element read last in this parent */
+    FnNode *parent = NULL, *last = NULL, *found = NULL; /* `last`: the last element read in this parent */
     int depth = 0;
     if (document->type != DOCUMENT && document->type != HTML_DOCUMENT) fn_refuse(page, "detached");
     while (from != NULL) {
@@ -103,7 +103,7 @@ FnNode *fn_read_tree(FnPage *page, const FnXmlNode *wanted)
         } else if (from->type != DTD) {
             fn_refuse(page, "node_kind");
         }
-        while (next == NULL && parent != NULL) { /* the parent is read: go on behind it */
+        while (next == NULL && parent != NULL) { /* the parent is complete: continue after it */
             from = from->parent;
             last = parent;
             parent = parent->parent;

@@ -1,4 +1,4 @@
-/* lxml's elements, as its public C interface (lxml/includes/etreepublic.pxd) and libxml2's tree.h lay them out. */
+/* Memory layout of lxml's elements: its public C interface (lxml/includes/etreepublic.pxd) and libxml2's tree.h. */
 #ifndef FINEST_READ_H
 #define FINEST_READ_H
 
@@ -33,6 +33,6 @@ typedef struct {
     PyObject *tag;
 } FnLxmlElement;
 
-FnNode *fn_read_tree(FnPage *, const FnXmlNode *wanted); /* the whole document; gives the node for `wanted` */
+FnNode *fn_read_tree(FnPage *, const FnXmlNode *wanted); /* reads the whole document; returns the node for `wanted` */
 
 #endif

@@ -1,11 +1,11 @@
-/* trafilatura's fork of readability: readability.py over the core's nodes. */
+/* trafilatura's fork of readability: C port of extract/readability.py. */
 #include "core.h"
 
 typedef struct {
     FnPage *page;
     FnNode *doc;
     long bound;
-    bool failed, too_short; /* failed: trafilatura takes any exception for an empty article */
+    bool failed, too_short; /* failed: trafilatura treats any exception as an empty article */
 } Reading;
 
 typedef struct { FnNodeList nodes; uint32_t run; } Scores;
@@ -32,7 +32,7 @@ static double base_score(const FnPage *page, const FnNode *node)
     return score;
 }
 
-/* Share of the element's text that is links; a length stays known for as long as `run` does. */
+/* Share of the element's text that is in links; a cached length is valid during the same `run`. */
 static double link_density(FnPage *page, FnNode *node, uint32_t run)
 {
     size_t links = 0;
@@ -165,7 +165,7 @@ static bool holds_sentence_end(FnStr text)
     return false;
 }
 
-/* Whether a paragraph beside the best element is text of the article. */
+/* Whether a sibling paragraph of the best element belongs to the article. */
 static bool belongs(FnPage *page, FnNode *paragraph)
 {
     double density = link_density(page, paragraph, new_run(page));
@@ -193,7 +193,7 @@ static FnNode *article_of(FnPage *page, const Scores *scores)
     return output;
 }
 
-/* Whether the nearest siblings with text have more than 1000 characters; what is inside is then kept too. */
+/* Whether the nearest siblings with text have over 1000 characters; if so, allow the sections inside too. */
 static bool stands_in_text(FnPage *page, FnNode *section)
 {
     size_t sum = 0, n = 0, limit;
@@ -317,7 +317,7 @@ static void read_article(Reading *reading, FnBuffer *markup)
     }
 }
 
-/* Texts of these grow when they are written as XML and read as HTML, and a video's frame gets a text. */
+/* Whether the text can grow: by raw text elements written as XML and parsed as HTML, or by the text of video frames. */
 static bool may_grow(FnPage *page, FnNode *tree)
 {
     FnWalk walk = fn_walk_sets(page, tree, FN_IN(RAW_TEXT), true);
@@ -328,7 +328,7 @@ static bool may_grow(FnPage *page, FnNode *tree)
     return false;
 }
 
-/* The article as a new tree; NULL where lxml cannot read it, or, with `too_short`, where it would not be taken. */
+/* The article as a new tree; NULL if lxml cannot parse it, or, with `too_short` set, if it would not be used. */
 FnNode *fn_summary(FnPage *page, FnNode *tree, long bound, bool *too_short)
 {
     Reading reading = {page, tree, may_grow(page, tree) ? -1 : bound, false, false};

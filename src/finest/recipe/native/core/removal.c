@@ -1,4 +1,4 @@
-/* The two ways in which trafilatura takes an element out of a tree: removal.py over the core's nodes. */
+/* trafilatura's two ways of removing an element from a tree: C port of extract/removal.py. */
 #include "core.h"
 
 void fn_remove_node(FnPage *page, FnNode *node)

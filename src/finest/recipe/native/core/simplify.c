@@ -1,4 +1,4 @@
-/* A text as MinHash compares it: minhash.py's simplify, where no character depends on those around it. */
+/* Simplify a text for MinHash: simplify of minhash.py, for texts in which no character depends on its neighbours. */
 #define PY_SSIZE_T_CLEAN
 #include "texts.h"
 
@@ -16,7 +16,7 @@ static bool add_text(Output *out, const char *p, size_t n)
     return (!gap || fn_grow(&out->text, " ", 1)) && fn_grow(&out->text, p, n);
 }
 
-/* The end of a number: digits, and once a point or comma with digits behind it. */
+/* End of a number: digits, then at most one point or comma with digits after it. */
 static const char *number_end(const char *p, const char *end)
 {
     while (p < end && fn_is_digit(*p)) p++;
@@ -25,7 +25,7 @@ static const char *number_end(const char *p, const char *end)
     return p;
 }
 
-/* What stands for a character beyond ASCII: a new reference to a text, or to None where it cannot be said alone. */
+/* The replacement of a non-ASCII character: a new reference to a str, or to None if its neighbours decide. */
 static PyObject *mapped(PyObject *table, const char **p, const char *end)
 {
     PyObject *code = PyLong_FromUnsignedLong(fn_decode(p, end));
@@ -34,7 +34,7 @@ static PyObject *mapped(PyObject *table, const char **p, const char *end)
     return found;
 }
 
-/* 1, 0 where Python has to do it, -1 with an exception */
+/* Returns 1, 0 if Python must simplify the text, or -1 with an exception. */
 static int put_mapped(Output *out, PyObject *text)
 {
     Py_ssize_t n;

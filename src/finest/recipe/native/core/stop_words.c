@@ -1,4 +1,4 @@
-/* jusText's stop words of all languages: a hash set that is filled once, when a page first needs it. */
+/* jusText's stop words of all languages, in a hash set that is filled once, when a page first needs it. */
 #include "stop_words.h"
 
 #include <stdint.h>
@@ -33,7 +33,7 @@ bool fn_stop_words_add(const char *word, size_t n)
 {
     uint64_t hash = hash_of(word, n);
     size_t slot = hash & (room - 1);
-    if (n == 0 || n > 400) return true; /* no word of a page is like that: it is empty, or longer than is looked up */
+    if (n == 0 || n > 400) return true; /* never looked up: empty, or too long */
     if (bytes_room - used < n) {
         size_t larger = bytes_room ? bytes_room * 2 : 1 << 20;
         char *moved = realloc(bytes, larger);

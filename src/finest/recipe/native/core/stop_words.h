@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A set of UTF-8 words; adding gives false where there is no memory. */
+/* A set of UTF-8 words; adding returns false without memory. */
 bool fn_stop_words_ready(void);
 bool fn_stop_words_begin(size_t count);
 bool fn_stop_words_add(const char *word, size_t n);

@@ -1,4 +1,4 @@
-/* Trees as text: as trafilatura's plain text, and as the XML that readability hands back to the parser. */
+/* Write trees as trafilatura's plain text, and as the XML that readability passes to the parser. */
 #include "core.h"
 
 static long span_of(FnPage *page, const FnNode *row)
@@ -76,7 +76,7 @@ static void write_node(FnPage *page, FnNode *node, FnBuffer *out, bool in_cell)
 
 void fn_write_text(FnPage *page, FnNode *body, FnBuffer *out) { write_node(page, body, out, false); }
 
-/* Lines trimmed, empty ones dropped, characters that cannot be printed dropped: text.py's _clean. */
+/* Trim lines, and drop empty lines and unprintable characters: _clean of extract/text.py. */
 FnStr fn_cleaned_text(FnPage *page, FnStr raw)
 {
     static const FnStr SPACES[] = {FN_LIT("&#13;"), FN_LIT("&#10;"), FN_LIT("&nbsp;")};

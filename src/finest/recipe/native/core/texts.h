@@ -12,12 +12,12 @@ static inline bool fn_is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >=
 
 static inline char fn_lower_of(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
 
-/* A text that grows. */
+/* A text buffer that grows. */
 typedef struct { char *p; size_t n, room; } FnGrowing;
 
-static inline bool fn_grow(FnGrowing *text, const char *p, size_t n) /* false with an exception where there is no memory */
+static inline bool fn_grow(FnGrowing *text, const char *p, size_t n) /* false with an exception if out of memory */
 {
-    if (n == 0) return true; /* a text that is empty yet has no place */
+    if (n == 0) return true; /* an empty buffer has no memory yet */
     if (n > text->room - text->n) {
         size_t room = 2 * text->room + n;
         char *larger = realloc(text->p, room);
@@ -35,12 +35,12 @@ static inline bool fn_grow(FnGrowing *text, const char *p, size_t n) /* false wi
 
 /* tokens.c */
 PyObject *fn_tokens_open(PyObject *self, PyObject *args);      /* (32-bit pairs in order of rank, kinds of characters): a capsule */
-PyObject *fn_tokens_count(PyObject *self, PyObject *args);     /* (capsule, text): (count, pieces that it leaves to Python) */
+PyObject *fn_tokens_count(PyObject *self, PyObject *args);     /* (capsule, text): (count, pieces that Python must count) */
 /* chunks.c */
 PyObject *fn_splitter_open(PyObject *self, PyObject *args);    /* (special cases, patterns, units, prefixes, suffixes, punctuation) */
 PyObject *fn_splitter_split(PyObject *self, PyObject *args);   /* (capsule, chunk): tokens and counts, or None */
 /* words.c */
-PyObject *fn_splitter_words(PyObject *self, PyObject *args);   /* (capsule, text, memo): tokens, how many, and counts */
+PyObject *fn_splitter_words(PyObject *self, PyObject *args);   /* (capsule, text, memo): tokens, their number, and counts */
 /* ngrams.c */
 PyObject *fn_ngram_chars(PyObject *self, PyObject *args);      /* (words, tops, duplicates): characters, as ngrams.py counts them */
 /* simplify.c */

@@ -1,4 +1,4 @@
-/* GPT-2's tokens of a text, counted: its pattern and its merges over pieces of known characters; others go to Python. */
+/* Count GPT-2's tokens: its pattern and merges over pieces of known characters; Python handles the other pieces. */
 #define PY_SSIZE_T_CLEAN
 #include "texts.h"
 
@@ -11,8 +11,8 @@
 
 enum { LONGEST = 200, NO_MERGE = INT32_MAX, SEEN = 65536, LONGEST_SEEN = 22 };
 
-typedef struct { uint64_t pair; int32_t rank; } Slot; /* rank is that of the merge; 256 + rank is the new symbol */
-typedef struct { uint8_t n, count; char text[LONGEST_SEEN]; } Seen; /* a match met lately, and its tokens */
+typedef struct { uint64_t pair; int32_t rank; } Slot; /* `rank` of the merge; its symbol is 256 + rank */
+typedef struct { uint8_t n, count; char text[LONGEST_SEEN]; } Seen; /* a recent match, and its number of tokens */
 typedef struct { Slot *slots; size_t mask; uint8_t kinds[FN_TOKENS_KINDS]; Seen seen[SEEN]; } Merges;
 
 static const char CAPSULE[] = "finest.recipe.native.tokens";
@@ -71,7 +71,7 @@ PyObject *fn_tokens_open(PyObject *self, PyObject *args)
     return capsule;
 }
 
-/* Tokens of one match of the pattern: the pair of lowest rank is merged first, from the left. */
+/* Number of tokens of one match of the pattern: the pair of lowest rank is merged first, from the left. */
 static size_t merged(const Merges *merges, const char *p, size_t n)
 {
     uint32_t symbols[LONGEST];
@@ -94,7 +94,7 @@ static size_t merged(const Merges *merges, const char *p, size_t n)
     return n;
 }
 
-/* The same, remembered: most words of a page have come before. */
+/* Count with a cache, because most words of a page have occurred before. */
 static size_t remembered(Merges *merges, const char *p, size_t n)
 {
     uint64_t key[3] = {n, 0, 0};
@@ -123,7 +123,7 @@ static int kind_of(const Merges *merges, const char **p, const char *end)
     return code < FN_TOKENS_KINDS ? merges->kinds[code] : FN_PIECE_UNKNOWN;
 }
 
-/* One match in a piece that is at most a space and what is no space; 0 where a character is unknown. */
+/* Length of one match in a piece of at most one space and then non-space characters; 0 at an unknown character. */
 static size_t match_length(const Merges *merges, const char *p, const char *end)
 {
     if (*p == '\'') {
@@ -142,7 +142,7 @@ static bool is_ascii(const char *p, const char *end)
     return p == end;
 }
 
-/* False where the piece is left to Python. */
+/* Returns false if Python must count the piece. */
 static bool count_piece(Merges *merges, const char *p, const char *end, size_t *count)
 {
     bool spaces = fn_space_at(p, end) != 0 && (*p != ' ' || end - p == 1 || fn_space_at(p + 1, end) != 0);
@@ -158,7 +158,7 @@ static bool count_piece(Merges *merges, const char *p, const char *end, size_t *
     return true;
 }
 
-/* The end of the piece that begins here: ` ?\S+`, or a run of white space less its last where text follows, or that last. */
+/* End of the piece that begins here: ` ?\S+`, or white space, without its last character if text follows. */
 static const char *piece_end(const char *p, const char *end)
 {
     const char *at = p;

@@ -1,10 +1,10 @@
-/* Trees: walking them as lxml's iterators do, and changing them as lxml's functions do. */
+/* Walk trees as lxml's iterators do, and change them as lxml's functions do. */
 #include "core.h"
 
 /* ---- walking ---- */
 
-/* The next element in document order below `top`. From a node that was taken out of its tree the way ends with that
- * node's own subtree, as it does in lxml. */
+/* The next element in document order below `top`. From a node that was removed from its tree, the walk ends after that
+ * node's own subtree, as in lxml. */
 FnNode *fn_step(const FnNode *top, FnNode *node)
 {
     if (node->first != NULL) return node->first;
@@ -53,7 +53,7 @@ FnWalk fn_walk_sets(FnPage *page, FnNode *top, uint64_t sets, bool inclusive)
     return started(page, (FnWalk){top, top, sets, 0, false}, inclusive);
 }
 
-/* The node after this one is looked for before this one is handed out, as lxml does. */
+/* As in lxml, the next node is determined before the current one is returned. */
 FnNode *fn_walk_on(FnPage *page, FnWalk *walk)
 {
     FnNode *found = walk->next;
@@ -106,7 +106,7 @@ void fn_unlink_node(FnNode *node)
 
 void fn_append_child(FnNode *parent, FnNode *child)
 {
-    assert(child != parent && !fn_is_below(child, parent)); /* or the tree would be a ring */
+    assert(child != parent && !fn_is_below(child, parent)); /* otherwise the tree would contain a cycle */
     fn_unlink_node(child);
     child->parent = parent;
     child->prev = parent->last;
@@ -213,7 +213,7 @@ static void strip_matching(FnPage *page, FnNode *top, uint64_t sets, uint32_t ta
     }
 }
 
-/* lxml's strip_tags, for tags of the sets and these two */
+/* lxml's strip_tags, for the tags of the sets and the two given tags. */
 void fn_strip_tag_sets(FnPage *page, FnNode *top, uint64_t sets, uint32_t tag, uint32_t tag2)
 {
     strip_matching(page, top, sets, tag ? tag : UINT32_MAX, tag2 ? tag2 : UINT32_MAX, false);
@@ -253,7 +253,7 @@ FnStr fn_attribute_value(const FnNode *node, uint16_t id)
     return attr != NULL ? attr->value : FN_EMPTY;
 }
 
-/* Attributes are shared by copies, so a node that sets one gets a list of its own. */
+/* Copies share attributes, so a node that sets one gets its own list. */
 void fn_set_attribute(FnPage *page, FnNode *node, uint16_t id, FnStr name, FnStr value)
 {
     FnAttr **end = &node->attrs, *old = node->attrs;
@@ -296,7 +296,7 @@ FnStr fn_text_of(FnPage *page, FnNode *node)
     return buffer.p == NULL ? FN_EMPTY : (FnStr){buffer.p, buffer.n};
 }
 
-/* Adds the text inside the node; false as soon as there are `enough` characters. */
+/* Add the text inside the node; return false as soon as there are `enough` characters. */
 bool fn_count_text(FnPage *page, const FnNode *node, FnTrimmed *count, size_t enough)
 {
     const FnNode *inner = node;

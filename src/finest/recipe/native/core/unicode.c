@@ -1,4 +1,4 @@
-/* Python's notions of white space, lines and words over UTF-8. */
+/* White space, lines and words of UTF-8 text, as Python defines them. */
 #include "core.h"
 
 const uint8_t FN_BYTE_KIND[256] = {
@@ -6,7 +6,7 @@ const uint8_t FN_BYTE_KIND[256] = {
     [0xc2 ... 0xf4] = 2,
 };
 
-/* The next code point; U+FFFD for bytes that are no UTF-8. Never reads past the end. */
+/* Decode the next code point; U+FFFD for invalid UTF-8. Never reads past the end. */
 uint32_t fn_decode(const char **at, const char *end)
 {
     assert(*at < end);
@@ -93,7 +93,7 @@ FnStr fn_strip(FnStr text)
     return (FnStr){p, (size_t)(last - p)};
 }
 
-/* " ".join(text.split()); the same slice where there is nothing to do. */
+/* " ".join(text.split()); returns the same slice if nothing changes. */
 FnStr fn_trim(FnPage *page, FnStr text)
 {
     const char *p = text.p, *end = text.p + text.n;
@@ -131,7 +131,7 @@ FnStr fn_trim(FnPage *page, FnStr text)
     return (FnStr){out, (size_t)(o - out)};
 }
 
-/* Bytes that are a character each, no space and no comma. */
+/* True for bytes that are one character each, and neither a space nor a comma. */
 static const bool SIMPLE[256] = {[0 ... 8] = true, [14 ... 27] = true, [33 ... ',' - 1] = true, [',' + 1 ... 127] = true};
 
 bool fn_trimmed_add(FnTrimmed *count, FnStr text, size_t enough)
@@ -180,7 +180,7 @@ bool fn_holds(FnStr text, FnStr part)
 
 bool fn_equals(FnStr a, FnStr b) { return a.n == b.n && memcmp(a.p, b.p, a.n) == 0; }
 
-/* The letter that a character is to a pattern that ignores case: for these four, re finds more than ASCII's. */
+/* The ASCII letter that a case-insensitive pattern of `re` matches with this character; four non-ASCII ones match. */
 static uint32_t folded(uint32_t code)
 {
     if (code < 0x80) return code >= 'A' && code <= 'Z' ? code + 32 : code;
@@ -196,7 +196,7 @@ static const char *const FILTERED[] = {
 #undef X
 };
 
-/* trafilatura's RE_FILTER over one line. */
+/* Whether trafilatura's RE_FILTER matches one line. */
 static bool line_is_filtered(FnPage *page, const char *p, const char *end)
 {
     char word[32];
@@ -264,7 +264,7 @@ bool fn_holds_forbidden(FnStr text)
     return false;
 }
 
-/* Whether a reference that begins here is certain to name no forbidden character; what is odd is not certain. */
+/* Whether the reference that begins here certainly names no forbidden character; false for unusual forms. */
 static bool is_plain_reference(const char *p, const char *end)
 {
     uint32_t number = 0;
@@ -283,7 +283,7 @@ static bool is_plain_reference(const char *p, const char *end)
 
 enum { BLOCK = 64 };
 
-/* Nothing in the block needs a second look: a form that compilers turn into vector instructions. */
+/* Whether nothing in the block needs a closer check, in a form that compilers vectorize. */
 static bool is_plain_block(const unsigned char *p)
 {
     unsigned char odd = 0;

@@ -1,14 +1,14 @@
-/* All words of a text: words.py's `_tokenize`, by the splitter where it decides, else by the memo that Python gives. */
+/* Tokenize a text: `_tokenize` of words.py, with the splitter if it can split a chunk, otherwise with Python's memo. */
 #define PY_SSIZE_T_CLEAN
 #include "chunks.h"
 
 #include <stdlib.h>
 
 typedef struct {
-    FnGrowing text; /* all tokens, a space behind each */
+    FnGrowing text; /* all tokens, each followed by a space */
     size_t n;
-    PyObject *known; /* counts of the chunks that the memo knows */
-    FnCounts counts;   /* of all others */
+    PyObject *known; /* counts of the chunks from the memo */
+    FnCounts counts;   /* of all other chunks */
 } Words;
 
 static bool add_token(Words *words, const char *p, size_t n)
@@ -26,7 +26,7 @@ static bool add_pieces(const FnSplitter *splitter, const FnPieces *pieces, Words
     return true;
 }
 
-/* A chunk as Python knows it: (tokens, counts, after, before). */
+/* Add a chunk from Python's memo: (tokens, counts, after, before). */
 static bool add_known(PyObject *memo, const char *p, size_t n, Words *words)
 {
     PyObject *chunk = PyUnicode_DecodeUTF8(p, (Py_ssize_t)n, "strict"), *known = NULL, *sum = NULL;
@@ -51,7 +51,7 @@ static bool add_chunk(FnSplitter *splitter, PyObject *memo, const char *p, size_
 {
     FnPieces pieces;
     if (!fn_begin_pieces(&pieces, n)) return false;
-    bool known = !fn_split(splitter, p, p + n, &pieces); /* to the memo, or by it */
+    bool known = !fn_split(splitter, p, p + n, &pieces); /* Python's memo has the chunk or splits it */
     bool good = known || add_pieces(splitter, &pieces, words);
     fn_end_pieces(&pieces);
     return known && !PyErr_Occurred() ? add_known(memo, p, n, words) : good && !known;
@@ -72,8 +72,8 @@ static bool add_chunks(FnSplitter *splitter, PyObject *memo, const char *p, cons
     return true;
 }
 
-/* (tokens with spaces between them, how many, counts of the chunks that the memo knows, and those of all others in three
- * numbers) */
+/* Returns (tokens joined by spaces, their number, packed counts of the chunks from the memo, three counts of the other
+ * chunks). */
 PyObject *fn_splitter_words(PyObject *self, PyObject *args)
 {
     PyObject *capsule, *memo, *found = NULL;
