@@ -121,7 +121,7 @@ def _missing_certificates(error: BaseException) -> str | None:
         for variable in CA_VARIABLES:
             path = os.environ.get(variable)
             if path and not Path(path).exists():
-                return f"{variable} names {path}, which is not there; correct or unset it"
+                return f"{variable} names {path}, which does not exist; correct or unset it"
     return None
 
 

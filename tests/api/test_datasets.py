@@ -112,7 +112,7 @@ def test_a_damaged_file_in_the_store_is_found(store: Any, refined: finest.Refine
     with pytest.raises(finest.VerifyError, match=refined.manifest.shards[0].path):
         finest.verify(PLACE, sample=0)
     store.pipe_file(path, whole[:-1])
-    with pytest.raises(finest.VerifyError, match="is not there with the"):
+    with pytest.raises(finest.VerifyError, match="does not exist with the"):
         finest.open_dataset(PLACE)
 
 

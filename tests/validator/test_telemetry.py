@@ -171,4 +171,4 @@ def test_a_client_that_dies_begins_anew(tmp_path: Path, monkeypatch: pytest.Monk
     found = Telemetry.open("finest", tmp_path / "telemetry", say=said.append)
     until(lambda: found.figures({"figure": 1}) or len(said) >= 2)
     found.close()
-    assert set(said) == {"Telemetry ended (out of order) and begins anew in 0 s"}
+    assert set(said) == {"Telemetry ended (out of order) and starts again in 0 s"}

@@ -105,7 +105,7 @@ def _decoded(html: bytes) -> str:
 def page_of_html(html: str | bytes, url: str | None) -> Page:
     """Build the page that a crawler would have recorded; raises UsageError without an address."""
     if url is None or not url.startswith(("http:", "https:")):
-        raise UsageError("say where the page lies: judge(html, url='https://...')")
+        raise UsageError("name the page's address: judge(html, url='https://...')")
     if isinstance(html, str):
         block = _HEAD % b"; charset=utf-8" + html.encode("utf-8", "replace")
     else:

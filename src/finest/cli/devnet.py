@@ -162,7 +162,7 @@ def wallet(name: str, hotkey: str, validator: bool, folder: Path | None) -> None
     if not any(one.name == "chain" and one.up for one in made.status()):
         raise DevnetError(f"the chain of {made.folder} is not up; start it: finest devnet up")
     found = make_wallet(made.chain, made.folder / "wallets", name, hotkey, validator=validator)
-    say(f"hotkey {found.hotkey_ss58} has seat {found.uid}")
+    say(f"hotkey {found.hotkey_ss58} is registered as uid {found.uid}")
     click.echo(shlex.join(found.flags))
 
 

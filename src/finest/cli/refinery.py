@@ -62,7 +62,9 @@ if TYPE_CHECKING:
 )
 @executor_options
 @click.option("--detach", is_flag=True, help="Slurm: submit the jobs and exit; `finest attach` follows them.")
-@click.option("--restart", is_flag=True, help="Delete the output of an earlier run in the folder, and start anew.")
+@click.option(
+    "--restart", is_flag=True, help="Delete the output of an earlier run in the folder, and start from the beginning."
+)
 @click.option("--quiet", is_flag=True, help="Print only errors and warnings.")
 def refine(
     sources: tuple[str, ...], out: str, work: Path | None, recipe_name: str, workers: int | None, limit: int | None,

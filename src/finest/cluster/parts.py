@@ -139,7 +139,7 @@ def holds(works: Callable[[], bool]) -> bool:
 
 
 def _again(folder: Folder) -> str:
-    return f"to start anew, without its jobs and accounts: finest cluster down --purge --folder {folder.path}"
+    return f"to start with an empty cluster: finest cluster down --purge --folder {folder.path}"
 
 
 def _daemon(folder: Folder, name: str) -> Daemon:

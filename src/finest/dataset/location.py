@@ -149,5 +149,5 @@ def _check_sizes(location: Location, manifest: Manifest) -> None:
     for file in (*manifest.shards, *manifest.verdicts):
         if sizes.get(file.path) != file.size_bytes:
             raise VerifyError(
-                f"{location}: {file.path} is not there with the {file.size_bytes} bytes that the manifest states"
+                f"{location}: {file.path} does not exist with the {file.size_bytes} bytes that the manifest states"
             )

@@ -38,7 +38,7 @@ def check_right(repo: str) -> None:
 def there_and_right(user: dict[str, Any], repo: str) -> tuple[str, bool | None]:
     """Return whether the repository exists, as a message, and whether the token may write to it (None if unknown)."""
     try:
-        there = f"{repo} is there ({'private' if Hub().head(repo).private else 'public'})"
+        there = f"{repo} exists ({'private' if Hub().head(repo).private else 'public'})"
         is_there = True
     except HubNotFound:
         there, is_there = f"{repo} will be made", False

@@ -151,7 +151,7 @@ class RemoteParquet:
             start = min(start, column.dictionary_page_offset)
         end = start + column.total_compressed_size
         if not 4 <= start <= end <= self._view.size_bytes - 8:
-            raise VerifyError(f"{self.path}: row group {number} has a column that lies outside of the file")
+            raise VerifyError(f"{self.path}: row group {number} has a column outside of the file")
         return int(start), int(end)
 
 

@@ -195,7 +195,7 @@ class _OpenShard:
 
     def _refused(self, error: OSError) -> RunError:
         return RunError(
-            f"cannot write {self._final}: {error.strerror or error}; mend that and run the same command again"
+            f"cannot write {self._final}: {error.strerror or error}; fix that and run the same command again"
         )
 
 

@@ -115,7 +115,7 @@ def _echo(name: str, process: subprocess.Popen[str], say: Callable[[str], None])
 def _show(subnet: Subnet, console: Console) -> None:
     """Show the verdicts with the weights on the chain, highest weight first, and the leaderboard."""
     weights = subnet.weights(VALIDATOR)
-    console.print("\nVerdicts, and the weights as they stand on the chain", style="bold")
+    console.print("\nVerdicts, and the weights on the chain", style="bold")
     table = _table("miner", "dataset", "verdict", "score", "weight")
     rows = [(task, score) for task in subnet.tasks() for score in task.scores]
     for task, score in sorted(rows, key=lambda row: -weights.get(row[0].hotkey, 0.0)):

@@ -100,7 +100,7 @@ def _put(folder: Path, store: Location, file: Shard, *, is_there: bool) -> None:
         return
     store.put(folder / file.path, file.path)
     if store.sha256(file.path, file.size_bytes) != file.sha256:
-        raise RunError(f"{store}: {file.path} is not there as it was written; run the same command again")
+        raise RunError(f"{store}: {file.path} does not hold what was written; run the same command again")
 
 
 def _remove_others(store: Location, manifest: bytes, wanted: set[str]) -> None:

@@ -107,14 +107,18 @@ class Ledger:
         except FileNotFoundError:
             raise LedgerError(f"{out} holds no run; start one with: finest refine SOURCE --out {out}") from None
         except (OSError, ValueError, RecursionError) as error:
-            raise LedgerError(f"{path} cannot be read: {error}; start anew with --restart") from error
+            raise LedgerError(
+                f"{path} cannot be read: {error}; start again from the beginning with --restart"
+            ) from error
         found = data.get("format") if isinstance(data, dict) else None
         if found != FORMAT:
             raise LedgerError(f"{path} has format {found!r}, this version reads {FORMAT!r}")
         try:
             return Ledger(out, RunPlan.from_dict(data))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise LedgerError(f"{path} is damaged ({masked_error(error)}); start anew with --restart") from error
+            raise LedgerError(
+                f"{path} is damaged ({masked_error(error)}); start again from the beginning with --restart"
+            ) from error
 
     @staticmethod
     def begin(out: Path, plan: RunPlan, *, restart: bool) -> Ledger:
@@ -131,7 +135,7 @@ class Ledger:
                 raise LedgerError(f"{out} holds a run with {what}; name another --out, or delete it with --restart")
             return Ledger(out, _at_new_places(found.plan, plan))
         if foreign := [p.name for p in out.iterdir() if p.name not in OWN_FILES] if out.exists() else []:
-            raise LedgerError(f"{out} is not empty ({foreign[0]} is there); name another folder with --out")
+            raise LedgerError(f"{out} is not empty ({foreign[0]} is in it); name another folder with --out")
         return ledger.saved()
 
     def saved(self) -> Ledger:

@@ -143,7 +143,7 @@ class _Sender:
             if status == REFUSED:
                 self._say(f"No telemetry: {why}")
                 return
-            self._say(f"Telemetry ended ({why}) and begins anew in {RETRY_S:.0f} s")
+            self._say(f"Telemetry ended ({why}) and starts again in {RETRY_S:.0f} s")
             self._closing.wait(RETRY_S)
 
     def _any_waits(self, process: subprocess.Popen[bytes] | None = None) -> bool:

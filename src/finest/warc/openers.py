@@ -249,7 +249,7 @@ def s3_client(pid: int, read_timeout_s: float = READ_TIMEOUT_S) -> Any:  # noqa:
     """
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         if not os.environ.get(name, "").isascii():
-            raise SourceError(f"{name} holds a letter that is not ASCII, such as a typographic quote; copy it anew")
+            raise SourceError(f"{name} holds a letter that is not ASCII, such as a typographic quote; copy it again")
     import boto3
     from botocore.config import Config
 

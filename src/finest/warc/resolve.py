@@ -194,7 +194,7 @@ def _in_bucket(spec: str) -> list[str]:
     bucket, _, key = spec.removeprefix("s3://").partition("/")
     if "@" in bucket:
         raise SourceError(
-            f"s3://{host_of(spec)}/...: credentials do not stand in an s3:// address; give them in AWS_ACCESS_KEY_ID "
+            f"s3://{host_of(spec)}/...: an s3:// address may not contain credentials; give them in AWS_ACCESS_KEY_ID "
             "and AWS_SECRET_ACCESS_KEY, or in AWS_PROFILE"
         )
     if not bucket:

@@ -106,7 +106,9 @@ def _check_early(chain: Chain, server: TaskServer, settings: Settings, say: Call
             f"give its API_URL, or --netuid {info.netuid}"
         )
     own = view.neuron(chain.hotkey.address)
-    right = "has no seat" if own is None else "may set weights" if own.validator_permit else "has no validator permit"
+    right = (
+        "is not registered" if own is None else "may set weights" if own.validator_permit else "has no validator permit"
+    )
     say(f"Hotkey {chain.hotkey.address} {right} on subnet {view.netuid}; task server {settings.api_url}")
 
 

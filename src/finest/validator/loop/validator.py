@@ -101,7 +101,7 @@ class Validator:
         found = find_new_lines(self._chain, self._server, self._queue, full=now_s >= due_s)
         self._full_scan_at_s = now_s + FULL_SCAN_S if now_s >= due_s else due_s
         if found.new:
-            self._say(f"{counted(found.new, 'new submission')} to judge; {found.lines} lines stand on the chain")
+            self._say(f"{counted(found.new, 'new submission')} to judge; {found.lines} lines are on the chain")
         return READ_CHAIN_BLOCKS * self._chain.view().block_time_s
 
     def _report(self) -> float:

@@ -37,7 +37,9 @@ class Releases:
         self._said: set[str] = set()
         self._signers.check()
         if self._store.home in self._signers.path.parents:
-            raise UsageError(f"{self._signers.path} lies where releases are installed: keep the keys elsewhere")
+            raise UsageError(
+                f"{self._signers.path} is in the folder where releases are installed: keep the keys elsewhere"
+            )
 
     def look(self) -> Release | None:
         """Return the newest release above the running version that may be installed. Never raises for transient errors.
