@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class GateRules(Rules):
-    """Cheap checks that safely drop pages before extraction; they are not part of FineWeb.
+    """Cheap checks that safely drop pages before extraction. FineWeb does not have them; `enabled = false` omits them.
 
     A page is dropped if its HTML has fewer than `min_html_chars` characters, or if Common Crawl's CLD2 record assigns
     at most `cld2_share` of its text to the wanted languages. If there is no such record, language identification runs

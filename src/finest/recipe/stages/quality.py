@@ -20,8 +20,8 @@ class GopherQualityRules(Rules):
     - `min_doc_words`, `max_doc_words`: words of the page, without tokens that are only punctuation.
     - `min_avg_word_length`, `max_avg_word_length`: average length of these words, in characters.
     - `max_symbol_word_ratio`: hash signs per token, and ellipses per token.
-    - `max_bullet_lines_ratio`, `max_ellipsis_lines_ratio`: share of lines that begin with a bullet, or end with an
-      ellipsis.
+    - `max_bullet_lines_ratio`, `max_ellipsis_lines_ratio`: share of lines that begin with a bullet or a hyphen, or end
+      with an ellipsis.
     - `min_alpha_words_ratio`: share of tokens that contain a letter.
     - `min_stop_words`: how many different words of `stop_words` the page must contain.
     """

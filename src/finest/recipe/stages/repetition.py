@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class GopherRepetitionRules(Rules):
     """Gopher's limits on repetition (arXiv:2112.11446, Table A1).
 
-    - `dup_line_frac`, `dup_para_frac`: share of lines, or paragraphs, that are duplicates. 0 switches the check off.
-    - `dup_line_char_frac`, `dup_para_char_frac`: share of characters in these. 0 switches the check off.
+    - `dup_line_frac`, `dup_para_frac`: the largest share of duplicate lines, or paragraphs. 0 switches the check off.
+    - `dup_line_char_frac`, `dup_para_char_frac`: the largest share of characters in duplicate lines, or paragraphs. 0
+      switches the check off.
     - `top_n_grams`: pairs of n and the largest share of characters in the most frequent n-gram.
     - `dup_n_grams`: pairs of n and the largest share of characters in repeated n-grams.
     """
