@@ -171,7 +171,7 @@ def test_certificates_that_are_not_there(tmp_path: Path, monkeypatch: pytest.Mon
     """The variable and the file are named."""
     monkeypatch.setenv(variable, str(tmp_path / "gone.pem"))
     said = failure("https://127.0.0.1:1/a")
-    assert f"{variable} names {tmp_path / 'gone.pem'}, which is not there" in said
+    assert f"{variable} names {tmp_path / 'gone.pem'}, which does not exist" in said
 
 
 def test_no_tls_at_that_port() -> None:

@@ -111,6 +111,12 @@ def test_a_body_that_ends_in_its_first_chunk_size_is_empty(cut: bytes) -> None:
     assert undo(cut, ["chunked"], MAX_BYTES) == b""
 
 
+@pytest.mark.parametrize("cut", [b"3\r\nabc", b"3\r\nabc\r", b"3\r\nab", b"3\r\nabc \r"])
+def test_a_body_that_ends_at_its_first_chunk_is_what_is_there(cut: bytes) -> None:
+    """Wherever the end of the chunk is cut, its size is not taken for text."""
+    assert undo(cut, ["chunked"], MAX_BYTES) == cut.partition(b"\n")[2].rstrip()
+
+
 @given(body=st.binary(max_size=300), coding=st.sampled_from([*PACK, "chunked", "compress"]))
 def test_no_body_is_an_error(body: bytes, coding: str) -> None:
     """Whatever the bytes, the answer is a body or a named reason."""

@@ -90,7 +90,7 @@ def _unchunk(body: bytes) -> bytes:
         pieces.append(body[at : at + size])
         end = _CHUNK_END.match(body, at + size)
         if end is None:
-            if not pieces[1:] and at + size < len(body):
+            if not pieces[1:] and body[at + size :].strip(b" \t\r"):
                 return body  # the first line only looks like a chunk size
             break
         at = end.end()
