@@ -93,6 +93,7 @@ def test_a_reader_sees_the_old_or_the_new_one(tmp_path: Path) -> None:
     def read() -> None:
         while not done.is_set():
             seen.add(path.read_bytes())
+            time.sleep(0.001)
 
     reader = threading.Thread(target=read)
     reader.start()

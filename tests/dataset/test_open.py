@@ -210,6 +210,7 @@ def test_a_column_that_is_no_text_is_refused(tmp_path: Path) -> None:
             dataset.row_columns("url")
 
 
+@pytest.mark.nightly
 def test_flipped_bits_are_never_more_than_refused(tmp_path: Path) -> None:
     """Whatever bits are wrong, the answer is the honest rows or a VerifyError."""
     honest, chance = parquet(rows_table(40)), random.Random(3)

@@ -237,6 +237,7 @@ def test_a_private_repository(miner: Miner) -> None:
     assert "no such repository, or it is private" in stranger.stderr
 
 
+@pytest.mark.nightly
 def test_what_was_to_be_private_is_never_public(miner: Miner) -> None:
     """--private into a public repository is refused before anything is sent."""
     miner.revision()
@@ -246,6 +247,7 @@ def test_what_was_to_be_private_is_never_public(miner: Miner) -> None:
     assert not miner.hub.requests.count(".", method="POST")
 
 
+@pytest.mark.nightly
 def test_tokens(miner: Miner, hub: HubServer) -> None:
     """No token, a wrong one, one that may only read: one clear line each, without the token."""
     refused = {

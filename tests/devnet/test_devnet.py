@@ -62,6 +62,7 @@ def test_it_comes_up_and_goes_down(tmp_path: Path) -> None:
     assert list((tmp_path / "devnet" / "bucket").rglob("*.warc.gz"))
 
 
+@pytest.mark.nightly
 def test_up_twice_is_up_once(devnet: Devnet) -> None:
     """What runs is left alone, whoever asks."""
     before = pids(devnet)
@@ -78,6 +79,7 @@ def test_down_twice_is_down_once(devnet: Devnet) -> None:
     assert Devnet(devnet.folder / "none").down() == []
 
 
+@pytest.mark.nightly
 def test_a_killed_service_is_noticed_and_started_again(devnet: Devnet) -> None:
     """After kill -9 it is down and the others are not; `up` brings it back at its old address with what it held."""
     before, addresses = pids(devnet), [one.address for one in devnet.status()]

@@ -300,6 +300,7 @@ def test_a_snapshot_is_not_downloaded_twice(hub: HubServer, tmp_path: Path) -> N
     assert len(hub.requests.all()) <= 2
 
 
+@pytest.mark.nightly
 def test_hf_auth_login_and_whoami(hub: HubServer, tmp_path: Path) -> None:
     """`hf auth login --token` stores a token that `hf auth whoami` and the client then use; a wrong one is refused."""
     home, hf = tmp_path / "home", Path(sys.executable).with_name("hf")
@@ -317,6 +318,7 @@ def test_hf_auth_login_and_whoami(hub: HubServer, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_huggingface_hub_1_33(hub: HubServer, cache: Path, tmp_path: Path) -> None:
     """The last 1.x does the same by the same script, by Xet and by LFS."""
     python = str(old_client(cache, "1.33.0"))

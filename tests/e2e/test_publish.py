@@ -78,6 +78,7 @@ def test_a_source_that_is_gone_is_no_evidence(env: dict[str, str], place: str) -
     assert "files agree, rows NOT verified" in done.stdout
 
 
+@pytest.mark.nightly
 def test_open_shows_what_it_is(env: dict[str, str], place: str, refined: Path) -> None:
     """Recipe, sources, sizes, root and rows, on the Hub as in the folder."""
     shown = finest("open", f"{place}#{root(refined)}", env=env).stdout

@@ -113,6 +113,7 @@ def test_status_report_and_why(dataset: Path) -> None:
     assert any(check["failed"] and check["reason"] == dropped["reason"] for check in answer["checks"])
 
 
+@pytest.mark.nightly
 def test_workers_do_not_matter(sliced: list[Path], whole: Whole, tmp_path: Path) -> None:
     """One worker and three give the same root."""
     finest("refine", *sliced, "--out", tmp_path / "three", "--workers", 3)
@@ -147,6 +148,7 @@ def test_a_run_killed_at_random_moments(sliced: list[Path], whole: Whole, tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("run", range(KILLS // 2))
+@pytest.mark.nightly
 def test_a_worker_killed_at_a_random_moment(run: int, sliced: list[Path], whole: Whole, tmp_path: Path) -> None:
     """Nor does kill -9 of a worker: the same run goes on without it."""
     rng = random.Random(run)

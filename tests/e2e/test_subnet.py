@@ -40,6 +40,7 @@ def subnet(tmp_path: Path) -> Iterator[Subnet]:
         yield up
 
 
+@pytest.mark.nightly
 def test_every_warc_is_refined_and_committed_once(subnet: Subnet) -> None:
     """One miner is killed at each step, one has no Hub for a while, one loses its lease: nothing lost or doubled."""
     with Gate(subnet.devnet.hub.endpoint) as gate:

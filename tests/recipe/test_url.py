@@ -156,6 +156,7 @@ def test_a_cache_that_cannot_be_written_is_named(small: Path) -> None:
 
 
 @pytest.mark.corpus
+@pytest.mark.nightly
 def test_real_urls_are_decided_as_by_datatrove(corpus: Path, cache: Path) -> None:
     """With the full lists every URL of the corpus, and URLs on the lists, get DataTrove's decision."""
     lists, filter_ = UrlLists.open(cache), URLFilter()

@@ -147,6 +147,7 @@ def test_long_runs_are_split_in_linear_time(text: str) -> None:
 
 
 @pytest.mark.corpus
+@pytest.mark.nightly
 def test_chunks_of_real_pages_are_split_as_by_spacy(corpus: Path) -> None:
     """Every distinct chunk of every fifth page of real WARCs (every day each 15th), in any language, is split alike."""
     import spacy

@@ -182,6 +182,7 @@ def test_it_starts_while_the_chain_is_away(tmp_path: Path, sqlite_url: str, make
     assert "Traceback" not in server.said
 
 
+@pytest.mark.nightly
 def test_what_cannot_work_is_one_line(tmp_path: Path, sqlite_url: str, make_key: MakeKey) -> None:
     """No wallet, a port that is taken, a database that is none: an exit status and a line, nothing secret."""
     from dataclasses import replace

@@ -75,6 +75,7 @@ def audited(subnet: Subnet, *more: object) -> tuple[int, str]:
     return status, said
 
 
+@pytest.mark.nightly
 def test_a_finished_task_passes_and_is_replayed(subnet: Subnet, tmp_path: Path) -> None:
     """Lease, line, seed from a block, WARCs of the crawl, signature; and the same again for anybody."""
     record = tmp_path / "verdict.json"
@@ -117,12 +118,14 @@ def _key(warc: Path) -> str:
     return "crawl-data/" + str(warc).partition("crawl-data/")[2]
 
 
+@pytest.mark.nightly
 def test_an_honest_dataset_on_the_hub_passes(subnet: Subnet, honest: Published) -> None:
     """The devnet's Hub and crawl, read by range."""
     status, said = attacked(subnet, honest, "honest")
     assert (status, "45 of 45 rows are what they should be" in said) == (0, True), said
 
 
+@pytest.mark.nightly
 def test_invented_rows_on_the_hub_are_caught(subnet: Subnet, honest: Published, tmp_path: Path) -> None:
     """30 % of them, with honest hashes, sizes and root."""
     status, said = attacked(subnet, forge(honest, tmp_path / "f", 0.3, invented), "invented")
