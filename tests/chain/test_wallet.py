@@ -63,6 +63,7 @@ def test_a_missing_hotkey_of_a_wallet_says_how_to_make_one(tmp_path: Path) -> No
         open_hotkey(options(tmp_path))
 
 
+@pytest.mark.nightly
 def test_a_password_protected_hotkey_is_refused_without_asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is there to type: one line instead of a prompt; the SDK's own variable for passwords works."""
     made = wallet(tmp_path, hotkey_password="secret-password")

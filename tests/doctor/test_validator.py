@@ -45,6 +45,7 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
         yield Patient(subnet)
 
 
+@pytest.mark.nightly
 def test_all_is_well(patient: Patient) -> None:
     """A validator without a token: nothing fails, nothing is made, and a miner's needs are not asked for."""
     found = patient.examine("--once", "--no-weights")  # flags of `finest validate` are taken
@@ -58,6 +59,7 @@ def test_all_is_well(patient: Patient) -> None:
     assert not patient.work.exists()
 
 
+@pytest.mark.nightly
 def test_a_seat_without_a_permit_and_a_database_that_is_away(patient: Patient) -> None:
     """What others stake is said, and the command that stakes more; when weights were set is said anyway.
 

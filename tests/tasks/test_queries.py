@@ -74,6 +74,7 @@ def rss_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
+@pytest.mark.nightly
 def test_pages_are_cut_by_bytes(server: Server) -> None:
     """However long tasks and notes are, a page is 256 KiB at the most, and its cursor leads to every task."""
     seen, after = [], ""

@@ -88,6 +88,7 @@ def _halves(text: str) -> tuple[str, str]:
     return text[:middle], text[middle + 1 :]
 
 
+@pytest.mark.nightly
 def test_a_page_left_out_behind_a_repeated_id_is_caught(tmp_path: Path) -> None:
     """A row of the same id elsewhere, in another WARC at the same offset too, does not stand for it."""
     one, two = tmp_path / "one.warc.gz", tmp_path / "two.warc.gz"

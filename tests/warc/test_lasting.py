@@ -313,6 +313,7 @@ def test_a_bucket_whose_server_is_away_for_a_moment(monkeypatch: pytest.MonkeyPa
     assert len(retried) == 2
 
 
+@pytest.mark.nightly
 def test_a_bucket_that_is_a_web_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """What answers there is no S3."""
     with serving(NotFoundPage) as host:

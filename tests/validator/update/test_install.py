@@ -93,6 +93,7 @@ def test_a_release_takes_over_and_a_bad_one_is_left_again(operator: Operator) ->
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_release_that_does_not_work_changes_nothing(operator: Operator) -> None:
     """What fails its own examination is given up at once, with the reason; the own installation goes on."""
     operator.source.release("90.2.0", doctor=1)

@@ -48,6 +48,7 @@ def test_the_files_beside_the_weights_are_those_that_would_be_written(tmp_path: 
     assert json.loads((tmp_path / "config.json").read_text())["dtype"] == "bfloat16"
 
 
+@pytest.mark.nightly
 def test_transformers_computes_the_same(tmp_path: Path) -> None:
     """Fitted weights give `LlamaForCausalLM` the logits that they give us, and its tokenizer our tokens."""
     transformers = pytest.importorskip("transformers")
