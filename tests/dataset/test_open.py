@@ -400,6 +400,7 @@ def revision(env: dict[str, str], large: Made) -> str:
     return finest("publish", large.folder, "--hf_repo", "large", env=env).stdout.strip()
 
 
+@pytest.mark.nightly
 def test_a_sample_from_the_hub_is_the_local_one(
     hub: HubServer, env: dict[str, str], revision: str, large: Made
 ) -> None:
@@ -434,6 +435,7 @@ def test_the_latest_must_be_asked_for(env: dict[str, str], revision: str) -> Non
     assert f"alice/large@{revision}" in latest.stderr
 
 
+@pytest.mark.nightly
 def test_what_is_not_there(env: dict[str, str], revision: str) -> None:
     """No such repository, no such revision, another root than the one that was promised."""
     for place, status, says in (

@@ -169,6 +169,7 @@ def test_killed_at_any_moment(miner: Miner) -> None:
     assert miner.commits() == [revision]
 
 
+@pytest.mark.nightly
 def test_killed_while_the_commit_is_on_its_way(miner: Miner) -> None:
     """The Hub takes a commit from a process that is dead by then: the next run finds it, or makes the only one."""
     miner.hub.faults.add(Fault(path="/commit/main", stall_s=1.0))

@@ -13,6 +13,7 @@ from tests.e2e.command import finest
 pytest.importorskip("bittensor")
 
 
+@pytest.mark.nightly
 def test_a_wallet_is_ready_to_use_and_made_once(tmp_path: Path) -> None:
     """The printed flags open a registered hotkey; the second call prints the same ones."""
     from finest.devnet.devnet import Devnet

@@ -97,6 +97,7 @@ def test_nothing_is_configured(tmp_path: Path, cache: Path) -> None:
         assert found[name]["state"] == "skipped", found[name]
 
 
+@pytest.mark.nightly
 def test_the_hotkey_has_no_seat(patient: Patient) -> None:
     """A wallet that nobody registered: the command that registers it on this very subnet."""
     import bittensor as bt

@@ -43,6 +43,7 @@ def services(folder: Path) -> dict[str, dict[str, object]]:
     return found
 
 
+@pytest.mark.nightly
 def test_up_status_env_down(tmp_path: Path) -> None:
     """A devnet outlives the terminal that started it, is found again by its folder, and ends when told."""
     folder = tmp_path / "devnet"

@@ -90,6 +90,7 @@ def test_open_shows_what_it_is(env: dict[str, str], place: str, refined: Path) -
     assert remote == local
 
 
+@pytest.mark.nightly
 def test_load_dataset_gives_the_rows(hub: HubServer, place: str, refined: Path, tmp_path: Path) -> None:
     """`load_dataset`, as the card says."""
     pytest.importorskip("datasets")

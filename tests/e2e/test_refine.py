@@ -17,7 +17,7 @@ from bench.recipes import UNGATED
 from tests.deep import examples
 from tests.e2e.command import SAMPLE, children, finest, manifest, root, start
 
-KILLS = int(os.environ.get("KILLS", examples(2, 5)))
+KILLS = int(os.environ.get("KILLS", examples(1, 5)))
 
 
 @pytest.fixture(scope="module")

@@ -74,6 +74,7 @@ def test_a_folder_of_other_things(tmp_path: Path, refused: Refused) -> None:
     refused(5, "refine", SAMPLE, "--out", tmp_path, says="thesis.tex")
 
 
+@pytest.mark.nightly
 def test_another_run_in_the_folder(tmp_path: Path, refused: Refused) -> None:
     """Another limit is another run: refused, then done with --restart."""
     out = tmp_path / "out"

@@ -209,6 +209,7 @@ def test_a_cancelled_task(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds)
     assert not jobs_in_queue()
 
 
+@pytest.mark.nightly
 def test_a_killed_submitter(warcs: list[Path], local_root: str, tmp_path: Path) -> None:
     """kill -9 leaves the jobs at work; a local run keeps away; attach follows them to the same root."""
     out = tmp_path / "out"

@@ -86,6 +86,7 @@ def test_no_sample_is_said_to_be_no_proof(little: Published) -> None:
 
 
 @pytest.mark.parametrize("reason", sampled(["extraction_limit", "extraction_crash"]))
+@pytest.mark.nightly
 def test_verdicts_that_machines_may_not_share_prove_nothing(little: Published, tmp_path: Path, reason: str) -> None:
     """Who gives every page such a verdict has nothing that could be held against him, and nothing proven."""
     verdicts = [replace(one, reason=reason) if one.reason != "kept" else one for one in little.verdicts()]

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from finest.recipe.extract import ExtractionLimit, bounded, extract_trafilatura
-from tests.deep import examples, parts
+from tests.deep import examples, parts, sampled
 from tests.recipe.extract_pages import LONG, SENTENCE, page
 
 TAGS = (
@@ -69,7 +69,7 @@ def test_same_text_on_random_trees(body: str, whole: bool) -> None:
 
 @pytest.mark.corpus
 @parts(PARTS)
-@pytest.mark.parametrize("name", ["mix-00.warc.gz", "en-00.warc.gz"])
+@pytest.mark.parametrize("name", sampled(["mix-00.warc.gz", "en-00.warc.gz"]))
 def test_same_text_on_real_pages(corpus: Path, name: str, part: int) -> None:
     """Every page of the corpus has trafilatura's text."""
     compared = 0

@@ -92,6 +92,7 @@ def test_any_text_is_decided_as_by_datatrove(lines: list[str]) -> None:
 
 
 @pytest.mark.corpus
+@pytest.mark.nightly
 def test_real_pages_are_decided_as_by_datatrove(corpus: Path) -> None:
     """Decision, reason and text after C4 agree on every fifteenth page of real WARCs (every day each 45th)."""
     seen = 0

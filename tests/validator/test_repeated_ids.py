@@ -42,6 +42,7 @@ def without_dedup() -> Recipe:
 
 
 @pytest.mark.parametrize("seed", sampled(range(2)))
+@pytest.mark.nightly
 def test_what_refine_writes_is_accepted_whatever_the_ids(tmp_path: Path, seed: int) -> None:
     """Ids repeated in a file, across files and in a member: verified whole, fit to be published, and passed."""
     made = make(tmp_path / "made", drawn_warcs(tmp_path, seed))

@@ -16,7 +16,7 @@ from finest.recipe import native
 from finest.recipe.extract import ExtractionLimit, bounded
 from finest.recipe.extract.blocks import MOST_OPEN
 from finest.recipe.extract.main_text import extract_blocks, extract_in_python
-from tests.deep import examples, parts
+from tests.deep import examples, parts, sampled
 from tests.recipe.extract_pages import LONG, PAGES
 from tests.recipe.native.fuzz import Html, outcome
 from tests.recipe.test_blocks import RULES
@@ -67,7 +67,7 @@ def test_random_pages(html: str) -> None:
 @pytest.mark.corpus
 @pytest.mark.slow
 @parts(PARTS)
-@pytest.mark.parametrize("name", ["mix-00.warc.gz", "en-00.warc.gz"])
+@pytest.mark.parametrize("name", sampled(["mix-00.warc.gz", "en-00.warc.gz"]))
 def test_real_pages(corpus: Path, name: str, part: int) -> None:
     """Every page has one text on both paths."""
     for html in pages_of(corpus / name)[part::PARTS]:

@@ -18,7 +18,7 @@ from finest.recipe import native
 from finest.recipe.extract import ExtractionLimit, bounded, core_tables, extract_trafilatura
 from finest.recipe.extract.page import FALLBACKS, filled_core
 from finest.recipe.extract.parse import parse_bytes, source_of
-from tests.deep import examples, parts
+from tests.deep import examples, parts, sampled
 from tests.recipe.extract_pages import LONG, PAGES, page
 from tests.recipe.native.fuzz import in_python, outcome
 from tests.recipe.test_extract_equal import BODIES, pages_of, reference
@@ -61,7 +61,7 @@ def test_random_trees(body: str) -> None:
 @pytest.mark.corpus
 @pytest.mark.slow
 @parts(PARTS)
-@pytest.mark.parametrize("name", ["mix-00.warc.gz", "en-00.warc.gz"])
+@pytest.mark.parametrize("name", sampled(["mix-00.warc.gz", "en-00.warc.gz"]))
 def test_real_pages(corpus: Path, name: str, part: int) -> None:
     """Every page has one text on both paths, and the core leaves at most one in a hundred to Python."""
     pages = pages_of(corpus / name)[part::PARTS]

@@ -14,6 +14,7 @@ from tests.validator.update.source import Source, environment
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_release_is_installed_after_the_first_pass(
     source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

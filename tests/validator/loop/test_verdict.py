@@ -131,6 +131,7 @@ def test_evidence_comes_back(job: MakeJob, honest: Published) -> None:
     assert any(line.startswith("Judging up to 6 of") for line in said)
 
 
+@pytest.mark.nightly
 def test_a_passed_audit_is_measured(job: MakeJob, crawl: list[Path]) -> None:
     """Quality, factors and score are in the evidence, with the WARCs that nobody was given."""
     done = run_verdict(job(heldout=tuple(map(str, crawl[2:])), tokens=1_000_000), threading.Event(), lambda _: None)
