@@ -6,22 +6,33 @@ document arrives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from finest.api.pages import default_cache, page_of_html, recipe_of
-from finest.recipe import c4, fineweb, gate, gopher, language, url, words
-from finest.recipe.bounds import check_markup
-from finest.recipe.check import Check
-from finest.recipe.decode import decode
+from finest.recipe import words
 from finest.recipe.judge import Verdict, judge
 from finest.recipe.page import Page
-from finest.recipe.payload import PayloadTooLarge, Undecodable, is_wanted_status, read_message, read_response
 from finest.recipe.recipe import Recipe
+from finest.recipe.stage import Stage
+from finest.recipe.stages.c4 import C4
+from finest.recipe.stages.fineweb import FINEWEB
+from finest.recipe.stages.gate import CLD2_GATE, TEXT_GATE
+from finest.recipe.stages.http import HTTP
+from finest.recipe.stages.language import LANGUAGE
+from finest.recipe.stages.payload import ENCODING, MARKUP, PAYLOAD
+from finest.recipe.stages.quality import QUALITY
+from finest.recipe.stages.repetition import REPETITION
+from finest.recipe.stages.url import URL
+from finest.recipe.state import PageState
+from finest.recipe.toolbox import toolbox
 
 __all__ = ["Checks", "Page", "Rules", "Verdict", "page_of_html"]
+
+
+_NO_PAGE = Page("", "", "", b"")
+"""The page of a stage that looks only at the text."""
 
 
 class Rules(NamedTuple):
@@ -52,22 +63,8 @@ class Checks:
 
     def __init__(self, recipe: Recipe, cache: Path) -> None:
         self.recipe, self._cache = recipe, cache
+        self._tools = toolbox(recipe, cache)
         self._last: tuple[str, words.Words] | None = None
-
-    @cached_property
-    def _tokenizer(self) -> words.Tokenizer:
-        return words.Tokenizer()
-
-    @cached_property
-    def _urls(self) -> url.UrlLists:
-        return url.UrlLists.open(self._cache)
-
-    @cached_property
-    def _model(self) -> language.LanguageModel:
-        rules = self.recipe.language
-        model = language.LanguageModel.load(language.model_path(rules.model, self._cache), rules.model_sha256)
-        language.require_languages(model, rules)
-        return model
 
     def verdict(self, page: Page) -> Verdict:
         """Judge a page by the whole recipe."""
@@ -75,73 +72,47 @@ class Checks:
 
     def payload(self, page: Page) -> tuple[str | None, str]:
         """Apply the stages that read a page; also returns its HTML."""
-        rules = self.recipe.payload
-        message = read_message(page, rules)
-        if rules.statuses and not is_wanted_status(message.status, rules):
-            return "http_status", ""
-        if page.record_type not in rules.records:
-            return "payload_record", ""
-        try:
-            response = read_response(page, message, rules)
-        except Undecodable:
-            return "payload_coding", ""
-        except PayloadTooLarge:
-            return "payload_too_large", ""
-        if not response.body:
-            return "payload_empty", ""
-        if len(response.body) > rules.max_bytes:
-            return "payload_too_large", ""
-        if response.type not in rules.types:
-            return "payload_type", ""
-        html = decode(response, self.recipe.decode).text
-        if html is None:
-            return "payload_encoding", ""
-        return _first(check_markup(html, self.recipe.limits)), html
+        state = PageState(page)
+        return self._reason(state, HTTP, PAYLOAD, ENCODING, MARKUP), state.html
 
     def url(self, address: str) -> str | None:
         """Apply the block lists of addresses."""
-        check = url.check_url(address, self._urls, self.recipe.url) if self.recipe.url.enabled else None
-        return check.reason if check else None
+        return self._reason(PageState(replace(_NO_PAGE, url=address)), URL)
 
     def gate(self, page: Page, html: str) -> str | None:
         """Apply the cheap checks that safely drop pages before extraction."""
-        return _first(gate.cld2_gate(page, self.recipe)) or _first(gate.text_gate(page, html, self.recipe, self._model))
+        return self._reason(PageState(page, html=html), CLD2_GATE, TEXT_GATE)
 
-    def language(self, text: str) -> tuple[str | None, str, float]:
+    def language(self, text: str) -> tuple[str | None, str | None, float | None]:
         """Apply language identification; also returns the best language and its probability."""
-        best, score = self._model.best(text)
-        rules = self.recipe.language
-        checks = [language.check_language(text, best, score, self._model, rules)] if rules.enabled else []
-        return _first(checks), best, score
+        state = PageState(_NO_PAGE, text=text)
+        return self._reason(state, LANGUAGE), state.language, state.language_score
 
     def repetition(self, text: str) -> str | None:
         """Apply Gopher's repetition rules."""
-        rules = self.recipe.gopher_repetition
-        return _first(gopher.repetition(text, self._words(text), rules)) if rules.enabled else None
+        state = PageState(_NO_PAGE, text=text)
+        reason = self._reason(state, REPETITION)
+        self._last = None if state.words is None else (text, state.words)
+        return reason
 
     def quality(self, text: str) -> str | None:
-        """Apply Gopher's quality rules."""
-        rules = self.recipe.gopher_quality
-        return _first(gopher.quality(text, self._words(text), rules)) if rules.enabled else None
+        """Apply Gopher's quality rules, to the words that the repetition rules counted if they saw the same text."""
+        known = self._last[1] if self._last is not None and self._last[0] == text else None
+        return self._reason(PageState(_NO_PAGE, text=text, words=known or self._tools.tokenizer.words(text)), QUALITY)
 
     def c4(self, text: str) -> tuple[str | None, str]:
         """Apply C4's rules; also returns the text with the lines that they keep."""
-        if not self.recipe.c4.enabled:
-            return None, text
-        cleaned = c4.clean(text, self._tokenizer, self.recipe.c4)
-        return _first(cleaned.checks), text if cleaned.text is None else cleaned.text
+        state = PageState(_NO_PAGE, text=text)
+        return self._reason(state, C4), state.text
 
     def fineweb(self, text: str) -> str | None:
         """Apply FineWeb's own rules."""
-        rules = self.recipe.fineweb
-        return _first(fineweb.fineweb_quality(text, self._tokenizer, rules)) if rules.enabled else None
+        return self._reason(PageState(_NO_PAGE, text=text), FINEWEB)
 
-    def _words(self, text: str) -> words.Words:
-        """Return the words of a text, cached because two consecutive filters need those of the same text."""
-        if self._last is None or self._last[0] != text:
-            self._last = text, self._tokenizer.words(text)
-        return self._last[1]
-
-
-def _first(checks: Iterable[Check] | Iterator[Check]) -> str | None:
-    return next((check.reason for check in checks if check.failed), None)
+    def _reason(self, state: PageState, *stages: Stage[Any]) -> str | None:
+        """Run the stages in order; returns the reason of the first check that fails."""
+        for stage in stages:
+            for check in stage.run(state, self._tools.rules[stage.section], self._tools):
+                if check.failed:
+                    return check.reason
+        return None
