@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -57,26 +58,26 @@ def error() -> None:
     raise KeyError("x")
 
 
-def ended_by(function: Callable[[], object]) -> int:
-    """How a child that runs it within a guard ends."""
-    pid = os.fork()
-    if pid == 0:
-        with PageGuard(0.2, 64 << 20):
-            function()
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+IN_A_GUARD = "from finest.pipeline.guard import PageGuard\nwith PageGuard({cpu_s}, {memory_bytes}):\n    {statement}"
+"""A new interpreter runs it: the memory that this one's tests have freed would be used again without counting."""
+
+
+def ended_by(statement: str, cpu_s: float = 30.0, memory_bytes: int = 64 << 20) -> int:
+    """Return the exit code of a process that runs `statement` within a guard."""
+    code = IN_A_GUARD.format(cpu_s=cpu_s, memory_bytes=memory_bytes, statement=statement)
+    return subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode
 
 
 def test_compiled_code_without_end_is_killed_by_the_kernel() -> None:
     """The CPU bound needs no instruction of Python's to be carried out."""
-    assert ended_by(endless) == -CPU_SIGNAL
+    assert ended_by("sum(range(10**12))", cpu_s=0.2) == -CPU_SIGNAL
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is bounded where Linux counts it")
 def test_a_page_that_eats_memory_ends_its_worker() -> None:
     """Memory is counted from where the page began, and nothing of the failure is taken for a verdict."""
-    assert ended_by(lambda: bytearray(128 << 20)) == MEMORY_EXIT
-    assert ended_by(lambda: bytearray(16 << 20)) == 0
+    assert ended_by("bytearray(128 << 20)") == MEMORY_EXIT
+    assert ended_by("bytearray(16 << 20)") == 0
 
 
 def test_limits_are_as_before_behind_the_guard() -> None:
