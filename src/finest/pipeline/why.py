@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 
 from finest.errors import LedgerError, UsageError
 from finest.pipeline.damage import readable
+from finest.pipeline.guarded import GuardedJudge
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.record import read_page
 from finest.pipeline.verify import NOT_REPEATABLE
-from finest.recipe.judge import PageState, Trail, Verdict, explain
+from finest.recipe.judge import PageState, Trail, Verdict
 from finest.recipe.recipe import parse_recipe
 from finest.warc.source import inspect, name_sources, resolve
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from finest.recipe.page import Page
-    from finest.recipe.recipe import Recipe
     from finest.warc.source import CommonCrawl
 
 
@@ -69,18 +69,19 @@ def why(
     if not stored:
         raise UsageError(f"{out} holds no page with URL or record id {wanted!r}; give the complete URL or id")
     answers = []
-    for row in stored:
-        limit = recipe.payload.max_bytes * 2
-        page = read_page(sources[row["file_path"]], row["offset"], row["id"], limit, row["url"])
-        answers.append(Why(row, *_judged(row["reason"], page, recipe, cache), ledger.plan.recipe))
+    with GuardedJudge(recipe, cache) as guarded:
+        for row in stored:
+            limit = recipe.payload.max_bytes * 2
+            page = read_page(sources[row["file_path"]], row["offset"], row["id"], limit, row["url"])
+            answers.append(Why(row, *_judged(row["reason"], page, guarded), ledger.plan.recipe))
     return answers
 
 
-def _judged(reason: str, page: Page, recipe: Recipe, cache: Path) -> tuple[Verdict, Trail]:
-    """Judge the page again, unless it hit a limit or crashed its worker: it could crash this process too."""
+def _judged(reason: str, page: Page, guarded: GuardedJudge) -> tuple[Verdict, Trail]:
+    """Judge the page again, unless the run stopped judging it at a limit: that would take as long again."""
     if reason in NOT_REPEATABLE:
         return Verdict(reason), Trail(PageState(page))
-    return explain(page, recipe, cache)
+    return guarded.explain(page)
 
 
 def _verdict_files(out: Path) -> Iterator[Path]:
