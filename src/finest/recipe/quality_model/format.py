@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from finest.errors import ModelError
 from finest.recipe.quality_model.hashing import MAX_BITS, MIN_BITS
 from finest.recipe.schema import canonical_json
+from finest.recipe.stages.quality_model import BINS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +39,6 @@ MAX_CLASSES = 32
 MAX_HEAD_BYTES = 64 << 10
 MAX_BIAS = 1 << 48
 """Bound of the bias and the edges. The weighted sum of a text stays far below it, so no raw score leaves 64 bits."""
-BINS = 20
 _LENGTH = struct.Struct("<Q")
 
 Tensors = dict[str, "NDArray[Any]"]
