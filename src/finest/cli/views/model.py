@@ -57,20 +57,25 @@ def interval(one: Interval) -> str:
     return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
 
 
+def _short(one: Interval) -> str:
+    """Return a figure with half the width of its interval, for tables."""
+    return f"{one.value:.3f} \u00b1{(one.high - one.low) / 2:.3f}"
+
+
 def _line(console: Console, name: str, value: str) -> None:
     console.print(Text(f"{name:11} {value}"))
 
 
 def _trained_on(one: TrainingSet) -> str:
     proof = f"sha256 {one.sha256[:16]}" if one.sha256 else f"root {one.root[:16]}" if one.root else ""
-    left_out = [(one.empty, "empty"), (one.duplicates, "duplicate"), (_not_drawn(one), "beyond --max-documents")]
+    left_out = [(one.empty, "empty"), (one.duplicates, "duplicate"), (one.held_out, "held out"), (_not_drawn(one), "beyond --max-documents")]
     words = "".join(f", {count:,} {why}" for count, why in left_out if count)
     role = "" if one.role == "labels" else f"{one.role}: "
     return f"{role}{one.name}, {one.used:,} of {counted(one.documents, 'document')}{words}; {proof}"
 
 
 def _not_drawn(one: TrainingSet) -> int:
-    return one.documents - one.used - one.empty - one.duplicates
+    return one.documents - one.used - one.empty - one.duplicates - one.held_out
 
 
 def _folds(one: FoldEvaluation) -> str:
@@ -78,7 +83,7 @@ def _folds(one: FoldEvaluation) -> str:
 
 
 def _held_out(one: SetEvaluation) -> str:
-    seen = f", {one.seen:,} left out that it was trained on" if one.seen else ""
+    seen = f", {one.of_trained_groups:,} of them of groups it was trained on" if one.of_trained_groups else ""
     return f"{figures(one)}; {one.path}, {one.documents:,} documents of {counted(one.groups, 'group')}{seen}"
 
 
@@ -88,7 +93,7 @@ def _classes(console: Console, record: ModelRecord) -> None:
         return
     table = _table("class", "documents", "precision", "recall", "F1")
     for one in folds.classes:
-        table.add_row(one.name, f"{one.documents:,}", f"{one.precision:.3f}", f"{one.recall:.3f}", interval(one.f1))
+        table.add_row(one.name, f"{one.documents:,}", f"{one.precision:.3f}", f"{one.recall:.3f}", _short(one.f1))
     console.print(table)
 
 
@@ -106,7 +111,7 @@ def _bins(console: Console, record: ModelRecord) -> None:
         cells.append("" if one.share is None else f"{one.share:.3f}")
         point = curve.get(one.bin)
         if point is not None:
-            cells += [share(point.kept, 1), interval(point.precision) if point.precision else "", interval(point.recall)]
+            cells += [share(point.kept, 1), _short(point.precision) if point.precision else "", _short(point.recall)]
         table.add_row(*cells)
     console.print(table)
 
