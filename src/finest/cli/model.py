@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from finest.cli.groups import Commands
+from finest.cli.model_label import label
 from finest.cli.shared import common_crawl, console, json_of, needs, say
 from finest.errors import VerifyError
 from finest.settings import load_settings
@@ -105,3 +106,6 @@ def _refiner(recipe_name: str | None) -> Refined | None:
     from finest.recipe.recipe import load_recipe
 
     return refiner(load_recipe(recipe_name), settings.cache, common_crawl(settings))
+
+
+model.add_command(label)

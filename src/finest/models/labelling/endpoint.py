@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 
 from finest.errors import RunError, UsageError
 from finest.masking import masked, one_line, public_address
@@ -75,7 +76,9 @@ class Endpoint:
         """Return the name of the model if the endpoint serves exactly one; raises UsageError for several."""
         listed = self._call("GET", "/v1/models", None)
         data = listed.get("data")
-        names = [str(one["id"]) for one in data if isinstance(one, dict) and "id" in one] if isinstance(data, list) else []
+        names = (
+            [str(one["id"]) for one in data if isinstance(one, dict) and "id" in one] if isinstance(data, list) else []
+        )
         if len(names) != 1:
             some = f" ({', '.join(map(one_line, names[:5]))})" if names else ""
             raise UsageError(f"{self.name} serves {len(names)} models{some}; name one with --model")
@@ -119,11 +122,9 @@ class Endpoint:
                 allow_redirects=False,
             ) as answer:  # fmt: skip
                 data = answer.raw.read(_MAX_ANSWER_BYTES + 1, decode_content=True)
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             if why := lasting(error):
                 raise RunError(f"{self.name}: {why}") from None
-            raise _Busy(_plain(error)) from None
-        except Exception as error:  # urllib3's own, while the body is read
             raise _Busy(_plain(error)) from None
         return self._checked(answer, data)
 
@@ -177,4 +178,8 @@ def _words(data: bytes) -> str:
 def _plain(error: BaseException) -> str:
     if isinstance(error, requests.Timeout):
         return "no answer in time"
-    return "nothing answers" if isinstance(error, requests.ConnectionError) else f"the answer broke off ({type(error).__name__})"
+    return (
+        "nothing answers"
+        if isinstance(error, requests.ConnectionError)
+        else f"the answer broke off ({type(error).__name__})"
+    )

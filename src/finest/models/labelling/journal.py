@@ -21,6 +21,7 @@ from finest.errors import UsageError
 
 FORMAT = "finest-labels/1"
 What = Literal["label", "skip", "undo", "unparsable", "refused"]
+OUTCOMES: tuple[What, ...] = ("label", "skip", "unparsable", "refused")
 MAX_ANSWER_CHARS = 4_000
 """Characters that are kept of an answer without a label."""
 _MAX_LINE_BYTES = 64 << 20
@@ -60,7 +61,9 @@ class Journal:
         try:
             self._held.enter_context(hold(self._lock, 0.0))
         except Held as error:
-            raise UsageError(f"process {error.holder} is labelling into {path}; stop it, or name another --out") from None
+            raise UsageError(
+                f"process {error.holder} is labelling into {path}; stop it, or name another --out"
+            ) from None
         try:
             self._file = self._opened({"format": FORMAT, **head})
         except BaseException:
