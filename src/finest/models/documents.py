@@ -28,7 +28,7 @@ Progress = Callable[[float], None]
 """Receives the share of a source that has been read, from 0 to 1."""
 Refined = Callable[[str], Path]
 GroupedBy = Literal["group", "host", "page"]
-_GROUPS = ("group", "host", "url")
+_WANTED = ("group", "host", "url", "id")
 _BATCH_ROWS = 256
 """Rows that are Python strings at a time."""
 
@@ -41,6 +41,8 @@ class Document:
     group: str
     """The host or other group; "" if the source names none."""
     grouped_by: GroupedBy
+    id: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class FileSource:
     def documents(self, progress: Progress, *, labelled: bool) -> Iterator[Document]:
         total = max(_size(self.path), 1)
         needed = ("text", "label") if labelled else ("text",)
-        rows = read_rows(self.path, needed, _GROUPS, lambda read: progress(read / total))
+        rows = read_rows(self.path, needed, _WANTED, lambda read: progress(read / total))
         with closing(rows):  # type: ignore[type-var]
             for number, row in enumerate(rows, 1):
                 yield _document(row, labelled, f"{self.path}: row {number}")
@@ -123,7 +125,7 @@ def _dataset_rows(dataset: Dataset, progress: Progress) -> Iterator[Row]:
     rows = dataset.manifest.rows
     for group in dataset.row_groups():
         table = dataset.read_rows(range(group.first_row, group.first_row + group.rows))
-        for batch in table.select(["text", "url"]).to_batches(_BATCH_ROWS):
+        for batch in table.select(["text", "url", "id"]).to_batches(_BATCH_ROWS):
             yield from batch.to_pylist()
         progress((group.first_row + group.rows) / rows)
 
@@ -195,7 +197,7 @@ def _document(row: Row, labelled: bool, place: str) -> Document:
             label = parse_label(row["label"])
         except ValueError as error:
             raise SourceError(f"{place}: {error}") from None
-    return Document(text, label, *_group(row))
+    return Document(text, label, *_group(row), id=str(row.get("id") or ""), url=str(row.get("url") or ""))
 
 
 def _group(row: Row) -> tuple[str, GroupedBy]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,6 @@ class _Scored:
     raw_sum: int = 0
     told: Any = field(default_factory=hashlib.sha256)
     empty: int = 0
-    seen: int = 0
     scores: list[int] = field(default_factory=list)
     """Raw scores, or class numbers, of the documents that are evaluated."""
     labels: list[Label] = field(default_factory=list)
@@ -40,22 +39,22 @@ class _Scored:
 
 
 def evaluate_set(
-    model: QualityModel, source: FileSource, path: str, progress: Progress, seen: Collection[int] = frozenset()
+    model: QualityModel, source: FileSource, path: str, progress: Progress, trained: Collection[str] = frozenset()
 ) -> SetEvaluation:
-    """Score every document of a labelled file, and evaluate those whose rank is not in `seen`.
+    """Score every document of a labelled file, and evaluate the scores. `trained` are the groups of training texts.
 
     Raises SourceError if the file cannot be read, UsageError if its labels do not fit the model.
     """
     identity = source.identify(lambda share: progress(share / 2))
-    scored = _scored(model, source, lambda share: progress(0.5 + share / 2), seen)
+    scored = _scored(model, source, lambda share: progress(0.5 + share / 2))
     assert identity.sha256 is not None
     return SetEvaluation(
         name=source.path.name, path=path, sha256=identity.sha256, size_bytes=identity.size_bytes, empty=scored.empty,
-        seen=scored.seen, raw_sum=scored.raw_sum, raw_sha256=scored.told.hexdigest(), **_figures(model, scored, source),
+        of_trained_groups=sum(group in trained for group in scored.groups), raw_sum=scored.raw_sum, raw_sha256=scored.told.hexdigest(), **_figures(model, scored, source),
     )  # fmt: skip
 
 
-def _scored(model: QualityModel, source: FileSource, progress: Progress, seen: Collection[int]) -> _Scored:
+def _scored(model: QualityModel, source: FileSource, progress: Progress) -> _Scored:
     scored = _Scored()
     for document in source.documents(progress, labelled=True):
         text = as_bytes(document.text)
@@ -63,22 +62,19 @@ def _scored(model: QualityModel, source: FileSource, progress: Progress, seen: C
         number = model.classes.index(label) if label else 0
         scored.told.update(_PAIR.pack(raw, number) if model.classes else _ONE.pack(raw))
         scored.raw_sum += raw
-        rank = rank_of(text)
         if not has_token(text):
             scored.empty += 1
-        elif rank in seen:
-            scored.seen += 1
         else:
             assert document.label is not None
             scored.scores.append(number if model.classes else raw)
             scored.labels.append(document.label)
-            scored.groups.append(document.group or f"page:{rank:016x}")
+            scored.groups.append(document.group or f"page:{rank_of(text):016x}")
     return scored
 
 
 def _figures(model: QualityModel, scored: _Scored, source: FileSource) -> dict[str, Any]:
     if not scored.labels:
-        raise UsageError(f"{source.name}: no document to evaluate that the model has not seen")
+        raise UsageError(f"{source.name}: no document to evaluate")
     try:
         truth = truth_of(scored.labels, model.classes)
     except UsageError as error:
@@ -90,3 +86,15 @@ def _figures(model: QualityModel, scored: _Scored, source: FileSource) -> dict[s
     if model.classes:
         return class_figures(truth, scores, scored.groups)
     return score_figures(truth, scores, scored.groups, np.array(model.edges, np.int64))
+
+
+def ranks_of(sources: Sequence[FileSource], progress: Progress) -> set[int]:
+    """Return the ranks of all texts of held-out sets, which a model must not be trained on."""
+    found: set[int] = set()
+    for number, source in enumerate(sources):
+
+        def shown(share: float, number: int = number) -> None:
+            progress((number + share) / len(sources))
+
+        found.update(rank_of(as_bytes(document.text)) for document in source.documents(shown, labelled=True))
+    return found

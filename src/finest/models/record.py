@@ -51,6 +51,8 @@ class TrainingSet(_Part):
     """Documents left out because they hold no token."""
     duplicates: int
     """Documents left out because an earlier one, of this source or another, has the same text."""
+    held_out: int
+    """Documents left out because a held-out set has the same text."""
 
 
 class TrainingSettings(_Part):
@@ -134,8 +136,9 @@ class SetEvaluation(Measures):
     sha256: str = Field(pattern=_SHA256)
     size_bytes: int
     empty: int
-    seen: int
-    """Documents of the set whose text is also among the training texts; they are scored but not evaluated."""
+    """Documents without a token; they are scored but not evaluated."""
+    of_trained_groups: int = 0
+    """Evaluated documents of hosts (or other groups) that the model was trained on."""
     raw_sum: int
     """Sum of the raw scores of all documents."""
     raw_sha256: str = Field(pattern=_SHA256)

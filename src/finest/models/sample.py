@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_HELD = 150_000_000
 """Maximum number of distinct features (summed over the documents) that are held. Training takes 8 bytes for each, so
 1.2 GB at most; 100,000 pages of a crawl have about 70 million."""
-Outcome = Literal["drawn", "empty", "duplicate", "left out"]
+Outcome = Literal["drawn", "empty", "duplicate", "held out", "left out"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,8 @@ class Sample:
     max_documents: int
     """Maximum over all labels; each label may have an equal part of it."""
     max_held: int = MAX_HELD
+    held_out: set[int] = field(default_factory=set)
+    """Ranks of texts that are never taken in."""
     grouped_by: set[GroupedBy] = field(default_factory=set)
     _strata: dict[Label, list[tuple[int, Held]]] = field(default_factory=dict)
     _ranks: set[int] = field(default_factory=set)
@@ -64,6 +66,8 @@ class Sample:
             return "empty"
         if rank in self._ranks:
             return "duplicate"
+        if rank in self.held_out:
+            return "held out"
         heap = self._heap(label)
         if len(heap) >= self._most and rank > -heap[0][0]:
             return "left out"

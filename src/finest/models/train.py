@@ -25,18 +25,20 @@ from finest.models.documents import FileSource, Source
 from finest.models.evaluation import Truth, calibration, class_figures, edges_of, margins, score_figures, truth_of
 from finest.models.fit import fit_all, method_of
 from finest.models.folds import FOLDS, folds_of
-from finest.models.heldout import evaluate_set
+from finest.models.heldout import evaluate_set, ranks_of
 from finest.models.labels import Label, label_name
 from finest.models.matrix import Matrix, matrix_of
 from finest.models.metrics import RESAMPLES
 from finest.models.quantise import Integers, quantise, scale_of
 from finest.models.record import (
+    RECORD_NAME,
     CalibrationBin,
     Evaluation,
     FoldEvaluation,
     ModelRecord,
     TrainingSet,
     TrainingSettings,
+    read_record,
 )
 from finest.models.sample import MAX_HELD, Sample
 from finest.recipe.quality_model import QualityModel, model_bytes
@@ -85,7 +87,6 @@ class _Read:
     truth: Truth
     labels: list[Label]
     groups: list[str]
-    ranks: set[int]
     sets: tuple[TrainingSet, ...]
     grouped_by: str
 
@@ -114,7 +115,7 @@ def train(options: TrainOptions, progress: Progress) -> ModelRecord:
         libraries={name: importlib.metadata.version(name) for name in _LIBRARIES},
         evaluation=evaluation, calibration=_calibration(read, scores, edges),
     )  # fmt: skip
-    return _written(options, data, record, read.ranks, progress)
+    return _written(options, data, record, set(read.groups), progress)
 
 
 def check_options(options: TrainOptions) -> None:
@@ -128,13 +129,23 @@ def check_options(options: TrainOptions) -> None:
         )
     if not options.out.parent.is_dir():
         raise UsageError(f"--out {options.out}: there is no folder {options.out.parent}; create it first")
+    _require_own_record(options.out)
     for source in options.heldout:
         if source in options.labels:
             raise UsageError(f"{source.name} is both trained on and held out; a model must not see what evaluates it")
 
 
+def _require_own_record(out: Path) -> None:
+    """Raise UsageError if the folder holds the `model.json` of another model, which would be lost."""
+    if (out.parent / RECORD_NAME).exists():
+        other = read_record(out.parent).model_file
+        if other != out.name:
+            raise UsageError(f"{out.parent / RECORD_NAME} belongs to {other}; write {out.name} into a folder of its own")
+
+
 def _read(options: TrainOptions, progress: Progress) -> _Read:
-    sample = Sample(options.bits, options.max_documents, options.max_held)
+    held_out = ranks_of(options.heldout, lambda share: progress("Reading", 0.0, f"{share:.0%} of the held-out sets"))
+    sample = Sample(options.bits, options.max_documents, options.max_held, held_out)
     roles: list[tuple[Role, Source]] = [
         *(("good", source) for source in options.good), *(("other", source) for source in options.other),
         *(("labels", source) for source in options.labels),
@@ -153,13 +164,14 @@ def _read(options: TrainOptions, progress: Progress) -> _Read:
             name=source.name, role=role, form=identity.form, revision=identity.revision, sha256=identity.sha256,
             root=identity.root, recipe_hash=identity.recipe_hash, documents=sum(found.values()), used=used[number],
             empty=found["empty"], duplicates=found["duplicate"],
+            held_out=found["held out"],
         )
         for number, ((role, source), (identity, found)) in enumerate(zip(roles, counts, strict=True))
     )  # fmt: skip
-    ranks, truth = {held.rank for held in documents}, truth_of(labels)
+    truth = truth_of(labels)
     grouped_by = " or ".join(sorted(sample.grouped_by))
     progress("Reading", 1.0, f"{len(labels):,} documents")
-    return _Read(matrix_of(documents, options.bits), truth, labels, groups, ranks, sets, grouped_by)
+    return _Read(matrix_of(documents, options.bits), truth, labels, groups, sets, grouped_by)
 
 
 def _take_in(sample: Sample, number: int, role: Role, source: Source, shown: _Part) -> Counter[str]:
@@ -254,7 +266,7 @@ def _calibration(read: _Read, scores: NDArray[np.int64], edges: NDArray[np.int64
 
 
 def _written(
-    options: TrainOptions, data: bytes, record: ModelRecord, ranks: set[int], progress: Progress
+    options: TrainOptions, data: bytes, record: ModelRecord, trained: set[str], progress: Progress
 ) -> ModelRecord:
     """Evaluate the held-out sets with the model that is about to be written; then write it and its record."""
     model = QualityModel.of(ModelFile(*decoded(data), record.model_sha256))
@@ -264,7 +276,7 @@ def _written(
         def shown(share: float, number: int = number, name: str = source.name) -> None:
             progress("Held-out sets", (number + share) / len(options.heldout), name)
 
-        sets.append(evaluate_set(model, source, _path_of(source, options.out.parent), shown, ranks))
+        sets.append(evaluate_set(model, source, _path_of(source, options.out.parent), shown, trained))
     whole = record.model_copy(update={"evaluation": Evaluation(folds=record.evaluation.folds, sets=tuple(sets))})
     write_whole(options.out, data)
     whole.write(options.out.parent)
