@@ -9,6 +9,7 @@ import click
 
 from finest.cli.groups import Commands
 from finest.cli.model_label import label
+from finest.cli.model_publish import publish
 from finest.cli.shared import common_crawl, console, json_of, needs, say
 from finest.errors import NO_EVIDENCE, VerifyError
 from finest.settings import load_settings
@@ -217,3 +218,4 @@ def _refiner(recipe_name: str | None) -> Refined | None:
 
 
 model.add_command(label)
+model.add_command(publish)
