@@ -75,7 +75,7 @@ def publish(
     parts = _parts(opened, options)
     hub = Hub(token, say, kind="model")
     name = hub.full_name(repo)
-    sources: tuple[Source, ...] = options.samples or parts.sets
+    sources: tuple[Source, ...] = options.samples or (*parts.sets,)
     told = CardInput(
         parts.record, name, options.licence, samples(opened.model, sources, progress),
         tuple(_public_name(source.name) for source in sources),
