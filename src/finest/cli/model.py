@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,7 +98,7 @@ def train(
             record = run(options, steps)
     except KeyboardInterrupt:
         say("\nfinest: stopped. Nothing was written.")
-        raise click.exceptions.Exit(INTERRUPTED) from None
+        sys.exit(INTERRUPTED)
     if as_json:
         click.echo(record.to_json().decode(), nl=False)
     else:
@@ -204,7 +205,7 @@ def check(where: str, heldout: tuple[str, ...]) -> None:
     if wrong:
         raise VerifyError(f"{where}: the evaluation on {', '.join(wrong)} is not the published one")
     if not checked or any(one.found is None for one in checked):
-        raise click.exceptions.Exit(NO_EVIDENCE)
+        sys.exit(NO_EVIDENCE)
 
 
 def _refiner(recipe_name: str | None) -> Refined | None:

@@ -35,9 +35,7 @@ class CheckedSet:
     """For each field that differs: what it is, and what the record says."""
 
 
-def check(
-    opened: OpenModel, given: tuple[FileSource, ...], cache: Path, progress: Progress
-) -> tuple[CheckedSet, ...]:
+def check(opened: OpenModel, given: tuple[FileSource, ...], cache: Path, progress: Progress) -> tuple[CheckedSet, ...]:
     """Evaluate the model on each held-out set of its record. `given` are files to look for the sets in.
 
     Raises VerifyError if a file is not the one that the record states, ModelError if there is no record.

@@ -54,8 +54,8 @@ def open_model(place: str, cache: Path, say: Say = lambda _: None) -> OpenModel:
         return _checked(OpenModel(QualityModel.load(_beside(path, record)), record, path, _beside(path, record)))
     if path.is_file():
         model = QualityModel.load(path)
-        record = read_record(path.parent) if (path.parent / RECORD_NAME).is_file() else None
-        return OpenModel(model, _own(record, model), path.parent, path)
+        beside = read_record(path.parent) if (path.parent / RECORD_NAME).is_file() else None
+        return OpenModel(model, _own(beside, model), path.parent, path)
     if "@" not in place:
         raise UsageError(f"{place}: no such file or folder; name NAME.safetensors, a folder or OWNER/NAME@REVISION")
     found = published_model(place, cache, say=say)
@@ -70,14 +70,18 @@ def _own(record: ModelRecord | None, model: QualityModel) -> ModelRecord | None:
 
 def _beside(folder: Path, record: ModelRecord) -> Path:
     if Path(record.model_file).name != record.model_file:
-        raise ModelError(f"{folder / RECORD_NAME}: model_file {record.model_file!r} is not the name of a file beside it")
+        raise ModelError(
+            f"{folder / RECORD_NAME}: model_file {record.model_file!r} is not the name of a file beside it"
+        )
     return folder / record.model_file
 
 
 def _checked(opened: OpenModel) -> OpenModel:
     record, model = opened.needed_record(), opened.model
     if record.model_sha256 != model.sha256:
-        raise VerifyError(f"{opened.where}: the model's sha256 is {model.sha256}, {RECORD_NAME} says {record.model_sha256}")
+        raise VerifyError(
+            f"{opened.where}: the model's sha256 is {model.sha256}, {RECORD_NAME} says {record.model_sha256}"
+        )
     if (record.name, record.classes, record.bits) != (model.name, model.classes, model.bits):
         raise VerifyError(f"{opened.where}: name, classes or bits in {RECORD_NAME} are not those of the model")
     return opened
@@ -116,7 +120,9 @@ def _published_set(revision: Revision, stated: SetEvaluation, cache: Path) -> Fi
         # Arrow's decoder is no border against a stranger's file.
         raise VerifyError(f"{revision}: {file.path} is not read from a stranger; publish held-out sets as JSONL or CSV")
     if file.size_bytes != stated.size_bytes or file.size_bytes > MAX_PUBLISHED_SET_BYTES:
-        raise VerifyError(f"{revision}: {file.path} has {file.size_bytes:,} bytes, {RECORD_NAME} says {stated.size_bytes:,}")
+        raise VerifyError(
+            f"{revision}: {file.path} has {file.size_bytes:,} bytes, {RECORD_NAME} says {stated.size_bytes:,}"
+        )
     suffix = next(ending for ending in SUFFIXES if file.path.lower().endswith(ending))
     target = cache / "models" / "sets" / f"{stated.sha256}{suffix}"
     if not target.is_file() or size_and_sha256(target)[1] != stated.sha256:

@@ -66,7 +66,7 @@ class TrainOptions:
     """The model's file; `model.json` is written beside it."""
     good: tuple[Source, ...] = ()
     other: tuple[Source, ...] = ()
-    labels: tuple[Source, ...] = ()
+    labels: tuple[FileSource, ...] = ()
     heldout: tuple[FileSource, ...] = ()
     """Labelled files that the model is not trained on; it is evaluated on each."""
     bits: int = BITS
@@ -130,8 +130,9 @@ def check_options(options: TrainOptions) -> None:
     if not options.out.parent.is_dir():
         raise UsageError(f"--out {options.out}: there is no folder {options.out.parent}; create it first")
     _require_own_record(options.out)
+    trained = {one.path.resolve() for one in options.labels}
     for source in options.heldout:
-        if source in options.labels:
+        if source.path.resolve() in trained:
             raise UsageError(f"{source.name} is both trained on and held out; a model must not see what evaluates it")
 
 
@@ -140,7 +141,9 @@ def _require_own_record(out: Path) -> None:
     if (out.parent / RECORD_NAME).exists():
         other = read_record(out.parent).model_file
         if other != out.name:
-            raise UsageError(f"{out.parent / RECORD_NAME} belongs to {other}; write {out.name} into a folder of its own")
+            raise UsageError(
+                f"{out.parent / RECORD_NAME} belongs to {other}; write {out.name} into a folder of its own"
+            )
 
 
 def _read(options: TrainOptions, progress: Progress) -> _Read:

@@ -66,7 +66,9 @@ def show_scores(console: Console, model: QualityModel, scores: Scores) -> None:
         count = scores.counts[place]
         cells = "\u2588" * -(-count * BAR_CELLS // most)
         words = one_line(showable(scores.samples.get(place, ""), 60))
-        console.print(Text(f"{place!s:>12} {count:>9,} {share(count, scores.documents):>6} {cells:{BAR_CELLS}} {words}"))
+        console.print(
+            Text(f"{place!s:>12} {count:>9,} {share(count, scores.documents):>6} {cells:{BAR_CELLS}} {words}")
+        )
 
 
 def scores_dict(model: QualityModel, scores: Scores) -> dict[str, Any]:
@@ -115,7 +117,12 @@ def _line(console: Console, name: str, value: str) -> None:
 
 def _trained_on(one: TrainingSet) -> str:
     proof = f"sha256 {one.sha256[:16]}" if one.sha256 else f"root {one.root[:16]}" if one.root else ""
-    left_out = [(one.empty, "empty"), (one.duplicates, "duplicate"), (one.held_out, "held out"), (_not_drawn(one), "beyond --max-documents")]
+    left_out = [
+        (one.empty, "empty"),
+        (one.duplicates, "duplicate"),
+        (one.held_out, "held out"),
+        (_not_drawn(one), "beyond --max-documents"),
+    ]
     words = "".join(f", {count:,} {why}" for count, why in left_out if count)
     role = "" if one.role == "labels" else f"{one.role}: "
     return f"{role}{one.name}, {one.used:,} of {counted(one.documents, 'document')}{words}; {proof}"
