@@ -177,10 +177,10 @@ def _threshold(told: CardInput) -> str:
         )
         for one in folds.thresholds
     ]
+    positive = "its label is 1" if folds.task == "binary" else f"its grade is at least {folds.positive_from:g}"
     return f"""## Threshold curve
 
-If only texts of at least this bin are kept (`min_bin`), in folds. A text is positive if its label is at least
-{folds.positive_from:g}.
+If only texts of at least this bin are kept (`min_bin`), in folds. A text is positive if {positive}.
 
 ![Precision, recall and share kept, by threshold]({CURVE_NAME})
 
@@ -217,12 +217,15 @@ Drawn by hash, not chosen, from {sources}; e-mail and IP addresses are replaced.
 
 
 def _limits(told: CardInput) -> str:
-    trained = " and ".join(sorted({one.role for one in told.record.training_sets})) or "other"
+    says = (
+        "The class is the one whose training texts a page resembles most" if told.record.classes
+        else "The score says how much a text resembles the training texts that were preferred"
+    )  # fmt: skip
     notes = f"\n{told.notes.strip()}\n" if told.notes.strip() else ""
     return f"""## Limits
 
-- The score says how much a text resembles the {trained} texts above. It does not say that a text is true, safe or
-  useful, and no claim about a trained language model follows from it.
+- {says}. It does not say that the text is true,
+  safe or useful, and no claim about a trained language model follows from it.
 - It counts single words and pairs of words: it knows no order beyond that, and can be deceived by a text made for it.
 - Words that the training texts did not have count nothing; other languages, and other kinds of pages than those above,
   get scores without meaning.

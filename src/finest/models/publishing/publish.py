@@ -85,9 +85,16 @@ def publish(
     return commit(hub, content, private=private, say=say, progress=sent)
 
 
+def _public(record: ModelRecord) -> ModelRecord:
+    """Return the record without the folders of this machine in names of files."""
+    trained = tuple(one.model_copy(update={"name": _public_name(one.name)}) for one in record.training_sets)
+    sets = tuple(one.model_copy(update={"path": _public_name(one.path)}) for one in record.evaluation.sets)
+    evaluation = record.evaluation.model_copy(update={"sets": sets})
+    return record.model_copy(update={"training_sets": trained, "evaluation": evaluation})
+
+
 def _public_name(name: str) -> str:
-    """Return a source's name without the folders of this machine."""
-    return Path(name).name if Path(name).exists() else name
+    return Path(name).name if Path(name).is_absolute() or Path(name).exists() else name
 
 
 def _parts(opened: OpenModel, options: PublishOptions) -> _Parts:
@@ -100,7 +107,7 @@ def _parts(opened: OpenModel, options: PublishOptions) -> _Parts:
     found = [find_set(opened, one, (), opened.where) for one in record.evaluation.sets]
     sets = tuple(source for source in found if source is not None)
     if not options.with_heldout:
-        return _Parts(record, opened.path, sets)
+        return _Parts(_public(record), opened.path, sets)
     if len(sets) < len(found):
         missing = record.evaluation.sets[found.index(None)].path
         raise UsageError(
@@ -108,7 +115,7 @@ def _parts(opened: OpenModel, options: PublishOptions) -> _Parts:
         )
     for source, stated in zip(sets, record.evaluation.sets, strict=True):
         _check_published(source, stated.path)
-    return _Parts(record, opened.path, sets, sets)
+    return _Parts(_public(record), opened.path, sets, sets)
 
 
 def _check_published(source: FileSource, stated: str) -> None:
