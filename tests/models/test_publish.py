@@ -19,8 +19,11 @@ from finest.devnet.hub.server import HubServer
 from finest.errors import ModelError, UsageError, VerifyError
 from finest.models.documents import find_files
 from finest.models.place import open_model
+from finest.models.publishing.card import CardInput, card, recipe_lines
 from finest.models.publishing.publish import PublishOptions, publish
-from finest.recipe.recipe import tomllib
+from finest.models.publishing.samples import Sample
+from finest.models.record import ModelRecord
+from finest.recipe.recipe import parse_recipe, tomllib
 from tests.devnet.hub_client import client, environment
 from tests.e2e.command import finest
 
@@ -113,8 +116,10 @@ def test_a_model_becomes_one_commit(maker: Maker, place: str) -> None:
     }  # fmt: skip
     sha256 = json.loads(maker.file(place, "model.json"))["model_sha256"]
     assert found["edu.safetensors"]["lfs"]["sha256"] == sha256
-    (model,) = tomllib.loads(printed.partition("\n")[2])["quality_model"]["models"]
-    assert model == {"name": "edu", "model": f"hf:{place}", "sha256": sha256}, "the printed lines are a recipe's"
+    recipe = parse_recipe({"name": "mine", **tomllib.loads(printed.partition("\n")[2])})
+    assert [(model.name, model.model, model.sha256) for model in recipe.quality_model.models] == [
+        ("edu", f"hf:{place}", sha256)
+    ], "the printed lines are a recipe's"
 
 
 def test_a_stranger_checks_it(maker: Maker, place: str) -> None:
@@ -183,3 +188,17 @@ def test_mistakes_are_one_line(maker: Maker, tmp_path: Path) -> None:
     ):
         with pytest.raises(error, match=words):  # before the Hub is asked
             publish(opened, "edu", options)
+
+
+def test_a_class_model_is_published_with_its_kind() -> None:
+    """Its recipe lines say that it names classes, and its card shows them; a name cannot break out of a table."""
+    record = ModelRecord(
+        name="page_type", kind="linear", task="classes", model_file="page_type.safetensors", model_sha256="0" * 64,
+        bits=12, classes=("article", "forum"), labels={"article": 5, "forum": 4},
+    )  # fmt: skip
+    recipe = parse_recipe({"name": "mine", **tomllib.loads(recipe_lines(record, "eve/types", "a" * 40))})
+    assert recipe.quality_model.models[0].kind == "class"
+    hostile = Sample("forum", 3, 12, "a | b ` c\n## d")
+    text = card(CardInput(record, "eve/types", "mit", (hostile,), ("x|y.jsonl",)))
+    assert "names the class of a page: article, forum" in text and "was not evaluated" in text
+    assert "\n| forum |  | 12 | `a _ b _ c ## d` |\n" in text and "`x_y.jsonl`" in text

@@ -104,9 +104,10 @@ finest model score hf:{told.repo}@REVISION pages.jsonl --out scores.parquet
 
 def recipe_lines(record: ModelRecord, repo: str, revision: str) -> str:
     """Return the lines that a recipe needs to score pages with the published model."""
+    kind = '\nkind = "class"' if record.classes else ""
     return (
         f'[[quality_model.models]]\nname = "{record.name}"\nmodel = "hf:{repo}@{revision}"\n'
-        f'sha256 = "{record.model_sha256}"'
+        f'sha256 = "{record.model_sha256}"{kind}'
     )
 
 
