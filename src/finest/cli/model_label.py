@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     help="Number of pages to label, drawn by the hash of their text.",
 )  # fmt: skip
 @click.option("--recipe", "recipe_name", metavar="NAME|FILE.toml", help="Recipe that refines sources that are WARCs.")
-@click.option("--by", default="person", show_default=True, metavar="NAME", help="Who labels, for the file's provenance.")
+@click.option(
+    "--by", default="person", show_default=True, metavar="NAME", help="Who labels, for the file's provenance."
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page.  [default: any free one]")
 @click.option("--endpoint", metavar="URL", help="Ask the model behind this OpenAI-compatible endpoint instead.")
 @click.option(

@@ -119,7 +119,7 @@ def _results(pages: Sequence[Page], endpoint: Endpoint, question: Question) -> I
             return endpoint.ask(question.of(page), question.model, stop)
         except (Refused, FinestError) as error:
             return error
-        except Exception as error:  # a thread's error belongs to the main one
+        except Exception as error:  # noqa: BLE001 - a thread's error belongs to the main one
             return RunError(f"{endpoint.name}: {type(error).__name__}: {error}")
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(question.parallel, len(pages)))]

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 
 from finest.errors import RunError, UsageError
 from finest.masking import masked, one_line, public_address
@@ -121,11 +122,9 @@ class Endpoint:
                 allow_redirects=False,
             ) as answer:  # fmt: skip
                 data = answer.raw.read(_MAX_ANSWER_BYTES + 1, decode_content=True)
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             if why := lasting(error):
                 raise RunError(f"{self.name}: {why}") from None
-            raise _Busy(_plain(error)) from None
-        except Exception as error:  # urllib3's own, while the body is read
             raise _Busy(_plain(error)) from None
         return self._checked(answer, data)
 

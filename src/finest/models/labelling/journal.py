@@ -21,6 +21,7 @@ from finest.errors import UsageError
 
 FORMAT = "finest-labels/1"
 What = Literal["label", "skip", "undo", "unparsable", "refused"]
+OUTCOMES: tuple[What, ...] = ("label", "skip", "unparsable", "refused")
 MAX_ANSWER_CHARS = 4_000
 """Characters that are kept of an answer without a label."""
 _MAX_LINE_BYTES = 64 << 20
