@@ -57,8 +57,8 @@ def _bin(bin_: Bin, anchor: str, total: int, longest: int) -> BinView:
         for page in bin_.samples
     ]  # fmt: skip
     return BinView(
-        showable(bin_.label, 40), showable(bin_.span, 60), whole(bin_.rows), counted(bin_.rows, "row"), share(bin_.rows, total), height, anchor,
-        samples,
+        label=showable(bin_.label, 40), span=showable(bin_.span, 60), value=whole(bin_.rows),
+        rows=counted(bin_.rows, "row"), share=share(bin_.rows, total), height=height, anchor=anchor, samples=samples,
     )  # fmt: skip
 
 
