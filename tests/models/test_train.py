@@ -160,7 +160,7 @@ def test_empty_texts_are_counted_and_left_out(tmp_path: Path) -> None:
 
 
 def test_stopping_leaves_nothing(tmp_path: Path) -> None:
-    def stop(step: str, share: float, words: str) -> None:  # noqa: ARG001
+    def stop(step: str, share: float, words: str) -> None:
         if step == "Evaluating" and share == 1:
             raise KeyboardInterrupt
 
