@@ -2,6 +2,7 @@
 
     FinestError                base class: the user can act on it; printed as one line
     ├── UsageError             the command or its arguments are invalid                       exit 2
+    │   └── WhereError             an expression (--where) is not of the language, or not of these columns
     ├── SourceError            a source cannot be named, found, opened or read                exit 3
     ├── RecipeError            a recipe is invalid or needs something not installed           exit 4
     ├── LedgerError            the output folder belongs to another run, recipe or process    exit 5
@@ -49,6 +50,10 @@ class FinestError(Exception):
 
 class UsageError(FinestError):
     exit_code = 2
+
+
+class WhereError(UsageError):
+    pass
 
 
 class SourceError(FinestError):

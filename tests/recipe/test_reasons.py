@@ -19,8 +19,10 @@ def test_every_reason_belongs_to_a_stage() -> None:
 
 
 def test_names_begin_with_their_stage() -> None:
-    """A reason's prefix is its stage; duplicate and kept stand alone."""
-    assert all(name.partition("_")[0] == stage_of(name) for name in REASONS if name != "duplicate")
+    """A reason's prefix is its stage; duplicate, not_selected and kept stand alone."""
+    assert all(
+        name.partition("_")[0] == stage_of(name) for name in REASONS if name not in ("duplicate", "not_selected")
+    )
     assert (stage_of("duplicate"), stage_of("kept"), stage_of("language")) == ("dedup", "kept", "language")
 
 

@@ -9,7 +9,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import from_json
 
 from finest.atomic_files import write_whole
@@ -22,6 +31,8 @@ from finest.dataset.limits import (
     MAX_MANIFEST_BYTES,
     MAX_MANIFEST_VALUES,
 )  # fmt: skip
+from finest.dataset.rows import schema_with
+from finest.dataset.selection import MAX_SELECTIONS, Selection, check_selections
 from finest.dataset.shards import Shard
 from finest.errors import VerifyError
 from finest.recipe.installed import MAX_COLUMNS, check_columns
@@ -112,6 +123,15 @@ class Manifest(_Model):
     """Counts of unreadable records by reason, summed over all sources."""
     languages: dict[str, Count]
     """Rows by language."""
+    selections: Annotated[tuple[Selection, ...], Field(max_length=MAX_SELECTIONS)] = ()
+    """The steps that left rows out, in their order; without any, the field is not written."""
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        if not self.selections:
+            data.pop("selections", None)
+        return data
 
     @property
     def pages(self) -> int:
@@ -132,6 +152,7 @@ class Manifest(_Model):
         for name in self.reasons:
             known.reason(name)
         check_columns(self.columns)
+        check_selections(self.selections, self.rows, self.reasons, schema_with(self.columns))
         return self
 
     def _check_files_named(self) -> None:

@@ -33,7 +33,20 @@ _ROW_COLUMNS = frozenset({
 _TAKEN = frozenset(
     {stage.name for stage in STAGES}
     | {stage.section for stage in STAGES}
-    | {"name", "description", "schema", "libraries", "stages", "others", "judge", "kept", "duplicate", "read", "write"}
+    | {
+        "name",
+        "description",
+        "schema",
+        "libraries",
+        "stages",
+        "others",
+        "judge",
+        "kept",
+        "duplicate",
+        "read",
+        "selection",
+        "write",
+    }
 )
 """Names that an added stage cannot have."""
 _Line = Annotated[str, Field(max_length=300, pattern=r"^[^\n\r|<>]*$")]

@@ -1,9 +1,9 @@
 """The closed list of the reasons that a verdict can have, with their stages in order and a one-line explanation each.
 
 The list is derived from the stages (`finest.recipe.stages`); a recipe with stages of other packages also has their
-reasons (`reasons_of`). A reason is named `<stage>_<test>`, except `duplicate` and `kept`. Recipes may use other n-gram
-sizes than FineWeb's, so the n-gram reasons are a family: `repetition_top_7_gram` is valid although the table does not
-list it.
+reasons (`reasons_of`). A reason is named `<stage>_<test>`, except `duplicate`, `not_selected` and `kept`. Recipes may
+use other n-gram sizes than FineWeb's, so the n-gram reasons are a family: `repetition_top_7_gram` is valid although the
+table does not list it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ __all__ = [
     "DUPLICATE",
     "FAILURES",
     "KEPT",
+    "NOT_SELECTED",
     "REASONS",
     "STAGES",
     "Reason",
@@ -35,6 +36,10 @@ __all__ = [
 
 KEPT = "kept"
 JUDGE_ERROR = "judge_error"
+NOT_SELECTED = "not_selected"
+"""The reason of a page that the recipe keeps and a selection leaves out (finest.dataset.selection). Like `duplicate`,
+no stage gives it: it is assigned when the dataset is assembled, or when a subset of it is written."""
+SELECTION = "selection"
 FAILURES: frozenset[str] = frozenset({"extraction_error", "extraction_limit", "extraction_crash", JUDGE_ERROR})
 """Reasons that report a failure of the refinery on a page, not a bad page. A run with many of them stops."""
 
@@ -97,6 +102,8 @@ def _groups(others: Mapping[str, Origin]) -> Iterator[_Group]:
     failed = {JUDGE_ERROR: "A stage other than extraction failed on the page."}
     yield "judge", "Could the page be judged at all?", "Errors", failed, ()
     yield DEDUP.name, DEDUP.question, DEDUP.title, DEDUP.reasons, ()
+    left_out = {NOT_SELECTED: "The recipe keeps the page, and the dataset's selection leaves its row out."}
+    yield SELECTION, "Does its row satisfy the selection?", "Selection", left_out, ()
     yield KEPT, "In the dataset.", "", {KEPT: "In the dataset."}, ()
 
 

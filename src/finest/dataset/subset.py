@@ -1,0 +1,210 @@
+"""Write a subset of a dataset as a dataset of its own, in constant memory and without reading a WARC.
+
+Rows keep their bytes and hashes, and stay in their order. Every verdict is copied; a page whose row is left out gets
+the rule's reason. Memory is that of one row group and of the Merkle tree's leaves (85 bytes a row that stays).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+import finest
+from finest.atomic_files import Held, hold, sync
+from finest.dataset.card import write_card
+from finest.dataset.hub import Revision
+from finest.dataset.manifest import Manifest, write_manifest
+from finest.dataset.merkle import Leaves
+from finest.dataset.rows import VERDICT_SCHEMA, schema_with
+from finest.dataset.selection import Selection
+from finest.dataset.shards import Shard, ShardWriter
+from finest.errors import UsageError, VerifyError
+from finest.recipe.reasons import KEPT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from finest.dataset.open import Dataset
+    from finest.dataset.selection import Keep, Rule
+
+Progress = Callable[[int], None]
+"""Callback that receives the number of the parent's rows examined since the last call."""
+
+
+def write_subset(
+    dataset: Dataset, keep: Keep, rule: Rule, out: Path, progress: Progress = lambda _: None
+) -> Manifest:  # fmt: skip
+    """Write the rows of `dataset` for which `keep` is true into the new folder `out`, and return its manifest.
+
+    `rule` says in the manifest and on the card what `keep` does. The folder appears when everything is written; a run
+    that is stopped leaves nothing, and starts from the beginning. Each row's hash is recomputed as it is read.
+
+    Raises UsageError if the folder exists and is not empty, or if another process is writing it; VerifyError if the
+    dataset does not match its manifest; RunError if the disk refuses.
+    """
+    with _new_folder(out) as scratch:
+        subset = _Subset(dataset, keep, rule, scratch, progress)
+        for dump in dataset.manifest.dumps:
+            subset.copy(dump)
+        manifest = subset.manifest()
+        write_card(scratch, manifest)
+        write_manifest(scratch, manifest)
+    return manifest
+
+
+@contextmanager
+def _new_folder(out: Path) -> Iterator[Path]:
+    """Yield a folder beside `out` that becomes `out` when the block ends, and is removed if it fails."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} exists already; name another folder with --out, or remove that one")
+    scratch = out.with_name(f".{out.name}.unfinished")
+    scratch.mkdir(parents=True, exist_ok=True)
+    lock = scratch / "lock"
+    try:
+        with hold(lock):
+            _clear(scratch)
+            try:
+                yield scratch
+                lock.unlink()
+                scratch.replace(out)
+            except BaseException:
+                shutil.rmtree(scratch, ignore_errors=True)
+                raise
+            sync(out.parent)
+    except Held as error:
+        raise UsageError(
+            f"process {error.holder} is writing {out} already; wait for it, or name another --out"
+        ) from None
+
+
+def _clear(scratch: Path) -> None:
+    """Remove what a killed process left."""
+    for path in scratch.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != "lock":
+            path.unlink()
+
+
+class _Subset:
+    """The files of a subset and the totals over its rows."""
+
+    def __init__(self, dataset: Dataset, keep: Keep, rule: Rule, folder: Path, progress: Progress) -> None:
+        self._dataset, self._keep, self._rule, self._folder, self._progress = dataset, keep, rule, folder, progress
+        self._schema = schema_with(dataset.manifest.columns)
+        self._leaves, self._all_leaves = Leaves(), Leaves()
+        self._tokens = 0
+        self._languages: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
+        self._shards: list[Shard] = []
+        self._verdicts: list[Shard] = []
+
+    def copy(self, dump: str) -> None:
+        """Copy the rows that stay and all verdicts of a dump; rows and kept verdicts are in the same order."""
+        with (
+            ShardWriter(self._folder, f"data/{dump}/000", self._schema) as rows,
+            ShardWriter(self._folder, f"verdicts/{dump}/000", VERDICT_SCHEMA) as verdicts,
+        ):
+            decided = _Decided(self._decide(dump, rows))
+            for batch in self._batches(dump, verdicts=True):
+                verdicts.write(self._judged(batch, decided))
+            decided.end()
+        self._shards += rows.shards
+        self._verdicts += verdicts.shards
+
+    def _decide(self, dump: str, writer: ShardWriter) -> Iterator[pa.RecordBatch]:
+        """Write the rows that stay, and yield for all rows their place and whether they stay."""
+        for batch in self._batches(dump, verdicts=False):
+            mask = self._keep(batch)
+            self._all_leaves.add(batch["id"].to_pylist(), map(bytes.fromhex, batch["row_hash"].to_pylist()))
+            kept = batch.filter(mask)
+            writer.write(kept)
+            self._leaves.add(kept["id"].to_pylist(), map(bytes.fromhex, kept["row_hash"].to_pylist()))
+            self._tokens += pc.sum(kept["token_count"]).as_py() or 0
+            self._languages.update(kept["language"].to_pylist())
+            self._progress(batch.num_rows)
+            yield pa.record_batch(
+                [batch["file_path"], batch["warc_offset"], batch["id"], mask],
+                names=["file_path", "offset", "id", "stays"],
+            )
+
+    def _judged(self, batch: pa.RecordBatch, decided: _Decided) -> pa.RecordBatch:
+        """Return verdicts with the rule's reason for the kept pages whose rows are left out."""
+        is_kept = pc.equal(batch["reason"], KEPT)
+        pages = batch.filter(is_kept)
+        stays = iter(decided.take(pages).to_pylist())
+        reasons = [
+            self._rule.reason if reason == KEPT and not next(stays) else reason
+            for reason in batch["reason"].to_pylist()
+        ]
+        self._reasons.update(reasons)
+        at = batch.schema.get_field_index("reason")
+        return batch.set_column(at, batch.schema.field(at), pa.array(reasons, pa.string()))
+
+    def _batches(self, dump: str, *, verdicts: bool) -> Iterator[pa.RecordBatch]:
+        """Yield the row groups of a dump's files, with checked hashes."""
+        groups = self._dataset.verdict_groups() if verdicts else self._dataset.row_groups()
+        read = self._dataset.read_verdicts if verdicts else self._dataset.read_rows
+        for group in groups:
+            if group.rows and group.path.split("/")[1] == dump:
+                found = read(range(group.first_row, group.first_row + group.rows)).combine_chunks()
+                yield from found.to_batches()
+
+    def manifest(self) -> Manifest:
+        """Return the manifest of what was written; raises VerifyError if the parent's rows have another root."""
+        parent, place = self._dataset.manifest, self._dataset.place
+        root = self._all_leaves.sorted().root()
+        if root != parent.root:
+            raise VerifyError(f"data: the Merkle root over the rows is {root}, the manifest says {parent.root}")
+        selection = Selection(
+            rule=self._rule, parent_root=parent.root, parent_rows=parent.rows,
+            parent=str(place) if isinstance(place, Revision) else None,
+        )  # fmt: skip
+        rows = sum(shard.rows for shard in self._shards)
+        changed = parent.model_copy(update={
+            "created_by": f"finest-data {finest.__version__}", "shards": tuple(self._shards),
+            "verdicts": tuple(self._verdicts), "rows": rows, "token_count": self._tokens,
+            "root": self._leaves.sorted().root(), "languages": dict(sorted(self._languages.items())),
+            "reasons": dict(sorted({KEPT: 0, **self._reasons}.items())),
+            "selections": (*parent.selections, selection),
+        })  # fmt: skip
+        return Manifest.model_validate_json(changed.model_dump_json())
+
+
+class _Decided:
+    """The decisions on a dump's rows, taken in the order of the verdicts of its kept pages."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._left: pa.RecordBatch | None = None
+
+    def take(self, pages: pa.RecordBatch) -> pa.Array:
+        """Return whether the row of each of these pages stays; raises VerifyError if they are not the next rows."""
+        parts, missing = [], pages.num_rows
+        while missing:
+            if self._left is None or not self._left.num_rows:
+                self._left = next(self._batches, None)
+                if self._left is None:
+                    raise VerifyError("verdicts: more pages are kept than there are rows")
+            parts.append(self._left.slice(0, missing))
+            missing -= parts[-1].num_rows
+            self._left = self._left.slice(parts[-1].num_rows)
+        if not parts:
+            return pa.array([], pa.bool_())
+        found = pa.Table.from_batches(parts).combine_chunks()
+        for name in ("file_path", "offset", "id"):
+            if not found[name].combine_chunks().equals(pages[name]):
+                raise VerifyError("verdicts: they are not in the order of the rows; refine the sources again")
+        return found["stays"].combine_chunks()
+
+    def end(self) -> None:
+        """Raise VerifyError if rows are left that no verdict keeps."""
+        if (self._left is not None and self._left.num_rows) or next(self._batches, None) is not None:
+            raise VerifyError("data: there are more rows than kept pages")
