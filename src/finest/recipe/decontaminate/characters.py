@@ -33,9 +33,13 @@ BRAHMICS = ((0xE00, 0xFFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x1950, 0x19DF)
 """Thai, Lao, Tibetan, Burmese, Khmer, Tai Le and Tai Tham."""
 
 
+CODES = 0x40000
+"""Code points whose kind the table holds; those above are unassigned, or variation selectors and private use."""
+
+
 def kinds_table() -> bytes:
-    """Return the kinds of the code points below 0x40000; those above are letters."""
-    table = bytearray([LETTER]) * 0x40000
+    """Return the kinds of the code points below CODES; those above are letters."""
+    table = bytearray([LETTER]) * CODES
     for kind, ranges in ((SEPARATOR, SEPARATORS), (HAN, HANS), (BRAHMIC, BRAHMICS)):
         for first, last in ranges:
             table[first : last + 1] = bytes([kind]) * (last + 1 - first)

@@ -1,7 +1,8 @@
-"""The n-grams of a text as 64-bit hashes: the Python reference of native/core/decontaminate.c.
+"""The n-grams of a text as 64-bit hashes. `native/core/decontaminate.c` computes the same; this is the reference.
 
-Letters of ASCII are folded to lower case and everything else between words is ignored, so a copy with other line
-breaks, punctuation or capitals has the same n-grams. All arithmetic is modulo 2^64.
+ASCII letters are folded to lower case, and what stands between words is ignored. So a copy with other line breaks,
+punctuation or capitals has the same n-grams. The hash of a token is FNV-1a over its UTF-8 bytes; the hash of an n-gram
+is a polynomial of its tokens' hashes, mixed. All arithmetic is modulo 2^64.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class Ngrams:
     """Offset of the end of each token."""
     lasts: npt.NDArray[np.int64]
     """Number of the last token of each n-gram."""
+    signs: npt.NDArray[np.bool_]
+    """Whether each token is a number in ASCII digits or a single ASCII letter."""
     units: npt.NDArray[np.int64]
     """Units before each token, and at the end those of the whole text (`characters.UNITS`)."""
 
@@ -53,7 +56,8 @@ def ngrams(text: str, n: int) -> Ngrams:
     starts = _byte_offsets(data, [match.start() for match in found])
     lengths = np.array([len(token) for token in tokens], np.int64)
     hashes = _joined([_fnv(token.lower()) for token in tokens], ends_at)
-    return Ngrams(hashes, starts, starts + lengths, ends_at - 1, units)
+    signs = np.array([token.isdigit() or len(token) == 1 for token in tokens], np.bool_)
+    return Ngrams(hashes, starts, starts + lengths, ends_at - 1, signs, units)
 
 
 def _byte_offsets(text: str, at: list[int]) -> npt.NDArray[np.int64]:
