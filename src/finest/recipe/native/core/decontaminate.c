@@ -5,7 +5,11 @@
 
 #include <stdint.h>
 
-enum { RING = 256, FILTER_BITS_PER_NGRAM = 16 }; /* RING: more than the tokens of an n-gram, a power of two */
+enum {
+    RING = 256,                 /* more than the tokens of an n-gram, a power of two */
+    FILTER_BITS_PER_NGRAM = 16, /* about 6 % of other n-grams pass the filter */
+    WAITING = 64,               /* n-grams that are looked up together, so that the waits for memory overlap */
+};
 _Static_assert(4 * FN_DECONTAMINATE_MOST_N < RING, "the tokens of an n-gram fit in the ring");
 
 typedef struct { uint64_t place; uint32_t found, ordinal, start; } Run; /* of an item; found is 0 before its first */
@@ -25,12 +29,16 @@ typedef struct { size_t item; uint32_t found, needed, start, end; } Best;
 
 typedef struct { uint64_t before, place; uint32_t start, end; } Token; /* `before`: polynomial of the tokens before it */
 
+typedef struct { uint64_t hash, place; uint32_t start, end; } Ngram;
+
 typedef struct {
     Matching *matching;
     const uint64_t *powers; /* of the base */
     Token ring[RING];
     size_t first, count;    /* token of the next n-gram, and all tokens so far */
     uint64_t joined, place;
+    Ngram waiting[WAITING];
+    size_t waits;
     Best best;
 } Reading;
 
@@ -114,12 +122,13 @@ PyObject *fn_decontaminate_open(PyObject *self, PyObject *args)
     return NULL;
 }
 
+static uint64_t filter_bit(const Matching *matching, uint64_t hash) { return hash >> (64 - matching->filter_bits); }
+
 /* Return the number of the n-gram with that hash, or SIZE_MAX. */
 static size_t find(const Matching *matching, uint64_t hash)
 {
-    uint64_t bit = hash >> (64 - matching->filter_bits), place = hash >> (64 - matching->directory_bits);
-    if ((matching->filter[bit / 64] >> bit % 64 & 1) == 0) return SIZE_MAX;
     const uint64_t *hashes = matching->hashes.buf;
+    uint64_t place = hash >> (64 - matching->directory_bits);
     size_t low = matching->directory[place], end = matching->directory[place + 1], high = end;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -130,41 +139,63 @@ static size_t find(const Matching *matching, uint64_t hash)
 }
 
 /* Add an n-gram of an item to the item's run, or begin a new run. */
-static void extend(Reading *reading, size_t item, uint32_t ordinal, const Token *token, uint32_t end)
+static void extend(Reading *reading, size_t item, uint32_t ordinal, const Ngram *ngram)
 {
     Run *run = &reading->matching->runs[item];
     uint32_t needed = ((const uint32_t *)reading->matching->needed.buf)[item];
-    bool is_new = run->found == 0 || token->place - run->place > FN_DECONTAMINATE_GAP_UNITS;
+    bool is_new = run->found == 0 || ngram->place - run->place > FN_DECONTAMINATE_GAP_UNITS;
     if (!is_new && ordinal <= run->ordinal) {
         if (run->found > 1) return;
         is_new = true;
     }
     if (is_new) {
         run->found = 0;
-        run->start = token->start;
+        run->start = ngram->start;
     }
     run->found++;
-    run->place = token->place;
+    run->place = ngram->place;
     run->ordinal = ordinal;
     Best *best = &reading->best;
     if (best->found == 0 || (uint64_t)run->found * best->needed > (uint64_t)best->found * needed)
-        *best = (Best){item, run->found, needed, run->start, end};
+        *best = (Best){item, run->found, needed, run->start, ngram->end};
 }
 
-/* Look up the n-grams that end with the last token. */
+/* Look up the n-grams that wait, in their order. */
 static void look_up(Reading *reading)
 {
     const Matching *matching = reading->matching;
     const uint32_t *firsts = matching->firsts.buf, *items = matching->items.buf, *ordinals = matching->ordinals.buf;
+    size_t passed = 0;
+    for (size_t i = 0; i < reading->waits; i++) {
+        uint64_t bit = filter_bit(matching, reading->waiting[i].hash);
+        reading->waiting[passed] = reading->waiting[i];
+        passed += matching->filter[bit / 64] >> bit % 64 & 1;
+    }
+    for (size_t i = 0; i < passed; i++) {
+        const Ngram *ngram = &reading->waiting[i];
+        size_t number = find(matching, ngram->hash);
+        if (number == SIZE_MAX) continue;
+        for (size_t j = firsts[number]; j < firsts[number + 1]; j++) extend(reading, items[j], ordinals[j], ngram);
+    }
+    reading->waits = 0;
+}
+
+/* Let the n-grams that end with the last token wait. */
+static void take_ngrams(Reading *reading)
+{
+    const Matching *matching = reading->matching;
     for (; reading->first < reading->count; reading->first++) {
         const Token *token = &reading->ring[reading->first % RING];
         if (reading->place - token->place < matching->units) return;
         uint64_t hash = reading->joined - token->before * reading->powers[reading->count - reading->first];
         hash = (hash ^ hash >> 32) * FN_DECONTAMINATE_MIX;
-        size_t number = find(matching, hash ^ hash >> 29);
-        if (number == SIZE_MAX) continue;
+        hash ^= hash >> 29;
+        if (reading->waits == WAITING) look_up(reading);
         uint32_t end = reading->ring[(reading->count - 1) % RING].end;
-        for (size_t i = firsts[number]; i < firsts[number + 1]; i++) extend(reading, items[i], ordinals[i], token, end);
+        reading->waiting[reading->waits++] = (Ngram){hash, token->place, token->start, end};
+#ifdef __GNUC__
+        __builtin_prefetch(&matching->filter[filter_bit(matching, hash) / 64]);
+#endif
     }
 }
 
@@ -173,7 +204,7 @@ static void add_token(Reading *reading, uint64_t hash, uint64_t units, size_t st
     reading->ring[reading->count++ % RING] = (Token){reading->joined, reading->place, (uint32_t)start, (uint32_t)end};
     reading->joined = reading->joined * FN_DECONTAMINATE_BASE + hash;
     reading->place += units;
-    look_up(reading);
+    take_ngrams(reading);
 }
 
 /* Read a character of valid UTF-8 and return its bytes; 0 if the text ends within it. */
@@ -234,6 +265,7 @@ PyObject *fn_decontaminate_match(PyObject *self, PyObject *args)
     for (size_t i = 1; i < RING; i++) powers[i] = powers[i - 1] * FN_DECONTAMINATE_BASE;
     Reading reading = {.matching = matching, .powers = powers, .place = matching->place};
     read_text(&reading, (const unsigned char *)text, (size_t)n);
+    look_up(&reading);
     matching->place = reading.place + FN_DECONTAMINATE_GAP_UNITS + 1;
     const Best *best = &reading.best;
     if (best->found == 0) Py_RETURN_NONE;
