@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from finest.api.datasets import Refined as Refined
     from finest.api.datasets import open_dataset as open_dataset
     from finest.api.datasets import refine as refine
+    from finest.api.datasets import select as select
     from finest.api.datasets import verify as verify
     from finest.api.pages import extract as extract
     from finest.api.pages import judge as judge
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from finest.errors import TaskServerUnavailable as TaskServerUnavailable
     from finest.errors import UsageError as UsageError
     from finest.errors import VerifyError as VerifyError
+    from finest.errors import WhereError as WhereError
     from finest.pipeline.verify import Verification as Verification
     from finest.recipe.judge import Verdict as Verdict
     from finest.recipe.page import Page as Page
@@ -56,14 +58,14 @@ __version__ = "0.1.0"
 os.environ.setdefault("LOGURU_DIAGNOSE", "NO")
 
 _NAMES = {
-    "finest.api.datasets": "refine open_dataset verify Refined",
+    "finest.api.datasets": "refine select open_dataset verify Refined",
     "finest.api.pages": "judge extract",
     "finest.dataset.manifest": "Manifest",
     "finest.dataset.open": "Dataset",
     "finest.errors": (
-        "FinestError UsageError SourceError RecipeError LedgerError RunError JobFailed VerifyError PageError HubError "
-        "HubNotFound HubUnavailable ChainError DevnetError TaskServerError TaskServerUnavailable LeaseLost "
-        "ClusterError ClusterUnavailable ModelError NeedsPerson"
+        "FinestError UsageError WhereError SourceError RecipeError LedgerError RunError JobFailed VerifyError "
+        "PageError HubError HubNotFound HubUnavailable ChainError DevnetError TaskServerError TaskServerUnavailable "
+        "LeaseLost ClusterError ClusterUnavailable ModelError NeedsPerson"
     ),
     "finest.pipeline.verify": "Verification",
     "finest.recipe.judge": "Verdict",

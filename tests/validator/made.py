@@ -15,6 +15,7 @@ from finest.dataset.manifest import Manifest, read_manifest, sum_counts, write_m
 from finest.dataset.merkle import Leaves
 from finest.dataset.open import open_dataset
 from finest.dataset.rows import VERDICT_SCHEMA, Row, VerdictRow, batch_of, digests, rows_of, verdict_batch
+from finest.dataset.selection import Selection
 from finest.dataset.shards import ShardWriter
 from finest.devnet.crawl import sample_crawl
 from finest.pipeline.options import RunOptions
@@ -110,7 +111,7 @@ def make(out: Path, warcs: Sequence[Path], recipe: str = "fineweb") -> Published
 
 def tampered(
     honest: Published, out: Path, rows: Sequence[Row], verdicts: Sequence[VerdictRow] | None = None,
-    recipe: dict[str, Any] | None = None,
+    recipe: dict[str, Any] | None = None, selections: Sequence[Selection] = (),
 ) -> Published:  # fmt: skip
     """Those rows and verdicts under a manifest that agrees with itself: hashes, root, sums."""
     kept = list(honest.verdicts() if verdicts is None else verdicts)
@@ -131,7 +132,7 @@ def tampered(
         "shards": tuple(data.shards), "verdicts": tuple(judged.shards), "rows": len(rows), "sources": sources,
         "token_count": sum(row.token_count for row in rows), "root": leaves.sorted().root(),
         "reasons": dict(Counter(verdict.reason for verdict in kept)),
-        "languages": sum_counts({row.language: 1} for row in rows),
+        "languages": sum_counts({row.language: 1} for row in rows), "selections": tuple(selections),
     }  # fmt: skip
     if recipe is not None:
         changes |= {"recipe": recipe, "recipe_hash": recipe_hash(recipe)}

@@ -1,4 +1,4 @@
-"""Datasets from Python: `finest.refine`, `finest.open_dataset` and `finest.verify`."""
+"""Datasets from Python: `finest.refine`, `finest.select`, `finest.open_dataset` and `finest.verify`."""
 
 from __future__ import annotations
 
@@ -62,6 +62,7 @@ def refine(
     limit: int | None = None,
     engine: Literal["finest", "datatrove"] = "finest",
     restart: bool = False,
+    where: str | None = None,
     progress: bool = False,
     work: Place | None = None,
     cache: Place | None = None,
@@ -75,11 +76,13 @@ def refine(
 
     `recipe` is the name of a shipped recipe (`fineweb`, `finest`), the path of a TOML file, or a `Recipe`. `workers`
     is the number of processes, by default one per CPU that this process may use. `limit` takes only the first pages of
-    each WARC. `restart` deletes what an earlier run wrote. `progress` shows a bar on standard error. `cache` is the
+    each WARC. `where` is an expression (docs/reference/where.md): only rows for which it is true enter the dataset.
+    `restart` deletes what an earlier run wrote. `progress` shows a bar on standard error. `cache` is the
     folder for lists that are built once per machine.
 
-    Raises SourceError, RecipeError, LedgerError (the folder belongs to another run) or RunError. Finished slices are
-    kept, and the same call resumes from there. The workers are forked: on macOS, call it from a program's main part.
+    Raises SourceError, RecipeError, WhereError, LedgerError (the folder belongs to another run) or RunError. Finished
+    slices are kept, and the same call resumes from there. The workers are forked: on macOS, call it from a program's
+    main part.
     """
     from finest.pipeline.destination import destination
     from finest.pipeline.options import RunOptions
@@ -95,7 +98,7 @@ def refine(
     options = RunOptions(
         specs=_specs(sources), out=goal.work, recipe=loaded.without_gate() if engine == "datatrove" else loaded,
         cache=folder, common_crawl=_common_crawl(settings), workers=default_workers() if workers is None else workers,
-        limit=limit, engine=engine, restart=restart,
+        limit=limit, engine=engine, restart=restart, where=where,
     )  # fmt: skip
     shown = Progress(quiet=not progress)
     try:
@@ -104,6 +107,22 @@ def refine(
     finally:
         shown.close()
     return Refined(str(goal), goal.work, manifest.reasons, manifest.root, manifest)
+
+
+def select(place: Place, where: str, out: Place) -> Manifest:
+    """Write the rows of a dataset for which the expression `where` is true into the new folder `out`.
+
+        finest.select("my-dataset", "language = 'en' AND token_count >= 200", "long")
+
+    `place` is a location that `open_dataset` accepts. Rows keep their hashes, and no WARC is read. Returns the
+    selection's manifest, which names the expression and the root of the dataset at `place`. Raises WhereError if the
+    expression is not of the language (docs/reference/where.md) or names a column that the dataset lacks, UsageError if
+    `out` holds something else, and as `open_dataset`.
+    """
+    from finest.pipeline.select import select as write
+
+    load_settings()
+    return write(os.fspath(place), where, Path(out))
 
 
 def open_dataset(place: Place, *, token: str | None = None, latest: bool = False) -> Dataset:
@@ -118,12 +137,9 @@ def open_dataset(place: Place, *, token: str | None = None, latest: bool = False
     Raises VerifyError if it is not a dataset or does not match its manifest, HubError or SourceError if the Hub or
     another store refuses, UsageError for a repository without a revision.
     """
-    from finest.dataset.location import local_folder, open_location
-    from finest.dataset.open import open_dataset as open_known
+    from finest.dataset.location import open_anywhere
 
-    where = os.fspath(place)
-    folder = local_folder(where)
-    return open_location(where) if folder is None else open_known(str(folder), token=token, latest=latest)
+    return open_anywhere(os.fspath(place), token=token, latest=latest)
 
 
 def verify(
@@ -133,6 +149,7 @@ def verify(
     seed: int | None = None,
     sources: Sequence[Place] = (),
     full: bool = False,
+    parent: Place | None = None,
     progress: bool = False,
     cache: Place | None = None,
 ) -> Verification:
@@ -141,6 +158,9 @@ def verify(
     `place` is a location that `open_dataset` accepts. The same `seed` draws the same sample; `sources` names the WARCs
     if the folder has no ledger. For a dataset on the Hub it reads only the sampled rows, or with `full` all rows; a
     dataset at another address is always read completely.
+
+    `parent` is the dataset that this one was selected from: then it must hold exactly the parent's rows that satisfy
+    its selection.
 
     The result's `is_verified` says whether enough pages could be judged again. Raises VerifyError, with the file or
     page and the reason, if the dataset does not match its manifest or its sources.
@@ -151,7 +171,8 @@ def verify(
     settings = load_settings()
     return verify_place(
         os.fspath(place), Path(cache) if cache else settings.cache, _common_crawl(settings), sample=sample, seed=seed,
-        sources=_specs(sources), full=full, say=Progress(quiet=not progress).say,
+        sources=_specs(sources), full=full, parent=None if parent is None else os.fspath(parent),
+        say=Progress(quiet=not progress).say,
     )  # fmt: skip
 
 

@@ -54,6 +54,12 @@ if TYPE_CHECKING:
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Judge only the first N pages of each WARC.")
 @click.option(
+    "--where",
+    "expression",
+    metavar="SQL",
+    help="Only rows for which this expression is true enter the dataset, as with finest select.",
+)
+@click.option(
     "--engine",
     type=click.Choice(["finest", "datatrove"]),
     default="finest",
@@ -68,7 +74,7 @@ if TYPE_CHECKING:
 @click.option("--quiet", is_flag=True, help="Print only errors and warnings.")
 def refine(
     sources: tuple[str, ...], out: str, work: Path | None, recipe_name: str, workers: int | None, limit: int | None,
-    engine: str, where: Where, detach: bool, restart: bool, quiet: bool,
+    expression: str | None, engine: str, where: Where, detach: bool, restart: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Refine WARC files into a dataset.
 
@@ -82,6 +88,7 @@ def refine(
     \b
     finest refine crawl/*.warc.gz --out my-dataset
     finest refine @paths.txt --out my-dataset --workers 32
+    finest refine @paths.txt --out my-dataset --where "token_count >= 200 AND url LIKE 'https:%'"
     finest refine @paths.txt --out s3://my-bucket/my-dataset
     finest refine crawl-data/CC-MAIN-2025-26/segments/.../warc/....warc.gz --out try --limit 1000
     finest refine @paths.txt --out my-dataset --executor slurm --total-tasks 64 --cpus-per-task 4
@@ -110,7 +117,7 @@ def refine(
         specs=sources, out=goal.work, recipe=recipe.without_gate() if engine == "datatrove" else recipe,
         cache=settings.cache, common_crawl=common_crawl(settings), limit=limit, engine=engine,
         workers=workers or where.workers or default_workers(),
-        restart=restart, slurm=where.slurm, ray=where.ray,
+        restart=restart, where=expression, slurm=where.slurm, ray=where.ray,
     )  # fmt: skip
     if detach:
         return _submit(options, quiet=quiet)
@@ -261,7 +268,15 @@ def why(page: str, folder: Path, sources: tuple[str, ...], as_json: bool) -> Non
     help="Place of the WARCs, if the ledger is gone or has no full address; repeatable.",
 )
 @click.option("--full", is_flag=True, help="Download a dataset from the Hub and check every row, instead of a sample.")
-def verify(where: str, sample: int, seed: int | None, sources: tuple[str, ...], full: bool) -> None:
+@click.option(
+    "--parent",
+    metavar="FOLDER|REPO@REVISION|ADDRESS",
+    help="Dataset that this one was selected from: check that it holds the parent's rows that satisfy the expression, "
+    "all of them and no others.",
+)
+def verify(
+    where: str, sample: int, seed: int | None, sources: tuple[str, ...], full: bool, parent: str | None
+) -> None:  # fmt: skip
     """Check a dataset against its manifest and its sources.
 
     The command checks manifest, hashes and Merkle root, and judges a random sample of pages again from the source
@@ -274,18 +289,20 @@ def verify(where: str, sample: int, seed: int | None, sources: tuple[str, ...], 
     finest verify my-dataset --sample 1000 --source crawl/
     finest verify alice/web-2025-26@4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c
     finest verify s3://my-bucket/my-dataset
+    finest verify my-selection --parent my-dataset
     """
     from finest.cli.views.refinery import show_verification
     from finest.pipeline.verify import verify_place
 
     settings = load_settings()
-    if "@" in where and not Path(where).exists():
+    if any("@" in place and not Path(place).exists() for place in (where, parent or "")):
         from finest.dataset.hub_client import quiet_client
 
         quiet_client()
     found = verify_place(
-        where, settings.cache, common_crawl(settings), sample=sample, seed=seed, sources=sources, full=full, say=say
-    )
+        where, settings.cache, common_crawl(settings), sample=sample, seed=seed, sources=sources, full=full,
+        parent=parent, say=say,
+    )  # fmt: skip
     show_verification(console(), found)
     if found.lacks_evidence:
         sys.exit(NO_EVIDENCE)

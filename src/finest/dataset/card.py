@@ -10,7 +10,7 @@ from typing import Any
 from finest.atomic_files import write_whole
 from finest.dataset.manifest import MANIFEST_NAME, Manifest
 from finest.dataset.rows import SCHEMA
-from finest.recipe.reasons import KEPT, reasons_of
+from finest.recipe.reasons import KEPT, NOT_SELECTED, SELECTION, reasons_of
 
 CARD_NAME = "README.md"
 MAX_SOURCES_SHOWN = 100
@@ -44,7 +44,7 @@ def write_card(folder: Path, manifest: Manifest) -> None:
 
 def card(manifest: Manifest) -> str:
     """Return the card's text: a YAML header, then Markdown."""
-    parts = (_what, _funnel, _reasons, _sources, _columns, _verify, _load, _privacy, _licence)
+    parts = (_what, _selection, _funnel, _reasons, _sources, _columns, _verify, _load, _privacy, _licence)
     return f"---\n{_header(manifest)}---\n\n" + "\n".join(part(manifest) for part in parts)
 
 
@@ -111,6 +111,30 @@ The resolved recipe, with every threshold and library version, is in `{MANIFEST_
 """
 
 
+def _selection(manifest: Manifest) -> str:
+    """Describe what was selected, and from which dataset; empty for a dataset with all of its rows."""
+    if not manifest.selections:
+        return ""
+    steps = "\n".join(
+        f"Of the {one.parent_rows:,} rows of {_code(one.parent) if one.parent else 'the dataset'} with the root "
+        f"`{one.parent_root}`, those for which this is true:\n\n    {one.rule}\n"
+        for one in manifest.selections
+    )
+    parent = manifest.selections[-1].parent or "PARENT"
+    return f"""## Selection
+
+These {manifest.rows:,} rows are a selection. Each has the hash that it has in the whole dataset, and `verdicts/` says
+`{NOT_SELECTED}` of the pages whose rows were left out.
+
+{steps}
+To check that no row was omitted or added:
+
+```bash
+finest verify dataset --parent {parent}
+```
+"""
+
+
 def _funnel(manifest: Manifest) -> str:
     known = reasons_of(manifest.recipe)
     by_stage = dict.fromkeys(known.stages, 0)
@@ -118,7 +142,7 @@ def _funnel(manifest: Manifest) -> str:
         by_stage[known.stage_of(name)] += pages
     left, lines = manifest.pages, []
     for stage, question in known.stages.items():
-        if stage != KEPT:
+        if stage != KEPT and (stage != SELECTION or by_stage[stage]):
             left -= by_stage[stage]
             lines.append((stage, question, f"{by_stage[stage]:,}", f"{left:,}", _share(left, manifest.pages)))
     head = ("Stage", "Question", "Dropped", "Left", "Share left")

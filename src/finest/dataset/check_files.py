@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from finest.dataset.limits import most_groups
 from finest.dataset.manifest import Manifest
 from finest.dataset.merkle import Leaves
 from finest.dataset.rows import HASHED_COLUMNS, VERDICT_SCHEMA, added_columns, digests, schema_with
+from finest.dataset.selection import Rule, unsatisfied
 from finest.dataset.shards import MAX_GROUP_ROWS, Shard
 from finest.errors import VerifyError
 from finest.recipe.reasons import DUPLICATE
@@ -34,8 +35,8 @@ def check_files(folder: Path, manifest: Manifest, progress: Progress = lambda _:
     """Check every file of the dataset in `folder` against its manifest.
 
     The check covers: no other file under `data/`; each file's existence, size, sha256, schema and rows; each row's
-    recomputed hash; that no row occurs twice; the Merkle root; the counts of tokens, languages and reasons. Raises
-    VerifyError with the file and the reason at the first mismatch.
+    recomputed hash; that it satisfies the selections; that no row occurs twice; the Merkle root; the counts of tokens,
+    languages and reasons. Raises VerifyError with the file and the reason at the first mismatch.
     """
     _check_strays(folder, manifest)
     for file in (*manifest.shards, *manifest.verdicts):
@@ -70,6 +71,7 @@ def _check_rows(folder: Path, manifest: Manifest) -> None:
         with _readable(shard):
             for batch in _batches(folder, shard, schema_with(manifest.columns)):
                 leaves.add(batch["id"].to_pylist(), _checked_hashes(shard, batch))
+                _check_selected(shard, batch, manifest.rules)
                 tokens += pc.sum(batch["token_count"]).as_py() or 0
                 languages.update(batch["language"].to_pylist())
     in_order = leaves.sorted()
@@ -90,6 +92,12 @@ def _checked_hashes(shard: Shard, batch: pa.RecordBatch) -> list[bytes]:
         if digest.hex() != stated:
             raise VerifyError(f"{shard.path}: row {id} has been altered: its row_hash is not that of its columns")
     return hashes
+
+
+def _check_selected(shard: Shard, batch: pa.RecordBatch, rules: Sequence[Rule]) -> None:
+    found = unsatisfied(batch, rules)
+    if found is not None:
+        raise VerifyError(f"{shard.path}: row {found[0]} does not satisfy the selection: {found[1]}")
 
 
 def _check_verdicts(folder: Path, manifest: Manifest) -> None:

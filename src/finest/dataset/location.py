@@ -7,7 +7,7 @@ Only addresses that the user names are opened here. Datasets of strangers, which
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from fsspec.core import url_to_fs
 
 from finest.dataset.limits import MAX_MANIFEST_BYTES
 from finest.dataset.manifest import MANIFEST_NAME, Manifest, parse_manifest
-from finest.dataset.open import Dataset
+from finest.dataset.open import Dataset, open_dataset
 from finest.errors import FinestError, SourceError, UsageError, VerifyError
 from finest.masking import masked
 
@@ -142,6 +142,14 @@ def open_location(where: str) -> Dataset:
     manifest = parse_manifest(data, f"{location}: {MANIFEST_NAME}")
     _check_sizes(location, manifest)
     return Dataset(location, manifest, location)
+
+
+def open_anywhere(
+    where: str, *, token: str | None = None, latest: bool = False, say: Callable[[str], None] = lambda _: None
+) -> Dataset:  # fmt: skip
+    """Open the dataset in a folder, on the Hub (`OWNER/NAME@REVISION`) or at an address; raises as the two openers."""
+    folder = local_folder(where)
+    return open_location(where) if folder is None else open_dataset(str(folder), token=token, latest=latest, say=say)
 
 
 def _check_sizes(location: Location, manifest: Manifest) -> None:

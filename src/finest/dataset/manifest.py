@@ -32,7 +32,7 @@ from finest.dataset.limits import (
     MAX_MANIFEST_VALUES,
 )  # fmt: skip
 from finest.dataset.rows import schema_with
-from finest.dataset.selection import MAX_SELECTIONS, Selection, check_selections
+from finest.dataset.selection import MAX_SELECTIONS, Rule, Selection, check_selections
 from finest.dataset.shards import Shard
 from finest.errors import VerifyError
 from finest.recipe.installed import MAX_COLUMNS, check_columns
@@ -137,6 +137,11 @@ class Manifest(_Model):
     def pages(self) -> int:
         """Number of pages that were judged."""
         return sum(self.reasons.values())
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules that every row satisfies."""
+        return tuple(selection.rule for selection in self.selections)
 
     @property
     def size_bytes(self) -> int:

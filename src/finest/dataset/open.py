@@ -41,6 +41,7 @@ from finest.errors import RunError, UsageError, VerifyError
 
 if TYPE_CHECKING:
     from finest.dataset.location import Location
+    from finest.dataset.selection import Rule
 
 _BESIDE = frozenset({MANIFEST_NAME, CARD_NAME, ".gitattributes"})
 """Files of a repository that the manifest does not name. The card is never read."""
@@ -165,6 +166,29 @@ class Dataset:
         if root != self.manifest.root:
             raise VerifyError(f"data: the Merkle root over the rows is {root}, the manifest says {self.manifest.root}")
 
+    def check_selections(self) -> None:
+        """Check that every row satisfies every rule of the manifest; reads the columns that the rules name.
+
+        Raises VerifyError with the row and the rule.
+        """
+        rules = [rule.model_dump() for rule in self.manifest.rules]
+        for shard in self.manifest.shards if rules else ():
+            found = self._reader.ask("unsatisfied", file=shard, rules=rules, cpu_s=_check_cpu_s(shard.size_bytes))
+            if found is not None:
+                raise VerifyError(
+                    f"{shard.path}: row {str(found[0])[:80]} does not satisfy the selection: {str(found[1])[:500]}"
+                )
+
+    def decided(self, rule: Rule) -> Iterator[pa.Table]:
+        """Yield, for each file, the id and recomputed hash of each row, and whether it satisfies the rule (`stays`).
+
+        This reads all rows. Raises VerifyError if a row is not that of its hash.
+        """
+        for shard in self.manifest.shards:
+            yield self._reader.ask_table(
+                "decided", file=shard, rules=[rule.model_dump()], cpu_s=_check_cpu_s(shard.size_bytes)
+            )
+
     def download(self, folder: Path) -> None:
         """Write the manifest and every file that it names into `folder`, in constant memory.
 
@@ -191,10 +215,14 @@ class Dataset:
         try:
             confined.ask(
                 "check", folder=str(folder.resolve()), manifest=self.manifest.model_dump_json(),
-                cpu_s=READER_CPU_S + int(size / 1e9 * CHECK_CPU_S_PER_GB),
+                cpu_s=_check_cpu_s(size),
             )  # fmt: skip
         finally:
             confined.close()
+
+
+def _check_cpu_s(size_bytes: int) -> int:
+    return READER_CPU_S + int(size_bytes / 1e9 * CHECK_CPU_S_PER_GB)
 
 
 class _Part:

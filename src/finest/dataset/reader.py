@@ -13,10 +13,12 @@ import math
 import resource
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from finest.dataset.limits import MAX_COLUMN_BYTES, MAX_FOOTER_BYTES, MAX_GROUP_BYTES, MAX_GROUPS, most_groups
@@ -232,6 +234,10 @@ class Reader:
         file = self._file(request["file"])
         if request["op"] == "groups":
             return file.groups, b""
+        if request["op"] == "unsatisfied":
+            return _unsatisfied(file, request["rules"]), b""
+        if request["op"] == "decided":
+            return None, _stream(_decided(file, request["rules"]))
         if request["op"] == "columns":
             return None, _stream(_columns(file, request["columns"]))
         return None, _stream(_rows(file, request["group"], request["rows"]))
@@ -294,6 +300,39 @@ def _rows(file: RemoteParquet, number: int, wanted: list[int]) -> pa.Table:
                 _check_hashes(file, taken)
         chosen.append(taken)
     return pa.Table.from_batches(chosen, schema)
+
+
+def _unsatisfied(file: RemoteParquet, rules: list[dict[str, Any]]) -> list[str] | None:
+    """Return the id of the first row that does not satisfy a rule, and the rule; None if all rows satisfy all."""
+    from finest.dataset.selection import Rule, unsatisfied
+
+    stated = [Rule.model_validate(rule) for rule in rules]
+    needed = sorted({"id", *(name for rule in stated for name in rule.columns(file.schema))})
+    for batch in file.batches(range(len(file.groups)), needed):
+        with _plainly(file.path):
+            batch.validate(full=True)
+            found = unsatisfied(batch, stated)
+        if found is not None:
+            return [found[0], str(found[1])]
+    return None
+
+
+def _decided(file: RemoteParquet, rules: list[dict[str, Any]]) -> pa.Table:
+    """Return id, hash (recomputed and compared) of each row, and whether it satisfies all rules."""
+    from finest.dataset.selection import Rule
+
+    keeps = [Rule.model_validate(rule).keep(file.schema) for rule in rules]
+    schema = pa.schema([("id", pa.string()), ("row_hash", pa.string()), ("stays", pa.bool_())])
+    batches = []
+    for batch in file.batches(range(len(file.groups)), file.schema.names):
+        with _plainly(file.path):
+            batch.validate(full=True)
+            for name in (*HASHED_COLUMNS, *added_columns(file.schema)):
+                _present(file, batch, name)
+            _check_hashes(file, batch)
+            stays = reduce(pc.and_, (keep(batch) for keep in keeps))
+            batches.append(pa.record_batch([batch["id"], batch["row_hash"], stays], schema=schema))
+    return pa.Table.from_batches(batches, schema)
 
 
 def _check_hashes(file: RemoteParquet, batch: pa.RecordBatch) -> None:

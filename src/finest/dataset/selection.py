@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from finest.errors import WhereError
@@ -54,6 +55,10 @@ class Rule(_Model):
     def __str__(self) -> str:
         return self.where
 
+    def columns(self, schema: pa.Schema) -> list[str]:
+        """Return the columns of the schema that `keep` reads."""
+        return list(bind(parse(self.where), schema).columns)
+
     def keep(self, schema: pa.Schema) -> Keep:
         """Return the rule as a function for rows of this schema; raises WhereError if it does not fit the schema."""
         return bind(parse(self.where), schema).mask
@@ -68,6 +73,15 @@ class Selection(_Model):
     parent_rows: Annotated[int, Field(ge=0, lt=2**63)]
     parent: str | None = Field(default=None, max_length=250, pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+@[0-9a-f]{40}$")
     """Where the parent is: `OWNER/NAME@REVISION`; None for one that was not read from the Hub."""
+
+
+def unsatisfied(batch: pa.RecordBatch, rules: Sequence[Rule]) -> tuple[str, Rule] | None:
+    """Return the id of a batch's first row that should not have stayed, and the rule; None if all satisfy all rules."""
+    for rule in rules:
+        stays = rule.keep(batch.schema)(batch)
+        if (at := pc.index(stays, False).as_py()) >= 0:
+            return str(batch["id"][at]), rule
+    return None
 
 
 def check_selections(selections: Sequence[Selection], rows: int, reasons: dict[str, int], schema: pa.Schema) -> None:

@@ -2,6 +2,9 @@
 
 The assembly streams the slices in the order of the sources, writes into `ledger/assembly` and renames the results into
 place, the manifest last. It depends on the ledger alone, so a killed assembly simply starts over.
+
+If the run has a selection (`--where`), it applies to the rows that deduplication leaves, and the manifest names the
+root over all of these as the parent's: the result is that of `finest select` of the run's full dataset.
 """
 
 from __future__ import annotations
@@ -21,11 +24,12 @@ from finest.dataset.card import write_card
 from finest.dataset.manifest import Manifest, write_manifest
 from finest.dataset.merkle import Leaves
 from finest.dataset.rows import VERDICT_SCHEMA, schema_with
+from finest.dataset.selection import Rule, Selection
 from finest.dataset.shards import Shard, ShardWriter
 from finest.pipeline.damage import readable
 from finest.pipeline.dedup import SignatureFile, cluster, plan
 from finest.pipeline.summary import SliceSummary, merge
-from finest.recipe.reasons import DUPLICATE, KEPT
+from finest.recipe.reasons import DUPLICATE, KEPT, NOT_SELECTED
 from finest.warc.source import dump_of
 
 if TYPE_CHECKING:
@@ -80,15 +84,48 @@ class Survivors:
         return self._named[int(self._survivor[number])]
 
 
+class Chosen:
+    """The run's selection, and for each page that passed the filters, by number, whether the selection keeps its row.
+
+    Without an expression every row stays. Memory is one byte per page.
+    """
+
+    def __init__(self, where: str | None, schema: pa.Schema, pages: int) -> None:
+        self.rule = None if where is None else Rule(where=where)
+        self._keep = None if self.rule is None else self.rule.keep(schema)
+        self._stays = np.ones(pages, np.bool_)
+        self._all = Leaves()
+
+    def choose(self, start: int, survived: NDArray[np.bool_], batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the rows that stay of a batch of survivors; `survived` says which pages from `start` on these are."""
+        if self._keep is None:
+            return batch
+        self._all.add(batch.column("id").to_pylist(), map(bytes.fromhex, batch.column("row_hash").to_pylist()))
+        stays = self._keep(batch)
+        self._stays[start : start + len(survived)][survived] = stays.to_numpy(zero_copy_only=False)
+        return batch.filter(stays)
+
+    def stays(self, number: int) -> bool:
+        return bool(self._stays[number])
+
+    def selections(self) -> tuple[Selection, ...]:
+        """Return the manifest's entry, once all rows have been seen."""
+        if self.rule is None:
+            return ()
+        root = self._all.sorted().root()
+        return (Selection(rule=self.rule, parent_root=root, parent_rows=len(self._all)),)
+
+
 def assemble(ledger: Ledger, recipe: Recipe, progress: Progress) -> Manifest:
     """Write the dataset of a run whose slices are all finished, and return its manifest."""
     summaries = ledger.summaries()
     survivors = find_survivors(ledger, recipe, summaries, progress)
     scratch = ledger.folder / "assembly"
     shutil.rmtree(scratch, ignore_errors=True)
-    rows = write_rows(ledger, recipe, scratch, survivors, progress)
-    verdicts = write_verdicts(ledger, scratch, survivors)
-    manifest = make_manifest(ledger, recipe, summaries, rows, verdicts)
+    chosen = Chosen(ledger.plan.where, schema_with(recipe.columns()), sum(summary.kept for summary in summaries))
+    rows = write_rows(ledger, recipe, scratch, survivors, chosen, progress)
+    verdicts = write_verdicts(ledger, scratch, survivors, chosen)
+    manifest = make_manifest(ledger, recipe, summaries, rows, verdicts, chosen.selections())
     for name in ("data", "verdicts"):
         shutil.rmtree(ledger.out / name, ignore_errors=True)
         if (scratch / name).exists():
@@ -121,16 +158,17 @@ class RowFiles:
 
 
 def write_rows(
-    ledger: Ledger, recipe: Recipe, scratch: Path, survivors: Survivors, progress: Progress
+    ledger: Ledger, recipe: Recipe, scratch: Path, survivors: Survivors, chosen: Chosen, progress: Progress
 ) -> RowFiles:  # fmt: skip
-    """Stream the surviving rows into shards, one series per dump, and build the Merkle tree over them."""
+    """Stream the surviving and chosen rows into shards, one series per dump, and build the Merkle tree over them."""
     files, leaves, schema = RowFiles(), Leaves(), schema_with(recipe.columns())
     writers: dict[str, ShardWriter] = {}
     progress.say("Writing shards")
     for start, whole in _batches(ledger, "rows.parquet"):
         survivors.drop_repeats(start, whole)
         survivors.learn(start, whole.column("id").to_pylist())
-        batch = whole.filter(pa.array(survivors.keep(start, whole.num_rows)))
+        survived = survivors.keep(start, whole.num_rows)
+        batch = chosen.choose(start, survived, whole.filter(pa.array(survived)))
         for dump in sorted(set(batch.column("dump").to_pylist())):
             writer = writers.setdefault(dump, ShardWriter(scratch, f"data/{dump}/000", schema))
             writer.write(batch.filter(pa.array([value == dump for value in batch.column("dump").to_pylist()])))
@@ -143,8 +181,12 @@ def write_rows(
     return files
 
 
-def write_verdicts(ledger: Ledger, scratch: Path, survivors: Survivors) -> list[Shard]:
-    """Stream the verdicts of all slices into files, and give each duplicate its reason and the page kept instead."""
+def write_verdicts(ledger: Ledger, scratch: Path, survivors: Survivors, chosen: Chosen) -> list[Shard]:
+    """Stream the verdicts of all slices into files.
+
+    Each duplicate gets its reason and the page kept instead; each page that was not chosen gets the rule's reason.
+    """
+    left_out = chosen.rule.reason if chosen.rule else ""
     writers: dict[str, ShardWriter] = {}
     number = 0
     for _, batch in _batches(ledger, "verdicts.parquet"):
@@ -153,6 +195,8 @@ def write_verdicts(ledger: Ledger, scratch: Path, survivors: Survivors) -> list[
             if reason == KEPT:
                 if not survivors.keep(number, 1)[0]:
                     reasons[i], losers[i] = DUPLICATE, survivors.winner(number)
+                elif not chosen.stays(number):
+                    reasons[i] = left_out
                 number += 1
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
         columns["reason"], columns["duplicate_of"] = pa.array(reasons, pa.string()), pa.array(losers, pa.string())
@@ -185,8 +229,9 @@ def _batches_of(path: Path) -> Iterator[pa.RecordBatch]:
 
 
 def make_manifest(
-    ledger: Ledger, recipe: Recipe, summaries: list[SliceSummary], rows: RowFiles, verdicts: list[Shard]
-) -> Manifest:
+    ledger: Ledger, recipe: Recipe, summaries: list[SliceSummary], rows: RowFiles, verdicts: list[Shard],
+    selections: tuple[Selection, ...] = (),
+) -> Manifest:  # fmt: skip
     """Build the manifest of the dataset that has been written."""
     sources = tuple(
         _source(source, [s for s in summaries if s.source == number])
@@ -194,8 +239,9 @@ def make_manifest(
     )
     reasons = dict(merge(summaries).reasons)
     kept = sum(shard.rows for shard in rows.shards)
-    duplicates = reasons.get(KEPT, 0) - kept
-    reasons = {**reasons, KEPT: kept, DUPLICATE: duplicates}
+    unique = selections[0].parent_rows if selections else kept
+    duplicates = reasons.get(KEPT, 0) - unique
+    reasons = {**reasons, KEPT: kept, DUPLICATE: duplicates, NOT_SELECTED: unique - kept}
     return Manifest(
         created_by=f"finest-data {finest.__version__}",
         python=platform.python_version(),
@@ -214,6 +260,7 @@ def make_manifest(
         reasons={reason: count for reason, count in sorted(reasons.items()) if count or reason == KEPT},
         losses=manifests.sum_counts(source.losses for source in sources),
         languages=dict(sorted(rows.languages.items())),
+        selections=selections,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, TypeVar
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from finest.dataset.places import Place, numbers_where
@@ -14,8 +15,6 @@ from finest.recipe.reasons import KEPT
 
 if TYPE_CHECKING:
     import random
-
-    import pyarrow as pa
 
     from finest.dataset.open import Dataset
 
@@ -41,12 +40,16 @@ class Drawn:
 def draw_published(dataset: Dataset, sample: int, rng: random.Random) -> list[Drawn]:
     """Draw half of the sample from kept pages and half from dropped ones, uniformly within each half.
 
+    If selections left rows out, a quarter of the sample are those pages: else few of them would be among many others.
     Raises VerifyError if a kept page has no row, or a page belongs to a source that the manifest does not list.
     """
     reasons = dataset.verdict_columns("reason")["reason"]
     is_kept = pc.equal(reasons, KEPT)
-    kept, dropped = (numbers_where(mask).to_pylist() for mask in (is_kept, pc.invert(is_kept)))
-    numbers = sorted(_halves(kept, dropped, sample, rng))
+    left_out = pc.is_in(reasons, pa.array({rule.reason for rule in dataset.manifest.rules}, pa.string()))
+    masks = (is_kept, pc.invert(pc.or_(is_kept, left_out)), left_out)
+    kept, dropped, out = (numbers_where(mask).to_pylist() for mask in masks)
+    some = rng.sample(out, min(len(out), max(sample // 4, sample - len(kept) - len(dropped))))
+    numbers = sorted(some + _halves(kept, dropped, sample - len(some), rng))
     verdicts = dataset.read_verdicts(numbers).to_pylist()
     sources = {source.name for source in dataset.manifest.sources}
     for verdict in verdicts:

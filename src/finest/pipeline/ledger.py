@@ -48,6 +48,8 @@ class RunPlan:
     limit: int | None
     sources: tuple[Source, ...]
     slices: tuple[Slice, ...]
+    where: str | None = None
+    """The expression that selects the rows of the dataset (`--where`); None for all rows."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -58,6 +60,7 @@ class RunPlan:
             "limit": self.limit,
             "sources": [source.to_dict() for source in self.sources],
             "slices": [asdict(slice_) for slice_ in self.slices],
+            **({"where": self.where} if self.where is not None else {}),
         }
 
     @staticmethod
@@ -69,6 +72,7 @@ class RunPlan:
             limit=data["limit"],
             sources=tuple(Source.from_dict(source) for source in data["sources"]),
             slices=tuple(Slice(**slice_) for slice_ in data["slices"]),
+            where=data.get("where"),
         )
 
     def difference(self, other: RunPlan) -> str | None:
@@ -79,6 +83,10 @@ class RunPlan:
             return f"another engine ({other.engine})"
         if self.limit != other.limit:
             return f"another limit ({other.limit})"
+        if self.where != other.where:
+            return (
+                f"another selection ({other.where or 'all rows'}); `finest select` makes others of a finished dataset"
+            )
         mine, theirs = [_identity(s) for s in self.sources], [_identity(s) for s in other.sources]
         if mine != theirs:
             changed = next((b for a, b in zip(mine, theirs, strict=False) if a != b), None)
@@ -285,4 +293,4 @@ def _remove(path: Path) -> None:
 
 def _at_new_places(found: RunPlan, plan: RunPlan) -> RunPlan:
     """Return the found run with the current locations of its sources (a moved folder, HTTPS instead of S3)."""
-    return RunPlan(found.recipe, found.recipe_hash, found.engine, found.limit, plan.sources, found.slices)
+    return RunPlan(found.recipe, found.recipe_hash, found.engine, found.limit, plan.sources, found.slices, found.where)

@@ -47,5 +47,7 @@ class RunOptions:
     restart: bool = False
     slurm: SlurmRequest | None = None
     """Judge the slices on Slurm, with these options."""
+    where: str | None = None
+    """The expression that selects the dataset's rows; None for all rows."""
     ray: RayRequest | None = None
     """Judge the slices on Ray, with these options."""

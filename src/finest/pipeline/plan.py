@@ -8,6 +8,7 @@ from finest.dataset.manifest import read_manifest
 from finest.errors import UsageError
 from finest.pipeline.assemble import assemble
 from finest.pipeline.ledger import Ledger, RunPlan
+from finest.pipeline.select import check_where
 from finest.pipeline.slices import run_slices
 from finest.warc.slices import Slice, plan_slices
 from finest.warc.source import inspect, name_sources, resolve
@@ -34,6 +35,8 @@ def begin(options: RunOptions, progress: Progress) -> Ledger:
         raise UsageError(
             f"--out {str(options.out)!r}: the name is not valid UTF-8, which Parquet needs; choose another"
         ) from None
+    if options.where is not None:
+        check_where(options.where, options.recipe)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     progress.say("Looking at the sources")
     return Ledger.begin(options.out, make_plan(options), restart=options.restart)
@@ -64,6 +67,7 @@ def make_plan(options: RunOptions) -> RunPlan:
         engine=options.engine,
         limit=options.limit,
         sources=sources,
+        where=check_where(options.where, options.recipe) if options.where is not None else None,
         slices=tuple(s for i, source in enumerate(sources) for s in _slices(i, source, options.limit)),
     )
 

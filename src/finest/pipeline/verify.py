@@ -6,6 +6,10 @@ reads only the sampled rows and the two columns that the root covers, unless a f
 
 Matching files prove nothing about the rows: anyone who invents rows can write hashes that match. So a dataset counts as
 verified only if enough of the sample could be judged again (`Verification.is_verified`).
+
+A dataset that is a selection (finest.dataset.selection) must also satisfy its rules with every row. The rows that they
+left out are sampled too: a page that was left out must be kept by the recipe, and its row must not satisfy the rule.
+Given the parent, the check is complete: the rows must be exactly those of the parent that satisfy the rule.
 """
 
 from __future__ import annotations
@@ -16,8 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finest.dataset.rows import row_hash
+from finest.dataset.rows import batch_of, row_hash, schema_with
+from finest.dataset.selection import unsatisfied
 from finest.errors import LedgerError, SourceError, VerifyError
+from finest.formatting import byte_size
 from finest.pipeline.drawn import draw_published
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.record import find_records, max_record_bytes, row_of
@@ -63,6 +69,8 @@ class Verification:
     no_evidence: list[str] = field(default_factory=list)
     """Why the other pages could not be judged again, one message per page: their sources could not be read."""
     seed: int = 0
+    parent: str = ""
+    """The parent with which the dataset's last selection was compared; empty if it was not."""
 
     @property
     def is_verified(self) -> bool:
@@ -84,22 +92,30 @@ class Verification:
 
 def verify_place(
     where: str, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
-    sources: Sequence[str] = (), full: bool = False, say: Callable[[str], None] = lambda _: None,
+    sources: Sequence[str] = (), full: bool = False, parent: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Verification:  # fmt: skip
-    """Check the dataset in a folder (`verify`), on the Hub (`verify_published`) or at an address (`verify_stored`)."""
+    """Check the dataset in a folder (`verify`), on the Hub (`verify_published`) or at an address (`verify_stored`).
+
+    `parent` is the place of the dataset that it was selected from: a folder, OWNER/NAME@REVISION or an address.
+    """
     from finest.dataset.location import local_folder
 
     folder = local_folder(where)
     if folder is None:
-        return verify_stored(where, cache, common_crawl, sample=sample, seed=seed, sources=sources, say=say)
+        return verify_stored(
+            where, cache, common_crawl, sample=sample, seed=seed, sources=sources, parent=parent, say=say
+        )
     if "@" not in where or folder.exists():
-        return verify(folder, cache, common_crawl, sample=sample, seed=seed, sources=sources, say=say)
-    return verify_published(where, cache, common_crawl, sample=sample, seed=seed, sources=sources, full=full, say=say)
+        return verify(folder, cache, common_crawl, sample=sample, seed=seed, sources=sources, parent=parent, say=say)
+    return verify_published(
+        where, cache, common_crawl, sample=sample, seed=seed, sources=sources, full=full, parent=parent, say=say
+    )
 
 
 def verify(
     out: Path, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
-    sources: Sequence[str] = (), say: Callable[[str], None] = lambda _: None,
+    sources: Sequence[str] = (), parent: str | None = None, say: Callable[[str], None] = lambda _: None,
 ) -> Verification:  # fmt: skip
     """Check a dataset in a folder; raises VerifyError, with the file or page and the reason, if a check fails.
 
@@ -114,7 +130,7 @@ def verify(
         say(f"Checking {len(manifest.shards) + len(manifest.verdicts)} files against the manifest")
         dataset.check_all(out)
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
-        result = Verification(manifest, sample=sample, seed=seed)
+        result = Verification(manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, say))
         if sample:
             chosen = draw_published(dataset, sample, random.Random(seed))
             _judge_again(result, chosen, _places(out, common_crawl, sources), cache, common_crawl, say)
@@ -123,7 +139,7 @@ def verify(
 
 def verify_published(
     where: str, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
-    sources: Sequence[str] = (), full: bool = False, token: str | None = None,
+    sources: Sequence[str] = (), full: bool = False, token: str | None = None, parent: str | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Verification:  # fmt: skip
     """Check a dataset on the Hub, `OWNER/NAME@REVISION`; raises as `verify`, and HubError or a subclass.
@@ -142,8 +158,9 @@ def verify_published(
             _check_in_full(dataset, say)
         else:
             dataset.check_root()
+            dataset.check_selections()
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
-        result = Verification(manifest, sample=sample, seed=seed)
+        result = Verification(manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, say))
         if sample:
             chosen = draw_published(dataset, sample, random.Random(seed))
             _judge_again(result, chosen, _places(None, common_crawl, sources), cache, common_crawl, say)
@@ -152,7 +169,7 @@ def verify_published(
 
 def verify_stored(
     where: str, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
-    sources: Sequence[str] = (), say: Callable[[str], None] = lambda _: None,
+    sources: Sequence[str] = (), parent: str | None = None, say: Callable[[str], None] = lambda _: None,
 ) -> Verification:  # fmt: skip
     """Check a dataset at an fsspec address such as s3://bucket/folder; raises as `verify`, and SourceError.
 
@@ -164,11 +181,24 @@ def verify_stored(
     with open_location(where) as dataset:
         _check_in_full(dataset, say)
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
-        result = Verification(dataset.manifest, sample=sample, seed=seed)
+        result = Verification(dataset.manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, say))
         if sample:
             chosen = draw_published(dataset, sample, random.Random(seed))
             _judge_again(result, chosen, _places(None, common_crawl, sources), cache, common_crawl, say)
     return result
+
+
+def _compared(dataset: Dataset, parent: str | None, say: Callable[[str], None]) -> str:
+    """Compare the dataset with its parent, if one is given, and return the parent's place."""
+    if parent is None:
+        return ""
+    from finest.dataset.location import open_anywhere
+    from finest.dataset.parent import check_parent
+
+    with open_anywhere(parent, say=say) as whole:
+        say(f"Comparing with the parent: {whole.manifest.rows:,} rows, {byte_size(whole.manifest.size_bytes)}")
+        check_parent(dataset, whole)
+        return str(whole.place)
 
 
 def _check_in_full(dataset: Dataset, say: Callable[[str], None]) -> None:
@@ -195,7 +225,7 @@ def _judge_again(
         except SourceError as error:
             result.no_evidence.append(str(error))
             continue
-        if _recheck(record, page, recipe, cache):
+        if _recheck(record, page, recipe, cache, result.manifest):
             result.judged[page.reason] = result.judged.get(page.reason, 0) + 1
         else:
             result.not_repeatable += 1
@@ -230,19 +260,23 @@ class _Sources:
             raise
 
 
-def _recheck(record: Record, page: Drawn, recipe: Recipe, cache: Path) -> bool:
+def _recheck(record: Record, page: Drawn, recipe: Recipe, cache: Path, manifest: Manifest) -> bool:
     """Judge the page again: True if it matches, False if its verdict is not repeatable; else raises VerifyError."""
     verdict = judge(record.page(), recipe, cache)
     if verdict.reason in NOT_REPEATABLE:
         return False
-    expected = KEPT if page.reason == DUPLICATE else page.reason
+    rules = [rule for rule in manifest.rules if rule.reason == page.reason and verdict.kept]
+    expected = KEPT if page.reason == DUPLICATE or rules else page.reason
     if record.url != page.url or verdict.reason != expected:
         raise VerifyError(
             f"{page} is {page.reason!r} in the dataset, but judged again from {page.place.source} at offset "
             f"{page.place.offset} it is {verdict.reason!r}"
         )
-    if page.row_hash is not None and row_hash(row_of(record, verdict, page.place.source)) != page.row_hash:
+    row = row_of(record, verdict, page.place.source)
+    if page.row_hash is not None and row_hash(row) != page.row_hash:
         raise VerifyError(f"the row of {page} differs from what its WARC record gives")
+    if rules and unsatisfied(batch_of([row], schema_with(manifest.columns)), rules) is None:
+        raise VerifyError(f"{page} was left out, and its row satisfies the selection: {rules[0]}")
     return True
 
 

@@ -9,6 +9,7 @@ size         no more pages than such WARCs can hold
 sources      its sources are WARCs of the task
 layout       no more files and row groups than its rows and bytes explain
 root         the root over its rows equals the manifest's and matches the line's
+selection    the dataset of a task has all rows; every row of a selection audited without a task satisfies its rules
 recipe       whether this version has the recipe; passes in either case
 """
 
@@ -57,6 +58,8 @@ def check_dataset(dataset: Dataset, subject: Subject, recipe: Recipe | None) -> 
     yield _check("sources", not strange, f"{strange[0] if strange else ''} is no WARC of the task")
     yield _check_layout(dataset)
     yield _check_root(dataset, subject.submission)
+    if manifest.selections:
+        yield _check_selection(dataset, subject)
     name = str(manifest.recipe.get("name", ""))
     kind = "this version has it" if recipe else "not of this version: rows are held against their pages' visible text"
     if packages := needs(manifest.recipe):
@@ -146,6 +149,21 @@ def _check_root(dataset: Dataset, submission: Submission) -> Check:
     except VerifyError as error:
         return _check("root", False, str(error))
     return Check(name="root", outcome="pass")
+
+
+def _check_selection(dataset: Dataset, subject: Subject) -> Check:
+    """Check that the dataset is no selection if it was made for a task, else that every row satisfies its rules.
+
+    A task wants all rows of its WARCs. A miner that chose the rule could leave out whatever is expensive or poor.
+    """
+    if subject.task.id is not None:
+        rule = str(dataset.manifest.selections[-1].rule)
+        return _check("selection", False, f"the task wants all rows, this is a selection of them: {rule}")
+    try:
+        dataset.check_selections()
+    except VerifyError as error:
+        return _check("selection", False, str(error))
+    return Check(name="selection", outcome="pass")
 
 
 def _check(name: str, holds: bool | None, otherwise: str) -> Check:

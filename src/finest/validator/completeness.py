@@ -2,7 +2,8 @@
 
 The audit judges the pages of windows again. Windows begin at random bytes of the assigned WARCs, independently of the
 miner's rows. Each page that the recipe keeps must be a row of the dataset or a duplicate of one: in the second case,
-the dataset's verdict names the kept row, and recomputed MinHash signatures must agree. For an unknown recipe the
+the dataset's verdict names the kept row, and recomputed MinHash signatures must agree. If the dataset is a selection, a
+page may also be left out: then the recomputed row must not satisfy the rule. For an unknown recipe the
 reference recipe is used instead; the pages that it keeps measure how much of the work was done.
 """
 
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from finest.dataset.places import Place
 from finest.errors import SourceError
-from finest.pipeline.record import max_record_bytes
+from finest.pipeline.record import max_record_bytes, row_of
 from finest.recipe.judge import judge
 from finest.validator.models import PageFinding, WindowFinding
 from finest.validator.seed import Draw
@@ -110,7 +111,7 @@ def judge_window(
 
 def _judged(record: Record, key: Key, recipe: Recipe, context: AuditContext) -> list[Kept]:
     verdict = judge(record.page(), recipe, context.cache)
-    return [Kept(key, verdict)] if verdict.kept else []
+    return [Kept(key, verdict, row_of(record, verdict, key.place.source))] if verdict.kept else []
 
 
 def _finding(window: Window, found: dict[Key, PageFinding]) -> WindowFinding:

@@ -59,7 +59,9 @@ def rows_counted(rows: Sequence[RowFinding]) -> tuple[int, int]:
 def pages_counted(windows: Sequence[WindowFinding]) -> tuple[int, int]:
     """Return (checked, missed): the pages with evidence that belong in the dataset, and how many are missing."""
     pages = kept_pages(windows)
-    return sum(page.outcome != "no_evidence" for page in pages), sum(page.outcome == "missed" for page in pages)
+    return sum(page.outcome not in ("no_evidence", "left_out") for page in pages), sum(
+        page.outcome == "missed" for page in pages
+    )
 
 
 def kept_pages(windows: Sequence[WindowFinding]) -> list[PageFinding]:

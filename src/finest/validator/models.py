@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from finest.validator.score import Measured, Score
 
 Outcome = Literal["pass", "fail", "no_evidence"]
-PageOutcome = Literal["held", "duplicate", "missed", "no_evidence"]
+PageOutcome = Literal["held", "duplicate", "left_out", "missed", "no_evidence"]
+"""`left_out`: the dataset is a selection, and the page's row does not satisfy its rule."""
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 MAX_WORDS = 400

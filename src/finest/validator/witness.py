@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from finest.dataset.places import Place, numbers_where
+from finest.dataset.rows import batch_of, schema_with
+from finest.dataset.selection import unsatisfied
 from finest.errors import SourceError
 from finest.pipeline.record import find_records, max_record_bytes
 from finest.recipe.judge import judge, toolbox
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from finest.dataset.open import Dataset
+    from finest.dataset.rows import Row
     from finest.recipe.judge import Verdict
     from finest.recipe.recipe import Recipe
     from finest.validator.context import AuditContext
@@ -61,10 +64,11 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A page that the recipe keeps: its key, and its verdict with text and MinHash signature."""
+    """A page that the recipe keeps: its key, its verdict with text and MinHash signature, and its row."""
 
     key: Key
     verdict: Verdict
+    row: Row
 
 
 class DatasetPages:
@@ -76,6 +80,7 @@ class DatasetPages:
 
     def __init__(self, dataset: Dataset, recipe: Recipe, context: AuditContext, *, known: bool) -> None:
         self._dataset, self._recipe, self._means, self._known = dataset, recipe, context, known
+        self._rules = dataset.manifest.rules if known else ()  # rows of another recipe may lack the columns
         self._judged_pages: dict[Place, Signatures] = {}
         self._winners: dict[int, Signatures] = {}
         self._texts: dict[int, tuple[Claim, Signatures]] = {}
@@ -135,18 +140,23 @@ class DatasetPages:
         if verdict is None:
             return _finding(page, "missed", detail="no verdict")
         reason, kept_id = verdict
+        if rules := [rule for rule in self._rules if rule.reason == reason]:
+            row = batch_of([page.row], schema_with(self._dataset.manifest.columns))
+            if unsatisfied(row, rules) is None:
+                return _finding(page, "missed", detail="left out, and its row satisfies the selection")
+            return _finding(page, "left_out")
         if reason != DUPLICATE or not kept_id:
             return _finding(page, "missed", detail=f"its verdict is {reason[:SHOWN_CHARS]!r}")
         numbers = self._candidate_rows(page)
-        if not numbers:
-            return _finding(page, "missed", detail="what it is said to have lost against is no row")
         try:
-            linked = self._is_linked_to_one(page, kept_id, numbers)
+            linked = self._is_linked_to_one(page, kept_id, numbers) or self._is_linked_to_left_out(page, kept_id)
         except SourceError as error:
             self._means.warcs.failed(error)
             return _finding(page, "no_evidence", kept_id, "a WARC cannot be read")
         if linked:
             return _finding(page, "duplicate", kept_id)
+        if not numbers:
+            return _finding(page, "missed", detail="what it is said to have lost against is no row")
         if len(numbers) == MAX_CANDIDATES:
             return _finding(page, "no_evidence", kept_id, "too many rows have the id of what it lost against")
         return _finding(page, "missed", kept_id, "not like the row that it is said to have lost against")
@@ -182,6 +192,19 @@ class DatasetPages:
             return True
         return any(self._is_linked(page, kept_id, number) for number in numbers[:MAX_LINKS])
 
+    def _is_linked_to_left_out(self, page: Kept, kept_id: str) -> bool:
+        """Return whether the page agrees with, or is linked to, a page with that id whose row a selection left out."""
+        if not self._rules:
+            return False
+        reasons = {rule.reason for rule in self._rules}
+        numbers = self._dataset.verdict_places.with_id(kept_id, MAX_LINKS)
+        left_out = [number for number in numbers if self._verdicts["reason"][number].as_py() in reasons]
+        for row in self._dataset.read_verdicts(left_out).to_pylist():
+            reached = self._judged(Place(row["file_path"], row["offset"], row["id"]))
+            if self._is_chained(page, kept_id, reached):
+                return True
+        return False
+
     def _read_texts(self, numbers: list[int]) -> None:
         """Read these rows and the signatures of their texts; each row group is read once."""
         for number, claim in read_claims(self._dataset, numbers).items():
@@ -191,7 +214,11 @@ class DatasetPages:
 
     def _is_linked(self, page: Kept, kept_id: str, number: int) -> bool:
         """Return whether the page agrees with the row, directly or through a chain of its other duplicates."""
-        mine, reached = self._signatures(page), self._row_signatures(number)
+        return self._is_chained(page, kept_id, self._row_signatures(number))
+
+    def _is_chained(self, page: Kept, kept_id: str, reached: Signatures) -> bool:
+        """Return whether the page agrees with one of the signatures, or with a chain of duplicates that does."""
+        mine = self._signatures(page)
         if agree(mine, reached):
             return True
         left = dict(self._duplicates_of(kept_id))

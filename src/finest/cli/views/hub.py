@@ -87,6 +87,8 @@ def show_dataset(console: Console, dataset: Dataset, sample: list[dict[str, Any]
         ("dumps", ", ".join(manifest.dumps[:SHOWN_SOURCES])),
         ("languages", ", ".join(f"{name} {count:,}" for name, count in _largest(manifest.languages))),
         ("root", manifest.root),
+        *(("selected", f"{one.parent_rows:,} rows of {one.parent or one.parent_root}: {one.rule}")
+          for one in manifest.selections),
     ]  # fmt: skip
     for name, value in lines:
         console.print(Text(f"{name:10} {_printable(value)}"))
@@ -107,7 +109,7 @@ def dataset_dict(dataset: Dataset, sample: list[dict[str, Any]]) -> dict[str, An
     manifest = dataset.manifest
     said = manifest.model_dump(
         mode="json", include={"created_by", "engine", "recipe", "recipe_hash", "dumps", "rows", "token_count", "root",
-                              "reasons", "losses", "languages"},
+                              "reasons", "losses", "languages", "selections"},
     )  # fmt: skip
     sources = [source.model_dump(mode="json", exclude={"slices"}) for source in manifest.sources]
     files = [file.model_dump(mode="json") for file in (*manifest.shards, *manifest.verdicts)]

@@ -112,6 +112,13 @@ def show_verification(console: Console, found: Verification) -> None:
             f"{judged} pages judged again ({found.judged.get(KEPT, 0)} kept, the rest dropped): all as stored "
             f"(seed {found.seed})", markup=False,
         )  # fmt: skip
+    for selection in manifest.selections:
+        console.print(f"every row satisfies the selection: {one_line(str(selection.rule))}", markup=False)
+    if found.parent:
+        console.print(f"and they are all rows of the parent that do: {found.parent}", markup=False)
+    elif manifest.selections:
+        where = manifest.selections[-1].parent or "FOLDER|REPO@REVISION"
+        console.print(f"whether it omits such rows was sampled; to check all, add --parent {where}", markup=False)
     if found.no_evidence:
         console.print(
             f"{len(found.no_evidence)} pages could not be judged again, first: {found.no_evidence[0]}", markup=False
