@@ -54,8 +54,9 @@ VERDICT_SCHEMA: pa.Schema = pa.schema(
     ]
 )
 """Columns of a verdict; there is one verdict per page record. `value` and `limit` are the statistic that decided and
-its threshold; `duplicate_of` is the id of the page that was kept instead of a duplicate; `error` is the exception that
-dropped a page. A column that does not apply is null."""
+its threshold; `duplicate_of` is the id of the page that was kept instead of a duplicate; `error` says what dropped
+a page where these do not: an exception, or the span that an evaluation set matches. A column that does not apply is
+null."""
 
 ROW_FORMAT = b"finest-row/1"
 """Prefix of the bytes that are hashed for a row; another encoding gets another number."""

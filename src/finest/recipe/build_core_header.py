@@ -17,6 +17,8 @@ from pathlib import Path
 from trafilatura.utils import RE_FILTER
 
 from finest.recipe import bounds, chunks, minhash, tokens
+from finest.recipe.decontaminate import characters, match
+from finest.recipe.decontaminate import ngrams as evaluation
 from finest.recipe.extract import (
     blocks,
     content,
@@ -165,6 +167,24 @@ def _texts() -> Iterator[str]:
         yield f"#define FN_QUALITY_{name} {getattr(fasttext, name)}u"
     for name in ("FNV_BASIS", "FNV_PRIME", "SPREAD", "PAIR"):
         yield f"#define FN_QUALITY_{name} {getattr(hashing, name)}ull"
+    yield ""
+    yield from _decontamination()
+
+
+def _decontamination() -> Iterator[str]:
+    yield from _enum(
+        "decontaminate: kinds of characters and limits",
+        {
+            "FN_DECONTAMINATE_SEPARATOR": characters.SEPARATOR,
+            "FN_DECONTAMINATE_LETTER": characters.LETTER,
+            "FN_DECONTAMINATE_CODES": characters.CODES,
+            "FN_DECONTAMINATE_MOST_N": evaluation.MOST_N,
+            "FN_DECONTAMINATE_GAP_UNITS": match.GAP_UNITS,
+        },
+    )
+    yield f"#define FN_DECONTAMINATE_UNITS {', '.join(map(str, characters.UNITS))}"
+    for name in ("FNV_BASIS", "FNV_PRIME", "BASE", "MIX"):
+        yield f"#define FN_DECONTAMINATE_{name} {getattr(evaluation, name)}ull"
     yield ""
 
 

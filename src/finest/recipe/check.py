@@ -16,3 +16,5 @@ class Check(NamedTuple):
     value: float
     limit: float
     failed: bool
+    detail: str = ""
+    """What the statistic was found in, in one line, where the numbers do not say it; verdicts are published with it."""

@@ -65,7 +65,8 @@ class Verdict:
     payload_bytes: int = 0
     """Size of the body with all codings undone; 0 if the page was dropped before that."""
     error: str = ""
-    """The exception that dropped the page: its type, stage, location in the code and message."""
+    """What dropped the page, in words: the exception with its type, stage, location in the code and message, or the
+    detail of the check that failed."""
     columns: tuple[tuple[str, str | int | float], ...] = ()
     """Names and values of the columns that stages add to the row of a kept page."""
 
@@ -100,7 +101,7 @@ def judge(page: Page, recipe: Recipe, cache: Path, clock: Clock | None = None) -
         try:
             for check in stage.run(state, tools.rules[stage.section], tools):
                 if check.failed:
-                    failed = _expected(check, stage)
+                    failed, error = _expected(check, stage), check.detail
                     break
             if failed is None:
                 stage.check_columns(state.columns, tools.rules[stage.section])

@@ -26,6 +26,8 @@ from finest.recipe.schema import canonical_json, defaults, recipe_hash, without_
 from finest.recipe.stage import Rules
 from finest.recipe.stages import STAGES
 from finest.recipe.stages.c4 import C4Rules
+from finest.recipe.stages.decontaminate import SUFFIX as INDEX_SUFFIX
+from finest.recipe.stages.decontaminate import DecontaminateRules
 from finest.recipe.stages.dedup import DedupRules
 from finest.recipe.stages.extraction import ExtractionRules
 from finest.recipe.stages.fineweb import FinewebRules
@@ -48,7 +50,7 @@ else:
     import tomli as tomllib
 
 __all__ = [
-    "DECIDING_LIBRARIES", "SHIPPED", "C4Rules", "DecodeRules", "DedupRules", "ExtractionRules", "FinewebRules",
+    "DECIDING_LIBRARIES", "SHIPPED", "C4Rules", "DecodeRules", "DecontaminateRules", "DedupRules", "ExtractionRules", "FinewebRules",
     "GateRules", "GopherQualityRules", "GopherRepetitionRules", "LanguageRules", "LimitRules", "ModelRules",
     "PayloadRules", "PiiRules", "QualityModelRules", "Recipe", "UrlRules", "canonical_json", "installed_libraries",
     "load_recipe", "parse_recipe", "recipe_hash", "tomllib",
@@ -94,6 +96,7 @@ class Recipe(Rules):
     c4: C4Rules = C4Rules()
     fineweb: FinewebRules = FinewebRules()
     quality_model: QualityModelRules = QualityModelRules()
+    decontaminate: DecontaminateRules = DecontaminateRules()
     dedup: DedupRules = DedupRules()
     pii: PiiRules = PiiRules()
     libraries: dict[str, str] = Field(default_factory=installed_libraries)
@@ -180,6 +183,9 @@ class Recipe(Rules):
         data["language"]["model"] = Path(self.language.model).name
         for model in data.get("quality_model", {}).get("models", ()):
             model["model"] = _named(model["model"])
+        section = data.get("decontaminate", {})
+        if section.get("index", "").endswith(INDEX_SUFFIX) and not section["index"].startswith("hf:"):
+            section["index"] = Path(section["index"]).name
         return data
 
     def check_languages(self) -> None:
@@ -242,13 +248,17 @@ def parse_recipe(data: dict[str, Any]) -> Recipe:
 
 
 def _with_whole_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Make the paths of quality models absolute: in a file they are relative to its folder."""
+    """Make the paths of quality models and the index absolute: in a file they are relative to its folder."""
     section = data.get("quality_model")
     models = section.get("models") if isinstance(section, dict) else None
     for model in models if isinstance(models, list) else ():
         place = model.get("model") if isinstance(model, dict) else None
         if isinstance(place, str) and place.endswith(SUFFIX):
             model["model"] = str((folder / Path(place).expanduser()).absolute())
+    section = data.get("decontaminate")
+    index = section.get("index") if isinstance(section, dict) else None
+    if isinstance(index, str) and index.endswith(INDEX_SUFFIX) and not index.startswith("hf:"):
+        section["index"] = str((folder / Path(index).expanduser()).absolute())
     return data
 
 

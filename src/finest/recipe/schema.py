@@ -67,7 +67,9 @@ def canonical_json(value: Any) -> bytes:
 
 
 def _without_places(section: str, value: Any) -> Any:
-    """Return a section without the places of its quality models: their sha256s say which they are."""
+    """Return a section without the places of its quality models or index: their sha256s say which they are."""
+    if section == "decontaminate" and isinstance(value, dict):
+        return {key: setting for key, setting in value.items() if key != "index"}
     if section != "quality_model" or not isinstance(value, dict) or not isinstance(value.get("models"), list):
         return value
     models = [

@@ -11,6 +11,7 @@ from finest.recipe.stage import Rules
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from finest.recipe.decontaminate.match import Matcher
     from finest.recipe.quality_model import QualityModel
     from finest.recipe.recipe import Recipe
     from finest.recipe.stage import Stage
@@ -58,9 +59,17 @@ class Toolbox:
 
         return load_models(self.recipe.quality_model, self.cache)
 
+    @cached_property
+    def matcher(self) -> Matcher | None:
+        """The index of the section `decontaminate`, None while it is off; raises RecipeError if it is not here."""
+        from finest.recipe.decontaminate.place import load_matcher
+
+        rules = self.recipe.decontaminate
+        return load_matcher(rules, self.cache) if rules.enabled else None
+
     def load(self) -> None:
         """Load all tools now, so that forked workers share them."""
-        _ = self.tokenizer, self.url_lists, self.model, self.signer, self.token_counter, self.quality_models
+        _ = self.tokenizer, self.url_lists, self.model, self.signer, self.token_counter, self.quality_models, self.matcher
 
 
 _toolboxes: dict[tuple[str, Path], Toolbox] = {}

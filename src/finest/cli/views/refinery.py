@@ -157,7 +157,8 @@ def show_why(console: Console, answer: Why) -> None:
     if verdict.reason in NOT_REPEATABLE:
         console.print("not judged again: it exceeded a limit, or crashed the worker that judged it", style="yellow")
     if answer.trail.error:
-        console.print(f"stopped by an exception: {answer.trail.error}", style="red", markup=False)
+        what = "stopped by an exception" if verdict.reason in FAILURES else "found"
+        console.print(f"{what}: {one_line(answer.trail.error)}", style="red", markup=False)
     if answer.trail.state.encoding:
         console.print(f"decoded as {answer.trail.state.encoding}", markup=False)
     console.print(checks_table(answer))

@@ -33,6 +33,10 @@ class BlockTables:
 class QualityTable:
     """A quality model, as `quality_open` or `quality_open_fasttext` prepares it."""
 
+@final
+class EvaluationItems:
+    """An index of evaluation items, as `decontaminate_open` prepares it."""
+
 class Refused(Exception):
     """Raised for a page that the core does not handle; the message is the name of the reason."""
 
@@ -123,6 +127,13 @@ class Core(Protocol):
         """Return the indices of a text's n-grams as 32-bit numbers, in the order of the text."""
     def quality_sums(self, models: tuple[QualityTable, ...], text: str | bytes, /) -> tuple[tuple[int, ...], ...]:
         """Return the score of each row of each model, without biases."""
+    # decontamination
+    def decontaminate_open(
+        self, kinds: bytes, n: int, hashes: object, firsts: object, items: object, ordinals: object, needed: object, /
+    ) -> EvaluationItems:
+        """Prepare the arrays of an index, given as buffers; `needed` are the n-grams that each item needs."""
+    def decontaminate_match(self, items: EvaluationItems, text: bytes, /) -> tuple[int, int, int, int, int] | None:
+        """Return the fields of `finest.recipe.decontaminate.match.Match`."""
     # single functions for the tests
     def probe(self, name: str, text: str, /) -> str | int: ...
     def serialize(self, tree: _Element, /) -> str: ...

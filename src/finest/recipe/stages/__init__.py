@@ -4,6 +4,7 @@ from typing import Any
 
 from finest.recipe.stage import Stage
 from finest.recipe.stages.c4 import C4
+from finest.recipe.stages.decontaminate import DECONTAMINATE
 from finest.recipe.stages.dedup import DEDUP
 from finest.recipe.stages.extraction import EXTRACTION
 from finest.recipe.stages.fineweb import FINEWEB
@@ -37,6 +38,7 @@ FILTERS: tuple[Stage[Any], ...] = (
 ROW: tuple[Stage[Any], ...] = (
     PII,
     QUALITY_MODEL,
+    DECONTAMINATE,
     TOKENS,
     DEDUP,
 )

@@ -142,6 +142,8 @@ static PyMethodDef METHODS[] = {
     {"quality_open_fasttext", fn_quality_open_fasttext, METH_VARARGS, "quality_open_fasttext(keys, words, buckets, word_ngrams, minn, maxn)."},
     {"quality_features", fn_quality_features, METH_VARARGS, "quality_features(text, bits): 32-bit indices, in the order of the text."},
     {"quality_sums", fn_quality_sums_of, METH_VARARGS, "quality_sums(models, text): the rows' scores of each model, without bias."},
+    {"decontaminate_open", fn_decontaminate_open, METH_VARARGS, "decontaminate_open(kinds, n, hashes, firsts, items, ordinals, needed): an index of evaluation items."},
+    {"decontaminate_match", fn_decontaminate_match, METH_VARARGS, "decontaminate_match(index, text): the best run of an item, or None."},
     {"seed", set_seed, METH_O, "fn_module.seed(number): the secret of the hash tables, of 64 bits."},
     {"fill_begin", fill_begin, METH_VARARGS, NULL},
     {"fill_tag", fill_tag, METH_VARARGS, NULL},

@@ -55,6 +55,9 @@ PyObject *fn_quality_open(PyObject *self, PyObject *args);     /* (bits, rows, 1
 PyObject *fn_quality_open_fasttext(PyObject *self, PyObject *args); /* (keys, words, buckets, word_ngrams, minn, maxn): a capsule */
 PyObject *fn_quality_features(PyObject *self, PyObject *args); /* (text, bits): indices of its n-grams, as bytes */
 PyObject *fn_quality_sums_of(PyObject *self, PyObject *args);  /* (capsules, text): scores of the rows of each model */
+/* decontaminate.c */
+PyObject *fn_decontaminate_open(PyObject *self, PyObject *args);  /* (kinds, n, hashes, firsts, items, ordinals, needed): a capsule */
+PyObject *fn_decontaminate_match(PyObject *self, PyObject *args); /* (capsule, text): item, found, needed, start, end, or None */
 /* main_text.c */
 PyObject *fn_blocks_open(PyObject *self, PyObject *args);      /* (tags, words, attributes, marks, weights): a capsule */
 PyObject *fn_blocks_extract(PyObject *self, PyObject *args);   /* (capsule, html): the main text */
