@@ -1,4 +1,4 @@
-"""The validator: chores (watch, judge, report, weigh) that share one queue; `once` runs each of them once."""
+"""The validator: chores that share one queue (watch, judge, report, weigh, availability); `once` runs them once."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from finest.chain.errors import NoPermit, NotRegistered, RateLimited
 from finest.formatting import counted, duration
 from finest.tasks.client import Refused
 from finest.tasks.models import ScoreRequest
+from finest.validator.loop.availability import Availability
 from finest.validator.loop.judge import NOTE_CHARS
 from finest.validator.loop.periodic import Chore, run
 from finest.validator.loop.watch import find_new_lines
-from finest.validator.loop.weights import MAX_AGE_BLOCKS, weights
+from finest.validator.loop.weights import MAX_AGE_BLOCKS, PAID_BLOCKS, weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,11 +56,13 @@ class Validator:
         self._telemetry, self._stop, self._say = telemetry, stop, say
         self._full_scan_at_s = 0.0
         """Time of the next look through finished tasks, on the monotonic clock."""
+        self._availability = Availability(queue, say)
         self._chores: list[Chore] = []
 
     def run(self, more: Mapping[str, Round] | None = None) -> None:
         """Work until `stop` is set, with the chores in `more` besides its own."""
         rounds: dict[str, Round] = {"watch": self._find_new_lines, "report": self._report}
+        rounds["availability"] = lambda: self._availability.round(self._chain.view().block)
         rounds |= {f"judge {number + 1}": self._judge.next for number in range(self._options.parallel)}
         if self._options.sets_weights:
             rounds["weigh"] = self._set_weights_when_due
@@ -99,10 +102,16 @@ class Validator:
             now_s  # if this look fails, the next one scans everything again, so that nothing is missed for good
         )
         found = find_new_lines(self._chain, self._server, self._queue, full=now_s >= due_s)
+        self._expire_lines()
         self._full_scan_at_s = now_s + FULL_SCAN_S if now_s >= due_s else due_s
         if found.new:
             self._say(f"{counted(found.new, 'new submission')} to judge; {found.lines} lines are on the chain")
         return READ_CHAIN_BLOCKS * self._chain.view().block_time_s
+
+    def _expire_lines(self) -> None:
+        block = self._chain.view().block
+        if expired := self._queue.expire(block - PAID_BLOCKS, block):
+            self._say(f"{counted(expired, 'submission')} can no longer be paid and left the queue unjudged")
 
     def _report(self) -> float:
         for report in self._queue.unreported():
