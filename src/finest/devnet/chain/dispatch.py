@@ -13,6 +13,8 @@ import bittensor_core
 
 from finest.devnet.chain.blocks import blake2
 from finest.devnet.chain.commitment import INFO_AT, MAX_FIELDS, measure
+from finest.devnet.chain.fixed_point import U16_MAX
+from finest.devnet.chain.mechanisms import storage_index
 from finest.devnet.chain.metadata import compact, read_compact
 from finest.devnet.chain.state import PALLET
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from finest.devnet.chain.extrinsics import Call
     from finest.devnet.chain.state import State
 
-U16_MAX = 65_535
 MAX_UNREVEALED_COMMITS = 10
 COMMIT_REVEAL_VERSION = 4
 EXISTENTIAL_DEPOSIT = 500
@@ -96,21 +97,21 @@ def _set_commitment(context: Context) -> None:
         context.emit("Commitment", event, "Commitments")
 
 
-def _validator(context: Context) -> int:
-    """Return the signer's uid on the subnet of the call; raise DispatchError if it has none."""
+def _validator(context: Context) -> tuple[int, int]:
+    """Return the signer's uid and the mechanism of the call; raise DispatchError if either does not exist."""
     context.require(context.arg("netuid") == context.state.netuid, "SubnetNotExists")
-    mechanism = context.arg("mecid") if context.call.function in _MECHANISM_CALLS else 0
-    context.require(mechanism == 0, "MechanismDoesNotExist")
+    mechanism = int(context.arg("mecid")) if context.call.function in _MECHANISM_CALLS else 0
+    context.require(mechanism < context.state.mechanisms, "MechanismDoesNotExist")
     uid = context.state.uid(context.who)
     if uid is None:
         raise DispatchError(PALLET, "HotKeyNotRegisteredInSubNet")
-    return uid
+    return uid, mechanism
 
 
-def _rested(context: Context, uid: int) -> bool:
-    """Whether the neuron's last weights are old enough for the rate limit."""
+def _rested(context: Context, uid: int, mechanism: int) -> bool:
+    """Whether the neuron's last weights for the mechanism are old enough for the rate limit."""
     state = context.state
-    last = state.get("LastUpdate", state.netuid)[uid]
+    last = state.last_updates(mechanism)[uid]
     return last == 0 or state.block - last >= state.get("WeightsSetRateLimit", state.netuid)
 
 
@@ -119,12 +120,13 @@ def _set_weights(context: Context) -> None:
     context.require(not state.get("CommitRevealWeightsEnabled", netuid), "CommitRevealEnabled")
     uids, weights = list(context.arg("dests")), list(context.arg("weights"))
     context.require(len(uids) == len(weights), "WeightVecNotEqualSize")
-    uid = _validator(context)
+    uid, mechanism = _validator(context)
+    index = storage_index(netuid, mechanism)
     stake = state.get("TotalHotkeyAlpha", context.who, netuid)
     context.require(stake >= state.get("StakeThreshold"), "NotEnoughStakeToSetWeights")
     least_version = state.get("WeightsVersionKey", netuid)
     context.require(context.arg("version_key") >= least_version, "IncorrectWeightVersionKey")
-    context.require(_rested(context, uid), "SettingWeightsTooFast")
+    context.require(_rested(context, uid, mechanism), "SettingWeightsTooFast")
     only_self = uids == [uid]
     context.require(only_self or state.get("ValidatorPermit", netuid)[uid], "NeuronNoValidatorPermit")
     count = state.get("SubnetworkN", netuid)
@@ -136,9 +138,9 @@ def _set_weights(context: Context) -> None:
     top, limit = max(weights, default=0), state.get("MaxWeightsLimit", netuid)
     context.require(only_self or top * U16_MAX <= limit * sum(weights), "MaxWeightExceeded")
     scaled = [(other, weight * U16_MAX // top if top else 0) for other, weight in zip(uids, weights, strict=True)]
-    state.put("Weights", netuid, uid, value=scaled)
-    state.set_last_update(uid)
-    context.emit("WeightsSet", [netuid, uid])
+    state.put("Weights", index, uid, value=scaled)
+    state.set_last_update(uid, mechanism)
+    context.emit("WeightsSet", [index, uid])
 
 
 def _commit_timelocked(context: Context) -> None:
@@ -146,21 +148,22 @@ def _commit_timelocked(context: Context) -> None:
     context.require(netuid == state.netuid, "SubnetNotExists")
     context.require(state.get("CommitRevealWeightsEnabled", netuid), "CommitRevealDisabled")
     context.require(context.arg("commit_reveal_version") == COMMIT_REVEAL_VERSION, "IncorrectCommitRevealVersion")
-    uid = _validator(context)
-    context.require(_rested(context, uid), "CommittingWeightsTooFast")
-    commits = state.pallets.map(PALLET, "TimelockedWeightCommits", netuid)
+    uid, mechanism = _validator(context)
+    index = storage_index(netuid, mechanism)
+    context.require(_rested(context, uid, mechanism), "CommittingWeightsTooFast")
+    commits = state.pallets.map(PALLET, "TimelockedWeightCommits", index)
     mine = [commit for some in commits.values() for commit in some if commit[0] == context.who]
     context.require(len(mine) < MAX_UNREVEALED_COMMITS, "TooManyUnrevealedCommits")
     sealed, reveal_round = _sealed(context)
-    key = state.pallets.codec.key(PALLET, "TimelockedWeightCommits", netuid, state.epoch)
+    key = state.pallets.codec.key(PALLET, "TimelockedWeightCommits", index, state.epoch)
     before = state.pallets.values.get(key) or compact(0)
     count, size = read_compact(before, 0)
     account = bytes(bittensor_core.ss58_decode(context.who))
     item = account + state.block.to_bytes(8, "little") + compact(len(sealed)) + sealed + reveal_round
     state.pallets.overlay.changes[key] = compact(count + 1) + before[size:] + item
-    state.set_last_update(uid)
+    state.set_last_update(uid, mechanism)
     round_number = int.from_bytes(reveal_round, "little")
-    context.emit("TimelockedWeightsCommitted", [context.who, netuid, blake2(sealed), round_number])
+    context.emit("TimelockedWeightsCommitted", [context.who, index, blake2(sealed), round_number])
 
 
 def _sealed(context: Context) -> tuple[bytes, bytes]:
