@@ -1,0 +1,164 @@
+"""Every call of the product's code: the task server's store, a validator's queue, draw, score and weights."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.subnet.miners import Job
+from bench.subnet.outcomes import Found, audit
+from bench.subnet.settings import DAY
+from finest.chain.payload import encode
+from finest.tasks.models import Rules, ScoreRequest, Task
+from finest.tasks.problems import Problem
+from finest.tasks.store import Store
+from finest.validator.loop.queue import ObservedLine, Queue, RecordedVerdict
+from finest.validator.loop.sampling import draw
+from finest.validator.loop.weights import MAX_AGE_BLOCKS, PAID_BLOCKS, Past, weights
+from finest.validator.models import Assignment, Subject, Submission
+from finest.validator.score import score
+
+NOBODY = "0" * 64
+
+
+def sha(text: str) -> str:
+    """Return the sha256 of a text as 64 hex digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A task that a miner finished."""
+
+    hotkey: str
+    strategy: str
+    line: str
+    block: int
+    registered_block: int
+    task: Task
+    job: Job
+
+
+class TaskServer:
+    """The task server's store over SQLite, without its HTTP."""
+
+    def __init__(self, folder: Path) -> None:
+        self._store = Store.open(f"sqlite:///{folder / 'tasks.db'}", Rules())
+
+    def close(self) -> None:
+        self._store.close()
+
+    def add_crawl(self, name: str, warcs: int) -> None:
+        """Add the WARCs of a crawl."""
+        self._store.add_warcs(name, (f"crawl-data/{name}/segments/1/warc/{number:05d}.warc.gz" for number in range(warcs)))
+
+    def lease(self, hotkey: str, warcs: int, block: int) -> Task | None:
+        """Lease a task; None if the server has none for the hotkey now."""
+        with suppress(Problem):
+            return self._store.lease(hotkey, warcs, block)
+        return None
+
+    def renew(self, hotkey: str, task: Task, block: int) -> bool:
+        """Renew a lease; return whether the server allows it."""
+        try:
+            self._store.renew(hotkey, task.id, block)
+        except Problem:
+            return False
+        return True
+
+    def finish(self, hotkey: str, task: Task, block: int) -> str | None:
+        """Finish a task with a dataset of its own; return the commitment line, or None if the lease has expired."""
+        revision, root = sha(task.id)[:40], sha(f"root {task.id}")
+        line = encode(f"{sha(hotkey)[:16]}/web", revision, root)
+        try:
+            self._store.finish(hotkey, task.id, f"{sha(hotkey)[:16]}/web", revision, root, line, block)
+        except Problem:
+            return None
+        return line
+
+    def report(self, validator: str, task: str, verdict: str, total: float, block: int) -> None:
+        """Report a verdict."""
+        self._store.report(validator, task, ScoreRequest(verdict=verdict, score=total, evidence_sha256=NOBODY), block)
+
+
+@dataclass(slots=True)
+class Judge:
+    """One validator's queue and its verdicts, with the product's own draw, score and weights."""
+
+    queue: Queue
+    capacity: float
+    """Verdicts that it can give in a day."""
+    random: random.Random
+    name: str
+    known: dict[str, Committed] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    """Lines whose dataset was deleted."""
+    waited: list[int] = field(default_factory=list)
+    """Blocks from commitment to verdict."""
+    totals: list[tuple[int, float, int]] = field(default_factory=list)
+    """Block, score and WARCs of every verdict."""
+    _budget: float = 0.0
+
+    @classmethod
+    def open(cls, folder: Path, name: str, capacity: float, seed: int) -> Judge:
+        return cls(Queue.open(f"sqlite:///{folder / name}.db"), capacity, random.Random(f"{seed} {name}"), name)
+
+    def see(self, committed: Committed) -> None:
+        """Add a line from the chain to the queue."""
+        self.known[committed.line] = committed
+        line = ObservedLine(committed.hotkey, committed.line, committed.registered_block, committed.block, standing=True)
+        self.queue.add([line], now_s=0.0)
+
+    def judge(self, block: int, blocks: int) -> list[tuple[Committed, Found, float]]:
+        """Judge as much as `blocks` blocks allow; return the verdicts."""
+        self._budget = min(self._budget + self.capacity * blocks / DAY, self.capacity / 4)
+        self.queue.expire(block - PAID_BLOCKS, block)
+        done = []
+        while self._budget >= 1 and (entry := self.queue.next(now_s=1e12)) is not None:
+            committed = self.known[entry.line]
+            task = Assignment(warcs=tuple(committed.task.warcs), id=committed.task.id)
+            subject = Subject(submission=Submission(), task=task, seed=sha(f"{self.name} {entry.line}"))
+            if not draw(self.queue, entry, subject, block, self.capacity):
+                continue
+            self._budget -= 1
+            found, total, tokens = self._audit(committed)
+            recorded = RecordedVerdict(
+                found.verdict, total, found.forged, committed.task.id, subject.task.warcs, block, NOBODY, "", 0.0, tokens
+            )
+            self.queue.record_verdict(entry, recorded)
+            self.waited.append(block - committed.block)
+            self.totals.append((block, total, len(subject.task.warcs)))
+            done.append((committed, found, total))
+        return done
+
+    def _audit(self, committed: Committed) -> tuple[Found, float, float]:
+        task = committed.task
+        found = audit(
+            committed.job.delivery, len(task.warcs), committed.block - task.leased_block,
+            task.expires_block - task.leased_block, self.random,
+        )  # fmt: skip
+        if committed.line in self.gone:
+            found = Found("fail", forged=False, measured=found.measured)
+        passed = found.verdict == "pass"
+        total = score(found.measured).total if passed else 0.0
+        return found, total, float(found.measured.verified_tokens) if passed else 0.0
+
+    def weights(self, block: int, registrations: Mapping[str, int]) -> dict[str, float]:
+        """Compute the weights from all verdicts so far."""
+        return weights(self.queue.past(block - MAX_AGE_BLOCKS), block, registrations)
+
+
+def unread(committed: list[Committed], block: int, registrations: Mapping[str, int]) -> dict[str, float]:
+    """Return the weights of a validator that passes every task unread, with the score of an honest one."""
+    pasts = [
+        Past(
+            one.hotkey, one.registered_block, one.block, one.block + 1, "pass", 0.864, False, len(one.task.warcs),
+            1_500_000.0 * len(one.task.warcs),
+        )
+        for one in committed if one.block > block - PAID_BLOCKS
+    ]  # fmt: skip
+    return weights(pasts, block, registrations)

@@ -1,0 +1,86 @@
+"""Who takes part in the simulation, how much each does, and what the world does to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+DAY = 7200
+"""Blocks of 12 s in a day."""
+TEMPO = 360
+"""Blocks between two epochs of the main network's subnets."""
+LEASED_WARCS = 4
+"""WARCs of a task by the product's default."""
+REFINE_CPU_S = 420.0
+"""CPU seconds to refine one WARC of Common Crawl: seven core-minutes with recipe `fineweb`."""
+VERDICT_CPU_S = 65.0
+"""CPU seconds of one verdict: the middle of 50 to 80, which a default audit was estimated to take."""
+
+_MINERS = {
+    "honest small": 30, "honest large": 6, "many hotkeys": 8, "mixed sizes": 4, "partial": 4, "empty tasks": 4,
+    "griefer": 10, "forger": 4, "hoarder": 4, "copier": 4, "deleter": 4, "re-registrant": 4,
+}  # fmt: skip
+_VALIDATORS = {"honest": 10, "slow": 2, "copier": 3, "lazy": 3, "colluding": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One simulated subnet."""
+
+    name: str
+    days: int
+    miners: Mapping[str, int]
+    """Number of hotkeys by strategy."""
+    validators: Mapping[str, int]
+    """Number of validators by kind."""
+    groups: int = 2
+    """Queues that honest validators share. Each draws and judges by itself; validators of a group agree."""
+    load: float = 1.5
+    """Tasks of a day divided by the verdicts that a validator can give in a day."""
+    colluding_stake: float = 0.2
+    """The colluders' share of the stake."""
+    lazy_stake: float = 0.1
+    copier_stake: float = 0.1
+    weigh_blocks: int = 5 * TEMPO
+    """Blocks between two computations of weights; a tempo on the main network, more to save time here."""
+    reveal_epochs: int = 1
+    """Epochs after which weights are visible to copiers (commit-reveal)."""
+    crawl_days: tuple[int, ...] = (0, 15)
+    """Days on which a crawl is added."""
+    supply: float = 1.15
+    """WARCs of all crawls together, divided by those that all miners can lease in the time."""
+    outage: tuple[int, int] = (8, 9)
+    """First day without the task server, and the day on which it is back."""
+    hub_publishes: int = 60
+    """Datasets that the Hub takes in a tempo; later ones wait for the next."""
+    seats: int = field(default=256)
+
+    def scaled(self, factor: int) -> Setting:
+        """Return the setting with so many times the neurons."""
+        from dataclasses import replace
+
+        more = {
+            name: {who: number * factor for who, number in getattr(self, name).items()}
+            for name in ("miners", "validators")
+        }
+        return replace(self, **more, hub_publishes=self.hub_publishes * factor)
+
+
+SMALL = Setting(
+    "small", days=5, miners={who: max(1, number // 4) for who, number in _MINERS.items()},
+    validators={"honest": 3, "slow": 1, "copier": 1, "lazy": 1, "colluding": 1}, groups=1, outage=(3, 4),
+    crawl_days=(0, 2), weigh_blocks=10 * TEMPO,
+)  # fmt: skip
+"""For the everyday test: a few seconds."""
+STANDARD = Setting("standard", days=30, miners=_MINERS, validators=_VALIDATORS)
+"""107 neurons, 21 of them validators."""
+FULL = Setting(
+    "full", days=30,
+    miners={
+        "honest small": 68, "honest large": 14, "many hotkeys": 18, "mixed sizes": 9, "partial": 9, "empty tasks": 9,
+        "griefer": 20, "forger": 9, "hoarder": 9, "copier": 9, "deleter": 9, "re-registrant": 9,
+    },
+    validators={"honest": 36, "slow": 7, "copier": 7, "lazy": 7, "colluding": 7}, hub_publishes=140,
+)  # fmt: skip
+"""256 neurons, 64 of them validators."""
+SETTINGS = {one.name: one for one in (SMALL, STANDARD, FULL)}
