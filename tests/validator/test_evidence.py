@@ -245,9 +245,21 @@ def test_what_follows_from_the_findings(rows: list[str], windows: list[WindowFin
 
 
 def test_what_is_missing_under_another_recipe_is_no_lie() -> None:
-    """It may drop what the reference keeps: that costs recall."""
-    found = conclude([], [row("same")] * 100, [window("missed")] * 32, rows_planned=128, known=False)
-    assert found[0] == "pass"
+    """It may drop what the reference keeps: that costs recall, and below a half of it the task."""
+    rows = [row("same")] * 100
+    half = [window("held")] * 16 + [window("missed")] * 16
+    assert conclude([], rows, half, rows_planned=128, known=False)[0] == "pass"
+    less = conclude([], rows, [*half, window("missed")], rows_planned=128, known=False)
+    assert less == ("fail", "recall 0.48: 17 of 33 pages are missing, at most half may be")
+
+
+def test_little_recall_is_a_lie_under_a_known_recipe_alone(evidence: Evidence) -> None:
+    """A strict recipe of one's own is worth nothing, and its miner is no forger."""
+    assert evidence.declared
+    told = evidence.model_copy(update={"verdict": "fail", "windows": (window(*["missed"] * 9),)})
+    unknown = evidence.declared.model_copy(update={"known": False})
+    assert is_dishonest(told)
+    assert not is_dishonest(told.model_copy(update={"declared": unknown}))
 
 
 def test_our_failure_beside_a_miners_lie() -> None:

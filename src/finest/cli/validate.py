@@ -300,8 +300,8 @@ def score(records: tuple[Path, ...], work: Path, database: str | None, as_json: 
     """Show the scores of datasets or the weights of miners.
 
     With EVIDENCE the command shows each dataset's score, factor by factor, calculated again from the numbers in the
-    evidence; docs/concepts/scoring.md has the formula. Without EVIDENCE it shows the average score and the weight of
-    each miner in a validator's work folder.
+    evidence; docs/concepts/scoring.md has the formula. Without EVIDENCE it shows the reliability and the weight of each
+    miner in a validator's work folder.
 
     \b
     finest score verdict.json
@@ -334,7 +334,9 @@ def score(records: tuple[Path, ...], work: Path, database: str | None, as_json: 
         queue.close()
     rows = hotkey_scores(of_current_registrations(pasts), block)
     if as_json:
-        hotkeys = {hotkey: asdict(one) | {"weight": one.weight} for hotkey, one in rows.items()}
+        hotkeys = {
+            hotkey: asdict(one) | {"reliability": one.reliability, "weight": one.weight} for hotkey, one in rows.items()
+        }
         click.echo(json.dumps({"block": block, "hotkeys": hotkeys, **asdict(counts)}, indent=1))
     else:
         show_standings(console(), rows, counts, block)

@@ -8,6 +8,7 @@ manifest     it is readable and consistent, and matches the Hub's sha256s and th
 size         no more pages than such WARCs can hold
 sources      its sources are WARCs of the task
 layout       no more files and row groups than its rows and bytes explain
+tokens       its rows state as many tokens as the manifest, and no row fewer than none
 root         the root over its rows equals the manifest's and matches the line's
 recipe       whether this version has the recipe; passes in either case
 """
@@ -56,6 +57,7 @@ def check_dataset(dataset: Dataset, subject: Subject, recipe: Recipe | None) -> 
     strange = sorted({source.name for source in manifest.sources} - set(subject.task.warcs))
     yield _check("sources", not strange, f"{strange[0] if strange else ''} is no WARC of the task")
     yield _check_layout(dataset)
+    yield _check_tokens(dataset)
     yield _check_root(dataset, subject.submission)
     name = str(manifest.recipe.get("name", ""))
     kind = "this version has it" if recipe else "not of this version: rows are held against their pages' visible text"
@@ -135,6 +137,16 @@ def _check_layout(dataset: Dataset) -> Check:
     except VerifyError as error:
         return _check("layout", False, str(error))
     return Check(name="layout", outcome="pass")
+
+
+def _check_tokens(dataset: Dataset) -> Check:
+    """Check the sum of the rows' token counts, from which the pay is computed."""
+    stated = dataset.row_columns("token_count")["token_count"].to_numpy()
+    total, least = int(stated.sum()), int(stated.min(initial=0))
+    if least < 0:
+        return _check("tokens", False, f"a row states {least} tokens")
+    same = total == dataset.manifest.token_count
+    return _check("tokens", same, f"the manifest states {dataset.manifest.token_count} tokens, its rows {total}")
 
 
 def _check_root(dataset: Dataset, submission: Submission) -> Check:

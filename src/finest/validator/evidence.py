@@ -14,7 +14,7 @@ from finest.atomic_files import write_whole
 from finest.errors import UsageError
 from finest.recipe.recipe import canonical_json
 from finest.validator.models import MAX_WORDS, Check, Evidence, Outcome, PageFinding, RowFinding, WindowFinding
-from finest.validator.score import Measured, Score, is_forged, score
+from finest.validator.score import REFERENCE_RECIPE, Measured, Score, is_forged, score
 from finest.validator.sprt import SEQUENTIAL
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ MIN_EXTRACTIVE_SHARE, MIN_EXTRACTIVE_ROWS, MAX_COUNTED_WORDS = 0.95, 20, 2_000
 MIN_EXTRACTIVE_SHARE of their words must come from their pages, where each row counts at most MAX_COUNTED_WORDS words.
 Otherwise each row could take a fifth of its text from elsewhere. For real pages the share was 0.998 in 400 rows of
 trafilatura's and 0.997 in 400 of resiliparse's."""
+MIN_RECALL = 0.5
+"""The smallest recall that passes, whatever the recipe. A recipe may drop what the reference keeps, but a dataset
+without half of it is no refinement of its WARCs; the WARCs are given out again."""
 MAX_EVIDENCE_BYTES = 64 * 1024 * 1024
 
 
@@ -41,12 +44,13 @@ def conclude(
     failed = next((check for check in admission if check.outcome == "fail"), None)
     if failed:
         return "fail", f"not admissible ({failed.name}): {failed.detail}"
-    lie = _forged_rows(rows) or _foreign_text(rows) or _missing_pages(windows, counts=known or not rows_planned)
-    if lie:
+    if lie := _lie(rows, windows, counts=known or not rows_planned):
         return "fail", lie
     unknown = next((check for check in admission if check.outcome == "no_evidence"), None)
     if unknown:
         return "no_evidence", f"{unknown.name}: {unknown.detail}"
+    if little := _little_recall(windows):
+        return "fail", little
     gap = _missing_evidence(rows, windows, rows_planned)
     return ("no_evidence", gap) if gap else ("pass", _pass_summary(rows, windows))
 
@@ -65,6 +69,10 @@ def pages_counted(windows: Sequence[WindowFinding]) -> tuple[int, int]:
 def kept_pages(windows: Sequence[WindowFinding]) -> list[PageFinding]:
     """Return the pages of all windows that the recipe keeps, without repetition."""
     return [page for window in windows for page in window.kept]
+
+
+def _lie(rows: Sequence[RowFinding], windows: Sequence[WindowFinding], *, counts: bool) -> str | None:
+    return _forged_rows(rows) or _foreign_text(rows) or _missing_pages(windows, counts=counts)
 
 
 def _forged_rows(rows: Sequence[RowFinding]) -> str | None:
@@ -101,6 +109,14 @@ def _missing_pages(windows: Sequence[WindowFinding], *, counts: bool) -> str | N
         return None
     first = next(page for page in kept_pages(windows) if page.outcome == "missed")
     return f"{missed} of {checked} pages are missing; {first.id} of {first.source}: {first.detail}"
+
+
+def _little_recall(windows: Sequence[WindowFinding]) -> str | None:
+    """Return a reason to fail if the dataset lacks more than half of the pages to keep, under any recipe."""
+    checked, missed = pages_counted(windows)
+    if not checked or checked - missed >= MIN_RECALL * checked:
+        return None
+    return f"recall {1 - missed / checked:.2f}: {missed} of {checked} pages are missing, at most half may be"
 
 
 def _missing_evidence(rows: Sequence[RowFinding], windows: Sequence[WindowFinding], rows_planned: int) -> str | None:
@@ -145,8 +161,16 @@ def without_quality(evidence: Evidence, outcome: Outcome, why: str) -> Evidence:
 
 
 def is_dishonest(evidence: Evidence) -> bool:
-    """Return whether the audit proved fraud: forged rows or missing pages."""
-    return evidence.verdict == "fail" and all(check.outcome != "fail" for check in evidence.admission)
+    """Return whether the audit proved fraud: forged rows or missing pages.
+
+    Little recall under an unknown recipe is no fraud: the recipe may have dropped the pages.
+    """
+    if evidence.verdict != "fail" or any(check.outcome == "fail" for check in evidence.admission):
+        return False
+    if not _little_recall(evidence.windows):
+        return True
+    counts = evidence.declared is not None and (evidence.declared.known or not evidence.declared.rows)
+    return _lie(evidence.rows, evidence.windows, counts=counts) is not None
 
 
 def measured(evidence: Evidence, quality: Quality) -> Measured:
@@ -158,7 +182,7 @@ def measured(evidence: Evidence, quality: Quality) -> Measured:
         admissible=evidence.declared is not None and all(check.outcome == "pass" for check in evidence.admission),
         rows_checked=rows, rows_bad=bad, pages_checked=pages, pages_missed=missed,
         unique_tokens=_tokens_that_count(evidence),
-        reference_tokens=reference_tokens(evidence), bpb=quality.bpb, bpb_reference=quality.bpb_reference,
+        reference_tokens=reference_tokens(evidence, quality), bpb=quality.bpb, bpb_reference=quality.bpb_reference,
         bpb_raw=quality.bpb_raw, error_bpb=quality.error_bpb,
         blocks_used=max(0, (counted.committed_block or leased) - leased), blocks_allowed=max(1, expires - leased),
     )  # fmt: skip
@@ -177,13 +201,27 @@ def _tokens_that_count(evidence: Evidence) -> int:
     return unique if there >= wanted else round(unique * there / wanted)
 
 
-def reference_tokens(evidence: Evidence) -> int:
-    """Estimate the tokens that the recipe keeps of all WARCs: the dataset's tokens plus those that are missing.
+def reference_tokens(evidence: Evidence, quality: Quality) -> int:
+    """Estimate the tokens that the reference recipe keeps of all the task's WARCs, by the validator's own count.
 
-    The windows show which share of the tokens of pages that should be rows is missing; the same share is assumed to be
-    missing everywhere.
+    The rows of a dataset of the reference recipe are the reference's own, so its tokens and those of missing pages are
+    added up. For any other recipe the dataset's tokens are scaled by the ratio of the reference's tokens to the
+    dataset's in the windows that the quality was measured on: more text than the reference keeps does not pay more.
     """
     claimed = evidence.declared.token_count if evidence.declared else 0
+    kept, stated = (int(quality.figures.get(name) or 0) for name in ("kept_tokens", "row_tokens"))
+    if kept and not _is_reference(evidence):
+        return max(kept, round(claimed * kept / max(stated, 1)))
+    return _with_missing(evidence, claimed)
+
+
+def _is_reference(evidence: Evidence) -> bool:
+    own = evidence.versions.recipes.get(REFERENCE_RECIPE)
+    return evidence.declared is not None and evidence.declared.recipe_hash == own
+
+
+def _with_missing(evidence: Evidence, claimed: int) -> int:
+    """Add to the dataset's tokens those of missing pages, of which the windows show the share."""
     pages = kept_pages(evidence.windows)
     held = sum(page.tokens for page in pages if page.outcome == "held")
     missed = sum(page.tokens for page in pages if page.outcome == "missed")

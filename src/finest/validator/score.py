@@ -71,6 +71,11 @@ class Measured:
     blocks_used: int
     blocks_allowed: int
 
+    @property
+    def verified_tokens(self) -> int:
+        """The unique tokens of the dataset, at most as many as the reference finds in the task's WARCs."""
+        return min(self.unique_tokens, self.reference_tokens)
+
 
 @dataclass(frozen=True, slots=True)
 class Score:

@@ -2,7 +2,8 @@
 
 Rows are drawn over the whole dataset and judged again in the order of the draw until the sequential test is sure. Under
 a recipe that this version has, a row's hash must equal that of the recomputed row. Under any other recipe its text must
-be taken from its page in the page's order (`finest.validator.extractive`), and its other columns must match the record.
+be taken from its page in the page's order (`finest.validator.extractive`), its other columns must match the record, and
+it may not state many more tokens than its text has, because tokens are what is paid.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from finest.dataset.rows import Row, row_hash, rows_of
 from finest.errors import SourceError, VerifyError
 from finest.pipeline.record import find_records, max_record_bytes, row_of
 from finest.pipeline.verify import NOT_REPEATABLE
-from finest.recipe.judge import judge
+from finest.recipe.judge import judge, toolbox
+from finest.recipe.recipe import load_recipe
 from finest.validator.extractive import MIN_SHARE, extractive_share, visible_text, words
 from finest.validator.models import SHOWN_CHARS, RowFinding
+from finest.validator.score import REFERENCE_RECIPE
 from finest.validator.seed import Draw
 from finest.validator.sprt import SEQUENTIAL
 from finest.warc.source import dump_of
@@ -33,6 +36,10 @@ MAX_TEXT_BYTES = 4 * 1024 * 1024
 """Maximum bytes of a row's text. The shipped recipes allow at most 100,000 words of ten letters on average."""
 MAX_SAMPLE_BYTES = 256 * 1024 * 1024
 """Maximum bytes of the texts of all drawn rows."""
+
+MOST_STATED, STATED_SLACK = 1.1, 32
+"""A row of an unknown recipe may state this many times the tokens of its text, and so many more: tokens are counted
+before personal data is replaced, which changes a few of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +151,7 @@ def _held_against(
     findings = []
     for record in of_name or records[:1]:
         context.budget.check()
-        findings.append(_made_anew(record, claim, recipe, context) if recipe else _taken_from(record, claim))
+        findings.append(_made_anew(record, claim, recipe, context) if recipe else _taken_from(record, claim, context))
         if findings[-1].get("outcome") == "same":
             return findings[-1]
     return next((finding for finding in findings if "outcome" in finding), findings[0])
@@ -163,7 +170,7 @@ def _made_anew(record: Record, claim: Claim, recipe: Recipe, context: AuditConte
     return {"found": found, "outcome": "same"} if found == claim.hash else {"found": found, "detail": "another row"}
 
 
-def _taken_from(record: Record, claim: Claim) -> dict[str, object]:
+def _taken_from(record: Record, claim: Claim, context: AuditContext) -> dict[str, object]:
     row = claim.row
     stated = replace(
         row, id=record.id, url=record.url, date=record.date, dump=dump_of(row.file_path), warc_offset=record.offset,
@@ -177,4 +184,7 @@ def _taken_from(record: Record, claim: Claim) -> dict[str, object]:
         share = max(share, extractive_share(row.text, visible_text(record.page(), "datatrove")))
     if share < MIN_SHARE:
         return {"found": None, "detail": f"{share:.3f} of its words are taken from the page in its order"}
+    tokens = toolbox(load_recipe(REFERENCE_RECIPE), context.cache).token_counter.count(row.text)
+    if row.token_count > MOST_STATED * tokens + STATED_SLACK:
+        return {"found": None, "detail": f"it states {row.token_count} tokens, and its text has {tokens}"}
     return {"found": found, "outcome": "same", "words": len(words(row.text)), "taken": share}

@@ -34,7 +34,7 @@ def settled(**changes: Any) -> RecordedVerdict:
         "verdict": "pass", "total": 0.9, "forged": False, "task_id": "t1", "warcs": (warc(0),), "block": 200,
         "evidence_sha256": HASH, "why": "so", "cpu_s": 1.0,
     }  # fmt: skip
-    return RecordedVerdict(**(values | changes))
+    return RecordedVerdict(**({"tokens": 1000.0 * len((values | changes)["warcs"])} | values | changes))
 
 
 def following(queue: Queue, *busy: int, now_s: float | None = None) -> Entry:

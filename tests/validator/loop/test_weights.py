@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finest.validator.loop.weights import (
-    DECAY,
+    CLAIMED,
     PAID_BLOCKS,
+    PRIOR_WARCS,
     PROBATION_BLOCKS,
+    UNJUDGED_DAYS,
     HotkeyScore,
     Past,
     hotkey_scores,
@@ -27,9 +29,12 @@ SEATS = {ALICE: 1, BOB: 1, CAROL: 1}
 
 
 def past(hotkey: str = ALICE, block: int = NOW - 10, **changes: object) -> Past:
-    """A pass with 1.0 of a task of four WARCs."""
-    values = {"registered_block": 1, "judged_block": block + 5, "verdict": "pass", "total": 1.0, "forged": False}
-    return Past(hotkey=hotkey, block=block, warcs=4, **values | changes)  # type: ignore[arg-type]
+    """A pass with 1.0 of a task of four WARCs with a million tokens each."""
+    values = {
+        "registered_block": 1, "judged_block": block + 5, "verdict": "pass", "total": 1.0, "forged": False, "warcs": 4,
+        "tokens": 4e6,
+    }  # fmt: skip
+    return Past(hotkey=hotkey, block=block, **values | changes)  # type: ignore[arg-type]
 
 
 @st.composite
@@ -42,12 +47,12 @@ def pasts(draw: st.DrawFn, hotkeys: tuple[str, ...] = (ALICE, BOB, CAROL)) -> li
 @st.composite
 def _pasts(draw: st.DrawFn, block: int, hotkeys: tuple[str, ...]) -> Past:
     verdict = draw(st.sampled_from(["pass", "pass", "pass", "fail", "no_evidence"]))
-    passed = verdict == "pass"
+    passed, warcs = verdict == "pass", draw(st.integers(0, 64))
     return Past(
         hotkey=draw(st.sampled_from(hotkeys)), registered_block=draw(st.sampled_from([1, 1, 1, 50_000])), block=block,
         judged_block=draw(st.integers(block, NOW)), verdict=verdict,  # type: ignore[arg-type]
         total=draw(st.floats(0, 1)) if passed else 0.0, forged=verdict == "fail" and draw(st.booleans()),
-        warcs=draw(st.integers(0, 64)),
+        warcs=warcs, tokens=draw(st.floats(0, 1e6)) * warcs if passed else 0.0, share=draw(st.floats(0.05, 1)),
     )  # fmt: skip
 
 
@@ -78,19 +83,20 @@ def test_a_forger_has_nothing(found: list[Past], ago: int) -> None:
 
 
 def test_a_forger_begins_again_after_a_day() -> None:
-    """From an average of 0; what was committed before the day is over stays worth nothing."""
+    """With the work of the lie against it; what was committed before the day is over stays worth nothing."""
     forged = past(block=1000, judged_block=1200, verdict="fail", total=0.0, forged=True)
     end = 1200 + PROBATION_BLOCKS
     before = [past(block=500), forged, past(block=1100), past(block=end - 1)]
-    assert hotkey_scores(before, end)[ALICE] == HotkeyScore(passed=1, failed=1, until_block=end)
+    assert hotkey_scores(before, end)[ALICE] == HotkeyScore(judged_work=4, failed=1, until_block=end)
     after = hotkey_scores([*before, past(block=end)], end + 1)[ALICE]
-    assert (after.ema, after.warcs) == (pytest.approx(1 - DECAY), 4)
+    assert (after.reliability, after.verified) == (pytest.approx(4 / (8 + PRIOR_WARCS)), 4e6)
 
 
 def test_an_honest_fail_costs_a_part() -> None:
-    """Not the day's work, and not the average before."""
-    one = hotkey_scores([past(block=NOW - 3), past(block=NOW - 2, verdict="fail", total=0.0)], NOW)[ALICE]
-    assert (one.ema, one.warcs, one.passed, one.failed) == (pytest.approx(DECAY * (1 - DECAY)), 4, 1, 1)
+    """Not the day's work: a small task that failed among large ones costs little."""
+    fail = past(block=NOW - 2, verdict="fail", total=0.0, tokens=0.0, warcs=1)
+    one = hotkey_scores([past(block=NOW - 3, warcs=64, tokens=64e6), fail], NOW)[ALICE]
+    assert (one.reliability, one.verified, one.passed, one.failed) == (pytest.approx(64 / 69), 64e6, 1, 1)
 
 
 @given(pasts())
@@ -104,11 +110,11 @@ def test_a_seat_that_changed_hands_inherits_nothing(found: list[Past]) -> None:
 
 
 @given(pasts(), st.integers(0, 24), st.integers(1, 64))
-def test_more_passed_warcs_never_lower_the_weight(found: list[Past], place: int, more: int) -> None:
-    """The same verdicts, one of them on a larger task."""
+def test_more_verified_tokens_never_lower_the_weight(found: list[Past], place: int, more: int) -> None:
+    """The same verdicts, one of them on a task with more."""
     if place >= len(found):
         return
-    larger = [*found[:place], replace(found[place], warcs=found[place].warcs + more), *found[place + 1 :]]
+    larger = [*found[:place], replace(found[place], tokens=found[place].tokens + more), *found[place + 1 :]]
     hotkey = found[place].hotkey
     assert weights(larger, NOW, SEATS).get(hotkey, 0.0) >= weights(found, NOW, SEATS).get(hotkey, 0.0)
 
@@ -141,11 +147,12 @@ def test_the_order_of_other_hotkeys_does_not_matter(found: list[Past], random: o
         [past(verdict="fail", total=0.0)],
         [past(verdict="no_evidence", total=0.0)],
         [past(total=0.0)],
+        [past(tokens=0.0)],
         [past(block=NOW - PAID_BLOCKS)],
         [past(registered_block=7)],
         [past("5" + "Z" * 47)],
     ],
-    ids=["nothing", "failed", "no-evidence", "worthless", "yesterday", "another seat", "nobody"],
+    ids=["nothing", "failed", "no-evidence", "worthless", "empty", "yesterday", "another seat", "nobody"],
 )
 def test_where_nobody_has_a_score_nothing_is_set(found: list[Past]) -> None:
     """The validator abstains: weights of zero would be weights."""
@@ -153,12 +160,22 @@ def test_where_nobody_has_a_score_nothing_is_set(found: list[Past]) -> None:
 
 
 def test_pay_is_for_the_work_of_a_day() -> None:
-    """Twice the WARCs twice the weight; the last block of the day counts, and the one before it does not."""
-    work = [past(ALICE), replace(past(BOB), warcs=8), past(CAROL, NOW - PAID_BLOCKS + 1)]
+    """Twice the tokens twice the weight; the last block of the day counts, and the one before it does not."""
+    work = [past(ALICE), replace(past(BOB), tokens=8e6), past(CAROL, NOW - PAID_BLOCKS + 1)]
     found = weights(work, NOW, SEATS)
     assert found[BOB] == pytest.approx(2 * found[ALICE])
     assert found[CAROL] == pytest.approx(found[ALICE])
     assert CAROL not in weights(work, NOW + 1, SEATS)
+
+
+def test_what_was_not_drawn_is_paid_like_what_was() -> None:
+    """By the mean of the judged tasks that stand for it; a task that was judged for certain stands for itself alone."""
+    left_out = replace(past(), verdict=CLAIMED, total=0.0, tokens=0.0, share=0.25)
+    drawn, certain = replace(past(), share=0.25), past(warcs=64, tokens=0.0, verdict="fail", total=0.0)
+    one = hotkey_scores([drawn, left_out, left_out, left_out, certain], NOW)[ALICE]
+    assert (one.verified, one.unjudged_warcs, one.value) == (4e6, 12 / UNJUDGED_DAYS, pytest.approx(1e6))
+    assert one.weight == pytest.approx(8e6 * 16 / (16 + 64 + PRIOR_WARCS))
+    assert weights([left_out] * 9, NOW, SEATS) == {}
 
 
 def test_where_the_chain_is_not_asked_the_newest_seat_counts() -> None:

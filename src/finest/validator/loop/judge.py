@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from finest.validator.audit import inadmissible
 from finest.validator.evidence import evidence_hash, is_dishonest, sign, write_evidence
 from finest.validator.loop.assignment import RetryLater
 from finest.validator.loop.queue import WHY_CHARS, RecordedVerdict
+from finest.validator.loop.sampling import draw
 from finest.validator.loop.verdict import LINE_CHARS, run_verdict
 from finest.validator.loop.verdict_process import Job
 from finest.validator.models import Check
@@ -36,6 +38,11 @@ if TYPE_CHECKING:
     from finest.validator.telemetry import Telemetry
 
 IDLE_S = 5.0
+DAY_S = 86_400.0
+VERDICT_S = 120.0
+"""Assumed duration of a verdict before the first one: a verdict takes a minute or two."""
+SPARE = 0.8
+"""Share of the time that is planned for new lines; the rest is for repetitions and for busy hours."""
 COPY_WAIT_S = 5.0
 """Wait before a line is retried that may be a copy of one being judged: a verdict takes a minute or two."""
 ERROR_WAIT_S = 60.0
@@ -63,6 +70,8 @@ class Judge:
         self._assignments, self._heldout, self._telemetry = assignments, heldout, telemetry
         self._stop, self._say = stop, say
         self._at_work: dict[int, _RunningVerdict] = {}
+        self._verdict_s = VERDICT_S
+        """Moving average of the duration of a verdict."""
         self._choosing = threading.Lock()
 
     def next(self) -> float:
@@ -110,12 +119,16 @@ class Judge:
                 entry, COPY_WAIT_S, "an earlier line of the same WARCs is being judged", tried=False
             )
             return
+        if not self._is_drawn(entry, subject):
+            return
+        began_s = time.monotonic()
         self._say(f"Judging {name} of {entry.hotkey}: {counted(len(task.warcs), 'WARC')}")
         done = run_verdict(
             self._job(subject, tuple(task.warcs)), self._stop, lambda line: self._say(f"  {name}: {line}")
         )
         if self._stop.is_set() and done.evidence is None:
             return  # it is judged when the validator starts again
+        self._verdict_s += 0.1 * (time.monotonic() - began_s - self._verdict_s)
         evidence = done.evidence
         if evidence is None or evidence.verdict == "no_evidence" or self._is_to_be_seen_twice(evidence, entry):
             if entry.tries < len(self._options.again_s):
@@ -128,6 +141,14 @@ class Judge:
                 check = Check(name="audit", outcome="no_evidence", detail=done.why[:NOTE_CHARS])
                 evidence = inadmissible(subject, self._options.plan, check)
         self._record_verdict(entry, evidence, name, done.cpu_s)
+
+    @property
+    def capacity(self) -> float:
+        """The number of verdicts that this validator can give in a day."""
+        return SPARE * self._options.parallel * DAY_S / max(self._verdict_s, 0.01)
+
+    def _is_drawn(self, entry: Entry, subject: Subject) -> bool:
+        return draw(self._queue, entry, subject, self._chain.view().block, self.capacity)
 
     def _job(self, subject: Subject, warcs: tuple[str, ...]) -> Job:
         for path in warcs:
@@ -155,10 +176,11 @@ class Judge:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_evidence(path, evidence)
         total = evidence.total or 0.0
+        tokens = evidence.measured.verified_tokens if evidence.measured and evidence.verdict == "pass" else 0
         task = evidence.subject.task
         self._queue.record_verdict(entry, RecordedVerdict(
             evidence.verdict, total, is_dishonest(evidence), task.id, task.warcs, self._chain.view().block,
-            evidence_hash(evidence), evidence.why, cpu_s,
+            evidence_hash(evidence), evidence.why, cpu_s, tokens,
         ))  # fmt: skip
         self._telemetry.verdict(evidence)
         verdict = evidence.verdict.replace("_", " ")

@@ -1,4 +1,6 @@
-"""The queue of lines that wait for a verdict, and all verdicts. A line leaves the queue only with a verdict.
+"""The queue of lines that wait for a verdict, and all verdicts.
+
+A line leaves the queue with a verdict, or as claimed: if the draw left it out, or if it is too old to be paid.
 
 The database is SQLite or PostgreSQL. The hotkey that used the least of the validator's CPU time today comes first, so
 that a miner with many submissions, or with one that takes long, does not delay the others.
@@ -9,18 +11,24 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from finest.database import INSERTS, Database
 from finest.formatting import showable
 from finest.validator.loop.tables import TABLES, submissions
-from finest.validator.loop.weights import Past
+from finest.validator.loop.weights import CLAIMED, Past
 from finest.validator.models import Outcome
 
 DAY_S = 86_400.0
 WHY_CHARS = 800
 """Maximum length of a reason, as in the evidence. It may quote strangers, and PostgreSQL cannot store NUL."""
+TOKENS_A_WARC = 1_500_000
+"""Tokens that `fineweb` keeps of a WARC, for verdicts of versions that did not store them: 1 to 2.5 million by the rows
+that FineWeb has of each crawl."""
+USUAL_WARCS = 4
+"""WARCs of a task whose size is not known yet: as many as a miner leases by default."""
 _T = submissions.c
 
 
@@ -46,6 +54,8 @@ class Entry(ObservedLine):
     tries: int
     why: str
     """Why the last attempt gave no verdict."""
+    share: float | None = None
+    """Probability with which it was drawn to be judged; None before the draw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,8 @@ class RecordedVerdict:
     evidence_sha256: str
     why: str
     cpu_s: float
+    tokens: float = 0.0
+    """Verified tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +146,7 @@ class Queue:
         if row is None:
             return None
         seen = (row.hotkey, row.line, row.registered_block, row.block, row.standing)
-        return Entry(*seen, row.id, row.tries, row.why)
+        return Entry(*seen, row.id, row.tries, row.why, row.share)
 
     def next_due_s(self) -> float | None:
         """Return when the next line is due, in seconds since 1970; None if no line waits."""
@@ -154,7 +166,8 @@ class Queue:
         """Store the verdict of a line."""
         values = {
             "verdict": found.verdict, "total": found.total, "forged": found.forged, "task_id": found.task_id,
-            "warcs": "\n".join(found.warcs), "judged_block": found.block, "evidence_sha256": found.evidence_sha256,
+            "warcs": "\n".join(found.warcs), "size": len(found.warcs), "tokens": found.tokens,
+            "judged_block": found.block, "evidence_sha256": found.evidence_sha256,
             "why": showable(found.why, WHY_CHARS), "cpu_s": _T.cpu_s + found.cpu_s, "touched_s": time.time(),
             "tries": _T.tries + 1,
         }  # fmt: skip
@@ -164,7 +177,7 @@ class Queue:
         """Return the verdicts that the task server has not acknowledged, the oldest first."""
         wanted = (
             sa.select(submissions)
-            .where(_T.verdict.is_not(None), _T.task_id.is_not(None), ~_T.reported)
+            .where(_T.verdict.is_not(None), _T.verdict != CLAIMED, _T.task_id.is_not(None), ~_T.reported)
             .order_by(_T.judged_block, _T.id)
         )
         rows = self._database.read(lambda connection: connection.execute(wanted).all())
@@ -175,16 +188,42 @@ class Queue:
         self._change(report.id, {"reported": True})
 
     def past(self, since_block: int) -> list[Past]:
-        """Return the verdicts given since a block, in the order of their commitments."""
+        """Return the verdicts given since a block, and the lines left out, in the order of their commitments."""
         wanted = sa.select(submissions).where(_T.judged_block >= since_block).order_by(_T.block, _T.id)
         rows = self._database.read(lambda connection: connection.execute(wanted).all())
-        return [
-            Past(
-                row.hotkey, row.registered_block, row.block, row.judged_block, row.verdict, row.total, row.forged,
-                len(row.warcs.split()),
-            )
-            for row in rows
-        ]  # fmt: skip
+        return [_past(row) for row in rows]
+
+    def sizes(self, since_block: int) -> dict[str, list[int]]:
+        """Return by hotkey the WARCs of each task that was committed after a block, judged or not."""
+        wanted = sa.select(_T.hotkey, _T.size).where(_T.block > since_block)
+        found: dict[str, list[int]] = {}
+        for hotkey, size in self._database.read(lambda connection: connection.execute(wanted).all()):
+            found.setdefault(hotkey, []).append(USUAL_WARCS if size is None else size)
+        return found
+
+    def set_share(self, entry: Entry, share: float, warcs: int) -> None:
+        """Record that the line was drawn to be judged, with which probability, and the size of its task."""
+        self._change(entry.id, {"share": share, "size": warcs})
+
+    def leave_out(self, entry: Entry, share: float, task_id: str | None, warcs: Collection[str], block: int) -> None:
+        """Record that the draw left the line out: it is paid by the value of the hotkey's judged tasks."""
+        values = {
+            "verdict": CLAIMED, "total": 0.0, "forged": False, "task_id": task_id, "warcs": "\n".join(warcs),
+            "size": len(warcs), "tokens": 0.0, "share": share, "judged_block": block, "reported": True,
+        }  # fmt: skip
+        self._change(entry.id, values)
+
+    def expire(self, before_block: int, now_block: int) -> int:
+        """Let lines leave the queue that were committed before a block and never tried; returns how many.
+
+        They are too old to be paid; while they wait, those that can be paid wait longer.
+        """
+        values = {
+            "verdict": CLAIMED, "total": 0.0, "forged": False, "warcs": "", "tokens": 0.0, "judged_block": now_block,
+            "reported": True,
+        }  # fmt: skip
+        update = sa.update(submissions).where(_T.verdict.is_(None), _T.tries == 0, _T.block < before_block)
+        return self._database.write_one(lambda connection: connection.execute(update.values(values)).rowcount)
 
     def last_block(self) -> int:
         """Return the block of the newest verdict; 0 before the first."""
@@ -214,3 +253,12 @@ class Queue:
     def _change(self, id_: int, values: Mapping[str, object]) -> None:
         update = sa.update(submissions).where(_T.id == id_).values(values)
         self._database.write_one(lambda connection: connection.execute(update))
+
+
+def _past(row: sa.Row[Any]) -> Past:
+    size = len(row.warcs.split()) if row.size is None else row.size
+    tokens = TOKENS_A_WARC * size if row.tokens is None else row.tokens
+    return Past(
+        row.hotkey, row.registered_block, row.block, row.judged_block, row.verdict, row.total, row.forged, size, tokens,
+        row.share or 1.0,
+    )  # fmt: skip

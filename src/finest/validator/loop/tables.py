@@ -1,4 +1,4 @@
-"""The validator's only table: the committed lines and their verdicts."""
+"""The validator's only table: the committed lines and their verdicts. Columns of later versions are added to it."""
 
 from __future__ import annotations
 
@@ -31,10 +31,26 @@ submissions = sa.Table(
     sa.Column("judged_block", sa.Integer),
     sa.Column("evidence_sha256", sa.String(64)),
     sa.Column("reported", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("size", sa.Integer),  # WARCs of the task; unknown until the task server has named them
+    sa.Column("tokens", sa.Float),  # verified tokens
+    sa.Column("share", sa.Float),  # probability of being judged; unknown until the draw
     sa.UniqueConstraint("hotkey", "line"),
 )
 sa.Index("ix_validator_waiting", submissions.c.due_s, sqlite_where=submissions.c.verdict.is_(None),
          postgresql_where=submissions.c.verdict.is_(None))  # fmt: skip
 sa.Index("ix_validator_judged", submissions.c.judged_block)
 
-TABLES = Tables(metadata.create_all, "--database", "validator.db", RunError)
+_ADDED = ("size", "tokens", "share")
+
+
+def prepare(connection: sa.Connection) -> None:
+    """Create the table, or add the columns that an earlier version's lacks."""
+    metadata.create_all(connection)
+    there = {column["name"] for column in sa.inspect(connection).get_columns(submissions.name)}
+    for name in _ADDED:
+        if name not in there:
+            kind = submissions.c[name].type.compile(connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE {submissions.name} ADD COLUMN {name} {kind}")
+
+
+TABLES = Tables(prepare, "--database", "validator.db", RunError)

@@ -14,7 +14,7 @@ from finest.tasks.models import ScoreRequest
 from finest.validator.loop.judge import NOTE_CHARS
 from finest.validator.loop.periodic import Chore, run
 from finest.validator.loop.watch import find_new_lines
-from finest.validator.loop.weights import MAX_AGE_BLOCKS, weights
+from finest.validator.loop.weights import MAX_AGE_BLOCKS, PAID_BLOCKS, weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,10 +99,16 @@ class Validator:
             now_s  # if this look fails, the next one scans everything again, so that nothing is missed for good
         )
         found = find_new_lines(self._chain, self._server, self._queue, full=now_s >= due_s)
+        self._expire_lines()
         self._full_scan_at_s = now_s + FULL_SCAN_S if now_s >= due_s else due_s
         if found.new:
             self._say(f"{counted(found.new, 'new submission')} to judge; {found.lines} lines are on the chain")
         return READ_CHAIN_BLOCKS * self._chain.view().block_time_s
+
+    def _expire_lines(self) -> None:
+        block = self._chain.view().block
+        if expired := self._queue.expire(block - PAID_BLOCKS, block):
+            self._say(f"{counted(expired, 'submission')} can no longer be paid and left the queue unjudged")
 
     def _report(self) -> float:
         for report in self._queue.unreported():

@@ -1,34 +1,49 @@
-"""Weights: computed from the verdicts and the block by one pure function, with decay of older scores.
+"""Weights: what each hotkey is paid for the work that was verified. One pure function of the verdicts and the block.
 
-    ema     <- 0.8 ema + 0.2 score, from 0, over a hotkey's verdicts in the order of its commitments
-    weight  =  ema x WARCs of passed tasks that were committed in the last day
+    weight       =  reliability x (verified + unjudged)
+    verified     =  sum of score x verified tokens over the tasks that it committed in the last day and that passed
+    unjudged     =  WARCs of a day that were not judged x value of a WARC, both over the last three days
+    reliability  =  WARCs that passed / (WARCs that were judged + 4), over 30 days
 
-A verdict without evidence changes nothing. A fail scores 0. If rows were forged or pages left out, the average restarts
-from 0, and commitments made in the day after the verdict do not count. A miner is therefore paid in proportion to how
-much it does and how well, and no single miner takes all: the product is coverage.
+If there are more tasks than a validator can judge, it judges a random part (finest.validator.loop.sampling). A judged
+task that was drawn with probability p stands for itself and for (1 - p) / p tasks like it that were not drawn; the
+value of a WARC is the mean over those. So the expected pay is what it would be if everything had been judged, whatever
+the sizes of the tasks, whichever of them are empty, and in whatever order they come. All sums are of work and none
+counts tasks, so cutting work into more or fewer tasks, or sharing it among hotkeys, changes nothing.
+
+A verdict without evidence is not paid and counts for nothing. A fail is worth nothing and lowers the reliability by its
+work. If rows were forged or pages left out under a known recipe, everything so far is void, and commitments made in the
+day after the verdict do not count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from finest.validator.models import Outcome
 
-DECAY = 0.8
-"""Decay of the average at each verdict; the last three verdicts make up half of the average."""
 PAID_BLOCKS = 7200
 """A day of 12 s blocks, as in the task server's count of what it assigns to a hotkey."""
+UNJUDGED_DAYS = 3
+"""Work that was not judged is paid over so many days, by what was judged of the same days: never by older work, which
+may have been better. In three days nearly every hotkey has a verdict even if only two of its tasks a day are judged."""
 PROBATION_BLOCKS = 7200
 """Blocks during which a forger is not paid. 62 % of audits detect forgery of 5 % of rows, so a day's pay at stake is
 far more than the forger saves."""
 MAX_AGE_BLOCKS = 30 * 7200
-"""Age limit of verdicts. After 20 further verdicts hardly anything of one is left in the average."""
+"""Age limit of verdicts."""
+PRIOR_WARCS = 4.0
+"""Work without a verdict that every new hotkey starts with, so that its first work pays less than its later work and
+starting anew costs something: the default size of a task."""
+CLAIMED: Literal["claimed"] = "claimed"
+"""State of a line that the draw left out: paid by the value of the hotkey's judged tasks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One past verdict."""
+    """One past verdict, or a line that was not drawn."""
 
     hotkey: str
     registered_block: int
@@ -36,35 +51,62 @@ class Past:
     block: int
     """The block of the commitment."""
     judged_block: int
-    verdict: Outcome
+    verdict: Outcome | Literal["claimed"]
     total: float
     forged: bool
     warcs: int
+    tokens: float = 0.0
+    """Verified tokens; 0 unless the task passed."""
+    share: float = 1.0
+    """Probability with which the line was drawn to be judged."""
+
+    @property
+    def work(self) -> float:
+        """The WARCs that this verdict stands for: its own and those of tasks like it that were not drawn."""
+        return self.warcs / self.share
+
+    @property
+    def value(self) -> float:
+        return self.total * self.tokens
+
+    @property
+    def others(self) -> float:
+        """The number of tasks like it that were not drawn, in expectation."""
+        return (1 - self.share) / self.share
 
 
 @dataclass(frozen=True, slots=True)
 class HotkeyScore:
-    """A hotkey's score from its verdicts."""
+    """A hotkey's standing from its verdicts."""
 
-    ema: float = 0.0
-    warcs: int = 0
-    """WARCs of passed tasks that were committed in the last day."""
+    verified: float = 0.0
+    """Sum of score x verified tokens over the passed tasks of the last day."""
+    unjudged_warcs: float = 0.0
+    """WARCs a day that the draw left out, over the last three days."""
+    value: float = 0.0
+    """Mean of score x verified tokens of such a WARC, from what was judged in these days."""
+    passed_work: float = 0.0
+    judged_work: float = 0.0
     passed: int = 0
     failed: int = 0
     until_block: int = 0
     """Commitments before this block do not count."""
 
     @property
+    def reliability(self) -> float:
+        return self.passed_work / (self.judged_work + PRIOR_WARCS)
+
+    @property
     def weight(self) -> float:
-        return self.ema * self.warcs
+        return self.reliability * (self.verified + self.unjudged_warcs * self.value)
 
 
 def hotkey_scores(pasts: Iterable[Past], block: int) -> dict[str, HotkeyScore]:
-    """Compute every hotkey's score at a block; `pasts` must be in the order of the commitments."""
-    found: dict[str, HotkeyScore] = {}
+    """Compute every hotkey's standing at a block; `pasts` must be in the order of the commitments."""
+    own: dict[str, list[Past]] = {}
     for past in pasts:
-        found[past.hotkey] = _update(found.get(past.hotkey, HotkeyScore()), past, block)
-    return found
+        own.setdefault(past.hotkey, []).append(past)
+    return {hotkey: _standing(found, block) for hotkey, found in own.items()}
 
 
 def of_current_registrations(pasts: Sequence[Past]) -> list[Past]:
@@ -85,17 +127,36 @@ def weights(pasts: Iterable[Past], block: int, registrations: Mapping[str, int])
     return {hotkey: one.weight for hotkey, one in hotkey_scores(own, block).items() if one.weight > 0}
 
 
-def _update(before: HotkeyScore, past: Past, block: int) -> HotkeyScore:
-    if past.verdict == "no_evidence":
-        return before
-    if past.forged:
-        until_block = max(before.until_block, past.judged_block + PROBATION_BLOCKS)
-        return replace(before, ema=0.0, warcs=0, failed=before.failed + 1, until_block=until_block)
-    if past.block < before.until_block:
-        return before
-    passed = past.verdict == "pass"
-    paid = past.warcs if passed and past.block > block - PAID_BLOCKS else 0
+def _standing(pasts: Sequence[Past], block: int) -> HotkeyScore:
+    counted, score = _after_lies(pasts)
+    judged = [past for past in counted if past.verdict in ("pass", "fail")]
+    passed = [past for past in judged if past.verdict == "pass"]
+    recent = [past for past in judged if past.block > block - UNJUDGED_DAYS * PAID_BLOCKS]
+    paid = [past for past in recent if past.block > block - PAID_BLOCKS]
+    others = sum(past.others * past.warcs for past in recent)
     return replace(
-        before, ema=DECAY * before.ema + (1 - DECAY) * past.total, warcs=before.warcs + paid,
-        passed=before.passed + passed, failed=before.failed + (not passed),
+        score, verified=sum(past.value for past in paid), unjudged_warcs=_unjudged(counted, block),
+        value=sum(past.others * past.value for past in recent) / others if others else 0.0,
+        passed_work=sum(past.work for past in passed),
+        judged_work=score.judged_work + sum(past.work for past in judged),
+        passed=len(passed), failed=score.failed + len(judged) - len(passed),
     )  # fmt: skip
+
+
+def _unjudged(pasts: Sequence[Past], block: int) -> float:
+    since = block - UNJUDGED_DAYS * PAID_BLOCKS
+    return sum(past.warcs for past in pasts if past.verdict == CLAIMED and past.block > since) / UNJUDGED_DAYS
+
+
+def _after_lies(pasts: Sequence[Past]) -> tuple[list[Past], HotkeyScore]:
+    """Return what counts after the last lie and its day, and the standing that the lie left."""
+    counted: list[Past] = []
+    score = HotkeyScore()
+    for past in pasts:
+        if past.forged:
+            until_block = max(score.until_block, past.judged_block + PROBATION_BLOCKS)
+            score = HotkeyScore(judged_work=past.work, failed=score.failed + 1, until_block=until_block)
+            counted = []
+        elif past.block >= score.until_block:
+            counted.append(past)
+    return counted, score

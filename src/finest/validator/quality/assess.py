@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from finest.errors import UsageError
 from finest.recipe.recipe import load_recipe
 from finest.validator.quality.heldout import anchors, draw_heldout
 from finest.validator.quality.paired import NoEvidence, Quality, measure
-from finest.validator.quality.sample import draw_sample, host_of, submitted
+from finest.validator.quality.sample import draw_sample, host_of, submitted, submitted_tokens
 from finest.validator.quality.tier import N_GRAMS, Tier
 from finest.validator.score import REFERENCE_RECIPE
 from finest.validator.subject import COMMON_CRAWL
@@ -43,10 +44,13 @@ def assess(
         heldout_sources, hosts, recipe, cache, seed, progress=lambda *done: progress("Drawing held-out text", *done)
     )
     texts = submitted(dataset, sample, seed)
-    return measure(
+    found = measure(
         texts, sample.reference, sample.raw, [*drawn, *anchors()], seed, tier=tier, tokens=tokens,
         progress=lambda *done: progress("Learning", *done),
     )  # fmt: skip
+    if isinstance(found, NoEvidence):
+        return found
+    return replace(found, kept_tokens=sample.kept_tokens, row_tokens=submitted_tokens(dataset, sample))
 
 
 def places(dataset: Dataset, specs: Sequence[str], common_crawl: CommonCrawl) -> list[Source]:

@@ -79,6 +79,10 @@ class Quality:
     raw_sha256: str
     heldout_sha256: str
     """Each `*_sha256` is the sha256 of the sorted sha256s of the texts."""
+    kept_tokens: int = 0
+    """GPT-2 tokens of the reference in the windows that were read."""
+    row_tokens: int = 0
+    """GPT-2 tokens that the dataset states for all its rows of the same windows."""
     parts: Mapping[str, str] = field(default_factory=dict)
     """The sha256s of the model's files."""
     runs_on: Mapping[str, str] = field(default_factory=dict)

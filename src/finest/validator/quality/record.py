@@ -6,7 +6,8 @@ from finest.validator import models
 from finest.validator.quality.paired import Quality
 
 FIGURES = (
-    "q", "q_error", "submission_tokens", "reference_tokens", "raw_tokens", "heldout_documents", "heldout_bytes",
+    "q", "q_error", "submission_tokens", "reference_tokens", "raw_tokens", "kept_tokens", "row_tokens",
+    "heldout_documents", "heldout_bytes",
     "known_documents", "leaked_documents", "seed",
 )  # fmt: skip
 HASHES = ("submission_sha256", "reference_sha256", "raw_sha256", "heldout_sha256")

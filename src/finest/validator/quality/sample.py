@@ -74,6 +74,8 @@ class Sample:
     pages: int = 0
     tokens: int = 0
     """Tokens of the reference."""
+    kept_tokens: int = 0
+    """GPT-2 tokens of the reference, as rows count them."""
 
 
 def draw_sample(
@@ -124,6 +126,7 @@ def _read(found: Sample, duplicates: Duplicates, source: Source, window: Slice, 
         if verdict.text is not None and not duplicates.has(verdict.signature):
             found.reference.append(verdict.text)
             found.tokens += len(ids(verdict.text))
+            found.kept_tokens += verdict.token_count or 0
     # If a file does not consist of gzip members, offsets count decompressed bytes and the window is the whole file.
     bounds = (reader.first_offset, reader.next_offset) if source.layout is Layout.MEMBERS else (0, 2**63 - 1)
     return Span(source.name, *bounds)
@@ -193,6 +196,12 @@ def submitted(dataset: Dataset, sample: Sample, seed: str) -> list[str]:
         if chars >= most:
             break
     return texts
+
+
+def submitted_tokens(dataset: Dataset, sample: Sample) -> int:
+    """Return the tokens that the dataset states for all rows whose records begin in the sample's windows."""
+    stated = dataset.row_columns("token_count")["token_count"].to_numpy()
+    return int(stated[_rows_in(dataset, sample.spans)].sum())
 
 
 def _rows_in(dataset: Dataset, spans: Sequence[Span]) -> list[int]:
