@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from itertools import count
 
 from bench.subnet.outcomes import COPIED, EMPTY, FORGED, GARBAGE, HONEST, Delivery
 from bench.subnet.settings import DAY, LEASED_WARCS, Setting
@@ -115,9 +114,6 @@ def miners_of(setting: Setting) -> list[Miner]:
     return found
 
 
-_NEXT = count()
-
-
 def new_hotkey(miner: Miner) -> None:
     """Give up a miner's hotkey for a new one of the same operator."""
-    miner.hotkey = f"{miner.operator}+{next(_NEXT)}"
+    miner.hotkey += "+"

@@ -19,7 +19,7 @@ from finest.tasks.store import Store
 from finest.validator.loop.queue import ObservedLine, Queue, RecordedVerdict
 from finest.validator.loop.sampling import draw
 from finest.validator.loop.weights import MAX_AGE_BLOCKS, PAID_BLOCKS, Past, weights
-from finest.validator.models import Assignment, Subject, Submission
+from finest.validator.models import Assignment, Outcome, Subject, Submission
 from finest.validator.score import score
 
 NOBODY = "0" * 64
@@ -54,7 +54,9 @@ class TaskServer:
 
     def add_crawl(self, name: str, warcs: int) -> None:
         """Add the WARCs of a crawl."""
-        self._store.add_warcs(name, (f"crawl-data/{name}/segments/1/warc/{number:05d}.warc.gz" for number in range(warcs)))
+        self._store.add_warcs(
+            name, (f"crawl-data/{name}/segments/1/warc/{number:05d}.warc.gz" for number in range(warcs))
+        )
 
     def lease(self, hotkey: str, warcs: int, block: int) -> Task | None:
         """Lease a task; None if the server has none for the hotkey now."""
@@ -71,16 +73,19 @@ class TaskServer:
         return True
 
     def finish(self, hotkey: str, task: Task, block: int) -> str | None:
-        """Finish a task with a dataset of its own; return the commitment line, or None if the lease has expired."""
-        revision, root = sha(task.id)[:40], sha(f"root {task.id}")
-        line = encode(f"{sha(hotkey)[:16]}/web", revision, root)
+        """Finish a task with a dataset of its own; return the commitment line, or None if the lease has expired.
+
+        The line depends on the hotkey and the lease alone, so that a seed gives the same month again.
+        """
+        repo, root = f"{sha(hotkey)[:16]}/web", sha(f"{hotkey} {task.leased_block} {task.warcs[0]}")
+        line = encode(repo, root[:40], root)
         try:
-            self._store.finish(hotkey, task.id, f"{sha(hotkey)[:16]}/web", revision, root, line, block)
+            self._store.finish(hotkey, task.id, repo, root[:40], root, line, block)
         except Problem:
             return None
         return line
 
-    def report(self, validator: str, task: str, verdict: str, total: float, block: int) -> None:
+    def report(self, validator: str, task: str, verdict: Outcome, total: float, block: int) -> None:
         """Report a verdict."""
         self._store.report(validator, task, ScoreRequest(verdict=verdict, score=total, evidence_sha256=NOBODY), block)
 
@@ -110,7 +115,9 @@ class Judge:
     def see(self, committed: Committed) -> None:
         """Add a line from the chain to the queue."""
         self.known[committed.line] = committed
-        line = ObservedLine(committed.hotkey, committed.line, committed.registered_block, committed.block, standing=True)
+        line = ObservedLine(
+            committed.hotkey, committed.line, committed.registered_block, committed.block, standing=True
+        )
         self.queue.add([line], now_s=0.0)
 
     def judge(self, block: int, blocks: int) -> list[tuple[Committed, Found, float]]:
@@ -127,7 +134,16 @@ class Judge:
             self._budget -= 1
             found, total, tokens = self._audit(committed)
             recorded = RecordedVerdict(
-                found.verdict, total, found.forged, committed.task.id, subject.task.warcs, block, NOBODY, "", 0.0, tokens
+                found.verdict,
+                total,
+                found.forged,
+                committed.task.id,
+                subject.task.warcs,
+                block,
+                NOBODY,
+                "",
+                0.0,
+                tokens,
             )
             self.queue.record_verdict(entry, recorded)
             self.waited.append(block - committed.block)

@@ -22,7 +22,8 @@ RENEW_BLOCKS = 1700
 """Blocks between two renewals: a little less than the product's lease."""
 FRIENDS = "copier"
 """The miners whom colluding validators pay."""
-SERVING = ("honest", "slow")
+MEMORY = Path("/dev/shm")
+"""Linux's memory as a folder: there SQLite's commits need not wait for a disk."""
 
 
 @dataclass(slots=True)
@@ -120,6 +121,9 @@ class Month:
         if end % DAY == 0:
             self._look(end)
 
+    def _counts(self, block: int) -> bool:
+        return block > self.setting.warm_up_days * DAY
+
     def _is_away(self, block: int) -> bool:
         first, back = self.setting.outage
         return first * DAY <= block < back * DAY
@@ -153,7 +157,8 @@ class Month:
         line = self.server.finish(hotkey, task, block)
         work = job.work * len(task.warcs)
         self.result.refined_warcs += work
-        self.result.work[miner.strategy] += work
+        if self._counts(block):
+            self.result.work[miner.strategy] += work
         if line is None:
             return
         self._published[block // TEMPO] += 1
@@ -206,6 +211,8 @@ class Month:
             else:
                 shares = {"slow": found.get("slow", {}), "lazy": lazy, "copier": seen, "colluding": friends}[kind]
             self.seats.set_weights(uid, shares, block)
+        if not self._counts(block):
+            return
         shares = earlier.weights(self.verdicts, block)
         whole, owners = sum(shares.values()), {miner.hotkey: miner.strategy for miner in self.miners}
         for hotkey, share in shares.items():
@@ -214,6 +221,8 @@ class Month:
 
     def _pay(self, block: int) -> None:
         outcome = self.seats.epoch(block)
+        if not self._counts(block):
+            return
         first = len(self.seats.kinds)
         owners = {miner.hotkey: miner.strategy for miner in self.miners}
         self.result.epochs += 1
@@ -252,7 +261,8 @@ class Month:
 
 def simulate(setting: Setting, seed: int) -> Result:
     """Simulate one subnet from a seed."""
-    with tempfile.TemporaryDirectory(prefix="finest-subnet-") as folder:
+    in_memory = MEMORY if MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="finest-subnet-", dir=in_memory) as folder:
         month = Month(setting, seed, Path(folder))
         try:
             return month.run()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 DAY = 7200
 """Blocks of 12 s in a day."""
@@ -53,23 +53,19 @@ class Setting:
     """First day without the task server, and the day on which it is back."""
     hub_publishes: int = 60
     """Datasets that the Hub takes in a tempo; later ones wait for the next."""
-    seats: int = field(default=256)
+    warm_up_days: int = 5
+    """Days at the beginning that no figure of pay counts: a new hotkey is paid less at first."""
 
-    def scaled(self, factor: int) -> Setting:
-        """Return the setting with so many times the neurons."""
-        from dataclasses import replace
-
-        more = {
-            name: {who: number * factor for who, number in getattr(self, name).items()}
-            for name in ("miners", "validators")
-        }
-        return replace(self, **more, hub_publishes=self.hub_publishes * factor)
+    @property
+    def neurons(self) -> int:
+        """Number of seats."""
+        return sum(self.miners.values()) + sum(self.validators.values())
 
 
 SMALL = Setting(
     "small", days=5, miners={who: max(1, number // 4) for who, number in _MINERS.items()},
     validators={"honest": 3, "slow": 1, "copier": 1, "lazy": 1, "colluding": 1}, groups=1, outage=(3, 4),
-    crawl_days=(0, 2), weigh_blocks=10 * TEMPO,
+    crawl_days=(0, 2), weigh_blocks=10 * TEMPO, warm_up_days=1,
 )  # fmt: skip
 """For the everyday test: a few seconds."""
 STANDARD = Setting("standard", days=30, miners=_MINERS, validators=_VALIDATORS)
