@@ -99,6 +99,8 @@ class Judge:
     """Verdicts that it can give in a day."""
     random: random.Random
     name: str
+    seed_of: str
+    """Whose seed it draws by: its own, or one that all share."""
     known: dict[str, Committed] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     """Lines whose dataset was deleted."""
@@ -109,8 +111,10 @@ class Judge:
     _budget: float = 0.0
 
     @classmethod
-    def open(cls, folder: Path, name: str, capacity: float, seed: int) -> Judge:
-        return cls(Queue.open(f"sqlite:///{folder / name}.db"), capacity, random.Random(f"{seed} {name}"), name)
+    def open(cls, folder: Path, name: str, capacity: float, seed: int, shared_draw: bool) -> Judge:
+        """Open a queue of its own."""
+        queue = Queue.open(f"sqlite:///{folder / name}.db")
+        return cls(queue, capacity, random.Random(f"{seed} {name}"), name, "all" if shared_draw else name)
 
     def see(self, committed: Committed) -> None:
         """Add a line from the chain to the queue."""
@@ -128,7 +132,7 @@ class Judge:
         while self._budget >= 1 and (entry := self.queue.next(now_s=1e12)) is not None:
             committed = self.known[entry.line]
             task = Assignment(warcs=tuple(committed.task.warcs), id=committed.task.id)
-            subject = Subject(submission=Submission(), task=task, seed=sha(f"{self.name} {entry.line}"))
+            subject = Subject(submission=Submission(), task=task, seed=sha(f"{self.seed_of} {entry.line}"))
             if not draw(self.queue, entry, subject, block, self.capacity):
                 continue
             self._budget -= 1

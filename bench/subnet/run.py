@@ -15,13 +15,14 @@ from bench.subnet.chain import Seats
 from bench.subnet.miners import Job, Miner, miners_of, new_hotkey
 from bench.subnet.outcomes import HONEST, audit
 from bench.subnet.product import Committed, Judge, TaskServer, unread
-from bench.subnet.settings import DAY, REFINE_CPU_S, TEMPO, VERDICT_CPU_S, Setting
+from bench.subnet.settings import DAY, LEASED_WARCS, REFINE_CPU_S, TEMPO, VERDICT_CPU_S, Setting
 from finest.tasks.models import Task
 
 RENEW_BLOCKS = 1700
 """Blocks between two renewals: a little less than the product's lease."""
 FRIENDS = "copier"
 """The miners whom colluding validators pay."""
+HONEST_WORK = ("honest small", "honest large", "many hotkeys")
 MEMORY = Path("/dev/shm")
 """Linux's memory as a folder: there SQLite's commits need not wait for a disk."""
 
@@ -69,7 +70,10 @@ class Month:
         tasks = sum(miner.tasks_a_day for miner in self.miners)
         names = [f"honest{number}" for number in range(setting.groups)] + ["slow"] * ("slow" in setting.validators)
         self.judges = {
-            name: Judge.open(folder, name, tasks / setting.load / (4 if name == "slow" else 1), seed) for name in names
+            name: Judge.open(
+                folder, name, tasks / setting.load / (4 if name == "slow" else 1), seed, setting.shared_draw
+            )
+            for name in names
         }
         self.result = Result(validators=dict(setting.validators))
         self.committed: list[Committed] = []
@@ -82,10 +86,9 @@ class Month:
         self._warcs = round(setting.supply * setting.days * self._daily_warcs() / len(setting.crawl_days))
 
     def _daily_warcs(self) -> float:
-        draw = random.Random(0)
-        return sum(
-            miner.tasks_a_day * sum(miner.job(draw).warcs for _ in range(8)) / 8 for miner in miners_of(self.setting)
-        )
+        """The WARCs that honest miners can refine in a day."""
+        honest = [miner for miner in self.miners if miner.strategy in HONEST_WORK]
+        return sum(miner.tasks_a_day for miner in honest) * LEASED_WARCS
 
     def close(self) -> None:
         """Close the databases."""

@@ -41,14 +41,16 @@ class Setting:
     """The colluders' share of the stake."""
     lazy_stake: float = 0.1
     copier_stake: float = 0.1
+    shared_draw: bool = False
+    """Whether all validators draw the same tasks to judge. By the product's seed each validator draws its own."""
     weigh_blocks: int = 5 * TEMPO
     """Blocks between two computations of weights; a tempo on the main network, more to save time here."""
     reveal_epochs: int = 1
     """Epochs after which weights are visible to copiers (commit-reveal)."""
     crawl_days: tuple[int, ...] = (0, 15)
     """Days on which a crawl is added."""
-    supply: float = 1.15
-    """WARCs of all crawls together, divided by those that all miners can lease in the time."""
+    supply: float = 0.9
+    """WARCs of all crawls together, divided by those that honest miners can refine in the time."""
     outage: tuple[int, int] = (8, 9)
     """First day without the task server, and the day on which it is back."""
     hub_publishes: int = 60

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from finest.devnet.chain.extrinsics import RpcError
 from finest.devnet.chain.mechanisms import storage_index
-from finest.devnet.chain.state import PALLET, Neuron, neurons
+from finest.devnet.chain.state import Neuron, neurons
+from finest.devnet.chain.storage import PALLET
 
 if TYPE_CHECKING:
     from collections.abc import Callable

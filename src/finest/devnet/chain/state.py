@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import bittensor_core
 
 from finest.devnet.chain.mechanisms import storage_index
+from finest.devnet.chain.reveal import reveal_due
 from finest.devnet.chain.settle import empty_items, settle
+from finest.devnet.chain.storage import PALLET
 from finest.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +25,6 @@ OWNER_TAO = 1_000_000
 ZERO_ACCOUNT = "5C4hrfjw9DjXZTzV3MwzrrAr9P1MJhSrvWGWqi1eSuyUpnhM"
 """The account of 32 zero bytes, which storage returns as the owner of a hotkey without an owner."""
 _PERMIT_PIN = b"finest:permit:"
-PALLET = "SubtensorModule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,27 +273,22 @@ class State:
         start: int = self.get("LastEpochBlock", self.netuid) + self.get("Tempo", self.netuid)
         return start
 
-    def begin_block(self) -> None:
-        """Do what the runtime does before any extrinsic: count the blocks of the epoch, and run the epoch when due."""
+    def begin_block(self) -> list[dict[str, Any]]:
+        """Do what the runtime does before any extrinsic: count the blocks of the epoch, reveal hidden weights, and run
+        the epoch when due. Return the events.
+        """
         since = self.get("BlocksSinceLastStep", self.netuid) + 1
-        if self.block < self.next_epoch_block:
+        is_due = self.block >= self.next_epoch_block
+        events = reveal_due(self, self.epoch + is_due)
+        if not is_due:
             self.put("BlocksSinceLastStep", self.netuid, value=since)
-            return
+            return events
         self.put("LastEpochBlock", self.netuid, value=self.block)
         self.put("SubnetEpochIndex", self.netuid, value=self.epoch + 1)
         self.put("BlocksSinceLastStep", self.netuid, value=0)
-        self._drop_expired_commits()
         found = neurons(self.pallets, self.netuid)
         self._renew_permits(found, settle(self, found, since))
-
-    def _drop_expired_commits(self) -> None:
-        """Remove timelocked weights whose reveal period is over; without drand pulses they are never revealed."""
-        oldest = self.epoch - self.get("RevealPeriodEpochs", self.netuid)
-        for mechanism in range(self.mechanisms):
-            index = storage_index(self.netuid, mechanism)
-            for epoch in self.pallets.map(PALLET, "TimelockedWeightCommits", index):
-                if epoch < oldest:
-                    self.pallets.drop(PALLET, "TimelockedWeightCommits", index, epoch)
+        return events
 
     def _renew_permits(self, found: list[Neuron], by_stake: list[bool]) -> None:
         """Give the permits that the epoch found due, except where a test driver has fixed a permit."""
