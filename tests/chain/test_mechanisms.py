@@ -46,3 +46,18 @@ def test_a_mechanism_that_does_not_exist_is_named(validator: Chain) -> None:
     assert validator.mechanisms() == 2
     with pytest.raises(UsageError, match="subnet 63 has no mechanism 2; its mechanisms have the numbers 0 to 1"):
         validator.set_weights({validator.hotkey.address: 1.0}, mechanism=2)
+
+
+def test_hidden_weights_are_listed_until_they_are_revealed(server: ChainServer, validator: Chain) -> None:
+    """Each mechanism's own, by the block of the commit."""
+    address = validator.hotkey.address
+    assert validator.pending_weights(address).hides is False
+    server.set_hyperparameter("CommitRevealWeightsEnabled", True)
+    try:
+        receipt = validator.set_weights({address: 1.0}, mechanism=1)
+        hidden, free = (validator.pending_weights(address, mechanism=number) for number in (1, 0))
+    finally:
+        server.set_hyperparameter("CommitRevealWeightsEnabled", False)
+    assert receipt.reveal_round is not None
+    assert (hidden.hides, hidden.blocks, hidden.last_update_block) == (True, (receipt.block,), receipt.block)
+    assert free.blocks == ()

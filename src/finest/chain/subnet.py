@@ -33,7 +33,15 @@ from finest.chain.payload import decode
 from finest.chain.submission import Submission
 from finest.chain.view import SubnetView, read_view
 from finest.chain.wallet import Hotkey, open_hotkey
-from finest.chain.weights import WeightsReceipt, check_weights, read_mechanisms, read_weights, write_weights
+from finest.chain.weights import (
+    PendingWeights,
+    WeightsReceipt,
+    check_weights,
+    read_mechanisms,
+    read_pending,
+    read_weights,
+    write_weights,
+)
 from finest.errors import UsageError
 
 log = logging.getLogger(__name__)
@@ -154,6 +162,12 @@ class Chain:
         """
         return self._connection.call(
             lambda client: read_weights(client, self.options.netuid, hotkey, mechanism), self._read_s
+        )
+
+    def pending_weights(self, hotkey: str, *, mechanism: int = 0) -> PendingWeights:
+        """A validator's weights for a mechanism that the subnet still hides."""
+        return self._connection.call(
+            lambda client: read_pending(client, self.options.netuid, hotkey, mechanism), self._read_s
         )
 
     def mechanisms(self) -> int:

@@ -62,6 +62,31 @@ async def read_weights(client: bt.Client, netuid: int, hotkey: str, mechanism: i
     return {one.hotkey: by_uid[one.uid] / whole for one in view.neurons if by_uid.get(one.uid)}
 
 
+@dataclass(frozen=True, slots=True)
+class PendingWeights:
+    """A validator's hidden weights for a mechanism."""
+
+    hides: bool
+    """Whether the subnet hides weights until they are revealed (commit-reveal)."""
+    blocks: tuple[int, ...]
+    """The blocks of the validator's commits that are not revealed yet."""
+    last_update_block: int
+    """The block at which it last set or committed weights; 0 if it is not registered."""
+
+
+async def read_pending(client: bt.Client, netuid: int, hotkey: str, mechanism: int) -> PendingWeights:
+    """A validator's hidden weights, all read at one block."""
+    snapshot = await client.at()
+    index = storage_index(netuid, mechanism)
+    hides = bool(await snapshot.query(("SubtensorModule", "CommitRevealWeightsEnabled"), [netuid]))
+    uid = await snapshot.query(("SubtensorModule", "Uids"), [netuid, hotkey])
+    updates = list(await snapshot.query(("SubtensorModule", "LastUpdate"), [index]) or ())
+    last = int(updates[int(uid)]) if uid is not None and int(uid) < len(updates) else 0
+    epochs = await snapshot.read("timelocked_weight_commits", netuid=netuid, mechid=mechanism) if hides else {}
+    own = (int(one["commit_block"]) for commits in epochs.values() for one in commits if one["hotkey"] == hotkey)
+    return PendingWeights(hides, tuple(sorted(own)), last)
+
+
 def check_weights(weights: Mapping[str, float]) -> None:
     """Raises ValueError for a negative or non-finite weight, and if no weight is above zero."""
     for hotkey, weight in weights.items():
