@@ -20,6 +20,7 @@ from finest.tasks.models import Task
 
 RENEW_BLOCKS = 1700
 """Blocks between two renewals: a little less than the product's lease."""
+CRAWL = "CC-MAIN-2026-{:02}"
 FRIENDS = "copier"
 """The miners whom colluding validators pay."""
 HONEST_WORK = ("honest small", "honest large", "many hotkeys")
@@ -79,11 +80,10 @@ class Month:
         self.committed: list[Committed] = []
         self.verdicts: list[earlier.Verdict] = []
         self.covered: set[str] = set()
-        self.supplied = 0
         self._events: list[tuple[int, int, str, tuple[object, ...]]] = []
         self._numbers = count()
         self._published: dict[int, int] = defaultdict(int)
-        self._warcs = round(setting.supply * setting.days * self._daily_warcs() / len(setting.crawl_days))
+        self._honest_warcs = self._daily_warcs() * setting.days
 
     def _daily_warcs(self) -> float:
         """The WARCs that honest miners can refine in a day."""
@@ -110,10 +110,9 @@ class Month:
         heapq.heappush(self._events, (block, next(self._numbers), what, args))
 
     def _tempo(self, tempo: int, end: int) -> None:
-        for number, day in enumerate(self.setting.crawl_days):
+        for number, (day, share) in enumerate(self.setting.supply):
             if tempo * TEMPO == day * DAY:
-                self.server.add_crawl(f"CC-MAIN-2026-{10 + number}", self._warcs)
-                self.supplied += self._warcs
+                self.server.add_crawl(CRAWL.format(number), round(share * self._honest_warcs))
         while self._events and self._events[0][0] < end:
             block, _, what, args = heapq.heappop(self._events)
             getattr(self, f"_{what}")(block, *args)
@@ -239,7 +238,9 @@ class Month:
     # figures
 
     def _look(self, block: int) -> None:
-        self.result.coverage.append(len(self.covered) / max(1, self.supplied))
+        first = f"/{CRAWL.format(0)}/"
+        covered = sum(first in warc for warc in self.covered)
+        self.result.coverage.append(covered / round(self.setting.supply[0][1] * self._honest_warcs))
         day = [one for judge in self.judges.values() for one in judge.totals if block - DAY < one[0] <= block]
         warcs = sum(one[2] for one in day)
         self.result.quality.append(sum(one[1] * one[2] for one in day) / warcs if warcs else 0.0)

@@ -47,10 +47,9 @@ class Setting:
     """Blocks between two computations of weights; a tempo on the main network, more to save time here."""
     reveal_epochs: int = 1
     """Epochs after which weights are visible to copiers (commit-reveal)."""
-    crawl_days: tuple[int, ...] = (0, 15)
-    """Days on which a crawl is added."""
-    supply: float = 0.9
-    """WARCs of all crawls together, divided by those that honest miners can refine in the time."""
+    supply: tuple[tuple[int, float], ...] = ((0, 0.3), (0, 2.0), (15, 1.0))
+    """Crawls: the day on which each is added, and its WARCs divided by those that honest miners can refine in all days.
+    WARCs of the first are leased first; coverage is theirs."""
     outage: tuple[int, int] = (8, 9)
     """First day without the task server, and the day on which it is back."""
     hub_publishes: int = 60
@@ -67,7 +66,7 @@ class Setting:
 SMALL = Setting(
     "small", days=5, miners={who: max(1, number // 4) for who, number in _MINERS.items()},
     validators={"honest": 3, "slow": 1, "copier": 1, "lazy": 1, "colluding": 1}, groups=1, outage=(3, 4),
-    crawl_days=(0, 2), weigh_blocks=10 * TEMPO, warm_up_days=1,
+    supply=((0, 0.3), (0, 4.0)), weigh_blocks=10 * TEMPO, warm_up_days=1,
 )  # fmt: skip
 """For the everyday test: a few seconds."""
 STANDARD = Setting("standard", days=30, miners=_MINERS, validators=_VALIDATORS)
