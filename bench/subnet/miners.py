@@ -44,10 +44,10 @@ class Miner:
     strategy: str
     tasks_a_day: float
     hotkey: str
+    open_task: str | None = None
+    """The last task that it leased; the server gives another one besides it."""
     leased: int = 0
     """Number of leases so far."""
-    work: float = 0.0
-    """Honest work: WARCs refined as the recipe says."""
 
     def job(self, draw: random.Random) -> Job:
         """Choose what to do with the next lease."""
@@ -117,3 +117,4 @@ def miners_of(setting: Setting) -> list[Miner]:
 def new_hotkey(miner: Miner) -> None:
     """Give up a miner's hotkey for a new one of the same operator."""
     miner.hotkey += "+"
+    miner.open_task = None

@@ -12,17 +12,19 @@ from pathlib import Path
 from bench.subnet.miners import Job
 from bench.subnet.outcomes import Found, audit
 from bench.subnet.settings import DAY
-from finest.chain.payload import encode
+from finest.chain.payload import decode, encode
 from finest.tasks.models import Rules, ScoreRequest, Task
 from finest.tasks.problems import Problem
 from finest.tasks.store import Store
+from finest.validator.loop.availability import Availability
 from finest.validator.loop.queue import ObservedLine, Queue, RecordedVerdict
 from finest.validator.loop.sampling import draw
 from finest.validator.loop.weights import MAX_AGE_BLOCKS, PAID_BLOCKS, Past, weights
-from finest.validator.models import Assignment, Outcome, Subject, Submission
+from finest.validator.models import Assignment, Subject, Submission
 from finest.validator.score import score
 
 NOBODY = "0" * 64
+BLOCK_S = 12.0
 
 
 def sha(text: str) -> str:
@@ -42,6 +44,13 @@ class Committed:
     task: Task
     job: Job
 
+    @property
+    def place(self) -> str:
+        """REPO@REVISION of the dataset."""
+        commitment = decode(self.line)
+        assert commitment is not None
+        return f"{commitment.repo}@{commitment.revision}"
+
 
 class TaskServer:
     """The task server's store over SQLite, without its HTTP."""
@@ -58,10 +67,10 @@ class TaskServer:
             name, (f"crawl-data/{name}/segments/1/warc/{number:05d}.warc.gz" for number in range(warcs))
         )
 
-    def lease(self, hotkey: str, warcs: int, block: int) -> Task | None:
-        """Lease a task; None if the server has none for the hotkey now."""
+    def lease(self, hotkey: str, coldkey: str, warcs: int, block: int, besides: str | None) -> Task | None:
+        """Lease a task besides the open one; None if the server has none for the hotkey now."""
         with suppress(Problem):
-            return self._store.lease(hotkey, warcs, block)
+            return self._store.lease(hotkey, warcs, block, besides=besides, coldkey=coldkey)
         return None
 
     def renew(self, hotkey: str, task: Task, block: int) -> bool:
@@ -85,9 +94,12 @@ class TaskServer:
             return None
         return line
 
-    def report(self, validator: str, task: str, verdict: Outcome, total: float, block: int) -> None:
-        """Report a verdict."""
-        self._store.report(validator, task, ScoreRequest(verdict=verdict, score=total, evidence_sha256=NOBODY), block)
+    def report(self, judge: Judge, block: int) -> None:
+        """Report the verdicts of a validator that are new."""
+        for report in judge.queue.unreported():
+            score = ScoreRequest(verdict=report.verdict, score=report.total, evidence_sha256=report.evidence_sha256)
+            self._store.report(judge.name, report.task_id, score, block)
+            judge.queue.reported(report)
 
 
 @dataclass(slots=True)
@@ -103,18 +115,29 @@ class Judge:
     """Whose seed it draws by: its own, or one that all share."""
     known: dict[str, Committed] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
-    """Lines whose dataset was deleted."""
+    """Deleted datasets, as REPO@REVISION."""
     waited: list[int] = field(default_factory=list)
     """Blocks from commitment to verdict."""
     totals: list[tuple[int, float, int]] = field(default_factory=list)
     """Block, score and WARCs of every verdict."""
     _budget: float = 0.0
+    _availability: Availability | None = None
 
     @classmethod
     def open(cls, folder: Path, name: str, capacity: float, seed: int, shared_draw: bool) -> Judge:
         """Open a queue of its own."""
         queue = Queue.open(f"sqlite:///{folder / name}.db")
-        return cls(queue, capacity, random.Random(f"{seed} {name}"), name, "all" if shared_draw else name)
+        judge = cls(queue, capacity, random.Random(f"{seed} {name}"), name, "all" if shared_draw else name)
+        judge._availability = Availability(queue, lambda _: None, judge._look)
+        return judge
+
+    def look_again(self, block: int) -> None:
+        """Look again at some of the paid datasets."""
+        if self._availability is not None:
+            self._availability.round(block, block * BLOCK_S)
+
+    def _look(self, place: str) -> str | None:
+        return "it was deleted" if place in self.gone else None
 
     def see(self, committed: Committed) -> None:
         """Add a line from the chain to the queue."""
@@ -124,7 +147,7 @@ class Judge:
         )
         self.queue.add([line], now_s=0.0)
 
-    def judge(self, block: int, blocks: int) -> list[tuple[Committed, Found, float]]:
+    def judge(self, block: int, blocks: int) -> list[tuple[Committed, Found]]:
         """Judge as much as `blocks` blocks allow; return the verdicts."""
         self._budget = min(self._budget + self.capacity * blocks / DAY, self.capacity / 4)
         self.queue.expire(block - PAID_BLOCKS, block)
@@ -152,16 +175,16 @@ class Judge:
             self.queue.record_verdict(entry, recorded)
             self.waited.append(block - committed.block)
             self.totals.append((block, total, len(subject.task.warcs)))
-            done.append((committed, found, total))
+            done.append((committed, found))
         return done
 
     def _audit(self, committed: Committed) -> tuple[Found, float, float]:
         task = committed.task
         found = audit(
             committed.job.delivery, len(task.warcs), committed.block - task.leased_block,
-            task.expires_block - task.leased_block, self.random,
+            (task.due_block or task.expires_block) - task.leased_block, self.random,
         )  # fmt: skip
-        if committed.line in self.gone:
+        if committed.place in self.gone:
             found = Found("fail", forged=False, measured=found.measured)
         passed = found.verdict == "pass"
         total = score(found.measured).total if passed else 0.0

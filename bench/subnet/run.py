@@ -137,9 +137,10 @@ class Month:
         if self._is_away(block):
             return
         job = miner.job(self.random)
-        task = self.server.lease(miner.hotkey, job.warcs, block)
+        task = self.server.lease(miner.hotkey, miner.operator, job.warcs, block, miner.open_task)
         if task is None or task.leased_block != block:
             return
+        miner.open_task = task.id
         job = Job(len(task.warcs), job.delivery, job.work, job.finishes, job.wait_blocks, job.deleted_after)
         if job.finishes:
             self._at(block + job.blocks, "finish", miner, miner.hotkey, task, job)
@@ -181,17 +182,18 @@ class Month:
     def _delete(self, _block: int, committed: Committed) -> None:
         self.covered.difference_update(committed.task.warcs)
         for judge in self.judges.values():
-            judge.gone.add(committed.line)
+            judge.gone.add(committed.place)
 
     # validators
 
     def _judge(self, block: int) -> None:
         for judge in self.judges.values():
-            for committed, found, total in judge.judge(block, TEMPO):
-                if not self._is_away(block):
-                    self.server.report(judge.name, committed.task.id, found.verdict, total, block)
+            for committed, found in judge.judge(block, TEMPO):
                 if found.forged and committed.strategy == "re-registrant":
                     self._register_again(committed.hotkey, block)
+
+            if not self._is_away(block):
+                self.server.report(judge, block)
 
     def _register_again(self, hotkey: str, block: int) -> None:
         miner = next((miner for miner in self.miners if miner.hotkey == hotkey), None)
@@ -200,6 +202,8 @@ class Month:
             self.seats.replace(hotkey, miner.hotkey, block)
 
     def _weigh(self, block: int) -> None:
+        for judge in self.judges.values():
+            judge.look_again(block)
         registrations = self.seats.registrations()
         found = {name: judge.weights(block, registrations) for name, judge in self.judges.items()}
         lazy = unread(self.committed, block, registrations)
@@ -265,6 +269,7 @@ class Month:
 
 def simulate(setting: Setting, seed: int) -> Result:
     """Simulate one subnet from a seed."""
+    random.seed(seed)  # the validator's looks at paid datasets are shuffled by the global generator
     in_memory = MEMORY if MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="finest-subnet-", dir=in_memory) as folder:
         month = Month(setting, seed, Path(folder))

@@ -50,7 +50,7 @@ SERVER = hotkey("Server")
 
 
 def neuron(uid: int, key: str, *, permit: bool = False, stake: float = 0.0) -> Neuron:
-    return Neuron(uid, key, "cold", stake, permit, registration_block=1, last_update_block=1)
+    return Neuron(uid, key, f"cold of {key}", stake, permit, registration_block=1, last_update_block=1)
 
 
 @dataclass

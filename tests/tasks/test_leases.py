@@ -62,8 +62,11 @@ def check(store: Store) -> None:
     for warc_id, count, is_open in look(store, sa.select(warcs.id, warcs.claims, warcs.open)):
         assert (count, is_open) == (per_warc[warc_id], per_warc[warc_id] < store.rules.redundancy)
     per_task = Counter(task_id for _, _, task_id in living)
+    reopened = sa.select(tables.events.c.task_id).where(tables.events.c.what == "reopened")
+    failed = {task_id for (task_id,) in look(store, reopened)}
     for task_id, state, count in look(store, sa.select(tasks.id, tasks.state, tasks.warcs)):
-        assert per_task[task_id] == (count if state in ("leased", "finished") else 0)
+        lives = state == "leased" or (state == "finished" and task_id not in failed)
+        assert per_task[task_id] == (count if lives else 0)
 
 
 @pytest.mark.slow

@@ -52,6 +52,20 @@ if TYPE_CHECKING:
     help="Leases that one hotkey may get in 7,200 blocks, about a day.",
 )
 @click.option(
+    "--leases-per-coldkey",
+    type=click.IntRange(1),
+    default=16,
+    show_default=True,
+    help="Leases that all hotkeys of one coldkey together may hold at a time.",
+)
+@click.option(
+    "--fails-to-reopen",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Fails after which the WARCs of a task are leased again, if they are more than its passes.",
+)
+@click.option(
     "--min-stake",
     type=click.FloatRange(0),
     default=0.0,
@@ -110,8 +124,9 @@ if TYPE_CHECKING:
 )
 @chain_options
 def serve(
-    host: str, port: int, workers: int, redundancy: int, lease_blocks: int, tasks_per_window: int, min_stake: float,
-    per_hotkey: int, per_address: int, read_rate: int, connections: int, connections_per_address: int,
+    host: str, port: int, workers: int, redundancy: int, lease_blocks: int, tasks_per_window: int,
+    leases_per_coldkey: int, fails_to_reopen: int, min_stake: float, per_hotkey: int, per_address: int, read_rate: int,
+    connections: int, connections_per_address: int,
     behind_proxy: bool, proxy: tuple[str, ...], log_format: Literal["text", "json"], chain: ChainOptions,
 ) -> None:  # fmt: skip
     """Run the task server, which leases WARCs to miners.
@@ -134,6 +149,7 @@ def serve(
 
     rules = Rules(
         redundancy=redundancy, lease_blocks=lease_blocks, tasks_per_window=tasks_per_window,
+        coldkey_leases=leases_per_coldkey, fails_to_reopen=fails_to_reopen,
         min_validator_stake=min_stake,
     )  # fmt: skip
     proxies = Proxies.of((*(LOOPBACK if behind_proxy else ()), *proxy))

@@ -1,6 +1,7 @@
 """`finest demo` with the devnet: miners lease, refine, publish, commit and finish; a validator sets their weights.
 
-One of the miners cheats: it processes only the first pages of its WARCs and does not mention the rest.
+Two of the miners cheat. One processes only the first pages of its WARCs and does not mention the rest. The other does
+the same under a recipe of its own, which no validator has and which might have dropped the rest.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from importlib import resources
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -32,10 +34,14 @@ HONEST = ("alice", "bob")
 CHEAT = "mallory"
 CHEATS_PAGES = 20
 """Pages that the cheating miner processes of about sixty in each WARC of the devnet."""
-MINERS = (*HONEST, CHEAT)
+EMPTY = "xavier"
+EMPTY_PAGES = 3
+"""Pages that the second cheat processes: its task is all but empty."""
+MINERS = (*HONEST, CHEAT, EMPTY)
 VALIDATOR = "victor"
 WARCS_PER_TASK = 1
-"""The devnet's crawl has four WARCs: a task for each miner, and one that remains unassigned."""
+"""The devnet's crawl has four WARCs: a task for each miner. None remains to draw held-out text from, so that quality
+is measured on the documents that ship."""
 VERIFIED_PAGES = 20
 WEIGHTS_EVERY_BLOCKS = 10
 """Blocks between weight updates on the demo's chain. The main network accepts weights every 100 blocks, which would
@@ -52,6 +58,7 @@ def run_subnet(out: Path, cache: Path, console: Console, say: Callable[[str], No
         subnet.devnet.chain.set_hyperparameter("WeightsSetRateLimit", WEIGHTS_EVERY_BLOCKS)
         say(f"Task server: {subnet.api_url}")
         say(f"{CHEAT} will cheat: of each WARC it judges only the first {CHEATS_PAGES} pages")
+        say(f"{EMPTY} will cheat: {EMPTY_PAGES} pages under a recipe of its own, which might have dropped all others")
         _mine(subnet, say)
         tasks = [task for task in subnet.tasks() if task.state is TaskState.FINISHED]
         task = next(task for task in tasks if _name(subnet, task.hotkey) in HONEST)
@@ -88,7 +95,17 @@ def _mine(subnet: Subnet, say: Callable[[str], None]) -> None:
     flags = ("--once", "--warcs", WARCS_PER_TASK, "--cpus-per-task", 1)
     miners = {name: subnet.mine(name, *flags) for name in HONEST}
     miners[CHEAT] = subnet.mine(CHEAT, *flags, "--limit", CHEATS_PAGES)
+    miners[EMPTY] = subnet.mine(EMPTY, *flags, "--limit", EMPTY_PAGES, "--recipe", _own_recipe(subnet.folder))
     _to_its_end(subnet, miners, say)
+
+
+def _own_recipe(folder: Path) -> Path:
+    """Write a recipe that differs a little from `fineweb`, so that it has another hash."""
+    text = resources.files("finest.recipe").joinpath("fineweb.toml").read_text(encoding="utf-8")
+    path = folder / "own.toml"
+    own = text.replace('name = "fineweb"', 'name = "own"').replace("min_words_per_line = 3", "min_words_per_line = 4")
+    write_whole(path, own.encode())
+    return path
 
 
 def _to_its_end(subnet: Subnet, processes: dict[str, subprocess.Popen[str]], say: Callable[[str], None]) -> None:

@@ -94,8 +94,9 @@ async def lease(request: Request, body: LeaseRequest) -> Response:
     def work(hotkey: str, block: int) -> Task:
         seen_block = server.authority.seen_block
         return server.store.lease(
-            hotkey, body.warcs, block, seen_block=seen_block, crawl=body.crawl, besides=body.besides
-        )
+            hotkey, body.warcs, block, seen_block=seen_block, crawl=body.crawl, besides=body.besides,
+            coldkey=server.authority.coldkey(hotkey),
+        )  # fmt: skip
 
     task = await server.executor.run_signed(request, server.authority.check_miner, work)
     server.metrics.leases.inc()
@@ -107,7 +108,7 @@ async def lease(request: Request, body: LeaseRequest) -> Response:
     responses=refusals("lease-expired", "task-closed", "not-yours", "not-found", signed=True),
 )  # fmt: skip
 async def renew(request: Request, task_id: TaskId) -> Response:
-    """Renew the lease, which restarts its count of blocks."""
+    """Renew the lease, which restarts its count of blocks, up to four lease lengths in all."""
     server = server_state(request)
 
     def work(hotkey: str, block: int) -> Task:

@@ -125,6 +125,11 @@ class Authority:
                 f"register it: btcli subnets register --netuid {view.netuid}",
             )
 
+    def coldkey(self, hotkey: str) -> str | None:
+        """The coldkey of a hotkey in the view; None if it is not there."""
+        neuron = self.view.neuron(hotkey) if self.view else None
+        return neuron.coldkey if neuron else None
+
     def check_validator(self, hotkey: str) -> None:
         """Raises Problem unless the hotkey is registered and has a validator permit and enough stake."""
         self.check_miner(hotkey)

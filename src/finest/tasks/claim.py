@@ -93,8 +93,9 @@ def _statement(which: str, lock: str) -> sa.TextClause:
         claimed AS (
             UPDATE warcs SET claims = claims + 1, open = claims + 1 < :redundancy FROM mine WHERE warcs.id = mine.id
         ), task AS (
-            INSERT INTO tasks (id, miner_id, crawl_id, state, slot, warcs, leased_block, expires_block)
-            SELECT :task_id, :miner_id, min(crawl_id), 'leased', :slot, count(*), :seen_block, :expires_block
+            INSERT INTO tasks (id, miner_id, crawl_id, state, slot, warcs, leased_block, expires_block, due_block)
+            SELECT :task_id, :miner_id, min(crawl_id), 'leased', :slot, count(*), :seen_block, :expires_block,
+                   :expires_block
             FROM mine HAVING count(*) > 0
         ), claim AS (
             INSERT INTO claims (task_id, warc_id, miner_id) SELECT :task_id, id, :miner_id FROM mine
@@ -129,7 +130,7 @@ def _insert_claim(connection: sa.Connection, new_task: NewTask, mine: list[sa.Ro
     task = {
         "id": new_task.task_id, "miner_id": new_task.miner_id, "crawl_id": mine[0].crawl_id, "state": "leased",
         "slot": new_task.slot, "warcs": len(mine), "leased_block": new_task.seen_block,
-        "expires_block": new_task.expires_block,
+        "expires_block": new_task.expires_block, "due_block": new_task.expires_block,
     }  # fmt: skip
     connection.execute(sa.insert(tasks), task)
     claim = {"task_id": new_task.task_id, "miner_id": new_task.miner_id}

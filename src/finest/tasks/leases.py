@@ -37,6 +37,7 @@ class LeaseCall:
     """The last block that the server read from the chain; `block` is its estimate of the current one."""
     crawl: str | None
     besides: str | None
+    coldkey: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ def lease(connection: sa.Connection, rules: Rules, call: LeaseCall) -> Task:
         return one_task(connection, others[0], call.block)
     if len(miner.slots) >= rules.open_leases:
         raise Problem("too-many-leases", f"{len(miner.slots)} leases are open; the limit is {rules.open_leases}")
+    _check_coldkey(connection, rules, call)
     if miner.window_full_since is not None:
         wait = miner.window_full_since + rules.window_blocks - call.block
         few, then = f"{rules.tasks_per_window} tasks in any {rules.window_blocks} blocks", counted(wait, "block")
@@ -97,8 +99,11 @@ def _read_open_leases(connection: sa.Connection, rules: Rules, call: LeaseCall) 
 
 _LOCK_MINER = {
     name: insert(miners)
-    .values(hotkey=bindparam("hotkey"), last_block=bindparam("block"))
-    .on_conflict_do_update(index_elements=[miners.c.hotkey], set_={"last_block": bindparam("block")})
+    .values(hotkey=bindparam("hotkey"), last_block=bindparam("block"), coldkey=bindparam("coldkey"))
+    .on_conflict_do_update(
+        index_elements=[miners.c.hotkey],
+        set_={"last_block": bindparam("block"), "coldkey": sa.func.coalesce(bindparam("coldkey"), miners.c.coldkey)},
+    )
     .returning(miners.c.id)
     for name, insert in INSERTS.items()
 }
@@ -107,7 +112,31 @@ _LOCK_MINER = {
 def _lock_miner(connection: sa.Connection, call: LeaseCall) -> int:
     """Lock the miner's row until this transaction ends, creating it at the miner's first request; returns its id."""
     statement = _LOCK_MINER[connection.dialect.name]
-    return int(connection.execute(statement, {"hotkey": call.hotkey, "block": call.block}).scalar_one())
+    named = {"hotkey": call.hotkey, "block": call.block, "coldkey": call.coldkey}
+    return int(connection.execute(statement, named).scalar_one())
+
+
+_COLDKEY_LEASES = (
+    sa.select(sa.func.count())
+    .select_from(tasks)
+    .join(miners, miners.c.id == tasks.c.miner_id)
+    .where(NOT_CLOSED, miners.c.coldkey == bindparam("coldkey"))
+)
+
+
+def _check_coldkey(connection: sa.Connection, rules: Rules, call: LeaseCall) -> None:
+    """Raise Problem if the hotkeys of this coldkey together hold as many leases as they may.
+
+    The transaction holds a lock of the coldkey until it ends, so that two hotkeys cannot pass at the same moment.
+    """
+    if call.coldkey is None:
+        return
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(call.coldkey, 0))))
+    held = connection.execute(_COLDKEY_LEASES, {"coldkey": call.coldkey}).scalar_one()
+    if held >= rules.coldkey_leases:
+        limit = f"the limit of all hotkeys of a coldkey is {rules.coldkey_leases}"
+        raise Problem("too-many-leases", f"{held} leases of coldkey {call.coldkey} are open; {limit}")
 
 
 def _known_lease(connection: sa.Connection, miner: MinerLeases, call: LeaseCall) -> str | None:
@@ -133,6 +162,7 @@ def _new_lease(connection: sa.Connection, rules: Rules, call: LeaseCall, miner: 
     return Task(
         id=new_task.task_id, hotkey=call.hotkey, state=TaskState.LEASED, crawl=claimed.crawl, warcs=claimed.paths,
         block=call.block, leased_block=call.seen_block, expires_block=new_task.expires_block,
+        due_block=new_task.expires_block,
     )  # fmt: skip
 
 

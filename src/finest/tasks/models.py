@@ -40,11 +40,20 @@ class Rules(BaseModel):
 
     redundancy: int = Field(default=1, ge=1, le=16, description="Number of miners that get the same WARC.")
     lease_blocks: int = Field(
-        default=1800, ge=1, description="Blocks until a lease expires; each renewal restarts the count."
+        default=1800, ge=1, description="Blocks until a lease expires; a renewal restarts the count."
     )
     window_blocks: int = Field(default=DAY_BLOCKS, ge=1)
     tasks_per_window: int = Field(default=48, ge=1, description="Leases that a hotkey gets in any `window_blocks`.")
     open_leases: int = Field(default=2, ge=1, le=8, description="Leases that a hotkey may hold at a time.")
+    coldkey_leases: int = Field(
+        default=16, ge=1, description="Leases that all hotkeys of a coldkey together may hold at a time."
+    )
+    lease_lengths: int = Field(
+        default=4, ge=1, description="A lease ends after so many times `lease_blocks`, however often it is renewed."
+    )
+    fails_to_reopen: int = Field(
+        default=1, ge=1, description="Fails, and more fails than passes, after which a task's WARCs are leased again."
+    )
     min_validator_stake: float = Field(
         default=0.0, ge=0, description="Stake in alpha that a validator needs besides its permit."
     )
@@ -103,6 +112,9 @@ class Task(BaseModel):
         description="The newest block that the server had read from the chain when it leased the task."
     )
     expires_block: int
+    due_block: int | None = Field(
+        default=None, description="The block at which the lease ended before any renewal; promptness counts up to it."
+    )
     closed_block: int | None = None
     repo: str | None = None
     revision: str | None = None

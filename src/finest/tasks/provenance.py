@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from finest.tasks.tables import events
 
-EventKind = Literal["leased", "renewed", "finished", "released", "expired", "scored"]
+EventKind = Literal["leased", "renewed", "finished", "released", "expired", "scored", "reopened"]
 
 _INSERT_EVENT = sa.insert(events)
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlalchemy import bindparam
 
 from finest.database import INSERTS
-from finest.tasks.models import CrawlStatistics, Leader, ScoreRequest, Statistics, Task
+from finest.tasks.lease_expiry import reopen_warcs
+from finest.tasks.models import CrawlStatistics, Leader, Rules, ScoreRequest, Statistics, Task
 from finest.tasks.problems import Problem
 from finest.tasks.provenance import record_event
 from finest.tasks.queries import one_task
-from finest.tasks.tables import FINISHED, LEASED, OPEN, claims, crawls, miners, scores, tasks, warcs
+from finest.tasks.tables import FINISHED, LEASED, LIVE, OPEN, claims, crawls, miners, scores, tasks, warcs
 
+_LOCK_TASK = sa.select(tasks.c.id).where(tasks.c.id == bindparam("task_id")).with_for_update()
+"""Two validators that report at the same moment count each other's verdict."""
+_IS_LIVE = sa.select(sa.exists().where(claims.c.task_id == bindparam("task_id"), LIVE))
 _REPORTS = {name: insert(scores) for name, insert in INSERTS.items()}
 _REPORT = {
     name: report.on_conflict_do_update(
@@ -21,8 +26,14 @@ _REPORT = {
 }
 
 
-def report(connection: sa.Connection, validator: str, task_id: str, score: ScoreRequest, block: int) -> Task:
-    """Store the validator's score, replacing its previous one; safe to repeat. Raises Problem(not-finished)."""
+def report(
+    connection: sa.Connection, rules: Rules, validator: str, task_id: str, score: ScoreRequest, block: int
+) -> Task:
+    """Store the validator's score, replacing its previous one; safe to repeat. Raises Problem(not-finished).
+
+    The task's WARCs are leased again once it has failed: nothing in them is verified, and nothing is paid for them.
+    """
+    connection.execute(_LOCK_TASK, {"task_id": task_id})
     task = one_task(connection, task_id, block)
     if task.state != "finished":
         raise Problem("not-finished", f"task {task_id} is {task.state.value}")
@@ -33,7 +44,17 @@ def report(connection: sa.Connection, validator: str, task_id: str, score: Score
     row = {"task_id": task_id, "validator": validator, "block": block, **values}
     connection.execute(_REPORT[connection.dialect.name], row)
     record_event(connection, block, validator, task_id, "scored", **values)
+    if _has_failed(connection, rules, task_id) and connection.execute(_IS_LIVE, {"task_id": task_id}).scalar_one():
+        reopen_warcs(connection, rules, [task_id], returned=True)
+        record_event(connection, block, validator, task_id, "reopened")
     return one_task(connection, task_id, block)
+
+
+def _has_failed(connection: sa.Connection, rules: Rules, task_id: str) -> bool:
+    """Whether enough validators have failed the task, and more than have passed it."""
+    verdicts = connection.execute(sa.select(scores.c.verdict).where(scores.c.task_id == task_id)).scalars().all()
+    fails = verdicts.count("fail")
+    return fails >= rules.fails_to_reopen and fails > verdicts.count("pass")
 
 
 def leaderboard(connection: sa.Connection, limit: int) -> list[Leader]:

@@ -56,15 +56,17 @@ class Store:
 
     def lease(
         self, hotkey: str, warcs: int, block: int, *, seen_block: int | None = None, crawl: str | None = None,
-        besides: str | None = None,
+        besides: str | None = None, coldkey: str | None = None,
     ) -> Task:  # fmt: skip
         """The open lease that the miner does not name in `besides`, or a new one of up to `warcs` WARCs.
 
         `seen_block` is the last block that the server read from the chain, and `block` an estimate based on it. The
-        task records `seen_block`, so no commitment for it can be older, however wrong the estimate is.
+        task records `seen_block`, so no commitment for it can be older, however wrong the estimate is. The hotkeys of
+        one `coldkey` share a limit of open leases.
         """
         self._expire_for_block(block)
-        call = leases.LeaseCall(hotkey, warcs, block, block if seen_block is None else seen_block, crawl, besides)
+        seen_block = block if seen_block is None else seen_block
+        call = leases.LeaseCall(hotkey, warcs, block, seen_block, crawl, besides, coldkey)
         return self._database.write(lambda connection: leases.lease(connection, self.rules, call))
 
     def renew(self, hotkey: str, task_id: str, block: int) -> Task:
@@ -102,8 +104,13 @@ class Store:
         return total
 
     def report(self, validator: str, task_id: str, score: ScoreRequest, block: int) -> Task:
-        """Store the validator's score of a finished task; replaces the validator's previous one."""
-        return self._database.write(lambda connection: scores.report(connection, validator, task_id, score, block))
+        """Store the validator's score of a finished task; replaces the validator's previous one.
+
+        The WARCs of a task that has failed are leased again.
+        """
+        return self._database.write(
+            lambda connection: scores.report(connection, self.rules, validator, task_id, score, block)
+        )
 
     def task(self, task_id: str, block: int) -> Task:
         self._expire_for_block(block)

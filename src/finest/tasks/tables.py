@@ -3,8 +3,8 @@
     crawls --< warcs --< claims >-- tasks >-- miners
                                      └--< scores       events, nonces, rules
 
-A WARC is open while it has fewer live claims than the redundancy. When a task expires or is released, its claims are no
-longer live. migrations/ builds the same tables step by step, and a test compares the two.
+A WARC is open while it has fewer live claims than the redundancy. When a task expires, is released or fails, its claims
+are no longer live. migrations/ builds the same tables step by step, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ miners = Table(
     Column("id", Integer, primary_key=True),
     Column("hotkey", String(64), nullable=False, unique=True),
     Column("last_block", BigInteger, nullable=False),  # of its last request for a lease
+    Column("coldkey", String(64)),  # at its last request for a lease
 )
+Index("ix_miners_coldkey", miners.c.coldkey)
 
 tasks = Table(
     "tasks",
@@ -97,6 +99,7 @@ tasks = Table(
     Column("revision", String(40)),
     Column("root", String(64)),
     Column("commitment", String(128)),
+    Column("due_block", BigInteger),  # expires_block before any renewal
     CheckConstraint("state IN ('leased', 'finished', 'released', 'expired')", name="state"),
     CheckConstraint("(state = 'leased') = (closed_block IS NULL)", name="closed"),
     CheckConstraint("(state = 'finished') = (commitment IS NOT NULL)", name="finished"),
@@ -126,7 +129,7 @@ claims = Table(
     Column("warc_id", ForeignKey("warcs.id"), primary_key=True),
     Column("miner_id", ForeignKey("miners.id"), nullable=False),
     Column("live", Boolean, nullable=False, server_default=true()),
-    Column("returned", Boolean, nullable=False, server_default=false()),  # the miner released the task
+    Column("returned", Boolean, nullable=False, server_default=false()),  # the miner released the task, or it failed
 )
 LIVE = text("live")
 Index("uq_claims_live", claims.c.warc_id, claims.c.miner_id, unique=True, postgresql_where=LIVE, sqlite_where=LIVE)

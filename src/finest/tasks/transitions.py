@@ -26,12 +26,22 @@ _ACTIVE_LEASE = (
     tasks.c.expires_block >= bindparam("now"),
 )
 _CHANGE = sa.update(tasks).where(*_ACTIVE_LEASE)
+_LAST_BLOCK = tasks.c.due_block + bindparam("renewals", type_=sa.BigInteger)
+_UNTIL = bindparam("until", type_=sa.BigInteger)
+_RENEW = _CHANGE.values(expires_block=sa.case((_UNTIL > _LAST_BLOCK, _LAST_BLOCK), else_=_UNTIL))
 
 
 def renew(connection: sa.Connection, rules: Rules, hotkey: str, task_id: str, block: int) -> Task:
-    """Renew the lease as of `block`; returns a finished task unchanged."""
-    expires_block = block + rules.lease_blocks
-    if _change_active(connection, hotkey, task_id, block, expires_block=expires_block):
+    """Renew the lease as of `block`; returns a finished task unchanged.
+
+    A lease ends `rules.lease_lengths` lengths after it began; a renewal near that end gives what is left.
+    """
+    more = {"until": block + rules.lease_blocks, "renewals": (rules.lease_lengths - 1) * rules.lease_blocks}
+    if (
+        is_id(task_id)
+        and connection.execute(_RENEW, {"hotkey": hotkey, "task_id": task_id, "now": block, **more}).rowcount == 1
+    ):
+        expires_block = task_row(connection, task_id).expires_block
         record_event(connection, block, hotkey, task_id, "renewed", expires_block=expires_block)
     else:
         state = _own_task_row(connection, hotkey, task_id).state

@@ -177,14 +177,14 @@ def measured(evidence: Evidence, quality: Quality) -> Measured:
     """Return the measured values from which the score is computed."""
     (rows, bad), (pages, missed) = rows_counted(evidence.rows), pages_counted(evidence.windows)
     task, counted = evidence.subject.task, evidence.subject.submission
-    leased, expires = task.leased_block or 0, task.expires_block or 0
+    leased, due = task.leased_block or 0, task.due_block or task.expires_block or 0
     return Measured(
         admissible=evidence.declared is not None and all(check.outcome == "pass" for check in evidence.admission),
         rows_checked=rows, rows_bad=bad, pages_checked=pages, pages_missed=missed,
         unique_tokens=_tokens_that_count(evidence),
         reference_tokens=reference_tokens(evidence, quality), bpb=quality.bpb, bpb_reference=quality.bpb_reference,
         bpb_raw=quality.bpb_raw, error_bpb=quality.error_bpb,
-        blocks_used=max(0, (counted.committed_block or leased) - leased), blocks_allowed=max(1, expires - leased),
+        blocks_used=max(0, (counted.committed_block or leased) - leased), blocks_allowed=max(1, due - leased),
     )  # fmt: skip
 
 

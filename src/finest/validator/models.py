@@ -59,6 +59,8 @@ class Assignment(_Model):
     """The line with which the task was finished."""
     leased_block: Count | None = None
     expires_block: Count | None = None
+    due_block: Count | None = None
+    """The block at which the lease ended before any renewal."""
     closed_block: Count | None = None
 
 

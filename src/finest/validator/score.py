@@ -7,7 +7,7 @@
     R  recall        share of the sources' kept pages, in windows drawn at random, that the dataset holds
     V  volume        its unique tokens divided by the reference's, at most 1
     Q  quality       (raw - bpb - z x error) / (raw - reference) in bits per byte, from 0 to the ceiling
-    P  promptness    1 - promptness x share of the allowed blocks that were used
+    P  promptness    1 - promptness x share of the first lease's blocks that were used
 
 The smaller of R and V counts, because both measure how much of the work was done. Quality is on the task's own scale:
 raw text of the same records is 0, and the validator's own refinement of them is 1, so that a poor WARC costs no miner

@@ -15,6 +15,8 @@ from finest.validator.loop.weights import (
     PRIOR_WARCS,
     PROBATION_BLOCKS,
     UNJUDGED_DAYS,
+    VESTED_SHARE,
+    VESTING_DAYS,
     HotkeyScore,
     Past,
     hotkey_scores,
@@ -148,24 +150,33 @@ def test_the_order_of_other_hotkeys_does_not_matter(found: list[Past], random: o
         [past(verdict="no_evidence", total=0.0)],
         [past(total=0.0)],
         [past(tokens=0.0)],
-        [past(block=NOW - PAID_BLOCKS)],
+        [past(block=NOW - VESTING_DAYS * PAID_BLOCKS)],
         [past(registered_block=7)],
         [past("5" + "Z" * 47)],
     ],
-    ids=["nothing", "failed", "no-evidence", "worthless", "empty", "yesterday", "another seat", "nobody"],
+    ids=["nothing", "failed", "no-evidence", "worthless", "empty", "long ago", "another seat", "nobody"],
 )
 def test_where_nobody_has_a_score_nothing_is_set(found: list[Past]) -> None:
     """The validator abstains: weights of zero would be weights."""
     assert weights(found, NOW, SEATS) == {}
 
 
-def test_pay_is_for_the_work_of_a_day() -> None:
-    """Twice the tokens twice the weight; the last block of the day counts, and the one before it does not."""
+def test_pay_is_for_the_work_of_a_day_and_for_its_staying() -> None:
+    """Twice the tokens twice the weight; after the last block of the day only the part that vests is left."""
     work = [past(ALICE), replace(past(BOB), tokens=8e6), past(CAROL, NOW - PAID_BLOCKS + 1)]
     found = weights(work, NOW, SEATS)
     assert found[BOB] == pytest.approx(2 * found[ALICE])
     assert found[CAROL] == pytest.approx(found[ALICE])
-    assert CAROL not in weights(work, NOW + 1, SEATS)
+    vested = VESTED_SHARE / VESTING_DAYS
+    assert weights(work, NOW + 1, SEATS)[CAROL] == pytest.approx(found[CAROL] * vested / (1 - VESTED_SHARE + vested))
+
+
+def test_paid_then_gone_is_forfeit() -> None:
+    """A repository deleted after its verdict kept its weight; now it is a fail, and what still vests is forfeit."""
+    kept, gone = past(block=NOW - 3 * PAID_BLOCKS), past(block=NOW - 2 * PAID_BLOCKS)
+    before = weights([kept, gone], NOW, SEATS)[ALICE]
+    after = weights([kept, replace(gone, verdict="fail", total=0.0, tokens=0.0)], NOW, SEATS)[ALICE]
+    assert 0 < after < before / 2
 
 
 def test_what_was_not_drawn_is_paid_like_what_was() -> None:
@@ -173,8 +184,10 @@ def test_what_was_not_drawn_is_paid_like_what_was() -> None:
     left_out = replace(past(), verdict=CLAIMED, total=0.0, tokens=0.0, share=0.25)
     drawn, certain = replace(past(), share=0.25), past(warcs=64, tokens=0.0, verdict="fail", total=0.0)
     one = hotkey_scores([drawn, left_out, left_out, left_out, certain], NOW)[ALICE]
-    assert (one.verified, one.unjudged_warcs, one.value) == (4e6, 12 / UNJUDGED_DAYS, pytest.approx(1e6))
-    assert one.weight == pytest.approx(8e6 * 16 / (16 + 64 + PRIOR_WARCS))
+    assert (one.verified, one.unjudged) == (4e6, pytest.approx(12e6 / UNJUDGED_DAYS))
+    assert one.vesting == pytest.approx(16e6 / VESTING_DAYS)
+    pay = (1 - VESTED_SHARE) * 8e6 + VESTED_SHARE * one.vesting
+    assert one.weight == pytest.approx(pay * 16 / (16 + 64 + PRIOR_WARCS))
     assert weights([left_out] * 9, NOW, SEATS) == {}
 
 

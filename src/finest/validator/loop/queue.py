@@ -84,8 +84,18 @@ class Report:
     task_id: str
     verdict: Outcome
     total: float
-    evidence_sha256: str
+    evidence_sha256: str | None
+    """None for a line that failed because its dataset is gone, before anybody judged it."""
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaidLine:
+    """A line that is paid: it passed, or the draw left it out."""
+
+    id: int
+    hotkey: str
+    line: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,14 +225,29 @@ class Queue:
         }  # fmt: skip
         self._change(entry.id, values)
 
+    def paid_lines(self, since_block: int) -> list[PaidLine]:
+        """Return the lines committed since a block that passed or were left out."""
+        wanted = sa.select(_T.id, _T.hotkey, _T.line).where(
+            _T.verdict.in_(("pass", CLAIMED)), _T.block >= since_block, sa.func.coalesce(_T.size, 1) > 0
+        )
+        return [PaidLine(*row) for row in self._database.read(lambda connection: connection.execute(wanted).all())]
+
+    def forfeit(self, line: PaidLine, why: str) -> None:
+        """Turn a paid line into a fail, which is reported to the task server like any other."""
+        values = {
+            "verdict": "fail", "total": 0.0, "tokens": 0.0, "share": 1.0, "why": showable(why, WHY_CHARS),
+            "reported": False,
+        }  # fmt: skip
+        self._change(line.id, values)
+
     def expire(self, before_block: int, now_block: int) -> int:
         """Let lines leave the queue that were committed before a block and never tried; returns how many.
 
         They are too old to be paid; while they wait, those that can be paid wait longer.
         """
         values = {
-            "verdict": CLAIMED, "total": 0.0, "forged": False, "warcs": "", "tokens": 0.0, "judged_block": now_block,
-            "reported": True,
+            "verdict": CLAIMED, "total": 0.0, "forged": False, "warcs": "", "size": 0, "tokens": 0.0,
+            "judged_block": now_block, "reported": True,
         }  # fmt: skip
         update = sa.update(submissions).where(_T.verdict.is_(None), _T.tries == 0, _T.block < before_block)
         return self._database.write_one(lambda connection: connection.execute(update.values(values)).rowcount)

@@ -1,4 +1,4 @@
-"""The validator: chores (watch, judge, report, weigh) that share one queue; `once` runs each of them once."""
+"""The validator: chores that share one queue (watch, judge, report, weigh, availability); `once` runs them once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from finest.chain.errors import NoPermit, NotRegistered, RateLimited
 from finest.formatting import counted, duration
 from finest.tasks.client import Refused
 from finest.tasks.models import ScoreRequest
+from finest.validator.loop.availability import Availability
 from finest.validator.loop.disclosure import Disclosure
 from finest.validator.loop.judge import NOTE_CHARS
 from finest.validator.loop.periodic import Chore, run
@@ -57,11 +58,13 @@ class Validator:
         self._disclosure = Disclosure(chain)
         self._full_scan_at_s = 0.0
         """Time of the next look through finished tasks, on the monotonic clock."""
+        self._availability = Availability(queue, say)
         self._chores: list[Chore] = []
 
     def run(self, more: Mapping[str, Round] | None = None) -> None:
         """Work until `stop` is set, with the chores in `more` besides its own."""
         rounds: dict[str, Round] = {"watch": self._find_new_lines, "report": self._report}
+        rounds["availability"] = lambda: self._availability.round(self._chain.view().block)
         rounds |= {f"judge {number + 1}": self._judge.next for number in range(self._options.parallel)}
         if self._options.sets_weights:
             rounds["weigh"] = self._set_weights_when_due

@@ -1,8 +1,9 @@
 """Weights: what each hotkey is paid for the work that was verified. One pure function of the verdicts and the block.
 
-    weight       =  reliability x (verified + unjudged)
-    verified     =  sum of score x verified tokens over the tasks that it committed in the last day and that passed
-    unjudged     =  WARCs of a day that were not judged x value of a WARC, both over the last three days
+    weight       =  reliability x (70 % of the pay of the last day + 30 % of the mean daily pay of 30 days)
+    pay          =  verified + unjudged
+    verified     =  sum of score x verified tokens over the tasks that it committed and that passed
+    unjudged     =  WARCs a day that were not judged x value of a WARC, both over at least three days
     reliability  =  WARCs that passed / (WARCs that were judged + 4), over 30 days
 
 If there are more tasks than a validator can judge, it judges a random part (finest.validator.loop.sampling). A judged
@@ -10,6 +11,9 @@ task that was drawn with probability p stands for itself and for (1 - p) / p tas
 value of a WARC is the mean over those. So the expected pay is what it would be if everything had been judged, whatever
 the sizes of the tasks, whichever of them are empty, and in whatever order they come. All sums are of work and none
 counts tasks, so cutting work into more or fewer tasks, or sharing it among hotkeys, changes nothing.
+
+The 30 % vest: a dataset that is gone when it is looked at again (finest.validator.loop.availability) becomes a fail,
+and what it would still have been paid is forfeit.
 
 A verdict without evidence is not paid and counts for nothing. A fail is worth nothing and lowers the reliability by its
 work. If rows were forged or pages left out under a known recipe, everything so far is void, and commitments made in the
@@ -29,6 +33,8 @@ PAID_BLOCKS = 7200
 UNJUDGED_DAYS = 3
 """Work that was not judged is paid over so many days, by what was judged of the same days: never by older work, which
 may have been better. In three days nearly every hotkey has a verdict even if only two of its tasks a day are judged."""
+VESTED_SHARE, VESTING_DAYS = 0.3, 30
+"""The share of the pay that vests evenly over so many days, as long as the dataset can be read."""
 PROBATION_BLOCKS = 7200
 """Blocks during which a forger is not paid. 62 % of audits detect forgery of 5 % of rows, so a day's pay at stake is
 far more than the forger saves."""
@@ -81,10 +87,10 @@ class HotkeyScore:
 
     verified: float = 0.0
     """Sum of score x verified tokens over the passed tasks of the last day."""
-    unjudged_warcs: float = 0.0
-    """WARCs a day that the draw left out, over the last three days."""
-    value: float = 0.0
-    """Mean of score x verified tokens of such a WARC, from what was judged in these days."""
+    unjudged: float = 0.0
+    """Pay of a day for tasks that the draw left out, by what was judged of the last three days."""
+    vesting: float = 0.0
+    """Mean daily pay of the last 30 days."""
     passed_work: float = 0.0
     judged_work: float = 0.0
     passed: int = 0
@@ -98,7 +104,8 @@ class HotkeyScore:
 
     @property
     def weight(self) -> float:
-        return self.reliability * (self.verified + self.unjudged_warcs * self.value)
+        pay = (1 - VESTED_SHARE) * (self.verified + self.unjudged) + VESTED_SHARE * self.vesting
+        return self.reliability * pay
 
 
 def hotkey_scores(pasts: Iterable[Past], block: int) -> dict[str, HotkeyScore]:
@@ -131,21 +138,27 @@ def _standing(pasts: Sequence[Past], block: int) -> HotkeyScore:
     counted, score = _after_lies(pasts)
     judged = [past for past in counted if past.verdict in ("pass", "fail")]
     passed = [past for past in judged if past.verdict == "pass"]
-    recent = [past for past in judged if past.block > block - UNJUDGED_DAYS * PAID_BLOCKS]
-    paid = [past for past in recent if past.block > block - PAID_BLOCKS]
-    others = sum(past.others * past.warcs for past in recent)
+    vesting = _verified(passed, block, VESTING_DAYS) + _unjudged(counted, block, VESTING_DAYS)
     return replace(
-        score, verified=sum(past.value for past in paid), unjudged_warcs=_unjudged(counted, block),
-        value=sum(past.others * past.value for past in recent) / others if others else 0.0,
+        score, verified=_verified(passed, block, 1), unjudged=_unjudged(counted, block, UNJUDGED_DAYS), vesting=vesting,
         passed_work=sum(past.work for past in passed),
         judged_work=score.judged_work + sum(past.work for past in judged),
         passed=len(passed), failed=score.failed + len(judged) - len(passed),
     )  # fmt: skip
 
 
-def _unjudged(pasts: Sequence[Past], block: int) -> float:
-    since = block - UNJUDGED_DAYS * PAID_BLOCKS
-    return sum(past.warcs for past in pasts if past.verdict == CLAIMED and past.block > since) / UNJUDGED_DAYS
+def _verified(passed: Sequence[Past], block: int, days: int) -> float:
+    """Return the mean daily pay for passed tasks."""
+    return sum(past.value for past in passed if past.block > block - days * PAID_BLOCKS) / days
+
+
+def _unjudged(pasts: Sequence[Past], block: int, days: int) -> float:
+    """Return the mean daily pay for tasks that the draw left out, by the judged tasks of the same days."""
+    recent = [past for past in pasts if past.block > block - days * PAID_BLOCKS]
+    judged = [past for past in recent if past.verdict in ("pass", "fail")]
+    others = sum(past.others * past.warcs for past in judged)
+    warcs = sum(past.warcs for past in recent if past.verdict == CLAIMED)
+    return warcs / days * sum(past.others * past.value for past in judged) / others if others else 0.0
 
 
 def _after_lies(pasts: Sequence[Past]) -> tuple[list[Past], HotkeyScore]:
