@@ -33,7 +33,15 @@ from finest.chain.payload import decode
 from finest.chain.submission import Submission
 from finest.chain.view import SubnetView, read_view
 from finest.chain.wallet import Hotkey, open_hotkey
-from finest.chain.weights import WeightsReceipt, check_weights, read_weights, write_weights
+from finest.chain.weights import (
+    PendingWeights,
+    WeightsReceipt,
+    check_weights,
+    read_mechanisms,
+    read_pending,
+    read_weights,
+    write_weights,
+)
 from finest.errors import UsageError
 
 log = logging.getLogger(__name__)
@@ -135,22 +143,36 @@ class Chain:
         hotkey = self.hotkey
         return self._write(lambda client, submission: commit_line(client, self.options, hotkey, line, submission))
 
-    def set_weights(self, weights: Mapping[str, float]) -> WeightsReceipt:
-        """Set this validator's weights, by hotkey; only their proportions count.
+    def set_weights(self, weights: Mapping[str, float], *, mechanism: int = 0) -> WeightsReceipt:
+        """Set this validator's weights for one of the subnet's mechanisms, by hotkey; only their proportions count.
 
-        Raises NotRegistered, NoPermit, RateLimited (`retry_after_blocks`), Unreachable; ValueError if no weight is
-        positive.
+        Raises NotRegistered, NoPermit, RateLimited (`retry_after_blocks`), Unreachable; UsageError if the subnet has no
+        such mechanism; ValueError if no weight is positive.
         """
         check_weights(weights)
         hotkey = self.hotkey
-        return self._write(lambda client, submission: write_weights(client, self.options, hotkey, weights, submission))
+        return self._write(
+            lambda client, submission: write_weights(client, self.options, hotkey, weights, mechanism, submission)
+        )
 
-    def weights(self, hotkey: str) -> dict[str, float]:
-        """A validator's weights on the chain, by hotkey, as shares of one.
+    def weights(self, hotkey: str, *, mechanism: int = 0) -> dict[str, float]:
+        """A validator's weights on the chain for a mechanism, by hotkey, as shares of one.
 
         Empty before the validator first sets weights, and while the subnet hides them until they are revealed.
         """
-        return self._connection.call(lambda client: read_weights(client, self.options.netuid, hotkey), self._read_s)
+        return self._connection.call(
+            lambda client: read_weights(client, self.options.netuid, hotkey, mechanism), self._read_s
+        )
+
+    def pending_weights(self, hotkey: str, *, mechanism: int = 0) -> PendingWeights:
+        """A validator's weights for a mechanism that the subnet still hides."""
+        return self._connection.call(
+            lambda client: read_pending(client, self.options.netuid, hotkey, mechanism), self._read_s
+        )
+
+    def mechanisms(self) -> int:
+        """The number of the subnet's mechanisms; each has weights of its own and a share of the emission."""
+        return self._connection.call(lambda client: read_mechanisms(client, self.options.netuid), self._read_s)
 
     def _write(self, work: Callable[[bt.Client, Submission], Awaitable[T]]) -> T:
         """Run one write at a time, because the writes of an account are numbered."""

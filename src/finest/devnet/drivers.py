@@ -121,6 +121,10 @@ class ChainDriver:
         """Set a storage item of the subnet by its name in the pallet, e.g. `Tempo`."""
         self.call("devnet_setHyperparameter", item, value)
 
+    def hold_weights(self, hotkey_ss58: str, weights: Mapping[int, int], mechanism: int = 0) -> None:
+        """Keep the weights (u16 by uid) with which a validator's hidden ones are opened when due."""
+        self.call("devnet_holdWeights", hotkey_ss58, mechanism, list(weights.items()))
+
     def set_faults(self, **faults: Any) -> None:
         """Set fields of finest.devnet.chain.faults.Faults; the other fields keep their values."""
         self.call("devnet_faults", faults)

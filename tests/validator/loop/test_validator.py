@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from finest.chain.errors import NoPermit, RateLimited
+from finest.chain.weights import PendingWeights
 from finest.errors import TaskServerUnavailable
 from finest.validator.loop import validator as module
 from finest.validator.loop.assignment import RetryLater
@@ -40,6 +41,18 @@ def test_a_refusal_of_ourselves_is_said_once(world: World, name: str) -> None:
     assert validator._report() == REPORT_S
     assert len(world.server.heard) == 3
     assert world.queue.unreported() == []
+
+
+def test_verdicts_are_told_once_weights_that_contain_them_are_public(world: World) -> None:
+    """While weights are hidden nobody hears a verdict: a copier would have them before they are revealed."""
+    judge_three(world)  # at blocks 200, 201 and 202
+    validator = world.validator()
+    told = []
+    for blocks, last in [((), 150), ((201,), 201), ((201, 300), 300), ((300,), 300), ((), 300)]:
+        world.chain.pending = PendingWeights(hides=True, blocks=blocks, last_update_block=last)
+        validator._report()
+        told.append(len(world.server.heard))
+    assert told == [0, 0, 0, 2, 3]
 
 
 def judge_three(world: World) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from finest.chain.weights import PendingWeights
 from finest.settings import Settings
 from finest.tasks.models import ScoreRequest
 from finest.validator.audit import inadmissible
@@ -47,10 +48,14 @@ class ChainOf:
     block: int = 1000
     weights: list[dict[str, float]] = field(default_factory=list)
     refusals: list[Exception] = field(default_factory=list)
+    pending: PendingWeights = field(default_factory=lambda: PendingWeights(False, (), 0))
 
     def view(self, *, max_age_s: float | None = None) -> Any:
         neurons = [SimpleNamespace(hotkey=key, registration_block=block) for key, block in self.registrations.items()]
         return SimpleNamespace(block=self.block, block_time_s=0.01, tempo_blocks=360, neurons=neurons)
+
+    def pending_weights(self, hotkey: str) -> PendingWeights:
+        return self.pending
 
     def set_weights(self, weights: dict[str, float]) -> Any:
         if self.refusals:

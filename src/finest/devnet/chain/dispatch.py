@@ -13,8 +13,11 @@ import bittensor_core
 
 from finest.devnet.chain.blocks import blake2
 from finest.devnet.chain.commitment import INFO_AT, MAX_FIELDS, measure
+from finest.devnet.chain.mechanisms import storage_index
 from finest.devnet.chain.metadata import compact, read_compact
-from finest.devnet.chain.state import PALLET
+from finest.devnet.chain.reveal import Commit, read_commits, write_commits
+from finest.devnet.chain.storage import PALLET
+from finest.devnet.chain.weights import DispatchError, is_rested, require, set_weights, validator_uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,20 +25,10 @@ if TYPE_CHECKING:
     from finest.devnet.chain.extrinsics import Call
     from finest.devnet.chain.state import State
 
-U16_MAX = 65_535
 MAX_UNREVEALED_COMMITS = 10
 COMMIT_REVEAL_VERSION = 4
 EXISTENTIAL_DEPOSIT = 500
 _MECHANISM_CALLS = ("set_mechanism_weights", "commit_timelocked_mechanism_weights")
-
-
-class DispatchError(Exception):
-    """Raised when a call fails: the block contains the transaction but not its changes. The node always catches it."""
-
-    def __init__(self, pallet: str, name: str) -> None:
-        super().__init__(f"{pallet}.{name}")
-        self.pallet = pallet
-        self.name = name
 
 
 @dataclass(slots=True)
@@ -54,8 +47,7 @@ class Context:
 
     def require(self, fine: object, name: str, pallet: str = PALLET) -> None:
         """Raise the pallet's error `name` unless `fine` is true."""
-        if not fine:
-            raise DispatchError(pallet, name)
+        require(fine, name, pallet)
 
     def emit(self, event: str, values: Any, pallet: str = PALLET) -> None:
         """Record an event of a pallet."""
@@ -96,49 +88,20 @@ def _set_commitment(context: Context) -> None:
         context.emit("Commitment", event, "Commitments")
 
 
-def _validator(context: Context) -> int:
-    """Return the signer's uid on the subnet of the call; raise DispatchError if it has none."""
+def _mechanism(context: Context) -> int:
+    """Return the mechanism of the call; raise DispatchError if the call is for another subnet."""
     context.require(context.arg("netuid") == context.state.netuid, "SubnetNotExists")
-    mechanism = context.arg("mecid") if context.call.function in _MECHANISM_CALLS else 0
-    context.require(mechanism == 0, "MechanismDoesNotExist")
-    uid = context.state.uid(context.who)
-    if uid is None:
-        raise DispatchError(PALLET, "HotKeyNotRegisteredInSubNet")
-    return uid
-
-
-def _rested(context: Context, uid: int) -> bool:
-    """Whether the neuron's last weights are old enough for the rate limit."""
-    state = context.state
-    last = state.get("LastUpdate", state.netuid)[uid]
-    return last == 0 or state.block - last >= state.get("WeightsSetRateLimit", state.netuid)
+    return int(context.arg("mecid")) if context.call.function in _MECHANISM_CALLS else 0
 
 
 def _set_weights(context: Context) -> None:
-    state, netuid = context.state, context.arg("netuid")
-    context.require(not state.get("CommitRevealWeightsEnabled", netuid), "CommitRevealEnabled")
+    state = context.state
+    context.require(not state.get("CommitRevealWeightsEnabled", context.arg("netuid")), "CommitRevealEnabled")
     uids, weights = list(context.arg("dests")), list(context.arg("weights"))
     context.require(len(uids) == len(weights), "WeightVecNotEqualSize")
-    uid = _validator(context)
-    stake = state.get("TotalHotkeyAlpha", context.who, netuid)
-    context.require(stake >= state.get("StakeThreshold"), "NotEnoughStakeToSetWeights")
-    least_version = state.get("WeightsVersionKey", netuid)
-    context.require(context.arg("version_key") >= least_version, "IncorrectWeightVersionKey")
-    context.require(_rested(context, uid), "SettingWeightsTooFast")
-    only_self = uids == [uid]
-    context.require(only_self or state.get("ValidatorPermit", netuid)[uid], "NeuronNoValidatorPermit")
-    count = state.get("SubnetworkN", netuid)
-    context.require(len(uids) <= count, "UidsLengthExceedUidsInSubNet")
-    context.require(len(set(uids)) == len(uids), "DuplicateUids")
-    context.require(all(other < count for other in uids), "UidVecContainInvalidOne")
-    enough = only_self or len(uids) >= state.get("MinAllowedWeights", netuid)
-    context.require(enough, "WeightVecLengthIsLow")
-    top, limit = max(weights, default=0), state.get("MaxWeightsLimit", netuid)
-    context.require(only_self or top * U16_MAX <= limit * sum(weights), "MaxWeightExceeded")
-    scaled = [(other, weight * U16_MAX // top if top else 0) for other, weight in zip(uids, weights, strict=True)]
-    state.put("Weights", netuid, uid, value=scaled)
-    state.set_last_update(uid)
-    context.emit("WeightsSet", [netuid, uid])
+    mechanism = _mechanism(context)
+    index, uid = set_weights(state, context.who, mechanism, uids, weights, context.arg("version_key"))
+    context.emit("WeightsSet", [index, uid])
 
 
 def _commit_timelocked(context: Context) -> None:
@@ -146,21 +109,21 @@ def _commit_timelocked(context: Context) -> None:
     context.require(netuid == state.netuid, "SubnetNotExists")
     context.require(state.get("CommitRevealWeightsEnabled", netuid), "CommitRevealDisabled")
     context.require(context.arg("commit_reveal_version") == COMMIT_REVEAL_VERSION, "IncorrectCommitRevealVersion")
-    uid = _validator(context)
-    context.require(_rested(context, uid), "CommittingWeightsTooFast")
-    commits = state.pallets.map(PALLET, "TimelockedWeightCommits", netuid)
+    mechanism = _mechanism(context)
+    uid = validator_uid(state, context.who, mechanism)
+    index = storage_index(netuid, mechanism)
+    context.require(is_rested(state, uid, mechanism), "CommittingWeightsTooFast")
+    commits = state.pallets.map(PALLET, "TimelockedWeightCommits", index)
     mine = [commit for some in commits.values() for commit in some if commit[0] == context.who]
     context.require(len(mine) < MAX_UNREVEALED_COMMITS, "TooManyUnrevealedCommits")
     sealed, reveal_round = _sealed(context)
-    key = state.pallets.codec.key(PALLET, "TimelockedWeightCommits", netuid, state.epoch)
-    before = state.pallets.values.get(key) or compact(0)
-    count, size = read_compact(before, 0)
+    key = state.pallets.codec.key(PALLET, "TimelockedWeightCommits", index, state.epoch)
+    before = read_commits(state.pallets.values.get(key) or compact(0))
     account = bytes(bittensor_core.ss58_decode(context.who))
-    item = account + state.block.to_bytes(8, "little") + compact(len(sealed)) + sealed + reveal_round
-    state.pallets.overlay.changes[key] = compact(count + 1) + before[size:] + item
-    state.set_last_update(uid)
-    round_number = int.from_bytes(reveal_round, "little")
-    context.emit("TimelockedWeightsCommitted", [context.who, netuid, blake2(sealed), round_number])
+    commit = Commit(account, state.block, sealed, int.from_bytes(reveal_round, "little"))
+    state.pallets.overlay.changes[key] = write_commits([*before, commit])
+    state.set_last_update(uid, mechanism)
+    context.emit("TimelockedWeightsCommitted", [context.who, index, blake2(sealed), commit.reveal_round])
 
 
 def _sealed(context: Context) -> tuple[bytes, bytes]:

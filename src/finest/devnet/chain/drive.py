@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
+import bittensor_core
+
+from finest.devnet.chain.reveal import Weights, hold_weights
 from finest.devnet.chain.state import RAO, State
 from finest.errors import UsageError
 
@@ -12,6 +16,9 @@ if TYPE_CHECKING:
 
     from finest.devnet.chain.faults import Faults
     from finest.devnet.chain.node import Node
+
+NEWEST = 2**64 - 1
+"""A version key that no subnet finds too old."""
 
 
 class Drivers:
@@ -31,6 +38,8 @@ class Drivers:
             "devnet_setStake": self._set_stake,
             "devnet_setPermit": self._set_permit,
             "devnet_setHyperparameter": self._set_hyperparameter,
+            "devnet_addPulse": self._add_pulse,
+            "devnet_holdWeights": self._hold_weights,
             "devnet_faults": self._set_faults,
         }
 
@@ -70,6 +79,19 @@ class Drivers:
     def _set_hyperparameter(self, params: list[Any]) -> None:
         item, value = params
         self.node.amend(lambda state: state.put(item, state.netuid, value=value))
+
+    def _add_pulse(self, params: list[Any]) -> None:
+        """Store the signature (hex) that drand published in a round; its sha256 is the round's randomness."""
+        number, signature = params
+        randomness = hashlib.sha256(bytes.fromhex(signature)).hexdigest()
+        pulse = {"round": number, "randomness": "0x" + randomness, "signature": "0x" + signature}
+        self.node.amend(lambda state: state.pallets.put("Drand", "Pulses", number, value=pulse))
+
+    def _hold_weights(self, params: list[Any]) -> None:
+        hotkey, mechanism, weights = params
+        uids, values = tuple(uid for uid, _ in weights), tuple(value for _, value in weights)
+        held = Weights(bytes(bittensor_core.ss58_decode(hotkey)), uids, values, version_key=NEWEST)
+        self.node.amend(lambda state: hold_weights(state, mechanism, held))
 
     def _set_faults(self, params: list[Any]) -> dict[str, Any]:
         self.faults.set(**(params[0] if params else {}))

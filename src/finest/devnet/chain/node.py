@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from finest.devnet.chain.blocks import At, Block, BlockStore
 from finest.devnet.chain.clock import now_ms
 from finest.devnet.chain.commitment import INFO_AT, measure
-from finest.devnet.chain.dispatch import Context, DispatchError, dispatch
+from finest.devnet.chain.dispatch import Context, dispatch
 from finest.devnet.chain.extrinsics import Chain, Signed, read_extrinsic
 from finest.devnet.chain.metadata import SPEC_VERSION, add_epoch_consensus, compact, load_metadata
 from finest.devnet.chain.pool import Pool
 from finest.devnet.chain.state import Genesis, State, found_subnet
 from finest.devnet.chain.storage import Codec, Overlay, Pallets, Writable
+from finest.devnet.chain.weights import DispatchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,8 +96,8 @@ class Node:
         now = now_ms(pallets.get("Timestamp", "Now"))
         pallets.put("System", "Number", value=number)
         pallets.put("Timestamp", "Now", value=now)
-        State(pallets, self.netuid).begin_block()
-        events = [_event(0, _success("Mandatory"))]
+        events = [_event(None, event) for event in State(pallets, self.netuid).begin_block()]
+        events.append(_event(0, _success("Mandatory")))
         for index, signed in enumerate(ready, start=1):
             events += [_event(index, event) for event in self._apply(overlay, signed)]
         pallets.put("System", "Events", value=events)
@@ -171,5 +172,7 @@ def _success(kind: str) -> dict[str, Any]:
     return {"System": {"ExtrinsicSuccess": {"dispatch_info": {**_INFO, "class": kind}}}}
 
 
-def _event(extrinsic: int, event: dict[str, Any]) -> dict[str, Any]:
-    return {"phase": {"ApplyExtrinsic": extrinsic}, "event": event, "topics": []}
+def _event(extrinsic: int | None, event: dict[str, Any]) -> dict[str, Any]:
+    """Return the event of an extrinsic, or of the block's start if there is none."""
+    phase = "Initialization" if extrinsic is None else {"ApplyExtrinsic": extrinsic}
+    return {"phase": phase, "event": event, "topics": []}

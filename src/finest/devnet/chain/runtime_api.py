@@ -5,11 +5,13 @@ Every result has the type that the metadata declares; fields for which this chai
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from finest.devnet.chain.extrinsics import RpcError
-from finest.devnet.chain.state import PALLET, Neuron, neurons
+from finest.devnet.chain.mechanisms import storage_index
+from finest.devnet.chain.state import Neuron, neurons
+from finest.devnet.chain.storage import PALLET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +52,11 @@ class Question:
         """Return a storage value of the subnet."""
         return self.pallets.get(PALLET, item, self.netuid)
 
+    def of_neurons(self, item: str, mechanism: int = 0) -> list[Any]:
+        """Return a storage value that has one number per neuron; 0 for those without one."""
+        values: list[Any] = self.pallets.get(PALLET, item, storage_index(self.netuid, mechanism))
+        return values + [0] * (self.of_subnet("SubnetworkN") - len(values))
+
 
 def answer(pallets: Pallets, netuid: int, block: int, name: str, params: bytes) -> bytes:
     """Return the SCALE bytes of the result of `<Api>_<method>`; raise RpcError as a node does for an unknown method."""
@@ -78,6 +85,18 @@ def _arguments(pallets: Pallets, types: list[str], params: bytes) -> list[Any]:
     return [*args, pallets.codec.decode(types[-1], params)]
 
 
+_UNUSED = ("pruning_score", "trust", "rank", "tao_stake")
+"""What the metagraph has no value for: the runtime no longer computes the first three."""
+_GRAPH = {"emission": "Emission", "dividends": "Dividends", "incentives": "Incentive", "consensus": "Consensus"}
+_NEURON = {
+    "emission": "Emission",
+    "dividends": "Dividends",
+    "incentive": "Incentive",
+    "consensus": "Consensus",
+    "validator_trust": "ValidatorTrust",
+}
+
+
 def _metagraph(question: Question) -> dict[str, Any] | None:
     if question.args[0] != question.netuid:
         return None
@@ -85,19 +104,32 @@ def _metagraph(question: Question) -> dict[str, Any] | None:
     graph = question.empty()
     nothing = [0] * len(found)
     graph.update({name: nothing for name in graph if name.startswith("collateral")})
-    per_neuron = ("pruning_score", "emission", "dividends", "incentives", "consensus", "trust", "rank", "tao_stake")
-    graph.update(dict.fromkeys(per_neuron, nothing))
+    graph.update(dict.fromkeys(_UNUSED, nothing))
+    graph.update({name: question.of_neurons(item) for name, item in _GRAPH.items()})
     graph.update(_subnet(question), num_uids=len(found), identities=[None] * len(found), axons=[_AXON] * len(found))
     graph.update(
         hotkeys=[neuron.hotkey for neuron in found],
         coldkeys=[neuron.coldkey for neuron in found],
-        active=[True] * len(found),
+        active=question.of_subnet("Active"),
         validator_permit=[neuron.permit for neuron in found],
         last_update=[neuron.last_update for neuron in found],
         block_at_registration=[neuron.registered_at for neuron in found],
         alpha_stake=[neuron.stake for neuron in found],
         total_stake=[neuron.stake for neuron in found],
     )
+    return graph
+
+
+def _mechagraph(question: Question) -> dict[str, Any] | None:
+    """Return the metagraph with the incentive and the updates of one mechanism, whose number is in `netuid`."""
+    netuid, mechanism = question.args
+    if mechanism >= question.of_subnet("MechanismCountCurrent"):
+        return None
+    graph = _metagraph(replace(question, args=[netuid]))
+    if graph is not None:
+        graph["netuid"] = storage_index(netuid, mechanism)
+        graph["last_update"] = question.of_neurons("LastUpdate", mechanism)
+        graph["incentives"] = question.of_neurons("Incentive", mechanism)
     return graph
 
 
@@ -118,6 +150,7 @@ def _subnet(question: Question) -> dict[str, Any]:
         "tao_in": read("SubnetTAO"),
         "alpha_in": read("SubnetAlphaIn"),
         "alpha_out": read("SubnetAlphaOut"),
+        "alpha_out_emission": read("SubnetAlphaOutEmission"),
         "burn": read("Burn"),
         "max_uids": read("MaxAllowedUids"),
         "immunity_period": read("ImmunityPeriod"),
@@ -130,6 +163,8 @@ def _subnet(question: Question) -> dict[str, Any]:
         "registration_allowed": read("NetworkRegistrationAllowed"),
         "commit_reveal_weights_enabled": read("CommitRevealWeightsEnabled"),
         "commit_reveal_period": read("RevealPeriodEpochs"),
+        "kappa": read("Kappa"),
+        "bonds_moving_avg": read("BondsMovingAverage"),
     }
 
 
@@ -141,14 +176,15 @@ def _dynamic(question: Question) -> dict[str, Any] | None:
     return {name: shared.get(name, value) for name, value in info.items()}
 
 
-def _neuron(question: Question, neuron: Neuron) -> dict[str, Any]:
-    scores = ("rank", "emission", "incentive", "consensus", "trust", "validator_trust", "dividends", "pruning_score")
-    return dict.fromkeys(scores, 0) | {
+def _neuron(question: Question, neuron: Neuron, values: dict[str, list[Any]]) -> dict[str, Any]:
+    return {name: numbers[neuron.uid] for name, numbers in values.items()} | {
+        "rank": 0,
+        "trust": 0,
+        "pruning_score": 0,
         "hotkey": neuron.hotkey,
         "coldkey": neuron.coldkey,
         "uid": neuron.uid,
         "netuid": question.netuid,
-        "active": True,
         "axon_info": _AXON,
         "prometheus_info": _PROMETHEUS,
         "stake": [(neuron.coldkey, neuron.stake)],
@@ -160,14 +196,19 @@ def _neuron(question: Question, neuron: Neuron) -> dict[str, Any]:
 def _neurons(question: Question) -> list[dict[str, Any]]:
     if question.args[0] != question.netuid:
         return []
-    return [_neuron(question, neuron) for neuron in neurons(question.pallets, question.netuid)]
+    values = {name: question.of_neurons(item) for name, item in _NEURON.items()}
+    values["active"] = question.of_neurons("Active")
+    return [_neuron(question, neuron, values) for neuron in neurons(question.pallets, question.netuid)]
 
 
 def _neurons_full(question: Question) -> list[dict[str, Any]]:
-    """Return the neurons with weights; this chain does not compute bonds."""
-    read = question.pallets.get
-    extra = [{"weights": read(PALLET, "Weights", question.netuid, n["uid"]), "bonds": []} for n in _neurons(question)]
-    return [one | more for one, more in zip(_neurons(question), extra, strict=True)]
+    """Return the neurons with the weights and bonds of mechanism 0."""
+    found = _neurons(question)
+    rows = {item: question.pallets.map(PALLET, item, question.netuid) for item in ("Weights", "Bonds")}
+    return [
+        one | {"weights": rows["Weights"].get(one["uid"], []), "bonds": rows["Bonds"].get(one["uid"], [])}
+        for one in found
+    ]
 
 
 def _stakes_of(question: Question, coldkey: str) -> list[dict[str, Any]]:
@@ -223,6 +264,7 @@ def _no_fee(_question: Question) -> dict[str, Any]:
 
 _ANSWERS: dict[str, Callable[[Question], Any]] = {
     "SubnetInfoRuntimeApi_get_metagraph": _metagraph,
+    "SubnetInfoRuntimeApi_get_mechagraph": _mechagraph,
     "SubnetInfoRuntimeApi_get_dynamic_info": _dynamic,
     "SubnetInfoRuntimeApi_get_next_epoch_start_block": _next_epoch,
     "SubnetInfoRuntimeApi_get_subnet_hyperparams_v3": _hyperparameters,

@@ -201,6 +201,16 @@ class ChainServer:
         """Set a storage item of the subnet by its name in the pallet: `Tempo`, `WeightsSetRateLimit`, and so on."""
         self._drive("devnet_setHyperparameter", item, value)
 
+    def add_pulse(self, number: int, signature: str) -> None:
+        """Store the signature (hex) that drand published in a round, which opens what was encrypted for it."""
+        self._drive("devnet_addPulse", number, signature)
+
+    def hold_weights(self, hotkey: str, weights: dict[int, int], mechanism: int = 0) -> None:
+        """Keep the weights (u16 by uid) with which a validator's hidden ones are opened when due, as without drand
+        nothing else can open them.
+        """
+        self._drive("devnet_holdWeights", hotkey, mechanism, list(weights.items()))
+
     def drop_connections(self) -> None:
         """Abort all connections."""
         self._in_loop(self._cut_all)

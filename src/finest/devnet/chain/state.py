@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import bittensor_core
 
+from finest.devnet.chain.mechanisms import storage_index
+from finest.devnet.chain.reveal import reveal_due
+from finest.devnet.chain.settle import empty_items, settle
+from finest.devnet.chain.storage import PALLET
 from finest.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +25,6 @@ OWNER_TAO = 1_000_000
 ZERO_ACCOUNT = "5C4hrfjw9DjXZTzV3MwzrrAr9P1MJhSrvWGWqi1eSuyUpnhM"
 """The account of 32 zero bytes, which storage returns as the owner of a hotkey without an owner."""
 _PERMIT_PIN = b"finest:permit:"
-PALLET = "SubtensorModule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Genesis:
     max_allowed_uids: int = 256
     immunity_period: int = 4096
     burn: int = 100_000_000
+    mechanisms: int = 1
     epoch_consensus: bool = True
 
     @property
@@ -55,6 +59,7 @@ class Genesis:
             "MaxAllowedUids": self.max_allowed_uids,
             "ImmunityPeriod": self.immunity_period,
             "Burn": self.burn,
+            "MechanismCountCurrent": self.mechanisms,
         }
 
     def identity(self) -> dict[str, Any]:
@@ -164,39 +169,54 @@ class State:
 
         Return None if the subnet is full and all neurons are immune.
         """
-        count = self.get("SubnetworkN", self.netuid)
-        uid: int | None = count
-        if count >= self.get("MaxAllowedUids", self.netuid):
-            uid = self._prune()
-            if uid is None:
-                return None
-        else:
-            self.put("SubnetworkN", self.netuid, value=count + 1)
+        uid = self._free_uid()
+        if uid is None:
+            return None
         self._own(hotkey, coldkey)
         self.put("Uids", self.netuid, hotkey, value=uid)
         self.put("Keys", self.netuid, uid, value=hotkey)
         self.put("IsNetworkMember", hotkey, self.netuid, value=True)
         self.put("BlockAtRegistration", self.netuid, uid, value=self.block)
-        self._set_at("ValidatorPermit", uid, value=False, empty=False)
-        self._set_at("LastUpdate", uid, value=self.block, empty=0)
-        self._set_at("Active", uid, value=True, empty=False)
+        self._set_at("ValidatorPermit", self.netuid, uid, value=False, empty=False)
+        self._set_at("Active", self.netuid, uid, value=True, empty=False)
+        for mechanism in range(self.mechanisms):
+            self.set_last_update(uid, mechanism)
+        for item, index in empty_items(self.netuid, self.mechanisms):
+            self._set_at(item, index, uid, value=0, empty=0)
         return uid
 
+    def _free_uid(self) -> int | None:
+        count: int = self.get("SubnetworkN", self.netuid)
+        if count >= self.get("MaxAllowedUids", self.netuid):
+            return self._prune()
+        self.put("SubnetworkN", self.netuid, value=count + 1)
+        return count
+
     def _prune(self) -> int | None:
-        """Prune the neuron registered first among those past immunity (all have equal emission here); return its
-        uid.
+        """Prune the neuron with the least emission among those past immunity, of equal ones the one registered first;
+        return its uid.
         """
         now, immunity = self.block, self.get("ImmunityPeriod", self.netuid)
-        owner = self.get("SubnetOwnerHotkey", self.netuid)
+        owner, emission = self.get("SubnetOwnerHotkey", self.netuid), self.get("Emission", self.netuid)
         mortal = [n for n in neurons(self.pallets, self.netuid) if now - n.registered_at >= immunity]
         mortal = [neuron for neuron in mortal if neuron.hotkey != owner]
         if not mortal:
             return None
-        oldest = min(mortal, key=lambda neuron: (neuron.registered_at, neuron.uid))
-        self.pallets.drop(PALLET, "Uids", self.netuid, oldest.hotkey)
-        self.pallets.drop(PALLET, "IsNetworkMember", oldest.hotkey, self.netuid)
-        self.pallets.drop(PALLET, "Weights", self.netuid, oldest.uid)
-        return oldest.uid
+        pruned = min(mortal, key=lambda neuron: (emission[neuron.uid], neuron.registered_at, neuron.uid))
+        self.pallets.drop(PALLET, "Uids", self.netuid, pruned.hotkey)
+        self.pallets.drop(PALLET, "IsNetworkMember", pruned.hotkey, self.netuid)
+        for mechanism in range(self.mechanisms):
+            self._forget_weights(storage_index(self.netuid, mechanism), pruned.uid)
+        return pruned.uid
+
+    def _forget_weights(self, index: int, uid: int) -> None:
+        """Remove the weights and bonds of a neuron, and set the weights on it to 0."""
+        self.pallets.drop(PALLET, "Weights", index, uid)
+        self.pallets.drop(PALLET, "Bonds", index, uid)
+        for other, row in self.pallets.map(PALLET, "Weights", index).items():
+            if any(target == uid for target, _ in row):
+                value = [(target, 0 if target == uid else weight) for target, weight in row]
+                self.put("Weights", index, other, value=value)
 
     def _own(self, hotkey: str, coldkey: str) -> None:
         if self.owner(hotkey) is None:
@@ -204,12 +224,12 @@ class State:
             for item in ("OwnedHotkeys", "StakingHotkeys"):
                 self.put(item, coldkey, value=[*self.get(item, coldkey), hotkey])
 
-    def _set_at(self, item: str, uid: int | None, *, value: Any, empty: Any) -> None:
-        values = list(self.get(item, self.netuid))
-        index = uid or 0
-        values += [empty] * (index + 1 - len(values))
-        values[index] = value
-        self.put(item, self.netuid, value=values)
+    def _set_at(self, item: str, index: int, uid: int, *, value: Any, empty: Any) -> None:
+        """Set one neuron's value in the list that is stored under a subnet's or a mechanism's number."""
+        values = list(self.get(item, index))
+        values += [empty] * (uid + 1 - len(values))
+        values[uid] = value
+        self.put(item, index, value=values)
 
     def set_stake(self, hotkey: str, rao: int) -> None:
         """Set the hotkey's stake on the subnet, in the subnet's own coin; all of it belongs to the hotkey's owner."""
@@ -220,12 +240,25 @@ class State:
 
     def set_permit(self, hotkey: str, *, permit: bool) -> None:
         """Grant or revoke the validator permit, now and at every later epoch."""
-        self._set_at("ValidatorPermit", self.must_uid(hotkey), value=permit, empty=False)
+        self._set_at("ValidatorPermit", self.netuid, self.must_uid(hotkey), value=permit, empty=False)
         self.pallets.overlay.changes[_PERMIT_PIN + hotkey.encode()] = bytes([permit])
 
-    def set_last_update(self, uid: int) -> None:
-        """Record that the neuron set or committed weights in this block."""
-        self._set_at("LastUpdate", uid, value=self.block, empty=0)
+    # mechanisms
+
+    @property
+    def mechanisms(self) -> int:
+        """The number of the subnet's mechanisms."""
+        count: int = self.get("MechanismCountCurrent", self.netuid)
+        return count
+
+    def last_updates(self, mechanism: int) -> list[int]:
+        """Return the block at which each neuron last set or committed weights of a mechanism, or registered."""
+        updates = list(self.get("LastUpdate", storage_index(self.netuid, mechanism)))
+        return updates + [0] * (self.get("SubnetworkN", self.netuid) - len(updates))
+
+    def set_last_update(self, uid: int, mechanism: int) -> None:
+        """Record that the neuron set or committed weights of a mechanism in this block."""
+        self._set_at("LastUpdate", storage_index(self.netuid, mechanism), uid, value=self.block, empty=0)
 
     # epochs
 
@@ -240,33 +273,27 @@ class State:
         start: int = self.get("LastEpochBlock", self.netuid) + self.get("Tempo", self.netuid)
         return start
 
-    def begin_block(self) -> None:
-        """Do what the runtime does before any extrinsic: count the blocks of the epoch, and run the epoch when due."""
-        if self.block < self.next_epoch_block:
-            since = self.get("BlocksSinceLastStep", self.netuid)
-            self.put("BlocksSinceLastStep", self.netuid, value=since + 1)
-            return
+    def begin_block(self) -> list[dict[str, Any]]:
+        """Do what the runtime does before any extrinsic: count the blocks of the epoch, reveal hidden weights, and run
+        the epoch when due. Return the events.
+        """
+        since = self.get("BlocksSinceLastStep", self.netuid) + 1
+        is_due = self.block >= self.next_epoch_block
+        events = reveal_due(self, self.epoch + is_due)
+        if not is_due:
+            self.put("BlocksSinceLastStep", self.netuid, value=since)
+            return events
         self.put("LastEpochBlock", self.netuid, value=self.block)
         self.put("SubnetEpochIndex", self.netuid, value=self.epoch + 1)
         self.put("BlocksSinceLastStep", self.netuid, value=0)
-        self._drop_expired_commits()
-        self._renew_permits()
-
-    def _drop_expired_commits(self) -> None:
-        """Remove timelocked weights whose reveal period is over; without drand pulses they are never revealed."""
-        oldest = self.epoch - self.get("RevealPeriodEpochs", self.netuid)
-        for epoch in self.pallets.map(PALLET, "TimelockedWeightCommits", self.netuid):
-            if epoch < oldest:
-                self.pallets.drop(PALLET, "TimelockedWeightCommits", self.netuid, epoch)
-
-    def _renew_permits(self) -> None:
-        """Give the permits to the neurons with the most stake, except where a test driver has fixed a permit."""
         found = neurons(self.pallets, self.netuid)
-        seats = self.get("MaxAllowedValidators", self.netuid)
-        by_stake = sorted((n for n in found if n.stake > 0), key=lambda neuron: (-neuron.stake, neuron.uid))
-        chosen = {neuron.uid for neuron in by_stake[:seats]}
+        self._renew_permits(found, settle(self, found, since))
+        return events
+
+    def _renew_permits(self, found: list[Neuron], by_stake: list[bool]) -> None:
+        """Give the permits that the epoch found due, except where a test driver has fixed a permit."""
         pins = [self.pallets.values.get(_PERMIT_PIN + neuron.hotkey.encode()) for neuron in found]
-        permits = [n.uid in chosen if pin is None else pin == b"\x01" for n, pin in zip(found, pins, strict=True)]
+        permits = [due if pin is None else pin == b"\x01" for due, pin in zip(by_stake, pins, strict=True)]
         self.put("ValidatorPermit", self.netuid, value=permits)
 
 
@@ -277,7 +304,13 @@ def found_subnet(state: State, genesis: Genesis) -> None:
     )
     state.add_balance(coldkey, OWNER_TAO * RAO)
     facts = {"NetworksAdded": True, "SubnetOwner": coldkey, "SubnetOwnerHotkey": hotkey, "SubtokenEnabled": True}
-    pool = {"SubnetTAO": RAO, "SubnetAlphaIn": RAO, "TokenSymbol": "α".encode(), "NetworkRegisteredAt": 0}
+    pool = {
+        "SubnetTAO": RAO,
+        "SubnetAlphaIn": RAO,
+        "SubnetAlphaOutEmission": RAO,
+        "TokenSymbol": "α".encode(),
+        "NetworkRegisteredAt": 0,
+    }
     counters = {"SubnetworkN": 0, "LastEpochBlock": 0, "SubnetEpochIndex": 0, "BlocksSinceLastStep": 0}
     for item, value in {**facts, **pool, **counters, **genesis.hyperparameters}.items():
         state.put(item, state.netuid, value=value)

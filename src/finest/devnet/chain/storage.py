@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SS58_FORMAT = 42
+PALLET = "SubtensorModule"
+"""The pallet of subnets, neurons and weights."""
 _NUMBERS = ("u8", "u16", "u32", "u64", "u128", "u256", "i8", "i16", "i32", "i64", "i128", "i256")
 
 

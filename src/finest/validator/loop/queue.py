@@ -183,13 +183,15 @@ class Queue:
         }  # fmt: skip
         self._change(entry.id, values)
 
-    def unreported(self) -> list[Report]:
-        """Return the verdicts that the task server has not acknowledged, the oldest first."""
+    def unreported(self, until_block: int | None = None) -> list[Report]:
+        """Return the verdicts that the task server has not acknowledged, the oldest first, up to a block's."""
         wanted = (
             sa.select(submissions)
             .where(_T.verdict.is_not(None), _T.verdict != CLAIMED, _T.task_id.is_not(None), ~_T.reported)
             .order_by(_T.judged_block, _T.id)
         )
+        if until_block is not None:
+            wanted = wanted.where(_T.judged_block <= until_block)
         rows = self._database.read(lambda connection: connection.execute(wanted).all())
         return [Report(row.id, row.task_id, row.verdict, row.total, row.evidence_sha256, row.why) for row in rows]
 

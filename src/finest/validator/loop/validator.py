@@ -12,6 +12,7 @@ from finest.formatting import counted, duration
 from finest.tasks.client import Refused
 from finest.tasks.models import ScoreRequest
 from finest.validator.loop.availability import Availability
+from finest.validator.loop.disclosure import Disclosure
 from finest.validator.loop.judge import NOTE_CHARS
 from finest.validator.loop.periodic import Chore, run
 from finest.validator.loop.watch import find_new_lines
@@ -54,6 +55,7 @@ class Validator:
     ) -> None:  # fmt: skip
         self._options, self._chain, self._server, self._queue, self._judge = options, chain, server, queue, judge
         self._telemetry, self._stop, self._say = telemetry, stop, say
+        self._disclosure = Disclosure(chain)
         self._full_scan_at_s = 0.0
         """Time of the next look through finished tasks, on the monotonic clock."""
         self._availability = Availability(queue, say)
@@ -114,7 +116,8 @@ class Validator:
             self._say(f"{counted(expired, 'submission')} can no longer be paid and left the queue unjudged")
 
     def _report(self) -> float:
-        for report in self._queue.unreported():
+        until_block = self._disclosure.until_block() if self._options.sets_weights else None
+        for report in self._queue.unreported(until_block):
             if self._stop.is_set():
                 break
             try:

@@ -1,0 +1,53 @@
+"""The command of the simulation; see the package's docstring."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+
+from bench.measure import machine
+from bench.subnet.report import save, summary, table
+from bench.subnet.run import Result, simulate
+from bench.subnet.settings import SETTINGS, Setting
+
+
+def main() -> None:
+    """Simulate all seeds, print the tables, and keep them if asked to."""
+    args = _arguments()
+    setting = replace(SETTINGS[args.size], load=args.load, colluding_stake=args.colluding)
+    found = summary(setting, run_all(setting, args.seeds, args.workers))
+    print(table(found))
+    if args.save:
+        save(found, " ".join(["python -m bench.subnet", *sys.argv[1:]]), machine())
+
+
+def run_all(setting: Setting, seeds: int, workers: int) -> list[Result]:
+    """Simulate seeds 1 to `seeds` in so many processes; say how long each took."""
+    started, found = time.monotonic(), []
+    with ProcessPoolExecutor(workers) as pool:
+        for number, result in enumerate(pool.map(simulate, [setting] * seeds, range(1, seeds + 1)), start=1):
+            found.append(result)
+            passed = time.monotonic() - started
+            left = passed / number * (seeds - number)
+            print(f"seed {number} of {seeds}: {passed:.0f} s, about {left:.0f} s left", file=sys.stderr, flush=True)
+    return found
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.subnet", description=__doc__)
+    parser.add_argument("--size", choices=sorted(SETTINGS), default="standard")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=1, help="processes; a seed is one")
+    parser.add_argument(
+        "--load", type=float, default=1.5, help="tasks divided by the verdicts that a validator can give"
+    )
+    parser.add_argument("--colluding", type=float, default=0.2, help="share of the stake of colluding validators")
+    parser.add_argument("--save", action="store_true", help="keep figures, pictures and tables of the docs")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Who takes part in the simulation, how much each does, and what the world does to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+DAY = 7200
+"""Blocks of 12 s in a day."""
+TEMPO = 360
+"""Blocks between two epochs of the main network's subnets."""
+LEASED_WARCS = 4
+"""WARCs of a task by the product's default."""
+REFINE_CPU_S = 420.0
+"""CPU seconds to refine one WARC of Common Crawl: seven core-minutes with recipe `fineweb`."""
+VERDICT_CPU_S = 65.0
+"""CPU seconds of one verdict: the middle of 50 to 80, which a default audit was estimated to take."""
+
+_MINERS = {
+    "honest small": 30, "honest large": 6, "many hotkeys": 8, "mixed sizes": 4, "partial": 4, "empty tasks": 4,
+    "griefer": 10, "forger": 4, "hoarder": 4, "copier": 4, "deleter": 4, "re-registrant": 4,
+}  # fmt: skip
+_VALIDATORS = {"honest": 10, "slow": 2, "copier": 3, "lazy": 3, "colluding": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One simulated subnet."""
+
+    name: str
+    days: int
+    miners: Mapping[str, int]
+    """Number of hotkeys by strategy."""
+    validators: Mapping[str, int]
+    """Number of validators by kind."""
+    groups: int = 2
+    """Queues that honest validators share. Each draws and judges by itself; validators of a group agree."""
+    load: float = 1.5
+    """Tasks of a day divided by the verdicts that a validator can give in a day."""
+    colluding_stake: float = 0.2
+    """The colluders' share of the stake."""
+    lazy_stake: float = 0.1
+    copier_stake: float = 0.1
+    shared_draw: bool = False
+    """Whether all validators draw the same tasks to judge. By the product's seed each validator draws its own."""
+    weigh_blocks: int = 5 * TEMPO
+    """Blocks between two computations of weights; a tempo on the main network, more to save time here."""
+    reveal_epochs: int = 1
+    """Epochs after which weights are visible to copiers (commit-reveal)."""
+    supply: tuple[tuple[int, float], ...] = ((0, 0.3), (0, 2.0), (15, 1.0))
+    """Crawls: the day on which each is added, and its WARCs divided by those that honest miners can refine in all days.
+    WARCs of the first are leased first; coverage is theirs."""
+    outage: tuple[int, int] = (8, 9)
+    """First day without the task server, and the day on which it is back."""
+    hub_publishes: int = 60
+    """Datasets that the Hub takes in a tempo; later ones wait for the next."""
+    warm_up_days: int = 5
+    """Days at the beginning that no figure of pay counts: a new hotkey is paid less at first."""
+
+    @property
+    def neurons(self) -> int:
+        """Number of seats."""
+        return sum(self.miners.values()) + sum(self.validators.values())
+
+
+SMALL = Setting(
+    "small", days=5, miners={who: max(1, number // 4) for who, number in _MINERS.items()},
+    validators={"honest": 3, "slow": 1, "copier": 1, "lazy": 1, "colluding": 1}, groups=1, outage=(3, 4),
+    supply=((0, 0.3), (0, 4.0)), weigh_blocks=10 * TEMPO, warm_up_days=1,
+)  # fmt: skip
+"""For the everyday test: a few seconds."""
+STANDARD = Setting("standard", days=30, miners=_MINERS, validators=_VALIDATORS)
+"""107 neurons, 21 of them validators."""
+FULL = Setting(
+    "full", days=30,
+    miners={
+        "honest small": 68, "honest large": 14, "many hotkeys": 18, "mixed sizes": 9, "partial": 9, "empty tasks": 9,
+        "griefer": 20, "forger": 9, "hoarder": 9, "copier": 9, "deleter": 9, "re-registrant": 9,
+    },
+    validators={"honest": 36, "slow": 7, "copier": 7, "lazy": 7, "colluding": 7}, hub_publishes=140,
+)  # fmt: skip
+"""256 neurons, 64 of them validators."""
+SETTINGS = {one.name: one for one in (SMALL, STANDARD, FULL)}

@@ -1,0 +1,100 @@
+"""The simulation of the subnet: a small month that shows each rule, and pictures that are well-formed."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from random import Random
+from typing import Any
+
+import pytest
+from bench.subnet import earlier
+from bench.subnet.chain import Seats
+from bench.subnet.charts import bars, lines
+from bench.subnet.miners import miners_of
+from bench.subnet.outcomes import COPIED, EMPTY, GARBAGE, HONEST, Delivery, audit
+from bench.subnet.report import pictures, summary, table
+from bench.subnet.run import Result, simulate
+from bench.subnet.settings import FULL, SMALL
+
+from finest.validator.score import score
+
+
+@pytest.fixture(scope="module")
+def month() -> Result:
+    """One small month."""
+    return simulate(SMALL, 1)
+
+
+@pytest.fixture(scope="module")
+def found(month: Result) -> dict[str, Any]:
+    return summary(SMALL, [month])
+
+
+def test_no_work_no_pay(month: Result) -> None:
+    """Miners who burn WARCs, copy, or hide empty tasks behind a little work get next to nothing."""
+    paid = {who: month.pay.get(who, 0.0) for who in ("griefer", "copier", "empty tasks")}
+    assert all(share < 0.01 for share in paid.values()), paid
+    assert month.pay["honest small"] + month.pay["honest large"] > 0.5
+
+
+def test_the_earlier_rules_paid_empty_tasks(found: dict[str, Any]) -> None:
+    """By the earlier rules empty tasks earn many times what honest work earns; by these, less than it."""
+    empty = found["strategies"]["empty tasks"]
+    assert empty["earlier_pay_per_work"]["mean"] > 5
+    assert empty["pay_per_work"]["mean"] < 1
+
+
+def test_colluders_and_the_lazy_earn_less(found: dict[str, Any]) -> None:
+    """A fifth of the stake for friends who do no work earns nearly nothing; honest validators earn most."""
+    dividends = {kind: one["dividends_per_stake"]["mean"] for kind, one in found["validators"].items()}
+    assert dividends["colluding"] < 0.1
+    assert dividends["honest"] == max(dividends.values())
+
+
+@pytest.mark.nightly
+def test_the_same_seed_gives_the_same_month(month: Result) -> None:
+    """So figures can be repeated."""
+    assert simulate(SMALL, 1) == month
+
+
+@pytest.mark.parametrize(
+    ("delivery", "verdict"),
+    [(HONEST, "pass"), (EMPTY, "fail"), (GARBAGE, "fail"), (COPIED, "fail"), (Delivery(recall=0.6), "pass")],
+)
+def test_audits_find_what_was_measured(delivery: Delivery, verdict: str) -> None:
+    """At the rates of bench/results/attacks.json, with the product's score."""
+    outcomes = [audit(delivery, 4, 100, 1800, Random(seed)) for seed in range(20)]
+    assert {one.verdict for one in outcomes} == {verdict}
+    if delivery == HONEST:
+        assert score(outcomes[0].measured).total == pytest.approx(0.9, abs=0.01)
+
+
+def test_the_full_setting_has_256_neurons() -> None:
+    """64 of them validators, with a fifth of the stake colluding."""
+    seats = Seats.make(FULL, [miner.hotkey for miner in miners_of(FULL)], Random(1))
+    assert (FULL.neurons, len(seats.kinds)) == (256, 64)
+    colluding = sum(stake for kind, stake in zip(seats.kinds, seats.stakes, strict=True) if kind == "colluding")
+    assert colluding / sum(seats.stakes) == pytest.approx(0.2, abs=0.001)
+
+
+def test_a_lie_ended_pay_for_a_day() -> None:
+    """The earlier rules: after a forgery nothing counts for a day."""
+    verdicts = [
+        earlier.Verdict("a", 100, 200, passed=True, total=0.9, forged=False, warcs=4),
+        earlier.Verdict("a", 300, 400, passed=False, total=0.0, forged=True, warcs=4),
+        earlier.Verdict("a", 500, 600, passed=True, total=0.9, forged=False, warcs=4),
+    ]
+    assert earlier.weights(verdicts[:1], 1000) == {"a": pytest.approx(0.18 * 4)}
+    assert earlier.weights(verdicts, 1000) == {}
+
+
+def test_tables_and_pictures_are_well_formed(found: dict[str, Any]) -> None:
+    """Every strategy and kind has its row, and every picture is XML."""
+    text = table(found)
+    assert all(f"| {name} |" in text for name in (*SMALL.miners, *SMALL.validators))
+    for picture in (
+        *pictures(found).values(),
+        bars("a & b", {"<c>": [0.5]}, ["d"], limit=1.0),
+        lines("e", {"f": [0.1, 0.2]}, across="g"),
+    ):
+        assert ET.fromstring(picture).tag.endswith("svg")
