@@ -30,7 +30,7 @@ pytest_plugins = ["tests.cluster.real_slurm"]
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 _SLOW = {"chain", "devnet", "e2e", "neural"}
 """Folders of tests that start servers, run whole commands or need PyTorch."""
-_SERVING = {"test_hub", "test_open", "test_publish"}
+_SERVING = {"test_hub", "test_model_files", "test_open", "test_publish"}
 _LONGEST = (
     "e2e/test_slurm.py", "e2e/test_attacks.py", "e2e/test_validate.py", "e2e/test_refine.py", "quality/test_ranks.py",
     "neural/test_continued.py",

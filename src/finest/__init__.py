@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from finest.errors import JobFailed as JobFailed
     from finest.errors import LeaseLost as LeaseLost
     from finest.errors import LedgerError as LedgerError
+    from finest.errors import ModelError as ModelError
     from finest.errors import NeedsPerson as NeedsPerson
     from finest.errors import PageError as PageError
     from finest.errors import RecipeError as RecipeError
@@ -62,7 +63,7 @@ _NAMES = {
     "finest.errors": (
         "FinestError UsageError SourceError RecipeError LedgerError RunError JobFailed VerifyError PageError HubError "
         "HubNotFound HubUnavailable ChainError DevnetError TaskServerError TaskServerUnavailable LeaseLost "
-        "ClusterError ClusterUnavailable NeedsPerson"
+        "ClusterError ClusterUnavailable ModelError NeedsPerson"
     ),
     "finest.pipeline.verify": "Verification",
     "finest.recipe.judge": "Verdict",

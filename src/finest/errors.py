@@ -19,6 +19,7 @@
     ├── LeaseLost              the task's lease was lost, so work on it has ended             exit 12
     ├── ClusterError           Slurm is missing, unhealthy, or refuses                        exit 13
     │   └── ClusterUnavailable      Slurm does not answer; waiting may help
+    ├── ModelError             a quality model is invalid, or is not the one that is asked for exit 14
     └── NeedsPerson            a restart cannot help; pm2 and systemd do not restart it       exit 78
 
 A message states the problem, its place, and the command that repairs it. Every message is free of secrets and
@@ -116,6 +117,10 @@ class ClusterError(FinestError):
 
 class ClusterUnavailable(ClusterError):
     pass
+
+
+class ModelError(FinestError):
+    exit_code = 14
 
 
 class NeedsPerson(FinestError):

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from finest.dataset.hub_retry import Failure, Say, hub_call, no_token, once, unusable
 from finest.dataset.limits import MAX_REPO_FILES
@@ -21,7 +21,8 @@ from finest.errors import HubError, HubUnavailable, UsageError, VerifyError
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd
 
-_TYPE = "dataset"
+Kind = Literal["dataset", "model"]
+"""Kind of a repository on the Hub."""
 _ANSWER_S = 120.0
 """Timeout of each single read and write on a connection; the Hub itself allows 60 s for a commit."""
 _CONNECT_S = 20.0
@@ -43,7 +44,7 @@ _REPO = re.compile(rf"(?:{_NAME}/)?{_NAME}")
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One commit of a dataset repository."""
+    """One commit of a repository."""
 
     repo: str
     """`owner/name`."""
@@ -97,15 +98,15 @@ class Hub:
 
     Every call is bounded in time, retried as `hub_call` describes, and raises the errors of `hub_call`. `say` receives
     a message for each wait. Without `token`, the token comes from HF_TOKEN or the file that `hf auth login` writes, if
-    there is one.
+    there is one. All repositories are of one `kind`.
     """
 
-    def __init__(self, token: str | None = None, say: Say = lambda _: None) -> None:
+    def __init__(self, token: str | None = None, say: Say = lambda _: None, *, kind: Kind = "dataset") -> None:
         for name, value in _XET_BOUNDS.items():
             os.environ.setdefault(name, value)
         import huggingface_hub
 
-        self._say = say
+        self._say, self._kind = say, kind
         self._token = token or huggingface_hub.get_token()
         self._api = huggingface_hub.HfApi(token=self._token or False)
         try:
@@ -132,8 +133,10 @@ class Hub:
     def head(self, repo: str) -> Head:
         """Return the newest commit on `main`."""
         info = hub_call(
-            f"look up {repo}", lambda: self._api.dataset_info(repo, timeout=_ANSWER_S), say=self._say
-        )  # fmt: skip
+            f"look up {repo}",
+            lambda: self._api.repo_info(repo, repo_type=self._kind, timeout=_ANSWER_S),
+            say=self._say,
+        )
         if not info.sha:
             raise HubError(f"look up {repo}: the Hub names no commit")
         return Head(info.sha, bool(info.private))
@@ -142,20 +145,20 @@ class Hub:
         """Create the repository if it does not exist."""
         hub_call(
             f"create {repo}",
-            lambda: self._api.create_repo(repo, repo_type=_TYPE, private=private, exist_ok=True),
+            lambda: self._api.create_repo(repo, repo_type=self._kind, private=private, exist_ok=True),
             say=self._say,
         )
 
     def files(self, revision: Revision) -> dict[str, RemoteFile]:
-        """Return every file of a revision by path. Raises VerifyError if a dataset cannot have so many files."""
+        """Return every file of a revision by path. Raises VerifyError if no dataset of ours can have so many."""
         return hub_call(f"list the files of {revision}", lambda: self._files(revision), say=self._say)
 
     def _files(self, revision: Revision) -> dict[str, RemoteFile]:
         found: dict[str, RemoteFile] = {}
-        tree = self._api.list_repo_tree(revision.repo, repo_type=_TYPE, revision=revision.sha, recursive=True)
+        tree = self._api.list_repo_tree(revision.repo, repo_type=self._kind, revision=revision.sha, recursive=True)
         for seen, entry in enumerate(tree):
             if seen >= MAX_REPO_FILES:
-                raise VerifyError(f"{revision}: more than {MAX_REPO_FILES} files, which no dataset of ours has")
+                raise VerifyError(f"{revision}: more than {MAX_REPO_FILES} files, which no {self._kind} of ours has")
             size, lfs = getattr(entry, "size", None), getattr(entry, "lfs", None)
             if size is not None:
                 sha256 = lfs.sha256 if lfs else None
@@ -171,7 +174,7 @@ class Hub:
         from huggingface_hub import get_session
         from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 
-        url = f"{self.endpoint}/api/datasets/{repo}/commits/main"
+        url = f"{self.endpoint}/api/{self._kind}s/{repo}/commits/main"
         answer = get_session().get(
             url, params={"limit": _RECENT_COMMITS}, headers=build_hf_headers(token=self._token or False),
             timeout=_ANSWER_S,
@@ -186,7 +189,7 @@ class Hub:
         addition = CommitOperationAdd(path_in_repo=path, path_or_fileobj=file)
         hub_call(
             f"upload {path} to {repo}",
-            lambda: self._api.preupload_lfs_files(repo, [addition], repo_type=_TYPE, free_memory=False),
+            lambda: self._api.preupload_lfs_files(repo, [addition], repo_type=self._kind, free_memory=False),
             say=self._say,
         )
         return addition
@@ -200,7 +203,7 @@ class Hub:
         return once(
             lambda: str(
                 self._api.create_commit(
-                    repo, list(changes), repo_type=_TYPE, commit_message=title, parent_commit=parent
+                    repo, list(changes), repo_type=self._kind, commit_message=title, parent_commit=parent
                 ).oid
             )
         )
@@ -223,7 +226,7 @@ class Hub:
         from huggingface_hub import get_session, hf_hub_url
         from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 
-        url = hf_hub_url(revision.repo, path, repo_type=_TYPE, revision=revision.sha, endpoint=self.endpoint)
+        url = hf_hub_url(revision.repo, path, repo_type=self._kind, revision=revision.sha, endpoint=self.endpoint)
         headers = build_hf_headers(token=self._token or False) | {
             "Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity",
         }  # fmt: skip

@@ -30,6 +30,8 @@ from finest.recipe.extract import (
     readability,
     tags,
 )
+from finest.recipe.quality_model import hashing
+from finest.recipe.quality_model.format import MAX_CLASSES
 
 HEADER = Path(__file__).with_name("native") / "core" / "generated.h"
 _FEATURES = ("OWN", "BEFORE", "AFTER", "KIND", "ENDING", "PLACE", "COUNT")
@@ -148,6 +150,18 @@ def _texts() -> Iterator[str]:
         {"FN_TOKENS_KINDS": tokens.KINDS_BELOW, "FN_CHUNKS_MAX_UNIT": chunks.MAX_UNIT},
     )
     yield f"#define FN_MINHASH_PRIME {int(minhash.PRIME)}ull"
+    yield ""
+    yield from _enum(
+        "quality_model: limits",
+        {
+            "FN_QUALITY_MIN_BITS": hashing.MIN_BITS,
+            "FN_QUALITY_MAX_BITS": hashing.MAX_BITS,
+            "FN_QUALITY_MAX_TEXT": hashing.MAX_TEXT_BYTES,
+            "FN_QUALITY_MAX_CLASSES": MAX_CLASSES,
+        },
+    )
+    for name in ("FNV_BASIS", "FNV_PRIME", "SPREAD", "PAIR"):
+        yield f"#define FN_QUALITY_{name} {getattr(hashing, name)}ull"
     yield ""
 
 

@@ -29,6 +29,10 @@ class Splitter:
 class BlockTables:
     """The tags, words and weights of engine `blocks-1`, as `blocks_open` prepares them."""
 
+@final
+class QualityTable:
+    """The weights of a linear quality model, as `quality_open` prepares them."""
+
 class Refused(Exception):
     """Raised for a page that the core does not handle; the message is the name of the reason."""
 
@@ -108,6 +112,13 @@ class Core(Protocol):
         """Return the text as MinHash compares it; None if the result for a character depends on its neighbours."""
     def minhash_lowest(self, words: str, n: int, factors: object, offsets: object, /) -> bytes | None:
         """Return the lowest permuted SHA-1 values as bytes; None if there are fewer words than `n`."""
+    # quality models
+    def quality_open(self, bits: int, rows: int, weights: object, /) -> QualityTable:
+        """Prepare int16 weights of shape (rows, 2^bits), given as a buffer."""
+    def quality_features(self, text: str | bytes, bits: int, /) -> bytes:
+        """Return the indices of a text's n-grams as 32-bit numbers, in the order of the text."""
+    def quality_sums(self, models: tuple[QualityTable, ...], text: str | bytes, /) -> tuple[tuple[int, ...], ...]:
+        """Return the score of each row of each model, without biases."""
     # single functions for the tests
     def probe(self, name: str, text: str, /) -> str | int: ...
     def serialize(self, tree: _Element, /) -> str: ...
