@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,14 @@ import click
 
 from finest.cli.groups import Commands
 from finest.cli.shared import common_crawl, console, json_of, needs, say
-from finest.errors import VerifyError
+from finest.errors import NO_EVIDENCE, VerifyError
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
     from finest.models.documents import Refined
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C (128 + SIGINT), as everywhere in finest."""
 PLACE = "MODEL|FOLDER|REPO@REVISION"
 
 
@@ -88,13 +91,119 @@ def train(
         heldout=find_files(heldout), bits=bits, max_documents=max_documents,
     )  # fmt: skip
     check_options(options)
-    with Steps() as steps:
-        record = run(options, steps)
+    try:
+        with Steps() as steps:
+            record = run(options, steps)
+    except KeyboardInterrupt:
+        say("\nfinest: stopped. Nothing was written.")
+        sys.exit(INTERRUPTED)
     if as_json:
         click.echo(record.to_json().decode(), nl=False)
     else:
         show_record(console(), record)
         say(f"Wrote {out} and {out.parent / 'model.json'}\nScore texts:  finest model score {out} my-dataset")
+
+
+@model.command()
+@click.argument("where", metavar=PLACE)
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.parquet",
+    help="Write the score of each document, in the order of the sources.",
+)  # fmt: skip
+@click.option("--recipe", "recipe_name", metavar="NAME|FILE.toml", help="Recipe that refines sources that are WARCs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def score(where: str, sources: tuple[str, ...], out: Path | None, recipe_name: str | None, as_json: bool) -> None:
+    """Score texts with a model, and show how the scores are distributed.
+
+    SOURCE is a finished dataset, a Parquet, JSONL or CSV file with a column text, a folder of such files, or with
+    --recipe a WARC. A score model gives bins from 0 to 19, a class model the name of a class.
+
+    \b
+    finest model score edu.safetensors my-dataset
+    finest model score alice/edu@4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c pages.jsonl.gz --out scores.parquet
+    """
+    settings = load_settings()
+    from finest.cli.views.model import scores_dict, show_scores
+    from finest.cli.views.steps import Steps
+    from finest.dataset.hub_client import quiet_client
+    from finest.models.documents import find_sources
+    from finest.models.place import open_model
+    from finest.models.score import score as run
+
+    quiet_client()
+    opened = open_model(where, settings.cache, say)
+    found = find_sources(sources, _refiner(recipe_name))
+    with Steps() as steps:
+        scores = run(opened.model, found, out, steps)
+    if as_json:
+        click.echo(json_of(scores_dict(opened.model, scores)))
+    else:
+        show_scores(console(), opened.model, scores)
+    if out:
+        say(f"Wrote {out}")
+
+
+@model.command()
+@click.argument("where", metavar=PLACE)
+@click.option("--json", "as_json", is_flag=True, help="Print model.json.")
+def show(where: str, as_json: bool) -> None:
+    """Show what a model was trained on, its evaluation, and what a threshold at each bin keeps.
+
+    \b
+    finest model show edu.safetensors
+    finest model show alice/edu@4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c
+    """
+    settings = load_settings()
+    from finest.cli.views.model import show_model, show_record
+    from finest.dataset.hub_client import quiet_client
+    from finest.models.place import open_model
+
+    quiet_client()
+    opened = open_model(where, settings.cache, say)
+    if as_json:
+        click.echo(opened.needed_record().to_json().decode(), nl=False)
+    elif opened.record is None:
+        show_model(console(), opened.model)
+    else:
+        show_record(console(), opened.record)
+
+
+@model.command()
+@click.argument("where", metavar=PLACE)
+@click.option(
+    "--heldout", multiple=True, metavar="FILE",
+    help="A held-out set that is not in the model's folder or repository; it is recognised by its sha256.",
+)  # fmt: skip
+def check(where: str, heldout: tuple[str, ...]) -> None:
+    """Compute a model's published evaluation again, and demand equal integers.
+
+    The command scores the held-out sets that model.json names: in the model's folder or repository, or given with
+    --heldout. The raw scores must be equal to the last integer, and the figures up to rounding. The exit status is 0 if
+    they are, 7 if one differs, and 75 if a set could not be found.
+
+    \b
+    finest model check edu.safetensors
+    finest model check alice/edu@4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c --heldout unseen.jsonl.gz
+    """
+    settings = load_settings()
+    from finest.cli.views.model import show_checks
+    from finest.cli.views.steps import Steps
+    from finest.dataset.hub_client import quiet_client
+    from finest.models.check import check as run
+    from finest.models.documents import find_files
+    from finest.models.place import open_model
+
+    quiet_client()
+    opened = open_model(where, settings.cache, say)
+    with Steps() as steps:
+        checked = run(opened, find_files(heldout), settings.cache, steps)
+    show_checks(console(), checked)
+    wrong = [one.name for one in checked if one.differences]
+    if wrong:
+        raise VerifyError(f"{where}: the evaluation on {', '.join(wrong)} is not the published one")
+    if not checked or any(one.found is None for one in checked):
+        sys.exit(NO_EVIDENCE)
 
 
 def _refiner(recipe_name: str | None) -> Refined | None:

@@ -60,7 +60,9 @@ class Identity:
 class Source(Protocol):
     """Texts with one place and one identity."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The source as the user named it."""
 
     def identify(self, progress: Progress) -> Identity:
         """Return what identifies the content; for a file this reads and hashes it."""

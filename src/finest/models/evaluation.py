@@ -97,9 +97,12 @@ def class_figures(truth: Truth, best: NDArray[np.int64], groups: Sequence[str]) 
             both = (found & true).sum()
             classes.append(
                 ClassFigures(
-                    name=name, documents=int(true.sum()), f1=interval,
-                    precision=rounded(both / max(found.sum(), 1)), recall=rounded(both / max(true.sum(), 1)),
-                )  # fmt: skip
+                    name=name,
+                    documents=int(true.sum()),
+                    f1=interval,
+                    precision=rounded(both / max(found.sum(), 1)),
+                    recall=rounded(both / max(true.sum(), 1)),
+                ),
             )
     return {
         "task": truth.task, "documents": len(best), "groups": draws.groups, "classes": tuple(classes),
@@ -127,8 +130,11 @@ def calibration(
         mean = rounded(grades[inside].mean()) if grades is not None and any_inside else None
         found.append(
             CalibrationBin(
-                bin=number, min_raw=start, documents=int(inside.sum()),
-                share=rounded(right[inside].mean()) if any_inside else None, mean_grade=mean,
-            )  # fmt: skip
+                bin=number,
+                min_raw=start,
+                documents=int(inside.sum()),
+                share=rounded(right[inside].mean()) if any_inside else None,
+                mean_grade=mean,
+            )
         )
     return tuple(found)

@@ -50,7 +50,8 @@ def evaluate_set(
     assert identity.sha256 is not None
     return SetEvaluation(
         name=source.path.name, path=path, sha256=identity.sha256, size_bytes=identity.size_bytes, empty=scored.empty,
-        of_trained_groups=sum(group in trained for group in scored.groups), raw_sum=scored.raw_sum, raw_sha256=scored.told.hexdigest(), **_figures(model, scored, source),
+        of_trained_groups=sum(group in trained for group in scored.groups), raw_sum=scored.raw_sum,
+        raw_sha256=scored.told.hexdigest(), **_figures(model, scored, source),
     )  # fmt: skip
 
 

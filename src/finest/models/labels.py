@@ -30,7 +30,9 @@ def parse_label(value: object) -> Label:
     if isinstance(value, bool | int | float):
         return _grade(float(value))
     if not isinstance(value, str):
-        raise ValueError(f"the label is a {type(value).__name__}, and neither a number nor a name")
+        raise ValueError(  # noqa: TRY004 - one kind of error for a label that does not fit
+            f"the label is a {type(value).__name__}, and neither a number nor a name"
+        )
     name = value.strip()
     try:
         number = float(name)

@@ -57,7 +57,7 @@ def matrix_of(documents: list[Held], bits: int) -> Matrix:
     totals = np.empty(len(documents), np.int64)
     for row in range(len(documents) - 1, -1, -1):
         held = documents.pop()
-        totals[row] = held.counts.sum()
+        totals[row] = held.counts.sum(dtype=np.int64)
         indices[ends[row] : ends[row + 1]] = held.indices
         data[ends[row] : ends[row + 1]] = np.sqrt(held.counts / totals[row])
     shape = (len(sizes), 1 << bits)

@@ -120,7 +120,7 @@ def precision_and_recall(bins: NDArray[np.int64], positive: NDArray[np.bool_], c
 
 
 def _from_each_bin(bins: NDArray[np.int64], weights: Weights, count: int) -> NDArray[np.float64]:
-    return np.cumsum(np.bincount(bins, weights, count)[::-1])[::-1]
+    return np.cumsum(np.bincount(bins, weights.astype(np.float64), count)[::-1])[::-1].astype(np.float64)
 
 
 def accuracy(right: NDArray[np.bool_]) -> Figure:

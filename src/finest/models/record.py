@@ -196,7 +196,9 @@ class ModelRecord(_Part):
 def parse_record(data: bytes, place: str) -> ModelRecord:
     """Parse a `model.json`; raises ModelError, naming `place` and the first wrong key, for anything else."""
     if len(data) > MAX_RECORD_BYTES:
-        raise ModelError(f"{place}: {len(data):,} bytes, and no {RECORD_NAME} of ours has more than {MAX_RECORD_BYTES:,}")
+        raise ModelError(
+            f"{place}: {len(data):,} bytes, and no {RECORD_NAME} of ours has more than {MAX_RECORD_BYTES:,}"
+        )
     try:
         return ModelRecord.model_validate_json(data)
     except ValidationError as error:

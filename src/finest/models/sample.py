@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_HELD = 150_000_000
-"""Maximum number of distinct features (summed over the documents) that are held. Training takes 8 bytes for each, so
-1.2 GB at most; 100,000 pages of a crawl have about 70 million."""
+"""Maximum number of distinct features (summed over the documents) that are held. Training takes 13 bytes for each, so
+2 GB at most."""
 Outcome = Literal["drawn", "empty", "duplicate", "held out", "left out"]
 
 
@@ -36,8 +36,8 @@ class Held:
     rank: int
     indices: NDArray[np.int32]
     """Distinct features, ascending."""
-    counts: NDArray[np.uint32]
-    """How often each occurs in the text."""
+    counts: NDArray[Any]
+    """How often each occurs in the text, in the smallest type that holds the largest."""
     label: Label
     group: str
     source: int
@@ -74,7 +74,8 @@ class Sample:
         found = features(text, self.bits)
         indices, counts = np.unique(found, return_counts=True)
         group = document.group or f"page:{rank:016x}"
-        held = Held(rank, indices.astype(np.int32), counts.astype(np.uint32), label, group, source)
+        small = counts.astype(np.min_scalar_type(counts.max()))
+        held = Held(rank, indices.astype(np.int32), small, label, group, source)
         self.grouped_by.add(document.grouped_by)
         heapq.heappush(heap, (-rank, held))
         self._ranks.add(rank)

@@ -115,13 +115,13 @@ def _unpacked(path: Path, raw: BinaryIO) -> Iterator[BinaryIO]:
     if path.name.lower().endswith(".gz"):
         from isal import igzip
 
-        with igzip.open(raw, "rb") as lines:
+        with igzip.open(raw, "rb") as lines:  # type: ignore[no-untyped-call]
             yield lines
     elif path.name.lower().endswith(".zst"):
         import zstandard
 
         with zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as stream:
-            yield io.BufferedReader(stream)  # type: ignore[type-var]
+            yield io.BufferedReader(stream)
     else:
         yield raw
 

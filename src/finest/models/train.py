@@ -31,12 +31,14 @@ from finest.models.matrix import Matrix, matrix_of
 from finest.models.metrics import RESAMPLES
 from finest.models.quantise import Integers, quantise, scale_of
 from finest.models.record import (
+    RECORD_NAME,
     CalibrationBin,
     Evaluation,
     FoldEvaluation,
     ModelRecord,
     TrainingSet,
     TrainingSettings,
+    read_record,
 )
 from finest.models.sample import MAX_HELD, Sample
 from finest.recipe.quality_model import QualityModel, model_bytes
@@ -64,7 +66,7 @@ class TrainOptions:
     """The model's file; `model.json` is written beside it."""
     good: tuple[Source, ...] = ()
     other: tuple[Source, ...] = ()
-    labels: tuple[Source, ...] = ()
+    labels: tuple[FileSource, ...] = ()
     heldout: tuple[FileSource, ...] = ()
     """Labelled files that the model is not trained on; it is evaluated on each."""
     bits: int = BITS
@@ -127,9 +129,21 @@ def check_options(options: TrainOptions) -> None:
         )
     if not options.out.parent.is_dir():
         raise UsageError(f"--out {options.out}: there is no folder {options.out.parent}; create it first")
+    _require_own_record(options.out)
+    trained = {one.path.resolve() for one in options.labels}
     for source in options.heldout:
-        if source in options.labels:
+        if source.path.resolve() in trained:
             raise UsageError(f"{source.name} is both trained on and held out; a model must not see what evaluates it")
+
+
+def _require_own_record(out: Path) -> None:
+    """Raise UsageError if the folder holds the `model.json` of another model, which would be lost."""
+    if (out.parent / RECORD_NAME).exists():
+        other = read_record(out.parent).model_file
+        if other != out.name:
+            raise UsageError(
+                f"{out.parent / RECORD_NAME} belongs to {other}; write {out.name} into a folder of its own"
+            )
 
 
 def _read(options: TrainOptions, progress: Progress) -> _Read:

@@ -75,7 +75,9 @@ class Endpoint:
         """Return the name of the model if the endpoint serves exactly one; raises UsageError for several."""
         listed = self._call("GET", "/v1/models", None)
         data = listed.get("data")
-        names = [str(one["id"]) for one in data if isinstance(one, dict) and "id" in one] if isinstance(data, list) else []
+        names = (
+            [str(one["id"]) for one in data if isinstance(one, dict) and "id" in one] if isinstance(data, list) else []
+        )
         if len(names) != 1:
             some = f" ({', '.join(map(one_line, names[:5]))})" if names else ""
             raise UsageError(f"{self.name} serves {len(names)} models{some}; name one with --model")
@@ -177,4 +179,8 @@ def _words(data: bytes) -> str:
 def _plain(error: BaseException) -> str:
     if isinstance(error, requests.Timeout):
         return "no answer in time"
-    return "nothing answers" if isinstance(error, requests.ConnectionError) else f"the answer broke off ({type(error).__name__})"
+    return (
+        "nothing answers"
+        if isinstance(error, requests.ConnectionError)
+        else f"the answer broke off ({type(error).__name__})"
+    )

@@ -60,7 +60,9 @@ class Journal:
         try:
             self._held.enter_context(hold(self._lock, 0.0))
         except Held as error:
-            raise UsageError(f"process {error.holder} is labelling into {path}; stop it, or name another --out") from None
+            raise UsageError(
+                f"process {error.holder} is labelling into {path}; stop it, or name another --out"
+            ) from None
         try:
             self._file = self._opened({"format": FORMAT, **head})
         except BaseException:

@@ -65,9 +65,7 @@ def label_by_hand(
                 say("Stopped.")
 
 
-def label_by_model(
-    options: LabelOptions, endpoint: Endpoint, question: Question, progress: Progress, say: Say
-) -> None:
+def label_by_model(options: LabelOptions, endpoint: Endpoint, question: Question, progress: Progress, say: Say) -> None:
     """Ask the model about every page, and write the labels, also when the endpoint fails or on KeyboardInterrupt."""
     told = {
         "endpoint": endpoint.name, "model": question.model, "prompt": question.prompt, "max_chars": question.max_chars,
