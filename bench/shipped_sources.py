@@ -10,9 +10,7 @@ texts; docs/concepts/shipped-models.md says which.
 
 from __future__ import annotations
 
-import io
 import subprocess
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,17 +33,29 @@ class Repository:
         Raises UsageError if the copy below `folder` is missing or lacks the revision.
         """
         copy = self._copy(folder)
-        command = ["git", "-C", str(copy), "archive", self.revision, *self.paths]
-        result = subprocess.run(command, capture_output=True, check=False)
+        listed = self._git(copy, b"", "ls-tree", "-r", "-z", self.revision, *self.paths)
+        objects = {}
+        for line in listed.split(b"\0")[:-1]:
+            kind, _, name = line.decode("utf-8", "surrogateescape").partition("\t")
+            if name.endswith(endings) and " blob " in kind:
+                objects[name] = kind.split()[2]
+        names = sorted(objects)
+        data = self._git(copy, "\n".join(objects[name] for name in names).encode(), "cat-file", "--batch")
+        at = 0
+        for name in names:
+            end = data.index(b"\n", at)
+            if data[at:end].endswith(b" missing"):
+                raise UsageError(f"{self.name}: {name} is not in {copy}: make a whole copy of the repository")
+            size = int(data[at:end].split()[2])
+            yield name, data[end + 1 : end + 1 + size]
+            at = end + 2 + size
+
+    def _git(self, copy: Path, given: bytes, *command: str) -> bytes:
+        result = subprocess.run(["git", "-C", str(copy), *command], input=given, capture_output=True, check=False)
         if result.returncode:
-            reason = result.stderr.decode(errors="replace").strip().splitlines()[-1:]
-            raise UsageError(f"{self.name}: revision {self.revision} cannot be read from {copy}: {' '.join(reason)}")
-        with tarfile.open(fileobj=io.BytesIO(result.stdout)) as archive:
-            members = [member for member in archive if member.isfile() and member.name.endswith(endings)]
-            for member in sorted(members, key=lambda one: one.name):
-                file = archive.extractfile(member)
-                assert file is not None
-                yield member.name, file.read()
+            reason = " ".join(result.stderr.decode(errors="replace").splitlines()[-1:])
+            raise UsageError(f"{self.name}: revision {self.revision} cannot be read from {copy}: {reason}")
+        return result.stdout
 
     def _copy(self, folder: Path) -> Path:
         """Return the folder of the copy; a bare one may lie one folder deeper."""

@@ -34,6 +34,11 @@ MIN_CHARS = 200
 """Shorter texts are left out: recipe `finest` drops almost all of them (50 words)."""
 MAX_PIECES = 4
 """Of one chapter, so that long chapters do not outweigh short ones."""
+MAX_BOOK = 100
+"""Pieces of one book, drawn by a hash, so that large books do not outweigh small ones. With all of them, and with 50,
+no AUC on an unseen set differed by more than 0.01."""
+MAX_MAILS = 600
+"""Good mails among the web pages that prose is told from. They raised the AUC of `edu` on unseen web texts by 0.03."""
 REPEATED = 5
 """A line in at least so many chapters of a book is furniture of the book, such as a heading of exercises."""
 MAX_CODE = 60
@@ -42,7 +47,7 @@ _ENGLISH = frozenset("the of and to in is that for it with".split())
 _WORD = re.compile(r"\w+")
 _MARKUP = re.compile(
     r"\A---\n.*?\n---\n|<math.*?</math>|\{:[^}\n]*\}|!\[[^\]]*\]\([^)]*\)|\[\\\[link\\\]\]\([^)]*\)|\{\{#?[^}]*\}\}"
-    r"|^:::.*$|\$\$.*?\$\$|\$[^$\n]+\$",
+    r"|^:::[^\n]*$|\$\$.*?\$\$|\$[^$\n]+\$",
     re.DOTALL | re.MULTILINE,
 )
 _RENDERER = markdown.Markdown(extensions=["tables", "fenced_code", "md_in_html"])
@@ -78,7 +83,7 @@ def hashed(host: str) -> str:
 
 
 def edu_texts(folder: Path) -> tuple[list[Text], list[Text]]:
-    """Return educational and reference-like prose, and web pages (without documentation)."""
+    """Return educational and reference-like prose; and web pages (without documentation) and mails."""
     pages = [*wcxb_pages(folder, "corpus"), *crawl_pages(folder)]
     other = [
         Text("0", page.host, text)
@@ -86,13 +91,21 @@ def edu_texts(folder: Path) -> tuple[list[Text], list[Text]]:
         if page.page_type != "documentation" and is_usable(text := extract_blocks(page.html) or "")
     ]
     lengths = [len(text.text) for text in other]
-    good = [
-        Text("1", book.name, piece)
-        for book in BOOKS
-        for name, text in _chapters(book, folder)
-        for piece in pieces(text, lengths[crc32(name.encode()) % len(lengths)])
-    ]
-    return good, other
+    good = []
+    for book in BOOKS:
+        found = [
+            Text("1", book.name, piece)
+            for name, text in _chapters(book, folder)
+            for piece in pieces(text, lengths[crc32(name.encode()) % len(lengths)])
+        ]
+        good += _drawn(found, MAX_BOOK)
+    mails = [Text("0", group, text) for label, group, text in _mails(folder) if label == "0"]
+    return good, other + _drawn(mails, MAX_MAILS)
+
+
+def _drawn(texts: list[Text], most: int) -> list[Text]:
+    """Return at most so many of the texts, drawn by their hash."""
+    return sorted(texts, key=lambda text: sha256(text.text.encode("utf-8", "replace")).digest())[:most]
 
 
 def spam_texts(folder: Path) -> tuple[list[Text], list[Text]]:
