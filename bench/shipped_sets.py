@@ -111,7 +111,7 @@ def _corpus(name: str, *, classes: bool = False, invert: bool = False) -> Callab
             for line in lines:
                 row = json.loads(line)
                 label = row["class"] if classes else str(int(row["label"]) ^ int(invert))
-                yield Text(label, f"{name}:{row['group']}", row["text"])
+                yield Text(label, row["group"], row["text"])
 
     return read
 
