@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from finest.models.record import Task
 
 ALPHA = 0.3
-"""Strength of the L2 penalty; of 0.1, 0.3 and 1 it had the best mean AUC on three labelled sets (535 to 1,105 pages)."""
+"""Strength of the L2 penalty; of 0.1, 0.3 and 1 it had the best mean AUC on three sets of 535 to 1,105 labelled pages."""
 TOLERANCE = 1e-4
 """LSQR's `atol` and `btol`: relative errors at which it stops."""
 MAX_ITERATIONS = 20
-"""On the three labelled sets, further iterations changed no AUC by more than 0.0001. On 100,000 pages LSQR does not reach
-the tolerance within 100."""
+"""On the three labelled sets, further iterations changed no AUC by more than 0.0001. On 100,000 pages LSQR does not
+reach the tolerance within 100."""
 _SMALL = 3_000_000
 """Below this number of values, a fit takes less time than starting processes."""
 
@@ -49,7 +49,7 @@ class Fitted:
 
 def method_of() -> str:
     """Describe the estimator, for the record."""
-    return f"least squares with L2 penalty {ALPHA:g} by at most {MAX_ITERATIONS} iterations of LSQR, labels of equal weight"
+    return f"least squares, L2 penalty {ALPHA:g}, at most {MAX_ITERATIONS} iterations of LSQR, labels of equal weight"
 
 
 def fit_all(
