@@ -1,0 +1,167 @@
+"""Does text that a shipped model prefers teach a language model more than a random draw of as many tokens?
+
+    python -m bench.ablation --warc A.warc.gz B.warc.gz [--reference TEXTS.jsonl] [--tier 2] [--json FILE]
+
+The WARCs are refined with recipe `finest`. Each seed deals hosts anew: three fifths to draw from, the rest to predict.
+Of the first, the pages that a model prefers are taken up to a share of all tokens, and pages in random order up to the
+same number. Both train a language model as `finest quality` does (`finest.validator.quality`), on equally many tokens,
+and predict the same unseen text: pages of other hosts (`web`), and the positive texts of a labelled set (`reference`).
+A negative difference in bits per byte means that the preferred text predicts better.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import finest.recipe
+from bench.quality import Judged, Remembering, judge_all
+from finest.recipe.quality_model import QualityModel
+from finest.validator.quality.heldout import MAX_CHARS
+from finest.validator.quality.paired import Quality, measure
+from finest.validator.quality.pieces import pool_of
+from finest.validator.quality.sample import shortened
+from finest.validator.quality.tier import Tier, tier_of
+
+MODELS = Path(finest.recipe.__file__).with_name("models")
+SIGNS = {"edu": 1, "spam": -1}
+"""Whether a high or a low score is preferred."""
+SHARES = (0.1, 0.3, 0.6)
+
+
+class Page(NamedTuple):
+    host: str
+    text: str
+    tokens: int
+    scores: dict[str, int]
+
+
+class Result(NamedTuple):
+    model: str
+    share: float
+    predicted: str
+    """`web` or `reference`."""
+    seed: int
+    difference: float
+    """Bits per byte after training on the preferred text, minus those after the random draw."""
+    error: float
+    """Its standard error within the seed."""
+    tokens: int
+
+
+def scored(pages: Sequence[Judged]) -> list[Page]:
+    """Return the kept pages with their tokens and scores."""
+    models = {name: QualityModel.load(MODELS / f"{name}.safetensors") for name in SIGNS}
+    return [
+        Page(
+            page.host, page.kept, pool_of([page.kept]).tokens,
+            {name: sign * models[name].score(page.kept).raw for name, sign in SIGNS.items()},
+        )
+        for page in pages
+        if page.kept
+    ]  # fmt: skip
+
+
+def up_to(pages: Sequence[Page], tokens: int) -> list[Page]:
+    """Return the first pages, up to that number of tokens."""
+    found, sum_ = [], 0
+    for page in pages:
+        if sum_ + page.tokens > tokens:
+            break
+        found.append(page)
+        sum_ += page.tokens
+    return found
+
+
+def results_of(
+    pages: Sequence[Page], reference: Sequence[str], seed: int, tier: Tier, options: Options
+) -> list[Result]:
+    """Measure every model and share with one seed."""
+    rng = random.Random(seed)
+    hosts = sorted({page.host for page in pages})
+    rng.shuffle(hosts)
+    others = set(hosts[: len(hosts) * 2 // 5])
+    mine = [page for page in pages if page.host not in others]
+    unseen = [page.text[:MAX_CHARS] for page in pages if page.host in others]
+    predicted = {"web": shortened(unseen, options.heldout_bytes, str(seed))}
+    if reference:
+        predicted["reference"] = shortened([text[:MAX_CHARS] for text in reference], options.heldout_bytes, str(seed))
+    rng.shuffle(mine)
+    found = []
+    for name in SIGNS:
+        preferred = sorted(mine, key=lambda page: -page.scores[name])
+        for share in SHARES:
+            tokens = int(sum(page.tokens for page in mine) * share)
+            best, drawn = up_to(preferred, tokens), up_to(mine, tokens)
+            budget = min(options.tokens, *(sum(page.tokens for page in part) for part in (best, drawn)))
+            for kind, texts in predicted.items():
+                other = [page.text for page in drawn]  # in place of raw text too, which is not asked for
+                measured = measure(
+                    [page.text for page in best], other, other, texts, str(seed), tier=tier, tokens=budget
+                )
+                assert isinstance(measured, Quality), measured
+                difference = measured.bpb - measured.bpb_reference
+                result = Result(name, share, kind, seed, difference, measured.error_bpb, measured.tokens)
+                print(result, flush=True)
+                found.append(result)
+    return found
+
+
+class Options(NamedTuple):
+    tokens: int
+    heldout_bytes: int
+
+
+def table(results: Sequence[Result]) -> list[str]:
+    """Return the means over the seeds as Markdown, with a 95 % interval from their spread and their own errors."""
+    lines = ["| model | share | predicted | difference in bpb | tokens |", "|---|---|---|---|---|"]
+    for key in dict.fromkeys((one.model, one.share, one.predicted) for one in results):
+        mine = [one for one in results if (one.model, one.share, one.predicted) == key]
+        mean = statistics.mean(one.difference for one in mine)
+        spread = statistics.stdev(one.difference for one in mine) if len(mine) > 1 else 0.0
+        error = math.hypot(spread, statistics.mean(one.error for one in mine)) / math.sqrt(len(mine))
+        wide = T_95.get(len(mine), 2.0) * error
+        model, share, kind = key
+        tokens = statistics.mean(one.tokens for one in mine)
+        lines.append(f"| {model} | {share:.0%} | {kind} | {mean:+.4f} ± {wide:.4f} | {tokens:,.0f} |")
+    return lines
+
+
+T_95 = {2: 12.7, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57}
+"""Student's t for a two-sided 95 % interval of a mean over so many seeds."""
+
+
+def main() -> None:
+    """Measure, print each result as it is there, then the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--warc", nargs="+", required=True)
+    parser.add_argument("--reference", type=Path, help="JSONL with text and label; those labelled 1 are predicted")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--tokens", type=int, default=400_000, help="at most so many for each model")
+    parser.add_argument("--heldout-bytes", type=int, default=500_000)
+    parser.add_argument("--tier", type=int, choices=(1, 2), default=1)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    pages = scored(judge_all(args.warc, "finest"))
+    rows = map(json.loads, args.reference.read_text("utf-8").splitlines()) if args.reference else ()
+    reference = [row["text"] for row in rows if row["label"] == "1"]
+    print(f"{len(pages)} pages kept, {sum(page.tokens for page in pages):,} tokens", flush=True)
+    options = Options(args.tokens, args.heldout_bytes)
+    results = [
+        result
+        for seed in range(args.seeds)
+        for result in results_of(pages, reference, seed, Remembering(tier_of(args.tier)), options)
+    ]
+    print("\n".join(table(results)))
+    if args.json:
+        args.json.write_text(json.dumps([result._asdict() for result in results], indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
