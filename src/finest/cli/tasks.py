@@ -1,4 +1,4 @@
-"""The commands `finest tasks import` and `finest tasks show`."""
+"""The commands `finest tasks import`, `show` and `verify`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 @click.group(cls=Commands)
 def tasks() -> None:
-    """Add crawls to a task server's database, or list them.
+    """Add crawls to a task server's database, list them, or check a server's public log.
 
     \b
     finest tasks import CC-MAIN-2025-26
     finest tasks show
+    finest tasks verify
     """
 
 
@@ -89,6 +90,44 @@ def show_command() -> None:
     for one in crawls:
         table.add_row(one.crawl, *(f"{count:,}" for count in (one.warcs, one.open, one.leased, one.finished)))
     console().print(table if crawls else "No crawl yet: finest tasks import CC-MAIN-2025-26")
+
+
+@tasks.command("verify")
+@click.option(
+    "--state", type=click.Path(dir_okay=False, path_type=Path),
+    help="File that remembers the newest entry for the next check. [default: a file per server in the cache folder]",
+)  # fmt: skip
+def verify_command(state: Path | None) -> None:
+    """Check the public log of the task server at API_URL.
+
+    The log says who leased, finished and scored what, and when. The command recomputes the hash of every entry, replays
+    each task, and checks that no WARC was leased to more miners at a time than the lease states. It remembers the
+    newest entry: if the server later changes its history, the next check fails with exit status 7. It needs no wallet.
+
+    \b
+    API_URL=https://tasks.example.org finest tasks verify
+    finest tasks verify --state log.json
+    """
+    from finest.tasks.check_log import check_log, read_seen, write_seen
+    from finest.tasks.client import TaskServer
+
+    settings = load_settings()
+    server = TaskServer(settings.api_url, None, receiver=settings.api_hotkey, say=say)
+    try:
+        place = state or settings.cache / "task-logs" / f"{server.info().hotkey}.json"
+        seen = read_seen(place)
+        say(f"Reading the log of {server.url}")
+        summary = check_log(server.log(), seen)
+    finally:
+        server.close()
+    write_seen(place, summary)
+    click.echo(f"verified: {summary.entries:,} entries up to block {summary.block:,}, head {summary.head}")
+    click.echo(", ".join(f"{count:,} {what}" for what, count in sorted(summary.events.items())) or "no task yet")
+    if seen.number:
+        click.echo(f"the {seen.number:,} entries of the last check are unchanged")
+    if summary.without_warcs:
+        click.echo(f"{summary.without_warcs:,} leases are of an earlier version and do not name their WARCs")
+    say(f"The next check compares with {place}")
 
 
 def _store(settings: Settings) -> Store:

@@ -21,6 +21,7 @@ from finest.tasks.models import (
     Health,
     Leader,
     LeaseRequest,
+    LogPage,
     ScoreRequest,
     ServerInfo,
     Statistics,
@@ -215,6 +216,21 @@ async def task(request: Request, task_id: TaskId) -> Response:
     """The current state of one task."""
     server = server_state(request)
     return answer(await server.executor.read(partial(server.store.task, task_id, server.authority.block)))
+
+
+@router.get("/log", response_model=LogPage, responses=refusals(), tags=["anybody"])
+async def log_page(
+    request: Request,
+    after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> Response:
+    """List the events of all tasks, oldest first, each with a hash over all events up to it."""
+    server = server_state(request)
+
+    def work() -> Response:
+        return answer(server.store.log(after, limit))
+
+    return await server.executor.read(work)
 
 
 @router.get("/leaderboard", response_model=list[Leader], responses=refusals(), tags=["anybody"])

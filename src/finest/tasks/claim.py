@@ -6,7 +6,6 @@ writers run one after another. WARCs are always locked in id order, which preven
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -50,7 +49,7 @@ def claim_warcs(connection: sa.Connection, new_task: NewTask) -> ClaimedWarcs | 
     """
     if connection.dialect.name == "sqlite":
         return _claimed(_claim_on_sqlite(connection, new_task, _NEW) or _claim_on_sqlite(connection, new_task, _OPEN))
-    named = asdict(new_task) | {"time_s": time.time(), "detail": json.dumps({"expires_block": new_task.expires_block})}
+    named = asdict(new_task) | {"time_s": time.time()}
     rows = (
         connection.execute(_SKIPPING_LOCKED[_NEW], named).all()
         or connection.execute(_SKIPPING_LOCKED[_OPEN], named).all()
@@ -101,7 +100,10 @@ def _statement(which: str, lock: str) -> sa.TextClause:
             INSERT INTO claims (task_id, warc_id, miner_id) SELECT :task_id, id, :miner_id FROM mine
         ), event AS (
             INSERT INTO events (block, time_s, hotkey, task_id, what, detail)
-            SELECT :block, :time_s, :hotkey, :task_id, 'leased', CAST(:detail AS json) FROM mine LIMIT 1
+            SELECT :block, :time_s, :hotkey, :task_id, 'leased', json_build_object(
+                'expires_block', CAST(:expires_block AS bigint), 'redundancy', CAST(:redundancy AS int),
+                'warcs', json_agg(path ORDER BY id)
+            ) FROM mine HAVING count(*) > 0
         )
         SELECT path, {_CRAWL} FROM mine ORDER BY id
     """)  # noqa: S608
@@ -135,5 +137,7 @@ def _insert_claim(connection: sa.Connection, new_task: NewTask, mine: list[sa.Ro
     connection.execute(sa.insert(tasks), task)
     claim = {"task_id": new_task.task_id, "miner_id": new_task.miner_id}
     connection.execute(sa.insert(claims), [claim | {"warc_id": row.id} for row in mine])
-    expires_block = new_task.expires_block
-    record_event(connection, new_task.block, new_task.hotkey, new_task.task_id, "leased", expires_block=expires_block)
+    record_event(
+        connection, new_task.block, new_task.hotkey, new_task.task_id, "leased", expires_block=new_task.expires_block,
+        redundancy=new_task.redundancy, warcs=[row.path for row in mine],
+    )  # fmt: skip

@@ -27,7 +27,17 @@ from pydantic import BaseModel, ValidationError
 
 from finest.errors import TaskServerError, TaskServerUnavailable, UsageError
 from finest.retry import Again, Policy, retry, retry_after_s
-from finest.tasks.models import FinishRequest, LeaseRequest, ScoreRequest, ServerInfo, Task, TaskPage, TaskState
+from finest.tasks.models import (
+    FinishRequest,
+    LeaseRequest,
+    LogEntry,
+    LogPage,
+    ScoreRequest,
+    ServerInfo,
+    Task,
+    TaskPage,
+    TaskState,
+)
 from finest.tasks.problems import KINDS, ProblemDetails
 
 if TYPE_CHECKING:
@@ -47,6 +57,8 @@ PAGE = 200
 """Tasks per page, the most that a server allows."""
 MOST_PAGES = 20_000
 """Limit of pages in one list, so that a faulty or malicious server cannot keep the client reading forever."""
+LOG_PAGE = 1000
+"""Entries of the log per page, the most that a server allows."""
 _AFTER_ALL = "~"
 """Sorts behind every id."""
 _PREFIX = "/problems/"
@@ -147,6 +159,19 @@ class TaskServer:
     def tasks(self, state: TaskState) -> Iterator[Task]:
         """Every task in that state, newest first, asked for a page at a time. Raises Refused."""
         return self._pages(PAGE, state=state.value)
+
+    def log(self) -> Iterator[LogEntry]:
+        """Every entry of the server's public log, oldest first, asked for a page at a time. Raises Refused."""
+        after = 0
+        for _ in range(MOST_PAGES):
+            page = self._get(LogPage, f"/v1/log?{urlencode({'after': after, 'limit': LOG_PAGE})}")
+            yield from page.entries
+            if page.next is None:
+                return
+            if page.next <= after:
+                break
+            after = page.next
+        raise TaskServerError(f"{self.url} lists events without an end: check API_URL, and tell its operator")
 
     def _pages(self, limit: int, **query: str) -> Iterator[Task]:
         """The tasks of all pages. A page that is too long is asked for again with half as many tasks."""

@@ -7,7 +7,7 @@ shares. No request names its sender: the signature says who it is (finest.chain.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -22,6 +22,7 @@ TaskId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 Address = Annotated[str, StringConstraints(pattern=r"^[1-9A-HJ-NP-Za-km-z]{46,50}$")]
 """A hotkey as an ss58 address."""
 Verdict = Literal["pass", "fail", "no_evidence"]
+EventKind = Literal["leased", "renewed", "finished", "released", "expired", "scored", "reopened"]
 
 
 class TaskState(str, Enum):
@@ -128,6 +129,26 @@ class TaskPage(BaseModel):
 
     tasks: list[Task]
     next: str | None = Field(default=None, description="`after` of the next page; null on the last one.")
+
+
+class LogEntry(BaseModel):
+    """One event of the public log. `head` is the hash over all events up to this one."""
+
+    number: int = Field(ge=1, description="1 for the first event; no number is left out.")
+    block: int
+    time_s: float = Field(description="Seconds since 1970, by the server's clock.")
+    hotkey: str
+    task_id: str
+    what: EventKind
+    detail: dict[str, Any]
+    head: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class LogPage(BaseModel):
+    """One page of the public log, oldest first. A page also ends at 256 KiB."""
+
+    entries: list[LogEntry]
+    next: int | None = Field(default=None, description="`after` of the next page; null on the last one.")
 
 
 class ServerInfo(BaseModel):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from finest.tasks.tables import events
 
-EventKind = Literal["leased", "renewed", "finished", "released", "expired", "scored", "reopened"]
+if TYPE_CHECKING:
+    from finest.tasks.models import EventKind
 
 _INSERT_EVENT = sa.insert(events)
 

@@ -13,9 +13,19 @@ from sqlalchemy import bindparam
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from finest.database import INSERTS, Database
-from finest.tasks import lease_expiry, leases, queries, replay, scores, transitions
+from finest.tasks import event_log, lease_expiry, leases, queries, replay, scores, transitions
 from finest.tasks.migrate import TABLES
-from finest.tasks.models import CrawlStatistics, Leader, Rules, ScoreRequest, Statistics, Task, TaskPage, TaskState
+from finest.tasks.models import (
+    CrawlStatistics,
+    Leader,
+    LogPage,
+    Rules,
+    ScoreRequest,
+    Statistics,
+    Task,
+    TaskPage,
+    TaskState,
+)
 from finest.tasks.tables import crawls, nonces, rules, warcs
 
 if TYPE_CHECKING:
@@ -25,6 +35,8 @@ BATCH = 10_000
 """WARCs in one transaction of an import. It takes some tenths of a second, for which SQLite's other writers wait."""
 PURGE_S = 120.0
 """Time between two purges of old nonces, by a clock that may be set forwards or backwards."""
+NUMBER_EVERY_S = 1.0
+"""Shortest time in which readers of the log make a server process number new events twice."""
 MIN_FREE_BYTES = 64 * 1024 * 1024
 """Free space below which SQLite's disk counts as full: its log alone grows to megabytes between two checkpoints."""
 
@@ -39,6 +51,7 @@ class Store:
     def __init__(self, database: Database, rules: Rules) -> None:
         self.rules, self._database = rules, database
         self._expiry, self._expired_block, self._purged_s = threading.Lock(), -1, 0.0
+        self._numbered_s = float("-inf")
 
     @classmethod
     def open(cls, url: str, rules: Rules | None = None) -> Store:
@@ -129,6 +142,14 @@ class Store:
         return self._database.read(
             lambda connection: queries.page(connection, block, state=state, hotkey=hotkey, after=after, limit=limit)
         )
+
+    def log(self, after: int, limit: int) -> LogPage:
+        """One page of the public log, oldest first; numbers new events before it reads, at most once a second."""
+        if abs(time.monotonic() - self._numbered_s) > NUMBER_EVERY_S:
+            self._numbered_s = time.monotonic()
+            while self._database.write(event_log.number_events) == event_log.NUMBER_BATCH:
+                pass
+        return self._database.read(lambda connection: event_log.page(connection, after, limit))
 
     def leaderboard(self, limit: int) -> list[Leader]:
         return self._database.read(lambda connection: scores.leaderboard(connection, limit))

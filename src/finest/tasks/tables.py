@@ -158,8 +158,13 @@ events = Table(
     Column("task_id", ForeignKey("tasks.id"), nullable=False),
     Column("what", String(8), nullable=False),
     Column("detail", JSON, nullable=False),
+    Column("number", BigInteger),  # in the public log (event_log.py); NULL until it is numbered
+    Column("head", String(64)),
 )
 Index("ix_events_task", events.c.task_id, events.c.id)
+UNNUMBERED = text("number IS NULL")
+Index("uq_events_number", events.c.number, unique=True)
+Index("ix_events_unnumbered", events.c.id, postgresql_where=UNNUMBERED, sqlite_where=UNNUMBERED)
 
 # Unlogged on PostgreSQL: a crash of the database loses the nonces of the last seconds, which no answer depends on.
 nonces = Table(

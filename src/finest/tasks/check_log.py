@@ -1,0 +1,171 @@
+"""`finest tasks verify`: check a task server's public log, which needs neither an account nor trust in the server.
+
+It recomputes the hash of every entry, replays what happened to each task, and checks that no WARC was leased to more
+miners at a time than the lease itself states. It remembers the head that it saw, and the next check fails if the log no
+longer leads there: then the server has rewritten its history.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from finest.atomic_files import write_whole
+from finest.errors import VerifyError
+from finest.tasks.event_log import FIRST_HEAD, head_after
+from finest.tasks.models import MAX_WARCS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from finest.tasks.models import EventKind, LogEntry
+
+_AFTER: Mapping[EventKind, tuple[str, ...]] = {
+    "leased": ("",), "renewed": ("leased",), "finished": ("leased",), "released": ("leased",), "expired": ("leased",),
+    "scored": ("finished",), "reopened": ("finished",),
+}  # fmt: skip
+"""The states of a task in which each event may happen; "" is the state of a task that has no event yet."""
+_ENDS: tuple[EventKind, ...] = ("released", "expired", "reopened")
+"""Events after which the WARCs of a task may be leased again."""
+_BY_MINER: tuple[EventKind, ...] = ("renewed", "finished", "released", "expired")
+"""Events that name the task's own miner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The newest entry of a log at an earlier check."""
+
+    number: int = 0
+    head: str = FIRST_HEAD
+
+
+@dataclass(slots=True)
+class LogSummary:
+    """What a checked log holds."""
+
+    entries: int = 0
+    head: str = FIRST_HEAD
+    block: int = 0
+    events: Counter[str] = field(default_factory=Counter)
+    without_warcs: int = 0
+    """Leases by earlier versions, whose entries do not name their WARCs."""
+
+
+@dataclass(slots=True)
+class _Task:
+    hotkey: str
+    state: str
+    warcs: tuple[str, ...]
+    holds: bool = True
+
+
+def read_seen(path: Path) -> Seen:
+    """Return what an earlier check remembered in `path`; raises VerifyError if the file is damaged."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return Seen(int(data["number"]), str(data["head"]))
+    except FileNotFoundError:
+        return Seen()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise VerifyError(f"{path} is damaged ({type(error).__name__}); remove it to check the log from anew") from None
+
+
+def write_seen(path: Path, summary: LogSummary) -> None:
+    """Remember the head of a checked log for the next check."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps({"number": summary.entries, "head": summary.head}).encode())
+
+
+def check_log(entries: Iterable[LogEntry], seen: Seen) -> LogSummary:
+    """Check a whole log, from its first entry; raises VerifyError with the first entry that is wrong.
+
+    `seen` is what an earlier check remembered. Memory grows with the number of tasks and of leased WARCs.
+    """
+    summary = LogSummary()
+    tasks: dict[str, _Task] = {}
+    holders: defaultdict[str, set[str]] = defaultdict(set)
+    for entry in entries:
+        _check_hash(entry, summary)
+        _check_task(entry, tasks.get(entry.task_id))
+        _replay(entry, tasks, holders, summary)
+        summary.entries, summary.head, summary.block = entry.number, entry.head, entry.block
+        summary.events[entry.what] += 1
+        if entry.number == seen.number and entry.head != seen.head:
+            raise VerifyError(
+                f"entry {entry.number} of the log ends in {entry.head[:16]}..., at an earlier check in "
+                f"{seen.head[:16]}...: the server has rewritten its history before that entry"
+            )
+    if summary.entries < seen.number:
+        raise VerifyError(
+            f"the log has {summary.entries} entries, and had {seen.number} at an earlier check: entries were removed, "
+            f"or the server restored an older database"
+        )
+    return summary
+
+
+def _check_hash(entry: LogEntry, before: LogSummary) -> None:
+    if entry.number != before.entries + 1:
+        raise VerifyError(f"entry {entry.number} of the log follows entry {before.entries}")
+    try:
+        expected = head_after(before.head, entry.model_dump())
+    except UnicodeEncodeError:
+        raise VerifyError(f"entry {entry.number} of the log is no valid text") from None
+    if entry.head != expected:
+        raise VerifyError(f"entry {entry.number} of the log does not have the hash of its content")
+
+
+def _check_task(entry: LogEntry, task: _Task | None) -> None:
+    state = task.state if task else ""
+    if state not in _AFTER[entry.what]:
+        raise _wrong(entry, f"is {entry.what} while it is {state or 'unknown'}")
+    if task and entry.what in _BY_MINER and entry.hotkey != task.hotkey:
+        raise _wrong(entry, f"is {entry.what} by {entry.hotkey}, and belongs to {task.hotkey}")
+    if entry.what == "expired" and entry.block <= _number(entry, "expires_block", 0):
+        raise _wrong(entry, f"expired at block {entry.block}, before its end")
+
+
+def _replay(entry: LogEntry, tasks: dict[str, _Task], holders: defaultdict[str, set[str]], summary: LogSummary) -> None:
+    if entry.what == "leased":
+        warcs = _warcs(entry)
+        summary.without_warcs += not warcs
+        tasks[entry.task_id] = _Task(entry.hotkey, "leased", warcs)
+        for warc in warcs:
+            _hold(entry, warc, holders[warc], tasks)
+        return
+    task = tasks[entry.task_id]
+    if entry.what in ("finished", "released", "expired"):
+        task.state = entry.what
+    if entry.what in _ENDS and task.holds:
+        task.holds = False
+        for warc in task.warcs:
+            holders[warc].discard(entry.task_id)
+
+
+def _hold(entry: LogEntry, warc: str, holders: set[str], tasks: Mapping[str, _Task]) -> None:
+    """Note that a task holds a WARC; raises VerifyError if too many tasks hold it, or another one of this miner."""
+    if any(tasks[other].hotkey == entry.hotkey for other in holders):
+        raise _wrong(entry, f"has {warc}, which another task of the same miner holds")
+    if len(holders) >= _number(entry, "redundancy", 1):
+        raise _wrong(entry, f"has {warc}, which task {min(holders)} holds")
+    holders.add(entry.task_id)
+
+
+def _number(entry: LogEntry, name: str, default: int) -> int:
+    value = entry.detail.get(name, default)
+    if type(value) is not int:
+        raise _wrong(entry, f"has the {name} {str(value)[:40]!r}")
+    return value
+
+
+def _warcs(entry: LogEntry) -> tuple[str, ...]:
+    found = entry.detail.get("warcs", [])
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found) or len(found) > MAX_WARCS:
+        raise _wrong(entry, "has a list of WARCs that no server writes")
+    return tuple(found)
+
+
+def _wrong(entry: LogEntry, what: str) -> VerifyError:
+    return VerifyError(f"entry {entry.number} of the log: task {entry.task_id} {what}")
