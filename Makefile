@@ -32,7 +32,7 @@ test-fallback: $(VENV)/tools
 	FINEST_NATIVE=0 $(PYTEST) tests/recipe -m "not corpus and not slow"
 
 test-nightly: $(VENV)/tools
-	FINEST_NIGHTLY=1 $(PYTEST) tests
+	NIGHTLY=1 $(PYTEST) tests
 
 check: $(VENV)/tools
 	$(BIN)/ruff check src tests bench

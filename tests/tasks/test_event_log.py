@@ -10,16 +10,19 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from finest.chain.commitments import CommitReceipt
+from finest.chain.payload import Anchor, decode_anchor
 from finest.errors import VerifyError
 from finest.tasks import event_log
 from finest.tasks import store as store_module
+from finest.tasks.anchor import anchor_if_due
 from finest.tasks.check_log import LogSummary, Seen, check_log, read_seen, write_seen
 from finest.tasks.client import TaskServer
 from finest.tasks.event_log import FIRST_HEAD, head_after
 from finest.tasks.models import LogEntry, Rules, ScoreRequest
 from finest.tasks.store import Store
 from finest.tasks.tables import events
-from tests.tasks.live_server import serving
+from tests.tasks.live_server import SERVER, serving
 from tests.tasks.samples import CRAWL, paths, published
 
 FAIL = ScoreRequest(verdict="fail", score=0.0)
@@ -177,6 +180,54 @@ def test_events_of_earlier_versions_are_numbered(sqlite_url: str, monkeypatch: p
     summary = check_log(entries(store), Seen())
     assert (summary.entries, summary.without_warcs) == (9, 3)
     store.close()
+
+
+class MadeChain:
+    """The chain's part of anchoring, block by block."""
+
+    def __init__(self) -> None:
+        self.now, self.written = 10, list[tuple[Anchor, int]]()
+        self.hotkey = SERVER
+
+    def block(self) -> int:
+        return self.now
+
+    def anchor(self, hotkey: str) -> tuple[Anchor, int] | None:
+        assert hotkey == SERVER.address
+        return self.written[-1] if self.written else None
+
+    def commit(self, line: str) -> CommitReceipt:
+        anchor = decode_anchor(line)
+        assert anchor
+        self.written.append((anchor, self.now))
+        return CommitReceipt(line, self.now, sent=True)
+
+
+def test_the_newest_entry_is_anchored_once_a_day(sqlite_url: str) -> None:
+    """Nothing while the log is empty or has not grown, and no second time within a day."""
+    store, chain = Store.open(sqlite_url, Rules()), MadeChain()
+    assert anchor_if_due(store, chain) is None
+    work(store)
+    newest = entries(store)[-1]
+    assert anchor_if_due(store, chain) == Anchor(newest.number, newest.head)
+    chain.now += 7200
+    assert anchor_if_due(store, chain) is None
+    store.lease("5Carol", 1, 20_000)
+    chain.now -= 1
+    assert anchor_if_due(store, chain) is None
+    chain.now += 1
+    assert anchor_if_due(store, chain) == store.log_head() == Anchor(10, entries(store)[-1].head)
+    assert check_log(entries(store), *(Seen(one.number, one.head) for one, _ in chain.written)).entries == 10
+    with pytest.raises(VerifyError, match="on the chain"):
+        check_log(entries(store), Seen(9, "0" * 64, "on the chain at block 10"))
+    store.close()
+
+
+@pytest.mark.parametrize("text", ["fdlog1:0#" + "a" * 64, "fdlog1:1#" + "A" * 64, "fdlog1:1#aa", "fd1:x", None, 7])
+def test_other_lines_are_no_anchors(text: object) -> None:
+    """Whatever a hotkey may have committed."""
+    assert decode_anchor(text) is None
+    assert decode_anchor(Anchor(12, "a" * 64).line) == Anchor(12, "a" * 64)
 
 
 @pytest.fixture

@@ -144,6 +144,38 @@ def test_the_way_of_a_task_on_a_chain(tmp_path: Path, sqlite_url: str, make_key:
     assert "Traceback" not in server.said
 
 
+@pytest.mark.nightly
+def test_the_log_is_anchored_on_the_chain(
+    tmp_path: Path, sqlite_url: str, make_key: MakeKey, chain_server: ChainServer
+) -> None:
+    """By a server with a seat; whoever checks the log compares it with the chain."""
+    import bittensor as bt
+
+    _fill(sqlite_url)
+    key = make_key("server")
+    hotkey = bt.Wallet("cold", "server", str(key.wallet_path)).hotkey.ss58_address
+    chain_server.register(hotkey, bt.Wallet("cold", "server", str(key.wallet_path)).coldkeypub.ss58_address)
+    store = Store.open(sqlite_url, Rules())
+    store.lease("5Alice", 2, 10)
+    store.close()
+    with running(tmp_path, sqlite_url, key, "--anchor") as server:
+        url = server.url
+        _wait_for(lambda: "is anchored on the chain" in server.said)
+        command = [sys.executable, "-m", "finest.cli", "tasks", "verify", "--on-chain", "--netuid", str(key.netuid)]
+        env = os.environ | {"API_URL": url, "FINEST_CACHE": str(tmp_path / "cache"), "no_proxy": "127.0.0.1"}
+        done = subprocess.run(
+            [*command, "--subtensor.network", key.network],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env=env,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "entry 1 is as the server committed it on the chain at block" in done.stdout
+        assert server.stop() == 0
+
+
 def test_a_restart_loses_nothing(tmp_path: Path, database_url: str, make_key: MakeKey) -> None:
     """Killed and started again, the server knows its leases and what signatures it has seen."""
     from finest.chain.auth import sign_request

@@ -1,4 +1,4 @@
-"""Commitments of miners: read all lines of a subnet at once, and write one's own line.
+"""Commitments on the chain: read all lines of a subnet's miners at once, and write one's own line.
 
 The records on the chain are untrusted. A record that is not a valid line is skipped and counted under its reason, and
 it cannot make the read of the others fail.
@@ -18,7 +18,7 @@ from bittensor.snapshot import Snapshot
 
 from finest.chain.errors import ChainError
 from finest.chain.options import ChainOptions
-from finest.chain.payload import LIMIT_BYTES, Commitment, decode
+from finest.chain.payload import LIMIT_BYTES, Anchor, Commitment, decode, decode_anchor
 from finest.chain.submission import ExtrinsicRejected, Submission, budget_exceeded, explain, not_registered
 from finest.chain.view import SubnetView, read_view
 from finest.chain.wallet import Hotkey
@@ -154,9 +154,8 @@ async def commit_line(
     neuron = view.neuron(hotkey.address)
     if neuron is None:
         raise not_registered(hotkey.address, options)
-    current = _parse_record(view, hotkey.address, record) if record else None
-    if isinstance(current, ChainCommitment) and current.commitment == decode(line):
-        return CommitReceipt(line, current.block, sent=submission.sent_at_block is not None)
+    if record and plain_text(record)[0] == line and record["block"] >= neuron.registration_block:
+        return CommitReceipt(line, record["block"], sent=submission.sent_at_block is not None)
     wait_blocks = await _check_budget(snapshot, hotkey.address, options, line)
     submit = partial(
         client.submit_call, _call(options.netuid, line), hotkey.signer, signer="hotkey", wait_for_finalization=False
@@ -166,6 +165,13 @@ async def commit_line(
     except ExtrinsicRejected as rejected:
         raise explain(rejected, "the commitment", hotkey.address, options, wait_blocks) from rejected
     return await _read_back(client, options.netuid, hotkey.address, line)
+
+
+async def read_anchor(client: bt.Client, netuid: int, hotkey: str) -> tuple[Anchor, int] | None:
+    """The anchor that a task server's hotkey committed, and its block; None if it has committed none."""
+    record = await _own_record(client, netuid, hotkey)
+    anchor = decode_anchor(plain_text(record)[0]) if record else None
+    return (anchor, int(record["block"])) if anchor else None
 
 
 def _call(netuid: int, line: str) -> Any:

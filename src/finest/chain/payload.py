@@ -1,4 +1,6 @@
-"""The line that a miner commits on the chain: the dataset, its revision and the Merkle root of its rows.
+"""The lines that are committed on the chain: a miner's dataset, and the head of a task server's public log.
+
+A miner commits the dataset, its revision and the Merkle root of its rows:
 
     fd1:<repository>@<revision, 40 hex digits>#<root, 32 to 64 hex digits>
 
@@ -12,6 +14,10 @@ with the same digits. For the commitment of another miner that is a second preim
 prepares both datasets needs a collision, which takes 2^64 trials, and must find it for two Git revisions whose SHA-1
 collides too (2^63), because the revision is on the chain and its manifest holds the whole root. A line always has as
 many digits as fit, so nobody can choose a shorter root.
+
+A task server commits the number and the head of the newest entry of its log (finest.tasks.event_log):
+
+    fdlog1:<number>#<head, 64 hex digits>
 """
 
 from __future__ import annotations
@@ -33,6 +39,7 @@ MAX_REPO = LIMIT_BYTES - _FRAME_BYTES - MIN_ROOT_DIGITS
 _NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 _REPO = re.compile(rf"{_NAME}/{_NAME}", re.ASCII)
 _LINE = re.compile(r"fd1:([^@#:\s]{3,50})@([0-9a-f]{40})#([0-9a-f]{32,64})", re.ASCII)
+_ANCHOR = re.compile(r"fdlog1:([1-9][0-9]{0,18})#([0-9a-f]{64})", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
 
 
@@ -52,6 +59,25 @@ class Commitment:
     def covers(self, root: str) -> bool:
         """Whether this commitment is to `root` (64 hex digits, from the manifest)."""
         return len(root) == ROOT_DIGITS and root.startswith(self.root)
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The newest entry of a task server's log: its number, and the hash over all entries up to it."""
+
+    number: int
+    head: str
+
+    @property
+    def line(self) -> str:
+        """The anchor as text, in the form that is written to the chain."""
+        return f"fdlog1:{self.number}#{self.head}"
+
+
+def decode_anchor(text: object) -> Anchor | None:
+    """Parse the line of an anchor; None for any other text. Never raises."""
+    match = _ANCHOR.fullmatch(text) if isinstance(text, str) else None
+    return Anchor(int(match[1]), match[2]) if match else None
 
 
 def encode(repo: str, revision: str, root: str) -> str:

@@ -25,11 +25,11 @@ from typing import TypeVar
 
 import bittensor as bt
 
-from finest.chain.commitments import Commitments, CommitReceipt, commit_line, read_commitments
+from finest.chain.commitments import Commitments, CommitReceipt, commit_line, read_anchor, read_commitments
 from finest.chain.connection import READ_S, SUBMIT_S, Connection
 from finest.chain.errors import ChainError, Unreachable
 from finest.chain.options import ChainOptions
-from finest.chain.payload import decode
+from finest.chain.payload import Anchor, decode, decode_anchor
 from finest.chain.submission import Submission
 from finest.chain.view import SubnetView, read_view
 from finest.chain.wallet import Hotkey, open_hotkey
@@ -134,14 +134,18 @@ class Chain:
         return lines
 
     def commit(self, line: str) -> CommitReceipt:
-        """Commit `line` (see payload.encode) under the hotkey. Sends nothing if the line is on the chain already.
+        """Commit `line` (of finest.chain.payload) under the hotkey. Sends nothing if it is on the chain already.
 
         Raises UsageError for an invalid line, NotRegistered, BudgetExceeded (`retry_after_blocks`), Unreachable.
         """
-        if decode(line) is None:
+        if decode(line) is None and decode_anchor(line) is None:
             raise UsageError(f"{line[:140]!r} is not a commitment; the form is fd1:<repository>@<revision>#<root>")
         hotkey = self.hotkey
         return self._write(lambda client, submission: commit_line(client, self.options, hotkey, line, submission))
+
+    def anchor(self, hotkey: str) -> tuple[Anchor, int] | None:
+        """The head of its log that a task server committed, and the block; None if it has committed none."""
+        return self._connection.call(lambda client: read_anchor(client, self.options.netuid, hotkey), self._read_s)
 
     def set_weights(self, weights: Mapping[str, float], *, mechanism: int = 0) -> WeightsReceipt:
         """Set this validator's weights for one of the subnet's mechanisms, by hotkey; only their proportions count.

@@ -116,6 +116,11 @@ if TYPE_CHECKING:
     help="Trust X-Forwarded-For from a reverse proxy with this address or network (172.16.0.0/12); repeatable.",
 )
 @click.option(
+    "--anchor",
+    is_flag=True,
+    help="Commit the head of the public log on the chain once a day; the server's hotkey must be registered.",
+)
+@click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
@@ -127,16 +132,19 @@ def serve(
     host: str, port: int, workers: int, redundancy: int, lease_blocks: int, tasks_per_window: int,
     leases_per_coldkey: int, fails_to_reopen: int, min_stake: float, per_hotkey: int, per_address: int, read_rate: int,
     connections: int, connections_per_address: int,
-    behind_proxy: bool, proxy: tuple[str, ...], log_format: Literal["text", "json"], chain: ChainOptions,
+    behind_proxy: bool, proxy: tuple[str, ...], anchor: bool,
+    log_format: Literal["text", "json"], chain: ChainOptions,
 ) -> None:  # fmt: skip
     """Run the task server, which leases WARCs to miners.
 
     The server also shows who did what, on a web page. It keeps its state in DATABASE_URL (default:
-    sqlite:///finest-tasks.db); `finest tasks import` adds crawls to it. The server signs nothing: clients address
-    their signed requests to its hotkey. On Ctrl-C it finishes the requests that it has begun.
+    sqlite:///finest-tasks.db); `finest tasks import` adds crawls to it. Clients address their signed requests to the
+    server's hotkey; the server itself signs nothing, except with --anchor. On Ctrl-C it finishes the requests that it
+    has begun.
 
     \b
     finest serve --wallet.name owner --wallet.hotkey server
+    finest serve --anchor
     finest serve --host 0.0.0.0 --workers 4 --behind-proxy --log-format json
     """
     settings = load_settings()
@@ -157,6 +165,6 @@ def serve(
         chain=chain, rules=rules, database_url=settings.database_url, hub=ENDPOINT, host=host, port=port,
         workers=workers, per_hotkey=per_hotkey, per_address=per_address, read_bytes_s=read_rate * 1024,
         connection_limits=ConnectionLimits(connections, connections_per_address), proxies=proxies,
-        log_format=log_format,
+        log_format=log_format, anchor=anchor,
     )  # fmt: skip
     server.serve(options, say)

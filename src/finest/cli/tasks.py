@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from finest.chain.options import chain_options
 from finest.cli.groups import Commands
 from finest.cli.shared import console, needs, say
+from finest.errors import VerifyError
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
+    from finest.chain.options import ChainOptions
     from finest.settings import Settings
+    from finest.tasks.check_log import Seen
     from finest.tasks.store import Store
 
 
@@ -97,7 +101,9 @@ def show_command() -> None:
     "--state", type=click.Path(dir_okay=False, path_type=Path),
     help="File that remembers the newest entry for the next check. [default: a file per server in the cache folder]",
 )  # fmt: skip
-def verify_command(state: Path | None) -> None:
+@click.option("--on-chain", is_flag=True, help="Compare with the head that the server committed on the chain, too.")
+@chain_options
+def verify_command(state: Path | None, on_chain: bool, chain: ChainOptions) -> None:
     """Check the public log of the task server at API_URL.
 
     The log says who leased, finished and scored what, and when. The command recomputes the hash of every entry, replays
@@ -106,7 +112,7 @@ def verify_command(state: Path | None) -> None:
 
     \b
     API_URL=https://tasks.example.org finest tasks verify
-    finest tasks verify --state log.json
+    finest tasks verify --on-chain --subtensor.network finney
     """
     from finest.tasks.check_log import check_log, read_seen, write_seen
     from finest.tasks.client import TaskServer
@@ -114,10 +120,12 @@ def verify_command(state: Path | None) -> None:
     settings = load_settings()
     server = TaskServer(settings.api_url, None, receiver=settings.api_hotkey, say=say)
     try:
-        place = state or settings.cache / "task-logs" / f"{server.info().hotkey}.json"
+        hotkey = server.info().hotkey
+        place = state or settings.cache / "task-logs" / f"{hotkey}.json"
         seen = read_seen(place)
+        anchored = _anchored(hotkey, chain) if on_chain else ()
         say(f"Reading the log of {server.url}")
-        summary = check_log(server.log(), seen)
+        summary = check_log(server.log(), seen, *anchored)
     finally:
         server.close()
     write_seen(place, summary)
@@ -125,9 +133,26 @@ def verify_command(state: Path | None) -> None:
     click.echo(", ".join(f"{count:,} {what}" for what, count in sorted(summary.events.items())) or "no task yet")
     if seen.number:
         click.echo(f"the {seen.number:,} entries of the last check are unchanged")
+    for anchor in anchored:
+        click.echo(f"entry {anchor.number:,} is as the server committed it {anchor.where}")
     if summary.without_warcs:
         click.echo(f"{summary.without_warcs:,} leases are of an earlier version and do not name their WARCs")
     say(f"The next check compares with {place}")
+
+
+def _anchored(hotkey: str, options: ChainOptions) -> tuple[Seen, ...]:
+    """Return the head that the server committed on the chain; raises VerifyError if it committed none."""
+    from finest.chain.subnet import Chain
+    from finest.tasks.check_log import Seen
+
+    with Chain(options) as chain:
+        found = chain.anchor(hotkey)
+    if found is None:
+        raise VerifyError(
+            f"hotkey {hotkey} has committed no head of a log on subnet {options.netuid}; its operator starts the "
+            "server with: finest serve --anchor. Without --on-chain the log alone is checked"
+        )
+    return (Seen(found[0].number, found[0].head, f"on the chain at block {found[1]:,}"),)
 
 
 def _store(settings: Settings) -> Store:

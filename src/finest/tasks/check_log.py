@@ -36,10 +36,11 @@ _BY_MINER: tuple[EventKind, ...] = ("renewed", "finished", "released", "expired"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The newest entry of a log at an earlier check."""
+    """The newest entry of a log when it was seen before."""
 
     number: int = 0
     head: str = FIRST_HEAD
+    where: str = "at an earlier check"
 
 
 @dataclass(slots=True)
@@ -79,10 +80,11 @@ def write_seen(path: Path, summary: LogSummary) -> None:
     write_whole(path, json.dumps({"number": summary.entries, "head": summary.head}).encode())
 
 
-def check_log(entries: Iterable[LogEntry], seen: Seen) -> LogSummary:
+def check_log(entries: Iterable[LogEntry], *witnesses: Seen) -> LogSummary:
     """Check a whole log, from its first entry; raises VerifyError with the first entry that is wrong.
 
-    `seen` is what an earlier check remembered. Memory grows with the number of tasks and of leased WARCs.
+    `witnesses` are heads that were seen before: by an earlier check, or on the chain. Memory grows with the number of
+    tasks and of leased WARCs.
     """
     summary = LogSummary()
     tasks: dict[str, _Task] = {}
@@ -93,16 +95,18 @@ def check_log(entries: Iterable[LogEntry], seen: Seen) -> LogSummary:
         _replay(entry, tasks, holders, summary)
         summary.entries, summary.head, summary.block = entry.number, entry.head, entry.block
         summary.events[entry.what] += 1
-        if entry.number == seen.number and entry.head != seen.head:
+        for seen in witnesses:
+            if entry.number == seen.number and entry.head != seen.head:
+                raise VerifyError(
+                    f"entry {entry.number} of the log ends in {entry.head[:16]}..., {seen.where} in "
+                    f"{seen.head[:16]}...: the server has rewritten its history before that entry"
+                )
+    for seen in witnesses:
+        if summary.entries < seen.number:
             raise VerifyError(
-                f"entry {entry.number} of the log ends in {entry.head[:16]}..., at an earlier check in "
-                f"{seen.head[:16]}...: the server has rewritten its history before that entry"
+                f"the log has {summary.entries} entries, {seen.where} it had {seen.number}: entries were removed, or "
+                "the server restored an older database"
             )
-    if summary.entries < seen.number:
-        raise VerifyError(
-            f"the log has {summary.entries} entries, and had {seen.number} at an earlier check: entries were removed, "
-            f"or the server restored an older database"
-        )
     return summary
 
 

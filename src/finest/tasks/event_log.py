@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
+from finest.chain.payload import Anchor
 from finest.recipe.schema import canonical_json
 from finest.tasks.models import LogEntry, LogPage
 from finest.tasks.queries import PAGE_BYTES
@@ -71,6 +72,12 @@ def number_events(connection: sa.Connection) -> int:
     if changes:
         connection.execute(_NUMBER, changes)
     return len(changes)
+
+
+def newest(connection: sa.Connection) -> Anchor | None:
+    """Return the number and head of the newest entry; None while the log is empty."""
+    last = connection.execute(_LAST).one_or_none()
+    return Anchor(last.number, last.head) if last else None
 
 
 def page(connection: sa.Connection, after: int, limit: int) -> LogPage:

@@ -60,6 +60,8 @@ class ServeOptions:
     connection_limits: ConnectionLimits
     proxies: Proxies
     log_format: LogFormat
+    anchor: bool = False
+    """Whether to commit the head of the public log on the chain once a day."""
 
     def __call__(self) -> FastAPI:
         """Build the application, in the process that serves it."""
@@ -149,6 +151,7 @@ def _config(options: ServeOptions) -> Config:
 
 def _application(options: ServeOptions) -> FastAPI:
     from finest.chain.subnet import Chain
+    from finest.tasks.anchor import Anchoring
     from finest.tasks.app import create_app
     from finest.tasks.rate_limits import RateLimits
     from finest.tasks.store import Store
@@ -156,8 +159,9 @@ def _application(options: ServeOptions) -> FastAPI:
     set_up_logs(options.log_format)
     chain = Chain(options.chain)
     store = Store.open(options.database_url, options.rules)
+    anchoring = (Anchoring(store, chain).close,) if options.anchor else ()
     return create_app(
-        store, chain, chain.hotkey.address, options.rules, on_close=(chain.close, store.close),
+        store, chain, chain.hotkey.address, options.rules, on_close=(*anchoring, chain.close, store.close),
         hub=options.hub,
         rates=RateLimits(options.per_hotkey, options.per_address, options.read_bytes_s), proxies=options.proxies,
         connection_limits=options.connection_limits,

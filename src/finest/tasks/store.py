@@ -31,6 +31,8 @@ from finest.tasks.tables import crawls, nonces, rules, warcs
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from finest.chain.payload import Anchor
+
 BATCH = 10_000
 """WARCs in one transaction of an import. It takes some tenths of a second, for which SQLite's other writers wait."""
 PURGE_S = 120.0
@@ -147,9 +149,17 @@ class Store:
         """One page of the public log, oldest first; numbers new events before it reads, at most once a second."""
         if abs(time.monotonic() - self._numbered_s) > NUMBER_EVERY_S:
             self._numbered_s = time.monotonic()
-            while self._database.write(event_log.number_events) == event_log.NUMBER_BATCH:
-                pass
+            self._number_events()
         return self._database.read(lambda connection: event_log.page(connection, after, limit))
+
+    def log_head(self) -> Anchor | None:
+        """The number and head of the newest entry of the public log; None while it is empty."""
+        self._number_events()
+        return self._database.read(event_log.newest)
+
+    def _number_events(self) -> None:
+        while self._database.write(event_log.number_events) == event_log.NUMBER_BATCH:
+            pass
 
     def leaderboard(self, limit: int) -> list[Leader]:
         return self._database.read(lambda connection: scores.leaderboard(connection, limit))
