@@ -27,7 +27,7 @@ POLICY = Policy(first_s=0.5, cap_s=30.0, tries=6, asked_cap_s=300.0)
 """Six tries take about 12 s of waits: a server that loads another model answers 503 for some seconds."""
 _CONNECT_S, _ANSWER_S = 20.0, 300.0
 """A large model on a CPU needs minutes for a page."""
-_MAX_ANSWER_BYTES = 1 << 20
+MAX_ANSWER_BYTES = 1 << 20
 MAX_TOKENS = 1_024
 """Maximum tokens of an answer; enough to give reasons before the label."""
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -121,7 +121,7 @@ class Endpoint:
                 method, self._base + path, json=body, headers=headers, timeout=(_CONNECT_S, _ANSWER_S), stream=True,
                 allow_redirects=False,
             ) as answer:  # fmt: skip
-                data = answer.raw.read(_MAX_ANSWER_BYTES + 1, decode_content=True)
+                data = answer.raw.read(MAX_ANSWER_BYTES + 1, decode_content=True)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             if why := lasting(error):
                 raise RunError(f"{self.name}: {why}") from None
@@ -138,7 +138,7 @@ class Endpoint:
             hint = "; the key is OPENAI_API_KEY, from the environment or .env" if status in (401, 403) else ""
             raise RunError(f"{self.name} refuses with status {status}{words}{hint}")
         try:
-            found = json.loads(data) if len(data) <= _MAX_ANSWER_BYTES else None
+            found = json.loads(data) if len(data) <= MAX_ANSWER_BYTES else None
         except ValueError:
             found = None
         if not isinstance(found, dict):
