@@ -86,7 +86,7 @@ def recipe_keys() -> str:
 
 def _toml(value: Any) -> str:
     """A value as a recipe file has it."""
-    plain = json.loads(json.dumps(value))
+    plain = json.loads(json.dumps(value, default=lambda rules: rules.model_dump(mode="json")))
     return f"`{json.dumps(plain, ensure_ascii=False)}`"
 
 

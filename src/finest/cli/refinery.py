@@ -327,6 +327,23 @@ def recipe_show(name: str) -> None:
     click.echo(json_of(load_recipe(name).resolved()))
 
 
+@recipe.command("fetch")
+@click.argument("name", metavar="NAME|FILE.toml")
+def recipe_fetch(name: str) -> None:
+    """Fetch the quality models that a recipe names into the cache.
+
+    Commands that refine pages do this themselves. Programs that judge single pages need the models on the machine.
+
+    \b
+    finest recipe fetch my-recipe.toml
+    """
+    from finest.pipeline.quality_models import provide_models
+
+    settings = load_settings()
+    for path in provide_models(load_recipe(name), settings.cache, say=lambda line: click.echo(line, err=True)):
+        click.echo(path)
+
+
 @recipe.command("hash")
 @click.argument("name", default="fineweb", metavar="NAME|FILE.toml")
 def recipe_hash(name: str) -> None:

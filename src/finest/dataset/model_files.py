@@ -16,14 +16,13 @@ from finest.atomic_files import size_and_sha256, write_whole
 from finest.dataset.hub import Hub, RemoteFile, Revision, git_blob
 from finest.dataset.hub_retry import Say
 from finest.errors import UsageError, VerifyError
+from finest.recipe.quality_model import MAX_MODEL_BYTES
 
 HUB_PREFIX = "hf:"
 SUFFIX = ".safetensors"
 RECORD_NAME = "model.json"
 """File beside the weights that says what the model was trained on and how it was evaluated."""
-MAX_MODEL_BYTES = 64 * 1024 * 1024
-"""Maximum size of a model file. Shipped models have at most 2 MB; 2^20 features in 20 classes take 40 MB."""
-MAX_RECORD_BYTES = 4 * 1024 * 1024
+MAX_RECORD_BYTES = 16 << 20
 """Maximum size of a model.json; it holds evaluations and samples, about 100 kB."""
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"

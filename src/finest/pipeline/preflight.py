@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from finest.errors import FinestError, RunError
+from finest.pipeline.quality_models import provide_models
 from finest.recipe.judge import ENGINES, judge, toolbox
 from finest.recipe.page import Page
 
@@ -37,7 +38,12 @@ KNOWN_PAGE = Page("<urn:uuid:0>", "https://example.org/mill", "2025-01-01T00:00:
 
 
 def preflight(recipe: Recipe, cache: Path) -> None:
-    """Load everything that the recipe needs, and extract and judge a known page; raises RunError if that fails."""
+    """Fetch and load everything that the recipe needs, and extract and judge a known page.
+
+    Raises RunError if the page has another text; ModelError, HubError or VerifyError if a quality model is not to be
+    had.
+    """
+    provide_models(recipe, cache)
     try:
         toolbox(recipe, cache).load()
         text = ENGINES[recipe.extraction.engine](KNOWN_HTML)

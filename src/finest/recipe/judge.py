@@ -19,7 +19,7 @@ from finest.recipe.engines import ENGINES
 from finest.recipe.failure import described, kind_of
 from finest.recipe.reasons import JUDGE_ERROR, KEPT
 from finest.recipe.stage import PageFailure
-from finest.recipe.stages import READING, STAGES
+from finest.recipe.stages import FILTERS, READING, ROW, STAGES
 from finest.recipe.state import PageState
 from finest.recipe.toolbox import Toolbox, toolbox
 
@@ -102,8 +102,8 @@ def judge(page: Page, recipe: Recipe, cache: Path, clock: Clock | None = None) -
                 if check.failed:
                     failed = _expected(check, stage)
                     break
-            if stage.columns and failed is None:
-                stage.check_columns(state.columns)
+            if failed is None:
+                stage.check_columns(state.columns, tools.rules[stage.section])
         except _NOT_THE_PAGES:
             raise
         except Exception as exception:  # noqa: BLE001 - a page's border; the verdict names the error
@@ -137,11 +137,8 @@ def explain(page: Page, recipe: Recipe, cache: Path) -> tuple[Verdict, Trail]:
 
 
 def _stages(tools: Toolbox) -> tuple[Stage[Any], ...]:
-    """Return the recipe's stages in order; other packages' stages follow the filters and precede row completion."""
-    if not tools.other_stages:
-        return STAGES
-    filters = tuple(stage for stage in STAGES if not stage.finishes)
-    return (*filters, *tools.other_stages, *STAGES[len(filters) :])
+    """Return the recipe's stages in order; other packages' stages run between the filters and those of the row."""
+    return (*FILTERS, *tools.other_stages, *ROW) if tools.other_stages else STAGES
 
 
 def _all_checks(stage: Stage[Any], state: PageState, tools: Toolbox) -> tuple[list[Check], str]:

@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from finest.recipe.installed import Origin, origins
-from finest.recipe.stages import STAGES as _JUDGING
+from finest.recipe.stages import FILTERS
 from finest.recipe.stages.dedup import DEDUP, DUPLICATE
+from finest.recipe.stages.quality_model import QUALITY_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -87,11 +88,12 @@ _Group = tuple[str, str, str, "Mapping[str, str]", "Iterable[Family]"]
 
 def _groups(others: Mapping[str, Origin]) -> Iterator[_Group]:
     """Yield the name, question, title, reasons and families of each stage, in the order of reports."""
-    filters = [stage for stage in _JUDGING if stage.question and not stage.finishes]
-    for stage in filters:
-        yield stage.name, stage.question, stage.title, stage.reasons, stage.families
+    for stage in FILTERS:
+        if stage.question:
+            yield stage.name, stage.question, stage.title, stage.reasons, stage.families
     for section, origin in sorted(others.items()):
         yield section, origin.question or f"Does it pass {section}?", "", origin.reasons, ()
+    yield QUALITY_MODEL.name, QUALITY_MODEL.question, QUALITY_MODEL.title, QUALITY_MODEL.reasons, ()
     failed = {JUDGE_ERROR: "A stage other than extraction failed on the page."}
     yield "judge", "Could the page be judged at all?", "Errors", failed, ()
     yield DEDUP.name, DEDUP.question, DEDUP.title, DEDUP.reasons, ()

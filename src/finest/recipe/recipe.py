@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from finest.errors import RecipeError
-from finest.recipe.installed import Origin, installed_stage, require_pinned
+from finest.recipe.installed import Origin, check_columns, installed_stage, require_pinned
 from finest.recipe.iso639 import language_of
 from finest.recipe.schema import canonical_json, defaults, recipe_hash, without_defaults
 from finest.recipe.stage import Rules
@@ -34,6 +34,7 @@ from finest.recipe.stages.language import LanguageRules
 from finest.recipe.stages.payload import DecodeRules, LimitRules, PayloadRules
 from finest.recipe.stages.pii import PiiRules
 from finest.recipe.stages.quality import GopherQualityRules
+from finest.recipe.stages.quality_model import SUFFIX, ModelRules, QualityModelRules, is_on_hub, is_shipped
 from finest.recipe.stages.repetition import GopherRepetitionRules
 from finest.recipe.stages.url import UrlRules
 
@@ -48,9 +49,9 @@ else:
 
 __all__ = [
     "DECIDING_LIBRARIES", "SHIPPED", "C4Rules", "DecodeRules", "DedupRules", "ExtractionRules", "FinewebRules",
-    "GateRules", "GopherQualityRules", "GopherRepetitionRules", "LanguageRules", "LimitRules", "PayloadRules",
-    "PiiRules", "Recipe", "UrlRules", "canonical_json", "installed_libraries", "load_recipe", "parse_recipe",
-    "recipe_hash", "tomllib",
+    "GateRules", "GopherQualityRules", "GopherRepetitionRules", "LanguageRules", "LimitRules", "ModelRules",
+    "PayloadRules", "PiiRules", "QualityModelRules", "Recipe", "UrlRules", "canonical_json", "installed_libraries",
+    "load_recipe", "parse_recipe", "recipe_hash", "tomllib",
 ]  # fmt: skip
 
 SHIPPED = ("fineweb", "finest")
@@ -92,6 +93,7 @@ class Recipe(Rules):
     gopher_quality: GopherQualityRules = GopherQualityRules()
     c4: C4Rules = C4Rules()
     fineweb: FinewebRules = FinewebRules()
+    quality_model: QualityModelRules = QualityModelRules()
     dedup: DedupRules = DedupRules()
     pii: PiiRules = PiiRules()
     libraries: dict[str, str] = Field(default_factory=installed_libraries)
@@ -119,6 +121,11 @@ class Recipe(Rules):
             raise ValueError(f"[stages] names the stage {unused[0]!r}, and the recipe has no section of that name")
         kept = {key: value for key, value in data.items() if key not in others}
         return kept | {"stages": pinned, "others": others} if others else kept
+
+    @model_validator(mode="after")
+    def _has_distinct_columns(self) -> Recipe:
+        check_columns(self.columns())
+        return self
 
     @model_serializer(mode="wrap")
     def _resolve(self, handler: SerializerFunctionWrapHandler, _: SerializationInfo) -> dict[str, Any]:
@@ -154,8 +161,9 @@ class Recipe(Rules):
 
     def columns(self) -> tuple[Column, ...]:
         """Return the columns that this recipe's stages add to each row."""
-        ours = [stage for stage in STAGES if stage.columns and _is_on(getattr(self, stage.section))]
-        return tuple(column for stage in (*ours, *self.other_stages()) for column in stage.columns)
+        rules = {"": Rules(), **self.sections()}
+        ours = [stage for stage in STAGES if _is_on(rules[stage.section])]
+        return tuple(column for stage in (*ours, *self.other_stages()) for column in stage.adds(rules[stage.section]))
 
     def without_gate(self) -> Recipe:
         """Return a copy of the recipe with the gate disabled; DataTrove has no gate."""
@@ -166,10 +174,12 @@ class Recipe(Rules):
     def resolved(self) -> dict[str, Any]:
         """Return the recipe as data with every value filled in, as ledgers and manifests store it.
 
-        The language model's path is reduced to its file name; its sha256 identifies the model.
+        The paths of models are reduced to their file names; its sha256 identifies each model.
         """
         data = self.model_dump(mode="json")
         data["language"]["model"] = Path(self.language.model).name
+        for model in data.get("quality_model", {}).get("models", ()):
+            model["model"] = _named(model["model"])
         return data
 
     def check_languages(self) -> None:
@@ -183,6 +193,11 @@ class Recipe(Rules):
                 f"[gopher_quality] stop_words are English, and [language] languages asks for {', '.join(wanted)}: name "
                 f"stop words of every language in stop_words, or set min_stop_words = 0"
             )
+
+
+def _named(place: str) -> str:
+    """Return the place of a quality model without the folder of a local file."""
+    return place if is_shipped(place) or is_on_hub(place) else Path(place).name
 
 
 def _own_keys() -> set[str]:
@@ -209,7 +224,7 @@ def load_recipe(name_or_path: str) -> Recipe:
     else:
         text = _read(name_or_path)
     try:
-        return parse_recipe(tomllib.loads(text))
+        return parse_recipe(_with_whole_paths(tomllib.loads(text), Path(name_or_path).parent))
     except (tomllib.TOMLDecodeError, ValidationError, RecipeError) as error:
         raise RecipeError(f"recipe {name_or_path}: {_reason(error)}") from error
 
@@ -224,6 +239,17 @@ def parse_recipe(data: dict[str, Any]) -> Recipe:
         need = " ".join(f"{name}=={version}" for name, version in sorted(wrong.items()))
         raise RecipeError(f"it was made with other library versions; install them with: pip install {need}")
     return recipe
+
+
+def _with_whole_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Make the paths of quality models absolute: in a file they are relative to its folder."""
+    section = data.get("quality_model")
+    models = section.get("models") if isinstance(section, dict) else None
+    for model in models if isinstance(models, list) else ():
+        place = model.get("model") if isinstance(model, dict) else None
+        if isinstance(place, str) and place.endswith(SUFFIX):
+            model["model"] = str((folder / Path(place).expanduser()).absolute())
+    return data
 
 
 def _read(path: str) -> str:

@@ -45,7 +45,8 @@ def recipe_hash(resolved: dict[str, Any]) -> str:
             f"the recipe has the schema {str(named)[:40]!r} and this version knows {SCHEMA_NAME} alone; "
             f"update with: pip install -U finest-data"
         )
-    decides = {key: _differing(value, defaults().get(key)) for key, value in resolved.items() if key not in _UNHASHED}
+    hashed = {key: _without_places(key, value) for key, value in resolved.items() if key not in _UNHASHED}
+    decides = {key: _differing(value, defaults().get(key)) for key, value in hashed.items()}
     changed = {key: value for key, value in decides.items() if value is not _ABSENT}
     return hashlib.sha256(canonical_json({"schema": SCHEMA_NAME, **changed})).hexdigest()
 
@@ -63,6 +64,17 @@ def same(one: Any, other: Any) -> bool:
 def canonical_json(value: Any) -> bytes:
     """Encode `value` as UTF-8 JSON with sorted keys and no spaces, so that equal values give equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _without_places(section: str, value: Any) -> Any:
+    """Return a section without the places of its quality models: their sha256s say which they are."""
+    if section != "quality_model" or not isinstance(value, dict) or not isinstance(value.get("models"), list):
+        return value
+    models = [
+        {key: setting for key, setting in model.items() if key != "model"} if isinstance(model, dict) else model
+        for model in value["models"]
+    ]
+    return value | {"models": models}
 
 
 def _differing(value: Any, default: dict[str, Any] | None) -> Any:

@@ -100,6 +100,8 @@ class Stage(Generic[R]):
     """Fields of PageState that `run` sets."""
     columns: tuple[Column, ...] = ()
     """Columns that `run` sets: `state.columns[name] = value`."""
+    columns_of: Callable[[R], tuple[Column, ...]] | None = None
+    """Returns the columns, if they depend on the rules; `columns` is then not used."""
     ends: bool = False
     """Whether later stages have nothing to examine once this stage drops a page."""
     finishes: bool = False
@@ -109,9 +111,13 @@ class Stage(Generic[R]):
         """Return whether the stage declares `reason`."""
         return reason in self.reasons or any(family.pattern.fullmatch(reason) for family in self.families)
 
-    def check_columns(self, values: Mapping[str, Any]) -> None:
+    def adds(self, rules: R) -> tuple[Column, ...]:
+        """Return the columns that the stage adds under these rules."""
+        return self.columns if self.columns_of is None else self.columns_of(rules)
+
+    def check_columns(self, values: Mapping[str, Any], rules: R) -> None:
         """Raise ValueError if the stage left a column unset or set a value that the column cannot hold."""
-        for column in self.columns:
+        for column in self.adds(rules):
             if column.name not in values:
                 raise ValueError(f"stage {self.name} set no value for its column {column.name}")
             column.checked(values[column.name])

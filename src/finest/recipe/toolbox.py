@@ -11,6 +11,7 @@ from finest.recipe.stage import Rules
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from finest.recipe.quality_model import QualityModel
     from finest.recipe.recipe import Recipe
     from finest.recipe.stage import Stage
 
@@ -50,9 +51,16 @@ class Toolbox:
     def token_counter(self) -> tokens.TokenCounter:
         return tokens.TokenCounter()
 
+    @cached_property
+    def quality_models(self) -> tuple[QualityModel, ...]:
+        """The models of the section `quality_model`, in its order; raises ModelError if one is not on this machine."""
+        from finest.recipe.quality_model.place import load_models
+
+        return load_models(self.recipe.quality_model, self.cache)
+
     def load(self) -> None:
         """Load all tools now, so that forked workers share them."""
-        _ = self.tokenizer, self.url_lists, self.model, self.signer, self.token_counter
+        _ = self.tokenizer, self.url_lists, self.model, self.signer, self.token_counter, self.quality_models
 
 
 _toolboxes: dict[tuple[str, Path], Toolbox] = {}

@@ -13,11 +13,12 @@ from finest.recipe.stages.language import LANGUAGE
 from finest.recipe.stages.payload import ENCODING, MARKUP, PAYLOAD
 from finest.recipe.stages.pii import PII
 from finest.recipe.stages.quality import QUALITY
+from finest.recipe.stages.quality_model import QUALITY_MODEL
 from finest.recipe.stages.repetition import REPETITION
 from finest.recipe.stages.tokens import TOKENS
 from finest.recipe.stages.url import URL
 
-STAGES: tuple[Stage[Any], ...] = (
+FILTERS: tuple[Stage[Any], ...] = (
     HTTP,
     PAYLOAD,
     URL,
@@ -31,11 +32,15 @@ STAGES: tuple[Stage[Any], ...] = (
     QUALITY,
     C4,
     FINEWEB,
-    # Stages that other packages add run here: after the filters, before the row is completed.
+)
+"""FineWeb's order, except that cheap checks that safely drop pages run before extraction."""
+ROW: tuple[Stage[Any], ...] = (
     PII,
+    QUALITY_MODEL,
     TOKENS,
     DEDUP,
 )
-"""FineWeb's order, except that cheap checks that safely drop pages run before extraction."""
+"""The stages that make the row's text and its columns. Stages that other packages add run before them."""
+STAGES: tuple[Stage[Any], ...] = (*FILTERS, *ROW)
 READING: tuple[Stage[Any], ...] = (HTTP, PAYLOAD, ENCODING)
 """The stages that turn a record into HTML."""

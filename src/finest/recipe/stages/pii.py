@@ -33,5 +33,4 @@ def _run(state: PageState, rules: PiiRules, _: Toolbox) -> Iterable[Check]:
 
 PII = Stage(
     name="pii", section="pii", rules=PiiRules, run=_run, needs=("text",), provides=("row_text",), title="PII",
-    finishes=True,
 )  # fmt: skip
