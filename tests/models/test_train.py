@@ -176,7 +176,7 @@ def test_another_models_record_is_not_overwritten(tmp_path: Path) -> None:
     labels = written(tmp_path / "a.jsonl", rows(100))
     trained(tmp_path / "m", labels)
     trained(tmp_path / "m", labels)  # the same model may be trained again
-    with pytest.raises(UsageError, match="belongs to edu.safetensors"):
+    with pytest.raises(UsageError, match=r"belongs to edu\.safetensors"):
         trained(tmp_path / "m", labels, name="spam")
 
 

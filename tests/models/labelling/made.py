@@ -40,8 +40,10 @@ def says(text: str) -> Reply:
 
 
 @contextmanager
-def endpoint(reply: Callable[[str, int], Reply]) -> Iterator[Served]:
-    """Serve `reply(prompt, number of the request)` at /v1/chat/completions, and one model at /v1/models."""
+def endpoint(
+    reply: Callable[[str, int], Reply], models: Reply = (200, {"data": [{"id": "tiny-1"}]})
+) -> Iterator[Served]:
+    """Serve `reply(prompt, number of the request)` at /v1/chat/completions, and `models` at /v1/models."""
     served, lock, at_once = Served(), threading.Lock(), [0]
 
     class Handler(BaseHTTPRequestHandler):
@@ -49,7 +51,7 @@ def endpoint(reply: Callable[[str, int], Reply]) -> Iterator[Served]:
             pass
 
         def do_GET(self) -> None:
-            self.send(200, {"data": [{"id": "tiny-1"}]} if self.path == "/v1/models" else {})
+            self.send(*models if self.path == "/v1/models" else (404, {}))
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

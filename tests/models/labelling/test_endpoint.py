@@ -196,6 +196,30 @@ def test_the_key_comes_from_the_environment_and_shows_nowhere(monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
+    ("models", "words"),
+    [
+        ((200, {"data": [{"id": "a"}, {"id": "b"}]}), "serves 2 models (a, b); name one with --model"),
+        ((200, {"data": []}), "serves 0 models; name one with --model"),
+        ((200, {"data": "none"}), "serves 0 models; name one with --model"),
+        ((404, {}), "does not list its models (status 404); name one with --model"),
+    ],
+)
+def test_without_one_model_it_has_to_be_named(models: Reply, words: str) -> None:
+    """No page is sent to whichever model comes first."""
+    with endpoint(lambda *_: says("1"), models) as served:
+        done = label(served.address)
+    assert isinstance(done.exception, UsageError) and words in str(done.exception) and not served.asked
+
+
+@pytest.mark.parametrize("answer", [{}, {"choices": []}, {"choices": [{"text": "1"}]}, {"choices": "1"}])
+def test_what_speaks_another_protocol_is_said_so(answer: dict[str, Any]) -> None:
+    """One line, and no label."""
+    with endpoint(lambda *_: (200, answer)) as served:
+        done = label(served.address)
+    assert isinstance(done.exception, RunError) and "not as an OpenAI-compatible endpoint" in str(done.exception)
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--prompt", "prompt.txt"], "no model is asked without one"),

@@ -41,7 +41,7 @@ def test_half_a_line_is_cut_off(tmp_path: Path) -> None:
         assert journal.of("b") is None and journal.count("label") == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"text\n", b'{"page":"a"}\n', b'{"format":"finest-labels/1"', b"[1]\n"])
+@pytest.mark.parametrize("content", [b"text\n", b'{"page":"a"}\n', b'{"format":"finest-labels/1"', b"[1]\n"])
 def test_a_foreign_file_is_left_alone(tmp_path: Path, content: bytes) -> None:
     """Whatever it is, not a byte of it changes."""
     path = tmp_path / "journal"

@@ -110,6 +110,9 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError as error:
             self._refuse(400, str(error))
             return
+        except OSError as error:
+            self._refuse(500, f"this was not saved: {error.strerror}")
+            return
         if state is None:
             self._refuse(404, "there is no such action")
             return
