@@ -38,7 +38,7 @@ def publish(
     where: str, repo: str, private: bool, licence: str, samples: tuple[str, ...], notes: Path | None,
     with_heldout: bool,
 ) -> None:  # fmt: skip
-    """Publish a model to the Hub, and print its revision and the lines for a recipe.
+    """Publish a model to the Hub, and print the lines for a recipe.
 
     One commit holds the weights, model.json, the threshold curve and a card with training sets, evaluation, samples
     and limits. If the upload was stopped, run the command again: it still becomes one commit, and the same model again
