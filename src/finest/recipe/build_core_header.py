@@ -30,7 +30,7 @@ from finest.recipe.extract import (
     readability,
     tags,
 )
-from finest.recipe.quality_model import hashing
+from finest.recipe.quality_model import fasttext, hashing
 from finest.recipe.quality_model.format import MAX_CLASSES
 
 HEADER = Path(__file__).with_name("native") / "core" / "generated.h"
@@ -158,8 +158,11 @@ def _texts() -> Iterator[str]:
             "FN_QUALITY_MAX_BITS": hashing.MAX_BITS,
             "FN_QUALITY_MAX_TEXT": hashing.MAX_TEXT_BYTES,
             "FN_QUALITY_MAX_CLASSES": MAX_CLASSES,
+            "FN_QUALITY_MAX_WORD_NGRAMS": fasttext.MAX_WORD_NGRAMS,
         },
     )
+    for name in ("FNV32_BASIS", "FNV32_PRIME", "JOIN"):
+        yield f"#define FN_QUALITY_{name} {getattr(fasttext, name)}u"
     for name in ("FNV_BASIS", "FNV_PRIME", "SPREAD", "PAIR"):
         yield f"#define FN_QUALITY_{name} {getattr(hashing, name)}ull"
     yield ""

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from finest.recipe import native
 from finest.recipe.quality_model import features, score_all
 from finest.recipe.quality_model.hashing import MAX_BITS, MAX_TEXT_BYTES, MIN_BITS, indices
-from finest.recipe.quality_model.linear import linear_sums
 from tests.deep import examples
 from tests.recipe.quality_model.made import CLASSES, model
 
@@ -46,7 +45,7 @@ def check(text: str | bytes) -> None:
     """The core's features and scores of a text are Python's."""
     assert features(text, MAX_BITS).tolist() == indices(text, MAX_BITS)
     for one, score in zip(MODELS, score_all(MODELS, text), strict=True):
-        assert score == one.scored(linear_sums(text, one.weights)) == one.score(text)
+        assert score == one.scored(one.table.sums(text)) == one.score(text)
 
 
 @needs_core

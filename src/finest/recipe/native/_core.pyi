@@ -31,7 +31,7 @@ class BlockTables:
 
 @final
 class QualityTable:
-    """The weights of a linear quality model, as `quality_open` prepares them."""
+    """A quality model, as `quality_open` or `quality_open_fasttext` prepares it."""
 
 class Refused(Exception):
     """Raised for a page that the core does not handle; the message is the name of the reason."""
@@ -115,6 +115,10 @@ class Core(Protocol):
     # quality models
     def quality_open(self, bits: int, rows: int, weights: object, /) -> QualityTable:
         """Prepare int16 weights of shape (rows, 2^bits), given as a buffer."""
+    def quality_open_fasttext(
+        self, keys: object, words: object, buckets: object, word_ngrams: int, minn: int, maxn: int, /
+    ) -> QualityTable:
+        """Prepare the numbers of a fastText model, given as buffers, which must not change afterwards."""
     def quality_features(self, text: str | bytes, bits: int, /) -> bytes:
         """Return the indices of a text's n-grams as 32-bit numbers, in the order of the text."""
     def quality_sums(self, models: tuple[QualityTable, ...], text: str | bytes, /) -> tuple[tuple[int, ...], ...]:

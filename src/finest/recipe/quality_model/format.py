@@ -1,11 +1,17 @@
 """Read and write a quality model's file: tensors in safetensors, and one metadata key `finest_model`.
 
-`finest_model` holds a `Head` as canonical JSON. Everything that decides a score is in the file, so its sha256 names the
+`finest_model` holds a head as canonical JSON. Everything that decides a score is in the file, so its sha256 names the
 model. The tensors of a linear model with K rows (one for a score, else one per class):
 
     weights   int16 [K, 2^bits]
     bias      int64 [K]
     edges     int64 [19]   score models only: the ascending raw scores at which the next of 20 bins begins
+
+and those of an imported fastText model (`fasttext.py`), beside bias [1] and edges:
+
+    keys      uint64 [n]   hashes of its words, ascending
+    words     int16 [n]    their numbers
+    buckets   int16 [m]    the numbers of word n-grams and subwords
 """
 
 from __future__ import annotations
@@ -18,9 +24,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 import numpy as np
 import safetensors
 import safetensors.numpy
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from finest.errors import ModelError
+from finest.recipe.quality_model.fasttext import MAX_SUBWORD, MAX_WORD_NGRAMS
 from finest.recipe.quality_model.hashing import MAX_BITS, MIN_BITS
 from finest.recipe.schema import canonical_json
 from finest.recipe.stages.quality_model import BINS
@@ -32,9 +39,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KEY = "finest_model"
-MAX_MODEL_BYTES = 16 << 20
-"""The largest file that is read: a validator fetches models that strangers name. The shipped models have at most 2 MB;
-a linear model with one row of 2^22 weights has 8 MiB, and a fastText model with 2 million buckets about 14 MB."""
+MAX_MODEL_BYTES = 64 << 20
+"""The largest file that is read. The shipped models have at most 2 MB; 2^20 weights in 20 classes take 40 MB, as does a
+fastText model of 4 million words."""
 MAX_CLASSES = 32
 MAX_HEAD_BYTES = 64 << 10
 MAX_BIAS = 1 << 48
@@ -44,13 +51,16 @@ _LENGTH = struct.Struct("<Q")
 Tensors = dict[str, "NDArray[Any]"]
 
 
-class Head(BaseModel):
-    """The description of a model in its file."""
-
+class _Head(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["finest-model/1"] = "finest-model/1"
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")
+
+
+class LinearHead(_Head):
+    """The description of a linear model in its file."""
+
     kind: Literal["linear"] = "linear"
     bits: int = Field(ge=MIN_BITS, le=MAX_BITS, strict=True)
     ngrams: tuple[Literal[1], Literal[2]] = (1, 2)
@@ -60,10 +70,29 @@ class Head(BaseModel):
     """The classes that the rows stand for; empty for a score model."""
 
     @model_validator(mode="after")
-    def _has_distinct_classes(self) -> Head:
+    def _has_distinct_classes(self) -> LinearHead:
         if len(self.classes) == 1 or len(set(self.classes)) < len(self.classes):
             raise ValueError("classes must be two or more different names, or none for a score model")
         return self
+
+
+class FasttextHead(_Head):
+    """The description of an imported fastText model in its file."""
+
+    kind: Literal["fasttext"] = "fasttext"
+    classes: tuple[()] = ()
+    word_ngrams: int = Field(ge=1, le=MAX_WORD_NGRAMS, strict=True)
+    minn: int = Field(ge=0, le=MAX_SUBWORD, strict=True)
+    maxn: int = Field(ge=0, le=MAX_SUBWORD, strict=True)
+
+    @property
+    def has_buckets(self) -> bool:
+        """Whether the model has numbers of word n-grams or subwords."""
+        return self.word_ngrams > 1 or self.maxn > 0
+
+
+Head = LinearHead | FasttextHead
+_HEAD: TypeAdapter[Head] = TypeAdapter(Annotated[Head, Field(discriminator="kind")])
 
 
 class ModelFile(NamedTuple):
@@ -91,7 +120,7 @@ def model_bytes(
     tensors: Tensors = {"weights": weights, "bias": bias}
     if edges is not None:
         tensors["edges"] = edges
-    return encoded({"name": name, "bits": bits, "classes": classes}, tensors)
+    return encoded({"kind": "linear", "name": name, "bits": bits, "classes": classes}, tensors)
 
 
 def encoded(head: Mapping[str, Any], tensors: Tensors) -> bytes:
@@ -142,13 +171,7 @@ def decoded(data: bytes) -> tuple[Head, Tensors]:
 
 def check_tensors(head: Head, tensors: Tensors) -> None:
     """Raise ModelError if the tensors are not those that the head describes."""
-    rows = max(1, len(head.classes))
-    wanted: dict[str, tuple[type, tuple[int, ...]]] = {
-        "weights": (np.int16, (rows, 1 << head.bits)),
-        "bias": (np.int64, (rows,)),
-    }
-    if not head.classes:
-        wanted["edges"] = (np.int64, (BINS - 1,))
+    wanted = _linear_tensors(head) if isinstance(head, LinearHead) else _fasttext_tensors(tensors)
     if tensors.keys() != wanted.keys():
         raise ModelError(f"has the tensors {_named(tensors)}; a model of this kind has {_named(wanted)}")
     for name, (dtype, shape) in wanted.items():
@@ -161,6 +184,28 @@ def check_tensors(head: Head, tensors: Tensors) -> None:
             raise ModelError(f"tensor {name} has a value beyond 2^48")
     if "edges" in wanted and (np.diff(tensors["edges"]) < 0).any():
         raise ModelError("the edges of the bins are not in ascending order")
+    if isinstance(head, FasttextHead):
+        if head.has_buckets and not tensors["buckets"].size:
+            raise ModelError("tensor buckets is empty, and the model has word n-grams or subwords")
+        if (tensors["keys"][1:] <= tensors["keys"][:-1]).any():
+            raise ModelError("tensor keys is not in ascending order")
+
+
+_Wanted = dict[str, tuple[type, tuple[int, ...]]]
+
+
+def _linear_tensors(head: LinearHead) -> _Wanted:
+    rows = max(1, len(head.classes))
+    wanted: _Wanted = {"weights": (np.int16, (rows, 1 << head.bits)), "bias": (np.int64, (rows,))}
+    return wanted if head.classes else wanted | {"edges": (np.int64, (BINS - 1,))}
+
+
+def _fasttext_tensors(tensors: Tensors) -> _Wanted:
+    words, buckets = (tensors[name].size if name in tensors else 0 for name in ("keys", "buckets"))
+    return {
+        "keys": (np.uint64, (words,)), "words": (np.int16, (words,)), "buckets": (np.int16, (buckets,)),
+        "bias": (np.int64, (1,)), "edges": (np.int64, (BINS - 1,)),
+    }  # fmt: skip
 
 
 def _metadata(data: bytes) -> Any:
@@ -179,7 +224,7 @@ def _metadata(data: bytes) -> Any:
 
 def _head(data: Any) -> Head:
     try:
-        return Head.model_validate(data)
+        return _HEAD.validate_python(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))

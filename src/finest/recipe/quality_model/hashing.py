@@ -58,7 +58,7 @@ def ngrams(text: str | bytes) -> list[tuple[int, int, int]]:
     found: list[tuple[int, int, int]] = []
     previous: tuple[int, int] | None = None
     for match in _TOKEN.finditer(data.lower()):  # bytes.lower() folds ASCII only
-        token, (start, end) = _fnv(match[0]), match.span()
+        token, (start, end) = fnv64(match[0]), match.span()
         found.append((token * SPREAD & _MASK, start, end))
         if previous is not None:
             pair = (previous[0] * PAIR & _MASK) ^ token
@@ -68,7 +68,8 @@ def ngrams(text: str | bytes) -> list[tuple[int, int, int]]:
 
 
 @lru_cache(maxsize=1 << 14)
-def _fnv(token: bytes) -> int:
+def fnv64(token: bytes) -> int:
+    """Return the 64-bit FNV-1a hash of a token."""
     hashed = FNV_BASIS
     for byte in token:
         hashed = (hashed ^ byte) * FNV_PRIME & _MASK

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from finest.recipe import native
-from finest.recipe.quality_model.format import read_model
-from finest.recipe.quality_model.linear import linear_sums
+from finest.recipe.quality_model.fasttext import FasttextTable
+from finest.recipe.quality_model.format import LinearHead, read_model
+from finest.recipe.quality_model.linear import LinearTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from finest.recipe.native._core import QualityTable
     from finest.recipe.quality_model.format import ModelFile
+    from finest.recipe.quality_model.term import Term
 
 
 class Score(NamedTuple):
@@ -38,15 +40,14 @@ class QualityModel:
 
     name: str
     kind: str
+    """`linear`, or `fasttext` for an imported fastText model."""
     classes: tuple[str, ...]
     """The classes of a class model; empty for a score model."""
-    bits: int
     sha256: str
-    weights: NDArray[np.int16]
-    """Shape (1, 2^bits), or (classes, 2^bits)."""
     bias: tuple[int, ...]
     edges: tuple[int, ...]
-    _table: list[QualityTable] = field(default_factory=list, repr=False)
+    table: LinearTable | FasttextTable
+    _opened: list[QualityTable] = field(default_factory=list, repr=False)
 
     @staticmethod
     def load(path: Path, sha256: str | None = None) -> QualityModel:
@@ -57,37 +58,69 @@ class QualityModel:
     def of(file: ModelFile) -> QualityModel:
         """Return the model of a file that has been read."""
         head, tensors = file.head, file.tensors
-        return QualityModel(
-            head.name, head.kind, head.classes, head.bits, file.sha256, tensors["weights"],
-            tuple(tensors["bias"].tolist()), tuple(tensors["edges"].tolist()) if "edges" in tensors else (),
-        )  # fmt: skip
+        edges = tuple(tensors["edges"].tolist()) if "edges" in tensors else ()
+        table: LinearTable | FasttextTable
+        if isinstance(head, LinearHead):
+            table = LinearTable(tensors["weights"])
+        else:
+            table = FasttextTable(
+                tensors["keys"], tensors["words"], tensors["buckets"], head.word_ngrams, head.minn, head.maxn
+            )
+        bias = tuple(tensors["bias"].tolist())
+        return QualityModel(head.name, head.kind, head.classes, file.sha256, bias, edges, table)
+
+    @property
+    def bits(self) -> int:
+        """The number of bits that name a weight of a linear model; 0 for another kind."""
+        return self.table.bits if isinstance(self.table, LinearTable) else 0
+
+    @property
+    def weights(self) -> NDArray[np.int16]:
+        """The weights of a linear model, shape (1, 2^bits), or (classes, 2^bits)."""
+        assert isinstance(self.table, LinearTable)
+        return self.table.weights
 
     def score(self, text: str | bytes) -> Score:
         """Return the score of a text; raise UnicodeEncodeError for a lone surrogate."""
         return score_all((self,), text)[0]
 
-    def table(self) -> QualityTable:
-        """Return the weights as the compiled core reads them, prepared once."""
+    def opened(self) -> QualityTable:
+        """Return the model as the compiled core reads it, prepared once."""
         core = native.core()
         assert core is not None
-        if not self._table:
-            self._table.append(core.quality_open(self.bits, len(self.weights), self.weights))
-        return self._table[0]
+        if not self._opened:
+            self._opened.append(self.table.opened(core))
+        return self._opened[0]
 
     def scored(self, sums: tuple[int, ...]) -> Score:
         """Return the score for the rows' sums without bias."""
-        raw = [total + bias for total, bias in zip(sums, self.bias, strict=True)]
+        raw = self._raw(sums)
         if not self.classes:
             return Score(raw[0], bisect_right(self.edges, raw[0]), "")
-        best = raw.index(max(raw))
-        return Score(raw[best] - max(raw[:best] + raw[best + 1 :]), 0, self.classes[best])
+        best, second = _best_two(raw)
+        return Score(raw[best] - raw[second], 0, self.classes[best])
+
+    def terms(self, text: str) -> list[Term]:
+        """Return what each n-gram of a text adds to its raw score, the largest first; it is computed in Python."""
+        data = text.encode()
+        best, second = _best_two(self._raw(self.table.sums(data))) if self.classes else (0, None)
+        return sorted(self.table.terms(data, best, second), key=lambda term: (-term.raw, term.start, term.end))
+
+    def _raw(self, sums: tuple[int, ...]) -> list[int]:
+        return [total + bias for total, bias in zip(sums, self.bias, strict=True)]
 
 
 def score_all(models: Sequence[QualityModel], text: str | bytes) -> tuple[Score, ...]:
-    """Return the score of a text by each model; the core reads the text once for all of them."""
+    """Return the score of a text by each model; the core reads the text once for all linear ones."""
     core = native.core()
     if core is not None:
-        sums = core.quality_sums(tuple(model.table() for model in models), text)
+        sums = core.quality_sums(tuple(model.opened() for model in models), text)
     else:
-        sums = tuple(linear_sums(text, model.weights) for model in models)
+        sums = tuple(model.table.sums(text) for model in models)
     return tuple(model.scored(found) for model, found in zip(models, sums, strict=True))
+
+
+def _best_two(raw: Sequence[int]) -> tuple[int, int]:
+    """Return the places of the two largest; of equals the first."""
+    best, second, *_ = sorted(range(len(raw)), key=lambda place: (-raw[place], place))
+    return best, second

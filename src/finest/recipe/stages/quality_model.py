@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 REASON = "quality_model"
 MAX_MODELS = 8
-"""A validator fetches at most this many models of a stranger's recipe, of at most 16 MiB each."""
+"""Models of one recipe: twice as many as the shipped recipes use, and few enough to be loaded by every worker."""
 BINS = 20
 SUFFIX = ".safetensors"
 _SHIPPED = re.compile(r"[a-z][a-z0-9_]{0,31}")

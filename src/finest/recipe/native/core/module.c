@@ -139,6 +139,7 @@ static PyMethodDef METHODS[] = {
     {"blocks_extract", fn_blocks_extract, METH_VARARGS, "blocks_extract(tables, html): the main text, empty where there is none."},
     {"markup", fn_bounds_markup, METH_O, "markup(html): (tags, attributes, depth, nesting, cells), see bounds.py."},
     {"quality_open", fn_quality_open, METH_VARARGS, "quality_open(bits, rows, weights): a linear quality model."},
+    {"quality_open_fasttext", fn_quality_open_fasttext, METH_VARARGS, "quality_open_fasttext(keys, words, buckets, word_ngrams, minn, maxn)."},
     {"quality_features", fn_quality_features, METH_VARARGS, "quality_features(text, bits): 32-bit indices, in the order of the text."},
     {"quality_sums", fn_quality_sums_of, METH_VARARGS, "quality_sums(models, text): the rows' scores of each model, without bias."},
     {"seed", set_seed, METH_O, "fn_module.seed(number): the secret of the hash tables, of 64 bits."},

@@ -52,6 +52,7 @@ void fn_bounds_begin(uint64_t seed);
 PyObject *fn_bounds_markup(PyObject *self, PyObject *html);    /* (tags, attributes, depth, nesting, cells) of a page */
 /* quality.c */
 PyObject *fn_quality_open(PyObject *self, PyObject *args);     /* (bits, rows, 16-bit weights): a capsule */
+PyObject *fn_quality_open_fasttext(PyObject *self, PyObject *args); /* (keys, words, buckets, word_ngrams, minn, maxn): a capsule */
 PyObject *fn_quality_features(PyObject *self, PyObject *args); /* (text, bits): indices of its n-grams, as bytes */
 PyObject *fn_quality_sums_of(PyObject *self, PyObject *args);  /* (capsules, text): scores of the rows of each model */
 /* main_text.c */

@@ -1,0 +1,15 @@
+"""What one n-gram of a text adds to its score."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Term(NamedTuple):
+    """What an n-gram adds to a raw score, and where it first occurs in the text's UTF-8."""
+
+    raw: int
+    times: int
+    """How often the n-gram occurs."""
+    start: int
+    end: int
