@@ -24,9 +24,9 @@ from finest.settings import load_settings
 def select(dataset: str, expression: str, out: Path, quiet: bool) -> None:
     """Make a provable subset of a dataset.
 
-    The subset has the rows for which an expression is true. No WARC is read. Rows keep their hashes, and each page that is left out keeps a verdict that says so. The new
-    manifest names the expression and the root of the dataset that it was selected from, so that `finest verify` finds
-    a row that was omitted or added.
+    The subset has the rows for which an expression is true. No WARC is read. Rows keep their hashes, and each page that
+    is left out keeps a verdict that says so. The new manifest names the expression and the root of the dataset that it
+    was selected from, so that `finest verify` finds a row that was omitted or added.
 
     \b
     finest select my-dataset --where "language = 'en' AND token_count >= 200" --out long
