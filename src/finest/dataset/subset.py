@@ -63,6 +63,7 @@ def write_subset(
 @contextmanager
 def _new_folder(out: Path) -> Iterator[Path]:
     """Yield a folder beside `out` that becomes `out` when the block ends, and is removed if it fails."""
+    out = out.absolute()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} exists already; name another folder with --out, or remove that one")
     scratch = out.with_name(f".{out.name}.unfinished")
