@@ -9,7 +9,7 @@ from typing import Any
 import finest
 from finest import datatrove, errors
 
-FUNCTIONS = ("refine", "verify", "open_dataset", "judge", "extract", "load_recipe")
+FUNCTIONS = ("refine", "select", "verify", "open_dataset", "judge", "extract", "load_recipe")
 """In the order in which a person meets them."""
 
 

@@ -38,6 +38,12 @@ _LONGEST = (
 """Files of a minute and more: with one of them last, a worker would be left alone at the end."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_setting_of_the_tests() -> None:
+    """Keep the suite's own switch from commands, which refuse a setting that they do not know."""
+    os.environ.pop("FINEST_NIGHTLY", None)
+
+
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """The folder of WARCs of real pages that lies beside a checkout; tests that need it are skipped without it."""

@@ -91,6 +91,23 @@ def test_open_shows_what_it_is(env: dict[str, str], place: str, refined: Path) -
 
 
 @pytest.mark.nightly
+def test_a_selection_from_the_hub_names_its_parent(
+    env: dict[str, str], place: str, refined: Path, tmp_path: Path
+) -> None:
+    """Selected by ranges, published, and compared with its parent, all by repository and revision."""
+    where = "token_count >= 300"
+    finest("select", place, "--where", where, "--out", tmp_path / "some", env=env)
+    finest("select", refined, "--where", where, "--out", tmp_path / "local")
+    some, local = read_manifest(tmp_path / "some"), read_manifest(tmp_path / "local")
+    assert (some.root, some.shards, some.verdicts) == (local.root, local.shards, local.verdicts)
+    assert some.selections[0].parent == place
+    assert f"finest verify dataset --parent {place}" in (tmp_path / "some" / "README.md").read_text()
+    revision = finest("publish", tmp_path / "some", "--hf_repo", "some", env=env).stdout.splitlines()[-1]
+    done = finest("verify", f"alice/some@{revision}", "--parent", place, "--source", SAMPLE, env=env)
+    assert f"verified: root {some.root}" in done.stdout and f"all rows of the parent that do: {place}" in done.stdout
+
+
+@pytest.mark.nightly
 def test_load_dataset_gives_the_rows(hub: HubServer, place: str, refined: Path, tmp_path: Path) -> None:
     """`load_dataset`, as the card says."""
     pytest.importorskip("datasets")

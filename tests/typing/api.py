@@ -24,6 +24,9 @@ def make(warcs: list[Path]) -> str:
     assert_type(found, Verification)
     assert_type(found.is_verified, bool)
     finest.refine("crawl/*.warc.gz", Path("out"), recipe=finest.load_recipe("fineweb"), engine="datatrove")
+    selected = finest.select(refined.path, "token_count >= 200", "long")
+    assert_type(selected, Manifest)
+    finest.verify("long", parent=refined.path)
     return refined.path
 
 
