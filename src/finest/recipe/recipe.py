@@ -50,7 +50,8 @@ else:
     import tomli as tomllib
 
 __all__ = [
-    "DECIDING_LIBRARIES", "SHIPPED", "C4Rules", "DecodeRules", "DecontaminateRules", "DedupRules", "ExtractionRules", "FinewebRules",
+    "DECIDING_LIBRARIES", "SHIPPED", "C4Rules", "DecodeRules", "DecontaminateRules", "DedupRules",
+    "ExtractionRules", "FinewebRules",
     "GateRules", "GopherQualityRules", "GopherRepetitionRules", "LanguageRules", "LimitRules", "ModelRules",
     "PayloadRules", "PiiRules", "QualityModelRules", "Recipe", "UrlRules", "canonical_json", "installed_libraries",
     "load_recipe", "parse_recipe", "recipe_hash", "tomllib",
@@ -257,7 +258,7 @@ def _with_whole_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
             model["model"] = str((folder / Path(place).expanduser()).absolute())
     section = data.get("decontaminate")
     index = section.get("index") if isinstance(section, dict) else None
-    if isinstance(index, str) and index.endswith(INDEX_SUFFIX) and not index.startswith("hf:"):
+    if section and isinstance(index, str) and index.endswith(INDEX_SUFFIX) and not index.startswith("hf:"):
         section["index"] = str((folder / Path(index).expanduser()).absolute())
     return data
 
