@@ -12,7 +12,10 @@ import click
 import pytest
 
 from finest.cli import cli
+from finest.dataset.rows import schema_with
 from finest.recipe.recipe import load_recipe, parse_recipe, tomllib
+from finest.recipe.stage import Column
+from finest.where import bind, parse
 
 DOCS = Path(__file__).parents[1] / "docs"
 _spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
@@ -65,6 +68,18 @@ def test_every_command_has_help_and_stands_in_the_readme(name: str, command: cli
     assert " ".join(name.split()[:2]) in readme
     for parameter in command.params:
         assert not isinstance(parameter, click.Option) or parameter.help or parameter.name == "help", parameter
+
+
+def test_the_expressions_in_the_docs_are_expressions() -> None:
+    """Each --where can be copied, for a dataset with the columns that the guide names."""
+    score, other = [Column(name, "int64", "") for name in ("edu", "spam", "edu_raw")], Column("page_type", "string", "")
+    schema = schema_with([*score, other])
+    reference = (DOCS / "reference" / "where.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `.*?` \| `(.*?)` \|", reference, re.MULTILINE)
+    found = [one for page in pages() for one in re.findall(r'--where "(.*?)"', page.read_text(encoding="utf-8"))]
+    assert len(rows) > 10 and len(found) > 5
+    for text in (*found, *rows, *re.findall(r"```sql\n(.*?)```", reference, re.DOTALL)):
+        bind(parse(text), schema)
 
 
 def pages() -> list[Path]:

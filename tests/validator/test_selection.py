@@ -90,6 +90,7 @@ def test_rows_that_were_omitted_behind_a_selection_are_missing(honest: Published
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_rows_that_do_not_satisfy_the_claimed_rule_are_refused(honest: Published, tmp_path: Path) -> None:
     """A row that the rule leaves out is in the dataset."""
     padded = claimed(honest, tmp_path / "padded", WHERE, lambda row: row.token_count >= 100)

@@ -22,11 +22,11 @@ from finest.settings import load_settings
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder of the selected dataset.")
 @click.option("--quiet", is_flag=True, help="Print only errors and warnings.")
 def select(dataset: str, expression: str, out: Path, quiet: bool) -> None:
-    """Select rows of a dataset into a new dataset that proves what it left out.
+    """Make a provable subset of a dataset.
 
-    No WARC is read. Rows keep their hashes, and each page that is left out keeps a verdict that says so. The new
-    manifest names the expression and the root of the dataset that it was selected from, so that `finest verify` finds
-    a row that was omitted or added.
+    The subset has the rows for which an expression is true. No WARC is read. Rows keep their hashes, and each page that
+    is left out keeps a verdict that says so. The new manifest names the expression and the root of the dataset that it
+    was selected from, so that `finest verify` finds a row that was omitted or added.
 
     \b
     finest select my-dataset --where "language = 'en' AND token_count >= 200" --out long

@@ -9,6 +9,7 @@ out again and finds that the rule does not hold for its row.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import pyarrow as pa
@@ -21,6 +22,8 @@ from finest.where import MAX_CHARS, bind, parse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from finest.where import Where
 
 Keep = Callable[[pa.RecordBatch], pa.BooleanArray]
 """Returns for each row of a batch (with all columns of the dataset) whether it stays; no value is null."""
@@ -57,11 +60,17 @@ class Rule(_Model):
 
     def columns(self, schema: pa.Schema) -> list[str]:
         """Return the columns of the schema that `keep` reads."""
-        return list(bind(parse(self.where), schema).columns)
+        return list(_bound(self.where, schema).columns)
 
     def keep(self, schema: pa.Schema) -> Keep:
         """Return the rule as a function for rows of this schema; raises WhereError if it does not fit the schema."""
-        return bind(parse(self.where), schema).mask
+        return _bound(self.where, schema).mask
+
+
+@lru_cache(maxsize=MAX_SELECTIONS)
+def _bound(where: str, schema: pa.Schema) -> Where:
+    """Bind an expression; remembered, because rules are applied to one batch after another."""
+    return bind(parse(where), schema)
 
 
 class Selection(_Model):

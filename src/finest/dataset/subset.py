@@ -1,7 +1,8 @@
 """Write a subset of a dataset as a dataset of its own, in constant memory and without reading a WARC.
 
 Rows keep their bytes and hashes, and stay in their order. Every verdict is copied; a page whose row is left out gets
-the rule's reason. Memory is that of one row group and of the Merkle tree's leaves (85 bytes a row that stays).
+the rule's reason. Memory is that of one row group, and of the leaves of two Merkle trees: those of the parent, whose
+root is compared, and those of the subset (some 400 bytes a row together at the peak, measured).
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,7 +134,7 @@ def verify(
         result = Verification(manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, say))
         if sample:
             chosen = draw_published(dataset, sample, random.Random(seed))
-            _judge_again(result, chosen, _places(out, common_crawl, sources), cache, common_crawl, say)
+            _judge_again(result, chosen, _places((out, parent), common_crawl, sources), cache, common_crawl, say)
     return result
 
 
@@ -163,7 +164,7 @@ def verify_published(
         result = Verification(manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, say))
         if sample:
             chosen = draw_published(dataset, sample, random.Random(seed))
-            _judge_again(result, chosen, _places(None, common_crawl, sources), cache, common_crawl, say)
+            _judge_again(result, chosen, _places((parent,), common_crawl, sources), cache, common_crawl, say)
     return result
 
 
@@ -184,7 +185,7 @@ def verify_stored(
         result = Verification(dataset.manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, say))
         if sample:
             chosen = draw_published(dataset, sample, random.Random(seed))
-            _judge_again(result, chosen, _places(None, common_crawl, sources), cache, common_crawl, say)
+            _judge_again(result, chosen, _places((parent,), common_crawl, sources), cache, common_crawl, say)
     return result
 
 
@@ -280,8 +281,12 @@ def _recheck(record: Record, page: Drawn, recipe: Recipe, cache: Path, manifest:
     return True
 
 
-def _places(out: Path | None, common_crawl: CommonCrawl, specs: Sequence[str]) -> dict[str, Source]:
-    """Return the known sources by name: those given with --source, else the local files that the ledger names.
+def _places(
+    folders: Sequence[Path | str | None], common_crawl: CommonCrawl, specs: Sequence[str]
+) -> dict[str, Source]:  # fmt: skip
+    """Return the known sources by name: those given with --source, else the local files that a ledger names.
+
+    A selection has no ledger of its own; `folders` are the dataset's and that of its parent, as far as they are local.
 
     The ledger may be untrusted, so its remote addresses are never used: the addresses of Common Crawl's files follow
     from their names (`_place`), and any other must be given with --source.
@@ -290,13 +295,13 @@ def _places(out: Path | None, common_crawl: CommonCrawl, specs: Sequence[str]) -
         locations = resolve(specs, common_crawl)
         names = name_sources(locations)
         return {name: inspect(location, name) for location, name in zip(locations, names, strict=True)}
-    if out is None:
-        return {}
-    try:
-        sources = Ledger.read(out).plan.sources
-        return {one.name: one for one in sources if isinstance(one.location, str) and Path(one.location).is_file()}
-    except LedgerError:
-        return {}
+    for folder in folders:
+        if folder is None or not (Path(folder) / "ledger").is_dir():
+            continue
+        with suppress(LedgerError):
+            found = Ledger.read(Path(folder)).plan.sources
+            return {one.name: one for one in found if isinstance(one.location, str) and Path(one.location).is_file()}
+    return {}
 
 
 def _place(places: dict[str, Source], name: str, common_crawl: CommonCrawl) -> Source:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from finest.recipe.installed import Origin, origins
 from finest.recipe.stages import FILTERS
+from finest.recipe.stages.decontaminate import DECONTAMINATE
 from finest.recipe.stages.dedup import DEDUP, DUPLICATE
 from finest.recipe.stages.quality_model import QUALITY_MODEL
 
@@ -98,7 +99,8 @@ def _groups(others: Mapping[str, Origin]) -> Iterator[_Group]:
             yield stage.name, stage.question, stage.title, stage.reasons, stage.families
     for section, origin in sorted(others.items()):
         yield section, origin.question or f"Does it pass {section}?", "", origin.reasons, ()
-    yield QUALITY_MODEL.name, QUALITY_MODEL.question, QUALITY_MODEL.title, QUALITY_MODEL.reasons, ()
+    for stage in (QUALITY_MODEL, DECONTAMINATE):
+        yield stage.name, stage.question, stage.title, stage.reasons, ()
     failed = {JUDGE_ERROR: "A stage other than extraction failed on the page."}
     yield "judge", "Could the page be judged at all?", "Errors", failed, ()
     yield DEDUP.name, DEDUP.question, DEDUP.title, DEDUP.reasons, ()

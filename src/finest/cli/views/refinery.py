@@ -118,7 +118,7 @@ def show_verification(console: Console, found: Verification) -> None:
         console.print(f"and they are all rows of the parent that do: {found.parent}", markup=False)
     elif manifest.selections:
         where = manifest.selections[-1].parent or "FOLDER|REPO@REVISION"
-        console.print(f"whether it omits such rows was sampled; to check all, add --parent {where}", markup=False)
+        console.print(f"to check that it omits no row that does, add --parent {where}", markup=False)
     if found.no_evidence:
         console.print(
             f"{len(found.no_evidence)} pages could not be judged again, first: {found.no_evidence[0]}", markup=False

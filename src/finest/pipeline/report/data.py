@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from finest.pipeline.report.scores import Scores
 from finest.pipeline.summary import SliceSummary
 
 
@@ -33,6 +34,10 @@ class ReportData:
     tokens: int
     """GPT-2 tokens of the rows."""
     duplicates: int = 0
+    not_selected: int = 0
+    """Pages whose rows a selection left out."""
+    where: str = ""
+    """The expression of the selection; empty for all rows."""
     root: str | None = None
     """The Merkle root; None while the dataset has not been assembled."""
     wall_s: float | None = None
@@ -44,3 +49,7 @@ class ReportData:
     """The resolved recipe, with every value filled in."""
     duplicate_samples: tuple[dict[str, Any], ...] = field(default=())
     """A few duplicates: id, url, language, excerpt, duplicate_of."""
+    scores: tuple[Scores, ...] = ()
+    """The columns that the recipe's stages add to the rows."""
+    folder: str = ""
+    """The run's folder, as the commands on the page name it."""

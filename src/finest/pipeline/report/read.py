@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow.parquet as pq
 
 from finest.dataset.manifest import MANIFEST_NAME, read_manifest
+from finest.dataset.rows import added_columns
 from finest.pipeline.damage import readable
 from finest.pipeline.ledger import Ledger, slice_name
 from finest.pipeline.outcome import EXCERPT_CHARS
 from finest.pipeline.report.data import ReportData, ReportSource
+from finest.pipeline.report.scores import Scores, scores_of
 from finest.pipeline.summary import SAMPLES_PER_REASON
-from finest.recipe.reasons import DUPLICATE
+from finest.recipe.reasons import DUPLICATE, NOT_SELECTED
+from finest.recipe.stage import Column
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +43,35 @@ def report_of(out: Path) -> ReportData:
         root=manifest.root if manifest else None,
         slices_planned=len(plan.slices),
         duplicate_samples=tuple(_duplicates(ledger, manifest)) if manifest else (),
+        not_selected=manifest.reasons.get(NOT_SELECTED, 0) if manifest else 0,
+        where=plan.where or "",
+        scores=tuple(_scores(ledger, manifest)),
+        folder=str(out),
     )
+
+
+def _scores(ledger: Ledger, manifest: Manifest | None) -> list[Scores]:
+    """Read the added columns of the dataset, or of the finished slices while there is no dataset."""
+    if manifest is not None:
+        return scores_of([ledger.out / shard.path for shard in manifest.shards], manifest.columns)
+    pending = set(ledger.pending())
+    done = [slice_ for number, slice_ in enumerate(ledger.plan.slices) if number not in pending]
+    files = [ledger.slice_folder(slice_) / "rows.parquet" for slice_ in done]
+    return scores_of(files, _columns(files))
+
+
+def _columns(files: list[Path]) -> list[Column]:
+    """Return the added columns of rows in the ledger; what they mean is in the manifest, which is not written yet."""
+    if not files:
+        return []
+    with readable(files[0]):
+        schema = pq.read_schema(files[0])
+    types: dict[str, Literal["string", "int64", "float64"]] = {
+        "string": "string",
+        "int64": "int64",
+        "double": "float64",
+    }
+    return [Column(name, types[str(schema.field(name).type)], "") for name in added_columns(schema)]
 
 
 def _created(out: Path) -> str:

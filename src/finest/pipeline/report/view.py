@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from finest.formatting import byte_size, compact, counted, duration, share, short, showable, whole
 from finest.pipeline.report.samples import LANGUAGES, SampleGroup, sample_groups
+from finest.pipeline.report.score_view import ScoreView, score_view
 from finest.pipeline.summary import Totals, merge
-from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, Reason, Reasons, reasons_of
+from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, NOT_SELECTED, SELECTION, Reason, Reasons, reasons_of
 
 if TYPE_CHECKING:
     from finest.pipeline.report.data import ReportData
@@ -108,12 +110,17 @@ class View:
     losses: list[dict[str, str]]
     losses_more: int
     samples: list[SampleGroup]
+    scores: list[ScoreView]
+    where: str
+    """The expression of the selection; empty for all rows."""
+    why: str
+    """The command that explains a page, up to the page's id."""
 
 
 def view(data: ReportData) -> View:
     """Compute everything that a report shows about a run."""
     total = merge(data.slices)
-    reasons = _reasons_after_dedup(total, data.duplicates)
+    reasons = _reasons_of_dataset(total, data.duplicates, data.not_selected)
     known = reasons_of(data.recipe)
     samples = sample_groups(total.samples, list(data.duplicate_samples), reasons, known)
     return View(
@@ -137,15 +144,19 @@ def view(data: ReportData) -> View:
         losses=[_loss(data, loss) for loss in total.losses[:MAX_LOSSES]],
         losses_more=max(0, len(total.losses) - MAX_LOSSES),
         samples=samples,
+        scores=[score_view(scores) for scores in data.scores],
+        where=showable(data.where, 500),
+        why=f"finest why --in {shlex.quote(showable(data.folder, 300))}",
     )
 
 
-def _reasons_after_dedup(total: Totals, duplicates: int) -> dict[str, int]:
-    """Count pages by reason after deduplication: a slice cannot know which of its kept pages are duplicates."""
+def _reasons_of_dataset(total: Totals, duplicates: int, not_selected: int) -> dict[str, int]:
+    """Count pages by reason: a slice cannot know which of its kept pages are duplicates or are not selected."""
     reasons = {name: n for name, n in total.reasons.items() if n}
-    if duplicates:
-        reasons[KEPT] = reasons.get(KEPT, 0) - duplicates
-        reasons[DUPLICATE] = reasons.get(DUPLICATE, 0) + duplicates
+    for name, count in ((DUPLICATE, duplicates), (NOT_SELECTED, not_selected)):
+        if count:
+            reasons[KEPT] = reasons.get(KEPT, 0) - count
+            reasons[name] = reasons.get(name, 0) + count
     return reasons
 
 
@@ -154,7 +165,7 @@ def _lead(data: ReportData, total: Totals) -> str:
     files = _files(data)
     if not total.pages:
         return f"The recipe {data.recipe_name} found no page in {files} ({size} read)."
-    drops = sum(total.reasons.values()) - total.reasons.get(KEPT, 0) + data.duplicates
+    drops = sum(total.reasons.values()) - total.reasons.get(KEPT, 0) + data.duplicates + data.not_selected
     read = (
         f"The recipe {data.recipe_name} read {size} of {files} and kept {share(data.rows, total.pages)} of the pages."
     )
@@ -220,7 +231,7 @@ def _funnel(reasons: dict[str, int], pages: int, known: Reasons) -> list[Step]:
         by_stage[known.stage_of(name)] += n
     left, steps = pages, []
     for stage, question in known.stages.items():
-        if stage == KEPT:
+        if stage == KEPT or (stage == SELECTION and not by_stage[stage]):
             continue
         left -= by_stage[stage]
         widths = _percent(left, pages), _percent(by_stage[stage], pages)

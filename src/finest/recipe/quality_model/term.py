@@ -9,7 +9,7 @@ class Term(NamedTuple):
     """What an n-gram adds to a raw score, and where it first occurs in the text's UTF-8."""
 
     raw: int
-    count: int
+    times: int
     """How often the n-gram occurs."""
     start: int
     end: int
