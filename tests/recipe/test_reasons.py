@@ -19,13 +19,8 @@ def test_every_reason_belongs_to_a_stage() -> None:
 
 
 def test_names_begin_with_their_stage() -> None:
-<<<<<<< HEAD
     """A reason's prefix is its stage; duplicate, not_selected, contaminated and kept stand alone."""
     alone = {"duplicate", "not_selected", "contaminated"}
-=======
-    """A reason's prefix is its stage; duplicate, not_selected and kept stand alone."""
-    alone = {"duplicate", "not_selected"}
->>>>>>> select
     assert all(f"{name}_".startswith(f"{stage_of(name)}_") for name in REASONS if name not in alone)
     assert (stage_of("duplicate"), stage_of("kept"), stage_of("language")) == ("dedup", "kept", "language")
 

@@ -359,7 +359,7 @@ def recipe_fetch(name: str) -> None:
 
     settings = load_settings()
     recipe = load_recipe(name)
-    for path in provide_models(recipe, settings.cache, say=say):
+    for path in provide_models(recipe.quality_model, settings.cache, say=say):
         click.echo(path)
     if index := provide_index(recipe, settings.cache, say=say):
         click.echo(index)
