@@ -13,6 +13,7 @@ from finest.recipe.stages.decontaminate import DecontaminateRules
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
+    from finest.pipeline.decontaminate.scan import Scan
     from finest.recipe.decontaminate.index import Index
 
 _DEFAULTS = DecontaminateRules()
@@ -105,16 +106,19 @@ def _show(index: Index, out: Path, sha256: str) -> None:
               help="N-grams of an item that a text must have.")  # fmt: skip
 @click.option("--min-percent", type=click.IntRange(0, 100), default=_DEFAULTS.min_percent, show_default=True,
               help="Share of an item's n-grams that a text must have, in per cent.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), help="New folder of the dataset without these rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print every hit as a line of JSON.")
 def scan_command(
-    dataset: str, index: Path, index_sha256: str | None, min_matches: int, min_percent: int, as_json: bool
-) -> None:
+    dataset: str, index: Path, index_sha256: str | None, min_matches: int, min_percent: int, out: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Find the rows of a finished dataset that hold evaluation items; no WARC is read.
 
-    The rows are those that the recipe's stage `decontaminate` would drop.
+    The rows are those that the recipe's stage `decontaminate` would drop. With --out, a new dataset leaves them out, as
+    `finest select` does.
 
     \b
-    finest decontaminate my-dataset --index evaluations.decon
+    finest decontaminate my-dataset --index evaluations.decon --out clean
     finest decontaminate alice/web-2025-26@4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c --index evaluations.decon --json
     """
     with lean_imports():
@@ -132,3 +136,19 @@ def scan_command(
         result = scan(opened, matcher, examined.begin(opened.manifest.rows), print_hit if as_json else lambda _: None)
     if not as_json:
         show_scan(console(), result, found, sha256)
+    if out is not None:
+        _write(dataset, result, out, quiet=as_json)
+
+
+def _write(dataset: str, result: Scan, out: Path, *, quiet: bool) -> None:
+    from finest.cli.views.select import Examined, show_selection
+    from finest.pipeline.decontaminate.scan import without
+    from finest.pipeline.select import select
+
+    if not result.hits:
+        say(f"No row holds an item: {out} is not written, the dataset can be used as it is")
+        return
+    with Examined(quiet=quiet) as examined:
+        manifest = select(dataset, without(result.ids), out, say=say, progress=examined.begin)
+    if not quiet:
+        show_selection(console(), dataset, out, manifest)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from finest.errors import LedgerError, UsageError
 from finest.pipeline.damage import readable
+from finest.pipeline.decontaminate.indexes import provide_index
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.quality_models import provide_models
 from finest.pipeline.record import read_page
@@ -75,6 +76,7 @@ def why(
     if not stored:
         raise UsageError(f"{out} holds no page with URL or record id {wanted!r}; give the complete URL or id")
     provide_models(recipe.quality_model, cache)
+    provide_index(recipe, cache)
     answers = []
     for row in stored:
         limit = recipe.payload.max_bytes * 2
