@@ -45,6 +45,10 @@ FAILURES: frozenset[str] = frozenset({"extraction_error", "extraction_limit", "e
 """Reasons that report a failure of the refinery on a page, not a bad page. A run with many of them stops."""
 
 
+UNASKED: frozenset[str] = frozenset({SELECTION, DECONTAMINATE.name})
+"""Stages that only some datasets have; reports name them only where they left pages out."""
+
+
 class Reason(NamedTuple):
     """A reason's name, its stage, and a one-line explanation for readers who do not program."""
 

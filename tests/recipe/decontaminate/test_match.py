@@ -18,7 +18,8 @@ QUESTION = "Which river rises in the hills above the old town and turns south wh
 FILLER = "Some words that stand before the copy and have nothing to do with it. "
 CHINESE = "下列哪一条河流发源于古镇上方的山丘并在山谷开阔处向南流去"
 THAI = "แม่น้ำสายใดมีต้นกำเนิดจากเนินเขาเหนือเมืองเก่าและไหลไปทางทิศใต้ตรงที่หุบเขาเปิดกว้าง"
-SIGNS = list("aaAbB 19 .,'\n\t") + [
+SIGNS = [
+    *"aaAbB 19 .,'\n\t",
     "the ",
     "é",
     "É",
