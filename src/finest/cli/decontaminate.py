@@ -32,7 +32,7 @@ class _Decontaminate(Commands):
 
 @click.group(cls=_Decontaminate)
 def decontaminate() -> None:
-    """Find evaluation items in a dataset, and keep them out of new ones.
+    """Find evaluation items in datasets, and keep them out.
 
     \b
     finest decontaminate build mmlu=mmlu.parquet gsm8k=gsm8k.jsonl --out evaluations.decon
@@ -61,9 +61,9 @@ def decontaminate() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def build(sets: tuple[str, ...], out: Path, fields: tuple[str, ...], n: int, min_words: int, as_json: bool) -> None:
-    """Build an index of evaluation sets: JSONL, Parquet or text files (a line each), on disk or on the Hub.
+    """Build an index of evaluation sets.
 
-    The index holds hashes of n-grams and no text. The same sets give the same bytes, so that everybody can build an
+    The sets are JSONL, Parquet or text files (an item a line), on disk or on the Hub. The index holds hashes of n-grams and no text. The same sets give the same bytes, so that everybody can build an
     index again and compare its sha256.
 
     \b
@@ -112,13 +112,13 @@ def scan_command(
     dataset: str, index: Path, index_sha256: str | None, min_matches: int, min_percent: int, out: Path | None,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Find the rows of a finished dataset that hold evaluation items; no WARC is read.
+    """Find the rows of a dataset that hold evaluation items.
 
-    The rows are those that the recipe's stage `decontaminate` would drop. With --out, a new dataset leaves them out, as
+    No WARC is read. The rows are those that the recipe's stage `decontaminate` would drop. With --out, a new dataset leaves them out, as
     `finest select` does.
 
     \b
-    finest decontaminate my-dataset --index evaluations.decon --out clean
+    finest decontaminate scan my-dataset --index evaluations.decon --out clean
     finest decontaminate alice/web-2025-26@4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c --index evaluations.decon --json
     """
     with lean_imports():

@@ -347,9 +347,10 @@ def recipe_show(name: str) -> None:
 @recipe.command("fetch")
 @click.argument("name", metavar="NAME|FILE.toml")
 def recipe_fetch(name: str) -> None:
-    """Fetch the quality models and the index of evaluation items that a recipe names into the cache.
+    """Fetch the models and the index that a recipe names.
 
-    Commands that refine pages do this themselves. Programs that judge single pages need them on the machine.
+    They are put into the cache. Commands that refine pages do this themselves. Programs that judge single pages need
+    them on the machine.
 
     \b
     finest recipe fetch my-recipe.toml
