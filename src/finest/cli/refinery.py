@@ -347,18 +347,23 @@ def recipe_show(name: str) -> None:
 @recipe.command("fetch")
 @click.argument("name", metavar="NAME|FILE.toml")
 def recipe_fetch(name: str) -> None:
-    """Fetch the quality models that a recipe names into the cache.
+    """Fetch the models and the index that a recipe names.
 
-    Commands that refine pages do this themselves. Programs that judge single pages need the models on the machine.
+    They are put into the cache. Commands that refine pages do this themselves. Programs that judge single pages need
+    them on the machine.
 
     \b
     finest recipe fetch my-recipe.toml
     """
+    from finest.pipeline.decontaminate.indexes import provide_index
     from finest.pipeline.quality_models import provide_models
 
     settings = load_settings()
-    for path in provide_models(load_recipe(name).quality_model, settings.cache, say=say):
+    recipe = load_recipe(name)
+    for path in provide_models(recipe.quality_model, settings.cache, say=say):
         click.echo(path)
+    if index := provide_index(recipe, settings.cache, say=say):
+        click.echo(index)
 
 
 @recipe.command("hash")

@@ -10,7 +10,7 @@ from typing import Any
 from finest.atomic_files import write_whole
 from finest.dataset.manifest import MANIFEST_NAME, Manifest
 from finest.dataset.rows import SCHEMA
-from finest.recipe.reasons import KEPT, NOT_SELECTED, SELECTION, reasons_of
+from finest.recipe.reasons import KEPT, NOT_SELECTED, UNASKED, reasons_of
 
 CARD_NAME = "README.md"
 MAX_SOURCES_SHOWN = 100
@@ -142,7 +142,7 @@ def _funnel(manifest: Manifest) -> str:
         by_stage[known.stage_of(name)] += pages
     left, lines = manifest.pages, []
     for stage, question in known.stages.items():
-        if stage != KEPT and (stage != SELECTION or by_stage[stage]):
+        if stage != KEPT and (stage not in UNASKED or by_stage[stage]):
             left -= by_stage[stage]
             lines.append((stage, question, f"{by_stage[stage]:,}", f"{left:,}", _share(left, manifest.pages)))
     head = ("Stage", "Question", "Dropped", "Left", "Share left")

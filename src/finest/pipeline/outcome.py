@@ -16,6 +16,7 @@ from finest.dataset.shards import REPEATED_COLUMNS
 from finest.pipeline.dedup import write_signatures
 from finest.pipeline.record import row_of
 from finest.pipeline.summary import SliceSummary
+from finest.recipe.stages.decontaminate import REASON as CONTAMINATED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,6 +125,7 @@ def _sample(record: Record, verdict: Verdict) -> dict[str, Any]:
     return {
         "id": record.id, "url": record.url, "value": verdict.value, "limit": verdict.limit,
         "language": verdict.language, "excerpt": verdict.seen[:EXCERPT_CHARS],
+        **({"detail": verdict.error} if verdict.reason == CONTAMINATED else {}),
     }  # fmt: skip
 
 

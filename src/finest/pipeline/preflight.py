@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from finest.errors import FinestError, RunError
+from finest.pipeline.decontaminate.indexes import provide_index
 from finest.pipeline.quality_models import provide_models
 from finest.recipe.judge import ENGINES, judge, toolbox
 from finest.recipe.page import Page
@@ -44,6 +45,7 @@ def preflight(recipe: Recipe, cache: Path) -> None:
     had.
     """
     provide_models(recipe.quality_model, cache)
+    provide_index(recipe, cache)
     try:
         toolbox(recipe, cache).load()
         text = ENGINES[recipe.extraction.engine](KNOWN_HTML)

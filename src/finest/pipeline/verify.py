@@ -25,6 +25,7 @@ from finest.dataset.rows import batch_of, row_hash, schema_with
 from finest.dataset.selection import unsatisfied
 from finest.errors import LedgerError, SourceError, VerifyError
 from finest.formatting import byte_size
+from finest.pipeline.decontaminate.indexes import provide_index
 from finest.pipeline.drawn import draw_published
 from finest.pipeline.guarded import GuardedJudge
 from finest.pipeline.ledger import Ledger
@@ -215,6 +216,7 @@ def _judge_again(
 ) -> None:  # fmt: skip
     recipe = parse_recipe(result.manifest.recipe)
     provide_models(recipe.quality_model, cache, say=say)
+    provide_index(recipe, cache, say=say)
     say(f"Judging {len(chosen)} pages again from their WARC records (seed {result.seed})")
     sources = _Sources(places, common_crawl, {source.name: source.size_bytes for source in result.manifest.sources})
     result.drawn, result.drawn_kept = len(chosen), sum(page.row_hash is not None for page in chosen)

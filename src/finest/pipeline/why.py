@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from finest.errors import LedgerError, UsageError
 from finest.pipeline.damage import readable
+from finest.pipeline.decontaminate.indexes import provide_index
 from finest.pipeline.guarded import GuardedJudge
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.quality_models import provide_models
@@ -76,6 +77,7 @@ def why(
     if not stored:
         raise UsageError(f"{out} holds no page with URL or record id {wanted!r}; give the complete URL or id")
     provide_models(recipe.quality_model, cache)
+    provide_index(recipe, cache)
     answers = []
     with GuardedJudge(recipe, cache) as guarded:
         for row in stored:

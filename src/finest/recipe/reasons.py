@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from finest.recipe.installed import Origin, origins
 from finest.recipe.stages import FILTERS
+from finest.recipe.stages.decontaminate import DECONTAMINATE
 from finest.recipe.stages.dedup import DEDUP, DUPLICATE
 from finest.recipe.stages.quality_model import QUALITY_MODEL
 
@@ -42,6 +43,10 @@ no stage gives it: it is assigned when the dataset is assembled, or when a subse
 SELECTION = "selection"
 FAILURES: frozenset[str] = frozenset({"extraction_error", "extraction_limit", "extraction_crash", JUDGE_ERROR})
 """Reasons that report a failure of the refinery on a page, not a bad page. A run with many of them stops."""
+
+
+UNASKED: frozenset[str] = frozenset({SELECTION, DECONTAMINATE.name})
+"""Stages that only some datasets have; reports name them only where they left pages out."""
 
 
 class Reason(NamedTuple):
@@ -98,7 +103,8 @@ def _groups(others: Mapping[str, Origin]) -> Iterator[_Group]:
             yield stage.name, stage.question, stage.title, stage.reasons, stage.families
     for section, origin in sorted(others.items()):
         yield section, origin.question or f"Does it pass {section}?", "", origin.reasons, ()
-    yield QUALITY_MODEL.name, QUALITY_MODEL.question, QUALITY_MODEL.title, QUALITY_MODEL.reasons, ()
+    for stage in (QUALITY_MODEL, DECONTAMINATE):
+        yield stage.name, stage.question, stage.title, stage.reasons, ()
     failed = {JUDGE_ERROR: "A stage other than extraction failed on the page."}
     yield "judge", "Could the page be judged at all?", "Errors", failed, ()
     yield DEDUP.name, DEDUP.question, DEDUP.title, DEDUP.reasons, ()

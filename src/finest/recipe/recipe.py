@@ -26,8 +26,7 @@ from finest.recipe.schema import canonical_json, defaults, recipe_hash, without_
 from finest.recipe.stage import Rules
 from finest.recipe.stages import STAGES
 from finest.recipe.stages.c4 import C4Rules
-from finest.recipe.stages.decontaminate import SUFFIX as INDEX_SUFFIX
-from finest.recipe.stages.decontaminate import DecontaminateRules
+from finest.recipe.stages.decontaminate import DecontaminateRules, is_file
 from finest.recipe.stages.dedup import DedupRules
 from finest.recipe.stages.extraction import ExtractionRules
 from finest.recipe.stages.fineweb import FinewebRules
@@ -50,7 +49,8 @@ else:
     import tomli as tomllib
 
 __all__ = [
-    "DECIDING_LIBRARIES", "SHIPPED", "C4Rules", "DecodeRules", "DecontaminateRules", "DedupRules", "ExtractionRules", "FinewebRules",
+    "DECIDING_LIBRARIES", "SHIPPED", "C4Rules", "DecodeRules", "DecontaminateRules", "DedupRules",
+    "ExtractionRules", "FinewebRules",
     "GateRules", "GopherQualityRules", "GopherRepetitionRules", "LanguageRules", "LimitRules", "ModelRules",
     "PayloadRules", "PiiRules", "QualityModelRules", "Recipe", "UrlRules", "canonical_json", "installed_libraries",
     "load_recipe", "parse_recipe", "recipe_hash", "tomllib",
@@ -190,7 +190,7 @@ class Recipe(Rules):
         for model in data.get("quality_model", {}).get("models", ()):
             model["model"] = _named(model["model"])
         section = data.get("decontaminate", {})
-        if section.get("index", "").endswith(INDEX_SUFFIX) and not section["index"].startswith("hf:"):
+        if is_file(section.get("index", "")):
             section["index"] = Path(section["index"]).name
         return data
 
@@ -263,7 +263,7 @@ def _with_whole_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
             model["model"] = str((folder / Path(place).expanduser()).absolute())
     section = data.get("decontaminate")
     index = section.get("index") if isinstance(section, dict) else None
-    if isinstance(index, str) and index.endswith(INDEX_SUFFIX) and not index.startswith("hf:"):
+    if section and isinstance(index, str) and is_file(index):
         section["index"] = str((folder / Path(index).expanduser()).absolute())
     return data
 

@@ -69,7 +69,8 @@ class Toolbox:
 
     def load(self) -> None:
         """Load all tools now, so that forked workers share them."""
-        _ = self.tokenizer, self.url_lists, self.model, self.signer, self.token_counter, self.quality_models, self.matcher
+        _ = self.tokenizer, self.url_lists, self.model, self.signer, self.token_counter
+        _ = self.quality_models, self.matcher
 
 
 _toolboxes: dict[tuple[str, Path], Toolbox] = {}

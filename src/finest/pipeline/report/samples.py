@@ -9,6 +9,7 @@ from finest.formatting import beside, counted, link, showable
 from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, Reasons
 
 EXCERPT_CHARS = 400
+DETAIL_CHARS = 300
 
 _UNMEASURED = frozenset({
     "payload_coding", "payload_type", "payload_encoding", "payload_empty", "extraction_error", "extraction_crash",
@@ -74,7 +75,7 @@ def sample_groups(
 
 def _sample(name: str, page: dict[str, Any], known: Reasons) -> Sample:
     url = str(page.get("url") or "")
-    facts = [fact for fact in (_measured(name, page, known), _language(page), _winner(page)) if fact]
+    facts = [fact for fact in (_measured(name, page, known), _language(page), _winner(page), _detail(page)) if fact]
     excerpt = showable(page.get("excerpt") or "", EXCERPT_CHARS).strip()
     return Sample(showable(page.get("id") or "", 100), showable(url, 160), link(url), facts, excerpt)
 
@@ -89,6 +90,10 @@ def _measured(name: str, page: dict[str, Any], known: Reasons) -> str:
 def _language(page: dict[str, Any]) -> str:
     code = showable(page.get("language") or "", 12)
     return LANGUAGES.get(code, code)
+
+
+def _detail(page: dict[str, Any]) -> str:
+    return showable(page.get("detail") or "", DETAIL_CHARS)
 
 
 def _winner(page: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from finest.formatting import byte_size, compact, counted, duration, share, shor
 from finest.pipeline.report.samples import LANGUAGES, SampleGroup, sample_groups
 from finest.pipeline.report.score_view import ScoreView, score_view
 from finest.pipeline.summary import Totals, merge
-from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, NOT_SELECTED, SELECTION, Reason, Reasons, reasons_of
+from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, NOT_SELECTED, UNASKED, Reason, Reasons, reasons_of
 
 if TYPE_CHECKING:
     from finest.pipeline.report.data import ReportData
@@ -231,7 +231,7 @@ def _funnel(reasons: dict[str, int], pages: int, known: Reasons) -> list[Step]:
         by_stage[known.stage_of(name)] += n
     left, steps = pages, []
     for stage, question in known.stages.items():
-        if stage == KEPT or (stage == SELECTION and not by_stage[stage]):
+        if stage == KEPT or (stage in UNASKED and not by_stage[stage]):
             continue
         left -= by_stage[stage]
         widths = _percent(left, pages), _percent(by_stage[stage], pages)

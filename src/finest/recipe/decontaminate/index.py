@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -119,11 +120,12 @@ def read_index(path: Path, sha256: str | None = None) -> tuple[Index, str]:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_INDEX_BYTES + 1)
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(MAX_INDEX_BYTES + 1) if size <= MAX_INDEX_BYTES else b""
     except OSError as error:
         raise RecipeError(f"index {path}: cannot be read: {error.strerror or error}") from error
     try:
-        if len(data) > MAX_INDEX_BYTES:
+        if max(size, len(data)) > MAX_INDEX_BYTES:
             raise RecipeError(f"has more than {MAX_INDEX_BYTES:,} bytes")
         found = hashlib.sha256(data).hexdigest()
         if sha256 is not None and found != sha256:

@@ -8,7 +8,7 @@ same; `_reference` is the reference.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from finest.recipe import native
 from finest.recipe.decontaminate.characters import LETTER, UNITS, kinds_table
 from finest.recipe.decontaminate.index import Index
 from finest.recipe.decontaminate.ngrams import ngrams
+
+if TYPE_CHECKING:
+    from finest.recipe.native._core import Core, EvaluationItems
 
 GAP_WORDS = 32
 """Of words that are edited with a probability of 30 %, about 13 pass until the next four in a row that are not."""
@@ -47,17 +50,21 @@ class Matcher:
         self.index = index
         share = -(-index.item_ngrams.astype(np.int64) * min_percent // 100)
         self._needed = np.maximum(share, min_matches).astype(np.uint32)
-        core = native.core()
-        self._core = core and core.decontaminate_open(
-            kinds_table(), index.head.n, index.hashes, index.firsts, index.items, index.ordinals, self._needed
-        )
+        self._core: tuple[Core, EvaluationItems] | None = None
+        if core := native.core():
+            self._core = (
+                core,
+                core.decontaminate_open(
+                    kinds_table(), index.head.n, index.hashes, index.firsts, index.items, index.ordinals, self._needed
+                ),
+            )
 
     def best(self, text: str) -> Match | None:
         """Return the best run in `text`, the first of equals; None if it has no n-gram of the index."""
-        core = native.core()
-        if core is None or self._core is None:
+        if self._core is None:
             return self._reference(text)
-        found = core.decontaminate_match(self._core, text.encode("utf-8", "replace"))
+        core, items = self._core
+        found = core.decontaminate_match(items, text.encode("utf-8", "replace"))
         return None if found is None else Match(*found)
 
     def _reference(self, text: str) -> Match | None:

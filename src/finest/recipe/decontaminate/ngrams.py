@@ -21,7 +21,7 @@ MOST_N = 32
 FNV_BASIS, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 """Constants of FNV-1a with 64 bits (draft-eastlake-fnv-17)."""
 BASE = 0x9E3779B97F4A7C15
-"""Base of the polynomial that joins the hashes of tokens: 2^64 divided by the golden ratio, rounded to an odd number."""
+"""Base of the polynomial that joins the hashes of tokens: 2^64 divided by the golden ratio, rounded to an odd one."""
 MIX = 0xFF51AFD7ED558CCD
 """The first multiplier of MurmurHash3's 64-bit finaliser, which spreads a hash over all bits."""
 _MASK = (1 << 64) - 1
@@ -64,8 +64,8 @@ def _byte_offsets(text: str, at: list[int]) -> npt.NDArray[np.int64]:
     """Return the offsets in UTF-8 of these ascending offsets in characters."""
     if text.isascii():
         return np.array(at, np.int64)
-    sizes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    sizes = 1 + (sizes >= 0x80).astype(np.int64) + (sizes >= 0x800) + (sizes >= 0x10000)
+    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    sizes = 1 + (codes >= 0x80).astype(np.int64) + (codes >= 0x800) + (codes >= 0x10000)
     offsets: npt.NDArray[np.int64] = np.concatenate(([0], np.cumsum(sizes)))[at].astype(np.int64)
     return offsets
 

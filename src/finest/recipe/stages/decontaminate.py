@@ -45,7 +45,7 @@ class DecontaminateRules(Rules):
 
     @model_validator(mode="after")
     def _names_an_index(self) -> DecontaminateRules:
-        if self.index and not (is_on_hub(self.index) or self.index.endswith(SUFFIX)):
+        if self.index and not (is_on_hub(self.index) or is_file(self.index)):
             raise ValueError(
                 f"index is neither a *{SUFFIX} file nor hf:OWNER/NAME@REVISION:FILE{SUFFIX} with a revision of 40 hex "
                 "digits"
@@ -58,6 +58,11 @@ class DecontaminateRules(Rules):
 def is_on_hub(place: str) -> bool:
     """Return whether the place is a file of a repository on the Hub."""
     return _ON_HUB.fullmatch(place) is not None
+
+
+def is_file(place: str) -> bool:
+    """Return whether the place is the path of an index file."""
+    return place.endswith(SUFFIX) and not place.startswith("hf:")
 
 
 def described(match: Match, matcher: Matcher, text: str) -> str:
