@@ -14,7 +14,7 @@ from bench.subnet.miners import miners_of
 from bench.subnet.outcomes import COPIED, EMPTY, GARBAGE, HONEST, Delivery, audit
 from bench.subnet.report import pictures, summary, table
 from bench.subnet.run import Result, simulate
-from bench.subnet.settings import FULL, SMALL
+from bench.subnet.settings import FULL, SETTINGS, SMALL
 
 from finest.validator.score import score
 
@@ -70,7 +70,8 @@ def test_audits_find_what_was_measured(delivery: Delivery, verdict: str) -> None
 
 
 def test_the_full_setting_has_256_neurons() -> None:
-    """64 of them validators, with a fifth of the stake colluding."""
+    """64 of them validators, with a fifth of the stake colluding; half as many where there are two mechanisms."""
+    assert (SETTINGS["half"].neurons, sum(SETTINGS["half"].validators.values())) == (128, 32)
     seats = Seats.make(FULL, [miner.hotkey for miner in miners_of(FULL)], Random(1))
     assert (FULL.neurons, len(seats.kinds)) == (256, 64)
     colluding = sum(stake for kind, stake in zip(seats.kinds, seats.stakes, strict=True) if kind == "colluding")
