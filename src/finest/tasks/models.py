@@ -86,6 +86,7 @@ class ScoreRequest(Body):
 
     verdict: Verdict
     score: float = Field(ge=0, le=1, allow_inf_nan=False)
+    tokens: int | None = Field(default=None, ge=0, le=10**15, description="Verified tokens; 0 unless it is a pass.")
     evidence_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     note: str = Field(default="", max_length=400, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")
 
@@ -95,6 +96,7 @@ class Score(BaseModel):
     verdict: Verdict
     score: float
     block: int
+    tokens: int | None = None
     evidence_sha256: str | None = None
     note: str = Field(default="", description="Empty in lists of tasks; read the single task to get it.")
 

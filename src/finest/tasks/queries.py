@@ -22,7 +22,7 @@ MAX_SCORES = 256
 """The most scores that a task is shown with, newest first: as many as a subnet has neurons."""
 READ_BATCH = 20
 """Tasks whose paths and scores are read at once. A page that is cut wastes at most one batch."""
-_TASK_BYTES, _SCORE_BYTES, _PATH_BYTES = 800, 280, 3
+_TASK_BYTES, _SCORE_BYTES, _PATH_BYTES = 830, 310, 3
 """Upper bounds for the JSON of a task, of a score without its note, and of a path apart from its characters."""
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _NAMED = (

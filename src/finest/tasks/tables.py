@@ -146,6 +146,7 @@ scores = Table(
     Column("evidence_sha256", String(64)),
     Column("note", Text, nullable=False),
     Column("block", BigInteger, nullable=False),
+    Column("tokens", BigInteger),  # verified tokens
 )
 
 events = Table(

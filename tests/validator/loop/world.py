@@ -46,12 +46,20 @@ class ChainOf:
     hotkey: Any = field(default_factory=Key)
     registrations: dict[str, int] = field(default_factory=lambda: {ALICE: 1, BOB: 1, CAROL: 1})
     block: int = 1000
+    stakes: dict[str, float] = field(default_factory=dict)
+    """Validators, by hotkey."""
     weights: list[dict[str, float]] = field(default_factory=list)
     refusals: list[Exception] = field(default_factory=list)
     pending: PendingWeights = field(default_factory=lambda: PendingWeights(False, (), 0))
 
     def view(self, *, max_age_s: float | None = None) -> Any:
-        neurons = [SimpleNamespace(hotkey=key, registration_block=block) for key, block in self.registrations.items()]
+        neurons = [
+            SimpleNamespace(
+                hotkey=key, registration_block=block, validator_permit=key in self.stakes,
+                stake_alpha=self.stakes.get(key, 0.0),
+            )
+            for key, block in {**self.registrations, **dict.fromkeys(self.stakes, 1)}.items()
+        ]  # fmt: skip
         return SimpleNamespace(block=self.block, block_time_s=0.01, tempo_blocks=360, neurons=neurons)
 
     def pending_weights(self, hotkey: str) -> PendingWeights:

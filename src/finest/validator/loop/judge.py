@@ -16,6 +16,16 @@ from finest.formatting import counted, duration, showable
 from finest.validator.audit import inadmissible
 from finest.validator.evidence import evidence_hash, is_dishonest, sign, write_evidence
 from finest.validator.loop.assignment import RetryLater
+from finest.validator.loop.committee import (
+    ASK_BLOCKS,
+    WAIT_BLOCKS,
+    agreed,
+    committee,
+    differs,
+    is_spot_check,
+    stakes_of,
+    usable,
+)
 from finest.validator.loop.queue import WHY_CHARS, RecordedVerdict
 from finest.validator.loop.sampling import draw
 from finest.validator.loop.verdict import LINE_CHARS, run_verdict
@@ -30,6 +40,7 @@ if TYPE_CHECKING:
 
     from finest.chain.subnet import Chain
     from finest.settings import Settings
+    from finest.tasks.models import Score, Task
     from finest.validator.loop.assignment import Assignments
     from finest.validator.loop.heldout import HeldOut
     from finest.validator.loop.options import ValidateOptions
@@ -57,6 +68,14 @@ class _RunningVerdict:
     block: int
     warcs: frozenset[str] | None = None
     """None until the task server has named the WARCs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    """Other validators that judge a line, without those that this one distrusts; none if it judges the line itself."""
+
+    members: frozenset[str] = frozenset()
+    scores: tuple[Score, ...] = ()
 
 
 class Judge:
@@ -119,7 +138,8 @@ class Judge:
                 entry, COPY_WAIT_S, "an earlier line of the same WARCs is being judged", tried=False
             )
             return
-        if not self._is_drawn(entry, subject):
+        panel = self._panel(subject, task)
+        if self._is_adopted(entry, subject, panel) or not self._is_drawn(entry, subject):
             return
         began_s = time.monotonic()
         self._say(f"Judging {name} of {entry.hotkey}: {counted(len(task.warcs), 'WARC')}")
@@ -141,6 +161,38 @@ class Judge:
                 check = Check(name="audit", outcome="no_evidence", detail=done.why[:NOTE_CHARS])
                 evidence = inadmissible(subject, self._options.plan, check)
         self._record_verdict(entry, evidence, name, done.cpu_s)
+        self._queue.compare({score.validator: differs(score, evidence) for score in panel.scores})
+
+    def _panel(self, subject: Subject, task: Task) -> _Panel:
+        """Return the validators that judge the line instead of this one, with what they have reported."""
+        own, stakes = self._chain.hotkey.address, stakes_of(self._chain.view())
+        if subject.beacon is None or own not in stakes:
+            return _Panel()
+        members = committee(subject.beacon.hash, subject.submission.line or "", stakes)
+        if own in members:
+            return _Panel()
+        trusted = set(members) - self._queue.distrusted()
+        return _Panel(frozenset(trusted), tuple(usable(task.scores, trusted)))
+
+    def _is_adopted(self, entry: Entry, subject: Subject, panel: _Panel) -> bool:
+        """Return whether this validator need not judge the line now; adopt the panel's verdict if it is complete."""
+        if not panel.members:
+            return False
+        view = self._chain.view()
+        if len(panel.scores) < len(panel.members):
+            if view.block > entry.block + WAIT_BLOCKS:
+                return False
+            why = f"{len(panel.scores)} of {len(panel.members)} validators have judged it"
+            self._queue.retry_later(entry, ASK_BLOCKS * view.block_time_s, why, tried=False)
+            return True
+        found = None if is_spot_check(subject.seed) else agreed(panel.scores)
+        if found is None:
+            return False
+        why = f"adopted from {counted(len(panel.scores), 'validator')}"
+        self._queue.record_verdict(entry, RecordedVerdict(
+            "pass", found.total, False, subject.task.id, subject.task.warcs, view.block, "", why, 0.0, found.tokens,
+        ), own=False)  # fmt: skip
+        return True
 
     @property
     def capacity(self) -> float:

@@ -17,7 +17,8 @@ import sqlalchemy as sa
 
 from finest.database import INSERTS, Database
 from finest.formatting import showable
-from finest.validator.loop.tables import TABLES, submissions
+from finest.validator.loop.committee import MAX_DIFFERENT_SHARE, MIN_DIFFERENT
+from finest.validator.loop.tables import TABLES, submissions, trust
 from finest.validator.loop.weights import CLAIMED, Past
 from finest.validator.models import Outcome
 
@@ -87,6 +88,7 @@ class Report:
     evidence_sha256: str | None
     """None for a line that failed because its dataset is gone, before anybody judged it."""
     why: str
+    tokens: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +174,14 @@ class Queue:
         }  # fmt: skip
         self._change(entry.id, values)
 
-    def record_verdict(self, entry: Entry, found: RecordedVerdict) -> None:
-        """Store the verdict of a line."""
+    def record_verdict(self, entry: Entry, found: RecordedVerdict, *, own: bool = True) -> None:
+        """Store the verdict of a line; one of other validators is not reported to the task server."""
         values = {
             "verdict": found.verdict, "total": found.total, "forged": found.forged, "task_id": found.task_id,
             "warcs": "\n".join(found.warcs), "size": len(found.warcs), "tokens": found.tokens,
             "judged_block": found.block, "evidence_sha256": found.evidence_sha256,
             "why": showable(found.why, WHY_CHARS), "cpu_s": _T.cpu_s + found.cpu_s, "touched_s": time.time(),
-            "tries": _T.tries + 1,
+            "tries": _T.tries + 1, "reported": not own,
         }  # fmt: skip
         self._change(entry.id, values)
 
@@ -193,7 +195,10 @@ class Queue:
         if until_block is not None:
             wanted = wanted.where(_T.judged_block <= until_block)
         rows = self._database.read(lambda connection: connection.execute(wanted).all())
-        return [Report(row.id, row.task_id, row.verdict, row.total, row.evidence_sha256, row.why) for row in rows]
+        return [
+            Report(row.id, row.task_id, row.verdict, row.total, row.evidence_sha256, row.why, row.tokens)
+            for row in rows
+        ]
 
     def reported(self, report: Report) -> None:
         """Mark a verdict as acknowledged by the task server."""
@@ -251,6 +256,24 @@ class Queue:
         }  # fmt: skip
         update = sa.update(submissions).where(_T.verdict.is_(None), _T.tries == 0, _T.block < before_block)
         return self._database.write_one(lambda connection: connection.execute(update.values(values)).rowcount)
+
+    def compare(self, differing: Mapping[str, bool]) -> None:
+        """Count for other validators whether their verdicts on a line differ from this validator's own."""
+        rows = [{"hotkey": hotkey, "compared": 1, "differed": int(off)} for hotkey, off in differing.items()]
+
+        def step(connection: sa.Connection) -> None:
+            insert = INSERTS[connection.dialect.name](trust)
+            more = {name: trust.c[name] + insert.excluded[name] for name in ("compared", "differed")}
+            connection.execute(insert.on_conflict_do_update(index_elements=[trust.c.hotkey], set_=more), rows)
+
+        if rows:
+            self._database.write(step)
+
+    def distrusted(self) -> set[str]:
+        """Return the validators whose verdicts differ from this validator's own too often."""
+        often = sa.and_(trust.c.differed >= MIN_DIFFERENT, trust.c.differed > MAX_DIFFERENT_SHARE * trust.c.compared)
+        wanted = sa.select(trust.c.hotkey).where(often)
+        return set(self._database.read(lambda connection: connection.execute(wanted).scalars().all()))
 
     def last_block(self) -> int:
         """Return the block of the newest verdict; 0 before the first."""

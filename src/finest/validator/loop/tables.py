@@ -1,4 +1,4 @@
-"""The validator's only table: the committed lines and their verdicts. Columns of later versions are added to it."""
+"""The validator's tables: the committed lines with their verdicts, and how far other validators' verdicts agree."""
 
 from __future__ import annotations
 
@@ -39,6 +39,14 @@ submissions = sa.Table(
 sa.Index("ix_validator_waiting", submissions.c.due_s, sqlite_where=submissions.c.verdict.is_(None),
          postgresql_where=submissions.c.verdict.is_(None))  # fmt: skip
 sa.Index("ix_validator_judged", submissions.c.judged_block)
+
+trust = sa.Table(
+    "validator_trust",
+    metadata,
+    sa.Column("hotkey", sa.String(64), primary_key=True),  # of another validator
+    sa.Column("compared", sa.Integer, nullable=False),
+    sa.Column("differed", sa.Integer, nullable=False),
+)
 
 _ADDED = ("size", "tokens", "share")
 

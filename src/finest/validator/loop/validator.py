@@ -166,7 +166,10 @@ class Validator:
 
 def _score(report: Report) -> ScoreRequest:
     note = "".join(char if char.isprintable() else " " for char in report.why)[:NOTE_CHARS]
-    return ScoreRequest(verdict=report.verdict, score=report.total, evidence_sha256=report.evidence_sha256, note=note)
+    tokens = None if report.tokens is None else int(report.tokens)
+    return ScoreRequest(
+        verdict=report.verdict, score=report.total, tokens=tokens, evidence_sha256=report.evidence_sha256, note=note
+    )
 
 
 def _shares(found: dict[str, float]) -> str:
