@@ -44,7 +44,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=1, help="processes; a seed is one")
     parser.add_argument(
-        "--load", type=float, default=1.5, help="tasks divided by the verdicts that a validator can give"
+        "--load", type=float, default=0.7, help="tasks divided by the verdicts that a validator can give"
     )
     parser.add_argument("--colluding", type=float, default=0.2, help="share of the stake of colluding validators")
     parser.add_argument("--save", action="store_true", help="keep figures, pictures and tables of the docs")

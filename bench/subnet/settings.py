@@ -35,14 +35,12 @@ class Setting:
     """Number of validators by kind."""
     groups: int = 2
     """Queues that honest validators share. Each draws and judges by itself; validators of a group agree."""
-    load: float = 1.5
+    load: float = 0.7
     """Tasks of a day divided by the verdicts that a validator can give in a day."""
     colluding_stake: float = 0.2
     """The colluders' share of the stake."""
     lazy_stake: float = 0.1
     copier_stake: float = 0.1
-    shared_draw: bool = False
-    """Whether all validators draw the same tasks to judge. By the product's seed each validator draws its own."""
     weigh_blocks: int = 5 * TEMPO
     """Blocks between two computations of weights; a tempo on the main network, more to save time here."""
     reveal_epochs: int = 1
