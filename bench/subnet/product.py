@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import cast
 
 from bench.subnet.outcomes import Found, audit
-from bench.subnet.panel import Panel
+from bench.subnet.panel import REPORT_BLOCKS, Panel
 from bench.subnet.settings import DAY, VERDICT_CPU_S
 from bench.subnet.task import Committed, sha
 from finest.chain.payload import encode
@@ -20,7 +20,7 @@ from finest.tasks.problems import Problem
 from finest.tasks.store import Store
 from finest.validator.loop import queue as queue_module
 from finest.validator.loop.availability import Availability
-from finest.validator.loop.committee import ASK_BLOCKS, WAIT_BLOCKS, agreed, differs, is_spot_check, usable
+from finest.validator.loop.committee import WAIT_BLOCKS, agreed, differs, is_spot_check, usable
 from finest.validator.loop.queue import Entry, ObservedLine, Queue, RecordedVerdict
 from finest.validator.loop.sampling import draw, share_of
 from finest.validator.loop.weights import MAX_AGE_BLOCKS, PAID_BLOCKS, Past, weights
@@ -170,7 +170,9 @@ class Judge:
         if len(scores) < len(members):
             if block > entry.block + WAIT_BLOCKS:
                 return False
-            self.queue.retry_later(entry, ASK_BLOCKS * BLOCK_S, "waiting", tried=False)
+            passed = block - entry.block
+            until = REPORT_BLOCKS if passed < REPORT_BLOCKS else WAIT_BLOCKS + 1  # when asking again can matter
+            self.queue.retry_later(entry, (until - passed) * BLOCK_S, "waiting", tried=False)
             return True
         found = None if is_spot_check(subject.seed) else agreed(scores)
         if found is None:
