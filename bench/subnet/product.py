@@ -36,6 +36,7 @@ class TaskServer:
 
     def __init__(self, folder: Path) -> None:
         self._store = Store.open(f"sqlite:///{folder / 'tasks.db'}", Rules())
+        self._reported: set[tuple[str, str]] = set()
 
     def close(self) -> None:
         self._store.close()
@@ -83,6 +84,9 @@ class TaskServer:
             self._store.report(judge.name, report.task_id, score, block)
             judge.queue.reported(report)
         for task, seen in judge.seen.items():
+            if task in self._reported:
+                continue
+            self._reported.add(task)
             score = ScoreRequest(verdict=seen.verdict, score=seen.score, tokens=seen.tokens, evidence_sha256=NOBODY)
             self._store.report(seen.validator, task[0], score, block)
         judge.seen.clear()

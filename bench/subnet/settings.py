@@ -33,8 +33,8 @@ class Setting:
     """Number of hotkeys by strategy."""
     validators: Mapping[str, int]
     """Number of validators by kind."""
-    groups: int = 2
-    """Queues that honest validators share. Each draws and judges by itself; validators of a group agree."""
+    groups: int = 1
+    """Honest validators that have a queue of their own; the others set the weights of one of these."""
     load: float = 0.7
     """Tasks of a day divided by the verdicts that a validator can give in a day."""
     colluding_stake: float = 0.2
@@ -63,7 +63,7 @@ class Setting:
 
 SMALL = Setting(
     "small", days=4, miners={who: max(1, number // 3) for who, number in _MINERS.items()},
-    validators={"honest": 3, "slow": 1, "copier": 1, "lazy": 1, "colluding": 1}, groups=1, outage=(2, 3),
+    validators={"honest": 3, "slow": 1, "copier": 1, "lazy": 1, "colluding": 1}, outage=(2, 3),
     supply=((0, 0.3), (0, 4.0)), weigh_blocks=10 * TEMPO, warm_up_days=1,
 )  # fmt: skip
 """For the everyday test: a few seconds."""
