@@ -6,9 +6,10 @@ import argparse
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from bench.measure import machine
+from bench.subnet.collusion import STAKES, collude
 from bench.subnet.report import save, summary, table
 from bench.subnet.run import Result, simulate
 from bench.subnet.settings import SETTINGS, Setting
@@ -19,6 +20,7 @@ def main() -> None:
     args = _arguments()
     setting = replace(SETTINGS[args.size], load=args.load, colluding_stake=args.colluding)
     found = summary(setting, run_all(setting, args.seeds, args.workers))
+    found["collusion"] = [asdict(collude(stake, seed=1)) for stake in STAKES]
     print(table(found))
     if args.save:
         save(found, " ".join(["python -m bench.subnet", *sys.argv[1:]]), machine())
@@ -42,7 +44,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=1, help="processes; a seed is one")
     parser.add_argument(
-        "--load", type=float, default=1.5, help="tasks divided by the verdicts that a validator can give"
+        "--load", type=float, default=0.7, help="tasks divided by the verdicts that a validator can give"
     )
     parser.add_argument("--colluding", type=float, default=0.2, help="share of the stake of colluding validators")
     parser.add_argument("--save", action="store_true", help="keep figures, pictures and tables of the docs")

@@ -2,54 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
-from bench.subnet.miners import Job
 from bench.subnet.outcomes import Found, audit
-from bench.subnet.settings import DAY
-from finest.chain.payload import decode, encode
-from finest.tasks.models import Rules, ScoreRequest, Task
+from bench.subnet.panel import REPORT_BLOCKS, Panel
+from bench.subnet.settings import DAY, VERDICT_CPU_S
+from bench.subnet.task import Committed, sha
+from finest.chain.payload import encode
+from finest.tasks.models import Rules, Score, ScoreRequest, Task
 from finest.tasks.problems import Problem
 from finest.tasks.store import Store
+from finest.validator.loop import queue as queue_module
 from finest.validator.loop.availability import Availability
-from finest.validator.loop.queue import ObservedLine, Queue, RecordedVerdict
-from finest.validator.loop.sampling import draw
+from finest.validator.loop.committee import WAIT_BLOCKS, agreed, differs, is_spot_check, usable
+from finest.validator.loop.queue import Entry, ObservedLine, Queue, RecordedVerdict
+from finest.validator.loop.sampling import draw, share_of
 from finest.validator.loop.weights import MAX_AGE_BLOCKS, PAID_BLOCKS, Past, weights
-from finest.validator.models import Assignment, Subject, Submission
+from finest.validator.models import Assignment, Evidence, Subject, Submission
 from finest.validator.score import score
 
 NOBODY = "0" * 64
 BLOCK_S = 12.0
-
-
-def sha(text: str) -> str:
-    """Return the sha256 of a text as 64 hex digits."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A task that a miner finished."""
-
-    hotkey: str
-    strategy: str
-    line: str
-    block: int
-    registered_block: int
-    task: Task
-    job: Job
-
-    @property
-    def place(self) -> str:
-        """REPO@REVISION of the dataset."""
-        commitment = decode(self.line)
-        assert commitment is not None
-        return f"{commitment.repo}@{commitment.revision}"
 
 
 class TaskServer:
@@ -57,6 +36,7 @@ class TaskServer:
 
     def __init__(self, folder: Path) -> None:
         self._store = Store.open(f"sqlite:///{folder / 'tasks.db'}", Rules())
+        self._reported: set[tuple[str, str]] = set()
 
     def close(self) -> None:
         self._store.close()
@@ -95,11 +75,21 @@ class TaskServer:
         return line
 
     def report(self, judge: Judge, block: int) -> None:
-        """Report the verdicts of a validator that are new."""
+        """Report the verdicts of a validator, and those of other members that it has seen, that are new."""
         for report in judge.queue.unreported():
-            score = ScoreRequest(verdict=report.verdict, score=report.total, evidence_sha256=report.evidence_sha256)
+            tokens = None if report.tokens is None else int(report.tokens)
+            score = ScoreRequest(
+                verdict=report.verdict, score=report.total, tokens=tokens, evidence_sha256=report.evidence_sha256
+            )
             self._store.report(judge.name, report.task_id, score, block)
             judge.queue.reported(report)
+        for task, seen in judge.seen.items():
+            if task in self._reported:
+                continue
+            self._reported.add(task)
+            score = ScoreRequest(verdict=seen.verdict, score=seen.score, tokens=seen.tokens, evidence_sha256=NOBODY)
+            self._store.report(seen.validator, task[0], score, block)
+        judge.seen.clear()
 
 
 @dataclass(slots=True)
@@ -111,8 +101,7 @@ class Judge:
     """Verdicts that it can give in a day."""
     random: random.Random
     name: str
-    seed_of: str
-    """Whose seed it draws by: its own, or one that all share."""
+    panel: Panel
     known: dict[str, Committed] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     """Deleted datasets, as REPO@REVISION."""
@@ -120,14 +109,19 @@ class Judge:
     """Blocks from commitment to verdict."""
     totals: list[tuple[int, float, int]] = field(default_factory=list)
     """Block, score and WARCs of every verdict."""
+    adopted: int = 0
+    """Verdicts that it took over from others."""
+    seen: dict[tuple[str, str], Score] = field(default_factory=dict)
+    """Reports of other validators that are new, by task and validator."""
     _budget: float = 0.0
+    _sizes: dict[str, list[int]] = field(default_factory=dict)
     _availability: Availability | None = None
 
     @classmethod
-    def open(cls, folder: Path, name: str, capacity: float, seed: int, shared_draw: bool) -> Judge:
+    def open(cls, folder: Path, name: str, capacity: float, seed: int, panel: Panel) -> Judge:
         """Open a queue of its own."""
         queue = Queue.open(f"sqlite:///{folder / name}.db")
-        judge = cls(queue, capacity, random.Random(f"{seed} {name}"), name, "all" if shared_draw else name)
+        judge = cls(queue, capacity, random.Random(f"{seed} {name}"), name, panel)
         judge._availability = Availability(queue, lambda _: None, judge._look)
         return judge
 
@@ -142,57 +136,111 @@ class Judge:
     def see(self, committed: Committed) -> None:
         """Add a line from the chain to the queue."""
         self.known[committed.line] = committed
-        line = ObservedLine(
-            committed.hotkey, committed.line, committed.registered_block, committed.block, standing=True
-        )
-        self.queue.add([line], now_s=0.0)
+        registered, block = committed.registered_block, committed.block
+        line = ObservedLine(committed.hotkey, committed.line, registered, block, standing=True)
+        self.queue.add([line], now_s=block * BLOCK_S)
 
     def judge(self, block: int, blocks: int) -> list[tuple[Committed, Found]]:
-        """Judge as much as `blocks` blocks allow; return the verdicts."""
+        """Judge as much as `blocks` blocks allow, in the product's order; return the verdicts."""
         self._budget = min(self._budget + self.capacity * blocks / DAY, self.capacity / 4)
         self.queue.expire(block - PAID_BLOCKS, block)
-        done = []
-        while self._budget >= 1 and (entry := self.queue.next(now_s=1e12)) is not None:
+        self._sizes = self.queue.sizes(block - PAID_BLOCKS)
+        distrusted, done = self.queue.distrusted(), []
+        while self._budget >= 1 and (entry := self.queue.next(now_s=block * BLOCK_S)) is not None:
             committed = self.known[entry.line]
             task = Assignment(warcs=tuple(committed.task.warcs), id=committed.task.id)
-            subject = Subject(submission=Submission(), task=task, seed=sha(f"{self.seed_of} {entry.line}"))
+            subject = Subject(submission=Submission(), task=task, seed=sha(f"{self.name} {entry.line}"))
+            members = self.panel.members(committed)
+            trusted = [] if self.name in members else [one for one in members if one not in distrusted]
+            scores = usable(self.panel.reports(committed, trusted, self._share(committed), block), trusted)
+            self.seen.update({(committed.task.id, one.validator): one for one in scores})
+            if self._is_adopted(entry, committed, subject, trusted, scores, block):
+                continue
             if not draw(self.queue, entry, subject, block, self.capacity):
                 continue
             self._budget -= 1
-            found, total, tokens = self._audit(committed)
-            recorded = RecordedVerdict(
-                found.verdict,
-                total,
-                found.forged,
-                committed.task.id,
-                subject.task.warcs,
-                block,
-                NOBODY,
-                "",
-                0.0,
-                tokens,
-            )
-            self.queue.record_verdict(entry, recorded)
-            self.waited.append(block - committed.block)
-            self.totals.append((block, total, len(subject.task.warcs)))
+            found = self._record(entry, committed, subject, block)
+            self.queue.compare({one.validator: _differs(one, found) for one in scores})
             done.append((committed, found))
         return done
 
-    def _audit(self, committed: Committed) -> tuple[Found, float, float]:
+    def _is_adopted(
+        self, entry: Entry, committed: Committed, subject: Subject, members: Sequence[str], scores: Sequence[Score],
+        block: int,
+    ) -> bool:  # fmt: skip
+        """Adopt what the members agree on, or wait for them, as the product's judge does."""
+        if not members:
+            return False
+        if len(scores) < len(members):
+            if block > entry.block + WAIT_BLOCKS:
+                return False
+            passed = block - entry.block
+            until = REPORT_BLOCKS if passed < REPORT_BLOCKS else WAIT_BLOCKS + 1  # when asking again can matter
+            self.queue.retry_later(entry, (until - passed) * BLOCK_S, "waiting", tried=False)
+            return True
+        found = None if is_spot_check(subject.seed) else agreed(scores)
+        if found is None:
+            return False
+        task = subject.task
+        self.queue.record_verdict(entry, RecordedVerdict(
+            "pass", found.total, False, task.id, task.warcs, block, "", "adopted", 0.0, found.tokens,
+        ), own=False)  # fmt: skip
+        self.waited.append(block - committed.block)
+        self.adopted += 1
+        return True
+
+    def _share(self, committed: Committed) -> float:
+        """Return the chance with which an honest validator judges the task."""
+        own = self._sizes.get(committed.hotkey, [])
+        every = [size for sizes in self._sizes.values() for size in sizes]
+        return share_of(len(committed.task.warcs), own, every, len(self._sizes), self.capacity)
+
+    def _record(self, entry: Entry, committed: Committed, subject: Subject, block: int) -> Found:
         task = committed.task
-        found = audit(
-            committed.job.delivery, len(task.warcs), committed.block - task.leased_block,
-            (task.due_block or task.expires_block) - task.leased_block, self.random,
-        )  # fmt: skip
+        found = audit(committed.job.delivery, len(task.warcs), *committed.blocks, self.random)
         if committed.place in self.gone:
             found = Found("fail", forged=False, measured=found.measured)
         passed = found.verdict == "pass"
         total = score(found.measured).total if passed else 0.0
-        return found, total, float(found.measured.verified_tokens) if passed else 0.0
+        tokens = float(found.measured.verified_tokens) if passed else 0.0
+        self.queue.record_verdict(entry, RecordedVerdict(
+            verdict=found.verdict, total=total, forged=found.forged, task_id=task.id, warcs=subject.task.warcs,
+            block=block, evidence_sha256=NOBODY, why="", cpu_s=VERDICT_CPU_S, tokens=tokens,
+        ))  # fmt: skip
+        self.waited.append(block - committed.block)
+        self.totals.append((block, total, len(task.warcs)))
+        return found
 
     def weights(self, block: int, registrations: Mapping[str, int]) -> dict[str, float]:
         """Compute the weights from all verdicts so far."""
         return weights(self.queue.past(block - MAX_AGE_BLOCKS), block, registrations)
+
+
+@contextmanager
+def simulated_time(clock: Clock) -> Iterator[None]:
+    """Let the queue's clock be the simulation's inside the block: it dates what it postpones and records."""
+    names = vars(queue_module)
+    real, names["time"] = names["time"], clock
+    try:
+        yield
+    finally:
+        names["time"] = real
+
+
+@dataclass(slots=True)
+class Clock:
+    """The time of the simulated chain."""
+
+    block: int = 0
+
+    def time(self) -> float:
+        """Return the seconds since block 0."""
+        return self.block * BLOCK_S
+
+
+def _differs(one: Score, found: Found) -> bool:
+    total = score(found.measured).total if found.verdict == "pass" else 0.0
+    return differs(one, cast("Evidence", SimpleNamespace(verdict=found.verdict, total=total)))
 
 
 def unread(committed: list[Committed], block: int, registrations: Mapping[str, int]) -> dict[str, float]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.subnet.charts import bars, lines
+from bench.subnet.collusion import Collusion
+from bench.subnet.collusion import table as collusion_table
 from bench.subnet.run import Result
 from bench.subnet.settings import Setting
 
@@ -87,7 +89,10 @@ def table(found: Mapping[str, Any]) -> str:
     for kind, one in found["validators"].items():
         share = _with_error(one["dividends_per_stake"])
         rows.append(f"| {kind} | {one['validators']} | {share} | {one['verdicts_each']['mean']:.0f} |")
-    return "\n".join([*rows, "", *_sentences(found)])
+    rows += ["", *_sentences(found)]
+    if "collusion" in found:
+        rows += ["", collusion_table([Collusion(**one) for one in found["collusion"]])]
+    return "\n".join(rows)
 
 
 def _sentences(found: Mapping[str, Any]) -> list[str]:

@@ -14,8 +14,10 @@ from bench.subnet import earlier
 from bench.subnet.chain import Seats
 from bench.subnet.miners import Job, Miner, miners_of, new_hotkey
 from bench.subnet.outcomes import HONEST, audit
-from bench.subnet.product import Committed, Judge, TaskServer, unread
+from bench.subnet.panel import Panel
+from bench.subnet.product import Clock, Judge, TaskServer, simulated_time, unread
 from bench.subnet.settings import DAY, LEASED_WARCS, REFINE_CPU_S, TEMPO, VERDICT_CPU_S, Setting
+from bench.subnet.task import Committed
 from finest.tasks.models import Task
 
 RENEW_BLOCKS = 1700
@@ -69,13 +71,17 @@ class Month:
         self.miners = miners_of(setting)
         self.seats = Seats.make(setting, [miner.hotkey for miner in self.miners], self.random)
         tasks = sum(miner.tasks_a_day for miner in self.miners)
-        names = [f"honest{number}" for number in range(setting.groups)] + ["slow"] * ("slow" in setting.validators)
+        self.names = self._names()
+        kinds = dict(zip(self.names, self.seats.kinds, strict=True))
+        stakes = dict(zip(self.names, map(float, self.seats.stakes), strict=True))
+        capacity = tasks / setting.load
         self.judges = {
-            name: Judge.open(
-                folder, name, tasks / setting.load / (4 if name == "slow" else 1), seed, setting.shared_draw
-            )
-            for name in names
+            name: Judge.open(folder, name, capacity, seed, Panel(kinds, stakes, FRIENDS))
+            for name in [name for name, kind in kinds.items() if kind == "honest"][: setting.groups]
         }
+        self.clock = Clock()
+        self._late: list[dict[str, float]] = []
+        """The weights of the first judge at each time when weights were set."""
         self.result = Result(validators=dict(setting.validators))
         self.committed: list[Committed] = []
         self.verdicts: list[earlier.Verdict] = []
@@ -84,6 +90,15 @@ class Month:
         self._numbers = count()
         self._published: dict[int, int] = defaultdict(int)
         self._honest_warcs = self._daily_warcs() * setting.days
+
+    def _names(self) -> list[str]:
+        """Name the validators by kind and number."""
+        numbers: dict[str, int] = defaultdict(int)
+        names = []
+        for kind in self.seats.kinds:
+            names.append(f"{kind} {numbers[kind]}")
+            numbers[kind] += 1
+        return names
 
     def _daily_warcs(self) -> float:
         """The WARCs that honest miners can refine in a day."""
@@ -116,6 +131,7 @@ class Month:
         while self._events and self._events[0][0] < end:
             block, _, what, args = heapq.heappop(self._events)
             getattr(self, f"_{what}")(block, *args)
+        self.clock.block = end
         self._judge(end)
         if end % self.setting.weigh_blocks == 0:
             self._weigh(end)
@@ -205,17 +221,16 @@ class Month:
         for judge in self.judges.values():
             judge.look_again(block)
         registrations = self.seats.registrations()
-        found = {name: judge.weights(block, registrations) for name, judge in self.judges.items()}
-        lazy = unread(self.committed, block, registrations)
-        friends = {miner.hotkey: 1.0 for miner in self.miners if miner.strategy == FRIENDS}
-        seen = self.seats.history[-1 - self.setting.reveal_epochs] if len(self.seats.history) > 1 else {}
-        honest = 0
+        found = [judge.weights(block, registrations) for judge in self.judges.values()]
+        self._late.append(found[0])
+        shares_of = {
+            "slow": self._late[max(0, len(self._late) - 1 - DAY // self.setting.weigh_blocks)],
+            "lazy": unread(self.committed, block, registrations),
+            "copier": self.seats.history[-1 - self.setting.reveal_epochs] if len(self.seats.history) > 1 else {},
+            "colluding": {miner.hotkey: 1.0 for miner in self.miners if miner.strategy == FRIENDS},
+        }
         for uid, kind in enumerate(self.seats.kinds):
-            if kind == "honest":
-                shares = found[f"honest{honest % self.setting.groups}"]
-                honest += 1
-            else:
-                shares = {"slow": found.get("slow", {}), "lazy": lazy, "copier": seen, "colluding": friends}[kind]
+            shares = found[uid % len(found)] if kind == "honest" else shares_of[kind]
             self.seats.set_weights(uid, shares, block)
         if not self._counts(block):
             return
@@ -259,10 +274,9 @@ class Month:
             result.stake[kind] += stake / sum(self.seats.stakes)
         for miner in self.miners:
             result.hotkeys[miner.strategy] += 1
-        judged = {name: len(judge.totals) for name, judge in self.judges.items()}
-        groups = [number for name, number in judged.items() if name != "slow"]
-        result.verdicts = {"honest": round(sum(groups) / len(groups)), "slow": judged.get("slow", 0)}
-        waited = sorted(blocks for name, judge in self.judges.items() if name != "slow" for blocks in judge.waited)
+        judged = [len(judge.totals) for judge in self.judges.values()]
+        result.verdicts = dict.fromkeys(("honest", "slow"), round(sum(judged) / len(judged)))
+        waited = sorted(blocks for judge in self.judges.values() for blocks in judge.waited)
         result.hours_to_verdict = [waited[int(len(waited) * part)] * 12 / 3600 for part in (0.5, 0.9, 0.99)]
         return result
 
@@ -274,6 +288,7 @@ def simulate(setting: Setting, seed: int) -> Result:
     with tempfile.TemporaryDirectory(prefix="finest-subnet-", dir=in_memory) as folder:
         month = Month(setting, seed, Path(folder))
         try:
-            return month.run()
+            with simulated_time(month.clock):
+                return month.run()
         finally:
             month.close()

@@ -17,10 +17,10 @@ VERDICT_CPU_S = 65.0
 """CPU seconds of one verdict: the middle of 50 to 80, which a default audit was estimated to take."""
 
 _MINERS = {
-    "honest small": 30, "honest large": 6, "many hotkeys": 8, "mixed sizes": 4, "partial": 4, "empty tasks": 4,
-    "griefer": 10, "forger": 4, "hoarder": 4, "copier": 4, "deleter": 4, "re-registrant": 4,
+    "honest small": 16, "honest large": 4, "many hotkeys": 4, "mixed sizes": 3, "partial": 3, "empty tasks": 3,
+    "griefer": 5, "forger": 2, "hoarder": 2, "copier": 2, "deleter": 3, "re-registrant": 3,
 }  # fmt: skip
-_VALIDATORS = {"honest": 10, "slow": 2, "copier": 3, "lazy": 3, "colluding": 3}
+"""A tenth are griefers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +33,14 @@ class Setting:
     """Number of hotkeys by strategy."""
     validators: Mapping[str, int]
     """Number of validators by kind."""
-    groups: int = 2
-    """Queues that honest validators share. Each draws and judges by itself; validators of a group agree."""
-    load: float = 1.5
+    groups: int = 1
+    """Honest validators that have a queue of their own; the others set the weights of one of these."""
+    load: float = 0.7
     """Tasks of a day divided by the verdicts that a validator can give in a day."""
     colluding_stake: float = 0.2
     """The colluders' share of the stake."""
     lazy_stake: float = 0.1
     copier_stake: float = 0.1
-    shared_draw: bool = False
-    """Whether all validators draw the same tasks to judge. By the product's seed each validator draws its own."""
     weigh_blocks: int = 5 * TEMPO
     """Blocks between two computations of weights; a tempo on the main network, more to save time here."""
     reveal_epochs: int = 1
@@ -52,7 +50,7 @@ class Setting:
     WARCs of the first are leased first; coverage is theirs."""
     outage: tuple[int, int] = (8, 9)
     """First day without the task server, and the day on which it is back."""
-    hub_publishes: int = 60
+    hub_publishes: int = 30
     """Datasets that the Hub takes in a tempo; later ones wait for the next."""
     warm_up_days: int = 5
     """Days at the beginning that no figure of pay counts: a new hotkey is paid less at first."""
@@ -64,20 +62,32 @@ class Setting:
 
 
 SMALL = Setting(
-    "small", days=5, miners={who: max(1, number // 4) for who, number in _MINERS.items()},
-    validators={"honest": 3, "slow": 1, "copier": 1, "lazy": 1, "colluding": 1}, groups=1, outage=(3, 4),
+    "small", days=4, miners={who: max(1, number // 3) for who, number in _MINERS.items()},
+    validators={"honest": 3, "slow": 1, "copier": 1, "lazy": 1, "colluding": 1}, outage=(2, 3),
     supply=((0, 0.3), (0, 4.0)), weigh_blocks=10 * TEMPO, warm_up_days=1,
 )  # fmt: skip
 """For the everyday test: a few seconds."""
-STANDARD = Setting("standard", days=30, miners=_MINERS, validators=_VALIDATORS)
-"""107 neurons, 21 of them validators."""
+STANDARD = Setting(
+    "standard", days=30, miners=_MINERS,
+    validators={"honest": 7, "slow": 1, "copier": 2, "lazy": 2, "colluding": 2},
+)  # fmt: skip
+"""64 neurons, 14 of them validators: the same shares as in the full setting, a quarter of the size."""
 FULL = Setting(
     "full", days=30,
     miners={
-        "honest small": 68, "honest large": 14, "many hotkeys": 18, "mixed sizes": 9, "partial": 9, "empty tasks": 9,
+        "honest small": 64, "honest large": 14, "many hotkeys": 16, "mixed sizes": 11, "partial": 11, "empty tasks": 11,
         "griefer": 20, "forger": 9, "hoarder": 9, "copier": 9, "deleter": 9, "re-registrant": 9,
     },
-    validators={"honest": 36, "slow": 7, "copier": 7, "lazy": 7, "colluding": 7}, hub_publishes=140,
+    validators={"honest": 36, "slow": 7, "copier": 7, "lazy": 7, "colluding": 7}, hub_publishes=120,
 )  # fmt: skip
 """256 neurons, 64 of them validators."""
-SETTINGS = {one.name: one for one in (SMALL, STANDARD, FULL)}
+HALF = Setting(
+    "half", days=30,
+    miners={
+        "honest small": 32, "honest large": 7, "many hotkeys": 8, "mixed sizes": 6, "partial": 5, "empty tasks": 5,
+        "griefer": 10, "forger": 4, "hoarder": 4, "copier": 5, "deleter": 5, "re-registrant": 5,
+    },
+    validators={"honest": 18, "slow": 4, "copier": 3, "lazy": 3, "colluding": 4}, hub_publishes=60,
+)  # fmt: skip
+"""128 neurons, 32 of them validators: the seats that one of two mechanisms has."""
+SETTINGS = {one.name: one for one in (SMALL, STANDARD, HALF, FULL)}

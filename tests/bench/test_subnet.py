@@ -10,11 +10,12 @@ import pytest
 from bench.subnet import earlier
 from bench.subnet.chain import Seats
 from bench.subnet.charts import bars, lines
+from bench.subnet.collusion import collude
 from bench.subnet.miners import miners_of
 from bench.subnet.outcomes import COPIED, EMPTY, GARBAGE, HONEST, Delivery, audit
 from bench.subnet.report import pictures, summary, table
 from bench.subnet.run import Result, simulate
-from bench.subnet.settings import FULL, SMALL
+from bench.subnet.settings import FULL, SETTINGS, SMALL
 
 from finest.validator.score import score
 
@@ -70,11 +71,21 @@ def test_audits_find_what_was_measured(delivery: Delivery, verdict: str) -> None
 
 
 def test_the_full_setting_has_256_neurons() -> None:
-    """64 of them validators, with a fifth of the stake colluding."""
+    """64 of them validators, with a fifth of the stake colluding; half as many where there are two mechanisms."""
+    assert (SETTINGS["half"].neurons, sum(SETTINGS["half"].validators.values())) == (128, 32)
     seats = Seats.make(FULL, [miner.hotkey for miner in miners_of(FULL)], Random(1))
     assert (FULL.neurons, len(seats.kinds)) == (256, 64)
     colluding = sum(stake for kind, stake in zip(seats.kinds, seats.stakes, strict=True) if kind == "colluding")
     assert colluding / sum(seats.stakes) == pytest.approx(0.2, abs=0.001)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("stake", "friends_pay"), [(0.45, 0.0), (0.55, 1.0)])
+def test_colluders_pay_their_friends_with_a_majority_alone(stake: float, friends_pay: float) -> None:
+    """Below half of the stake friends that do no work get nothing, and their validators no dividends."""
+    found = collude(stake, seed=1)
+    assert found.friends_pay == pytest.approx(friends_pay, abs=0.01)
+    assert (found.dividends > found.honest_dividends) == (friends_pay == 1.0)
 
 
 def test_a_lie_ended_pay_for_a_day() -> None:

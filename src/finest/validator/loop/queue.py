@@ -196,7 +196,7 @@ class Queue:
             wanted = wanted.where(_T.judged_block <= until_block)
         rows = self._database.read(lambda connection: connection.execute(wanted).all())
         return [
-            Report(row.id, row.task_id, row.verdict, row.total, row.evidence_sha256, row.why, row.tokens)
+            Report(row.id, row.task_id, row.verdict, row.total, row.evidence_sha256 or None, row.why, row.tokens)
             for row in rows
         ]
 

@@ -1,0 +1,41 @@
+"""A task that a miner finished."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from bench.subnet.miners import Job
+from finest.chain.payload import decode
+from finest.tasks.models import Task
+
+
+def sha(text: str) -> str:
+    """Return the sha256 of a text as 64 hex digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A task that a miner finished."""
+
+    hotkey: str
+    strategy: str
+    line: str
+    block: int
+    registered_block: int
+    task: Task
+    job: Job
+
+    @property
+    def place(self) -> str:
+        """REPO@REVISION of the dataset."""
+        commitment = decode(self.line)
+        assert commitment is not None
+        return f"{commitment.repo}@{commitment.revision}"
+
+    @property
+    def blocks(self) -> tuple[int, int]:
+        """The blocks that the miner used, and those that promptness allows."""
+        leased, due = self.task.leased_block, self.task.due_block or self.task.expires_block
+        return self.block - leased, due - leased
