@@ -160,7 +160,7 @@ def test_empty_texts_are_counted_and_left_out(tmp_path: Path) -> None:
 
 
 def test_stopping_leaves_nothing(tmp_path: Path) -> None:
-    def stop(step: str, share: float, words: str) -> None:  # noqa: ARG001
+    def stop(step: str, share: float, words: str) -> None:
         if step == "Evaluating" and share == 1:
             raise KeyboardInterrupt
 
@@ -176,7 +176,7 @@ def test_another_models_record_is_not_overwritten(tmp_path: Path) -> None:
     labels = written(tmp_path / "a.jsonl", rows(100))
     trained(tmp_path / "m", labels)
     trained(tmp_path / "m", labels)  # the same model may be trained again
-    with pytest.raises(UsageError, match="belongs to edu.safetensors"):
+    with pytest.raises(UsageError, match=r"belongs to edu\.safetensors"):
         trained(tmp_path / "m", labels, name="spam")
 
 

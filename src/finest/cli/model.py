@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from finest.cli.groups import Commands
+from finest.cli.model_label import label
+from finest.cli.model_publish import publish
 from finest.cli.shared import common_crawl, console, json_of, needs, say
 from finest.errors import NO_EVIDENCE, VerifyError
 from finest.settings import load_settings
@@ -214,3 +216,7 @@ def _refiner(recipe_name: str | None) -> Refined | None:
     from finest.recipe.recipe import load_recipe
 
     return refiner(load_recipe(recipe_name), settings.cache, common_crawl(settings))
+
+
+model.add_command(label)
+model.add_command(publish)

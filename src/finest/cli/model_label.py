@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     help="Number of pages to label, drawn by the hash of their text.",
 )  # fmt: skip
 @click.option("--recipe", "recipe_name", metavar="NAME|FILE.toml", help="Recipe that refines sources that are WARCs.")
-@click.option("--by", default="person", show_default=True, metavar="NAME", help="Who labels, for the file's provenance.")
+@click.option(
+    "--by", default="person", show_default=True, metavar="NAME", help="Who labels, for the file's provenance."
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page.  [default: any free one]")
 @click.option("--endpoint", metavar="URL", help="Ask the model behind this OpenAI-compatible endpoint instead.")
 @click.option(
@@ -85,9 +88,10 @@ def label(
     asked = _asked(endpoint, prompt, model_name, max_chars, parallel)
     options = LabelOptions(find_sources(sources, refined), out, scale, pages)
     check_options(options)
-    with Steps() as steps:
+    with ExitStack() as shown:
+        steps = shown.enter_context(Steps())
         if asked is None:
-            label_by_hand(options, by, port, steps, _opened, say)
+            label_by_hand(options, by, port, steps, lambda address: _opened(address, shown), say)
             return
         try:
             label_by_model(options, *asked, steps, say)
@@ -96,7 +100,8 @@ def label(
             raise SystemExit(130) from None
 
 
-def _opened(address: str) -> None:
+def _opened(address: str, shown: ExitStack) -> None:
+    shown.close()  # the bar of what was read
     say(f"Open {address}\nEvery label is saved at once. End with Ctrl-C, or with the button on the page.")
 
 

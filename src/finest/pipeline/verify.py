@@ -20,6 +20,7 @@ from finest.dataset.rows import row_hash
 from finest.errors import LedgerError, SourceError, VerifyError
 from finest.pipeline.drawn import draw_published
 from finest.pipeline.ledger import Ledger
+from finest.pipeline.quality_models import provide_models
 from finest.pipeline.record import find_records, max_record_bytes, row_of
 from finest.recipe.judge import judge
 from finest.recipe.reasons import DUPLICATE, KEPT
@@ -183,6 +184,7 @@ def _judge_again(
     common_crawl: CommonCrawl, say: Callable[[str], None],
 ) -> None:  # fmt: skip
     recipe = parse_recipe(result.manifest.recipe)
+    provide_models(recipe.quality_model, cache, say=say)
     say(f"Judging {len(chosen)} pages again from their WARC records (seed {result.seed})")
     sources = _Sources(places, common_crawl, {source.name: source.size_bytes for source in result.manifest.sources})
     result.drawn, result.drawn_kept = len(chosen), sum(page.row_hash is not None for page in chosen)

@@ -10,6 +10,7 @@ sources      its sources are WARCs of the task
 layout       no more files and row groups than its rows and bytes explain
 root         the root over its rows equals the manifest's and matches the line's
 recipe       whether this version has the recipe; passes in either case
+models       the quality models that the recipe names can be fetched (finest.validator.scored)
 """
 
 from __future__ import annotations

@@ -58,7 +58,8 @@ def ask_all(
     """
     waiting = [page for page in pages if journal.of(page.sha256) is None]
     refused = 0
-    for done, result in enumerate(_results(waiting, endpoint, question), len(pages) - len(waiting) + 1):
+    progress("Labelling", 0.0 if waiting else 1.0, _words(journal, len(pages)))
+    for done, result in enumerate(_results(waiting, endpoint, question), 1):
         if isinstance(result.found, FinestError):
             raise result.found
         if isinstance(result.found, Refused):
@@ -70,8 +71,7 @@ def ask_all(
         else:
             refused = -len(pages)  # an answer shows that the request is right
             _record(journal, scale, result.page, result.found)
-        progress("Labelling", done / len(pages), _words(journal))
-    progress("Labelling", 1.0, _words(journal))
+        progress("Labelling", done / len(waiting), _words(journal, len(pages)))
 
 
 def _record(journal: Journal, scale: Scale, page: Page, answer: Answer) -> None:
@@ -89,10 +89,10 @@ def _forget_refusals(journal: Journal) -> None:
         journal.add(entry.page, "undo", by="endpoint")
 
 
-def _words(journal: Journal) -> str:
-    counts = ((journal.count("label"), "labelled"), (journal.count("unparsable"), "unparsable answers"),
-              (journal.count("refused"), "refused"))  # fmt: skip
-    return ", ".join(f"{count:,} {what}" for count, what in counts if count or what == "labelled")
+def _words(journal: Journal, pages: int) -> str:
+    others = ((journal.count("unparsable"), "answers without a label"), (journal.count("refused"), "refused"))
+    more = "".join(f", {count:,} {what}" for count, what in others if count)
+    return f"{journal.count('label'):,} of {pages:,} pages labelled{more}"
 
 
 def _results(pages: Sequence[Page], endpoint: Endpoint, question: Question) -> Iterator[_Result]:
@@ -119,7 +119,7 @@ def _results(pages: Sequence[Page], endpoint: Endpoint, question: Question) -> I
             return endpoint.ask(question.of(page), question.model, stop)
         except (Refused, FinestError) as error:
             return error
-        except Exception as error:  # a thread's error belongs to the main one
+        except Exception as error:  # noqa: BLE001 - a thread's error belongs to the main one
             return RunError(f"{endpoint.name}: {type(error).__name__}: {error}")
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(question.parallel, len(pages)))]

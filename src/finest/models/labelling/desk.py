@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,11 +75,12 @@ class Desk:
 
     def _state(self) -> dict[str, Any]:
         page = self._current()
-        left = sum(self._journal.of(one.sha256) is None for one in self._pages)
+        outcomes = Counter(entry.what if (entry := self._journal.of(one.sha256)) else None for one in self._pages)
+        left = outcomes[None]
         seconds = self._worked_s / self._labelled * left if self._labelled else None
         return {
             "page": page and _shown(page), "of": len(self._pages), "done": len(self._pages) - left, "left_s": seconds,
-            "labelled": self._journal.count("label"), "skipped": self._journal.count("skip"),
+            "labelled": outcomes["label"], "skipped": outcomes["skip"],
             "undo": self._journal.newest() is not None, "finished": False,
             "labels": [{"key": key, "label": label} for key, label in self._scale.keys.items()],
         }  # fmt: skip

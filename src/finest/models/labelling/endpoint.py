@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 
 from finest.errors import RunError, UsageError
 from finest.masking import masked, one_line, public_address
@@ -26,9 +27,11 @@ POLICY = Policy(first_s=0.5, cap_s=30.0, tries=6, asked_cap_s=300.0)
 """Six tries take about 12 s of waits: a server that loads another model answers 503 for some seconds."""
 _CONNECT_S, _ANSWER_S = 20.0, 300.0
 """A large model on a CPU needs minutes for a page."""
-_MAX_ANSWER_BYTES = 1 << 20
+MAX_ANSWER_BYTES = 1 << 20
 MAX_TOKENS = 1_024
 """Maximum tokens of an answer; enough to give reasons before the label."""
+_MODEL_CHARS = 200
+"""Characters that are kept of a model's name."""
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 Say = Callable[[str], None]
 
@@ -73,8 +76,10 @@ class Endpoint:
 
     def only_model(self) -> str:
         """Return the name of the model if the endpoint serves exactly one; raises UsageError for several."""
-        listed = self._call("GET", "/v1/models", None)
-        data = listed.get("data")
+        try:
+            data = self._call("GET", "/v1/models", None).get("data")
+        except Refused as error:
+            raise UsageError(f"{self.name} does not list its models ({error}); name one with --model") from None
         names = (
             [str(one["id"]) for one in data if isinstance(one, dict) and "id" in one] if isinstance(data, list) else []
         )
@@ -98,13 +103,14 @@ class Endpoint:
             text = found["choices"][0]["message"]["content"]
         except (LookupError, TypeError):
             raise RunError(f"{self.name} answers, but not as an OpenAI-compatible endpoint does") from None
-        return Answer(text if isinstance(text, str) else "", str(found.get("model") or model))
+        return Answer(text if isinstance(text, str) else "", one_line(str(found.get("model") or model))[:_MODEL_CHARS])
 
     def _call(
         self, method: str, path: str, body: dict[str, Any] | None, stop: threading.Event | None = None
     ) -> dict[str, Any]:
         def wait(error: Exception, wait_s: float) -> None:
-            self._say(f"{self.name}: {error}; asking again in {wait_s:.1f} s")
+            if stop is None or not stop.is_set():
+                self._say(f"{self.name}: {error}; asking again in {wait_s:.1f} s")
 
         try:
             return retry(
@@ -120,26 +126,24 @@ class Endpoint:
                 method, self._base + path, json=body, headers=headers, timeout=(_CONNECT_S, _ANSWER_S), stream=True,
                 allow_redirects=False,
             ) as answer:  # fmt: skip
-                data = answer.raw.read(_MAX_ANSWER_BYTES + 1, decode_content=True)
-        except (requests.RequestException, OSError) as error:
+                data = answer.raw.read(MAX_ANSWER_BYTES + 1, decode_content=True)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             if why := lasting(error):
                 raise RunError(f"{self.name}: {why}") from None
             raise _Busy(_plain(error)) from None
-        except Exception as error:  # urllib3's own, while the body is read
-            raise _Busy(_plain(error)) from None
-        return self._checked(answer, data)
+        return self._checked(method, answer, data)
 
-    def _checked(self, answer: requests.Response, data: bytes) -> dict[str, Any]:
+    def _checked(self, method: str, answer: requests.Response, data: bytes) -> dict[str, Any]:
         status, words = answer.status_code, _words(data)
         if is_passing(status):
             raise _Busy(f"it answers {status}{words}", retry_after_s(answer.headers.get("Retry-After")))
-        if status in (400, 413, 422):
+        if status in (400, 413, 422) or (method == "GET" and status in (404, 405)):
             raise Refused(f"status {status}{words}")
         if status != 200:
             hint = "; the key is OPENAI_API_KEY, from the environment or .env" if status in (401, 403) else ""
             raise RunError(f"{self.name} refuses with status {status}{words}{hint}")
         try:
-            found = json.loads(data) if len(data) <= _MAX_ANSWER_BYTES else None
+            found = json.loads(data) if len(data) <= MAX_ANSWER_BYTES else None
         except ValueError:
             found = None
         if not isinstance(found, dict):

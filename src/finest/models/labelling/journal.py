@@ -6,21 +6,21 @@ killed while it appended leaves half a line at the end, which the next one cuts 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
-from finest.atomic_files import Held, hold, write_whole
 from finest.errors import UsageError
 
 FORMAT = "finest-labels/1"
 What = Literal["label", "skip", "undo", "unparsable", "refused"]
+OUTCOMES: tuple[What, ...] = ("label", "skip", "unparsable", "refused")
 MAX_ANSWER_CHARS = 4_000
 """Characters that are kept of an answer without a label."""
 _MAX_LINE_BYTES = 64 << 20
@@ -53,20 +53,14 @@ class Journal:
         Raises UsageError if it was begun with another head, is no journal, or another process holds it.
         """
         self.path = path
-        self._held = ExitStack()
         self._entries: dict[str, Entry] = {}
         self._counts: Counter[What] = Counter()
-        self._lock = path.with_name(f".{path.name}.lock")
+        self._file = open(path, "r+b", opener=_created)  # noqa: SIM115 - __exit__ closes it
         try:
-            self._held.enter_context(hold(self._lock, 0.0))
-        except Held as error:
-            raise UsageError(
-                f"process {error.holder} is labelling into {path}; stop it, or name another --out"
-            ) from None
-        try:
-            self._file = self._opened({"format": FORMAT, **head})
+            self._lock()
+            self._read({"format": FORMAT, **head})
         except BaseException:
-            self._held.close()
+            self._file.close()
             raise
 
     def __enter__(self) -> Journal:
@@ -74,16 +68,12 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
-        self._held.close()
-        self._lock.unlink(missing_ok=True)
 
     def add(self, page: str, what: What, **more: Any) -> None:
         """Append an entry and sync it to the disk."""
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         entry = Entry(page, what, at=now, **more)
-        self._file.write(_line({name: value for name, value in asdict(entry).items() if value not in ("", None)}))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._append({name: value for name, value in asdict(entry).items() if value not in ("", None)})
         self._take(entry)
 
     def of(self, page: str) -> Entry | None:
@@ -106,20 +96,26 @@ class Journal:
             self._entries[entry.page] = entry
             self._counts[entry.what] += 1
 
-    def _opened(self, head: dict[str, Any]) -> BinaryIO:
-        if not self.path.exists():
-            write_whole(self.path, _line(head))
-        file = self.path.open("r+b")
+    def _lock(self) -> None:
         try:
-            self._read(file, head)
-        except BaseException:
-            file.close()
-            raise
-        return file
+            fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(f"another process is labelling into {self.path}; stop it, or name another --out") from None
 
-    def _read(self, file: BinaryIO, head: dict[str, Any]) -> None:
-        self._compare(self._parsed(file.readline(_MAX_LINE_BYTES), 1), head)
-        whole, number = file.tell(), 1
+    def _append(self, value: Mapping[str, Any]) -> None:
+        line = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        self._file.write(line.encode("utf-8", "replace") + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _read(self, head: dict[str, Any]) -> None:
+        file = self._file
+        first = file.readline(_MAX_LINE_BYTES)
+        if not first:
+            self._append(head)
+            return
+        self._compare(self._parsed(first, 1), head)
+        whole, number = len(first), 1
         while (line := file.readline(_MAX_LINE_BYTES)).endswith(b"\n"):
             number += 1
             try:
@@ -150,5 +146,5 @@ class Journal:
             raise UsageError(f"{self.path} was begun with other {changed[0]}; name another --out for these")
 
 
-def _line(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
+def _created(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT, 0o666)

@@ -21,9 +21,8 @@ from finest.models.tables import read_rows
 Progress = Callable[[str, float, str], None]
 """Receives the step, the share of it that is done, and what has been done in words."""
 
-MAX_PAGES = 1_000_000
-MAX_HELD_BYTES = 1 << 30
-"""Maximum bytes of the drawn texts, which are held in memory: 200,000 pages of a crawl have about 1 GB."""
+MAX_HELD_CHARS = 1_000_000_000
+"""Maximum characters of the drawn texts, which are held in memory: 200,000 pages of a crawl have about as many."""
 MAX_TEXT_BYTES = 2 << 20
 """Texts above it are not drawn; nobody labels a page of 2 MB."""
 _BATCH_ROWS = 256
@@ -65,34 +64,51 @@ def draw(sources: Sequence[Source], pages: int, progress: Progress) -> list[Page
 
     Raises SourceError if a source cannot be read or none has text, UsageError if the texts take too much memory.
     """
-    drawn: list[tuple[int, Page]] = []
-    ranks: set[int] = set()
-    held = seen = 0
+    drawn = _Draw(pages)
     for number, source in enumerate(sources):
 
         def shown(share: float, number: int = number, name: str = source.name) -> None:
-            progress("Reading", (number + share) / len(sources), f"{seen:,} pages of {name}")
+            progress("Reading", (number + share) / len(sources), f"{drawn.seen:,} pages, in {name}")
 
         with closing(_rows(source, shown)) as rows:  # type: ignore[type-var]
             for at, row in enumerate(rows):
-                seen += 1
-                page = _page(row, source.name, at)
-                rank = int(page.sha256[:16], 16) if page else 0
-                if page is None or rank in ranks or (len(drawn) >= pages and rank > -drawn[0][0]):
-                    continue
-                heapq.heappush(drawn, (-rank, page))
-                ranks.add(rank)
-                held += len(page.text)
-                if len(drawn) > pages:
-                    last, left_out = heapq.heappop(drawn)
-                    ranks.discard(-last)
-                    held -= len(left_out.text)
-                if held > MAX_HELD_BYTES:
-                    raise UsageError(f"the texts of {len(drawn):,} pages have over a gigabyte; draw fewer with --pages")
-    if not drawn:
+                drawn.add(_page(row, source.name, at))
+    found = drawn.sorted()
+    if not found:
         raise SourceError(f"{sources[0].name}: no page with text")
-    progress("Reading", 1.0, f"{len(drawn):,} of {seen:,} pages drawn")
-    return [page for _, page in sorted(drawn, key=lambda pair: -pair[0])]
+    progress("Reading", 1.0, f"{len(found):,} of {drawn.seen:,} pages drawn")
+    return found
+
+
+class _Draw:
+    """Holds the pages with the smallest hashes."""
+
+    def __init__(self, pages: int) -> None:
+        self._most = pages
+        self._heap: list[tuple[int, Page]] = []
+        self._ranks: set[int] = set()
+        self._held = 0
+        self.seen = 0
+
+    def add(self, page: Page | None) -> None:
+        self.seen += 1
+        rank = int(page.sha256[:16], 16) if page else 0
+        if page is None or rank in self._ranks or (len(self._heap) >= self._most and rank > -self._heap[0][0]):
+            return
+        heapq.heappush(self._heap, (-rank, page))
+        self._ranks.add(rank)
+        self._held += len(page.text)
+        if len(self._heap) > self._most:
+            last, left_out = heapq.heappop(self._heap)
+            self._ranks.discard(-last)
+            self._held -= len(left_out.text)
+        if self._held > MAX_HELD_CHARS:
+            raise UsageError(
+                f"{len(self._heap):,} pages have over {MAX_HELD_CHARS:,} characters; draw fewer with --pages"
+            )
+
+    def sorted(self) -> list[Page]:
+        return [page for _, page in sorted(self._heap, key=lambda pair: -pair[0])]
 
 
 def _rows(source: Source, progress: Callable[[float], None]) -> Iterator[Mapping[str, Any]]:

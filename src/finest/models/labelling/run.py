@@ -68,25 +68,28 @@ def label_by_hand(
 def label_by_model(options: LabelOptions, endpoint: Endpoint, question: Question, progress: Progress, say: Say) -> None:
     """Ask the model about every page, and write the labels, also when the endpoint fails or on KeyboardInterrupt."""
     told = {
-        "endpoint": endpoint.name, "model": question.model, "prompt": question.prompt, "max_chars": question.max_chars,
+        "model": question.model, "prompt": question.prompt, "max_chars": question.max_chars,
         "prompt_sha256": hashlib.sha256(question.prompt.encode()).hexdigest(), "max_tokens": MAX_TOKENS,
     }  # fmt: skip
-    with _labelling(options, told, progress, say) as (pages, journal):
+    with _labelling(options, told, progress, say, endpoint=endpoint.name) as (pages, journal):
         ask_all(pages, journal, options.scale, endpoint, question, progress)
 
 
 @contextmanager
 def _labelling(
-    options: LabelOptions, told: dict[str, Any], progress: Progress, say: Say
+    options: LabelOptions, told: dict[str, Any], progress: Progress, say: Say, **more: str
 ) -> Iterator[tuple[Sequence[Page], Journal]]:
-    """Give the drawn pages and the open journal; write the labels when the block ends, however it ends."""
+    """Give the drawn pages and the open journal; write the labels when the block ends, however it ends.
+
+    `told` is provenance that may not change when a labelling is continued; `more` is provenance that may.
+    """
     head = {"labels": list(options.scale.labels), "sources": identities(options.sources, progress), **told}
     with Journal(options.journal, head) as journal:
         pages = draw(options.sources, options.pages, progress)
         try:
             yield pages, journal
         finally:
-            rows = write_labels(options.out, pages, journal, options.scale, head)
+            rows = write_labels(options.out, pages, journal, options.scale, {**head, **more})
             say(_written(options.out, rows, journal))
 
 

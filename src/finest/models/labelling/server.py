@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from finest.errors import UsageError
 from finest.models.labelling.desk import Desk
 
+_PAGE = resources.files("finest.models.labelling") / "page"
 _HOSTS = frozenset({"127.0.0.1", "localhost"})
 _FILES = {
     "": ("label.html", "text/html; charset=utf-8"),
@@ -29,8 +30,8 @@ _FILES = {
 }
 _MAX_BODY_BYTES = 4_096
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -82,34 +83,42 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing: the address of a request holds the token."""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         name = self._name()
         if name == "state":
             self._answer(200, "application/json", json.dumps(self.desk.state()).encode())
         elif name in _FILES:
             file, kind = _FILES[name]
-            self._answer(200, kind, resources.files("finest.models.labelling").joinpath("page", file).read_bytes())
+            self._answer(200, kind, (_PAGE / file).read_bytes())
         elif name is not None:
             self._refuse(404, "there is no such page")
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         name = self._name()
         if name is None:
             return
         if self.headers.get("Origin") != f"http://{self.headers.get('Host')}":
-            return self._refuse(403, "labels are accepted from this server's own page only")
-        if self.headers.get("Content-Type") != "application/json":
-            return self._refuse(415, "send JSON")
+            self._refuse(403, "labels are accepted from this server's own page only")
+        elif self.headers.get("Content-Type") != "application/json":
+            self._refuse(415, "send JSON")
+        else:
+            self._act(name)
+
+    def _act(self, action: str) -> None:
         try:
-            state = self._done(name, self._body())
+            state = self._done(action, self._body())
         except ValueError as error:
-            return self._refuse(400, str(error))
+            self._refuse(400, str(error))
+            return
+        except OSError as error:
+            self._refuse(500, f"this was not saved: {error.strerror}")
+            return
         if state is None:
-            return self._refuse(404, "there is no such action")
+            self._refuse(404, "there is no such action")
+            return
         self._answer(200, "application/json", json.dumps(state).encode())
         if state["finished"]:
             self.desk.finished.set()
-        return None
 
     def _done(self, action: str, body: dict[str, Any]) -> dict[str, Any] | None:
         if action == "label":

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from finest.atomic_files import write_whole
-from finest.models.labelling.journal import FORMAT, Journal
+from finest.models.labelling.journal import FORMAT, OUTCOMES, Journal
 from finest.models.labelling.pages import Page
 from finest.models.labelling.scale import Scale
 
@@ -27,7 +27,7 @@ def write_labels(
     labelled = [page for page in pages if (entry := journal.of(page.sha256)) and entry.what == "label"]
     if not labelled:
         return 0
-    counts = {what: journal.count(what) for what in ("label", "skip", "unparsable", "refused")}  # type: ignore[arg-type]
+    counts = {what: journal.count(what) for what in OUTCOMES}
     told = {"format": FORMAT, **provenance, "counts": counts}
     schema = _schema(scale).with_metadata({METADATA_KEY: json.dumps(told, ensure_ascii=False).encode()})
     sink = pa.BufferOutputStream()
