@@ -72,7 +72,7 @@ def test_shipped_recipes_state_every_value(name: str) -> None:
     """Each threshold stands in the recipe's own file."""
     stated = tomllib.loads(resources.files("finest.recipe").joinpath(f"{name}.toml").read_text(encoding="utf-8"))
     assert {section: set(keys) for section, keys in defaults().items()} == {
-        section: set(keys) for section, keys in stated.items() if isinstance(keys, dict)
+        section: set(keys) for section, keys in stated.items() if isinstance(keys, dict) and section != "quality_model"
     }
     assert json.loads(json.dumps(stated)) == {k: v for k, v in load_recipe(name).resolved().items() if k != "libraries"}
 
