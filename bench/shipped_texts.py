@@ -210,7 +210,7 @@ def divided(page: WebPage) -> tuple[str, str]:
 def rendered(text: str) -> str:
     """Return the extracted text of a Markdown document that was made a web page."""
     _RENDERER.reset()
-    body = _RENDERER.convert(_MARKUP.sub(" ", text))
+    body = _RENDERER.convert(_MARKUP.sub("", text))
     return extract_blocks(f"<html><body><article>{body}</article></body></html>") or ""
 
 
