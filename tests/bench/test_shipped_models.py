@@ -77,5 +77,5 @@ def test_both_sides_of_the_ablation_stay_within_the_tokens() -> None:
 
 def test_the_table_has_wider_intervals_than_its_seeds_spread() -> None:
     """With three seeds, 4.30 standard errors make a 95 % interval."""
-    results = [Result("edu", 0.1, "web", seed, 0.01 * seed, 0.0, 100) for seed in range(3)]
-    assert table(results)[-1] == "| edu | 10% | web | +0.0100 ± 0.0248 | 100 |"
+    results = [Result(1, "edu", 0.1, "web", seed, 0.01 * seed, 0.0, 100) for seed in range(3)]
+    assert table(results)[-1] == "| 1 | edu | 10% | web | +0.0100 ± 0.0248 | 100 |"

@@ -22,7 +22,7 @@ LIBRARIES = {"trafilatura": "1.11.0"}
 HASHES = {
     "fineweb": "ef4692587a044ac0ffbf45c6dadce73e4ae438a984857b6398c4718984266921",
     "finest": "aac3793e6a0bac3d50ba076ae1d709d20b0059044edf4d1dd6a2b7bc1afffaee",
-    "finest-scored": "6717c6745c6d7c4ad23388f0f75734c842410866f91c8a2388940ea7a8fe13f1",
+    "finest-scored": "7101d9b591bab698cd6c96fa0e18fc18b9f4f7ce038fab3b99664858cbf67ef5",
 }
 """The hashes of the shipped recipes with LIBRARIES in place of the installed versions."""
 
