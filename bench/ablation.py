@@ -6,8 +6,8 @@ The WARCs are refined with recipe `finest`. Each seed deals hosts anew: three fi
 Of the first, the pages that a model prefers are taken up to a share of all tokens, and pages in random order up to the
 same number. Both train a language model as `finest quality` does (`finest.validator.quality`), on equally many tokens,
 and predict the same unseen text: pages of other hosts (`web`), and the positive texts of a labelled set (`reference`).
-A negative difference in bits per byte means that the preferred text predicts better. Tier 2 runs in a small setting, for a
-CPU, and predicts `web` only.
+A negative difference in bits per byte means that the preferred text predicts better. Tier 2 runs in a small
+setting, for a CPU, and predicts `web` only.
 """
 
 from __future__ import annotations
