@@ -30,7 +30,7 @@ def commands(guide: str) -> Iterator[list[str]]:
                 yield shlex.split(line, comments=True)[1:]
 
 
-@pytest.mark.parametrize("guide", ["publish-a-model.md", "label-pages.md"])
+@pytest.mark.parametrize("guide", ["publish-a-model.md", "label-pages.md", "train-a-model.md"])
 def test_the_commands_of_a_guide_exist(guide: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each parses: no flag has another name, none is missing."""
     monkeypatch.chdir(tmp_path)
