@@ -126,9 +126,9 @@ class Options(NamedTuple):
 
 SETTINGS = {
     1: Options(400_000, 500_000, ("web", "reference")),
-    2: Options(30_000, 50_000, ("web",)),
+    2: Options(30_000, 30_000, ("web",)),
 }
-"""Tier 1 as docs/concepts/scoring.md recommends it; tier 2 takes some 7 CPU seconds a fit so, and 81 fits."""
+"""Tier 1 as docs/concepts/scoring.md recommends it; tier 2 takes 81 fits of some seconds."""
 
 
 def table(results: Sequence[Result]) -> list[str]:
