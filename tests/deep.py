@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 NIGHTLY = os.environ.get("NIGHTLY") == "1"
-"""Whether tests marked `nightly` run, and property tests try their larger number of examples. The variable does not begin
-with FINEST_, since the commands that tests start refuse settings that they do not know."""
+"""Whether tests marked `nightly` run, and property tests try their larger number of examples. The variable does not
+begin with FINEST_, since the commands that tests start refuse settings that they do not know."""
 
 
 CODES = [
