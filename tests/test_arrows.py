@@ -21,7 +21,7 @@ LAYERS = (
     {"chain", "cluster", "dataset", "devnet", "warc"},
     {"executors", "tasks"},
     {"pipeline"},
-    {"api", "demo", "miner", "validator"},
+    {"api", "demo", "miner", "models", "validator"},
     {"datatrove", "doctor"},
     {"cli"},
 )

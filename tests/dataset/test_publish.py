@@ -16,7 +16,7 @@ import requests
 
 from finest.devnet.hub.faults import Fault
 from finest.devnet.hub.server import HubServer
-from tests.deep import sampled
+from tests.deep import examples, sampled
 from tests.devnet.hub_client import client, environment
 from tests.e2e.command import command, finest
 
@@ -153,9 +153,9 @@ def test_a_patient_wait_is_as_long_as_asked(miner: Miner) -> None:
 
 
 def test_killed_at_any_moment(miner: Miner) -> None:
-    """A process that is killed six times, after some of its requests, and a last run: exactly one commit."""
+    """A process that is killed again and again, after some of its requests, and a last run: exactly one commit."""
     moments, asked = random.Random(20251123), miner.hub.requests.all
-    for _ in range(6):
+    for _ in range(examples(3, 6)):
         end = len(asked()) + moments.randrange(2, 13)
         arguments = command("publish", miner.made.folder, "--hf_repo", "web")
         process = subprocess.Popen(

@@ -14,7 +14,9 @@ from finest.devnet.hub.server import HubServer
 from finest.devnet.hub.state import Limits
 from tests.devnet.hub_client import client, environment
 
-XET_OR_LFS = pytest.mark.parametrize("xet", [True, False], ids=["xet", "lfs"])
+XET_OR_LFS = pytest.mark.parametrize(
+    "xet", [pytest.param(True, id="xet"), pytest.param(False, id="lfs", marks=pytest.mark.nightly)]
+)
 
 ROWS = """
 import pyarrow as pa, pyarrow.parquet as pq

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,14 +16,17 @@ from typing import Any
 import pytest
 
 from finest.errors import RunError
+from finest.executors.local import MEMORY_EXIT
 from finest.pipeline import preflight as checks
-from finest.pipeline.guard import CPU_SIGNAL, MEMORY_EXIT, PageGuard
+from finest.pipeline.guard import CPU_SIGNAL, PageGuard
+from finest.pipeline.guarded import GuardedJudge
 from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
 from finest.pipeline.run import refine
 from finest.pipeline.why import why
 from finest.recipe import judge as judging
 from finest.recipe.check import Check
+from finest.recipe.page import Page
 from finest.recipe.recipe import ExtractionRules, GopherRepetitionRules, Recipe
 from finest.recipe.stage import Rules, Stage
 from finest.recipe.stages.url import URL
@@ -145,3 +148,35 @@ def test_an_error_of_the_machine_is_no_verdict(tmp_path: Path, monkeypatch: pyte
     )
     with pytest.raises(RunError):
         refine(options, Progress(quiet=True))
+
+
+@pytest.mark.parametrize(("name", "reason"), [("ENDLESS", "extraction_limit"), ("MEMORY", "extraction_crash")])
+def test_a_page_that_is_judged_again_ends_its_child_process_only(
+    name: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What reads a stranger's dataset survives its pages, and goes on with the next one."""
+    stages = tuple(replace(stage, run=partial(_attacked, stage)) for stage in judging.STAGES)
+    monkeypatch.setattr(judging, "STAGES", stages)
+    recipe = Recipe(name="test", extraction=ExtractionRules(cpu_limit_s=0.2), gopher_repetition=OFF)
+    body = checks.KNOWN_HTML.encode()
+    pages = [page_of(body), page_of(body.replace(b"</body>", f"<!--{name}--></body>".encode()))]
+    with GuardedJudge(recipe, default_cache()) as guarded:
+        assert [guarded.judge(page).reason for page in (pages[0], pages[1], pages[0])] == ["kept", reason, "kept"]
+        assert guarded.explain(pages[1])[0].reason == reason
+        assert guarded.explain(pages[0])[1].stages.keys() >= {"url", "language", "fineweb"}
+
+
+def test_an_error_of_the_machine_leaves_the_child_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is told to whoever asked for the verdict."""
+    monkeypatch.setattr(judging, "STAGES", (replace(URL, run=_full), *judging.STAGES[1:]))
+    with GuardedJudge(Recipe(name="test"), default_cache()) as guarded, pytest.raises(OSError, match="No space left"):
+        guarded.judge(page_of(checks.KNOWN_HTML.encode()))
+
+
+def page_of(html: bytes) -> Page:
+    http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + html
+    return Page("0", "https://example.org/0", "2025-01-01T00:00:00Z", http, "text/html")
+
+
+def _full(*_: object) -> Iterable[Check]:
+    raise OSError(28, "No space left on device")

@@ -13,7 +13,7 @@ from finest.tasks.app import create_app
 from finest.tasks.models import Rules
 from finest.tasks.problems import KINDS
 from finest.tasks.store import Store
-from tests.deep import sampled
+from tests.deep import examples, sampled
 from tests.tasks.live_server import QUICK, SERVER, MadeSubnet, hotkey, listening
 from tests.tasks.samples import CRAWL, paths
 
@@ -109,7 +109,7 @@ def test_answers_keep_to_the_description(application: Any, signed: bool) -> None
                 strategy = operation.ok().as_strategy(generation_mode=mode)
 
                 @settings(
-                    max_examples=12,
+                    max_examples=examples(6, 12),
                     database=None,
                     derandomize=True,
                     suppress_health_check=list(HealthCheck),

@@ -14,7 +14,7 @@ from finest.chain.payload import encode
 from finest.dataset.manifest import Manifest, read_manifest, sum_counts, write_manifest
 from finest.dataset.merkle import Leaves
 from finest.dataset.open import open_dataset
-from finest.dataset.rows import VERDICT_SCHEMA, Row, VerdictRow, batch_of, digests, rows_of, verdict_batch
+from finest.dataset.rows import VERDICT_SCHEMA, Row, VerdictRow, batch_of, digests, rows_of, schema_with, verdict_batch
 from finest.dataset.selection import Selection
 from finest.dataset.shards import ShardWriter
 from finest.devnet.crawl import sample_crawl
@@ -117,12 +117,13 @@ def tampered(
     kept = list(honest.verdicts() if verdicts is None else verdicts)
     shutil.copytree(honest.folder, out, ignore=shutil.ignore_patterns("ledger", "data", "verdicts"))
     old, dump = honest.manifest, rows[0].dump
-    with ShardWriter(out, f"data/{dump}/000") as data:
-        data.write(batch_of(rows))
+    schema = schema_with(honest.manifest.columns)
+    with ShardWriter(out, f"data/{dump}/000", schema) as data:
+        data.write(batch_of(rows, schema))
     with ShardWriter(out, f"verdicts/{dump}/000", VERDICT_SCHEMA) as judged:
         judged.write(verdict_batch(kept))
     leaves = Leaves()
-    leaves.add([row.id for row in rows], digests(batch_of(rows)))
+    leaves.add([row.id for row in rows], digests(batch_of(rows, schema)))
     pages = Counter(verdict.file_path for verdict in kept)
     sources = tuple(
         source.model_copy(update={"pages": pages[source.name], "records": source.records + pages[source.name]})

@@ -51,7 +51,11 @@ def test_only_half_of_the_rows_is_caught(honest: Published, tmp_path: Path, seed
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("winner", "said"), [(None, "not like the row"), ("<urn:uuid:nobody>", "is no row")], ids=["unlike", "gone"]
+    ("winner", "said"),
+    [
+        pytest.param(None, "not like the row", id="unlike", marks=pytest.mark.nightly),
+        pytest.param("<urn:uuid:nobody>", "is no row", id="gone"),
+    ],
 )
 def test_a_false_witness_is_none(honest: Published, tmp_path: Path, winner: str | None, said: str) -> None:
     """A page can lose only against a row that is there and says the same."""
@@ -73,7 +77,7 @@ def test_a_whole_warc_left_out_is_caught(crawl: list[Path], tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("forgery", [hollow, beginnings])
+@pytest.mark.parametrize("forgery", sampled([hollow, beginnings]))
 def test_places_without_their_texts_are_no_volume(honest: Published, tmp_path: Path, forgery: Forgery) -> None:
     """A recipe of one's own may take other parts of a page; a quarter of the texts is still a quarter of the work."""
     little = forgery(honest, tmp_path / "little")

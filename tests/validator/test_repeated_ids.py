@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from finest.dataset.publish import _Dataset
+from finest.dataset.publish import content_of
 from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
 from finest.pipeline.run import refine
@@ -50,7 +50,7 @@ def test_what_refine_writes_is_accepted_whatever_the_ids(tmp_path: Path, seed: i
     assert max(ids.values()) > 1
     found = verified(made)
     assert found.is_verified and sum(found.judged.values()) == made.manifest.pages
-    assert _Dataset.of(made.folder, made.manifest, "alice/web").root == made.manifest.root
+    assert content_of(made.folder, made.manifest, "alice/web").mark == made.manifest.root
     for draw in range(2):
         evidence = judged(made, draw)
         assert evidence.verdict == "pass", evidence.why

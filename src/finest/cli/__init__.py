@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 import finest
-from finest.cli import cluster, devnet, doctor, hub, mine, quality, refinery, select, serve, tasks, validate
+from finest.cli import cluster, devnet, doctor, hub, mine, model, quality, refinery, select, serve, tasks, validate
 from finest.cli.groups import Commands, as_dashes, in_documented_spelling
 from finest.cli.shared import say
 from finest.errors import FinestError, RunError, plain_os_error
@@ -22,7 +22,9 @@ from finest.system import unserved
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, following the convention of shells (128 + SIGINT)."""
-_HOLD_SECRETS = frozenset({"mine", "validate", "serve", "publish", "open", "select", "verify", "audit", "quality"})
+_HOLD_SECRETS = frozenset({
+    "mine", "validate", "serve", "publish", "open", "select", "verify", "audit", "quality", "model",
+})  # fmt: skip
 """Commands that use a key, a token or a password. Most also start processes that read untrusted files."""
 
 
@@ -31,6 +33,7 @@ SECTIONS = {
         refinery.refine, refinery.attach, refinery.status, refinery.report, refinery.recipe, select.select,
         hub.publish,
     ),
+    "Score texts": (model.model,),
     "Work for the subnet": (mine.mine, mine.dashboard, validate.validate),
     "Run a part of the subnet": (tasks.tasks, serve.serve, cluster.cluster, devnet.devnet, refinery.demo),
     "Check": (

@@ -357,7 +357,7 @@ def recipe_fetch(name: str) -> None:
     from finest.pipeline.quality_models import provide_models
 
     settings = load_settings()
-    for path in provide_models(load_recipe(name), settings.cache, say=lambda line: click.echo(line, err=True)):
+    for path in provide_models(load_recipe(name).quality_model, settings.cache, say=say):
         click.echo(path)
 
 

@@ -46,7 +46,8 @@ def needs(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is not installed; pip install 'finest-data[{extra}]'") from error
+        package = str(error.name).partition(".")[0]
+        raise UsageError(f"{package} is not installed; pip install 'finest-data[{extra}]'") from error
 
 
 @contextmanager

@@ -22,7 +22,7 @@ HUB_PREFIX = "hf:"
 SUFFIX = ".safetensors"
 RECORD_NAME = "model.json"
 """File beside the weights that says what the model was trained on and how it was evaluated."""
-MAX_RECORD_BYTES = 4 * 1024 * 1024
+MAX_RECORD_BYTES = 16 << 20
 """Maximum size of a model.json; it holds evaluations and samples, about 100 kB."""
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from finest.chain.commitments import CommitReceipt
-    from finest.dataset.publish import Sent
+    from finest.dataset.commit import Sent
     from finest.executors.slurm.request import SlurmRequest
     from finest.miner.journal import Journal
     from finest.miner.lease import Lease

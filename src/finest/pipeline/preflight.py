@@ -43,7 +43,7 @@ def preflight(recipe: Recipe, cache: Path) -> None:
     Raises RunError if the page has another text; ModelError, HubError or VerifyError if a quality model is not to be
     had.
     """
-    provide_models(recipe, cache)
+    provide_models(recipe.quality_model, cache)
     try:
         toolbox(recipe, cache).load()
         text = ENGINES[recipe.extraction.engine](KNOWN_HTML)

@@ -26,9 +26,10 @@ from finest.dataset.selection import unsatisfied
 from finest.errors import LedgerError, SourceError, VerifyError
 from finest.formatting import byte_size
 from finest.pipeline.drawn import draw_published
+from finest.pipeline.guarded import GuardedJudge
 from finest.pipeline.ledger import Ledger
+from finest.pipeline.quality_models import provide_models
 from finest.pipeline.record import find_records, max_record_bytes, row_of
-from finest.recipe.judge import judge
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.recipe import parse_recipe
 from finest.warc.source import common_crawl_path, inspect, name_sources, resolve
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
     from finest.dataset.open import Dataset
     from finest.pipeline.drawn import Drawn
-    from finest.recipe.recipe import Recipe
     from finest.warc.slices import Record
     from finest.warc.source import CommonCrawl, Source
 
@@ -214,22 +214,24 @@ def _judge_again(
     common_crawl: CommonCrawl, say: Callable[[str], None],
 ) -> None:  # fmt: skip
     recipe = parse_recipe(result.manifest.recipe)
+    provide_models(recipe.quality_model, cache, say=say)
     say(f"Judging {len(chosen)} pages again from their WARC records (seed {result.seed})")
     sources = _Sources(places, common_crawl, {source.name: source.size_bytes for source in result.manifest.sources})
     result.drawn, result.drawn_kept = len(chosen), sum(page.row_hash is not None for page in chosen)
-    for page in chosen:
-        if page.reason in NOT_REPEATABLE:
-            result.not_repeatable += 1
-            continue
-        try:
-            record = sources.record(page, max_record_bytes(recipe))
-        except SourceError as error:
-            result.no_evidence.append(str(error))
-            continue
-        if _recheck(record, page, recipe, cache, result.manifest):
-            result.judged[page.reason] = result.judged.get(page.reason, 0) + 1
-        else:
-            result.not_repeatable += 1
+    with GuardedJudge(recipe, cache) as guarded:
+        for page in chosen:
+            if page.reason in NOT_REPEATABLE:
+                result.not_repeatable += 1
+                continue
+            try:
+                record = sources.record(page, max_record_bytes(recipe))
+            except SourceError as error:
+                result.no_evidence.append(str(error))
+                continue
+            if _recheck(record, page, guarded, result.manifest):
+                result.judged[page.reason] = result.judged.get(page.reason, 0) + 1
+            else:
+                result.not_repeatable += 1
 
 
 class _Sources:
@@ -261,9 +263,9 @@ class _Sources:
             raise
 
 
-def _recheck(record: Record, page: Drawn, recipe: Recipe, cache: Path, manifest: Manifest) -> bool:
+def _recheck(record: Record, page: Drawn, guarded: GuardedJudge, manifest: Manifest) -> bool:
     """Judge the page again: True if it matches, False if its verdict is not repeatable; else raises VerifyError."""
-    verdict = judge(record.page(), recipe, cache)
+    verdict = guarded.judge(record.page())
     if verdict.reason in NOT_REPEATABLE:
         return False
     rules = [rule for rule in manifest.rules if rule.reason == page.reason and verdict.kept]

@@ -11,11 +11,15 @@ import pyarrow.parquet as pq
 
 from finest.errors import LedgerError, UsageError
 from finest.pipeline.damage import readable
+from finest.pipeline.guarded import GuardedJudge
 from finest.pipeline.ledger import Ledger
+from finest.pipeline.quality_models import provide_models
 from finest.pipeline.record import read_page
 from finest.pipeline.verify import NOT_REPEATABLE
-from finest.recipe.judge import PageState, Trail, Verdict, explain
+from finest.recipe.judge import PageState, Trail, Verdict
+from finest.recipe.quality_model.explain import explain_scores
 from finest.recipe.recipe import parse_recipe
+from finest.recipe.toolbox import toolbox
 from finest.warc.source import inspect, name_sources, resolve
 
 if TYPE_CHECKING:
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from finest.recipe.page import Page
+    from finest.recipe.quality_model.explain import Explained
     from finest.recipe.recipe import Recipe
     from finest.warc.source import CommonCrawl
 
@@ -37,6 +42,8 @@ class Why:
     trail: Trail
     recipe: dict[str, Any]
     """The resolved recipe, with every value filled in."""
+    scores: tuple[Explained, ...] = ()
+    """The scores of the recipe's quality models, with the n-grams that changed them most."""
 
 
 def find_verdicts(out: Path, wanted: str) -> list[dict[str, Any]]:
@@ -68,19 +75,30 @@ def why(
     stored = find_verdicts(out, wanted)
     if not stored:
         raise UsageError(f"{out} holds no page with URL or record id {wanted!r}; give the complete URL or id")
+    provide_models(recipe.quality_model, cache)
     answers = []
-    for row in stored:
-        limit = recipe.payload.max_bytes * 2
-        page = read_page(sources[row["file_path"]], row["offset"], row["id"], limit, row["url"])
-        answers.append(Why(row, *_judged(row["reason"], page, recipe, cache), ledger.plan.recipe))
+    with GuardedJudge(recipe, cache) as guarded:
+        for row in stored:
+            limit = recipe.payload.max_bytes * 2
+            page = read_page(sources[row["file_path"]], row["offset"], row["id"], limit, row["url"])
+            verdict, trail = _judged(row["reason"], page, guarded)
+            answers.append(Why(row, verdict, trail, ledger.plan.recipe, _scores(trail, recipe, cache)))
     return answers
 
 
-def _judged(reason: str, page: Page, recipe: Recipe, cache: Path) -> tuple[Verdict, Trail]:
-    """Judge the page again, unless it hit a limit or crashed its worker: it could crash this process too."""
+def _judged(reason: str, page: Page, guarded: GuardedJudge) -> tuple[Verdict, Trail]:
+    """Judge the page again, unless the run stopped judging it at a limit: that would take as long again."""
     if reason in NOT_REPEATABLE:
         return Verdict(reason), Trail(PageState(page))
-    return explain(page, recipe, cache)
+    return guarded.explain(page)
+
+
+def _scores(trail: Trail, recipe: Recipe, cache: Path) -> tuple[Explained, ...]:
+    """Explain the scores of a page; none if it was dropped before it had a text."""
+    if not recipe.quality_model.models or trail.state.row_text is None:
+        return ()
+    names = [model.name for model in recipe.quality_model.models]
+    return explain_scores(names, toolbox(recipe, cache).quality_models, trail.state.row_text)
 
 
 def _verdict_files(out: Path) -> Iterator[Path]:

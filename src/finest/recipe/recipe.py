@@ -171,6 +171,12 @@ class Recipe(Rules):
         copy.__dict__.pop("hash", None)  # model_copy also copies the cached hash
         return copy
 
+    def without_models(self) -> Recipe:
+        """Return a copy of the recipe without quality models."""
+        copy = self.model_copy(update={"quality_model": QualityModelRules()})
+        copy.__dict__.pop("hash", None)
+        return copy
+
     def resolved(self) -> dict[str, Any]:
         """Return the recipe as data with every value filled in, as ledgers and manifests store it.
 

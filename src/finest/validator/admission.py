@@ -11,6 +11,7 @@ layout       no more files and row groups than its rows and bytes explain
 root         the root over its rows equals the manifest's and matches the line's
 selection    the dataset of a task has all rows; every row of a selection audited without a task satisfies its rules
 recipe       whether this version has the recipe; passes in either case
+models       the quality models that the recipe names can be fetched (finest.validator.scored)
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ from finest.validator.models import (
     WindowFinding,
 )
 from finest.validator.score import REFERENCE_RECIPE
+from finest.validator.scored import check_models, scored_recipe
 from finest.validator.soundness import check_rows
 from finest.validator.uniqueness import check_unique
 
@@ -113,9 +114,11 @@ def _audit(subject: Subject, plan: Plan, context: AuditContext, draft: _Draft) -
     assert dataset is not None
     with dataset:
         dataset.bound_reading()
-        recipe = known_recipes().get(dataset.manifest.recipe_hash)
+        known = known_recipes()
+        recipe = known.get(dataset.manifest.recipe_hash) or scored_recipe(dataset.manifest, known)
         draft.declared = declared(dataset.manifest, recipe)
         draft.admit(check_dataset(dataset, subject, recipe))
+        draft.admit([check_models(dataset.manifest, context)])
         context.budget.check()
         _judge(dataset, recipe, subject, plan, context, draft)
 

@@ -19,6 +19,7 @@ from finest.pipeline.verify import NOT_REPEATABLE
 from finest.recipe.judge import judge
 from finest.validator.extractive import MIN_SHARE, extractive_share, visible_text, words
 from finest.validator.models import SHOWN_CHARS, RowFinding
+from finest.validator.scored import RowScores
 from finest.validator.seed import Draw
 from finest.validator.sprt import SEQUENTIAL
 from finest.warc.source import dump_of
@@ -60,11 +61,14 @@ def check_rows(
     """
     drawn = Draw(seed, "rows").sample(dataset.manifest.rows, count)
     claims = _ranked(dataset, read_claims(dataset, drawn))
+    scores = RowScores.of(dataset.manifest, context) if recipe is None else None
     findings: list[RowFinding] = []
     bad = checked = 0
     for number in drawn:
         context.budget.check()
         finding = check_row(claims[number], recipe, context)
+        if scores is not None:
+            finding = scores.checked(finding, claims[number].row)
         findings.append(finding)
         bad, checked = bad + (finding.outcome == "forged"), checked + (finding.outcome != "no_evidence")
         if SEQUENTIAL.decide(bad, checked) is not None:

@@ -10,6 +10,7 @@ import pytest
 
 from finest.errors import UsageError
 from finest.validator.quality.tier import N_GRAMS, tier_of
+from tests.deep import sampled
 
 
 def test_the_first_tier_takes_no_device_and_keeps_nothing() -> None:
@@ -21,7 +22,7 @@ def test_the_first_tier_takes_no_device_and_keeps_nothing() -> None:
         tier_of(1, save=Path("models"))
 
 
-@pytest.mark.parametrize("missing", ["torch", pytest.param("safetensors", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("missing", sampled(["torch", "safetensors"]))
 def test_without_its_packages_the_second_says_what_to_install(missing: str) -> None:
     """One line that can be copied."""
     code = (

@@ -16,8 +16,8 @@ from finest.terminal import plain_console
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from finest.dataset.commit import Sent
     from finest.dataset.open import Dataset
-    from finest.dataset.publish import Sent
 
 LINE_EVERY_S = 10.0
 """Minimum time between two progress lines where the output is not a terminal."""

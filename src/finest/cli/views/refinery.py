@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from finest.pipeline.status import Status
     from finest.pipeline.verify import Verification
     from finest.pipeline.why import Why
+    from finest.recipe.quality_model.explain import Explained
 
 TEXT_CHARS = 2000
 """Maximum number of characters of a page's text that `why` shows; `--json` prints all."""
@@ -161,6 +163,9 @@ def show_why(console: Console, answer: Why) -> None:
     if answer.trail.state.encoding:
         console.print(f"decoded as {answer.trail.state.encoding}", markup=False)
     console.print(checks_table(answer))
+    for scored in answer.scores:
+        console.print(score_line(scored), markup=False)
+        console.print(words_table(scored))
     console.print("\ntext" + (" (as it reached the last stage)" if not verdict.kept else ""))
     text = verdict.text or answer.trail.state.text
     console.print(Text(text[:TEXT_CHARS] or "(no text)"))
@@ -178,6 +183,22 @@ def checks_table(answer: Why) -> Table:
     return table
 
 
+def score_line(scored: Explained) -> str:
+    """Describe a score in one line."""
+    score = scored.score
+    shown = f"{score.label}, by {score.raw:,} more than the second class" if score.label else f"bin {score.bin} of 0-19"
+    return f"\n{scored.name}: {shown}" + ("" if score.label else f", raw score {score.raw:,}")
+
+
+def words_table(scored: Explained) -> Table:
+    """Build the table of the n-grams that speak most for a score, and most against it."""
+    table = Table("for", "adds", "against", "adds", box=None, header_style="bold", pad_edge=False)
+    for one, other in zip_longest(scored.speaks_for, scored.speaks_against):
+        cells = [(Text(words.text), f"{words.raw:+,}") if words else ("", "") for words in (one, other)]
+        table.add_row(*cells[0], *cells[1])
+    return table
+
+
 def why_dict(answer: Why) -> dict[str, Any]:
     """Return the answer of `finest why` as JSON values."""
     return {
@@ -191,4 +212,5 @@ def why_dict(answer: Why) -> dict[str, Any]:
         "checks": [
             {"stage": stage, **check._asdict()} for stage, checks in answer.trail.stages.items() for check in checks
         ],
+        "scores": [scored.as_dict() for scored in answer.scores],
     }

@@ -33,6 +33,7 @@ REASON = "quality_model"
 MAX_MODELS = 8
 """Models of one recipe: twice as many as the shipped recipes use, and few enough to be loaded by every worker."""
 BINS = 20
+"""Equal to finest.recipe.quality_model.format.BINS, whose import is slow; a test compares the two."""
 SUFFIX = ".safetensors"
 _SHIPPED = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _ON_HUB = re.compile(r"hf:[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}@[0-9a-f]{40}")
@@ -97,6 +98,10 @@ class ModelRules(Rules):
             Column(f"{self.name}_raw", "int64", "the same score before it is put into a bin"),
         )
 
+    def values(self, score: Score) -> tuple[str | int, int]:
+        """Return the values of the two columns."""
+        return (score.label if self.kind == "class" else score.bin), score.raw
+
 
 class QualityModelRules(Rules):
     """Scores of the row's text by quality models; docs/concepts/quality-models.md describes them.
@@ -146,8 +151,7 @@ def _run(state: PageState, rules: QualityModelRules, tools: Toolbox) -> Iterator
 
     scores = score_all(tools.quality_models, state.row_text)
     for model, score in zip(rules.models, scores, strict=True):
-        state.columns[model.name] = score.label if model.kind == "class" else score.bin
-        state.columns[f"{model.name}_raw"] = score.raw
+        state.columns[model.name], state.columns[f"{model.name}_raw"] = model.values(score)
     for model, score in zip(rules.models, scores, strict=True):
         if model.drops:
             yield check(model, score)

@@ -112,7 +112,7 @@ static bool take_room(FnQualityText *text, size_t n)
 {
     size_t room = fn_quality_room(n);
     text->features = malloc(2 * room * sizeof(uint32_t));
-    text->sorted = text->features == NULL ? NULL : text->features + room;
+    text->counts = text->features == NULL ? NULL : text->features + room;
     if (text->features == NULL) PyErr_NoMemory();
     return text->features != NULL;
 }

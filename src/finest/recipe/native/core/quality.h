@@ -12,10 +12,11 @@
 /* One linear model: the weights of its rows side by side for each feature, so w[feature * rows + row]. */
 typedef struct { int bits; size_t rows; const int16_t *weights; } FnQualityTable;
 
-/* Memory for one text: `features` in the text's order, and room for sorting; each holds fn_quality_room(n) numbers. */
-typedef struct { uint32_t *features, *sorted; size_t count; } FnQualityText;
+/* Memory for one text: both arrays hold fn_quality_room(n) numbers. `features` are in the text's order until they are
+   sorted; then it holds the distinct ones, and `counts` how often each occurs. `count` is the number of all. */
+typedef struct { uint32_t *features, *counts; size_t count, distinct; } FnQualityText;
 
-size_t fn_quality_room(size_t n); /* the most features that a text of n bytes can have, at least 1 */
+size_t fn_quality_room(size_t n); /* for the features of a text of n bytes */
 void fn_quality_read(FnQualityText *text, const unsigned char *p, size_t n); /* the top 22 bits of each feature's hash */
 void fn_quality_sort(FnQualityText *text);
 void fn_quality_sums(const FnQualityText *text, const FnQualityTable *table, int64_t *sums); /* after sorting */

@@ -54,29 +54,6 @@ void fn_quality_read(FnQualityText *text, const unsigned char *p, size_t n)
     text->count = (size_t)(next - text->features);
 }
 
-/* Move the features into the order of one digit, counted in `places`; equal ones keep their order. */
-static void sort_by(const uint32_t *from, uint32_t *to, size_t count, uint32_t *places, int shift)
-{
-    uint32_t before = 0;
-    for (size_t digit = 0; digit < DIGITS; digit++) {
-        uint32_t here = places[digit];
-        places[digit] = before;
-        before += here;
-    }
-    for (size_t i = 0; i < count; i++) to[places[from[i] >> shift & (DIGITS - 1)]++] = from[i];
-}
-
-void fn_quality_sort(FnQualityText *text)
-{
-    uint32_t low[DIGITS] = {0}, high[DIGITS] = {0};
-    for (size_t i = 0; i < text->count; i++) {
-        low[text->features[i] & (DIGITS - 1)]++;
-        high[text->features[i] >> HALF]++;
-    }
-    sort_by(text->features, text->sorted, text->count, low, 0);
-    sort_by(text->sorted, text->features, text->count, high, HALF);
-}
-
 /* The integer square root, digit by digit in base 2. */
 static uint64_t root_of(uint64_t x)
 {
@@ -93,27 +70,68 @@ static uint64_t root_of(uint64_t x)
     return root;
 }
 
+/* Move the features into the order of one digit, counted in `places`; equal ones keep their order. */
+static void sort_by(const uint32_t *from, uint32_t *to, size_t count, uint32_t *places, int shift)
+{
+    uint32_t before = 0;
+    for (size_t digit = 0; digit < DIGITS; digit++) {
+        uint32_t here = places[digit];
+        places[digit] = before;
+        before += here;
+    }
+    for (size_t i = 0; i < count; i++) to[places[from[i] >> shift & (DIGITS - 1)]++] = from[i];
+}
+
+/* After this, `features` holds each feature once, in ascending order, and `counts` how often it occurs. */
+void fn_quality_sort(FnQualityText *text)
+{
+    uint32_t low[DIGITS] = {0}, high[DIGITS] = {0};
+    for (size_t i = 0; i < text->count; i++) {
+        low[text->features[i] & (DIGITS - 1)]++;
+        high[text->features[i] >> HALF]++;
+    }
+    sort_by(text->features, text->counts, text->count, low, 0);
+    sort_by(text->counts, text->features, text->count, high, HALF);
+    size_t distinct = 0;
+    uint32_t last = UINT32_MAX, count = 0; /* no feature has 32 bits */
+    for (size_t i = 0; i < text->count; i++) {
+        uint32_t feature = text->features[i];
+        count = feature == last ? count + 1 : 1;
+        distinct += feature != last;
+        text->features[distinct - 1] = last = feature;
+        text->counts[distinct - 1] = count;
+    }
+    text->distinct = distinct;
+}
+
+/* 256 times the square root of a count. */
+static int64_t root_of_count(uint32_t *known, uint32_t count)
+{
+    if (count >= KNOWN_ROOTS) return (int64_t)root_of((uint64_t)count << 16);
+    if (known[count] == 0) known[count] = (uint32_t)root_of((uint64_t)count << 16);
+    return known[count];
+}
+
 void fn_quality_sums(const FnQualityText *text, const FnQualityTable *table, int64_t *sums)
 {
-    int64_t roots[KNOWN_ROOTS] = {0}; /* 256 times the square root of a count, where one was needed */
+    uint32_t known[KNOWN_ROOTS] = {0};
     const int shift = FN_QUALITY_MAX_BITS - table->bits;
-    memset(sums, 0, table->rows * sizeof(*sums));
+    const size_t rows = table->rows;
+    int64_t only = 0; /* the sum of a model with one row */
+    memset(sums, 0, rows * sizeof(*sums));
     if (text->count == 0) return;
-    for (size_t i = 0; i < text->count;) {
-        uint32_t feature = text->features[i] >> shift;
-        size_t from = i++;
-        while (i < text->count && text->features[i] >> shift == feature) i++;
-        size_t count = i - from;
-        int64_t root = count < KNOWN_ROOTS ? roots[count] : 0;
-        if (root == 0) {
-            root = (int64_t)root_of((uint64_t)count << 16);
-            if (count < KNOWN_ROOTS) roots[count] = root;
-        }
-        const int16_t *weights = table->weights + (size_t)feature * table->rows;
-        for (size_t row = 0; row < table->rows; row++) sums[row] += weights[row] * root;
+    for (size_t i = 0; i < text->distinct;) {
+        uint32_t feature = text->features[i] >> shift, count = text->counts[i];
+        for (i++; i < text->distinct && text->features[i] >> shift == feature; i++) count += text->counts[i];
+        int64_t root = root_of_count(known, count);
+        const int16_t *weights = table->weights + (size_t)feature * rows;
+        only += *weights * root;
+        if (rows == 1) continue;
+        for (size_t row = 0; row < rows; row++) sums[row] += weights[row] * root;
     }
+    if (rows == 1) sums[0] = only;
     int64_t length = (int64_t)root_of((uint64_t)text->count << 32);
-    for (size_t row = 0; row < table->rows; row++) {
+    for (size_t row = 0; row < rows; row++) {
         int64_t scaled = sums[row] * 65536, whole = scaled / length;
         sums[row] = whole - (scaled % length < 0); /* rounded down, also below zero */
     }

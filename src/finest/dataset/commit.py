@@ -1,0 +1,214 @@
+"""Give a repository on the Hub exactly some content, by one commit (`finest publish`, `finest model publish`).
+
+The files are uploaded one by one before the single commit that names them all. Every attempt at that commit first reads
+the repository: if it already holds this content, that revision is the result. A lost response, a kill at any moment and
+a second run therefore all end in exactly one commit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from finest.dataset.hub import Hub, RemoteFile, Revision, git_blob
+from finest.dataset.hub_retry import RETRY, Failure, Say, refusal, said
+from finest.errors import HubNotFound, HubUnavailable, UsageError, VerifyError
+from finest.formatting import byte_size
+from finest.retry import Backoff, pause
+
+_HUBS_OWN = frozenset({".gitattributes"})
+"""Files that the Hub itself adds to a repository."""
+_STALE_PARENT = 412
+"""The Hub's status for a commit whose parent is no longer the newest commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Progress of an upload."""
+
+    files: int
+    of_files: int
+    bytes: int
+    of_bytes: int
+
+
+Progress = Callable[[Sent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that the revision must hold: the size and hashes that the Hub will report, and where to read its bytes."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+    blob: str
+    """git's hash of the file; empty for a file that is certainly stored as a large file."""
+    local: Path | None = None
+    data: bytes = b""
+
+    @classmethod
+    def of(cls, path: str, data: bytes) -> File:
+        """Return a small file with this content."""
+        return cls(path, len(data), hashlib.sha256(data).hexdigest(), git_blob(data), data=data)
+
+    def is_in(self, files: dict[str, RemoteFile]) -> bool:
+        remote = files.get(self.path)
+        return remote is not None and remote.holds(self.size_bytes, self.sha256, self.blob)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The exact content that one revision must have."""
+
+    what: str
+    """What the content is, for messages: `dataset` or `model`."""
+    repo: str
+    title: str
+    """The commit's title."""
+    mark: str
+    """Part of the title that names this content."""
+    files: tuple[File, ...]
+    main: str
+    """File that every earlier content of ours has; without it, files that are `owned` are somebody's other work."""
+    owned: Callable[[str], bool]
+    """Whether a path is one that an earlier content of ours may have left; the commit removes it."""
+    also_fine: frozenset[str] = frozenset()
+    """Files of the repository's owner that stay."""
+    sent: dict[str, Any] = field(default_factory=dict)
+    """Uploaded files by path, in the form that huggingface_hub needs for the commit."""
+
+    def missing(self, files: dict[str, RemoteFile]) -> list[File]:
+        """Return the files that a revision with `files` lacks or holds with other content."""
+        return [file for file in self.files if not file.is_in(files)]
+
+    def stale(self, files: dict[str, RemoteFile]) -> list[str]:
+        """Return the files that an earlier content left in the repository."""
+        ours = {file.path for file in self.files} | _HUBS_OWN | self.also_fine
+        return sorted(path for path in files if self.owned(path) and path not in ours)
+
+    def is_in(self, files: dict[str, RemoteFile]) -> bool:
+        return not self.missing(files) and not self.stale(files)
+
+
+def commit(hub: Hub, content: Content, *, private: bool, say: Say, progress: Progress) -> Revision:
+    """Return the one revision that holds the content: an existing one, or a new commit.
+
+    Creates the repository if it does not exist. Raises UsageError if it holds something else, or is public and `private`
+    is set; VerifyError if a file changed meanwhile, or the Hub reports another hash; HubError or a subclass if the Hub
+    refuses or does not respond.
+    """
+    return _settle(hub, content, _repository(hub, content.repo, private=private, say=say), say, progress)
+
+
+def _repository(hub: Hub, repo: str, *, private: bool, say: Say) -> Revision:
+    """Return the newest commit of the repository; create the repository if it does not exist."""
+    try:
+        head = hub.head(repo)
+    except HubNotFound:
+        say(f"Creating {'private' if private else 'public'} repository {repo}")
+        hub.create(repo, private=private)
+        head = hub.head(repo)
+    if private and not head.private:
+        raise UsageError(
+            f"{repo} is public: make it private in its settings on the Hub, name another, or leave out --private"
+        )
+    return Revision(repo, head.sha)
+
+
+def _settle(hub: Hub, content: Content, head: Revision, say: Say, progress: Progress) -> Revision:
+    """Return the one revision that holds this content: an existing one, or a new commit on top of `head`.
+
+    If a commit gets no response, or the Hub responds that `head` is no longer the newest commit, read the repository
+    again.
+    """
+    what = f"commit to {content.repo}"
+    backoff = Backoff(RETRY, budget_s=math.inf)  # no time limit: an upload takes as long as it takes
+    while True:
+        files = hub.files(head)
+        found = head if content.is_in(files) else _earlier(hub, content)
+        if found is not None:
+            say(f"{found} holds this {content.what}")
+            return found
+        answer = _commit(hub, content, head, files, say, progress)
+        if isinstance(answer, str):
+            return _confirmed(hub, content, Revision(content.repo, answer))
+        if not answer.passes and answer.status != _STALE_PARENT:
+            raise refusal(what, answer)
+        wait_s = backoff.next_s(answer.asked_s)
+        if wait_s is None:
+            raise HubUnavailable(f"{what}: not done after {backoff.failures} tries; run the same command again later")
+        say(f"{what}: {said(answer)}; looking again in {wait_s:.1f} s")
+        pause(wait_s)
+        head = Revision(content.repo, hub.head(content.repo).sha)
+
+
+def _earlier(hub: Hub, content: Content) -> Revision | None:
+    """Find a recent commit whose title names this root and that holds this content."""
+    for sha in hub.commits_titled(content.repo, content.mark):
+        revision = Revision(content.repo, sha)
+        if content.is_in(hub.files(revision)):
+            return revision
+    return None
+
+
+def _commit(
+    hub: Hub, content: Content, head: Revision, files: dict[str, RemoteFile], say: Say, progress: Progress
+) -> str | Failure:
+    """Upload what is missing, then try to commit once."""
+    _refuse_other_things(content, files)
+    missing = content.missing(files)
+    _upload(hub, content, [file for file in missing if file.local], say, progress)
+    changes = list(_changes(content, missing, content.stale(files)))
+    return hub.commit_once(content.repo, changes, title=content.title, parent=head.sha)
+
+
+def _refuse_other_things(content: Content, files: dict[str, RemoteFile]) -> None:
+    """Refuse a repository that holds anything but such contents, so that publishing deletes nobody's other work."""
+    fine = {file.path for file in content.files} | _HUBS_OWN | content.also_fine
+    foreign = [path for path in files if path not in fine and not content.owned(path)]
+    stale = content.stale(files)
+    if foreign or (stale and content.main not in files):
+        first = min(foreign or stale)
+        raise UsageError(
+            f"{content.repo} holds other things ({first}); name a repository for these {content.what}s alone"
+        )
+
+
+def _upload(hub: Hub, content: Content, files: list[File], say: Say, progress: Progress) -> None:
+    """Upload the files, one finished file at a time, each only once."""
+    of_bytes, done = sum(file.size_bytes for file in files), 0
+    for number, file in enumerate(files):
+        progress(Sent(number, len(files), done, of_bytes))
+        if file.path not in content.sent and file.local is not None:
+            addition = hub.upload(content.repo, file.path, file.local)
+            if addition.upload_info.sha256.hex() != file.sha256:
+                raise VerifyError(f"{file.path}: changed while it was sent; nothing was published")
+            content.sent[file.path] = addition
+        done += file.size_bytes
+    if files:
+        progress(Sent(len(files), len(files), of_bytes, of_bytes))
+        say(f"{len(files)} files with {byte_size(of_bytes)} are on the Hub; one commit names them")
+
+
+def _changes(content: Content, missing: Iterable[File], stale: Iterable[str]) -> Iterator[Any]:
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    for file in missing:
+        yield content.sent[file.path] if file.local else CommitOperationAdd(file.path, file.data)
+    for path in stale:
+        yield CommitOperationDelete(path, is_folder=False)
+
+
+def _confirmed(hub: Hub, content: Content, revision: Revision) -> Revision:
+    """Return the revision after checking that the Hub reports the right size and hash for every file."""
+    files = hub.files(revision)
+    for file in content.missing(files):
+        raise VerifyError(f"{file.path}: the Hub's sha256 in {revision} is not that of the local file; publish again")
+    for path in content.stale(files):
+        raise VerifyError(f"{path}: in {revision}, but not part of this {content.what}; publish again")
+    return revision

@@ -1,0 +1,1 @@
+"""Tests of the quality models: labels, training, publishing."""

@@ -1,0 +1,1 @@
+"""Labelling by hand and by a model."""

@@ -1,0 +1,64 @@
+/* Scores texts from standard input with one linear and one fastText model, for a processor without Python.
+ *
+ * Every part begins with its size in bytes as 32 bits. First come bits, rows and weights of the linear model; word_ngrams,
+ * minn, maxn, keys, words and buckets of the fastText model; then texts until the end. Prints the sums of each text. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "quality.h"
+
+static void *part(uint32_t *size)
+{
+    if (fread(size, sizeof(*size), 1, stdin) != 1) return NULL;
+    char *data = malloc(*size + 1u);
+    if (data == NULL || fread(data, 1, *size, stdin) != *size) exit(1);
+    return data;
+}
+
+static int32_t number(void)
+{
+    uint32_t size;
+    int32_t *data = part(&size), found = *data;
+    free(data);
+    return found;
+}
+
+int main(void)
+{
+    uint32_t size, words, buckets;
+    FnQualityTable table = {0};
+    FnQualityFasttext fasttext = {0};
+    table.bits = number();
+    table.rows = (size_t)number();
+    int16_t *weights = part(&size), *mixed = malloc(size);
+    for (size_t row = 0; row < table.rows; row++)
+        for (size_t feature = 0; feature < (size_t)1 << table.bits; feature++)
+            mixed[feature * table.rows + row] = weights[(row << table.bits) + feature];
+    table.weights = mixed;
+    fasttext.word_ngrams = number();
+    fasttext.minn = number();
+    fasttext.maxn = number();
+    fasttext.keys = part(&words);
+    fasttext.words = part(&size);
+    fasttext.buckets = part(&buckets);
+    fasttext.word_count = words / sizeof(uint64_t);
+    fasttext.bucket_count = buckets / sizeof(int16_t);
+    fasttext.index_bits = 6;
+    uint32_t starts[65];
+    fn_quality_index(&fasttext, starts);
+    fasttext.starts = starts;
+    for (unsigned char *data; (data = part(&size)) != NULL; free(data)) {
+        int64_t sums[FN_QUALITY_MAX_CLASSES];
+        size_t room = fn_quality_room(size);
+        FnQualityText text = {malloc(room * sizeof(uint32_t)), malloc(room * sizeof(uint32_t)), 0, 0};
+        fn_quality_read(&text, data, size);
+        fn_quality_sort(&text);
+        fn_quality_sums(&text, &table, sums);
+        for (size_t row = 0; row < table.rows; row++) printf("%" PRId64 " ", sums[row]);
+        printf("%" PRId64 "\n", fn_quality_fasttext(&fasttext, data, size));
+        free(text.features);
+        free(text.counts);
+    }
+    return 0;
+}

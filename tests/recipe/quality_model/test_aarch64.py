@@ -1,0 +1,52 @@
+"""Scores are the same integers on AArch64, whose C files are compiled alone and run by qemu."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finest.recipe.quality_model.fasttext import FasttextTable
+from tests.deep import examples
+from tests.recipe.quality_model.made import CLASSES, model
+from tests.recipe.quality_model.test_scoring import drawn
+
+CORE = Path(__file__).parents[3] / "src" / "finest" / "recipe" / "native" / "core"
+COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
+FLAGS = ["-std=c11", "-O3", "-Wall", "-Wextra", "-Werror", "-static", f"-I{CORE}"]
+
+
+def packed(*parts: bytes) -> bytes:
+    return b"".join(struct.pack("<I", len(part)) + part for part in parts)
+
+
+def number(value: int) -> bytes:
+    return struct.pack("<i", value)
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(not (shutil.which(COMPILER) and shutil.which(EMULATOR)), reason=f"no {COMPILER} or {EMULATOR}")
+def test_scores_on_aarch64(tmp_path: Path) -> None:
+    """100,000 texts at night: of words, of all scripts, and of random bytes."""
+    program = tmp_path / "score"
+    sources = [CORE / "quality_sum.c", CORE / "quality_fasttext.c", Path(__file__).with_name("aarch64.c")]
+    subprocess.run([COMPILER, *FLAGS, *map(str, sources), "-o", str(program)], check=True)
+    draw = np.random.default_rng(4)
+    linear = model(bits=14, classes=CLASSES).table
+    keys = np.unique(draw.integers(0, 2**64, 500, dtype=np.uint64))
+    fasttext = FasttextTable(
+        keys, draw.integers(-(2**15), 2**15, len(keys), dtype=np.int16),
+        draw.integers(-(2**15), 2**15, 997, dtype=np.int16), 3, 2, 5,
+    )  # fmt: skip
+    texts = [text if isinstance(text, bytes) else text.encode() for text in drawn(examples(3_000, 100_000))]
+    data = packed(
+        number(14), number(len(CLASSES)), model(bits=14, classes=CLASSES).weights.tobytes(), number(3), number(2),
+        number(5), keys.tobytes(), fasttext.words.tobytes(), fasttext.buckets.tobytes(), *texts,
+    )  # fmt: skip
+    run = subprocess.run([EMULATOR, str(program)], input=data, capture_output=True, check=True)
+    found = [tuple(map(int, line.split())) for line in run.stdout.splitlines()]
+    assert found == [(*linear.sums(text), *fasttext.sums(text)) for text in texts]
