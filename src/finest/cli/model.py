@@ -29,7 +29,7 @@ def model() -> None:
     """Train a quality model, evaluate it, score texts with it and check what others published.
 
     \b
-    finest model train --labels labels.parquet --heldout unseen.parquet --out edu.safetensors
+    finest model train --labels labels.parquet --heldout unseen.jsonl --out edu.safetensors
     finest model show edu.safetensors
     finest model score edu.safetensors my-dataset
     finest model check edu.safetensors
