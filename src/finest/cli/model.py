@@ -29,7 +29,7 @@ def model() -> None:
     """Train quality models, score texts with them, publish and check.
 
     \b
-    finest model train --labels labels.parquet --heldout unseen.parquet --out edu.safetensors
+    finest model train --labels labels.parquet --heldout unseen.jsonl --out edu.safetensors
     finest model show edu.safetensors
     finest model score edu.safetensors my-dataset
     finest model check edu.safetensors
