@@ -52,7 +52,8 @@ def test_an_exact_copy_is_found_with_its_span(question: str) -> None:
 
 
 @pytest.mark.parametrize("copy", [
-    QUESTION.upper(), QUESTION.replace(" ", "\n"), QUESTION.replace(" ", " — "), f"“{QUESTION}”".replace("the", "*the*"),
+    QUESTION.upper(), QUESTION.replace(" ", "\n"), QUESTION.replace(" ", " — "),
+    f"“{QUESTION}”".replace("the", "*the*"),
 ])  # fmt: skip
 def test_layout_does_not_hide_a_copy(copy: str) -> None:
     """Capitals, line breaks, dashes, quotation marks and emphasis are no part of the words."""
