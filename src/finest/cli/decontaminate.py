@@ -63,7 +63,8 @@ def decontaminate() -> None:
 def build(sets: tuple[str, ...], out: Path, fields: tuple[str, ...], n: int, min_words: int, as_json: bool) -> None:
     """Build an index of evaluation sets.
 
-    The sets are JSONL, Parquet or text files (an item a line), on disk or on the Hub. The index holds hashes of n-grams and no text. The same sets give the same bytes, so that everybody can build an
+    The sets are JSONL, Parquet or text files (an item a line), on disk or on the Hub. The index holds hashes of
+    n-grams and no text. The same sets give the same bytes, so that everybody can build an
     index again and compare its sha256.
 
     \b
@@ -114,7 +115,8 @@ def scan_command(
 ) -> None:  # fmt: skip
     """Find the rows of a dataset that hold evaluation items.
 
-    No WARC is read. The rows are those that the recipe's stage `decontaminate` would drop. With --out, a new dataset leaves them out, as
+    No WARC is read. The rows are those that the recipe's stage `decontaminate` would drop. With --out, a new
+    dataset leaves them out, as
     `finest select` does.
 
     \b
