@@ -62,7 +62,7 @@ class Setting:
 
 
 SMALL = Setting(
-    "small", days=4, miners={who: max(1, number // 3) for who, number in _MINERS.items()},
+    "small", days=4, miners={who: max(1, number // 3) for who, number in _MINERS.items()} | {"many hotkeys": 4},
     validators={"honest": 3, "slow": 1, "copier": 1, "lazy": 1, "colluding": 1}, outage=(2, 3),
     supply=((0, 0.3), (0, 4.0)), weigh_blocks=10 * TEMPO, warm_up_days=1,
 )  # fmt: skip
