@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from finest.cli.groups import Commands
+from finest.cli.model_import import import_fasttext
 from finest.cli.model_label import label
 from finest.cli.model_publish import publish
 from finest.cli.shared import common_crawl, console, json_of, needs, say
@@ -218,5 +219,6 @@ def _refiner(recipe_name: str | None) -> Refined | None:
     return refiner(load_recipe(recipe_name), settings.cache, common_crawl(settings))
 
 
+model.add_command(import_fasttext)
 model.add_command(label)
 model.add_command(publish)

@@ -10,7 +10,6 @@ import click
 
 from finest.cli.shared import say
 from finest.errors import ModelError, UsageError
-from finest.terminal import plain_console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,13 +61,11 @@ def import_fasttext(source: Path, out: Path, good: str | None, text: Path | None
 
 
 def _read(source: Path) -> FasttextFile:
-    from rich.progress import Progress
-
+    from finest.cli.views.steps import Steps
     from finest.recipe.quality_model.fasttext_file import read_fasttext
 
-    with Progress(console=plain_console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"reading {source.name}")
-        return read_fasttext(source, lambda done, size: bar.update(task, completed=done, total=size))
+    with Steps() as steps:
+        return read_fasttext(source, lambda done, size: steps("reading", done / size, source.name))
 
 
 def _texts(path: Path) -> Iterator[str]:
@@ -84,7 +81,7 @@ def _compared(model: QualityModel, source: Path, texts: list[str], good: str) ->
     """Return in words on how many texts the model decides otherwise than fastText does."""
     from fasttext.FastText import _FastText
 
-    from finest.recipe.stages.quality_model import BINS
+    from finest.recipe.quality_model.format import BINS
 
     fasttext = _FastText(str(source)).f
     differ = 0

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from finest.models.record import Task
 
 ALPHA = 0.3
-"""Strength of the L2 penalty; of 0.1, 0.3 and 1 it had the best mean AUC on three sets of 535 to 1,105 labelled pages."""
+"""Strength of the L2 penalty; of 0.1, 0.3 and 1 it had the best mean AUC on three sets of 535 to 1,105 pages."""
 TOLERANCE = 1e-4
 """LSQR's `atol` and `btol`: relative errors at which it stops."""
 MAX_ITERATIONS = 20

@@ -27,6 +27,7 @@ class Steps:
         self._task: TaskID | None = None
         self._step = ""
         self._began = self._said = 0.0
+        self._last: tuple[str, float, str] | None = None
 
     def __enter__(self) -> Steps:
         return self
@@ -58,6 +59,8 @@ class Steps:
             self._step, self._began, self._said = step, now, now
         elif share < 1 and now - self._said < LINE_EVERY_S:
             return
-        self._said = now
+        if (step, share, words) == self._last:
+            return
+        self._said, self._last = now, (step, share, words)
         left = f", {time_left((now - self._began) * (1 - share) / share)}" if 0.01 < share < 1 else ""
         self._console.print(f"{step}: {share:4.0%}  {words}{left}", soft_wrap=True, markup=False)

@@ -18,9 +18,8 @@ import numpy as np
 
 from finest.errors import ModelError
 from finest.recipe.quality_model.fasttext import MAX_SUBWORD, MAX_WORD_NGRAMS
-from finest.recipe.quality_model.format import MAX_MODEL_BYTES, Tensors, encoded
+from finest.recipe.quality_model.format import BINS, MAX_MODEL_BYTES, Tensors, encoded
 from finest.recipe.quality_model.hashing import fnv64
-from finest.recipe.stages.quality_model import BINS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

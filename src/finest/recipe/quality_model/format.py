@@ -30,7 +30,6 @@ from finest.errors import ModelError
 from finest.recipe.quality_model.fasttext import MAX_SUBWORD, MAX_WORD_NGRAMS
 from finest.recipe.quality_model.hashing import MAX_BITS, MIN_BITS
 from finest.recipe.schema import canonical_json
-from finest.recipe.stages.quality_model import BINS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +41,7 @@ KEY = "finest_model"
 MAX_MODEL_BYTES = 64 << 20
 """The largest file that is read. The shipped models have at most 2 MB; 2^20 weights in 20 classes take 40 MB, as does a
 fastText model of 4 million words."""
+BINS = 20
 MAX_CLASSES = 32
 MAX_HEAD_BYTES = 64 << 10
 MAX_BIAS = 1 << 48

@@ -33,6 +33,7 @@ REASON = "quality_model"
 MAX_MODELS = 8
 """Models of one recipe: twice as many as the shipped recipes use, and few enough to be loaded by every worker."""
 BINS = 20
+"""Equal to finest.recipe.quality_model.format.BINS, whose import is slow; a test compares the two."""
 SUFFIX = ".safetensors"
 _SHIPPED = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _ON_HUB = re.compile(r"hf:[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}@[0-9a-f]{40}")
