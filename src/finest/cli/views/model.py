@@ -52,7 +52,8 @@ def show_record(console: Console, record: ModelRecord) -> None:
 def show_model(console: Console, model: QualityModel) -> None:
     """Print what the model's file alone tells."""
     what = f"classes {', '.join(model.classes)}" if model.classes else "a score in 20 bins"
-    _line(console, "model", f"{model.name}, {what}, {model.kind}, 2^{model.bits} weights")
+    size = f"2^{model.bits} weights" if model.bits else "numbers of words and n-grams"
+    _line(console, "model", f"{model.name}, {what}, {model.kind}, {size}")
     _line(console, "sha256", model.sha256)
     _line(console, "record", "no model.json beside the file names this sha256")
 
