@@ -22,13 +22,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import finest.recipe
-from bench.quality import Judged, Remembering, judge_all
+from bench.quality import Remembering
 from finest.recipe.quality_model import QualityModel
+from finest.recipe.recipe import load_recipe
+from finest.settings import default_cache
 from finest.validator.quality.heldout import MAX_CHARS
 from finest.validator.quality.paired import Quality, measure
 from finest.validator.quality.pieces import pool_of
-from finest.validator.quality.sample import shortened
+from finest.validator.quality.sample import Duplicates, host_of, judged, shortened
 from finest.validator.quality.tier import Tier, tier_of
+from finest.warc.slices import Slice
+from finest.warc.source import inspect
 
 MODELS = Path(finest.recipe.__file__).with_name("models")
 SIGNS = {"edu": 1, "spam": -1}
@@ -57,17 +61,17 @@ class Result(NamedTuple):
     tokens: int
 
 
-def scored(pages: Sequence[Judged]) -> list[Page]:
-    """Return the kept pages with their tokens and scores."""
+def kept_pages(warcs: Sequence[str]) -> list[Page]:
+    """Return the pages that recipe `finest` keeps, but for near-duplicates, with their tokens and scores."""
     models = {name: QualityModel.load(MODELS / f"{name}.safetensors") for name in SIGNS}
-    return [
-        Page(
-            page.host, page.kept, pool_of([page.kept]).tokens,
-            {name: sign * models[name].score(page.kept).raw for name, sign in SIGNS.items()},
-        )
-        for page in pages
-        if page.kept
-    ]  # fmt: skip
+    recipe, pages, duplicates = load_recipe("finest"), [], Duplicates()
+    for source in map(inspect, warcs):
+        for record, verdict in judged(source, Slice(0, 0, 0, source.size_bytes), recipe, default_cache()):
+            text = verdict.text
+            if not duplicates.has(verdict.signature) and text:
+                scores = {name: sign * models[name].score(text).raw for name, sign in SIGNS.items()}
+                pages.append(Page(host_of(record.url), text, pool_of([text]).tokens, scores))
+    return pages
 
 
 def up_to(pages: Sequence[Page], tokens: int) -> list[Page]:
@@ -159,7 +163,7 @@ def main() -> None:
     parser.add_argument("--tier", type=int, nargs="+", choices=(1, 2), default=(1, 2))
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    pages = scored(judge_all(args.warc, "finest"))
+    pages = kept_pages(args.warc)
     rows = map(json.loads, args.reference.read_text("utf-8").splitlines()) if args.reference else ()
     reference = [row["text"] for row in rows if row["label"] == "1"]
     print(f"{len(pages)} pages kept, {sum(page.tokens for page in pages):,} tokens", flush=True)
