@@ -13,6 +13,7 @@ setting, for a CPU, and predicts `web` only.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import random
@@ -86,9 +87,9 @@ def up_to(pages: Sequence[Page], tokens: int) -> list[Page]:
 
 
 def results_of(
-    pages: Sequence[Page], reference: Sequence[str], seed: int, tier: Tier, options: Options
+    pages: Sequence[Page], reference: Sequence[str], share: float, seed: int, tier: Tier, options: Options
 ) -> list[Result]:
-    """Measure every model and share with one seed."""
+    """Measure every model with one share and one seed."""
     rng = random.Random(seed)
     hosts = sorted({page.host for page in pages})
     rng.shuffle(hosts)
@@ -101,23 +102,22 @@ def results_of(
         if known[kind]
     }
     rng.shuffle(mine)
+    tokens = int(sum(page.tokens for page in mine) * share)
+    drawn = up_to(mine, tokens)
+    other = [page.text for page in drawn]
     found = []
     for name in SIGNS:
-        preferred = sorted(mine, key=lambda page: -page.scores[name])
-        for share in SHARES:
-            tokens = int(sum(page.tokens for page in mine) * share)
-            best, drawn = up_to(preferred, tokens), up_to(mine, tokens)
-            budget = min(options.tokens, *(sum(page.tokens for page in part) for part in (best, drawn)))
-            for kind, texts in predicted.items():
-                other = [page.text for page in drawn]  # in place of raw text too, which is not asked for
-                measured = measure(
-                    [page.text for page in best], other, other, texts, str(seed), tier=tier, tokens=budget
-                )
-                assert isinstance(measured, Quality), measured
-                difference = measured.bpb - measured.bpb_reference
-                result = Result(tier.number, name, share, kind, seed, difference, measured.error_bpb, measured.tokens)
-                print(result, flush=True)
-                found.append(result)
+        best = up_to(sorted(mine, key=lambda page: -page.scores[name]), tokens)
+        budget = min(options.tokens, *(sum(page.tokens for page in part) for part in (best, drawn)))
+        for kind, texts in predicted.items():
+            preferred = [page.text for page in best]
+            # The random draw stands in place of raw text too, which is not asked for.
+            measured = measure(preferred, other, other, texts, str(seed), tier=tier, tokens=budget)
+            assert isinstance(measured, Quality), measured
+            difference = measured.bpb - measured.bpb_reference
+            result = Result(tier.number, name, share, kind, seed, difference, measured.error_bpb, measured.tokens)
+            print(result, flush=True)
+            found.append(result)
     return found
 
 
@@ -169,8 +169,9 @@ def main() -> None:
     print(f"{len(pages)} pages kept, {sum(page.tokens for page in pages):,} tokens", flush=True)
     results: list[Result] = []
     for number in args.tier:
-        for seed in range(args.seeds):
-            results += results_of(pages, reference, seed, Remembering(tier_of(number)), SETTINGS[number])
+        tier = Remembering(tier_of(number))
+        for share, seed in itertools.product(SHARES, range(args.seeds)):
+            results += results_of(pages, reference, share, seed, tier, SETTINGS[number])
             if args.json:
                 rows_of = [result._asdict() for result in results]
                 args.json.write_text(json.dumps(rows_of, indent=1) + "\n", encoding="utf-8")
