@@ -202,3 +202,19 @@ def test_a_class_model_is_published_with_its_kind() -> None:
     text = card(CardInput(record, "eve/types", "mit", (hostile,), ("x|y.jsonl",)))
     assert "names the class of a page: article, forum" in text and "was not evaluated" in text
     assert "\n| forum |  | 12 | `a _ b _ c ## d` |\n" in text and "`x_y.jsonl`" in text
+
+
+@pytest.mark.nightly
+def test_an_imported_model_needs_no_record(maker: Maker, tmp_path: Path) -> None:
+    """Nothing is known of its training, and the card says so."""
+    fasttext: Any = pytest.importorskip("fasttext")
+    if not hasattr(fasttext, "train_supervised"):
+        pytest.skip("fasttext-community is not installed, which trains models")
+    (tmp_path / "texts").write_text("__label__1 proof lemma\n__label__0 cheap shoes\n" * 20)
+    made = fasttext.train_supervised(str(tmp_path / "texts"), dim=4, epoch=2, thread=1, bucket=0, verbose=0)
+    made.save_model(str(tmp_path / "eli.bin"))
+    maker.run("import", tmp_path / "eli.bin", "--out", tmp_path / "eli.safetensors")
+    place = maker.run("publish", tmp_path / "eli.safetensors", "--hf-repo", "eli").stdout.splitlines()[0]
+    text = maker.file(place, "README.md")
+    assert "the weights were imported" in text and "was not evaluated" in text
+    assert "eli" in maker.run("show", place).stdout

@@ -53,7 +53,7 @@ def label(
     by: str, port: int, endpoint: str | None, prompt: Path | None, model_name: str | None, parallel: int,
     max_chars: int,
 ) -> None:  # fmt: skip
-    """Label pages by hand in a browser, or with a model, to train a quality model on.
+    """Label pages by hand in a browser, or with a model.
 
     SOURCE is a finished dataset (a folder or OWNER/NAME@REVISION), a Parquet, JSONL (.gz, .zst) or CSV file with a
     column text, a folder of such files, or with --recipe a WARC. Every label is saved at once; stop at any time, and

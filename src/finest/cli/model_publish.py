@@ -38,7 +38,7 @@ def publish(
     where: str, repo: str, private: bool, licence: str, samples: tuple[str, ...], notes: Path | None,
     with_heldout: bool,
 ) -> None:  # fmt: skip
-    """Publish a model to the Hub, and print its revision and the lines for a recipe.
+    """Publish a model to the Hub, and print the lines for a recipe.
 
     One commit holds the weights, model.json, the threshold curve and a card with training sets, evaluation, samples
     and limits. If the upload was stopped, run the command again: it still becomes one commit, and the same model again
@@ -68,7 +68,7 @@ def publish(
         revision = send(
             opened, repo, options, private=private, progress=steps, say=upload.say, sent=upload.show
         )  # fmt: skip
-    if names := not_published(opened.needed_record(), options):
+    if names := not_published(opened.record, options):
         say(f"Not published: {', '.join(names)}; others need them to check the evaluation (--with-heldout)")
-    say(f"Check it:         finest model check {revision}\nUse it in a recipe:")
-    click.echo(f"{revision}\n\n{recipe_lines(opened.needed_record(), revision.repo, revision.sha)}")
+    say(f"Look at it:  finest model show {revision}\nUse it in a recipe:")
+    click.echo(f"{revision}\n\n{recipe_lines(opened.model, revision.repo, revision.sha)}")

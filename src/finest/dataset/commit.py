@@ -98,9 +98,9 @@ class Content:
 def commit(hub: Hub, content: Content, *, private: bool, say: Say, progress: Progress) -> Revision:
     """Return the one revision that holds the content: an existing one, or a new commit.
 
-    Creates the repository if it does not exist. Raises UsageError if it holds something else, or is public and `private`
-    is set; VerifyError if a file changed meanwhile, or the Hub reports another hash; HubError or a subclass if the Hub
-    refuses or does not respond.
+    Creates the repository if it does not exist. Raises UsageError if it holds something else, or is public and
+    `private` is set; VerifyError if a file changed meanwhile, or the Hub reports another hash; HubError or a subclass
+    if the Hub refuses or does not respond.
     """
     return _settle(hub, content, _repository(hub, content.repo, private=private, say=say), say, progress)
 
