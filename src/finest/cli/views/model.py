@@ -112,8 +112,8 @@ def _short(one: Interval) -> str:
 
 
 def _size(bits: int) -> str:
-    """Return the size of a linear model; an imported one has no such number."""
-    return f", 2^{bits} weights" if bits else ""
+    """Return what a model holds: an imported one has no single number of weights."""
+    return f", 2^{bits} weights" if bits else ", numbers of words and n-grams"
 
 
 def _line(console: Console, name: str, value: str) -> None:
