@@ -1,6 +1,7 @@
 """Does text that a shipped model prefers teach a language model more than a random draw of as many tokens?
 
     python -m bench.ablation --warc A.warc.gz B.warc.gz [--reference TEXTS.jsonl] [--tier 1] [--json FILE]
+    python -m bench.ablation --dataset DATASET --tier 2
 
 The WARCs are refined with recipe `finest`. Each seed deals hosts anew: three fifths to draw from, the rest to predict.
 Of the first, the pages that a model prefers are taken up to a share of all tokens, and pages in random order up to the
@@ -21,6 +22,8 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from pyarrow import parquet
 
 import finest.recipe
 from bench.quality import Remembering
@@ -72,6 +75,16 @@ def kept_pages(warcs: Sequence[str]) -> list[Page]:
             if not duplicates.has(verdict.signature) and text:
                 scores = {name: sign * models[name].score(text).raw for name, sign in SIGNS.items()}
                 pages.append(Page(host_of(record.url), text, pool_of([text]).tokens, scores))
+    return pages
+
+
+def scored_pages(folder: Path) -> list[Page]:
+    """Return the rows of a dataset that `finest refine --recipe finest-scored` made, with their tokens and scores."""
+    pages = []
+    for path in sorted((folder / "data").rglob("*.parquet")):
+        for row in parquet.read_table(path).to_pylist():
+            scores = {name: sign * row[f"{name}_raw"] for name, sign in SIGNS.items()}
+            pages.append(Page(host_of(row["url"]), row["text"], pool_of([row["text"]]).tokens, scores))
     return pages
 
 
@@ -130,7 +143,7 @@ class Options(NamedTuple):
 
 SETTINGS = {
     1: Options(400_000, 500_000, ("web", "reference")),
-    2: Options(20_000, 30_000, ("web",)),
+    2: Options(20_000, 60_000, ("web",)),
 }
 """Tier 1 as docs/concepts/scoring.md recommends it; tier 2 takes 81 fits of some seconds."""
 
@@ -157,13 +170,17 @@ T_95 = {2: 12.7, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57}
 def main() -> None:
     """Measure, print each result as it is there, then the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--warc", nargs="+", required=True)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--warc", nargs="+")
+    source.add_argument(
+        "--dataset", type=Path, help="made by finest refine --recipe finest-scored; saves judging pages"
+    )
     parser.add_argument("--reference", type=Path, help="JSONL with text and label; those labelled 1 are predicted")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tier", type=int, nargs="+", choices=(1, 2), default=(1, 2))
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    pages = kept_pages(args.warc)
+    pages = scored_pages(args.dataset) if args.dataset else kept_pages(args.warc)
     rows = map(json.loads, args.reference.read_text("utf-8").splitlines()) if args.reference else ()
     reference = [row["text"] for row in rows if row["label"] == "1"]
     print(f"{len(pages)} pages kept, {sum(page.tokens for page in pages):,} tokens", flush=True)
