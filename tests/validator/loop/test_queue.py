@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,16 @@ def test_verdicts_are_told_until_they_are_heard(queue: Queue) -> None:
     ]  # fmt: skip
     queue.reported(reports[0])
     assert [one.task_id for one in queue.unreported()] == ["t1"]
+
+
+def test_an_adopted_dataset_that_is_gone_has_no_evidence(queue: Queue) -> None:
+    """Nobody here judged it: an empty hash would be refused, and no verdict after it would ever be reported."""
+    queue.add([seen()])
+    queue.record_verdict(following(queue), replace(settled(task_id="t1"), evidence_sha256=""), own=False)
+    (line,) = queue.paid_lines(0)
+    queue.forfeit(line, "it is gone")
+    (report,) = queue.unreported()
+    assert (report.verdict, report.evidence_sha256) == ("fail", None)
 
 
 def test_words_of_strangers_are_kept_as_they_can_be(queue: Queue) -> None:

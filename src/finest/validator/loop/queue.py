@@ -194,7 +194,7 @@ class Queue:
         )
         rows = self._database.read(lambda connection: connection.execute(wanted).all())
         return [
-            Report(row.id, row.task_id, row.verdict, row.total, row.evidence_sha256, row.why, row.tokens)
+            Report(row.id, row.task_id, row.verdict, row.total, row.evidence_sha256 or None, row.why, row.tokens)
             for row in rows
         ]
 
