@@ -1,8 +1,8 @@
 """Train fastText models, to compare with them and to import them.
 
 fasttext-community can train, and fasttext-predict, whose version is part of every recipe, cannot. Both install the
-module `fasttext`, each over the files of the other. So the former is installed into a folder of its own, and trains in a
-process of its own. What it saves can be read with either.
+module `fasttext`, each over the files of the other. So the former is installed into a folder of its own, and trains in
+a process of its own. What it saves can be read with either.
 """
 
 from __future__ import annotations
