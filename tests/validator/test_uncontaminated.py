@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from finest.dataset.decontaminated import Decontaminated
 from finest.dataset.hub import Hub, RemoteFile, Revision
+from finest.dataset.selection import Selection
 from finest.pipeline.decontaminate.indexes import forget_indexes
 from finest.recipe.decontaminate.build import Item, build_index
 from finest.recipe.decontaminate.place import cached_index
@@ -49,8 +51,20 @@ def promised(honest: Published, out: Path, sha256: str, place: str = PLACE) -> P
     return tampered(honest, out, honest.rows(), recipe=recipe)
 
 
-def test_rows_with_items_are_forged(honest: Published, tmp_path: Path) -> None:
-    """A miner that names an index and leaves the items in is a liar, though each row is in its page."""
+def test_a_row_with_an_item_is_forged(honest: Published, tmp_path: Path) -> None:
+    """A miner that names an index and leaves the items in is a liar, though the row is in its page."""
+    liar = promised(honest, tmp_path / "liar", put(index_of(questions_of(honest))))
+    items, row = RowItems.of(liar.manifest, liar.context()), honest.rows()[0]
+    finding = RowFinding(number=0, id=row.id, source="", offset=0, expected="", found=None, outcome="same")
+    found = items.checked(finding, row)
+    assert found.outcome == "forged"
+    assert "its recipe drops texts with evaluation items: quiz, record 0" in found.detail
+    assert items.checked(finding, replace(row, text="Another text.")) == finding
+
+
+@pytest.mark.slow
+def test_an_audit_finds_the_items(honest: Published, tmp_path: Path) -> None:
+    """All rows are forged, and the verdict is that of a liar."""
     liar = promised(honest, tmp_path / "liar", put(index_of(questions_of(honest))))
     evidence = audit(liar.subject(), PLAN, liar.context())
     assert evidence.verdict == "fail" and is_dishonest(evidence)
@@ -68,6 +82,20 @@ def test_rows_without_items_are_as_they_were(honest: Published, tmp_path: Path) 
     finding = RowFinding(number=0, id=row.id, source="", offset=0, expected="", found=None, outcome="same")
     assert items.checked(finding, row) == finding
     assert RowItems.of(honest.manifest, honest.context()).checked(finding, row) == finding
+
+
+@pytest.mark.slow
+def test_a_subset_is_no_evidence_without_its_index(honest: Published, tmp_path: Path) -> None:
+    """A validator that lacks the index proves nothing, and says which file is missing."""
+    sha256 = put(index_of(questions_of(honest)))
+    rule = Decontaminated(index_sha256=sha256, min_matches=5, min_percent=10)
+    selection = Selection(rule=rule, parent_root=honest.manifest.root, parent_rows=honest.manifest.rows)
+    lie = tampered(honest, tmp_path / "lie", honest.rows(), selections=[selection])
+    subject = lie.subject()
+    free = {"id": None, "hotkey": None, "state": None, "commitment": None}
+    subject = subject.model_copy(update={"task": subject.task.model_copy(update=free)})
+    without = audit(subject, PLAN, replace(lie.context(), cache=tmp_path / "cache"))
+    assert without.verdict == "no_evidence" and sha256 in without.why
 
 
 class Files(Hub):

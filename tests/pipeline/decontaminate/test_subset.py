@@ -97,8 +97,9 @@ def test_a_selection_of_it_keeps_both_rules(subset: Published, tmp_path: Path) -
     assert [type(one) for one in found.manifest.rules] == [Decontaminated, Rule]
 
 
+@pytest.mark.nightly
 def test_a_row_with_an_item_is_found_without_the_parent(whole: Published, index: Built, tmp_path: Path) -> None:
-    """All rows of the parent, and a manifest that says they were cleaned."""
+    """By `--sample 0` of a folder, and by reading only the texts; its manifest says that it was cleaned."""
     keep_index(index[0], index[1], default_cache())
     forged = claimed(whole, tmp_path / "forged", whole.rows(), rule(index))
     with (
@@ -127,6 +128,7 @@ def test_an_omitted_row_is_found_without_the_parent(
         verified(forged, sample=200)
 
 
+@pytest.mark.nightly
 def test_a_smuggled_row_is_found(whole: Published, subset: Published, index: Built, tmp_path: Path) -> None:
     """A row that the parent does not have, in the place of one that the rule leaves out."""
     kept = {row.id for row in subset.rows()}
@@ -136,6 +138,7 @@ def test_a_smuggled_row_is_found(whole: Published, subset: Published, index: Bui
         compare(forged, whole.folder)
 
 
+@pytest.mark.nightly
 def test_other_thresholds_are_another_rule(whole: Published, subset: Published, index: Built, tmp_path: Path) -> None:
     """Whoever left out more rows than the stated rule does is found."""
     forged = claimed(whole, tmp_path / "forged", subset.rows(), rule(index, min_matches=10_000))
@@ -165,6 +168,7 @@ def test_an_index_that_no_selection_needs_is_refused(whole: Published, index: Bu
         provide_rule_indexes(whole.manifest, "here", [index[0]], tmp_path)
 
 
+@pytest.mark.nightly
 def test_a_damaged_index_in_the_cache_is_not_used(subset: Published, index: Built, tmp_path: Path) -> None:
     """It is checked by its sha256 each time that it is loaded."""
     path = cached_index(tmp_path, index[1])
