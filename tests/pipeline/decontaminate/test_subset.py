@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -97,18 +98,17 @@ def test_a_selection_of_it_keeps_both_rules(subset: Published, tmp_path: Path) -
     assert [type(one) for one in found.manifest.rules] == [Decontaminated, Rule]
 
 
-@pytest.mark.nightly
-def test_a_row_with_an_item_is_found_without_the_parent(whole: Published, index: Built, tmp_path: Path) -> None:
-    """By `--sample 0` of a folder, and by reading only the texts; its manifest says that it was cleaned."""
+@pytest.mark.parametrize("in_full", [False, pytest.param(True, marks=pytest.mark.nightly)])
+def test_a_row_with_an_item_is_found_without_the_parent(
+    whole: Published, index: Built, tmp_path: Path, in_full: bool
+) -> None:
+    """By reading the texts alone, as of a dataset on the Hub, and with every byte of the files."""
     keep_index(index[0], index[1], default_cache())
     forged = claimed(whole, tmp_path / "forged", whole.rows(), rule(index))
-    with (
-        open_dataset(str(forged.folder)) as dataset,
-        pytest.raises(VerifyError, match="does not satisfy the selection: the text holds no item"),
-    ):
-        dataset.check_selections(default_cache())
-    with open_dataset(str(forged.folder)) as dataset, pytest.raises(VerifyError, match="does not satisfy"):
-        dataset.check_all(forged.folder, default_cache())
+    with open_dataset(str(forged.folder)) as dataset:
+        check = partial(dataset.check_all, forged.folder) if in_full else dataset.check_selections
+        with pytest.raises(VerifyError, match="does not satisfy the selection: the text holds no item"):
+            check(default_cache())
 
 
 def test_the_parent_shows_an_omitted_row(whole: Published, subset: Published, index: Built, tmp_path: Path) -> None:
