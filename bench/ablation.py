@@ -1,6 +1,7 @@
 """Does text that a shipped model prefers teach a language model more than a random draw of as many tokens?
 
     python -m bench.ablation --warc A.warc.gz B.warc.gz [--reference TEXTS.jsonl] [--tier 1] [--json FILE]
+    python -m bench.ablation --dataset DATASET --tier 2
 
 The WARCs are refined with recipe `finest`. Each seed deals hosts anew: three fifths to draw from, the rest to predict.
 Of the first, the pages that a model prefers are taken up to a share of all tokens, and pages in random order up to the
@@ -13,6 +14,7 @@ setting, for a CPU, and predicts `web` only.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import random
@@ -21,14 +23,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pyarrow import parquet
+
 import finest.recipe
-from bench.quality import Judged, Remembering, judge_all
+from bench.quality import Remembering
 from finest.recipe.quality_model import QualityModel
+from finest.recipe.recipe import load_recipe
+from finest.settings import default_cache
 from finest.validator.quality.heldout import MAX_CHARS
 from finest.validator.quality.paired import Quality, measure
 from finest.validator.quality.pieces import pool_of
-from finest.validator.quality.sample import shortened
+from finest.validator.quality.sample import Duplicates, host_of, judged, shortened
 from finest.validator.quality.tier import Tier, tier_of
+from finest.warc.slices import Slice
+from finest.warc.source import inspect
 
 MODELS = Path(finest.recipe.__file__).with_name("models")
 SIGNS = {"edu": 1, "spam": -1}
@@ -57,17 +65,27 @@ class Result(NamedTuple):
     tokens: int
 
 
-def scored(pages: Sequence[Judged]) -> list[Page]:
-    """Return the kept pages with their tokens and scores."""
+def kept_pages(warcs: Sequence[str]) -> list[Page]:
+    """Return the pages that recipe `finest` keeps, but for near-duplicates, with their tokens and scores."""
     models = {name: QualityModel.load(MODELS / f"{name}.safetensors") for name in SIGNS}
-    return [
-        Page(
-            page.host, page.kept, pool_of([page.kept]).tokens,
-            {name: sign * models[name].score(page.kept).raw for name, sign in SIGNS.items()},
-        )
-        for page in pages
-        if page.kept
-    ]  # fmt: skip
+    recipe, pages, duplicates = load_recipe("finest"), [], Duplicates()
+    for source in map(inspect, warcs):
+        for record, verdict in judged(source, Slice(0, 0, 0, source.size_bytes), recipe, default_cache()):
+            text = verdict.text
+            if not duplicates.has(verdict.signature) and text:
+                scores = {name: sign * models[name].score(text).raw for name, sign in SIGNS.items()}
+                pages.append(Page(host_of(record.url), text, pool_of([text]).tokens, scores))
+    return pages
+
+
+def scored_pages(folder: Path) -> list[Page]:
+    """Return the rows of a dataset that `finest refine --recipe finest-scored` made, with their tokens and scores."""
+    pages = []
+    for path in sorted((folder / "data").rglob("*.parquet")):
+        for row in parquet.read_table(path).to_pylist():
+            scores = {name: sign * row[f"{name}_raw"] for name, sign in SIGNS.items()}
+            pages.append(Page(host_of(row["url"]), row["text"], pool_of([row["text"]]).tokens, scores))
+    return pages
 
 
 def up_to(pages: Sequence[Page], tokens: int) -> list[Page]:
@@ -82,9 +100,9 @@ def up_to(pages: Sequence[Page], tokens: int) -> list[Page]:
 
 
 def results_of(
-    pages: Sequence[Page], reference: Sequence[str], seed: int, tier: Tier, options: Options
+    pages: Sequence[Page], reference: Sequence[str], share: float, seed: int, tier: Tier, options: Options
 ) -> list[Result]:
-    """Measure every model and share with one seed."""
+    """Measure every model with one share and one seed."""
     rng = random.Random(seed)
     hosts = sorted({page.host for page in pages})
     rng.shuffle(hosts)
@@ -97,23 +115,22 @@ def results_of(
         if known[kind]
     }
     rng.shuffle(mine)
+    tokens = int(sum(page.tokens for page in mine) * share)
+    drawn = up_to(mine, tokens)
+    other = [page.text for page in drawn]
     found = []
     for name in SIGNS:
-        preferred = sorted(mine, key=lambda page: -page.scores[name])
-        for share in SHARES:
-            tokens = int(sum(page.tokens for page in mine) * share)
-            best, drawn = up_to(preferred, tokens), up_to(mine, tokens)
-            budget = min(options.tokens, *(sum(page.tokens for page in part) for part in (best, drawn)))
-            for kind, texts in predicted.items():
-                other = [page.text for page in drawn]  # in place of raw text too, which is not asked for
-                measured = measure(
-                    [page.text for page in best], other, other, texts, str(seed), tier=tier, tokens=budget
-                )
-                assert isinstance(measured, Quality), measured
-                difference = measured.bpb - measured.bpb_reference
-                result = Result(tier.number, name, share, kind, seed, difference, measured.error_bpb, measured.tokens)
-                print(result, flush=True)
-                found.append(result)
+        best = up_to(sorted(mine, key=lambda page: -page.scores[name]), tokens)
+        budget = min(options.tokens, *(sum(page.tokens for page in part) for part in (best, drawn)))
+        for kind, texts in predicted.items():
+            preferred = [page.text for page in best]
+            # The random draw stands in place of raw text too, which is not asked for.
+            measured = measure(preferred, other, other, texts, str(seed), tier=tier, tokens=budget)
+            assert isinstance(measured, Quality), measured
+            difference = measured.bpb - measured.bpb_reference
+            result = Result(tier.number, name, share, kind, seed, difference, measured.error_bpb, measured.tokens)
+            print(result, flush=True)
+            found.append(result)
     return found
 
 
@@ -126,9 +143,9 @@ class Options(NamedTuple):
 
 SETTINGS = {
     1: Options(400_000, 500_000, ("web", "reference")),
-    2: Options(30_000, 30_000, ("web",)),
+    2: Options(20_000, 60_000, ("web",)),
 }
-"""Tier 1 as docs/concepts/scoring.md recommends it; tier 2 takes 81 fits of some seconds."""
+"""Tier 1 as docs/concepts/scoring.md recommends it; tier 2 takes 81 fits of 14 CPU seconds."""
 
 
 def table(results: Sequence[Result]) -> list[str]:
@@ -153,20 +170,25 @@ T_95 = {2: 12.7, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57}
 def main() -> None:
     """Measure, print each result as it is there, then the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--warc", nargs="+", required=True)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--warc", nargs="+")
+    source.add_argument(
+        "--dataset", type=Path, help="made by finest refine --recipe finest-scored; saves judging pages"
+    )
     parser.add_argument("--reference", type=Path, help="JSONL with text and label; those labelled 1 are predicted")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tier", type=int, nargs="+", choices=(1, 2), default=(1, 2))
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    pages = scored(judge_all(args.warc, "finest"))
+    pages = scored_pages(args.dataset) if args.dataset else kept_pages(args.warc)
     rows = map(json.loads, args.reference.read_text("utf-8").splitlines()) if args.reference else ()
     reference = [row["text"] for row in rows if row["label"] == "1"]
     print(f"{len(pages)} pages kept, {sum(page.tokens for page in pages):,} tokens", flush=True)
     results: list[Result] = []
     for number in args.tier:
-        for seed in range(args.seeds):
-            results += results_of(pages, reference, seed, Remembering(tier_of(number)), SETTINGS[number])
+        tier = Remembering(tier_of(number))
+        for share, seed in itertools.product(SHARES, range(args.seeds)):
+            results += results_of(pages, reference, share, seed, tier, SETTINGS[number])
             if args.json:
                 rows_of = [result._asdict() for result in results]
                 args.json.write_text(json.dumps(rows_of, indent=1) + "\n", encoding="utf-8")

@@ -74,9 +74,9 @@ class Task:
     heldout: list[str]
 
 
-def judge_all(warcs: Sequence[str], recipe_name: str = REFERENCE_RECIPE) -> list[Judged]:
+def judge_all(warcs: Sequence[str]) -> list[Judged]:
     """The pages of those WARCs, but for near-duplicates of kept ones."""
-    recipe, pages, duplicates = load_recipe(recipe_name), [], Duplicates()
+    recipe, pages, duplicates = load_recipe(REFERENCE_RECIPE), [], Duplicates()
     for location in warcs:
         source = inspect(location)
         whole = Slice(0, 0, 0, source.size_bytes)

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import fasttext
 import numpy as np
+from fasttext.FastText import _FastText
 
+from bench.fasttext_training import train as train_fasttext
 from finest.models.documents import find_files
 from finest.models.evaluation import truth_of
 from finest.models.folds import FOLDS, folds_of
@@ -114,11 +115,15 @@ def _fitted(setting: dict[str, Any], plain: list[str], documents: Labelled, fold
         for at in np.flatnonzero(documents.folds != fold):
             file.write(f"__label__{int(documents.positive[at])} {plain[at]}\n")
         file.flush()
-        return fasttext.train_supervised(file.name, thread=1, verbose=0, seed=1, bucket=200_000, **setting)
+        model = Path(f"{file.name}.bin")
+        train_fasttext(Path(file.name), model, bucket=200_000, **setting)
+    try:
+        return _FastText(str(model))
+    finally:
+        model.unlink()
 
 
 def main(paths: list[str]) -> None:
-    fasttext.FastText.eprint = lambda *_: None
     print("| set | documents | model | AUC (95 %) | training, CPU s | ms a document |\n|---|---|---|---|---|---|")
     for path in map(Path, paths):
         documents = labelled(path)

@@ -19,8 +19,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from fasttext.FastText import _FastText
 from tests.recipe.quality_model.made import model
 
+from bench.fasttext_training import train
 from bench.measure import machine
 from bench.reading import pages_of
 from finest.recipe.judge import judge
@@ -39,17 +41,14 @@ def texts_of(warc: Path) -> list[str]:
 
 
 def fasttext_predict(texts: list[str]) -> Callable[[str], Any]:
-    """A function that predicts with a model of fastText's; raises ImportError without fasttext-community."""
-    from fasttext import train_supervised  # type: ignore[attr-defined]
-
+    """A function that predicts with a model of fastText's; raises CannotTrain."""
     draw = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "texts"
         path.write_text("".join(f"__label__{draw.randrange(2)} {' '.join(text.split())}\n" for text in texts))
-        trained = train_supervised(
-            str(path), dim=100, wordNgrams=2, bucket=200_000, epoch=1, thread=1, minCount=2, verbose=0
-        )
-    return lambda text: trained.f.predict(text.replace("\n", " ") + "\n", 1, 0.0, "strict")
+        train(path, path.with_suffix(".bin"), dim=100, wordNgrams=2, bucket=200_000, epoch=1, minCount=2)
+        trained = _FastText(str(path.with_suffix(".bin"))).f
+    return lambda text: trained.predict(text.replace("\n", " ") + "\n", 1, 0.0, "strict")
 
 
 def cost_ms(score: Callable[[str], Any], texts: list[str]) -> float:

@@ -15,6 +15,7 @@
     earlier.py     the rules of payment before verified work was paid, for comparison
     run.py         the month, block by block
     collusion.py   what validators get who pay friends, by their share of the stake
+    sampling.py    the weight of an honest hotkey if more is committed than can be judged
     report.py      figures, tables and pictures
 
 docs/concepts/economics.md explains the figures.

@@ -12,6 +12,7 @@ from bench.measure import machine
 from bench.subnet.collusion import STAKES, collude
 from bench.subnet.report import save, summary, table
 from bench.subnet.run import Result, simulate
+from bench.subnet.sampling import LOADS, SIZES, weight_of
 from bench.subnet.settings import SETTINGS, Setting
 
 
@@ -21,6 +22,7 @@ def main() -> None:
     setting = replace(SETTINGS[args.size], load=args.load, colluding_stake=args.colluding)
     found = summary(setting, run_all(setting, args.seeds, args.workers))
     found["collusion"] = [asdict(collude(stake, seed=1)) for stake in STAKES]
+    found["sampling"] = [asdict(weight_of(load, size, seed=1)) for load in LOADS for size in SIZES]
     print(table(found))
     if args.save:
         save(found, " ".join(["python -m bench.subnet", *sys.argv[1:]]), machine())

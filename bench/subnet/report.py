@@ -13,6 +13,8 @@ from bench.subnet.charts import bars, lines
 from bench.subnet.collusion import Collusion
 from bench.subnet.collusion import table as collusion_table
 from bench.subnet.run import Result
+from bench.subnet.sampling import Weight
+from bench.subnet.sampling import table as sampling_table
 from bench.subnet.settings import Setting
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,16 +94,21 @@ def table(found: Mapping[str, Any]) -> str:
     rows += ["", *_sentences(found)]
     if "collusion" in found:
         rows += ["", collusion_table([Collusion(**one) for one in found["collusion"]])]
+    if "sampling" in found:
+        rows += ["", sampling_table([Weight(**one) for one in found["sampling"]])]
     return "\n".join(rows)
 
 
 def _sentences(found: Mapping[str, Any]) -> list[str]:
     hours = {name: one["mean"] for name, one in found["hours_to_verdict"].items()}
     facts = {name: found[name]["mean"] for name in ("coverage_at_the_end", "validator_cost", "epochs_without_pay")}
-    days = found["setting"]["days"]
+    setting = found["setting"]
+    days = setting["days"]
     waits = f"median {hours['median']:.1f}, 90 % within {hours['90 %']:.1f}, 99 % within {hours['99 %']:.1f}"
+    size = f"{setting['neurons']} neurons, {days} days, {setting['seeds']} seeds, load {setting['load']:g}"
     return [
-        f"- Coverage after {days} days: {facts['coverage_at_the_end']:.1%} of the WARCs.",
+        f"- Size `{setting['name']}`: {size}.",
+        f"- Coverage after {days} days: {facts['coverage_at_the_end']:.1%} of the first crawl's WARCs.",
         f"- Hours from commitment to verdict: {waits}.",
         f"- CPU time of all validators divided by that of all miners: {facts['validator_cost']:.2f}.",
         f"- Epochs in which no miner is paid: {facts['epochs_without_pay']:.1%}.",

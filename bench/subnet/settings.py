@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 DAY = 7200
 """Blocks of 12 s in a day."""
@@ -62,11 +62,13 @@ class Setting:
 
 
 SMALL = Setting(
-    "small", days=4, miners={who: max(1, number // 3) for who, number in _MINERS.items()},
+    "small", days=4, miners={who: max(1, number // 3) for who, number in _MINERS.items()} | {"many hotkeys": 4},
     validators={"honest": 3, "slow": 1, "copier": 1, "lazy": 1, "colluding": 1}, outage=(2, 3),
     supply=((0, 0.3), (0, 4.0)), weigh_blocks=10 * TEMPO, warm_up_days=1,
 )  # fmt: skip
 """For the everyday test: a few seconds."""
+SHORT = replace(SMALL, name="short", days=10, warm_up_days=4, outage=(6, 7))
+"""Ten days of the small setting: six seconds of CPU time a seed."""
 STANDARD = Setting(
     "standard", days=30, miners=_MINERS,
     validators={"honest": 7, "slow": 1, "copier": 2, "lazy": 2, "colluding": 2},
@@ -90,4 +92,4 @@ HALF = Setting(
     validators={"honest": 18, "slow": 4, "copier": 3, "lazy": 3, "colluding": 4}, hub_publishes=60,
 )  # fmt: skip
 """128 neurons, 32 of them validators: the seats that one of two mechanisms has."""
-SETTINGS = {one.name: one for one in (SMALL, STANDARD, HALF, FULL)}
+SETTINGS = {one.name: one for one in (SMALL, SHORT, STANDARD, HALF, FULL)}

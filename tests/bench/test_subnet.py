@@ -15,6 +15,7 @@ from bench.subnet.miners import miners_of
 from bench.subnet.outcomes import COPIED, EMPTY, GARBAGE, HONEST, Delivery, audit
 from bench.subnet.report import pictures, summary, table
 from bench.subnet.run import Result, simulate
+from bench.subnet.sampling import SIZES, weight_of
 from bench.subnet.settings import FULL, SETTINGS, SMALL
 
 from finest.validator.score import score
@@ -86,6 +87,13 @@ def test_colluders_pay_their_friends_with_a_majority_alone(stake: float, friends
     found = collude(stake, seed=1)
     assert found.friends_pay == pytest.approx(friends_pay, abs=0.01)
     assert (found.dividends > found.honest_dividends) == (friends_pay == 1.0)
+
+
+def test_what_is_judged_in_full_is_paid_in_proportion() -> None:
+    """Without more work than verdicts a hotkey's size changes its pay per work by the prior of new hotkeys alone."""
+    small, large = (weight_of(1.0, size, seed=1) for size in SIZES)
+    assert small.judged == large.judged == 1.0
+    assert large.mean / small.mean < 1.05
 
 
 def test_a_lie_ended_pay_for_a_day() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,20 @@ from finest.models.record import RECORD_NAME
 from tests.models.made import SILENT, rows, trained, written
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model whose held-out set lies beside it."""
-    out = tmp_path / "m"
+    out = tmp_path_factory.mktemp("honest") / "m"
     out.mkdir()
     held = written(out / "held.jsonl", rows(120, hosts=15, seed=8, clear=0.05))
-    trained(out, written(tmp_path / "a.jsonl", rows(200)), held)
+    trained(out, written(out.parent / "a.jsonl", rows(200)), held)
     return out
+
+
+@pytest.fixture
+def folder(honest: Path, tmp_path: Path) -> Path:
+    """A copy, to be altered."""
+    return Path(shutil.copytree(honest, tmp_path / "m"))
 
 
 def checked(folder: Path, *given: Path) -> CheckedSet:

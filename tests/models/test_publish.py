@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 import requests
+from bench.fasttext_training import CannotTrain
+from bench.fasttext_training import train as train_fasttext
 
 from finest.devnet.hub.faults import Fault
 from finest.devnet.hub.server import HubServer
@@ -202,3 +204,18 @@ def test_a_class_model_is_published_with_its_kind() -> None:
     text = card(CardInput(record, "eve/types", "mit", (hostile,), ("x|y.jsonl",)))
     assert "names the class of a page: article, forum" in text and "was not evaluated" in text
     assert "\n| forum |  | 12 | `a _ b _ c ## d` |\n" in text and "`x_y.jsonl`" in text
+
+
+@pytest.mark.nightly
+def test_an_imported_model_needs_no_record(maker: Maker, tmp_path: Path) -> None:
+    """Nothing is known of its training, and the card says so."""
+    (tmp_path / "texts").write_text("__label__1 proof lemma\n__label__0 cheap shoes\n" * 20)
+    try:
+        train_fasttext(tmp_path / "texts", tmp_path / "eli.bin", dim=4, epoch=2, bucket=0)
+    except CannotTrain as error:
+        pytest.skip(str(error))
+    maker.run("import", tmp_path / "eli.bin", "--out", tmp_path / "eli.safetensors")
+    place = maker.run("publish", tmp_path / "eli.safetensors", "--hf-repo", "eli").stdout.splitlines()[0]
+    text = maker.file(place, "README.md")
+    assert "the weights were imported" in text and "was not evaluated" in text
+    assert "eli" in maker.run("show", place).stdout

@@ -10,7 +10,8 @@ import pytest
 from finest.models.documents import Document
 from finest.models.matrix import isqrt, matrix_of
 from finest.models.sample import Sample
-from finest.recipe.quality_model import QualityModel
+from finest.recipe.quality_model import QualityModel, model_bytes
+from finest.recipe.quality_model.format import ModelFile, decoded
 
 
 def document(text: str, group: str = "g") -> Document:
@@ -70,8 +71,8 @@ def test_scores_of_the_matrix_are_those_of_the_model(rows: int) -> None:
     weights = draw.integers(-32_767, 32_768, (rows, 1 << 10)).astype(np.int16)
     bias = draw.integers(-1_000_000, 1_000_000, rows)
     classes = tuple("abc") if rows > 1 else ()
-    edges = () if classes else tuple([0] * 19)
-    model = QualityModel("m", "linear", classes, 10, "", weights, tuple(map(int, bias)), edges)
+    data = model_bytes("m", weights, bias, classes=classes, edges=None if classes else np.zeros(19, np.int64))
+    model = QualityModel.of(ModelFile(*decoded(data), ""))
     found = matrix_of(held, 10).raw_scores(weights, bias)
     for row, number in enumerate(order):
         score = model.score(texts[number])

@@ -21,15 +21,20 @@ from finest.dataset.manifest import Manifest, write_manifest
 from finest.dataset.rows import SCHEMA, Row, VerdictRow, batch_of
 from finest.pipeline.record import read_page, read_record
 from finest.recipe.page import Page
+from finest.recipe.quality_model import QualityModel
+from finest.recipe.quality_model.place import cached_path
 from finest.recipe.reasons import DUPLICATE, KEPT, stage_of
 from finest.recipe.recipe import load_recipe
+from finest.recipe.stages.quality_model import ModelRules
 from finest.recipe.tokens import TokenCounter
+from finest.settings import default_cache
 from finest.validator.extractive import extractive_share, visible_text
 from finest.validator.quality.heldout import anchors
 from finest.validator.quality.sample import visible_text as blocks
 from finest.warc.source import dump_of
+from tests.recipe.quality_model.made import model_file
 
-from .made import Published, forge, invented, tampered
+from .made import SHA, Published, forge, invented, tampered
 
 Forgery = Callable[[Published, Path], Published]
 
@@ -229,6 +234,28 @@ def _restate(made: Published, **changes: Any) -> None:
     write_manifest(made.folder, Manifest.model_validate_json(manifest.model_dump_json()))
 
 
+def praised(share: float) -> Forgery:
+    """`fineweb`'s rows with a published model's scores, of which that share is said to be the best there is."""
+
+    def make(honest: Published, out: Path) -> Published:
+        data = model_file()
+        rules = ModelRules(name="edu", model=f"hf:alice/edu@{SHA}", sha256=hashlib.sha256(data).hexdigest())
+        cached = cached_path(default_cache(), rules.sha256)
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        cached.write_bytes(data)
+        scorer = QualityModel.load(cached)
+        rows = honest.rows()
+        chosen = {round(i / share) for i in range(max(1, round(share * len(rows))))}
+        scored = []
+        for number, row in enumerate(rows):
+            score = (19, 10**7) if number in chosen else rules.values(scorer.score(row.text))
+            scored.append(replace(row, columns=(("edu", score[0]), ("edu_raw", score[1]))))
+        recipe = honest.manifest.recipe | {"quality_model": {"models": [rules.model_dump(mode="json")]}}
+        return tampered(honest, out, scored, recipe=recipe, columns=rules.columns())
+
+    return make
+
+
 def inventions(share: float) -> Forgery:
     """That share of the rows, at least one, with texts of somebody's own; said to be `fineweb`'s."""
     return lambda honest, out: forge(honest, out, share, invented)
@@ -251,6 +278,8 @@ FORGERIES: dict[str, Forgery] = {
     "evaluation text, own recipe": leaked_under_own_recipe,
     "rows without text, own recipe": hollow,
     "beginnings alone, own recipe": beginnings,
+    "scores made up, 5 %": praised(0.05),
+    "scores made up, 30 %": praised(0.3),
     "Parquet bomb": bomb,
 }
 """By the names that docs/concepts/scoring.md has."""

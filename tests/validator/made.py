@@ -22,6 +22,7 @@ from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
 from finest.pipeline.run import refine
 from finest.recipe.recipe import load_recipe, recipe_hash
+from finest.recipe.stage import Column
 from finest.settings import default_cache
 from finest.validator.context import AuditContext, Warcs
 from finest.validator.models import Assignment, Plan, Subject, Submission
@@ -112,12 +113,14 @@ def make(out: Path, warcs: Sequence[Path], recipe: str = "fineweb") -> Published
 def tampered(
     honest: Published, out: Path, rows: Sequence[Row], verdicts: Sequence[VerdictRow] | None = None,
     recipe: dict[str, Any] | None = None, selections: Sequence[Selection] = (),
+    columns: tuple[Column, ...] | None = None,
 ) -> Published:  # fmt: skip
     """Those rows and verdicts under a manifest that agrees with itself: hashes, root, sums."""
     kept = list(honest.verdicts() if verdicts is None else verdicts)
     shutil.copytree(honest.folder, out, ignore=shutil.ignore_patterns("ledger", "data", "verdicts"))
     old, dump = honest.manifest, rows[0].dump
-    schema = schema_with(honest.manifest.columns)
+    columns = honest.manifest.columns if columns is None else columns
+    schema = schema_with(columns)
     with ShardWriter(out, f"data/{dump}/000", schema) as data:
         data.write(batch_of(rows, schema))
     with ShardWriter(out, f"verdicts/{dump}/000", VERDICT_SCHEMA) as judged:
@@ -133,7 +136,8 @@ def tampered(
         "shards": tuple(data.shards), "verdicts": tuple(judged.shards), "rows": len(rows), "sources": sources,
         "token_count": sum(row.token_count for row in rows), "root": leaves.sorted().root(),
         "reasons": dict(Counter(verdict.reason for verdict in kept)),
-        "languages": sum_counts({row.language: 1} for row in rows), "selections": tuple(selections),
+        "languages": sum_counts({row.language: 1} for row in rows), "columns": columns,
+        "selections": tuple(selections),
     }  # fmt: skip
     if recipe is not None:
         changes |= {"recipe": recipe, "recipe_hash": recipe_hash(recipe)}

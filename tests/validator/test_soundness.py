@@ -18,7 +18,7 @@ from finest.validator.score import is_forged
 from finest.validator.sprt import SEQUENTIAL
 from tests.deep import sampled
 
-from .forged import leaked_under_own_recipe, own_recipe, with_raw_text
+from .forged import leaked_under_own_recipe, own_recipe, praised, with_raw_text
 from .made import PLAN, Published, forge, invented, tampered
 
 PROSE = " ".join(f"Word{n} stands here, and number {n} follows it." for n in range(60))
@@ -55,6 +55,15 @@ def test_thirty_percent_of_invented_rows_are_caught(honest: Published, tmp_path:
         assert bad >= 4 and checked < forged.manifest.rows
         worst = next(row for row in evidence.rows if row.outcome == "forged")
         assert worst.found != worst.expected and worst.id in evidence.why
+
+
+def test_thirty_percent_of_made_up_scores_are_caught(honest: Published, tmp_path: Path) -> None:
+    """A row with another score is forged, though its text is its page's; tests/validator/test_scored.py has more."""
+    forged = praised(0.3)(honest, tmp_path / "f")
+    evidence = audit(forged.subject(), PLAN, forged.context())
+    assert evidence.verdict == "fail"
+    assert evidence.declared
+    assert evidence.declared.known
 
 
 @pytest.mark.slow

@@ -26,10 +26,10 @@ PLACE = "MODEL|FOLDER|REPO@REVISION"
 
 @click.group(cls=Commands)
 def model() -> None:
-    """Train a quality model, evaluate it, score texts with it and check what others published.
+    """Train quality models, score texts with them, publish and check.
 
     \b
-    finest model train --labels labels.parquet --heldout unseen.parquet --out edu.safetensors
+    finest model train --labels labels.parquet --heldout unseen.jsonl --out edu.safetensors
     finest model show edu.safetensors
     finest model score edu.safetensors my-dataset
     finest model check edu.safetensors
@@ -151,7 +151,7 @@ def score(where: str, sources: tuple[str, ...], out: Path | None, recipe_name: s
 @click.argument("where", metavar=PLACE)
 @click.option("--json", "as_json", is_flag=True, help="Print model.json.")
 def show(where: str, as_json: bool) -> None:
-    """Show what a model was trained on, its evaluation, and what a threshold at each bin keeps.
+    """Show what a model was trained on, and its evaluation.
 
     \b
     finest model show edu.safetensors
@@ -179,7 +179,7 @@ def show(where: str, as_json: bool) -> None:
     help="A held-out set that is not in the model's folder or repository; it is recognised by its sha256.",
 )  # fmt: skip
 def check(where: str, heldout: tuple[str, ...]) -> None:
-    """Compute a model's published evaluation again, and demand equal integers.
+    """Compute a published evaluation again, and demand equal integers.
 
     The command scores the held-out sets that model.json names: in the model's folder or repository, or given with
     --heldout. The raw scores must be equal to the last integer, and the figures up to rounding. The exit status is 0 if

@@ -68,7 +68,7 @@ def publish(
         revision = send(
             opened, repo, options, private=private, progress=steps, say=upload.say, sent=upload.show
         )  # fmt: skip
-    if names := not_published(opened.needed_record(), options):
+    if names := not_published(opened.record, options):
         say(f"Not published: {', '.join(names)}; others need them to check the evaluation (--with-heldout)")
-    say(f"Check it:         finest model check {revision}\nUse it in a recipe:")
-    click.echo(f"{revision}\n\n{recipe_lines(opened.needed_record(), revision.repo, revision.sha)}")
+    say(f"Look at it:  finest model show {revision}\nUse it in a recipe:")
+    click.echo(f"{revision}\n\n{recipe_lines(opened.model, revision.repo, revision.sha)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 import time
 from dataclasses import asdict
 from math import isfinite
@@ -94,7 +95,7 @@ def quality(
     else:
         show(console(), found)
     if isinstance(found, NoEvidence):
-        raise click.exceptions.Exit(NO_EVIDENCE)
+        sys.exit(NO_EVIDENCE)
 
 
 def _seed(stated: str | None) -> str:

@@ -16,6 +16,7 @@ from finest.models.documents import FileSource
 from finest.models.record import RECORD_NAME, ModelRecord, parse_record, read_record
 from finest.models.tables import SUFFIXES, form_of
 from finest.recipe.quality_model import QualityModel
+from finest.recipe.quality_model.place import shipped_names, shipped_path
 
 if TYPE_CHECKING:
     from finest.models.record import SetEvaluation
@@ -43,7 +44,7 @@ class OpenModel:
 
 
 def open_model(place: str, cache: Path, say: Say = lambda _: None) -> OpenModel:
-    """Open `NAME.safetensors`, a folder with `model.json`, or `OWNER/NAME@REVISION`.
+    """Open `NAME.safetensors`, a folder with `model.json`, `OWNER/NAME@REVISION`, or a shipped model by its name.
 
     Raises ModelError if it is no model of ours, VerifyError if model and record do not belong together, UsageError or
     a HubError if it cannot be found.
@@ -56,6 +57,10 @@ def open_model(place: str, cache: Path, say: Say = lambda _: None) -> OpenModel:
         model = QualityModel.load(path)
         beside = read_record(path.parent) if (path.parent / RECORD_NAME).is_file() else None
         return OpenModel(model, _own(beside, model), path.parent, path)
+    if place in shipped_names():
+        path = shipped_path(place)
+        shipped = parse_record(path.with_suffix(".json").read_bytes(), f"{place}.json")
+        return _checked(OpenModel(QualityModel.load(path), shipped, path.parent, path))
     if "@" not in place:
         raise UsageError(f"{place}: no such file or folder; name NAME.safetensors, a folder or OWNER/NAME@REVISION")
     found = published_model(place, cache, say=say)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from finest.models.place import open_model
 from finest.models.record import parse_record
 from finest.recipe.quality_model import QualityModel
 from finest.recipe.quality_model.place import shipped_path
@@ -74,6 +75,12 @@ def test_the_record_beside_a_model_is_about_it(name: str) -> None:
     assert (record.name, record.model_sha256) == (name, pinned()[name])
     assert len(record.evaluation.sets) >= 2
     assert all(one.of_trained_groups == 0 for one in record.evaluation.sets)
+
+
+def test_commands_know_a_shipped_model_by_its_name(tmp_path: Path) -> None:
+    opened = open_model("edu", tmp_path)
+    assert opened.model.sha256 == pinned()["edu"]
+    assert opened.needed_record().name == "edu"
 
 
 def test_finest_scored_is_finest_with_columns() -> None:

@@ -14,11 +14,11 @@ from finest.pipeline.preflight import KNOWN_PAGE
 from finest.pipeline.quality_models import provide_models
 from finest.recipe.judge import explain, judge
 from finest.recipe.quality_model import QualityModel
+from finest.recipe.quality_model import format as model_format
 from finest.recipe.quality_model.explain import explain_scores
-from finest.recipe.quality_model.format import BINS as FILE_BINS
 from finest.recipe.quality_model.place import cached_path, load_models
 from finest.recipe.recipe import Recipe, load_recipe, parse_recipe
-from finest.recipe.stages.quality_model import BINS as STAGE_BINS
+from finest.recipe.stages import quality_model
 from finest.recipe.stages.quality_model import ModelRules
 from finest.settings import default_cache
 from tests.recipe.quality_model.made import CLASSES, model_file
@@ -175,7 +175,7 @@ def test_entries_that_are_refused(tmp_path: Path, change: dict[str, Any], why: s
 
 def test_bins_of_recipes_are_those_of_models() -> None:
     """The recipe's module does not import that of the file."""
-    assert STAGE_BINS == FILE_BINS
+    assert quality_model.BINS == model_format.BINS
 
 
 def test_more_models_than_a_recipe_may_have() -> None:

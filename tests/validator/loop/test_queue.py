@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from dataclasses import replace
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from finest.errors import FinestError
-from finest.validator.loop.queue import DAY_S, WHY_CHARS, Counts, Queue
+from finest.validator.loop.queue import DAY_S, TOKENS_A_WARC, USUAL_WARCS, WHY_CHARS, Counts, Queue
+from finest.validator.loop.weights import CLAIMED
 
 from .lines import ALICE, BOB, CAROL, CRAWL, HASH, SOON_S, following, line, seen, settled, warc
 
@@ -184,6 +186,48 @@ def test_warcs_that_were_judged_are_known_by_crawl(queue: Queue) -> None:
     assert queue.assigned(CRAWL) == {warc(0), warc(1)}
     assert queue.assigned("CC-MAIN-2024-10") == {warc(2, "CC-MAIN-2024-10")}
     assert queue.assigned("CC-MAIN-202_-%") == set()
+
+
+def test_what_was_drawn_and_has_no_verdict_yet_is_without_evidence(queue: Queue) -> None:
+    """Until it has one; what was never tried is not among the verdicts."""
+    queue.add([seen(ALICE, 0), seen(ALICE, 1)])
+    first = following(queue)
+    queue.set_share(first, 0.5, 3)
+    assert queue.past(0) == []
+    queue.retry_later(first, 1e6, "over the budget")
+    (past,) = queue.past(0)
+    assert (past.verdict, past.warcs, past.share, past.value) == ("no_evidence", 3, 0.5, 0.0)
+
+
+def test_lines_that_can_no_longer_be_paid_leave_unjudged(queue: Queue) -> None:
+    """They cost those that can be paid their turn; what was tried already keeps its tries."""
+    queue.add([seen(ALICE, 0), seen(ALICE, 1), seen(BOB, 50)])
+    tried = following(queue)
+    queue.retry_later(tried, 0.0, "the Hub is away")
+    assert queue.expire(140, 7340) == 1
+    assert queue.counts() == Counts(2, {CLAIMED: 1})
+    assert [(past.verdict, past.warcs) for past in queue.past(0)] == [(CLAIMED, 0)]
+    assert queue.unreported() == []
+
+
+def test_a_database_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Its verdicts are paid by the usual tokens of their WARCs."""
+    url = f"sqlite:///{tmp_path / 'validator.db'}"
+    queue = Queue.open(url)
+    queue.add([seen(ALICE, 0), seen(ALICE, 1)])
+    queue.record_verdict(following(queue), settled(warcs=(warc(0), warc(1))))
+    queue.close()
+    with sqlite3.connect(tmp_path / "validator.db") as file:
+        file.execute("DROP INDEX ix_validator_block")
+        for name in ("size", "tokens", "share"):
+            file.execute(f"ALTER TABLE validator_submissions DROP COLUMN {name}")
+    file.close()
+    again = Queue.open(url)
+    (past,) = again.past(0)
+    assert (past.warcs, past.tokens, past.share) == (2, 2 * TOKENS_A_WARC, 1.0)
+    assert again.sizes(0) == {ALICE: [USUAL_WARCS, USUAL_WARCS]}
+    again.record_verdict(following(again), settled())
+    again.close()
 
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://x/y", "sqlite://", "postgresql://finest:secret@127.0.0.1:1/x"])

@@ -13,6 +13,7 @@ from finest.chain.weights import PendingWeights
 from finest.errors import TaskServerUnavailable
 from finest.validator.loop import validator as module
 from finest.validator.loop.assignment import RetryLater
+from finest.validator.loop.disclosure import Disclosure
 from finest.validator.loop.queue import Entry
 from finest.validator.loop.validator import NO_PERMIT_WAIT_S, REPORT_S
 from tests.miner.world import refused
@@ -47,6 +48,7 @@ def test_verdicts_are_told_once_weights_that_contain_them_are_public(world: Worl
     """While weights are hidden nobody hears a verdict: a copier would have them before they are revealed."""
     judge_three(world)  # at blocks 200, 201 and 202
     validator = world.validator()
+    validator._disclosure = Disclosure(world.chain, ask_s=0.0)  # type: ignore[arg-type]
     told = []
     for blocks, last in [((), 150), ((201,), 201), ((201, 300), 300), ((300,), 300), ((), 300)]:
         world.chain.pending = PendingWeights(hides=True, blocks=blocks, last_update_block=last)

@@ -27,7 +27,7 @@ def show_record(console: Console, record: ModelRecord) -> None:
     """Print what a model is, what it was trained on, how it was evaluated and what its bins mean."""
     what = f"{len(record.classes)} classes" if record.classes else "a score in 20 bins"
     lines = [
-        ("model", f"{record.name}, {what}, {record.kind}, 2^{record.bits} weights"),
+        ("model", f"{record.name}, {what}, {record.kind}{_size(record.bits)}"),
         ("sha256", record.model_sha256),
         ("labels", ", ".join(f"{name} {count:,}" for name, count in record.labels.items())),
         ("method", record.settings.method if record.settings else "imported"),
@@ -52,7 +52,7 @@ def show_record(console: Console, record: ModelRecord) -> None:
 def show_model(console: Console, model: QualityModel) -> None:
     """Print what the model's file alone tells."""
     what = f"classes {', '.join(model.classes)}" if model.classes else "a score in 20 bins"
-    _line(console, "model", f"{model.name}, {what}, {model.kind}, 2^{model.bits} weights")
+    _line(console, "model", f"{model.name}, {what}, {model.kind}{_size(model.bits)}")
     _line(console, "sha256", model.sha256)
     _line(console, "record", "no model.json beside the file names this sha256")
 
@@ -109,6 +109,11 @@ def interval(one: Interval) -> str:
 def _short(one: Interval) -> str:
     """Return a figure with half the width of its interval, for tables."""
     return f"{one.value:.3f} \u00b1{(one.high - one.low) / 2:.3f}"
+
+
+def _size(bits: int) -> str:
+    """Return what a model holds: an imported one has no single number of weights."""
+    return f", 2^{bits} weights" if bits else ", numbers of words and n-grams"
 
 
 def _line(console: Console, name: str, value: str) -> None:

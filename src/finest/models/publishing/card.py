@@ -11,9 +11,11 @@ from finest.formatting import share
 from finest.masking import one_line
 from finest.models.publishing.curve import CURVE_NAME
 from finest.models.publishing.samples import Sample
+from finest.models.record import ModelRecord
 
 if TYPE_CHECKING:
-    from finest.models.record import Interval, Measures, ModelRecord, SetEvaluation, TrainingSet
+    from finest.models.record import Interval, Measures, SetEvaluation, TrainingSet
+    from finest.recipe.quality_model import QualityModel
 
 _MAX_SETS = 100
 """Training sets that the card lists at most; `model.json` lists all."""
@@ -69,10 +71,16 @@ score for the same text, to the last bit. Finest Data scores web pages with it.
 
 | | |
 |---|---|
-| Model | `{record.model_file}`, {record.kind}, 2^{record.bits} weights{" a class" if record.classes else ""} |
+| Model | `{record.model_file}`, {_kind(record)} |
 | sha256 | `{record.model_sha256}` |
 | Trained with | {_method(record)} |
 """
+
+
+def _kind(record: ModelRecord) -> str:
+    if record.kind == "fasttext":
+        return "a fastText model of two labels as a table of integers"
+    return f"{record.kind}, 2^{record.bits} weights{' a class' if record.classes else ''}"
 
 
 def _method(record: ModelRecord) -> str:
@@ -102,13 +110,11 @@ finest model score hf:{told.repo}@REVISION pages.jsonl --out scores.parquet
 """
 
 
-def recipe_lines(record: ModelRecord, repo: str, revision: str) -> str:
+def recipe_lines(model: QualityModel | ModelRecord, repo: str, revision: str) -> str:
     """Return the lines that a recipe needs to score pages with the published model."""
-    kind = '\nkind = "class"' if record.classes else ""
-    return (
-        f'[[quality_model.models]]\nname = "{record.name}"\nmodel = "hf:{repo}@{revision}"\n'
-        f'sha256 = "{record.model_sha256}"{kind}'
-    )
+    sha256 = model.model_sha256 if isinstance(model, ModelRecord) else model.sha256
+    kind = '\nkind = "class"' if model.classes else ""
+    return f'[[quality_model.models]]\nname = "{model.name}"\nmodel = "hf:{repo}@{revision}"\nsha256 = "{sha256}"{kind}'
 
 
 def _trained(told: CardInput) -> str:

@@ -20,11 +20,11 @@ from finest.models.place import OpenModel, find_set
 from finest.models.publishing.card import CardInput, card
 from finest.models.publishing.curve import CURVE_NAME, curve
 from finest.models.publishing.samples import samples
+from finest.models.record import ModelRecord
 from finest.models.tables import form_of
 
 if TYPE_CHECKING:
     from finest.models.documents import Source
-    from finest.models.record import ModelRecord
 
 Progress = Callable[[str, float, str], None]
 Say = Callable[[str], None]
@@ -98,7 +98,7 @@ def _public_name(name: str) -> str:
 
 
 def _parts(opened: OpenModel, options: PublishOptions) -> _Parts:
-    record = opened.needed_record()
+    record = opened.record or _imported(opened)
     if not isinstance(opened.where, Path):
         raise UsageError("publish a model from its file or folder; this one is on the Hub already")
     if not _LICENCE.fullmatch(options.licence):
@@ -116,6 +116,17 @@ def _parts(opened: OpenModel, options: PublishOptions) -> _Parts:
     for source, stated in zip(sets, record.evaluation.sets, strict=True):
         _check_published(source, stated.path)
     return _Parts(_public(record), opened.path, sets, sets)
+
+
+def _imported(opened: OpenModel) -> ModelRecord:
+    """Return the record of an imported model, of which nothing is known; raises ModelError for a trained one."""
+    model = opened.model
+    if model.kind != "fasttext":
+        return opened.needed_record()
+    return ModelRecord(
+        name=model.name, kind="fasttext", task="binary", model_file=opened.path.name, model_sha256=model.sha256,
+        bits=model.bits,
+    )  # fmt: skip
 
 
 def _check_published(source: FileSource, stated: str) -> None:
@@ -186,6 +197,8 @@ def _chunks(path: Path) -> Iterator[bytes]:
         yield from iter(lambda: file.read(1 << 20), b"")
 
 
-def not_published(record: ModelRecord, options: PublishOptions) -> Sequence[str]:
+def not_published(record: ModelRecord | None, options: PublishOptions) -> Sequence[str]:
     """Return the names of the held-out sets that others need to check the evaluation, and do not get."""
-    return () if options.with_heldout else tuple(one.name for one in record.evaluation.sets)
+    if record is None or options.with_heldout:
+        return ()
+    return tuple(one.name for one in record.evaluation.sets)

@@ -104,14 +104,12 @@ class FasttextTable:
         starts = [place for place, byte in enumerate(marked) if byte & 0xC0 != 0x80]
         ends = [*starts[1:], len(marked)]
         for place, begin in enumerate(starts):
-            for size in range(max(1, self.minn), self.maxn + 1):
-                if place + size > len(starts):
-                    break
-                end = ends[place + size - 1]
-                if size == 1 and (begin == 0 or end == len(marked)):
-                    continue
-                number = int(self.buckets[_fnv32(marked[begin:end]) % len(self.buckets)])
-                yield number, start + max(0, begin - 1), start + min(len(token), end - 1)
+            hashed, at = FNV32_BASIS, begin
+            for size, end in enumerate(ends[place : place + self.maxn], 1):
+                hashed, at = _fnv32(marked[at:end], hashed), end
+                if size >= self.minn and not (size == 1 and (begin == 0 or end == len(marked))):
+                    number = int(self.buckets[hashed % len(self.buckets)])
+                    yield number, start + max(0, begin - 1), start + min(len(token), end - 1)
 
 
 def _tokens(text: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -123,8 +121,7 @@ def _tokens(text: bytes) -> Iterator[tuple[bytes, int, int]]:
     yield END, len(text), len(text)
 
 
-def _fnv32(data: bytes) -> int:
-    hashed = FNV32_BASIS
+def _fnv32(data: bytes, hashed: int = FNV32_BASIS) -> int:
     for byte in data:
         hashed = ((hashed ^ (byte if byte < 128 else byte | 0xFFFFFF00)) * FNV32_PRIME) & _MASK32
     return hashed

@@ -21,11 +21,16 @@ def cached_path(cache: Path, sha256: str) -> Path:
     return cache / "models" / f"{sha256}{SUFFIX}"
 
 
+def shipped_names() -> list[str]:
+    """Return the names of the models that come with this version."""
+    return sorted(file.stem for file in _FOLDER.glob(f"*{SUFFIX}"))
+
+
 def shipped_path(name: str) -> Path:
     """Return the file of a shipped model; raise ModelError for an unknown name."""
     path = _FOLDER / f"{name}{SUFFIX}"
     if not path.is_file():
-        shipped = ", ".join(sorted(file.stem for file in _FOLDER.glob(f"*{SUFFIX}"))) or "none"
+        shipped = ", ".join(shipped_names()) or "none"
         raise ModelError(f"no quality model called {name!r} comes with this version (shipped: {shipped}); name a file")
     return path
 

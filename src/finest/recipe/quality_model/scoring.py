@@ -94,11 +94,12 @@ class QualityModel:
 
     def scored(self, sums: tuple[int, ...]) -> Score:
         """Return the score for the rows' sums without bias."""
-        raw = self._raw(sums)
         if not self.classes:
-            return Score(raw[0], bisect_right(self.edges, raw[0]), "")
-        best, second = _best_two(raw)
-        return Score(raw[best] - raw[second], 0, self.classes[best])
+            only = sums[0] + self.bias[0]
+            return Score(only, bisect_right(self.edges, only), "")
+        raw = self._raw(sums)
+        second, best = sorted(raw)[-2:]
+        return Score(best - second, 0, self.classes[raw.index(best)])
 
     def terms(self, text: str) -> list[Term]:
         """Return what each n-gram of a text adds to its raw score, the largest first; it is computed in Python."""
@@ -114,7 +115,8 @@ def score_all(models: Sequence[QualityModel], text: str | bytes) -> tuple[Score,
     """Return the score of a text by each model; the core reads the text once for all linear ones."""
     core = native.core()
     if core is not None:
-        sums = core.quality_sums(tuple(model.opened() for model in models), text)
+        opened = [model._opened[0] if model._opened else model.opened() for model in models]
+        sums = core.quality_sums(tuple(opened), text)
     else:
         sums = tuple(model.table.sums(text) for model in models)
     return tuple(model.scored(found) for model, found in zip(models, sums, strict=True))

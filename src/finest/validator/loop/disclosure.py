@@ -7,10 +7,14 @@ it are revealed; on a subnet that hides nothing it is told at once.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from finest.chain.subnet import Chain
+
+ASK_S = 60.0
+"""Least time between two questions to the chain, five blocks of the main network; public endpoints limit rates."""
 
 
 class Disclosure:
@@ -20,13 +24,21 @@ class Disclosure:
     until none are hidden.
     """
 
-    def __init__(self, chain: Chain) -> None:
-        self._chain = chain
+    def __init__(self, chain: Chain, ask_s: float = ASK_S) -> None:
+        self._chain, self._ask_s = chain, ask_s
+        self._asked_s = float("-inf")
         self._hidden: frozenset[int] = frozenset()
-        self._until_block = 0
+        self._until_block: int | None = None
 
     def until_block(self) -> int | None:
         """Return the block up to which verdicts may be told; None if all may. Raises ChainError."""
+        now_s = time.monotonic()
+        if now_s - self._asked_s >= self._ask_s:
+            self._until_block = self._ask()
+            self._asked_s = now_s
+        return self._until_block
+
+    def _ask(self) -> int | None:
         pending = self._chain.pending_weights(self._chain.hotkey.address)
         if not pending.hides:
             return None
@@ -35,5 +47,4 @@ class Disclosure:
         self._hidden = hidden
         if not hidden:
             revealed |= {pending.last_update_block}
-        self._until_block = max([self._until_block, *revealed])
-        return self._until_block
+        return max([self._until_block or 0, *revealed])

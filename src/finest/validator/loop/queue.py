@@ -205,8 +205,12 @@ class Queue:
         self._change(report.id, {"reported": True})
 
     def past(self, since_block: int) -> list[Past]:
-        """Return the verdicts given since a block, and the lines left out, in the order of their commitments."""
-        wanted = sa.select(submissions).where(_T.judged_block >= since_block).order_by(_T.block, _T.id)
+        """Return the verdicts given since a block, and the lines left out, in the order of their commitments.
+
+        A line that was tried and has no verdict yet is one without evidence.
+        """
+        tried = sa.and_(_T.verdict.is_(None), _T.tries > 0, _T.share.is_not(None), _T.block >= since_block)
+        wanted = sa.select(submissions).where(sa.or_(_T.judged_block >= since_block, tried)).order_by(_T.block, _T.id)
         rows = self._database.read(lambda connection: connection.execute(wanted).all())
         return [_past(row) for row in rows]
 
@@ -308,6 +312,10 @@ class Queue:
 def _past(row: sa.Row[Any]) -> Past:
     size = len(row.warcs.split()) if row.size is None else row.size
     tokens = TOKENS_A_WARC * size if row.tokens is None else row.tokens
+    if row.verdict is None:
+        return Past(
+            row.hotkey, row.registered_block, row.block, row.block, "no_evidence", 0.0, False, size, 0.0, row.share
+        )
     return Past(
         row.hotkey, row.registered_block, row.block, row.judged_block, row.verdict, row.total, row.forged, size, tokens,
         row.share or 1.0,

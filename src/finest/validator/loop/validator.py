@@ -116,6 +116,8 @@ class Validator:
             self._say(f"{counted(expired, 'submission')} can no longer be paid and left the queue unjudged")
 
     def _report(self) -> float:
+        if not self._queue.unreported():
+            return REPORT_S
         until_block = self._disclosure.until_block() if self._options.sets_weights else None
         for report in self._queue.unreported(until_block):
             if self._stop.is_set():

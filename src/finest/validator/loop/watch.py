@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from finest.validator.loop.queue import Queue
 
 CATCH_UP_BLOCKS = 2 * 7200
-"""Age limit of finished tasks. Older ones are no longer paid (weights.PAID_BLOCKS); this allows a day to judge them."""
+"""Age limit of finished tasks. The queue keeps a line for a day (weights.PAID_BLOCKS); the finish may be later."""
 LONGEST_LEASE_BLOCKS = 7 * 7200
-"""Leases that began earlier are not looked through. A lease can be renewed without end; the lines of tasks that take
-longer than a week are found only on the chain."""
+"""Leases that began earlier are not looked through. A lease ends after four lengths, a day by default; where a server
+allows more than a week, the lines of such tasks are found only on the chain."""
 BATCH = 50
 """Lines of finished tasks that are added to the queue at a time."""
 

@@ -15,7 +15,9 @@ counts tasks, so cutting work into more or fewer tasks, or sharing it among hotk
 The 30 % vest: a dataset that is gone when it is looked at again (finest.validator.loop.availability) becomes a fail,
 and what it would still have been paid is forfeit.
 
-A verdict without evidence is not paid and counts for nothing. A fail is worth nothing and lowers the reliability by its
+A verdict without evidence is not paid and lowers no reliability. It pays for no tasks like it either: a drawn task that
+gives no evidence, or none yet, counts as worth nothing in the value of a WARC. Otherwise tasks made to exceed a
+validator's budget would be paid by the honest ones. A fail is worth nothing and lowers the reliability by its
 work. If rows were forged or pages left out under a known recipe, everything so far is void, and commitments made in the
 day after the verdict do not count.
 """
@@ -155,7 +157,7 @@ def _verified(passed: Sequence[Past], block: int, days: int) -> float:
 def _unjudged(pasts: Sequence[Past], block: int, days: int) -> float:
     """Return the mean daily pay for tasks that the draw left out, by the judged tasks of the same days."""
     recent = [past for past in pasts if past.block > block - days * PAID_BLOCKS]
-    judged = [past for past in recent if past.verdict in ("pass", "fail")]
+    judged = [past for past in recent if past.verdict != CLAIMED]
     others = sum(past.others * past.warcs for past in judged)
     warcs = sum(past.warcs for past in recent if past.verdict == CLAIMED)
     return warcs / days * sum(past.others * past.value for past in judged) / others if others else 0.0

@@ -11,7 +11,7 @@ from finest.errors import UsageError
 from finest.recipe.recipe import load_recipe
 from finest.validator.quality.heldout import anchors, draw_heldout
 from finest.validator.quality.paired import NoEvidence, Quality, measure
-from finest.validator.quality.sample import draw_sample, host_of, submitted, submitted_tokens
+from finest.validator.quality.sample import draw_sample, host_of, submitted
 from finest.validator.quality.tier import N_GRAMS, Tier
 from finest.validator.score import REFERENCE_RECIPE
 from finest.validator.subject import COMMON_CRAWL
@@ -50,7 +50,8 @@ def assess(
     )  # fmt: skip
     if isinstance(found, NoEvidence):
         return found
-    return replace(found, kept_tokens=sample.kept_tokens, row_tokens=submitted_tokens(dataset, sample))
+    source_bytes = sum(source.size_bytes for source in sources)
+    return replace(found, kept_tokens=sample.kept_tokens, read_bytes=sample.read_bytes, source_bytes=source_bytes)
 
 
 def places(dataset: Dataset, specs: Sequence[str], common_crawl: CommonCrawl) -> list[Source]:

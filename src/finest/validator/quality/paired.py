@@ -81,8 +81,9 @@ class Quality:
     """Each `*_sha256` is the sha256 of the sorted sha256s of the texts."""
     kept_tokens: int = 0
     """GPT-2 tokens of the reference in the windows that were read."""
-    row_tokens: int = 0
-    """GPT-2 tokens that the dataset states for all its rows of the same windows."""
+    read_bytes: int = 0
+    source_bytes: int = 0
+    """Bytes of these windows, and of all the task's WARCs."""
     parts: Mapping[str, str] = field(default_factory=dict)
     """The sha256s of the model's files."""
     runs_on: Mapping[str, str] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from finest.validator import models
 from finest.validator.quality.paired import Quality
 
 FIGURES = (
-    "q", "q_error", "submission_tokens", "reference_tokens", "raw_tokens", "kept_tokens", "row_tokens",
+    "q", "q_error", "submission_tokens", "reference_tokens", "raw_tokens", "kept_tokens", "read_bytes", "source_bytes",
     "heldout_documents", "heldout_bytes",
     "known_documents", "leaked_documents", "seed",
 )  # fmt: skip

@@ -76,6 +76,8 @@ class Sample:
     """Tokens of the reference."""
     kept_tokens: int = 0
     """GPT-2 tokens of the reference, as rows count them."""
+    read_bytes: int = 0
+    """Bytes of the windows that were read."""
 
 
 def draw_sample(
@@ -92,6 +94,7 @@ def draw_sample(
         if found.tokens >= tokens or found.pages >= max_pages:
             break
         found.spans.append(_read(found, duplicates, source, window, recipe, cache))
+        found.read_bytes += window.end - window.start
         share = max(done / len(plan), found.tokens / tokens, found.pages / max_pages)
         progress(min(share, 1.0), f"{found.pages:,} pages judged, {found.tokens:,} reference tokens")
     found.raw = shortened(found.raw, int(MOST_TIMES * sum(map(len, found.reference))), seed)
@@ -196,12 +199,6 @@ def submitted(dataset: Dataset, sample: Sample, seed: str) -> list[str]:
         if chars >= most:
             break
     return texts
-
-
-def submitted_tokens(dataset: Dataset, sample: Sample) -> int:
-    """Return the tokens that the dataset states for all rows whose records begin in the sample's windows."""
-    stated = dataset.row_columns("token_count")["token_count"].to_numpy()
-    return int(stated[_rows_in(dataset, sample.spans)].sum())
 
 
 def _rows_in(dataset: Dataset, spans: Sequence[Span]) -> list[int]:
