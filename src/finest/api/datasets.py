@@ -150,6 +150,7 @@ def verify(
     sources: Sequence[Place] = (),
     full: bool = False,
     parent: Place | None = None,
+    indexes: Sequence[Place] = (),
     progress: bool = False,
     cache: Place | None = None,
 ) -> Verification:
@@ -160,7 +161,8 @@ def verify(
     dataset at another address is always read completely.
 
     `parent` is the dataset that this one was selected from: then it must hold exactly the parent's rows that satisfy
-    its selection.
+    its selection. `indexes` are files of the evaluation indexes by which `finest decontaminate` left rows out, if the
+    cache does not have them.
 
     The result's `is_verified` says whether enough pages could be judged again. Raises VerifyError, with the file or
     page and the reason, if the dataset does not match its manifest or its sources.
@@ -172,7 +174,7 @@ def verify(
     return verify_place(
         os.fspath(place), Path(cache) if cache else settings.cache, _common_crawl(settings), sample=sample, seed=seed,
         sources=_specs(sources), full=full, parent=None if parent is None else os.fspath(parent),
-        say=Progress(quiet=not progress).say,
+        indexes=[Path(one) for one in indexes], say=Progress(quiet=not progress).say,
     )  # fmt: skip
 
 

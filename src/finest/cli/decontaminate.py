@@ -13,7 +13,6 @@ from finest.recipe.stages.decontaminate import DecontaminateRules
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
-    from finest.pipeline.decontaminate.scan import Scan
     from finest.recipe.decontaminate.index import Index
 
 _DEFAULTS = DecontaminateRules()
@@ -63,9 +62,8 @@ def decontaminate() -> None:
 def build(sets: tuple[str, ...], out: Path, fields: tuple[str, ...], n: int, min_words: int, as_json: bool) -> None:
     """Build an index of evaluation sets.
 
-    The sets are JSONL, Parquet or text files (an item a line), on disk or on the Hub. The index holds hashes of
-    n-grams and no text. The same sets give the same bytes, so that everybody can build an
-    index again and compare its sha256.
+    The sets are JSONL, Parquet or text files (an item a line), on disk or on the Hub. The index holds hashes of n-grams
+    and no text. The same sets give the same bytes, so that everybody can build an index again and compare its sha256.
 
     \b
     finest decontaminate build mmlu=mmlu.jsonl --field question --field choices --out evaluations.decon
@@ -115,9 +113,9 @@ def scan_command(
 ) -> None:  # fmt: skip
     """Find the rows of a dataset that hold evaluation items.
 
-    No WARC is read. The rows are those that the recipe's stage `decontaminate` would drop. With --out, a new
-    dataset leaves them out, as
-    `finest select` does.
+    No WARC is read. The rows are those that the recipe's stage `decontaminate` would drop. With --out, a new dataset
+    leaves them out, however many they are. Its manifest names the index by sha256, and `finest verify` matches every
+    row with it again.
 
     \b
     finest decontaminate scan my-dataset --index evaluations.decon --out clean
@@ -125,32 +123,30 @@ def scan_command(
     """
     with lean_imports():
         from finest.cli.views.decontaminate import print_hit, show_scan
-        from finest.cli.views.select import Examined
+        from finest.cli.views.select import Examined, show_selection
+        from finest.dataset.decontaminated import Decontaminated
         from finest.dataset.location import open_anywhere
+        from finest.pipeline.decontaminate.indexes import keep_index
         from finest.pipeline.decontaminate.scan import scan
+        from finest.pipeline.select import select_by
         from finest.recipe.decontaminate.index import read_index
         from finest.recipe.decontaminate.match import Matcher
 
-    load_settings()
+    cache = load_settings().cache
     found, sha256 = read_index(index, index_sha256)
     matcher = Matcher(found, min_matches, min_percent)
-    with Examined(quiet=as_json) as examined, open_anywhere(dataset, say=say) as opened:
-        result = scan(opened, matcher, examined.begin(opened.manifest.rows), print_hit if as_json else lambda _: None)
-    if not as_json:
-        show_scan(console(), result, found, sha256)
-    if out is not None:
-        _write(dataset, result, out, quiet=as_json)
-
-
-def _write(dataset: str, result: Scan, out: Path, *, quiet: bool) -> None:
-    from finest.cli.views.select import Examined, show_selection
-    from finest.pipeline.decontaminate.scan import without
-    from finest.pipeline.select import select
-
-    if not result.hits:
-        say(f"No row holds an item: {out} is not written, the dataset can be used as it is")
-        return
-    with Examined(quiet=quiet) as examined:
-        manifest = select(dataset, without(result.ids), out, say=say, progress=examined.begin)
-    if not quiet:
-        show_selection(console(), dataset, out, manifest)
+    with open_anywhere(dataset, say=say) as opened:
+        with Examined(quiet=as_json) as examined:
+            each = print_hit if as_json else lambda _: None
+            result = scan(opened, matcher, examined.begin(opened.manifest.rows), each)
+        if not as_json:
+            show_scan(console(), result, found, sha256)
+        if out is not None and not result.hits:
+            say(f"No row holds an item: {out} is not written, the dataset can be used as it is")
+        elif out is not None:
+            keep_index(index, sha256, cache)
+            rule = Decontaminated(index_sha256=sha256, min_matches=min_matches, min_percent=min_percent)
+            with Examined(quiet=as_json) as examined:
+                manifest = select_by(opened, rule, out, cache, say=say, progress=examined.begin)
+            if not as_json:
+                show_selection(console(), dataset, out, manifest)

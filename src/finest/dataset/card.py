@@ -10,7 +10,7 @@ from typing import Any
 from finest.atomic_files import write_whole
 from finest.dataset.manifest import MANIFEST_NAME, Manifest
 from finest.dataset.rows import SCHEMA
-from finest.recipe.reasons import KEPT, NOT_SELECTED, UNASKED, reasons_of
+from finest.recipe.reasons import KEPT, UNASKED, reasons_of
 
 CARD_NAME = "README.md"
 MAX_SOURCES_SHOWN = 100
@@ -120,17 +120,19 @@ def _selection(manifest: Manifest) -> str:
         f"`{one.parent_root}`, those for which this is true:\n\n    {one.rule}\n"
         for one in manifest.selections
     )
+    reasons = dict.fromkeys(rule.reason for rule in manifest.rules)
     parent = manifest.selections[-1].parent or "PARENT"
+    index = " --index FILE.decon" * any(rule.needs_index for rule in manifest.rules)
     return f"""## Selection
 
 These {manifest.rows:,} rows are a selection. Each has the hash that it has in the whole dataset, and `verdicts/` says
-`{NOT_SELECTED}` of the pages whose rows were left out.
+{" or ".join(f"`{name}`" for name in reasons)} of the pages whose rows were left out.
 
 {steps}
 To check that no row was omitted or added:
 
 ```bash
-finest verify dataset --parent {parent}
+finest verify dataset --parent {parent}{index}
 ```
 """
 

@@ -16,7 +16,7 @@ from finest.dataset.limits import most_groups
 from finest.dataset.manifest import Manifest
 from finest.dataset.merkle import Leaves
 from finest.dataset.rows import HASHED_COLUMNS, VERDICT_SCHEMA, added_columns, digests, schema_with
-from finest.dataset.selection import Rule, unsatisfied
+from finest.dataset.selection import AnyRule, unsatisfied
 from finest.dataset.shards import MAX_GROUP_ROWS, Shard
 from finest.errors import VerifyError
 from finest.recipe.reasons import DUPLICATE
@@ -35,8 +35,8 @@ def check_files(folder: Path, manifest: Manifest, progress: Progress = lambda _:
     """Check every file of the dataset in `folder` against its manifest.
 
     The check covers: no other file under `data/`; each file's existence, size, sha256, schema and rows; each row's
-    recomputed hash; that it satisfies the selections; that no row occurs twice; the Merkle root; the counts of tokens,
-    languages and reasons. Raises VerifyError with the file and the reason at the first mismatch.
+    recomputed hash; that it satisfies the selections that need no index; that no row occurs twice; the Merkle root; the
+    counts of tokens, languages and reasons. Raises VerifyError with the file and the reason at the first mismatch.
     """
     _check_strays(folder, manifest)
     for file in (*manifest.shards, *manifest.verdicts):
@@ -94,8 +94,8 @@ def _checked_hashes(shard: Shard, batch: pa.RecordBatch) -> list[bytes]:
     return hashes
 
 
-def _check_selected(shard: Shard, batch: pa.RecordBatch, rules: Sequence[Rule]) -> None:
-    found = unsatisfied(batch, rules)
+def _check_selected(shard: Shard, batch: pa.RecordBatch, rules: Sequence[AnyRule]) -> None:
+    found = unsatisfied(batch, [rule for rule in rules if not rule.needs_index])
     if found is not None:
         raise VerifyError(f"{shard.path}: row {found[0]} does not satisfy the selection: {found[1]}")
 

@@ -32,7 +32,7 @@ from finest.dataset.limits import (
     MAX_MANIFEST_VALUES,
 )  # fmt: skip
 from finest.dataset.rows import schema_with
-from finest.dataset.selection import MAX_SELECTIONS, Rule, Selection, check_selections
+from finest.dataset.selection import MAX_SELECTIONS, AnyRule, Selection, check_selections
 from finest.dataset.shards import Shard
 from finest.errors import VerifyError
 from finest.recipe.installed import MAX_COLUMNS, check_columns
@@ -139,7 +139,7 @@ class Manifest(_Model):
         return sum(self.reasons.values())
 
     @property
-    def rules(self) -> tuple[Rule, ...]:
+    def rules(self) -> tuple[AnyRule, ...]:
         """The rules that every row satisfies."""
         return tuple(selection.rule for selection in self.selections)
 

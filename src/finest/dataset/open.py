@@ -36,12 +36,13 @@ from finest.dataset.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from finest.dataset.meter import Metered, allowance
 from finest.dataset.places import Places
 from finest.dataset.rows import VERDICT_SCHEMA, columns_schema, schema_with
+from finest.dataset.selection import unsatisfied
 from finest.dataset.shards import Shard
 from finest.errors import RunError, UsageError, VerifyError
 
 if TYPE_CHECKING:
     from finest.dataset.location import Location
-    from finest.dataset.selection import Rule
+    from finest.dataset.selection import AnyRule
 
 _BESIDE = frozenset({MANIFEST_NAME, CARD_NAME, ".gitattributes"})
 """Files of a repository that the manifest does not name. The card is never read."""
@@ -166,12 +167,13 @@ class Dataset:
         if root != self.manifest.root:
             raise VerifyError(f"data: the Merkle root over the rows is {root}, the manifest says {self.manifest.root}")
 
-    def check_selections(self) -> None:
+    def check_selections(self, cache: Path | None = None) -> None:
         """Check that every row satisfies every rule of the manifest; reads the columns that the rules name.
 
-        Raises VerifyError with the row and the rule.
+        Indexes that rules need are read from the folder `cache`. Raises VerifyError with the row and the rule;
+        UsageError if an index is not there.
         """
-        rules = [rule.model_dump() for rule in self.manifest.rules]
+        rules = [rule.model_dump() for rule in self.manifest.rules if not rule.needs_index]
         for shard in self.manifest.shards if rules else ():
             found = self._reader.ask("unsatisfied", file=shard, rules=rules, cpu_s=_check_cpu_s(shard.size_bytes))
             if found is not None:
@@ -179,11 +181,30 @@ class Dataset:
                     f"{shard.path}: row {str(found[0])[:80]} does not satisfy the selection: {str(found[1])[:500]}"
                 )
 
-    def decided(self, rule: Rule) -> Iterator[pa.Table]:
-        """Yield, for each file, the id and recomputed hash of each row, and whether it satisfies the rule (`stays`).
+        self._check_texts(cache)
 
-        This reads all rows. Raises VerifyError if a row is not that of its hash.
+    def _check_texts(self, cache: Path | None) -> None:
+        """Check the rules that need an index, in this process: the one that decodes files cannot read the index."""
+        rules = [rule for rule in self.manifest.rules if rule.needs_index]
+        for group in self.row_groups() if rules else ():
+            for batch in self._rows.group_columns(group, ["id", "text"]).combine_chunks().to_batches():
+                found = unsatisfied(batch, rules, cache)
+                if found is not None:
+                    raise VerifyError(f"{group.path}: row {found[0][:80]} does not satisfy the selection: {found[1]}")
+
+    def decided(self, rule: AnyRule, cache: Path | None = None) -> Iterator[pa.Table]:
+        """Yield, for each file or row group, the id and recomputed hash of each row, and whether it satisfies the rule.
+
+        The last column is called `stays`. This reads all rows. An index that the rule needs is read from the folder
+        `cache`. Raises VerifyError if a row is not that of its hash; UsageError if the index is not there.
         """
+        if rule.needs_index:
+            keep = rule.keep(schema_with(self.manifest.columns), cache)
+            for group in self.row_groups():
+                found = self.read_rows(range(group.first_row, group.first_row + group.rows)).combine_chunks()
+                stays = pa.chunked_array([keep(batch) for batch in found.to_batches()], pa.bool_())
+                yield found.select(["id", "row_hash"]).append_column("stays", stays)
+            return
         for shard in self.manifest.shards:
             yield self._reader.ask_table(
                 "decided", file=shard, rules=[rule.model_dump()], cpu_s=_check_cpu_s(shard.size_bytes)
@@ -208,8 +229,11 @@ class Dataset:
         for start in range(0, file.size_bytes, _PIECE_BYTES):
             yield self._store.read(file.path, start, min(start + _PIECE_BYTES, file.size_bytes))
 
-    def check_all(self, folder: Path) -> None:
-        """Check every byte and row of the files in `folder` with `check_files`, in a process with bounded resources."""
+    def check_all(self, folder: Path, cache: Path | None = None) -> None:
+        """Check every byte and row of the files in `folder` with `check_files`, in a process with bounded resources.
+
+        Indexes that rules of selections need are read from the folder `cache`; raises UsageError if one is not there.
+        """
         confined = Confined(self._store, {}, memory_bytes=CHECK_MEMORY_BYTES, folder=folder)
         size = self.manifest.size_bytes + sum(file.size_bytes for file in self.manifest.verdicts)
         try:
@@ -219,6 +243,8 @@ class Dataset:
             )  # fmt: skip
         finally:
             confined.close()
+        with Dataset(folder, self.manifest, _InAFolder(folder)) as local:
+            local._check_texts(cache)
 
 
 def _check_cpu_s(size_bytes: int) -> int:
@@ -260,6 +286,10 @@ class _Part:
 
     def _any(self, wanted: list[int], number: int) -> bool:
         return bool(_between(wanted, self._firsts[number], self._firsts[number + 1]))
+
+    def group_columns(self, group: RowGroup, names: Sequence[str]) -> pa.Table:
+        file = next(file for file in self._files if file.path == group.path)
+        return self._reader.ask_table("columns", file=file, columns=list(names), group=group.number)
 
     def columns(self, names: Sequence[str]) -> pa.Table:
         schema = columns_schema(self._schema, names)

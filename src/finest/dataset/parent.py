@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
@@ -11,23 +12,26 @@ from finest.errors import VerifyError
 from finest.recipe.reasons import KEPT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from finest.dataset.manifest import Manifest
     from finest.dataset.open import Dataset
-    from finest.dataset.selection import Rule, Selection
+    from finest.dataset.selection import AnyRule, Selection
 
 
-def check_parent(dataset: Dataset, parent: Dataset) -> None:
+def check_parent(dataset: Dataset, parent: Dataset, cache: Path | None = None) -> None:
     """Check that the last selection of `dataset` leaves exactly its rows of `parent`; reads all rows of the parent.
 
-    Every row of the parent is hashed and the root compared, so it may be anybody's copy. Raises VerifyError if the
-    dataset has no selection or another parent, and with the row if one was omitted or smuggled in.
+    Every row of the parent is hashed and the root compared, so it may be anybody's copy. An index that the rule needs
+    is read from the folder `cache`. Raises VerifyError if the dataset has no selection or another parent, and with the
+    row if one was omitted or smuggled in; UsageError if the index is not there.
     """
     if not dataset.manifest.selections:
         raise VerifyError(f"{dataset.place} is no selection of another dataset; leave out --parent")
     selection = dataset.manifest.selections[-1]
     _check_manifests(dataset.manifest, parent, selection)
     leaves, stay = Leaves(), Leaves()
-    for table in parent.decided(selection.rule):
+    for table in parent.decided(selection.rule, cache):
         for batch in table.to_batches():
             kept = batch.filter(batch["stays"])
             for part, rows in ((leaves, batch), (stay, kept)):
@@ -35,7 +39,7 @@ def check_parent(dataset: Dataset, parent: Dataset) -> None:
     if (root := leaves.sorted().root()) != selection.parent_root:
         raise VerifyError(f"{parent.place}: the root over its rows is {root}, not {selection.parent_root}")
     if stay.sorted().root() != dataset.manifest.root:
-        raise VerifyError(_difference(dataset, parent, selection.rule))
+        raise VerifyError(_difference(dataset, parent, selection.rule, cache))
 
 
 def _check_manifests(manifest: Manifest, parent: Dataset, selection: Selection) -> None:
@@ -43,9 +47,10 @@ def _check_manifests(manifest: Manifest, parent: Dataset, selection: Selection) 
     before, place = parent.manifest, parent.place
     if before.root != selection.parent_root:
         raise VerifyError(f"{place} is not the parent: its root is {before.root}, not {selection.parent_root}")
+    left_out = Counter({selection.rule.reason: before.rows - manifest.rows})
     reasons = [
-        {name: n for name, n in found.reasons.items() if n and name not in (KEPT, selection.rule.reason)}
-        for found in (manifest, before)
+        {name: n for name, n in found.items() if n and name != KEPT}
+        for found in (manifest.reasons, Counter(before.reasons) + left_out)
     ]
     same = {
         "rows of the parent": before.rows == selection.parent_rows,
@@ -60,11 +65,11 @@ def _check_manifests(manifest: Manifest, parent: Dataset, selection: Selection) 
             raise VerifyError(f"the manifests of the selection and of its parent {place} have different {what}")
 
 
-def _difference(dataset: Dataset, parent: Dataset, rule: Rule) -> str:
+def _difference(dataset: Dataset, parent: Dataset, rule: AnyRule, cache: Path | None) -> str:
     """Name a row that the selection should have and has not, or has and should not have."""
     found = dataset.row_columns("id", "row_hash")
     there = set(zip(found["id"].to_pylist(), found["row_hash"].to_pylist(), strict=True))
-    for table in parent.decided(rule):
+    for table in parent.decided(rule, cache):
         stay = table.filter(pc.field("stays"))
         wanted = set(zip(stay["id"].to_pylist(), stay["row_hash"].to_pylist(), strict=True))
         if missing := wanted - there:

@@ -239,7 +239,7 @@ class Reader:
         if request["op"] == "decided":
             return None, _stream(_decided(file, request["rules"]))
         if request["op"] == "columns":
-            return None, _stream(_columns(file, request["columns"]))
+            return None, _stream(_columns(file, request["columns"], request.get("group")))
         return None, _stream(_rows(file, request["group"], request["rows"]))
 
     def _file(self, stated: dict[str, Any]) -> RemoteParquet:
@@ -269,11 +269,11 @@ class Reader:
         check_files(folder, parse_manifest(manifest.encode(), "manifest.json"))
 
 
-def _columns(file: RemoteParquet, columns: list[str]) -> pa.Table:
-    """Return some columns of all rows; raises VerifyError if they take more than MAX_COLUMN_BYTES."""
+def _columns(file: RemoteParquet, columns: list[str], group: int | None) -> pa.Table:
+    """Return some columns of a group, or of all rows; raises VerifyError if they take more than MAX_COLUMN_BYTES."""
     held, batches = 0, []
     schema = columns_schema(file.schema, columns)
-    for batch in file.batches(range(len(file.groups)), columns):
+    for batch in file.batches(range(len(file.groups)) if group is None else [group], columns):
         with _plainly(file.path):
             batch.validate(full=True)
             taken = batch.select(columns).cast(schema)

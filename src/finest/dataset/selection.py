@@ -4,18 +4,23 @@ A selected dataset keeps its rows' bytes and hashes, and the verdicts of all pag
 have the rule's reason instead of `kept`. So three parties can check it: who has the dataset knows that each row
 satisfies the rule; who has the parent recomputes which rows do; and who has only the WARCs judges a page that was left
 out again and finds that the rule does not hold for its row.
+
+A rule is an expression over the columns (`Rule`), or that the text holds no evaluation item, which is checked with an
+index file (`finest.dataset.decontaminated`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from finest.dataset.decontaminated import Decontaminated
 from finest.errors import WhereError
 from finest.recipe.reasons import NOT_SELECTED
 from finest.where import MAX_CHARS, bind, parse
@@ -38,6 +43,8 @@ class _Model(BaseModel):
 class Rule(_Model):
     """What decides whether a row stays. Whoever has the rule and a row gets the same answer."""
 
+    needs_index: ClassVar[bool] = False
+    """Whether `keep` reads an evaluation index."""
     kind: Literal["where"] = "where"
     where: str = Field(default="", max_length=MAX_CHARS)
     """The expression (`finest.where`) that is true for the rows that stay."""
@@ -62,7 +69,11 @@ class Rule(_Model):
         """Return the columns of the schema that `keep` reads."""
         return list(_bound(self.where, schema).columns)
 
-    def keep(self, schema: pa.Schema) -> Keep:
+    def check(self, schema: pa.Schema) -> None:
+        """Raise WhereError if the rule does not fit rows of this schema."""
+        _bound(self.where, schema)
+
+    def keep(self, schema: pa.Schema, cache: Path | None = None) -> Keep:  # noqa: ARG002 - as for other rules
         """Return the rule as a function for rows of this schema; raises WhereError if it does not fit the schema."""
         return _bound(self.where, schema).mask
 
@@ -73,10 +84,20 @@ def _bound(where: str, schema: pa.Schema) -> Where:
     return bind(parse(where), schema)
 
 
+AnyRule = Rule | Decontaminated
+
+
+def _kind(rule: object) -> object:
+    """Return the kind of a rule in a manifest; one without a kind is an expression."""
+    return rule.get("kind", "where") if isinstance(rule, dict) else getattr(rule, "kind", None)
+
+
 class Selection(_Model):
     """One step that left rows out: the rule, and the dataset before it, its parent."""
 
-    rule: Rule
+    rule: Annotated[
+        Annotated[Rule, Tag("where")] | Annotated[Decontaminated, Tag("decontaminated")], Discriminator(_kind)
+    ]
     parent_root: str = Field(pattern=r"^[0-9a-f]{64}$")
     """Merkle root of the parent, over all of its rows."""
     parent_rows: Annotated[int, Field(ge=0, lt=2**63)]
@@ -84,10 +105,15 @@ class Selection(_Model):
     """Where the parent is: `OWNER/NAME@REVISION`; None for one that was not read from the Hub."""
 
 
-def unsatisfied(batch: pa.RecordBatch, rules: Sequence[Rule]) -> tuple[str, Rule] | None:
-    """Return the id of a batch's first row that should not have stayed, and the rule; None if all satisfy all rules."""
+def unsatisfied(
+    batch: pa.RecordBatch, rules: Sequence[AnyRule], cache: Path | None = None
+) -> tuple[str, AnyRule] | None:  # fmt: skip
+    """Return the id of a batch's first row that should not have stayed, and the rule; None if all satisfy all rules.
+
+    Indexes that rules need are read from the folder `cache`; raises UsageError if one is not there.
+    """
     for rule in rules:
-        stays = rule.keep(batch.schema)(batch)
+        stays = rule.keep(batch.schema, cache)(batch)
         if (at := pc.index(stays, False).as_py()) >= 0:
             return str(batch["id"][at]), rule
     return None
@@ -99,7 +125,7 @@ def check_selections(selections: Sequence[Selection], rows: int, reasons: dict[s
     after = [*(selection.parent_rows for selection in selections), rows][1:]
     for selection, remaining in zip(selections, after, strict=True):
         try:
-            selection.rule.keep(schema)
+            selection.rule.check(schema)
         except WhereError as error:
             raise ValueError(str(error)) from error
         if remaining > selection.parent_rows:

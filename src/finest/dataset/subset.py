@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from finest.dataset.open import Dataset
-    from finest.dataset.selection import Keep, Rule
+    from finest.dataset.selection import AnyRule, Keep
 
 Progress = Callable[[int], None]
 """Callback that receives the number of the parent's rows examined since the last call."""
 
 
 def write_subset(
-    dataset: Dataset, keep: Keep, rule: Rule, out: Path, progress: Progress = lambda _: None
+    dataset: Dataset, keep: Keep, rule: AnyRule, out: Path, progress: Progress = lambda _: None
 ) -> Manifest:  # fmt: skip
     """Write the rows of `dataset` for which `keep` is true into the new folder `out`, and return its manifest.
 
@@ -98,7 +98,7 @@ def _clear(scratch: Path) -> None:
 class _Subset:
     """The files of a subset and the totals over its rows."""
 
-    def __init__(self, dataset: Dataset, keep: Keep, rule: Rule, folder: Path, progress: Progress) -> None:
+    def __init__(self, dataset: Dataset, keep: Keep, rule: AnyRule, folder: Path, progress: Progress) -> None:
         self._dataset, self._keep, self._rule, self._folder, self._progress = dataset, keep, rule, folder, progress
         self._schema = schema_with(dataset.manifest.columns)
         self._leaves, self._all_leaves = Leaves(), Leaves()

@@ -39,7 +39,12 @@ def provide_models(
 
 def forget_models(cache: Path, most_bytes: int) -> None:
     """Remove models from the cache, the longest unused first, until they have at most `most_bytes` together."""
-    found = [(path.stat(), path) for path in (cache / "models").glob(f"{'[0-9a-f]' * 64}{SUFFIX}")]
+    forget_files(cache / "models", SUFFIX, most_bytes)
+
+
+def forget_files(folder: Path, suffix: str, most_bytes: int) -> None:
+    """Remove files that are named by their sha256, the longest unused first, until they have at most `most_bytes`."""
+    found = [(path.stat(), path) for path in folder.glob(f"{'[0-9a-f]' * 64}{suffix}")]
     total = sum(state.st_size for state, _ in found)
     for state, path in sorted(found, key=lambda one: one[0].st_mtime):
         if total <= most_bytes:

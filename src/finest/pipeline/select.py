@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from finest.dataset.manifest import Manifest
     from finest.dataset.open import Dataset
+    from finest.dataset.selection import AnyRule
     from finest.dataset.subset import Progress
     from finest.recipe.recipe import Recipe
 
@@ -42,11 +43,23 @@ def select(
     with open_anywhere(where, token=token, say=say) as dataset:
         schema = schema_with(dataset.manifest.columns)
         rule = Rule(where=_checked(expression, schema, str(dataset.manifest.recipe.get("name", ""))))
-        if (found := _finished(out, dataset, rule)) is not None:
-            say(f"{out} holds this selection already")
-            return found
-        say(f"Selecting from {dataset.manifest.rows:,} rows of {dataset.place}")
-        return write_subset(dataset, rule.keep(schema), rule, out, progress(dataset.manifest.rows))
+        return select_by(dataset, rule, out, say=say, progress=progress)
+
+
+def select_by(
+    dataset: Dataset, rule: AnyRule, out: Path, cache: Path | None = None, *,
+    say: Callable[[str], None] = lambda _: None, progress: Callable[[int], Progress] = lambda _: lambda _: None,
+) -> Manifest:  # fmt: skip
+    """Write the rows of an open dataset that satisfy a rule into the folder `out`, as `select` does.
+
+    An index that the rule needs is read from the folder `cache`.
+    """
+    if (found := _finished(out, dataset, rule)) is not None:
+        say(f"{out} holds this selection already")
+        return found
+    keep = rule.keep(schema_with(dataset.manifest.columns), cache)
+    say(f"Selecting from {dataset.manifest.rows:,} rows of {dataset.place}")
+    return write_subset(dataset, keep, rule, out, progress(dataset.manifest.rows))
 
 
 def check_where(expression: str, recipe: Recipe) -> str:
@@ -79,7 +92,7 @@ def _recipes_with(column: str) -> list[str]:
     return found
 
 
-def _finished(out: Path, dataset: Dataset, rule: Rule) -> Manifest | None:
+def _finished(out: Path, dataset: Dataset, rule: AnyRule) -> Manifest | None:
     """Return the manifest in `out` if it is that of this selection."""
     if not (out / MANIFEST_NAME).is_file():
         return None

@@ -25,7 +25,7 @@ from finest.dataset.rows import batch_of, row_hash, schema_with
 from finest.dataset.selection import unsatisfied
 from finest.errors import LedgerError, SourceError, VerifyError
 from finest.formatting import byte_size
-from finest.pipeline.decontaminate.indexes import provide_index
+from finest.pipeline.decontaminate.indexes import provide_index, provide_rule_indexes
 from finest.pipeline.drawn import draw_published
 from finest.pipeline.guarded import GuardedJudge
 from finest.pipeline.ledger import Ledger
@@ -94,30 +94,38 @@ class Verification:
 
 def verify_place(
     where: str, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
-    sources: Sequence[str] = (), full: bool = False, parent: str | None = None,
+    sources: Sequence[str] = (), full: bool = False, parent: str | None = None, indexes: Sequence[Path] = (),
     say: Callable[[str], None] = lambda _: None,
 ) -> Verification:  # fmt: skip
     """Check the dataset in a folder (`verify`), on the Hub (`verify_published`) or at an address (`verify_stored`).
 
     `parent` is the place of the dataset that it was selected from: a folder, OWNER/NAME@REVISION or an address.
+    `indexes` are files of the evaluation indexes by which rows were left out, if the cache does not have them; raises
+    UsageError if one is missing.
     """
     from finest.dataset.location import local_folder
 
     folder = local_folder(where)
     if folder is None:
         return verify_stored(
-            where, cache, common_crawl, sample=sample, seed=seed, sources=sources, parent=parent, say=say
-        )
+            where, cache, common_crawl, sample=sample, seed=seed, sources=sources, parent=parent, indexes=indexes,
+            say=say,
+        )  # fmt: skip
     if "@" not in where or folder.exists():
-        return verify(folder, cache, common_crawl, sample=sample, seed=seed, sources=sources, parent=parent, say=say)
+        return verify(
+            folder, cache, common_crawl, sample=sample, seed=seed, sources=sources, parent=parent, indexes=indexes,
+            say=say,
+        )  # fmt: skip
     return verify_published(
-        where, cache, common_crawl, sample=sample, seed=seed, sources=sources, full=full, parent=parent, say=say
-    )
+        where, cache, common_crawl, sample=sample, seed=seed, sources=sources, full=full, parent=parent,
+        indexes=indexes, say=say,
+    )  # fmt: skip
 
 
 def verify(
     out: Path, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
-    sources: Sequence[str] = (), parent: str | None = None, say: Callable[[str], None] = lambda _: None,
+    sources: Sequence[str] = (), parent: str | None = None, indexes: Sequence[Path] = (),
+    say: Callable[[str], None] = lambda _: None,
 ) -> Verification:  # fmt: skip
     """Check a dataset in a folder; raises VerifyError, with the file or page and the reason, if a check fails.
 
@@ -129,10 +137,11 @@ def verify(
 
     with open_dataset(str(out), say=say) as dataset:
         manifest = dataset.manifest
+        provide_rule_indexes(manifest, str(out), indexes, cache)
         say(f"Checking {len(manifest.shards) + len(manifest.verdicts)} files against the manifest")
-        dataset.check_all(out)
+        dataset.check_all(out, cache)
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
-        result = Verification(manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, say))
+        result = Verification(manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, cache, say))
         if sample:
             chosen = draw_published(dataset, sample, random.Random(seed))
             _judge_again(result, chosen, _places((out, parent), common_crawl, sources), cache, common_crawl, say)
@@ -142,7 +151,7 @@ def verify(
 def verify_published(
     where: str, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
     sources: Sequence[str] = (), full: bool = False, token: str | None = None, parent: str | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    indexes: Sequence[Path] = (), say: Callable[[str], None] = lambda _: None,
 ) -> Verification:  # fmt: skip
     """Check a dataset on the Hub, `OWNER/NAME@REVISION`; raises as `verify`, and HubError or a subclass.
 
@@ -153,16 +162,17 @@ def verify_published(
 
     with open_dataset(where, token=token, say=say) as dataset:
         manifest = dataset.manifest
+        provide_rule_indexes(manifest, where, indexes, cache)
         if not full:
             dataset.bound_reading()
         say(f"{len(manifest.shards) + len(manifest.verdicts)} files on the Hub have the sha256 that the manifest gives")
         if full:
-            _check_in_full(dataset, say)
+            _check_in_full(dataset, cache, say)
         else:
             dataset.check_root()
-            dataset.check_selections()
+            dataset.check_selections(cache)
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
-        result = Verification(manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, say))
+        result = Verification(manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, cache, say))
         if sample:
             chosen = draw_published(dataset, sample, random.Random(seed))
             _judge_again(result, chosen, _places((parent,), common_crawl, sources), cache, common_crawl, say)
@@ -171,7 +181,8 @@ def verify_published(
 
 def verify_stored(
     where: str, cache: Path, common_crawl: CommonCrawl, *, sample: int, seed: int | None = None,
-    sources: Sequence[str] = (), parent: str | None = None, say: Callable[[str], None] = lambda _: None,
+    sources: Sequence[str] = (), parent: str | None = None, indexes: Sequence[Path] = (),
+    say: Callable[[str], None] = lambda _: None,
 ) -> Verification:  # fmt: skip
     """Check a dataset at an fsspec address such as s3://bucket/folder; raises as `verify`, and SourceError.
 
@@ -181,16 +192,17 @@ def verify_stored(
     from finest.dataset.location import open_location
 
     with open_location(where) as dataset:
-        _check_in_full(dataset, say)
+        provide_rule_indexes(dataset.manifest, where, indexes, cache)
+        _check_in_full(dataset, cache, say)
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
-        result = Verification(dataset.manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, say))
+        result = Verification(dataset.manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, cache, say))
         if sample:
             chosen = draw_published(dataset, sample, random.Random(seed))
             _judge_again(result, chosen, _places((parent,), common_crawl, sources), cache, common_crawl, say)
     return result
 
 
-def _compared(dataset: Dataset, parent: str | None, say: Callable[[str], None]) -> str:
+def _compared(dataset: Dataset, parent: str | None, cache: Path, say: Callable[[str], None]) -> str:
     """Compare the dataset with its parent, if one is given, and return the parent's place."""
     if parent is None:
         return ""
@@ -199,15 +211,15 @@ def _compared(dataset: Dataset, parent: str | None, say: Callable[[str], None]) 
 
     with open_anywhere(parent, say=say) as whole:
         say(f"Comparing with the parent: {whole.manifest.rows:,} rows, {byte_size(whole.manifest.size_bytes)}")
-        check_parent(dataset, whole)
+        check_parent(dataset, whole, cache)
         return str(whole.place)
 
 
-def _check_in_full(dataset: Dataset, say: Callable[[str], None]) -> None:
+def _check_in_full(dataset: Dataset, cache: Path, say: Callable[[str], None]) -> None:
     with tempfile.TemporaryDirectory(prefix="finest-verify-") as name:
         say(f"Downloading {dataset.manifest.size_bytes / 1e6:,.1f} MB to check every row")
         dataset.download(Path(name))
-        dataset.check_all(Path(name))
+        dataset.check_all(Path(name), cache)
 
 
 def _judge_again(
@@ -230,7 +242,7 @@ def _judge_again(
             except SourceError as error:
                 result.no_evidence.append(str(error))
                 continue
-            if _recheck(record, page, guarded, result.manifest):
+            if _recheck(record, page, guarded, result.manifest, cache):
                 result.judged[page.reason] = result.judged.get(page.reason, 0) + 1
             else:
                 result.not_repeatable += 1
@@ -265,7 +277,7 @@ class _Sources:
             raise
 
 
-def _recheck(record: Record, page: Drawn, guarded: GuardedJudge, manifest: Manifest) -> bool:
+def _recheck(record: Record, page: Drawn, guarded: GuardedJudge, manifest: Manifest, cache: Path) -> bool:
     """Judge the page again: True if it matches, False if its verdict is not repeatable; else raises VerifyError."""
     verdict = guarded.judge(record.page())
     if verdict.reason in NOT_REPEATABLE:
@@ -280,7 +292,7 @@ def _recheck(record: Record, page: Drawn, guarded: GuardedJudge, manifest: Manif
     row = row_of(record, verdict, page.place.source)
     if page.row_hash is not None and row_hash(row) != page.row_hash:
         raise VerifyError(f"the row of {page} differs from what its WARC record gives")
-    if rules and unsatisfied(batch_of([row], schema_with(manifest.columns)), rules) is None:
+    if rules and unsatisfied(batch_of([row], schema_with(manifest.columns)), rules, cache) is None:
         raise VerifyError(f"{page} was left out, and its row satisfies the selection: {rules[0]}")
     return True
 

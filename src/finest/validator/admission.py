@@ -13,6 +13,7 @@ root         the root over its rows equals the manifest's and matches the line's
 selection    the dataset of a task has all rows; every row of a selection audited without a task satisfies its rules
 recipe       whether this version has the recipe; passes in either case
 models       the quality models that the recipe names can be fetched (finest.validator.scored)
+index        the evaluation index that the recipe names, if any, can be fetched (finest.validator.uncontaminated)
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from typing import TYPE_CHECKING
 from finest.chain.payload import Commitment, decode
 from finest.dataset.limits import check_files_few
 from finest.dataset.open import open_dataset
-from finest.errors import HubNotFound, VerifyError
+from finest.errors import HubNotFound, UsageError, VerifyError
 from finest.recipe.installed import needs
 from finest.recipe.recipe import SHIPPED, Recipe, load_recipe
 from finest.validator.models import MAX_WORDS, Check, Declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from finest.dataset.manifest import Manifest
     from finest.dataset.open import Dataset
@@ -50,7 +52,7 @@ def check_assignment(subject: Subject) -> Iterator[Check]:
         yield _check_timing(submission, task)
 
 
-def check_dataset(dataset: Dataset, subject: Subject, recipe: Recipe | None) -> Iterator[Check]:
+def check_dataset(dataset: Dataset, subject: Subject, recipe: Recipe | None, cache: Path) -> Iterator[Check]:
     """Run the checks of the published dataset that need only its manifest, file footers and two columns."""
     manifest = dataset.manifest
     most = MAX_PAGES_A_WARC * len(subject.task.warcs)
@@ -62,7 +64,7 @@ def check_dataset(dataset: Dataset, subject: Subject, recipe: Recipe | None) -> 
     yield _check_tokens(dataset)
     yield _check_root(dataset, subject.submission)
     if manifest.selections:
-        yield _check_selection(dataset, subject)
+        yield _check_selection(dataset, subject, cache)
     name = str(manifest.recipe.get("name", ""))
     kind = "this version has it" if recipe else "not of this version: rows are held against their pages' visible text"
     if packages := needs(manifest.recipe):
@@ -164,18 +166,21 @@ def _check_root(dataset: Dataset, submission: Submission) -> Check:
     return Check(name="root", outcome="pass")
 
 
-def _check_selection(dataset: Dataset, subject: Subject) -> Check:
+def _check_selection(dataset: Dataset, subject: Subject, cache: Path) -> Check:
     """Check that the dataset is no selection if it was made for a task, else that every row satisfies its rules.
 
     A task wants all rows of its WARCs. A miner that chose the rule could leave out whatever is expensive or poor.
+    An index that a rule needs is read from the cache; without it there is no evidence.
     """
     if subject.task.id is not None:
         rule = str(dataset.manifest.selections[-1].rule)
         return _check("selection", False, f"the task wants all rows, this is a selection of them: {rule}")
     try:
-        dataset.check_selections()
+        dataset.check_selections(cache)
     except VerifyError as error:
         return _check("selection", False, str(error))
+    except UsageError as error:
+        return _check("selection", None, str(error))
     return Check(name="selection", outcome="pass")
 
 

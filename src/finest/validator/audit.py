@@ -36,6 +36,7 @@ from finest.validator.models import (
 from finest.validator.score import REFERENCE_RECIPE
 from finest.validator.scored import check_models, scored_recipe
 from finest.validator.soundness import check_rows
+from finest.validator.uncontaminated import check_index
 from finest.validator.uniqueness import check_unique
 
 if TYPE_CHECKING:
@@ -117,8 +118,9 @@ def _audit(subject: Subject, plan: Plan, context: AuditContext, draft: _Draft) -
         known = known_recipes()
         recipe = known.get(dataset.manifest.recipe_hash) or scored_recipe(dataset.manifest, known)
         draft.declared = declared(dataset.manifest, recipe)
-        draft.admit(check_dataset(dataset, subject, recipe))
+        draft.admit(check_dataset(dataset, subject, recipe, context.cache))
         draft.admit([check_models(dataset.manifest, context)])
+        draft.admit(check_index(dataset.manifest, context))
         context.budget.check()
         _judge(dataset, recipe, subject, plan, context, draft)
 

@@ -25,6 +25,7 @@ from finest.validator.score import REFERENCE_RECIPE
 from finest.validator.scored import RowScores
 from finest.validator.seed import Draw
 from finest.validator.sprt import SEQUENTIAL
+from finest.validator.uncontaminated import RowItems
 from finest.warc.source import dump_of
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def check_rows(
     drawn = Draw(seed, "rows").sample(dataset.manifest.rows, count)
     claims = _ranked(dataset, read_claims(dataset, drawn))
     scores = RowScores.of(dataset.manifest, context) if recipe is None else None
+    items = RowItems.of(dataset.manifest, context) if recipe is None else None
     findings: list[RowFinding] = []
     bad = checked = 0
     for number in drawn:
@@ -76,6 +78,8 @@ def check_rows(
         finding = check_row(claims[number], recipe, context)
         if scores is not None:
             finding = scores.checked(finding, claims[number].row)
+        if items is not None:
+            finding = items.checked(finding, claims[number].row)
         findings.append(finding)
         bad, checked = bad + (finding.outcome == "forged"), checked + (finding.outcome != "no_evidence")
         if SEQUENTIAL.decide(bad, checked) is not None:

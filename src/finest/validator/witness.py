@@ -142,7 +142,7 @@ class DatasetPages:
         reason, kept_id = verdict
         if rules := [rule for rule in self._rules if rule.reason == reason]:
             row = batch_of([page.row], schema_with(self._dataset.manifest.columns))
-            if unsatisfied(row, rules) is None:
+            if unsatisfied(row, rules, self._means.cache) is None:
                 return _finding(page, "missed", detail="left out, and its row satisfies the selection")
             return _finding(page, "left_out")
         if reason != DUPLICATE or not kept_id:

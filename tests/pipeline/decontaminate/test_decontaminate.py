@@ -25,7 +25,8 @@ from finest.recipe.recipe import Recipe, load_recipe
 from finest.recipe.stages.decontaminate import DecontaminateRules
 from finest.settings import default_cache
 from tests.validator.made import NOWHERE, Published, make
-from tests.validator.repeated import response, sentences, write_warc
+
+from .conftest import questions
 
 REVISION = "4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c"
 
@@ -38,35 +39,12 @@ def texts(path: Path, *fields: str) -> list[tuple[int, str]]:
     return [tuple(item) for item in read_items(find_set(str(path), no_hub), fields)]  # type: ignore[misc]
 
 
-def questions() -> list[str]:
-    """Sentences of the pages of the runs of this test, as if they were questions."""
-    return [one for one in sentences() if 12 <= len(one.split()) <= 30][:6]
-
-
-@pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    folder = tmp_path_factory.mktemp("index")
-    (folder / "quiz.jsonl").write_text("".join(json.dumps({"question": one}) + "\n" for one in questions()))
-    _, sha256 = make_index([str(folder / "quiz.jsonl")], folder / "x.decon", fields=(), n=4, min_words=8)
-    return folder / "x.decon", sha256
-
-
 def write_recipe(path: Path, built: tuple[Path, str], **changes: str) -> Path:
     """`fineweb` with decontamination."""
     rules = {"enabled": "true", "index": f'"{built[0]}"', "index_sha256": f'"{built[1]}"'} | changes
     text = f'name = "clean"\n[decontaminate]\n{"".join(f"{key} = {value}{chr(10)}" for key, value in rules.items())}'
     path.write_text(text)
     return path
-
-
-@pytest.fixture(scope="module")
-def warc(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_warc(tmp_path_factory.mktemp("warc") / "a.warc.gz", [[response(n)] for n in range(12)])
-
-
-@pytest.fixture(scope="module")
-def whole(warc: Path, tmp_path_factory: pytest.TempPathFactory) -> Published:
-    return make(tmp_path_factory.mktemp("whole") / "whole", [warc])
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +72,7 @@ def test_a_run_drops_what_a_scan_finds(
     done = CliRunner().invoke(cli, ["decontaminate", str(whole.folder), "--index", str(index[0]), "--out", str(out)])
     assert done.exit_code == 0, done.output
     assert read_manifest(out).root == read_manifest(clean.folder).root
-    assert find_verdicts(out, row.id)[0]["reason"] == "not_selected"
+    assert find_verdicts(out, row.id)[0]["reason"] == "contaminated"
 
 
 def test_why_names_the_set_and_the_span(clean: Published) -> None:

@@ -73,4 +73,4 @@ def show_selection(console: Console, dataset: str, out: Path, manifest: Manifest
         markup=False,
     )
     if not manifest.rows:
-        say(f"Warning: no row satisfies the expression; see the values with: finest open {dataset}")
+        say(f"Warning: no row satisfies the selection; see the values with: finest open {dataset}")

@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from finest.errors import UsageError
 from finest.recipe.stages.decontaminate import described
-from finest.where import MAX_CHARS
 
 if TYPE_CHECKING:
     from finest.dataset.open import Dataset
@@ -34,8 +32,6 @@ class Scan:
     """What a scan found so far. A row counts for the set of the item that it matches best."""
 
     rows: int = 0
-    ids: list[str] = field(default_factory=list)
-    """Ids of the rows that hold an item."""
     by_set: Counter[str] = field(default_factory=Counter)
     items: dict[str, set[int]] = field(default_factory=dict)
     """The items found in rows, by set."""
@@ -44,11 +40,10 @@ class Scan:
     @property
     def hits(self) -> int:
         """Number of rows that hold an item."""
-        return len(self.ids)
+        return self.by_set.total()
 
     def add(self, hit: Hit, item: int) -> None:
         """Count a row that holds an item."""
-        self.ids.append(hit.id)
         self.by_set[hit.set_name] += 1
         self.items.setdefault(hit.set_name, set()).add(item)
         examples = self.examples.setdefault(hit.set_name, [])
@@ -76,21 +71,6 @@ def scan(
         result.rows += len(ids)
         progress(len(ids))
     return result
-
-
-def without(ids: list[str]) -> str:
-    """Return the expression for `finest select` that leaves these rows out; raise UsageError for too many rows.
-
-    The selection then names each row, so whoever has the parent can check it without the index.
-    """
-    quoted = ", ".join("'" + one.replace("'", "''") + "'" for one in sorted(ids))
-    text = f"id NOT IN ({quoted})"
-    if len(text) > MAX_CHARS:
-        raise UsageError(
-            f"{len(ids):,} rows hold items, and a selection can name about {MAX_CHARS // 52}; "
-            "refine the sources again with the recipe's section [decontaminate]"
-        )
-    return text
 
 
 def _texts(dataset: Dataset) -> Iterator[tuple[list[str], list[str], list[str]]]:
