@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Commands)
 def tasks() -> None:
-    """Add crawls to a task server, list them, or check its public log.
+    """Add crawls to a task server, and check its public log.
 
     \b
     finest tasks import CC-MAIN-2025-26
