@@ -40,11 +40,11 @@ def train(texts: Path, out: Path, **settings: Any) -> None:
 
 @cache
 def _installed() -> Path:
-    """Install the package, once per machine; returns its folder."""
-    folder = default_cache() / "bench" / PACKAGE
+    """Install the package, once for each version of Python; returns its folder."""
+    folder = default_cache() / "bench" / f"{PACKAGE}-{sys.implementation.cache_tag}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"]
-    with InterProcessLock(folder.with_suffix(".lock")):
+    with InterProcessLock(folder.with_name(f"{folder.name}.lock")):
         if not (folder / "fasttext").is_dir():
             done = subprocess.run([*pip, str(folder), PACKAGE], check=False, capture_output=True, text=True)
             if done.returncode:
