@@ -17,9 +17,10 @@ from finest.dataset.hub import Hub, RemoteFile, Revision, git_blob
 from finest.dataset.hub_retry import Say
 from finest.errors import UsageError, VerifyError
 from finest.recipe.quality_model import MAX_MODEL_BYTES
+from finest.recipe.quality_model.place import cached_path
+from finest.recipe.stages.quality_model import SUFFIX
 
 HUB_PREFIX = "hf:"
-SUFFIX = ".safetensors"
 RECORD_NAME = "model.json"
 """File beside the weights that says what the model was trained on and how it was evaluated."""
 MAX_RECORD_BYTES = 16 << 20
@@ -63,7 +64,7 @@ def fetch_model(spec: str, sha256: str, cache: Path, *, token: str | None = None
     if not spec.startswith(HUB_PREFIX):
         return _local(Path(spec), sha256)
     revision = parse_model_place(spec)
-    cached = _cached(cache, sha256)
+    cached = cached_path(cache, sha256)
     if _is_whole(cached, sha256):
         return cached
     hub = Hub(token, say, kind="model")
@@ -83,7 +84,7 @@ def published_model(place: str, cache: Path, *, token: str | None = None, say: S
     if record is None or record.size_bytes > MAX_RECORD_BYTES:
         raise VerifyError(f"{revision} holds no {RECORD_NAME} of at most {MAX_RECORD_BYTES} bytes: no model of ours")
     data = _read(hub, revision, record)
-    cached = _cached(cache, str(file.sha256))
+    cached = cached_path(cache, str(file.sha256))
     if not _is_whole(cached, str(file.sha256)):
         _download(hub, revision, file, cached)
     return PublishedModel(revision, file.path, cached, str(file.sha256), data)
@@ -98,10 +99,6 @@ def _local(path: Path, sha256: str) -> Path:
     if found != sha256:
         raise VerifyError(f"{path} has the sha256 {found}, not the {sha256} that was named")
     return path
-
-
-def _cached(cache: Path, sha256: str) -> Path:
-    return cache / "models" / f"{sha256}{SUFFIX}"
 
 
 def _is_whole(path: Path, sha256: str) -> bool:

@@ -43,6 +43,7 @@ from finest.models.record import (
 from finest.models.sample import MAX_HELD, Sample
 from finest.recipe.quality_model import QualityModel, model_bytes
 from finest.recipe.quality_model.format import ModelFile, decoded
+from finest.recipe.stages.quality_model import SUFFIX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
 Role = Literal["good", "other", "labels"]
 Progress = Callable[[str, float, str], None]
 """Receives the step, the share of it that is done, and what has been done in words."""
-SUFFIX = ".safetensors"
 BITS = 18
 """2^18 weights are 0.5 MB. On three labelled sets 2^16 lost up to 0.004 AUC, and 2^20 won at most 0.001."""
 MAX_DOCUMENTS = 200_000

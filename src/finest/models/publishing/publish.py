@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from finest.dataset.commit import Content, File, commit
 from finest.dataset.commit import Progress as UploadProgress
 from finest.dataset.hub import Hub, Revision
-from finest.dataset.model_files import RECORD_NAME, SUFFIX
+from finest.dataset.model_files import RECORD_NAME
 from finest.errors import UsageError, VerifyError
 from finest.masking import holds_secrets, masked
 from finest.models.documents import FileSource
@@ -22,6 +22,7 @@ from finest.models.publishing.curve import CURVE_NAME, curve
 from finest.models.publishing.samples import samples
 from finest.models.record import ModelRecord
 from finest.models.tables import form_of
+from finest.recipe.stages.quality_model import SUFFIX
 
 if TYPE_CHECKING:
     from finest.models.documents import Source

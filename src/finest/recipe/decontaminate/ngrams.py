@@ -8,18 +8,16 @@ is a polynomial of its tokens' hashes, mixed. All arithmetic is modulo 2^64.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from finest.recipe.decontaminate.characters import TOKEN, UNITS
+from finest.recipe.quality_model.hashing import fnv64
 
 Hashes = npt.NDArray[np.uint64]
 MOST_N = 32
 """The largest n: n-grams that long are rare even in exact copies."""
-FNV_BASIS, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
-"""Constants of FNV-1a with 64 bits (draft-eastlake-fnv-17)."""
 BASE = 0x9E3779B97F4A7C15
 """Base of the polynomial that joins the hashes of tokens: 2^64 divided by the golden ratio, rounded to an odd one."""
 MIX = 0xFF51AFD7ED558CCD
@@ -55,7 +53,7 @@ def ngrams(text: str, n: int) -> Ngrams:
     ends_at = ends_at[ends_at < len(units)]
     starts = _byte_offsets(data, [match.start() for match in found])
     lengths = np.array([len(token) for token in tokens], np.int64)
-    hashes = _joined([_fnv(token.lower()) for token in tokens], ends_at)
+    hashes = _joined([fnv64(token.lower()) for token in tokens], ends_at)
     signs = np.array([token.isdigit() or len(token) == 1 for token in tokens], np.bool_)
     return Ngrams(hashes, starts, starts + lengths, ends_at - 1, signs, units)
 
@@ -82,11 +80,3 @@ def _joined(tokens: list[int], ends_at: npt.NDArray[np.int64]) -> Hashes:
     value = (value ^ (value >> np.uint64(32))) * np.uint64(MIX)
     mixed: Hashes = value ^ (value >> np.uint64(29))
     return mixed
-
-
-@lru_cache(maxsize=1 << 16)
-def _fnv(token: bytes) -> int:
-    value = FNV_BASIS
-    for byte in token:
-        value = ((value ^ byte) * FNV_PRIME) & _MASK
-    return value

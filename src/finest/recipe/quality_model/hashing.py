@@ -26,7 +26,7 @@ MAX_TEXT_BYTES = 1 << 20
 MIN_BITS, MAX_BITS = 4, 22
 """Limits of a model's number of weights, 2^bits. The core sorts by the top 22 bits, in two passes of 11."""
 FNV_BASIS, FNV_PRIME = 14695981039346656037, 1099511628211
-"""Constants of FNV-1a with 64 bits."""
+"""Constants of FNV-1a with 64 bits (draft-eastlake-fnv-17)."""
 SPREAD, PAIR = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F
 """Odd multipliers: SPREAD is 2^64 divided by the golden ratio, PAIR is a prime of xxHash64."""
 _MASK = (1 << 64) - 1
@@ -67,7 +67,7 @@ def ngrams(text: str | bytes) -> list[tuple[int, int, int]]:
     return found
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 16)
 def fnv64(token: bytes) -> int:
     """Return the 64-bit FNV-1a hash of a token."""
     hashed = FNV_BASIS
