@@ -139,6 +139,7 @@ def test_addresses_that_cannot_be_used_are_one_line(tmp_path: Path) -> None:
         finest.refine("x.warc.gz", tmp_path / "out", work=tmp_path)
 
 
+@pytest.mark.nightly
 def test_the_command_line_takes_an_address(store: Any, refined: finest.Refined, sample: Path) -> None:
     """`finest refine --out ADDRESS` and `finest verify ADDRESS` do the same."""
     options = ["--out", PLACE, "--work", refined.ledger, "--limit", 40, "--quiet"]

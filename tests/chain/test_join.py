@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("bittensor")
@@ -13,6 +13,7 @@ pytest.importorskip("bittensor")
 from finest.chain.commitments import ChainCommitment, join
 from finest.chain.payload import Commitment, encode
 from finest.chain.view import Neuron, SubnetView
+from tests.deep import examples
 
 REVISION, ROOT = "a" * 40, "b" * 64
 LINE = encode("a/b", REVISION, ROOT)
@@ -81,6 +82,7 @@ anything = st.recursive(
 )
 
 
+@settings(max_examples=examples(30, 1_000))
 @given(anything, st.lists(anything))
 def test_nothing_on_the_chain_can_break_the_read(whole: object, fields: list[object]) -> None:
     """Any value in any place: counted, never raised."""

@@ -190,7 +190,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], int, str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", sampled(HOSTILE, 6))
+@pytest.mark.parametrize("kind", sampled(HOSTILE, 4))
 def test_hostile_parquet_is_refused(kind: str, tmp_path: Path) -> None:
     """By name, within seconds, and without taking the memory of whoever opened it."""
     make, rows, says = HOSTILE[kind]
@@ -414,6 +414,7 @@ def test_a_sample_from_the_hub_is_the_local_one(
     assert hub.requests.count(r"/resolve/.*\.parquet") <= 6
 
 
+@pytest.mark.nightly
 def test_a_busy_storage_is_waited_for(hub: HubServer, env: dict[str, str], revision: str) -> None:
     """Bytes that break off, a storage that answers 503: asked again, where the client would give up."""
     from finest.devnet.hub.faults import Fault
@@ -427,6 +428,7 @@ def test_a_busy_storage_is_waited_for(hub: HubServer, env: dict[str, str], revis
     assert "12,000 of 12,000 pages" in done.stdout
 
 
+@pytest.mark.nightly
 def test_the_latest_must_be_asked_for(env: dict[str, str], revision: str) -> None:
     """And is then named, so that it can be written down."""
     refused = finest("open", "alice/large", env=env, check=False)
@@ -456,7 +458,7 @@ HOSTILE_REPOSITORIES = {
 }
 
 
-@pytest.mark.parametrize("kind", sampled(HOSTILE_REPOSITORIES, 4))
+@pytest.mark.parametrize("kind", sampled(HOSTILE_REPOSITORIES, 2))
 def test_hostile_repositories_are_refused(kind: str, hub: HubServer, env: dict[str, str], tmp_path: Path) -> None:
     """What the manifest does not name, or the Hub states otherwise, is found before any shard is read."""
     path, data, says = HOSTILE_REPOSITORIES[kind]

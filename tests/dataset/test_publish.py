@@ -102,6 +102,7 @@ def test_a_dataset_becomes_one_commit(miner: Miner, xet: bool) -> None:
     assert ("xet-write-token" in str(miner.hub.requests.all())) == xet
 
 
+@pytest.mark.nightly
 def test_a_second_run_does_nothing(miner: Miner) -> None:
     """The same dataset again gives the same revision, and sends nothing."""
     revision = miner.revision()
@@ -144,6 +145,7 @@ def test_what_the_client_gives_up_on_is_asked_again(miner: Miner) -> None:
     assert "the Hub answers 503; asking again in" in done.stderr
 
 
+@pytest.mark.nightly
 def test_a_patient_wait_is_as_long_as_asked(miner: Miner) -> None:
     """Retry-After is a promise to wait."""
     miner.hub.faults.add(Fault(path="/whoami", status=429, retry_after_s=2))
@@ -271,6 +273,7 @@ def test_somebody_elses_name(miner: Miner, hub: HubServer) -> None:
     assert done.returncode == 8 and "may not do that" in done.stderr
 
 
+@pytest.mark.nightly
 def test_the_token_may_stand_in_dotenv_or_the_login_file(miner: Miner, tmp_path: Path) -> None:
     """HF_TOKEN from .env, and the file of `hf auth login`, are as good as the environment; .env is read first."""
     token, env = miner.token, miner.env()

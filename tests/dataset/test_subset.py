@@ -30,6 +30,7 @@ def parent(tmp_path: Path) -> Made:
     return make_dataset(tmp_path / "parent")
 
 
+@pytest.mark.nightly
 def test_a_subset_is_a_dataset_whose_rows_are_the_parents(parent: Made, tmp_path: Path) -> None:
     """Rows keep order, bytes and hashes; each page keeps its verdict, or is told to be left out."""
     manifest = write(parent.folder, "token_count >= 36", tmp_path / "some")

@@ -69,6 +69,7 @@ def verdicts(refined: finest.Refined) -> Counter[tuple[str, str]]:
     return Counter((row["id"], "kept" if row["reason"] == "duplicate" else row["reason"]) for row in rows)
 
 
+@pytest.mark.nightly
 def test_the_whole_recipe_gives_the_verdicts_of_a_run(refined: finest.Refined, whole: Path) -> None:
     """Reason by reason, and the rows' text where addresses are replaced."""
     assert reasons(whole) == verdicts(refined)

@@ -72,6 +72,7 @@ def test_up_twice_is_up_once(devnet: Devnet) -> None:
     assert pids(devnet) == before
 
 
+@pytest.mark.nightly
 def test_down_twice_is_down_once(devnet: Devnet) -> None:
     """Any process may stop it; there is nothing to stop after that, nor where no devnet ever was."""
     assert Devnet(devnet.folder).down() == list(QUICK)
@@ -93,6 +94,7 @@ def test_a_killed_service_is_noticed_and_started_again(devnet: Devnet) -> None:
     assert devnet.bucket.fill() == 0
 
 
+@pytest.mark.nightly
 def test_a_frozen_service_is_noticed(devnet: Devnet) -> None:
     """A service that runs but answers nothing is not up."""
     pid = pids(devnet)["crawl"] or 0
@@ -174,6 +176,7 @@ def test_other_processes_drive_the_chain(tmp_path: Path, cache: Path) -> None:
             devnet.chain.fund("nobody", 1)
 
 
+@pytest.mark.nightly
 def test_metadata_that_cannot_be_had_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a train with an empty cache the rest runs, and what the chain lacks is said."""
     pytest.importorskip("bittensor_core")

@@ -285,6 +285,7 @@ def test_readers_by_range_and_whole(hub: HubServer, tmp_path: Path, xet: bool) -
     assert reads and min(seen.sent_bytes for seen in reads) < 10_000
 
 
+@pytest.mark.nightly
 def test_a_snapshot_is_not_downloaded_twice(hub: HubServer, tmp_path: Path) -> None:
     """The second snapshot of a pinned revision asks once and fetches nothing."""
     token = hub.add_user("alice")

@@ -280,6 +280,7 @@ def test_a_killed_server_serves_the_same_again(tmp_path: Path, xet: bool) -> Non
         process.communicate()
 
 
+@pytest.mark.nightly
 def test_memory_stays_flat(tmp_path: Path) -> None:
     """Sending 150 MB in and out takes less than 40 MB over what the server has before."""
 

@@ -174,6 +174,7 @@ def test_another_server_than_the_one_named(patient: Patient, elsewhere: dict[str
     assert "API_HOTKEY" in found["mend"]
 
 
+@pytest.mark.nightly
 def test_a_server_that_is_not_there(patient: Patient) -> None:
     """Nobody answers: how to look for oneself. A password in its address is refused and not shown."""
     found = patient.examine(API_URL="http://127.0.0.1:1")
@@ -185,6 +186,7 @@ def test_a_server_that_is_not_there(patient: Patient) -> None:
     assert "secret" not in found["all"]
 
 
+@pytest.mark.nightly
 def test_slurm_is_asked_for(patient: Patient) -> None:
     """Without Slurm's commands they are named."""
     found = patient.examine({"--executor": "slurm"}, PATH="/nowhere")["slurm"]

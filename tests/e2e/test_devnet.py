@@ -76,6 +76,7 @@ def test_up_status_env_down(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.nightly
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     """No devnet: one line that says how to start one; nothing to stop is no failure."""
     for verb in ("status", "env"):

@@ -70,6 +70,7 @@ def test_anybody_proves_it(env: dict[str, str], place: str, refined: Path) -> No
         assert "10 pages judged again (5 kept, the rest dropped): all as stored" in done.stdout
 
 
+@pytest.mark.nightly
 def test_a_source_that_is_gone_is_no_evidence(env: dict[str, str], place: str) -> None:
     """What cannot be looked at is said, and is neither a lie nor verified."""
     done = finest("verify", place, "--sample", 2, env=env, check=False)

@@ -74,6 +74,7 @@ def test_verify_proves_it(dataset: Path) -> None:
     assert "pages judged again" in done.stdout
 
 
+@pytest.mark.nightly
 def test_verify_catches_an_altered_shard(dataset: Path, tmp_path: Path) -> None:
     """One byte changed in a shard is named, with its file."""
     import shutil
@@ -180,6 +181,7 @@ def test_ctrl_c_keeps_what_is_finished(sliced: list[Path], whole: Whole, tmp_pat
     assert root(out) == whole.root
 
 
+@pytest.mark.nightly
 def test_two_runs_in_one_folder(sliced: list[Path], tmp_path: Path) -> None:
     """The second is refused, in one line."""
     out = tmp_path / "shared"

@@ -120,6 +120,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.nightly
 def test_disk_full(small_disk: Path, tmp_path: Path) -> None:
     """A full disk is said in one line; with more room the same command ends with the same root."""
     done = finest("refine", SAMPLE, "--out", small_disk / "out", "--quiet", check=False)

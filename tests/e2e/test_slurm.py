@@ -246,6 +246,7 @@ def test_a_submitter_killed_before_it_wrote_the_ids(warcs: list[Path], local_roo
     assert root(out) == local_root
 
 
+@pytest.mark.nightly
 def test_detached_and_looked_at(warcs: list[Path], local_root: str, tmp_path: Path) -> None:
     """--detach returns at once; status tells of the jobs; the same command again follows them."""
     out = tmp_path / "out"

@@ -84,6 +84,7 @@ def crawl(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_warcs_read_ahead_give_the_same_root(tmp_path: Path, crawl: FaultyServer) -> None:
     """From a local copy the rows are called what they are called from Common Crawl; the copy goes when it is used."""
     remote, local = Bench(tmp_path / "remote", crawl.base), Bench(tmp_path / "local", crawl.base)

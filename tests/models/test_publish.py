@@ -124,6 +124,7 @@ def test_a_model_becomes_one_commit(maker: Maker, place: str) -> None:
     ], "the printed lines are a recipe's"
 
 
+@pytest.mark.nightly
 def test_a_stranger_checks_it(maker: Maker, place: str) -> None:
     """The published evaluation comes out again, from the repository alone."""
     done = maker.run("check", f"hf:{place}")
@@ -151,6 +152,7 @@ def test_the_card(maker: Maker, place: str) -> None:
     assert len(drawn.findall("{http://www.w3.org/2000/svg}polyline")) == 3
 
 
+@pytest.mark.nightly
 def test_other_work_in_a_repository_is_left_alone(maker: Maker) -> None:
     """A repository with somebody else's model is refused, and nothing of it is deleted."""
     script = """

@@ -83,6 +83,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
+@pytest.mark.nightly
 def test_refining_with_a_selection_equals_refining_and_selecting(
     whole: Published, some: Published, tmp_path: Path
 ) -> None:
@@ -171,6 +172,7 @@ def test_a_row_that_does_not_satisfy_the_expression_is_found_without_the_parent(
         dataset.check_selections()
 
 
+@pytest.mark.nightly
 def test_an_omitted_row_is_found_without_the_parent_when_its_page_is_sampled(whole: Published, tmp_path: Path) -> None:
     """The page is kept by the recipe, and its row satisfies the expression that is said to have left it out."""
     forged = claimed(whole, tmp_path / "forged", omitted(whole.rows()), "token_count >= 1")

@@ -60,6 +60,7 @@ def test_invented_rows_whose_source_cannot_be_read_are_not_verified(tmp_path: Pa
     assert "rows NOT verified" in done.output
 
 
+@pytest.mark.nightly
 def test_invented_rows_behind_drops_that_anybody_can_judge_are_not_verified(tmp_path: Path) -> None:
     """Half of the sample is drops: they alone prove nothing about the rows."""
     gone = write_warc(tmp_path / "gone.warc.gz", [[response(n)] for n in range(4)])

@@ -61,6 +61,7 @@ def was_asked(listener: socket.socket) -> bool:
     return True
 
 
+@pytest.mark.nightly
 def test_local_files_that_the_ledger_names_are_read(packed: Path) -> None:
     """So whoever refined a folder proves it without a word more."""
     found = verify(packed, default_cache(), NOWHERE, sample=5)

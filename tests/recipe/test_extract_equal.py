@@ -61,6 +61,7 @@ def reference(html: str) -> str | None:
 @pytest.mark.slow
 @settings(max_examples=examples(100, 3_000), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(body=BODIES, whole=st.booleans())
+@pytest.mark.nightly
 def test_same_text_on_random_trees(body: str, whole: bool) -> None:
     """Any nesting of tags, names and texts gives trafilatura's text."""
     html = page(body) if whole else body

@@ -107,6 +107,7 @@ def test_a_task_of_thousands_of_scores(full: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from Linux's /proc")
+@pytest.mark.nightly
 def test_readers_that_do_not_read(server: Server) -> None:
     """A hundred connections that ask for ten pages each and read none: a page or two is held for each, and no more."""
     server.ask("GET", PAGE)

@@ -202,6 +202,7 @@ def test_a_restart_loses_nothing(tmp_path: Path, database_url: str, make_key: Ma
             assert server.stop(signal.SIGINT) == 0
 
 
+@pytest.mark.nightly
 def test_it_starts_while_the_chain_is_away(tmp_path: Path, sqlite_url: str, make_key: MakeKey) -> None:
     """Health says so, and an empty database says what to do."""
     from dataclasses import replace

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from finest.demo.subnet import Subnet
 
 
-@pytest.mark.parametrize("seed", sampled(range(8), 2))
+@pytest.mark.parametrize("seed", sampled(range(8)))
 def test_an_honest_miner_passes(honest: Published, seed: int) -> None:
     """Whatever is drawn: no row forged, no page missing, nothing twice. `bench.attacks` has 100 seeds on real pages."""
     evidence = audit(honest.subject(seed), PLAN, honest.context())
@@ -34,6 +34,7 @@ def test_an_honest_miner_passes(honest: Published, seed: int) -> None:
     assert evidence.uniqueness.unique_tokens == honest.manifest.token_count
 
 
+@pytest.mark.nightly
 def test_a_verdict_is_cheap(honest: Published) -> None:
     """Far below 10 CPU minutes and 2 GB, here some seconds and hundreds of megabytes."""
     context = honest.context()

@@ -67,6 +67,7 @@ def test_a_false_witness_is_none(honest: Published, tmp_path: Path, winner: str 
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_whole_warc_left_out_is_caught(crawl: list[Path], tmp_path: Path) -> None:
     """The windows are of the task's WARCs, whatever the manifest names."""
     from .made import make
@@ -100,6 +101,7 @@ def test_windows_are_even_over_the_bytes(honest: Published) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_chain_of_duplicates_is_a_witness(tmp_path: Path) -> None:
     """A page need not be like the row that survived, if others that lost against it link the two."""
     from finest.sample.warc_writer import Response, page_members, warcinfo

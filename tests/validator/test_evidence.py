@@ -187,6 +187,7 @@ def test_the_hash_is_what_a_server_is_told(evidence: Evidence) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_verdict_over_its_budget_is_no_evidence(honest: Published) -> None:
     """That we are slow, or short of memory, is no fault of the miner's."""
     for budget in (Budget(cpu_s=0.01), Budget(memory_bytes=-1)):

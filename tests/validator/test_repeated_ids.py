@@ -73,6 +73,7 @@ def test_a_record_that_stands_twice_in_a_member_is_one_row(tmp_path: Path) -> No
     assert verified(made).is_verified
 
 
+@pytest.mark.nightly
 def test_a_row_for_each_half_of_a_page_is_caught(tmp_path: Path) -> None:
     """Several rows of one record, each with another part of its text, are more volume than work: a record gives one."""
     made = make(tmp_path / "made", [write_warc(tmp_path / "a.warc.gz", [[response(n)] for n in range(12)])])

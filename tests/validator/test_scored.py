@@ -120,6 +120,7 @@ def test_a_third_of_altered_scores_is_found(scored: Published, tmp_path: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_true_scores_under_a_recipe_of_ones_own_pass(scored: Published, tmp_path: Path) -> None:
     """Its rows are held against their pages, and its scores against its models."""
     honest = tampered(scored, tmp_path / "own", scored.rows(), recipe=own(scored))

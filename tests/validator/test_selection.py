@@ -79,6 +79,7 @@ def test_a_task_accepts_no_selection(honest: Published, tmp_path: Path, where: s
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_rows_that_were_omitted_behind_a_selection_are_missing(honest: Published, tmp_path: Path) -> None:
     """Half of the rows is gone, and the manifest claims a rule that they satisfy."""
     counts = sorted(row.token_count for row in honest.rows())

@@ -57,6 +57,7 @@ def test_thirty_percent_of_invented_rows_are_caught(honest: Published, tmp_path:
         assert worst.found != worst.expected and worst.id in evidence.why
 
 
+@pytest.mark.nightly
 def test_thirty_percent_of_made_up_scores_are_caught(honest: Published, tmp_path: Path) -> None:
     """A row with another score is forged, though its text is its page's; tests/validator/test_scored.py has more."""
     forged = praised(0.3)(honest, tmp_path / "f")
@@ -112,6 +113,7 @@ def test_raw_text_declared_as_fineweb_is_caught(honest: Published, tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_another_recipe_may_take_other_parts_of_a_page(honest: Published, tmp_path: Path) -> None:
     """Under a recipe that nobody knows, what stands on the page in that order is no forgery."""
     raw = tampered(honest, tmp_path / "raw", with_raw_text(honest), recipe=own_recipe(honest))
@@ -130,6 +132,7 @@ def test_invented_rows_under_another_recipe_are_caught(honest: Published, tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_little_from_elsewhere_in_every_row_is_caught(honest: Published, tmp_path: Path) -> None:
     """What one row may have by an extractor's whim, all of them have by design."""
     made_up = leaked_under_own_recipe(honest, tmp_path / "f")

@@ -63,6 +63,7 @@ def test_a_row_with_an_item_is_forged(honest: Published, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_an_audit_finds_the_items(honest: Published, tmp_path: Path) -> None:
     """All rows are forged, and the verdict is that of a liar."""
     liar = promised(honest, tmp_path / "liar", put(index_of(questions_of(honest))))

@@ -82,6 +82,7 @@ def test_every_row_twice_counts_once(honest: Published, tmp_path: Path, change: 
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_every_row_twice_is_caught(honest: Published, tmp_path: Path) -> None:
     """The second ones have no record of their own."""
     twice = doubled(honest, tmp_path / "twice")

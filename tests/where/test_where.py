@@ -183,7 +183,7 @@ CONDITIONS = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=examples(40, 2_000))
+@settings(max_examples=examples(15, 2_000))
 @given(CONDITIONS, st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=12))
 def test_a_database_selects_the_same_rows(text: str, values: list[tuple[int | None, int | None]]) -> None:
     """Precedence and three-valued logic are SQL's: SQLite agrees."""
@@ -196,7 +196,7 @@ def test_a_database_selects_the_same_rows(text: str, values: list[tuple[int | No
     assert rows(text, pa.record_batch({"a": pa.array(a, pa.int64()), "b": pa.array(b, pa.int64())})) == expected
 
 
-@settings(max_examples=examples(40, 2_000))
+@settings(max_examples=examples(15, 2_000))
 @given(st.text(alphabet="ab()=<>+-*/'%_,. \n\"1e2ornotandinlikeisnull\x00é", max_size=60))
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     """Whatever is written gives an expression or a WhereError."""

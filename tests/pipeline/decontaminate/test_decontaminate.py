@@ -53,6 +53,7 @@ def clean(warc: Path, index: tuple[Path, str], tmp_path_factory: pytest.TempPath
     return make(folder / "clean", [warc], str(write_recipe(folder / "clean.toml", index)))
 
 
+@pytest.mark.nightly
 def test_a_run_drops_what_a_scan_finds(
     whole: Published, clean: Published, index: tuple[Path, str], tmp_path: Path
 ) -> None:

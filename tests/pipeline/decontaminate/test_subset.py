@@ -71,6 +71,7 @@ def claimed(whole: Published, out: Path, rows: Sequence[Row], stated: Decontamin
     return forged
 
 
+@pytest.mark.nightly
 def test_a_subset_of_any_size_names_the_index_and_no_row(whole: Published, subset: Published, index: Built) -> None:
     """So more rows can be left out than an expression can name; the card says how to check it."""
     (selection,) = subset.manifest.selections
@@ -111,6 +112,7 @@ def test_a_row_with_an_item_is_found_without_the_parent(
             check(default_cache())
 
 
+@pytest.mark.nightly
 def test_the_parent_shows_an_omitted_row(whole: Published, subset: Published, index: Built, tmp_path: Path) -> None:
     """As for any other selection."""
     forged = claimed(whole, tmp_path / "forged", subset.rows()[1:], rule(index))

@@ -107,6 +107,7 @@ def test_the_limit_holds_inside_the_core(body: str) -> None:
     assert cost_s(0.002) < cost_s(100) / 3
 
 
+@pytest.mark.nightly
 def test_more_references_than_are_kept() -> None:
     """Thousands of different ones: each stands for what it stands for."""
     assert_equal("".join(f"<p>&#{number}; &#{number}x &amp{number};" for number in range(160, 9_000)))

@@ -243,7 +243,7 @@ def rules() -> Any:
     | st.text(st.sampled_from(ASCII), min_size=1, max_size=8)
     | st.builds("{0}{1}{2}".format, RUNS, st.sampled_from(["", *PARTS]), RUNS)
 )
-@settings(max_examples=examples(1_000, 30_000))
+@settings(max_examples=examples(400, 30_000))
 def test_chunks(rules: Any, chunk: str) -> None:
     """A chunk that the core splits has the tokens and counts of the Python path, and no neighbour that matters."""
     found = native.core().splitter_split(rules, chunk)

@@ -185,6 +185,7 @@ def test_a_stop_before_the_beginning_is_heard(job: MakeJob) -> None:
     assert run_verdict(job(), stop, lambda _: None).why == "stopped"
 
 
+@pytest.mark.nightly
 def test_limits_and_environment_of_the_child(silent: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the kernel has them: CPU, address space, files, no core dumps, niceness; and no secret."""
     secrets = ("HF_TOKEN", "BT_PW__ROOT_WALLET", "DATABASE_URL", "VALIDATOR_DATABASE_URL", "WALLET_PASSWORD")
@@ -235,6 +236,7 @@ def test_a_child_that_cannot_begin_says_why(job: MakeJob, changes: dict[str, obj
     assert (done.evidence, words in done.why) == (None, True), done.why
 
 
+@pytest.mark.nightly
 def test_a_child_without_a_cache_finds_nothing(job: MakeJob) -> None:
     """The audit ends without evidence, and says which setting names the folder."""
     done = run_verdict(job(cache=Path("/dev/null/nowhere")), threading.Event(), lambda _: None)

@@ -35,6 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     return out
 
 
+@pytest.mark.nightly
 def test_an_honest_dataset_is_as_good_as_the_reference(folder: Path, cache: Path) -> None:
     """What the recipe made of the WARC is worth 1, but for its error."""
     with open_dataset(str(folder)) as dataset:

@@ -113,6 +113,7 @@ def test_alike_raw_text_tells_nothing_apart() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_another_process_measures_the_same() -> None:
     """The same texts and seed give the same figures to 1e-9 in another process with another hash seed."""
     code = (
