@@ -183,27 +183,38 @@ def measured(evidence: Evidence, quality: Quality) -> Measured:
     (rows, bad), (pages, missed) = rows_counted(evidence.rows), pages_counted(evidence.windows)
     task, counted = evidence.subject.task, evidence.subject.submission
     leased, due = task.leased_block or 0, task.due_block or task.expires_block or 0
+    reference = reference_tokens(evidence, quality)
     return Measured(
         admissible=evidence.declared is not None and all(check.outcome == "pass" for check in evidence.admission),
         rows_checked=rows, rows_bad=bad, pages_checked=pages, pages_missed=missed,
-        unique_tokens=_tokens_that_count(evidence),
-        reference_tokens=reference_tokens(evidence, quality), bpb=quality.bpb, bpb_reference=quality.bpb_reference,
+        unique_tokens=_tokens_that_count(evidence, reference),
+        reference_tokens=reference, bpb=quality.bpb, bpb_reference=quality.bpb_reference,
         bpb_raw=quality.bpb_raw, error_bpb=quality.error_bpb,
         blocks_used=max(0, (counted.committed_block or leased) - leased), blocks_allowed=max(1, due - leased),
     )  # fmt: skip
 
 
-def _tokens_that_count(evidence: Evidence) -> int:
-    """Return the unique tokens, reduced if rows contain less of their pages than the reference keeps.
+def _tokens_that_count(evidence: Evidence, reference: int) -> int:
+    """Return the unique tokens, at most as many as the dataset has of the text of the reference's pages.
 
-    The reduction is proportional. Rows that name a record but lack its text therefore add no volume, whatever token
-    counts they state.
+    Under an unknown recipe a row may hold a part of its page, and text that the reference drops may make up for it in
+    the dataset's own count. The share of the reference's text that is there, in pages of the windows, bounds the tokens
+    therefore. A dataset whose rows are short, and which adds nothing else, is reduced once: by its own count.
     """
     unique = evidence.uniqueness.unique_tokens if evidence.uniqueness else 0
-    held = [page for page in kept_pages(evidence.windows) if page.outcome == "held"]
-    wanted = sum(page.tokens for page in held)
-    there = sum(page.tokens if page.row_tokens is None else page.row_tokens for page in held)
-    return unique if there >= wanted else round(unique * there / wanted)
+    pages = [page for page in kept_pages(evidence.windows) if page.outcome in ("held", "missed")]
+    wanted = sum(page.tokens for page in pages)
+    if not wanted or all(page.row_tokens is None for page in pages):
+        return unique
+    there = sum(_tokens_there(page) for page in pages)
+    return min(unique, round(reference * there / wanted))
+
+
+def _tokens_there(page: PageFinding) -> int:
+    """Return the tokens that the dataset has of a page, at most as many as the reference keeps of it."""
+    if page.outcome != "held":
+        return 0
+    return page.tokens if page.row_tokens is None else min(page.tokens, page.row_tokens)
 
 
 def reference_tokens(evidence: Evidence, quality: Quality) -> int:
