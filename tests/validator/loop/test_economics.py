@@ -119,11 +119,11 @@ def test_splitting_hotkeys_gains_nothing(ledger: Queue) -> None:
     Within two sampling errors: the test below shows that the expectation is exact.
     """
     split = [f"5split{number:042d}" for number in range(8)]
-    work = crowd(tasks=12, miners=3)
+    work = crowd(tasks=8, miners=2)
     for day in range(FIRST, LAST + 1):
         for hotkey in split:
-            work += day_of(hotkey, day, (3, 2, True))
-    shares = paid_by_sample(ledger, work, 20.0, FIRST * DAY, END * DAY)
+            work += day_of(hotkey, day, (2, 2, True))
+    shares = paid_by_sample(ledger, work, 14.0, FIRST * DAY, END * DAY)
     samples = sum(past.verdict == "pass" and past.hotkey in split for past in ledger.past(0))
     assert samples > 20
     assert per_honest_warc(shares, work, split) <= (1 + 2 * samples**-0.5) * per_honest_warc(shares, work, HONEST)
@@ -186,6 +186,59 @@ def test_no_choice_of_tasks_and_probabilities_is_expected_to_be_paid_more(
     whole = sum(one.total * one.tokens for one in tasks)
     assert pay == pytest.approx(whole / PAY_DAYS)
     assert weight <= whole * (0.7 / PAY_DAYS + 0.3 / 30) + 1e-6
+
+
+def test_who_sees_the_draws_and_chooses_by_them_gains_nothing() -> None:
+    """Honest work until a task is drawn, then empty tasks until one is drawn, then honest work again, and so on.
+
+    The draw is public, so a miner can stop in time. Paying for undrawn tasks by the mean of drawn ones, as before,
+    rewards that: each empty task that is not drawn is paid like the honest ones before it.
+    """
+    share, number = 0.25, 9
+    pay = weight = worked = 0.0
+    for draws in itertools.product((False, True), repeat=number):
+        honest, done = True, []
+        for is_in in draws:
+            done.append(task(float(honest), 4, share))
+            honest = honest != is_in
+        chance = prod(share if is_in else 1 - share for is_in in draws)
+        judged = list(itertools.compress(done, draws))
+        score = hotkey_scores(judged, 300)[CHEAT] if judged else HotkeyScore()
+        pay, weight = pay + chance * score.pay * PAY_DAYS, weight + chance * score.weight
+        worked += chance * sum(one.total * one.tokens for one in done)
+    assert pay == pytest.approx(worked)
+    assert weight <= worked * (0.7 / PAY_DAYS + 0.3 / 30)
+
+
+def test_deleting_what_was_not_drawn_costs_the_pay_of_what_was() -> None:
+    """Nobody judges it, so its data need not be there to be judged; but those who look at it call it a fail."""
+    drawn = task(1.0, 4, 0.25)
+    kept, gone = hotkey_scores([drawn], 300)[CHEAT], hotkey_scores([drawn, *[task(0.0, 4, 1.0)] * 3], 300)[CHEAT]
+    assert gone.weight < 0.6 * kept.weight
+
+
+def test_holding_work_back_gains_nothing() -> None:
+    """Finished on one day and committed on the next but one, while others work on: the same pay, later."""
+    work = crowd(tasks=4)
+    for day in range(FIRST, LAST + 1):
+        work += day_of(CHEAT, day + (2 if day == LAST else 0), (4, 4, True))
+    shares = paid(work, FIRST * DAY, END * DAY)
+    assert per_honest_warc(shares, work, [CHEAT]) <= 1.05 * per_honest_warc(shares, work, HONEST)
+
+
+def test_two_warcs_after_the_end_of_a_crawl_are_no_fortune() -> None:
+    """Everybody else's work is done on two days; two WARCs committed later earned 40 times their share of the work."""
+    work = [*crowd(days=2), Work(3 * DAY, CHEAT, 1), Work(4 * DAY, CHEAT, 1)]
+    share = paid(work, DAY, 30 * DAY)[CHEAT]
+    assert share < 4 * 2 / sum(one.warcs for one in work)
+
+
+def test_a_day_without_the_task_server_costs_nobody() -> None:
+    """Weights fell to nothing within 25 hours; now the work of three days counts, and all fall alike."""
+    work = [one for one in crowd(tasks=4, days=8) if not 5 * DAY < one.block <= 6 * DAY]
+    for at in range(5 * DAY, 8 * DAY, DAY // 4):
+        found = paid(work, at, at + 1)
+        assert len(found) == len(HONEST) and max(found.values()) < 1.01 * min(found.values())
 
 
 def test_all_validators_draw_the_same() -> None:
