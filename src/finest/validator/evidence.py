@@ -31,8 +31,9 @@ MIN_EXTRACTIVE_SHARE of their words must come from their pages, where each row c
 Otherwise each row could take a fifth of its text from elsewhere. For real pages the share was 0.998 in 400 rows of
 trafilatura's and 0.997 in 400 of resiliparse's."""
 MIN_RECALL = 0.5
-"""The smallest recall that passes, whatever the recipe. A recipe may drop what the reference keeps, but a dataset
-without half of it is no refinement of its WARCs; the WARCs are given out again."""
+"""The smallest share that passes of the pages to keep, and of the text of those that are there, whatever the recipe. A
+recipe may drop what the reference keeps, but a dataset without half of it is no refinement of its WARCs; the WARCs are
+given out again."""
 ESTIMATE_ERROR = 1.05
 """A million reference tokens come from some 300 windows; if the tokens of a window vary by half, their sum has an error
 of 3 %. Claims beyond it are not paid, and no strategy may earn more than this."""
@@ -117,11 +118,15 @@ def _missing_pages(windows: Sequence[WindowFinding], *, counts: bool) -> str | N
 
 
 def _little_recall(windows: Sequence[WindowFinding]) -> str | None:
-    """Return a reason to fail if the dataset lacks more than half of the pages to keep, under any recipe."""
+    """Return a reason to fail if the dataset lacks more than half of the pages to keep or of their text."""
     checked, missed = pages_counted(windows)
-    if not checked or checked - missed >= MIN_RECALL * checked:
-        return None
-    return f"recall {1 - missed / checked:.2f}: {missed} of {checked} pages are missing, at most half may be"
+    if checked and checked - missed < MIN_RECALL * checked:
+        return f"recall {1 - missed / checked:.2f}: {missed} of {checked} pages are missing, at most half may be"
+    held = [page for page in kept_pages(windows) if page.outcome == "held"]
+    wanted, there = sum(page.tokens for page in held), sum(_tokens_there(page) for page in held)
+    if there < MIN_RECALL * wanted:
+        return f"the rows have {there / wanted:.2f} of the text of their pages, at least half is expected"
+    return None
 
 
 def _missing_evidence(rows: Sequence[RowFinding], windows: Sequence[WindowFinding], rows_planned: int) -> str | None:
