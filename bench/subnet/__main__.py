@@ -7,12 +7,12 @@ import json
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from bench.measure import machine
 from bench.subnet.collusion import STAKES, collude
-from bench.subnet.report import save, summary, table
+from bench.subnet.report import compared, save, summary, table
 from bench.subnet.run import Result, simulate
 from bench.subnet.sampling import LOADS, SIZES, weight_of
 from bench.subnet.settings import SETTINGS, Setting
@@ -24,7 +24,8 @@ def main() -> None:
     args = _arguments()
     setting = replace(SETTINGS[args.size], load=args.load, colluding_stake=args.colluding)
     found = summary(setting, run_all(setting, args.seeds, args.workers, args.keep))
-    if args.alone:
+    found["others"] = [compared(other, run_all(other, seeds, args.workers, args.keep)) for other, seeds in args.beside]
+    if args.save:
         found["collusion"] = [asdict(collude(stake, seed=1)) for stake in STAKES]
         found["sampling"] = [asdict(weight_of(load, size, seed=1)) for load in LOADS for size in SIZES]
     print(table(found))
@@ -54,8 +55,13 @@ def _kept(setting: Setting, seed: int, keep: Path | None) -> Result:
         return Result(**json.loads(path.read_text()))
     result = simulate(setting, seed)
     keep.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(asdict(result)).encode())
+    write_whole(path, json.dumps({one.name: getattr(result, one.name) for one in fields(result)}).encode())
     return result
+
+
+def _other(text: str) -> tuple[Setting, int]:
+    size, load, seeds = text.split(":")
+    return replace(SETTINGS[size], load=float(load)), int(seeds)
 
 
 def _arguments() -> argparse.Namespace:
@@ -68,7 +74,10 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--colluding", type=float, default=0.2, help="share of the stake of colluding validators")
     parser.add_argument("--keep", type=Path, help="folder for the month of each seed, so that a stopped run goes on")
-    parser.add_argument("--alone", action="store_true", help="also collusion and sampling alone, which take no month")
+    parser.add_argument(
+        "--beside", type=_other, action="append", default=[], metavar="SIZE:LOAD:SEEDS",
+        help="another setting to compare with; may be repeated",
+    )  # fmt: skip
     parser.add_argument("--save", action="store_true", help="keep figures, pictures and tables of the docs")
     return parser.parse_args()
 
