@@ -4,6 +4,7 @@
     python -m bench.subnet --size full           256 neurons, 64 of them validators
     python -m bench.subnet --seeds 20 --save     also writes bench/results/subnet.json, docs/images/subnet-*.svg and
                                                  the tables of docs/concepts/economics.md
+    python -m bench.subnet --keep FOLDER         keeps each seed's month, so that a stopped run goes on
 
     settings.py    who takes part, how much each does, and what the world does to them
     miners.py      strategies: what a miner leases, how well it works, and what it does afterwards

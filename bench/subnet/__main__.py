@@ -3,41 +3,65 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
+from pathlib import Path
 
 from bench.measure import machine
 from bench.subnet.collusion import STAKES, collude
-from bench.subnet.report import save, summary, table
+from bench.subnet.report import compared, save, summary, table
 from bench.subnet.run import Result, simulate
 from bench.subnet.sampling import LOADS, SIZES, weight_of
 from bench.subnet.settings import SETTINGS, Setting
+from finest.atomic_files import write_whole
 
 
 def main() -> None:
     """Simulate all seeds, print the tables, and keep them if asked to."""
     args = _arguments()
     setting = replace(SETTINGS[args.size], load=args.load, colluding_stake=args.colluding)
-    found = summary(setting, run_all(setting, args.seeds, args.workers))
-    found["collusion"] = [asdict(collude(stake, seed=1)) for stake in STAKES]
-    found["sampling"] = [asdict(weight_of(load, size, seed=1)) for load in LOADS for size in SIZES]
+    found = summary(setting, run_all(setting, args.seeds, args.workers, args.keep))
+    found["others"] = [compared(other, run_all(other, seeds, args.workers, args.keep)) for other, seeds in args.beside]
+    if args.save:
+        found["collusion"] = [asdict(collude(stake, seed=1)) for stake in STAKES]
+        found["sampling"] = [asdict(weight_of(load, size, seed=1)) for load in LOADS for size in SIZES]
     print(table(found))
     if args.save:
         save(found, " ".join(["python -m bench.subnet", *sys.argv[1:]]), machine())
 
 
-def run_all(setting: Setting, seeds: int, workers: int) -> list[Result]:
+def run_all(setting: Setting, seeds: int, workers: int, keep: Path | None = None) -> list[Result]:
     """Simulate seeds 1 to `seeds` in so many processes; say how long each took."""
     started, found = time.monotonic(), []
     with ProcessPoolExecutor(workers) as pool:
-        for number, result in enumerate(pool.map(simulate, [setting] * seeds, range(1, seeds + 1)), start=1):
+        months = pool.map(_kept, [setting] * seeds, range(1, seeds + 1), [keep] * seeds)
+        for number, result in enumerate(months, start=1):
             found.append(result)
             passed = time.monotonic() - started
             left = passed / number * (seeds - number)
             print(f"seed {number} of {seeds}: {passed:.0f} s, about {left:.0f} s left", file=sys.stderr, flush=True)
     return found
+
+
+def _kept(setting: Setting, seed: int, keep: Path | None) -> Result:
+    """Read the month of a seed from the folder, or simulate it and write it there."""
+    if keep is None:
+        return simulate(setting, seed)
+    path = keep / f"{setting.name}-{setting.load:g}-{setting.colluding_stake:g}-{seed}.json"
+    if path.is_file():
+        return Result(**json.loads(path.read_text()))
+    result = simulate(setting, seed)
+    keep.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps({one.name: getattr(result, one.name) for one in fields(result)}).encode())
+    return result
+
+
+def _other(text: str) -> tuple[Setting, int]:
+    size, load, seeds = text.split(":")
+    return replace(SETTINGS[size], load=float(load)), int(seeds)
 
 
 def _arguments() -> argparse.Namespace:
@@ -49,6 +73,11 @@ def _arguments() -> argparse.Namespace:
         "--load", type=float, default=0.7, help="tasks divided by the verdicts that a validator can give"
     )
     parser.add_argument("--colluding", type=float, default=0.2, help="share of the stake of colluding validators")
+    parser.add_argument("--keep", type=Path, help="folder for the month of each seed, so that a stopped run goes on")
+    parser.add_argument(
+        "--beside", type=_other, action="append", default=[], metavar="SIZE:LOAD:SEEDS",
+        help="another setting to compare with; may be repeated",
+    )  # fmt: skip
     parser.add_argument("--save", action="store_true", help="keep figures, pictures and tables of the docs")
     return parser.parse_args()
 

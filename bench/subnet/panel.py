@@ -14,7 +14,6 @@ from bench.subnet.settings import TEMPO
 from bench.subnet.task import Committed, sha
 from finest.tasks.models import Score
 from finest.validator.loop.committee import committee
-from finest.validator.loop.sampling import is_drawn
 from finest.validator.score import score
 
 REPORT_BLOCKS = 2 * TEMPO
@@ -33,26 +32,29 @@ class Panel:
     friends: str
     """The strategy of the miners whom colluding validators favour."""
     _reports: dict[tuple[str, str], Score | None] = field(default_factory=dict)
+    _members: dict[str, list[str]] = field(default_factory=dict)
 
     def members(self, committed: Committed) -> list[str]:
         """Return the validators that are drawn for a line."""
-        return committee("0x" + sha(f"beacon {committed.line}"), committed.line, self.stakes)
+        if committed.line not in self._members:
+            self._members[committed.line] = committee(committed.beacon.hash, committed.line, self.stakes)
+        return self._members[committed.line]
 
-    def reports(self, committed: Committed, members: Sequence[str], share: float, block: int) -> list[Score]:
-        """Return what these validators have reported by a block; an honest one judges the task with chance `share`."""
+    def reports(self, committed: Committed, members: Sequence[str], block: int) -> list[Score]:
+        """Return what these validators have reported by a block on a task that was drawn."""
         if block < committed.block + REPORT_BLOCKS:
             return []
         found = []
         for name in members:
             key = (name, committed.line)
             if key not in self._reports:
-                self._reports[key] = self._report(name, committed, share)
+                self._reports[key] = self._report(name, committed)
             report = self._reports[key]
             if report is not None:
                 found.append(report)
         return found
 
-    def _report(self, name: str, committed: Committed, share: float) -> Score | None:
+    def _report(self, name: str, committed: Committed) -> Score | None:
         kind, warcs = self.kinds[name], len(committed.task.warcs)
         is_friend = committed.strategy == self.friends
         if kind == "lazy" or (kind == "colluding" and is_friend):
@@ -60,7 +62,7 @@ class Panel:
         if kind == "colluding":
             return _score(name, "fail", 0.0, 0, committed)
         seed = sha(f"{name} {committed.line}")
-        if kind != "honest" or not is_drawn(seed, share):
+        if kind != "honest":
             return None  # a copier of weights judges nothing, and a slow one is too late
         found = audit(committed.job.delivery, warcs, *committed.blocks, random.Random(seed))
         if found.verdict == "fail":

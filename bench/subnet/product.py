@@ -20,15 +20,25 @@ from finest.tasks.problems import Problem
 from finest.tasks.store import Store
 from finest.validator.loop import queue as queue_module
 from finest.validator.loop.availability import Availability
-from finest.validator.loop.committee import WAIT_BLOCKS, agreed, differs, is_spot_check, usable
+from finest.validator.loop.committee import (
+    WAIT_BLOCKS,
+    agreed,
+    differs,
+    is_spot_check,
+    share_of_busiest,
+    usable,
+)
 from finest.validator.loop.queue import Entry, ObservedLine, Queue, RecordedVerdict
-from finest.validator.loop.sampling import draw, share_of
+from finest.validator.loop.sampling import draw
 from finest.validator.loop.weights import MAX_AGE_BLOCKS, PAID_BLOCKS, Past, weights
 from finest.validator.models import Assignment, Evidence, Subject, Submission
 from finest.validator.score import score
+from finest.validator.seed import make_seed
 
 NOBODY = "0" * 64
 BLOCK_S = 12.0
+SPARE = 0.8
+"""Share of a validator's time that the product plans for: what the busiest one is expected to judge takes so much."""
 
 
 class TaskServer:
@@ -98,7 +108,7 @@ class Judge:
 
     queue: Queue
     capacity: float
-    """Verdicts that it can give in a day."""
+    """Tasks that all validators draw in a day."""
     random: random.Random
     name: str
     panel: Panel
@@ -114,7 +124,6 @@ class Judge:
     seen: dict[tuple[str, str], Score] = field(default_factory=dict)
     """Reports of other validators that are new, by task and validator."""
     _budget: float = 0.0
-    _sizes: dict[str, list[int]] = field(default_factory=dict)
     _availability: Availability | None = None
 
     @classmethod
@@ -142,21 +151,23 @@ class Judge:
 
     def judge(self, block: int, blocks: int) -> list[tuple[Committed, Found]]:
         """Judge as much as `blocks` blocks allow, in the product's order; return the verdicts."""
-        self._budget = min(self._budget + self.capacity * blocks / DAY, self.capacity / 4)
+        can = self.capacity * share_of_busiest(self.panel.stakes) / SPARE
+        self._budget = min(self._budget + can * blocks / DAY, max(1.0, can / 4))
         self.queue.expire(block - PAID_BLOCKS, block)
-        self._sizes = self.queue.sizes(block - PAID_BLOCKS)
         distrusted, done = self.queue.distrusted(), []
         while self._budget >= 1 and (entry := self.queue.next(now_s=block * BLOCK_S)) is not None:
             committed = self.known[entry.line]
             task = Assignment(warcs=tuple(committed.task.warcs), id=committed.task.id)
-            subject = Subject(submission=Submission(), task=task, seed=sha(f"{self.name} {entry.line}"))
+            seed = make_seed(committed.beacon.hash, committed.line, self.name)
+            told = Submission(line=committed.line)
+            subject = Subject(submission=told, task=task, seed=seed, beacon=committed.beacon)
+            if not draw(self.queue, entry, subject, block, self.capacity):
+                continue
             members = self.panel.members(committed)
             trusted = [] if self.name in members else [one for one in members if one not in distrusted]
-            scores = usable(self.panel.reports(committed, trusted, self._share(committed), block), trusted)
+            scores = usable(self.panel.reports(committed, trusted, block), trusted)
             self.seen.update({(committed.task.id, one.validator): one for one in scores})
             if self._is_adopted(entry, committed, subject, trusted, scores, block):
-                continue
-            if not draw(self.queue, entry, subject, block, self.capacity):
                 continue
             self._budget -= 1
             found = self._record(entry, committed, subject, block)
@@ -188,12 +199,6 @@ class Judge:
         self.waited.append(block - committed.block)
         self.adopted += 1
         return True
-
-    def _share(self, committed: Committed) -> float:
-        """Return the chance with which an honest validator judges the task."""
-        own = self._sizes.get(committed.hotkey, [])
-        every = [size for sizes in self._sizes.values() for size in sizes]
-        return share_of(len(committed.task.warcs), own, every, len(self._sizes), self.capacity)
 
     def _record(self, entry: Entry, committed: Committed, subject: Subject, block: int) -> Found:
         task = committed.task

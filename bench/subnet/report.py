@@ -53,6 +53,13 @@ def summary(setting: Setting, results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
+def compared(setting: Setting, results: Sequence[Result]) -> dict[str, Any]:
+    """Return the figures of a setting that stand beside those of another one."""
+    found = summary(setting, results)
+    pay = {who: one["pay_per_work"] for who, one in found["strategies"].items() if one["work_share"]["mean"]}
+    return {"name": setting.name, "load": setting.load, "neurons": setting.neurons, "seeds": len(results), "pay": pay}
+
+
 def _of_strategy(results: Sequence[Result], who: str) -> dict[str, Any]:
     return {
         "hotkeys": results[0].hotkeys[who],
@@ -92,11 +99,23 @@ def table(found: Mapping[str, Any]) -> str:
         share = _with_error(one["dividends_per_stake"])
         rows.append(f"| {kind} | {one['validators']} | {share} | {one['verdicts_each']['mean']:.0f} |")
     rows += ["", *_sentences(found)]
+    if found.get("others"):
+        rows += ["", *_comparison(found)]
     if "collusion" in found:
         rows += ["", collusion_table([Collusion(**one) for one in found["collusion"]])]
     if "sampling" in found:
         rows += ["", sampling_table([Weight(**one) for one in found["sampling"]])]
     return "\n".join(rows)
+
+
+def _comparison(found: Mapping[str, Any]) -> list[str]:
+    """Return the pay per work in all settings, one a column."""
+    heads = [f"`{one['name']}`, load {one['load']:g}, {one['seeds']} seeds" for one in found["others"]]
+    rows = [f"| pay per work | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for who in found["others"][0]["pay"]:
+        cells = [_with_error(one["pay"][who]) if who in one["pay"] else "" for one in found["others"]]
+        rows.append(f"| {who} | {' | '.join(cells)} |")
+    return rows
 
 
 def _sentences(found: Mapping[str, Any]) -> list[str]:

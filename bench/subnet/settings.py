@@ -70,7 +70,7 @@ SMALL = Setting(
 SHORT = replace(SMALL, name="short", days=10, warm_up_days=4, outage=(6, 7))
 """Ten days of the small setting: six seconds of CPU time a seed."""
 STANDARD = Setting(
-    "standard", days=30, miners=_MINERS,
+    "standard", days=30, miners=_MINERS, groups=2,
     validators={"honest": 7, "slow": 1, "copier": 2, "lazy": 2, "colluding": 2},
 )  # fmt: skip
 """64 neurons, 14 of them validators: the same shares as in the full setting, a quarter of the size."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from bench.subnet.miners import Job
 from finest.chain.payload import decode
 from finest.tasks.models import Task
+from finest.validator.models import Beacon
+from finest.validator.seed import BEACON_BLOCKS
 
 
 def sha(text: str) -> str:
@@ -26,6 +28,11 @@ class Committed:
     registered_block: int
     task: Task
     job: Job
+
+    @property
+    def beacon(self) -> Beacon:
+        """The block after the commitment that all draws follow from."""
+        return Beacon(block=self.block + BEACON_BLOCKS, hash="0x" + sha(f"beacon {self.line}"))
 
     @property
     def place(self) -> str:

@@ -93,8 +93,8 @@ def test_a_record_for_programs(record: Path) -> None:
     assert found["why"] == evidence().why
 
 
-PAY = 0.7 * 2300 + 0.3 * 2300 / 30
-"""A day's pay of Alice: what is due at once, and a thirtieth of what vests."""
+PAY = 0.7 * 2300 / 3 + 0.3 * 2300 / 30
+"""A day's pay of Alice: a third of what is due within three days, and a thirtieth of what vests."""
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_where_miners_stand(work: Path) -> None:
     """Reliability, tokens of the day, shares; hotkeys whole; what waits. A seat's earlier holder is not mixed in."""
     said = score("--work", work).output
     rows = {line.split()[0]: line.split()[1:] for line in said.splitlines() if line.startswith("5")}
-    assert rows == {ALICE: ["0.429", "2,300", "0", "77", "2", "0", "100.0%"], BOB: ["0.000", *"00001", "0.0%"]}
+    assert rows == {ALICE: ["1.000", "767", "77", "2", "0", "100.0%"], BOB: ["0.000", *"0001", "0.0%"]}
     assert "Block 203: 1 fail, 3 pass; 1 waiting" in said
 
 
@@ -122,11 +122,11 @@ def test_standings_for_programs(work: Path) -> None:
     """With the block that they are of."""
     found = json.loads(score("--work", work, "--json").output)
     assert (found["block"], found["waiting"], found["verdicts"]) == (203, 1, {"fail": 1, "pass": 3})
-    assert found["hotkeys"][ALICE]["weight"] == pytest.approx(PAY * 3 / 7)
+    assert found["hotkeys"][ALICE]["weight"] == pytest.approx(PAY)
     assert found["hotkeys"][ALICE] == {
-        "verified": 2300.0, "unjudged": 0.0, "vesting": pytest.approx(2300 / 30), "passed_work": 3.0,
-        "judged_work": 3.0, "passed": 2, "failed": 0, "until_block": 0, "reliability": pytest.approx(3 / 7),
-        "weight": pytest.approx(PAY * 3 / 7),
+        "pay": pytest.approx(2300 / 3), "vesting": pytest.approx(2300 / 30), "passed_work": 3.0,
+        "judged_work": 3.0, "passed": 2, "failed": 0, "until_block": 0, "reliability": 1.0,
+        "weight": pytest.approx(PAY),
     }  # fmt: skip
 
 

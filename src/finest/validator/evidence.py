@@ -31,8 +31,9 @@ MIN_EXTRACTIVE_SHARE of their words must come from their pages, where each row c
 Otherwise each row could take a fifth of its text from elsewhere. For real pages the share was 0.998 in 400 rows of
 trafilatura's and 0.997 in 400 of resiliparse's."""
 MIN_RECALL = 0.5
-"""The smallest recall that passes, whatever the recipe. A recipe may drop what the reference keeps, but a dataset
-without half of it is no refinement of its WARCs; the WARCs are given out again."""
+"""The smallest share that passes of the pages to keep, and of the text of those that are there, whatever the recipe. A
+recipe may drop what the reference keeps, but a dataset without half of it is no refinement of its WARCs; the WARCs are
+given out again."""
 ESTIMATE_ERROR = 1.05
 """A million reference tokens come from some 300 windows; if the tokens of a window vary by half, their sum has an error
 of 3 %. Claims beyond it are not paid, and no strategy may earn more than this."""
@@ -117,11 +118,15 @@ def _missing_pages(windows: Sequence[WindowFinding], *, counts: bool) -> str | N
 
 
 def _little_recall(windows: Sequence[WindowFinding]) -> str | None:
-    """Return a reason to fail if the dataset lacks more than half of the pages to keep, under any recipe."""
+    """Return a reason to fail if the dataset lacks more than half of the pages to keep or of their text."""
     checked, missed = pages_counted(windows)
-    if not checked or checked - missed >= MIN_RECALL * checked:
-        return None
-    return f"recall {1 - missed / checked:.2f}: {missed} of {checked} pages are missing, at most half may be"
+    if checked and checked - missed < MIN_RECALL * checked:
+        return f"recall {1 - missed / checked:.2f}: {missed} of {checked} pages are missing, at most half may be"
+    held = [page for page in kept_pages(windows) if page.outcome == "held"]
+    wanted, there = sum(page.tokens for page in held), sum(_tokens_there(page) for page in held)
+    if there < MIN_RECALL * wanted:
+        return f"the rows have {there / wanted:.2f} of the text of their pages, at least half is expected"
+    return None
 
 
 def _missing_evidence(rows: Sequence[RowFinding], windows: Sequence[WindowFinding], rows_planned: int) -> str | None:
@@ -183,27 +188,38 @@ def measured(evidence: Evidence, quality: Quality) -> Measured:
     (rows, bad), (pages, missed) = rows_counted(evidence.rows), pages_counted(evidence.windows)
     task, counted = evidence.subject.task, evidence.subject.submission
     leased, due = task.leased_block or 0, task.due_block or task.expires_block or 0
+    reference = reference_tokens(evidence, quality)
     return Measured(
         admissible=evidence.declared is not None and all(check.outcome == "pass" for check in evidence.admission),
         rows_checked=rows, rows_bad=bad, pages_checked=pages, pages_missed=missed,
-        unique_tokens=_tokens_that_count(evidence),
-        reference_tokens=reference_tokens(evidence, quality), bpb=quality.bpb, bpb_reference=quality.bpb_reference,
+        unique_tokens=_tokens_that_count(evidence, reference),
+        reference_tokens=reference, bpb=quality.bpb, bpb_reference=quality.bpb_reference,
         bpb_raw=quality.bpb_raw, error_bpb=quality.error_bpb,
         blocks_used=max(0, (counted.committed_block or leased) - leased), blocks_allowed=max(1, due - leased),
     )  # fmt: skip
 
 
-def _tokens_that_count(evidence: Evidence) -> int:
-    """Return the unique tokens, reduced if rows contain less of their pages than the reference keeps.
+def _tokens_that_count(evidence: Evidence, reference: int) -> int:
+    """Return the unique tokens, at most as many as the dataset has of the text of the reference's pages.
 
-    The reduction is proportional. Rows that name a record but lack its text therefore add no volume, whatever token
-    counts they state.
+    Under an unknown recipe a row may hold a part of its page, and text that the reference drops may make up for it in
+    the dataset's own count. The share of the reference's text that is there, in pages of the windows, bounds the tokens
+    therefore. A dataset whose rows are short, and which adds nothing else, is reduced once: by its own count.
     """
     unique = evidence.uniqueness.unique_tokens if evidence.uniqueness else 0
-    held = [page for page in kept_pages(evidence.windows) if page.outcome == "held"]
-    wanted = sum(page.tokens for page in held)
-    there = sum(page.tokens if page.row_tokens is None else page.row_tokens for page in held)
-    return unique if there >= wanted else round(unique * there / wanted)
+    pages = [page for page in kept_pages(evidence.windows) if page.outcome in ("held", "missed")]
+    wanted = sum(page.tokens for page in pages)
+    if not wanted or all(page.row_tokens is None for page in pages):
+        return unique
+    there = sum(_tokens_there(page) for page in pages)
+    return min(unique, round(reference * there / wanted))
+
+
+def _tokens_there(page: PageFinding) -> int:
+    """Return the tokens that the dataset has of a page, at most as many as the reference keeps of it."""
+    if page.outcome != "held":
+        return 0
+    return page.tokens if page.row_tokens is None else min(page.tokens, page.row_tokens)
 
 
 def reference_tokens(evidence: Evidence, quality: Quality) -> int:

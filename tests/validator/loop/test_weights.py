@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from finest.validator.loop.weights import (
     CLAIMED,
     PAID_BLOCKS,
-    PRIOR_WARCS,
+    PAY_DAYS,
     PROBATION_BLOCKS,
-    UNJUDGED_DAYS,
+    SETTLING_BLOCKS,
     VESTED_SHARE,
     VESTING_DAYS,
     HotkeyScore,
     Past,
+    common_block,
     hotkey_scores,
     of_current_registrations,
     weights,
@@ -91,14 +92,14 @@ def test_a_forger_begins_again_after_a_day() -> None:
     before = [past(block=500), forged, past(block=1100), past(block=end - 1)]
     assert hotkey_scores(before, end)[ALICE] == HotkeyScore(judged_work=4, failed=1, until_block=end)
     after = hotkey_scores([*before, past(block=end)], end + 1)[ALICE]
-    assert (after.reliability, after.verified) == pytest.approx((4 / (8 + PRIOR_WARCS), 4e6))
+    assert (after.reliability, after.pay * PAY_DAYS) == pytest.approx((0.5, 4e6))
 
 
 def test_an_honest_fail_costs_a_part() -> None:
     """Not the day's work: a small task that failed among large ones costs little."""
     fail = past(block=NOW - 2, verdict="fail", total=0.0, tokens=0.0, warcs=1)
     one = hotkey_scores([past(block=NOW - 3, warcs=64, tokens=64e6), fail], NOW)[ALICE]
-    assert (one.reliability, one.verified) == pytest.approx((64 / 69, 64e6))
+    assert (one.reliability, one.pay * PAY_DAYS) == pytest.approx((64 / 65, 64e6))
     assert (one.passed, one.failed) == (1, 1)
 
 
@@ -137,10 +138,11 @@ def test_the_order_of_other_hotkeys_does_not_matter(found: list[Past], random: o
     mixed = []
     while left := [one for one in queues.values() if one]:
         mixed.append(random.choice(left).pop(0))  # type: ignore[attr-defined]
-    assert weights(mixed, NOW, SEATS) == weights(found, NOW, SEATS)
+    settled = NOW + SETTLING_BLOCKS
+    assert weights(mixed, settled, SEATS) == weights(found, settled, SEATS)
     for hotkey in queues:
         alone = [one for one in found if one.hotkey == hotkey]
-        assert weights(alone, NOW, SEATS).get(hotkey) == weights(found, NOW, SEATS).get(hotkey)
+        assert weights(alone, settled, SEATS).get(hotkey) == weights(found, settled, SEATS).get(hotkey)
 
 
 @pytest.mark.parametrize(
@@ -162,14 +164,29 @@ def test_where_nobody_has_a_score_nothing_is_set(found: list[Past]) -> None:
     assert weights(found, NOW, SEATS) == {}
 
 
-def test_pay_is_for_the_work_of_a_day_and_for_its_staying() -> None:
-    """Twice the tokens twice the weight; after the last block of the day only the part that vests is left."""
-    work = [past(ALICE), replace(past(BOB), tokens=8e6), past(CAROL, NOW - PAID_BLOCKS + 1)]
-    found = weights(work, NOW, SEATS)
+def test_pay_is_for_the_work_of_three_days_and_for_its_staying() -> None:
+    """Twice the tokens twice the weight; after the last block of the days only the part that vests is left."""
+    work = [past(ALICE), replace(past(BOB), tokens=8e6), past(CAROL, NOW - PAY_DAYS * PAID_BLOCKS + 1)]
+    found = weights(work, NOW + SETTLING_BLOCKS, SEATS)
     assert found[BOB] == pytest.approx(2 * found[ALICE])
     assert found[CAROL] == pytest.approx(found[ALICE])
     vested = VESTED_SHARE / VESTING_DAYS
-    assert weights(work, NOW + 1, SEATS)[CAROL] == pytest.approx(found[CAROL] * vested / (1 - VESTED_SHARE + vested))
+    left = vested / ((1 - VESTED_SHARE) / PAY_DAYS + vested)
+    assert weights(work, NOW + SETTLING_BLOCKS + 1, SEATS)[CAROL] == pytest.approx(found[CAROL] * left)
+
+
+def test_who_judged_first_does_not_matter() -> None:
+    """The chain pays by a median over the validators, so a task is paid when all of them have its verdict."""
+    settled, fresh = past(ALICE, NOW - SETTLING_BLOCKS), past(BOB, NOW - SETTLING_BLOCKS + 1)
+    assert weights([settled, fresh], NOW, SEATS).keys() == {ALICE}
+    assert weights([settled, fresh], NOW + 1, SEATS)[BOB] > 0
+    assert weights([fresh], NOW, SEATS).keys() == {BOB}
+
+
+def test_validators_of_a_tempo_compute_weights_at_the_same_block() -> None:
+    """Whenever in the tempo they set them, and also before its first block."""
+    assert {common_block(block, 360) for block in range(7200, 7560)} == {7200}
+    assert weights([past(block=30)], common_block(50, 360), SEATS).keys() == {ALICE}
 
 
 def test_paid_then_gone_is_forfeit() -> None:
@@ -180,15 +197,13 @@ def test_paid_then_gone_is_forfeit() -> None:
     assert 0 < after < before / 2
 
 
-def test_what_was_not_drawn_is_paid_like_what_was() -> None:
-    """By the mean of the judged tasks that stand for it; a task that was judged for certain stands for itself alone."""
+def test_what_was_drawn_is_paid_for_what_was_not() -> None:
+    """Its value divided by the probability; a task that was judged for certain stands for itself alone."""
     left_out = replace(past(), verdict=CLAIMED, total=0.0, tokens=0.0, share=0.25)
     drawn, certain = replace(past(), share=0.25), past(warcs=64, tokens=0.0, verdict="fail", total=0.0)
     one = hotkey_scores([drawn, left_out, left_out, left_out, certain], NOW)[ALICE]
-    assert (one.verified, one.unjudged) == pytest.approx((4e6, 12e6 / UNJUDGED_DAYS))
-    assert one.vesting == pytest.approx(16e6 / VESTING_DAYS)
-    pay = (1 - VESTED_SHARE) * 8e6 + VESTED_SHARE * one.vesting
-    assert one.weight == pytest.approx(pay * 16 / (16 + 64 + PRIOR_WARCS))
+    assert (one.pay, one.vesting) == pytest.approx((16e6 / PAY_DAYS, 16e6 / VESTING_DAYS))
+    assert one.reliability == pytest.approx(16 / (16 + 64))
     assert weights([left_out] * 9, NOW, SEATS) == {}
 
 
@@ -201,8 +216,8 @@ def test_tasks_without_evidence_are_not_paid_by_honest_ones() -> None:
     )
     honest = hotkey_scores([drawn, drawn, *[left_out] * 6], NOW)[ALICE]
     half = hotkey_scores([drawn, nothing, *[left_out] * 6], NOW)[ALICE]
-    assert half.unjudged == pytest.approx(honest.unjudged / 2)
-    assert half.reliability > 0.7
+    assert half.pay == pytest.approx(honest.pay / 2)
+    assert half.reliability == 1
 
 
 def test_where_the_chain_is_not_asked_the_newest_seat_counts() -> None:

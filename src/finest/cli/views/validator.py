@@ -105,12 +105,12 @@ def as_scores(records: Sequence[tuple[str, Evidence]]) -> dict[str, Any]:
 def show_standings(console: Console, rows: Mapping[str, HotkeyScore], counts: Counts, block: int) -> None:
     """Print the miners by weight, the highest first, the counts of verdicts and how many commitments wait."""
     whole_weight = sum(one.weight for one in rows.values())
-    table = _table(list(rows), "hotkey", "reliability", "verified", "unjudged", "vesting", "passed", "failed", "weight")
+    table = _table(list(rows), "hotkey", "reliability", "pay", "vesting", "passed", "failed", "weight")
     for hotkey, one in sorted(rows.items(), key=lambda item: (-item[1].weight, item[0])):
         share = f"{one.weight / whole_weight:.1%}" if whole_weight else "-"
         table.add_row(
-            hotkey, f"{one.reliability:.3f}", whole(round(one.verified)), whole(round(one.unjudged)),
-            whole(round(one.vesting)), str(one.passed), str(one.failed), share,
+            hotkey, f"{one.reliability:.3f}", whole(round(one.pay)), whole(round(one.vesting)),
+            str(one.passed), str(one.failed), share,
         )  # fmt: skip
     console.print(table)
     verdicts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in sorted(counts.verdicts.items()))

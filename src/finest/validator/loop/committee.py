@@ -62,6 +62,18 @@ def committee(block_hash: str, line: str, stakes: Mapping[str, float]) -> list[s
     return sorted(stakes, key=lambda hotkey: (_rank(block_hash, line, hotkey, stakes[hotkey]), hotkey))[:MEMBERS]
 
 
+def share_of_busiest(stakes: Mapping[str, float]) -> float:
+    """Return about which share of all tasks the validator with the most stake judges, 1 if there are no others.
+
+    It is drawn in proportion to its stake, first or as one of those that are left, and judges spot checks besides.
+    """
+    whole, most = sum(stakes.values()), max(stakes.values(), default=0.0)
+    if len(stakes) <= MEMBERS or not whole:
+        return 1.0
+    drawn = 1 - (1 - most / whole) ** MEMBERS
+    return drawn + (1 - drawn) / SPOT_CHECKS
+
+
 def _rank(block_hash: str, line: str, hotkey: str, stake: float) -> float:
     number = Draw(make_seed(block_hash, line, hotkey), "committee").below(_SCALE) + 1
     return -math.log(number / _SCALE) / stake

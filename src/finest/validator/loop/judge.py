@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import time
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from finest.validator.loop.committee import (
     usable,
 )
 from finest.validator.loop.queue import WHY_CHARS, RecordedVerdict
-from finest.validator.loop.sampling import draw
+from finest.validator.loop.sampling import capacity_of, draw
 from finest.validator.loop.verdict import LINE_CHARS, run_verdict
 from finest.validator.loop.verdict_process import Job
 from finest.validator.models import Check
@@ -49,11 +48,6 @@ if TYPE_CHECKING:
     from finest.validator.telemetry import Telemetry
 
 IDLE_S = 5.0
-DAY_S = 86_400.0
-VERDICT_S = 120.0
-"""Assumed duration of a verdict before the first one: a verdict takes a minute or two."""
-SPARE = 0.8
-"""Share of the time that is planned for new lines; the rest is for repetitions and for busy hours."""
 COPY_WAIT_S = 5.0
 """Wait before a line is retried that may be a copy of one being judged: a verdict takes a minute or two."""
 ERROR_WAIT_S = 60.0
@@ -89,8 +83,6 @@ class Judge:
         self._assignments, self._heldout, self._telemetry = assignments, heldout, telemetry
         self._stop, self._say = stop, say
         self._at_work: dict[int, _RunningVerdict] = {}
-        self._verdict_s = VERDICT_S
-        """Moving average of the duration of a verdict."""
         self._choosing = threading.Lock()
 
     def next(self) -> float:
@@ -138,17 +130,17 @@ class Judge:
                 entry, COPY_WAIT_S, "an earlier line of the same WARCs is being judged", tried=False
             )
             return
-        panel = self._panel(subject, task)
-        if self._is_adopted(entry, subject, panel) or not self._is_drawn(entry, subject):
+        if not self._is_drawn(entry, subject):
             return
-        began_s = time.monotonic()
+        panel = self._panel(subject, task)
+        if self._is_adopted(entry, subject, panel):
+            return
         self._say(f"Judging {name} of {entry.hotkey}: {counted(len(task.warcs), 'WARC')}")
         done = run_verdict(
             self._job(subject, tuple(task.warcs)), self._stop, lambda line: self._say(f"  {name}: {line}")
         )
         if self._stop.is_set() and done.evidence is None:
             return  # it is judged when the validator starts again
-        self._verdict_s += 0.1 * (time.monotonic() - began_s - self._verdict_s)
         evidence = done.evidence
         if evidence is None or evidence.verdict == "no_evidence" or self._is_to_be_seen_twice(evidence, entry):
             if entry.tries < len(self._options.again_s):
@@ -194,13 +186,9 @@ class Judge:
         ), own=False)  # fmt: skip
         return True
 
-    @property
-    def capacity(self) -> float:
-        """The number of verdicts that this validator can give in a day."""
-        return SPARE * self._options.parallel * DAY_S / max(self._verdict_s, 0.01)
-
     def _is_drawn(self, entry: Entry, subject: Subject) -> bool:
-        return draw(self._queue, entry, subject, self._chain.view().block, self.capacity)
+        view = self._chain.view()
+        return draw(self._queue, entry, subject, view.block, capacity_of(stakes_of(view)))
 
     def _job(self, subject: Subject, warcs: tuple[str, ...]) -> Job:
         for path in warcs:

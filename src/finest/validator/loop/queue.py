@@ -93,7 +93,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class PaidLine:
-    """A line that is paid: it passed, or the draw left it out."""
+    """A line that passed, or that the draw left out: its dataset is paid for, directly or by those that were drawn."""
 
     id: int
     hotkey: str
@@ -214,12 +214,17 @@ class Queue:
         rows = self._database.read(lambda connection: connection.execute(wanted).all())
         return [_past(row) for row in rows]
 
-    def sizes(self, since_block: int) -> dict[str, list[int]]:
-        """Return by hotkey the WARCs of each task that was committed after a block, judged or not."""
-        wanted = sa.select(_T.hotkey, _T.size).where(_T.block > since_block)
-        found: dict[str, list[int]] = {}
-        for hotkey, size in self._database.read(lambda connection: connection.execute(wanted).all()):
-            found.setdefault(hotkey, []).append(USUAL_WARCS if size is None else size)
+    def sizes(self, after_block: int, until_block: int) -> dict[str, dict[int, int]]:
+        """Return by hotkey and number of WARCs the tasks that were committed after a block up to another.
+
+        Judged or not; a task of unknown size has the usual one.
+        """
+        size = sa.func.coalesce(_T.size, USUAL_WARCS)
+        wanted = sa.select(_T.hotkey, size, sa.func.count()).where(_T.block > after_block, _T.block <= until_block)
+        found: dict[str, dict[int, int]] = {}
+        grouped = wanted.group_by(_T.hotkey, size)
+        for hotkey, warcs, number in self._database.read(lambda connection: connection.execute(grouped).all()):
+            found.setdefault(hotkey, {})[warcs] = number
         return found
 
     def set_share(self, entry: Entry, share: float, warcs: int) -> None:
@@ -227,7 +232,7 @@ class Queue:
         self._change(entry.id, {"share": share, "size": warcs})
 
     def leave_out(self, entry: Entry, share: float, task_id: str | None, warcs: Collection[str], block: int) -> None:
-        """Record that the draw left the line out: it is paid by the value of the hotkey's judged tasks."""
+        """Record that the draw left the line out: it is not judged."""
         values = {
             "verdict": CLAIMED, "total": 0.0, "forged": False, "task_id": task_id, "warcs": "\n".join(warcs),
             "size": len(warcs), "tokens": 0.0, "share": share, "judged_block": block, "reported": True,
@@ -242,17 +247,20 @@ class Queue:
         return [PaidLine(*row) for row in self._database.read(lambda connection: connection.execute(wanted).all())]
 
     def forfeit(self, line: PaidLine, why: str) -> None:
-        """Turn a paid line into a fail, which is reported to the task server like any other."""
+        """Turn a paid line into a fail, which is reported to the task server like any other.
+
+        A line that the draw had left out stands for itself alone.
+        """
         values = {
-            "verdict": "fail", "total": 0.0, "tokens": 0.0, "share": 1.0, "why": showable(why, WHY_CHARS),
-            "reported": False,
+            "verdict": "fail", "total": 0.0, "tokens": 0.0, "why": showable(why, WHY_CHARS), "reported": False,
+            "share": sa.case((_T.verdict == CLAIMED, 1.0), else_=_T.share),
         }  # fmt: skip
         self._change(line.id, values)
 
     def expire(self, before_block: int, now_block: int) -> int:
         """Let lines leave the queue that were committed before a block and never tried; returns how many.
 
-        They are too old to be paid; while they wait, those that can be paid wait longer.
+        While they wait, those that can be judged before they are paid wait longer.
         """
         values = {
             "verdict": CLAIMED, "total": 0.0, "forged": False, "warcs": "", "size": 0, "tokens": 0.0,

@@ -16,7 +16,7 @@ from finest.validator.loop.disclosure import Disclosure
 from finest.validator.loop.judge import NOTE_CHARS
 from finest.validator.loop.periodic import Chore, run
 from finest.validator.loop.watch import find_new_lines
-from finest.validator.loop.weights import MAX_AGE_BLOCKS, PAID_BLOCKS, weights
+from finest.validator.loop.weights import MAX_AGE_BLOCKS, PAID_BLOCKS, common_block, weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -113,7 +113,10 @@ class Validator:
     def _expire_lines(self) -> None:
         block = self._chain.view().block
         if expired := self._queue.expire(block - PAID_BLOCKS, block):
-            self._say(f"{counted(expired, 'submission')} can no longer be paid and left the queue unjudged")
+            self._say(
+                f"{counted(expired, 'submission')} waited for a day and left the queue unjudged: "
+                "raise --parallel if this happens again"
+            )
 
     def _report(self) -> float:
         if not self._queue.unreported():
@@ -151,7 +154,8 @@ class Validator:
         """Set the weights and return the seconds until they are due again; raises RateLimited if it is too early."""
         view = self._chain.view(max_age_s=0)
         registrations = {neuron.hotkey: neuron.registration_block for neuron in view.neurons}
-        found = weights(self._queue.past(view.block - MAX_AGE_BLOCKS), view.block, registrations)
+        block = common_block(view.block, view.tempo_blocks)
+        found = weights(self._queue.past(block - MAX_AGE_BLOCKS), block, registrations)
         epoch_s = view.tempo_blocks * view.block_time_s
         if not found:
             self._say("No hotkey has a score, so no weights are set")

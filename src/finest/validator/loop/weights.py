@@ -1,40 +1,44 @@
 """Weights: what each hotkey is paid for the work that was verified. One pure function of the verdicts and the block.
 
-    weight       =  reliability x (70 % of the pay of the last day + 30 % of the mean daily pay of 30 days)
-    pay          =  verified + unjudged
-    verified     =  sum of score x verified tokens over the tasks that it committed and that passed
-    unjudged     =  WARCs a day that were not judged x value of a WARC, both over at least three days
-    reliability  =  WARCs that passed / (WARCs that were judged + 4), over 30 days
+    weight       =  reliability x (70 % of the mean daily pay of 3 days + 30 % of the mean daily pay of 30 days)
+    pay          =  sum of score x verified tokens / probability over the tasks that it committed and that passed
+    reliability  =  work that passed / work that was judged, over 30 days; the work of a task is WARCs / probability
 
-If there are more tasks than a validator can judge, it judges a random part (finest.validator.loop.sampling). A judged
-task that was drawn with probability p stands for itself and for (1 - p) / p tasks like it that were not drawn; the
-value of a WARC is the mean over those. So the expected pay is what it would be if everything had been judged, whatever
-the sizes of the tasks, whichever of them are empty, and in whatever order they come. All sums are of work and none
-counts tasks, so cutting work into more or fewer tasks, or sharing it among hotkeys, changes nothing.
+The probability is that with which a task was drawn to be judged: 1, unless more is committed than can be judged
+(finest.validator.loop.sampling). The pay is linear in the tasks and none counts tasks, so the expected pay of a task is
+its value, whatever the sizes of the tasks, whichever of them are empty, in whatever order they come, and however they
+are shared among hotkeys.
 
-The 30 % vest: a dataset that is gone when it is looked at again (finest.validator.loop.availability) becomes a fail,
-and what it would still have been paid is forfeit.
+The chain pays by a median over the validators, which therefore compute the same numbers: from the same draw, at
+the same block (`common_block`), and from tasks that were committed at least eight hours before, which all have judged
+or adopted by then. So it does not matter who judged a task first, and a hotkey that does little is paid like one that
+does much.
 
-A verdict without evidence is not paid and lowers no reliability. It pays for no tasks like it either: a drawn task that
-gives no evidence, or none yet, counts as worth nothing in the value of a WARC. Otherwise tasks made to exceed a
-validator's budget would be paid by the honest ones. A fail is worth nothing and lowers the reliability by its
-work. If rows were forged or pages left out under a known recipe, everything so far is void, and commitments made in the
-day after the verdict do not count.
+A new hotkey is paid less at first, since 30 % vest over 30 days. A dataset that is gone when it is looked at again
+(finest.validator.loop.availability) becomes a fail, and what it would still have been paid is forfeit.
+
+A verdict without evidence is not paid and lowers no reliability. A fail is worth nothing and lowers the reliability by
+its work. If rows were forged or pages left out under a known recipe, everything so far is void, and commitments made in
+the day after the verdict do not count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Literal
 
 from finest.validator.models import Outcome
 
 PAID_BLOCKS = 7200
 """A day of 12 s blocks, as in the task server's count of what it assigns to a hotkey."""
-UNJUDGED_DAYS = 3
-"""Work that was not judged is paid over so many days, by what was judged of the same days: never by older work, which
-may have been better. In three days nearly every hotkey has a verdict even if only two of its tasks a day are judged."""
+PAY_DAYS = 3
+"""What does not vest is paid over so many days. A hotkey with one task a day has two to four tasks in them, so that its
+weight does not swing between nothing and twice its mean."""
+SETTLING_BLOCKS = 2400
+"""Blocks from a commitment to its pay: eight hours. In six, a validator has adopted the verdict on a task or begins to
+judge it (committee.WAIT_BLOCKS)."""
 VESTED_SHARE, VESTING_DAYS = 0.3, 30
 """The share of the pay that vests evenly over so many days, as long as the dataset can be read."""
 PROBATION_BLOCKS = 7200
@@ -42,11 +46,8 @@ PROBATION_BLOCKS = 7200
 far more than the forger saves."""
 MAX_AGE_BLOCKS = 30 * 7200
 """Age limit of verdicts."""
-PRIOR_WARCS = 4.0
-"""Work without a verdict that every new hotkey starts with, so that its first work pays less than its later work and
-starting anew costs something: the default size of a task."""
 CLAIMED: Literal["claimed"] = "claimed"
-"""State of a line that the draw left out: paid by the value of the hotkey's judged tasks."""
+"""State of a line that the draw left out: the judged ones are paid for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +76,16 @@ class Past:
 
     @property
     def value(self) -> float:
-        return self.total * self.tokens
-
-    @property
-    def others(self) -> float:
-        """The number of tasks like it that were not drawn, in expectation."""
-        return (1 - self.share) / self.share
+        """What is paid for this verdict, of which its share of all drawn tasks has one."""
+        return self.total * self.tokens / self.share if self.verdict == "pass" else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class HotkeyScore:
     """A hotkey's standing from its verdicts."""
 
-    verified: float = 0.0
-    """Sum of score x verified tokens over the passed tasks of the last day."""
-    unjudged: float = 0.0
-    """Pay of a day for tasks that the draw left out, by what was judged of the last three days."""
+    pay: float = 0.0
+    """Mean daily pay of the last three days that are settled: score x verified tokens of the passed tasks."""
     vesting: float = 0.0
     """Mean daily pay of the last 30 days."""
     passed_work: float = 0.0
@@ -102,20 +97,35 @@ class HotkeyScore:
 
     @property
     def reliability(self) -> float:
-        return self.passed_work / (self.judged_work + PRIOR_WARCS)
+        return self.passed_work / self.judged_work if self.judged_work else 0.0
 
     @property
     def weight(self) -> float:
-        pay = (1 - VESTED_SHARE) * (self.verified + self.unjudged) + VESTED_SHARE * self.vesting
-        return self.reliability * pay
+        return self.reliability * ((1 - VESTED_SHARE) * self.pay + VESTED_SHARE * self.vesting)
+
+
+def common_block(block: int, tempo_blocks: int) -> int:
+    """Return the block at which weights are computed: all validators of a tempo use the same."""
+    return block - block % max(1, tempo_blocks)
 
 
 def hotkey_scores(pasts: Iterable[Past], block: int) -> dict[str, HotkeyScore]:
-    """Compute every hotkey's standing at a block; `pasts` must be in the order of the commitments."""
+    """Compute every hotkey's standing at a block; `pasts` must be in the order of the commitments.
+
+    Only settled tasks are paid. While no hotkey has one, as in the first hours of a subnet, the others are.
+    """
     own: dict[str, list[Past]] = {}
     for past in pasts:
         own.setdefault(past.hotkey, []).append(past)
-    return {hotkey: _standing(found, block) for hotkey, found in own.items()}
+    found = _standings(own, block - SETTLING_BLOCKS)
+    if any(one.weight > 0 for one in found.values()):
+        return found
+    newest = max((past.block for past in chain.from_iterable(own.values())), default=block)
+    return _standings(own, max(block, newest))
+
+
+def _standings(own: Mapping[str, Sequence[Past]], until: int) -> dict[str, HotkeyScore]:
+    return {hotkey: _standing(pasts, until) for hotkey, pasts in own.items()}
 
 
 def of_current_registrations(pasts: Sequence[Past]) -> list[Past]:
@@ -136,31 +146,22 @@ def weights(pasts: Iterable[Past], block: int, registrations: Mapping[str, int])
     return {hotkey: one.weight for hotkey, one in hotkey_scores(own, block).items() if one.weight > 0}
 
 
-def _standing(pasts: Sequence[Past], block: int) -> HotkeyScore:
+def _standing(pasts: Sequence[Past], until: int) -> HotkeyScore:
+    """Compute the standing with the pay of tasks committed up to a block."""
     counted, score = _after_lies(pasts)
     judged = [past for past in counted if past.verdict in ("pass", "fail")]
     passed = [past for past in judged if past.verdict == "pass"]
-    vesting = _verified(passed, block, VESTING_DAYS) + _unjudged(counted, block, VESTING_DAYS)
     return replace(
-        score, verified=_verified(passed, block, 1), unjudged=_unjudged(counted, block, UNJUDGED_DAYS), vesting=vesting,
+        score, pay=_daily(passed, until, PAY_DAYS), vesting=_daily(passed, until, VESTING_DAYS),
         passed_work=sum(past.work for past in passed),
         judged_work=score.judged_work + sum(past.work for past in judged),
         passed=len(passed), failed=score.failed + len(judged) - len(passed),
     )  # fmt: skip
 
 
-def _verified(passed: Sequence[Past], block: int, days: int) -> float:
-    """Return the mean daily pay for passed tasks."""
-    return sum(past.value for past in passed if past.block > block - days * PAID_BLOCKS) / days
-
-
-def _unjudged(pasts: Sequence[Past], block: int, days: int) -> float:
-    """Return the mean daily pay for tasks that the draw left out, by the judged tasks of the same days."""
-    recent = [past for past in pasts if past.block > block - days * PAID_BLOCKS]
-    judged = [past for past in recent if past.verdict != CLAIMED]
-    others = sum(past.others * past.warcs for past in judged)
-    warcs = sum(past.warcs for past in recent if past.verdict == CLAIMED)
-    return warcs / days * sum(past.others * past.value for past in judged) / others if others else 0.0
+def _daily(passed: Sequence[Past], until: int, days: int) -> float:
+    """Return the mean daily pay of the days before a block."""
+    return sum(past.value for past in passed if until - days * PAID_BLOCKS < past.block <= until) / days
 
 
 def _after_lies(pasts: Sequence[Past]) -> tuple[list[Past], HotkeyScore]:
