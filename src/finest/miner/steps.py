@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from finest.chain.payload import encode
-from finest.dataset.publish import publish
+from finest.dataset.task_folders import publish_task
 from finest.errors import ClusterError, LeaseLost, LedgerError
 from finest.miner.journal import Committed, Finished, Published, Refined
 from finest.pipeline.ledger import Ledger
@@ -127,7 +127,7 @@ class Steps:
         )  # fmt: skip
 
     def published(self, journal: Journal, lease: Lease) -> Published:
-        """Publish the dataset as one revision of the repository."""
+        """Publish the dataset as the task's folder in the repository."""
         with self._display.upload(self._say) as upload:
 
             def say(line: str) -> None:
@@ -139,7 +139,9 @@ class Steps:
                 self._now.keep_alive()
                 upload.show(how_far)
 
-            revision = publish(journal.dataset, self._options.hf_repo, say=say, progress=show_progress)
+            revision = publish_task(
+                journal.dataset, self._options.hf_repo, journal.id, say=say, progress=show_progress
+            )  # fmt: skip
         return Published(repo=revision.repo, revision=revision.sha)
 
     def committed(self, journal: Journal, lease: Lease) -> Committed:

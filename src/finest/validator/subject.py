@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finest.chain.payload import decode
-from finest.dataset.hub import parse_place
+from finest.dataset.hub import parse_place, task_place
 from finest.errors import UsageError
 from finest.validator.models import Assignment, Beacon, Subject, Submission
 from finest.validator.seed import BEACON_BLOCKS, make_seed
@@ -24,10 +24,16 @@ def submission_of(where: str) -> Submission:
     """Parse `OWNER/NAME@REVISION`; a folder gives an empty submission. Raises UsageError without a revision."""
     if Path(where).is_dir():
         return Submission()
-    repo, revision, _ = parse_place(where)
-    if revision is None:
-        raise UsageError(f"{repo} names no revision: write {repo}@REVISION with 40 hex digits")
-    return Submission(repo=repo, revision=revision)
+    named = parse_place(where)
+    if named.sha is None:
+        raise UsageError(f"{named.repo} names no revision: write {named.repo}@REVISION with 40 hex digits")
+    return Submission(repo=named.repo, revision=named.sha)
+
+
+def place_of(subject: Subject) -> str | None:
+    """Return the place of a submission, which is the folder of its task; None for an audit of a local folder."""
+    told = subject.submission
+    return task_place(told.repo, told.revision, subject.task.id) if told.repo and told.revision else None
 
 
 def assignment_of(task: Task) -> Assignment:

@@ -31,7 +31,7 @@ from finest.validator.loop.sampling import draw
 from finest.validator.loop.verdict import LINE_CHARS, run_verdict
 from finest.validator.loop.verdict_process import Job
 from finest.validator.models import Check
-from finest.validator.subject import COMMON_CRAWL
+from finest.validator.subject import COMMON_CRAWL, place_of
 from finest.warc.source import common_crawl_path
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class Judge:
         return Job(
             subject=subject, plan=self._options.plan, warcs=warcs, tier=self._options.tier, device=self._options.device,
             tokens=self._options.tokens,
-            place=f"{subject.submission.repo}@{subject.submission.revision}",
+            place=place_of(subject) or "",
             heldout=self._heldout.pick(warcs, subject.seed, self._queue),
             index=index_file(self._options.work.absolute()), cache=self._settings.cache.absolute(),
             cc_https=self._settings.cc_https, cc_bucket=self._settings.cc_bucket,

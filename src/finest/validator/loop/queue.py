@@ -98,6 +98,7 @@ class PaidLine:
     id: int
     hotkey: str
     line: str
+    task_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +237,7 @@ class Queue:
 
     def paid_lines(self, since_block: int) -> list[PaidLine]:
         """Return the lines committed since a block that passed or were left out."""
-        wanted = sa.select(_T.id, _T.hotkey, _T.line).where(
+        wanted = sa.select(_T.id, _T.hotkey, _T.line, _T.task_id).where(
             _T.verdict.in_(("pass", CLAIMED)), _T.block >= since_block, sa.func.coalesce(_T.size, 1) > 0
         )
         return [PaidLine(*row) for row in self._database.read(lambda connection: connection.execute(wanted).all())]
