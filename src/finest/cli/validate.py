@@ -146,7 +146,7 @@ def _audit_task(
     from finest.chain.subnet import Chain
     from finest.tasks.client import TaskServer
     from finest.validator.evidence import sign
-    from finest.validator.subject import subject_of
+    from finest.validator.subject import place_of, subject_of
 
     with Chain(options) as chain:
         server = TaskServer(settings.api_url, None, receiver=settings.api_hotkey, say=say)

@@ -1,4 +1,4 @@
-"""The card of a repository that holds the datasets of many tasks, made from the list of tasks and the newest manifest."""
+"""The card of a repository with the datasets of many tasks, made from the list of tasks and the newest manifest."""
 
 from __future__ import annotations
 

@@ -142,10 +142,11 @@ def _show(subnet: Subnet, console: Console) -> None:
         table.add_row(_name(subnet, task.hotkey), dataset, verdict, f"{score.score:.3f}", weight)
     console.print(table)
     console.print("\nLeaderboard", style="bold")
-    table = _table("miner", "finished WARCs", "mean score")
+    table = _table("miner", "tokens paid", "finished WARCs", "mean score")
     for leader in subnet.leaderboard():
         mean = "-" if leader.mean_score is None else f"{leader.mean_score:.3f}"
-        table.add_row(_name(subnet, leader.hotkey), str(leader.finished_warcs), mean)
+        paid = f"{leader.paid_tokens:,}"
+        table.add_row(_name(subnet, leader.hotkey), paid, str(leader.finished_warcs), mean)
     console.print(table)
 
 

@@ -9,6 +9,7 @@ from finest.chain.payload import decode
 from finest.dataset.hub import parse_place, task_place
 from finest.errors import UsageError
 from finest.validator.models import Assignment, Beacon, Subject, Submission
+from finest.validator.price import capped
 from finest.validator.seed import BEACON_BLOCKS, make_seed
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def assignment_of(task: Task) -> Assignment:
         warcs=tuple(COMMON_CRAWL + path for path in task.warcs), id=task.id, hotkey=task.hotkey,
         state=task.state.value, commitment=task.commitment, leased_block=task.leased_block,
         expires_block=task.expires_block, due_block=task.due_block, closed_block=task.closed_block,
+        recipe_hash=task.recipe_hash, price=capped(task.price),
     )  # fmt: skip
 
 

@@ -191,6 +191,7 @@ class Judge:
         why = f"adopted from {counted(len(panel.scores), 'validator')}"
         self._queue.record_verdict(entry, RecordedVerdict(
             "pass", found.total, False, subject.task.id, subject.task.warcs, view.block, "", why, 0.0, found.tokens,
+            subject.task.price,
         ), own=False)  # fmt: skip
         return True
 
@@ -232,7 +233,7 @@ class Judge:
         task = evidence.subject.task
         self._queue.record_verdict(entry, RecordedVerdict(
             evidence.verdict, total, is_dishonest(evidence), task.id, task.warcs, self._chain.view().block,
-            evidence_hash(evidence), evidence.why, cpu_s, tokens,
+            evidence_hash(evidence), evidence.why, cpu_s, tokens, task.price,
         ))  # fmt: skip
         self._telemetry.verdict(evidence)
         verdict = evidence.verdict.replace("_", " ")
