@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
 
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from finest.database import Database
 from finest.errors import UsageError
+from finest.tasks import migrate
 from finest.tasks.check_log import check_log
 from finest.tasks.models import LeaseRequest, Rules, ScoreRequest, Task
 from finest.tasks.problems import Problem
@@ -134,3 +141,31 @@ def test_the_log_tells_work_on_the_same_warcs_apart(store: Store) -> None:
     entries = store.log(0, 10).entries
     assert check_log(entries).entries == 2
     assert [(entry.detail["work"], entry.detail["price"]) for entry in entries] == [(GERMAN.name, 2.0), (None, 1.0)]
+
+
+def test_an_older_database_keeps_its_claims(database_url: str) -> None:
+    """The migration makes the table of WARCs anew on SQLite, and loses neither a lease nor what was finished."""
+    config = Config()
+    config.set_main_option("script_location", str(migrate._MIGRATIONS))
+
+    def prepare(connection: sa.Connection) -> None:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        leased = f"'{'1' * 32}', 100, 100, 'leased', 0, 1, 100, 1900"
+        for table, columns, values in (
+            ("crawls", "id, name, warcs", f"100, '{CRAWL}', 2"),
+            ("miners", "id, hotkey, last_block", "100, '5Alice', 100"),
+            ("warcs", "id, crawl_id, path, claims, open", f"100, 100, '{paths(2)[0]}', 1, false"),
+            ("warcs", "id, crawl_id, path", f"101, 100, '{paths(2)[1]}'"),
+            ("tasks", "id, miner_id, crawl_id, state, slot, warcs, leased_block, expires_block", leased),
+            ("claims", "task_id, warc_id, miner_id", f"'{'1' * 32}', 100, 100"),
+        ):
+            connection.exec_driver_sql(f"INSERT INTO {table} ({columns}) VALUES ({values})")
+
+    Database.open(database_url, replace(migrate.TABLES, prepare=prepare)).close()
+    store = Store.open(database_url, Rules())
+    task = store.task("1" * 32, 100)
+    assert (task.warcs, task.price, task.kind) == (paths(1), 1.0, "crawl")
+    assert store.lease(B, 2, 100).warcs == paths(2)[1:]
+    assert store.add_work(GERMAN, 1.0) == 2
+    store.close()

@@ -139,4 +139,5 @@ def _copy_warcs(connection: sa.Connection, source: int, work_id: int, *, finishe
     if finished:
         done = sa.exists().where(claims.c.warc_id == warcs.c.id, LIVE, tasks.c.id == claims.c.task_id, FINISHED)
         chosen = chosen.where(done.correlate(warcs))
-    return connection.execute(sa.insert(warcs).from_select(["crawl_id", "path"], chosen)).rowcount
+    connection.execute(sa.insert(warcs).from_select(["crawl_id", "path"], chosen))
+    return connection.execute(sa.select(sa.func.count()).where(warcs.c.crawl_id == work_id)).scalar_one()
