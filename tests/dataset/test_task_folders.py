@@ -74,26 +74,32 @@ def test_places_of_tasks() -> None:
 
 
 def test_tasks_stay_and_load_together(folder: Path, hub: HubServer) -> None:
-    """`load_dataset` gives all tasks, a crawl or one task; a repeated publish is no commit; each revision opens."""
+    """`load_dataset` gives all tasks, a crawl or one task; a repeated publish is no commit; each revision opens.
+
+    If an old task's folder is changed or deleted on main, the pinned revisions are read as before, and the look for
+    availability says what became of it.
+    """
     found = run(folder, hub, "alice", f"""
-places = [str(one) for one in publish_all("web")]
+places = publish_all("web")
 again = [str(one) for one in publish_all("web")]
 from datasets import load_dataset
 counts = [len(load_dataset("alice/web", *name, split="train")) for name in ((), ("t1",), ("{DUMP}",))]
 counts.append(len(load_dataset("alice/web", data_dir="tasks/t0/data", split="train")))
-roots = []
-for place in places:
-    with open_dataset(place) as dataset:
-        dataset.check_root()
-        roots.append(dataset.manifest.root)
-whole = places[2].partition("/tasks")[0]
-with open_dataset(f"{{whole}}#{{roots[1]}}") as by_root, open_dataset(places[0].partition("/tasks")[0]) as only:
-    opened = [str(by_root.place), str(only.place)]
+whole = f"alice/web@{{places[2].sha}}"
+root = open_dataset(str(places[1])).manifest.root
+opened = [str(open_dataset(place).place) for place in (f"{{whole}}#{{root}}", f"alice/web@{{places[0].sha}}")]
+listed = open(hf_hub_download("alice/web", "tasks.jsonl", repo_type="dataset")).read()
+commits = len([c for c in api.list_repo_commits("alice/web", repo_type="dataset") if "root" in c.title])
+before = [changed_since(one) for one in places]
+api.delete_folder("tasks/t0", "alice/web", repo_type="dataset")
+api.upload_file(path_or_fileobj=b"{{}}", path_in_repo="tasks/t1/manifest.json", repo_id="alice/web", repo_type="dataset")
+with open_dataset(str(places[0])) as dataset:
+    dataset.check_root()
+    rows = dataset.sample(100, seed=1).num_rows
 result = dict(
-    places=places, again=again, counts=counts, roots=roots, opened=opened, ambiguous=error_of(open_dataset, whole),
-    commits=len([c for c in api.list_repo_commits("alice/web", repo_type="dataset") if "root" in c.title]),
-    listed=open(hf_hub_download("alice/web", "tasks.jsonl", repo_type="dataset")).read(),
-    replaced=error_of(publish, made[0], "web"),
+    places=[str(one) for one in places], again=again, counts=counts, root=root, opened=opened, commits=commits,
+    listed=listed, ambiguous=error_of(open_dataset, whole), replaced=error_of(publish, made[0], "web"),
+    before=before, after=[changed_since(one) for one in places], rows=rows,
 )
 """)  # fmt: skip
     places = found["places"]
@@ -106,29 +112,11 @@ result = dict(
     assert f"name one: alice/web@{shas[2]}/tasks/t2" in str(found["ambiguous"])
     assert "holds other things" in str(found["replaced"])
     lines = [json.loads(line) for line in str(found["listed"]).splitlines()]
-    assert [(line["task"], line["rows"], line["root"]) for line in lines] == [
-        (f"t{number}", 10 + number, root)
-        for number, root in enumerate(found["roots"])  # type: ignore[arg-type]
-    ]
-
-
-def test_an_old_task_that_is_changed_or_deleted_is_found(folder: Path, hub: HubServer) -> None:
-    """Pinned revisions are read as before, and the look for availability says what became of the folder on main."""
-    found = run(folder, hub, "bob", """
-first, second, third = publish_all("web")
-before = [changed_since(one) for one in (first, second, third)]
-api.delete_folder("tasks/t0", "bob/web", repo_type="dataset")
-api.upload_file(path_or_fileobj=b"{}", path_in_repo="tasks/t1/manifest.json", repo_id="bob/web", repo_type="dataset")
-rows = []
-for place in (first, second):
-    with open_dataset(str(place)) as dataset:
-        rows.append(dataset.sample(100, seed=1).num_rows)
-result = dict(before=before, after=[changed_since(one) for one in (first, second, third)], rows=rows)
-""")  # fmt: skip
-    assert found == {
-        "before": [None, None, None], "rows": [10, 11],
-        "after": ["tasks/t0 was removed from bob/web", "tasks/t1 was changed in bob/web", None],
-    }  # fmt: skip
+    assert [(line["task"], line["rows"]) for line in lines] == [("t0", 10), ("t1", 11), ("t2", 12)]
+    assert lines[1]["root"] == found["root"]
+    assert (found["before"], found["rows"]) == ([None, None, None], 10)
+    changed = ["tasks/t0 was removed from alice/web", "tasks/t1 was changed in alice/web", None]
+    assert found["after"] == changed
 
 
 def test_a_dataset_of_an_earlier_version_stays_at_the_top(folder: Path, hub: HubServer) -> None:

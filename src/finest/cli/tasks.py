@@ -10,6 +10,7 @@ import click
 from finest.chain.options import chain_options
 from finest.cli.groups import Commands
 from finest.cli.shared import console, needs, say
+from finest.cli.tasks_index import publish_index
 from finest.errors import VerifyError
 from finest.settings import load_settings
 
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 
 @click.group(cls=Commands)
 def tasks() -> None:
-    """Add work to a task server, and check its public log.
+    """Add work to a task server, publish its index, and check its public log.
 
     \b
     finest tasks import CC-MAIN-2025-26
     finest tasks add CC-MAIN-2025-26 --recipe finest --price 1.5
     finest tasks show
+    finest tasks publish-index --hf-repo my-company/finest-index
     finest tasks verify
     """
 
@@ -206,6 +208,9 @@ def verify_command(state: Path | None, on_chain: bool, chain: ChainOptions) -> N
     if summary.without_warcs:
         click.echo(f"{summary.without_warcs:,} leases are of an earlier version and do not name their WARCs")
     say(f"The next check compares with {place}")
+
+
+tasks.add_command(publish_index)
 
 
 def _anchored(hotkey: str, options: ChainOptions) -> tuple[Seen, ...]:

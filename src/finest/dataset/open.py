@@ -78,18 +78,26 @@ def open_dataset(
     """
     if Path(where).is_dir():
         return _open_folder(Path(where))
-    repo, sha, root, folder = parse_place(where)
-    if sha is None and not latest:
-        raise UsageError(f"{repo} names no revision: write {repo}@REVISION with 40 hex digits, or add --latest")
     hub = Hub(token, say)
-    if sha is None:
-        sha = hub.head(repo).sha
-        say(f"The newest revision is {repo}@{sha}")
-    revision = Revision(repo, sha, folder)
-    dataset = _open_task(hub, revision) if folder else _open_revision(hub, _of_one_dataset(hub, revision, root))
+    revision, root = pinned(hub, where, latest=latest, say=say)
+    if revision.folder:
+        dataset = _open_task(hub, revision)
+    else:
+        dataset = _open_revision(hub, _of_one_dataset(hub, revision, root))
     if root not in (None, dataset.manifest.root):
         raise VerifyError(f"{dataset.place}: its root is {dataset.manifest.root}, not the {root} that was named")
     return dataset
+
+
+def pinned(hub: Hub, where: str, *, latest: bool, say: Callable[[str], None]) -> tuple[Revision, str | None]:
+    """Return the revision that a place on the Hub names, or with `latest` the newest one, and the root it names."""
+    repo, sha, root, folder = parse_place(where)
+    if sha is None and not latest:
+        raise UsageError(f"{repo} names no revision: write {repo}@REVISION with 40 hex digits, or add --latest")
+    if sha is None:
+        sha = hub.head(repo).sha
+        say(f"The newest revision is {repo}@{sha}")
+    return Revision(repo, sha, folder), root
 
 
 class Dataset:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from finest.database import INSERTS, Database
 from finest.tasks import event_log, lease_expiry, leases, queries, replay, scores, transitions
+from finest.tasks.accepted import AcceptedTask, accepted_tasks
 from finest.tasks.migrate import TABLES
 from finest.tasks.models import (
     CrawlStatistics,
@@ -173,6 +174,10 @@ class Store:
     def crawls(self) -> list[CrawlStatistics]:
         """Statistics of each work, in the order in which the server leases its WARCs."""
         return self._database.read(scores.crawl_statistics)
+
+    def accepted(self) -> list[AcceptedTask]:
+        """The tasks whose datasets belong in the index."""
+        return self._database.read(accepted_tasks)
 
     def accept_nonce(self, hotkey: str, nonce_ns: int, now_s: float) -> bool:
         """Record the nonce of a signed request; returns False for a replay. Shared by all server processes."""
