@@ -92,7 +92,9 @@ listed = open(hf_hub_download("alice/web", "tasks.jsonl", repo_type="dataset")).
 commits = len([c for c in api.list_repo_commits("alice/web", repo_type="dataset") if "root" in c.title])
 before = [changed_since(one) for one in places]
 api.delete_folder("tasks/t0", "alice/web", repo_type="dataset")
-api.upload_file(path_or_fileobj=b"{{}}", path_in_repo="tasks/t1/manifest.json", repo_id="alice/web", repo_type="dataset")
+api.upload_file(
+    path_or_fileobj=b"{{}}", path_in_repo="tasks/t1/manifest.json", repo_id="alice/web", repo_type="dataset"
+)
 with open_dataset(str(places[0])) as dataset:
     dataset.check_root()
     rows = dataset.sample(100, seed=1).num_rows
