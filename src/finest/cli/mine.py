@@ -36,7 +36,7 @@ def size_bytes(text: str) -> int:
 @click.command()
 @click.option(
     "--hf-repo", required=True, metavar="[OWNER/]NAME",
-    help="Dataset repository of this miner alone, with a revision per task; created if it does not exist.",
+    help="Dataset repository for tasks alone, with a folder for each; created if it does not exist.",
 )  # fmt: skip
 @chain_options
 @executor_options
