@@ -105,7 +105,8 @@ class Selection(_Model):
     """Merkle root of the parent, over all of its rows."""
     parent_rows: Annotated[int, Field(ge=0, lt=2**63)]
     parent: str | None = Field(default=None, max_length=300, pattern=_PLACE)
-    """Where the parent is: `OWNER/NAME@REVISION`, or the folder of a task in it; None for one that was not read from the Hub."""
+    """Where the parent is: `OWNER/NAME@REVISION`, or a task's folder in it; None for one that was not read from the
+    Hub."""
 
 
 def unsatisfied(
