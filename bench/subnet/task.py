@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.subnet.miners import Job
 from finest.chain.payload import decode
+from finest.dataset.hub import task_place
 from finest.tasks.models import Task
 from finest.validator.models import Beacon
 from finest.validator.seed import BEACON_BLOCKS
@@ -36,10 +37,10 @@ class Committed:
 
     @property
     def place(self) -> str:
-        """REPO@REVISION of the dataset."""
+        """Where the dataset is, as the look for availability names it."""
         commitment = decode(self.line)
         assert commitment is not None
-        return f"{commitment.repo}@{commitment.revision}"
+        return task_place(commitment.repo, commitment.revision, self.task.id)
 
     @property
     def blocks(self) -> tuple[int, int]:

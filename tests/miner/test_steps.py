@@ -15,7 +15,7 @@ from finest.chain.commitments import CommitReceipt
 from finest.cli.views.hub import Upload
 from finest.cluster.commands import slurm
 from finest.cluster.layout import Folder
-from finest.errors import LeaseLost, NeedsPerson, SourceError
+from finest.errors import LeaseLost, NeedsPerson, RunError, SourceError
 from finest.executors.slurm.request import SlurmRequest
 from finest.miner import disk
 from finest.miner import lease as leases
@@ -98,6 +98,16 @@ def test_warcs_read_ahead_give_the_same_root(tmp_path: Path, crawl: FaultyServer
     assert ahead.root == straight.root and ahead.rows == straight.rows > 0
     assert Ledger.read(local.journal.dataset).plan.sources[0].name == f"s3://commoncrawl/{PATH}"
     assert not local.journal.warcs.exists()
+
+
+def test_a_task_is_refined_with_the_recipe_that_it_asks_for(tmp_path: Path) -> None:
+    """Or with the miner's own if it asks for none; a recipe of another version ends the task and not the miner."""
+    options = replace(Bench(tmp_path, "").options, more_recipes=(load_recipe("finest"),))
+    assert [recipe.name for recipe in options.recipes] == ["fineweb", "finest"]
+    for asked, name in ((None, "fineweb"), *((recipe.hash, recipe.name) for recipe in options.recipes)):
+        assert options.recipe_of(task(recipe_hash=asked)).name == name
+    with pytest.raises(RunError, match="asks for another version of the recipe finest"):
+        options.recipe_of(task(recipe_hash="ab" * 32, recipe="finest"))
 
 
 def test_reading_ahead_resumes_and_ends_when_told(tmp_path: Path, crawl: FaultyServer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,9 @@ class TaskServerOf:
             version="1", hotkey=HOTKEY, netuid=63, block=10, block_time_s=self.block_time_s, time_s=0.0, rules=Rules()
         )
 
-    def lease(self, warcs: int, *, crawl: str | None = None, besides: str | None = None) -> Task:
+    def lease(
+        self, warcs: int, *, crawl: str | None = None, besides: str | None = None, recipes: Sequence[str] = ()
+    ) -> Task:  # fmt: skip
         self._call("lease")
         open_ones = [one for one in self.known.values() if one.state is TaskState.LEASED and one not in self.waiting]
         for one in open_ones:

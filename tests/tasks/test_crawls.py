@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from finest.cli.tasks import tasks as command
 from finest.devnet.crawl import CRAWL, sample_crawl
 from finest.devnet.crawl_http import CrawlServer, Fault
-from finest.errors import SourceError
+from finest.errors import SourceError, UsageError
 from finest.retry import Policy
 from finest.tasks import crawls
 from finest.tasks.crawls import CommonCrawl, import_file
@@ -174,6 +174,17 @@ def test_the_command(tmp_path: Path, served: CrawlServer, database_url: str, mon
     store.close()
     shown = CliRunner().invoke(command, ["show"]).stdout
     assert [line.split() for line in shown.splitlines()] == [
-        ["crawl", "WARCs", "open", "leased", "finished"], [CRAWL, "2", "0", "2", "0"], [OLD, "3", "3", "0", "0"],
+        ["work", "kind", "language", "recipe", "price", "WARCs", "open", "leased", "finished"],
+        [CRAWL, "crawl", "any", "1", "2", "0", "2", "0"], [OLD, "crawl", "any", "1", "3", "3", "0", "0"],
     ]  # fmt: skip
+    assert CliRunner().invoke(command, ["price", OLD, "2.5"]).exit_code == 0
+    assert CliRunner().invoke(command, ["import", "more.txt", "--price", "3"]).exit_code == 0
+    added = CliRunner().invoke(command, ["add", CRAWL, "--recipe", "fineweb", "--language", "deu_Latn", "--price", "2"])
+    assert added.stdout.startswith(f"{CRAWL}.deu_Latn.") and added.stdout.endswith(": 2 new WARCs, price 2\n")
+    shown = CliRunner().invoke(command, ["show"]).stdout
+    assert [line.split()[1:5] for line in shown.splitlines()[1:]] == [
+        ["crawl", "any", "3", "3"], ["language", "deu_Latn", "fineweb", "2"], ["crawl", "any", "1", "2"],
+    ]  # fmt: skip
+    for wrong in (["price", OLD, "11"], ["price", "CC-MAIN-1999-01", "1"], ["add", OLD, "--recipe", "fineweb"]):
+        assert isinstance(CliRunner().invoke(command, wrong).exception, UsageError)
     assert CliRunner().invoke(command, ["import"]).exception is not None

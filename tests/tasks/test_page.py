@@ -42,10 +42,20 @@ def task(**changes: Any) -> Task:
 def dashboard(*tasks: Task, crawl: str = CRAWL, leader: str = ALICE.address) -> Dashboard:
     return Dashboard(
         Statistics(
-            block=BLOCK, crawls=[CrawlStatistics(crawl=crawl, warcs=1000, open=700, leased=200, finished=100)],
+            block=BLOCK, crawls=[
+                CrawlStatistics(
+                    crawl=crawl, kind="language", language=f"deu_{crawl}", recipe="fineweb-2", price=2.5, warcs=1000,
+                    open=700, leased=200, finished=100,
+                )
+            ],
             tasks={TaskState.FINISHED: 25, TaskState.LEASED: 50}, miners=7, scores={"pass": 20, "fail": 1},
         ),
-        [Leader(hotkey=leader, finished_tasks=25, finished_warcs=100, mean_score=0.81, last_finished_block=900)],
+        [
+            Leader(
+                hotkey=leader, paid_tokens=12_345_678, finished_tasks=25, finished_warcs=100, mean_score=0.81,
+                last_finished_block=900,
+            )
+        ],
         [one for one in tasks if one.state is TaskState.LEASED],
         [one for one in tasks if one.state is TaskState.FINISHED],
     )  # fmt: skip
@@ -60,7 +70,8 @@ def test_what_a_person_sees() -> None:
     """Subnet, block, sums, a bar per crawl, open and finished tasks with their dataset, leaders."""
     text = render(dashboard(task(), task(id="ff" * 16, state=TaskState.LEASED)))
     for expected in (
-        "Subnet 63", "Block 1,000", "10.0% of 1,000", f">{CRAWL}<", 'width="10.0%"', 'x="10.0%" width="20.0%"',
+        "Subnet 63", "Block 1,000", "10.0% of 1,000", f">{CRAWL} <", "12,345,678",
+        f"deu_{CRAWL}, recipe fineweb-2, price 2.5", 'width="10.0%"', 'x="10.0%" width="20.0%"',
         f'href="https://huggingface.co/datasets/alice/web/tree/{REVISION}"', "alice/web", "1 passed", "0.810",
         "1,300 blocks, about 4 h 20 min", "20 min ago", f"/v1/tasks/{'01a2' * 8}",
     ):  # fmt: skip

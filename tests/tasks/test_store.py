@@ -228,7 +228,8 @@ def test_worth_leads_and_not_how_much_was_finished(store: Store) -> None:
     for number, (hotkey, warcs, score) in enumerate([(A, 4, 0.0), (B, 1, 0.5)]):
         task = store.lease(hotkey, warcs, 100)
         store.finish(hotkey, task.id, **published(number), block=101)
-        store.report("5V", task.id, ScoreRequest(verdict="pass" if score else "fail", score=score), 102)
+        verdict = ScoreRequest(verdict="pass" if score else "fail", score=score, tokens=1000 if score else 0)
+        store.report("5V", task.id, verdict, 102)
     assert [leader.hotkey for leader in store.leaderboard(10)] == [B, A]
 
 
@@ -250,7 +251,8 @@ def test_the_last_score_of_each_validator_counts(store: Store) -> None:
     store.report("5V", ids[1], ScoreRequest(verdict="no_evidence", score=0.0), 112)
     (first, second) = store.leaderboard(10)
     assert first.model_dump() == {
-        "hotkey": A, "finished_tasks": 2, "finished_warcs": 8, "mean_score": 0.5, "last_finished_block": 101,
+        "hotkey": A, "paid_tokens": 0, "finished_tasks": 2, "finished_warcs": 8, "mean_score": 0.5,
+        "last_finished_block": 101,
     }  # fmt: skip
     assert (second.hotkey, second.mean_score) == (B, None)
     told = look(store, sa.select(tables.events.c.detail).where(tables.events.c.what == "scored"))
@@ -259,7 +261,17 @@ def test_the_last_score_of_each_validator_counts(store: Store) -> None:
     assert statistics.scores == {"fail": 1, "pass": 1, "no_evidence": 1}
     assert statistics.tasks == {TaskState.FINISHED: 3} and statistics.miners == 2
     assert [crawl.model_dump() for crawl in statistics.crawls] == [
-        {"crawl": CRAWL, "warcs": 9, "open": 4, "leased": 0, "finished": 5}
+        {
+            "crawl": CRAWL,
+            "kind": "crawl",
+            "language": None,
+            "recipe": None,
+            "price": 1.0,
+            "warcs": 9,
+            "open": 4,
+            "leased": 0,
+            "finished": 5,
+        }
     ]
 
 

@@ -11,9 +11,10 @@ import pytest
 from finest.chain.payload import encode
 from finest.dataset.rows import Row
 from finest.errors import HubUnavailable
+from finest.recipe.recipe import Recipe
 from finest.validator import admission
 from finest.validator.audit import audit
-from finest.validator.models import Evidence
+from finest.validator.models import Assignment, Evidence
 
 from .made import BOB, PLAN, SHA, Published, tampered
 
@@ -52,6 +53,29 @@ def test_the_task_is_the_miners(honest: Published, changes: dict[str, Any]) -> N
     """Leased to that hotkey, not lost since, and finished with that line."""
     evidence = refused(honest, **changes)
     assert (evidence.verdict, evidence.admission[-1].name) == ("fail", "lease")
+
+
+def test_a_task_that_asks_for_a_recipe_is_done_with_it(honest: Published) -> None:
+    """The price of a refinement is not paid for the old rows published once more; an unknown recipe is no evidence."""
+    own, other = honest.manifest.recipe_hash, "ab" * 32
+    known = admission.known_recipes()[own]
+
+    def outcomes(asked: str, recipe: Recipe | None) -> list[str]:
+        return [check.outcome for check in admission._check_asked_recipe(honest.manifest, recipe, asked)]
+
+    assert (outcomes(own, known), outcomes(other, known)) == ([], ["fail"])
+    assert (outcomes(own, None), outcomes(other, None)) == (["no_evidence"], ["fail"])
+    assert list(admission._check_asked_recipe(honest.manifest, known, None)) == []
+    evidence = refused(honest, recipe_hash=other)
+    assert (evidence.verdict, evidence.admission[-1].name) == ("fail", "recipe")
+
+
+def test_a_usual_task_is_signed_as_before(honest: Published) -> None:
+    """The fields of special work are left out where they say nothing, so that signatures of earlier versions hold."""
+    usual = honest.subject().task.model_dump()
+    assert usual.keys() & {"recipe_hash", "price"} == set()
+    special = honest.subject(recipe_hash="ab" * 32, price=2.0).task
+    assert Assignment.model_validate_json(special.model_dump_json()) == special
 
 
 def test_changed_after_the_commitment_fails(honest: Published) -> None:

@@ -36,13 +36,13 @@ def size_bytes(text: str) -> int:
 @click.command()
 @click.option(
     "--hf-repo", required=True, metavar="[OWNER/]NAME",
-    help="Dataset repository of this miner alone, with a revision per task; created if it does not exist.",
+    help="Dataset repository for tasks alone, with a folder for each; created if it does not exist.",
 )  # fmt: skip
 @chain_options
 @executor_options
 @click.option("--limit", type=int, help="Judge only the first N pages of each WARC, for a trial; -1 means no limit.")
 @click.option("--recipe", "recipe_name", default="fineweb", show_default=True, metavar="NAME|FILE.toml",
-              help="Recipe that decides which pages are kept.")  # fmt: skip
+              help="Recipe for tasks that ask for none; the others name one that this version has.")  # fmt: skip
 @click.option(
     "--warcs", type=click.IntRange(1, MAX_WARCS), default=4, show_default=True, help="Number of WARCs in a task."
 )
@@ -84,18 +84,20 @@ def mine(
     from finest.miner.start import mine as run
     from finest.miner.steps import Display, MineOptions
     from finest.pipeline.run import default_workers
-    from finest.recipe.recipe import load_recipe
+    from finest.recipe.recipe import SHIPPED, load_recipe
 
     settings = load_settings()
     quiet_client()
     try:
         recipe = load_recipe(recipe_name)
+        more = tuple(load_recipe(name) for name in SHIPPED if name != recipe_name)
     except RecipeError as error:
         raise NeedsPerson(str(error)) from error
     options = MineOptions(
         hf_repo=hf_repo, work=work, recipe=recipe, cache=settings.cache, common_crawl=common_crawl(settings),
         netuid=chain.netuid, workers=where.workers or default_workers(), limit=limit if limit and limit > 0 else None,
         slurm=where.slurm, ray=where.ray, warcs=warcs, crawl=crawl, once=once, prefetch=prefetch, keep_bytes=keep,
+        more_recipes=more,
     )  # fmt: skip
     screen = Screen()
     display = Display(screen.console, screen.say, Upload)

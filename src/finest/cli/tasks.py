@@ -1,4 +1,4 @@
-"""The commands `finest tasks import`, `show` and `verify`."""
+"""The commands `finest tasks import`, `add`, `price`, `show` and `verify`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 from finest.chain.options import chain_options
 from finest.cli.groups import Commands
 from finest.cli.shared import console, needs, say
+from finest.cli.tasks_index import publish_index
 from finest.errors import VerifyError
 from finest.settings import load_settings
 
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
 
 @click.group(cls=Commands)
 def tasks() -> None:
-    """Add crawls to a task server, and check its public log.
+    """Add work to a task server, publish its index, and check its public log.
 
     \b
     finest tasks import CC-MAIN-2025-26
+    finest tasks add CC-MAIN-2025-26 --recipe finest --price 1.5
     finest tasks show
+    finest tasks publish-index --hf-repo my-company/finest-index
     finest tasks verify
     """
 
@@ -34,13 +37,17 @@ def tasks() -> None:
 @tasks.command("import")
 @click.argument("sources", nargs=-1, metavar="[CRAWL|PATHS_FILE]...")
 @click.option("--all", "everything", is_flag=True, help="Import every crawl that Common Crawl lists, newest first.")
-def import_command(sources: tuple[str, ...], everything: bool) -> None:
+@click.option(
+    "--price", type=float, metavar="NUMBER",
+    help="Price of a verified token of these crawls: a multiple of the usual pay, at most 10.  [default: 1]",
+)  # fmt: skip
+def import_command(sources: tuple[str, ...], everything: bool, price: float | None) -> None:
     """Add the WARC files of crawls to the task server's database.
 
     CRAWL is the name of a crawl, whose list of WARC files the command downloads from Common Crawl. PATHS_FILE is such
-    a list (plain or gzipped). The database is DATABASE_URL, from the environment or .env. The server leases WARC files
-    in the order of import, and a running server leases new ones at once. If the import was stopped, run the command
-    again: WARC files that were imported before stay as they are.
+    a list (plain or gzipped). The database is DATABASE_URL, from the environment or .env. The server leases the WARC
+    files with the highest price first, then in the order of import. A running server leases new ones at once. If the
+    import was stopped, run the command again: WARC files that were imported before stay as they are.
 
     \b
     finest tasks import CC-MAIN-2025-26 CC-MAIN-2025-21
@@ -65,6 +72,8 @@ def import_command(sources: tuple[str, ...], everything: bool) -> None:
                 failed.append(source)
             else:
                 for each in done:
+                    if price is not None:
+                        store.set_price(each.crawl, price)
                     click.echo(str(each))
     finally:
         store.close()
@@ -72,11 +81,70 @@ def import_command(sources: tuple[str, ...], everything: bool) -> None:
         raise SourceError(f"not imported: {', '.join(failed)}; all others were. Run the same command again")
 
 
+@tasks.command("add")
+@click.argument("crawl")
+@click.option(
+    "--recipe",
+    "recipe_name",
+    required=True,
+    metavar="NAME|FILE.toml",
+    help="Recipe that miners must use for this work.",
+)
+@click.option("--language", metavar="CODE", help="Language that the recipe keeps, such as deu_Latn.")
+@click.option(
+    "--price", type=float, default=1.0, show_default=True, metavar="NUMBER",
+    help="Price of a verified token of this work: a multiple of the usual pay, at most 10.",
+)  # fmt: skip
+def add_command(crawl: str, recipe_name: str, language: str | None, price: float) -> None:
+    """Add work on an imported crawl: another language, or a newer recipe.
+
+    With --language, miners refine all WARC files of the crawl in that language. Without it, they refine those that are
+    finished at this moment once more with the recipe, for instance after a change of the reference recipe. Only miners
+    that have this recipe get such work, and validators fail a dataset that was made with another one. Run again, the
+    command sets the price for new leases.
+
+    \b
+    finest tasks add CC-MAIN-2025-26 --recipe finest --price 1.5
+    finest tasks add CC-MAIN-2025-26 --language deu_Latn --recipe german.toml --price 2
+    """
+    from finest.recipe.recipe import load_recipe
+    from finest.tasks.work import NewWork
+
+    recipe = load_recipe(recipe_name)
+    work = NewWork(crawl, recipe.name, recipe.hash, language)
+    store = _store(load_settings())
+    try:
+        new = store.add_work(work, price)
+    finally:
+        store.close()
+    click.echo(f"{work.name}: {new:,} new WARCs, price {price:g}")
+
+
+@tasks.command("price")
+@click.argument("work")
+@click.argument("price", type=float)
+def price_command(work: str, price: float) -> None:
+    """Set the price of a verified token of a crawl or other work.
+
+    A price of 2 pays twice the usual pay. Tasks that are leased already keep their price. `finest tasks show` lists the
+    names of all work.
+
+    \b
+    finest tasks price CC-MAIN-2025-26 1.5
+    """
+    store = _store(load_settings())
+    try:
+        store.set_price(work, price)
+    finally:
+        store.close()
+    click.echo(f"{work}: price {price:g}")
+
+
 @tasks.command("show")
 def show_command() -> None:
-    """Show crawls with their open, leased and finished WARC files.
+    """Show the work with its price and its open, leased and finished WARC files.
 
-    The crawls are in the order in which the server leases them.
+    The work is in the order in which the server leases it: the highest price first, then the oldest.
 
     \b
     finest tasks show
@@ -88,11 +156,13 @@ def show_command() -> None:
         crawls = store.crawls()
     finally:
         store.close()
-    table = Table("crawl", "WARCs", "open", "leased", "finished", box=None, pad_edge=False)
-    for column in table.columns[1:]:
+    names = ("work", "kind", "language", "recipe", "price", "WARCs", "open", "leased", "finished")
+    table = Table(*names, box=None, pad_edge=False)
+    for column in table.columns[4:]:
         column.justify = "right"
     for one in crawls:
-        table.add_row(one.crawl, *(f"{count:,}" for count in (one.warcs, one.open, one.leased, one.finished)))
+        counts = (f"{count:,}" for count in (one.warcs, one.open, one.leased, one.finished))
+        table.add_row(one.crawl, one.kind, one.language or "", one.recipe or "any", f"{one.price:g}", *counts)
     console().print(table if crawls else "No crawl yet: finest tasks import CC-MAIN-2025-26")
 
 
@@ -138,6 +208,9 @@ def verify_command(state: Path | None, on_chain: bool, chain: ChainOptions) -> N
     if summary.without_warcs:
         click.echo(f"{summary.without_warcs:,} leases are of an earlier version and do not name their WARCs")
     say(f"The next check compares with {place}")
+
+
+tasks.add_command(publish_index)
 
 
 def _anchored(hotkey: str, options: ChainOptions) -> tuple[Seen, ...]:

@@ -146,23 +146,24 @@ def _audit_task(
     from finest.chain.subnet import Chain
     from finest.tasks.client import TaskServer
     from finest.validator.evidence import sign
-    from finest.validator.subject import subject_of
+    from finest.validator.subject import place_of, subject_of
 
     with Chain(options) as chain:
         server = TaskServer(settings.api_url, None, receiver=settings.api_hotkey, say=say)
         task = server.task(task_id)
         subject = subject_of(task, where, chain, seed)
-        evidence = _audited(subject, plan, _means(where, _warcs(tuple(task.warcs), settings), settings))
+        place = place_of(subject) or where
+        evidence = _audited(subject, plan, _means(place, _warcs(tuple(task.warcs), settings), settings))
         return sign(evidence, chain.hotkey)
 
 
 def _replay(record: Path, where: str | None, specs: tuple[str, ...], settings: Settings) -> None:
     from finest.validator.evidence import is_signed, read_evidence
     from finest.validator.replay import replay
+    from finest.validator.subject import place_of
 
     evidence = read_evidence(record)
-    told = evidence.subject.submission
-    place = where or (f"{told.repo}@{told.revision}" if told.repo else None)
+    place = where or place_of(evidence.subject)
     if place is None:
         raise UsageError(
             f"{record} is the audit of a folder; name the folder too: finest audit FOLDER --replay {record}"

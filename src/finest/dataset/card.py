@@ -44,7 +44,7 @@ def write_card(folder: Path, manifest: Manifest) -> None:
 
 def card(manifest: Manifest) -> str:
     """Return the card's text: a YAML header, then Markdown."""
-    parts = (_what, _selection, _funnel, _reasons, _sources, _columns, _verify, _load, _privacy, _licence)
+    parts = (_what, _selection, _funnel, _reasons, _sources, columns_part, _verify, _load, privacy_part, licence_part)
     return f"---\n{_header(manifest)}---\n\n" + "\n".join(part(manifest) for part in parts)
 
 
@@ -56,9 +56,9 @@ def _header(manifest: Manifest) -> str:
     configs += [_config(dump, f"data/{dump}/*.parquet") for dump in manifest.dumps]
     data = DatasetCardData(
         language=[code for code in sorted(manifest.languages) if re.fullmatch(r"[a-z]{2,3}", code)] or None,
-        license="odc-by" if _is_common_crawl(manifest) else "unknown",
+        license="odc-by" if is_common_crawl(manifest) else "unknown",
         pretty_name=_title(manifest),
-        size_categories=_size_category(manifest.rows),
+        size_categories=size_category(manifest.rows),
         task_categories=["text-generation"],
         tags=[*(["common-crawl"] if _of_common_crawl(manifest) else []), "web", "finest-data", _recipe_name(manifest)],
         configs=configs,
@@ -71,7 +71,7 @@ def _of_common_crawl(manifest: Manifest) -> int:
     return sum(source.name.startswith("s3://commoncrawl/crawl-data/") for source in manifest.sources)
 
 
-def _is_common_crawl(manifest: Manifest) -> bool:
+def is_common_crawl(manifest: Manifest) -> bool:
     return 0 < _of_common_crawl(manifest) == len(manifest.sources)
 
 
@@ -80,7 +80,7 @@ def _config(name: str, path: str, *, default: bool = False) -> dict[str, Any]:
     return {"config_name": name, **({"default": True} if default else {}), "data_files": files}
 
 
-def _size_category(rows: int) -> str:
+def size_category(rows: int) -> str:
     return next((name for limit, name in _SIZES if rows < limit), "n>1T")
 
 
@@ -93,7 +93,7 @@ _EXPERIMENTAL = """
 
 def _what(manifest: Manifest) -> str:
     name, files, ours = _recipe_name(manifest), len(manifest.sources), _of_common_crawl(manifest)
-    whose = "Common Crawl " if _is_common_crawl(manifest) else ""
+    whose = "Common Crawl " if is_common_crawl(manifest) else ""
     some = f" ({ours:,} of them Common Crawl's)" if ours and not whose else ""
     return f"""# {_title(manifest)}
 
@@ -148,7 +148,7 @@ def _funnel(manifest: Manifest) -> str:
             left -= by_stage[stage]
             lines.append((stage, question, f"{by_stage[stage]:,}", f"{left:,}", _share(left, manifest.pages)))
     head = ("Stage", "Question", "Dropped", "Left", "Share left")
-    return f"## From page to row\n\n{manifest.pages:,} pages were judged.\n\n{_table(head, lines)}"
+    return f"## From page to row\n\n{manifest.pages:,} pages were judged.\n\n{table(head, lines)}"
 
 
 def _reasons(manifest: Manifest) -> str:
@@ -157,10 +157,10 @@ def _reasons(manifest: Manifest) -> str:
     )
     known = reasons_of(manifest.recipe)
     lines = [(f"`{name}`", known.reason(name).explanation, f"{n:,}", _share(n, manifest.pages)) for n, name in drops]
-    text = f"## Drops by reason\n\n{_table(('Reason', 'Meaning', 'Pages', 'Share'), lines)}"
+    text = f"## Drops by reason\n\n{table(('Reason', 'Meaning', 'Pages', 'Share'), lines)}"
     losses = [(f"`{name}`", f"{n:,}") for name, n in sorted(manifest.losses.items()) if n]
     if losses:
-        text += f"\nRecords that could not be read at all:\n\n{_table(('Loss', 'Records'), losses)}"
+        text += f"\nRecords that could not be read at all:\n\n{table(('Loss', 'Records'), losses)}"
     return text + "\n`verdicts/` holds one verdict per page, with the statistic that decided beside its limit.\n"
 
 
@@ -169,13 +169,13 @@ def _sources(manifest: Manifest) -> str:
     lines = [(_code(s.name), f"{s.size_bytes:,}", f"{s.pages:,}", f"`{s.sha256}`") for s in shown]
     more = len(manifest.sources) - len(shown)
     rest = f"\nAnd {more:,} more, in `{MANIFEST_NAME}`.\n" if more else ""
-    return f"## Sources\n\n{_table(('WARC file', 'Bytes', 'Pages', 'Digest of what was read'), lines)}{rest}"
+    return f"## Sources\n\n{table(('WARC file', 'Bytes', 'Pages', 'Digest of what was read'), lines)}{rest}"
 
 
-def _columns(manifest: Manifest) -> str:
+def columns_part(manifest: Manifest) -> str:
     lines = [(f"`{field.name}`", f"{field.type}", _COLUMNS[field.name]) for field in SCHEMA]
     lines += [(f"`{column.name}`", column.type, column.doc) for column in manifest.columns]
-    return f"## Columns\n\nThe first nine are FineWeb's.\n\n{_table(('Column', 'Type', 'Meaning'), lines)}"
+    return f"## Columns\n\nThe first nine are FineWeb's.\n\n{table(('Column', 'Type', 'Meaning'), lines)}"
 
 
 def _verify(_: Manifest) -> str:
@@ -210,14 +210,14 @@ rows = ds.dataset("dataset/data", format="parquet").to_table(columns=["text", "u
 """
 
 
-def _privacy(manifest: Manifest) -> str:
+def privacy_part(manifest: Manifest) -> str:
     pii = manifest.recipe.get("pii")
     rules: dict[str, Any] = pii if isinstance(pii, dict) else {}
     done = [words for key, words in (("emails", "e-mail addresses"), ("ips", "public IP addresses")) if rules.get(key)]
     replaced = f"{' and '.join(done).capitalize()} in the text were replaced" if done else "Nothing was replaced in it"
     future = (
         "address, and see Common Crawl's [opt-out](https://commoncrawl.org/faq) for future crawls."
-        if _is_common_crawl(manifest)
+        if is_common_crawl(manifest)
         else "address."
     )
     return f"""## Personal data and opting out
@@ -228,8 +228,8 @@ its {future}
 """
 
 
-def _licence(manifest: Manifest) -> str:
-    if not _is_common_crawl(manifest):
+def licence_part(manifest: Manifest) -> str:
+    if not is_common_crawl(manifest):
         also = " and [Common Crawl's terms of use](https://commoncrawl.org/terms-of-use)" * bool(
             _of_common_crawl(manifest)
         )
@@ -260,7 +260,7 @@ def _code(text: str) -> str:
     return "`" + re.sub(r"[`|\s\x00-\x1f]", "_", text) + "`"
 
 
-def _table(head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:
     rows = [head, ("---",) * len(head), *lines]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 

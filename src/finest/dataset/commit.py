@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,11 @@ class Content:
     """Whether a path is one that an earlier content of ours may have left; the commit removes it."""
     also_fine: frozenset[str] = frozenset()
     """Files of the repository's owner that stay."""
+    folder: str = ""
+    """Folder that must hold exactly these files, whose paths are relative to it; "" for the whole repository."""
+    beside: Callable[[Revision], Sequence[File]] = lambda _: ()
+    """Returns the files outside of the folder that a commit on top of this newest one also writes. Raises UsageError if
+    the repository holds something else."""
     sent: dict[str, Any] = field(default_factory=dict)
     """Uploaded files by path, in the form that huggingface_hub needs for the commit."""
 
@@ -102,7 +107,8 @@ def commit(hub: Hub, content: Content, *, private: bool, say: Say, progress: Pro
     `private` is set; VerifyError if a file changed meanwhile, or the Hub reports another hash; HubError or a subclass
     if the Hub refuses or does not respond.
     """
-    return _settle(hub, content, _repository(hub, content.repo, private=private, say=say), say, progress)
+    head = _repository(hub, content.repo, private=private, say=say)
+    return _settle(hub, content, replace(head, folder=content.folder), say, progress)
 
 
 def _repository(hub: Hub, repo: str, *, private: bool, say: Say) -> Revision:
@@ -120,6 +126,16 @@ def _repository(hub: Hub, repo: str, *, private: bool, say: Say) -> Revision:
     return Revision(repo, head.sha)
 
 
+def _listed(hub: Hub, revision: Revision) -> dict[str, RemoteFile]:
+    """Return the files of a revision or of its folder, which may not be there yet."""
+    try:
+        return hub.files(revision)
+    except HubNotFound:
+        if not revision.folder:
+            raise
+        return {}
+
+
 def _settle(hub: Hub, content: Content, head: Revision, say: Say, progress: Progress) -> Revision:
     """Return the one revision that holds this content: an existing one, or a new commit on top of `head`.
 
@@ -129,14 +145,14 @@ def _settle(hub: Hub, content: Content, head: Revision, say: Say, progress: Prog
     what = f"commit to {content.repo}"
     backoff = Backoff(RETRY, budget_s=math.inf)  # no time limit: an upload takes as long as it takes
     while True:
-        files = hub.files(head)
+        files = _listed(hub, head)
         found = head if content.is_in(files) else _earlier(hub, content)
         if found is not None:
             say(f"{found} holds this {content.what}")
             return found
         answer = _commit(hub, content, head, files, say, progress)
         if isinstance(answer, str):
-            return _confirmed(hub, content, Revision(content.repo, answer))
+            return _confirmed(hub, content, Revision(content.repo, answer, content.folder))
         if not answer.passes and answer.status != _STALE_PARENT:
             raise refusal(what, answer)
         wait_s = backoff.next_s(answer.asked_s)
@@ -144,14 +160,14 @@ def _settle(hub: Hub, content: Content, head: Revision, say: Say, progress: Prog
             raise HubUnavailable(f"{what}: not done after {backoff.failures} tries; run the same command again later")
         say(f"{what}: {said(answer)}; looking again in {wait_s:.1f} s")
         pause(wait_s)
-        head = Revision(content.repo, hub.head(content.repo).sha)
+        head = Revision(content.repo, hub.head(content.repo).sha, content.folder)
 
 
 def _earlier(hub: Hub, content: Content) -> Revision | None:
     """Find a recent commit whose title names this root and that holds this content."""
     for sha in hub.commits_titled(content.repo, content.mark):
-        revision = Revision(content.repo, sha)
-        if content.is_in(hub.files(revision)):
+        revision = Revision(content.repo, sha, content.folder)
+        if content.is_in(_listed(hub, revision)):
             return revision
     return None
 
@@ -161,9 +177,10 @@ def _commit(
 ) -> str | Failure:
     """Upload what is missing, then try to commit once."""
     _refuse_other_things(content, files)
+    beside = content.beside(Revision(content.repo, head.sha))
     missing = content.missing(files)
-    _upload(hub, content, [file for file in missing if file.local], say, progress)
-    changes = list(_changes(content, missing, content.stale(files)))
+    _upload(hub, content, head, [file for file in missing if file.local], say, progress)
+    changes = list(_changes(content, head, missing, content.stale(files), beside))
     return hub.commit_once(content.repo, changes, title=content.title, parent=head.sha)
 
 
@@ -179,13 +196,15 @@ def _refuse_other_things(content: Content, files: dict[str, RemoteFile]) -> None
         )
 
 
-def _upload(hub: Hub, content: Content, files: list[File], say: Say, progress: Progress) -> None:
+def _upload(
+    hub: Hub, content: Content, head: Revision, files: list[File], say: Say, progress: Progress
+) -> None:  # fmt: skip
     """Upload the files, one finished file at a time, each only once."""
     of_bytes, done = sum(file.size_bytes for file in files), 0
     for number, file in enumerate(files):
         progress(Sent(number, len(files), done, of_bytes))
         if file.path not in content.sent and file.local is not None:
-            addition = hub.upload(content.repo, file.path, file.local)
+            addition = hub.upload(head.repo, head.path(file.path), file.local)
             if addition.upload_info.sha256.hex() != file.sha256:
                 raise VerifyError(f"{file.path}: changed while it was sent; nothing was published")
             content.sent[file.path] = addition
@@ -195,13 +214,17 @@ def _upload(hub: Hub, content: Content, files: list[File], say: Say, progress: P
         say(f"{len(files)} files with {byte_size(of_bytes)} are on the Hub; one commit names them")
 
 
-def _changes(content: Content, missing: Iterable[File], stale: Iterable[str]) -> Iterator[Any]:
+def _changes(
+    content: Content, head: Revision, missing: Iterable[File], stale: Iterable[str], beside: Iterable[File]
+) -> Iterator[Any]:  # fmt: skip
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     for file in missing:
-        yield content.sent[file.path] if file.local else CommitOperationAdd(file.path, file.data)
+        yield content.sent[file.path] if file.local else CommitOperationAdd(head.path(file.path), file.data)
     for path in stale:
-        yield CommitOperationDelete(path, is_folder=False)
+        yield CommitOperationDelete(head.path(path), is_folder=False)
+    for file in beside:
+        yield CommitOperationAdd(file.path, file.data)
 
 
 def _confirmed(hub: Hub, content: Content, revision: Revision) -> Revision:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from finest.dataset.hub_retry import Failure, Say, hub_call, no_token, once, unusable
 from finest.dataset.limits import MAX_REPO_FILES
@@ -38,21 +38,32 @@ _XET_BOUNDS = {
 MB peaked at 399 MB (432 MB with the default block size of 8 MB), at the same speed."""
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
-_PLACE = re.compile(rf"(?:hf://datasets/)?({_NAME}/{_NAME})(?:@([0-9a-f]{{40}}))?(?:#([0-9a-f]{{64}}))?")
+TASKS_FOLDER = "tasks"
+"""Folder of a miner's repository with one folder for each task, named after the task's id."""
+_FOLDER = rf"{TASKS_FOLDER}/[A-Za-z0-9_-]{{1,40}}"
+_PLACE = re.compile(
+    rf"(?:hf://datasets/)?({_NAME}/{_NAME})(?:@([0-9a-f]{{40}}))?(?:/({_FOLDER}))?(?:#([0-9a-f]{{64}}))?"
+)
 _REPO = re.compile(rf"(?:{_NAME}/)?{_NAME}")
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One commit of a repository."""
+    """One commit of a repository, or one folder in it."""
 
     repo: str
     """`owner/name`."""
     sha: str
     """40 hex digits."""
+    folder: str = ""
+    """Folder to which all paths are relative; "" for the whole repository."""
 
     def __str__(self) -> str:
-        return f"{self.repo}@{self.sha}"
+        return f"{self.repo}@{self.sha}{self.folder and '/'}{self.folder}"
+
+    def path(self, name: str) -> str:
+        """Return the path in the repository of a file in the folder."""
+        return f"{self.folder}/{name}" if self.folder else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +91,26 @@ class Head:
     private: bool
 
 
-def parse_place(text: str) -> tuple[str, str | None, str | None]:
-    """Split `owner/name[@revision][#root]` into its parts; raises UsageError for anything else."""
+class HubPlace(NamedTuple):
+    """What a text names on the Hub."""
+
+    repo: str
+    sha: str | None
+    root: str | None
+    folder: str = ""
+
+
+def parse_place(text: str) -> HubPlace:
+    """Split `owner/name[@revision][/tasks/id][#root]` into its parts; raises UsageError for anything else."""
     found = _PLACE.fullmatch(text)
     if not found:
         raise UsageError(f"{text[:200]!r} is neither a folder nor OWNER/NAME@REVISION with a revision of 40 hex digits")
-    return found[1], found[2], found[3]
+    return HubPlace(found[1], found[2], found[4], found[3] or "")
+
+
+def task_place(repo: str, sha: str, task: str | None) -> str:
+    """Return the place of a task's dataset, `owner/name@revision/tasks/id`; without a task, that of the revision."""
+    return str(Revision(repo, sha, f"{TASKS_FOLDER}/{task}" if task else ""))
 
 
 def git_blob(data: bytes) -> str:
@@ -150,20 +175,35 @@ class Hub:
         )
 
     def files(self, revision: Revision) -> dict[str, RemoteFile]:
-        """Return every file of a revision by path. Raises VerifyError if no dataset of ours can have so many."""
+        """Return every file of a revision, or of its folder, by path relative to it.
+
+        Raises VerifyError if no dataset of ours can have so many.
+        """
         return hub_call(f"list the files of {revision}", lambda: self._files(revision), say=self._say)
 
     def _files(self, revision: Revision) -> dict[str, RemoteFile]:
         found: dict[str, RemoteFile] = {}
-        tree = self._api.list_repo_tree(revision.repo, repo_type=self._kind, revision=revision.sha, recursive=True)
-        for seen, entry in enumerate(tree):
+        for seen, entry in enumerate(self._tree(revision, recursive=True)):
             if seen >= MAX_REPO_FILES:
                 raise VerifyError(f"{revision}: more than {MAX_REPO_FILES} files, which no {self._kind} of ours has")
-            size, lfs = getattr(entry, "size", None), getattr(entry, "lfs", None)
-            if size is not None:
-                sha256 = lfs.sha256 if lfs else None
-                found[entry.path] = RemoteFile(entry.path, int(size), str(getattr(entry, "blob_id", "")), sha256)
+            if (file := _remote_file(entry, revision.folder)) is not None:
+                found[file.path] = file
         return found
+
+    def names(self, revision: Revision) -> dict[str, RemoteFile | None]:
+        """Return the files of a revision, or of its folder, without those of folders in it; each folder gives None."""
+        return hub_call(f"list {revision}", lambda: self._names(revision), say=self._say)
+
+    def _names(self, revision: Revision) -> dict[str, RemoteFile | None]:
+        start = len(revision.path(""))
+        return {
+            entry.path[start:]: _remote_file(entry, revision.folder) for entry in self._tree(revision, recursive=False)
+        }
+
+    def _tree(self, revision: Revision, *, recursive: bool) -> Iterable[Any]:
+        return self._api.list_repo_tree(
+            revision.repo, revision.folder or None, repo_type=self._kind, revision=revision.sha, recursive=recursive
+        )
 
     def commits_titled(self, repo: str, part: str) -> list[str]:
         """Return the recent commits on `main` whose title contains `part`, newest first."""
@@ -226,6 +266,7 @@ class Hub:
         from huggingface_hub import get_session, hf_hub_url
         from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 
+        path = revision.path(path)
         url = hf_hub_url(revision.repo, path, repo_type=self._kind, revision=revision.sha, endpoint=self.endpoint)
         headers = build_hf_headers(token=self._token or False) | {
             "Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity",
@@ -243,6 +284,15 @@ class Hub:
                 left -= len(chunk)
                 if left <= 0:
                     return
+
+
+def _remote_file(entry: Any, folder: str) -> RemoteFile | None:
+    """Return an entry of the Hub's listing with its path relative to `folder`; None for a folder."""
+    size, lfs = getattr(entry, "size", None), getattr(entry, "lfs", None)
+    if size is None:
+        return None
+    path = entry.path.removeprefix(f"{folder}/") if folder else entry.path
+    return RemoteFile(path, int(size), str(getattr(entry, "blob_id", "")), lfs.sha256 if lfs else None)
 
 
 def _bound_connections() -> None:

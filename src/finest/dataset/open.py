@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from finest.dataset.card import CARD_NAME
 from finest.dataset.confined_reader import Confined, Store
-from finest.dataset.hub import Hub, RemoteFile, Revision, git_blob, parse_place
+from finest.dataset.hub import TASKS_FOLDER, Hub, RemoteFile, Revision, git_blob, parse_place
 from finest.dataset.limits import (
     CHECK_CPU_S_PER_GB,
     CHECK_MEMORY_BYTES,
@@ -38,7 +38,8 @@ from finest.dataset.places import Places
 from finest.dataset.rows import VERDICT_SCHEMA, columns_schema, schema_with
 from finest.dataset.selection import unsatisfied
 from finest.dataset.shards import Shard
-from finest.errors import RunError, UsageError, VerifyError
+from finest.dataset.task_list import LIST_NAME, read_list
+from finest.errors import HubNotFound, RunError, UsageError, VerifyError
 
 if TYPE_CHECKING:
     from finest.dataset.location import Location
@@ -66,6 +67,10 @@ def open_dataset(
 ) -> Dataset:
     """Open `OWNER/NAME@REVISION` (40 hex digits; an optional `#ROOT` must match the root) or a local folder.
 
+    `OWNER/NAME@REVISION/tasks/ID` is the dataset of one task in a miner's repository (finest.dataset.task_folders); the
+    folder may be left out if there is only one task, or if the root names one. Earlier versions published a task at the
+    top of the repository: a revision without any folder of a task is opened there.
+
     This reads only the list of files and the manifest. Raises VerifyError if the manifest contradicts itself, if the
     repository holds a file that the manifest does not name, or if the Hub reports another size or sha256 for a file;
     HubError or a subclass if the Hub refuses; UsageError if there is no revision and `latest` is false. With `latest`,
@@ -73,17 +78,26 @@ def open_dataset(
     """
     if Path(where).is_dir():
         return _open_folder(Path(where))
-    repo, sha, root = parse_place(where)
-    if sha is None and not latest:
-        raise UsageError(f"{repo} names no revision: write {repo}@REVISION with 40 hex digits, or add --latest")
     hub = Hub(token, say)
-    if sha is None:
-        sha = hub.head(repo).sha
-        say(f"The newest revision is {repo}@{sha}")
-    dataset = _open_revision(hub, Revision(repo, sha))
+    revision, root = pinned(hub, where, latest=latest, say=say)
+    if revision.folder:
+        dataset = _open_task(hub, revision)
+    else:
+        dataset = _open_revision(hub, _of_one_dataset(hub, revision, root))
     if root not in (None, dataset.manifest.root):
         raise VerifyError(f"{dataset.place}: its root is {dataset.manifest.root}, not the {root} that was named")
     return dataset
+
+
+def pinned(hub: Hub, where: str, *, latest: bool, say: Callable[[str], None]) -> tuple[Revision, str | None]:
+    """Return the revision that a place on the Hub names, or with `latest` the newest one, and the root it names."""
+    repo, sha, root, folder = parse_place(where)
+    if sha is None and not latest:
+        raise UsageError(f"{repo} names no revision: write {repo}@REVISION with 40 hex digits, or add --latest")
+    if sha is None:
+        sha = hub.head(repo).sha
+        say(f"The newest revision is {repo}@{sha}")
+    return Revision(repo, sha, folder), root
 
 
 class Dataset:
@@ -337,6 +351,32 @@ def _open_folder(folder: Path) -> Dataset:
         if not local.is_file() or local.stat().st_size != named.size_bytes:
             raise VerifyError(f"{local}: not there with the {named.size_bytes} bytes that the manifest states")
     return Dataset(folder, manifest, _InAFolder(folder))
+
+
+def _open_task(hub: Hub, revision: Revision) -> Dataset:
+    """Open the folder of a task, or the top of a revision that an earlier version published."""
+    try:
+        return _open_revision(hub, revision)
+    except HubNotFound:
+        whole = Revision(revision.repo, revision.sha)
+        if TASKS_FOLDER in hub.names(whole):
+            raise
+        return _open_revision(hub, whole)
+
+
+def _of_one_dataset(hub: Hub, whole: Revision, root: str | None) -> Revision:
+    """Return the folder of the only task of a revision, or of the one with this root; without tasks, `whole`."""
+    names = hub.names(whole)
+    if TASKS_FOLDER not in names:
+        return whole
+    tasks = sorted(hub.names(Revision(whole.repo, whole.sha, TASKS_FOLDER)))
+    if root is not None:
+        tasks = [entry.task for entry in read_list(hub, whole, names) if entry.root == root and entry.task in tasks]
+    if len(tasks) != 1:
+        which = f"{len(tasks)} tasks" if root is None else f"{len(tasks)} tasks with the root {root}"
+        example = f"; name one: {whole}/{TASKS_FOLDER}/{tasks[-1]}" if tasks else f"; {LIST_NAME} lists its tasks"
+        raise UsageError(f"{whole} holds {which}{example}")
+    return Revision(whole.repo, whole.sha, f"{TASKS_FOLDER}/{tasks[0]}")
 
 
 def _open_revision(hub: Hub, revision: Revision) -> Dataset:

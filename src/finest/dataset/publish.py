@@ -1,4 +1,7 @@
-"""Publish a dataset's folder as one revision of a dataset repository on the Hugging Face Hub (`finest publish`)."""
+"""Publish a dataset's folder as one revision of a dataset repository on the Hugging Face Hub (`finest publish`).
+
+`publish` gives the repository that dataset alone. finest.dataset.task_folders adds a task's dataset to others.
+"""
 
 from __future__ import annotations
 
@@ -38,28 +41,41 @@ def publish(
     the names of sources contain user information or a query; HubError or a subclass if the Hub refuses or does not
     respond; UsageError if the repository holds something else.
     """
-    manifest = read_manifest(folder)
-    _refuse_named_secrets(source.name for source in manifest.sources)
+    manifest = read_checked(folder, say)
     hub = Hub(token, say)
     name = hub.full_name(repo)
-    say(f"Checking {len(manifest.shards) + len(manifest.verdicts)} files against the manifest")
     content = content_of(folder, manifest, name)
-    _refuse_secrets_in_files(folder, manifest)
     return commit(hub, content, private=private, say=say, progress=progress)
+
+
+def read_checked(folder: Path, say: Say) -> Manifest:
+    """Return the manifest of a dataset that may be published; raises VerifyError if it or a file holds secrets."""
+    manifest = read_manifest(folder)
+    _refuse_named_secrets(source.name for source in manifest.sources)
+    say(f"Checking {len(manifest.shards) + len(manifest.verdicts)} files against the manifest")
+    _refuse_secrets_in_files(folder, manifest)
+    return manifest
 
 
 def content_of(folder: Path, manifest: Manifest, repo: str) -> Content:
     """Return what a revision with this dataset holds, after comparing the files in the folder with the manifest."""
-    large = [_large_file(folder, shard) for shard in (*manifest.shards, *manifest.verdicts)]
-    small = [
-        File.of(MANIFEST_NAME, (folder / MANIFEST_NAME).read_bytes()),
-        File.of(CARD_NAME, _card_of(folder, manifest, repo)),
-    ]
-    dumps = ", ".join(manifest.dumps[:3]) + (" and more" if len(manifest.dumps) > 3 else "")
+    card = File.of(CARD_NAME, _card_of(folder, manifest, repo))
     return Content(
-        "dataset", repo, f"{dumps or 'No dump'}: {manifest.rows:,} rows, root {manifest.root}", manifest.root,
-        (*large, *small), MANIFEST_NAME, lambda path: path.split("/")[0] in FOLDERS,
+        "dataset", repo, title_of(manifest), manifest.root, (*files_of(folder, manifest), card), MANIFEST_NAME,
+        lambda path: path.split("/")[0] in FOLDERS,
     )  # fmt: skip
+
+
+def files_of(folder: Path, manifest: Manifest) -> tuple[File, ...]:
+    """Return the dataset's files without the card; raises VerifyError if one is not that of the manifest."""
+    large = [_large_file(folder, shard) for shard in (*manifest.shards, *manifest.verdicts)]
+    return (*large, File.of(MANIFEST_NAME, (folder / MANIFEST_NAME).read_bytes()))
+
+
+def title_of(manifest: Manifest) -> str:
+    """Return the title of the commit that publishes this dataset."""
+    dumps = ", ".join(manifest.dumps[:3]) + (" and more" if len(manifest.dumps) > 3 else "")
+    return f"{dumps or 'No dump'}: {manifest.rows:,} rows, root {manifest.root}"
 
 
 def _large_file(folder: Path, shard: Shard) -> File:

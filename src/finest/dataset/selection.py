@@ -92,6 +92,9 @@ def _kind(rule: object) -> object:
     return rule.get("kind", "where") if isinstance(rule, dict) else getattr(rule, "kind", None)
 
 
+_PLACE = r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+@[0-9a-f]{40}(/tasks/[A-Za-z0-9_-]{1,40})?$"
+
+
 class Selection(_Model):
     """One step that left rows out: the rule, and the dataset before it, its parent."""
 
@@ -101,8 +104,9 @@ class Selection(_Model):
     parent_root: str = Field(pattern=r"^[0-9a-f]{64}$")
     """Merkle root of the parent, over all of its rows."""
     parent_rows: Annotated[int, Field(ge=0, lt=2**63)]
-    parent: str | None = Field(default=None, max_length=250, pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+@[0-9a-f]{40}$")
-    """Where the parent is: `OWNER/NAME@REVISION`; None for one that was not read from the Hub."""
+    parent: str | None = Field(default=None, max_length=300, pattern=_PLACE)
+    """Where the parent is: `OWNER/NAME@REVISION`, or a task's folder in it; None for one that was not read from the
+    Hub."""
 
 
 def unsatisfied(

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from finest.atomic_files import write_whole
+from finest.dataset.hub import task_place
 from finest.demo.subnet import Subnet
 from finest.devnet.devnet import Devnet
 from finest.errors import RunError, UsageError
@@ -62,10 +63,9 @@ def run_subnet(out: Path, cache: Path, console: Console, say: Callable[[str], No
         _mine(subnet, say)
         tasks = [task for task in subnet.tasks() if task.state is TaskState.FINISHED]
         task = next(task for task in tasks if _name(subnet, task.hotkey) in HONEST)
-        say(f"Verifying {task.repo}@{task.revision} from the Hub and the WARCs")
-        said = subnet.run(
-            "verify", f"{task.repo}@{task.revision}", "--sample", VERIFIED_PAGES, name=_name(subnet, task.hotkey)
-        )
+        place = task_place(str(task.repo), str(task.revision), task.id)
+        say(f"Verifying {place} from the Hub and the WARCs")
+        said = subnet.run("verify", place, "--sample", VERIFIED_PAGES, name=_name(subnet, task.hotkey))
         console.print(said.strip().splitlines()[-1], style="green", markup=False)
         say(f"{VALIDATOR} judges every dataset and sets the weights")
         _to_its_end(subnet, {VALIDATOR: subnet.validate(VALIDATOR, "--once")}, say)
@@ -142,10 +142,11 @@ def _show(subnet: Subnet, console: Console) -> None:
         table.add_row(_name(subnet, task.hotkey), dataset, verdict, f"{score.score:.3f}", weight)
     console.print(table)
     console.print("\nLeaderboard", style="bold")
-    table = _table("miner", "finished WARCs", "mean score")
+    table = _table("miner", "tokens paid", "finished WARCs", "mean score")
     for leader in subnet.leaderboard():
         mean = "-" if leader.mean_score is None else f"{leader.mean_score:.3f}"
-        table.add_row(_name(subnet, leader.hotkey), str(leader.finished_warcs), mean)
+        paid = f"{leader.paid_tokens:,}"
+        table.add_row(_name(subnet, leader.hotkey), paid, str(leader.finished_warcs), mean)
     console.print(table)
 
 

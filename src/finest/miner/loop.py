@@ -26,7 +26,7 @@ from finest.tasks.client import Refused
 from finest.tasks.models import TaskState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from finest.miner.journal import Ending, Step
     from finest.miner.status_file import StatusFile
@@ -48,7 +48,9 @@ class TaskApi(Protocol):
     """The part of a task server that the loop needs."""
 
     def info(self) -> ServerInfo: ...
-    def lease(self, warcs: int, *, crawl: str | None = None, besides: str | None = None) -> Task: ...
+    def lease(
+        self, warcs: int, *, crawl: str | None = None, besides: str | None = None, recipes: Sequence[str] = ()
+    ) -> Task: ...  # fmt: skip
     def renew(self, task_id: str) -> Task: ...
     def release(self, task_id: str) -> Task: ...
     def task(self, task_id: str) -> Task: ...
@@ -79,6 +81,7 @@ class Miner:
         self._leases: dict[str, Lease] = {}
         self._lease_lock = threading.Lock()
         self._prefetcher = Prefetcher(options.common_crawl, say)
+        self._recipes = [recipe.hash for recipe in options.recipes]
         self._failed_in_a_row = 0
 
     def run(self) -> None:
@@ -173,7 +176,7 @@ class Miner:
         options = self._options
 
         def ask() -> Journal | None:
-            return self._journal_for(self._server.lease(options.warcs, crawl=options.crawl))
+            return self._journal_for(self._server.lease(options.warcs, crawl=options.crawl, recipes=self._recipes))
 
         while not self._stop.asked.is_set():
             journal = self._tries.idle("get a task", ask)
@@ -249,7 +252,7 @@ class Miner:
         if self._stop.asked.is_set():
             return None
         options = self._options
-        task = self._server.lease(options.warcs, crawl=options.crawl, besides=task_id)
+        task = self._server.lease(options.warcs, crawl=options.crawl, besides=task_id, recipes=self._recipes)
         return self._journal_for(task) if task.id != task_id else None
 
     def _handle_error(self, journal: Journal, error: Exception) -> None:

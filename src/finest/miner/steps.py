@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from finest.chain.payload import encode
-from finest.dataset.publish import publish
-from finest.errors import ClusterError, LeaseLost, LedgerError
+from finest.dataset.task_folders import publish_task
+from finest.errors import ClusterError, LeaseLost, LedgerError, RunError
 from finest.miner.journal import Committed, Finished, Published, Refined
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.options import RunOptions
@@ -43,6 +43,7 @@ class MineOptions:
     hf_repo: str
     work: Path
     recipe: Recipe
+    """The recipe for tasks that ask for none."""
     cache: Path
     common_crawl: CommonCrawl
     netuid: int
@@ -57,6 +58,22 @@ class MineOptions:
     once: bool = False
     prefetch: bool = False
     keep_bytes: int | None = None
+    more_recipes: tuple[Recipe, ...] = ()
+    """Recipes for tasks that ask for one, besides `recipe`."""
+
+    def recipe_of(self, task: Task) -> Recipe:
+        """Return the recipe that a task asks for; raises RunError if the miner has no such recipe."""
+        if task.recipe_hash is None:
+            return self.recipe
+        found = next((one for one in self.recipes if one.hash == task.recipe_hash), None)
+        if found is None:
+            raise RunError(f"task {task.id} asks for another version of the recipe {task.recipe} than this one")
+        return found
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """All recipes that the miner can use."""
+        return (self.recipe, *self.more_recipes)
 
 
 class UploadView(Protocol):
@@ -107,12 +124,13 @@ class Steps:
     def refined(self, journal: Journal, lease: Lease) -> Refined:
         """Refine the task's WARCs, continuing after the slices that its ledger has."""
         options = self._options
-        restart = self._is_another_run(journal)
+        recipe = options.recipe_of(journal.record.task)
+        restart = self._is_another_run(journal, recipe)
         if restart:
             self._say(f"Task {journal.id} was started with another recipe or limit; it starts again from the beginning")
         run = RunOptions(
             specs=tuple(_source_of(journal, path) for path in journal.record.task.warcs), out=journal.dataset,
-            recipe=options.recipe, cache=options.cache, common_crawl=options.common_crawl, workers=options.workers,
+            recipe=recipe, cache=options.cache, common_crawl=options.common_crawl, workers=options.workers,
             limit=options.limit, restart=restart, slurm=options.slurm, ray=options.ray,
         )  # fmt: skip
         progress = LeaseProgress(self._display.console, self._say, lease, self._now)
@@ -127,7 +145,7 @@ class Steps:
         )  # fmt: skip
 
     def published(self, journal: Journal, lease: Lease) -> Published:
-        """Publish the dataset as one revision of the repository."""
+        """Publish the dataset as the task's folder in the repository."""
         with self._display.upload(self._say) as upload:
 
             def say(line: str) -> None:
@@ -139,7 +157,9 @@ class Steps:
                 self._now.keep_alive()
                 upload.show(how_far)
 
-            revision = publish(journal.dataset, self._options.hf_repo, say=say, progress=show_progress)
+            revision = publish_task(
+                journal.dataset, self._options.hf_repo, journal.id, say=say, progress=show_progress
+            )  # fmt: skip
         return Published(repo=revision.repo, revision=revision.sha)
 
     def committed(self, journal: Journal, lease: Lease) -> Committed:
@@ -178,12 +198,12 @@ class Steps:
             if ids:
                 self._say(f"Task {journal.id}: cancelled jobs {', '.join(map(str, ids))}")
 
-    def _is_another_run(self, journal: Journal) -> bool:
+    def _is_another_run(self, journal: Journal, recipe: Recipe) -> bool:
         try:
             plan = Ledger.read(journal.dataset).plan
         except LedgerError:
             return journal.dataset.exists()  # a ledger that cannot be read, or files without one
-        return (plan.recipe_hash, plan.limit) != (self._options.recipe.hash, self._options.limit)
+        return (plan.recipe_hash, plan.limit) != (recipe.hash, self._options.limit)
 
 
 def line_of(journal: Journal) -> str:

@@ -96,7 +96,7 @@ async def lease(request: Request, body: LeaseRequest) -> Response:
         seen_block = server.authority.seen_block
         return server.store.lease(
             hotkey, body.warcs, block, seen_block=seen_block, crawl=body.crawl, besides=body.besides,
-            coldkey=server.authority.coldkey(hotkey),
+            coldkey=server.authority.coldkey(hotkey), recipes=body.recipes,
         )  # fmt: skip
 
     task = await server.executor.run_signed(request, server.authority.check_miner, work)
@@ -235,7 +235,7 @@ async def log_page(
 
 @router.get("/leaderboard", response_model=list[Leader], responses=refusals(), tags=["anybody"])
 async def leaderboard(request: Request, limit: Annotated[int, Query(ge=1, le=MAX_LEADERS)] = 50) -> Response:
-    """The miners, ranked by the WARCs that they finished and the scores of their tasks."""
+    """The miners, ranked by the verified tokens that they are paid for."""
     leaders = (await server_state(request).dashboard.get(DASHBOARD_MAX_AGE_S)).leaders[:limit]
     body = f"[{','.join(leader.model_dump_json() for leader in leaders)}]"
     return Response(body, media_type="application/json")

@@ -59,8 +59,13 @@ class LogSummary:
 class _Task:
     hotkey: str
     state: str
-    warcs: tuple[str, ...]
+    warcs: tuple[tuple[str, str], ...]
+    """The name of the work, which is empty for a whole crawl, and the path of each WARC."""
     holds: bool = True
+
+
+_Holders = defaultdict[tuple[str, str], set[str]]
+"""The tasks that hold each WARC of each work."""
 
 
 def read_seen(path: Path) -> Seen:
@@ -88,7 +93,7 @@ def check_log(entries: Iterable[LogEntry], *witnesses: Seen) -> LogSummary:
     """
     summary = LogSummary()
     tasks: dict[str, _Task] = {}
-    holders: defaultdict[str, set[str]] = defaultdict(set)
+    holders: _Holders = defaultdict(set)
     for entry in entries:
         _check_hash(entry, summary)
         _check_task(entry, tasks.get(entry.task_id))
@@ -131,13 +136,13 @@ def _check_task(entry: LogEntry, task: _Task | None) -> None:
         raise _wrong(entry, f"expired at block {entry.block}, before its end")
 
 
-def _replay(entry: LogEntry, tasks: dict[str, _Task], holders: defaultdict[str, set[str]], summary: LogSummary) -> None:
+def _replay(entry: LogEntry, tasks: dict[str, _Task], holders: _Holders, summary: LogSummary) -> None:
     if entry.what == "leased":
         warcs = _warcs(entry)
         summary.without_warcs += not warcs
         tasks[entry.task_id] = _Task(entry.hotkey, "leased", warcs)
         for warc in warcs:
-            _hold(entry, warc, holders[warc], tasks)
+            _hold(entry, warc[1], holders[warc], tasks)
         return
     task = tasks[entry.task_id]
     if entry.what in ("finished", "released", "expired"):
@@ -164,11 +169,12 @@ def _number(entry: LogEntry, name: str, default: int) -> int:
     return value
 
 
-def _warcs(entry: LogEntry) -> tuple[str, ...]:
+def _warcs(entry: LogEntry) -> tuple[tuple[str, str], ...]:
+    work = str(entry.detail.get("work") or "")
     found = entry.detail.get("warcs", [])
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found) or len(found) > MAX_WARCS:
         raise _wrong(entry, "has a list of WARCs that no server writes")
-    return tuple(found)
+    return tuple((work, path) for path in found)
 
 
 def _wrong(entry: LogEntry, what: str) -> VerifyError:

@@ -21,47 +21,49 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """A task to be created from up to `warcs` WARCs of one crawl, whose id is between `low` and `high`."""
+    """A task to be created from up to `warcs` WARCs of one piece of work."""
 
     task_id: str
     hotkey: str
     miner_id: int
     slot: int
     warcs: int
-    low: int
-    high: int
+    crawl_id: int
+    """The work's id."""
+    work: str | None
+    """Name of the work for the log; None for a whole crawl."""
+    price: float
     block: int
     seen_block: int
     expires_block: int
     redundancy: int
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedWarcs:
-    crawl: str
-    paths: list[str]
+def claim_warcs(connection: sa.Connection, choices: Sequence[NewTask]) -> tuple[NewTask, list[str]] | None:
+    """Claim WARCs for the first of the new tasks whose work has some; returns it with their paths, or None.
 
-
-def claim_warcs(connection: sa.Connection, new_task: NewTask) -> ClaimedWarcs | None:
-    """Claim the first WARCs, in path order, that are open to this miner, for a new task; None if there are none.
-
-    WARCs that the miner released before come last: it may have a reason, and others may have more luck with them.
+    The WARCs are the first, in path order, that are open to this miner. Those that the miner released before come after
+    all other work: it may have a reason, and others may have more luck with them.
     """
+    for which in (_NEW, _OPEN):
+        for new_task in choices:
+            if paths := _claim(connection, new_task, which):
+                return new_task, paths
+    for new_task in choices if connection.dialect.name == "postgresql" else ():
+        named = asdict(new_task) | {"time_s": time.time()}
+        if connection.execute(_ANY, named).scalar_one():
+            # Other requests are claiming the last open WARCs; wait for the ones that they leave.
+            rows = connection.execute(_WAITING_FOR_LOCKS, named)
+            if paths := [row.path for row in rows]:
+                return new_task, paths
+    return None
+
+
+def _claim(connection: sa.Connection, new_task: NewTask, which: str) -> list[str]:
     if connection.dialect.name == "sqlite":
-        return _claimed(_claim_on_sqlite(connection, new_task, _NEW) or _claim_on_sqlite(connection, new_task, _OPEN))
+        return _claim_on_sqlite(connection, new_task, which)
     named = asdict(new_task) | {"time_s": time.time()}
-    rows = (
-        connection.execute(_SKIPPING_LOCKED[_NEW], named).all()
-        or connection.execute(_SKIPPING_LOCKED[_OPEN], named).all()
-    )
-    if not rows and connection.execute(_ANY, named).scalar_one():
-        # Other requests are claiming the last open WARCs; wait for the ones that they leave.
-        rows = connection.execute(_WAITING_FOR_LOCKS, named).all()
-    return _claimed(rows)
-
-
-def _claimed(rows: Sequence[sa.Row[Any]]) -> ClaimedWarcs | None:
-    return ClaimedWarcs(rows[0].crawl, [row.path for row in rows]) if rows else None
+    return [row.path for row in connection.execute(_SKIPPING_LOCKED[which], named)]
 
 
 def _open(*marks: str) -> str:
@@ -72,11 +74,10 @@ def _open(*marks: str) -> str:
     hardly any match and sorts all WARCs.
     """
     counts = [f"(SELECT count(*) FROM claims WHERE warc_id = warcs.id AND miner_id = :miner_id AND {m})" for m in marks]  # noqa: S608
-    return f"open AND crawl_id BETWEEN :low AND :high AND {' + '.join(counts)} = 0"
+    return f"open AND crawl_id = :crawl_id AND {' + '.join(counts)} = 0"
 
 
 _OPEN, _NEW = _open("live"), _open("live", "returned")
-_CRAWL = "(SELECT name FROM crawls WHERE crawls.id = crawl_id) AS crawl"
 _ANY = sa.text(f"SELECT EXISTS (SELECT 1 FROM warcs WHERE {_OPEN})")  # noqa: S608
 
 
@@ -88,41 +89,39 @@ def _first(which: str) -> str:
 def _statement(which: str, lock: str) -> sa.TextClause:
     return sa.text(f"""
         WITH first AS MATERIALIZED ({_first(which)} {lock}),
-        mine AS MATERIALIZED (SELECT * FROM first WHERE crawl_id = (SELECT min(crawl_id) FROM first)),
         claimed AS (
-            UPDATE warcs SET claims = claims + 1, open = claims + 1 < :redundancy FROM mine WHERE warcs.id = mine.id
+            UPDATE warcs SET claims = claims + 1, open = claims + 1 < :redundancy FROM first WHERE warcs.id = first.id
         ), task AS (
-            INSERT INTO tasks (id, miner_id, crawl_id, state, slot, warcs, leased_block, expires_block, due_block)
+            INSERT INTO tasks (
+                id, miner_id, crawl_id, state, slot, warcs, leased_block, expires_block, due_block, price
+            )
             SELECT :task_id, :miner_id, min(crawl_id), 'leased', :slot, count(*), :seen_block, :expires_block,
-                   :expires_block
-            FROM mine HAVING count(*) > 0
+                   :expires_block, :price
+            FROM first HAVING count(*) > 0
         ), claim AS (
-            INSERT INTO claims (task_id, warc_id, miner_id) SELECT :task_id, id, :miner_id FROM mine
+            INSERT INTO claims (task_id, warc_id, miner_id) SELECT :task_id, id, :miner_id FROM first
         ), event AS (
             INSERT INTO events (block, time_s, hotkey, task_id, what, detail)
             SELECT :block, :time_s, :hotkey, :task_id, 'leased', json_build_object(
                 'expires_block', CAST(:expires_block AS bigint), 'redundancy', CAST(:redundancy AS int),
-                'warcs', json_agg(path ORDER BY id)
-            ) FROM mine HAVING count(*) > 0
+                'warcs', json_agg(path ORDER BY id), 'work', CAST(:work AS text),
+                'price', CAST(:price AS double precision)
+            ) FROM first HAVING count(*) > 0
         )
-        SELECT path, {_CRAWL} FROM mine ORDER BY id
+        SELECT path FROM first ORDER BY id
     """)  # noqa: S608
 
 
 _SKIPPING_LOCKED = {which: _statement(which, "FOR UPDATE OF warcs SKIP LOCKED") for which in (_NEW, _OPEN)}
 _WAITING_FOR_LOCKS = _statement(_OPEN, "FOR UPDATE OF warcs")
-_NEXT = {
-    which: sa.text(f"SELECT id, crawl_id, path, {_CRAWL} FROM ({_first(which)}) ORDER BY crawl_id, id")  # noqa: S608
-    for which in (_NEW, _OPEN)
-}
+_NEXT = {which: sa.text(_first(which)) for which in (_NEW, _OPEN)}
 
 
-def _claim_on_sqlite(connection: sa.Connection, new_task: NewTask, which: str) -> Sequence[sa.Row[Any]]:
-    rows = connection.execute(_NEXT[which], asdict(new_task)).all()
-    mine = [row for row in rows if row.crawl_id == rows[0].crawl_id]
+def _claim_on_sqlite(connection: sa.Connection, new_task: NewTask, which: str) -> list[str]:
+    mine = connection.execute(_NEXT[which], asdict(new_task)).all()
     if mine:
         _insert_claim(connection, new_task, mine)
-    return mine
+    return [row.path for row in mine]
 
 
 def _insert_claim(connection: sa.Connection, new_task: NewTask, mine: list[sa.Row[Any]]) -> None:
@@ -132,12 +131,13 @@ def _insert_claim(connection: sa.Connection, new_task: NewTask, mine: list[sa.Ro
     task = {
         "id": new_task.task_id, "miner_id": new_task.miner_id, "crawl_id": mine[0].crawl_id, "state": "leased",
         "slot": new_task.slot, "warcs": len(mine), "leased_block": new_task.seen_block,
-        "expires_block": new_task.expires_block, "due_block": new_task.expires_block,
+        "expires_block": new_task.expires_block, "due_block": new_task.expires_block, "price": new_task.price,
     }  # fmt: skip
     connection.execute(sa.insert(tasks), task)
     claim = {"task_id": new_task.task_id, "miner_id": new_task.miner_id}
     connection.execute(sa.insert(claims), [claim | {"warc_id": row.id} for row in mine])
     record_event(
         connection, new_task.block, new_task.hotkey, new_task.task_id, "leased", expires_block=new_task.expires_block,
-        redundancy=new_task.redundancy, warcs=[row.path for row in mine],
+        redundancy=new_task.redundancy, warcs=[row.path for row in mine], work=new_task.work,
+        price=new_task.price,
     )  # fmt: skip

@@ -15,7 +15,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from itertools import islice
@@ -123,9 +123,15 @@ class TaskServer:
         self._receiver = found.hotkey
         return found
 
-    def lease(self, warcs: int, *, crawl: str | None = None, besides: str | None = None) -> Task:
-        """Lease a task; returns an open one unless `besides` names it. Raises Refused."""
-        return self._post("/v1/tasks/lease", _made(LeaseRequest, warcs=warcs, crawl=crawl, besides=besides))
+    def lease(
+        self, warcs: int, *, crawl: str | None = None, besides: str | None = None, recipes: Sequence[str] = ()
+    ) -> Task:  # fmt: skip
+        """Lease a task; returns an open one unless `besides` names it. Raises Refused.
+
+        `recipes` are the hashes of the recipes that the miner can use for work that asks for one.
+        """
+        body = _made(LeaseRequest, warcs=warcs, crawl=crawl, besides=besides, recipes=list(recipes))
+        return self._post("/v1/tasks/lease", body)
 
     def renew(self, task_id: str) -> Task:
         """Renew the lease. Raises Refused."""

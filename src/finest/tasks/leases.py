@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
@@ -20,10 +20,8 @@ from finest.tasks.claim import NewTask, claim_warcs
 from finest.tasks.models import Rules, Task, TaskState
 from finest.tasks.problems import Problem
 from finest.tasks.queries import one_task, task_row
-from finest.tasks.tables import LEASED, NOT_CLOSED, crawls, miners, tasks
-
-ANY_CRAWL = (0, 2**31 - 1)
-"""The lowest and highest crawls.id; used when the miner names no crawl."""
+from finest.tasks.tables import LEASED, NOT_CLOSED, miners, tasks
+from finest.tasks.work import ids_of_crawl, open_works
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,8 @@ class LeaseCall:
     crawl: str | None
     besides: str | None
     coldkey: str | None = None
+    recipes: tuple[str, ...] = ()
+    """Hashes of the recipes that the miner can use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,33 +150,30 @@ def _known_lease(connection: sa.Connection, miner: MinerLeases, call: LeaseCall)
 
 
 def _new_lease(connection: sa.Connection, rules: Rules, call: LeaseCall, miner: MinerLeases) -> Task:
-    crawl_ids = _crawl_ids(connection, call.crawl)
     new_task = NewTask(
         task_id=new_id(), hotkey=call.hotkey, miner_id=miner.miner_id, slot=miner.free_slot(), warcs=call.warcs,
-        low=crawl_ids[0], high=crawl_ids[1], block=call.block, seen_block=call.seen_block,
+        crawl_id=0, work=None, price=1.0, block=call.block, seen_block=call.seen_block,
         expires_block=call.block + rules.lease_blocks, redundancy=rules.redundancy,
     )  # fmt: skip
-    claimed = claim_warcs(connection, new_task)
+    if call.crawl is not None and not ids_of_crawl(connection, call.crawl):
+        raise Problem("not-found", f"this server has no crawl {call.crawl}; /v1/statistics lists its crawls")
+    works = {work.id: work for work in open_works(connection, call.crawl, call.recipes)}
+    choices = [replace(new_task, crawl_id=one.id, work=one.log_name, price=one.price) for one in works.values()]
+    claimed = claim_warcs(connection, choices)
     if claimed is None:
-        raise _no_work(connection, call, crawl_ids)
+        raise _no_work(connection, call)
+    chosen, paths = claimed
     return Task(
-        id=new_task.task_id, hotkey=call.hotkey, state=TaskState.LEASED, crawl=claimed.crawl, warcs=claimed.paths,
+        id=new_task.task_id, hotkey=call.hotkey, state=TaskState.LEASED, **works[chosen.crawl_id].of_task, warcs=paths,
         block=call.block, leased_block=call.seen_block, expires_block=new_task.expires_block,
         due_block=new_task.expires_block,
     )  # fmt: skip
 
 
-def _crawl_ids(connection: sa.Connection, crawl: str | None) -> tuple[int, int]:
-    if crawl is None:
-        return ANY_CRAWL
-    crawl_id = connection.execute(sa.select(crawls.c.id).where(crawls.c.name == crawl)).scalar()
-    if crawl_id is None:
-        raise Problem("not-found", f"this server has no crawl {crawl}; /v1/statistics lists its crawls")
-    return crawl_id, crawl_id
-
-
-def _no_work(connection: sa.Connection, call: LeaseCall, crawl_ids: tuple[int, int]) -> Problem:
-    first = sa.select(sa.func.min(tasks.c.expires_block)).where(LEASED, tasks.c.crawl_id.between(*crawl_ids))
+def _no_work(connection: sa.Connection, call: LeaseCall) -> Problem:
+    first = sa.select(sa.func.min(tasks.c.expires_block)).where(LEASED)
+    if call.crawl is not None:
+        first = first.where(tasks.c.crawl_id.in_(ids_of_crawl(connection, call.crawl)))
     expires_block = connection.execute(first).scalar()
     what = f"every WARC of {call.crawl or 'every crawl'} is leased or finished"
     if expires_block is None:

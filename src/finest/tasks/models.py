@@ -22,6 +22,13 @@ TaskId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 Address = Annotated[str, StringConstraints(pattern=r"^[1-9A-HJ-NP-Za-km-z]{46,50}$")]
 """A hotkey as an ss58 address."""
 Verdict = Literal["pass", "fail", "no_evidence"]
+WorkKind = Literal["crawl", "language", "refinement"]
+"""Kinds of work: a crawl with any recipe; a language of a crawl; a crawl once more after a change of the recipe."""
+MAX_PRICE = 10.0
+"""The highest price of a verified token. Validators take a higher one for this, so a server cannot give one miner the
+whole pay of a subnet with one small task."""
+MAX_RECIPES = 256
+Price = Annotated[float, Field(gt=0, le=MAX_PRICE, allow_inf_nan=False)]
 EventKind = Literal["leased", "renewed", "finished", "released", "expired", "scored", "reopened"]
 
 
@@ -72,6 +79,10 @@ class LeaseRequest(Body):
     warcs: int = Field(default=4, ge=1, le=MAX_WARCS)
     crawl: str | None = Field(default=None, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")
     besides: TaskId | None = None
+    recipes: list[Root] = Field(
+        default=[], max_length=MAX_RECIPES,
+        description="Hashes of the recipes that the miner can use. Work that asks for another one is not leased to it.",
+    )  # fmt: skip
 
 
 class FinishRequest(Body):
@@ -109,6 +120,11 @@ class Task(BaseModel):
     hotkey: str
     state: TaskState
     crawl: str
+    kind: WorkKind = "crawl"
+    language: str | None = Field(default=None, description="The language that the work asks for.")
+    recipe: str | None = Field(default=None, description="Name of the recipe that the work asks for; null for any.")
+    recipe_hash: str | None = Field(default=None, description="Hash of that recipe.")
+    price: float = Field(default=1.0, description="Multiple of the usual pay of a verified token.")
     warcs: list[str] = Field(description="Paths under data.commoncrawl.org, crawl-data/...")
     block: int = Field(description="The chain's block at the time of the answer.")
     leased_block: int = Field(
@@ -180,6 +196,9 @@ class Health(BaseModel):
 
 class Leader(BaseModel):
     hotkey: str
+    paid_tokens: int = Field(
+        description="Sum of score x verified tokens x price over its finished tasks, by the median verdict of each."
+    )
     finished_tasks: int
     finished_warcs: int
     mean_score: float | None = Field(description="Mean over its finished tasks that have a pass or a fail.")
@@ -187,7 +206,13 @@ class Leader(BaseModel):
 
 
 class CrawlStatistics(BaseModel):
-    crawl: str
+    """One piece of work: a crawl, or a crawl in another language or with a new recipe."""
+
+    crawl: str = Field(description="Name of the work; of a whole crawl, the crawl's own.")
+    kind: WorkKind = "crawl"
+    language: str | None = None
+    recipe: str | None = None
+    price: float = 1.0
     warcs: int
     open: int
     leased: int

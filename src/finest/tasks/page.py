@@ -40,6 +40,8 @@ class CrawlRow:
     """One crawl's row and progress bar; the parts are percentages."""
 
     name: str
+    about: str
+    """What the work asks for, and its price; empty for a whole crawl at the usual price."""
     total: str
     finished: str
     leased: str
@@ -66,6 +68,7 @@ class TaskRow:
 class LeaderRow:
     rank: int
     hotkey: str
+    paid: str
     tasks: str
     warcs: str
     score: str
@@ -145,10 +148,17 @@ def _notice(authority: Authority) -> str | None:
 def _crawl(one: CrawlStatistics) -> CrawlRow:
     whole = max(one.warcs, 1)
     return CrawlRow(
-        _text(one.crawl), formatting.whole(one.warcs), formatting.whole(one.finished), formatting.whole(one.leased),
-        formatting.whole(one.open), round(100 * one.finished / whole, 3), round(100 * one.leased / whole, 3),
+        _text(one.crawl), _about(one), formatting.whole(one.warcs), formatting.whole(one.finished),
+        formatting.whole(one.leased), formatting.whole(one.open), round(100 * one.finished / whole, 3),
+        round(100 * one.leased / whole, 3),
         formatting.share(one.finished, one.warcs),
     )  # fmt: skip
+
+
+def _about(one: CrawlStatistics) -> str:
+    asked = {"crawl": "", "language": f"{one.language}, recipe {one.recipe}", "refinement": f"recipe {one.recipe}"}
+    price = "" if one.price == 1 else f"price {one.price:g}"
+    return _text(", ".join(filter(None, (asked[one.kind], price))))
 
 
 def _leased(task: Task, block: int, block_time_s: float) -> TaskRow:
@@ -171,8 +181,9 @@ def _leader(rank: int, one: Leader, block: int, block_time_s: float) -> LeaderRo
     score = f"{one.mean_score:.3f}" if one.mean_score is not None else "\u2013"
     when = _ago(one.last_finished_block, block, block_time_s)
     return LeaderRow(
-        rank, _text(one.hotkey), formatting.whole(one.finished_tasks), formatting.whole(one.finished_warcs), score, when
-    )
+        rank, _text(one.hotkey), formatting.whole(one.paid_tokens), formatting.whole(one.finished_tasks),
+        formatting.whole(one.finished_warcs), score, when,
+    )  # fmt: skip
 
 
 def _verdicts(counts: Any) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam
 from finest.tasks.models import Score, Task, TaskPage, TaskState
 from finest.tasks.problems import Problem
 from finest.tasks.tables import FINISHED, claims, crawls, miners, scores, tasks, warcs
+from finest.tasks.work import FIELDS_OF_TASK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,11 +23,11 @@ MAX_SCORES = 256
 """The most scores that a task is shown with, newest first: as many as a subnet has neurons."""
 READ_BATCH = 20
 """Tasks whose paths and scores are read at once. A page that is cut wastes at most one batch."""
-_TASK_BYTES, _SCORE_BYTES, _PATH_BYTES = 830, 310, 3
+_TASK_BYTES, _SCORE_BYTES, _PATH_BYTES = 1_200, 310, 3
 """Upper bounds for the JSON of a task, of a score without its note, and of a path apart from its characters."""
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _NAMED = (
-    sa.select(tasks, miners.c.hotkey, crawls.c.name.label("crawl"))
+    sa.select(tasks, miners.c.hotkey, *FIELDS_OF_TASK)
     .join(miners, miners.c.id == tasks.c.miner_id)
     .join(crawls, crawls.c.id == tasks.c.crawl_id)
 )

@@ -12,6 +12,7 @@ from finest.tasks.problems import Problem
 from finest.tasks.provenance import record_event
 from finest.tasks.queries import one_task
 from finest.tasks.tables import FINISHED, LEASED, LIVE, OPEN, claims, crawls, miners, scores, tasks, warcs
+from finest.tasks.work import IN_ORDER
 
 _LOCK_TASK = sa.select(tasks.c.id).where(tasks.c.id == bindparam("task_id")).with_for_update()
 """Two validators that report at the same moment count each other's verdict."""
@@ -57,22 +58,47 @@ def _has_failed(connection: sa.Connection, rules: Rules, task_id: str) -> bool:
     return fails >= rules.fails_to_reopen and fails > verdicts.count("pass")
 
 
+_WORTH = sa.case(
+    (scores.c.verdict == "pass", scores.c.score * sa.func.coalesce(scores.c.tokens, 0)), else_=0.0
+)  # fmt: skip
+"""What a verdict says that a task is worth: score x verified tokens."""
+
+
+def _judged() -> sa.Subquery:
+    """Each task with a pass or a fail: the mean score, and the median of what its verdicts say that it is worth.
+
+    The median is the lower one of two, so that no single validator can raise it.
+    """
+    of_task = {"partition_by": scores.c.task_id}
+    ranked = (
+        sa.select(
+            scores.c.task_id, scores.c.score, _WORTH.label("worth"),
+            sa.func.row_number().over(**of_task, order_by=_WORTH).label("place"),
+            sa.func.count().over(**of_task).label("verdicts"),
+        )
+        .where(scores.c.verdict.in_(("pass", "fail")))
+        .subquery()
+    )  # fmt: skip
+    median = sa.func.max(sa.case((ranked.c.place == (ranked.c.verdicts + 1) // 2, ranked.c.worth), else_=0.0))
+    return (
+        sa.select(ranked.c.task_id, sa.func.avg(ranked.c.score).label("score"), median.label("worth"))
+        .group_by(ranked.c.task_id)
+        .subquery()
+    )
+
+
 def leaderboard(connection: sa.Connection, limit: int) -> list[Leader]:
-    """The miners in the order of their finished WARCs times their mean score; without scores, by finished WARCs.
+    """The miners in the order of the verified tokens that they are paid for, then of their finished WARCs.
 
     Reads all finished tasks, so callers should cache the result.
     """
-    of_task = (
-        sa.select(scores.c.task_id, sa.func.avg(scores.c.score).label("score"))
-        .where(scores.c.verdict.in_(("pass", "fail")))
-        .group_by(scores.c.task_id)
-        .subquery()
-    )
+    of_task = _judged()
     finished_warcs = sa.func.sum(tasks.c.warcs).label("finished_warcs")
-    worth = sa.func.sum(tasks.c.warcs * sa.func.coalesce(of_task.c.score, 0.0))
+    paid = sa.func.sum(tasks.c.price * sa.func.coalesce(of_task.c.worth, 0.0))
     rows = connection.execute(
         sa.select(
-            miners.c.hotkey, sa.func.count().label("finished_tasks"), finished_warcs,
+            miners.c.hotkey, sa.cast(sa.func.round(paid), sa.BigInteger).label("paid_tokens"),
+            sa.func.count().label("finished_tasks"), finished_warcs,
             sa.func.avg(of_task.c.score).label("mean_score"),
             sa.func.max(tasks.c.closed_block).label("last_finished_block"),
         )
@@ -81,7 +107,7 @@ def leaderboard(connection: sa.Connection, limit: int) -> list[Leader]:
         .outerjoin(of_task, of_task.c.task_id == tasks.c.id)
         .where(FINISHED)
         .group_by(miners.c.id, miners.c.hotkey)
-        .order_by(worth.desc(), finished_warcs.desc(), miners.c.hotkey)
+        .order_by(paid.desc(), finished_warcs.desc(), miners.c.hotkey)
         .limit(limit)
     )  # fmt: skip
     return [Leader.model_validate(dict(row)) for row in rows.mappings()]
@@ -103,7 +129,10 @@ def statistics(connection: sa.Connection, block: int) -> Statistics:
 
 
 def crawl_statistics(connection: sa.Connection) -> list[CrawlStatistics]:
-    """Each crawl's WARCs by state: open if a miner can still lease them, else leased or finished."""
+    """The WARCs of each work by state: open if a miner can still lease them, else leased or finished.
+
+    The works are in the order in which they are leased.
+    """
     free = sa.select(warcs.c.crawl_id, sa.func.count().label("n")).where(OPEN).group_by(warcs.c.crawl_id)
     held = (
         sa.select(warcs.c.crawl_id, sa.func.count(warcs.c.id.distinct()).label("n"))
@@ -114,12 +143,18 @@ def crawl_statistics(connection: sa.Connection) -> list[CrawlStatistics]:
     )
     a, b = free.subquery("free"), held.subquery("held")
     rows = connection.execute(
-        sa.select(crawls.c.name, crawls.c.warcs, sa.func.coalesce(a.c.n, 0), sa.func.coalesce(b.c.n, 0))
+        sa.select(
+            crawls.c.name, crawls.c.kind, crawls.c.language, crawls.c.recipe, crawls.c.price, crawls.c.warcs,
+            sa.func.coalesce(a.c.n, 0).label("open"), sa.func.coalesce(b.c.n, 0).label("leased"),
+        )
         .outerjoin(a, a.c.crawl_id == crawls.c.id)
         .outerjoin(b, b.c.crawl_id == crawls.c.id)
-        .order_by(crawls.c.id)
-    )
+        .order_by(*IN_ORDER)
+    )  # fmt: skip
     return [
-        CrawlStatistics(crawl=name, warcs=total, open=left, leased=leased, finished=total - left - leased)
-        for name, total, left, leased in rows
-    ]
+        CrawlStatistics(
+            crawl=row.name, kind=row.kind, language=row.language, recipe=row.recipe, price=row.price, warcs=row.warcs,
+            open=row.open, leased=row.leased, finished=row.warcs - row.open - row.leased,
+        )
+        for row in rows
+    ]  # fmt: skip

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from finest.database import INSERTS, Database
 from finest.tasks import event_log, lease_expiry, leases, queries, replay, scores, transitions
+from finest.tasks.accepted import AcceptedTask, accepted_tasks
 from finest.tasks.migrate import TABLES
 from finest.tasks.models import (
     CrawlStatistics,
@@ -27,11 +28,13 @@ from finest.tasks.models import (
     TaskState,
 )
 from finest.tasks.tables import crawls, nonces, rules, warcs
+from finest.tasks.work import add_work, set_price
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from finest.chain.payload import Anchor
+    from finest.tasks.work import NewWork
 
 BATCH = 10_000
 """WARCs in one transaction of an import. It takes some tenths of a second, for which SQLite's other writers wait."""
@@ -71,17 +74,17 @@ class Store:
 
     def lease(
         self, hotkey: str, warcs: int, block: int, *, seen_block: int | None = None, crawl: str | None = None,
-        besides: str | None = None, coldkey: str | None = None,
+        besides: str | None = None, coldkey: str | None = None, recipes: Sequence[str] = (),
     ) -> Task:  # fmt: skip
         """The open lease that the miner does not name in `besides`, or a new one of up to `warcs` WARCs.
 
         `seen_block` is the last block that the server read from the chain, and `block` an estimate based on it. The
         task records `seen_block`, so no commitment for it can be older, however wrong the estimate is. The hotkeys of
-        one `coldkey` share a limit of open leases.
+        one `coldkey` share a limit of open leases. `recipes` are the hashes of the recipes that the miner can use.
         """
         self._expire_for_block(block)
         seen_block = block if seen_block is None else seen_block
-        call = leases.LeaseCall(hotkey, warcs, block, seen_block, crawl, besides, coldkey)
+        call = leases.LeaseCall(hotkey, warcs, block, seen_block, crawl, besides, coldkey, tuple(recipes))
         return self._database.write(lambda connection: leases.lease(connection, self.rules, call))
 
     def renew(self, hotkey: str, task_id: str, block: int) -> Task:
@@ -169,8 +172,12 @@ class Store:
         return self._database.read(lambda connection: scores.statistics(connection, block))
 
     def crawls(self) -> list[CrawlStatistics]:
-        """Statistics of each crawl, in the order in which the server leases its WARCs."""
+        """Statistics of each work, in the order in which the server leases its WARCs."""
         return self._database.read(scores.crawl_statistics)
+
+    def accepted(self) -> list[AcceptedTask]:
+        """The tasks whose datasets belong in the index."""
+        return self._database.read(accepted_tasks)
 
     def accept_nonce(self, hotkey: str, nonce_ns: int, now_s: float) -> bool:
         """Record the nonce of a signed request; returns False for a replay. Shared by all server processes."""
@@ -197,7 +204,7 @@ class Store:
     def add_warcs(self, crawl: str, paths: Iterable[str]) -> int:
         """Add WARCs in this order; returns how many are new. Works in batches, and finished batches stay if stopped."""
         self._database.write(
-            lambda connection: connection.execute(_ADD_CRAWL[connection.dialect.name], {"crawl": crawl})
+            lambda connection: connection.execute(_ADD_CRAWL[connection.dialect.name], {"its_name": crawl})
         )
         rest, added = iter(paths), 0
         while batch := list(islice(rest, BATCH)):
@@ -205,6 +212,14 @@ class Store:
         if self._database.postgresql:
             self._database.write_one(lambda connection: connection.exec_driver_sql("ANALYZE warcs"))
         return added
+
+    def add_work(self, work: NewWork, price: float) -> int:
+        """Add work on an imported crawl, or set its price if it is there; returns how many WARCs are new."""
+        return self._database.write(lambda connection: add_work(connection, work, price))
+
+    def set_price(self, name: str, price: float) -> None:
+        """Set the price of a crawl or other work for new leases; raises UsageError if there is no such work."""
+        self._database.write(lambda connection: set_price(connection, name, price))
 
     def _add(self, crawl: str, paths: list[str]) -> int:
         named = {"crawl": crawl, "paths": json.dumps(paths)}
@@ -260,7 +275,7 @@ def _touch(connection: sa.Connection, now_s: float) -> None:
 
 
 _ADD_CRAWL = {
-    name: insert(crawls).values(name=bindparam("crawl")).on_conflict_do_nothing() for name, insert in INSERTS.items()
+    name: insert(crawls).values(name=bindparam("its_name")).on_conflict_do_nothing() for name, insert in INSERTS.items()
 }
 _APPLY_REDUNDANCY = {
     name: insert(rules)

@@ -3,6 +3,9 @@
     crawls --< warcs --< claims >-- tasks >-- miners
                                      └--< scores       events, nonces, rules
 
+A row of `crawls` is one piece of work on the WARCs of a crawl: the crawl itself, or the crawl once more in another
+language or with a new recipe (finest.tasks.work). Each piece of work has its own rows in `warcs`.
+
 A WARC is open while it has fewer live claims than the redundancy. When a task expires, is released or fails, its claims
 are no longer live. migrations/ builds the same tables step by step, and a test compares the two.
 """
@@ -24,6 +27,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     false,
     text,
     true,
@@ -57,6 +61,12 @@ crawls = Table(
     Column("id", Integer, primary_key=True),
     Column("name", String(64), nullable=False, unique=True),
     Column("warcs", Integer, nullable=False, server_default=text("0")),
+    Column("kind", String(16), nullable=False, server_default=text("'crawl'")),
+    Column("crawl", String(64)),  # whose WARCs these are; NULL if `name` says so
+    Column("language", String(16)),
+    Column("recipe", String(64)),
+    Column("recipe_hash", String(64)),
+    Column("price", Float(53), nullable=False, server_default=text("1.0")),  # for new leases
 )
 
 warcs = Table(
@@ -64,10 +74,11 @@ warcs = Table(
     metadata,
     Column("id", Id, primary_key=True),  # in path order within a crawl
     Column("crawl_id", ForeignKey("crawls.id"), nullable=False),
-    Column("path", Text, nullable=False, unique=True),
+    Column("path", Text, nullable=False),
     Column("claims", SmallInteger, nullable=False, server_default=text("0")),
     Column("open", Boolean, nullable=False, server_default=true()),
     CheckConstraint("claims >= 0", name="claims"),
+    UniqueConstraint("crawl_id", "path"),
 )
 OPEN = text("open")
 """Condition of an open WARC, in one spelling everywhere: for `open = 1` SQLite would not use the index below."""
@@ -100,6 +111,7 @@ tasks = Table(
     Column("root", String(64)),
     Column("commitment", String(128)),
     Column("due_block", BigInteger),  # expires_block before any renewal
+    Column("price", Float(53), nullable=False, server_default=text("1.0")),  # of the work when it was leased
     CheckConstraint("state IN ('leased', 'finished', 'released', 'expired')", name="state"),
     CheckConstraint("(state = 'leased') = (closed_block IS NULL)", name="closed"),
     CheckConstraint("(state = 'finished') = (commitment IS NOT NULL)", name="finished"),

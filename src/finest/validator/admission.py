@@ -11,7 +11,7 @@ layout       no more files and row groups than its rows and bytes explain
 tokens       its rows state as many tokens as the manifest, and no row fewer than none
 root         the root over its rows equals the manifest's and matches the line's
 selection    the dataset of a task has all rows; every row of a selection audited without a task satisfies its rules
-recipe       whether this version has the recipe; passes in either case
+recipe       the one that the task asks for, if any; else whether this version has it, which passes in either case
 models       the quality models that the recipe names can be fetched (finest.validator.scored)
 index        the evaluation index that the recipe names, if any, can be fetched (finest.validator.uncontaminated)
 """
@@ -65,12 +65,27 @@ def check_dataset(dataset: Dataset, subject: Subject, recipe: Recipe | None, cac
     yield _check_root(dataset, subject.submission)
     if manifest.selections:
         yield _check_selection(dataset, subject, cache)
+    yield from _check_asked_recipe(manifest, recipe, subject.task.recipe_hash)
     name = str(manifest.recipe.get("name", ""))
     kind = "this version has it" if recipe else "not of this version: rows are held against their pages' visible text"
     if packages := needs(manifest.recipe):
         kind = f"{kind}; {packages}"
     detail = f"{name[:64]}, hash {manifest.recipe_hash[:12]}: {kind}"
     yield Check(name="recipe", outcome="pass", detail=detail[:MAX_WORDS])
+
+
+def _check_asked_recipe(manifest: Manifest, recipe: Recipe | None, asked: str | None) -> Iterator[Check]:
+    """Check that a task that asks for a recipe was done with it; scores may be added, which change no row.
+
+    A dataset made with another recipe would be paid at the price of work that nobody did. If this version does not have
+    the recipe, it can compare the dataset with no reference, and there is no evidence.
+    """
+    if asked is None:
+        return
+    if recipe is None and manifest.recipe_hash == asked:
+        yield _check("recipe", None, f"the task asks for recipe {asked[:12]}, which this version does not have")
+    elif asked not in (manifest.recipe_hash, recipe.without_models().hash if recipe else ""):
+        yield _check("recipe", False, f"the task asks for recipe {asked[:12]}, this is {manifest.recipe_hash[:12]}")
 
 
 def open_submission(context: AuditContext) -> tuple[Dataset | None, Check]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from finest.validator.score import Measured, Score
 
@@ -63,6 +63,17 @@ class Assignment(_Model):
     due_block: Count | None = None
     """The block at which the lease ended before any renewal."""
     closed_block: Count | None = None
+    recipe_hash: Hash | None = None
+    """The recipe that the task asks for; None for any."""
+    price: float = Field(default=1.0, ge=0)
+    """Multiple of the usual pay of a verified token."""
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the fields of special work where they say nothing, so that earlier signatures still hold."""
+        data: dict[str, Any] = handler(self)
+        usual = {"recipe_hash": None, "price": 1.0}
+        return {name: value for name, value in data.items() if name not in usual or value != usual[name]}
 
 
 class Beacon(_Model):

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finest.chain.payload import decode
-from finest.dataset.hub import parse_place
+from finest.dataset.hub import parse_place, task_place
 from finest.errors import UsageError
 from finest.validator.models import Assignment, Beacon, Subject, Submission
+from finest.validator.price import capped
 from finest.validator.seed import BEACON_BLOCKS, make_seed
 
 if TYPE_CHECKING:
@@ -24,10 +25,16 @@ def submission_of(where: str) -> Submission:
     """Parse `OWNER/NAME@REVISION`; a folder gives an empty submission. Raises UsageError without a revision."""
     if Path(where).is_dir():
         return Submission()
-    repo, revision, _ = parse_place(where)
-    if revision is None:
-        raise UsageError(f"{repo} names no revision: write {repo}@REVISION with 40 hex digits")
-    return Submission(repo=repo, revision=revision)
+    named = parse_place(where)
+    if named.sha is None:
+        raise UsageError(f"{named.repo} names no revision: write {named.repo}@REVISION with 40 hex digits")
+    return Submission(repo=named.repo, revision=named.sha)
+
+
+def place_of(subject: Subject) -> str | None:
+    """Return the place of a submission, which is the folder of its task; None for an audit of a local folder."""
+    told = subject.submission
+    return task_place(told.repo, told.revision, subject.task.id) if told.repo and told.revision else None
 
 
 def assignment_of(task: Task) -> Assignment:
@@ -36,6 +43,7 @@ def assignment_of(task: Task) -> Assignment:
         warcs=tuple(COMMON_CRAWL + path for path in task.warcs), id=task.id, hotkey=task.hotkey,
         state=task.state.value, commitment=task.commitment, leased_block=task.leased_block,
         expires_block=task.expires_block, due_block=task.due_block, closed_block=task.closed_block,
+        recipe_hash=task.recipe_hash, price=capped(task.price),
     )  # fmt: skip
 
 

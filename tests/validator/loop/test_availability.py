@@ -27,7 +27,7 @@ class Hub:
         self.asked.append(place)
         if self.away:
             raise HubUnavailable("the Hub does not answer")
-        return "no such revision" if place.partition("@")[2] in self.gone else None
+        return "no such revision" if place.partition("@")[2].partition("/")[0] in self.gone else None
 
 
 @pytest.fixture
@@ -100,4 +100,4 @@ def test_what_was_left_out_is_looked_at_too_and_old_lines_are_not(queue: Queue, 
     looks = Availability(queue, lambda _: None, hub.look)
     looks.round(BLOCK, 0.0)
     looks.round(101 + VESTING_DAYS * PAID_BLOCKS, 1.0)
-    assert hub.asked == [f"alice/web@{line(0).partition('@')[2][:40]}"]
+    assert hub.asked == [f"alice/web@{line(0).partition('@')[2][:40]}/tasks/t0"]

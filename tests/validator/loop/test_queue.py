@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from finest.errors import FinestError
+from finest.tasks.models import MAX_PRICE
 from finest.validator.loop.queue import DAY_S, TOKENS_A_WARC, USUAL_WARCS, WHY_CHARS, Counts, Queue
 from finest.validator.loop.weights import CLAIMED
 
@@ -257,3 +258,12 @@ def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
     path.write_bytes(b"this is no database, whatever it is called\n" * 100)
     with pytest.raises(FinestError, match="not a database"):
         Queue.open(f"sqlite:///{path}")
+
+
+def test_a_verdict_is_paid_at_the_price_of_its_work(queue: Queue) -> None:
+    """A price multiplies the verified tokens that weights count, up to a limit; reported tokens stay as counted."""
+    for number, price in enumerate((1.0, 2.5, 0.5, 1e9, -3.0)):
+        queue.add([seen(number=number)])
+        queue.record_verdict(following(queue), settled(tokens=1000.0, price=price))
+    assert [past.tokens for past in queue.past(0)] == [1000.0, 2500.0, 500.0, MAX_PRICE * 1000.0, 0.0]
+    assert {report.tokens for report in queue.unreported()} == {1000.0}

@@ -96,6 +96,11 @@ def show_dataset(console: Console, dataset: Dataset, sample: list[dict[str, Any]
     for source in manifest.sources[:SHOWN_SOURCES]:
         words = f"  {source.name}  {byte_size(source.size_bytes)}, {source.pages:,} pages"
         console.print(Text(_printable(words)))
+    show_rows(console, sample)
+
+
+def show_rows(console: Console, sample: list[dict[str, Any]]) -> None:
+    """Print a few rows of a dataset."""
     for row in sample:
         console.print(
             Text(_printable(f"\n{row['url']}  {row['date']}  {row['language']}, {row['token_count']} tokens"))

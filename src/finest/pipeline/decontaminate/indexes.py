@@ -143,7 +143,7 @@ def _put(data: bytes, cached: Path) -> Path:
 
 def _fetched(place: str, sha256: str, token: str | None, say: Say, most_bytes: int) -> bytes:
     repo, path = place.removeprefix("hf:").split(":")
-    name, sha, _ = parse_place(repo)
+    name, sha, *_ = parse_place(repo)
     revision, hub = Revision(name, str(sha)), Hub(token, say)
     file = hub.files(revision).get(path)
     if file is None or file.size_bytes > most_bytes:

@@ -57,7 +57,7 @@ def find_set(spec: str, hub: Callable[[], Hub]) -> EvaluationFiles:
     name, _, place = spec.rpartition("=") if re.match(r"[A-Za-z0-9._-]+=", spec) else ("", "", spec)
     found = _HUB.fullmatch(place)
     if found:
-        repo, sha, _ = parse_place(found["place"])
+        repo, sha, *_ = parse_place(found["place"])
         if sha is None:
             raise UsageError(f"{place}: the set needs a revision: write hf:{repo}@REVISION with 40 hex digits")
         name = _named(name or repo.partition("/")[2])

@@ -1,8 +1,9 @@
 """Looks again at datasets that are paid, for as long as a part of their pay vests.
 
 A dataset that the Hub does not have any more, or has with other files, becomes a fail once two looks an hour apart
-agree. What would still have been paid for it is forfeit, and the task server leases its WARCs again. Once a dataset of
-a hotkey is gone, all others of that hotkey are looked at first.
+agree. So does one whose folder was removed from the newest commit of its repository, or changed in it. What would still
+have been paid for it is forfeit, and the task server leases its WARCs again. Once a dataset of a hotkey is gone, all
+others of that hotkey are looked at first.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from finest.chain.payload import decode
+from finest.dataset.hub import Revision, task_place
 from finest.dataset.open import open_dataset
+from finest.dataset.task_folders import changed_since
 from finest.errors import FinestError, HubNotFound, VerifyError
 from finest.formatting import showable
 from finest.validator.loop.weights import PAID_BLOCKS, VESTING_DAYS
@@ -27,16 +30,18 @@ LOOKS = 32
 """Datasets in one round: a few requests each, so about one request in thirty seconds."""
 
 Look = Callable[[str], "str | None"]
-"""Looks at `REPO@REVISION`; returns why the dataset is gone or None, and raises FinestError if that cannot be told."""
+"""Looks at `REPO@REVISION/tasks/ID`; returns why the dataset is gone or None, and raises FinestError if nobody can tell
+that."""
 
 
 def look(place: str) -> str | None:
     """Return why the revision is not the dataset that it was, or None; raises FinestError if the Hub does not say."""
     try:
-        open_dataset(place).close()
+        with open_dataset(place) as dataset:
+            assert isinstance(dataset.place, Revision)  # a line names a repository
+            return changed_since(dataset.place)
     except (HubNotFound, VerifyError) as error:
         return str(error)
-    return None
 
 
 class Availability:
@@ -65,7 +70,7 @@ class Availability:
     def _look_at(self, line: PaidLine, now_s: float) -> None:
         commitment = decode(line.line)
         assert commitment is not None  # no invalid line is ever added to the queue
-        place = f"{commitment.repo}@{commitment.revision}"
+        place = task_place(commitment.repo, commitment.revision, line.task_id)
         try:
             why = self._look(place)
         except FinestError:

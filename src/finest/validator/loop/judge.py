@@ -30,7 +30,7 @@ from finest.validator.loop.sampling import capacity_of, draw
 from finest.validator.loop.verdict import LINE_CHARS, run_verdict
 from finest.validator.loop.verdict_process import Job
 from finest.validator.models import Check
-from finest.validator.subject import COMMON_CRAWL
+from finest.validator.subject import COMMON_CRAWL, place_of
 from finest.warc.source import common_crawl_path
 
 if TYPE_CHECKING:
@@ -183,6 +183,7 @@ class Judge:
         why = f"adopted from {counted(len(panel.scores), 'validator')}"
         self._queue.record_verdict(entry, RecordedVerdict(
             "pass", found.total, False, subject.task.id, subject.task.warcs, view.block, "", why, 0.0, found.tokens,
+            subject.task.price,
         ), own=False)  # fmt: skip
         return True
 
@@ -197,7 +198,7 @@ class Judge:
         return Job(
             subject=subject, plan=self._options.plan, warcs=warcs, tier=self._options.tier, device=self._options.device,
             tokens=self._options.tokens,
-            place=f"{subject.submission.repo}@{subject.submission.revision}",
+            place=place_of(subject) or "",
             heldout=self._heldout.pick(warcs, subject.seed, self._queue),
             index=index_file(self._options.work.absolute()), cache=self._settings.cache.absolute(),
             cc_https=self._settings.cc_https, cc_bucket=self._settings.cc_bucket,
@@ -220,7 +221,7 @@ class Judge:
         task = evidence.subject.task
         self._queue.record_verdict(entry, RecordedVerdict(
             evidence.verdict, total, is_dishonest(evidence), task.id, task.warcs, self._chain.view().block,
-            evidence_hash(evidence), evidence.why, cpu_s, tokens,
+            evidence_hash(evidence), evidence.why, cpu_s, tokens, task.price,
         ))  # fmt: skip
         self._telemetry.verdict(evidence)
         verdict = evidence.verdict.replace("_", " ")

@@ -21,6 +21,7 @@ from finest.validator.loop.committee import MAX_DIFFERENT_SHARE, MIN_DIFFERENT
 from finest.validator.loop.tables import TABLES, submissions, trust
 from finest.validator.loop.weights import CLAIMED, Past
 from finest.validator.models import Outcome
+from finest.validator.price import priced
 
 DAY_S = 86_400.0
 WHY_CHARS = 800
@@ -75,6 +76,8 @@ class RecordedVerdict:
     cpu_s: float
     tokens: float = 0.0
     """Verified tokens."""
+    price: float = 1.0
+    """Multiple of the usual pay of a verified token (finest.validator.price)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ class PaidLine:
     id: int
     hotkey: str
     line: str
+    task_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +183,7 @@ class Queue:
         values = {
             "verdict": found.verdict, "total": found.total, "forged": found.forged, "task_id": found.task_id,
             "warcs": "\n".join(found.warcs), "size": len(found.warcs), "tokens": found.tokens,
+            "price": found.price,
             "judged_block": found.block, "evidence_sha256": found.evidence_sha256,
             "why": showable(found.why, WHY_CHARS), "cpu_s": _T.cpu_s + found.cpu_s, "touched_s": time.time(),
             "tries": _T.tries + 1, "reported": not own,
@@ -241,7 +246,7 @@ class Queue:
 
     def paid_lines(self, since_block: int) -> list[PaidLine]:
         """Return the lines committed since a block that passed or were left out."""
-        wanted = sa.select(_T.id, _T.hotkey, _T.line).where(
+        wanted = sa.select(_T.id, _T.hotkey, _T.line, _T.task_id).where(
             _T.verdict.in_(("pass", CLAIMED)), _T.block >= since_block, sa.func.coalesce(_T.size, 1) > 0
         )
         return [PaidLine(*row) for row in self._database.read(lambda connection: connection.execute(wanted).all())]
@@ -319,7 +324,7 @@ class Queue:
 
 def _past(row: sa.Row[Any]) -> Past:
     size = len(row.warcs.split()) if row.size is None else row.size
-    tokens = TOKENS_A_WARC * size if row.tokens is None else row.tokens
+    tokens = TOKENS_A_WARC * size if row.tokens is None else priced(row.tokens, 1.0 if row.price is None else row.price)
     if row.verdict is None:
         return Past(
             row.hotkey, row.registered_block, row.block, row.block, "no_evidence", 0.0, False, size, 0.0, row.share

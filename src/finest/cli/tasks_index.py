@@ -1,0 +1,49 @@
+"""The command `finest tasks publish-index`."""
+
+from __future__ import annotations
+
+import click
+
+from finest.cli.shared import needs, say
+from finest.settings import load_settings
+
+
+@click.command("publish-index")
+@click.option(
+    "--hf-repo", "repo", required=True, metavar="[OWNER/]NAME",
+    help="Dataset repository; created if it does not exist. Without OWNER it belongs to your account.",
+)  # fmt: skip
+@click.option("--private", is_flag=True, help="Create the repository as a private one, which only you can read.")
+def publish_index(repo: str, private: bool) -> None:
+    """Publish the list of all accepted datasets to the Hub, and print its revision.
+
+    A dataset is accepted when more validators passed its task than failed it. The index names each one at its pinned
+    revision with its Merkle root; a dataset that is gone, or has another root, is named and left out. It is one commit,
+    and none if nothing has changed: run the command from a timer. The database is DATABASE_URL and the token HF_TOKEN,
+    from the environment or .env.
+
+    \b
+    finest tasks publish-index --hf-repo my-company/finest-index
+    finest open my-company/finest-index --latest --crawl CC-MAIN-2025-26
+    """
+    settings = load_settings()
+    with needs("server"):
+        from finest.tasks.index import earlier_entries, entries_of
+        from finest.tasks.store import Store
+    from finest.cli.views.index import Checks
+    from finest.dataset.hub import Hub
+    from finest.dataset.hub_client import quiet_client
+    from finest.dataset.publish_index import publish_index as send
+
+    quiet_client()
+    store = Store.open(settings.database_url)
+    try:
+        tasks = store.accepted()
+    finally:
+        store.close()
+    hub = Hub(say=say)
+    name = hub.full_name(repo)
+    entries = entries_of(tasks, earlier_entries(hub, name), say, Checks(say).show)
+    revision = send(entries, hub, name, private=private, say=say)
+    say(f"{len(entries):,} of {len(tasks):,} accepted datasets are in the index\nOpen it:  finest open {revision}")
+    click.echo(str(revision))

@@ -1,0 +1,88 @@
+"""Make the entries of a server's index from its accepted tasks and their datasets on the Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from finest.dataset.hub import Revision, task_place
+from finest.dataset.index import PARALLEL, IndexEntry, data_files, read_index
+from finest.dataset.open import open_dataset
+from finest.errors import HubNotFound, UsageError, VerifyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from finest.dataset.hub import Hub
+    from finest.tasks.accepted import AcceptedTask
+
+    Say = Callable[[str], None]
+    Done = Callable[[int, int], None]
+
+
+def earlier_entries(hub: Hub, repo: str) -> dict[str, IndexEntry]:
+    """Return the entries of the newest index in a repository by task; none if there is no repository or no index."""
+    try:
+        index = read_index(hub, Revision(repo, hub.head(repo).sha))
+    except (HubNotFound, VerifyError):
+        return {}
+    return {entry.task: entry for entry in index.entries}
+
+
+def entries_of(
+    tasks: Iterable[AcceptedTask], earlier: Mapping[str, IndexEntry], say: Say, done: Done = lambda *_: None
+) -> list[IndexEntry]:  # fmt: skip
+    """Return an entry for each task, in their order, from its dataset's manifest or from an earlier index.
+
+    A dataset that is gone, or is not the one that the task was finished with, is named through `say` and left out.
+    `done` receives how many of how many datasets are read. Raises HubError or a subclass if the Hub refuses.
+    """
+    wanted = list(tasks)
+    known = [_updated(earlier.get(task.id), task) for task in wanted]
+    new = [task for task, entry in zip(wanted, known, strict=True) if entry is None]
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        read = {}
+        for task, found in zip(new, pool.map(_read, new), strict=True):
+            read[task.id] = found
+            done(len(read), len(new))
+    entries = []
+    for task, entry in zip(wanted, known, strict=True):
+        found = entry or read[task.id]
+        if isinstance(found, IndexEntry):
+            entries.append(found)
+        else:
+            say(f"Left out: task {task.id} of {task.hotkey}: {found}")
+    return entries
+
+
+def _updated(entry: IndexEntry | None, task: AcceptedTask) -> IndexEntry | None:
+    """Return an earlier entry with what the server knows now; None if it is not of what the task was finished with."""
+    if entry is None or (entry.repo, entry.revision, entry.root) != (task.repo, task.revision, task.root):
+        return None
+    return entry.model_copy(
+        update={
+            "crawl": task.crawl, "kind": task.kind, "hotkey": task.hotkey, "warcs": task.warcs,
+            "verified_tokens": task.verified_tokens,
+        }
+    )  # fmt: skip
+
+
+def _read(task: AcceptedTask) -> IndexEntry | str:
+    """Return the entry of a task, from its manifest on the Hub, or why it has none."""
+    try:
+        with open_dataset(task_place(task.repo, task.revision, task.id)) as dataset:
+            manifest, place = dataset.manifest, dataset.place
+    except (HubNotFound, UsageError, VerifyError) as error:
+        return str(error)
+    if manifest.root != task.root:
+        return f"{place} has the root {manifest.root}, and the task was finished with {task.root}"
+    assert isinstance(place, Revision)  # a place with a revision is on the Hub
+    languages = sorted(manifest.languages, key=lambda code: (-manifest.languages[code], code))
+    return IndexEntry(
+        task=task.id, crawl=task.crawl, kind=task.kind, hotkey=task.hotkey, repo=task.repo, revision=task.revision,
+        folder=place.folder, root=manifest.root, rows=manifest.rows, tokens=manifest.token_count,
+        verified_tokens=task.verified_tokens, recipe=str(manifest.recipe.get("name", ""))[:64],
+        recipe_hash=manifest.recipe_hash, languages=tuple(languages), warcs=task.warcs,
+        files=data_files(place, manifest),
+    )  # fmt: skip

@@ -1,0 +1,143 @@
+"""The queue of work: crawls, languages of a crawl, and crawls that are refined once more after a change of the recipe.
+
+Each piece of work has a price: the multiple of the usual pay that a verified token of its tasks gets. Leases are given
+out of the work with the highest price first, and of the oldest among equals. A task keeps the price at which it was
+leased. Work that names a recipe is leased only to miners that can use that recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from finest.errors import UsageError
+from finest.tasks.models import MAX_PRICE, WorkKind
+from finest.tasks.tables import FINISHED, LIVE, OPEN, claims, crawls, tasks, warcs
+
+CRAWL = sa.func.coalesce(crawls.c.crawl, crawls.c.name)
+"""The crawl whose WARCs the work is on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One piece of work, a row of the table `crawls`."""
+
+    id: int
+    name: str
+    kind: WorkKind
+    crawl: str
+    language: str | None
+    recipe: str | None
+    recipe_hash: str | None
+    price: float
+
+    @property
+    def log_name(self) -> str | None:
+        """The name in the public log; None for a whole crawl, whose WARCs earlier versions logged without a name."""
+        return None if self.kind == "crawl" else self.name
+
+    @property
+    def of_task(self) -> dict[str, Any]:
+        """The fields of a task that say what its work is."""
+        names = ("kind", "crawl", "language", "recipe", "recipe_hash", "price")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class NewWork:
+    """Work on a crawl's WARCs with a recipe of this hash: in a language, or as a refinement of what is finished."""
+
+    crawl: str
+    recipe: str
+    recipe_hash: str
+    language: str | None = None
+
+    @property
+    def kind(self) -> WorkKind:
+        return "language" if self.language else "refinement"
+
+    @property
+    def name(self) -> str:
+        """The work's name, of up to 64 characters."""
+        return f"{self.crawl}.{self.language or self.recipe[:24]}.{self.recipe_hash[:8]}"
+
+
+FIELDS_OF_TASK = (CRAWL.label("crawl"), crawls.c.kind, crawls.c.language, crawls.c.recipe, crawls.c.recipe_hash)
+"""What a task says of its work, besides the price, which it keeps itself."""
+_FIELDS = (crawls.c.id, crawls.c.name, crawls.c.price, *FIELDS_OF_TASK)
+_HAS_OPEN = sa.exists().where(warcs.c.crawl_id == crawls.c.id, OPEN).correlate(crawls)
+IN_ORDER = (crawls.c.price.desc(), crawls.c.id)
+"""The order in which leases are given out: the highest price first, then the oldest work."""
+
+
+def open_works(connection: sa.Connection, crawl: str | None, recipes: Sequence[str]) -> list[Work]:
+    """The works with open WARCs that a miner with these recipes can do, in the order in which they are leased."""
+    fits = sa.or_(crawls.c.recipe_hash.is_(None), crawls.c.recipe_hash.in_(recipes))
+    wanted = sa.select(*_FIELDS).where(_HAS_OPEN, fits).order_by(*IN_ORDER)
+    if crawl is not None:
+        wanted = wanted.where(_is_of(crawl))
+    return [Work(**row) for row in connection.execute(wanted).mappings()]
+
+
+def _is_of(crawl: str) -> sa.ColumnElement[bool]:
+    """Condition: the work has this name, or is on the WARCs of this crawl."""
+    return sa.or_(crawls.c.name == crawl, crawls.c.crawl == crawl)
+
+
+def ids_of_crawl(connection: sa.Connection, crawl: str) -> list[int]:
+    """The ids of all work with this name or on the WARCs of this crawl."""
+    return list(connection.execute(sa.select(crawls.c.id).where(_is_of(crawl))).scalars())
+
+
+def set_price(connection: sa.Connection, name: str, price: float) -> None:
+    """Set the price for new leases of a work; raises UsageError if there is no such work, or no such price."""
+    _check_price(price)
+    if not connection.execute(sa.update(crawls).where(crawls.c.name == name).values(price=price)).rowcount:
+        raise UsageError(f"there is no work {name}: finest tasks show lists all work")
+
+
+def _check_price(price: float) -> None:
+    if not 0 < price <= MAX_PRICE:
+        raise UsageError(f"a price is above 0 and at most {MAX_PRICE:g}, not {price:g}; 1 is the usual one")
+
+
+def add_work(connection: sa.Connection, work: NewWork, price: float) -> int:
+    """Add work on a crawl's WARCs, or only set its price if it is there; returns how many WARCs are new.
+
+    A language gets all WARCs of the crawl. A refinement gets those that are finished at this moment; what is finished
+    later was refined with the newer recipe already. Raises UsageError if the crawl was not imported, if nothing of it
+    is finished yet, or if there is no such price.
+    """
+    _check_price(price)
+    source = connection.execute(
+        sa.select(crawls.c.id).where(crawls.c.name == work.crawl, crawls.c.kind == "crawl")
+    ).scalar()
+    if source is None:
+        raise UsageError(f"crawl {work.crawl} is not imported yet: finest tasks import {work.crawl}")
+    work_id = connection.execute(sa.select(crawls.c.id).where(crawls.c.name == work.name)).scalar()
+    if work_id is None:
+        values = {
+            "name": work.name, "kind": work.kind, "crawl": work.crawl, "language": work.language,
+            "recipe": work.recipe, "recipe_hash": work.recipe_hash,
+        }  # fmt: skip
+        work_id = connection.execute(sa.insert(crawls).values(values).returning(crawls.c.id)).scalar_one()
+        new = _copy_warcs(connection, source, work_id, finished=work.kind == "refinement")
+        if not new:
+            raise UsageError(f"nothing of {work.crawl} is finished yet, so there is nothing to refine once more")
+        connection.execute(sa.update(crawls).where(crawls.c.id == work_id).values(warcs=new, price=price))
+        return new
+    set_price(connection, work.name, price)
+    return 0
+
+
+def _copy_warcs(connection: sa.Connection, source: int, work_id: int, *, finished: bool) -> int:
+    """Give a work the WARCs of a crawl, all or those that are finished, in the crawl's order; returns how many."""
+    chosen = sa.select(sa.literal(work_id), warcs.c.path).where(warcs.c.crawl_id == source).order_by(warcs.c.id)
+    if finished:
+        done = sa.exists().where(claims.c.warc_id == warcs.c.id, LIVE, tasks.c.id == claims.c.task_id, FINISHED)
+        chosen = chosen.where(done.correlate(warcs))
+    connection.execute(sa.insert(warcs).from_select(["crawl_id", "path"], chosen))
+    return connection.execute(sa.select(sa.func.count()).where(warcs.c.crawl_id == work_id)).scalar_one()
