@@ -1,4 +1,4 @@
-"""The commands `finest tasks import`, `show` and `verify`."""
+"""The commands `finest tasks import`, `show`, `evidence` and `verify`."""
 
 from __future__ import annotations
 
@@ -94,6 +94,36 @@ def show_command() -> None:
     for one in crawls:
         table.add_row(one.crawl, *(f"{count:,}" for count in (one.warcs, one.open, one.leased, one.finished)))
     console().print(table if crawls else "No crawl yet: finest tasks import CC-MAIN-2025-26")
+
+
+@tasks.command("evidence")
+@click.argument("task_id", metavar="TASK")
+def evidence_command(task_id: str) -> None:
+    """Show the verdicts on a task, each with the command that replays its published evidence.
+
+    The task server is API_URL. A verdict is published once its validator's weights are revealed. It needs no wallet.
+
+    \b
+    finest tasks evidence 01980c4f2b7a7c0e9d6f1a2b3c4d5e6f
+    """
+    from finest.formatting import showable
+    from finest.tasks.client import TaskServer
+
+    settings = load_settings()
+    server = TaskServer(settings.api_url, None, receiver=settings.api_hotkey, say=say)
+    try:
+        task = server.task(task_id)
+    finally:
+        server.close()
+    for score in task.scores:
+        verdict = score.verdict.replace("_", " ")
+        click.echo(f"{showable(score.validator, 64)}: {verdict}, score {score.score:.3f}, block {score.block:,}")
+        if score.evidence:
+            click.echo(f"  finest audit --replay '{showable(score.evidence, 320)}' --task {task.id}")
+        else:
+            click.echo("  its evidence is not published")
+    if not task.scores:
+        click.echo("no verdict yet")
 
 
 @tasks.command("verify")

@@ -21,6 +21,10 @@ Root = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TaskId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 Address = Annotated[str, StringConstraints(pattern=r"^[1-9A-HJ-NP-Za-km-z]{46,50}$")]
 """A hotkey as an ss58 address."""
+EvidencePlace = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,96}/[A-Za-z0-9._-]{1,96}@[0-9a-f]{40}#[0-9a-f]{64}$")
+]
+"""A published batch of evidence: OWNER/NAME@REVISION#ROOT, with the Merkle root over its records."""
 Verdict = Literal["pass", "fail", "no_evidence"]
 EventKind = Literal["leased", "renewed", "finished", "released", "expired", "scored", "reopened"]
 
@@ -89,6 +93,9 @@ class ScoreRequest(Body):
     score: float = Field(ge=0, le=1, allow_inf_nan=False)
     tokens: int | None = Field(default=None, ge=0, le=10**15, description="Verified tokens; 0 unless it is a pass.")
     evidence_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    evidence: EvidencePlace | None = Field(
+        default=None, description="Where the evidence is published: OWNER/NAME@REVISION#ROOT, a dataset on the Hub."
+    )
     note: str = Field(default="", max_length=400, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")
 
 
@@ -99,6 +106,7 @@ class Score(BaseModel):
     block: int
     tokens: int | None = None
     evidence_sha256: str | None = None
+    evidence: str | None = Field(default=None, description="OWNER/NAME@REVISION#ROOT of the published evidence.")
     note: str = Field(default="", description="Empty in lists of tasks; read the single task to get it.")
 
 

@@ -22,8 +22,9 @@ MAX_SCORES = 256
 """The most scores that a task is shown with, newest first: as many as a subnet has neurons."""
 READ_BATCH = 20
 """Tasks whose paths and scores are read at once. A page that is cut wastes at most one batch."""
-_TASK_BYTES, _SCORE_BYTES, _PATH_BYTES = 830, 310, 3
-"""Upper bounds for the JSON of a task, of a score without its note, and of a path apart from its characters."""
+_TASK_BYTES, _SCORE_BYTES, _PATH_BYTES = 830, 330, 3
+"""Upper bounds for the JSON of a task, of a score without its note and its evidence, and of a path apart from its
+characters."""
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _NAMED = (
     sa.select(tasks, miners.c.hotkey, crawls.c.name.label("crawl"))
@@ -108,7 +109,8 @@ def _fitting(connection: sa.Connection, rows: Sequence[sa.Row[Any]], block: int)
 def _json_bytes(task: Task) -> int:
     """Upper bound for the task's JSON without notes; every other field has a maximum length."""
     paths = sum(len(path) + _PATH_BYTES for path in task.warcs)
-    return _TASK_BYTES + paths + _SCORE_BYTES * len(task.scores)
+    places = sum(len(score.evidence or "") for score in task.scores)
+    return _TASK_BYTES + paths + _SCORE_BYTES * len(task.scores) + places
 
 
 def _as_tasks(connection: sa.Connection, rows: Sequence[sa.Row[Any]], block: int, *, notes: bool = True) -> list[Task]:

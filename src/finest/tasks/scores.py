@@ -20,7 +20,7 @@ _REPORTS = {name: insert(scores) for name, insert in INSERTS.items()}
 _REPORT = {
     name: report.on_conflict_do_update(
         index_elements=[scores.c.task_id, scores.c.validator],
-        set_={one: report.excluded[one] for one in ("verdict", "score", "tokens", "evidence_sha256", "note", "block")},
+        set_={one: report.excluded[one] for one in (*ScoreRequest.model_fields, "block")},
     )
     for name, report in _REPORTS.items()
 }

@@ -147,6 +147,7 @@ scores = Table(
     Column("note", Text, nullable=False),
     Column("block", BigInteger, nullable=False),
     Column("tokens", BigInteger),  # verified tokens
+    Column("evidence", String(320)),  # OWNER/NAME@REVISION#ROOT of the published evidence
 )
 
 events = Table(

@@ -17,8 +17,9 @@ import sqlalchemy as sa
 
 from finest.database import INSERTS, Database
 from finest.formatting import showable
+from finest.validator.loop.batches import NOT_PUBLISHED, Batches
 from finest.validator.loop.committee import MAX_DIFFERENT_SHARE, MIN_DIFFERENT
-from finest.validator.loop.tables import TABLES, submissions, trust
+from finest.validator.loop.tables import TABLES, batches, submissions, trust
 from finest.validator.loop.weights import CLAIMED, Past
 from finest.validator.models import Outcome
 
@@ -89,6 +90,10 @@ class Report:
     """None for a line that failed because its dataset is gone, before anybody judged it."""
     why: str
     tokens: float | None
+    evidence: str | None = None
+    """Where the evidence is published, OWNER/NAME@REVISION#ROOT; None if it is not."""
+    may_be_published: bool = False
+    """Whether the evidence can still be published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,7 @@ class Queue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.batches = Batches(database)
 
     @classmethod
     def open(cls, url: str) -> Queue:
@@ -188,7 +194,8 @@ class Queue:
     def unreported(self, until_block: int | None = None) -> list[Report]:
         """Return the verdicts that the task server has not acknowledged, the oldest first, up to a block's."""
         wanted = (
-            sa.select(submissions)
+            sa.select(submissions, batches.c.place)
+            .outerjoin(batches, batches.c.number == _T.batch)
             .where(_T.verdict.is_not(None), _T.verdict != CLAIMED, _T.task_id.is_not(None), ~_T.reported)
             .order_by(_T.judged_block, _T.id)
         )
@@ -196,7 +203,17 @@ class Queue:
             wanted = wanted.where(_T.judged_block <= until_block)
         rows = self._database.read(lambda connection: connection.execute(wanted).all())
         return [
-            Report(row.id, row.task_id, row.verdict, row.total, row.evidence_sha256 or None, row.why, row.tokens)
+            Report(
+                row.id,
+                row.task_id,
+                row.verdict,
+                row.total,
+                row.evidence_sha256 or None,
+                row.why,
+                row.tokens,
+                row.place,
+                bool(row.evidence_sha256) and row.place is None and row.batch != NOT_PUBLISHED,
+            )
             for row in rows
         ]
 

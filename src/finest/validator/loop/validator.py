@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from finest.validator.loop.judge import Judge
     from finest.validator.loop.options import ValidateOptions
     from finest.validator.loop.periodic import Round
+    from finest.validator.loop.publishing import Publishing
     from finest.validator.loop.queue import Queue, Report
     from finest.validator.telemetry import Telemetry
 
@@ -52,9 +53,10 @@ class Validator:
     def __init__(
         self, options: ValidateOptions, chain: Chain, server: TaskServer, queue: Queue, judge: Judge,
         telemetry: Telemetry, stop: threading.Event, say: Callable[[str], None],
+        publishing: Publishing | None = None,
     ) -> None:  # fmt: skip
         self._options, self._chain, self._server, self._queue, self._judge = options, chain, server, queue, judge
-        self._telemetry, self._stop, self._say = telemetry, stop, say
+        self._telemetry, self._stop, self._say, self._publishing = telemetry, stop, say, publishing
         self._disclosure = Disclosure(chain)
         self._full_scan_at_s = 0.0
         """Time of the next look through finished tasks, on the monotonic clock."""
@@ -85,7 +87,7 @@ class Validator:
             for judge in [pool.submit(self._judge_all) for _ in range(self._options.parallel)]:
                 judge.result()
         if not self._stop.is_set():
-            self._report()
+            self._report(now=True)
         while self._options.sets_weights and not self._stop.is_set() and self._is_rate_limited():
             pass
 
@@ -115,13 +117,17 @@ class Validator:
         if expired := self._queue.expire(block - PAID_BLOCKS, block):
             self._say(f"{counted(expired, 'submission')} can no longer be paid and left the queue unjudged")
 
-    def _report(self) -> float:
+    def _report(self, *, now: bool = False) -> float:
         if not self._queue.unreported():
             return REPORT_S
         until_block = self._disclosure.until_block() if self._options.sets_weights else None
+        if self._publishing is not None:
+            self._publishing.round(until_block, now=now)
         for report in self._queue.unreported(until_block):
             if self._stop.is_set():
                 break
+            if report.may_be_published and self._publishing is not None and self._publishing.holds_back:
+                continue
             try:
                 self._server.report(report.task_id, _score(report))
             except Refused as no:
@@ -170,8 +176,9 @@ def _score(report: Report) -> ScoreRequest:
     note = "".join(char if char.isprintable() else " " for char in report.why)[:NOTE_CHARS]
     tokens = None if report.tokens is None else int(report.tokens)
     return ScoreRequest(
-        verdict=report.verdict, score=report.total, tokens=tokens, evidence_sha256=report.evidence_sha256, note=note
-    )
+        verdict=report.verdict, score=report.total, tokens=tokens, evidence_sha256=report.evidence_sha256,
+        evidence=report.evidence, note=note,
+    )  # fmt: skip
 
 
 def _shares(found: dict[str, float]) -> str:
