@@ -9,10 +9,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from finest.atomic_files import write_whole
 from finest.errors import FinestError, UsageError
 from finest.formatting import counted
 from finest.validator.evidence import evidence_hash, read_evidence
-from finest.validator.published.batch import MAX_BATCH_BYTES, make_batch, member_of
+from finest.validator.published.batch import MAX_BATCH_BYTES, Batch, make_batch, member_of
 from finest.validator.published.publish import publish_batch
 
 if TYPE_CHECKING:
@@ -81,8 +82,11 @@ class Publishing:
             self._batches.drop(batch)
             return
         made, data = make_batch(records, self._hotkey, batch.number, batch.previous, batch.spot_checks)
+        kept = self._work / "publishing" / f"{batch.number}.json"
+        made = _kept(kept, made)
         place = self._publish(made, data, self._repo, self._work / "publishing", self._say)
         self._batches.published(batch, made.root, str(place))
+        kept.unlink()
         self._say(f"Evidence of {counted(len(records), 'verdict')} is published: {place}")
 
     def _record(self, line: JudgedLine) -> tuple[Evidence | None, int]:
@@ -94,3 +98,19 @@ class Publishing:
             self._say(f"No evidence is published of {line.line[:80]}: {error}")
             return None, 0
         return (found, size) if evidence_hash(found) == line.evidence_sha256 else (None, 0)
+
+
+def _kept(path: Path, made: Batch) -> Batch:
+    """Return the manifest that an interrupted publish of the same batch signed, or keep this one.
+
+    A hotkey signs differently each time, and only the same manifest is found on the Hub.
+    """
+    try:
+        before = Batch.model_validate_json(path.read_bytes())
+    except (OSError, ValueError):
+        before = None
+    if before is not None and before.digest() == made.digest():
+        return before
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, made.to_json())
+    return made
