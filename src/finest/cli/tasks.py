@@ -1,4 +1,4 @@
-"""The commands `finest tasks import`, `show`, `evidence` and `verify`."""
+"""The commands `finest tasks import`, `show`, `evidence`, `canaries` and `verify`."""
 
 from __future__ import annotations
 
@@ -124,6 +124,31 @@ def evidence_command(task_id: str) -> None:
             click.echo("  its evidence is not published")
     if not task.scores:
         click.echo("no verdict yet")
+
+
+@tasks.command("canaries")
+@click.argument("plan", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("hotkeys", nargs=-1, required=True, metavar="HOTKEY...")
+@click.option(
+    "--share", type=click.FloatRange(0.01, 0.25), default=0.07, show_default=True,
+    help="Largest share of a day's leases that are canaries.",
+)  # fmt: skip
+def canaries_command(plan: Path, hotkeys: tuple[str, ...], share: float) -> None:
+    """Write a plan of canaries: tasks that show whether validators read what they judge.
+
+    HOTKEY are the addresses of registered hotkeys that belong to the operator and to no known miner. Half of their
+    datasets, drawn by the secret in FILE, get rows whose texts were exchanged. Give FILE to the server and to a miner
+    for each of the hotkeys. Nobody else may read it.
+
+    \b
+    finest tasks canaries canaries.json 5F3sa2TJAWMqDhXG6jhV4N8ko9SxwGy8TpaNS1repo5EYjQX
+    finest serve --canaries canaries.json
+    finest mine --canaries canaries.json --hf-repo web --wallet.name canary
+    """
+    from finest.tasks.canaries import create
+
+    made = create(plan, share, hotkeys)
+    click.echo(f"{plan}: up to {made.share:.0%} of the tasks are canaries of {len(made.hotkeys)} hotkeys")
 
 
 @tasks.command("verify")

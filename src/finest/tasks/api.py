@@ -184,8 +184,11 @@ async def tasks(
     hotkey: Address | None = None,
     after: TaskId | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    canaries: bool = False,
 ) -> Response:
     """List tasks page by page, newest first; `after` is the `next` of the previous page.
+
+    With `canaries`, only tasks that were revealed as canaries.
 
     A page has at most `limit` tasks and ends at 256 KiB. Scores come without their notes.
     """
@@ -193,7 +196,9 @@ async def tasks(
     block = server.authority.block
 
     def work() -> Response:
-        return answer(server.store.tasks(block, state=state, hotkey=hotkey, after=after, limit=limit))
+        return answer(
+            server.store.tasks(block, state=state, hotkey=hotkey, after=after, limit=limit, canaries=canaries)
+        )
 
     return await server.executor.read(work)
 

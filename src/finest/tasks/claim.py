@@ -34,6 +34,8 @@ class NewTask:
     seen_block: int
     expires_block: int
     redundancy: int
+    seal: str | None = None
+    """On servers with canaries (canaries.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +94,18 @@ def _statement(which: str, lock: str) -> sa.TextClause:
         claimed AS (
             UPDATE warcs SET claims = claims + 1, open = claims + 1 < :redundancy FROM mine WHERE warcs.id = mine.id
         ), task AS (
-            INSERT INTO tasks (id, miner_id, crawl_id, state, slot, warcs, leased_block, expires_block, due_block)
+            INSERT INTO tasks (id, miner_id, crawl_id, state, slot, warcs, leased_block, expires_block, due_block, seal)
             SELECT :task_id, :miner_id, min(crawl_id), 'leased', :slot, count(*), :seen_block, :expires_block,
-                   :expires_block
+                   :expires_block, CAST(:seal AS text)
             FROM mine HAVING count(*) > 0
         ), claim AS (
             INSERT INTO claims (task_id, warc_id, miner_id) SELECT :task_id, id, :miner_id FROM mine
         ), event AS (
             INSERT INTO events (block, time_s, hotkey, task_id, what, detail)
-            SELECT :block, :time_s, :hotkey, :task_id, 'leased', json_build_object(
+            SELECT :block, :time_s, :hotkey, :task_id, 'leased', json_strip_nulls(json_build_object(
                 'expires_block', CAST(:expires_block AS bigint), 'redundancy', CAST(:redundancy AS int),
-                'warcs', json_agg(path ORDER BY id)
-            ) FROM mine HAVING count(*) > 0
+                'warcs', json_agg(path ORDER BY id), 'seal', CAST(:seal AS text)
+            )) FROM mine HAVING count(*) > 0
         )
         SELECT path, {_CRAWL} FROM mine ORDER BY id
     """)  # noqa: S608
@@ -133,6 +135,7 @@ def _insert_claim(connection: sa.Connection, new_task: NewTask, mine: list[sa.Ro
         "id": new_task.task_id, "miner_id": new_task.miner_id, "crawl_id": mine[0].crawl_id, "state": "leased",
         "slot": new_task.slot, "warcs": len(mine), "leased_block": new_task.seen_block,
         "expires_block": new_task.expires_block, "due_block": new_task.expires_block,
+        "seal": new_task.seal,
     }  # fmt: skip
     connection.execute(sa.insert(tasks), task)
     claim = {"task_id": new_task.task_id, "miner_id": new_task.miner_id}
@@ -140,4 +143,5 @@ def _insert_claim(connection: sa.Connection, new_task: NewTask, mine: list[sa.Ro
     record_event(
         connection, new_task.block, new_task.hotkey, new_task.task_id, "leased", expires_block=new_task.expires_block,
         redundancy=new_task.redundancy, warcs=[row.path for row in mine],
+        **({} if new_task.seal is None else {"seal": new_task.seal}),
     )  # fmt: skip

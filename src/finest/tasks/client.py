@@ -160,6 +160,10 @@ class TaskServer:
         """Every task in that state, newest first, asked for a page at a time. Raises Refused."""
         return self._pages(PAGE, state=state.value)
 
+    def canaries(self) -> Iterator[Task]:
+        """Every task that was revealed as a canary, newest first, asked for a page at a time. Raises Refused."""
+        return self._pages(PAGE, canaries="true")
+
     def log(self) -> Iterator[LogEntry]:
         """Every entry of the server's public log, oldest first, asked for a page at a time. Raises Refused."""
         after = 0

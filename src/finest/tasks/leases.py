@@ -16,6 +16,7 @@ from sqlalchemy import bindparam
 
 from finest.database import INSERTS
 from finest.formatting import counted
+from finest.tasks.canaries import Canaries, check_share
 from finest.tasks.claim import NewTask, claim_warcs
 from finest.tasks.models import Rules, Task, TaskState
 from finest.tasks.problems import Problem
@@ -38,6 +39,7 @@ class LeaseCall:
     crawl: str | None
     besides: str | None
     coldkey: str | None = None
+    canaries: Canaries | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +152,14 @@ def _known_lease(connection: sa.Connection, miner: MinerLeases, call: LeaseCall)
 
 
 def _new_lease(connection: sa.Connection, rules: Rules, call: LeaseCall, miner: MinerLeases) -> Task:
-    crawl_ids = _crawl_ids(connection, call.crawl)
+    crawl_ids, task_id = _crawl_ids(connection, call.crawl), new_id()
+    if call.canaries is not None:
+        check_share(connection, call.canaries, call.hotkey)
     new_task = NewTask(
-        task_id=new_id(), hotkey=call.hotkey, miner_id=miner.miner_id, slot=miner.free_slot(), warcs=call.warcs,
+        task_id=task_id, hotkey=call.hotkey, miner_id=miner.miner_id, slot=miner.free_slot(), warcs=call.warcs,
         low=crawl_ids[0], high=crawl_ids[1], block=call.block, seen_block=call.seen_block,
         expires_block=call.block + rules.lease_blocks, redundancy=rules.redundancy,
+        seal=call.canaries.seal(call.hotkey, task_id, call.seen_block) if call.canaries else None,
     )  # fmt: skip
     claimed = claim_warcs(connection, new_task)
     if claimed is None:
@@ -162,7 +167,7 @@ def _new_lease(connection: sa.Connection, rules: Rules, call: LeaseCall, miner: 
     return Task(
         id=new_task.task_id, hotkey=call.hotkey, state=TaskState.LEASED, crawl=claimed.crawl, warcs=claimed.paths,
         block=call.block, leased_block=call.seen_block, expires_block=new_task.expires_block,
-        due_block=new_task.expires_block,
+        due_block=new_task.expires_block, seal=new_task.seal,
     )  # fmt: skip
 
 

@@ -26,7 +26,8 @@ EvidencePlace = Annotated[
 ]
 """A published batch of evidence: OWNER/NAME@REVISION#ROOT, with the Merkle root over its records."""
 Verdict = Literal["pass", "fail", "no_evidence"]
-EventKind = Literal["leased", "renewed", "finished", "released", "expired", "scored", "reopened"]
+EventKind = Literal["leased", "renewed", "finished", "released", "expired", "scored", "reopened", "revealed"]
+CanaryKind = Literal["good", "bad"]
 
 
 class TaskState(str, Enum):
@@ -131,6 +132,14 @@ class Task(BaseModel):
     revision: str | None = None
     root: str | None = None
     commitment: str | None = None
+    seal: str | None = Field(
+        default=None, description="DAY:HASH on servers with canaries, for every task; opens with the key of the day."
+    )
+    canary: CanaryKind | None = Field(
+        default=None, description="Once revealed: the operator made this dataset good or bad on purpose."
+    )
+    canary_key: str | None = Field(default=None, description="The revealed key of the seal's day.")
+    revealed_block: int | None = None
     scores: list[Score] = Field(default=[], description="The latest score of each validator.")
 
 

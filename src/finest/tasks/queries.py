@@ -11,7 +11,7 @@ from sqlalchemy import bindparam
 
 from finest.tasks.models import Score, Task, TaskPage, TaskState
 from finest.tasks.problems import Problem
-from finest.tasks.tables import FINISHED, claims, crawls, miners, scores, tasks, warcs
+from finest.tasks.tables import FINISHED, REVEALED, claims, crawls, miners, scores, tasks, warcs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ MAX_SCORES = 256
 """The most scores that a task is shown with, newest first: as many as a subnet has neurons."""
 READ_BATCH = 20
 """Tasks whose paths and scores are read at once. A page that is cut wastes at most one batch."""
-_TASK_BYTES, _SCORE_BYTES, _PATH_BYTES = 830, 330, 3
+_TASK_BYTES, _SCORE_BYTES, _PATH_BYTES = 1_100, 330, 3
 """Upper bounds for the JSON of a task, of a score without its note and its evidence, and of a path apart from its
 characters."""
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -73,7 +73,14 @@ def by_commitment(connection: sa.Connection, hotkey: str, commitment: str, block
 
 
 def page(
-    connection: sa.Connection, block: int, *, state: TaskState | None, hotkey: str | None, after: str | None, limit: int
+    connection: sa.Connection,
+    block: int,
+    *,
+    state: TaskState | None,
+    hotkey: str | None,
+    after: str | None,
+    limit: int,
+    canaries: bool = False,
 ) -> TaskPage:
     """One page of tasks older than the id `after`, newest first, with scores but without their notes.
 
@@ -84,6 +91,8 @@ def page(
         statement = statement.where(tasks.c.state == state.value)
     if hotkey is not None:
         statement = statement.where(miners.c.hotkey == hotkey)
+    if canaries:
+        statement = statement.where(REVEALED)
     if after is not None:
         if not is_id(after):
             raise Problem("invalid-request", "`after` must be the `next` of another page")

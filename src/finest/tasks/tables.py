@@ -100,6 +100,10 @@ tasks = Table(
     Column("root", String(64)),
     Column("commitment", String(128)),
     Column("due_block", BigInteger),  # expires_block before any renewal
+    Column("seal", String(80)),  # says whether it is a canary, to whoever has the key (canaries.py)
+    Column("canary", String(4)),  # good or bad, once revealed
+    Column("canary_key", String(64)),
+    Column("revealed_block", BigInteger),
     CheckConstraint("state IN ('leased', 'finished', 'released', 'expired')", name="state"),
     CheckConstraint("(state = 'leased') = (closed_block IS NULL)", name="closed"),
     CheckConstraint("(state = 'finished') = (commitment IS NOT NULL)", name="finished"),
@@ -118,6 +122,8 @@ Index(
     "uq_tasks_commitment", tasks.c.miner_id, tasks.c.commitment,
     unique=True, postgresql_where=FINISHED, sqlite_where=FINISHED,
 )  # fmt: skip
+REVEALED = tasks.c.canary.is_not(None)
+Index("ix_tasks_canary", tasks.c.id, postgresql_where=REVEALED, sqlite_where=REVEALED)
 Index("ix_tasks_window", tasks.c.miner_id, tasks.c.leased_block)
 Index("ix_tasks_miner", tasks.c.miner_id, tasks.c.id)
 Index("ix_tasks_state", tasks.c.state, tasks.c.id)

@@ -19,7 +19,7 @@ from finest.database import INSERTS, Database
 from finest.formatting import showable
 from finest.validator.loop.batches import NOT_PUBLISHED, Batches
 from finest.validator.loop.committee import MAX_DIFFERENT_SHARE, MIN_DIFFERENT
-from finest.validator.loop.tables import TABLES, batches, submissions, trust
+from finest.validator.loop.tables import TABLES, batches, canaries, submissions, trust
 from finest.validator.loop.weights import CLAIMED, Past
 from finest.validator.models import Outcome
 
@@ -277,6 +277,22 @@ class Queue:
         }  # fmt: skip
         update = sa.update(submissions).where(_T.verdict.is_(None), _T.tries == 0, _T.block < before_block)
         return self._database.write_one(lambda connection: connection.execute(update.values(values)).rowcount)
+
+    def reveal(self, task_id: str) -> bool:
+        """Record that a task was a canary, and pay it no longer; return whether that was new.
+
+        A fail stays what it is: a hotkey that forged is not paid for its other tasks either.
+        """
+        values = {"verdict": CLAIMED, "total": 0.0, "tokens": 0.0, "size": 0, "reported": True}
+        paid = sa.update(submissions).where(_T.task_id == task_id, _T.verdict.in_(("pass", CLAIMED))).values(values)
+
+        def step(connection: sa.Connection) -> bool:
+            insert = INSERTS[connection.dialect.name](canaries).on_conflict_do_nothing()
+            new = connection.execute(insert.returning(canaries.c.task_id), {"task_id": task_id}).first() is not None
+            connection.execute(paid)
+            return new
+
+        return self._database.write(step)
 
     def compare(self, differing: Mapping[str, bool]) -> None:
         """Count for other validators whether their verdicts on a line differ from this validator's own."""

@@ -58,6 +58,12 @@ batches = sa.Table(
     sa.Column("place", sa.String(320)),  # OWNER/NAME@REVISION#ROOT; unknown until it is published
 )
 
+canaries = sa.Table(
+    "validator_canaries",
+    metadata,
+    sa.Column("task_id", sa.String(40), primary_key=True),  # revealed, and compared with
+)
+
 spot_checks = sa.Table(
     "validator_spot_checks",
     metadata,

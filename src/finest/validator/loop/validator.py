@@ -1,4 +1,7 @@
-"""The validator: chores that share one queue (watch, judge, report, weigh, availability); `once` runs them once."""
+"""The validator: chores that share one queue (watch, judge, report, weigh, availability, canaries).
+
+`once` runs them once.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from finest.formatting import counted, duration
 from finest.tasks.client import Refused
 from finest.tasks.models import ScoreRequest
 from finest.validator.loop.availability import Availability
+from finest.validator.loop.canaries import Revealed, with_payments
+from finest.validator.loop.committee import stakes_of
 from finest.validator.loop.disclosure import Disclosure
 from finest.validator.loop.judge import NOTE_CHARS
 from finest.validator.loop.periodic import Chore, run
@@ -61,12 +66,14 @@ class Validator:
         self._full_scan_at_s = 0.0
         """Time of the next look through finished tasks, on the monotonic clock."""
         self._availability = Availability(queue, say)
+        self._revealed = Revealed(server, queue, say)
         self._chores: list[Chore] = []
 
     def run(self, more: Mapping[str, Round] | None = None) -> None:
         """Work until `stop` is set, with the chores in `more` besides its own."""
         rounds: dict[str, Round] = {"watch": self._find_new_lines, "report": self._report}
         rounds["availability"] = lambda: self._availability.round(self._chain.view().block)
+        rounds["canaries"] = lambda: self._revealed.round(self._chain.view().block)
         rounds |= {f"judge {number + 1}": self._judge.next for number in range(self._options.parallel)}
         if self._options.sets_weights:
             rounds["weigh"] = self._set_weights_when_due
@@ -88,6 +95,7 @@ class Validator:
                 judge.result()
         if not self._stop.is_set():
             self._report(now=True)
+            self._revealed.round(self._chain.view().block)
         while self._options.sets_weights and not self._stop.is_set() and self._is_rate_limited():
             pass
 
@@ -162,6 +170,7 @@ class Validator:
         if not found:
             self._say("No hotkey has a score, so no weights are set")
             return min(epoch_s, NO_PERMIT_WAIT_S)
+        found = with_payments(found, self._revealed.points, stakes_of(view))
         try:
             receipt = self._chain.set_weights(found)
         except (NotRegistered, NoPermit) as error:
