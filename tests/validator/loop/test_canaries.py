@@ -1,4 +1,4 @@
-"""What canaries pay: a validator that reads earns, one that passes all unread does not, and no operator decides alone."""
+"""What canaries pay: who reads earns, who passes all unread does not, and no operator decides alone."""
 
 from __future__ import annotations
 
@@ -80,8 +80,9 @@ def revealed(number: int, kind: str, verdicts: dict[str, Any], block: int = BLOC
 def test_a_canary_is_paid_no_longer_once_it_is_revealed(world: World) -> None:
     """A good one of the operator's; a bad one stays the lie that it is, with all that follows from it."""
     world.queue.add([seen(ALICE, 0), seen(ALICE, 1), seen(BOB, 2)])
-    for number in range(3):
-        world.queue.record_verdict(following(world.queue), settled(task_id=f"{number:032x}", block=200))
+    for _ in range(3):
+        entry = following(world.queue)
+        world.queue.record_verdict(entry, settled(task_id=f"{entry.block - 100:032x}", block=200))
     registrations = {ALICE: 1, BOB: 1}
     before = weights(world.queue.past(0), 300, registrations)
     world.server.revealed = [revealed(0, "good", dict.fromkeys(JUDGES, "pass")), revealed(1, "good", {})]
