@@ -162,3 +162,18 @@ def test_half_of_the_canaries_are_bad() -> None:
     assert set(kinds) == {"good", "bad"} and 0.45 < kinds.count("bad") / 2000 < 0.55
     shares = [PLAN.false_share(f"{number:032x}", 3) for number in range(200)]
     assert 0.12 <= min(shares) < 0.15 and 0.27 < max(shares) <= 0.3
+
+
+def test_a_verdict_is_sealed_once_and_before_it_is_told(store: Store) -> None:
+    """The first hash counts; a verdict on other evidence was not sealed."""
+    (task,) = leases(store, ALICE, 1)
+    for sha256, block in (("a" * 64, 100), ("b" * 64, 110), ("a" * 64, 120)):
+        store.seal(JUDGE, task.id, sha256, block)
+    for validator, sha256, expected in ((JUDGE, "b" * 64, None), (JUDGE, "a" * 64, 100), (ALICE, "a" * 64, None)):
+        request = ScoreRequest(verdict="pass", score=0.9, evidence_sha256=sha256)
+        scores = {one.validator: one for one in store.report(validator, task.id, request, 200).scores}
+        assert scores[validator].sealed_block == expected
+    assert check_log(entries(store)).events["sealed"] == 1
+    open_task = store.lease(ALICE, 1, 130)
+    with pytest.raises(Problem, match="is leased"):
+        store.seal(JUDGE, open_task.id, "a" * 64, 140)

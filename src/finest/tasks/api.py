@@ -23,6 +23,7 @@ from finest.tasks.models import (
     LeaseRequest,
     LogPage,
     ScoreRequest,
+    SealRequest,
     ServerInfo,
     Statistics,
     Task,
@@ -173,6 +174,20 @@ async def report(request: Request, task_id: TaskId, body: ScoreRequest) -> Respo
 
     def work(hotkey: str, block: int) -> Task:
         return server.store.report(hotkey, task_id, body, block)
+
+    return answer(await server.executor.run_signed(request, server.authority.check_validator, work))
+
+
+@router.post(
+    "/tasks/{task_id}/seal", response_model=Task, tags=["validators"], openapi_extra=SIGNED,
+    responses=refusals("not-a-validator", "not-finished", "not-found", signed=True),
+)  # fmt: skip
+async def seal(request: Request, task_id: TaskId, body: SealRequest) -> Response:
+    """Name the hash of the evidence of a verdict that is told later. A validator's first one for a task counts."""
+    server = server_state(request)
+
+    def work(hotkey: str, block: int) -> Task:
+        return server.store.seal(hotkey, task_id, body.evidence_sha256, block)
 
     return answer(await server.executor.run_signed(request, server.authority.check_validator, work))
 

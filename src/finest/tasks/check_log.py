@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 _AFTER: Mapping[EventKind, tuple[str, ...]] = {
     "leased": ("",), "renewed": ("leased",), "finished": ("leased",), "released": ("leased",), "expired": ("leased",),
-    "scored": ("finished",), "reopened": ("finished",), "revealed": ("leased", "finished", "released", "expired"),
+    "sealed": ("finished",), "scored": ("finished",), "reopened": ("finished",),
+    "revealed": ("leased", "finished", "released", "expired"),
 }  # fmt: skip
 """The states of a task in which each event may happen; "" is the state of a task that has no event yet."""
 MAX_TEXT = 80

@@ -33,6 +33,7 @@ from finest.tasks.models import (
     LogEntry,
     LogPage,
     ScoreRequest,
+    SealRequest,
     ServerInfo,
     Task,
     TaskPage,
@@ -143,6 +144,11 @@ class TaskServer:
     def report(self, task_id: str, score: ScoreRequest) -> Task:
         """Score a finished task; validators only. Raises Refused."""
         return self._post(f"/v1/tasks/{quote(task_id, safe='')}/scores", score)
+
+    def seal(self, task_id: str, evidence_sha256: str) -> Task:
+        """Name the evidence of a verdict that is told later; validators only. Raises Refused."""
+        body = _made(SealRequest, evidence_sha256=evidence_sha256)
+        return self._post(f"/v1/tasks/{quote(task_id, safe='')}/seal", body)
 
     def task(self, task_id: str) -> Task:
         """The current state of one task. Raises Refused."""

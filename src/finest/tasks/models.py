@@ -26,7 +26,7 @@ EvidencePlace = Annotated[
 ]
 """A published batch of evidence: OWNER/NAME@REVISION#ROOT, with the Merkle root over its records."""
 Verdict = Literal["pass", "fail", "no_evidence"]
-EventKind = Literal["leased", "renewed", "finished", "released", "expired", "scored", "reopened", "revealed"]
+EventKind = Literal["leased", "renewed", "finished", "released", "expired", "sealed", "scored", "reopened", "revealed"]
 CanaryKind = Literal["good", "bad"]
 
 
@@ -100,6 +100,12 @@ class ScoreRequest(Body):
     note: str = Field(default="", max_length=400, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")
 
 
+class SealRequest(Body):
+    """The hash of a validator's evidence, before its verdict is told. A validator's first one for a task counts."""
+
+    evidence_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
 class Score(BaseModel):
     validator: str
     verdict: Verdict
@@ -107,6 +113,9 @@ class Score(BaseModel):
     block: int
     tokens: int | None = None
     evidence_sha256: str | None = None
+    sealed_block: int | None = Field(
+        default=None, description="The block at which the validator named this evidence, without its verdict."
+    )
     evidence: str | None = Field(default=None, description="OWNER/NAME@REVISION#ROOT of the published evidence.")
     note: str = Field(default="", description="Empty in lists of tasks; read the single task to get it.")
 

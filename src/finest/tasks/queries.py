@@ -11,7 +11,7 @@ from sqlalchemy import bindparam
 
 from finest.tasks.models import Score, Task, TaskPage, TaskState
 from finest.tasks.problems import Problem
-from finest.tasks.tables import FINISHED, REVEALED, claims, crawls, miners, scores, tasks, warcs
+from finest.tasks.tables import FINISHED, REVEALED, claims, crawls, miners, scores, tasks, verdict_seals, warcs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ MAX_SCORES = 256
 """The most scores that a task is shown with, newest first: as many as a subnet has neurons."""
 READ_BATCH = 20
 """Tasks whose paths and scores are read at once. A page that is cut wastes at most one batch."""
-_TASK_BYTES, _SCORE_BYTES, _PATH_BYTES = 1_100, 330, 3
+_TASK_BYTES, _SCORE_BYTES, _PATH_BYTES = 1_100, 370, 3
 """Upper bounds for the JSON of a task, of a score without its note and its evidence, and of a path apart from its
 characters."""
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -40,7 +40,15 @@ _PATHS = (
     .order_by(claims.c.task_id, claims.c.warc_id)
 )
 _SCORES = (
-    sa.select(scores)
+    sa.select(scores, verdict_seals.c.block.label("sealed_block"))
+    .outerjoin(
+        verdict_seals,
+        sa.and_(
+            verdict_seals.c.task_id == scores.c.task_id,
+            verdict_seals.c.validator == scores.c.validator,
+            verdict_seals.c.evidence_sha256 == scores.c.evidence_sha256,
+        ),
+    )
     .where(scores.c.task_id.in_(bindparam("task_ids", expanding=True)))
     .order_by(scores.c.task_id, scores.c.validator)
 )

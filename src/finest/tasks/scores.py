@@ -11,7 +11,19 @@ from finest.tasks.models import CrawlStatistics, Leader, Rules, ScoreRequest, St
 from finest.tasks.problems import Problem
 from finest.tasks.provenance import record_event
 from finest.tasks.queries import one_task
-from finest.tasks.tables import FINISHED, LEASED, LIVE, OPEN, claims, crawls, miners, scores, tasks, warcs
+from finest.tasks.tables import (
+    FINISHED,
+    LEASED,
+    LIVE,
+    OPEN,
+    claims,
+    crawls,
+    miners,
+    scores,
+    tasks,
+    verdict_seals,
+    warcs,
+)
 
 _LOCK_TASK = sa.select(tasks.c.id).where(tasks.c.id == bindparam("task_id")).with_for_update()
 """Two validators that report at the same moment count each other's verdict."""
@@ -48,6 +60,23 @@ def report(
         reopen_warcs(connection, rules, [task_id], returned=True)
         record_event(connection, block, validator, task_id, "reopened")
     return one_task(connection, task_id, block)
+
+
+def seal(connection: sa.Connection, validator: str, task_id: str, evidence_sha256: str, block: int) -> Task:
+    """Record the hash of the validator's evidence; only its first one counts. Raises Problem(not-finished)."""
+    task = one_task(connection, task_id, block)
+    if task.state != "finished":
+        raise Problem("not-finished", f"task {task_id} is {task.state.value}")
+    row = {"task_id": task_id, "validator": validator, "evidence_sha256": evidence_sha256, "block": block}
+    if connection.execute(_SEAL[connection.dialect.name], row).first() is not None:
+        record_event(connection, block, validator, task_id, "sealed", evidence_sha256=evidence_sha256)
+    return task
+
+
+_SEAL = {
+    name: insert(verdict_seals).on_conflict_do_nothing().returning(verdict_seals.c.block)
+    for name, insert in INSERTS.items()
+}
 
 
 def _has_failed(connection: sa.Connection, rules: Rules, task_id: str) -> bool:

@@ -129,6 +129,12 @@ class Store:
             lambda connection: scores.report(connection, self.rules, validator, task_id, score, block)
         )
 
+    def seal(self, validator: str, task_id: str, evidence_sha256: str, block: int) -> Task:
+        """Record the hash of a validator's evidence before its verdict is told; its first one counts."""
+        return self._database.write(
+            lambda connection: scores.seal(connection, validator, task_id, evidence_sha256, block)
+        )
+
     def task(self, task_id: str, block: int) -> Task:
         self._expire_for_block(block)
         return self._database.read(lambda connection: queries.one_task(connection, task_id, block))

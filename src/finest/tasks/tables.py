@@ -1,7 +1,8 @@
 """Database tables of a task server. Only nonces are ever deleted; `events` records who did what and when.
 
     crawls --< warcs --< claims >-- tasks >-- miners
-                                     └--< scores       events, nonces, rules
+                                     ├--< scores       events, nonces, rules
+                                     └--< verdict_seals
 
 A WARC is open while it has fewer live claims than the redundancy. When a task expires, is released or fails, its claims
 are no longer live. migrations/ builds the same tables step by step, and a test compares the two.
@@ -154,6 +155,15 @@ scores = Table(
     Column("block", BigInteger, nullable=False),
     Column("tokens", BigInteger),  # verified tokens
     Column("evidence", String(320)),  # OWNER/NAME@REVISION#ROOT of the published evidence
+)
+
+verdict_seals = Table(
+    "verdict_seals",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id"), primary_key=True),
+    Column("validator", String(64), primary_key=True),  # its first one counts
+    Column("evidence_sha256", String(64), nullable=False),
+    Column("block", BigInteger, nullable=False),
 )
 
 events = Table(

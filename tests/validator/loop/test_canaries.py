@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from finest.chain.weights import PendingWeights
 from finest.tasks.canaries import Canaries, sealed
 from finest.tasks.models import Score
 from finest.validator.loop.canaries import CHECK_SHARE, RECENT_BLOCKS, Canary, Revealed, earned, with_payments
@@ -13,7 +14,7 @@ from finest.validator.loop.weights import weights
 from tests.miner.world import task
 
 from .lines import ALICE, BOB, following, seen, settled
-from .world import World
+from .world import World, evidence
 
 JUDGES = ["5J1", "5J2", "5J3"]
 PLAN = Canaries(secret="5e" * 32, share=0.07, hotkeys=(ALICE.replace("A", "D"),))
@@ -68,7 +69,8 @@ def revealed(number: int, kind: str, verdicts: dict[str, Any], block: int = BLOC
     """A task as the server shows it."""
     task_id, key = f"{number:032x}", PLAN.key(0)
     scores = [
-        Score(validator=name, verdict=verdict, score=0.9, tokens=5, block=100) for name, verdict in verdicts.items()
+        Score(validator=name, verdict=verdict, score=0.9, tokens=5, block=100, sealed_block=90)
+        for name, verdict in verdicts.items()
     ]
     values = {
         "id": task_id, "scores": scores, "seal": sealed(0, key, task_id, kind), "canary": kind, "canary_key": key,
@@ -108,13 +110,32 @@ def test_who_was_wrong_is_distrusted(world: World) -> None:
 def test_what_its_seal_does_not_say_does_not_count(world: World) -> None:
     """Another kind or key; verdicts after the reveal; what was revealed long ago."""
     right = dict.fromkeys(JUDGES, "fail")
-    late = revealed(1, "bad", right)
+    late, copied = revealed(1, "bad", right), revealed(5, "bad", {**right, "5J4": "fail"})
     late.scores[0] = late.scores[0].model_copy(update={"block": BLOCK})
+    for number, sealed_block in enumerate((None, 101)):  # after the first verdict was public
+        copied.scores[number] = copied.scores[number].model_copy(update={"sealed_block": sealed_block})
     world.server.revealed = [
-        revealed(0, "bad", right, canary="good"), late, revealed(2, "bad", right, seal=None),
+        revealed(0, "bad", right, canary="good"), late, copied, revealed(2, "bad", right, seal=None),
         revealed(3, "bad", right, canary_key="0" * 64), revealed(4, "bad", right, block=BLOCK - RECENT_BLOCKS),
     ]  # fmt: skip
     follower = Revealed(world.server, world.queue, world.said.append)
     follower.round(BLOCK)
-    assert follower.points == {"5J2": 1, "5J3": 1}
+    assert follower.points == {"5J2": 1, "5J3": 2, "5J4": 1}
     assert len([line for line in world.said if "does not count" in line]) == 3
+
+
+def test_the_evidence_is_named_before_the_verdict_is_told(world: World) -> None:
+    """At once, once, and only where the server has canaries."""
+    world.verdict = lambda job: evidence(job, "manifest", "fail")
+    world.chain.pending = PendingWeights(hides=True, blocks=(1001,), last_update_block=1001)
+    sealed_task = task().model_copy(update={"seal": "0:" + "0" * 64})
+    for number, named in enumerate((sealed_task, task())):
+        world.queue.add([seen(ALICE, number)])
+        world.found = lambda entry, named=named: (world.subject(entry)[0], named)  # type: ignore[misc]
+        world.judge()._give_verdict(following(world.queue))
+    validator = world.validator()
+    for _ in range(2):
+        validator._report()
+    assert (len(world.server.seals), world.server.heard) == (1, [])
+    (record,) = (report for report in world.queue.unreported() if report.id == 1)
+    assert world.server.seals == [("t1", record.evidence_sha256)]

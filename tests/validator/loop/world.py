@@ -82,6 +82,11 @@ class ServerOf:
     revealed: list[Any] = field(default_factory=list)
     """Tasks that were revealed as canaries."""
 
+    seals: list[tuple[str, str]] = field(default_factory=list)
+
+    def seal(self, task_id: str, evidence_sha256: str) -> None:
+        self.seals.append((task_id, evidence_sha256))
+
     def canaries(self) -> Any:
         return iter(self.revealed)
 

@@ -8,6 +8,9 @@ a task, so whoever judges nothing, passes its own tasks unread and adopts the re
 validator (bench/subnet/canaries.py). So a part of the weights, CHECK_SHARE, goes to validators for right verdicts on
 revealed canaries. A wrong verdict takes away several right ones.
 
+A verdict counts only if the validator named the hash of its evidence to the task server before anybody's verdict on the
+task was public. Otherwise the others' verdicts could be copied.
+
 A canary counts only if most of those who judged it agree with what it was said to be. So an operator cannot call a
 dataset bad that is not, and a validator cannot be paid or fined for what the operator and it alone say.
 """
@@ -136,5 +139,10 @@ def canary_of(task: Task) -> Canary | None:
         return None
     if opened(task.seal, task.canary_key, task.id) != task.canary:
         return None
-    verdicts = {score.validator: score.verdict for score in task.scores if score.block < task.revealed_block}
+    first_block = min((score.block for score in task.scores), default=0)
+    verdicts = {
+        score.validator: score.verdict
+        for score in task.scores
+        if score.block < task.revealed_block and score.sealed_block is not None and score.sealed_block <= first_block
+    }
     return Canary(task.id, task.canary == "bad", verdicts)

@@ -163,7 +163,7 @@ class Judge:
             if evidence is None:
                 check = Check(name="audit", outcome="no_evidence", detail=done.why[:NOTE_CHARS])
                 evidence = inadmissible(subject, self._options.plan, check)
-        self._record_verdict(entry, evidence, name, done.cpu_s)
+        self._record_verdict(entry, evidence, name, done.cpu_s, seals=task.seal is not None)
         self._queue.compare({score.validator: differs(score, evidence) for score in panel.scores})
 
     def _panel(self, subject: Subject, task: Task) -> _Panel:
@@ -262,7 +262,9 @@ class Judge:
         is_gone = evidence.verdict == "fail" and last is not None and last.name == "revision"
         return is_gone and entry.why != showable(evidence.why, WHY_CHARS)
 
-    def _record_verdict(self, entry: Entry, evidence: Evidence, name: str, cpu_s: float) -> None:
+    def _record_verdict(
+        self, entry: Entry, evidence: Evidence, name: str, cpu_s: float, *, seals: bool = False
+    ) -> None:
         """Write the evidence first, then the queue; after a crash between the two, the verdict is repeated."""
         evidence = sign(evidence, self._chain.hotkey)
         path = self.evidence_file(entry.hotkey, entry.line)
@@ -273,7 +275,7 @@ class Judge:
         task = evidence.subject.task
         self._queue.record_verdict(entry, RecordedVerdict(
             evidence.verdict, total, is_dishonest(evidence), task.id, task.warcs, self._chain.view().block,
-            evidence_hash(evidence), evidence.why, cpu_s, tokens,
+            evidence_hash(evidence), evidence.why, cpu_s, tokens, seals,
         ))  # fmt: skip
         self._telemetry.verdict(evidence)
         verdict = evidence.verdict.replace("_", " ")

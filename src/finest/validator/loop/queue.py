@@ -76,6 +76,8 @@ class RecordedVerdict:
     cpu_s: float
     tokens: float = 0.0
     """Verified tokens."""
+    seals: bool = False
+    """Whether the task server is told the evidence's hash at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +189,22 @@ class Queue:
             "warcs": "\n".join(found.warcs), "size": len(found.warcs), "tokens": found.tokens,
             "judged_block": found.block, "evidence_sha256": found.evidence_sha256,
             "why": showable(found.why, WHY_CHARS), "cpu_s": _T.cpu_s + found.cpu_s, "touched_s": time.time(),
-            "tries": _T.tries + 1, "reported": not own,
+            "tries": _T.tries + 1, "reported": not own, "sealed": 0 if found.seals else None,
         }  # fmt: skip
         self._change(entry.id, values)
+
+    def unsealed(self) -> list[Report]:
+        """Return the verdicts whose evidence the task server has to be told the hash of, before anything else."""
+        wanted = sa.select(submissions).where(_T.sealed == 0, _T.task_id.is_not(None)).order_by(_T.id)
+        rows = self._database.read(lambda connection: connection.execute(wanted).all())
+        return [
+            Report(row.id, row.task_id, row.verdict, row.total, row.evidence_sha256, row.why, row.tokens)
+            for row in rows
+        ]
+
+    def sealed(self, report: Report) -> None:
+        """Record that the task server was told."""
+        self._change(report.id, {"sealed": 1})
 
     def unreported(self, until_block: int | None = None) -> list[Report]:
         """Return the verdicts that the task server has not acknowledged, the oldest first, up to a block's."""

@@ -34,6 +34,7 @@ submissions = sa.Table(
     sa.Column("size", sa.Integer),  # WARCs of the task; unknown until the task server has named them
     sa.Column("tokens", sa.Float),  # verified tokens
     sa.Column("share", sa.Float),  # probability of being judged; unknown until the draw
+    sa.Column("sealed", sa.Integer),  # 0 while the task server has to be told the evidence's hash, then 1
     sa.Column("batch", sa.Integer),  # of published evidence; 0 if it cannot be published
     sa.UniqueConstraint("hotkey", "line"),
 )
@@ -76,7 +77,7 @@ spot_checks = sa.Table(
     sa.Column("batch", sa.Integer),  # that says so; unknown until there is one
 )
 
-_ADDED = ("size", "tokens", "share", "batch")
+_ADDED = ("size", "tokens", "share", "sealed", "batch")
 
 
 def prepare(connection: sa.Connection) -> None:

@@ -125,7 +125,18 @@ class Validator:
         if expired := self._queue.expire(block - PAID_BLOCKS, block):
             self._say(f"{counted(expired, 'submission')} can no longer be paid and left the queue unjudged")
 
+    def _seal(self) -> None:
+        """Name the evidence of new verdicts, without the verdicts, on servers with canaries."""
+        for report in self._queue.unsealed():
+            try:
+                self._server.seal(report.task_id, report.evidence_sha256 or "")
+            except Refused as no:
+                if no.name not in PERMANENT_REFUSALS:
+                    return
+            self._queue.sealed(report)
+
     def _report(self, *, now: bool = False) -> float:
+        self._seal()
         if not self._queue.unreported():
             return REPORT_S
         until_block = self._disclosure.until_block() if self._options.sets_weights else None
