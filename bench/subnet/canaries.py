@@ -62,8 +62,7 @@ class Panels:
         self.canaries: list[Canary] = []
         self.seen: dict[str, set[str]] = {hotkey: set() for hotkey in hotkeys}
         """Validators that were drawn for a bad task of a hotkey."""
-        self.bad: Mapping[str, bool] = {}
-        bad = {}
+        bad: dict[str, bool] = {}
         for hotkey in hotkeys:
             for task in range(TASKS):
                 is_bad = draw.random() < 0.5
@@ -73,7 +72,7 @@ class Panels:
                 self.seen[hotkey] |= set(members) if is_bad else set()
                 verdicts = {name: _verdict(kinds[name] == lazy, is_bad, draw) for name in members}
                 self.canaries.append(Canary(line, is_bad, verdicts))
-        self.bad = bad
+        self.bad: Mapping[str, bool] = bad
 
 
 def _verdict(lazy: bool, is_bad: bool, draw: random.Random) -> str:

@@ -6,7 +6,6 @@ the two the same verdicts are published as the same batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -128,5 +127,5 @@ def _new(connection: sa.Connection, until_block: int | None) -> int | None:
     return int(number)
 
 
-def _ids(connection: sa.Connection, wanted: sa.Select[tuple[int]]) -> Sequence[int]:
-    return connection.execute(wanted).scalars().all()
+def _ids(connection: sa.Connection, wanted: sa.Select[tuple[int]]) -> list[int]:
+    return [row[0] for row in connection.execute(wanted)]
