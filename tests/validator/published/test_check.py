@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -9,18 +10,26 @@ import pytest
 from finest.errors import HubNotFound, HubUnavailable
 from finest.validator.audit import audit
 from finest.validator.evidence import evidence_hash, sign, total_of
-from finest.validator.models import Beacon, Evidence, Plan
+from finest.validator.models import Beacon, Check, Evidence, Plan, Subject
 from finest.validator.published import check as module
 from finest.validator.published.batch import make_batch
 from finest.validator.published.check import Checked, Reported, check
 from finest.validator.published.fetch import PublishedBatch
+from finest.validator.replay import Replay
 from finest.validator.seed import make_seed
+from tests.deep import sampled
 from tests.validator.made import Published, forge, invented
 
 from .made import HASH, SHA, Key
 
 SMALL = Plan(rows=6, windows=2, unique_rows=0)
 VICTOR = Key("Victor")
+
+
+@lru_cache(maxsize=2)
+def audited(published: Published, subject: Subject) -> Evidence:
+    """An honest audit; remembered."""
+    return audit(subject, SMALL, published.context())
 
 
 class World:
@@ -32,7 +41,7 @@ class World:
         beacon = {"beacon": Beacon(block=157, hash=HASH), "validator": VICTOR.address}
         self.subject = subject.model_copy(update=beacon | {"seed": make_seed(HASH, line, VICTOR.address)})
         self.published, self._monkeypatch = published, monkeypatch
-        self.honest = audit(self.subject, SMALL, published.context())
+        self.honest = audited(published, self.subject)
 
     def checked(self, evidence: Evidence, plan: Plan = SMALL, **report: Any) -> Checked:
         evidence = sign(evidence, VICTOR)  # type: ignore[arg-type]
@@ -57,15 +66,16 @@ def test_an_honest_record_holds(world: World) -> None:
     assert world.checked(world.honest) == Checked()
 
 
-def test_a_record_made_up_without_reading_differs(world: World) -> None:
+@pytest.mark.parametrize("part", sampled(["windows", "rows", "nothing"]))
+def test_a_record_made_up_without_reading_differs(world: World, part: str) -> None:
     """The verdict is right, since the dataset is honest; but nobody read the WARCs."""
-    rows = tuple(row.model_copy(update={"number": row.number + 1}) for row in world.honest.rows)
-    for changes, where in [
-        ({"rows": rows}, "rows[0]"),
-        ({"rows": (), "windows": ()}, "rows[0]"),
-        ({"windows": tuple(one.model_copy(update={"kept": ()}) for one in world.honest.windows)}, "windows["),
-    ]:
-        assert world.checked(world.honest.model_copy(update=changes)).difference.startswith(where)
+    changes: dict[str, Any] = {
+        "rows": {"rows": tuple(row.model_copy(update={"number": row.number + 1}) for row in world.honest.rows)},
+        "windows": {"windows": tuple(one.model_copy(update={"kept": ()}) for one in world.honest.windows)},
+        "nothing": {"rows": (), "windows": ()},
+    }
+    where = "windows[" if part == "windows" else "rows[0]"
+    assert world.checked(world.honest.model_copy(update=changes[part])).difference.startswith(where)
 
 
 def test_a_record_of_something_else_differs(world: World) -> None:
@@ -85,6 +95,7 @@ def test_a_record_of_something_else_differs(world: World) -> None:
         assert world.checked(evidence, **changes).difference.startswith(where)
 
 
+@pytest.mark.nightly
 def test_who_passes_a_forged_dataset_is_found_out(honest: Published, tmp_path: Any, monkeypatch: Any) -> None:
     """A verdict that rests on rows which nobody compared with their pages."""
     world = World(forge(honest, tmp_path / "forged", 1.0, invented), monkeypatch)
@@ -94,23 +105,32 @@ def test_who_passes_a_forged_dataset_is_found_out(honest: Published, tmp_path: A
     assert world.checked(lie).difference.startswith("rows[0]")
 
 
-def test_what_cannot_be_read_again_is_nobodys_fault(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dataset that is gone by now, or a Hub that is away. Evidence that is gone is its validator's fault."""
-    gone = world.published.context
-    monkeypatch.setattr(world.published.__class__, "context", lambda self, **_: _nowhere(gone()))
-    found = world.checked(world.honest)
-    assert (found.difference, found.unknown != "") == ("", True)
-    for error, kind in [(HubUnavailable("away"), "unknown"), (HubNotFound("gone"), "difference")]:
-        world_error = error
+@pytest.mark.parametrize("part", ["admission", "rows", "windows", "verdict"])
+def test_what_cannot_be_read_again_is_nobodys_fault(world: World, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    """A dataset that is gone by now, a row or a window that could not be read, an audit that ended early."""
+    again = world.honest
+    gone = Check(name="revision", outcome="fail", detail="gone")
+    changes: dict[str, Any] = {
+        "admission": {"admission": (gone,)},
+        "rows": {"rows": (again.rows[0].model_copy(update={"outcome": "no_evidence"}),)},
+        "windows": {"windows": (again.windows[0].model_copy(update={"detail": "no answer"}),)},
+        "verdict": {"verdict": "no_evidence"},
+    }
+    found = Replay("rows[0]: so", again.model_copy(update=changes[part]))
+    monkeypatch.setattr(module, "repeat", lambda *_: found)
+    checked = world.checked(again)
+    assert (checked.difference, checked.unknown != "") == ("", True)
 
-        def fail(*_: Any, **__: Any) -> Any:
-            raise world_error  # noqa: B023 - called in this round of the loop
 
-        monkeypatch.setattr(PublishedBatch, "open", fail)
-        told = Reported(validator="5V", evidence=f"v/v@{SHA}#{'0' * 64}", sha256="0" * 64, verdict="pass", score=0.9)
-        assert getattr(check(told, world.subject, SMALL, world.published.context()), kind) == str(error)
+def test_evidence_that_is_gone_is_its_validators_fault(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Hub that is away is nobody's."""
+    told = Reported(validator="5V", evidence=f"v/v@{SHA}#{'0' * 64}", sha256="0" * 64, verdict="pass", score=0.9)
+    errors: list[Exception] = [HubUnavailable("away"), HubNotFound("gone")]
 
+    def fail(*_: Any, **__: Any) -> Any:
+        raise errors.pop(0)
 
-def _nowhere(context: Any) -> Any:
-    context.place = "/nowhere/at/all"
-    return context
+    monkeypatch.setattr(PublishedBatch, "open", fail)
+    context = world.published.context()
+    assert check(told, world.subject, SMALL, context) == Checked(unknown="away")
+    assert check(told, world.subject, SMALL, context) == Checked(difference="gone")

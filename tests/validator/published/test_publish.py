@@ -11,7 +11,9 @@ from tests.devnet.hub_client import client
 
 pytestmark = pytest.mark.slow
 
+ROOT = str(Path(__file__).parents[3])
 SCRIPT = """
+sys.path.insert(0, ROOT)
 from pathlib import Path
 from finest.errors import FinestError
 from finest.validator.published.batch import make_batch
@@ -54,7 +56,7 @@ def test_a_batch_is_one_commit_and_earlier_ones_stay(tmp_path: Path) -> None:
     """Published twice it is one commit; another repository's files are left alone."""
     with HubServer(tmp_path / "hub") as hub:
         token = hub.add_user("victor")
-        found = client(tmp_path / "home", hub, SCRIPT, token=token)
+        found = client(tmp_path / "home", hub, f"ROOT = {ROOT!r}\n{SCRIPT}", token=token)
     assert (found["same"], found["commits"], found["previous"]) == (True, 3, True)  # the repository's own, and two
     roots = [place.partition("#")[2] for place in found["places"]]
     expected = [f"evidence/{root[:2]}/{root}{end}" for root in roots for end in (".json", ".jsonl.gz")]
