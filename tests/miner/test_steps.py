@@ -28,6 +28,7 @@ from finest.miner.steps import Display, MineOptions, Steps
 from finest.pipeline.ledger import Ledger
 from finest.recipe.recipe import load_recipe
 from finest.settings import default_cache
+from finest.tasks.canaries import Canaries
 from finest.tasks.client import Refused
 from finest.tasks.models import TaskState
 from finest.warc.source import CommonCrawl
@@ -240,3 +241,23 @@ def test_a_lost_lease_cancels_this_runs_slurm_jobs(tmp_path: Path, crawl: Faulty
     with bench.lease() as lease, local.lease() as local_lease:
         ours = bench.steps.refined(bench.journal, lease)
         assert ours.root == local.steps.refined(local.journal, local_lease).root
+
+
+def test_a_canary_is_falsified_by_the_plan_that_the_server_has(tmp_path: Path) -> None:
+    """Half of the tasks of the operator's hotkey; a server with another plan could never reveal it."""
+    bench = Bench(tmp_path, "https://127.0.0.1:1")
+    assert bench.steps._false_share(bench.journal) == 0.0
+    plan = Canaries(secret="5e" * 32, share=0.07, hotkeys=(task().hotkey,))
+    steps = Steps(
+        replace(bench.options, canaries=plan), bench.server, bench.chain, bench.now,
+        Display(Console(quiet=True), bench.said.append, Upload),
+    )  # fmt: skip
+    for block in range(0, 20 * 7200, 7200):
+        sealed = task().model_copy(update={"seal": plan.seal(task().hotkey, "t1", block)})
+        bench.journal.update(task=sealed)
+        assert (steps._false_share(bench.journal) > 0) == (plan.kind(task().hotkey, "t1", block // 7200) == "bad")
+    other = Canaries(secret="6e" * 32, share=0.07, hotkeys=plan.hotkeys)
+    for seal in (None, other.seal(task().hotkey, "t1", 0), plan.seal("5" + "Z" * 47, "t1", 0)):
+        bench.journal.update(task=task().model_copy(update={"seal": seal}))
+        with pytest.raises(NeedsPerson, match="sealed with another plan"):
+            steps._false_share(bench.journal)

@@ -55,10 +55,15 @@ def size_bytes(text: str) -> int:
 @work_option
 @click.option("--keep", type=size_bytes, metavar="SIZE",
               help="Disk space for tasks that wait for a verdict, e.g. 50GB.  [default: no limit]")  # fmt: skip
+@click.option(
+    "--canaries", type=click.Path(path_type=Path), metavar="FILE",
+    help="For the operator of the task server: plant canaries by this plan, which the server has, too.",
+)  # fmt: skip
 @click.option("--hand-back", is_flag=True, help="Return all open leases to the task server, then exit.")
 def mine(
     hf_repo: str, chain: ChainOptions, where: Where, limit: int | None, recipe_name: str, warcs: int,
-    crawl: str | None, once: bool, prefetch: bool, work: Path, keep: int | None, hand_back: bool,
+    crawl: str | None, once: bool, prefetch: bool, work: Path, keep: int | None, canaries: Path | None,
+    hand_back: bool,
 ) -> None:  # fmt: skip
     """Take tasks, refine them and publish the datasets.
 
@@ -85,6 +90,7 @@ def mine(
     from finest.miner.steps import Display, MineOptions
     from finest.pipeline.run import default_workers
     from finest.recipe.recipe import SHIPPED, load_recipe
+    from finest.tasks.canaries import read
 
     settings = load_settings()
     quiet_client()
@@ -98,6 +104,7 @@ def mine(
         netuid=chain.netuid, workers=where.workers or default_workers(), limit=limit if limit and limit > 0 else None,
         slurm=where.slurm, ray=where.ray, warcs=warcs, crawl=crawl, once=once, prefetch=prefetch, keep_bytes=keep,
         more_recipes=more,
+        canaries=None if canaries is None else read(canaries),
     )  # fmt: skip
     screen = Screen()
     display = Display(screen.console, screen.say, Upload)

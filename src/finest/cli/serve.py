@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -121,6 +122,12 @@ if TYPE_CHECKING:
     help="Commit the head of the public log on the chain once a day; the server's hotkey must be registered.",
 )
 @click.option(
+    "--canaries",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Plan of canaries, by finest tasks canaries: seals every lease, and reveals the canaries days later.",
+)
+@click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
@@ -132,7 +139,7 @@ def serve(
     host: str, port: int, workers: int, redundancy: int, lease_blocks: int, tasks_per_window: int,
     leases_per_coldkey: int, fails_to_reopen: int, min_stake: float, per_hotkey: int, per_address: int, read_rate: int,
     connections: int, connections_per_address: int,
-    behind_proxy: bool, proxy: tuple[str, ...], anchor: bool,
+    behind_proxy: bool, proxy: tuple[str, ...], anchor: bool, canaries: Path | None,
     log_format: Literal["text", "json"], chain: ChainOptions,
 ) -> None:  # fmt: skip
     """Run the task server, which leases WARCs to miners.
@@ -144,13 +151,14 @@ def serve(
 
     \b
     finest serve --wallet.name owner --wallet.hotkey server
-    finest serve --anchor
+    finest serve --anchor --canaries canaries.json
     finest serve --host 0.0.0.0 --workers 4 --behind-proxy --log-format json
     """
     settings = load_settings()
     from huggingface_hub.constants import ENDPOINT
 
     from finest.tasks import serve as server
+    from finest.tasks.canaries import read
     from finest.tasks.connections import ConnectionLimits
     from finest.tasks.models import Rules
     from finest.tasks.proxies import LOOPBACK, Proxies
@@ -165,6 +173,6 @@ def serve(
         chain=chain, rules=rules, database_url=settings.database_url, hub=ENDPOINT, host=host, port=port,
         workers=workers, per_hotkey=per_hotkey, per_address=per_address, read_bytes_s=read_rate * 1024,
         connection_limits=ConnectionLimits(connections, connections_per_address), proxies=proxies,
-        log_format=log_format, anchor=anchor,
+        log_format=log_format, anchor=anchor, canaries=None if canaries is None else read(canaries),
     )  # fmt: skip
     server.serve(options, say)

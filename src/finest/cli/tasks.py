@@ -1,4 +1,4 @@
-"""The commands `finest tasks import`, `add`, `price`, `show` and `verify`."""
+"""The commands `finest tasks import`, `add`, `price`, `show`, `evidence`, `canaries`, `verify` and `publish-index`."""
 
 from __future__ import annotations
 
@@ -164,6 +164,61 @@ def show_command() -> None:
         counts = (f"{count:,}" for count in (one.warcs, one.open, one.leased, one.finished))
         table.add_row(one.crawl, one.kind, one.language or "", one.recipe or "any", f"{one.price:g}", *counts)
     console().print(table if crawls else "No crawl yet: finest tasks import CC-MAIN-2025-26")
+
+
+@tasks.command("evidence")
+@click.argument("task_id", metavar="TASK")
+def evidence_command(task_id: str) -> None:
+    """Show the verdicts on a task, each with the command that replays its published evidence.
+
+    The task server is API_URL. A verdict is published once its validator's weights are revealed. It needs no wallet.
+
+    \b
+    finest tasks evidence 01980c4f2b7a7c0e9d6f1a2b3c4d5e6f
+    """
+    from finest.formatting import showable
+    from finest.tasks.client import TaskServer
+
+    settings = load_settings()
+    server = TaskServer(settings.api_url, None, receiver=settings.api_hotkey, say=say)
+    try:
+        task = server.task(task_id)
+    finally:
+        server.close()
+    for score in task.scores:
+        verdict = score.verdict.replace("_", " ")
+        click.echo(f"{showable(score.validator, 64)}: {verdict}, score {score.score:.3f}, block {score.block:,}")
+        if score.evidence:
+            click.echo(f"  finest audit --replay '{showable(score.evidence, 320)}' --task {task.id}")
+        else:
+            click.echo("  its evidence is not published")
+    if not task.scores:
+        click.echo("no verdict yet")
+
+
+@tasks.command("canaries")
+@click.argument("plan", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("hotkeys", nargs=-1, required=True, metavar="HOTKEY...")
+@click.option(
+    "--share", type=click.FloatRange(0.01, 0.25), default=0.07, show_default=True,
+    help="Largest share of a day's leases that are canaries.",
+)  # fmt: skip
+def canaries_command(plan: Path, hotkeys: tuple[str, ...], share: float) -> None:
+    """Write a plan of canaries: tasks that show whether validators read what they judge.
+
+    HOTKEY are the addresses of registered hotkeys that belong to the operator and to no known miner. Half of their
+    datasets, drawn by the secret in FILE, get rows whose texts were exchanged. Give FILE to the server and to a miner
+    for each of the hotkeys. Nobody else may read it.
+
+    \b
+    finest tasks canaries canaries.json 5F3sa2TJAWMqDhXG6jhV4N8ko9SxwGy8TpaNS1repo5EYjQX
+    finest serve --canaries canaries.json
+    finest mine --canaries canaries.json --hf-repo web --wallet.name canary
+    """
+    from finest.tasks.canaries import create
+
+    made = create(plan, share, hotkeys)
+    click.echo(f"{plan}: up to {made.share:.0%} of the tasks are canaries of {len(made.hotkeys)} hotkeys")
 
 
 @tasks.command("verify")

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 import click
 
 from finest.chain.options import chain_options
-from finest.cli.shared import common_crawl, console, needs, say
-from finest.errors import NO_EVIDENCE, SourceError, UsageError, VerifyError
+from finest.cli.audits import audit_context, own_sources, warcs_of
+from finest.cli.replay import replay_evidence
+from finest.cli.shared import console, needs, say
+from finest.errors import NO_EVIDENCE, UsageError, VerifyError
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from finest.chain.options import ChainOptions
     from finest.settings import Settings
-    from finest.validator.context import AuditContext, Warcs
+    from finest.validator.context import AuditContext
     from finest.validator.models import Evidence, Plan, Subject
 
 
@@ -59,14 +59,14 @@ if TYPE_CHECKING:
 @click.option(
     "--replay",
     "record",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Repeat the audit that this evidence records, and compare.",
+    metavar="EVIDENCE",
+    help="Repeat the audit that this evidence records, and compare: a file, or OWNER/NAME@REVISION#ROOT as published "
+    "by a validator (all its records, or with --task one).",
 )
 @chain_options
 def audit(
     where: str | None, task_id: str | None, warcs: tuple[str, ...], rows: int, windows: int, seed: str | None,
-    as_json: bool, out: Path | None, record: Path | None, chain: ChainOptions,
+    as_json: bool, out: Path | None, record: str | None, chain: ChainOptions,
 ) -> None:  # fmt: skip
     """Check that a dataset is complete and not forged.
 
@@ -80,13 +80,14 @@ def audit(
     finest audit alice/web@4c1f... --task 7f3a... --evidence verdict.json --wallet.name validator
     finest audit my-dataset --warc crawl/
     finest audit --replay verdict.json
+    finest audit --replay victor/verdicts@5d2e...#9a0e... --task 7f3a...
     """
     settings = load_settings()
     from finest.dataset.hub_client import quiet_client
 
     quiet_client()
     if record is not None:
-        return _replay(record, where, warcs, settings)
+        return replay_evidence(record, where, warcs, task_id, settings)
     if where is None:
         raise UsageError("name the dataset to audit: finest audit REPO@REVISION, or use --replay FILE")
     if task_id and warcs:
@@ -132,11 +133,11 @@ def _audit_alone(where: str, specs: tuple[str, ...], plan: Plan, seed: str | Non
     from finest.validator.models import Assignment, Subject
     from finest.validator.subject import submission_of
 
-    warcs = _warcs(specs or _own_sources(where), settings)
+    warcs = warcs_of(specs or own_sources(where), settings)
     subject = Subject(
         submission=submission_of(where), task=Assignment(warcs=warcs.names), seed=seed or os.urandom(32).hex()
     )  # fmt: skip
-    return _audited(subject, plan, _means(where, warcs, settings))
+    return _audited(subject, plan, audit_context(where, warcs, settings))
 
 
 def _audit_task(
@@ -152,65 +153,8 @@ def _audit_task(
         server = TaskServer(settings.api_url, None, receiver=settings.api_hotkey, say=say)
         task = server.task(task_id)
         subject = subject_of(task, where, chain, seed)
-        place = place_of(subject) or where
-        evidence = _audited(subject, plan, _means(place, _warcs(tuple(task.warcs), settings), settings))
-        return sign(evidence, chain.hotkey)
-
-
-def _replay(record: Path, where: str | None, specs: tuple[str, ...], settings: Settings) -> None:
-    from finest.validator.evidence import is_signed, read_evidence
-    from finest.validator.replay import replay
-    from finest.validator.subject import place_of
-
-    evidence = read_evidence(record)
-    place = where or place_of(evidence.subject)
-    if place is None:
-        raise UsageError(
-            f"{record} is the audit of a folder; name the folder too: finest audit FOLDER --replay {record}"
-        )
-    if evidence.signature is None:
-        say("The evidence is unsigned, so nobody vouches for it")
-    elif not is_signed(evidence):
-        raise VerifyError(f"{record}: the signature is not by {evidence.subject.validator}")
-    warcs = _warcs(specs or _paths(evidence.subject.task.warcs), settings)
-    difference = replay(evidence, _means(place, warcs, settings))
-    if difference is not None:
-        raise VerifyError(f"{record} differs from the repeated audit: {difference}")
-    click.echo(
-        f"same result: {evidence.verdict.replace('_', ' ')}, {len(evidence.rows)} rows, {len(evidence.windows)} windows"
-    )
-
-
-def _own_sources(where: str) -> tuple[str, ...]:
-    """Return the WARCs that the dataset's own manifest names, if they are publicly readable."""
-    from finest.dataset.open import open_dataset
-
-    with open_dataset(where, say=say) as dataset:
-        names = [source.name for source in dataset.manifest.sources]
-    return _paths(names)
-
-
-def _paths(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the public paths of WARCs by name; raises SourceError for a name that is not one of Common Crawl's."""
-    from finest.warc.source import common_crawl_path
-
-    paths = {name: common_crawl_path(name) for name in names}
-    strange = next((name for name, path in paths.items() if path is None), None)
-    if strange is not None:
-        raise SourceError(f"{strange[:200]!r} is not a file of Common Crawl; name the WARCs with --warc")
-    return tuple(path for path in paths.values() if path is not None)
-
-
-def _warcs(specs: tuple[str, ...], settings: Settings) -> Warcs:
-    from finest.validator.context import Warcs
-
-    return Warcs.of(specs, common_crawl(settings))
-
-
-def _means(where: str, warcs: Warcs, settings: Settings) -> AuditContext:
-    from finest.validator.context import AuditContext
-
-    return AuditContext(cache=settings.cache, warcs=warcs, place=where, say=say)
+        context = audit_context(place_of(subject) or where, warcs_of(tuple(task.warcs), settings), settings)
+        return sign(_audited(subject, plan, context), chain.hotkey)
 
 
 @click.command()
@@ -246,23 +190,29 @@ def _means(where: str, warcs: Warcs, settings: Settings) -> AuditContext:
 )
 @click.option("--signers", type=click.Path(path_type=Path), metavar="FILE",
               help="File of keys allowed to sign releases, for --auto-update.")  # fmt: skip
+@click.option(
+    "--evidence-repo", metavar="[OWNER/]NAME",
+    help="Publish the evidence of verdicts in this dataset repository, for others to replay; needs a Hub token.",
+)  # fmt: skip
 @click.option("--wandb", metavar="[ENTITY/]PROJECT", help="Send metrics to this project at Weights & Biases.")
 def validate(
     chain: ChainOptions, work: Path, database: str | None, once: bool, parallel: int, rows: int, windows: int,
     tier: str, device: str | None, tokens: int | None, no_weights: bool, source: str | None, signers: Path | None,
-    wandb: str | None,
+    evidence_repo: str | None, wandb: str | None,
 ) -> None:  # fmt: skip
     """Judge the miners' datasets and set weights on the chain.
 
     The validator gives every dataset that miners commit a verdict, reports it to the task server, and sets the weights
     by which the subnet pays the miners. API_URL is the task server's address. The hotkey needs a seat on the subnet and
-    a validator permit; a GPU or a token for the Hub is not needed. `finest doctor --validator` says what is missing.
+    a validator permit; a GPU is not needed, and a token for the Hub only with --evidence-repo. `finest doctor
+    --validator` says what is missing.
 
     You can stop the validator at any time. The same command continues, and also judges what miners committed
     meanwhile. Exit status: 0 after --once, 130 after Ctrl-C, 143 after SIGTERM, 78 if only a person can help.
 
     \b
     finest validate --wallet.name validator --wallet.hotkey default
+    finest validate --wallet.name validator --evidence-repo verdicts
     finest validate --once --no-weights --subtensor.network test
     finest validate --parallel 8 --database postgresql://finest@localhost/validator
     """
@@ -285,7 +235,7 @@ def validate(
     options = ValidateOptions(
         work, Plan(rows=rows, windows=windows), tokens or (VERDICT_TOKENS if tier == "1" else model.tokens), int(tier),
         device, parallel, sets_weights=not no_weights, wandb=wandb,
-        update=UpdateOptions(source, signers) if source and signers else None,
+        update=UpdateOptions(source, signers) if source and signers else None, evidence_repo=evidence_repo,
     )  # fmt: skip
     sys.exit(run(options, database, chain, settings, Screen().say, once=once))
 

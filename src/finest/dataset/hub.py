@@ -205,6 +205,19 @@ class Hub:
             revision.repo, revision.folder or None, repo_type=self._kind, revision=revision.sha, recursive=recursive
         )
 
+    def file(self, revision: Revision, path: str) -> RemoteFile | None:
+        """Return one file of a revision; None if it has no such file."""
+        return hub_call(f"look up {path} of {revision}", lambda: self._file(revision, path), say=self._say)
+
+    def _file(self, revision: Revision, path: str) -> RemoteFile | None:
+        found = self._api.get_paths_info(revision.repo, [path], repo_type=self._kind, revision=revision.sha)
+        for entry in found:
+            size, lfs = getattr(entry, "size", None), getattr(entry, "lfs", None)
+            if entry.path == path and size is not None:
+                sha256 = lfs.sha256 if lfs else None
+                return RemoteFile(path, int(size), str(getattr(entry, "blob_id", "")), sha256)
+        return None
+
     def commits_titled(self, repo: str, part: str) -> list[str]:
         """Return the recent commits on `main` whose title contains `part`, newest first."""
         return hub_call(f"list the commits of {repo}", lambda: self._commits_titled(repo, part), say=self._say)

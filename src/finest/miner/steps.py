@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from finest.chain.payload import encode
+from finest.dataset.falsify import falsify
 from finest.dataset.task_folders import publish_task
-from finest.errors import ClusterError, LeaseLost, LedgerError, RunError
+from finest.errors import ClusterError, LeaseLost, LedgerError, NeedsPerson, RunError
 from finest.miner.journal import Committed, Finished, Published, Refined
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
 from finest.pipeline.run import refine
+from finest.tasks.canaries import day_of
 from finest.tasks.client import Refused
 from finest.tasks.models import TaskState
 
@@ -32,8 +34,12 @@ if TYPE_CHECKING:
     from finest.pipeline.options import RayRequest
     from finest.pipeline.summary import SliceSummary
     from finest.recipe.recipe import Recipe
+    from finest.tasks.canaries import Canaries
     from finest.tasks.models import Task
     from finest.warc.source import CommonCrawl
+
+FALSIFIED = "canary"
+"""Folder of a falsified dataset within the dataset's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,9 @@ class MineOptions:
     def recipes(self) -> tuple[Recipe, ...]:
         """All recipes that the miner can use."""
         return (self.recipe, *self.more_recipes)
+
+    canaries: Canaries | None = None
+    """The operator's plan of canaries, if this hotkey is one of them."""
 
 
 class UploadView(Protocol):
@@ -139,6 +148,8 @@ class Steps:
         finally:
             progress.close()
         shutil.rmtree(journal.warcs, ignore_errors=True)
+        if share := self._false_share(journal):
+            manifest = falsify(journal.dataset, journal.dataset / FALSIFIED, share, journal.id)
         return Refined(
             root=manifest.root, rows=manifest.rows, tokens=manifest.token_count, pages=manifest.pages,
             size_bytes=manifest.size_bytes,
@@ -157,9 +168,8 @@ class Steps:
                 self._now.keep_alive()
                 upload.show(how_far)
 
-            revision = publish_task(
-                journal.dataset, self._options.hf_repo, journal.id, say=say, progress=show_progress
-            )  # fmt: skip
+            folder = journal.dataset / FALSIFIED if self._false_share(journal) else journal.dataset
+            revision = publish_task(folder, self._options.hf_repo, journal.id, say=say, progress=show_progress)
         return Published(repo=revision.repo, revision=revision.sha)
 
     def committed(self, journal: Journal, lease: Lease) -> Committed:
@@ -197,6 +207,22 @@ class Steps:
         else:
             if ids:
                 self._say(f"Task {journal.id}: cancelled jobs {', '.join(map(str, ids))}")
+
+    def _false_share(self, journal: Journal) -> float:
+        """Return the share of rows to falsify: 0 unless the task is to be a bad canary.
+
+        Raises NeedsPerson if the task server does not know of this plan: then nobody could reveal the canary later.
+        """
+        plan, task = self._options.canaries, journal.record.task
+        if plan is None:
+            return 0.0
+        day = day_of(task.seal or "")
+        if day is None or not plan.opens(task.seal or "", task.hotkey, task.id):
+            raise NeedsPerson(
+                f"task {task.id} is sealed with another plan, or this hotkey is not in it: give the same file to "
+                "finest serve --canaries and to finest mine --canaries"
+            )
+        return plan.false_share(task.id, day) if plan.kind(task.hotkey, task.id, day) == "bad" else 0.0
 
     def _is_another_run(self, journal: Journal, recipe: Recipe) -> bool:
         try:

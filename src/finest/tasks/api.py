@@ -23,6 +23,7 @@ from finest.tasks.models import (
     LeaseRequest,
     LogPage,
     ScoreRequest,
+    SealRequest,
     ServerInfo,
     Statistics,
     Task,
@@ -177,6 +178,20 @@ async def report(request: Request, task_id: TaskId, body: ScoreRequest) -> Respo
     return answer(await server.executor.run_signed(request, server.authority.check_validator, work))
 
 
+@router.post(
+    "/tasks/{task_id}/seal", response_model=Task, tags=["validators"], openapi_extra=SIGNED,
+    responses=refusals("not-a-validator", "not-finished", "not-found", signed=True),
+)  # fmt: skip
+async def seal(request: Request, task_id: TaskId, body: SealRequest) -> Response:
+    """Name the hash of the evidence of a verdict that is told later. A validator's first one for a task counts."""
+    server = server_state(request)
+
+    def work(hotkey: str, block: int) -> Task:
+        return server.store.seal(hotkey, task_id, body.evidence_sha256, block)
+
+    return answer(await server.executor.run_signed(request, server.authority.check_validator, work))
+
+
 @router.get("/tasks", response_model=TaskPage, responses=refusals("subnet-unknown"), tags=["anybody"])
 async def tasks(
     request: Request,
@@ -184,8 +199,11 @@ async def tasks(
     hotkey: Address | None = None,
     after: TaskId | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    canaries: bool = False,
 ) -> Response:
     """List tasks page by page, newest first; `after` is the `next` of the previous page.
+
+    With `canaries`, only tasks that were revealed as canaries.
 
     A page has at most `limit` tasks and ends at 256 KiB. Scores come without their notes.
     """
@@ -193,7 +211,9 @@ async def tasks(
     block = server.authority.block
 
     def work() -> Response:
-        return answer(server.store.tasks(block, state=state, hotkey=hotkey, after=after, limit=limit))
+        return answer(
+            server.store.tasks(block, state=state, hotkey=hotkey, after=after, limit=limit, canaries=canaries)
+        )
 
     return await server.executor.read(work)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from finest.atomic_files import write_whole
 from finest.errors import VerifyError
+from finest.tasks.canaries import day_of, opened
 from finest.tasks.event_log import FIRST_HEAD, head_after
 from finest.tasks.models import MAX_WARCS
 
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
 
 _AFTER: Mapping[EventKind, tuple[str, ...]] = {
     "leased": ("",), "renewed": ("leased",), "finished": ("leased",), "released": ("leased",), "expired": ("leased",),
-    "scored": ("finished",), "reopened": ("finished",),
+    "sealed": ("finished",), "scored": ("finished",), "reopened": ("finished",),
+    "revealed": ("leased", "finished", "released", "expired"),
 }  # fmt: skip
 """The states of a task in which each event may happen; "" is the state of a task that has no event yet."""
+MAX_TEXT = 80
+"""Characters of a seal and of a key, at most."""
 _ENDS: tuple[EventKind, ...] = ("released", "expired", "reopened")
 """Events after which the WARCs of a task may be leased again."""
-_BY_MINER: tuple[EventKind, ...] = ("renewed", "finished", "released", "expired")
+_BY_MINER: tuple[EventKind, ...] = ("renewed", "finished", "released", "expired", "revealed")
 """Events that name the task's own miner."""
 
 
@@ -53,6 +57,8 @@ class LogSummary:
     events: Counter[str] = field(default_factory=Counter)
     without_warcs: int = 0
     """Leases by earlier versions, whose entries do not name their WARCs."""
+    keys: dict[int, str] = field(default_factory=dict)
+    """The revealed keys of canaries, by day."""
 
 
 @dataclass(slots=True)
@@ -61,6 +67,8 @@ class _Task:
     state: str
     warcs: tuple[tuple[str, str], ...]
     """The name of the work, which is empty for a whole crawl, and the path of each WARC."""
+    seal: str = ""
+    canary: str = ""
     holds: bool = True
 
 
@@ -106,6 +114,7 @@ def check_log(entries: Iterable[LogEntry], *witnesses: Seen) -> LogSummary:
                     f"entry {entry.number} of the log ends in {entry.head[:16]}..., {seen.where} in "
                     f"{seen.head[:16]}...: the server has rewritten its history before that entry"
                 )
+    _check_seals(tasks, summary)
     for seen in witnesses:
         if summary.entries < seen.number:
             raise VerifyError(
@@ -140,11 +149,13 @@ def _replay(entry: LogEntry, tasks: dict[str, _Task], holders: _Holders, summary
     if entry.what == "leased":
         warcs = _warcs(entry)
         summary.without_warcs += not warcs
-        tasks[entry.task_id] = _Task(entry.hotkey, "leased", warcs)
+        tasks[entry.task_id] = _Task(entry.hotkey, "leased", warcs, _text(entry, "seal"))
         for warc in warcs:
             _hold(entry, warc[1], holders[warc], tasks)
         return
     task = tasks[entry.task_id]
+    if entry.what == "revealed":
+        _open_seal(entry, task, summary)
     if entry.what in ("finished", "released", "expired"):
         task.state = entry.what
     if entry.what in _ENDS and task.holds:
@@ -160,6 +171,33 @@ def _hold(entry: LogEntry, warc: str, holders: set[str], tasks: Mapping[str, _Ta
     if len(holders) >= _number(entry, "redundancy", 1):
         raise _wrong(entry, f"has {warc}, which task {min(holders)} holds")
     holders.add(entry.task_id)
+
+
+def _open_seal(entry: LogEntry, task: _Task, summary: LogSummary) -> None:
+    """Note the kind and the key of a canary; raises VerifyError if its seal says something else."""
+    kind, key = _text(entry, "kind"), _text(entry, "key")
+    day = day_of(task.seal)
+    if day is None or not kind or task.canary or opened(task.seal, key, entry.task_id) != kind:
+        raise _wrong(entry, f"is revealed as a {kind[:10]} canary, which its seal does not say")
+    if summary.keys.setdefault(day, key) != key:
+        raise _wrong(entry, "is revealed with another key than other canaries of its day")
+    task.canary = kind
+
+
+def _check_seals(tasks: Mapping[str, _Task], summary: LogSummary) -> None:
+    """Raise VerifyError if a key opens the seal of a task as a canary that was not revealed with the others."""
+    for task_id, task in tasks.items():
+        day = day_of(task.seal)
+        key = None if day is None else summary.keys.get(day)
+        if key is not None and opened(task.seal, key, task_id) != task.canary:
+            raise VerifyError(f"task {task_id} was sealed as something else than the server revealed")
+
+
+def _text(entry: LogEntry, name: str) -> str:
+    value = entry.detail.get(name, "")
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise _wrong(entry, f"has the {name} {str(value)[:40]!r}")
+    return value
 
 
 def _number(entry: LogEntry, name: str, default: int) -> int:

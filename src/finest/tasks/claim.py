@@ -37,6 +37,8 @@ class NewTask:
     seen_block: int
     expires_block: int
     redundancy: int
+    seal: str | None = None
+    """On servers with canaries (canaries.py)."""
 
 
 def claim_warcs(connection: sa.Connection, choices: Sequence[NewTask]) -> tuple[NewTask, list[str]] | None:
@@ -93,20 +95,20 @@ def _statement(which: str, lock: str) -> sa.TextClause:
             UPDATE warcs SET claims = claims + 1, open = claims + 1 < :redundancy FROM first WHERE warcs.id = first.id
         ), task AS (
             INSERT INTO tasks (
-                id, miner_id, crawl_id, state, slot, warcs, leased_block, expires_block, due_block, price
+                id, miner_id, crawl_id, state, slot, warcs, leased_block, expires_block, due_block, price, seal
             )
             SELECT :task_id, :miner_id, min(crawl_id), 'leased', :slot, count(*), :seen_block, :expires_block,
-                   :expires_block, :price
+                   :expires_block, :price, CAST(:seal AS text)
             FROM first HAVING count(*) > 0
         ), claim AS (
             INSERT INTO claims (task_id, warc_id, miner_id) SELECT :task_id, id, :miner_id FROM first
         ), event AS (
             INSERT INTO events (block, time_s, hotkey, task_id, what, detail)
-            SELECT :block, :time_s, :hotkey, :task_id, 'leased', json_build_object(
+            SELECT :block, :time_s, :hotkey, :task_id, 'leased', json_strip_nulls(json_build_object(
                 'expires_block', CAST(:expires_block AS bigint), 'redundancy', CAST(:redundancy AS int),
                 'warcs', json_agg(path ORDER BY id), 'work', CAST(:work AS text),
-                'price', CAST(:price AS double precision)
-            ) FROM first HAVING count(*) > 0
+                'price', CAST(:price AS double precision), 'seal', CAST(:seal AS text)
+            )) FROM first HAVING count(*) > 0
         )
         SELECT path FROM first ORDER BY id
     """)  # noqa: S608
@@ -124,7 +126,7 @@ def _claim_on_sqlite(connection: sa.Connection, new_task: NewTask, which: str) -
     return [row.path for row in mine]
 
 
-def _insert_claim(connection: sa.Connection, new_task: NewTask, mine: list[sa.Row[Any]]) -> None:
+def _insert_claim(connection: sa.Connection, new_task: NewTask, mine: Sequence[sa.Row[Any]]) -> None:
     more = warcs.c.claims + 1
     counted = sa.update(warcs).where(warcs.c.id.in_([row.id for row in mine]))
     connection.execute(counted.values(claims=more, open=more < new_task.redundancy))
@@ -132,6 +134,7 @@ def _insert_claim(connection: sa.Connection, new_task: NewTask, mine: list[sa.Ro
         "id": new_task.task_id, "miner_id": new_task.miner_id, "crawl_id": mine[0].crawl_id, "state": "leased",
         "slot": new_task.slot, "warcs": len(mine), "leased_block": new_task.seen_block,
         "expires_block": new_task.expires_block, "due_block": new_task.expires_block, "price": new_task.price,
+        "seal": new_task.seal,
     }  # fmt: skip
     connection.execute(sa.insert(tasks), task)
     claim = {"task_id": new_task.task_id, "miner_id": new_task.miner_id}
@@ -139,5 +142,5 @@ def _insert_claim(connection: sa.Connection, new_task: NewTask, mine: list[sa.Ro
     record_event(
         connection, new_task.block, new_task.hotkey, new_task.task_id, "leased", expires_block=new_task.expires_block,
         redundancy=new_task.redundancy, warcs=[row.path for row in mine], work=new_task.work,
-        price=new_task.price,
+        price=new_task.price, seal=new_task.seal,
     )  # fmt: skip

@@ -33,6 +33,7 @@ from finest.tasks.models import (
     LogEntry,
     LogPage,
     ScoreRequest,
+    SealRequest,
     ServerInfo,
     Task,
     TaskPage,
@@ -150,6 +151,11 @@ class TaskServer:
         """Score a finished task; validators only. Raises Refused."""
         return self._post(f"/v1/tasks/{quote(task_id, safe='')}/scores", score)
 
+    def seal(self, task_id: str, evidence_sha256: str) -> Task:
+        """Name the evidence of a verdict that is told later; validators only. Raises Refused."""
+        body = _made(SealRequest, evidence_sha256=evidence_sha256)
+        return self._post(f"/v1/tasks/{quote(task_id, safe='')}/seal", body)
+
     def task(self, task_id: str) -> Task:
         """The current state of one task. Raises Refused."""
         return self._get(Task, f"/v1/tasks/{quote(task_id, safe='')}")
@@ -165,6 +171,10 @@ class TaskServer:
     def tasks(self, state: TaskState) -> Iterator[Task]:
         """Every task in that state, newest first, asked for a page at a time. Raises Refused."""
         return self._pages(PAGE, state=state.value)
+
+    def canaries(self) -> Iterator[Task]:
+        """Every task that was revealed as a canary, newest first, asked for a page at a time. Raises Refused."""
+        return self._pages(PAGE, canaries="true")
 
     def log(self) -> Iterator[LogEntry]:
         """Every entry of the server's public log, oldest first, asked for a page at a time. Raises Refused."""

@@ -16,6 +16,7 @@ from sqlalchemy import bindparam
 
 from finest.database import INSERTS
 from finest.formatting import counted
+from finest.tasks.canaries import Canaries, check_share
 from finest.tasks.claim import NewTask, claim_warcs
 from finest.tasks.models import Rules, Task, TaskState
 from finest.tasks.problems import Problem
@@ -38,6 +39,7 @@ class LeaseCall:
     coldkey: str | None = None
     recipes: tuple[str, ...] = ()
     """Hashes of the recipes that the miner can use."""
+    canaries: Canaries | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +152,14 @@ def _known_lease(connection: sa.Connection, miner: MinerLeases, call: LeaseCall)
 
 
 def _new_lease(connection: sa.Connection, rules: Rules, call: LeaseCall, miner: MinerLeases) -> Task:
+    task_id = new_id()
+    if call.canaries is not None:
+        check_share(connection, call.canaries, call.hotkey)
     new_task = NewTask(
-        task_id=new_id(), hotkey=call.hotkey, miner_id=miner.miner_id, slot=miner.free_slot(), warcs=call.warcs,
+        task_id=task_id, hotkey=call.hotkey, miner_id=miner.miner_id, slot=miner.free_slot(), warcs=call.warcs,
         crawl_id=0, work=None, price=1.0, block=call.block, seen_block=call.seen_block,
         expires_block=call.block + rules.lease_blocks, redundancy=rules.redundancy,
+        seal=call.canaries.seal(call.hotkey, task_id, call.seen_block) if call.canaries else None,
     )  # fmt: skip
     if call.crawl is not None and not ids_of_crawl(connection, call.crawl):
         raise Problem("not-found", f"this server has no crawl {call.crawl}; /v1/statistics lists its crawls")
@@ -166,7 +172,7 @@ def _new_lease(connection: sa.Connection, rules: Rules, call: LeaseCall, miner: 
     return Task(
         id=new_task.task_id, hotkey=call.hotkey, state=TaskState.LEASED, **works[chosen.crawl_id].of_task, warcs=paths,
         block=call.block, leased_block=call.seen_block, expires_block=new_task.expires_block,
-        due_block=new_task.expires_block,
+        due_block=new_task.expires_block, seal=new_task.seal,
     )  # fmt: skip
 
 

@@ -21,6 +21,10 @@ Root = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TaskId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 Address = Annotated[str, StringConstraints(pattern=r"^[1-9A-HJ-NP-Za-km-z]{46,50}$")]
 """A hotkey as an ss58 address."""
+EvidencePlace = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,96}/[A-Za-z0-9._-]{1,96}@[0-9a-f]{40}#[0-9a-f]{64}$")
+]
+"""A published batch of evidence: OWNER/NAME@REVISION#ROOT, with the Merkle root over its records."""
 Verdict = Literal["pass", "fail", "no_evidence"]
 WorkKind = Literal["crawl", "language", "refinement"]
 """Kinds of work: a crawl with any recipe; a language of a crawl; a crawl once more after a change of the recipe."""
@@ -29,7 +33,8 @@ MAX_PRICE = 10.0
 whole pay of a subnet with one small task."""
 MAX_RECIPES = 256
 Price = Annotated[float, Field(gt=0, le=MAX_PRICE, allow_inf_nan=False)]
-EventKind = Literal["leased", "renewed", "finished", "released", "expired", "scored", "reopened"]
+EventKind = Literal["leased", "renewed", "finished", "released", "expired", "sealed", "scored", "reopened", "revealed"]
+CanaryKind = Literal["good", "bad"]
 
 
 class TaskState(str, Enum):
@@ -100,7 +105,16 @@ class ScoreRequest(Body):
     score: float = Field(ge=0, le=1, allow_inf_nan=False)
     tokens: int | None = Field(default=None, ge=0, le=10**15, description="Verified tokens; 0 unless it is a pass.")
     evidence_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    evidence: EvidencePlace | None = Field(
+        default=None, description="Where the evidence is published: OWNER/NAME@REVISION#ROOT, a dataset on the Hub."
+    )
     note: str = Field(default="", max_length=400, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")
+
+
+class SealRequest(Body):
+    """The hash of a validator's evidence, before its verdict is told. A validator's first one for a task counts."""
+
+    evidence_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class Score(BaseModel):
@@ -110,6 +124,10 @@ class Score(BaseModel):
     block: int
     tokens: int | None = None
     evidence_sha256: str | None = None
+    sealed_block: int | None = Field(
+        default=None, description="The block at which the validator named this evidence, without its verdict."
+    )
+    evidence: str | None = Field(default=None, description="OWNER/NAME@REVISION#ROOT of the published evidence.")
     note: str = Field(default="", description="Empty in lists of tasks; read the single task to get it.")
 
 
@@ -139,6 +157,14 @@ class Task(BaseModel):
     revision: str | None = None
     root: str | None = None
     commitment: str | None = None
+    seal: str | None = Field(
+        default=None, description="DAY:HASH on servers with canaries, for every task; opens with the key of the day."
+    )
+    canary: CanaryKind | None = Field(
+        default=None, description="Once revealed: the operator made this dataset good or bad on purpose."
+    )
+    canary_key: str | None = Field(default=None, description="The revealed key of the seal's day.")
+    revealed_block: int | None = None
     scores: list[Score] = Field(default=[], description="The latest score of each validator.")
 
 

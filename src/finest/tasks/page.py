@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from finest.tasks.authority import Authority
 
 LEADERS = 20
+MOST_EVIDENCE = 8
+"""Links to evidence that the page shows for a task."""
 MOST_TEXT = 120
 """Length limit of untrusted text, in characters."""
 router = APIRouter(include_in_schema=False)
@@ -62,6 +64,8 @@ class TaskRow:
     revision: str = ""
     url: str | None = None
     verdicts: str = ""
+    evidence: tuple[tuple[str, str], ...] = ()
+    """Label and address of each published evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,18 @@ def _finished(task: Task, block: int, block_time_s: float, hub: str) -> TaskRow:
         _ago(task.closed_block, block, block_time_s), dataset=_text(repo), revision=_text(revision[:10]),
         url=formatting.link(f"{hub}/datasets/{repo}/tree/{revision}") if repo and revision else None,
         verdicts=_verdicts(Counter(score.verdict for score in task.scores)),
+        evidence=tuple(_evidence(task, hub)),
     )  # fmt: skip
+
+
+def _evidence(task: Task, hub: str) -> Iterator[tuple[str, str]]:
+    """Label and address of the published evidence of a task's verdicts."""
+    for score in task.scores[:MOST_EVIDENCE]:
+        repo, _, rest = (score.evidence or "").partition("@")
+        revision, _, root = rest.partition("#")
+        address = formatting.link(f"{hub}/datasets/{repo}/blob/{revision}/evidence/{root[:2]}/{root}.json")
+        if root and address:
+            yield _text(score.validator[:6]), address
 
 
 def _leader(rank: int, one: Leader, block: int, block_time_s: float) -> LeaderRow:

@@ -23,5 +23,6 @@ def record_event(
 
 
 def event(block: int, hotkey: str, task_id: str, what: EventKind, **detail: object) -> dict[str, Any]:
-    """A row of `events`, for callers that insert many at once."""
-    return {"block": block, "time_s": time.time(), "hotkey": hotkey, "task_id": task_id, "what": what, "detail": detail}
+    """A row of `events`, for callers that insert many at once; its detail omits what is None."""
+    known = {key: value for key, value in detail.items() if value is not None}
+    return {"block": block, "time_s": time.time(), "hotkey": hotkey, "task_id": task_id, "what": what, "detail": known}

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam
 
 from finest.tasks.models import Score, Task, TaskPage, TaskState
 from finest.tasks.problems import Problem
-from finest.tasks.tables import FINISHED, claims, crawls, miners, scores, tasks, warcs
+from finest.tasks.tables import FINISHED, REVEALED, claims, crawls, miners, scores, tasks, verdict_seals, warcs
 from finest.tasks.work import FIELDS_OF_TASK
 
 if TYPE_CHECKING:
@@ -23,8 +23,9 @@ MAX_SCORES = 256
 """The most scores that a task is shown with, newest first: as many as a subnet has neurons."""
 READ_BATCH = 20
 """Tasks whose paths and scores are read at once. A page that is cut wastes at most one batch."""
-_TASK_BYTES, _SCORE_BYTES, _PATH_BYTES = 1_200, 310, 3
-"""Upper bounds for the JSON of a task, of a score without its note, and of a path apart from its characters."""
+_TASK_BYTES, _SCORE_BYTES, _PATH_BYTES = 1_300, 370, 3
+"""Upper bounds for the JSON of a task, of a score without its note and its evidence, and of a path apart from its
+characters."""
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _NAMED = (
     sa.select(tasks, miners.c.hotkey, *FIELDS_OF_TASK)
@@ -40,7 +41,15 @@ _PATHS = (
     .order_by(claims.c.task_id, claims.c.warc_id)
 )
 _SCORES = (
-    sa.select(scores)
+    sa.select(scores, verdict_seals.c.block.label("sealed_block"))
+    .outerjoin(
+        verdict_seals,
+        sa.and_(
+            verdict_seals.c.task_id == scores.c.task_id,
+            verdict_seals.c.validator == scores.c.validator,
+            verdict_seals.c.evidence_sha256 == scores.c.evidence_sha256,
+        ),
+    )
     .where(scores.c.task_id.in_(bindparam("task_ids", expanding=True)))
     .order_by(scores.c.task_id, scores.c.validator)
 )
@@ -73,7 +82,14 @@ def by_commitment(connection: sa.Connection, hotkey: str, commitment: str, block
 
 
 def page(
-    connection: sa.Connection, block: int, *, state: TaskState | None, hotkey: str | None, after: str | None, limit: int
+    connection: sa.Connection,
+    block: int,
+    *,
+    state: TaskState | None,
+    hotkey: str | None,
+    after: str | None,
+    limit: int,
+    canaries: bool = False,
 ) -> TaskPage:
     """One page of tasks older than the id `after`, newest first, with scores but without their notes.
 
@@ -84,6 +100,8 @@ def page(
         statement = statement.where(tasks.c.state == state.value)
     if hotkey is not None:
         statement = statement.where(miners.c.hotkey == hotkey)
+    if canaries:
+        statement = statement.where(REVEALED)
     if after is not None:
         if not is_id(after):
             raise Problem("invalid-request", "`after` must be the `next` of another page")
@@ -109,7 +127,8 @@ def _fitting(connection: sa.Connection, rows: Sequence[sa.Row[Any]], block: int)
 def _json_bytes(task: Task) -> int:
     """Upper bound for the task's JSON without notes; every other field has a maximum length."""
     paths = sum(len(path) + _PATH_BYTES for path in task.warcs)
-    return _TASK_BYTES + paths + _SCORE_BYTES * len(task.scores)
+    places = sum(len(score.evidence or "") for score in task.scores)
+    return _TASK_BYTES + paths + _SCORE_BYTES * len(task.scores) + places
 
 
 def _as_tasks(connection: sa.Connection, rows: Sequence[sa.Row[Any]], block: int, *, notes: bool = True) -> list[Task]:

@@ -11,7 +11,19 @@ from finest.tasks.models import CrawlStatistics, Leader, Rules, ScoreRequest, St
 from finest.tasks.problems import Problem
 from finest.tasks.provenance import record_event
 from finest.tasks.queries import one_task
-from finest.tasks.tables import FINISHED, LEASED, LIVE, OPEN, claims, crawls, miners, scores, tasks, warcs
+from finest.tasks.tables import (
+    FINISHED,
+    LEASED,
+    LIVE,
+    OPEN,
+    claims,
+    crawls,
+    miners,
+    scores,
+    tasks,
+    verdict_seals,
+    warcs,
+)
 from finest.tasks.work import IN_ORDER
 
 _LOCK_TASK = sa.select(tasks.c.id).where(tasks.c.id == bindparam("task_id")).with_for_update()
@@ -21,7 +33,7 @@ _REPORTS = {name: insert(scores) for name, insert in INSERTS.items()}
 _REPORT = {
     name: report.on_conflict_do_update(
         index_elements=[scores.c.task_id, scores.c.validator],
-        set_={one: report.excluded[one] for one in ("verdict", "score", "tokens", "evidence_sha256", "note", "block")},
+        set_={one: report.excluded[one] for one in (*ScoreRequest.model_fields, "block")},
     )
     for name, report in _REPORTS.items()
 }
@@ -51,6 +63,23 @@ def report(
     return one_task(connection, task_id, block)
 
 
+def seal(connection: sa.Connection, validator: str, task_id: str, evidence_sha256: str, block: int) -> Task:
+    """Record the hash of the validator's evidence; only its first one counts. Raises Problem(not-finished)."""
+    task = one_task(connection, task_id, block)
+    if task.state != "finished":
+        raise Problem("not-finished", f"task {task_id} is {task.state.value}")
+    row = {"task_id": task_id, "validator": validator, "evidence_sha256": evidence_sha256, "block": block}
+    if connection.execute(_SEAL[connection.dialect.name], row).first() is not None:
+        record_event(connection, block, validator, task_id, "sealed", evidence_sha256=evidence_sha256)
+    return task
+
+
+_SEAL = {
+    name: insert(verdict_seals).on_conflict_do_nothing().returning(verdict_seals.c.block)
+    for name, insert in INSERTS.items()
+}
+
+
 def _has_failed(connection: sa.Connection, rules: Rules, task_id: str) -> bool:
     """Whether enough validators have failed the task, and more than have passed it."""
     verdicts = connection.execute(sa.select(scores.c.verdict).where(scores.c.task_id == task_id)).scalars().all()
@@ -69,12 +98,11 @@ def _judged() -> sa.Subquery:
 
     The median is the lower one of two, so that no single validator can raise it.
     """
-    of_task = {"partition_by": scores.c.task_id}
     ranked = (
         sa.select(
             scores.c.task_id, scores.c.score, _WORTH.label("worth"),
-            sa.func.row_number().over(**of_task, order_by=_WORTH).label("place"),
-            sa.func.count().over(**of_task).label("verdicts"),
+            sa.func.row_number().over(partition_by=scores.c.task_id, order_by=_WORTH).label("place"),
+            sa.func.count().over(partition_by=scores.c.task_id).label("verdicts"),
         )
         .where(scores.c.verdict.in_(("pass", "fail")))
         .subquery()

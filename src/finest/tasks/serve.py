@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from uvicorn import Config
 
+    from finest.tasks.canaries import Canaries
+
 log = logging.getLogger(__name__)
 
 BACKLOG = 2048
@@ -62,6 +64,7 @@ class ServeOptions:
     log_format: LogFormat
     anchor: bool = False
     """Whether to commit the head of the public log on the chain once a day."""
+    canaries: Canaries | None = None
 
     def __call__(self) -> FastAPI:
         """Build the application, in the process that serves it."""
@@ -158,7 +161,7 @@ def _application(options: ServeOptions) -> FastAPI:
 
     set_up_logs(options.log_format)
     chain = Chain(options.chain)
-    store = Store.open(options.database_url, options.rules)
+    store = Store.open(options.database_url, options.rules, options.canaries)
     anchoring = (Anchoring(store, chain).close,) if options.anchor else ()
     return create_app(
         store, chain, chain.hotkey.address, options.rules, on_close=(*anchoring, chain.close, store.close),

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from finest.database import INSERTS, Database
-from finest.tasks import event_log, lease_expiry, leases, queries, replay, scores, transitions
+from finest.tasks import canaries, event_log, lease_expiry, leases, queries, replay, scores, transitions
 from finest.tasks.accepted import AcceptedTask, accepted_tasks
 from finest.tasks.migrate import TABLES
 from finest.tasks.models import (
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from finest.chain.payload import Anchor
+    from finest.tasks.canaries import Canaries
     from finest.tasks.work import NewWork
 
 BATCH = 10_000
@@ -53,18 +54,19 @@ class Store:
     the database fails.
     """
 
-    def __init__(self, database: Database, rules: Rules) -> None:
-        self.rules, self._database = rules, database
+    def __init__(self, database: Database, rules: Rules, canaries: Canaries | None = None) -> None:
+        self.rules, self._database, self._canaries = rules, database, canaries
         self._expiry, self._expired_block, self._purged_s = threading.Lock(), -1, 0.0
         self._numbered_s = float("-inf")
 
     @classmethod
-    def open(cls, url: str, rules: Rules | None = None) -> Store:
+    def open(cls, url: str, rules: Rules | None = None, canaries: Canaries | None = None) -> Store:
         """Open a store on SQLite or PostgreSQL and migrate its tables; raises FinestError in one plain line.
 
-        Imports and views pass no rules: the redundancy that a server has applied then stays as it is.
+        Imports and views pass no rules: the redundancy that a server has applied then stays as it is. With `canaries`,
+        every lease gets a seal, and canaries are revealed when they are due.
         """
-        store = cls(Database.open(url, TABLES), rules or Rules())
+        store = cls(Database.open(url, TABLES), rules or Rules(), canaries)
         if rules:
             store._database.write(store._apply_redundancy)
         return store
@@ -84,7 +86,9 @@ class Store:
         """
         self._expire_for_block(block)
         seen_block = block if seen_block is None else seen_block
-        call = leases.LeaseCall(hotkey, warcs, block, seen_block, crawl, besides, coldkey, tuple(recipes))
+        call = leases.LeaseCall(
+            hotkey, warcs, block, seen_block, crawl, besides, coldkey, tuple(recipes), self._canaries
+        )  # fmt: skip
         return self._database.write(lambda connection: leases.lease(connection, self.rules, call))
 
     def renew(self, hotkey: str, task_id: str, block: int) -> Task:
@@ -130,6 +134,12 @@ class Store:
             lambda connection: scores.report(connection, self.rules, validator, task_id, score, block)
         )
 
+    def seal(self, validator: str, task_id: str, evidence_sha256: str, block: int) -> Task:
+        """Record the hash of a validator's evidence before its verdict is told; its first one counts."""
+        return self._database.write(
+            lambda connection: scores.seal(connection, validator, task_id, evidence_sha256, block)
+        )
+
     def task(self, task_id: str, block: int) -> Task:
         self._expire_for_block(block)
         return self._database.read(lambda connection: queries.one_task(connection, task_id, block))
@@ -140,12 +150,14 @@ class Store:
 
     def tasks(
         self, block: int, *, state: TaskState | None = None, hotkey: str | None = None, after: str | None = None,
-        limit: int = 50,
+        limit: int = 50, canaries: bool = False,
     ) -> TaskPage:  # fmt: skip
-        """One page of tasks, newest first."""
+        """One page of tasks, newest first; with `canaries` those that were revealed as such."""
         self._expire_for_block(block)
         return self._database.read(
-            lambda connection: queries.page(connection, block, state=state, hotkey=hotkey, after=after, limit=limit)
+            lambda connection: queries.page(
+                connection, block, state=state, hotkey=hotkey, after=after, limit=limit, canaries=canaries
+            )
         )
 
     def log(self, after: int, limit: int) -> LogPage:
@@ -238,7 +250,14 @@ class Store:
             with self._expiry:
                 if block != self._expired_block:
                     self.expire(block)
+                    self._reveal(block)
                     self._expired_block = block
+
+    def _reveal(self, block: int) -> None:
+        """Reveal the canaries that are due."""
+        plan = self._canaries
+        while plan and self._database.write(lambda connection: canaries.reveal(connection, self.rules, plan, block)):
+            pass
 
     def _apply_redundancy(self, connection: sa.Connection) -> None:
         """Recompute which WARCs are open if the redundancy differs from the one stored in the database."""

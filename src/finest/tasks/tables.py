@@ -1,7 +1,8 @@
 """Database tables of a task server. Only nonces are ever deleted; `events` records who did what and when.
 
     crawls --< warcs --< claims >-- tasks >-- miners
-                                     └--< scores       events, nonces, rules
+                                     ├--< scores       events, nonces, rules
+                                     └--< verdict_seals
 
 A row of `crawls` is one piece of work on the WARCs of a crawl: the crawl itself, or the crawl once more in another
 language or with a new recipe (finest.tasks.work). Each piece of work has its own rows in `warcs`.
@@ -112,6 +113,10 @@ tasks = Table(
     Column("commitment", String(128)),
     Column("due_block", BigInteger),  # expires_block before any renewal
     Column("price", Float(53), nullable=False, server_default=text("1.0")),  # of the work when it was leased
+    Column("seal", String(80)),  # says whether it is a canary, to whoever has the key (canaries.py)
+    Column("canary", String(4)),  # good or bad, once revealed
+    Column("canary_key", String(64)),
+    Column("revealed_block", BigInteger),
     CheckConstraint("state IN ('leased', 'finished', 'released', 'expired')", name="state"),
     CheckConstraint("(state = 'leased') = (closed_block IS NULL)", name="closed"),
     CheckConstraint("(state = 'finished') = (commitment IS NOT NULL)", name="finished"),
@@ -130,6 +135,8 @@ Index(
     "uq_tasks_commitment", tasks.c.miner_id, tasks.c.commitment,
     unique=True, postgresql_where=FINISHED, sqlite_where=FINISHED,
 )  # fmt: skip
+REVEALED = tasks.c.canary.is_not(None)
+Index("ix_tasks_canary", tasks.c.id, postgresql_where=REVEALED, sqlite_where=REVEALED)
 Index("ix_tasks_window", tasks.c.miner_id, tasks.c.leased_block)
 Index("ix_tasks_miner", tasks.c.miner_id, tasks.c.id)
 Index("ix_tasks_state", tasks.c.state, tasks.c.id)
@@ -159,6 +166,16 @@ scores = Table(
     Column("note", Text, nullable=False),
     Column("block", BigInteger, nullable=False),
     Column("tokens", BigInteger),  # verified tokens
+    Column("evidence", String(320)),  # OWNER/NAME@REVISION#ROOT of the published evidence
+)
+
+verdict_seals = Table(
+    "verdict_seals",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id"), primary_key=True),
+    Column("validator", String(64), primary_key=True),  # its first one counts
+    Column("evidence_sha256", String(64), nullable=False),
+    Column("block", BigInteger, nullable=False),
 )
 
 events = Table(

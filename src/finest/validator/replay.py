@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,37 @@ _UNSCORED = {"measured": None, "score": None, "total": None}
 """Fields that are empty if quality was not measured."""
 
 
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The result of a replay."""
+
+    difference: str | None
+    """The first difference in one line; None if nothing differs."""
+    again: Evidence | None
+    """The evidence of the repeated audit; None if the seed differs, so that nothing was repeated."""
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether the repeated audit could not read everything, so that a difference proves nothing.
+
+        Only the findings of the repeated audit count, which the author of the evidence cannot choose.
+        """
+        again = self.again
+        return again is not None and (
+            again.verdict == "no_evidence"
+            or any(check.name == "revision" and check.outcome != "pass" for check in again.admission)
+            or any(row.outcome == "no_evidence" for row in again.rows)
+            or any(window.detail for window in again.windows)
+        )
+
+
 def replay(evidence: Evidence, context: AuditContext) -> str | None:
-    """Return the first difference in one line; None if nothing differs.
+    """Return the first difference in one line; None if nothing differs. See `repeat`."""
+    return repeat(evidence, context).difference
+
+
+def repeat(evidence: Evidence, context: AuditContext) -> Replay:
+    """Repeat the audit, and compare.
 
     Replay compares the seed with the data it is computed from, and each check, row, window and page, the duplicates,
     the verdict and the score. It takes as stated the copies of earlier submissions, which only the validator's own
@@ -32,12 +62,12 @@ def replay(evidence: Evidence, context: AuditContext) -> str | None:
     if recorded.beacon and recorded.validator and recorded.submission.line is not None:
         seed = make_seed(recorded.beacon.hash, recorded.submission.line, recorded.validator)
         if seed != recorded.seed:
-            return _difference("seed", recorded.seed, seed)
+            return Replay(_difference("seed", recorded.seed, seed), None)
     again = audit(recorded, evidence.plan, context)
     unmeasured = next((check for check in evidence.admission if check.name == QUALITY), None)
     if unmeasured and again.verdict == "pass":
         again = without_quality(again, unmeasured.outcome, unmeasured.detail)
-    return next(_differences(evidence, again), None) or _difference_of_score(evidence)
+    return Replay(next(_differences(evidence, again), None) or _difference_of_score(evidence), again)
 
 
 def _differences(recorded: Evidence, again: Evidence) -> Iterator[str]:

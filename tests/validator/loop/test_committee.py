@@ -11,8 +11,10 @@ from finest.tasks.models import Score
 from finest.validator.loop import committee as module
 from finest.validator.loop.committee import MEMBERS, WAIT_BLOCKS, agreed, committee, is_spot_check, usable
 from finest.validator.loop.queue import Entry
+from finest.validator.loop.verdict import SpotCheckResult
 from finest.validator.loop.weights import weights
 from finest.validator.models import Beacon
+from finest.validator.published.check import Checked
 from tests.miner.world import task
 from tests.validator.made import VALIDATOR
 
@@ -126,6 +128,32 @@ def test_what_nobody_vouches_for_is_judged(world: World, monkeypatch: pytest.Mon
     world.chain.block = 200 + WAIT_BLOCKS
     waiting.look()
     assert waiting.judged == 1
+
+
+@pytest.mark.parametrize(
+    ("found", "adopted", "distrust"),
+    [(Checked(), True, 0), (Checked(difference="rows[0]: so"), False, 1), (Checked(unknown="away"), False, 0)],
+)
+def test_a_spot_check_replays_what_is_published(
+    world: World, monkeypatch: pytest.MonkeyPatch, found: Checked, adopted: bool, distrust: int
+) -> None:
+    """What holds is adopted; what differs is counted, named and judged; what cannot be replayed is judged."""
+    waiting, jobs = Waiting(world, monkeypatch, spot=True), list[Any]()
+
+    def run(job: Any, *_: Any) -> SpotCheckResult:
+        jobs.append(job)
+        return SpotCheckResult(found, 1.0)
+
+    monkeypatch.setattr("finest.validator.loop.judge.run_spot_check", run)
+    place = f"victor/verdicts@{'0' * 40}#{'0' * 64}"
+    published = {"evidence": place, "evidence_sha256": "ab" * 32}
+    waiting.scores = [score(member).model_copy(update=published) for member in waiting.members]
+    waiting.look()
+    (job,) = jobs
+    assert job.reported.evidence == place and job.reported.validator in waiting.members
+    assert (waiting.judged, world.queue.counts().verdicts) == (int(not adopted), {"pass" if adopted else "fail": 1})
+    named = [line for line in world.said if "does not hold" in line]
+    assert len(named) == distrust and all(job.reported.validator in line for line in named)
 
 
 def test_a_lazy_validator_is_not_adopted_from_any_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

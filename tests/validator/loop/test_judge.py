@@ -119,7 +119,7 @@ def test_a_verdict_is_kept_with_its_record(world: World) -> None:
     world.verdict = lambda job: evidence(job, "manifest", "fail")
     entry, judge = following(world.queue), world.judge()
     judge.next()
-    record = read_evidence(judge.evidence_file(entry))
+    record = read_evidence(judge.evidence_file(entry.hotkey, entry.line))
     assert (record.verdict, record.signature, record.subject.submission.line) == ("fail", "00" * 64, line(0))
     (past,) = world.queue.past(0)
     assert (past.verdict, past.forged, past.warcs) == ("fail", False, 2)

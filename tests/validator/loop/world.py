@@ -79,6 +79,17 @@ class ServerOf:
     heard: list[tuple[str, ScoreRequest]] = field(default_factory=list)
     refusals: list[Exception | None] = field(default_factory=list)
 
+    revealed: list[Any] = field(default_factory=list)
+    """Tasks that were revealed as canaries."""
+
+    seals: list[tuple[str, str]] = field(default_factory=list)
+
+    def seal(self, task_id: str, evidence_sha256: str) -> None:
+        self.seals.append((task_id, evidence_sha256))
+
+    def canaries(self) -> Any:
+        return iter(self.revealed)
+
     def report(self, task_id: str, score: ScoreRequest) -> None:
         refusal = self.refusals.pop(0) if self.refusals else None
         if refusal is not None:

@@ -27,9 +27,12 @@ from finest.validator.loop.committee import (
 )
 from finest.validator.loop.queue import WHY_CHARS, RecordedVerdict
 from finest.validator.loop.sampling import capacity_of, draw
-from finest.validator.loop.verdict import LINE_CHARS, run_verdict
+from finest.validator.loop.spot_checks import published_score
+from finest.validator.loop.verdict import LINE_CHARS, run_spot_check, run_verdict
 from finest.validator.loop.verdict_process import Job
-from finest.validator.models import Check
+from finest.validator.models import Check, Plan
+from finest.validator.published.batch import SpotCheck
+from finest.validator.published.check import Reported
 from finest.validator.subject import COMMON_CRAWL, place_of
 from finest.warc.source import common_crawl_path
 
@@ -152,7 +155,7 @@ class Judge:
             if evidence is None:
                 check = Check(name="audit", outcome="no_evidence", detail=done.why[:NOTE_CHARS])
                 evidence = inadmissible(subject, self._options.plan, check)
-        self._record_verdict(entry, evidence, name, done.cpu_s)
+        self._record_verdict(entry, evidence, name, done.cpu_s, seals=task.seal is not None)
         self._queue.compare({score.validator: differs(score, evidence) for score in panel.scores})
 
     def _panel(self, subject: Subject, task: Task) -> _Panel:
@@ -177,15 +180,53 @@ class Judge:
             why = f"{len(panel.scores)} of {len(panel.members)} validators have judged it"
             self._queue.retry_later(entry, ASK_BLOCKS * view.block_time_s, why, tried=False)
             return True
-        found = None if is_spot_check(subject.seed) else agreed(panel.scores)
+        found, cpu_s = agreed(panel.scores), 0.0
         if found is None:
             return False
+        if is_spot_check(subject.seed):
+            holds, cpu_s = self._holds(subject, panel)
+            if not holds:
+                return False
         why = f"adopted from {counted(len(panel.scores), 'validator')}"
         self._queue.record_verdict(entry, RecordedVerdict(
-            "pass", found.total, False, subject.task.id, subject.task.warcs, view.block, "", why, 0.0, found.tokens,
+            "pass", found.total, False, subject.task.id, subject.task.warcs, view.block, "", why, cpu_s, found.tokens,
             subject.task.price,
         ), own=False)  # fmt: skip
         return True
+
+    def _holds(self, subject: Subject, panel: _Panel) -> tuple[bool, float]:
+        """Replay the published evidence of one of the panel; return whether it held, and the CPU time that it took.
+
+        Without published evidence, or if it could not be replayed, this validator judges the line by itself.
+        """
+        score = published_score(panel.scores, subject.seed)
+        if score is None or score.evidence is None or score.evidence_sha256 is None:
+            return False, 0.0
+        reported = Reported(
+            validator=score.validator, evidence=score.evidence, sha256=score.evidence_sha256, verdict=score.verdict,
+            score=score.score, tokens=score.tokens,
+        )  # fmt: skip
+        plan = self._options.plan
+        job = self._job(subject, tuple(path.removeprefix(COMMON_CRAWL) for path in subject.task.warcs))
+        least = Plan(rows=min(plan.rows, Plan().rows), windows=min(plan.windows, Plan().windows))
+        task = str(subject.task.id)
+        self._say(f"Replaying the evidence of validator {score.validator} on task {task}")
+        result = run_spot_check(
+            job.model_copy(update={"reported": reported, "plan": least}), self._stop,
+            lambda line: self._say(f"  {task}: {line}"),
+        )  # fmt: skip
+        found = result.checked
+        if found.unknown:
+            self._say(f"The evidence could not be replayed: {_line(found.unknown)}")
+            return False, result.cpu_s
+        self._queue.compare({score.validator: bool(found.difference)})
+        self._queue.batches.add_spot_check(SpotCheck(
+            validator=score.validator, task=task, evidence=score.evidence, sha256=score.evidence_sha256,
+            difference=showable(found.difference, WHY_CHARS),
+        ))  # fmt: skip
+        if found.difference:
+            self._say(f"The evidence of validator {score.validator} does not hold: {_line(found.difference)}")
+        return not found.difference, result.cpu_s
 
     def _is_drawn(self, entry: Entry, subject: Subject) -> bool:
         view = self._chain.view()
@@ -210,10 +251,12 @@ class Judge:
         is_gone = evidence.verdict == "fail" and last is not None and last.name == "revision"
         return is_gone and entry.why != showable(evidence.why, WHY_CHARS)
 
-    def _record_verdict(self, entry: Entry, evidence: Evidence, name: str, cpu_s: float) -> None:
+    def _record_verdict(
+        self, entry: Entry, evidence: Evidence, name: str, cpu_s: float, *, seals: bool = False
+    ) -> None:
         """Write the evidence first, then the queue; after a crash between the two, the verdict is repeated."""
         evidence = sign(evidence, self._chain.hotkey)
-        path = self.evidence_file(entry)
+        path = self.evidence_file(entry.hotkey, entry.line)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_evidence(path, evidence)
         total = evidence.total or 0.0
@@ -221,17 +264,17 @@ class Judge:
         task = evidence.subject.task
         self._queue.record_verdict(entry, RecordedVerdict(
             evidence.verdict, total, is_dishonest(evidence), task.id, task.warcs, self._chain.view().block,
-            evidence_hash(evidence), evidence.why, cpu_s, tokens, task.price,
+            evidence_hash(evidence), evidence.why, cpu_s, tokens, task.price, seals,
         ))  # fmt: skip
         self._telemetry.verdict(evidence)
         verdict = evidence.verdict.replace("_", " ")
         self._say(f"{name}: {verdict}, score {total:.3f} ({_line(evidence.why)}); {cpu_s:.0f} CPU s")
 
-    def evidence_file(self, entry: Entry) -> Path:
+    def evidence_file(self, hotkey: str, line: str) -> Path:
         """Return the file that keeps the evidence of a line's verdict."""
-        commitment = decode(entry.line)
+        commitment = decode(line)
         assert commitment is not None  # no invalid line is ever added to the queue
-        digest = hashlib.sha256(f"{entry.hotkey} {entry.line}".encode()).hexdigest()[:8]
+        digest = hashlib.sha256(f"{hotkey} {line}".encode()).hexdigest()[:8]
         name = f"{commitment.repo.replace('/', '--')}@{commitment.revision[:10]}-{digest}.json"
         return self._options.work / "evidence" / name
 

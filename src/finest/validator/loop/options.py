@@ -33,4 +33,6 @@ class ValidateOptions:
     """The W&B project that receives figures, [ENTITY/]NAME; None disables telemetry."""
     update: UpdateOptions | None = None
     """Automatic updates; None stays at the release that the operator has installed."""
+    evidence_repo: str | None = None
+    """Dataset repository in which the evidence is published, [OWNER/]NAME; None publishes none."""
     again_s: tuple[float, ...] = AGAIN_S

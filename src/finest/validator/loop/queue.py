@@ -17,8 +17,9 @@ import sqlalchemy as sa
 
 from finest.database import INSERTS, Database
 from finest.formatting import showable
+from finest.validator.loop.batches import NOT_PUBLISHED, Batches
 from finest.validator.loop.committee import MAX_DIFFERENT_SHARE, MIN_DIFFERENT
-from finest.validator.loop.tables import TABLES, submissions, trust
+from finest.validator.loop.tables import TABLES, batches, canaries, submissions, trust
 from finest.validator.loop.weights import CLAIMED, Past
 from finest.validator.models import Outcome
 from finest.validator.price import priced
@@ -78,6 +79,8 @@ class RecordedVerdict:
     """Verified tokens."""
     price: float = 1.0
     """Multiple of the usual pay of a verified token (finest.validator.price)."""
+    seals: bool = False
+    """Whether the task server is told the evidence's hash at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,10 @@ class Report:
     """None for a line that failed because its dataset is gone, before anybody judged it."""
     why: str
     tokens: float | None
+    evidence: str | None = None
+    """Where the evidence is published, OWNER/NAME@REVISION#ROOT; None if it is not."""
+    may_be_published: bool = False
+    """Whether the evidence can still be published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +128,7 @@ class Queue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.batches = Batches(database)
 
     @classmethod
     def open(cls, url: str) -> Queue:
@@ -186,14 +194,28 @@ class Queue:
             "price": found.price,
             "judged_block": found.block, "evidence_sha256": found.evidence_sha256,
             "why": showable(found.why, WHY_CHARS), "cpu_s": _T.cpu_s + found.cpu_s, "touched_s": time.time(),
-            "tries": _T.tries + 1, "reported": not own,
+            "tries": _T.tries + 1, "reported": not own, "sealed": 0 if found.seals else None,
         }  # fmt: skip
         self._change(entry.id, values)
+
+    def unsealed(self) -> list[Report]:
+        """Return the verdicts whose evidence the task server has to be told the hash of, before anything else."""
+        wanted = sa.select(submissions).where(_T.sealed == 0, _T.task_id.is_not(None)).order_by(_T.id)
+        rows = self._database.read(lambda connection: connection.execute(wanted).all())
+        return [
+            Report(row.id, row.task_id, row.verdict, row.total, row.evidence_sha256, row.why, row.tokens)
+            for row in rows
+        ]
+
+    def sealed(self, report: Report) -> None:
+        """Record that the task server was told."""
+        self._change(report.id, {"sealed": 1})
 
     def unreported(self, until_block: int | None = None) -> list[Report]:
         """Return the verdicts that the task server has not acknowledged, the oldest first, up to a block's."""
         wanted = (
-            sa.select(submissions)
+            sa.select(submissions, batches.c.place)
+            .outerjoin(batches, batches.c.number == _T.batch)
             .where(_T.verdict.is_not(None), _T.verdict != CLAIMED, _T.task_id.is_not(None), ~_T.reported)
             .order_by(_T.judged_block, _T.id)
         )
@@ -201,7 +223,17 @@ class Queue:
             wanted = wanted.where(_T.judged_block <= until_block)
         rows = self._database.read(lambda connection: connection.execute(wanted).all())
         return [
-            Report(row.id, row.task_id, row.verdict, row.total, row.evidence_sha256 or None, row.why, row.tokens)
+            Report(
+                row.id,
+                row.task_id,
+                row.verdict,
+                row.total,
+                row.evidence_sha256 or None,
+                row.why,
+                row.tokens,
+                row.place,
+                bool(row.evidence_sha256) and row.place is None and row.batch != NOT_PUBLISHED,
+            )
             for row in rows
         ]
 
@@ -273,6 +305,22 @@ class Queue:
         }  # fmt: skip
         update = sa.update(submissions).where(_T.verdict.is_(None), _T.tries == 0, _T.block < before_block)
         return self._database.write_one(lambda connection: connection.execute(update.values(values)).rowcount)
+
+    def reveal(self, task_id: str) -> bool:
+        """Record that a task was a canary, and pay it no longer; return whether that was new.
+
+        A fail stays what it is: a hotkey that forged is not paid for its other tasks either.
+        """
+        values = {"verdict": CLAIMED, "total": 0.0, "tokens": 0.0, "size": 0, "reported": True}
+        paid = sa.update(submissions).where(_T.task_id == task_id, _T.verdict.in_(("pass", CLAIMED))).values(values)
+
+        def step(connection: sa.Connection) -> bool:
+            insert = INSERTS[connection.dialect.name](canaries).on_conflict_do_nothing()
+            new = connection.execute(insert.returning(canaries.c.task_id), {"task_id": task_id}).first() is not None
+            connection.execute(paid)
+            return new
+
+        return self._database.write(step)
 
     def compare(self, differing: Mapping[str, bool]) -> None:
         """Count for other validators whether their verdicts on a line differ from this validator's own."""

@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from finest.atomic_files import alone
-from finest.errors import NeedsPerson
+from finest.dataset.hub import Hub
+from finest.errors import HubError, HubUnavailable, NeedsPerson, UsageError
 from finest.pipeline.preflight import preflight
 from finest.tasks.client import TaskServer
 from finest.tasks.crawls import CommonCrawl
@@ -17,6 +18,7 @@ from finest.validator.admission import known_recipes
 from finest.validator.loop.assignment import Assignments
 from finest.validator.loop.heldout import HeldOut
 from finest.validator.loop.judge import Judge
+from finest.validator.loop.publishing import Publishing
 from finest.validator.loop.queue import Queue
 from finest.validator.loop.updating import Updater
 from finest.validator.loop.validator import Validator
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from finest.chain.options import ChainOptions
     from finest.chain.subnet import Chain
+    from finest.chain.wallet import Hotkey
     from finest.settings import Settings
     from finest.validator.loop.options import ValidateOptions
 
@@ -86,13 +89,30 @@ def _validate(
         heldout = HeldOut(CommonCrawl(settings.cc_https, settings.cc_collinfo), server, say)
         assignments = Assignments(chain, server)
         judge = Judge(options, settings, chain, queue, assignments, heldout, telemetry, stop.asked, say)
-        validator = Validator(options, chain, server, queue, judge, telemetry, stop.asked, say)
+        publishing = _publishing(options, queue, hotkey, judge, say)
+        validator = Validator(options, chain, server, queue, judge, telemetry, stop.asked, say, publishing)
         if once:
             validator.once()
         else:
             more = {"update": partial(updating.round, validator.all_ran_once, stop.asked)} if updating else {}
             validator.run(more)
         return stop.exit_code
+
+
+def _publishing(
+    options: ValidateOptions, queue: Queue, hotkey: Hotkey, judge: Judge, say: Callable[[str], None]
+) -> Publishing | None:
+    """Return what publishes the evidence; None without a repository. Raises NeedsPerson if it can never publish."""
+    if options.evidence_repo is None:
+        say("The evidence is not published, so nobody can replay your verdicts; publish it with --evidence-repo NAME")
+        return None
+    try:
+        repo = Hub(say=say).full_name(options.evidence_repo)
+    except HubUnavailable:
+        raise
+    except (HubError, UsageError) as error:
+        raise NeedsPerson(f"--evidence-repo: {error}") from error
+    return Publishing(queue.batches, hotkey, repo, options.work.absolute(), judge.evidence_file, say)
 
 
 def _check_early(chain: Chain, server: TaskServer, settings: Settings, say: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""The validator's tables: the committed lines with their verdicts, and how far other validators' verdicts agree."""
+"""The validator's tables: lines with their verdicts, batches of published evidence, and trust in other validators."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ submissions = sa.Table(
     sa.Column("tokens", sa.Float),  # verified tokens
     sa.Column("share", sa.Float),  # probability of being judged; unknown until the draw
     sa.Column("price", sa.Float),  # of a verified token; NULL for the usual one
+    sa.Column("sealed", sa.Integer),  # 0 while the task server has to be told the evidence's hash, then 1
+    sa.Column("batch", sa.Integer),  # of published evidence; 0 if it cannot be published
     sa.UniqueConstraint("hotkey", "line"),
 )
 sa.Index("ix_validator_waiting", submissions.c.due_s, sqlite_where=submissions.c.verdict.is_(None),
@@ -50,7 +52,33 @@ trust = sa.Table(
     sa.Column("differed", sa.Integer, nullable=False),
 )
 
-_ADDED = ("size", "tokens", "share", "price")
+batches = sa.Table(
+    "validator_batches",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("root", sa.String(64)),
+    sa.Column("place", sa.String(320)),  # OWNER/NAME@REVISION#ROOT; unknown until it is published
+)
+
+canaries = sa.Table(
+    "validator_canaries",
+    metadata,
+    sa.Column("task_id", sa.String(40), primary_key=True),  # revealed, and compared with
+)
+
+spot_checks = sa.Table(
+    "validator_spot_checks",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("validator", sa.String(64), nullable=False),  # whose evidence was replayed
+    sa.Column("task", sa.String(40), nullable=False),
+    sa.Column("evidence", sa.String(320), nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("difference", sa.Text, nullable=False),
+    sa.Column("batch", sa.Integer),  # that says so; unknown until there is one
+)
+
+_ADDED = ("size", "tokens", "share", "price", "sealed", "batch")
 
 
 def prepare(connection: sa.Connection) -> None:

@@ -1,4 +1,7 @@
-"""The validator: chores that share one queue (watch, judge, report, weigh, availability); `once` runs them once."""
+"""The validator: chores that share one queue (watch, judge, report, weigh, availability, canaries).
+
+`once` runs them once.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from finest.formatting import counted, duration
 from finest.tasks.client import Refused
 from finest.tasks.models import ScoreRequest
 from finest.validator.loop.availability import Availability
+from finest.validator.loop.canaries import Revealed, with_payments
+from finest.validator.loop.committee import stakes_of
 from finest.validator.loop.disclosure import Disclosure
 from finest.validator.loop.judge import NOTE_CHARS
 from finest.validator.loop.periodic import Chore, run
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from finest.validator.loop.judge import Judge
     from finest.validator.loop.options import ValidateOptions
     from finest.validator.loop.periodic import Round
+    from finest.validator.loop.publishing import Publishing
     from finest.validator.loop.queue import Queue, Report
     from finest.validator.telemetry import Telemetry
 
@@ -52,19 +58,22 @@ class Validator:
     def __init__(
         self, options: ValidateOptions, chain: Chain, server: TaskServer, queue: Queue, judge: Judge,
         telemetry: Telemetry, stop: threading.Event, say: Callable[[str], None],
+        publishing: Publishing | None = None,
     ) -> None:  # fmt: skip
         self._options, self._chain, self._server, self._queue, self._judge = options, chain, server, queue, judge
-        self._telemetry, self._stop, self._say = telemetry, stop, say
+        self._telemetry, self._stop, self._say, self._publishing = telemetry, stop, say, publishing
         self._disclosure = Disclosure(chain)
         self._full_scan_at_s = 0.0
         """Time of the next look through finished tasks, on the monotonic clock."""
         self._availability = Availability(queue, say)
+        self._revealed = Revealed(server, queue, say)
         self._chores: list[Chore] = []
 
     def run(self, more: Mapping[str, Round] | None = None) -> None:
         """Work until `stop` is set, with the chores in `more` besides its own."""
         rounds: dict[str, Round] = {"watch": self._find_new_lines, "report": self._report}
         rounds["availability"] = lambda: self._availability.round(self._chain.view().block)
+        rounds["canaries"] = lambda: self._revealed.round(self._chain.view().block)
         rounds |= {f"judge {number + 1}": self._judge.next for number in range(self._options.parallel)}
         if self._options.sets_weights:
             rounds["weigh"] = self._set_weights_when_due
@@ -85,7 +94,8 @@ class Validator:
             for judge in [pool.submit(self._judge_all) for _ in range(self._options.parallel)]:
                 judge.result()
         if not self._stop.is_set():
-            self._report()
+            self._report(now=True)
+            self._revealed.round(self._chain.view().block)
         while self._options.sets_weights and not self._stop.is_set() and self._is_rate_limited():
             pass
 
@@ -118,13 +128,28 @@ class Validator:
                 "raise --parallel if this happens again"
             )
 
-    def _report(self) -> float:
+    def _seal(self) -> None:
+        """Name the evidence of new verdicts, without the verdicts, on servers with canaries."""
+        for report in self._queue.unsealed():
+            try:
+                self._server.seal(report.task_id, report.evidence_sha256 or "")
+            except Refused as no:
+                if no.name not in PERMANENT_REFUSALS:
+                    return
+            self._queue.sealed(report)
+
+    def _report(self, *, now: bool = False) -> float:
+        self._seal()
         if not self._queue.unreported():
             return REPORT_S
         until_block = self._disclosure.until_block() if self._options.sets_weights else None
+        if self._publishing is not None:
+            self._publishing.round(until_block, now=now)
         for report in self._queue.unreported(until_block):
             if self._stop.is_set():
                 break
+            if report.may_be_published and self._publishing is not None and self._publishing.holds_back:
+                continue
             try:
                 self._server.report(report.task_id, _score(report))
             except Refused as no:
@@ -160,6 +185,7 @@ class Validator:
         if not found:
             self._say("No hotkey has a score, so no weights are set")
             return min(epoch_s, NO_PERMIT_WAIT_S)
+        found = with_payments(found, self._revealed.points, stakes_of(view))
         try:
             receipt = self._chain.set_weights(found)
         except (NotRegistered, NoPermit) as error:
@@ -174,8 +200,9 @@ def _score(report: Report) -> ScoreRequest:
     note = "".join(char if char.isprintable() else " " for char in report.why)[:NOTE_CHARS]
     tokens = None if report.tokens is None else int(report.tokens)
     return ScoreRequest(
-        verdict=report.verdict, score=report.total, tokens=tokens, evidence_sha256=report.evidence_sha256, note=note
-    )
+        verdict=report.verdict, score=report.total, tokens=tokens, evidence_sha256=report.evidence_sha256,
+        evidence=report.evidence, note=note,
+    )  # fmt: skip
 
 
 def _shares(found: dict[str, float]) -> str:

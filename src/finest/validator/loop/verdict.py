@@ -1,4 +1,4 @@
-"""Run one verdict in a child process. If the child fails, there is no evidence: that is not the miner's fault."""
+"""Run one verdict, or one spot check, in a child process. If the child fails, there is no evidence: nobody's fault."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from finest.errors import UsageError
 from finest.formatting import showable
 from finest.sandbox import warn_once
 from finest.validator.evidence import read_evidence
+from finest.validator.published.check import Checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from finest.validator.loop.verdict_process import Job
     from finest.validator.models import Evidence
 
+T = TypeVar("T")
 WALL_S = 3600.0
 """Timeout of the child: a verdict takes a minute or two; after an hour it is waiting for something that never comes."""
 POLL_S = 0.05
@@ -54,8 +56,30 @@ class VerdictResult:
     cpu_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class SpotCheckResult:
+    """The result of a spot check, and the CPU time that it took."""
+
+    checked: Checked
+    cpu_s: float
+
+
 def run_verdict(job: Job, stop: threading.Event, say: Callable[[str], None], wall_s: float = WALL_S) -> VerdictResult:
     """Run the verdict in a child process, which is killed when `stop` is set or after `wall_s`."""
+    return _run(job, stop, say, wall_s, _read, lambda why, cpu_s: VerdictResult(None, why, cpu_s))
+
+
+def run_spot_check(
+    job: Job, stop: threading.Event, say: Callable[[str], None], wall_s: float = WALL_S
+) -> SpotCheckResult:  # fmt: skip
+    """Check another validator's evidence in such a process."""
+    return _run(job, stop, say, wall_s, _read_checked, lambda why, s: SpotCheckResult(Checked(unknown=why[:800]), s))
+
+
+def _run(
+    job: Job, stop: threading.Event, say: Callable[[str], None], wall_s: float, read: Callable[[Path, float], T],
+    failed: Callable[[str, float], T],
+) -> T:  # fmt: skip
     warn_once(say)
     with tempfile.TemporaryDirectory(prefix="finest-verdict-") as folder:
         own = dict.fromkeys(_OWN_FOLDERS, folder)
@@ -79,7 +103,7 @@ def run_verdict(job: Job, stop: threading.Event, say: Callable[[str], None], wal
         reader.join(1.0)
         if why is None and process.returncode:
             why = f"the check ended with status {process.returncode}: {' | '.join(lines) or 'it said nothing'}"
-        return VerdictResult(None, why, cpu_s) if why else _read(out, cpu_s)
+        return failed(why, cpu_s) if why else read(out, cpu_s)
 
 
 def environment(base: Mapping[str, str]) -> dict[str, str]:
@@ -120,3 +144,10 @@ def _read(out: Path, cpu_s: float) -> VerdictResult:
         return VerdictResult(read_evidence(out), "", cpu_s)
     except UsageError as error:
         return VerdictResult(None, str(error), cpu_s)
+
+
+def _read_checked(out: Path, cpu_s: float) -> SpotCheckResult:
+    try:
+        return SpotCheckResult(Checked.model_validate_json(out.read_bytes()), cpu_s)
+    except (OSError, ValueError) as error:
+        return SpotCheckResult(Checked(unknown=str(error)[:800]), cpu_s)

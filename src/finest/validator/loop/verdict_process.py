@@ -2,6 +2,8 @@
 
     python -m finest.validator.loop.verdict_process EVIDENCE < JOB
 
+Or one spot check of another validator's published evidence, whose result is written instead.
+
 After reading the job, it first gives up access to every file that the verdict does not need and to every port except
 those of the Hub and of Common Crawl (`finest.sandbox`). It keeps these ports because it fetches the dataset's ranges
 and the WARC records itself. Its standard error goes to the log. It exits with 0 when the evidence is written; any other
@@ -25,6 +27,7 @@ from finest.sandbox import Bounds, confine
 from finest.sandbox.paths import NULL, graphics, network, ports, runtime
 from finest.validator.budget import Budget
 from finest.validator.models import Evidence, Plan, Subject
+from finest.validator.published.check import Checked, Reported, check
 from finest.warc.source import CommonCrawl
 
 if TYPE_CHECKING:
@@ -63,6 +66,22 @@ class Job(BaseModel):
     cache: Path
     cc_https: str
     cc_bucket: str
+    reported: Reported | None = None
+    """Evidence of another validator to check instead; None to judge the subject."""
+
+
+def spot_check(job: Job) -> Checked:
+    """Return what the check of another validator's published evidence found."""
+    from finest.validator.context import AuditContext, Warcs
+
+    assert job.reported is not None
+    common_crawl = CommonCrawl(https_base=job.cc_https, bucket=job.cc_bucket)
+    try:
+        warcs = Warcs.of(job.warcs, common_crawl)
+    except SourceError as error:
+        return Checked(unknown=str(error))
+    context = AuditContext(cache=job.cache, warcs=warcs, place=job.place, budget=_budget(job), say=_say)
+    return check(job.reported, job.subject, job.plan, context)
 
 
 def judge(job: Job) -> Evidence:
@@ -144,15 +163,16 @@ def main() -> None:
         job.cache.mkdir(parents=True, exist_ok=True)
     confine(confinement(job, evidence))
     _limit(job)
+    from finest.atomic_files import write_whole
     from finest.dataset.hub_client import quiet_client
-    from finest.validator.evidence import write_evidence
+    from finest.validator.evidence import to_json
 
     quiet_client()
     try:
-        found = judge(job)
+        found = to_json(judge(job)) if job.reported is None else spot_check(job).model_dump_json().encode()
     except FinestError as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    write_evidence(evidence, found)
+    write_whole(evidence, found)
 
 
 if __name__ == "__main__":
