@@ -36,7 +36,25 @@ from finest.warc.source import inspect
 FOLDS = 3
 HELDOUT_BYTES = 400_000
 SHARES = (0.05, 0.2, 0.6)
-MENU = "Home About us Contact Log in Sign up Read more Share Next page Cookies Privacy Terms Help".split()
+MENU = [
+    "Home",
+    "About",
+    "us",
+    "Contact",
+    "Log",
+    "in",
+    "Sign",
+    "up",
+    "Read",
+    "more",
+    "Share",
+    "Next",
+    "page",
+    "Cookies",
+    "Privacy",
+    "Terms",
+    "Help",
+]
 
 
 class Page(NamedTuple):

@@ -5,8 +5,9 @@ gain is larger than the margin and `z` standard errors together, where z leaves 
 round's entries does so although none is better. The earlier commitment wins: a later entry must beat the earlier one
 as surely as it must beat the incumbent. So a copy is worth nothing, however small its changes.
 
-The error has two parts: the spread between the folds, at least as large as it was in earlier rounds (three folds alone
-can make it look small by chance), and the spread between the held-out documents.
+The error has two parts: the spread between the folds, and the spread between the held-out documents. Three folds alone
+can make the first look small by chance. It is therefore taken to be at least as large as it was in earlier rounds for
+recipes that have as many pages in common: what two recipes share cannot set them apart by chance.
 """
 
 from __future__ import annotations
@@ -38,8 +39,13 @@ MEMORY = 0.8
 NEAR_COPY = 0.95
 """An entry that shares at least this part of its tokens, in equal texts, with the incumbent or an earlier entry takes
 no part: what the rest could gain is below what any round can measure."""
-FIRST_VARIANCE = 1e-4
-"""Variance between folds that is assumed before the first round: a spread of 0.01 bpb (bench/results/contest.json)."""
+FIRST_VARIANCE = 9e-4
+"""Variance between folds that is assumed before the first round, for recipes without a common page: a spread of 0.03
+bpb, as was measured at 117,000 training tokens (bench/results/contest_noise.json). It falls with the pages, and later
+rounds assume what they have measured."""
+LEAST_UNSHARED = 0.1
+"""The least part of that variance that is assumed, for recipes that keep the same pages with other texts: a spread of
+0.0095 bpb; measured were 0.004 to 0.008 for text with and without menus."""
 SPREAD_FACTOR = 4.0
 """The most by which one round raises the assumed variance, so that wild entries cannot shield an incumbent for long."""
 
@@ -135,7 +141,7 @@ def _decide_track(result: Result, track: int, standing: Standing) -> TrackDecisi
     margin = margin_at(result.block - incumbent.since_block) if incumbent else LEAST_MARGIN_BPB
     z = z_of(len(challengers))
     contest = _Contest(result, before, z, margin)
-    winner, won_by = contest.run(challengers, held[1], notes)
+    winner, won_by = contest.run(challengers, held, notes)
     certain = max(0.0, won_by.least(z)) if won_by else 0.0
     variance = next_variance(before, contest.variances, len(held[1].bits))
     return TrackDecision(track, winner, won_by, certain, margin, z, notes, frozenset(copies), variance)
@@ -146,7 +152,7 @@ def _eligible(
     notes: dict[int, str], copies: set[int],
 ) -> list[tuple[int, Measured]]:  # fmt: skip
     """Return the challengers by age of their commitments, without copies of what was there before."""
-    similar = {(one, other): parts for one, other, parts in result.similar}
+    similar = {(both.earlier, both.later): both.texts for both in result.similar}
     ordered = sorted(
         ((place, one) for place, one in mine if place != held[0] and not one.refused),
         key=lambda pair: (pair[1].entry.block, pair[1].digest, pair[1].entry.hotkey),
@@ -182,32 +188,40 @@ def _alike(
 
 
 class _Contest:
-    """The comparisons of one track in one round."""
+    """The comparisons of one track in one round; entries are pairs of a place in the result and what was measured."""
 
     def __init__(self, result: Result, least_variance: float, z: float, margin: float) -> None:
         self._sizes = np.array([document.size_bytes for document in result.documents], np.float64)
+        self._pages = {(both.earlier, both.later): both.pages / PARTS for both in result.similar}
         self._least_variance, self._z, self._margin = least_variance, z, margin
         self.variances: list[float] = []
+        """Measured variances between folds, as for recipes without a common page."""
 
     def run(
-        self, challengers: Sequence[tuple[int, Measured]], incumbent: Measured, notes: dict[int, str]
+        self, challengers: Sequence[tuple[int, Measured]], incumbent: tuple[int, Measured], notes: dict[int, str]
     ) -> tuple[Measured | None, Comparison | None]:
         """Return the winner and its lead over the incumbent; the earliest of those that cannot be told apart."""
-        best: tuple[int, Measured, Comparison] | None = None
+        best: tuple[tuple[int, Measured], Comparison] | None = None
         for place, one in challengers:
-            lead = self._compare(one, incumbent)
-            self.variances.append(lead.fold_variance)
+            lead = self._compare((place, one), incumbent)
+            self.variances.append(lead.fold_variance / self._unshared(place, incumbent[0]))
             notes[place] = f"{lead.gain:+.4f} bpb, error {lead.error:.4f}: not beyond the margin and the error"
             if lead.least(self._z) <= self._margin:
                 continue
-            if best is not None and self._compare(one, best[1]).least(self._z) <= 0:
-                notes[place] = f"better than the incumbent, and not surely better than {best[1].entry.place} before it"
+            if best is not None and self._compare((place, one), best[0]).least(self._z) <= 0:
+                before = best[0][1].entry.place
+                notes[place] = f"better than the incumbent, and not surely better than {before}, which came before"
                 continue
             if best is not None:
-                notes[best[0]] = f"better than the incumbent, and surely worse than {one.entry.place}"
-            best = place, one, lead
+                notes[best[0][0]] = f"better than the incumbent, and surely worse than {one.entry.place}"
+            best = (place, one), lead
             notes[place] = f"wins by {lead.gain:+.4f} bpb, error {lead.error:.4f}"
-        return (best[1], best[2]) if best else (None, None)
+        return (best[0][1], best[1]) if best else (None, None)
 
-    def _compare(self, one: Measured, other: Measured) -> Comparison:
-        return compare(one, other, self._sizes, self._least_variance)
+    def _compare(self, one: tuple[int, Measured], other: tuple[int, Measured]) -> Comparison:
+        least = self._least_variance * self._unshared(one[0], other[0])
+        return compare(one[1], other[1], self._sizes, least)
+
+    def _unshared(self, one: int, other: int) -> float:
+        """Return the part of the chance in the choice of pages that sets two entries apart."""
+        return max(LEAST_UNSHARED, 1 - self._pages.get((min(one, other), max(one, other)), 0.0))

@@ -35,23 +35,39 @@ class Yield(NamedTuple):
     texts_sha256: str
     texts: dict[str, int]
     """Tokens by a digest of the page and its text, to compare two recipes."""
+    kept: dict[str, int]
+    """Tokens by the page's source and offset."""
 
 
 def yield_of(pool: Pool, key: str) -> Yield:
     """Count what a recipe keeps, without near-duplicates."""
-    by_fold, texts, whole = [0] * pool.plan.seeds, {}, hashlib.sha256()
+    by_fold, texts, kept, whole = [0] * pool.plan.seeds, {}, {}, hashlib.sha256()
     for source, page in pool.unique(key):
         by_fold[pool.fold_of(page.host)] += page.tokens
         one = hashlib.sha256(f"{source}\n{page.offset}\n{page.text}".encode()).digest()
         texts[one[:16].hex()] = page.tokens
+        kept[f"{source}\n{page.offset}"] = page.tokens
         whole.update(one)
-    return Yield(len(texts), sum(by_fold), tuple(by_fold), whole.hexdigest(), texts)
+    return Yield(len(texts), sum(by_fold), tuple(by_fold), whole.hexdigest(), texts, kept)
 
 
-def shared(one: Yield, other: Yield) -> int:
-    """Return the thousandths of two recipes' tokens that are in texts which both keep."""
-    both = sum(tokens for digest, tokens in one.texts.items() if digest in other.texts)
-    return PARTS * both // max(one.tokens + other.tokens - both, 1)
+class Shared(NamedTuple):
+    """What two recipes have in common, in thousandths of their tokens."""
+
+    texts: int
+    """Pages that both keep, with equal texts."""
+    pages: int
+    """Pages that both keep."""
+
+
+def shared(one: Yield, other: Yield) -> Shared:
+    """Compare what two recipes keep."""
+    return Shared(_shared(one.texts, other.texts), _shared(one.kept, other.kept))
+
+
+def _shared(one: dict[str, int], other: dict[str, int]) -> int:
+    both = sum(min(tokens, other[digest]) for digest, tokens in one.items() if digest in other)
+    return PARTS * both // max(sum(one.values()) + sum(other.values()) - both, 1)
 
 
 def budget_of(track: int, reference: Yield, most: int) -> int:

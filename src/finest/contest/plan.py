@@ -59,11 +59,12 @@ class Plan(_Data):
     heldout: tuple[str, ...] = Field(default=(), max_length=1000)
     """Other WARCs, for held-out text."""
     tier: Literal[1, 2] = 2
-    tokens: int | None = Field(default=None, ge=1000)
-    """Training tokens of a fit at most; by default the tier's own number."""
+    tokens: int = Field(default=1_000_000, ge=1000)
+    """Training tokens of a fit at most; fewer where the pool gives fewer."""
     seeds: int = Field(default=3, ge=2, le=20)
     """Folds of the pool, each of which trains a model of its own for every entry."""
-    max_pages: int = Field(default=30_000, ge=1)
+    max_pages: int = Field(default=400_000, ge=1)
+    """Pages that every recipe judges at most: some ten files of Common Crawl, at 13 ms a page an hour and a half."""
     entries: tuple[Entry, ...] = Field(default=(), max_length=MAX_ENTRIES)
 
     @property

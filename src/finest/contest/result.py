@@ -59,6 +59,18 @@ class Measured(_Data):
     """What each document costs, in thousandths of a bit: one row per fold."""
 
 
+class Similar(_Data):
+    """What two entries of a track have in common, in thousandths of their tokens."""
+
+    earlier: int
+    later: int
+    """Places in the result's entries."""
+    texts: int
+    """In pages that both keep, with equal texts."""
+    pages: int
+    """In pages that both keep."""
+
+
 class Result(_Data):
     """A round that was run."""
 
@@ -83,8 +95,7 @@ class Result(_Data):
     near: int
     """Held-out documents that were left out because the pool has their text."""
     entries: tuple[Measured, ...]
-    similar: tuple[tuple[int, int, int], ...]
-    """Two entries' places in `entries`, and the thousandths of their tokens in texts that both keep, if any."""
+    similar: tuple[Similar, ...]
 
     def to_json(self) -> bytes:
         """Return the result as canonical JSON."""

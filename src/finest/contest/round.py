@@ -18,7 +18,7 @@ from finest.contest.heldout import MIN_DOCUMENTS, HeldOut, held_out
 from finest.contest.measure import Yield, bits_of, budget_of, shared, yield_of
 from finest.contest.plan import BASELINE, Entry, Plan
 from finest.contest.pool import Pool, Progress
-from finest.contest.result import Document, Measured, Result, WindowRead, write_result
+from finest.contest.result import Document, Measured, Result, Similar, WindowRead, write_result
 from finest.contest.submission import read_submission
 from finest.contest.tracks import TRACKS
 from finest.errors import FinestError, HubUnavailable, RunError, UsageError
@@ -67,7 +67,7 @@ def run_round(
             say(f"{one.entry.place}: refused: {one.refused}")
     recipes = {one.recipe.hash: one.recipe for one in opened if one.recipe is not None}
     pool = Pool(plan, recipes, folder, cache)
-    pool.read(list(pool_sources), _wanted(plan, tier), progress)
+    pool.read(list(pool_sources), _wanted(plan), progress)
     heldout = held_out(pool, heldout_sources, cache, plan.seed, progress)
     if len(heldout.texts) < MIN_DOCUMENTS:
         raise RunError(f"only {len(heldout.texts)} held-out documents: name more WARCs under heldout in the plan")
@@ -90,10 +90,10 @@ def open_entry(entry: Entry, cache: Path) -> Opened:
     return Opened(entry, submission.recipe, submission.digest)
 
 
-def _wanted(plan: Plan, tier: Tier) -> int:
+def _wanted(plan: Plan) -> int:
     """Return the tokens of the pool's reference that give every track its training tokens."""
     least = min(TRACKS[track].least for track in plan.tracks)
-    return int(_NEEDED * plan.seeds * (plan.tokens or tier.tokens) / least)
+    return int(_NEEDED * plan.seeds * plan.tokens / least)
 
 
 def _measure(
@@ -101,7 +101,7 @@ def _measure(
 ) -> Result:
     yields = {key: yield_of(pool, key) for key in {_key(one) for one in opened if one.recipe} - pool.slow.keys()}
     reference = yield_of(pool, load_recipe(BASELINE).hash)
-    budgets = {track: budget_of(track, reference, plan.tokens or tier.tokens) for track in plan.tracks}
+    budgets = {track: budget_of(track, reference, plan.tokens) for track in plan.tracks}
     documents = Documents.of(heldout.texts)
     found = []
     for place, one in enumerate(opened):
@@ -164,15 +164,16 @@ def _documents(texts: Sequence[str]) -> tuple[Document, ...]:
     return tuple(Document(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data)) for data in found)
 
 
-def _similar(opened: Sequence[Opened], yields: dict[str, Yield]) -> list[tuple[int, int, int]]:
+def _similar(opened: Sequence[Opened], yields: dict[str, Yield]) -> list[Similar]:
     """Return how much any two entries of a track have in common."""
     found = []
     for later, one in enumerate(opened):
         for earlier, other in enumerate(opened[:later]):
             if one.recipe and other.recipe and one.entry.track == other.entry.track:
                 pair = yields.get(other.recipe.hash), yields.get(one.recipe.hash)
-                if pair[0] and pair[1] and (both := shared(pair[0], pair[1])):
-                    found.append((earlier, later, both))
+                if pair[0] and pair[1]:
+                    both = shared(pair[0], pair[1])
+                    found.append(Similar(earlier=earlier, later=later, texts=both.texts, pages=both.pages))
     return found
 
 
