@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from finest.cli.contest_chain import follow, open_command, submit
 from finest.cli.groups import Commands
 from finest.cli.shared import common_crawl, console, json_of, say
 from finest.settings import load_settings
@@ -30,6 +31,10 @@ def contest() -> None:
     finest contest run round.toml --out round-12
     finest contest decide round-12/result.json --state standing.json
     """
+
+
+contest.add_command(submit)
+contest.add_command(open_command)
 
 
 @contest.command()
@@ -155,6 +160,9 @@ def fetch(where: str) -> None:
 
     quiet_client()
     click.echo(read_submission(where).install(settings.cache))
+
+
+contest.add_command(follow)
 
 
 def _sources(specs: Sequence[str], settings: Settings) -> list[Source]:

@@ -17,11 +17,13 @@ from finest.errors import NO_EVIDENCE, SourceError, UsageError, VerifyError
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from finest.chain.options import ChainOptions
+    from finest.chain.subnet import Chain
     from finest.settings import Settings
     from finest.validator.context import AuditContext, Warcs
+    from finest.validator.loop.start import Chores
     from finest.validator.models import Evidence, Plan, Subject
 
 
@@ -245,11 +247,13 @@ def _means(where: str, warcs: Warcs, settings: Settings) -> AuditContext:
 )
 @click.option("--signers", type=click.Path(path_type=Path), metavar="FILE",
               help="File of keys allowed to sign releases, for --auto-update.")  # fmt: skip
+@click.option("--contest", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+              help="Work folder of finest contest follow; sets the weights of mechanism 1 by it.")  # fmt: skip
 @click.option("--wandb", metavar="[ENTITY/]PROJECT", help="Send metrics to this project at Weights & Biases.")
 def validate(
     chain: ChainOptions, work: Path, database: str | None, once: bool, parallel: int, rows: int, windows: int,
     tier: str, device: str | None, tokens: int | None, no_weights: bool, source: str | None, signers: Path | None,
-    wandb: str | None,
+    contest: Path | None, wandb: str | None,
 ) -> None:  # fmt: skip
     """Judge the miners' datasets and set weights on the chain.
 
@@ -286,7 +290,21 @@ def validate(
         device, parallel, sets_weights=not no_weights, wandb=wandb,
         update=UpdateOptions(source, signers) if source and signers else None,
     )  # fmt: skip
-    sys.exit(run(options, database, chain, settings, Screen().say, once=once))
+    sys.exit(run(options, database, chain, settings, Screen().say, once=once, chores=_chores(contest, not no_weights)))
+
+
+def _chores(contest: Path | None, sets_weights: bool) -> Chores:
+    """Return the chore that sets the weights of mechanism 1, if there is a folder of the competition."""
+
+    def chores(chain: Chain, say: Callable[[str], None]) -> dict[str, Callable[[], float]]:
+        if contest is None or not sets_weights:
+            return {}
+        from finest.contest.chore import RecipeWeights
+        from finest.contest.follow import STANDING_NAME
+
+        return {"recipe weights": RecipeWeights(contest / STANDING_NAME, chain, say).round}
+
+    return chores
 
 
 @click.command()

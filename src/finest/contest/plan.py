@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from finest.atomic_files import write_whole
 from finest.contest.tracks import TRACKS
 from finest.errors import UsageError
 from finest.recipe.recipe import canonical_json, tomllib
 
+PLAN_NAME = "plan.json"
 MAX_ENTRIES = 256
 """Entries of a round: the seats of a subnet."""
 BASELINE = "fineweb"
@@ -83,6 +86,17 @@ class Plan(_Data):
         missing = [track for track in self.tracks if track not in held]
         added = [Entry(place=BASELINE, track=track, incumbent=True) for track in missing]
         return self.model_copy(update={"entries": (*self.entries, *added)})
+
+
+def saved_plan(path: Path) -> Plan | None:
+    """Read a plan that `write_plan` wrote; None if there is none."""
+    return Plan.model_validate(json.loads(path.read_bytes())) if path.exists() else None
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """Write a plan as canonical JSON: it is the round's, and the round continues by it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, canonical_json(plan.model_dump(mode="json", by_alias=True)) + b"\n")
 
 
 def read_plan(path: Path) -> Plan:

@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import finest
-from finest.atomic_files import write_whole
 from finest.contest.heldout import MIN_DOCUMENTS, HeldOut, held_out
 from finest.contest.measure import Yield, bits_of, budget_of, shared, yield_of
-from finest.contest.plan import BASELINE, Entry, Plan
+from finest.contest.plan import BASELINE, PLAN_NAME, Entry, Plan, saved_plan, write_plan
 from finest.contest.pool import Pool, Progress
 from finest.contest.result import Document, Measured, Result, Similar, WindowRead, write_result
 from finest.contest.submission import read_submission
 from finest.contest.tracks import TRACKS
 from finest.errors import FinestError, HubUnavailable, RunError, UsageError
-from finest.recipe.recipe import SHIPPED, Recipe, canonical_json, installed_libraries, load_recipe
+from finest.recipe.recipe import SHIPPED, Recipe, installed_libraries, load_recipe
 from finest.validator.quality.paired import MIN_TOKENS, Documents
 from finest.validator.quality.tier import Tier, tier_of
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     from finest.warc.source import Source
 
-RESULT_NAME, PLAN_NAME = "result.json", "plan.json"
+RESULT_NAME = "result.json"
 MAX_REFUSAL = 300
 _NEEDED = 1.1
 """Tokens of the pool over those that are trained on, since folds are not equally large."""
@@ -179,12 +178,11 @@ def _similar(opened: Sequence[Opened], yields: dict[str, Yield]) -> list[Similar
 
 def _claim(folder: Path, plan: Plan) -> None:
     """Make the folder the plan's; raises UsageError if it is another one's."""
-    path = folder / PLAN_NAME
-    data = canonical_json(plan.model_dump(mode="json", by_alias=True)) + b"\n"
     folder.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
+    before = saved_plan(folder / PLAN_NAME)
+    if before is None:
         if any(folder.iterdir()):
             raise UsageError(f"{folder} holds other files; name a new folder with --out")
-        write_whole(path, data)
-    elif path.read_bytes() != data:
+        write_plan(folder / PLAN_NAME, plan)
+    elif before.complete() != plan:
         raise UsageError(f"{folder} belongs to another round; name another folder with --out")

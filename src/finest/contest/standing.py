@@ -72,8 +72,8 @@ class Standing(_Data):
     """The state of the competition after a round."""
 
     schema_name: Literal["finest-contest-standing/1"] = Field(default="finest-contest-standing/1", alias="schema")
-    rounds: int = 0
-    """The number of rounds that were decided."""
+    number: int = -1
+    """The last round that was decided."""
     block: int = 0
     results: tuple[str, ...] = ()
     """The sha256 of each round's result, oldest first."""
@@ -108,7 +108,7 @@ def advance(standing: Standing, result: Result, sha256: str) -> tuple[Standing, 
                 Win(track=one.track, hotkey=one.winner.entry.hotkey, block=result.block, certain_bpb=one.certain)
             )
     return standing.model_copy(update={
-        "rounds": standing.rounds + 1, "block": result.block, "results": (*standing.results, sha256),
+        "number": result.number, "block": result.block, "results": (*standing.results, sha256),
         "incumbents": incumbents, "wins": tuple(win for win in wins if win.until_block > result.block),
         "known": _known(standing, result), "variance": standing.variance | {one.track: one.variance for one in found},
         "entries": _left(standing, result, found),

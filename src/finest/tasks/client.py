@@ -34,6 +34,7 @@ from finest.tasks.models import (
     LogPage,
     ScoreRequest,
     ServerInfo,
+    Statistics,
     Task,
     TaskPage,
     TaskState,
@@ -159,6 +160,10 @@ class TaskServer:
     def tasks(self, state: TaskState) -> Iterator[Task]:
         """Every task in that state, newest first, asked for a page at a time. Raises Refused."""
         return self._pages(PAGE, state=state.value)
+
+    def statistics(self) -> Statistics:
+        """Progress of the crawls, in the order in which the server leases them. Raises Refused."""
+        return self._get(Statistics, "/v1/statistics")
 
     def log(self) -> Iterator[LogEntry]:
         """Every entry of the server's public log, oldest first, asked for a page at a time. Raises Refused."""
