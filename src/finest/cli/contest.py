@@ -44,7 +44,7 @@ def check(where: str, as_json: bool) -> None:
     """Check that a submission may take part.
 
     A submission is a folder, or a model repository on the Hub, with recipe.toml and the quality models that it names,
-    each a .safetensors file beside it of at most 4 MiB, 16 MiB in all. No other file is read. The command judges the
+    each a .safetensors file beside it of at most 4 MB, 16 MB in all. No other file is read. The command judges the
     pages of the shipped sample, and shows the time a page and the pages kept, beside those of recipe fineweb. Which
     track a recipe is for depends on real pages: finest contest run says it for your own WARCs.
 

@@ -22,7 +22,7 @@ from finest.contest.submission import read_submission
 from finest.contest.tracks import TRACKS
 from finest.errors import FinestError, HubUnavailable, RunError, UsageError
 from finest.recipe.recipe import SHIPPED, Recipe, installed_libraries, load_recipe
-from finest.validator.quality.paired import MIN_TOKENS, Documents
+from finest.validator.quality.paired import Documents
 from finest.validator.quality.tier import Tier, tier_of
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 RESULT_NAME = "result.json"
 MAX_REFUSAL = 300
+MIN_TOKENS = 4_000
+"""Training tokens of a fit at least; fewer teach a model nothing that could be told from chance."""
 _NEEDED = 1.1
 """Tokens of the pool over those that are trained on, since folds are not equally large."""
 

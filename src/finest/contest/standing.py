@@ -17,11 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from finest.atomic_files import write_whole
 from finest.contest.decision import TrackDecision, decide
-from finest.contest.plan import BASELINE, Entry
+from finest.contest.plan import Entry
 from finest.contest.result import Result
 from finest.contest.tracks import TRACKS
 from finest.errors import UsageError
-from finest.recipe.recipe import canonical_json, load_recipe
+from finest.recipe.recipe import SHIPPED, canonical_json, load_recipe
 
 FULL_BPB = 0.02
 """A certain gain that pays the whole of a track, in bits per byte: a tenth of boilerplate costs two thirds of it."""
@@ -88,8 +88,8 @@ class Standing(_Data):
 
 
 def first_standing() -> Standing:
-    """Return the state before the first round: nobody owns the baseline."""
-    return Standing(known={load_recipe(BASELINE).hash: ""})
+    """Return the state before the first round: nobody owns the shipped recipes."""
+    return Standing(known={load_recipe(name).hash: "" for name in SHIPPED})
 
 
 def advance(standing: Standing, result: Result, sha256: str) -> tuple[Standing, tuple[TrackDecision, ...]]:

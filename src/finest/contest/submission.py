@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from finest.recipe.stages.quality_model import ModelRules
 
 RECIPE_NAME = "recipe.toml"
-MAX_RECIPE_BYTES = 64 << 10
+MAX_RECIPE_BYTES = 64_000
 """The shipped recipes have 5 kB."""
-MAX_MODEL_BYTES = 4 << 20
+MAX_MODEL_BYTES = 4_000_000
 """Twice the largest shipped model: 2^20 weights of two bytes, and room for a header."""
-MAX_BYTES = 16 << 20
+MAX_BYTES = 16_000_000
 """All files together; every validator and later every miner holds them."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\.safetensors")
 _PLACE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95})@([0-9a-f]{40})")
