@@ -36,8 +36,9 @@ from finest.contest.standing import FULL_BPB, PAID_BLOCKS, Standing, Win, advanc
 from finest.contest.tracks import TRACKS
 from finest.errors import UsageError
 from finest.recipe.recipe import SHIPPED, load_recipe
+from tests.deep import examples
 
-SEEDS = range(4)
+SEEDS = range(examples(2, 20))
 GAIN, NOISE = 0.033, Noise(0.0093, 0.0026)
 OWN = Noise(0.0044, 0.0014)
 """Of a recipe that differs in its texts alone: menus in three tenths of the lines."""
@@ -51,10 +52,10 @@ def notes(result: Result, standing: Standing | None = None) -> dict[str, str]:
 
 
 def test_equal_recipes_hardly_ever_dethrone() -> None:
-    """Eight fresh entries a week for half a year, with the noise of each track: never in these seeds."""
+    """Eight fresh entries a week, with the noise that was measured in each track: less than one round in a hundred."""
     for share in (0.2, 0.6):
-        counts = [equal(measured_noise(share=share), 8, 25, seed) for seed in SEEDS]
-        assert sum(dethroned for dethroned, _ in counts) <= 1, (share, counts)
+        counts = [equal(measured_noise(share=share), 8, examples(10, 50), seed) for seed in SEEDS]
+        assert sum(dethroned for dethroned, _ in counts) < max(1, len(SEEDS) // 2), (share, counts)
 
 
 def test_a_better_recipe_wins_within_three_rounds() -> None:
@@ -98,7 +99,7 @@ def test_the_earlier_commitment_wins_ties() -> None:
 
 def test_splitting_an_improvement_pays_less() -> None:
     """Each step must be certain by itself."""
-    whole, *parts = (sum(split(NOISE, 0.06, OWN, seed, steps) for seed in SEEDS) for steps in (1, 2, 3))
+    whole, *parts = (sum(split(NOISE, 0.06, OWN, seed, steps) for seed in SEEDS) for steps in (1, 2))
     assert whole > 0
     assert all(part < whole for part in parts), (whole, parts)
 
