@@ -10,6 +10,7 @@ import click
 from finest.chain.options import chain_options
 from finest.cli.groups import Commands
 from finest.cli.shared import console, needs, say
+from finest.cli.task_recipes import recipes_command, set_recipe_command
 from finest.errors import VerifyError
 from finest.settings import load_settings
 
@@ -138,6 +139,10 @@ def verify_command(state: Path | None, on_chain: bool, chain: ChainOptions) -> N
     if summary.without_warcs:
         click.echo(f"{summary.without_warcs:,} leases are of an earlier version and do not name their WARCs")
     say(f"The next check compares with {place}")
+
+
+tasks.add_command(recipes_command)
+tasks.add_command(set_recipe_command)
 
 
 def _anchored(hotkey: str, options: ChainOptions) -> tuple[Seen, ...]:

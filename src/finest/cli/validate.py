@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from finest.chain.options import ChainOptions
     from finest.chain.subnet import Chain
     from finest.settings import Settings
+    from finest.tasks.client import TaskServer
     from finest.validator.context import AuditContext, Warcs
     from finest.validator.loop.start import Chores
     from finest.validator.models import Evidence, Plan, Subject
@@ -290,19 +291,22 @@ def validate(
         device, parallel, sets_weights=not no_weights, wandb=wandb,
         update=UpdateOptions(source, signers) if source and signers else None,
     )  # fmt: skip
-    sys.exit(run(options, database, chain, settings, Screen().say, once=once, chores=_chores(contest, not no_weights)))
+    chores = _chores(contest, settings, sets_weights=not no_weights)
+    sys.exit(run(options, database, chain, settings, Screen().say, once=once, chores=chores))
 
 
-def _chores(contest: Path | None, sets_weights: bool) -> Chores:
-    """Return the chore that sets the weights of mechanism 1, if there is a folder of the competition."""
+def _chores(contest: Path | None, settings: Settings, *, sets_weights: bool) -> Chores:
+    """Return the chores of the recipe competition: fetch the references, and set the weights of mechanism 1."""
 
-    def chores(chain: Chain, say: Callable[[str], None]) -> dict[str, Callable[[], float]]:
-        if contest is None or not sets_weights:
-            return {}
+    def chores(chain: Chain, server: TaskServer, say: Callable[[str], None]) -> dict[str, Callable[[], float]]:
         from finest.contest.chore import RecipeWeights
         from finest.contest.follow import STANDING_NAME
+        from finest.contest.named import NamedRecipes
 
-        return {"recipe weights": RecipeWeights(contest / STANDING_NAME, chain, say).round}
+        found = {"recipes": NamedRecipes(server, settings.cache, say).round}
+        if contest is not None and sets_weights:
+            found["recipe weights"] = RecipeWeights(contest / STANDING_NAME, chain, say).round
+        return found
 
     return chores
 

@@ -96,7 +96,7 @@ def blocks_to_opening(chain: Chain, calendar: Calendar, state: Sealed) -> int:
 
 
 def open_sealed(chain: Chain, state: Sealed, submission: Submission, path: Path, say: Say) -> Sealed:
-    """Publish the submission and open its seal; raises UsageError if it is not what was sealed, HubError, ChainError."""
+    """Publish the submission and open its seal; raises UsageError if it is another one, HubError, ChainError."""
     if submission.digest != state.digest:
         raise UsageError("the folder has changed since it was sealed: restore it, or submit it in the next round")
     revision = publish(submission, state.repo, say)

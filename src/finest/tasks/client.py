@@ -32,6 +32,8 @@ from finest.tasks.models import (
     LeaseRequest,
     LogEntry,
     LogPage,
+    RecipeList,
+    ReferenceRecipe,
     ScoreRequest,
     ServerInfo,
     Statistics,
@@ -164,6 +166,10 @@ class TaskServer:
     def statistics(self) -> Statistics:
         """Progress of the crawls, in the order in which the server leases them. Raises Refused."""
         return self._get(Statistics, "/v1/statistics")
+
+    def recipes(self) -> list[ReferenceRecipe]:
+        """The list of reference recipes, oldest entry first. Raises Refused."""
+        return self._get(RecipeList, "/v1/recipes").recipes
 
     def log(self) -> Iterator[LogEntry]:
         """Every entry of the server's public log, oldest first, asked for a page at a time. Raises Refused."""

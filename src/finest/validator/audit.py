@@ -115,7 +115,7 @@ def _audit(subject: Subject, plan: Plan, context: AuditContext, draft: _Draft) -
     assert dataset is not None
     with dataset:
         dataset.bound_reading()
-        known = known_recipes()
+        known = known_recipes(context.cache)
         recipe = known.get(dataset.manifest.recipe_hash) or scored_recipe(dataset.manifest, known)
         draft.declared = declared(dataset.manifest, recipe)
         draft.admit(check_dataset(dataset, subject, recipe, context.cache))

@@ -38,11 +38,11 @@ RESTART = 75
 CALL_S = 60.0
 """Time that a call to the task server is retried before its chore fails."""
 
-Chores = Callable[["Chain", Callable[[str], None]], "Mapping[str, Round]"]
-"""Makes chores of other parts for a validator, given its connection to the chain and where it speaks."""
+Chores = Callable[["Chain", TaskServer, Callable[[str], None]], "Mapping[str, Round]"]
+"""Makes chores of other parts for a validator, given its connections and where it speaks."""
 
 
-def _no_chores(_chain: Chain, _say: Callable[[str], None]) -> Mapping[str, Round]:
+def _no_chores(_chain: Chain, _server: TaskServer, _say: Callable[[str], None]) -> Mapping[str, Round]:
     return {}
 
 
@@ -98,7 +98,7 @@ def _validate(
         assignments = Assignments(chain, server)
         judge = Judge(options, settings, chain, queue, assignments, heldout, telemetry, stop.asked, say)
         validator = Validator(options, chain, server, queue, judge, telemetry, stop.asked, say)
-        more = dict(chores(chain, say))
+        more = dict(chores(chain, server, say))
         if once:
             validator.once()
             for chore in more.values():
