@@ -18,17 +18,16 @@ index        the evaluation index that the recipe names, if any, can be fetched 
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from finest.chain.payload import Commitment, decode
 from finest.dataset.limits import check_files_few
 from finest.dataset.open import open_dataset
-from finest.errors import HubNotFound, RecipeError, UsageError, VerifyError
+from finest.errors import HubNotFound, UsageError, VerifyError
 from finest.recipe.installed import needs
 from finest.recipe.recipe import SHIPPED, Recipe, load_recipe
 from finest.validator.models import MAX_WORDS, Check, Declared
+from finest.validator.reference import named_recipes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,26 +95,6 @@ def known_recipes(cache: Path | None = None) -> dict[str, Recipe]:
     Raises RecipeError if a library is missing.
     """
     return {recipe.hash: recipe for recipe in map(load_recipe, SHIPPED)} | (named_recipes(cache) if cache else {})
-
-
-def named_recipes(cache: Path) -> dict[str, Recipe]:
-    """Return the recipes of the task server's list by hash; one that this version cannot read is left out."""
-    try:
-        listed = dict(json.loads(named_file(cache).read_bytes()))
-    except (OSError, ValueError):
-        return {}
-    found = {}
-    for stated, folder in listed.items():
-        with suppress(RecipeError):
-            recipe = load_recipe(str(cache / "recipes" / str(folder) / "recipe.toml"))
-            if recipe.hash == stated:
-                found[recipe.hash] = recipe
-    return found
-
-
-def named_file(cache: Path) -> Path:
-    """Return the file with the hashes and folders of the recipes that the task server names."""
-    return cache / "recipes" / "named.json"
 
 
 def declared(manifest: Manifest, recipe: Recipe | None) -> Declared:
