@@ -22,7 +22,7 @@ LAYERS = (
     {"executors", "tasks"},
     {"pipeline"},
     {"api", "demo", "miner", "models", "validator"},
-    {"datatrove", "doctor"},
+    {"contest", "datatrove", "doctor"},
     {"cli"},
 )
 """Every package and top-level module, the lowest layer first; "" is `finest/__init__.py`. A part may import parts of

@@ -30,6 +30,7 @@ from finest.chain.connection import READ_S, SUBMIT_S, Connection
 from finest.chain.errors import ChainError, Unreachable
 from finest.chain.options import ChainOptions
 from finest.chain.payload import Anchor, decode, decode_anchor
+from finest.chain.recipe_lines import Text, decode_opening, decode_seal, read_texts
 from finest.chain.submission import Submission
 from finest.chain.view import SubnetView, read_view
 from finest.chain.wallet import Hotkey, open_hotkey
@@ -134,11 +135,13 @@ class Chain:
         return lines
 
     def commit(self, line: str) -> CommitReceipt:
-        """Commit `line` (of finest.chain.payload) under the hotkey. Sends nothing if it is on the chain already.
+        """Commit a line under the hotkey. Sends nothing if it is on the chain already.
+
+        The lines are those of finest.chain.payload and finest.chain.recipe_lines.
 
         Raises UsageError for an invalid line, NotRegistered, BudgetExceeded (`retry_after_blocks`), Unreachable.
         """
-        if decode(line) is None and decode_anchor(line) is None:
+        if not any(parse(line) for parse in (decode, decode_anchor, decode_seal, decode_opening)):
             raise UsageError(f"{line[:140]!r} is not a commitment; the form is fd1:<repository>@<revision>#<root>")
         hotkey = self.hotkey
         return self._write(lambda client, submission: commit_line(client, self.options, hotkey, line, submission))
@@ -146,6 +149,10 @@ class Chain:
     def anchor(self, hotkey: str) -> tuple[Anchor, int] | None:
         """The head of its log that a task server committed, and the block; None if it has committed none."""
         return self._connection.call(lambda client: read_anchor(client, self.options.netuid, hotkey), self._read_s)
+
+    def texts(self, block: int) -> Mapping[str, Text]:
+        """The texts that registered hotkeys had on the chain at a final block, by hotkey, of whatever kind."""
+        return self._connection.call(lambda client: read_texts(client, self.options.netuid, block), self._read_s)
 
     def set_weights(self, weights: Mapping[str, float], *, mechanism: int = 0) -> WeightsReceipt:
         """Set this validator's weights for one of the subnet's mechanisms, by hotkey; only their proportions count.

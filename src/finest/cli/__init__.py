@@ -14,6 +14,7 @@ import click
 import finest
 from finest.cli import (
     cluster,
+    contest,
     decontaminate,
     devnet,
     doctor,
@@ -38,6 +39,7 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C, following the convention of shells (128 + SIGINT)."""
 _HOLD_SECRETS = frozenset({
     "mine", "validate", "serve", "publish", "open", "select", "decontaminate", "verify", "audit", "quality", "model",
+    "contest",
 })  # fmt: skip
 """Commands that use a key, a token or a password. Most also start processes that read untrusted files."""
 
@@ -49,7 +51,7 @@ SECTIONS = {
         hub.publish,
     ),
     "Score texts": (model.model,),
-    "Work for the subnet": (mine.mine, mine.dashboard, validate.validate),
+    "Work for the subnet": (mine.mine, mine.dashboard, validate.validate, contest.contest),
     "Run a part of the subnet": (tasks.tasks, serve.serve, cluster.cluster, devnet.devnet, refinery.demo),
     "Check": (
         doctor.doctor, refinery.why, refinery.verify, hub.open_command, validate.audit, quality.quality, validate.score,

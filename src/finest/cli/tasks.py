@@ -10,6 +10,7 @@ import click
 from finest.chain.options import chain_options
 from finest.cli.groups import Commands
 from finest.cli.shared import console, needs, say
+from finest.cli.task_recipes import recipes_command, set_recipe_command
 from finest.cli.tasks_index import publish_index
 from finest.errors import VerifyError
 from finest.settings import load_settings
@@ -266,6 +267,8 @@ def verify_command(state: Path | None, on_chain: bool, chain: ChainOptions) -> N
 
 
 tasks.add_command(publish_index)
+tasks.add_command(recipes_command)
+tasks.add_command(set_recipe_command)
 
 
 def _anchored(hotkey: str, options: ChainOptions) -> tuple[Seen, ...]:

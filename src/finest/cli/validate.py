@@ -19,9 +19,14 @@ from finest.errors import NO_EVIDENCE, UsageError, VerifyError
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from finest.chain.options import ChainOptions
+    from finest.chain.subnet import Chain
     from finest.settings import Settings
+    from finest.tasks.client import TaskServer
     from finest.validator.context import AuditContext
+    from finest.validator.loop.start import Chores
     from finest.validator.models import Evidence, Plan, Subject
 
 
@@ -194,11 +199,13 @@ def _audit_task(
     "--evidence-repo", metavar="[OWNER/]NAME",
     help="Publish the evidence of verdicts in this dataset repository, for others to replay; needs a Hub token.",
 )  # fmt: skip
+@click.option("--contest", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+              help="Work folder of finest contest follow; sets the weights of mechanism 1 by it.")  # fmt: skip
 @click.option("--wandb", metavar="[ENTITY/]PROJECT", help="Send metrics to this project at Weights & Biases.")
 def validate(
     chain: ChainOptions, work: Path, database: str | None, once: bool, parallel: int, rows: int, windows: int,
     tier: str, device: str | None, tokens: int | None, no_weights: bool, source: str | None, signers: Path | None,
-    evidence_repo: str | None, wandb: str | None,
+    evidence_repo: str | None, contest: Path | None, wandb: str | None,
 ) -> None:  # fmt: skip
     """Judge the miners' datasets and set weights on the chain.
 
@@ -237,7 +244,24 @@ def validate(
         device, parallel, sets_weights=not no_weights, wandb=wandb,
         update=UpdateOptions(source, signers) if source and signers else None, evidence_repo=evidence_repo,
     )  # fmt: skip
-    sys.exit(run(options, database, chain, settings, Screen().say, once=once))
+    chores = _chores(contest, settings, sets_weights=not no_weights)
+    sys.exit(run(options, database, chain, settings, Screen().say, once=once, chores=chores))
+
+
+def _chores(contest: Path | None, settings: Settings, *, sets_weights: bool) -> Chores:
+    """Return the chores of the recipe competition: fetch the references, and set the weights of mechanism 1."""
+
+    def chores(chain: Chain, server: TaskServer, say: Callable[[str], None]) -> dict[str, Callable[[], float]]:
+        from finest.contest.chore import RecipeWeights
+        from finest.contest.follow import STANDING_NAME
+        from finest.contest.named import NamedRecipes
+
+        found = {"recipes": NamedRecipes(server, settings.cache, say).round}
+        if contest is not None and sets_weights:
+            found["recipe weights"] = RecipeWeights(contest / STANDING_NAME, chain, say).round
+        return found
+
+    return chores
 
 
 @click.command()

@@ -22,6 +22,7 @@ from finest.tasks.models import (
     Leader,
     LeaseRequest,
     LogPage,
+    RecipeList,
     ScoreRequest,
     SealRequest,
     ServerInfo,
@@ -249,6 +250,17 @@ async def log_page(
 
     def work() -> Response:
         return answer(server.store.log(after, limit))
+
+    return await server.executor.read(work)
+
+
+@router.get("/recipes", response_model=RecipeList, responses=refusals(), tags=["anybody"])
+async def recipes(request: Request) -> Response:
+    """The reference recipes by language, oldest first; the newest that has begun is in force for new leases."""
+    server = server_state(request)
+
+    def work() -> Response:
+        return answer(RecipeList(recipes=server.store.recipes()))
 
     return await server.executor.read(work)
 

@@ -32,9 +32,12 @@ from finest.tasks.models import (
     LeaseRequest,
     LogEntry,
     LogPage,
+    RecipeList,
+    ReferenceRecipe,
     ScoreRequest,
     SealRequest,
     ServerInfo,
+    Statistics,
     Task,
     TaskPage,
     TaskState,
@@ -175,6 +178,14 @@ class TaskServer:
     def canaries(self) -> Iterator[Task]:
         """Every task that was revealed as a canary, newest first, asked for a page at a time. Raises Refused."""
         return self._pages(PAGE, canaries="true")
+
+    def statistics(self) -> Statistics:
+        """Progress of the crawls, in the order in which the server leases them. Raises Refused."""
+        return self._get(Statistics, "/v1/statistics")
+
+    def recipes(self) -> list[ReferenceRecipe]:
+        """The list of reference recipes, oldest entry first. Raises Refused."""
+        return self._get(RecipeList, "/v1/recipes").recipes
 
     def log(self) -> Iterator[LogEntry]:
         """Every entry of the server's public log, oldest first, asked for a page at a time. Raises Refused."""

@@ -168,6 +168,26 @@ class Task(BaseModel):
     scores: list[Score] = Field(default=[], description="The latest score of each validator.")
 
 
+class ReferenceRecipe(BaseModel):
+    """An entry of the list of reference recipes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    hash: Root = Field(description="The recipe's hash, which says exactly which recipe it is.")
+    source: str = Field(max_length=160, description="REPO@REVISION on the Hub, or the name of a shipped recipe.")
+    language: str = Field(
+        default="eng_Latn", pattern=r"^[a-z]{3}_[A-Z][a-z]{3}$", description="The language of its tasks."
+    )
+    since_block: int = Field(ge=0, description="Tasks that were leased from this block on ask for it.")
+
+
+class RecipeList(BaseModel):
+    """The list of reference recipes, oldest entry first; nothing in it is ever changed or removed."""
+
+    recipes: list[ReferenceRecipe]
+
+
 class TaskPage(BaseModel):
     """One page of tasks, newest first. A page also ends at 256 KiB, so only a null `next` marks the last page."""
 

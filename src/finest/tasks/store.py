@@ -13,13 +13,14 @@ from sqlalchemy import bindparam
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from finest.database import INSERTS, Database
-from finest.tasks import canaries, event_log, lease_expiry, leases, queries, replay, scores, transitions
+from finest.tasks import canaries, event_log, lease_expiry, leases, queries, recipes, replay, scores, transitions
 from finest.tasks.accepted import AcceptedTask, accepted_tasks
 from finest.tasks.migrate import TABLES
 from finest.tasks.models import (
     CrawlStatistics,
     Leader,
     LogPage,
+    ReferenceRecipe,
     Rules,
     ScoreRequest,
     Statistics,
@@ -175,6 +176,14 @@ class Store:
     def _number_events(self) -> None:
         while self._database.write(event_log.number_events) == event_log.NUMBER_BATCH:
             pass
+
+    def recipes(self) -> list[ReferenceRecipe]:
+        """The list of reference recipes, oldest entry first."""
+        return self._database.read(recipes.listed)
+
+    def add_recipe(self, recipe: ReferenceRecipe) -> bool:
+        """Add an entry to the list of reference recipes; returns False if it is there already."""
+        return self._database.write(lambda connection: recipes.add(connection, recipe))
 
     def leaderboard(self, limit: int) -> list[Leader]:
         return self._database.read(lambda connection: scores.leaderboard(connection, limit))

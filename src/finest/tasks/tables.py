@@ -1,7 +1,7 @@
 """Database tables of a task server. Only nonces are ever deleted; `events` records who did what and when.
 
     crawls --< warcs --< claims >-- tasks >-- miners
-                                     ├--< scores       events, nonces, rules
+                                     ├--< scores       events, nonces, rules, recipes
                                      └--< verdict_seals
 
 A row of `crawls` is one piece of work on the WARCs of a crawl: the crawl itself, or the crawl once more in another
@@ -195,6 +195,17 @@ Index("ix_events_task", events.c.task_id, events.c.id)
 UNNUMBERED = text("number IS NULL")
 Index("uq_events_number", events.c.number, unique=True)
 Index("ix_events_unnumbered", events.c.id, postgresql_where=UNNUMBERED, sqlite_where=UNNUMBERED)
+
+recipes = Table(
+    "recipes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("recipe_hash", String(64), nullable=False),
+    Column("source", String(160), nullable=False),  # REPO@REVISION, or a shipped recipe's name
+    Column("language", String(16), nullable=False),
+    Column("since_block", BigInteger, nullable=False),
+)
 
 # Unlogged on PostgreSQL: a crash of the database loses the nonces of the last seconds, which no answer depends on.
 nonces = Table(

@@ -27,6 +27,7 @@ from finest.errors import HubNotFound, UsageError, VerifyError
 from finest.recipe.installed import needs
 from finest.recipe.recipe import SHIPPED, Recipe, load_recipe
 from finest.validator.models import MAX_WORDS, Check, Declared
+from finest.validator.reference import named_recipes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,9 +104,12 @@ def open_submission(context: AuditContext) -> tuple[Dataset | None, Check]:
     return dataset, Check(name="manifest", outcome="pass")
 
 
-def known_recipes() -> dict[str, Recipe]:
-    """Return the recipes of this version by hash; raises RecipeError if a library is missing."""
-    return {recipe.hash: recipe for recipe in map(load_recipe, SHIPPED)}
+def known_recipes(cache: Path | None = None) -> dict[str, Recipe]:
+    """Return the recipes of this version by hash, and those of the task server's list that are in the cache.
+
+    Raises RecipeError if a library is missing.
+    """
+    return {recipe.hash: recipe for recipe in map(load_recipe, SHIPPED)} | (named_recipes(cache) if cache else {})
 
 
 def declared(manifest: Manifest, recipe: Recipe | None) -> Declared:

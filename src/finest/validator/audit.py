@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import finest
 from finest.errors import VerifyError
 from finest.formatting import counted
-from finest.recipe.recipe import installed_libraries, load_recipe
+from finest.recipe.recipe import installed_libraries
 from finest.validator.admission import check_assignment, check_dataset, declared, known_recipes, open_submission
 from finest.validator.completeness import check_windows
 from finest.validator.context import VALIDATOR_ERRORS
@@ -33,7 +33,7 @@ from finest.validator.models import (
     Versions,
     WindowFinding,
 )
-from finest.validator.score import REFERENCE_RECIPE
+from finest.validator.reference import reference_at
 from finest.validator.scored import check_models, scored_recipe
 from finest.validator.soundness import check_rows
 from finest.validator.uncontaminated import check_index
@@ -115,11 +115,11 @@ def _audit(subject: Subject, plan: Plan, context: AuditContext, draft: _Draft) -
     assert dataset is not None
     with dataset:
         dataset.bound_reading()
-        known = known_recipes()
+        known = known_recipes(context.cache)
         recipe = known.get(dataset.manifest.recipe_hash) or scored_recipe(dataset.manifest, known)
         draft.declared = declared(dataset.manifest, recipe)
         draft.admit(check_dataset(dataset, subject, recipe, context.cache))
-        draft.admit([check_models(dataset.manifest, context)])
+        draft.admit([check_models(dataset.manifest, context, known.get(dataset.manifest.recipe_hash))])
         draft.admit(check_index(dataset.manifest, context))
         context.budget.check()
         _judge(dataset, recipe, subject, plan, context, draft)
@@ -131,7 +131,7 @@ def _judge(
     context.say(f"Judging up to {plan.rows} of {dataset.manifest.rows} rows again from their WARC records")
     draft.rows = check_rows(dataset, recipe, subject.seed, plan.rows, context)
     _end_if_decided(draft, plan)
-    reference = recipe or load_recipe(REFERENCE_RECIPE)
+    reference = recipe or reference_at(context.cache, subject.task.leased_block)
     context.say(f"Judging {plan.windows} windows of {counted(len(subject.task.warcs), 'WARC')}")
     draft.windows = check_windows(dataset, reference, subject.seed, plan, context, known=recipe is not None)
     _end_if_decided(draft, plan)

@@ -236,11 +236,11 @@ def reference_tokens(evidence: Evidence, quality: Quality) -> int:
     if not kept or not read:
         return own
     estimate = kept * whole / read
-    return min(own, round(ESTIMATE_ERROR * estimate)) if _is_reference(evidence) else round(estimate)
+    return min(own, round(ESTIMATE_ERROR * estimate)) if _is_reference(evidence, quality) else round(estimate)
 
 
-def _is_reference(evidence: Evidence) -> bool:
-    own = evidence.versions.recipes.get(REFERENCE_RECIPE)
+def _is_reference(evidence: Evidence, quality: Quality) -> bool:
+    own = quality.figures.get("reference_recipe") or evidence.versions.recipes.get(REFERENCE_RECIPE)
     return evidence.declared is not None and evidence.declared.recipe_hash == own
 
 

@@ -55,15 +55,16 @@ def model_rules(manifest: Manifest) -> QualityModelRules:
         return QualityModelRules()
 
 
-def check_models(manifest: Manifest, context: AuditContext) -> Check:
+def check_models(manifest: Manifest, context: AuditContext, known: Recipe | None = None) -> Check:
     """Fetch the models of a recipe. Raises HubError if the Hub is unreachable, which gives no evidence.
 
-    A model that nobody can fetch, or that is none, is the miner's fault.
+    A model that nobody can fetch, or that is none, is the miner's fault. `known` is the manifest's recipe if the task
+    server names it; its models are on this machine.
     """
-    rules = model_rules(manifest)
+    rules = known.quality_model if known else model_rules(manifest)
     if not rules.models:
         return Check(name="models", outcome="pass")
-    hidden = [model.name for model in rules.models if not (is_on_hub(model.model) or is_shipped(model.model))]
+    hidden = [model.name for model in rules.models if not (known or is_on_hub(model.model) or is_shipped(model.model))]
     if hidden:
         why = f"model {hidden[0]} is in a file of the miner; publish it and name it as hf:OWNER/NAME@REVISION"
         return Check(name="models", outcome="fail", detail=why[:MAX_WORDS])

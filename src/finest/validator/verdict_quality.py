@@ -11,6 +11,8 @@ from finest.validator.evidence import with_quality, without_quality
 from finest.validator.quality import NoEvidence
 from finest.validator.quality.assess import assess
 from finest.validator.quality.record import recorded
+from finest.validator.reference import reference_at
+from finest.validator.score import REFERENCE_RECIPE
 
 if TYPE_CHECKING:
     from finest.dataset.open import Dataset
@@ -33,9 +35,11 @@ def measure_quality(
     """
     context.say(f"Measuring quality with {tokens:,} tokens a side")
     try:
+        reference = reference_at(context.cache, evidence.subject.task.leased_block)
         found = assess(
-            dataset, context.warcs.sources(), heldout, context.cache, evidence.subject.seed, tier=tier, tokens=tokens
-        )
+            dataset, context.warcs.sources(), heldout, context.cache, evidence.subject.seed, tier=tier, tokens=tokens,
+            reference=reference,
+        )  # fmt: skip
         context.budget.check()
     except VerifyError as error:
         return without_quality(evidence, "fail", str(error))
@@ -45,4 +49,6 @@ def measure_quality(
         return without_quality(evidence, "no_evidence", found.reason)
     quality = recorded(found)
     drawn_from = {"heldout": ", ".join(source.name for source in heldout)}
+    if reference.hash != evidence.versions.recipes.get(REFERENCE_RECIPE):
+        drawn_from["reference_recipe"] = reference.hash
     return with_quality(evidence, quality.model_copy(update={"figures": quality.figures | drawn_from}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ from finest.validator.loop.validator import Validator
 from finest.validator.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
     from types import FrameType
 
     from finest.chain.options import ChainOptions
@@ -33,27 +34,37 @@ if TYPE_CHECKING:
     from finest.chain.wallet import Hotkey
     from finest.settings import Settings
     from finest.validator.loop.options import ValidateOptions
+    from finest.validator.loop.periodic import Round
 
 RESTART = 75
 """Exit status if a newer release does not start (EX_TEMPFAIL of sysexits.h), so that a supervisor restarts finest."""
 CALL_S = 60.0
 """Time that a call to the task server is retried before its chore fails."""
 
+Chores = Callable[["Chain", TaskServer, Callable[[str], None]], "Mapping[str, Round]"]
+"""Makes chores of other parts for a validator, given its connections and where it speaks."""
+
+
+def _no_chores(_chain: Chain, _server: TaskServer, _say: Callable[[str], None]) -> Mapping[str, Round]:
+    return {}
+
 
 def validate(
     options: ValidateOptions, database_url: str | None, chain_options: ChainOptions, settings: Settings,
-    say: Callable[[str], None], *, once: bool,
+    say: Callable[[str], None], *, once: bool, chores: Chores = _no_chores,
 ) -> int:  # fmt: skip
     """Run the validator until a stop signal, or once; returns the exit status. Continues as a newer release if it may.
+
+    `chores` gives more chores by name, which share its connection to the chain; each runs once with `once`.
 
     Raises NeedsPerson for problems that no restart fixes, ChainError and TaskServerError if the first look fails.
     """
     if options.update is None or once:
-        return _validate(options, database_url, chain_options, settings, say, once=once)
+        return _validate(options, database_url, chain_options, settings, say, once=once, chores=chores)
     updating = Updater(options.work / "updates", options.update, say)
     updating.launch()
     try:
-        status = _validate(options, database_url, chain_options, settings, say, updating=updating)
+        status = _validate(options, database_url, chain_options, settings, say, updating=updating, chores=chores)
     except NeedsPerson:
         updating.stopped()
         raise
@@ -66,7 +77,7 @@ def validate(
 
 def _validate(
     options: ValidateOptions, database_url: str | None, chain_options: ChainOptions, settings: Settings,
-    say: Callable[[str], None], *, once: bool = False, updating: Updater | None = None,
+    say: Callable[[str], None], *, once: bool = False, updating: Updater | None = None, chores: Chores = _no_chores,
 ) -> int:  # fmt: skip
     from finest.chain.subnet import Chain
 
@@ -91,10 +102,13 @@ def _validate(
         judge = Judge(options, settings, chain, queue, assignments, heldout, telemetry, stop.asked, say)
         publishing = _publishing(options, queue, hotkey, judge, say)
         validator = Validator(options, chain, server, queue, judge, telemetry, stop.asked, say, publishing)
+        more = dict(chores(chain, server, say))
         if once:
             validator.once()
+            for chore in more.values():
+                chore()
         else:
-            more = {"update": partial(updating.round, validator.all_ran_once, stop.asked)} if updating else {}
+            more |= {"update": partial(updating.round, validator.all_ran_once, stop.asked)} if updating else {}
             validator.run(more)
         return stop.exit_code
 

@@ -19,6 +19,7 @@ from finest.warc.source import inspect, name_sources, resolve
 
 if TYPE_CHECKING:
     from finest.dataset.open import Dataset
+    from finest.recipe.recipe import Recipe
     from finest.warc.source import CommonCrawl, Source
 
 Progress = Callable[[str, float, str], None]
@@ -27,16 +28,19 @@ Progress = Callable[[str, float, str], None]
 
 def assess(
     dataset: Dataset, sources: Sequence[Source], heldout_sources: Sequence[Source], cache: Path, seed: str, *,
-    tier: Tier = N_GRAMS, tokens: int | None = None, progress: Progress = lambda _step, _share, _words: None,
+    tier: Tier = N_GRAMS, tokens: int | None = None, reference: Recipe | None = None,
+    progress: Progress = lambda _step, _share, _words: None,
 ) -> Quality | NoEvidence:  # fmt: skip
     """Measure an open dataset, given the WARCs it was made from and some WARCs that no miner was given.
 
-    Without the latter, only the anchors are predicted, with a larger error. Raises SourceError, HubUnavailable and
-    similar errors if something cannot be read (no evidence), VerifyError if the dataset contradicts its manifest.
+    Without the latter, only the anchors are predicted, with a larger error. `reference` is the recipe that the dataset
+    is compared with, by default `fineweb`; held-out text is always what `fineweb` keeps. Raises SourceError,
+    HubUnavailable and similar errors if something cannot be read (no evidence), VerifyError if the dataset contradicts
+    its manifest.
     """
     recipe = load_recipe(REFERENCE_RECIPE)
     sample = draw_sample(
-        sources, recipe, cache, seed, tokens=tokens or tier.tokens,
+        sources, reference or recipe, cache, seed, tokens=tokens or tier.tokens,
         progress=lambda *done: progress("Drawing reference", *done),
     )  # fmt: skip
     hosts = sample.hosts | {host_of(url) for url in dataset.row_columns("url")["url"].to_pylist()}

@@ -1,0 +1,75 @@
+"""The commands `finest tasks recipes` and `finest tasks set-recipe`: the reference recipes that tasks ask for."""
+
+from __future__ import annotations
+
+import click
+
+from finest.cli.shared import console, needs, say
+from finest.settings import load_settings
+
+LANGUAGE = "eng_Latn"
+
+
+@click.command("recipes")
+def recipes_command() -> None:
+    """Show the reference recipes of the task server at API_URL.
+
+    \b
+    API_URL=https://tasks.example.org finest tasks recipes
+    """
+    from rich.table import Table
+
+    from finest.tasks.client import TaskServer
+
+    settings = load_settings()
+    server = TaskServer(settings.api_url, None, receiver=settings.api_hotkey, say=say)
+    try:
+        found = server.recipes()
+    finally:
+        server.close()
+    table = Table("language", "from block", "recipe", "hash", "source", box=None, pad_edge=False)
+    for one in found:
+        table.add_row(one.language, f"{one.since_block:,}", one.name, one.hash[:12], one.source)
+    console().print(table if found else "No recipe is named, so fineweb is the reference")
+
+
+@click.command("set-recipe")
+@click.argument("source", metavar="REPO@REVISION|NAME")
+@click.option("--since", "since_block", type=click.IntRange(0), required=True, metavar="BLOCK",
+              help="Tasks leased from this block on ask for it; leave validators a day to fetch it.")  # fmt: skip
+@click.option("--language", default=LANGUAGE, show_default=True, metavar="CODE", help="Language of its tasks.")
+def set_recipe_command(source: str, since_block: int, language: str) -> None:
+    """Make a recipe the reference of a task server, such as the winner of a round.
+
+    SOURCE is the winner's repository at its revision, or the name of a shipped recipe. The recipe is read and checked;
+    the server's public list then says its name, its hash, where it is, and since when. The database is DATABASE_URL.
+
+    \b
+    finest tasks set-recipe alice/better@0123456789abcdef0123456789abcdef01234567 --since 5000000
+    """
+    from pydantic import ValidationError
+
+    from finest.contest.submission import read_submission
+    from finest.dataset.hub_client import quiet_client
+    from finest.errors import UsageError
+    from finest.recipe.recipe import SHIPPED, load_recipe
+    from finest.tasks.models import ReferenceRecipe
+
+    settings = load_settings()
+    with needs("server"):
+        from finest.tasks.store import Store
+    quiet_client()
+    recipe = load_recipe(source) if source in SHIPPED else read_submission(source).recipe
+    try:
+        entry = ReferenceRecipe(
+            name=recipe.name, hash=recipe.hash, source=source, language=language, since_block=since_block
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise UsageError(f"{first['loc'][0]}: {first['msg']}") from error
+    store = Store.open(settings.database_url)
+    try:
+        added = store.add_recipe(entry)
+    finally:
+        store.close()
+    click.echo(f"{'named' if added else 'was named before'}: {recipe.name} {recipe.hash} from block {since_block:,} on")

@@ -1,0 +1,61 @@
+"""Recipes that the task server names: read from the Hub, checked against their hashes, and kept where audits find them.
+
+A validator judges a dataset of such a recipe as it judges those of shipped recipes: every row again, exactly.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from finest.atomic_files import write_whole
+from finest.contest.submission import read_submission
+from finest.errors import FinestError
+from finest.recipe.recipe import SHIPPED
+from finest.validator.reference import Named, named_file, named_recipes, read_named
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from finest.tasks.client import TaskServer
+    from finest.tasks.models import ReferenceRecipe
+
+EVERY_S, SOON_S = 3600.0, 300.0
+
+
+class NamedRecipes:
+    """The validator's chore that fetches the recipes of the server's list."""
+
+    def __init__(self, server: TaskServer, cache: Path, say: Callable[[str], None]) -> None:
+        self._server, self._cache, self._say = server, cache, say
+
+    def round(self) -> float:
+        """Fetch what is new on the list; return the seconds until the next look. Raises TaskServerError.
+
+        A recipe that is gone, broken or another one than its hash says is told and passed over. Tasks that ask for it
+        have no verdict here until it is found.
+        """
+        known = named_recipes(self._cache)
+        places = {one.hash: one.place for one in read_named(self._cache) if one.hash in known}
+        entries = []
+        for one in self._server.recipes():
+            place = one.source if one.source in SHIPPED else places.get(one.hash) or self._fetched(one)
+            entries.append(Named(one.hash, place, one.language, one.since_block))
+        file = named_file(self._cache)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, json.dumps(entries, indent=1).encode() + b"\n")
+        return EVERY_S if all(entry.place for entry in entries) else SOON_S
+
+    def _fetched(self, one: ReferenceRecipe) -> str:
+        """Return the folder of a recipe that was fetched now; "" if it cannot be."""
+        try:
+            submission = read_submission(one.source)
+        except FinestError as error:
+            self._say(f"The recipe {one.name} of the task server cannot be read: {error}")
+            return ""
+        if submission.recipe.hash != one.hash:
+            self._say(f"{one.source} is not the recipe {one.hash[:12]} that the task server names")
+            return ""
+        self._say(f"Recipe {one.name} ({one.hash[:12]}) is a reference from block {one.since_block:,} on; it is here")
+        return submission.install(self._cache).parent.name

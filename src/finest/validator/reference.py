@@ -1,0 +1,70 @@
+"""The reference recipe of a task: the one that the task server's list has in force when the task is leased.
+
+Without such a list, or before its first entry, it is `fineweb`. A validator keeps the recipes of the list in its cache
+(`finest.contest.named`); an audit reads them there and never from a network. A dataset of such a recipe is judged as
+one of a shipped recipe: every row again, exactly.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from finest.errors import RecipeError
+from finest.recipe.recipe import SHIPPED, Recipe, load_recipe
+from finest.validator.score import REFERENCE_RECIPE
+
+LANGUAGE = "eng_Latn"
+"""The language of tasks that name none."""
+
+
+class Named(NamedTuple):
+    """An entry of the list, and where its recipe is."""
+
+    hash: str
+    place: str
+    """Folder below `recipes` in the cache, or the name of a shipped recipe."""
+    language: str
+    since_block: int
+
+
+def named_file(cache: Path) -> Path:
+    """Return the file that lists the task server's recipes."""
+    return cache / "recipes" / "named.json"
+
+
+def read_named(cache: Path) -> list[Named]:
+    """Return the entries of the list; none if there is no list."""
+    try:
+        return [Named(*entry) for entry in json.loads(named_file(cache).read_bytes())]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def named_recipes(cache: Path) -> dict[str, Recipe]:
+    """Return the recipes of the list by hash; one that is not here, or that this version cannot read, is left out."""
+    found: dict[str, Recipe] = {}
+    for entry in read_named(cache):
+        with suppress(RecipeError):
+            place = entry.place if entry.place in SHIPPED else str(cache / "recipes" / entry.place / "recipe.toml")
+            recipe = load_recipe(place)
+            if recipe.hash == entry.hash:
+                found[recipe.hash] = recipe
+    return found
+
+
+def reference_at(cache: Path, block: int | None, language: str = LANGUAGE) -> Recipe:
+    """Return the reference of a task that was leased at a block; `fineweb` if the block is not known.
+
+    Raises RecipeError if the list names a recipe that is not here: no other one may stand in for it.
+    """
+    begun = [one for one in read_named(cache) if one.language == language and one.since_block <= (block or -1)]
+    if not begun:
+        return load_recipe(REFERENCE_RECIPE)
+    newest = max(begun, key=lambda one: one.since_block)
+    recipe = named_recipes(cache).get(newest.hash)
+    if recipe is None:
+        raise RecipeError(f"the reference recipe {newest.hash[:12]} is not on this machine; start the validator again")
+    return recipe
