@@ -146,7 +146,9 @@ class Judge:
         """Add a line from the chain to the queue."""
         self.known[committed.line] = committed
         registered, block = committed.registered_block, committed.block
-        line = ObservedLine(committed.hotkey, committed.line, registered, block, standing=True)
+        line = ObservedLine(
+            committed.hotkey, committed.line, registered, block, standing=True, size=len(committed.task.warcs)
+        )
         self.queue.add([line], now_s=block * BLOCK_S)
 
     def judge(self, block: int, blocks: int) -> list[tuple[Committed, Found]]:

@@ -21,6 +21,7 @@ def line(number: int) -> str:
 def seen(hotkey: str = ALICE, number: int = 0, **changes: Any) -> ObservedLine:
     """A line that stands on the chain since block 100 + its number."""
     values = {"hotkey": hotkey, "line": line(number), "registered_block": 1, "block": 100 + number, "standing": True}
+    values["size"] = None
     return ObservedLine(**(values | changes))
 
 

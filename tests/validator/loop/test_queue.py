@@ -136,6 +136,15 @@ def test_an_adopted_dataset_that_is_gone_has_no_evidence(queue: Queue) -> None:
     assert (report.verdict, report.evidence_sha256) == ("fail", None)
 
 
+def test_the_size_of_a_task_is_known_before_its_line_is_drawn(queue: Queue) -> None:
+    """Every draw depends on it. The task server names it, also for a line that the chain showed first."""
+    assert len(queue.add([seen(ALICE, 0)])) == 1
+    assert queue.sizes(0, 200) == {ALICE: {USUAL_WARCS: 1}}
+    assert queue.add([seen(ALICE, 0, size=16, standing=False)]) == []
+    assert len(queue.add([seen(ALICE, 1, size=64)])) == 1
+    assert queue.sizes(0, 200) == {ALICE: {16: 1, 64: 1}}
+
+
 def test_what_is_forfeit_weighs_as_much_as_it_was_paid_for(queue: Queue) -> None:
     """A task that was drawn stands for others like it; one that was left out, for itself."""
     queue.add([seen(ALICE, 0), seen(ALICE, 1)])

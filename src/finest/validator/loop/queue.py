@@ -47,6 +47,8 @@ class ObservedLine:
     """The block of the line's commitment; for a line that was replaced since, the block that finished its task."""
     standing: bool
     """Whether `block` is the commitment's own block."""
+    size: int | None
+    """WARCs of its task; None until the task server has named them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +142,22 @@ class Queue:
         self._database.close()
 
     def add(self, seen: Iterable[ObservedLine], now_s: float | None = None) -> list[ObservedLine]:
-        """Add the lines that are new and return them. A line counts once, however often it is committed."""
+        """Add the lines that are new and return them. A line counts once, however often it is committed.
+
+        The size of a known line is added if it is told now.
+        """
         due_s = {"due_s": time.time() if now_s is None else now_s}
         told = list(seen)
+        here = sa.and_(_T.hotkey == sa.bindparam("of"), _T.line == sa.bindparam("told"), _T.size.is_(None))
+        sized = sa.update(submissions).where(here).values(size=sa.bindparam("named"))
 
         def step(connection: sa.Connection) -> list[ObservedLine]:
             insert = INSERTS[connection.dialect.name](submissions).on_conflict_do_nothing().returning(_T.id)
-            return [one for one in told if connection.execute(insert, asdict(one) | due_s).first() is not None]
+            new = [one for one in told if connection.execute(insert, asdict(one) | due_s).first() is not None]
+            sizes = [{"of": one.hotkey, "told": one.line, "named": one.size} for one in told if one.size is not None]
+            if sizes:
+                connection.execute(sized, sizes)
+            return new
 
         return self._database.write(step) if told else []
 
@@ -169,7 +180,7 @@ class Queue:
         row = self._database.read(lambda connection: connection.execute(wanted).one_or_none())
         if row is None:
             return None
-        seen = (row.hotkey, row.line, row.registered_block, row.block, row.standing)
+        seen = (row.hotkey, row.line, row.registered_block, row.block, row.standing, row.size)
         return Entry(*seen, row.id, row.tries, row.why, row.share)
 
     def next_due_s(self) -> float | None:

@@ -53,7 +53,7 @@ def find_new_lines(chain: Chain, server: TaskServer, queue: Queue, *, full: bool
     found = chain.commitments()
     view = chain.view()
     standing = [
-        ObservedLine(one.hotkey, one.commitment.line, neuron.registration_block, one.block, standing=True)
+        ObservedLine(one.hotkey, one.commitment.line, neuron.registration_block, one.block, standing=True, size=None)
         for one in found
         if (neuron := view.neuron(one.hotkey)) is not None
     ]
@@ -93,4 +93,5 @@ def _observed(task: Task, view: SubnetView) -> ObservedLine | None:
         return None
     if task.closed_block < max(neuron.registration_block, view.block - CATCH_UP_BLOCKS):
         return None
-    return ObservedLine(task.hotkey, task.commitment, neuron.registration_block, task.closed_block, standing=False)
+    registered, size = neuron.registration_block, len(task.warcs)
+    return ObservedLine(task.hotkey, task.commitment, registered, task.closed_block, standing=False, size=size)
