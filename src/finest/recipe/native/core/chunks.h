@@ -10,7 +10,7 @@ enum { FN_CHARS = 128, FN_FEW_PIECES = 100 };
 enum { FN_CODES = 0x30000 }; /* characters whose kind is stored; the planes beyond hold no letters but rare ideographs */
 enum { FN_PUNT = -1 };
 
-/* What a character is in a language; `KINDS` of words.py says the same. */
+/* What a character is in a language; `_Kinds` of words.py says the same. */
 enum {
     FN_KIND_KNOWN = 1,
     FN_KIND_LETTER = 2,
@@ -18,6 +18,7 @@ enum {
     FN_KIND_SUFFIX = 8,
     FN_KIND_DOT = 16, /* a dot after it, at the end of a chunk, is a suffix */
     FN_KIND_PUNCTUATION = 32,
+    FN_KIND_WORD = 64, /* a letter that begins a prefix that is a word */
 };
 
 typedef struct { const char *p; size_t n; } FnPiece;
