@@ -1,4 +1,4 @@
-"""Tokenize a text once for all quality filters, with the same tokens as DataTrove for English.
+"""Tokenize a text once for all quality filters, with the same tokens as DataTrove.
 
 DataTrove tokenizes a page with `spacy.blank("en")` for Gopher, line by line for C4, again for FineWeb and again for
 MinHash. Here each whitespace-delimited chunk is split once (`finest.recipe.chunks`) and cached with its counts; about
@@ -8,32 +8,39 @@ one chunk in thirteen of a new page is not in the cache yet.
 from __future__ import annotations
 
 import unicodedata
+from functools import cache
 from itertools import chain
 from operator import itemgetter
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from datatrove.utils.text import PUNCTUATION_SET
 
 from finest.recipe import native
 from finest.recipe.chunks import GAP_OR_CHUNK, ChunkSplitter
+from finest.recipe.languages import TokenizerKey, require, tokenizer_key
+
+if TYPE_CHECKING:
+    from finest.recipe.native._core import Core, Splitter
 
 _REMEMBERED_CHUNKS = 100_000
 """Chunks per generation of the memo; two generations at a measured 309 bytes per chunk take about 62 MB."""
 _LONGEST_REMEMBERED = 100
 """Characters of the longest chunk that the memo keeps; longer chunks rarely recur."""
-_ASCII_PUNCTUATION = bytes(code for code in range(128) if chr(code) in PUNCTUATION_SET)
+NOT_BY_CHUNKS = ("ja", "vi", "zh")
+"""Languages for which spaCy calls another library, which sees the whole text."""
 _OUTLAW = "IS_ALPHA"
 """A token that spaCy confuses with its own symbol 1 and cannot represent; DataTrove removes it from the whole text."""
 _FIELD = 40
 _MASK = (1 << _FIELD) - 1
 _ALPHA = 1 + (1 << 2 * _FIELD)
+_ALL_COUNTS = (1 << 3 * _FIELD) - 1
 
 
 class Words(NamedTuple):
     """The tokens of a text, and the counts that Gopher's rules use."""
 
     joined: str
-    """The tokens joined by spaces; no token contains a space."""
+    """The tokens joined by spaces."""
     n: int
     """Number of tokens."""
     non_symbol: int
@@ -42,10 +49,13 @@ class Words(NamedTuple):
     """Number of characters in the `non_symbol` tokens."""
     alpha: int
     """Number of tokens with a letter."""
+    spaced: tuple[str, ...] = ()
+    """The tokens, if one of them contains a space (`Hà Nội` in Vietnamese); empty if none does, as in most texts. Only
+    then does `joined.split(" ")` differ from `tokens`."""
 
     @property
     def tokens(self) -> list[str]:
-        return split(self.joined)
+        return list(self.spaced) or split(self.joined)
 
 
 _Chunk: TypeAlias = tuple[tuple[str, ...], int, tuple[str, ...], tuple[str, ...]]
@@ -65,7 +75,7 @@ class _Memo(dict[str, _Chunk]):
         self._old: dict[str, _Chunk] = {}
         self._long: dict[str, _Chunk] = {}  # long chunks, of the current text only
         core = native.core()
-        self.core = (core, core.splitter_open(*splitter.rules(), _ASCII_PUNCTUATION)) if core else None
+        self.core = (core, _opened(core, splitter)) if core else None
 
     def __missing__(self, chunk: str) -> _Chunk:
         known = self._old.get(chunk) or self._long.get(chunk) or self._split(chunk)
@@ -90,35 +100,76 @@ class _Memo(dict[str, _Chunk]):
         return tokens, _counts(tokens) + (unsure << 3 * _FIELD), after, before
 
 
+def _opened(core: Core, splitter: ChunkSplitter) -> Splitter:
+    """Return the core's form of the splitter."""
+    english = splitter.language == "en"
+    units, heads, tails = splitter.ascii_rules() if english else ((), bytes(1 << 14), bytes(1 << 14))
+    return core.splitter_open(
+        splitter.special_cases(), splitter.patterns(), units, splitter.open_ends(), _Kinds(splitter), heads, tails,
+        english, splitter.letters, splitter.digits, splitter.dots,
+    )  # fmt: skip
+
+
+class _Kinds(dict[int, int]):
+    """What each character is to the core: the bits of FN_KIND_* in native/core/chunks.h."""
+
+    def __init__(self, splitter: ChunkSplitter) -> None:
+        super().__init__()
+        self._splitter = splitter
+
+    def __missing__(self, code: int) -> int:
+        char, splitter = chr(code), self._splitter
+        kind = 2 * char.isalpha() + 4 * (char in splitter.prefixes) + 8 * (char in splitter.suffixes)
+        kind += 16 * (char.isalpha() and splitter.dot_is_suffix(char)) + 32 * (char in PUNCTUATION_SET)
+        kind += 64 * any(word.startswith(char) for word in splitter.word_prefixes)
+        self[code] = kind
+        return kind
+
+
+class _Found(NamedTuple):
+    """The tokens of a text joined by spaces, their number, their packed counts, and themselves if one has a space."""
+
+    joined: str
+    n: int
+    counts: int
+    spaced: tuple[str, ...] = ()
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        return self.spaced or tuple(split(self.joined))
+
+
 class Tokenizer:
-    """An English tokenizer equal to DataTrove's `word_tokenize`. Use one per process; it is not thread-safe.
+    """A tokenizer equal to DataTrove's for a language of spaCy. Use one per process; it is not thread-safe.
 
     It caches chunks in bounded memory; the cache never changes a result.
     """
 
-    def __init__(self) -> None:
-        self._splitter = ChunkSplitter()
+    def __init__(self, language: str = "en") -> None:
+        self._splitter = ChunkSplitter(language)
         self._memo = _Memo(self._splitter)
         self._sentence_ends = self._splitter.sentence_ends
 
     def words(self, text: str) -> Words:
         """Return the tokens of `text`, without whitespace tokens, and their counts."""
-        joined, n, counts = self._all(text)
-        return Words(joined, n, counts & _MASK, counts >> _FIELD & _MASK, counts >> 2 * _FIELD & _MASK)
+        found = self._all(text)
+        return Words(found.joined, found.n, *_unpacked(found.counts), found.spaced)
 
     def joined(self, text: str) -> str:
         """Return the tokens of `text` joined by spaces."""
-        return self._all(text)[0]
+        return self._all(text).joined
 
     def tokens(self, text: str) -> list[str]:
-        return split(self.joined(text))
+        return list(self._all(text).tokens)
 
     def count(self, text: str) -> int:
-        return self._all(text)[1]
+        return self._all(text).n
 
-    @staticmethod
-    def may_strike(text: str) -> bool:
-        """Return whether a quirk of spaCy may remove words from `text`; if not, each chunk is at least one word."""
+    def may_strike(self, text: str) -> bool:
+        """Return whether `text` may have fewer words than chunks without whitespace.
+
+        English has fewer only where a quirk of spaCy removes words from the text.
+        """
         return _OUTLAW in text
 
     def sentences(self, line: str, at_most: int) -> int:
@@ -140,20 +191,19 @@ class Tokenizer:
                     break
         return count
 
-    def _all(self, text: str) -> tuple[str, int, int]:
+    def _all(self, text: str) -> _Found:
         found = self._tokenize(text)
-        if _OUTLAW in text and _OUTLAW in split(found[0]):
+        if _OUTLAW in text and _OUTLAW in found.tokens:
             found = self._tokenize(text.replace(_OUTLAW, ""))
         self._memo.forget()
         return found
 
-    def _tokenize(self, text: str) -> tuple[str, int, int]:
-        """Return the tokens joined by spaces, their number, and their packed counts."""
+    def _tokenize(self, text: str) -> _Found:
         if self._memo.core:
             core, rules = self._memo.core
             joined, n, counts, non_symbol, chars, alpha = core.splitter_words(rules, text, self._memo)
             if not counts >> 3 * _FIELD:
-                return joined, n, counts + _packed(non_symbol, chars, alpha)
+                return _Found(joined, n, counts + _packed(non_symbol, chars, alpha))
             if "\n" in text:
                 return self._by_lines(text)
         chunks = text.split()
@@ -161,18 +211,21 @@ class Tokenizer:
         counts = sum(map(_COUNTS, known))
         if counts >> 3 * _FIELD and _neighbours_matter(chunks, known):
             return self._by_lines(text)
-        return *_joined(list(chain.from_iterable(map(_TOKENS, known)))), counts
+        return _found(list(chain.from_iterable(map(_TOKENS, known))), counts & _ALL_COUNTS)
 
-    def _by_lines(self, text: str) -> tuple[str, int, int]:
+    def _by_lines(self, text: str) -> _Found:
         """Tokenize a text in which special cases may cross chunks, line by line.
 
         No special case crosses a newline, so only the affected lines are split again as a whole.
         """
         if "\n" not in text:
             tokens = list(filter(None, self._splitter.split_line(text)))
-            return *_joined(tokens), _counts(tokens)
-        texts, numbers, counts = zip(*map(self._tokenize, text.split("\n")), strict=True)
-        return " ".join(filter(None, texts)), sum(numbers), sum(counts)
+            return _found(tokens, _counts(tokens))
+        lines = list(map(self._tokenize, text.split("\n")))
+        joined = " ".join(line.joined for line in lines if line.n)
+        is_spaced = any(line.spaced for line in lines)
+        spaced = tuple(chain.from_iterable(line.tokens for line in lines)) if is_spaced else ()
+        return _Found(joined, sum(line.n for line in lines), sum(line.counts for line in lines), spaced)
 
     def _tokens_and_gaps(self, line: str) -> list[str]:
         """Return the tokens of a line; "" is a whitespace token of spaCy's (any whitespace but a single space)."""
@@ -191,13 +244,35 @@ class Tokenizer:
         return tokens
 
 
+def tokenizer_for(code: str) -> Tokenizer:
+    """Return the tokenizer that DataTrove uses for a language of FineWeb-2 (`deu_Latn`), or for English (`eng_Latn`).
+
+    Languages with the same rules share one object, which serves one thread. Raises RecipeError if the language is
+    unknown or refused, or if a package is missing, and then names the command that installs it.
+    """
+    key = tokenizer_key(code)
+    require(key, code)
+    return _tokenizer(key)
+
+
+@cache
+def _tokenizer(key: TokenizerKey) -> Tokenizer:
+    from finest.recipe.library_words import LibraryTokenizer
+
+    if key.name == "SpaCyTokenizer" and key.argument not in NOT_BY_CHUNKS:
+        return Tokenizer(key.argument)
+    return LibraryTokenizer(key)
+
+
 def split(joined: str) -> list[str]:
     """Return the tokens of `joined`, which are separated by single spaces."""
     return joined.split(" ") if joined else []
 
 
-def _joined(tokens: list[str]) -> tuple[str, int]:
-    return " ".join(tokens), len(tokens)
+def _found(tokens: list[str], counts: int) -> _Found:
+    joined = " ".join(tokens)
+    is_spaced = joined.count(" ") >= len(tokens) > 0
+    return _Found(joined, len(tokens), counts, tuple(tokens) if is_spaced else ())
 
 
 def _neighbours_matter(chunks: list[str], known: list[_Chunk]) -> bool:
@@ -215,6 +290,11 @@ _COUNTS = itemgetter(1)
 
 def _packed(non_symbol: int, chars: int, alpha: int) -> int:
     return non_symbol + (chars << _FIELD) + (alpha << 2 * _FIELD)
+
+
+def _unpacked(counts: int) -> tuple[int, int, int]:
+    """Return the numbers of non_symbol tokens, of their characters, and of tokens with a letter."""
+    return counts & _MASK, counts >> _FIELD & _MASK, counts >> 2 * _FIELD & _MASK
 
 
 def _counts(tokens: tuple[str, ...] | list[str]) -> int:

@@ -37,7 +37,7 @@ static inline bool fn_grow(FnGrowing *text, const char *p, size_t n) /* false wi
 PyObject *fn_tokens_open(PyObject *self, PyObject *args);      /* (32-bit pairs in order of rank, kinds of characters): a capsule */
 PyObject *fn_tokens_count(PyObject *self, PyObject *args);     /* (capsule, text): (count, pieces that Python must count) */
 /* chunks.c */
-PyObject *fn_splitter_open(PyObject *self, PyObject *args);    /* (special cases, patterns, units, prefixes, suffixes, punctuation) */
+PyObject *fn_splitter_open(PyObject *self, PyObject *args);    /* (special cases, patterns, units, open ends, kinds, prefixes, suffixes, four flags) */
 PyObject *fn_splitter_split(PyObject *self, PyObject *args);   /* (capsule, chunk): tokens and counts, or None */
 /* words.c */
 PyObject *fn_splitter_words(PyObject *self, PyObject *args);   /* (capsule, text, memo): tokens, their number, and counts */
@@ -46,7 +46,7 @@ PyObject *fn_ngram_chars(PyObject *self, PyObject *args);      /* (words, tops, 
 /* simplify.c */
 PyObject *fn_simplify(PyObject *self, PyObject *args);         /* (text, kinds of ASCII, table of the others): simplified, or None */
 /* minhash.c */
-PyObject *fn_minhash_lowest(PyObject *self, PyObject *args);   /* (words, n, factors, offsets): lowest values as bytes, or None */
+PyObject *fn_minhash_lowest(PyObject *self, PyObject *args);   /* (words, n, factors, offsets, SHA-1?): lowest values as bytes, or None */
 /* bounds.c */
 void fn_bounds_begin(uint64_t seed);
 PyObject *fn_bounds_markup(PyObject *self, PyObject *html);    /* (tags, attributes, depth, nesting, cells) of a page */
