@@ -30,7 +30,8 @@ def main() -> None:
         found["sampling"] = [asdict(weight_of(load, size, seed=1)) for load in LOADS for size in SIZES]
     print(table(found))
     if args.save:
-        save(found, " ".join(["python -m bench.subnet", *sys.argv[1:]]), machine())
+        told = [one for one in sys.argv[1:] if one not in ("--keep", str(args.keep))]
+        save(found, " ".join(["python -m bench.subnet", *told]), machine())
 
 
 def run_all(setting: Setting, seeds: int, workers: int, keep: Path | None = None) -> list[Result]:

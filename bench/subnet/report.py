@@ -110,12 +110,23 @@ def table(found: Mapping[str, Any]) -> str:
 
 def _comparison(found: Mapping[str, Any]) -> list[str]:
     """Return the pay per work in all settings, one a column."""
-    heads = [f"`{one['name']}`, load {one['load']:g}, {one['seeds']} seeds" for one in found["others"]]
+    heads = [
+        f"`{one['name']}`: {one['neurons']} neurons, load {one['load']:g}, seeds: {one['seeds']}"
+        for one in found["others"]
+    ]
     rows = [f"| pay per work | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for who in found["others"][0]["pay"]:
-        cells = [_with_error(one["pay"][who]) if who in one["pay"] else "" for one in found["others"]]
+        cells = [_cell(one, who) for one in found["others"]]
         rows.append(f"| {who} | {' | '.join(cells)} |")
     return rows
+
+
+def _cell(one: Mapping[str, Any], who: str) -> str:
+    """Return a strategy's pay per work, with its error if there are several seeds."""
+    pay = one["pay"].get(who)
+    if pay is None:
+        return ""
+    return _with_error(pay) if one["seeds"] > 1 else f"{pay['mean']:.2f}"
 
 
 def _sentences(found: Mapping[str, Any]) -> list[str]:

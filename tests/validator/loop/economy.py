@@ -15,7 +15,7 @@ from finest.validator.models import Assignment, Subject, Submission
 from .lines import following, seen, settled, warc
 
 DAY = PAID_BLOCKS
-TEMPO = 720
+TEMPO = 1800
 """Blocks between two looks at the weights."""
 TOKENS = 1_000_000
 SCORE = 0.86

@@ -84,23 +84,29 @@ def test_best_response_over_task_sizes_is_honest_work() -> None:
 
 @pytest.mark.parametrize("turns", sampled([False, True]))
 def test_large_claims_hidden_behind_small_samples_do_not_pay(ledger: Queue, turns: bool) -> None:
-    """Where a part is judged: a WARC of a large empty task is as likely to be judged as one of a small honest task."""
-    work = crowd(tasks=6, miners=5)
-    for day in range(FIRST, LAST + 1):
-        parts = [(12, 1, True), (4, 16, False)]
-        work += day_of(CHEAT, day, *([parts[day % 2]] if turns else parts))
-    shares = paid_by_sample(ledger, work, 16.0, FIRST * DAY, END * DAY)
-    assert per_honest_warc(shares, work, [CHEAT]) <= 1.05 * per_honest_warc(shares, work, HONEST)
+    """Where a part is judged: a WARC of a large empty task is as likely to be judged as one of a small honest task.
+
+    Four cheats, within two sampling errors: another test shows that the expectation is exact.
+    """
+    work = crowd(tasks=4, miners=4)
+    cheats = [f"5cheat{number:042d}" for number in range(4)]
+    for day, cheat in itertools.product(range(FIRST, LAST + 1), cheats):
+        parts = [(8, 1, True), (3, 16, False)]
+        work += day_of(cheat, day, *([parts[day % 2]] if turns else parts))
+    shares = paid_by_sample(ledger, work, 14.0, FIRST * DAY, END * DAY)
+    samples = sum(past.verdict == "pass" and past.hotkey in cheats for past in ledger.past(0))
+    bar = 1.05 + 2 * max(1, samples) ** -0.5
+    assert per_honest_warc(shares, work, cheats) <= bar * per_honest_warc(shares, work, HONEST)
 
 
 @pytest.mark.parametrize("load", sampled([16, 4, 1]))
 def test_backlog_starves_nobody(ledger: Queue, load: int) -> None:
     """Work of up to sixteen times what is judged: everybody is paid for the WARCs; none had a weight at load 1.2."""
     days, miners = 5, 5
-    work = crowd(tasks=16, miners=miners, days=days)
+    work = crowd(tasks=10, miners=miners, days=days)
     large = CHEAT.replace("cheat", "large")
     for day in range(days):
-        work += day_of(large, day, (32, 8, True))
+        work += day_of(large, day, (20, 8, True))
     capacity = len(work) / days / load
     shares = paid_by_sample(ledger, work, capacity, 3 * DAY, days * DAY)
     judged = [past for past in ledger.past(0) if past.verdict == "pass"]
@@ -116,7 +122,7 @@ def test_backlog_starves_nobody(ledger: Queue, load: int) -> None:
 def test_splitting_hotkeys_gains_nothing(ledger: Queue) -> None:
     """The same work under eight hotkeys, where a part is judged; a queue that shared verdicts by hotkey rewarded it.
 
-    Within two sampling errors: the test below shows that the expectation is exact.
+    Within two sampling errors: another test shows that the expectation is exact.
     """
     split = [f"5split{number:042d}" for number in range(8)]
     work = crowd(tasks=8, miners=2)
@@ -125,7 +131,7 @@ def test_splitting_hotkeys_gains_nothing(ledger: Queue) -> None:
             work += day_of(hotkey, day, (2, 2, True))
     shares = paid_by_sample(ledger, work, 14.0, FIRST * DAY, END * DAY)
     samples = sum(past.verdict == "pass" and past.hotkey in split for past in ledger.past(0))
-    assert samples > 20
+    assert samples > 12
     assert per_honest_warc(shares, work, split) <= (1 + 2 * samples**-0.5) * per_honest_warc(shares, work, HONEST)
 
 
@@ -264,5 +270,5 @@ def test_no_validator_is_drawn_for_more_than_it_can_judge() -> None:
     """What counts against its capacity are the tasks that the committee leaves to it, not all tasks."""
     equal = {f"v{number}": 1.0 for number in range(64)}
     assert capacity_of({"v": 1.0}) == capacity_of({}) == VERDICTS_A_DAY
-    assert 12 < capacity_of(equal) / VERDICTS_A_DAY < 13.5
+    assert 3 < capacity_of(equal) / VERDICTS_A_DAY < 3.4
     assert capacity_of(equal | {"large": 64.0}) < 1.2 * VERDICTS_A_DAY

@@ -32,6 +32,9 @@ ASK_BLOCKS = 50
 """Blocks between two questions for the verdicts on one task: ten minutes."""
 SPOT_CHECKS = 32
 """One in so many tasks is judged by a validator that was not drawn for it."""
+JUDGED_BY_ALL = 0.25
+"""Share of tasks that every validator is expected to judge: fails, disagreements and what the drawn three leave. If it
+is more, verdicts come late."""
 SAME_SCORE = 0.15
 """Scores of two honest audits differ by less: quality differs by 0.04 in sd between seeds at a million tokens, and the
 rows and pages that one audit misses another may find."""
@@ -65,13 +68,14 @@ def committee(block_hash: str, line: str, stakes: Mapping[str, float]) -> list[s
 def share_of_busiest(stakes: Mapping[str, float]) -> float:
     """Return about which share of all tasks the validator with the most stake judges, 1 if there are no others.
 
-    It is drawn in proportion to its stake, first or as one of those that are left, and judges spot checks besides.
+    It is drawn in proportion to its stake, first or as one of those that are left. Of the other tasks it judges spot
+    checks, and those on which the drawn validators do not agree that they passed.
     """
     whole, most = sum(stakes.values()), max(stakes.values(), default=0.0)
     if len(stakes) <= MEMBERS or not whole:
         return 1.0
     drawn = 1 - (1 - most / whole) ** MEMBERS
-    return drawn + (1 - drawn) / SPOT_CHECKS
+    return drawn + (1 - drawn) * (1 / SPOT_CHECKS + JUDGED_BY_ALL)
 
 
 def _rank(block_hash: str, line: str, hotkey: str, stake: float) -> float:
