@@ -124,7 +124,7 @@ def _claim_on_sqlite(connection: sa.Connection, new_task: NewTask, which: str) -
     return [row.path for row in mine]
 
 
-def _insert_claim(connection: sa.Connection, new_task: NewTask, mine: list[sa.Row[Any]]) -> None:
+def _insert_claim(connection: sa.Connection, new_task: NewTask, mine: Sequence[sa.Row[Any]]) -> None:
     more = warcs.c.claims + 1
     counted = sa.update(warcs).where(warcs.c.id.in_([row.id for row in mine]))
     connection.execute(counted.values(claims=more, open=more < new_task.redundancy))
