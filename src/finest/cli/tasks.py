@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Commands)
 def tasks() -> None:
-    """Add work to a task server, publish its index, and check its public log.
+    """Add work to a task server, and check its public log.
 
     \b
     finest tasks import CC-MAIN-2025-26
