@@ -22,9 +22,9 @@ SHA, ROOT = "4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c", "ab" * 32
 
 def test_places() -> None:
     """A dataset's place has a repository, and may have a revision and a root."""
-    assert parse_place("a/b") == ("a/b", None, None)
-    assert parse_place(f"a/b@{SHA}") == ("a/b", SHA, None)
-    assert parse_place(f"hf://datasets/a/b@{SHA}#{ROOT}") == ("a/b", SHA, ROOT)
+    assert parse_place("a/b") == ("a/b", None, None, "")
+    assert parse_place(f"a/b@{SHA}") == ("a/b", SHA, None, "")
+    assert parse_place(f"hf://datasets/a/b@{SHA}#{ROOT}") == ("a/b", SHA, ROOT, "")
 
 
 @pytest.mark.parametrize(

@@ -42,14 +42,17 @@ def test_the_way_of_a_task(server: Server) -> None:
     server.subnet.commit(ALICE, LINE)
     done = server.post(f"/v1/tasks/{task['id']}/finish", PUBLISHED, by=ALICE)
     assert (done["state"], done["commitment"]) == ("finished", LINE)
-    score = {"verdict": "pass", "score": 0.75, "note": "fine"}
+    score = {"verdict": "pass", "score": 0.75, "tokens": 4000, "note": "fine"}
     scored = server.post(f"/v1/tasks/{task['id']}/scores", score, by=VALIDATOR)
     assert [(one["validator"], one["score"]) for one in scored["scores"]] == [(VALIDATOR.address, 0.75)]
     found = server.ask("GET", f"/v1/tasks/by-commitment?hotkey={ALICE.address}&line={LINE.replace('#', '%23')}")
     assert found.json() == scored == server.ask("GET", f"/v1/tasks/{task['id']}").json()
-    assert server.ask("GET", "/v1/leaderboard").json()[0]["mean_score"] == 0.75
+    leader = server.ask("GET", "/v1/leaderboard").json()[0]
+    assert (leader["mean_score"], leader["paid_tokens"]) == (0.75, 3000)
     statistics = server.ask("GET", "/v1/statistics").json()
-    assert statistics["crawls"] == [{"crawl": CRAWL, "warcs": 40, "open": 37, "leased": 0, "finished": 3}]
+    (work,) = statistics["crawls"]
+    assert (work["crawl"], work["kind"], work["price"]) == (CRAWL, "crawl", 1.0)
+    assert [work[name] for name in ("warcs", "open", "leased", "finished")] == [40, 37, 0, 3]
     assert [one["id"] for one in server.ask("GET", "/v1/tasks?state=finished").json()["tasks"]] == [task["id"]]
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Commands)
 def tasks() -> None:
-    """Add work to a task server, publish its index, and check its public log.
+    """Add work to a task server, and check its public log.
 
     \b
     finest tasks import CC-MAIN-2025-26
@@ -97,7 +97,7 @@ def import_command(sources: tuple[str, ...], everything: bool, price: float | No
     help="Price of a verified token of this work: a multiple of the usual pay, at most 10.",
 )  # fmt: skip
 def add_command(crawl: str, recipe_name: str, language: str | None, price: float) -> None:
-    """Add work on an imported crawl: another language, or a newer recipe.
+    """Add another language or a newer recipe of a crawl.
 
     With --language, miners refine all WARC files of the crawl in that language. Without it, they refine those that are
     finished at this moment once more with the recipe, for instance after a change of the reference recipe. Only miners
@@ -143,7 +143,7 @@ def price_command(work: str, price: float) -> None:
 
 @tasks.command("show")
 def show_command() -> None:
-    """Show the work with its price and its open, leased and finished WARC files.
+    """Show the work with its price and its WARC files.
 
     The work is in the order in which the server leases it: the highest price first, then the oldest.
 

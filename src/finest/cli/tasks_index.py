@@ -15,12 +15,12 @@ from finest.settings import load_settings
 )  # fmt: skip
 @click.option("--private", is_flag=True, help="Create the repository as a private one, which only you can read.")
 def publish_index(repo: str, private: bool) -> None:
-    """Publish the list of all accepted datasets to the Hub, and print its revision.
+    """Publish an index of the accepted datasets to the Hub.
 
     A dataset is accepted when more validators passed its task than failed it. The index names each one at its pinned
-    revision with its Merkle root; a dataset that is gone, or has another root, is named and left out. It is one commit,
-    and none if nothing has changed: run the command from a timer. The database is DATABASE_URL and the token HF_TOKEN,
-    from the environment or .env.
+    revision with its Merkle root; a dataset that is gone, or has another root, is named and left out. The command makes
+    one commit, and none if nothing has changed, and prints the revision: run it from a timer. The database is
+    DATABASE_URL and the token HF_TOKEN, from the environment or .env.
 
     \b
     finest tasks publish-index --hf-repo my-company/finest-index

@@ -41,34 +41,35 @@ def publish(
     the names of sources contain user information or a query; HubError or a subclass if the Hub refuses or does not
     respond; UsageError if the repository holds something else.
     """
-    manifest = read_checked(folder, say)
+    manifest = read_public(folder)
     hub = Hub(token, say)
     name = hub.full_name(repo)
-    content = content_of(folder, manifest, name)
+    content = content_of(folder, manifest, name, say)
     return commit(hub, content, private=private, say=say, progress=progress)
 
 
-def read_checked(folder: Path, say: Say) -> Manifest:
-    """Return the manifest of a dataset that may be published; raises VerifyError if it or a file holds secrets."""
+def read_public(folder: Path) -> Manifest:
+    """Return the manifest of a dataset that is to be published; raises VerifyError if it holds secrets."""
     manifest = read_manifest(folder)
     _refuse_named_secrets(source.name for source in manifest.sources)
-    say(f"Checking {len(manifest.shards) + len(manifest.verdicts)} files against the manifest")
-    _refuse_secrets_in_files(folder, manifest)
     return manifest
 
 
-def content_of(folder: Path, manifest: Manifest, repo: str) -> Content:
+def content_of(folder: Path, manifest: Manifest, repo: str, say: Say = lambda _: None) -> Content:
     """Return what a revision with this dataset holds, after comparing the files in the folder with the manifest."""
+    files = files_of(folder, manifest, say)
     card = File.of(CARD_NAME, _card_of(folder, manifest, repo))
     return Content(
-        "dataset", repo, title_of(manifest), manifest.root, (*files_of(folder, manifest), card), MANIFEST_NAME,
+        "dataset", repo, title_of(manifest), manifest.root, (*files, card), MANIFEST_NAME,
         lambda path: path.split("/")[0] in FOLDERS,
     )  # fmt: skip
 
 
-def files_of(folder: Path, manifest: Manifest) -> tuple[File, ...]:
-    """Return the dataset's files without the card; raises VerifyError if one is not that of the manifest."""
+def files_of(folder: Path, manifest: Manifest, say: Say) -> tuple[File, ...]:
+    """Return the dataset's files without the card; raises VerifyError if one holds secrets or is not the manifest's."""
+    say(f"Checking {len(manifest.shards) + len(manifest.verdicts)} files against the manifest")
     large = [_large_file(folder, shard) for shard in (*manifest.shards, *manifest.verdicts)]
+    _refuse_secrets_in_files(folder, manifest)
     return (*large, File.of(MANIFEST_NAME, (folder / MANIFEST_NAME).read_bytes()))
 
 

@@ -20,7 +20,7 @@ from finest.dataset.hub import TASKS_FOLDER, Hub, RemoteFile, Revision
 from finest.dataset.hub_retry import Say
 from finest.dataset.limits import MAX_MANIFEST_BYTES
 from finest.dataset.manifest import MANIFEST_NAME, Manifest, parse_manifest
-from finest.dataset.publish import FOLDERS, files_of, read_checked, title_of
+from finest.dataset.publish import FOLDERS, files_of, read_public, title_of
 from finest.dataset.task_list import LIST_NAME, TaskEntry, read_list, to_jsonl
 from finest.dataset.tasks_card import tasks_card
 from finest.errors import HubNotFound, UsageError, VerifyError
@@ -39,12 +39,13 @@ def publish_task(
     Creates the repository if it does not exist. If the newest commit already holds exactly this dataset in that folder,
     nothing is sent. Several miners may publish to one repository at a time. Raises as `finest.dataset.publish.publish`.
     """
-    manifest = read_checked(folder, say)
+    manifest = read_public(folder)
     hub = Hub(token, say)
     name = hub.full_name(repo)
     entry = TaskEntry.of(task, manifest)
     content = Content(
-        "dataset", name, f"{task}: {title_of(manifest)}", manifest.root, files_of(folder, manifest), MANIFEST_NAME,
+        "dataset", name, f"{task}: {title_of(manifest)}", manifest.root, files_of(folder, manifest, say),
+        MANIFEST_NAME,
         owned=lambda _: True, folder=entry.folder, beside=lambda head: _card_and_list(hub, head, entry, manifest, say),
     )  # fmt: skip
     return commit(hub, content, private=False, say=say, progress=progress)

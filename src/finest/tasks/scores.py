@@ -98,11 +98,12 @@ def _judged() -> sa.Subquery:
 
     The median is the lower one of two, so that no single validator can raise it.
     """
+    task = scores.c.task_id
     ranked = (
         sa.select(
-            scores.c.task_id, scores.c.score, _WORTH.label("worth"),
-            sa.func.row_number().over(partition_by=scores.c.task_id, order_by=_WORTH).label("place"),
-            sa.func.count().over(partition_by=scores.c.task_id).label("verdicts"),
+            task, scores.c.score, _WORTH.label("worth"),
+            sa.func.row_number().over(partition_by=task, order_by=_WORTH).label("place"),
+            sa.func.count().over(partition_by=task).label("verdicts"),
         )
         .where(scores.c.verdict.in_(("pass", "fail")))
         .subquery()
