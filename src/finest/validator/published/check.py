@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from finest.errors import HubNotFound, VerifyError
+from finest.errors import HubNotFound, UsageError, VerifyError
 from finest.validator.context import VALIDATOR_ERRORS
 from finest.validator.published.batch import parse_place
 from finest.validator.published.fetch import PublishedBatch
@@ -35,7 +35,7 @@ def check(reported: Reported, subject: Subject, plan: Plan, context: AuditContex
         place = parse_place(reported.evidence)
         batch = PublishedBatch.open(place, context.say)
         evidence = batch.record(batch.item(reported.sha256))
-    except (VerifyError, HubNotFound) as error:
+    except (UsageError, VerifyError, HubNotFound) as error:
         return Checked(difference=str(error)[:800])
     except VALIDATOR_ERRORS as error:
         return Checked(unknown=str(error)[:800])
