@@ -17,6 +17,7 @@
     run.py         the month, block by block
     collusion.py   what validators get who pay friends, by their share of the stake
     sampling.py    the weight of an honest hotkey if more is committed than can be judged
+    canaries.py    what lazy validators lose by canaries (python -m bench.subnet.canaries)
     report.py      figures, tables and pictures
 
 docs/concepts/economics.md explains the figures.

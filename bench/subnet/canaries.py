@@ -26,7 +26,7 @@ from finest.validator.loop.committee import committee
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "canaries.json"
 SHARES, STAKES = (0.05, 0.07, 0.09), (0.05, 0.2, 0.4)
-EPOCHS = 40
+EPOCHS = 16
 MINERS, VALIDATORS = 192, 64
 TASKS = 4
 """Tasks of a hotkey a day."""

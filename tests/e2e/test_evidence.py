@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from finest.demo.subnet import Subnet
 
 pytestmark = pytest.mark.nightly
-PATIENCE_S = 200.0
-QUICK = ("--rows", "32", "--windows", "4", "--tokens", "10000")
+PATIENCE_S = 500.0
+QUICK = ("--rows", "128", "--windows", "4", "--tokens", "10000")
 
 
 @pytest.fixture(scope="module")

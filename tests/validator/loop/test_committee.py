@@ -14,7 +14,7 @@ from finest.validator.loop.queue import Entry
 from finest.validator.loop.verdict import SpotCheckResult
 from finest.validator.loop.weights import weights
 from finest.validator.models import Beacon
-from finest.validator.published.check import Checked
+from finest.validator.published.spot_check import Checked
 from tests.miner.world import task
 from tests.validator.made import VALIDATOR
 

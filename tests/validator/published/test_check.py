@@ -13,8 +13,9 @@ from finest.validator.evidence import evidence_hash, sign, total_of
 from finest.validator.models import Beacon, Check, Evidence, Plan, Subject
 from finest.validator.published import check as module
 from finest.validator.published.batch import make_batch
-from finest.validator.published.check import Checked, Reported, check
+from finest.validator.published.check import check
 from finest.validator.published.fetch import PublishedBatch
+from finest.validator.published.spot_check import Checked, Reported
 from finest.validator.replay import Replay
 from finest.validator.seed import make_seed
 from tests.deep import sampled

@@ -32,7 +32,7 @@ from finest.validator.loop.verdict import LINE_CHARS, run_spot_check, run_verdic
 from finest.validator.loop.verdict_process import Job
 from finest.validator.models import Check, Plan
 from finest.validator.published.batch import SpotCheck
-from finest.validator.published.check import Reported
+from finest.validator.published.spot_check import Reported
 from finest.validator.subject import COMMON_CRAWL, place_of
 from finest.warc.source import common_crawl_path
 

@@ -20,7 +20,7 @@ from finest.errors import UsageError
 from finest.formatting import showable
 from finest.sandbox import warn_once
 from finest.validator.evidence import read_evidence
-from finest.validator.published.check import Checked
+from finest.validator.published.spot_check import Checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -27,7 +27,7 @@ from finest.sandbox import Bounds, confine
 from finest.sandbox.paths import NULL, graphics, network, ports, runtime
 from finest.validator.budget import Budget
 from finest.validator.models import Evidence, Plan, Subject
-from finest.validator.published.check import Checked, Reported, check
+from finest.validator.published.spot_check import Checked, Reported
 from finest.warc.source import CommonCrawl
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class Job(BaseModel):
 def spot_check(job: Job) -> Checked:
     """Return what the check of another validator's published evidence found."""
     from finest.validator.context import AuditContext, Warcs
+    from finest.validator.published.check import check
 
     assert job.reported is not None
     common_crawl = CommonCrawl(https_base=job.cc_https, bucket=job.cc_bucket)

@@ -10,46 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
-
-from finest.errors import HubNotFound, VerifyError
+from finest.errors import HubNotFound, UsageError, VerifyError
 from finest.validator.context import VALIDATOR_ERRORS
-from finest.validator.models import Outcome, Plan, Subject
 from finest.validator.published.batch import parse_place
 from finest.validator.published.fetch import PublishedBatch
+from finest.validator.published.spot_check import Checked
 from finest.validator.replay import repeat
 
 if TYPE_CHECKING:
     from finest.validator.context import AuditContext
-    from finest.validator.models import Evidence
+    from finest.validator.models import Evidence, Plan, Subject
+    from finest.validator.published.spot_check import Reported
 
 SAME_TOTAL = 1e-9
 """Scores that differ by less are the same; JSON keeps all digits of a score."""
-
-
-class Reported(BaseModel):
-    """What a validator reported to the task server about a task, with the place of its evidence."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    validator: str
-    evidence: str
-    """OWNER/NAME@REVISION#ROOT."""
-    sha256: str
-    verdict: Outcome
-    score: float
-    tokens: int | None = None
-
-
-class Checked(BaseModel):
-    """The result of a spot check."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    difference: str = ""
-    """The first difference; empty if there is none, or if the check was not possible."""
-    unknown: str = ""
-    """Why the check was not possible, which is not the other validator's fault; empty if it was."""
 
 
 def check(reported: Reported, subject: Subject, plan: Plan, context: AuditContext) -> Checked:
@@ -61,7 +35,7 @@ def check(reported: Reported, subject: Subject, plan: Plan, context: AuditContex
         place = parse_place(reported.evidence)
         batch = PublishedBatch.open(place, context.say)
         evidence = batch.record(batch.item(reported.sha256))
-    except (VerifyError, HubNotFound) as error:
+    except (UsageError, VerifyError, HubNotFound) as error:
         return Checked(difference=str(error)[:800])
     except VALIDATOR_ERRORS as error:
         return Checked(unknown=str(error)[:800])
