@@ -155,10 +155,15 @@ def equal(noise: Noise, entries: int, rounds: int, seed: int) -> tuple[int, int]
     return dethroned, rounds
 
 
-def planted(noise: Noise, gain: float, own: Noise, seed: int, others: int = 6, rounds: int = 3) -> int | None:
-    """Return the round in which the better recipe wins, from 1; None if it has not within `rounds`."""
+def planted(
+    noise: Noise, gain: float, own: Noise, seed: int, others: int = 6, rounds: int = 3, pages: float = 1.0
+) -> int | None:
+    """Return the round in which the better recipe wins, from 1; None if it has not within `rounds`.
+
+    `pages` is the part of its tokens that is in pages of the incumbent.
+    """
     season = Season(noise, seed)
-    better = Player("better", gain, "planter", 5, pages=1.0, own=own)
+    better = Player("better", gain, "planter", 5, pages=pages, own=own)
     for number in range(rounds):
         rest = [Player(f"r{number}-{one}", 0.0, f"h{one}", number * ROUND_BLOCKS + one) for one in range(others)]
         if season.round([better, *rest]) == "better":
@@ -220,6 +225,9 @@ def main() -> None:
             rows[f"dethroned_by_chance_{entries}"] = [sum(one for one, _ in counts), sum(all_ for _, all_ in counts)]
         wins = [planted(noise, gain, menus, seed) for seed in range(args.seeds)]
         rows["planted_wins_in_round"] = wins
+        rows["planted_wins_with_half_of_the_pages"] = [
+            planted(noise, gain, menus, seed, pages=0.5) for seed in range(args.seeds)
+        ]
         paid = [copies(noise, gain, menus, seed) for seed in range(args.seeds)]
         rows["paid"] = {
             hotkey: round(statistics.fmean(one[hotkey] for one in paid), 4)

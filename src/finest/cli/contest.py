@@ -23,7 +23,7 @@ PLACE = "FOLDER|REPO@REVISION"
 
 @click.group(cls=Commands)
 def contest() -> None:
-    """Compete for the best recipe: the winner is paid and becomes the reference.
+    """Compete for the best recipe, which becomes the reference.
 
     \b
     finest contest check my-recipe
