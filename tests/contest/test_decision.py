@@ -117,7 +117,7 @@ def test_more_entries_need_more_certainty() -> None:
 
 
 def test_wild_entries_do_not_shield_the_incumbent() -> None:
-    """Less than half of the entries change nothing much, and the assumed variance grows by a factor of 2.5 at most in a round."""
+    """Less than half of the entries change nothing much, and in a round the variance grows 2.5 times at most."""
     assert next_variance(1e-4, [1e-4, 1e-4, 1e-4, 9.0, 9.0], 3) == pytest.approx(1.2e-4, rel=0.05)
     assert next_variance(1e-4, [9.0], 3) == pytest.approx(2.5e-4)
     assert next_variance(1e-4, [], 3) == 1e-4
