@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from finest.contest.decision import Comparison, compare
-from finest.contest.plan import Entry
+from finest.contest.plan import Entry, Plan
 from finest.contest.result import PARTS, Document, Measured, Result, Similar
 from finest.contest.standing import PAID_BLOCKS, Standing, advance, first_standing, weights
 
@@ -109,7 +109,8 @@ def simulated(
     ]
     documents = tuple(Document(sha256="0" * 64, size_bytes=int(size)) for size in sizes)
     return Result(
-        number=number, seed="00", block=(number + 1) * ROUND_BLOCKS, plan_sha256="", version="", libraries={}, tier=1,
+        plan=Plan(number=number, seed="00", block=(number + 1) * ROUND_BLOCKS, warcs=("a.warc.gz",)), version="",
+        libraries={}, tier=1,
         parts={}, runs_on={}, windows=(), reference_tokens=1, budgets={TRACK: 1}, documents=documents, near=0,
         entries=tuple(entries), similar=tuple(similar),
     )  # fmt: skip

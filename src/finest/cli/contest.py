@@ -88,7 +88,8 @@ def run(plan_file: Path, out: Path, tier: str | None, device: str | None) -> Non
     Every entry judges the same pages, and the result is FOLDER/result.json. ROUND.toml names the WARCs of the pool and
     of the held-out text, the seed, and the entries. Tier 1 counts n-grams and runs on any machine; tier 2 trains a
     small Llama from the pinned checkpoint and needs pip install 'finest-data[gpu]'. The command works without a network
-    if the WARCs and entries are local. A stopped round continues with the same command.
+    if the WARCs and entries are local. A stopped round continues with the same command. Another validator's plan.json
+    can be run again in place of ROUND.toml.
 
     \b
     finest contest run round.toml --out round-12
