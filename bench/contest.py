@@ -97,22 +97,23 @@ def simulated(
         entry = Entry(
             place=one.name, track=TRACK, hotkey=one.hotkey, block=one.block, incumbent=one is incumbent
         )  # fmt: skip
-        bits = tuple(tuple(int(cost) for cost in row) for row in drawn[one.name])
+        bits = tuple(map(tuple, drawn[one.name].astype(np.int64).tolist()))
         hashed = hashlib.sha256(one.name.encode()).hexdigest()
-        entries.append(
-            Measured(entry=entry, recipe=one.name, recipe_hash=hashed, digest=hashed, texts_sha256=hashed, bits=bits)
-        )
+        entries.append(Measured.model_construct(  # unchecked: a checked one takes most of a simulation's time
+            entry=entry, recipe=one.name, recipe_hash=hashed, digest=hashed, texts_sha256=hashed, bits=bits
+        ))  # fmt: skip
     similar = [
-        Similar(earlier=at, later=place, texts=_texts(other, one), pages=int(PARTS * one.pages * other.pages))
+        Similar.model_construct(
+            earlier=at, later=place, texts=_texts(other, one), pages=int(PARTS * one.pages * other.pages)
+        )
         for place, one in enumerate(everybody)
         for at, other in enumerate(everybody[:place])
     ]
-    documents = tuple(Document(sha256="0" * 64, size_bytes=int(size)) for size in sizes)
-    return Result(
+    documents = (Document(sha256="0" * 64, size_bytes=DOCUMENT_BYTES),) * DOCUMENTS
+    return Result.model_construct(
         plan=Plan(number=number, seed="00", block=(number + 1) * ROUND_BLOCKS, warcs=("a.warc.gz",)), version="",
-        libraries={}, tier=1,
-        parts={}, runs_on={}, windows=(), reference_tokens=1, budgets={TRACK: 1}, documents=documents, near=0,
-        entries=tuple(entries), similar=tuple(similar),
+        libraries={}, tier=1, parts={}, runs_on={}, windows=(), reference_tokens=1, budgets={TRACK: 1},
+        documents=documents, near=0, entries=tuple(entries), similar=tuple(similar),
     )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def notes(result: Result, standing: Standing | None = None) -> dict[str, str]:
 def test_equal_recipes_hardly_ever_dethrone() -> None:
     """Eight fresh entries a week, with the noise that was measured in each track: less than one round in a hundred."""
     for share in (0.2, 0.6):
-        counts = [equal(measured_noise(share=share), 8, examples(10, 50), seed) for seed in SEEDS]
+        counts = [equal(measured_noise(share=share), 8, examples(5, 50), seed) for seed in SEEDS]
         assert sum(dethroned for dethroned, _ in counts) < max(1, len(SEEDS) // 2), (share, counts)
 
 
@@ -97,6 +97,7 @@ def test_the_earlier_commitment_wins_ties() -> None:
     assert notes(result)["second"].endswith("not surely better than first, which came before")
 
 
+@pytest.mark.nightly
 def test_splitting_an_improvement_pays_less() -> None:
     """Each step must be certain by itself."""
     whole, *parts = (sum(split(NOISE, 0.06, OWN, seed, steps) for seed in SEEDS) for steps in (1, 2))

@@ -46,6 +46,7 @@ def test_an_honest_dataset_is_as_good_as_the_reference(folder: Path, cache: Path
     assert found.leaked_documents == 0
 
 
+@pytest.mark.nightly
 def test_a_task_is_compared_with_the_reference_of_its_time(folder: Path, cache: Path) -> None:
     """Another reference keeps other tokens of the same windows; the held-out text is the same."""
     with open_dataset(str(folder)) as dataset:
