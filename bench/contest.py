@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from finest.contest.decision import Comparison, compare
-from finest.contest.plan import Entry
+from finest.contest.plan import Entry, Plan
 from finest.contest.result import PARTS, Document, Measured, Result, Similar
 from finest.contest.standing import PAID_BLOCKS, Standing, advance, first_standing, weights
 
@@ -97,21 +97,23 @@ def simulated(
         entry = Entry(
             place=one.name, track=TRACK, hotkey=one.hotkey, block=one.block, incumbent=one is incumbent
         )  # fmt: skip
-        bits = tuple(tuple(int(cost) for cost in row) for row in drawn[one.name])
+        bits = tuple(map(tuple, drawn[one.name].astype(np.int64).tolist()))
         hashed = hashlib.sha256(one.name.encode()).hexdigest()
-        entries.append(
-            Measured(entry=entry, recipe=one.name, recipe_hash=hashed, digest=hashed, texts_sha256=hashed, bits=bits)
-        )
+        entries.append(Measured.model_construct(  # unchecked: a checked one takes most of a simulation's time
+            entry=entry, recipe=one.name, recipe_hash=hashed, digest=hashed, texts_sha256=hashed, bits=bits
+        ))  # fmt: skip
     similar = [
-        Similar(earlier=at, later=place, texts=_texts(other, one), pages=int(PARTS * one.pages * other.pages))
+        Similar.model_construct(
+            earlier=at, later=place, texts=_texts(other, one), pages=int(PARTS * one.pages * other.pages)
+        )
         for place, one in enumerate(everybody)
         for at, other in enumerate(everybody[:place])
     ]
-    documents = tuple(Document(sha256="0" * 64, size_bytes=int(size)) for size in sizes)
-    return Result(
-        number=number, seed="00", block=(number + 1) * ROUND_BLOCKS, plan_sha256="", version="", libraries={}, tier=1,
-        parts={}, runs_on={}, windows=(), reference_tokens=1, budgets={TRACK: 1}, documents=documents, near=0,
-        entries=tuple(entries), similar=tuple(similar),
+    documents = (Document(sha256="0" * 64, size_bytes=DOCUMENT_BYTES),) * DOCUMENTS
+    return Result.model_construct(
+        plan=Plan(number=number, seed="00", block=(number + 1) * ROUND_BLOCKS, warcs=("a.warc.gz",)), version="",
+        libraries={}, tier=1, parts={}, runs_on={}, windows=(), reference_tokens=1, budgets={TRACK: 1},
+        documents=documents, near=0, entries=tuple(entries), similar=tuple(similar),
     )  # fmt: skip
 
 
@@ -155,10 +157,15 @@ def equal(noise: Noise, entries: int, rounds: int, seed: int) -> tuple[int, int]
     return dethroned, rounds
 
 
-def planted(noise: Noise, gain: float, own: Noise, seed: int, others: int = 6, rounds: int = 3) -> int | None:
-    """Return the round in which the better recipe wins, from 1; None if it has not within `rounds`."""
+def planted(
+    noise: Noise, gain: float, own: Noise, seed: int, others: int = 6, rounds: int = 3, pages: float = 1.0
+) -> int | None:
+    """Return the round in which the better recipe wins, from 1; None if it has not within `rounds`.
+
+    `pages` is the part of its tokens that is in pages of the incumbent.
+    """
     season = Season(noise, seed)
-    better = Player("better", gain, "planter", 5, pages=1.0, own=own)
+    better = Player("better", gain, "planter", 5, pages=pages, own=own)
     for number in range(rounds):
         rest = [Player(f"r{number}-{one}", 0.0, f"h{one}", number * ROUND_BLOCKS + one) for one in range(others)]
         if season.round([better, *rest]) == "better":
@@ -220,6 +227,9 @@ def main() -> None:
             rows[f"dethroned_by_chance_{entries}"] = [sum(one for one, _ in counts), sum(all_ for _, all_ in counts)]
         wins = [planted(noise, gain, menus, seed) for seed in range(args.seeds)]
         rows["planted_wins_in_round"] = wins
+        rows["planted_wins_with_half_of_the_pages"] = [
+            planted(noise, gain, menus, seed, pages=0.5) for seed in range(args.seeds)
+        ]
         paid = [copies(noise, gain, menus, seed) for seed in range(args.seeds)]
         rows["paid"] = {
             hotkey: round(statistics.fmean(one[hotkey] for one in paid), 4)

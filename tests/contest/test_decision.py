@@ -54,7 +54,7 @@ def notes(result: Result, standing: Standing | None = None) -> dict[str, str]:
 def test_equal_recipes_hardly_ever_dethrone() -> None:
     """Eight fresh entries a week, with the noise that was measured in each track: less than one round in a hundred."""
     for share in (0.2, 0.6):
-        counts = [equal(measured_noise(share=share), 8, examples(10, 50), seed) for seed in SEEDS]
+        counts = [equal(measured_noise(share=share), 8, examples(5, 50), seed) for seed in SEEDS]
         assert sum(dethroned for dethroned, _ in counts) < max(1, len(SEEDS) // 2), (share, counts)
 
 
@@ -97,6 +97,7 @@ def test_the_earlier_commitment_wins_ties() -> None:
     assert notes(result)["second"].endswith("not surely better than first, which came before")
 
 
+@pytest.mark.nightly
 def test_splitting_an_improvement_pays_less() -> None:
     """Each step must be certain by itself."""
     whole, *parts = (sum(split(NOISE, 0.06, OWN, seed, steps) for seed in SEEDS) for steps in (1, 2))
@@ -117,9 +118,9 @@ def test_more_entries_need_more_certainty() -> None:
 
 
 def test_wild_entries_do_not_shield_the_incumbent() -> None:
-    """Less than half of the entries change nothing much, and one round at most quadruples a fifth of the variance."""
-    assert next_variance(1e-4, [1e-4, 1e-4, 1e-4, 9.0, 9.0], 3) == pytest.approx(1.1e-4, rel=0.1)
-    assert next_variance(1e-4, [9.0], 3) == pytest.approx(1.6e-4)
+    """Less than half of the entries change nothing much, and in a round the variance grows 2.5 times at most."""
+    assert next_variance(1e-4, [1e-4, 1e-4, 1e-4, 9.0, 9.0], 3) == pytest.approx(1.2e-4, rel=0.05)
+    assert next_variance(1e-4, [9.0], 3) == pytest.approx(2.5e-4)
     assert next_variance(1e-4, [], 3) == 1e-4
 
 

@@ -55,7 +55,7 @@ def follower(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Fo
 
 def result_of(plan: Any) -> Result:
     return Result(
-        number=plan.number, seed=plan.seed, block=plan.block, plan_sha256="", version="", libraries={}, tier=1,
+        plan=plan, version="", libraries={}, tier=1,
         parts={}, runs_on={}, windows=(), reference_tokens=1, budgets={20: 1}, documents=(), near=0, entries=(),
         similar=(),
     )  # fmt: skip

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from finest.devnet.hub.server import HubServer
 from tests.devnet.hub_client import environment
 
@@ -38,6 +40,7 @@ print(json.dumps([*found, submission.digest]))
 """
 
 
+@pytest.mark.nightly
 def test_a_submission_is_published_and_read(tmp_path: Path) -> None:
     """Equal files make one commit; a model of 64 MB is refused by its size, another one by its sha256."""
     data = model()

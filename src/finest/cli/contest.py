@@ -23,7 +23,7 @@ PLACE = "FOLDER|REPO@REVISION"
 
 @click.group(cls=Commands)
 def contest() -> None:
-    """Compete for the best recipe: the winner is paid and becomes the reference.
+    """Compete for the best recipe, which becomes the reference.
 
     \b
     finest contest check my-recipe
@@ -31,10 +31,6 @@ def contest() -> None:
     finest contest run round.toml --out round-12
     finest contest decide round-12/result.json --state standing.json
     """
-
-
-contest.add_command(submit)
-contest.add_command(open_command)
 
 
 @contest.command()
@@ -72,6 +68,10 @@ def check(where: str, as_json: bool) -> None:
         show_check(console(), submission, trial)
 
 
+contest.add_command(submit)
+contest.add_command(open_command)
+
+
 @contest.command()
 @click.argument("plan_file", metavar="ROUND.toml", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
@@ -83,12 +83,13 @@ def check(where: str, as_json: bool) -> None:
     "--device", type=click.Choice(["cpu", "cuda"]), help="Device for tier 2.  [default: a GPU if there is one]"
 )
 def run(plan_file: Path, out: Path, tier: str | None, device: str | None) -> None:
-    """Run a round: judge the same pages by every entry, train small models, and write result.json.
+    """Judge the pages of a round, train small models, and write a result.
 
-    ROUND.toml names the WARCs of the pool and of the held-out text, the seed, and the entries. Tier 1 counts n-grams
-    and runs on any machine; tier 2 trains a small Llama from the pinned checkpoint and needs
-    pip install 'finest-data[gpu]'. Works without a network if the WARCs and entries are local. A stopped round
-    continues with the same command.
+    Every entry judges the same pages, and the result is FOLDER/result.json. ROUND.toml names the WARCs of the pool and
+    of the held-out text, the seed, and the entries. Tier 1 counts n-grams and runs on any machine; tier 2 trains a
+    small Llama from the pinned checkpoint and needs pip install 'finest-data[gpu]'. The command works without a network
+    if the WARCs and entries are local. A stopped round continues with the same command. Another validator's plan.json
+    can be run again in place of ROUND.toml.
 
     \b
     finest contest run round.toml --out round-12
@@ -147,7 +148,7 @@ def decide(result_file: Path, state: Path, dry_run: bool) -> None:
 @contest.command()
 @click.argument("where", metavar=PLACE)
 def fetch(where: str) -> None:
-    """Put a recipe and its models into the cache, and print the path of its recipe.toml.
+    """Put a recipe and its models into the cache, and print its path.
 
     Use it as any recipe: finest refine crawl.warc.gz --out web --recipe PATH
 

@@ -93,7 +93,7 @@ def submit(
 @calendar_options
 @chain_options
 def open_command(folder: Path, state: Path, round_blocks: int, opening_blocks: int, chain: ChainOptions) -> None:
-    """Publish and open a sealed submission, once its round takes no more seals.
+    """Publish and open a sealed submission after its round.
 
     \b
     finest contest open my-recipe --wallet.name alice --wallet.hotkey recipes

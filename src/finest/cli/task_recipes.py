@@ -39,7 +39,7 @@ def recipes_command() -> None:
               help="Tasks leased from this block on ask for it; leave validators a day to fetch it.")  # fmt: skip
 @click.option("--language", default=LANGUAGE, show_default=True, metavar="CODE", help="Language of its tasks.")
 def set_recipe_command(source: str, since_block: int, language: str) -> None:
-    """Make a recipe the reference of a task server, such as the winner of a round.
+    """Make a recipe, such as a winner, the reference of tasks.
 
     SOURCE is the winner's repository at its revision, or the name of a shipped recipe. The recipe is read and checked;
     the server's public list then says its name, its hash, where it is, and since when. The database is DATABASE_URL.

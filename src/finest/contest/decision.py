@@ -34,18 +34,18 @@ boilerplate costs (0.013 bpb, docs/concepts/scoring.md)."""
 HALF_LIFE_BLOCKS = 4 * 7 * 7200
 """Blocks in which the rest of the margin halves: four weeks, so that a small improvement is worth waiting for no more
 than a few rounds, and an incumbent is safe from noise right after it has won."""
-MEMORY = 0.8
-"""Weight of earlier rounds in the variance between folds: about five rounds count."""
+MEMORY = 0.5
+"""Weight of earlier rounds in the variance between folds: about two rounds count."""
 NEAR_COPY = 0.95
 """An entry that shares at least this part of its tokens, in equal texts, with the incumbent or an earlier entry takes
 no part: what the rest could gain is below what any round can measure."""
 FIRST_VARIANCE = 9e-4
 """Variance between folds that is assumed before the first round, for recipes without a common page: a spread of 0.03
-bpb, as was measured at 117,000 training tokens (bench/results/contest_noise.json). It falls with the pages, and later
-rounds assume what they have measured."""
+bpb. Measured were 0.036 with 117,000 training tokens, 0.009 with 336,000, and 0.010 with 60,000 in tier 2
+(bench/results/contest_noise.json). Later rounds assume what they have measured."""
 LEAST_UNSHARED = 0.1
 """The least part of that variance that is assumed, for recipes that keep the same pages with other texts: a spread of
-0.0095 bpb; measured were 0.004 to 0.008 for text with and without menus."""
+0.009 bpb at first; measured were 0.004 to 0.008 for text with and without menus."""
 SPREAD_FACTOR = 4.0
 """The most by which one round raises the assumed variance, so that wild entries cannot shield an incumbent for long."""
 
@@ -116,7 +116,7 @@ def compare(one: Measured, other: Measured, sizes: NDArray[np.float64], least_va
 
 
 def next_variance(before: float, variances: Sequence[float], folds: int) -> float:
-    """Return the variance to assume next: four parts of `before`, one part of the median of those that were measured.
+    """Return the variance to assume next: half of `before`, half of the median of those that were measured.
 
     The median, so that a few wild entries count for nothing; it is divided by the median of a chi-squared variable over
     its mean (Wilson & Hilferty 1931).

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Literal
@@ -71,11 +70,6 @@ class Plan(_Data):
     entries: tuple[Entry, ...] = Field(default=(), max_length=MAX_ENTRIES)
 
     @property
-    def digest(self) -> str:
-        """The sha256 of the plan, which names the folder's work."""
-        return hashlib.sha256(canonical_json(self.model_dump(mode="json", by_alias=True))).hexdigest()
-
-    @property
     def tracks(self) -> tuple[int, ...]:
         """The tracks that have an entry, smallest first."""
         return tuple(sorted({entry.track for entry in self.entries}))
@@ -100,11 +94,11 @@ def write_plan(path: Path, plan: Plan) -> None:
 
 
 def read_plan(path: Path) -> Plan:
-    """Read a plan; places of submissions and WARCs are relative to its folder. Raises UsageError."""
+    """Read a plan from TOML, or from a round's plan.json; places are relative to its folder. Raises UsageError."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        plan = Plan.model_validate(data)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+        plan = Plan.model_validate(json.loads(text) if path.suffix == ".json" else tomllib.loads(text))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: {error}") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from finest.atomic_files import write_whole
-from finest.contest.plan import Entry
+from finest.contest.plan import Entry, Plan
 from finest.errors import UsageError
 from finest.recipe.recipe import canonical_json
 
@@ -75,10 +75,8 @@ class Result(_Data):
     """A round that was run."""
 
     schema_name: Literal["finest-contest-result/1"] = Field(default="finest-contest-result/1", alias="schema")
-    number: int
-    seed: str
-    block: int
-    plan_sha256: str
+    plan: Plan
+    """The plan that was run, with the seed and the WARCs, from which anybody can run the round again."""
     version: str
     libraries: dict[str, str]
     tier: int
@@ -96,6 +94,11 @@ class Result(_Data):
     """Held-out documents that were left out because the pool has their text."""
     entries: tuple[Measured, ...]
     similar: tuple[Similar, ...]
+
+    @property
+    def block(self) -> int:
+        """The block at which the submissions closed."""
+        return self.plan.block
 
     def to_json(self) -> bytes:
         """Return the result as canonical JSON."""

@@ -116,8 +116,8 @@ def _measure(
         found.append(_measured(one, refused, yields, bits))
     progress("Learning", 1.0, f"{len(opened)} entries")
     return Result(
-        number=plan.number, seed=plan.seed, block=plan.block, plan_sha256=plan.digest, version=finest.__version__,
-        libraries=installed_libraries(), tier=tier.number, parts=dict(tier.parts), runs_on=dict(tier.runs_on),
+        plan=plan, version=finest.__version__, libraries=installed_libraries(), tier=tier.number,
+        parts=dict(tier.parts), runs_on=dict(tier.runs_on),
         windows=tuple(WindowRead(**window._asdict()) for window in pool.windows), reference_tokens=reference.tokens,
         budgets=budgets, documents=_documents(heldout.texts), near=heldout.near, entries=tuple(found),
         similar=tuple(_similar(opened, yields)),

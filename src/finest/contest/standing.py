@@ -108,7 +108,7 @@ def advance(standing: Standing, result: Result, sha256: str) -> tuple[Standing, 
                 Win(track=one.track, hotkey=one.winner.entry.hotkey, block=result.block, certain_bpb=one.certain)
             )
     return standing.model_copy(update={
-        "number": result.number, "block": result.block, "results": (*standing.results, sha256),
+        "number": result.plan.number, "block": result.block, "results": (*standing.results, sha256),
         "incumbents": incumbents, "wins": tuple(win for win in wins if win.until_block > result.block),
         "known": _known(standing, result), "variance": standing.variance | {one.track: one.variance for one in found},
         "entries": _left(standing, result, found),

@@ -47,6 +47,19 @@ def test_an_honest_dataset_is_as_good_as_the_reference(folder: Path, cache: Path
     assert found.leaked_documents == 0
 
 
+@pytest.mark.nightly
+def test_a_task_is_compared_with_the_reference_of_its_time(folder: Path, cache: Path) -> None:
+    """Another reference keeps other tokens of the same windows; the held-out text is the same."""
+    with open_dataset(str(folder)) as dataset:
+        sources = places(dataset, [str(SAMPLE)], CommonCrawl())
+        usual = assess(dataset, sources, [], cache, "aa")
+        other = assess(dataset, sources, [], cache, "aa", reference=load_recipe("finest"))
+    assert isinstance(usual, Quality)
+    assert isinstance(other, Quality)
+    assert usual.kept_tokens < other.kept_tokens
+    assert usual.heldout_sha256 == other.heldout_sha256
+
+
 def test_the_rows_of_the_windows_are_all_read(folder: Path, cache: Path) -> None:
     """Every row whose record begins in a window that was read, and no other."""
     with open_dataset(str(folder)) as dataset:
