@@ -57,6 +57,18 @@ class LibraryTokenizer(Tokenizer):
         return min(len(self._reference.span_tokenize(line)), at_most) if line else 0
 
 
+class WhitespaceTokenizer(Tokenizer):
+    """DataTrove's tokenizer for languages without a better one: spaCy's words of `xx`, and sentences by their marks."""
+
+    def __init__(self, key: TokenizerKey) -> None:
+        super().__init__("xx")
+        self._reference = _reference(key)
+
+    def sentences(self, line: str, at_most: int) -> int:
+        """Count the sentences of `line` as DataTrove's tokenizer does, up to `at_most`."""
+        return min(len(self._reference.span_tokenize(line)), at_most) if line else 0
+
+
 class _Counts(dict[str, int]):
     """A bounded cache of the packed counts of single tokens."""
 
