@@ -30,7 +30,7 @@ def test_settings_follow_from_texts_and_come_back_from_their_file(tmp_path: Path
     assert found.language_score == 0.3
     assert 8 <= len(found.stop_words) <= 63
     assert found.max_avg_word_length > 0
-    assert 0 <= found.min_avg_word_length < found.max_avg_word_length
+    assert 0 <= found.min_avg_word_length <= found.max_avg_word_length
     shares = [found.dup_line_frac, found.line_punct_thr, *(limit for _, limit in found.top_n_grams + found.dup_n_grams)]
     assert all(0 <= share <= 1 for share in shares)
     path = tmp_path / "xyz.toml"

@@ -12,6 +12,7 @@ The texts should be pages as they come out of extraction, before any filter.
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable
@@ -114,8 +115,8 @@ def _settings(
         dup_n_grams=tuple((n, _share(limit(f"dup_{n}"))) for n in DUP_SIZES),
         line_punct_thr=_share(statistics.quantiles(found["line_punct"], n=_TAIL)[0]),
         new_line_ratio=round(statistics.quantiles(found["new_line"], n=_TAIL)[-1], 3),
-        min_avg_word_length=max(int(limit("min_word", "word")), 0),
-        max_avg_word_length=max(round(limit("max_word", "word")), 1),
+        min_avg_word_length=max(math.floor(limit("min_word", "word")), 0),
+        max_avg_word_length=max(math.ceil(limit("max_word", "word")), 1),
         max_non_alpha_words_ratio=_share(limit("alpha")),
         stop_words=stop_words,
     )
