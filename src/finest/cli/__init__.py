@@ -19,6 +19,7 @@ from finest.cli import (
     devnet,
     doctor,
     hub,
+    languages,
     mine,
     model,
     quality,
@@ -48,7 +49,7 @@ SECTIONS = {
     "Refine a crawl": (
         refinery.refine, refinery.attach, refinery.status, refinery.report, refinery.recipe, select.select,
         decontaminate.decontaminate,
-        hub.publish,
+        languages.languages, hub.publish,
     ),
     "Score texts": (model.model,),
     "Work for the subnet": (mine.mine, mine.dashboard, validate.validate, contest.contest),

@@ -101,9 +101,9 @@ class ChunkSplitter:
         """Return the sequences of tokens that spell a special case."""
         return tuple(chain.from_iterable(self._patterns.values()))
 
-    def open_ends(self) -> tuple[str, ...]:
-        """Return the tokens at the end of a chunk after which the next chunk may continue a special case."""
-        return tuple(self._spaced_cuts)
+    def open_ends(self) -> tuple[tuple[str, ...], ...]:
+        """Return the sequences of tokens at the end of a chunk that a next chunk may continue to a special case."""
+        return tuple(left for cuts in self._spaced_cuts.values() for left, _ in cuts)
 
     def ascii_rules(self) -> tuple[tuple[str, ...], bytes, bytes]:
         """Return the rules of English for the compiled core: units, and tables of prefixes and suffixes.

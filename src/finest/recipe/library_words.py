@@ -9,7 +9,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from finest.recipe.words import Tokenizer, Words, _counts, _unpacked
+from finest.recipe.cutters import cutter
+from finest.recipe.words import _OUTLAW, Tokenizer, Words, _counts, _unpacked
 
 if TYPE_CHECKING:
     from finest.recipe.languages import TokenizerKey
@@ -22,6 +23,7 @@ class LibraryTokenizer(Tokenizer):
     """The tokenizer of DataTrove with this key; use it in one thread. It caches the tokens of the last text."""
 
     def __init__(self, key: TokenizerKey) -> None:
+        self._cut = cutter(key)
         self._reference = _reference(key)
         self._text: str | None = None
         self._words = Words("", 0, 0, 0, 0)
@@ -29,7 +31,7 @@ class LibraryTokenizer(Tokenizer):
 
     def words(self, text: str) -> Words:
         if text != self._text:
-            tokens = self._reference.word_tokenize(text)
+            tokens = self._tokens_of(text)
             counts = sum(map(self._known.__getitem__, tokens))
             joined = " ".join(tokens)
             is_spaced = joined.count(" ") >= len(tokens) > 0
@@ -37,6 +39,11 @@ class LibraryTokenizer(Tokenizer):
             self._text = text
             self._known.forget()
         return self._words
+
+    def _tokens_of(self, text: str) -> list[str]:
+        if self._cut is None or _OUTLAW in text:
+            return self._reference.word_tokenize(text)
+        return [word for word in map(str.strip, self._cut(text)) if word]
 
     def joined(self, text: str) -> str:
         return self.words(text).joined
@@ -51,6 +58,18 @@ class LibraryTokenizer(Tokenizer):
         """Return True: a token may join several chunks."""
         del text
         return True
+
+    def sentences(self, line: str, at_most: int) -> int:
+        """Count the sentences of `line` as DataTrove's tokenizer does, up to `at_most`."""
+        return min(len(self._reference.span_tokenize(line)), at_most) if line else 0
+
+
+class WhitespaceTokenizer(Tokenizer):
+    """DataTrove's tokenizer for languages without a better one: spaCy's words of `xx`, and sentences by their marks."""
+
+    def __init__(self, key: TokenizerKey) -> None:
+        super().__init__("xx")
+        self._reference = _reference(key)
 
     def sentences(self, line: str, at_most: int) -> int:
         """Count the sentences of `line` as DataTrove's tokenizer does, up to `at_most`."""

@@ -250,18 +250,22 @@ def tokenizer_for(code: str) -> Tokenizer:
     Languages with the same rules share one object, which serves one thread. Raises RecipeError if the language is
     unknown or refused, or if a package is missing, and then names the command that installs it.
     """
-    key = tokenizer_key(code)
+    return tokenizer_of(tokenizer_key(code), code)
+
+
+def tokenizer_of(key: TokenizerKey, code: str) -> Tokenizer:
+    """Return DataTrove's tokenizer with that key; `code` is the language that messages name."""
     require(key, code)
     return _tokenizer(key)
 
 
 @cache
 def _tokenizer(key: TokenizerKey) -> Tokenizer:
-    from finest.recipe.library_words import LibraryTokenizer
+    from finest.recipe.library_words import LibraryTokenizer, WhitespaceTokenizer
 
     if key.name == "SpaCyTokenizer" and key.argument not in NOT_BY_CHUNKS:
         return Tokenizer(key.argument)
-    return LibraryTokenizer(key)
+    return WhitespaceTokenizer(key) if key.name == "WhitespaceTokenizer" else LibraryTokenizer(key)
 
 
 def split(joined: str) -> list[str]:

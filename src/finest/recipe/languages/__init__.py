@@ -9,19 +9,27 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
+import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from finest.errors import RecipeError
+from finest.errors import RecipeError, UsageError
 from finest.recipe.languages.classes import TokenizerKey, needs, require
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 __all__ = [
-    "ENGLISH", "TABLE", "LanguageSettings", "TokenizerKey", "deciding_libraries", "language_settings", "languages",
-    "needs", "require", "tokenizer_key",
+    "DUP_SIZES", "ENGLISH", "TABLE", "TOP_SIZES", "LanguageSettings", "TokenizerKey",
+    "check_new_code", "chosen_settings", "deciding_libraries", "language_settings", "languages",
+    "needs", "read_settings", "require", "spacy_key", "tokenizer_key",
 ]  # fmt: skip
 
 TABLE = Path(__file__).with_name("languages.json")
@@ -73,8 +81,12 @@ class LanguageSettings(BaseModel):
         """The reason why the language is not supported; None if it is."""
         return needs(self.key).refused
 
+    def described(self) -> dict[str, Any]:
+        """Return all settings as JSON values, with the extra and the reason of a refusal."""
+        return self.model_dump(mode="json") | {"extra": self.extra, "refused": self.refused}
 
-_TOP, _DUP = (2, 3, 4), (5, 6, 7, 8, 9, 10)
+
+TOP_SIZES, DUP_SIZES = (2, 3, 4), (5, 6, 7, 8, 9, 10)
 """The sizes of n-grams in all of FineWeb-2's configurations."""
 
 
@@ -101,11 +113,53 @@ def language_settings(code: str) -> LanguageSettings:
     )
     return LanguageSettings(
         code=code, name=name, tokenizer=tokenizer, tokenizer_language=argument, language_score=score,
-        dup_line_frac=lines, top_n_grams=tuple(zip(_TOP, top, strict=True)),
-        dup_n_grams=tuple(zip(_DUP, dup, strict=True)), line_punct_thr=punctuation, new_line_ratio=newlines,
+        dup_line_frac=lines, top_n_grams=tuple(zip(TOP_SIZES, top, strict=True)),
+        dup_n_grams=tuple(zip(DUP_SIZES, dup, strict=True)), line_punct_thr=punctuation, new_line_ratio=newlines,
         min_avg_word_length=shortest, max_avg_word_length=longest, max_non_alpha_words_ratio=alpha,
         stop_words=tuple(stop_words),
     )  # fmt: skip
+
+
+def chosen_settings(codes: Iterable[str]) -> tuple[LanguageSettings, ...]:
+    """Return the settings of languages, or of all without a code; `deu` means every script of it.
+
+    Raises RecipeError if FineWeb-2 does not have one of them.
+    """
+    chosen: list[str] = []
+    for code in codes:
+        found = [code] if code in _table() else [one for one in languages() if one.startswith(f"{code}_")]
+        chosen += found or [language_settings(code).code]
+    return tuple(map(language_settings, chosen or languages()))
+
+
+def check_new_code(code: str) -> None:
+    """Raise UsageError unless the code has FineWeb-2's form and is not in its table."""
+    if not re.fullmatch(r"[a-z]{3}_[A-Z][a-z]{3}", code):
+        raise UsageError(f"{code[:40]!r} is no code of a language and a script; write it like deu_Latn")
+    if code in _table() or code == ENGLISH:
+        raise UsageError(f"{code} is configured already; see: finest languages list {code}")
+
+
+def spacy_key(language: str) -> TokenizerKey:
+    """Return the tokenizer of a language of spaCy (`ru`, or `xx` for any); raise UsageError if no rules of it ship."""
+    known = {TokenizerKey(row[1], row[2]) for row in _table().values() if row[1] == "SpaCyTokenizer"} | {_ENGLISH_KEY}
+    if (key := TokenizerKey("SpaCyTokenizer", language)) not in known:
+        names = ", ".join(sorted(one.argument for one in known))
+        raise UsageError(f"no tokenizer of spaCy is called {language[:20]!r}; there are {names}")
+    return key
+
+
+def read_settings(path: Path) -> LanguageSettings:
+    """Read the settings of a language from a TOML file, as `finest languages add` writes it; raise RecipeError."""
+    try:
+        return LanguageSettings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise RecipeError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not a TOML file: {error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise RecipeError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
 def tokenizer_key(code: str) -> TokenizerKey:

@@ -97,7 +97,7 @@ class Core(Protocol):
         special: tuple[tuple[str, ...], ...],
         patterns: tuple[tuple[str, ...], ...],
         units: tuple[str, ...],
-        open_ends: tuple[str, ...],
+        open_ends: tuple[tuple[str, ...], ...],
         kinds: Mapping[int, int],
         prefixes: bytes,
         suffixes: bytes,

@@ -25,8 +25,8 @@ typedef struct { const char *p; size_t n; } FnPiece;
 typedef struct { PyObject *tokens; int32_t next; } FnPattern; /* `next`: the next pattern with the same first token */
 typedef struct {
     FnPiece key;
-    int32_t pattern;
-    bool unit, open; /* `open`: a next chunk may continue a special case after this token */
+    int32_t pattern, open; /* `open`: tokens that end with this one, after which a next chunk may continue a special case */
+    bool unit;
     PyObject *special; /* the tokens of a special case */
 } FnSplitterSlot;
 typedef struct {
@@ -38,8 +38,7 @@ typedef struct {
     size_t longest;
     FnSplitterSlot *slots;
     size_t slot_count, used;
-    FnPattern *patterns;
-    int32_t pattern_count;
+    FnPattern *patterns, *opens;
     PyObject *kept; /* the Python strings to which keys and patterns point */
 } FnSplitter;
 
