@@ -17,6 +17,7 @@ from tests.recipe.quality_model.made import CLASSES, model
 from tests.recipe.quality_model.test_scoring import drawn
 
 CORE = Path(__file__).parents[3] / "src" / "finest" / "recipe" / "native" / "core"
+PARTS = ("text", "sum", "fasttext")
 COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 FLAGS = ["-std=c11", "-O3", "-Wall", "-Wextra", "-Werror", "-static", f"-I{CORE}"]
 
@@ -34,7 +35,7 @@ def number(value: int) -> bytes:
 def test_scores_on_aarch64(tmp_path: Path) -> None:
     """100,000 texts at night: of words, of all scripts, and of random bytes."""
     program = tmp_path / "score"
-    sources = [CORE / "quality_sum.c", CORE / "quality_fasttext.c", Path(__file__).with_name("aarch64.c")]
+    sources = [*(CORE / f"quality_{part}.c" for part in PARTS), Path(__file__).with_name("aarch64.c")]
     subprocess.run([COMPILER, *FLAGS, *map(str, sources), "-o", str(program)], check=True)
     draw = np.random.default_rng(4)
     linear = model(bits=14, classes=CLASSES).table
@@ -54,5 +55,5 @@ def test_scores_on_aarch64(tmp_path: Path) -> None:
     if core is None:
         assert found == [(*linear.sums(text), *fasttext.sums(text)) for text in texts]
     else:  # faster; test_scoring.py and test_fasttext.py compare the core with Python
-        models = (linear.opened(core), fasttext.opened(core))
-        assert found == [(*one, *other) for one, other in (core.quality_sums(models, text) for text in texts)]
+        joined = core.quality_join((linear.opened(core), fasttext.opened(core)))
+        assert found == [(*one, *other) for one, other in (core.quality_sums(joined, text) for text in texts)]
