@@ -33,14 +33,14 @@ void fn_quality_begin(FnQualityReading *reading, const unsigned char *text, size
 /* The top 22 bits of the hash of each feature of the next piece, in the text's order; false after the last piece. */
 bool fn_quality_read(FnQualityReading *reading, uint32_t *features, size_t *count);
 
-/* The weights of all models with 2^bits weights a row. Those of a feature lie side by side: w[feature * stride + row]. */
+/* All models with 2^bits weights a row. What belongs to a feature lies in one cell: first how often the current text has
+   it, 32 bits that are 0 between texts; then its weight in each row, 16 bits each. */
 typedef struct {
     int bits;
-    size_t rows, stride; /* at least as many as rows; the rest are zeros */
-    int16_t *weights;
-    uint32_t *counts;    /* of each feature in the current text; all 0 between texts */
-    uint32_t *distinct;  /* the features of the current text, each once */
-    size_t found;        /* how many */
+    size_t rows, stride; /* weights of a cell, at least as many as rows; the rest are zeros */
+    unsigned char *cells;
+    uint32_t *distinct; /* the features of the current text, each once */
+    size_t found;       /* how many */
     uint32_t roots[FN_QUALITY_ROOTS];
 } FnQualityGroup;
 
