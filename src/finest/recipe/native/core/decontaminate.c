@@ -2,12 +2,14 @@
 #define PY_SSIZE_T_CLEAN
 #include "texts.h"
 #include "generated.h"
+#include "spans.h"
 
 #include <stdint.h>
 
 enum {
     RING = 256,                 /* more than the tokens of an n-gram, a power of two */
     FILTER_BITS_PER_NGRAM = 16, /* about 6 % of other n-grams pass the filter */
+    PIECE = 1024,               /* bytes of a text that are read at a time, some blocks */
     WAITING = 64,               /* n-grams that are looked up together, so that the waits for memory overlap */
 };
 _Static_assert(4 * FN_DECONTAMINATE_MOST_N < RING, "the tokens of an n-gram fit in the ring");
@@ -17,7 +19,6 @@ typedef struct { uint64_t place; uint32_t found, ordinal, start; } Run; /* of an
 typedef struct {
     Py_buffer kinds, hashes, firsts, items, ordinals, needed;
     uint64_t units;      /* of an n-gram */
-    unsigned char folded[256]; /* ASCII letters and digits, letters in lower case; 0 for all other bytes */
     uint64_t *filter;    /* a bit for each value of the top bits of a hash */
     uint32_t *directory; /* the first hash for each value of the top bits */
     int filter_bits, directory_bits;
@@ -73,15 +74,15 @@ static bool prepare(Matching *matching)
     size_t needed = (size_t)matching->needed.len / 4;
     bool holds = matching->kinds.len == FN_DECONTAMINATE_CODES && count < UINT32_MAX &&
                  (size_t)matching->firsts.len == 4 * (count + 1) && matching->ordinals.len == matching->items.len;
+    for (int c = 0; holds && c < 0x80; c++) /* read_block takes these, and no other ASCII, for parts of words */
+        holds = (((const unsigned char *)matching->kinds.buf)[c] == FN_DECONTAMINATE_LETTER) ==
+                ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'));
     for (size_t i = 0; holds && i < count; i++) holds = firsts[i] <= firsts[i + 1] && firsts[i + 1] <= postings;
     for (size_t i = 0; holds && i < postings; i++) holds = items[i] < needed;
     if (!holds) {
         PyErr_SetString(PyExc_ValueError, "no index");
         return false;
     }
-    for (int c = 0; c < 0x80; c++)
-        if (((const unsigned char *)matching->kinds.buf)[c] == FN_DECONTAMINATE_LETTER)
-            matching->folded[c] = (unsigned char)fn_lower_of((char)c);
     matching->filter_bits = bits_for(FILTER_BITS_PER_NGRAM * (uint64_t)count);
     matching->directory_bits = bits_for(count);
     size_t places = (size_t)1 << matching->directory_bits, words = ((size_t)1 << matching->filter_bits) / 64;
@@ -207,48 +208,93 @@ static void add_token(Reading *reading, uint64_t hash, uint64_t units, size_t st
     take_ngrams(reading);
 }
 
-/* Read a character of valid UTF-8 and return its bytes; 0 if the text ends within it. */
-static size_t read_code(const unsigned char *p, size_t left, uint32_t *code)
+/* A text that is read piece by piece. Tokens k begin at starts[k], and end before ends[k]. */
+typedef struct {
+    const unsigned char *kinds, *text;
+    unsigned char *folded; /* the text with ASCII letters in lower case */
+    size_t n, at;
+    uint32_t starts[PIECE + 1], ends[PIECE];
+    size_t open;                    /* 1 if the first token of the next piece began in this one */
+    uint64_t word, taken, ends_at;  /* bits of the next block that are known: a character of several bytes reaches into it */
+    uint64_t was_word;              /* whether the last byte belongs to a word */
+} Spans;
+
+/* The kind of the character that begins at `at`, of valid UTF-8, and its bytes; a character that is cut off separates. */
+static unsigned kind_at(const Spans *spans, size_t at, size_t *size)
 {
-    size_t n = *p < 0x80 ? 1 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
-    if (n > left) return 0;
-    *code = n == 1 ? *p : *p & (0xffu >> (n + 1));
-    for (size_t i = 1; i < n; i++) *code = *code << 6 | (p[i] & 0x3fu);
-    return n;
+    const unsigned char *p = spans->text + at;
+    uint32_t code;
+    *size = *p < 0x80 ? 1 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
+    if (*size > spans->n - at) return FN_DECONTAMINATE_SEPARATOR;
+    code = *size == 1 ? *p : *p & (0xffu >> (*size + 1));
+    for (size_t i = 1; i < *size; i++) code = code << 6 | (p[i] & 0x3fu);
+    return code < FN_DECONTAMINATE_CODES ? spans->kinds[code] : FN_DECONTAMINATE_LETTER;
 }
 
-typedef struct { uint64_t hash; size_t start; bool is_open; } Word;
+typedef struct { uint64_t word, high; } Kinds; /* bytes of ASCII words, and bytes from 0x80 on; each a bit */
 
-static void add_byte(Word *word, unsigned char byte, size_t at)
+/* Fold a block to lower case. Compilers turn the loop into vector instructions. */
+static Kinds read_block(const unsigned char *from, unsigned char *to)
 {
-    if (!word->is_open) *word = (Word){FN_DECONTAMINATE_FNV_BASIS, at, true};
-    word->hash = (word->hash ^ byte) * FN_DECONTAMINATE_FNV_PRIME;
+    unsigned char words[FN_BLOCK], highs[FN_BLOCK];
+    for (int i = 0; i < FN_BLOCK; i++) {
+        unsigned char c = from[i], upper = (unsigned char)(c - 'A') < 26, lower = (unsigned char)(c - 'a') < 26;
+        to[i] = (unsigned char)(c + (upper ? 32 : 0));
+        words[i] = upper | lower | ((unsigned char)(c - '0') < 10);
+        highs[i] = c >= 0x80;
+    }
+    return (Kinds){fn_as_bits(words), fn_as_bits(highs)};
 }
 
-static void close_word(Reading *reading, Word *word, uint64_t units, size_t end)
+/* Find the bounds of the tokens that end within the next piece, and return how many they are. */
+static size_t find_tokens(Spans *spans)
 {
-    if (word->is_open) add_token(reading, word->hash, units, word->start, end);
-    word->is_open = false;
+    uint32_t *start = spans->starts + spans->open, *end = spans->ends;
+    for (size_t block = 0; block < PIECE / FN_BLOCK && spans->at <= spans->n; block++, spans->at += FN_BLOCK) {
+        unsigned char last[FN_BLOCK] = {0};
+        const unsigned char *from = spans->text + spans->at;
+        if (spans->n - spans->at < FN_BLOCK) from = memcpy(last, from, spans->n - spans->at);
+        Kinds kinds = read_block(from, spans->folded + spans->at);
+        uint64_t word = kinds.word | spans->word, high = kinds.high & ~spans->taken, alone = 0, ends = spans->ends_at;
+        spans->word = spans->taken = spans->ends_at = 0;
+        while (high != 0) {
+            size_t first = (size_t)__builtin_ctzll(high), size;
+            unsigned kind = kind_at(spans, spans->at + first, &size);
+            uint64_t bytes = (1ull << size) - 1, here = bytes << first;
+            uint64_t beyond = first + size > FN_BLOCK ? bytes >> (FN_BLOCK - first) : 0;
+            high &= ~here;
+            spans->taken |= beyond;
+            if (kind == FN_DECONTAMINATE_LETTER) {
+                word |= here;
+                spans->word |= beyond;
+            } else if (kind != FN_DECONTAMINATE_SEPARATOR) {
+                alone |= 1ull << first;
+                if (first + size < FN_BLOCK) ends |= 1ull << (first + size);
+                else spans->ends_at |= 1ull << (first + size - FN_BLOCK);
+            }
+        }
+        uint64_t after_word = word << 1 | spans->was_word;
+        start = fn_places_of((word & ~after_word) | alone, spans->at, start);
+        end = fn_places_of((after_word & ~word) | ends, spans->at, end);
+        spans->was_word = word >> 63;
+    }
+    size_t found = (size_t)(end - spans->ends);
+    spans->open = (size_t)(start - spans->starts) - found;
+    return found;
 }
 
-static void read_text(Reading *reading, const unsigned char *p, size_t n)
+static void read_text(Reading *reading, Spans *spans)
 {
     static const uint64_t units[] = {FN_DECONTAMINATE_UNITS};
-    const unsigned char *kinds = reading->matching->kinds.buf, *folded = reading->matching->folded;
-    Word word = {0};
-    size_t at = 0;
-    while (at < n) {
-        uint32_t code;
-        for (; at < n && folded[p[at]] != 0; at++) add_byte(&word, folded[p[at]], at);
-        size_t size = at < n ? read_code(p + at, n - at, &code) : 0;
-        if (size == 0) break;
-        unsigned kind = code < FN_DECONTAMINATE_CODES ? kinds[code] : FN_DECONTAMINATE_LETTER;
-        if (kind != FN_DECONTAMINATE_LETTER) close_word(reading, &word, units[FN_DECONTAMINATE_LETTER], at);
-        for (size_t i = 0; kind != FN_DECONTAMINATE_SEPARATOR && i < size; i++) add_byte(&word, p[at + i], at);
-        at += size;
-        if (kind != FN_DECONTAMINATE_LETTER) close_word(reading, &word, units[kind], at);
+    while (spans->at <= spans->n) {
+        size_t tokens = find_tokens(spans), size;
+        for (size_t i = 0; i < tokens; i++) {
+            size_t start = spans->starts[i], end = spans->ends[i];
+            unsigned kind = spans->text[start] < 0x80 ? FN_DECONTAMINATE_LETTER : kind_at(spans, start, &size);
+            add_token(reading, fn_hash_of(spans->folded + start, end - start), units[kind], start, end);
+        }
+        spans->starts[0] = spans->starts[tokens]; /* of the token that is open, if one is */
     }
-    close_word(reading, &word, units[FN_DECONTAMINATE_LETTER], at);
 }
 
 PyObject *fn_decontaminate_match(PyObject *self, PyObject *args)
@@ -264,7 +310,16 @@ PyObject *fn_decontaminate_match(PyObject *self, PyObject *args)
     uint64_t powers[RING] = {1};
     for (size_t i = 1; i < RING; i++) powers[i] = powers[i - 1] * FN_DECONTAMINATE_BASE;
     Reading reading = {.matching = matching, .powers = powers, .place = matching->place};
-    read_text(&reading, (const unsigned char *)text, (size_t)n);
+    Spans spans; /* its arrays are written before they are read */
+    spans.kinds = matching->kinds.buf;
+    spans.text = (const unsigned char *)text;
+    spans.n = (size_t)n;
+    spans.at = spans.open = 0;
+    spans.word = spans.taken = spans.ends_at = spans.was_word = 0;
+    spans.folded = malloc(fn_folded_bytes(spans.n));
+    if (spans.folded == NULL) return PyErr_NoMemory();
+    read_text(&reading, &spans);
+    free(spans.folded);
     look_up(&reading);
     matching->place = reading.place + FN_DECONTAMINATE_GAP_UNITS + 1;
     const Best *best = &reading.best;
