@@ -64,7 +64,10 @@ class Matcher:
         if self._core is None:
             return self._reference(text)
         core, items = self._core
-        found = core.decontaminate_match(items, text.encode("utf-8", "replace"))
+        try:
+            found = core.decontaminate_match(items, text)
+        except UnicodeEncodeError:  # a lone surrogate, which separates words
+            found = core.decontaminate_match(items, text.encode("utf-8", "replace"))
         return None if found is None else Match(*found)
 
     def _reference(self, text: str) -> Match | None:

@@ -138,7 +138,9 @@ class Core(Protocol):
         self, kinds: bytes, n: int, hashes: object, firsts: object, items: object, ordinals: object, needed: object, /
     ) -> EvaluationItems:
         """Prepare the arrays of an index, given as buffers; `needed` are the n-grams that each item needs."""
-    def decontaminate_match(self, items: EvaluationItems, text: bytes, /) -> tuple[int, int, int, int, int] | None:
+    def decontaminate_match(
+        self, items: EvaluationItems, text: str | bytes, /
+    ) -> tuple[int, int, int, int, int] | None:
         """Return the fields of `finest.recipe.decontaminate.match.Match`."""
     # single functions for the tests
     def probe(self, name: str, text: str, /) -> str | int: ...

@@ -2,24 +2,24 @@
 #define PY_SSIZE_T_CLEAN
 #include "texts.h"
 #include "generated.h"
+#include "large_pages.h"
 #include "spans.h"
 
 #include <stdint.h>
 
 enum {
-    RING = 256,                 /* more than the tokens of an n-gram, a power of two */
-    FILTER_BITS_PER_NGRAM = 16, /* about 6 % of other n-grams pass the filter */
+    MOST_TOKENS = 4 * FN_DECONTAMINATE_MOST_N, /* of an n-gram: one for each unit */
+    FILTER_BITS_PER_NGRAM = 16, /* about 1 % of other n-grams pass the filter */
     PIECE = 1024,               /* bytes of a text that are read at a time, some blocks */
-    WAITING = 64,               /* n-grams that are looked up together, so that the waits for memory overlap */
+    MOST_NGRAMS = MOST_TOKENS + PIECE, /* that end in a piece; they are looked up together, so that waits for memory overlap */
 };
-_Static_assert(4 * FN_DECONTAMINATE_MOST_N < RING, "the tokens of an n-gram fit in the ring");
 
 typedef struct { uint64_t place; uint32_t found, ordinal, start; } Run; /* of an item; found is 0 before its first */
 
 typedef struct {
     Py_buffer kinds, hashes, firsts, items, ordinals, needed;
     uint64_t units;      /* of an n-gram */
-    uint64_t *filter;    /* a bit for each value of the top bits of a hash */
+    uint64_t *filter;    /* two bits for each n-gram, in one word */
     uint32_t *directory; /* the first hash for each value of the top bits */
     int filter_bits, directory_bits;
     Run *runs;
@@ -28,18 +28,16 @@ typedef struct {
 
 typedef struct { size_t item; uint32_t found, needed, start, end; } Best;
 
-typedef struct { uint64_t before, place; uint32_t start, end; } Token; /* `before`: polynomial of the tokens before it */
+/* `before` is the polynomial of all tokens before this one, `place` the units before it. */
+typedef struct { uint64_t before, place; uint32_t start, end; } Token;
 
-typedef struct { uint64_t hash, place; uint32_t start, end; } Ngram;
+typedef struct { uint64_t hash; const Token *first, *last; } Ngram;
 
 typedef struct {
     Matching *matching;
-    const uint64_t *powers; /* of the base */
-    Token ring[RING];
-    size_t first, count;    /* token of the next n-gram, and all tokens so far */
-    uint64_t joined, place;
-    Ngram waiting[WAITING];
-    size_t waits;
+    uint64_t powers[MOST_TOKENS + 1];      /* of the base */
+    Token tokens[MOST_TOKENS + PIECE + 1]; /* those that began no n-gram yet, those of a piece, and one without bounds */
+    size_t open;                           /* how many began no n-gram yet */
     Best best;
 } Reading;
 
@@ -65,6 +63,14 @@ static int bits_for(uint64_t count) /* the smallest number of bits, from 6 on, w
     return bits;
 }
 
+/* The word of the filter, by the top bits of a hash, and its two bits, by the lowest ones. */
+static uint64_t *filter_word(const Matching *matching, uint64_t hash)
+{
+    return &matching->filter[hash >> (64 - matching->filter_bits) >> 6];
+}
+
+static uint64_t filter_mask(uint64_t hash) { return 1ull << hash % 64 | 1ull << (hash >> 6) % 64; }
+
 /* Check that the buffers belong to an index, as index.py has checked in detail, and prepare the tables. */
 static bool prepare(Matching *matching)
 {
@@ -86,7 +92,7 @@ static bool prepare(Matching *matching)
     matching->filter_bits = bits_for(FILTER_BITS_PER_NGRAM * (uint64_t)count);
     matching->directory_bits = bits_for(count);
     size_t places = (size_t)1 << matching->directory_bits, words = ((size_t)1 << matching->filter_bits) / 64;
-    matching->filter = calloc(words, 8);
+    matching->filter = fn_large_zeros(words * sizeof(uint64_t));
     matching->directory = malloc((places + 1) * sizeof(uint32_t));
     matching->runs = calloc(needed + 1, sizeof(Run));
     if (matching->filter == NULL || matching->directory == NULL || matching->runs == NULL) {
@@ -95,8 +101,7 @@ static bool prepare(Matching *matching)
     }
     size_t next = 0;
     for (size_t i = 0; i < count; i++) {
-        uint64_t bit = hashes[i] >> (64 - matching->filter_bits);
-        matching->filter[bit / 64] |= 1ull << bit % 64;
+        *filter_word(matching, hashes[i]) |= filter_mask(hashes[i]);
         for (; next <= hashes[i] >> (64 - matching->directory_bits); next++) matching->directory[next] = (uint32_t)i;
     }
     for (; next <= places; next++) matching->directory[next] = (uint32_t)count;
@@ -123,8 +128,6 @@ PyObject *fn_decontaminate_open(PyObject *self, PyObject *args)
     return NULL;
 }
 
-static uint64_t filter_bit(const Matching *matching, uint64_t hash) { return hash >> (64 - matching->filter_bits); }
-
 /* Return the number of the n-gram with that hash, or SIZE_MAX. */
 static size_t find(const Matching *matching, uint64_t hash)
 {
@@ -144,68 +147,59 @@ static void extend(Reading *reading, size_t item, uint32_t ordinal, const Ngram 
 {
     Run *run = &reading->matching->runs[item];
     uint32_t needed = ((const uint32_t *)reading->matching->needed.buf)[item];
-    bool is_new = run->found == 0 || ngram->place - run->place > FN_DECONTAMINATE_GAP_UNITS;
+    bool is_new = run->found == 0 || ngram->first->place - run->place > FN_DECONTAMINATE_GAP_UNITS;
     if (!is_new && ordinal <= run->ordinal) {
         if (run->found > 1) return;
         is_new = true;
     }
     if (is_new) {
         run->found = 0;
-        run->start = ngram->start;
+        run->start = ngram->first->start;
     }
     run->found++;
-    run->place = ngram->place;
+    run->place = ngram->first->place;
     run->ordinal = ordinal;
     Best *best = &reading->best;
     if (best->found == 0 || (uint64_t)run->found * best->needed > (uint64_t)best->found * needed)
-        *best = (Best){item, run->found, needed, run->start, ngram->end};
+        *best = (Best){item, run->found, needed, run->start, ngram->last->end};
 }
 
-/* Look up the n-grams that wait, in their order. */
-static void look_up(Reading *reading)
+/* Find the n-grams that end with a token from `open` on, of `all` tokens, and return how many they are. */
+static size_t find_ngrams(Reading *reading, size_t all, Ngram *found)
+{
+    const Matching *matching = reading->matching;
+    const Token *first = reading->tokens;
+    Ngram *next = found;
+    for (const Token *last = first + reading->open; last < reading->tokens + all; last++) {
+        for (; first <= last && last[1].place - first->place >= matching->units; first++) {
+            uint64_t hash = last[1].before - first->before * reading->powers[last + 1 - first];
+            hash = (hash ^ hash >> 32) * FN_DECONTAMINATE_MIX;
+            hash ^= hash >> 29;
+            *next++ = (Ngram){hash, first, last};
+#ifdef __GNUC__
+            __builtin_prefetch(filter_word(matching, hash));
+#endif
+        }
+    }
+    return (size_t)(next - found);
+}
+
+/* Look up n-grams, in their order. */
+static void look_up(Reading *reading, Ngram *ngrams, size_t count)
 {
     const Matching *matching = reading->matching;
     const uint32_t *firsts = matching->firsts.buf, *items = matching->items.buf, *ordinals = matching->ordinals.buf;
     size_t passed = 0;
-    for (size_t i = 0; i < reading->waits; i++) {
-        uint64_t bit = filter_bit(matching, reading->waiting[i].hash);
-        reading->waiting[passed] = reading->waiting[i];
-        passed += matching->filter[bit / 64] >> bit % 64 & 1;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t mask = filter_mask(ngrams[i].hash), word = *filter_word(matching, ngrams[i].hash);
+        ngrams[passed] = ngrams[i];
+        passed += (word & mask) == mask;
     }
     for (size_t i = 0; i < passed; i++) {
-        const Ngram *ngram = &reading->waiting[i];
-        size_t number = find(matching, ngram->hash);
+        size_t number = find(matching, ngrams[i].hash);
         if (number == SIZE_MAX) continue;
-        for (size_t j = firsts[number]; j < firsts[number + 1]; j++) extend(reading, items[j], ordinals[j], ngram);
+        for (size_t j = firsts[number]; j < firsts[number + 1]; j++) extend(reading, items[j], ordinals[j], &ngrams[i]);
     }
-    reading->waits = 0;
-}
-
-/* Let the n-grams that end with the last token wait. */
-static void take_ngrams(Reading *reading)
-{
-    const Matching *matching = reading->matching;
-    for (; reading->first < reading->count; reading->first++) {
-        const Token *token = &reading->ring[reading->first % RING];
-        if (reading->place - token->place < matching->units) return;
-        uint64_t hash = reading->joined - token->before * reading->powers[reading->count - reading->first];
-        hash = (hash ^ hash >> 32) * FN_DECONTAMINATE_MIX;
-        hash ^= hash >> 29;
-        if (reading->waits == WAITING) look_up(reading);
-        uint32_t end = reading->ring[(reading->count - 1) % RING].end;
-        reading->waiting[reading->waits++] = (Ngram){hash, token->place, token->start, end};
-#ifdef __GNUC__
-        __builtin_prefetch(&matching->filter[filter_bit(matching, hash) / 64]);
-#endif
-    }
-}
-
-static void add_token(Reading *reading, uint64_t hash, uint64_t units, size_t start, size_t end)
-{
-    reading->ring[reading->count++ % RING] = (Token){reading->joined, reading->place, (uint32_t)start, (uint32_t)end};
-    reading->joined = reading->joined * FN_DECONTAMINATE_BASE + hash;
-    reading->place += units;
-    take_ngrams(reading);
 }
 
 /* A text that is read piece by piece. Tokens k begin at starts[k], and end before ends[k]. */
@@ -283,18 +277,25 @@ static size_t find_tokens(Spans *spans)
     return found;
 }
 
-static void read_text(Reading *reading, Spans *spans)
+/* Match the tokens of a piece. Afterwards those that began no n-gram yet are the first ones. */
+static void match_tokens(Reading *reading, const Spans *spans, size_t count)
 {
     static const uint64_t units[] = {FN_DECONTAMINATE_UNITS};
-    while (spans->at <= spans->n) {
-        size_t tokens = find_tokens(spans), size;
-        for (size_t i = 0; i < tokens; i++) {
-            size_t start = spans->starts[i], end = spans->ends[i];
-            unsigned kind = spans->text[start] < 0x80 ? FN_DECONTAMINATE_LETTER : kind_at(spans, start, &size);
-            add_token(reading, fn_hash_of(spans->folded + start, end - start), units[kind], start, end);
-        }
-        spans->starts[0] = spans->starts[tokens]; /* of the token that is open, if one is */
+    Ngram ngrams[MOST_NGRAMS];
+    Token *token = reading->tokens + reading->open;
+    uint64_t before = token->before, place = token->place;
+    for (size_t i = 0, size; i < count; i++) {
+        uint32_t start = spans->starts[i], end = spans->ends[i];
+        unsigned kind = spans->text[start] < 0x80 ? FN_DECONTAMINATE_LETTER : kind_at(spans, start, &size);
+        *token++ = (Token){before, place, start, end};
+        before = before * FN_DECONTAMINATE_BASE + fn_hash_of(spans->folded + start, end - start);
+        place += units[kind];
     }
+    *token = (Token){before, place, 0, 0};
+    size_t all = reading->open + count, found = find_ngrams(reading, all, ngrams);
+    look_up(reading, ngrams, found);
+    reading->open = all - found;
+    memmove(reading->tokens, reading->tokens + found, (reading->open + 1) * sizeof(Token));
 }
 
 PyObject *fn_decontaminate_match(PyObject *self, PyObject *args)
@@ -303,14 +304,18 @@ PyObject *fn_decontaminate_match(PyObject *self, PyObject *args)
     const char *text;
     Py_ssize_t n;
     (void)self;
-    if (!PyArg_ParseTuple(args, "Oy#", &capsule, &text, &n)) return NULL;
+    if (!PyArg_ParseTuple(args, "Os#", &capsule, &text, &n)) return NULL;
     Matching *matching = PyCapsule_GetPointer(capsule, CAPSULE);
     if (matching == NULL) return NULL;
     if ((uint64_t)n > UINT32_MAX) return PyErr_Format(PyExc_ValueError, "the text is too long");
-    uint64_t powers[RING] = {1};
-    for (size_t i = 1; i < RING; i++) powers[i] = powers[i - 1] * FN_DECONTAMINATE_BASE;
-    Reading reading = {.matching = matching, .powers = powers, .place = matching->place};
-    Spans spans; /* its arrays are written before they are read */
+    Reading reading; /* as below: the arrays are written before they are read */
+    reading.matching = matching;
+    reading.powers[0] = 1;
+    for (size_t i = 1; i <= MOST_TOKENS; i++) reading.powers[i] = reading.powers[i - 1] * FN_DECONTAMINATE_BASE;
+    reading.tokens[0] = (Token){0, matching->place, 0, 0};
+    reading.open = 0;
+    reading.best = (Best){0};
+    Spans spans;
     spans.kinds = matching->kinds.buf;
     spans.text = (const unsigned char *)text;
     spans.n = (size_t)n;
@@ -318,10 +323,13 @@ PyObject *fn_decontaminate_match(PyObject *self, PyObject *args)
     spans.word = spans.taken = spans.ends_at = spans.was_word = 0;
     spans.folded = malloc(fn_folded_bytes(spans.n));
     if (spans.folded == NULL) return PyErr_NoMemory();
-    read_text(&reading, &spans);
+    while (spans.at <= spans.n) {
+        size_t count = find_tokens(&spans);
+        match_tokens(&reading, &spans, count);
+        spans.starts[0] = spans.starts[count]; /* of the token that is open, if one is */
+    }
     free(spans.folded);
-    look_up(&reading);
-    matching->place = reading.place + FN_DECONTAMINATE_GAP_UNITS + 1;
+    matching->place = reading.tokens[reading.open].place + FN_DECONTAMINATE_GAP_UNITS + 1;
     const Best *best = &reading.best;
     if (best->found == 0) Py_RETURN_NONE;
     return Py_BuildValue("nIIII", (Py_ssize_t)best->item, best->found, best->needed, best->start, best->end);

@@ -3,18 +3,12 @@
  * Most of the time goes into waiting for memory: a text has some thousand features, which lie anywhere in tables of
  * megabytes. So all that belongs to a feature lies in one place, for all models of equal size, and is fetched ahead. */
 #define _DEFAULT_SOURCE /* for madvise */
+#include "large_pages.h"
 #include "quality.h"
-
-#include <stdlib.h>
-#include <string.h>
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
 
 enum {
     AHEAD = 64, /* features between the count that is fetched and the one that is changed */
     WIDEST = 8, /* rows whose sums are in registers */
-    LARGE_PAGE = 2 << 20,
 };
 _Static_assert(FN_QUALITY_MAX_TEXT <= 1 << 20, "sums fit into 64 bits: 15 bits of weight, 8 of root, 21 of features, 16");
 
@@ -53,22 +47,11 @@ static unsigned char *cell_of(const FnQualityGroup *group, size_t stride, size_t
     return group->cells + feature * cell_bytes(stride);
 }
 
-/* Memory for a table that is read at random: in large pages where Linux has some, which saves a fifth of the time. */
-static unsigned char *zeros(size_t bytes)
-{
-    size_t whole = (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
-    unsigned char *found = aligned_alloc(LARGE_PAGE, whole);
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (found != NULL) (void)madvise(found, whole, MADV_HUGEPAGE); /* only a hint */
-#endif
-    return found == NULL ? NULL : memset(found, 0, bytes);
-}
-
 bool fn_quality_group_open(FnQualityGroup *group, int bits, size_t rows)
 {
     size_t features = (size_t)1 << bits, stride = rows < 3 ? rows : rows < 5 ? 4 : (rows + WIDEST - 1) / WIDEST * WIDEST;
     *group = (FnQualityGroup){.bits = bits, .rows = rows, .stride = stride};
-    group->cells = zeros(features * cell_bytes(stride));
+    group->cells = fn_large_zeros(features * cell_bytes(stride));
     group->distinct = malloc((features + 1) * sizeof(uint32_t)); /* one more than there are is written, but not kept */
     for (uint32_t count = 0; count < FN_QUALITY_ROOTS; count++) group->roots[count] = (uint32_t)root_of(count << 16);
     return group->cells != NULL && group->distinct != NULL;
