@@ -8,8 +8,8 @@ Of the first, the pages that a model prefers are taken up to a share of all toke
 same number. Both train a language model as `finest quality` does (`finest.validator.quality`), on equally many tokens,
 and predict the same unseen text: pages of other hosts (`web`), and the positive texts of a labelled set (`reference`).
 A negative difference in bits per byte means that the preferred text predicts better. Tier 2 runs in a small
-setting, for a CPU, and predicts `web` only. With `--json`, a run that was interrupted goes on where it stopped: what the
-file has is not measured again. So give it the same texts and settings each time.
+setting, for a CPU, and predicts `web` only. With `--json`, a run that was interrupted goes on where it stopped: what
+the file has is not measured again. So give it the same texts and settings each time.
 """
 
 from __future__ import annotations

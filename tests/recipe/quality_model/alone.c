@@ -1,4 +1,5 @@
-/* Scores texts from standard input with one linear and one fastText model, for a processor without Python.
+/* Scores texts from standard input with one linear and one fastText model, without Python: for another processor, or with
+ * sanitizers.
  *
  * Every part begins with its size in bytes as 32 bits. First come bits, rows and weights of the linear model; word_ngrams,
  * minn, maxn, keys, words and buckets of the fastText model; then texts until the end. Prints the sums of each text. */
@@ -11,7 +12,7 @@
 static void *part(uint32_t *size)
 {
     if (fread(size, sizeof(*size), 1, stdin) != 1) return NULL;
-    char *data = malloc(*size + 1u);
+    char *data = malloc(*size > 0 ? *size : 1);
     if (data == NULL || fread(data, 1, *size, stdin) != *size) exit(1);
     return data;
 }
@@ -54,5 +55,10 @@ int main(void)
         printf("%" PRId64 "\n", fn_quality_fasttext(&fasttext, data, size));
         free(folded);
     }
+    fn_quality_group_close(&group);
+    free(weights);
+    free((void *)fasttext.keys);
+    free((void *)fasttext.words);
+    free((void *)fasttext.buckets);
     return 0;
 }
