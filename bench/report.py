@@ -14,7 +14,7 @@ NAMES = {
     "finest": "finest, recipe `finest` (experimental)",
     "finest-scored": "finest, recipe `finest-scored` (experimental)",
 }
-STAGES = ("read", "payload", "url", "gate", "extraction", "language", "repetition", "quality", "c4", "fineweb",
+STAGES = ("read", "http", "payload", "url", "gate", "extraction", "language", "repetition", "quality", "c4", "fineweb",
           "finish", "pii", "quality_model", "decontaminate", "tokens", "dedup", "write", "rest")  # fmt: skip
 
 
