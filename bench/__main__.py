@@ -3,6 +3,9 @@
     python -m bench --warc PATH...                 three rounds: bench/results and docs/concepts/performance.md
     python -m bench --warc PATH... --every 10      every tenth page alone: a quick look
     python -m bench --warc PATH... --rounds 0      equality alone, against a stored run of DataTrove's if there is one
+    python -m bench --warc PATH... --ours          no run of DataTrove's, no equality: what our own stages cost
+
+Recipe `finest-scored` also matches every text with an index of evaluation items, if `--index FILE.decon` gives one.
 
 A round on 120 MB of WARCs takes about ten minutes of CPU. Nothing else should run on the machine meanwhile.
 """
@@ -35,14 +38,14 @@ from bench.outcome import (
     stored_reference,
     thin,
 )
-from bench.recipes import UNGATED
+from bench.recipes import UNGATED, scored
 from bench.reference import KEPT, ReferencePage
 from bench.reference_dedup import run_reference_dedup
-from bench.report import render, write_report
+from bench.report import render, render_ours, write_report
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "bench-run"
-RECIPES = ("fineweb-ungated", "fineweb", "finest")
+RECIPES = ("fineweb-ungated", "fineweb", "finest", "finest-scored")
 WARM_UP = "warm-up.warc.gz"
 STEPS = ("read", "url", "extraction", "language", "repetition", "quality", "c4", "fineweb", "write")
 """DataTrove's steps in the order of `stats.json`, by the names that our stages have."""
@@ -69,10 +72,15 @@ def main() -> None:
     if len({warc.name for warc in warcs}) < len(warcs):
         raise SystemExit("two WARCs have the same name; rename one of them")
     runs = Runs()
-    _warm_up(warcs)
+    _warm_up(warcs, with_datatrove=not args.ours)
+    (WORK / "ungated.toml").write_text(UNGATED)
+    (WORK / "scored.toml").write_text(scored(args.index))
     for number in range(args.rounds):
         print(f"round {number + 1} of {args.rounds}", flush=True)
-        _round(warcs, runs)
+        _round(warcs, runs, with_datatrove=not args.ours)
+    if args.ours:
+        print(render_ours(_ours(warcs, runs)))
+        return
     result = _result(args, warcs, runs)
     whole = args.every == 1 and args.rounds > 0
     target = ROOT / "bench" / "results" / f"{result['date']}.json" if whole else WORK / "result.json"
@@ -90,17 +98,20 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--warc", nargs="+", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--every", type=int, default=1, metavar="K", help="measure every K-th page alone")
+    parser.add_argument("--ours", action="store_true", help="measure our recipes alone, and print the table of stages")
+    parser.add_argument("--index", type=Path, help="index of evaluation items for recipe finest-scored")
     parser.add_argument("--gold", type=Path, help="pages.jsonl.gz with gold_text  [default: beside the first WARC]")
     return parser.parse_args()
 
 
-def _round(warcs: list[Path], runs: Runs) -> None:
-    cost = _datatrove(warcs, WORK / "datatrove")
-    keep_reference(warcs, WORK / "datatrove", _cache(warcs))
-    stages = _datatrove_stages(WORK / "datatrove")
-    runs.add("datatrove", cost, stages)
-    last = _last_stages(WORK / "datatrove" / "kept", WORK / "last-stages")
-    runs.add("datatrove-whole", cost + last, stages | {"finish": last.cpu_s})
+def _round(warcs: list[Path], runs: Runs, *, with_datatrove: bool) -> None:
+    if with_datatrove:
+        cost = _datatrove(warcs, WORK / "datatrove")
+        keep_reference(warcs, WORK / "datatrove", _cache(warcs))
+        stages = _datatrove_stages(WORK / "datatrove")
+        runs.add("datatrove", cost, stages)
+        last = _last_stages(WORK / "datatrove" / "kept", WORK / "last-stages")
+        runs.add("datatrove-whole", cost + last, stages | {"finish": last.cpu_s})
     for recipe in RECIPES:
         cost = _finest(warcs, WORK / recipe, recipe, workers=1)
         runs.add(recipe, cost, _our_stages(WORK / recipe))
@@ -119,18 +130,18 @@ def _last_stages(kept: Path, out: Path) -> Cost:
 
 def _finest(warcs: list[Path], out: Path, recipe: str, workers: int) -> Cost:
     shutil.rmtree(out, ignore_errors=True)
-    name = recipe
-    if recipe == "fineweb-ungated":
-        (WORK / "ungated.toml").write_text(UNGATED)
-        name = str(WORK / "ungated.toml")
+    name = {"fineweb-ungated": str(WORK / "ungated.toml"), "finest-scored": str(WORK / "scored.toml")}.get(
+        recipe, recipe
+    )
     command = [str(Path(sys.executable).with_name("finest")), "refine", *map(str, warcs), "--out", str(out)]
     return measure([*command, "--workers", str(workers), "--recipe", name, "--quiet"], out.with_suffix(".log"))
 
 
-def _warm_up(warcs: list[Path]) -> None:
+def _warm_up(warcs: list[Path], *, with_datatrove: bool) -> None:
     """What is built once per machine (URL lists) is built before anything is measured."""
     few = thin(warcs[0], 200, WORK / WARM_UP)
-    _datatrove([few], WORK / "warm-up-datatrove")
+    if with_datatrove:
+        _datatrove([few], WORK / "warm-up-datatrove")
     _finest([few], WORK / "warm-up-finest", "fineweb", workers=1)
 
 
@@ -188,9 +199,28 @@ def _figures(name: str, runs: Runs, pages: int, size: int, outcomes: Outcomes) -
         "mb_per_s": size / 1e6 / median(cost.wall_s for cost in costs),
         "peak_mb": max(cost.peak_bytes for cost in costs) / 1e6,
         "kept": sum(outcome.kept for outcome in outcomes.values()),
-        "stage_ms_per_page": {s: median(part.get(s, 0.0) for part in stages) / pages * 1e3 for s in stages[0]},
+        "stage_ms_per_page": _medians(stages, pages),
         "rounds": costs,
     }
+
+
+def _ours(warcs: list[Path], runs: Runs) -> dict[str, Any]:
+    """What the stages of our recipes cost, by page of the WARCs and, for those of a row, by kept page."""
+    parts = {recipe: _slices(WORK / recipe) for recipe in RECIPES}
+    pages = sum(part["pages"] for part in parts["finest-scored"])
+    return {
+        "machine": machine(), "rounds": len(runs.costs["finest-scored"]), "warcs": [warc.name for warc in warcs],
+        "pages": pages, "compressed_bytes": sum(warc.stat().st_size for warc in warcs),
+        "kept": {recipe: sum(part["kept"] for part in parts[recipe]) for recipe in RECIPES},
+        "runs": {
+            recipe: {"stage_ms_per_page": _medians(runs.stages[recipe], pages)} for recipe in RECIPES
+        },
+    }  # fmt: skip
+
+
+def _medians(rounds: list[dict[str, float]], pages: int) -> dict[str, float]:
+    """CPU milliseconds per page of each stage."""
+    return {stage: median(part.get(stage, 0.0) for part in rounds) / pages * 1e3 for stage in rounds[0]}
 
 
 def _cache(warcs: list[Path]) -> Path:

@@ -1,14 +1,15 @@
 """Does text that a shipped model prefers teach a language model more than a random draw of as many tokens?
 
     python -m bench.ablation --warc A.warc.gz B.warc.gz [--reference TEXTS.jsonl] [--tier 1] [--json FILE]
-    python -m bench.ablation --dataset DATASET --tier 2
+    python -m bench.ablation --dataset DATASET --tier 2 --json FILE [--share 0.1]
 
 The WARCs are refined with recipe `finest`. Each seed deals hosts anew: three fifths to draw from, the rest to predict.
 Of the first, the pages that a model prefers are taken up to a share of all tokens, and pages in random order up to the
 same number. Both train a language model as `finest quality` does (`finest.validator.quality`), on equally many tokens,
 and predict the same unseen text: pages of other hosts (`web`), and the positive texts of a labelled set (`reference`).
 A negative difference in bits per byte means that the preferred text predicts better. Tier 2 runs in a small
-setting, for a CPU, and predicts `web` only.
+setting, for a CPU, and predicts `web` only. With `--json`, a run that was interrupted goes on where it stopped: what
+the file has is not measured again. So give it the same texts and settings each time.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pyarrow import parquet
 
 import finest.recipe
 from bench.quality import Remembering
+from finest.atomic_files import write_whole
 from finest.recipe.quality_model import QualityModel
 from finest.recipe.recipe import load_recipe
 from finest.settings import default_cache
@@ -148,6 +150,13 @@ SETTINGS = {
 """Tier 1 as docs/concepts/scoring.md recommends it; tier 2 takes 81 fits of 14 CPU seconds."""
 
 
+def stored(path: Path | None) -> list[Result]:
+    """Return the results of an earlier run; none without a file."""
+    if path is None or not path.exists():
+        return []
+    return [Result(**one) for one in json.loads(path.read_text("utf-8"))]
+
+
 def table(results: Sequence[Result]) -> list[str]:
     """Return the means over the seeds as Markdown, with a 95 % interval from their spread and their own errors."""
     lines = ["| tier | model | share | predicted | difference in bpb | tokens |", "|---|---|---|---|---|---|"]
@@ -178,20 +187,23 @@ def main() -> None:
     parser.add_argument("--reference", type=Path, help="JSONL with text and label; those labelled 1 are predicted")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tier", type=int, nargs="+", choices=(1, 2), default=(1, 2))
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--share", type=float, nargs="+", choices=SHARES, default=SHARES)
+    parser.add_argument("--json", type=Path, help="keeps the results; those that it has already are not measured again")
     args = parser.parse_args()
     pages = scored_pages(args.dataset) if args.dataset else kept_pages(args.warc)
     rows = map(json.loads, args.reference.read_text("utf-8").splitlines()) if args.reference else ()
     reference = [row["text"] for row in rows if row["label"] == "1"]
     print(f"{len(pages)} pages kept, {sum(page.tokens for page in pages):,} tokens", flush=True)
-    results: list[Result] = []
+    results = stored(args.json)
     for number in args.tier:
         tier = Remembering(tier_of(number))
-        for share, seed in itertools.product(SHARES, range(args.seeds)):
+        for share, seed in itertools.product(args.share, range(args.seeds)):
+            if any((one.tier, one.share, one.seed) == (number, share, seed) for one in results):
+                continue
             results += results_of(pages, reference, share, seed, tier, SETTINGS[number])
             if args.json:
-                rows_of = [result._asdict() for result in results]
-                args.json.write_text(json.dumps(rows_of, indent=1) + "\n", encoding="utf-8")
+                rows_of = json.dumps([result._asdict() for result in results], indent=1)
+                write_whole(args.json, f"{rows_of}\n".encode())
     print("\n".join(table(results)))
 
 

@@ -12,9 +12,10 @@ NAMES = {
     "fineweb-ungated": "finest, recipe `fineweb` without the gate",
     "fineweb": "finest, recipe `fineweb`",
     "finest": "finest, recipe `finest` (experimental)",
+    "finest-scored": "finest, recipe `finest-scored` (experimental)",
 }
-STAGES = ("read", "payload", "url", "gate", "extraction", "language", "repetition", "quality", "c4", "fineweb",
-          "finish", "pii", "tokens", "dedup", "write", "rest")  # fmt: skip
+STAGES = ("read", "http", "payload", "url", "gate", "extraction", "language", "repetition", "quality", "c4", "fineweb",
+          "finish", "pii", "quality_model", "decontaminate", "tokens", "dedup", "write", "rest")  # fmt: skip
 
 
 def write_report(result: dict[str, Any], path: Path) -> None:
@@ -39,6 +40,20 @@ def render(result: dict[str, Any]) -> str:
     )
     parts = [head, _costs(result), _stages(result), _equality(result), _agreement(result), _workers(result)]
     return "\n\n".join(part for part in parts if part)
+
+
+def render_ours(result: dict[str, Any]) -> str:
+    """The table of stages of our recipes alone, and what the stages of a row cost for each kept page."""
+    m, pages, kept = result["machine"], result["pages"], result["kept"]["finest-scored"]
+    stages = result["runs"]["finest-scored"]["stage_ms_per_page"]
+    rows = ", ".join(
+        f"`{name}` {stages.get(name, 0.0) * pages / kept:.3f}" for name in ("quality_model", "decontaminate")
+    )
+    return (
+        f"{m['cpu']}, {m['cores']} cores: {', '.join(result['warcs'])} ({pages:,} pages), medians of "
+        f"{result['rounds']} rounds.\n\n{_stages(result)}\n\n`finest-scored` keeps {kept:,} pages before "
+        f"deduplication. Milliseconds per kept page: {rows}."
+    )
 
 
 def _costs(result: dict[str, Any]) -> str:

@@ -167,6 +167,8 @@ def _texts() -> Iterator[str]:
         yield f"#define FN_QUALITY_{name} {getattr(fasttext, name)}u"
     for name in ("FNV_BASIS", "FNV_PRIME", "SPREAD", "PAIR"):
         yield f"#define FN_QUALITY_{name} {getattr(hashing, name)}ull"
+    inverses = (f"{pow(hashing.FNV_PRIME, -power, 1 << 64)}ull" for power in range(8))
+    yield f"#define FN_QUALITY_FNV_INVERSES {', '.join(inverses)}"
     yield ""
     yield from _decontamination()
 

@@ -95,7 +95,7 @@ def judge(page: Page, recipe: Recipe, cache: Path, clock: Clock | None = None) -
     """
     tools = toolbox(recipe, cache)
     state = PageState(page)
-    before = time.process_time() if clock is not None else 0.0
+    before = time.thread_time() if clock is not None else 0.0
     for stage in _stages(tools):
         failed, error = None, ""
         try:
@@ -110,7 +110,7 @@ def judge(page: Page, recipe: Recipe, cache: Path, clock: Clock | None = None) -
         except Exception as exception:  # noqa: BLE001 - a page's border; the verdict names the error
             failed, error = _failure(exception, stage, page)
         if clock is not None:
-            now = time.process_time()
+            now = time.thread_time()
             clock[stage.name] = clock.get(stage.name, 0.0) + now - before
             before = now
         if failed is not None:

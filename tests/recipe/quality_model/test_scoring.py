@@ -19,6 +19,14 @@ from tests.deep import examples
 from tests.recipe.quality_model.made import CLASSES, model
 
 MODELS = (model(bits=MIN_BITS), model(bits=9, classes=CLASSES, seed=1), model(bits=16, seed=2))
+SHARING = (
+    *MODELS,
+    model(bits=16, seed=3),
+    model(bits=9, classes=tuple("abcdefghij"), seed=4),
+    model(bits=16, classes=CLASSES, seed=5),
+    model(bits=MIN_BITS, classes=tuple("abcdefgh"), seed=6),
+)
+"""Some are of equal size, so the core keeps their weights in one table: of 5, of 9, and of 13 rows."""
 WORDS = [
     "the",
     "The",
@@ -48,12 +56,19 @@ def check(text: str | bytes) -> None:
         assert score == one.scored(one.table.sums(text)) == one.score(text)
 
 
+def check_sharing(text: str | bytes) -> None:
+    """The scores of models that share tables are Python's."""
+    for one, score in zip(SHARING, score_all(SHARING, text), strict=True):
+        assert score == one.scored(one.table.sums(text))
+
+
 @needs_core
 @given(st.lists(st.sampled_from(WORDS), max_size=80).map(" ".join))
 @settings(max_examples=examples(100, 2_000))
 def test_words_that_repeat(text: str) -> None:
-    """Counts above one, and features that share an index, have the same values."""
+    """Counts above one, and features that share an index, have the same values; whatever models share a table."""
     check(text)
+    check_sharing(text)
 
 
 def drawn(count: int) -> Iterator[bytes | str]:
@@ -84,6 +99,18 @@ def test_borders(text: str) -> None:
     """No token, one token, counts beyond the core's memo, and texts beyond the bytes that are read."""
     check(text)
     check(text.encode())
+
+
+@needs_core
+@pytest.mark.parametrize("sign", [b" ", b"!", b"! ", b" !"])
+def test_tokens_across_the_blocks_that_the_core_reads(sign: bytes) -> None:
+    """Tokens of every length up to some beyond a block of 64 bytes, and across the core's pieces of 1,024 bytes."""
+    text = sign.join(b"Ab9\xc3" * 20 + b"z" * 20 for _ in range(3))
+    lengths = (*range(1, 20), 62, 63, 64, 65, 66, 127, 128, 129)
+    for start in (*range(9), 56, 63, 64, 960, 1015, 1023, 1024, 2047):
+        found = b"x" * start + sign + sign.join(text[:length] for length in lengths)
+        assert features(found, MAX_BITS).tolist() == indices(found, MAX_BITS)
+    check_sharing(found)
 
 
 def test_only_the_first_mib_is_read() -> None:

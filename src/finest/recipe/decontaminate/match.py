@@ -2,7 +2,7 @@
 
 A run of an item is a series of its n-grams in the text, in the order of the item, with at most GAP_WORDS words from
 one to the next. An item is found if a run has enough of its n-grams: `min_matches`, and `min_percent` of all its
-n-grams. Edits break n-grams; what is left of an edited copy is still a run. `native/core/decontaminate.c` computes the
+n-grams. Edits break n-grams; what is left of an edited copy is still a run. `core/decontaminate_match.c` computes the
 same; `_reference` is the reference.
 """
 
@@ -64,7 +64,10 @@ class Matcher:
         if self._core is None:
             return self._reference(text)
         core, items = self._core
-        found = core.decontaminate_match(items, text.encode("utf-8", "replace"))
+        try:
+            found = core.decontaminate_match(items, text)
+        except UnicodeEncodeError:  # a lone surrogate, which separates words
+            found = core.decontaminate_match(items, text.encode("utf-8", "replace"))
         return None if found is None else Match(*found)
 
     def _reference(self, text: str) -> Match | None:

@@ -1,4 +1,4 @@
-"""The n-grams of a text as 64-bit hashes. `native/core/decontaminate.c` computes the same; this is the reference.
+"""The n-grams of a text as 64-bit hashes. `core/decontaminate_text.c` computes the same; this is the reference.
 
 ASCII letters are folded to lower case, and what stands between words is ignored. So a copy with other line breaks,
 punctuation or capitals has the same n-grams. The hash of a token is FNV-1a over its UTF-8 bytes; the hash of an n-gram

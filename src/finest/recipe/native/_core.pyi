@@ -34,6 +34,10 @@ class QualityTable:
     """A quality model, as `quality_open` or `quality_open_fasttext` prepares it."""
 
 @final
+class QualityTables:
+    """Quality models that score a text together, as `quality_join` prepares them."""
+
+@final
 class EvaluationItems:
     """An index of evaluation items, as `decontaminate_open` prepares it."""
 
@@ -123,21 +127,25 @@ class Core(Protocol):
         """Return the lowest permuted SHA-1 or xxHash64 values as bytes; None if there are fewer words than `n`."""
     # quality models
     def quality_open(self, bits: int, rows: int, weights: object, /) -> QualityTable:
-        """Prepare int16 weights of shape (rows, 2^bits), given as a buffer."""
+        """Prepare int16 weights of shape (rows, 2^bits), given as a buffer, which must not change afterwards."""
     def quality_open_fasttext(
         self, keys: object, words: object, buckets: object, word_ngrams: int, minn: int, maxn: int, /
     ) -> QualityTable:
         """Prepare the numbers of a fastText model, given as buffers, which must not change afterwards."""
+    def quality_join(self, models: tuple[QualityTable, ...], /) -> QualityTables:
+        """Prepare models to score a text together."""
     def quality_features(self, text: str | bytes, bits: int, /) -> bytes:
         """Return the indices of a text's n-grams as 32-bit numbers, in the order of the text."""
-    def quality_sums(self, models: tuple[QualityTable, ...], text: str | bytes, /) -> tuple[tuple[int, ...], ...]:
+    def quality_sums(self, models: QualityTables, text: str | bytes, /) -> tuple[tuple[int, ...], ...]:
         """Return the score of each row of each model, without biases."""
     # decontamination
     def decontaminate_open(
         self, kinds: bytes, n: int, hashes: object, firsts: object, items: object, ordinals: object, needed: object, /
     ) -> EvaluationItems:
         """Prepare the arrays of an index, given as buffers; `needed` are the n-grams that each item needs."""
-    def decontaminate_match(self, items: EvaluationItems, text: bytes, /) -> tuple[int, int, int, int, int] | None:
+    def decontaminate_match(
+        self, items: EvaluationItems, text: str | bytes, /
+    ) -> tuple[int, int, int, int, int] | None:
         """Return the fields of `finest.recipe.decontaminate.match.Match`."""
     # single functions for the tests
     def probe(self, name: str, text: str, /) -> str | int: ...

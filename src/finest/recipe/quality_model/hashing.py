@@ -4,7 +4,7 @@ The text is read as UTF-8 bytes, so no Unicode version matters. A token is a run
 0x80 on, or any other visible ASCII character alone; ASCII letters are folded to lower case. The features are all tokens
 and all pairs of neighbouring tokens, each hashed to 64 bits. A model with 2^b weights takes the hash's top b bits.
 
-`core/quality_sum.c` computes the same. This module is the reference.
+`core/quality_text.c` computes the same. This module is the reference.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_TEXT_BYTES = 1 << 20
 """A score depends on the first MiB of the text's UTF-8 only, which bounds memory and time. FineWeb's longest page, of
 100,000 words, has about 0.6 MB."""
 MIN_BITS, MAX_BITS = 4, 22
-"""Limits of a model's number of weights, 2^bits. The core sorts by the top 22 bits, in two passes of 11."""
+"""Limits of a model's number of weights, 2^bits. The core needs 8 bytes of memory per weight of the largest model."""
 FNV_BASIS, FNV_PRIME = 14695981039346656037, 1099511628211
 """Constants of FNV-1a with 64 bits (draft-eastlake-fnv-17)."""
 SPREAD, PAIR = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from finest.recipe import native
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from finest.recipe.native._core import QualityTable
+    from finest.recipe.native._core import QualityTables
     from finest.recipe.quality_model.format import ModelFile
     from finest.recipe.quality_model.term import Term
+
+_MOST_JOINED = 16
+"""Groups of models that are kept prepared: the models of one recipe, each also alone, and some more."""
 
 
 class Score(NamedTuple):
@@ -47,7 +51,6 @@ class QualityModel:
     bias: tuple[int, ...]
     edges: tuple[int, ...]
     table: LinearTable | FasttextTable
-    _opened: list[QualityTable] = field(default_factory=list, repr=False)
 
     @staticmethod
     def load(path: Path, sha256: str | None = None) -> QualityModel:
@@ -84,14 +87,6 @@ class QualityModel:
         """Return the score of a text; raise UnicodeEncodeError for a lone surrogate."""
         return score_all((self,), text)[0]
 
-    def opened(self) -> QualityTable:
-        """Return the model as the compiled core reads it, prepared once."""
-        core = native.core()
-        assert core is not None
-        if not self._opened:
-            self._opened.append(self.table.opened(core))
-        return self._opened[0]
-
     def scored(self, sums: tuple[int, ...]) -> Score:
         """Return the score for the rows' sums without bias."""
         if not self.classes:
@@ -115,11 +110,18 @@ def score_all(models: Sequence[QualityModel], text: str | bytes) -> tuple[Score,
     """Return the score of a text by each model; the core reads the text once for all linear ones."""
     core = native.core()
     if core is not None:
-        opened = [model._opened[0] if model._opened else model.opened() for model in models]
-        sums = core.quality_sums(tuple(opened), text)
+        sums = core.quality_sums(_joined(tuple(models)), text)
     else:
         sums = tuple(model.table.sums(text) for model in models)
     return tuple(model.scored(found) for model, found in zip(models, sums, strict=True))
+
+
+@lru_cache(maxsize=_MOST_JOINED)
+def _joined(models: tuple[QualityModel, ...]) -> QualityTables:
+    """Return models as the compiled core reads them, prepared once."""
+    core = native.core()
+    assert core is not None
+    return core.quality_join(tuple(model.table.opened(core) for model in models))
 
 
 def _best_two(raw: Sequence[int]) -> tuple[int, int]:

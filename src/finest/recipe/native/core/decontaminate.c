@@ -1,254 +1,73 @@
-/* Find copies of evaluation items in a text: match.py and ngrams.py of recipe/decontaminate. */
+/* The Python side of decontaminate_text.c and decontaminate_match.c: an index as a capsule, and its matches. */
 #define PY_SSIZE_T_CLEAN
+#include "decontaminate.h"
 #include "texts.h"
-#include "generated.h"
 
-#include <stdint.h>
-
-enum {
-    RING = 256,                 /* more than the tokens of an n-gram, a power of two */
-    FILTER_BITS_PER_NGRAM = 16, /* about 6 % of other n-grams pass the filter */
-    WAITING = 64,               /* n-grams that are looked up together, so that the waits for memory overlap */
-};
-_Static_assert(4 * FN_DECONTAMINATE_MOST_N < RING, "the tokens of an n-gram fit in the ring");
-
-typedef struct { uint64_t place; uint32_t found, ordinal, start; } Run; /* of an item; found is 0 before its first */
+enum { KINDS, HASHES, FIRSTS, ITEMS, ORDINALS, NEEDED, BUFFERS };
 
 typedef struct {
-    Py_buffer kinds, hashes, firsts, items, ordinals, needed;
-    uint64_t units;      /* of an n-gram */
-    unsigned char folded[256]; /* ASCII letters and digits, letters in lower case; 0 for all other bytes */
-    uint64_t *filter;    /* a bit for each value of the top bits of a hash */
-    uint32_t *directory; /* the first hash for each value of the top bits */
-    int filter_bits, directory_bits;
-    Run *runs;
-    uint64_t place;      /* units before the current text: no run goes on from one text to the next */
-} Matching;
-
-typedef struct { size_t item; uint32_t found, needed, start, end; } Best;
-
-typedef struct { uint64_t before, place; uint32_t start, end; } Token; /* `before`: polynomial of the tokens before it */
-
-typedef struct { uint64_t hash, place; uint32_t start, end; } Ngram;
-
-typedef struct {
-    Matching *matching;
-    const uint64_t *powers; /* of the base */
-    Token ring[RING];
-    size_t first, count;    /* token of the next n-gram, and all tokens so far */
-    uint64_t joined, place;
-    Ngram waiting[WAITING];
-    size_t waits;
-    Best best;
-} Reading;
+    Py_buffer buffers[BUFFERS];
+    FnMatching *matching;
+} Opened;
 
 static const char CAPSULE[] = "finest.recipe.native.decontaminate";
 
-static void close_matching(Matching *matching)
+static void close_opened(Opened *opened)
 {
-    Py_buffer *buffers[] = {&matching->kinds, &matching->hashes, &matching->firsts,
-                            &matching->items, &matching->ordinals, &matching->needed};
-    for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]); i++) PyBuffer_Release(buffers[i]);
-    free(matching->filter);
-    free(matching->directory);
-    free(matching->runs);
-    free(matching);
+    for (int i = 0; i < BUFFERS; i++)
+        if (opened->buffers[i].obj != NULL) PyBuffer_Release(&opened->buffers[i]);
+    fn_matching_close(opened->matching);
+    free(opened);
 }
 
-static void close_capsule(PyObject *capsule) { close_matching(PyCapsule_GetPointer(capsule, CAPSULE)); }
+static void close_capsule(PyObject *capsule) { close_opened(PyCapsule_GetPointer(capsule, CAPSULE)); }
 
-static int bits_for(uint64_t count) /* the smallest number of bits, from 6 on, with so many values */
+/* Whether the buffers belong to an index, which index.py has checked in detail. */
+static bool is_index(const Py_buffer *buffers)
 {
-    int bits = 6;
-    while (bits < 40 && (1ull << bits) < count) bits++;
-    return bits;
-}
-
-/* Check that the buffers belong to an index, as index.py has checked in detail, and prepare the tables. */
-static bool prepare(Matching *matching)
-{
-    const uint64_t *hashes = matching->hashes.buf;
-    const uint32_t *firsts = matching->firsts.buf, *items = matching->items.buf;
-    size_t count = (size_t)matching->hashes.len / 8, postings = (size_t)matching->items.len / 4;
-    size_t needed = (size_t)matching->needed.len / 4;
-    bool holds = matching->kinds.len == FN_DECONTAMINATE_CODES && count < UINT32_MAX &&
-                 (size_t)matching->firsts.len == 4 * (count + 1) && matching->ordinals.len == matching->items.len;
+    const unsigned char *kinds = buffers[KINDS].buf;
+    const uint32_t *firsts = buffers[FIRSTS].buf, *items = buffers[ITEMS].buf;
+    size_t count = (size_t)buffers[HASHES].len / 8, postings = (size_t)buffers[ITEMS].len / 4;
+    size_t needed = (size_t)buffers[NEEDED].len / 4;
+    bool holds = buffers[KINDS].len == FN_DECONTAMINATE_CODES && count < UINT32_MAX &&
+                 (size_t)buffers[FIRSTS].len == 4 * (count + 1) && buffers[ORDINALS].len == buffers[ITEMS].len;
+    for (int c = 0; holds && c < 0x80; c++) /* decontaminate_text.c takes these, and no other ASCII, for parts of words */
+        holds = (kinds[c] == FN_DECONTAMINATE_LETTER) ==
+                ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'));
     for (size_t i = 0; holds && i < count; i++) holds = firsts[i] <= firsts[i + 1] && firsts[i + 1] <= postings;
     for (size_t i = 0; holds && i < postings; i++) holds = items[i] < needed;
-    if (!holds) {
-        PyErr_SetString(PyExc_ValueError, "no index");
-        return false;
-    }
-    for (int c = 0; c < 0x80; c++)
-        if (((const unsigned char *)matching->kinds.buf)[c] == FN_DECONTAMINATE_LETTER)
-            matching->folded[c] = (unsigned char)fn_lower_of((char)c);
-    matching->filter_bits = bits_for(FILTER_BITS_PER_NGRAM * (uint64_t)count);
-    matching->directory_bits = bits_for(count);
-    size_t places = (size_t)1 << matching->directory_bits, words = ((size_t)1 << matching->filter_bits) / 64;
-    matching->filter = calloc(words, 8);
-    matching->directory = malloc((places + 1) * sizeof(uint32_t));
-    matching->runs = calloc(needed + 1, sizeof(Run));
-    if (matching->filter == NULL || matching->directory == NULL || matching->runs == NULL) {
-        PyErr_NoMemory();
-        return false;
-    }
-    size_t next = 0;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t bit = hashes[i] >> (64 - matching->filter_bits);
-        matching->filter[bit / 64] |= 1ull << bit % 64;
-        for (; next <= hashes[i] >> (64 - matching->directory_bits); next++) matching->directory[next] = (uint32_t)i;
-    }
-    for (; next <= places; next++) matching->directory[next] = (uint32_t)count;
-    return true;
+    return holds;
 }
 
 PyObject *fn_decontaminate_open(PyObject *self, PyObject *args)
 {
     int n;
+    PyObject *capsule = NULL;
+    Opened *opened = calloc(1, sizeof(Opened));
     (void)self;
-    Matching *matching = calloc(1, sizeof(Matching));
-    if (matching == NULL) return PyErr_NoMemory();
-    if (PyArg_ParseTuple(args, "y*iy*y*y*y*y*", &matching->kinds, &n, &matching->hashes, &matching->firsts,
-                         &matching->items, &matching->ordinals, &matching->needed)) {
-        matching->units = 4 * (uint64_t)n;
-        if (n < 1 || n > FN_DECONTAMINATE_MOST_N) {
-            PyErr_SetString(PyExc_ValueError, "an n-gram of too many or too few words");
-        } else if (prepare(matching)) {
-            PyObject *capsule = PyCapsule_New(matching, CAPSULE, close_capsule);
-            if (capsule != NULL) return capsule;
-        }
+    if (opened == NULL) return PyErr_NoMemory();
+    Py_buffer *buffers = opened->buffers;
+    if (!PyArg_ParseTuple(args, "y*iy*y*y*y*y*", &buffers[KINDS], &n, &buffers[HASHES], &buffers[FIRSTS], &buffers[ITEMS],
+                          &buffers[ORDINALS], &buffers[NEEDED])) {
+        free(opened); /* on failure PyArg_ParseTuple has released the buffers */
+        return NULL;
     }
-    close_matching(matching);
-    return NULL;
-}
-
-static uint64_t filter_bit(const Matching *matching, uint64_t hash) { return hash >> (64 - matching->filter_bits); }
-
-/* Return the number of the n-gram with that hash, or SIZE_MAX. */
-static size_t find(const Matching *matching, uint64_t hash)
-{
-    const uint64_t *hashes = matching->hashes.buf;
-    uint64_t place = hash >> (64 - matching->directory_bits);
-    size_t low = matching->directory[place], end = matching->directory[place + 1], high = end;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (hashes[middle] < hash) low = middle + 1;
-        else high = middle;
+    if (n < 1 || n > FN_DECONTAMINATE_MOST_N) {
+        PyErr_SetString(PyExc_ValueError, "an n-gram of too many or too few words");
+    } else if (!is_index(buffers)) {
+        PyErr_SetString(PyExc_ValueError, "no index");
+    } else {
+        FnEvaluationItems items = {
+            .kinds = buffers[KINDS].buf, .hashes = buffers[HASHES].buf, .firsts = buffers[FIRSTS].buf,
+            .items = buffers[ITEMS].buf, .ordinals = buffers[ORDINALS].buf, .needed = buffers[NEEDED].buf,
+            .ngram_count = (size_t)buffers[HASHES].len / 8, .item_count = (size_t)buffers[NEEDED].len / 4, .n = n,
+        };
+        opened->matching = fn_matching_open(&items);
+        if (opened->matching == NULL) PyErr_NoMemory();
+        else capsule = PyCapsule_New(opened, CAPSULE, close_capsule);
     }
-    return low < end && hashes[low] == hash ? low : SIZE_MAX;
-}
-
-/* Add an n-gram of an item to the item's run, or begin a new run. */
-static void extend(Reading *reading, size_t item, uint32_t ordinal, const Ngram *ngram)
-{
-    Run *run = &reading->matching->runs[item];
-    uint32_t needed = ((const uint32_t *)reading->matching->needed.buf)[item];
-    bool is_new = run->found == 0 || ngram->place - run->place > FN_DECONTAMINATE_GAP_UNITS;
-    if (!is_new && ordinal <= run->ordinal) {
-        if (run->found > 1) return;
-        is_new = true;
-    }
-    if (is_new) {
-        run->found = 0;
-        run->start = ngram->start;
-    }
-    run->found++;
-    run->place = ngram->place;
-    run->ordinal = ordinal;
-    Best *best = &reading->best;
-    if (best->found == 0 || (uint64_t)run->found * best->needed > (uint64_t)best->found * needed)
-        *best = (Best){item, run->found, needed, run->start, ngram->end};
-}
-
-/* Look up the n-grams that wait, in their order. */
-static void look_up(Reading *reading)
-{
-    const Matching *matching = reading->matching;
-    const uint32_t *firsts = matching->firsts.buf, *items = matching->items.buf, *ordinals = matching->ordinals.buf;
-    size_t passed = 0;
-    for (size_t i = 0; i < reading->waits; i++) {
-        uint64_t bit = filter_bit(matching, reading->waiting[i].hash);
-        reading->waiting[passed] = reading->waiting[i];
-        passed += matching->filter[bit / 64] >> bit % 64 & 1;
-    }
-    for (size_t i = 0; i < passed; i++) {
-        const Ngram *ngram = &reading->waiting[i];
-        size_t number = find(matching, ngram->hash);
-        if (number == SIZE_MAX) continue;
-        for (size_t j = firsts[number]; j < firsts[number + 1]; j++) extend(reading, items[j], ordinals[j], ngram);
-    }
-    reading->waits = 0;
-}
-
-/* Let the n-grams that end with the last token wait. */
-static void take_ngrams(Reading *reading)
-{
-    const Matching *matching = reading->matching;
-    for (; reading->first < reading->count; reading->first++) {
-        const Token *token = &reading->ring[reading->first % RING];
-        if (reading->place - token->place < matching->units) return;
-        uint64_t hash = reading->joined - token->before * reading->powers[reading->count - reading->first];
-        hash = (hash ^ hash >> 32) * FN_DECONTAMINATE_MIX;
-        hash ^= hash >> 29;
-        if (reading->waits == WAITING) look_up(reading);
-        uint32_t end = reading->ring[(reading->count - 1) % RING].end;
-        reading->waiting[reading->waits++] = (Ngram){hash, token->place, token->start, end};
-#ifdef __GNUC__
-        __builtin_prefetch(&matching->filter[filter_bit(matching, hash) / 64]);
-#endif
-    }
-}
-
-static void add_token(Reading *reading, uint64_t hash, uint64_t units, size_t start, size_t end)
-{
-    reading->ring[reading->count++ % RING] = (Token){reading->joined, reading->place, (uint32_t)start, (uint32_t)end};
-    reading->joined = reading->joined * FN_DECONTAMINATE_BASE + hash;
-    reading->place += units;
-    take_ngrams(reading);
-}
-
-/* Read a character of valid UTF-8 and return its bytes; 0 if the text ends within it. */
-static size_t read_code(const unsigned char *p, size_t left, uint32_t *code)
-{
-    size_t n = *p < 0x80 ? 1 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
-    if (n > left) return 0;
-    *code = n == 1 ? *p : *p & (0xffu >> (n + 1));
-    for (size_t i = 1; i < n; i++) *code = *code << 6 | (p[i] & 0x3fu);
-    return n;
-}
-
-typedef struct { uint64_t hash; size_t start; bool is_open; } Word;
-
-static void add_byte(Word *word, unsigned char byte, size_t at)
-{
-    if (!word->is_open) *word = (Word){FN_DECONTAMINATE_FNV_BASIS, at, true};
-    word->hash = (word->hash ^ byte) * FN_DECONTAMINATE_FNV_PRIME;
-}
-
-static void close_word(Reading *reading, Word *word, uint64_t units, size_t end)
-{
-    if (word->is_open) add_token(reading, word->hash, units, word->start, end);
-    word->is_open = false;
-}
-
-static void read_text(Reading *reading, const unsigned char *p, size_t n)
-{
-    static const uint64_t units[] = {FN_DECONTAMINATE_UNITS};
-    const unsigned char *kinds = reading->matching->kinds.buf, *folded = reading->matching->folded;
-    Word word = {0};
-    size_t at = 0;
-    while (at < n) {
-        uint32_t code;
-        for (; at < n && folded[p[at]] != 0; at++) add_byte(&word, folded[p[at]], at);
-        size_t size = at < n ? read_code(p + at, n - at, &code) : 0;
-        if (size == 0) break;
-        unsigned kind = code < FN_DECONTAMINATE_CODES ? kinds[code] : FN_DECONTAMINATE_LETTER;
-        if (kind != FN_DECONTAMINATE_LETTER) close_word(reading, &word, units[FN_DECONTAMINATE_LETTER], at);
-        for (size_t i = 0; kind != FN_DECONTAMINATE_SEPARATOR && i < size; i++) add_byte(&word, p[at + i], at);
-        at += size;
-        if (kind != FN_DECONTAMINATE_LETTER) close_word(reading, &word, units[kind], at);
-    }
-    close_word(reading, &word, units[FN_DECONTAMINATE_LETTER], at);
+    if (capsule == NULL) close_opened(opened);
+    return capsule;
 }
 
 PyObject *fn_decontaminate_match(PyObject *self, PyObject *args)
@@ -256,18 +75,13 @@ PyObject *fn_decontaminate_match(PyObject *self, PyObject *args)
     PyObject *capsule;
     const char *text;
     Py_ssize_t n;
+    FnBest best;
     (void)self;
-    if (!PyArg_ParseTuple(args, "Oy#", &capsule, &text, &n)) return NULL;
-    Matching *matching = PyCapsule_GetPointer(capsule, CAPSULE);
-    if (matching == NULL) return NULL;
+    if (!PyArg_ParseTuple(args, "Os#", &capsule, &text, &n)) return NULL;
+    Opened *opened = PyCapsule_GetPointer(capsule, CAPSULE);
+    if (opened == NULL) return NULL;
     if ((uint64_t)n > UINT32_MAX) return PyErr_Format(PyExc_ValueError, "the text is too long");
-    uint64_t powers[RING] = {1};
-    for (size_t i = 1; i < RING; i++) powers[i] = powers[i - 1] * FN_DECONTAMINATE_BASE;
-    Reading reading = {.matching = matching, .powers = powers, .place = matching->place};
-    read_text(&reading, (const unsigned char *)text, (size_t)n);
-    look_up(&reading);
-    matching->place = reading.place + FN_DECONTAMINATE_GAP_UNITS + 1;
-    const Best *best = &reading.best;
-    if (best->found == 0) Py_RETURN_NONE;
-    return Py_BuildValue("nIIII", (Py_ssize_t)best->item, best->found, best->needed, best->start, best->end);
+    if (!fn_matching_best(opened->matching, (const unsigned char *)text, (size_t)n, &best)) return PyErr_NoMemory();
+    if (best.found == 0) Py_RETURN_NONE;
+    return Py_BuildValue("nIIII", (Py_ssize_t)best.item, best.found, best.needed, best.start, best.end);
 }

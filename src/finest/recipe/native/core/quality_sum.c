@@ -1,58 +1,22 @@
-/* Hashed n-grams of a text and the integer scores of linear models: quality_model/hashing.py and linear.py. */
+/* The integer scores of linear models: quality_model/linear.py.
+ *
+ * Most of the time goes into waiting for memory: a text has some thousand features, which lie anywhere in tables of
+ * megabytes. So all that belongs to a feature lies in one place, for all models of equal size, and is fetched ahead. */
+#define _DEFAULT_SOURCE /* for madvise */
+#include "large_pages.h"
 #include "quality.h"
 
-#include <string.h>
-
-enum { HALF = FN_QUALITY_MAX_BITS / 2, DIGITS = 1 << HALF, SHIFT = 64 - FN_QUALITY_MAX_BITS, KNOWN_ROOTS = 256 };
-_Static_assert(FN_QUALITY_MAX_BITS == 2 * HALF, "features are sorted by two digits");
+enum {
+    AHEAD = 64, /* features between the count that is fetched and the one that is changed */
+    WIDEST = 8, /* rows whose sums are in registers */
+};
 _Static_assert(FN_QUALITY_MAX_TEXT <= 1 << 20, "sums fit into 64 bits: 15 bits of weight, 8 of root, 21 of features, 16");
 
-/* What a byte is: 0 for a space or another that ends a token, 1 for visible ASCII alone, else its folded value. */
-static const unsigned char KIND[256] = {
-#define ALONE(c) [c] = 1, [c + 1] = 1, [c + 2] = 1, [c + 3] = 1, [c + 4] = 1, [c + 5] = 1
-#define SAME(c) [c] = c, [c + 1] = c + 1
-#define SAME16(c) SAME(c), SAME(c + 2), SAME(c + 4), SAME(c + 6), SAME(c + 8), SAME(c + 10), SAME(c + 12), SAME(c + 14)
-#define FOLDED(c) [c] = c + 32, [c + 1] = c + 33
-    ALONE('!'), ALONE('!' + 6), ['-'] = 1, ['.'] = 1, ['/'] = 1,
-    SAME('0'), SAME('2'), SAME('4'), SAME('6'), SAME('8'),
-    ALONE(':'), ['@'] = 1,
-    FOLDED('A'), FOLDED('C'), FOLDED('E'), FOLDED('G'), FOLDED('I'), FOLDED('K'), FOLDED('M'), FOLDED('O'),
-    FOLDED('Q'), FOLDED('S'), FOLDED('U'), FOLDED('W'), FOLDED('Y'),
-    ALONE('['),
-    SAME('a'), SAME('c'), SAME('e'), SAME('g'), SAME('i'), SAME('k'), SAME('m'), SAME('o'),
-    SAME('q'), SAME('s'), SAME('u'), SAME('w'), SAME('y'),
-    ['{'] = 1, ['|'] = 1, ['}'] = 1, ['~'] = 1,
-    SAME16(0x80), SAME16(0x90), SAME16(0xa0), SAME16(0xb0), SAME16(0xc0), SAME16(0xd0), SAME16(0xe0), SAME16(0xf0),
-};
-
-size_t fn_quality_room(size_t n) { return n > 0 ? 2 * (n < FN_QUALITY_MAX_TEXT ? n : FN_QUALITY_MAX_TEXT) : 1; }
-
-void fn_quality_read(FnQualityText *text, const unsigned char *p, size_t n)
-{
-    const unsigned char *end = p + (n < FN_QUALITY_MAX_TEXT ? n : FN_QUALITY_MAX_TEXT);
-    uint32_t *next = text->features;
-    uint64_t previous = 0;
-    bool paired = false;
-    while (p < end) {
-        unsigned char kind = KIND[*p];
-        uint64_t token = FN_QUALITY_FNV_BASIS;
-        if (kind == 0) {
-            p++;
-            continue;
-        }
-        if (kind == 1) {
-            token = (token ^ *p++) * FN_QUALITY_FNV_PRIME;
-        } else {
-            do token = (token ^ kind) * FN_QUALITY_FNV_PRIME;
-            while (++p < end && (kind = KIND[*p]) > 1);
-        }
-        *next++ = (uint32_t)(token * FN_QUALITY_SPREAD >> SHIFT);
-        if (paired) *next++ = (uint32_t)((previous * FN_QUALITY_PAIR ^ token) * FN_QUALITY_SPREAD >> SHIFT);
-        previous = token;
-        paired = true;
-    }
-    text->count = (size_t)(next - text->features);
-}
+#ifdef __GNUC__
+#define FETCH(place) __builtin_prefetch(place, 1)
+#else
+#define FETCH(place) ((void)0)
+#endif
 
 /* The integer square root, digit by digit in base 2. */
 static uint64_t root_of(uint64_t x)
@@ -70,69 +34,105 @@ static uint64_t root_of(uint64_t x)
     return root;
 }
 
-/* Move the features into the order of one digit, counted in `places`; equal ones keep their order. */
-static void sort_by(const uint32_t *from, uint32_t *to, size_t count, uint32_t *places, int shift)
-{
-    uint32_t before = 0;
-    for (size_t digit = 0; digit < DIGITS; digit++) {
-        uint32_t here = places[digit];
-        places[digit] = before;
-        before += here;
-    }
-    for (size_t i = 0; i < count; i++) to[places[from[i] >> shift & (DIGITS - 1)]++] = from[i];
-}
-
-/* After this, `features` holds each feature once, in ascending order, and `counts` how often it occurs. */
-void fn_quality_sort(FnQualityText *text)
-{
-    uint32_t low[DIGITS] = {0}, high[DIGITS] = {0};
-    for (size_t i = 0; i < text->count; i++) {
-        low[text->features[i] & (DIGITS - 1)]++;
-        high[text->features[i] >> HALF]++;
-    }
-    sort_by(text->features, text->counts, text->count, low, 0);
-    sort_by(text->counts, text->features, text->count, high, HALF);
-    size_t distinct = 0;
-    uint32_t last = UINT32_MAX, count = 0; /* no feature has 32 bits */
-    for (size_t i = 0; i < text->count; i++) {
-        uint32_t feature = text->features[i];
-        count = feature == last ? count + 1 : 1;
-        distinct += feature != last;
-        text->features[distinct - 1] = last = feature;
-        text->counts[distinct - 1] = count;
-    }
-    text->distinct = distinct;
-}
-
 /* 256 times the square root of a count. */
-static int64_t root_of_count(uint32_t *known, uint32_t count)
+static int64_t root_of_count(const FnQualityGroup *group, uint32_t count)
 {
-    if (count >= KNOWN_ROOTS) return (int64_t)root_of((uint64_t)count << 16);
-    if (known[count] == 0) known[count] = (uint32_t)root_of((uint64_t)count << 16);
-    return known[count];
+    return count < FN_QUALITY_ROOTS ? group->roots[count] : (int64_t)root_of((uint64_t)count << 16);
 }
 
-void fn_quality_sums(const FnQualityText *text, const FnQualityTable *table, int64_t *sums)
+static size_t cell_bytes(size_t stride) { return sizeof(uint32_t) + (stride + stride % 2) * sizeof(int16_t); }
+
+static unsigned char *cell_of(const FnQualityGroup *group, size_t stride, size_t feature)
 {
-    uint32_t known[KNOWN_ROOTS] = {0};
-    const int shift = FN_QUALITY_MAX_BITS - table->bits;
-    const size_t rows = table->rows;
-    int64_t only = 0; /* the sum of a model with one row */
-    memset(sums, 0, rows * sizeof(*sums));
-    if (text->count == 0) return;
-    for (size_t i = 0; i < text->distinct;) {
-        uint32_t feature = text->features[i] >> shift, count = text->counts[i];
-        for (i++; i < text->distinct && text->features[i] >> shift == feature; i++) count += text->counts[i];
-        int64_t root = root_of_count(known, count);
-        const int16_t *weights = table->weights + (size_t)feature * rows;
-        only += *weights * root;
-        if (rows == 1) continue;
-        for (size_t row = 0; row < rows; row++) sums[row] += weights[row] * root;
+    return group->cells + feature * cell_bytes(stride);
+}
+
+bool fn_quality_group_open(FnQualityGroup *group, int bits, size_t rows)
+{
+    size_t features = (size_t)1 << bits, stride = rows < 3 ? rows : rows < 5 ? 4 : (rows + WIDEST - 1) / WIDEST * WIDEST;
+    *group = (FnQualityGroup){.bits = bits, .rows = rows, .stride = stride};
+    group->cells = fn_large_zeros(features * cell_bytes(stride));
+    group->distinct = malloc((features + 1) * sizeof(uint32_t)); /* one more than there are is written, but not kept */
+    for (uint32_t count = 0; count < FN_QUALITY_ROOTS; count++) group->roots[count] = (uint32_t)root_of(count << 16);
+    return group->cells != NULL && group->distinct != NULL;
+}
+
+void fn_quality_group_fill(FnQualityGroup *group, size_t row, const char *weights)
+{
+    size_t place = sizeof(uint32_t) + row * sizeof(int16_t);
+    for (size_t feature = 0; feature < (size_t)1 << group->bits; feature++, weights += sizeof(int16_t))
+        memcpy(cell_of(group, group->stride, feature) + place, weights, sizeof(int16_t));
+}
+
+void fn_quality_group_close(FnQualityGroup *group)
+{
+    free(group->cells);
+    free(group->distinct);
+}
+
+/* `features` has AHEAD more numbers than `count`, which are features too. */
+static void count_features(FnQualityGroup *group, const uint32_t *features, size_t count)
+{
+    const int shift = FN_QUALITY_MAX_BITS - group->bits;
+    const size_t stride = group->stride;
+    uint32_t *distinct = group->distinct;
+    size_t found = group->found;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t feature = features[i] >> shift, *occurs = (uint32_t *)cell_of(group, stride, feature);
+        FETCH(cell_of(group, stride, features[i + AHEAD] >> shift));
+        distinct[found] = feature;
+        found += *occurs == 0;
+        ++*occurs;
     }
-    if (rows == 1) sums[0] = only;
-    int64_t length = (int64_t)root_of((uint64_t)text->count << 32);
-    for (size_t row = 0; row < rows; row++) {
-        int64_t scaled = sums[row] * 65536, whole = scaled / length;
-        sums[row] = whole - (scaled % length < 0); /* rounded down, also below zero */
+    group->found = found;
+}
+
+/* Add up, for `width` rows from `first` on, weights times roots of counts. After the last rows all counts are 0 again. */
+static inline void add_up(FnQualityGroup *group, const size_t stride, size_t first, const size_t width, int64_t *sums)
+{
+    int64_t found[WIDEST] = {0};
+    const bool is_last = first + width >= stride;
+    for (size_t i = 0; i < group->found; i++) {
+        uint32_t *occurs = (uint32_t *)cell_of(group, stride, group->distinct[i]);
+        const int16_t *weights = (const int16_t *)(occurs + 1) + first;
+        int64_t root = root_of_count(group, *occurs);
+        if (is_last) *occurs = 0;
+        for (size_t row = 0; row < width; row++) found[row] += weights[row] * root;
+    }
+    memcpy(sums + first, found, (is_last ? group->rows - first : width) * sizeof(int64_t));
+}
+
+/* The sums of a group's rows, before they are divided by the text's length; the compiler knows the usual strides. */
+static void add_up_group(FnQualityGroup *group, int64_t *sums)
+{
+    switch (group->stride) {
+    case 1: add_up(group, 1, 0, 1, sums); break;
+    case 2: add_up(group, 2, 0, 2, sums); break;
+    case 4: add_up(group, 4, 0, 4, sums); break;
+    case 8: add_up(group, 8, 0, 8, sums); break;
+    default:
+        for (size_t first = 0; first < group->stride; first += WIDEST) add_up(group, group->stride, first, WIDEST, sums);
+    }
+    group->found = 0;
+}
+
+void fn_quality_sums(FnQualityGroup *groups, size_t group_count, const unsigned char *text, size_t n,
+                     unsigned char *folded, int64_t *sums)
+{
+    uint32_t features[FN_QUALITY_FEATURES + AHEAD] = {0};
+    FnQualityReading reading;
+    size_t count, all = 0;
+    fn_quality_begin(&reading, text, n, folded);
+    while (fn_quality_read(&reading, features, &count)) {
+        for (size_t i = 0; i < group_count; i++) count_features(&groups[i], features, count);
+        all += count;
+    }
+    int64_t length = (int64_t)root_of((uint64_t)all << 32);
+    for (size_t i = 0; i < group_count; sums += groups[i++].rows) {
+        add_up_group(&groups[i], sums);
+        for (size_t row = 0; all > 0 && row < groups[i].rows; row++) {
+            int64_t scaled = sums[row] * 65536, whole = scaled / length;
+            sums[row] = whole - (scaled % length < 0); /* rounded down, also below zero */
+        }
     }
 }

@@ -53,8 +53,9 @@ PyObject *fn_bounds_markup(PyObject *self, PyObject *html);    /* (tags, attribu
 /* quality.c */
 PyObject *fn_quality_open(PyObject *self, PyObject *args);     /* (bits, rows, 16-bit weights): a capsule */
 PyObject *fn_quality_open_fasttext(PyObject *self, PyObject *args); /* (keys, words, buckets, word_ngrams, minn, maxn): a capsule */
+PyObject *fn_quality_join(PyObject *self, PyObject *args);     /* (capsules): a capsule of all, to score a text together */
 PyObject *fn_quality_features(PyObject *self, PyObject *args); /* (text, bits): indices of its n-grams, as bytes */
-PyObject *fn_quality_sums_of(PyObject *self, PyObject *args);  /* (capsules, text): scores of the rows of each model */
+PyObject *fn_quality_sums_of(PyObject *self, PyObject *args);  /* (joined, text): scores of the rows of each model */
 /* decontaminate.c */
 PyObject *fn_decontaminate_open(PyObject *self, PyObject *args);  /* (kinds, n, hashes, firsts, items, ordinals, needed): a capsule */
 PyObject *fn_decontaminate_match(PyObject *self, PyObject *args); /* (capsule, text): item, found, needed, start, end, or None */

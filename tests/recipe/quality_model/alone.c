@@ -1,4 +1,5 @@
-/* Scores texts from standard input with one linear and one fastText model, for a processor without Python.
+/* Scores texts from standard input with one linear and one fastText model, without Python: for another processor, or with
+ * sanitizers.
  *
  * Every part begins with its size in bytes as 32 bits. First come bits, rows and weights of the linear model; word_ngrams,
  * minn, maxn, keys, words and buckets of the fastText model; then texts until the end. Prints the sums of each text. */
@@ -11,7 +12,7 @@
 static void *part(uint32_t *size)
 {
     if (fread(size, sizeof(*size), 1, stdin) != 1) return NULL;
-    char *data = malloc(*size + 1u);
+    char *data = malloc(*size > 0 ? *size : 1);
     if (data == NULL || fread(data, 1, *size, stdin) != *size) exit(1);
     return data;
 }
@@ -27,15 +28,13 @@ static int32_t number(void)
 int main(void)
 {
     uint32_t size, words, buckets;
-    FnQualityTable table = {0};
+    FnQualityGroup group;
     FnQualityFasttext fasttext = {0};
-    table.bits = number();
-    table.rows = (size_t)number();
-    int16_t *weights = part(&size), *mixed = malloc(size);
-    for (size_t row = 0; row < table.rows; row++)
-        for (size_t feature = 0; feature < (size_t)1 << table.bits; feature++)
-            mixed[feature * table.rows + row] = weights[(row << table.bits) + feature];
-    table.weights = mixed;
+    int32_t bits = number(), rows = number();
+    char *weights = part(&size);
+    if (!fn_quality_group_open(&group, bits, (size_t)rows)) return 1;
+    for (size_t row = 0; row < group.rows; row++)
+        fn_quality_group_fill(&group, row, weights + (row << bits) * sizeof(int16_t));
     fasttext.word_ngrams = number();
     fasttext.minn = number();
     fasttext.maxn = number();
@@ -50,15 +49,16 @@ int main(void)
     fasttext.starts = starts;
     for (unsigned char *data; (data = part(&size)) != NULL; free(data)) {
         int64_t sums[FN_QUALITY_MAX_CLASSES];
-        size_t room = fn_quality_room(size);
-        FnQualityText text = {malloc(room * sizeof(uint32_t)), malloc(room * sizeof(uint32_t)), 0, 0};
-        fn_quality_read(&text, data, size);
-        fn_quality_sort(&text);
-        fn_quality_sums(&text, &table, sums);
-        for (size_t row = 0; row < table.rows; row++) printf("%" PRId64 " ", sums[row]);
+        unsigned char *folded = malloc(fn_quality_folded_bytes(size));
+        fn_quality_sums(&group, 1, data, size, folded, sums);
+        for (size_t row = 0; row < group.rows; row++) printf("%" PRId64 " ", sums[row]);
         printf("%" PRId64 "\n", fn_quality_fasttext(&fasttext, data, size));
-        free(text.features);
-        free(text.counts);
+        free(folded);
     }
+    fn_quality_group_close(&group);
+    free(weights);
+    free((void *)fasttext.keys);
+    free((void *)fasttext.words);
+    free((void *)fasttext.buckets);
     return 0;
 }
