@@ -1,22 +1,29 @@
-"""Claiming: turns open WARCs into a miner's task, in one statement on PostgreSQL and under the single writer on SQLite.
+"""Claiming: turns free WARCs into a miner's task, by the rule of finest.tasks.assignment.
 
-Two miners never claim the same rows at the same moment: PostgreSQL skips locked rows (SKIP LOCKED), and SQLite's
-writers run one after another. WARCs are always locked in id order, which prevents deadlocks.
+Claims, and whatever else changes which WARCs are free, happen one after another (provenance.keep_order). So what is
+free at a claim is what the public log says up to it.
 """
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import sqlalchemy as sa
+from sqlalchemy import bindparam
 
-from finest.tasks.provenance import record_event
-from finest.tasks.tables import claims, tasks, warcs
+from finest.tasks.assignment import Draw, first_places
+from finest.tasks.provenance import keep_order, record_event
+from finest.tasks.tables import OPEN, claims, crawls, tasks, warcs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from finest.tasks.assignment import Beacon
+
+PROBED = 1024
+"""Places that are looked up before all free ones are read: enough for the largest lease while 1 WARC in 10 is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,7 @@ class NewTask:
     high: int
     block: int
     seen_block: int
+    beacon: Beacon
     expires_block: int
     redundancy: int
 
@@ -42,95 +50,75 @@ class ClaimedWarcs:
     paths: list[str]
 
 
+_CRAWLS = (
+    sa.select(crawls.c.id, crawls.c.name, crawls.c.warcs, crawls.c.root)
+    .where(
+        crawls.c.id.between(bindparam("low"), bindparam("high")),
+        sa.exists().where(warcs.c.crawl_id == crawls.c.id, OPEN),
+    )
+    .order_by(crawls.c.id)
+)
+"""The crawls with open WARCs, in the order in which they are worked on."""
+_COUNT = sa.select(sa.func.count()).select_from(tasks).where(tasks.c.miner_id == bindparam("miner_id"))
+
+
 def claim_warcs(connection: sa.Connection, new_task: NewTask) -> ClaimedWarcs | None:
-    """Claim the first WARCs, in path order, that are open to this miner, for a new task; None if there are none.
+    """Claim the free WARCs that come first for this lease, in one crawl, for a new task; None if none is free.
 
     WARCs that the miner released before come last: it may have a reason, and others may have more luck with them.
     """
-    if connection.dialect.name == "sqlite":
-        return _claimed(_claim_on_sqlite(connection, new_task, _NEW) or _claim_on_sqlite(connection, new_task, _OPEN))
-    named = asdict(new_task) | {"time_s": time.time()}
-    rows = (
-        connection.execute(_SKIPPING_LOCKED[_NEW], named).all()
-        or connection.execute(_SKIPPING_LOCKED[_OPEN], named).all()
-    )
-    if not rows and connection.execute(_ANY, named).scalar_one():
-        # Other requests are claiming the last open WARCs; wait for the ones that they leave.
-        rows = connection.execute(_WAITING_FOR_LOCKS, named).all()
-    return _claimed(rows)
+    keep_order(connection)
+    number = connection.execute(_COUNT, {"miner_id": new_task.miner_id}).scalar_one() + 1
+    found = connection.execute(_CRAWLS, {"low": new_task.low, "high": new_task.high}).all()
+    for free in (_NEW, _FREE):
+        for crawl in found:
+            draw = Draw(crawl.root, new_task.beacon, new_task.hotkey, number)
+            if chosen := _first_free(connection, new_task, crawl, draw, free):
+                _insert_claim(connection, new_task, crawl, draw, chosen)
+                return ClaimedWarcs(crawl.name, [row.path for row in chosen])
+    return None
 
 
-def _claimed(rows: Sequence[sa.Row[Any]]) -> ClaimedWarcs | None:
-    return ClaimedWarcs(rows[0].crawl, [row.path for row in rows]) if rows else None
-
-
-def _open(*marks: str) -> str:
-    """SQL condition: the WARC is open, and the miner has no claim on it with any of these marks.
+def _free(*marks: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Select the WARCs of a crawl that are open and on which the miner has no claim with any of these marks.
 
     It counts claims instead of using NOT EXISTS, so that no planner turns it into a join, which would read all claims
-    that the miner ever had. It adds up the counts in one condition, because with two conditions PostgreSQL expects
-    hardly any match and sorts all WARCs.
+    that the miner ever had.
     """
-    counts = [f"(SELECT count(*) FROM claims WHERE warc_id = warcs.id AND miner_id = :miner_id AND {m})" for m in marks]  # noqa: S608
-    return f"open AND crawl_id BETWEEN :low AND :high AND {' + '.join(counts)} = 0"
+    own = sa.select(sa.func.count()).where(
+        claims.c.warc_id == warcs.c.id, claims.c.miner_id == bindparam("miner_id"), sa.or_(*marks)
+    )
+    return sa.select(warcs.c.id, warcs.c.place, warcs.c.path).where(
+        warcs.c.crawl_id == bindparam("crawl_id"), OPEN, own.scalar_subquery() == 0
+    )
 
 
-_OPEN, _NEW = _open("live"), _open("live", "returned")
-_CRAWL = "(SELECT name FROM crawls WHERE crawls.id = crawl_id) AS crawl"
-_ANY = sa.text(f"SELECT EXISTS (SELECT 1 FROM warcs WHERE {_OPEN})")  # noqa: S608
+_FREE, _NEW = _free(claims.c.live), _free(claims.c.live, claims.c.returned)
+_AT_PLACES = warcs.c.place.in_(bindparam("places", expanding=True))
 
 
-def _first(which: str) -> str:
-    """SQL for the first matching WARCs, in the order of ix_warcs_open, so that the database reads only part of it."""
-    return f"SELECT id, crawl_id, path FROM warcs WHERE {which} ORDER BY crawl_id, id LIMIT :warcs"  # noqa: S608
+def _first_free(
+    connection: sa.Connection, new_task: NewTask, crawl: sa.Row[Any], draw: Draw, free: sa.Select[Any]
+) -> list[sa.Row[Any]]:
+    """Return the free WARCs of a crawl that come first for the lease, in the order of the list."""
+    named = {"crawl_id": crawl.id, "miner_id": new_task.miner_id}
+    probed = first_places(draw, np.arange(crawl.warcs), PROBED)
+    found = connection.execute(free.where(_AT_PLACES), {**named, "places": probed}).all()
+    if len(found) < new_task.warcs and crawl.warcs > PROBED:
+        found = connection.execute(free, named).all()
+    by_place = {row.place: row for row in found}
+    first = first_places(draw, np.array(list(by_place), np.int64), new_task.warcs)
+    return [by_place[place] for place in sorted(first)]
 
 
-def _statement(which: str, lock: str) -> sa.TextClause:
-    return sa.text(f"""
-        WITH first AS MATERIALIZED ({_first(which)} {lock}),
-        mine AS MATERIALIZED (SELECT * FROM first WHERE crawl_id = (SELECT min(crawl_id) FROM first)),
-        claimed AS (
-            UPDATE warcs SET claims = claims + 1, open = claims + 1 < :redundancy FROM mine WHERE warcs.id = mine.id
-        ), task AS (
-            INSERT INTO tasks (id, miner_id, crawl_id, state, slot, warcs, leased_block, expires_block, due_block)
-            SELECT :task_id, :miner_id, min(crawl_id), 'leased', :slot, count(*), :seen_block, :expires_block,
-                   :expires_block
-            FROM mine HAVING count(*) > 0
-        ), claim AS (
-            INSERT INTO claims (task_id, warc_id, miner_id) SELECT :task_id, id, :miner_id FROM mine
-        ), event AS (
-            INSERT INTO events (block, time_s, hotkey, task_id, what, detail)
-            SELECT :block, :time_s, :hotkey, :task_id, 'leased', json_build_object(
-                'expires_block', CAST(:expires_block AS bigint), 'redundancy', CAST(:redundancy AS int),
-                'warcs', json_agg(path ORDER BY id)
-            ) FROM mine HAVING count(*) > 0
-        )
-        SELECT path, {_CRAWL} FROM mine ORDER BY id
-    """)  # noqa: S608
-
-
-_SKIPPING_LOCKED = {which: _statement(which, "FOR UPDATE OF warcs SKIP LOCKED") for which in (_NEW, _OPEN)}
-_WAITING_FOR_LOCKS = _statement(_OPEN, "FOR UPDATE OF warcs")
-_NEXT = {
-    which: sa.text(f"SELECT id, crawl_id, path, {_CRAWL} FROM ({_first(which)}) ORDER BY crawl_id, id")  # noqa: S608
-    for which in (_NEW, _OPEN)
-}
-
-
-def _claim_on_sqlite(connection: sa.Connection, new_task: NewTask, which: str) -> Sequence[sa.Row[Any]]:
-    rows = connection.execute(_NEXT[which], asdict(new_task)).all()
-    mine = [row for row in rows if row.crawl_id == rows[0].crawl_id]
-    if mine:
-        _insert_claim(connection, new_task, mine)
-    return mine
-
-
-def _insert_claim(connection: sa.Connection, new_task: NewTask, mine: list[sa.Row[Any]]) -> None:
+def _insert_claim(
+    connection: sa.Connection, new_task: NewTask, crawl: sa.Row[Any], draw: Draw, mine: Sequence[sa.Row[Any]]
+) -> None:
     more = warcs.c.claims + 1
     counted = sa.update(warcs).where(warcs.c.id.in_([row.id for row in mine]))
     connection.execute(counted.values(claims=more, open=more < new_task.redundancy))
     task = {
-        "id": new_task.task_id, "miner_id": new_task.miner_id, "crawl_id": mine[0].crawl_id, "state": "leased",
+        "id": new_task.task_id, "miner_id": new_task.miner_id, "crawl_id": crawl.id, "state": "leased",
         "slot": new_task.slot, "warcs": len(mine), "leased_block": new_task.seen_block,
         "expires_block": new_task.expires_block, "due_block": new_task.expires_block,
     }  # fmt: skip
@@ -139,5 +127,7 @@ def _insert_claim(connection: sa.Connection, new_task: NewTask, mine: list[sa.Ro
     connection.execute(sa.insert(claims), [claim | {"warc_id": row.id} for row in mine])
     record_event(
         connection, new_task.block, new_task.hotkey, new_task.task_id, "leased", expires_block=new_task.expires_block,
-        redundancy=new_task.redundancy, warcs=[row.path for row in mine],
+        redundancy=new_task.redundancy, crawl=crawl.name, asked=new_task.warcs, number=draw.number,
+        seen_block=new_task.seen_block, beacon_block=new_task.beacon.block, beacon=new_task.beacon.hash,
+        warcs=[row.path for row in mine],
     )  # fmt: skip

@@ -16,6 +16,7 @@ from sqlalchemy import bindparam
 
 from finest.database import INSERTS
 from finest.formatting import counted
+from finest.tasks.assignment import UNDRAWN, Beacon
 from finest.tasks.claim import NewTask, claim_warcs
 from finest.tasks.models import Rules, Task, TaskState
 from finest.tasks.problems import Problem
@@ -38,6 +39,7 @@ class LeaseCall:
     crawl: str | None
     besides: str | None
     coldkey: str | None = None
+    beacon: Beacon = UNDRAWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ def _new_lease(connection: sa.Connection, rules: Rules, call: LeaseCall, miner: 
     crawl_ids = _crawl_ids(connection, call.crawl)
     new_task = NewTask(
         task_id=new_id(), hotkey=call.hotkey, miner_id=miner.miner_id, slot=miner.free_slot(), warcs=call.warcs,
-        low=crawl_ids[0], high=crawl_ids[1], block=call.block, seen_block=call.seen_block,
+        low=crawl_ids[0], high=crawl_ids[1], block=call.block, seen_block=call.seen_block, beacon=call.beacon,
         expires_block=call.block + rules.lease_blocks, redundancy=rules.redundancy,
     )  # fmt: skip
     claimed = claim_warcs(connection, new_task)

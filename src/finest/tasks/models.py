@@ -22,7 +22,7 @@ TaskId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 Address = Annotated[str, StringConstraints(pattern=r"^[1-9A-HJ-NP-Za-km-z]{46,50}$")]
 """A hotkey as an ss58 address."""
 Verdict = Literal["pass", "fail", "no_evidence"]
-EventKind = Literal["leased", "renewed", "finished", "released", "expired", "scored", "reopened"]
+EventKind = Literal["leased", "renewed", "finished", "released", "expired", "scored", "reopened", "imported"]
 
 
 class TaskState(str, Enum):
@@ -139,8 +139,8 @@ class LogEntry(BaseModel):
     number: int = Field(ge=1, description="1 for the first event; no number is left out.")
     block: int
     time_s: float = Field(description="Seconds since 1970, by the server's clock.")
-    hotkey: str
-    task_id: str
+    hotkey: str = Field(description="Empty for an import.")
+    task_id: str | None = Field(description="Null for an import.")
     what: EventKind
     detail: dict[str, Any]
     head: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -150,6 +150,13 @@ class LogPage(BaseModel):
     """One page of the public log, oldest first. A page also ends at 256 KiB."""
 
     entries: list[LogEntry]
+    next: int | None = Field(default=None, description="`after` of the next page; null on the last one.")
+
+
+class WarcPage(BaseModel):
+    """One page of a crawl's list of WARCs, in the order in which they were imported."""
+
+    paths: list[str]
     next: int | None = Field(default=None, description="`after` of the next page; null on the last one.")
 
 

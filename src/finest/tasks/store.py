@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,8 @@ from sqlalchemy import bindparam
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from finest.database import INSERTS, Database
-from finest.tasks import event_log, lease_expiry, leases, queries, replay, scores, transitions
+from finest.tasks import event_log, imports, lease_expiry, leases, queries, replay, scores, transitions
+from finest.tasks.assignment import UNDRAWN
 from finest.tasks.migrate import TABLES
 from finest.tasks.models import (
     CrawlStatistics,
@@ -25,13 +26,15 @@ from finest.tasks.models import (
     Task,
     TaskPage,
     TaskState,
+    WarcPage,
 )
-from finest.tasks.tables import crawls, nonces, rules, warcs
+from finest.tasks.tables import nonces, rules, warcs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from finest.chain.payload import Anchor
+    from finest.tasks.assignment import Beacon
 
 BATCH = 10_000
 """WARCs in one transaction of an import. It takes some tenths of a second, for which SQLite's other writers wait."""
@@ -71,17 +74,17 @@ class Store:
 
     def lease(
         self, hotkey: str, warcs: int, block: int, *, seen_block: int | None = None, crawl: str | None = None,
-        besides: str | None = None, coldkey: str | None = None,
+        besides: str | None = None, coldkey: str | None = None, beacon: Beacon = UNDRAWN,
     ) -> Task:  # fmt: skip
         """The open lease that the miner does not name in `besides`, or a new one of up to `warcs` WARCs.
 
         `seen_block` is the last block that the server read from the chain, and `block` an estimate based on it. The
         task records `seen_block`, so no commitment for it can be older, however wrong the estimate is. The hotkeys of
-        one `coldkey` share a limit of open leases.
+        one `coldkey` share a limit of open leases. `beacon` decides which WARCs the lease gets.
         """
         self._expire_for_block(block)
         seen_block = block if seen_block is None else seen_block
-        call = leases.LeaseCall(hotkey, warcs, block, seen_block, crawl, besides, coldkey)
+        call = leases.LeaseCall(hotkey, warcs, block, seen_block, crawl, besides, coldkey, beacon)
         return self._database.write(lambda connection: leases.lease(connection, self.rules, call))
 
     def renew(self, hotkey: str, task_id: str, block: int) -> Task:
@@ -172,6 +175,10 @@ class Store:
         """Statistics of each crawl, in the order in which the server leases its WARCs."""
         return self._database.read(scores.crawl_statistics)
 
+    def warcs_of(self, crawl: str, after: int, limit: int) -> WarcPage:
+        """Up to `limit` paths of a crawl's list, those that follow the first `after` ones."""
+        return self._database.read(lambda connection: imports.page(connection, crawl, after, limit))
+
     def accept_nonce(self, hotkey: str, nonce_ns: int, now_s: float) -> bool:
         """Record the nonce of a signed request; returns False for a replay. Shared by all server processes."""
         if abs(now_s - self._purged_s) > PURGE_S:
@@ -196,26 +203,13 @@ class Store:
 
     def add_warcs(self, crawl: str, paths: Iterable[str]) -> int:
         """Add WARCs in this order; returns how many are new. Works in batches, and finished batches stay if stopped."""
-        self._database.write(
-            lambda connection: connection.execute(_ADD_CRAWL[connection.dialect.name], {"crawl": crawl})
-        )
+        self._database.write(partial(imports.add, crawl=crawl, paths=[]))
         rest, added = iter(paths), 0
         while batch := list(islice(rest, BATCH)):
-            added += self._add(crawl, batch)
+            added += self._database.write(partial(imports.add, crawl=crawl, paths=batch))
         if self._database.postgresql:
             self._database.write_one(lambda connection: connection.exec_driver_sql("ANALYZE warcs"))
         return added
-
-    def _add(self, crawl: str, paths: list[str]) -> int:
-        named = {"crawl": crawl, "paths": json.dumps(paths)}
-
-        def step(connection: sa.Connection) -> int:
-            new = connection.execute(_ADD_WARCS[connection.dialect.name], named).rowcount
-            more = sa.update(crawls).where(crawls.c.name == crawl).values(warcs=crawls.c.warcs + new)
-            connection.execute(more)
-            return new
-
-        return self._database.write(step)
 
     def _expire_for_block(self, block: int) -> None:
         """Expire leases once for each block; leases end by blocks alone."""
@@ -259,22 +253,9 @@ def _touch(connection: sa.Connection, now_s: float) -> None:
     connection.execute(_TOUCH[connection.dialect.name], {"now_s": now_s})
 
 
-_ADD_CRAWL = {
-    name: insert(crawls).values(name=bindparam("crawl")).on_conflict_do_nothing() for name, insert in INSERTS.items()
-}
 _APPLY_REDUNDANCY = {
     name: insert(rules)
     .values(id=1, redundancy=bindparam("redundancy"))
     .on_conflict_do_update(index_elements=[rules.c.id], set_={"redundancy": bindparam("redundancy")})
     for name, insert in INSERTS.items()
-}
-_ADD_WARCS = {
-    name: sa.text(f"""
-        INSERT INTO warcs (crawl_id, path) SELECT (SELECT id FROM crawls WHERE name = :crawl), path
-        FROM {listed} WHERE true ORDER BY place ON CONFLICT DO NOTHING
-    """)  # noqa: S608 - contains no user input
-    for name, listed in {
-        "sqlite": "(SELECT value AS path, key AS place FROM json_each(:paths)) AS listed",
-        "postgresql": "json_array_elements_text(CAST(:paths AS json)) WITH ORDINALITY AS listed (path, place)",
-    }.items()
 }

@@ -48,6 +48,7 @@ rules = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("redundancy", SmallInteger, nullable=False),  # for which warcs.open was computed
+    Column("alive_block", BigInteger),  # the last block at which a server process was at work (outages.py)
     CheckConstraint("id = 1", name="one_row"),
 )
 
@@ -57,21 +58,24 @@ crawls = Table(
     Column("id", Integer, primary_key=True),
     Column("name", String(64), nullable=False, unique=True),
     Column("warcs", Integer, nullable=False, server_default=text("0")),
+    Column("root", String(64)),  # of the list of its WARCs (assignment.py); NULL while that is empty
 )
 
 warcs = Table(
     "warcs",
     metadata,
-    Column("id", Id, primary_key=True),  # in path order within a crawl
+    Column("id", Id, primary_key=True),  # in the order of the list within a crawl
     Column("crawl_id", ForeignKey("crawls.id"), nullable=False),
     Column("path", Text, nullable=False, unique=True),
     Column("claims", SmallInteger, nullable=False, server_default=text("0")),
     Column("open", Boolean, nullable=False, server_default=true()),
+    Column("place", Integer),  # in the list of its crawl, from 0
     CheckConstraint("claims >= 0", name="claims"),
 )
+Index("uq_warcs_place", warcs.c.crawl_id, warcs.c.place, unique=True)
 OPEN = text("open")
 """Condition of an open WARC, in one spelling everywhere: for `open = 1` SQLite would not use the index below."""
-Index("ix_warcs_open", warcs.c.crawl_id, warcs.c.id, postgresql_where=OPEN, sqlite_where=OPEN)
+Index("ix_warcs_open", warcs.c.crawl_id, warcs.c.place, postgresql_where=OPEN, sqlite_where=OPEN)
 
 miners = Table(
     "miners",
@@ -156,7 +160,7 @@ events = Table(
     Column("block", BigInteger, nullable=False),
     Column("time_s", Float(53), nullable=False),
     Column("hotkey", String(64), nullable=False),
-    Column("task_id", ForeignKey("tasks.id"), nullable=False),
+    Column("task_id", ForeignKey("tasks.id")),  # NULL for an import
     Column("what", String(8), nullable=False),
     Column("detail", JSON, nullable=False),
     Column("number", BigInteger),  # in the public log (event_log.py); NULL until it is numbered
