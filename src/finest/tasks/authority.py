@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -65,14 +66,18 @@ class LeaseBasis:
 class Authority:
     """Checks the rights of hotkeys, estimates the chain's current block, and knows the beacon of assignments."""
 
-    def __init__(self, subnet: Subnet, rules: Rules, *, max_age_s: float = VIEW_MAX_AGE_S) -> None:
+    def __init__(
+        self, subnet: Subnet, rules: Rules, *, max_age_s: float = VIEW_MAX_AGE_S,
+        on_view: Callable[[SubnetView], None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        """`on_view` gets every view before anything is decided by it."""
         self._rules, self._max_age_s = rules, max_age_s
         self._pool = ThreadPoolExecutor(2, "finest-authority")
-        self._views: SharedRead[SubnetView] = SharedRead(partial(subnet.view, max_age_s=0.0), self._pool, MIN_REFRESH_S)
+        self._views: SharedRead[SubnetView] = SharedRead(self._read_view, self._pool, MIN_REFRESH_S)
         self._commitments: SharedRead[Commitments] = SharedRead(subnet.commitments, self._pool, COMMITMENTS_EVERY_S)
         self._refresher: asyncio.Task[None] | None = None
         self._first_read_done = asyncio.Event()
-        self._subnet = subnet
+        self._subnet, self._on_view = subnet, on_view
         self._basis: LeaseBasis | None = None
 
     async def open(self) -> None:
@@ -193,6 +198,11 @@ class Authority:
             raise Problem("subnet-unknown", "the server cannot reach the chain to check the commitment") from error
         if not _matches(found, line, since_block):
             raise Problem("commitment-missing", _mismatch(found, hotkey, line, since_block))
+
+    def _read_view(self) -> SubnetView:
+        view = self._subnet.view(max_age_s=0.0)
+        self._on_view(view)
+        return view
 
     async def _read_beacon(self, view: SubnetView) -> None:
         number = beacon_block(view.block)

@@ -98,7 +98,7 @@ _AT_PLACES = warcs.c.place.in_(bindparam("places", expanding=True))
 
 
 def _first_free(
-    connection: sa.Connection, new_task: NewTask, crawl: sa.Row[Any], draw: Draw, free: sa.Select[Any]
+    connection: sa.Connection, new_task: NewTask, crawl: Any, draw: Draw, free: sa.Select[Any]
 ) -> list[sa.Row[Any]]:
     """Return the free WARCs of a crawl that come first for the lease, in the order of the list."""
     named = {"crawl_id": crawl.id, "miner_id": new_task.miner_id}
@@ -112,7 +112,7 @@ def _first_free(
 
 
 def _insert_claim(
-    connection: sa.Connection, new_task: NewTask, crawl: sa.Row[Any], draw: Draw, mine: Sequence[sa.Row[Any]]
+    connection: sa.Connection, new_task: NewTask, crawl: Any, draw: Draw, mine: Sequence[sa.Row[Any]]
 ) -> None:
     more = warcs.c.claims + 1
     counted = sa.update(warcs).where(warcs.c.id.in_([row.id for row in mine]))

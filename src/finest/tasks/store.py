@@ -13,7 +13,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from finest.database import INSERTS, Database
-from finest.tasks import event_log, imports, lease_expiry, leases, queries, replay, scores, transitions
+from finest.tasks import event_log, imports, lease_expiry, leases, outages, queries, replay, scores, transitions
 from finest.tasks.assignment import UNDRAWN
 from finest.tasks.migrate import TABLES
 from finest.tasks.models import (
@@ -120,6 +120,10 @@ class Store:
         while ended := self._database.write(lambda connection: lease_expiry.expire(connection, self.rules, block)):
             total += ended
         return total
+
+    def note_alive(self, block: int) -> int:
+        """Note that a process has read this block; returns how many leases it extended for an outage before it."""
+        return self._database.write(lambda connection: outages.note_alive(connection, block))
 
     def report(self, validator: str, task_id: str, score: ScoreRequest, block: int) -> Task:
         """Store the validator's score of a finished task; replaces the validator's previous one.

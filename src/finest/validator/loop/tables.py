@@ -34,6 +34,7 @@ submissions = sa.Table(
     sa.Column("size", sa.Integer),  # WARCs of the task; unknown until the task server has named them
     sa.Column("tokens", sa.Float),  # verified tokens
     sa.Column("share", sa.Float),  # probability of being judged; unknown until the draw
+    sa.Column("task", sa.Text),  # as the task server described it, JSON; unknown until it did
     sa.UniqueConstraint("hotkey", "line"),
 )
 sa.Index("ix_validator_waiting", submissions.c.due_s, sqlite_where=submissions.c.verdict.is_(None),
@@ -49,7 +50,7 @@ trust = sa.Table(
     sa.Column("differed", sa.Integer, nullable=False),
 )
 
-_ADDED = ("size", "tokens", "share")
+_ADDED = ("size", "tokens", "share", "task")
 
 
 def prepare(connection: sa.Connection) -> None:
