@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from finest.chain.errors import Unreachable
 from finest.chain.payload import decode
@@ -14,7 +14,7 @@ from finest.validator.models import Assignment, Submission
 from finest.validator.subject import assignment_of, drawn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from finest.chain.subnet import Chain
     from finest.tasks.client import TaskServer
@@ -36,15 +36,20 @@ class RetryLater:
     why: str
 
 
+class KnownTasks(Protocol):
+    """The part of the queue that keeps what the task server said of finished tasks, for when it is away."""
+
+    def remember(self, tasks: Sequence[Task]) -> None: ...
+    def known_task(self, entry: Entry) -> Task | None: ...
+
+
 class Assignments:
     """Looks up lines at the chain and the task server. Raises ChainError, TaskServerError if they do not respond."""
 
     def __init__(
-        self, chain: Chain, server: TaskServer, contact: Contact | None = None,
-        known: Callable[[Entry], Task | None] = lambda _: None,
+        self, chain: Chain, server: TaskServer, queue: KnownTasks, contact: Contact | None = None
     ) -> None:  # fmt: skip
-        """`known` returns a line's task as the server described it before; it is used while the server is away."""
-        self._chain, self._server, self._known = chain, server, known
+        self._chain, self._server, self._queue = chain, server, queue
         self._contact = contact or Contact()
 
     def subject(self, entry: Entry) -> tuple[Subject, Task | None] | RetryLater:
@@ -55,8 +60,10 @@ class Assignments:
         """
         try:
             task = self._task(entry)
+            if task is not None:
+                self._queue.remember([task])
         except TaskServerUnavailable as error:
-            task = self._known(entry)
+            task = self._queue.known_task(entry)
             if task is None:
                 return RetryLater(TASKLESS_BLOCKS, str(error))
         if task is None and not self._is_too_late(entry):

@@ -86,7 +86,7 @@ def _validate(
         stack.callback(telemetry.close)
         heldout = HeldOut(CommonCrawl(settings.cc_https, settings.cc_collinfo), server, say)
         contact = Contact()
-        assignments = Assignments(chain, server, contact, queue.known_task)
+        assignments = Assignments(chain, server, queue, contact)
         judge = Judge(options, settings, chain, queue, assignments, heldout, telemetry, stop.asked, say)
         validator = Validator(options, chain, server, queue, judge, telemetry, stop.asked, say, contact)
         if once:
