@@ -15,15 +15,16 @@ from sqlalchemy import bindparam
 
 from finest.tasks.assignment import Draw, first_places
 from finest.tasks.provenance import keep_order, record_event
-from finest.tasks.tables import OPEN, claims, crawls, tasks, warcs
+from finest.tasks.tables import LIVE, OPEN, RETURNED, claims, crawls, tasks, warcs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from finest.tasks.assignment import Beacon
 
-PROBED = 1024
-"""Places that are looked up before all free ones are read: enough for the largest lease while 1 WARC in 10 is free."""
+PROBES, MOST_PROBES = 64, 1024
+"""Places that are looked up for each WARC wanted, and at the most, before all free ones are read. That happens when
+fewer than 1 WARC in 64 is free, 1 in 16 for the largest leases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +80,20 @@ def claim_warcs(connection: sa.Connection, new_task: NewTask) -> ClaimedWarcs | 
     return None
 
 
-def _free(*marks: sa.ColumnElement[bool]) -> sa.Select[Any]:
+def _free(*marks: sa.TextClause) -> sa.Select[Any]:
     """Select the WARCs of a crawl that are open and on which the miner has no claim with any of these marks.
 
     It counts claims instead of using NOT EXISTS, so that no planner turns it into a join, which would read all claims
-    that the miner ever had.
+    that the miner ever had. It adds up a count for each mark, because each mark has an index of its own.
     """
-    own = sa.select(sa.func.count()).where(
-        claims.c.warc_id == warcs.c.id, claims.c.miner_id == bindparam("miner_id"), sa.or_(*marks)
-    )
+    own = sa.select(sa.func.count()).where(claims.c.warc_id == warcs.c.id, claims.c.miner_id == bindparam("miner_id"))
+    counts: list[sa.ColumnElement[int]] = [own.where(mark).scalar_subquery() for mark in marks]
     return sa.select(warcs.c.id, warcs.c.place, warcs.c.path).where(
-        warcs.c.crawl_id == bindparam("crawl_id"), OPEN, own.scalar_subquery() == 0
+        warcs.c.crawl_id == bindparam("crawl_id"), OPEN, sum(counts[1:], counts[0]) == 0
     )
 
 
-_FREE, _NEW = _free(claims.c.live), _free(claims.c.live, claims.c.returned)
+_FREE, _NEW = _free(LIVE), _free(LIVE, RETURNED)
 _AT_PLACES = warcs.c.place.in_(bindparam("places", expanding=True))
 
 
@@ -102,9 +102,9 @@ def _first_free(
 ) -> list[sa.Row[Any]]:
     """Return the free WARCs of a crawl that come first for the lease, in the order of the list."""
     named = {"crawl_id": crawl.id, "miner_id": new_task.miner_id}
-    probed = first_places(draw, np.arange(crawl.warcs), PROBED)
+    probed = first_places(draw, np.arange(crawl.warcs), min(PROBES * new_task.warcs, MOST_PROBES))
     found = connection.execute(free.where(_AT_PLACES), {**named, "places": probed}).all()
-    if len(found) < new_task.warcs and crawl.warcs > PROBED:
+    if len(found) < new_task.warcs and crawl.warcs > len(probed):
         found = connection.execute(free, named).all()
     by_place = {row.place: row for row in found}
     first = first_places(draw, np.array(list(by_place), np.int64), new_task.warcs)
