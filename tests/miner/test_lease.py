@@ -78,15 +78,32 @@ def test_an_outage_shorter_than_the_lease_costs_nothing(tmp_path: Path) -> None:
     assert ["could not be renewed" in line for line in said] == [True, False] and "renewed again" in said[1]
 
 
-def test_an_outage_longer_than_the_lease_loses_it(tmp_path: Path) -> None:
-    """By the clock alone: it must have ended."""
-    server = TaskServerOf()
-    with lease(server, tmp_path, life_blocks=6) as kept:
+def test_an_outage_longer_than_the_lease_costs_nothing(tmp_path: Path) -> None:
+    """The server extends leases by an outage, so only its word ends one; meanwhile it is not asked too often."""
+    server, said = TaskServerOf(), []
+    with lease(server, tmp_path, life_blocks=6, said=said) as kept:
         server.down = True
-        time.sleep(0.2)
+        time.sleep(0.9)
         kept.check()
-        time.sleep(0.4)
-        with pytest.raises(LeaseLost, match="unreachable until it expired"):
+        asked = server.calls["renew"]
+        time.sleep(0.3)
+        assert (kept.left_s, kept.away, server.calls["renew"]) == (0.0, True, asked)
+        server.down = False
+        kept.renew()
+        kept.check()
+        server.trouble["renew"] = [refused("lease-expired")]
+        with pytest.raises(LeaseLost, match="is lost"):
+            kept.renew()
+    assert "the work goes on" in said[0]
+
+
+def test_a_lease_that_may_not_be_renewed_ends_by_the_clock(tmp_path: Path) -> None:
+    """A server that answers is not away: a hotkey without a seat gets no more time."""
+    server = TaskServerOf()
+    server.trouble["renew"] = [refused("not-registered")] * 1000
+    with lease(server, tmp_path, life_blocks=6) as kept:
+        time.sleep(1.0)
+        with pytest.raises(LeaseLost, match="could not be renewed until it expired"):
             kept.check()
 
 

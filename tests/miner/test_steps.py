@@ -15,7 +15,7 @@ from finest.chain.commitments import CommitReceipt
 from finest.cli.views.hub import Upload
 from finest.cluster.commands import slurm
 from finest.cluster.layout import Folder
-from finest.errors import LeaseLost, NeedsPerson, RunError, SourceError
+from finest.errors import LeaseLost, NeedsPerson, RunError, SourceError, TaskServerUnavailable
 from finest.executors.slurm.request import SlurmRequest
 from finest.miner import disk
 from finest.miner import lease as leases
@@ -176,6 +176,17 @@ def test_no_commitment_without_a_lease(tmp_path: Path) -> None:
     with pytest.raises(LeaseLost, match="another commitment"):
         bench.steps.committed(bench.journal, bench.lease())
     assert bench.chain.lines == [LINE] and bench.server.calls["renew"] == 3
+
+
+def test_a_task_is_committed_while_the_server_is_away(tmp_path: Path) -> None:
+    """It is reported when the server is back; the chain shows when it was ready."""
+    bench = Bench(tmp_path, "")
+    bench.journal.update(refined=DONE["refined"], published=DONE["published"])
+    bench.server.down = True
+    assert bench.steps.committed(bench.journal, bench.lease()).line == LINE
+    assert bench.chain.lines == [LINE] and "is committed now and reported later" in bench.said[-1]
+    with pytest.raises(TaskServerUnavailable):
+        bench.steps.finished(bench.journal, bench.lease())
 
 
 def test_a_commitment_that_the_server_misses_is_made_to_stand(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import threading
@@ -79,6 +80,11 @@ class MadeSubnet:
         if self.away:
             raise Unreachable("the chain is away")
         return Commitments(self.block, tuple(self.lines), {})
+
+    def block_hash(self, number: int) -> str:
+        if self.away:
+            raise Unreachable("the chain is away")
+        return "0x" + hashlib.sha256(str(number).encode()).hexdigest()
 
     def register(self, *keys: Hotkey, permit: bool = False, stake: float = 0.0) -> None:
         for key in keys:

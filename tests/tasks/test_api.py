@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_reads")]
 def test_the_way_of_a_task(server: Server) -> None:
     """Leased, renewed, committed, finished, scored; then it is found by its commitment, and counted."""
     task = lease(server, warcs=3)
-    assert (task["state"], task["hotkey"], task["warcs"]) == ("leased", ALICE.address, paths(3))
+    assert (task["state"], task["hotkey"], len(task["warcs"])) == ("leased", ALICE.address, 3)
     assert server.post(f"/v1/tasks/{task['id']}/renew", by=ALICE)["id"] == task["id"]
     server.subnet.commit(ALICE, LINE)
     done = server.post(f"/v1/tasks/{task['id']}/finish", PUBLISHED, by=ALICE)

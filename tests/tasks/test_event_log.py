@@ -16,6 +16,7 @@ from finest.errors import VerifyError
 from finest.tasks import event_log
 from finest.tasks import store as store_module
 from finest.tasks.anchor import anchor_if_due
+from finest.tasks.assignment import NO_ROOT, UNDRAWN, root_after
 from finest.tasks.check_log import LogSummary, Seen, check_log, read_seen, write_seen
 from finest.tasks.client import TaskServer
 from finest.tasks.event_log import FIRST_HEAD, head_after
@@ -57,17 +58,22 @@ def work(store: Store) -> None:
 
 
 def test_a_log_tells_what_happened(store: Store) -> None:
-    """Every event has its number and a hash over all before it, and a lease names its WARCs."""
+    """Every event has its number and a hash over all before it, and a lease says what its WARCs follow from."""
     work(store)
     log = entries(store)
     assert [entry.what for entry in log] == [
-        "leased", "leased", "renewed", "finished", "scored", "reopened", "released", "leased", "expired",
+        "imported", "leased", "leased", "renewed", "finished", "scored", "reopened", "released", "leased", "expired",
     ]  # fmt: skip
-    assert [entry.number for entry in log] == list(range(1, 10))
+    assert [entry.number for entry in log] == list(range(1, 11))
     assert log[0].head == head_after(FIRST_HEAD, log[0].model_dump())
-    assert (log[0].detail["warcs"], log[0].detail["redundancy"]) == (paths(4), 1)
+    root = root_after(NO_ROOT, paths(12))
+    assert log[0].detail == {"crawl": CRAWL, "warcs": 12, "new": 12, "root": root}
+    assert log[2].detail == {
+        "crawl": CRAWL, "warcs": store.task(str(log[2].task_id), 101).warcs, "asked": 2, "redundancy": 1, "number": 1,
+        "seen_block": 101, "beacon_block": 0, "beacon": UNDRAWN.hash, "expires_block": 1901,
+    }  # fmt: skip
     summary = check_log(log, Seen())
-    assert (summary.entries, summary.head, summary.block) == (9, log[-1].head, 10_000)
+    assert (summary.entries, summary.head, summary.block) == (10, log[-1].head, 10_000)
     assert check_log(log, Seen(4, log[3].head)).events["leased"] == 3
 
 
@@ -104,23 +110,26 @@ def test_events_of_many_writers_are_numbered_once_and_in_the_order_of_their_caus
 
 Change = Callable[[list[dict[str, Any]]], object]
 REWRITTEN: dict[str, tuple[Change, str]] = {
-    "a score is changed": (lambda log: log[4]["detail"].update(verdict="pass"), "rewritten"),
-    "a lease is given to a friend": (lambda log: log[1].update(hotkey="5Friend"), "rewritten|belongs to"),
-    "an event is left out": (lambda log: log.pop(4), "rewritten|had 9"),
-    "the newest events are left out": (lambda log: log.__delitem__(slice(7, None)), "had 9"),
-    "an event is made up": (lambda log: log.insert(5, dict(log[4])), "rewritten"),
-    "a WARC is leased twice": (lambda log: log[1]["detail"].update(warcs=paths(2)), "which task"),
+    "a score is changed": (lambda log: log[5]["detail"].update(verdict="pass"), "rewritten"),
+    "a lease is given to a friend": (lambda log: log[2].update(hotkey="5Friend"), "rewritten|belongs to"),
+    "an event is left out": (lambda log: log.pop(5), "rewritten|had 10"),
+    "the newest events are left out": (lambda log: log.__delitem__(slice(8, None)), "had 10"),
+    "an event is made up": (lambda log: log.insert(6, dict(log[5])), "rewritten"),
+    "a WARC is leased twice": (lambda log: log[2]["detail"].update(warcs=log[1]["detail"]["warcs"][:2]), "which task"),
     "a miner gets its own WARC twice": (
-        lambda log: (log[1].update(hotkey="5Alice"), log[1]["detail"].update(warcs=paths(1), redundancy=2)),
+        lambda log: (
+            log[2].update(hotkey="5Alice"),
+            log[2]["detail"].update(warcs=log[1]["detail"]["warcs"][:1], redundancy=2),
+        ),
         "another task of the same miner",
     ),
-    "a finish follows a release": (lambda log: log[6].update(what="renewed"), "rewritten"),
-    "a lease expires early": (lambda log: log[8].update(block=200), "before its end"),
-    "a task is scored unfinished": (lambda log: log[4].update(task_id=log[1]["task_id"]), "is scored while it is"),
-    "a stranger releases a task": (lambda log: log[6].update(hotkey="5Eve"), "belongs to 5Bob"),
-    "a list is no list": (lambda log: log[0]["detail"].update(warcs=7), "no server writes"),
-    "a number is none": (lambda log: log[7]["detail"].update(redundancy=None), "redundancy"),
-    "half a character": (lambda log: log[3]["detail"].update(repo="\ud800"), "no valid text"),
+    "a finish follows a release": (lambda log: log[7].update(what="renewed"), "rewritten"),
+    "a lease expires early": (lambda log: log[9].update(block=200), "before its end"),
+    "a task is scored unfinished": (lambda log: log[5].update(task_id=log[2]["task_id"]), "is scored while it is"),
+    "a stranger releases a task": (lambda log: log[7].update(hotkey="5Eve"), "belongs to 5Bob"),
+    "a list is no list": (lambda log: log[1]["detail"].update(warcs=7), "no server writes"),
+    "a number is none": (lambda log: log[8]["detail"].update(redundancy=None), "redundancy"),
+    "half a character": (lambda log: log[4]["detail"].update(repo="\ud800"), "no valid text"),
 }
 
 
@@ -147,14 +156,14 @@ def test_a_server_that_rewrites_its_history_is_found_out(name: str, honest: list
         except UnicodeEncodeError:
             break
     with pytest.raises(VerifyError, match=says):
-        check_log([LogEntry.model_construct(**entry) for entry in log], Seen(9, honest[-1].head))
+        check_log([LogEntry.model_construct(**entry) for entry in log], Seen(10, honest[-1].head))
 
 
 def test_an_entry_that_is_changed_alone_does_not_have_its_hash(honest: list[LogEntry]) -> None:
     """Whoever reads one log needs no earlier head for this."""
     log = [entry.model_copy(deep=True) for entry in honest]
-    log[4].detail["score"] = 1.0
-    with pytest.raises(VerifyError, match="entry 5 of the log does not have the hash"):
+    log[5].detail["score"] = 1.0
+    with pytest.raises(VerifyError, match="entry 6 of the log does not have the hash"):
         check_log(log, Seen())
     with pytest.raises(VerifyError, match="entry 3 of the log follows entry 1"):
         check_log([honest[0], *honest[2:]], Seen())
@@ -165,7 +174,7 @@ def test_what_was_seen_is_remembered(tmp_path: Path, honest: list[LogEntry]) -> 
     place = tmp_path / "logs" / "server.json"
     assert read_seen(place) == Seen()
     write_seen(place, check_log(honest, Seen()))
-    assert read_seen(place) == Seen(9, honest[-1].head)
+    assert read_seen(place) == Seen(10, honest[-1].head)
     place.write_text("{}")
     with pytest.raises(VerifyError, match="is damaged"):
         read_seen(place)
@@ -176,9 +185,10 @@ def test_events_of_earlier_versions_are_numbered(sqlite_url: str, monkeypatch: p
     monkeypatch.setattr(event_log, "NUMBER_BATCH", 2)
     store = Store.open(sqlite_url, Rules())
     work(store)
-    store._database.write(lambda connection: connection.execute(sa.update(events).values(detail={})))
+    earlier = sa.update(events).where(events.c.what != "imported").values(detail={})
+    store._database.write(lambda connection: connection.execute(earlier))
     summary = check_log(entries(store), Seen())
-    assert (summary.entries, summary.without_warcs) == (9, 3)
+    assert (summary.entries, summary.without_warcs) == (10, 3)
     store.close()
 
 
@@ -216,8 +226,8 @@ def test_the_newest_entry_is_anchored_once_a_day(sqlite_url: str) -> None:
     chain.now -= 1
     assert anchor_if_due(store, chain) is None
     chain.now += 1
-    assert anchor_if_due(store, chain) == store.log_head() == Anchor(10, entries(store)[-1].head)
-    assert check_log(entries(store), *(Seen(one.number, one.head) for one, _ in chain.written)).entries == 10
+    assert anchor_if_due(store, chain) == store.log_head() == Anchor(11, entries(store)[-1].head)
+    assert check_log(entries(store), *(Seen(one.number, one.head) for one, _ in chain.written)).entries == 11
     with pytest.raises(VerifyError, match="on the chain"):
         check_log(entries(store), Seen(9, "0" * 64, "on the chain at block 10"))
     store.close()
@@ -250,9 +260,12 @@ def test_anybody_checks_a_server(
     monkeypatch.setenv("FINEST_CACHE", str(tmp_path))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     tasks(["verify"], standalone_mode=False)
-    assert "verified: 9 entries up to block 10,000" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "verified: 10 entries up to block 10,000" in said
+    assert "3 leases got the WARCs that follow from the beacon and the lists" in said
     tasks(["verify"], standalone_mode=False)
-    assert "the 9 entries of the last check are unchanged" in capsys.readouterr().out
+    assert "the 10 entries of the last check are unchanged" in capsys.readouterr().out
     server = TaskServer(address, None)
-    assert [entry.number for entry in server.log()] == list(range(1, 10))
+    assert [entry.number for entry in server.log()] == list(range(1, 11))
+    assert server.warcs_of(CRAWL) == paths(12)
     server.close()

@@ -79,7 +79,7 @@ def test_a_thousand_requests_of_two_hundred_miners(store: Store) -> None:
     assert len(tasks) == len({hotkey for hotkey, _ in tasks}) == 200
     handed_out = Counter(path for _, task_id in tasks for path in store.task(task_id, 100).warcs)
     assert set(handed_out.values()) == {1}
-    assert set(handed_out) == set(paths(800))
+    assert len(handed_out) == 800
 
 
 @pytest.mark.usefixtures("_invariants")
@@ -101,7 +101,7 @@ def test_a_miner_never_gets_a_warc_twice(store: Store) -> None:
     """Its second lease holds other WARCs than its first, finished or not."""
     store.add_warcs(CRAWL, paths(6))
     first = store.lease(A, 4, 100)
-    assert store.lease(A, 4, 100, besides=first.id).warcs == paths(6)[4:]
+    assert sorted(store.lease(A, 4, 100, besides=first.id).warcs + first.warcs) == paths(6)
     store.finish(A, first.id, **published(), block=101)
     assert name_of(lambda: store.lease(A, 4, 101, besides=store.lease(A, 4, 101).id))[0] == "no-work"
     assert store.lease(B, 6, 101).warcs == paths(6)
@@ -183,11 +183,10 @@ def test_a_window_has_so_many_leases(store: Store) -> None:
 
 
 def test_a_task_is_of_one_crawl(store: Store) -> None:
-    """WARCs come in the order of import, a task's from one crawl; a crawl may be asked for."""
+    """Crawls come in the order of import, a task's WARCs from one crawl; a crawl may be asked for."""
     store.add_warcs(CRAWL, paths(6))
     store.add_warcs(OLD, paths(4, OLD))
-    assert store.lease(A, 4, 100).warcs == paths(4)
-    assert store.lease(B, 4, 100).warcs == paths(6)[4:]
+    assert sorted(store.lease(A, 4, 100).warcs + store.lease(B, 4, 100).warcs) == paths(6)
     assert (store.lease(C, 1, 100).crawl, store.lease("5Dave", 4, 100, crawl=OLD).crawl) == (OLD, OLD)
     assert name_of(lambda: store.lease("5Eve", 1, 100, crawl=CRAWL)) == ("no-work", 1801)
     assert name_of(lambda: store.lease("5Eve", 1, 100, crawl="CC-MAIN-1999-01")) == ("not-found", None)
@@ -255,9 +254,9 @@ def test_processes_that_disagree_about_the_block(store: Store, database_url: str
     behind = Store.open(database_url, store.rules)
     task = store.lease(A, 4, 100)
     assert behind.renew(A, task.id, 97).expires_block == 107
-    assert store.lease(B, 4, 108).warcs == paths(8)[:4]
+    store.lease(B, 4, 108)
     assert name_of(lambda: behind.finish(A, task.id, **published(), block=107))[0] == "lease-expired"
-    assert behind.lease(A, 4, 106).warcs == paths(8)[4:]
+    assert sorted(behind.lease(A, 4, 106).warcs + store.lease(B, 4, 108).warcs) == paths(8)
     assert behind.lease(B, 4, 90) == store.lease(B, 4, 109).model_copy(update={"block": 90})
     behind.close()
 

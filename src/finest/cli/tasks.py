@@ -13,13 +13,17 @@ from finest.cli.shared import console, needs, say
 from finest.cli.task_recipes import recipes_command, set_recipe_command
 from finest.cli.tasks_index import publish_index
 from finest.errors import VerifyError
+from finest.formatting import counted
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
     from finest.chain.options import ChainOptions
     from finest.settings import Settings
-    from finest.tasks.check_log import Seen
+    from finest.tasks.check_log import LogSummary, Seen
     from finest.tasks.store import Store
+
+SAY_BEACONS = 100
+"""Beacons between two lines about the progress; 20 are new each day, and each takes some tenths of a second."""
 
 
 @click.group(cls=Commands)
@@ -227,14 +231,15 @@ def canaries_command(plan: Path, hotkeys: tuple[str, ...], share: float) -> None
     "--state", type=click.Path(dir_okay=False, path_type=Path),
     help="File that remembers the newest entry for the next check. [default: a file per server in the cache folder]",
 )  # fmt: skip
-@click.option("--on-chain", is_flag=True, help="Compare with the head that the server committed on the chain, too.")
+@click.option("--on-chain", is_flag=True, help="Compare the committed head and the beacons with the chain, too.")
 @chain_options
 def verify_command(state: Path | None, on_chain: bool, chain: ChainOptions) -> None:
     """Check the public log of the task server at API_URL.
 
     The log says who leased, finished and scored what, and when. The command recomputes the hash of every entry, replays
-    each task, and checks that no WARC was leased to more miners at a time than the lease states. It remembers the
-    newest entry: if the server later changes its history, the next check fails with exit status 7. It needs no wallet.
+    each task, checks that no WARC was leased to more miners at a time than the lease states, and recomputes which WARCs
+    each lease gets. It remembers the newest entry: if the server later changes its history, the next check fails with
+    exit status 7. It needs no wallet.
 
     \b
     API_URL=https://tasks.example.org finest tasks verify
@@ -251,12 +256,17 @@ def verify_command(state: Path | None, on_chain: bool, chain: ChainOptions) -> N
         seen = read_seen(place)
         anchored = _anchored(hotkey, chain) if on_chain else ()
         say(f"Reading the log of {server.url}")
-        summary = check_log(server.log(), seen, *anchored)
+        summary = check_log(server.log(), seen, *anchored, lists=server.warcs_of)
     finally:
         server.close()
-    write_seen(place, summary)
+    beacons = _check_beacons(summary, seen.beacons_until, chain) if on_chain else 0
+    write_seen(place, summary, summary.entries if on_chain else seen.beacons_until)
     click.echo(f"verified: {summary.entries:,} entries up to block {summary.block:,}, head {summary.head}")
     click.echo(", ".join(f"{count:,} {what}" for what, count in sorted(summary.events.items())) or "no task yet")
+    if summary.recomputed:
+        click.echo(f"{counted(summary.recomputed, 'lease')} got the WARCs that follow from the beacon and the lists")
+    if on_chain:
+        click.echo(f"{counted(beacons, 'new beacon')} have the hashes of their blocks on the chain")
     if seen.number:
         click.echo(f"the {seen.number:,} entries of the last check are unchanged")
     for anchor in anchored:
@@ -284,6 +294,23 @@ def _anchored(hotkey: str, options: ChainOptions) -> tuple[Seen, ...]:
             "server with: finest serve --anchor. Without --on-chain the log alone is checked"
         )
     return (Seen(found[0].number, found[0].head, f"on the chain at block {found[1]:,}"),)
+
+
+def _check_beacons(summary: LogSummary, until: int, options: ChainOptions) -> int:
+    """Compare beacons that entries after `until` were first to use with the chain; returns how many there are."""
+    from finest.chain.subnet import Chain
+
+    new = [(block, *found) for block, found in summary.beacons.items() if found[1] > until]
+    with Chain(options) as chain:
+        for done, (block, stated, number) in enumerate(new):
+            if done and done % SAY_BEACONS == 0:
+                say(f"Compared {done:,} of {len(new):,} beacons with the chain")
+            if chain.block_hash(block) != stated:
+                raise VerifyError(
+                    f"entry {number} of the log: the beacon is not the hash of block {block} on the chain, so the "
+                    "server chose who got which WARCs"
+                )
+    return len(new)
 
 
 def _store(settings: Settings) -> Store:

@@ -1,4 +1,8 @@
-"""Lease renewal: a thread renews a lease after about a third of its remaining time and reports if it is lost."""
+"""Lease renewal: a thread renews a lease after about a third of its remaining time and reports if it is lost.
+
+While the task server is away, a lease is kept beyond its end: the server extends open leases by the time for which it
+was away (finest.tasks.outages), and only its own word ends them.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +54,8 @@ class Lease:
         self._stopped = False
         self._thread: threading.Thread | None = None
         self._failures = 0
+        self.away = False
+        """Whether the last renewal failed because the task server, or its view of the chain, was away."""
         self._update(task)
 
     def __enter__(self) -> Lease:
@@ -76,9 +82,9 @@ class Lease:
         return max(0.0, self._ends - time.monotonic())
 
     def check(self) -> None:
-        """Raises LeaseLost if the lease is lost."""
-        if self._lost is None and time.monotonic() > self._ends + SLACK_BLOCKS * self._block_time_s:
-            self._mark_lost("the task server was unreachable until it expired")
+        """Raises LeaseLost if the lease is lost: by the server's word, or by the clock if the server is not away."""
+        if self._lost is None and not self.away and time.monotonic() > self._ends + SLACK_BLOCKS * self._block_time_s:
+            self._mark_lost("it could not be renewed until it expired")
         if self._lost is not None:
             raise LeaseLost(f"{lost_message(self.id)}{self._lost}")
 
@@ -86,11 +92,14 @@ class Lease:
         """Renew the lease now and return the current task; raises LeaseLost, or the task server's other errors."""
         try:
             task = self._server.renew(self.id)
-        except Refused as error:
-            if kind_of(error, self._work) is Kind.LOST:
+        except TaskServerError as error:
+            kind = kind_of(error, self._work)
+            self.away = kind is Kind.PASSES
+            if isinstance(error, Refused) and kind is Kind.LOST:
                 self._mark_lost(error.details.detail)
                 self.check()
             raise
+        self.away = False
         self._update(task)
         if self._lost is not None:
             self.check()
@@ -118,10 +127,8 @@ class Lease:
             except TaskServerError as error:
                 self._failures += 1
                 if self._failures == 1:
-                    self._say(
-                        f"The lease of task {self.id} could not be renewed ({error}); "
-                        f"it expires in {duration(self.left_s)}"
-                    )
+                    then = "the work goes on" if self.away else f"it expires in {duration(self.left_s)}"
+                    self._say(f"The lease of task {self.id} could not be renewed ({error}); {then}")
             else:
                 if self._failures:
                     self._report(f"The lease of task {self.id} is renewed again")
@@ -133,7 +140,10 @@ class Lease:
 
     def _wait_s(self) -> float:
         """Wait before the next renewal: a third of the remaining time, and a tenth of it after a failure."""
-        part = min(self.left_s / 10, MAX_RETRY_S) if self._failures else min(self.left_s / 3, MAX_WAIT_S)
+        if self.away and not self.left_s:
+            part = MAX_RETRY_S
+        else:
+            part = min(self.left_s / 10, MAX_RETRY_S) if self._failures else min(self.left_s / 3, MAX_WAIT_S)
         return max(MIN_WAIT_S, part) * random.uniform(0.8, 1.1)
 
 

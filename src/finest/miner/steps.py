@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from finest.chain.payload import encode
 from finest.dataset.falsify import falsify
 from finest.dataset.task_folders import publish_task
-from finest.errors import ClusterError, LeaseLost, LedgerError, NeedsPerson, RunError
+from finest.errors import ClusterError, LeaseLost, LedgerError, NeedsPerson, RunError, TaskServerUnavailable
 from finest.miner.journal import Committed, Finished, Published, Refined
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.options import RunOptions
@@ -173,10 +173,17 @@ class Steps:
         return Published(repo=revision.repo, revision=revision.sha)
 
     def committed(self, journal: Journal, lease: Lease) -> Committed:
-        """Commit the dataset on the chain. Renews the lease first, so that a lost task is never committed."""
+        """Commit the dataset on the chain. Renews the lease first, so that a lost task is never committed.
+
+        While the task server is away it commits without: the block of the commitment then shows when it was ready.
+        """
         line = line_of(journal)
-        task = lease.renew()
-        if task.state is TaskState.FINISHED and task.commitment != line:
+        try:
+            task = lease.renew()
+        except TaskServerUnavailable as error:
+            self._say(f"Task {journal.id} is committed now and reported later: {error}")
+            task = None
+        if task and task.state is TaskState.FINISHED and task.commitment != line:
             raise LeaseLost(f"task {journal.id} is finished with another commitment: {task.commitment}")
         receipt = self._chain.commit(line)
         return Committed(line=receipt.line, block=receipt.block)

@@ -8,7 +8,7 @@ import time
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 import finest
 from finest.chain.payload import LIMIT_BYTES, encode
@@ -31,6 +31,7 @@ from finest.tasks.models import (
     TaskId,
     TaskPage,
     TaskState,
+    WarcPage,
 )
 from finest.tasks.problems import Problem
 from finest.tasks.responses import answer
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 HEALTH_S = 5.0
 """Time limit for the health check of the database; a slower database counts as down."""
 Line = Annotated[str, Query(pattern=r"^fd1:[!-~]+$", max_length=LIMIT_BYTES, examples=["fd1:alice/web@4c1f…#9a0e…"])]
+CrawlName = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 
 router = APIRouter(prefix="/v1")
 
@@ -95,10 +97,10 @@ async def lease(request: Request, body: LeaseRequest) -> Response:
     server = server_state(request)
 
     def work(hotkey: str, block: int) -> Task:
-        seen_block = server.authority.seen_block
+        basis = server.authority.lease_basis
         return server.store.lease(
-            hotkey, body.warcs, block, seen_block=seen_block, crawl=body.crawl, besides=body.besides,
-            coldkey=server.authority.coldkey(hotkey), recipes=body.recipes,
+            hotkey, body.warcs, block, seen_block=basis.seen_block, crawl=body.crawl, besides=body.besides,
+            coldkey=server.authority.coldkey(hotkey), recipes=body.recipes, beacon=basis.beacon,
         )  # fmt: skip
 
     task = await server.executor.run_signed(request, server.authority.check_miner, work)
@@ -261,6 +263,22 @@ async def recipes(request: Request) -> Response:
 
     def work() -> Response:
         return answer(RecipeList(recipes=server.store.recipes()))
+
+    return await server.executor.read(work)
+
+
+@router.get("/crawls/{crawl}/warcs", response_model=WarcPage, responses=refusals("not-found"), tags=["anybody"])
+async def warcs_of_crawl(
+    request: Request,
+    crawl: CrawlName,
+    after: Annotated[int, Query(ge=0, lt=2**31)] = 0,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
+) -> Response:
+    """The list of WARCs of a crawl or other work, in the order of their import; assignments refer to places in it."""
+    server = server_state(request)
+
+    def work() -> Response:
+        return answer(server.store.warcs_of(crawl, after, limit))
 
     return await server.executor.read(work)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -31,8 +34,11 @@ from finest.tasks.signed_requests import RequestExecutor
 from finest.tasks.state import ServerState
 
 if TYPE_CHECKING:
+    from finest.chain.view import SubnetView
     from finest.tasks.authority import Subnet
     from finest.tasks.store import Store
+
+log = logging.getLogger(__name__)
 
 HUB = "https://huggingface.co"
 DATABASE_CHECK_EVERY_S = 1.0
@@ -60,7 +66,7 @@ def create_app(
     application calls the functions in `on_close`, in order, when it ends; they must close a chain that is being read,
     or the shutdown waits for its deadline.
     """
-    authority = Authority(subnet, rules, max_age_s=view_max_age_s)
+    authority = Authority(subnet, rules, max_age_s=view_max_age_s, on_view=partial(_note_alive, store))
     metrics, rate_limiter = Metrics(), RateLimiter(rates or RateLimits())
     proxies = proxies or Proxies()
     executor = RequestExecutor(store, authority, rate_limiter, receiver)
@@ -101,6 +107,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for close in server_state.on_close:
             close()
         server_state.executor.close()
+
+
+def _note_alive(store: Store, view: SubnetView) -> None:
+    """Note the block in the database, and extend open leases if the server was away; a failing database is logged."""
+    try:
+        extended = store.note_alive(view.block)
+    except SQLAlchemyError:
+        log.exception("the block could not be noted in the database")
+    else:
+        if extended:
+            log.warning("the server was away: %d open leases end as much later", extended)
 
 
 def _block(authority: Authority) -> int:

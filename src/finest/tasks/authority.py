@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from finest.chain.errors import ChainError
 from finest.chain.payload import decode
+from finest.tasks.assignment import Beacon, beacon_block
 from finest.tasks.problems import Problem
 from finest.tasks.shared_read import SharedRead
 
@@ -42,25 +45,40 @@ FIRST_READ_TIMEOUT_S = 5.0
 
 
 class Subnet(Protocol):
-    """The calls to the chain that authorisation needs, both blocking; finest.chain.subnet.Chain has them.
+    """The calls to the chain that authorisation needs, all blocking; finest.chain.subnet.Chain has them.
 
     They raise ChainError.
     """
 
     def view(self, *, max_age_s: float | None = None) -> SubnetView: ...
     def commitments(self) -> Commitments: ...
+    def block_hash(self, number: int) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseBasis:
+    """What a new lease refers to: the last block that the server read from the chain, and its beacon."""
+
+    seen_block: int
+    beacon: Beacon
 
 
 class Authority:
-    """Checks the rights of hotkeys, and estimates the chain's current block."""
+    """Checks the rights of hotkeys, estimates the chain's current block, and knows the beacon of assignments."""
 
-    def __init__(self, subnet: Subnet, rules: Rules, *, max_age_s: float = VIEW_MAX_AGE_S) -> None:
+    def __init__(
+        self, subnet: Subnet, rules: Rules, *, max_age_s: float = VIEW_MAX_AGE_S,
+        on_view: Callable[[SubnetView], None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        """`on_view` gets every view before anything is decided by it."""
         self._rules, self._max_age_s = rules, max_age_s
         self._pool = ThreadPoolExecutor(2, "finest-authority")
-        self._views: SharedRead[SubnetView] = SharedRead(partial(subnet.view, max_age_s=0.0), self._pool, MIN_REFRESH_S)
+        self._views: SharedRead[SubnetView] = SharedRead(self._read_view, self._pool, MIN_REFRESH_S)
         self._commitments: SharedRead[Commitments] = SharedRead(subnet.commitments, self._pool, COMMITMENTS_EVERY_S)
         self._refresher: asyncio.Task[None] | None = None
         self._first_read_done = asyncio.Event()
+        self._subnet, self._on_view = subnet, on_view
+        self._basis: LeaseBasis | None = None
 
     async def open(self) -> None:
         """Start the background refresh and wait shortly for the first view; starts even if the chain is unreachable."""
@@ -98,9 +116,15 @@ class Authority:
         return view.block + int(min(view.age_s, self._max_age_s) / view.block_time_s)
 
     @property
-    def seen_block(self) -> int:
-        """The newest block that the server read from the chain; `block` runs ahead of it if the chain pauses."""
-        return self.check_age().block
+    def lease_basis(self) -> LeaseBasis:
+        """The block and the beacon of a new lease; `block` runs ahead of that block if the chain pauses.
+
+        While the chain is away they stay as they were, until the view is too old to authorise anybody. Raises Problem.
+        """
+        self.check_age()
+        if self._basis is None:
+            raise Problem("subnet-unknown", "the server has not read a beacon from the chain yet")
+        return self._basis
 
     @property
     def block_time_s(self) -> float:
@@ -175,10 +199,24 @@ class Authority:
         if not _matches(found, line, since_block):
             raise Problem("commitment-missing", _mismatch(found, hotkey, line, since_block))
 
+    def _read_view(self) -> SubnetView:
+        view = self._subnet.view(max_age_s=0.0)
+        self._on_view(view)
+        return view
+
+    async def _read_beacon(self, view: SubnetView) -> None:
+        number = beacon_block(view.block)
+        if self._basis is None or self._basis.beacon.block != number:
+            read = partial(self._subnet.block_hash, number)
+            beacon = Beacon(number, await asyncio.get_running_loop().run_in_executor(self._pool, read))
+        else:
+            beacon = self._basis.beacon
+        self._basis = LeaseBasis(view.block, beacon)
+
     async def _refresh_forever(self) -> None:
         while True:
             try:
-                await self._views.get(0.0)
+                await self._read_beacon(await self._views.get(0.0))
             except ChainError as error:
                 log.warning("the subnet cannot be read: %s", error)
             except Exception:

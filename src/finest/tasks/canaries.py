@@ -36,7 +36,7 @@ from finest.errors import UsageError
 from finest.tasks.lease_expiry import reopen_warcs
 from finest.tasks.models import DAY_BLOCKS, Address, CanaryKind
 from finest.tasks.problems import Problem
-from finest.tasks.provenance import event, record_event
+from finest.tasks.provenance import event, keep_order, record_event
 from finest.tasks.tables import FINISHED, LIVE, claims, events, miners, tasks
 
 if TYPE_CHECKING:
@@ -189,6 +189,7 @@ def reveal(connection: sa.Connection, rules: Rules, plan: Canaries, block: int) 
             bad.append(row.id)
     if not changes:
         return 0
+    keep_order(connection)
     connection.execute(_REVEAL, changes)
     connection.execute(sa.insert(events), told)
     standing = list(connection.execute(_STANDING, {"task_ids": bad}).scalars().all()) if bad else []

@@ -1,8 +1,9 @@
 """`finest tasks verify`: check a task server's public log, which needs neither an account nor trust in the server.
 
-It recomputes the hash of every entry, replays what happened to each task, and checks that no WARC was leased to more
-miners at a time than the lease itself states. It remembers the head that it saw, and the next check fails if the log no
-longer leads there: then the server has rewritten its history.
+It recomputes the hash of every entry, replays what happened to each task, checks that no WARC was leased to more
+miners at a time than the lease itself states, recomputes which WARCs each lease gets (check_assignments.py), and opens
+the seals of canaries. It remembers the head that it saw, and the next check fails if the log no longer leads there:
+then the server has rewritten its history.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from finest.atomic_files import write_whole
 from finest.errors import VerifyError
 from finest.tasks.canaries import day_of, opened
+from finest.tasks.check_assignments import CheckedAssignments
 from finest.tasks.event_log import FIRST_HEAD, head_after
 from finest.tasks.models import MAX_WARCS
 
@@ -22,11 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from finest.tasks.check_assignments import Lists
     from finest.tasks.models import EventKind, LogEntry
 
 _AFTER: Mapping[EventKind, tuple[str, ...]] = {
     "leased": ("",), "renewed": ("leased",), "finished": ("leased",), "released": ("leased",), "expired": ("leased",),
-    "sealed": ("finished",), "scored": ("finished",), "reopened": ("finished",),
+    "sealed": ("finished",), "scored": ("finished",), "reopened": ("finished",), "imported": (),
     "revealed": ("leased", "finished", "released", "expired"),
 }  # fmt: skip
 """The states of a task in which each event may happen; "" is the state of a task that has no event yet."""
@@ -45,6 +48,8 @@ class Seen:
     number: int = 0
     head: str = FIRST_HEAD
     where: str = "at an earlier check"
+    beacons_until: int = 0
+    """The last entry whose beacon was compared with the chain."""
 
 
 @dataclass(slots=True)
@@ -59,6 +64,10 @@ class LogSummary:
     """Leases by earlier versions, whose entries do not name their WARCs."""
     keys: dict[int, str] = field(default_factory=dict)
     """The revealed keys of canaries, by day."""
+    recomputed: int = 0
+    """Leases whose WARCs are those that the rule gives."""
+    beacons: dict[int, tuple[str, int]] = field(default_factory=dict)
+    """Hash that the log states for each block of a beacon, and the first entry that does."""
 
 
 @dataclass(slots=True)
@@ -80,33 +89,40 @@ def read_seen(path: Path) -> Seen:
     """Return what an earlier check remembered in `path`; raises VerifyError if the file is damaged."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return Seen(int(data["number"]), str(data["head"]))
+        return Seen(int(data["number"]), str(data["head"]), beacons_until=int(data.get("beacons_until", 0)))
     except FileNotFoundError:
         return Seen()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise VerifyError(f"{path} is damaged ({type(error).__name__}); remove it to check the log from anew") from None
 
 
-def write_seen(path: Path, summary: LogSummary) -> None:
-    """Remember the head of a checked log for the next check."""
+def write_seen(path: Path, summary: LogSummary, beacons_until: int = 0) -> None:
+    """Remember the head of a checked log for the next check, and which beacons were compared with the chain."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps({"number": summary.entries, "head": summary.head}).encode())
+    seen = {"number": summary.entries, "head": summary.head, "beacons_until": beacons_until}
+    write_whole(path, json.dumps(seen).encode())
 
 
-def check_log(entries: Iterable[LogEntry], *witnesses: Seen) -> LogSummary:
+def check_log(entries: Iterable[LogEntry], *witnesses: Seen, lists: Lists | None = None) -> LogSummary:
     """Check a whole log, from its first entry; raises VerifyError with the first entry that is wrong.
 
-    `witnesses` are heads that were seen before: by an earlier check, or on the chain. Memory grows with the number of
-    tasks and of leased WARCs.
+    `witnesses` are heads that were seen before: by an earlier check, or on the chain. `lists` returns the list of a
+    crawl or other work; without it, assignments are not recomputed. Memory grows with the number of tasks, of
+    leased WARCs, and of WARCs in lists that were worked on.
     """
     summary = LogSummary()
+    assignments = CheckedAssignments(lists) if lists else None
     tasks: dict[str, _Task] = {}
     holders: _Holders = defaultdict(set)
     for entry in entries:
         _check_hash(entry, summary)
-        _check_task(entry, tasks.get(entry.task_id))
-        _replay(entry, tasks, holders, summary)
-        summary.entries, summary.head, summary.block = entry.number, entry.head, entry.block
+        if entry.what == "imported":
+            if assignments:
+                assignments.imported(entry)
+        else:
+            _check_task(entry, tasks.get(entry.task_id or ""))
+            _replay(entry, tasks, holders, summary, assignments)
+        summary.entries, summary.head, summary.block = entry.number, entry.head, max(summary.block, entry.block)
         summary.events[entry.what] += 1
         for seen in witnesses:
             if entry.number == seen.number and entry.head != seen.head:
@@ -121,6 +137,8 @@ def check_log(entries: Iterable[LogEntry], *witnesses: Seen) -> LogSummary:
                 f"the log has {summary.entries} entries, {seen.where} it had {seen.number}: entries were removed, or "
                 "the server restored an older database"
             )
+    if assignments:
+        summary.recomputed, summary.beacons = assignments.recomputed, assignments.beacons
     return summary
 
 
@@ -145,15 +163,21 @@ def _check_task(entry: LogEntry, task: _Task | None) -> None:
         raise _wrong(entry, f"expired at block {entry.block}, before its end")
 
 
-def _replay(entry: LogEntry, tasks: dict[str, _Task], holders: _Holders, summary: LogSummary) -> None:
+def _replay(
+    entry: LogEntry, tasks: dict[str, _Task], holders: _Holders, summary: LogSummary,
+    assignments: CheckedAssignments | None,
+) -> None:  # fmt: skip
+    task_id = entry.task_id or ""
     if entry.what == "leased":
         warcs = _warcs(entry)
         summary.without_warcs += not warcs
-        tasks[entry.task_id] = _Task(entry.hotkey, "leased", warcs, _text(entry, "seal"))
+        tasks[task_id] = _Task(entry.hotkey, "leased", warcs, _text(entry, "seal"))
         for warc in warcs:
             _hold(entry, warc[1], holders[warc], tasks)
+        if assignments:
+            assignments.leased(entry, warcs)
         return
-    task = tasks[entry.task_id]
+    task = tasks[task_id]
     if entry.what == "revealed":
         _open_seal(entry, task, summary)
     if entry.what in ("finished", "released", "expired"):
@@ -161,7 +185,9 @@ def _replay(entry: LogEntry, tasks: dict[str, _Task], holders: _Holders, summary
     if entry.what in _ENDS and task.holds:
         task.holds = False
         for warc in task.warcs:
-            holders[warc].discard(entry.task_id)
+            holders[warc].discard(task_id)
+        if assignments:
+            assignments.ended(entry, task.hotkey, task.warcs)
 
 
 def _hold(entry: LogEntry, warc: str, holders: set[str], tasks: Mapping[str, _Task]) -> None:
@@ -170,14 +196,14 @@ def _hold(entry: LogEntry, warc: str, holders: set[str], tasks: Mapping[str, _Ta
         raise _wrong(entry, f"has {warc}, which another task of the same miner holds")
     if len(holders) >= _number(entry, "redundancy", 1):
         raise _wrong(entry, f"has {warc}, which task {min(holders)} holds")
-    holders.add(entry.task_id)
+    holders.add(entry.task_id or "")
 
 
 def _open_seal(entry: LogEntry, task: _Task, summary: LogSummary) -> None:
     """Note the kind and the key of a canary; raises VerifyError if its seal says something else."""
     kind, key = _text(entry, "kind"), _text(entry, "key")
     day = day_of(task.seal)
-    if day is None or not kind or task.canary or opened(task.seal, key, entry.task_id) != kind:
+    if day is None or not kind or task.canary or opened(task.seal, key, entry.task_id or "") != kind:
         raise _wrong(entry, f"is revealed as a {kind[:10]} canary, which its seal does not say")
     if summary.keys.setdefault(day, key) != key:
         raise _wrong(entry, "is revealed with another key than other canaries of its day")

@@ -1,22 +1,31 @@
-"""Claiming: turns open WARCs into a miner's task, in one statement on PostgreSQL and under the single writer on SQLite.
+"""Claiming: turns free WARCs into a miner's task, by the rule of finest.tasks.assignment.
 
-Two miners never claim the same rows at the same moment: PostgreSQL skips locked rows (SKIP LOCKED), and SQLite's
-writers run one after another. WARCs are always locked in id order, which prevents deadlocks.
+Claims, and whatever else changes which WARCs are free, happen one after another (provenance.keep_order). So what is
+free at a claim is what the public log says up to it.
 """
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import sqlalchemy as sa
+from sqlalchemy import bindparam
 
+from finest.tasks.assignment import NO_ROOT, Draw, first_places
 from finest.tasks.provenance import record_event
-from finest.tasks.tables import claims, tasks, warcs
+from finest.tasks.tables import LIVE, OPEN, RETURNED, claims, tasks, warcs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from finest.tasks.assignment import Beacon
+    from finest.tasks.work import Work
+
+PROBES, MOST_PROBES = 64, 1024
+"""Places that are looked up for each WARC wanted, and at the most, before all free ones are read. That happens when
+fewer than 1 WARC in 64 is free, 1 in 16 for the largest leases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,112 +37,76 @@ class NewTask:
     miner_id: int
     slot: int
     warcs: int
-    crawl_id: int
-    """The work's id."""
-    work: str | None
-    """Name of the work for the log; None for a whole crawl."""
-    price: float
     block: int
     seen_block: int
+    beacon: Beacon
     expires_block: int
     redundancy: int
     seal: str | None = None
     """On servers with canaries (canaries.py)."""
 
 
-def claim_warcs(connection: sa.Connection, choices: Sequence[NewTask]) -> tuple[NewTask, list[str]] | None:
-    """Claim WARCs for the first of the new tasks whose work has some; returns it with their paths, or None.
+_COUNT = sa.select(sa.func.count()).select_from(tasks).where(tasks.c.miner_id == bindparam("miner_id"))
 
-    The WARCs are the first, in path order, that are open to this miner. Those that the miner released before come after
-    all other work: it may have a reason, and others may have more luck with them.
+
+def claim_warcs(connection: sa.Connection, new_task: NewTask, works: Sequence[Work]) -> tuple[Work, list[str]] | None:
+    """Claim for a new task the free WARCs that come first for it in the first of these works that has some.
+
+    Returns that work and their paths, or None if nothing is free. The caller has read the works after keep_order. WARCs
+    that the miner released before come after all other work: it may have a reason, and others may have more luck with
+    them.
     """
-    for which in (_NEW, _OPEN):
-        for new_task in choices:
-            if paths := _claim(connection, new_task, which):
-                return new_task, paths
-    for new_task in choices if connection.dialect.name == "postgresql" else ():
-        named = asdict(new_task) | {"time_s": time.time()}
-        if connection.execute(_ANY, named).scalar_one():
-            # Other requests are claiming the last open WARCs; wait for the ones that they leave.
-            rows = connection.execute(_WAITING_FOR_LOCKS, named)
-            if paths := [row.path for row in rows]:
-                return new_task, paths
+    number = connection.execute(_COUNT, {"miner_id": new_task.miner_id}).scalar_one() + 1
+    for free in (_NEW, _FREE):
+        for work in works:
+            draw = Draw(work.root or NO_ROOT, new_task.beacon, new_task.hotkey, number)
+            if chosen := _first_free(connection, new_task, work, draw, free):
+                _insert_claim(connection, new_task, work, draw, chosen)
+                return work, [row.path for row in chosen]
     return None
 
 
-def _claim(connection: sa.Connection, new_task: NewTask, which: str) -> list[str]:
-    if connection.dialect.name == "sqlite":
-        return _claim_on_sqlite(connection, new_task, which)
-    named = asdict(new_task) | {"time_s": time.time()}
-    return [row.path for row in connection.execute(_SKIPPING_LOCKED[which], named)]
-
-
-def _open(*marks: str) -> str:
-    """SQL condition: the WARC is open, and the miner has no claim on it with any of these marks.
+def _free(*marks: sa.TextClause) -> sa.Select[Any]:
+    """Select the WARCs of a work that are open and on which the miner has no claim with any of these marks.
 
     It counts claims instead of using NOT EXISTS, so that no planner turns it into a join, which would read all claims
-    that the miner ever had. It adds up the counts in one condition, because with two conditions PostgreSQL expects
-    hardly any match and sorts all WARCs.
+    that the miner ever had. It adds up a count for each mark, because each mark has an index of its own.
     """
-    counts = [f"(SELECT count(*) FROM claims WHERE warc_id = warcs.id AND miner_id = :miner_id AND {m})" for m in marks]  # noqa: S608
-    return f"open AND crawl_id = :crawl_id AND {' + '.join(counts)} = 0"
+    own = sa.select(sa.func.count()).where(claims.c.warc_id == warcs.c.id, claims.c.miner_id == bindparam("miner_id"))
+    counts: list[sa.ColumnElement[int]] = [own.where(mark).scalar_subquery() for mark in marks]
+    return sa.select(warcs.c.id, warcs.c.place, warcs.c.path).where(
+        warcs.c.crawl_id == bindparam("crawl_id"), OPEN, sum(counts[1:], counts[0]) == 0
+    )
 
 
-_OPEN, _NEW = _open("live"), _open("live", "returned")
-_ANY = sa.text(f"SELECT EXISTS (SELECT 1 FROM warcs WHERE {_OPEN})")  # noqa: S608
+_FREE, _NEW = _free(LIVE), _free(LIVE, RETURNED)
+_AT_PLACES = warcs.c.place.in_(bindparam("places", expanding=True))
 
 
-def _first(which: str) -> str:
-    """SQL for the first matching WARCs, in the order of ix_warcs_open, so that the database reads only part of it."""
-    return f"SELECT id, crawl_id, path FROM warcs WHERE {which} ORDER BY crawl_id, id LIMIT :warcs"  # noqa: S608
+def _first_free(
+    connection: sa.Connection, new_task: NewTask, work: Work, draw: Draw, free: sa.Select[Any]
+) -> list[sa.Row[Any]]:
+    """Return the free WARCs of a work that come first for the lease, in the order of the list."""
+    named = {"crawl_id": work.id, "miner_id": new_task.miner_id}
+    probed = first_places(draw, np.arange(work.warcs), min(PROBES * new_task.warcs, MOST_PROBES))
+    found = connection.execute(free.where(_AT_PLACES), {**named, "places": probed}).all()
+    if len(found) < new_task.warcs and work.warcs > len(probed):
+        found = connection.execute(free, named).all()
+    by_place = {row.place: row for row in found}
+    first = first_places(draw, np.array(list(by_place), np.int64), new_task.warcs)
+    return [by_place[place] for place in sorted(first)]
 
 
-def _statement(which: str, lock: str) -> sa.TextClause:
-    return sa.text(f"""
-        WITH first AS MATERIALIZED ({_first(which)} {lock}),
-        claimed AS (
-            UPDATE warcs SET claims = claims + 1, open = claims + 1 < :redundancy FROM first WHERE warcs.id = first.id
-        ), task AS (
-            INSERT INTO tasks (
-                id, miner_id, crawl_id, state, slot, warcs, leased_block, expires_block, due_block, price, seal
-            )
-            SELECT :task_id, :miner_id, min(crawl_id), 'leased', :slot, count(*), :seen_block, :expires_block,
-                   :expires_block, :price, CAST(:seal AS text)
-            FROM first HAVING count(*) > 0
-        ), claim AS (
-            INSERT INTO claims (task_id, warc_id, miner_id) SELECT :task_id, id, :miner_id FROM first
-        ), event AS (
-            INSERT INTO events (block, time_s, hotkey, task_id, what, detail)
-            SELECT :block, :time_s, :hotkey, :task_id, 'leased', json_strip_nulls(json_build_object(
-                'expires_block', CAST(:expires_block AS bigint), 'redundancy', CAST(:redundancy AS int),
-                'warcs', json_agg(path ORDER BY id), 'work', CAST(:work AS text),
-                'price', CAST(:price AS double precision), 'seal', CAST(:seal AS text)
-            )) FROM first HAVING count(*) > 0
-        )
-        SELECT path FROM first ORDER BY id
-    """)  # noqa: S608
-
-
-_SKIPPING_LOCKED = {which: _statement(which, "FOR UPDATE OF warcs SKIP LOCKED") for which in (_NEW, _OPEN)}
-_WAITING_FOR_LOCKS = _statement(_OPEN, "FOR UPDATE OF warcs")
-_NEXT = {which: sa.text(_first(which)) for which in (_NEW, _OPEN)}
-
-
-def _claim_on_sqlite(connection: sa.Connection, new_task: NewTask, which: str) -> list[str]:
-    mine = connection.execute(_NEXT[which], asdict(new_task)).all()
-    if mine:
-        _insert_claim(connection, new_task, mine)
-    return [row.path for row in mine]
-
-
-def _insert_claim(connection: sa.Connection, new_task: NewTask, mine: Sequence[sa.Row[Any]]) -> None:
+def _insert_claim(
+    connection: sa.Connection, new_task: NewTask, work: Work, draw: Draw, mine: Sequence[sa.Row[Any]]
+) -> None:
     more = warcs.c.claims + 1
     counted = sa.update(warcs).where(warcs.c.id.in_([row.id for row in mine]))
     connection.execute(counted.values(claims=more, open=more < new_task.redundancy))
     task = {
-        "id": new_task.task_id, "miner_id": new_task.miner_id, "crawl_id": mine[0].crawl_id, "state": "leased",
+        "id": new_task.task_id, "miner_id": new_task.miner_id, "crawl_id": work.id, "state": "leased",
         "slot": new_task.slot, "warcs": len(mine), "leased_block": new_task.seen_block,
-        "expires_block": new_task.expires_block, "due_block": new_task.expires_block, "price": new_task.price,
+        "expires_block": new_task.expires_block, "due_block": new_task.expires_block, "price": work.price,
         "seal": new_task.seal,
     }  # fmt: skip
     connection.execute(sa.insert(tasks), task)
@@ -141,6 +114,8 @@ def _insert_claim(connection: sa.Connection, new_task: NewTask, mine: Sequence[s
     connection.execute(sa.insert(claims), [claim | {"warc_id": row.id} for row in mine])
     record_event(
         connection, new_task.block, new_task.hotkey, new_task.task_id, "leased", expires_block=new_task.expires_block,
-        redundancy=new_task.redundancy, warcs=[row.path for row in mine], work=new_task.work,
-        price=new_task.price, seal=new_task.seal,
+        redundancy=new_task.redundancy, crawl=work.crawl, work=work.log_name, asked=new_task.warcs,
+        number=draw.number, price=work.price, seal=new_task.seal,
+        seen_block=new_task.seen_block, beacon_block=new_task.beacon.block, beacon=new_task.beacon.hash,
+        warcs=[row.path for row in mine],
     )  # fmt: skip

@@ -41,6 +41,7 @@ from finest.tasks.models import (
     Task,
     TaskPage,
     TaskState,
+    WarcPage,
 )
 from finest.tasks.problems import KINDS, ProblemDetails
 
@@ -63,6 +64,10 @@ MOST_PAGES = 20_000
 """Limit of pages in one list, so that a faulty or malicious server cannot keep the client reading forever."""
 LOG_PAGE = 1000
 """Entries of the log per page, the most that a server allows."""
+WARC_PAGE = 5000
+"""Paths of a crawl's list per page, the most that a server allows."""
+MOST_WARCS = 2_000_000
+"""Limit of a crawl's list; Common Crawl's have up to 100,000 paths."""
 _AFTER_ALL = "~"
 """Sorts behind every id."""
 _PREFIX = "/problems/"
@@ -199,6 +204,19 @@ class TaskServer:
                 break
             after = page.next
         raise TaskServerError(f"{self.url} lists events without an end: check API_URL, and tell its operator")
+
+    def warcs_of(self, crawl: str) -> list[str]:
+        """A crawl's list of WARCs in the order of import, asked for a page at a time. Raises Refused."""
+        paths: list[str] = []
+        for _ in range(MOST_PAGES):
+            query = urlencode({"after": len(paths), "limit": WARC_PAGE})
+            page = self._get(WarcPage, f"/v1/crawls/{quote(crawl, safe='')}/warcs?{query}")
+            paths += page.paths
+            if page.next is None:
+                return paths
+            if page.next != len(paths) or not page.paths or len(paths) > MOST_WARCS:
+                break
+        raise TaskServerError(f"{self.url} lists WARCs without an end: check API_URL, and tell its operator")
 
     def _pages(self, limit: int, **query: str) -> Iterator[Task]:
         """The tasks of all pages. A page that is too long is asked for again with half as many tasks."""

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from finest.tasks.models import Rules
-from finest.tasks.provenance import event
+from finest.tasks.provenance import event, keep_order
 from finest.tasks.tables import LEASED, LIVE, claims, events, miners, tasks, warcs
 
 EXPIRY_BATCH = 500
@@ -37,6 +37,7 @@ def expire(connection: sa.Connection, rules: Rules, block: int) -> int:
 
     Skips the leases that another process is changing at this moment.
     """
+    keep_order(connection)
     ended = connection.execute(_EXPIRE, {"now": block, "most": EXPIRY_BATCH}).all()
     if ended:
         reopen_warcs(connection, rules, [row.id for row in ended], returned=False)

@@ -9,17 +9,19 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from finest.database import INSERTS
 from finest.formatting import counted
+from finest.tasks.assignment import UNDRAWN, Beacon
 from finest.tasks.canaries import Canaries, check_share
 from finest.tasks.claim import NewTask, claim_warcs
 from finest.tasks.models import Rules, Task, TaskState
 from finest.tasks.problems import Problem
+from finest.tasks.provenance import keep_order
 from finest.tasks.queries import one_task, task_row
 from finest.tasks.tables import LEASED, NOT_CLOSED, miners, tasks
 from finest.tasks.work import ids_of_crawl, open_works
@@ -40,6 +42,7 @@ class LeaseCall:
     recipes: tuple[str, ...] = ()
     """Hashes of the recipes that the miner can use."""
     canaries: Canaries | None = None
+    beacon: Beacon = UNDRAWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,20 +160,19 @@ def _new_lease(connection: sa.Connection, rules: Rules, call: LeaseCall, miner: 
         check_share(connection, call.canaries, call.hotkey)
     new_task = NewTask(
         task_id=task_id, hotkey=call.hotkey, miner_id=miner.miner_id, slot=miner.free_slot(), warcs=call.warcs,
-        crawl_id=0, work=None, price=1.0, block=call.block, seen_block=call.seen_block,
+        block=call.block, seen_block=call.seen_block, beacon=call.beacon,
         expires_block=call.block + rules.lease_blocks, redundancy=rules.redundancy,
         seal=call.canaries.seal(call.hotkey, task_id, call.seen_block) if call.canaries else None,
     )  # fmt: skip
     if call.crawl is not None and not ids_of_crawl(connection, call.crawl):
         raise Problem("not-found", f"this server has no crawl {call.crawl}; /v1/statistics lists its crawls")
-    works = {work.id: work for work in open_works(connection, call.crawl, call.recipes)}
-    choices = [replace(new_task, crawl_id=one.id, work=one.log_name, price=one.price) for one in works.values()]
-    claimed = claim_warcs(connection, choices)
+    keep_order(connection)
+    claimed = claim_warcs(connection, new_task, open_works(connection, call.crawl, call.recipes))
     if claimed is None:
         raise _no_work(connection, call)
-    chosen, paths = claimed
+    work, paths = claimed
     return Task(
-        id=new_task.task_id, hotkey=call.hotkey, state=TaskState.LEASED, **works[chosen.crawl_id].of_task, warcs=paths,
+        id=new_task.task_id, hotkey=call.hotkey, state=TaskState.LEASED, **work.of_task, warcs=paths,
         block=call.block, leased_block=call.seen_block, expires_block=new_task.expires_block,
         due_block=new_task.expires_block, seal=new_task.seal,
     )  # fmt: skip

@@ -33,7 +33,9 @@ MAX_PRICE = 10.0
 whole pay of a subnet with one small task."""
 MAX_RECIPES = 256
 Price = Annotated[float, Field(gt=0, le=MAX_PRICE, allow_inf_nan=False)]
-EventKind = Literal["leased", "renewed", "finished", "released", "expired", "sealed", "scored", "reopened", "revealed"]
+EventKind = Literal[
+    "leased", "renewed", "finished", "released", "expired", "sealed", "scored", "reopened", "revealed", "imported"
+]
 CanaryKind = Literal["good", "bad"]
 
 
@@ -201,8 +203,8 @@ class LogEntry(BaseModel):
     number: int = Field(ge=1, description="1 for the first event; no number is left out.")
     block: int
     time_s: float = Field(description="Seconds since 1970, by the server's clock.")
-    hotkey: str
-    task_id: str
+    hotkey: str = Field(description="Empty for an import.")
+    task_id: str | None = Field(description="Null for an import.")
     what: EventKind
     detail: dict[str, Any]
     head: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -212,6 +214,13 @@ class LogPage(BaseModel):
     """One page of the public log, oldest first. A page also ends at 256 KiB."""
 
     entries: list[LogEntry]
+    next: int | None = Field(default=None, description="`after` of the next page; null on the last one.")
+
+
+class WarcPage(BaseModel):
+    """One page of a crawl's list of WARCs, in the order in which they were imported."""
+
+    paths: list[str]
     next: int | None = Field(default=None, description="`after` of the next page; null on the last one.")
 
 

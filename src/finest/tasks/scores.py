@@ -9,7 +9,7 @@ from finest.database import INSERTS
 from finest.tasks.lease_expiry import reopen_warcs
 from finest.tasks.models import CrawlStatistics, Leader, Rules, ScoreRequest, Statistics, Task
 from finest.tasks.problems import Problem
-from finest.tasks.provenance import record_event
+from finest.tasks.provenance import keep_order, record_event
 from finest.tasks.queries import one_task
 from finest.tasks.tables import (
     FINISHED,
@@ -58,6 +58,7 @@ def report(
     connection.execute(_REPORT[connection.dialect.name], row)
     record_event(connection, block, validator, task_id, "scored", **values)
     if _has_failed(connection, rules, task_id) and connection.execute(_IS_LIVE, {"task_id": task_id}).scalar_one():
+        keep_order(connection)
         reopen_warcs(connection, rules, [task_id], returned=True)
         record_event(connection, block, validator, task_id, "reopened")
     return one_task(connection, task_id, block)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,21 @@ from sqlalchemy import bindparam
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from finest.database import INSERTS, Database
-from finest.tasks import canaries, event_log, lease_expiry, leases, queries, recipes, replay, scores, transitions
+from finest.tasks import (
+    canaries,
+    event_log,
+    imports,
+    lease_expiry,
+    leases,
+    outages,
+    queries,
+    recipes,
+    replay,
+    scores,
+    transitions,
+)
 from finest.tasks.accepted import AcceptedTask, accepted_tasks
+from finest.tasks.assignment import UNDRAWN
 from finest.tasks.migrate import TABLES
 from finest.tasks.models import (
     CrawlStatistics,
@@ -27,14 +40,16 @@ from finest.tasks.models import (
     Task,
     TaskPage,
     TaskState,
+    WarcPage,
 )
-from finest.tasks.tables import crawls, nonces, rules, warcs
+from finest.tasks.tables import nonces, rules, warcs
 from finest.tasks.work import add_work, set_price
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from finest.chain.payload import Anchor
+    from finest.tasks.assignment import Beacon
     from finest.tasks.canaries import Canaries
     from finest.tasks.work import NewWork
 
@@ -77,18 +92,19 @@ class Store:
 
     def lease(
         self, hotkey: str, warcs: int, block: int, *, seen_block: int | None = None, crawl: str | None = None,
-        besides: str | None = None, coldkey: str | None = None, recipes: Sequence[str] = (),
+        besides: str | None = None, coldkey: str | None = None, recipes: Sequence[str] = (), beacon: Beacon = UNDRAWN,
     ) -> Task:  # fmt: skip
         """The open lease that the miner does not name in `besides`, or a new one of up to `warcs` WARCs.
 
         `seen_block` is the last block that the server read from the chain, and `block` an estimate based on it. The
         task records `seen_block`, so no commitment for it can be older, however wrong the estimate is. The hotkeys of
         one `coldkey` share a limit of open leases. `recipes` are the hashes of the recipes that the miner can use.
+        `beacon` decides which WARCs the lease gets.
         """
         self._expire_for_block(block)
         seen_block = block if seen_block is None else seen_block
         call = leases.LeaseCall(
-            hotkey, warcs, block, seen_block, crawl, besides, coldkey, tuple(recipes), self._canaries
+            hotkey, warcs, block, seen_block, crawl, besides, coldkey, tuple(recipes), self._canaries, beacon
         )  # fmt: skip
         return self._database.write(lambda connection: leases.lease(connection, self.rules, call))
 
@@ -125,6 +141,10 @@ class Store:
         while ended := self._database.write(lambda connection: lease_expiry.expire(connection, self.rules, block)):
             total += ended
         return total
+
+    def note_alive(self, block: int) -> int:
+        """Note that a process has read this block; returns how many leases it extended for an outage before it."""
+        return self._database.write(lambda connection: outages.note_alive(connection, block))
 
     def report(self, validator: str, task_id: str, score: ScoreRequest, block: int) -> Task:
         """Store the validator's score of a finished task; replaces the validator's previous one.
@@ -200,6 +220,10 @@ class Store:
         """The tasks whose datasets belong in the index."""
         return self._database.read(accepted_tasks)
 
+    def warcs_of(self, crawl: str, after: int, limit: int) -> WarcPage:
+        """Up to `limit` paths of the list of a crawl or other work, those that follow the first `after` ones."""
+        return self._database.read(lambda connection: imports.page(connection, crawl, after, limit))
+
     def accept_nonce(self, hotkey: str, nonce_ns: int, now_s: float) -> bool:
         """Record the nonce of a signed request; returns False for a replay. Shared by all server processes."""
         if abs(now_s - self._purged_s) > PURGE_S:
@@ -224,12 +248,10 @@ class Store:
 
     def add_warcs(self, crawl: str, paths: Iterable[str]) -> int:
         """Add WARCs in this order; returns how many are new. Works in batches, and finished batches stay if stopped."""
-        self._database.write(
-            lambda connection: connection.execute(_ADD_CRAWL[connection.dialect.name], {"its_name": crawl})
-        )
+        self._database.write(partial(imports.add, crawl=crawl, paths=[]))
         rest, added = iter(paths), 0
         while batch := list(islice(rest, BATCH)):
-            added += self._add(crawl, batch)
+            added += self._database.write(partial(imports.add, crawl=crawl, paths=batch))
         if self._database.postgresql:
             self._database.write_one(lambda connection: connection.exec_driver_sql("ANALYZE warcs"))
         return added
@@ -241,17 +263,6 @@ class Store:
     def set_price(self, name: str, price: float) -> None:
         """Set the price of a crawl or other work for new leases; raises UsageError if there is no such work."""
         self._database.write(lambda connection: set_price(connection, name, price))
-
-    def _add(self, crawl: str, paths: list[str]) -> int:
-        named = {"crawl": crawl, "paths": json.dumps(paths)}
-
-        def step(connection: sa.Connection) -> int:
-            new = connection.execute(_ADD_WARCS[connection.dialect.name], named).rowcount
-            more = sa.update(crawls).where(crawls.c.name == crawl).values(warcs=crawls.c.warcs + new)
-            connection.execute(more)
-            return new
-
-        return self._database.write(step)
 
     def _expire_for_block(self, block: int) -> None:
         """Expire leases once for each block; leases end by blocks alone."""
@@ -302,22 +313,9 @@ def _touch(connection: sa.Connection, now_s: float) -> None:
     connection.execute(_TOUCH[connection.dialect.name], {"now_s": now_s})
 
 
-_ADD_CRAWL = {
-    name: insert(crawls).values(name=bindparam("its_name")).on_conflict_do_nothing() for name, insert in INSERTS.items()
-}
 _APPLY_REDUNDANCY = {
     name: insert(rules)
     .values(id=1, redundancy=bindparam("redundancy"))
     .on_conflict_do_update(index_elements=[rules.c.id], set_={"redundancy": bindparam("redundancy")})
     for name, insert in INSERTS.items()
-}
-_ADD_WARCS = {
-    name: sa.text(f"""
-        INSERT INTO warcs (crawl_id, path) SELECT (SELECT id FROM crawls WHERE name = :crawl), path
-        FROM {listed} WHERE true ORDER BY place ON CONFLICT DO NOTHING
-    """)  # noqa: S608 - contains no user input
-    for name, listed in {
-        "sqlite": "(SELECT value AS path, key AS place FROM json_each(:paths)) AS listed",
-        "postgresql": "json_array_elements_text(CAST(:paths AS json)) WITH ORDINALITY AS listed (path, place)",
-    }.items()
 }

@@ -53,6 +53,7 @@ rules = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("redundancy", SmallInteger, nullable=False),  # for which warcs.open was computed
+    Column("alive_block", BigInteger),  # the last block at which a server process was at work (outages.py)
     CheckConstraint("id = 1", name="one_row"),
 )
 
@@ -62,6 +63,7 @@ crawls = Table(
     Column("id", Integer, primary_key=True),
     Column("name", String(64), nullable=False, unique=True),
     Column("warcs", Integer, nullable=False, server_default=text("0")),
+    Column("root", String(64)),  # of the list of its WARCs (assignment.py); NULL while that is empty
     Column("kind", String(16), nullable=False, server_default=text("'crawl'")),
     Column("crawl", String(64)),  # whose WARCs these are; NULL if `name` says so
     Column("language", String(16)),
@@ -73,17 +75,19 @@ crawls = Table(
 warcs = Table(
     "warcs",
     metadata,
-    Column("id", Id, primary_key=True),  # in path order within a crawl
+    Column("id", Id, primary_key=True),  # in the order of the list within a crawl
     Column("crawl_id", ForeignKey("crawls.id"), nullable=False),
     Column("path", Text, nullable=False),
     Column("claims", SmallInteger, nullable=False, server_default=text("0")),
     Column("open", Boolean, nullable=False, server_default=true()),
+    Column("place", Integer),  # in the list of its crawl, from 0
     CheckConstraint("claims >= 0", name="claims"),
     UniqueConstraint("crawl_id", "path"),
 )
+Index("uq_warcs_place", warcs.c.crawl_id, warcs.c.place, unique=True)
 OPEN = text("open")
 """Condition of an open WARC, in one spelling everywhere: for `open = 1` SQLite would not use the index below."""
-Index("ix_warcs_open", warcs.c.crawl_id, warcs.c.id, postgresql_where=OPEN, sqlite_where=OPEN)
+Index("ix_warcs_open", warcs.c.crawl_id, warcs.c.place, postgresql_where=OPEN, sqlite_where=OPEN)
 
 miners = Table(
     "miners",
@@ -185,7 +189,7 @@ events = Table(
     Column("block", BigInteger, nullable=False),
     Column("time_s", Float(53), nullable=False),
     Column("hotkey", String(64), nullable=False),
-    Column("task_id", ForeignKey("tasks.id"), nullable=False),
+    Column("task_id", ForeignKey("tasks.id")),  # NULL for an import
     Column("what", String(8), nullable=False),
     Column("detail", JSON, nullable=False),
     Column("number", BigInteger),  # in the public log (event_log.py); NULL until it is numbered

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam
 from finest.tasks.lease_expiry import reopen_warcs
 from finest.tasks.models import Rules, Task
 from finest.tasks.problems import Problem
-from finest.tasks.provenance import record_event
+from finest.tasks.provenance import keep_order, record_event
 from finest.tasks.queries import is_id, one_task, task_row
 from finest.tasks.tables import LEASED, miners, tasks
 
@@ -78,6 +78,7 @@ def commitment_already_used(commitment: str) -> Problem:
 
 def release(connection: sa.Connection, rules: Rules, hotkey: str, task_id: str, block: int) -> Task:
     """Release the task; its WARCs can be leased again at once."""
+    keep_order(connection)
     if _change_active(connection, hotkey, task_id, block, state="released", closed_block=block):
         reopen_warcs(connection, rules, [task_id], returned=True)
         record_event(connection, block, hotkey, task_id, "released")

@@ -14,7 +14,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from finest.errors import UsageError
+from finest.tasks.assignment import NO_ROOT, root_after
 from finest.tasks.models import MAX_PRICE, WorkKind
+from finest.tasks.provenance import keep_order, record_event
 from finest.tasks.tables import FINISHED, LIVE, OPEN, claims, crawls, tasks, warcs
 
 CRAWL = sa.func.coalesce(crawls.c.crawl, crawls.c.name)
@@ -33,6 +35,10 @@ class Work:
     recipe: str | None
     recipe_hash: str | None
     price: float
+    warcs: int
+    """Length of its list."""
+    root: str | None
+    """Of its list (assignment.py)."""
 
     @property
     def log_name(self) -> str | None:
@@ -67,7 +73,7 @@ class NewWork:
 
 FIELDS_OF_TASK = (CRAWL.label("crawl"), crawls.c.kind, crawls.c.language, crawls.c.recipe, crawls.c.recipe_hash)
 """What a task says of its work, besides the price, which it keeps itself."""
-_FIELDS = (crawls.c.id, crawls.c.name, crawls.c.price, *FIELDS_OF_TASK)
+_FIELDS = (crawls.c.id, crawls.c.name, crawls.c.price, crawls.c.warcs, crawls.c.root, *FIELDS_OF_TASK)
 _HAS_OPEN = sa.exists().where(warcs.c.crawl_id == crawls.c.id, OPEN).correlate(crawls)
 IN_ORDER = (crawls.c.price.desc(), crawls.c.id)
 """The order in which leases are given out: the highest price first, then the oldest work."""
@@ -112,6 +118,7 @@ def add_work(connection: sa.Connection, work: NewWork, price: float) -> int:
     is finished yet, or if there is no such price.
     """
     _check_price(price)
+    keep_order(connection)
     source = connection.execute(
         sa.select(crawls.c.id).where(crawls.c.name == work.crawl, crawls.c.kind == "crawl")
     ).scalar()
@@ -124,20 +131,27 @@ def add_work(connection: sa.Connection, work: NewWork, price: float) -> int:
             "recipe": work.recipe, "recipe_hash": work.recipe_hash,
         }  # fmt: skip
         work_id = connection.execute(sa.insert(crawls).values(values).returning(crawls.c.id)).scalar_one()
-        new = _copy_warcs(connection, source, work_id, finished=work.kind == "refinement")
-        if not new:
+        paths = _copy_warcs(connection, source, work_id, finished=work.kind == "refinement")
+        if not paths:
             raise UsageError(f"nothing of {work.crawl} is finished yet, so there is nothing to refine once more")
-        connection.execute(sa.update(crawls).where(crawls.c.id == work_id).values(warcs=new, price=price))
+        new, root = len(paths), root_after(NO_ROOT, paths)
+        connection.execute(sa.update(crawls).where(crawls.c.id == work_id).values(warcs=new, root=root, price=price))
+        record_event(
+            connection, 0, "", None, "imported", crawl=work.crawl, work=work.name, new=new, root=root, warcs=new
+        )
         return new
     set_price(connection, work.name, price)
     return 0
 
 
-def _copy_warcs(connection: sa.Connection, source: int, work_id: int, *, finished: bool) -> int:
-    """Give a work the WARCs of a crawl, all or those that are finished, in the crawl's order; returns how many."""
-    chosen = sa.select(sa.literal(work_id), warcs.c.path).where(warcs.c.crawl_id == source).order_by(warcs.c.id)
+def _copy_warcs(connection: sa.Connection, source: int, work_id: int, *, finished: bool) -> list[str]:
+    """Give a work the WARCs of a crawl, all or those that are finished, in the crawl's order; returns their paths."""
+    place = sa.func.row_number().over(order_by=warcs.c.place) - 1
+    chosen = sa.select(sa.literal(work_id), warcs.c.path, place).where(warcs.c.crawl_id == source)
+    chosen = chosen.order_by(warcs.c.place)
     if finished:
         done = sa.exists().where(claims.c.warc_id == warcs.c.id, LIVE, tasks.c.id == claims.c.task_id, FINISHED)
         chosen = chosen.where(done.correlate(warcs))
-    connection.execute(sa.insert(warcs).from_select(["crawl_id", "path"], chosen))
-    return connection.execute(sa.select(sa.func.count()).where(warcs.c.crawl_id == work_id)).scalar_one()
+    connection.execute(sa.insert(warcs).from_select(["crawl_id", "path", "place"], chosen))
+    copied = sa.select(warcs.c.path).where(warcs.c.crawl_id == work_id).order_by(warcs.c.place)
+    return list(connection.execute(copied).scalars())

@@ -128,4 +128,4 @@ def _new(connection: sa.Connection, until_block: int | None) -> int | None:
 
 
 def _ids(connection: sa.Connection, wanted: sa.Select[tuple[int]]) -> list[int]:
-    return [row[0] for row in connection.execute(wanted)]
+    return list(connection.execute(wanted).scalars())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Protocol
 
-from finest.errors import FinestError
+from finest.errors import FinestError, TaskServerUnavailable
 from finest.tasks.client import PAGE
 from finest.tasks.crawls import CommonCrawl, Say
 from finest.tasks.models import TaskState
@@ -36,6 +37,8 @@ class HeldOut:
     def __init__(self, common_crawl: CommonCrawl, server: TaskServer, say: Say) -> None:
         self._common_crawl, self._server, self._say = common_crawl, server, say
         self._paths: dict[str, list[str]] = {}
+        self._taken: set[str] = set()
+        """WARCs that were leased or unjudged when the task server last answered."""
 
     def pick(self, warcs: Sequence[str], seed: str, queue: AssignedWarcs) -> tuple[str, ...]:
         """Return paths of WARCs that are not assigned, chosen by the seed; fewer or none if all are assigned.
@@ -51,9 +54,14 @@ class HeldOut:
         return tuple(paths[place] for place in Draw(seed, "held-out WARCs").sample(len(paths), WARCS))
 
     def _leased_or_unjudged(self) -> set[str]:
-        """Return the WARCs of open leases, and of the tasks finished last, which may have no verdict yet."""
+        """Return the WARCs of open leases, and of the tasks finished last, which may have no verdict yet.
+
+        While the task server is away, these are the ones that it named last: it leases no others.
+        """
         tasks = chain(self._server.tasks(TaskState.LEASED), islice(self._server.tasks(TaskState.FINISHED), PAGE))
-        return {path for task in tasks for path in task.warcs}
+        with suppress(TaskServerUnavailable):
+            self._taken = {path for task in tasks for path in task.warcs}
+        return self._taken
 
     def _list(self, crawl: str) -> list[str]:
         if crawl not in self._paths:

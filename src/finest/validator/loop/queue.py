@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from finest.database import INSERTS, Database
 from finest.formatting import showable
+from finest.tasks.models import Task
 from finest.validator.loop.batches import NOT_PUBLISHED, Batches
 from finest.validator.loop.committee import MAX_DIFFERENT_SHARE, MIN_DIFFERENT
 from finest.validator.loop.tables import TABLES, batches, canaries, submissions, trust
@@ -32,7 +33,11 @@ TOKENS_A_WARC = 1_500_000
 that FineWeb has of each crawl."""
 USUAL_WARCS = 4
 """WARCs of a task whose size is not known yet: as many as a miner leases by default."""
+DELAYED_BLOCKS = 50
+"""Blocks between commitment and finish that only an outage explains: ten minutes. A miner reports within seconds, and
+reporting late gains nothing, since promptness then counts from the report."""
 _T = submissions.c
+_CLOSED = sa.bindparam("closed", type_=sa.Integer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +165,41 @@ class Queue:
             return new
 
         return self._database.write(step) if told else []
+
+    def remember(self, tasks: Iterable[Task]) -> None:
+        """Keep what the task server says of finished tasks for the lines that wait, for when it is away.
+
+        A line whose task was finished long after it was committed counts from the finish: an outage of the task server
+        was in between, and nobody could judge it.
+        """
+        told = [
+            {
+                "its_hotkey": task.hotkey,
+                "its_line": task.commitment,
+                "json": task.model_dump_json(),
+                "closed": task.closed_block,
+            }
+            for task in tasks
+        ]
+        update = (
+            sa.update(submissions)
+            .where(
+                _T.hotkey == sa.bindparam("its_hotkey"), _T.line == sa.bindparam("its_line"), _T.verdict.is_(None),
+                _T.task.is_(None),
+            )
+            .values(
+                task=sa.bindparam("json"),
+                block=sa.case((_T.block < _CLOSED - DELAYED_BLOCKS, _CLOSED), else_=_T.block),
+            )
+        )  # fmt: skip
+        if told:
+            self._database.write(lambda connection: connection.execute(update, told))
+
+    def known_task(self, entry: Entry) -> Task | None:
+        """Return a line's task as the task server described it last; None if it never did."""
+        wanted = sa.select(_T.task).where(_T.id == entry.id)
+        told = self._database.read(lambda connection: connection.execute(wanted).scalar_one_or_none())
+        return Task.model_validate_json(told) if told else None
 
     def next(self, busy: Collection[int] = (), now_s: float | None = None) -> Entry | None:
         """Return the next due line: the oldest line of the hotkey that has used least CPU time today."""

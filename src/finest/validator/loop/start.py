@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from finest.atomic_files import alone
 from finest.dataset.hub import Hub
-from finest.errors import HubError, HubUnavailable, NeedsPerson, UsageError
+from finest.errors import HubError, HubUnavailable, NeedsPerson, TaskServerUnavailable, UsageError
 from finest.pipeline.preflight import preflight
 from finest.tasks.client import TaskServer
 from finest.tasks.crawls import CommonCrawl
 from finest.validator.admission import known_recipes
 from finest.validator.loop.assignment import Assignments
+from finest.validator.loop.contact import Contact
 from finest.validator.loop.heldout import HeldOut
 from finest.validator.loop.judge import Judge
 from finest.validator.loop.publishing import Publishing
@@ -98,10 +99,11 @@ def _validate(
         telemetry = Telemetry.open(options.wandb, options.work / "telemetry", group=hotkey.address, say=say)
         stack.callback(telemetry.close)
         heldout = HeldOut(CommonCrawl(settings.cc_https, settings.cc_collinfo), server, say)
-        assignments = Assignments(chain, server)
+        contact = Contact()
+        assignments = Assignments(chain, server, queue, contact)
         judge = Judge(options, settings, chain, queue, assignments, heldout, telemetry, stop.asked, say)
         publishing = _publishing(options, queue, hotkey, judge, say)
-        validator = Validator(options, chain, server, queue, judge, telemetry, stop.asked, say, publishing)
+        validator = Validator(options, chain, server, queue, judge, telemetry, stop.asked, say, publishing, contact)
         more = dict(chores(chain, server, say))
         if once:
             validator.once()
@@ -133,8 +135,12 @@ def _check_early(chain: Chain, server: TaskServer, settings: Settings, say: Call
     """Check at the start what would otherwise fail late."""
     for recipe in known_recipes().values():
         preflight(recipe, settings.cache)
-    info, view = server.info(), chain.view()
-    if info.netuid != view.netuid:
+    view, info = chain.view(), None
+    try:
+        info = server.info()
+    except TaskServerUnavailable as error:
+        say(f"{error}. Weights are set without it, and verdicts go on for the tasks that are known")
+    if info and info.netuid != view.netuid:
         raise NeedsPerson(
             f"the task server is subnet {info.netuid}'s, this validator is for subnet {view.netuid}: "
             f"give its API_URL, or --netuid {info.netuid}"

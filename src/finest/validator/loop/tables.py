@@ -37,6 +37,7 @@ submissions = sa.Table(
     sa.Column("price", sa.Float),  # of a verified token; NULL for the usual one
     sa.Column("sealed", sa.Integer),  # 0 while the task server has to be told the evidence's hash, then 1
     sa.Column("batch", sa.Integer),  # of published evidence; 0 if it cannot be published
+    sa.Column("task", sa.Text),  # as the task server described it, JSON; unknown until it did
     sa.UniqueConstraint("hotkey", "line"),
 )
 sa.Index("ix_validator_waiting", submissions.c.due_s, sqlite_where=submissions.c.verdict.is_(None),
@@ -78,7 +79,7 @@ spot_checks = sa.Table(
     sa.Column("batch", sa.Integer),  # that says so; unknown until there is one
 )
 
-_ADDED = ("size", "tokens", "share", "price", "sealed", "batch")
+_ADDED = ("size", "tokens", "share", "price", "sealed", "batch", "task")
 
 
 def prepare(connection: sa.Connection) -> None:

@@ -11,12 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from finest.chain.errors import NoPermit, NotRegistered, RateLimited
+from finest.errors import TaskServerUnavailable
 from finest.formatting import counted, duration
 from finest.tasks.client import Refused
 from finest.tasks.models import ScoreRequest
 from finest.validator.loop.availability import Availability
 from finest.validator.loop.canaries import Revealed, with_payments
 from finest.validator.loop.committee import stakes_of
+from finest.validator.loop.contact import Contact
 from finest.validator.loop.disclosure import Disclosure
 from finest.validator.loop.judge import NOTE_CHARS
 from finest.validator.loop.periodic import Chore, run
@@ -44,6 +46,9 @@ SOON_S = 60.0
 """`once` waits for lines that are due within this time."""
 POLL_QUEUE_S = 0.2
 """Interval at which `once` checks whether other threads have judged the remaining lines."""
+SETTLE_BLOCKS = 600
+"""Blocks after an outage of the task server, or after the start, in which no line is too old: two hours of the main
+network. Miners report within minutes, and the lines are read again every hour."""
 REPORT_S = 5.0
 PERMANENT_REFUSALS = ("not-found", "not-finished", "invalid-request")
 """Refusals that concern only one verdict, so that the others are still reported. Any other refusal concerns this
@@ -58,8 +63,9 @@ class Validator:
     def __init__(
         self, options: ValidateOptions, chain: Chain, server: TaskServer, queue: Queue, judge: Judge,
         telemetry: Telemetry, stop: threading.Event, say: Callable[[str], None],
-        publishing: Publishing | None = None,
+        publishing: Publishing | None = None, contact: Contact | None = None,
     ) -> None:  # fmt: skip
+        self._contact = contact or Contact()
         self._options, self._chain, self._server, self._queue, self._judge = options, chain, server, queue, judge
         self._telemetry, self._stop, self._say, self._publishing = telemetry, stop, say, publishing
         self._disclosure = Disclosure(chain)
@@ -113,7 +119,12 @@ class Validator:
         self._full_scan_at_s = (
             now_s  # if this look fails, the next one scans everything again, so that nothing is missed for good
         )
-        found = find_new_lines(self._chain, self._server, self._queue, full=now_s >= due_s)
+        try:
+            found = find_new_lines(self._chain, self._server, self._queue, full=now_s >= due_s)
+        except TaskServerUnavailable:
+            self._contact.lost()
+            raise
+        self._contact.made(self._chain.view().block)
         self._expire_lines()
         self._full_scan_at_s = now_s + FULL_SCAN_S if now_s >= due_s else due_s
         if found.new:
@@ -122,6 +133,8 @@ class Validator:
 
     def _expire_lines(self) -> None:
         block = self._chain.view().block
+        if self._contact.blocks(block) < SETTLE_BLOCKS:
+            return  # what was committed in an outage of the task server may still be reported
         if expired := self._queue.expire(block - PAID_BLOCKS, block):
             self._say(
                 f"{counted(expired, 'submission')} waited for a day and left the queue unjudged: "

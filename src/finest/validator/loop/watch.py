@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from finest.tasks.models import Task
     from finest.validator.loop.queue import Queue
 
+    FinishedLine = tuple[ObservedLine, Task]
+
 CATCH_UP_BLOCKS = 2 * 7200
 """Age limit of finished tasks. The queue keeps a line for a day (weights.PAID_BLOCKS); the finish may be later."""
 LONGEST_LEASE_BLOCKS = 7 * 7200
@@ -60,27 +62,28 @@ def find_new_lines(chain: Chain, server: TaskServer, queue: Queue, *, full: bool
     changed = queue.add(standing)
     new = len(changed)
     for lot in _lines_of_all(server, view) if full else _lines_of_hotkeys(server, view, changed):
-        new += len(queue.add(lot))
+        new += len(queue.add(line for line, _ in lot))
+        queue.remember([task for _, task in lot])
     return NewLines(len(found), dict(found.skipped), new)
 
 
 def _lines_of_hotkeys(
     server: TaskServer, view: SubnetView, changed: Iterable[ObservedLine]
-) -> Iterator[list[ObservedLine]]:
+) -> Iterator[list[FinishedLine]]:
     """Yield the lines of the last tasks that these hotkeys finished."""
     for hotkey in {one.hotkey for one in changed}:
-        yield [one for task in server.tasks_of(hotkey) if (one := _observed(task, view)) is not None]
+        yield [(one, task) for task in server.tasks_of(hotkey) if (one := _observed(task, view)) is not None]
 
 
-def _lines_of_all(server: TaskServer, view: SubnetView) -> Iterator[list[ObservedLine]]:
+def _lines_of_all(server: TaskServer, view: SubnetView) -> Iterator[list[FinishedLine]]:
     """Yield the lines of all recently finished tasks in batches, in the order of their leases."""
-    lot: list[ObservedLine] = []
+    lot: list[FinishedLine] = []
     for task in server.tasks(TaskState.FINISHED):
         if task.leased_block < view.block - CATCH_UP_BLOCKS - LONGEST_LEASE_BLOCKS:
             break
         one = _observed(task, view)
         if one is not None:
-            lot.append(one)
+            lot.append((one, task))
         if len(lot) == BATCH:
             yield lot
             lot = []
