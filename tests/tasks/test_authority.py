@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
+from finest.chain.errors import Unreachable
 from finest.chain.payload import encode
+from finest.chain.view import SubnetView
 from finest.tasks import authority
 from finest.tasks.models import Rules
+from finest.tasks.problems import Problem
 from finest.tasks.store import Store
 from tests.tasks.api_calls import ALICE, BOB, LINE, PUBLISHED, RULES, lease, made, problem
 from tests.tasks.live_server import MadeSubnet, Server, serving, wait_for
@@ -108,3 +112,24 @@ def test_a_finish_needs_its_commitment(server: Server) -> None:
     assert server.subnet.reads - reads <= 2
     server.subnet.commit(ALICE, LINE)
     assert server.post(target, PUBLISHED, by=ALICE)["state"] == "finished"
+
+
+def test_without_the_chain_leases_refer_to_the_last_beacon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And to the block at which it was read, so that the log says so; a new block without its hash changes nothing."""
+    monkeypatch.setattr(authority, "MIN_REFRESH_S", 0.0)
+    subnet = MadeSubnet(block=1000)
+
+    async def bases() -> list[tuple[int, int]]:
+        rights, seen = authority.Authority(subnet, RULES), []
+        with pytest.raises(Problem, match="view of the subnet has never been read"):
+            _ = rights.lease_basis
+        for subnet.block, subnet.away in ((1000, False), (1200, True), (1200, False)):
+            with suppress(Unreachable):
+                view = SubnetView(63, subnet.block, 360, "", 12.0, (), time.monotonic(), {})
+                await rights._read_beacon(view)
+                await rights._views.get(0.0)
+            seen.append((rights._basis.seen_block, rights._basis.beacon.block) if rights._basis else (0, 0))
+        await rights.close()
+        return seen
+
+    assert asyncio.run(bases()) == [(1000, 720), (1000, 720), (1200, 1080)]
