@@ -71,6 +71,7 @@ def test_a_log_tells_what_happened(store: Store) -> None:
     assert log[2].detail == {
         "crawl": CRAWL, "warcs": store.task(str(log[2].task_id), 101).warcs, "asked": 2, "redundancy": 1, "number": 1,
         "seen_block": 101, "beacon_block": 0, "beacon": UNDRAWN.hash, "expires_block": 1901,
+        "price": 1.0,
     }  # fmt: skip
     summary = check_log(log, Seen())
     assert (summary.entries, summary.head, summary.block) == (10, log[-1].head, 10_000)

@@ -19,7 +19,7 @@ from finest.validator.loop.assignment import Assignments, RetryLater
 from finest.validator.loop.contact import Contact
 from finest.validator.loop.queue import Queue, RecordedVerdict
 from finest.validator.loop.validator import Validator
-from finest.validator.loop.weights import MAX_AGE_BLOCKS, hotkey_scores, weights
+from finest.validator.loop.weights import MAX_AGE_BLOCKS, PAY_DAYS, SETTLING_BLOCKS, hotkey_scores, weights
 from tests.tasks.samples import CRAWL, paths
 from tests.validator.made import VALIDATOR
 
@@ -45,7 +45,7 @@ class World:
         contact = Contact()
         self.assignments = Assignments(self, self, self.queue, contact)  # type: ignore[arg-type]
         self.validator = Validator(
-            SimpleNamespace(sets_weights=False), self, self, self.queue, None, None, None, lambda _: None, contact  # type: ignore[arg-type]
+            SimpleNamespace(sets_weights=False), self, self, self.queue, None, None, None, lambda _: None, contact=contact  # type: ignore[arg-type]
         )  # fmt: skip
         self.work: dict[str, tuple[Any, int, str | None]] = {}
         self.paid = dict.fromkeys(WARCS, 0.0)
@@ -175,7 +175,7 @@ def test_what_was_finished_before_an_outage_is_judged_in_it(tmp_path: Path) -> N
     assert world.queue.counts().waiting == 1
 
 
-def test_what_an_outage_delayed_is_paid_for_a_day_from_its_report(tmp_path: Path) -> None:
+def test_what_an_outage_delayed_is_paid_from_its_report_on(tmp_path: Path) -> None:
     """However old the line is by then, and though the validator looks before the miner has reported it."""
     back = DAY + TASK + STEP
     world = World(tmp_path / "world", range(TASK, back))
@@ -192,9 +192,9 @@ def test_what_an_outage_delayed_is_paid_for_a_day_from_its_report(tmp_path: Path
     world.mine(CAROL)
     world.validate()
     assert world.queue.counts().verdicts == {"pass": 1}
-    for block, paid in ((back + DAY - 1, 1), (back + DAY, 0)):
-        score = hotkey_scores(world.queue.past(0), block)[CAROL]
-        assert (score.verified > 0) == paid
+    end = back + SETTLING_BLOCKS + PAY_DAYS * DAY
+    for block, paid in ((end - 1, True), (end, False)):
+        assert (hotkey_scores(world.queue.past(0), block)[CAROL].pay > 0) == paid
 
 
 def test_nobody_is_too_late_while_miners_report_what_an_outage_delayed(tmp_path: Path) -> None:
