@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finest.errors import VerifyError
+from finest.errors import UsageError, VerifyError
 from finest.tasks import claim
 from finest.tasks import store as store_module
 from finest.tasks.assignment import (
@@ -35,11 +35,13 @@ from finest.tasks.models import LogEntry, Rules, ScoreRequest
 from finest.tasks.problems import Problem
 from finest.tasks.store import Store
 from finest.tasks.tables import crawls, events, warcs
+from finest.tasks.work import NewWork
 from tests.tasks.samples import CRAWL, paths, published
 
 OLD = "CC-MAIN-2024-10"
 ROOT = root_after(NO_ROOT, paths(4))
 DRAW = Draw(ROOT, Beacon(360, "0x" + "ab" * 32), "5Alice", 1)
+GERMAN, AGAIN = NewWork(CRAWL, "fineweb-2", "b" * 64, "deu_Latn"), NewWork(CRAWL, "finest", "a" * 64)
 FAIL = ScoreRequest(verdict="fail", score=0.0)
 
 
@@ -130,6 +132,8 @@ def history(store: Store, seed: int, steps: int) -> None:
                 case 0:
                     crawl = chance.choice((CRAWL, OLD))
                     store.add_warcs(crawl, paths(5, crawl, 60 + step))
+                    with suppress(UsageError):  # nothing of it is finished yet
+                        store.add_work(chance.choice((GERMAN, AGAIN)), chance.choice((0.5, 2.0)))
                 case 1 if tasks:
                     done = chance.choice(tasks)
                     store.finish(done.hotkey, done.id, **published(step + 1), block=block)
@@ -140,9 +144,10 @@ def history(store: Store, seed: int, steps: int) -> None:
                     store.finish(tasks[0].hotkey, tasks[0].id, **published(step + 1), block=block)
                 case _:
                     besides = next((task.id for task in reversed(tasks) if task.hotkey == miner), None)
-                    tasks.append(
-                        store.lease(miner, chance.randint(1, 9), block, besides=besides, beacon=beacon_at(block))
-                    )
+                    tasks.append(store.lease(
+                        miner, chance.randint(1, 9), block, besides=besides, beacon=beacon_at(block),
+                        recipes=chance.choice(((), ("a" * 64, "b" * 64))),
+                    ))  # fmt: skip
 
 
 @pytest.mark.parametrize("rules", [Rules(lease_blocks=300, tasks_per_window=90), Rules(lease_blocks=300, redundancy=3)])
@@ -155,6 +160,8 @@ def test_anybody_recomputes_every_assignment(store: Store, monkeypatch: pytest.M
     assert summary.recomputed == summary.events["leased"] > 30
     assert summary.events["expired"] and summary.events["released"] and summary.events["reopened"]
     assert summary.events["imported"] > 1 and len(summary.beacons) > 3
+    works = {entry.detail.get("work") for entry in log if entry.what == "leased"}
+    assert works >= {None, GERMAN.name}
 
 
 def leased_log(path: Path) -> tuple[list[dict[str, Any]], Callable[[str], list[str]]]:
@@ -262,6 +269,46 @@ def test_an_operator_that_chooses_is_named(
     cheat(log)
     with pytest.raises(VerifyError, match=says):
         check_rewritten(log, lists)
+
+
+def work_chosen(log: list[dict[str, Any]]) -> None:
+    leases(log)[1]["detail"]["warcs"] = paths(3, first=100)
+
+
+def work_undrawn(log: list[dict[str, Any]]) -> None:
+    del leases(log)[1]["detail"]["beacon"]
+
+
+def work_invented(log: list[dict[str, Any]]) -> None:
+    del leases(log)[1]["detail"]["beacon"]
+    leases(log)[1]["detail"]["work"] = "secret"
+
+
+def work_unlisted(log: list[dict[str, Any]]) -> None:
+    log[:] = [entry for entry in log if entry["what"] != "imported" or "work" not in entry["detail"]]
+
+
+@pytest.mark.parametrize(("cheat", "says"), [
+    (work_chosen, "was given"), (work_undrawn, "does not say by which beacon"),
+    (work_invented, "does not say by which beacon"), (work_unlisted, "was not imported"),
+])  # fmt: skip
+def test_other_work_is_drawn_from_its_own_list(
+    cheat: Callable[[list[dict[str, Any]]], None], says: str, tmp_path: Path
+) -> None:
+    """What is leased of a crawl is free in other work on it, and an operator chooses neither there."""
+    store = Store.open(f"sqlite:///{tmp_path / 'tasks.db'}", Rules())
+    store.add_warcs(CRAWL, paths(200))
+    store.lease("5Alice", 3, 800, beacon=beacon_at(800))
+    store.add_work(GERMAN, 2.0)
+    store.add_warcs(CRAWL, paths(300))
+    assert store.lease("5Bob", 3, 801, beacon=beacon_at(801), recipes=["b" * 64]).kind == "language"
+    assert store.warcs_of(GERMAN.name, 0, 1000).paths == paths(200)
+    assert check_log(log_of(store), Seen(), lists=lists_of(store)).recomputed == 2
+    log = [entry.model_dump() for entry in log_of(store)]
+    cheat(log)
+    with pytest.raises(VerifyError, match=says):
+        check_rewritten(log, lists_of(store))
+    store.close()
 
 
 def test_a_beacon_is_not_used_long_after_the_next_one(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from finest.errors import UsageError, VerifyError
+from finest.tasks.assignment import Beacon, beacon_block
 from finest.tasks.canaries import REVEAL_DAYS, Canaries, create, opened, read
 from finest.tasks.check_log import check_log
 from finest.tasks.models import DAY_BLOCKS, LogEntry, Rules, ScoreRequest, Task
@@ -76,8 +77,11 @@ def test_canaries_are_revealed_when_their_verdicts_are_public(store: Store) -> N
     assert all(task.canary is None for task in store.tasks(due, hotkey=ALICE).tasks)
     open_warcs = store.crawls()[0].open
     assert open_warcs == 60 - 16 + list(canaries.values()).count("bad")
-    summary = check_log(entries(store))
-    assert (summary.events["revealed"], summary.keys) == (4, {0: PLAN.key(0)})
+    accepted = {task.id for task in store.accepted()}
+    assert accepted == {one for one in found if canaries.get(one) != "bad"}
+    store.lease("5Bob", 50, due, beacon=Beacon(beacon_block(due), "0x" + 64 * "1"))
+    summary = check_log(entries(store), lists=lambda crawl: store.warcs_of(crawl, 0, 100).paths)
+    assert (summary.events["revealed"], summary.keys, summary.recomputed) == (4, {0: PLAN.key(0)}, 17)
     assert store.tasks(due + 1, canaries=True).tasks and len(entries(store)) == summary.entries
 
 
@@ -137,7 +141,7 @@ def test_a_server_without_a_plan_seals_nothing(sqlite_url: str) -> None:
     store = Store.open(sqlite_url, RULES)
     store.add_warcs(CRAWL, paths(2))
     assert leases(store, ALICE, 1)[0].seal is None
-    assert "seal" not in entries(store)[0].detail
+    assert all("seal" not in entry.detail for entry in entries(store))
     store.close()
 
 

@@ -170,3 +170,29 @@ def test_an_older_database_keeps_its_claims(database_url: str) -> None:
     assert store.lease(B, 2, 100).warcs == paths(2)[1:]
     assert store.add_work(GERMAN, 1.0) == 2
     store.close()
+
+
+def test_other_work_of_an_older_database_has_a_list_in_the_log(database_url: str) -> None:
+    """The migration gives each work its places and its root; leases from then on are drawn."""
+    config, here = Config(), [*paths(3), *paths(2)]
+    config.set_main_option("script_location", str(migrate._MIGRATIONS))
+
+    def prepare(connection: sa.Connection) -> None:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+        columns = "id, name, kind, crawl, language, recipe, recipe_hash, price, warcs"
+        german = f"'{GERMAN.name}', 'language', '{CRAWL}', 'deu_Latn', 'fineweb-2', '{NEW}', 2.0, 2"
+        connection.exec_driver_sql(f"INSERT INTO crawls (id, name, warcs) VALUES (100, '{CRAWL}', 3)")
+        connection.exec_driver_sql(f"INSERT INTO crawls ({columns}) VALUES (101, {german})")
+        for number, path in enumerate(here):
+            values = f"{100 + number}, {100 if number < 3 else 101}, '{path}'"
+            connection.exec_driver_sql(f"INSERT INTO warcs (id, crawl_id, path) VALUES ({values})")
+
+    Database.open(database_url, replace(migrate.TABLES, prepare=prepare)).close()
+    store = Store.open(database_url, Rules())
+    assert store.lease(A, 1, 100, recipes=[NEW]).kind == "language"
+    assert store.lease(B, 2, 100).kind == "crawl"
+    log = store.log(0, 10).entries
+    assert [entry.detail.get("work") for entry in log] == [None, GERMAN.name, GERMAN.name, None]
+    assert check_log(log, lists=lambda name: store.warcs_of(name, 0, 10).paths).recomputed == 2
+    store.close()

@@ -93,7 +93,7 @@ class CheckedAssignments:
             self.recomputed += 1
         elif not warcs and self._crawls:
             raise _wrong(entry, "does not name its WARCs")
-        elif drawn := next((warc[1] for warc in warcs if _list_of(warc) in self._crawls), None):
+        elif drawn := next((path for work, path in warcs if self._is_drawn(work, path)), None):
             raise _wrong(entry, f"has {drawn} and does not say by which beacon")
         self._add(entry.hotkey, warcs, 1)
 
@@ -103,6 +103,10 @@ class CheckedAssignments:
         if entry.what != "expired":
             for warc in warcs:
                 self._returned[hotkey, _list_of(warc)].add(warc[1])
+
+    def _is_drawn(self, work: str, path: str) -> bool:
+        """Whether leases of this WARC are drawn by now; servers import the lists of all other work before a lease."""
+        return bool(self._crawls) and (work != "" or _list_of((work, path)) in self._crawls)
 
     def _add(self, hotkey: str, warcs: Collection[Warc], more: int) -> None:
         for warc in warcs:

@@ -45,7 +45,8 @@ class World:
         contact = Contact()
         self.assignments = Assignments(self, self, self.queue, contact)  # type: ignore[arg-type]
         self.validator = Validator(
-            SimpleNamespace(sets_weights=False), self, self, self.queue, None, None, None, lambda _: None, contact=contact  # type: ignore[arg-type]
+            SimpleNamespace(sets_weights=False), self, self, self.queue, None, None, None, lambda _: None,  # type: ignore[arg-type]
+            contact=contact,
         )  # fmt: skip
         self.work: dict[str, tuple[Any, int, str | None]] = {}
         self.paid = dict.fromkeys(WARCS, 0.0)
