@@ -2,7 +2,7 @@
 
 A lease gets the free WARCs that come first in an order of its own. The order follows from
 
-    the list     the WARCs of the crawl, in the order of their import; its root is in the public log
+    the list     the WARCs of the crawl or other work, in the order of their import; its root is in the public log
     the beacon   the hash of a block of the chain, the same for all leases of 360 blocks
     the hotkey   of the miner
     the number   of the lease: 1 for the hotkey's first
