@@ -20,7 +20,7 @@ from .lines import ALICE, line
 
 LEASE_BLOCKS = 100
 BLOCK_HASH = "0x" + "cd" * 32
-ENTRY = Entry(ALICE, line(0), 1, 150, True, id=1, tries=0, why="")
+ENTRY = Entry(ALICE, line(0), 1, 150, True, 4, id=1, tries=0, why="")
 
 
 class World:
