@@ -30,7 +30,9 @@ def languages(context: click.Context) -> None:
 @click.argument("codes", nargs=-1, metavar="[CODE]...")
 @click.option("--json", "as_json", is_flag=True, help="Print every setting as JSON, with the stop words.")
 def list_languages(codes: tuple[str, ...], as_json: bool) -> None:
-    """List languages with their tokenizer, main thresholds and what to install; without a code, all of them.
+    """List languages with their tokenizer and main thresholds.
+
+    Without a code, all of them. What an extra is needed for is named with the command that installs it.
 
     \b
     finest languages list
