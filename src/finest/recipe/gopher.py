@@ -45,8 +45,8 @@ def repetition(text: str, words: Words, rules: GopherRepetitionRules, *, exact: 
     core = native.core()
     ngrams = (
         _ngrams_by_core(core, len(text), words, rules)
-        if core
-        else _ngrams(len(text), Ngrams(words.tokens), rules, exact)
+        if core and not words.spaced
+        else _ngrams(len(text), Ngrams(words.tokens), rules, exact or bool(words.spaced))
     )
     yield from ngrams
 
@@ -104,7 +104,8 @@ def quality(text: str, words: Words, rules: GopherQualityRules, *, exact: bool =
 def _stop_words(words: Words, rules: GopherQualityRules, exact: bool) -> int:
     """Count the different stop words on the page; without `exact`, the count may stop at the rule's minimum."""
     wanted = frozenset(rules.stop_words)
-    found = len(wanted.intersection(words.joined.split(" ", _SURE_STOP_WORDS)[:_SURE_STOP_WORDS]))
+    start = words.spaced or words.joined.split(" ", _SURE_STOP_WORDS)[:_SURE_STOP_WORDS]
+    found = len(wanted.intersection(start))
     return found if found >= rules.min_stop_words and not exact else len(wanted.intersection(words.tokens))
 
 

@@ -1,4 +1,4 @@
-"""MinHash signatures equal to those of DataTrove's MinhashDedupSignature (64-bit, English)."""
+"""MinHash signatures equal to those of DataTrove's MinhashDedupSignature (64-bit)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import xxhash
 from datatrove.utils.text import NUMBERS_PATTERN, PUNCTUATION
 
 from finest.recipe import native
-from finest.recipe.words import Tokenizer, split
+from finest.recipe.words import Tokenizer
 
 if TYPE_CHECKING:
     from finest.recipe.recipe import DedupRules
@@ -46,12 +46,12 @@ class Signer:
 
     def sign(self, text: str, tokenizer: Tokenizer) -> Signature | None:
         """Return the signature of `text`; None if it has fewer words than a shingle."""
-        joined = tokenizer.joined(simplify(text))
-        core = native.core() if self._rules.hash == "sha1" else None
+        words = tokenizer.words(simplify(text))
+        core = native.core() if self._rules.hash == "sha1" and not words.spaced else None
         if core:
-            found = core.minhash_lowest(joined, self._rules.n_grams, self._factors, self._offsets)
+            found = core.minhash_lowest(words.joined, self._rules.n_grams, self._factors, self._offsets)
             return None if found is None else self._shaped(np.frombuffer(bytearray(found), np.uint64))
-        shingles = self._shingles(split(joined))
+        shingles = self._shingles(words.tokens)
         if not len(shingles):
             return None
         lowest = np.full(len(self._factors), np.iinfo(np.uint64).max, np.uint64)

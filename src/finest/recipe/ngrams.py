@@ -41,7 +41,10 @@ class Ngrams:
         return max((len(gram) * times for gram, times in grams.most_common(1)), default=0)
 
     def top_chars_at_most(self, n: int) -> int:
-        """Return an upper bound of `top_chars`, exact if no n-gram occurs twice."""
+        """Return an upper bound of `top_chars`, exact if no n-gram occurs twice.
+
+        It is one only if no token contains a space: `a b` + `c` and `a` + `b c` are the same n-gram, and counted apart.
+        """
         if not self._count(n):
             return 0
         lengths = self._lengths(n) + (n - 1)

@@ -1,4 +1,4 @@
-"""Tokenize a text once for all quality filters, with the same tokens as DataTrove for English.
+"""Tokenize a text once for all quality filters, with the same tokens as DataTrove.
 
 DataTrove tokenizes a page with `spacy.blank("en")` for Gopher, line by line for C4, again for FineWeb and again for
 MinHash. Here each whitespace-delimited chunk is split once (`finest.recipe.chunks`) and cached with its counts; about
@@ -8,6 +8,7 @@ one chunk in thirteen of a new page is not in the cache yet.
 from __future__ import annotations
 
 import unicodedata
+from functools import cache
 from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
@@ -16,6 +17,7 @@ from datatrove.utils.text import PUNCTUATION_SET
 
 from finest.recipe import native
 from finest.recipe.chunks import GAP_OR_CHUNK, ChunkSplitter
+from finest.recipe.languages import TokenizerKey, require, tokenizer_key
 
 _REMEMBERED_CHUNKS = 100_000
 """Chunks per generation of the memo; two generations at a measured 309 bytes per chunk take about 62 MB."""
@@ -33,7 +35,7 @@ class Words(NamedTuple):
     """The tokens of a text, and the counts that Gopher's rules use."""
 
     joined: str
-    """The tokens joined by spaces; no token contains a space."""
+    """The tokens joined by spaces."""
     n: int
     """Number of tokens."""
     non_symbol: int
@@ -42,10 +44,13 @@ class Words(NamedTuple):
     """Number of characters in the `non_symbol` tokens."""
     alpha: int
     """Number of tokens with a letter."""
+    spaced: tuple[str, ...] = ()
+    """The tokens, if one of them contains a space (`Hà Nội` in Vietnamese); empty if none does, as in most texts. Only
+    then does `joined.split(" ")` differ from `tokens`."""
 
     @property
     def tokens(self) -> list[str]:
-        return split(self.joined)
+        return list(self.spaced) or split(self.joined)
 
 
 _Chunk: TypeAlias = tuple[tuple[str, ...], int, tuple[str, ...], tuple[str, ...]]
@@ -104,7 +109,7 @@ class Tokenizer:
     def words(self, text: str) -> Words:
         """Return the tokens of `text`, without whitespace tokens, and their counts."""
         joined, n, counts = self._all(text)
-        return Words(joined, n, counts & _MASK, counts >> _FIELD & _MASK, counts >> 2 * _FIELD & _MASK)
+        return Words(joined, n, *_unpacked(counts))
 
     def joined(self, text: str) -> str:
         """Return the tokens of `text` joined by spaces."""
@@ -116,9 +121,11 @@ class Tokenizer:
     def count(self, text: str) -> int:
         return self._all(text)[1]
 
-    @staticmethod
-    def may_strike(text: str) -> bool:
-        """Return whether a quirk of spaCy may remove words from `text`; if not, each chunk is at least one word."""
+    def may_strike(self, text: str) -> bool:
+        """Return whether `text` may have fewer words than chunks without whitespace.
+
+        English has fewer only where a quirk of spaCy removes words from the text.
+        """
         return _OUTLAW in text
 
     def sentences(self, line: str, at_most: int) -> int:
@@ -191,6 +198,24 @@ class Tokenizer:
         return tokens
 
 
+def tokenizer_for(code: str) -> Tokenizer:
+    """Return the tokenizer that DataTrove uses for a language of FineWeb-2 (`deu_Latn`), or for English (`eng_Latn`).
+
+    Languages with the same rules share one object, which serves one thread. Raises RecipeError if the language is
+    unknown or refused, or if a package is missing, and then names the command that installs it.
+    """
+    key = tokenizer_key(code)
+    require(key, code)
+    return _tokenizer(key)
+
+
+@cache
+def _tokenizer(key: TokenizerKey) -> Tokenizer:
+    from finest.recipe.library_words import LibraryTokenizer
+
+    return Tokenizer() if key == TokenizerKey("SpaCyTokenizer", "en") else LibraryTokenizer(key)
+
+
 def split(joined: str) -> list[str]:
     """Return the tokens of `joined`, which are separated by single spaces."""
     return joined.split(" ") if joined else []
@@ -215,6 +240,11 @@ _COUNTS = itemgetter(1)
 
 def _packed(non_symbol: int, chars: int, alpha: int) -> int:
     return non_symbol + (chars << _FIELD) + (alpha << 2 * _FIELD)
+
+
+def _unpacked(counts: int) -> tuple[int, int, int]:
+    """Return the numbers of non_symbol tokens, of their characters, and of tokens with a letter."""
+    return counts & _MASK, counts >> _FIELD & _MASK, counts >> 2 * _FIELD & _MASK
 
 
 def _counts(tokens: tuple[str, ...] | list[str]) -> int:
