@@ -110,7 +110,8 @@ def main() -> None:
     own = {code: len(some) for code, some in scores.items() if len(some) >= LEAST_PAGES}
     head = RECIPE.read_text(encoding="utf-8").partition(MARK)[0]
     where = ", ".join(path.name for path in (*args.warcs, *args.texts))
-    write_whole(RECIPE, (head + _data(codes, values, own, f"{sum(map(len, scores.values())):,} pages of {where}")).encode())
+    where = f"{sum(map(len, scores.values())):,} pages of {where}"
+    write_whole(RECIPE, (head + _data(codes, values, own, where)).encode())
     for code in sorted(own, key=lambda code: -own[code]):
         of_cld2 = f"{agree[code]} of {stated[code]} as CLD2" if stated[code] else ""
         print(f"{code} {own[code]:5} pages, threshold {values[code]:.3f} {of_cld2}")

@@ -44,7 +44,19 @@ def write_card(folder: Path, manifest: Manifest) -> None:
 
 def card(manifest: Manifest) -> str:
     """Return the card's text: a YAML header, then Markdown."""
-    parts = (_what, _configurations, _selection, _funnel, _reasons, _sources, _columns, _verify, _load, _privacy, _licence)
+    parts = (
+        _what,
+        _configurations,
+        _selection,
+        _funnel,
+        _reasons,
+        _sources,
+        _columns,
+        _verify,
+        _load,
+        _privacy,
+        _licence,
+    )
     return f"---\n{_header(manifest)}---\n\n" + "\n".join(part(manifest) for part in parts)
 
 
@@ -99,8 +111,8 @@ _EXPERIMENTAL = """
 
 _NOT_FINEWEB_2 = """
 > [!NOTE]
-> The recipe `fineweb-2-lid176` identifies languages with lid.176 instead of GlotLID, so its pages are not exactly those
-> that FineWeb-2 would have. The filters and the deduplication are the same.
+> The recipe `fineweb-2-lid176` identifies languages with lid.176 instead of GlotLID, so its pages are not exactly
+> those that FineWeb-2 would have. The filters and the deduplication are the same.
 """
 
 

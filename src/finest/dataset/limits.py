@@ -41,8 +41,8 @@ each STORED_BYTES_A_GROUP bytes. Our writer ends a group at 5,000 rows or 16 MiB
 together have at least that much; text that a recipe keeps is never stored in less than a sixteenth of its bytes. Each
 group costs a reader of byte ranges some requests: 3,000 rows in 3,000 groups cost 6,261."""
 FILE_BYTES = 250_000_000
-"""Bytes per file: a dataset may have one data file (of each configuration) and one verdict file for each dump, plus one for each FILE_BYTES of
-them. Our writer starts another file at 500 MB."""
+"""Bytes per file: a dataset may have one data file (of each configuration) and one verdict file for each dump, plus
+one for each FILE_BYTES of them. Our writer starts another file at 500 MB."""
 READS = 500
 READS_A_GROUP = 16
 """Ranges that one check of a dataset may read: READS, plus READS_A_GROUP for each row group that it may have."""

@@ -127,7 +127,7 @@ class Manifest(_Model):
     selections: Annotated[tuple[Selection, ...], Field(max_length=MAX_SELECTIONS)] = ()
     """The steps that left rows out, in their order; without any, the field is not written."""
     configurations: Annotated[tuple[Name, ...], Field(max_length=MAX_CONFIGURATIONS), FailFast()] = ()
-    """The languages, if each has its own folder of data files, `data/<language>/*.parquet`, and so is a configuration of
+    """The languages, if each has its own folder of data files, `data/<language>/*.parquet`, and is a configuration of
     the dataset; otherwise the field is not written."""
 
     @model_serializer(mode="wrap")
@@ -265,7 +265,8 @@ def _check_sizes(raw: object, name: str) -> None:
     """Limit the lists before they are compared with each other, because that time grows with both their lengths."""
     if not isinstance(raw, dict):
         raise VerifyError(f"{name}: not a JSON object")
-    for keys, limit in ((("shards", "verdicts"), MAX_FILES), (("dumps",), MAX_DUMPS), (("configurations",), MAX_CONFIGURATIONS)):
+    limits = (("shards", "verdicts"), MAX_FILES), (("dumps",), MAX_DUMPS), (("configurations",), MAX_CONFIGURATIONS)
+    for keys, limit in limits:
         count = sum(len(raw[key]) for key in keys if isinstance(raw.get(key), list))
         if count > limit:
             raise VerifyError(f"{name}: {count} {' and '.join(keys)}, at most {limit} are read")

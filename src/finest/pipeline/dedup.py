@@ -5,8 +5,8 @@ one page of each survives: the one that DataTrove's stages 2 and 3 keep. Their s
 tree, so it depends on the order of the edges: bucket by bucket, by signature and then by page.
 
 If the recipe deduplicates before the filters, the signatures of dropped pages take part, and pages of different
-languages are never duplicates: `with_language` adds the language to each bucket as one more hash. It is the last one, so
-the order of the edges within a language is that of a run with this language alone.
+languages are never duplicates: `with_language` adds the language to each bucket as one more hash. It is the last one,
+so the order of the edges within a language is that of a run with this language alone.
 
 A signature file is three consecutive arrays in NumPy's format: the signatures (uint64, shape (buckets, hashes, rows
 with a signature)), the numbers of those rows, and the total number of rows. The values of one hash of one bucket are

@@ -47,7 +47,7 @@ class SliceOutput:
     """
 
     def __init__(self, source_name: str, schema: pa.Schema = SCHEMA, *, dedup_first: bool = False) -> None:
-        """`dedup_first` says that the recipe deduplicates before the filters: then all pages get a signature's place."""
+        """`dedup_first`: whether the recipe deduplicates before the filters; then each page has a signature or None."""
         self._name, self._schema, self._dedup_first = source_name, schema, dedup_first
         self._rows: list[Row] = []
         self._verdicts: list[VerdictRow] = []

@@ -20,8 +20,8 @@ def fineweb_quality(
 ) -> Iterator[Check]:  # fmt: skip
     """Yield the checks in DataTrove's order: lines that end a sentence, short lines, repeated lines, newlines per word.
 
-    `text` is the text after C4's rules, and `known` its number of tokens if that was counted before. Without `exact`, the last check may carry a bound that proves that it passes
-    instead of the exact value.
+    `text` is the text after C4's rules, and `known` its number of tokens if that was counted before. Without `exact`,
+    the last check may carry a bound that proves that it passes instead of the exact value.
     """
     lines = [line for line in text.split("\n") if line and not line.isspace()]
     yield Check("fineweb_empty", len(lines), 1, not lines)

@@ -57,8 +57,10 @@ else:
 __all__ = [
     "DECIDING_LIBRARIES", "SHIPPED", "C4Rules", "DecodeRules", "DecontaminateRules", "DedupRules",
     "ExtractionRules", "FinewebRules",
-    "FtfyRules", "GateRules", "GopherQualityRules", "GopherRepetitionRules", "LanguageRules", "LimitRules", "ModelRules",
-    "PayloadRules", "PiiRules", "QualityModelRules", "Recipe", "SymbolLinesRules", "UrlRules", "canonical_json", "installed_libraries",
+    "FtfyRules", "GateRules", "GopherQualityRules", "GopherRepetitionRules", "LanguageRules", "LimitRules",
+    "ModelRules",
+    "PayloadRules", "PiiRules", "QualityModelRules", "Recipe", "SymbolLinesRules", "UrlRules",
+    "canonical_json", "installed_libraries",
     "load_recipe", "parse_recipe", "recipe_hash", "tomllib",
 ]  # fmt: skip
 

@@ -71,7 +71,7 @@ def _find(code: str) -> str:
         return code
     language = language_of(code)
     if language is not None and language.code == "eng":
-        raise RecipeError(f"language {code!r}: FineWeb-2 is made for other languages than English; use --recipe fineweb")
+        raise RecipeError("FineWeb-2 is made for other languages than English; use --recipe fineweb")
     same = [one for one in languages() if language is not None and _is_same(one, code)]
     if len(same) > 1:
         raise RecipeError(f"language {code!r} is written in several scripts; name one of {', '.join(same)}")

@@ -132,7 +132,7 @@ class Toolbox:
 
 
 _MAX_LOADED = 40
-"""Tokenizers of languages that are loaded before the workers are forked; each worker loads others when it needs them."""
+"""Tokenizers that are loaded before the workers are forked; each worker loads those of other languages itself."""
 _toolboxes: dict[tuple[str, Path], Toolbox] = {}
 """A memo of loaded tools, by recipe hash and cache folder; recipes with the same hash share their tools."""
 _MAX_TOOLBOXES = 4

@@ -55,6 +55,7 @@ def _columns(rules: DedupRules) -> tuple[Column, ...]:
 
 DEDUP = Stage(
     name="dedup", section="dedup", rules=DedupRules, run=_run, needs=("text", "language", "columns"),
-    provides=("signature", "columns"), columns_of=_columns, title="Duplicates", finishes=True, question="Is it nearly the same as another page?",
+    provides=("signature", "columns"), columns_of=_columns, title="Duplicates", finishes=True,
+    question="Is it nearly the same as another page?",
     reasons={DUPLICATE: "Nearly the same text as another page of this run, which was kept."},
 )  # fmt: skip

@@ -27,8 +27,8 @@ class LanguageRules(Rules):
     If `table` names a table of languages (`finest.recipe.languages`; `table_sha256` pins it), each language is filtered
     by its own settings, and the page's language is the most probable label of the model:
 
-    - `languages` are codes of the table, such as `deu_Latn`; a page is kept if its language is one of them and scores at
-      least that language's threshold. `threshold` is not used.
+    - `languages` are codes of the table, such as `deu_Latn`; a page is kept if its language is one of them and scores
+      at least that language's threshold. `threshold` is not used.
     - `labels` gives the table's code for a label of the model; other labels are codes already.
     - `thresholds` replaces thresholds of the table, by code.
     - `english_threshold` drops a page first if the shipped model gives English above it; 0 switches this off.
