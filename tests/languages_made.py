@@ -83,19 +83,32 @@ def repetitive(language: str, seed: int) -> list[str]:
     return [*article(language, seed), *["Hier steht immer nur das Gleiche, und das immer wieder."] * 12]
 
 
-def sample(path: Path) -> Path:
-    """Write a WARC with pages in German, French and English, with clusters of duplicates in both wanted languages.
+def odd(language: str) -> list[list[str]]:
+    """Return articles with text that the last steps change."""
+    return [
+        [*article(language, 80), "Das Café kostet drei â‚¬, und schÃ¶n ist es auch noch dazu.", "| |", "||", "Ende."],
+        [*article(language, 81), "Schreiben Sie an info@example.net oder an 8.8.8.8, wenn Sie etwas wissen möchten."],
+        [*article(language, 82), "Ein Satz mit einem Zeichen\u0085 und noch eines\u200b am Ende, mehr nicht.", "|"],
+        article(language, 83, 2),
+    ]
+
+
+def responses() -> list[Response]:
+    """Return pages in German, French and English, with clusters of duplicates in both wanted languages.
 
     In German, one cluster begins with a page that the filters drop.
     """
-    pages = [
-        response(f"{language}{seed}", language, article(language, seed)) for seed in range(5) for language in SENTENCES
-    ]
-    pages += [
+    pages = [response(f"{code}{seed}", code, article(code, seed)) for seed in range(5) for code in SENTENCES]
+    return [
+        *pages,
         response("again-de-1", "de", article("de", 1)),
         response("again-fr-2", "fr", [*article("fr", 2), "Et c'est tout."]),
         response("again-de-1b", "de", [*article("de", 1), "Das war es."]),
         response("repeats-de", "de", repetitive("de", 70)),
         response("repeats-de-2", "de", [*repetitive("de", 70), "Das war alles, was hier zu sagen ist."]),
     ]
-    return write_warc(path, pages)
+
+
+def sample(path: Path) -> Path:
+    """Write a WARC with those pages."""
+    return write_warc(path, responses())

@@ -150,7 +150,7 @@ def test_the_report_counts_the_dataset(dataset: Path) -> None:
     manifest = read_manifest(dataset)
     shown = view(report_of(dataset))
     assert manifest.reasons["duplicate"] == 4
-    assert [step.dropped for step in shown.funnel if step.name == "Duplicates"] == ["4"]
+    assert [step.dropped for step in shown.funnel if step.stage == "Duplicates"] == ["4"]
     assert sum(manifest.reasons.values()) == manifest.pages
 
 

@@ -93,10 +93,10 @@ def test_on_real_pages(corpus: Path, tmp_path: Path) -> None:
     check(warc if os.environ.get("PAGES") == "all" else head(warc, tmp_path / "head.warc.gz"), tmp_path)
 
 
-def head(warc: Path, out: Path) -> Path:
-    """The first RECORDS records of a WARC, byte for byte."""
+def head(warc: Path, out: Path, records: int = RECORDS) -> Path:
+    """The first records of a WARC, byte for byte."""
     with warc.open("rb") as stream:
-        offsets = [record.stream_pos for record in islice(ArchiveIterator(stream), RECORDS + 1)]
+        offsets = [record.stream_pos for record in islice(ArchiveIterator(stream), records + 1)]
         stream.seek(0)
         out.write_bytes(stream.read(offsets[-1]))
     return out
