@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -14,16 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from resiliparse.extract.html2text import extract_plain_text
 
-from finest.recipe import chunks
+from finest.recipe import spacy_rules
 from finest.recipe import words as words_module
-from finest.recipe.build_english import english
-from finest.recipe.chunks import ENGLISH, ChunkSplitter
+from finest.recipe.chunks import ChunkSplitter
 from finest.recipe.words import Tokenizer
 from tests.deep import NIGHTLY, examples
 
 DATATROVE = SpaCyTokenizer("en")
 TOKENIZER = Tokenizer()
-SPECIAL_CASES = sorted(json.loads(ENGLISH.read_text(encoding="utf-8"))["special"])
+SPECIAL_CASES = sorted(spacy_rules.read("en")["special"])
 PIECES = [
     *":;=8)(DoOpP3-'’\"_*/<>.,!?…#$%°+~^&@Fkm[]{}|–—“”«»‘ \n\t\u00a0\u200b\u3000", "  ", "word", "Word", "WORD", "It",
     "a.m", "10", "US$", "km²", "km/h", "http://", "www.a.com", "x@y.org", "..", "...", "é", "你好", "Ph.D", "n't", "'s",
@@ -85,17 +83,6 @@ def test_letters_alone_are_never_split() -> None:
             assert not rules.prefix_search(char)
             assert not rules.suffix_search(f"a{char}")
             assert not next(rules.infix_finditer(f"a{char}a"), None)
-
-
-def test_plain_affixes_are_one_character_long() -> None:
-    """The characters that the splitter takes for affixes unseen are affixes of length one to spaCy."""
-    import spacy
-
-    rules = spacy.blank("en").tokenizer
-    for mark in chunks._PLAIN_PREFIXES:
-        assert {rules.find_prefix(mark + rest) for rest in ("a", mark, "1", ".", "$", ")", "")} == {1}
-    for mark in chunks._PLAIN_SUFFIXES:
-        assert {rules.find_suffix(rest + mark) for rest in ("a", mark, "1", ".", "$", "'", "°C", "")} == {1}
 
 
 def test_counts_are_gophers() -> None:
@@ -167,8 +154,3 @@ def test_chunks_of_real_pages_are_split_as_by_spacy(corpus: Path) -> None:
             expected = [token.text for token in nlp.tokenizer("\n".join(part))]
         ours = [token for chunk in part for token in (*splitter.split(chunk).tokens, "\n")]
         assert ours[:-1] == expected
-
-
-def test_the_rules_are_those_of_the_pinned_spacy() -> None:
-    """What ships as `english.json` is what the installed spaCy would give."""
-    assert json.loads(ENGLISH.read_text(encoding="utf-8")) == json.loads(json.dumps(english()))

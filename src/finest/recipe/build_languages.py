@@ -54,7 +54,8 @@ def table(configs: dict[str, dict[str, Any]]) -> str:
     """Return the table as JSON with one language a line."""
     assigned = assignments()
     rows = (
-        f"{json.dumps(code)}:" + json.dumps(row(configs[code], assigned[code]), ensure_ascii=False, separators=(",", ":"))
+        f"{json.dumps(code)}:"
+        + json.dumps(row(configs[code], assigned[code]), ensure_ascii=False, separators=(",", ":"))
         for code in sorted(configs)
     )
     return f'{{"source":{json.dumps(SOURCE)},"languages":{{\n' + ",\n".join(rows) + "\n}}\n"

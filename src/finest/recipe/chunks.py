@@ -1,55 +1,42 @@
-"""Split a chunk of text without whitespace as spaCy's English tokenizer does, in Python and without a vocabulary.
+"""Split a chunk of text without whitespace as spaCy's tokenizer of a language does, in Python and without a vocabulary.
 
 spaCy splits a text at whitespace, splits each chunk by its prefix, suffix and infix rules, and then replaces tokens
 that spell one of its special cases. This module implements that algorithm (spacy/tokenizer.pyx of 3.8) with spaCy's own
 regular expressions and rules, with two improvements: it stores nothing of a text, and it searches for affixes only at
-the ends of a chunk, so that stripping them takes time linear in the chunk's length.
+the ends of a chunk, so that stripping them takes time linear in the chunk's length (not in Greek, Indonesian, Italian
+and Malay, which have affixes of any length).
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Sequence
-from functools import lru_cache
-from itertools import chain, pairwise, product
-from pathlib import Path
-from string import ascii_letters
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from itertools import chain, pairwise, product, zip_longest
+from typing import Any, NamedTuple, TypeAlias
 
-ENGLISH = Path(__file__).with_name("english.json")
-"""File with spaCy's own expressions and special cases, written by `build_english.py`."""
+from finest.recipe import spacy_rules
+
 GAP_OR_CHUNK = re.compile(r"\s+|\S+")
-_MAX_PREFIX = 8
-"""Characters in which a prefix is searched: the longest, `US$`, has 3; runs of dots are handled separately."""
-_MAX_SUFFIX = 16
-"""Characters in which a suffix is searched: the longest unit has 6 after a digit; dots are handled separately."""
-MAX_UNIT = 8
-"""Upper bound of the characters of a unit of ASCII letters after a digit (`km/h`, `mbar`)."""
 _REMEMBERED_AFFIXES = 4096
 """Number of chunk beginnings, and of chunk ends, whose affix is cached; runs of symbols have few different ones."""
-_DIGITS = frozenset("0123456789")
-_ALPHANUMERIC = _DIGITS.union(ascii_letters)
-"""The only prefixes that begin with one of these are `US$`, `C$` and `A$`; the only suffixes that end with one are `'s`
-and units."""
 _UNITS = re.compile(r"\(\?<=\[0-9\]\)\(\?:([^)]*)\)")
-"""Matches the parts of spaCy's suffix expression that follow a digit: currency symbols, then units."""
-_NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)+")
-_PLAIN_PREFIXES = frozenset("()[]{}<>\"'`“”‘’«»#*&_,;:!?")
-_PLAIN_SUFFIXES = frozenset("()[]{}<>\"'`“”‘’«»#*&_,;:!?")
-"""Characters that are always an affix of length 1."""
-
+"""Matches the parts of spaCy's English suffix expression that follow a digit: currency symbols, then units."""
+MAX_UNIT = 8
+"""Upper bound of the characters of a unit of ASCII letters after a digit in English (`km/h`, `mbar`)."""
 
 _Cut: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
 """The tokens of a special case, cut into two parts."""
+_Cuts: TypeAlias = dict[str, list[_Cut]]
 
 
 class Split(NamedTuple):
     """The tokens of a chunk, and the neighbouring chunks that could change them.
 
     If a special case spans the affixes of a chunk (`foo:)`), a longer one that reaches into the next chunk prevents it
-    (`foo:) )`). The chunk must therefore be split together with its line if the chunk before it ends with one of
-    `after`, or the chunk after it starts with one of `before`.
+    (`foo:) )`); and a special case may itself contain a space (`и др.` in Russian). The chunk must therefore be split
+    together with its line if the chunk before it ends with one of `after`, or the chunk after it starts with one of
+    `before`.
     """
 
     tokens: tuple[str, ...]
@@ -58,46 +45,70 @@ class Split(NamedTuple):
 
 
 class ChunkSplitter:
-    """Splits chunks as `spacy.blank("en").tokenizer` does. It holds only rules, so one object serves all texts."""
+    """Splits chunks as the tokenizer of `spacy.blank(language)` does. It holds only rules, so it serves all texts."""
 
-    def __init__(self) -> None:
-        told = json.loads(ENGLISH.read_text(encoding="utf-8"))
+    def __init__(self, language: str = "en") -> None:
+        told = spacy_rules.read(language)
+        self.language = language
         self.sentence_ends = frozenset(told["sentence_ends"])
+        self.prefixes, self.suffixes = frozenset(told["prefixes"]), frozenset(told["suffixes"])
+        """Marks that are affixes of length 1 wherever they are at an end of a chunk of letters and such marks."""
+        self.letters, self.digits = told["letters"], told["digits"]
+        """Whether a chunk of letters alone, or of ASCII digits alone, is one token unless it is a special case."""
         self._prefix = re.compile(told["prefix"]).search
         self._suffix = re.compile(told["suffix"]).search
-        self._prefix_size = lru_cache(_REMEMBERED_AFFIXES)(self._matched_prefix)
-        self._suffix_size = lru_cache(_REMEMBERED_AFFIXES)(self._matched_suffix)
         self._infixes = re.compile(told["infix"]).finditer
-        self._units = tuple(filter(str.isascii, _UNITS.findall(told["suffix"])[-1].split("|")))
         self._url = re.compile(_linear(told["url"])).match
+        self._is_token = _matcher(told["token"])
+        self._prefix_size = _remembering(self._prefix, told["prefix_window"])
+        self._suffix_size = _remembering(self._suffix, told["suffix_window"])
+        self._prefix_window, self._suffix_window = told["prefix_window"], told["suffix_window"]
+        self._prefix_dots, self._suffix_dots = told["prefix_dots"], told["suffix_dots"]
+        self._units = _ascii_units(told["suffix"]) if language == "en" else ()
         self._special: dict[str, tuple[str, ...]] = {text: tuple(parts) for text, parts in told["special"].items()}
         self._longest_special = max(map(len, self._special))
         self._patterns: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
         """The token sequences that spell a special case, by their first two tokens (or the only one)."""
+        self._spaced_cuts: _Cuts = {}
+        """The cuts of the special cases that contain spaces, by the last token before the cut."""
         for text in self._special:
-            if self._prefix(text) or self._suffix(text) or next(self._infixes(text), None):
-                pattern = self._by_affixes(text, {})
-                if pattern == self._special[text] == (text,):
-                    continue  # the replacement would equal the token
-                self._patterns.setdefault(pattern[:2], []).append(pattern)
-        self._cuts_before: dict[str, list[_Cut]] = {}
-        self._cuts_after: dict[str, list[_Cut]] = {}
+            if " " in text or self._prefix(text) or self._suffix(text) or next(self._infixes(text), None):
+                self._add_pattern(text)
+        self._cuts_before: _Cuts = {}
+        self._cuts_after: _Cuts = {}
         for pattern in chain.from_iterable(self._patterns.values()):
-            for at in range(1, len(pattern)):
-                cut = pattern[:at], pattern[at:]
-                self._cuts_before.setdefault(pattern[at], []).append(cut)
-                self._cuts_after.setdefault(pattern[at - 1], []).append(cut)
+            for left, right in _cuts(pattern):
+                self._cuts_before.setdefault(right[0], []).append((left, right))
+                self._cuts_after.setdefault(left[-1], []).append((left, right))
 
-    def rules(self) -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...], tuple[str, ...], bytes, bytes]:
-        """Return the rules for the compiled core: ASCII special cases, their patterns, units, prefixes and suffixes.
+    def _add_pattern(self, text: str) -> None:
+        pattern = tuple(chain.from_iterable(self._by_affixes(piece, {}) for piece in text.split()))
+        if pattern == self._special[text] == (text,):
+            return  # the replacement would equal the token
+        self._patterns.setdefault(pattern[:2], []).append(pattern)
+        if " " in text:
+            for left, right in _cuts(pattern):
+                self._spaced_cuts.setdefault(left[-1], []).append((left, right))
 
-        Each special case is a tuple of its text and its tokens; a pattern is a token sequence that spells one. The last
-        two tables, of 128 x 128 bytes, hold the length of the prefix, or the suffix, that spaCy's expression finds in
+    def special_cases(self) -> tuple[tuple[str, ...], ...]:
+        """Return the special cases without spaces, each as its text and its tokens."""
+        return tuple((text, *tokens) for text, tokens in self._special.items() if " " not in text)
+
+    def patterns(self) -> tuple[tuple[str, ...], ...]:
+        """Return the sequences of tokens that spell a special case."""
+        return tuple(chain.from_iterable(self._patterns.values()))
+
+    def open_ends(self) -> tuple[str, ...]:
+        """Return the tokens at the end of a chunk after which the next chunk may continue a special case."""
+        return tuple(self._spaced_cuts)
+
+    def ascii_rules(self) -> tuple[tuple[str, ...], bytes, bytes]:
+        """Return the rules of English for the compiled core: units, and tables of prefixes and suffixes.
+
+        The tables, of 128 x 128 bytes, hold the length of the prefix, or the suffix, that spaCy's expression finds in
         the pair of characters `first + second`, at index `128 * first + second`. A character of 0 means that the pair
         has only the other one.
         """
-        special = tuple((text, *tokens) for text, tokens in self._special.items() if text.isascii())
-        patterns = tuple(chain.from_iterable(self._patterns.values()))
         heads, tails = bytearray(128 * 128), bytearray(128 * 128)
         visible = range(33, 127)
         for first, second in product((0, *visible), (0, *visible)):
@@ -106,23 +117,27 @@ class ChunkSplitter:
                 heads[128 * first + second] = match.end()
             if second and not chr(second).isalnum() and (match := self._suffix(pair)):
                 tails[128 * first + second] = match.end() - match.start()
-        return (
-            special,
-            tuple(pattern for pattern in patterns if all(map(str.isascii, pattern))),
-            tuple(unit for unit in self._units if unit[-1].isalpha()),
-            bytes(heads),
-            bytes(tails),
-        )
+        return tuple(unit for unit in self._units if unit[-1].isalpha()), bytes(heads), bytes(tails)
+
+    def dot_is_suffix(self, char: str) -> bool | None:
+        """Return whether a dot at the end of a chunk is a suffix of length 1 after `char`; None if more decides."""
+        if self._suffix_window is None:
+            return None
+        sizes = {self._suffix_length(before + char + ".", 0, len(before) + 2) for before in _BEFORE_A_DOT}
+        return sizes == {1} if sizes in ({0}, {1}) else None
 
     def split(self, chunk: str) -> Split:
         """Split `chunk`, which must be non-empty and contain no whitespace."""
-        plain = _plain(chunk)
+        plain = self._plain(chunk)
         if plain and chunk not in self._special and self._special.keys().isdisjoint(plain):
-            return Split(plain)
+            return Split(plain, (), self._continued(plain))
         tokens = self._by_affixes(chunk, self._special)
         spans = self._special_spans(tokens)
         mended = self._mend(tokens, spans) if spans else tokens
-        return Split(tokens) if mended == tokens else Split(mended, *self._edges(tokens))
+        if mended == tokens:
+            return Split(tokens, (), self._continued(tokens))
+        after, before = self._edges(tokens)
+        return Split(mended, after, before + self._continued(tokens))
 
     def split_line(self, line: str) -> list[str]:
         """Return the tokens of a text, with special cases across chunks; an empty token stands for whitespace.
@@ -131,14 +146,30 @@ class ChunkSplitter:
         This is slower than `split` chunk by chunk, which differs only if `Split.after` or `Split.before` applies.
         """
         tokens: list[str] = []
-        owners: list[int] = []
-        for number, piece in enumerate(GAP_OR_CHUNK.findall(line)):
+        gaps: list[str] = []
+        for piece in GAP_OR_CHUNK.findall(line):
             if piece == " ":
+                gaps[-1:] = [" "] if gaps else []
                 continue
             found = ("",) if piece.isspace() else self._by_affixes(piece, self._special)
             tokens += found
-            owners += [number] * len(found)
-        return list(self._mend(tuple(tokens), self._special_spans(tuple(tokens)), owners))
+            gaps += [""] * len(found)
+        return list(self._mend(tuple(tokens), self._special_spans(tuple(tokens)), gaps))
+
+    def _plain(self, chunk: str) -> tuple[str, ...]:
+        """Return the tokens of a word with at most one affix, as most chunks are, or () for any other chunk."""
+        if not self.letters:
+            return ()
+        if chunk.isalpha():
+            return (chunk,)
+        if chunk[-1] in self.suffixes and chunk[:-1].isalpha():
+            return (chunk[:-1], chunk[-1])
+        return (chunk[0], chunk[1:]) if chunk[0] in self.prefixes and chunk[1:].isalpha() else ()
+
+    def _continued(self, tokens: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the first tokens of a next chunk that continue a special case with a space that begins in `tokens`."""
+        cuts = self._spaced_cuts.get(tokens[-1]) if self._spaced_cuts else None
+        return tuple(sorted({right[0] for left, right in cuts if tokens[-len(left) :] == left})) if cuts else ()
 
     def _edges(self, tokens: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the last tokens of a previous chunk, and the first of a next one, that continue a special case."""
@@ -151,7 +182,7 @@ class ChunkSplitter:
         after: list[str] = []
         start, end = 0, len(chunk)
         while start < end:
-            if end - start <= self._longest_special and chunk[start:end] in special:
+            if self._is_special(chunk, start, end, special) or (self._is_token and self._is_token(chunk[start:end])):
                 break
             head = self._prefix_length(chunk, start, end)
             if head and self._is_special(chunk, start + head, end, special):
@@ -177,43 +208,27 @@ class ChunkSplitter:
         return 0 < end - start <= self._longest_special and chunk[start:end] in special
 
     def _prefix_length(self, chunk: str, start: int, end: int) -> int:
-        first = chunk[start]
-        if first in _PLAIN_PREFIXES:
-            return 1
-        if first == ".":
-            return _run_of_dots(chunk, start, end, 1)
-        if first in _ALPHANUMERIC and "$" not in chunk[start : start + 3]:
-            return 0
-        return self._prefix_size(chunk[start : min(end, start + _MAX_PREFIX)])
-
-    def _matched_prefix(self, head: str) -> int:
-        match = self._prefix(head)
-        return match.end() if match else 0
+        if self._prefix_dots and chunk[start] == "." and (dots := _run_of_dots(chunk, start, end, 1)):
+            return dots
+        window = self._prefix_window
+        return self._prefix_size(chunk[start : end if window is None else min(end, start + window)])
 
     def _suffix_length(self, chunk: str, start: int, end: int) -> int:
         if start >= end:
             return 0
-        last = chunk[end - 1]
-        if last in _PLAIN_SUFFIXES:
-            return 1
-        if last == "." and (dots := _run_of_dots(chunk, start, end, -1)):
+        if self._suffix_dots and chunk[end - 1] == "." and (dots := _run_of_dots(chunk, start, end, -1)):
             return dots
-        if last in _DIGITS or (last.isalpha() and chunk[max(start, end - _MAX_SUFFIX) : end].isalpha()):
-            return 0
-        if last in _ALPHANUMERIC and _DIGITS.isdisjoint(chunk[max(start, end - MAX_UNIT) : end]):
-            return 2 if last in "sS" and end - start > 1 and chunk[end - 2] in "'’" else 0
-        return self._suffix_size(chunk[max(start, end - _MAX_SUFFIX) : end])
-
-    def _matched_suffix(self, tail: str) -> int:
-        match = self._suffix(tail)
-        return match.end() - match.start() if match else 0
+        window = self._suffix_window
+        return self._suffix_size(chunk[start if window is None else max(start, end - window) : end])
 
     def _core(self, core: str, special: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
         if not core:
             return ()
         if core in special:
             return special[core]
-        if core.isalpha() or ("." in core and (_NUMBER.fullmatch(core) or self._url(core))):  # every URL has a dot
+        if self.letters and core.isalpha():
+            return (core,)
+        if (self._is_token and self._is_token(core)) or ("." in core and self._url(core)):  # every URL has a dot
             return (core,)
         return self._by_infixes(core)
 
@@ -240,9 +255,13 @@ class ChunkSplitter:
         ]
 
     def _mend(
-        self, tokens: tuple[str, ...], spans: list[tuple[int, int]], owners: Sequence[int] | None = None
+        self, tokens: tuple[str, ...], spans: list[tuple[int, int]], gaps: Sequence[str] | None = None
     ) -> tuple[str, ...]:
-        """Replace the tokens at `spans` by special cases, longest first, without overlaps and within one chunk."""
+        """Replace the tokens at `spans` by special cases, longest first, without overlaps.
+
+        `gaps` are the spaces after the tokens; without it, there are none. A span whose text is not that of a special
+        case, because of its spaces, keeps its tokens.
+        """
         taken = bytearray(len(tokens))
         chosen: list[tuple[int, int]] = []
         for start, end in sorted(spans, key=lambda span: (span[0] - span[1], span[0])):
@@ -252,12 +271,43 @@ class ChunkSplitter:
         mended: list[str] = []
         at = 0
         for start, end in sorted(chosen):
-            one_chunk = owners is None or owners[start] == owners[end - 1]
+            text = _text(tokens[start:end], gaps[start : end - 1] if gaps else ())
             mended += tokens[at:start]
-            mended += self._special["".join(tokens[start:end])] if one_chunk else tokens[start:end]
+            mended += self._special.get(text, tokens[start:end])
             at = end
         mended += tokens[at:]
         return tuple(mended)
+
+
+_BEFORE_A_DOT = ("", "a", "A", "я", "Я", "你")
+"""Characters before the one before a dot: the suffix rules for a dot look back two characters, at capital letters."""
+
+
+def _text(tokens: tuple[str, ...], gaps: Sequence[str]) -> str:
+    return "".join(map("".join, zip_longest(tokens, gaps, fillvalue="")))
+
+
+def _cuts(pattern: tuple[str, ...]) -> list[_Cut]:
+    return [(pattern[:at], pattern[at:]) for at in range(1, len(pattern))]
+
+
+def _ascii_units(suffix: str) -> tuple[str, ...]:
+    return tuple(filter(str.isascii, _UNITS.findall(suffix)[-1].split("|")))
+
+
+def _remembering(search: Callable[[str], re.Match[str] | None], window: int | None) -> Callable[[str], int]:
+    """Return a function that gives the length of what `search` finds in a text; it caches the lengths in windows."""
+    size = partial(_matched, search)
+    return size if window is None else lru_cache(_REMEMBERED_AFFIXES)(size)
+
+
+def _matched(search: Callable[[str], re.Match[str] | None], text: str) -> int:
+    match = search(text)
+    return match.end() - match.start() if match else 0
+
+
+def _matcher(expression: str | None) -> Callable[[str], Any] | None:
+    return re.compile(expression).match if expression else None
 
 
 def _linear(url: str) -> str:
@@ -266,22 +316,6 @@ def _linear(url: str) -> str:
     spaCy matches `user(:password)?@` by `\\S+(?::\\S*)?@`; `\\S+@` alone matches the same strings.
     """
     return url.replace(r"\S+(?::\S*)?@", r"\S+@")
-
-
-def _plain(chunk: str) -> tuple[str, ...]:
-    """Return the tokens of a word with at most one affix, as most chunks are, or () for any other chunk.
-
-    No rule splits a run of letters, and no special case spans a word and one affix. The caller checks whether the chunk
-    itself, or a token, is a special case.
-    """
-    if chunk.isalpha():
-        return (chunk,)
-    core, last = chunk[:-1], chunk[-1]
-    if core.isalpha():
-        ends = last in _PLAIN_SUFFIXES or (last == "." and "a" <= core[-1] <= "z")
-        return (core, last) if ends else ()
-    first, core = chunk[0], chunk[1:]
-    return (first, core) if first in _PLAIN_PREFIXES and core.isalpha() else ()
 
 
 def _agree(one: tuple[str, ...], other: tuple[str, ...]) -> bool:

@@ -11,7 +11,7 @@ import unicodedata
 from functools import cache
 from itertools import chain
 from operator import itemgetter
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from datatrove.utils.text import PUNCTUATION_SET
 
@@ -24,11 +24,14 @@ _REMEMBERED_CHUNKS = 100_000
 _LONGEST_REMEMBERED = 100
 """Characters of the longest chunk that the memo keeps; longer chunks rarely recur."""
 _ASCII_PUNCTUATION = bytes(code for code in range(128) if chr(code) in PUNCTUATION_SET)
+NOT_BY_CHUNKS = ("ja", "vi", "zh")
+"""Languages for which spaCy calls another library, which sees the whole text."""
 _OUTLAW = "IS_ALPHA"
 """A token that spaCy confuses with its own symbol 1 and cannot represent; DataTrove removes it from the whole text."""
 _FIELD = 40
 _MASK = (1 << _FIELD) - 1
 _ALPHA = 1 + (1 << 2 * _FIELD)
+_ALL_COUNTS = (1 << 3 * _FIELD) - 1
 
 
 class Words(NamedTuple):
@@ -69,8 +72,8 @@ class _Memo(dict[str, _Chunk]):
         self._splitter = splitter
         self._old: dict[str, _Chunk] = {}
         self._long: dict[str, _Chunk] = {}  # long chunks, of the current text only
-        core = native.core()
-        self.core = (core, core.splitter_open(*splitter.rules(), _ASCII_PUNCTUATION)) if core else None
+        core = native.core() if splitter.language == "en" else None
+        self.core = (core, core.splitter_open(*_rules(splitter), _ASCII_PUNCTUATION)) if core else None
 
     def __missing__(self, chunk: str) -> _Chunk:
         known = self._old.get(chunk) or self._long.get(chunk) or self._split(chunk)
@@ -95,31 +98,50 @@ class _Memo(dict[str, _Chunk]):
         return tokens, _counts(tokens) + (unsure << 3 * _FIELD), after, before
 
 
+def _rules(splitter: ChunkSplitter) -> tuple[Any, ...]:
+    units, heads, tails = splitter.ascii_rules()
+    special = tuple(parts for parts in splitter.special_cases() if parts[0].isascii())
+    return special, tuple(p for p in splitter.patterns() if all(map(str.isascii, p))), units, heads, tails
+
+
+class _Found(NamedTuple):
+    """The tokens of a text joined by spaces, their number, their packed counts, and themselves if one has a space."""
+
+    joined: str
+    n: int
+    counts: int
+    spaced: tuple[str, ...] = ()
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        return self.spaced or tuple(split(self.joined))
+
+
 class Tokenizer:
-    """An English tokenizer equal to DataTrove's `word_tokenize`. Use one per process; it is not thread-safe.
+    """A tokenizer equal to DataTrove's for a language of spaCy. Use one per process; it is not thread-safe.
 
     It caches chunks in bounded memory; the cache never changes a result.
     """
 
-    def __init__(self) -> None:
-        self._splitter = ChunkSplitter()
+    def __init__(self, language: str = "en") -> None:
+        self._splitter = ChunkSplitter(language)
         self._memo = _Memo(self._splitter)
         self._sentence_ends = self._splitter.sentence_ends
 
     def words(self, text: str) -> Words:
         """Return the tokens of `text`, without whitespace tokens, and their counts."""
-        joined, n, counts = self._all(text)
-        return Words(joined, n, *_unpacked(counts))
+        found = self._all(text)
+        return Words(found.joined, found.n, *_unpacked(found.counts), found.spaced)
 
     def joined(self, text: str) -> str:
         """Return the tokens of `text` joined by spaces."""
-        return self._all(text)[0]
+        return self._all(text).joined
 
     def tokens(self, text: str) -> list[str]:
-        return split(self.joined(text))
+        return list(self._all(text).tokens)
 
     def count(self, text: str) -> int:
-        return self._all(text)[1]
+        return self._all(text).n
 
     def may_strike(self, text: str) -> bool:
         """Return whether `text` may have fewer words than chunks without whitespace.
@@ -147,20 +169,19 @@ class Tokenizer:
                     break
         return count
 
-    def _all(self, text: str) -> tuple[str, int, int]:
+    def _all(self, text: str) -> _Found:
         found = self._tokenize(text)
-        if _OUTLAW in text and _OUTLAW in split(found[0]):
+        if _OUTLAW in text and _OUTLAW in found.tokens:
             found = self._tokenize(text.replace(_OUTLAW, ""))
         self._memo.forget()
         return found
 
-    def _tokenize(self, text: str) -> tuple[str, int, int]:
-        """Return the tokens joined by spaces, their number, and their packed counts."""
+    def _tokenize(self, text: str) -> _Found:
         if self._memo.core:
             core, rules = self._memo.core
             joined, n, counts, non_symbol, chars, alpha = core.splitter_words(rules, text, self._memo)
             if not counts >> 3 * _FIELD:
-                return joined, n, counts + _packed(non_symbol, chars, alpha)
+                return _Found(joined, n, counts + _packed(non_symbol, chars, alpha))
             if "\n" in text:
                 return self._by_lines(text)
         chunks = text.split()
@@ -168,18 +189,21 @@ class Tokenizer:
         counts = sum(map(_COUNTS, known))
         if counts >> 3 * _FIELD and _neighbours_matter(chunks, known):
             return self._by_lines(text)
-        return *_joined(list(chain.from_iterable(map(_TOKENS, known)))), counts
+        return _found(list(chain.from_iterable(map(_TOKENS, known))), counts & _ALL_COUNTS)
 
-    def _by_lines(self, text: str) -> tuple[str, int, int]:
+    def _by_lines(self, text: str) -> _Found:
         """Tokenize a text in which special cases may cross chunks, line by line.
 
         No special case crosses a newline, so only the affected lines are split again as a whole.
         """
         if "\n" not in text:
             tokens = list(filter(None, self._splitter.split_line(text)))
-            return *_joined(tokens), _counts(tokens)
-        texts, numbers, counts = zip(*map(self._tokenize, text.split("\n")), strict=True)
-        return " ".join(filter(None, texts)), sum(numbers), sum(counts)
+            return _found(tokens, _counts(tokens))
+        lines = list(map(self._tokenize, text.split("\n")))
+        joined = " ".join(line.joined for line in lines if line.n)
+        is_spaced = any(line.spaced for line in lines)
+        spaced = tuple(chain.from_iterable(line.tokens for line in lines)) if is_spaced else ()
+        return _Found(joined, sum(line.n for line in lines), sum(line.counts for line in lines), spaced)
 
     def _tokens_and_gaps(self, line: str) -> list[str]:
         """Return the tokens of a line; "" is a whitespace token of spaCy's (any whitespace but a single space)."""
@@ -213,7 +237,9 @@ def tokenizer_for(code: str) -> Tokenizer:
 def _tokenizer(key: TokenizerKey) -> Tokenizer:
     from finest.recipe.library_words import LibraryTokenizer
 
-    return Tokenizer() if key == TokenizerKey("SpaCyTokenizer", "en") else LibraryTokenizer(key)
+    if key.name == "SpaCyTokenizer" and key.argument not in NOT_BY_CHUNKS:
+        return Tokenizer(key.argument)
+    return LibraryTokenizer(key)
 
 
 def split(joined: str) -> list[str]:
@@ -221,8 +247,10 @@ def split(joined: str) -> list[str]:
     return joined.split(" ") if joined else []
 
 
-def _joined(tokens: list[str]) -> tuple[str, int]:
-    return " ".join(tokens), len(tokens)
+def _found(tokens: list[str], counts: int) -> _Found:
+    joined = " ".join(tokens)
+    is_spaced = joined.count(" ") >= len(tokens) > 0
+    return _Found(joined, len(tokens), counts, tuple(tokens) if is_spaced else ())
 
 
 def _neighbours_matter(chunks: list[str], known: list[_Chunk]) -> bool:
