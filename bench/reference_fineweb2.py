@@ -2,8 +2,8 @@
 
 The steps are DataTrove 0.10.1's classes in the order and with the values of huggingface/fineweb-2's
 `fineweb-2-pipeline.py`, and the settings of each language in the published configurations. They differ from that file
-in what a reference needs, as `bench.reference` says, and in the label: it is given by the caller, since GlotLID cannot be
-shipped. The filter of English pages says `["en"]`: without it, DataTrove 0.10.1 would keep any language above 0.65.
+in what a reference needs, as `bench.reference` says, and in the label: it is given by the caller, since GlotLID is not
+here. The filter of English pages says `["en"]`: without it, DataTrove 0.10.1 would keep any language above 0.65.
 """
 
 from __future__ import annotations

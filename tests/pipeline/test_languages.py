@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from finest.dataset.clusters import NAME as SIZE
+from finest.dataset.glotlid import glotlid_path
 from finest.dataset.manifest import Manifest, read_manifest
 from finest.dataset.merkle import Leaves
 from finest.dataset.rows import with_row_hashes
 from finest.dataset.shards import ShardWriter
 from finest.errors import RecipeError, UsageError, VerifyError
-from finest.pipeline.languages import WITHOUT, check_has_languages, glotlid_path, recipe_in_languages
+from finest.pipeline.languages import WITHOUT, check_has_languages, recipe_in_languages
 from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
 from finest.pipeline.report.read import report_of

@@ -18,6 +18,7 @@ from finest.cli import (
     devnet,
     doctor,
     hub,
+    languages,
     mine,
     model,
     quality,
@@ -45,7 +46,7 @@ _HOLD_SECRETS = frozenset({
 SECTIONS = {
     "Refine a crawl": (
         refinery.refine, refinery.attach, refinery.status, refinery.report, refinery.recipe, select.select,
-        decontaminate.decontaminate,
+        decontaminate.decontaminate, languages.languages,
         hub.publish,
     ),
     "Score texts": (model.model,),

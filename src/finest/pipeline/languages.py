@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from finest.atomic_files import size_and_sha256
+from finest.dataset.glotlid import glotlid_path
 from finest.errors import RecipeError, UsageError
 from finest.recipe.recipe import load_recipe
 from finest.recipe.table import ALL, find_languages, supported, with_languages
@@ -15,14 +16,7 @@ if TYPE_CHECKING:
 
     from finest.recipe.recipe import Recipe
 
-GLOTLID = "glotlid-v3.bin"
-"""Name of GlotLID v3 in the cache, and in the recipe `fineweb-2`."""
 WITH_GLOTLID, WITHOUT = "fineweb-2", "fineweb-2-lid176"
-
-
-def glotlid_path(cache: Path) -> Path:
-    """Return where the cache keeps GlotLID v3."""
-    return cache / "models" / GLOTLID
 
 
 def recipe_in_languages(
