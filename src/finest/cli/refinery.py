@@ -140,13 +140,11 @@ def refine(
 
 def _recipe_of(name: str | None, language: str | None, cache: Path) -> Recipe:
     """Return the recipe that `finest refine` was asked for."""
-    from finest.pipeline.languages import check_has_languages, recipe_in_languages
+    from finest.pipeline.languages import recipe_in_languages
 
     if language is not None:
         return recipe_in_languages(language, name, cache, say)
-    recipe = load_recipe(name or "fineweb")
-    check_has_languages(recipe)
-    return recipe
+    return load_recipe(name or "fineweb")
 
 
 def _to_the_end(run: Callable[[Progress], Manifest], out: Path, *, quiet: bool) -> None:
