@@ -2,6 +2,7 @@
 
     python -m bench --warc PATH...                 three rounds: bench/results and docs/concepts/performance.md
     python -m bench --warc PATH... --every 10      every tenth page alone: a quick look
+    python -m bench --warc PATH... --language all  recipe fineweb-2 in these languages beside DataTrove's steps
     python -m bench --warc PATH... --rounds 0      equality alone, against a stored run of DataTrove's if there is one
 
 A round on 120 MB of WARCs takes about ten minutes of CPU. Nothing else should run on the machine meanwhile.
@@ -22,6 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench import languages
 from bench.compare import agreement, equality
 from bench.gold import read_gold
 from bench.measure import Cost, machine, measure
@@ -64,6 +66,9 @@ class Runs:
 def main() -> None:
     """Measure, compare, write."""
     args = _arguments()
+    if args.language:
+        print(languages.report(languages.compare(args.warc, args.language, args.pages)))
+        return
     WORK.mkdir(exist_ok=True)
     warcs = [_thinned(warc, args.every) for warc in args.warc]
     if len({warc.name for warc in warcs}) < len(warcs):
@@ -90,6 +95,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--warc", nargs="+", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--every", type=int, default=1, metavar="K", help="measure every K-th page alone")
+    parser.add_argument("--language", metavar="CODES|all", help="compare recipe fineweb-2 in these languages instead")
+    parser.add_argument("--pages", type=int, default=sys.maxsize, help="with --language: pages of each language")
     parser.add_argument("--gold", type=Path, help="pages.jsonl.gz with gold_text  [default: beside the first WARC]")
     return parser.parse_args()
 

@@ -80,8 +80,8 @@ def refine(
     `language` names the languages to keep (`"deu_Latn,fra_Latn"` or `"all"`), each with the rules of FineWeb-2: the
     recipe is then `fineweb-2`, if its language model was fetched, or `fineweb-2-lid176`, unless you name another one.
     `workers` is the number of processes, by default one per CPU that this process may use. `limit` takes only the
-    first pages of each WARC. `where` is an expression (docs/reference/where.md): only rows for which it is true enter the dataset.
-    `restart` deletes what an earlier run wrote. `progress` shows a bar on standard error. `cache` is the
+    first pages of each WARC. `where` is an expression (docs/reference/where.md): only rows for which it is true enter
+    the dataset. `restart` deletes what an earlier run wrote. `progress` shows a bar on standard error. `cache` is the
     folder for lists that are built once per machine.
 
     Raises SourceError, RecipeError, WhereError, LedgerError (the folder belongs to another run) or RunError. Finished

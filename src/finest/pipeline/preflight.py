@@ -42,8 +42,8 @@ KNOWN_PAGE = Page("<urn:uuid:0>", "https://example.org/mill", "2025-01-01T00:00:
 def preflight(recipe: Recipe, cache: Path) -> None:
     """Fetch and load everything that the recipe needs, and extract and judge a known page.
 
-    Raises RunError if the page has another text; UsageError if the recipe needs languages and names none; ModelError, HubError or VerifyError if a quality model is not to be
-    had.
+    Raises RunError if the page has another text; UsageError if the recipe names no language and needs one; ModelError,
+    HubError or VerifyError if a quality model is not to be had.
     """
     check_has_languages(recipe)
     provide_models(recipe.quality_model, cache)
