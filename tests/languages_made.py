@@ -83,6 +83,11 @@ def repetitive(language: str, seed: int) -> list[str]:
     return [*article(language, seed), *["Hier steht immer nur das Gleiche, und das immer wieder."] * 12]
 
 
+def refrain(language: str, seed: int, times: int) -> list[str]:
+    """Return an article with a short line that often: four times are too often for the filters, three are not."""
+    return [*article(language, seed), *["Und immer so weiter."] * times]
+
+
 def odd(language: str) -> list[list[str]]:
     """Return articles with text that the last steps change."""
     return [
@@ -96,7 +101,7 @@ def odd(language: str) -> list[list[str]]:
 def responses() -> list[Response]:
     """Return pages in German, French and English, with clusters of duplicates in both wanted languages.
 
-    In German, one cluster begins with a page that the filters drop.
+    In German, two clusters begin with a page that the filters drop; they keep the second page of the latter.
     """
     pages = [response(f"{code}{seed}", code, article(code, seed)) for seed in range(5) for code in SENTENCES]
     return [
@@ -104,6 +109,8 @@ def responses() -> list[Response]:
         response("again-de-1", "de", article("de", 1)),
         response("again-fr-2", "fr", [*article("fr", 2), "Et c'est tout."]),
         response("again-de-1b", "de", [*article("de", 1), "Das war es."]),
+        response("refrain-de", "de", refrain("de", 50, 4)),
+        response("refrain-de-2", "de", refrain("de", 50, 3)),
         response("repeats-de", "de", repetitive("de", 70)),
         response("repeats-de-2", "de", [*repetitive("de", 70), "Das war alles, was hier zu sagen ist."]),
     ]

@@ -84,6 +84,8 @@ def test_duplicates_go_before_the_filters(dataset: Path) -> None:
     assert found["repeats-de-2"]["reason"] == "duplicate"
     assert found["repeats-de-2"]["duplicate_of"] == found["repeats-de"]["id"]
     assert found["repeats-de-2"]["value"] is None
+    assert found["refrain-de"]["reason"] == "repetition_dup_line_frac"
+    assert found["refrain-de-2"]["duplicate_of"] == found["refrain-de"]["id"]
     assert {found[name]["duplicate_of"] for name in ("again-de-1", "again-de-1b")} == {found["de1"]["id"]}
     sizes = {name: row[SIZE] for name, row in rows(dataset).items()}
     assert {name: size for name, size in sizes.items() if size > 1} == {"de1": 3, "fr2": 2}
@@ -98,6 +100,8 @@ def test_such_a_dataset_verifies(dataset: Path) -> None:
     found = verify(dataset, default_cache(), CRAWL, sample=100, seed=1)
     assert found.is_verified
     assert sum(found.judged.values()) == read_manifest(dataset).pages
+    (kept,) = why(dataset, "https://refrain-de-2.example.org/de", default_cache())
+    assert kept.verdict.kept
     (answer,) = why(dataset, "https://repeats-de-2.example.org/de", default_cache())
     assert answer.verdict.reason == "repetition_dup_line_frac"
     assert answer.verdict.may_be_duplicate
@@ -150,8 +154,8 @@ def test_the_report_counts_the_dataset(dataset: Path) -> None:
     """A duplicate that a filter would have dropped counts once, as a duplicate."""
     manifest = read_manifest(dataset)
     shown = view(report_of(dataset))
-    assert manifest.reasons["duplicate"] == 4
-    assert [step.dropped for step in shown.funnel if step.stage == "Duplicates"] == ["4"]
+    assert manifest.reasons["duplicate"] == 5
+    assert [step.dropped for step in shown.funnel if step.stage == "Duplicates"] == ["5"]
     assert sum(manifest.reasons.values()) == manifest.pages
 
 
