@@ -53,8 +53,9 @@ class ChunkSplitter:
         self.sentence_ends = frozenset(told["sentence_ends"])
         self.prefixes, self.suffixes = frozenset(told["prefixes"]), frozenset(told["suffixes"])
         """Marks that are affixes of length 1 wherever they are at an end of a chunk of letters and such marks."""
-        self.letters, self.digits = told["letters"], told["digits"]
-        """Whether a chunk of letters alone, or of ASCII digits alone, is one token unless it is a special case."""
+        self.letters, self.digits, self.dots = told["letters"], told["digits"], told["dots"]
+        """Whether a chunk of letters alone, or of ASCII digits alone, is one token unless it is a special case; and
+        whether the characters before it alone decide if a dot at the end of a chunk of letters and marks is a suffix."""
         self._prefix = re.compile(told["prefix"]).search
         self._suffix = re.compile(told["suffix"]).search
         self._infixes = re.compile(told["infix"]).finditer
@@ -119,12 +120,9 @@ class ChunkSplitter:
                 tails[128 * first + second] = match.end() - match.start()
         return tuple(unit for unit in self._units if unit[-1].isalpha()), bytes(heads), bytes(tails)
 
-    def dot_is_suffix(self, char: str) -> bool | None:
-        """Return whether a dot at the end of a chunk is a suffix of length 1 after `char`; None if more decides."""
-        if self._suffix_window is None:
-            return None
-        sizes = {self._suffix_length(before + char + ".", 0, len(before) + 2) for before in _BEFORE_A_DOT}
-        return sizes == {1} if sizes in ({0}, {1}) else None
+    def dot_is_suffix(self, char: str) -> bool:
+        """Return whether a dot after `char` at the end of a chunk is always a suffix of length 1; see `dots`."""
+        return all(self._suffix_length(before + char + ".", 0, len(before) + 2) == 1 for before in _BEFORE_A_DOT)
 
     def split(self, chunk: str) -> Split:
         """Split `chunk`, which must be non-empty and contain no whitespace."""
@@ -279,7 +277,7 @@ class ChunkSplitter:
         return tuple(mended)
 
 
-_BEFORE_A_DOT = ("", "a", "A", "я", "Я", "你")
+_BEFORE_A_DOT = ("", "a", "A", "я", "Я", "你", "(", "“", "\u0301")
 """Characters before the one before a dot: the suffix rules for a dot look back two characters, at capital letters."""
 
 

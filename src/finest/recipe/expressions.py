@@ -161,12 +161,37 @@ def _marks(rules: dict[str, Any]) -> str:
     return kept
 
 
+def _is_dot_rule(items: list[Any]) -> bool:
+    """Return whether the items are a dot at the end of a chunk, after one or two characters of some kind."""
+    consuming = [(str(name), value) for name, value in items if str(name) not in ("AT", "ASSERT")]
+    looks = [value for name, value in items if str(name) == "ASSERT"]
+    return (
+        consuming == [("LITERAL", ord("."))]
+        and _is_anchored(items, "suffix")
+        and all(direction == -1 and _width(inner) <= 2 for direction, inner in looks)
+    )
+
+
+def _are_dots_plain(rules: dict[str, Any], alphabet: frozenset[int]) -> bool:
+    """Return whether only the characters before it decide if a dot at the end of a text of the alphabet is a suffix."""
+    with_dot = alphabet | {ord(".")}
+    suffixes = [items for items in alternatives(rules["suffix"]) if is_alive(items, with_dot)]
+    prefixes = [items for items in alternatives(rules["prefix"]) if is_alive(items, with_dot)]
+    tokens = alternatives(rules["token"]) if rules["token"] else ()
+    return (
+        all(is_alive(items, alphabet) or _dots(items) or _is_dot_rule(items) for items in suffixes)
+        and all(is_alive(items, alphabet) or _dots(items) for items in prefixes)
+        and not any(is_alive(items, with_dot) for items in tokens)
+    )
+
+
 def analysis(rules: dict[str, Any]) -> dict[str, Any]:
     """Return what the splitters may rely on for a language of spaCy.
 
-    `prefix_window`, `suffix_window`: see `window`. `prefix_dots`, `suffix_dots`: whether a run of two or more dots is an
-    affix. `letters`: whether letters alone are one token. `digits`: the same for ASCII digits. `prefixes`, `suffixes`:
-    marks that, in a chunk of these marks and letters, are an affix of length 1 wherever they stand at an end.
+    `prefix_window`, `suffix_window`: see `window`. `prefix_dots`, `suffix_dots`: whether a run of two or more dots is
+    an affix. `letters`: whether letters alone are one token. `digits`: the same for ASCII digits. `dots`: see
+    `_are_dots_plain`. `prefixes`, `suffixes`: marks that, in a chunk of these marks and letters, are an affix of length
+    1 wherever they stand at an end.
     """
     plain = _are_letters_plain(rules)
     marks = _marks(rules) if plain else ""
@@ -180,6 +205,7 @@ def analysis(rules: dict[str, Any]) -> dict[str, Any]:
         "suffix_dots": any(map(_dots, alternatives(rules["suffix"]))),
         "letters": plain,
         "digits": not any(is_alive(items, digits) for part in parts for items in alternatives(rules[part])),
+        "dots": plain and _are_dots_plain(rules, alphabet),
         "prefixes": "".join(mark for mark in marks if _is_safe(mark, "prefix", rules, alphabet)),
         "suffixes": "".join(mark for mark in marks if _is_safe(mark, "suffix", rules, alphabet)),
     }

@@ -11,7 +11,7 @@ import unicodedata
 from functools import cache
 from itertools import chain
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from datatrove.utils.text import PUNCTUATION_SET
 
@@ -19,11 +19,13 @@ from finest.recipe import native
 from finest.recipe.chunks import GAP_OR_CHUNK, ChunkSplitter
 from finest.recipe.languages import TokenizerKey, require, tokenizer_key
 
+if TYPE_CHECKING:
+    from finest.recipe.native._core import Core, Splitter
+
 _REMEMBERED_CHUNKS = 100_000
 """Chunks per generation of the memo; two generations at a measured 309 bytes per chunk take about 62 MB."""
 _LONGEST_REMEMBERED = 100
 """Characters of the longest chunk that the memo keeps; longer chunks rarely recur."""
-_ASCII_PUNCTUATION = bytes(code for code in range(128) if chr(code) in PUNCTUATION_SET)
 NOT_BY_CHUNKS = ("ja", "vi", "zh")
 """Languages for which spaCy calls another library, which sees the whole text."""
 _OUTLAW = "IS_ALPHA"
@@ -72,8 +74,8 @@ class _Memo(dict[str, _Chunk]):
         self._splitter = splitter
         self._old: dict[str, _Chunk] = {}
         self._long: dict[str, _Chunk] = {}  # long chunks, of the current text only
-        core = native.core() if splitter.language == "en" else None
-        self.core = (core, core.splitter_open(*_rules(splitter), _ASCII_PUNCTUATION)) if core else None
+        core = native.core()
+        self.core = (core, _opened(core, splitter)) if core else None
 
     def __missing__(self, chunk: str) -> _Chunk:
         known = self._old.get(chunk) or self._long.get(chunk) or self._split(chunk)
@@ -98,10 +100,29 @@ class _Memo(dict[str, _Chunk]):
         return tokens, _counts(tokens) + (unsure << 3 * _FIELD), after, before
 
 
-def _rules(splitter: ChunkSplitter) -> tuple[Any, ...]:
-    units, heads, tails = splitter.ascii_rules()
-    special = tuple(parts for parts in splitter.special_cases() if parts[0].isascii())
-    return special, tuple(p for p in splitter.patterns() if all(map(str.isascii, p))), units, heads, tails
+def _opened(core: Core, splitter: ChunkSplitter) -> Splitter:
+    """Return the core's form of the splitter."""
+    english = splitter.language == "en"
+    units, heads, tails = splitter.ascii_rules() if english else ((), bytes(1 << 14), bytes(1 << 14))
+    return core.splitter_open(
+        splitter.special_cases(), splitter.patterns(), units, splitter.open_ends(), _Kinds(splitter), heads, tails,
+        english, splitter.letters, splitter.digits, splitter.dots,
+    )  # fmt: skip
+
+
+class _Kinds(dict[int, int]):
+    """What each character is to the core: the bits of FN_KIND_* in native/core/chunks.h."""
+
+    def __init__(self, splitter: ChunkSplitter) -> None:
+        super().__init__()
+        self._splitter = splitter
+
+    def __missing__(self, code: int) -> int:
+        char, splitter = chr(code), self._splitter
+        kind = 2 * char.isalpha() + 4 * (char in splitter.prefixes) + 8 * (char in splitter.suffixes)
+        kind += 16 * (char.isalpha() and splitter.dot_is_suffix(char)) + 32 * (char in PUNCTUATION_SET)
+        self[code] = kind
+        return kind
 
 
 class _Found(NamedTuple):

@@ -97,9 +97,14 @@ class Core(Protocol):
         special: tuple[tuple[str, ...], ...],
         patterns: tuple[tuple[str, ...], ...],
         units: tuple[str, ...],
+        open_ends: tuple[str, ...],
+        kinds: Mapping[int, int],
         prefixes: bytes,
         suffixes: bytes,
-        punctuation: bytes,
+        english: bool,
+        letters: bool,
+        digits: bool,
+        dots: bool,
         /,
     ) -> Splitter: ...
     def splitter_split(self, splitter: Splitter, chunk: str, /) -> tuple[tuple[str, ...], int, int, int] | None:

@@ -1,7 +1,8 @@
-/* Split a chunk of ASCII as spaCy's English tokenizer does: the rules of chunks.py, for chunks without special cases.
+/* Split a chunk as spaCy's tokenizer of a language does: the rules of chunks.py, for chunks without special cases.
  *
- * When the splitter is created, Python evaluates spaCy's own expressions to find the affix of each pair of characters.
- * Chunks that have an inner dot but are not numbers, or that a special case may affect, are left to Python.
+ * For chunks of ASCII in English, Python evaluates spaCy's own expressions, when the splitter is created, to find the
+ * affix of each pair of characters. letters.c splits words of letters and marks in all languages. Chunks that have an
+ * inner dot but are not numbers, or that a special case may affect, are left to Python.
  */
 #define PY_SSIZE_T_CLEAN
 #include "texts.h"
@@ -13,16 +14,14 @@
 
 #include "chunks.h"
 
-enum { PUNT = -1 };
-
 static bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 
 static FnSplitterSlot *slot_of(FnSplitter *splitter, FnPiece key)
 {
-    size_t slot = fn_name_hash(key.p, key.n) % FN_SPLITTER_SLOTS;
+    size_t slot = fn_name_hash(key.p, key.n) & (splitter->slot_count - 1);
     while (splitter->slots[slot].key.p != NULL &&
            (splitter->slots[slot].key.n != key.n || memcmp(splitter->slots[slot].key.p, key.p, key.n) != 0))
-        slot = (slot + 1) % FN_SPLITTER_SLOTS;
+        slot = (slot + 1) & (splitter->slot_count - 1);
     return &splitter->slots[slot];
 }
 
@@ -30,10 +29,10 @@ static FnSplitterSlot *added(FnSplitter *splitter, PyObject *text)
 {
     Py_ssize_t n;
     const char *p = PyUnicode_AsUTF8AndSize(text, &n);
-    if (p == NULL || splitter->used == FN_SPLITTER_SLOTS / 2) return NULL;
+    if (p == NULL || splitter->used == splitter->slot_count / 2) return NULL;
     FnSplitterSlot *slot = slot_of(splitter, (FnPiece){p, (size_t)n});
     if (slot->key.p == NULL) {
-        *slot = (FnSplitterSlot){{p, (size_t)n}, -1, false, NULL};
+        *slot = (FnSplitterSlot){{p, (size_t)n}, -1, false, false, NULL};
         splitter->used++;
     }
     return slot;
@@ -43,14 +42,27 @@ static void close_splitter(FnSplitter *splitter)
 {
     if (splitter == NULL) return;
     Py_XDECREF(splitter->kept);
+    Py_XDECREF(splitter->kind_table);
     free(splitter->patterns);
+    free(splitter->slots);
     free(splitter);
 }
 
 static void close_capsule(PyObject *capsule) { close_splitter(PyCapsule_GetPointer(capsule, FN_SPLITTER)); }
 
-static bool fill(FnSplitter *splitter, PyObject *special, PyObject *patterns, PyObject *units)
+static bool fill(FnSplitter *splitter, PyObject *special, PyObject *patterns, PyObject *units, PyObject *opens)
 {
+    size_t most = (size_t)(PyTuple_GET_SIZE(special) + PyTuple_GET_SIZE(patterns) + PyTuple_GET_SIZE(units) +
+                           PyTuple_GET_SIZE(opens));
+    for (splitter->slot_count = 1024; splitter->slot_count < 4 * most;) splitter->slot_count *= 2;
+    splitter->slots = calloc(splitter->slot_count, sizeof(FnSplitterSlot));
+    if (splitter->slots == NULL) return false;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(opens); i++) {
+        FnSplitterSlot *slot = added(splitter, PyTuple_GET_ITEM(opens, i));
+        if (slot == NULL) return false;
+        slot->open = true;
+        if (slot->key.n > splitter->longest) splitter->longest = slot->key.n;
+    }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(units); i++) {
         FnSplitterSlot *slot = added(splitter, PyTuple_GET_ITEM(units, i));
         if (slot == NULL) return false;
@@ -79,12 +91,13 @@ static bool fill(FnSplitter *splitter, PyObject *special, PyObject *patterns, Py
 
 PyObject *fn_splitter_open(PyObject *self, PyObject *args)
 {
-    PyObject *special, *patterns, *units;
-    const char *prefix, *suffix, *punctuation;
-    Py_ssize_t n, m, k;
+    PyObject *special, *patterns, *units, *opens, *kinds;
+    const char *prefix, *suffix;
+    Py_ssize_t n, m;
+    int english, letters, digits, dots;
     (void)self;
-    if (!PyArg_ParseTuple(args, "O!O!O!y#y#y#", &PyTuple_Type, &special, &PyTuple_Type, &patterns, &PyTuple_Type,
-                          &units, &prefix, &n, &suffix, &m, &punctuation, &k))
+    if (!PyArg_ParseTuple(args, "O!O!O!O!Oy#y#pppp", &PyTuple_Type, &special, &PyTuple_Type, &patterns, &PyTuple_Type,
+                          &units, &PyTuple_Type, &opens, &kinds, &prefix, &n, &suffix, &m, &english, &letters, &digits, &dots))
         return NULL;
     FnSplitter *splitter = calloc(1, sizeof(FnSplitter));
     if (splitter == NULL) return PyErr_NoMemory();
@@ -94,9 +107,13 @@ PyObject *fn_splitter_open(PyObject *self, PyObject *args)
     }
     memcpy(splitter->prefix, prefix, (size_t)n);
     memcpy(splitter->suffix, suffix, (size_t)m);
-    for (Py_ssize_t i = 0; i < k; i++) splitter->punctuation[punctuation[i] & 127] = true;
-    splitter->kept = PyTuple_Pack(3, special, patterns, units);
-    if (splitter->kept == NULL || !fill(splitter, special, patterns, units)) {
+    splitter->english = english;
+    splitter->letters = letters;
+    splitter->digits = digits;
+    splitter->dots = dots;
+    splitter->kind_table = Py_NewRef(kinds);
+    splitter->kept = PyTuple_Pack(4, special, patterns, units, opens);
+    if (splitter->kept == NULL || !fill(splitter, special, patterns, units, opens)) {
         close_splitter(splitter);
         return PyErr_Occurred() ? NULL : PyErr_NoMemory();
     }
@@ -105,8 +122,7 @@ PyObject *fn_splitter_open(PyObject *self, PyObject *args)
     return capsule;
 }
 
-/* The text and tokens of a special case; NULL for any other piece. */
-static PyObject *special_of(FnSplitter *splitter, const char *p, const char *end)
+PyObject *fn_special_of(FnSplitter *splitter, const char *p, const char *end)
 {
     size_t n = (size_t)(end - p);
     if (p >= end || n > splitter->longest) return NULL;
@@ -121,7 +137,7 @@ static int prefix_length(const FnSplitter *splitter, const char *p, const char *
         while (at < end && *at == '.') at++;
         return at - p > 1 ? (int)(at - p) : 0;
     }
-    if ((*p == 'U' || *p == 'C' || *p == 'A') && memchr(p, '$', (size_t)(end - p > 3 ? 3 : end - p)) != NULL) return PUNT;
+    if ((*p == 'U' || *p == 'C' || *p == 'A') && memchr(p, '$', (size_t)(end - p > 3 ? 3 : end - p)) != NULL) return FN_PUNT;
     return splitter->prefix[(int)*p][p + 1 < end ? (int)p[1] : 0];
 }
 
@@ -145,7 +161,7 @@ static int suffix_length(FnSplitter *splitter, const char *p, const char *end)
         if (end - at > 1) return (int)(end - at);
         if (is_upper(before)) return end - p > 2 && is_upper(end[-3]);
     }
-    if (last == '$' && fn_is_letter(before)) return PUNT;
+    if (last == '$' && fn_is_letter(before)) return FN_PUNT;
     return splitter->suffix[(int)before][(int)last];
 }
 
@@ -176,7 +192,7 @@ void fn_end_pieces(FnPieces *pieces)
     if (pieces->pieces != pieces->room) free(pieces->pieces);
 }
 
-static void put_piece(FnPieces *pieces, const char *p, const char *end)
+void fn_put_piece(FnPieces *pieces, const char *p, const char *end)
 {
     if (p < end) pieces->pieces[pieces->n++] = (FnPiece){p, (size_t)(end - p)};
 }
@@ -195,12 +211,12 @@ static bool put_core(FnPieces *pieces, const char *p, const char *end)
     const char *from = p, *at = p;
     while (at < end && fn_is_letter(*at)) at++;
     if (at == end) {
-        put_piece(pieces, p, end);
+        fn_put_piece(pieces, p, end);
         return true;
     }
     if (memchr(p, '.', (size_t)(end - p)) != NULL) {
         if (!is_number(p, end)) return false;
-        put_piece(pieces, p, end);
+        fn_put_piece(pieces, p, end);
         return true;
     }
     for (at = p + 1; at < end;) {
@@ -209,21 +225,21 @@ static bool put_core(FnPieces *pieces, const char *p, const char *end)
             at++;
             continue;
         }
-        put_piece(pieces, from, at);
-        put_piece(pieces, at, at + n);
+        fn_put_piece(pieces, from, at);
+        fn_put_piece(pieces, at, at + n);
         from = at += n;
     }
-    put_piece(pieces, from, end);
+    fn_put_piece(pieces, from, end);
     return true;
 }
 
 /* Add the tokens of a special case, which are the parts of its text. */
-static bool put_special(FnPieces *pieces, PyObject *special, const char *p, const char *end)
+bool fn_put_special(FnPieces *pieces, PyObject *special, const char *p, const char *end)
 {
     for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(special); i++) {
         Py_ssize_t n;
         if (PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(special, i), &n) == NULL || n > end - p) return false;
-        put_piece(pieces, p, p + n);
+        fn_put_piece(pieces, p, p + n);
         p += n;
     }
     return p == end;
@@ -236,13 +252,14 @@ static bool same(PyObject *text, FnPiece piece)
     return p != NULL && (size_t)n == piece.n && memcmp(p, piece.p, piece.n) == 0;
 }
 
-/* Whether any sequence of the tokens spells a special case. */
+/* Whether any sequence of the tokens spells a special case, or begins one that the next chunk may continue. */
 static bool spell_special(FnSplitter *splitter, const FnPieces *pieces)
 {
     for (size_t i = 0; i < pieces->n; i++) {
         if (pieces->pieces[i].n > splitter->longest) continue;
         const FnSplitterSlot *slot = slot_of(splitter, pieces->pieces[i]);
         if (slot->key.p == NULL) continue;
+        if (slot->open && i + 1 == pieces->n) return true;
         for (int32_t at = slot->pattern; at >= 0; at = splitter->patterns[at].next) {
             PyObject *tokens = splitter->patterns[at].tokens;
             size_t n = (size_t)PyTuple_GET_SIZE(tokens), j = 1;
@@ -254,23 +271,28 @@ static bool spell_special(FnSplitter *splitter, const FnPieces *pieces)
     return false;
 }
 
-bool fn_split(FnSplitter *splitter, const char *p, const char *end, FnPieces *pieces)
+static bool is_visible_ascii(const char *p, const char *end)
+{
+    for (; p < end; p++)
+        if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 127) return false;
+    return true;
+}
+
+static bool split_ascii(FnSplitter *splitter, const char *p, const char *end, FnPieces *pieces)
 {
     FnPiece *behind = pieces->pieces + (end - p), *after = behind; /* suffixes, backwards from the end of the room */
-    for (const char *at = p; at < end; at++)
-        if ((unsigned char)*at <= ' ' || (unsigned char)*at >= 127) return false;
     PyObject *special = NULL;
-    while (p < end && (special = special_of(splitter, p, end)) == NULL) {
+    while (p < end && (special = fn_special_of(splitter, p, end)) == NULL) {
         int head = prefix_length(splitter, p, end);
-        if (head == PUNT) return false;
-        put_piece(pieces, p, p + head);
-        if (head && (special = special_of(splitter, p + head, end)) != NULL) {
+        if (head == FN_PUNT) return false;
+        fn_put_piece(pieces, p, p + head);
+        if (head && (special = fn_special_of(splitter, p + head, end)) != NULL) {
             p += head;
             break;
         }
         int tail = suffix_length(splitter, p + head, end);
-        if (tail == PUNT) return false;
-        bool strips = tail && head + tail <= end - p, last = tail && (special = special_of(splitter, p, end - tail)) != NULL;
+        if (tail == FN_PUNT) return false;
+        bool strips = tail && head + tail <= end - p, last = tail && (special = fn_special_of(splitter, p, end - tail)) != NULL;
         if (strips || last) {
             *--after = (FnPiece){end - tail, (size_t)tail};
             end -= tail;
@@ -282,21 +304,32 @@ bool fn_split(FnSplitter *splitter, const char *p, const char *end, FnPieces *pi
         if (!head && !tail) break;
         p += head;
     }
-    if (special != NULL ? !put_special(pieces, special, p, end) : p < end && !put_core(pieces, p, end)) return false;
+    if (special != NULL ? !fn_put_special(pieces, special, p, end) : p < end && !put_core(pieces, p, end)) return false;
     while (after < behind) pieces->pieces[pieces->n++] = *after++;
-    return !spell_special(splitter, pieces);
+    return true;
 }
 
-void fn_add_counts(const FnSplitter *splitter, FnPiece token, FnCounts *counts)
+bool fn_split(FnSplitter *splitter, const char *p, const char *end, FnPieces *pieces)
+{
+    bool ascii = splitter->english && is_visible_ascii(p, end);
+    bool done = ascii ? split_ascii(splitter, p, end, pieces) : fn_split_letters(splitter, p, end, pieces);
+    return done && !spell_special(splitter, pieces);
+}
+
+bool fn_add_counts(FnSplitter *splitter, FnPiece token, FnCounts *counts)
 {
     bool symbol = true, letter = false;
-    for (size_t i = 0; i < token.n; i++) {
-        symbol = symbol && splitter->punctuation[(int)token.p[i]];
-        letter = letter || fn_is_letter(token.p[i]);
+    size_t chars = 0;
+    for (const char *p = token.p, *end = p + token.n; p < end; chars++) {
+        int kind = fn_kind_of(splitter, &p, end);
+        if (kind < 0) return false;
+        symbol = symbol && (kind & FN_KIND_PUNCTUATION);
+        letter = letter || (kind & FN_KIND_LETTER);
     }
     counts->non_symbol += !symbol;
-    counts->chars += symbol ? 0 : token.n;
+    counts->chars += symbol ? 0 : chars;
     counts->alpha += letter;
+    return true;
 }
 
 /* Returns (tokens, non-symbol tokens, their characters, tokens with a letter); None if Python must split the chunk. */
@@ -310,9 +343,9 @@ PyObject *fn_splitter_split(PyObject *self, PyObject *args)
     FnSplitter *splitter = PyCapsule_GetPointer(capsule, FN_SPLITTER);
     if (splitter == NULL) return NULL;
     Py_ssize_t n;
-    const char *p = PyUnicode_IS_ASCII(chunk) ? PyUnicode_AsUTF8AndSize(chunk, &n) : NULL;
-    if (p == NULL && PyErr_Occurred()) return NULL;
-    if (p == NULL || n == 0) Py_RETURN_NONE;
+    const char *p = PyUnicode_AsUTF8AndSize(chunk, &n);
+    if (p == NULL) return NULL;
+    if (n == 0) Py_RETURN_NONE;
     if (!fn_begin_pieces(&pieces, (size_t)n)) return NULL;
     if (!fn_split(splitter, p, p + n, &pieces)) {
         fn_end_pieces(&pieces);
@@ -323,12 +356,8 @@ PyObject *fn_splitter_split(PyObject *self, PyObject *args)
     for (size_t i = 0; tokens != NULL && i < pieces.n; i++) {
         FnPiece piece = pieces.pieces[i];
         PyObject *token = piece.n == (size_t)n ? Py_NewRef(chunk) : PyUnicode_FromStringAndSize(piece.p, (Py_ssize_t)piece.n);
-        if (token == NULL) {
-            Py_CLEAR(tokens);
-            break;
-        }
-        PyTuple_SET_ITEM(tokens, (Py_ssize_t)i, token);
-        fn_add_counts(splitter, piece, &counts);
+        if (token != NULL) PyTuple_SET_ITEM(tokens, (Py_ssize_t)i, token);
+        if (token == NULL || !fn_add_counts(splitter, piece, &counts)) Py_CLEAR(tokens);
     }
     fn_end_pieces(&pieces);
     return tokens == NULL ? NULL

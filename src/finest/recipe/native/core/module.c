@@ -129,7 +129,7 @@ static PyMethodDef METHODS[] = {
     {"language_scores", fn_language_scores, METH_VARARGS, "language_scores(model, line): probabilities by label, best first."},
     {"tokens_open", fn_tokens_open, METH_VARARGS, "tokens_open(merges): of 32-bit pairs of symbols in order of rank."},
     {"tokens_count", fn_tokens_count, METH_VARARGS, "tokens_count(merges, text): GPT-2 tokens, and pieces that are left to Python."},
-    {"splitter_open", fn_splitter_open, METH_VARARGS, "splitter_open(special, patterns, prefixes, suffixes, punctuation)."},
+    {"splitter_open", fn_splitter_open, METH_VARARGS, "splitter_open(special, patterns, units, open_ends, kinds, prefixes, suffixes, english, letters, digits, dots)."},
     {"splitter_split", fn_splitter_split, METH_VARARGS, "splitter_split(splitter, chunk): tokens and counts, or None where Python decides."},
     {"splitter_words", fn_splitter_words, METH_VARARGS, "splitter_words(splitter, text, memo): tokens with spaces between them, and counts; the memo knows other chunks."},
     {"ngram_chars", fn_ngram_chars, METH_VARARGS, "ngram_chars(words, tops, duplicates, fn_module.seed): characters in repeated n-grams."},

@@ -37,7 +37,7 @@ static inline bool fn_grow(FnGrowing *text, const char *p, size_t n) /* false wi
 PyObject *fn_tokens_open(PyObject *self, PyObject *args);      /* (32-bit pairs in order of rank, kinds of characters): a capsule */
 PyObject *fn_tokens_count(PyObject *self, PyObject *args);     /* (capsule, text): (count, pieces that Python must count) */
 /* chunks.c */
-PyObject *fn_splitter_open(PyObject *self, PyObject *args);    /* (special cases, patterns, units, prefixes, suffixes, punctuation) */
+PyObject *fn_splitter_open(PyObject *self, PyObject *args);    /* (special cases, patterns, units, open ends, kinds, prefixes, suffixes, four flags) */
 PyObject *fn_splitter_split(PyObject *self, PyObject *args);   /* (capsule, chunk): tokens and counts, or None */
 /* words.c */
 PyObject *fn_splitter_words(PyObject *self, PyObject *args);   /* (capsule, text, memo): tokens, their number, and counts */

@@ -17,11 +17,11 @@ static bool add_token(Words *words, const char *p, size_t n)
     return fn_grow(&words->text, p, n) && fn_grow(&words->text, " ", 1);
 }
 
-static bool add_pieces(const FnSplitter *splitter, const FnPieces *pieces, Words *words)
+static bool add_pieces(FnSplitter *splitter, const FnPieces *pieces, Words *words)
 {
     for (size_t i = 0; i < pieces->n; i++) {
         if (!add_token(words, pieces->pieces[i].p, pieces->pieces[i].n)) return false;
-        fn_add_counts(splitter, pieces->pieces[i], &words->counts);
+        if (!fn_add_counts(splitter, pieces->pieces[i], &words->counts)) return false;
     }
     return true;
 }
