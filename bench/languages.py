@@ -4,8 +4,8 @@
 
 Both get the same extracted texts and the same labels (lid.176's), and do what follows: MinHash signatures, filters,
 and the last steps. The first page of a language is not timed, since it loads the tokenizer. `--pages N` ends after N
-pages of a language. Equality of the extraction is what `python -m bench` without `--language` shows; that of whole runs, with the
-clusters of duplicates, is `tests/recipe/test_equal_to_fineweb2.py`.
+pages of a language. Equality of the extraction is what `python -m bench` without `--language` shows; that of whole
+runs, with the clusters of duplicates, is `tests/recipe/test_equal_to_fineweb2.py`.
 """
 
 from __future__ import annotations
