@@ -55,7 +55,9 @@ class ChunkSplitter:
         """Marks that are affixes of length 1 wherever they are at an end of a chunk of letters and such marks."""
         self.letters, self.digits, self.dots = told["letters"], told["digits"], told["dots"]
         """Whether a chunk of letters alone, or of ASCII digits alone, is one token unless it is a special case; and
-        whether the characters before it alone decide if a dot at the end of a chunk of letters and marks is a suffix."""
+        whether the characters before a dot, at the end of letters and marks, alone decide if it is a suffix."""
+        self.word_prefixes = tuple(told["word_prefixes"])
+        """Prefixes that are words, such as `USD` in Indonesian; `letters` leaves out chunks that begin with one."""
         self._prefix = re.compile(told["prefix"]).search
         self._suffix = re.compile(told["suffix"]).search
         self._infixes = re.compile(told["infix"]).finditer
@@ -99,9 +101,9 @@ class ChunkSplitter:
         """Return the sequences of tokens that spell a special case."""
         return tuple(chain.from_iterable(self._patterns.values()))
 
-    def open_ends(self) -> tuple[str, ...]:
-        """Return the tokens at the end of a chunk after which the next chunk may continue a special case."""
-        return tuple(self._spaced_cuts)
+    def open_ends(self) -> tuple[tuple[str, ...], ...]:
+        """Return the sequences of tokens at the end of a chunk that a next chunk may continue to a special case."""
+        return tuple(left for cuts in self._spaced_cuts.values() for left, _ in cuts)
 
     def ascii_rules(self) -> tuple[tuple[str, ...], bytes, bytes]:
         """Return the rules of English for the compiled core: units, and tables of prefixes and suffixes.
@@ -156,7 +158,7 @@ class ChunkSplitter:
 
     def _plain(self, chunk: str) -> tuple[str, ...]:
         """Return the tokens of a word with at most one affix, as most chunks are, or () for any other chunk."""
-        if not self.letters:
+        if not self.letters or chunk.startswith(self.word_prefixes) or chunk[1:].startswith(self.word_prefixes):
             return ()
         if chunk.isalpha():
             return (chunk,)

@@ -127,16 +127,26 @@ def window(expression: str, kind: str) -> int | None:
 
 def _is_safe(mark: str, kind: str, rules: dict[str, Any], alphabet: frozenset[int]) -> bool:
     """Return whether, in texts of the alphabet, `mark` is always an affix of that kind and of length 1."""
-    alive = [items for items in alternatives(rules[kind]) if is_alive(items, alphabet)]
+    alive = [items for items in alternatives(rules[kind]) if is_alive(items, alphabet) and not _word(items)]
     one = frozenset((ord(mark),))
     own = [items for items in alive if _is_single(items) and is_alive(items, one)]
     return bool(own) and all(_is_single(items) or _dots(items) for items in alive)
 
 
+def _word(items: list[Any]) -> str:
+    """Return the letters of an alternative that is only these at the start of a chunk (`USD`); "" for any other."""
+    if not _is_anchored(items, "prefix") or any(str(name) != "LITERAL" for name, _ in items[1:]):
+        return ""
+    word = "".join(chr(value) for _, value in items[1:])
+    return word if word.isalpha() else ""
+
+
 def _are_letters_plain(rules: dict[str, Any]) -> bool:
-    """Return whether no expression splits letters."""
+    """Return whether no expression splits letters, but for prefixes that are words."""
     return not any(
-        is_alive(items, letters()) for kind in ("prefix", "suffix", "infix") for items in alternatives(rules[kind])
+        is_alive(items, letters()) and not (kind == "prefix" and _word(items))
+        for kind in ("prefix", "suffix", "infix")
+        for items in alternatives(rules[kind])
     )
 
 
@@ -150,7 +160,7 @@ def _marks(rules: dict[str, Any]) -> str:
             (items, kind)
             for kind in ("prefix", "suffix")
             for items in alternatives(rules[kind])
-            if is_alive(items, alphabet)
+            if is_alive(items, alphabet) and not (kind == "prefix" and _word(items))
         ]
         token = rules["token"]
         is_token = token is not None and any(
@@ -191,7 +201,7 @@ def analysis(rules: dict[str, Any]) -> dict[str, Any]:
     `prefix_window`, `suffix_window`: see `window`. `prefix_dots`, `suffix_dots`: whether a run of two or more dots is
     an affix. `letters`: whether letters alone are one token. `digits`: the same for ASCII digits. `dots`: see
     `_are_dots_plain`. `prefixes`, `suffixes`: marks that, in a chunk of these marks and letters, are an affix of length
-    1 wherever they stand at an end.
+    1 wherever they stand at an end. `word_prefixes`: prefixes that are words, which the other claims leave out.
     """
     plain = _are_letters_plain(rules)
     marks = _marks(rules) if plain else ""
@@ -204,6 +214,7 @@ def analysis(rules: dict[str, Any]) -> dict[str, Any]:
         "prefix_dots": any(map(_dots, alternatives(rules["prefix"]))),
         "suffix_dots": any(map(_dots, alternatives(rules["suffix"]))),
         "letters": plain,
+        "word_prefixes": sorted(filter(None, map(_word, alternatives(rules["prefix"])))),
         "digits": not any(is_alive(items, digits) for part in parts for items in alternatives(rules[part])),
         "dots": plain and _are_dots_plain(rules, alphabet),
         "prefixes": "".join(mark for mark in marks if _is_safe(mark, "prefix", rules, alphabet)),

@@ -47,9 +47,10 @@ class Signer:
     def sign(self, text: str, tokenizer: Tokenizer) -> Signature | None:
         """Return the signature of `text`; None if it has fewer words than a shingle."""
         words = tokenizer.words(simplify(text))
-        core = native.core() if self._rules.hash == "sha1" and not words.spaced else None
+        core = native.core() if not words.spaced else None
         if core:
-            found = core.minhash_lowest(words.joined, self._rules.n_grams, self._factors, self._offsets)
+            is_sha1 = self._rules.hash == "sha1"
+            found = core.minhash_lowest(words.joined, self._rules.n_grams, self._factors, self._offsets, is_sha1)
             return None if found is None else self._shaped(np.frombuffer(bytearray(found), np.uint64))
         shingles = self._shingles(words.tokens)
         if not len(shingles):

@@ -121,6 +121,7 @@ class _Kinds(dict[int, int]):
         char, splitter = chr(code), self._splitter
         kind = 2 * char.isalpha() + 4 * (char in splitter.prefixes) + 8 * (char in splitter.suffixes)
         kind += 16 * (char.isalpha() and splitter.dot_is_suffix(char)) + 32 * (char in PUNCTUATION_SET)
+        kind += 64 * any(word.startswith(char) for word in splitter.word_prefixes)
         self[code] = kind
         return kind
 

@@ -23,7 +23,7 @@ from finest.recipe.minhash import Signer, _simplify, simplify
 from finest.recipe.ngrams import Ngrams
 from finest.recipe.recipe import DedupRules
 from finest.recipe.tokens import TokenCounter
-from finest.recipe.words import _ASCII_PUNCTUATION, _FIELD, Tokenizer, _counts
+from finest.recipe.words import _FIELD, Tokenizer, _counts, _opened
 from tests.deep import CODES, examples
 from tests.recipe.native.fuzz import Texts
 
@@ -84,7 +84,7 @@ def test_token_counts_with_every_character_of_old_blocks() -> None:
 def test_signatures(words: list[str]) -> None:
     """MinHash signatures, with shingles longer and shorter than a block of SHA-1."""
     signer = Signer(DedupRules())
-    lowest = native.core().minhash_lowest(" ".join(words), 5, signer._factors, signer._offsets)
+    lowest = native.core().minhash_lowest(" ".join(words), 5, signer._factors, signer._offsets, True)
     shingles = signer._shingles(words)
     if not len(shingles):
         assert lowest is None
@@ -113,7 +113,7 @@ def test_shingles_of_any_length(size: int) -> None:
     """Beside short ones: a digest takes one block of 64 bytes, or more."""
     words = ["a", "b" * size, "c", "d", "e", "f", "g" * (size // 2), *map(str, range(40))]
     signer = Signer(DedupRules())
-    lowest = native.core().minhash_lowest(" ".join(words), 5, signer._factors, signer._offsets)
+    lowest = native.core().minhash_lowest(" ".join(words), 5, signer._factors, signer._offsets, True)
     shingles = signer._shingles(words)
     expected = signer._permuted_minimum(shingles)
     assert np.array_equal(np.frombuffer(lowest, np.uint64), expected)
@@ -234,7 +234,7 @@ def rules() -> Any:
     core = native.core()
     if core is None:
         pytest.skip(f"no compiled core: {native.missing()}")
-    return core.splitter_open(*SPLITTER.rules(), _ASCII_PUNCTUATION)
+    return _opened(core, SPLITTER)
 
 
 @pytest.mark.slow
@@ -256,16 +256,17 @@ def test_chunks(rules: Any, chunk: str) -> None:
 
 @pytest.mark.parametrize(
     "chunk", ["word", "word,", "(word)", "10-20", "well-known", "his/her", "1,000", "#tag", "x=y", "100%", "5km", "1.5",
-              "don't", "(don't)", ":)", "(" * 1000, "'\"" * 1000, "a" * 1000]
+              "don't", "(don't)", ":)", "(" * 1000, "'\"" * 1000, "a" * 1000, "é", "“été”,",
+              "Ёлка.", "你好", "(ä)"]
 )  # fmt: skip
 def test_common_chunks_stay_in_the_core(rules: Any, chunk: str) -> None:
     """The bulk of what is new on a page, and what is long without end."""
     assert native.core().splitter_split(rules, chunk) is not None
 
 
-@pytest.mark.parametrize("chunk", ["é", "", "a.b", "foo:)", "US$"])
+@pytest.mark.parametrize("chunk", ["é-é", "", "a.b", "foo:)", "US$", "5é", "é’s"])
 def test_other_chunks_are_left_to_python(rules: Any, chunk: str) -> None:
-    """Special cases that affixes spell, dots inside, whatever is not ASCII."""
+    """Special cases that affixes spell, dots inside, whatever is not ASCII and has more than letters and marks."""
     assert native.core().splitter_split(rules, chunk) is None
 
 

@@ -97,7 +97,7 @@ class Core(Protocol):
         special: tuple[tuple[str, ...], ...],
         patterns: tuple[tuple[str, ...], ...],
         units: tuple[str, ...],
-        open_ends: tuple[str, ...],
+        open_ends: tuple[tuple[str, ...], ...],
         kinds: Mapping[int, int],
         prefixes: bytes,
         suffixes: bytes,
@@ -119,8 +119,8 @@ class Core(Protocol):
         """Return `Ngrams.top_chars(n)` for each n of `tops`, and `duplicated_chars(n)` for each n of `duplicates`."""
     def simplify(self, text: str, kinds: bytes, table: dict[int, str | None], /) -> str | None:
         """Return the text as MinHash compares it; None if the result for a character depends on its neighbours."""
-    def minhash_lowest(self, words: str, n: int, factors: object, offsets: object, /) -> bytes | None:
-        """Return the lowest permuted SHA-1 values as bytes; None if there are fewer words than `n`."""
+    def minhash_lowest(self, words: str, n: int, factors: object, offsets: object, by_sha1: bool, /) -> bytes | None:
+        """Return the lowest permuted SHA-1 or xxHash64 values as bytes; None if there are fewer words than `n`."""
     # quality models
     def quality_open(self, bits: int, rows: int, weights: object, /) -> QualityTable:
         """Prepare int16 weights of shape (rows, 2^bits), given as a buffer."""

@@ -32,7 +32,7 @@ static FnSplitterSlot *added(FnSplitter *splitter, PyObject *text)
     if (p == NULL || splitter->used == splitter->slot_count / 2) return NULL;
     FnSplitterSlot *slot = slot_of(splitter, (FnPiece){p, (size_t)n});
     if (slot->key.p == NULL) {
-        *slot = (FnSplitterSlot){{p, (size_t)n}, -1, false, false, NULL};
+        *slot = (FnSplitterSlot){{p, (size_t)n}, -1, -1, false, NULL};
         splitter->used++;
     }
     return slot;
@@ -44,6 +44,7 @@ static void close_splitter(FnSplitter *splitter)
     Py_XDECREF(splitter->kept);
     Py_XDECREF(splitter->kind_table);
     free(splitter->patterns);
+    free(splitter->opens);
     free(splitter->slots);
     free(splitter);
 }
@@ -57,10 +58,15 @@ static bool fill(FnSplitter *splitter, PyObject *special, PyObject *patterns, Py
     for (splitter->slot_count = 1024; splitter->slot_count < 4 * most;) splitter->slot_count *= 2;
     splitter->slots = calloc(splitter->slot_count, sizeof(FnSplitterSlot));
     if (splitter->slots == NULL) return false;
+    splitter->opens = calloc((size_t)PyTuple_GET_SIZE(opens) + 1, sizeof(FnPattern));
+    if (splitter->opens == NULL) return false;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(opens); i++) {
-        FnSplitterSlot *slot = added(splitter, PyTuple_GET_ITEM(opens, i));
+        PyObject *tokens = PyTuple_GET_ITEM(opens, i);
+        if (!PyTuple_Check(tokens) || PyTuple_GET_SIZE(tokens) == 0) return false;
+        FnSplitterSlot *slot = added(splitter, PyTuple_GET_ITEM(tokens, PyTuple_GET_SIZE(tokens) - 1));
         if (slot == NULL) return false;
-        slot->open = true;
+        splitter->opens[i] = (FnPattern){tokens, slot->open};
+        slot->open = (int32_t)i;
         if (slot->key.n > splitter->longest) splitter->longest = slot->key.n;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(units); i++) {
@@ -252,20 +258,28 @@ static bool same(PyObject *text, FnPiece piece)
     return p != NULL && (size_t)n == piece.n && memcmp(p, piece.p, piece.n) == 0;
 }
 
-/* Whether any sequence of the tokens spells a special case, or begins one that the next chunk may continue. */
+/* Whether the tokens at `at` are those of the pattern. */
+static bool is_at(PyObject *tokens, const FnPieces *pieces, size_t at)
+{
+    size_t n = (size_t)PyTuple_GET_SIZE(tokens), j = 0;
+    if (n > pieces->n - at) return false;
+    while (j < n && same(PyTuple_GET_ITEM(tokens, (Py_ssize_t)j), pieces->pieces[at + j])) j++;
+    return j == n;
+}
+
+/* Whether any sequence of the tokens spells a special case, or begins one at their end that a next chunk may continue. */
 static bool spell_special(FnSplitter *splitter, const FnPieces *pieces)
 {
     for (size_t i = 0; i < pieces->n; i++) {
         if (pieces->pieces[i].n > splitter->longest) continue;
         const FnSplitterSlot *slot = slot_of(splitter, pieces->pieces[i]);
         if (slot->key.p == NULL) continue;
-        if (slot->open && i + 1 == pieces->n) return true;
-        for (int32_t at = slot->pattern; at >= 0; at = splitter->patterns[at].next) {
-            PyObject *tokens = splitter->patterns[at].tokens;
-            size_t n = (size_t)PyTuple_GET_SIZE(tokens), j = 1;
-            if (n > pieces->n - i) continue;
-            while (j < n && same(PyTuple_GET_ITEM(tokens, (Py_ssize_t)j), pieces->pieces[i + j])) j++;
-            if (j == n) return true;
+        for (int32_t at = slot->pattern; at >= 0; at = splitter->patterns[at].next)
+            if (is_at(splitter->patterns[at].tokens, pieces, i)) return true;
+        for (int32_t at = i + 1 == pieces->n ? slot->open : -1; at >= 0; at = splitter->opens[at].next) {
+            PyObject *tokens = splitter->opens[at].tokens;
+            size_t n = (size_t)PyTuple_GET_SIZE(tokens);
+            if (n <= pieces->n && is_at(tokens, pieces, pieces->n - n)) return true;
         }
     }
     return false;

@@ -10,7 +10,7 @@ enum { FN_CHARS = 128, FN_FEW_PIECES = 100 };
 enum { FN_CODES = 0x30000 }; /* characters whose kind is stored; the planes beyond hold no letters but rare ideographs */
 enum { FN_PUNT = -1 };
 
-/* What a character is in a language; `KINDS` of words.py says the same. */
+/* What a character is in a language; `_Kinds` of words.py says the same. */
 enum {
     FN_KIND_KNOWN = 1,
     FN_KIND_LETTER = 2,
@@ -18,14 +18,15 @@ enum {
     FN_KIND_SUFFIX = 8,
     FN_KIND_DOT = 16, /* a dot after it, at the end of a chunk, is a suffix */
     FN_KIND_PUNCTUATION = 32,
+    FN_KIND_WORD = 64, /* a letter that begins a prefix that is a word */
 };
 
 typedef struct { const char *p; size_t n; } FnPiece;
 typedef struct { PyObject *tokens; int32_t next; } FnPattern; /* `next`: the next pattern with the same first token */
 typedef struct {
     FnPiece key;
-    int32_t pattern;
-    bool unit, open; /* `open`: a next chunk may continue a special case after this token */
+    int32_t pattern, open; /* `open`: tokens that end with this one, after which a next chunk may continue a special case */
+    bool unit;
     PyObject *special; /* the tokens of a special case */
 } FnSplitterSlot;
 typedef struct {
@@ -37,8 +38,7 @@ typedef struct {
     size_t longest;
     FnSplitterSlot *slots;
     size_t slot_count, used;
-    FnPattern *patterns;
-    int32_t pattern_count;
+    FnPattern *patterns, *opens;
     PyObject *kept; /* the Python strings to which keys and patterns point */
 } FnSplitter;
 

@@ -47,7 +47,7 @@ static bool has_form(FnSplitter *splitter, const char *p, const char *end)
 {
     int kind = 0, before = 0;
     while (p < end && ((kind = fn_kind_of(splitter, &p, end)) & FN_KIND_PREFIX) && kind >= 0) {}
-    if (kind < 0 || !(kind & FN_KIND_LETTER)) return false;
+    if (kind < 0 || !(kind & FN_KIND_LETTER) || (kind & FN_KIND_WORD)) return false;
     for (before = kind; p < end && kind >= 0 && (kind & FN_KIND_LETTER);) {
         const char *at = p;
         kind = fn_kind_of(splitter, &at, end);

@@ -1,4 +1,4 @@
-/* Compute MinHash over word n-grams with SHA-1: the signature of minhash.py. */
+/* Compute MinHash over word n-grams with SHA-1 or xxHash64: the signature of minhash.py. */
 #define PY_SSIZE_T_CLEAN
 #include "texts.h"
 #include "core.h"
@@ -101,6 +101,49 @@ static void sha1_starts(const Message *messages, int n, uint64_t *starts)
     }
 }
 
+static uint64_t rotated(uint64_t x, int n) { return x << n | x >> (64 - n); }
+
+static uint64_t read64(const unsigned char *p)
+{
+    uint64_t x;
+    memcpy(&x, p, 8); /* the core is built for little-endian machines */
+    return x;
+}
+
+#define XXH_1 11400714785074694791u
+#define XXH_2 14029467366897019727u
+#define XXH_3 1609587929392839161u
+#define XXH_4 9650029242287828579u
+#define XXH_5 2870177450012600261u
+
+static uint64_t xxh_round(uint64_t lane, uint64_t word) { return rotated(lane + word * XXH_2, 31) * XXH_1; }
+
+/* XXH64 with seed 0, as the specification of xxHash defines it. */
+static uint64_t xxh64(Message message)
+{
+    const unsigned char *p = message.p, *end = p + message.n;
+    uint64_t hash = XXH_5;
+    if (message.n >= 32) {
+        uint64_t lanes[4] = {XXH_1 + XXH_2, XXH_2, 0, 0 - XXH_1};
+        for (; end - p >= 32; p += 32)
+            for (int i = 0; i < 4; i++) lanes[i] = xxh_round(lanes[i], read64(p + 8 * i));
+        hash = rotated(lanes[0], 1) + rotated(lanes[1], 7) + rotated(lanes[2], 12) + rotated(lanes[3], 18);
+        for (int i = 0; i < 4; i++) hash = (hash ^ xxh_round(0, lanes[i])) * XXH_1 + XXH_4;
+    }
+    hash += message.n;
+    for (; end - p >= 8; p += 8) hash = rotated(hash ^ xxh_round(0, read64(p)), 27) * XXH_1 + XXH_4;
+    if (end - p >= 4) {
+        uint32_t word;
+        memcpy(&word, p, 4);
+        hash = rotated(hash ^ word * XXH_1, 23) * XXH_2 + XXH_3;
+        p += 4;
+    }
+    for (; p < end; p++) hash = rotated(hash ^ *p * XXH_5, 11) * XXH_1;
+    hash = (hash ^ hash >> 33) * XXH_2;
+    hash = (hash ^ hash >> 29) * XXH_3;
+    return hash ^ hash >> 32;
+}
+
 /* Minimum of (factor x shingle + offset) mod 2^64 mod (2^61 - 1) over the shingles, for each permutation. */
 INLINE void permute_any(const uint64_t *shingles, size_t n, const uint64_t *factors, const uint64_t *offsets,
                         uint64_t *lowest, size_t count)
@@ -128,8 +171,9 @@ PyObject *fn_minhash_lowest(PyObject *self, PyObject *args)
     const char *text;
     Py_ssize_t n, bytes;
     Py_buffer factors, offsets;
+    int by_sha1;
     (void)self;
-    if (!PyArg_ParseTuple(args, "s#ny*y*", &text, &bytes, &n, &factors, &offsets)) return NULL;
+    if (!PyArg_ParseTuple(args, "s#ny*y*p", &text, &bytes, &n, &factors, &offsets, &by_sha1)) return NULL;
     size_t count = (size_t)factors.len / 8, size = bytes > 0;
     for (Py_ssize_t i = 0; i < bytes; i++) size += text[i] == ' ';
     size_t *starts = malloc((size + 1) * sizeof(size_t)); /* of each word, and of an imaginary next one */
@@ -154,7 +198,8 @@ PyObject *fn_minhash_lowest(PyObject *self, PyObject *args)
                 size_t start = starts[from + i];
                 messages[i] = (Message){(const unsigned char *)text + start, starts[from + i + (size_t)n] - 1 - start};
             }
-            for (size_t i = 0; i < batch; i += LANES)
+            for (size_t i = 0; !by_sha1 && i < batch; i++) shingles[i] = xxh64(messages[i]);
+            for (size_t i = 0; by_sha1 && i < batch; i += LANES)
                 sha1_starts(messages + i, (int)(batch - i < LANES ? batch - i : LANES), shingles + i);
             permute(shingles, batch, factors.buf, offsets.buf, lowest, count);
         }

@@ -134,7 +134,7 @@ static PyMethodDef METHODS[] = {
     {"splitter_words", fn_splitter_words, METH_VARARGS, "splitter_words(splitter, text, memo): tokens with spaces between them, and counts; the memo knows other chunks."},
     {"ngram_chars", fn_ngram_chars, METH_VARARGS, "ngram_chars(words, tops, duplicates, fn_module.seed): characters in repeated n-grams."},
     {"simplify", fn_simplify, METH_VARARGS, "simplify(text, kinds, table): the text as MinHash compares it, or None."},
-    {"minhash_lowest", fn_minhash_lowest, METH_VARARGS, "minhash_lowest(words, n, factors, offsets): lowest permuted SHA-1 values."},
+    {"minhash_lowest", fn_minhash_lowest, METH_VARARGS, "minhash_lowest(words, n, factors, offsets, by_sha1): lowest permuted values of SHA-1 or xxHash64."},
     {"blocks_open", fn_blocks_open, METH_VARARGS, "blocks_open(tags, words, attributes, marks, weights): what a page is read by."},
     {"blocks_extract", fn_blocks_extract, METH_VARARGS, "blocks_extract(tables, html): the main text, empty where there is none."},
     {"markup", fn_bounds_markup, METH_O, "markup(html): (tags, attributes, depth, nesting, cells), see bounds.py."},

@@ -46,7 +46,7 @@ PyObject *fn_ngram_chars(PyObject *self, PyObject *args);      /* (words, tops, 
 /* simplify.c */
 PyObject *fn_simplify(PyObject *self, PyObject *args);         /* (text, kinds of ASCII, table of the others): simplified, or None */
 /* minhash.c */
-PyObject *fn_minhash_lowest(PyObject *self, PyObject *args);   /* (words, n, factors, offsets): lowest values as bytes, or None */
+PyObject *fn_minhash_lowest(PyObject *self, PyObject *args);   /* (words, n, factors, offsets, SHA-1?): lowest values as bytes, or None */
 /* bounds.c */
 void fn_bounds_begin(uint64_t seed);
 PyObject *fn_bounds_markup(PyObject *self, PyObject *html);    /* (tags, attributes, depth, nesting, cells) of a page */
