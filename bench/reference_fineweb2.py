@@ -14,6 +14,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ class Page:
 class Cost:
     """CPU seconds of the steps, and the pages that each language's steps saw."""
 
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     pages: Counter[str] = field(default_factory=Counter)
 
     def timed(self, name: str, run: Callable[[], Any]) -> Any:
@@ -150,12 +151,12 @@ def _in_language(
         if number in winners:
             yield Page(id_, url, "duplicate", text, code, sizes.get(number, 1), pages[winners[number]][0])
             continue
-        reason = cost.timed("filters", lambda text=text: _dropped(text, filters))
+        reason = cost.timed("filters", partial(_dropped, text, filters))
         if reason is not None:
             yield Page(id_, url, reason, text, code, sizes.get(number, 1))
             continue
-        text = cost.timed("last", lambda text=text: finished(text))  # noqa: PLW2901
-        yield Page(id_, url, KEPT, text, code, sizes.get(number, 1))
+        final = cost.timed("last", partial(finished, text))
+        yield Page(id_, url, KEPT, final, code, sizes.get(number, 1))
 
 
 def finished(text: str) -> str:
