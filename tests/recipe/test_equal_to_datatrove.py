@@ -93,10 +93,10 @@ def test_on_real_pages(corpus: Path, tmp_path: Path) -> None:
     check(warc if os.environ.get("PAGES") == "all" else part(warc, tmp_path / "part.warc.gz"), tmp_path)
 
 
-def part(warc: Path, out: Path) -> Path:
-    """RECORDS records of a WARC from its record FIRST on, byte for byte."""
+def part(warc: Path, out: Path, first: int = FIRST, records: int = RECORDS) -> Path:
+    """Some records of a WARC, byte for byte."""
     with warc.open("rb") as stream:
-        offsets = [record.stream_pos for record in islice(ArchiveIterator(stream), FIRST, FIRST + RECORDS + 1)]
+        offsets = [record.stream_pos for record in islice(ArchiveIterator(stream), first, first + records + 1)]
         stream.seek(offsets[0])
         out.write_bytes(stream.read(offsets[-1] - offsets[0]))
     return out
