@@ -2,6 +2,7 @@
 
     python -m bench --warc PATH...                 three rounds: bench/results and docs/concepts/performance.md
     python -m bench --warc PATH... --every 10      every tenth page alone: a quick look
+    python -m bench --warc PATH... --language all  recipe fineweb-2 in these languages beside DataTrove's steps
     python -m bench --warc PATH... --rounds 0      equality alone, against a stored run of DataTrove's if there is one
     python -m bench --warc PATH... --ours          no run of DataTrove's, no equality: what our own stages cost
 
@@ -25,6 +26,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench import languages
 from bench.compare import agreement, equality
 from bench.gold import read_gold
 from bench.measure import Cost, machine, measure
@@ -67,6 +69,9 @@ class Runs:
 def main() -> None:
     """Measure, compare, write."""
     args = _arguments()
+    if args.language:
+        print(languages.report(languages.compare(args.warc, args.language, args.pages)))
+        return
     WORK.mkdir(exist_ok=True)
     warcs = [_thinned(warc, args.every) for warc in args.warc]
     if len({warc.name for warc in warcs}) < len(warcs):
@@ -100,6 +105,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--every", type=int, default=1, metavar="K", help="measure every K-th page alone")
     parser.add_argument("--ours", action="store_true", help="measure our recipes alone, and print the table of stages")
     parser.add_argument("--index", type=Path, help="index of evaluation items for recipe finest-scored")
+    parser.add_argument("--language", metavar="CODES|all", help="compare recipe fineweb-2 in these languages instead")
+    parser.add_argument("--pages", type=int, default=sys.maxsize, help="with --language: pages of each language")
     parser.add_argument("--gold", type=Path, help="pages.jsonl.gz with gold_text  [default: beside the first WARC]")
     return parser.parse_args()
 

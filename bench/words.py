@@ -22,6 +22,7 @@ from resiliparse.parse.encoding import detect_encoding
 
 from bench.measure import machine
 from finest.recipe.language import LanguageModel, shipped_model
+from finest.recipe.recipe import LanguageRules
 from finest.recipe.words import tokenizer_for
 
 RESULT = Path(__file__).parent / "results" / "words.json"
@@ -34,7 +35,7 @@ CODES = {
 
 def texts_by_language(paths: list[Path], wanted: list[str], most: int) -> dict[str, list[str]]:
     """Return up to `most` texts of each language, as the shipped identifier tells them."""
-    model = LanguageModel.load(shipped_model(), "")
+    model = LanguageModel.load(shipped_model(), LanguageRules().model_sha256)
     found: dict[str, list[str]] = {one: [] for one in wanted}
     for path in paths:
         with path.open("rb") as file:

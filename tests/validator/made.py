@@ -137,7 +137,7 @@ def tampered(
         "token_count": sum(row.token_count for row in rows), "root": leaves.sorted().root(),
         "reasons": dict(Counter(verdict.reason for verdict in kept)),
         "languages": sum_counts({row.language: 1} for row in rows), "columns": columns,
-        "selections": tuple(selections),
+        "selections": tuple(selections), "configurations": (),
     }  # fmt: skip
     if recipe is not None:
         changes |= {"recipe": recipe, "recipe_hash": recipe_hash(recipe)}

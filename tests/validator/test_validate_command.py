@@ -35,7 +35,7 @@ def test_flags_mean_what_they_say(asked: list[Any], tmp_path: Path) -> None:
     assert CliRunner().invoke(cli, ["validate", *flags], catch_exceptions=False).exit_code == 0
     ((options, database, chain, _, _, named),) = asked
     assert (options.work, options.plan, options.tokens) == (tmp_path / "w", Plan(rows=9, windows=4), 5000)
-    assert (options.parallel, options.sets_weights, database, named) == (3, False, "sqlite:///v.db", {"once": True})
+    assert (options.parallel, options.sets_weights, database, named["once"]) == (3, False, "sqlite:///v.db", True)
     assert (chain.wallet_name, chain.netuid) == ("judge", 63)
 
 
@@ -44,7 +44,7 @@ def test_the_defaults_are_those_of_the_measured_design(asked: list[Any]) -> None
     assert CliRunner().invoke(cli, ["validate"], catch_exceptions=False).exit_code == 0
     ((options, database, *_, named),) = asked
     assert (options.plan, options.tokens, options.parallel, options.sets_weights) == (Plan(), 1_000_000, 1, True)
-    assert (str(options.work), database, named) == ("finest-validator", None, {"once": False})
+    assert (str(options.work), database, named["once"]) == ("finest-validator", None, False)
 
 
 @pytest.mark.parametrize("flags", [["--parallel", "0"], ["--rows", "0"], ["--tokens", "10"], ["--windows", "x"]])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from finest.errors import UsageError
 from finest.recipe.recipe import Recipe, load_recipe
 from finest.settings import load_settings
 
@@ -58,6 +59,7 @@ def refine(
     out: Place,
     *,
     recipe: str | Recipe = "fineweb",
+    language: str | None = None,
     workers: int | None = None,
     limit: int | None = None,
     engine: Literal["finest", "datatrove"] = "finest",
@@ -74,10 +76,12 @@ def refine(
     works in the local folder `work` (by default one in the cache, named after the address), and copies the finished
     dataset to `out`, where it checks each file's sha256 and writes the manifest last.
 
-    `recipe` is the name of a shipped recipe (`fineweb`, `finest`), the path of a TOML file, or a `Recipe`. `workers`
-    is the number of processes, by default one per CPU that this process may use. `limit` takes only the first pages of
-    each WARC. `where` is an expression (docs/reference/where.md): only rows for which it is true enter the dataset.
-    `restart` deletes what an earlier run wrote. `progress` shows a bar on standard error. `cache` is the
+    `recipe` is the name of a shipped recipe (`fineweb`, `finest`), the path of a TOML file, or a `Recipe`.
+    `language` names the languages to keep (`"deu_Latn,fra_Latn"` or `"all"`), each with the rules of FineWeb-2: the
+    recipe is then `fineweb-2`, if its language model was fetched, or `fineweb-2-lid176`, unless you name another one.
+    `workers` is the number of processes, by default one per CPU that this process may use. `limit` takes only the
+    first pages of each WARC. `where` is an expression (docs/reference/where.md): only rows for which it is true enter
+    the dataset. `restart` deletes what an earlier run wrote. `progress` shows a bar on standard error. `cache` is the
     folder for lists that are built once per machine.
 
     Raises SourceError, RecipeError, WhereError, LedgerError (the folder belongs to another run) or RunError. Finished
@@ -91,8 +95,8 @@ def refine(
     from finest.pipeline.run import refine as run
 
     settings = load_settings()
-    loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     folder = Path(cache) if cache else settings.cache
+    loaded = _recipe(recipe, language, folder)
     goal = destination(os.fspath(out), Path(work) if work else None, folder)
     goal.check(restart=restart)
     options = RunOptions(
@@ -107,6 +111,16 @@ def refine(
     finally:
         shown.close()
     return Refined(str(goal), goal.work, manifest.reasons, manifest.root, manifest)
+
+
+def _recipe(recipe: str | Recipe, language: str | None, cache: Path) -> Recipe:
+    if language is None:
+        return recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    if isinstance(recipe, Recipe):
+        raise UsageError("name the languages in the recipe itself, or pass the recipe's name beside language=...")
+    from finest.pipeline.languages import recipe_in_languages
+
+    return recipe_in_languages(language, None if recipe == "fineweb" else recipe, cache)
 
 
 def select(place: Place, where: str, out: Place) -> Manifest:

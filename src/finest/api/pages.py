@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from finest.errors import PageError, UsageError
+from finest.errors import PageError, RecipeError, UsageError
 from finest.recipe.bounds import check_markup
 from finest.recipe.decode import decode
 from finest.recipe.extract import ExtractionLimit, bounded
@@ -117,7 +117,10 @@ def recipe_of(recipe: str | Recipe) -> Recipe:
     """Return the recipe for a name, a path or a Recipe."""
     if isinstance(recipe, Recipe):
         return recipe
-    return _shipped(recipe) if recipe in SHIPPED else load_recipe(recipe)
+    loaded = _shipped(recipe) if recipe in SHIPPED else load_recipe(recipe)
+    if loaded.language.table and not loaded.language.languages:
+        raise RecipeError(f"recipe {loaded.name} needs languages: name them in a recipe file, [language] languages")
+    return loaded
 
 
 _shipped = functools.cache(load_recipe)

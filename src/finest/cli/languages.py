@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from finest.cli.groups import Commands
+from finest.cli.languages_fetch import fetch
 from finest.cli.shared import console, json_of, say
 
 
@@ -19,6 +20,7 @@ def languages(context: click.Context) -> None:
     finest languages                                 the tokenizers, and what each needs
     finest languages list deu jpn_Jpan               settings of some languages, or of all
     finest languages add xyz_Latn --from texts.jsonl --out xyz.toml
+    finest languages fetch                           the model that identifies them
     """
     if context.invoked_subcommand is None:
         from finest.cli.views.language_tables import show_classes
@@ -30,7 +32,9 @@ def languages(context: click.Context) -> None:
 @click.argument("codes", nargs=-1, metavar="[CODE]...")
 @click.option("--json", "as_json", is_flag=True, help="Print every setting as JSON, with the stop words.")
 def list_languages(codes: tuple[str, ...], as_json: bool) -> None:
-    """List languages with their tokenizer, main thresholds and what to install; without a code, all of them.
+    """List languages with their tokenizer and main thresholds.
+
+    Without a code, all of them. What an extra is needed for is named with the command that installs it.
 
     \b
     finest languages list
@@ -85,3 +89,6 @@ def add(code: str, source: Path, out: Path, name: str, tokenizer: str) -> None:
     write_whole(out, to_toml(settings).encode())
     show_languages(console(), (settings,))
     say(f"{out}: thresholds and {len(settings.stop_words)} stop words of {code}")
+
+
+languages.add_command(fetch)

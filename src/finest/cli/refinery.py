@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
+    from finest.recipe.recipe import Recipe
 
 
 @click.command()
@@ -42,10 +43,15 @@ if TYPE_CHECKING:
 @click.option(
     "--recipe",
     "recipe_name",
-    default="fineweb",
-    show_default=True,
     metavar="NAME|FILE.toml",
-    help=f"Recipe file, or one that comes with finest: {', '.join(SHIPPED)} (experimental).",
+    help=f"Recipe file, or one that comes with finest: {', '.join(SHIPPED)}.  [default: fineweb; with "
+    "--language, fineweb-2 if its language model was fetched, otherwise fineweb-2-lid176]",
+)
+@click.option(
+    "--language",
+    metavar="CODE[,CODE...]|all",
+    help="Languages to keep, each with the rules of FineWeb-2: de, deu or deu_Latn. Each becomes a configuration of "
+    "the dataset.",
 )
 @click.option(
     "--workers",
@@ -73,8 +79,9 @@ if TYPE_CHECKING:
 )
 @click.option("--quiet", is_flag=True, help="Print only errors and warnings.")
 def refine(
-    sources: tuple[str, ...], out: str, work: Path | None, recipe_name: str, workers: int | None, limit: int | None,
-    expression: str | None, engine: str, where: Where, detach: bool, restart: bool, quiet: bool,
+    sources: tuple[str, ...], out: str, work: Path | None, recipe_name: str | None, language: str | None,
+    workers: int | None, limit: int | None, expression: str | None, engine: str, where: Where, detach: bool,
+    restart: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Refine WARC files into a dataset.
 
@@ -88,6 +95,7 @@ def refine(
     \b
     finest refine crawl/*.warc.gz --out my-dataset
     finest refine @paths.txt --out my-dataset --workers 32
+    finest refine @paths.txt --out my-dataset --language deu_Latn,fra_Latn
     finest refine @paths.txt --out my-dataset --where "token_count >= 200 AND url LIKE 'https:%'"
     finest refine @paths.txt --out s3://my-bucket/my-dataset
     finest refine crawl-data/CC-MAIN-2025-26/segments/.../warc/....warc.gz --out try --limit 1000
@@ -106,7 +114,7 @@ def refine(
             "--workers and --total-tasks or --cpus-per-task all set the number of workers; use one of them"
         )
     settings = load_settings()
-    recipe = load_recipe(recipe_name)
+    recipe = _recipe_of(recipe_name, language, settings.cache)
     goal = destination(out, work, settings.cache)
     if goal.store and detach:
         raise click.UsageError("--detach takes a local --out; without it this command waits and copies the dataset")
@@ -128,6 +136,15 @@ def refine(
         return manifest
 
     return _to_the_end(to_the_end, goal.work, quiet=quiet)
+
+
+def _recipe_of(name: str | None, language: str | None, cache: Path) -> Recipe:
+    """Return the recipe that `finest refine` was asked for."""
+    from finest.pipeline.languages import recipe_in_languages
+
+    if language is not None:
+        return recipe_in_languages(language, name, cache, say)
+    return load_recipe(name or "fineweb")
 
 
 def _to_the_end(run: Callable[[Progress], Manifest], out: Path, *, quiet: bool) -> None:
@@ -336,7 +353,7 @@ def recipe_list() -> None:
     """
     for name in SHIPPED:
         loaded = load_recipe(name)
-        click.echo(f"{name:14} {loaded.hash[:12]}  {loaded.description}")
+        click.echo(f"{name:16} {loaded.hash[:12]}  {loaded.description}")
 
 
 @recipe.command("show")

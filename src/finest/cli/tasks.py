@@ -174,7 +174,7 @@ def show_command() -> None:
 @tasks.command("evidence")
 @click.argument("task_id", metavar="TASK")
 def evidence_command(task_id: str) -> None:
-    """Show the verdicts on a task, each with the command that replays its published evidence.
+    """Show the verdicts on a task, and how to replay each of them.
 
     The task server is API_URL. A verdict is published once its validator's weights are revealed. It needs no wallet.
 

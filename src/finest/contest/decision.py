@@ -41,7 +41,7 @@ NEAR_COPY = 0.95
 no part: what the rest could gain is below what any round can measure."""
 FIRST_VARIANCE = 9e-4
 """Variance between folds that is assumed before the first round, for recipes without a common page: a spread of 0.03
-bpb. Measured were 0.036 with 117,000 training tokens, 0.009 with 336,000, and 0.010 with 60,000 in tier 2
+bpb. Measured were 0.036 with 117,000 training tokens, 0.009 with 336,000, and 0.011 with 60,000 in tier 2
 (bench/results/contest_noise.json). Later rounds assume what they have measured."""
 LEAST_UNSHARED = 0.1
 """The least part of that variance that is assumed, for recipes that keep the same pages with other texts: a spread of

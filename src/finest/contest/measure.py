@@ -91,7 +91,7 @@ def bits_of(
     for fold, path in enumerate(paths):
         if not path.exists():
             training = pool_of(texts[fold]).draw(budget, _seed_of(pool.plan.seed, fold))
-            told = partial(_tell, progress, f"fold {fold + 1} of {len(paths)}")
+            told = partial(_tell, progress, fold, len(paths))
             costs = documents.bits(tier, training, path.stem, told)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, json.dumps([round(float(cost) * PARTS) for cost in costs]).encode())
@@ -99,8 +99,8 @@ def bits_of(
     return tuple(rows)
 
 
-def _tell(progress: Progress, words: str, share: float) -> None:
-    progress("Learning", share, words)
+def _tell(progress: Progress, fold: int, folds: int, share: float) -> None:
+    progress("Learning", (fold + share) / folds, f"fold {fold + 1} of {folds}")
 
 
 def _seed_of(seed: str, fold: int) -> int:

@@ -13,6 +13,7 @@ from finest.atomic_files import write_whole
 from finest.contest.submission import read_submission
 from finest.errors import FinestError
 from finest.recipe.recipe import SHIPPED
+from finest.tasks.client import Refused
 from finest.validator.reference import Named, named_file, named_recipes, read_named
 
 if TYPE_CHECKING:
@@ -39,13 +40,22 @@ class NamedRecipes:
         known = named_recipes(self._cache)
         places = {one.hash: one.place for one in read_named(self._cache) if one.hash in known}
         entries = []
-        for one in self._server.recipes():
+        for one in self._listed():
             place = one.source if one.source in SHIPPED else places.get(one.hash) or self._fetched(one)
             entries.append(Named(one.hash, place, one.language, one.since_block))
         file = named_file(self._cache)
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps(entries, indent=1).encode() + b"\n")
         return EVERY_S if all(entry.place for entry in entries) else SOON_S
+
+    def _listed(self) -> list[ReferenceRecipe]:
+        """Return the server's list; none if the server is of a version that has no list."""
+        try:
+            return self._server.recipes()
+        except Refused as no:
+            if no.name != "not-found":
+                raise
+            return []
 
     def _fetched(self, one: ReferenceRecipe) -> str:
         """Return the folder of a recipe that was fetched now; "" if it cannot be."""

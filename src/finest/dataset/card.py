@@ -44,7 +44,10 @@ def write_card(folder: Path, manifest: Manifest) -> None:
 
 def card(manifest: Manifest) -> str:
     """Return the card's text: a YAML header, then Markdown."""
-    parts = (_what, _selection, _funnel, _reasons, _sources, columns_part, _verify, _load, privacy_part, licence_part)
+    parts = (
+        _what, _configurations, _selection, _funnel, _reasons, _sources, columns_part, _verify, _load, privacy_part,
+        licence_part,
+    )  # fmt: skip
     return f"---\n{_header(manifest)}---\n\n" + "\n".join(part(manifest) for part in parts)
 
 
@@ -53,9 +56,9 @@ def _header(manifest: Manifest) -> str:
     from huggingface_hub import DatasetCardData
 
     configs = [_config("default", "data/*/*.parquet", default=True)]
-    configs += [_config(dump, f"data/{dump}/*.parquet") for dump in manifest.dumps]
+    configs += [_config(name, f"data/{name}/*.parquet") for name in manifest.configurations or manifest.dumps]
     data = DatasetCardData(
-        language=[code for code in sorted(manifest.languages) if re.fullmatch(r"[a-z]{2,3}", code)] or None,
+        language=_languages(manifest) or None,
         license="odc-by" if is_common_crawl(manifest) else "unknown",
         pretty_name=_title(manifest),
         size_categories=size_category(manifest.rows),
@@ -64,6 +67,12 @@ def _header(manifest: Manifest) -> str:
         configs=configs,
     )
     return data.to_yaml() + "\n"
+
+
+def _languages(manifest: Manifest) -> list[str]:
+    """Return the ISO 639 codes of the languages, without their scripts."""
+    bare = {code.partition("_")[0] for code in manifest.languages}
+    return [code for code in sorted(bare) if re.fullmatch(r"[a-z]{2,3}", code)]
 
 
 def _of_common_crawl(manifest: Manifest) -> int:
@@ -91,6 +100,13 @@ _EXPERIMENTAL = """
 """
 
 
+_NOT_FINEWEB_2 = """
+> [!NOTE]
+> The recipe `fineweb-2-lid176` identifies languages with lid.176 instead of GlotLID, so its pages are not exactly
+> those that FineWeb-2 would have. The filters and the deduplication are the same.
+"""
+
+
 def _what(manifest: Manifest) -> str:
     name, files, ours = _recipe_name(manifest), len(manifest.sources), _of_common_crawl(manifest)
     whose = "Common Crawl " if is_common_crawl(manifest) else ""
@@ -99,7 +115,7 @@ def _what(manifest: Manifest) -> str:
 
 {manifest.rows:,} pages with {manifest.token_count:,} GPT-2 tokens, refined with the recipe `{name}`
 from {files:,} {whose}WARC file{"s" * (files != 1)}{some} by Finest Data. Every row names its record and can be checked.
-{_EXPERIMENTAL * (name == "finest")}
+{_EXPERIMENTAL * (name == "finest")}{_NOT_FINEWEB_2 * (name == "fineweb-2-lid176")}
 | | |
 |---|---|
 | Recipe | `{name}`, hash `{manifest.recipe_hash}` |
@@ -109,6 +125,17 @@ from {files:,} {whose}WARC file{"s" * (files != 1)}{some} by Finest Data. Every 
 
 The resolved recipe, with every threshold and library version, is in `{MANIFEST_NAME}`.
 """
+
+
+def _configurations(manifest: Manifest) -> str:
+    """List the languages of a dataset with a configuration for each; empty for any other dataset."""
+    if not manifest.configurations:
+        return ""
+    shown = sorted(manifest.configurations, key=lambda name: -manifest.languages.get(name, 0))[:MAX_SOURCES_SHOWN]
+    lines = [(f"`{name}`", f"{manifest.languages.get(name, 0):,}") for name in shown]
+    more = len(manifest.configurations) - len(shown)
+    rest = f"\nAnd {more:,} more, in `{MANIFEST_NAME}`.\n" if more else ""
+    return f"## Languages\n\nEach language is a configuration.\n\n{table(('Configuration', 'Rows'), lines)}{rest}"
 
 
 def _selection(manifest: Manifest) -> str:
@@ -193,13 +220,13 @@ sample of pages again from the source WARC files.
 
 
 def _load(manifest: Manifest) -> str:
-    dump = manifest.dumps[0] if manifest.dumps else "DUMP"
+    name = (*manifest.configurations, *manifest.dumps, "DUMP")[0]
     return f"""## Load it
 
 ```python
 from datasets import load_dataset
 
-rows = load_dataset("OWNER/NAME", name="{dump}", split="train")
+rows = load_dataset("OWNER/NAME", name="{name}", split="train")
 ```
 
 ```python

@@ -74,6 +74,7 @@ def _check_rows(folder: Path, manifest: Manifest) -> None:
                 _check_selected(shard, batch, manifest.rules)
                 tokens += pc.sum(batch["token_count"]).as_py() or 0
                 languages.update(batch["language"].to_pylist())
+                _check_configuration(shard, batch, manifest)
     in_order = leaves.sorted()
     if (id := in_order.duplicate_id()) is not None:
         raise VerifyError(f"data: two rows have the id {id}")
@@ -92,6 +93,14 @@ def _checked_hashes(shard: Shard, batch: pa.RecordBatch) -> list[bytes]:
         if digest.hex() != stated:
             raise VerifyError(f"{shard.path}: row {id} has been altered: its row_hash is not that of its columns")
     return hashes
+
+
+def _check_configuration(shard: Shard, batch: pa.RecordBatch, manifest: Manifest) -> None:
+    if not manifest.configurations:
+        return
+    folder = shard.path.split("/")[1]
+    if others := sorted(set(batch["language"].to_pylist()) - {folder}):
+        raise VerifyError(f"{shard.path}: it has a row in {others[0][:40]!r}, and its folder is that of {folder}")
 
 
 def _check_selected(shard: Shard, batch: pa.RecordBatch, rules: Sequence[AnyRule]) -> None:

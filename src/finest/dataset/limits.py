@@ -25,6 +25,8 @@ values in 100 bytes, without spaces."""
 MAX_KEYS = 10_000
 """Maximum keys of any one object. Pydantic keeps an error for each unknown key."""
 MAX_DUMPS = 1_000
+MAX_CONFIGURATIONS = 4_000
+"""Maximum languages with a folder of their own; FineWeb-2 has 1,929."""
 MAX_DATASET_BYTES = 2**40
 """One terabyte: the most that `--full` may ever write to a disk, even if there is room for more."""
 
@@ -39,8 +41,8 @@ each STORED_BYTES_A_GROUP bytes. Our writer ends a group at 5,000 rows or 16 MiB
 together have at least that much; text that a recipe keeps is never stored in less than a sixteenth of its bytes. Each
 group costs a reader of byte ranges some requests: 3,000 rows in 3,000 groups cost 6,261."""
 FILE_BYTES = 250_000_000
-"""Bytes per file: a dataset may have one data file and one verdict file for each dump, plus one for each FILE_BYTES of
-them. Our writer starts another file at 500 MB."""
+"""Bytes per file: a dataset may have one data file (of each configuration) and one verdict file for each dump, plus
+one for each FILE_BYTES of them. Our writer starts another file at 500 MB."""
 READS = 500
 READS_A_GROUP = 16
 """Ranges that one check of a dataset may read: READS, plus READS_A_GROUP for each row group that it may have."""
@@ -74,7 +76,12 @@ def check_files_few(manifest: Manifest) -> None:
     """Raise VerifyError if a dataset has more files than its dumps and bytes explain; each file costs requests."""
     if len(manifest.dumps) > len(manifest.sources):
         raise VerifyError(f"{len(manifest.dumps)} dumps of {len(manifest.sources)} sources")
-    for kind, files in (("data", manifest.shards), ("verdicts", manifest.verdicts)):
-        most = len(manifest.dumps) + sum(file.size_bytes for file in files) // FILE_BYTES
+    if len(manifest.configurations) > max(manifest.rows, 1):
+        raise VerifyError(f"{len(manifest.configurations)} configurations of {manifest.rows} rows")
+    of_data = len(manifest.dumps) * max(len(manifest.configurations), 1)
+    for kind, series, files in (
+        ("data", of_data, manifest.shards), ("verdicts", len(manifest.dumps), manifest.verdicts),
+    ):  # fmt: skip
+        most = series + sum(file.size_bytes for file in files) // FILE_BYTES
         if len(files) > most:
             raise VerifyError(f"{kind}: {len(files)} files, at most {most} of so few dumps and bytes are read")

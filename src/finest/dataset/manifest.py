@@ -25,6 +25,7 @@ from finest.atomic_files import write_whole
 from finest.dataset.limits import (
     BYTES_A_VALUE,
     FREE_VALUES,
+    MAX_CONFIGURATIONS,
     MAX_DUMPS,
     MAX_FILES,
     MAX_KEYS,
@@ -108,7 +109,7 @@ class Manifest(_Model):
     sources: Annotated[tuple[Source, ...], FailFast()]
     """Here and below, FailFast stops at the first invalid entry; pydantic would keep about 1 kB for each entry."""
     shards: Annotated[tuple[Shard, ...], FailFast()]
-    """Data files with the rows, `data/<dump>/*.parquet`."""
+    """Data files with the rows, `data/<dump>/*.parquet` or `data/<language>/*.parquet` (see `configurations`)."""
     verdicts: Annotated[tuple[Shard, ...], FailFast()]
     """Files with one verdict per page, `verdicts/<dump>/*.parquet`."""
     columns: Annotated[tuple[Column, ...], Field(max_length=MAX_COLUMNS)] = ()
@@ -125,12 +126,17 @@ class Manifest(_Model):
     """Rows by language."""
     selections: Annotated[tuple[Selection, ...], Field(max_length=MAX_SELECTIONS)] = ()
     """The steps that left rows out, in their order; without any, the field is not written."""
+    configurations: Annotated[tuple[Name, ...], Field(max_length=MAX_CONFIGURATIONS), FailFast()] = ()
+    """The languages, if each has its own folder of data files, `data/<language>/*.parquet`, and is a configuration of
+    the dataset; otherwise the field is not written."""
 
     @model_serializer(mode="wrap")
     def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = handler(self)
         if not self.selections:
             data.pop("selections", None)
+        if not self.configurations:
+            data.pop("configurations", None)
         return data
 
     @property
@@ -164,11 +170,25 @@ class Manifest(_Model):
         paths = [file.path for file in (*self.shards, *self.verdicts)]
         _require(len(set(paths)) == len(paths), "a file is named twice")
         _require(len(set(self.dumps)) == len(self.dumps), "a dump is named twice")
-        for folder, files in (("data", self.shards), ("verdicts", self.verdicts)):
+        inside = "language" if self.configurations else "dump"
+        data = frozenset(self.configurations or self.dumps)
+        for folder, name, known, files in (
+            ("data", inside, data, self.shards), ("verdicts", "dump", frozenset(self.dumps), self.verdicts),
+        ):  # fmt: skip
             for file in files:
                 top, _, rest = file.path.partition("/")
-                fits = top == folder and rest.count("/") == 1 and rest.split("/")[0] in self.dumps
-                _require(fits, f"{file.path} is not {folder}/<dump>/<file>")
+                fits = top == folder and rest.count("/") == 1 and rest.split("/")[0] in known
+                _require(fits, f"{file.path} is not {folder}/<{name}>/<file>")
+        if self.configurations:
+            self._check_configurations()
+
+    def _check_configurations(self) -> None:
+        named = set(self.configurations)
+        _require(len(named) == len(self.configurations), "a configuration is named twice")
+        _require(set(self.languages) <= named, "languages has one that is no configuration")
+        rows = sum_counts({file.path.split("/")[1]: file.rows} for file in self.shards)
+        stated = {language: count for language, count in self.languages.items() if count}
+        _require(rows == stated, "languages are not those of the files of each configuration")
 
     def _check_counts(self) -> None:
         rows, pages, kept = sum(shard.rows for shard in self.shards), self.pages, self.reasons.get(KEPT, 0)
@@ -245,7 +265,8 @@ def _check_sizes(raw: object, name: str) -> None:
     """Limit the lists before they are compared with each other, because that time grows with both their lengths."""
     if not isinstance(raw, dict):
         raise VerifyError(f"{name}: not a JSON object")
-    for keys, limit in ((("shards", "verdicts"), MAX_FILES), (("dumps",), MAX_DUMPS)):
+    limits = (("shards", "verdicts"), MAX_FILES), (("dumps",), MAX_DUMPS), (("configurations",), MAX_CONFIGURATIONS)
+    for keys, limit in limits:
         count = sum(len(raw[key]) for key in keys if isinstance(raw.get(key), list))
         if count > limit:
             raise VerifyError(f"{name}: {count} {' and '.join(keys)}, at most {limit} are read")

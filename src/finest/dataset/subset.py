@@ -2,16 +2,17 @@
 
 Rows keep their bytes and hashes, and stay in their order. Every verdict is copied; a page whose row is left out gets
 the rule's reason. Memory is that of one row group, and of the leaves of two Merkle trees: those of the parent, whose
-root is compared, and those of the subset (some 400 bytes a row together at the peak, measured).
+root is compared, and those of the subset (some 400 bytes a row together at the peak, measured), and as much again for
+a dataset with a configuration for each language.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -52,8 +53,11 @@ def write_subset(
     """
     with _new_folder(out) as scratch:
         subset = _Subset(dataset, keep, rule, scratch, progress)
-        for dump in dataset.manifest.dumps:
-            subset.copy(dump)
+        if dataset.manifest.configurations:
+            subset.copy_by_language()
+        else:
+            for dump in dataset.manifest.dumps:
+                subset.copy(dump)
         manifest = subset.manifest()
         write_card(scratch, manifest)
         write_manifest(scratch, manifest)
@@ -114,16 +118,33 @@ class _Subset:
             ShardWriter(self._folder, f"data/{dump}/000", self._schema) as rows,
             ShardWriter(self._folder, f"verdicts/{dump}/000", VERDICT_SCHEMA) as verdicts,
         ):
-            decided = _Decided(self._decide(dump, rows))
-            for batch in self._batches(dump, verdicts=True):
-                verdicts.write(self._judged(batch, decided))
+            decided = _Decided(self._decide(f"data/{dump}/", rows))
+            self._copy_verdicts(dump, verdicts, decided)
             decided.end()
         self._shards += rows.shards
         self._verdicts += verdicts.shards
 
-    def _decide(self, dump: str, writer: ShardWriter) -> Iterator[pa.RecordBatch]:
+    def copy_by_language(self) -> None:
+        """Copy the rows of all languages, and then all verdicts, which are in another order than the rows."""
+        decided = _DecidedByPlace()
+        for series in dict.fromkeys(shard.path.rpartition("_")[0] for shard in self._dataset.manifest.shards):
+            with ShardWriter(self._folder, series, self._schema) as rows:
+                for batch in self._decide(f"{series}_", rows):
+                    decided.add(batch)
+            self._shards += rows.shards
+        for dump in self._dataset.manifest.dumps:
+            with ShardWriter(self._folder, f"verdicts/{dump}/000", VERDICT_SCHEMA) as verdicts:
+                self._copy_verdicts(dump, verdicts, decided)
+            self._verdicts += verdicts.shards
+        decided.end()
+
+    def _copy_verdicts(self, dump: str, writer: ShardWriter, decided: _Decided | _DecidedByPlace) -> None:
+        for batch in self._batches(f"verdicts/{dump}/", verdicts=True):
+            writer.write(self._judged(batch, decided))
+
+    def _decide(self, start: str, writer: ShardWriter) -> Iterator[pa.RecordBatch]:
         """Write the rows that stay, and yield for all rows their place and whether they stay."""
-        for batch in self._batches(dump, verdicts=False):
+        for batch in self._batches(start, verdicts=False):
             mask = self._keep(batch)
             self._all_leaves.add(batch["id"].to_pylist(), map(bytes.fromhex, batch["row_hash"].to_pylist()))
             kept = batch.filter(mask)
@@ -137,7 +158,7 @@ class _Subset:
                 names=["file_path", "offset", "id", "stays"],
             )
 
-    def _judged(self, batch: pa.RecordBatch, decided: _Decided) -> pa.RecordBatch:
+    def _judged(self, batch: pa.RecordBatch, decided: _Decided | _DecidedByPlace) -> pa.RecordBatch:
         """Return verdicts with the rule's reason for the kept pages whose rows are left out."""
         is_kept = pc.equal(batch["reason"], KEPT)
         pages = batch.filter(is_kept)
@@ -150,12 +171,12 @@ class _Subset:
         at = batch.schema.get_field_index("reason")
         return batch.set_column(at, batch.schema.field(at), pa.array(reasons, pa.string()))
 
-    def _batches(self, dump: str, *, verdicts: bool) -> Iterator[pa.RecordBatch]:
-        """Yield the row groups of a dump's files, with checked hashes."""
+    def _batches(self, start: str, *, verdicts: bool) -> Iterator[pa.RecordBatch]:
+        """Yield the row groups of the files whose paths begin with `start`, with checked hashes."""
         groups = self._dataset.verdict_groups() if verdicts else self._dataset.row_groups()
         read = self._dataset.read_verdicts if verdicts else self._dataset.read_rows
         for group in groups:
-            if group.rows and group.path.split("/")[1] == dump:
+            if group.rows and group.path.startswith(start):
                 found = read(range(group.first_row, group.first_row + group.rows)).combine_chunks()
                 yield from found.to_batches()
 
@@ -176,8 +197,42 @@ class _Subset:
             "root": self._leaves.sorted().root(), "languages": dict(sorted(self._languages.items())),
             "reasons": dict(sorted({KEPT: 0, **self._reasons}.items())),
             "selections": (*parent.selections, selection),
+            "configurations": tuple(name for name in parent.configurations if self._languages[name]),
         })  # fmt: skip
         return Manifest.model_validate_json(changed.model_dump_json())
+
+
+class _DecidedByPlace:
+    """The decisions on all rows by their place, for rows and verdicts in different orders: some 400 bytes a row."""
+
+    def __init__(self) -> None:
+        self._stays: dict[tuple[str, int, str], list[bool]] = defaultdict(list)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        for path, offset, id, stays in _tuples(batch, "file_path", "offset", "id", "stays"):
+            self._stays[path, offset, id].append(stays)
+
+    def take(self, pages: pa.RecordBatch) -> pa.Array:
+        """Return whether the row of each of these pages stays; raises VerifyError if a page has no row.
+
+        Rows of one place are in the order of their verdicts.
+        """
+        found = []
+        for place in _tuples(pages, "file_path", "offset", "id"):
+            waiting = self._stays.get(place)
+            if not waiting:
+                raise VerifyError("verdicts: more pages are kept than there are rows")
+            found.append(waiting.pop(0))
+        return pa.array(found, pa.bool_())
+
+    def end(self) -> None:
+        """Raise VerifyError if rows are left that no verdict keeps."""
+        if any(self._stays.values()):
+            raise VerifyError("data: there are more rows than kept pages")
+
+
+def _tuples(batch: pa.RecordBatch, *names: str) -> Iterator[tuple[Any, ...]]:
+    return zip(*(batch[name].to_pylist() for name in names), strict=True)
 
 
 class _Decided:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from finest.api.pages import default_cache, page_of_html, recipe_of
+from finest.errors import UsageError
 from finest.recipe import words
 from finest.recipe.judge import Verdict, judge
 from finest.recipe.page import Page
@@ -88,8 +89,17 @@ class Checks:
         state = PageState(_NO_PAGE, text=text)
         return self._reason(state, LANGUAGE), state.language, state.language_score
 
+    def _require_one_language(self) -> None:
+        """Raise UsageError if the rules depend on a page's language, which a single stage does not know."""
+        if self.recipe.language.table:
+            raise UsageError(
+                f"the filters of recipe {self.recipe.name} depend on the page's language; use RecipeFilter, or "
+                "DataTrove's own filters with their language"
+            )
+
     def repetition(self, text: str) -> str | None:
         """Apply Gopher's repetition rules."""
+        self._require_one_language()
         state = PageState(_NO_PAGE, text=text)
         reason = self._reason(state, REPETITION)
         self._last = None if state.words is None else (text, state.words)
@@ -97,16 +107,19 @@ class Checks:
 
     def quality(self, text: str) -> str | None:
         """Apply Gopher's quality rules, to the words that the repetition rules counted if they saw the same text."""
+        self._require_one_language()
         known = self._last[1] if self._last is not None and self._last[0] == text else None
         return self._reason(PageState(_NO_PAGE, text=text, words=known or self._tools.tokenizer.words(text)), QUALITY)
 
     def c4(self, text: str) -> tuple[str | None, str]:
         """Apply C4's rules; also returns the text with the lines that they keep."""
+        self._require_one_language()
         state = PageState(_NO_PAGE, text=text)
         return self._reason(state, C4), state.text
 
     def fineweb(self, text: str) -> str | None:
         """Apply FineWeb's own rules."""
+        self._require_one_language()
         return self._reason(PageState(_NO_PAGE, text=text), FINEWEB)
 
     def _reason(self, state: PageState, *stages: Stage[Any]) -> str | None:

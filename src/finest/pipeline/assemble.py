@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import finest
@@ -23,13 +24,15 @@ from finest.dataset import manifest as manifests
 from finest.dataset.card import write_card
 from finest.dataset.manifest import Manifest, write_manifest
 from finest.dataset.merkle import Leaves
-from finest.dataset.rows import VERDICT_SCHEMA, schema_with
+from finest.dataset.rows import VERDICT_SCHEMA, schema_with, with_row_hashes
 from finest.dataset.selection import Rule, Selection
 from finest.dataset.shards import Shard, ShardWriter
 from finest.pipeline.damage import readable
-from finest.pipeline.dedup import SignatureFile, cluster, plan
+from finest.pipeline.dedup import SignatureFile, cluster, cluster_sizes, plan
 from finest.pipeline.summary import SliceSummary, merge
-from finest.recipe.reasons import DUPLICATE, KEPT, NOT_SELECTED
+from finest.recipe.reasons import DUPLICATE, KEPT
+from finest.recipe.stages import ORDERS
+from finest.recipe.stages.dedup import CLUSTER_SIZE
 from finest.warc.source import dump_of
 
 if TYPE_CHECKING:
@@ -48,37 +51,50 @@ DEDUP_MEMORY_BYTES = 1 << 30
 
 
 class Survivors:
-    """For each page that passed the filters, by number in the run: the page kept from its duplicate cluster."""
+    """For each page that was compared with others, by number in the run: the page kept from its duplicate cluster.
+
+    A recipe compares the pages that it keeps, or, if it deduplicates before the filters, all pages of the run.
+    """
 
     def __init__(self, survivor: NDArray[np.int64]) -> None:
         self._survivor = survivor
+        self._sizes: NDArray[np.int64] | None = None
         own = np.arange(len(survivor))
         self._named: dict[int, str | None] = dict.fromkeys(np.unique(survivor[survivor != own]).tolist())
         self._place: tuple[str, int] | None = None
         self._at_place: dict[str, int] = {}
 
-    def keep(self, start: int, count: int) -> NDArray[np.bool_]:
-        part = self._survivor[start : start + count]
-        return np.asarray(part == np.arange(start, start + count))
+    def keep(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return np.asarray(self._survivor[numbers] == numbers)
 
-    def drop_repeats(self, start: int, batch: pa.RecordBatch) -> None:
-        """Mark each row that repeats an earlier one as its duplicate; `batch` holds the rows from number `start` on.
+    def kept(self, number: int) -> bool:
+        return bool(self._survivor[number] == number)
+
+    def sizes(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the sizes of these pages' clusters, as MinHash found them: without the repeats of `drop_repeats`."""
+        if self._sizes is None:
+            self._sizes = cluster_sizes(self._survivor)
+        return self._sizes[numbers]
+
+    def drop_repeats(self, numbers: NDArray[np.int64], batch: pa.RecordBatch) -> None:
+        """Mark each row that repeats an earlier one as its duplicate; `batch` holds the rows of these pages.
 
         Two rows are identical only if one gzip member contains the same record twice. MinHash has already found such
         a pair, unless the recipe disables deduplication or the text is too short for a signature.
         """
         columns = (batch.column(name).to_pylist() for name in ("file_path", "warc_offset", "row_hash", "id"))
-        for number, (path, offset, digest, id) in enumerate(zip(*columns, strict=True), start):
+        for number, path, offset, digest, id in zip(numbers.tolist(), *columns, strict=True):
             if self._place != (path, offset):
                 self._place, self._at_place = (path, offset), {}
             first = self._at_place.setdefault(digest, number)
             if first != number and self._survivor[first] == first and self._survivor[number] == number:
                 self._survivor[number], self._named[first] = first, id
 
-    def learn(self, start: int, ids: list[str]) -> None:
-        """Remember the ids of pages kept instead of duplicates; `ids` are those of the pages from `start` on."""
-        for number in [n for n in range(start, start + len(ids)) if n in self._named]:
-            self._named[number] = ids[number - start]
+    def learn(self, numbers: NDArray[np.int64], ids: list[str]) -> None:
+        """Remember the ids of pages kept instead of duplicates; `ids` are those of these pages."""
+        for number, id in zip(numbers.tolist(), ids, strict=True):
+            if number in self._named:
+                self._named[number] = id
 
     def winner(self, number: int) -> str | None:
         return self._named[int(self._survivor[number])]
@@ -124,7 +140,7 @@ def assemble(ledger: Ledger, recipe: Recipe, progress: Progress) -> Manifest:
     shutil.rmtree(scratch, ignore_errors=True)
     chosen = Chosen(ledger.plan.where, schema_with(recipe.columns()), sum(summary.kept for summary in summaries))
     rows = write_rows(ledger, recipe, scratch, survivors, chosen, progress)
-    verdicts = write_verdicts(ledger, scratch, survivors, chosen)
+    verdicts = write_verdicts(ledger, recipe, scratch, survivors, chosen)
     manifest = make_manifest(ledger, recipe, summaries, rows, verdicts, chosen.selections())
     for name in ("data", "verdicts"):
         shutil.rmtree(ledger.out / name, ignore_errors=True)
@@ -138,13 +154,35 @@ def assemble(ledger: Ledger, recipe: Recipe, progress: Progress) -> Manifest:
 
 def find_survivors(ledger: Ledger, recipe: Recipe, summaries: list[SliceSummary], progress: Progress) -> Survivors:
     """Deduplicate the whole run with MinHash; reports the expected cost before it starts."""
-    kept = sum(summary.kept for summary in summaries)
+    first = dedup_first(recipe)
+    count = sum(summary.pages if first else summary.kept for summary in summaries)
     if not recipe.dedup.enabled:
-        return Survivors(np.arange(kept, dtype=np.int64))
-    cost = plan(kept, recipe.dedup, DEDUP_MEMORY_BYTES)
-    progress.say(f"Deduplicating {kept:,} kept pages: {cost}")
+        return Survivors(np.arange(count, dtype=np.int64))
+    cost = plan(count, recipe.dedup, DEDUP_MEMORY_BYTES)
+    progress.say(f"Deduplicating {count:,} {'pages' if first else 'kept pages'}: {cost}")
     files = [SignatureFile.open(ledger.slice_folder(s) / "signatures.npy") for s in ledger.plan.slices]
     return Survivors(cluster(files, memory_bytes=DEDUP_MEMORY_BYTES))
+
+
+def dedup_first(recipe: Recipe) -> bool:
+    """Return whether the recipe deduplicates before its filters, so that pages are numbered by their verdicts."""
+    return ORDERS[recipe.order].dedup_first
+
+
+def numbers_of_rows(ledger: Ledger, recipe: Recipe) -> Iterator[NDArray[np.int64]]:
+    """Yield the numbers in `Survivors` of the rows of each slice, in order."""
+    start = 0
+    for slice_ in ledger.plan.slices:
+        summary = ledger.summary(slice_)
+        if dedup_first(recipe):
+            path = ledger.slice_folder(slice_) / "verdicts.parquet"
+            with readable(path):
+                reasons = pq.read_table(path, columns=["reason"])["reason"].to_numpy()
+            yield np.flatnonzero(reasons == KEPT).astype(np.int64) + start
+            start += summary.pages
+        else:
+            yield np.arange(start, start + summary.kept, dtype=np.int64)
+            start += summary.kept
 
 
 class RowFiles:
@@ -157,54 +195,115 @@ class RowFiles:
         self.languages: dict[str, int] = defaultdict(int)
 
 
+class VerdictFiles:
+    """The verdict files of a dataset, and the number of pages by the reason of their verdict."""
+
+    def __init__(self) -> None:
+        self.shards: list[Shard] = []
+        self.reasons: Counter[str] = Counter()
+
+
 def write_rows(
     ledger: Ledger, recipe: Recipe, scratch: Path, survivors: Survivors, chosen: Chosen, progress: Progress
 ) -> RowFiles:  # fmt: skip
     """Stream the surviving and chosen rows into shards, one series per dump, and build the Merkle tree over them."""
-    files, leaves, schema = RowFiles(), Leaves(), schema_with(recipe.columns())
-    writers: dict[str, ShardWriter] = {}
+    files, leaves = RowFiles(), Leaves()
+    writers = Writers(scratch, schema_with(recipe.columns()), by_language=bool(recipe.language.table))
     progress.say("Writing shards")
-    for start, whole in _batches(ledger, "rows.parquet"):
-        survivors.drop_repeats(start, whole)
-        survivors.learn(start, whole.column("id").to_pylist())
-        survived = survivors.keep(start, whole.num_rows)
-        batch = chosen.choose(start, survived, whole.filter(pa.array(survived)))
-        for dump in sorted(set(batch.column("dump").to_pylist())):
-            writer = writers.setdefault(dump, ShardWriter(scratch, f"data/{dump}/000", schema))
-            writer.write(batch.filter(pa.array([value == dump for value in batch.column("dump").to_pylist()])))
-        leaves.add(batch.column("id").to_pylist(), map(bytes.fromhex, batch.column("row_hash").to_pylist()))
-        files.tokens += sum(batch.column("token_count").to_pylist())
-        for language in batch.column("language").to_pylist():
-            files.languages[language] += 1
-    files.shards = [shard for dump in sorted(writers) for shard in writers[dump].close()]
+    row = 0
+    for numbers, slice_ in zip(numbers_of_rows(ledger, recipe), ledger.plan.slices, strict=True):
+        at = 0
+        for whole in _batches_of(ledger.slice_folder(slice_) / "rows.parquet"):
+            here = numbers[at : at + whole.num_rows]
+            left = _with_sizes(whole, survivors.sizes(here)) if recipe.dedup.cluster_size else whole
+            survivors.drop_repeats(here, whole)
+            survivors.learn(here, whole.column("id").to_pylist())
+            survived = survivors.keep(here)
+            batch = chosen.choose(row, survived, left.filter(pa.array(survived)))
+            writers.write(batch)
+            leaves.add(batch.column("id").to_pylist(), map(bytes.fromhex, batch.column("row_hash").to_pylist()))
+            files.tokens += sum(batch.column("token_count").to_pylist())
+            for language in batch.column("language").to_pylist():
+                files.languages[language] += 1
+            at, row = at + whole.num_rows, row + whole.num_rows
+    files.shards = writers.close()
     files.root = leaves.sorted().root()
     return files
 
 
-def write_verdicts(ledger: Ledger, scratch: Path, survivors: Survivors, chosen: Chosen) -> list[Shard]:
+def _with_sizes(batch: pa.RecordBatch, sizes: NDArray[np.int64]) -> pa.RecordBatch:
+    """Return the rows with the sizes of their clusters, and the hashes of the rows that this changes."""
+    if not (sizes > 1).any():
+        return batch
+    at = batch.schema.get_field_index(CLUSTER_SIZE.name)
+    return with_row_hashes(batch.set_column(at, batch.schema.field(at), pa.array(sizes, pa.int64())))
+
+
+class Writers:
+    """The shards of a dataset: one series of files for each dump, or for each language and dump.
+
+    With `by_language`, a file is `data/<language>/<dump>_00000.parquet`, and a language is a configuration.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema, *, by_language: bool) -> None:
+        self._folder, self._schema, self._by_language = folder, schema, by_language
+        self._writers: dict[tuple[str, str], ShardWriter] = {}
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        dumps = batch.column("dump").to_pylist()
+        languages = batch.column("language").to_pylist() if self._by_language else [""] * len(dumps)
+        keys = list(zip(languages, dumps, strict=True))
+        for key in sorted(set(keys)):
+            if key not in self._writers:
+                self._writers[key] = ShardWriter(self._folder, rows_prefix(*key), self._schema)
+            self._writers[key].write(batch.filter(pa.array([one == key for one in keys])))
+
+    def close(self) -> list[Shard]:
+        return [shard for key in sorted(self._writers) for shard in self._writers[key].close()]
+
+
+def rows_prefix(language: str, dump: str) -> str:
+    """Return the start of the names of a dataset's data files."""
+    return f"data/{language}/{dump}" if language else f"data/{dump}/000"
+
+
+def write_verdicts(
+    ledger: Ledger, recipe: Recipe, scratch: Path, survivors: Survivors, chosen: Chosen
+) -> VerdictFiles:  # fmt: skip
     """Stream the verdicts of all slices into files.
 
     Each duplicate gets its reason and the page kept instead; each page that was not chosen gets the rule's reason.
     """
-    left_out = chosen.rule.reason if chosen.rule else ""
+    first, left_out = dedup_first(recipe), chosen.rule.reason if chosen.rule else ""
+    if first:
+        for start, batch in _batches(ledger, "verdicts.parquet"):
+            survivors.learn(np.arange(start, start + batch.num_rows), batch.column("id").to_pylist())
+    files = VerdictFiles()
     writers: dict[str, ShardWriter] = {}
-    number = 0
-    for _, batch in _batches(ledger, "verdicts.parquet"):
+    row = 0
+    for start, batch in _batches(ledger, "verdicts.parquet"):
         reasons, losers = batch.column("reason").to_pylist(), _nobody(batch.num_rows)
         for i, reason in enumerate(reasons):
-            if reason == KEPT:
-                if not survivors.keep(number, 1)[0]:
+            if reason == KEPT or first:
+                number = start + i if first else row
+                if not survivors.kept(number):
                     reasons[i], losers[i] = DUPLICATE, survivors.winner(number)
-                elif not chosen.stays(number):
+                elif reason == KEPT and not chosen.stays(row):
                     reasons[i] = left_out
-                number += 1
+            row += reason == KEPT
+        files.reasons.update(reasons)
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
         columns["reason"], columns["duplicate_of"] = pa.array(reasons, pa.string()), pa.array(losers, pa.string())
+        if first:  # what a filter found of a duplicate decided nothing
+            lost = pa.array([loser is not None for loser in losers])
+            for name in ("value", "limit", "error"):
+                columns[name] = pc.if_else(lost, None, columns[name])
         if batch.num_rows:
             dump = dump_of(batch.column("file_path")[0].as_py())
             writer = writers.setdefault(dump, ShardWriter(scratch, f"verdicts/{dump}/000", VERDICT_SCHEMA))
             writer.write(pa.record_batch(list(columns.values()), schema=VERDICT_SCHEMA))
-    return [shard for dump in sorted(writers) for shard in writers[dump].close()]
+    files.shards = [shard for dump in sorted(writers) for shard in writers[dump].close()]
+    return files
 
 
 def _nobody(count: int) -> list[str | None]:
@@ -229,7 +328,7 @@ def _batches_of(path: Path) -> Iterator[pa.RecordBatch]:
 
 
 def make_manifest(
-    ledger: Ledger, recipe: Recipe, summaries: list[SliceSummary], rows: RowFiles, verdicts: list[Shard],
+    ledger: Ledger, recipe: Recipe, summaries: list[SliceSummary], rows: RowFiles, verdicts: VerdictFiles,
     selections: tuple[Selection, ...] = (),
 ) -> Manifest:  # fmt: skip
     """Build the manifest of the dataset that has been written."""
@@ -237,11 +336,7 @@ def make_manifest(
         _source(source, [s for s in summaries if s.source == number])
         for number, source in enumerate(ledger.plan.sources)
     )
-    reasons = dict(merge(summaries).reasons)
     kept = sum(shard.rows for shard in rows.shards)
-    unique = selections[0].parent_rows if selections else kept
-    duplicates = reasons.get(KEPT, 0) - unique
-    reasons = {**reasons, KEPT: kept, DUPLICATE: duplicates, NOT_SELECTED: unique - kept}
     return Manifest(
         created_by=f"finest-data {finest.__version__}",
         python=platform.python_version(),
@@ -252,14 +347,15 @@ def make_manifest(
         dumps=tuple(sorted({dump_of(source.name) for source in ledger.plan.sources})),
         sources=sources,
         shards=tuple(rows.shards),
-        verdicts=tuple(verdicts),
+        verdicts=tuple(verdicts.shards),
         columns=recipe.columns(),
         rows=kept,
         token_count=rows.tokens,
         root=rows.root,
-        reasons={reason: count for reason, count in sorted(reasons.items()) if count or reason == KEPT},
+        reasons=dict(sorted({KEPT: 0, **verdicts.reasons}.items())),
         losses=manifests.sum_counts(source.losses for source in sources),
         languages=dict(sorted(rows.languages.items())),
+        configurations=tuple(sorted(rows.languages)) if recipe.language.table else (),
         selections=selections,
     )
 

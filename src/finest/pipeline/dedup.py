@@ -4,6 +4,10 @@ Two pages are duplicates if their signatures agree in at least one bucket. Clust
 one page of each survives: the one that DataTrove's stages 2 and 3 keep. Their survivor is the root of a union-find
 tree, so it depends on the order of the edges: bucket by bucket, by signature and then by page.
 
+If the recipe deduplicates before the filters, the signatures of dropped pages take part, and pages of different
+languages are never duplicates: `with_language` adds the language to each bucket as one more hash. It is the last one,
+so the order of the edges within a language is that of a run with this language alone.
+
 A signature file is three consecutive arrays in NumPy's format: the signatures (uint64, shape (buckets, hashes, rows
 with a signature)), the numbers of those rows, and the total number of rows. The values of one hash of one bucket are
 contiguous, so they can be read without the others.
@@ -20,6 +24,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import xxhash
 
 from finest.errors import LedgerError, RunError
 from finest.formatting import byte_size
@@ -53,6 +58,19 @@ def write_signatures(path: Path, signatures: Sequence[_Hashes | None]) -> None:
     with path.open("wb") as file:
         for array in (stacked, rows, np.array([len(signatures)], np.int64)):
             np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def with_language(signature: _Hashes | None, language: str | None) -> _Hashes | None:
+    """Return the signature with the language as one more hash of each bucket."""
+    if signature is None:
+        return None
+    number = np.uint64(xxhash.xxh64_intdigest((language or "").encode()))
+    return np.concatenate((signature, np.full((len(signature), 1), number, np.uint64)), axis=1)
+
+
+def cluster_sizes(survivors: _Rows) -> _Rows:
+    """Return, for each row of the run, the number of rows in its cluster; `survivors` is the result of `cluster`."""
+    return np.bincount(survivors, minlength=len(survivors))[survivors]
 
 
 @dataclass(frozen=True, slots=True)

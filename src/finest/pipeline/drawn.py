@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from finest.dataset import clusters
 from finest.dataset.places import Place, numbers_where
 from finest.errors import VerifyError
 from finest.recipe.reasons import KEPT
@@ -32,6 +33,8 @@ class Drawn:
     reason: str
     row_hash: str | None = None
     """Hash of the page's row in the dataset; None for a dropped page."""
+    cluster_size: int | None = None
+    """The size of its cluster of duplicates that the row states; None for a dataset without this column."""
 
     def __str__(self) -> str:
         return f"page {self.place.id[:80]} ({self.url[:200]})"
@@ -84,8 +87,29 @@ def _with_rows(dataset: Dataset, pages: list[Drawn], kept_before: dict[Place, li
         if rank >= len(rows):
             raise VerifyError(f"{page} is kept according to its verdict, but no shard holds its row")
         numbers.append(rows[rank])
-    hashes = iter(dataset.read_rows(numbers)["row_hash"].to_pylist())
-    return [replace(page, row_hash=next(hashes)) if page.reason == KEPT else page for page in pages]
+    found = dataset.read_rows(numbers)
+    sizes = found[clusters.NAME].to_pylist() if clusters.has_sizes(dataset) else [None] * len(numbers)
+    stated = iter(zip(found["row_hash"].to_pylist(), sizes, strict=True))
+    drawn = []
+    for page in pages:
+        row_hash, size = next(stated) if page.reason == KEPT else (None, None)
+        drawn.append(replace(page, row_hash=row_hash, cluster_size=size))
+    _check_sizes(dataset, drawn)
+    return drawn
+
+
+def _check_sizes(dataset: Dataset, pages: list[Drawn]) -> None:
+    """Raise VerifyError if a page's row states another size of its cluster than the verdicts give."""
+    if not clusters.has_sizes(dataset):
+        return
+    sizes = clusters.ClusterSizes(dataset)
+    for page in pages:
+        size = sizes.of(page.place.id) if page.reason == KEPT else None
+        if size is not None and size != page.cluster_size:
+            raise VerifyError(
+                f"{page} has a row with a cluster of {page.cluster_size} pages, and the verdicts name {size - 1} "
+                f"duplicates of it"
+            )
 
 
 def _halves(kept: list[T], dropped: list[T], sample: int, rng: random.Random) -> list[T]:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from finest.dataset.rows import SCHEMA, VerdictRow, batch_of, verdict_batch
 from finest.dataset.shards import REPEATED_COLUMNS
-from finest.pipeline.dedup import write_signatures
+from finest.pipeline.dedup import with_language, write_signatures
 from finest.pipeline.record import row_of
 from finest.pipeline.summary import SliceSummary
 from finest.recipe.stages.decontaminate import REASON as CONTAMINATED
@@ -46,8 +46,9 @@ class SliceOutput:
     It holds the kept text of one slice in memory: a slice is at most a few tens of megabytes of WARC.
     """
 
-    def __init__(self, source_name: str, schema: pa.Schema = SCHEMA) -> None:
-        self._name, self._schema = source_name, schema
+    def __init__(self, source_name: str, schema: pa.Schema = SCHEMA, *, dedup_first: bool = False) -> None:
+        """`dedup_first`: whether the recipe deduplicates before the filters; then each page has a signature or None."""
+        self._name, self._schema, self._dedup_first = source_name, schema, dedup_first
         self._rows: list[Row] = []
         self._verdicts: list[VerdictRow] = []
         self._signatures: list[Any] = []
@@ -66,6 +67,10 @@ class SliceOutput:
             self._languages[verdict.language] += 1
         self._samples.offer(record, verdict)
         self._verdicts.append(_verdict_row(record, verdict, self._name))
+        if self._dedup_first:
+            self._signatures.append(with_language(verdict.signature, verdict.language))
+        elif verdict.kept:
+            self._signatures.append(verdict.signature)
         if verdict.kept:
             self._keep(record, verdict)
 
@@ -73,7 +78,6 @@ class SliceOutput:
         assert verdict.text is not None
         self._chars[str(int(math.log2(max(len(verdict.text), 1))))] += 1
         self._tokens += verdict.token_count or 0
-        self._signatures.append(verdict.signature)
         self._rows.append(row_of(record, verdict, self._name))
 
     def write(self, folder: Path) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from finest.errors import FinestError, RunError
 from finest.pipeline.decontaminate.indexes import provide_index
+from finest.pipeline.languages import check_has_languages
 from finest.pipeline.quality_models import provide_models
 from finest.recipe.judge import ENGINES, judge, toolbox
 from finest.recipe.page import Page
@@ -41,9 +42,10 @@ KNOWN_PAGE = Page("<urn:uuid:0>", "https://example.org/mill", "2025-01-01T00:00:
 def preflight(recipe: Recipe, cache: Path) -> None:
     """Fetch and load everything that the recipe needs, and extract and judge a known page.
 
-    Raises RunError if the page has another text; ModelError, HubError or VerifyError if a quality model is not to be
-    had.
+    Raises RunError if the page has another text; UsageError if the recipe names no language and needs one; ModelError,
+    HubError or VerifyError if a quality model is not to be had.
     """
+    check_has_languages(recipe)
     provide_models(recipe.quality_model, cache)
     provide_index(recipe, cache)
     try:

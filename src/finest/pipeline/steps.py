@@ -22,6 +22,7 @@ from finest.pipeline.guard import PageGuard
 from finest.pipeline.outcome import Outcome, SliceOutput
 from finest.recipe.extract.page import FALLBACKS
 from finest.recipe.judge import Clock, Verdict, judge
+from finest.recipe.stages import ORDERS
 from finest.warc.slices import read_slice
 
 if TYPE_CHECKING:
@@ -146,7 +147,8 @@ class WriteSlice(PipelineStep):
 
     def run(self, data: Iterator[Document], rank: int = 0, world_size: int = 1) -> Iterator[Document]:  # noqa: ARG002
         session = self.session
-        output = SliceOutput(session.source.name, schema_with(self.recipe.columns()))
+        dedup_first = ORDERS[self.recipe.order].dedup_first
+        output = SliceOutput(session.source.name, schema_with(self.recipe.columns()), dedup_first=dedup_first)
         for document in data:
             output.add(Outcome(document.metadata["record"], document.metadata["verdict"]))
         folder = session.ledger.scratch(session.slice)

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from finest.dataset.clusters import with_size
 from finest.dataset.rows import batch_of, row_hash, schema_with
 from finest.dataset.selection import unsatisfied
 from finest.errors import LedgerError, SourceError, VerifyError
@@ -283,13 +284,15 @@ def _recheck(record: Record, page: Drawn, guarded: GuardedJudge, manifest: Manif
     if verdict.reason in NOT_REPEATABLE:
         return False
     rules = [rule for rule in manifest.rules if rule.reason == page.reason and verdict.kept]
-    expected = KEPT if page.reason == DUPLICATE or rules else page.reason
-    if record.url != page.url or verdict.reason != expected:
+    same = verdict.may_be_duplicate if page.reason == DUPLICATE else verdict.reason == (KEPT if rules else page.reason)
+    if record.url != page.url or not same:
         raise VerifyError(
             f"{page} is {page.reason!r} in the dataset, but judged again from {page.place.source} at offset "
             f"{page.place.offset} it is {verdict.reason!r}"
         )
-    row = row_of(record, verdict, page.place.source)
+    if not verdict.kept:
+        return True
+    row = with_size(row_of(record, verdict, page.place.source), page.cluster_size)
     if page.row_hash is not None and row_hash(row) != page.row_hash:
         raise VerifyError(f"the row of {page} differs from what its WARC record gives")
     if rules and unsatisfied(batch_of([row], schema_with(manifest.columns)), rules, cache) is None:

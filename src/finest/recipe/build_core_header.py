@@ -185,8 +185,8 @@ def _decontamination() -> Iterator[str]:
         },
     )
     yield f"#define FN_DECONTAMINATE_UNITS {', '.join(map(str, characters.UNITS))}"
-    for name, module in (("FNV_BASIS", hashing), ("FNV_PRIME", hashing), ("BASE", evaluation), ("MIX", evaluation)):
-        yield f"#define FN_DECONTAMINATE_{name} {getattr(module, name)}ull"
+    for name in ("BASE", "MIX"):
+        yield f"#define FN_DECONTAMINATE_{name} {getattr(evaluation, name)}ull"
     yield ""
 
 

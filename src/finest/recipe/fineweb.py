@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from finest.recipe.recipe import FinewebRules
 
 
-def fineweb_quality(text: str, tokenizer: Tokenizer, rules: FinewebRules, *, exact: bool = False) -> Iterator[Check]:
+def fineweb_quality(
+    text: str, tokenizer: Tokenizer, rules: FinewebRules, *, exact: bool = False, known: int | None = None
+) -> Iterator[Check]:  # fmt: skip
     """Yield the checks in DataTrove's order: lines that end a sentence, short lines, repeated lines, newlines per word.
 
-    `text` is the text after C4's rules. Without `exact`, the last check may carry a bound that proves that it passes
-    instead of the exact value.
+    `text` is the text after C4's rules, and `known` its number of tokens if that was counted before. Without `exact`,
+    the last check may carry a bound that proves that it passes instead of the exact value.
     """
     lines = [line for line in text.split("\n") if line and not line.isspace()]
     yield Check("fineweb_empty", len(lines), 1, not lines)
@@ -33,7 +35,10 @@ def fineweb_quality(text: str, tokenizer: Tokenizer, rules: FinewebRules, *, exa
     repeated = duplicates(lines)[1] / (len(text) - newlines)
     limit = rules.char_duplicates_ratio
     yield Check("fineweb_char_dup_ratio", repeated, limit, repeated > limit)
-    ratio = _newlines_per_word(text, newlines, tokenizer, rules, exact)
+    if known is None:
+        ratio = _newlines_per_word(text, newlines, tokenizer, rules, exact)
+    else:
+        ratio = newlines / known if known else 0.0
     yield Check("fineweb_list_ratio", ratio, rules.new_line_ratio, ratio > rules.new_line_ratio)
 
 

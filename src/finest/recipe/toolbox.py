@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from finest.recipe import language, minhash, tokens, url, words
+from finest.recipe.languages import language_settings
 from finest.recipe.stage import Rules
+from finest.recipe.stages import ORDERS
+from finest.recipe.table import rules_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,10 +31,53 @@ class Toolbox:
         """The rules of each section; the rules of stages without a section are under ""."""
         self.other_stages: tuple[Stage[Rules], ...] = recipe.other_stages()
         """The stages that other packages add to this recipe, in their order."""
+        order = ORDERS[recipe.order]
+        self.stages: tuple[Stage[Any], ...] = (*order.filters, *self.other_stages, *order.row)
+        """All stages in the order in which they judge a page."""
+        self._of_language: dict[str, dict[str, Rules]] = {}
+        self._tokenizers: dict[str, words.Tokenizer] = {}
 
     @cached_property
     def tokenizer(self) -> words.Tokenizer:
+        """The English tokenizer."""
         return words.Tokenizer()
+
+    def tokenizer_for(self, language: str | None) -> words.Tokenizer:
+        """Return the tokenizer for a page or row in that language; raises RecipeError if this machine has none.
+
+        It is the English one for a recipe without a table of languages.
+        """
+        if not self.recipe.language.table or language is None:
+            return self.tokenizer
+        if language not in self._tokenizers:
+            self._tokenizers[language] = words.tokenizer_for(language)
+        return self._tokenizers[language]
+
+    def rules_for(self, language: str | None) -> dict[str, Rules]:
+        """Return the rules of each section for a page in that language: those of the recipe, or of its table."""
+        if language not in self.wanted:
+            return self.rules
+        if language not in self._of_language:
+            self._of_language[language] = self.rules | rules_of(language, self.recipe)
+        return self._of_language[language]
+
+    def threshold(self, language: str) -> float:
+        """Return the least score of a page in that language, for a recipe with a table of languages."""
+        stated = self.recipe.language.thresholds.get(language)
+        return language_settings(language).language_score if stated is None else stated
+
+    @cached_property
+    def wanted(self) -> frozenset[str]:
+        """The codes of the languages that the recipe wants; empty for a recipe without a table of languages."""
+        rules = self.recipe.language
+        return frozenset(rules.languages) if rules.enabled and rules.table else frozenset()
+
+    @cached_property
+    def wanted_labels(self) -> tuple[str, ...]:
+        """The labels of the recipe's model for these languages."""
+        labels = self.recipe.language.labels
+        known = {code for code in labels.values() if code in self.wanted}
+        return (*(label for label, code in labels.items() if code in self.wanted), *sorted(self.wanted - known))
 
     @cached_property
     def url_lists(self) -> url.UrlLists:
@@ -41,8 +87,16 @@ class Toolbox:
     def model(self) -> language.LanguageModel:
         rules = self.recipe.language
         model = language.LanguageModel.load(language.model_path(rules.model, self.cache), rules.model_sha256)
-        language.require_languages(model, rules)
+        if not rules.table:
+            language.require_languages(model, rules)
         return model
+
+    @cached_property
+    def shipped_model(self) -> language.LanguageModel:
+        """The shipped model of languages, which may be the recipe's own."""
+        if self.recipe.language.model == language.SHIPPED_MODEL:
+            return self.model
+        return language.LanguageModel.load(language.shipped_model(), language.SHIPPED_SHA256)
 
     @cached_property
     def signer(self) -> minhash.Signer:
@@ -71,8 +125,14 @@ class Toolbox:
         """Load all tools now, so that forked workers share them."""
         _ = self.tokenizer, self.url_lists, self.model, self.signer, self.token_counter
         _ = self.quality_models, self.matcher
+        if self.recipe.language.table:
+            _ = self.shipped_model
+            for code in sorted(self.wanted)[:_MAX_LOADED]:
+                self.tokenizer_for(code)
 
 
+_MAX_LOADED = 40
+"""Tokenizers that are loaded before the workers are forked; each worker loads those of other languages itself."""
 _toolboxes: dict[tuple[str, Path], Toolbox] = {}
 """A memo of loaded tools, by recipe hash and cache folder; recipes with the same hash share their tools."""
 _MAX_TOOLBOXES = 4

@@ -8,15 +8,17 @@ one chunk in thirteen of a new page is not in the cache yet.
 from __future__ import annotations
 
 import unicodedata
+from contextlib import suppress
 from functools import cache
 from itertools import chain
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from datatrove.utils.text import PUNCTUATION_SET
 
 from finest.recipe import native
 from finest.recipe.chunks import GAP_OR_CHUNK, ChunkSplitter
+from finest.recipe.cutters import cutter
 from finest.recipe.languages import TokenizerKey, require, tokenizer_key
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ NOT_BY_CHUNKS = ("ja", "vi", "zh")
 """Languages for which spaCy calls another library, which sees the whole text."""
 _OUTLAW = "IS_ALPHA"
 """A token that spaCy confuses with its own symbol 1 and cannot represent; DataTrove removes it from the whole text."""
+_REMEMBERED_TOKENS = 100_000
+"""Tokens whose counts are cached, at a measured 150 bytes per token."""
 _FIELD = 40
 _MASK = (1 << _FIELD) - 1
 _ALPHA = 1 + (1 << 2 * _FIELD)
@@ -244,6 +248,87 @@ class Tokenizer:
         return tokens
 
 
+class LibraryTokenizer(Tokenizer):
+    """The tokenizer of DataTrove with this key; use it in one thread. It caches the tokens of the last text."""
+
+    def __init__(self, key: TokenizerKey) -> None:
+        self._cut = cutter(key)
+        self._reference = _reference(key)
+        self._text: str | None = None
+        self._words = Words("", 0, 0, 0, 0)
+        self._known = _Counts()
+
+    def words(self, text: str) -> Words:
+        if text != self._text:
+            tokens = self._tokens_of(text)
+            counts = sum(map(self._known.__getitem__, tokens))
+            joined = " ".join(tokens)
+            is_spaced = joined.count(" ") >= len(tokens) > 0
+            self._words = Words(joined, len(tokens), *_unpacked(counts), tuple(tokens) if is_spaced else ())
+            self._text = text
+            self._known.forget()
+        return self._words
+
+    def _tokens_of(self, text: str) -> list[str]:
+        if self._cut is None or _OUTLAW in text:
+            return self._reference.word_tokenize(text)
+        return [word for word in map(str.strip, self._cut(text)) if word]
+
+    def joined(self, text: str) -> str:
+        return self.words(text).joined
+
+    def tokens(self, text: str) -> list[str]:
+        return self.words(text).tokens
+
+    def count(self, text: str) -> int:
+        return self.words(text).n
+
+    def may_strike(self, text: str) -> bool:
+        """Return True: a token may join several chunks."""
+        del text
+        return True
+
+    def sentences(self, line: str, at_most: int) -> int:
+        """Count the sentences of `line` as DataTrove's tokenizer does, up to `at_most`."""
+        return min(len(self._reference.span_tokenize(line)), at_most) if line else 0
+
+
+class WhitespaceTokenizer(Tokenizer):
+    """DataTrove's tokenizer for languages without a better one: spaCy's words of `xx`, and sentences by their marks."""
+
+    def __init__(self, key: TokenizerKey) -> None:
+        super().__init__("xx")
+        self._reference = _reference(key)
+
+    def sentences(self, line: str, at_most: int) -> int:
+        """Count the sentences of `line` as DataTrove's tokenizer does, up to `at_most`."""
+        return min(len(self._reference.span_tokenize(line)), at_most) if line else 0
+
+
+class _Counts(dict[str, int]):
+    """A bounded cache of the packed counts of single tokens."""
+
+    def __missing__(self, token: str) -> int:
+        found = self[token] = _counts((token,))
+        return found
+
+    def forget(self) -> None:
+        if len(self) > _REMEMBERED_TOKENS:
+            self.clear()
+
+
+def _reference(key: TokenizerKey) -> Any:
+    """Return DataTrove's tokenizer."""
+    from datatrove.utils import word_tokenizers
+
+    reference = getattr(word_tokenizers, key.name)(*filter(None, (key.argument,)))
+    with suppress(Exception):
+        # spaCy cannot hold this token once it has seen it, and DataTrove then removes it from the text. From here on it
+        # therefore does so with every text, not only with the second one.
+        reference.word_tokenize("IS_ALPHA")
+    return reference
+
+
 def tokenizer_for(code: str) -> Tokenizer:
     """Return the tokenizer that DataTrove uses for a language of FineWeb-2 (`deu_Latn`), or for English (`eng_Latn`).
 
@@ -261,8 +346,6 @@ def tokenizer_of(key: TokenizerKey, code: str) -> Tokenizer:
 
 @cache
 def _tokenizer(key: TokenizerKey) -> Tokenizer:
-    from finest.recipe.library_words import LibraryTokenizer, WhitespaceTokenizer
-
     if key.name == "SpaCyTokenizer" and key.argument not in NOT_BY_CHUNKS:
         return Tokenizer(key.argument)
     return WhitespaceTokenizer(key) if key.name == "WhitespaceTokenizer" else LibraryTokenizer(key)

@@ -16,7 +16,14 @@ import finest
 from finest.errors import VerifyError
 from finest.formatting import counted
 from finest.recipe.recipe import installed_libraries
-from finest.validator.admission import check_assignment, check_dataset, declared, known_recipes, open_submission
+from finest.validator.admission import (
+    check_assignment,
+    check_dataset,
+    declared,
+    known_recipes,
+    open_submission,
+    recipe_in_languages,
+)
 from finest.validator.completeness import check_windows
 from finest.validator.context import VALIDATOR_ERRORS
 from finest.validator.evidence import conclude
@@ -117,6 +124,9 @@ def _audit(subject: Subject, plan: Plan, context: AuditContext, draft: _Draft) -
         dataset.bound_reading()
         known = known_recipes(context.cache)
         recipe = known.get(dataset.manifest.recipe_hash) or scored_recipe(dataset.manifest, known)
+        if recipe is None and subject.task.id is None:  # the tasks of the subnet are English
+            chosen = recipe_in_languages(dataset.manifest)
+            recipe = chosen if chosen is not None and chosen.hash == dataset.manifest.recipe_hash else None
         draft.declared = declared(dataset.manifest, recipe)
         draft.admit(check_dataset(dataset, subject, recipe, context.cache))
         draft.admit([check_models(dataset.manifest, context, known.get(dataset.manifest.recipe_hash))])

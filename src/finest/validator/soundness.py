@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from finest.dataset.clusters import size_in, with_size
 from finest.dataset.places import Place
 from finest.dataset.rows import Row, row_hash, rows_of
 from finest.errors import SourceError, VerifyError
@@ -174,7 +175,7 @@ def _made_anew(record: Record, claim: Claim, recipe: Recipe, context: AuditConte
         }
     if not verdict.kept:
         return {"detail": f"judged again it is {verdict.reason!r}"}
-    found = row_hash(row_of(record, verdict, claim.row.file_path))
+    found = row_hash(with_size(row_of(record, verdict, claim.row.file_path), size_in(claim.row)))
     return {"found": found, "outcome": "same"} if found == claim.hash else {"found": found, "detail": "another row"}
 
 

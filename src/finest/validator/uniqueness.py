@@ -56,7 +56,7 @@ def check_unique(
     for group in sorted(_drawn(dataset.row_groups(), seed, count), key=lambda group: group.first_row):
         context.budget.check()
         numbers = range(group.first_row, group.first_row + group.rows)
-        for batch in dataset.read_rows(numbers).select(["text", "token_count"]).to_batches():
+        for batch in dataset.read_rows(numbers).select(["text", "token_count", "language"]).to_batches():
             _read(batch, recipe, context, read)
     exact, near = duplicates(read)
     tokens = np.array(read.tokens, np.int64)
@@ -83,12 +83,13 @@ def _drawn(groups: Sequence[RowGroup], seed: str, count: int) -> list[RowGroup]:
 
 def _read(batch: pa.RecordBatch, recipe: Recipe, context: AuditContext, read: ReadRows) -> None:
     tools = toolbox(recipe, context.cache)
-    for text, tokens in zip(batch["text"].to_pylist(), batch["token_count"].to_pylist(), strict=True):
+    columns = (batch[name].to_pylist() for name in ("text", "token_count", "language"))
+    for text, tokens, language in zip(*columns, strict=True):
         if len(text) > MAX_TEXT_BYTES:
             raise VerifyError(f"a row has a text of {len(text)} characters: longer than rows of ours can be")
         context.budget.check()
         digest = _number(hashlib.sha256(text.encode()).digest())
-        signature = tools.signer.sign(text, tools.tokenizer)
+        signature = tools.signer.sign(text, tools.tokenizer_for(language))
         read.tokens.append(max(0, min(tokens, 2**40)))
         read.texts.append(digest)
         read.buckets.append(_bucket_hashes(signature, digest, recipe.dedup.buckets))

@@ -22,6 +22,7 @@ from finest.errors import SourceError
 from finest.pipeline.record import find_records, max_record_bytes
 from finest.recipe.judge import judge, toolbox
 from finest.recipe.reasons import DUPLICATE, KEPT
+from finest.recipe.stages import ORDERS
 from finest.validator.models import SHOWN_CHARS, PageFinding
 from finest.validator.soundness import read_claims
 
@@ -149,7 +150,7 @@ class DatasetPages:
             return _finding(page, "missed", detail=f"its verdict is {reason[:SHOWN_CHARS]!r}")
         numbers = self._candidate_rows(page)
         try:
-            linked = self._is_linked_to_one(page, kept_id, numbers) or self._is_linked_to_left_out(page, kept_id)
+            linked = self._is_linked_to_one(page, kept_id, numbers) or self._is_linked_to_no_row(page, kept_id)
         except SourceError as error:
             self._means.warcs.failed(error)
             return _finding(page, "no_evidence", kept_id, "a WARC cannot be read")
@@ -192,24 +193,29 @@ class DatasetPages:
             return True
         return any(self._is_linked(page, kept_id, number) for number in numbers[:MAX_LINKS])
 
-    def _is_linked_to_left_out(self, page: Kept, kept_id: str) -> bool:
-        """Return whether the page agrees with, or is linked to, a page with that id whose row a selection left out."""
-        if not self._rules:
-            return False
+    def _is_linked_to_no_row(self, page: Kept, kept_id: str) -> bool:
+        """Return whether the page agrees with, or is linked to, a page with that id that has no row for a good reason.
+
+        A selection left its row out, or the recipe deduplicates before its filters and they dropped it.
+        """
         reasons = {rule.reason for rule in self._rules}
-        numbers = self._dataset.verdict_places.with_id(kept_id, MAX_LINKS)
-        left_out = [number for number in numbers if self._verdicts["reason"][number].as_py() in reasons]
-        for row in self._dataset.read_verdicts(left_out).to_pylist():
-            reached = self._judged(Place(row["file_path"], row["offset"], row["id"]))
-            if self._is_chained(page, kept_id, reached):
-                return True
+        dropped_later = self._known and ORDERS[self._recipe.order].dedup_first
+        if not reasons and not dropped_later:
+            return False
+        for number in self._dataset.verdict_places.with_id(kept_id, MAX_LINKS):
+            reason = self._verdicts["reason"][number].as_py()
+            if reason in reasons or (dropped_later and reason not in (KEPT, DUPLICATE)):
+                row = self._dataset.read_verdicts([number]).to_pylist()[0]
+                reached = self._judged(Place(row["file_path"], row["offset"], row["id"]))
+                if self._is_chained(page, kept_id, reached):
+                    return True
         return False
 
     def _read_texts(self, numbers: list[int]) -> None:
         """Read these rows and the signatures of their texts; each row group is read once."""
         for number, claim in read_claims(self._dataset, numbers).items():
             self._means.budget.check()
-            signature = self._sign(claim.row.text)
+            signature = self._sign(claim.row.text, claim.row.language)
             self._texts[number] = claim, [] if signature is None else [signature]
 
     def _is_linked(self, page: Kept, kept_id: str, number: int) -> bool:
@@ -256,7 +262,7 @@ class DatasetPages:
 
     def _signatures(self, page: Kept) -> Signatures:
         """Return signatures of the text as MinHash saw it, and of the row's text, in which addresses are replaced."""
-        of_text = self._sign(page.verdict.text or "")
+        of_text = self._sign(page.verdict.text or "", page.verdict.language)
         return [signature for signature in (page.verdict.signature, of_text) if signature is not None]
 
     def _row_signatures(self, number: int) -> Signatures:
@@ -266,9 +272,9 @@ class DatasetPages:
             self._winners[number] = [*of_text, *self._judged(claim.place)]
         return self._winners[number]
 
-    def _sign(self, text: str) -> NDArray[np.uint64] | None:
+    def _sign(self, text: str, language: str | None) -> NDArray[np.uint64] | None:
         tools = toolbox(self._recipe, self._means.cache)
-        return tools.signer.sign(text, tools.tokenizer)
+        return tools.signer.sign(text, tools.tokenizer_for(language))
 
 
 def agree(some: Signatures, others: Signatures) -> bool:

@@ -136,6 +136,18 @@ def test_an_adopted_dataset_that_is_gone_has_no_evidence(queue: Queue) -> None:
     assert (report.verdict, report.evidence_sha256) == ("fail", None)
 
 
+def test_who_commits_much_waits_no_longer_than_who_commits_little(queue: Queue) -> None:
+    """A validator that cannot keep up judged small hotkeys first, and large ones were paid 0.78 for equal work."""
+    queue.add([seen(ALICE, number, block=100) for number in range(8)])
+    queue.add([seen(BOB, number, block=100) for number in range(8, 10)])
+    turns = []
+    for _ in range(5):
+        entry = following(queue)
+        turns.append(entry.hotkey)
+        queue.record_verdict(entry, settled(cpu_s=60.0))
+    assert turns.count(ALICE) == 4
+
+
 def test_the_size_of_a_task_is_known_before_its_line_is_drawn(queue: Queue) -> None:
     """Every draw depends on it. The task server names it, also for a line that the chain showed first."""
     assert len(queue.add([seen(ALICE, 0)])) == 1

@@ -36,6 +36,8 @@ class ReportData:
     duplicates: int = 0
     not_selected: int = 0
     """Pages whose rows a selection left out."""
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Pages of the dataset by reason; empty while it has not been assembled."""
     where: str = ""
     """The expression of the selection; empty for all rows."""
     root: str | None = None

@@ -44,6 +44,7 @@ def report_of(out: Path) -> ReportData:
         slices_planned=len(plan.slices),
         duplicate_samples=tuple(_duplicates(ledger, manifest)) if manifest else (),
         not_selected=manifest.reasons.get(NOT_SELECTED, 0) if manifest else 0,
+        reasons=dict(manifest.reasons) if manifest else {},
         where=plan.where or "",
         scores=tuple(_scores(ledger, manifest)),
         folder=str(out),

@@ -120,7 +120,7 @@ class View:
 def view(data: ReportData) -> View:
     """Compute everything that a report shows about a run."""
     total = merge(data.slices)
-    reasons = _reasons_of_dataset(total, data.duplicates, data.not_selected)
+    reasons = _reasons(data, total)
     known = reasons_of(data.recipe)
     samples = sample_groups(total.samples, list(data.duplicate_samples), reasons, known)
     return View(
@@ -150,10 +150,12 @@ def view(data: ReportData) -> View:
     )
 
 
-def _reasons_of_dataset(total: Totals, duplicates: int, not_selected: int) -> dict[str, int]:
-    """Count pages by reason: a slice cannot know which of its kept pages are duplicates or are not selected."""
+def _reasons(data: ReportData, total: Totals) -> dict[str, int]:
+    """Count pages by reason: a slice cannot know which of its pages are duplicates or are not selected."""
+    if data.reasons:
+        return {name: n for name, n in data.reasons.items() if n}
     reasons = {name: n for name, n in total.reasons.items() if n}
-    for name, count in ((DUPLICATE, duplicates), (NOT_SELECTED, not_selected)):
+    for name, count in ((DUPLICATE, data.duplicates), (NOT_SELECTED, data.not_selected)):
         if count:
             reasons[KEPT] = reasons.get(KEPT, 0) - count
             reasons[name] = reasons.get(name, 0) + count
@@ -165,7 +167,7 @@ def _lead(data: ReportData, total: Totals) -> str:
     files = _files(data)
     if not total.pages:
         return f"The recipe {data.recipe_name} found no page in {files} ({size} read)."
-    drops = sum(total.reasons.values()) - total.reasons.get(KEPT, 0) + data.duplicates + data.not_selected
+    drops = total.pages - data.rows
     read = (
         f"The recipe {data.recipe_name} read {size} of {files} and kept {share(data.rows, total.pages)} of the pages."
     )

@@ -48,8 +48,8 @@ _BY_CLASS = {
     "KhmerTokenizer": Needs("khm", ("khmer-nltk", "python-crfsuite")),
     "LaoTokenizer": Needs("lao", ("laonlp", "pythainlp")),
     "BurmeseTokenizer": Needs(
-        packages=("pyidaungsu-numpy2", "python-crfsuite"),
-        how="pip install python-crfsuite==0.9.12 && pip install --no-deps pyidaungsu-numpy2==0.1.4",
+        packages=("pyidaungsu-numpy2", "python-crfsuite", "emoji"),
+        how="pip install emoji==2.16.0 python-crfsuite==0.9.12 && pip install --no-deps pyidaungsu-numpy2==0.1.4",
     ),
     "StanzaTokenizer": _STANZA,
     "TibetanTokenizer": _TIBETAN,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from finest.recipe import native
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from finest.recipe.native._core import QualityTables
     from finest.recipe.quality_model.format import ModelFile
     from finest.recipe.quality_model.term import Term
-
-_MOST_JOINED = 16
-"""Groups of models that are kept prepared: the models of one recipe, each also alone, and some more."""
 
 
 class Score(NamedTuple):
@@ -51,6 +47,8 @@ class QualityModel:
     bias: tuple[int, ...]
     edges: tuple[int, ...]
     table: LinearTable | FasttextTable
+    _joined: dict[tuple[QualityModel, ...], QualityTables] = field(default_factory=dict, repr=False)
+    """This model and others after it, as the compiled core reads them; kept here to go when the model goes."""
 
     @staticmethod
     def load(path: Path, sha256: str | None = None) -> QualityModel:
@@ -109,19 +107,22 @@ class QualityModel:
 def score_all(models: Sequence[QualityModel], text: str | bytes) -> tuple[Score, ...]:
     """Return the score of a text by each model; the core reads the text once for all linear ones."""
     core = native.core()
-    if core is not None:
-        sums = core.quality_sums(_joined(tuple(models)), text)
+    if core is not None and models:
+        sums = core.quality_sums(_joined(*models), text)
     else:
         sums = tuple(model.table.sums(text) for model in models)
     return tuple(model.scored(found) for model, found in zip(models, sums, strict=True))
 
 
-@lru_cache(maxsize=_MOST_JOINED)
-def _joined(models: tuple[QualityModel, ...]) -> QualityTables:
+def _joined(first: QualityModel, *others: QualityModel) -> QualityTables:
     """Return models as the compiled core reads them, prepared once."""
-    core = native.core()
-    assert core is not None
-    return core.quality_join(tuple(model.table.opened(core) for model in models))
+    found = first._joined.get(others)
+    if found is None:
+        core = native.core()
+        assert core is not None
+        found = core.quality_join(tuple(model.table.opened(core) for model in (first, *others)))
+        first._joined[others] = found
+    return found
 
 
 def _best_two(raw: Sequence[int]) -> tuple[int, int]:

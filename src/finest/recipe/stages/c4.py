@@ -42,14 +42,15 @@ def _run(state: PageState, rules: C4Rules, tools: Toolbox) -> Iterable[Check]:
 
     if not rules.enabled:
         return ()
-    cleaned = clean(state.text, tools.tokenizer, rules, exact=state.exact)
+    cleaned = clean(state.text, tools.tokenizer_for(state.language), rules, exact=state.exact)
     if cleaned.text is not None:
         state.text = cleaned.text
     return cleaned.checks
 
 
 C4 = Stage(
-    name="c4", section="c4", rules=C4Rules, run=_run, needs=("text",), provides=("text",), title="C4",
+    name="c4", section="c4", rules=C4Rules, run=_run, needs=("text", "language"), provides=("text",),
+    title="C4",
     question="Does it look like code, a placeholder or a stub? (C4)",
     reasons={
         "c4_lorem_ipsum": "Placeholder text (lorem ipsum).",

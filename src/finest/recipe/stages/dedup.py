@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from finest.recipe.stage import Rules, Stage
+from finest.recipe.stage import Column, Rules, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,7 @@ class DedupRules(Rules):
 
     Two pages are near-duplicates if all `hashes_per_bucket` hashes of at least one of their `buckets` are equal.
     `n_grams` is the size of a shingle in words, `seed` selects the hash permutations, and `hash` is the function that
-    hashes a shingle.
+    hashes a shingle. `cluster_size` adds a column with the number of pages in the row's cluster of duplicates.
     """
 
     enabled: bool = True
@@ -34,16 +34,28 @@ class DedupRules(Rules):
     n_grams: int = 5
     seed: int = 1
     hash: Literal["sha1", "xxhash"] = "sha1"
+    cluster_size: bool = False
+
+
+CLUSTER_SIZE = Column("minhash_cluster_size", "int64", "pages of this run that are nearly the same, this one included")
+"""The one column whose value depends on the run: it is 1 for a page alone, and the assembly of the dataset sets it."""
 
 
 def _run(state: PageState, rules: DedupRules, tools: Toolbox) -> Iterable[Check]:
     if rules.enabled:
-        state.signature = tools.signer.sign(state.text, tools.tokenizer)
+        state.signature = tools.signer.sign(state.text, tools.tokenizer_for(state.language))
+    if rules.cluster_size:
+        state.columns[CLUSTER_SIZE.name] = 1
     return ()
 
 
+def _columns(rules: DedupRules) -> tuple[Column, ...]:
+    return (CLUSTER_SIZE,) if rules.cluster_size else ()
+
+
 DEDUP = Stage(
-    name="dedup", section="dedup", rules=DedupRules, run=_run, needs=("text",), provides=("signature",),
-    title="Duplicates", finishes=True, question="Is it nearly the same as another page?",
+    name="dedup", section="dedup", rules=DedupRules, run=_run, needs=("text", "language", "columns"),
+    provides=("signature", "columns"), columns_of=_columns, title="Duplicates", finishes=True,
+    question="Is it nearly the same as another page?",
     reasons={DUPLICATE: "Nearly the same text as another page of this run, which was kept."},
 )  # fmt: skip

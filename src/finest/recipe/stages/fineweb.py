@@ -33,11 +33,15 @@ class FinewebRules(Rules):
 def _run(state: PageState, rules: FinewebRules, tools: Toolbox) -> Iterable[Check]:
     from finest.recipe.fineweb import fineweb_quality
 
-    return fineweb_quality(state.text, tools.tokenizer, rules, exact=state.exact) if rules.enabled else ()
+    if not rules.enabled:
+        return ()
+    known = state.words.n if state.words is not None and tools.recipe.order == "fineweb-2" else None
+    return fineweb_quality(state.text, tools.tokenizer_for(state.language), rules, exact=state.exact, known=known)
 
 
 FINEWEB = Stage(
-    name="fineweb", section="fineweb", rules=FinewebRules, run=_run, needs=("text",), title="FineWeb",
+    name="fineweb", section="fineweb", rules=FinewebRules, run=_run, needs=("text", "language", "words"),
+    title="FineWeb",
     question="Is it made of lists and fragments? (FineWeb)",
     reasons={
         "fineweb_empty": "No line holds any text.",

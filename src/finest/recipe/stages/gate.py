@@ -24,6 +24,8 @@ class GateRules(Rules):
     at most `cld2_share` of its text to the wanted languages. If there is no such record, language identification runs
     on the page's visible text, and the page is dropped if every wanted language scores at most `lid_score`; pages with
     less than `lid_min_chars` characters of visible text skip this check.
+
+    If the recipe has a table of languages, languages close to a wanted one count as wanted (`finest.recipe.near`).
     """
 
     enabled: bool = True
@@ -42,7 +44,8 @@ def _by_cld2(state: PageState, _: GateRules, tools: Toolbox) -> Iterator[Check]:
 def _by_text(state: PageState, _: GateRules, tools: Toolbox) -> Iterator[Check]:
     from finest.recipe.gate import text_gate
 
-    return text_gate(state.page, state.html, tools.recipe, tools.model)
+    model = tools.shipped_model if tools.recipe.language.table else tools.model
+    return text_gate(state.page, state.html, tools.recipe, model)
 
 
 _QUESTION, _TITLE = "Is the page surely not in a wanted language?", "Language gate"

@@ -39,12 +39,12 @@ class GopherRepetitionRules(Rules):
 def _run(state: PageState, rules: GopherRepetitionRules, tools: Toolbox) -> Iterable[Check]:
     from finest.recipe.gopher import repetition
 
-    words = state.words = tools.tokenizer.words(state.text)
+    words = state.words = tools.tokenizer_for(state.language).words(state.text)
     return repetition(state.text, words, rules, exact=state.exact) if rules.enabled else ()
 
 
 REPETITION = Stage(
-    name="repetition", section="gopher_repetition", rules=GopherRepetitionRules, run=_run, needs=("text",),
+    name="repetition", section="gopher_repetition", rules=GopherRepetitionRules, run=_run, needs=("text", "language"),
     provides=("words",), question="Does the text repeat itself? (Gopher)",
     reasons={
         "repetition_empty": "The text holds nothing to count.",

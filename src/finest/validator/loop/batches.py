@@ -7,7 +7,7 @@ the two the same verdicts are published as the same batch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -127,5 +127,5 @@ def _new(connection: sa.Connection, until_block: int | None) -> int | None:
     return int(number)
 
 
-def _ids(connection: sa.Connection, wanted: sa.Select[tuple[int]]) -> list[int]:
-    return list(connection.execute(wanted).scalars())
+def _ids(connection: sa.Connection, wanted: sa.Select[Any]) -> list[int]:
+    return [int(row[0]) for row in connection.execute(wanted)]

@@ -2,8 +2,9 @@
 
 A line leaves the queue with a verdict, or as claimed: if the draw left it out, or if it is too old to be paid.
 
-The database is SQLite or PostgreSQL. The hotkey that used the least of the validator's CPU time today comes first, so
-that a miner with many submissions, or with one that takes long, does not delay the others.
+The database is SQLite or PostgreSQL. The hotkey that used the least of the validator's CPU time today for each of its
+lines comes first, so that a miner whose submissions take long does not delay the others, and one with many waits no
+longer than one with few. How many are judged of each is up to the draw (finest.validator.loop.sampling).
 """
 
 from __future__ import annotations
@@ -202,11 +203,11 @@ class Queue:
         return Task.model_validate_json(told) if told else None
 
     def next(self, busy: Collection[int] = (), now_s: float | None = None) -> Entry | None:
-        """Return the next due line: the oldest line of the hotkey that has used least CPU time today."""
+        """Return the next due line: the oldest line of the hotkey that has used least CPU time today for each line."""
         now_s = time.time() if now_s is None else now_s
         spent = (
-            sa.select(_T.hotkey, sa.func.sum(_T.cpu_s).label("cpu_s"))
-            .where(_T.touched_s > now_s - DAY_S)
+            sa.select(_T.hotkey, sa.func.avg(_T.cpu_s).label("cpu_s"))
+            .where(sa.or_(_T.touched_s > now_s - DAY_S, _T.verdict.is_(None)))
             .group_by(_T.hotkey)
             .subquery()
         )

@@ -106,9 +106,9 @@ def _validate(
         validator = Validator(options, chain, server, queue, judge, telemetry, stop.asked, say, publishing, contact)
         more = dict(chores(chain, server, say))
         if once:
-            validator.once()
             for chore in more.values():
                 chore()
+            validator.once()
         else:
             more |= {"update": partial(updating.round, validator.all_ran_once, stop.asked)} if updating else {}
             validator.run(more)
