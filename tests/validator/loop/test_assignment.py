@@ -10,6 +10,7 @@ import pytest
 from finest.chain.errors import ChainError, Unreachable
 from finest.tasks.client import Refused
 from finest.validator.loop.assignment import TASKLESS_BLOCKS, Assignments, RetryLater
+from finest.validator.loop.contact import Contact
 from finest.validator.loop.queue import Entry
 from finest.validator.loop.validator import SOON_S
 from finest.validator.seed import BEACON_BLOCKS, make_seed
@@ -29,6 +30,8 @@ class World:
     def __init__(self, *, block: int = 160, known: Any = None, trouble: Exception | None = None) -> None:
         self.now, self.known, self.trouble = block, known, trouble
         self.hotkey = SimpleNamespace(address=VALIDATOR)
+        self.contact = Contact()
+        self.contact.made(1)
 
     def block(self) -> int:
         return self.now
@@ -47,11 +50,17 @@ class World:
             raise refused("not-found")
         return self.known
 
+    def remember(self, tasks: Any) -> None:
+        pass
+
+    def known_task(self, entry: Entry) -> None:
+        pass
+
     def info(self) -> Any:
         return SimpleNamespace(rules=SimpleNamespace(lease_blocks=LEASE_BLOCKS))
 
     def subject(self) -> Any:
-        return Assignments(self, self).subject(ENTRY)  # type: ignore[arg-type]
+        return Assignments(self, self, self, self.contact).subject(ENTRY)  # type: ignore[arg-type]
 
 
 def test_the_seed_follows_from_a_later_block() -> None:
@@ -98,3 +107,24 @@ def test_a_chain_out_of_reach_is_no_answer() -> None:
     """The round fails, and says so."""
     with pytest.raises(Unreachable):
         World(known=task(), trouble=Unreachable("away")).subject()
+
+
+def test_while_the_task_server_is_away_it_is_not_asked() -> None:
+    """Lines whose task is known go on, and the others wait without keeping anybody."""
+    world = World(known=RuntimeError("asked"))
+    world.contact.lost()
+    assert world.subject() == RetryLater(TASKLESS_BLOCKS, "the task server is away")
+    world.known_task = lambda entry: task(commitment=line(0))  # type: ignore[method-assign]
+    subject, found = world.subject()
+    assert (found.id, subject.task.id) == ("t1", "t1")
+
+
+def test_after_an_outage_a_line_waits_as_if_it_were_new() -> None:
+    """Its miner may not have heard yet that the server is back."""
+    world = World(block=200 + LEASE_BLOCKS)
+    world.contact.lost()
+    world.contact.made(150)
+    assert world.subject()[1] is None
+    world.contact.lost()
+    world.contact.made(200)
+    assert isinstance(world.subject(), RetryLater)
