@@ -237,9 +237,9 @@ def verify_command(state: Path | None, on_chain: bool, chain: ChainOptions) -> N
     """Check the public log of the task server at API_URL.
 
     The log says who leased, finished and scored what, and when. The command recomputes the hash of every entry, replays
-    each task, checks that no WARC was leased to more miners at a time than the lease states, and recomputes which WARCs
-    each lease gets. It remembers the newest entry: if the server later changes its history, the next check fails with
-    exit status 7. It needs no wallet.
+    each task, checks that no WARC was leased to more miners at a time than the lease states, recomputes which WARCs
+    each lease gets, and opens the seals of revealed canaries. It remembers the newest entry: if the server later
+    changes its history, the next check fails with exit status 7. It needs no wallet.
 
     \b
     API_URL=https://tasks.example.org finest tasks verify

@@ -174,6 +174,7 @@ def reveal(connection: sa.Connection, rules: Rules, plan: Canaries, block: int) 
 
     The WARCs of a bad one that still stands are leased again. All canaries of a day are revealed by one key.
     """
+    keep_order(connection)  # two processes reveal no canary twice, and a reopening is in the log where it happened
     before = (block // DAY_BLOCKS - REVEAL_DAYS) * DAY_BLOCKS
     rows = connection.execute(_DUE, {"hotkeys": plan.hotkeys, "before": before}).all()
     changes, told, bad = [], [], []
@@ -189,7 +190,6 @@ def reveal(connection: sa.Connection, rules: Rules, plan: Canaries, block: int) 
             bad.append(row.id)
     if not changes:
         return 0
-    keep_order(connection)
     connection.execute(_REVEAL, changes)
     connection.execute(sa.insert(events), told)
     standing = list(connection.execute(_STANDING, {"task_ids": bad}).scalars().all()) if bad else []
