@@ -64,10 +64,11 @@ def list_languages(codes: tuple[str, ...], as_json: bool) -> None:
     help="The language of spaCy whose words are like this one's; xx splits at spaces and punctuation.",
 )  # fmt: skip
 def add(code: str, source: Path, out: Path, name: str, tokenizer: str) -> None:
-    """Derive thresholds and stop words of a language that FineWeb-2 does not have.
+    """Derive thresholds and stop words of another language.
 
-    They follow from texts by FineWeb-2's published method: a limit is as far from the mean as English's is, in standard
-    deviations. The threshold of the language identifier is its lowest, 0.3, since texts alone give no other.
+    For languages that FineWeb-2 does not have. They follow from texts by FineWeb-2's published method: a limit is as
+    far from the mean as English's is, in standard deviations. The threshold of the language identifier is its lowest,
+    0.3, since texts alone give no other.
 
     \b
     finest languages add xyz_Latn --from texts.jsonl --out xyz.toml

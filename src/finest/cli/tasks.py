@@ -209,11 +209,11 @@ def evidence_command(task_id: str) -> None:
     help="Largest share of a day's leases that are canaries.",
 )  # fmt: skip
 def canaries_command(plan: Path, hotkeys: tuple[str, ...], share: float) -> None:
-    """Write a plan of canaries: tasks that show whether validators read what they judge.
+    """Write a plan of canaries, which test the validators.
 
-    HOTKEY are the addresses of registered hotkeys that belong to the operator and to no known miner. Half of their
-    datasets, drawn by the secret in FILE, get rows whose texts were exchanged. Give FILE to the server and to a miner
-    for each of the hotkeys. Nobody else may read it.
+    Canaries are tasks that show whether validators read what they judge. HOTKEY are the addresses of registered hotkeys
+    that belong to the operator and to no known miner. Half of their datasets, drawn by the secret in FILE, get rows
+    whose texts were exchanged. Give FILE to the server and to a miner for each of the hotkeys. Nobody else may read it.
 
     \b
     finest tasks canaries canaries.json 5F3sa2TJAWMqDhXG6jhV4N8ko9SxwGy8TpaNS1repo5EYjQX
