@@ -50,6 +50,7 @@ def fetch(hub: HubServer, home: Path, repository: str = "maker/lid") -> list[str
     return done.stdout.splitlines()
 
 
+@pytest.mark.nightly
 def test_a_stopped_download_continues(hub: HubServer, tmp_path: Path) -> None:
     """The part that is here is not asked for again; a part with other bytes is thrown away, and named."""
     sha256 = hashlib.sha256(MODEL).hexdigest()

@@ -121,6 +121,7 @@ result = dict(
     assert found["after"] == changed
 
 
+@pytest.mark.nightly
 def test_a_dataset_of_an_earlier_version_stays_at_the_top(folder: Path, hub: HubServer) -> None:
     """It opens as before, also under the name of its task, and is loaded with the others; foreign files are refused."""
     found = run(folder, hub, "carol", """

@@ -222,6 +222,7 @@ def test_a_tree_comes_in_pages(tmp_path: Path) -> None:
         assert hub.requests.count("/tree/main$") == 4
 
 
+@pytest.mark.nightly
 def test_a_broken_download_goes_on_where_it_stopped(hub: HubServer, tmp_path: Path) -> None:
     """A download that breaks off is resumed by range: what the client had written (10 MB at a time) stays."""
     script = """
@@ -272,6 +273,7 @@ result = [row_group(), duck(), whole(), snapshot, len(HfFileSystem().glob(f"data
 
 
 @XET_OR_LFS
+@pytest.mark.nightly
 def test_readers_by_range_and_whole(hub: HubServer, tmp_path: Path, xet: bool) -> None:
     """pyarrow and DuckDB read by range through HfFileSystem; load_dataset and snapshot_download read all."""
     assert client(tmp_path / "home", hub, READERS, token=hub.add_user("alice"), xet=xet) == [

@@ -166,6 +166,7 @@ def elsewhere(patient: Patient) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.nightly
 def test_another_server_than_the_one_named(patient: Patient, elsewhere: dict[str, Any]) -> None:
     """Nothing is signed for a server that API_HOTKEY does not name."""
     found = elsewhere["server-hotkey"]

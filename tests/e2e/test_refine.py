@@ -53,6 +53,7 @@ def whole(sliced: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Whole
     return Whole(root(out), time.monotonic() - began)
 
 
+@pytest.mark.nightly
 def test_a_dataset_holds_what_its_manifest_says(dataset: Path) -> None:
     """Rows, verdicts and reasons add up, and every page has one verdict."""
     said = manifest(dataset)

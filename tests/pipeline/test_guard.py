@@ -25,10 +25,12 @@ from finest.pipeline.progress import Progress
 from finest.pipeline.run import refine
 from finest.pipeline.why import why
 from finest.recipe import judge as judging
+from finest.recipe import toolbox
 from finest.recipe.check import Check
 from finest.recipe.page import Page
 from finest.recipe.recipe import ExtractionRules, GopherRepetitionRules, Recipe
 from finest.recipe.stage import Rules, Stage
+from finest.recipe.stages import Order
 from finest.recipe.stages.url import URL
 from finest.recipe.state import PageState
 from finest.settings import default_cache
@@ -100,6 +102,12 @@ ATTACKS = {
 }
 
 
+def judge_by(monkeypatch: pytest.MonkeyPatch, *stages: Stage[Any]) -> None:
+    """Judge by these stages instead of the recipe's, in this process and its children."""
+    monkeypatch.setitem(toolbox.ORDERS, "fineweb", Order(stages, ()))
+    monkeypatch.setattr(toolbox, "_toolboxes", {})
+
+
 def test_pages_that_attack_any_stage_cost_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A panic, want of memory, endless code and an exception are verdicts of those pages; the others are judged."""
     source = tmp_path / "pages.warc.gz"
@@ -107,7 +115,7 @@ def test_pages_that_attack_any_stage_cost_themselves(tmp_path: Path, monkeypatch
     bad = [good.replace(b"</body>", f"<!--{name}--></body>".encode()) for name in ATTACKS]
     source.write_bytes(b"".join(record(n, body) for n, body in enumerate([good, *bad, good, good])))
     stages = tuple(replace(stage, run=partial(_attacked, stage)) for stage in judging.STAGES)
-    monkeypatch.setattr(judging, "STAGES", stages)
+    judge_by(monkeypatch, *stages)
     recipe = Recipe(name="test", extraction=ExtractionRules(cpu_limit_s=0.5), gopher_repetition=OFF)
     options = RunOptions((str(source),), tmp_path / "out", recipe, default_cache(), CommonCrawl("https://x", "x"))
     refine(options, Progress(quiet=True))
@@ -142,7 +150,7 @@ def test_an_error_of_the_machine_is_no_verdict(tmp_path: Path, monkeypatch: pyte
         return ()
 
     broken = replace(URL, run=full)
-    monkeypatch.setattr(judging, "STAGES", (*judging.STAGES[:1], broken, *judging.STAGES[1:]))
+    judge_by(monkeypatch, *judging.STAGES[:1], broken, *judging.STAGES[1:])
     options = RunOptions(
         (str(source),), tmp_path / "out", Recipe(name="test"), default_cache(), CommonCrawl("https://x", "x")
     )
@@ -156,7 +164,7 @@ def test_a_page_that_is_judged_again_ends_its_child_process_only(
 ) -> None:
     """What reads a stranger's dataset survives its pages, and goes on with the next one."""
     stages = tuple(replace(stage, run=partial(_attacked, stage)) for stage in judging.STAGES)
-    monkeypatch.setattr(judging, "STAGES", stages)
+    judge_by(monkeypatch, *stages)
     recipe = Recipe(name="test", extraction=ExtractionRules(cpu_limit_s=0.2), gopher_repetition=OFF)
     body = checks.KNOWN_HTML.encode()
     pages = [page_of(body), page_of(body.replace(b"</body>", f"<!--{name}--></body>".encode()))]
@@ -168,7 +176,7 @@ def test_a_page_that_is_judged_again_ends_its_child_process_only(
 
 def test_an_error_of_the_machine_leaves_the_child_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk is told to whoever asked for the verdict."""
-    monkeypatch.setattr(judging, "STAGES", (replace(URL, run=_full), *judging.STAGES[1:]))
+    judge_by(monkeypatch, replace(URL, run=_full), *judging.STAGES[1:])
     with GuardedJudge(Recipe(name="test"), default_cache()) as guarded, pytest.raises(OSError, match="No space left"):
         guarded.judge(page_of(checks.KNOWN_HTML.encode()))
 

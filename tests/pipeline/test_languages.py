@@ -141,6 +141,7 @@ def test_a_row_in_the_folder_of_another_language_is_found(dataset: Path, tmp_pat
         verify(tmp_path / "out", default_cache(), CRAWL, sample=0)
 
 
+@pytest.mark.nightly
 def test_a_selection_keeps_the_configurations(dataset: Path, tmp_path: Path) -> None:
     """Rows and verdicts are in different orders here; the selection verifies, alone and against its parent."""
     selected = select(str(dataset), f"{SIZE} > 2", tmp_path / "large")

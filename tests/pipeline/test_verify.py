@@ -100,6 +100,7 @@ def test_verdicts_that_machines_may_not_share_prove_nothing(little: Published, t
     assert "11 pages have a verdict that may differ on another machine" in said(found)
 
 
+@pytest.mark.nightly
 def test_a_record_that_is_not_in_its_warc_is_a_lie(little: Published, tmp_path: Path) -> None:
     """Where the WARC is the one that the manifest states: else every invented row would be a mere gap."""
     rows = [replace(one, warc_offset=one.warc_offset + 1) for one in little.rows()]

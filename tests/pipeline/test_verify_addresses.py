@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from finest.cli.validate import _paths
+from finest.cli.audits import paths_of
 from finest.errors import SourceError
 from finest.pipeline.progress import Progress
 from finest.pipeline.run import refine
@@ -101,11 +101,11 @@ def test_a_name_that_leads_elsewhere_is_no_file_of_common_crawl(name: str) -> No
     with pytest.raises(SourceError, match="--source"):
         _place({}, name, NOWHERE)
     with pytest.raises(SourceError, match="--warc"):
-        _paths([name])
+        paths_of([name])
 
 
 def test_common_crawls_names_are_its_paths() -> None:
     """As rows have them."""
     path = "crawl-data/CC-MAIN-2025-26/segments/1749709481111.44/warc/CC-MAIN-20250612112840-00000.warc.gz"
     assert common_crawl_path(f"s3://commoncrawl/{path}") == path
-    assert _paths([f"s3://commoncrawl/{path}"]) == (path,)
+    assert paths_of([f"s3://commoncrawl/{path}"]) == (path,)

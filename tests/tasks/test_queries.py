@@ -92,6 +92,7 @@ def test_pages_are_cut_by_bytes(server: Server) -> None:
     assert {score["note"] for score in one["scores"]} == {NOTE}
 
 
+@pytest.mark.nightly
 def test_a_task_of_thousands_of_scores(full: Path) -> None:
     """Whoever had a permit once may have scored it; the newest are shown."""
     store = Store.open(f"sqlite:///{full}", RULES)

@@ -46,6 +46,7 @@ def test_an_honest_dataset_passes(honest: Published) -> None:
     assert {outcome for outcome, _ in found} == {"held", "duplicate"}
 
 
+@pytest.mark.nightly
 def test_a_page_that_lost_against_a_dropped_one_is_a_duplicate(honest: Published, tmp_path: Path) -> None:
     """Its cluster has no row. But who names a dropped page that is not like it has left a page out."""
     dropped = next(verdict for verdict in honest.verdicts() if verdict.reason.startswith("repetition"))

@@ -73,6 +73,7 @@ def own(published: Published) -> dict[str, Any]:
     return data | {"quality_model": {"models": [page_type, edu | {"min_bin": 1}]}}
 
 
+@pytest.mark.nightly
 def test_rows_with_scores_are_known_rows(scored: Published) -> None:
     """A recipe of this version with models gives that recipe's rows, so it is judged and paid as that recipe."""
     rows = scored.rows()

@@ -69,6 +69,7 @@ def test_thirty_percent_of_made_up_scores_are_caught(honest: Published, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.01, 0.05])
+@pytest.mark.nightly
 def test_few_invented_rows_cost_honesty(honest: Published, tmp_path: Path, share: float) -> None:
     """Of a small dataset every row is judged again, so each forged one is found and counted."""
     forged = forge(honest, tmp_path / "f", share, invented)

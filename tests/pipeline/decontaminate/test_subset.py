@@ -84,6 +84,7 @@ def test_a_subset_of_any_size_names_the_index_and_no_row(whole: Published, subse
     assert "holds this selection already" in cleaned(whole, index, subset.folder).output
 
 
+@pytest.mark.nightly
 def test_it_is_verified_with_and_without_its_parent(whole: Published, subset: Published) -> None:
     """Every row is matched again, and pages that were left out are judged again."""
     found = verified(replace(subset, warcs=()), whole.folder)

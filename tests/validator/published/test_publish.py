@@ -52,6 +52,7 @@ result = {
 """
 
 
+@pytest.mark.nightly
 def test_a_batch_is_one_commit_and_earlier_ones_stay(tmp_path: Path) -> None:
     """Published twice it is one commit; another repository's files are left alone."""
     with HubServer(tmp_path / "hub") as hub:
