@@ -121,7 +121,7 @@ def test_who_was_not_drawn_waits_and_adopts(world: World, monkeypatch: pytest.Mo
 
 
 def test_one_silent_member_makes_nobody_judge(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After six hours two of three are enough. With a tenth of the stake silent, half of all tasks fell on everybody."""
+    """After six hours two of three are enough; with a tenth of the stake silent, all judged half of all tasks."""
     waiting = Waiting(world, monkeypatch)
     waiting.scores = [score(member) for member in waiting.members[:2]]
     waiting.look()

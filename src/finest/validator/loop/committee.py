@@ -6,7 +6,8 @@ drawn in proportion to its stake, and everybody can repeat the draw.
 
 A validator that was not drawn waits for the three. It adopts a pass on which they agree; after six hours, a pass on
 which at least half of them agree while the others are silent. It judges by itself what they do not agree on, every fail
-(whose proof it needs), what fewer have judged within six hours, and one task in 32 at random. It compares what it judges with what they reported, and no longer adopts from a validator that often differs.
+(whose proof it needs), what fewer have judged within six hours, and one task in 32 at random. It compares what it
+judges with what they reported, and no longer adopts from a validator that often differs.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ SPOT_CHECKS = 32
 """One in so many tasks is judged by a validator that was not drawn for it."""
 JUDGED_BY_ALL = 0.5
 """Share of the drawn tasks that every validator is expected to judge: fails, disagreements and what the drawn three
-leave. If it is more, verdicts come late. In the simulation (bench/subnet), where a third of the hotkeys deliver nothing of
-worth in large tasks and half of the stake is lazy, silent or colluding, it is 0.5."""
+leave. If it is more, verdicts come late. In the simulation (bench/subnet) it is 0.5: a third of the hotkeys deliver
+nothing of worth in large tasks, and nearly half of the stake is lazy, silent or colluding."""
 SAME_SCORE = 0.15
 """Scores of two honest audits differ by less: quality differs by 0.04 in sd between seeds at a million tokens, and the
 rows and pages that one audit misses another may find."""
