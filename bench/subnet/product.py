@@ -26,6 +26,7 @@ from finest.validator.loop.committee import (
     differs,
     is_spot_check,
     share_of_busiest,
+    suffice,
     usable,
 )
 from finest.validator.loop.queue import Entry, ObservedLine, Queue, RecordedVerdict
@@ -157,7 +158,7 @@ class Judge:
         self._budget = min(self._budget + can * blocks / DAY, max(1.0, can / 4))
         self.queue.expire(block - PAID_BLOCKS, block)
         distrusted, done = self.queue.distrusted(), []
-        while self._budget >= 1 and (entry := self.queue.next(now_s=block * BLOCK_S)) is not None:
+        while (entry := self.queue.next(now_s=block * BLOCK_S)) is not None:
             committed = self.known[entry.line]
             task = Assignment(warcs=tuple(committed.task.warcs), id=committed.task.id)
             seed = make_seed(committed.beacon.hash, committed.line, self.name)
@@ -171,6 +172,8 @@ class Judge:
             self.seen.update({(committed.task.id, one.validator): one for one in scores})
             if self._is_adopted(entry, committed, subject, trusted, scores, block):
                 continue
+            if self._budget <= 0:
+                break
             self._budget -= 1
             found = self._record(entry, committed, subject, block)
             self.queue.compare({one.validator: _differs(one, found) for one in scores})
@@ -184,9 +187,10 @@ class Judge:
         """Adopt what the members agree on, or wait for them, as the product's judge does."""
         if not members:
             return False
-        if len(scores) < len(members):
-            if block > entry.block + WAIT_BLOCKS:
-                return False
+        has_waited = block > entry.block + WAIT_BLOCKS
+        if has_waited and not suffice(scores, members):
+            return False
+        if len(scores) < len(members) and not has_waited:
             passed = block - entry.block
             until = REPORT_BLOCKS if passed < REPORT_BLOCKS else WAIT_BLOCKS + 1  # when asking again can matter
             self.queue.retry_later(entry, (until - passed) * BLOCK_S, "waiting", tried=False)

@@ -83,6 +83,8 @@ FULL = Setting(
     validators={"honest": 36, "slow": 7, "copier": 7, "lazy": 7, "colluding": 7}, hub_publishes=120,
 )  # fmt: skip
 """256 neurons, 64 of them validators."""
+FULL_SHORT = replace(FULL, name="full-short", days=10, warm_up_days=4, outage=(6, 7))
+"""Ten days of the full setting."""
 HALF = Setting(
     "half", days=30,
     miners={
@@ -92,4 +94,4 @@ HALF = Setting(
     validators={"honest": 18, "slow": 4, "copier": 3, "lazy": 3, "colluding": 4}, hub_publishes=60,
 )  # fmt: skip
 """128 neurons, 32 of them validators: the seats that one of two mechanisms has."""
-SETTINGS = {one.name: one for one in (SMALL, SHORT, STANDARD, HALF, FULL)}
+SETTINGS = {one.name: one for one in (SMALL, SHORT, STANDARD, HALF, FULL, FULL_SHORT)}

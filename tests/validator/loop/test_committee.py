@@ -9,7 +9,15 @@ import pytest
 
 from finest.tasks.models import Score
 from finest.validator.loop import committee as module
-from finest.validator.loop.committee import MEMBERS, WAIT_BLOCKS, agreed, committee, is_spot_check, usable
+from finest.validator.loop.committee import (
+    MEMBERS,
+    WAIT_BLOCKS,
+    agreed,
+    committee,
+    is_spot_check,
+    suffice,
+    usable,
+)
 from finest.validator.loop.queue import Entry
 from finest.validator.loop.verdict import SpotCheckResult
 from finest.validator.loop.weights import weights
@@ -110,6 +118,23 @@ def test_who_was_not_drawn_waits_and_adopts(world: World, monkeypatch: pytest.Mo
     waiting.look()
     assert (world.queue.counts().verdicts, waiting.judged, world.queue.unreported()) == ({"pass": 1}, 0, [])
     assert weights(world.queue.past(0), 300, {ALICE: 1})[ALICE] > 0
+
+
+def test_one_silent_member_makes_nobody_judge(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After six hours two of three are enough; with a tenth of the stake silent, all judged half of all tasks."""
+    waiting = Waiting(world, monkeypatch)
+    waiting.scores = [score(member) for member in waiting.members[:2]]
+    waiting.look()
+    assert world.queue.counts().verdicts == {}
+    world.chain.block = 200 + WAIT_BLOCKS
+    waiting.look()
+    assert (waiting.judged, world.queue.counts().verdicts) == (0, {"pass": 1})
+
+
+def test_half_of_the_members_are_enough() -> None:
+    """Of those that are still trusted; nobody is adopted from in the name of nobody."""
+    enough = [(said, of) for of in range(4) for said in range(of + 1) if suffice([score("a")] * said, "abc"[:of])]
+    assert enough == [(1, 1), (1, 2), (2, 2), (2, 3), (3, 3)]
 
 
 def test_who_was_drawn_judges_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

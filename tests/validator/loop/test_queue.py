@@ -43,16 +43,17 @@ def test_several_that_look_at_once_add_a_line_once(queue: Queue, database_url: s
     assert sum(found) == queue.counts().waiting == 100
 
 
-def test_whoever_cost_least_comes_first(queue: Queue) -> None:
-    """Alice's hundred lines cost Bob's one no more than the one before it; of one hotkey the oldest is first."""
-    queue.add([seen(ALICE, number) for number in reversed(range(100))])
-    first = following(queue)
-    assert first.line == line(0)
-    queue.record_verdict(first, settled(cpu_s=3.0))
-    queue.add([seen(BOB, 500)])
+def test_slow_submissions_delay_nobody_else(queue: Queue) -> None:
+    """The oldest line comes first, until its hotkey's verdicts take more than twice as long as the others'."""
+    queue.add([seen(ALICE, 0), seen(BOB, 1)])
+    queue.record_verdict(following(queue), settled(cpu_s=3.0))
     assert following(queue).hotkey == BOB
-    queue.retry_later(following(queue), 0.0, "the Hub is away", cpu_s=4.0)
-    assert [following(queue).hotkey, following(queue).line] == [ALICE, line(1)]
+    queue.record_verdict(following(queue), settled(cpu_s=2.0))
+    queue.add([seen(ALICE, number) for number in range(2, 4)])
+    queue.add([seen(BOB, 4)])
+    assert following(queue).line == line(2)
+    queue.record_verdict(following(queue), settled(cpu_s=8.0))
+    assert following(queue).hotkey == BOB
 
 
 def test_all_tries_cost(queue: Queue) -> None:
@@ -62,15 +63,16 @@ def test_all_tries_cost(queue: Queue) -> None:
     for _ in range(3):
         queue.retry_later(entry, 0.0, "no answer", cpu_s=1.0)
     queue.record_verdict(entry, settled(cpu_s=0.5))
-    queue.record_verdict(following(queue), settled(cpu_s=2.0))
+    queue.record_verdict(following(queue), settled(cpu_s=1.0))
     queue.add([seen(ALICE, 1), seen(BOB, 8)])
     assert following(queue).hotkey == BOB
 
 
 def test_yesterday_is_forgotten(queue: Queue) -> None:
     """What a hotkey cost a day ago does not count."""
-    queue.add([seen(ALICE, 0)])
+    queue.add([seen(ALICE, 0), seen(BOB, 3)])
     queue.record_verdict(following(queue), settled(cpu_s=100.0))
+    queue.record_verdict(following(queue), settled(cpu_s=1.0))
     queue.add([seen(ALICE, 1), seen(BOB, 2)])
     assert following(queue).hotkey == BOB
     assert following(queue, now_s=time.time() + DAY_S + 1).hotkey == ALICE
@@ -138,14 +140,13 @@ def test_an_adopted_dataset_that_is_gone_has_no_evidence(queue: Queue) -> None:
 
 def test_who_commits_much_waits_no_longer_than_who_commits_little(queue: Queue) -> None:
     """A validator that cannot keep up judged small hotkeys first, and large ones were paid 0.78 for equal work."""
-    queue.add([seen(ALICE, number, block=100) for number in range(8)])
-    queue.add([seen(BOB, number, block=100) for number in range(8, 10)])
-    turns = []
-    for _ in range(5):
+    queue.add([seen(BOB if number % 5 == 4 else ALICE, number, block=100 + number) for number in reversed(range(10))])
+    blocks = []
+    for _ in range(10):
         entry = following(queue)
-        turns.append(entry.hotkey)
+        blocks.append(entry.block)
         queue.record_verdict(entry, settled(cpu_s=60.0))
-    assert turns.count(ALICE) == 4
+    assert blocks == list(range(100, 110))
 
 
 def test_the_size_of_a_task_is_known_before_its_line_is_drawn(queue: Queue) -> None:

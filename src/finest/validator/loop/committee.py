@@ -4,9 +4,10 @@ The draw uses the same block as the seeds of the audit, which nobody knew when t
 the number -ln(u) / stake, where u follows from its own seed for the line; the three smallest judge. So a validator is
 drawn in proportion to its stake, and everybody can repeat the draw.
 
-A validator that was not drawn waits for the three. It adopts a pass on which they agree. It judges by itself what they
-do not agree on, every fail (whose proof it needs), what they have not judged within six hours, and one task in 32 at
-random. It compares what it judges with what they reported, and no longer adopts from a validator that often differs.
+A validator that was not drawn waits for the three. It adopts a pass on which they agree; after six hours, a pass on
+which at least half of them agree while the others are silent. It judges by itself what they do not agree on, every fail
+(whose proof it needs), what fewer have judged within six hours, and one task in 32 at random. It compares what it
+judges with what they reported, and no longer adopts from a validator that often differs.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ ASK_BLOCKS = 50
 """Blocks between two questions for the verdicts on one task: ten minutes."""
 SPOT_CHECKS = 32
 """One in so many tasks is judged by a validator that was not drawn for it."""
-JUDGED_BY_ALL = 0.25
-"""Share of tasks that every validator is expected to judge: fails, disagreements and what the drawn three leave. If it
-is more, verdicts come late."""
+JUDGED_BY_ALL = 0.5
+"""Share of the drawn tasks that every validator is expected to judge: fails, disagreements and what the drawn three
+leave. If it is more, verdicts come late. In the simulation (bench/subnet) it is 0.5: a third of the hotkeys deliver
+nothing of worth in large tasks, and nearly half of the stake is lazy, silent or colluding."""
 SAME_SCORE = 0.15
 """Scores of two honest audits differ by less: quality differs by 0.04 in sd between seeds at a million tokens, and the
 rows and pages that one audit misses another may find."""
@@ -103,6 +105,15 @@ def agreed(scores: Sequence[Score]) -> Agreed | None:
     if not scores or any(score.verdict != "pass" for score in scores) or max(totals) - min(totals) > SAME_SCORE:
         return None
     return Agreed(median(totals), median(score.tokens or 0 for score in scores))
+
+
+def suffice(scores: Collection[Score], members: Collection[str]) -> bool:
+    """Return whether these verdicts of so many members can be adopted after the wait: of at least half of them.
+
+    If one silent member were enough to make everybody judge the task, a tenth of the stake that never reports would
+    double the work of all others.
+    """
+    return 0 < len(members) <= 2 * len(scores)
 
 
 def differs(score: Score, evidence: Evidence) -> bool:

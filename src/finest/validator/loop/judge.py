@@ -23,6 +23,7 @@ from finest.validator.loop.committee import (
     differs,
     is_spot_check,
     stakes_of,
+    suffice,
     usable,
 )
 from finest.validator.loop.queue import WHY_CHARS, RecordedVerdict
@@ -174,9 +175,10 @@ class Judge:
         if not panel.members:
             return False
         view = self._chain.view()
-        if len(panel.scores) < len(panel.members):
-            if view.block > entry.block + WAIT_BLOCKS:
-                return False
+        has_waited = view.block > entry.block + WAIT_BLOCKS
+        if has_waited and not suffice(panel.scores, panel.members):
+            return False
+        if len(panel.scores) < len(panel.members) and not has_waited:
             why = f"{len(panel.scores)} of {len(panel.members)} validators have judged it"
             self._queue.retry_later(entry, ASK_BLOCKS * view.block_time_s, why, tried=False)
             return True

@@ -2,9 +2,10 @@
 
 A line leaves the queue with a verdict, or as claimed: if the draw left it out, or if it is too old to be paid.
 
-The database is SQLite or PostgreSQL. The hotkey that used the least of the validator's CPU time today for each of its
-lines comes first, so that a miner whose submissions take long does not delay the others, and one with many waits no
-longer than one with few. How many are judged of each is up to the draw (finest.validator.loop.sampling).
+The database is SQLite or PostgreSQL. The oldest line comes first, so that all hotkeys wait equally long, whether they
+commit much or little. Only hotkeys whose verdicts took far more CPU time than usual today come after all others, so
+that a miner whose submissions take long does not delay them. How many lines are judged of each hotkey is up to the draw
+(finest.validator.loop.sampling).
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ USUAL_WARCS = 4
 DELAYED_BLOCKS = 50
 """Blocks between commitment and finish that only an outage explains: ten minutes. A miner reports within seconds, and
 reporting late gains nothing, since promptness then counts from the report."""
+MAX_CPU_RATIO = 2.0
+"""How many times the mean CPU time of the other hotkeys' verdicts a hotkey's may take before its lines come last. An
+audit's samples are of fixed size, so that honest hotkeys differ by less."""
 _T = submissions.c
 _CLOSED = sa.bindparam("closed", type_=sa.Integer)
 
@@ -203,19 +207,23 @@ class Queue:
         return Task.model_validate_json(told) if told else None
 
     def next(self, busy: Collection[int] = (), now_s: float | None = None) -> Entry | None:
-        """Return the next due line: the oldest line of the hotkey that has used least CPU time today for each line."""
+        """Return the next due line: the oldest, but lines of hotkeys that use far more CPU time than usual last."""
         now_s = time.time() if now_s is None else now_s
         spent = (
             sa.select(_T.hotkey, sa.func.avg(_T.cpu_s).label("cpu_s"))
-            .where(sa.or_(_T.touched_s > now_s - DAY_S, _T.verdict.is_(None)))
+            .where(_T.touched_s > now_s - DAY_S, _T.cpu_s > 0)
             .group_by(_T.hotkey)
-            .subquery()
+            .cte()
         )
+        everybody = sa.select(sa.func.count().label("hotkeys"), sa.func.sum(spent.c.cpu_s).label("cpu_s")).cte()
+        of_others = everybody.c.cpu_s - spent.c.cpu_s
+        is_slow = sa.case((spent.c.cpu_s * (everybody.c.hotkeys - 1) > MAX_CPU_RATIO * of_others, 1), else_=0)
         wanted = (
             sa.select(submissions)
             .outerjoin(spent, spent.c.hotkey == _T.hotkey)
+            .join(everybody, sa.true())
             .where(_T.verdict.is_(None), _T.due_s <= now_s, _T.id.not_in(busy))
-            .order_by(sa.func.coalesce(spent.c.cpu_s, 0.0), _T.block, _T.id)
+            .order_by(is_slow, _T.block, _T.id)
             .limit(1)
         )
         row = self._database.read(lambda connection: connection.execute(wanted).one_or_none())

@@ -7,8 +7,9 @@ is paid nothing (the Horvitz-Thompson estimator). The expected pay is therefore 
 judged, whatever the probabilities. A miner who knows them, or changes them by what it commits, gains nothing.
 
 The probability is in proportion to the WARCs of the task, so that every WARC is as likely to be looked at, and a large
-task that is drawn is paid no more for the draw than a small one. It follows from what was committed in the day up to
-the line, which is settled before the block of the draw, and from what a validator is expected to judge.
+task that is drawn is paid no more for the draw than a small one. It follows from what was committed in the six hours
+and in the day up to the line, which is settled before the block of the draw, and from what a validator is expected to
+judge. The lower of both probabilities is taken.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ day. All use the same number, because their draws must be the same."""
 MIN_SAMPLES = 4
 """Expected number of a hotkey's tasks that are judged a day, however little it does, where half of the capacity is
 enough for it. Then 98 % of hotkeys have a verdict each day."""
+WINDOWS_BLOCKS = (PAID_BLOCKS // 4, PAID_BLOCKS)
+"""The draw keeps to the capacity in six hours and in a day. The day alone would let most of what is committed in the
+first day of a subnet, or after a day without the task server, be drawn: more than twice of what can be judged, so that
+verdicts came later than the pay (weights.SETTLING_BLOCKS)."""
 _SCALE = 1 << 53
 _HALVINGS = 30
 _EVERYBODY = ""
@@ -52,7 +57,12 @@ def draw(queue: Queue, entry: Entry, subject: Subject, block: int, capacity: flo
     if entry.share is not None:
         return True
     warcs = subject.task.warcs
-    share = share_of(len(warcs), entry.hotkey, queue.sizes(entry.block - PAID_BLOCKS, entry.block), capacity)
+    share = min(
+        share_of(
+            len(warcs), entry.hotkey, queue.sizes(entry.block - blocks, entry.block), capacity * blocks / PAID_BLOCKS
+        )
+        for blocks in WINDOWS_BLOCKS
+    )
     if is_drawn(shared_seed(subject), share):
         queue.set_share(entry, share, len(warcs))
         return True
@@ -70,7 +80,8 @@ def shared_seed(subject: Subject) -> str:
 def share_of(warcs: int, hotkey: str, tasks: Mapping[str, Mapping[int, int]], capacity: float) -> float:
     """Return the probability with which a line of a task of `warcs` WARCs of a hotkey is judged.
 
-    `tasks` has by hotkey the number of tasks of each size that were committed in the last day, this one included.
+    `tasks` has by hotkey the number of tasks of each size that were committed in the time in which `capacity` tasks can
+    be drawn, this one included.
     """
     number = sum(sum(sizes.values()) for sizes in tasks.values())
     if number <= capacity:
