@@ -79,6 +79,8 @@ class ChunkSplitter:
                 self._add_pattern(text)
         self._cuts_before: _Cuts = {}
         self._cuts_after: _Cuts = {}
+        self._neighbours = frozenset(chain.from_iterable(map(pairwise, chain.from_iterable(self._patterns.values()))))
+        """Tokens that follow each other in a sequence that spells a special case."""
         for pattern in chain.from_iterable(self._patterns.values()):
             for left, right in _cuts(pattern):
                 self._cuts_before.setdefault(right[0], []).append((left, right))
@@ -155,6 +157,14 @@ class ChunkSplitter:
             tokens += found
             gaps += [""] * len(found)
         return list(self._mend(tuple(tokens), self._special_spans(tuple(tokens)), gaps))
+
+    def may_join(self, chunk: str, following: str) -> bool:
+        """Return whether a sequence of tokens that spells a special case may cross the gap between two chunks.
+
+        If not, the text before the gap and the text after it have the same tokens apart as together.
+        """
+        last = self._by_affixes(chunk, self._special)[-1]
+        return (last, self._by_affixes(following, self._special)[0]) in self._neighbours
 
     def _plain(self, chunk: str) -> tuple[str, ...]:
         """Return the tokens of a word with at most one affix, as most chunks are, or () for any other chunk."""

@@ -10,6 +10,8 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from finest.recipe.chinese import chinese_cutter
+
 if TYPE_CHECKING:
     from finest.recipe.languages import TokenizerKey
 
@@ -22,22 +24,8 @@ _MOST_BYTES = 40_000
 def cutter(key: TokenizerKey) -> Cutter | None:
     """Return the cutter with the words of DataTrove's tokenizer, but for their whitespace; None if there is none."""
     if key == ("SpaCyTokenizer", "zh"):
-        return _chinese()
+        return chinese_cutter()
     return _japanese() if key == ("SpaCyTokenizer", "ja") else None
-
-
-def _chinese() -> Cutter:
-    jieba: Any = importlib.import_module("jieba")
-    words = jieba.dt
-    if not words.initialized:
-        # jieba would read its dictionary from a file in the folder of temporary files, where anybody could put others.
-        words.FREQ, words.total = words.gen_pfdict(words.get_dict_file())
-        words.initialized = True
-
-    def cut(text: str) -> list[str]:
-        return list(words.cut(text, cut_all=False))
-
-    return cut
 
 
 def _japanese() -> Cutter:

@@ -30,6 +30,12 @@ _SURE_STOP_WORDS = 300
 
 def repetition(text: str, words: Words, rules: GopherRepetitionRules, *, exact: bool = False) -> Iterator[Check]:
     """Yield the checks of Gopher's Table A1 in DataTrove's order: repeated paragraphs, lines and n-grams."""
+    yield from repeated_lines(text, rules)
+    yield from repeated_ngrams(text, words, rules, exact=exact)
+
+
+def repeated_lines(text: str, rules: GopherRepetitionRules) -> Iterator[Check]:
+    """Yield the checks of Table A1 that need no words: repeated paragraphs and lines."""
     yield Check("repetition_empty", len(text), 1, not text)
     if not text:
         return
@@ -42,6 +48,14 @@ def repetition(text: str, words: Words, rules: GopherRepetitionRules, *, exact: 
     count, chars = duplicates(lines)
     yield from _above("repetition_dup_line_frac", count / len(lines), rules.dup_line_frac)
     yield from _above("repetition_dup_line_char_frac", chars / len(text), rules.dup_line_char_frac)
+
+
+def repeated_ngrams(
+    text: str, words: Words, rules: GopherRepetitionRules, *, exact: bool = False
+) -> Iterator[Check]:  # fmt: skip
+    """Yield the checks of Table A1 on repeated n-grams; none for an empty text."""
+    if not text:
+        return
     core = native.core()
     ngrams = (
         _ngrams_by_core(core, len(text), words, rules)

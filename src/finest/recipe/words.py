@@ -213,8 +213,8 @@ class Tokenizer:
         chunks = text.split()
         known = list(map(self._memo.__getitem__, chunks))
         counts = sum(map(_COUNTS, known))
-        if counts >> 3 * _FIELD and _neighbours_matter(chunks, known):
-            return self._by_lines(text)
+        if counts >> 3 * _FIELD and (linked := _linked(chunks, known)):
+            return self._by_lines(text) if "\n" in text else self._by_runs(text, chunks, known, linked)
         return _found(list(chain.from_iterable(map(_TOKENS, known))), counts & _ALL_COUNTS)
 
     def _by_lines(self, text: str) -> _Found:
@@ -222,21 +222,42 @@ class Tokenizer:
 
         No special case crosses a newline, so only the affected lines are split again as a whole.
         """
-        if "\n" not in text:
-            tokens = list(filter(None, self._splitter.split_line(text)))
-            return _found(tokens, _counts(tokens))
         lines = list(map(self._tokenize, text.split("\n")))
         joined = " ".join(line.joined for line in lines if line.n)
         is_spaced = any(line.spaced for line in lines)
         spaced = tuple(chain.from_iterable(line.tokens for line in lines)) if is_spaced else ()
         return _Found(joined, sum(line.n for line in lines), sum(line.counts for line in lines), spaced)
 
+    def _by_runs(self, text: str, chunks: list[str], known: list[_Chunk], linked: list[int]) -> _Found:
+        """Tokenize a line in which special cases may cross the gaps before the chunks at `linked`.
+
+        Only these chunks are split together, with all neighbours up to a gap that no special case can cross.
+        """
+        if " ".join(chunks) != text.strip():  # other whitespace between two chunks is a token of spaCy's
+            tokens = list(filter(None, self._splitter.split_line(text)))
+            return _found(tokens, _counts(tokens))
+        may_join, tokens, counts, at = self._splitter.may_join, list[str](), 0, 0
+        for second in linked:
+            if second <= at:  # in the last run, or after a gap that no special case crosses
+                continue
+            start, end = second - 1, second + 1
+            while start > at and may_join(chunks[start - 1], chunks[start]):
+                start -= 1
+            while end < len(chunks) and may_join(chunks[end - 1], chunks[end]):
+                end += 1
+            run = self._splitter.split_line(" ".join(chunks[start:end]))
+            tokens += chain(*map(_TOKENS, known[at:start]), run)
+            counts += sum(map(_COUNTS, known[at:start])) + _counts(run)
+            at = end
+        tokens += chain.from_iterable(map(_TOKENS, known[at:]))
+        return _found(tokens, (counts + sum(map(_COUNTS, known[at:]))) & _ALL_COUNTS)
+
     def _tokens_and_gaps(self, line: str) -> list[str]:
         """Return the tokens of a line; "" is a whitespace token of spaCy's (any whitespace but a single space)."""
         pieces = GAP_OR_CHUNK.findall(line)
         chunks = [piece for piece in pieces if not piece.isspace()]
         known = list(map(self._memo.__getitem__, chunks))
-        if _neighbours_matter(chunks, known):
+        if _linked(chunks, known):
             return self._splitter.split_line(line)
         tokens: list[str] = []
         following = iter(known)
@@ -362,13 +383,16 @@ def _found(tokens: list[str], counts: int) -> _Found:
     return _Found(joined, len(tokens), counts, tuple(tokens) if is_spaced else ())
 
 
-def _neighbours_matter(chunks: list[str], known: list[_Chunk]) -> bool:
+def _linked(chunks: list[str], known: list[_Chunk]) -> list[int]:
+    """Return the positions of chunks of which a special case may also have a part of the chunk before."""
+    linked: set[int] = set()
     for i, (_, counts, after, before) in enumerate(known):
-        if counts >> 3 * _FIELD and (
-            (i > 0 and chunks[i - 1].endswith(after)) or (i + 1 < len(chunks) and chunks[i + 1].startswith(before))
-        ):
-            return True
-    return False
+        if counts >> 3 * _FIELD:
+            if i > 0 and chunks[i - 1].endswith(after):
+                linked.add(i)
+            if i + 1 < len(chunks) and chunks[i + 1].startswith(before):
+                linked.add(i + 1)
+    return sorted(linked)
 
 
 _TOKENS = itemgetter(0)

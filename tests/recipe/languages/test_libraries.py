@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finest.recipe import gopher
+from finest.recipe.chinese import chinese_cutter
 from finest.recipe.languages import deciding_libraries
 from finest.recipe.minhash import Signer
 from finest.recipe.ngrams import Ngrams
@@ -62,6 +63,26 @@ def test_words_and_sentences_are_datatroves(code: str) -> None:
         assert words.alpha == sum(any(map(str.isalpha, word)) for word in expected)
         assert words.joined == " ".join(expected)
     assert ours.sentences(text, 99) == len(reference.span_tokenize(text))
+
+
+@pytest.mark.slow
+def test_chinese_is_cut_as_by_jieba() -> None:
+    """Words of its dictionary beside each other, characters at random, and blocks too long to be remembered."""
+    jieba = pytest.importorskip("jieba")
+    cut = chinese_cutter()
+    words = sorted(jieba.dt.FREQ)[::97]
+    characters = st.sampled_from("的一是不了人我在有他这中大来上国龥鿕鿖") | st.characters(
+        min_codepoint=0x4E00, max_codepoint=0x9FFF
+    )
+    piece = st.sampled_from(words) | st.text(characters, max_size=5) | st.sampled_from("\r\n \u3000。，aZ9.%-_+#&")
+
+    @settings(max_examples=examples(200, 20_000))
+    @given(st.lists(piece, max_size=60).map("".join))
+    def same(text: str) -> None:
+        assert cut(text) == list(jieba.dt.cut(text))
+        assert cut(text) == list(jieba.dt.cut(text))
+
+    same()
 
 
 @pytest.mark.parametrize("code", [pytest.param("cmn_Hani", marks=pytest.mark.slow), "jpn_Jpan"])

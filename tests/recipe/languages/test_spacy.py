@@ -90,6 +90,22 @@ def test_any_text_has_spacys_tokens(language: str) -> None:
     same()
 
 
+@pytest.mark.parametrize("language", ALL if NIGHTLY else ("ru",))
+def test_special_cases_across_spaces_are_spacys(language: str) -> None:
+    """Only the chunks around a special case that crosses a space are split together, with the same tokens."""
+    cases = special_cases(language)
+    spaced = [case for case in cases if " " in case] or cases
+    words = sorted({word for case in spaced for word in (case, *case.split(), *re.findall(r"\w+|\W", case)) if word})
+    part = st.sampled_from(words) | st.sampled_from(words) | st.sampled_from(["слово", "(", ")", ".", ",", "IS_", "a."])
+
+    @settings(max_examples=examples(100, 2_000))
+    @given(st.lists(part, max_size=30), st.sampled_from((" ", " ", "  ", "\n")))
+    def same(parts: list[str], gap: str) -> None:
+        assert_same(language, " ".join(parts).replace(" слово ", f" слово{gap}"))
+
+    same()
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_special_cases_keep_their_tokens_beside_others(language: str) -> None:
     """Special cases come out alike, alone, within affixes and beside other chunks."""

@@ -37,10 +37,14 @@ class GopherRepetitionRules(Rules):
 
 
 def _run(state: PageState, rules: GopherRepetitionRules, tools: Toolbox) -> Iterable[Check]:
-    from finest.recipe.gopher import repetition
+    """Yield the checks; a page that fails one on lines is dropped before it is split into words."""
+    from finest.recipe.gopher import repeated_lines, repeated_ngrams
 
+    if rules.enabled:
+        yield from repeated_lines(state.text, rules)
     words = state.words = tools.tokenizer_for(state.language).words(state.text)
-    return repetition(state.text, words, rules, exact=state.exact) if rules.enabled else ()
+    if rules.enabled:
+        yield from repeated_ngrams(state.text, words, rules, exact=state.exact)
 
 
 REPETITION = Stage(
