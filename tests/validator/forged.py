@@ -160,6 +160,7 @@ def _visible_row(honest: Published, verdict: VerdictRow) -> Row:
         text=text, id=record.id, dump=dump_of(verdict.file_path), url=record.url, date=record.date,
         file_path=verdict.file_path, language=verdict.language or "de", language_score=0.9,
         token_count=TokenCounter().count(text), warc_offset=record.offset, warc_length=record.length,
+        columns=tuple((column.name, 1) for column in honest.manifest.columns),
     )  # fmt: skip
 
 
