@@ -182,7 +182,7 @@ def test_the_command(tmp_path: Path, served: CrawlServer, database_url: str, mon
     assert CliRunner().invoke(command, ["import", "more.txt", "--price", "3"]).exit_code == 0
     added = CliRunner().invoke(command, ["add", CRAWL, "--recipe", GERMAN, "--language", "de", "--price", "2"])
     assert added.stdout.startswith(f"{CRAWL}.deu_Latn.") and added.stdout.endswith(": 2 new WARCs, price 2\n")
-    shown = CliRunner().invoke(command, ["show"]).stdout
+    shown = CliRunner(env={"COLUMNS": "120"}).invoke(command, ["show"]).stdout
     assert [line.split()[1:5] for line in shown.splitlines()[1:]] == [
         ["crawl", "any", "3", "3"], ["language", "deu_Latn", GERMAN, "2"], ["crawl", "any", "1", "2"],
     ]  # fmt: skip

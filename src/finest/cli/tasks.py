@@ -168,6 +168,8 @@ def show_command() -> None:
         store.close()
     names = ("work", "kind", "language", "recipe", "price", "WARCs", "open", "leased", "finished")
     table = Table(*names, box=None, pad_edge=False)
+    table.columns[0].no_wrap = True
+    table.columns[3].overflow = "fold"
     for column in table.columns[4:]:
         column.justify = "right"
     for one in crawls:
