@@ -8,6 +8,9 @@ miner that used half of its lease. The honest dataset itself is audited with mor
 Judging a page and signing a text are pure functions: here each is done once, and remembered.
 
     python -m bench.attacks --warc A.warc.gz --heldout B.warc.gz --every 3 --save
+
+With `--language deu_Latn` the task is in that language, and the forgeries are of an honest dataset of it. Where
+`--heldout` names the task's own file and `--every` is above 1, held-out text comes from its other pages.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from tests.validator.made import NOWHERE, Published, make
 from bench.measure import machine
 from bench.outcome import thin
 from finest.dataset.open import open_dataset
+from finest.pipeline.languages import WITHOUT, recipe_for_task
 from finest.recipe.judge import judge
 from finest.recipe.minhash import Signer
 from finest.settings import default_cache
@@ -39,9 +43,9 @@ from finest.validator.audit import audit
 from finest.validator.context import AuditContext
 from finest.validator.evidence import pages_counted, rows_counted, with_quality
 from finest.validator.models import Evidence, Plan, Quality
-from finest.validator.quality import NoEvidence
-from finest.validator.quality.assess import assess, named
-from finest.validator.quality.record import recorded
+from finest.validator.quality.assess import named
+from finest.validator.quality.tier import N_GRAMS
+from finest.validator.verdict_quality import measure_quality
 from finest.warc.source import Source
 
 RESULT = Path(__file__).resolve().parent / "results" / "attacks.json"
@@ -79,22 +83,30 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, remembered():
         work = Path(folder)
         warc = thin(options.warc, options.every, work / options.warc.name) if options.every > 1 else options.warc
-        honest = make(work / HONEST, [warc])
-        heldout = named([str(path) for path in options.heldout], NOWHERE)
+        recipe = recipe_for_task(options.language, WITHOUT, default_cache())[0] if options.language else "fineweb"
+        honest = make(work / HONEST, [warc], recipe)
+        asked = {"language": options.language, "recipe_hash": honest.manifest.recipe_hash} if options.language else {}
+        others = [
+            thin(path, options.every, work / f"other-{path.name}", 1)
+            if path == options.warc and options.every > 1
+            else path
+            for path in options.heldout
+        ]
+        heldout = named([str(path) for path in others], NOWHERE)
         for name in options.only or (*FORGERIES, HONEST):
             made = honest if name == HONEST else FORGERIES[name](honest, work / name.replace(" ", "-"))
             seeds = options.honest if name == HONEST else options.seeds
-            found = judged(name, made, heldout, seeds, options.measured, options.tokens)
+            found = judged(name, made, heldout, seeds, options.measured, options.tokens, asked)
             print(said(found), flush=True)
             if options.save:
-                save(honest, found)
+                save(honest, found, RESULT.with_stem(f"attacks-{options.language}") if options.language else RESULT)
 
 
-def save(honest: Published, found: Found) -> None:
+def save(honest: Published, found: Found, path: Path = RESULT) -> None:
     """Keep it, beside what earlier runs found of other forgeries of the same dataset."""
     manifest = honest.manifest
     made_of = {"pages": manifest.pages, "rows": manifest.rows, "tokens": manifest.token_count}
-    before = json.loads(RESULT.read_bytes()) if RESULT.exists() else {}
+    before = json.loads(path.read_bytes()) if path.exists() else {}
     if any(before.get(name) != value for name, value in made_of.items()):
         before = {}
     command = f"python -m bench.attacks {shlex.join(sys.argv[1:])}"
@@ -103,7 +115,7 @@ def save(honest: Published, found: Found) -> None:
         "machine": machine(), "commands": list(dict.fromkeys([*before.get("commands", ()), command])), **made_of,
         "attacks": [attacks[name] for name in (HONEST, *FORGERIES) if name in attacks],
     }  # fmt: skip
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    path.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def _options() -> argparse.Namespace:
@@ -111,6 +123,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--warc", type=Path, required=True)
     parser.add_argument("--heldout", type=Path, nargs="*", default=[])
     parser.add_argument("--every", type=int, default=1, help="Take every so-manieth page alone.")
+    parser.add_argument("--language", metavar="CODE", help="Make the task one in this language, such as deu_Latn.")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--honest", type=int, default=100, help="Seeds of the honest miner's audits.")
     parser.add_argument("--measured", type=int, default=2, help="Seeds for which quality is measured.")
@@ -149,10 +162,12 @@ def remembered() -> Iterator[None]:
             one.stop()
 
 
-def judged(name: str, made: Published, heldout: list[Source], seeds: int, measured: int, tokens: int) -> Found:
+def judged(
+    name: str, made: Published, heldout: list[Source], seeds: int, measured: int, tokens: int, asked: dict[str, str]
+) -> Found:  # fmt: skip
     """Audits of a dataset with that many seeds, and what they come to."""
     began = time.process_time()
-    audits = [audit(made.subject(seed), Plan(), made.context()) for seed in range(seeds)]
+    audits = [audit(made.subject(seed, **asked), Plan(), made.context()) for seed in range(seeds)]
     passed = [one for one in audits if one.verdict == "pass"]
     qualities = [figures for one in passed[:measured] if (figures := _quality(one, made, heldout, tokens))]
     scored = [with_quality(one, qualities[n % len(qualities)]) for n, one in enumerate(passed)] if qualities else []
@@ -176,9 +191,8 @@ def _mean(scored: list[Evidence], factor: str) -> float:
 def _quality(evidence: Evidence, made: Published, heldout: list[Source], tokens: int) -> Quality | None:
     context: AuditContext = made.context()
     with open_dataset(str(made.folder)) as dataset:
-        seed = evidence.subject.seed
-        found = assess(dataset, context.warcs.sources(), heldout, default_cache(), seed, tokens=tokens)
-    return None if isinstance(found, NoEvidence) else recorded(found)
+        found = measure_quality(evidence, dataset, heldout, context, N_GRAMS, tokens)
+    return found.quality
 
 
 def said(found: Found) -> str:

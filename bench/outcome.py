@@ -107,14 +107,14 @@ def stored_reference(cache: Path) -> list[ReferencePage] | None:
     return read_pages(cache / "pages.jsonl") if (cache / "pages.jsonl").exists() else None
 
 
-def thin(warc: Path, every: int, out: Path) -> Path:
-    """A WARC with every `every`-th page of `warc` (request, response and metadata), whose records are gzip members."""
+def thin(warc: Path, every: int, out: Path, first: int = 0) -> Path:
+    """A WARC with every `every`-th page of `warc`, from number `first` on: requests, responses, metadata."""
     data = warc.read_bytes()
     starts, chosen, page = [], [], -1
     for record in ArchiveIterator(io.BytesIO(data), parse_http=False):
         page += record.record_type == WarcRecordType.request
         starts.append(record.stream_pos)
-        chosen.append(page < 0 or page % every == 0)
+        chosen.append(page < 0 or page % every == first)
     ends = [*starts[1:], len(data)]
     out.write_bytes(b"".join(data[s:e] for s, e, take in zip(starts, ends, chosen, strict=True) if take))
     return out

@@ -15,11 +15,13 @@ from finest.cli import cli
 from finest.cli import mine as commands
 from finest.cli.doctor import doctor
 from finest.cli.views.miner import Screen
-from finest.errors import NeedsPerson
+from finest.errors import NeedsPerson, RunError
 from finest.executors.slurm.request import SlurmRequest
 from finest.miner import start
 from finest.miner.journal import STEPS, Ended, Journal
 from finest.miner.steps import MineOptions
+from finest.pipeline.languages import WITHOUT, recipe_for_task
+from finest.settings import default_cache
 from finest.tasks.models import MAX_WARCS
 from tests.miner.test_journal import DONE
 from tests.miner.world import task
@@ -84,6 +86,23 @@ def test_a_wrong_size_or_recipe_is_said(tmp_path: Path) -> None:
     assert "is not a size; write 50GB" in mine("--hf_repo", "r", "--keep", "lots").output
     with pytest.raises(NeedsPerson):
         mine("--hf_repo", "r", "--recipe", str(tmp_path / "no.toml"))
+
+
+def test_languages_are_more_recipes(asked: list[tuple[MineOptions, ChainOptions]]) -> None:
+    """One for each language, with the hash that `finest tasks add` gives its work; without the flag there is none."""
+    assert mine("--hf_repo", "r", "--language", "de,fra_Latn").exit_code == 0
+    assert mine("--hf_repo", "r").exit_code == 0
+    (with_languages, _), (without, _) = asked
+    for code in ("deu_Latn", "fra_Latn"):
+        recipe, named = recipe_for_task(code, WITHOUT, default_cache())
+        work = task("t1", language=named, recipe=recipe.name, recipe_hash=recipe.hash)
+        assert with_languages.recipe_of(work).language.languages == (code,)
+        with pytest.raises(RunError, match="asks for another version"):
+            without.recipe_of(work)
+    assert without.more_recipes and not any(one.language.table for one in without.more_recipes)
+    for wrong in (("--language", "eng_Latn"), ("--recipe", WITHOUT)):
+        with pytest.raises(NeedsPerson, match="--recipe"):
+            mine("--hf_repo", "r", *wrong)
 
 
 def test_the_commands_bound_is_the_servers() -> None:

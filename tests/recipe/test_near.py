@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from finest.recipe.gate import cld2_gate
+from finest.recipe.gate import cld2_gate, text_gate
+from finest.recipe.judge import toolbox
 from finest.recipe.near import CLD2, known_to_cld2, near
 from finest.recipe.page import Page
 from finest.recipe.recipe import load_recipe
 from finest.recipe.table import with_languages
+from finest.settings import default_cache
 
 
 def is_dropped(wanted: tuple[str, ...], *shares: tuple[str, float]) -> bool:
@@ -53,3 +55,11 @@ def test_shares_of_near_languages_add_up() -> None:
 def test_the_codes_of_cld2_are_known() -> None:
     """Each means a language, so that none passes the gate as an unknown one."""
     assert not [code for code in CLD2 if near(("deu_Latn",)).has(code) and code not in ("de", "nl", "af")]
+
+
+def test_a_text_of_which_the_model_predicts_no_wanted_label_is_dropped() -> None:
+    """lid.176 gives Korean ten labels, and German is none of them."""
+    recipe = with_languages(load_recipe("fineweb-2-lid176"), ("deu_Latn",))
+    korean = f"<p>{'한국어 ' * 100}</p>"
+    checks = list(text_gate(Page("", "", "", b""), korean, recipe, toolbox(recipe, default_cache()).model))
+    assert [(check.reason, check.value) for check in checks if check.failed] == [("gate_lid", 0.0)]

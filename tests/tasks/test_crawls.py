@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from finest.cli.tasks import tasks as command
 from finest.devnet.crawl import CRAWL, sample_crawl
 from finest.devnet.crawl_http import CrawlServer, Fault
-from finest.errors import SourceError, UsageError
+from finest.errors import RecipeError, SourceError, UsageError
 from finest.retry import Policy
 from finest.tasks import crawls
 from finest.tasks.crawls import CommonCrawl, import_file
@@ -21,6 +21,7 @@ from finest.tasks.store import Store
 from tests.tasks.samples import paths
 
 OLD = "CC-MAIN-2024-10"
+GERMAN = "fineweb-2-lid176"
 
 
 def quiet(_: str) -> None:
@@ -179,12 +180,20 @@ def test_the_command(tmp_path: Path, served: CrawlServer, database_url: str, mon
     ]  # fmt: skip
     assert CliRunner().invoke(command, ["price", OLD, "2.5"]).exit_code == 0
     assert CliRunner().invoke(command, ["import", "more.txt", "--price", "3"]).exit_code == 0
-    added = CliRunner().invoke(command, ["add", CRAWL, "--recipe", "fineweb", "--language", "deu_Latn", "--price", "2"])
+    added = CliRunner().invoke(command, ["add", CRAWL, "--recipe", GERMAN, "--language", "de", "--price", "2"])
     assert added.stdout.startswith(f"{CRAWL}.deu_Latn.") and added.stdout.endswith(": 2 new WARCs, price 2\n")
-    shown = CliRunner().invoke(command, ["show"]).stdout
+    shown = CliRunner(env={"COLUMNS": "120"}).invoke(command, ["show"]).stdout
     assert [line.split()[1:5] for line in shown.splitlines()[1:]] == [
-        ["crawl", "any", "3", "3"], ["language", "deu_Latn", "fineweb", "2"], ["crawl", "any", "1", "2"],
+        ["crawl", "any", "3", "3"], ["language", "deu_Latn", GERMAN, "2"], ["crawl", "any", "1", "2"],
     ]  # fmt: skip
-    for wrong in (["price", OLD, "11"], ["price", "CC-MAIN-1999-01", "1"], ["add", OLD, "--recipe", "fineweb"]):
+    for wrong in (
+        ["price", OLD, "11"],
+        ["price", "CC-MAIN-1999-01", "1"],
+        ["add", OLD, "--recipe", "fineweb"],
+        ["add", OLD, "--recipe", GERMAN],
+        ["add", OLD, "--recipe", GERMAN, "--language", "de,fr"],
+    ):
         assert isinstance(CliRunner().invoke(command, wrong).exception, UsageError)
+    english = CliRunner().invoke(command, ["add", CRAWL, "--recipe", "fineweb", "--language", "deu_Latn"])
+    assert isinstance(english.exception, RecipeError)
     assert CliRunner().invoke(command, ["import"]).exception is not None

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from finest.atomic_files import size_and_sha256
 from finest.dataset.manifest import Manifest, write_manifest
-from finest.dataset.rows import SCHEMA, Row, VerdictRow, batch_of
+from finest.dataset.rows import Row, VerdictRow, batch_of, schema_with
 from finest.pipeline.record import read_page, read_record
 from finest.recipe.page import Page
 from finest.recipe.quality_model import QualityModel
@@ -160,6 +160,7 @@ def _visible_row(honest: Published, verdict: VerdictRow) -> Row:
         text=text, id=record.id, dump=dump_of(verdict.file_path), url=record.url, date=record.date,
         file_path=verdict.file_path, language=verdict.language or "de", language_score=0.9,
         token_count=TokenCounter().count(text), warc_offset=record.offset, warc_length=record.length,
+        columns=tuple((column.name, 1) for column in honest.manifest.columns),
     )  # fmt: skip
 
 
@@ -216,9 +217,10 @@ def beginnings(honest: Published, out: Path) -> Published:
 def bomb(honest: Published, out: Path) -> Published:
     """A shard of some kilobytes whose rows all point at one text of 60 MB, with the honest root."""
     made = tampered(honest, out, honest.rows())
-    batch, shard = batch_of(honest.rows()), made.manifest.shards[0]
+    schema = schema_with(honest.manifest.columns)
+    batch, shard = batch_of(honest.rows(), schema), made.manifest.shards[0]
     text = pa.DictionaryArray.from_arrays(pa.array([0] * batch.num_rows, pa.int32()), pa.array(["a" * BOMB_CHARS]))
-    table = pa.table([text, *batch.columns[1:]], names=SCHEMA.names)
+    table = pa.table([text, *batch.columns[1:]], names=schema.names)
     pq.write_table(
         table, out / shard.path, compression="zstd", store_schema=False, use_dictionary=["text"],
         dictionary_pagesize_limit=2**30,
@@ -249,9 +251,9 @@ def praised(share: float) -> Forgery:
         scored = []
         for number, row in enumerate(rows):
             score = (19, 10**7) if number in chosen else rules.values(scorer.score(row.text))
-            scored.append(replace(row, columns=(("edu", score[0]), ("edu_raw", score[1]))))
+            scored.append(replace(row, columns=(*row.columns, ("edu", score[0]), ("edu_raw", score[1]))))
         recipe = honest.manifest.recipe | {"quality_model": {"models": [rules.model_dump(mode="json")]}}
-        return tampered(honest, out, scored, recipe=recipe, columns=rules.columns())
+        return tampered(honest, out, scored, recipe=recipe, columns=(*honest.manifest.columns, *rules.columns()))
 
     return make
 

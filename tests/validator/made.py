@@ -21,7 +21,7 @@ from finest.devnet.crawl import sample_crawl
 from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
 from finest.pipeline.run import refine
-from finest.recipe.recipe import load_recipe, recipe_hash
+from finest.recipe.recipe import Recipe, load_recipe, recipe_hash
 from finest.recipe.stage import Column
 from finest.settings import default_cache
 from finest.validator.context import AuditContext, Warcs
@@ -101,10 +101,11 @@ def _verdicts(folder: Path) -> tuple[VerdictRow, ...]:
     return tuple(VerdictRow(**values) for values in table.to_pylist())
 
 
-def make(out: Path, warcs: Sequence[Path], recipe: str = "fineweb") -> Published:
+def make(out: Path, warcs: Sequence[Path], recipe: str | Recipe = "fineweb") -> Published:
     """What an honest miner makes of the WARCs."""
+    chosen = load_recipe(recipe) if isinstance(recipe, str) else recipe
     options = RunOptions(
-        specs=tuple(map(str, warcs)), out=out, recipe=load_recipe(recipe), cache=default_cache(), common_crawl=NOWHERE,
+        specs=tuple(map(str, warcs)), out=out, recipe=chosen, cache=default_cache(), common_crawl=NOWHERE,
     )  # fmt: skip
     refine(options, Progress(quiet=True))
     return Published(out, tuple(warcs))

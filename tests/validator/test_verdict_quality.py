@@ -23,13 +23,16 @@ PASSED = Evidence(
 )  # fmt: skip
 
 
-def measured(monkeypatch: pytest.MonkeyPatch, assess: Callable[..., Any], budget: Budget | None = None) -> Evidence:
+def measured(
+    monkeypatch: pytest.MonkeyPatch, assess: Callable[..., Any], budget: Budget | None = None,
+    evidence: Evidence = PASSED,
+) -> Evidence:  # fmt: skip
     monkeypatch.setattr(verdict_quality, "assess", assess)
     said: list[str] = []
     warcs = SimpleNamespace(sources=list)
     context: Any = SimpleNamespace(warcs=warcs, cache=None, budget=budget or Budget(), say=said.append)
-    dataset: Any = None
-    found = measure_quality(PASSED, dataset, [], context, N_GRAMS, 12_345)
+    dataset: Any = SimpleNamespace(manifest=None)
+    found = measure_quality(evidence, dataset, [], context, N_GRAMS, 12_345)
     assert said == ["Measuring quality with 12,345 tokens a side"]
     return found
 
@@ -59,6 +62,23 @@ def test_too_little_text_is_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None
     found = measured(monkeypatch, lambda *_, **__: NoEvidence("3 held-out documents are too few"))
     assert (found.verdict, found.quality) == ("no_evidence", None)
     assert found.why == "quality: 3 held-out documents are too few"
+
+
+@pytest.mark.parametrize(("language", "kept", "verdict"), [
+    ("deu_Latn", 900, "pass"), ("deu_Latn", 0, "no_evidence"), ("eng_Latn", 900, "no_evidence"),
+])  # fmt: skip
+def test_a_language_with_too_little_text_has_the_reference_quality(
+    monkeypatch: pytest.MonkeyPatch, language: str, kept: int, verdict: str
+) -> None:
+    """The reference's tokens in the windows bound what it claims; without a page in them nothing would."""
+    task = Assignment(warcs=(), language=language, recipe_hash="ab" * 32)
+    german = PASSED.model_copy(update={"subject": PASSED.subject.model_copy(update={"task": task})})
+    monkeypatch.setattr(verdict_quality, "reference_for", lambda *_: SimpleNamespace(hash="ab" * 32))
+    little = NoEvidence("too little", kept_tokens=kept, read_bytes=10, source_bytes=20)
+    found = measured(monkeypatch, lambda *_, **__: little, evidence=german)
+    assert found.verdict == verdict
+    if found.measured and found.score:
+        assert (found.score.quality, found.measured.reference_tokens) == (1.0, 1800)
 
 
 def test_a_budget_that_is_used_up_is_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,10 +43,12 @@ def size_bytes(text: str) -> int:
 @click.option("--limit", type=int, help="Judge only the first N pages of each WARC, for a trial; -1 means no limit.")
 @click.option("--recipe", "recipe_name", default="fineweb", show_default=True, metavar="NAME|FILE.toml",
               help="Recipe for tasks that ask for none; the others name one that this version has.")  # fmt: skip
+@click.option("--language", "languages", metavar="CODE[,CODE...]",
+              help="Take tasks in these languages as well, such as deu_Latn,fra_Latn.")  # fmt: skip
 @click.option(
     "--warcs", type=click.IntRange(1, MAX_WARCS), default=4, show_default=True, help="Number of WARCs in a task."
 )
-@click.option("--crawl", metavar="CC-MAIN-YYYY-WW", help="Take tasks of this crawl only.")
+@click.option("--crawl", metavar="CC-MAIN-YYYY-WW|WORK", help="Take tasks of this crawl, or of this work, only.")
 @click.option("--once", is_flag=True, help="Finish one task, then exit.")
 @click.option(
     "--prefetch/--no-prefetch",
@@ -61,8 +63,8 @@ def size_bytes(text: str) -> int:
 )  # fmt: skip
 @click.option("--hand-back", is_flag=True, help="Return all open leases to the task server, then exit.")
 def mine(
-    hf_repo: str, chain: ChainOptions, where: Where, limit: int | None, recipe_name: str, warcs: int,
-    crawl: str | None, once: bool, prefetch: bool, work: Path, keep: int | None, canaries: Path | None,
+    hf_repo: str, chain: ChainOptions, where: Where, limit: int | None, recipe_name: str, languages: str | None,
+    warcs: int, crawl: str | None, once: bool, prefetch: bool, work: Path, keep: int | None, canaries: Path | None,
     hand_back: bool,
 ) -> None:  # fmt: skip
     """Take tasks, refine them and publish the datasets.
@@ -80,6 +82,7 @@ def mine(
     \b
     finest mine --hf-repo my-dataset --wallet.name miner --wallet.hotkey default
     finest mine --hf-repo my-dataset --subtensor.network test --once --limit 1000
+    finest mine --hf-repo my-dataset --language deu_Latn,fra_Latn
     finest mine --hf-repo my-dataset --total-tasks 4 --cpus-per-task 8 --keep 50GB
     finest mine --hf-repo my-dataset --executor slurm --total-tasks 16 --cpus-per-task 4
     """
@@ -88,6 +91,7 @@ def mine(
     from finest.dataset.hub_client import quiet_client
     from finest.miner.start import mine as run
     from finest.miner.steps import Display, MineOptions
+    from finest.pipeline.languages import recipes_for_tasks
     from finest.pipeline.run import default_workers
     from finest.recipe.recipe import SHIPPED, load_recipe
     from finest.tasks.canaries import read
@@ -96,7 +100,11 @@ def mine(
     quiet_client()
     try:
         recipe = load_recipe(recipe_name)
-        more = tuple(load_recipe(name) for name in SHIPPED if name != recipe_name)
+        if recipe.language.table:
+            raise NeedsPerson(f"tasks ask for recipe {recipe.name} by language; use --language instead of --recipe")
+        shipped = (load_recipe(name) for name in SHIPPED if name != recipe_name)
+        more = tuple(one for one in shipped if not one.language.table)
+        more += recipes_for_tasks(languages, settings.cache) if languages else ()
     except RecipeError as error:
         raise NeedsPerson(str(error)) from error
     options = MineOptions(

@@ -77,6 +77,7 @@ def quality(
     settings = load_settings()
     from finest.dataset.hub_client import quiet_client
     from finest.dataset.open import open_dataset
+    from finest.validator.languages import recipe_in_languages
     from finest.validator.quality import NoEvidence
     from finest.validator.quality.assess import assess, places, unassigned
     from finest.validator.quality.tier import tier_of
@@ -89,7 +90,11 @@ def quality(
         others = unassigned(dataset, heldout, common_crawl(settings))
         if not others:
             say("No --heldout: the models predict only the documents that come with finest, and the error is larger")
-        found = assess(dataset, sources, others, settings.cache, seed, tier=model, tokens=tokens, progress=Lines())
+        reference = recipe_in_languages(dataset.manifest)
+        found = assess(
+            dataset, sources, others, settings.cache, seed, tier=model, tokens=tokens, reference=reference,
+            english=reference is None, progress=Lines(),
+        )  # fmt: skip
     if as_json:
         click.echo(json.dumps(as_dict(found), indent=1))
     else:

@@ -95,7 +95,7 @@ def import_command(sources: tuple[str, ...], everything: bool, price: float | No
     metavar="NAME|FILE.toml",
     help="Recipe that miners must use for this work.",
 )
-@click.option("--language", metavar="CODE", help="Language that the recipe keeps, such as deu_Latn.")
+@click.option("--language", metavar="CODE", help="The language of the work, such as deu_Latn.")
 @click.option(
     "--price", type=float, default=1.0, show_default=True, metavar="NUMBER",
     help="Price of a verified token of this work: a multiple of the usual pay, at most 10.",
@@ -103,21 +103,30 @@ def import_command(sources: tuple[str, ...], everything: bool, price: float | No
 def add_command(crawl: str, recipe_name: str, language: str | None, price: float) -> None:
     """Add another language or a newer recipe of a crawl.
 
-    With --language, miners refine all WARC files of the crawl in that language. Without it, they refine those that are
-    finished at this moment once more with the recipe, for instance after a change of the reference recipe. Only miners
-    that have this recipe get such work, and validators fail a dataset that was made with another one. Run again, the
-    command sets the price for new leases.
+    With --language, miners refine all WARC files of the crawl in that language, with a recipe that has a table of
+    languages, such as fineweb-2-lid176, or one that keeps it. Miners get such work with `finest mine --language`.
+    Without --language, miners refine the WARC files that are finished at this moment once more with the recipe, for
+    instance after a change of the reference recipe. Only miners that have this recipe get such work, and validators
+    fail a dataset that was made with another one. Run again, the command sets the price for new leases.
 
     \b
     finest tasks add CC-MAIN-2025-26 --recipe finest --price 1.5
-    finest tasks add CC-MAIN-2025-26 --language deu_Latn --recipe german.toml --price 2
+    finest tasks add CC-MAIN-2025-26 --language deu_Latn --recipe fineweb-2-lid176 --price 2
     """
+    from finest.errors import UsageError
+    from finest.pipeline.languages import recipe_for_task
     from finest.recipe.recipe import load_recipe
     from finest.tasks.work import NewWork
 
-    recipe = load_recipe(recipe_name)
+    settings = load_settings()
+    if language:
+        recipe, language = recipe_for_task(language, recipe_name, settings.cache)
+    else:
+        recipe = load_recipe(recipe_name)
+        if recipe.language.table:
+            raise UsageError(f"recipe {recipe.name} needs the language of the work, for example: --language deu_Latn")
     work = NewWork(crawl, recipe.name, recipe.hash, language)
-    store = _store(load_settings())
+    store = _store(settings)
     try:
         new = store.add_work(work, price)
     finally:
@@ -163,6 +172,8 @@ def show_command() -> None:
         store.close()
     names = ("work", "kind", "language", "recipe", "price", "WARCs", "open", "leased", "finished")
     table = Table(*names, box=None, pad_edge=False)
+    table.columns[0].no_wrap = True
+    table.columns[3].overflow = "fold"
     for column in table.columns[4:]:
         column.justify = "right"
     for one in crawls:

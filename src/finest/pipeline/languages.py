@@ -8,7 +8,7 @@ from finest.atomic_files import size_and_sha256
 from finest.dataset.glotlid import glotlid_path
 from finest.errors import RecipeError, UsageError
 from finest.recipe.recipe import load_recipe
-from finest.recipe.table import ALL, find_languages, supported, with_languages
+from finest.recipe.table import ALL, find_languages, is_same_language, supported, with_languages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +45,37 @@ def recipe_in_languages(
         codes = find_languages(wanted.split(","))
     changes = {} if recipe.language.model_sha256 else {"model_sha256": _model_sha256(recipe, cache)}
     return with_languages(recipe, codes, **changes)
+
+
+def recipe_for_task(language: str, name: str, cache: Path) -> tuple[Recipe, str]:
+    """Return the recipe of tasks in one language, and the language's code: that of the table if the recipe has one.
+
+    Whoever knows the recipe's name and the language gets the same recipe, and so the same hash. Raises UsageError for
+    several languages, and RecipeError for a language that the recipe does not keep.
+    """
+    recipe = load_recipe(name)
+    if not recipe.language.table:
+        if not any(is_same_language(language, one) for one in recipe.language.languages):
+            raise RecipeError(
+                f"recipe {recipe.name} does not keep {language[:40]!r}; use --recipe {WITHOUT}, which has a table of "
+                "languages"
+            )
+        return recipe, language
+    if len(find_languages(language.split(","))) != 1:
+        raise UsageError("a task is in one language; run the command once for each")
+    chosen = recipe_in_languages(language, name, cache)
+    return chosen, chosen.language.languages[0]
+
+
+def recipes_for_tasks(wanted: str, cache: Path) -> tuple[Recipe, ...]:
+    """Return the recipes that tasks in these languages (codes with commas between them) may ask for, each for one.
+
+    `fineweb-2` is among them if GlotLID is in the cache. Raises RecipeError for an unknown or refused language.
+    """
+    names = [WITHOUT, *([WITH_GLOTLID] if glotlid_path(cache).is_file() else [])]
+    codes = find_languages(wanted.split(","))
+    recipes = [recipe_in_languages(",".join(codes), name, cache) for name in names]
+    return tuple(with_languages(recipe, (code,)) for recipe in recipes for code in codes)
 
 
 def check_has_languages(recipe: Recipe) -> None:

@@ -53,7 +53,7 @@ def text_gate(page: Page, html: str, recipe: Recipe, model: LanguageModel) -> It
     if not recipe.language.table:
         score = max(model.score(text, language) for language in wanted)
     elif near(wanted).all_in(frozenset(model.labels)):
-        score = max(score for label, score in model.scores(text).items() if near(wanted).has(label))
+        score = max((score for label, score in model.scores(text).items() if near(wanted).has(label)), default=0.0)
     else:
         return
     yield Check("gate_lid", score, rules.lid_score, score <= rules.lid_score)

@@ -72,7 +72,7 @@ def _find(code: str) -> str:
     language = language_of(code)
     if language is not None and language.code == "eng":
         raise RecipeError("FineWeb-2 is made for other languages than English; use --recipe fineweb")
-    same = [one for one in languages() if language is not None and _is_same(one, code)]
+    same = [one for one in languages() if language is not None and is_same_language(one, code)]
     if len(same) > 1:
         raise RecipeError(f"language {code!r} is written in several scripts; name one of {', '.join(same)}")
     if not same:
@@ -80,7 +80,8 @@ def _find(code: str) -> str:
     return same[0]
 
 
-def _is_same(code: str, other: str) -> bool:
+def is_same_language(code: str, other: str) -> bool:
+    """Return whether two codes, in any form, mean the same language."""
     one, two = language_of(code), language_of(other)
     return one is not None and two is not None and one.is_same(two)
 

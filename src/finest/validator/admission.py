@@ -20,15 +20,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from finest.chain.payload import Commitment, decode
 from finest.dataset.limits import check_files_few
 from finest.dataset.open import open_dataset
-from finest.errors import HubNotFound, RecipeError, UsageError, VerifyError
+from finest.errors import HubNotFound, UsageError, VerifyError
 from finest.recipe.installed import needs
-from finest.recipe.recipe import SHIPPED, Recipe, load_recipe, parse_recipe
-from finest.recipe.table import with_languages
+from finest.recipe.recipe import SHIPPED, Recipe, load_recipe
 from finest.validator.models import MAX_WORDS, Check, Declared
 from finest.validator.reference import named_recipes
 
@@ -110,26 +107,12 @@ def open_submission(context: AuditContext) -> tuple[Dataset | None, Check]:
 def known_recipes(cache: Path | None = None) -> dict[str, Recipe]:
     """Return the recipes of this version by hash, and those of the task server's list that are in the cache.
 
-    Recipes that take languages are not among them: there is one for each choice of languages (`recipe_in_languages`).
+    Recipes that take languages are not among them: there is one for each choice of languages
+    (`finest.validator.languages`).
     Raises RecipeError if a library is missing.
     """
     ours = {recipe.hash: recipe for recipe in map(load_recipe, SHIPPED) if not recipe.language.table}
     return ours | (named_recipes(cache) if cache else {})
-
-
-def recipe_in_languages(manifest: Manifest) -> Recipe | None:
-    """Return the manifest's recipe if it is one of this version for certain languages; otherwise None."""
-    section = manifest.recipe.get("language")
-    if not isinstance(section, dict) or manifest.recipe.get("name") not in SHIPPED:
-        return None
-    try:
-        theirs = parse_recipe(manifest.recipe)
-        ours = load_recipe(theirs.name)
-        if not ours.language.table:
-            return None
-        return with_languages(ours, theirs.language.languages, model_sha256=theirs.language.model_sha256)
-    except (ValidationError, RecipeError):
-        return None
 
 
 def declared(manifest: Manifest, recipe: Recipe | None) -> Declared:

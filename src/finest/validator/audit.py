@@ -22,11 +22,11 @@ from finest.validator.admission import (
     declared,
     known_recipes,
     open_submission,
-    recipe_in_languages,
 )
 from finest.validator.completeness import check_windows
 from finest.validator.context import VALIDATOR_ERRORS
 from finest.validator.evidence import conclude
+from finest.validator.languages import recipes_for
 from finest.validator.models import (
     MAX_WORDS,
     Check,
@@ -122,11 +122,8 @@ def _audit(subject: Subject, plan: Plan, context: AuditContext, draft: _Draft) -
     assert dataset is not None
     with dataset:
         dataset.bound_reading()
-        known = known_recipes(context.cache)
+        known = recipes_for(subject.task, dataset.manifest, context.cache)
         recipe = known.get(dataset.manifest.recipe_hash) or scored_recipe(dataset.manifest, known)
-        if recipe is None and subject.task.id is None:  # the tasks of the subnet are English
-            chosen = recipe_in_languages(dataset.manifest)
-            recipe = chosen if chosen is not None and chosen.hash == dataset.manifest.recipe_hash else None
         draft.declared = declared(dataset.manifest, recipe)
         draft.admit(check_dataset(dataset, subject, recipe, context.cache))
         draft.admit([check_models(dataset.manifest, context, known.get(dataset.manifest.recipe_hash))])

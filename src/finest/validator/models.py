@@ -63,6 +63,8 @@ class Assignment(_Model):
     due_block: Count | None = None
     """The block at which the lease ended before any renewal."""
     closed_block: Count | None = None
+    language: str | None = Field(default=None, max_length=16)
+    """The language of the task, such as `deu_Latn`; None for English and for tasks that name none."""
     recipe_hash: Hash | None = None
     """The recipe that the task asks for; None for any."""
     price: float = Field(default=1.0, ge=0)
@@ -72,7 +74,7 @@ class Assignment(_Model):
     def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the fields of special work where they say nothing, so that earlier signatures still hold."""
         data: dict[str, Any] = handler(self)
-        usual = {"recipe_hash": None, "price": 1.0}
+        usual = {"language": None, "recipe_hash": None, "price": 1.0}
         return {name: value for name, value in data.items() if name not in usual or value != usual[name]}
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from finest.errors import VerifyError
 from finest.validator.context import VALIDATOR_ERRORS
 from finest.validator.evidence import with_quality, without_quality
-from finest.validator.quality import NoEvidence
+from finest.validator.languages import is_in_language, reference_for
+from finest.validator.quality import Quality
 from finest.validator.quality.assess import assess
-from finest.validator.quality.record import recorded
-from finest.validator.reference import reference_at
+from finest.validator.quality.record import neutral, recorded
 from finest.validator.score import REFERENCE_RECIPE
 
 if TYPE_CHECKING:
@@ -31,23 +31,31 @@ def measure_quality(
 ) -> Evidence:
     """Return the evidence of a passed audit with quality figures and score, or with the reason why they are missing.
 
+    Where there is too little text in a task's language to measure with, the quality counts as the reference's: the
+    audit has shown that the dataset's rows are those of the recipe that the task asks for. Only a language of which the
+    validator's sample has no page at all gives no evidence, because nothing would bound the tokens that are claimed.
+
     Never raises an error for what the miner published or for a failing network.
     """
     context.say(f"Measuring quality with {tokens:,} tokens a side")
     try:
-        reference = reference_at(context.cache, evidence.subject.task.leased_block)
+        task = evidence.subject.task
+        reference = reference_for(task, dataset.manifest, context.cache)
         found = assess(
             dataset, context.warcs.sources(), heldout, context.cache, evidence.subject.seed, tier=tier, tokens=tokens,
-            reference=reference,
+            reference=reference, english=not is_in_language(task),
         )  # fmt: skip
         context.budget.check()
     except VerifyError as error:
         return without_quality(evidence, "fail", str(error))
     except VALIDATOR_ERRORS as error:
         return without_quality(evidence, "no_evidence", str(error))
-    if isinstance(found, NoEvidence):
+    if isinstance(found, Quality):
+        quality = recorded(found)
+    elif is_in_language(task) and found.kept_tokens:
+        quality = neutral(found, tier.number, evidence.subject.seed)
+    else:
         return without_quality(evidence, "no_evidence", found.reason)
-    quality = recorded(found)
     drawn_from = {"heldout": ", ".join(source.name for source in heldout)}
     if reference.hash != evidence.versions.recipes.get(REFERENCE_RECIPE):
         drawn_from["reference_recipe"] = reference.hash

@@ -44,6 +44,10 @@ class NoEvidence:
     """The validator had too little text to measure with, which is not the miner's fault."""
 
     reason: str
+    kept_tokens: int = 0
+    read_bytes: int = 0
+    source_bytes: int = 0
+    """As in `Quality`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from finest.validator import models
-from finest.validator.quality.paired import Quality
+from finest.validator.quality.paired import NoEvidence, Quality
 
 FIGURES = (
     "q", "q_error", "submission_tokens", "reference_tokens", "raw_tokens", "kept_tokens", "read_bytes", "source_bytes",
@@ -19,4 +19,16 @@ def recorded(found: Quality) -> models.Quality:
         tier=found.tier, tokens=found.tokens, bpb=found.bpb, bpb_reference=found.bpb_reference, bpb_raw=found.bpb_raw,
         error_bpb=found.error_bpb, figures={**found.runs_on, **{name: getattr(found, name) for name in FIGURES}},
         hashes={**found.parts, **{name.removesuffix("_sha256"): getattr(found, name) for name in HASHES}},
+    )  # fmt: skip
+
+
+def neutral(found: NoEvidence, tier: int, seed: str) -> models.Quality:
+    """Return the evidence record of a dataset whose quality counts as the reference's: no bits were measured.
+
+    The tokens that the reference keeps of the windows that were read still bound the tokens that are paid.
+    """
+    counted = {name: getattr(found, name) for name in ("kept_tokens", "read_bytes", "source_bytes")}
+    return models.Quality(
+        tier=tier, tokens=0, bpb=0.0, bpb_reference=0.0, bpb_raw=0.0, error_bpb=0.0,
+        figures={"not_measured": found.reason, "seed": seed, **counted},
     )  # fmt: skip
