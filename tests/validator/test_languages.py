@@ -20,6 +20,7 @@ from finest.validator.models import Evidence
 from finest.validator.quality.tier import N_GRAMS
 from finest.validator.verdict_quality import measure_quality
 from tests import languages_made
+from tests.deep import sampled
 
 from .forged import half
 from .made import PLAN, Published, forge, invented, make, tampered
@@ -128,7 +129,7 @@ def test_half_of_the_german_pages_is_too_few(german: Published, tmp_path: Path) 
     assert (evidence.verdict, "pages are missing" in evidence.why) == ("fail", True), evidence.why
 
 
-@pytest.mark.parametrize("recipe", ["fineweb", "deu_Latn,fra_Latn"])
+@pytest.mark.parametrize("recipe", sampled(["fineweb", "deu_Latn,fra_Latn"]))
 def test_another_language_fails_a_german_task(german: Published, tmp_path: Path, recipe: str) -> None:
     """English, or German with French: honest work, but not the work that is paid."""
     other = load_recipe(recipe) if recipe == "fineweb" else recipe_in_languages(recipe, WITHOUT, default_cache())
