@@ -68,7 +68,8 @@ def train(
     """Train a model that gives each text a score, or a class.
 
     SOURCE is a finished dataset (a folder or OWNER/NAME@REVISION), a Parquet, JSONL (.gz, .zst) or CSV file with a
-    column text, a folder of such files, or with --recipe a WARC. Labels are 0 and 1, grades from 0 to 5, or the names
+    column text, a folder of such files, those of a dataset repository on the Hub (OWNER/NAME@REVISION, or
+    OWNER/NAME@REVISION:PATTERN), or with --recipe a WARC. Labels are 0 and 1, grades from 0 to 5, or the names
     of classes. The evaluation holds out a fifth of the hosts at a time, so no page of a site helps another of it.
 
     \b
@@ -119,8 +120,9 @@ def train(
 def score(where: str, sources: tuple[str, ...], out: Path | None, recipe_name: str | None, as_json: bool) -> None:
     """Score texts with a model, and show how the scores are distributed.
 
-    SOURCE is a finished dataset, a Parquet, JSONL or CSV file with a column text, a folder of such files, or with
-    --recipe a WARC. A score model gives bins from 0 to 19, a class model the name of a class.
+    SOURCE is a finished dataset, a Parquet, JSONL or CSV file with a column text, a folder of such files, those of a
+    dataset repository on the Hub (OWNER/NAME@REVISION:PATTERN), or with --recipe a WARC. A score model gives bins from
+    0 to 19, a class model the name of a class.
 
     \b
     finest model score edu.safetensors my-dataset

@@ -218,6 +218,16 @@ class Hub:
                 return RemoteFile(path, int(size), str(getattr(entry, "blob_id", "")), sha256)
         return None
 
+    def local_copy(self, revision: Revision, path: str) -> Path:
+        """Return a copy of one file in the client's own cache; a download that was stopped continues."""
+
+        def download() -> str:
+            return str(self._api.hf_hub_download(
+                revision.repo, revision.path(path), repo_type=self._kind, revision=revision.sha
+            ))  # fmt: skip
+
+        return Path(hub_call(f"download {path} of {revision}", download, say=self._say))
+
     def commits_titled(self, repo: str, part: str) -> list[str]:
         """Return the recent commits on `main` whose title contains `part`, newest first."""
         return hub_call(f"list the commits of {repo}", lambda: self._commits_titled(repo, part), say=self._say)

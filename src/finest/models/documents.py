@@ -1,7 +1,7 @@
 """Sources of training texts, read as a stream of documents.
 
     dataset     a folder or a Hub repository at a revision that `finest refine` made
-    file        Parquet, JSONL (.gz, .zst) or CSV, with a column `text`
+    file        Parquet, JSONL (.gz, .zst) or CSV, with a column `text`; local, or of any dataset repository on the Hub
     WARC        refined with a recipe into a dataset first (finest.models.warcs)
 
 A document's group is what no fold divides: the column `group`, or else the host of `host` or `url`.
@@ -20,6 +20,7 @@ from finest.atomic_files import size_and_sha256
 from finest.dataset.manifest import MANIFEST_NAME
 from finest.dataset.open import Dataset, open_dataset
 from finest.errors import SourceError, UsageError
+from finest.models.hub_files import hub_files, is_hub_place
 from finest.models.labels import Label, parse_label
 from finest.models.tables import SUFFIXES, Row, form_of, read_rows
 from finest.warc.resolve import SUFFIXES as WARC_SUFFIXES
@@ -75,6 +76,8 @@ class Source(Protocol):
 class FileSource:
     path: Path
     name: str
+    revision: str | None = None
+    """The Hub revision that the file is of."""
 
     def identify(self, progress: Progress) -> Identity:
         form = form_of(self.path.name)
@@ -87,7 +90,7 @@ class FileSource:
             progress(read / total)
 
         size, sha256 = size_and_sha256(self.path, count)
-        return Identity(form, sha256=sha256, size_bytes=size)
+        return Identity(form, revision=self.revision, sha256=sha256, size_bytes=size)
 
     def documents(self, progress: Progress, *, labelled: bool) -> Iterator[Document]:
         total = max(_size(self.path), 1)
@@ -175,12 +178,15 @@ def _sources(spec: str, refined: Refined | None) -> list[Source]:
         if not files:
             raise SourceError(f"{spec}: no {MANIFEST_NAME} and no file ending in {', '.join(SUFFIXES)}")
         return [FileSource(file, str(file)) for file in files]
-    if form_of(spec):
+    if form_of(spec) and not is_hub_place(spec):
         if not path.is_file():
             raise SourceError(f"{spec}: no such file")
         return [FileSource(path, spec)]
     if "@" in spec and not path.exists():
-        return [DatasetSource(spec, spec)]
+        files_there = hub_files(spec)
+        if files_there is None:
+            return [DatasetSource(spec, spec)]
+        return [FileSource(file.path, file.name, file.revision) for file in files_there]
     what = "no file of a kind that is read" if path.exists() else "no such file, folder or OWNER/NAME@REVISION"
     raise SourceError(
         f"{spec}: {what}; name a finished dataset, a file ending in {', '.join(SUFFIXES)}, or a WARC with --recipe"
