@@ -28,6 +28,8 @@ from finest.pipeline.run import refine
 from finest.pipeline.select import select
 from finest.pipeline.verify import verify
 from finest.pipeline.why import why
+from finest.recipe.languages import language_settings
+from finest.recipe.languages.derive import to_toml
 from finest.recipe.recipe import load_recipe
 from finest.settings import default_cache
 from finest.warc.source import CommonCrawl
@@ -204,3 +206,20 @@ def test_languages_decide_the_hash_and_their_spelling_does_not() -> None:
     assert hashes[0] == hashes[1] != hashes[2]
     with pytest.raises(UsageError, match="--language deu_Latn"):
         check_has_languages(load_recipe(WITHOUT))
+
+
+def test_settings_of_ones_own(tmp_path: Path) -> None:
+    """A file of `finest languages add` decides; the recipe holds what it says, so the dataset verifies without it."""
+    german = language_settings("deu_Latn").model_copy(update={"stop_words": ("wirklich", "niemals"), "name": "Mine"})
+    (tmp_path / "mine.toml").write_text(to_toml(german))
+    source = made.sample(tmp_path / "pages.warc.gz")
+    recipe = recipe_in_languages(f"fra, {tmp_path}/mine.toml", WITHOUT, default_cache())
+    assert recipe.language.languages == ("deu_Latn", "fra_Latn")
+    assert recipe.hash != recipe_in_languages("deu,fra", WITHOUT, default_cache()).hash
+    (tmp_path / "mine.toml").unlink()
+    out = tmp_path / "out"
+    refine(RunOptions((str(source),), out, recipe, default_cache(), CRAWL), Progress(quiet=True))
+    reasons = Counter((row["language"], row["reason"]) for row in verdicts(out).values())
+    assert reasons["deu_Latn", "quality_enough_stop_words"] and not reasons["deu_Latn", "kept"]
+    assert reasons["fra_Latn", "kept"]
+    assert verify(out, default_cache(), CRAWL, sample=100, seed=1).is_verified

@@ -50,8 +50,8 @@ if TYPE_CHECKING:
 @click.option(
     "--language",
     metavar="CODE[,CODE...]|all",
-    help="Languages to keep, each with the rules of FineWeb-2: de, deu or deu_Latn. Each becomes a configuration of "
-    "the dataset.",
+    help="Languages to keep, each with the rules of FineWeb-2: de, deu or deu_Latn, or a file of finest languages add. "
+    "Each becomes a configuration of the dataset.",
 )
 @click.option(
     "--workers",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from finest.atomic_files import size_and_sha256
 from finest.dataset.glotlid import glotlid_path
 from finest.errors import RecipeError, UsageError
+from finest.recipe.languages import read_settings
 from finest.recipe.recipe import load_recipe
 from finest.recipe.table import ALL, find_languages, is_same_language, supported, with_languages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from finest.recipe.languages import LanguageSettings
     from finest.recipe.recipe import Recipe
 
 WITH_GLOTLID, WITHOUT = "fineweb-2", "fineweb-2-lid176"
@@ -23,6 +25,8 @@ def recipe_in_languages(
     wanted: str, name: str | None, cache: Path, say: Callable[[str], None] = lambda _: None
 ) -> Recipe:  # fmt: skip
     """Return a recipe for the languages that `--language` names: codes with commas between them, or `all`.
+
+    A name that ends in `.toml` is a file of `finest languages add` with the settings of a language.
 
     Without a recipe's `name` it is `fineweb-2` if GlotLID is in the cache, otherwise `fineweb-2-lid176`; `say` is told
     which. A recipe that leaves the sha256 of its model open gets that of the file on this machine. Raises RecipeError
@@ -41,10 +45,22 @@ def recipe_in_languages(
         codes, missing = supported(recipe)
         if missing:
             say(f"{len(codes):,} languages; left out are {_shown(missing)}")
+        own: dict[str, LanguageSettings] = {}
     else:
-        codes = find_languages(wanted.split(","))
-    changes = {} if recipe.language.model_sha256 else {"model_sha256": _model_sha256(recipe, cache)}
+        codes, own = _chosen(wanted.split(","))
+    changes: dict[str, Any] = {"settings": own} if own else {}
+    if not recipe.language.model_sha256:
+        changes["model_sha256"] = _model_sha256(recipe, cache)
     return with_languages(recipe, codes, **changes)
+
+
+def _chosen(wanted: list[str]) -> tuple[tuple[str, ...], dict[str, LanguageSettings]]:
+    """Return the codes of the languages, sorted, and the settings of those that files describe."""
+    files = [one.strip() for one in wanted if one.strip().endswith(".toml")]
+    own = {found.code: found for found in (read_settings(Path(file)) for file in files)}
+    codes = [one for one in wanted if one.strip() not in files]
+    listed = find_languages(codes) if codes or not own else ()
+    return tuple(sorted({*listed, *own})), own
 
 
 def recipe_for_task(language: str, name: str, cache: Path) -> tuple[Recipe, str]:

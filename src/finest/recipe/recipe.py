@@ -144,7 +144,7 @@ class Recipe(Rules):
             return self
         more = installed_libraries(FTFY_LIBRARIES * self.ftfy.enabled)
         if self.language.table:
-            more |= deciding_libraries(self.language.languages)
+            more |= deciding_libraries(self.language.languages, self.language.settings)
         if more:
             self.__dict__["libraries"] = self.libraries | more
         return self

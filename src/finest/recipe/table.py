@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from finest.errors import RecipeError
 from finest.recipe.iso639 import language_of
-from finest.recipe.languages import TABLE, language_settings, languages
+from finest.recipe.languages import TABLE, languages
 
 if TYPE_CHECKING:
     from finest.recipe.recipe import Recipe
@@ -28,7 +28,7 @@ def table_sha256() -> str:
 
 def rules_of(code: str, recipe: Recipe) -> dict[str, Rules]:
     """Return the sections of `recipe` that the table changes for a language, with the table's values."""
-    found = language_settings(code)
+    found = recipe.language.settings_of(code)
     changes: dict[str, dict[str, Any]] = {
         "gopher_repetition": {
             "dup_line_frac": found.dup_line_frac, "top_n_grams": found.top_n_grams, "dup_n_grams": found.dup_n_grams,
@@ -51,7 +51,7 @@ def check_table(rules: LanguageRules) -> None:
             f"version is {table_sha256()[:12]}: use the version of finest-data that the recipe is made for"
         )
     for code in rules.languages:
-        if refused := language_settings(code).refused:
+        if refused := rules.settings_of(code).refused:
             raise RecipeError(f"language {code} is not supported: {refused}")
 
 

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from finest.recipe import language, minhash, tokens, url, words
-from finest.recipe.languages import language_settings
 from finest.recipe.stage import Rules
 from finest.recipe.stages import ORDERS
 from finest.recipe.table import rules_of
@@ -50,7 +49,9 @@ class Toolbox:
         if not self.recipe.language.table or language is None:
             return self.tokenizer
         if language not in self._tokenizers:
-            self._tokenizers[language] = words.tokenizer_for(language)
+            own = self.recipe.language.settings.get(language)
+            found = words.tokenizer_of(own.key, language) if own else words.tokenizer_for(language)
+            self._tokenizers[language] = found
         return self._tokenizers[language]
 
     def rules_for(self, language: str | None) -> dict[str, Rules]:
@@ -63,8 +64,9 @@ class Toolbox:
 
     def threshold(self, language: str) -> float:
         """Return the least score of a page in that language, for a recipe with a table of languages."""
-        stated = self.recipe.language.thresholds.get(language)
-        return language_settings(language).language_score if stated is None else stated
+        rules = self.recipe.language
+        stated = None if language in rules.settings else rules.thresholds.get(language)
+        return rules.settings_of(language).language_score if stated is None else stated
 
     @cached_property
     def wanted(self) -> frozenset[str]:

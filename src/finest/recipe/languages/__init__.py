@@ -11,9 +11,10 @@ import importlib.metadata
 import json
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -172,14 +173,18 @@ def tokenizer_key(code: str) -> TokenizerKey:
     return TokenizerKey(row[1], row[2])
 
 
-def deciding_libraries(codes: Iterable[str]) -> dict[str, str]:
+def deciding_libraries(
+    codes: Iterable[str], own: Mapping[str, LanguageSettings] = MappingProxyType({})
+) -> dict[str, str]:
     """Return the installed versions of the packages that decide the words of these languages, besides spaCy.
+
+    `own` has the settings of languages that are not those of the table.
 
     Raises RecipeError if a language is unknown or refused, or if a package is missing.
     """
     found: dict[str, str] = {}
     for code in codes:
-        key = tokenizer_key(code)
+        key = own[code].key if code in own else tokenizer_key(code)
         require(key, code)
         found |= {name: importlib.metadata.version(name) for name in needs(key).packages}
     return dict(sorted(found.items()))

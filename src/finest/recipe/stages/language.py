@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, field_validator
 
 from finest.recipe.iso639 import language_of
+from finest.recipe.languages import LanguageSettings, language_settings
 from finest.recipe.stage import Rules, Stage
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class LanguageRules(Rules):
       at least that language's threshold. `threshold` is not used.
     - `labels` gives the table's code for a label of the model; other labels are codes already.
     - `thresholds` replaces thresholds of the table, by code.
+    - `settings` has the settings of further languages by code, as `finest languages add` writes them; they replace
+      those of a language that is in the table.
     - `english_threshold` drops a page first if the shipped model gives English above it; 0 switches this off.
     """
 
@@ -44,6 +47,19 @@ class LanguageRules(Rules):
     table_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     labels: dict[str, str] = Field(default={}, max_length=10_000)
     thresholds: dict[str, float] = Field(default={}, max_length=10_000)
+    settings: dict[str, LanguageSettings] = Field(default={}, max_length=64)
+
+    @field_validator("settings")
+    @classmethod
+    def _are_under_their_codes(cls, settings: dict[str, LanguageSettings]) -> dict[str, LanguageSettings]:
+        for code, found in settings.items():
+            if code != found.code:
+                raise ValueError(f"the settings of {found.code} are under {code}")
+        return settings
+
+    def settings_of(self, code: str) -> LanguageSettings:
+        """Return the settings of a language: its own, or those of the table; raises RecipeError if there are none."""
+        return self.settings.get(code) or language_settings(code)
 
     @field_validator("languages")
     @classmethod
