@@ -79,6 +79,7 @@ def test_tasks_stay_and_load_together(folder: Path, hub: HubServer) -> None:
     If an old task's folder is changed or deleted on main, the pinned revisions are read as before, and the look for
     availability says what became of it.
     """
+    pytest.importorskip("datasets", reason="datasets 5 needs Python 3.11")
     found = run(folder, hub, "alice", f"""
 places = publish_all("web")
 again = [str(one) for one in publish_all("web")]
