@@ -42,7 +42,7 @@ _STANZA = Needs(refused="its tokenizer (Stanza) is a model that is fetched over 
 _URDU = Needs(refused="its tokenizer (IndicNLP for Urdu) needs urduhack, which needs TensorFlow")
 _TIBETAN = Needs(refused="its tokenizer (botok) is a dictionary that is fetched over the network when it is first used")
 _BY_CLASS = {
-    "ThaiTokenizer": Needs("tha", ("pythainlp",)),
+    "ThaiTokenizer": Needs("tha", ("pythainlp", "python-crfsuite")),
     "IndicNLPTokenizer": Needs("indic", ("indic-nlp-library",)),
     "KiwiTokenizer": Needs("kor", ("kiwipiepy", "kiwipiepy_model")),
     "KhmerTokenizer": Needs("khm", ("khmer-nltk", "python-crfsuite")),
