@@ -75,7 +75,8 @@ def add(code: str, source: Path, out: Path, name: str, tokenizer: str) -> None:
     finest languages add xyz_Cyrl --from pages.parquet --out xyz.toml --tokenizer ru --name Xyz
     """
     from finest.atomic_files import write_whole
-    from finest.cli.views.language_tables import reading, show_languages
+    from finest.cli.views.language_tables import show_languages
+    from finest.cli.views.steps import Steps
     from finest.models.tables import read_rows
     from finest.recipe.languages import check_new_code, spacy_key
     from finest.recipe.languages.derive import derive_settings, to_toml
@@ -83,8 +84,9 @@ def add(code: str, source: Path, out: Path, name: str, tokenizer: str) -> None:
 
     key = spacy_key(tokenizer)
     check_new_code(code)
-    with reading(source) as progress:
-        rows = read_rows(source, ("text",), (), progress)
+    size = max(source.stat().st_size, 1)
+    with Steps() as steps:
+        rows = read_rows(source, ("text",), (), lambda read: steps("Reading", read / size, source.name))
         texts = (str(row["text"]) for row in rows)
         settings = derive_settings(code, name or code, texts, tokenizer_of(key, code), key)
     write_whole(out, to_toml(settings).encode())

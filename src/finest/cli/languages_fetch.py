@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from finest.cli.shared import say
+from finest.formatting import byte_size
 from finest.settings import load_settings
 
 
@@ -18,13 +19,17 @@ def fetch() -> None:
     \b
     finest languages fetch
     """
-    from finest.cli.views.languages import Download
+    from finest.cli.views.steps import Steps
     from finest.dataset.glotlid import fetch_glotlid
     from finest.dataset.hub_client import quiet_client
 
     settings = load_settings()
     quiet_client()
-    with Download() as shown:
-        path, sha256 = fetch_glotlid(settings.cache, say=say, progress=shown.show)
+    with Steps() as steps:
+
+        def show(have: int, total: int) -> None:
+            steps("Fetching", have / max(total, 1), f"{byte_size(have)} of {byte_size(total)}")
+
+        path, sha256 = fetch_glotlid(settings.cache, say=say, progress=show)
     say(f"sha256 {sha256}")
     click.echo(path)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from finest.formatting import counted, short
 from finest.recipe.languages.overview import MEASURED, title_of, tokenizer_classes
-from finest.terminal import plain_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,13 +63,3 @@ def _print(console: Console, rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         cells = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
         console.print("  ".join(cells).rstrip(), markup=False, highlight=False)
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[Callable[[int], None]]:
-    """Show how much of a file has been read, on standard error; the function receives the bytes so far."""
-    console = plain_console(stderr=True)
-    columns = TextColumn(f"Reading {path.name}", markup=False), BarColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=path.stat().st_size)
-        yield lambda done: bar.update(task, completed=done)
