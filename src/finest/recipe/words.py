@@ -269,61 +269,51 @@ class Tokenizer:
         return tokens
 
 
-class LibraryTokenizer(Tokenizer):
+class _WithReference(Tokenizer):
+    """A tokenizer whose sentences are those of DataTrove's own object."""
+
+    _reference: Any
+
+    def sentences(self, line: str, at_most: int) -> int:
+        """Count the sentences of `line` as DataTrove's tokenizer does, up to `at_most`."""
+        return min(len(self._reference.span_tokenize(line)), at_most) if line else 0
+
+
+class LibraryTokenizer(_WithReference):
     """The tokenizer of DataTrove with this key; use it in one thread. It caches the tokens of the last text."""
 
     def __init__(self, key: TokenizerKey) -> None:
         self._cut = cutter(key)
         self._reference = _reference(key)
         self._text: str | None = None
-        self._words = Words("", 0, 0, 0, 0)
+        self._last = _Found("", 0, 0)
         self._known = _Counts()
-
-    def words(self, text: str) -> Words:
-        if text != self._text:
-            tokens = self._tokens_of(text)
-            counts = sum(map(self._known.__getitem__, tokens))
-            joined = " ".join(tokens)
-            is_spaced = joined.count(" ") >= len(tokens) > 0
-            self._words = Words(joined, len(tokens), *_unpacked(counts), tuple(tokens) if is_spaced else ())
-            self._text = text
-            self._known.forget()
-        return self._words
-
-    def _tokens_of(self, text: str) -> list[str]:
-        if self._cut is None or _OUTLAW in text:
-            return self._reference.word_tokenize(text)
-        return [word for word in map(str.strip, self._cut(text)) if word]
-
-    def joined(self, text: str) -> str:
-        return self.words(text).joined
-
-    def tokens(self, text: str) -> list[str]:
-        return self.words(text).tokens
-
-    def count(self, text: str) -> int:
-        return self.words(text).n
 
     def may_strike(self, text: str) -> bool:
         """Return True: a token may join several chunks."""
         del text
         return True
 
-    def sentences(self, line: str, at_most: int) -> int:
-        """Count the sentences of `line` as DataTrove's tokenizer does, up to `at_most`."""
-        return min(len(self._reference.span_tokenize(line)), at_most) if line else 0
+    def _all(self, text: str) -> _Found:
+        if text != self._text:
+            tokens = self._tokens_of(text)
+            self._last = _found(tokens, sum(map(self._known.__getitem__, tokens)))
+            self._text = text
+            self._known.forget()
+        return self._last
+
+    def _tokens_of(self, text: str) -> list[str]:
+        if self._cut is None or _OUTLAW in text:
+            return self._reference.word_tokenize(text)
+        return [word for word in map(str.strip, self._cut(text)) if word]
 
 
-class WhitespaceTokenizer(Tokenizer):
+class WhitespaceTokenizer(_WithReference):
     """DataTrove's tokenizer for languages without a better one: spaCy's words of `xx`, and sentences by their marks."""
 
     def __init__(self, key: TokenizerKey) -> None:
         super().__init__("xx")
         self._reference = _reference(key)
-
-    def sentences(self, line: str, at_most: int) -> int:
-        """Count the sentences of `line` as DataTrove's tokenizer does, up to `at_most`."""
-        return min(len(self._reference.span_tokenize(line)), at_most) if line else 0
 
 
 class _Counts(dict[str, int]):
