@@ -15,10 +15,9 @@ from finest.contest.submission import Submission, read_submission
 from finest.errors import HubUnavailable, RecipeError, UsageError
 from finest.recipe.recipe import load_recipe
 from finest.tasks.models import ReferenceRecipe
-from finest.tasks.recipes import in_force
 from finest.tasks.store import Store
 from finest.validator.admission import known_recipes
-from finest.validator.reference import named_recipes, reference_at
+from finest.validator.reference import in_force, named_recipes, reference_at
 
 from .made import folder_of, model, recipe_text, with_model
 

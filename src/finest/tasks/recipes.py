@@ -7,7 +7,6 @@ block at which the task was leased. Entries are never changed or removed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -42,9 +41,3 @@ def add(connection: Connection, recipe: ReferenceRecipe) -> bool:
     values = recipe.model_dump(exclude={"hash"}) | {"recipe_hash": recipe.hash}
     connection.execute(sa.insert(recipes).values(values))
     return True
-
-
-def in_force(known: Iterable[ReferenceRecipe], block: int, language: str) -> ReferenceRecipe | None:
-    """Return the reference of a language at a block; None if the list has none, and `fineweb` is the reference."""
-    begun = [one for one in known if one.language == language and one.since_block <= block]
-    return max(begun, key=lambda one: one.since_block, default=None) if begun else None

@@ -10,14 +10,35 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from finest.errors import RecipeError
 from finest.recipe.recipe import SHIPPED, Recipe, load_recipe
 from finest.validator.score import REFERENCE_RECIPE
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 LANGUAGE = "eng_Latn"
 """The language of tasks that name none."""
+
+
+class Listed(Protocol):
+    """An entry of a list of reference recipes."""
+
+    @property
+    def language(self) -> str: ...
+    @property
+    def since_block(self) -> int: ...
+
+
+_L = TypeVar("_L", bound=Listed)
+
+
+def in_force(known: Iterable[_L], block: int, language: str) -> _L | None:
+    """Return the reference of a language at a block; None if the list has none, and `fineweb` is the reference."""
+    begun = [one for one in known if one.language == language and one.since_block <= block]
+    return max(begun, key=lambda one: one.since_block, default=None)
 
 
 class Named(NamedTuple):
@@ -60,10 +81,9 @@ def reference_at(cache: Path, block: int | None, language: str = LANGUAGE) -> Re
 
     Raises RecipeError if the list names a recipe that is not here: no other one may stand in for it.
     """
-    begun = [one for one in read_named(cache) if one.language == language and one.since_block <= (block or -1)]
-    if not begun:
+    newest = in_force(read_named(cache), block or -1, language)
+    if newest is None:
         return load_recipe(REFERENCE_RECIPE)
-    newest = max(begun, key=lambda one: one.since_block)
     recipe = named_recipes(cache).get(newest.hash)
     if recipe is None:
         raise RecipeError(f"the reference recipe {newest.hash[:12]} is not on this machine; start the validator again")
