@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from finest.atomic_files import write_whole
 from finest.contest.bounds import broken_bounds, strange_sections
-from finest.dataset.hub import Hub, Revision, git_blob
+from finest.dataset.hub import REVISION, Hub, Revision
 from finest.errors import ModelError, RecipeError, UsageError, VerifyError
 from finest.formatting import byte_size
 from finest.recipe.quality_model.format import ModelFile, decoded
@@ -36,7 +36,7 @@ MAX_MODEL_BYTES = 4_000_000
 MAX_BYTES = 16_000_000
 """All files together; every validator and later every miner holds them."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\.safetensors")
-_PLACE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95})@([0-9a-f]{40})")
+_PLACE = re.compile(REVISION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,5 @@ class _Repository:
         return None if file is None else file.size_bytes
 
     def read(self, name: str, size: int) -> bytes:
-        data = self._hub.read(self._revision, name, 0, size)
-        if not self._files[name].holds(len(data), hashlib.sha256(data).hexdigest(), git_blob(data)):
-            raise VerifyError(f"{self._revision}: {name} is not the file that the Hub lists")
-        return data
+        del size
+        return self._hub.whole(self._revision, self._files[name])

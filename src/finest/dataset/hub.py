@@ -44,6 +44,8 @@ _FOLDER = rf"{TASKS_FOLDER}/[A-Za-z0-9_-]{{1,40}}"
 _PLACE = re.compile(
     rf"(?:hf://datasets/)?({_NAME}/{_NAME})(?:@([0-9a-f]{{40}}))?(?:/({_FOLDER}))?(?:#([0-9a-f]{{64}}))?"
 )
+REVISION = rf"({_NAME}/{_NAME})@([0-9a-f]{{40}})"
+"""Expression for `owner/name@revision`, with a group for each part."""
 _REPO = re.compile(rf"(?:{_NAME}/)?{_NAME}")
 
 
@@ -211,12 +213,14 @@ class Hub:
 
     def _file(self, revision: Revision, path: str) -> RemoteFile | None:
         found = self._api.get_paths_info(revision.repo, [path], repo_type=self._kind, revision=revision.sha)
-        for entry in found:
-            size, lfs = getattr(entry, "size", None), getattr(entry, "lfs", None)
-            if entry.path == path and size is not None:
-                sha256 = lfs.sha256 if lfs else None
-                return RemoteFile(path, int(size), str(getattr(entry, "blob_id", "")), sha256)
-        return None
+        return next((_remote_file(entry, "") for entry in found if entry.path == path), None)
+
+    def whole(self, revision: Revision, file: RemoteFile) -> bytes:
+        """Return the content of a file; raises VerifyError if it is not the file that the Hub lists."""
+        data = self.read(revision, file.path, 0, file.size_bytes)
+        if not file.holds(len(data), hashlib.sha256(data).hexdigest(), git_blob(data)):
+            raise VerifyError(f"{revision}: {file.path} is not the file that the Hub lists")
+        return data
 
     def local_copy(self, revision: Revision, path: str) -> Path:
         """Return a copy of one file in the client's own cache; a download that was stopped continues."""

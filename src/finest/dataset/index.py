@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from finest.dataset.hub import TASKS_FOLDER, Hub, RemoteFile, Revision, git_blob
+from finest.dataset.hub import TASKS_FOLDER, Hub, RemoteFile, Revision
 from finest.dataset.manifest import MANIFEST_NAME, Count, Manifest, Sha256, first_reason
 from finest.dataset.merkle import root as merkle_root
 from finest.dataset.open import Dataset, open_dataset, pinned
@@ -236,10 +236,7 @@ def _read(hub: Hub, revision: Revision, names: Mapping[str, RemoteFile | None], 
     file = names[path]
     if file is None or file.size_bytes > most:
         raise VerifyError(f"{revision}: {path} is no file of up to {most} bytes, as every index has")
-    data = hub.read(revision, path, 0, file.size_bytes)
-    if not file.holds(len(data), hashlib.sha256(data).hexdigest(), git_blob(data)):
-        raise VerifyError(f"{revision}: {path} is not the file that the Hub lists")
-    return data
+    return hub.whole(revision, file)
 
 
 def _parsed(kind: type[M], line: bytes, name: str) -> M:

@@ -7,13 +7,12 @@ sha256 is checked.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from finest.atomic_files import size_and_sha256, write_whole
-from finest.dataset.hub import Hub, RemoteFile, Revision, git_blob
+from finest.dataset.hub import REVISION, Hub, RemoteFile, Revision
 from finest.dataset.hub_retry import Say
 from finest.errors import UsageError, VerifyError
 from finest.recipe.quality_model import MAX_MODEL_BYTES
@@ -26,8 +25,7 @@ RECORD_NAME = "model.json"
 MAX_RECORD_BYTES = 16 << 20
 """Maximum size of a model.json; it holds evaluations and samples, about 100 kB."""
 
-_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
-_PLACE = re.compile(rf"(?:{HUB_PREFIX})?({_NAME}/{_NAME})@([0-9a-f]{{40}})")
+_PLACE = re.compile(rf"(?:{HUB_PREFIX})?{REVISION}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -83,7 +81,7 @@ def published_model(place: str, cache: Path, *, token: str | None = None, say: S
     record = files.get(RECORD_NAME)
     if record is None or record.size_bytes > MAX_RECORD_BYTES:
         raise VerifyError(f"{revision} holds no {RECORD_NAME} of at most {MAX_RECORD_BYTES} bytes: no model of ours")
-    data = _read(hub, revision, record)
+    data = hub.whole(revision, record)
     cached = cached_path(cache, str(file.sha256))
     if not _is_whole(cached, str(file.sha256)):
         _download(hub, revision, file, cached)
@@ -118,14 +116,7 @@ def _weights(revision: Revision, files: dict[str, RemoteFile]) -> RemoteFile:
 
 
 def _download(hub: Hub, revision: Revision, file: RemoteFile, target: Path) -> Path:
-    data = _read(hub, revision, file)
+    data = hub.whole(revision, file)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_whole(target, data)
     return target
-
-
-def _read(hub: Hub, revision: Revision, file: RemoteFile) -> bytes:
-    data = hub.read(revision, file.path, 0, file.size_bytes)
-    if not file.holds(len(data), hashlib.sha256(data).hexdigest(), git_blob(data)):
-        raise VerifyError(f"{revision}: {file.path} is not the file that the Hub lists")
-    return data

@@ -10,7 +10,6 @@ Whatever a stranger put there costs at most what `finest.dataset.limits` allows,
 from __future__ import annotations
 
 import bisect
-import hashlib
 import random
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +23,7 @@ import pyarrow as pa
 
 from finest.dataset.card import CARD_NAME
 from finest.dataset.confined_reader import Confined, Store
-from finest.dataset.hub import TASKS_FOLDER, Hub, RemoteFile, Revision, git_blob, parse_place
+from finest.dataset.hub import TASKS_FOLDER, Hub, RemoteFile, Revision, parse_place
 from finest.dataset.limits import (
     CHECK_CPU_S_PER_GB,
     CHECK_MEMORY_BYTES,
@@ -386,10 +385,7 @@ def _open_revision(hub: Hub, revision: Revision) -> Dataset:
         raise VerifyError(f"{revision} holds no {MANIFEST_NAME}: not a dataset of ours")
     if stated.size_bytes > MAX_MANIFEST_BYTES:
         raise VerifyError(f"{revision}: a {MANIFEST_NAME} of {stated.size_bytes} bytes, which no honest one has")
-    data = hub.read(revision, MANIFEST_NAME, 0, stated.size_bytes)
-    if not stated.holds(len(data), hashlib.sha256(data).hexdigest(), git_blob(data)):
-        raise VerifyError(f"{revision}: {MANIFEST_NAME} is not the file that the Hub lists")
-    manifest = parse_manifest(data, f"{revision}: {MANIFEST_NAME}")
+    manifest = parse_manifest(hub.whole(revision, stated), f"{revision}: {MANIFEST_NAME}")
     _check_listing(revision, manifest, files)
     return Dataset(revision, manifest, _OnTheHub(hub, revision))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finest.atomic_files import size_and_sha256, write_whole
-from finest.dataset.hub import Hub, Revision, git_blob
+from finest.dataset.hub import Hub, Revision
 from finest.dataset.model_files import published_model
 from finest.errors import ModelError, UsageError, VerifyError
 from finest.models.documents import FileSource
@@ -131,9 +131,8 @@ def _published_set(revision: Revision, stated: SetEvaluation, cache: Path) -> Fi
     suffix = next(ending for ending in SUFFIXES if file.path.lower().endswith(ending))
     target = cache / "models" / "sets" / f"{stated.sha256}{suffix}"
     if not target.is_file() or size_and_sha256(target)[1] != stated.sha256:
-        data = hub.read(revision, file.path, 0, file.size_bytes)
-        sha256 = hashlib.sha256(data).hexdigest()
-        if not file.holds(len(data), sha256, git_blob(data)) or sha256 != stated.sha256:
+        data = hub.whole(revision, file)
+        if hashlib.sha256(data).hexdigest() != stated.sha256:
             raise VerifyError(f"{revision}: {file.path} is not the file that {RECORD_NAME} states")
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, data)

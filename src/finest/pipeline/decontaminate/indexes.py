@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from finest.atomic_files import write_whole
 from finest.dataset.decontaminated import Decontaminated, missing_index
-from finest.dataset.hub import Hub, Revision, git_blob, parse_place
+from finest.dataset.hub import Hub, Revision, parse_place
 from finest.errors import UsageError, VerifyError
 from finest.pipeline.decontaminate.sets import find_set, read_items
 from finest.pipeline.quality_models import forget_files
@@ -148,8 +148,8 @@ def _fetched(place: str, sha256: str, token: str | None, say: Say, most_bytes: i
     file = hub.files(revision).get(path)
     if file is None or file.size_bytes > most_bytes:
         raise VerifyError(f"{revision}: no file {path} of at most {most_bytes:,} bytes")
-    data = hub.read(revision, path, 0, file.size_bytes)
+    data = hub.whole(revision, file)
     found = hashlib.sha256(data).hexdigest()
-    if not file.holds(len(data), found, git_blob(data)) or found != sha256:
+    if found != sha256:
         raise VerifyError(f"{revision}: {path} has the sha256 {found}, the recipe asks for {sha256}")
     return data
