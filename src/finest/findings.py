@@ -64,4 +64,4 @@ class Check(Generic[Subject]):
     needs: tuple[str, ...] = ()
     """Checks that run first; if one of them fails, this one is skipped."""
     hint: str = "run the same command again; the machine or the network was too slow"
-    """What to do when the deadline passes."""
+    """The advice that is shown when the deadline passes."""

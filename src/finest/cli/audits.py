@@ -1,4 +1,4 @@
-"""What the commands of an audit share: the WARCs that are named, and the means to read them."""
+"""Options and helpers that the audit commands share: the named WARCs, and the means to read them."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class TrackDecision:
     margin: float = 0.0
     z: float = 0.0
     notes: Mapping[int, str] = field(default_factory=dict)
-    """What became of each entry, by its place in the result."""
+    """The outcome of each entry, by its place in the result."""
     copies: frozenset[int] = frozenset()
     """Entries that are copies, by their places in the result."""
     variance: float = FIRST_VARIANCE

@@ -1,4 +1,5 @@
-"""What each entry's text teaches a small model: equally many tokens, one model per fold, the same held-out documents.
+"""Measure how well each entry's text trains a small model: equal numbers of tokens, one model per fold, the same
+held-out documents for all.
 
 A fold is the pages of a part of the pool's hosts. Its model learns from the entry's pages of that fold alone. So the
 spread between the folds shows how far chance in the choice of pages carries a recipe; several draws from the same
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Yield(NamedTuple):
-    """What a recipe keeps of the pool."""
+    """The pages of the pool that a recipe keeps."""
 
     pages: int
     tokens: int
@@ -52,7 +53,7 @@ def yield_of(pool: Pool, key: str) -> Yield:
 
 
 class Shared(NamedTuple):
-    """What two recipes have in common, in thousandths of their tokens."""
+    """The share of tokens that two recipes have in common, in thousandths."""
 
     texts: int
     """Pages that both keep, with equal texts."""

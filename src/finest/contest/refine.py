@@ -33,7 +33,7 @@ class Kept(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What a recipe makes of the pages of a window."""
+    """The rows that a recipe makes of the pages of a window."""
 
     kept: list[Kept]
     cpu_s: float

@@ -40,7 +40,7 @@ class WindowRead(_Data):
 
 
 class Measured(_Data):
-    """What was measured of one entry."""
+    """The measurements of one entry."""
 
     entry: Entry
     recipe: str = ""
@@ -56,11 +56,11 @@ class Measured(_Data):
     texts_sha256: str = ""
     """The sha256 over the sources, offsets and texts of these pages."""
     bits: tuple[tuple[int, ...], ...] = ()
-    """What each document costs, in thousandths of a bit: one row per fold."""
+    """The cost of each document in thousandths of a bit: one row per fold."""
 
 
 class Similar(_Data):
-    """What two entries of a track have in common, in thousandths of their tokens."""
+    """The share of tokens that two entries of a track have in common, in thousandths."""
 
     earlier: int
     later: int

@@ -1,4 +1,4 @@
-"""What stands after a round: the incumbents, what is still paid, and whose recipe was there first.
+"""The standing after a round: the incumbents, the pay that is still due, and the first author of each recipe.
 
 Pay follows the improvement. A win pays in proportion to the certain gain: FULL_BPB pays its whole track for
 PAID_BLOCKS, and a larger gain pays for longer. So cutting one improvement into several wins pays less, because each

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Trial(NamedTuple):
-    """What a recipe did with the sample's pages, beside `fineweb`."""
+    """The results of a recipe on the sample's pages, beside those of `fineweb`."""
 
     pages: int
     kept: int

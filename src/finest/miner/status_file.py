@@ -23,7 +23,7 @@ MIN_INTERVAL_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What the miner is doing."""
+    """The miner's current step."""
 
     words: str
     """The activity in words, such as `refining task 17` or `waiting for work: ...`."""

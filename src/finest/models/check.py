@@ -30,7 +30,7 @@ class CheckedSet:
 
     name: str
     found: SetEvaluation | None
-    """What was computed; None if the set's file is nowhere."""
+    """The computed value; None if the set's file was not found."""
     differences: tuple[str, ...] = ()
     """For each field that differs: what it is, and what the record says."""
 

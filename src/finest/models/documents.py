@@ -48,7 +48,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What identifies the content of a source; the fields are those of `TrainingSet`."""
+    """The identity of a source's content; the fields are those of `TrainingSet`."""
 
     form: Literal["dataset", "parquet", "jsonl", "csv"]
     revision: str | None = None

@@ -27,7 +27,7 @@ _ONE = struct.Struct("<q")
 
 @dataclass(slots=True)
 class _Scored:
-    """What is kept of the documents of a set: no text."""
+    """The facts about the documents of a set that the record keeps; it holds no text."""
 
     raw_sum: int = 0
     told: Any = field(default_factory=hashlib.sha256)

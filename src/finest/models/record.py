@@ -20,7 +20,7 @@ MAX_RECORD_BYTES = 16 << 20
 """Maximum size of a `model.json` that is read; one with 64 classes and a hundred training sets has 100 kB."""
 
 Task = Literal["binary", "grades", "classes"]
-"""What the labels are: 0 or 1, numbers from 0 to 5, or names."""
+"""The kinds of labels: 0 or 1, numbers from 0 to 5, or names."""
 _SHA256 = r"^[0-9a-f]{64}$"
 
 
@@ -101,7 +101,7 @@ class Measures(_Part):
     """Figures of an evaluation, all computed on integer scores. A figure that does not apply is None or empty."""
 
     task: Task
-    """What the labels of these documents are."""
+    """Return the kind of these documents' labels."""
     documents: int
     groups: int
     """Number of hosts (or other groups), which no fold and no resample divides."""
@@ -152,7 +152,7 @@ class Evaluation(_Part):
 
 
 class CalibrationBin(_Part):
-    """What a bin means: texts of `other` (or all texts) are spread evenly over the bins."""
+    """Explanation of the bins: texts of `other` (or all texts) are spread evenly over them."""
 
     bin: int
     min_raw: int | None

@@ -60,7 +60,7 @@ _LIBRARIES = ("finest-data", "numpy", "scipy")
 
 @dataclass(frozen=True, slots=True)
 class TrainOptions:
-    """What to train on, and how. Either `labels`, or `good` and `other`."""
+    """The sources and settings of a training: either `labels`, or `good` and `other`."""
 
     out: Path
     """The model's file; `model.json` is written beside it."""

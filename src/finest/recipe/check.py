@@ -17,4 +17,4 @@ class Check(NamedTuple):
     limit: float
     failed: bool
     detail: str = ""
-    """What the statistic was found in, in one line, where the numbers do not say it; verdicts are published with it."""
+    """One line that says where the statistic was found, if the numbers do not; verdicts are published with it."""

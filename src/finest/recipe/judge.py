@@ -69,7 +69,7 @@ class Verdict:
     payload_bytes: int = 0
     """Size of the body with all codings undone; 0 if the page was dropped before that."""
     error: str = ""
-    """What dropped the page, in words: the exception with its type, stage, location in the code and message, or the
+    """The cause of the drop, in words: the exception with its type, stage, location in the code and message, or the
     detail of the check that failed."""
     columns: tuple[tuple[str, str | int | float], ...] = ()
     """Names and values of the columns that stages add to the row of a kept page."""

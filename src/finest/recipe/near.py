@@ -29,7 +29,7 @@ _CLOSE = (
 
 
 class Near:
-    """What may be one of the wanted languages, which are given as codes of any form."""
+    """The labels that may mean one of the wanted languages, which are given as codes of any form."""
 
     def __init__(self, wanted: tuple[str, ...]) -> None:
         self._wanted = [language for language in map(language_of, wanted) if language]

@@ -115,7 +115,7 @@ def _opened(core: Core, splitter: ChunkSplitter) -> Splitter:
 
 
 class _Kinds(dict[int, int]):
-    """What each character is to the core: the bits of FN_KIND_* in native/core/chunks.h."""
+    """The kind of each character for the core: the bits of FN_KIND_* in native/core/chunks.h."""
 
     def __init__(self, splitter: ChunkSplitter) -> None:
         super().__init__()

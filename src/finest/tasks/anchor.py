@@ -22,7 +22,7 @@ LOOK_S = 600.0
 
 
 class AnchorChain(Protocol):
-    """What anchoring needs of finest.chain.subnet.Chain."""
+    """The methods of finest.chain.subnet.Chain that anchoring calls."""
 
     @property
     def hotkey(self) -> Hotkey: ...

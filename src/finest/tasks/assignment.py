@@ -54,7 +54,7 @@ UNDRAWN = Beacon(0, "0x" + 64 * "0")
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What the order of one lease follows from."""
+    """The inputs that determine the order of WARCs for one lease."""
 
     root: str
     beacon: Beacon

@@ -57,7 +57,7 @@ class Subnet(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LeaseBasis:
-    """What a new lease refers to: the last block that the server read from the chain, and its beacon."""
+    """The last block that the server read from the chain, and its beacon; each new lease names both."""
 
     seen_block: int
     beacon: Beacon

@@ -54,7 +54,7 @@ class Seen:
 
 @dataclass(slots=True)
 class LogSummary:
-    """What a checked log holds."""
+    """The content of a log whose hashes were checked."""
 
     entries: int = 0
     head: str = FIRST_HEAD

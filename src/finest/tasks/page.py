@@ -43,7 +43,7 @@ class CrawlRow:
 
     name: str
     about: str
-    """What the work asks for, and its price; empty for a whole crawl at the usual price."""
+    """The language or recipe that the work asks for, and its price; empty for a whole crawl at the usual price."""
     total: str
     finished: str
     leased: str

@@ -91,7 +91,7 @@ def _has_failed(connection: sa.Connection, rules: Rules, task_id: str) -> bool:
 _WORTH = sa.case(
     (scores.c.verdict == "pass", scores.c.score * sa.func.coalesce(scores.c.tokens, 0)), else_=0.0
 )  # fmt: skip
-"""What a verdict says that a task is worth: score x verified tokens."""
+"""The worth of a task by one verdict: score x verified tokens."""
 
 
 def _judged() -> sa.Subquery:

@@ -72,7 +72,7 @@ class NewWork:
 
 
 FIELDS_OF_TASK = (CRAWL.label("crawl"), crawls.c.kind, crawls.c.language, crawls.c.recipe, crawls.c.recipe_hash)
-"""What a task says of its work, besides the price, which it keeps itself."""
+"""The fields of a task that describe its work, except the price, which the task keeps itself."""
 _FIELDS = (crawls.c.id, crawls.c.name, crawls.c.price, crawls.c.warcs, crawls.c.root, *FIELDS_OF_TASK)
 _HAS_OPEN = sa.exists().where(warcs.c.crawl_id == crawls.c.id, OPEN).correlate(crawls)
 IN_ORDER = (crawls.c.price.desc(), crawls.c.id)

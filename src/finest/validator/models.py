@@ -86,7 +86,7 @@ class Beacon(_Model):
 
 
 class Subject(_Model):
-    """What is audited: submission, task, validator and seed."""
+    """The subject of an audit: submission, task, validator and seed."""
 
     submission: Submission
     task: Assignment

@@ -1,4 +1,4 @@
-"""What `finest contest` shows."""
+"""The output of `finest contest`."""
 
 from __future__ import annotations
 

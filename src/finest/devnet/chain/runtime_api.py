@@ -86,7 +86,7 @@ def _arguments(pallets: Pallets, types: list[str], params: bytes) -> list[Any]:
 
 
 _UNUSED = ("pruning_score", "trust", "rank", "tao_stake")
-"""What the metagraph has no value for: the runtime no longer computes the first three."""
+"""Fields for which the metagraph has no value: the runtime no longer computes the first three."""
 _GRAPH = {"emission": "Emission", "dividends": "Dividends", "incentives": "Incentive", "consensus": "Consensus"}
 _NEURON = {
     "emission": "Emission",

@@ -30,7 +30,7 @@ _ITEMS = {
 
 @dataclass(frozen=True, slots=True)
 class BlockEmission:
-    """What a subnet emits in one block, in rao of its own coin."""
+    """The emission of a subnet in one block, in rao of its own coin."""
 
     servers: int
     validators: int

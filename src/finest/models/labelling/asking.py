@@ -23,7 +23,7 @@ _REFUSALS = 8
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What each page is asked with."""
+    """The prompt and the settings for each page."""
 
     prompt: str
     """With PLACEHOLDER where the page's text goes."""

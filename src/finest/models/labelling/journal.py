@@ -28,7 +28,7 @@ _MAX_LINE_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What became of a page; the last entry of a page counts."""
+    """The outcome of a page; the last entry of a page counts."""
 
     page: str
     """sha256 of the text."""

@@ -44,7 +44,7 @@ class Page:
     id: str
     """The WARC-Record-ID; "" if the source names none."""
     group: str
-    """What no fold of a training divides: the column `group`, or else the host."""
+    """The group that no training fold divides: the column `group`, or else the host."""
 
 
 def identities(sources: Sequence[Source], progress: Progress) -> list[dict[str, Any]]:

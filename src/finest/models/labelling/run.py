@@ -25,7 +25,7 @@ JOURNAL_SUFFIX = ".journal"
 
 @dataclass(frozen=True, slots=True)
 class LabelOptions:
-    """What to label, with what, and where to write it."""
+    """The pages to label, the model that labels them, and the output file."""
 
     sources: tuple[Source, ...]
     out: Path

@@ -24,7 +24,7 @@ _HUB_DATASET = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}(?=@|
 
 @dataclass(frozen=True, slots=True)
 class CardInput:
-    """What a card tells."""
+    """The content of a card."""
 
     record: ModelRecord
     repo: str

@@ -39,7 +39,7 @@ _LICENCE_FILES = frozenset({"LICENSE", "LICENSE.md", "LICENSE.txt"})
 
 @dataclass(frozen=True, slots=True)
 class PublishOptions:
-    """What is published beside the weights and the record."""
+    """The files that are published beside the weights and the record."""
 
     licence: str = "unknown"
     samples: tuple[Source, ...] = ()

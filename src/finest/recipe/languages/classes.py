@@ -20,7 +20,7 @@ class TokenizerKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Needs:
-    """What a tokenizer needs besides the packages that Finest Data always installs."""
+    """The requirements of a tokenizer besides the packages that Finest Data always installs."""
 
     extra: str | None = None
     """The extra of `finest-data` that installs `packages`."""

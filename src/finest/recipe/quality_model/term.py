@@ -1,4 +1,4 @@
-"""What one n-gram of a text adds to its score."""
+"""The contribution of one n-gram of a text to its score."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Term(NamedTuple):
-    """What an n-gram adds to a raw score, and where it first occurs in the text's UTF-8."""
+    """An n-gram's contribution to a raw score, and where it first occurs in the text's UTF-8."""
 
     raw: int
     times: int

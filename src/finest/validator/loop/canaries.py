@@ -1,4 +1,4 @@
-"""What canaries are worth to validators: pay for right verdicts on them.
+"""Pay validators for right verdicts on canaries.
 
 A canary is a task whose dataset the operator of the task server made good or bad on purpose (finest.tasks.canaries).
 Nobody else knows which tasks are canaries until they are revealed, days after all verdicts on them are public.
@@ -111,7 +111,7 @@ class Revealed:
     def __init__(self, server: CanaryServer, queue: Queue, say: Callable[[str], None]) -> None:
         self._server, self._queue, self._say = server, queue, say
         self.points: dict[str, int] = {}
-        """What each validator has earned lately."""
+        """Return the recent earnings of each validator."""
 
     def round(self, block: int) -> float:
         """Read what was revealed lately; return the seconds until the next round. Raises TaskServerError.

@@ -47,7 +47,7 @@ _SCALE = 1 << 53
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """What the committee agrees on: a pass with this score and so many verified tokens."""
+    """The committee's agreement: a pass with this score and this number of verified tokens."""
 
     total: float
     tokens: float

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class Contact:
-    """What the validator's looks at the task server have shown. Written by one thread, read by any."""
+    """The results of the validator's requests to the task server. One thread writes it, any thread reads it."""
 
     def __init__(self) -> None:
         self.away = False

@@ -34,8 +34,8 @@ from finest.validator.models import Outcome
 PAID_BLOCKS = 7200
 """A day of 12 s blocks, as in the task server's count of what it assigns to a hotkey."""
 PAY_DAYS = 3
-"""What does not vest is paid over so many days. A hotkey with one task a day has two to four tasks in them, so that its
-weight does not swing between nothing and twice its mean."""
+"""The pay that does not vest is spread over this many days. A hotkey with one task a day has two to four tasks in them,
+so that its weight does not swing between nothing and twice its mean."""
 SETTLING_BLOCKS = 2400
 """Blocks from a commitment to its pay: eight hours. In six, a validator has adopted the verdict on a task or begins to
 judge it (committee.WAIT_BLOCKS)."""
@@ -76,7 +76,7 @@ class Past:
 
     @property
     def value(self) -> float:
-        """What is paid for this verdict, of which its share of all drawn tasks has one."""
+        """The pay for this verdict, scaled up by the probability with which its task was drawn."""
         return self.total * self.tokens / self.share if self.verdict == "pass" else 0.0
 
 

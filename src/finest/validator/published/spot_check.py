@@ -1,4 +1,4 @@
-"""What goes into a spot check and what comes out of it.
+"""The input and the result of a spot check.
 
 A module of its own, because the process that checks imports it before it gives up access to files, when no library may
 have started a thread yet.
@@ -12,7 +12,7 @@ from finest.validator.models import Outcome
 
 
 class Reported(BaseModel):
-    """What a validator reported to the task server about a task, with the place of its evidence."""
+    """A validator's report to the task server about a task, with the place of its evidence."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

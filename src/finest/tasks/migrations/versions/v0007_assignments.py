@@ -1,4 +1,4 @@
-"""What assignments follow from: the place of each WARC in its list, the list's root, and imports in the public log."""
+"""Add the inputs of assignments: the place of each WARC in its list, the list's root, and imports in the public log."""
 
 from __future__ import annotations
 
