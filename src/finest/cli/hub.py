@@ -96,13 +96,14 @@ def open_command(
 def _open_index(
     where: str, rows: int, seed: int, crawl: str | None, language: str | None, *, as_json: bool
 ) -> None:  # fmt: skip
-    from finest.cli.views.index import Checks, index_dict, show_index
+    from finest.cli.views.index import checked, index_dict, show_index
+    from finest.cli.views.steps import Steps
     from finest.dataset.index import open_index
 
     index = open_index(where, say=say)
     entries = index.select(crawl=crawl, language=language)
-    checks = Checks(say)
-    refused = index.check(entries, lambda done: checks.show(done, len(entries)))
+    with Steps() as steps:
+        refused = index.check(entries, lambda done: checked(steps, done, len(entries)))
     good = [one for one in entries if one.task not in refused]
     sample = index.sample(good, rows, seed)
     if as_json:

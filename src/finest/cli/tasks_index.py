@@ -30,7 +30,8 @@ def publish_index(repo: str, private: bool) -> None:
     with needs("server"):
         from finest.tasks.index import earlier_entries, entries_of
         from finest.tasks.store import Store
-    from finest.cli.views.index import Checks
+    from finest.cli.views.index import checked
+    from finest.cli.views.steps import Steps
     from finest.dataset.hub import Hub
     from finest.dataset.hub_client import quiet_client
     from finest.dataset.publish_index import publish_index as send
@@ -43,7 +44,8 @@ def publish_index(repo: str, private: bool) -> None:
         store.close()
     hub = Hub(say=say)
     name = hub.full_name(repo)
-    entries = entries_of(tasks, earlier_entries(hub, name), say, Checks(say).show)
+    with Steps() as steps:
+        entries = entries_of(tasks, earlier_entries(hub, name), say, lambda done, of: checked(steps, done, of))
     revision = send(entries, hub, name, private=private, say=say)
     say(f"{len(entries):,} of {len(tasks):,} accepted datasets are in the index\nOpen it:  finest open {revision}")
     click.echo(str(revision))

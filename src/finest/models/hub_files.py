@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from finest.dataset.hub import TASKS_FOLDER, Hub, Revision
+from finest.dataset.hub import REVISION, TASKS_FOLDER, Hub, Revision
 from finest.dataset.manifest import MANIFEST_NAME
 from finest.errors import SourceError
 from finest.models.tables import SUFFIXES, form_of
 
-_PLACE = re.compile(r"([\w][\w.-]*/[\w][\w.-]*)@([0-9a-f]{40})(?::(.+))?", re.ASCII)
+_PLACE = re.compile(rf"{REVISION}(?::(.+))?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
 from finest.cli.views.hub import show_rows
-from finest.formatting import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
+    from finest.cli.views.steps import Steps
     from finest.dataset.index import Index, IndexEntry
 
-EVERY_S = 5.0
-"""Time between two lines of progress."""
 
-
-class Checks:
-    """Says every few seconds how many datasets are checked and how long the others will take."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self._began = self._said = time.monotonic()
-
-    def show(self, done: int, of: int) -> None:
-        """Show that so many of all datasets are checked."""
-        now = time.monotonic()
-        if now - self._said >= EVERY_S:
-            self._said = now
-            left_s = (now - self._began) / done * (of - done)
-            self._say(f"{done:,} of {of:,} datasets checked, {duration(left_s)} left")
+def checked(steps: Steps, done: int, of: int) -> None:
+    """Show that so many of all datasets are checked."""
+    steps("datasets", done / of, f"{done:,} of {of:,} checked")
 
 
 def show_index(
