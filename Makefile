@@ -8,6 +8,9 @@
 # make test-nightly                  the suite with all that it takes samples of, for a release
 # make check                         lint and types             make bench       beside DataTrove, see bench/
 
+# Compiled modules are kept, whatever a container's image says: else each process of the tests compiles them again.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin

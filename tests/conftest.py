@@ -72,20 +72,31 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """A SQLite database that is not there yet."""
-    return f"sqlite:///{tmp_path / 'state.db'}"
+def tables() -> str:
+    """Whose tables `database_url` has: "tasks" (a task server's), "queue" (a validator's), or "" for none."""
+    return ""
 
 
 @pytest.fixture
-def postgres_url(cluster: Cluster) -> str:
-    """An empty PostgreSQL database."""
-    return cluster.fresh()
+def sqlite_url(tmp_path: Path, tables: str) -> str:
+    """A SQLite database that is not there yet, or one with `tables` and nothing in them."""
+    from tests import prepared
+
+    path = tmp_path / "state.db"
+    return prepared.sqlite(tables, path) if tables else f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgres_url(cluster: Cluster, tables: str) -> str:
+    """A PostgreSQL database that is empty, or has `tables` and nothing in them."""
+    from tests import prepared
+
+    return prepared.postgres(tables, cluster) if tables else cluster.fresh()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    """An empty database, one of each kind."""
+def database_url(request: pytest.FixtureRequest, tables: str) -> str:
+    """A database of each kind."""
     return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
 
 

@@ -22,6 +22,12 @@ def rules() -> Rules:
 
 
 @pytest.fixture
+def tables() -> str:
+    """A test of the migrations overrides it by `@pytest.mark.parametrize("tables", [""])`."""
+    return "tasks"
+
+
+@pytest.fixture
 def store(database_url: str, rules: Rules) -> Iterator[Store]:
     """An empty store, on each kind of database."""
     store = Store.open(database_url, rules)

@@ -85,12 +85,14 @@ class Cluster:
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://finest@/{database}?host={self.folder}"
 
-    def fresh(self) -> str:
-        """The URL of a new, empty database."""
+    def fresh(self, template: str = "template1") -> str:
+        """The URL of a new database: empty, or a copy of another one that nobody is connected to."""
         self._databases += 1
         name = f"fresh{self._databases}"
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            # Copying the files costs the server half of what logging them does. PostgreSQL 14 knows nothing else.
+            how = " STRATEGY file_copy" if connection.info.server_version >= 150_000 else ""
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}{how}")
         return self.url(name)
 
     def _wait(self) -> None:

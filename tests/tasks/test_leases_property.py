@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from finest.tasks.models import Rules, Task, TaskState
 from finest.tasks.problems import Problem
 from finest.tasks.store import Store
+from tests import prepared
 from tests.tasks.samples import CRAWL, paths, published
 from tests.tasks.test_leases import check
 
@@ -30,7 +31,7 @@ class Leasing(RuleBasedStateMachine):
         self.rules = Rules(
             redundancy=redundancy, open_leases=open_leases, lease_blocks=5, window_blocks=12, tasks_per_window=4
         )
-        self.store = Store.open(f"sqlite:///{Path(self.folder.name) / 'tasks.db'}", self.rules)
+        self.store = Store.open(prepared.sqlite("tasks", Path(self.folder.name) / "tasks.db"), self.rules)
         self.store.add_warcs(CRAWL, paths(7))
         self.store.add_warcs(OLD, paths(3, OLD))
         self.block, self.tasks, self.finished = 100, [], 0

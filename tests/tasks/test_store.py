@@ -45,6 +45,7 @@ def indexes(connection: sa.Connection) -> set[tuple[str, str]]:
     return {(name, " ".join(sql.split())) for name, sql in rows if "alembic" not in name}
 
 
+@pytest.mark.parametrize("tables", [""])
 def test_migrations_give_the_tables(database_url: str) -> None:
     """The tables after all migrations are those of tables.py, with their indexes' conditions."""
     database = Database.open(database_url, TABLES)
@@ -63,6 +64,7 @@ def test_migrations_give_the_tables(database_url: str) -> None:
     database.close()
 
 
+@pytest.mark.parametrize("tables", [""])
 def test_servers_may_start_at_once(database_url: str) -> None:
     """Eight stores opened at the same moment on an empty database all work."""
     failures: list[BaseException] = []

@@ -144,6 +144,7 @@ def test_the_log_tells_work_on_the_same_warcs_apart(store: Store) -> None:
     assert [(one.get("work"), one["price"]) for one in leases] == [(GERMAN.name, 2.0), (None, 1.0)]
 
 
+@pytest.mark.parametrize("tables", [""])
 def test_an_older_database_keeps_its_claims(database_url: str) -> None:
     """The migration makes the table of WARCs anew on SQLite, and loses neither a lease nor what was finished."""
     config = Config()
@@ -172,6 +173,7 @@ def test_an_older_database_keeps_its_claims(database_url: str) -> None:
     store.close()
 
 
+@pytest.mark.parametrize("tables", [""])
 def test_other_work_of_an_older_database_has_a_list_in_the_log(database_url: str) -> None:
     """The migration gives each work its places and its root; leases from then on are drawn."""
     config, here = Config(), [*paths(3), *paths(2)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -75,7 +75,7 @@ DECIDING_LIBRARIES = (
 def installed_libraries(names: Iterable[str] = DECIDING_LIBRARIES) -> dict[str, str]:
     """Return the installed versions of these packages; raise RecipeError if one is missing."""
     try:
-        return {name: importlib.metadata.version(name) for name in names}
+        return {name: _version(name) for name in names}
     except importlib.metadata.PackageNotFoundError as error:
         raise RecipeError(f"package {error.name} is not installed; reinstall with: pip install finest-data") from error
 
@@ -287,9 +287,15 @@ def parse_recipe(data: dict[str, Any]) -> Recipe:
 
 def _installed(name: str) -> str | None:
     try:
-        return importlib.metadata.version(name)
+        return _version(name)
     except (importlib.metadata.PackageNotFoundError, ValueError):
         return None
+
+
+@cache
+def _version(name: str) -> str:
+    """Return a package's installed version; remembered, since an audit asks some 300 times (0.2 s without)."""
+    return importlib.metadata.version(name)
 
 
 def _with_whole_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -16,6 +16,11 @@ __all__ = ["queue", "source"]
 
 
 @pytest.fixture
+def tables() -> str:
+    return "queue"
+
+
+@pytest.fixture
 def queue(database_url: str) -> Iterator[Queue]:
     """An empty queue."""
     queue = Queue.open(database_url)

@@ -24,6 +24,7 @@ from finest.validator.loop.sampling import (
 )
 from finest.validator.loop.weights import PAY_DAYS, HotkeyScore, Past, hotkey_scores
 from finest.validator.models import Assignment, Beacon, Subject, Submission
+from tests import prepared
 from tests.deep import sampled
 
 from .economy import DAY, Work, day_of, honest_warcs, paid, paid_by_sample, per_work
@@ -39,7 +40,7 @@ CHEAT = "5cheat" + "0" * 42
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Queue]:
     """The validator's queue, on SQLite alone: what is tested is what it pays."""
-    queue = Queue.open(f"sqlite:///{tmp_path / 'validator.db'}")
+    queue = Queue.open(prepared.sqlite("queue", tmp_path / "validator.db"))
     yield queue
     queue.close()
 
