@@ -1,4 +1,4 @@
-"""Databases whose tables are there already: copies of one that the product made, as migrations take longer than a test."""
+"""Databases whose tables are there already: copies of one that migrations made, as these take longer than a test."""
 
 from __future__ import annotations
 
