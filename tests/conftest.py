@@ -54,7 +54,7 @@ def corpus() -> Path:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is built once per machine: kept for the session, or where FINEST_CACHE says."""
+    """The cache of files that are built once per machine: the default one, or the folder in FINEST_CACHE."""
     from finest.settings import default_cache
 
     return Path(os.environ.get("FINEST_CACHE") or default_cache())
@@ -73,7 +73,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def tables() -> str:
-    """Whose tables `database_url` has: "tasks" (a task server's), "queue" (a validator's), or "" for none."""
+    """The owner of the tables in `database_url`: "tasks" (a task server), "queue" (a validator) or "" (no tables)."""
     return ""
 
 
@@ -96,7 +96,7 @@ def postgres_url(cluster: Cluster, tables: str) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tables: str) -> str:
-    """A database of each kind."""
+    """A database of each kind, with `tables` or empty."""
     return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
 
 
@@ -145,7 +145,7 @@ def _place(path: Path) -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish() -> None:
-    """What tests left to the garbage collector goes now: while a plugin is compiled it would break CPython 3.11's
-    compiler (https://github.com/python/cpython/issues/106905), and with it the report.
+    """Collect the garbage of all tests now: collected while a plugin is compiled, it would break the compiler of
+    CPython 3.11 (https://github.com/python/cpython/issues/106905), and with it the report.
     """
     gc.collect()

@@ -8,6 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from sqlalchemy import make_url
+
 from finest.tasks.store import Store
 from finest.validator.loop.queue import Queue
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 _folder = TemporaryDirectory(prefix="finest-prepared-")
 
 
-def open_and_close(kind: str, url: str) -> None:
+def _make_tables(kind: str, url: str) -> None:
     """Make the tables of a task server ("tasks") or a validator ("queue")."""
     (Store.open(url) if kind == "tasks" else Queue.open(url)).close()
 
@@ -25,7 +27,7 @@ def open_and_close(kind: str, url: str) -> None:
 @cache
 def _sqlite(kind: str) -> Path:
     path = Path(_folder.name) / f"{kind}.db"
-    open_and_close(kind, f"sqlite:///{path}")
+    _make_tables(kind, f"sqlite:///{path}")
     return path
 
 
@@ -38,8 +40,8 @@ def sqlite(kind: str, path: Path) -> str:
 @cache
 def _postgres(kind: str, cluster: Cluster) -> str:
     url = cluster.fresh()
-    open_and_close(kind, url)
-    return url.split("/")[3].split("?")[0]
+    _make_tables(kind, url)
+    return str(make_url(url).database)
 
 
 def postgres(kind: str, cluster: Cluster) -> str:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def rules() -> Rules:
-    """What the store of a test allows; a test overrides it by `@pytest.mark.parametrize("rules", [...])`."""
+    """The rules of a test's store; a test overrides them by `@pytest.mark.parametrize("rules", [...])`."""
     return Rules()
 
 
 @pytest.fixture
 def tables() -> str:
-    """A test of the migrations overrides it by `@pytest.mark.parametrize("tables", [""])`."""
+    """A task server's tables; a test of the migrations overrides it by `@pytest.mark.parametrize("tables", [""])`."""
     return "tasks"
 
 

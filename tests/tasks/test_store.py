@@ -98,7 +98,7 @@ def together(acts: list[object]) -> None:
      "postgresql://u:half@secret@127.0.0.1:1/d"],
 )  # fmt: skip
 def test_a_wrong_address_is_one_line(url: str) -> None:
-    """What is no address of a database is said without quoting it."""
+    """The error for a text that is no address of a database does not quote it."""
     with pytest.raises(UsageError) as error:
         Store.open(url, Rules())
     assert "secret" not in str(error.value) and "\n" not in str(error.value)
@@ -379,7 +379,7 @@ def test_a_read_only_database_is_unhealthy(tmp_path: Path) -> None:
 
 
 def test_a_nonce_is_new_to_one_of_many(store: Store) -> None:
-    """Of sixteen requests with the same nonce at the same moment, one is new."""
+    """If sixteen requests send the same nonce at the same moment, one of them is new."""
     answers: list[bool] = []
     together([lambda: answers.append(store.accept_nonce(A, 7, 1000.0))] * 16)
     assert sorted(answers) == [False] * 15 + [True]

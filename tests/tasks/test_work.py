@@ -74,7 +74,7 @@ def test_a_crawl_is_asked_for_with_all_its_work(store: Store) -> None:
 
 
 def test_a_refinement_is_of_what_is_finished(store: Store) -> None:
-    """What is finished later was refined with the new recipe already, and is not paid twice."""
+    """A task that is finished later was refined with the new recipe already, so it is not paid twice."""
     store.add_warcs(CRAWL, paths(3))
     with pytest.raises(UsageError, match="nothing of"):
         store.add_work(AGAIN, 1.0)

@@ -94,7 +94,7 @@ class Head:
 
 
 class HubPlace(NamedTuple):
-    """What a text names on the Hub."""
+    """A place on the Hub, as a text names it."""
 
     repo: str
     sha: str | None

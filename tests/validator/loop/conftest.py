@@ -17,6 +17,7 @@ __all__ = ["queue", "source"]
 
 @pytest.fixture
 def tables() -> str:
+    """A validator's tables."""
     return "queue"
 
 

@@ -110,7 +110,7 @@ def _rules(state: State) -> Rules:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What all mechanisms of a subnet share."""
+    """The facts about a subnet that all its mechanisms share."""
 
     found: list[Neuron]
     owner: int | None
