@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import zlib
+from functools import partial
 from typing import Any
 
 import brotli
@@ -50,6 +51,39 @@ def test_damage_gives_what_comes_before_it(coding: str) -> None:
 def test_a_wrong_checksum_costs_nothing() -> None:
     """The text is all there."""
     assert undo(gzip.compress(BODY)[:-8] + bytes(8), ["gzip"], MAX_BYTES) == BODY
+
+
+def deflated(body: bytes, wbits: int) -> bytes:
+    """A deflate stream with zlib's header, or without one if `wbits` is negative."""
+    packer = zlib.compressobj(wbits=wbits)
+    return packer.compress(body) + packer.flush()
+
+
+CUT_OFF: dict[str, tuple[str, Any]] = {
+    **{coding: (coding, pack) for coding, pack in PACK.items()},
+    **{f"deflate, {wbits}": ("deflate", partial(deflated, wbits=wbits)) for wbits in (-15, 9, 12)},
+}
+
+
+@pytest.mark.parametrize("kind", CUT_OFF)
+def test_a_body_that_is_cut_off_anywhere_never_passes_for_text(kind: str) -> None:
+    """Also where the bytes that are left contain no binary one: they give a part of the page, or nothing."""
+    coding, pack = CUT_OFF[kind]
+    for number in range(20):
+        page = f"<!DOCTYPE html>\n<p>素早い number {number}</p>\n".encode() + b"".join(
+            b"<p>%d</p>" % n for n in range(50)
+        )
+        packed = pack(page)
+        for end in range(1, len(packed)):
+            with contextlib.suppress(Undecodable):
+                assert page.startswith(undo(packed[:end], [coding], MAX_BYTES))
+
+
+@pytest.mark.parametrize("body", [b"<p>", b"\xef\xbb\xbf\n<p>\xe4", BODY])
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "deflate"])
+def test_a_plain_body_under_a_codings_name_is_text(body: bytes, coding: str) -> None:
+    """However short it is, if it begins with a tag."""
+    assert undo(body, [coding], MAX_BYTES) == body
 
 
 @pytest.mark.parametrize("coding", ["compress", "aes128gcm", "dcb", "nonsense"])

@@ -3,7 +3,8 @@
 Codings are undone from the end of the list. Other cases follow what archives contain in practice:
 
 - A plain body is returned unchanged although its header names a coding: Common Crawl and many tools store decoded
-  bodies with the server's original header. A body is plain if it does not decode and contains no binary data byte.
+  bodies with the server's original header. A body is plain if it does not decode and contains no binary data byte;
+  a short one must also begin with `<`.
 - If a body is truncated or damaged, the part before the damage is returned.
 - A binary body raises Undecodable if its coding is unknown or nothing of it can be decoded; it is never text.
 
@@ -30,6 +31,9 @@ BLOCK_BYTES = 16 << 10
 """Compressed bytes passed to a decoder at a time."""
 GZIP = 31
 """zlib's `wbits` for a gzip stream."""
+SHORT_BYTES = 64
+"""A packed body that is cut off after fewer bytes may contain no binary data byte and still decode to nothing. Of the
+beginnings of 360 packed pages, the longest one with neither had 40 bytes."""
 MAX_CODINGS = 8
 """Limit on the codings of one body; servers apply one, rarely two."""
 MAX_CHUNKS = 1 << 18
@@ -38,6 +42,7 @@ size would have a few bytes each and only cost time."""
 MAX_MEMBERS = 1 << 16
 """Limit on the gzip members of one body; the data after them is dropped."""
 
+_BEGINS_WITH_TAG = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n\f]*<")
 _CHUNK = re.compile(rb"[ \t\r\n]{0,8}([0-9a-fA-F]{1,32})[ \t]*(?:;[^\n]{0,65536})?\r?\n")
 """Matches the size, extensions and line end of a chunk (RFC 9112 7.1)."""
 _CHUNK_END = re.compile(rb"[ \t]*\r?\n")
@@ -71,11 +76,16 @@ def _undo_one(body: bytes, coding: str, max_bytes: int) -> bytes:
     out, complete = decode(body, max_bytes) if decode else (b"", False)
     if complete:
         return out
-    if not is_binary(body):
+    if _is_plain(body):
         return body
     if not out:
         raise Undecodable(coding)
     return out
+
+
+def _is_plain(body: bytes) -> bool:
+    """Return whether a body that does not decode is text, and not the beginning of packed data."""
+    return not is_binary(body) and (len(body) >= SHORT_BYTES or _BEGINS_WITH_TAG.match(body) is not None)
 
 
 def _unchunk(body: bytes) -> bytes:
