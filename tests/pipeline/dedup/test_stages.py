@@ -96,7 +96,7 @@ def survivors(files: list[SignatureFile], folder: Path, *, ranges: int = 1, batc
     return found
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_survivors_are_datatroves(seed: int, tmp_path: Path) -> None:
     """The same pages survive as in DataTrove's stages, with one range of hashes per bucket and with several."""
     slices = made_texts(slices=4, per_slice=60, seed=seed)
@@ -130,7 +130,7 @@ def naive_survivors(signatures: list[np.ndarray | None]) -> list[int]:
     return [root(row) for row in range(len(signatures))]
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     st.lists(st.one_of(st.none(), st.lists(st.integers(0, 2), min_size=4, max_size=4)), min_size=1, max_size=40),
     st.integers(1, 4), st.integers(1, 4), st.integers(1, 9), st.sampled_from((1, 1 << 40, 1 << 62)),

@@ -104,7 +104,7 @@ def plan(total_rows: int, rules: DedupRules, memory_bytes: int) -> DedupPlan:
     )
 
 
-_CPU_S_PER_ROW = 0.1e-6
+_CPU_S_PER_ROW = 0.19e-6
 _CPU_S_PER_ROW_AND_RANGE = 0.01e-6
 
 
