@@ -95,11 +95,11 @@ def read_pages(folder: Path) -> Iterator[Gold]:
         parts = [part for group in content for part in group]
         text = "\n".join(filter(None, map(flat, parts)))
         if text.strip():
-            page = folder / path.name.replace(".jsonl.gz", ".html.gz")
-            html = gzip.decompress(page.read_bytes()).decode("utf-8", "replace")
+            name = path.name.removesuffix(".jsonl.gz")
+            html = gzip.decompress((folder / f"{name}.html.gz").read_bytes()).decode("utf-8", "replace")
             codes = [flat(part).strip("\n") for part in parts if part["type"] == "code"]
             formulas = [flat(part).strip() for part in parts if part["type"] == "equation-interline"]
-            yield Gold(page.name, html, text, [code for code in codes if code.count("\n") >= LEAST_LINES - 1], formulas)
+            yield Gold(name, html, text, [code for code in codes if code.count("\n") >= LEAST_LINES - 1], formulas)
 
 
 def flat(part: dict[str, Any]) -> str:
