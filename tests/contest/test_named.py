@@ -128,7 +128,7 @@ def test_a_miner_never_mines_with_another_recipe_than_the_reference(
     """A reference that is not what the list says ends the task with a line that names the way out."""
     server: Any = SimpleNamespace(recipes=lambda: [entry("a" * 64)])
     monkeypatch.setattr(module, "read_submission", lambda _: winner)
-    with pytest.raises(RunError, match="aaaaaaaaaaaa is not on this machine.* name it with --recipe"):
+    with pytest.raises(RunError, match=r"aaaaaaaaaaaa is not on this machine.* name it with --recipe"):
         NamedRecipes(server, tmp_path, lambda _: None).at(100)
 
 
