@@ -26,8 +26,8 @@ from finest.dataset.open import open_dataset
 from finest.errors import HubNotFound, UsageError, VerifyError
 from finest.recipe.installed import needs
 from finest.recipe.recipe import SHIPPED, Recipe, load_recipe
+from finest.tasks.reference import named_recipes
 from finest.validator.models import MAX_WORDS, Check, Declared
-from finest.validator.reference import named_recipes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

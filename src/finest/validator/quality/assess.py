@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from finest.errors import UsageError
 from finest.recipe.recipe import load_recipe
+from finest.tasks.reference import REFERENCE_RECIPE
 from finest.validator.quality.heldout import anchors, draw_heldout
 from finest.validator.quality.paired import NoEvidence, Quality, measure
 from finest.validator.quality.sample import draw_sample, host_of, submitted
 from finest.validator.quality.tier import N_GRAMS, Tier
-from finest.validator.score import REFERENCE_RECIPE
 from finest.validator.subject import COMMON_CRAWL
 from finest.warc.source import inspect, name_sources, resolve
 
