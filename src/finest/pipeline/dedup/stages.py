@@ -169,7 +169,8 @@ class Stages:
         told = Pace("Comparing signatures", len(missing), progress)
         executor = ForkedExecutor(
             [_WriteEdges(self)], queue_of([[number] for number in missing]).next, world_size=len(self._spans),
-            workers=workers, logging_dir=self._folder / "logs", on_done=lambda _: told.add(1), on_tick=lambda: None, on_death=_died,
+            workers=workers, logging_dir=self._folder / "logs", on_done=lambda _: told.add(1), on_tick=lambda: None,
+            on_death=_died,
         )  # fmt: skip
         executor.run()
 
