@@ -65,8 +65,8 @@ _NAMES = {
     "finest.dataset.open": "Dataset",
     "finest.errors": (
         "FinestError UsageError WhereError SourceError SourceBusy RecipeError LedgerError RunError JobFailed "
-        "VerifyError PageError HubError HubNotFound HubUnavailable ChainError DevnetError TaskServerError TaskServerUnavailable "
-        "LeaseLost ClusterError ClusterUnavailable ModelError NeedsPerson"
+        "VerifyError PageError HubError HubNotFound HubUnavailable ChainError DevnetError TaskServerError "
+        "TaskServerUnavailable LeaseLost ClusterError ClusterUnavailable ModelError NeedsPerson"
     ),
     "finest.pipeline.verify": "Verification",
     "finest.recipe.judge": "Verdict",

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from finest.recipe.recipe import Recipe
     from finest.warc.source import CommonCrawl
 
+DEDUP_MEMORY_BYTES = 1_000_000_000
+"""Default memory of each process of the deduplication: enough for 200 million rows."""
 GO_ON = "finished slices are kept; run the same command again to do the rest"
 """Advice for errors of a run whose slices are judged on a cluster."""
 
@@ -52,5 +54,7 @@ class RunOptions:
     """The expression that selects the dataset's rows; None for all rows."""
     max_pause_s: float = MAX_PAUSE_S
     """How long a server may refuse every request before the run ends."""
+    dedup_memory: int = DEDUP_MEMORY_BYTES
+    """Memory in bytes of each process of the deduplication."""
     ray: RayRequest | None = None
     """Judge the slices on Ray, with these options."""

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from finest.atomic_files import write_whole
 from finest.errors import LedgerError
 from finest.executors.request import Allotment
-from finest.warc.pauses import MAX_PAUSE_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,10 +54,12 @@ class Submission:
     cache: str
     model: str
     """Path of the language model's file; the recipe in the ledger names it without its folder."""
+    dedup_memory: int
+    """Memory in bytes of each process of the deduplication."""
+    max_pause_s: float
+    """How long a server may refuse every request before a task ends."""
     submitted_s: float
     """Time of submission, in seconds since 1970 (UTC)."""
-    max_pause_s: float = MAX_PAUSE_S
-    """How long a server may refuse every request before a task ends."""
     jobs: dict[str, int] = field(default_factory=dict)
     """Job ids by stage, as far as they are known."""
     ended: str | None = None
@@ -89,8 +90,8 @@ def new(
     """Create and save the record of a submission, before anything is submitted."""
     made = Submission(
         run=_run_id(ledger.out), user=getpass.getuser(), allotment=allotment, ranks=tuple(ranks),
-        cache=str(options.cache.absolute()), model=options.recipe.language.model, submitted_s=time.time(),
-        max_pause_s=options.max_pause_s,
+        cache=str(options.cache.absolute()), model=options.recipe.language.model, dedup_memory=options.dedup_memory,
+        max_pause_s=options.max_pause_s, submitted_s=time.time(),
     )  # fmt: skip
     write(ledger, made, kind)
     hand_over(ledger, folder_of(ledger, made.run, kind))
