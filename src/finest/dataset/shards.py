@@ -20,12 +20,11 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from finest.atomic_files import sync
-from finest.dataset.rows import SCHEMA
+from finest.dataset.rows import MAX_GROUP_ROWS, SCHEMA
 from finest.errors import RunError
 
 MAX_SHARD_BYTES = 500_000_000
 """Shard size of the `datasets` library; the Hub's viewer and downloads work best with shards up to this size."""
-MAX_GROUP_ROWS = 5_000
 MAX_GROUP_BYTES = 16 * 1024 * 1024
 """Uncompressed bytes of a row group: reading one random row fetches about 6 MB."""
 ZSTD_LEVEL = 3
