@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from finest.miner.prefetch import prefetch_warcs
 from finest.miner.status_file import StatusFile, read_status
 from finest.miner.steps import Display, MineOptions, Steps
 from finest.pipeline.ledger import Ledger
-from finest.recipe.recipe import load_recipe
+from finest.recipe.recipe import Recipe, load_recipe
 from finest.settings import default_cache
 from finest.tasks.canaries import Canaries
 from finest.tasks.client import Refused
@@ -111,6 +112,19 @@ def test_a_task_is_refined_with_the_recipe_that_it_asks_for(tmp_path: Path) -> N
         options.recipe_of(task(recipe_hash="ab" * 32, recipe="finest"))
 
 
+def test_a_task_that_asks_for_none_is_refined_with_the_reference(tmp_path: Path) -> None:
+    """The one in force at the block of its lease, if the operator named no recipe."""
+    asked: list[int] = []
+
+    def at(block: int) -> Recipe:
+        asked.append(block)
+        return load_recipe("finest")
+
+    options = replace(Bench(tmp_path, "").options, references=SimpleNamespace(at=at))
+    assert options.recipe_of(task(leased_block=77)).name == "finest" and asked == [77]
+    assert options.recipe_of(task(recipe_hash=options.recipe.hash)).name == "fineweb"
+
+
 def test_reading_ahead_resumes_and_ends_when_told(tmp_path: Path, crawl: FaultyServer) -> None:
     """A broken connection costs nothing; what is not whole is not there."""
     bench = Bench(tmp_path / "work", crawl.base)
@@ -151,6 +165,30 @@ def test_a_lost_lease_ends_the_refinery_within_a_second_or_two(
     with pytest.raises(LeaseLost, match="somebody else has it"):
         bench.steps.refined(bench.journal, lease)
     assert time.monotonic() - lost_at < 2.5
+
+
+@pytest.mark.slow
+def test_a_lost_lease_ends_a_refinery_that_waits_for_the_server(
+    tmp_path: Path, crawl: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pause of its workers holds nothing up."""
+    monkeypatch.setattr(leases, "MIN_WAIT_S", 0.05)
+    crawl.state.faults = [Fault("none"), Fault("status", headers=(("Retry-After", "3600"),))]
+    bench = Bench(tmp_path / "work", crawl.base)
+    lease = bench.lease()
+    lost_at = 0.0
+
+    def lose() -> None:
+        nonlocal lost_at
+        while not any("refuses requests (HTTP 503)" in line for line in bench.said):
+            time.sleep(0.05)
+        lost_at = time.monotonic()
+        lease._mark_lost("somebody else has it")
+
+    threading.Thread(target=lose, daemon=True).start()
+    with pytest.raises(LeaseLost, match="somebody else has it"):
+        bench.steps.refined(bench.journal, lease)
+    assert time.monotonic() - lost_at < 2.5 and len(crawl.state.seen) == 2
 
 
 @pytest.mark.slow
