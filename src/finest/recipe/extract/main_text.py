@@ -72,7 +72,7 @@ def _shipped_tables(core: Core) -> BlockTables:
 
 def open_tables(core: Core, given: Model) -> BlockTables:
     """Return the tables of a model for the compiled core, with the same tags, words and weights as in Python."""
-    tags = [(name, *tag) for name, tag in TAGS.items()]
+    tags = [(name, *tag[:-1]) for name, tag in TAGS.items()]
     words = [(word, given.groups.get(word, 0), word in DENYING) for word in {*given.groups, *DENYING}]
     return core.blocks_open(tags, words, list(NAMING), (SENTENCE_ENDS, COMMAS, DROPPED), list(given.weights))
 
@@ -87,7 +87,12 @@ def extract_in_python(html: str) -> str | None:
 
 def chosen(blocks: Sequence[Block], weights: Sequence[int]) -> list[bool]:
     """Return for each block whether it is main text."""
-    return [weights[-1] + sum(weights[feature] for feature in found) > 0 for found in features(blocks)]
+    return [score > 0 for score in scores(blocks, weights)]
+
+
+def scores(blocks: Sequence[Block], weights: Sequence[int]) -> list[int]:
+    """Return the sum of each block's weights; a block with a sum above 0 is main text."""
+    return [weights[-1] + sum(weights[feature] for feature in found) for found in features(blocks)]
 
 
 def text_of(blocks: Sequence[Block], kept: Sequence[bool]) -> str:
