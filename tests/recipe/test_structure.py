@@ -6,7 +6,7 @@ import pytest
 
 from finest.recipe.extract import ExtractionLimit, structure_text, structured_text
 from finest.recipe.extract.main_text import model
-from finest.recipe.extract.pieces import Page
+from finest.recipe.extract.parts import Page
 from finest.recipe.extract.render import is_data, render
 from finest.recipe.extract.structure import MOST_COLUMNS, read_page
 from finest.recipe.extract.structured_text import extract_structure, formats_in_python, kept
@@ -205,12 +205,12 @@ def test_text_without_scripts_is_taken_if_there_is_no_other() -> None:
 def test_tables_and_gaps_are_decided_as_wholes() -> None:
     """A table is kept or dropped by the mean of its characters, a gap by its sum, code by a limit of its own."""
     found = read("a<p>b<p>c<table><tr><td>dddd<td>e<tr><td>f<td>g</table>h<pre>i\nj</pre>")
-    texts = [piece.text for piece in found.shown]
+    texts = [part.text for part in found.shown]
     assert texts == ["a", "b", "c", "dddd", "e", "f", "g", "h", "i\nj"]
 
     def chosen(*numbers: int) -> str:
         keep = kept(found.shown, found.tables, numbers)
-        return "".join(piece.text[0] for piece, is_main in zip(found.shown, keep, strict=True) if is_main)
+        return "".join(part.text[0] for part, is_main in zip(found.shown, keep, strict=True) if is_main)
 
     rest = (-900, -900, -900, -900, -900)
     assert chosen(100, -100, 100, *rest, -900) == "abc"

@@ -91,7 +91,7 @@ def chosen(blocks: Sequence[Block], weights: Sequence[int]) -> list[bool]:
 
 
 def scores(blocks: Sequence[Block], weights: Sequence[int]) -> list[int]:
-    """Return the sum of each block's weights; a block with a sum above 0 is main text."""
+    """Return for each block the sum of its weights, which is above 0 for main text."""
     return [weights[-1] + sum(weights[feature] for feature in found) for found in features(blocks)]
 
 

@@ -1,102 +1,45 @@
-"""The blocks of a page with their structure, as engine `blocks-2` reads and writes them."""
+"""The pieces of a page's text, with what the extractor decided about each: for `finest why --html`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from finest.recipe.extract.blocks import Block
-from finest.recipe.extract.tags import kind_of
+from finest.recipe.extract.blocks import read_blocks
+from finest.recipe.extract.main_text import model, scores
 
-IN_CODE, IN_LINE, ON_DISPLAY, ENDED = "\x01", "\x02", "\x03", "\x04"
-"""Marks in a block's text: code, a formula in a line, and one of its own line begin; what began last has ended."""
-NO_MARKER, BULLET, ORDINAL, DEFINITION = range(4)
-PRE = kind_of("pre")
-_MARKED = dict.fromkeys(map(ord, IN_CODE + IN_LINE + ON_DISPLAY + ENDED))
+if TYPE_CHECKING:
+    from finest.recipe.recipe import Recipe
 
 
-class Shape(NamedTuple):
-    """What the elements around a block make of it."""
+class Piece(NamedTuple):
+    """A piece of a page's text between two breaks of its layout."""
 
-    quotes: int = 0
-    lists: int = 0
-    margin: int = 0
-    """Width of what precedes the text of a list item, in characters."""
-    width: int = 2
-    """Width of the innermost list's markers."""
-    ordered: bool = False
-    level: int = 0
-    """Level of a heading, or 0."""
-    table: int = -1
-    """Number of the innermost table in the page."""
-    in_cell: bool = False
+    text: str
+    extracted: bool
+    """Whether the extractor took it for main text."""
+    kept: bool
+    """Whether it is in the text that the last stage left, too."""
+    score: int | None
+    """The sum of its weights, above 0 for main text; None for an extractor that gives blocks no score."""
 
 
-@dataclass(slots=True)
-class Table:
-    """A table of the page, with what tells data from layout."""
+def pieces_of(html: str, extracted: str, final: str, recipe: Recipe) -> list[Piece]:
+    """Return the pieces of a page in their order.
 
-    nested: bool = False
-    """Whether it holds another table."""
-    presentation: bool = False
-    """Whether its role says that it is layout."""
-    headed: bool = False
-    """Whether it has a `<th>`."""
-    rows: int = 0
-    columns: int = 0
-    cells: int = 0
-    longest: int = 0
-    """Characters of its longest cell."""
-
-
-@dataclass(frozen=True, slots=True)
-class Piece(Block):
-    """A block with its structure."""
-
-    marked: str
-    """The text with MARKS; `text` is without them."""
-    shape: Shape
-    marker: int
-    """What begins here: NO_MARKER, a list item with a BULLET or an ORDINAL, or the DEFINITION of a term."""
-    number: int
-    """The number of a list item."""
-    row: int
-    column: int
-    """Place of the cell in the table, if the block is in one."""
-    is_code: bool
-    """Whether all of it is code; true for all text in `<pre>`."""
-    language: str
-    """The programming language that a class name of the code names."""
-    depth: int
-    """Number of elements around it."""
+    `extracted` is the text that the extractor found, `final` the text after the last stage. An extractor without scores
+    works on other units than blocks, so a block counts as extracted if all its words stand in the text together.
+    """
+    blocks = read_blocks(html, model().groups)
+    found, left = _words(extracted), _words(final)
+    sums = scores(blocks, model().weights) if recipe.extraction.engine == "blocks-1" else [None] * len(blocks)
+    pieces = []
+    for block, score in zip(blocks, sums, strict=True):
+        words = _words(block.text)
+        taken = words in found if score is None else score > 0
+        pieces.append(Piece(block.text, taken, taken and words in left, score))
+    return pieces
 
 
-@dataclass(slots=True)
-class Page:
-    """The blocks of a page in their order."""
-
-    shown: list[Piece] = field(default_factory=list)
-    unscripted: list[Piece] = field(default_factory=list)
-    """Those in `<noscript>`."""
-    tables: list[Table] = field(default_factory=list)
-
-
-def unmarked(text: str) -> str:
-    """Return `text` without marks."""
-    return text.translate(_MARKED)
-
-
-def continues(before: Piece, piece: Piece) -> bool:
-    """Return whether both are lines of one block of code, each in an element of its own."""
-    return (
-        before.is_code and piece.is_code and before.kind == piece.kind != PRE and not piece.marker
-        and before.depth == piece.depth and before.shape == piece.shape and before.row == piece.row == -1
-    )  # fmt: skip
-
-
-def joined(before: Piece, piece: Piece) -> Piece:
-    """Return both as one block."""
-    return replace(
-        before, text=f"{before.text}\n{piece.text}", marked=f"{before.marked}\n{piece.marked}",
-        chars=before.chars + piece.chars, linked=before.linked + piece.linked,
-    )  # fmt: skip
+def _words(text: str) -> str:
+    """Return the words of a text with one space around each."""
+    return f" {' '.join(text.split())} "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from finest.recipe.extract.pieces import (
+from finest.recipe.extract.parts import (
     BULLET,
     DEFINITION,
     ENDED,
@@ -18,7 +18,7 @@ from finest.recipe.extract.pieces import (
     NO_MARKER,
     ON_DISPLAY,
     PRE,
-    Piece,
+    Part,
     Table,
 )
 
@@ -39,17 +39,17 @@ def is_data(table: Table) -> bool:
     )  # fmt: skip
 
 
-def table_of(piece: Piece, tables: Sequence[Table]) -> int:
+def table_of(part: Part, tables: Sequence[Table]) -> int:
     """Return the number of the table of data in a cell of which the block is, or -1."""
-    return piece.shape.table if piece.row >= 0 and is_data(tables[piece.shape.table]) else -1
+    return part.shape.table if part.row >= 0 and is_data(tables[part.shape.table]) else -1
 
 
-def render(pieces: Sequence[Piece], kept: Sequence[bool], tables: Sequence[Table], *, markdown: bool) -> str:
+def render(parts: Sequence[Part], kept: Sequence[bool], tables: Sequence[Table], *, markdown: bool) -> str:
     """Return the text of the kept blocks."""
     writer = _Writer(tables, markdown=markdown)
-    for piece, keep in zip(pieces, kept, strict=True):
+    for part, keep in zip(parts, kept, strict=True):
         if keep:
-            writer.write(piece)
+            writer.write(part)
     writer.end_table()
     return "".join(writer.out)
 
@@ -63,44 +63,44 @@ class _Writer:
         self.row = self.column = 0
         self.headed = False
         """Whether the line below the first row has been written."""
-        self.before: Piece | None = None
+        self.before: Part | None = None
 
-    def write(self, piece: Piece) -> None:
-        table = table_of(piece, self.tables)
+    def write(self, part: Part) -> None:
+        table = table_of(part, self.tables)
         if table < 0 or table != self.table:
             self.end_table()
-            self.separate(piece)
+            self.separate(part)
         if table >= 0:
-            self.write_cell(piece, table)
-        elif piece.kind == PRE or (piece.is_code and "\n" in piece.text):
-            self.write_code(piece)
+            self.write_cell(part, table)
+        elif part.kind == PRE or (part.is_code and "\n" in part.text):
+            self.write_code(part)
         else:
-            self.write_lines(piece)
-        self.before = piece
+            self.write_lines(part)
+        self.before = part
 
-    def separate(self, piece: Piece) -> None:
+    def separate(self, part: Part) -> None:
         """End the last block's line; in Markdown, an empty line follows but between items and before definitions."""
         if self.before is None:
             return
-        tight = (piece.marker == DEFINITION or (piece.marker and self.before.shape.lists)) and self.before.kind != PRE
+        tight = (part.marker == DEFINITION or (part.marker and self.before.shape.lists)) and self.before.kind != PRE
         self.out.append("\n\n" if self.markdown and not tight else "\n")
 
     # ---- tables ----
 
-    def write_cell(self, piece: Piece, table: int) -> None:
+    def write_cell(self, part: Part, table: int) -> None:
         if self.table != table:
             self.table, self.headed = table, False
-            self.start_row(piece.row)
-        elif piece.row != self.row:
+            self.start_row(part.row)
+        elif part.row != self.row:
             self.end_row()
             self.out.append("\n")
-            self.start_row(piece.row)
-        elif piece.column == self.column:
+            self.start_row(part.row)
+        elif part.column == self.column:
             self.out.append(" ")
-        while self.column < piece.column:
+        while self.column < part.column:
             self.out.append(" | " if self.markdown and self.column >= 0 else "\t" if self.column >= 0 else "")
             self.column += 1
-        text = self.inline(piece).replace("\n", " ")
+        text = self.inline(part).replace("\n", " ")
         self.out.append(text.replace("|", "\\|") if self.markdown else text)
 
     def start_row(self, row: int) -> None:
@@ -124,44 +124,44 @@ class _Writer:
 
     # ---- other blocks ----
 
-    def write_code(self, piece: Piece) -> None:
+    def write_code(self, part: Part) -> None:
         if not self.markdown:
-            self.out.append(self.marker(piece) + piece.text)
+            self.out.append(self.marker(part) + part.text)
             return
-        fence = "`" * max(3, _longest_run(piece.text) + 1)
-        self.out.append(self.marker(piece) + self.lines(piece, f"{fence}{piece.language}\n{piece.text}\n{fence}"))
+        fence = "`" * max(3, _longest_run(part.text) + 1)
+        self.out.append(self.marker(part) + self.lines(part, f"{fence}{part.language}\n{part.text}\n{fence}"))
 
-    def write_lines(self, piece: Piece) -> None:
-        text = self.inline(piece)
-        if self.markdown and piece.shape.level and not piece.shape.lists:
-            text = "#" * piece.shape.level + " " + text.replace("\n", " ")
-        self.out.append(self.marker(piece) + (self.lines(piece, text) if self.markdown else text))
+    def write_lines(self, part: Part) -> None:
+        text = self.inline(part)
+        if self.markdown and part.shape.level and not part.shape.lists:
+            text = "#" * part.shape.level + " " + text.replace("\n", " ")
+        self.out.append(self.marker(part) + (self.lines(part, text) if self.markdown else text))
 
-    def marker(self, piece: Piece) -> str:
+    def marker(self, part: Part) -> str:
         """Return what precedes a block: quotation marks, the margin, and the marker of an item."""
-        shape = piece.shape
+        shape = part.shape
         quotes = "> " * shape.quotes if self.markdown else ""
-        if piece.marker == NO_MARKER or (piece.marker == DEFINITION and not self.markdown):
+        if part.marker == NO_MARKER or (part.marker == DEFINITION and not self.markdown):
             return quotes + " " * shape.margin if self.markdown else quotes
-        sign = "- " if piece.marker == BULLET else ": " if piece.marker == DEFINITION else f"{piece.number}. "
-        width = 0 if piece.marker == DEFINITION else shape.width
+        sign = "- " if part.marker == BULLET else ": " if part.marker == DEFINITION else f"{part.number}. "
+        width = 0 if part.marker == DEFINITION else shape.width
         return quotes + " " * max(shape.margin - width, 0) + sign
 
-    def lines(self, piece: Piece, text: str) -> str:
+    def lines(self, part: Part, text: str) -> str:
         """Return `text` with the margin before each further line."""
-        quotes = "> " * piece.shape.quotes
-        margin = quotes + " " * piece.shape.margin
+        quotes = "> " * part.shape.quotes
+        margin = quotes + " " * part.shape.margin
         if not margin:
             return text
         first, *rest = text.split("\n")
         return "\n".join([first, *(margin + line if line else quotes for line in rest)])
 
-    def inline(self, piece: Piece) -> str:
+    def inline(self, part: Part) -> str:
         """Return the text with its marks written out."""
         if not self.markdown:
-            return piece.text
+            return part.text
         open_sign, out = "", []
-        for char in piece.marked:
+        for char in part.marked:
             if char == ENDED:
                 out.append(open_sign)
             elif char in _SIGNS:

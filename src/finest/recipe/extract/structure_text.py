@@ -13,7 +13,7 @@ from finest.recipe.extract import structure_tags as roles
 from finest.recipe.extract.blocks import _BLANK, _BLANK_IN_PRE, Reader
 from finest.recipe.extract.formulas import Formula
 from finest.recipe.extract.limit import ExtractionLimit
-from finest.recipe.extract.pieces import (
+from finest.recipe.extract.parts import (
     ENDED,
     IN_CODE,
     IN_LINE,
@@ -21,7 +21,7 @@ from finest.recipe.extract.pieces import (
     ON_DISPLAY,
     PRE,
     Page,
-    Piece,
+    Part,
     Shape,
     continues,
     joined,
@@ -39,7 +39,7 @@ MOST_BLANKS = 64
 """Limit on consecutive blank characters in code."""
 MOST_NEWLINES = 3
 """Limit on consecutive line ends in code: two blank lines."""
-_PIECES = re.compile(r"\S+|\s")
+_PARTS = re.compile(r"\S+|\s")
 _DIGITS = re.compile(r"[0-9]{1,6}")
 
 
@@ -106,11 +106,11 @@ class TextReader(Reader):
             self.math.text(plain_of(text).translate(_BLANK))
             return
         text = plain_of(text).translate(_BLANK_IN_PRE if self.pre_from >= 0 else _BLANK)
-        for piece in _PIECES.findall(text):
-            if piece.isspace():
-                self.add_blank(piece)
+        for part in _PARTS.findall(text):
+            if part.isspace():
+                self.add_blank(part)
             else:
-                self.put(piece, self.blanks)
+                self.put(part, self.blanks)
 
     def add_blank(self, char: str) -> None:
         """Keep white space in `<pre>`, and no-break spaces in code; elsewhere it is one space between words."""
@@ -190,16 +190,16 @@ class TextReader(Reader):
             self.set_ruby(0)
         self.mark("")
         if self.chars:
-            self.add_piece("".join(self.out))
+            self.add_part("".join(self.out))
         self.clear()
 
-    def add_piece(self, marked: str) -> None:
+    def add_part(self, marked: str) -> None:
         in_pre, text = self.pre_from >= 0, unmarked(marked)
         if in_pre and _is_numbers(text):
             return
         shape, kind = self.shape, PRE if in_pre else self.kind
         in_cell = shape.in_cell and not self.page.tables[shape.table].nested
-        piece = Piece(
+        part = Part(
             text, self.chars, self.linked, kind, self.flags, self.near | self.own_names, self.is_item, self.is_cell,
             marked, shape, self.marker, self.counters[shape.lists], self.row if in_cell else -1, self.column,
             in_pre or self.code_chars == self.chars, self.language if in_pre else "", len(self.open),
@@ -208,10 +208,10 @@ class TextReader(Reader):
             table = self.page.tables[shape.table]
             self.cell_chars += self.chars
             table.longest = max(table.longest, self.cell_chars)
-        if self.found and continues(self.found[-1], piece):
-            self.found[-1] = joined(self.found[-1], piece)
+        if self.found and continues(self.found[-1], part):
+            self.found[-1] = joined(self.found[-1], part)
         else:
-            self.found.append(piece)
+            self.found.append(part)
         self.is_item, self.is_cell, self.marker = False, True, NO_MARKER
 
 

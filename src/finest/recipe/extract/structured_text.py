@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from finest.recipe.extract.main_text import model, scores
-from finest.recipe.extract.pieces import Piece, Table
+from finest.recipe.extract.parts import Part, Table
 from finest.recipe.extract.render import render, table_of
 from finest.recipe.extract.structure import read_page
 
@@ -42,23 +42,23 @@ def formats_in_python(html: str, formats: Sequence[bool]) -> tuple[str, ...]:
     html.encode()
     shipped = model()
     page = read_page(html, shipped.groups)
-    pieces, keep = page.shown, kept(page.shown, page.tables, scores(page.shown, shipped.weights))
-    if page.unscripted and _chars(pieces, keep) < LEAST_SHOWN:
+    parts, keep = page.shown, kept(page.shown, page.tables, scores(page.shown, shipped.weights))
+    if page.unscripted and _chars(parts, keep) < LEAST_SHOWN:
         others = kept(page.unscripted, page.tables, scores(page.unscripted, shipped.weights))
-        if _chars(page.unscripted, others) > _chars(pieces, keep):
-            pieces, keep = page.unscripted, others
-    return tuple(render(pieces, keep, page.tables, markdown=markdown) for markdown in formats)
+        if _chars(page.unscripted, others) > _chars(parts, keep):
+            parts, keep = page.unscripted, others
+    return tuple(render(parts, keep, page.tables, markdown=markdown) for markdown in formats)
 
 
-def kept(pieces: Sequence[Piece], tables: Sequence[Table], found: Sequence[int]) -> list[bool]:
+def kept(parts: Sequence[Part], tables: Sequence[Table], found: Sequence[int]) -> list[bool]:
     """Return for each block whether it is main text, given their scores."""
     keep = [
-        score > (CODE_LIMIT if piece.is_code and "\n" in piece.text else 0)
-        for piece, score in zip(pieces, found, strict=True)
+        score > (CODE_LIMIT if part.is_code and "\n" in part.text else 0)
+        for part, score in zip(parts, found, strict=True)
     ]
-    for start, end in _tables(pieces, tables):
-        chars = sum(piece.chars for piece in pieces[start:end])
-        total = sum(piece.chars * score for piece, score in zip(pieces[start:end], found[start:end], strict=True))
+    for start, end in _tables(parts, tables):
+        chars = sum(part.chars for part in parts[start:end])
+        total = sum(part.chars * score for part, score in zip(parts[start:end], found[start:end], strict=True))
         keep[start:end] = [total > TABLE_LIMIT * chars] * (end - start)
     last = -1
     for at, is_main in enumerate(list(keep)):
@@ -69,10 +69,10 @@ def kept(pieces: Sequence[Piece], tables: Sequence[Table], found: Sequence[int])
     return keep
 
 
-def _tables(pieces: Sequence[Piece], tables: Sequence[Table]) -> list[tuple[int, int]]:
+def _tables(parts: Sequence[Part], tables: Sequence[Table]) -> list[tuple[int, int]]:
     """Return the ranges of blocks that are in one table of data."""
     found, start = [], 0
-    of = [table_of(piece, tables) for piece in pieces]
+    of = [table_of(part, tables) for part in parts]
     for at in range(1, len(of) + 1):
         if at == len(of) or of[at] != of[start]:
             if of[start] >= 0:
@@ -81,5 +81,5 @@ def _tables(pieces: Sequence[Piece], tables: Sequence[Table]) -> list[tuple[int,
     return found
 
 
-def _chars(pieces: Sequence[Piece], keep: Sequence[bool]) -> int:
-    return sum(piece.chars for piece, is_main in zip(pieces, keep, strict=True) if is_main)
+def _chars(parts: Sequence[Part], keep: Sequence[bool]) -> int:
+    return sum(part.chars for part, is_main in zip(parts, keep, strict=True) if is_main)
