@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from finest.executors.slurm.request import SlurmRequest
     from finest.recipe.recipe import Recipe
-    from finest.warc.source import CommonCrawl
+    from finest.warc.source import CommonCrawl, Shard
 
 GO_ON = "finished slices are kept; run the same command again to do the rest"
 """Advice for errors of a run whose slices are judged on a cluster."""
@@ -43,6 +43,8 @@ class RunOptions:
     common_crawl: CommonCrawl
     workers: int = 1
     limit: int | None = None
+    shard: Shard | None = None
+    """Refine only this part of the sources."""
     engine: str = "finest"
     restart: bool = False
     slurm: SlurmRequest | None = None

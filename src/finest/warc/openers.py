@@ -1,4 +1,4 @@
-"""Openers for the three places that can hold a WARC: a local file, HTTPS and S3.
+"""Openers for WARCs in local files, over HTTPS and in S3; `store_openers` has those of the Hub and of other stores.
 
 Each process creates its sessions and clients at first use, never at import: importing boto3 takes longer than starting
 the rest of the program, and processes must not share a connection across a fork.
@@ -40,13 +40,17 @@ S3_RETRY_CODES = frozenset(
 
 
 def opener_for(location: str) -> Opener:
-    """Return the opener for a location that `resolve` returned: an absolute path, `s3://bucket/key` or
-    `http(s)://...`.
+    """Return the opener for a location that `resolve` returned: an absolute path, `s3://bucket/key`, `http(s)://...` or
+    another address that fsspec knows.
     """
     if location.startswith("s3://"):
         return S3Opener(location)
     if location.startswith(("https://", "http://")):
         return HttpsOpener(location)
+    if "://" in location:
+        from finest.warc.store_openers import HubOpener, StoreOpener
+
+        return HubOpener(location) if location.startswith("hf://") else StoreOpener(location)
     return LocalOpener(location)
 
 
@@ -81,6 +85,7 @@ class HttpsOpener:
         self.location = public_address(location)
         self.transient: tuple[type[Exception], ...] = (OSError, HTTPException, urllib3.exceptions.HTTPError)
         self._address = location
+        self._headers = {"User-Agent": USER_AGENT}
         self._timeout_s = (CONNECT_TIMEOUT_S, read_timeout_s)
 
     def open(self, position: int, etag: str | None) -> Opened:
@@ -96,7 +101,7 @@ class HttpsOpener:
     def _get(self, position: int, etag: str | None) -> requests.Response:
         import requests
 
-        headers = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT}
+        headers = {**self._headers, "Accept-Encoding": "identity"}
         if position:
             headers["Range"] = f"bytes={position}-"
         if etag and not etag.startswith("W/"):  # a weak ETag never matches If-Match (RFC 9110, 13.1.1)
