@@ -11,7 +11,7 @@ _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "
 
 
 def file_system(address: str) -> tuple[Any, str]:
-    """Return the fsspec file system of an address and the path in it, without a request.
+    """Return the fsspec file system of an address and the path in it; of ftp:// and sftp:// it connects to the server.
 
     Raises UsageError for an unsupported kind of address, and for one whose package is not installed, with its name.
     """

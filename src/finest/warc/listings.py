@@ -77,14 +77,13 @@ def in_store(spec: str) -> list[str]:
     `hf://datasets/owner/name/...` and `hf://buckets/owner/name/...` are the Hub's. Raises UsageError if fsspec does not
     know the kind of address, SourceError if nothing is found or the store refuses.
     """
-    files, path = file_system(spec)
     try:
-        found = _found(files, path, spec)
+        files, path = file_system(spec)
+        return _found(files, path, spec)
     except FinestError:
         raise
     except Exception as error:  # each store's library raises errors of its own
         raise SourceError(f"{public_address(spec)}: cannot be listed: {masked_error(error)}") from error
-    return found
 
 
 def _found(files: Any, path: str, spec: str) -> list[str]:

@@ -54,8 +54,8 @@ class Source:
     """One WARC in the state for which the run was planned."""
 
     location: str = field(repr=False)
-    """Absolute local path, `s3://bucket/key`, `http(s)://...` or another address that fsspec knows. It may hold secrets:
-    show `address` instead."""
+    """Absolute local path, `s3://bucket/key`, `http(s)://...` or another address that fsspec knows. It may hold
+    secrets: show `address` instead."""
     name: str
     """Its name in the rows (`file_path`)."""
     size_bytes: int
