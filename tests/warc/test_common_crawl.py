@@ -110,22 +110,31 @@ def test_without_a_list_of_crawls(server: CrawlServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "message"),
+    ("text", "message"),
     [
-        (b"no gzip", "not a gzipped list of paths"),
-        (gzip.compress(b"x" * 100)[:-9], "the list is cut off"),
-        (gzip.compress(b""), "the list is empty"),
-        (gzip.compress(b"/etc/passwd"), "lists '/etc/passwd', which is no WARC"),
-        (gzip.compress(f"crawl-data/{MAIN}/../../x.warc.gz".encode()), "which is no WARC"),
-        (gzip.compress(b"crawl-data/CC-MAIN-2026-26/a.warc.gz"), f"which is no WARC of {MAIN}"),
-        (gzip.compress(bytes(130 << 20)), "larger than 128 MiB"),
+        (b"", "the list is empty"),
+        (b"/etc/passwd", "lists '/etc/passwd', which is no WARC"),
+        (f"crawl-data/{MAIN}/../../x.warc.gz".encode(), "which is no WARC"),
+        (b"crawl-data/CC-MAIN-2026-26/a.warc.gz", f"which is no WARC of {MAIN}"),
     ],
 )
-def test_a_list_from_a_stranger(server: CrawlServer, data: bytes, message: str) -> None:
-    """A list names WARCs of its crawl alone: no local file, no other crawl, and it unpacks to a bounded size."""
-    plant(server.folder / MAIN_LIST, data)
+def test_a_list_from_a_stranger(server: CrawlServer, text: bytes, message: str) -> None:
+    """A list names WARCs of its crawl alone: no local file and no other crawl."""
+    plant(server.folder / MAIN_LIST, gzip.compress(text))
     with pytest.raises(SourceError, match=message):
         resolve([MAIN], place(server))
+
+
+def test_a_damaged_list(server: CrawlServer) -> None:
+    """A list that is no gzip file, is cut off or unpacks to too much is refused."""
+    for data, message in (
+        (b"no gzip", "not a gzipped list of paths"),
+        (gzip.compress(b"x" * 100)[:-9], "the list is cut off"),
+        (gzip.compress(bytes(130 << 20)), "larger than 128 MiB"),
+    ):
+        plant(server.folder / MAIN_LIST, data)
+        with pytest.raises(SourceError, match=message):
+            resolve([MAIN], place(server))
 
 
 def test_a_list_survives_a_broken_connection(server: CrawlServer) -> None:
