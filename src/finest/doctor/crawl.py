@@ -17,7 +17,7 @@ _AWS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env, or remove them:
 
 def common_crawl(subject: Subject) -> Finding:
     """Check that Common Crawl's files can be read: over S3 if there are AWS credentials, else over HTTPS."""
-    from finest.warc.openers import opener_for
+    from finest.warc.places import opener_for
     from finest.warc.source import CommonCrawl, resolve
     from finest.warc.stream import Interrupted
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from finest.atomic_files import write_whole
 from finest.errors import SourceError
 from finest.settings import CC_BUCKET, CC_COLLINFO, CC_HTTPS, Settings
-from finest.warc.openers import opener_for
+from finest.warc.places import opener_for
 from finest.warc.stream import ResumableStream, RetryPolicy
 
 _LOG = logging.getLogger(__name__)

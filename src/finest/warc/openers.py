@@ -16,7 +16,7 @@ from finest.errors import SourceError
 from finest.masking import masked_error, public_address
 from finest.reachable import is_passing, lasting, missing_certificates
 from finest.retry import retry_after_s
-from finest.warc.stream import Interrupted, Opened, Opener, changed
+from finest.warc.stream import Interrupted, Opened, changed
 
 if TYPE_CHECKING:
     import requests
@@ -37,21 +37,6 @@ _COPY = "; copy the file to this machine and name that"
 S3_RETRY_CODES = frozenset(
     {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "RequestLimitExceeded", "ThrottlingException"}
 )
-
-
-def opener_for(location: str) -> Opener:
-    """Return the opener for a location that `resolve` returned: an absolute path, `s3://bucket/key`, `http(s)://...` or
-    another address that fsspec knows.
-    """
-    if location.startswith("s3://"):
-        return S3Opener(location)
-    if location.startswith(("https://", "http://")):
-        return HttpsOpener(location)
-    if "://" in location:
-        from finest.warc.store_openers import HubOpener, StoreOpener
-
-        return HubOpener(location) if location.startswith("hf://") else StoreOpener(location)
-    return LocalOpener(location)
 
 
 class LocalOpener:

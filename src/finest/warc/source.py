@@ -18,7 +18,7 @@ from finest.warc.cutter import Cutter
 from finest.warc.frames import Frames, Piece
 from finest.warc.layout import Layout
 from finest.warc.members import LOOKBACK_BYTES, MAGIC, is_record
-from finest.warc.openers import opener_for
+from finest.warc.places import opener_for
 from finest.warc.resolve import Shard, resolve
 from finest.warc.stream import OnRetry, ResumableStream, RetryPolicy
 from finest.warc.tape import Tape
