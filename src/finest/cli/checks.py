@@ -9,6 +9,7 @@ import click
 
 from finest.cli.shared import common_crawl, console, json_of, say
 from finest.errors import NO_EVIDENCE
+from finest.masking import printable
 from finest.settings import load_settings
 
 
@@ -21,21 +22,36 @@ from finest.settings import load_settings
     multiple=True,
     help="Place of the WARCs, if they have moved since the run; repeatable.  [default: as the run read them]",
 )
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a page for the browser: the crawled page beside its text, and what the extractor cut.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def why(page: str, folder: Path, sources: tuple[str, ...], as_json: bool) -> None:
+def why(page: str, folder: Path, sources: tuple[str, ...], html: Path | None, as_json: bool) -> None:
     """Show why one page was kept or dropped.
 
-    The command shows the page's verdict, every statistic beside its threshold, and the text.
+    The command shows the page's verdict, every statistic beside its threshold, and the text. With --html, it writes a
+    page that shows the crawled page beside its text, each block with its score and whether it was cut. That page runs
+    no script and loads nothing from elsewhere.
 
     \b
     finest why https://example.org/article --in my-dataset
     finest why '<urn:uuid:7742614d-033b-4e59-99a8-d90461604bd6>' --in my-dataset
+    finest why https://example.org/article --in my-dataset --html why.html
     """
     from finest.cli.views.refinery import show_why, why_dict
     from finest.pipeline.why import why as ask
 
     settings = load_settings()
     answers = ask(folder, page, settings.cache, sources, common_crawl(settings))
+    if html is not None:
+        from finest.atomic_files import write_whole
+        from finest.pipeline.why_page.render import render_why
+
+        write_whole(html, render_why(answers).encode())
+        say(f"Open in a browser: {printable(html.resolve())}")
     if as_json:
         click.echo(json_of([why_dict(answer) for answer in answers]))
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from finest.cli.shared import common_crawl, console, lean_imports, say, shard_option
+from finest.cli.shared import common_crawl, console, lean_imports, say, shard_option, size_bytes
 from finest.cli.slurm import Where, ask_on_interrupt, executor_options
 from finest.masking import printable
 from finest.recipe.recipe import SHIPPED, load_recipe
@@ -70,6 +70,15 @@ if TYPE_CHECKING:
     show_default=True,
     help="datatrove runs DataTrove's own steps, several times slower, for comparison.",
 )
+@click.option(
+    "--dedup-memory",
+    metavar="SIZE",
+    default="1GB",
+    show_default=True,
+    type=size_bytes,
+    help="Memory of each process of the deduplication. 200 million rows need 1GB, larger runs 5 bytes a row; more "
+    "memory saves passes over the signatures.",
+)
 @executor_options
 @click.option("--detach", is_flag=True, help="Slurm: submit the jobs and exit; `finest attach` follows them.")
 @click.option(
@@ -78,8 +87,8 @@ if TYPE_CHECKING:
 @click.option("--quiet", is_flag=True, help="Print only errors and warnings.")
 def refine(
     sources: tuple[str, ...], out: str, work: Path | None, recipe_name: str | None, language: str | None,
-    workers: int | None, limit: int | None, shard: Shard | None, expression: str | None, engine: str, where: Where,
-    detach: bool, restart: bool, quiet: bool,
+    workers: int | None, limit: int | None, shard: Shard | None, expression: str | None, engine: str,
+    dedup_memory: int, where: Where, detach: bool, restart: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Refine WARC files into a dataset.
 
@@ -126,7 +135,7 @@ def refine(
         specs=sources, out=goal.work, recipe=recipe.without_gate() if engine == "datatrove" else recipe,
         cache=settings.cache, common_crawl=common_crawl(settings), limit=limit, shard=shard, engine=engine,
         workers=workers or where.workers or default_workers(),
-        restart=restart, where=expression, slurm=where.slurm, ray=where.ray,
+        restart=restart, where=expression, dedup_memory=dedup_memory, slurm=where.slurm, ray=where.ray,
     )  # fmt: skip
     if detach:
         return _submit(options, quiet=quiet)

@@ -214,4 +214,5 @@ def why_dict(answer: Why) -> dict[str, Any]:
             {"stage": stage, **check._asdict()} for stage, checks in answer.trail.stages.items() for check in checks
         ],
         "scores": [scored.as_dict() for scored in answer.scores],
+        "pieces": [piece._asdict() for piece in answer.pieces],
     }
