@@ -80,6 +80,15 @@ if TYPE_CHECKING:
     "memory saves passes over the signatures.",
 )
 @executor_options
+@click.option(
+    "--max-pause",
+    type=click.FloatRange(min=0),
+    default=6.0,
+    show_default=True,
+    metavar="HOURS",
+    help="How long a server may refuse every request (403, 429, 503) before the command ends with exit status 75, so "
+    "that it can be run again later. Until then, all workers pause together.",
+)
 @click.option("--detach", is_flag=True, help="Slurm: submit the jobs and exit; `finest attach` follows them.")
 @click.option(
     "--restart", is_flag=True, help="Delete the output of an earlier run in the folder, and start from the beginning."
@@ -88,7 +97,7 @@ if TYPE_CHECKING:
 def refine(
     sources: tuple[str, ...], out: str, work: Path | None, recipe_name: str | None, language: str | None,
     workers: int | None, limit: int | None, shard: Shard | None, expression: str | None, engine: str,
-    dedup_memory: int, where: Where, detach: bool, restart: bool, quiet: bool,
+    dedup_memory: int, where: Where, max_pause: float, detach: bool, restart: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Refine WARC files into a dataset.
 
@@ -136,6 +145,7 @@ def refine(
         cache=settings.cache, common_crawl=common_crawl(settings), limit=limit, shard=shard, engine=engine,
         workers=workers or where.workers or default_workers(),
         restart=restart, where=expression, dedup_memory=dedup_memory, slurm=where.slurm, ray=where.ray,
+        max_pause_s=max_pause * 3600,
     )  # fmt: skip
     if detach:
         return _submit(options, quiet=quiet)

@@ -91,7 +91,7 @@ class StoreOpener:
             raise Interrupted(masked_error(error)) from None
         if about.get("type") != "file" or about.get("size") is None:
             raise SourceError(f"{self.location}: not a file with a known size")
-        return Opened(body, _state(about), int(about["size"]))
+        return Opened(body, _state(about), int(about["size"]), int(about["size"]))
 
 
 def _state(about: dict[str, Any]) -> str | None:

@@ -71,6 +71,8 @@ def show_status(console: Console, folder: Path, status: Status) -> None:
         console.print(f"{status.pages_per_s:.1f} pages/s per worker, {status.cpu_s:,.0f} CPU s spent", markup=False)
     if status.state != "finished" and status.cpu_left_s is not None:
         console.print(f"{time_left(status.cpu_left_s)} for one worker", markup=False)
+    if status.waiting is not None:
+        console.print(status.waiting, style="yellow", markup=False)
     if status.reasons:
         console.print(reasons_table(status.reasons, reasons_of(status.recipe)))
     for loss in status.losses[:SHOWN_LOSSES]:
