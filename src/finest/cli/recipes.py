@@ -6,7 +6,7 @@ import click
 
 from finest.cli.groups import Commands
 from finest.cli.shared import json_of, say
-from finest.recipe.recipe import SHIPPED, load_recipe
+from finest.recipe import SHIPPED
 from finest.settings import load_settings
 
 
@@ -30,6 +30,8 @@ def recipe_list() -> None:
     \b
     finest recipe list
     """
+    from finest.recipe.recipe import load_recipe
+
     for name in SHIPPED:
         loaded = load_recipe(name)
         click.echo(f"{name:16} {loaded.hash[:12]}  {loaded.description}")
@@ -43,6 +45,8 @@ def recipe_show(name: str) -> None:
     \b
     finest recipe show fineweb
     """
+    from finest.recipe.recipe import load_recipe
+
     click.echo(json_of(load_recipe(name).resolved()))
 
 
@@ -59,6 +63,7 @@ def recipe_fetch(name: str) -> None:
     """
     from finest.pipeline.decontaminate.indexes import provide_index
     from finest.pipeline.quality_models import provide_models
+    from finest.recipe.recipe import load_recipe
 
     settings = load_settings()
     recipe = load_recipe(name)
@@ -78,4 +83,6 @@ def recipe_hash(name: str) -> None:
     \b
     finest recipe hash my-recipe.toml
     """
+    from finest.recipe.recipe import load_recipe
+
     click.echo(load_recipe(name).hash)

@@ -13,7 +13,7 @@ import click
 from finest.cli.shared import common_crawl, console, lean_imports, say, shard_option, size_bytes
 from finest.cli.slurm import Where, ask_on_interrupt, executor_options
 from finest.masking import printable
-from finest.recipe.recipe import SHIPPED, load_recipe
+from finest.recipe import SHIPPED
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ def refine(
 def _recipe_of(name: str | None, language: str | None, cache: Path) -> Recipe:
     """Return the recipe that `finest refine` was asked for."""
     from finest.pipeline.languages import recipe_in_languages
+    from finest.recipe.recipe import load_recipe
 
     if language is not None:
         return recipe_in_languages(language, name, cache, say)
