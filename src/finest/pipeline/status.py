@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from finest.pipeline.forecast.beside import judging_cpu_s
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.summary import merge
 
@@ -33,6 +34,8 @@ class Status:
     """Pages per wall-clock second of one worker."""
     cpu_left_s: float | None
     """CPU seconds left at the pace so far; None before a slice is finished."""
+    forecast_cpu_s: float | None
+    """CPU seconds that judging all slices was expected to take; None if the run has no forecast."""
     recipe: dict[str, Any] = field(default_factory=dict)
     """The resolved recipe, with every value filled in."""
     waiting: str | None = None
@@ -60,7 +63,8 @@ def status(out: Path) -> Status:
         losses=[{"source": names[s.source], **loss} for s in done for loss in s.losses],
         cpu_s=totals.cpu_s, pages_per_s=totals.pages / wall if wall else 0.0,
         cpu_left_s=totals.cpu_s * (total_bytes - done_bytes) / done_bytes if done_bytes else None,
-        waiting=pause.words() if pause else None, slurm=slurm, recipe=ledger.plan.recipe,
+        forecast_cpu_s=judging_cpu_s(out), waiting=pause.words() if pause else None, slurm=slurm,
+        recipe=ledger.plan.recipe,
     )  # fmt: skip
 
 
