@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from finest.cli.shared import common_crawl, console, dedup_memory_option, json_of, say, shard_option
-from finest.recipe.recipe import SHIPPED, load_recipe
+from finest.recipe import SHIPPED
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def plan(
     sources: tuple[str, ...], recipe_name: str, shard: Shard | None, cores: int | None,
     price_per_core_hour: float | None, dedup_memory: int, out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Forecast what refining will cost: core-hours, bytes, files, memory and disk.
+    """Forecast what refining will cost: core-hours, memory, disk.
 
     SOURCE is as in finest refine. The command looks at the sizes of up to 32 sources, and judges the first pages of
     some of them for some seconds, to measure the speed of this machine. It says which limits the run would exceed.
@@ -50,6 +50,7 @@ def plan(
     from finest.pipeline.forecast.limits import limits
     from finest.pipeline.forecast.look import look
     from finest.pipeline.run import default_workers
+    from finest.recipe.recipe import load_recipe
 
     settings = load_settings()
     recipe = load_recipe(recipe_name)
