@@ -1,6 +1,6 @@
-"""Assemble the dataset from the finished slices: MinHash over the run, shards, verdicts, manifest and card.
+"""Assemble the dataset from the packs of the sources: MinHash over the run, shards, verdicts, manifest and card.
 
-The assembly streams the slices in the order of the sources, writes into `ledger/assembly` and renames the results into
+The assembly streams the packs in the order of the sources, writes into `ledger/assembly` and renames the results into
 place, the manifest last. It depends on the ledger alone, so a killed assembly simply starts over.
 
 If the run has a selection (`--where`), it applies to the rows that deduplication leaves, and the manifest names the
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 import finest
 from finest.dataset import manifest as manifests
@@ -27,9 +26,7 @@ from finest.dataset.merkle import Leaves
 from finest.dataset.rows import VERDICT_SCHEMA, schema_with, with_row_hashes
 from finest.dataset.selection import Rule, Selection
 from finest.dataset.shards import Shard, ShardWriter
-from finest.pipeline.damage import readable
-from finest.pipeline.dedup import SignatureFile, cluster, cluster_sizes, plan
-from finest.pipeline.summary import SliceSummary, merge
+from finest.pipeline.dedup import cluster, cluster_sizes, plan
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.stages import ORDERS
 from finest.recipe.stages.dedup import CLUSTER_SIZE
@@ -42,6 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from finest.pipeline.ledger import Ledger
+    from finest.pipeline.pack import Pack
     from finest.pipeline.progress import Progress
     from finest.recipe.recipe import Recipe
     from finest.warc.source import Source
@@ -134,14 +132,14 @@ class Chosen:
 
 def assemble(ledger: Ledger, recipe: Recipe, progress: Progress) -> Manifest:
     """Write the dataset of a run whose slices are all finished, and return its manifest."""
-    summaries = ledger.summaries()
-    survivors = find_survivors(ledger, recipe, summaries, progress)
+    totals = ledger.so_far()
+    survivors = find_survivors(ledger, recipe, totals.pages if dedup_first(recipe) else totals.kept, progress)
     scratch = ledger.folder / "assembly"
     shutil.rmtree(scratch, ignore_errors=True)
-    chosen = Chosen(ledger.plan.where, schema_with(recipe.columns()), sum(summary.kept for summary in summaries))
+    chosen = Chosen(ledger.plan.where, schema_with(recipe.columns()), totals.kept)
     rows = write_rows(ledger, recipe, scratch, survivors, chosen, progress)
     verdicts = write_verdicts(ledger, recipe, scratch, survivors, chosen)
-    manifest = make_manifest(ledger, recipe, summaries, rows, verdicts, chosen.selections())
+    manifest = make_manifest(ledger, recipe, rows, verdicts, chosen.selections())
     for name in ("data", "verdicts"):
         shutil.rmtree(ledger.out / name, ignore_errors=True)
         if (scratch / name).exists():
@@ -152,15 +150,13 @@ def assemble(ledger: Ledger, recipe: Recipe, progress: Progress) -> Manifest:
     return manifest
 
 
-def find_survivors(ledger: Ledger, recipe: Recipe, summaries: list[SliceSummary], progress: Progress) -> Survivors:
-    """Deduplicate the whole run with MinHash; reports the expected cost before it starts."""
-    first = dedup_first(recipe)
-    count = sum(summary.pages if first else summary.kept for summary in summaries)
+def find_survivors(ledger: Ledger, recipe: Recipe, count: int, progress: Progress) -> Survivors:
+    """Deduplicate the `count` pages of the whole run with MinHash; reports the expected cost before it starts."""
     if not recipe.dedup.enabled:
         return Survivors(np.arange(count, dtype=np.int64))
     cost = plan(count, recipe.dedup, DEDUP_MEMORY_BYTES)
-    progress.say(f"Deduplicating {count:,} {'pages' if first else 'kept pages'}: {cost}")
-    files = [SignatureFile.open(ledger.slice_folder(s) / "signatures.npy") for s in ledger.plan.slices]
+    progress.say(f"Deduplicating {count:,} {'pages' if dedup_first(recipe) else 'kept pages'}: {cost}")
+    files = [pack.signatures() for pack in ledger.packs()]
     return Survivors(cluster(files, memory_bytes=DEDUP_MEMORY_BYTES))
 
 
@@ -169,20 +165,18 @@ def dedup_first(recipe: Recipe) -> bool:
     return ORDERS[recipe.order].dedup_first
 
 
-def numbers_of_rows(ledger: Ledger, recipe: Recipe) -> Iterator[NDArray[np.int64]]:
-    """Yield the numbers in `Survivors` of the rows of each slice, in order."""
+def numbered_packs(ledger: Ledger, recipe: Recipe) -> Iterator[tuple[Pack, NDArray[np.int64]]]:
+    """Yield the packs in the order of the sources, each with the numbers in `Survivors` of its rows."""
     start = 0
-    for slice_ in ledger.plan.slices:
-        summary = ledger.summary(slice_)
+    for pack in ledger.packs():
         if dedup_first(recipe):
-            path = ledger.slice_folder(slice_) / "verdicts.parquet"
-            with readable(path):
-                reasons = pq.read_table(path, columns=["reason"])["reason"].to_numpy()
-            yield np.flatnonzero(reasons == KEPT).astype(np.int64) + start
-            start += summary.pages
+            with pack.parquet("verdicts").open() as file:
+                reasons = file.read(columns=["reason"], use_threads=False)["reason"].to_numpy()
+            yield pack, np.flatnonzero(reasons == KEPT).astype(np.int64) + start
+            start += pack.totals.pages
         else:
-            yield np.arange(start, start + summary.kept, dtype=np.int64)
-            start += summary.kept
+            yield pack, np.arange(start, start + pack.totals.kept, dtype=np.int64)
+            start += pack.totals.kept
 
 
 class RowFiles:
@@ -211,9 +205,9 @@ def write_rows(
     writers = Writers(scratch, schema_with(recipe.columns()), by_language=bool(recipe.language.table))
     progress.say("Writing shards")
     row = 0
-    for numbers, slice_ in zip(numbers_of_rows(ledger, recipe), ledger.plan.slices, strict=True):
+    for pack, numbers in numbered_packs(ledger, recipe):
         at = 0
-        for whole in _batches_of(ledger.slice_folder(slice_) / "rows.parquet"):
+        for whole in pack.batches("rows"):
             here = numbers[at : at + whole.num_rows]
             left = _with_sizes(whole, survivors.sizes(here)) if recipe.dedup.cluster_size else whole
             survivors.drop_repeats(here, whole)
@@ -270,18 +264,18 @@ def rows_prefix(language: str, dump: str) -> str:
 def write_verdicts(
     ledger: Ledger, recipe: Recipe, scratch: Path, survivors: Survivors, chosen: Chosen
 ) -> VerdictFiles:  # fmt: skip
-    """Stream the verdicts of all slices into files.
+    """Stream the verdicts of all sources into files.
 
     Each duplicate gets its reason and the page kept instead; each page that was not chosen gets the rule's reason.
     """
     first, left_out = dedup_first(recipe), chosen.rule.reason if chosen.rule else ""
     if first:
-        for start, batch in _batches(ledger, "verdicts.parquet"):
+        for start, batch in _verdicts(ledger):
             survivors.learn(np.arange(start, start + batch.num_rows), batch.column("id").to_pylist())
     files = VerdictFiles()
     writers: dict[str, ShardWriter] = {}
     row = 0
-    for start, batch in _batches(ledger, "verdicts.parquet"):
+    for start, batch in _verdicts(ledger):
         reasons, losers = batch.column("reason").to_pylist(), _nobody(batch.num_rows)
         for i, reason in enumerate(reasons):
             if reason == KEPT or first:
@@ -310,32 +304,21 @@ def _nobody(count: int) -> list[str | None]:
     return [None] * count
 
 
-def _batches(ledger: Ledger, name: str) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield the record batches of one file of every slice, in order, each with the run number of its first row.
-
-    The files are small, so prefetching and decoding columns in parallel threads would cost more than they save.
-    """
+def _verdicts(ledger: Ledger) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yield the verdicts of every source, in order, each batch with the run number of its first page."""
     start = 0
-    for slice_ in ledger.plan.slices:
-        for batch in _batches_of(ledger.slice_folder(slice_) / name):
+    for pack in ledger.packs():
+        for batch in pack.batches("verdicts"):
             yield start, batch
             start += batch.num_rows
 
 
-def _batches_of(path: Path) -> Iterator[pa.RecordBatch]:
-    with readable(path), pq.ParquetFile(path, pre_buffer=False) as file:
-        yield from file.iter_batches(batch_size=1000, use_threads=False)
-
-
 def make_manifest(
-    ledger: Ledger, recipe: Recipe, summaries: list[SliceSummary], rows: RowFiles, verdicts: VerdictFiles,
+    ledger: Ledger, recipe: Recipe, rows: RowFiles, verdicts: VerdictFiles,
     selections: tuple[Selection, ...] = (),
 ) -> Manifest:  # fmt: skip
     """Build the manifest of the dataset that has been written."""
-    sources = tuple(
-        _source(source, [s for s in summaries if s.source == number])
-        for number, source in enumerate(ledger.plan.sources)
-    )
+    sources = tuple(_source(source, pack) for source, pack in zip(ledger.plan.sources, ledger.packs(), strict=True))
     kept = sum(shard.rows for shard in rows.shards)
     return Manifest(
         created_by=f"finest-data {finest.__version__}",
@@ -344,7 +327,7 @@ def make_manifest(
         libraries=recipe.libraries,
         recipe=ledger.plan.recipe,
         recipe_hash=ledger.plan.recipe_hash,
-        dumps=tuple(sorted({dump_of(source.name) for source in ledger.plan.sources})),
+        dumps=tuple(sorted({dump_of(source.name) for source in sources})),
         sources=sources,
         shards=tuple(rows.shards),
         verdicts=tuple(verdicts.shards),
@@ -360,16 +343,13 @@ def make_manifest(
     )
 
 
-def _source(source: Source, summaries: list[SliceSummary]) -> manifests.Source:
-    totals = merge(summaries)
-    slices = tuple(
-        manifests.SourceSlice(offset=s.first_offset, length=s.next_offset - s.first_offset, sha256=s.sha256)
-        for s in summaries
-    )
+def _source(source: Source, pack: Pack) -> manifests.Source:
+    totals = pack.totals
+    slices = tuple(manifests.SourceSlice(offset=s.offset, length=s.length, sha256=s.sha256) for s in pack.slices)
     return manifests.Source(
         name=source.name, size_bytes=source.size_bytes, etag=_public_etag(source), slices=slices,
         sha256=manifests.source_digest(slices), records=sum(totals.records.values()), pages=totals.pages,
-        losses=manifests.sum_counts({loss["reason"]: 1} for s in summaries for loss in s.losses),
+        losses=totals.loss_counts,
     )  # fmt: skip
 
 

@@ -8,9 +8,9 @@ If the recipe deduplicates before the filters, the signatures of dropped pages t
 languages are never duplicates: `with_language` adds the language to each bucket as one more hash. It is the last one,
 so the order of the edges within a language is that of a run with this language alone.
 
-A signature file is three consecutive arrays in NumPy's format: the signatures (uint64, shape (buckets, hashes, rows
-with a signature)), the numbers of those rows, and the total number of rows. The values of one hash of one bucket are
-contiguous, so they can be read without the others.
+A signature file, or that part of a pack, is three consecutive arrays in NumPy's format: the signatures (uint64, shape
+(buckets, hashes, rows with a signature)), the numbers of those rows, and the total number of rows. The values of one
+hash of one bucket are contiguous, so they can be read without the others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -56,8 +56,23 @@ def write_signatures(path: Path, signatures: Sequence[_Hashes | None]) -> None:
     found = [signature for signature in signatures if signature is not None]
     stacked = np.stack(found, axis=2) if found else np.zeros((0, 0, 0), np.uint64)
     with path.open("wb") as file:
-        for array in (stacked, rows, np.array([len(signatures)], np.int64)):
-            np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+        _write_arrays(file, stacked, rows, len(signatures))
+
+
+def join_signatures(file: BinaryIO, parts: Sequence[SignatureFile]) -> None:
+    """Write the signatures of consecutive files as one, at the place where `file` is."""
+    filled = [part for part in parts if len(part.rows)]
+    if len({(part.buckets, part.hashes) for part in filled}) > 1:
+        raise LedgerError(f"{parts[0].path.parents[1]} holds signatures of different recipes; remove it and run again")
+    starts = np.cumsum([0, *(part.total_rows for part in parts)])
+    rows = [part.rows + start for part, start in zip(parts, starts[:-1], strict=True)]
+    stacked = np.concatenate([part.whole() for part in filled], axis=2) if filled else np.zeros((0, 0, 0), np.uint64)
+    _write_arrays(file, stacked, np.concatenate(rows), int(starts[-1]))
+
+
+def _write_arrays(file: BinaryIO, stacked: _Hashes, rows: _Rows, total: int) -> None:
+    for array in (stacked, rows, np.array([total], np.int64)):
+        np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
 
 
 def with_language(signature: _Hashes | None, language: str | None) -> _Hashes | None:
@@ -75,21 +90,22 @@ def cluster_sizes(survivors: _Rows) -> _Rows:
 
 @dataclass(frozen=True, slots=True)
 class SignatureFile:
-    """The signatures of one slice, on disk; a column is read only when it is needed."""
+    """The signatures of one slice or of one source, on disk; a column is read only when it is needed."""
 
     path: Path
     buckets: int
     hashes: int
     rows: _Rows
-    """Numbers (within the slice) of the rows that have a signature."""
+    """Numbers (within the slice or source) of the rows that have a signature."""
     total_rows: int
     _offset: int
 
     @staticmethod
-    def open(path: Path) -> SignatureFile:
-        """Open a signature file; raises LedgerError if it is missing or not a signature file."""
+    def open(path: Path, at: int = 0) -> SignatureFile:
+        """Open the signatures at that place of a file; raises LedgerError if they are missing or something else."""
         try:
             with path.open("rb") as file:
+                file.seek(at)
                 np.lib.format.read_magic(file)
                 shape, _, dtype = np.lib.format.read_array_header_1_0(file)
                 offset = file.tell()
@@ -99,7 +115,8 @@ class SignatureFile:
             if dtype != np.uint64 or count != len(rows):
                 raise ValueError("it is not a signature file")
         except (OSError, ValueError, EOFError) as error:
-            raise LedgerError(f"signatures {path}: {error}; remove its slice's folder and run again") from error
+            culprit = path if path.suffix == ".pack" else path.parent
+            raise LedgerError(f"signatures {path}: {error}; remove {culprit} and run again") from error
         return SignatureFile(path, buckets, hashes, rows, int(total[0]), offset)
 
     def column(self, bucket: int, number: int) -> _Hashes:
@@ -113,6 +130,11 @@ class SignatureFile:
             return np.frombuffer(os.pread(descriptor, count * 8, start), np.uint64, count)
         finally:
             os.close(descriptor)
+
+    def whole(self) -> _Hashes:
+        """Return all signatures, shape (buckets, hashes, rows with a signature)."""
+        values = np.fromfile(self.path, np.uint64, self.buckets * self.hashes * len(self.rows), offset=self._offset)
+        return values.reshape(self.buckets, self.hashes, len(self.rows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,15 +79,15 @@ def judge_on_ray(ledger: Ledger, options: RunOptions, request: RayRequest, progr
     )  # fmt: skip
     made = new(ledger, allotment, ranks, options, kind="ray")
     folder = folder_of(ledger, made.run, "ray")
-    done = ledger.summaries()
+    watch = FailureWatch(ledger)
     stage = RayStage(
         RayShare(folder), tasks, cpus_per_task=request.cpus_per_task, memory_gb=request.memory_per_cpu_gb,
         folder=folder / "slices",
     )  # fmt: skip
     try:
         with stage:
-            progress.begin(ledger, done, tasks * request.cpus_per_task)
-            _watch(ledger, stage, folder / "tasks", FailureWatch(ledger, done), progress)
+            progress.begin(ledger, watch.found, tasks * request.cpus_per_task)
+            _watch(ledger, stage, folder / "tasks", watch, progress)
     finally:
         forget_addresses(ledger.out)
     if missing := ledger.pending():
@@ -98,10 +98,9 @@ def judge_on_ray(ledger: Ledger, options: RunOptions, request: RayRequest, progr
 
 def _watch(ledger: Ledger, stage: RayStage, traces: Path, failures: FailureWatch, progress: Progress) -> None:
     """Wait for the last task; raises RunError at the first failed task, JobFailed if a task falls silent."""
-    missing = set(ledger.pending())
     while True:
         over = stage.is_over
-        missing = take_in(ledger, missing, failures, progress)
+        take_in(ledger, failures, progress)
         _raise_first(traces)
         if over:
             return

@@ -14,6 +14,7 @@ from datatrove.pipeline.base import PipelineStep
 
 from finest.errors import FinestError, RunError
 from finest.executors.slurm.memory import memory_kills
+from finest.pipeline.deaths import slice_name
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.options import RunOptions
 from finest.pipeline.preflight import preflight
@@ -24,9 +25,9 @@ from finest.recipe.recipe import parse_recipe
 from finest.warc.source import CommonCrawl
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from finest.pipeline.summary import SliceSummary
+    from finest.pipeline.done import SliceDone
+    from finest.pipeline.summary import Totals
+    from finest.warc.slices import Slice
 
 
 class RefineShare(PipelineStep):
@@ -51,7 +52,9 @@ class RefineShare(PipelineStep):
         progress.expect(len(share))
         preflight(options.recipe, options.cache)
         logs = self.folder / "workers" / str(rank)
-        run_ranks(ledger, options, progress, share, {}, FailureWatch(ledger), logs, on_kill=MemoryGuard())
+        run_ranks(
+            ledger, options, progress, share, {}, FailureWatch(ledger, only_own=True), logs, on_kill=MemoryGuard()
+        )
 
 
 def opened(folder: Path) -> tuple[Ledger, Submission, RunOptions]:
@@ -102,11 +105,9 @@ class Lines(Progress):
         self._slices, self._done = slices, 0
         self.say(f"{slices} slices on {os.uname().nodename}")
 
-    def finished(self, summary: SliceSummary) -> None:
+    def finished(self, done: SliceDone, slice_: Slice) -> None:
         self._done += 1
-        self.say(
-            f"{self._done} of {self._slices}: slice {summary.source:05d}-{summary.index:05d}, {summary.pages} pages"
-        )
+        self.say(f"{self._done} of {self._slices}: slice {slice_name(slice_)}, {done.pages} pages")
 
-    def begin(self, ledger: Ledger, done: Sequence[SliceSummary], workers: int) -> None:
+    def begin(self, ledger: Ledger, done: Totals, workers: int) -> None:
         pass

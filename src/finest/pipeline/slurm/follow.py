@@ -49,9 +49,7 @@ class Follower:
         self._ledger, self._submission, self._progress, self._ask = ledger, submission, progress, ask
         self._watch = Watch(submission.tasks_by_job(), submission.run, progress.say)
         self._waiting = Waiting(progress.say)
-        done = ledger.summaries()
-        self._failures = FailureWatch(ledger, done)
-        self._missing = set(ledger.pending())
+        self._failures = FailureWatch(ledger)
         self._stuck: set[str] = set()
         self._units: list[Unit] = []
         self._began = time.monotonic()
@@ -93,8 +91,8 @@ class Follower:
 
     def _take_in(self) -> None:
         """Report the slices that are new in the ledger, and check them for failures."""
-        self._missing = take_in(self._ledger, self._missing, self._failures, self._progress)
-        if self._is_shown and not self._missing:
+        take_in(self._ledger, self._failures, self._progress)
+        if self._is_shown and not self._failures.missing:
             self._is_shown = False
             self._progress.end()
             self._progress.say("Making the dataset")
@@ -123,7 +121,7 @@ class Follower:
         """Return the manifest once the ledger shows that all slices and the dataset are finished."""
         end = time.monotonic() + LEDGER_LAG_S
         path = self._ledger.out / "manifest.json"
-        while self._ledger.pending() or not path.exists():
+        while not path.exists():
             if time.monotonic() > end:
                 raise RunError(self._unfinished())
             self._pause()
@@ -160,10 +158,10 @@ class Follower:
 
     def _show(self) -> None:
         """Show the progress bar while slices are missing."""
-        if self._missing and not self._is_shown:
+        if self._failures.missing and not self._is_shown:
             self._is_shown = True
-            done = [self._ledger.summary(s) for i, s in enumerate(self._ledger.plan.slices) if i not in self._missing]
-            self._progress.begin(self._ledger, done, self._submission.tasks * self._submission.cpus_per_task)
+            workers = self._submission.tasks * self._submission.cpus_per_task
+            self._progress.begin(self._ledger, self._failures.found, workers)
 
     def _stop(self, why: str) -> None:
         """Cancel the remaining jobs of the run, so that none keeps running unnoticed."""
