@@ -31,12 +31,12 @@ from finest.pipeline.outcome import peak_rss_bytes
 from finest.recipe.reasons import stage_of
 from finest.recipe.recipe import load_recipe
 from finest.settings import default_cache
+from finest.tasks.reference import REFERENCE_RECIPE
 from finest.validator.quality.heldout import MAX_CHARS, anchors
 from finest.validator.quality.paired import Quality, measure
 from finest.validator.quality.pieces import Pieces
 from finest.validator.quality.sample import NOT_RAW, Duplicates, host_of, judged, shortened, visible_text
 from finest.validator.quality.tier import N_GRAMS, Tier, Told, tier_of
-from finest.validator.score import REFERENCE_RECIPE
 from finest.warc.slices import Slice
 from finest.warc.source import inspect
 

@@ -12,12 +12,12 @@ import pytest
 from finest.contest import named as module
 from finest.contest.named import EVERY_S, SOON_S, NamedRecipes
 from finest.contest.submission import Submission, read_submission
-from finest.errors import HubUnavailable, RecipeError, UsageError
+from finest.errors import HubUnavailable, RecipeError, RunError, TaskServerUnavailable, UsageError
 from finest.recipe.recipe import load_recipe
 from finest.tasks.models import ReferenceRecipe
+from finest.tasks.reference import in_force, named_recipes, reference_at
 from finest.tasks.store import Store
 from finest.validator.admission import known_recipes
-from finest.validator.reference import in_force, named_recipes, reference_at
 
 from .made import folder_of, model, recipe_text, with_model
 
@@ -100,6 +100,36 @@ def test_no_other_recipe_stands_in_for_the_reference(
     assert reference_at(tmp_path / "cache", 99).name == "fineweb"
     with pytest.raises(RecipeError, match="is not on this machine"):
         reference_at(tmp_path / "cache", 100)
+
+
+def test_a_miner_uses_the_reference_of_its_task(
+    winner: Submission, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the block of the lease, with a new list for each task; while the server is away, by the last known list."""
+    listed: list[ReferenceRecipe] = []
+    server: Any = SimpleNamespace(recipes=lambda: listed)
+    monkeypatch.setattr(module, "read_submission", lambda _: winner)
+    references = NamedRecipes(server, tmp_path, lambda _: None)
+    assert references.at(150).name == "fineweb"
+    listed.append(entry(winner.recipe.hash))
+    assert [references.at(block).hash == winner.recipe.hash for block in (99, 100)] == [False, True]
+
+    def away() -> list[ReferenceRecipe]:
+        raise TaskServerUnavailable("the task server is away")
+
+    server.recipes = away
+    assert references.at(150).hash == winner.recipe.hash
+    assert NamedRecipes(server, tmp_path, lambda _: None).at(150).hash == winner.recipe.hash
+
+
+def test_a_miner_never_mines_with_another_recipe_than_the_reference(
+    winner: Submission, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reference that is not what the list says ends the task with a line that names the way out."""
+    server: Any = SimpleNamespace(recipes=lambda: [entry("a" * 64)])
+    monkeypatch.setattr(module, "read_submission", lambda _: winner)
+    with pytest.raises(RunError, match=r"aaaaaaaaaaaa is not on this machine.* name it with --recipe"):
+        NamedRecipes(server, tmp_path, lambda _: None).at(100)
 
 
 def test_a_shipped_recipe_can_be_named(tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finest.dataset.manifest import Manifest, Source, SourceSlice, recipe_hash, source_digest, write_manifest
-from finest.dataset.merkle import Leaves
+from finest.dataset.manifest import Manifest, recipe_hash, root_of, write_manifest
+from finest.dataset.merkle import SeriesTrees
 from finest.dataset.rows import SCHEMA, VERDICT_SCHEMA, Row, VerdictRow, batch_of, digests, verdict_batch
-from finest.dataset.shards import Shard, ShardWriter
+from finest.dataset.shards import Shard, ShardWriter, series_of
+from finest.dataset.sources import Source, SourceSlice, source_digest
 
 DUMP = "CC-MAIN-2025-26"
 WARC = f"s3://commoncrawl/crawl-data/{DUMP}/segments/1/warc/a.warc.gz"
@@ -48,7 +49,9 @@ class Made:
     manifest: Manifest
 
     def changed(self, **changes: Any) -> Manifest:
-        """The manifest with other values in it, checked as any manifest is."""
+        """The manifest with other values in it, checked as any manifest is; its root fits stated files and roots."""
+        if "shards" in changes and "root" not in changes:
+            changes["root"] = root_of(changes.get("roots", self.manifest.roots), changes["shards"])
         return Manifest.model_validate_json(self.manifest.model_copy(update=changes).model_dump_json())
 
 
@@ -73,10 +76,18 @@ def make_dataset(folder: Path, kept: int = 40) -> Made:
     return Made(folder, manifest)
 
 
+def roots_of(rows: list[Row], shards: list[Shard]) -> dict[str, str]:
+    """The roots of the series of those files, which hold those rows."""
+    trees, left = SeriesTrees(), digests(batch_of(rows)) if rows else []
+    for shard in shards:
+        trees.add(series_of(shard.path), left[: shard.rows])
+        left = left[shard.rows :]
+    return trees.roots()
+
+
 def manifest_of(rows: list[Row], verdicts: list[VerdictRow], shards: list[Shard], judged: list[Shard]) -> Manifest:
     """An honest manifest for those rows and files."""
-    leaves = Leaves()
-    leaves.add([r.id for r in rows], digests(batch_of(rows)))
+    roots = roots_of(rows, shards)
     parts = (SourceSlice(offset=0, length=700, sha256=hashlib.sha256(b"a").hexdigest()),)
     recipe = {"schema": "finest-recipe/1", "name": "fineweb", "description": "", "pii": {"emails": True, "ips": True}}
     return Manifest(
@@ -89,7 +100,7 @@ def manifest_of(rows: list[Row], verdicts: list[VerdictRow], shards: list[Shard]
             ),
         ),
         shards=tuple(shards), verdicts=tuple(judged), rows=len(rows),
-        token_count=sum(r.token_count for r in rows), root=leaves.sorted().root(),
+        token_count=sum(r.token_count for r in rows), roots=roots, root=root_of(roots, shards),
         reasons=dict(Counter(v.reason for v in verdicts)), losses={"truncated": 1},
         languages=dict(Counter(r.language for r in rows)),
     )  # fmt: skip

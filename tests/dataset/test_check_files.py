@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from finest.dataset.check_files import check_files
-from finest.dataset.manifest import Manifest, sum_counts
-from finest.dataset.merkle import Leaves
-from finest.dataset.rows import SCHEMA, Row, batch_of, digests
+from finest.dataset.manifest import Manifest, root_of
+from finest.dataset.rows import SCHEMA, Row, batch_of
 from finest.dataset.shards import ShardWriter
+from finest.dataset.sources import sum_counts
 from finest.errors import VerifyError
 
 from .made import DUMP, Made, make_dataset, manifest_of, row, verdict, write_shards
@@ -35,23 +35,18 @@ def refused(made: Made, manifest: Manifest | None = None) -> str:
     return str(caught.value)
 
 
-def reshard(made: Made, batch: pa.RecordBatch, **changes: Any) -> Manifest:
-    """The dataset with other rows in its shard, and a manifest that states the new file honestly."""
+def reshard(made: Made, batch: pa.RecordBatch, *, rooted: bool = False, **changes: Any) -> Manifest:
+    """The dataset with other rows in its shard, and a manifest that states the new file, and the roots, honestly."""
     with ShardWriter(made.folder, f"data/{DUMP}/000", batch.schema) as writer:
         writer.write(batch)
+    if rooted:
+        changes |= {"roots": writer.roots, "root": root_of(writer.roots, writer.shards)}
     return made.changed(shards=tuple(writer.shards), **changes)
 
 
 def rows(count: int = 40) -> list[Row]:
     """The rows of the dataset."""
     return [row(n) for n in range(count)]
-
-
-def root_of(batch: pa.RecordBatch) -> str:
-    """The root over those rows."""
-    leaves = Leaves()
-    leaves.add(batch["id"].to_pylist(), digests(batch))
-    return leaves.sorted().root()
 
 
 def test_a_good_dataset_passes(made: Made) -> None:
@@ -107,8 +102,8 @@ def test_invented_rows_are_found(made: Made) -> None:
 def test_repeated_rows_are_found(made: Made) -> None:
     """A row that stands there twice is found, though root and counts are stated honestly."""
     twice = batch_of([row(1), *rows()[1:]])
-    manifest = reshard(made, twice, root=root_of(twice), token_count=sum(twice["token_count"].to_pylist()))
-    assert refused(made, manifest) == f"data: two rows have the id {row(1).id}"
+    manifest = reshard(made, twice, rooted=True, token_count=sum(twice["token_count"].to_pylist()))
+    assert refused(made, manifest) == f"data/{DUMP}/000_00000.parquet: row 1: the same row occurs twice"
 
 
 def test_wrong_sums_are_found(made: Made) -> None:

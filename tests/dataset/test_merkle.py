@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finest.dataset.merkle import Leaves, proof, root, verify_proof
+from finest.dataset.merkle import SeriesTrees, Tree, proof, root, series_leaf, top_root, verify_proof
 
 LEAF = st.binary(min_size=32, max_size=32)
 LEAVES = st.lists(LEAF, min_size=1, max_size=40, unique=True)
@@ -86,34 +85,23 @@ def test_no_leaf_no_proof() -> None:
             proof(leaves_of(3), index)
 
 
-@given(st.lists(st.tuples(st.text(st.characters(exclude_categories=["Cs"]), max_size=6), LEAF), max_size=40), st.data())
-def test_order_of_arrival_does_not_matter(rows: list[tuple[str, bytes]], data: st.DataObject) -> None:
-    """Rows are sorted by id as UTF-8 bytes, then by hash, however they come."""
-    shuffled = data.draw(st.permutations(rows))
-    cut = data.draw(st.integers(0, len(rows)))
-    table = Leaves()
-    for part in (shuffled[:cut], shuffled[cut:]):
-        table.add([id for id, _ in part], [digest for _, digest in part])
+@given(LEAVES, LEAVES)
+def test_a_row_is_proven_by_two_paths(first: list[bytes], second: list[bytes]) -> None:
+    """A row proves itself in its series, and the series, with its number of rows, in the dataset."""
+    trees = SeriesTrees()
+    trees.add("data/D/000", first)
+    trees.add("data/D/001", second)
+    series = [series_leaf(root(leaves), len(leaves)) for leaves in (first, second)]
 
-    expected = sorted(rows, key=lambda r: (r[0].encode(), r[1]))
-    assert list(table.sorted()) == [digest for _, digest in expected]
-    assert table.sorted().root() == root([digest for _, digest in expected])
-
-
-def test_shared_ids_are_found() -> None:
-    """Two rows with one id are found wherever they lie, also across the blocks that are looked at together."""
-    ids = [f"{n:07d}" for n in range(70_000)]
-    for twice in (0, 65_535, 65_536, 69_999):
-        table = Leaves()
-        table.add([*ids, ids[twice]], [bytes(32)] * 70_001)
-        assert table.sorted().duplicate_id() == ids[twice]
-    table = Leaves()
-    table.add(random.Random(1).sample(ids, len(ids)), [bytes(32)] * 70_000)
-    assert table.sorted().duplicate_id() is None
-    assert Leaves().sorted().duplicate_id() is None
+    assert trees.roots() == {"data/D/000": root(first), "data/D/001": root(second)}
+    assert trees.root() == root(series) == top_root([(root(first), len(first)), (root(second), len(second))])
+    assert top_root([(root(first), len(first) + 1), (root(second), len(second))]) != trees.root()
+    assert trees.root() != root([*first, *second])
 
 
-def test_hashes_have_32_bytes() -> None:
-    """A hash of another length is refused."""
-    with pytest.raises(ValueError, match="31 bytes"):
-        Leaves().add(["a"], [bytes(31)])
+def test_a_tree_grows_in_parts() -> None:
+    """However the leaves are split into parts, the root is the same, and memory is that of one branch."""
+    leaves, tree = leaves_of(70), Tree()
+    for start in range(0, 70, 9):
+        tree.add(leaves[start : start + 9])
+    assert (tree.root(), tree.size, Tree().root()) == (root(leaves), 70, root([]))

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from finest.dataset.manifest import Manifest, read_manifest, write_manifest
-from finest.dataset.merkle import Leaves
-from finest.dataset.rows import VERDICT_SCHEMA, batch_of, digests, rows_of, verdict_batch
+from finest.dataset.manifest import Manifest, read_manifest, root_of, write_manifest
+from finest.dataset.rows import VERDICT_SCHEMA, batch_of, rows_of, verdict_batch
 from finest.dataset.shards import ShardWriter
 from finest.devnet.hub.server import HubServer
 from tests.dataset.made import DUMP, make_dataset, row, verdict
@@ -144,9 +143,8 @@ def _with_forged_rows(folder: Path, manifest: Manifest) -> Manifest:
     prefix = manifest.shards[0].path.removesuffix("_00000.parquet")
     with ShardWriter(folder, prefix) as writer:
         writer.write(batch)
-    leaves = Leaves()
-    leaves.add(batch["id"].to_pylist(), digests(batch))
-    changes = {"shards": tuple(writer.shards), "root": leaves.sorted().root()}
+    root = root_of(writer.roots, writer.shards)
+    changes = {"shards": tuple(writer.shards), "roots": writer.roots, "root": root}
     return Manifest.model_validate_json(manifest.model_copy(update=changes).model_dump_json())
 
 
@@ -165,13 +163,11 @@ def test_memory_is_flat(env: dict[str, str], large: Path, xet: bool) -> None:
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shard of 300 MB, and a manifest for it."""
     folder = tmp_path_factory.mktemp("large")
-    count, leaves, tokens = 60_000, Leaves(), 0
+    count, tokens = 60_000, 0
     with ShardWriter(folder, f"data/{DUMP}/000") as writer:
         for first in range(0, count, 500):
             rows = [row(n, text=base64.b64encode(os.urandom(5_000)).decode()) for n in range(first, first + 500)]
-            batch = batch_of(rows)
-            writer.write(batch)
-            leaves.add(batch["id"].to_pylist(), digests(batch))
+            writer.write(batch_of(rows))
             tokens += sum(r.token_count for r in rows)
     with ShardWriter(folder, f"verdicts/{DUMP}/000", VERDICT_SCHEMA) as is_judged:
         is_judged.write(verdict_batch([verdict(row(n)) for n in range(count)]))
@@ -180,7 +176,8 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "shards": [shard.model_dump() for shard in writer.shards],
         "verdicts": [shard.model_dump() for shard in is_judged.shards],
         "sources": [small["sources"][0] | {"pages": count, "records": count}],
-        "rows": count, "token_count": tokens, "root": leaves.sorted().root(),
+        "rows": count, "token_count": tokens, "roots": writer.roots,
+        "root": root_of(writer.roots, writer.shards),
         "languages": {"en": count}, "reasons": {"kept": count},
     }  # fmt: skip
     write_manifest(folder, Manifest.model_validate_json(json.dumps(small | changed)))

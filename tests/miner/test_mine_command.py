@@ -105,6 +105,18 @@ def test_languages_are_more_recipes(asked: list[tuple[MineOptions, ChainOptions]
             mine("--hf_repo", "r", *wrong)
 
 
+def test_the_reference_is_the_default_recipe(
+    asked: list[tuple[MineOptions, ChainOptions]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recipe that the operator names is used instead."""
+    monkeypatch.setenv("API_URL", "http://127.0.0.1:1")
+    assert mine("--hf-repo", "r").exit_code == 0
+    assert mine("--hf-repo", "r", "--recipe", "finest").exit_code == 0
+    (by_default, _), (named, _) = asked
+    assert by_default.references is not None and by_default.recipe.name == "fineweb"
+    assert named.references is None and named.recipe_of(task()).name == "finest"
+
+
 def test_the_commands_bound_is_the_servers() -> None:
     """A number written twice is held together here."""
     assert commands.MAX_WARCS == MAX_WARCS

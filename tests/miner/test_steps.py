@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from finest.miner.prefetch import prefetch_warcs
 from finest.miner.status_file import StatusFile, read_status
 from finest.miner.steps import Display, MineOptions, Steps
 from finest.pipeline.ledger import Ledger
-from finest.recipe.recipe import load_recipe
+from finest.recipe.recipe import Recipe, load_recipe
 from finest.settings import default_cache
 from finest.tasks.canaries import Canaries
 from finest.tasks.client import Refused
@@ -109,6 +110,19 @@ def test_a_task_is_refined_with_the_recipe_that_it_asks_for(tmp_path: Path) -> N
         assert options.recipe_of(task(recipe_hash=asked)).name == name
     with pytest.raises(RunError, match="asks for another version of the recipe finest"):
         options.recipe_of(task(recipe_hash="ab" * 32, recipe="finest"))
+
+
+def test_a_task_that_asks_for_none_is_refined_with_the_reference(tmp_path: Path) -> None:
+    """The one in force at the block of its lease, if the operator named no recipe."""
+    asked: list[int] = []
+
+    def at(block: int) -> Recipe:
+        asked.append(block)
+        return load_recipe("finest")
+
+    options = replace(Bench(tmp_path, "").options, references=SimpleNamespace(at=at))
+    assert options.recipe_of(task(leased_block=77)).name == "finest" and asked == [77]
+    assert options.recipe_of(task(recipe_hash=options.recipe.hash)).name == "fineweb"
 
 
 def test_reading_ahead_resumes_and_ends_when_told(tmp_path: Path, crawl: FaultyServer) -> None:

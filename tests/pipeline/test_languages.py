@@ -14,10 +14,9 @@ import pytest
 
 from finest.dataset.clusters import NAME as SIZE
 from finest.dataset.glotlid import glotlid_path
-from finest.dataset.manifest import Manifest, read_manifest
-from finest.dataset.merkle import Leaves
+from finest.dataset.manifest import Manifest, read_manifest, root_of
 from finest.dataset.rows import with_row_hashes
-from finest.dataset.shards import ShardWriter
+from finest.dataset.shards import Shard, ShardWriter
 from finest.errors import RecipeError, UsageError, VerifyError
 from finest.pipeline.languages import WITHOUT, check_has_languages, recipe_in_languages
 from finest.pipeline.options import RunOptions
@@ -120,13 +119,10 @@ def changed(dataset: Path, out: Path, column: str, value: object) -> None:
     (out / path).unlink()
     with ShardWriter(out, path.rpartition("_")[0], batch.schema) as writer:
         writer.write(with_row_hashes(batch))
-    leaves = Leaves()
-    for file in sorted(out.glob("data/*/*.parquet")):
-        whole = pq.ParquetFile(file).read()
-        leaves.add(whole["id"].to_pylist(), map(bytes.fromhex, whole["row_hash"].to_pylist()))
-    manifest["root"] = leaves.sorted().root()
-    kept = [shard for shard in manifest["shards"] if shard["path"] != path]
-    manifest["shards"] = [*kept, *(shard.model_dump() for shard in writer.shards)]
+    (shard,) = writer.shards
+    manifest["shards"] = [shard.model_dump() if one["path"] == path else one for one in manifest["shards"]]
+    manifest["roots"] |= writer.roots
+    manifest["root"] = root_of(manifest["roots"], [Shard(**one) for one in manifest["shards"]])
     (out / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -139,7 +135,7 @@ def test_an_invented_size_of_a_cluster_is_found(dataset: Path, tmp_path: Path) -
 
 def test_a_row_in_the_folder_of_another_language_is_found(dataset: Path, tmp_path: Path) -> None:
     changed(dataset, tmp_path / "out", "language", "deu_Latn")
-    with pytest.raises(VerifyError, match="its folder is that of fra_Latn"):
+    with pytest.raises(VerifyError, match="it has a row in another language than fra_Latn"):
         verify(tmp_path / "out", default_cache(), CRAWL, sample=0)
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from finest.chain.payload import encode
-from finest.dataset.manifest import Manifest, read_manifest, sum_counts, write_manifest
-from finest.dataset.merkle import Leaves
+from finest.dataset.manifest import Manifest, read_manifest, root_of, write_manifest
 from finest.dataset.open import open_dataset
-from finest.dataset.rows import VERDICT_SCHEMA, Row, VerdictRow, batch_of, digests, rows_of, schema_with, verdict_batch
+from finest.dataset.rows import VERDICT_SCHEMA, Row, VerdictRow, batch_of, rows_of, schema_with, verdict_batch
 from finest.dataset.selection import Selection
 from finest.dataset.shards import ShardWriter
+from finest.dataset.sources import sum_counts
 from finest.devnet.crawl import sample_crawl
 from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
@@ -126,8 +126,6 @@ def tampered(
         data.write(batch_of(rows, schema))
     with ShardWriter(out, f"verdicts/{dump}/000", VERDICT_SCHEMA) as judged:
         judged.write(verdict_batch(kept))
-    leaves = Leaves()
-    leaves.add([row.id for row in rows], digests(batch_of(rows, schema)))
     pages = Counter(verdict.file_path for verdict in kept)
     sources = tuple(
         source.model_copy(update={"pages": pages[source.name], "records": source.records + pages[source.name]})
@@ -135,7 +133,8 @@ def tampered(
     )
     changes: dict[str, Any] = {
         "shards": tuple(data.shards), "verdicts": tuple(judged.shards), "rows": len(rows), "sources": sources,
-        "token_count": sum(row.token_count for row in rows), "root": leaves.sorted().root(),
+        "token_count": sum(row.token_count for row in rows), "roots": data.roots,
+        "root": root_of(data.roots, data.shards),
         "reasons": dict(Counter(verdict.reason for verdict in kept)),
         "languages": sum_counts({row.language: 1} for row in rows), "columns": columns,
         "selections": tuple(selections), "configurations": (),

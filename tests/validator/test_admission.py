@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from finest.chain.payload import encode
+from finest.dataset.manifest import write_manifest
 from finest.dataset.rows import Row
 from finest.errors import HubUnavailable
 from finest.recipe.recipe import Recipe
@@ -87,8 +88,8 @@ def test_changed_after_the_commitment_fails(honest: Published) -> None:
 def test_rows_that_are_not_those_of_the_root_fail(honest: Published, tmp_path: Path) -> None:
     """The root is made anew of the row hashes that are there, not taken from the manifest."""
     other = tampered(honest, tmp_path / "other", [_louder(row) for row in honest.rows()])
-    manifest = (other.folder / "manifest.json").read_text()
-    (other.folder / "manifest.json").write_text(manifest.replace(other.manifest.root, honest.manifest.root))
+    stated = {"roots": honest.manifest.roots, "root": honest.manifest.root}
+    write_manifest(other.folder, other.manifest.model_copy(update=stated))
     evidence = refused(other)
     assert (evidence.verdict, evidence.admission[-1].name) == ("fail", "root")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from finest.dataset.manifest import Manifest, write_manifest
-from finest.dataset.merkle import Leaves
+from finest.dataset.merkle import root
 from finest.dataset.rows import VERDICT_SCHEMA, VerdictRow, verdict_batch
 from finest.dataset.shards import ShardWriter
 from finest.recipe.reasons import KEPT
@@ -46,7 +46,7 @@ def _with_verdicts(old: Manifest, out: Path, dump: str, verdicts: Sequence[Verdi
         counts[verdict.reason] = counts.get(verdict.reason, 0) + 1
     sources = tuple(source.model_copy(update={"pages": len(verdicts)}) for source in old.sources)
     changes = {
-        "shards": (), "verdicts": tuple(files.shards), "rows": 0, "token_count": 0, "root": Leaves().sorted().root(),
+        "shards": (), "verdicts": tuple(files.shards), "rows": 0, "token_count": 0, "roots": {}, "root": root([]),
         "reasons": counts, "languages": {}, "sources": sources,
     }  # fmt: skip
     write_manifest(out, Manifest.model_validate_json(old.model_copy(update=changes).model_dump_json()))

@@ -10,10 +10,10 @@ import pytest
 
 from finest.contest.submission import read_submission
 from finest.settings import default_cache
-from finest.validator import reference
+from finest.tasks import reference
+from finest.tasks.reference import Named
 from finest.validator.audit import audit
 from finest.validator.evidence import kept_pages
-from finest.validator.reference import Named
 from tests.recipe.quality_model.made import model_file
 
 from .made import PLAN, Published, make

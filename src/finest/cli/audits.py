@@ -19,7 +19,7 @@ def own_sources(where: str) -> tuple[str, ...]:
     from finest.dataset.open import open_dataset
 
     with open_dataset(where, say=say) as dataset:
-        names = [source.name for source in dataset.manifest.sources]
+        names = [source.name for source in dataset.sources()]
     return paths_of(names)
 
 

@@ -17,7 +17,11 @@ from finest.errors import NeedsPerson, RecipeError
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from finest.chain.options import ChainOptions
+    from finest.contest.named import NamedRecipes
+    from finest.settings import Settings
 
 MAX_WARCS = 64
 """Equal to finest.tasks.models.MAX_WARCS, whose import would slow down the help; a test compares the two."""
@@ -41,8 +45,9 @@ def size_bytes(text: str) -> int:
 @chain_options
 @executor_options
 @click.option("--limit", type=int, help="Judge only the first N pages of each WARC, for a trial; -1 means no limit.")
-@click.option("--recipe", "recipe_name", default="fineweb", show_default=True, metavar="NAME|FILE.toml",
-              help="Recipe for tasks that ask for none; the others name one that this version has.")  # fmt: skip
+@click.option("--recipe", "recipe_name", metavar="NAME|FILE.toml",
+              help="Recipe for tasks that ask for none; the others name one that this version has.  [default: the "
+              "task server's reference recipe, which is fineweb until it names another]")  # fmt: skip
 @click.option("--language", "languages", metavar="CODE[,CODE...]",
               help="Take tasks in these languages as well, such as deu_Latn,fra_Latn.")  # fmt: skip
 @click.option(
@@ -63,7 +68,7 @@ def size_bytes(text: str) -> int:
 )  # fmt: skip
 @click.option("--hand-back", is_flag=True, help="Return all open leases to the task server, then exit.")
 def mine(
-    hf_repo: str, chain: ChainOptions, where: Where, limit: int | None, recipe_name: str, languages: str | None,
+    hf_repo: str, chain: ChainOptions, where: Where, limit: int | None, recipe_name: str | None, languages: str | None,
     warcs: int, crawl: str | None, once: bool, prefetch: bool, work: Path, keep: int | None, canaries: Path | None,
     hand_back: bool,
 ) -> None:  # fmt: skip
@@ -95,28 +100,39 @@ def mine(
     from finest.pipeline.run import default_workers
     from finest.recipe.recipe import SHIPPED, load_recipe
     from finest.tasks.canaries import read
+    from finest.tasks.reference import REFERENCE_RECIPE
 
     settings = load_settings()
     quiet_client()
     try:
-        recipe = load_recipe(recipe_name)
+        recipe = load_recipe(recipe_name or REFERENCE_RECIPE)
         if recipe.language.table:
             raise NeedsPerson(f"tasks ask for recipe {recipe.name} by language; use --language instead of --recipe")
-        shipped = (load_recipe(name) for name in SHIPPED if name != recipe_name)
+        shipped = (load_recipe(name) for name in SHIPPED if name != (recipe_name or REFERENCE_RECIPE))
         more = tuple(one for one in shipped if not one.language.table)
         more += recipes_for_tasks(languages, settings.cache) if languages else ()
     except RecipeError as error:
         raise NeedsPerson(str(error)) from error
+    screen = Screen()
     options = MineOptions(
         hf_repo=hf_repo, work=work, recipe=recipe, cache=settings.cache, common_crawl=common_crawl(settings),
         netuid=chain.netuid, workers=where.workers or default_workers(), limit=limit if limit and limit > 0 else None,
         slurm=where.slurm, ray=where.ray, warcs=warcs, crawl=crawl, once=once, prefetch=prefetch, keep_bytes=keep,
-        more_recipes=more,
+        more_recipes=more, references=None if recipe_name else _references(settings, screen.say),
         canaries=None if canaries is None else read(canaries),
     )  # fmt: skip
-    screen = Screen()
     display = Display(screen.console, screen.say, Upload)
     sys.exit(run(options, chain, settings, display, hand_back=hand_back))
+
+
+def _references(settings: Settings, say: Callable[[str], None]) -> NamedRecipes | None:
+    """Return the task server's reference recipes; None without an address, which the miner itself reports."""
+    from finest.contest.named import NamedRecipes
+    from finest.tasks.client import TaskServer
+
+    if not settings.api_url:
+        return None
+    return NamedRecipes(TaskServer(settings.api_url, None, receiver=settings.api_hotkey), settings.cache, say)
 
 
 @click.command()

@@ -1,24 +1,27 @@
 """Recipes that the task server names: read from the Hub, checked against their hashes, and kept where audits find them.
 
-A validator judges a dataset of such a recipe as it judges those of shipped recipes: every row again, exactly.
+A validator judges a dataset of such a recipe as it judges those of shipped recipes: every row again, exactly. A miner
+uses the one in force for tasks that ask for no recipe.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from finest.atomic_files import write_whole
 from finest.contest.submission import read_submission
-from finest.errors import FinestError
+from finest.errors import FinestError, RecipeError, RunError, TaskServerUnavailable
 from finest.recipe.recipe import SHIPPED
 from finest.tasks.client import Refused
-from finest.validator.reference import Named, named_file, named_recipes, read_named
+from finest.tasks.reference import Named, named_file, named_recipes, read_named, reference_at
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from finest.recipe.recipe import Recipe
     from finest.tasks.client import TaskServer
     from finest.tasks.models import ReferenceRecipe
 
@@ -26,7 +29,7 @@ EVERY_S, SOON_S = 3600.0, 300.0
 
 
 class NamedRecipes:
-    """The validator's chore that fetches the recipes of the server's list."""
+    """Fetches the recipes of the server's list: a chore of the validator, and a part of the miner."""
 
     def __init__(self, server: TaskServer, cache: Path, say: Callable[[str], None]) -> None:
         self._server, self._cache, self._say = server, cache, say
@@ -47,6 +50,19 @@ class NamedRecipes:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps(entries, indent=1).encode() + b"\n")
         return EVERY_S if all(entry.place for entry in entries) else SOON_S
+
+    def at(self, block: int) -> Recipe:
+        """Return the reference of an English task that was leased at a block, for a miner.
+
+        The list is fetched first; while the server is away, the last known one is used. Raises RunError if the
+        recipe cannot be fetched or read here, so that the task can be released.
+        """
+        with suppress(TaskServerUnavailable):
+            self.round()
+        try:
+            return reference_at(self._cache, block)
+        except RecipeError as error:
+            raise RunError(f"{error}; to mine with another recipe, name it with --recipe") from error
 
     def _listed(self) -> list[ReferenceRecipe]:
         """Return the server's list; none if the server is of a version that has no list."""

@@ -77,11 +77,11 @@ def _languages(manifest: Manifest) -> list[str]:
 
 def _of_common_crawl(manifest: Manifest) -> int:
     """Count the sources that are Common Crawl's files; a file with another name may be a copy, or anything else."""
-    return sum(source.name.startswith("s3://commoncrawl/crawl-data/") for source in manifest.sources)
+    return manifest.source_totals.common_crawl
 
 
 def is_common_crawl(manifest: Manifest) -> bool:
-    return 0 < _of_common_crawl(manifest) == len(manifest.sources)
+    return 0 < _of_common_crawl(manifest) == manifest.source_totals.sources
 
 
 def _config(name: str, path: str, *, default: bool = False) -> dict[str, Any]:
@@ -108,7 +108,7 @@ _NOT_FINEWEB_2 = """
 
 
 def _what(manifest: Manifest) -> str:
-    name, files, ours = _recipe_name(manifest), len(manifest.sources), _of_common_crawl(manifest)
+    name, files, ours = _recipe_name(manifest), manifest.source_totals.sources, _of_common_crawl(manifest)
     whose = "Common Crawl " if is_common_crawl(manifest) else ""
     some = f" ({ours:,} of them Common Crawl's)" if ours and not whose else ""
     return f"""# {_title(manifest)}
@@ -192,11 +192,24 @@ def _reasons(manifest: Manifest) -> str:
 
 
 def _sources(manifest: Manifest) -> str:
+    if manifest.source_files:
+        return _source_files(manifest)
     shown = manifest.sources[:MAX_SOURCES_SHOWN]
     lines = [(_code(s.name), f"{s.size_bytes:,}", f"{s.pages:,}", f"`{s.sha256}`") for s in shown]
     more = len(manifest.sources) - len(shown)
     rest = f"\nAnd {more:,} more, in `{MANIFEST_NAME}`.\n" if more else ""
     return f"## Sources\n\n{table(('WARC file', 'Bytes', 'Pages', 'Digest of what was read'), lines)}{rest}"
+
+
+def _source_files(manifest: Manifest) -> str:
+    """List the crawls of a dataset whose sources lie in files."""
+    lines = []
+    for dump in manifest.dumps:
+        totals = [file.totals for file in manifest.source_files if file.path.split("/")[1] == dump]
+        counts = (sum(part.sources for part in totals), sum(part.size_bytes for part in totals))
+        lines.append((f"`{dump}`", f"{counts[0]:,}", f"{counts[1]:,}", f"{sum(part.pages for part in totals):,}"))
+    files = "The WARC files and the digests of what was read are in `sources/<crawl>/*.json.gz`."
+    return f"## Sources\n\n{table(('Crawl', 'WARC files', 'Bytes', 'Pages'), lines)}\n{files}\n"
 
 
 def columns_part(manifest: Manifest) -> str:

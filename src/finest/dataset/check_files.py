@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 from finest.atomic_files import size_and_sha256
 from finest.dataset.limits import most_groups
 from finest.dataset.manifest import Manifest
-from finest.dataset.merkle import Leaves
+from finest.dataset.row_order import RowOrder, check_roots
 from finest.dataset.rows import HASHED_COLUMNS, VERDICT_SCHEMA, added_columns, digests, schema_with
 from finest.dataset.selection import AnyRule, unsatisfied
 from finest.dataset.shards import MAX_GROUP_ROWS, Shard
+from finest.dataset.sources import SourceFile, sources_in
 from finest.errors import VerifyError
 from finest.recipe.reasons import DUPLICATE
 
@@ -35,12 +36,15 @@ def check_files(folder: Path, manifest: Manifest, progress: Progress = lambda _:
     """Check every file of the dataset in `folder` against its manifest.
 
     The check covers: no other file under `data/`; each file's existence, size, sha256, schema and rows; each row's
-    recomputed hash; that it satisfies the selections that need no index; that no row occurs twice; the Merkle root; the
-    counts of tokens, languages and reasons. Raises VerifyError with the file and the reason at the first mismatch.
+    recomputed hash; that it satisfies the selections that need no index; that no row occurs twice; the Merkle roots;
+    the sources; the counts of tokens, languages and reasons. Memory does not grow with the rows. Raises VerifyError
+    with the file and the reason at the first mismatch.
     """
     _check_strays(folder, manifest)
-    for file in (*manifest.shards, *manifest.verdicts):
+    for file in manifest.files:
         _check_bytes(folder, file, progress)
+    for _ in sources_in(folder, manifest):
+        pass
     _check_rows(folder, manifest)
     _check_verdicts(folder, manifest)
 
@@ -53,7 +57,7 @@ def _check_strays(folder: Path, manifest: Manifest) -> None:
             raise VerifyError(f"{name}: not named in the manifest")
 
 
-def _check_bytes(folder: Path, file: Shard, progress: Progress) -> None:
+def _check_bytes(folder: Path, file: Shard | SourceFile, progress: Progress) -> None:
     try:
         size, sha256 = size_and_sha256(folder / file.path, progress)
     except OSError as error:
@@ -65,21 +69,17 @@ def _check_bytes(folder: Path, file: Shard, progress: Progress) -> None:
 
 
 def _check_rows(folder: Path, manifest: Manifest) -> None:
-    leaves, tokens = Leaves(), 0
+    order = RowOrder(manifest.source_totals.sources, by_language=bool(manifest.configurations))
+    tokens = 0
     languages: Counter[str] = Counter()
     for shard in manifest.shards:
         with _readable(shard):
             for batch in _batches(folder, shard, schema_with(manifest.columns)):
-                leaves.add(batch["id"].to_pylist(), _checked_hashes(shard, batch))
+                order.add(shard.path, batch, _checked_hashes(shard, batch))
                 _check_selected(shard, batch, manifest.rules)
                 tokens += pc.sum(batch["token_count"]).as_py() or 0
                 languages.update(batch["language"].to_pylist())
-                _check_configuration(shard, batch, manifest)
-    in_order = leaves.sorted()
-    if (id := in_order.duplicate_id()) is not None:
-        raise VerifyError(f"data: two rows have the id {id}")
-    if (root := in_order.root()) != manifest.root:
-        raise VerifyError(f"data: the Merkle root over the rows is {root}, the manifest says {manifest.root}")
+    check_roots(order.roots(), manifest)
     _check_equal("data", "token_count", tokens, manifest.token_count)
     _check_equal("data", "languages", dict(languages), _nonzero(manifest.languages))
 
@@ -93,14 +93,6 @@ def _checked_hashes(shard: Shard, batch: pa.RecordBatch) -> list[bytes]:
         if digest.hex() != stated:
             raise VerifyError(f"{shard.path}: row {id} has been altered: its row_hash is not that of its columns")
     return hashes
-
-
-def _check_configuration(shard: Shard, batch: pa.RecordBatch, manifest: Manifest) -> None:
-    if not manifest.configurations:
-        return
-    folder = shard.path.split("/")[1]
-    if others := sorted(set(batch["language"].to_pylist()) - {folder}):
-        raise VerifyError(f"{shard.path}: it has a row in {others[0][:40]!r}, and its folder is that of {folder}")
 
 
 def _check_selected(shard: Shard, batch: pa.RecordBatch, rules: Sequence[AnyRule]) -> None:

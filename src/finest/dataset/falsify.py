@@ -14,11 +14,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from finest.dataset.card import write_card
-from finest.dataset.manifest import Manifest, write_manifest
-from finest.dataset.merkle import Leaves
+from finest.dataset.manifest import Manifest, root_of, write_manifest
 from finest.dataset.open import open_dataset
-from finest.dataset.rows import Row, batch_of, digests, rows_of, schema_with
-from finest.dataset.shards import Shard, ShardWriter
+from finest.dataset.rows import Row, batch_of, rows_of, schema_with
+from finest.dataset.shards import Shard, ShardWriter, series_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,31 +33,31 @@ def falsify(folder: Path, out: Path, share: float, secret: str) -> Manifest:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     with open_dataset(str(folder)) as dataset:
-        shards, leaves = _write_rows(dataset, out, share, secret)
-        for shard in dataset.manifest.verdicts:
-            (out / shard.path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(folder / shard.path, out / shard.path)
-        changed = dataset.manifest.model_copy(update={"shards": tuple(shards), "root": leaves.sorted().root()})
+        shards, roots = _write_rows(dataset, out, share, secret)
+        for path in [file.path for file in dataset.manifest.files if not file.path.startswith("data/")]:
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / path, out / path)
+        told = {"shards": tuple(shards), "roots": roots, "root": root_of(roots, shards)}
+        changed = dataset.manifest.model_copy(update=told)
     manifest = Manifest.model_validate_json(changed.model_dump_json())
     write_card(out, manifest)
     write_manifest(out, manifest)
     return manifest
 
 
-def _write_rows(dataset: Dataset, out: Path, share: float, secret: str) -> tuple[list[Shard], Leaves]:
-    schema, leaves, shards = schema_with(dataset.manifest.columns), Leaves(), list[Shard]()
-    for dump in dataset.manifest.dumps:
-        with ShardWriter(out, f"data/{dump}/000", schema) as writer:
+def _write_rows(dataset: Dataset, out: Path, share: float, secret: str) -> tuple[list[Shard], dict[str, str]]:
+    schema, shards, roots = schema_with(dataset.manifest.columns), list[Shard](), dict[str, str]()
+    for series in dataset.manifest.roots:
+        with ShardWriter(out, series, schema) as writer:
             for group in dataset.row_groups():
-                if not group.rows or group.path.split("/")[1] != dump:
+                if not group.rows or series_of(group.path) != series:
                     continue
                 for batch in dataset.read_rows(range(group.first_row, group.first_row + group.rows)).to_batches():
                     rows = exchanged(list(rows_of(batch)), share, secret)
-                    written = batch_of(rows, schema)
-                    writer.write(written)
-                    leaves.add([row.id for row in rows], digests(written))
+                    writer.write(batch_of(rows, schema))
         shards += writer.shards
-    return shards, leaves
+        roots |= writer.roots
+    return shards, roots
 
 
 def exchanged(rows: Sequence[Row], share: float, secret: str) -> list[Row]:

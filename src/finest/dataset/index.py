@@ -23,9 +23,10 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from finest.dataset.hub import TASKS_FOLDER, Hub, RemoteFile, Revision
-from finest.dataset.manifest import MANIFEST_NAME, Count, Manifest, Sha256, first_reason
+from finest.dataset.manifest import MANIFEST_NAME, Manifest
 from finest.dataset.merkle import root as merkle_root
 from finest.dataset.open import Dataset, open_dataset, pinned
+from finest.dataset.sources import Count, Sha256, first_reason
 from finest.dataset.task_list import LIST_NAME, to_jsonl
 from finest.errors import HubNotFound, UsageError, VerifyError
 

@@ -10,14 +10,17 @@ if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
 
 MAX_FILES = 10_000
-"""Maximum data and verdict files of a dataset. The Hub recommends fewer per folder
+"""Maximum data, verdict and source files of a dataset. The Hub recommends fewer per folder
 (https://huggingface.co/docs/hub/storage-limits)."""
 MAX_REPO_FILES = 2 * MAX_FILES
 """Maximum files and folders of a repository that are listed."""
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
-"""Maximum size of a manifest; a larger file is not read. 10,000 WARC files in 20 slices each take about 30 MB."""
+"""Maximum size of a manifest; a larger file is not read. 90,000 WARC files make one of about 1 MB."""
+MAX_SOURCE_FILE_BYTES = 16 * 1024 * 1024
+"""Maximum size of a file with sources, packed and unpacked. A WARC in 30 slices takes about 4 kB unpacked."""
+MAX_SOURCES_A_FILE = 1_000
 MAX_MANIFEST_VALUES = 2_000_000
-"""Maximum values in a manifest's JSON. 10,000 WARC files in 20 slices each make about 840,000."""
+"""Maximum values in the JSON of a manifest or a file with sources."""
 FREE_VALUES, BYTES_A_VALUE = 20_000, 16
 """Values that any manifest may have, and the minimum bytes for each further value. In Python a value costs 100 to 300
 bytes, however short it is, so `[],[],[]` would take a hundred times its size. A slice in an honest manifest has four
@@ -72,10 +75,18 @@ def most_groups(rows: int, stored_bytes: int) -> int:
     return 1 + rows // ROWS_A_GROUP + stored_bytes // STORED_BYTES_A_GROUP
 
 
+def check_values(data: bytes, name: str) -> None:
+    """Raise VerifyError if JSON has more values than honest JSON of its size, before it is parsed."""
+    values = data.count(b",") + data.count(b"[") + data.count(b"{")
+    if values > min(MAX_MANIFEST_VALUES, FREE_VALUES + len(data) // BYTES_A_VALUE):
+        raise VerifyError(f"{name}: {values} values in {len(data)} bytes, which no honest manifest has")
+
+
 def check_files_few(manifest: Manifest) -> None:
     """Raise VerifyError if a dataset has more files than its dumps and bytes explain; each file costs requests."""
-    if len(manifest.dumps) > len(manifest.sources):
-        raise VerifyError(f"{len(manifest.dumps)} dumps of {len(manifest.sources)} sources")
+    sources = manifest.source_totals.sources
+    if len(manifest.dumps) > sources:
+        raise VerifyError(f"{len(manifest.dumps)} dumps of {sources} sources")
     if len(manifest.configurations) > max(manifest.rows, 1):
         raise VerifyError(f"{len(manifest.configurations)} configurations of {manifest.rows} rows")
     of_data = len(manifest.dumps) * max(len(manifest.configurations), 1)

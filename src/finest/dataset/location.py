@@ -154,7 +154,7 @@ def open_anywhere(
 
 def _check_sizes(location: Location, manifest: Manifest) -> None:
     sizes = location.sizes()
-    for file in (*manifest.shards, *manifest.verdicts):
+    for file in manifest.files:
         if sizes.get(file.path) != file.size_bytes:
             raise VerifyError(
                 f"{location}: {file.path} does not exist with the {file.size_bytes} bytes that the manifest states"

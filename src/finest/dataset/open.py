@@ -9,13 +9,11 @@ Whatever a stranger put there costs at most what `finest.dataset.limits` allows,
 
 from __future__ import annotations
 
-import bisect
 import random
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,32 +31,27 @@ from finest.dataset.limits import (
 )
 from finest.dataset.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from finest.dataset.meter import Metered, allowance
+from finest.dataset.parts import Part, RowGroup
 from finest.dataset.places import Places
-from finest.dataset.rows import VERDICT_SCHEMA, columns_schema, schema_with
+from finest.dataset.row_order import check_roots
+from finest.dataset.row_proof import RowProof, prove
+from finest.dataset.rows import VERDICT_SCHEMA, schema_with
 from finest.dataset.selection import unsatisfied
 from finest.dataset.shards import Shard
+from finest.dataset.sources import SourceFile, sources_of
 from finest.dataset.task_list import LIST_NAME, read_list
 from finest.errors import HubNotFound, RunError, UsageError, VerifyError
 
 if TYPE_CHECKING:
     from finest.dataset.location import Location
     from finest.dataset.selection import AnyRule
+    from finest.dataset.sources import Source
 
 _BESIDE = frozenset({MANIFEST_NAME, CARD_NAME, ".gitattributes"})
 """Files of a repository that the manifest does not name. The card is never read."""
 _PIECE_BYTES = 16 * 1024 * 1024
 _ROWS_PER_CPU_S = 50_000
 """Row hashes that even a slow machine folds into a Merkle root per second."""
-
-
-@dataclass(frozen=True, slots=True)
-class RowGroup:
-    """One Parquet row group: its file, its number in that file, and the dataset rows that it holds."""
-
-    path: str
-    number: int
-    first_row: int
-    rows: int
 
 
 def open_dataset(
@@ -108,8 +101,8 @@ class Dataset:
         self._store = self.meter = Metered(store)
         files = {file.path: file for file in (*manifest.shards, *manifest.verdicts)}
         self._reader = Confined(self._store, files, columns=manifest.columns)
-        self._rows = _Part(self._reader, manifest.shards, schema_with(manifest.columns))
-        self._verdicts = _Part(self._reader, manifest.verdicts, VERDICT_SCHEMA)
+        self._rows = Part(self._reader, manifest.shards, schema_with(manifest.columns))
+        self._verdicts = Part(self._reader, manifest.verdicts, VERDICT_SCHEMA)
 
     def __enter__(self) -> Dataset:
         return self
@@ -137,9 +130,9 @@ class Dataset:
         """Draw `k` rows uniformly (all if there are fewer), in ascending order; the same seed draws the same rows."""
         return self.read_rows(_drawn(self.manifest.rows, k, seed))
 
-    def row_columns(self, *names: str) -> pa.Table:
-        """Return some columns of all rows, in bounded memory; row hashes are not checked."""
-        return self._rows.columns(names)
+    def row_columns(self, *names: str, files: Sequence[Shard] | None = None) -> pa.Table:
+        """Return some columns of all rows, or of those of some files; row hashes are not checked."""
+        return self._rows.columns(names, files)
 
     def verdict_groups(self) -> list[RowGroup]:
         """Return all row groups of the verdict files; reads every file's footer."""
@@ -168,17 +161,32 @@ class Dataset:
         return Places(self.verdict_columns("file_path", "offset", "id"), "offset")
 
     def check_root(self) -> None:
-        """Check the Merkle root over all stored row hashes; reads two columns, about 60 bytes a row.
+        """Check the Merkle root over all stored row hashes; reads about 70 bytes a row, in constant memory.
 
-        Raises VerifyError if the root differs from the manifest's or if a row occurs twice.
+        Raises VerifyError if the root of a series differs from the manifest's, or if a row occurs twice.
         """
         shards = [shard.model_dump(include={"path", "size_bytes", "rows"}) for shard in self.manifest.shards]
         cpu_s = READER_CPU_S + self.manifest.rows // _ROWS_PER_CPU_S
-        root, twice = self._reader.ask("root", files=shards, cpu_s=cpu_s)
-        if twice is not None:
-            raise VerifyError(f"data: two rows have the id {str(twice)[:80]}")
-        if root != self.manifest.root:
-            raise VerifyError(f"data: the Merkle root over the rows is {root}, the manifest says {self.manifest.root}")
+        found = self._reader.ask(
+            "root", files=shards, cpu_s=cpu_s, sources=self.manifest.source_totals.sources,
+            by_language=bool(self.manifest.configurations),
+        )  # fmt: skip
+        check_roots(found, self.manifest)
+
+    def prove(self, number: int) -> RowProof:
+        """Return the proof that a row, by its number, belongs to the dataset; reads the row hashes of its series.
+
+        Raises IndexError if there is no such row.
+        """
+        return prove(self, number)
+
+    def sources(self) -> Iterator[Source]:
+        """Yield all sources; reads the files with them, one after the other."""
+        return sources_of(self.manifest, self.source_file)
+
+    def source_file(self, file: SourceFile) -> bytes:
+        """Return the bytes of a file with sources."""
+        return self._store.read(file.path, 0, file.size_bytes)
 
     def check_selections(self, cache: Path | None = None) -> None:
         """Check that every row satisfies every rule of the manifest; reads the columns that the rules name.
@@ -205,30 +213,30 @@ class Dataset:
                 if found is not None:
                     raise VerifyError(f"{group.path}: row {found[0][:80]} does not satisfy the selection: {found[1]}")
 
-    def decided(self, rule: AnyRule, cache: Path | None = None) -> Iterator[pa.Table]:
-        """Yield, for each file or row group, the id and recomputed hash of each row, and whether it satisfies the rule.
+    def decided(self, rule: AnyRule, cache: Path | None = None) -> Iterator[tuple[str, pa.Table]]:
+        """Yield, for each file or row group, its path with the rows' ids, recomputed hashes and whether they stay.
 
-        The last column is called `stays`. This reads all rows. An index that the rule needs is read from the folder
-        `cache`. Raises VerifyError if a row is not that of its hash; UsageError if the index is not there.
+        The columns are `id`, `row_hash` and `stays`: whether the row satisfies the rule. This reads all rows. An index
+        that the rule needs is read from the folder `cache`. Raises VerifyError if a row is not that of its hash;
+        UsageError if the index is not there.
         """
         if rule.needs_index:
             keep = rule.keep(schema_with(self.manifest.columns), cache)
             for group in self.row_groups():
                 found = self.read_rows(range(group.first_row, group.first_row + group.rows)).combine_chunks()
                 stays = pa.chunked_array([keep(batch) for batch in found.to_batches()], pa.bool_())
-                yield found.select(["id", "row_hash"]).append_column("stays", stays)
+                yield group.path, found.select(["id", "row_hash"]).append_column("stays", stays)
             return
         for shard in self.manifest.shards:
-            yield self._reader.ask_table(
-                "decided", file=shard, rules=[rule.model_dump()], cpu_s=_check_cpu_s(shard.size_bytes)
-            )
+            cpu_s = _check_cpu_s(shard.size_bytes)
+            yield shard.path, self._reader.ask_table("decided", file=shard, rules=[rule.model_dump()], cpu_s=cpu_s)
 
     def download(self, folder: Path) -> None:
         """Write the manifest and every file that it names into `folder`, in constant memory.
 
         Raises RunError if the disk has too little room.
         """
-        files = (*self.manifest.shards, *self.manifest.verdicts)
+        files = self.manifest.files
         size, free = sum(file.size_bytes for file in files), shutil.disk_usage(folder).free
         if size > min(free, MAX_DATASET_BYTES):
             raise RunError(f"{self.place} has {size / 1e9:,.1f} GB, {folder} has room for {free / 1e9:,.1f} GB")
@@ -238,7 +246,7 @@ class Dataset:
                 target.writelines(self._pieces(file))
         (folder / MANIFEST_NAME).write_text(self.manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
-    def _pieces(self, file: Shard) -> Iterator[bytes]:
+    def _pieces(self, file: Shard | SourceFile) -> Iterator[bytes]:
         for start in range(0, file.size_bytes, _PIECE_BYTES):
             yield self._store.read(file.path, start, min(start + _PIECE_BYTES, file.size_bytes))
 
@@ -248,7 +256,7 @@ class Dataset:
         Indexes that rules of selections need are read from the folder `cache`; raises UsageError if one is not there.
         """
         confined = Confined(self._store, {}, memory_bytes=CHECK_MEMORY_BYTES, folder=folder)
-        size = self.manifest.size_bytes + sum(file.size_bytes for file in self.manifest.verdicts)
+        size = sum(file.size_bytes for file in self.manifest.files)
         try:
             confined.ask(
                 "check", folder=str(folder.resolve()), manifest=self.manifest.model_dump_json(),
@@ -262,56 +270,6 @@ class Dataset:
 
 def _check_cpu_s(size_bytes: int) -> int:
     return READER_CPU_S + int(size_bytes / 1e9 * CHECK_CPU_S_PER_GB)
-
-
-class _Part:
-    """Either the rows or the verdicts, numbered across all of their files."""
-
-    def __init__(self, reader: Confined, files: Sequence[Shard], schema: pa.Schema) -> None:
-        self._reader, self._files, self._schema = reader, files, schema
-        self._firsts = [0, *accumulate(file.rows for file in files)]
-        self._group_rows: dict[str, list[int]] = {}
-
-    def groups(self) -> list[RowGroup]:
-        return [group for number in range(len(self._files)) for group in self._groups(number)]
-
-    def _groups(self, number: int) -> list[RowGroup]:
-        file = self._files[number]
-        if file.path not in self._group_rows:
-            self._group_rows[file.path] = self._reader.ask("groups", file=file)
-        rows = self._group_rows[file.path]
-        firsts = accumulate(rows, initial=self._firsts[number])
-        return [RowGroup(file.path, at, first, count) for at, (first, count) in enumerate(zip(firsts, rows))]  # noqa: B905
-
-    def read(self, indices: Sequence[int]) -> pa.Table:
-        if indices and not 0 <= min(indices) <= max(indices) < self._firsts[-1]:
-            raise IndexError(f"rows are numbered 0 to {self._firsts[-1] - 1}")
-        wanted = sorted(set(indices))
-        tables = [self._schema.empty_table()]
-        for number, file in enumerate(self._files):
-            for group in self._groups(number) if self._any(wanted, number) else ():
-                here = _between(wanted, group.first_row, group.first_row + group.rows)
-                rows = [index - group.first_row for index in here]
-                if rows:
-                    tables.append(self._reader.ask_table("rows", file=file, group=group.number, rows=rows))
-        ascending = pa.concat_tables(tables)
-        return ascending.take(pa.array([bisect.bisect_left(wanted, index) for index in indices], pa.int64()))
-
-    def _any(self, wanted: list[int], number: int) -> bool:
-        return bool(_between(wanted, self._firsts[number], self._firsts[number + 1]))
-
-    def group_columns(self, group: RowGroup, names: Sequence[str]) -> pa.Table:
-        file = next(file for file in self._files if file.path == group.path)
-        return self._reader.ask_table("columns", file=file, columns=list(names), group=group.number)
-
-    def columns(self, names: Sequence[str]) -> pa.Table:
-        schema = columns_schema(self._schema, names)
-        tables = [self._reader.ask_table("columns", file=file, columns=list(names)) for file in self._files]
-        return pa.concat_tables([schema.empty_table(), *tables]).unify_dictionaries()
-
-
-def _between(ascending: list[int], first: int, end: int) -> list[int]:
-    return ascending[bisect.bisect_left(ascending, first) : bisect.bisect_left(ascending, end)]
 
 
 def _drawn(rows: int, k: int, seed: int) -> list[int]:
@@ -345,7 +303,7 @@ def _open_folder(folder: Path) -> Dataset:
     except OSError as error:
         raise VerifyError(f"{path}: {error.strerror}; a dataset's folder holds its {MANIFEST_NAME}") from error
     manifest = parse_manifest(data, str(path))
-    for named in (*manifest.shards, *manifest.verdicts):
+    for named in manifest.files:
         local = folder / named.path
         if not local.is_file() or local.stat().st_size != named.size_bytes:
             raise VerifyError(f"{local}: not there with the {named.size_bytes} bytes that the manifest states")
@@ -391,15 +349,18 @@ def _open_revision(hub: Hub, revision: Revision) -> Dataset:
 
 
 def _check_listing(revision: Revision, manifest: Manifest, files: dict[str, RemoteFile]) -> None:
-    """Compare the size and sha256 that the Hub reports for each file with the manifest."""
-    named = {file.path: file for file in (*manifest.shards, *manifest.verdicts)}
+    """Compare the size and sha256 that the Hub reports for each file with the manifest.
+
+    The Hub states none for a small file with sources, whose sha256 is compared when it is read.
+    """
+    named = {file.path: file for file in manifest.files}
     for path in sorted(files.keys() - named.keys() - _BESIDE):
         raise VerifyError(f"{revision}: {path[:200]} is not named in the manifest")
     for path, file in named.items():
         remote = files.get(path)
         if remote is None:
             raise VerifyError(f"{revision}: {path} is named in the manifest, but not there")
-        if remote.sha256 is None:
+        if remote.sha256 is None and isinstance(file, Shard):
             raise VerifyError(f"{revision}: {path} is not stored as a large file, so the Hub states no sha256")
-        if (remote.size_bytes, remote.sha256) != (file.size_bytes, file.sha256):
+        if (remote.size_bytes, remote.sha256 or file.sha256) != (file.size_bytes, file.sha256):
             raise VerifyError(f"{revision}: {path} has another size or sha256 on the Hub than in the manifest")

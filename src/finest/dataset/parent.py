@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
-from finest.dataset.merkle import Leaves
+from finest.dataset.merkle import SeriesTrees
+from finest.dataset.shards import series_of
 from finest.errors import VerifyError
 from finest.recipe.reasons import KEPT
 
@@ -30,15 +31,13 @@ def check_parent(dataset: Dataset, parent: Dataset, cache: Path | None = None) -
         raise VerifyError(f"{dataset.place} is no selection of another dataset; leave out --parent")
     selection = dataset.manifest.selections[-1]
     _check_manifests(dataset.manifest, parent, selection)
-    leaves, stay = Leaves(), Leaves()
-    for table in parent.decided(selection.rule, cache):
-        for batch in table.to_batches():
-            kept = batch.filter(batch["stays"])
-            for part, rows in ((leaves, batch), (stay, kept)):
-                part.add(rows["id"].to_pylist(), map(bytes.fromhex, rows["row_hash"].to_pylist()))
-    if (root := leaves.sorted().root()) != selection.parent_root:
+    everything, stay = SeriesTrees(), SeriesTrees()
+    for path, table in parent.decided(selection.rule, cache):
+        for part, rows in ((everything, table), (stay, table.filter(table["stays"]))):
+            part.add(series_of(path), map(bytes.fromhex, rows["row_hash"].to_pylist()))
+    if (root := everything.root()) != selection.parent_root:
         raise VerifyError(f"{parent.place}: the root over its rows is {root}, not {selection.parent_root}")
-    if stay.sorted().root() != dataset.manifest.root:
+    if stay.root() != dataset.manifest.root:
         raise VerifyError(_difference(dataset, parent, selection.rule, cache))
 
 
@@ -56,7 +55,7 @@ def _check_manifests(manifest: Manifest, parent: Dataset, selection: Selection) 
         "rows of the parent": before.rows == selection.parent_rows,
         "recipes": before.recipe_hash == manifest.recipe_hash,
         "columns": before.columns == manifest.columns,
-        "sources": before.sources == manifest.sources,
+        "sources": (before.sources, before.source_files) == (manifest.sources, manifest.source_files),
         "earlier selections": before.selections == manifest.selections[:-1],
         "reasons of dropped pages": reasons[0] == reasons[1],
     }
@@ -69,7 +68,7 @@ def _difference(dataset: Dataset, parent: Dataset, rule: AnyRule, cache: Path | 
     """Name a row that the selection should have and has not, or has and should not have."""
     found = dataset.row_columns("id", "row_hash")
     there = set(zip(found["id"].to_pylist(), found["row_hash"].to_pylist(), strict=True))
-    for table in parent.decided(rule, cache):
+    for _, table in parent.decided(rule, cache):
         stay = table.filter(pc.field("stays"))
         wanted = set(zip(stay["id"].to_pylist(), stay["row_hash"].to_pylist(), strict=True))
         if missing := wanted - there:

@@ -14,16 +14,17 @@ import pyarrow.parquet as pq
 from finest.atomic_files import size_and_sha256
 from finest.dataset.card import CARD_NAME, card
 from finest.dataset.commit import Content, File, Progress, commit
-from finest.dataset.hub import Hub, Revision
+from finest.dataset.hub import Hub, Revision, git_blob
 from finest.dataset.hub_retry import Say
 from finest.dataset.manifest import MANIFEST_NAME, Manifest, read_manifest
 from finest.dataset.shards import Shard
+from finest.dataset.sources import SourceFile, sources_in
 from finest.errors import VerifyError
 from finest.masking import holds_secrets, masked, one_line, public_address
 
 CARD_REPO = "OWNER/NAME"
 """Placeholder in a card for the repository's name, until that name is known."""
-FOLDERS = ("data", "verdicts")
+FOLDERS = ("data", "verdicts", "sources")
 
 
 def publish(
@@ -51,7 +52,7 @@ def publish(
 def read_public(folder: Path) -> Manifest:
     """Return the manifest of a dataset that is to be published; raises VerifyError if it holds secrets."""
     manifest = read_manifest(folder)
-    _refuse_named_secrets(source.name for source in manifest.sources)
+    _refuse_named_secrets(source.name for source in sources_in(folder, manifest))
     return manifest
 
 
@@ -67,10 +68,10 @@ def content_of(folder: Path, manifest: Manifest, repo: str, say: Say = lambda _:
 
 def files_of(folder: Path, manifest: Manifest, say: Say) -> tuple[File, ...]:
     """Return the dataset's files without the card; raises VerifyError if one holds secrets or is not the manifest's."""
-    say(f"Checking {len(manifest.shards) + len(manifest.verdicts)} files against the manifest")
-    large = [_large_file(folder, shard) for shard in (*manifest.shards, *manifest.verdicts)]
+    say(f"Checking {len(manifest.files):,} files against the manifest")
+    files = [_named_file(folder, file) for file in manifest.files]
     _refuse_secrets_in_files(folder, manifest)
-    return (*large, File.of(MANIFEST_NAME, (folder / MANIFEST_NAME).read_bytes()))
+    return (*files, File.of(MANIFEST_NAME, (folder / MANIFEST_NAME).read_bytes()))
 
 
 def title_of(manifest: Manifest) -> str:
@@ -79,15 +80,20 @@ def title_of(manifest: Manifest) -> str:
     return f"{dumps or 'No dump'}: {manifest.rows:,} rows, root {manifest.root}"
 
 
-def _large_file(folder: Path, shard: Shard) -> File:
-    """Return a shard as a file to publish, after checking that its bytes match the manifest."""
+def _named_file(folder: Path, file: Shard | SourceFile) -> File:
+    """Return a file of the manifest as a file to publish, after checking that its bytes match the manifest.
+
+    The Hub may store a file with sources as git does, and then states git's hash of it.
+    """
+    path = folder / file.path
     try:
-        found = size_and_sha256(folder / shard.path)
+        found = size_and_sha256(path)
+        blob = git_blob(path.read_bytes()) if isinstance(file, SourceFile) else ""
     except OSError as error:
-        raise VerifyError(f"{shard.path}: {error.strerror}") from error
-    if found != (shard.size_bytes, shard.sha256):
-        raise VerifyError(f"{shard.path}: not the file that the manifest names; nothing was published")
-    return File(shard.path, shard.size_bytes, shard.sha256, "", local=folder / shard.path)
+        raise VerifyError(f"{file.path}: {error.strerror}") from error
+    if found != (file.size_bytes, file.sha256):
+        raise VerifyError(f"{file.path}: not the file that the manifest names; nothing was published")
+    return File(file.path, file.size_bytes, file.sha256, blob, local=path)
 
 
 def _refuse_named_secrets(names: Iterable[str]) -> None:

@@ -22,7 +22,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from finest.dataset.limits import MAX_COLUMN_BYTES, MAX_FOOTER_BYTES, MAX_GROUP_BYTES, MAX_GROUPS, most_groups
-from finest.dataset.merkle import Leaves
+from finest.dataset.row_order import COLUMNS as ORDER_COLUMNS
+from finest.dataset.row_order import RowOrder
 from finest.dataset.rows import (
     HASHED_COLUMNS,
     SCHEMA,
@@ -230,7 +231,8 @@ class Reader:
             self._check_folder(Path(request["folder"]), request["manifest"])
             return None, b""
         if request["op"] == "root":
-            return self._root(request["files"]), b""
+            order = RowOrder(request["sources"], by_language=request["by_language"])
+            return self._root(request["files"], order), b""
         file = self._file(request["file"])
         if request["op"] == "groups":
             return file.groups, b""
@@ -250,17 +252,18 @@ class Reader:
             self._files[path] = RemoteParquet(path, stated["size_bytes"], stated["rows"], self._need, self._schema)
         return self._files[path]
 
-    def _root(self, files: list[dict[str, Any]]) -> list[str | None]:
-        """Return the Merkle root over the stored row hashes, and the id of a row that occurs twice, or None."""
-        leaves = Leaves()
+    def _root(self, files: list[dict[str, Any]], order: RowOrder) -> dict[str, str]:
+        """Return the root of each series over the stored row hashes; raises VerifyError if a row occurs twice."""
         for stated in files:
             file = self._file(stated)
-            for batch in file.batches(range(len(file.groups)), ["id", "row_hash"]):
+            for batch in file.batches(range(len(file.groups)), list(ORDER_COLUMNS)):
                 with _plainly(file.path):
+                    batch.validate(full=True)
                     hashes = [bytes.fromhex(digest) for digest in _present(file, batch, "row_hash")]
-                    leaves.add(_present(file, batch, "id"), hashes)
-        in_order = leaves.sorted()
-        return [in_order.root(), in_order.duplicate_id()]
+                    for name in ORDER_COLUMNS:
+                        _present(file, batch, name)
+                    order.add(file.path, batch, hashes)
+        return order.roots()
 
     def _check_folder(self, folder: Path, manifest: str) -> None:
         from finest.dataset.check_files import check_files

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from finest.atomic_files import sync
+from finest.dataset.merkle import Tree
 from finest.dataset.rows import SCHEMA
 from finest.errors import RunError
 
@@ -42,6 +43,11 @@ class Shard(BaseModel):
     rows: int = Field(ge=0)
     size_bytes: int = Field(ge=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+def series_of(path: str) -> str:
+    """Return the series of a file: its path without the last number, `data/D/000` for `data/D/000_00000.parquet`."""
+    return path.rpartition("_")[0] or path
 
 
 class _HashingFile:
@@ -81,11 +87,13 @@ class ShardWriter:
 
     The files depend only on the rows and their order, not on how they were split into batches. A file gets its final
     name only after it is complete and on disk. If the block ends with an error, the writer removes the unfinished file
-    and keeps the finished ones. Raises RunError if the file system refuses a write.
+    and keeps the finished ones. Raises RunError if the file system refuses a write. `tree` is the Merkle tree over the
+    hashes of rows, and stays empty for other files.
     """
 
     def __init__(self, folder: Path, prefix: str, schema: pa.Schema = SCHEMA, max_bytes: int = MAX_SHARD_BYTES) -> None:
         self.shards: list[Shard] = []
+        self.tree = Tree()
         self._folder, self._prefix, self._schema, self._max_bytes = folder, prefix, schema, max_bytes
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = self._pending_bytes = 0
@@ -102,6 +110,8 @@ class ShardWriter:
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add the rows of a batch, which must have the writer's schema, in their order."""
+        if "row_hash" in self._schema.names:
+            self.tree.add(map(bytes.fromhex, batch.column("row_hash").to_pylist()))
         sizes = _row_bytes(batch)
         start = 0
         while start < batch.num_rows:
@@ -121,6 +131,11 @@ class ShardWriter:
         self._write_group()
         self._finish_file()
         return self.shards
+
+    @property
+    def roots(self) -> dict[str, str]:
+        """The series of these files with its root, as the manifest has it; empty if no file was written."""
+        return {self._prefix: self.tree.root()} if self.shards else {}
 
     def _write_group(self) -> None:
         if not self._pending:

@@ -1,9 +1,8 @@
 """Write a subset of a dataset as a dataset of its own, in constant memory and without reading a WARC.
 
 Rows keep their bytes and hashes, and stay in their order. Every verdict is copied; a page whose row is left out gets
-the rule's reason. Memory is that of one row group, and of the leaves of two Merkle trees: those of the parent, whose
-root is compared, and those of the subset (some 400 bytes a row together at the peak, measured), and as much again for
-a dataset with a configuration for each language.
+the rule's reason. Memory is that of one row group; for a dataset with a configuration for each language, also some 400
+bytes a row.
 """
 
 from __future__ import annotations
@@ -21,19 +20,21 @@ import finest
 from finest.atomic_files import Held, hold, sync
 from finest.dataset.card import write_card
 from finest.dataset.hub import Revision
-from finest.dataset.manifest import Manifest, write_manifest
-from finest.dataset.merkle import Leaves
+from finest.dataset.manifest import Manifest, root_of, write_manifest
+from finest.dataset.merkle import SeriesTrees
+from finest.dataset.row_order import check_roots
 from finest.dataset.rows import VERDICT_SCHEMA, schema_with
 from finest.dataset.selection import Selection
-from finest.dataset.shards import Shard, ShardWriter
+from finest.dataset.shards import Shard, ShardWriter, series_of
 from finest.errors import UsageError, VerifyError
 from finest.recipe.reasons import KEPT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from finest.dataset.open import Dataset
+    from finest.dataset.parts import RowGroup
     from finest.dataset.selection import AnyRule, Keep
 
 Progress = Callable[[int], None]
@@ -56,8 +57,10 @@ def write_subset(
         if dataset.manifest.configurations:
             subset.copy_by_language()
         else:
-            for dump in dataset.manifest.dumps:
-                subset.copy(dump)
+            subset.copy_by_series()
+        for file in dataset.manifest.source_files:
+            (scratch / file.path).parent.mkdir(parents=True, exist_ok=True)
+            (scratch / file.path).write_bytes(dataset.source_file(file))
         manifest = subset.manifest()
         write_card(scratch, manifest)
         write_manifest(scratch, manifest)
@@ -105,51 +108,66 @@ class _Subset:
     def __init__(self, dataset: Dataset, keep: Keep, rule: AnyRule, folder: Path, progress: Progress) -> None:
         self._dataset, self._keep, self._rule, self._folder, self._progress = dataset, keep, rule, folder, progress
         self._schema = schema_with(dataset.manifest.columns)
-        self._leaves, self._all_leaves = Leaves(), Leaves()
+        self._all = SeriesTrees()
+        self._groups = _by_series((*dataset.row_groups(), *dataset.verdict_groups()))
+        self._roots: dict[str, str] = {}
         self._tokens = 0
         self._languages: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._shards: list[Shard] = []
         self._verdicts: list[Shard] = []
 
-    def copy(self, dump: str) -> None:
-        """Copy the rows that stay and all verdicts of a dump; rows and kept verdicts are in the same order."""
+    def copy_by_series(self) -> None:
+        """Copy the rows that stay and all verdicts; those of a series' rows are in the order of the rows."""
+        manifest = self._dataset.manifest
+        rest = _series(manifest.shards)
+        for series in _series(manifest.verdicts):
+            of_rows = "data" + series.removeprefix("verdicts")
+            self._copy_series(of_rows, series)
+            rest = [one for one in rest if one != of_rows]
+        if rest:
+            raise VerifyError(f"{rest[0]}: there are no verdicts of these rows")
+
+    def _copy_series(self, of_rows: str, of_verdicts: str) -> None:
         with (
-            ShardWriter(self._folder, f"data/{dump}/000", self._schema) as rows,
-            ShardWriter(self._folder, f"verdicts/{dump}/000", VERDICT_SCHEMA) as verdicts,
+            ShardWriter(self._folder, of_rows, self._schema) as rows,
+            ShardWriter(self._folder, of_verdicts, VERDICT_SCHEMA) as verdicts,
         ):
-            decided = _Decided(self._decide(f"data/{dump}/", rows))
-            self._copy_verdicts(dump, verdicts, decided)
+            decided = _Decided(self._decide(of_rows, rows))
+            self._copy_verdicts(of_verdicts, verdicts, decided)
             decided.end()
-        self._shards += rows.shards
+        self._add(rows)
         self._verdicts += verdicts.shards
+
+    def _add(self, rows: ShardWriter) -> None:
+        self._shards += rows.shards
+        self._roots |= rows.roots
 
     def copy_by_language(self) -> None:
         """Copy the rows of all languages, and then all verdicts, which are in another order than the rows."""
         decided = _DecidedByPlace()
-        for series in dict.fromkeys(shard.path.rpartition("_")[0] for shard in self._dataset.manifest.shards):
+        for series in _series(self._dataset.manifest.shards):
             with ShardWriter(self._folder, series, self._schema) as rows:
-                for batch in self._decide(f"{series}_", rows):
+                for batch in self._decide(series, rows):
                     decided.add(batch)
-            self._shards += rows.shards
-        for dump in self._dataset.manifest.dumps:
-            with ShardWriter(self._folder, f"verdicts/{dump}/000", VERDICT_SCHEMA) as verdicts:
-                self._copy_verdicts(dump, verdicts, decided)
+            self._add(rows)
+        for series in _series(self._dataset.manifest.verdicts):
+            with ShardWriter(self._folder, series, VERDICT_SCHEMA) as verdicts:
+                self._copy_verdicts(series, verdicts, decided)
             self._verdicts += verdicts.shards
         decided.end()
 
-    def _copy_verdicts(self, dump: str, writer: ShardWriter, decided: _Decided | _DecidedByPlace) -> None:
-        for batch in self._batches(f"verdicts/{dump}/", verdicts=True):
+    def _copy_verdicts(self, series: str, writer: ShardWriter, decided: _Decided | _DecidedByPlace) -> None:
+        for batch in self._batches(series, verdicts=True):
             writer.write(self._judged(batch, decided))
 
-    def _decide(self, start: str, writer: ShardWriter) -> Iterator[pa.RecordBatch]:
+    def _decide(self, series: str, writer: ShardWriter) -> Iterator[pa.RecordBatch]:
         """Write the rows that stay, and yield for all rows their place and whether they stay."""
-        for batch in self._batches(start, verdicts=False):
+        for batch in self._batches(series, verdicts=False):
             mask = self._keep(batch)
-            self._all_leaves.add(batch["id"].to_pylist(), map(bytes.fromhex, batch["row_hash"].to_pylist()))
+            self._all.add(series, map(bytes.fromhex, batch["row_hash"].to_pylist()))
             kept = batch.filter(mask)
             writer.write(kept)
-            self._leaves.add(kept["id"].to_pylist(), map(bytes.fromhex, kept["row_hash"].to_pylist()))
             self._tokens += pc.sum(kept["token_count"]).as_py() or 0
             self._languages.update(kept["language"].to_pylist())
             self._progress(batch.num_rows)
@@ -171,21 +189,18 @@ class _Subset:
         at = batch.schema.get_field_index("reason")
         return batch.set_column(at, batch.schema.field(at), pa.array(reasons, pa.string()))
 
-    def _batches(self, start: str, *, verdicts: bool) -> Iterator[pa.RecordBatch]:
-        """Yield the row groups of the files whose paths begin with `start`, with checked hashes."""
-        groups = self._dataset.verdict_groups() if verdicts else self._dataset.row_groups()
+    def _batches(self, series: str, *, verdicts: bool) -> Iterator[pa.RecordBatch]:
+        """Yield the row groups of the files of a series, with checked hashes."""
         read = self._dataset.read_verdicts if verdicts else self._dataset.read_rows
-        for group in groups:
-            if group.rows and group.path.startswith(start):
+        for group in self._groups[series]:
+            if group.rows:
                 found = read(range(group.first_row, group.first_row + group.rows)).combine_chunks()
                 yield from found.to_batches()
 
     def manifest(self) -> Manifest:
         """Return the manifest of what was written; raises VerifyError if the parent's rows have another root."""
         parent, place = self._dataset.manifest, self._dataset.place
-        root = self._all_leaves.sorted().root()
-        if root != parent.root:
-            raise VerifyError(f"data: the Merkle root over the rows is {root}, the manifest says {parent.root}")
+        check_roots(self._all.roots(), parent)
         selection = Selection(
             rule=self._rule, parent_root=parent.root, parent_rows=parent.rows,
             parent=str(place) if isinstance(place, Revision) else None,
@@ -194,12 +209,24 @@ class _Subset:
         changed = parent.model_copy(update={
             "created_by": f"finest-data {finest.__version__}", "shards": tuple(self._shards),
             "verdicts": tuple(self._verdicts), "rows": rows, "token_count": self._tokens,
-            "root": self._leaves.sorted().root(), "languages": dict(sorted(self._languages.items())),
+            "roots": self._roots, "root": root_of(self._roots, self._shards),
+            "languages": dict(sorted(self._languages.items())),
             "reasons": dict(sorted({KEPT: 0, **self._reasons}.items())),
             "selections": (*parent.selections, selection),
             "configurations": tuple(name for name in parent.configurations if self._languages[name]),
         })  # fmt: skip
         return Manifest.model_validate_json(changed.model_dump_json())
+
+
+def _by_series(groups: Iterable[RowGroup]) -> dict[str, list[RowGroup]]:
+    found: dict[str, list[RowGroup]] = defaultdict(list)
+    for group in groups:
+        found[series_of(group.path)].append(group)
+    return found
+
+
+def _series(files: Iterable[Shard]) -> list[str]:
+    return list(dict.fromkeys(series_of(file.path) for file in files))
 
 
 class _DecidedByPlace:

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from finest.dataset.hub import TASKS_FOLDER, Hub, RemoteFile, Revision
 from finest.dataset.limits import MAX_DUMPS
-from finest.dataset.manifest import Count, Manifest, Name, Sha256
+from finest.dataset.manifest import Manifest
+from finest.dataset.sources import Count, Name, Sha256
 from finest.errors import VerifyError
 
 LIST_NAME = "tasks.jsonl"

@@ -43,6 +43,14 @@ FALSIFIED = "canary"
 """Folder of a falsified dataset within the dataset's folder."""
 
 
+class References(Protocol):
+    """The reference recipes of a task server."""
+
+    def at(self, block: int) -> Recipe:
+        """Return the reference of an English task that was leased at a block; raises RunError if it cannot be had."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class MineOptions:
     """The options of `finest mine`."""
@@ -50,7 +58,7 @@ class MineOptions:
     hf_repo: str
     work: Path
     recipe: Recipe
-    """The recipe for tasks that ask for none."""
+    """The recipe for tasks that ask for none, without `references`."""
     cache: Path
     common_crawl: CommonCrawl
     netuid: int
@@ -67,11 +75,16 @@ class MineOptions:
     keep_bytes: int | None = None
     more_recipes: tuple[Recipe, ...] = ()
     """Recipes for tasks that ask for one, besides `recipe`."""
+    references: References | None = None
+    """Where the task server's reference recipes come from, if they are used for tasks that ask for none."""
 
     def recipe_of(self, task: Task) -> Recipe:
-        """Return the recipe that a task asks for; raises RunError if the miner has no such recipe."""
+        """Return the recipe for a task: the one that it asks for, or else the reference or the miner's own.
+
+        Raises RunError if the recipe is not on this machine.
+        """
         if task.recipe_hash is None:
-            return self.recipe
+            return self.references.at(task.leased_block) if self.references else self.recipe
         found = next((one for one in self.recipes if one.hash == task.recipe_hash), None)
         if found is None:
             raise RunError(f"task {task.id} asks for another version of the recipe {task.recipe} than this one")

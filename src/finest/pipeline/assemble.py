@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import finest
-from finest.dataset import manifest as manifests
+from finest.dataset import sources as stated
 from finest.dataset.card import write_card
-from finest.dataset.manifest import Manifest, write_manifest
-from finest.dataset.merkle import Leaves
+from finest.dataset.manifest import Manifest, root_of, write_manifest
+from finest.dataset.merkle import SeriesTrees
 from finest.dataset.rows import VERDICT_SCHEMA, schema_with, with_row_hashes
 from finest.dataset.selection import Rule, Selection
 from finest.dataset.shards import Shard, ShardWriter
@@ -33,7 +33,7 @@ from finest.recipe.stages.dedup import CLUSTER_SIZE
 from finest.warc.source import dump_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -104,17 +104,19 @@ class Chosen:
     Without an expression every row stays. Memory is one byte per page.
     """
 
-    def __init__(self, where: str | None, schema: pa.Schema, pages: int) -> None:
+    def __init__(self, where: str | None, schema: pa.Schema, pages: int, *, by_language: bool) -> None:
         self.rule = None if where is None else Rule(where=where)
         self._keep = None if self.rule is None else self.rule.keep(schema)
         self._stays = np.ones(pages, np.bool_)
-        self._all = Leaves()
+        self._by_language = by_language
+        self._all = SeriesTrees()
 
     def choose(self, start: int, survived: NDArray[np.bool_], batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return the rows that stay of a batch of survivors; `survived` says which pages from `start` on these are."""
         if self._keep is None:
             return batch
-        self._all.add(batch.column("id").to_pylist(), map(bytes.fromhex, batch.column("row_hash").to_pylist()))
+        for series, rows in by_series(batch, by_language=self._by_language):
+            self._all.add(series, map(bytes.fromhex, rows.column("row_hash").to_pylist()))
         stays = self._keep(batch)
         self._stays[start : start + len(survived)][survived] = stays.to_numpy(zero_copy_only=False)
         return batch.filter(stays)
@@ -126,8 +128,11 @@ class Chosen:
         """Return the manifest's entry, once all rows have been seen."""
         if self.rule is None:
             return ()
-        root = self._all.sorted().root()
-        return (Selection(rule=self.rule, parent_root=root, parent_rows=len(self._all)),)
+        return (
+            Selection(
+                rule=self.rule, parent_root=self._all.root(sorted(self._all.roots())), parent_rows=len(self._all)
+            ),
+        )
 
 
 def assemble(ledger: Ledger, recipe: Recipe, progress: Progress) -> Manifest:
@@ -136,11 +141,13 @@ def assemble(ledger: Ledger, recipe: Recipe, progress: Progress) -> Manifest:
     survivors = find_survivors(ledger, recipe, totals.pages if dedup_first(recipe) else totals.kept, progress)
     scratch = ledger.folder / "assembly"
     shutil.rmtree(scratch, ignore_errors=True)
-    chosen = Chosen(ledger.plan.where, schema_with(recipe.columns()), totals.kept)
+    chosen = Chosen(
+        ledger.plan.where, schema_with(recipe.columns()), totals.kept, by_language=bool(recipe.language.table)
+    )
     rows = write_rows(ledger, recipe, scratch, survivors, chosen, progress)
     verdicts = write_verdicts(ledger, recipe, scratch, survivors, chosen)
-    manifest = make_manifest(ledger, recipe, rows, verdicts, chosen.selections())
-    for name in ("data", "verdicts"):
+    manifest = make_manifest(ledger, recipe, scratch, rows, verdicts, chosen.selections())
+    for name in ("data", "verdicts", "sources"):
         shutil.rmtree(ledger.out / name, ignore_errors=True)
         if (scratch / name).exists():
             (scratch / name).rename(ledger.out / name)
@@ -184,7 +191,7 @@ class RowFiles:
 
     def __init__(self) -> None:
         self.shards: list[Shard] = []
-        self.root = ""
+        self.roots: dict[str, str] = {}
         self.tokens = 0
         self.languages: dict[str, int] = defaultdict(int)
 
@@ -200,8 +207,8 @@ class VerdictFiles:
 def write_rows(
     ledger: Ledger, recipe: Recipe, scratch: Path, survivors: Survivors, chosen: Chosen, progress: Progress
 ) -> RowFiles:  # fmt: skip
-    """Stream the surviving and chosen rows into shards, one series per dump, and build the Merkle tree over them."""
-    files, leaves = RowFiles(), Leaves()
+    """Stream the surviving and chosen rows into shards, one series per dump or per language and dump."""
+    files = RowFiles()
     writers = Writers(scratch, schema_with(recipe.columns()), by_language=bool(recipe.language.table))
     progress.say("Writing shards")
     row = 0
@@ -215,13 +222,11 @@ def write_rows(
             survived = survivors.keep(here)
             batch = chosen.choose(row, survived, left.filter(pa.array(survived)))
             writers.write(batch)
-            leaves.add(batch.column("id").to_pylist(), map(bytes.fromhex, batch.column("row_hash").to_pylist()))
             files.tokens += sum(batch.column("token_count").to_pylist())
             for language in batch.column("language").to_pylist():
                 files.languages[language] += 1
             at, row = at + whole.num_rows, row + whole.num_rows
-    files.shards = writers.close()
-    files.root = leaves.sorted().root()
+    files.shards, files.roots = writers.close()
     return files
 
 
@@ -241,19 +246,28 @@ class Writers:
 
     def __init__(self, folder: Path, schema: pa.Schema, *, by_language: bool) -> None:
         self._folder, self._schema, self._by_language = folder, schema, by_language
-        self._writers: dict[tuple[str, str], ShardWriter] = {}
+        self._writers: dict[str, ShardWriter] = {}
 
     def write(self, batch: pa.RecordBatch) -> None:
-        dumps = batch.column("dump").to_pylist()
-        languages = batch.column("language").to_pylist() if self._by_language else [""] * len(dumps)
-        keys = list(zip(languages, dumps, strict=True))
-        for key in sorted(set(keys)):
-            if key not in self._writers:
-                self._writers[key] = ShardWriter(self._folder, rows_prefix(*key), self._schema)
-            self._writers[key].write(batch.filter(pa.array([one == key for one in keys])))
+        for series, rows in by_series(batch, by_language=self._by_language):
+            if series not in self._writers:
+                self._writers[series] = ShardWriter(self._folder, series, self._schema)
+            self._writers[series].write(rows)
 
-    def close(self) -> list[Shard]:
-        return [shard for key in sorted(self._writers) for shard in self._writers[key].close()]
+    def close(self) -> tuple[list[Shard], dict[str, str]]:
+        """Finish all files, and return them and the roots of the series, sorted by series."""
+        writers = [self._writers[series] for series in sorted(self._writers)]
+        shards = [shard for writer in writers for shard in writer.close()]
+        return shards, {series: root for writer in writers for series, root in writer.roots.items()}
+
+
+def by_series(batch: pa.RecordBatch, *, by_language: bool) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Yield the rows of a batch by the series of files that they belong to."""
+    dumps = batch.column("dump").to_pylist()
+    languages = batch.column("language").to_pylist() if by_language else [""] * len(dumps)
+    series = [rows_prefix(*key) for key in zip(languages, dumps, strict=True)]
+    for name in sorted(set(series)):
+        yield name, batch.filter(pa.array([one == name for one in series]))
 
 
 def rows_prefix(language: str, dump: str) -> str:
@@ -314,12 +328,13 @@ def _verdicts(ledger: Ledger) -> Iterator[tuple[int, pa.RecordBatch]]:
 
 
 def make_manifest(
-    ledger: Ledger, recipe: Recipe, rows: RowFiles, verdicts: VerdictFiles,
+    ledger: Ledger, recipe: Recipe, folder: Path, rows: RowFiles, verdicts: VerdictFiles,
     selections: tuple[Selection, ...] = (),
 ) -> Manifest:  # fmt: skip
-    """Build the manifest of the dataset that has been written."""
+    """Build the manifest of the dataset whose rows and verdicts have been written into `folder`."""
     sources = tuple(_source(source, pack) for source, pack in zip(ledger.plan.sources, ledger.packs(), strict=True))
     kept = sum(shard.rows for shard in rows.shards)
+    few = stated.are_few(sources)
     return Manifest(
         created_by=f"finest-data {finest.__version__}",
         python=platform.python_version(),
@@ -328,27 +343,42 @@ def make_manifest(
         recipe=ledger.plan.recipe,
         recipe_hash=ledger.plan.recipe_hash,
         dumps=tuple(sorted({dump_of(source.name) for source in sources})),
-        sources=sources,
+        sources=sources if few else (),
+        source_files=() if few else write_source_files(folder, sources),
         shards=tuple(rows.shards),
         verdicts=tuple(verdicts.shards),
         columns=recipe.columns(),
         rows=kept,
         token_count=rows.tokens,
-        root=rows.root,
+        roots=rows.roots,
+        root=root_of(rows.roots, rows.shards),
         reasons=dict(sorted({KEPT: 0, **verdicts.reasons}.items())),
-        losses=manifests.sum_counts(source.losses for source in sources),
+        losses=stated.sum_counts(source.losses for source in sources),
         languages=dict(sorted(rows.languages.items())),
         configurations=tuple(sorted(rows.languages)) if recipe.language.table else (),
         selections=selections,
     )
 
 
-def _source(source: Source, pack: Pack) -> manifests.Source:
+def write_source_files(folder: Path, sources: Sequence[stated.Source]) -> tuple[stated.SourceFile, ...]:
+    """Write the sources of each dump into files of a bounded number of sources."""
+    by_dump: dict[str, list[stated.Source]] = defaultdict(list)
+    for source in sources:
+        by_dump[dump_of(source.name)].append(source)
+    return tuple(
+        stated.write_source_file(folder, stated.source_file_path(dump, start // stated.SOURCES_A_FILE), part)
+        for dump in sorted(by_dump)
+        for start in range(0, len(by_dump[dump]), stated.SOURCES_A_FILE)
+        if (part := by_dump[dump][start : start + stated.SOURCES_A_FILE])
+    )
+
+
+def _source(source: Source, pack: Pack) -> stated.Source:
     totals = pack.totals
-    slices = tuple(manifests.SourceSlice(offset=s.offset, length=s.length, sha256=s.sha256) for s in pack.slices)
-    return manifests.Source(
+    slices = tuple(stated.SourceSlice(offset=s.offset, length=s.length, sha256=s.sha256) for s in pack.slices)
+    return stated.Source(
         name=source.name, size_bytes=source.size_bytes, etag=_public_etag(source), slices=slices,
-        sha256=manifests.source_digest(slices), records=sum(totals.records.values()), pages=totals.pages,
+        sha256=stated.source_digest(slices), records=sum(totals.records.values()), pages=totals.pages,
         losses=totals.loss_counts,
     )  # fmt: skip
 

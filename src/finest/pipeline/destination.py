@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from finest.dataset.shards import Shard
+    from finest.dataset.sources import SourceFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def _deliver(folder: Path, store: Location, say: Callable[[str], None]) -> None:
     stored = store.manifest_bytes()
     if stored == data:
         return say(f"{store} holds this dataset already")
-    files = (*manifest.shards, *manifest.verdicts)
+    files = manifest.files
     say(f"Copying {counted(len(files), 'file')} ({byte_size(sum(file.size_bytes for file in files))}) to {store}")
     if stored is not None:
         store.remove(MANIFEST_NAME)
@@ -94,7 +95,7 @@ def _deliver(folder: Path, store: Location, say: Callable[[str], None]) -> None:
     return say(f"{store} holds the dataset; its ledger is in {folder}")
 
 
-def _put(folder: Path, store: Location, file: Shard, *, is_there: bool) -> None:
+def _put(folder: Path, store: Location, file: Shard | SourceFile, *, is_there: bool) -> None:
     """Upload one file, unless the store already holds it with the right sha256."""
     if is_there and store.sha256(file.path, file.size_bytes) == file.sha256:
         return
@@ -110,6 +111,6 @@ def _remove_others(store: Location, manifest: bytes, wanted: set[str]) -> None:
     except VerifyError:
         return
     there = store.sizes()
-    for file in (*before.shards, *before.verdicts):
+    for file in before.files:
         if file.path in there and file.path not in wanted:
             store.remove(file.path)

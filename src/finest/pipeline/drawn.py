@@ -29,6 +29,8 @@ class Drawn:
     place: Place
     ordinal: int
     """Number of earlier verdicts with the same place: 0 unless records of one gzip member share an id."""
+    source_bytes: int
+    """Size of its WARC, as the manifest states it."""
     url: str
     reason: str
     row_hash: str | None = None
@@ -54,7 +56,8 @@ def draw_published(dataset: Dataset, sample: int, rng: random.Random) -> list[Dr
     some = rng.sample(out, min(len(out), max(sample // 4, sample - len(kept) - len(dropped))))
     numbers = sorted(some + _halves(kept, dropped, sample - len(some), rng))
     verdicts = dataset.read_verdicts(numbers).to_pylist()
-    sources = {source.name for source in dataset.manifest.sources}
+    named = {verdict["file_path"] for verdict in verdicts}
+    sources = {source.name: source.size_bytes for source in dataset.sources() if source.name in named}
     for verdict in verdicts:
         if verdict["file_path"] not in sources:
             raise VerifyError(
@@ -63,7 +66,7 @@ def draw_published(dataset: Dataset, sample: int, rng: random.Random) -> list[Dr
     at = [Place(verdict["file_path"], verdict["offset"], verdict["id"]) for verdict in verdicts]
     together = dataset.verdict_places.find(at)
     pages = [
-        Drawn(place, together[place].index(number), verdict["url"], verdict["reason"])
+        Drawn(place, together[place].index(number), sources[place.source], verdict["url"], verdict["reason"])
         for number, place, verdict in zip(numbers, at, verdicts, strict=True)
     ]
     return _with_rows(dataset, pages, {place: _kept_before(found, is_kept) for place, found in together.items()})

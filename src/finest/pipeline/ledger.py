@@ -325,7 +325,7 @@ class Ledger:
 
 
 SOURCES = "sources.jsonl"
-OWN_FILES = {"ledger", "data", "verdicts", "manifest.json", "README.md", "report.html"}
+OWN_FILES = {"ledger", "data", "verdicts", "sources", "manifest.json", "README.md", "report.html"}
 """Every name that a run may create in its output folder."""
 
 

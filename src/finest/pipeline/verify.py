@@ -139,7 +139,7 @@ def verify(
     with open_dataset(str(out), say=say) as dataset:
         manifest = dataset.manifest
         provide_rule_indexes(manifest, str(out), indexes, cache)
-        say(f"Checking {len(manifest.shards) + len(manifest.verdicts)} files against the manifest")
+        say(f"Checking {len(manifest.files)} files against the manifest")
         dataset.check_all(out, cache)
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
         result = Verification(manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, cache, say))
@@ -166,7 +166,7 @@ def verify_published(
         provide_rule_indexes(manifest, where, indexes, cache)
         if not full:
             dataset.bound_reading()
-        say(f"{len(manifest.shards) + len(manifest.verdicts)} files on the Hub have the sha256 that the manifest gives")
+        say(f"{len(manifest.files)} files on the Hub have the sha256 that the manifest gives")
         if full:
             _check_in_full(dataset, cache, say)
         else:
@@ -231,7 +231,7 @@ def _judge_again(
     provide_models(recipe.quality_model, cache, say=say)
     provide_index(recipe, cache, say=say)
     say(f"Judging {len(chosen)} pages again from their WARC records (seed {result.seed})")
-    sources = _Sources(places, common_crawl, {source.name: source.size_bytes for source in result.manifest.sources})
+    sources = _Sources(places, common_crawl)
     result.drawn, result.drawn_kept = len(chosen), sum(page.row_hash is not None for page in chosen)
     with GuardedJudge(recipe, cache) as guarded:
         for page in chosen:
@@ -252,8 +252,8 @@ def _judge_again(
 class _Sources:
     """The WARC files of a dataset. Each is inspected once; a missing one is not looked up again."""
 
-    def __init__(self, places: dict[str, Source], common_crawl: CommonCrawl, sizes: dict[str, int]) -> None:
-        self._places, self._common_crawl, self._sizes = places, common_crawl, sizes
+    def __init__(self, places: dict[str, Source], common_crawl: CommonCrawl) -> None:
+        self._places, self._common_crawl = places, common_crawl
         self._missing: dict[str, SourceError] = {}
 
     def record(self, page: Drawn, limit: int) -> Record:
@@ -262,7 +262,7 @@ class _Sources:
         records = find_records(source, page.place.offset, page.place.id, limit)
         if page.ordinal < len(records):
             return records[page.ordinal]
-        if source.size_bytes == self._sizes[page.place.source]:
+        if source.size_bytes == page.source_bytes:
             raise VerifyError(f"{page} is not in its WARC {page.place.source[:200]} at offset {page.place.offset}")
         raise SourceError(
             f"{page.place.source[:200]} has {source.size_bytes} bytes, so it is not the file that was refined"

@@ -26,11 +26,11 @@ from finest.dataset.open import open_dataset
 from finest.errors import HubNotFound, UsageError, VerifyError
 from finest.recipe.installed import needs
 from finest.recipe.recipe import SHIPPED, Recipe, load_recipe
+from finest.tasks.reference import named_recipes
 from finest.validator.models import MAX_WORDS, Check, Declared
-from finest.validator.reference import named_recipes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from finest.dataset.manifest import Manifest
@@ -59,8 +59,7 @@ def check_dataset(dataset: Dataset, subject: Subject, recipe: Recipe | None, cac
     most = MAX_PAGES_A_WARC * len(subject.task.warcs)
     few = max(manifest.pages, manifest.rows) <= most
     yield _check("size", few, f"{manifest.pages} pages of {len(subject.task.warcs)} WARCs, at most {most} are read")
-    strange = sorted({source.name for source in manifest.sources} - set(subject.task.warcs))
-    yield _check("sources", not strange, f"{strange[0] if strange else ''} is no WARC of the task")
+    yield _check_sources(dataset, subject.task.warcs)
     yield _check_layout(dataset)
     yield _check_tokens(dataset)
     yield _check_root(dataset, subject.submission)
@@ -73,6 +72,18 @@ def check_dataset(dataset: Dataset, subject: Subject, recipe: Recipe | None, cac
         kind = f"{kind}; {packages}"
     detail = f"{name[:64]}, hash {manifest.recipe_hash[:12]}: {kind}"
     yield Check(name="recipe", outcome="pass", detail=detail[:MAX_WORDS])
+
+
+def _check_sources(dataset: Dataset, warcs: Sequence[str]) -> Check:
+    """Check that all sources are WARCs of the task; files with more sources than the task has are not read."""
+    count = dataset.manifest.source_totals.sources
+    if dataset.manifest.source_files and count > len(warcs):
+        return _check("sources", False, f"{count} sources, and the task has {len(warcs)} WARCs")
+    try:
+        strange = sorted({source.name for source in dataset.sources()} - set(warcs))
+    except VerifyError as error:
+        return _check("sources", False, str(error))
+    return _check("sources", not strange, f"{strange[0] if strange else ''} is no WARC of the task")
 
 
 def _check_asked_recipe(manifest: Manifest, recipe: Recipe | None, asked: str | None) -> Iterator[Check]:

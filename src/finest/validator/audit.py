@@ -16,6 +16,7 @@ import finest
 from finest.errors import VerifyError
 from finest.formatting import counted
 from finest.recipe.recipe import installed_libraries
+from finest.tasks.reference import reference_at
 from finest.validator.admission import (
     check_assignment,
     check_dataset,
@@ -40,7 +41,6 @@ from finest.validator.models import (
     Versions,
     WindowFinding,
 )
-from finest.validator.reference import reference_at
 from finest.validator.scored import check_models, scored_recipe
 from finest.validator.soundness import check_rows
 from finest.validator.uncontaminated import check_index

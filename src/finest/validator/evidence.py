@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from finest.atomic_files import write_whole
 from finest.errors import UsageError
 from finest.recipe.recipe import canonical_json
+from finest.tasks.reference import REFERENCE_RECIPE
 from finest.validator.models import MAX_WORDS, Check, Evidence, Outcome, PageFinding, RowFinding, WindowFinding
-from finest.validator.score import REFERENCE_RECIPE, Measured, Score, is_forged, score
+from finest.validator.score import Measured, Score, is_forged, score
 from finest.validator.sprt import SEQUENTIAL
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from finest.errors import RecipeError
 from finest.recipe.recipe import SHIPPED, Recipe, load_recipe, parse_recipe
 from finest.recipe.table import is_same_language, with_languages
+from finest.tasks.reference import LANGUAGE, reference_at
 from finest.validator.admission import known_recipes
-from finest.validator.reference import LANGUAGE, reference_at
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,10 +20,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import comb, isfinite
 
-REFERENCE_RECIPE = "fineweb"
-"""Recipe whose quality every submission is compared with, whatever recipe it declares. It also replaces a declared
-recipe that this version does not have."""
-
 
 @dataclass(frozen=True, slots=True)
 class Policy:

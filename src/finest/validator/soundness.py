@@ -20,9 +20,9 @@ from finest.pipeline.record import find_records, max_record_bytes, row_of
 from finest.pipeline.verify import NOT_REPEATABLE
 from finest.recipe.judge import judge, toolbox
 from finest.recipe.recipe import load_recipe
+from finest.tasks.reference import REFERENCE_RECIPE
 from finest.validator.extractive import MIN_SHARE, extractive_share, visible_text, words
 from finest.validator.models import SHOWN_CHARS, RowFinding
-from finest.validator.score import REFERENCE_RECIPE
 from finest.validator.scored import RowScores
 from finest.validator.seed import Draw
 from finest.validator.sprt import SEQUENTIAL

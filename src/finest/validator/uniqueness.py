@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from finest.dataset.open import Dataset, RowGroup
+    from finest.dataset.open import Dataset
+    from finest.dataset.parts import RowGroup
     from finest.recipe.recipe import Recipe
     from finest.validator.context import AuditContext
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from finest.errors import VerifyError
+from finest.tasks.reference import REFERENCE_RECIPE
 from finest.validator.context import VALIDATOR_ERRORS
 from finest.validator.evidence import with_quality, without_quality
 from finest.validator.languages import is_in_language, reference_for
 from finest.validator.quality import Quality
 from finest.validator.quality.assess import assess
 from finest.validator.quality.record import neutral, recorded
-from finest.validator.score import REFERENCE_RECIPE
 
 if TYPE_CHECKING:
     from finest.dataset.open import Dataset

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -92,8 +93,8 @@ def show_dataset(console: Console, dataset: Dataset, sample: list[dict[str, Any]
     ]  # fmt: skip
     for name, value in lines:
         console.print(Text(f"{name:10} {_printable(value)}"))
-    console.print(f"{'sources':10} {len(manifest.sources):,}", markup=False)
-    for source in manifest.sources[:SHOWN_SOURCES]:
+    console.print(f"{'sources':10} {manifest.source_totals.sources:,}", markup=False)
+    for source in islice(dataset.sources(), SHOWN_SOURCES):
         words = f"  {source.name}  {byte_size(source.size_bytes)}, {source.pages:,} pages"
         console.print(Text(_printable(words)))
     show_rows(console, sample)
@@ -116,8 +117,8 @@ def dataset_dict(dataset: Dataset, sample: list[dict[str, Any]]) -> dict[str, An
         mode="json", include={"created_by", "engine", "recipe", "recipe_hash", "dumps", "rows", "token_count", "root",
                               "reasons", "losses", "languages", "selections"},
     )  # fmt: skip
-    sources = [source.model_dump(mode="json", exclude={"slices"}) for source in manifest.sources]
-    files = [file.model_dump(mode="json") for file in (*manifest.shards, *manifest.verdicts)]
+    sources = [source.model_dump(mode="json", exclude={"slices"}) for source in dataset.sources()]
+    files = [file.model_dump(mode="json") for file in manifest.files]
     return {"where": str(dataset.place), **said, "sources": sources, "files": files, "sample": sample}
 
 

@@ -105,7 +105,7 @@ def show_verification(console: Console, found: Verification) -> None:
 
     manifest = found.manifest
     console.print(
-        f"{len(manifest.shards) + len(manifest.verdicts)} files, {manifest.rows:,} rows and the root agree with the "
+        f"{len(manifest.files)} files, {manifest.rows:,} rows and the root agree with the "
         f"manifest", markup=False,
     )  # fmt: skip
     judged = sum(found.judged.values())

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from finest.errors import UsageError
 from finest.recipe.recipe import load_recipe
+from finest.tasks.reference import REFERENCE_RECIPE
 from finest.validator.quality.heldout import anchors, draw_heldout
 from finest.validator.quality.paired import NoEvidence, Quality, measure
 from finest.validator.quality.sample import draw_sample, host_of, submitted
 from finest.validator.quality.tier import N_GRAMS, Tier
-from finest.validator.score import REFERENCE_RECIPE
 from finest.validator.subject import COMMON_CRAWL
 from finest.warc.source import inspect, name_sources, resolve
 
@@ -63,7 +63,7 @@ def places(dataset: Dataset, specs: Sequence[str], common_crawl: CommonCrawl) ->
 
     Raises UsageError for a WARC that is not a source of the dataset, SourceError for one that cannot be found.
     """
-    known = {source.name for source in dataset.manifest.sources}
+    known = {source.name for source in dataset.sources()}
     if not specs:
         elsewhere = sorted(name for name in known if not name.startswith(COMMON_CRAWL))
         if elsewhere:
@@ -80,7 +80,7 @@ def places(dataset: Dataset, specs: Sequence[str], common_crawl: CommonCrawl) ->
 def unassigned(dataset: Dataset, specs: Sequence[str], common_crawl: CommonCrawl) -> list[Source]:
     """Return the WARCs to draw held-out text from; raises UsageError for a source of the dataset."""
     found = named(specs, common_crawl) if specs else []
-    known = {source.name for source in dataset.manifest.sources}
+    known = {source.name for source in dataset.sources()}
     own = [source for source in found if source.name in known]
     if own:
         raise UsageError(f"{own[0].address} is a source of the data set; held-out text has to come from another WARC")

@@ -1,8 +1,9 @@
 """The reference recipe of a task: the one that the task server's list has in force when the task is leased.
 
-Without such a list, or before its first entry, it is `fineweb`. A validator keeps the recipes of the list in its cache
-(`finest.contest.named`); an audit reads them there and never from a network. A dataset of such a recipe is judged as
-one of a shipped recipe: every row again, exactly.
+Without such a list, or before its first entry, it is `fineweb`. A validator and a miner keep the recipes of the list in
+their cache (`finest.contest.named`); an audit reads them there and never from a network. A dataset of such a recipe is
+judged as one of a shipped recipe: every row again, exactly. A miner uses the reference for tasks that ask for no
+recipe.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from finest.errors import RecipeError
 from finest.recipe.recipe import SHIPPED, Recipe, load_recipe
-from finest.validator.score import REFERENCE_RECIPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+REFERENCE_RECIPE = "fineweb"
+"""Recipe whose quality datasets are compared with while the list names no other. It also replaces a declared recipe
+that this version does not have."""
 LANGUAGE = "eng_Latn"
 """The language of tasks that name none."""
 
@@ -86,5 +89,5 @@ def reference_at(cache: Path, block: int | None, language: str = LANGUAGE) -> Re
         return load_recipe(REFERENCE_RECIPE)
     recipe = named_recipes(cache).get(newest.hash)
     if recipe is None:
-        raise RecipeError(f"the reference recipe {newest.hash[:12]} is not on this machine; start the validator again")
+        raise RecipeError(f"the reference recipe {newest.hash[:12]} is not on this machine; restart to fetch it")
     return recipe
