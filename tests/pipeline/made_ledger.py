@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from finest.dataset.rows import SCHEMA, batch_of, verdict_batch
-from finest.pipeline.dedup import write_signatures
+from finest.pipeline.dedup.signatures import write_signatures
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.outcome import parquet_writer
 from finest.pipeline.pack import PART_FILES

@@ -54,7 +54,7 @@ def test_a_finished_source_is_one_file(tmp_path: Path) -> None:
     assert [int(id[-13:-1]) for id in ids] == [0, 1, 10, 11, 20, 21]
     assert sum(batch.num_rows for batch in pack.batches("verdicts")) == 12
     signatures = pack.signatures()
-    assert (signatures.total_rows, signatures.rows.tolist()) == (6, [0, 2, 4])
+    assert (signatures.total_rows, signatures.rows().tolist()) == (6, [0, 2, 4])
     assert signatures.column(3, 5).tolist() == [0, 10, 20]
     assert [(part.offset, part.length, part.pages, part.kept) for part in pack.slices] == [
         (0, 1000, 4, 2), (1000, 1000, 4, 2), (2000, 1000, 4, 2),

@@ -10,6 +10,7 @@
     OUT/ledger/scratch/                     what is being written
     OUT/ledger/inflight/12345-00003         offset of the page that a worker is judging now
     OUT/ledger/crashes/12345-00003.json     worker deaths by page offset; after two, it is an `extraction_crash`
+    OUT/ledger/pauses/                      until when no worker sends a request, by host
     OUT/ledger/logs/                        logs of the workers
     OUT/ledger/slurm/                       submissions to Slurm, and the logs of their jobs
 
@@ -43,6 +44,7 @@ from finest.pipeline.run_plan import FORMAT, RunPlan
 from finest.pipeline.source_table import Sources
 from finest.pipeline.summary import SliceSummary, Totals, add_up, merge
 from finest.recipe.reasons import FAILURES
+from finest.warc.pauses import MAX_PAUSE_S, Pauses
 from finest.warc.slices import Slice
 
 if TYPE_CHECKING:
@@ -314,8 +316,13 @@ class Ledger:
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{name}-{secrets.token_hex(8)}"
 
+    def pauses(self, max_s: float = MAX_PAUSE_S) -> Pauses:
+        """Return the pauses that all workers of the run share; `max_s` is the longest that they keep."""
+        return Pauses(self.folder / "pauses", max_s)
+
     def sweep(self) -> None:
-        """Remove what an earlier, killed run left: partial files, and slices whose source is packed. Needs the lock."""
+        """Remove what a killed run left: partial files, slices of packed sources, ended pauses. Needs the lock."""
+        self.pauses().renew()
         for name in ("scratch", "inflight"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         for folder in _numbered(self.folder / "slices"):

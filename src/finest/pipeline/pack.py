@@ -20,7 +20,7 @@ import pyarrow as pa
 from finest.errors import LedgerError
 from finest.masking import one_line
 from finest.pipeline.damage import ParquetPart
-from finest.pipeline.dedup import SignatureFile, join_signatures
+from finest.pipeline.dedup.signatures import SignatureFile, join_signatures
 from finest.pipeline.outcome import parquet_writer
 from finest.pipeline.summary import SliceSummary, Totals, merge
 

@@ -68,7 +68,8 @@ def opened(folder: Path) -> tuple[Ledger, Submission, RunOptions]:
     recipe = recipe.model_copy(update={"language": language})
     options = RunOptions(
         specs=(), out=out, recipe=recipe, cache=Path(submission.cache), common_crawl=CommonCrawl(),
-        workers=submission.cpus_per_task, engine=ledger.plan.engine,
+        workers=submission.cpus_per_task, engine=ledger.plan.engine, dedup_memory=submission.dedup_memory,
+        max_pause_s=submission.max_pause_s,
     )  # fmt: skip
     return ledger, submission, options
 

@@ -37,6 +37,8 @@ class Status:
     """CPU seconds left at the pace so far; None before a slice is finished."""
     recipe: dict[str, Any] = field(default_factory=dict)
     """The resolved recipe, with every value filled in."""
+    waiting: str | None = None
+    """What the workers wait for, if a server refuses their requests."""
     slurm: SlurmStatus | None = None
     """The run's jobs, if it was submitted to Slurm."""
 
@@ -47,7 +49,7 @@ def status(out: Path) -> Status:
     totals = ledger.so_far()
     total_bytes, done_bytes = int(ledger.plan.sources.sizes.sum()), totals.planned_bytes
     finished = (out / "manifest.json").exists()
-    slurm = _slurm(out)
+    slurm, pause = _slurm(out), ledger.pauses().running()
     at_work = ledger.locked() or (slurm is not None and slurm.at_work)
     return Status(
         state="finished" if finished else "running" if at_work else "stopped",
@@ -57,7 +59,7 @@ def status(out: Path) -> Status:
         lost=sum(totals.loss_counts.values()), cpu_s=totals.cpu_s,
         pages_per_s=totals.pages / totals.wall_s if totals.wall_s else 0.0,
         cpu_left_s=totals.cpu_s * (total_bytes - done_bytes) / done_bytes if done_bytes else None,
-        slurm=slurm, recipe=ledger.plan.recipe,
+        waiting=pause.words() if pause else None, slurm=slurm, recipe=ledger.plan.recipe,
     )  # fmt: skip
 
 
