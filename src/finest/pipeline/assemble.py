@@ -26,6 +26,7 @@ from finest.dataset.merkle import SeriesTrees
 from finest.dataset.rows import VERDICT_SCHEMA, schema_with, with_row_hashes
 from finest.dataset.selection import Rule, Selection
 from finest.dataset.shards import Shard, ShardWriter
+from finest.pipeline.dedup.signatures import Signatures, WithinGroup
 from finest.pipeline.dedup.survivors import Survivors, find_survivors
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.stages import ORDERS
@@ -111,9 +112,13 @@ def deduplicate(ledger: Ledger, options: RunOptions, count: int, progress: Progr
     recipe = options.recipe
     if not recipe.dedup.enabled:
         return Survivors.everyone(count)
-    files = [pack.signatures() for pack in ledger.packs()]
+    parts: list[Signatures] = [pack.signatures() for pack in ledger.packs()]
+    if recipe.dedup.scope == "dump":
+        dumps = [dump_of(ledger.plan.sources.name(number)) for number in range(len(parts))]
+        numbers = {dump: number for number, dump in enumerate(sorted(set(dumps)))}
+        parts = [WithinGroup(part, numbers[dump]) for part, dump in zip(parts, dumps, strict=True)]
     return find_survivors(
-        files, recipe.dedup, ledger.folder / "dedup", progress,
+        parts, recipe.dedup, ledger.folder / "dedup", progress,
         memory_bytes=options.dedup_memory, workers=options.workers,
     )  # fmt: skip
 
