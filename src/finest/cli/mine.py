@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from finest.chain.options import chain_options
-from finest.cli.shared import common_crawl, work_option
+from finest.cli.shared import common_crawl, size_bytes, work_option
 from finest.cli.slurm import Where, executor_options
 from finest.errors import NeedsPerson, RecipeError
 from finest.settings import load_settings
@@ -25,16 +24,6 @@ if TYPE_CHECKING:
 
 MAX_WARCS = 64
 """Equal to finest.tasks.models.MAX_WARCS, whose import would slow down the help; a test compares the two."""
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
-_PREFIXES = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000, "t": 1_000_000_000_000}
-
-
-def size_bytes(text: str) -> int:
-    """Parse a size such as 50GB, 800MB or 1.5 TB into bytes, with decimal units (powers of 1000)."""
-    found = _SIZE.fullmatch(text.strip())
-    if not found:
-        raise click.BadParameter(f"{text!r} is not a size; write 50GB or 800MB")
-    return int(float(found[1]) * _PREFIXES[found[2].lower()])
 
 
 @click.command()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from finest.cli.groups import Commands
-from finest.cli.shared import common_crawl, console, json_of, lean_imports, say
+from finest.cli.shared import common_crawl, console, json_of, lean_imports, say, size_bytes
 from finest.cli.slurm import Where, ask_on_interrupt, executor_options
 from finest.errors import NO_EVIDENCE
 from finest.masking import printable
@@ -72,6 +72,15 @@ if TYPE_CHECKING:
     show_default=True,
     help="datatrove runs DataTrove's own steps, several times slower, for comparison.",
 )
+@click.option(
+    "--dedup-memory",
+    metavar="SIZE",
+    default="1GB",
+    show_default=True,
+    type=size_bytes,
+    help="Memory of each process of the deduplication. 200 million rows need 1GB, larger runs 5 bytes a row; more "
+    "memory saves passes over the signatures.",
+)
 @executor_options
 @click.option("--detach", is_flag=True, help="Slurm: submit the jobs and exit; `finest attach` follows them.")
 @click.option(
@@ -80,8 +89,8 @@ if TYPE_CHECKING:
 @click.option("--quiet", is_flag=True, help="Print only errors and warnings.")
 def refine(
     sources: tuple[str, ...], out: str, work: Path | None, recipe_name: str | None, language: str | None,
-    workers: int | None, limit: int | None, expression: str | None, engine: str, where: Where, detach: bool,
-    restart: bool, quiet: bool,
+    workers: int | None, limit: int | None, expression: str | None, engine: str, dedup_memory: int,
+    where: Where, detach: bool, restart: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Refine WARC files into a dataset.
 
@@ -125,7 +134,7 @@ def refine(
         specs=sources, out=goal.work, recipe=recipe.without_gate() if engine == "datatrove" else recipe,
         cache=settings.cache, common_crawl=common_crawl(settings), limit=limit, engine=engine,
         workers=workers or where.workers or default_workers(),
-        restart=restart, where=expression, slurm=where.slurm, ray=where.ray,
+        restart=restart, where=expression, dedup_memory=dedup_memory, slurm=where.slurm, ray=where.ray,
     )  # fmt: skip
     if detach:
         return _submit(options, quiet=quiet)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,18 @@ work_option = click.option(
     "--work", type=click.Path(path_type=Path), default=Path("finest-work"), show_default=True,
     help="Folder of tasks, ledgers and journals. Each miner needs its own.",
 )  # fmt: skip
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
+_PREFIXES = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000, "t": 1_000_000_000_000}
+
+
+def size_bytes(text: str) -> int:
+    """Parse a size such as 50GB, 800MB or 1.5 TB into bytes, with decimal units (powers of 1000)."""
+    found = _SIZE.fullmatch(text.strip())
+    if not found:
+        raise click.BadParameter(f"{text!r} is not a size; write 50GB or 800MB")
+    return int(float(found[1]) * _PREFIXES[found[2].lower()])
 
 
 def common_crawl(settings: Settings) -> CommonCrawl:

@@ -28,7 +28,8 @@ from finest.dataset.rows import VERDICT_SCHEMA, schema_with, with_row_hashes
 from finest.dataset.selection import Rule, Selection
 from finest.dataset.shards import Shard, ShardWriter
 from finest.pipeline.damage import readable
-from finest.pipeline.dedup import SignatureFile, cluster, cluster_sizes, plan
+from finest.pipeline.dedup.signatures import SignatureFile
+from finest.pipeline.dedup.survivors import Survivors, find_survivors
 from finest.pipeline.summary import SliceSummary, merge
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.stages import ORDERS
@@ -42,62 +43,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from finest.pipeline.ledger import Ledger
+    from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
     from finest.recipe.recipe import Recipe
     from finest.warc.source import Source
-
-DEDUP_MEMORY_BYTES = 1 << 30
-"""Memory limit for clustering the signatures; more rows take more passes."""
-
-
-class Survivors:
-    """For each page that was compared with others, by number in the run: the page kept from its duplicate cluster.
-
-    A recipe compares the pages that it keeps, or, if it deduplicates before the filters, all pages of the run.
-    """
-
-    def __init__(self, survivor: NDArray[np.int64]) -> None:
-        self._survivor = survivor
-        self._sizes: NDArray[np.int64] | None = None
-        own = np.arange(len(survivor))
-        self._named: dict[int, str | None] = dict.fromkeys(np.unique(survivor[survivor != own]).tolist())
-        self._place: tuple[str, int] | None = None
-        self._at_place: dict[str, int] = {}
-
-    def keep(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return np.asarray(self._survivor[numbers] == numbers)
-
-    def kept(self, number: int) -> bool:
-        return bool(self._survivor[number] == number)
-
-    def sizes(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the sizes of these pages' clusters, as MinHash found them: without the repeats of `drop_repeats`."""
-        if self._sizes is None:
-            self._sizes = cluster_sizes(self._survivor)
-        return self._sizes[numbers]
-
-    def drop_repeats(self, numbers: NDArray[np.int64], batch: pa.RecordBatch) -> None:
-        """Mark each row that repeats an earlier one as its duplicate; `batch` holds the rows of these pages.
-
-        Two rows are identical only if one gzip member contains the same record twice. MinHash has already found such
-        a pair, unless the recipe disables deduplication or the text is too short for a signature.
-        """
-        columns = (batch.column(name).to_pylist() for name in ("file_path", "warc_offset", "row_hash", "id"))
-        for number, path, offset, digest, id in zip(numbers.tolist(), *columns, strict=True):
-            if self._place != (path, offset):
-                self._place, self._at_place = (path, offset), {}
-            first = self._at_place.setdefault(digest, number)
-            if first != number and self._survivor[first] == first and self._survivor[number] == number:
-                self._survivor[number], self._named[first] = first, id
-
-    def learn(self, numbers: NDArray[np.int64], ids: list[str]) -> None:
-        """Remember the ids of pages kept instead of duplicates; `ids` are those of these pages."""
-        for number, id in zip(numbers.tolist(), ids, strict=True):
-            if number in self._named:
-                self._named[number] = id
-
-    def winner(self, number: int) -> str | None:
-        return self._named[int(self._survivor[number])]
 
 
 class Chosen:
@@ -137,10 +86,10 @@ class Chosen:
         )
 
 
-def assemble(ledger: Ledger, recipe: Recipe, progress: Progress) -> Manifest:
+def assemble(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifest:
     """Write the dataset of a run whose slices are all finished, and return its manifest."""
-    summaries = ledger.summaries()
-    survivors = find_survivors(ledger, recipe, summaries, progress)
+    recipe, summaries = options.recipe, ledger.summaries()
+    survivors = deduplicate(ledger, options, summaries, progress)
     scratch = ledger.folder / "assembly"
     shutil.rmtree(scratch, ignore_errors=True)
     chosen = Chosen(
@@ -156,20 +105,22 @@ def assemble(ledger: Ledger, recipe: Recipe, progress: Progress) -> Manifest:
             (scratch / name).rename(ledger.out / name)
     write_card(ledger.out, manifest)
     write_manifest(ledger.out, manifest)
-    shutil.rmtree(scratch, ignore_errors=True)
+    for folder in (scratch, ledger.folder / "dedup"):
+        shutil.rmtree(folder, ignore_errors=True)
     return manifest
 
 
-def find_survivors(ledger: Ledger, recipe: Recipe, summaries: list[SliceSummary], progress: Progress) -> Survivors:
-    """Deduplicate the whole run with MinHash; reports the expected cost before it starts."""
-    first = dedup_first(recipe)
-    count = sum(summary.pages if first else summary.kept for summary in summaries)
+def deduplicate(ledger: Ledger, options: RunOptions, summaries: list[SliceSummary], progress: Progress) -> Survivors:
+    """Find the survivors of the whole run; what a killed process has found of them is in the ledger."""
+    recipe = options.recipe
     if not recipe.dedup.enabled:
-        return Survivors(np.arange(count, dtype=np.int64))
-    cost = plan(count, recipe.dedup, DEDUP_MEMORY_BYTES)
-    progress.say(f"Deduplicating {count:,} {'pages' if first else 'kept pages'}: {cost}")
+        first = dedup_first(recipe)
+        return Survivors.everyone(sum(summary.pages if first else summary.kept for summary in summaries))
     files = [SignatureFile.open(ledger.slice_folder(s) / "signatures.npy") for s in ledger.plan.slices]
-    return Survivors(cluster(files, memory_bytes=DEDUP_MEMORY_BYTES))
+    return find_survivors(
+        files, recipe.dedup, ledger.folder / "dedup", progress,
+        memory_bytes=options.dedup_memory, workers=options.workers,
+    )  # fmt: skip
 
 
 def dedup_first(recipe: Recipe) -> bool:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from finest.recipe.recipe import Recipe
     from finest.warc.source import CommonCrawl
 
+DEDUP_MEMORY_BYTES = 1_000_000_000
+"""Default memory of each process of the deduplication: enough for 200 million rows."""
 GO_ON = "finished slices are kept; run the same command again to do the rest"
 """Advice for errors of a run whose slices are judged on a cluster."""
 
@@ -49,5 +51,7 @@ class RunOptions:
     """Judge the slices on Slurm, with these options."""
     where: str | None = None
     """The expression that selects the dataset's rows; None for all rows."""
+    dedup_memory: int = DEDUP_MEMORY_BYTES
+    """Memory in bytes of each process of the deduplication."""
     ray: RayRequest | None = None
     """Judge the slices on Ray, with these options."""

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from finest.dataset.rows import SCHEMA, VerdictRow, batch_of, verdict_batch
 from finest.dataset.shards import REPEATED_COLUMNS
-from finest.pipeline.dedup import with_language, write_signatures
+from finest.pipeline.dedup.signatures import with_language, write_signatures
 from finest.pipeline.record import row_of
 from finest.pipeline.summary import SliceSummary
 from finest.recipe.stages.decontaminate import REASON as CONTAMINATED

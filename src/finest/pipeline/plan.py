@@ -53,7 +53,7 @@ def finished(ledger: Ledger, progress: Progress) -> Manifest | None:
 def finish(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifest:
     """Judge the missing slices, then assemble the dataset. Call with the lock held."""
     run_slices(ledger, options, progress)
-    return assemble(ledger, options.recipe, progress)
+    return assemble(ledger, options, progress)
 
 
 def make_plan(options: RunOptions) -> RunPlan:

@@ -65,7 +65,7 @@ def opened(folder: Path) -> tuple[Ledger, Submission, RunOptions]:
     recipe = recipe.model_copy(update={"language": language})
     options = RunOptions(
         specs=(), out=out, recipe=recipe, cache=Path(submission.cache), common_crawl=CommonCrawl(),
-        workers=submission.cpus_per_task, engine=ledger.plan.engine,
+        workers=submission.cpus_per_task, engine=ledger.plan.engine, dedup_memory=submission.dedup_memory,
     )  # fmt: skip
     return ledger, submission, options
 

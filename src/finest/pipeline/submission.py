@@ -54,6 +54,8 @@ class Submission:
     cache: str
     model: str
     """Path of the language model's file; the recipe in the ledger names it without its folder."""
+    dedup_memory: int
+    """Memory in bytes of each process of the deduplication."""
     submitted_s: float
     """Time of submission, in seconds since 1970 (UTC)."""
     jobs: dict[str, int] = field(default_factory=dict)
@@ -86,7 +88,8 @@ def new(
     """Create and save the record of a submission, before anything is submitted."""
     made = Submission(
         run=_run_id(ledger.out), user=getpass.getuser(), allotment=allotment, ranks=tuple(ranks),
-        cache=str(options.cache.absolute()), model=options.recipe.language.model, submitted_s=time.time(),
+        cache=str(options.cache.absolute()), model=options.recipe.language.model, dedup_memory=options.dedup_memory,
+        submitted_s=time.time(),
     )  # fmt: skip
     write(ledger, made, kind)
     hand_over(ledger, folder_of(ledger, made.run, kind))

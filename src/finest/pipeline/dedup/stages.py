@@ -1,0 +1,268 @@
+"""Run the stages of the deduplication: edges in parallel tasks, then the survivors of each cluster.
+
+    OUT/ledger/dedup/plan.json            what the files beside it belong to
+    OUT/ledger/dedup/edges-BB-RRRRR.bin   the edges of one bucket and range, shape (edges, 2)
+    OUT/ledger/dedup/survivors.npy        for each row, in order, the row that is kept of its cluster
+    OUT/ledger/dedup/sizes.npy            for each row, in order, the size of its cluster, if the recipe wants it
+
+Every file is written under a temporary name and renamed, so what is there is whole, and a deduplication that was killed
+continues with what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from datatrove.pipeline.base import PipelineStep
+
+from finest.atomic_files import write_whole
+from finest.errors import RunError
+from finest.executors.local import ForkedExecutor
+from finest.formatting import byte_size, counted
+from finest.pipeline.dedup.edges import CANDIDATE_BYTES, KEY_BYTES, Span, edges_of
+from finest.pipeline.dedup.forest import CHUNK, Forest, row_type
+from finest.pipeline.progress import LINE_EVERY_S, time_left
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from finest.pipeline.dedup.edges import Edges
+    from finest.pipeline.dedup.signatures import Rows, RunSignatures
+    from finest.pipeline.progress import Progress
+    from finest.recipe.recipe import DedupRules
+
+FORMAT = "finest-dedup/1"
+_FIXED_BYTES = 40_000_000
+"""Memory for one chunk of rows or edges and its temporary arrays."""
+_CANDIDATE_SHARE = 0.3
+"""Planned share of rows that agree with another in the first hash of a bucket; more take several batches."""
+_FILL = 0.8
+"""Planned fill of a range; below 1 because the bounds are estimated from a sample."""
+_SAMPLE = 100_000
+"""Number of hashes sampled to estimate the bounds of the ranges."""
+_IN_ONE_PROCESS = 100_000
+"""Up to this many rows, which take a second, no worker is forked."""
+
+
+@dataclass(frozen=True, slots=True)
+class DedupPlan:
+    """How a deduplication will run, and what it costs; reported before it starts."""
+
+    rows: int
+    ranges: int
+    """Number of ranges of hashes per bucket; each is a task that reads the bucket's first hashes."""
+    batch_rows: int
+    """Number of candidates that a task looks at together."""
+    read_bytes: int
+    """Upper bound, reached if every row is a duplicate."""
+    peak_bytes: int
+    """Memory of each process, beside what a Python process takes anyway."""
+    cpu_s: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rows:,} rows in {counted(self.ranges, 'range')} of each bucket: "
+            f"reads up to {byte_size(self.read_bytes)}, holds {byte_size(self.peak_bytes)} per process, "
+            f"about {self.cpu_s:,.0f} s of CPU"
+        )
+
+
+def plan(total_rows: int, rules: DedupRules, memory_bytes: int) -> DedupPlan:
+    """Return how to deduplicate that many rows with processes that hold at most `memory_bytes`.
+
+    Raises RunError if that is too little: the survivors take 4 bytes per row (8 from 2^31 rows on), and a range of one
+    bucket `KEY_BYTES` per row.
+    """
+    forest = total_rows * row_type(total_rows)().itemsize
+    room = memory_bytes - _FIXED_BYTES
+    if room < max(forest, _FIXED_BYTES):
+        need = _FIXED_BYTES + max(forest, _FIXED_BYTES)
+        raise RunError(
+            f"deduplication of {total_rows:,} rows needs {byte_size(need)} of memory per process, and "
+            f"{byte_size(memory_bytes)} are allowed; allow more with --dedup-memory"
+        )
+    per_row = KEY_BYTES + CANDIDATE_BYTES * _CANDIDATE_SHARE
+    fit = int(room / per_row)
+    ranges = 1 if total_rows <= fit else -int(-total_rows // (fit * _FILL))
+    column_bytes = total_rows * 8 * rules.buckets
+    return DedupPlan(
+        rows=total_rows,
+        ranges=ranges,
+        batch_rows=max(int(fit * _CANDIDATE_SHARE), 1),
+        read_bytes=column_bytes * ranges * (1 + rules.hashes_per_bucket),
+        peak_bytes=_FIXED_BYTES + max(forest, int(min(total_rows, fit) * per_row)),
+        cpu_s=total_rows * rules.buckets * (_CPU_S_PER_ROW + _CPU_S_PER_ROW_AND_RANGE * ranges),
+    )
+
+
+_CPU_S_PER_ROW = 0.19e-6
+_CPU_S_PER_ROW_AND_RANGE = 0.01e-6
+
+
+class Stages:
+    """The deduplication of one run in the folder of its files."""
+
+    def __init__(self, run: RunSignatures, cost: DedupPlan, folder: Path, *, with_sizes: bool = False) -> None:
+        self._run, self._cost, self._folder, self._with_sizes = run, cost, folder, with_sizes
+        self._type = row_type(run.total_rows)
+        edges = [0, *_bounds(run, cost.ranges), 1 << 64]
+        self._spans = [
+            Span(bucket, number, low, high - 1)
+            for bucket in range(run.buckets) for number, (low, high) in enumerate(pairwise(edges))
+        ]  # fmt: skip
+
+    @property
+    def survivors_path(self) -> Path:
+        return self._folder / "survivors.npy"
+
+    @property
+    def sizes_path(self) -> Path:
+        return self._folder / "sizes.npy"
+
+    def run(self, workers: int, progress: Progress) -> None:
+        """Make the files that are missing, in up to that many processes."""
+        self.begin()
+        if self.survivors_path.exists():
+            return
+        missing = [number for number, span in enumerate(self._spans) if not self._edges_path(span).exists()]
+        if self._run.total_rows <= _IN_ONE_PROCESS:
+            for number in missing:
+                self.write_edges(number)
+        else:
+            self._fork(missing, workers, progress)
+        self._write_survivors(progress)
+
+    def write_edges(self, number: int) -> None:
+        """Do one task of the first stage."""
+        span = self._spans[number]
+        with whole_file(self._edges_path(span)) as file:
+            for edges in edges_of(self._run, span, self._cost.batch_rows):
+                edges.astype(self._type, copy=False).tofile(file)
+
+    def begin(self) -> None:
+        """Keep the files of an equal deduplication that was killed, and remove those of any other."""
+        path = self._folder / "plan.json"
+        now = json.dumps(self._identity()).encode()
+        if path.exists() and path.read_bytes() == now:
+            return
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(parents=True)
+        write_whole(path, now)
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT, "rows": self._run.digest(), "spans": [asdict(span) for span in self._spans],
+            "sizes": self._with_sizes,
+        }  # fmt: skip
+
+    def _fork(self, missing: Sequence[int], workers: int, progress: Progress) -> None:
+        told = Pace("Comparing signatures", len(missing), progress)
+        executor = ForkedExecutor(
+            [_WriteEdges(self)], missing, world_size=len(self._spans), workers=workers,
+            logging_dir=self._folder / "logs", on_done=lambda _: told.add(1), on_tick=lambda: None, on_death=_died,
+        )  # fmt: skip
+        executor.run()
+
+    def _write_survivors(self, progress: Progress) -> None:
+        """Join the edges in order, and write the root of each row's tree."""
+        sizes = [self._edges_path(span).stat().st_size for span in self._spans]
+        told = Pace("Joining duplicates", sum(sizes), progress)
+        forest = Forest(self._run.total_rows)
+        for span, size in zip(self._spans, sizes, strict=True):
+            for edges in self._edges(span):
+                forest.join(edges)
+            told.add(size)
+        if self._with_sizes:
+            self._write_rows(self.sizes_path, (forest.sizes_of(roots) for roots in self._roots(forest)))
+        self._write_rows(self.survivors_path, self._roots(forest))
+        for span in self._spans:
+            self._edges_path(span).unlink()
+
+    def _edges_path(self, span: Span) -> Path:
+        return self._folder / f"edges-{span.bucket:02d}-{span.number:05d}.bin"
+
+    def _edges(self, span: Span) -> Iterator[Edges]:
+        with self._edges_path(span).open("rb") as file:
+            while len(part := np.fromfile(file, self._type, 2 * CHUNK)):
+                yield np.reshape(part, (-1, 2))
+
+    def _roots(self, forest: Forest) -> Iterator[Rows]:
+        total = self._run.total_rows
+        for start in range(0, total, CHUNK):
+            yield forest.roots_of(np.arange(start, min(start + CHUNK, total), dtype=self._type))
+
+    def _write_rows(self, path: Path, parts: Iterator[Rows]) -> None:
+        with whole_file(path) as file:
+            header = {"descr": np.dtype(self._type).str, "fortran_order": False, "shape": (self._run.total_rows,)}
+            np.lib.format.write_array_header_1_0(file, header)
+            for part in parts:
+                part.tofile(file)
+
+
+def _bounds(run: RunSignatures, ranges: int) -> list[int]:
+    """Return the bounds between that many ranges of a first hash, which hold about equally many rows each.
+
+    The bounds of the first bucket serve all: each bucket's first hash is a minimum over the same shingles.
+    """
+    if ranges == 1 or not run.buckets:
+        return []
+    sample = run.sampled(0, _SAMPLE)
+    return sorted({int(sample[len(sample) * i // ranges]) for i in range(1, ranges)} - {0})
+
+
+class _WriteEdges(PipelineStep):
+    """Writes the edges of the span whose number is the rank."""
+
+    type, name = "DEDUP", "edges"
+
+    def __init__(self, stages: Stages) -> None:
+        super().__init__()
+        self._stages = stages
+
+    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:  # noqa: ARG002
+        self._stages.write_edges(rank)
+        return iter(())
+
+
+def _died(_: int, exit_code: int) -> None:
+    raise RunError(
+        f"a process of the deduplication died (exit code {exit_code}); the machine may be short of memory: "
+        f"run the same command with fewer --workers or less --dedup-memory; what is finished is kept"
+    )
+
+
+class Pace:
+    """Prints how far a stage is and how long it will take, at most every 10 seconds."""
+
+    def __init__(self, what: str, total: int, progress: Progress) -> None:
+        self._what, self._total, self._progress = what, total, progress
+        self._done, self._began = 0, time.monotonic()
+        self._said = self._began
+
+    def add(self, done: int) -> None:
+        self._done += done
+        now = time.monotonic()
+        if now - self._said >= LINE_EVERY_S:
+            self._said = now
+            left = (now - self._began) * (self._total - self._done) / max(self._done, 1)
+            self._progress.say(f"{self._what}: {self._done / self._total:4.0%}, {time_left(left)}")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing under a temporary name, and rename it when it is complete."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
