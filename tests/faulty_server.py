@@ -7,6 +7,7 @@ import socket
 import socketserver
 import struct
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,7 @@ class Seen:
 
     path: str
     headers: dict[str, str]
+    at_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -40,6 +42,11 @@ class State:
     files: dict[str, bytes]
     faults: list[Fault] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
+    sent_bytes: int = 0
+    connections: int = 0
+    refuse_until_s: float = 0.0
+    """Until this time, as `time.time()` tells it, each GET gets `refusal`."""
+    refusal: Fault = Fault("status")
     etag: str | None = ETAG
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -78,6 +85,7 @@ class _Handler(socketserver.StreamRequestHandler):
     disable_nagle_algorithm = True
 
     def handle(self) -> None:
+        self.server.state.connections += 1
         while self._answer():
             pass
 
@@ -88,6 +96,8 @@ class _Handler(socketserver.StreamRequestHandler):
         state = self.server.state
         state.seen.append(seen)
         fault = state.faults.pop(0) if state.faults else Fault("none")
+        if seen.at_s < state.refuse_until_s:
+            fault = state.refusal
         data = state.files.get(seen.path)
         if fault.kind == "status":
             return self._send(fault.status, dict(fault.headers), fault.body)
@@ -105,22 +115,28 @@ class _Handler(socketserver.StreamRequestHandler):
         while (header := self.rfile.readline().decode("latin-1")).strip():
             name, _, value = header.partition(":")
             headers[name.lower()] = value.strip()
-        return Seen(line.split()[1], headers)
+        return Seen(line.split()[1], headers, time.time())
 
     def _send_file(self, data: bytes, seen: Seen, fault: Fault) -> bool:
-        asked = re.fullmatch(r"bytes=(\d+)-", seen.headers.get("range", ""))
-        start = int(asked[1]) if asked and fault.kind != "ignore_range" else 0
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", seen.headers.get("range", ""))
+        if fault.kind == "ignore_range":
+            asked = None
+        if asked and int(asked[1]) >= len(data):
+            return self._send(416, {}, b"no such bytes")
+        start, end = (int(asked[1]), int(asked[2] or len(data)) + bool(asked[2])) if asked else (0, len(data))
+        data, size = data[start:end], len(data)
         headers = {"ETag": self.server.state.etag} if self.server.state.etag else {}
         if fault.kind == "no_length":
             self._head(200, headers)
             self.wfile.write(data)
             return False
-        if start:
-            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        if asked:
+            headers["Content-Range"] = f"bytes {start}-{start + len(data) - 1}/{size}"
+        status = 206 if asked else 200
         if fault.kind not in ("rst", "fin", "stall"):
-            return self._send(206 if start else 200, headers, data[start:])
-        self._head(206 if start else 200, {**headers, "Content-Length": str(len(data) - start)})
-        self.wfile.write(data[start : start + fault.after])
+            return self._send(status, headers, data)
+        self._head(status, {**headers, "Content-Length": str(len(data))})
+        self.wfile.write(data[: fault.after])
         self._break(fault.kind)
         return False
 
@@ -134,7 +150,9 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def _send(self, status: int, headers: dict[str, str], body: bytes) -> bool:
         self._head(status, {**headers, "Content-Length": str(len(body))})
-        self.wfile.write(body)
+        for at in range(0, len(body), 1 << 16):
+            self.wfile.write(body[at : at + (1 << 16)])
+            self.server.state.sent_bytes += len(body[at : at + (1 << 16)])
         return True
 
     def _head(self, status: int, headers: dict[str, str]) -> None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from finest.errors import PageError as PageError
     from finest.errors import RecipeError as RecipeError
     from finest.errors import RunError as RunError
+    from finest.errors import SourceBusy as SourceBusy
     from finest.errors import SourceError as SourceError
     from finest.errors import TaskServerError as TaskServerError
     from finest.errors import TaskServerUnavailable as TaskServerUnavailable
@@ -63,9 +64,9 @@ _NAMES = {
     "finest.dataset.manifest": "Manifest",
     "finest.dataset.open": "Dataset",
     "finest.errors": (
-        "FinestError UsageError WhereError SourceError RecipeError LedgerError RunError JobFailed VerifyError "
-        "PageError HubError HubNotFound HubUnavailable ChainError DevnetError TaskServerError TaskServerUnavailable "
-        "LeaseLost ClusterError ClusterUnavailable ModelError NeedsPerson"
+        "FinestError UsageError WhereError SourceError SourceBusy RecipeError LedgerError RunError JobFailed "
+        "VerifyError PageError HubError HubNotFound HubUnavailable ChainError DevnetError TaskServerError "
+        "TaskServerUnavailable LeaseLost ClusterError ClusterUnavailable ModelError NeedsPerson"
     ),
     "finest.pipeline.verify": "Verification",
     "finest.recipe.judge": "Verdict",

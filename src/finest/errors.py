@@ -4,6 +4,7 @@
     ├── UsageError             the command or its arguments are invalid                       exit 2
     │   └── WhereError             an expression (--where) is not of the language, or not of these columns
     ├── SourceError            a source cannot be named, found, opened or read                exit 3
+    │   └── SourceBusy             a server refuses requests for longer than --max-pause   exit 75
     ├── RecipeError            a recipe is invalid or needs something not installed           exit 4
     ├── LedgerError            the output folder belongs to another run, recipe or process    exit 5
     ├── RunError               a run stopped: too many failures, disk full, worker crashed    exit 6
@@ -35,8 +36,9 @@ from pathlib import Path
 
 from finest.masking import masked, printable
 
-NO_EVIDENCE = 75
-"""Exit status of an audit or verification without enough evidence (sysexits.h: EX_TEMPFAIL): try again later."""
+NO_EVIDENCE = TRY_LATER = 75
+"""Exit status of an audit or verification without enough evidence, and of a run whose sources' server keeps refusing
+requests (sysexits.h: EX_TEMPFAIL): try again later."""
 
 
 class FinestError(Exception):
@@ -58,6 +60,10 @@ class WhereError(UsageError):
 
 class SourceError(FinestError):
     exit_code = 3
+
+
+class SourceBusy(SourceError):
+    exit_code = TRY_LATER
 
 
 class RecipeError(FinestError):

@@ -168,6 +168,30 @@ def test_a_lost_lease_ends_the_refinery_within_a_second_or_two(
 
 
 @pytest.mark.slow
+def test_a_lost_lease_ends_a_refinery_that_waits_for_the_server(
+    tmp_path: Path, crawl: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pause of its workers holds nothing up."""
+    monkeypatch.setattr(leases, "MIN_WAIT_S", 0.05)
+    crawl.state.faults = [Fault("none"), Fault("status", headers=(("Retry-After", "3600"),))]
+    bench = Bench(tmp_path / "work", crawl.base)
+    lease = bench.lease()
+    lost_at = 0.0
+
+    def lose() -> None:
+        nonlocal lost_at
+        while not any("refuses requests (HTTP 503)" in line for line in bench.said):
+            time.sleep(0.05)
+        lost_at = time.monotonic()
+        lease._mark_lost("somebody else has it")
+
+    threading.Thread(target=lose, daemon=True).start()
+    with pytest.raises(LeaseLost, match="somebody else has it"):
+        bench.steps.refined(bench.journal, lease)
+    assert time.monotonic() - lost_at < 2.5 and len(crawl.state.seen) == 2
+
+
+@pytest.mark.slow
 def test_a_task_begun_with_another_limit_is_begun_anew(tmp_path: Path, crawl: FaultyServer) -> None:
     """A recipe or limit that changed between two starts is no error, and no mixture."""
     bench = Bench(tmp_path / "work", crawl.base)

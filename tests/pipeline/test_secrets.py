@@ -82,6 +82,20 @@ def test_a_run_writes_no_secret_anywhere(tmp_path: Path, capfd: pytest.CaptureFi
         assert why(out, page, default_cache(), [address(server)])
 
 
+def test_a_pause_is_told_without_secrets_and_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line of progress names the host, the answer and the time, and the ledger keeps no more than that."""
+    out, said = tmp_path / "out", Listener()
+    with FaultyServer({f"/a.warc.gz{QUERY}": WARC}) as server:
+        refusal = Fault("status", status=429, headers=(("Retry-After", "1"),))
+        server.state.faults = [Fault("none"), refusal]
+        assert refine(options(address(server), out), said).rows
+        host = server.base.removeprefix("http://")
+        assert any(line.startswith(f"{host} refuses requests (HTTP 429); waiting until") for line in said.said)
+        assert len(server.state.seen) == 3
+    assert_clean(written(out) + "\n".join(said.said).encode())
+    assert list((out / "ledger" / "pauses").iterdir())
+
+
 def test_a_run_that_fails_says_no_secret(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A server that goes away in the middle of a run: its error, and the worker's traceback, name the bare address."""
     out = tmp_path / "out"

@@ -48,14 +48,14 @@ WANTED = [f"https://example.com/{name}" for name in ("0", "a.warc", "a.gz", "1",
 class Memory:
     """Bytes behind connections that bring `blocks` bytes a read, in turns, and break at each of `cuts` once."""
 
-    location = "memory"
+    location, host = "memory", "memory"
     transient = (ConnectionResetError,)
 
     def __init__(self, data: bytes, blocks: Sequence[int] = (1 << 20,), cuts: Sequence[int] = ()) -> None:
         self.data, self.blocks, self.cuts = data, blocks, sorted(cuts)
 
-    def open(self, position: int, etag: str | None) -> Opened:
-        return Opened(_Body(self, position), None, len(self.data))
+    def open(self, position: int, etag: str | None, end: int | None = None) -> Opened:
+        return Opened(_Body(self, position), None, len(self.data), len(self.data))
 
 
 class _Body:

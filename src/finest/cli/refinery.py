@@ -82,6 +82,15 @@ if TYPE_CHECKING:
     "memory saves passes over the signatures.",
 )
 @executor_options
+@click.option(
+    "--max-pause",
+    type=click.FloatRange(min=0),
+    default=6.0,
+    show_default=True,
+    metavar="HOURS",
+    help="How long a server may refuse every request (403, 429, 503) before the command ends with exit status 75, so "
+    "that it can be run again later. Until then, all workers pause together.",
+)
 @click.option("--detach", is_flag=True, help="Slurm: submit the jobs and exit; `finest attach` follows them.")
 @click.option(
     "--restart", is_flag=True, help="Delete the output of an earlier run in the folder, and start from the beginning."
@@ -90,7 +99,7 @@ if TYPE_CHECKING:
 def refine(
     sources: tuple[str, ...], out: str, work: Path | None, recipe_name: str | None, language: str | None,
     workers: int | None, limit: int | None, expression: str | None, engine: str, dedup_memory: int,
-    where: Where, detach: bool, restart: bool, quiet: bool,
+    where: Where, max_pause: float, detach: bool, restart: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Refine WARC files into a dataset.
 
@@ -135,6 +144,7 @@ def refine(
         cache=settings.cache, common_crawl=common_crawl(settings), limit=limit, engine=engine,
         workers=workers or where.workers or default_workers(),
         restart=restart, where=expression, dedup_memory=dedup_memory, slurm=where.slurm, ray=where.ray,
+        max_pause_s=max_pause * 3600,
     )  # fmt: skip
     if detach:
         return _submit(options, quiet=quiet)
@@ -254,21 +264,36 @@ def report(folder: Path, output: Path | None) -> None:
     multiple=True,
     help="Place of the WARCs, if they have moved since the run; repeatable.  [default: as the run read them]",
 )
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a page for the browser: the crawled page beside its text, and what the extractor cut.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def why(page: str, folder: Path, sources: tuple[str, ...], as_json: bool) -> None:
+def why(page: str, folder: Path, sources: tuple[str, ...], html: Path | None, as_json: bool) -> None:
     """Show why one page was kept or dropped.
 
-    The command shows the page's verdict, every statistic beside its threshold, and the text.
+    The command shows the page's verdict, every statistic beside its threshold, and the text. With --html, it writes a
+    page that shows the crawled page beside its text, each block with its score and whether it was cut. That page runs
+    no script and loads nothing from elsewhere.
 
     \b
     finest why https://example.org/article --in my-dataset
     finest why '<urn:uuid:7742614d-033b-4e59-99a8-d90461604bd6>' --in my-dataset
+    finest why https://example.org/article --in my-dataset --html why.html
     """
     from finest.cli.views.refinery import show_why, why_dict
     from finest.pipeline.why import why as ask
 
     settings = load_settings()
     answers = ask(folder, page, settings.cache, sources, common_crawl(settings))
+    if html is not None:
+        from finest.atomic_files import write_whole
+        from finest.pipeline.why_page.render import render_why
+
+        write_whole(html, render_why(answers).encode())
+        say(f"Open in a browser: {printable(html.resolve())}")
     if as_json:
         click.echo(json_of([why_dict(answer) for answer in answers]))
     else:

@@ -25,7 +25,7 @@ def common_crawl(subject: Subject) -> Finding:
     place = resolve([SMALL_FILE], CommonCrawl(https_base=settings.cc_https, bucket=settings.cc_bucket))[0]
     way = "S3, with AWS credentials" if place.startswith("s3://") else "HTTPS"
     try:
-        opened = opener_for(place).open(0, None)
+        opened = opener_for(place).open(0, None, _HEAD_BYTES)
         head = opened.body.read(_HEAD_BYTES)
         opened.body.close()
     except SourceError as error:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 from finest.executors.local import leave_with_parent
 from finest.pipeline.guard import CPU_SIGNAL, PageGuard
 from finest.pipeline.steps import CRASHED, LIMITED, PAGE_CPU_FACTOR
-from finest.recipe.judge import PageState, Trail, Verdict, explain, judge, toolbox
+from finest.recipe.extract import ExtractionLimit, bounded
+from finest.recipe.extract.pieces import pieces_of
+from finest.recipe.judge import ENGINES, PageState, Trail, Verdict, explain, judge, toolbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
     from pathlib import Path
 
+    from finest.recipe.extract.pieces import Piece
     from finest.recipe.page import Page
     from finest.recipe.recipe import Recipe
 
@@ -49,6 +52,11 @@ class GuardedJudge:
         answer: Verdict | tuple[Verdict, Trail] = self._ask(explain, page)
         return (answer, Trail(PageState(page))) if isinstance(answer, Verdict) else answer
 
+    def pieces(self, page: Page) -> list[Piece]:
+        """Return the pieces of the page's text with what became of them; none if the page exceeds a limit."""
+        answer: Verdict | list[Piece] = self._ask(_pieces, page)
+        return [] if isinstance(answer, Verdict) else answer
+
     def _ask(self, function: Callable[[Page, Recipe, Path], Any], page: Page) -> Any:
         if self._process is None:
             self._start()
@@ -71,6 +79,17 @@ class GuardedJudge:
         self._process = context.Process(target=_serve, args=(theirs, self._connection, self._recipe, self._cache))
         self._process.start()
         theirs.close()
+
+
+def _pieces(page: Page, recipe: Recipe, cache: Path) -> list[Piece]:
+    state = explain(page, recipe, cache)[1].state
+    if not state.html:
+        return []
+    try:
+        found = bounded(ENGINES[recipe.extraction.engine], state.html, recipe.extraction.cpu_limit_s) or ""
+    except ExtractionLimit:
+        return []
+    return pieces_of(state.html, found, state.text, recipe)
 
 
 def _serve(connection: Connection, parents: Connection, recipe: Recipe, cache: Path) -> None:

@@ -5,6 +5,7 @@
     OUT/ledger/slices/00000-00003/      one finished slice: rows, verdicts, signatures, slice.json
     OUT/ledger/inflight/00000-00003     offset of the page that a worker is judging now
     OUT/ledger/crashes/00000-00003.json worker deaths by page offset; after two, the page is an `extraction_crash`
+    OUT/ledger/pauses/                  until when no worker sends a request, by host
     OUT/ledger/logs/                    logs of the workers
     OUT/ledger/slurm/                   submissions to Slurm, and the logs of their jobs
 
@@ -26,6 +27,7 @@ from finest.atomic_files import Held, hold, is_held, sync, write_whole
 from finest.errors import LedgerError
 from finest.masking import masked_error
 from finest.pipeline.summary import SliceSummary
+from finest.warc.pauses import MAX_PAUSE_S, Pauses
 from finest.warc.slices import Slice
 from finest.warc.source import Source
 
@@ -258,8 +260,13 @@ class Ledger:
         write_whole(path, json.dumps(counts).encode())
         return 0 if at_limit else sum(counts.values())
 
+    def pauses(self, max_s: float = MAX_PAUSE_S) -> Pauses:
+        """Return the pauses that all workers of the run share; `max_s` is the longest that they keep."""
+        return Pauses(self.folder / "pauses", max_s)
+
     def sweep(self) -> None:
-        """Remove the partial files of an earlier, killed run. Call with the lock held."""
+        """Remove the partial files of an earlier, killed run, and its pauses that are over. Call with the lock held."""
+        self.pauses().renew()
         folder = self.folder / "slices"
         for path in folder.glob(".*") if folder.exists() else ():
             shutil.rmtree(path)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from finest.executors.request import MEMORY_PER_CPU_GB
+from finest.warc.pauses import MAX_PAUSE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +52,8 @@ class RunOptions:
     """Judge the slices on Slurm, with these options."""
     where: str | None = None
     """The expression that selects the dataset's rows; None for all rows."""
+    max_pause_s: float = MAX_PAUSE_S
+    """How long a server may refuse every request before the run ends."""
     dedup_memory: int = DEDUP_MEMORY_BYTES
     """Memory in bytes of each process of the deduplication."""
     ray: RayRequest | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from finest.pipeline.ledger import Ledger
     from finest.pipeline.summary import SliceSummary
+    from finest.warc.pauses import Pauses
 
 LINE_EVERY_S = 10.0
 """Minimum time between two progress lines where the output is not a terminal."""
@@ -97,7 +99,8 @@ class Progress:
         self.quiet = quiet
         self.rates: Rates | None = None
         self._bar: Bar | None = None
-        self._said_at = 0.0
+        self._said_at, self._waited_at = 0.0, -math.inf
+        self._pauses: Pauses | None = None
 
     def say(self, line: str) -> None:
         """Print one permanent line."""
@@ -105,7 +108,7 @@ class Progress:
             self.console.print(line, soft_wrap=True, markup=False)
 
     def begin(self, ledger: Ledger, done: Sequence[SliceSummary], workers: int) -> None:
-        plan = ledger.plan
+        plan, self._pauses = ledger.plan, ledger.pauses()
         total = sum(slice_.end - slice_.start for slice_ in plan.slices)
         self.rates = Rates(total, done)
         resumed = f", {len(done)} of them finished before" if done else ""
@@ -139,7 +142,14 @@ class Progress:
             self.say(f"{self.rates.bytes / self.rates.total_bytes:4.0%}  {self.rates.words()}")
 
     def tick(self) -> None:
-        """Redraw the bar, so that its time keeps running between slices; called about once a second."""
+        """Redraw the bar, so that its time keeps running between slices; called about once a second.
+
+        A pause of the run is told in a line, at most every LINE_EVERY_S.
+        """
+        pause = self._pauses.running() if self._pauses else None
+        if pause and time.monotonic() - self._waited_at >= max(LINE_EVERY_S, pause.length_s):
+            self._waited_at = time.monotonic()
+            self.say(pause.words())
         if self._bar:
             self._bar.refresh()
 

@@ -77,7 +77,7 @@ def run_ranks(
     watch: FailureWatch, logs: Path, *, on_kill: Callable[[int], None] = lambda _: None,
 ) -> None:  # fmt: skip
     """Judge slices in forked workers; `on_kill(exit_code)`, called when a worker dies, may raise to end the run."""
-    session = Session(ledger, exact_starts)
+    session = Session(ledger, exact_starts, ledger.pauses(options.max_pause_s))
     verdict_batch([])  # makes pyarrow import pandas (if installed) once here, not in every worker
 
     def on_done(rank: int) -> None:

@@ -35,6 +35,8 @@ class Status:
     """CPU seconds left at the pace so far; None before a slice is finished."""
     recipe: dict[str, Any] = field(default_factory=dict)
     """The resolved recipe, with every value filled in."""
+    waiting: str | None = None
+    """What the workers wait for, if a server refuses their requests."""
     slurm: SlurmStatus | None = None
     """The run's jobs, if it was submitted to Slurm."""
 
@@ -48,7 +50,7 @@ def status(out: Path) -> Status:
     done_bytes = sum(s.end - s.start for s in done)
     finished = (out / "manifest.json").exists()
     wall = sum(s.wall_s for s in done)
-    slurm = _slurm(out)
+    slurm, pause = _slurm(out), ledger.pauses().running()
     at_work = ledger.locked() or (slurm is not None and slurm.at_work)
     names = [source.name for source in ledger.plan.sources]
     return Status(
@@ -58,7 +60,7 @@ def status(out: Path) -> Status:
         losses=[{"source": names[s.source], **loss} for s in done for loss in s.losses],
         cpu_s=totals.cpu_s, pages_per_s=totals.pages / wall if wall else 0.0,
         cpu_left_s=totals.cpu_s * (total_bytes - done_bytes) / done_bytes if done_bytes else None,
-        slurm=slurm, recipe=ledger.plan.recipe,
+        waiting=pause.words() if pause else None, slurm=slurm, recipe=ledger.plan.recipe,
     )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from finest.pipeline.ledger import Ledger
     from finest.recipe.recipe import Recipe
+    from finest.warc.pauses import Pauses
     from finest.warc.slices import Slice, SliceReader
     from finest.warc.source import Source
 
@@ -45,8 +46,9 @@ PAGE_CPU_FACTOR = 3
 class Session:
     """State shared by the steps of one rank: the slice, its reader, the CPU clock."""
 
-    def __init__(self, ledger: Ledger, exact_starts: dict[int, int]) -> None:
+    def __init__(self, ledger: Ledger, exact_starts: dict[int, int], pauses: Pauses) -> None:
         self.ledger = ledger
+        self.pauses = pauses
         self.exact_starts = exact_starts
         """Known offset of the first record, by rank: where the previous slice ended."""
         self.clock: Clock = {}
@@ -68,6 +70,7 @@ class Session:
             limit=self.ledger.plan.limit,
             max_record_bytes=max_record_bytes,
             page_types=page_types,
+            pauses=self.pauses,
         )
 
 

@@ -56,6 +56,8 @@ class Submission:
     """Path of the language model's file; the recipe in the ledger names it without its folder."""
     dedup_memory: int
     """Memory in bytes of each process of the deduplication."""
+    max_pause_s: float
+    """How long a server may refuse every request before a task ends."""
     submitted_s: float
     """Time of submission, in seconds since 1970 (UTC)."""
     jobs: dict[str, int] = field(default_factory=dict)
@@ -89,7 +91,7 @@ def new(
     made = Submission(
         run=_run_id(ledger.out), user=getpass.getuser(), allotment=allotment, ranks=tuple(ranks),
         cache=str(options.cache.absolute()), model=options.recipe.language.model, dedup_memory=options.dedup_memory,
-        submitted_s=time.time(),
+        max_pause_s=options.max_pause_s, submitted_s=time.time(),
     )  # fmt: skip
     write(ledger, made, kind)
     hand_over(ledger, folder_of(ledger, made.run, kind))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from finest.recipe.extract.pieces import Piece
     from finest.recipe.page import Page
     from finest.recipe.quality_model.explain import Explained
     from finest.recipe.recipe import Recipe
@@ -45,6 +46,8 @@ class Why:
     """The resolved recipe, with every value filled in."""
     scores: tuple[Explained, ...] = ()
     """The scores of the recipe's quality models, with the n-grams that changed them most."""
+    pieces: tuple[Piece, ...] = ()
+    """The pieces of the page's text in their order, with what the extractor decided; none if there is no HTML."""
 
 
 def find_verdicts(out: Path, wanted: str) -> list[dict[str, Any]]:
@@ -84,7 +87,8 @@ def why(
             limit = recipe.payload.max_bytes * 2
             page = read_page(sources[row["file_path"]], row["offset"], row["id"], limit, row["url"])
             verdict, trail = _judged(row["reason"], page, guarded)
-            answers.append(Why(row, verdict, trail, ledger.plan.recipe, _scores(trail, recipe, cache)))
+            pieces = tuple(guarded.pieces(page)) if trail.state.html else ()
+            answers.append(Why(row, verdict, trail, ledger.plan.recipe, _scores(trail, recipe, cache), pieces))
     return answers
 
 

@@ -55,10 +55,12 @@ class LocalOpener:
 
     transient: tuple[type[Exception], ...] = ()
 
+    host = ""
+
     def __init__(self, location: str) -> None:
         self.location = location
 
-    def open(self, position: int, etag: str | None) -> Opened:  # noqa: ARG002 - the stream compares it
+    def open(self, position: int, etag: str | None, end: int | None = None) -> Opened:  # noqa: ARG002
         try:
             body = open(self.location, "rb", buffering=0)  # noqa: SIM115 - the stream closes it
             status = os.fstat(body.fileno())
@@ -69,7 +71,7 @@ class LocalOpener:
             raise SourceError(f"{self.location}: no permission to read it; see `ls -l` and `chmod`") from error
         except OSError as error:
             raise SourceError(f"{self.location}: {error.strerror}") from error
-        return Opened(body, str(status.st_mtime_ns), status.st_size)
+        return Opened(body, str(status.st_mtime_ns), status.st_size, status.st_size)
 
 
 class HttpsOpener:
@@ -79,26 +81,29 @@ class HttpsOpener:
         import urllib3
 
         self.location = public_address(location)
+        self.host = self.location.partition("://")[2].partition("/")[0]
         self.transient: tuple[type[Exception], ...] = (OSError, HTTPException, urllib3.exceptions.HTTPError)
         self._address = location
         self._timeout_s = (CONNECT_TIMEOUT_S, read_timeout_s)
 
-    def open(self, position: int, etag: str | None) -> Opened:
-        response = self._get(position, etag)
+    def open(self, position: int, etag: str | None, end: int | None = None) -> Opened:
+        response = self._get(position, etag, end)
+        if response.status_code == 416 and end is not None and not position:
+            response.close()
+            return self.open(position, etag)  # no range of an empty object can be satisfied (RFC 9110, 15.5.17)
         try:
             self._check(response, position)
             size_bytes = self._size(response)
         except (Interrupted, SourceError):
             response.close()
             raise
-        return Opened(response.raw, response.headers.get("ETag"), size_bytes)
+        ends = _body_end(response.headers.get("Content-Range"), size_bytes)
+        return Opened(response.raw, response.headers.get("ETag"), size_bytes, ends)
 
-    def _get(self, position: int, etag: str | None) -> requests.Response:
+    def _get(self, position: int, etag: str | None, end: int | None) -> requests.Response:
         import requests
 
-        headers = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT}
-        if position:
-            headers["Range"] = f"bytes={position}-"
+        headers = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT, **_range(position, end)}
         if etag and not etag.startswith("W/"):  # a weak ETag never matches If-Match (RFC 9110, 13.1.1)
             headers["If-Match"] = etag
         try:
@@ -128,7 +133,7 @@ class HttpsOpener:
             raise SourceError(f"{self.location}: the server answers HTTP {status} {response.reason}")
         if position and status != 206:
             raise SourceError(f"{self.location}: the server ignores Range, so it cannot be read from the middle{_COPY}")
-        if position and not response.headers.get("Content-Range", "").startswith(f"bytes {position}-"):
+        if status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {position}-"):
             raise SourceError(f"{self.location}: the server answers another Range than was asked for{_COPY}")
 
     def _size(self, response: requests.Response) -> int:
@@ -150,24 +155,40 @@ class S3Opener:
 
         self.location = location
         self.bucket, _, self.key = location.removeprefix("s3://").partition("/")
+        self.host = f"s3://{self.bucket}"
         broken: tuple[type[Exception], ...] = (OSError, HTTPException, urllib3.exceptions.HTTPError, BotoCoreError)
         self.transient = broken
         self._read_timeout_s = read_timeout_s
 
-    def open(self, position: int, etag: str | None) -> Opened:
-        wanted = {"Range": f"bytes={position}-"} if position else {}
+    def open(self, position: int, etag: str | None, end: int | None = None) -> Opened:
+        wanted = _range(position, end)
         if etag:
             wanted["IfMatch"] = etag
         try:
             client = s3_client(os.getpid(), self._read_timeout_s)
             answer = client.get_object(Bucket=self.bucket, Key=self.key, **wanted)
         except s3_errors() as error:
+            if end is not None and not position and _status(error) in (400, 416):  # 400 is what nanio answers
+                return self.open(position, etag)
             raise s3_failure(error, self.location) from None
         if position and not str(answer.get("ContentRange", "")).startswith(f"bytes {position}-"):
             answer["Body"].close()
             raise SourceError(f"{self.location}: the server ignores Range, so it cannot be read from the middle{_COPY}")
-        size = str(answer.get("ContentRange", "")).rpartition("/")[2] or answer["ContentLength"]
-        return Opened(answer["Body"], answer.get("ETag"), int(size))
+        size = int(str(answer.get("ContentRange", "")).rpartition("/")[2] or answer["ContentLength"])
+        return Opened(answer["Body"], answer.get("ETag"), size, _body_end(answer.get("ContentRange"), size))
+
+
+def _range(position: int, end: int | None) -> dict[str, str]:
+    """Return the header that asks for the bytes [position, end), or for all from `position` on."""
+    if not position and end is None:
+        return {}
+    return {"Range": f"bytes={position}-{'' if end is None else end - 1}"}
+
+
+def _body_end(content_range: str | None, size_bytes: int) -> int:
+    """Return the offset at which the body of a response ends; without a Content-Range it is the whole object."""
+    last = (content_range or "").partition("-")[2].partition("/")[0]
+    return int(last) + 1 if last.isascii() and last.isdigit() else size_bytes
 
 
 def s3_errors() -> tuple[type[Exception], ...]:
@@ -199,6 +220,12 @@ def s3_failure(error: Exception, location: str) -> Interrupted | SourceError:
     return SourceError(f"{location}: {masked_error(error)}")
 
 
+def _status(error: Exception) -> int:
+    """Return the HTTP status of an S3 error response; 0 if there was no response."""
+    response: Any = getattr(error, "response", None) or {}
+    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
 def _endpoint() -> str:
     return public_address(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "the endpoint")
 
@@ -213,7 +240,7 @@ def _s3_refusal(response: Any, location: str) -> Interrupted | SourceError:
         return Interrupted(
             f"HTTP {status} {code}",
             retry_after_s=retry_after_s(about.get("HTTPHeaders", {}).get("retry-after")),
-            refused=status in REFUSED_STATUS,
+            refused=code == "SlowDown" or status in REFUSED_STATUS,
         )
     if code == "NoSuchBucket":
         return SourceError(f"{location}: no such bucket: {bucket}; check its name and AWS_ENDPOINT_URL")

@@ -26,6 +26,7 @@ from finest.warc.tape import Tape
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Iterator
 
+    from finest.warc.pauses import Pauses
     from finest.warc.source import Source
 
 __all__ = ["LOSS_REASONS", "Layout", "Loss", "Record", "Slice", "SliceReader", "plan_slices", "read_slice"]
@@ -68,11 +69,13 @@ def read_slice(
     page_types: Collection[str] = PAGE_TYPES,
     policy: RetryPolicy | None = None,
     on_retry: OnRetry | None = None,
+    pauses: Pauses | None = None,
 ) -> SliceReader:
     """Read the records of a slice whose WARC-Type is among `page_types`, at most `limit` of them.
 
     `exact_start` is the known offset of its first record. A record that decompresses to more than `max_record_bytes`
-    is lost and takes no memory. Iterating raises SourceError if the source cannot be read or has changed.
+    is lost and takes no memory. Iterating raises SourceError if the source cannot be read or has changed. `pauses`
+    holds the pauses that the slice shares with others.
     """
     start = slice_.start if exact_start is None else exact_start
     stream = ResumableStream(
@@ -80,8 +83,10 @@ def read_slice(
         position=start,
         etag=source.etag,
         size_bytes=source.size_bytes,
+        until=slice_.end if source.layout is Layout.MEMBERS else None,
         policy=policy,
         on_retry=on_retry,
+        pauses=pauses,
     )
     synced = start == 0 or exact_start is not None
     return SliceReader(

@@ -111,7 +111,7 @@ def inspect(
     Raises SourceError if the file is missing, unreadable, empty or not a WARC.
     """
     opener = opener_for(location)
-    stream = ResumableStream(opener, policy=policy, on_retry=on_retry)
+    stream = ResumableStream(opener, until=0, policy=policy, on_retry=on_retry)
     try:
         stream.connect()
         if not stream.size_bytes:

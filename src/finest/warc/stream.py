@@ -1,14 +1,18 @@
 """Read a local or remote WARC as one sequential stream that survives a bad connection.
 
-The stream uses a single streaming GET. After any interruption (a reset, a stall, a body that ends early, 408, 425, 429,
-5xx, or 403 from a rate limit) it pauses (finest/retry.py) and sends another GET with `Range: bytes=<position>-`. It
-ends only at the object's Content-Length, so a broken connection can never look like the end of a WARC.
+The stream uses a single streaming GET, which names its end if the caller knows where it will stop. After any
+interruption (a reset, a stall, a body that ends early, 408, 425, 429, 5xx, or 403 from a rate limit) it pauses
+(finest/retry.py) and sends another GET with `Range: bytes=<position>-`. A refusal pauses the whole run instead
+(pauses.py). The stream ends only at the object's Content-Length, so a broken connection can never look like the end of
+a WARC.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -21,6 +25,8 @@ from finest.retry import Policy, pause
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from finest.warc.pauses import Pauses
+
 _LOG = logging.getLogger(__name__)
 
 BLOCK_BYTES = 64 << 10
@@ -29,6 +35,10 @@ stream that breaks every 0.9 MB never advances with reads of 1 MB; with reads of
 
 LEAST_BLOCK_BYTES = 1 << 10
 """Smallest read. After each failure without progress the next read requests half as many bytes, down to this."""
+
+MORE_BYTES = 256 << 10
+"""Bytes that each request asks for past what its caller expects to read: the last record and the one after it nearly
+always end within. What is left of them is read too, so that the connection can be used again."""
 
 OnRetry = Callable[[int, str, float], None]
 """Called before each pause with (position in bytes, reason, pause in seconds)."""
@@ -60,18 +70,25 @@ class Opened:
     etag: str | None
     size_bytes: int
     """Size of the whole object, not of this response."""
+    end: int
+    """Offset in the object at which the body of this response ends."""
 
 
 class Opener(Protocol):
-    """Opens one kind of location for reading from a given byte on."""
+    """Opens one kind of location for reading a range of bytes."""
 
     location: str
     """The location as messages show it, without user information and query."""
+    host: str
+    """What limits the rate of requests: the host of an address, or the bucket; empty for a local file."""
     transient: tuple[type[Exception], ...]
     """Errors that reading a body raises when the connection breaks."""
 
-    def open(self, position: int, etag: str | None) -> Opened:
-        """Open at `position`; raise Interrupted if a retry may help, SourceError if it cannot."""
+    def open(self, position: int, etag: str | None, end: int | None = None) -> Opened:
+        """Open at `position`, for the bytes before `end` or for all; the body may also end elsewhere.
+
+        Raises Interrupted if a retry may help, SourceError if it cannot.
+        """
         ...
 
 
@@ -103,8 +120,10 @@ class RetryPolicy(Policy):
 class ResumableStream(io.RawIOBase):
     """Read the bytes of one object from `position` to its end, in order, in bounded memory.
 
+    `until` is the offset at which the caller expects to stop. It bounds the requests, not what can be read.
     Raises SourceError if the object does not match `etag` and `size_bytes`, if it cannot be read at all, or after
-    `policy.tries` tries in a row without a byte.
+    `policy.tries` tries in a row without a byte. With `pauses`, refusals are not such tries: they pause all streams of
+    the run, until SourceBusy ends it.
     """
 
     def __init__(
@@ -114,17 +133,23 @@ class ResumableStream(io.RawIOBase):
         position: int = 0,
         etag: str | None = None,
         size_bytes: int | None = None,
+        until: int | None = None,
         policy: RetryPolicy | None = None,
         on_retry: OnRetry | None = None,
+        pauses: Pauses | None = None,
     ) -> None:
         super().__init__()
         self.position = position
         self.etag = etag
         self.size_bytes = size_bytes
         self._opener = opener
+        self._until = until
         self._policy = policy or RetryPolicy()
         self._on_retry = on_retry
+        self._pauses = pauses if opener.host else None
         self._body: Body | None = None
+        self._body_end = 0
+        self._asked_s = 0.0
         self._failures = 0
 
     def readable(self) -> bool:
@@ -156,14 +181,19 @@ class ResumableStream(io.RawIOBase):
         return 0
 
     def close(self) -> None:
+        if self._body is not None and self._opener.host and self._body_end - self.position <= MORE_BYTES:
+            with contextlib.suppress(*self._opener.transient):
+                self._body.read(self._body_end - self.position)
         self._drop_body()
         super().close()
 
     def _read_block(self, size: int) -> bytes:
+        if self._body is not None and self.position >= self._body_end:
+            self._drop_body()
         body = self._body or self._open()
         if self.size_bytes is not None and self.position >= self.size_bytes:
             return b""
-        size = min(size, max(LEAST_BLOCK_BYTES, BLOCK_BYTES >> self._failures))
+        size = min(size, max(LEAST_BLOCK_BYTES, BLOCK_BYTES >> self._failures), self._body_end - self.position)
         try:
             block = body.read(size)
         except self._opener.transient as error:
@@ -171,19 +201,35 @@ class ResumableStream(io.RawIOBase):
                 raise SourceError(f"{self._opener.location}: {why}") from None
             raise Interrupted(masked_error(error)) from None
         if not block:
-            raise Interrupted(f"the connection ended before byte {self.size_bytes}")
+            raise Interrupted(f"the connection ended before byte {self._body_end}")
         return block
 
     def _open(self) -> Body:
-        opened = self._opener.open(self.position, self.etag)
-        self._body = opened.body
+        if self._pauses is not None:
+            self._pauses.wait(self._opener.host)
+        self._asked_s = time.time()
+        opened = self._opener.open(self.position, self.etag, self._end())
+        self._body, self._body_end = opened.body, opened.end
+        if self._pauses is not None:
+            self._pauses.served(self._opener.host, self._asked_s)
         if self.size_bytes not in (None, opened.size_bytes) or (self.etag or opened.etag) != opened.etag:
             raise changed(self._opener.location)
         self.etag, self.size_bytes = opened.etag, opened.size_bytes
         return opened.body
 
+    def _end(self) -> int | None:
+        """Return the end of the next request; None for the end of the object."""
+        if self._until is None:
+            return None
+        end = max(self._until, self.position) + MORE_BYTES
+        return None if self.size_bytes is not None and end >= self.size_bytes else end
+
     def _wait(self, interruption: Interrupted) -> None:
         self._drop_body()
+        if interruption.refused and self._pauses is not None:
+            _LOG.warning("%s: %s at byte %d", self._opener.location, interruption, self.position)
+            self._pauses.refused(self._opener.host, self._asked_s, str(interruption), interruption.retry_after_s)
+            return
         self._failures += 1
         if self._policy.tries is not None and self._failures >= self._policy.tries:
             raise SourceError(

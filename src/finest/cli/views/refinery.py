@@ -71,6 +71,8 @@ def show_status(console: Console, folder: Path, status: Status) -> None:
         console.print(f"{status.pages_per_s:.1f} pages/s per worker, {status.cpu_s:,.0f} CPU s spent", markup=False)
     if status.state != "finished" and status.cpu_left_s is not None:
         console.print(f"{time_left(status.cpu_left_s)} for one worker", markup=False)
+    if status.waiting is not None:
+        console.print(status.waiting, style="yellow", markup=False)
     if status.reasons:
         console.print(reasons_table(status.reasons, reasons_of(status.recipe)))
     for loss in status.losses[:SHOWN_LOSSES]:
@@ -214,4 +216,5 @@ def why_dict(answer: Why) -> dict[str, Any]:
             {"stage": stage, **check._asdict()} for stage, checks in answer.trail.stages.items() for check in checks
         ],
         "scores": [scored.as_dict() for scored in answer.scores],
+        "pieces": [piece._asdict() for piece in answer.pieces],
     }

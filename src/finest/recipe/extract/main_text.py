@@ -87,7 +87,12 @@ def extract_in_python(html: str) -> str | None:
 
 def chosen(blocks: Sequence[Block], weights: Sequence[int]) -> list[bool]:
     """Return for each block whether it is main text."""
-    return [weights[-1] + sum(weights[feature] for feature in found) > 0 for found in features(blocks)]
+    return [score > 0 for score in scores(blocks, weights)]
+
+
+def scores(blocks: Sequence[Block], weights: Sequence[int]) -> list[int]:
+    """Return for each block the sum of its weights, which is above 0 for main text."""
+    return [weights[-1] + sum(weights[feature] for feature in found) for found in features(blocks)]
 
 
 def text_of(blocks: Sequence[Block], kept: Sequence[bool]) -> str:

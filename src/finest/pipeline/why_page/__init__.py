@@ -1,0 +1,1 @@
+"""`finest why --html`: a crawled page beside its text, and what the extractor and later stages cut."""

@@ -1,0 +1,45 @@
+"""The pieces of a page's text, with what the extractor decided about each: for `finest why --html`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from finest.recipe.extract.blocks import read_blocks
+from finest.recipe.extract.main_text import model, scores
+
+if TYPE_CHECKING:
+    from finest.recipe.recipe import Recipe
+
+
+class Piece(NamedTuple):
+    """A piece of a page's text between two breaks of its layout."""
+
+    text: str
+    extracted: bool
+    """Whether the extractor took it for main text."""
+    kept: bool
+    """Whether it is in the text that the last stage left, too."""
+    score: int | None
+    """The sum of its weights, above 0 for main text; None for an extractor that gives blocks no score."""
+
+
+def pieces_of(html: str, extracted: str, final: str, recipe: Recipe) -> list[Piece]:
+    """Return the pieces of a page in their order.
+
+    `extracted` is the text that the extractor found, `final` the text after the last stage. An extractor without scores
+    works on other units than blocks, so a block counts as extracted if all its words stand in the text together.
+    """
+    blocks = read_blocks(html, model().groups)
+    found, left = _words(extracted), _words(final)
+    sums = scores(blocks, model().weights) if recipe.extraction.engine == "blocks-1" else [None] * len(blocks)
+    pieces = []
+    for block, score in zip(blocks, sums, strict=True):
+        words = _words(block.text)
+        taken = words in found if score is None else score > 0
+        pieces.append(Piece(block.text, taken, taken and words in left, score))
+    return pieces
+
+
+def _words(text: str) -> str:
+    """Return the words of a text with one space around each."""
+    return f" {' '.join(text.split())} "
