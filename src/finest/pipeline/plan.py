@@ -58,7 +58,7 @@ def finish(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifest:
 
 def make_plan(options: RunOptions) -> RunPlan:
     """Find the sources, inspect the head of each and cut them into slices."""
-    locations = resolve(options.specs, options.common_crawl)
+    locations = resolve(options.specs, options.common_crawl, shard=options.shard)
     names = name_sources(locations)
     sources = tuple(inspect(location, name) for location, name in zip(locations, names, strict=True))
     return RunPlan(
