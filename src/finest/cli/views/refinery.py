@@ -82,8 +82,8 @@ def show_status(console: Console, folder: Path, status: Status) -> None:
             one_line(f"lost: {loss['source']} offset {loss['offset']}: {loss['reason']} ({loss['detail']})"),
             markup=False,
         )
-    if len(status.losses) > SHOWN_LOSSES:
-        console.print(f"... and {len(status.losses) - SHOWN_LOSSES} more: finest status {folder} --json", markup=False)
+    if status.lost > SHOWN_LOSSES:
+        console.print(f"... and {status.lost - SHOWN_LOSSES} more: finest status {folder} --json", markup=False)
     if status.slurm is not None:
         _show_jobs(console, folder, status.slurm)
     if status.state == "stopped":
