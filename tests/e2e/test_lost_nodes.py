@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -45,40 +43,4 @@ def test_slurm_loses_one_of_two_nodes(
     _, said = run.communicate(timeout=120)
     assert run.returncode == 0, said
     assert re.search(r"Task \d+_1 was lost with its node n\d; Slurm starts it again", said)
-    assert root(out) == local_root
-
-
-@pytest.fixture
-def two_ray_nodes(misdeeds: Misdeeds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
-    """A Ray cluster of two nodes of one CPU, and its second node, where tasks hang; RAY_ADDRESS names it."""
-    pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    from ray.cluster_utils import Cluster
-
-    raylet = tmp_path / "raylet"
-    is_elsewhere = f"os.environ.get('RAY_RAYLET_PID') != pathlib.Path({str(raylet)!r}).read_text()"
-    # before the cluster, since it starts Python on its nodes at once
-    misdeeds.do_on_ray(f"if {is_elsewhere}: return\n{HANG.format(sign=str(tmp_path / 'hangs'))}", once=False)
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    second = cluster.add_node(num_cpus=1)
-    raylet.write_text(str(second.all_processes["raylet"][0].process.pid))
-    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
-    yield cluster, second
-    cluster.shutdown()
-
-
-@pytest.mark.slow
-def test_ray_loses_one_of_two_nodes(
-    warcs: list[Path], local_root: str, tmp_path: Path, two_ray_nodes: tuple[Any, Any]
-) -> None:
-    """The same on Ray, which starts the lost task again."""
-    cluster, second = two_ray_nodes
-    sign, out = tmp_path / "hangs", tmp_path / "out"
-    run = start(
-        "refine", *warcs, "--out", out, "--executor", "ray", "--mem-per-cpu", 1, "--total_tasks", 2
-    )  # fmt: skip
-    wait_for(sign.exists)
-    wait_for(lambda: bool(list(out.glob("ledger/inflight/*"))))
-    cluster.remove_node(second, allow_graceful=False)
-    _, said = run.communicate(timeout=120)
-    assert run.returncode == 0, said
     assert root(out) == local_root
