@@ -50,6 +50,15 @@ def series_of(path: str) -> str:
     return path.rpartition("_")[0] or path
 
 
+def rows_series(verdicts: str, language: str | None = None) -> str:
+    """Return the series with the rows of the kept pages of a series of verdicts, `verdicts/D/000`.
+
+    It is `data/D/000`; in a dataset with a folder for each language, the rows in `language` are in `data/LANGUAGE/D`.
+    """
+    _, dump, number = verdicts.split("/")
+    return f"data/{dump}/{number}" if language is None else f"data/{language}/{dump}"
+
+
 class _HashingFile:
     """An append-only file that computes its own sha256; it has the methods that pyarrow's writer calls."""
 
