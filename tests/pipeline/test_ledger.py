@@ -85,7 +85,7 @@ def test_a_follower_reads_only_what_is_new(tmp_path: Path) -> None:
     log, other = DoneLog(tmp_path / "done"), DoneLog(tmp_path / "done")
     tail = Tail(tmp_path / "done")
     assert list(tail.news()) == []
-    log.add(SliceDone(1, 10, 5, {}))
+    log.add(SliceDone(1, 10, 5, 1.5, {}))
     other.add(SourceDone(0, merge([])))
     assert {type(one) for one in tail.news()} == {SliceDone, SourceDone}
     path = tmp_path / "done" / log.name()
@@ -93,13 +93,13 @@ def test_a_follower_reads_only_what_is_new(tmp_path: Path) -> None:
         file.write(b'\n["s",2,11,')
         file.flush()
         assert list(tail.news()) == []
-        log.add(SliceDone(3, 12, 5, {"judge_error": 1}))
-        assert list(tail.news()) == [SliceDone(3, 12, 5, {"judge_error": 1})]
+        log.add(SliceDone(3, 12, 5, 1.5, {"judge_error": 1}))
+        assert list(tail.news()) == [SliceDone(3, 12, 5, 1.5, {"judge_error": 1})]
     later = Tail(tmp_path / "done")
     later.skip()
     only = Tail(tmp_path / "done", log.name())
-    other.add(SliceDone(4, 13, 5, {}))
-    assert list(later.news()) == [SliceDone(4, 13, 5, {})]
+    other.add(SliceDone(4, 13, 5, 1.5, {}))
+    assert list(later.news()) == [SliceDone(4, 13, 5, 1.5, {})]
     assert [one.number for one in only.news() if isinstance(one, SliceDone)] == [1, 3]
 
 
@@ -108,7 +108,7 @@ def test_a_long_log_is_read_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("finest.pipeline.done._CHUNK_BYTES", 100)
     log = DoneLog(tmp_path / "done")
     for number in range(50):
-        log.add(SliceDone(number, number, 0, {}))
+        log.add(SliceDone(number, number, 0, 1.5, {}))
     assert [one.pages for one in Tail(tmp_path / "done").news() if isinstance(one, SliceDone)] == list(range(50))
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from finest.dataset.merkle import series_of
 from finest.dataset.rows import columns_schema
-from finest.dataset.shards import series_of
 
 if TYPE_CHECKING:
     from finest.dataset.confined_reader import Confined

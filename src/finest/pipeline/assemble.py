@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING
 import finest
 from finest.dataset.card import write_card
 from finest.dataset.manifest import Manifest, root_of, write_manifest
-from finest.dataset.merkle import top_root
+from finest.dataset.merkle import series_of, top_root
 from finest.dataset.selection import Rule, Selection
-from finest.dataset.shards import series_of
 from finest.dataset.sources import are_few, parse_sources, sum_counts
 from finest.pipeline.assembly.pages import Pages, first_numbers
 from finest.pipeline.assembly.shards import plan_shards
@@ -83,7 +82,7 @@ def _signatures(ledger: Ledger, recipe: Recipe) -> list[Signatures]:
     parts: list[Signatures] = [pack.signatures() for pack in ledger.packs()]
     if recipe.dedup.scope == "run":
         return parts
-    dumps = [dump_of(source.name) for source in ledger.plan.sources]
+    dumps = [dump_of(ledger.plan.sources.name(number)) for number in range(len(parts))]
     numbers = {dump: number for number, dump in enumerate(sorted(set(dumps)))}
     return [WithinGroup(part, numbers[dump]) for part, dump in zip(parts, dumps, strict=True)]
 

@@ -3,8 +3,8 @@
 A follower reads what is new and lists no folder. The logs only save others from reading the slices and packs
 themselves: those decide what is finished, and a line that a killed process left out or cut is not missed.
 
-    ["s", number, pages, kept, {"judge_error": 1}]    a finished slice: its number in the run, its failures by reason
-    ["p", source, {"pages": 1023, ...}]               a finished source: its number in the run, its totals
+    ["s", number, pages, kept, wall_s, {"judge_error": 1}]   a finished slice: number in the run, failures by reason
+    ["p", source, {"pages": 1023, ...}]                      a finished source: number in the run, totals
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class SliceDone(NamedTuple):
     """Its number in the run."""
     pages: int
     kept: int
+    wall_s: float
+    """Wall-clock seconds that it took."""
     failures: dict[str, int]
     """Pages that failed, by reason."""
 
@@ -118,8 +120,8 @@ def _parsed(line: bytes) -> SliceDone | SourceDone | None:
     """Return what a line says; None for a line that was cut or is none of ours."""
     try:
         match json.loads(line):
-            case ["s", int(number), int(pages), int(kept), dict(failures)]:
-                return SliceDone(number, pages, kept, failures)
+            case ["s", int(number), int(pages), int(kept), int() | float() as wall_s, dict(failures)]:
+                return SliceDone(number, pages, kept, wall_s, failures)
             case ["p", int(source), dict(totals)]:
                 return SourceDone(source, Totals.from_dict(totals))
     except (ValueError, TypeError):

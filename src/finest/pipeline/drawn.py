@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow.compute as pc
 
 from finest.dataset import clusters
+from finest.dataset.merkle import rows_series, series_of
 from finest.dataset.places import Place
-from finest.dataset.shards import rows_series, series_of
 from finest.errors import VerifyError
 from finest.recipe.reasons import KEPT
 

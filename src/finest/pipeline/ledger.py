@@ -271,7 +271,7 @@ class Ledger:
             shutil.rmtree(written, ignore_errors=True)
         failures = {reason: n for reason, n in summary.reasons.items() if reason in FAILURES}
         number = self.plan.slices.number(slice_.source_index, slice_.index)
-        self.log.add(SliceDone(number, summary.pages, summary.kept, failures))
+        self.log.add(SliceDone(number, summary.pages, summary.kept, round(summary.wall_s, 3), failures))
         if len(_numbered(final.parent)) == self.plan.slices.count(slice_.source_index):
             self.close_source(slice_.source_index)
 

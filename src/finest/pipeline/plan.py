@@ -56,7 +56,7 @@ def finish(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifest:
 
 def make_plan(options: RunOptions) -> RunPlan:
     """Find the sources and inspect the head of each."""
-    locations = resolve(options.specs, options.common_crawl)
+    locations = resolve(options.specs, options.common_crawl, shard=options.shard)
     names = name_sources(locations)
     sources = Sources.of(inspect(location, name) for location, name in zip(locations, names, strict=True))
     return RunPlan(

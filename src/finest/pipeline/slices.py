@@ -13,12 +13,13 @@ from finest.executors.local import ForkedExecutor
 from finest.pipeline.deaths import slice_name
 from finest.pipeline.done import SliceDone, Tail
 from finest.pipeline.guard import CPU_SIGNAL
+from finest.pipeline.queue import cut, queue_of
 from finest.pipeline.steps import JudgePages, ReadSlice, Session, WriteSlice
 from finest.pipeline.summary import Totals
 from finest.recipe.reasons import FAILURES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from datatrove.pipeline.base import PipelineStep
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from finest.pipeline.ledger import Ledger
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
+    from finest.pipeline.queue import Queue
 
 MAX_FAILURE_SHARE = 0.01
 """A larger share of failed (not dropped) pages stops the run: something is wrong that no retry repairs."""
@@ -63,15 +65,21 @@ def _run_ranks(
         return
     watch = FailureWatch(ledger)
     progress.begin(ledger, watch.found, options.workers)
-    run_ranks(ledger, options, progress, ranks, exact_starts, watch, ledger.folder / "logs")
+    queue = queue_of(blocks_of(ledger, ranks, options.workers))
+    judge_slices(ledger, options, progress, queue, watch, exact_starts)
     progress.end()
 
 
-def run_ranks(
-    ledger: Ledger, options: RunOptions, progress: Progress, ranks: Sequence[int], exact_starts: dict[int, int],
-    watch: FailureWatch, logs: Path, *, on_kill: Callable[[int], None] = lambda _: None,
+def blocks_of(ledger: Ledger, ranks: Sequence[int], workers: int) -> list[range]:
+    """Return the blocks in which that many workers judge the slices `ranks`."""
+    return cut(ranks, lambda rank: ledger.plan.slices[rank].source_index, workers)
+
+
+def judge_slices(
+    ledger: Ledger, options: RunOptions, progress: Progress, queue: Queue, watch: FailureWatch,
+    exact_starts: dict[int, int], logs: Path | None = None,
 ) -> None:  # fmt: skip
-    """Judge slices in forked workers; `on_kill(exit_code)`, called when a worker dies, may raise to end the run."""
+    """Judge the slices of the queue in forked workers; `watch` hears of each slice, and may end this by an error."""
     session = Session(ledger, exact_starts, ledger.pauses(options.max_pause_s))
     ledger.log.name()  # creates the log, which the workers share
     verdict_batch([])  # makes pyarrow import pandas (if installed) once here, not in every worker
@@ -80,7 +88,7 @@ def run_ranks(
         take_in(ledger, watch, progress)
 
     def on_death(rank: int, exit_code: int) -> None:
-        on_kill(exit_code)
+        watch.killed(exit_code)
         slice_ = ledger.plan.slices[rank]
         source = ledger.plan.sources[slice_.source_index].name
         at_limit = exit_code == -CPU_SIGNAL
@@ -94,8 +102,9 @@ def run_ranks(
         )
 
     executor = ForkedExecutor(
-        _pipeline(options, session), ranks, world_size=len(ledger.plan.slices), workers=options.workers,
-        logging_dir=logs, on_done=on_done, on_tick=progress.tick, on_death=on_death,
+        _pipeline(options, session), queue.next, world_size=len(ledger.plan.slices), workers=options.workers,
+        logging_dir=logs or ledger.folder / "logs", on_done=on_done, on_tick=progress.tick, on_death=on_death,
+        on_error=watch.failed,
     )  # fmt: skip
     executor.run()
 
@@ -110,9 +119,10 @@ def _pipeline(options: RunOptions, session: Session) -> list[PipelineStep]:
 
 
 class FailureWatch:
-    """Reads what any process finishes, once each, and stops a run with too large a share of failures.
+    """Reads what any process finishes, once each, and stops a run with too large a share of failed pages (a broken
+    machine must not look like bad pages), or at an error.
 
-    A broken machine must not look like bad pages.
+    A task of a cluster, which is one of many, goes on after an error: `finest.pipeline.failures.TaskWatch`.
     """
 
     def __init__(self, ledger: Ledger, *, only_own: bool = False) -> None:
@@ -135,10 +145,18 @@ class FailureWatch:
         for done in self._tail.news():
             if isinstance(done, SliceDone) and done.number < len(self._is_done) and not self._is_done[done.number]:
                 self._is_done[done.number] = True
-                self._count(done)
+                self.done(done)
                 yield done
 
-    def _count(self, done: SliceDone) -> None:
+    def killed(self, exit_code: int) -> None:
+        """Hear that a worker died; unless this raises, its slice is read again."""
+
+    def failed(self, rank: int, error: Exception) -> None:  # noqa: ARG002
+        """Hear that a slice could not be judged; unless this raises, it is left out."""
+        raise error
+
+    def done(self, done: SliceDone) -> None:
+        """Hear that a slice is finished; raises RunError if too many pages have failed."""
         slice_ = self._ledger.plan.slices[done.number]
         self.found = replace(
             self.found, slices=self.found.slices + 1, pages=self.found.pages + done.pages,

@@ -42,8 +42,8 @@ def plan_shards(ledger: Ledger, *, by_language: bool) -> list[Shard]:
     With `by_language`, each language has files of its own in each shard, so a crawl is a single shard.
     """
     by_dump: dict[str, list[int]] = defaultdict(list)
-    for number, source in enumerate(ledger.plan.sources):
-        by_dump[dump_of(source.name)].append(number)
+    for number in range(len(ledger.plan.sources)):
+        by_dump[dump_of(ledger.plan.sources.name(number))].append(number)
     return [
         Shard(dump, number, tuple(part))
         for dump in sorted(by_dump)

@@ -9,6 +9,7 @@ from datatrove.pipeline.base import PipelineStep
 from finest.errors import RunError
 from finest.executors.local import ForkedExecutor
 from finest.pipeline.dedup.stages import Pace
+from finest.pipeline.queue import queue_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -50,7 +51,7 @@ class Tasks:
                 told.add(1)
             return
         executor = ForkedExecutor(
-            [_Task(do)], numbers, world_size=max(numbers) + 1, workers=self._workers, logging_dir=self._logs,
+            [_Task(do)], queue_of([[number] for number in numbers]).next, world_size=max(numbers) + 1, workers=self._workers, logging_dir=self._logs,
             on_done=lambda _: told.add(1), on_tick=lambda: None, on_death=_died,
         )  # fmt: skip
         executor.run()

@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 import finest
 from finest.atomic_files import sync, write_whole
 from finest.dataset import sources as stated
-from finest.dataset.merkle import SeriesTrees
+from finest.dataset.merkle import SeriesTrees, rows_series
 from finest.dataset.rows import VERDICT_SCHEMA, schema_with, with_row_hashes
 from finest.dataset.selection import Rule
 from finest.dataset.shards import Shard as DataFile
-from finest.dataset.shards import ShardWriter, rows_series
+from finest.dataset.shards import ShardWriter
 from finest.pipeline.assembly.pages import dedup_first
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.stages.dedup import CLUSTER_SIZE
