@@ -24,6 +24,7 @@ from finest.cli import (
     languages,
     mine,
     model,
+    plan,
     quality,
     recipes,
     refinery,
@@ -50,7 +51,7 @@ _HOLD_SECRETS = frozenset({
 
 SECTIONS = {
     "Refine a crawl": (
-        refinery.refine, refinery.attach, refinery.status, refinery.report, recipes.recipe, select.select,
+        plan.plan, refinery.refine, refinery.attach, refinery.status, refinery.report, recipes.recipe, select.select,
         decontaminate.decontaminate,
         languages.languages, hub.publish,
     ),

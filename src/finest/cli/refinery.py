@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from finest.cli.shared import common_crawl, console, lean_imports, say, shard_option, size_bytes
+from finest.cli.shared import common_crawl, console, dedup_memory_option, lean_imports, say, shard_option
 from finest.cli.slurm import Where, ask_on_interrupt, executor_options
 from finest.masking import printable
 from finest.recipe import SHIPPED
@@ -70,15 +70,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="datatrove runs DataTrove's own steps, several times slower, for comparison.",
 )
-@click.option(
-    "--dedup-memory",
-    metavar="SIZE",
-    default="1GB",
-    show_default=True,
-    type=size_bytes,
-    help="Memory of each process of the deduplication. 200 million rows need 1GB, larger runs 5 bytes a row; more "
-    "memory saves passes over the signatures.",
-)
+@dedup_memory_option
 @executor_options
 @click.option(
     "--max-pause",

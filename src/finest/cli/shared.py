@@ -57,6 +57,17 @@ shard_option = click.option(
 )  # fmt: skip
 
 
+dedup_memory_option = click.option(
+    "--dedup-memory",
+    metavar="SIZE",
+    default="1GB",
+    show_default=True,
+    type=size_bytes,
+    help="Memory of each process of the deduplication. 200 million rows need 1GB, larger runs 5 bytes a row; more "
+    "memory saves passes over the signatures.",
+)  # fmt: skip
+
+
 def common_crawl(settings: Settings) -> CommonCrawl:
     """Return the location of Common Crawl's files from the settings."""
     from finest.warc.source import CommonCrawl

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from finest.pipeline.forecast.beside import judging_cpu_s
 from finest.pipeline.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Status:
     """Pages per wall-clock second of one worker."""
     cpu_left_s: float | None
     """CPU seconds left at the pace so far; None before a slice is finished."""
+    forecast_cpu_s: float | None
+    """CPU seconds that judging all slices was expected to take; None if the run has no forecast."""
     recipe: dict[str, Any] = field(default_factory=dict)
     """The resolved recipe, with every value filled in."""
     waiting: str | None = None
@@ -59,7 +62,8 @@ def status(out: Path) -> Status:
         lost=sum(totals.loss_counts.values()), cpu_s=totals.cpu_s,
         pages_per_s=totals.pages / totals.wall_s if totals.wall_s else 0.0,
         cpu_left_s=totals.cpu_s * (total_bytes - done_bytes) / done_bytes if done_bytes else None,
-        waiting=pause.words() if pause else None, slurm=slurm, recipe=ledger.plan.recipe,
+        forecast_cpu_s=judging_cpu_s(out), waiting=pause.words() if pause else None, slurm=slurm,
+        recipe=ledger.plan.recipe,
     )  # fmt: skip
 
 
