@@ -51,8 +51,9 @@ class Tasks:
                 told.add(1)
             return
         executor = ForkedExecutor(
-            [_Task(do)], queue_of([[number] for number in numbers]).next, world_size=max(numbers) + 1, workers=self._workers, logging_dir=self._logs,
-            on_done=lambda _: told.add(1), on_tick=lambda: None, on_death=_died,
+            [_Task(do)], queue_of([[number] for number in numbers]).next, world_size=max(numbers) + 1,
+            workers=min(self._workers, len(numbers)), logging_dir=self._logs, on_done=lambda _: told.add(1),
+            on_tick=lambda: None, on_death=_died,
         )  # fmt: skip
         executor.run()
 
