@@ -49,7 +49,7 @@ def whole(warcs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards of one source, and files of ids of two."""
-    monkeypatch.setattr(shards, "SHARD_SOURCES", 1)
+    monkeypatch.setattr(shards, "SERIES_SOURCES", 1)
     monkeypatch.setattr(winners, "RANGE_SOURCES", 2)
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
+from finest.dataset.limits import SERIES_SOURCES
 from finest.warc.source import dump_of
 
 if TYPE_CHECKING:
     from finest.pipeline.ledger import Ledger
 
-SHARD_SOURCES = 64
-"""Sources of a shard. WARCs of 1 GB give about 250 MB of rows and 130 MB of verdicts then, and a crawl of 90,000 about
-1,400 shards, whose files fit in a manifest of 2 MB and in the limits of the Hub."""
 SHARD_SLICES = 50_000
 """Slices of a shard, of which its file with sources has one entry each (126 bytes)."""
 
@@ -56,7 +54,7 @@ def _ranges(ledger: Ledger, sources: list[int]) -> list[list[int]]:
     slices = 0
     for source in sources:
         count = ledger.plan.slices.count(source)
-        if not ranges or len(ranges[-1]) >= SHARD_SOURCES or slices + count > SHARD_SLICES:
+        if not ranges or len(ranges[-1]) >= SERIES_SOURCES or slices + count > SHARD_SLICES:
             ranges.append([])
             slices = 0
         ranges[-1].append(source)
