@@ -47,8 +47,8 @@ FILE_BYTES = 250_000_000
 """Bytes per file: a dataset may have one data file (of each configuration) and one verdict file for each dump, plus
 one for each SERIES_SOURCES sources and one for each FILE_BYTES of them. Our writer starts another file at 500 MB."""
 SERIES_SOURCES = 64
-"""Sources whose rows make one series of files. WARCs of 1 GB give about 250 MB of rows and 130 MB of verdicts then, and a
-crawl of 90,000 about 1,400 series, whose files fit in a manifest of 2 MB and in the limits of the Hub."""
+"""Sources whose rows make one series of files. WARCs of 1 GB give about 250 MB of rows and 130 MB of verdicts then, and
+a crawl of 90,000 about 1,400 series, whose files fit in a manifest of 2 MB and in the limits of the Hub."""
 READS = 500
 READS_A_GROUP = 16
 """Ranges that one check of a dataset may read: READS, plus READS_A_GROUP for each row group that it may have."""
