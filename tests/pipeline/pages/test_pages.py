@@ -146,7 +146,9 @@ def test_the_choice_is_part_of_the_run(
     server, _ = crawl
     run = options(server, tmp_path / "out", cache, DEV)
     first = refine(run, Progress(quiet=True))
+    server.asked.clear()
     assert refine(run, Progress(quiet=True)) == first
+    assert not server.asked
     with pytest.raises(LedgerError, match="holds a run with other pages"):
         refine(replace(run, pages_where="url_host_tld = 'net'"), Progress(quiet=True))
     part = replace(run, out=tmp_path / "part", shard=Shard(1, 2))

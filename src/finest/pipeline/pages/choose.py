@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from finest.errors import SourceError, UsageError
 from finest.formatting import byte_size, counted, duration, share
+from finest.pipeline.ledger import Ledger
 from finest.pipeline.pages.index import choose
 from finest.pipeline.pages.table import ChosenPages, PageTable
 from finest.pipeline.source_table import Sources
@@ -14,6 +15,7 @@ from finest.pipeline.steps import PAGE_MORE_BYTES
 from finest.warc.common_crawl import is_like_a_crawl
 from finest.warc.layout import Layout
 from finest.warc.source import inspect, name_sources
+from finest.where import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,7 +46,11 @@ def choose_pages(options: RunOptions, progress: Progress) -> tuple[Sources, Chos
         raise UsageError("--pages-where reads the index of a crawl: name one crawl alone, such as CC-MAIN-2026-30")
     if options.limit is not None:
         raise UsageError("--limit takes the first pages of each file, and --pages-where others; use one of them")
+    parse(options.pages_where)
     crawl, place = options.specs[0], options.common_crawl
+    part = f"{crawl} {options.shard}" if options.shard else crawl
+    if (kept := _kept(options, part)) is not None:
+        return kept
     files = place.files_of(crawl)
     files = files if options.shard is None else options.shard.of(files)
     progress.say(f"Reading the index of {crawl}")
@@ -66,7 +72,17 @@ def choose_pages(options: RunOptions, progress: Progress) -> tuple[Sources, Chos
     locations = [f"{place.base}/{files[file]}" for file in used]
     names = name_sources(locations)
     sources = Sources.of(_inspected(locations, names, options, progress))
-    return sources, ChosenPages(options.pages_where, table.root(names), table)
+    return sources, ChosenPages(part, options.pages_where, table.root(names), table)
+
+
+def _kept(options: RunOptions, part: str) -> tuple[Sources, ChosenPages] | None:
+    """Return what an earlier start of the same run chose, so that nothing is asked again; None if there is none."""
+    if options.restart or not (options.out / "ledger" / "run.json").exists():
+        return None
+    plan = Ledger.read(options.out).plan
+    if plan.chosen is None or (plan.chosen.crawl, plan.chosen.where) != (part, options.pages_where):
+        return None
+    return plan.sources, plan.chosen
 
 
 def _saving(table: PageTable, used: int, files: int, rows: int, options: RunOptions) -> str:

@@ -92,6 +92,8 @@ class PageTable:
 class ChosenPages:
     """The only pages that a run reads."""
 
+    crawl: str
+    """The crawl of the index, with the part of it that was asked for: `CC-MAIN-2026-30` or `CC-MAIN-2026-30 3/90`."""
     where: str
     """The expression that chose them of the index."""
     root: str
@@ -100,11 +102,11 @@ class ChosenPages:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what run.json holds."""
-        return {"where": self.where, "root": self.root, "pages": len(self.table)}
+        return {"crawl": self.crawl, "where": self.where, "root": self.root, "pages": len(self.table)}
 
     @staticmethod
     def from_dict(data: dict[str, Any], table: PageTable) -> ChosenPages:
         """Invert `to_dict`; raises KeyError, TypeError or ValueError for any other dictionary and table."""
         if data["pages"] != len(table):
             raise ValueError("the table of the pages is another one")
-        return ChosenPages(str(data["where"]), str(data["root"]), table)
+        return ChosenPages(str(data["crawl"]), str(data["where"]), str(data["root"]), table)
