@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import finest
 from finest.dataset.card import write_card
+from finest.dataset.chosen import PageChoice
 from finest.dataset.manifest import Manifest, root_of, write_manifest
 from finest.dataset.merkle import series_of, top_root
 from finest.dataset.selection import Rule, Selection
@@ -131,7 +132,7 @@ def _sources(folders: Sequence[Path], notes: Sequence[Note]) -> list[Source]:
 
 def _manifest(ledger: Ledger, recipe: Recipe, notes: Sequence[Note], sources: list[Source]) -> Manifest:
     """Build the manifest; without `sources`, they lie in the files of the shards."""
-    by_language = bool(recipe.language.table)
+    by_language, chosen = bool(recipe.language.table), ledger.plan.chosen
     found = {series: root for note in notes for series, root in note.roots.items()}
     roots = {series: found[series] for series in (sorted(found) if by_language else found)}
     place = {series: number for number, series in enumerate(roots)}
@@ -160,6 +161,7 @@ def _manifest(ledger: Ledger, recipe: Recipe, notes: Sequence[Note], sources: li
         languages=languages,
         configurations=tuple(languages) if by_language else (),
         selections=_selections(ledger.plan.where, notes, by_language=by_language),
+        chosen=None if chosen is None else PageChoice(where=chosen.where, root=chosen.root, pages=len(chosen.table)),
     )
 
 

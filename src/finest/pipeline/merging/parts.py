@@ -83,11 +83,13 @@ def plan_parts(datasets: Sequence[tuple[str, Manifest]]) -> list[Part]:
 
 
 def check_mergeable(datasets: Sequence[tuple[str, Manifest]]) -> None:
-    """Raise UsageError if the datasets have different recipes, or are selections."""
+    """Raise UsageError if the datasets have different recipes, or have only some of the pages of their sources."""
     (first, one), *others = datasets
     for where, manifest in datasets:
         if manifest.selections:
             raise UsageError(f"{where} is a selection: merge the whole datasets, and select from the result")
+        if manifest.chosen is not None:
+            raise UsageError(f"{where} was made of chosen pages (--pages-where): merge datasets of all pages")
     for where, manifest in others:
         same = {
             "recipe": manifest.recipe_hash == one.recipe_hash, "columns": manifest.columns == one.columns,
