@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from finest.dataset.manifest import read_manifest
 from finest.errors import UsageError
 from finest.pipeline.assemble import assemble
+from finest.pipeline.heads import sources_at
 from finest.pipeline.ledger import Ledger, wipe
 from finest.pipeline.run_plan import RunPlan, SliceRule
 from finest.pipeline.select import check_where
 from finest.pipeline.slices import run_slices
-from finest.pipeline.source_table import Sources
-from finest.warc.source import inspect, name_sources, resolve
+from finest.warc.pauses import Pauses
+from finest.warc.source import name_sources, resolve
 
 if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
@@ -33,8 +34,7 @@ def begin(options: RunOptions, progress: Progress) -> Ledger:
     if options.where is not None:
         check_where(options.where, options.recipe)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    progress.say("Looking at the sources")
-    plan = make_plan(options)
+    plan = make_plan(options, progress)
     if options.restart:
         wipe(options.out)
     return Ledger.begin(options.out, plan)
@@ -54,11 +54,15 @@ def finish(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifest:
     return assemble(ledger, options, progress)
 
 
-def make_plan(options: RunOptions) -> RunPlan:
-    """Find the sources and inspect the head of each."""
+def make_plan(options: RunOptions, progress: Progress) -> RunPlan:
+    """Find the sources, and look at those that the ledger in the folder does not know."""
     locations = resolve(options.specs, options.common_crawl, shard=options.shard)
     names = name_sources(locations)
-    sources = Sources.of(inspect(location, name) for location, name in zip(locations, names, strict=True))
+    is_begun = not options.restart and (options.out / "ledger" / "run.json").exists()
+    known = Ledger.read(options.out).plan.sources if is_begun else None
+    progress.say("Looking at the sources")
+    pauses = Pauses(options.out / "ledger" / "pauses", options.max_pause_s)
+    sources = sources_at(locations, names, known, pauses, progress)
     return RunPlan(
         recipe=options.recipe.resolved(),
         recipe_hash=options.recipe.hash,

@@ -26,8 +26,13 @@ from finest.warc.tape import Tape
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from finest.warc.pauses import Pauses
+
 __all__ = ["CommonCrawl", "Shard", "Source", "common_crawl_path", "dump_of", "inspect", "name_sources", "resolve"]
 
+LOOK_BYTES = 32 << 10
+"""Bytes that the first request for a head asks for: the first records of a crawl's WARC take 2 kB; each further request
+asks for twice as many."""
 HEAD_BYTES = 4 << 20
 """Largest record read to determine a file's layout; the first one is nearly always a warcinfo of 1 kB."""
 
@@ -105,14 +110,17 @@ class Source:
 
 
 def inspect(
-    location: str, name: str | None = None, *, policy: RetryPolicy | None = None, on_retry: OnRetry | None = None
-) -> Source:
+    location: str, name: str | None = None, *, policy: RetryPolicy | None = None, on_retry: OnRetry | None = None,
+    pauses: Pauses | None = None,
+) -> Source:  # fmt: skip
     """Inspect the head of a WARC. By default, `name` is the one that `name_sources` gives to this location alone.
 
     Raises SourceError if the file is missing, unreadable, empty or not a WARC.
     """
     opener = opener_for(location)
-    stream = ResumableStream(opener, until=0, policy=policy, on_retry=on_retry)
+    stream = ResumableStream(
+        opener, until=0, more_bytes=LOOK_BYTES, policy=policy, on_retry=on_retry, pauses=pauses
+    )  # fmt: skip
     try:
         stream.connect()
         if not stream.size_bytes:
