@@ -33,9 +33,10 @@ def sources_at(
     A local file is as known if its size and modification time are, a remote one if its address is. Raises SourceError
     as `inspect`, and SourceBusy if a server refuses requests for too long.
     """
-    numbers = {} if known is None else {known.name(number): number for number in range(len(known))}
+    stored = [] if known is None else list(known)
+    by_name = {source.name: source for source in stored}
     found = [
-        None if known is None or name not in numbers else _as_known(location, known[numbers[name]])
+        _as_known(location, by_name[name]) if name in by_name else None
         for location, name in zip(locations, names, strict=True)
     ]
     wanted = [number for number, source in enumerate(found) if source is None]
@@ -43,6 +44,8 @@ def sources_at(
     for number, source in _looked_at(wanted, locations, names, pauses):
         found[number] = source
         pace.add(1)
+    if known is not None and list(by_name) == list(names):
+        return known.read_at({n: source for n, source in enumerate(found) if source and source is not stored[n]})
     return Sources.of(source for source in found if source is not None)
 
 

@@ -151,8 +151,4 @@ class RunPlan:
             return (
                 f"another selection ({other.where or 'all rows'}); `finest select` makes others of a finished dataset"
             )
-        mine, theirs = [(s.name, s.size_bytes) for s in self.sources], [(s.name, s.size_bytes) for s in other.sources]
-        if mine != theirs:
-            changed = next((b for a, b in zip(mine, theirs, strict=False) if a != b), None)
-            return f"other sources (it has {len(theirs)}{f', among them {changed[0]}' if changed else ''})"
-        return None
+        return self.sources.difference(other.sources)
