@@ -9,6 +9,7 @@ from finest.errors import UsageError
 from finest.pipeline.assemble import assemble
 from finest.pipeline.heads import sources_at
 from finest.pipeline.ledger import Ledger, wipe
+from finest.pipeline.pages.choose import choose_pages
 from finest.pipeline.run_plan import RunPlan, SliceRule
 from finest.pipeline.select import check_where
 from finest.pipeline.slices import run_slices
@@ -55,14 +56,14 @@ def finish(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifest:
 
 
 def make_plan(options: RunOptions, progress: Progress) -> RunPlan:
-    """Find the sources, and look at those that the ledger in the folder does not know."""
-    locations = resolve(options.specs, options.common_crawl, shard=options.shard)
-    names = name_sources(locations)
-    is_begun = not options.restart and (options.out / "ledger" / "run.json").exists()
-    known = Ledger.read(options.out).plan.sources if is_begun else None
-    progress.say("Looking at the sources")
-    pauses = Pauses(options.out / "ledger" / "pauses", options.max_pause_s)
-    sources = sources_at(locations, names, known, pauses, progress)
+    """Find the sources, and look at those that the ledger in the folder does not know.
+
+    With `pages_where`, they are the sources with pages that the index chooses.
+    """
+    if options.pages_where is not None:
+        sources, chosen = choose_pages(options, progress)
+    else:
+        sources, chosen = _all_sources(options, progress), None
     return RunPlan(
         recipe=options.recipe.resolved(),
         recipe_hash=options.recipe.hash,
@@ -70,5 +71,16 @@ def make_plan(options: RunOptions, progress: Progress) -> RunPlan:
         limit=options.limit,
         sources=sources,
         where=check_where(options.where, options.recipe) if options.where is not None else None,
+        chosen=chosen,
         rule=SliceRule.of(int(sources.sizes.sum())),
     )
+
+
+def _all_sources(options: RunOptions, progress: Progress) -> Sources:
+    locations = resolve(options.specs, options.common_crawl, shard=options.shard)
+    names = name_sources(locations)
+    is_begun = not options.restart and (options.out / "ledger" / "run.json").exists()
+    known = Ledger.read(options.out).plan.sources if is_begun else None
+    progress.say("Looking at the sources")
+    pauses = Pauses(options.out / "ledger" / "pauses", options.max_pause_s)
+    return sources_at(locations, names, known, pauses, progress)

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CommonCrawl", "Shard", "Source", "common_crawl_path", "dump_of", "inspect", "name_sources", "resolve"]
 
-LOOK_BYTES = 32 << 10
-"""Bytes that the first request for a head asks for: the first records of a crawl's WARC take 2 kB; each further request
-asks for twice as many."""
+LOOK_BYTES = 20 << 10
+"""Bytes of a head that the first request asks for: the first two records of a crawl's WARC take about 2 kB, and gzip
+members are read in blocks of 16 KiB. Each further request asks for twice as many."""
 HEAD_BYTES = 4 << 20
 """Largest record read to determine a file's layout; the first one is nearly always a warcinfo of 1 kB."""
 

@@ -145,8 +145,7 @@ class ResumableStream(io.RawIOBase):
         self.etag = etag
         self.size_bytes = size_bytes
         self._opener = opener
-        self._until = until
-        self._more_bytes = more_bytes
+        self._until, self._more_bytes = until, more_bytes
         self._policy = policy or RetryPolicy()
         self._on_retry = on_retry
         self._pauses = pauses if opener.host else None
@@ -226,7 +225,7 @@ class ResumableStream(io.RawIOBase):
             return None
         if self.position > self._until:
             self._more_bytes *= 2
-        end = max(self._until, self.position) + self._more_bytes
+        end = max(self._until, self.position + (not self._more_bytes)) + self._more_bytes
         return None if self.size_bytes is not None and end >= self.size_bytes else end
 
     def _wait(self, interruption: Interrupted) -> None:
