@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
+    from finest.pipeline.source_table import Sources
 
 
 def begin(options: RunOptions, progress: Progress) -> Ledger:
