@@ -15,7 +15,7 @@ from finest.pipeline.source_table import Sources
 from finest.pipeline.steps import PAGE_MORE_BYTES
 from finest.warc.common_crawl import is_like_a_crawl
 from finest.warc.layout import Layout
-from finest.warc.source import inspect, name_sources
+from finest.warc.source import LOOK_BYTES, inspect, name_sources
 from finest.where import parse
 
 if TYPE_CHECKING:
