@@ -31,6 +31,7 @@ from finest.pipeline.damage import readable
 from finest.pipeline.dedup.signatures import SignatureFile, Signatures, WithinGroup
 from finest.pipeline.dedup.survivors import Survivors, find_survivors
 from finest.pipeline.summary import SliceSummary, merge
+from finest.recipe.judge import toolbox
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.stages import ORDERS
 from finest.recipe.stages.dedup import CLUSTER_SIZE
@@ -124,9 +125,21 @@ def deduplicate(ledger: Ledger, options: RunOptions, summaries: list[SliceSummar
         numbers = {dump: number for number, dump in enumerate(sorted(set(dumps)))}
         parts = [WithinGroup(part, numbers[dump]) for part, dump in zip(parts, dumps, strict=True)]
     return find_survivors(
-        parts, recipe.dedup, ledger.folder / "dedup", progress,
+        parts, SliceTexts(ledger), toolbox(recipe, options.cache), ledger.folder / "dedup", progress,
         memory_bytes=options.dedup_memory, workers=options.workers,
     )  # fmt: skip
+
+
+class SliceTexts:
+    """The texts of the run's rows, by slice."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def of(self, part: int) -> Iterator[pa.RecordBatch]:
+        """Yield the languages and texts of a slice's rows."""
+        folder = self._ledger.slice_folder(self._ledger.plan.slices[part])
+        return _batches_of(folder / "rows.parquet", ["language", "text"])
 
 
 def dedup_first(recipe: Recipe) -> bool:
@@ -244,9 +257,11 @@ def write_verdicts(
 ) -> VerdictFiles:  # fmt: skip
     """Stream the verdicts of all slices into files.
 
-    Each duplicate gets its reason and the page kept instead; each page that was not chosen gets the rule's reason.
+    Each duplicate gets its reason, the page kept instead and, if the recipe compares texts, their similarity. Each page
+    that was not chosen gets the rule's reason.
     """
     first, left_out = dedup_first(recipe), chosen.rule.reason if chosen.rule else ""
+    limit = recipe.dedup.min_jaccard or None
     if first:
         for start, batch in _batches(ledger, "verdicts.parquet"):
             survivors.learn(np.arange(start, start + batch.num_rows), batch.column("id").to_pylist())
@@ -255,21 +270,21 @@ def write_verdicts(
     row = 0
     for start, batch in _batches(ledger, "verdicts.parquet"):
         reasons, losers = batch.column("reason").to_pylist(), _nobody(batch.num_rows)
+        jaccards: list[float | None] = [None] * batch.num_rows
         for i, reason in enumerate(reasons):
             if reason == KEPT or first:
                 number = start + i if first else row
                 if not survivors.kept(number):
-                    reasons[i], losers[i] = DUPLICATE, survivors.winner(number)
+                    reasons[i], losers[i], jaccards[i] = DUPLICATE, survivors.winner(number), survivors.jaccard(number)
                 elif reason == KEPT and not chosen.stays(row):
                     reasons[i] = left_out
             row += reason == KEPT
         files.reasons.update(reasons)
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
         columns["reason"], columns["duplicate_of"] = pa.array(reasons, pa.string()), pa.array(losers, pa.string())
-        if first:  # what a filter found of a duplicate decided nothing
-            lost = pa.array([loser is not None for loser in losers])
-            for name in ("value", "limit", "error"):
-                columns[name] = pc.if_else(lost, None, columns[name])
+        lost = pa.array([loser is not None for loser in losers])  # what a filter found of a duplicate decided nothing
+        for name, decided in (("value", pa.array(jaccards, pa.float64())), ("limit", limit), ("error", None)):
+            columns[name] = pc.if_else(lost, decided, columns[name])
         if batch.num_rows:
             dump = dump_of(batch.column("file_path")[0].as_py())
             writer = writers.setdefault(dump, ShardWriter(scratch, f"verdicts/{dump}/000", VERDICT_SCHEMA))
@@ -294,9 +309,9 @@ def _batches(ledger: Ledger, name: str) -> Iterator[tuple[int, pa.RecordBatch]]:
             start += batch.num_rows
 
 
-def _batches_of(path: Path) -> Iterator[pa.RecordBatch]:
+def _batches_of(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
     with readable(path), pq.ParquetFile(path, pre_buffer=False) as file:
-        yield from file.iter_batches(batch_size=1000, use_threads=False)
+        yield from file.iter_batches(batch_size=1000, columns=columns, use_threads=False)
 
 
 def make_manifest(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from finest.pipeline.dedup.forest import CHUNK
+from finest.pipeline.dedup.pairs import Pairs
 from finest.pipeline.dedup.signatures import RunSignatures
 from finest.pipeline.dedup.stages import Stages, plan
+from finest.pipeline.dedup.tasks import Processes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,26 +19,41 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from finest.pipeline.dedup.pairs import Texts
     from finest.pipeline.dedup.signatures import Rows, Signatures
     from finest.pipeline.progress import Progress
-    from finest.recipe.recipe import DedupRules
+    from finest.recipe.toolbox import Toolbox
+
+
+_IN_ONE_PROCESS = 100_000
+"""Up to this many rows, which take a second, no worker is forked."""
 
 
 def find_survivors(
-    parts: Sequence[Signatures], rules: DedupRules, folder: Path, progress: Progress, *, memory_bytes: int, workers: int
+    parts: Sequence[Signatures], texts: Texts, tools: Toolbox, folder: Path, progress: Progress, *,
+    memory_bytes: int, workers: int,
 ) -> Survivors:  # fmt: skip
-    """Deduplicate a run with MinHash, into `folder`; reports the expected cost before it starts.
+    """Deduplicate a run as the recipe of `tools` says, into `folder`; reports the expected cost before it starts.
 
-    `parts` are the signatures of all its pages that are compared, in order. Each process holds at most `memory_bytes`;
-    raises RunError if that is too little, or if the signatures differ in shape.
+    `parts` are the signatures of all its pages that are compared, in order; `texts` are the rows of the same parts, and
+    read only if the recipe compares texts. Each process holds at most `memory_bytes`; raises RunError if that is too
+    little, or if the signatures differ in shape.
     """
-    run = RunSignatures(parts)
+    rules, run = tools.recipe.dedup, RunSignatures(parts)
     cost = plan(run.total_rows, rules, memory_bytes)
     progress.say(f"Deduplicating {cost}")
-    stages = Stages(run, cost, folder, with_sizes=rules.cluster_size)
-    stages.run(workers, progress)
-    sizes = np.load(stages.sizes_path, mmap_mode="r") if rules.cluster_size else None
-    return Survivors(np.load(stages.survivors_path, mmap_mode="r"), sizes)
+    processes = Processes(workers if run.total_rows > _IN_ONE_PROCESS else 0, folder / "logs", progress)
+    stages = Stages(run, cost, folder)
+    stages.run(processes)
+    if not rules.min_jaccard:
+        return Survivors(_mapped(stages.survivors_path), with_sizes=rules.cluster_size)
+    pairs = Pairs(folder, run.starts, texts, tools, rules.min_jaccard, memory_bytes)
+    pairs.run(processes)
+    return Survivors(_mapped(pairs.verified_path), _mapped(pairs.jaccard_path), with_sizes=rules.cluster_size)
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    return np.load(path, mmap_mode="r")
 
 
 class Survivors:
@@ -45,8 +62,11 @@ class Survivors:
     A recipe compares the pages that it keeps, or, if it deduplicates before the filters, all pages of the run.
     """
 
-    def __init__(self, survivor: Rows, sizes: Rows | None = None) -> None:
-        self._survivor, self._sizes = survivor, sizes
+    def __init__(
+        self, survivor: Rows, jaccard: NDArray[np.float64] | None = None, *, with_sizes: bool = False
+    ) -> None:  # fmt: skip
+        self._survivor, self._jaccard = survivor, jaccard
+        self._sizes = _sizes(survivor) if with_sizes else None
         self._repeats: dict[int, int] = {}
         self._named: dict[int, str | None] = dict.fromkeys(_winners(survivor))
         self._place: tuple[str, int] | None = None
@@ -70,7 +90,7 @@ class Survivors:
         """Return the sizes of these pages' clusters, as MinHash found them: without the repeats of `drop_repeats`."""
         if self._sizes is None:
             return np.ones(len(numbers), np.int64)
-        return self._sizes[numbers].astype(np.int64)
+        return self._sizes[self._survivor[numbers]].astype(np.int64)
 
     def drop_repeats(self, numbers: NDArray[np.int64], batch: pa.RecordBatch) -> None:
         """Mark each row that repeats an earlier one as its duplicate; `batch` holds the rows of these pages.
@@ -95,8 +115,22 @@ class Survivors:
     def winner(self, number: int) -> str | None:
         return self._named[self._of(number)]
 
+    def jaccard(self, number: int) -> float | None:
+        """Return the similarity of a dropped page with the one that was kept; None if the recipe compares no texts."""
+        if self._jaccard is None:
+            return None
+        return 1.0 if number in self._repeats else float(self._jaccard[number])
+
     def _of(self, number: int) -> int:
         return self._repeats.get(number, int(self._survivor[number]))
+
+
+def _sizes(survivor: Rows) -> Rows:
+    """Return the number of rows of each survivor's cluster, in the type of the row numbers."""
+    sizes = np.zeros(len(survivor), survivor.dtype)
+    for start in range(0, len(survivor), CHUNK):
+        np.add.at(sizes, survivor[start : start + CHUNK], 1)
+    return sizes
 
 
 def _winners(survivor: Rows) -> list[int]:
