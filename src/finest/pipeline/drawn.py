@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from finest.dataset import clusters
 from finest.dataset.places import Place, numbers_where
 from finest.errors import VerifyError
+from finest.pipeline.witnesses import Text, with_witnesses
 from finest.recipe.reasons import KEPT
 
 if TYPE_CHECKING:
@@ -38,6 +39,13 @@ class Drawn:
     cluster_size: int | None = None
     """The size of its cluster of duplicates that the row states; None for a dataset without this column."""
 
+    kept_id: str | None = None
+    """The id of the row that was kept instead of a duplicate."""
+    jaccard: float | None = None
+    """The similarity with it that the verdict states."""
+    witnesses: tuple[Text, ...] = ()
+    """The rows with that id, if the recipe compares texts."""
+
     def __str__(self) -> str:
         return f"page {self.place.id[:80]} ({self.url[:200]})"
 
@@ -46,7 +54,8 @@ def draw_published(dataset: Dataset, sample: int, rng: random.Random) -> list[Dr
     """Draw half of the sample from kept pages and half from dropped ones, uniformly within each half.
 
     If selections left rows out, a quarter of the sample are those pages: else few of them would be among many others.
-    Raises VerifyError if a kept page has no row, or a page belongs to a source that the manifest does not list.
+    Raises VerifyError if a kept page or the witness of a duplicate has no row, or a page belongs to a source that the
+    manifest does not list.
     """
     reasons = dataset.verdict_columns("reason")["reason"]
     is_kept = pc.equal(reasons, KEPT)
@@ -66,10 +75,17 @@ def draw_published(dataset: Dataset, sample: int, rng: random.Random) -> list[Dr
     at = [Place(verdict["file_path"], verdict["offset"], verdict["id"]) for verdict in verdicts]
     together = dataset.verdict_places.find(at)
     pages = [
-        Drawn(place, together[place].index(number), sources[place.source], verdict["url"], verdict["reason"])
+        Drawn(
+            place, together[place].index(number), sources[place.source], verdict["url"], verdict["reason"],
+            kept_id=verdict["duplicate_of"], jaccard=verdict["value"] if verdict["duplicate_of"] else None,
+        )
         for number, place, verdict in zip(numbers, at, verdicts, strict=True)
-    ]
-    return _with_rows(dataset, pages, {place: _kept_before(found, is_kept) for place, found in together.items()})
+    ]  # fmt: skip
+    return _with_rows(
+        dataset,
+        with_witnesses(dataset, pages),
+        {place: _kept_before(found, is_kept) for place, found in together.items()},
+    )
 
 
 def _kept_before(numbers: list[int], is_kept: pa.ChunkedArray) -> list[int]:
