@@ -11,7 +11,6 @@ import contextlib
 import gc
 import multiprocessing
 import os
-import signal
 from collections import deque
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from loguru import logger
 
 from finest.errors import FinestError, RunError, plain_os_error
 from finest.masking import masked, masked_error
-from finest.process import end_with_parent
+from finest.process import MEMORY_EXIT, leave_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,10 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from datatrove.pipeline.base import PipelineStep
-
-
-MEMORY_EXIT = 78
-"""Exit status of a worker that ran out of memory."""
 
 
 class ForkedExecutor(LocalPipelineExecutor):
@@ -191,13 +186,6 @@ class _Masked:
     def write(self, line: str) -> None:
         with self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(masked(line))
-
-
-def leave_with_parent() -> None:
-    """Leave Ctrl-C to the parent process, and have the kernel kill this one when the parent dies (Linux)."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    end_with_parent()
 
 
 def _say_into(path: Path) -> None:

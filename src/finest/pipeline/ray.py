@@ -14,7 +14,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from finest.errors import JobFailed, RunError
-from finest.executors.local import leave_with_parent
 from finest.executors.ray import RayStage
 from finest.executors.request import Allotment
 from finest.formatting import counted
@@ -23,6 +22,7 @@ from finest.pipeline.options import GO_ON
 from finest.pipeline.share import Lines, RefineShare
 from finest.pipeline.slices import FailureWatch, take_in
 from finest.pipeline.submission import folder_of, forget_addresses, new
+from finest.process import leave_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
