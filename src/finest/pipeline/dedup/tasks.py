@@ -15,6 +15,7 @@ from finest.atomic_files import sync
 from finest.errors import RunError
 from finest.executors.local import ForkedExecutor
 from finest.pipeline.progress import LINE_EVERY_S, time_left
+from finest.pipeline.queue import queue_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,8 +42,9 @@ class Processes:
                 told.add(1)
             return
         executor = ForkedExecutor(
-            [_Task(task)], numbers, world_size=max(numbers, default=0) + 1, workers=self.workers,
-            logging_dir=self.logs, on_done=lambda _: told.add(1), on_tick=lambda: None, on_death=_died,
+            [_Task(task)], queue_of([[number] for number in numbers]).next, world_size=max(numbers, default=0) + 1,
+            workers=self.workers, logging_dir=self.logs, on_done=lambda _: told.add(1), on_tick=lambda: None,
+            on_death=_died,
         )  # fmt: skip
         executor.run()
 
