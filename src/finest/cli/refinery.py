@@ -73,6 +73,17 @@ if TYPE_CHECKING:
     help="datatrove runs DataTrove's own steps, several times slower, for comparison.",
 )
 @click.option(
+    "--against",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="A finished dataset with an index: pages that it has are dropped as duplicates, and it stays as it is.",
+)
+@click.option(
+    "--keep-index",
+    is_flag=True,
+    help="Write the index that --against of a later run needs, about 200 bytes a page, into OUT/index.",
+)
+@click.option(
     "--dedup-memory",
     metavar="SIZE",
     default="1GB",
@@ -99,6 +110,7 @@ if TYPE_CHECKING:
 def refine(
     sources: tuple[str, ...], out: str, work: Path | None, recipe_name: str | None, language: str | None,
     workers: int | None, limit: int | None, expression: str | None, engine: str, dedup_memory: int,
+    against: Path | None, keep_index: bool,
     where: Where, max_pause: float, detach: bool, restart: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Refine WARC files into a dataset.
@@ -143,7 +155,8 @@ def refine(
         specs=sources, out=goal.work, recipe=recipe.without_gate() if engine == "datatrove" else recipe,
         cache=settings.cache, common_crawl=common_crawl(settings), limit=limit, engine=engine,
         workers=workers or where.workers or default_workers(),
-        restart=restart, where=expression, dedup_memory=dedup_memory, slurm=where.slurm, ray=where.ray,
+        restart=restart, where=expression, dedup_memory=dedup_memory,
+        against=against, keep_index=keep_index, slurm=where.slurm, ray=where.ray,
         max_pause_s=max_pause * 3600,
     )  # fmt: skip
     if detach:

@@ -27,11 +27,11 @@ from finest.dataset.merkle import SeriesTrees
 from finest.dataset.rows import VERDICT_SCHEMA, schema_with, with_row_hashes
 from finest.dataset.selection import Rule, Selection
 from finest.dataset.shards import Shard, ShardWriter
-from finest.pipeline.damage import readable
-from finest.pipeline.dedup.signatures import SignatureFile, Signatures, WithinGroup
-from finest.pipeline.dedup.survivors import Survivors, find_survivors
+from finest.pipeline.damage import batches_of, readable
+from finest.pipeline.dedup.index import NAME as INDEX
+from finest.pipeline.dedup.of_run import deduplicate, keep_index
+from finest.pipeline.dedup.survivors import Survivors
 from finest.pipeline.summary import SliceSummary, merge
-from finest.recipe.judge import toolbox
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.stages import ORDERS
 from finest.recipe.stages.dedup import CLUSTER_SIZE
@@ -59,7 +59,7 @@ class Chosen:
     def __init__(self, where: str | None, schema: pa.Schema, pages: int, *, by_language: bool) -> None:
         self.rule = None if where is None else Rule(where=where)
         self._keep = None if self.rule is None else self.rule.keep(schema)
-        self._stays = np.ones(pages, np.bool_)
+        self.mask = np.ones(pages, np.bool_)
         self._by_language = by_language
         self._all = SeriesTrees()
 
@@ -70,11 +70,11 @@ class Chosen:
         for series, rows in by_series(batch, by_language=self._by_language):
             self._all.add(series, map(bytes.fromhex, rows.column("row_hash").to_pylist()))
         stays = self._keep(batch)
-        self._stays[start : start + len(survived)][survived] = stays.to_numpy(zero_copy_only=False)
+        self.mask[start : start + len(survived)][survived] = stays.to_numpy(zero_copy_only=False)
         return batch.filter(stays)
 
     def stays(self, number: int) -> bool:
-        return bool(self._stays[number])
+        return bool(self.mask[number])
 
     def selections(self) -> tuple[Selection, ...]:
         """Return the manifest's entry, once all rows have been seen."""
@@ -90,7 +90,7 @@ class Chosen:
 def assemble(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifest:
     """Write the dataset of a run whose slices are all finished, and return its manifest."""
     recipe, summaries = options.recipe, ledger.summaries()
-    survivors = deduplicate(ledger, options, summaries, progress)
+    survivors = deduplicate(ledger, options, progress)
     scratch = ledger.folder / "assembly"
     shutil.rmtree(scratch, ignore_errors=True)
     chosen = Chosen(
@@ -100,7 +100,9 @@ def assemble(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifes
     rows = write_rows(ledger, recipe, scratch, survivors, chosen, progress)
     verdicts = write_verdicts(ledger, recipe, scratch, survivors, chosen)
     manifest = make_manifest(ledger, recipe, scratch, summaries, rows, verdicts, chosen.selections())
-    for name in ("data", "verdicts", "sources"):
+    if options.keep_index:
+        keep_index(ledger, options, scratch / INDEX, survivors, chosen.mask, manifest.root, progress)
+    for name in ("data", "verdicts", "sources", INDEX):
         shutil.rmtree(ledger.out / name, ignore_errors=True)
         if (scratch / name).exists():
             (scratch / name).rename(ledger.out / name)
@@ -109,37 +111,6 @@ def assemble(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifes
     for folder in (scratch, ledger.folder / "dedup"):
         shutil.rmtree(folder, ignore_errors=True)
     return manifest
-
-
-def deduplicate(ledger: Ledger, options: RunOptions, summaries: list[SliceSummary], progress: Progress) -> Survivors:
-    """Find the survivors of the whole run; what a killed process has found of them is in the ledger."""
-    recipe = options.recipe
-    if not recipe.dedup.enabled:
-        first = dedup_first(recipe)
-        return Survivors.everyone(sum(summary.pages if first else summary.kept for summary in summaries))
-    parts: list[Signatures] = [
-        SignatureFile.open(ledger.slice_folder(s) / "signatures.npy") for s in ledger.plan.slices
-    ]
-    if recipe.dedup.scope == "dump":
-        dumps = [dump_of(ledger.plan.sources[s.source_index].name) for s in ledger.plan.slices]
-        numbers = {dump: number for number, dump in enumerate(sorted(set(dumps)))}
-        parts = [WithinGroup(part, numbers[dump]) for part, dump in zip(parts, dumps, strict=True)]
-    return find_survivors(
-        parts, SliceTexts(ledger), toolbox(recipe, options.cache), ledger.folder / "dedup", progress,
-        memory_bytes=options.dedup_memory, workers=options.workers,
-    )  # fmt: skip
-
-
-class SliceTexts:
-    """The texts of the run's rows, by slice."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def of(self, part: int) -> Iterator[pa.RecordBatch]:
-        """Yield the languages and texts of a slice's rows."""
-        folder = self._ledger.slice_folder(self._ledger.plan.slices[part])
-        return _batches_of(folder / "rows.parquet", ["language", "text"])
 
 
 def dedup_first(recipe: Recipe) -> bool:
@@ -191,7 +162,7 @@ def write_rows(
     row = 0
     for numbers, slice_ in zip(numbers_of_rows(ledger, recipe), ledger.plan.slices, strict=True):
         at = 0
-        for whole in _batches_of(ledger.slice_folder(slice_) / "rows.parquet"):
+        for whole in batches_of(ledger.slice_folder(slice_) / "rows.parquet"):
             here = numbers[at : at + whole.num_rows]
             left = _with_sizes(whole, survivors.sizes(here)) if recipe.dedup.cluster_size else whole
             survivors.drop_repeats(here, whole)
@@ -304,14 +275,9 @@ def _batches(ledger: Ledger, name: str) -> Iterator[tuple[int, pa.RecordBatch]]:
     """
     start = 0
     for slice_ in ledger.plan.slices:
-        for batch in _batches_of(ledger.slice_folder(slice_) / name):
+        for batch in batches_of(ledger.slice_folder(slice_) / name):
             yield start, batch
             start += batch.num_rows
-
-
-def _batches_of(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    with readable(path), pq.ParquetFile(path, pre_buffer=False) as file:
-        yield from file.iter_batches(batch_size=1000, columns=columns, use_threads=False)
 
 
 def make_manifest(
@@ -347,6 +313,7 @@ def make_manifest(
         languages=dict(sorted(rows.languages.items())),
         configurations=tuple(sorted(rows.languages)) if recipe.language.table else (),
         selections=selections,
+        against=(ledger.plan.against,) if ledger.plan.against else (),
     )
 
 

@@ -52,6 +52,8 @@ class RunPlan:
     slices: tuple[Slice, ...]
     where: str | None = None
     """The expression that selects the rows of the dataset (`--where`); None for all rows."""
+    against: str | None = None
+    """Root of the earlier dataset whose pages are duplicates (`--against`); None for none."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -63,6 +65,7 @@ class RunPlan:
             "sources": [source.to_dict() for source in self.sources],
             "slices": [asdict(slice_) for slice_ in self.slices],
             **({"where": self.where} if self.where is not None else {}),
+            **({"against": self.against} if self.against is not None else {}),
         }
 
     @staticmethod
@@ -75,6 +78,7 @@ class RunPlan:
             sources=tuple(Source.from_dict(source) for source in data["sources"]),
             slices=tuple(Slice(**slice_) for slice_ in data["slices"]),
             where=data.get("where"),
+            against=data.get("against"),
         )
 
     def difference(self, other: RunPlan) -> str | None:
@@ -89,6 +93,8 @@ class RunPlan:
             return (
                 f"another selection ({other.where or 'all rows'}); `finest select` makes others of a finished dataset"
             )
+        if self.against != other.against:
+            return f"another earlier dataset ({other.against[:12] if other.against else 'none'}) in place of --against"
         mine, theirs = [_identity(s) for s in self.sources], [_identity(s) for s in other.sources]
         if mine != theirs:
             changed = next((b for a, b in zip(mine, theirs, strict=False) if a != b), None)
@@ -283,7 +289,7 @@ def _counts(path: Path) -> dict[int, int]:
         raise LedgerError(f"{path} cannot be read ({error}); remove it and run again") from error
 
 
-OWN_FILES = {"ledger", "data", "verdicts", "manifest.json", "README.md", "report.html"}
+OWN_FILES = {"ledger", "data", "verdicts", "manifest.json", "README.md", "report.html", "index"}
 """Every name that a run may create in its output folder."""
 
 
@@ -300,4 +306,13 @@ def _remove(path: Path) -> None:
 
 def _at_new_places(found: RunPlan, plan: RunPlan) -> RunPlan:
     """Return the found run with the current locations of its sources (a moved folder, HTTPS instead of S3)."""
-    return RunPlan(found.recipe, found.recipe_hash, found.engine, found.limit, plan.sources, found.slices, found.where)
+    return RunPlan(
+        found.recipe,
+        found.recipe_hash,
+        found.engine,
+        found.limit,
+        plan.sources,
+        found.slices,
+        found.where,
+        found.against,
+    )

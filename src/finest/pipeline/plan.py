@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from finest.dataset.manifest import read_manifest
 from finest.errors import UsageError
 from finest.pipeline.assemble import assemble
+from finest.pipeline.dedup.index import Index, check_indexable
 from finest.pipeline.ledger import Ledger, RunPlan
 from finest.pipeline.select import check_where
 from finest.pipeline.slices import run_slices
@@ -37,6 +38,11 @@ def begin(options: RunOptions, progress: Progress) -> Ledger:
         ) from None
     if options.where is not None:
         check_where(options.where, options.recipe)
+    if options.keep_index:
+        check_indexable(options.recipe)
+    if options.against is not None:
+        progress.say(f"Checking the index in {options.against}")
+        Index.open(options.against).check(options.recipe)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     progress.say("Looking at the sources")
     return Ledger.begin(options.out, make_plan(options), restart=options.restart)
@@ -68,6 +74,7 @@ def make_plan(options: RunOptions) -> RunPlan:
         limit=options.limit,
         sources=sources,
         where=check_where(options.where, options.recipe) if options.where is not None else None,
+        against=Index.open(options.against).root if options.against is not None else None,
         slices=tuple(s for i, source in enumerate(sources) for s in _slices(i, source, options.limit)),
     )
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from finest.pipeline.dedup.against import Earlier
 from finest.pipeline.dedup.forest import CHUNK
+from finest.pipeline.dedup.index import NONE
 from finest.pipeline.dedup.pairs import Pairs
 from finest.pipeline.dedup.signatures import RunSignatures
 from finest.pipeline.dedup.stages import Stages, plan
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from finest.pipeline.dedup.index import Index
     from finest.pipeline.dedup.pairs import Texts
     from finest.pipeline.dedup.signatures import Rows, Signatures
     from finest.pipeline.progress import Progress
@@ -31,13 +34,13 @@ _IN_ONE_PROCESS = 100_000
 
 def find_survivors(
     parts: Sequence[Signatures], texts: Texts, tools: Toolbox, folder: Path, progress: Progress, *,
-    memory_bytes: int, workers: int,
+    memory_bytes: int, workers: int, against: Index | None = None,
 ) -> Survivors:  # fmt: skip
     """Deduplicate a run as the recipe of `tools` says, into `folder`; reports the expected cost before it starts.
 
     `parts` are the signatures of all its pages that are compared, in order; `texts` are the rows of the same parts, and
-    read only if the recipe compares texts. Each process holds at most `memory_bytes`; raises RunError if that is too
-    little, or if the signatures differ in shape.
+    read only if the recipe compares texts. Pages that the dataset of `against` has are dropped. Each process holds at
+    most `memory_bytes`; raises RunError if that is too little, or if the signatures differ in shape.
     """
     rules, run = tools.recipe.dedup, RunSignatures(parts)
     cost = plan(run.total_rows, rules, memory_bytes)
@@ -46,7 +49,9 @@ def find_survivors(
     stages = Stages(run, cost, folder)
     stages.run(processes)
     if not rules.min_jaccard:
-        return Survivors(_mapped(stages.survivors_path), with_sizes=rules.cluster_size)
+        survivor = _mapped(stages.survivors_path)
+        earlier = Earlier(folder, parts, against).run(survivor, processes) if against else None
+        return Survivors(survivor, with_sizes=rules.cluster_size, index=against, earlier=earlier)
     pairs = Pairs(folder, run.starts, texts, tools, rules.min_jaccard, memory_bytes)
     pairs.run(processes)
     return Survivors(_mapped(pairs.verified_path), _mapped(pairs.jaccard_path), with_sizes=rules.cluster_size)
@@ -63,9 +68,12 @@ class Survivors:
     """
 
     def __init__(
-        self, survivor: Rows, jaccard: NDArray[np.float64] | None = None, *, with_sizes: bool = False
+        self, survivor: Rows, jaccard: NDArray[np.float64] | None = None, *, with_sizes: bool = False,
+        index: Index | None = None, earlier: NDArray[np.uint32] | None = None,
     ) -> None:  # fmt: skip
-        self._survivor, self._jaccard = survivor, jaccard
+        """`earlier` are, for each page, the row in `index` that is kept instead of its whole cluster, or NONE."""
+        self.survivor, self._jaccard = survivor, jaccard
+        self._index, self._earlier = index, earlier
         self._sizes = _sizes(survivor) if with_sizes else None
         self._repeats: dict[int, int] = {}
         self._named: dict[int, str | None] = dict.fromkeys(_winners(survivor))
@@ -78,19 +86,21 @@ class Survivors:
         return Survivors(np.arange(count))
 
     def keep(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-        kept = np.asarray(self._survivor[numbers] == numbers)
+        kept = np.asarray(self.survivor[numbers] == numbers)
+        if self._earlier is not None:
+            kept &= self._earlier[numbers] == NONE
         if self._repeats:
             kept &= [number not in self._repeats for number in numbers.tolist()]
         return kept
 
     def kept(self, number: int) -> bool:
-        return self._of(number) == number
+        return self._of(number) == number and (self._earlier is None or self._earlier[number] == NONE)
 
     def sizes(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the sizes of these pages' clusters, as MinHash found them: without the repeats of `drop_repeats`."""
         if self._sizes is None:
             return np.ones(len(numbers), np.int64)
-        return self._sizes[self._survivor[numbers]].astype(np.int64)
+        return self._sizes[self.survivor[numbers]].astype(np.int64)
 
     def drop_repeats(self, numbers: NDArray[np.int64], batch: pa.RecordBatch) -> None:
         """Mark each row that repeats an earlier one as its duplicate; `batch` holds the rows of these pages.
@@ -113,6 +123,8 @@ class Survivors:
                 self._named[number] = id
 
     def winner(self, number: int) -> str | None:
+        if self._index is not None and self._earlier is not None and self._earlier[number] != NONE:
+            return self._index.id_of(int(self._earlier[number]))
         return self._named[self._of(number)]
 
     def jaccard(self, number: int) -> float | None:
@@ -122,7 +134,7 @@ class Survivors:
         return 1.0 if number in self._repeats else float(self._jaccard[number])
 
     def _of(self, number: int) -> int:
-        return self._repeats.get(number, int(self._survivor[number]))
+        return self._repeats.get(number, int(self.survivor[number]))
 
 
 def _sizes(survivor: Rows) -> Rows:
