@@ -6,8 +6,13 @@ duplicate is linked to its row by a chain of pages, which a sample cannot follow
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from finest.errors import VerifyError
 from finest.recipe.judge import toolbox
@@ -53,17 +58,26 @@ def with_witnesses(dataset: Dataset, pages: Sequence[Drawn]) -> list[Drawn]:
     rules = parse_recipe(dataset.manifest.recipe).dedup
     if not rules.min_jaccard:
         return list(pages)
-    numbers = [_rows_with_id(dataset, page) for page in pages]
-    read = sorted({number for found in numbers for number in found})
-    rows = dict(zip(read, dataset.read_rows(read).select(["text", "language", "dump"]).to_pylist(), strict=True))
-    return [
-        _with(page, [rows[number] for number in found], rules, may_be_left_out=bool(dataset.manifest.rules))
-        for page, found in zip(pages, numbers, strict=True)
-    ]
+    rows = _rows_with_ids(dataset, {page.kept_id for page in pages if page.kept_id})
+    left_out = bool(dataset.manifest.rules)
+    return [_with(page, rows.get(page.kept_id or "", []), rules, may_be_left_out=left_out) for page in pages]
 
 
-def _rows_with_id(dataset: Dataset, page: Drawn) -> list[int]:
-    return dataset.row_places.with_id(page.kept_id, MAX_WITNESSES) if page.kept_id else []
+def _rows_with_ids(dataset: Dataset, ids: set[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows with these ids, MAX_WITNESSES of each; reads the ids of one file at a time."""
+    wanted, numbers = pa.array(sorted(ids), pa.string()), defaultdict(list)
+    first = 0
+    for shard in dataset.manifest.shards if ids else ():
+        column = dataset.row_columns("id", files=[shard])["id"]
+        at = np.flatnonzero(pc.is_in(column, value_set=wanted).to_numpy())
+        for number, id in zip(at.tolist(), column.take(pa.array(at)).to_pylist(), strict=True):
+            numbers[id].append(first + number)
+        first += shard.rows
+    chosen = sorted(number for found in numbers.values() for number in found[:MAX_WITNESSES])
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in dataset.read_rows(chosen).select(["id", "text", "language", "dump"]).to_pylist():
+        rows[row["id"]].append(row)
+    return rows
 
 
 def _with(page: Drawn, rows: Sequence[dict[str, Any]], rules: DedupRules, *, may_be_left_out: bool) -> Drawn:

@@ -9,12 +9,10 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from finest.pipeline.damage import batches_of
 from finest.pipeline.dedup.index import Index, Made, rules_of, write_index
-from finest.pipeline.dedup.signatures import SignatureFile, Signatures, WithinGroup
+from finest.pipeline.dedup.signatures import Signatures, WithinGroup
 from finest.pipeline.dedup.survivors import Survivors, find_survivors
 from finest.recipe.judge import toolbox
-from finest.recipe.stages import ORDERS
 from finest.warc.source import dump_of
 
 if TYPE_CHECKING:
@@ -29,38 +27,36 @@ if TYPE_CHECKING:
     from finest.recipe.recipe import Recipe
 
 
-def deduplicate(ledger: Ledger, options: RunOptions, progress: Progress) -> Survivors:
-    """Find the survivors of the whole run; what a killed process has found of them is in the ledger."""
+def deduplicate(ledger: Ledger, options: RunOptions, count: int, progress: Progress) -> Survivors:
+    """Find the survivors of the run's `count` pages; what a killed process has found of them is in the ledger."""
     recipe = options.recipe
     if not recipe.dedup.enabled:
-        first = ORDERS[recipe.order].dedup_first
-        return Survivors.everyone(sum(one.pages if first else one.kept for one in ledger.summaries()))
+        return Survivors.everyone(count)
     return find_survivors(
-        signatures_of(ledger, recipe), SliceTexts(ledger), toolbox(recipe, options.cache), ledger.folder / "dedup",
+        signatures_of(ledger, recipe), PackTexts(ledger), toolbox(recipe, options.cache), ledger.folder / "dedup",
         progress, memory_bytes=options.dedup_memory, workers=options.workers,
         against=Index.open(options.against) if options.against else None,
     )  # fmt: skip
 
 
 def signatures_of(ledger: Ledger, recipe: Recipe) -> list[Signatures]:
-    """Return the signatures of the pages that are compared, by slice."""
-    files = [SignatureFile.open(ledger.slice_folder(s) / "signatures.npy") for s in ledger.plan.slices]
+    """Return the signatures of the pages that are compared, by source."""
+    files = [pack.signatures() for pack in ledger.packs()]
     if recipe.dedup.scope == "run":
         return list(files)
-    dumps = [dump_of(ledger.plan.sources[s.source_index].name) for s in ledger.plan.slices]
+    dumps = [dump_of(ledger.plan.sources.name(number)) for number in range(len(files))]
     return [WithinGroup(file, xxhash.xxh64_intdigest(dump)) for file, dump in zip(files, dumps, strict=True)]
 
 
-class SliceTexts:
-    """The texts of the run's rows, by slice."""
+class PackTexts:
+    """The texts of the run's rows, by source."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def of(self, part: int) -> Iterator[pa.RecordBatch]:
-        """Yield the languages and texts of a slice's rows."""
-        folder = self._ledger.slice_folder(self._ledger.plan.slices[part])
-        return batches_of(folder / "rows.parquet", ["language", "text"])
+        """Yield the languages and texts of a source's rows."""
+        return self._ledger.pack(part).batches("rows", ["language", "text"])
 
 
 def keep_index(
@@ -74,8 +70,8 @@ def keep_index(
 
     def ids() -> Iterator[pa.Array]:
         row = 0
-        for slice_ in ledger.plan.slices:
-            for batch in batches_of(ledger.slice_folder(slice_) / "rows.parquet", ["id"]):
+        for pack in ledger.packs():
+            for batch in pack.batches("rows", ["id"]):
                 yield batch["id"].filter(pa.array(is_row[row : row + batch.num_rows]))
                 row += batch.num_rows
 
