@@ -83,16 +83,17 @@ def plan(total_rows: int, rules: DedupRules, memory_bytes: int) -> DedupPlan:
             f"deduplication of {total_rows:,} rows needs {byte_size(need)} of memory per process, and "
             f"{byte_size(memory_bytes)} are allowed; allow more with --dedup-memory"
         )
-    per_row = KEY_BYTES + CANDIDATE_BYTES * _CANDIDATE_SHARE
-    fit = int(room / per_row)
+    fit = int(room / (KEY_BYTES + CANDIDATE_BYTES * _CANDIDATE_SHARE))
+    batch_rows = max(int(fit * _CANDIDATE_SHARE), 1)
     ranges = 1 if total_rows <= fit else -int(-total_rows // (fit * _FILL))
     column_bytes = total_rows * 8 * rules.buckets
     return DedupPlan(
         rows=total_rows,
         ranges=ranges,
-        batch_rows=max(int(fit * _CANDIDATE_SHARE), 1),
+        batch_rows=batch_rows,
         read_bytes=column_bytes * ranges * (1 + rules.hashes_per_bucket),
-        peak_bytes=_FIXED_BYTES + max(forest, int(min(total_rows, fit) * per_row)),
+        peak_bytes=_FIXED_BYTES
+        + max(forest, min(total_rows, fit) * KEY_BYTES + min(total_rows, batch_rows) * CANDIDATE_BYTES),
         cpu_s=total_rows * rules.buckets * (_CPU_S_PER_ROW + _CPU_S_PER_ROW_AND_RANGE * ranges),
     )
 
