@@ -9,6 +9,7 @@ import numpy as np
 from finest.pipeline.dedup.against import Earlier
 from finest.pipeline.dedup.forest import CHUNK
 from finest.pipeline.dedup.index import NONE
+from finest.pipeline.dedup.names import Names
 from finest.pipeline.dedup.pairs import Pairs
 from finest.pipeline.dedup.signatures import RunSignatures
 from finest.pipeline.dedup.stages import Stages, plan
@@ -51,10 +52,13 @@ def find_survivors(
     if not rules.min_jaccard:
         survivor = _mapped(stages.survivors_path)
         earlier = Earlier(folder, parts, against).run(survivor, processes) if against else None
-        return Survivors(survivor, with_sizes=rules.cluster_size, index=against, earlier=earlier)
+        return Survivors(
+            survivor, Names(survivor, folder), with_sizes=rules.cluster_size, index=against, earlier=earlier
+        )
     pairs = Pairs(folder, run.starts, texts, tools, rules.min_jaccard, memory_bytes)
     pairs.run(processes)
-    return Survivors(_mapped(pairs.verified_path), _mapped(pairs.jaccard_path), with_sizes=rules.cluster_size)
+    survivor = _mapped(pairs.verified_path)
+    return Survivors(survivor, Names(survivor, folder), _mapped(pairs.jaccard_path), with_sizes=rules.cluster_size)
 
 
 def _mapped(path: Path) -> NDArray[Any]:
@@ -68,22 +72,26 @@ class Survivors:
     """
 
     def __init__(
-        self, survivor: Rows, jaccard: NDArray[np.float64] | None = None, *, with_sizes: bool = False,
-        index: Index | None = None, earlier: NDArray[np.uint32] | None = None,
+        self, survivor: Rows, names: Names | None, jaccard: NDArray[np.float64] | None = None, *,
+        with_sizes: bool = False, index: Index | None = None, earlier: NDArray[np.uint32] | None = None,
     ) -> None:  # fmt: skip
-        """`earlier` are, for each page, the row in `index` that is kept instead of its whole cluster, or NONE."""
+        """`names` is None if no page is kept instead of another.
+
+        `earlier` are, for each page, the row in `index` that is kept instead of its whole cluster, or NONE.
+        """
         self.survivor, self._jaccard = survivor, jaccard
         self._index, self._earlier = index, earlier
         self._sizes = _sizes(survivor) if with_sizes else None
         self._repeats: dict[int, int] = {}
-        self._named: dict[int, str | None] = dict.fromkeys(_winners(survivor))
+        self._names = names
+        self._named: dict[int, str] = {}  # the first of identical rows
         self._place: tuple[str, int] | None = None
         self._at_place: dict[str, int] = {}
 
     @staticmethod
     def everyone(count: int) -> Survivors:
         """Return the survivors of a run without deduplication."""
-        return Survivors(np.arange(count))
+        return Survivors(np.arange(count), None)
 
     def keep(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         kept = np.asarray(self.survivor[numbers] == numbers)
@@ -118,14 +126,14 @@ class Survivors:
 
     def learn(self, numbers: NDArray[np.int64], ids: list[str]) -> None:
         """Remember the ids of pages kept instead of duplicates; `ids` are those of these pages."""
-        for number, id in zip(numbers.tolist(), ids, strict=True):
-            if number in self._named:
-                self._named[number] = id
+        if self._names is not None:
+            self._names.learn(numbers, ids)
 
     def winner(self, number: int) -> str | None:
         if self._index is not None and self._earlier is not None and self._earlier[number] != NONE:
             return self._index.id_of(int(self._earlier[number]))
-        return self._named[self._of(number)]
+        kept = self._of(number)
+        return self._named.get(kept) or (self._names[kept] if self._names is not None else None)
 
     def jaccard(self, number: int) -> float | None:
         """Return the similarity of a dropped page with the one that was kept; None if the recipe compares no texts."""
@@ -143,13 +151,3 @@ def _sizes(survivor: Rows) -> Rows:
     for start in range(0, len(survivor), CHUNK):
         np.add.at(sizes, survivor[start : start + CHUNK], 1)
     return sizes
-
-
-def _winners(survivor: Rows) -> list[int]:
-    """Return the pages that are kept instead of another."""
-    found = [
-        np.unique(part[part != np.arange(start, start + len(part))])
-        for start in range(0, len(survivor), CHUNK)
-        if len(part := survivor[start : start + CHUNK])
-    ]
-    return np.unique(np.concatenate(found)).tolist() if found else []
