@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from finest.atomic_files import write_whole
+from finest.dataset.chosen import PageChoice
 from finest.dataset.limits import (
     MAX_CONFIGURATIONS,
     MAX_DUMPS,
@@ -101,6 +102,8 @@ class Manifest(_Model):
     """The steps that left rows out, in their order; without any, the field is not written."""
     against: tuple[Sha256, ...] = ()
     """Root of the earlier dataset whose pages were dropped as duplicates; without one, the field is not written."""
+    chosen: PageChoice | None = None
+    """The only pages that were read, if an index chose them; otherwise the field is not written."""
     configurations: Annotated[tuple[Name, ...], Field(max_length=MAX_CONFIGURATIONS), FailFast()] = ()
     """The languages, if each has its own folder of data files, `data/<language>/*.parquet`, and is a configuration of
     the dataset; otherwise the field is not written."""
@@ -108,7 +111,7 @@ class Manifest(_Model):
     @model_serializer(mode="wrap")
     def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = handler(self)
-        for name in ("selections", "configurations", "source_files", "against"):
+        for name in ("selections", "configurations", "source_files", "against", "chosen"):
             if not getattr(self, name):
                 data.pop(name, None)
         return data

@@ -62,5 +62,9 @@ class RunOptions:
     """Folder of a finished dataset with an index: pages that it has are duplicates."""
     keep_index: bool = False
     """Write the index that `against` of a later run needs."""
+    pages_where: str | None = None
+    """The expression that chooses, by Common Crawl's index, which pages are read; None for all pages."""
+    requests_per_s: float = 1.0
+    """Most requests per second and host over HTTPS, if an index chose the pages."""
     ray: RayRequest | None = None
     """Judge the slices on Ray, with these options."""
