@@ -36,6 +36,8 @@ def begin(options: RunOptions, progress: Progress) -> Ledger:
         check_where(options.where, options.recipe)
     if options.keep_index:
         check_indexable(options.recipe)
+        if options.where is not None:
+            raise UsageError("--keep-index is for all rows; select afterwards with finest select")
     if options.against is not None:
         progress.say(f"Checking the index in {options.against}")
         Index.open(options.against).check(options.recipe)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 import xxhash
 
+from finest.pipeline.assembly.pages import Pages, first_numbers
 from finest.pipeline.dedup.index import Index, Made, rules_of, write_index
 from finest.pipeline.dedup.signatures import Signatures, WithinGroup
-from finest.pipeline.dedup.survivors import Survivors, find_survivors
+from finest.pipeline.dedup.survivors import find_survivors
 from finest.recipe.judge import toolbox
 from finest.warc.source import dump_of
 
@@ -19,24 +18,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from finest.pipeline.ledger import Ledger
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
     from finest.recipe.recipe import Recipe
 
 
-def deduplicate(ledger: Ledger, options: RunOptions, count: int, progress: Progress) -> Survivors:
-    """Find the survivors of the run's `count` pages; what a killed process has found of them is in the ledger."""
-    recipe = options.recipe
+def compared_pages(ledger: Ledger, options: RunOptions, progress: Progress) -> Pages:
+    """Deduplicate the run; what a killed process has found of the survivors is in the ledger."""
+    recipe, first = options.recipe, first_numbers(ledger, options.recipe)
     if not recipe.dedup.enabled:
-        return Survivors.everyone(count)
-    return find_survivors(
-        signatures_of(ledger, recipe), PackTexts(ledger), toolbox(recipe, options.cache), ledger.folder / "dedup",
-        progress, memory_bytes=options.dedup_memory, workers=options.workers,
-        against=Index.open(options.against) if options.against else None,
+        return Pages(ledger, recipe, first, None)
+    against = Index.open(options.against) if options.against else None
+    found = find_survivors(
+        signatures_of(ledger, recipe), recipe.dedup, ledger.folder / "dedup", progress, against=against,
+        memory_bytes=options.dedup_memory, workers=options.workers,
+        texts=(PackTexts(ledger), toolbox(recipe, options.cache)),
     )  # fmt: skip
+    return Pages(ledger, recipe, first, found, against)
 
 
 def signatures_of(ledger: Ledger, recipe: Recipe) -> list[Signatures]:
@@ -59,14 +58,9 @@ class PackTexts:
         return self._ledger.pack(part).batches("rows", ["language", "text"])
 
 
-def keep_index(
-    ledger: Ledger, options: RunOptions, folder: Path, survivors: Survivors, stays: NDArray[np.bool_], root: str,
-    progress: Progress,
-) -> None:  # fmt: skip
-    """Write the index of the dataset with that root; `stays` says for each page whether the selection keeps its row."""
-    parts = signatures_of(ledger, options.recipe)
-    starts = list(accumulate((part.total_rows for part in parts), initial=0))
-    is_row = survivors.keep(np.arange(starts[-1])) & stays
+def keep_index(pages: Pages, folder: Path, root: str, memory_bytes: int, progress: Progress) -> None:
+    """Write the index of the dataset with that root into the new folder."""
+    ledger, parts, is_row = pages.ledger, signatures_of(pages.ledger, pages.recipe), pages.is_row()
 
     def ids() -> Iterator[pa.Array]:
         row = 0
@@ -75,7 +69,7 @@ def keep_index(
                 yield batch["id"].filter(pa.array(is_row[row : row + batch.num_rows]))
                 row += batch.num_rows
 
+    assert pages.survivors is not None
     progress.say(f"Writing the index of {is_row.sum():,} rows")
-    made = Made(parts, starts, survivors.survivor, is_row)
-    about = {"root": root, "rules": rules_of(options.recipe)}
-    write_index(folder, made, ids(), about, options.dedup_memory)
+    made = Made(parts, pages.first_compared.tolist(), pages.survivors, is_row)
+    write_index(folder, made, ids(), {"root": root, "rules": rules_of(pages.recipe)}, memory_bytes)
