@@ -8,7 +8,7 @@ from datatrove.pipeline.base import PipelineStep
 
 from finest.errors import RunError
 from finest.executors.local import ForkedExecutor
-from finest.pipeline.dedup.tasks import Pace
+from finest.pipeline.progress import Pace
 from finest.pipeline.queue import queue_of
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from finest.errors import RunError
 from finest.formatting import byte_size, counted
 from finest.pipeline.dedup.edges import CANDIDATE_BYTES, KEY_BYTES, Span, edges_of
 from finest.pipeline.dedup.forest import CHUNK, Forest, row_type
-from finest.pipeline.dedup.tasks import Pace, whole_file
+from finest.pipeline.dedup.tasks import whole_file
+from finest.pipeline.progress import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
