@@ -30,7 +30,7 @@ FUZZED, GUIDED = (
 """Pages of the tests, mutated at random: tags cut, doubled, moved, odd characters put in. And what a run of fuzz.py
 came to: few pages that go wherever it went in the core, with words of our own."""
 LIMIT_S = 20.0
-PARTS = 8
+PARTS = 16
 """The Python path takes a minute for the pages of a WARC."""
 
 
@@ -64,7 +64,7 @@ def test_random_trees(body: str) -> None:
 @pytest.mark.parametrize("name", sampled(["mix-00.warc.gz", "en-00.warc.gz"]))
 def test_real_pages(corpus: Path, name: str, part: int) -> None:
     """Every page has one text on both paths, and the core leaves at most one in a hundred to Python."""
-    pages = pages_of(corpus / name)[part::PARTS]
+    pages = pages_of(corpus / name, part, PARTS)
     FALLBACKS.clear()
     for html in pages:
         found = outcome(lambda html: bounded(extract_trafilatura, html, LIMIT_S), html)
