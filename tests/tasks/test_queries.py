@@ -24,7 +24,7 @@ from tests.tasks.api_calls import ALICE, RULES, lease, made, problem
 from tests.tasks.live_server import Server, serving, wait_for
 from tests.tasks.samples import CRAWL, paths, published
 
-TASKS = 150
+TASKS = 40
 NOTE = "\u2603" * 400
 """1.2 kB of UTF-8."""
 PAGE = "/v1/tasks?limit=200"
