@@ -134,8 +134,8 @@ def rows_table(count: int, **columns: pa.Array) -> pa.Table:
 
 
 def dictionary_bomb() -> bytes:
-    """5,000 rows that all point at one text of 20 MB: 100 GB once it is unpacked, a few kilobytes before."""
-    text = pa.DictionaryArray.from_arrays(pa.array([0] * GROUP_ROWS, pa.int32()), pa.array(["a" * 20_000_000]))
+    """5,000 rows that all point at one text of 60 MB: 300 GB once it is unpacked, a few kilobytes before."""
+    text = pa.DictionaryArray.from_arrays(pa.array([0] * GROUP_ROWS, pa.int32()), pa.array(["a" * 60_000_000]))
     table = rows_table(GROUP_ROWS, text=text)
     return parquet(table, use_dictionary=["text"], dictionary_pagesize_limit=1 << 30, row_group_size=GROUP_ROWS)
 
