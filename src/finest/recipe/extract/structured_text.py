@@ -7,11 +7,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
-from finest.recipe.extract.main_text import model, scores
-from finest.recipe.extract.parts import Part, Table
+from finest.recipe import native
+from finest.recipe.extract.limit import ExtractionLimit
+from finest.recipe.extract.main_text import Model, model, open_tables, scores
+from finest.recipe.extract.parts import Page, Part, Table
 from finest.recipe.extract.render import render, table_of
 from finest.recipe.extract.structure import read_page
+from finest.recipe.extract.structure_tags import CLASSES, STRUCTURE_TAGS, SYMBOLS
+from finest.recipe.extract.structure_text import TOO_MANY_STEPS
+
+if TYPE_CHECKING:
+    from finest.recipe.native._core import BlockTables, Core
 
 TABLE_LIMIT = -200
 """A table of data is main text if the mean score of its characters is above this."""
@@ -34,20 +43,62 @@ def extract_structure(html: str, *, markdown: bool = False) -> str | None:
 
 def extract_formats(html: str, formats: Sequence[bool]) -> tuple[str, ...]:
     """Return the text of `extract_structure` for each value of `markdown` in `formats`, reading the page once."""
-    return formats_in_python(html, formats)
+    core = native.core()
+    if core is None:
+        return formats_in_python(html, formats)
+    try:
+        return core.structure_extract(_shipped_tables(core), html, tuple(formats))
+    except core.Refused:
+        raise ExtractionLimit(TOO_MANY_STEPS) from None
+
+
+@lru_cache(maxsize=1)
+def _shipped_tables(core: Core) -> BlockTables:
+    return open_structure_tables(core, model())
+
+
+def open_structure_tables(core: Core, given: Model) -> BlockTables:
+    """Return the tables of a model for the compiled core, for engine `blocks-2`."""
+    return open_tables(core, given, STRUCTURE_TAGS, CLASSES, SYMBOLS)
 
 
 def formats_in_python(html: str, formats: Sequence[bool]) -> tuple[str, ...]:
     """Return the result of `extract_formats`, computed without the core."""
     html.encode()
-    shipped = model()
-    page = read_page(html, shipped.groups)
-    parts, keep = page.shown, kept(page.shown, page.tables, scores(page.shown, shipped.weights))
-    if page.unscripted and _chars(parts, keep) < LEAST_SHOWN:
-        others = kept(page.unscripted, page.tables, scores(page.unscripted, shipped.weights))
-        if _chars(page.unscripted, others) > _chars(parts, keep):
-            parts, keep = page.unscripted, others
-    return tuple(render(parts, keep, page.tables, markdown=markdown) for markdown in formats)
+    return render_page(read_page(html, model().groups), formats, model())
+
+
+def render_page(page: Page, formats: Sequence[bool], given: Model) -> tuple[str, ...]:
+    """Choose the blocks of the main text by a model, and return their text in each format."""
+    found = choose(page, given)
+    return tuple(render(found.parts, found.kept, page.tables, markdown=markdown) for markdown in formats)
+
+
+class Choice(NamedTuple):
+    """Blocks of a page, and which of them are its main text."""
+
+    parts: list[Part]
+    scores: list[int]
+    kept: list[bool]
+
+    @property
+    def chars(self) -> int:
+        """Characters of the main text."""
+        return sum(part.chars for part, is_main in zip(self.parts, self.kept, strict=True) if is_main)
+
+
+def choose(page: Page, given: Model) -> Choice:
+    """Return the blocks that a reader sees, or those in `<noscript>` if the main text is there, with the choice."""
+    shown = _choice(page.shown, page.tables, given)
+    if not page.unscripted or shown.chars >= LEAST_SHOWN:
+        return shown
+    unscripted = _choice(page.unscripted, page.tables, given)
+    return unscripted if unscripted.chars > shown.chars else shown
+
+
+def _choice(parts: list[Part], tables: Sequence[Table], given: Model) -> Choice:
+    found = scores(parts, given.weights)
+    return Choice(parts, found, kept(parts, tables, found))
 
 
 def kept(parts: Sequence[Part], tables: Sequence[Table], found: Sequence[int]) -> list[bool]:
@@ -79,7 +130,3 @@ def _tables(parts: Sequence[Part], tables: Sequence[Table]) -> list[tuple[int, i
                 found.append((start, at))
             start = at
     return found
-
-
-def _chars(parts: Sequence[Part], keep: Sequence[bool]) -> int:
-    return sum(part.chars for part, is_main in zip(parts, keep, strict=True) if is_main)
