@@ -121,11 +121,11 @@ class Follower:
         why = reason_to_stop(read_errors(folder), len(failed), len(slices)) if failed and missing else None
         if why and not is_over:
             raise JobFailed(f"{why}; {self._failure(failed)}")
-        if failed and is_over and self._was_over and not is_little(missing, len(self._submission.ranks)):
+        if failed and is_over and self._was_over and not is_little(missing, self._submission.slices):
             raise JobFailed(self._failure(failed))
         if len(bad) > len(failed):
             raise JobFailed(self._failure(failed if missing and failed else bad))
-        self._tell([unit for unit in failed if missing or unit.state != "CANCELLED"])
+        self._tell([unit for unit in failed if unit.state != "CANCELLED"])
         self._tell_restarts(slices)
         self._was_over = is_over
         self._raise_stuck(units)
@@ -140,12 +140,13 @@ class Follower:
             self._progress.say(f"So did {counted(len(new) - TOLD_AT_ONCE, 'other task')} fail")
 
     def _tell_restarts(self, units: list[Unit]) -> None:
-        """Report the tasks that ran at the last look and now wait again."""
+        """Report the tasks that ran at the last look and now wait again, or were ended because they were late."""
         for unit in units:
-            if unit.state == "PENDING" and unit.id in self._nodes:
+            if unit.id in self._nodes and unit.state in ("PENDING", "CANCELLED"):
+                now = "Slurm starts it again" if unit.state == "PENDING" else "it was ended"
                 self._progress.say(
-                    f"Task {unit.id} was lost with its node {self._nodes[unit.id]}; Slurm starts it again, and "
-                    f"meanwhile the other tasks take over its slices"
+                    f"Task {unit.id} on node {self._nodes[unit.id]} did not finish, and {now}; "
+                    f"the other tasks take over its slices"
                 )
         self._nodes = {unit.id: unit.node for unit in units if unit.state == "RUNNING"}
 
@@ -165,7 +166,10 @@ class Follower:
         what = "judging slices" if stage == "slices" else "making the dataset"
         more = f"; so did {counted(len(bad) - 1, 'other task')} of this run not end well" if len(bad) > 1 else ""
         path = folder_of(self._ledger, self._submission.run) / stage / f"task-{unit.task}.log"
-        return f"Slurm job {unit.id} ({what}) {ending_of(unit).words()}{more}; {GO_ON}\n{tail(path)}"
+        how = ending_of(unit).words()
+        if stage == "dataset":
+            how = how.replace("--mem-per-cpu", "--dataset-mem").replace("--time", "--dataset-time")
+        return f"Slurm job {unit.id} ({what}) {how}{more}; {GO_ON}\n{tail(path)}"
 
     def _result(self) -> Manifest:
         """Return the manifest once the ledger shows that all slices and the dataset are finished."""
