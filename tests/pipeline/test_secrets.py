@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import stat
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from finest.pipeline.plan import begin
 from finest.pipeline.run import refine
 from finest.pipeline.share import opened
 from finest.pipeline.slurm.jobs import with_end
-from finest.pipeline.submission import ADDRESSES, forget_addresses
+from finest.pipeline.submission import ADDRESSES, clean_up
 from finest.pipeline.verify import verify
 from finest.pipeline.why import why
 from finest.recipe.recipe import Recipe
@@ -136,7 +135,7 @@ def test_jobs_get_the_whole_address_and_nobody_else(tmp_path: Path) -> None:
         assert_clean(written(tmp_path / "out"))
         submissions.hand_over(ledger, folder)
         assert (folder / ADDRESSES).exists()
-        forget_addresses(ledger.out)
+        clean_up(ledger.out)
         assert_clean(written(tmp_path / "out"))
 
 
@@ -146,5 +145,5 @@ def test_a_public_source_leaves_no_such_file(tmp_path: Path) -> None:
         ledger = begin(options(f"{server.base}/a.warc.gz", tmp_path / "out"), Listener())
         submissions.hand_over(ledger, tmp_path)
         assert not (tmp_path / ADDRESSES).exists()
-        told = json.loads((tmp_path / "out" / "ledger" / "run.json").read_bytes())["sources"][0]
-        assert told["location"] == f"{server.base}/a.warc.gz" and "is_stripped" not in told
+        source = Ledger.read(tmp_path / "out").plan.sources[0]
+        assert source.location == f"{server.base}/a.warc.gz" and not source.is_stripped

@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from finest.pipeline.forecast.beside import forecast_run
 from finest.pipeline.plan import begin, finish, finished
 from finest.pipeline.preflight import preflight
-from finest.pipeline.submission import forget_addresses
+from finest.pipeline.submission import clean_up
 
 if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
@@ -36,7 +37,7 @@ def refine(options: RunOptions, progress: Progress, ask: Ask | None = None) -> M
         from finest.pipeline.slurm.jobs import leave_to_slurm
 
         leave_to_slurm(options.out, progress, restart=options.restart)
-        forget_addresses(options.out)
+        clean_up(options.out)
     ledger = begin(options, progress)
     with ledger.lock():
         ledger.sweep()
@@ -44,6 +45,7 @@ def refine(options: RunOptions, progress: Progress, ask: Ask | None = None) -> M
             return manifest
         progress.say("Checking the installation on a known page")
         preflight(options.recipe, options.cache)
+        forecast_run(ledger.plan.sources, options, progress)
         if options.ray is not None:
             from finest.pipeline.ray import judge_on_ray
 

@@ -19,9 +19,10 @@ from datatrove.pipeline.base import PipelineStep
 
 from finest.dataset.rows import schema_with
 from finest.pipeline.guard import PageGuard
+from finest.pipeline.guarded import CRASHED, LIMITED, PAGE_CPU_FACTOR
 from finest.pipeline.outcome import Outcome, SliceOutput
 from finest.recipe.extract.page import FALLBACKS
-from finest.recipe.judge import Clock, Verdict, judge
+from finest.recipe.judge import Clock, judge
 from finest.recipe.stages import ORDERS
 from finest.warc.slices import read_slice
 
@@ -35,12 +36,8 @@ if TYPE_CHECKING:
     from finest.warc.slices import Slice, SliceReader
     from finest.warc.source import Source
 
-CRASHED = Verdict("extraction_crash", value=1, limit=0)
-LIMITED = Verdict("extraction_limit", value=1, limit=0)
 NO_PAGE = -1
 """Stands for an offset while the worker has no page."""
-PAGE_CPU_FACTOR = 3
-"""CPU time that all stages of a page together may take, as a multiple of the extraction's CPU limit."""
 
 
 class Session:
@@ -95,8 +92,9 @@ class ReadSlice(PipelineStep):
 
     def _documents(self) -> Iterator[Document]:
         session = self.session
-        crashed, limited = session.ledger.crashes(session.slice), session.ledger.limited(session.slice)
-        with InFlight(session.ledger.inflight_path(session.slice)) as inflight:
+        deaths = session.ledger.deaths
+        crashed, limited = deaths.crashed(session.slice), deaths.limited(session.slice)
+        with InFlight(deaths.inflight_path(session.slice)) as inflight:
             for record in timed(session.read, session.clock):
                 inflight.set(record.offset)
                 metadata: dict[str, Any] = {"record": record, "url": record.url}
@@ -162,7 +160,7 @@ class WriteSlice(PipelineStep):
             wall_s=time.monotonic() - session.wall_start, fallbacks=dict(FALLBACKS),
         )  # fmt: skip
         (folder / "slice.json").write_text(json.dumps(summary.to_dict(), indent=1), encoding="utf-8")
-        session.ledger.commit(session.slice, folder)
+        session.ledger.commit(session.slice, folder, summary)
         return iter(())
 
 

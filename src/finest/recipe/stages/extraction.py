@@ -27,9 +27,10 @@ class ExtractionRules(Rules):
     - `cpu_limit_s` limits the extraction of one page, in CPU seconds. Engine `blocks-2` limits its steps instead, so
       that no verdict depends on the machine.
     - `format` is what engine `blocks-2` writes: `text`, or `markdown`. The filters judge what it writes.
-    - `second` is another extractor, run on each page too. Of the two texts, the one with the higher score by the shipped
-      quality model `choose_by` (its sha256 is `choose_by_sha256`) is judged first. If a filter drops it, except for its
-      language, the other one is judged, and the page is kept if that passes. Column `engine` names the text's extractor.
+    - `second` is another extractor, run on each page too. Of the two texts, the one with the higher score by the
+      shipped quality model `choose_by` (its sha256 is `choose_by_sha256`) is judged first. If a filter drops it, except
+      for its language, the other one is judged, and the page is kept if that passes. Column `engine` names the text's
+      extractor.
     - `both` adds the other format to each row, as column `markdown` or `plain_text`: as extracted, with PII replaced,
       and with the lines that C4's rules drop from the text.
     """
