@@ -58,5 +58,9 @@ class RunOptions:
     """How long a server may refuse every request before the run ends."""
     dedup_memory: int = DEDUP_MEMORY_BYTES
     """Memory in bytes of each process of the deduplication."""
+    pages_where: str | None = None
+    """The expression that chooses, by Common Crawl's index, which pages are read; None for all pages."""
+    requests_per_s: float = 1.0
+    """Most requests per second and host over HTTPS, if an index chose the pages."""
     ray: RayRequest | None = None
     """Judge the slices on Ray, with these options."""
