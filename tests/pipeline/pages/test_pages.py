@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +11,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
+from finest.cli import cli
 from finest.dataset.chosen import check_chosen, root_of
 from finest.dataset.manifest import read_manifest
 from finest.dataset.open import open_dataset
@@ -137,6 +140,22 @@ def test_completeness_needs_no_sample(
             dataset.manifest = dataset.manifest.model_copy(update={"chosen": claim})
             with pytest.raises(VerifyError, match="verdicts are of 6 pages that are not the"):
                 check_chosen(dataset)
+
+
+def test_the_saving_is_said_without_a_run(
+    crawl: tuple[CrawlServer, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`finest plan --pages-where` reads the index alone, and says what reading the pages takes and saves."""
+    server, _ = crawl
+    monkeypatch.setenv("FINEST_CC_HTTPS", server.endpoint)
+    server.asked.clear()
+    told = CliRunner().invoke(cli, ["plan", CRAWL, "--pages-where", DEV])
+    assert told.exit_code == 0, told.output
+    assert "6 pages (4.0% of 150) in 2 of 2 files" in told.output
+    assert "Limit: this is 4.0% of the pages" in told.output
+    numbers = json.loads(CliRunner().invoke(cli, ["plan", CRAWL, "--pages-where", DEV, "--json"]).stdout)
+    assert (numbers["pages"], numbers["files"], numbers["requests"]) == (6, 2, 4)
+    assert ranges(server) == []
 
 
 def test_the_choice_is_part_of_the_run(
