@@ -47,6 +47,11 @@ class State:
     refuse_until_s: float = 0.0
     """Until this time, as `time.time()` tells it, each GET gets `refusal`."""
     refusal: Fault = Fault("status")
+    delay_s: float = 0.0
+    """How long each answer takes."""
+    at_once: int = 0
+    most_at_once: int = 0
+    """Requests that wait for their answer now, and the most that ever did."""
     etag: str | None = ETAG
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -57,6 +62,7 @@ class FaultyServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128
 
     def __init__(self, files: dict[str, bytes]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -95,6 +101,10 @@ class _Handler(socketserver.StreamRequestHandler):
             return False
         state = self.server.state
         state.seen.append(seen)
+        state.at_once += 1
+        state.most_at_once = max(state.most_at_once, state.at_once)
+        state.stop.wait(state.delay_s)
+        state.at_once -= 1
         fault = state.faults.pop(0) if state.faults else Fault("none")
         if seen.at_s < state.refuse_until_s:
             fault = state.refusal

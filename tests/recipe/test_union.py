@@ -11,6 +11,7 @@ from finest.errors import ModelError, RecipeError
 from finest.recipe.judge import explain, judge
 from finest.recipe.page import Page
 from finest.recipe.recipe import Recipe, load_recipe, parse_recipe
+from finest.recipe.stages import extraction
 from finest.recipe.toolbox import toolbox
 from finest.sample.build import SAMPLE
 from finest.settings import default_cache
@@ -40,9 +41,9 @@ def pages() -> list[Page]:
 
 def test_a_page_is_kept_if_either_text_passes() -> None:
     """With the text of higher score if both do; a page that both drop has the reason of the text of higher score."""
-    ours = {name: [judge(page, alone(name), CACHE) for page in pages()] for name in ("trafilatura", "blocks-1")}
+    ours = {name: [judge(page, alone(name), CACHE) for page in pages()] for name in ("trafilatura", "blocks-2")}
     engines = set()
-    for page, first, second in zip(pages(), ours["trafilatura"], ours["blocks-1"], strict=True):
+    for page, first, second in zip(pages(), ours["trafilatura"], ours["blocks-2"], strict=True):
         found = judge(page, UNION, CACHE)
         if "language" in (first.reason, second.reason):
             continue
@@ -55,62 +56,57 @@ def test_a_page_is_kept_if_either_text_passes() -> None:
         engines.add(engine)
         assert found.text == (first if engine == "trafilatura" else second).text
         if first.kept != second.kept:
-            assert engine == ("trafilatura" if first.kept else "blocks-1")
-    assert engines == {"trafilatura", "blocks-1"}
+            assert engine == ("trafilatura" if first.kept else "blocks-2")
+    assert engines == {"trafilatura", "blocks-2"}
 
 
 @cache
 def article() -> tuple[Page, str]:
-    """A page that both extractors' texts keep, and its text by `blocks-1`."""
+    """A page that both extractors' texts keep, and its text by `blocks-2`."""
     verdicts = (
-        (page, judge(page, alone("trafilatura"), CACHE), judge(page, alone("blocks-1"), CACHE)) for page in pages()
+        (page, judge(page, alone("trafilatura"), CACHE), judge(page, alone("blocks-2"), CACHE)) for page in pages()
     )
     return next((page, second.seen) for page, first, second in verdicts if first.kept and second.kept)
 
 
+def extract(monkeypatch: pytest.MonkeyPatch, texts: dict[str, str]) -> None:
+    """Let each extractor find that text, whatever the page."""
+    monkeypatch.setattr(extraction, "_texts", lambda _, rules: (texts[rules.engine], ""))
+
+
 def test_the_text_of_higher_score_is_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """If both pass the filters; the first extractor's wins a tie."""
-    from finest.recipe import engines
-
     page, whole = article()
     half = whole[: whole.rindex("\n")]
     score = toolbox(UNION, CACHE).chooser.score
     better = max(whole, half, key=lambda text: score(text).raw)
     for first, second in ((whole, half), (half, whole), (whole, whole)):
-        monkeypatch.setitem(engines.ENGINES, "trafilatura", lambda _, text=first: text)
-        monkeypatch.setitem(engines.ENGINES, "blocks-1", lambda _, text=second: text)
+        extract(monkeypatch, {"trafilatura": first, "blocks-2": second})
         found = judge(page, UNION, CACHE)
         assert found.seen == (first if first == second else better)
-        assert dict(found.columns)["engine"] == ("trafilatura" if found.seen == first else "blocks-1")
+        assert dict(found.columns)["engine"] == ("trafilatura" if found.seen == first else "blocks-2")
 
 
 def test_the_other_text_is_judged_if_a_filter_drops_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """`explain` shows the checks of the text that was kept."""
-    from finest.recipe import engines
-
     page, good = article()
     bad = good + "\nlorem ipsum dolor sit amet for all of them that year"
-    for worse, better in (("trafilatura", "blocks-1"), ("blocks-1", "trafilatura")):
-        monkeypatch.setitem(engines.ENGINES, worse, lambda _: bad)
-        monkeypatch.setitem(engines.ENGINES, better, lambda _: good)
+    for worse, better in (("trafilatura", "blocks-2"), ("blocks-2", "trafilatura")):
+        extract(monkeypatch, {worse: bad, better: good})
         found, trail = explain(page, UNION, CACHE)
         assert found.kept and dict(found.columns)["engine"] == better and "ipsum" not in (found.text or "")
         assert trail.failed is None and next(iter(trail.stages)) == "http" and "c4" in trail.stages
-    monkeypatch.setitem(engines.ENGINES, "trafilatura", lambda _: bad)
-    monkeypatch.setitem(engines.ENGINES, "blocks-1", lambda _: bad + " again")
+    extract(monkeypatch, {"trafilatura": bad, "blocks-2": bad + " again"})
     found, trail = explain(page, UNION, CACHE)
     assert found.reason == "c4_lorem_ipsum" and trail.failed is not None
 
 
 def test_a_page_that_one_extractor_finds_empty_has_the_others_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """No score is needed then."""
-    from finest.recipe import engines
-
     page, good = article()
-    monkeypatch.setitem(engines.ENGINES, "trafilatura", lambda _: None)
-    monkeypatch.setitem(engines.ENGINES, "blocks-1", lambda _: good)
-    assert dict(judge(page, UNION, CACHE).columns) == {"engine": "blocks-1"}
-    monkeypatch.setitem(engines.ENGINES, "blocks-1", lambda _: None)
+    extract(monkeypatch, {"trafilatura": "", "blocks-2": good})
+    assert dict(judge(page, UNION, CACHE).columns) == {"engine": "blocks-2"}
+    extract(monkeypatch, {"trafilatura": "", "blocks-2": ""})
     assert judge(page, UNION, CACHE).reason == "extraction_empty"
 
 
