@@ -195,6 +195,39 @@ def test_slices_ask_for_their_own_bytes_over_one_connection(server: FaultyServer
     assert server.state.sent_bytes <= len(LARGE) + len(slices) * MORE_BYTES
 
 
+def test_slices_that_follow_each_other_share_one_request(server: FaultyServer) -> None:
+    """A source that one worker reads costs one request and its own bytes; a broken connection costs one more."""
+    source = inspect(f"{server.base}/large.warc.gz")
+    slices = plan_slices(source, 0, 400_000)
+    alone = [read_slice(source, slice_, max_record_bytes=MAX_RECORD_BYTES) for slice_ in slices]
+    wanted = [(list(one), one.first_offset, one.next_offset, one.sha256, one.losses) for one in alone]
+    for faults, requests in (([], 1), ([Fault("fin", after=700_000)], 2)):
+        server.state.faults, server.state.sent_bytes = list(faults), 0
+        server.state.seen.clear()
+        found, before = [], None
+        for slice_ in slices:
+            one = before = read_slice(
+                source, slice_, until=len(LARGE), before=before, max_record_bytes=MAX_RECORD_BYTES, policy=QUICK
+            )
+            found.append((list(one), one.first_offset, one.next_offset, one.sha256, one.losses))
+        assert found == wanted
+        assert len(server.state.seen) == requests and server.state.sent_bytes <= len(LARGE)
+
+
+def test_a_stream_is_closed_where_the_next_slice_does_not_follow(server: FaultyServer) -> None:
+    """Another slice, or one that must begin elsewhere, opens its own."""
+    source = inspect(f"{server.base}/large.warc.gz")
+    first, second, third, *_ = plan_slices(source, 0, 400_000)
+    for slice_, exact_start in ((third, None), (second, second.end)):
+        reader = read_slice(source, first, until=len(LARGE), max_record_bytes=MAX_RECORD_BYTES)
+        list(reader)
+        other = read_slice(
+            source, slice_, exact_start=exact_start, before=reader, max_record_bytes=MAX_RECORD_BYTES, policy=QUICK
+        )
+        assert reader._stream.closed
+        other.close()
+
+
 def test_a_record_that_goes_on_past_the_request_is_read(server: FaultyServer) -> None:
     """The next request begins where the last one ended."""
     parts = [record("response", f"https://example.com/{i}", http(random.Random(i).randbytes(900_000))) for i in (1, 2)]
