@@ -214,6 +214,19 @@ def test_slices_that_follow_each_other_share_one_request(server: FaultyServer) -
         assert len(server.state.seen) == requests and server.state.sent_bytes <= len(LARGE)
 
 
+def test_a_few_pages_cost_few_bytes_and_requests(server: FaultyServer) -> None:
+    """With a limit, each request asks for twice as much as the one before."""
+    source = inspect(f"{server.base}/large.warc.gz")
+    (whole,) = plan_slices(source, 0, 1 << 30)
+    for limit, requests in ((1, 1), (60, 3)):
+        server.state.sent_bytes = 0
+        server.state.seen.clear()
+        reader = read_slice(source, whole, limit=limit, max_record_bytes=MAX_RECORD_BYTES)
+        assert len(list(reader)) == limit
+        assert len(server.state.seen) == requests
+        assert server.state.sent_bytes <= 2 * reader.next_offset + 2 * MORE_BYTES
+
+
 def test_a_stream_is_closed_where_the_next_slice_does_not_follow(server: FaultyServer) -> None:
     """Another slice, or one that must begin elsewhere, opens its own."""
     source = inspect(f"{server.base}/large.warc.gz")

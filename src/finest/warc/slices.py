@@ -95,7 +95,7 @@ def read_slice(
         position=start,
         etag=source.etag,
         size_bytes=source.size_bytes,
-        until=max(slice_.end, until or 0) if source.layout is Layout.MEMBERS else None,
+        until=_expected_end(source, slice_, start, limit, until),
         policy=policy,
         on_retry=on_retry,
         pauses=pauses,
@@ -105,6 +105,13 @@ def read_slice(
         stream, source, slice_, synced=synced, limit=limit, max_record_bytes=max_record_bytes, page_types=page_types,
         keeps_open=until is not None and until > slice_.end,
     )  # fmt: skip
+
+
+def _expected_end(source: Source, slice_: Slice, start: int, limit: int | None, until: int | None) -> int | None:
+    """Return where reading is expected to stop; None for the end of the file."""
+    if limit is not None:
+        return start
+    return max(slice_.end, until or 0) if source.layout is Layout.MEMBERS else None
 
 
 class SliceReader:

@@ -38,7 +38,8 @@ LEAST_BLOCK_BYTES = 1 << 10
 
 MORE_BYTES = 256 << 10
 """Bytes that each request asks for past what its caller expects to read: the last record and the one after it nearly
-always end within. What is left of them is read too, so that the connection can be used again."""
+always end within. What is left of them is read too, so that the connection can be used again. Each request past them
+asks for twice as many as the one before."""
 
 OnRetry = Callable[[int, str, float], None]
 """Called before each pause with (position in bytes, reason, pause in seconds)."""
@@ -143,7 +144,7 @@ class ResumableStream(io.RawIOBase):
         self.etag = etag
         self.size_bytes = size_bytes
         self._opener = opener
-        self._until = until
+        self._until, self._more = until, MORE_BYTES
         self._policy = policy or RetryPolicy()
         self._on_retry = on_retry
         self._pauses = pauses if opener.host else None
@@ -221,7 +222,9 @@ class ResumableStream(io.RawIOBase):
         """Return the end of the next request; None for the end of the object."""
         if self._until is None:
             return None
-        end = max(self._until, self.position) + MORE_BYTES
+        end = max(self._until, self.position) + self._more
+        if self.position >= self._until:
+            self._more *= 2
         return None if self.size_bytes is not None and end >= self.size_bytes else end
 
     def _wait(self, interruption: Interrupted) -> None:
