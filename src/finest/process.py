@@ -10,12 +10,21 @@ PR_SET_DUMPABLE = 4
 """prctl(2) option: whether this process may dump core and be traced by its user's other processes."""
 PR_SET_PDEATHSIG = 1
 """prctl(2) option: the signal that this process gets when its parent dies."""
+MEMORY_EXIT = 78
+"""Exit status of a worker that ran out of memory."""
 
 
 def end_with_parent() -> None:
     """Have the kernel kill this process when the thread that started it ends, for whatever reason (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def leave_with_parent() -> None:
+    """Leave Ctrl-C to the parent process, and have the kernel kill this one when the parent dies (Linux)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with_parent()
 
 
 def hide_memory() -> None:

@@ -83,7 +83,7 @@ def test_a_page_past_its_cpu_limit_is_dropped_on_every_thread(
         run(lambda: finest.extract(MANY, engine=engine, cpu_limit_s=TINY_S))
 
 
-@pytest.mark.parametrize("engine", ["trafilatura", "blocks-1"])
+@pytest.mark.parametrize("engine", ["trafilatura", "blocks-1", "blocks-2"])
 def test_extract_gives_the_engines_text(engine: str) -> None:
     """The main text, from text or bytes; nothing from a page without any."""
     text = finest.extract(PAGE, engine=engine)  # type: ignore[arg-type]
@@ -92,11 +92,20 @@ def test_extract_gives_the_engines_text(engine: str) -> None:
     assert finest.extract("<html></html>", engine=engine) == ""  # type: ignore[arg-type]
 
 
+def test_markdown_keeps_headings_and_code() -> None:
+    """Plain text has the same lines without the signs."""
+    page = PAGE.replace("</body>", "<h2>Use</h2><pre>if x:\n    go()</pre></body>")
+    text, marked = (finest.extract(page, engine="blocks-2", markdown=markdown) for markdown in (False, True))
+    assert "if x:\n    go()" in text and "```\nif x:\n    go()\n```" in marked
+
+
 def test_extract_refuses_what_would_harm_a_parser() -> None:
     """A bomb of nested elements, bytes that are no text and an unknown engine are one-line errors."""
     with pytest.raises(finest.PageError, match="payload_depth"):
         finest.extract("<div>" * 5_000)
     with pytest.raises(finest.PageError, match="no encoding"):
         finest.extract(bytes(range(256)) * 100)
-    with pytest.raises(finest.UsageError, match="there are trafilatura, blocks-1"):
+    with pytest.raises(finest.UsageError, match="there are trafilatura, blocks-1, blocks-2"):
         finest.extract(PAGE, engine="readability")  # type: ignore[arg-type]
+    with pytest.raises(finest.UsageError, match="writes plain text only"):
+        finest.extract(PAGE, markdown=True)

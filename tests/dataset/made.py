@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from finest.dataset.manifest import Manifest, recipe_hash, root_of, write_manifest
-from finest.dataset.merkle import SeriesTrees
+from finest.dataset.merkle import SeriesTrees, series_of
 from finest.dataset.rows import SCHEMA, VERDICT_SCHEMA, Row, VerdictRow, batch_of, digests, verdict_batch
-from finest.dataset.shards import Shard, ShardWriter, series_of
+from finest.dataset.shards import Shard, ShardWriter
 from finest.dataset.sources import Source, SourceSlice, source_digest
 
 DUMP = "CC-MAIN-2025-26"

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finest.dataset.rows import SCHEMA, batch_of
-from finest.dataset.shards import MAX_GROUP_ROWS, Shard, ShardWriter
+from finest.dataset.rows import MAX_GROUP_ROWS, SCHEMA, batch_of
+from finest.dataset.shards import Shard, ShardWriter
 from finest.errors import RunError
 
 from .made import row

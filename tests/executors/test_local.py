@@ -37,8 +37,14 @@ def execute(tmp_path: Path, misdeeds: dict[int, Any], **hooks: Any) -> list[int]
     """Run eight ranks in two workers; the ranks that were finished, in order of their number."""
     done: list[int] = []
     hooks = {"on_done": done.append, "on_tick": lambda: None, "on_death": lambda rank, code: None} | hooks
+    ranks = iter(range(8))
     ForkedExecutor(
-        [Touch(tmp_path, misdeeds)], range(8), world_size=8, workers=2, logging_dir=tmp_path / "logs", **hooks
+        [Touch(tmp_path, misdeeds)],
+        lambda _: next(ranks, None),
+        world_size=8,
+        workers=2,
+        logging_dir=tmp_path / "logs",
+        **hooks,
     ).run()
     return sorted(done)
 
@@ -82,6 +88,17 @@ def test_errors_of_ours_come_through(tmp_path: Path) -> None:
 
     with pytest.raises(LedgerError, match="no room at the inn"):
         execute(tmp_path, {5: refuse})
+
+
+def test_a_rank_that_raises_can_be_left_out(tmp_path: Path) -> None:
+    """The other ranks are run all the same."""
+    errors: dict[int, Exception] = {}
+
+    def stumble(folder: Path) -> None:
+        raise LedgerError("no room at the inn")
+
+    assert execute(tmp_path, {2: stumble}, on_error=errors.__setitem__) == [0, 1, 3, 4, 5, 6, 7]
+    assert str(errors[2]) == "no room at the inn"
 
 
 def test_any_other_error_names_its_slice_and_log(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from finest.errors import RunError
-from finest.executors.local import MEMORY_EXIT
 from finest.pipeline import preflight as checks
 from finest.pipeline.guard import CPU_SIGNAL, PageGuard
 from finest.pipeline.guarded import GuardedJudge
@@ -24,6 +23,7 @@ from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
 from finest.pipeline.run import refine
 from finest.pipeline.why import why
+from finest.process import MEMORY_EXIT
 from finest.recipe import judge as judging
 from finest.recipe import toolbox
 from finest.recipe.check import Check

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
 from finest.pipeline.run import refine
 from finest.recipe import judge as judging
-from finest.recipe.recipe import Recipe
+from finest.recipe.recipe import Recipe, parse_recipe
 from finest.settings import default_cache
 from finest.warc.source import CommonCrawl
 
@@ -128,3 +129,21 @@ def test_a_warc_inside_a_page_is_not_read_as_records(tmp_path: Path, monkeypatch
     summaries = Ledger.read(tmp_path / "out").summaries()
     assert len(summaries) > 3
     assert all(a.next_offset == b.first_offset for a, b in itertools.pairwise(summaries))
+
+
+@pytest.mark.parametrize(("scope", "rows"), [("run", 1), ("dump", 2)])
+def test_pages_of_another_dump_are_compared_by_choice(scope: str, rows: int, tmp_path: Path) -> None:
+    """The same page twice in each of two dumps: one row over the run, or one row per dump."""
+    sources = []
+    for number, dump in enumerate(("CC-MAIN-2024-10", "CC-MAIN-2024-18")):
+        source = tmp_path / dump / "pages.warc.gz"
+        source.parent.mkdir()
+        body = checks.KNOWN_HTML.encode()
+        source.write_bytes(record(2 * number, body) + record(2 * number + 1, body))
+        sources.append(str(source))
+    recipe = parse_recipe({**RECIPE.resolved(), "dedup": {**RECIPE.resolved()["dedup"], "scope": scope}})
+    found = refine(
+        replace(options(tmp_path, tmp_path / "out"), specs=tuple(sources), recipe=recipe), Progress(quiet=True)
+    )
+    assert (found.rows, found.reasons["duplicate"]) == (rows, 4 - rows)
+    assert (recipe.hash == RECIPE.hash) == (scope == "run")

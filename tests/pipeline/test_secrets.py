@@ -19,7 +19,7 @@ from finest.pipeline.plan import begin
 from finest.pipeline.run import refine
 from finest.pipeline.share import opened
 from finest.pipeline.slurm.jobs import with_end
-from finest.pipeline.submission import ADDRESSES, forget_addresses
+from finest.pipeline.submission import ADDRESSES, clean_up
 from finest.pipeline.verify import verify
 from finest.pipeline.why import why
 from finest.recipe.recipe import Recipe
@@ -136,7 +136,7 @@ def test_jobs_get_the_whole_address_and_nobody_else(tmp_path: Path) -> None:
         assert_clean(written(tmp_path / "out"))
         submissions.hand_over(ledger, folder)
         assert (folder / ADDRESSES).exists()
-        forget_addresses(ledger.out)
+        clean_up(ledger.out)
         assert_clean(written(tmp_path / "out"))
 
 

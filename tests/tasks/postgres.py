@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from finest.executors.local import leave_with_parent
+from finest.process import leave_with_parent
 
 START_S = 30.0
 STOP_S = 20.0

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Literal
 from finest.errors import PageError, RecipeError, UsageError
 from finest.recipe.bounds import check_markup
 from finest.recipe.decode import decode
-from finest.recipe.extract import ExtractionLimit, bounded
+from finest.recipe.engines import STRUCTURED
+from finest.recipe.extract import ExtractionLimit, bounded, extract_structure
 from finest.recipe.judge import ENGINES
 from finest.recipe.judge import judge as judge_page
 from finest.recipe.page import Page
@@ -69,25 +70,36 @@ def judge(
 
 
 def extract(
-    html: str | bytes, *, engine: Literal["blocks-1", "trafilatura"] = "blocks-1", cpu_limit_s: float = 10.0
+    html: str | bytes,
+    *,
+    engine: Literal["blocks-1", "blocks-2", "trafilatura"] = "blocks-1",
+    markdown: bool = False,
+    cpu_limit_s: float = 10.0,
 ) -> str:
     """Extract the main text of a page's HTML, without navigation and boilerplate; "" if there is none.
 
-    `engine` is `blocks-1`, finest's own, or `trafilatura`, which gives the text of trafilatura 1.11.0 with
-    `favor_precision`. `bytes` are decoded with the encoding that the page declares. The function is thread-safe, but
-    calls wait for one another.
+    `engine` is `blocks-1`, finest's own, `blocks-2`, which keeps code, tables, lists and formulas and writes Markdown
+    with `markdown`, or `trafilatura`, which gives the text of trafilatura 1.11.0 with `favor_precision`. `bytes` are
+    decoded with the encoding that the page declares. The function is thread-safe, but calls wait for one another.
 
     Raises PageError if the markup exceeds the limits that protect the parser (`LimitRules`), if the extraction takes
-    more than `cpu_limit_s` CPU seconds of the calling thread, or if the encoding of the bytes is unknown.
+    more than `cpu_limit_s` CPU seconds of the calling thread (`blocks-2`: more than a fixed number of steps), or if the
+    encoding of the bytes is unknown; UsageError for an unknown engine, or for Markdown from another than `blocks-2`.
     """
     if engine not in ENGINES:
         raise UsageError(f"no extraction engine called {engine!r}; there are {', '.join(ENGINES)}")
+    if markdown and engine != STRUCTURED:
+        raise UsageError(
+            f"engine {engine!r} writes plain text only: extract(html, engine={STRUCTURED!r}, markdown=True)"
+        )
     text = html if isinstance(html, str) else _decoded(html)
     failed = next((check for check in check_markup(text, LimitRules()) if check.failed), None)
     if failed:
         raise PageError(f"the page passes a limit: {failed.reason}, {failed.value:,.0f} of at most {failed.limit:,.0f}")
     with _one_page:
         try:
+            if engine == STRUCTURED:
+                return extract_structure(text, markdown=markdown) or ""
             return bounded(ENGINES[engine], text, cpu_limit_s) or ""
         except ExtractionLimit as error:
             raise PageError(str(error)) from error

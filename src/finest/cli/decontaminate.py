@@ -9,13 +9,11 @@ import click
 
 from finest.cli.groups import Commands
 from finest.cli.shared import console, json_of, lean_imports, say
-from finest.recipe.stages.decontaminate import DecontaminateRules
+from finest.recipe.decontaminate import MIN_MATCHES, MIN_PERCENT
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
     from finest.recipe.decontaminate.index import Index
-
-_DEFAULTS = DecontaminateRules()
 
 
 class _Decontaminate(Commands):
@@ -101,9 +99,9 @@ def _show(index: Index, out: Path, sha256: str) -> None:
     "--index", type=click.Path(path_type=Path), required=True, help="Index file that `finest decontaminate build` made."
 )
 @click.option("--index-sha256", metavar="HEX", help="Refuse an index with another sha256.")
-@click.option("--min-matches", type=click.IntRange(min=1), default=_DEFAULTS.min_matches, show_default=True,
+@click.option("--min-matches", type=click.IntRange(min=1), default=MIN_MATCHES, show_default=True,
               help="N-grams of an item that a text must have.")  # fmt: skip
-@click.option("--min-percent", type=click.IntRange(0, 100), default=_DEFAULTS.min_percent, show_default=True,
+@click.option("--min-percent", type=click.IntRange(0, 100), default=MIN_PERCENT, show_default=True,
               help="Share of an item's n-grams that a text must have, in per cent.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help="New folder of the dataset without these rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print every hit as a line of JSON.")

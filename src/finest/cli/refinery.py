@@ -17,7 +17,7 @@ from finest.cli.shared import common_crawl, console, json_of, lean_imports, say,
 from finest.cli.slurm import Where, ask_on_interrupt, executor_options
 from finest.errors import NO_EVIDENCE
 from finest.masking import printable
-from finest.recipe.recipe import SHIPPED, load_recipe
+from finest.recipe import SHIPPED
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
@@ -160,6 +160,7 @@ def refine(
 def _recipe_of(name: str | None, language: str | None, cache: Path) -> Recipe:
     """Return the recipe that `finest refine` was asked for."""
     from finest.pipeline.languages import recipe_in_languages
+    from finest.recipe.recipe import load_recipe
 
     if language is not None:
         return recipe_in_languages(language, name, cache, say)
@@ -385,6 +386,8 @@ def recipe_list() -> None:
     \b
     finest recipe list
     """
+    from finest.recipe.recipe import load_recipe
+
     for name in SHIPPED:
         loaded = load_recipe(name)
         click.echo(f"{name:16} {loaded.hash[:12]}  {loaded.description}")
@@ -398,6 +401,8 @@ def recipe_show(name: str) -> None:
     \b
     finest recipe show fineweb
     """
+    from finest.recipe.recipe import load_recipe
+
     click.echo(json_of(load_recipe(name).resolved()))
 
 
@@ -414,6 +419,7 @@ def recipe_fetch(name: str) -> None:
     """
     from finest.pipeline.decontaminate.indexes import provide_index
     from finest.pipeline.quality_models import provide_models
+    from finest.recipe.recipe import load_recipe
 
     settings = load_settings()
     recipe = load_recipe(name)
@@ -433,6 +439,8 @@ def recipe_hash(name: str) -> None:
     \b
     finest recipe hash my-recipe.toml
     """
+    from finest.recipe.recipe import load_recipe
+
     click.echo(load_recipe(name).hash)
 
 

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from finest.pipeline.guarded import GuardedJudge
-from finest.pipeline.steps import PAGE_CPU_FACTOR
+from finest.pipeline.guarded import PAGE_CPU_FACTOR, GuardedJudge
 from finest.recipe.judge import Verdict, judge
 from finest.validator.quality.sample import host_of, visible_text
 from finest.validator.quality.tokens import ids

@@ -15,9 +15,16 @@ from finest.atomic_files import size_and_sha256
 from finest.dataset.limits import most_groups
 from finest.dataset.manifest import Manifest
 from finest.dataset.row_order import RowOrder, check_roots
-from finest.dataset.rows import HASHED_COLUMNS, VERDICT_SCHEMA, added_columns, digests, schema_with
+from finest.dataset.rows import (
+    HASHED_COLUMNS,
+    MAX_GROUP_ROWS,
+    VERDICT_SCHEMA,
+    added_columns,
+    digests,
+    schema_with,
+)
 from finest.dataset.selection import AnyRule, unsatisfied
-from finest.dataset.shards import MAX_GROUP_ROWS, Shard
+from finest.dataset.shards import Shard
 from finest.dataset.sources import SourceFile, sources_in
 from finest.errors import VerifyError
 from finest.recipe.reasons import DUPLICATE

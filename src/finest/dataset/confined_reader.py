@@ -18,7 +18,7 @@ import pyarrow as pa
 from finest.dataset.limits import MAX_GROUP_BYTES, READER_CPU_S, READER_MEMORY_BYTES, READER_WALL_S
 from finest.dataset.shards import Shard
 from finest.errors import RunError, VerifyError
-from finest.recipe.stage import Column
+from finest.recipe.column import Column
 from finest.sandbox import warn_once
 
 _MAX_LINE_BYTES = 4 * 1024 * 1024

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from finest.dataset.card import write_card
 from finest.dataset.manifest import Manifest, root_of, write_manifest
+from finest.dataset.merkle import series_of
 from finest.dataset.open import open_dataset
 from finest.dataset.rows import Row, batch_of, rows_of, schema_with
-from finest.dataset.shards import Shard, ShardWriter, series_of
+from finest.dataset.shards import Shard, ShardWriter
 
 if TYPE_CHECKING:
     from pathlib import Path

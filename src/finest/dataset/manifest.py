@@ -28,10 +28,10 @@ from finest.dataset.limits import (
     MAX_MANIFEST_BYTES,
     check_values,
 )  # fmt: skip
-from finest.dataset.merkle import top_root
+from finest.dataset.merkle import series_of, top_root
 from finest.dataset.rows import schema_with
 from finest.dataset.selection import MAX_SELECTIONS, AnyRule, Selection, check_selections
-from finest.dataset.shards import Shard, series_of
+from finest.dataset.shards import Shard
 from finest.dataset.sources import (
     Count,
     Name,

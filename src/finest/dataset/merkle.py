@@ -62,6 +62,11 @@ def top_root(series: Iterable[tuple[str, int]]) -> str:
     return root(series_leaf(own, rows) for own, rows in series)
 
 
+def series_of(path: str) -> str:
+    """Return the series of a file: its path without the last number, `data/D/000` for `data/D/000_00000.parquet`."""
+    return path.rpartition("_")[0] or path
+
+
 class SeriesTrees:
     """The trees of several series of rows, to which the rows are added series by series, each in its order."""
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
-from finest.dataset.merkle import SeriesTrees
-from finest.dataset.shards import series_of
+from finest.dataset.merkle import SeriesTrees, series_of
 from finest.errors import VerifyError
 from finest.recipe.reasons import KEPT
 

@@ -26,6 +26,7 @@ from finest.dataset.row_order import COLUMNS as ORDER_COLUMNS
 from finest.dataset.row_order import RowOrder
 from finest.dataset.rows import (
     HASHED_COLUMNS,
+    MAX_GROUP_ROWS,
     SCHEMA,
     VERDICT_SCHEMA,
     added_columns,
@@ -33,9 +34,8 @@ from finest.dataset.rows import (
     digests,
     schema_with,
 )
-from finest.dataset.shards import MAX_GROUP_ROWS
 from finest.errors import FinestError, VerifyError
-from finest.recipe.stage import Column
+from finest.recipe.column import Column
 
 Need = Callable[[str, int, int], bytes]
 """Callback that returns the bytes of a file (by path) from the first offset to the second, exclusive."""

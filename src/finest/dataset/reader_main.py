@@ -3,7 +3,8 @@
 It reads requests from standard input and writes answers to standard output. FOLDER is a dataset that it may read by
 itself, to check it as a whole. Before it imports the decoder, it gives up access to every file except its own libraries
 and FOLDER, to the network, and to every program (`finest.sandbox`). The import must come later because Arrow starts a
-thread as soon as it is imported, which the sandbox would not cover.
+thread as soon as it is imported, which the sandbox would not cover. Arrow imports NumPy wherever it is installed, but
+decodes without it: hiding NumPy from Arrow saves 0.1 s of each start and 80 MB of address space.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     told = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    sys.modules["numpy"] = None  # type: ignore[assignment]
     from finest.dataset.reader import serve
 
+    del sys.modules["numpy"]  # a rule over the rows may use it
     try:
         serve(sys.stdin.buffer, told)
     except (BrokenPipeError, KeyboardInterrupt):

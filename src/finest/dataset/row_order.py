@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from finest.dataset.merkle import SeriesTrees
-from finest.dataset.shards import series_of
+from finest.dataset.merkle import SeriesTrees, series_of
 from finest.errors import VerifyError
 
 if TYPE_CHECKING:
@@ -50,7 +48,7 @@ class RowOrder:
         self._trees.add(series_of(path), hashes)
         if self._by_language and not pc.all(pc.equal(batch["language"], self._folder)).as_py():
             raise VerifyError(f"{path}: it has a row in another language than {self._folder}")
-        offsets = batch["warc_offset"].to_numpy(zero_copy_only=False)
+        offsets = batch["warc_offset"].to_pylist()
         for source, start, end in _runs(batch["file_path"]):
             self._enter(source, start)
             self._check(offsets[start:end], hashes[start:end], start)
@@ -77,22 +75,15 @@ class RowOrder:
         self._seen.add(source)
         self._source, self._offset, self._at_offset = source, -1, set()
 
-    def _check(self, offsets: np.ndarray, hashes: Sequence[bytes], start: int) -> None:
+    def _check(self, offsets: list[int], hashes: Sequence[bytes], start: int) -> None:
         """Check rows of one source: ascending offsets, and different hashes where offsets are equal."""
-        before = np.concatenate(([self._offset], offsets[:-1]))
-        if (offsets < before).any():
-            at = start + int(np.argmax(offsets < before))
-            raise VerifyError(f"{self._place(at)}: it lies before an earlier row of its source")
-        same = offsets == before
-        self._offset = int(offsets[-1])
-        if not same.any():
-            self._at_offset = {hashes[-1]}
-            return
-        for number, (is_same, digest) in enumerate(zip(same.tolist(), hashes, strict=True)):
-            if not is_same:
-                self._at_offset = set()
+        for at, (offset, digest) in enumerate(zip(offsets, hashes, strict=True), start):
+            if offset < self._offset:
+                raise VerifyError(f"{self._place(at)}: it lies before an earlier row of its source")
+            if offset > self._offset:
+                self._offset, self._at_offset = offset, set()
             if digest in self._at_offset:
-                raise VerifyError(f"{self._place(start + number)}: the same row occurs twice")
+                raise VerifyError(f"{self._place(at)}: the same row occurs twice")
             self._at_offset.add(digest)
 
     def _place(self, at: int) -> str:

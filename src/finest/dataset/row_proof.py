@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from finest.dataset.merkle import proof, series_leaf, verify_proof
-from finest.dataset.shards import series_of
+from finest.dataset.merkle import proof, series_leaf, series_of, verify_proof
 
 if TYPE_CHECKING:
     from finest.dataset.open import Dataset

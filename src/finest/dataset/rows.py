@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from finest.recipe.stage import Column
+from finest.recipe.column import Column
 
 SCHEMA: pa.Schema = pa.schema(
     [
@@ -57,6 +57,9 @@ VERDICT_SCHEMA: pa.Schema = pa.schema(
 its threshold; `duplicate_of` is the id of the page that was kept instead of a duplicate; `error` says what dropped
 a page where these do not: an exception, or the span that an evaluation set matches. A column that does not apply is
 null."""
+
+MAX_GROUP_ROWS = 5_000
+"""Maximum rows of a row group in a dataset's files, so that checking a sample of rows reads little."""
 
 ROW_FORMAT = b"finest-row/1"
 """Prefix of the bytes that are hashed for a row; another encoding gets another number."""

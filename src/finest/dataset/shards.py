@@ -21,12 +21,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from finest.atomic_files import sync
 from finest.dataset.merkle import Tree
-from finest.dataset.rows import SCHEMA
+from finest.dataset.rows import MAX_GROUP_ROWS, SCHEMA
 from finest.errors import RunError
 
 MAX_SHARD_BYTES = 500_000_000
 """Shard size of the `datasets` library; the Hub's viewer and downloads work best with shards up to this size."""
-MAX_GROUP_ROWS = 5_000
 MAX_GROUP_BYTES = 16 * 1024 * 1024
 """Uncompressed bytes of a row group: reading one random row fetches about 6 MB."""
 ZSTD_LEVEL = 3
@@ -43,11 +42,6 @@ class Shard(BaseModel):
     rows: int = Field(ge=0)
     size_bytes: int = Field(ge=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-
-
-def series_of(path: str) -> str:
-    """Return the series of a file: its path without the last number, `data/D/000` for `data/D/000_00000.parquet`."""
-    return path.rpartition("_")[0] or path
 
 
 class _HashingFile:

@@ -21,11 +21,11 @@ from finest.atomic_files import Held, hold, sync
 from finest.dataset.card import write_card
 from finest.dataset.hub import Revision
 from finest.dataset.manifest import Manifest, root_of, write_manifest
-from finest.dataset.merkle import SeriesTrees
+from finest.dataset.merkle import SeriesTrees, series_of
 from finest.dataset.row_order import check_roots
 from finest.dataset.rows import VERDICT_SCHEMA, schema_with
 from finest.dataset.selection import Selection
-from finest.dataset.shards import Shard, ShardWriter, series_of
+from finest.dataset.shards import Shard, ShardWriter
 from finest.errors import UsageError, VerifyError
 from finest.recipe.reasons import KEPT
 

@@ -3,6 +3,8 @@
 DataTrove's own pool waits forever when the kernel kills a worker, and each of its workers loads models and lists again.
 This executor forks the workers from a process that has already loaded them, and the parent watches each one. When a
 worker dies, it calls `on_death` with the rank, which decides whether the rank runs again.
+
+The ranks are not given beforehand: each worker that is free gets its next one from `next_rank`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import contextlib
 import gc
 import multiprocessing
 import os
-import signal
 from collections import deque
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from loguru import logger
 
 from finest.errors import FinestError, RunError, plain_os_error
 from finest.masking import masked, masked_error
-from finest.process import end_with_parent
+from finest.process import MEMORY_EXIT, leave_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,21 +33,23 @@ if TYPE_CHECKING:
     from datatrove.pipeline.base import PipelineStep
 
 
-MEMORY_EXIT = 78
-"""Exit status of a worker that ran out of memory."""
+def _raise(_: int, error: Exception) -> None:
+    raise error
 
 
 class ForkedExecutor(LocalPipelineExecutor):
-    """Runs the ranks of a DataTrove pipeline in forked workers.
+    """Runs ranks of a DataTrove pipeline in forked workers.
 
-    It calls `on_done(rank)` as each rank finishes, `on_tick()` about once a second, and `on_death(rank, exit_code)`
-    when a worker dies while running a rank; if that returns, the rank runs again. An error of a rank ends the run.
+    `next_rank(worker)` returns the next rank for that worker, or None if there is none now; the run ends when no worker
+    has one. It calls `on_done(rank)` as each rank finishes, `on_tick()` about once a second, `on_death(rank,
+    exit_code)` when a worker dies while running a rank, and `on_error(rank, error)` when a rank raises. If `on_death`
+    returns, the rank runs again; if `on_error` returns, the rank is left out.
     """
 
     def __init__(
         self,
         pipeline: Sequence[PipelineStep],
-        ranks: Sequence[int],
+        next_rank: Callable[[int], int | None],
         *,
         world_size: int,
         workers: int,
@@ -54,29 +57,37 @@ class ForkedExecutor(LocalPipelineExecutor):
         on_done: Callable[[int], None],
         on_tick: Callable[[], None],
         on_death: Callable[[int, int], None],
+        on_error: Callable[[int, Exception], None] = _raise,
     ) -> None:
         super().__init__(list(pipeline), tasks=world_size, workers=workers, logging_dir=str(logging_dir))
         self.skip_completed = False  # the ledger decides what is finished, not DataTrove's marker files
-        self._ranks = list(ranks)
-        self._logs = logging_dir
-        self._on_done, self._on_tick, self._on_death = on_done, on_tick, on_death
+        self._next_rank, self._logs = next_rank, logging_dir
+        self._on_done, self._on_tick, self._on_death, self._on_error = on_done, on_tick, on_death, on_error
 
     def run(self) -> None:
         """Run all ranks; raises what a rank raised. All workers have ended when it returns or raises."""
         self._logs.mkdir(parents=True, exist_ok=True)
         logger.remove()
-        queue = self._ranks[::-1]
-        workers = [self._start(i) for i in range(min(self.workers, len(queue)))]
+        workers: list[Worker] = []
         try:
-            for worker in workers:
-                worker.give(queue)
+            self._employ(workers)
             while any(worker.rank is not None for worker in workers):
                 for worker in self._wait(workers):
-                    self._hear(worker, workers, queue)
+                    self._hear(worker, workers)
+                self._employ(workers)
                 self._on_tick()
         finally:
             for worker in workers:
                 worker.stop()
+
+    def _employ(self, workers: list[Worker]) -> None:
+        """Give each free worker its next rank, and start further workers while there is work for them."""
+        for worker in workers:
+            if worker.rank is None:
+                worker.give(self._next_rank(worker.number))
+        while len(workers) < self.workers and (rank := self._next_rank(len(workers))) is not None:
+            workers.append(self._start(len(workers)))
+            workers[-1].give(rank)
 
     def _start(self, number: int) -> Worker:
         context = multiprocessing.get_context("fork")
@@ -93,7 +104,7 @@ class ForkedExecutor(LocalPipelineExecutor):
         ready = set(wait([w.connection for w in workers if w.rank is not None], timeout=1.0))
         return [worker for worker in workers if worker.connection in ready]
 
-    def _hear(self, worker: Worker, workers: list[Worker], queue: list[int]) -> None:
+    def _hear(self, worker: Worker, workers: list[Worker]) -> None:
         rank = worker.rank
         assert rank is not None
         try:
@@ -103,14 +114,13 @@ class ForkedExecutor(LocalPipelineExecutor):
             self._on_death(rank, worker.process.exitcode or 0)
             replacement = self._start(worker.number)
             workers[workers.index(worker)] = replacement
-            queue.append(rank)
-            replacement.give(queue)
+            replacement.give(rank)
             return
-        if error is not None:
-            raise error
-        self._on_done(rank)
         worker.rank = None
-        worker.give(queue)
+        if error is None:
+            self._on_done(rank)
+        else:
+            self._on_error(rank, error)
 
     def _serve(self, connection: Connection, number: int) -> None:
         """Run each rank received from the pipe until it sends None, as a worker whose output goes to its own log."""
@@ -160,11 +170,11 @@ class Worker:
         self.process, self.connection, self.number = process, connection, number
         self.rank: int | None = None
 
-    def give(self, queue: list[int]) -> None:
-        if queue:
-            self.rank = queue.pop()
+    def give(self, rank: int | None) -> None:
+        self.rank = rank
+        if rank is not None:
             with contextlib.suppress(OSError):  # a dead worker is noticed when the pipe is read
-                self.connection.send(self.rank)
+                self.connection.send(rank)
 
     def stop(self) -> None:
         if self.rank is not None:
@@ -191,13 +201,6 @@ class _Masked:
     def write(self, line: str) -> None:
         with self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(masked(line))
-
-
-def leave_with_parent() -> None:
-    """Leave Ctrl-C to the parent process, and have the kernel kill this one when the parent dies (Linux)."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    end_with_parent()
 
 
 def _say_into(path: Path) -> None:

@@ -28,7 +28,7 @@ from finest.dataset.rows import VERDICT_SCHEMA, schema_with, with_row_hashes
 from finest.dataset.selection import Rule, Selection
 from finest.dataset.shards import Shard, ShardWriter
 from finest.pipeline.damage import readable
-from finest.pipeline.dedup.signatures import SignatureFile
+from finest.pipeline.dedup.signatures import SignatureFile, Signatures, WithinGroup
 from finest.pipeline.dedup.survivors import Survivors, find_survivors
 from finest.pipeline.summary import SliceSummary, merge
 from finest.recipe.reasons import DUPLICATE, KEPT
@@ -116,9 +116,15 @@ def deduplicate(ledger: Ledger, options: RunOptions, summaries: list[SliceSummar
     if not recipe.dedup.enabled:
         first = dedup_first(recipe)
         return Survivors.everyone(sum(summary.pages if first else summary.kept for summary in summaries))
-    files = [SignatureFile.open(ledger.slice_folder(s) / "signatures.npy") for s in ledger.plan.slices]
+    parts: list[Signatures] = [
+        SignatureFile.open(ledger.slice_folder(s) / "signatures.npy") for s in ledger.plan.slices
+    ]
+    if recipe.dedup.scope == "dump":
+        dumps = [dump_of(ledger.plan.sources[s.source_index].name) for s in ledger.plan.slices]
+        numbers = {dump: number for number, dump in enumerate(sorted(set(dumps)))}
+        parts = [WithinGroup(part, numbers[dump]) for part, dump in zip(parts, dumps, strict=True)]
     return find_survivors(
-        files, recipe.dedup, ledger.folder / "dedup", progress,
+        parts, recipe.dedup, ledger.folder / "dedup", progress,
         memory_bytes=options.dedup_memory, workers=options.workers,
     )  # fmt: skip
 

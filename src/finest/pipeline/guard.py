@@ -12,7 +12,7 @@ import resource
 import signal
 from functools import lru_cache
 
-from finest.executors.local import MEMORY_EXIT
+from finest.process import MEMORY_EXIT
 
 MEMORY_BYTES = 3 << 30
 """Memory that one page may take beyond what its worker holds when it begins. The most that any measured page within the

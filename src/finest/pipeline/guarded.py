@@ -5,9 +5,8 @@ from __future__ import annotations
 import multiprocessing
 from typing import TYPE_CHECKING, Any
 
-from finest.executors.local import leave_with_parent
 from finest.pipeline.guard import CPU_SIGNAL, PageGuard
-from finest.pipeline.steps import CRASHED, LIMITED, PAGE_CPU_FACTOR
+from finest.process import leave_with_parent
 from finest.recipe.extract import ExtractionLimit, bounded
 from finest.recipe.extract.pieces import pieces_of
 from finest.recipe.judge import ENGINES, PageState, Trail, Verdict, explain, judge, toolbox
@@ -20,6 +19,11 @@ if TYPE_CHECKING:
     from finest.recipe.extract.pieces import Piece
     from finest.recipe.page import Page
     from finest.recipe.recipe import Recipe
+
+CRASHED = Verdict("extraction_crash", value=1, limit=0)
+LIMITED = Verdict("extraction_limit", value=1, limit=0)
+PAGE_CPU_FACTOR = 3
+"""CPU time that all stages of a page together may take, as a multiple of the extraction's CPU limit."""
 
 
 class GuardedJudge:

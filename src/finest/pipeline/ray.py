@@ -1,31 +1,32 @@
 """`--executor ray`: tasks on a Ray cluster judge the slices, and this process assembles the dataset.
 
     OUT/ledger/ray/RUN/submission.json   the slices and the tasks
+    OUT/ledger/ray/RUN/claims/           which task has taken which slices
     OUT/ledger/ray/RUN/tasks/N.alive     touched about once a second by task N while it runs
     OUT/ledger/ray/RUN/tasks/N.error     why task N failed
 
-The command is Ray's driver: when it ends, Ray ends the tasks, and the same command resumes the run.
+The command is Ray's driver: when it ends, Ray ends the tasks, and the same command resumes the run. Ray starts the task
+of a lost node again, on another one; meanwhile the other tasks take over its slices.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
 from finest.errors import JobFailed, RunError
-from finest.executors.local import leave_with_parent
 from finest.executors.ray import RayStage
 from finest.executors.request import Allotment
 from finest.formatting import counted
-from finest.masking import masked_error
+from finest.pipeline.failures import read_errors, reason_to_stop
 from finest.pipeline.options import GO_ON
 from finest.pipeline.share import Lines, RefineShare
 from finest.pipeline.slices import FailureWatch, take_in
-from finest.pipeline.submission import folder_of, forget_addresses, new
+from finest.pipeline.submission import clean_up, folder_of, new
+from finest.process import leave_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from finest.pipeline.ledger import Ledger
@@ -38,19 +39,14 @@ SILENT_S = 60.0
 
 
 class RayShare(RefineShare):
-    """Judges a share of the slices and leaves trace files, as Ray's driver learns of failures late, never of deaths."""
+    """Judges slices and leaves trace files, as Ray's driver learns of failures late, and never of some deaths."""
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:  # noqa: ARG002
         leave_with_parent()  # DataTrove runs this in a pool of one process, which would outlive its actor
-        traces = self.folder / "tasks"
-        traces.mkdir(exist_ok=True)
-        try:
-            self.judge(rank, world_size, Alive(traces / f"{rank}.alive"))
-        except BaseException as error:
-            words = str(error) if isinstance(error, RunError) else masked_error(error)
-            (traces / f"{rank}.error").write_text(f"on {os.uname().nodename}: {words}", encoding="utf-8")
-            raise
-        (traces / f"{rank}.alive").unlink(missing_ok=True)
+        (self.folder / "tasks").mkdir(exist_ok=True)
+        sign = self.folder / "tasks" / f"{rank}.alive"
+        self.judge(rank, world_size, Alive(sign))
+        sign.unlink(missing_ok=True)
         return iter(())
 
 
@@ -84,40 +80,74 @@ def judge_on_ray(ledger: Ledger, options: RunOptions, request: RayRequest, progr
         RayShare(folder), tasks, cpus_per_task=request.cpus_per_task, memory_gb=request.memory_per_cpu_gb,
         folder=folder / "slices",
     )  # fmt: skip
+    at_work = Tasks(folder, tasks, progress.say)
     try:
         with stage:
             progress.begin(ledger, done, tasks * request.cpus_per_task)
-            _watch(ledger, stage, folder / "tasks", FailureWatch(ledger, done), progress)
+            _watch(ledger, stage, at_work, FailureWatch(ledger, done), progress)
     finally:
-        forget_addresses(ledger.out)
+        clean_up(ledger.out)
     if missing := ledger.pending():
-        why = f": {stage.error}" if stage.error else ""
+        why = f": {found}" if (found := at_work.failure() or stage.error) else ""
         raise RunError(f"Ray's tasks have ended, but {counted(len(missing), 'slice')} is missing{why}; {GO_ON}")
     progress.end()
 
 
-def _watch(ledger: Ledger, stage: RayStage, traces: Path, failures: FailureWatch, progress: Progress) -> None:
-    """Wait for the last task; raises RunError at the first failed task, JobFailed if a task falls silent."""
+class Tasks:
+    """The run's tasks on Ray, as far as their trace files tell."""
+
+    def __init__(self, folder: Path, number: int, say: Callable[[str], None]) -> None:
+        self._folder, self._number, self._say = folder, number, say
+        self._lost: set[int] = set()
+        self._told: set[int] = set()
+
+    def check(self) -> None:
+        """Report failed and lost tasks; raise JobFailed if the run cannot finish."""
+        errors = read_errors(self._folder)
+        for error in errors:
+            self._tell(error.task, f"failed on node {error.node}: {error.words}")
+        self._lost = self._silent()
+        for task in self._lost:
+            self._tell(task, f"has sent no sign of life for {SILENT_S:.0f} s and is considered lost")
+        bad = self._lost.union(error.task for error in errors)
+        if why := reason_to_stop(errors, len(bad), self._number):
+            raise JobFailed(f"{why}; {GO_ON}")
+        if len(bad) == self._number:
+            raise JobFailed(f"{self.failure()}; {GO_ON}")
+
+    def failure(self) -> str:
+        """Describe the first failure; empty if there is none."""
+        errors = read_errors(self._folder)
+        if errors:
+            return f"task {errors[0].task} on Ray failed on node {errors[0].node}: {errors[0].words}"
+        return f"task {min(self._lost)} on Ray is considered lost" if self._lost else ""
+
+    def _silent(self) -> set[int]:
+        lost = set()
+        for sign in self._folder.glob("tasks/*.alive"):
+            try:
+                if time.time() - sign.stat().st_mtime > SILENT_S:
+                    lost.add(int(sign.stem))
+            except FileNotFoundError:
+                continue
+        return lost
+
+    def _tell(self, task: int, what: str) -> None:
+        if task not in self._told:
+            self._told.add(task)
+            others = "; the other tasks take over its slices" if self._number > 1 else ""
+            self._say(f"Task {task} on Ray {what}{others}")
+
+
+def _watch(ledger: Ledger, stage: RayStage, tasks: Tasks, failures: FailureWatch, progress: Progress) -> None:
+    """Wait until no slice is missing, or no task is left; raises RunError or JobFailed if the run cannot finish."""
     missing = set(ledger.pending())
-    while True:
+    while missing:
         over = stage.is_over
         missing = take_in(ledger, missing, failures, progress)
-        _raise_first(traces)
+        if missing:
+            tasks.check()
         if over:
             return
         progress.tick()
         time.sleep(LOOK_S)
-
-
-def _raise_first(traces: Path) -> None:
-    for error in sorted(traces.glob("*.error")):
-        raise RunError(f"task {error.stem} on Ray failed {error.read_text(encoding='utf-8')}; {GO_ON}")
-    for sign in sorted(traces.glob("*.alive")):
-        try:
-            silent_s = time.time() - sign.stat().st_mtime
-        except FileNotFoundError:
-            continue
-        if silent_s > SILENT_S:
-            raise JobFailed(
-                f"task {sign.stem} on Ray has sent no sign of life for {silent_s:.0f} s and is considered lost; {GO_ON}"
-            )

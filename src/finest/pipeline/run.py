@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from finest.pipeline.plan import begin, finish, finished
 from finest.pipeline.preflight import preflight
-from finest.pipeline.submission import forget_addresses
+from finest.pipeline.submission import clean_up
 
 if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
@@ -36,7 +36,7 @@ def refine(options: RunOptions, progress: Progress, ask: Ask | None = None) -> M
         from finest.pipeline.slurm.jobs import leave_to_slurm
 
         leave_to_slurm(options.out, progress, restart=options.restart)
-        forget_addresses(options.out)
+        clean_up(options.out)
     ledger = begin(options, progress)
     with ledger.lock():
         ledger.sweep()

@@ -1,9 +1,8 @@
-"""The DataTrove step of each cluster task: judge a share of the run's slices."""
+"""The DataTrove step of each cluster task: judge slices of the run that no other task has."""
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from datatrove.pipeline.base import PipelineStep
 
-from finest.errors import FinestError, RunError
-from finest.executors.slurm.memory import memory_kills
+from finest.errors import FinestError
+from finest.formatting import counted
+from finest.pipeline.claims import Claims
+from finest.pipeline.failures import TaskWatch, check_restarts, noting_error
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.options import RunOptions
 from finest.pipeline.preflight import preflight
 from finest.pipeline.progress import Progress
-from finest.pipeline.slices import FailureWatch, run_ranks
-from finest.pipeline.submission import Submission, read, with_addresses
+from finest.pipeline.queue import Queue
+from finest.pipeline.slices import blocks_of, judge_slices
+from finest.pipeline.submission import CLAIMS, Submission, read, with_addresses
 from finest.recipe.recipe import parse_recipe
 from finest.warc.source import CommonCrawl
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class RefineShare(PipelineStep):
-    """Judges every N-th of the run's slices, starting with the r-th, as task r of N, and commits each to the ledger."""
+    """Judges slices of the run as one of its tasks, and commits each to the ledger, until none is left to take."""
 
     type, name = "REFINE", "share"
 
@@ -43,15 +45,26 @@ class RefineShare(PipelineStep):
             self.judge(rank, world_size, Lines())
         return iter(())
 
-    def judge(self, rank: int, world_size: int, progress: Lines) -> None:
-        """Judge the slices of task `rank` that are still missing."""
-        ledger, submission, options = opened(self.folder)
-        missing = set(ledger.pending())
-        share = [index for index in submission.ranks[rank::world_size] if index in missing]
-        progress.expect(len(share))
-        preflight(options.recipe, options.cache)
-        logs = self.folder / "workers" / str(rank)
-        run_ranks(ledger, options, progress, share, {}, FailureWatch(ledger), logs, on_kill=MemoryGuard())
+    def judge(self, task: int, tasks: int, progress: Progress) -> None:
+        """Judge what task `task` can claim of the submission's slices."""
+        with noting_error(self.folder, task):
+            check_restarts()
+            ledger, submission, options = opened(self.folder)
+            ranks = frozenset(submission.ranks)
+            blocks = blocks_of(ledger, submission.ranks, tasks * options.workers)
+            claims = Claims(
+                self.folder / CLAIMS, blocks, task, tasks, lambda: ranks.intersection(ledger.pending())
+            )  # fmt: skip
+            watch = TaskWatch(ledger, claims, progress.say)
+            progress.say(f"Task {task} of {tasks} on {os.uname().nodename}; {counted(len(ranks), 'slice')} to share")
+            preflight(options.recipe, options.cache)
+            logs = self.folder / "workers" / str(task)
+            is_left = True
+            while is_left:
+                queue = Queue(claims.take, claims.is_taken)
+                judge_slices(ledger, options, progress, queue, watch, {}, logs)
+                is_left = claims.wait(progress.tick)
+            watch.end()
 
 
 def opened(folder: Path) -> tuple[Ledger, Submission, RunOptions]:
@@ -81,33 +94,16 @@ def plain_end() -> Iterator[None]:
         sys.exit(error.exit_code)
 
 
-class MemoryGuard:
-    """Distinguishes a worker that the kernel killed because the job ran out of memory from one that a page killed.
-
-    Only the latter may be retried and blamed on the page: Slurm reports the job as OUT_OF_MEMORY in both cases.
-    """
-
-    def __init__(self) -> None:
-        self._before = memory_kills()
-
-    def __call__(self, exit_code: int) -> None:
-        if exit_code == -signal.SIGKILL and memory_kills() > self._before:
-            raise RunError("the job ran out of memory, and the kernel killed a worker; request more with --mem-per-cpu")
-
-
 class Lines(Progress):
     """Prints one line per slice into the job's log; the follower shows the progress of the whole run."""
 
-    def expect(self, slices: int) -> None:
-        """Set the number of slices that this task will judge."""
-        self._slices, self._done = slices, 0
-        self.say(f"{slices} slices on {os.uname().nodename}")
+    def __init__(self, *, quiet: bool = False) -> None:
+        super().__init__(quiet=quiet)
+        self._done = 0
 
     def finished(self, summary: SliceSummary) -> None:
         self._done += 1
-        self.say(
-            f"{self._done} of {self._slices}: slice {summary.source:05d}-{summary.index:05d}, {summary.pages} pages"
-        )
+        self.say(f"{self._done}: slice {summary.source:05d}-{summary.index:05d}, {summary.pages} pages")
 
     def begin(self, ledger: Ledger, done: Sequence[SliceSummary], workers: int) -> None:
         pass

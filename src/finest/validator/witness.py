@@ -25,6 +25,7 @@ from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.stages import ORDERS
 from finest.validator.models import SHOWN_CHARS, PageFinding
 from finest.validator.soundness import read_claims
+from finest.warc.source import dump_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +88,7 @@ class DatasetPages:
         self._texts: dict[int, tuple[Claim, Signatures]] = {}
         self._rows_of: dict[str, list[int]] = {}
         self._verdict_numbers: dict[Place, list[int]] = {}
-        self._components: dict[str, dict[int, Signatures]] = {}
+        self._components: dict[tuple[str, str], dict[int, Signatures]] = {}
 
     def find(self, pages: Sequence[Kept]) -> dict[Key, PageFinding]:
         """Return a finding for each page."""
@@ -187,11 +188,16 @@ class DatasetPages:
     def _is_linked_to_one(self, page: Kept, kept_id: str, numbers: list[int]) -> bool:
         """Return whether the page agrees with one of the rows with that id, or is linked to one."""
         mine, text = self._signatures(page), page.verdict.text
+        numbers = [n for n in numbers if self._is_compared(page, self._texts[n][0].row.file_path)]
         if any(
             text == its.row.text or agree(mine, signatures) for its, signatures in (self._texts[n] for n in numbers)
         ):
             return True
         return any(self._is_linked(page, kept_id, number) for number in numbers[:MAX_LINKS])
+
+    def _is_compared(self, page: Kept, source: str) -> bool:
+        """Return whether the recipe compares the page with those of that source."""
+        return self._recipe.dedup.scope == "run" or dump_of(source) == dump_of(page.key.place.source)
 
     def _is_linked_to_no_row(self, page: Kept, kept_id: str) -> bool:
         """Return whether the page agrees with, or is linked to, a page with that id that has no row for a good reason.
@@ -206,6 +212,8 @@ class DatasetPages:
             reason = self._verdicts["reason"][number].as_py()
             if reason in reasons or (dropped_later and reason not in (KEPT, DUPLICATE)):
                 row = self._dataset.read_verdicts([number]).to_pylist()[0]
+                if not self._is_compared(page, row["file_path"]):
+                    continue
                 reached = self._judged(Place(row["file_path"], row["offset"], row["id"]))
                 if self._is_chained(page, kept_id, reached):
                     return True
@@ -227,23 +235,28 @@ class DatasetPages:
         mine = self._signatures(page)
         if agree(mine, reached):
             return True
-        left = dict(self._duplicates_of(kept_id))
+        left = dict(self._duplicates_of(page, kept_id))
         while reached and not agree(mine, reached):
             near = [number for number, others in left.items() if agree(others, reached)]
             reached = [signature for number in near for signature in left.pop(number)]
         return bool(reached)
 
-    def _duplicates_of(self, kept_id: str) -> dict[int, Signatures]:
-        """Return the signatures, by verdict number, of the first duplicates of the rows with that id."""
-        if kept_id not in self._components:
+    def _duplicates_of(self, page: Kept, kept_id: str) -> dict[int, Signatures]:
+        """Return the signatures, by verdict number, of the first duplicates of the rows with that id.
+
+        They are those that the recipe compares with the page.
+        """
+        key = kept_id, dump_of(page.key.place.source)
+        if key not in self._components:
             lost = numbers_where(pc.equal(self._verdicts["duplicate_of"], kept_id))[:MAX_LINKS].to_pylist()
             rows = self._dataset.read_verdicts(lost).to_pylist()
             found = {
                 number: self._judged(Place(row["file_path"], row["offset"], row["id"]))
                 for number, row in zip(lost, rows, strict=True)
+                if self._is_compared(page, row["file_path"])
             }
-            self._components[kept_id] = {number: signatures for number, signatures in found.items() if signatures}
-        return self._components[kept_id]
+            self._components[key] = {number: signatures for number, signatures in found.items() if signatures}
+        return self._components[key]
 
     def _judged(self, place: Place) -> Signatures:
         """Return the signatures of a place's records; empty if the recipe keeps none or MAX_JUDGED is reached."""

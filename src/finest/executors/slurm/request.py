@@ -12,7 +12,7 @@ from finest.executors.request import MEMORY_PER_CPU_GB, Allotment
 
 _OURS = frozenset(
     {"array", "chdir", "comment", "dependency", "error", "export", "job-name", "kill-on-invalid-dep", "nodes",
-     "no-requeue", "ntasks", "output", "parsable", "requeue", "test-only", "wait", "wrap"}
+     "no-requeue", "ntasks", "open-mode", "output", "parsable", "requeue", "test-only", "wait", "wrap"}
 )  # fmt: skip
 _FLAGS = {
     "partition": "--partition", "time": "--time", "qos": "--qos", "cpus-per-task": "--cpus-per-task",

@@ -49,16 +49,16 @@ class SlurmStage(SlurmPipelineExecutor):
         super().__init__(
             [step], tasks=tasks, time=allotment.time, partition=allotment.partition,
             cpus_per_task=allotment.cpus_per_task, mem_per_cpu_gb=max(1, allotment.memory_per_cpu_mb // 1024),
-            job_name=job_name(run, stage), qos=None, requeue=False, with_srun=False,
+            job_name=job_name(run, stage), qos=None, requeue=True, with_srun=False,
             env_command=f'export PATH={bin_folder}:"$PATH"', logging_dir=str(folder), slurm_logs_folder=str(folder),
         )  # fmt: skip
         self._folder, self._run, self._stage = folder, run, stage
         self._options = allotment.options()
 
     def submit(self, *, after: int | None = None) -> int:
-        """Submit the stage and return the array's id; with `after`, it starts once all of that job has succeeded.
+        """Submit the stage and return the array's id; with `after`, it starts once all tasks of that job have ended.
 
-        Raises ClusterError. Slurm does not requeue the task of a lost node; the next run does its remaining slices.
+        Raises ClusterError. Slurm starts the task of a lost node again on another one; how often is up to the step.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "executor.pik").open("wb") as file:
@@ -91,10 +91,10 @@ class SlurmStage(SlurmPipelineExecutor):
         return found
 
     def _sbatch(self, after: int | None) -> list[str]:
-        waits = [f"--dependency=afterok:{after}", "--kill-on-invalid-dep=yes"] if after is not None else []
+        waits = [f"--dependency=afterany:{after}"] if after is not None else []
         log = str(self._folder).replace("%", "%%")
         return [
-            "--parsable", "--export=ALL", f"--array=0-{self.tasks - 1}", "--nodes=1", "--ntasks=1", "--no-requeue",
+            "--parsable", "--export=ALL", f"--array=0-{self.tasks - 1}", "--nodes=1", "--ntasks=1", "--requeue",
             f"--job-name={self.job_name}", f"--comment={comment(self._run, self._stage)}", f"--chdir={self._folder}",
-            f"--output={log}/task-%a.log", *self._options, *waits,
+            f"--output={log}/task-%a.log", "--open-mode=append", *self._options, *waits,
         ]  # fmt: skip

@@ -105,10 +105,11 @@ def _linked(run: RunSignatures, bucket: int, rows: Rows, begins: _Flags) -> Edge
 
     Hash by hash, the groups whose rows differ in it are sorted by it and divided.
     """
+    order = run.order_of(rows)
     for number in range(run.hashes):
         if not len(rows):
             break
-        values = run.hashes_of(rows, bucket, number)
+        values = run.hashes_of(rows, order, bucket, number)
         differs = ~begins
         differs[1:] &= values[1:] != values[:-1]
         if not differs.any():
@@ -117,6 +118,7 @@ def _linked(run: RunSignatures, bucket: int, rows: Rows, begins: _Flags) -> Edge
         keep = ~begins
         keep[:-1] |= ~begins[1:]
         rows, begins = rows[keep], begins[keep]
+        order = run.order_of(rows)
     linked = np.flatnonzero(~begins)
     return np.stack((rows[linked - 1], rows[linked]), axis=1)
 

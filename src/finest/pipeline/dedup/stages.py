@@ -31,6 +31,7 @@ from finest.formatting import byte_size, counted
 from finest.pipeline.dedup.edges import CANDIDATE_BYTES, KEY_BYTES, Span, edges_of
 from finest.pipeline.dedup.forest import CHUNK, Forest, row_type
 from finest.pipeline.progress import LINE_EVERY_S, time_left
+from finest.pipeline.queue import queue_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -167,8 +168,9 @@ class Stages:
     def _fork(self, missing: Sequence[int], workers: int, progress: Progress) -> None:
         told = Pace("Comparing signatures", len(missing), progress)
         executor = ForkedExecutor(
-            [_WriteEdges(self)], missing, world_size=len(self._spans), workers=workers,
-            logging_dir=self._folder / "logs", on_done=lambda _: told.add(1), on_tick=lambda: None, on_death=_died,
+            [_WriteEdges(self)], queue_of([[number] for number in missing]).next, world_size=len(self._spans),
+            workers=workers, logging_dir=self._folder / "logs", on_done=lambda _: told.add(1), on_tick=lambda: None,
+            on_death=_died,
         )  # fmt: skip
         executor.run()
 

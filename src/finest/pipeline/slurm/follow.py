@@ -1,4 +1,8 @@
-"""Follow a run's jobs to their end. The first failure counts; success needs both the ledger and Slurm."""
+"""Follow a run's jobs to their end, which a failed task is not; success needs both the ledger and Slurm.
+
+The other tasks take over what a failed one leaves. The run fails if none is left for that, if the same error ended
+tasks on several nodes, if most of the tasks failed, or if the job that makes the dataset did.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from finest.executors.slurm.units import Unit, Watch, ending_of
 from finest.executors.slurm.waiting import Waiting
 from finest.executors.slurm.words import FORGOTTEN, never_starts
 from finest.formatting import counted, showable
+from finest.pipeline.failures import is_little, read_errors, reason_to_stop
 from finest.pipeline.options import GO_ON
 from finest.pipeline.slices import FailureWatch, take_in
 from finest.pipeline.slurm.jobs import cancel_all, cancel_now, with_end
@@ -31,6 +36,8 @@ PATIENCE = 60
 TICK_S = 0.5
 LEDGER_LAG_S = 60.0
 """How long a finished slice may stay invisible on a shared file system: NFS caches folder listings for up to 60 s."""
+TOLD_AT_ONCE = 3
+"""Number of failed tasks whose reasons are looked up and told at once: each takes up to 3 s."""
 TAIL_LINES = 12
 TAIL_BYTES = 16 << 10
 LINE_CHARS = 300
@@ -53,12 +60,16 @@ class Follower:
         self._failures = FailureWatch(ledger, done)
         self._missing = set(ledger.pending())
         self._stuck: set[str] = set()
+        self._told: set[str] = set()
+        """Failed tasks that were reported."""
+        self._was_over = False
+        """Whether all tasks that judge slices had ended at the last look."""
         self._units: list[Unit] = []
         self._began = time.monotonic()
         self._is_shown = False
 
     def follow(self) -> Manifest:
-        """Wait for the end and return the manifest; after a failure, cancel the run's other jobs and raise RunError."""
+        """Wait for the end and return the manifest; if the run fails, cancel its other jobs and raise RunError."""
         try:
             while (manifest := self._step()) is None:
                 pass
@@ -82,7 +93,7 @@ class Follower:
             units = self._watch.patient_look()
             if units is not None:
                 self._units = units
-                self._raise_first(units)
+                self._check(units)
                 self._waiting.tell(units)
                 if all(unit.is_over for unit in units):
                     return self._result()
@@ -99,11 +110,35 @@ class Follower:
             self._progress.end()
             self._progress.say("Making the dataset")
 
-    def _raise_first(self, units: list[Unit]) -> None:
+    def _check(self, units: list[Unit]) -> None:
+        """Report failed tasks; raise JobFailed if the run cannot finish, RunError if a job can never start."""
         bad = [unit for unit in units if unit.is_bad]
-        if bad:
-            first = min(bad, key=lambda unit: (unit.state == "CANCELLED", units.index(unit)))
-            raise JobFailed(self._failure(first, len(bad) - 1))
+        slices = [unit for unit in units if self._submission.stage_of(unit.job) == "slices"]
+        failed = [unit for unit in bad if unit in slices]
+        is_over = all(unit.is_over for unit in slices)
+        missing = set(self._ledger.pending()) if failed and is_over else self._missing
+        folder = folder_of(self._ledger, self._submission.run)
+        why = reason_to_stop(read_errors(folder), len(failed), len(slices)) if failed and missing else None
+        if why and not is_over:
+            raise JobFailed(f"{why}; {self._failure(failed)}")
+        if failed and is_over and self._was_over and not is_little(len(missing), len(self._submission.ranks)):
+            raise JobFailed(self._failure(failed))
+        if len(bad) > len(failed):
+            raise JobFailed(self._failure(failed if missing and failed else bad))
+        self._tell([unit for unit in failed if missing or unit.state != "CANCELLED"])
+        self._was_over = is_over
+        self._raise_stuck(units)
+
+    def _tell(self, failed: list[Unit]) -> None:
+        """Report the tasks that have failed since the last look, the first few of them with their reasons."""
+        new = [unit for unit in failed if unit.id not in self._told]
+        self._told.update(unit.id for unit in new)
+        for unit in new[:TOLD_AT_ONCE]:
+            self._progress.say(f"Task {unit.id} {ending_of(unit).words()}; the other tasks take over its slices")
+        if len(new) > TOLD_AT_ONCE:
+            self._progress.say(f"So did {counted(len(new) - TOLD_AT_ONCE, 'other task')} fail")
+
+    def _raise_stuck(self, units: list[Unit]) -> None:
         stuck = {unit.id: unit for unit in units if never_starts(unit.state, unit.reason)}
         again = self._stuck & set(stuck)  # Slurm may show a reason briefly, so it counts when seen twice in a row
         self._stuck = set(stuck)
@@ -112,10 +147,12 @@ class Follower:
             why = never_starts(unit.state, unit.reason)
             raise RunError(f"Slurm can never start job {unit.id}: {why} ({unit.reason}); {GO_ON}")
 
-    def _failure(self, unit: Unit, others: int) -> str:
+    def _failure(self, bad: list[Unit]) -> str:
+        """Describe the first failed task, with the end of its log."""
+        unit = min(bad, key=lambda unit: (unit.state == "CANCELLED", unit.job, unit.task))
         stage = self._submission.stage_of(unit.job)
         what = "judging slices" if stage == "slices" else "making the dataset"
-        more = f"; so did {counted(others, 'other task')} of this run not end well" if others else ""
+        more = f"; so did {counted(len(bad) - 1, 'other task')} of this run not end well" if len(bad) > 1 else ""
         path = folder_of(self._ledger, self._submission.run) / stage / f"task-{unit.task}.log"
         return f"Slurm job {unit.id} ({what}) {ending_of(unit).words()}{more}; {GO_ON}\n{tail(path)}"
 
@@ -137,7 +174,7 @@ class Follower:
         )
         if any(unit.state == FORGOTTEN for unit in self._units):
             return f"Slurm no longer knows how the run's jobs ended, and {what} is missing; {GO_ON}"
-        return f"Slurm reports that all jobs succeeded, but {what} is missing; {GO_ON}"
+        return f"Slurm reports that all jobs have ended, but {what} is missing; {GO_ON}"
 
     def _pause(self) -> None:
         passed = time.monotonic() - self._began

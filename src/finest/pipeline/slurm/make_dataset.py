@@ -8,14 +8,21 @@ from typing import Any
 
 from datatrove.pipeline.base import PipelineStep
 
+from finest.errors import RunError
+from finest.formatting import counted
+from finest.pipeline.failures import check_restarts, is_little
+from finest.pipeline.options import GO_ON
 from finest.pipeline.plan import finish
 from finest.pipeline.progress import Progress
 from finest.pipeline.share import opened, plain_end
-from finest.pipeline.submission import forget_addresses
+from finest.pipeline.submission import clean_up
 
 
 class MakeDataset(PipelineStep):
-    """Does the rest of the run: reads misaligned slices again, then MinHash, shards and manifest."""
+    """Does the rest of the run: reads misaligned slices again, then MinHash, shards and manifest.
+
+    It starts when all tasks that judge slices have ended, well or not, and judges the few slices that may be left.
+    """
 
     type, name = "REFINE", "dataset"
 
@@ -25,9 +32,16 @@ class MakeDataset(PipelineStep):
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:  # noqa: ARG002
         with plain_end():
-            ledger, _, options = opened(self.folder)
+            check_restarts()
+            ledger, submission, options = opened(self.folder)
+            missing = ledger.pending()
+            if not is_little(len(missing), len(submission.ranks)):
+                raise RunError(
+                    f"{counted(len(missing), 'slice')} of {len(submission.ranks)} is missing: tasks that judge slices "
+                    f"have failed; {GO_ON}"
+                )
             with ledger.lock():
                 ledger.sweep()
                 finish(ledger, options, Progress())
-            forget_addresses(ledger.out)
+            clean_up(ledger.out)
         return iter(())

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from html import unescape
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from finest.recipe.extract.tags import (
     BR,
@@ -19,7 +19,7 @@ from finest.recipe.extract.tags import (
     CLOSABLE,
     ENDS_P,
     GRAPHIC,
-    HIDING,
+    INLINE,
     ITEM,
     LINK,
     LIST,
@@ -27,16 +27,19 @@ from finest.recipe.extract.tags import (
     PUSHED,
     RAW,
     SKIPPED,
+    SPACES,
     TABLE,
     TAGS,
     VOID,
     Tag,
+    hides,
     kind_of,
+    lower,
     names_of,
+    past,
+    up_to,
 )  # fmt: skip
 
-SPACES = "\t\n\f\r "
-"""White space inside HTML tags."""
 MOST_OPEN = 256
 """Limit on tracked open elements; the content of deeper ones counts as content of the deepest tracked one."""
 MOST_INDENT = 64
@@ -46,7 +49,8 @@ DROPPED = "\xad\u200b\u2060\ufeff"
 SENTENCE_ENDS = ".!?:\"'\u2026\u3002\uff01\uff1f\u201d\u2019\xbb"
 COMMAS = ",\u060c\u3001\uff0c"
 
-_NO_SPACES = dict.fromkeys(map(ord, SPACES))
+Attributes = list[tuple[str, str]]
+
 _NAME = re.compile(r"[^\t\n\f\r />]+")
 _PRE = kind_of("pre")
 _LONG_NUMBER = re.compile(r"&#(?:[0-9]{33,}|[xX][0-9a-fA-F]{33,});?")
@@ -85,14 +89,20 @@ class _Open(NamedTuple):
     flags: int
     names: int
     near: int
+    shape: Any
+    """State of other engines."""
 
 
 def read_blocks(html: str, groups: Mapping[str, int]) -> list[Block]:
     """Return the blocks of a page in their order; `groups` maps words of names to the bits of their groups."""
-    return _Reader(html, groups).read()
+    return Reader(html, groups).read()
 
 
-class _Reader:
+class Reader:
+    """Reads a page for engine `blocks-1`; `structure.StructureReader` reads one for `blocks-2`."""
+
+    tags: ClassVar[Mapping[str, Tag]] = TAGS
+
     def __init__(self, html: str, groups: Mapping[str, int]) -> None:
         self.html, self.groups = html, groups
         self.blocks: list[Block] = []
@@ -108,6 +118,7 @@ class _Reader:
         """Number of open elements around the hidden one, and of open elements of its name inside it."""
         self.is_item = self.is_cell = False
         self.missing: dict[str, int] = {}
+        self.shape: Any = None
 
     def read(self) -> list[Block]:
         at, end = 0, len(self.html)
@@ -157,28 +168,28 @@ class _Reader:
         name = _NAME.match(self.html, start)
         if name is None or not _LETTER.match(name[0]):
             return self.after(">", start)
-        self.end_tag(_lower(name[0]))
+        self.end_tag(lower(name[0]))
         return self.after(">", name.end())
 
     def read_start_tag(self, start: int) -> int:
         found = _NAME.match(self.html, start)
         assert found is not None
-        name = _lower(found[0])
-        tag = TAGS.get(name)
+        name = lower(found[0])
+        tag = self.tags.get(name)
         at, attributes = self.read_attributes(found.end())
         if at < 0:
             return len(self.html)
-        if tag is None:
-            self.start_other(name, attributes)
+        if tag is None or tag.does & INLINE:
+            self.start_other(name, attributes, closed=self.html[at - 2] == "/")
             return at
         if not tag.does & RAW:
             self.start_tag(name, tag, attributes)
             return at
         if tag.does & GRAPHIC and self.html[at - 2] == "/":
             return at
-        return self.pass_over(name, tag, at)
+        return self.pass_over(name, tag, at, attributes)
 
-    def pass_over(self, name: str, tag: Tag, start: int) -> int:
+    def pass_over(self, name: str, tag: Tag, start: int, attributes: Attributes) -> int:  # noqa: ARG002
         """Return the index after the end tag of an element that is skipped; without one, skip the rest of the page.
 
         A graphic without an end tag is not skipped.
@@ -196,17 +207,17 @@ class _Reader:
         """Return the index after the tag, or -1 if the page ends inside it, and its attributes in order."""
         html, end, found = self.html, len(self.html), list[tuple[str, str]]()
         while True:
-            at = _past(html, at, end, SPACES + "/")
+            at = past(html, at, end, SPACES + "/")
             if at >= end:
                 return -1, found
             if html[at] == ">":
                 return at + 1, found
             begin = at
-            at = _up_to(html, at + 1, end, SPACES + "/>=")
-            name, value = _lower(html[begin:at]), ""
-            equal = _past(html, at, end, SPACES)
+            at = up_to(html, at + 1, end, SPACES + "/>=")
+            name, value = lower(html[begin:at]), ""
+            equal = past(html, at, end, SPACES)
             if equal < end and html[equal] == "=":
-                value, at = self.read_value(_past(html, equal + 1, end, SPACES))
+                value, at = self.read_value(past(html, equal + 1, end, SPACES))
             found.append((name, value))
 
     def read_value(self, at: int) -> tuple[str, int]:
@@ -215,7 +226,7 @@ class _Reader:
         end = self.find(quote, at + 1) if quote in ('"', "'") else -1
         if end >= 0:
             return self.html[at + 1 : end], end + 1
-        end = _up_to(self.html, at, len(self.html), SPACES + ">")
+        end = up_to(self.html, at, len(self.html), SPACES + ">")
         return self.html[at:end], end
 
     # ---- elements ----
@@ -224,12 +235,16 @@ class _Reader:
     def skips(self) -> bool:
         return self.skipped_from >= 0 or self.hidden != ""
 
-    def start_other(self, name: str, attributes: list[tuple[str, str]]) -> None:
+    def start_other(self, name: str, attributes: Attributes, *, closed: bool) -> None:  # noqa: ARG002
         """Start an inline element; only whether it is hidden matters."""
         if name == self.hidden:
             self.hidden_nested += 1
-        elif not self.skips and any(_hides(*pair) for pair in attributes):
+        elif not self.skips and self.hides(name, attributes):
             self.hide(name)
+
+    def hides(self, name: str, attributes: Attributes) -> bool:  # noqa: ARG002 - for other engines
+        """Return whether the element with these attributes is hidden."""
+        return any(hides(*pair) for pair in attributes)
 
     def hide(self, name: str) -> None:
         self.hidden, self.hidden_at, self.hidden_nested = name, len(self.open), 0
@@ -242,7 +257,7 @@ class _Reader:
         if self.hidden_nested < 0:
             self.hidden = ""
 
-    def start_tag(self, name: str, tag: Tag, attributes: list[tuple[str, str]]) -> None:
+    def start_tag(self, name: str, tag: Tag, attributes: Attributes) -> None:
         if self.hidden and (name == self.hidden or (self.hidden == "p" and tag.does & ENDS_P)):
             if tag.does & PUSHED and name == self.hidden:
                 self.hidden_nested += 1
@@ -253,19 +268,19 @@ class _Reader:
         if tag.does & BR:
             self.end_line()
         elif tag.does & LINK:
-            if not self.skips and any(_hides(*pair) for pair in attributes):
+            if not self.skips and self.hides(name, attributes):
                 self.hide(name)
             elif not self.skips and any(key == "href" for key, _ in attributes):
                 self.link_from = len(self.open)
         else:
             self.start_block(name, tag, attributes)
 
-    def start_block(self, name: str, tag: Tag, attributes: list[tuple[str, str]]) -> None:
+    def start_block(self, name: str, tag: Tag, attributes: Attributes) -> None:
         self.break_here(tag)
         if tag.ends:
             self.end_innermost(tag)
         names = 0 if self.skips or name in ("body", "html") else names_of(attributes, self.groups)
-        hidden = not self.skips and name not in ("body", "html") and any(_hides(*pair) for pair in attributes)
+        hidden = not self.skips and name not in ("body", "html") and self.hides(name, attributes)
         if not tag.does & PUSHED:
             self.kind, self.own_names = tag.kind, names
             if hidden and tag.does & CLOSABLE:
@@ -275,17 +290,21 @@ class _Reader:
             if hidden:
                 self.hide(name)
             return
-        self.open.append(_Open(name, self.flags, self.names, self.near))
+        self.open.append(_Open(name, self.flags, self.names, self.near, self.shape))
         self.flags |= tag.flag
         self.near, self.names = self.names | names, names
         self.kind = tag.kind
         self.is_item |= tag.family == ITEM
         if self.skipped_from < 0 and (hidden or tag.does & SKIPPED):
             self.skipped_from = len(self.open) - 1
+        self.enter(tag, attributes)
+
+    def enter(self, tag: Tag, attributes: Attributes) -> None:
+        """Take note of an element that has been opened; for other engines."""
 
     def end_innermost(self, tag: Tag) -> None:
         for depth in range(len(self.open) - 1, -1, -1):
-            family = TAGS[self.open[depth].tag].family
+            family = self.tags[self.open[depth].tag].family
             if family & tag.ends:
                 return self.close(depth)
             if family & tag.within:
@@ -293,9 +312,9 @@ class _Reader:
         return None
 
     def end_tag(self, name: str) -> None:
-        tag = TAGS.get(name)
+        tag = self.tags.get(name)
         self.end_hidden(name)
-        if tag is None or tag.does & (RAW | VOID):
+        if tag is None or tag.does & (RAW | VOID | INLINE):
             return
         if tag.does & BR:
             self.end_line()
@@ -314,12 +333,12 @@ class _Reader:
         for depth in range(len(self.open) - 1, -1, -1):
             if self.open[depth].tag == name:
                 return self.close(depth)
-            if TAGS[self.open[depth].tag].family & TABLE and not tag.family & PART:
+            if self.tags[self.open[depth].tag].family & TABLE and not tag.family & PART:
                 return None
         return None
 
     def close(self, depth: int) -> None:
-        _, self.flags, self.names, self.near = self.open[depth]
+        _, self.flags, self.names, self.near, self.shape = self.open[depth]
         del self.open[depth:]
         if self.skipped_from >= depth:
             self.skipped_from = -1
@@ -330,7 +349,7 @@ class _Reader:
         self.kind = self.kind_around()
 
     def kind_around(self) -> int:
-        return TAGS[self.open[-1].tag].kind if self.open else 0
+        return self.tags[self.open[-1].tag].kind if self.open else 0
 
     # ---- text ----
 
@@ -383,30 +402,3 @@ class _Reader:
             return text
         indent = line[: len(line) - len(line.lstrip())][:MOST_INDENT]
         return "".join("\t" if char == "\t" else " " for char in indent) + text
-
-
-def _hides(key: str, value: str) -> bool:
-    if key == "style":
-        return any(_bare(part.partition("!")[0]) in HIDING for part in value.split(";"))
-    return key == "hidden" or (key == "aria-hidden" and _bare(value) == "true")
-
-
-def _bare(value: str) -> str:
-    """Return `value` without white space, in lower case if it is ASCII."""
-    return _lower(value.translate(_NO_SPACES))
-
-
-def _lower(name: str) -> str:
-    return name.lower() if name.isascii() else name
-
-
-def _past(html: str, at: int, end: int, chars: str) -> int:
-    while at < end and html[at] in chars:
-        at += 1
-    return at
-
-
-def _up_to(html: str, at: int, end: int, chars: str) -> int:
-    while at < end and html[at] not in chars:
-        at += 1
-    return at

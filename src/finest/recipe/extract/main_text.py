@@ -72,7 +72,7 @@ def _shipped_tables(core: Core) -> BlockTables:
 
 def open_tables(core: Core, given: Model) -> BlockTables:
     """Return the tables of a model for the compiled core, with the same tags, words and weights as in Python."""
-    tags = [(name, *tag) for name, tag in TAGS.items()]
+    tags = [(name, *tag[:-1]) for name, tag in TAGS.items()]
     words = [(word, given.groups.get(word, 0), word in DENYING) for word in {*given.groups, *DENYING}]
     return core.blocks_open(tags, words, list(NAMING), (SENTENCE_ENDS, COMMAS, DROPPED), list(given.weights))
 

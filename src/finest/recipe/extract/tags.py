@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-BR, LINK, RAW, SKIPPED, PUSHED, CELL, GRAPHIC, ENDS_P, CLOSABLE, VOID = (1 << i for i in range(10))
+BR, LINK, RAW, SKIPPED, PUSHED, CELL, GRAPHIC, ENDS_P, CLOSABLE, VOID, INLINE = (1 << i for i in range(11))
 """Properties of a tag. RAW skips everything up to the end tag without parsing it; SKIPPED skips the element with its
 content; PUSHED stays open until its end tag; ENDS_P ends an open `<p>`; CLOSABLE has an end tag but is not PUSHED; VOID
-has neither content nor effect. All tags but BR, LINK, RAW and VOID end a block."""
+has neither content nor effect; INLINE has only a role. All tags but BR, LINK, RAW, VOID and INLINE end a block."""
 ITEM, TERM, ROW, CELLS, LIST, TERMS, TABLE, PART = (1 << i for i in range(8))
 """Families of tags that end each other."""
 KINDS = ("other", "paragraph", "item", "heading", "cell", "pre", "quote", "term", "caption")
@@ -28,6 +28,8 @@ class Tag(NamedTuple):
     """Families of which it closes the innermost open element."""
     within: int = 0
     """Families of which an open element in between prevents that."""
+    role: int = 0
+    """What engine `blocks-2` makes of it (`structure_tags`); always 0 for `blocks-1`."""
 
 
 def kind_of(name: str) -> int:
@@ -86,6 +88,10 @@ NAMING = ("class", "id", "role", "itemprop")
 DENYING = frozenset({"has", "with", "no", "without", "is", "hide", "show"})
 """First words of names that do not describe the element's content: `has-sidebar` is not a sidebar."""
 
+SPACES = "\t\n\f\r "
+"""White space inside HTML tags."""
+
+_NO_SPACES = dict.fromkeys(map(ord, SPACES))
 _NAMES = re.compile(r"[^\t\n\f\r ]+")
 _WORDS = re.compile(r"[A-Z]*[a-z]+|[A-Z]+")
 
@@ -99,3 +105,34 @@ def names_of(attributes: Iterable[tuple[str, str]], groups: Mapping[str, int]) -
             for word in words:
                 bits |= groups.get(word, 0)
     return bits
+
+
+def hides(key: str, value: str) -> bool:
+    """Return whether the attribute hides its element."""
+    if key == "style":
+        return any(bare(part.partition("!")[0]) in HIDING for part in value.split(";"))
+    return key == "hidden" or (key == "aria-hidden" and bare(value) == "true")
+
+
+def bare(value: str) -> str:
+    """Return `value` without white space, in lower case if it is ASCII."""
+    return lower(value.translate(_NO_SPACES))
+
+
+def lower(name: str) -> str:
+    """Return `name` in lower case if it is ASCII."""
+    return name.lower() if name.isascii() else name
+
+
+def past(html: str, at: int, end: int, chars: str) -> int:
+    """Return the index of the first character from `at` on that is not in `chars`."""
+    while at < end and html[at] in chars:
+        at += 1
+    return at
+
+
+def up_to(html: str, at: int, end: int, chars: str) -> int:
+    """Return the index of the first character from `at` on that is in `chars`."""
+    while at < end and html[at] not in chars:
+        at += 1
+    return at

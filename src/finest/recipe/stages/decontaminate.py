@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from finest.masking import one_line
 from finest.recipe.check import Check
+from finest.recipe.decontaminate import MIN_MATCHES, MIN_PERCENT
 from finest.recipe.stage import Rules, Stage
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ class DecontaminateRules(Rules):
     enabled: bool = False
     index: str = Field(default="", max_length=4096)
     index_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
-    min_matches: int = Field(default=5, ge=1, le=10_000, strict=True)
-    min_percent: int = Field(default=10, ge=0, le=100, strict=True)
+    min_matches: int = Field(default=MIN_MATCHES, ge=1, le=10_000, strict=True)
+    min_percent: int = Field(default=MIN_PERCENT, ge=0, le=100, strict=True)
 
     @model_validator(mode="after")
     def _names_an_index(self) -> DecontaminateRules:

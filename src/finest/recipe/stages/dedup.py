@@ -25,7 +25,8 @@ class DedupRules(Rules):
 
     Two pages are near-duplicates if all `hashes_per_bucket` hashes of at least one of their `buckets` are equal.
     `n_grams` is the size of a shingle in words, `seed` selects the hash permutations, and `hash` is the function that
-    hashes a shingle. `cluster_size` adds a column with the number of pages in the row's cluster of duplicates.
+    hashes a shingle. `cluster_size` adds a column with the number of pages in the row's cluster of duplicates. `scope`
+    says which pages are compared: all pages of a `"run"`, or only those of one `"dump"` (crawl), as in FineWeb.
     """
 
     enabled: bool = True
@@ -35,6 +36,7 @@ class DedupRules(Rules):
     seed: int = 1
     hash: Literal["sha1", "xxhash"] = "sha1"
     cluster_size: bool = False
+    scope: Literal["run", "dump"] = "run"
 
 
 CLUSTER_SIZE = Column("minhash_cluster_size", "int64", "pages of this run that are nearly the same, this one included")

@@ -1,0 +1,70 @@
+"""Cut a run's slices into blocks, and hand them to the workers of a process.
+
+A block is a range of consecutive slices of one source, which one worker reads one after the other. Blocks become
+smaller towards the end of the run, so that all workers end at about the same time, and small from the beginning where
+there are few sources for many workers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+BLOCKS_PER_WORKER = 2
+"""A block is at most this part of an equal share of what is left (guided self-scheduling, Polychronopoulos and Kuck,
+1987, with the factor of two of OpenMP implementations)."""
+
+
+def cut(ranks: Sequence[int], source_of: Callable[[int], int], workers: int) -> list[range]:
+    """Cut ascending `ranks` into blocks for that many workers, in the order in which they should be taken.
+
+    The same arguments give the same blocks, so every task of a run finds them by itself.
+    """
+    blocks: list[range] = []
+    left = len(ranks)
+    for run in _runs(ranks, source_of):
+        start = run.start
+        while start < run.stop:
+            size = max(1, left // (BLOCKS_PER_WORKER * workers))
+            blocks.append(range(start, min(start + size, run.stop)))
+            left -= len(blocks[-1])
+            start = blocks[-1].stop
+    return blocks
+
+
+def _runs(ranks: Sequence[int], source_of: Callable[[int], int]) -> list[range]:
+    """Return the longest ranges of consecutive ranks that belong to one source."""
+    numbered = groupby(enumerate(ranks), lambda pair: (pair[1] - pair[0], source_of(pair[1])))
+    runs = ([rank for _, rank in group] for _, group in numbered)
+    return [range(run[0], run[-1] + 1) for run in runs]
+
+
+class Queue:
+    """Hands each worker the slices of a block in their order, then those of another block."""
+
+    def __init__(
+        self, take: Callable[[], Sequence[int] | None], is_taken: Callable[[int], bool] = lambda _: False
+    ) -> None:
+        """`take()` returns the next block, None if there is none now; a slice of it that `is_taken` is left out."""
+        self._take, self._is_taken = take, is_taken
+        self._blocks: dict[int, deque[int]] = {}
+
+    def next(self, worker: int) -> int | None:
+        """Return the rank of the slice that this worker judges next; None if there is nothing to do now."""
+        block = self._blocks.setdefault(worker, deque())
+        while True:
+            while block:
+                rank = block.popleft()
+                if not self._is_taken(rank):
+                    return rank
+            more = self._take()
+            if more is None:
+                return None
+            block.extend(more)
+
+
+def queue_of(blocks: Sequence[Sequence[int]]) -> Queue:
+    """Return a queue of blocks that no other process works on."""
+    remaining = iter(blocks)
+    return Queue(lambda: next(remaining, None))

@@ -1,0 +1,102 @@
+"""The blocks of a page with their structure, as engine `blocks-2` reads and writes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from finest.recipe.extract.blocks import Block
+from finest.recipe.extract.tags import kind_of
+
+IN_CODE, IN_LINE, ON_DISPLAY, ENDED = "\x01", "\x02", "\x03", "\x04"
+"""Marks in a block's text: code, a formula in a line, and one of its own line begin; what began last has ended."""
+NO_MARKER, BULLET, ORDINAL, DEFINITION = range(4)
+PRE = kind_of("pre")
+_MARKED = dict.fromkeys(map(ord, IN_CODE + IN_LINE + ON_DISPLAY + ENDED))
+
+
+class Shape(NamedTuple):
+    """What the elements around a block make of it."""
+
+    quotes: int = 0
+    lists: int = 0
+    margin: int = 0
+    """Width of what precedes the text of a list item, in characters."""
+    width: int = 2
+    """Width of the innermost list's markers."""
+    ordered: bool = False
+    level: int = 0
+    """Level of a heading, or 0."""
+    table: int = -1
+    """Number of the innermost table in the page."""
+    in_cell: bool = False
+
+
+@dataclass(slots=True)
+class Table:
+    """A table of the page, with what tells data from layout."""
+
+    nested: bool = False
+    """Whether it holds another table."""
+    presentation: bool = False
+    """Whether its role says that it is layout."""
+    headed: bool = False
+    """Whether it has a `<th>`."""
+    rows: int = 0
+    columns: int = 0
+    cells: int = 0
+    longest: int = 0
+    """Characters of its longest cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Block):
+    """A block with its structure."""
+
+    marked: str
+    """The text with MARKS; `text` is without them."""
+    shape: Shape
+    marker: int
+    """What begins here: NO_MARKER, a list item with a BULLET or an ORDINAL, or the DEFINITION of a term."""
+    number: int
+    """The number of a list item."""
+    row: int
+    column: int
+    """Place of the cell in the table, if the block is in one."""
+    is_code: bool
+    """Whether all of it is code; true for all text in `<pre>`."""
+    language: str
+    """The programming language that a class name of the code names."""
+    depth: int
+    """Number of elements around it."""
+
+
+@dataclass(slots=True)
+class Page:
+    """The blocks of a page in their order."""
+
+    shown: list[Part] = field(default_factory=list)
+    unscripted: list[Part] = field(default_factory=list)
+    """Those in `<noscript>`."""
+    tables: list[Table] = field(default_factory=list)
+
+
+def unmarked(text: str) -> str:
+    """Return `text` without marks."""
+    return text.translate(_MARKED)
+
+
+def continues(before: Part, part: Part) -> bool:
+    """Return whether both are lines of one block of code, each in an element of its own."""
+    return (
+        before.is_code and part.is_code and before.kind == part.kind != PRE and not part.marker
+        and before.depth == part.depth and before.shape == part.shape and before.row == part.row == -1
+    )  # fmt: skip
+
+
+def joined(before: Part, part: Part) -> Part:
+    """Return both as one block."""
+    return replace(
+        before, text=f"{before.text}\n{part.text}", marked=f"{before.marked}\n{part.marked}",
+        chars=before.chars + part.chars, linked=before.linked + part.linked,
+    )  # fmt: skip

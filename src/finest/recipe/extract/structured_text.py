@@ -1,0 +1,85 @@
+"""Engine `blocks-2`: the main text of a page with its structure, as plain text or Markdown.
+
+`structure` reads the blocks, the model of `blocks-1` scores them, `kept` decides over tables and gaps as wholes, and
+`render` writes the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from finest.recipe.extract.main_text import model, scores
+from finest.recipe.extract.parts import Part, Table
+from finest.recipe.extract.render import render, table_of
+from finest.recipe.extract.structure import read_page
+
+TABLE_LIMIT = -200
+"""A table of data is main text if the mean score of its characters is above this."""
+CODE_LIMIT = -600
+"""A block of code of two lines or more is main text if its score is above this: the model was fitted to articles."""
+GAP_LIMIT = -200
+"""Blocks between two blocks of main text are main text too if the sum of their scores is above this."""
+LEAST_SHOWN = 250
+"""Characters of main text below which the text in `<noscript>` is the main text, if it has more."""
+
+
+def extract_structure(html: str, *, markdown: bool = False) -> str | None:
+    """Return the page's main text as plain text or as Markdown; None if there is none.
+
+    Raises ExtractionLimit if reading takes more than `structure_text.MOST_STEPS` steps, and UnicodeEncodeError if the
+    page contains a lone surrogate.
+    """
+    return extract_formats(html, (markdown,))[0] or None
+
+
+def extract_formats(html: str, formats: Sequence[bool]) -> tuple[str, ...]:
+    """Return the text of `extract_structure` for each value of `markdown` in `formats`, reading the page once."""
+    return formats_in_python(html, formats)
+
+
+def formats_in_python(html: str, formats: Sequence[bool]) -> tuple[str, ...]:
+    """Return the result of `extract_formats`, computed without the core."""
+    html.encode()
+    shipped = model()
+    page = read_page(html, shipped.groups)
+    parts, keep = page.shown, kept(page.shown, page.tables, scores(page.shown, shipped.weights))
+    if page.unscripted and _chars(parts, keep) < LEAST_SHOWN:
+        others = kept(page.unscripted, page.tables, scores(page.unscripted, shipped.weights))
+        if _chars(page.unscripted, others) > _chars(parts, keep):
+            parts, keep = page.unscripted, others
+    return tuple(render(parts, keep, page.tables, markdown=markdown) for markdown in formats)
+
+
+def kept(parts: Sequence[Part], tables: Sequence[Table], found: Sequence[int]) -> list[bool]:
+    """Return for each block whether it is main text, given their scores."""
+    keep = [
+        score > (CODE_LIMIT if part.is_code and "\n" in part.text else 0)
+        for part, score in zip(parts, found, strict=True)
+    ]
+    for start, end in _tables(parts, tables):
+        chars = sum(part.chars for part in parts[start:end])
+        total = sum(part.chars * score for part, score in zip(parts[start:end], found[start:end], strict=True))
+        keep[start:end] = [total > TABLE_LIMIT * chars] * (end - start)
+    last = -1
+    for at, is_main in enumerate(list(keep)):
+        if is_main:
+            if 0 <= last < at - 1 and sum(found[last + 1 : at]) > GAP_LIMIT:
+                keep[last + 1 : at] = [True] * (at - last - 1)
+            last = at
+    return keep
+
+
+def _tables(parts: Sequence[Part], tables: Sequence[Table]) -> list[tuple[int, int]]:
+    """Return the ranges of blocks that are in one table of data."""
+    found, start = [], 0
+    of = [table_of(part, tables) for part in parts]
+    for at in range(1, len(of) + 1):
+        if at == len(of) or of[at] != of[start]:
+            if of[start] >= 0:
+                found.append((start, at))
+            start = at
+    return found
+
+
+def _chars(parts: Sequence[Part], keep: Sequence[bool]) -> int:
+    return sum(part.chars for part, is_main in zip(parts, keep, strict=True) if is_main)

@@ -1,0 +1,93 @@
+"""What ends a task, and what ends a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from finest.errors import RunError
+from finest.pipeline.failures import (
+    IN_A_ROW,
+    MAX_RESTARTS,
+    TaskError,
+    TaskWatch,
+    check_restarts,
+    is_little,
+    noting_error,
+    read_errors,
+    reason_to_stop,
+)  # fmt: skip
+
+
+def error(task: int, node: str, words: str = "slice 7: disk full") -> TaskError:
+    return TaskError(task, node, words)
+
+
+def test_one_broken_node_does_not_stop_a_run() -> None:
+    """However many of its tasks fail, as long as most of the run's tasks are elsewhere."""
+    assert reason_to_stop([error(task, "n1") for task in range(8)], failed=8, tasks=64) is None
+
+
+def test_the_same_error_on_two_nodes_does() -> None:
+    """It is not the node's fault then. Numbers may differ; other errors on other nodes do not count."""
+    assert reason_to_stop([error(1, "n1"), error(2, "n2", "no such file")], failed=2, tasks=64) is None
+    why = reason_to_stop([error(1, "n1"), error(2, "n2", "slice 8: disk full")], failed=2, tasks=64)
+    assert why == "tasks on 2 nodes ended with the same error, the last on n2: slice 8: disk full"
+
+
+def test_most_tasks_lost_does() -> None:
+    """Killed tasks leave no error."""
+    assert reason_to_stop([], failed=32, tasks=64) is None
+    assert reason_to_stop([], failed=33, tasks=64) == "33 of its 64 tasks failed"
+    assert reason_to_stop([], failed=1, tasks=2) is None
+
+
+def test_the_error_of_a_task_is_kept_with_its_node(tmp_path: Path) -> None:
+    """Also one that is not ours, and it is raised all the same."""
+    with pytest.raises(ZeroDivisionError), noting_error(tmp_path, 3):
+        raise ZeroDivisionError("seven by nought")
+    with pytest.raises(RunError), noting_error(tmp_path, 1):
+        raise RunError("disk full")
+    assert [(found.task, found.words) for found in read_errors(tmp_path)] == [
+        (1, "disk full"), (3, "ZeroDivisionError: seven by nought"),
+    ]  # fmt: skip
+
+
+class Failed:
+    """Claims that only hear of failures."""
+
+    def __init__(self) -> None:
+        self.ranks: list[int] = []
+
+    def failed(self, rank: int) -> None:
+        self.ranks.append(rank)
+
+
+def test_a_task_ends_at_errors_in_a_row() -> None:
+    """A single slice that fails is left to others."""
+    claims, said = Failed(), []
+    watch = TaskWatch(None, claims, said.append)  # type: ignore[arg-type]
+    for rank in range(IN_A_ROW - 1):
+        watch.failed(rank, RunError("disk full"))
+    with pytest.raises(RunError, match="disk full"):
+        watch.failed(9, RunError("disk full"))
+    assert claims.ranks == [*range(IN_A_ROW - 1), 9]
+    assert said[0] == "Slice 0 is left to other tasks: disk full"
+
+
+def test_a_task_is_not_started_again_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slurm counts how often it lost the node."""
+    check_restarts()
+    monkeypatch.setenv("SLURM_RESTART_COUNT", str(MAX_RESTARTS))
+    check_restarts()
+    monkeypatch.setenv("SLURM_RESTART_COUNT", str(MAX_RESTARTS + 1))
+    with pytest.raises(RunError, match="gives up"):
+        check_restarts()
+
+
+def test_what_is_little() -> None:
+    """One task judges what is left of a crawl's slices only if it is a small part."""
+    assert is_little(0, 0)
+    assert is_little(5, 500)
+    assert not is_little(1, 5)

@@ -1,0 +1,49 @@
+"""How slices are cut into blocks and handed to workers."""
+
+from __future__ import annotations
+
+import pytest
+
+from finest.pipeline.queue import Queue, cut, queue_of
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7, 500])
+def test_blocks_cover_each_slice_once_and_no_two_sources(workers: int) -> None:
+    """Whatever the number of workers, and with slices missing in between."""
+    ranks = [rank for rank in range(3000) if rank % 41]
+    blocks = cut(ranks, lambda rank: rank // 30, workers)
+    assert [rank for block in blocks for rank in block] == ranks
+    assert all(block[0] // 30 == block[-1] // 30 for block in blocks)
+
+
+def test_a_crawl_is_cut_at_its_sources_and_finely_at_the_end() -> None:
+    """Most blocks are whole sources; the last ones are single slices, so that no worker waits long for another."""
+    blocks = cut(range(30 * 5000), lambda rank: rank // 30, 500)
+    whole = [block for block in blocks if len(block) == 30]
+    assert len(whole) > 0.75 * 5000
+    assert all(len(block) == 1 for block in blocks[-500:])
+    assert len(blocks) < 3 * 5000
+
+
+def test_few_sources_occupy_many_workers() -> None:
+    """Four sources of 24 slices: each of 16 workers gets some at once."""
+    blocks = cut(range(96), lambda rank: rank // 24, 16)
+    assert len(blocks[0]) == 3
+    assert len(blocks) >= 2 * 16
+
+
+def test_a_worker_reads_on_where_it_ended() -> None:
+    """Each worker gets the slices of its block in their order, whatever the other does."""
+    queue = queue_of([range(3), range(3, 5)])
+    assert [queue.next(0), queue.next(1), queue.next(0), queue.next(1), queue.next(0)] == [0, 3, 1, 4, 2]
+    assert queue.next(0) is queue.next(1) is None
+
+
+def test_what_another_has_taken_is_left_out() -> None:
+    """Also out of a block that a worker has begun."""
+    blocks = iter([range(4), range(4, 6)])
+    taken = {1}
+    queue = Queue(lambda: next(blocks, None), taken.__contains__)
+    assert [queue.next(0), queue.next(0)] == [0, 2]
+    taken.add(3)
+    assert [queue.next(0), queue.next(0), queue.next(0)] == [4, 5, None]
