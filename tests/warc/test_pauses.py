@@ -8,7 +8,6 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -63,10 +62,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_eight_workers_wait_together(server: FaultyServer, tmp_path: Path) -> None:
+def test_eight_workers_wait_together(
+    server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
     """Each has its own object, as on several machines. None asks during the pause, none gives up, all are served."""
-    server.state.refuse_until_s = time.time() + 1.5
-    server.state.refusal = Fault("status", headers=(("Retry-After", formatdate(time.time() + 2.5, usegmt=True)),))
+    monkeypatch.setattr(module, "LENGTHS", Policy(first_s=0.1, cap_s=0.1))
+    server.state.refuse_until_s = time.time() + 0.9
+    server.state.refusal = Fault("status", headers=(("Retry-After", "1"),))
     got: list[bytes] = []
 
     def read() -> None:

@@ -61,7 +61,7 @@ class RefineShare(PipelineStep):
             logs = self.folder / "workers" / str(task)
             is_left = True
             while is_left:
-                queue = Queue(claims.take, claims.is_taken)
+                queue = Queue(blocks, claims.take, claims.is_taken)
                 judge_slices(ledger, options, progress, queue, watch, {}, logs)
                 is_left = claims.wait(progress.tick)
             watch.end()

@@ -85,7 +85,7 @@ def judge_slices(
     exact_starts: dict[int, int], logs: Path | None = None,
 ) -> None:  # fmt: skip
     """Judge the slices of the queue in forked workers; `watch` hears of each slice, and may end this by an error."""
-    session = Session(ledger, exact_starts, ledger.pauses(options.max_pause_s))
+    session = Session(ledger, exact_starts, ledger.pauses(options.max_pause_s), queue.last)
     verdict_batch([])  # makes pyarrow import pandas (if installed) once here, not in every worker
 
     def on_done(rank: int) -> None:
