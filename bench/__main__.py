@@ -20,7 +20,6 @@ import json
 import shlex
 import shutil
 import sys
-from collections import Counter
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from statistics import median
@@ -44,6 +43,7 @@ from bench.recipes import UNGATED, scored
 from bench.reference import KEPT, ReferencePage
 from bench.reference_dedup import run_reference_dedup
 from bench.report import render, render_ours, write_report
+from finest.pipeline.ledger import Ledger
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "bench-run"
@@ -157,15 +157,8 @@ def _datatrove_stages(out: Path) -> dict[str, float]:
     return {name: step["time_stats"]["total"] for name, step in zip(STEPS, steps, strict=True)}
 
 
-def _slices(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted((out / "ledger" / "slices").glob("*/slice.json"))]
-
-
 def _our_stages(out: Path) -> dict[str, float]:
-    total: Counter[str] = Counter()
-    for part in _slices(out):
-        total.update(part["stage_cpu_s"])
-    return dict(total)
+    return dict(Ledger.read(out).so_far().stage_cpu_s)
 
 
 def _result(args: argparse.Namespace, warcs: list[Path], runs: Runs) -> dict[str, Any]:
@@ -213,12 +206,12 @@ def _figures(name: str, runs: Runs, pages: int, size: int, outcomes: Outcomes) -
 
 def _ours(warcs: list[Path], runs: Runs) -> dict[str, Any]:
     """What the stages of our recipes cost, by page of the WARCs and, for those of a row, by kept page."""
-    parts = {recipe: _slices(WORK / recipe) for recipe in RECIPES}
-    pages = sum(part["pages"] for part in parts["finest-scored"])
+    totals = {recipe: Ledger.read(WORK / recipe).so_far() for recipe in RECIPES}
+    pages = totals["finest-scored"].pages
     return {
         "machine": machine(), "rounds": len(runs.costs["finest-scored"]), "warcs": [warc.name for warc in warcs],
         "pages": pages, "compressed_bytes": sum(warc.stat().st_size for warc in warcs),
-        "kept": {recipe: sum(part["kept"] for part in parts[recipe]) for recipe in RECIPES},
+        "kept": {recipe: totals[recipe].kept for recipe in RECIPES},
         "runs": {
             recipe: {"stage_ms_per_page": _medians(runs.stages[recipe], pages)} for recipe in RECIPES
         },

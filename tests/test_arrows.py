@@ -17,7 +17,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "finest"
 LAYERS = (
     {"", "masking", "process", "sample", "system"},
     {"errors", "findings", "formatting", "reachable", "retry", "terminal"},
-    {"atomic_files", "database", "examination", "recipe", "sandbox", "settings", "where"},
+    {"atomic_files", "database", "examination", "recipe", "sandbox", "settings", "stores", "where"},
     {"chain", "cluster", "dataset", "devnet", "warc"},
     {"executors", "tasks"},
     {"pipeline"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,33 @@ def make_dataset(folder: Path, kept: int = 40) -> Made:
     manifest = manifest_of(rows, verdicts, shards, judged)
     write_manifest(folder, manifest)
     return Made(folder, manifest)
+
+
+def make_series(folder: Path, counts: Sequence[int], drops: int = 1) -> Made:
+    """A dataset of several series: each has the rows and verdicts of a WARC of its own, which keeps so many pages."""
+    shards, judged, rows, verdicts = list[Shard](), list[Shard](), list[Row](), list[VerdictRow]()
+    for number, count in enumerate(counts):
+        start, name = 1_000 * number, f"{number}.warc.gz"
+        pages = [row(start + n, file_path=name) for n in range(count + drops)]
+        found = [verdict(page, "kept" if n < count else "language") for n, page in enumerate(pages)]
+        with ShardWriter(folder, f"data/{DUMP}/{number:03d}", SCHEMA) as data:
+            data.write(batch_of(pages[:count]))
+        with ShardWriter(folder, f"verdicts/{DUMP}/{number:03d}", VERDICT_SCHEMA) as writer:
+            writer.write(verdict_batch(found))
+        shards, judged = [*shards, *data.shards], [*judged, *writer.shards]
+        rows, verdicts = [*rows, *pages[:count]], [*verdicts, *found]
+    manifest = manifest_of(rows, verdicts, shards, judged)
+    one = manifest.sources[0]
+    sources = tuple(
+        one.model_copy(update={
+            "name": f"{number}.warc.gz", "pages": count + drops, "records": count + drops,
+            "losses": one.losses if number == 0 else {},
+        })
+        for number, count in enumerate(counts)
+    )  # fmt: skip
+    made = Made(folder, Made(folder, manifest).changed(sources=sources))
+    write_manifest(folder, made.manifest)
+    return made
 
 
 def roots_of(rows: list[Row], shards: list[Shard]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from tests.deep import examples, sampled
 from tests.devnet.hub_client import client, environment
 from tests.e2e.command import command, finest
 
-from .made import DUMP, Made, make_dataset
+from .made import DUMP, Made, make_dataset, make_series
 
 HEX = set("0123456789abcdef")
 _NUMBERS = itertools.count()
@@ -130,6 +130,28 @@ def test_a_commit_that_fails_is_done_once(miner: Miner, fault: str) -> None:
     assert not miner.hub.faults.pending()
 
 
+@pytest.mark.nightly
+def test_many_files_take_several_commits(hub: HubServer, tmp_path: Path) -> None:
+    """102 series: commits of 100 files, the manifest last; a killed run goes on where it was."""
+    name = f"miner{next(_NUMBERS)}"
+    miner = Miner(hub, name, tmp_path / "home", make_series(tmp_path / "many", [1] * 102), hub.add_user(name))
+    process = subprocess.Popen(
+        command("publish", miner.made.folder, "--hf_repo", "web"), env=miner.env(), stderr=subprocess.DEVNULL
+    )
+    while hub.requests.count(f"{miner.repo}/commit/main", status=200) < 1 and process.poll() is None:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert not miner.commits()
+    hub.requests.clear()
+    revision = miner.revision(xet=False)
+    assert hub.requests.count("", method="PUT") <= 104
+    titles = [commit["title"] for commit in miner.ask("/commits/main")]
+    assert miner.commits() == [revision] and titles[0].startswith(f"{DUMP}: 102 rows, root")
+    assert sum(title.startswith("Some files of an unfinished dataset: 100 of") for title in titles) == 2
+    assert miner.files(revision).keys() >= {file.path for file in miner.made.manifest.files}
+
+
 def test_what_the_client_gives_up_on_is_asked_again(miner: Miner) -> None:
     """Who am I, repository info, its making and its listing all survive a Hub that is busy."""
     miner.hub.faults.add(
@@ -194,7 +216,8 @@ def test_the_next_task_replaces_the_last(miner: Miner, tmp_path: Path) -> None:
     extra = other.folder / "data" / DUMP / "000_00000.parquet"
     renamed = extra.rename(extra.with_name("001_00000.parquet"))
     shard = other.manifest.shards[0].model_copy(update={"path": renamed.relative_to(other.folder).as_posix()})
-    (other.folder / "manifest.json").write_text(other.changed(shards=(shard,)).model_dump_json(indent=1))
+    roots = {f"data/{DUMP}/001": root for root in other.manifest.roots.values()}
+    (other.folder / "manifest.json").write_text(other.changed(shards=(shard,), roots=roots).model_dump_json(indent=1))
     second = miner.revision(folder=other.folder)
     assert miner.commits() == [second, first]
     assert {path for path in miner.files(second) if path.startswith("data/")} == {shard.path}

@@ -6,42 +6,36 @@ from pathlib import Path
 
 import pytest
 
-from finest.dataset.manifest import Manifest, write_manifest
-from finest.dataset.open import open_dataset
+from finest.dataset.manifest import Manifest
+from finest.dataset.open import Dataset, open_dataset
 from finest.dataset.row_proof import RowProof
-from finest.dataset.rows import batch_of, row_hash
-from finest.dataset.shards import Shard, ShardWriter
 
-from .made import DUMP, make_dataset, manifest_of, row, verdict, write_shards
+from .made import make_dataset, make_series
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset of three series."""
     folder = tmp_path_factory.mktemp("series")
-    rows = [row(n) for n in range(23)]
-    verdicts = [verdict(one) for one in rows]
-    _, judged = write_shards(folder, [], verdicts)
-    shards: list[Shard] = []
-    for number, part in enumerate((rows[:10], rows[10:11], rows[11:])):
-        with ShardWriter(folder, f"data/{DUMP}/{number:03d}") as writer:
-            writer.write(batch_of(part))
-        shards += writer.shards
-    write_manifest(folder, manifest_of(rows, verdicts, shards, judged))
+    make_series(folder, [10, 1, 12])
     return folder
+
+
+def hashes(dataset: Dataset) -> list[str]:
+    return [str(one) for one in dataset.row_columns("row_hash")["row_hash"].to_pylist()]
 
 
 def test_each_row_is_proven_and_no_other(folder: Path) -> None:
     """The proof goes over a wire as JSON; it proves its own row, under its own root, in at most 2 kB."""
     with open_dataset(str(folder)) as dataset:
-        root = dataset.manifest.root
+        root, known = dataset.manifest.root, hashes(dataset)
         for number in range(23):
             sent = dataset.prove(number).model_dump_json()
             proof = RowProof.model_validate_json(sent)
             assert len(sent) < 2_000
-            assert proof.holds(row_hash(row(number)), root)
-            assert not proof.holds(row_hash(row(number + 1)), root)
-            assert not proof.holds(row_hash(row(number)), "ab" * 32)
+            assert proof.holds(known[number], root)
+            assert not proof.holds(known[number - 1], root)
+            assert not proof.holds(known[number], "ab" * 32)
         for number in (-1, 23):
             with pytest.raises(IndexError):
                 dataset.prove(number)
@@ -60,13 +54,13 @@ def test_a_proof_of_the_largest_dataset_is_small() -> None:
 def test_altered_proofs_prove_nothing(folder: Path) -> None:
     """Neither another place, nor another number of rows, nor garbage."""
     with open_dataset(str(folder)) as dataset:
-        proof, root = dataset.prove(4), dataset.manifest.root
+        proof, root, known = dataset.prove(4), dataset.manifest.root, hashes(dataset)[4]
     changes = (
         {"row": 5}, {"rows": 11}, {"series": 1}, {"all_series": 9}, {"row_path": ""}, {"series_path": "!"},
         {"row_path": "AAAA"}, {"series_root": "0" * 64},
     )  # fmt: skip
     for change in changes:
-        assert not proof.model_copy(update=change).holds(row_hash(row(4)), root)
+        assert not proof.model_copy(update=change).holds(known, root)
     assert not proof.holds("no hash", root)
 
 

@@ -23,7 +23,8 @@ from finest.devnet.crawl import CRAWL, WARCS, sample_crawl, warc_key
 from finest.devnet.crawl_http import Fault
 from finest.devnet.devnet import Devnet
 from finest.errors import SourceError
-from finest.warc.openers import HttpsOpener, opener_for, s3_client
+from finest.warc.openers import HttpsOpener, s3_client
+from finest.warc.places import opener_for
 from finest.warc.source import inspect
 from finest.warc.stream import ResumableStream, RetryPolicy
 

@@ -286,7 +286,7 @@ def test_without_s3_there_are_no_credentials(shared: Devnet, tmp_path: Path, mon
     """Common Crawl's files are read over HTTP then, whatever a `.env` says."""
     (tmp_path / ".env").write_text("AWS_ACCESS_KEY_ID=mine\nAWS_SECRET_ACCESS_KEY=mine\n")
     script = (
-        "from finest.settings import load_settings; from finest.warc.resolve import CommonCrawl, resolve\n"
+        "from finest.settings import load_settings; from finest.warc.source import CommonCrawl, resolve\n"
         "s = load_settings(); print(*resolve(['crawl-data/CC-MAIN-2025-26/a.warc.gz'], "
         "CommonCrawl(s.cc_https, s.cc_bucket)))"
     )

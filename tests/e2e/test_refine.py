@@ -157,7 +157,7 @@ def test_a_worker_killed_at_a_random_moment(run: int, sliced: list[Path], whole:
     out = tmp_path / "killed"
     process = start("refine", *sliced, "--out", out, "--workers", 2)
     done = rng.randrange(3)  # of four slices
-    wait_for(lambda: len(children(process.pid)) == 2 and len([*out.glob("ledger/slices/0*")]) >= done, process)
+    wait_for(lambda: len(children(process.pid)) == 2 and len([*out.glob("ledger/packs/*/*")]) >= done, process)
     time.sleep(rng.uniform(0, 0.2))
     os.kill(rng.choice(children(process.pid)), signal.SIGKILL)
     _, said = process.communicate(timeout=120)
@@ -171,7 +171,7 @@ def test_ctrl_c_keeps_what_is_finished(sliced: list[Path], whole: Whole, tmp_pat
     """Ctrl-C says how to go on, and the same command does."""
     out = tmp_path / "stopped"
     process = start("refine", *sliced, "--out", out, "--workers", 1)
-    wait_for(lambda: any(out.glob("ledger/slices/0*")), process)
+    wait_for(lambda: any(out.glob("ledger/packs/*/*")), process)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130

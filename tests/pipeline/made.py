@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from finest.pipeline.report.data import ReportData, ReportSource
-from finest.pipeline.summary import SliceSummary
+from finest.pipeline.report.data import MAX_SOURCES, ReportData, ReportSource
+from finest.pipeline.summary import SliceSummary, merge
 
 
 def slice_(**changes: Any) -> SliceSummary:
@@ -34,10 +35,17 @@ def sample(**changes: Any) -> dict[str, Any]:
 
 def run(slices: list[SliceSummary], **changes: Any) -> ReportData:
     """A run of those slices."""
-    kept = sum(part.kept for part in slices)
+    totals = merge(slices)
+    sources = changes.get("sources", (ReportSource("s3://commoncrawl/a.warc.gz", 1_000_000),))
+    losses = [{**loss, "source": sources[loss["source"]].name} for loss in totals.losses]
+    listed = tuple(
+        replace(source, totals=merge(part for part in slices if part.source == number))
+        for number, source in enumerate(sources[:MAX_SOURCES])
+    )
     values: dict[str, Any] = {
         "recipe_name": "fineweb", "recipe_hash": "0123456789abcdef" * 4, "engine": "finest",
-        "created": "2025-06-17 10:20 UTC", "sources": (ReportSource("s3://commoncrawl/a.warc.gz", 1_000_000),),
-        "slices": tuple(slices), "rows": kept, "tokens": sum(part.tokens for part in slices), "root": "ef" * 32,
+        "created": "2025-06-17 10:20 UTC", "sources_count": len(sources),
+        "sources_bytes": sum(source.size_bytes for source in sources), "totals": replace(totals, losses=losses),
+        "rows": totals.kept, "tokens": totals.tokens, "root": "ef" * 32,
     }  # fmt: skip
-    return ReportData(**(values | changes))
+    return ReportData(**(values | changes | {"sources": listed}))

@@ -19,6 +19,8 @@ from finest.pipeline.failures import (
     reason_to_stop,
 )  # fmt: skip
 
+from .made_ledger import begin
+
 
 def error(task: int, node: str, words: str = "slice 7: disk full") -> TaskError:
     return TaskError(task, node, words)
@@ -64,10 +66,10 @@ class Failed:
         self.ranks.append(rank)
 
 
-def test_a_task_ends_at_errors_in_a_row() -> None:
+def test_a_task_ends_at_errors_in_a_row(tmp_path: Path) -> None:
     """A single slice that fails is left to others."""
     claims, said = Failed(), []
-    watch = TaskWatch(None, claims, said.append)  # type: ignore[arg-type]
+    watch = TaskWatch(begin(tmp_path / "out"), claims, said.append)  # type: ignore[arg-type]
     for rank in range(IN_A_ROW - 1):
         watch.failed(rank, RunError("disk full"))
     with pytest.raises(RunError, match="disk full"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from finest.pipeline import plan
+from finest.pipeline import run_plan
 from finest.pipeline.run import refine
 from tests.e2e.command import BEGINNING, SAMPLE
 from tests.faulty_server import FaultyServer
@@ -25,7 +25,7 @@ def settings(server: FaultyServer, out: Path) -> RunOptions:
 
 def test_a_source_costs_one_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One worker reads all slices of a source from one response; the rows are those of many readers."""
-    monkeypatch.setattr(plan, "REMOTE_SLICE_BYTES", 20_000)
+    monkeypatch.setattr(run_plan, "REMOTE_SLICE_BYTES", 20_000)
     with FaultyServer({f"/{name}.warc.gz": PART for name in "abc"}) as server:
         one = refine(settings(server, tmp_path / "one"), Listener())
         assert len(server.state.seen) == 2 * len(server.state.files)

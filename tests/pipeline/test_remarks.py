@@ -11,8 +11,10 @@ import pytest
 from finest.errors import LedgerError
 from finest.formatting import byte_size
 from finest.pipeline import remarks as module
+from finest.pipeline.pack import find_breaks
 from finest.pipeline.remarks import remarks
-from finest.pipeline.slices import find_unchained
+from finest.pipeline.source_table import Sources
+from finest.pipeline.summary import merge
 from finest.warc.layout import Layout
 from finest.warc.source import Source
 
@@ -24,8 +26,9 @@ OUT = Path("out")
 def said(monkeypatch: pytest.MonkeyPatch, *slices: dict[str, Any], rows: int = 0) -> list[str]:
     """The remarks on a run of those slices of one source of 1,000 bytes."""
     summaries = [slice_(losses=[], **changes) if "losses" not in changes else slice_(**changes) for changes in slices]
-    plan = SimpleNamespace(sources=[Source("/x/a.warc.gz", "a.warc.gz", 1000, None, Layout.MEMBERS)])
-    ledger = SimpleNamespace(plan=plan, summaries=lambda: summaries)
+    plan = SimpleNamespace(sources=Sources.of([Source("/x/a.warc.gz", "a.warc.gz", 1000, None, Layout.MEMBERS)]))
+    totals = merge(summaries)
+    ledger = SimpleNamespace(out=OUT, plan=plan, each_source=lambda: iter([(0, totals)]), so_far=lambda: totals)
     monkeypatch.setattr(module.Ledger, "read", lambda _: ledger)
     return remarks(OUT, SimpleNamespace(rows=rows, recipe={}))  # type: ignore[arg-type]
 
@@ -85,5 +88,4 @@ def test_slices_inside_a_long_stretch_are_named_at_once() -> None:
         slice_(index=number, start=end - 100, end=end, first_offset=first, next_offset=after)
         for number, (end, (first, after)) in enumerate(zip(ends, places, strict=True))
     ]
-    ledger: Any = SimpleNamespace(summaries=lambda: summaries)
-    assert find_unchained(ledger) == {1: 350, 2: 350, 3: 350}
+    assert find_breaks(summaries) == {1: 350, 2: 350, 3: 350}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from finest.dataset.rows import batch_of, schema_with
 from finest.dataset.shards import ShardWriter
+from finest.pipeline.damage import ParquetPart
 from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
 from finest.pipeline.report.read import report_of
@@ -42,7 +43,7 @@ def histograms(folder: Path, rows: int) -> dict[str, Scores]:
         with ShardWriter(folder, f"data/local/00{part}", schema) as writer:
             writer.write(batch_of(made[part::2], schema))
         files += [folder / shard.path for shard in writer.shards]
-    return {scores.column: scores for scores in scores_of(files, COLUMNS)}
+    return {scores.column: scores for scores in scores_of(list(map(ParquetPart, files)), COLUMNS)}
 
 
 def test_every_row_is_in_one_bin_and_bins_have_samples(tmp_path: Path) -> None:

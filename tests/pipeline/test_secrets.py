@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import stat
 from pathlib import Path
 
@@ -146,5 +145,5 @@ def test_a_public_source_leaves_no_such_file(tmp_path: Path) -> None:
         ledger = begin(options(f"{server.base}/a.warc.gz", tmp_path / "out"), Listener())
         submissions.hand_over(ledger, tmp_path)
         assert not (tmp_path / ADDRESSES).exists()
-        told = json.loads((tmp_path / "out" / "ledger" / "run.json").read_bytes())["sources"][0]
-        assert told["location"] == f"{server.base}/a.warc.gz" and "is_stripped" not in told
+        source = Ledger.read(tmp_path / "out").plan.sources[0]
+        assert source.location == f"{server.base}/a.warc.gz" and not source.is_stripped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 from collections.abc import Iterator
@@ -41,9 +42,11 @@ def packed(tmp_path: Path) -> Path:
 
 def move(out: Path, location: object) -> None:
     """Let the ledger say that its source lies there."""
-    path = out / "ledger" / "run.json"
+    path, table = out / "ledger" / "run.json", out / "ledger" / "sources.jsonl"
+    first = json.loads(table.read_bytes())
+    table.write_text(json.dumps([location, *first[1:]]) + "\n")
     plan = json.loads(path.read_bytes())
-    plan["sources"][0]["location"] = location
+    plan["sources"]["sha256"] = hashlib.sha256(table.read_bytes()).hexdigest()
     path.write_text(json.dumps(plan))
 
 

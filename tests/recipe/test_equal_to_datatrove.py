@@ -14,6 +14,7 @@ from bench.reference import KEPT, ReferencePage, run_reference
 from bench.reference_dedup import run_reference_dedup
 from fastwarc.warc import ArchiveIterator
 
+from finest.pipeline.ledger import Ledger
 from finest.recipe.pii import redact
 from finest.recipe.recipe import PiiRules
 from finest.sample.build import build
@@ -32,8 +33,8 @@ def ours(warc: Path, out: Path) -> dict[tuple[str, int], dict[str, object]]:
     recipe.write_text(UNLIMITED)
     finest("refine", warc, "--out", out, "--recipe", recipe, "--workers", 2)
     texts: dict[tuple[str, int], str] = {}
-    for path in sorted(out.glob("ledger/slices/0*/rows.parquet")):
-        for row in pq.read_table(path).to_pylist():
+    for batch in Ledger.read(out).pack(0).batches("rows"):
+        for row in batch.to_pylist():
             texts[row["id"], row["warc_offset"]] = row["text"]
     seen: Counter[str] = Counter()
     pages = {}

@@ -23,6 +23,7 @@ from tests.faulty_server import FaultyServer
 from tests.warc.made_warc import members, records, whole
 
 KEY = "crawl-data/CC-MAIN-2024-10/segments/1/warc/CC-MAIN-20240220-00000.warc.gz"
+NEWS = "crawl-data/CC-NEWS/2026/05/CC-NEWS-20260501004511-00001.warc.gz"
 WARC = members(records(3))
 SECRET = "a-secret-of-some-length-for-tests"
 
@@ -96,7 +97,6 @@ def test_a_common_crawl_path_goes_where_credentials_lead(tmp_path: Path, monkeyp
         (["@{0}/none.txt"], "none.txt: the list of sources cannot be read"),
         (["@{0}/blank.txt"], "the list names nothing"),
         (["@{0}/nested.txt"], "a list cannot contain another list"),
-        (["ftp://example.com/a.warc.gz"], "only s3:// and http"),
         (["s3://"], "names no bucket"),
         ([], "no source is named"),
         (["{0}/a.warc.gz", "{0}"], "a.warc.gz is named twice: by '.*a.warc.gz' and by"),
@@ -114,8 +114,9 @@ def test_what_finds_nothing_is_named(tmp_path: Path, specs: list[str], message: 
 
 def test_names_are_the_same_wherever_a_file_is_read() -> None:
     """A Common Crawl file has one name, over S3, HTTPS or from a mirror folder; others their address or file name."""
-    for location in (f"s3://commoncrawl/{KEY}", f"https://data.commoncrawl.org/{KEY}", f"/mnt/mirror/{KEY}"):
-        assert name_sources([location]) == [f"s3://commoncrawl/{KEY}"]
+    for place in ("s3://commoncrawl", "https://data.commoncrawl.org", "/mnt/mirror", "hf://buckets/cc/crawl"):
+        for key in (KEY, NEWS):
+            assert name_sources([f"{place}/{key}"]) == [f"s3://commoncrawl/{key}"]
     given = ["/a/b/x.warc.gz", "https://e.org/x.warc.gz", "/a/c/x.warc.gz", "/a/y.warc.gz", "s3://b/x.warc.gz"]
     assert name_sources(given) == ["b/x.warc.gz", given[1], "c/x.warc.gz", "y.warc.gz", given[4]]
     assert name_sources(["/x.warc", "/a/x.warc", "/b/a/x.warc"]) == ["x.warc", "a/x.warc", "b/a/x.warc"]
@@ -130,9 +131,10 @@ def test_one_common_crawl_file_in_two_places_is_refused() -> None:
 
 
 def test_the_dump_is_in_the_name() -> None:
-    """`CC-MAIN-YYYY-WW` if there, else `local`."""
+    """`CC-MAIN-YYYY-WW`, or `CC-NEWS-YYYY-MM` of the folders of the news crawl, else `local`."""
     assert dump_of(f"s3://commoncrawl/{KEY}") == "CC-MAIN-2024-10"
     assert dump_of("CC-MAIN-20240220-00000.warc.gz") == "local"
+    assert dump_of(f"s3://commoncrawl/{NEWS}") == "CC-NEWS-2026-05"
 
 
 def test_a_source_survives_json(tmp_path: Path) -> None:
@@ -318,6 +320,22 @@ def test_what_s3_has_not_is_named(s3: Any, location: str, message: str) -> None:
     """A missing object and a missing bucket are told apart."""
     with pytest.raises(SourceError, match=message):
         inspect(location)
+
+
+def test_globs_of_a_bucket(s3: Any) -> None:
+    """A glob of a bucket matches as one of a folder does, and an object that has the glob's own name comes first."""
+    assert resolve(["s3://crawl/x/*"]) == ["s3://crawl/x/a.warc.gz", "s3://crawl/x/b.warc.gz"]
+    assert resolve(["s3://crawl/**/[b-z]*.warc.gz"]) == ["s3://crawl/x/b.warc.gz"]
+    with pytest.raises(SourceError, match=r"s3://crawl/\*.warc.gz: matches no .warc"):
+        resolve(["s3://crawl/*.warc.gz"])
+    s3.put_object(Bucket="crawl", Key="odd/a[1].warc.gz", Body=WARC)
+    assert resolve(["s3://crawl/odd/a[1].warc.gz"]) == ["s3://crawl/odd/a[1].warc.gz"]
+
+
+def test_a_crawl_from_s3(s3: Any) -> None:
+    """With AWS credentials, a crawl's list and its WARCs are read from the bucket."""
+    s3.put_object(Bucket="crawl", Key="crawl-data/CC-MAIN-2024-10/warc.paths.gz", Body=gzip.compress(KEY.encode()))
+    assert resolve(["CC-MAIN-2024-10"], CommonCrawl(bucket="crawl")) == [f"s3://crawl/{KEY}"]
 
 
 def test_a_prefix_without_warcs_is_named(s3: Any) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from finest.dataset.open import Dataset
     from finest.pipeline.verify import Verification
     from finest.settings import Settings
-    from finest.warc.source import CommonCrawl
+    from finest.warc.source import CommonCrawl, Shard
 
 Place = str | os.PathLike[str]
 """A path, or an address."""
@@ -62,6 +62,7 @@ def refine(
     language: str | None = None,
     workers: int | None = None,
     limit: int | None = None,
+    shard: str | None = None,
     engine: Literal["finest", "datatrove"] = "finest",
     restart: bool = False,
     where: str | None = None,
@@ -71,10 +72,13 @@ def refine(
 ) -> Refined:
     """Refine WARC files into a dataset at `out`, as `finest refine` does; resume a run that was stopped.
 
-    `sources` are WARC files, folders, globs, `s3://` and `https://` addresses, Common Crawl paths (`crawl-data/...`)
-    or `@list.txt`. `out` is a folder, or an fsspec address (`s3://bucket/folder`, `hf://datasets/...`): then the run
-    works in the local folder `work` (by default one in the cache, named after the address), and copies the finished
-    dataset to `out`, where it checks each file's sha256 and writes the manifest last.
+    `sources` are WARC files, folders, globs, addresses (`https://`, `s3://`, `hf://datasets/...`, `hf://buckets/...`
+    and others that fsspec knows), crawls (`CC-MAIN-2026-30`, `CC-NEWS-2026-05`), Common Crawl paths (`crawl-data/...`)
+    or `@list.txt`. `shard`, such as `"3/90"`, takes only that part of them: the files 3, 93, 183 and so on.
+
+    `out` is a folder, or an fsspec address (`s3://bucket/folder`, `hf://datasets/...`): then the run works in
+    the local folder `work` (by default one in the cache, named after the address), and copies the finished dataset to
+    `out`, where it checks each file's sha256 and writes the manifest last.
 
     `recipe` is the name of a shipped recipe (`fineweb`, `finest`), the path of a TOML file, or a `Recipe`.
     `language` names the languages to keep (`"deu_Latn,fra_Latn"` or `"all"`), each with the rules of FineWeb-2: the
@@ -102,7 +106,7 @@ def refine(
     options = RunOptions(
         specs=_specs(sources), out=goal.work, recipe=loaded.without_gate() if engine == "datatrove" else loaded,
         cache=folder, common_crawl=_common_crawl(settings), workers=default_workers() if workers is None else workers,
-        limit=limit, engine=engine, restart=restart, where=where,
+        limit=limit, shard=_shard(shard), engine=engine, restart=restart, where=where,
     )  # fmt: skip
     shown = Progress(quiet=not progress)
     try:
@@ -111,6 +115,15 @@ def refine(
     finally:
         shown.close()
     return Refined(str(goal), goal.work, manifest.reasons, manifest.root, manifest)
+
+
+def _shard(text: str | None) -> Shard | None:
+    from finest.warc.source import Shard
+
+    try:
+        return None if text is None else Shard.parse(text)
+    except ValueError as error:
+        raise UsageError(f"shard: {error}") from None
 
 
 def _recipe(recipe: str | Recipe, language: str | None, cache: Path) -> Recipe:
@@ -201,4 +214,4 @@ def _specs(sources: Place | Sequence[Place]) -> tuple[str, ...]:
 def _common_crawl(settings: Settings) -> CommonCrawl:
     from finest.warc.source import CommonCrawl
 
-    return CommonCrawl(https_base=settings.cc_https, bucket=settings.cc_bucket)
+    return CommonCrawl.of(settings)

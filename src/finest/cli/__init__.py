@@ -13,16 +13,20 @@ import click
 
 import finest
 from finest.cli import (
+    checks,
     cluster,
     contest,
     decontaminate,
+    demo,
     devnet,
     doctor,
     hub,
     languages,
     mine,
     model,
+    plan,
     quality,
+    recipes,
     refinery,
     select,
     serve,
@@ -47,15 +51,15 @@ _HOLD_SECRETS = frozenset({
 
 SECTIONS = {
     "Refine a crawl": (
-        refinery.refine, refinery.attach, refinery.status, refinery.report, refinery.recipe, select.select,
+        plan.plan, refinery.refine, refinery.attach, refinery.status, refinery.report, recipes.recipe, select.select,
         decontaminate.decontaminate,
         languages.languages, hub.publish,
     ),
     "Score texts": (model.model,),
     "Work for the subnet": (mine.mine, mine.dashboard, validate.validate, contest.contest),
-    "Run a part of the subnet": (tasks.tasks, serve.serve, cluster.cluster, devnet.devnet, refinery.demo),
+    "Run a part of the subnet": (tasks.tasks, serve.serve, cluster.cluster, devnet.devnet, demo.demo),
     "Check": (
-        doctor.doctor, refinery.why, refinery.verify, hub.open_command, validate.audit, quality.quality, validate.score,
+        doctor.doctor, checks.why, checks.verify, hub.open_command, validate.audit, quality.quality, validate.score,
     ),
 }  # fmt: skip
 """All commands, by purpose, in the order in which a newcomer needs them."""

@@ -22,7 +22,7 @@ def publish(folder: Path, repo: str, private: bool) -> None:
     """Publish a dataset to the Hub, and print its revision.
 
     The token for the Hugging Face Hub is HF_TOKEN, from the environment or .env, or the one that `hf auth login`
-    stored. If the upload was stopped, run the command again: the dataset still becomes one commit. It replaces an
+    stored. If the upload was stopped, run the command again: it sends what is missing. It replaces an
     earlier dataset in the repository; the earlier revision stays readable.
 
     \b

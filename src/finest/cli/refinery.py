@@ -1,21 +1,17 @@
-"""The commands `finest refine`, `attach`, `status`, `report`, `why`, `verify`, `recipe` and `demo`."""
+"""The commands `finest refine`, `attach`, `status` and `report`."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from finest.cli.groups import Commands
-from finest.cli.shared import common_crawl, console, json_of, lean_imports, say, size_bytes
+from finest.cli.shared import common_crawl, console, dedup_memory_option, lean_imports, say, shard_option
 from finest.cli.slurm import Where, ask_on_interrupt, executor_options
-from finest.errors import NO_EVIDENCE
 from finest.masking import printable
 from finest.recipe import SHIPPED
 from finest.settings import load_settings
@@ -25,6 +21,7 @@ if TYPE_CHECKING:
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
     from finest.recipe.recipe import Recipe
+    from finest.warc.source import Shard
 
 
 @click.command()
@@ -59,6 +56,7 @@ if TYPE_CHECKING:
     help="Number of worker processes.  [default: one per CPU available to this process]",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Judge only the first N pages of each WARC.")
+@shard_option
 @click.option(
     "--where",
     "expression",
@@ -72,15 +70,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="datatrove runs DataTrove's own steps, several times slower, for comparison.",
 )
-@click.option(
-    "--dedup-memory",
-    metavar="SIZE",
-    default="1GB",
-    show_default=True,
-    type=size_bytes,
-    help="Memory of each process of the deduplication. 200 million rows need 1GB, larger runs 5 bytes a row; more "
-    "memory saves passes over the signatures.",
-)
+@dedup_memory_option
 @executor_options
 @click.option(
     "--max-pause",
@@ -98,20 +88,23 @@ if TYPE_CHECKING:
 @click.option("--quiet", is_flag=True, help="Print only errors and warnings.")
 def refine(
     sources: tuple[str, ...], out: str, work: Path | None, recipe_name: str | None, language: str | None,
-    workers: int | None, limit: int | None, expression: str | None, engine: str, dedup_memory: int,
-    where: Where, max_pause: float, detach: bool, restart: bool, quiet: bool,
+    workers: int | None, limit: int | None, shard: Shard | None, expression: str | None, engine: str,
+    dedup_memory: int, where: Where, max_pause: float, detach: bool, restart: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Refine WARC files into a dataset.
 
-    SOURCE is a WARC file (.warc, .warc.gz, .warc.zst), a folder, a glob, s3://bucket/key, an https address, a path of
-    Common Crawl (crawl-data/CC-MAIN-..., read from S3 if there are AWS credentials, else over HTTPS), or @list.txt, a
-    file with one of these per line.
+    SOURCE is a WARC file (.warc, .warc.gz, .warc.zst), a folder, a glob, an https address, an address of a store
+    (s3://, gs://, az://, hf://datasets/..., hf://buckets/...: a file, a folder or a glob), a crawl of Common Crawl
+    (CC-MAIN-2026-30, or CC-NEWS-2026-05 for a month of the news crawl), a path of Common Crawl
+    (crawl-data/CC-MAIN-...), or @list.txt, a file with one of these per line. Common Crawl is read from S3 if there
+    are AWS credentials, else over HTTPS.
 
     You can stop the command at any time. The same command continues where it stopped, also with another number of
     workers.
 
     \b
     finest refine crawl/*.warc.gz --out my-dataset
+    finest refine CC-MAIN-2026-30 --shard 3/90 --out part-3
     finest refine @paths.txt --out my-dataset --workers 32
     finest refine @paths.txt --out my-dataset --language deu_Latn,fra_Latn
     finest refine @paths.txt --out my-dataset --where "token_count >= 200 AND url LIKE 'https:%'"
@@ -141,7 +134,7 @@ def refine(
     goal.check(restart=restart)
     options = RunOptions(
         specs=sources, out=goal.work, recipe=recipe.without_gate() if engine == "datatrove" else recipe,
-        cache=settings.cache, common_crawl=common_crawl(settings), limit=limit, engine=engine,
+        cache=settings.cache, common_crawl=common_crawl(settings), limit=limit, shard=shard, engine=engine,
         workers=workers or where.workers or default_workers(),
         restart=restart, where=expression, dedup_memory=dedup_memory, slurm=where.slurm, ray=where.ray,
         max_pause_s=max_pause * 3600,
@@ -254,246 +247,3 @@ def report(folder: Path, output: Path | None) -> None:
     target = output or folder / "report.html"
     write_whole(target, render_report(report_of(folder)).encode())
     click.echo(printable(target))
-
-
-@click.command()
-@click.argument("page", metavar="URL|RECORD-ID")
-@click.option("--in", "folder", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
-@click.option(
-    "--source",
-    "sources",
-    multiple=True,
-    help="Place of the WARCs, if they have moved since the run; repeatable.  [default: as the run read them]",
-)
-@click.option(
-    "--html",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write a page for the browser: the crawled page beside its text, and what the extractor cut.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def why(page: str, folder: Path, sources: tuple[str, ...], html: Path | None, as_json: bool) -> None:
-    """Show why one page was kept or dropped.
-
-    The command shows the page's verdict, every statistic beside its threshold, and the text. With --html, it writes a
-    page that shows the crawled page beside its text, each block with its score and whether it was cut. That page runs
-    no script and loads nothing from elsewhere.
-
-    \b
-    finest why https://example.org/article --in my-dataset
-    finest why '<urn:uuid:7742614d-033b-4e59-99a8-d90461604bd6>' --in my-dataset
-    finest why https://example.org/article --in my-dataset --html why.html
-    """
-    from finest.cli.views.refinery import show_why, why_dict
-    from finest.pipeline.why import why as ask
-
-    settings = load_settings()
-    answers = ask(folder, page, settings.cache, sources, common_crawl(settings))
-    if html is not None:
-        from finest.atomic_files import write_whole
-        from finest.pipeline.why_page.render import render_why
-
-        write_whole(html, render_why(answers).encode())
-        say(f"Open in a browser: {printable(html.resolve())}")
-    if as_json:
-        click.echo(json_of([why_dict(answer) for answer in answers]))
-    else:
-        for answer in answers:
-            show_why(console(), answer)
-
-
-@click.command()
-@click.argument("where", metavar="FOLDER|REPO@REVISION|ADDRESS")
-@click.option(
-    "--sample",
-    type=click.IntRange(min=0),
-    default=64,
-    show_default=True,
-    help="Number of pages to judge again from their WARC records. 0 checks only the files, which proves nothing about "
-    "the rows.",
-)
-@click.option("--seed", type=int, help="Seed for a repeatable sample.  [default: random]")
-@click.option(
-    "--source",
-    "sources",
-    multiple=True,
-    help="Place of the WARCs, if the ledger is gone or has no full address; repeatable.",
-)
-@click.option("--full", is_flag=True, help="Download a dataset from the Hub and check every row, instead of a sample.")
-@click.option(
-    "--parent",
-    metavar="FOLDER|REPO@REVISION|ADDRESS",
-    help="Dataset that this one was selected from: check that it holds the parent's rows that satisfy the expression, "
-    "all of them and no others.",
-)
-@click.option(
-    "--index", "indexes", multiple=True, type=click.Path(path_type=Path), metavar="FILE.decon",
-    help="Evaluation index by which finest decontaminate left rows out, if it is not in the cache; repeatable.",
-)  # fmt: skip
-def verify(
-    where: str, sample: int, seed: int | None, sources: tuple[str, ...], full: bool, parent: str | None,
-    indexes: tuple[Path, ...],
-) -> None:  # fmt: skip
-    """Check a dataset against its manifest and its sources.
-
-    The command checks manifest, hashes and Merkle root, and judges a random sample of pages again from the source
-    WARCs. It calls the rows verified if at least half of the sample, and half of its kept pages, could be judged again.
-    Exit status: 0 verified (or only the files checked, with --sample 0), 7 the dataset is not what its manifest says,
-    75 too few pages could be judged again.
-
-    \b
-    finest verify my-dataset
-    finest verify my-dataset --sample 1000 --source crawl/
-    finest verify alice/web-2025-26@4c1f0c2f9a5d1f4b2f1d0a3e5b6c7d8e9f0a1b2c
-    finest verify s3://my-bucket/my-dataset
-    finest verify my-selection --parent my-dataset
-    finest verify cleaned --parent my-dataset --index evaluations.decon
-    """
-    from finest.cli.views.refinery import show_verification
-    from finest.pipeline.verify import verify_place
-
-    settings = load_settings()
-    if any("@" in place and not Path(place).exists() for place in (where, parent or "")):
-        from finest.dataset.hub_client import quiet_client
-
-        quiet_client()
-    found = verify_place(
-        where, settings.cache, common_crawl(settings), sample=sample, seed=seed, sources=sources, full=full,
-        parent=parent, indexes=indexes, say=say,
-    )  # fmt: skip
-    show_verification(console(), found)
-    if found.lacks_evidence:
-        sys.exit(NO_EVIDENCE)
-
-
-@click.group(cls=Commands)
-def recipe() -> None:
-    """Show recipes and their hashes.
-
-    A recipe holds everything that decides which pages are kept: stages, thresholds, and versions of models and
-    libraries.
-
-    \b
-    finest recipe list
-    finest recipe show fineweb
-    """
-
-
-@recipe.command("list")
-def recipe_list() -> None:
-    """List the recipes that come with finest.
-
-    \b
-    finest recipe list
-    """
-    from finest.recipe.recipe import load_recipe
-
-    for name in SHIPPED:
-        loaded = load_recipe(name)
-        click.echo(f"{name:16} {loaded.hash[:12]}  {loaded.description}")
-
-
-@recipe.command("show")
-@click.argument("name", default="fineweb", metavar="NAME|FILE.toml")
-def recipe_show(name: str) -> None:
-    """Print a recipe with every value filled in.
-
-    \b
-    finest recipe show fineweb
-    """
-    from finest.recipe.recipe import load_recipe
-
-    click.echo(json_of(load_recipe(name).resolved()))
-
-
-@recipe.command("fetch")
-@click.argument("name", metavar="NAME|FILE.toml")
-def recipe_fetch(name: str) -> None:
-    """Fetch the models and the index that a recipe names.
-
-    They are put into the cache. Commands that refine pages do this themselves. Programs that judge single pages need
-    them on the machine.
-
-    \b
-    finest recipe fetch my-recipe.toml
-    """
-    from finest.pipeline.decontaminate.indexes import provide_index
-    from finest.pipeline.quality_models import provide_models
-    from finest.recipe.recipe import load_recipe
-
-    settings = load_settings()
-    recipe = load_recipe(name)
-    for path in provide_models(recipe.quality_model, settings.cache, say=say):
-        click.echo(path)
-    if index := provide_index(recipe, settings.cache, say=say):
-        click.echo(index)
-
-
-@recipe.command("hash")
-@click.argument("name", default="fineweb", metavar="NAME|FILE.toml")
-def recipe_hash(name: str) -> None:
-    """Print a recipe's hash.
-
-    Two recipes with the same hash decide alike on every page.
-
-    \b
-    finest recipe hash my-recipe.toml
-    """
-    from finest.recipe.recipe import load_recipe
-
-    click.echo(load_recipe(name).hash)
-
-
-@click.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("demo-run"), show_default=True, help="Folder of the dataset."
-)
-@click.option(
-    "--crawl",
-    metavar="CC-MAIN-YYYY-WW",
-    help="Refine the first pages of this crawl of Common Crawl instead of running the subnet.",
-)
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=1000,
-    show_default=True,
-    help="Number of pages to refine with --crawl.",
-)
-@click.option(
-    "--stay", is_flag=True, help="Keep the subnet running until Ctrl-C, so that you can look at it in a browser."
-)
-def demo(out: Path, crawl: str | None, limit: int, stay: bool) -> None:
-    """Run the whole subnet on this machine for a minute.
-
-    The demo starts a chain, a Hub, a task server, miners and a validator. One of the miners cheats, and the validator
-    finds it.
-
-    The demo needs no account and no network. Without the devnet's packages (pip install 'finest-data[devnet]', Python
-    3.11) it refines the sample WARC that comes with finest, verifies the dataset and writes its report.
-
-    \b
-    finest demo
-    finest demo --stay
-    finest demo --crawl CC-MAIN-2025-26
-    """
-    settings = load_settings()
-    if crawl is None and _has_devnet():
-        from finest.demo.run_subnet import run_subnet
-
-        run_subnet(out, settings.cache, console(), say, stay=stay)
-        return
-    from finest.cli.views.refinery import show_manifest, show_verification
-    from finest.demo.run_demo import REPORT, run_demo
-
-    if crawl is None:
-        say("The subnet needs Python 3.11 and pip install 'finest-data[devnet]'. Refining only the sample.")
-    found = run_demo(out, crawl, limit, settings, common_crawl(settings))
-    show_manifest(console(), out, found.manifest)
-    show_verification(console(), found)
-    console().print(f"Look at it in a browser: {(out / REPORT).resolve()}", markup=False)
-
-
-def _has_devnet() -> bool:
-    """Return whether every package of the extra `devnet` is installed."""
-    return all(find_spec(name) for name in ("bittensor", "fastapi", "sqlalchemy", "nanio"))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from finest.settings import Settings
-    from finest.warc.source import CommonCrawl
+    from finest.warc.source import CommonCrawl, Shard
 
 work_option = click.option(
     "--work", type=click.Path(path_type=Path), default=Path("finest-work"), show_default=True,
@@ -41,11 +41,38 @@ def size_bytes(text: str) -> int:
     return int(float(found[1]) * _PREFIXES[found[2].lower()])
 
 
+def _shard(_: click.Context, parameter: click.Parameter, value: str | None) -> Shard | None:
+    from finest.warc.source import Shard
+
+    try:
+        return None if value is None else Shard.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=parameter) from None
+
+
+shard_option = click.option(
+    "--shard", metavar="K/N", callback=_shard,
+    help="Only part K of N of the sources: the files K, K+N, K+2N and so on, an even sample of a crawl. All N parts "
+    "together are every file once.",
+)  # fmt: skip
+
+
+dedup_memory_option = click.option(
+    "--dedup-memory",
+    metavar="SIZE",
+    default="1GB",
+    show_default=True,
+    type=size_bytes,
+    help="Memory of each process of the deduplication. 200 million rows need 1GB, larger runs 5 bytes a row; more "
+    "memory saves passes over the signatures.",
+)  # fmt: skip
+
+
 def common_crawl(settings: Settings) -> CommonCrawl:
     """Return the location of Common Crawl's files from the settings."""
     from finest.warc.source import CommonCrawl
 
-    return CommonCrawl(https_base=settings.cc_https, bucket=settings.cc_bucket)
+    return CommonCrawl.of(settings)
 
 
 def console() -> Console:

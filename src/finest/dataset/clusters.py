@@ -5,14 +5,18 @@ The row's hash covers it, and the verdicts prove it: they name, for each duplica
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from finest.recipe.stages.dedup import CLUSTER_SIZE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from finest.dataset.open import Dataset
     from finest.dataset.rows import Row
 
@@ -37,18 +41,26 @@ def with_size(row: Row, size: int | None) -> Row:
     return replace(row, columns=tuple((name, size if name == NAME else value) for name, value in row.columns))
 
 
-class ClusterSizes:
-    """The sizes of clusters by the verdicts of a dataset; reads one column once."""
+def sizes_of(dataset: Dataset, stated: Mapping[str, int | None]) -> dict[str, int | None]:
+    """Return the number of pages in the cluster of each kept page by its record id; reads one column of all verdicts.
 
-    def __init__(self, dataset: Dataset) -> None:
-        self._places = dataset.verdict_places
-        self._lost = dataset.verdict_columns("duplicate_of")["duplicate_of"]
+    `stated` has the sizes that their rows state. None where another size was found and several pages share the id:
+    verdicts name the page that was kept only by its id, so nothing follows.
+    """
+    wanted = pa.array(stated, pa.string())
+    lost = _occurrences(dataset, "duplicate_of", wanted)
+    sizes: dict[str, int | None] = {id: 1 + lost[id] for id in stated}
+    others = [id for id, size in sizes.items() if size != stated[id]]
+    if others:
+        pages = _occurrences(dataset, "id", pa.array(others, pa.string()))
+        sizes |= {id: None for id in others if pages[id] != 1}
+    return sizes
 
-    def of(self, id: str) -> int | None:
-        """Return the number of pages in the cluster of the kept page with that record id.
 
-        None if several pages share the id, because verdicts name the page that was kept only by its id.
-        """
-        if len(self._places.with_id(id, 2)) != 1:
-            return None
-        return 1 + int(pc.sum(pc.equal(self._lost, id)).as_py() or 0)
+def _occurrences(dataset: Dataset, column: str, wanted: pa.Array) -> Counter[str]:
+    """Count how often each of these ids occurs in a column of the verdicts."""
+    found: Counter[str] = Counter()
+    for file in dataset.manifest.verdicts:
+        ids = dataset.verdict_columns(column, files=[file])[column]
+        found.update(ids.filter(pc.is_in(ids, value_set=wanted)).to_pylist())
+    return found

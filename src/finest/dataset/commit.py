@@ -1,8 +1,10 @@
-"""Give a repository on the Hub exactly some content, by one commit (`finest publish`, `finest model publish`).
+"""Give a repository on the Hub exactly some content (`finest publish`, `finest model publish`).
 
-The files are uploaded one by one before the single commit that names them all. Every attempt at that commit first reads
-the repository: if it already holds this content, that revision is the result. A lost response, a kill at any moment and
-a second run therefore all end in exactly one commit.
+Files are uploaded several at a time, before the commit that names them. Up to FILES_A_COMMIT large files are named by
+one commit. More are named by commits of so many, which only add files; the last one also has the manifest and the card
+and removes what an earlier content left. Every attempt at a commit first reads the repository: what it already holds is
+not sent again, and if it holds this content, that revision is the result. So a lost response, a kill at any moment and
+a second run all end in exactly one commit that completes the content.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,13 @@ from finest.retry import Backoff, pause
 
 _HUBS_OWN = frozenset({".gitattributes"})
 """Files that the Hub itself adds to a repository."""
+FILES_A_COMMIT = 100
+"""Large files that one commit names: the Hub advises 50 to 100
+(https://huggingface.co/docs/hub/storage-limits#repository-limitations-and-recommendations)."""
+UPLOADS = 4
+"""Files that are uploaded at a time."""
+_PART = "Some files of an unfinished"
+"""Beginning of the title of a commit that only adds files."""
 _STALE_PARENT = 412
 """The Hub's status for a commit whose parent is no longer the newest commit."""
 
@@ -144,15 +154,20 @@ def _settle(hub: Hub, content: Content, head: Revision, say: Say, progress: Prog
     """
     what = f"commit to {content.repo}"
     backoff = Backoff(RETRY, budget_s=math.inf)  # no time limit: an upload takes as long as it takes
+    upload = _Upload(hub, content, say, progress)
     while True:
         files = _listed(hub, head)
         found = head if content.is_in(files) else _earlier(hub, content)
         if found is not None:
             say(f"{found} holds this {content.what}")
             return found
-        answer = _commit(hub, content, head, files, say, progress)
+        answer = _commit(hub, content, head, files, upload)
         if isinstance(answer, str):
-            return _confirmed(hub, content, Revision(content.repo, answer, content.folder))
+            head = Revision(content.repo, answer, content.folder)
+            if upload.is_done:
+                return _confirmed(hub, content, head)
+            backoff = Backoff(RETRY, budget_s=math.inf)
+            continue
         if not answer.passes and answer.status != _STALE_PARENT:
             raise refusal(what, answer)
         wait_s = backoff.next_s(answer.asked_s)
@@ -173,45 +188,83 @@ def _earlier(hub: Hub, content: Content) -> Revision | None:
 
 
 def _commit(
-    hub: Hub, content: Content, head: Revision, files: dict[str, RemoteFile], say: Say, progress: Progress
-) -> str | Failure:
-    """Upload what is missing, then try to commit once."""
-    _refuse_other_things(content, files)
+    hub: Hub, content: Content, head: Revision, files: dict[str, RemoteFile], upload: _Upload
+) -> str | Failure:  # fmt: skip
+    """Upload what is missing, at most FILES_A_COMMIT large files, then try to commit once."""
+    _refuse_other_things(hub, content, files)
     beside = content.beside(Revision(content.repo, head.sha))
     missing = content.missing(files)
-    _upload(hub, content, head, [file for file in missing if file.local], say, progress)
+    part = upload.send(head, [file for file in missing if file.local])
+    if not upload.is_done:
+        title = f"{_PART} {content.what}: {len(part)} of {upload.of_files:,}"
+        return hub.commit_once(content.repo, [content.sent[file.path] for file in part], title=title, parent=head.sha)
     changes = list(_changes(content, head, missing, content.stale(files), beside))
     return hub.commit_once(content.repo, changes, title=content.title, parent=head.sha)
 
 
-def _refuse_other_things(content: Content, files: dict[str, RemoteFile]) -> None:
+def _refuse_other_things(hub: Hub, content: Content, files: dict[str, RemoteFile]) -> None:
     """Refuse a repository that holds anything but such contents, so that publishing deletes nobody's other work."""
     fine = {file.path for file in content.files} | _HUBS_OWN | content.also_fine
     foreign = [path for path in files if path not in fine and not content.owned(path)]
     stale = content.stale(files)
-    if foreign or (stale and content.main not in files):
+    is_somebodys = bool(stale) and content.main not in files and not hub.commits_titled(content.repo, _PART)
+    if foreign or is_somebodys:
         first = min(foreign or stale)
         raise UsageError(
             f"{content.repo} holds other things ({first}); name a repository for these {content.what}s alone"
         )
 
 
-def _upload(
-    hub: Hub, content: Content, head: Revision, files: list[File], say: Say, progress: Progress
-) -> None:  # fmt: skip
-    """Upload the files, one finished file at a time, each only once."""
-    of_bytes, done = sum(file.size_bytes for file in files), 0
-    for number, file in enumerate(files):
-        progress(Sent(number, len(files), done, of_bytes))
-        if file.path not in content.sent and file.local is not None:
-            addition = hub.upload(head.repo, head.path(file.path), file.local)
-            if addition.upload_info.sha256.hex() != file.sha256:
-                raise VerifyError(f"{file.path}: changed while it was sent; nothing was published")
-            content.sent[file.path] = addition
-        done += file.size_bytes
-    if files:
-        progress(Sent(len(files), len(files), of_bytes, of_bytes))
-        say(f"{len(files)} files with {byte_size(of_bytes)} are on the Hub; one commit names them")
+class _Upload:
+    """Uploads the large files of a content, each only once, and counts what was sent."""
+
+    def __init__(self, hub: Hub, content: Content, say: Say, progress: Progress) -> None:
+        self._hub, self._content, self._say, self._progress = hub, content, say, progress
+        self._files = self._bytes = self._of_bytes = 0
+        self.of_files = 0
+        """Files to send in all."""
+        self.is_done = False
+        """Whether every large file has been sent, so that the next commit can complete the content."""
+
+    def send(self, head: Revision, missing: Sequence[File]) -> list[File]:
+        """Send the first FILES_A_COMMIT of the files that the repository lacks, UPLOADS at a time, and return them.
+
+        Raises VerifyError if a file changes meanwhile; HubError or a subclass if the Hub refuses or does not respond.
+        """
+        part = list(missing[:FILES_A_COMMIT])
+        waiting = [file for file in missing if file.path not in self._content.sent]
+        self.of_files, self._of_bytes = self._files + len(waiting), self._bytes + _bytes(waiting)
+        self._show()
+        self._send_all(head, [file for file in part if file.path not in self._content.sent])
+        self.is_done = len(part) == len(missing)
+        if missing and self.is_done:
+            self._say(f"{self.of_files:,} files with {byte_size(self._of_bytes)} are on the Hub; one commit names them")
+        return part
+
+    def _send_all(self, head: Revision, files: Sequence[File]) -> None:
+        pool = ThreadPoolExecutor(UPLOADS)
+        try:
+            for sent in as_completed([pool.submit(self._send, head, file) for file in files]):
+                file, addition = sent.result()
+                self._content.sent[file.path] = addition
+                self._files, self._bytes = self._files + 1, self._bytes + file.size_bytes
+                self._show()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _send(self, head: Revision, file: File) -> tuple[File, Any]:
+        assert file.local is not None
+        addition = self._hub.upload(head.repo, head.path(file.path), file.local)
+        if addition.upload_info.sha256.hex() != file.sha256:
+            raise VerifyError(f"{file.path}: changed while it was sent; nothing was published")
+        return file, addition
+
+    def _show(self) -> None:
+        self._progress(Sent(self._files, self.of_files, self._bytes, self._of_bytes))
+
+
+def _bytes(files: Iterable[File]) -> int:
+    return sum(file.size_bytes for file in files)
 
 
 def _changes(

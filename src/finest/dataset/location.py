@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from fsspec.core import url_to_fs
-
 from finest.dataset.limits import MAX_MANIFEST_BYTES
 from finest.dataset.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from finest.dataset.open import Dataset, open_dataset
 from finest.errors import FinestError, SourceError, UsageError, VerifyError
 from finest.masking import masked
+from finest.stores import file_system
 
 _PIECE_BYTES = 16 << 20
 """Bytes of a file held in memory while it is hashed; object stores serve ranges of this size at full speed."""
@@ -116,15 +115,8 @@ def local_folder(where: str) -> Path | None:
 def locate(where: str) -> Location:
     """Resolve an address to a folder, without a request. Raises UsageError for an unsupported kind of address."""
     scheme = where.partition("://")[0]
-    try:
-        files, root = url_to_fs(where)
-    except ImportError as error:
-        package = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
-        name = package.get(scheme, error.name or "the package that fsspec names")
-        raise UsageError(f"{scheme}:// needs the package {name}; pip install {name}") from error
-    except ValueError as error:
-        raise UsageError(f"{masked(where)}: {masked(error)}") from error
-    root = str(root).rstrip("/")
+    files, root = file_system(where)
+    root = root.rstrip("/")
     if not root.strip("/"):
         raise UsageError(f"{masked(where)} names no folder; write {scheme}://BUCKET/FOLDER")
     return Location(where, files, root)

@@ -67,6 +67,18 @@ def series_of(path: str) -> str:
     return path.rpartition("_")[0] or path
 
 
+def rows_series(verdicts: str, language: str | None = None) -> str:
+    """Return the series with the rows of the kept pages of a series of verdicts, `verdicts/D/000`.
+
+    It is `data/D/000`; in a dataset with a folder for each language, the rows in `language` are in `data/LANGUAGE/D`
+    for the verdicts `000`, and in `data/LANGUAGE/D-001` for `001`.
+    """
+    _, dump, number = verdicts.split("/")
+    if language is None:
+        return f"data/{dump}/{number}"
+    return f"data/{language}/{dump}" if number == "000" else f"data/{language}/{dump}-{number}"
+
+
 class SeriesTrees:
     """The trees of several series of rows, to which the rows are added series by series, each in its order."""
 

@@ -146,9 +146,13 @@ class Dataset:
         """Draw `k` verdicts, as `sample` draws rows."""
         return self.read_verdicts(_drawn(self.manifest.pages, k, seed))
 
-    def verdict_columns(self, *names: str) -> pa.Table:
-        """Return some columns of all verdicts, in bounded memory."""
-        return self._verdicts.columns(names)
+    def verdict_columns(self, *names: str, files: Sequence[Shard] | None = None) -> pa.Table:
+        """Return some columns of all verdicts, or of those of some files."""
+        return self._verdicts.columns(names, files)
+
+    def verdicts_before(self, index: int, *names: str) -> Iterator[pa.Table]:
+        """Yield some columns of the verdicts before this one in its series of files, the nearest row group first."""
+        return self._verdicts.before(index, names)
 
     @cached_property
     def row_places(self) -> Places:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from finest.dataset.merkle import series_of
 from finest.dataset.rows import columns_schema
 
 if TYPE_CHECKING:
@@ -66,6 +67,16 @@ class Part:
     def group_columns(self, group: RowGroup, names: Sequence[str]) -> pa.Table:
         file = next(file for file in self._files if file.path == group.path)
         return self._reader.ask_table("columns", file=file, columns=list(names), group=group.number)
+
+    def before(self, index: int, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield some columns of the entries before `index` in its series of files, the nearest row group first."""
+        number = bisect.bisect_right(self._firsts, index) - 1
+        series, end = series_of(self._files[number].path), index
+        while number >= 0 and series_of(self._files[number].path) == series:
+            for group in reversed(self._groups(number)):
+                if group.first_row < end:
+                    yield self.group_columns(group, names).slice(0, end - group.first_row)
+            number -= 1
 
     def columns(self, names: Sequence[str], files: Sequence[Shard] | None = None) -> pa.Table:
         """Return some columns of all files, or of these."""

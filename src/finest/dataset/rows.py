@@ -133,11 +133,10 @@ def added_columns(schema: pa.Schema) -> tuple[str, ...]:
 
 
 def columns_schema(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
-    """Return the schema of selected columns; `file_path`, which has few distinct values, becomes a dictionary."""
+    """Return the schema of selected columns; those with few distinct values become dictionaries."""
     of_few = pa.dictionary(pa.int32(), pa.string())
-    return pa.schema(
-        [schema.field(name).with_type(of_few) if name == "file_path" else schema.field(name) for name in names]
-    )
+    few = ("file_path", "reason")
+    return pa.schema([schema.field(name).with_type(of_few) if name in few else schema.field(name) for name in names])
 
 
 def row_hash(row: Row) -> str:

@@ -43,7 +43,7 @@ class WarcPages(PipelineStep):
         """Yield the documents of the previous steps, then those of this task."""
         yield from data or ()
         settings = load_settings()
-        locations = resolve(self.sources, CommonCrawl(https_base=settings.cc_https, bucket=settings.cc_bucket))
+        locations = resolve(self.sources, CommonCrawl.of(settings))
         for location, name in list(zip(locations, name_sources(locations), strict=True))[rank::world_size]:
             yield from self._pages(location, name)
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 from importlib import resources
 from typing import TYPE_CHECKING
 
-import requests
-
 from finest.atomic_files import write_whole
-from finest.errors import SourceError
 from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
 from finest.pipeline.report.read import report_of
@@ -25,7 +21,6 @@ if TYPE_CHECKING:
     from finest.settings import Settings
     from finest.warc.source import CommonCrawl
 
-TIMEOUT_S = 60.0
 VERIFIED_PAGES = 40
 REPORT = "report.html"
 
@@ -36,7 +31,7 @@ def run_demo(out: Path, crawl: str | None, limit: int, settings: Settings, commo
     Raises the errors of these steps.
     """
     with resources.as_file(resources.files("finest.sample").joinpath("sample.warc.gz")) as sample:
-        spec = first_warc(crawl, settings.cc_https) if crawl else str(sample)
+        spec = common_crawl.files_of(crawl)[0] if crawl else str(sample)
         options = RunOptions(
             specs=(spec,), out=out, recipe=load_recipe("fineweb"), cache=settings.cache, common_crawl=common_crawl,
             workers=default_workers(), limit=limit if crawl else None,
@@ -49,14 +44,3 @@ def run_demo(out: Path, crawl: str | None, limit: int, settings: Settings, commo
         found = verify(out, settings.cache, common_crawl, sample=VERIFIED_PAGES, say=progress.say)
     write_whole(out / REPORT, render_report(report_of(out)).encode())
     return found
-
-
-def first_warc(crawl: str, https_base: str) -> str:
-    """Return the path of a crawl's first WARC; raise SourceError if the crawl or the network is missing."""
-    url = f"{https_base}/crawl-data/{crawl}/warc.paths.gz"
-    try:
-        answer = requests.get(url, timeout=TIMEOUT_S)
-        answer.raise_for_status()
-        return gzip.decompress(answer.content).decode().split("\n", 1)[0].strip()
-    except (requests.RequestException, OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{url} cannot be read: {error}; check the crawl's name and the network") from error

@@ -17,12 +17,12 @@ _AWS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env, or remove them:
 
 def common_crawl(subject: Subject) -> Finding:
     """Check that Common Crawl's files can be read: over S3 if there are AWS credentials, else over HTTPS."""
-    from finest.warc.openers import opener_for
-    from finest.warc.resolve import CommonCrawl, resolve
+    from finest.warc.places import opener_for
+    from finest.warc.source import CommonCrawl, resolve
     from finest.warc.stream import Interrupted
 
     settings = subject.settings
-    place = resolve([SMALL_FILE], CommonCrawl(https_base=settings.cc_https, bucket=settings.cc_bucket))[0]
+    place = resolve([SMALL_FILE], CommonCrawl.of(settings))[0]
     way = "S3, with AWS credentials" if place.startswith("s3://") else "HTTPS"
     try:
         opened = opener_for(place).open(0, None, _HEAD_BYTES)

@@ -29,7 +29,7 @@ RESERVE_BYTES = 512 << 20
 def warc_bytes(journal: Journal, common_crawl: CommonCrawl) -> int:
     """Size of a task's WARCs, from its ledger or else from the source that has them. Raises SourceError."""
     try:
-        return sum(source.size_bytes for source in Ledger.read(journal.dataset).plan.sources)
+        return int(Ledger.read(journal.dataset).plan.sources.sizes.sum())
     except LedgerError:
         return sum(inspect(place).size_bytes for place in resolve(journal.record.task.warcs, common_crawl))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from finest.errors import FinestError, SourceError, TaskServerError
 from finest.miner.disk import RESERVE_BYTES, needed_bytes
-from finest.warc.openers import opener_for
+from finest.warc.places import opener_for
 from finest.warc.source import resolve
 from finest.warc.stream import ResumableStream
 

@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from finest.miner.journal import Journal
     from finest.miner.lease import Lease
     from finest.miner.status_file import StatusFile
+    from finest.pipeline.done import SliceDone
     from finest.pipeline.options import RayRequest
-    from finest.pipeline.summary import SliceSummary
     from finest.recipe.recipe import Recipe
     from finest.tasks.canaries import Canaries
     from finest.tasks.models import Task
+    from finest.warc.slices import Slice
     from finest.warc.source import CommonCrawl
 
 FALSIFIED = "canary"
@@ -276,8 +277,8 @@ class LeaseProgress(Progress):
         self._lease.check()
         self._say(line)
 
-    def finished(self, summary: SliceSummary) -> None:
-        super().finished(summary)
+    def finished(self, done: SliceDone, slice_: Slice) -> None:
+        super().finished(done, slice_)
         self._lease.check()
 
     def tick(self) -> None:

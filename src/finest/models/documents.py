@@ -23,7 +23,7 @@ from finest.errors import SourceError, UsageError
 from finest.models.hub_files import hub_files, is_hub_place
 from finest.models.labels import Label, parse_label
 from finest.models.tables import SUFFIXES, Row, form_of, read_rows
-from finest.warc.resolve import SUFFIXES as WARC_SUFFIXES
+from finest.warc.listings import SUFFIXES as WARC_SUFFIXES
 
 Progress = Callable[[float], None]
 """Receives the share of a source that has been read, from 0 to 1."""

@@ -1,6 +1,6 @@
-"""Assemble the dataset from the finished slices: MinHash over the run, shards, verdicts, manifest and card.
+"""Assemble the dataset from the packs of the sources: MinHash over the run, shards, verdicts, manifest and card.
 
-The assembly streams the slices in the order of the sources, writes into `ledger/assembly` and renames the results into
+The assembly streams the packs in the order of the sources, writes into `ledger/assembly` and renames the results into
 place, the manifest last. It depends on the ledger alone, so a killed assembly simply starts over.
 
 If the run has a selection (`--where`), it applies to the rows that deduplication leaves, and the manifest names the
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 import finest
 from finest.dataset import sources as stated
@@ -27,10 +26,8 @@ from finest.dataset.merkle import SeriesTrees
 from finest.dataset.rows import VERDICT_SCHEMA, schema_with, with_row_hashes
 from finest.dataset.selection import Rule, Selection
 from finest.dataset.shards import Shard, ShardWriter
-from finest.pipeline.damage import readable
-from finest.pipeline.dedup.signatures import SignatureFile, Signatures, WithinGroup
+from finest.pipeline.dedup.signatures import Signatures, WithinGroup
 from finest.pipeline.dedup.survivors import Survivors, find_survivors
-from finest.pipeline.summary import SliceSummary, merge
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.stages import ORDERS
 from finest.recipe.stages.dedup import CLUSTER_SIZE
@@ -44,6 +41,7 @@ if TYPE_CHECKING:
 
     from finest.pipeline.ledger import Ledger
     from finest.pipeline.options import RunOptions
+    from finest.pipeline.pack import Pack
     from finest.pipeline.progress import Progress
     from finest.recipe.recipe import Recipe
     from finest.warc.source import Source
@@ -88,17 +86,16 @@ class Chosen:
 
 def assemble(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifest:
     """Write the dataset of a run whose slices are all finished, and return its manifest."""
-    recipe, summaries = options.recipe, ledger.summaries()
-    survivors = deduplicate(ledger, options, summaries, progress)
+    recipe, totals = options.recipe, ledger.so_far()
+    survivors = deduplicate(ledger, options, totals.pages if dedup_first(recipe) else totals.kept, progress)
     scratch = ledger.folder / "assembly"
     shutil.rmtree(scratch, ignore_errors=True)
     chosen = Chosen(
-        ledger.plan.where, schema_with(recipe.columns()), sum(summary.kept for summary in summaries),
-        by_language=bool(recipe.language.table),
-    )  # fmt: skip
+        ledger.plan.where, schema_with(recipe.columns()), totals.kept, by_language=bool(recipe.language.table)
+    )
     rows = write_rows(ledger, recipe, scratch, survivors, chosen, progress)
     verdicts = write_verdicts(ledger, recipe, scratch, survivors, chosen)
-    manifest = make_manifest(ledger, recipe, scratch, summaries, rows, verdicts, chosen.selections())
+    manifest = make_manifest(ledger, recipe, scratch, rows, verdicts, chosen.selections())
     for name in ("data", "verdicts", "sources"):
         shutil.rmtree(ledger.out / name, ignore_errors=True)
         if (scratch / name).exists():
@@ -110,17 +107,14 @@ def assemble(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifes
     return manifest
 
 
-def deduplicate(ledger: Ledger, options: RunOptions, summaries: list[SliceSummary], progress: Progress) -> Survivors:
-    """Find the survivors of the whole run; what a killed process has found of them is in the ledger."""
+def deduplicate(ledger: Ledger, options: RunOptions, count: int, progress: Progress) -> Survivors:
+    """Find the survivors of the run's `count` pages; what a killed process has found of them is in the ledger."""
     recipe = options.recipe
     if not recipe.dedup.enabled:
-        first = dedup_first(recipe)
-        return Survivors.everyone(sum(summary.pages if first else summary.kept for summary in summaries))
-    parts: list[Signatures] = [
-        SignatureFile.open(ledger.slice_folder(s) / "signatures.npy") for s in ledger.plan.slices
-    ]
+        return Survivors.everyone(count)
+    parts: list[Signatures] = [pack.signatures() for pack in ledger.packs()]
     if recipe.dedup.scope == "dump":
-        dumps = [dump_of(ledger.plan.sources[s.source_index].name) for s in ledger.plan.slices]
+        dumps = [dump_of(ledger.plan.sources.name(number)) for number in range(len(parts))]
         numbers = {dump: number for number, dump in enumerate(sorted(set(dumps)))}
         parts = [WithinGroup(part, numbers[dump]) for part, dump in zip(parts, dumps, strict=True)]
     return find_survivors(
@@ -134,20 +128,18 @@ def dedup_first(recipe: Recipe) -> bool:
     return ORDERS[recipe.order].dedup_first
 
 
-def numbers_of_rows(ledger: Ledger, recipe: Recipe) -> Iterator[NDArray[np.int64]]:
-    """Yield the numbers in `Survivors` of the rows of each slice, in order."""
+def numbered_packs(ledger: Ledger, recipe: Recipe) -> Iterator[tuple[Pack, NDArray[np.int64]]]:
+    """Yield the packs in the order of the sources, each with the numbers in `Survivors` of its rows."""
     start = 0
-    for slice_ in ledger.plan.slices:
-        summary = ledger.summary(slice_)
+    for pack in ledger.packs():
         if dedup_first(recipe):
-            path = ledger.slice_folder(slice_) / "verdicts.parquet"
-            with readable(path):
-                reasons = pq.read_table(path, columns=["reason"])["reason"].to_numpy()
-            yield np.flatnonzero(reasons == KEPT).astype(np.int64) + start
-            start += summary.pages
+            with pack.parquet("verdicts").open() as file:
+                reasons = file.read(columns=["reason"], use_threads=False)["reason"].to_numpy()
+            yield pack, np.flatnonzero(reasons == KEPT).astype(np.int64) + start
+            start += pack.totals.pages
         else:
-            yield np.arange(start, start + summary.kept, dtype=np.int64)
-            start += summary.kept
+            yield pack, np.arange(start, start + pack.totals.kept, dtype=np.int64)
+            start += pack.totals.kept
 
 
 class RowFiles:
@@ -176,9 +168,9 @@ def write_rows(
     writers = Writers(scratch, schema_with(recipe.columns()), by_language=bool(recipe.language.table))
     progress.say("Writing shards")
     row = 0
-    for numbers, slice_ in zip(numbers_of_rows(ledger, recipe), ledger.plan.slices, strict=True):
+    for pack, numbers in numbered_packs(ledger, recipe):
         at = 0
-        for whole in _batches_of(ledger.slice_folder(slice_) / "rows.parquet"):
+        for whole in pack.batches("rows"):
             here = numbers[at : at + whole.num_rows]
             left = _with_sizes(whole, survivors.sizes(here)) if recipe.dedup.cluster_size else whole
             survivors.drop_repeats(here, whole)
@@ -242,18 +234,18 @@ def rows_prefix(language: str, dump: str) -> str:
 def write_verdicts(
     ledger: Ledger, recipe: Recipe, scratch: Path, survivors: Survivors, chosen: Chosen
 ) -> VerdictFiles:  # fmt: skip
-    """Stream the verdicts of all slices into files.
+    """Stream the verdicts of all sources into files.
 
     Each duplicate gets its reason and the page kept instead; each page that was not chosen gets the rule's reason.
     """
     first, left_out = dedup_first(recipe), chosen.rule.reason if chosen.rule else ""
     if first:
-        for start, batch in _batches(ledger, "verdicts.parquet"):
+        for start, batch in _verdicts(ledger):
             survivors.learn(np.arange(start, start + batch.num_rows), batch.column("id").to_pylist())
     files = VerdictFiles()
     writers: dict[str, ShardWriter] = {}
     row = 0
-    for start, batch in _batches(ledger, "verdicts.parquet"):
+    for start, batch in _verdicts(ledger):
         reasons, losers = batch.column("reason").to_pylist(), _nobody(batch.num_rows)
         for i, reason in enumerate(reasons):
             if reason == KEPT or first:
@@ -282,32 +274,21 @@ def _nobody(count: int) -> list[str | None]:
     return [None] * count
 
 
-def _batches(ledger: Ledger, name: str) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield the record batches of one file of every slice, in order, each with the run number of its first row.
-
-    The files are small, so prefetching and decoding columns in parallel threads would cost more than they save.
-    """
+def _verdicts(ledger: Ledger) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yield the verdicts of every source, in order, each batch with the run number of its first page."""
     start = 0
-    for slice_ in ledger.plan.slices:
-        for batch in _batches_of(ledger.slice_folder(slice_) / name):
+    for pack in ledger.packs():
+        for batch in pack.batches("verdicts"):
             yield start, batch
             start += batch.num_rows
 
 
-def _batches_of(path: Path) -> Iterator[pa.RecordBatch]:
-    with readable(path), pq.ParquetFile(path, pre_buffer=False) as file:
-        yield from file.iter_batches(batch_size=1000, use_threads=False)
-
-
 def make_manifest(
-    ledger: Ledger, recipe: Recipe, folder: Path, summaries: list[SliceSummary], rows: RowFiles,
-    verdicts: VerdictFiles, selections: tuple[Selection, ...] = (),
+    ledger: Ledger, recipe: Recipe, folder: Path, rows: RowFiles, verdicts: VerdictFiles,
+    selections: tuple[Selection, ...] = (),
 ) -> Manifest:  # fmt: skip
     """Build the manifest of the dataset whose rows and verdicts have been written into `folder`."""
-    sources = tuple(
-        _source(source, [s for s in summaries if s.source == number])
-        for number, source in enumerate(ledger.plan.sources)
-    )
+    sources = tuple(_source(source, pack) for source, pack in zip(ledger.plan.sources, ledger.packs(), strict=True))
     kept = sum(shard.rows for shard in rows.shards)
     few = stated.are_few(sources)
     return Manifest(
@@ -317,7 +298,7 @@ def make_manifest(
         libraries=recipe.libraries,
         recipe=ledger.plan.recipe,
         recipe_hash=ledger.plan.recipe_hash,
-        dumps=tuple(sorted({dump_of(source.name) for source in ledger.plan.sources})),
+        dumps=tuple(sorted({dump_of(source.name) for source in sources})),
         sources=sources if few else (),
         source_files=() if few else write_source_files(folder, sources),
         shards=tuple(rows.shards),
@@ -348,16 +329,13 @@ def write_source_files(folder: Path, sources: Sequence[stated.Source]) -> tuple[
     )
 
 
-def _source(source: Source, summaries: list[SliceSummary]) -> stated.Source:
-    totals = merge(summaries)
-    slices = tuple(
-        stated.SourceSlice(offset=s.first_offset, length=s.next_offset - s.first_offset, sha256=s.sha256)
-        for s in summaries
-    )
+def _source(source: Source, pack: Pack) -> stated.Source:
+    totals = pack.totals
+    slices = tuple(stated.SourceSlice(offset=s.offset, length=s.length, sha256=s.sha256) for s in pack.slices)
     return stated.Source(
         name=source.name, size_bytes=source.size_bytes, etag=_public_etag(source), slices=slices,
         sha256=stated.source_digest(slices), records=sum(totals.records.values()), pages=totals.pages,
-        losses=stated.sum_counts({loss["reason"]: 1} for s in summaries for loss in s.losses),
+        losses=totals.loss_counts,
     )  # fmt: skip
 
 

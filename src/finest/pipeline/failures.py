@@ -29,8 +29,8 @@ from finest.pipeline.slices import FailureWatch
 
 if TYPE_CHECKING:
     from finest.pipeline.claims import Claims
+    from finest.pipeline.done import SliceDone
     from finest.pipeline.ledger import Ledger
-    from finest.pipeline.summary import SliceSummary
 
 IN_A_ROW = 3
 """Number of slices without a finished one between them that end a task by their errors."""
@@ -46,16 +46,16 @@ class TaskWatch(FailureWatch):
     """Watches the slices of one task of a cluster."""
 
     def __init__(self, ledger: Ledger, claims: Claims, say: Callable[[str], None]) -> None:
-        super().__init__(ledger)
+        super().__init__(ledger, only_own=True)
         self._claims, self._say = claims, say
         self._memory_kills = memory_kills()
         self._in_a_row = 0
         self._error: Exception | None = None
 
-    def done(self, rank: int, summary: SliceSummary) -> None:
+    def done(self, done: SliceDone) -> None:
         self._in_a_row = 0
-        self._claims.finished(rank, summary.wall_s)
-        super().done(rank, summary)
+        self._claims.finished(done.number, done.wall_s)
+        super().done(done)
 
     def killed(self, exit_code: int) -> None:
         """Raise RunError if the kernel killed the worker because the job ran out of memory.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from finest.executors.slurm.request import SlurmRequest
     from finest.recipe.recipe import Recipe
-    from finest.warc.source import CommonCrawl
+    from finest.warc.source import CommonCrawl, Shard
 
 DEDUP_MEMORY_BYTES = 1_000_000_000
 """Default memory of each process of the deduplication: enough for 200 million rows."""
@@ -46,6 +46,8 @@ class RunOptions:
     common_crawl: CommonCrawl
     workers: int = 1
     limit: int | None = None
+    shard: Shard | None = None
+    """Refine only this part of the sources."""
     engine: str = "finest"
     restart: bool = False
     slurm: SlurmRequest | None = None

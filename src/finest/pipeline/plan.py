@@ -7,22 +7,17 @@ from typing import TYPE_CHECKING
 from finest.dataset.manifest import read_manifest
 from finest.errors import UsageError
 from finest.pipeline.assemble import assemble
-from finest.pipeline.ledger import Ledger, RunPlan
+from finest.pipeline.ledger import Ledger, wipe
+from finest.pipeline.run_plan import RunPlan, SliceRule
 from finest.pipeline.select import check_where
 from finest.pipeline.slices import run_slices
-from finest.warc.slices import Slice, plan_slices
+from finest.pipeline.source_table import Sources
 from finest.warc.source import inspect, name_sources, resolve
 
 if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
-    from finest.warc.source import Source
-
-LOCAL_SLICE_BYTES = 2 << 20
-"""Slice size for local files: small, so that one 50 MB WARC occupies two dozen cores and a kill loses little work."""
-REMOTE_SLICE_BYTES = 32 << 20
-"""Slice size for remote files: each slice costs a request, and Common Crawl asks for few, long requests."""
 
 
 def begin(options: RunOptions, progress: Progress) -> Ledger:
@@ -39,12 +34,15 @@ def begin(options: RunOptions, progress: Progress) -> Ledger:
         check_where(options.where, options.recipe)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     progress.say("Looking at the sources")
-    return Ledger.begin(options.out, make_plan(options), restart=options.restart)
+    plan = make_plan(options)
+    if options.restart:
+        wipe(options.out)
+    return Ledger.begin(options.out, plan)
 
 
 def finished(ledger: Ledger, progress: Progress) -> Manifest | None:
-    """Return the manifest of a finished run; None if there is work left."""
-    if ledger.pending() or not (ledger.out / "manifest.json").exists():
+    """Return the manifest of a finished run; None if there is work left. The manifest is written last."""
+    if not (ledger.out / "manifest.json").exists():
         return None
     progress.say(f"{ledger.out} is already finished")
     return read_manifest(ledger.out)
@@ -57,10 +55,10 @@ def finish(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifest:
 
 
 def make_plan(options: RunOptions) -> RunPlan:
-    """Find the sources, inspect the head of each and cut them into slices."""
-    locations = resolve(options.specs, options.common_crawl)
+    """Find the sources and inspect the head of each."""
+    locations = resolve(options.specs, options.common_crawl, shard=options.shard)
     names = name_sources(locations)
-    sources = tuple(inspect(location, name) for location, name in zip(locations, names, strict=True))
+    sources = Sources.of(inspect(location, name) for location, name in zip(locations, names, strict=True))
     return RunPlan(
         recipe=options.recipe.resolved(),
         recipe_hash=options.recipe.hash,
@@ -68,13 +66,5 @@ def make_plan(options: RunOptions) -> RunPlan:
         limit=options.limit,
         sources=sources,
         where=check_where(options.where, options.recipe) if options.where is not None else None,
-        slices=tuple(s for i, source in enumerate(sources) for s in _slices(i, source, options.limit)),
+        rule=SliceRule.of(int(sources.sizes.sum())),
     )
-
-
-def _slices(index: int, source: Source, limit: int | None) -> list[Slice]:
-    """Cut a source into slices; with a limit, into just one, since a limit counts pages from the head of a source."""
-    if limit is not None:
-        return [Slice(index, 0, 0, source.size_bytes)]
-    remote = "://" in source.location
-    return plan_slices(source, index, REMOTE_SLICE_BYTES if remote else LOCAL_SLICE_BYTES)

@@ -15,13 +15,13 @@ from finest.formatting import byte_size, counted
 from finest.terminal import plain_console
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.progress import Task
 
+    from finest.pipeline.done import SliceDone
     from finest.pipeline.ledger import Ledger
-    from finest.pipeline.summary import SliceSummary
+    from finest.pipeline.summary import Totals
     from finest.warc.pauses import Pauses
+    from finest.warc.slices import Slice
 
 LINE_EVERY_S = 10.0
 """Minimum time between two progress lines where the output is not a terminal."""
@@ -30,20 +30,18 @@ LINE_EVERY_S = 10.0
 class Rates:
     """How far a run is and how fast, as sums over finished slices."""
 
-    def __init__(self, total_bytes: int, done: Sequence[SliceSummary]) -> None:
+    def __init__(self, total_bytes: int, done: Totals) -> None:
         self.total_bytes = max(total_bytes, 1)
-        self.bytes = sum(slice_bytes(s) for s in done)
-        self.pages = sum(s.pages for s in done)
-        self.kept = sum(s.kept for s in done)
+        self.bytes, self.pages, self.kept = done.planned_bytes, done.pages, done.kept
         self._began = time.monotonic()
         self._bytes_here = self._pages_here = 0
 
-    def add(self, summary: SliceSummary) -> None:
-        self.bytes += slice_bytes(summary)
-        self.pages += summary.pages
-        self.kept += summary.kept
-        self._bytes_here += slice_bytes(summary)
-        self._pages_here += summary.pages
+    def add(self, done: SliceDone, slice_: Slice) -> None:
+        self.bytes += slice_.end - slice_.start
+        self.pages += done.pages
+        self.kept += done.kept
+        self._bytes_here += slice_.end - slice_.start
+        self._pages_here += done.pages
 
     @property
     def elapsed_s(self) -> float:
@@ -64,10 +62,6 @@ class Rates:
         share = f"{self.kept / self.pages:.1%} kept" if self.pages else "no page yet"
         pace = f"{self.pages_per_s:.0f} pages/s" if self._pages_here else "- pages/s"
         return f"{self.pages:,} pages, {share}, {pace}, {time_left(self.left_s)}"
-
-
-def slice_bytes(summary: SliceSummary) -> int:
-    return summary.end - summary.start
 
 
 def time_left(seconds: float | None) -> str:
@@ -107,11 +101,11 @@ class Progress:
         if not self.quiet:
             self.console.print(line, soft_wrap=True, markup=False)
 
-    def begin(self, ledger: Ledger, done: Sequence[SliceSummary], workers: int) -> None:
+    def begin(self, ledger: Ledger, done: Totals, workers: int) -> None:
         plan, self._pauses = ledger.plan, ledger.pauses()
-        total = sum(slice_.end - slice_.start for slice_ in plan.slices)
+        total = int(plan.sources.sizes.sum())
         self.rates = Rates(total, done)
-        resumed = f", {len(done)} of them finished before" if done else ""
+        resumed = f", {done.slices} of them finished before" if done.slices else ""
         self.say(
             f"Refining {counted(len(plan.sources), 'WARC file')} ({byte_size(total)}) "
             f"in {counted(len(plan.slices), 'slice')}{resumed}, {counted(workers, 'worker')}"
@@ -131,10 +125,10 @@ class Progress:
             self._bar.refresh()
         self._said_at = time.monotonic()
 
-    def finished(self, summary: SliceSummary) -> None:
+    def finished(self, done: SliceDone, slice_: Slice) -> None:
         """Count a slice that has been committed to the ledger."""
         assert self.rates is not None
-        self.rates.add(summary)
+        self.rates.add(done, slice_)
         if self._bar:
             self._bar.update(self._bar.task_ids[0], completed=self.rates.bytes)
         elif time.monotonic() - self._said_at >= LINE_EVERY_S:

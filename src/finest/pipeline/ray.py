@@ -75,7 +75,7 @@ def judge_on_ray(ledger: Ledger, options: RunOptions, request: RayRequest, progr
     )  # fmt: skip
     made = new(ledger, allotment, ranks, options, kind="ray")
     folder = folder_of(ledger, made.run, "ray")
-    done = ledger.summaries()
+    watch = FailureWatch(ledger)
     stage = RayStage(
         RayShare(folder), tasks, cpus_per_task=request.cpus_per_task, memory_gb=request.memory_per_cpu_gb,
         folder=folder / "slices",
@@ -83,8 +83,8 @@ def judge_on_ray(ledger: Ledger, options: RunOptions, request: RayRequest, progr
     at_work = Tasks(folder, tasks, progress.say)
     try:
         with stage:
-            progress.begin(ledger, done, tasks * request.cpus_per_task)
-            _watch(ledger, stage, at_work, FailureWatch(ledger, done), progress)
+            progress.begin(ledger, watch.found, tasks * request.cpus_per_task)
+            _watch(ledger, stage, at_work, watch, progress)
     finally:
         clean_up(ledger.out)
     if missing := ledger.pending():
@@ -141,11 +141,10 @@ class Tasks:
 
 def _watch(ledger: Ledger, stage: RayStage, tasks: Tasks, failures: FailureWatch, progress: Progress) -> None:
     """Wait until no slice is missing, or no task is left; raises RunError or JobFailed if the run cannot finish."""
-    missing = set(ledger.pending())
-    while missing:
+    while failures.missing:
         over = stage.is_over
-        missing = take_in(ledger, missing, failures, progress)
-        if missing:
+        take_in(ledger, failures, progress)
+        if failures.missing:
             tasks.check()
         if over:
             return

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 from finest.errors import LedgerError
 from finest.formatting import byte_size, counted
 from finest.pipeline.ledger import Ledger
-from finest.pipeline.summary import merge
 from finest.recipe.reasons import Reasons, reasons_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from finest.dataset.manifest import Manifest
-    from finest.pipeline.summary import SliceSummary, Totals
-    from finest.warc.source import Source
+    from finest.pipeline.summary import Totals
 
 LOST_SHARE = 0.01
 """A source that lost a larger share of its bytes than this is named."""
@@ -42,31 +40,24 @@ def remarks(out: Path, manifest: Manifest) -> list[str]:
     """Return the remarks on the run in a folder, one line each; empty if its ledger cannot be read."""
     try:
         ledger = Ledger.read(out)
-        summaries = ledger.summaries()
+        found = list(_unreadable(ledger))
+        if not manifest.rows:
+            found.append(f"the dataset has no rows: {_why_empty(ledger.so_far(), reasons_of(manifest.recipe))}")
     except LedgerError:
         return []
-    found = list(_unreadable(ledger.plan.sources, summaries, out))
-    if not manifest.rows:
-        found.append(f"the dataset has no rows: {_why_empty(merge(summaries), reasons_of(manifest.recipe))}")
     return found
 
 
-def _unreadable(sources: Sequence[Source], summaries: Sequence[SliceSummary], out: Path) -> Iterator[str]:
-    parts: dict[int, list[SliceSummary]] = {}
-    for summary in summaries:
-        parts.setdefault(summary.source, []).append(summary)
-    worst = []
-    for number, slices in parts.items():
-        lost, size = sum(part.lost_bytes for part in slices), sources[number].size_bytes
+def _unreadable(ledger: Ledger) -> Iterator[str]:
+    sizes, worst = ledger.plan.sources.sizes, []
+    for number, totals in ledger.each_source():
+        lost, size = totals.lost_bytes, int(sizes[number])
         if lost > LOST_SHARE * size:
-            worst.append((lost / size, number, lost, size))
-    for share, number, lost, size in sorted(worst, reverse=True)[:SHOWN]:
-        losses: dict[str, int] = {}
-        for loss in (loss for part in parts[number] for loss in part.losses):
-            losses[loss["reason"]] = losses.get(loss["reason"], 0) + 1
+            worst.append((lost / size, number, lost, size, totals.loss_counts))
+    for share, number, lost, size, losses in sorted(worst, key=lambda one: one[:2], reverse=True)[:SHOWN]:
         yield (
-            f"{share:.0%} of {sources[number].name} ({byte_size(lost)} of {byte_size(size)}) could not be read: "
-            f"{_counts(losses)}; see where with: finest status {out}"
+            f"{share:.0%} of {ledger.plan.sources.name(number)} ({byte_size(lost)} of {byte_size(size)}) could not be "
+            f"read: {_counts(losses)}; see where with: finest status {ledger.out}"
         )
     if len(worst) > SHOWN:
         yield f"{counted(len(worst) - SHOWN, 'more source')} also lost more than {LOST_SHARE:.0%} each"
@@ -76,8 +67,8 @@ def _why_empty(totals: Totals, known: Reasons) -> str:
     records = totals.records
     if not records:
         return (
-            f"no record could be read ({_counts(_by_reason(totals))})"
-            if totals.losses
+            f"no record could be read ({_counts(totals.loss_counts)})"
+            if totals.loss_counts
             else "the sources hold no record"
         )
     read = f"the sources hold {_counts(records)} records"
@@ -94,13 +85,6 @@ def _why_empty(totals: Totals, known: Reasons) -> str:
         return f"{counted(totals.pages, 'page')} read; all that the filters kept were duplicates"
     why = known.reason(name).explanation.rstrip(".")
     return f"all {counted(totals.pages, 'page')} were dropped, {pages:,} of them as {name} ({why})"
-
-
-def _by_reason(totals: Totals) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for loss in totals.losses:
-        counts[loss["reason"]] = counts.get(loss["reason"], 0) + 1
-    return counts
 
 
 def _counts(counts: dict[str, int]) -> str:

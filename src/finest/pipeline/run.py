@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from finest.pipeline.forecast.beside import forecast_run
 from finest.pipeline.plan import begin, finish, finished
 from finest.pipeline.preflight import preflight
 from finest.pipeline.submission import clean_up
@@ -44,6 +45,7 @@ def refine(options: RunOptions, progress: Progress, ask: Ask | None = None) -> M
             return manifest
         progress.say("Checking the installation on a known page")
         preflight(options.recipe, options.cache)
+        forecast_run(ledger.plan.sources, options, progress)
         if options.ray is not None:
             from finest.pipeline.ray import judge_on_ray
 

@@ -14,6 +14,7 @@ from datatrove.pipeline.base import PipelineStep
 from finest.errors import FinestError
 from finest.formatting import counted
 from finest.pipeline.claims import Claims
+from finest.pipeline.deaths import slice_name
 from finest.pipeline.failures import TaskWatch, check_restarts, noting_error
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.options import RunOptions
@@ -26,9 +27,9 @@ from finest.recipe.recipe import parse_recipe
 from finest.warc.source import CommonCrawl
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from finest.pipeline.summary import SliceSummary
+    from finest.pipeline.done import SliceDone
+    from finest.pipeline.summary import Totals
+    from finest.warc.slices import Slice
 
 
 class RefineShare(PipelineStep):
@@ -101,9 +102,9 @@ class Lines(Progress):
         super().__init__(quiet=quiet)
         self._done = 0
 
-    def finished(self, summary: SliceSummary) -> None:
+    def finished(self, done: SliceDone, slice_: Slice) -> None:
         self._done += 1
-        self.say(f"{self._done}: slice {summary.source:05d}-{summary.index:05d}, {summary.pages} pages")
+        self.say(f"{self._done}: slice {slice_name(slice_)}, {done.pages} pages")
 
-    def begin(self, ledger: Ledger, done: Sequence[SliceSummary], workers: int) -> None:
+    def begin(self, ledger: Ledger, done: Totals, workers: int) -> None:
         pass

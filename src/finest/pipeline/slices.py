@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from finest.dataset.rows import verdict_batch
 from finest.errors import RunError
 from finest.executors.local import ForkedExecutor
+from finest.pipeline.deaths import slice_name
+from finest.pipeline.done import SliceDone, Tail
 from finest.pipeline.guard import CPU_SIGNAL
-from finest.pipeline.ledger import slice_name
 from finest.pipeline.queue import cut, queue_of
 from finest.pipeline.steps import JudgePages, ReadSlice, Session, WriteSlice
+from finest.pipeline.summary import Totals
 from finest.recipe.reasons import FAILURES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from datatrove.pipeline.base import PipelineStep
@@ -24,7 +28,6 @@ if TYPE_CHECKING:
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
     from finest.pipeline.queue import Queue
-    from finest.pipeline.summary import SliceSummary
 
 MAX_FAILURE_SHARE = 0.01
 """A larger share of failed (not dropped) pages stops the run: something is wrong that no retry repairs."""
@@ -45,22 +48,14 @@ def run_slices(ledger: Ledger, options: RunOptions, progress: Progress) -> None:
 
 
 def find_unchained(ledger: Ledger) -> dict[int, int]:
-    """Return the slices whose first record is not where the previous slice ended: {rank: where it must begin}.
-
-    For each source, these are the first such slice and those that follow it, as long as the previous one ends at or
-    before that offset and so holds no record. Later slices are checked once these have been read again.
+    """Pack the sources whose slices are all finished; return those slices whose first record is not where the one
+    before ended: {rank: where it must begin}.
     """
-    wrong: dict[int, int] = {}
-    start: dict[int, int] = {}
-    """For each source with a break: the offset where the slice after the break must begin."""
-    for rank, (before, summary) in enumerate(itertools.pairwise(ledger.summaries()), 1):
-        if before.source != summary.source:
-            continue
-        if summary.source not in start and before.next_offset != summary.first_offset:
-            wrong[rank] = start[summary.source] = before.next_offset
-        elif before.end <= start.get(summary.source, 0) != summary.first_offset:
-            wrong[rank] = start[summary.source]
-    return wrong
+    return {
+        ledger.plan.slices.number(source, index): start
+        for source, _ in ledger.loose()
+        for index, start in ledger.close_source(source).items()
+    }
 
 
 def _run_ranks(
@@ -68,10 +63,10 @@ def _run_ranks(
 ) -> None:
     if not ranks:
         return
-    done = ledger.summaries()
-    progress.begin(ledger, done, options.workers)
+    watch = FailureWatch(ledger)
+    progress.begin(ledger, watch.found, options.workers)
     queue = queue_of(blocks_of(ledger, ranks, options.workers))
-    judge_slices(ledger, options, progress, queue, FailureWatch(ledger, done), exact_starts)
+    judge_slices(ledger, options, progress, queue, watch, exact_starts)
     progress.end()
 
 
@@ -86,19 +81,18 @@ def judge_slices(
 ) -> None:  # fmt: skip
     """Judge the slices of the queue in forked workers; `watch` hears of each slice, and may end this by an error."""
     session = Session(ledger, exact_starts, ledger.pauses(options.max_pause_s), queue.last)
+    ledger.log.name()  # creates the log, which the workers share
     verdict_batch([])  # makes pyarrow import pandas (if installed) once here, not in every worker
 
-    def on_done(rank: int) -> None:
-        summary = ledger.summary(ledger.plan.slices[rank])
-        watch.done(rank, summary)
-        progress.finished(summary)
+    def on_done(_: int) -> None:
+        take_in(ledger, watch, progress)
 
     def on_death(rank: int, exit_code: int) -> None:
         watch.killed(exit_code)
         slice_ = ledger.plan.slices[rank]
         source = ledger.plan.sources[slice_.source_index].name
         at_limit = exit_code == -CPU_SIGNAL
-        if ledger.note_death(slice_, at_limit=at_limit) > MAX_DEATHS_PER_SLICE:
+        if ledger.deaths.note(slice_, at_limit=at_limit) > MAX_DEATHS_PER_SLICE:
             raise RunError(
                 f"workers keep dying (exit code {exit_code}) in slice {slice_name(slice_)} of {source}; "
                 f"the machine may be short of memory: run the same command with fewer --workers"
@@ -125,15 +119,34 @@ def _pipeline(options: RunOptions, session: Session) -> list[PipelineStep]:
 
 
 class FailureWatch:
-    """Stops a run with too large a share of failed pages (a broken machine must not look like bad pages), or an error.
+    """Reads what any process finishes, once each, and stops a run with too large a share of failed pages (a broken
+    machine must not look like bad pages), or at an error.
 
     A task of a cluster, which is one of many, goes on after an error: `finest.pipeline.failures.TaskWatch`.
     """
 
-    def __init__(self, ledger: Ledger, done: Sequence[SliceSummary] = ()) -> None:
+    def __init__(self, ledger: Ledger, *, only_own: bool = False) -> None:
+        """`only_own` leaves out what was finished before, and what other tasks finish."""
         self._ledger = ledger
-        self._pages = sum(s.pages for s in done)
-        self._failures = sum(_failures(s.reasons) for s in done)
+        self._tail = Tail(ledger.folder / "done", ledger.log.name() if only_own else None)
+        self._tail.skip()  # before the ledger is read: what is logged from here on is either in it or new
+        self._is_done = np.zeros(len(ledger.plan.slices), np.bool_) if only_own else ledger.done()
+        self.found = Totals() if only_own else ledger.so_far()
+        """The totals over what is finished, so far as it was read."""
+        self._failures = _failures(self.found.reasons)
+
+    @property
+    def missing(self) -> int:
+        """Number of slices that nobody has finished yet."""
+        return int((~self._is_done).sum())
+
+    def news(self) -> Iterator[SliceDone]:
+        """Yield the slices that were finished since the last call; raises RunError if too many pages have failed."""
+        for done in self._tail.news():
+            if isinstance(done, SliceDone) and done.number < len(self._is_done) and not self._is_done[done.number]:
+                self._is_done[done.number] = True
+                self.done(done)
+                yield done
 
     def killed(self, exit_code: int) -> None:
         """Hear that a worker died; unless this raises, its slice is read again."""
@@ -142,30 +155,26 @@ class FailureWatch:
         """Hear that a slice could not be judged; unless this raises, it is left out."""
         raise error
 
-    def done(self, rank: int, summary: SliceSummary) -> None:  # noqa: ARG002
-        """Hear that a slice is finished."""
-        self.look(summary)
-
-    def look(self, summary: SliceSummary) -> None:
-        self._pages += summary.pages
-        self._failures += _failures(summary.reasons)
-        if self._failures >= MIN_FAILURES and self._failures > MAX_FAILURE_SHARE * self._pages:
-            reasons = {reason: n for reason, n in summary.reasons.items() if reason in FAILURES}
+    def done(self, done: SliceDone) -> None:
+        """Hear that a slice is finished; raises RunError if too many pages have failed."""
+        slice_ = self._ledger.plan.slices[done.number]
+        self.found = replace(
+            self.found, slices=self.found.slices + 1, pages=self.found.pages + done.pages,
+            kept=self.found.kept + done.kept, planned_bytes=self.found.planned_bytes + slice_.end - slice_.start,
+        )  # fmt: skip
+        self._failures += _failures(done.failures)
+        if self._failures >= MIN_FAILURES and self._failures > MAX_FAILURE_SHARE * self.found.pages:
             raise RunError(
-                f"{self._failures} of {self._pages} pages failed (more than {MAX_FAILURE_SHARE:.0%}), "
-                f"last {reasons or 'in other slices'}; see: finest status {self._ledger.out}, "
+                f"{self._failures} of {self.found.pages} pages failed (more than {MAX_FAILURE_SHARE:.0%}), "
+                f"last {done.failures or 'in other slices'}; see: finest status {self._ledger.out}, "
                 f"logs are in {self._ledger.folder / 'logs'}"
             )
 
 
-def take_in(ledger: Ledger, missing: set[int], watch: FailureWatch, progress: Progress) -> set[int]:
-    """Report and check the slices of `missing` that other processes have finished; return those still missing."""
-    left = missing.intersection(ledger.pending())
-    for rank in sorted(missing - left):
-        summary = ledger.summary(ledger.plan.slices[rank])
-        watch.look(summary)
-        progress.finished(summary)
-    return left
+def take_in(ledger: Ledger, watch: FailureWatch, progress: Progress) -> None:
+    """Report and check the slices that this and other processes have finished since the last call."""
+    for done in watch.news():
+        progress.finished(done, ledger.plan.slices[done.number])
 
 
 def _failures(reasons: dict[str, int]) -> int:

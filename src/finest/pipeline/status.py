@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from finest.pipeline.forecast.beside import judging_cpu_s
 from finest.pipeline.ledger import Ledger
-from finest.pipeline.summary import merge
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,11 +28,16 @@ class Status:
     kept: int
     reasons: dict[str, int]
     losses: list[dict[str, Any]]
+    """The first records that could not be read, with the name of their source."""
+    lost: int
+    """Number of records that could not be read."""
     cpu_s: float
     pages_per_s: float
     """Pages per wall-clock second of one worker."""
     cpu_left_s: float | None
     """CPU seconds left at the pace so far; None before a slice is finished."""
+    forecast_cpu_s: float | None
+    """CPU seconds that judging all slices was expected to take; None if the run has no forecast."""
     recipe: dict[str, Any] = field(default_factory=dict)
     """The resolved recipe, with every value filled in."""
     waiting: str | None = None
@@ -44,23 +49,21 @@ class Status:
 def status(out: Path) -> Status:
     """Return the state of the run in an output folder; raises LedgerError if there is no run."""
     ledger = Ledger.read(out)
-    done = ledger.summaries()
-    totals = merge(done)
-    total_bytes = sum(s.end - s.start for s in ledger.plan.slices)
-    done_bytes = sum(s.end - s.start for s in done)
+    totals = ledger.so_far()
+    total_bytes, done_bytes = int(ledger.plan.sources.sizes.sum()), totals.planned_bytes
     finished = (out / "manifest.json").exists()
-    wall = sum(s.wall_s for s in done)
     slurm, pause = _slurm(out), ledger.pauses().running()
     at_work = ledger.locked() or (slurm is not None and slurm.at_work)
-    names = [source.name for source in ledger.plan.sources]
     return Status(
         state="finished" if finished else "running" if at_work else "stopped",
-        slices_done=len(done), slices=len(ledger.plan.slices), bytes_done=done_bytes, bytes=total_bytes,
+        slices_done=totals.slices, slices=len(ledger.plan.slices), bytes_done=done_bytes, bytes=total_bytes,
         pages=totals.pages, kept=totals.kept, reasons=dict(totals.reasons),
-        losses=[{"source": names[s.source], **loss} for s in done for loss in s.losses],
-        cpu_s=totals.cpu_s, pages_per_s=totals.pages / wall if wall else 0.0,
+        losses=[{**loss, "source": ledger.plan.sources.name(loss["source"])} for loss in totals.losses],
+        lost=sum(totals.loss_counts.values()), cpu_s=totals.cpu_s,
+        pages_per_s=totals.pages / totals.wall_s if totals.wall_s else 0.0,
         cpu_left_s=totals.cpu_s * (total_bytes - done_bytes) / done_bytes if done_bytes else None,
-        waiting=pause.words() if pause else None, slurm=slurm, recipe=ledger.plan.recipe,
+        forecast_cpu_s=judging_cpu_s(out), waiting=pause.words() if pause else None, slurm=slurm,
+        recipe=ledger.plan.recipe,
     )  # fmt: skip
 
 

@@ -102,8 +102,9 @@ class ReadSlice(PipelineStep):
 
     def _documents(self) -> Iterator[Document]:
         session = self.session
-        crashed, limited = session.ledger.crashes(session.slice), session.ledger.limited(session.slice)
-        with InFlight(session.ledger.inflight_path(session.slice)) as inflight:
+        deaths = session.ledger.deaths
+        crashed, limited = deaths.crashed(session.slice), deaths.limited(session.slice)
+        with InFlight(deaths.inflight_path(session.slice)) as inflight:
             for record in timed(session.read, session.clock):
                 inflight.set(record.offset)
                 metadata: dict[str, Any] = {"record": record, "url": record.url}
@@ -169,7 +170,7 @@ class WriteSlice(PipelineStep):
             wall_s=time.monotonic() - session.wall_start, fallbacks=dict(FALLBACKS),
         )  # fmt: skip
         (folder / "slice.json").write_text(json.dumps(summary.to_dict(), indent=1), encoding="utf-8")
-        session.ledger.commit(session.slice, folder)
+        session.ledger.commit(session.slice, folder, summary)
         return iter(())
 
 

@@ -31,8 +31,9 @@ from finest.executors.request import Allotment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from finest.pipeline.ledger import Ledger, RunPlan
+    from finest.pipeline.ledger import Ledger
     from finest.pipeline.options import RunOptions
+    from finest.pipeline.run_plan import RunPlan
 
 FORMAT = "finest-slurm/1"
 ADDRESSES = "addresses.json"
@@ -111,7 +112,8 @@ def _run_id(out: Path) -> str:
 def hand_over(ledger: Ledger, folder: Path) -> None:
     """Pass the addresses that the ledger keeps without their secrets to the jobs, in a file only this user can read."""
     clean_up(ledger.out)
-    whole = {source.name: source.location for source in ledger.plan.sources if source.location != source.address}
+    now = ledger.plan.sources.now
+    whole = {number: source.location for number, source in now.items() if source.location != source.address}
     if whole:
         write_whole(folder / ADDRESSES, json.dumps(whole).encode(), mode=0o600)
 
@@ -122,11 +124,10 @@ def with_addresses(plan: RunPlan, folder: Path) -> RunPlan:
         whole: dict[str, str] = json.loads((folder / ADDRESSES).read_bytes())
     except FileNotFoundError:
         return plan
-    sources = tuple(
-        replace(source, location=whole[source.name], is_stripped=False) if source.name in whole else source
-        for source in plan.sources
-    )
-    return replace(plan, sources=sources)
+    return plan.read_at(
+        {int(number): replace(plan.sources[int(number)], location=location, is_stripped=False)
+         for number, location in whole.items()}
+    )  # fmt: skip
 
 
 def clean_up(out: Path) -> None:

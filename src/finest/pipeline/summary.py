@@ -12,6 +12,8 @@ from finest.errors import LedgerError
 
 SAMPLES_PER_REASON = 6
 """Number of samples per reason in the totals: enough to show what the reason does, few enough to read."""
+MAX_LOSSES = 100
+"""Number of lost records that the totals name one by one; the others are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,65 +90,99 @@ _FIELDS = frozenset(item.name for item in fields(SliceSummary))
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The totals over slices. Fields have the same meaning as in SliceSummary."""
+    """The totals over slices, of the same size for any number of them. Fields mean the same as in SliceSummary."""
 
-    slices: int
-    records: dict[str, int]
-    pages: int
-    kept: int
-    tokens: int
-    payload_bytes: int
-    compressed_bytes: int
-    cpu_s: float
-    wall_s: float
+    slices: int = 0
+    planned_bytes: int = 0
+    """Bytes between `start` and `end` of the slices: those of a whole source are its size."""
+    records: dict[str, int] = field(default_factory=dict)
+    pages: int = 0
+    kept: int = 0
+    tokens: int = 0
+    payload_bytes: int = 0
+    compressed_bytes: int = 0
+    lost_bytes: int = 0
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
     """Wall-clock seconds summed over workers: more than the run's own time if several worked in parallel."""
-    peak_rss_bytes: int
+    peak_rss_bytes: int = 0
     """The maximum over the slices."""
-    stage_cpu_s: dict[str, float]
-    reasons: dict[str, int]
-    languages: dict[str, int]
-    text_chars: dict[str, int]
-    losses: list[dict[str, Any]]
-    """Records that could not be read, as in SliceSummary, each with its `source`."""
-    samples: dict[str, list[dict[str, Any]]]
+    stage_cpu_s: dict[str, float] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
+    languages: dict[str, int] = field(default_factory=dict)
+    text_chars: dict[str, int] = field(default_factory=dict)
+    loss_counts: dict[str, int] = field(default_factory=dict)
+    """Records that could not be read, by reason."""
+    losses: list[dict[str, Any]] = field(default_factory=list)
+    """The first MAX_LOSSES of them, as in SliceSummary, each with the index of its `source`."""
+    samples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """At most SAMPLES_PER_REASON pages per reason, from as many slices as possible."""
-    fallbacks: dict[str, int]
+    fallbacks: dict[str, int] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON; a shallow copy."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Totals:
+        """Invert `to_dict`; raises TypeError for unknown fields and values of another type."""
+        totals = Totals(**data)
+        for item in fields(Totals):
+            if not isinstance(getattr(totals, item.name), _KINDS[str(item.type).partition("[")[0]]):
+                raise TypeError(f"{item.name} has another type")
+        return totals
 
 
 def merge(summaries: Iterable[SliceSummary]) -> Totals:
     """Return the totals over slices; their order does not matter."""
-    parts = sorted(summaries, key=lambda part: (part.source, part.index))
+    return add_up(map(_totals, sorted(summaries, key=lambda part: (part.source, part.index))))
+
+
+def _totals(part: SliceSummary) -> Totals:
+    counts: Counter[str] = Counter(str(loss["reason"]) for loss in part.losses)
     return Totals(
-        slices=len(parts),
-        records=_sum(part.records for part in parts),
-        pages=sum(part.pages for part in parts),
-        kept=sum(part.kept for part in parts),
-        tokens=sum(part.tokens for part in parts),
-        payload_bytes=sum(part.payload_bytes for part in parts),
-        compressed_bytes=sum(part.compressed_bytes for part in parts),
-        cpu_s=sum(part.cpu_s for part in parts),
-        wall_s=sum(part.wall_s for part in parts),
-        peak_rss_bytes=max((part.peak_rss_bytes for part in parts), default=0),
-        stage_cpu_s=_sum(part.stage_cpu_s for part in parts),
-        reasons=_sum(part.reasons for part in parts),
-        languages=_sum(part.languages for part in parts),
-        text_chars=_sum(part.text_chars for part in parts),
-        losses=[{"source": part.source, **loss} for part in parts for loss in part.losses],
-        samples=_samples([part.samples for part in parts]),
-        fallbacks=_sum(part.fallbacks for part in parts),
-    )
+        slices=1, planned_bytes=part.end - part.start, loss_counts=dict(counts),
+        losses=[{"source": part.source, **loss} for loss in part.losses[:MAX_LOSSES]],
+        **{name: getattr(part, name) for name in _SHARED},
+    )  # fmt: skip
 
 
-def _sum(counts: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    total: Counter[str] = Counter()
-    for count in counts:
-        total.update(count)
-    return dict(sorted(total.items()))
+_SHARED = [item.name for item in fields(Totals) if item.name in _FIELDS and item.name != "losses"]
 
 
-def _samples(parts: list[dict[str, list[dict[str, Any]]]]) -> dict[str, list[dict[str, Any]]]:
-    names = sorted({name for part in parts for name in part})
-    return {name: _spread([part.get(name, []) for part in parts]) for name in names}
+def add_up(parts: Iterable[Totals]) -> Totals:
+    """Return the sum of totals, in memory that does not grow with their number; samples are taken in their order."""
+    numbers: Counter[str] = Counter()
+    counts: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
+    losses: list[dict[str, Any]] = []
+    samples: dict[str, list[list[dict[str, Any]]]] = {}
+    peak = 0
+    for part in parts:
+        numbers.update({name: getattr(part, name) for name in _NUMBERS})
+        for name, counter in counts.items():
+            counter.update(getattr(part, name))
+        losses += part.losses
+        if len(losses) > 10 * MAX_LOSSES:
+            losses = _first(losses)
+        peak = max(peak, part.peak_rss_bytes)
+        for reason, found in part.samples.items():
+            lists = samples.setdefault(reason, [])
+            if found and len(lists) < SAMPLES_PER_REASON:
+                lists.append(found)
+    values: dict[str, Any] = {name: dict(sorted(counter.items())) for name, counter in counts.items()}
+    return Totals(
+        **values, **dict[str, Any](numbers), peak_rss_bytes=peak, losses=_first(losses),
+        samples={reason: _spread(samples[reason]) for reason in sorted(samples)},
+    )  # fmt: skip
+
+
+_NUMBERS = [item.name for item in fields(Totals) if item.type in ("int", "float") and item.name != "peak_rss_bytes"]
+_COUNTED = [item.name for item in fields(Totals) if str(item.type).startswith(("dict[str, int]", "dict[str, float]"))]
+
+
+def _first(losses: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the first losses by source and offset, at most MAX_LOSSES."""
+    return sorted(losses, key=lambda loss: (loss["source"], loss.get("offset") or 0))[:MAX_LOSSES]
 
 
 def _spread(lists: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from finest.errors import LedgerError, UsageError
-from finest.pipeline.damage import readable
+from finest.pipeline.damage import ParquetPart
 from finest.pipeline.decontaminate.indexes import provide_index
 from finest.pipeline.guarded import GuardedJudge
 from finest.pipeline.ledger import Ledger
@@ -53,9 +52,9 @@ class Why:
 def find_verdicts(out: Path, wanted: str) -> list[dict[str, Any]]:
     """Find the verdicts of pages with that URL or record id (brackets and `urn:uuid:` are optional), in file order."""
     found = []
-    for path in _verdict_files(out):
-        with readable(path):
-            table = pq.read_table(path)
+    for part in _verdict_files(out):
+        with part.open() as file:
+            table = file.read(use_threads=False)
         hit = pc.or_(pc.equal(table["url"], wanted), pc.is_in(table["id"], value_set=_ids(wanted)))
         found += table.filter(hit).to_pylist()
     return found
@@ -107,15 +106,16 @@ def _scores(trail: Trail, recipe: Recipe, cache: Path) -> tuple[Explained, ...]:
     return explain_scores(names, toolbox(recipe, cache).quality_models, trail.state.row_text)
 
 
-def _verdict_files(out: Path) -> Iterator[Path]:
-    finished = sorted(out.glob("verdicts/*/*.parquet"))
+def _verdict_files(out: Path) -> Iterator[ParquetPart]:
     if (out / "manifest.json").exists():
-        yield from finished
+        yield from map(ParquetPart, sorted(out.glob("verdicts/*/*.parquet")))
         return
-    slices = sorted(out.glob("ledger/slices/[0-9]*/verdicts.parquet"))
-    if not slices:
+    found = False
+    for part in Ledger.read(out).parquet("verdicts"):
+        found = True
+        yield part
+    if not found:
         raise LedgerError(f"{out} holds no verdicts yet; start or continue with: finest refine SOURCE --out {out}")
-    yield from slices
 
 
 def _ids(wanted: str) -> Any:

@@ -1,4 +1,4 @@
-"""Openers for the three places that can hold a WARC: a local file, HTTPS and S3.
+"""Openers for WARCs in local files, over HTTPS and in S3; `store_openers` has those of the Hub and of other stores.
 
 Each process creates its sessions and clients at first use, never at import: importing boto3 takes longer than starting
 the rest of the program, and processes must not share a connection across a fork.
@@ -16,7 +16,7 @@ from finest.errors import SourceError
 from finest.masking import masked_error, public_address
 from finest.reachable import is_passing, lasting, missing_certificates
 from finest.retry import retry_after_s
-from finest.warc.stream import Interrupted, Opened, Opener, changed
+from finest.warc.stream import Interrupted, Opened, changed
 
 if TYPE_CHECKING:
     import requests
@@ -37,17 +37,6 @@ _COPY = "; copy the file to this machine and name that"
 S3_RETRY_CODES = frozenset(
     {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "RequestLimitExceeded", "ThrottlingException"}
 )
-
-
-def opener_for(location: str) -> Opener:
-    """Return the opener for a location that `resolve` returned: an absolute path, `s3://bucket/key` or
-    `http(s)://...`.
-    """
-    if location.startswith("s3://"):
-        return S3Opener(location)
-    if location.startswith(("https://", "http://")):
-        return HttpsOpener(location)
-    return LocalOpener(location)
 
 
 class LocalOpener:
@@ -84,6 +73,7 @@ class HttpsOpener:
         self.host = self.location.partition("://")[2].partition("/")[0]
         self.transient: tuple[type[Exception], ...] = (OSError, HTTPException, urllib3.exceptions.HTTPError)
         self._address = location
+        self._headers = {"User-Agent": USER_AGENT}
         self._timeout_s = (CONNECT_TIMEOUT_S, read_timeout_s)
 
     def open(self, position: int, etag: str | None, end: int | None = None) -> Opened:
@@ -103,7 +93,7 @@ class HttpsOpener:
     def _get(self, position: int, etag: str | None, end: int | None) -> requests.Response:
         import requests
 
-        headers = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT, **_range(position, end)}
+        headers = {**self._headers, "Accept-Encoding": "identity", **_range(position, end)}
         if etag and not etag.startswith("W/"):  # a weak ETag never matches If-Match (RFC 9110, 13.1.1)
             headers["If-Match"] = etag
         try:

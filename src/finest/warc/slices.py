@@ -18,7 +18,7 @@ from finest.warc.cutter import Cutter
 from finest.warc.frames import Frames
 from finest.warc.layout import Layout
 from finest.warc.loss import LOSS_REASONS, Loss
-from finest.warc.openers import opener_for
+from finest.warc.places import opener_for
 from finest.warc.record import PAGE_TYPES, Entry, Record, read_entry, with_languages
 from finest.warc.stream import OnRetry, ResumableStream, RetryPolicy
 from finest.warc.tape import Tape

@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from finest.errors import SourceError
 from finest.masking import public_address, told_apart
+from finest.warc.common_crawl import CommonCrawl, common_crawl_path, dump_of
 from finest.warc.cut import Cut
 from finest.warc.cutter import Cutter
 from finest.warc.frames import Frames, Piece
 from finest.warc.layout import Layout
 from finest.warc.members import LOOKBACK_BYTES, MAGIC, is_record
-from finest.warc.openers import opener_for
-from finest.warc.resolve import CommonCrawl, common_crawl_path, resolve
+from finest.warc.places import opener_for
+from finest.warc.resolve import Shard, resolve
 from finest.warc.stream import OnRetry, ResumableStream, RetryPolicy
 from finest.warc.tape import Tape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["CommonCrawl", "Source", "common_crawl_path", "dump_of", "inspect", "name_sources", "resolve"]
+__all__ = ["CommonCrawl", "Shard", "Source", "common_crawl_path", "dump_of", "inspect", "name_sources", "resolve"]
 
 HEAD_BYTES = 4 << 20
 """Largest record read to determine a file's layout; the first one is nearly always a warcinfo of 1 kB."""
@@ -33,9 +34,8 @@ HEAD_BYTES = 4 << 20
 _CONTENT_BYTES = 512
 """Bytes of content inspected to determine the type of a file."""
 
-_COMMON_CRAWL_KEY = re.compile(r"(?:^|/)(crawl-data/CC-MAIN-[^?#]+)$")
+_COMMON_CRAWL_KEY = re.compile(r"(?:^|/)(crawl-data/CC-(?:MAIN-|NEWS/)[^?#]+)$")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_DUMP = re.compile(r"CC-MAIN-[0-9]{4}-[0-9]{2}(?![0-9])")
 
 _LOOKS_LIKE = (
     (b"PAR1", "a Parquet file"),
@@ -54,7 +54,8 @@ class Source:
     """One WARC in the state for which the run was planned."""
 
     location: str = field(repr=False)
-    """Absolute local path, `s3://bucket/key` or `http(s)://...`. It may hold secrets: show `address` instead."""
+    """Absolute local path, `s3://bucket/key`, `http(s)://...` or another address that fsspec knows. It may hold
+    secrets: show `address` instead."""
     name: str
     """Its name in the rows (`file_path`)."""
     size_bytes: int
@@ -238,9 +239,3 @@ def _shortest_tails(paths: Sequence[str]) -> list[str]:
         if deeper == depth:
             return tails
         depth = deeper
-
-
-def dump_of(name: str) -> str:
-    """Return the crawl in a source's name, e.g. `CC-MAIN-2024-10`; `local` if the name contains no crawl."""
-    found = _DUMP.search(name)
-    return found[0] if found else "local"

@@ -68,7 +68,9 @@ def show_status(console: Console, folder: Path, status: Status) -> None:
         markup=False,
     )
     if status.cpu_s:
-        console.print(f"{status.pages_per_s:.1f} pages/s per worker, {status.cpu_s:,.0f} CPU s spent", markup=False)
+        expected = "" if status.forecast_cpu_s is None else f" of {status.forecast_cpu_s:,.0f} forecast"
+        pace = f"{status.pages_per_s:.1f} pages/s per worker"
+        console.print(f"{pace}, {status.cpu_s:,.0f} CPU s spent{expected}", markup=False)
     if status.state != "finished" and status.cpu_left_s is not None:
         console.print(f"{time_left(status.cpu_left_s)} for one worker", markup=False)
     if status.waiting is not None:
@@ -80,8 +82,8 @@ def show_status(console: Console, folder: Path, status: Status) -> None:
             one_line(f"lost: {loss['source']} offset {loss['offset']}: {loss['reason']} ({loss['detail']})"),
             markup=False,
         )
-    if len(status.losses) > SHOWN_LOSSES:
-        console.print(f"... and {len(status.losses) - SHOWN_LOSSES} more: finest status {folder} --json", markup=False)
+    if status.lost > SHOWN_LOSSES:
+        console.print(f"... and {status.lost - SHOWN_LOSSES} more: finest status {folder} --json", markup=False)
     if status.slurm is not None:
         _show_jobs(console, folder, status.slurm)
     if status.state == "stopped":

@@ -1,8 +1,8 @@
 """The signatures of a run's pages, as the deduplication reads them.
 
-A signature file is three consecutive arrays in NumPy's format: the signatures (uint64, shape (buckets, hashes, rows
-with a signature)), the numbers of those rows, and the total number of rows. The values of one hash of one bucket are
-contiguous, so they can be read without the others.
+A signature file, or that part of a pack, is three consecutive arrays in NumPy's format: the signatures (uint64, shape
+(buckets, hashes, rows with a signature)), the numbers of those rows, and the total number of rows. The values of one
+hash of one bucket are contiguous, so they can be read without the others.
 
 If the recipe deduplicates before the filters, the signatures of dropped pages take part, and pages of different
 languages are never duplicates: `with_language` adds the language to each bucket as one more hash. It is the last one,
@@ -16,7 +16,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import BinaryIO, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -104,8 +104,23 @@ def write_signatures(path: Path, signatures: Sequence[Hashes | None]) -> None:
     found = [signature for signature in signatures if signature is not None]
     stacked = np.stack(found, axis=2) if found else np.zeros((0, 0, 0), np.uint64)
     with path.open("wb") as file:
-        for array in (stacked, rows, np.array([len(signatures)], np.int64)):
-            np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+        _write_arrays(file, stacked, rows, len(signatures))
+
+
+def join_signatures(file: BinaryIO, parts: Sequence[SignatureFile]) -> None:
+    """Write the signatures of consecutive files as one, at the place where `file` is."""
+    filled = [part for part in parts if part.signed]
+    if len({(part.buckets, part.hashes) for part in filled}) > 1:
+        raise LedgerError(f"{parts[0].path.parents[1]} holds signatures of different recipes; remove it and run again")
+    starts = np.cumsum([0, *(part.total_rows for part in parts)])
+    rows = [part.rows() + start for part, start in zip(parts, starts[:-1], strict=True)]
+    stacked = np.concatenate([part.whole() for part in filled], axis=2) if filled else np.zeros((0, 0, 0), np.uint64)
+    _write_arrays(file, stacked, np.concatenate(rows).astype(np.int64), int(starts[-1]))
+
+
+def _write_arrays(file: BinaryIO, stacked: Hashes, rows: Rows, total: int) -> None:
+    for array in (stacked, rows, np.array([total], np.int64)):
+        np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
 
 
 def with_language(signature: Hashes | None, language: str | None) -> Hashes | None:
@@ -118,7 +133,7 @@ def with_language(signature: Hashes | None, language: str | None) -> Hashes | No
 
 @dataclass(frozen=True, slots=True)
 class SignatureFile:
-    """The signatures of one slice, on disk; the object holds no row, however large the file is."""
+    """The signatures of one slice or one source, on disk; the object holds no row, however large the file is."""
 
     path: Path
     buckets: int
@@ -129,10 +144,11 @@ class SignatureFile:
     _rows_offset: int
 
     @staticmethod
-    def open(path: Path) -> SignatureFile:
-        """Open a signature file; raises LedgerError if it is missing or not a signature file."""
+    def open(path: Path, at: int = 0) -> SignatureFile:
+        """Open the signatures at that place of a file; raises LedgerError if they are missing or something else."""
         try:
             with path.open("rb") as file:
+                file.seek(at)
                 np.lib.format.read_magic(file)
                 shape, _, dtype = np.lib.format.read_array_header_1_0(file)
                 offset = file.tell()
@@ -146,7 +162,8 @@ class SignatureFile:
             if dtype != np.uint64 or signed != (count,):
                 raise ValueError("it is not a signature file")
         except (OSError, ValueError, EOFError, IndexError) as error:
-            raise LedgerError(f"signatures {path}: {error}; remove its slice's folder and run again") from error
+            culprit = path if path.suffix == ".pack" else path.parent
+            raise LedgerError(f"signatures {path}: {error}; remove {culprit} and run again") from error
         return SignatureFile(path, buckets, hashes, count, int(total[0]), offset, rows_offset)
 
     def rows(self) -> Rows:
@@ -157,6 +174,11 @@ class SignatureFile:
     def column(self, bucket: int, number: int) -> Hashes:
         start = self._offset + (bucket * self.hashes + number) * self.signed * 8
         return np.frombuffer(self._read(self.signed * 8, start), np.uint64)
+
+    def whole(self) -> Hashes:
+        """Return all signatures, shape (buckets, hashes, rows with a signature)."""
+        shape = self.buckets, self.hashes, self.signed
+        return np.frombuffer(self._read(int(np.prod(shape)) * 8, self._offset), np.uint64).reshape(shape)
 
     def _read(self, size: int, start: int) -> bytes:
         descriptor = os.open(self.path, os.O_RDONLY)  # np.fromfile is three times slower

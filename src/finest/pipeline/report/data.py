@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from finest.pipeline.report.scores import Scores
-from finest.pipeline.summary import SliceSummary
+from finest.pipeline.summary import Totals
+
+MAX_SOURCES = 50
+"""Number of sources that a report lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,9 @@ class ReportSource:
 
     name: str
     size_bytes: int
+    totals: Totals = field(default_factory=Totals)
+    rates: tuple[float, ...] = ()
+    """Pages a second of each of its slices, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +33,12 @@ class ReportData:
     created: str
     """When the run finished (or, if unfinished, began), for display: `2025-06-17 10:20 UTC`."""
     sources: tuple[ReportSource, ...]
-    """The sources; SliceSummary.source is an index into this tuple."""
-    slices: tuple[SliceSummary, ...]
+    """The first MAX_SOURCES sources, which the report lists."""
+    sources_count: int
+    sources_bytes: int
+    """Number and size of all sources."""
+    totals: Totals
+    """The totals so far; the losses give the name of their source."""
     rows: int
     """Rows of the dataset: kept pages minus duplicates; all kept pages while the run is unfinished."""
     tokens: int

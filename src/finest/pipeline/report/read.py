@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from finest.dataset.manifest import MANIFEST_NAME, read_manifest
 from finest.dataset.rows import added_columns
-from finest.pipeline.damage import readable
-from finest.pipeline.ledger import Ledger, slice_name
+from finest.pipeline.damage import ParquetPart, readable
+from finest.pipeline.ledger import Ledger
 from finest.pipeline.outcome import EXCERPT_CHARS
-from finest.pipeline.report.data import ReportData, ReportSource
+from finest.pipeline.report.data import MAX_SOURCES, ReportData, ReportSource
 from finest.pipeline.report.scores import Scores, scores_of
 from finest.pipeline.summary import SAMPLES_PER_REASON
 from finest.recipe.reasons import DUPLICATE, NOT_SELECTED
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 def report_of(out: Path) -> ReportData:
     """Read the report data of the run in that folder, finished or not; raises LedgerError if there is no run."""
     ledger = Ledger.read(out)
-    plan, summaries = ledger.plan, ledger.summaries()
+    plan, totals = ledger.plan, ledger.totals()
     manifest = read_manifest(out) if (out / MANIFEST_NAME).exists() else None
     return ReportData(
         recipe_name=str(plan.recipe["name"]),
@@ -35,10 +38,12 @@ def report_of(out: Path) -> ReportData:
         recipe=plan.recipe,
         engine=plan.engine,
         created=_created(out),
-        sources=tuple(ReportSource(source.name, source.size_bytes) for source in plan.sources),
-        slices=tuple(summaries),
-        rows=manifest.rows if manifest else sum(summary.kept for summary in summaries),
-        tokens=manifest.token_count if manifest else sum(summary.tokens for summary in summaries),
+        sources=tuple(_source(ledger, number) for number in range(min(len(plan.sources), MAX_SOURCES))),
+        sources_count=len(plan.sources),
+        sources_bytes=int(plan.sources.sizes.sum()),
+        totals=replace(totals, losses=[{**one, "source": plan.sources.name(one["source"])} for one in totals.losses]),
+        rows=manifest.rows if manifest else totals.kept,
+        tokens=manifest.token_count if manifest else totals.tokens,
         duplicates=manifest.reasons.get(DUPLICATE, 0) if manifest else 0,
         root=manifest.root if manifest else None,
         slices_planned=len(plan.slices),
@@ -51,22 +56,27 @@ def report_of(out: Path) -> ReportData:
     )
 
 
+def _source(ledger: Ledger, number: int) -> ReportSource:
+    source = ledger.plan.sources[number]
+    speeds = [(part.pages, part.wall_s) for part in ledger.parts(number)]
+    rates = tuple(pages / wall_s for pages, wall_s in speeds if wall_s > 0)
+    return ReportSource(source.name, source.size_bytes, ledger.source_totals(number), rates)
+
+
 def _scores(ledger: Ledger, manifest: Manifest | None) -> list[Scores]:
     """Read the added columns of the dataset, or of the finished slices while there is no dataset."""
     if manifest is not None:
-        return scores_of([ledger.out / shard.path for shard in manifest.shards], manifest.columns)
-    pending = set(ledger.pending())
-    done = [slice_ for number, slice_ in enumerate(ledger.plan.slices) if number not in pending]
-    files = [ledger.slice_folder(slice_) / "rows.parquet" for slice_ in done]
+        return scores_of([ParquetPart(ledger.out / shard.path) for shard in manifest.shards], manifest.columns)
+    files = list(ledger.parquet("rows"))
     return scores_of(files, _columns(files))
 
 
-def _columns(files: list[Path]) -> list[Column]:
+def _columns(files: list[ParquetPart]) -> list[Column]:
     """Return the added columns of rows in the ledger; what they mean is in the manifest, which is not written yet."""
     if not files:
         return []
-    with readable(files[0]):
-        schema = pq.read_schema(files[0])
+    with files[0].open() as file:
+        schema = file.schema_arrow
     types: dict[str, Literal["string", "int64", "float64"]] = {
         "string": "string",
         "int64": "int64",
@@ -88,21 +98,19 @@ def _duplicates(ledger: Ledger, manifest: Manifest) -> list[dict[str, Any]]:
         with readable(ledger.out / shard.path):
             rows = pq.read_table(ledger.out / shard.path, filters=[("reason", "=", DUPLICATE)]).to_pylist()
         found += rows[: SAMPLES_PER_REASON - len(found)]
-    texts = _texts(ledger, {row["id"] for row in found})
+    texts = _texts(ledger, found)
     return [
         {key: row[key] for key in ("id", "url", "language", "duplicate_of")} | {"excerpt": texts.get(row["id"], "")}
         for row in found
     ]
 
 
-def _texts(ledger: Ledger, ids: set[str]) -> dict[str, str]:
-    """Return the beginning of the text of each given page, by id, from the slices' row files."""
+def _texts(ledger: Ledger, found: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the beginning of the text of each given page, by id, from the rows of its source."""
+    ids, names = {row["id"] for row in found}, {row["file_path"] for row in found}
     texts: dict[str, str] = {}
-    for slice_ in ledger.plan.slices:
-        if len(texts) == len(ids):
-            break
-        path = ledger.folder / "slices" / slice_name(slice_) / "rows.parquet"
-        with readable(path):
-            rows = pq.read_table(path, columns=["id", "text"], filters=[("id", "in", sorted(ids))]).to_pylist()
-        texts |= {row["id"]: row["text"][:EXCERPT_CHARS] for row in rows}
+    for number in (number for number in range(len(ledger.plan.sources)) if ledger.plan.sources.name(number) in names):
+        for batch in ledger.pack(number).batches("rows"):
+            wanted = batch.filter(pc.is_in(batch.column("id"), value_set=pa.array(sorted(ids))))
+            texts |= {row["id"]: row["text"][:EXCERPT_CHARS] for row in wanted.select(["id", "text"]).to_pylist()}
     return texts

@@ -16,17 +16,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from finest.formatting import short
-from finest.pipeline.damage import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from finest.pipeline.damage import ParquetPart
     from finest.recipe.stage import Column
 
 BINS = 20
@@ -80,7 +78,7 @@ class _Chosen(NamedTuple):
     column: str
 
 
-def scores_of(files: Sequence[Path], columns: Sequence[Column]) -> list[Scores]:
+def scores_of(files: Sequence[ParquetPart], columns: Sequence[Column]) -> list[Scores]:
     """Return the histograms of these columns over all rows of the files; a column without a value has none.
 
     `NAME_raw`, the unbinned score of a column NAME, is left out.
@@ -96,7 +94,7 @@ def _is_raw(name: str, names: set[str]) -> bool:
     return name.endswith("_raw") and name.removesuffix("_raw") in names
 
 
-def _scores(files: Sequence[Path], column: Column, chosen: list[_Chosen]) -> Scores | None:
+def _scores(files: Sequence[ParquetPart], column: Column, chosen: list[_Chosen]) -> Scores | None:
     """Return a column's histogram without samples; the rows that will be its samples are added to `chosen`."""
     kind = _Classes.of(files, column) if column.type == "string" else _Numbers.of(files, column)
     if kind is None:
@@ -133,7 +131,7 @@ class _Numbers:
         self.low, self.high, self.bins = low, high, bins
 
     @staticmethod
-    def of(files: Sequence[Path], column: Column) -> _Numbers | None:
+    def of(files: Sequence[ParquetPart], column: Column) -> _Numbers | None:
         low, high = np.inf, -np.inf
         for _, batch in _batches(files, [column.name]):
             found = pc.min_max(batch.column(0)).as_py()
@@ -161,7 +159,7 @@ class _Classes:
         self._values = pa.array(values, pa.string())
 
     @staticmethod
-    def of(files: Sequence[Path], column: Column) -> _Classes | None:
+    def of(files: Sequence[ParquetPart], column: Column) -> _Classes | None:
         counts: dict[str, int] = {}
         for _, batch in _batches(files, [column.name]):
             for entry in pc.value_counts(batch.column(0)).to_pylist():
@@ -176,14 +174,13 @@ class _Classes:
         return np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
 
 
-def _read_samples(files: Sequence[Path], chosen: list[_Chosen], columns: list[str]) -> None:
+def _read_samples(files: Sequence[ParquetPart], chosen: list[_Chosen], columns: list[str]) -> None:
     """Read the chosen rows, each row group once, and add them to their bins."""
     at: dict[tuple[int, int], list[_Chosen]] = {}
     for one in chosen:
         at.setdefault(one.place[:2], []).append(one)
     for (file, group), here in sorted(at.items()):
-        path = files[file]
-        with readable(path), pq.ParquetFile(path, pre_buffer=False) as parquet:
+        with files[file].open() as parquet:
             table = parquet.read_row_group(group, columns=[*_SHOWN, *columns], use_threads=False)
         for one in here:
             row = table.slice(one.place[2], 1).to_pylist()[0]
@@ -191,10 +188,10 @@ def _read_samples(files: Sequence[Path], chosen: list[_Chosen], columns: list[st
             one.bin.samples.append({name: row[name] for name in _SHOWN if name != "text"} | shown)
 
 
-def _batches(files: Sequence[Path], columns: list[str]) -> Iterator[tuple[tuple[int, int, int], pa.RecordBatch]]:
+def _batches(files: Sequence[ParquetPart], columns: list[str]) -> Iterator[tuple[tuple[int, int, int], pa.RecordBatch]]:
     """Yield columns of all rows, with the file, the row group and the number in the group of the first row."""
-    for number, path in enumerate(files):
-        with readable(path), pq.ParquetFile(path, pre_buffer=False) as file:
+    for number, part in enumerate(files):
+        with part.open() as file:
             for group in range(file.metadata.num_row_groups):
                 first = 0
                 for batch in file.iter_batches(1000, row_groups=[group], columns=columns, use_threads=False):

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 from finest.formatting import byte_size, compact, counted, duration, share, short, showable, whole
 from finest.pipeline.report.samples import LANGUAGES, SampleGroup, sample_groups
 from finest.pipeline.report.score_view import ScoreView, score_view
-from finest.pipeline.summary import Totals, merge
 from finest.recipe.reasons import DUPLICATE, FAILURES, KEPT, NOT_SELECTED, UNASKED, Reason, Reasons, reasons_of
 
 if TYPE_CHECKING:
-    from finest.pipeline.report.data import ReportData
+    from finest.pipeline.report.data import ReportData, ReportSource
+    from finest.pipeline.summary import Totals
 
 MAX_LANGUAGES = 12
-MAX_SOURCES = 50
-MAX_LOSSES = 100
 MAX_SPARKS = 60
 
 
@@ -119,7 +117,7 @@ class View:
 
 def view(data: ReportData) -> View:
     """Compute everything that a report shows about a run."""
-    total = merge(data.slices)
+    total = data.totals
     reasons = _reasons(data, total)
     known = reasons_of(data.recipe)
     samples = sample_groups(total.samples, list(data.duplicate_samples), reasons, known)
@@ -138,11 +136,11 @@ def view(data: ReportData) -> View:
         median=_median(total.text_chars),
         stage_cpu=_stage_cpu(total, known),
         fallbacks=_fallbacks(total),
-        sources=[_source(data, place) for place in range(min(len(data.sources), MAX_SOURCES))],
-        sources_more=max(0, len(data.sources) - MAX_SOURCES),
-        loss_sums=_loss_sums(total.losses),
-        losses=[_loss(data, loss) for loss in total.losses[:MAX_LOSSES]],
-        losses_more=max(0, len(total.losses) - MAX_LOSSES),
+        sources=[_source(source) for source in data.sources],
+        sources_more=max(0, data.sources_count - len(data.sources)),
+        loss_sums=_loss_sums(total.loss_counts),
+        losses=[_loss(loss) for loss in total.losses],
+        losses_more=max(0, sum(total.loss_counts.values()) - len(total.losses)),
         samples=samples,
         scores=[score_view(scores) for scores in data.scores],
         where=showable(data.where, 500),
@@ -175,19 +173,19 @@ def _lead(data: ReportData, total: Totals) -> str:
 
 
 def _files(data: ReportData) -> str:
-    return counted(len(data.sources), "WARC file")
+    return counted(data.sources_count, "WARC file")
 
 
 def _unfinished(data: ReportData) -> str:
     planned = data.slices_planned
-    if planned is None or planned <= len(data.slices):
+    if planned is None or planned <= data.totals.slices:
         return ""
-    return f"The run is not finished: {whole(len(data.slices))} of {counted(planned, 'slice')} are in this report."
+    return f"The run is not finished: {whole(data.totals.slices)} of {counted(planned, 'slice')} are in this report."
 
 
 def _facts(data: ReportData) -> list[tuple[str, str, bool]]:
     """Return the facts as (name, value, whether the value is a hash)."""
-    size = byte_size(sum(source.size_bytes for source in data.sources))
+    size = byte_size(data.sources_bytes)
     return [
         ("Recipe", data.recipe_name, False),
         ("Engine", data.engine, False),
@@ -199,7 +197,7 @@ def _facts(data: ReportData) -> list[tuple[str, str, bool]]:
 
 
 def _figures(data: ReportData, total: Totals, reasons: dict[str, int]) -> list[Figure]:
-    lost, failures = len(total.losses), sum(n for name, n in reasons.items() if name in FAILURES)
+    lost, failures = sum(total.loss_counts.values()), sum(n for name, n in reasons.items() if name in FAILURES)
     a_row = f"{short(data.tokens / data.rows)} a row" if data.rows else "by the GPT-2 tokenizer"
     of_pages = f"{share(failures, total.pages)} of the pages" if total.pages else "of the refinery"
     kept = f"{whole(data.rows)} of {counted(total.pages, 'page')}"
@@ -320,11 +318,8 @@ def _fallbacks(total: Totals) -> str:
     return told if count else ""
 
 
-def _source(data: ReportData, place: int) -> SourceLine:
-    slices = sorted((part for part in data.slices if part.source == place), key=lambda part: part.index)
-    total = merge(slices)
-    rates = [part.pages / part.wall_s for part in slices if part.wall_s > 0]
-    source = data.sources[place]
+def _source(source: ReportSource) -> SourceLine:
+    total, rates = source.totals, list(source.rates)
     return SourceLine(
         name=_parted(source.name)[1],
         folder=_parted(source.name)[0],
@@ -359,18 +354,14 @@ def _sparks(rates: list[float]) -> list[float]:
     return [_percent(mean, max(means)) for mean in means]
 
 
-def _loss_sums(losses: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    counts: dict[str, int] = {}
-    for loss in losses:
-        name = showable(loss.get("reason", "unknown"), 60)
-        counts[name] = counts.get(name, 0) + 1
-    return [(name, whole(n)) for name, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+def _loss_sums(counts: dict[str, int]) -> list[tuple[str, str]]:
+    return [(showable(name, 60), whole(n)) for name, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
-def _loss(data: ReportData, loss: dict[str, Any]) -> dict[str, str]:
+def _loss(loss: dict[str, Any]) -> dict[str, str]:
     return {
-        "source": _parted(data.sources[loss["source"]].name)[1],
-        "folder": _parted(data.sources[loss["source"]].name)[0],
+        "source": _parted(str(loss["source"]))[1],
+        "folder": _parted(str(loss["source"]))[0],
         "offset": whole(loss["offset"]) if loss.get("offset") is not None else "\u2013",
         "length": byte_size(loss["length"]) if loss.get("length") else "\u2013",
         "reason": showable(loss.get("reason", "unknown"), 60),

@@ -56,9 +56,7 @@ class Follower:
         self._ledger, self._submission, self._progress, self._ask = ledger, submission, progress, ask
         self._watch = Watch(submission.tasks_by_job(), submission.run, progress.say)
         self._waiting = Waiting(progress.say)
-        done = ledger.summaries()
-        self._failures = FailureWatch(ledger, done)
-        self._missing = set(ledger.pending())
+        self._failures = FailureWatch(ledger)
         self._stuck: set[str] = set()
         self._told: set[str] = set()
         """Failed tasks that were reported."""
@@ -104,8 +102,8 @@ class Follower:
 
     def _take_in(self) -> None:
         """Report the slices that are new in the ledger, and check them for failures."""
-        self._missing = take_in(self._ledger, self._missing, self._failures, self._progress)
-        if self._is_shown and not self._missing:
+        take_in(self._ledger, self._failures, self._progress)
+        if self._is_shown and not self._failures.missing:
             self._is_shown = False
             self._progress.end()
             self._progress.say("Making the dataset")
@@ -116,12 +114,12 @@ class Follower:
         slices = [unit for unit in units if self._submission.stage_of(unit.job) == "slices"]
         failed = [unit for unit in bad if unit in slices]
         is_over = all(unit.is_over for unit in slices)
-        missing = set(self._ledger.pending()) if failed and is_over else self._missing
+        missing = len(self._ledger.pending()) if failed and is_over else self._failures.missing
         folder = folder_of(self._ledger, self._submission.run)
         why = reason_to_stop(read_errors(folder), len(failed), len(slices)) if failed and missing else None
         if why and not is_over:
             raise JobFailed(f"{why}; {self._failure(failed)}")
-        if failed and is_over and self._was_over and not is_little(len(missing), len(self._submission.ranks)):
+        if failed and is_over and self._was_over and not is_little(missing, len(self._submission.ranks)):
             raise JobFailed(self._failure(failed))
         if len(bad) > len(failed):
             raise JobFailed(self._failure(failed if missing and failed else bad))
@@ -160,7 +158,7 @@ class Follower:
         """Return the manifest once the ledger shows that all slices and the dataset are finished."""
         end = time.monotonic() + LEDGER_LAG_S
         path = self._ledger.out / "manifest.json"
-        while self._ledger.pending() or not path.exists():
+        while not path.exists():
             if time.monotonic() > end:
                 raise RunError(self._unfinished())
             self._pause()
@@ -197,10 +195,10 @@ class Follower:
 
     def _show(self) -> None:
         """Show the progress bar while slices are missing."""
-        if self._missing and not self._is_shown:
+        if self._failures.missing and not self._is_shown:
             self._is_shown = True
-            done = [self._ledger.summary(s) for i, s in enumerate(self._ledger.plan.slices) if i not in self._missing]
-            self._progress.begin(self._ledger, done, self._submission.tasks * self._submission.cpus_per_task)
+            workers = self._submission.tasks * self._submission.cpus_per_task
+            self._progress.begin(self._ledger, self._failures.found, workers)
 
     def _stop(self, why: str) -> None:
         """Cancel the remaining jobs of the run, so that none keeps running unnoticed."""

@@ -1,0 +1,66 @@
+"""The command `finest plan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from finest.cli.shared import common_crawl, console, dedup_memory_option, json_of, say, shard_option
+from finest.recipe import SHIPPED
+from finest.settings import load_settings
+
+if TYPE_CHECKING:
+    from finest.warc.source import Shard
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option(
+    "--recipe", "recipe_name", default="fineweb", show_default=True, metavar="NAME|FILE.toml",
+    help=f"Recipe file, or one that comes with finest: {', '.join(SHIPPED)}.",
+)  # fmt: skip
+@shard_option
+@click.option(
+    "--cores", type=click.IntRange(min=1),
+    help="Number of cores for the time and the memory.  [default: the CPUs available to this process]",
+)  # fmt: skip
+@click.option(
+    "--price-per-core-hour", type=click.FloatRange(min=0), metavar="PRICE", help="Rate for the price, in any currency."
+)
+@dedup_memory_option
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the planned run, to check its free disk.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def plan(
+    sources: tuple[str, ...], recipe_name: str, shard: Shard | None, cores: int | None,
+    price_per_core_hour: float | None, dedup_memory: int, out: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Forecast what refining will cost: core-hours, memory, disk.
+
+    SOURCE is as in finest refine. The command looks at the sizes of up to 32 sources, and judges the first pages of
+    some of them for some seconds, to measure the speed of this machine. It says which limits the run would exceed.
+    Once the run is finished, finest status shows the forecast beside the fact.
+
+    \b
+    finest plan CC-MAIN-2026-30 --shard 3/90 --cores 64 --price-per-core-hour 0.04
+    finest plan crawl/ --recipe finest --out my-dataset
+    """
+    from finest.cli.views.plan import show_forecast
+    from finest.pipeline.forecast.limits import limits
+    from finest.pipeline.forecast.look import look
+    from finest.pipeline.run import default_workers
+    from finest.recipe.recipe import load_recipe
+
+    settings = load_settings()
+    recipe = load_recipe(recipe_name)
+    found = look(
+        sources, recipe, settings.cache, common_crawl(settings), shard=shard, cores=cores or default_workers(),
+        dedup_memory=dedup_memory, say=say,
+    )  # fmt: skip
+    exceeded = limits(found, recipe, dedup_memory, out)
+    if as_json:
+        price = None if price_per_core_hour is None else found.price(price_per_core_hour)
+        click.echo(json_of({**found.to_dict(), "price": price, "limits": exceeded}))
+    else:
+        show_forecast(console(), found, price_per_core_hour, exceeded)

@@ -1,0 +1,158 @@
+"""The definition of a run: its recipe, the table of its sources, and the rule that cuts them into slices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from finest.pipeline.source_table import Sources, digest
+from finest.warc.slices import Slice
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from finest.warc.source import Source
+
+FORMAT = "finest-ledger/2"
+LOCAL_SLICE_BYTES = 2 << 20
+"""Smallest slice of a local file: one 50 MB WARC occupies two dozen cores, and a kill loses little work."""
+REMOTE_SLICE_BYTES = 32 << 20
+"""Slice size of remote files: each slice costs a request, and Common Crawl asks for few, long requests."""
+LOCAL_SLICES = 4096
+"""Number of slices from which those of local files grow, up to REMOTE_SLICE_BYTES: enough to keep 500 cores busy to
+the end. More only cost: a slice takes 5 ms to commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRule:
+    """The size of the slices by the kind of source, in compressed bytes."""
+
+    local_bytes: int
+    remote_bytes: int
+
+    @staticmethod
+    def of(total_bytes: int) -> SliceRule:
+        """Return the rule for a run over so many bytes of sources; neither machine nor workers change it."""
+        grown = total_bytes // LOCAL_SLICES >> 20 << 20  # whole MiB
+        return SliceRule(max(LOCAL_SLICE_BYTES, min(grown, REMOTE_SLICE_BYTES)), REMOTE_SLICE_BYTES)
+
+
+class Slices(Sequence[Slice]):
+    """The slices of a run in the order of its sources. They follow from sizes and rule, and none is stored."""
+
+    def __init__(self, sources: Sources, rule: SliceRule, limit: int | None) -> None:
+        """With a limit, each source is one slice, since a limit counts pages from the head of a source."""
+        self._sizes = sources.sizes
+        self._bytes = np.where(sources.is_remote, rule.remote_bytes, rule.local_bytes)
+        counts = (self._sizes + self._bytes // 2) // self._bytes
+        whole = np.full(len(sources), limit is not None) | ~sources.is_cut
+        self.first = np.concatenate(([0], np.cumsum(np.where(whole, 1, np.maximum(counts, 1)))))
+        """Number in the run of the first slice of each source; at the end, the number of slices."""
+
+    def __len__(self) -> int:
+        return int(self.first[-1])
+
+    @overload
+    def __getitem__(self, number: int) -> Slice: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[Slice]: ...
+
+    def __getitem__(self, number: int | slice) -> Slice | list[Slice]:
+        if isinstance(number, slice):
+            return [self[one] for one in range(len(self))[number]]
+        number = range(len(self))[number]
+        source = int(np.searchsorted(self.first, number, side="right")) - 1
+        return self._slice(source, number - int(self.first[source]))
+
+    def of(self, source: int) -> list[Slice]:
+        """Return the slices of a source."""
+        return [self._slice(source, index) for index in range(self.count(source))]
+
+    def count(self, source: int) -> int:
+        return int(self.first[source + 1] - self.first[source])
+
+    def number(self, source: int, index: int) -> int:
+        """Return the number in the run of a source's slice."""
+        return int(self.first[source]) + index
+
+    def _slice(self, source: int, index: int) -> Slice:
+        """Return a slice; the last one of a source may be up to half as long again as the others."""
+        step = int(self._bytes[source])
+        is_last = index + 1 == self.count(source)
+        return Slice(source, index, index * step, int(self._sizes[source]) if is_last else (index + 1) * step)
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """The definition of a run. Equal plans mean the same run, regardless of workers and machine."""
+
+    recipe: dict[str, Any]
+    recipe_hash: str
+    engine: str
+    limit: int | None
+    sources: Sources
+    rule: SliceRule
+    where: str | None = None
+    """The expression that selects the rows of the dataset (`--where`); None for all rows."""
+
+    @cached_property
+    def slices(self) -> Slices:
+        return Slices(self.sources, self.rule, self.limit)
+
+    def read_at(self, now: Mapping[int, Source]) -> RunPlan:
+        """Return the plan with the present states of some sources, by number (a moved folder, HTTPS instead of S3)."""
+        return replace(self, sources=self.sources.read_at(now))
+
+    def to_dict(self, table: bytes) -> dict[str, Any]:
+        """Return what run.json holds; `table` is the file beside it with the sources."""
+        return {
+            "format": FORMAT,
+            "recipe": self.recipe,
+            "recipe_hash": self.recipe_hash,
+            "engine": self.engine,
+            "limit": self.limit,
+            "slice_bytes": {"local": self.rule.local_bytes, "remote": self.rule.remote_bytes},
+            "sources": {"count": len(self.sources), "sha256": digest(table)},
+            **({"where": self.where} if self.where is not None else {}),
+        }
+
+    @staticmethod
+    def from_dict(data: dict[str, Any], sources: Sources) -> RunPlan:
+        """Invert `to_dict`; raises KeyError, TypeError or ValueError for any other dictionary."""
+        if data["sources"] != {"count": len(sources), "sha256": digest(sources.data)}:
+            raise ValueError("the table of the sources is another one")
+        rule = SliceRule(int(data["slice_bytes"]["local"]), int(data["slice_bytes"]["remote"]))
+        if min(rule.local_bytes, rule.remote_bytes) < 1:
+            raise ValueError("slices need a size")
+        return RunPlan(
+            recipe=data["recipe"],
+            recipe_hash=data["recipe_hash"],
+            engine=data["engine"],
+            limit=data["limit"],
+            sources=sources,
+            rule=rule,
+            where=data.get("where"),
+        )
+
+    def difference(self, other: RunPlan) -> str | None:
+        """Describe how the other run differs from this one; None if they are the same run."""
+        if self.recipe_hash != other.recipe_hash:
+            return f"another recipe ({other.recipe['name']}, {other.recipe_hash[:12]})"
+        if self.engine != other.engine:
+            return f"another engine ({other.engine})"
+        if self.limit != other.limit:
+            return f"another limit ({other.limit})"
+        if self.where != other.where:
+            return (
+                f"another selection ({other.where or 'all rows'}); `finest select` makes others of a finished dataset"
+            )
+        mine, theirs = [(s.name, s.size_bytes) for s in self.sources], [(s.name, s.size_bytes) for s in other.sources]
+        if mine != theirs:
+            changed = next((b for a, b in zip(mine, theirs, strict=False) if a != b), None)
+            return f"other sources (it has {len(theirs)}{f', among them {changed[0]}' if changed else ''})"
+        return None

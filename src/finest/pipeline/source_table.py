@@ -1,0 +1,127 @@
+"""The sources of a run as a table of one line each: a line is decoded only where its source is read.
+
+A crawl has 90,000 sources. As objects they take 60 MB in each task; as a mapped file they are shared by all tasks of a
+node, and a task holds 18 bytes for each: the place of its line, its size, and whether it is cut and remote.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from finest.warc.layout import Layout
+from finest.warc.source import Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_TYPES: tuple[Any, ...] = (str, str, int, (str, type(None)), str, bool, bool)
+"""Types of a line's values: location, name, size_bytes, etag, layout, is_stripped, and whether it was remote."""
+
+
+class Sources(Sequence[Source]):
+    """The sources of a run in their order. `data` holds the lines of `line_of`; raises ValueError for anything else."""
+
+    def __init__(self, data: bytes | mmap.mmap, now: Mapping[int, Source] = MappingProxyType({})) -> None:
+        """`now` names the sources that are read elsewhere than the table says, by number."""
+        self.data, self.now = data, now
+        ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")).astype(np.int64)
+        if not len(ends) or ends[-1] != len(data) - 1:
+            raise ValueError("the table of the sources is cut")
+        self._bounds = np.concatenate(([0], ends + 1))
+        values = [_checked(self._line(number)) for number in range(len(ends))]
+        self.sizes: NDArray[np.int64] = np.array([value[2] for value in values], np.int64)
+        """The size of each source in bytes."""
+        self.is_cut: NDArray[np.bool_] = np.array([value[4] == Layout.MEMBERS.value for value in values])
+        """Whether the layout of each source allows several slices."""
+        self.is_remote: NDArray[np.bool_] = np.array([value[6] for value in values])
+        """Whether each source was remote when the run was planned; it may be read from a local copy now."""
+
+    @staticmethod
+    def of(sources: Iterable[Source]) -> Sources:
+        """Make the table of these sources. Their secrets stay in memory: no line holds them."""
+        lines, now = [], {}
+        for number, source in enumerate(sources):
+            lines.append(line_of(source))
+            if source.address != source.location:
+                now[number] = source
+        return Sources(b"".join(lines), now)
+
+    @staticmethod
+    def read(path: Path) -> Sources:
+        """Map the table in that file, so that all tasks of a node share it; raises OSError and ValueError."""
+        with path.open("rb") as file:
+            return Sources(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+    def read_at(self, now: Mapping[int, Source]) -> Sources:
+        """Return the same table with these sources, by number, in the place of those that the table holds."""
+        changed = Sources.__new__(Sources)
+        changed.__dict__.update(self.__dict__, now={**self.now, **now})
+        return changed
+
+    def saved(self) -> bytes:
+        """Return the lines to write: those of the table, with the present addresses (without secrets)."""
+        if not self.now:
+            return bytes(self.data)
+        lines = [bytes(self._line(number)) for number in range(len(self))]
+        for number, source in self.now.items():
+            lines[number] = line_of(source, is_remote=bool(self.is_remote[number]))
+        return b"".join(lines)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @overload
+    def __getitem__(self, number: int) -> Source: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[Source]: ...
+
+    def __getitem__(self, number: int | slice) -> Source | list[Source]:
+        if isinstance(number, slice):
+            return [self[one] for one in range(len(self))[number]]
+        number = range(len(self))[number]
+        if number in self.now:
+            return self.now[number]
+        location, name, size, etag, layout, is_stripped, _ = json.loads(self._line(number))
+        return Source(location, name, size, etag, Layout(layout), is_stripped)
+
+    def name(self, number: int) -> str:
+        """Return the name of a source."""
+        return str(json.loads(self._line(number))[1])
+
+    def _line(self, number: int) -> bytes:
+        return self.data[self._bounds[number] : self._bounds[number + 1]]
+
+
+def line_of(source: Source, *, is_remote: bool | None = None) -> bytes:
+    """Return the line of a source, without the user information and query of its location."""
+    remote = "://" in source.location if is_remote is None else is_remote
+    stripped = source.is_stripped or source.address != source.location
+    values = [source.address, source.name, source.size_bytes, source.etag, source.layout.value, stripped, remote]
+    return json.dumps(values, separators=(",", ":")).encode() + b"\n"
+
+
+def digest(data: bytes | mmap.mmap) -> str:
+    """Return the sha256 of a table's lines, in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _checked(line: bytes) -> list[Any]:
+    values: Any = json.loads(line)
+    if not isinstance(values, list) or len(values) != len(_TYPES):
+        raise ValueError("a line of the table of the sources has another form")
+    if not all(isinstance(value, kind) for value, kind in zip(values, _TYPES, strict=True)):
+        raise ValueError("a line of the table of the sources has a value of another type")
+    if not 0 <= values[2] < 1 << 62:
+        raise ValueError("a line of the table of the sources has a size that no file has")
+    Layout(values[4])
+    return list(values)
