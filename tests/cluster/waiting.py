@@ -16,6 +16,11 @@ def submit(script: str, *options: str) -> int:
     return int(told.split(";")[0])
 
 
+def nodes_ready(number: int) -> bool:
+    """Whether that many nodes accept jobs."""
+    return slurm("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * number
+
+
 def wait_for(true: Callable[[], bool]) -> None:
     """Fail where it does not come true."""
     end = time.monotonic() + LONGEST_S

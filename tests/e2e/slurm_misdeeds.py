@@ -41,10 +41,10 @@ class Misdeeds:
         text = _HOOK.format(task=str(task), deed=textwrap.indent(deed, " " * 8))
         (self.folder / "sitecustomize.py").write_text(text)
 
-    def do_on_ray(self, deed: str) -> None:
-        """The first task of Ray's that comes to it does it, once."""
-        once = f"os.close(os.open({str(self.folder / 'done')!r}, os.O_CREAT | os.O_EXCL))"
-        text = f"try:\n    {once}\nexcept FileExistsError:\n    return\n{deed}"
+    def do_on_ray(self, deed: str, *, once: bool = True) -> None:
+        """The first task of Ray's that comes to it does it, once; or each one."""
+        first = f"os.close(os.open({str(self.folder / 'done')!r}, os.O_CREAT | os.O_EXCL))"
+        text = f"try:\n    {first}\nexcept FileExistsError:\n    return\n{deed}" if once else deed
         hook = _HOOK.replace('os.environ.get("SLURM_ARRAY_TASK_ID") == {task!r}', _IS_RAY_WORKER)
         (self.folder / "sitecustomize.py").write_text(hook.format(deed=textwrap.indent(text, " " * 8)))
 

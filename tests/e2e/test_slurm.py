@@ -142,7 +142,7 @@ def test_slurm_gives_what_the_local_run_gives(
 @pytest.mark.parametrize(
     ("deed", "words"),
     [
-        pytest.param(EAT, r"_1 used more memory than it had requested", id="over-memory"),
+        pytest.param(EAT, r"_1 used more memory than it had requested", id="over-memory", marks=pytest.mark.nightly),
         pytest.param(
             RAISE, r"_1 failed with exit code 1 on node \S+ \(FAILED, exit code 1:0\)",
             id="raises", marks=pytest.mark.nightly,

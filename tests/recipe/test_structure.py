@@ -179,7 +179,7 @@ def test_work_is_bounded_by_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(structure_text, "MOST_STEPS", 10_000)
     html = "<div>" * 200 + "</p></li></em></ul>" * 20
     assert formats_in_python(html, (False,)) == ("",)
-    with pytest.raises(ExtractionLimit, match="10000 steps"):
+    with pytest.raises(ExtractionLimit, match="steps"):
         formats_in_python(html * 2, (False,))
 
 

@@ -7,6 +7,7 @@ that the tasks write.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from pathlib import Path
@@ -48,7 +49,7 @@ class RayStage(RayPipelineExecutor):
         except ImportError:
             raise ClusterError("Ray is not installed; install it with: pip install 'finest-data[ray]'") from None
         try:
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, OSError) as error:
             raise ClusterError(f"Ray cannot be reached or started: {error}; RAY_ADDRESS names its cluster") from error
         self.error: BaseException | None = None

@@ -4,6 +4,7 @@
     RUN/claims/slices/345.0        exists once a task has taken slice 345 alone, out of another task's block
     RUN/claims/slices/345.1        and once another has taken it again, because the first did not finish it
     RUN/claims/waiting/0           exists once a task waits for what the others still have in hand
+    RUN/claims/over                exists once a task has seen that nothing is missing
 
 Creating such a file (O_CREAT | O_EXCL, which NFS 3 and later make atomic) is the claim; the files are empty, and none
 is ever changed. A task takes whole blocks, first those of its own share, then any that is free: one created file each.
@@ -87,6 +88,10 @@ class Claims:
     def failed(self, rank: int) -> None:
         """Note that this task cannot finish a slice; others may."""
         self._failed.add(rank)
+
+    def is_first_at_the_end(self) -> bool:
+        """Return whether nothing is missing, as of the last look, and this task is the first to say so."""
+        return not self._missing and self._claim(self._folder / "over")
 
     def is_failed_missing(self) -> bool:
         """Return whether a slice that this task could not finish is missing, as of the last look."""

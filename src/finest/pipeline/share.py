@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datatrove.pipeline.base import PipelineStep
 
-from finest.errors import FinestError
+from finest.errors import ClusterError, FinestError
+from finest.executors.slurm.units import end_others
 from finest.formatting import counted
 from finest.pipeline.claims import Claims
 from finest.pipeline.deaths import slice_name
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from finest.warc.slices import Slice
 
 
+PATIENCE_S = 20.0
+"""How long other tasks may still run when all slices are finished: they look every 10 s."""
+
+
 class RefineShare(PipelineStep):
     """Judges slices of the run as one of its tasks, and commits each to the ledger, until none is left to take."""
 
@@ -43,11 +48,13 @@ class RefineShare(PipelineStep):
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:  # noqa: ARG002
         with plain_end():
-            self.judge(rank, world_size, Lines())
+            if self.judge(rank, world_size, Lines()):
+                with suppress(ClusterError):  # the node may have no commands of Slurm
+                    end_others(PATIENCE_S)
         return iter(())
 
-    def judge(self, task: int, tasks: int, progress: Progress) -> None:
-        """Judge what task `task` can claim of the submission's slices."""
+    def judge(self, task: int, tasks: int, progress: Progress) -> bool:
+        """Judge what task `task` can claim of the submission's slices; return True in the first that finds all done."""
         with noting_error(self.folder, task):
             check_restarts()
             ledger, submission, options = opened(self.folder)
@@ -66,6 +73,7 @@ class RefineShare(PipelineStep):
                 judge_slices(ledger, options, progress, queue, watch, {}, logs)
                 is_left = claims.wait(progress.tick)
             watch.end()
+            return claims.is_first_at_the_end()
 
 
 def opened(folder: Path) -> tuple[Ledger, Submission, RunOptions]:

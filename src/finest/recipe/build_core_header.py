@@ -25,11 +25,18 @@ from finest.recipe.extract import (
     core_tables,
     density,
     elements,
+    formulas,
     main_text,
     marks,
     paragraphs,
+    parts,
     prune,
     readability,
+    render,
+    structure,
+    structure_tags,
+    structure_text,
+    structured_text,
     tags,
 )
 from finest.recipe.quality_model import fasttext, hashing
@@ -42,7 +49,7 @@ _FEATURES = ("OWN", "BEFORE", "AFTER", "KIND", "ENDING", "PLACE", "COUNT")
 
 def header() -> str:
     """Return the text of the header file."""
-    return "\n".join([*_head(), *_trafilatura(), *_blocks(), *_bounds(), *_texts(), "#endif", ""])
+    return "\n".join([*_head(), *_trafilatura(), *_blocks(), *_structure(), *_bounds(), *_texts(), "#endif", ""])
 
 
 def _head() -> Iterator[str]:
@@ -122,7 +129,42 @@ def _blocks() -> Iterator[str]:
     )
 
 
-_TAG_DOES = ("BR", "LINK", "RAW", "SKIPPED", "PUSHED", "CELL", "GRAPHIC", "ENDS_P", "CLOSABLE", "VOID")
+def _structure() -> Iterator[str]:
+    yield from _enum("structure_tags.py: roles of tags", _upper("FN_ROLE", structure_tags.ROLES))
+    yield from _enum("structure_tags.py: what class names say", _named("FN_CLASS", structure_tags, _CLASSES))
+    of = {role: name for name, role in structure_tags.ROLES.items()}
+    for name in ("TEMPLATES", "LIMITS", "SEPARATORS"):
+        texts = getattr(structure_tags, name)
+        yield from _list(
+            "structure_tags.py: TeX of elements of MathML", f"FN_TEX_{name}",
+            [f"{of[role]}, {_c_string(text)}" for role, text in texts.items()],
+        )  # fmt: skip
+    yield f"#define FN_TEX_STACKED {_c_string(structure_tags.STACKED)}"
+    for name in ("BOLD", "NORMAL"):
+        yield f"#define FN_TEX_{name} {_c_string(structure_tags.FONTS[name.lower()])}"
+    yield ""
+    yield from _enum(
+        "limits of engine blocks-2",
+        {
+            **_named("FN", structure_text, ("MOST_STEPS", "MOST_LISTS", "MOST_BLANKS", "MOST_NEWLINES")),
+            **_named("FN", structure, ("MOST_MARGIN", "MOST_QUOTES", "MOST_ROWSPAN", "MOST_NUMBER")),
+            "FN_GRID_COLUMNS": structure.MOST_COLUMNS,
+            **_named("FN", formulas, ("MOST_FRAMES", "MOST_TEX", "MOST_ALIGNED")),
+            "FN_MOST_LANGUAGE": structure_tags.MOST_LANGUAGE,
+            **_named("FN", parts, ("NO_MARKER", "BULLET", "ORDINAL", "DEFINITION")),
+            **{f"FN_MARK_{name}": ord(getattr(parts, name)) for name in ("IN_CODE", "IN_LINE", "ON_DISPLAY", "ENDED")},
+            **_named("FN", render, ("LEAST_ROWS", "LEAST_COLUMNS", "MOST_CELL", "MOST_HEADED_CELL")),
+            **_named("FN", structured_text, ("TABLE_LIMIT", "CODE_LIMIT", "GAP_LIMIT", "LEAST_SHOWN")),
+        },
+    )
+
+
+def _c_string(text: str) -> str:
+    return '"' + "".join(f"\\{ord(char):o}" if char < " " else {"\\": "\\\\"}.get(char, char) for char in text) + '"'
+
+
+_CLASSES = ("NUMBERS", "RENDERED", "SOURCE", "TEX")
+_TAG_DOES = ("BR", "LINK", "RAW", "SKIPPED", "PUSHED", "CELL", "GRAPHIC", "ENDS_P", "CLOSABLE", "VOID", "INLINE")
 _TAG_FAMILIES = ("ITEM", "TERM", "ROW", "CELLS", "LIST", "TERMS", "TABLE", "PART")
 _ELEMENT_DOES = (
     "VOID", "RAW", "FORMATTING", "SPECIAL", "STOP", "SCOPE", "CLOSES_P", "ITEM", "TERM", "CELL", "ROW", "PART",

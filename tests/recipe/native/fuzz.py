@@ -9,7 +9,8 @@ grows) and libFuzzer's flags:
     export LD_PRELOAD=$(python -c "import atheris; print(atheris.path())")/asan_with_fuzzer.so
     python -m tests.recipe.native.fuzz pages FOLDER -max_total_time=600
 
-Kinds are `pages` (trafilatura's extraction), `html` (blocks-1's) and `texts` (the statistics of a text).
+Kinds are `pages` (trafilatura's extraction), `html` (blocks-1's), `structure` (blocks-2's) and `texts` (the statistics
+of a text).
 Then `python hatch_build.py` without these variables compiles the core for use again.
 """
 
@@ -25,10 +26,12 @@ from unittest import mock
 from zlib import crc32
 
 from finest.recipe import native
-from finest.recipe.extract import ExtractionLimit, extract_trafilatura, main_text
+from finest.recipe.extract import ExtractionLimit, extract_trafilatura, main_text, structured_text
 from finest.recipe.extract.blocks import read_blocks
+from finest.recipe.extract.main_text import Model
 from finest.recipe.extract.page import extract_in_python
 from finest.recipe.extract.parse import source_of
+from finest.recipe.extract.structure import read_page
 from finest.recipe.language import LanguageModel, _by_core, _by_fasttext, shipped_model
 from finest.recipe.minhash import Signer
 from finest.recipe.ngrams import Ngrams
@@ -38,6 +41,7 @@ from finest.recipe.words import Tokenizer
 from tests.recipe.test_extract_equal import reference
 
 SIZES = (1, 2, 3, 5, 10)
+FORMATS = (False, True)
 MAKERS: dict[str, Callable[[], Any]] = {
     "words": Tokenizer,
     "tokens": TokenCounter,
@@ -61,14 +65,19 @@ def outcome(function: Callable[[str], Any], value: str) -> Any:
         return type(error)
 
 
+def models() -> list[Model]:
+    """Models under which every block and every feature tells."""
+    shipped, chance = main_text.model(), random.Random(1)
+    count = len(shipped.weights)
+    others = [(0,) * (count - 1) + (1,), *(tuple(chance.choices(range(-999, 1000), k=count)) for _ in range(2))]
+    return [replace(shipped, weights=weights) for weights in others]
+
+
 class Html:
-    """The main text of a page, by the shipped weights and by others under which every block and every feature tells."""
+    """The main text of a page, by the shipped weights and by others."""
 
     def __init__(self) -> None:
-        shipped, chance = main_text.model(), random.Random(1)
-        count = len(shipped.weights)
-        others = [(0,) * (count - 1) + (1,), *(tuple(chance.choices(range(-999, 1000), k=count)) for _ in range(2))]
-        self._models = [replace(shipped, weights=weights) for weights in others]
+        self._models = models()
         self._tables = [main_text.open_tables(native.core(), model) for model in self._models]
 
     def by_core(self, html: str) -> list[str | None]:
@@ -80,6 +89,22 @@ class Html:
         blocks = read_blocks(html, self._models[0].groups)
         chosen = (main_text.chosen(blocks, model.weights) for model in self._models)
         return [*found, *(main_text.text_of(blocks, kept) for kept in chosen)]
+
+
+class Structure:
+    """The main text of a page with its structure, in both formats, by the shipped weights and by others."""
+
+    def __init__(self) -> None:
+        self._models = [main_text.model(), *models()[:2]]
+        self._tables = [structured_text.open_structure_tables(native.core(), model) for model in self._models]
+
+    def by_core(self, html: str) -> list[tuple[str, ...]]:
+        return [native.core().structure_extract(tables, html, FORMATS) for tables in self._tables]
+
+    def in_python(self, html: str) -> list[tuple[str, ...]]:
+        html.encode()
+        page = read_page(html, self._models[0].groups)
+        return [structured_text.render_page(page, FORMATS, model) for model in self._models]
 
 
 class Texts:
@@ -141,6 +166,18 @@ def html_of() -> Callable[[bool, str], None]:
     return html
 
 
+def structure_of() -> Callable[[bool, str], None]:
+    both = Structure()
+
+    def structure(compared: bool, page: str) -> None:
+        """One page through the reading of its structure and both formats."""
+        found = outcome(both.by_core, page)
+        if compared:
+            assert found == outcome(both.in_python, page), (found, outcome(both.in_python, page))
+
+    return structure
+
+
 def texts_of() -> Callable[[bool, str], None]:
     both = Texts()
 
@@ -159,7 +196,7 @@ def main() -> None:
     if native.core() is None:
         sys.exit(f"no compiled core: {native.missing()}")
     logging.disable(logging.CRITICAL)
-    kinds = {"pages": lambda: pages, "html": html_of, "texts": texts_of}
+    kinds = {"pages": lambda: pages, "html": html_of, "structure": structure_of, "texts": texts_of}
     check = kinds[sys.argv.pop(1)]()
     atheris.Setup(
         sys.argv,

@@ -184,6 +184,24 @@ def cancel(run: str, known: Iterable[str] = ()) -> list[int]:
     return ids
 
 
+def end_others(patience_s: float) -> None:
+    """In a task of an array whose work is all done: cancel the array's other tasks, so that nothing waits for them.
+
+    Tasks that wait are cancelled at once, and those that still run after `patience_s`, e.g. on a dead node.
+    """
+    job, own = int(os.environ["SLURM_ARRAY_JOB_ID"]), int(os.environ["SLURM_ARRAY_TASK_ID"])
+    end = time.monotonic() + patience_s
+    while True:
+        found = [(row.state, task) for row in queue({job}) for task in row.tasks or () if task != own]
+        is_late = time.monotonic() > end
+        late = [f"{job}_{task}" for state, task in found if state == "PENDING" or (is_late and state != "COMPLETING")]
+        if late:
+            slurm("scancel", "--quiet", *late)
+        if is_late or not found:
+            return
+        time.sleep(1.0)
+
+
 def ending_of(unit: Unit, *, lag_s: float = 3.0) -> Ending:
     """Return how a task ended, waiting up to `lag_s` for the accounting to record it. Raises ClusterError."""
     end = time.monotonic() + lag_s

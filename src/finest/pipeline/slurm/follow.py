@@ -60,6 +60,8 @@ class Follower:
         self._stuck: set[str] = set()
         self._told: set[str] = set()
         """Failed tasks that were reported."""
+        self._nodes: dict[str, str] = {}
+        """The nodes of the tasks that ran at the last look."""
         self._was_over = False
         """Whether all tasks that judge slices had ended at the last look."""
         self._units: list[Unit] = []
@@ -124,6 +126,7 @@ class Follower:
         if len(bad) > len(failed):
             raise JobFailed(self._failure(failed if missing and failed else bad))
         self._tell([unit for unit in failed if missing or unit.state != "CANCELLED"])
+        self._tell_restarts(slices)
         self._was_over = is_over
         self._raise_stuck(units)
 
@@ -135,6 +138,16 @@ class Follower:
             self._progress.say(f"Task {unit.id} {ending_of(unit).words()}; the other tasks take over its slices")
         if len(new) > TOLD_AT_ONCE:
             self._progress.say(f"So did {counted(len(new) - TOLD_AT_ONCE, 'other task')} fail")
+
+    def _tell_restarts(self, units: list[Unit]) -> None:
+        """Report the tasks that ran at the last look and now wait again."""
+        for unit in units:
+            if unit.state == "PENDING" and unit.id in self._nodes:
+                self._progress.say(
+                    f"Task {unit.id} was lost with its node {self._nodes[unit.id]}; Slurm starts it again, and "
+                    f"meanwhile the other tasks take over its slices"
+                )
+        self._nodes = {unit.id: unit.node for unit in units if unit.state == "RUNNING"}
 
     def _raise_stuck(self, units: list[Unit]) -> None:
         stuck = {unit.id: unit for unit in units if never_starts(unit.state, unit.reason)}

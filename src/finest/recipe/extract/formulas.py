@@ -159,6 +159,6 @@ def balanced(tex: str) -> str:
         depth += (what == "{") - (what == "}")
         if what == LEFT:
             depths.append(depth)
-        elif what == RIGHT and (not depths or depths.pop() != depth):
+        if len(depths) > MOST_FRAMES or (what == RIGHT and (not depths or depths.pop() != depth)):
             return _DELIMITED.sub("", tex)
     return _DELIMITED.sub("", tex) if depths else tex

@@ -7,7 +7,7 @@ Weights and sums are integers, so the result is the same on every machine. Other
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from finest.recipe import native
 from finest.recipe.extract.blocks import COMMAS, DROPPED, SENTENCE_ENDS, Block, read_blocks
-from finest.recipe.extract.tags import DENYING, FLAGS, KINDS, NAMING, TAGS
+from finest.recipe.extract.tags import DENYING, FLAGS, KINDS, NAMING, TAGS, Tag
 
 if TYPE_CHECKING:
     from finest.recipe.native._core import BlockTables, Core
@@ -70,11 +70,16 @@ def _shipped_tables(core: Core) -> BlockTables:
     return open_tables(core, model())
 
 
-def open_tables(core: Core, given: Model) -> BlockTables:
+def open_tables(
+    core: Core, given: Model, tags: Mapping[str, Tag] = TAGS, classes: Mapping[str, int] | None = None,
+    symbols: Mapping[str, str] | None = None,
+) -> BlockTables:  # fmt: skip
     """Return the tables of a model for the compiled core, with the same tags, words and weights as in Python."""
-    tags = [(name, *tag[:-1]) for name, tag in TAGS.items()]
     words = [(word, given.groups.get(word, 0), word in DENYING) for word in {*given.groups, *DENYING}]
-    return core.blocks_open(tags, words, list(NAMING), (SENTENCE_ENDS, COMMAS, DROPPED), list(given.weights))
+    return core.blocks_open(
+        [(name, *tag) for name, tag in tags.items()], words, list(NAMING), (SENTENCE_ENDS, COMMAS, DROPPED),
+        list(given.weights), [*(classes or {}).items()], [*(symbols or {}).items()],
+    )  # fmt: skip
 
 
 def extract_in_python(html: str) -> str | None:

@@ -15,7 +15,7 @@ from finest.recipe.extract.blocks import Attributes
 from finest.recipe.extract.formulas import Formula, style_of
 from finest.recipe.extract.parts import BULLET, DEFINITION, IN_CODE, NO_MARKER, ORDINAL, Page, Table
 from finest.recipe.extract.structure_text import MOST_LISTS, TextReader
-from finest.recipe.extract.tags import INLINE, ITEM, LIST, TERM, TERMS, Tag, bare
+from finest.recipe.extract.tags import INLINE, ITEM, LIST, TERM, TERMS, Tag
 
 MOST_COLUMNS = 64
 """Limit on a table's columns; further cells belong to the last one."""
@@ -74,7 +74,7 @@ class StructureReader(TextReader):
             if role in (0, roles.SPAN):
                 return
             self.end_math()
-        if role >= roles.MATHML or (role == roles.IMAGE and name == self.hidden):
+        if role >= roles.MATHML:
             return
         if role == roles.IMAGE:
             if not self.skips and not super().hides(name, attributes):
@@ -139,7 +139,7 @@ class StructureReader(TextReader):
             if shape.table >= 0:
                 tables[shape.table].nested = True
             self.shape = shape._replace(table=len(tables), in_cell=False)
-            role_name = bare(roles.value_of(attributes, "role"))
+            role_name = roles.dense(roles.value_of(attributes, "role"))
             tables.append(Table(presentation=role_name in ("presentation", "none")))
             self.row = self.next_column = 0
             self.until = [0] * MOST_COLUMNS
@@ -172,7 +172,7 @@ class StructureReader(TextReader):
         if self.math is not None:
             if role >= roles.MATHML:
                 self.math.end(role)
-            if role >= roles.MATHML or role in (0, roles.SPAN):
+            if role >= roles.MATHML or role == roles.SPAN or tag is None:
                 return
             self.end_math()
         super().end_tag(name)
@@ -221,7 +221,10 @@ class StructureReader(TextReader):
     def read_formula(self, name: str, tag: Tag, start: int, attributes: Attributes) -> int:
         """Read `<math>`, or a script whose content is TeX."""
         if tag.role == roles.SCRIPT:
-            kind, after = bare(roles.value_of(attributes, "type")), super().pass_over(name, tag, start, attributes)
+            kind, after = (
+                roles.dense(roles.value_of(attributes, "type")),
+                super().pass_over(name, tag, start, attributes),
+            )
             if kind.startswith("math/tex"):
                 end = self.once(name, start, lambda: self.find_end_tag(name, start))
                 tex = self.html[start : len(self.html) if end < 0 else end - len(name) - 2]
@@ -230,8 +233,8 @@ class StructureReader(TextReader):
         if super().hides(name, attributes):
             return super().pass_over(name, tag, start, attributes)
         display = (
-            bare(roles.value_of(attributes, "display")) == "block"
-            or bare(roles.value_of(attributes, "mode")) == "display"
+            roles.dense(roles.value_of(attributes, "display")) == "block"
+            or roles.dense(roles.value_of(attributes, "mode")) == "display"
         )
         tex = roles.value_of(attributes, "alttext")
         if _TEX_SIGNS.search(tex):

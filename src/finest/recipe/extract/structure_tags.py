@@ -16,6 +16,10 @@ from finest.recipe.extract.tags import INLINE, PUSHED, TAGS, Tag
     SQUARE_ROOT, FENCED, MATRIX, MATRIX_ROW, MATRIX_CELL,
 ) = range(1, 44)  # fmt: skip
 """Roles of tags. Those from ANNOTATION on belong to MathML, and have no effect outside `<math>`."""
+ROLES: Mapping[str, int] = {
+    name: role for name, role in dict(globals()).items() if name.isupper() and role in range(1, 44) and name != "PUSHED"
+}
+"""The roles by their names."""
 MATHML = ANNOTATION
 TOKENS = (IDENTIFIER, MATH_TEXT)
 """First and last role of the elements of MathML that hold text."""
@@ -159,6 +163,11 @@ def language_in(attributes: Iterable[tuple[str, str]]) -> str:
 
 def _tokens(value: str) -> list[str]:
     return _TOKEN.findall(value)
+
+
+def dense(value: str) -> str:
+    """Return `value` without the white space of HTML, its ASCII letters in lower case."""
+    return lower_ascii("".join(_tokens(value)))
 
 
 def lower_ascii(text: str) -> str:

@@ -33,6 +33,7 @@ from finest.recipe.extract.tags import Tag
 MOST_STEPS = 1 << 25
 """Limit on the open elements that end tags are compared with, and on the bytes of TeX that MathML is made of. Pages of
 Common Crawl need up to 2,000,000."""
+TOO_MANY_STEPS = f"the page takes more than {MOST_STEPS} steps"
 MOST_LISTS = 15
 """Limit on nested lists that are counted."""
 MOST_BLANKS = 64
@@ -75,7 +76,7 @@ class TextReader(Reader):
         """Count steps; raises ExtractionLimit if there are too many."""
         self.steps += steps
         if self.steps > MOST_STEPS:
-            raise ExtractionLimit(f"the page takes more than {MOST_STEPS} steps")
+            raise ExtractionLimit(TOO_MANY_STEPS)
 
     def end_math(self) -> None:
         math = self.math

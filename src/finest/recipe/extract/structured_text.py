@@ -7,11 +7,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from finest.recipe.extract.main_text import model, scores
-from finest.recipe.extract.parts import Part, Table
+from finest.recipe import native
+from finest.recipe.extract.limit import ExtractionLimit
+from finest.recipe.extract.main_text import Model, model, open_tables, scores
+from finest.recipe.extract.parts import Page, Part, Table
 from finest.recipe.extract.render import render, table_of
 from finest.recipe.extract.structure import read_page
+from finest.recipe.extract.structure_tags import CLASSES, STRUCTURE_TAGS, SYMBOLS
+from finest.recipe.extract.structure_text import TOO_MANY_STEPS
+
+if TYPE_CHECKING:
+    from finest.recipe.native._core import BlockTables, Core
 
 TABLE_LIMIT = -200
 """A table of data is main text if the mean score of its characters is above this."""
@@ -34,17 +43,36 @@ def extract_structure(html: str, *, markdown: bool = False) -> str | None:
 
 def extract_formats(html: str, formats: Sequence[bool]) -> tuple[str, ...]:
     """Return the text of `extract_structure` for each value of `markdown` in `formats`, reading the page once."""
-    return formats_in_python(html, formats)
+    core = native.core()
+    if core is None:
+        return formats_in_python(html, formats)
+    try:
+        return core.structure_extract(_shipped_tables(core), html, tuple(formats))
+    except core.Refused:
+        raise ExtractionLimit(TOO_MANY_STEPS) from None
+
+
+@lru_cache(maxsize=1)
+def _shipped_tables(core: Core) -> BlockTables:
+    return open_structure_tables(core, model())
+
+
+def open_structure_tables(core: Core, given: Model) -> BlockTables:
+    """Return the tables of a model for the compiled core, for engine `blocks-2`."""
+    return open_tables(core, given, STRUCTURE_TAGS, CLASSES, SYMBOLS)
 
 
 def formats_in_python(html: str, formats: Sequence[bool]) -> tuple[str, ...]:
     """Return the result of `extract_formats`, computed without the core."""
     html.encode()
-    shipped = model()
-    page = read_page(html, shipped.groups)
-    parts, keep = page.shown, kept(page.shown, page.tables, scores(page.shown, shipped.weights))
+    return render_page(read_page(html, model().groups), formats, model())
+
+
+def render_page(page: Page, formats: Sequence[bool], given: Model) -> tuple[str, ...]:
+    """Choose the blocks of the main text by a model, and return their text in each format."""
+    parts, keep = page.shown, kept(page.shown, page.tables, scores(page.shown, given.weights))
     if page.unscripted and _chars(parts, keep) < LEAST_SHOWN:
-        others = kept(page.unscripted, page.tables, scores(page.unscripted, shipped.weights))
+        others = kept(page.unscripted, page.tables, scores(page.unscripted, given.weights))
         if _chars(page.unscripted, others) > _chars(parts, keep):
             parts, keep = page.unscripted, others
     return tuple(render(parts, keep, page.tables, markdown=markdown) for markdown in formats)

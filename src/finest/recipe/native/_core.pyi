@@ -27,7 +27,7 @@ class Splitter:
 
 @final
 class BlockTables:
-    """The tags, words and weights of engine `blocks-1`, as `blocks_open` prepares them."""
+    """The tags, words and weights of engine `blocks-1` or `blocks-2`, as `blocks_open` prepares them."""
 
 @final
 class QualityTable:
@@ -72,19 +72,26 @@ class Core(Protocol):
     def fill_literal(self, attribute: int, text: str, contains: int, starts: int, equals: int, /) -> None: ...
     def fill_name_word(self, word: str, kind: int, /) -> None: ...
     def fill_end(self) -> None: ...
-    # engine blocks-1
+    # engines blocks-1 and blocks-2
     def blocks_open(
         self,
-        tags: list[tuple[str, int, int, int, int, int, int]],
+        tags: list[tuple[str, int, int, int, int, int, int, int]],
         words: list[tuple[str, int, bool]],
         naming: list[str],
         marks: tuple[str, str, str],
         weights: list[int],
+        classes: list[tuple[str, int]],
+        symbols: list[tuple[str, str]],
         /,
     ) -> BlockTables:
-        """Prepare tables for `blocks_extract`; `marks` are sentence ends, commas, and characters to drop."""
+        """Prepare tables for `blocks_extract`, or with `symbols` for `structure_extract`.
+
+        `marks` are sentence ends, commas, and characters to drop.
+        """
     def blocks_extract(self, tables: BlockTables, html: str, /) -> str:
         """Return the main text; empty if there is none."""
+    def structure_extract(self, tables: BlockTables, html: str, formats: tuple[bool, ...], /) -> tuple[str, ...]:
+        """Return the main text as Markdown for each True, and as plain text for each False; raises Refused("steps")."""
     # a page's markup
     def markup(self, html: str, /) -> tuple[int, int, int, int, int]:
         """Return the fields of `finest.recipe.bounds.Markup`."""

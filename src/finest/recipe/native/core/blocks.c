@@ -1,16 +1,14 @@
 /* Split a page's HTML into blocks of text in one pass: C port of extract/blocks.py; keep the two in sync. */
 #define PY_SSIZE_T_CLEAN
-#include "blocks.h"
+#include "structure.h"
 
 enum { TAGS_UNWATCHED = 4096 };
-
-typedef struct { const char *p; bool has_href, hides; uint32_t names; } Attributes; /* `p` NULL: the page ends in the tag */
 
 static const uint8_t IN_TAG[256] = {[9] = 1, [10] = 1, [12] = 1, [13] = 1, [32] = 1, ['/'] = 2, ['>'] = 4, ['='] = 8};
 enum { SPACE = 1, SLASH = 2, CLOSE = 4, EQUAL = 8 };
 
 /* Index of a name, ignoring case, or -1. */
-static int find_name(const FnNames *names, const char *p, size_t n)
+int fn_find_name(const FnNames *names, const char *p, size_t n)
 {
     char name[FN_MOST_NAME];
     if (n >= FN_MOST_NAME) return -1;
@@ -24,7 +22,7 @@ static int find_name(const FnNames *names, const char *p, size_t n)
 
 static const FnHtmlTag *find_tag(const FnBlocks *tables, const char *p, size_t n)
 {
-    int place = find_name(&tables->tag_names, p, n);
+    int place = fn_find_name(&tables->tag_names, p, n);
     return place < 0 ? NULL : &tables->tags[place];
 }
 
@@ -32,6 +30,7 @@ static const FnHtmlTag *find_tag(const FnBlocks *tables, const char *p, size_t n
 
 static bool break_here(FnReader *reader, const FnHtmlTag *tag)
 {
+    if (reader->keeper != NULL && reader->keeper->pre_from >= 0) return !reader->keeper->begun || fn_keep_newline(reader);
     if (!fn_end_block(reader)) return false;
     reader->own_names = 0;
     reader->is_cell &= (tag->does & FN_DOES_CELL) != 0;
@@ -46,6 +45,7 @@ static unsigned kind_around(const FnReader *reader)
 static void close_at(FnReader *reader, int depth)
 {
     assert(depth >= 0 && depth < reader->depth);
+    if (reader->keeper != NULL) fn_keep_close(reader, depth);
     const FnOpen *open = &reader->open[depth];
     reader->flags = open->flags;
     reader->names = open->names;
@@ -59,6 +59,7 @@ static void close_at(FnReader *reader, int depth)
 
 static void end_innermost(FnReader *reader, const FnHtmlTag *tag)
 {
+    if (reader->keeper != NULL) fn_keep_spend(reader, (uint64_t)reader->depth);
     for (int depth = reader->depth - 1; depth >= 0; depth--) {
         unsigned family = reader->open[depth].tag->family;
         if (family & tag->ends) {
@@ -69,7 +70,7 @@ static void end_innermost(FnReader *reader, const FnHtmlTag *tag)
     }
 }
 
-static void hide(FnReader *reader, FnStr name)
+void fn_hide(FnReader *reader, FnStr name)
 {
     reader->hidden = name;
     reader->hidden_at = reader->depth;
@@ -86,23 +87,28 @@ static bool is_hidden_name(const FnReader *reader, const char *p, size_t n)
     return true;
 }
 
-static bool start_block(FnReader *reader, const FnHtmlTag *tag, FnStr name, const Attributes *attributes)
+static bool hides(const FnReader *reader, const FnHtmlTag *tag, const FnAttributes *attributes)
+{
+    return reader->keeper != NULL ? fn_keep_hides(reader, tag, attributes) : attributes->hides;
+}
+
+static bool start_block(FnReader *reader, const FnHtmlTag *tag, FnStr name, const FnAttributes *attributes)
 {
     if (!break_here(reader, tag)) return false;
     if (tag->ends) end_innermost(reader, tag);
-    bool skipped = fn_skips(reader), hidden = !skipped && !tag->whole && attributes->hides;
+    bool skipped = fn_skips(reader), hidden = !skipped && !tag->whole && hides(reader, tag, attributes);
     uint32_t names = skipped || tag->whole ? 0 : attributes->names;
     if (!(tag->does & FN_DOES_PUSHED)) {
         reader->kind = tag->kind;
         reader->own_names = names;
-        if (hidden && tag->does & FN_DOES_CLOSABLE) hide(reader, name);
+        if (hidden && tag->does & FN_DOES_CLOSABLE) fn_hide(reader, name);
         return true;
     }
     if (reader->depth == FN_BLOCKS_MOST_OPEN) {
-        if (hidden) hide(reader, name);
+        if (hidden) fn_hide(reader, name);
         return true;
     }
-    reader->open[reader->depth++] = (FnOpen){tag, reader->flags, reader->names, reader->near};
+    reader->open[reader->depth++] = (FnOpen){tag, reader->flags, reader->names, reader->near, fn_shape(reader)};
     reader->flags |= tag->flag;
     reader->near = reader->names | names;
     reader->names = names;
@@ -110,11 +116,12 @@ static bool start_block(FnReader *reader, const FnHtmlTag *tag, FnStr name, cons
     reader->is_item |= tag->family == FN_FAMILY_ITEM;
     if (reader->skipped_from < 0 && (hidden || tag->does & FN_DOES_SKIPPED))
         reader->skipped_from = reader->depth - 1;
-    return true;
+    return reader->keeper == NULL || fn_keep_enter(reader, tag, attributes);
 }
 
 static void end_element(FnReader *reader, const FnHtmlTag *tag)
 {
+    if (reader->keeper != NULL) fn_keep_spend(reader, (uint64_t)reader->depth);
     for (int depth = reader->depth - 1; depth >= 0; depth--) {
         if (reader->open[depth].tag == tag) {
             close_at(reader, depth);
@@ -126,8 +133,13 @@ static void end_element(FnReader *reader, const FnHtmlTag *tag)
 
 static bool end_tag(FnReader *reader, const FnHtmlTag *tag, const char *name, size_t n)
 {
+    if (reader->keeper != NULL) {
+        int done = fn_keep_end_in_math(reader, tag);
+        if (done >= 0) return done;
+    }
     if (is_hidden_name(reader, name, n) && --reader->hidden_nested < 0) reader->hidden.n = 0;
     if (tag == NULL || tag->does & (FN_DOES_RAW | FN_DOES_VOID)) return true;
+    if (tag->does & FN_DOES_INLINE) return fn_skips(reader) || fn_keep_end_role(reader, tag->role);
     if (tag->does & FN_DOES_BR) return fn_end_line(reader);
     if (tag->does & FN_DOES_LINK) {
         reader->link_from = -1;
@@ -137,7 +149,7 @@ static bool end_tag(FnReader *reader, const FnHtmlTag *tag, const char *name, si
     if (tag->family & (FN_FAMILY_ITEM | FN_FAMILY_LIST)) reader->is_item = false;
     if (tag->does & FN_DOES_PUSHED) end_element(reader, tag);
     else reader->kind = kind_around(reader);
-    return true;
+    return reader->keeper == NULL || fn_keep_ended(reader, tag);
 }
 
 /* ---- markup ---- */
@@ -154,7 +166,7 @@ static uint32_t names_of_one(const FnBlocks *tables, const char *p, const char *
         const char *start = p;
         while (p < end && *p >= 'A' && *p <= 'Z') p++;
         while (p < end && *p >= 'a' && *p <= 'z') p++;
-        int place = find_name(&tables->word_names, start, (size_t)(p - start));
+        int place = fn_find_name(&tables->word_names, start, (size_t)(p - start));
         if (place >= 0 && first && tables->words[place].denies) return 0;
         if (place >= 0) bits |= tables->words[place].bits;
         first = false;
@@ -206,14 +218,25 @@ static bool style_hides(const char *p, const char *end)
     return false;
 }
 
-static void take_hiding(Attributes *found, FnStr name, FnStr value)
+static void take_hiding(FnAttributes *found, FnStr name, FnStr value)
 {
     if (is_named(name.p, name.n, "hidden")) found->hides = true;
     else if (is_named(name.p, name.n, "aria-hidden")) found->hides |= is_bare(value.p, value.p + value.n, "true", false);
     else if (is_named(name.p, name.n, "style")) found->hides |= style_hides(value.p, value.p + value.n);
 }
 
-static void take_attribute(const FnReader *reader, Attributes *found, FnStr name, FnStr value)
+static void take_value(FnAttributes *found, FnStr name, FnStr value)
+{
+    static const FnStr NAMES[FN_ATTRIBUTES] = {
+#define X(id, text) [FN_V_##id] = {text, sizeof(text) - 1},
+        FN_ATTRIBUTE_NAMES(X)
+#undef X
+    };
+    for (unsigned i = 0; i < FN_ATTRIBUTES; i++)
+        if (NAMES[i].n == name.n && found->values[i].p == NULL && is_named(name.p, name.n, NAMES[i].p)) found->values[i] = value;
+}
+
+static void take_attribute(const FnReader *reader, FnAttributes *found, FnStr name, FnStr value)
 {
     const FnBlocks *tables = reader->tables;
     for (unsigned i = 0; i < tables->naming_count; i++)
@@ -258,17 +281,21 @@ static FnStr read_value(FnReader *reader, const char **p)
     return (FnStr){start, (size_t)(*p - start)};
 }
 
-/* Position after the tag, or NULL if the page ends inside it. `wanted`: whether to collect the attributes. */
-static Attributes read_attributes(FnReader *reader, const char *p, bool wanted, bool hiding)
+/* Set `p` to the position after the tag, or NULL if the page ends inside it. What is collected: names and links if
+ * `wanted`, whether the element is hidden if `hiding`, and the values that blocks-2 reads if `values`. */
+static void read_attributes(FnReader *reader, const char *p, bool wanted, bool hiding, bool values, FnAttributes *found)
 {
-    Attributes found = {NULL, false, false, 0};
     const char *end = reader->end;
+    found->p = NULL;
+    found->has_href = found->hides = false;
+    found->names = 0;
+    if (values) memset(found->values, 0, sizeof(found->values));
     for (;;) {
         p = past(p, end, SPACE | SLASH);
-        if (p >= end) return found;
+        if (p >= end) return;
         if (*p == '>') {
-            found.p = p + 1;
-            return found;
+            found->p = p + 1;
+            return;
         }
         const char *start = p;
         p = up_to(p + 1, end, SPACE | SLASH | CLOSE | EQUAL);
@@ -278,8 +305,9 @@ static Attributes read_attributes(FnReader *reader, const char *p, bool wanted, 
             p = past(equal + 1, end, SPACE);
             value = read_value(reader, &p);
         }
-        if (wanted) take_attribute(reader, &found, name, value);
-        else if (hiding) take_hiding(&found, name, value);
+        if (values) take_value(found, name, value);
+        if (wanted) take_attribute(reader, found, name, value);
+        else if (hiding) take_hiding(found, name, value);
     }
 }
 
@@ -297,8 +325,8 @@ static const char *comment_end(FnReader *reader, const char *p)
     return at;
 }
 
-/* Position after the end tag; without one, the end of the page, or `p` itself for a graphic. */
-static const char *pass_over(FnReader *reader, const FnHtmlTag *tag, const char *p)
+/* Where an end tag begins, or NULL. */
+const char *fn_end_tag_at(FnReader *reader, const FnHtmlTag *tag, const char *p)
 {
     size_t place = (size_t)(tag - reader->tables->tags), n = reader->tables->tag_names.names[place].n;
     const char *name = reader->tables->tag_names.names[place].p, **missing = &reader->no_end_tag[place], *end = reader->end;
@@ -307,10 +335,18 @@ static const char *pass_over(FnReader *reader, const FnHtmlTag *tag, const char 
         if (at == NULL) break;
         at++;
         if ((size_t)(end - at) < n + 2 || *at != '/' || !is_named(at + 1, n, name)) continue;
-        if (IN_TAG[(unsigned char)at[1 + n]] & (SPACE | SLASH | CLOSE)) return after(at + 1 + n, end, '>');
+        if (IN_TAG[(unsigned char)at[1 + n]] & (SPACE | SLASH | CLOSE)) return at - 1;
     }
     if (*missing == NULL || p < *missing) *missing = p;
-    return tag->does & FN_DOES_GRAPHIC ? p : end;
+    return NULL;
+}
+
+/* Position after the end tag; without one, the end of the page, or `p` itself for a graphic. */
+const char *fn_pass_over(FnReader *reader, const FnHtmlTag *tag, const char *p)
+{
+    const char *at = fn_end_tag_at(reader, tag, p);
+    if (at == NULL) return tag->does & FN_DOES_GRAPHIC ? p : reader->end;
+    return after(at + 2 + reader->tables->tag_names.names[tag - reader->tables->tags].n, reader->end, '>');
 }
 
 /* Returns NULL with an exception. */
@@ -320,30 +356,38 @@ static const char *read_start_tag(FnReader *reader, const char *start)
     const FnHtmlTag *tag = find_tag(reader->tables, start, (size_t)(name_end - start));
     FnStr name = {start, (size_t)(name_end - start)};
     bool skipped = reader->skipped_from >= 0; /* before this tag, which may end the hidden element */
-    bool wanted = tag != NULL && !(tag->does & (FN_DOES_RAW | FN_DOES_VOID)) && (!skipped || tag->ends);
-    Attributes attributes = read_attributes(reader, name_end, wanted, tag == NULL && !fn_skips(reader));
+    bool needed = !skipped || (tag != NULL && tag->ends), keeps = reader->keeper != NULL;
+    bool wanted = tag != NULL && !(tag->does & (FN_DOES_RAW | FN_DOES_VOID | FN_DOES_INLINE)) && needed;
+    FnAttributes attributes;
+    read_attributes(reader, name_end, wanted, keeps ? needed : tag == NULL && !fn_skips(reader), keeps && needed, &attributes);
     const char *p = attributes.p;
     if (p == NULL) return reader->end;
     bool same = is_hidden_name(reader, name.p, name.n);
+    if (keeps && (tag == NULL || tag->does & FN_DOES_INLINE))
+        return fn_keep_inline(reader, tag, name, &attributes, same, p[-2] == '/') ? p : NULL;
     if (tag == NULL) {
         if (same) reader->hidden_nested++;
-        else if (!fn_skips(reader) && attributes.hides) hide(reader, name);
+        else if (!fn_skips(reader) && attributes.hides) fn_hide(reader, name);
         return p;
     }
-    if (!(tag->does & FN_DOES_RAW) && (same || (tag->does & FN_DOES_ENDS_P && is_hidden_name(reader, "p", 1)))) {
+    if (tag->does & FN_DOES_RAW) {
+        if (tag->does & FN_DOES_GRAPHIC && p[-2] == '/') return p;
+        return keeps ? fn_keep_raw(reader, tag, p, &attributes) : fn_pass_over(reader, tag, p);
+    }
+    if (keeps && !fn_keep_end_math(reader)) return NULL;
+    if (same || (tag->does & FN_DOES_ENDS_P && is_hidden_name(reader, "p", 1))) {
         if (tag->does & FN_DOES_PUSHED && same) reader->hidden_nested++;
         else reader->hidden.n = 0;
     }
     if (tag->does & FN_DOES_VOID) return p;
-    if (tag->does & FN_DOES_RAW) return tag->does & FN_DOES_GRAPHIC && p[-2] == '/' ? p : pass_over(reader, tag, p);
     if (tag->does & FN_DOES_BR) return fn_end_line(reader) ? p : NULL;
     if (tag->does & FN_DOES_LINK) {
         if (fn_skips(reader)) return p;
-        if (attributes.hides) hide(reader, name);
+        if (hides(reader, tag, &attributes)) fn_hide(reader, name);
         else if (attributes.has_href) reader->link_from = reader->depth;
         return p;
     }
-    return start_block(reader, tag, name, &attributes) ? p : NULL;
+    return start_block(reader, tag, name, &attributes) && !(keeps && reader->keeper->failed) ? p : NULL;
 }
 
 static const char *read_end_tag(FnReader *reader, const char *start)
@@ -367,13 +411,14 @@ static const char *read_markup(FnReader *reader, const char *start)
     return fn_add_text(reader, start, p) ? p : NULL;
 }
 
-bool fn_read_blocks(FnBlocks *tables, const char *html, size_t n, FnFound *found)
+bool fn_read_blocks(FnBlocks *tables, const char *html, size_t n, FnFound *found, FnKeeper *keeper)
 {
     FnReader reader;
     memset(&reader, 0, sizeof(reader));
     reader.tables = tables;
     reader.end = html + n;
     reader.found = found;
+    reader.keeper = keeper;
     reader.skipped_from = reader.link_from = -1;
     fn_new_block(&reader);
     unsigned tags = 0;
@@ -385,5 +430,5 @@ bool fn_read_blocks(FnBlocks *tables, const char *html, size_t n, FnFound *found
         p = tag < reader.end ? read_markup(&reader, tag) : tag;
         if (p == NULL) return false;
     }
-    return fn_end_block(&reader);
+    return fn_end_block(&reader) && !(keeper != NULL && keeper->failed);
 }

@@ -1,11 +1,12 @@
-/* Engine `blocks-1`: split HTML into blocks of text (blocks.c), and select those of the main text (main_text.c). */
+/* Engines `blocks-1` and `blocks-2`: split HTML into blocks of text (blocks.c), and select those of the main text
+ * (main_text.c). What `blocks-2` adds is in structure.h. */
 #ifndef FINEST_BLOCKS_H
 #define FINEST_BLOCKS_H
 
 #include "texts.h" /* Python.h before core.h: both define _GNU_SOURCE */
 #include "core.h"
 
-enum { FN_MOST_NAMES = 512, FN_NAME_SLOTS = 2048, FN_MOST_NAME = 24 };
+enum { FN_MOST_NAMES = 512, FN_NAME_SLOTS = 2048, FN_MOST_NAME = 40 };
 enum { FN_CHAR_PLAIN = 0, FN_CHAR_BLANK = 1, FN_CHAR_NOTHING = 2, FN_CHAR_COMMA = 4, FN_CHAR_SENTENCE_END = 8 };
 
 /* Names in lower case; other tables have their data at the same indexes. */
@@ -15,7 +16,7 @@ typedef struct {
     unsigned count;
 } FnNames;
 
-typedef struct { unsigned does, kind, flag, family, ends, within; bool whole; } FnHtmlTag;
+typedef struct { unsigned does, kind, flag, family, ends, within, role; bool whole; } FnHtmlTag;
 typedef struct { uint32_t bits; bool denies; } FnNameWord;
 
 /* Tags, words and weights, from Python. */
@@ -31,18 +32,35 @@ typedef struct {
     unsigned mark_count;
     int32_t weights[1024];
     PyObject *entities;      /* a memo of html.unescape */
+    bool keeps;              /* the structure of pages, as blocks-2 does */
+    FnNames class_names, symbol_names;
+    unsigned classes[FN_MOST_NAMES];
+    FnStr symbols[FN_MOST_NAMES];
 } FnBlocks;
+
+/* What the elements around a block make of it. */
+typedef struct { uint8_t quotes, lists, margin, width, level; bool ordered, in_cell; int32_t table; } FnShape;
 
 typedef struct {
     size_t start, end;       /* in `text` */
     uint32_t chars, linked, commas, flags, names;
     uint8_t kind;
     bool ends_sentence, is_item, is_cell;
+    /* of blocks-2 */
+    bool is_code;
+    uint8_t marker, column;
+    uint16_t depth;
+    uint32_t number;
+    int32_t row;
+    FnShape shape;
+    FnStr language;          /* in the page, not yet in lower case */
 } FnBlock;
 
 typedef struct { FnBlock *blocks; size_t count, room; FnGrowing text; } FnFound;
 
-typedef struct { const FnHtmlTag *tag; uint32_t flags, names, near; } FnOpen;
+typedef struct { const FnHtmlTag *tag; uint32_t flags, names, near; FnShape shape; } FnOpen;
+
+typedef struct FnKeeper FnKeeper;
 
 /* A page that is being read. */
 typedef struct {
@@ -51,6 +69,7 @@ typedef struct {
     FnFound *found;
     FnOpen open[FN_BLOCKS_MOST_OPEN];
     int depth, skipped_from, link_from, hidden_at;
+    FnKeeper *keeper;          /* of blocks-2, or NULL */
     FnStr hidden;              /* name of an open hidden element that is not in `open` */
     long hidden_nested;
     uint32_t flags, names, near, own_names;
@@ -71,7 +90,18 @@ void fn_new_block(FnReader *);
 bool fn_add_text(FnReader *, const char *p, const char *end);
 bool fn_end_line(FnReader *);
 bool fn_end_block(FnReader *);
+bool fn_unescaped_text(FnReader *, const char *p, const char *end); /* without a look at what is skipped */
+bool fn_add_chars(FnReader *, const char *p, const char *end); /* without character references */
+unsigned fn_char_kind(const FnBlocks *, uint32_t code);
+FnBlock *fn_push_block(FnFound *, const FnBlock *);
 /* blocks.c */
-bool fn_read_blocks(FnBlocks *, const char *html, size_t n, FnFound *); /* false with an exception */
+bool fn_read_blocks(FnBlocks *, const char *html, size_t n, FnFound *, FnKeeper *); /* false with an exception */
+int fn_find_name(const FnNames *, const char *p, size_t n); /* ignoring case: index, or -1 */
+void fn_hide(FnReader *, FnStr name);
+const char *fn_end_tag_at(FnReader *, const FnHtmlTag *, const char *p); /* where an end tag begins, or NULL */
+const char *fn_pass_over(FnReader *, const FnHtmlTag *, const char *p);
+/* main_text.c */
+FnBlocks *fn_blocks_of(PyObject *capsule); /* NULL with an exception */
+int32_t fn_score(const FnBlocks *, const FnFound *, size_t at); /* above 0 for main text */
 
 #endif

@@ -1,10 +1,10 @@
 /* The text of blocks: white space, character references and lines. C port of `add_text` to `line` in blocks.py. */
 #define PY_SSIZE_T_CLEAN
-#include "blocks.h"
+#include "structure.h"
 
 enum { MOST_ENTITIES = 4096, MOST_DIGITS = 32 };
 
-static unsigned kind_of(const FnBlocks *tables, uint32_t code)
+unsigned fn_char_kind(const FnBlocks *tables, uint32_t code)
 {
     if (code < sizeof(tables->kinds)) return tables->kinds[code];
     for (unsigned i = 0; i < tables->mark_count; i += 2)
@@ -61,7 +61,7 @@ static bool add_char(FnReader *reader, const char **p, const char *end)
 {
     const char *start = *p;
     uint32_t code = fn_decode(p, end);
-    unsigned kind = kind_of(reader->tables, code);
+    unsigned kind = fn_char_kind(reader->tables, code);
     if (kind & FN_CHAR_BLANK) {
         add_blank(reader, (char)(code < 128 ? code : ' '));
         return true;
@@ -73,8 +73,9 @@ static bool add_char(FnReader *reader, const char **p, const char *end)
 }
 
 /* Add text without character references. */
-static bool add_chars(FnReader *reader, const char *p, const char *end)
+bool fn_add_chars(FnReader *reader, const char *p, const char *end)
 {
+    if (reader->keeper != NULL) return fn_keep_chars(reader, p, end);
     const uint8_t *kinds = reader->tables->kinds;
     while (p < end) {
         const char *start = p;
@@ -140,26 +141,30 @@ static PyObject *unescaped(FnBlocks *tables, const char *p, const char *end)
 static bool add_reference(FnReader *reader, const char *p, const char *end)
 {
     static const char NO_CHARACTER[] = "\xef\xbf\xbd";
-    if (p[1] == '#' && digits_of(p, end) > MOST_DIGITS) return add_chars(reader, NO_CHARACTER, NO_CHARACTER + 3);
+    if (p[1] == '#' && digits_of(p, end) > MOST_DIGITS) return fn_add_chars(reader, NO_CHARACTER, NO_CHARACTER + 3);
     Py_ssize_t n;
     PyObject *text = unescaped(reader->tables, p, end);
     const char *meant = text != NULL ? PyUnicode_AsUTF8AndSize(text, &n) : NULL;
-    bool good = meant != NULL && add_chars(reader, meant, meant + n);
+    bool good = meant != NULL && fn_add_chars(reader, meant, meant + n);
     Py_XDECREF(text);
     return good;
 }
 
 bool fn_add_text(FnReader *reader, const char *p, const char *end)
 {
-    if (fn_skips(reader)) return true;
+    return fn_skips(reader) || (reader->keeper != NULL && fn_keep_drops(reader)) || fn_unescaped_text(reader, p, end);
+}
+
+bool fn_unescaped_text(FnReader *reader, const char *p, const char *end)
+{
     while (p < end) {
         const char *reference = memchr(p, '&', (size_t)(end - p)), *after;
-        if (reference == NULL) return add_chars(reader, p, end);
-        if (!add_chars(reader, p, reference)) return false;
+        if (reference == NULL) return fn_add_chars(reader, p, end);
+        if (!fn_add_chars(reader, p, reference)) return false;
         after = reference_end(reference, end);
         p = reference;
         if (after == NULL) {
-            if (!add_chars(reader, p, p + 1)) return false;
+            if (!fn_add_chars(reader, p, p + 1)) return false;
             p++;
             continue;
         }
@@ -169,24 +174,30 @@ bool fn_add_text(FnReader *reader, const char *p, const char *end)
     return true;
 }
 
+FnBlock *fn_push_block(FnFound *found, const FnBlock *block)
+{
+    if (found->count == found->room) {
+        size_t room = 2 * found->room + 64;
+        FnBlock *larger = realloc(found->blocks, room * sizeof(FnBlock));
+        if (larger == NULL) {
+            PyErr_NoMemory();
+            return NULL;
+        }
+        found->blocks = larger;
+        found->room = room;
+    }
+    found->blocks[found->count] = *block;
+    return &found->blocks[found->count++];
+}
+
 bool fn_end_block(FnReader *reader)
 {
-    FnFound *found = reader->found;
+    if (reader->keeper != NULL) return fn_keep_end_block(reader);
     reader->breaks = 0;
     if (reader->block.chars > 0) {
-        if (found->count == found->room) {
-            size_t room = 2 * found->room + 64;
-            FnBlock *larger = realloc(found->blocks, room * sizeof(FnBlock));
-            if (larger == NULL) {
-                PyErr_NoMemory();
-                return false;
-            }
-            found->blocks = larger;
-            found->room = room;
-        }
-        FnBlock *block = &found->blocks[found->count++];
-        *block = reader->block;
-        block->end = found->text.n;
+        FnBlock *block = fn_push_block(reader->found, &reader->block);
+        if (block == NULL) return false;
+        block->end = reader->found->text.n;
         block->kind = (uint8_t)reader->kind;
         block->flags = reader->flags;
         block->names = reader->near | reader->own_names;
@@ -203,7 +214,9 @@ bool fn_end_block(FnReader *reader)
 bool fn_end_line(FnReader *reader)
 {
     if (fn_skips(reader)) return true;
+    if (reader->keeper != NULL && fn_keep_in_code(reader)) return fn_keep_newline(reader);
     if (++reader->breaks != 2) {
+        if (reader->keeper != NULL) return fn_keep_newline(reader);
         line_ends(reader);
         return true;
     }

@@ -42,7 +42,7 @@ enum {
 /* tags.py: what a tag does */
 enum {
     FN_DOES_BR = 1, FN_DOES_LINK = 2, FN_DOES_RAW = 4, FN_DOES_SKIPPED = 8, FN_DOES_PUSHED = 16, FN_DOES_CELL = 32,
-    FN_DOES_GRAPHIC = 64, FN_DOES_ENDS_P = 128, FN_DOES_CLOSABLE = 256, FN_DOES_VOID = 512
+    FN_DOES_GRAPHIC = 64, FN_DOES_ENDS_P = 128, FN_DOES_CLOSABLE = 256, FN_DOES_VOID = 512, FN_DOES_INLINE = 1024
 };
 
 /* tags.py: families of tags that end one another */
@@ -61,6 +61,53 @@ enum {
 enum {
     FN_KINDS = 9, FN_KIND_PRE = 5, FN_FLAGS = 9, FN_SHAPES = 40, FN_PLACES = 10, FN_COUNTS = 10, FN_ENDINGS = 6,
     FN_BLOCKS_MOST_OPEN = 256, FN_MOST_INDENT = 64
+};
+
+/* structure_tags.py: roles of tags */
+enum {
+    FN_ROLE_H1 = 1, FN_ROLE_H2 = 2, FN_ROLE_H3 = 3, FN_ROLE_H4 = 4, FN_ROLE_H5 = 5, FN_ROLE_H6 = 6, FN_ROLE_BULLETS = 7,
+    FN_ROLE_NUMBERED = 8, FN_ROLE_LIST_ITEM = 9, FN_ROLE_DEFINED = 10, FN_ROLE_QUOTED = 11, FN_ROLE_PREFORMATTED = 12,
+    FN_ROLE_TABLE_ROOT = 13, FN_ROLE_TABLE_ROW = 14, FN_ROLE_TABLE_CELL = 15, FN_ROLE_HEADER_CELL = 16,
+    FN_ROLE_CODE = 17, FN_ROLE_IMAGE = 18, FN_ROLE_SCRIPT = 19, FN_ROLE_UNSCRIPTED = 20, FN_ROLE_RUBY = 21,
+    FN_ROLE_RUBY_TEXT = 22, FN_ROLE_RUBY_MARK = 23, FN_ROLE_SPAN = 24, FN_ROLE_MATH = 25, FN_ROLE_ANNOTATION = 26,
+    FN_ROLE_IDENTIFIER = 27, FN_ROLE_NUMBER = 28, FN_ROLE_MATH_TEXT = 29, FN_ROLE_MATH_ROW = 30, FN_ROLE_FRACTION = 31,
+    FN_ROLE_SUPER = 32, FN_ROLE_SUB = 33, FN_ROLE_SUB_SUPER = 34, FN_ROLE_UNDER = 35, FN_ROLE_OVER = 36,
+    FN_ROLE_UNDER_OVER = 37, FN_ROLE_ROOT_OF = 38, FN_ROLE_SQUARE_ROOT = 39, FN_ROLE_FENCED = 40, FN_ROLE_MATRIX = 41,
+    FN_ROLE_MATRIX_ROW = 42, FN_ROLE_MATRIX_CELL = 43
+};
+
+/* structure_tags.py: what class names say */
+enum {
+    FN_CLASS_NUMBERS = 1, FN_CLASS_RENDERED = 2, FN_CLASS_SOURCE = 4, FN_CLASS_TEX = 8
+};
+
+/* structure_tags.py: TeX of elements of MathML */
+#define FN_TEX_TEMPLATES(X) \
+    X(FRACTION, "\\frac{\1}{\2}") X(SUPER, "{\1}^{\2}") X(SUB, "{\1}_{\2}") X(SUB_SUPER, "{\1}_{\2}^{\3}") \
+    X(UNDER, "\\underset{\2}{\1}") X(OVER, "\\stackrel{\2}{\1}") X(UNDER_OVER, "{\1}_{\2}^{\3}") \
+    X(ROOT_OF, "\\sqrt[\2]{\1}") X(SQUARE_ROOT, "\\sqrt{\4}") X(FENCED, "\\left(\4\\right)") \
+    X(MATRIX, "\\begin{array}{\5}\4\\end{array}") X(MATH_TEXT, "\\text{\4}")
+
+/* structure_tags.py: TeX of elements of MathML */
+#define FN_TEX_LIMITS(X) \
+    X(UNDER, "\1_{\2}") X(OVER, "\1^{\2}") X(UNDER_OVER, "\1_{\2}^{\3}")
+
+/* structure_tags.py: TeX of elements of MathML */
+#define FN_TEX_SEPARATORS(X) \
+    X(FENCED, ",") X(MATRIX, "\\\\ ") X(MATRIX_ROW, "& ")
+
+#define FN_TEX_STACKED "\\genfrac{}{}{0pt}{}{\1}{\2}"
+#define FN_TEX_BOLD "\\mathbf"
+#define FN_TEX_NORMAL "\\mathrm"
+
+/* limits of engine blocks-2 */
+enum {
+    FN_MOST_STEPS = 33554432, FN_MOST_LISTS = 15, FN_MOST_BLANKS = 64, FN_MOST_NEWLINES = 3, FN_MOST_MARGIN = 60,
+    FN_MOST_QUOTES = 8, FN_MOST_ROWSPAN = 1000, FN_MOST_NUMBER = 999999, FN_GRID_COLUMNS = 64, FN_MOST_FRAMES = 64,
+    FN_MOST_TEX = 65536, FN_MOST_ALIGNED = 16, FN_MOST_LANGUAGE = 20, FN_NO_MARKER = 0, FN_BULLET = 1, FN_ORDINAL = 2,
+    FN_DEFINITION = 3, FN_MARK_IN_CODE = 1, FN_MARK_IN_LINE = 2, FN_MARK_ON_DISPLAY = 3, FN_MARK_ENDED = 4,
+    FN_LEAST_ROWS = 2, FN_LEAST_COLUMNS = 2, FN_MOST_CELL = 300, FN_MOST_HEADED_CELL = 1000, FN_TABLE_LIMIT = -200,
+    FN_CODE_LIMIT = -600, FN_GAP_LIMIT = -200, FN_LEAST_SHOWN = 250
 };
 
 /* bounds.py: what an element is to the tree */

@@ -12,6 +12,7 @@ static void close_tables(PyObject *capsule)
     if (tables == NULL) return;
     Py_XDECREF(tables->entities);
     for (unsigned i = 0; i < tables->naming_count; i++) free((char *)tables->naming[i].p);
+    for (unsigned i = 0; i < tables->symbol_names.count; i++) free((char *)tables->symbols[i].p);
     free(tables);
 }
 
@@ -38,7 +39,7 @@ static bool add_tag(FnBlocks *tables, PyObject *given)
     FnHtmlTag tag = {0};
     const char *name;
     Py_ssize_t n;
-    if (!PyArg_ParseTuple(given, "s#IIIIII", &name, &n, &tag.does, &tag.kind, &tag.flag, &tag.family, &tag.ends, &tag.within))
+    if (!PyArg_ParseTuple(given, "s#IIIIIII", &name, &n, &tag.does, &tag.kind, &tag.flag, &tag.family, &tag.ends, &tag.within, &tag.role))
         return false;
     tag.whole = strcmp(name, "html") == 0 || strcmp(name, "body") == 0;
     int place = tag.kind >= FN_KINDS || tag.flag >> FN_FLAGS ? -1 : add_name(&tables->tag_names, name, n);
@@ -57,6 +58,34 @@ static bool add_word(FnBlocks *tables, PyObject *given)
     int place = add_name(&tables->word_names, name, n);
     if (place < 0) return refused("a word");
     tables->words[place] = (FnNameWord){bits, denies};
+    return true;
+}
+
+static bool add_class(FnBlocks *tables, PyObject *given)
+{
+    const char *name;
+    Py_ssize_t n;
+    unsigned bits;
+    if (!PyArg_ParseTuple(given, "s#I", &name, &n, &bits)) return false;
+    int place = add_name(&tables->class_names, name, n);
+    if (place < 0) return refused("a class");
+    tables->classes[place] = bits;
+    return true;
+}
+
+static bool add_symbol(FnBlocks *tables, PyObject *given)
+{
+    const char *name, *text;
+    Py_ssize_t n, length;
+    if (!PyArg_ParseTuple(given, "s#s#", &name, &n, &text, &length)) return false;
+    char *copy = strdup(text);
+    if (copy == NULL) return PyErr_NoMemory() != NULL;
+    int place = add_name(&tables->symbol_names, name, n);
+    if (place < 0) {
+        free(copy);
+        return refused("a symbol");
+    }
+    tables->symbols[place] = (FnStr){copy, (size_t)length};
     return true;
 }
 
@@ -109,12 +138,12 @@ static void add_blanks(FnBlocks *tables)
 
 PyObject *fn_blocks_open(PyObject *self, PyObject *args)
 {
-    PyObject *tags, *words, *naming, *weights;
+    PyObject *tags, *words, *naming, *weights, *classes, *symbols;
     const char *ends, *commas, *dropped;
     (void)self;
     if (!PyArg_ParseTuple(
-            args, "O!O!O!(sss)O!", &PyList_Type, &tags, &PyList_Type, &words, &PyList_Type, &naming, &ends, &commas, &dropped,
-            &PyList_Type, &weights))
+            args, "O!O!O!(sss)O!O!O!", &PyList_Type, &tags, &PyList_Type, &words, &PyList_Type, &naming, &ends, &commas, &dropped,
+            &PyList_Type, &weights, &PyList_Type, &classes, &PyList_Type, &symbols))
         return NULL;
     FnBlocks *tables = calloc(1, sizeof(FnBlocks));
     if (tables == NULL) return PyErr_NoMemory();
@@ -124,15 +153,19 @@ PyObject *fn_blocks_open(PyObject *self, PyObject *args)
         return NULL;
     }
     add_blanks(tables);
+    tables->keeps = PyList_GET_SIZE(symbols) > 0;
     tables->entities = PyDict_New();
     bool good = tables->entities != NULL && add_each(tables, tags, add_tag) && add_each(tables, words, add_word) &&
                 add_each(tables, naming, add_naming) && add_each(tables, weights, add_weight) &&
+                add_each(tables, classes, add_class) && add_each(tables, symbols, add_symbol) &&
                 add_marks(tables, ends, FN_CHAR_SENTENCE_END) && add_marks(tables, commas, FN_CHAR_COMMA) &&
                 add_marks(tables, dropped, FN_CHAR_NOTHING);
     if (good && tables->weight_count <= FN_FEATURE_NAME + 1) good = refused("too few weights");
     if (!good) Py_CLEAR(capsule);
     return capsule;
 }
+
+FnBlocks *fn_blocks_of(PyObject *capsule) { return PyCapsule_GetPointer(capsule, CAPSULE); }
 
 /* ---- the choice ---- */
 
@@ -159,7 +192,7 @@ static int32_t sum_of_bits(const int32_t *weights, uint32_t mask)
     return sum;
 }
 
-static bool is_main(const FnBlocks *tables, const FnFound *found, size_t at)
+int32_t fn_score(const FnBlocks *tables, const FnFound *found, size_t at)
 {
     const FnBlock *block = &found->blocks[at];
     const int32_t *weights = tables->weights;
@@ -172,9 +205,7 @@ static bool is_main(const FnBlocks *tables, const FnFound *found, size_t at)
     sum += weights[FN_FEATURE_KIND + block->kind] + weights[FN_FEATURE_ENDING + commas + (block->ends_sentence ? 3 : 0)];
     sum += weights[FN_FEATURE_PLACE + at * FN_PLACES / found->count] +
            weights[FN_FEATURE_COUNT + (count < FN_COUNTS ? count : FN_COUNTS - 1)];
-    return sum + sum_of_bits(weights + FN_FEATURE_FLAG, block->flags) +
-               sum_of_bits(weights + FN_FEATURE_NAME, block->names) >
-           0;
+    return sum + sum_of_bits(weights + FN_FEATURE_FLAG, block->flags) + sum_of_bits(weights + FN_FEATURE_NAME, block->names);
 }
 
 static bool write_main(const FnBlocks *tables, const FnFound *found, FnGrowing *out)
@@ -183,7 +214,7 @@ static bool write_main(const FnBlocks *tables, const FnFound *found, FnGrowing *
     for (size_t at = 0; at < found->count; at++) {
         const FnBlock *block = &found->blocks[at];
         bool beside = was_main && block->is_cell;
-        was_main = is_main(tables, found, at);
+        was_main = fn_score(tables, found, at) > 0;
         if (!was_main) continue;
         if (out->n > 0 && !fn_grow(out, beside ? "\t" : "\n", 1)) return false;
         if (block->is_item && !fn_grow(out, "- ", 2)) return false;
@@ -201,9 +232,9 @@ PyObject *fn_blocks_extract(PyObject *self, PyObject *args)
     FnGrowing out = {0};
     (void)self;
     if (!PyArg_ParseTuple(args, "Os#", &capsule, &html, &n)) return NULL;
-    FnBlocks *tables = PyCapsule_GetPointer(capsule, CAPSULE);
+    FnBlocks *tables = fn_blocks_of(capsule);
     if (tables == NULL) return NULL;
-    if (fn_read_blocks(tables, html, (size_t)n, &found) && write_main(tables, &found, &out))
+    if (fn_read_blocks(tables, html, (size_t)n, &found, NULL) && write_main(tables, &found, &out))
         text = PyUnicode_DecodeUTF8(out.n ? out.p : "", (Py_ssize_t)out.n, "strict");
     free(found.blocks);
     free(found.text.p);

@@ -1,0 +1,99 @@
+/* Engine `blocks-2`: blocks that know their structure. The reader of blocks.c calls what is here if it has a keeper. */
+#ifndef FINEST_STRUCTURE_H
+#define FINEST_STRUCTURE_H
+
+#include "blocks.h"
+
+#define FN_ATTRIBUTE_NAMES(X) \
+    X(CLASS, "class") X(ID, "id") X(TYPE, "type") X(ROLE, "role") X(START, "start") X(COLSPAN, "colspan") \
+    X(ROWSPAN, "rowspan") X(DISPLAY, "display") X(MODE, "mode") X(ALTTEXT, "alttext") X(SRC, "src") X(ALT, "alt") \
+    X(ENCODING, "encoding") X(MATHVARIANT, "mathvariant") X(LINETHICKNESS, "linethickness") \
+    X(COLUMNALIGN, "columnalign")
+enum {
+#define X(id, text) FN_V_##id,
+    FN_ATTRIBUTE_NAMES(X)
+#undef X
+    FN_ATTRIBUTES
+};
+
+/* `p` NULL: the page ends in the tag. A value whose `p` is NULL is missing. */
+typedef struct { const char *p; bool has_href, hides; uint32_t names; FnStr values[FN_ATTRIBUTES]; } FnAttributes;
+
+typedef struct { bool nested, presentation, headed; uint32_t rows, columns, cells, longest; } FnTable;
+
+/* An open element of a formula; its TeX is in the formula's buffer from `start` on. */
+typedef struct {
+    unsigned role;
+    size_t start, at[4];         /* `at`: where its first children begin */
+    unsigned children, columns;
+    char style[FN_MOST_ALIGNED + 1];
+    size_t style_n;
+    bool gap;                    /* white space after its last word */
+} FnFrame;
+
+typedef struct {
+    bool open, display, too_long;
+    FnFrame frames[FN_MOST_FRAMES];
+    int depth;
+    FnGrowing tex, scratch, annotation;
+    uint64_t steps;
+} FnFormula;
+
+struct FnKeeper {
+    FnFound found[2];            /* what is shown, and what is in <noscript> */
+    FnTable *tables;
+    size_t table_count, table_room;
+    FnShape shape;
+    int pre_from, code_from, unscripted_from;
+    uint32_t counters[FN_MOST_LISTS + 1];
+    int32_t row;
+    uint32_t column, next_column, cell_chars;
+    uint32_t until[FN_GRID_COLUMNS];
+    unsigned marker, ruby;
+    FnStr language;
+    uint64_t steps;
+    uint32_t code_chars;
+    unsigned newlines, wanted, marked;
+    char blanks[FN_MOST_BLANKS];
+    size_t blank_n;
+    bool begun;
+    enum { FN_NO_FORMULA, FN_BEFORE_FORMULA, FN_IN_FORMULA } formula;
+    bool display;                /* of the formula that is being added */
+    FnFormula math;
+    bool failed;                 /* with an exception */
+};
+
+static inline FnShape fn_shape(const FnReader *reader)
+{
+    return reader->keeper != NULL ? reader->keeper->shape : (FnShape){0};
+}
+
+/* structure.c: those that return bool return false with an exception */
+bool fn_keep_hides(const FnReader *, const FnHtmlTag *, const FnAttributes *);
+bool fn_keep_inline(FnReader *, const FnHtmlTag *, FnStr name, const FnAttributes *, bool same, bool closed);
+bool fn_keep_enter(FnReader *, const FnHtmlTag *, const FnAttributes *);
+int fn_keep_end_in_math(FnReader *, const FnHtmlTag *); /* whether it went well, or -1 if there is more to do */
+bool fn_keep_end_role(FnReader *, unsigned role);
+bool fn_keep_ended(FnReader *, const FnHtmlTag *);
+void fn_keep_spend(FnReader *, uint64_t steps);
+void fn_keep_close(FnReader *, int depth);
+const char *fn_keep_raw(FnReader *, const FnHtmlTag *, const char *p, const FnAttributes *); /* NULL with an exception */
+/* structure_text.c */
+bool fn_keep_chars(FnReader *, const char *p, const char *end);
+bool fn_keep_formula(FnReader *, FnStr tex, bool display, bool references);
+bool fn_keep_mark(FnReader *, unsigned mark);
+bool fn_keep_newline(FnReader *);
+bool fn_keep_ruby(FnReader *, unsigned role);
+bool fn_keep_end_math(FnReader *);
+bool fn_keep_end_block(FnReader *);
+bool fn_keep_drops(const FnReader *);
+bool fn_keep_in_code(const FnReader *);
+/* formulas.c */
+bool fn_formula_start(FnFormula *, unsigned role, FnStr style);
+bool fn_formula_end(FnFormula *, const FnBlocks *, unsigned role);
+bool fn_formula_word(FnFormula *, const char *p, size_t n);
+void fn_formula_blank(FnFormula *);
+bool fn_formula_finish(FnFormula *, const FnBlocks *); /* its TeX is in `tex` */
+FnStr fn_formula_style(unsigned role, const FnAttributes *);
+
+#endif

@@ -1,0 +1,261 @@
+/* The text of blocks for engine `blocks-2`: C port of extract/structure_text.py; keep the two in sync. */
+#define PY_SSIZE_T_CLEAN
+#include "structure.h"
+
+static bool emit(FnReader *reader, const char *p, size_t n) { return fn_grow(&reader->found->text, p, n); }
+
+bool fn_keep_in_code(const FnReader *reader) { return reader->keeper->pre_from >= 0 || reader->keeper->code_from >= 0; }
+
+bool fn_keep_drops(const FnReader *reader) { return reader->keeper->ruby == FN_ROLE_RUBY_MARK; }
+
+bool fn_keep_mark(FnReader *reader, unsigned mark)
+{
+    static const char ENDED[] = {FN_MARK_ENDED};
+    FnKeeper *keeper = reader->keeper;
+    bool was = keeper->marked != 0;
+    keeper->marked = 0;
+    keeper->wanted = mark;
+    return !was || emit(reader, ENDED, 1);
+}
+
+bool fn_keep_newline(FnReader *reader)
+{
+    FnKeeper *keeper = reader->keeper;
+    unsigned most = fn_keep_in_code(reader) ? FN_MOST_NEWLINES : 1;
+    keeper->newlines = keeper->newlines < most ? keeper->newlines + 1 : most;
+    keeper->blank_n = 0;
+    keeper->begun = false;
+    return keeper->marked == 0 || fn_keep_mark(reader, keeper->marked);
+}
+
+/* Add a part of a word after the line ends, the white space and the mark that precede it. */
+static bool put(FnReader *reader, const char *p, size_t n, uint32_t chars)
+{
+    FnKeeper *keeper = reader->keeper;
+    if (keeper->newlines > 0 && reader->block.chars > 0 && !emit(reader, "\n\n\n", keeper->newlines)) return false;
+    keeper->newlines = 0;
+    if (keeper->blank_n > 0 && !emit(reader, keeper->blanks, keeper->blank_n)) return false;
+    keeper->blank_n = 0;
+    if (keeper->wanted != 0) {
+        char mark = (char)keeper->wanted;
+        if (!emit(reader, &mark, 1)) return false;
+        keeper->marked = keeper->wanted;
+        keeper->wanted = 0;
+    }
+    keeper->begun = true;
+    reader->breaks = 0;
+    reader->block.chars += chars;
+    if (reader->link_from >= 0) reader->block.linked += chars;
+    if (keeper->code_from >= 0) keeper->code_chars += chars;
+    return emit(reader, p, n);
+}
+
+static bool begin_formula(FnReader *reader)
+{
+    FnKeeper *keeper = reader->keeper;
+    keeper->formula = FN_IN_FORMULA;
+    return (!keeper->display || !keeper->begun || fn_keep_newline(reader)) &&
+           fn_keep_mark(reader, keeper->display ? FN_MARK_ON_DISPLAY : FN_MARK_IN_LINE);
+}
+
+static bool add_word(FnReader *reader, const char *p, size_t n, uint32_t chars)
+{
+    FnKeeper *keeper = reader->keeper;
+    if (keeper->math.open) return fn_formula_word(&keeper->math, p, n);
+    return (keeper->formula != FN_BEFORE_FORMULA || begin_formula(reader)) && put(reader, p, n, chars);
+}
+
+static bool add_blank(FnReader *reader, uint32_t code)
+{
+    FnKeeper *keeper = reader->keeper;
+    if (keeper->math.open) {
+        fn_formula_blank(&keeper->math);
+    } else if (keeper->formula != FN_NO_FORMULA) {
+        if (keeper->formula == FN_IN_FORMULA) keeper->blanks[0] = ' ', keeper->blank_n = 1;
+    } else if (keeper->pre_from >= 0 && code == '\n') {
+        return fn_keep_newline(reader);
+    } else if (keeper->pre_from >= 0 || (keeper->code_from >= 0 && code == 0xa0)) {
+        bool tab = keeper->pre_from >= 0 && code == '\t';
+        if (keeper->blank_n < FN_MOST_BLANKS) keeper->blanks[keeper->blank_n++] = tab ? '\t' : ' ';
+    } else if (keeper->begun && keeper->blank_n == 0) {
+        keeper->blanks[keeper->blank_n++] = ' ';
+    }
+    return true;
+}
+
+static bool add_char(FnReader *reader, const char **p, const char *end)
+{
+    const char *start = *p;
+    uint32_t code = fn_decode(p, end);
+    unsigned kind = fn_char_kind(reader->tables, code);
+    if (kind & FN_CHAR_BLANK) return add_blank(reader, code);
+    if (kind & FN_CHAR_NOTHING) return true;
+    if (!reader->keeper->math.open) {
+        reader->last = kind;
+        if (kind & FN_CHAR_COMMA) reader->block.commas++;
+    }
+    return add_word(reader, start, (size_t)(*p - start), 1);
+}
+
+bool fn_keep_chars(FnReader *reader, const char *p, const char *end)
+{
+    const uint8_t *kinds = reader->tables->kinds;
+    while (p < end) {
+        const char *start = p;
+        while (p < end && (unsigned char)*p < 128 && kinds[(unsigned char)*p] == FN_CHAR_PLAIN) p++;
+        if (p > start) {
+            if (!reader->keeper->math.open) reader->last = FN_CHAR_PLAIN;
+            if (!add_word(reader, start, (size_t)(p - start), (uint32_t)(p - start))) return false;
+        }
+        if (p < end && !add_char(reader, &p, end)) return false;
+    }
+    return true;
+}
+
+bool fn_keep_formula(FnReader *reader, FnStr tex, bool display, bool references)
+{
+    FnKeeper *keeper = reader->keeper;
+    if (tex.n == 0) return true;
+    keeper->formula = FN_BEFORE_FORMULA;
+    keeper->display = display;
+    bool good = (references ? fn_unescaped_text : fn_keep_chars)(reader, tex.p, tex.p + tex.n);
+    bool begun = keeper->formula == FN_IN_FORMULA;
+    keeper->formula = FN_NO_FORMULA;
+    if (!good || !begun) return good;
+    keeper->blank_n = 0;
+    return fn_keep_mark(reader, keeper->code_from >= 0 && keeper->pre_from < 0 ? FN_MARK_IN_CODE : 0) &&
+           (!display || fn_keep_newline(reader));
+}
+
+bool fn_keep_end_math(FnReader *reader)
+{
+    FnKeeper *keeper = reader->keeper;
+    FnFormula *math = &keeper->math;
+    if (!math->open) return true;
+    bool good = fn_formula_finish(math, reader->tables);
+    math->open = false;
+    fn_keep_spend(reader, math->steps);
+    return good && !keeper->failed && fn_keep_formula(reader, (FnStr){math->tex.p, math->tex.n}, math->display, false);
+}
+
+bool fn_keep_ruby(FnReader *reader, unsigned role)
+{
+    FnKeeper *keeper = reader->keeper;
+    if (keeper->ruby == FN_ROLE_RUBY_TEXT) {
+        keeper->blank_n = 0;
+        reader->last = FN_CHAR_PLAIN;
+        if (!put(reader, ")", 1, 1)) return false;
+    }
+    keeper->ruby = role;
+    if (role != FN_ROLE_RUBY_TEXT) return true;
+    reader->last = FN_CHAR_PLAIN;
+    return put(reader, "(", 1, 1);
+}
+
+/* ---- blocks ---- */
+
+/* Whether the text is two or more numbers that count up, with white space between them. */
+static bool is_numbers(const char *p, const char *end)
+{
+    long before = -1;
+    size_t count = 0;
+    while (p < end) {
+        if (*p == ' ' || *p == '\t' || *p == '\n' || (unsigned char)*p <= FN_MARK_ENDED) {
+            p++;
+            continue;
+        }
+        long number = 0;
+        int digits = 0;
+        for (; p < end && *p != ' ' && *p != '\t' && *p != '\n'; p++) {
+            if ((unsigned char)*p <= FN_MARK_ENDED) continue;
+            if (!fn_is_digit(*p) || digits++ == 6) return false;
+            number = 10 * number + (*p - '0');
+        }
+        if (count++ > 0 && number != before + 1) return false;
+        before = number;
+    }
+    return count >= 2;
+}
+
+static bool same_shape(FnShape one, FnShape other)
+{
+    return one.quotes == other.quotes && one.lists == other.lists && one.margin == other.margin && one.width == other.width &&
+           one.level == other.level && one.ordered == other.ordered && one.in_cell == other.in_cell && one.table == other.table;
+}
+
+/* Whether both are lines of one block of code, each in an element of its own. */
+static bool continues(const FnBlock *before, const FnBlock *block)
+{
+    return before->is_code && block->is_code && before->kind == block->kind && block->kind != FN_KIND_PRE &&
+           block->marker == FN_NO_MARKER && before->depth == block->depth && same_shape(before->shape, block->shape) &&
+           before->row == -1 && block->row == -1;
+}
+
+static bool join(FnFound *found, FnBlock *before, const FnBlock *block)
+{
+    size_t n = block->end - block->start;
+    if (!fn_grow(&found->text, "\n", 1)) return false;
+    memmove(found->text.p + block->start + 1, found->text.p + block->start, n);
+    found->text.p[block->start] = '\n';
+    before->end = found->text.n;
+    before->chars += block->chars;
+    before->linked += block->linked;
+    before->commas += block->commas;
+    before->ends_sentence = block->ends_sentence;
+    return true;
+}
+
+static bool add_block(FnReader *reader)
+{
+    FnKeeper *keeper = reader->keeper;
+    FnFound *found = reader->found;
+    FnBlock *block = &reader->block;
+    bool in_pre = keeper->pre_from >= 0;
+    const char *text = found->text.p;
+    if (in_pre && is_numbers(text + block->start, text + found->text.n)) {
+        found->text.n = block->start;
+        return true;
+    }
+    bool in_cell = keeper->shape.in_cell && !keeper->tables[keeper->shape.table].nested;
+    block->end = found->text.n;
+    block->kind = (uint8_t)(in_pre ? FN_KIND_PRE : reader->kind);
+    block->flags = reader->flags;
+    block->names = reader->near | reader->own_names;
+    block->ends_sentence = reader->last & FN_CHAR_SENTENCE_END;
+    block->is_code = in_pre || keeper->code_chars == block->chars;
+    block->marker = (uint8_t)keeper->marker;
+    block->number = keeper->counters[keeper->shape.lists];
+    block->row = in_cell ? keeper->row : -1;
+    block->column = (uint8_t)keeper->column;
+    block->depth = (uint16_t)reader->depth;
+    block->shape = keeper->shape;
+    block->language = in_pre ? keeper->language : FN_NONE;
+    if (in_cell) {
+        FnTable *table = &keeper->tables[keeper->shape.table];
+        keeper->cell_chars += block->chars;
+        if (keeper->cell_chars > table->longest) table->longest = keeper->cell_chars;
+    }
+    FnBlock *before = found->count > 0 ? &found->blocks[found->count - 1] : NULL;
+    if (before != NULL && continues(before, block) ? !join(found, before, block) : fn_push_block(found, block) == NULL) return false;
+    reader->is_item = false;
+    reader->is_cell = true;
+    keeper->marker = FN_NO_MARKER;
+    return true;
+}
+
+bool fn_keep_end_block(FnReader *reader)
+{
+    FnKeeper *keeper = reader->keeper;
+    reader->breaks = 0;
+    if (!fn_keep_end_math(reader)) return false;
+    if (keeper->ruby != 0 && !fn_keep_ruby(reader, 0)) return false;
+    if (!fn_keep_mark(reader, 0)) return false;
+    if (reader->block.chars > 0 && !add_block(reader)) return false;
+    reader->block = (FnBlock){.start = reader->found->text.n};
+    keeper->code_chars = 0;
+    keeper->newlines = 0;
+    keeper->blank_n = 0;
+    keeper->begun = false;
+    keeper->wanted = keeper->code_from >= 0 && keeper->pre_from < 0 ? FN_MARK_IN_CODE : 0;
+    return true;
+}
