@@ -47,6 +47,8 @@ class State:
     refuse_until_s: float = 0.0
     """Until this time, as `time.time()` tells it, each GET gets `refusal`."""
     refusal: Fault = Fault("status")
+    gone_after_looks: set[str] = field(default_factory=set)
+    """Paths that are not found once each has been asked for."""
     etag: str | None = ETAG
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -99,6 +101,8 @@ class _Handler(socketserver.StreamRequestHandler):
         if seen.at_s < state.refuse_until_s:
             fault = state.refusal
         data = state.files.get(seen.path)
+        if seen.path in state.gone_after_looks and [one.path for one in state.seen].count(seen.path) > 1:
+            data = None
         if fault.kind == "status":
             return self._send(fault.status, dict(fault.headers), fault.body)
         if data is None:

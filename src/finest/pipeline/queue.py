@@ -73,7 +73,7 @@ class Queue:
         return self._all[bisect.bisect(self._starts, rank) - 1][-1]
 
 
-def queue_of(blocks: Sequence[Sequence[int]]) -> Queue:
-    """Return a queue of blocks that no other process works on."""
+def queue_of(blocks: Sequence[Sequence[int]], is_taken: Callable[[int], bool] = lambda _: False) -> Queue:
+    """Return a queue of blocks that no other process works on; `is_taken` is as in Queue."""
     remaining = iter(blocks)
-    return Queue(blocks, lambda: next(remaining, None))
+    return Queue(blocks, lambda: next(remaining, None), is_taken)

@@ -18,6 +18,7 @@ from finest.pipeline.claims import Claims
 from finest.pipeline.deaths import slice_name
 from finest.pipeline.failures import TaskWatch, check_restarts, noting_error
 from finest.pipeline.ledger import Ledger
+from finest.pipeline.missing import is_missing, slices_left
 from finest.pipeline.options import RunOptions
 from finest.pipeline.preflight import preflight
 from finest.pipeline.progress import Progress
@@ -61,7 +62,7 @@ class RefineShare(PipelineStep):
             ranks = frozenset(submission.ranks)
             blocks = blocks_of(ledger, submission.ranks, tasks * options.workers)
             claims = Claims(
-                self.folder / CLAIMS, blocks, task, tasks, lambda: ranks.intersection(ledger.pending())
+                self.folder / CLAIMS, blocks, task, tasks, lambda: ranks.intersection(slices_left(ledger))
             )  # fmt: skip
             watch = TaskWatch(ledger, claims, progress.say)
             progress.say(f"Task {task} of {tasks} on {os.uname().nodename}; {counted(len(ranks), 'slice')} to share")
@@ -69,7 +70,9 @@ class RefineShare(PipelineStep):
             logs = self.folder / "workers" / str(task)
             is_left = True
             while is_left:
-                queue = Queue(blocks, claims.take, claims.is_taken)
+                queue = Queue(
+                    blocks, claims.take, lambda rank: is_missing(ledger, rank) or claims.is_taken(rank)
+                )  # fmt: skip
                 judge_slices(ledger, options, progress, queue, watch, {}, logs)
                 is_left = claims.wait(progress.tick)
             watch.end()
@@ -88,7 +91,7 @@ def opened(folder: Path) -> tuple[Ledger, Submission, RunOptions]:
     options = RunOptions(
         specs=(), out=out, recipe=recipe, cache=Path(submission.cache), common_crawl=CommonCrawl(),
         workers=submission.cpus_per_task, engine=ledger.plan.engine, dedup_memory=submission.dedup_memory,
-        max_pause_s=submission.max_pause_s,
+        max_pause_s=submission.max_pause_s, allow_missing=submission.allow_missing,
     )  # fmt: skip
     return ledger, submission, options
 
