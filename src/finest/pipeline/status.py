@@ -50,7 +50,7 @@ def status(out: Path) -> Status:
     """Return the state of the run in an output folder; raises LedgerError if there is no run."""
     ledger = Ledger.read(out)
     totals = ledger.so_far()
-    total_bytes, done_bytes = int(ledger.plan.sources.sizes.sum()), totals.planned_bytes
+    total_bytes, done_bytes = ledger.plan.planned_bytes, totals.planned_bytes
     finished = (out / "manifest.json").exists()
     slurm, pause = _slurm(out), ledger.pauses().running()
     at_work = ledger.locked() or (slurm is not None and slurm.at_work)

@@ -63,6 +63,8 @@ class Submission:
     """Memory in bytes of each process of the deduplication."""
     max_pause_s: float
     """How long a server may refuse every request before a task ends."""
+    requests_per_s: float
+    """Most requests per second and host of a task over HTTPS, if an index chose the pages."""
     submitted_s: float
     """Time of submission, in seconds since 1970 (UTC)."""
     jobs: dict[str, int] = field(default_factory=dict)
@@ -96,7 +98,8 @@ def new(
     made = Submission(
         run=_run_id(ledger.out), user=getpass.getuser(), allotment=allotment, ranks=tuple(ranks),
         cache=str(options.cache.absolute()), model=options.recipe.language.model, dedup_memory=options.dedup_memory,
-        max_pause_s=options.max_pause_s, submitted_s=time.time(),
+        max_pause_s=options.max_pause_s, requests_per_s=options.requests_per_s / allotment.tasks,
+        submitted_s=time.time(),
     )  # fmt: skip
     write(ledger, made, kind)
     hand_over(ledger, folder_of(ledger, made.run, kind))
