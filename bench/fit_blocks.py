@@ -17,14 +17,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.compare import overlap
+from bench.compare import Overlap, overlap
 from bench.gold import is_fitted, read_marked
 from finest.recipe.decode import html_of
-from finest.recipe.extract import extract_trafilatura
+from finest.recipe.extract import extract_structure, extract_trafilatura
 from finest.recipe.extract import main_text as engine
 from finest.recipe.extract.blocks import Block, read_blocks
 from finest.recipe.recipe import DecodeRules, PayloadRules
@@ -41,6 +42,8 @@ PENALTY = 300.0
 halved one by one, not by site: 0.868, 0.869, 0.870, 0.870."""
 SCALE = 256
 """Integer weights are so many times those of the regression: less than 1 % of a weight of 0.4 is lost."""
+LEAST_PAGES = 20
+"""Of a source that is scored: fewer say nothing of others like them."""
 _WORD = re.compile(r"\w+")
 Floats = NDArray[np.float64]
 
@@ -143,14 +146,27 @@ def _score(pages: list[Marked]) -> None:
     print(f"{len(pages)} pages of other sites: precision, recall, F1 of words")
     texts: dict[str, Callable[[Marked], str]] = {
         "blocks-1": lambda page: engine.text_of(page.blocks, engine.chosen(page.blocks, weights)),
+        "blocks-2": lambda page: extract_structure(page.html) or "",
         "trafilatura": lambda page: extract_trafilatura(page.html) or "",
         "all blocks": lambda page: engine.text_of(page.blocks, [True] * len(page.blocks)),
     }
     for name, text in texts.items():
-        for source in (None, *sorted({page.source for page in pages})):
-            some = [page for page in pages if source in (None, page.source)]
-            score = overlap((page.gold, text(page)) for page in some)
-            print(f"{name:12} {score.precision:.3f} {score.recall:.3f} {score.f1:.3f}  {score.pages} {source or ''}")
+        by_source = {source: [page for page in pages if page.source == source] for source in sources(pages)}
+        scores = {source: overlap((page.gold, text(page)) for page in some) for source, some in by_source.items()}
+        _print(name, overlap((page.gold, text(page)) for page in pages), "by page")
+        means = (fmean(getattr(score, key) for score in scores.values()) for key in ("precision", "recall", "f1"))
+        _print(name, Overlap(len(scores), *means), f"sources of {LEAST_PAGES} pages or more, each counted once")
+        for source, score in scores.items():
+            _print(name, score, source)
+
+
+def sources(pages: Iterable[Marked]) -> list[str]:
+    """The sources of enough pages to say something."""
+    return sorted(source for source, n in Counter(page.source for page in pages).items() if n >= LEAST_PAGES)
+
+
+def _print(name: str, score: Overlap, what: str) -> None:
+    print(f"{name:12} {score.precision:.3f} {score.recall:.3f} {score.f1:.3f}  {score.pages} {what}")
 
 
 def _words(text: str) -> list[str]:

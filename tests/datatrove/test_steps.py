@@ -83,7 +83,7 @@ def test_the_whole_recipe_gives_the_verdicts_of_a_run(refined: finest.Refined, w
 @pytest.mark.parametrize("recipe", ["fineweb", "finest"])
 def test_stage_by_stage_gives_the_same(recipe: str, tmp_path: Path) -> None:
     """The filters in FineWeb's order, with the recipe's extractor, keep the same texts and name the same reasons."""
-    extractor = steps.Trafilatura() if recipe == "fineweb" else steps.Blocks()
+    extractor = steps.Trafilatura() if recipe == "fineweb" else steps.StructuredBlocks()
     kinds = [
         steps.PayloadFilter, steps.URLFilter, steps.LanguageGate, None, steps.LanguageFilter,
         steps.GopherRepetitionFilter, steps.GopherQualityFilter, steps.C4QualityFilter, steps.FineWebQualityFilter,
@@ -99,6 +99,15 @@ def test_stage_by_stage_gives_the_same(recipe: str, tmp_path: Path) -> None:
     expected = {key: n for key, n in reasons(single).items() if not key[1].startswith("extraction_")}
     assert reasons(apart) == expected
     assert [row["text"] for row in written(apart / "kept")] == [row["text"] for row in written(single / "kept")]
+
+
+def test_structure_as_markdown() -> None:
+    """The same engine writes plain text and Markdown."""
+    page = ("The sea rises twice a day, and falls, as the Moon pulls on it. " * 9).join(
+        ["<p>", "</p><pre>a:\n  b</pre><p>", "</p>"]
+    )
+    assert "\n\n```\na:\n  b\n```\n\n" in steps.StructuredBlocks(markdown=True).extract(page)
+    assert "\na:\n  b\n" in steps.StructuredBlocks().extract(page)
 
 
 @pytest.mark.parametrize("hash_fc", ["sha1", "xxhash"])
@@ -161,4 +170,4 @@ def test_the_table_in_the_docs_names_what_there_is() -> None:
 
 
 def _names(cell: str) -> list[str]:
-    return [name for name in re.findall(r"`([^`]+)`", cell) if name not in ("trafilatura", "blocks-1")]
+    return [name for name in re.findall(r"`([^`]+)`", cell) if name not in ("trafilatura", "blocks-1", "blocks-2")]

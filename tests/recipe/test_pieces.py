@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finest.recipe.extract import extract_blocks, extract_trafilatura
+from finest.recipe.extract import extract_structure, extract_trafilatura
 from finest.recipe.extract.pieces import pieces_of
 from finest.recipe.recipe import load_recipe
 
@@ -14,8 +14,8 @@ PAGE = (
 
 
 def test_a_block_is_cut_removed_later_or_kept() -> None:
-    """With the score that decided for `blocks-1`."""
-    found = extract_blocks(PAGE) or ""
+    """With the score of each block."""
+    found = extract_structure(PAGE) or ""
     left = "\n".join(line for line in found.split("\n") if "archive" not in line)
     pieces = pieces_of(PAGE, found, left, load_recipe("finest"))
     assert [piece.text for piece in pieces if not piece.extracted][:2] == ["Home", "Contact"]

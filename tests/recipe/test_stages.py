@@ -21,8 +21,8 @@ from finest.settings import default_cache
 LIBRARIES = {"trafilatura": "1.11.0"}
 HASHES = {
     "fineweb": "ef4692587a044ac0ffbf45c6dadce73e4ae438a984857b6398c4718984266921",
-    "finest": "aac3793e6a0bac3d50ba076ae1d709d20b0059044edf4d1dd6a2b7bc1afffaee",
-    "finest-scored": "7101d9b591bab698cd6c96fa0e18fc18b9f4f7ce038fab3b99664858cbf67ef5",
+    "finest": "1478520ad8b00d51cf03ce92b9910b3a91f07820ee0387ad5926c12bf1384c09",
+    "finest-scored": "4983fb74df72122f4c2bd1ba466c768c8d04cbcac89876531af4a7bfbf858a53",
     "fineweb-2": "81689f14768ffbd15c391ce5b55823c876c274a67ec18083f032bad4a87c5916",
     "fineweb-2-lid176": "43acd2d5a283c68463f238ab505ff040cfee4ec89ab5e119df3c902c4bf9b33c",
 }

@@ -66,6 +66,7 @@ def refine(
     engine: Literal["finest", "datatrove"] = "finest",
     restart: bool = False,
     where: str | None = None,
+    pages_where: str | None = None,
     progress: bool = False,
     work: Place | None = None,
     cache: Place | None = None,
@@ -85,8 +86,9 @@ def refine(
     recipe is then `fineweb-2`, if its language model was fetched, or `fineweb-2-lid176`, unless you name another one.
     `workers` is the number of processes, by default one per CPU that this process may use. `limit` takes only the
     first pages of each WARC. `where` is an expression (docs/reference/where.md): only rows for which it is true enter
-    the dataset. `restart` deletes what an earlier run wrote. `progress` shows a bar on standard error. `cache` is the
-    folder for lists that are built once per machine.
+    the dataset. `pages_where` chooses, by the index of a crawl, which pages are read at all. `restart` deletes what an
+    earlier run wrote. `progress` shows a bar on standard error. `cache` is the folder for lists that are built once per
+    machine.
 
     Raises SourceError, RecipeError, WhereError, LedgerError (the folder belongs to another run) or RunError. Finished
     slices are kept, and the same call resumes from there. The workers are forked: on macOS, call it from a program's
@@ -106,7 +108,7 @@ def refine(
     options = RunOptions(
         specs=_specs(sources), out=goal.work, recipe=loaded.without_gate() if engine == "datatrove" else loaded,
         cache=folder, common_crawl=_common_crawl(settings), workers=default_workers() if workers is None else workers,
-        limit=limit, shard=_shard(shard), engine=engine, restart=restart, where=where,
+        limit=limit, shard=_shard(shard), engine=engine, restart=restart, where=where, pages_where=pages_where,
     )  # fmt: skip
     shown = Progress(quiet=not progress)
     try:

@@ -12,7 +12,7 @@ from finest.recipe import SHIPPED
 from finest.settings import load_settings
 
 if TYPE_CHECKING:
-    from finest.warc.source import Shard
+    from finest.warc.source import CommonCrawl, Shard
 
 
 @click.command()
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     help=f"Recipe file, or one that comes with finest: {', '.join(SHIPPED)}.",
 )  # fmt: skip
 @shard_option
+@click.option(
+    "--pages-where",
+    metavar="SQL",
+    help="Say instead what reading only the pages for which this is true in the crawl's index takes and saves.",
+)
 @click.option(
     "--cores", type=click.IntRange(min=1),
     help="Number of cores for the time and the memory.  [default: the CPUs available to this process]",
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the planned run, to check its free disk.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(
-    sources: tuple[str, ...], recipe_name: str, shard: Shard | None, cores: int | None,
+    sources: tuple[str, ...], recipe_name: str, shard: Shard | None, pages_where: str | None, cores: int | None,
     price_per_core_hour: float | None, dedup_memory: int, out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Forecast what refining will cost: core-hours, memory, disk.
@@ -44,6 +49,7 @@ def plan(
 
     \b
     finest plan CC-MAIN-2026-30 --shard 3/90 --cores 64 --price-per-core-hour 0.04
+    finest plan CC-MAIN-2026-30 --pages-where "content_languages = 'swh' AND url_host_tld = 'tz'"
     finest plan crawl/ --recipe finest --out my-dataset
     """
     from finest.cli.views.plan import show_forecast
@@ -53,6 +59,8 @@ def plan(
     from finest.recipe.recipe import load_recipe
 
     settings = load_settings()
+    if pages_where is not None:
+        return _say_saving(sources, pages_where, common_crawl(settings), shard, as_json=as_json)
     recipe = load_recipe(recipe_name)
     found = look(
         sources, recipe, settings.cache, common_crawl(settings), shard=shard, cores=cores or default_workers(),
@@ -64,3 +72,20 @@ def plan(
         click.echo(json_of({**found.to_dict(), "price": price, "limits": exceeded}))
     else:
         show_forecast(console(), found, price_per_core_hour, exceeded)
+    return None
+
+
+def _say_saving(
+    sources: tuple[str, ...], where: str, place: CommonCrawl, shard: Shard | None, *, as_json: bool
+) -> None:
+    """Print what reading only the pages that an index chooses takes, against reading whole files."""
+    from finest.pipeline.options import REQUESTS_PER_S
+    from finest.pipeline.pages.choose import pick
+
+    found = pick(sources, where, place, shard, say)
+    if as_json:
+        click.echo(json_of(found.to_dict()))
+        return
+    click.echo(found.saving(REQUESTS_PER_S))
+    if warning := found.warning():
+        click.echo(f"Limit: {warning}")

@@ -69,7 +69,22 @@ if TYPE_CHECKING:
     "--where",
     "expression",
     metavar="SQL",
-    help="Only rows for which this expression is true enter the dataset, as with finest select.",
+    help="Which rows enter the dataset: only those for which this expression is true, as with finest select. All pages "
+    "are read and judged.",
+)
+@click.option(
+    "--pages-where",
+    metavar="SQL",
+    help="Which pages are read: only those for which this expression is true in the index of the crawl (its columns: "
+    "https://commoncrawl.org/columnar-index). Only their ranges of the WARCs are fetched.",
+)
+@click.option(
+    "--requests-per-second",
+    "requests_per_s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Most requests to one host over HTTPS with --pages-where; Common Crawl asks for no more than one.",
 )
 @click.option(
     "--engine",
@@ -105,8 +120,9 @@ if TYPE_CHECKING:
 @click.option("--quiet", is_flag=True, help="Print only errors and warnings.")
 def refine(
     sources: tuple[str, ...], out: str, work: Path | None, recipe_name: str | None, language: str | None,
-    workers: int | None, limit: int | None, shard: Shard | None, expression: str | None, engine: str,
-    dedup_memory: int, where: Where, max_pause: float, allow_missing: float, detach: bool, restart: bool, quiet: bool,
+    workers: int | None, limit: int | None, shard: Shard | None, expression: str | None,
+    pages_where: str | None, requests_per_s: float, engine: str, dedup_memory: int, where: Where,
+    max_pause: float, allow_missing: float, detach: bool, restart: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Refine WARC files into a dataset.
 
@@ -126,6 +142,7 @@ def refine(
     finest refine @paths.txt --out my-dataset --language deu_Latn,fra_Latn
     finest refine @paths.txt --out my-dataset --where "token_count >= 200 AND url LIKE 'https:%'"
     finest refine @paths.txt --out s3://my-bucket/my-dataset
+    finest refine CC-MAIN-2026-30 --pages-where "content_languages = 'swh' AND url_host_tld = 'tz'" --out swahili
     finest refine crawl-data/CC-MAIN-2025-26/segments/.../warc/....warc.gz --out try --limit 1000
     finest refine @paths.txt --out my-dataset --executor slurm --total-tasks 64 --cpus-per-task 4
     """
@@ -153,7 +170,8 @@ def refine(
         specs=sources, out=goal.work, recipe=recipe.without_gate() if engine == "datatrove" else recipe,
         cache=settings.cache, common_crawl=common_crawl(settings), limit=limit, shard=shard, engine=engine,
         workers=workers or where.workers or default_workers(),
-        restart=restart, where=expression, dedup_memory=dedup_memory, slurm=where.slurm, ray=where.ray,
+        restart=restart, where=expression, pages_where=pages_where,
+        requests_per_s=requests_per_s, dedup_memory=dedup_memory, slurm=where.slurm, ray=where.ray,
         max_pause_s=max_pause * 3600, allow_missing=allow_missing,
     )  # fmt: skip
     if detach:

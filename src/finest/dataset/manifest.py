@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from finest.atomic_files import write_whole
+from finest.dataset.chosen import PageChoice
 from finest.dataset.limits import (
     MAX_CONFIGURATIONS,
     MAX_DUMPS,
@@ -99,6 +100,8 @@ class Manifest(_Model):
     """Rows by language."""
     selections: Annotated[tuple[Selection, ...], Field(max_length=MAX_SELECTIONS)] = ()
     """The steps that left rows out, in their order; without any, the field is not written."""
+    chosen: PageChoice | None = None
+    """The only pages that were read, if an index chose them; otherwise the field is not written."""
     configurations: Annotated[tuple[Name, ...], Field(max_length=MAX_CONFIGURATIONS), FailFast()] = ()
     """The languages, if each has its own folder of data files, `data/<language>/*.parquet`, and is a configuration of
     the dataset; otherwise the field is not written."""
@@ -106,7 +109,7 @@ class Manifest(_Model):
     @model_serializer(mode="wrap")
     def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = handler(self)
-        for name in ("selections", "configurations", "source_files"):
+        for name in ("selections", "configurations", "source_files", "chosen"):
             if not getattr(self, name):
                 data.pop(name, None)
         return data

@@ -13,7 +13,7 @@ reasons of drops.
 
 from __future__ import annotations
 
-from finest.datatrove.extractors import Blocks, Trafilatura
+from finest.datatrove.extractors import Blocks, StructuredBlocks, Trafilatura
 from finest.datatrove.filters import (
     C4QualityFilter,
     FineWebQualityFilter,
@@ -30,6 +30,6 @@ from finest.datatrove.whole import RecipeFilter
 
 __all__ = [
     "Blocks", "C4QualityFilter", "FineWebQualityFilter", "GopherQualityFilter", "GopherRepetitionFilter",
-    "LanguageFilter", "LanguageGate", "MinhashDedupSignature", "PayloadFilter", "RecipeFilter", "Trafilatura",
-    "URLFilter", "WarcPages",
+    "LanguageFilter", "LanguageGate", "MinhashDedupSignature", "PayloadFilter", "RecipeFilter",
+    "StructuredBlocks", "Trafilatura", "URLFilter", "WarcPages",
 ]  # fmt: skip

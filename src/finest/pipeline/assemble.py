@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import finest
 from finest.dataset import sources as stated
 from finest.dataset.card import write_card
+from finest.dataset.chosen import PageChoice
 from finest.dataset.manifest import Manifest, root_of, write_manifest
 from finest.dataset.merkle import SeriesTrees
 from finest.dataset.rows import VERDICT_SCHEMA, schema_with, with_row_hashes
@@ -290,7 +291,7 @@ def make_manifest(
     """Build the manifest of the dataset whose rows and verdicts have been written into `folder`."""
     sources = tuple(_source(source, pack) for source, pack in zip(ledger.plan.sources, ledger.packs(), strict=True))
     kept = sum(shard.rows for shard in rows.shards)
-    few = stated.are_few(sources)
+    few, chosen = stated.are_few(sources), ledger.plan.chosen
     return Manifest(
         created_by=f"finest-data {finest.__version__}",
         python=platform.python_version(),
@@ -313,6 +314,7 @@ def make_manifest(
         languages=dict(sorted(rows.languages.items())),
         configurations=tuple(sorted(rows.languages)) if recipe.language.table else (),
         selections=selections,
+        chosen=None if chosen is None else PageChoice(where=chosen.where, root=chosen.root, pages=len(chosen.table)),
     )
 
 

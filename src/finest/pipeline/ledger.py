@@ -2,6 +2,7 @@
 
     OUT/ledger/run.json                     the run's plan: recipe, rule of the slices, digest of the sources
     OUT/ledger/sources.jsonl                the table of the sources
+    OUT/ledger/pages.npy                    the table of the pages, if an index chose them
     OUT/ledger/lock                         lock file, held while a run works in the folder
     OUT/ledger/packs/012/12345.pack         one finished source: rows, verdicts, signatures, numbers
     OUT/ledger/slices/012/12345/00003/      one finished slice of an unfinished source: rows, verdicts, signatures,
@@ -42,6 +43,7 @@ from finest.pipeline.deaths import Deaths, slice_name
 from finest.pipeline.done import DoneLog, SliceDone, SourceDone, Tail
 from finest.pipeline.missing import Missing
 from finest.pipeline.pack import PART_FILES, Pack, PackedSlice, find_breaks, write_pack
+from finest.pipeline.pages.table import PageTable
 from finest.pipeline.run_plan import FORMAT, RunPlan
 from finest.pipeline.source_table import Sources
 from finest.pipeline.summary import SliceSummary, Totals, add_up, merge
@@ -93,7 +95,8 @@ class Ledger:
         if found != FORMAT:
             raise LedgerError(f"{path} has format {found!r}, this version reads {FORMAT!r}")
         try:
-            return Ledger(out, RunPlan.from_dict(data, Sources.read(path.with_name(SOURCES))))
+            pages = PageTable.read(path.with_name(PAGES)) if "chosen" in data else None
+            return Ledger(out, RunPlan.from_dict(data, Sources.read(path.with_name(SOURCES)), pages))
         except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise LedgerError(
                 f"{path} or {SOURCES} beside it is damaged ({masked_error(error)}); start again from the beginning "
@@ -117,6 +120,8 @@ class Ledger:
         self.folder.mkdir(parents=True, exist_ok=True)
         table = self.plan.sources.saved()
         write_whole(self.folder / SOURCES, table)
+        if self.plan.chosen is not None:
+            write_whole(self.folder / PAGES, self.plan.chosen.table.to_bytes())
         write_whole(self.folder / "run.json", json.dumps(self.plan.to_dict(table), indent=1).encode())
         return self
 
@@ -324,9 +329,9 @@ class Ledger:
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{name}-{secrets.token_hex(8)}"
 
-    def pauses(self, max_s: float = MAX_PAUSE_S) -> Pauses:
+    def pauses(self, max_s: float = MAX_PAUSE_S, gap_s: float = 0.0) -> Pauses:
         """Return the pauses that all workers of the run share; `max_s` is the longest that they keep."""
-        return Pauses(self.folder / "pauses", max_s)
+        return Pauses(self.folder / "pauses", max_s, gap_s)
 
     def missing(self) -> Missing:
         """Return the sources that the run could not read."""
@@ -348,6 +353,7 @@ class Ledger:
 
 
 SOURCES = "sources.jsonl"
+PAGES = "pages.npy"
 OWN_FILES = {"ledger", "data", "verdicts", "sources", "manifest.json", "README.md", "report.html"}
 """Every name that a run may create in its output folder."""
 

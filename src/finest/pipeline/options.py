@@ -21,6 +21,9 @@ DEDUP_MEMORY_BYTES = 1_000_000_000
 GO_ON = "finished slices are kept; run the same command again to do the rest"
 """Advice for errors of a run whose slices are judged on a cluster."""
 
+REQUESTS_PER_S = 1.0
+"""Default of `--requests-per-second`: Common Crawl asks for at most one (status.commoncrawl.org)."""
+
 Answer = Literal["cancel", "stay", "detach"]
 Ask = Callable[[int], Answer]
 """Asks the user, after Ctrl-C, what should happen to that many jobs."""
@@ -60,5 +63,9 @@ class RunOptions:
     """How long a server may refuse every request before the run ends."""
     dedup_memory: int = DEDUP_MEMORY_BYTES
     """Memory in bytes of each process of the deduplication."""
+    pages_where: str | None = None
+    """The expression that chooses, by Common Crawl's index, which pages are read; None for all pages."""
+    requests_per_s: float = REQUESTS_PER_S
+    """Most requests per second and host over HTTPS, if an index chose the pages."""
     ray: RayRequest | None = None
     """Judge the slices on Ray, with these options."""

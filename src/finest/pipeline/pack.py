@@ -124,7 +124,9 @@ def find_breaks(summaries: Iterable[SliceSummary]) -> dict[int, int]:
     wrong: dict[int, int] = {}
     start: int | None = None
     for before, summary in pairwise(summaries):
-        if start is None and before.next_offset != summary.first_offset:
+        if summary.start > before.end:  # an index chose the pages, and none of those between
+            start = None
+        elif start is None and before.next_offset != summary.first_offset:
             wrong[summary.index] = start = before.next_offset
         elif start is not None and before.end <= start != summary.first_offset:
             wrong[summary.index] = start

@@ -9,6 +9,7 @@ from finest.errors import UsageError
 from finest.pipeline.assemble import assemble
 from finest.pipeline.ledger import Ledger, wipe
 from finest.pipeline.missing import leave_out
+from finest.pipeline.pages.choose import choose_pages
 from finest.pipeline.run_plan import RunPlan, SliceRule
 from finest.pipeline.select import check_where
 from finest.pipeline.slices import run_slices
@@ -35,7 +36,7 @@ def begin(options: RunOptions, progress: Progress) -> Ledger:
         check_where(options.where, options.recipe)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     progress.say("Looking at the sources")
-    plan = make_plan(options)
+    plan = make_plan(options, progress)
     if options.restart:
         wipe(options.out)
     return Ledger.begin(options.out, plan)
@@ -59,11 +60,12 @@ def finish(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifest:
     return assemble(ledger, options, progress)
 
 
-def make_plan(options: RunOptions) -> RunPlan:
-    """Find the sources and inspect the head of each."""
-    locations = resolve(options.specs, options.common_crawl, shard=options.shard)
-    names = name_sources(locations)
-    sources = Sources.of(inspect(location, name) for location, name in zip(locations, names, strict=True))
+def make_plan(options: RunOptions, progress: Progress) -> RunPlan:
+    """Find the sources and inspect the head of each; with `pages_where`, those with pages that the index chooses."""
+    if options.pages_where is not None:
+        sources, chosen = choose_pages(options, progress)
+    else:
+        sources, chosen = _all_sources(options), None
     return RunPlan(
         recipe=options.recipe.resolved(),
         recipe_hash=options.recipe.hash,
@@ -71,5 +73,12 @@ def make_plan(options: RunOptions) -> RunPlan:
         limit=options.limit,
         sources=sources,
         where=check_where(options.where, options.recipe) if options.where is not None else None,
+        chosen=chosen,
         rule=SliceRule.of(int(sources.sizes.sum())),
     )
+
+
+def _all_sources(options: RunOptions) -> Sources:
+    locations = resolve(options.specs, options.common_crawl, shard=options.shard)
+    names = name_sources(locations)
+    return Sources.of(inspect(location, name) for location, name in zip(locations, names, strict=True))

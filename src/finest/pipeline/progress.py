@@ -103,7 +103,7 @@ class Progress:
 
     def begin(self, ledger: Ledger, done: Totals, workers: int) -> None:
         plan, self._pauses = ledger.plan, ledger.pauses()
-        total = int(plan.sources.sizes.sum())
+        total = plan.planned_bytes
         self.rates = Rates(total, done)
         resumed = f", {done.slices} of them finished before" if done.slices else ""
         self.say(

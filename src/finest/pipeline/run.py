@@ -45,7 +45,7 @@ def refine(options: RunOptions, progress: Progress, ask: Ask | None = None) -> M
             return manifest
         progress.say("Checking the installation on a known page")
         preflight(options.recipe, options.cache)
-        forecast_run(ledger.plan.sources, options, progress)
+        forecast_run(ledger.plan, options, progress)
         if options.ray is not None:
             from finest.pipeline.ray import judge_on_ray
 

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from finest.pipeline.pages.slices import GroupSlices
+from finest.pipeline.pages.table import ChosenPages
 from finest.pipeline.source_table import Sources, digest
 from finest.warc.slices import Slice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from finest.pipeline.pages.table import PageTable
     from finest.warc.source import Source
 
 FORMAT = "finest-ledger/2"
@@ -99,10 +102,21 @@ class RunPlan:
     rule: SliceRule
     where: str | None = None
     """The expression that selects the rows of the dataset (`--where`); None for all rows."""
+    chosen: ChosenPages | None = None
+    """The only pages that are read (`--pages-where`); None for all pages."""
 
     @cached_property
-    def slices(self) -> Slices:
+    def slices(self) -> Slices | GroupSlices:
+        if self.chosen is not None:
+            return GroupSlices(self.chosen.table.groups(), len(self.sources))
         return Slices(self.sources, self.rule, self.limit)
+
+    @cached_property
+    def planned_bytes(self) -> int:
+        """Bytes of all slices: those of the sources, or of the ranges of chosen pages."""
+        if self.chosen is None:
+            return int(self.sources.sizes.sum())
+        return sum(slice_.end - slice_.start for slice_ in self.slices)
 
     def read_at(self, now: Mapping[int, Source]) -> RunPlan:
         """Return the plan with the present states of some sources, by number (a moved folder, HTTPS instead of S3)."""
@@ -119,11 +133,15 @@ class RunPlan:
             "slice_bytes": {"local": self.rule.local_bytes, "remote": self.rule.remote_bytes},
             "sources": {"count": len(self.sources), "sha256": digest(table)},
             **({"where": self.where} if self.where is not None else {}),
+            **({"chosen": self.chosen.to_dict()} if self.chosen is not None else {}),
         }
 
     @staticmethod
-    def from_dict(data: dict[str, Any], sources: Sources) -> RunPlan:
-        """Invert `to_dict`; raises KeyError, TypeError or ValueError for any other dictionary."""
+    def from_dict(data: dict[str, Any], sources: Sources, table: PageTable | None) -> RunPlan:
+        """Invert `to_dict`; `table` is that of the chosen pages, if any.
+
+        Raises KeyError, TypeError or ValueError for any other dictionary.
+        """
         if data["sources"] != {"count": len(sources), "sha256": digest(sources.data)}:
             raise ValueError("the table of the sources is another one")
         rule = SliceRule(int(data["slice_bytes"]["local"]), int(data["slice_bytes"]["remote"]))
@@ -137,6 +155,7 @@ class RunPlan:
             sources=sources,
             rule=rule,
             where=data.get("where"),
+            chosen=ChosenPages.from_dict(data["chosen"], table) if table is not None else None,
         )
 
     def difference(self, other: RunPlan) -> str | None:
@@ -151,6 +170,8 @@ class RunPlan:
             return (
                 f"another selection ({other.where or 'all rows'}); `finest select` makes others of a finished dataset"
             )
+        if (self.chosen and self.chosen.to_dict()) != (other.chosen and other.chosen.to_dict()):
+            return f"other pages ({other.chosen.where if other.chosen else 'all of its sources'})"
         mine, theirs = [(s.name, s.size_bytes) for s in self.sources], [(s.name, s.size_bytes) for s in other.sources]
         if mine != theirs:
             changed = next((b for a, b in zip(mine, theirs, strict=False) if a != b), None)

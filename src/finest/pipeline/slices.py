@@ -82,7 +82,8 @@ def judge_slices(
     exact_starts: dict[int, int], logs: Path | None = None,
 ) -> None:  # fmt: skip
     """Judge the slices of the queue in forked workers; `watch` hears of each slice, and may end this by an error."""
-    session = Session(ledger, exact_starts, ledger.pauses(options.max_pause_s), queue.last)
+    gap_s = options.workers / options.requests_per_s if ledger.plan.chosen else 0.0
+    session = Session(ledger, exact_starts, ledger.pauses(options.max_pause_s, gap_s), queue.last)
     ledger.log.name()  # creates the log, which the workers share
     verdict_batch([])  # makes pyarrow import pandas (if installed) once here, not in every worker
 

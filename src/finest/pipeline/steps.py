@@ -18,6 +18,7 @@ from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
 from finest.dataset.rows import schema_with
+from finest.errors import SourceError
 from finest.pipeline.guard import PageGuard
 from finest.pipeline.guarded import CRASHED, LIMITED, PAGE_CPU_FACTOR
 from finest.pipeline.outcome import Outcome, SliceOutput
@@ -25,6 +26,7 @@ from finest.recipe.extract.page import FALLBACKS
 from finest.recipe.judge import Clock, judge
 from finest.recipe.stages import ORDERS
 from finest.warc.slices import read_slice
+from finest.warc.stream import MORE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -33,11 +35,14 @@ if TYPE_CHECKING:
     from finest.pipeline.ledger import Ledger
     from finest.recipe.recipe import Recipe
     from finest.warc.pauses import Pauses
-    from finest.warc.slices import Slice, SliceReader
+    from finest.warc.slices import Record, Slice, SliceReader
     from finest.warc.source import Source
 
 NO_PAGE = -1
 """Stands for an offset while the worker has no page."""
+PAGE_MORE_BYTES = 20 << 10
+"""Bytes read after the last page of a range that an index chose, so that one request is enough: Common Crawl's record
+about a page, which follows it, takes less than 1 kB, and gzip members are read in blocks of 16 KiB."""
 
 
 class Session:
@@ -57,6 +62,8 @@ class Session:
         self.source: Source
         self.read: SliceReader
         self._before: SliceReader | None = None
+        self.offsets: set[int] | None
+        """Offsets of the pages of the slice that an index chose; None for all its pages."""
 
     def begin(self, rank: int, max_record_bytes: int, page_types: Collection[str]) -> None:
         """Open the rank's slice; its pages are the records whose WARC-Type is in `page_types`.
@@ -68,17 +75,38 @@ class Session:
         self.clock.clear()
         FALLBACKS.clear()
         self.cpu_start, self.wall_start = cpu_seconds(), time.monotonic()
+        chosen = self.ledger.plan.chosen
         self.read = self._before = read_slice(
             self.source,
             self.slice,
-            exact_start=self.exact_starts.get(rank),
+            exact_start=self.slice.start if chosen is not None else self.exact_starts.get(rank),
             limit=self.ledger.plan.limit,
             max_record_bytes=max_record_bytes,
             page_types=page_types,
-            until=self.ledger.plan.slices[self._last(rank)].end,
+            until=self.ledger.plan.slices[self._last(rank)].end if chosen is None else None,
             before=self._before,
             pauses=self.pauses,
+            more_bytes=MORE_BYTES if chosen is None else PAGE_MORE_BYTES,
         )
+        self.offsets = None if chosen is None else chosen.table.offsets_of(self.slice)
+
+    def pages(self) -> Iterator[Record]:
+        """Yield the slice's pages, of chosen ones no others; raises SourceError if a chosen one is not there."""
+        if self.offsets is None:
+            yield from self.read
+            return
+        missing = set(self.offsets)
+        for record in self.read:
+            if record.offset in self.offsets:
+                missing.discard(record.offset)
+                yield record
+        if missing:
+            lost = next((loss for loss in self.read.losses if loss.offset in missing), None)
+            raise SourceError(
+                f"{self.source.name}: the index has a page at offset {min(missing)}, and it cannot be read there"
+                f'{f" ({lost.reason})" if lost else ""}; leave it out with --pages-where "... AND NOT '
+                f'(warc_record_offset = {min(missing)} AND warc_filename LIKE ...)"'
+            )
 
 
 def cpu_seconds() -> float:
@@ -105,7 +133,7 @@ class ReadSlice(PipelineStep):
         deaths = session.ledger.deaths
         crashed, limited = deaths.crashed(session.slice), deaths.limited(session.slice)
         with InFlight(deaths.inflight_path(session.slice)) as inflight:
-            for record in timed(session.read, session.clock):
+            for record in timed(session.pages(), session.clock):
                 inflight.set(record.offset)
                 metadata: dict[str, Any] = {"record": record, "url": record.url}
                 if record.offset in crashed:
@@ -116,12 +144,11 @@ class ReadSlice(PipelineStep):
                 inflight.set(NO_PAGE)
 
 
-def timed(records: SliceReader, clock: Clock) -> Iterator[Any]:
+def timed(records: Iterator[Record], clock: Clock) -> Iterator[Any]:
     """Yield the records, and add the CPU seconds of reading them to the clock."""
-    iterator = iter(records)
     while True:
         before = time.thread_time()
-        record = next(iterator, None)
+        record = next(records, None)
         clock["read"] = clock.get("read", 0.0) + time.thread_time() - before
         if record is None:
             return

@@ -65,6 +65,8 @@ class Submission:
     """How long a server may refuse every request before a task ends."""
     allow_missing: float
     """As in RunOptions."""
+    requests_per_s: float
+    """Most requests per second and host of a task over HTTPS, if an index chose the pages."""
     submitted_s: float
     """Time of submission, in seconds since 1970 (UTC)."""
     jobs: dict[str, int] = field(default_factory=dict)
@@ -98,7 +100,8 @@ def new(
     made = Submission(
         run=_run_id(ledger.out), user=getpass.getuser(), allotment=allotment, ranks=tuple(ranks),
         cache=str(options.cache.absolute()), model=options.recipe.language.model, dedup_memory=options.dedup_memory,
-        max_pause_s=options.max_pause_s, allow_missing=options.allow_missing, submitted_s=time.time(),
+        max_pause_s=options.max_pause_s, requests_per_s=options.requests_per_s / allotment.tasks,
+        allow_missing=options.allow_missing, submitted_s=time.time(),
     )  # fmt: skip
     write(ledger, made, kind)
     hand_over(ledger, folder_of(ledger, made.run, kind))

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from finest.dataset.chosen import check_chosen
 from finest.dataset.clusters import with_size
 from finest.dataset.rows import batch_of, row_hash, schema_with
 from finest.dataset.selection import unsatisfied
@@ -141,6 +142,7 @@ def verify(
         provide_rule_indexes(manifest, str(out), indexes, cache)
         say(f"Checking {len(manifest.files)} files against the manifest")
         dataset.check_all(out, cache)
+        check_chosen(dataset)
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
         result = Verification(manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, cache, say))
         if sample:
@@ -172,6 +174,7 @@ def verify_published(
         else:
             dataset.check_root()
             dataset.check_selections(cache)
+        check_chosen(dataset)
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
         result = Verification(manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, cache, say))
         if sample:
@@ -195,6 +198,7 @@ def verify_stored(
     with open_location(where) as dataset:
         provide_rule_indexes(dataset.manifest, where, indexes, cache)
         _check_in_full(dataset, cache, say)
+        check_chosen(dataset)
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
         result = Verification(dataset.manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, cache, say))
         if sample:

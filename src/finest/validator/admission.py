@@ -63,6 +63,9 @@ def check_dataset(dataset: Dataset, subject: Subject, recipe: Recipe | None, cac
     yield _check_layout(dataset)
     yield _check_tokens(dataset)
     yield _check_root(dataset, subject.submission)
+    if manifest.chosen is not None:
+        words = f"only pages with {manifest.chosen.where}, and the task is of whole WARCs"
+        yield _check("pages", False, words[:MAX_WORDS])
     if manifest.selections:
         yield _check_selection(dataset, subject, cache)
     yield from _check_asked_recipe(manifest, recipe, subject.task.recipe_hash)

@@ -33,6 +33,7 @@ COLLINFO_RETRY = RetryPolicy(tries=3)
 """The list of crawls only completes an error's message, so it is not waited for long."""
 
 _CRAWL = re.compile(r"CC-MAIN-[0-9]{4}-[0-9]{2}|CC-NEWS-[0-9]{4}-[0-9]{2}", re.ASCII)
+_INDEX_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.parquet", re.ASCII)
 _LIKE_A_CRAWL = re.compile(r"(?i)CC-[A-Z]+(?:-[A-Z0-9]+)*", re.ASCII)
 _NAMED_BY_ROWS = re.compile(
     r"s3://commoncrawl/(crawl-data/CC-(?:MAIN-[A-Za-z0-9-]+|NEWS)(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+)"
@@ -98,20 +99,39 @@ class CommonCrawl:
         if not _CRAWL.fullmatch(crawl):
             raise SourceError(f"{crawl}: no crawl has such a name{self._newest()}")
         try:
-            data = self._list(crawl)
+            paths = self._list(crawl, list_of(crawl))
         except SourceError as error:
             raise SourceError(f"{error}{self._newest(crawl)}") from error
-        paths = data.decode("ascii", "replace").split()
         for path in paths:
             if common_crawl_path(f"s3://commoncrawl/{path}") is None or dump_of(path) != crawl:
                 raise SourceError(f"{self.base}/{list_of(crawl)}: lists {path[:200]!r}, which is no WARC of {crawl}")
-        if not paths:
-            raise SourceError(f"{self.base}/{list_of(crawl)}: the list is empty")
         return paths
 
-    def _list(self, crawl: str) -> bytes:
-        """Return the list of a crawl, unpacked, from the cache if the server still has the same."""
-        address = f"{self.base}/{list_of(crawl)}"
+    def index_of(self, crawl: str) -> list[str]:
+        """Return the paths of the files of a crawl's columnar index that have its pages.
+
+        Raises SourceError, with the newest crawls, if there is no such crawl, or none with an index.
+        """
+        if not _CRAWL.fullmatch(crawl) or crawl.startswith("CC-NEWS"):
+            raise SourceError(f"{crawl}: no crawl with an index has such a name{self._newest()}")
+        folder = f"cc-index/table/cc-main/warc/crawl={crawl}/subset=warc/"
+        try:
+            paths = self._list(f"{crawl}-index", f"crawl-data/{crawl}/cc-index-table.paths.gz")
+        except SourceError as error:
+            raise SourceError(f"{error}{self._newest(crawl)}") from error
+        found = [path for path in paths if path.startswith(folder)]
+        if not found or not all(_INDEX_FILE.fullmatch(path.removeprefix(folder)) for path in found):
+            raise SourceError(f"{self.base}/crawl-data/{crawl}/cc-index-table.paths.gz: lists no files in {folder}")
+        return found
+
+    def _list(self, name: str, path: str) -> list[str]:
+        """Return the lines of a list of files, from the cache if the server still has the same."""
+        address = f"{self.base}/{path}"
+        if not (paths := self._text(name, address).decode("ascii", "replace").split()):
+            raise SourceError(f"{address}: the list is empty")
+        return paths
+
+    def _text(self, crawl: str, address: str) -> bytes:
         kept = _Kept.find(self.cache, crawl, address)
         stream = ResumableStream(opener_for(address))
         try:

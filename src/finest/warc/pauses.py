@@ -62,13 +62,23 @@ class Pause:
 class Pauses:
     """The pauses of one run, in a folder that all its workers see."""
 
-    def __init__(self, folder: Path, max_s: float = MAX_PAUSE_S) -> None:
-        """`max_s` is how long a host may refuse every request before `refused` ends the run."""
+    def __init__(self, folder: Path, max_s: float = MAX_PAUSE_S, gap_s: float = 0.0) -> None:
+        """`max_s` is how long a host may refuse every request before `refused` ends the run.
+
+        `gap_s` is the least time between two requests of one process to one host over HTTPS.
+        """
         self._folder = folder
         self._max_s = max_s
+        self._gap_s = gap_s
+        self._next_s: dict[str, float] = {}
 
     def wait(self, host: str) -> None:
         """Return when the host may be asked."""
+        if self._gap_s and not host.startswith("s3://"):
+            now_s = time.monotonic()
+            turn_s = max(self._next_s.get(host, now_s), now_s)
+            self._next_s[host] = turn_s + self._gap_s
+            time.sleep(turn_s - now_s)
         while (pause := self.of(host)) is not None and (left_s := pause.until_s - time.time()) > 0:
             time.sleep(left_s + random.uniform(0.0, SPREAD * pause.length_s))
 

@@ -20,7 +20,7 @@ from finest.warc.layout import Layout
 from finest.warc.loss import LOSS_REASONS, Loss
 from finest.warc.places import opener_for
 from finest.warc.record import PAGE_TYPES, Entry, Record, read_entry, with_languages
-from finest.warc.stream import OnRetry, ResumableStream, RetryPolicy
+from finest.warc.stream import MORE_BYTES, OnRetry, ResumableStream, RetryPolicy
 from finest.warc.tape import Tape
 
 if TYPE_CHECKING:
@@ -72,12 +72,13 @@ def read_slice(
     policy: RetryPolicy | None = None,
     on_retry: OnRetry | None = None,
     pauses: Pauses | None = None,
+    more_bytes: int = MORE_BYTES,
 ) -> SliceReader:
     """Read the records of a slice whose WARC-Type is among `page_types`, at most `limit` of them.
 
     `exact_start` is the known offset of its first record. A record that decompresses to more than `max_record_bytes`
     is lost and takes no memory. Iterating raises SourceError if the source cannot be read or has changed. `pauses`
-    holds the pauses that the slice shares with others.
+    holds the pauses that the slice shares with others; each request asks for `more_bytes` past the slice's end.
 
     `until` is the end of the last slice that the caller reads one after the other, by default of this one. Each of them
     gets the reader of the one before, which was read to its end, as `before`: they share one request, and a slice
@@ -99,6 +100,7 @@ def read_slice(
         policy=policy,
         on_retry=on_retry,
         pauses=pauses,
+        more_bytes=more_bytes,
     )
     synced = start == 0 or exact_start is not None
     return SliceReader(

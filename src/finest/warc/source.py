@@ -20,7 +20,7 @@ from finest.warc.layout import Layout
 from finest.warc.members import LOOKBACK_BYTES, MAGIC, is_record
 from finest.warc.places import opener_for
 from finest.warc.resolve import Shard, resolve
-from finest.warc.stream import OnRetry, ResumableStream, RetryPolicy
+from finest.warc.stream import MORE_BYTES, OnRetry, ResumableStream, RetryPolicy
 from finest.warc.tape import Tape
 
 if TYPE_CHECKING:
@@ -105,14 +105,16 @@ class Source:
 
 
 def inspect(
-    location: str, name: str | None = None, *, policy: RetryPolicy | None = None, on_retry: OnRetry | None = None
-) -> Source:
+    location: str, name: str | None = None, *, policy: RetryPolicy | None = None, on_retry: OnRetry | None = None,
+    head_bytes: int = MORE_BYTES,
+) -> Source:  # fmt: skip
     """Inspect the head of a WARC. By default, `name` is the one that `name_sources` gives to this location alone.
 
+    Each request asks for `head_bytes`.
     Raises SourceError if the file is missing, unreadable, empty or not a WARC.
     """
     opener = opener_for(location)
-    stream = ResumableStream(opener, until=0, policy=policy, on_retry=on_retry)
+    stream = ResumableStream(opener, until=0, more_bytes=head_bytes, policy=policy, on_retry=on_retry)
     try:
         stream.connect()
         if not stream.size_bytes:

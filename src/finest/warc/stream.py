@@ -121,7 +121,8 @@ class RetryPolicy(Policy):
 class ResumableStream(io.RawIOBase):
     """Read the bytes of one object from `position` to its end, in order, in bounded memory.
 
-    `until` is the offset at which the caller expects to stop. It bounds the requests, not what can be read.
+    `until` is the offset at which the caller expects to stop. It bounds the requests, not what can be read: each asks
+    for `more_bytes` past it.
     Raises SourceError if the object does not match `etag` and `size_bytes`, if it cannot be read at all, or after
     `policy.tries` tries in a row without a byte. With `pauses`, refusals are not such tries: they pause all streams of
     the run, until SourceBusy ends it.
@@ -135,6 +136,7 @@ class ResumableStream(io.RawIOBase):
         etag: str | None = None,
         size_bytes: int | None = None,
         until: int | None = None,
+        more_bytes: int = MORE_BYTES,
         policy: RetryPolicy | None = None,
         on_retry: OnRetry | None = None,
         pauses: Pauses | None = None,
@@ -144,7 +146,7 @@ class ResumableStream(io.RawIOBase):
         self.etag = etag
         self.size_bytes = size_bytes
         self._opener = opener
-        self._until, self._more = until, MORE_BYTES
+        self._until, self._more_bytes = until, more_bytes
         self._policy = policy or RetryPolicy()
         self._on_retry = on_retry
         self._pauses = pauses if opener.host else None
@@ -222,9 +224,12 @@ class ResumableStream(io.RawIOBase):
         """Return the end of the next request; None for the end of the object."""
         if self._until is None:
             return None
-        end = max(self._until, self.position) + self._more
-        if self.position >= self._until:
-            self._more *= 2
+        is_past = self.position >= self._until
+        if is_past and not self._more_bytes:
+            self._more_bytes = BLOCK_BYTES
+        end = max(self._until, self.position) + self._more_bytes
+        if is_past:
+            self._more_bytes *= 2
         return None if self.size_bytes is not None and end >= self.size_bytes else end
 
     def _wait(self, interruption: Interrupted) -> None:

@@ -13,12 +13,12 @@ from finest.pipeline.forecast.forecast import Forecast, forecast
 from finest.pipeline.forecast.limits import limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
-    from finest.warc.source import Source
+    from finest.pipeline.run_plan import RunPlan
 
 FORECAST_NAME = "forecast.json"
 CALIBRATED_BYTES = 2_000_000_000
@@ -37,16 +37,18 @@ def keep_planned(found: Forecast, key: str, cache: Path) -> None:
     write_whole(path, json.dumps(found.to_dict()).encode())
 
 
-def forecast_run(sources: Sequence[Source], options: RunOptions, progress: Progress) -> None:
+def forecast_run(plan: RunPlan, options: RunOptions, progress: Progress) -> None:
     """Say how long the run will take and which limits it will exceed, and keep the forecast in its ledger.
 
     The forecast is that of `finest plan`, if it was asked before; only a large run makes its own.
     """
     path = options.out / "ledger" / FORECAST_NAME
-    if path.exists() or options.limit is not None or options.engine != "finest":
+    if path.exists() or plan.chosen is not None or options.limit is not None or options.engine != "finest":
         return
-    planned = _planned(key_of((source.name for source in sources), options.recipe.hash), options.cache)
-    total = sum(source.size_bytes for source in sources)
+    sources = plan.sources
+    names = (sources.name(number) for number in range(len(sources)))
+    planned = _planned(key_of(names, options.recipe.hash), options.cache)
+    total = plan.planned_bytes
     if planned.exists():
         write_whole(path, planned.read_bytes())
         return

@@ -40,7 +40,7 @@ def report_of(out: Path) -> ReportData:
         created=_created(out),
         sources=tuple(_source(ledger, number) for number in range(min(len(plan.sources), MAX_SOURCES))),
         sources_count=len(plan.sources),
-        sources_bytes=int(plan.sources.sizes.sum()),
+        sources_bytes=plan.planned_bytes,
         totals=replace(totals, losses=[{**one, "source": plan.sources.name(one["source"])} for one in totals.losses]),
         rows=manifest.rows if manifest else totals.kept,
         tokens=manifest.token_count if manifest else totals.tokens,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from finest.recipe.extract.blocks import read_blocks
 from finest.recipe.extract.main_text import model, scores
+from finest.recipe.extract.structure import read_page
+from finest.recipe.extract.structured_text import choose
 
 if TYPE_CHECKING:
     from finest.recipe.recipe import Recipe
@@ -20,7 +22,11 @@ class Piece(NamedTuple):
     kept: bool
     """Whether it is in the text that the last stage left, too."""
     score: int | None
-    """The sum of its weights, above 0 for main text; None for an extractor that gives blocks no score."""
+    """The sum of its weights, above 0 for main text; None for an extractor that gives blocks no score.
+
+    Engine `blocks-2` also takes code, tables and gaps in the main text with lower scores, and may leave out a cell with
+    a higher one.
+    """
 
 
 def pieces_of(html: str, extracted: str, final: str, recipe: Recipe) -> list[Piece]:
@@ -29,8 +35,14 @@ def pieces_of(html: str, extracted: str, final: str, recipe: Recipe) -> list[Pie
     `extracted` is the text that the extractor found, `final` the text after the last stage. An extractor without scores
     works on other units than blocks, so a block counts as extracted if all its words stand in the text together.
     """
-    blocks = read_blocks(html, model().groups)
     found, left = _words(extracted), _words(final)
+    if recipe.extraction.engine == "blocks-2":
+        choice = choose(read_page(html, model().groups), model())
+        return [
+            Piece(part.text, taken, taken and all(_words(line) in left for line in part.text.split("\n")), score)
+            for part, score, taken in zip(*choice, strict=True)
+        ]
+    blocks = read_blocks(html, model().groups)
     sums = scores(blocks, model().weights) if recipe.extraction.engine == "blocks-1" else [None] * len(blocks)
     pieces = []
     for block, score in zip(blocks, sums, strict=True):

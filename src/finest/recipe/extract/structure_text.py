@@ -30,7 +30,7 @@ from finest.recipe.extract.parts import (
 from finest.recipe.extract.structure_tags import plain_of
 from finest.recipe.extract.tags import Tag
 
-MOST_STEPS = 1 << 25
+MOST_STEPS = 1 << 22
 """Limit on the open elements that end tags are compared with, and on the bytes of TeX that MathML is made of. Pages of
 Common Crawl need up to 2,000,000."""
 TOO_MANY_STEPS = f"the page takes more than {MOST_STEPS} steps"

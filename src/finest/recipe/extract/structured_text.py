@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from finest.recipe import native
 from finest.recipe.extract.limit import ExtractionLimit
@@ -70,12 +70,35 @@ def formats_in_python(html: str, formats: Sequence[bool]) -> tuple[str, ...]:
 
 def render_page(page: Page, formats: Sequence[bool], given: Model) -> tuple[str, ...]:
     """Choose the blocks of the main text by a model, and return their text in each format."""
-    parts, keep = page.shown, kept(page.shown, page.tables, scores(page.shown, given.weights))
-    if page.unscripted and _chars(parts, keep) < LEAST_SHOWN:
-        others = kept(page.unscripted, page.tables, scores(page.unscripted, given.weights))
-        if _chars(page.unscripted, others) > _chars(parts, keep):
-            parts, keep = page.unscripted, others
-    return tuple(render(parts, keep, page.tables, markdown=markdown) for markdown in formats)
+    found = choose(page, given)
+    return tuple(render(found.parts, found.kept, page.tables, markdown=markdown) for markdown in formats)
+
+
+class Choice(NamedTuple):
+    """Blocks of a page, and which of them are its main text."""
+
+    parts: list[Part]
+    scores: list[int]
+    kept: list[bool]
+
+    @property
+    def chars(self) -> int:
+        """Characters of the main text."""
+        return sum(part.chars for part, is_main in zip(self.parts, self.kept, strict=True) if is_main)
+
+
+def choose(page: Page, given: Model) -> Choice:
+    """Return the blocks that a reader sees, or those in `<noscript>` if the main text is there, with the choice."""
+    shown = _choice(page.shown, page.tables, given)
+    if not page.unscripted or shown.chars >= LEAST_SHOWN:
+        return shown
+    unscripted = _choice(page.unscripted, page.tables, given)
+    return unscripted if unscripted.chars > shown.chars else shown
+
+
+def _choice(parts: list[Part], tables: Sequence[Table], given: Model) -> Choice:
+    found = scores(parts, given.weights)
+    return Choice(parts, found, kept(parts, tables, found))
 
 
 def kept(parts: Sequence[Part], tables: Sequence[Table], found: Sequence[int]) -> list[bool]:
@@ -107,7 +130,3 @@ def _tables(parts: Sequence[Part], tables: Sequence[Table]) -> list[tuple[int, i
                 found.append((start, at))
             start = at
     return found
-
-
-def _chars(parts: Sequence[Part], keep: Sequence[bool]) -> int:
-    return sum(part.chars for part, is_main in zip(parts, keep, strict=True) if is_main)

@@ -1,0 +1,1 @@
+"""Index first: choose pages by Common Crawl's columnar index, and read only their ranges of the WARCs."""

@@ -1,0 +1,165 @@
+"""Choose the pages of a run by the index of its crawl, and say what reading only them saves."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from finest.errors import SourceError, UsageError
+from finest.formatting import byte_size, counted, duration, share
+from finest.pipeline.ledger import Ledger
+from finest.pipeline.pages.index import choose
+from finest.pipeline.pages.table import ChosenPages, PageTable
+from finest.pipeline.source_table import Sources
+from finest.pipeline.steps import PAGE_MORE_BYTES
+from finest.warc.common_crawl import is_like_a_crawl
+from finest.warc.layout import Layout
+from finest.warc.source import inspect, name_sources
+from finest.where import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from finest.pipeline.options import RunOptions
+    from finest.pipeline.progress import Progress
+    from finest.warc.source import CommonCrawl, Shard, Source
+
+WRONG_WAY_SHARE = 0.02
+"""Share of a crawl's pages above which, over HTTPS, whole files are the better way: from about one page in fifty on,
+nearly every stretch of a file as long as a request is worth holds one."""
+FILE_BYTES = 1_000_000_000
+"""About the size of a WARC of Common Crawl, for the comparison with whole files."""
+HEAD_BYTES = 20 << 10
+"""Bytes of a WARC's head that are read to see how it is cut: its first two records take about 2 kB, and gzip members
+are read in blocks of 16 KiB."""
+SAID_EVERY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """The pages that an index chose, before any WARC is looked at."""
+
+    files: list[str]
+    """The paths at Common Crawl of the WARCs that hold a chosen page."""
+    table: PageTable
+    """The pages; sources are numbered as in `files`."""
+    crawl_files: int
+    """WARCs of the crawl, or of the part of it that was asked for."""
+    crawl_pages: int
+    """Pages of the crawl."""
+    is_limited: bool
+    """Whether the files are read over HTTPS, where requests are limited."""
+
+    @property
+    def ranges(self) -> int:
+        return len(self.table.groups())
+
+    @property
+    def read_bytes(self) -> int:
+        """Bytes that reading them takes."""
+        groups = self.table.groups()
+        size = int((groups[:, 2] - groups[:, 1]).sum())
+        return size + len(groups) * PAGE_MORE_BYTES + len(self.files) * HEAD_BYTES
+
+    def to_dict(self) -> dict[str, int | str | None]:
+        """Return a dictionary for JSON; the bytes of whole files are an estimate."""
+        return {
+            "pages": len(self.table), "crawl_pages": self.crawl_pages, "files": len(self.files),
+            "crawl_files": self.crawl_files, "bytes": self.read_bytes, "requests": self.ranges + len(self.files),
+            "whole_bytes": self.crawl_files * FILE_BYTES, "whole_requests": self.crawl_files,
+            "warning": self.warning(),
+        }  # fmt: skip
+
+    def saving(self, requests_per_s: float) -> str:
+        """Say what reading only these pages takes, against reading whole files."""
+        requests = self.ranges + len(self.files)
+        wait = f" ({duration(requests / requests_per_s)} at {requests_per_s:g} a second)" if self.is_limited else ""
+        chosen = (
+            f"{counted(len(self.table), 'page')} ({share(len(self.table), self.crawl_pages)} of {self.crawl_pages:,})"
+        )
+        whole = f"{byte_size(self.crawl_files * FILE_BYTES)} in {counted(self.crawl_files, 'request')}"
+        return (
+            f"Chosen: {chosen} in {len(self.files):,} of {counted(self.crawl_files, 'file')}: "
+            f"{byte_size(self.read_bytes)} in {counted(requests, 'request')}{wait}, instead of about {whole}"
+        )
+
+    def warning(self) -> str | None:
+        """Say that whole files are the better way; None if they are not."""
+        if not self.is_limited or len(self.table) <= WRONG_WAY_SHARE * self.crawl_pages:
+            return None
+        return (
+            f"this is {share(len(self.table), self.crawl_pages)} of the pages; above {WRONG_WAY_SHARE:.0%}, reading "
+            "whole files is the better way over HTTPS: leave --pages-where out and use --where, or read from S3"
+        )
+
+
+def pick(specs: Sequence[str], where: str, place: CommonCrawl, shard: Shard | None, say: Callable[[str], None]) -> Pick:
+    """Return the pages that the index of a crawl chooses.
+
+    Raises UsageError unless the sources are one crawl of Common Crawl, WhereError for an expression that the index's
+    columns do not fit, and SourceError if no page is chosen.
+    """
+    if len(specs) != 1 or not is_like_a_crawl(specs[0]):
+        raise UsageError("--pages-where reads the index of a crawl: name one crawl alone, such as CC-MAIN-2026-30")
+    parse(where)
+    files = place.files_of(specs[0])
+    files = files if shard is None else shard.of(files)
+    say(f"Reading the index of {specs[0]}")
+    read = choose([f"{place.base}/{path}" for path in place.index_of(specs[0])], where, say)
+    numbers = {path: number for number, path in enumerate(files)}
+    found = sorted({(numbers[path], offset, length) for path, offset, length in read.found if path in numbers})
+    if not found:
+        raise SourceError(f"{specs[0]}: no page of its index has {where}")
+    used = sorted({file for file, _, _ in found})
+    places = {file: number for number, file in enumerate(used)}
+    table = PageTable.of((places[file], offset, length) for file, offset, length in found)
+    is_limited = place.base.startswith(("http://", "https://"))
+    return Pick([files[file] for file in used], table, len(files), read.rows, is_limited)
+
+
+def choose_pages(options: RunOptions, progress: Progress) -> tuple[Sources, ChosenPages]:
+    """Return the WARCs that hold a chosen page, and the pages; raises as `pick`, and UsageError with a limit."""
+    where = options.pages_where
+    assert where is not None
+    if options.limit is not None:
+        raise UsageError("--limit takes the first pages of each file, and --pages-where others; use one of them")
+    part = " ".join([*options.specs, *([str(options.shard)] if options.shard else [])])
+    if (kept := _kept(options, part)) is not None:
+        return kept
+    picked = pick(options.specs, where, options.common_crawl, options.shard, progress.say)
+    progress.say(picked.saving(options.requests_per_s))
+    if warning := picked.warning():
+        progress.say(f"Warning: {warning}")
+    locations = [f"{options.common_crawl.base}/{path}" for path in picked.files]
+    names = name_sources(locations)
+    sources = Sources.of(_inspected(locations, names, options, progress))
+    return sources, ChosenPages(part, where, picked.table.root(names), picked.table)
+
+
+def _kept(options: RunOptions, part: str) -> tuple[Sources, ChosenPages] | None:
+    """Return what an earlier start of the same run chose, so that nothing is asked again; None if there is none."""
+    if options.restart or not (options.out / "ledger" / "run.json").exists():
+        return None
+    plan = Ledger.read(options.out).plan
+    if plan.chosen is None or (plan.chosen.crawl, plan.chosen.where) != (part, options.pages_where):
+        return None
+    return plan.sources, plan.chosen
+
+
+def _inspected(
+    locations: Sequence[str], names: Sequence[str], options: RunOptions, progress: Progress
+) -> Iterator[Source]:
+    """Look at each WARC, at most `requests_per_s` a second over HTTPS."""
+    gap_s = 1 / options.requests_per_s if locations[0].startswith(("http://", "https://")) else 0.0
+    said = time.monotonic()
+    for number, (location, name) in enumerate(zip(locations, names, strict=True), 1):
+        began = time.monotonic()
+        source = inspect(location, name, head_bytes=HEAD_BYTES)
+        if source.layout is not Layout.MEMBERS:
+            raise SourceError(f"{source.address}: its records are not compressed one by one, so none can be read alone")
+        yield source
+        if time.monotonic() - said > SAID_EVERY_S:
+            said = time.monotonic()
+            progress.say(f"{number:,} of {len(locations):,} files looked at")
+        time.sleep(max(0.0, began + gap_s - time.monotonic()))
