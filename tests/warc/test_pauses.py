@@ -148,6 +148,33 @@ def test_a_pause_is_for_its_host(tmp_path: Path, clock: Clock) -> None:
     assert clock.now_s == before_s and {path.parent for path in tmp_path.rglob("*")} == {tmp_path}
 
 
+def test_what_alone_is_forbidden_costs_itself(
+    server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """403 for one file, while others are read, is no rate limit; where nothing is read, it may be one."""
+    monkeypatch.setattr(module, "LENGTHS", Policy(first_s=0.002, cap_s=0.002))
+    server.state.forbidden = {"/forbidden"}
+    pauses, over = Pauses(tmp_path, max_s=2), threading.Event()
+
+    def read_others() -> None:
+        while not over.is_set():
+            ResumableStream(HttpsOpener(f"{server.base}/data"), policy=QUICK, pauses=Pauses(tmp_path)).read()
+
+    stream = ResumableStream(HttpsOpener(f"{server.base}/forbidden"), policy=QUICK, pauses=pauses)
+    with pytest.raises(SourceBusy):
+        stream.read()
+    pauses.renew()
+    thread = threading.Thread(target=read_others)
+    thread.start()
+    stream = ResumableStream(HttpsOpener(f"{server.base}/forbidden"), policy=QUICK, pauses=Pauses(tmp_path))
+    try:
+        with pytest.raises(SourceError, match="/forbidden: the server answers HTTP 403 to 30 requests in a row"):
+            stream.read()
+    finally:
+        over.set()
+        thread.join()
+
+
 def test_the_pause_holds_no_secret(
     server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
