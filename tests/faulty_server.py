@@ -51,6 +51,11 @@ class State:
     """Paths that are always answered with 403."""
     gone_after_looks: set[str] = field(default_factory=set)
     """Paths that are not found once each has been asked for."""
+    delay_s: float = 0.0
+    """How long each answer takes."""
+    at_once: int = 0
+    most_at_once: int = 0
+    """Requests that wait for their answer now, and the most that ever did."""
     etag: str | None = ETAG
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -61,6 +66,7 @@ class FaultyServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128
 
     def __init__(self, files: dict[str, bytes]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -99,6 +105,10 @@ class _Handler(socketserver.StreamRequestHandler):
             return False
         state = self.server.state
         state.seen.append(seen)
+        state.at_once += 1
+        state.most_at_once = max(state.most_at_once, state.at_once)
+        state.stop.wait(state.delay_s)
+        state.at_once -= 1
         fault = state.faults.pop(0) if state.faults else Fault("none")
         if seen.at_s < state.refuse_until_s:
             fault = state.refusal

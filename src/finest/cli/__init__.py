@@ -22,6 +22,7 @@ from finest.cli import (
     doctor,
     hub,
     languages,
+    merge,
     mine,
     model,
     plan,
@@ -43,8 +44,8 @@ from finest.system import unserved
 INTERRUPTED = 130
 """Exit status after Ctrl-C, following the convention of shells (128 + SIGINT)."""
 _HOLD_SECRETS = frozenset({
-    "mine", "validate", "serve", "publish", "open", "select", "decontaminate", "verify", "audit", "quality", "model",
-    "contest",
+    "mine", "validate", "serve", "publish", "open", "select", "merge", "decontaminate", "verify", "audit", "quality",
+    "model", "contest",
 })  # fmt: skip
 """Commands that use a key, a token or a password. Most also start processes that read untrusted files."""
 
@@ -52,8 +53,7 @@ _HOLD_SECRETS = frozenset({
 SECTIONS = {
     "Refine a crawl": (
         plan.plan, refinery.refine, refinery.attach, refinery.status, refinery.report, recipes.recipe, select.select,
-        decontaminate.decontaminate,
-        languages.languages, hub.publish,
+        merge.merge, decontaminate.decontaminate, languages.languages, hub.publish,
     ),
     "Score texts": (model.model,),
     "Work for the subnet": (mine.mine, mine.dashboard, validate.validate, contest.contest),

@@ -85,21 +85,21 @@ class SeriesTrees:
     def __init__(self) -> None:
         self._trees: dict[str, Tree] = {}
 
-    def __len__(self) -> int:
-        return sum(tree.size for tree in self._trees.values())
-
     def add(self, series: str, row_hashes: Iterable[bytes]) -> None:
         """Add rows of a series, by their hashes (32 raw bytes each)."""
         self._trees.setdefault(series, Tree()).add(row_hashes)
 
     def roots(self) -> dict[str, str]:
         """Return the root of each series that has rows."""
-        return {series: tree.root() for series, tree in self._trees.items() if tree.size}
+        return {series: root for series, (root, _) in self.leaves().items()}
 
-    def root(self, order: Sequence[str] | None = None) -> str:
-        """Return the dataset's root, of the series in the order of their first rows or in another one."""
-        trees = [self._trees[series] for series in (self._trees if order is None else order)]
-        return top_root((tree.root(), tree.size) for tree in trees if tree.size)
+    def leaves(self) -> dict[str, tuple[str, int]]:
+        """Return the root and the number of rows of each series that has rows, in the order of their first rows."""
+        return {series: (tree.root(), tree.size) for series, tree in self._trees.items() if tree.size}
+
+    def root(self) -> str:
+        """Return the dataset's root, of the series in the order of their first rows."""
+        return top_root(self.leaves().values())
 
 
 def proof(leaves: Sequence[bytes], index: int) -> list[bytes]:

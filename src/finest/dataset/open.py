@@ -247,10 +247,19 @@ class Dataset:
         for file in files:
             (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
             with open(folder / file.path, "xb") as target:
-                target.writelines(self._pieces(file))
+                target.writelines(self.pieces(file))
         (folder / MANIFEST_NAME).write_text(self.manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
-    def _pieces(self, file: Shard | SourceFile) -> Iterator[bytes]:
+    def row_groups_of(self, series: str) -> list[RowGroup]:
+        """Return the row groups of the data files of a series."""
+        return self._rows.groups(series)
+
+    def verdict_groups_of(self, series: str) -> list[RowGroup]:
+        """Return the row groups of the verdict files of a series."""
+        return self._verdicts.groups(series)
+
+    def pieces(self, file: Shard | SourceFile) -> Iterator[bytes]:
+        """Yield the bytes of a file, in pieces of a few megabytes."""
         for start in range(0, file.size_bytes, _PIECE_BYTES):
             yield self._store.read(file.path, start, min(start + _PIECE_BYTES, file.size_bytes))
 

@@ -36,8 +36,10 @@ class Part:
         self._firsts = [0, *accumulate(file.rows for file in files)]
         self._group_rows: dict[str, list[int]] = {}
 
-    def groups(self) -> list[RowGroup]:
-        return [group for number in range(len(self._files)) for group in self._groups(number)]
+    def groups(self, series: str | None = None) -> list[RowGroup]:
+        """Return the row groups of all files, or of those of a series."""
+        numbers = [n for n, file in enumerate(self._files) if series in (None, series_of(file.path))]
+        return [group for number in numbers for group in self._groups(number)]
 
     def _groups(self, number: int) -> list[RowGroup]:
         file = self._files[number]

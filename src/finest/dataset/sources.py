@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 MAX_INLINE_SOURCES, MAX_INLINE_SLICES = 256, 10_000
 """Sources and slices that a manifest lists itself; they take about 1.5 MB. The sources of a larger dataset lie in
 files."""
-SOURCES_A_FILE = 64
-"""Sources of one file: about 90 kB where a WARC is read in 30 slices."""
 COMMON_CRAWL = "s3://commoncrawl/crawl-data/"
 _LOCAL_PATH = re.compile(r"^(?:[/~\\]|[A-Za-z]:[/\\]|file:)")
 
@@ -129,10 +127,9 @@ def write_source_file(folder: Path, path: str, sources: Sequence[Source]) -> Sou
     )
 
 
-def are_few(sources: Sequence[Source]) -> bool:
-    """Return whether the manifest lists these sources itself."""
-    slices = sum(len(source.slices) for source in sources)
-    return len(sources) <= MAX_INLINE_SOURCES and slices <= MAX_INLINE_SLICES
+def are_few(sources: int, slices: int) -> bool:
+    """Return whether the manifest lists so many sources with so many slices itself."""
+    return sources <= MAX_INLINE_SOURCES and slices <= MAX_INLINE_SLICES
 
 
 def source_file_path(dump: str, number: int) -> str:

@@ -52,7 +52,7 @@ def write_subset(
     Raises UsageError if the folder exists and is not empty, or if another process is writing it; VerifyError if the
     dataset does not match its manifest; RunError if the disk refuses.
     """
-    with _new_folder(out) as scratch:
+    with new_folder(out) as scratch:
         subset = _Subset(dataset, keep, rule, scratch, progress)
         if dataset.manifest.configurations:
             subset.copy_by_language()
@@ -68,7 +68,7 @@ def write_subset(
 
 
 @contextmanager
-def _new_folder(out: Path) -> Iterator[Path]:
+def new_folder(out: Path) -> Iterator[Path]:
     """Yield a folder beside `out` that becomes `out` when the block ends, and is removed if it fails."""
     out = out.absolute()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

@@ -110,7 +110,7 @@ class Ledger:
             found = Ledger.read(out).plan
             if what := plan.difference(found):
                 raise LedgerError(f"{out} holds a run with {what}; name another --out, or delete it with --restart")
-            return Ledger(out, found.read_at({i: one for i, one in enumerate(plan.sources) if one != found.sources[i]}))
+            return Ledger(out, found.read_at(plan.sources.changed_from(found.sources)))
         if foreign := [p.name for p in out.iterdir() if p.name not in OWN_FILES] if out.exists() else []:
             raise LedgerError(f"{out} is not empty ({foreign[0]} is in it); name another folder with --out")
         return Ledger(out, plan).saved()

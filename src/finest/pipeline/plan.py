@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING
 from finest.dataset.manifest import read_manifest
 from finest.errors import UsageError
 from finest.pipeline.assemble import assemble
+from finest.pipeline.heads import sources_at
 from finest.pipeline.ledger import Ledger, wipe
 from finest.pipeline.missing import leave_out
 from finest.pipeline.pages.choose import choose_pages
 from finest.pipeline.run_plan import RunPlan, SliceRule
 from finest.pipeline.select import check_where
 from finest.pipeline.slices import run_slices
-from finest.pipeline.source_table import Sources
-from finest.warc.source import inspect, name_sources, resolve
+from finest.warc.pauses import Pauses
+from finest.warc.source import name_sources, resolve
 
 if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
+    from finest.pipeline.source_table import Sources
 
 
 def begin(options: RunOptions, progress: Progress) -> Ledger:
@@ -35,7 +37,6 @@ def begin(options: RunOptions, progress: Progress) -> Ledger:
     if options.where is not None:
         check_where(options.where, options.recipe)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    progress.say("Looking at the sources")
     plan = make_plan(options, progress)
     if options.restart:
         wipe(options.out)
@@ -61,11 +62,14 @@ def finish(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifest:
 
 
 def make_plan(options: RunOptions, progress: Progress) -> RunPlan:
-    """Find the sources and inspect the head of each; with `pages_where`, those with pages that the index chooses."""
+    """Find the sources, and look at those that the ledger in the folder does not know.
+
+    With `pages_where`, they are the sources with pages that the index chooses.
+    """
     if options.pages_where is not None:
         sources, chosen = choose_pages(options, progress)
     else:
-        sources, chosen = _all_sources(options), None
+        sources, chosen = _all_sources(options, progress), None
     return RunPlan(
         recipe=options.recipe.resolved(),
         recipe_hash=options.recipe.hash,
@@ -78,7 +82,11 @@ def make_plan(options: RunOptions, progress: Progress) -> RunPlan:
     )
 
 
-def _all_sources(options: RunOptions) -> Sources:
+def _all_sources(options: RunOptions, progress: Progress) -> Sources:
     locations = resolve(options.specs, options.common_crawl, shard=options.shard)
     names = name_sources(locations)
-    return Sources.of(inspect(location, name) for location, name in zip(locations, names, strict=True))
+    is_begun = not options.restart and (options.out / "ledger" / "run.json").exists()
+    known = Ledger.read(options.out).plan.sources if is_begun else None
+    progress.say("Looking at the sources")
+    pauses = Pauses(options.out / "ledger" / "pauses", options.max_pause_s)
+    return sources_at(locations, names, known, pauses, progress)

@@ -160,3 +160,20 @@ class Progress:
         if self._bar:
             self._bar.stop()
             self._bar = None
+
+
+class Pace:
+    """Prints how far a step is and how long it will take, at most every LINE_EVERY_S."""
+
+    def __init__(self, what: str, total: int, progress: Progress) -> None:
+        self._what, self._total, self._progress = what, total, progress
+        self._done, self._began = 0, time.monotonic()
+        self._said = self._began
+
+    def add(self, done: int) -> None:
+        self._done += done
+        now = time.monotonic()
+        if now - self._said >= LINE_EVERY_S:
+            self._said = now
+            left = (now - self._began) * (self._total - self._done) / max(self._done, 1)
+            self._progress.say(f"{self._what}: {self._done / self._total:4.0%}, {time_left(left)}")

@@ -172,8 +172,4 @@ class RunPlan:
             )
         if (self.chosen and self.chosen.to_dict()) != (other.chosen and other.chosen.to_dict()):
             return f"other pages ({other.chosen.where if other.chosen else 'all of its sources'})"
-        mine, theirs = [(s.name, s.size_bytes) for s in self.sources], [(s.name, s.size_bytes) for s in other.sources]
-        if mine != theirs:
-            changed = next((b for a, b in zip(mine, theirs, strict=False) if a != b), None)
-            return f"other sources (it has {len(theirs)}{f', among them {changed[0]}' if changed else ''})"
-        return None
+        return self.sources.difference(other.sources)

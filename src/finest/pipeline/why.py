@@ -54,9 +54,11 @@ def find_verdicts(out: Path, wanted: str) -> list[dict[str, Any]]:
     found = []
     for part in _verdict_files(out):
         with part.open() as file:
-            table = file.read(use_threads=False)
-        hit = pc.or_(pc.equal(table["url"], wanted), pc.is_in(table["id"], value_set=_ids(wanted)))
-        found += table.filter(hit).to_pylist()
+            for number in range(file.num_row_groups):
+                table = file.read_row_group(number, columns=["url", "id"], use_threads=False)
+                hit = pc.or_(pc.equal(table["url"], wanted), pc.is_in(table["id"], value_set=_ids(wanted)))
+                if pc.any(hit).as_py():
+                    found += file.read_row_group(number, use_threads=False).filter(hit).to_pylist()
     return found
 
 

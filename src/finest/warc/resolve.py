@@ -95,17 +95,19 @@ def _expand(spec: str, common_crawl: CommonCrawl) -> list[str]:
         spec = unquote(urlsplit(spec).path)
     if "://" in spec:
         return in_store(spec)
-    path = Path(spec).expanduser()
-    if path.is_dir():
-        return _in_folder(path, spec)
-    if path.exists():
-        return [_absolute(path)]
+    place = os.path.expanduser(spec)  # noqa: PTH111 - a list may name 90,000 files
+    if os.path.lexists(place):
+        path = Path(place)
+        if path.is_dir():
+            return _in_folder(path, spec)
+        if path.exists():
+            return [_absolute(path)]
     if _COMMON_CRAWL_PATH.fullmatch(spec):
         return [f"{common_crawl.base}/{spec}"]
     if is_like_a_crawl(spec):
         return [f"{common_crawl.base}/{path}" for path in common_crawl.files_of(spec)]
     if glob.has_magic(spec):
-        return _in_glob(path, spec)
+        return _in_glob(Path(place), spec)
     raise SourceError(f"{spec}: no such file or folder")
 
 

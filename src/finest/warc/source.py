@@ -20,14 +20,19 @@ from finest.warc.layout import Layout
 from finest.warc.members import LOOKBACK_BYTES, MAGIC, is_record
 from finest.warc.places import opener_for
 from finest.warc.resolve import Shard, resolve
-from finest.warc.stream import MORE_BYTES, OnRetry, ResumableStream, RetryPolicy
+from finest.warc.stream import OnRetry, ResumableStream, RetryPolicy
 from finest.warc.tape import Tape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from finest.warc.pauses import Pauses
+
 __all__ = ["CommonCrawl", "Shard", "Source", "common_crawl_path", "dump_of", "inspect", "name_sources", "resolve"]
 
+LOOK_BYTES = 20 << 10
+"""Bytes of a head that the first request asks for: the first two records of a crawl's WARC take about 2 kB, and gzip
+members are read in blocks of 16 KiB. Each further request asks for twice as many."""
 HEAD_BYTES = 4 << 20
 """Largest record read to determine a file's layout; the first one is nearly always a warcinfo of 1 kB."""
 
@@ -106,15 +111,16 @@ class Source:
 
 def inspect(
     location: str, name: str | None = None, *, policy: RetryPolicy | None = None, on_retry: OnRetry | None = None,
-    head_bytes: int = MORE_BYTES,
+    pauses: Pauses | None = None,
 ) -> Source:  # fmt: skip
     """Inspect the head of a WARC. By default, `name` is the one that `name_sources` gives to this location alone.
 
-    Each request asks for `head_bytes`.
     Raises SourceError if the file is missing, unreadable, empty or not a WARC.
     """
     opener = opener_for(location)
-    stream = ResumableStream(opener, until=0, more_bytes=head_bytes, policy=policy, on_retry=on_retry)
+    stream = ResumableStream(
+        opener, until=0, more_bytes=LOOK_BYTES, policy=policy, on_retry=on_retry, pauses=pauses
+    )  # fmt: skip
     try:
         stream.connect()
         if not stream.size_bytes:

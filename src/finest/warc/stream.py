@@ -128,8 +128,8 @@ class RetryPolicy(Policy):
 class ResumableStream(io.RawIOBase):
     """Read the bytes of one object from `position` to its end, in order, in bounded memory.
 
-    `until` is the offset at which the caller expects to stop. It bounds the requests, not what can be read: each asks
-    for `more_bytes` past it.
+    `until` is the offset at which the caller expects to stop, and `more_bytes` what a request asks for past it. They
+    bound the requests, not what can be read.
     Raises SourceError if the object does not match `etag` and `size_bytes`, if it cannot be read at all, or after
     `policy.tries` tries in a row without a byte. With `pauses`, refusals are not such tries: they pause all streams of
     the run, until SourceBusy ends it.

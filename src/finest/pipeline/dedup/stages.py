@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -30,7 +29,7 @@ from finest.executors.local import ForkedExecutor
 from finest.formatting import byte_size, counted
 from finest.pipeline.dedup.edges import CANDIDATE_BYTES, KEY_BYTES, Span, edges_of
 from finest.pipeline.dedup.forest import CHUNK, Forest, row_type
-from finest.pipeline.progress import LINE_EVERY_S, time_left
+from finest.pipeline.progress import Pace
 from finest.pipeline.queue import queue_of
 
 if TYPE_CHECKING:
@@ -240,23 +239,6 @@ def _died(_: int, exit_code: int) -> None:
         f"a process of the deduplication died (exit code {exit_code}); the machine may be short of memory: "
         f"run the same command with fewer --workers or less --dedup-memory; what is finished is kept"
     )
-
-
-class Pace:
-    """Prints how far a stage is and how long it will take, at most every 10 seconds."""
-
-    def __init__(self, what: str, total: int, progress: Progress) -> None:
-        self._what, self._total, self._progress = what, total, progress
-        self._done, self._began = 0, time.monotonic()
-        self._said = self._began
-
-    def add(self, done: int) -> None:
-        self._done += done
-        now = time.monotonic()
-        if now - self._said >= LINE_EVERY_S:
-            self._said = now
-            left = (now - self._began) * (self._total - self._done) / max(self._done, 1)
-            self._progress.say(f"{self._what}: {self._done / self._total:4.0%}, {time_left(left)}")
 
 
 @contextmanager

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from finest.dataset.limits import MAX_FILES
+from finest.dataset.limits import MAX_FILES, SERIES_SOURCES
 from finest.dataset.shards import MAX_SHARD_BYTES
-from finest.dataset.sources import MAX_INLINE_SOURCES, SOURCES_A_FILE
+from finest.dataset.sources import MAX_INLINE_SOURCES
 from finest.errors import RunError
 from finest.formatting import byte_size, counted
 from finest.pipeline.dedup.stages import plan as plan_dedup
@@ -48,8 +48,9 @@ def _disk(found: Forecast, out: Path | None) -> Iterator[str]:
 
 
 def _files(found: Forecast) -> Iterator[str]:
-    listed = -(-found.sources // SOURCES_A_FILE) if found.sources > MAX_INLINE_SOURCES else 0
-    files = listed + 2 + found.dataset_bytes // MAX_SHARD_BYTES
+    series = -(-found.sources // SERIES_SOURCES)
+    listed = series if found.sources > MAX_INLINE_SOURCES else 0
+    files = listed + 2 * series + found.dataset_bytes // MAX_SHARD_BYTES
     if files > MAX_FILES:
         parts = -(-files // MAX_FILES)
         yield (

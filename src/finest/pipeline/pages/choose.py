@@ -15,7 +15,7 @@ from finest.pipeline.source_table import Sources
 from finest.pipeline.steps import PAGE_MORE_BYTES
 from finest.warc.common_crawl import is_like_a_crawl
 from finest.warc.layout import Layout
-from finest.warc.source import inspect, name_sources
+from finest.warc.source import LOOK_BYTES, inspect, name_sources
 from finest.where import parse
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ WRONG_WAY_SHARE = 0.02
 nearly every stretch of a file as long as a request is worth holds one."""
 FILE_BYTES = 1_000_000_000
 """About the size of a WARC of Common Crawl, for the comparison with whole files."""
-HEAD_BYTES = 20 << 10
-"""Bytes of a WARC's head that are read to see how it is cut: its first two records take about 2 kB, and gzip members
-are read in blocks of 16 KiB."""
 SAID_EVERY_S = 5.0
 
 
@@ -60,7 +57,7 @@ class Pick:
         """Bytes that reading them takes."""
         groups = self.table.groups()
         size = int((groups[:, 2] - groups[:, 1]).sum())
-        return size + len(groups) * PAGE_MORE_BYTES + len(self.files) * HEAD_BYTES
+        return size + len(groups) * PAGE_MORE_BYTES + len(self.files) * LOOK_BYTES
 
     def to_dict(self) -> dict[str, int | str | None]:
         """Return a dictionary for JSON; the bytes of whole files are an estimate."""
@@ -155,7 +152,7 @@ def _inspected(
     said = time.monotonic()
     for number, (location, name) in enumerate(zip(locations, names, strict=True), 1):
         began = time.monotonic()
-        source = inspect(location, name, head_bytes=HEAD_BYTES)
+        source = inspect(location, name)
         if source.layout is not Layout.MEMBERS:
             raise SourceError(f"{source.address}: its records are not compressed one by one, so none can be read alone")
         yield source

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timezone
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from finest.dataset.manifest import MANIFEST_NAME, read_manifest
 from finest.dataset.rows import added_columns
-from finest.pipeline.damage import ParquetPart, readable
+from finest.pipeline.damage import ParquetPart
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.outcome import EXCERPT_CHARS
 from finest.pipeline.report.data import MAX_SOURCES, ReportData, ReportSource
@@ -22,6 +22,7 @@ from finest.recipe.reasons import DUPLICATE, NOT_SELECTED
 from finest.recipe.stage import Column
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from finest.dataset.manifest import Manifest
@@ -93,16 +94,23 @@ def _created(out: Path) -> str:
 
 def _duplicates(ledger: Ledger, manifest: Manifest) -> list[dict[str, Any]]:
     """Return a few duplicates with the beginning of their text."""
-    found: list[dict[str, Any]] = []
-    for shard in manifest.verdicts:
-        with readable(ledger.out / shard.path):
-            rows = pq.read_table(ledger.out / shard.path, filters=[("reason", "=", DUPLICATE)]).to_pylist()
-        found += rows[: SAMPLES_PER_REASON - len(found)]
+    found = list(islice(_duplicate_rows(ledger, manifest), SAMPLES_PER_REASON))
     texts = _texts(ledger, found)
     return [
         {key: row[key] for key in ("id", "url", "language", "duplicate_of")} | {"excerpt": texts.get(row["id"], "")}
         for row in found
     ]
+
+
+def _duplicate_rows(ledger: Ledger, manifest: Manifest) -> Iterator[dict[str, Any]]:
+    """Yield the verdicts of duplicates, from one row group after the other."""
+    for shard in manifest.verdicts:
+        with ParquetPart(ledger.out / shard.path).open() as file:
+            for number in range(file.num_row_groups):
+                reasons = file.read_row_group(number, columns=["reason"], use_threads=False)["reason"]
+                if pc.index(reasons, DUPLICATE).as_py() >= 0:
+                    group = file.read_row_group(number, use_threads=False)
+                    yield from group.filter(pc.equal(group["reason"], DUPLICATE)).to_pylist()
 
 
 def _texts(ledger: Ledger, found: list[dict[str, Any]]) -> dict[str, str]:

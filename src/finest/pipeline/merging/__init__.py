@@ -1,0 +1,1 @@
+"""Merge finished datasets of different WARC files into one: `finest merge`."""

@@ -1,0 +1,206 @@
+"""Merge datasets of one recipe and different WARC files into one.
+
+Files of which no row is lost are linked or copied as they are, under another name, so their rows are still proven by
+the same root of their series. If the recipe deduplicates, rows are compared across the datasets, by signatures computed
+from their texts: of rows that are nearly the same, that of the dataset named first stays, and the verdict of the
+other names it.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import finest
+from finest.dataset.card import write_card
+from finest.dataset.limits import SERIES_SOURCES
+from finest.dataset.location import open_anywhere
+from finest.dataset.manifest import Manifest, root_of, write_manifest
+from finest.dataset.merkle import series_of
+from finest.dataset.sources import are_few, source_file_path, sum_counts, write_source_file
+from finest.dataset.subset import new_folder
+from finest.errors import UsageError
+from finest.pipeline.assembly.pages import dedup_first
+from finest.pipeline.assembly.tasks import Tasks
+from finest.pipeline.dedup.signatures import SignatureFile, WithinGroup, with_language, write_signatures
+from finest.pipeline.dedup.survivors import find_survivors
+from finest.pipeline.merging.parts import check_mergeable, ids_of, plan_parts, rows_of_part
+from finest.pipeline.merging.write import Note, write_part
+from finest.recipe.reasons import DUPLICATE, KEPT
+from finest.recipe.recipe import parse_recipe
+from finest.recipe.toolbox import toolbox
+from finest.warc.source import dump_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from finest.dataset.sources import Source, SourceFile
+    from finest.pipeline.dedup.signatures import Signatures
+    from finest.pipeline.merging.parts import Part
+    from finest.pipeline.progress import Progress
+    from finest.recipe.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class MergeOptions:
+    """How to merge. `dedup_memory` is in bytes, for each process."""
+
+    cache: Path
+    workers: int
+    dedup_memory: int
+    compare: bool = True
+    """Whether rows are compared across the datasets."""
+
+
+def merge(places: Sequence[str], out: Path, options: MergeOptions, progress: Progress) -> Manifest:
+    """Write the datasets at `places` (folders, OWNER/NAME@REVISION or addresses) as one into the new folder `out`.
+
+    The folder appears when everything is written; a merge that is stopped leaves nothing, and starts over. Raises
+    UsageError if the datasets cannot be merged: other recipes, selections, or a WARC file in two of them; VerifyError
+    if one is not that of its manifest; RunError if a process dies or a disk refuses.
+    """
+    datasets = [(place, _manifest(place)) for place in places]
+    check_mergeable(datasets)
+    recipe = parse_recipe(datasets[0][1].recipe)
+    if options.compare and recipe.dedup.cluster_size:
+        raise UsageError(
+            f"rows of the recipe {recipe.name} state the sizes of their clusters of duplicates, which a comparison "
+            "across datasets would change; add --no-dedup to merge them as they are"
+        )
+    parts = plan_parts(datasets)
+    with new_folder(out) as folder:
+        sources, files = _write_sources(places, folder)
+        notes = _write_parts(parts, recipe, folder, options, progress)
+        manifest = _merged(datasets, parts, notes, sources, files)
+        write_card(folder, manifest)
+        write_manifest(folder, manifest)
+    return manifest
+
+
+def _manifest(place: str) -> Manifest:
+    with open_anywhere(place) as dataset:
+        return dataset.manifest
+
+
+def _write_parts(
+    parts: Sequence[Part], recipe: Recipe, folder: Path, options: MergeOptions, progress: Progress
+) -> list[Note]:  # fmt: skip
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    tasks = Tasks(options.workers, scratch / "logs", progress)
+    total = sum(part.length for part in parts)
+    instead: NDArray[np.int64] = np.arange(total)
+    names: dict[int, str] = {}
+    if options.compare and recipe.dedup.enabled:
+        tasks.run(
+            "Computing signatures", range(len(parts)),
+            lambda n: _sign(parts[n], recipe, scratch / f"{n}.npy", options.cache),
+        )  # fmt: skip
+        found, _ = find_survivors(
+            _signatures(parts, recipe, scratch), recipe.dedup, scratch / "dedup", progress,
+            memory_bytes=options.dedup_memory, workers=options.workers,
+        )  # fmt: skip
+        instead = np.asarray(found, np.int64)
+        names = ids_of(parts, np.unique(instead[instead != np.arange(total)]).tolist())
+
+    def write(number: int) -> None:
+        part = parts[number]
+        note = write_part(part, instead[part.first : part.first + part.length], names, folder)
+        (scratch / f"{number}.json").write_text(note.model_dump_json())
+
+    progress.say(f"Writing {len(parts):,} series of files")
+    tasks.run("Writing series", range(len(parts)), write)
+    notes = [Note.model_validate_json((scratch / f"{number}.json").read_bytes()) for number in range(len(parts))]
+    shutil.rmtree(scratch, ignore_errors=True)
+    return notes
+
+
+def _sign(part: Part, recipe: Recipe, path: Path, cache: Path) -> None:
+    """Write the signatures of a part's rows."""
+    tools, first = toolbox(recipe, cache), dedup_first(recipe)
+    signatures = []
+    with open_anywhere(part.where) as dataset:
+        for _, batch in rows_of_part(dataset, part):
+            for text, language in zip(batch["text"].to_pylist(), batch["language"].to_pylist(), strict=True):
+                signature = tools.signer.sign(text, tools.tokenizer_for(language))
+                signatures.append(with_language(signature, language) if first else signature)
+    write_signatures(path, signatures)
+
+
+def _signatures(parts: Sequence[Part], recipe: Recipe, folder: Path) -> list[Signatures]:
+    files: list[Signatures] = [SignatureFile.open(folder / f"{number}.npy") for number in range(len(parts))]
+    if recipe.dedup.scope == "run":
+        return files
+    dumps = sorted({part.dump for part in parts})
+    return [WithinGroup(file, dumps.index(part.dump)) for file, part in zip(files, parts, strict=True)]
+
+
+def _all_sources(places: Sequence[str]) -> Iterator[tuple[str, Source]]:
+    for place in places:
+        with open_anywhere(place) as dataset:
+            for source in dataset.sources():
+                yield place, source
+
+
+def _write_sources(places: Sequence[str], folder: Path) -> tuple[list[Source], list[SourceFile]]:
+    """Return all sources if they are few, else write them into files; raises UsageError if two datasets share one."""
+    seen: dict[str, str] = {}
+    slices = 0
+    for place, source in _all_sources(places):
+        if source.name in seen:
+            raise UsageError(f"{seen[source.name]} and {place} have rows of the same WARC file: {source.name[:300]}")
+        seen[source.name] = place
+        slices += len(source.slices)
+    if are_few(len(seen), slices):
+        return [source for _, source in _all_sources(places)], []
+    files: list[SourceFile] = []
+    for dump in sorted({dump_of(name) for name in seen}):
+        waiting: list[Source] = []
+        for _, source in _all_sources(places):
+            if dump_of(source.name) == dump:
+                waiting.append(source)
+            if len(waiting) == SERIES_SOURCES:
+                files.append(write_source_file(folder, source_file_path(dump, len(files)), waiting))
+                waiting = []
+        if waiting:
+            files.append(write_source_file(folder, source_file_path(dump, len(files)), waiting))
+    return [], files
+
+
+def _merged(
+    datasets: Sequence[tuple[str, Manifest]], parts: Sequence[Part], notes: Sequence[Note], sources: list[Source],
+    files: list[SourceFile],
+) -> Manifest:  # fmt: skip
+    """Build the manifest: the sums over the datasets, less what the parts have lost."""
+    manifests = [manifest for _, manifest in datasets]
+    first, lost = manifests[0], sum(note.lost for note in notes)
+    in_order = [notes[at] for at in sorted(range(len(parts)), key=lambda at: (parts[at].dump, parts[at].number))]
+    found = {series: root for note in in_order for series, root in note.roots.items()}
+    roots = {series: found[series] for series in (sorted(found) if first.configurations else found)}
+    place = {series: number for number, series in enumerate(roots)}
+    rows = sorted((file for note in in_order for file in note.rows), key=lambda file: place[series_of(file.path)])
+    reasons = sum_counts(manifest.reasons for manifest in manifests)
+    reasons |= {KEPT: reasons.get(KEPT, 0) - lost, DUPLICATE: reasons.get(DUPLICATE, 0) + lost}
+    languages = sum_counts(manifest.languages for manifest in manifests)
+    gone = sum_counts(note.lost_languages for note in notes)
+    languages = {name: count - gone.get(name, 0) for name, count in languages.items() if count > gone.get(name, 0)}
+    return Manifest(
+        created_by=f"finest-data {finest.__version__}", python=platform.python_version(),
+        engine="-".join(sorted({manifest.engine for manifest in manifests})), libraries=first.libraries,
+        recipe=first.recipe, recipe_hash=first.recipe_hash,
+        dumps=tuple(sorted({dump for manifest in manifests for dump in manifest.dumps})), sources=tuple(sources),
+        source_files=tuple(files), shards=tuple(rows),
+        verdicts=tuple(file for note in in_order for file in note.verdicts), columns=first.columns,
+        rows=sum(file.rows for file in rows),
+        token_count=sum(manifest.token_count for manifest in manifests) - sum(note.lost_tokens for note in notes),
+        roots=roots, root=root_of(roots, rows), reasons=dict(sorted(reasons.items())),
+        losses=sum_counts(manifest.losses for manifest in manifests), languages=languages,
+        configurations=tuple(languages) if first.configurations else (),
+    )  # fmt: skip

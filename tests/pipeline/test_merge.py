@@ -1,0 +1,120 @@
+"""Datasets of several miners become one: every row is still proven, and no page is there twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from finest.cli import cli
+from finest.dataset.check_files import check_files
+from finest.dataset.manifest import Manifest, read_manifest
+from finest.dataset.open import open_dataset
+from finest.errors import UsageError
+from finest.pipeline.merging.merge import MergeOptions, merge
+from finest.pipeline.progress import Progress
+from finest.pipeline.select import select
+from finest.pipeline.verify import verify
+from finest.recipe.recipe import load_recipe, parse_recipe
+from finest.settings import default_cache
+from tests.validator.made import NOWHERE, Published, make
+from tests.validator.repeated import response, write_warc
+
+OPTIONS = MergeOptions(default_cache(), 1, 10**9)
+
+
+def part(folder: Path, dump: str, pages: range) -> Published:
+    """What a miner made of one WARC with these pages; two of five are too short."""
+    name = f"{dump}-{pages.start}"
+    folder.mkdir(exist_ok=True)
+    members = [[response(n, key=1_000 * pages.start + n, good=n % 5 > 1)] for n in pages]
+    return make(folder / name, [write_warc(folder / f"{name}.warc.gz", members)])
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> list[Published]:
+    """Three datasets: the second has three kept pages of the first, the third is another crawl's."""
+    folder = tmp_path_factory.mktemp("parts")
+    spans = (("CC-MAIN-2025-13", range(10)), ("CC-MAIN-2025-13", range(5, 15)), ("CC-MAIN-2025-18", range(30, 34)))
+    return [part(folder, dump, pages) for dump, pages in spans]
+
+
+def merged(parts: list[Published], out: Path, **changes: Any) -> Manifest:
+    return merge([str(one.folder) for one in parts], out, replace(OPTIONS, **changes), Progress(quiet=True))
+
+
+def lines(out: Path, folder: str) -> list[dict[str, Any]]:
+    return [line for path in sorted((out / folder).rglob("*.parquet")) for line in pq.read_table(path).to_pylist()]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_pages_of_two_datasets_are_there_once(parts: list[Published], tmp_path: Path, workers: int) -> None:
+    """The row of the dataset named first stays; the other's verdict names it; all checks pass, and all is proven."""
+    found = merged(parts, tmp_path / "out", workers=workers)
+    one, two, three = (part.manifest for part in parts)
+    assert found == read_manifest(tmp_path / "out")
+    assert found.rows == one.rows + two.rows + three.rows - 3
+    assert found.reasons["duplicate"] == 3 and found.pages == one.pages + two.pages + three.pages
+    assert list(found.roots) == ["data/CC-MAIN-2025-13/000", "data/CC-MAIN-2025-13/001", "data/CC-MAIN-2025-18/000"]
+    assert [*found.roots.values()][::2] == [*one.roots.values(), *three.roots.values()]
+    ids = {row["id"] for row in lines(parts[0].folder, "data")}
+    lost = [line for line in lines(tmp_path / "out", "verdicts") if line["reason"] == "duplicate"]
+    assert len(lost) == 3 and {line["duplicate_of"] for line in lost} < ids
+    check_files(tmp_path / "out", found)
+    with open_dataset(str(tmp_path / "out")) as dataset:
+        dataset.check_root()
+        hashes = dataset.row_columns("row_hash")["row_hash"].to_pylist()
+        assert all(dataset.prove(number).holds(digest, found.root) for number, digest in enumerate(hashes))
+    warcs = [str(path) for part in parts for path in part.warcs]
+    assert verify(tmp_path / "out", default_cache(), NOWHERE, sample=100, seed=1, sources=warcs).is_verified
+    assert not (tmp_path / "out" / "scratch").exists()
+
+
+def test_files_that_lose_nothing_are_the_same_files(parts: list[Published], tmp_path: Path) -> None:
+    """Without a comparison, all of them: under other names, in the order of the datasets."""
+    found = merged(parts, tmp_path / "out", compare=False)
+    assert found.rows == sum(part.manifest.rows for part in parts)
+    for at, part in enumerate(parts):
+        old = part.folder / part.manifest.shards[0].path
+        assert old.samefile(tmp_path / "out" / found.shards[at].path)
+    check_files(tmp_path / "out", found)
+
+
+def test_many_sources_lie_in_files(parts: list[Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("finest.dataset.sources.MAX_INLINE_SOURCES", 2)
+    found = merged(parts, tmp_path / "out")
+    assert not found.sources and len(found.source_files) == 2 and found.source_totals.sources == 3
+    check_files(tmp_path / "out", found)
+    other = part(tmp_path / "other", "CC-MAIN-2025-18", range(50, 53))
+    again = merge([str(tmp_path / "out"), str(other.folder)], tmp_path / "more", OPTIONS, Progress(quiet=True))
+    assert again.source_totals.sources == 4
+    check_files(tmp_path / "more", again)
+
+
+def test_what_does_not_fit_is_refused(parts: list[Published], tmp_path: Path) -> None:
+    """The same WARC twice, another recipe, a selection: in words, and without a folder left behind."""
+    recipe = parse_recipe({**load_recipe("fineweb").resolved(), "pii": {"emails": False, "ips": False}})
+    other = make(tmp_path / "other", [write_warc(tmp_path / "x.warc.gz", [[response(99)]])], recipe)
+    select(str(parts[1].folder), "token_count > 1", tmp_path / "some")
+    some = Published(tmp_path / "some", parts[1].warcs)
+    for pair, says in (
+        ([parts[0], parts[0]], "have rows of the same WARC file: CC-MAIN-2025-13-0.warc.gz"),
+        ([parts[0], other], "have not the same recipe"),
+        ([parts[0], some], "is a selection: merge the whole datasets"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            merged(pair, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
+def test_the_command(parts: list[Published], tmp_path: Path) -> None:
+    """`finest merge A B --out C` says what it made; a single dataset is a mistake."""
+    places = [str(part.folder) for part in parts]
+    done = CliRunner().invoke(cli, ["merge", *places, "--out", str(tmp_path / "out"), "--workers", "1", "--no-dedup"])
+    assert done.exit_code == 0, done.output
+    assert f"root {read_manifest(tmp_path / 'out').root}" in done.output and "of 3 WARC files" in done.output
+    assert CliRunner().invoke(cli, ["merge", places[0], "--out", str(tmp_path / "one")]).exit_code == 2
