@@ -52,7 +52,7 @@ def test_a_source_that_cannot_be_read_costs_itself(tmp_path: Path) -> None:
         asked = len(server.state.seen)
         server.state.gone_after_looks = set()
         manifest = refine(wanted, Listener())
-        assert {seen.path for seen in server.state.seen[asked + 3 :]} == {"/b.warc.gz"}
+        assert {seen.path for seen in server.state.seen[asked:]} == {"/b.warc.gz"}
         whole = refine(replace(settings(server, tmp_path / "whole"), workers=2), Listener())
         assert (manifest.root, manifest.sources) == (whole.root, whole.sources)
 
