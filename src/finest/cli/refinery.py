@@ -94,6 +94,17 @@ if TYPE_CHECKING:
     help="datatrove runs DataTrove's own steps, several times slower, for comparison.",
 )
 @dedup_memory_option
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="A finished dataset with an index: pages that it has are dropped as duplicates, and it stays as it is.",
+)
+@click.option(
+    "--keep-index",
+    is_flag=True,
+    help="Write the index that --against of a later run needs, about 200 bytes a page, into OUT/index.",
+)
 @executor_options
 @click.option(
     "--allow-missing",
@@ -121,8 +132,8 @@ if TYPE_CHECKING:
 def refine(
     sources: tuple[str, ...], out: str, work: Path | None, recipe_name: str | None, language: str | None,
     workers: int | None, limit: int | None, shard: Shard | None, expression: str | None,
-    pages_where: str | None, requests_per_s: float, engine: str, dedup_memory: int, where: Where,
-    max_pause: float, allow_missing: float, detach: bool, restart: bool, quiet: bool,
+    pages_where: str | None, requests_per_s: float, engine: str, dedup_memory: int, against: Path | None,
+    keep_index: bool, where: Where, max_pause: float, allow_missing: float, detach: bool, restart: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Refine WARC files into a dataset.
 
@@ -171,8 +182,8 @@ def refine(
         cache=settings.cache, common_crawl=common_crawl(settings), limit=limit, shard=shard, engine=engine,
         workers=workers or where.workers or default_workers(),
         restart=restart, where=expression, pages_where=pages_where,
-        requests_per_s=requests_per_s, dedup_memory=dedup_memory, slurm=where.slurm, ray=where.ray,
-        max_pause_s=max_pause * 3600, allow_missing=allow_missing,
+        requests_per_s=requests_per_s, dedup_memory=dedup_memory, against=against, keep_index=keep_index,
+        slurm=where.slurm, ray=where.ray, max_pause_s=max_pause * 3600, allow_missing=allow_missing,
     )  # fmt: skip
     if detach:
         return _submit(options, quiet=quiet)
