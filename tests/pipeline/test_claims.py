@@ -18,7 +18,7 @@ from finest.pipeline.queue import Queue, cut
 
 SLICES = 60
 MAX_TAKES = 2
-BLOCKS = cut(range(SLICES), lambda rank: rank // 10, 3)
+BLOCKS = cut([range(SLICES)], range(0, SLICES + 1, 10), 3)
 
 
 class Ledger:

@@ -76,8 +76,12 @@ def is_missing(ledger: Ledger, rank: int) -> bool:
 
 def slices_left(ledger: Ledger) -> list[int]:
     """Return the numbers of the unfinished slices whose source may be read."""
-    missing = ledger.missing().found()
-    return [number for number in ledger.pending() if ledger.plan.slices[number].source_index not in missing]
+    left, missing = ledger.pending(), list(ledger.missing().found())
+    if not missing:
+        return left
+    sources = np.searchsorted(ledger.plan.slices.first, left, side="right") - 1
+    found: list[int] = np.asarray(left, np.int64)[~np.isin(sources, missing)].tolist()
+    return found
 
 
 class MissingWatch:

@@ -22,9 +22,9 @@ from finest.pipeline.missing import is_missing, slices_left
 from finest.pipeline.options import RunOptions
 from finest.pipeline.preflight import preflight
 from finest.pipeline.progress import Progress
-from finest.pipeline.queue import Queue
-from finest.pipeline.slices import blocks_of, judge_slices
-from finest.pipeline.submission import CLAIMS, Submission, read, with_addresses
+from finest.pipeline.queue import Queue, cut
+from finest.pipeline.slices import judge_slices
+from finest.pipeline.submission import CLAIMS, Stage, Submission, read, with_addresses
 from finest.recipe.recipe import parse_recipe
 from finest.warc.source import CommonCrawl
 
@@ -59,13 +59,12 @@ class RefineShare(PipelineStep):
         with noting_error(self.folder, task):
             check_restarts()
             ledger, submission, options = opened(self.folder)
-            ranks = frozenset(submission.ranks)
-            blocks = blocks_of(ledger, submission.ranks, tasks * options.workers)
-            claims = Claims(
-                self.folder / CLAIMS, blocks, task, tasks, lambda: ranks.intersection(slices_left(ledger))
-            )  # fmt: skip
+            blocks = cut(submission.spans(), ledger.plan.slices.first, tasks * options.workers)
+            claims = Claims(self.folder / CLAIMS, blocks, task, tasks, lambda: slices_left(ledger))
             watch = TaskWatch(ledger, claims, progress.say)
-            progress.say(f"Task {task} of {tasks} on {os.uname().nodename}; {counted(len(ranks), 'slice')} to share")
+            progress.say(
+                f"Task {task} of {tasks} on {os.uname().nodename}; {counted(submission.slices, 'slice')} to share"
+            )
             preflight(options.recipe, options.cache)
             logs = self.folder / "workers" / str(task)
             is_left = True
@@ -79,7 +78,7 @@ class RefineShare(PipelineStep):
             return claims.is_first_at_the_end()
 
 
-def opened(folder: Path) -> tuple[Ledger, Submission, RunOptions]:
+def opened(folder: Path, stage: Stage = "slices") -> tuple[Ledger, Submission, RunOptions]:
     """Open the run of the submission in OUT/ledger/slurm/RUN; raises RecipeError on a node with other libraries."""
     out = folder.parents[2]
     ledger = Ledger.read(out)
@@ -90,7 +89,8 @@ def opened(folder: Path) -> tuple[Ledger, Submission, RunOptions]:
     recipe = recipe.model_copy(update={"language": language})
     options = RunOptions(
         specs=(), out=out, recipe=recipe, cache=Path(submission.cache), common_crawl=CommonCrawl(),
-        workers=submission.cpus_per_task, engine=ledger.plan.engine, dedup_memory=submission.dedup_memory,
+        workers=submission.allotment_of(stage).cpus_per_task, engine=ledger.plan.engine,
+        dedup_memory=submission.dedup_memory,
         against=Path(submission.against) if submission.against else None, keep_index=submission.keep_index,
         requests_per_s=submission.requests_per_s,
         max_pause_s=submission.max_pause_s, allow_missing=submission.allow_missing,

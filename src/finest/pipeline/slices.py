@@ -14,7 +14,7 @@ from finest.pipeline.deaths import slice_name
 from finest.pipeline.done import SliceDone, Tail
 from finest.pipeline.guard import CPU_SIGNAL
 from finest.pipeline.missing import MissingWatch, is_missing
-from finest.pipeline.queue import cut, queue_of
+from finest.pipeline.queue import cut, queue_of, spans_of
 from finest.pipeline.steps import JudgePages, ReadSlice, Session, WriteSlice
 from finest.pipeline.summary import Totals
 from finest.recipe.reasons import FAILURES
@@ -67,14 +67,10 @@ def _run_ranks(
         return
     watch = FailureWatch(ledger, progress.say)
     progress.begin(ledger, watch.found, options.workers)
-    queue = queue_of(blocks_of(ledger, ranks, options.workers), lambda rank: is_missing(ledger, rank))
+    blocks = cut(spans_of(ranks), ledger.plan.slices.first, options.workers)
+    queue = queue_of(blocks, lambda rank: is_missing(ledger, rank))
     judge_slices(ledger, options, progress, queue, watch, exact_starts)
     progress.end()
-
-
-def blocks_of(ledger: Ledger, ranks: Sequence[int], workers: int) -> list[range]:
-    """Return the blocks in which that many workers judge the slices `ranks`."""
-    return cut(ranks, lambda rank: ledger.plan.slices[rank].source_index, workers)
 
 
 def judge_slices(
