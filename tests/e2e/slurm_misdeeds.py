@@ -10,7 +10,7 @@ import pytest
 _HOOK = """
 import os
 
-if os.environ.get("SLURM_ARRAY_TASK_ID") == {task!r}:
+if {condition}:
     from finest.pipeline import share
 
     true_preflight = share.preflight
@@ -22,6 +22,7 @@ if os.environ.get("SLURM_ARRAY_TASK_ID") == {task!r}:
 
     share.preflight = misbehave
 """
+_IS_SLURM_TASK = 'os.environ.get("SLURM_ARRAY_TASK_ID") == {!r}'
 _IS_RAY_WORKER = '"default_worker.py" in open("/proc/self/cmdline").read()'
 RAISE = "raise ZeroDivisionError('seven by nought')"
 DIE = "os.kill(os.getpid(), signal.SIGKILL)"
@@ -38,15 +39,28 @@ class Misdeeds:
         monkeypatch.setenv("PYTHONPATH", str(folder))  # jobs inherit it
 
     def do(self, deed: str, task: int = 1) -> None:
-        text = _HOOK.format(task=str(task), deed=textwrap.indent(deed, " " * 8))
-        (self.folder / "sitecustomize.py").write_text(text)
+        self.do_if(_IS_SLURM_TASK.format(str(task)), deed)
 
     def do_on_ray(self, deed: str, *, once: bool = True) -> None:
         """The first task of Ray's that comes to it does it, once; or each one."""
         first = f"os.close(os.open({str(self.folder / 'done')!r}, os.O_CREAT | os.O_EXCL))"
         text = f"try:\n    {first}\nexcept FileExistsError:\n    return\n{deed}" if once else deed
-        hook = _HOOK.replace('os.environ.get("SLURM_ARRAY_TASK_ID") == {task!r}', _IS_RAY_WORKER)
-        (self.folder / "sitecustomize.py").write_text(hook.format(deed=textwrap.indent(text, " " * 8)))
+        self.do_if(_IS_RAY_WORKER, text)
+
+    def hang_where(self, condition: str, sign: Path) -> None:
+        """Tasks for which this holds hang at their first page; the others begin when the file `sign` says so."""
+        hang = "import finest.pipeline.steps as s\ns.judge = lambda *_: time.sleep(600)\nsign.touch()"
+        wait = "while not sign.exists():\n    time.sleep(0.1)"
+        deed = "\n".join(
+            [f"sign = pathlib.Path({str(sign)!r})", f"if {condition}:", textwrap.indent(hang, "    "), "else:",
+             textwrap.indent(wait, "    ")]
+        )  # fmt: skip
+        self.do_if(f'"SLURM_ARRAY_TASK_ID" in os.environ or {_IS_RAY_WORKER}', deed)
+
+    def do_if(self, condition: str, deed: str) -> None:
+        """Processes for which the condition holds at their start do it."""
+        text = _HOOK.format(condition=condition, deed=textwrap.indent(deed, " " * 8))
+        (self.folder / "sitecustomize.py").write_text(text)
 
     def end(self) -> None:
         (self.folder / "sitecustomize.py").unlink()

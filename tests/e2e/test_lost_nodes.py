@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +14,6 @@ from tests.cluster.two_nodes import TwoNodes
 from tests.cluster.waiting import wait_for
 from tests.e2e.command import beginnings, root, start
 from tests.e2e.slurm_misdeeds import Misdeeds
-
-HANG = "import finest.pipeline.steps as s\npathlib.Path({sign!r}).touch()\ns.judge = lambda *_: time.sleep(600)"
-"""From its first page on, the task does nothing more: it has slices in hand, and never finishes one."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +31,7 @@ def test_slurm_loses_one_of_two_nodes(
 ) -> None:
     """kill -9 of all that runs there: the other node judges its slices too, and the dataset is that of a local run."""
     sign, out = tmp_path / "hangs", tmp_path / "out"
-    misdeeds.do(HANG.format(sign=str(sign)))
+    misdeeds.hang_where("os.environ.get('SLURM_ARRAY_TASK_ID') == '1'", sign)
     run = start(
         "refine", *warcs, "--out", out, "--executor", "slurm", "--mem-per-cpu", 1, "--total_tasks", 2
     )  # fmt: skip
@@ -42,5 +41,42 @@ def test_slurm_loses_one_of_two_nodes(
     two_nodes.lose(node_of(f"{job.split()[0]}_1"))
     _, said = run.communicate(timeout=120)
     assert run.returncode == 0, said
-    assert re.search(r"Task \d+_1 was lost with its node n\d; Slurm starts it again", said)
+    assert re.search(r"Task \d+_1 on node n\d did not finish, and .*; the other tasks take over its slices", said), said
+    assert root(out) == local_root
+
+
+@pytest.fixture
+def two_ray_nodes(misdeeds: Misdeeds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
+    """A Ray cluster of two nodes of one CPU, and its second node, where tasks hang; RAY_ADDRESS names it."""
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # a cluster of this kind does not make itself a token
+
+    raylet = tmp_path / "raylet"
+    is_there = f"os.environ.get('RAY_RAYLET_PID') == pathlib.Path({str(raylet)!r}).read_text()"
+    misdeeds.hang_where(is_there, tmp_path / "hangs")  # before the cluster, since it starts Python on its nodes at once
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    second = cluster.add_node(num_cpus=1)
+    raylet.write_text(str(second.all_processes["raylet"][0].process.pid))
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    yield cluster, second
+    cluster.shutdown()
+
+
+@pytest.mark.slow
+def test_ray_loses_one_of_two_nodes(
+    warcs: list[Path], local_root: str, tmp_path: Path, two_ray_nodes: tuple[Any, Any]
+) -> None:
+    """The same on Ray, which starts the lost task again."""
+    cluster, second = two_ray_nodes
+    sign, out = tmp_path / "hangs", tmp_path / "out"
+    run = start(
+        "refine", *warcs, "--out", out, "--executor", "ray", "--mem-per-cpu", 1, "--total_tasks", 2
+    )  # fmt: skip
+    wait_for(sign.exists)
+    wait_for(lambda: bool(list(out.glob("ledger/inflight/*"))))
+    cluster.remove_node(second, allow_graceful=False)
+    _, said = run.communicate(timeout=120)
+    assert run.returncode == 0, said
     assert root(out) == local_root

@@ -21,8 +21,8 @@ from finest.settings import default_cache
 LIBRARIES = {"trafilatura": "1.11.0"}
 HASHES = {
     "fineweb": "ef4692587a044ac0ffbf45c6dadce73e4ae438a984857b6398c4718984266921",
-    "finest": "1478520ad8b00d51cf03ce92b9910b3a91f07820ee0387ad5926c12bf1384c09",
-    "finest-scored": "4983fb74df72122f4c2bd1ba466c768c8d04cbcac89876531af4a7bfbf858a53",
+    "finest": "a0a0d0e358e999302278c8b50146e2884c17a23a8dffbfe7f9be9d888d23e2c2",
+    "finest-scored": "2132ecd37000b3a941ca8b1d8f0cb49ab847a56042e9ce78d0f1843309d64a9a",
     "fineweb-2": "81689f14768ffbd15c391ce5b55823c876c274a67ec18083f032bad4a87c5916",
     "fineweb-2-lid176": "43acd2d5a283c68463f238ab505ff040cfee4ec89ab5e119df3c902c4bf9b33c",
 }

@@ -86,6 +86,17 @@ if TYPE_CHECKING:
     help="datatrove runs DataTrove's own steps, several times slower, for comparison.",
 )
 @dedup_memory_option
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="A finished dataset with an index: pages that it has are dropped as duplicates, and it stays as it is.",
+)
+@click.option(
+    "--keep-index",
+    is_flag=True,
+    help="Write the index that --against of a later run needs, about 200 bytes a page, into OUT/index.",
+)
 @executor_options
 @click.option(
     "--max-pause",
@@ -105,7 +116,8 @@ def refine(
     sources: tuple[str, ...], out: str, work: Path | None, recipe_name: str | None, language: str | None,
     workers: int | None, limit: int | None, shard: Shard | None, expression: str | None,
     pages_where: str | None, requests_per_s: float, engine: str,
-    dedup_memory: int, where: Where, max_pause: float, detach: bool, restart: bool, quiet: bool,
+    dedup_memory: int, against: Path | None, keep_index: bool, where: Where, max_pause: float, detach: bool,
+    restart: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Refine WARC files into a dataset.
 
@@ -154,7 +166,8 @@ def refine(
         cache=settings.cache, common_crawl=common_crawl(settings), limit=limit, shard=shard, engine=engine,
         workers=workers or where.workers or default_workers(),
         restart=restart, where=expression, pages_where=pages_where,
-        requests_per_s=requests_per_s, dedup_memory=dedup_memory, slurm=where.slurm, ray=where.ray,
+        requests_per_s=requests_per_s, dedup_memory=dedup_memory, against=against, keep_index=keep_index,
+        slurm=where.slurm, ray=where.ray,
         max_pause_s=max_pause * 3600,
     )  # fmt: skip
     if detach:

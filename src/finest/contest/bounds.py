@@ -25,8 +25,7 @@ MAX_WORD_CHARS = 64
 MAX_CPU_LIMIT_S = 10.0
 """CPU seconds for extracting a page, as in `fineweb`; the page ends the process at three times that."""
 FIXED = ("dedup", "pii")
-"""Sections that are as in `fineweb`: a round drops near-duplicates in the same way for everybody, and personal data is
-no gain to compete for."""
+"""Sections that are as in `fineweb` or `finest`: near-duplicates are nothing to compete for, nor is personal data."""
 _KEYS = ("schema", "name", "description", "libraries")
 
 
@@ -39,8 +38,9 @@ def strange_sections(data: Mapping[str, Any]) -> list[str]:
 def broken_bounds(recipe: Recipe) -> Iterator[str]:
     """Yield what the recipe may not ask for, each as one line with its section."""
     usual = load_recipe("fineweb")
+    shipped = (usual, load_recipe("finest"))
     for name in FIXED:
-        if getattr(recipe, name) != getattr(usual, name):
+        if getattr(recipe, name) not in [getattr(one, name) for one in shipped]:
             yield f"[{name}] is the same for every submission; leave the section out"
     yield from _too_large(recipe.limits, usual.limits, "limits")
     if recipe.payload.max_bytes > usual.payload.max_bytes:

@@ -100,6 +100,8 @@ class Manifest(_Model):
     """Rows by language."""
     selections: Annotated[tuple[Selection, ...], Field(max_length=MAX_SELECTIONS)] = ()
     """The steps that left rows out, in their order; without any, the field is not written."""
+    against: tuple[Sha256, ...] = ()
+    """Root of the earlier dataset whose pages were dropped as duplicates; without one, the field is not written."""
     chosen: PageChoice | None = None
     """The only pages that were read, if an index chose them; otherwise the field is not written."""
     configurations: Annotated[tuple[Name, ...], Field(max_length=MAX_CONFIGURATIONS), FailFast()] = ()
@@ -109,7 +111,7 @@ class Manifest(_Model):
     @model_serializer(mode="wrap")
     def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = handler(self)
-        for name in ("selections", "configurations", "source_files", "chosen"):
+        for name in ("selections", "configurations", "source_files", "against", "chosen"):
             if not getattr(self, name):
                 data.pop(name, None)
         return data

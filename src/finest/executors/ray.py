@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datatrove.executor import RayPipelineExecutor
+from loguru import logger
 
 from finest.errors import ClusterError
 
@@ -31,6 +32,7 @@ class RayStage(RayPipelineExecutor):
     """
 
     def __init__(self, step: PipelineStep, tasks: int, *, cpus_per_task: int, memory_gb: float, folder: Path) -> None:
+        logger.disable("datatrove")  # it prints each task's error with its traceback; the caller tells them
         super().__init__(
             [step], tasks=tasks, cpus_per_task=cpus_per_task, mem_per_cpu_gb=memory_gb, logging_dir=str(folder)
         )

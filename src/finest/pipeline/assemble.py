@@ -23,15 +23,14 @@ from finest.dataset.manifest import Manifest, root_of, write_manifest
 from finest.dataset.merkle import series_of, top_root
 from finest.dataset.selection import Rule, Selection
 from finest.dataset.sources import are_few, parse_sources, sum_counts
-from finest.pipeline.assembly.pages import Pages, first_numbers
+from finest.pipeline.assembly.pages import Pages
 from finest.pipeline.assembly.shards import plan_shards
 from finest.pipeline.assembly.tasks import Tasks
 from finest.pipeline.assembly.winners import Winners
 from finest.pipeline.assembly.write import read_note, write_shard
-from finest.pipeline.dedup.signatures import WithinGroup
-from finest.pipeline.dedup.survivors import find_survivors
+from finest.pipeline.dedup.index import NAME as INDEX
+from finest.pipeline.dedup.of_run import compared_pages, keep_index
 from finest.recipe.reasons import KEPT
-from finest.warc.source import dump_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from finest.dataset.sources import Source, SourceFile
     from finest.pipeline.assembly.shards import Shard
     from finest.pipeline.assembly.write import Note
-    from finest.pipeline.dedup.signatures import Signatures
     from finest.pipeline.ledger import Ledger
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
@@ -58,34 +56,15 @@ def assemble(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifes
     shards = plan_shards(ledger, by_language=bool(recipe.language.table))
     _write_shards(pages, shards, folder, options.workers, progress)
     manifest = _put_together(ledger, recipe, shards, folder)
+    if options.keep_index and not (ledger.out / INDEX).exists():
+        shutil.rmtree(folder / INDEX, ignore_errors=True)
+        keep_index(pages, folder / INDEX, manifest.root, options.dedup_memory, progress)
+        (folder / INDEX).rename(ledger.out / INDEX)
     write_card(ledger.out, manifest)
     write_manifest(ledger.out, manifest)
     for path in (folder, ledger.folder / "dedup"):
         shutil.rmtree(path, ignore_errors=True)
     return manifest
-
-
-def compared_pages(ledger: Ledger, options: RunOptions, progress: Progress) -> Pages:
-    """Deduplicate the run; what a killed process has found of the survivors is in the ledger."""
-    recipe = options.recipe
-    first = first_numbers(ledger, recipe)
-    if not recipe.dedup.enabled:
-        return Pages(ledger, recipe, first, None, None)
-    survivors, sizes = find_survivors(
-        _signatures(ledger, recipe), recipe.dedup, ledger.folder / "dedup", progress,
-        memory_bytes=options.dedup_memory, workers=options.workers,
-    )  # fmt: skip
-    return Pages(ledger, recipe, first, survivors, sizes)
-
-
-def _signatures(ledger: Ledger, recipe: Recipe) -> list[Signatures]:
-    """Return the signatures of all pages that the recipe compares, in order."""
-    parts: list[Signatures] = [pack.signatures() for pack in ledger.packs()]
-    if recipe.dedup.scope == "run":
-        return parts
-    dumps = [dump_of(ledger.plan.sources.name(number)) for number in range(len(parts))]
-    numbers = {dump: number for number, dump in enumerate(sorted(set(dumps)))}
-    return [WithinGroup(part, numbers[dump]) for part, dump in zip(parts, dumps, strict=True)]
 
 
 def _write_shards(pages: Pages, shards: Sequence[Shard], folder: Path, workers: int, progress: Progress) -> None:
@@ -161,6 +140,7 @@ def _manifest(ledger: Ledger, recipe: Recipe, notes: Sequence[Note], sources: li
         languages=languages,
         configurations=tuple(languages) if by_language else (),
         selections=_selections(ledger.plan.where, notes, by_language=by_language),
+        against=(ledger.plan.against,) if ledger.plan.against else (),
         chosen=None if chosen is None else PageChoice(where=chosen.where, root=chosen.root, pages=len(chosen.table)),
     )
 

@@ -17,6 +17,7 @@ from finest.dataset import clusters
 from finest.dataset.merkle import rows_series, series_of
 from finest.dataset.places import Place
 from finest.errors import VerifyError
+from finest.pipeline.witnesses import Text, with_witnesses
 from finest.recipe.reasons import KEPT
 
 if TYPE_CHECKING:
@@ -49,6 +50,13 @@ class Drawn:
     cluster_size: int | None = None
     """The size of its cluster of duplicates that the row states; None for a dataset without this column."""
 
+    kept_id: str | None = None
+    """The id of the row that was kept instead of a duplicate."""
+    jaccard: float | None = None
+    """The similarity with it that the verdict states."""
+    witnesses: tuple[Text, ...] = ()
+    """The rows with that id, if the recipe compares texts."""
+
     def __str__(self) -> str:
         return f"page {self.place.id[:80]} ({self.url[:200]})"
 
@@ -64,7 +72,8 @@ def draw_published(dataset: Dataset, sample: int, rng: random.Random) -> list[Dr
     """Draw half of the sample from kept pages and half from dropped ones, uniformly within each half.
 
     If selections left rows out, a quarter of the sample are those pages: else few of them would be among many others.
-    Raises VerifyError if a kept page has no row, or a page belongs to a source that the manifest does not list.
+    Raises VerifyError if a kept page or the witness of a duplicate has no row, or a page belongs to a source that the
+    manifest does not list.
     """
     kinds = _Kinds(dataset)
     kept, dropped, out = (range(kinds.count(kind)) for kind in (_KEPT, _DROPPED, _LEFT_OUT))
@@ -74,10 +83,11 @@ def draw_published(dataset: Dataset, sample: int, rng: random.Random) -> list[Dr
     verdicts = dataset.read_verdicts(numbers).to_pylist()
     sizes = _source_sizes(dataset, verdicts)
     rows = _Rows(dataset)
-    return _with_sizes(dataset, [
+    pages = [
         rows.page(number, verdict, sizes[verdict["file_path"]])
         for number, verdict in zip(numbers, verdicts, strict=True)
-    ])  # fmt: skip
+    ]
+    return _with_sizes(dataset, with_witnesses(dataset, pages))
 
 
 class _Kinds:
@@ -143,7 +153,11 @@ class _Rows:
         """Return the page of a verdict, by its number; raises VerifyError if it is kept and has no row."""
         place = Place(verdict["file_path"], verdict["offset"], verdict["id"])
         before = _before(self._dataset, number, place)
-        page = Drawn(place, before.verdicts, source_bytes, verdict["url"], verdict["reason"])
+        kept_id = verdict["duplicate_of"]
+        page = Drawn(
+            place, before.verdicts, source_bytes, verdict["url"], verdict["reason"],
+            kept_id=kept_id, jaccard=verdict["value"] if kept_id else None,
+        )  # fmt: skip
         if verdict["reason"] != KEPT:
             return page
         row = self._row(number, verdict, place, before.kept)

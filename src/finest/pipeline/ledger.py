@@ -338,7 +338,7 @@ class Ledger:
 
 SOURCES = "sources.jsonl"
 PAGES = "pages.npy"
-OWN_FILES = {"ledger", "data", "verdicts", "sources", "manifest.json", "README.md", "report.html"}
+OWN_FILES = {"ledger", "data", "verdicts", "sources", "manifest.json", "README.md", "report.html", "index"}
 """Every name that a run may create in its output folder."""
 
 

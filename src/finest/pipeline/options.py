@@ -61,6 +61,10 @@ class RunOptions:
     """How long a server may refuse every request before the run ends."""
     dedup_memory: int = DEDUP_MEMORY_BYTES
     """Memory in bytes of each process of the deduplication."""
+    against: Path | None = None
+    """Folder of a finished dataset with an index: pages that it has are duplicates."""
+    keep_index: bool = False
+    """Write the index that `against` of a later run needs."""
     pages_where: str | None = None
     """The expression that chooses, by Common Crawl's index, which pages are read; None for all pages."""
     requests_per_s: float = REQUESTS_PER_S

@@ -74,10 +74,12 @@ class Pack:
         offset, length, check = self._parts[part]
         return ParquetPart(self.path, offset, length, check)
 
-    def batches(self, part: Literal["rows", "verdicts"]) -> Iterator[pa.RecordBatch]:
-        """Yield the record batches of a part, of at most BATCH_ROWS rows each."""
+    def batches(
+        self, part: Literal["rows", "verdicts"], columns: list[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:  # fmt: skip
+        """Yield the record batches of a part, of at most BATCH_ROWS rows each, with all or some of its columns."""
         with self.parquet(part).open() as file:
-            yield from file.iter_batches(batch_size=BATCH_ROWS, use_threads=False)
+            yield from file.iter_batches(batch_size=BATCH_ROWS, columns=columns, use_threads=False)
 
     def signatures(self) -> SignatureFile:
         """Return the signatures of the kept pages, or of all pages (`dedup_first`)."""

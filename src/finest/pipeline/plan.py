@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from finest.dataset.manifest import read_manifest
 from finest.errors import UsageError
 from finest.pipeline.assemble import assemble
+from finest.pipeline.dedup.index import Index, check_indexable
 from finest.pipeline.heads import sources_at
 from finest.pipeline.ledger import Ledger, wipe
 from finest.pipeline.pages.choose import choose_pages
@@ -35,6 +36,13 @@ def begin(options: RunOptions, progress: Progress) -> Ledger:
         ) from None
     if options.where is not None:
         check_where(options.where, options.recipe)
+    if options.keep_index:
+        check_indexable(options.recipe)
+        if options.where is not None:
+            raise UsageError("--keep-index is for all rows; select afterwards with finest select")
+    if options.against is not None:
+        progress.say(f"Checking the index in {options.against}")
+        Index.open(options.against).check(options.recipe)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     plan = make_plan(options, progress)
     if options.restart:
@@ -72,6 +80,7 @@ def make_plan(options: RunOptions, progress: Progress) -> RunPlan:
         limit=options.limit,
         sources=sources,
         where=check_where(options.where, options.recipe) if options.where is not None else None,
+        against=Index.open(options.against).root if options.against is not None else None,
         chosen=chosen,
         rule=SliceRule.of(int(sources.sizes.sum())),
     )

@@ -88,6 +88,7 @@ def opened(folder: Path) -> tuple[Ledger, Submission, RunOptions]:
     options = RunOptions(
         specs=(), out=out, recipe=recipe, cache=Path(submission.cache), common_crawl=CommonCrawl(),
         workers=submission.cpus_per_task, engine=ledger.plan.engine, dedup_memory=submission.dedup_memory,
+        against=Path(submission.against) if submission.against else None, keep_index=submission.keep_index,
         requests_per_s=submission.requests_per_s,
         max_pause_s=submission.max_pause_s,
     )  # fmt: skip

@@ -61,6 +61,10 @@ class Submission:
     """Path of the language model's file; the recipe in the ledger names it without its folder."""
     dedup_memory: int
     """Memory in bytes of each process of the deduplication."""
+    against: str | None
+    """Folder of the finished dataset whose pages are duplicates; None for none."""
+    keep_index: bool
+    """Whether the run writes the index of its dataset."""
     max_pause_s: float
     """How long a server may refuse every request before a task ends."""
     requests_per_s: float
@@ -98,6 +102,8 @@ def new(
     made = Submission(
         run=_run_id(ledger.out), user=getpass.getuser(), allotment=allotment, ranks=tuple(ranks),
         cache=str(options.cache.absolute()), model=options.recipe.language.model, dedup_memory=options.dedup_memory,
+        against=str(options.against.absolute()) if options.against else None,
+        keep_index=options.keep_index,
         max_pause_s=options.max_pause_s, requests_per_s=options.requests_per_s / allotment.tasks,
         submitted_s=time.time(),
     )  # fmt: skip

@@ -33,6 +33,7 @@ from finest.pipeline.guarded import GuardedJudge
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.quality_models import provide_models
 from finest.pipeline.record import find_records, max_record_bytes, row_of
+from finest.pipeline.witnesses import check_witness
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.recipe import parse_recipe
 from finest.warc.source import common_crawl_path, inspect, name_sources, resolve
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
     from finest.dataset.open import Dataset
     from finest.pipeline.drawn import Drawn
+    from finest.recipe.recipe import Recipe
     from finest.warc.slices import Record
     from finest.warc.source import CommonCrawl, Source
 
@@ -247,7 +249,7 @@ def _judge_again(
             except SourceError as error:
                 result.no_evidence.append(str(error))
                 continue
-            if _recheck(record, page, guarded, result.manifest, cache):
+            if _recheck(record, page, guarded, recipe, result.manifest, cache):
                 result.judged[page.reason] = result.judged.get(page.reason, 0) + 1
             else:
                 result.not_repeatable += 1
@@ -282,7 +284,9 @@ class _Sources:
             raise
 
 
-def _recheck(record: Record, page: Drawn, guarded: GuardedJudge, manifest: Manifest, cache: Path) -> bool:
+def _recheck(
+    record: Record, page: Drawn, guarded: GuardedJudge, recipe: Recipe, manifest: Manifest, cache: Path
+) -> bool:
     """Judge the page again: True if it matches, False if its verdict is not repeatable; else raises VerifyError."""
     verdict = guarded.judge(record.page())
     if verdict.reason in NOT_REPEATABLE:
@@ -297,6 +301,7 @@ def _recheck(record: Record, page: Drawn, guarded: GuardedJudge, manifest: Manif
     if not verdict.kept:
         return True
     row = with_size(row_of(record, verdict, page.place.source), page.cluster_size)
+    check_witness(page, row, recipe, cache)
     if page.row_hash is not None and row_hash(row) != page.row_hash:
         raise VerifyError(f"the row of {page} differs from what its WARC record gives")
     if rules and unsatisfied(batch_of([row], schema_with(manifest.columns)), rules, cache) is None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Signature: TypeAlias = npt.NDArray[np.uint64]
 """A MinHash signature, shape (buckets, hashes per bucket)."""
 
+Shingles: TypeAlias = npt.NDArray[np.uint64]
+"""The hashes of a text's distinct shingles, ascending."""
+
 PRIME = np.uint64((1 << 61) - 1)
 """The Mersenne prime 2^61 - 1, the modulus of DataTrove's permutations."""
 _PRIME_BITS = np.uint64(61)
@@ -60,6 +63,10 @@ class Signer:
             np.minimum(lowest, self._permuted_minimum(shingles[start : start + _BLOCK]), out=lowest)
         return self._shaped(lowest)
 
+    def shingles(self, text: str, tokenizer: Tokenizer) -> Shingles:
+        """Return the shingles of `text` of which its signature is a sample."""
+        return np.sort(self._shingles(tokenizer.words(simplify(text)).tokens))
+
     def _shaped(self, lowest: Signature) -> Signature:
         return lowest.reshape(self._rules.buckets, self._rules.hashes_per_bucket)
 
@@ -81,6 +88,12 @@ class Signer:
             values %= PRIME
         lowest: npt.NDArray[np.uint64] = values.min(axis=1)
         return lowest
+
+
+def similarity(one: Shingles, other: Shingles) -> float:
+    """Return the Jaccard similarity of two sets of shingles; 0 if both are empty."""
+    common = len(np.intersect1d(one, other, assume_unique=True))
+    return common / max(len(one) + len(other) - common, 1)
 
 
 def simplify(text: str) -> str:

@@ -154,6 +154,14 @@ class Recipe(Rules):
         check_columns(self.columns())
         return self
 
+    @model_validator(mode="after")
+    def _has_the_texts_that_it_compares(self) -> Recipe:
+        if self.dedup.min_jaccard and self.order != "fineweb":
+            raise ValueError(
+                f'[dedup] min_jaccard compares rows, and order = "{self.order}" deduplicates before pages have rows'
+            )
+        return self
+
     @model_serializer(mode="wrap")
     def _resolve(self, handler: SerializerFunctionWrapHandler, _: SerializationInfo) -> dict[str, Any]:
         """Dump every setting, but omit keys newer than the schema while they have their default."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from finest.errors import VerifyError
+from finest.pipeline.witnesses import Text, jaccard
 from finest.recipe.judge import toolbox
 from finest.validator.models import Uniqueness
 from finest.validator.seed import Draw
@@ -37,11 +38,15 @@ if TYPE_CHECKING:
 SKETCH_SIZE = 1024
 """Number of fingerprints stored per submission: the smallest ones, so that equal rows give equal fingerprints."""
 
+MAX_COMPARED = 32
+"""Earlier rows that a row is compared with if the recipe compares texts (`finest.pipeline.dedup.pairs`)."""
+
 
 @dataclass(slots=True)
 class ReadRows:
     """The data kept of the rows that were read, in row order."""
 
+    numbers: list[int] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     texts: list[int] = field(default_factory=list)
     """First 63 bits of each text's sha256."""
@@ -57,9 +62,12 @@ def check_unique(
     for group in sorted(_drawn(dataset.row_groups(), seed, count), key=lambda group: group.first_row):
         context.budget.check()
         numbers = range(group.first_row, group.first_row + group.rows)
-        for batch in dataset.read_rows(numbers).select(["text", "token_count", "language"]).to_batches():
+        read.numbers.extend(numbers)
+        for batch in dataset.read_rows(numbers).select(["text", "token_count", "language", "dump"]).to_batches():
             _read(batch, recipe, context, read)
     exact, near = duplicates(read)
+    if recipe.dedup.min_jaccard:
+        near = _confirmed(near, read, dataset, recipe, context)
     tokens = np.array(read.tokens, np.int64)
     lost = int(tokens[exact | near].sum())
     sketch = fingerprints(read)
@@ -84,22 +92,25 @@ def _drawn(groups: Sequence[RowGroup], seed: str, count: int) -> list[RowGroup]:
 
 def _read(batch: pa.RecordBatch, recipe: Recipe, context: AuditContext, read: ReadRows) -> None:
     tools = toolbox(recipe, context.cache)
-    columns = (batch[name].to_pylist() for name in ("text", "token_count", "language"))
-    for text, tokens, language in zip(*columns, strict=True):
+    columns = (batch[name].to_pylist() for name in ("text", "token_count", "language", "dump"))
+    for text, tokens, language, dump in zip(*columns, strict=True):
         if len(text) > MAX_TEXT_BYTES:
             raise VerifyError(f"a row has a text of {len(text)} characters: longer than rows of ours can be")
         context.budget.check()
-        digest = _number(hashlib.sha256(text.encode()).digest())
+        group = dump.encode() if recipe.dedup.scope == "dump" else b""
+        digest = _number(hashlib.sha256(group + text.encode()).digest())
         signature = tools.signer.sign(text, tools.tokenizer_for(language))
         read.tokens.append(max(0, min(tokens, 2**40)))
         read.texts.append(digest)
-        read.buckets.append(_bucket_hashes(signature, digest, recipe.dedup.buckets))
+        read.buckets.append(_bucket_hashes(signature, digest, recipe.dedup.buckets, group))
 
 
-def _bucket_hashes(signature: NDArray[np.uint64] | None, text: int, buckets: int) -> NDArray[np.int64]:
+def _bucket_hashes(signature: NDArray[np.uint64] | None, text: int, buckets: int, group: bytes) -> NDArray[np.int64]:
     if signature is None:
         return np.full(buckets, text, np.int64)
-    hashes = [hashlib.sha256(bytes([n % 256]) + bucket.astype("<u8").tobytes()) for n, bucket in enumerate(signature)]
+    hashes = [
+        hashlib.sha256(bytes([n % 256]) + bucket.astype("<u8").tobytes() + group) for n, bucket in enumerate(signature)
+    ]
     return np.array([_number(found.digest()) for found in hashes], np.int64)
 
 
@@ -114,6 +125,21 @@ def duplicates(read: ReadRows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     for bucket in np.array(read.buckets, np.int64).T:
         near |= _seen_before(bucket)
     return exact, near & ~exact
+
+
+def _confirmed(
+    near: NDArray[np.bool_], read: ReadRows, dataset: Dataset, recipe: Recipe, context: AuditContext
+) -> NDArray[np.bool_]:
+    """Return those of the `near` rows whose text is similar enough to one of the earlier rows that they agree with."""
+    buckets, found = np.array(read.buckets, np.int64), near.copy()
+    for row in np.flatnonzero(near).tolist():
+        context.budget.check()
+        earlier = np.flatnonzero((buckets[:row] == buckets[row]).any(axis=1))[:MAX_COMPARED].tolist()
+        rows = dataset.read_rows([read.numbers[number] for number in (row, *earlier)])
+        own, *others = map(Text, rows["text"].to_pylist(), rows["language"].to_pylist())
+        least = recipe.dedup.min_jaccard
+        found[row] = any(jaccard(own, other, recipe, context.cache) >= least for other in others)
+    return found
 
 
 def _seen_before(values: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 Duplicates are the connected components of pages whose MinHash signatures agree in a bucket, so a page need not be
 similar to the row that was kept of its component, only linked to it through other pages. If the two do not agree, other
 pages that the dataset lists as duplicates of the same row are judged again; a chain of them also proves the duplicate.
+Under a recipe with `[dedup] min_jaccard`, only the texts of the two prove it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from finest.dataset.rows import batch_of, schema_with
 from finest.dataset.selection import unsatisfied
 from finest.errors import SourceError
 from finest.pipeline.record import find_records, max_record_bytes
+from finest.pipeline.witnesses import Text, jaccard
 from finest.recipe.judge import judge, toolbox
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.stages import ORDERS
@@ -83,7 +85,7 @@ class DatasetPages:
     def __init__(self, dataset: Dataset, recipe: Recipe, context: AuditContext, *, known: bool) -> None:
         self._dataset, self._recipe, self._means, self._known = dataset, recipe, context, known
         self._rules = dataset.manifest.rules if known else ()  # rows of another recipe may lack the columns
-        self._judged_pages: dict[Place, Signatures] = {}
+        self._judged_pages: dict[Place, list[Verdict]] = {}
         self._winners: dict[int, Signatures] = {}
         self._texts: dict[int, tuple[Claim, Signatures]] = {}
         self._rows_of: dict[str, list[int]] = {}
@@ -189,11 +191,21 @@ class DatasetPages:
         """Return whether the page agrees with one of the rows with that id, or is linked to one."""
         mine, text = self._signatures(page), page.verdict.text
         numbers = [n for n in numbers if self._is_compared(page, self._texts[n][0].row.file_path)]
+        if self._recipe.dedup.min_jaccard:
+            return any(
+                self._resembles(page, self._texts[n][0].row.text, self._texts[n][0].row.language) for n in numbers
+            )
         if any(
             text == its.row.text or agree(mine, signatures) for its, signatures in (self._texts[n] for n in numbers)
         ):
             return True
         return any(self._is_linked(page, kept_id, number) for number in numbers[:MAX_LINKS])
+
+    def _resembles(self, page: Kept, text: str, language: str | None) -> bool:
+        """Return whether the page has enough shingles in common with a text that the dataset keeps or left out."""
+        own = Text(page.verdict.text or "", page.verdict.language)
+        found = jaccard(own, Text(text, language), self._recipe, self._means.cache)
+        return found >= self._recipe.dedup.min_jaccard
 
     def _is_compared(self, page: Kept, source: str) -> bool:
         """Return whether the recipe compares the page with those of that source."""
@@ -214,8 +226,13 @@ class DatasetPages:
                 row = self._dataset.read_verdicts([number]).to_pylist()[0]
                 if not self._is_compared(page, row["file_path"]):
                     continue
-                reached = self._judged(Place(row["file_path"], row["offset"], row["id"]))
-                if self._is_chained(page, kept_id, reached):
+                place = Place(row["file_path"], row["offset"], row["id"])
+                if self._recipe.dedup.min_jaccard:
+                    verdicts = self._verdicts_of(place)
+                    found = any(self._resembles(page, verdict.text or "", verdict.language) for verdict in verdicts)
+                else:
+                    found = self._is_chained(page, kept_id, self._judged(place))
+                if found:
                     return True
         return False
 
@@ -260,18 +277,20 @@ class DatasetPages:
 
     def _judged(self, place: Place) -> Signatures:
         """Return the signatures of a place's records; empty if the recipe keeps none or MAX_JUDGED is reached."""
+        return [verdict.signature for verdict in self._verdicts_of(place) if verdict.signature is not None]
+
+    def _verdicts_of(self, place: Place) -> list[Verdict]:
         if place not in self._judged_pages:
             if len(self._judged_pages) >= MAX_JUDGED or place.source not in self._means.warcs.names:
                 return []
             self._judged_pages[place] = self._judge(place)
         return self._judged_pages[place]
 
-    def _judge(self, place: Place) -> Signatures:
+    def _judge(self, place: Place) -> list[Verdict]:
         self._means.budget.check()
         warcs, limit = self._means.warcs, max_record_bytes(self._recipe)
         records = find_records(warcs.source(place.source), place.offset, place.id, limit, warcs.policy)
-        judged = (judge(record.page(), self._recipe, self._means.cache) for record in records[:MAX_LINKS])
-        return [verdict.signature for verdict in judged if verdict.signature is not None]
+        return [judge(record.page(), self._recipe, self._means.cache) for record in records[:MAX_LINKS]]
 
     def _signatures(self, page: Kept) -> Signatures:
         """Return signatures of the text as MinHash saw it, and of the row's text, in which addresses are replaced."""

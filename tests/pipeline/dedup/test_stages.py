@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import struct
-from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 from finest.errors import RunError
 from finest.pipeline.dedup.signatures import RunSignatures, SignatureFile, write_signatures
 from finest.pipeline.dedup.stages import DedupPlan, Stages, plan
+from finest.pipeline.dedup.tasks import Processes
 from finest.pipeline.options import DEDUP_MEMORY_BYTES
 from finest.pipeline.progress import Progress
 from finest.recipe.minhash import Signer
@@ -75,7 +75,7 @@ def _records(path: Path, form: str) -> list[tuple[int, ...]]:
 
 
 def files_of(signatures: list[list[np.ndarray | None]], folder: Path) -> list[SignatureFile]:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for number, slice_ in enumerate(signatures):
         write_signatures(folder / f"{number}.npy", slice_)
     return [SignatureFile.open(folder / f"{number}.npy") for number in range(len(signatures))]
@@ -84,16 +84,15 @@ def files_of(signatures: list[list[np.ndarray | None]], folder: Path) -> list[Si
 def stages_of(files: list[SignatureFile], folder: Path, *, ranges: int = 1, batch_rows: int = 1000) -> Stages:
     """The stages of a run whose buckets are divided into that many ranges."""
     run = RunSignatures(files)
-    return Stages(run, DedupPlan(run.total_rows, ranges, batch_rows, 0, 0, 0), folder, with_sizes=True)
+    return Stages(run, DedupPlan(run.total_rows, ranges, batch_rows, 0, 0, 0), folder)
 
 
-def survivors(files: list[SignatureFile], folder: Path, *, ranges: int = 1, batch_rows: int = 1000) -> list[int]:
+def survivors(
+    files: list[SignatureFile], folder: Path, *, ranges: int = 1, batch_rows: int = 1000, workers: int = 0
+) -> list[int]:
     stages = stages_of(files, folder, ranges=ranges, batch_rows=batch_rows)
-    stages.run(2, QUIET)
-    found = np.load(stages.survivors_path).tolist()
-    counts = Counter(found)
-    assert np.load(stages.sizes_path).tolist() == [counts[survivor] for survivor in found]
-    return found
+    stages.run(Processes(workers, folder / "logs", QUIET))
+    return np.load(stages.survivors_path).tolist()
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -163,11 +162,11 @@ def random_signatures(rows: int, buckets: int = 2) -> list[np.ndarray | None]:
     return [known[number] for number in numbers.tolist()]
 
 
-def test_forked_processes_give_the_same_survivors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forked_processes_give_the_same_survivors(tmp_path: Path) -> None:
     """A run too large for one process is divided among workers."""
-    monkeypatch.setattr("finest.pipeline.dedup.stages._IN_ONE_PROCESS", 0)
     signatures = random_signatures(500)
-    found = survivors(files_of([signatures[:200], signatures[200:]], tmp_path / "files"), tmp_path / "dedup", ranges=3)
+    files = files_of([signatures[:200], signatures[200:]], tmp_path / "files")
+    found = survivors(files, tmp_path / "dedup", ranges=3, workers=2)
     assert found == naive_survivors(signatures)
 
 
@@ -186,7 +185,7 @@ def test_a_killed_deduplication_continues_with_the_missing_tasks(
     made: list[int] = []
     write = Stages.write_edges
     monkeypatch.setattr(Stages, "write_edges", lambda self, number: (made.append(number), write(self, number)))
-    again.run(1, QUIET)
+    again.run(Processes(0, tmp_path / "logs", QUIET))
     assert made == [2, 3, 5]
     assert np.load(again.survivors_path).tolist() == naive_survivors(signatures)
 
@@ -204,7 +203,7 @@ def test_a_finished_deduplication_is_not_repeated(tmp_path: Path) -> None:
     """Its survivors are there, and its edges are gone."""
     files = files_of([random_signatures(200)], tmp_path / "files")
     expected = survivors(files, tmp_path / "dedup")
-    assert {path.name for path in (tmp_path / "dedup").iterdir()} == {"plan.json", "survivors.npy", "sizes.npy"}
+    assert {path.name for path in (tmp_path / "dedup").iterdir()} == {"plan.json", "survivors.npy"}
     for path in (tmp_path / "files").iterdir():
         path.write_bytes(b"")
     assert survivors(files, tmp_path / "dedup") == expected

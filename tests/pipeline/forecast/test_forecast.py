@@ -79,7 +79,7 @@ def test_limits_are_said_before_the_work(tmp_path: Path) -> None:
     (disk,) = limits(made(source_bytes=10**18), FINEST, 10**15, tmp_path / "new" / "out")[:1]
     assert "of disk" in disk and str(tmp_path) in disk
     (files,) = limits(made(9_000_000), FINEST, 2 * GB, None)
-    assert "--shard K/15" in files
+    assert "--shard K/43" in files
 
 
 def test_a_key_is_of_sources_and_recipe() -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
+from finest.pipeline.dedup.forest import CHUNK
+from finest.pipeline.dedup.index import NONE
 from finest.recipe.reasons import KEPT
 from finest.recipe.stages import ORDERS
 
@@ -14,7 +16,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from finest.pipeline.dedup.index import Index
     from finest.pipeline.dedup.signatures import Rows
+    from finest.pipeline.dedup.survivors import Survivors
     from finest.pipeline.ledger import Ledger
     from finest.pipeline.pack import Pack
     from finest.recipe.recipe import Recipe
@@ -37,14 +41,16 @@ def first_numbers(ledger: Ledger, recipe: Recipe) -> NDArray[np.int64]:
 
 
 class Pages:
-    """The compared pages of a run. `survivors` and `sizes` are mapped files, or None if the recipe compares none."""
+    """The compared pages of a run, of which `found` says what became of them: None if the recipe compares none."""
 
     def __init__(
-        self, ledger: Ledger, recipe: Recipe, first: NDArray[np.int64], survivors: Rows | None, sizes: Rows | None
-    ) -> None:
+        self, ledger: Ledger, recipe: Recipe, first: NDArray[np.int64], found: Survivors | None,
+        against: Index | None = None,
+    ) -> None:  # fmt: skip
         self.ledger, self.recipe = ledger, recipe
         self.first_compared = first
-        self.survivors, self._sizes = survivors, sizes
+        self._found, self._against = found, against
+        self.survivors: Rows | None = None if found is None else found.kept
 
     def compared(self, source: int) -> tuple[int, int]:
         """Return the number of the first compared page of a source, and that after its last one."""
@@ -60,9 +66,36 @@ class Pages:
     def sizes(self, source: int) -> NDArray[np.int64]:
         """Return the size of the cluster of each compared page of a source, as MinHash found it."""
         first, end = self.compared(source)
-        if self._sizes is None:
+        if self._found is None or self._found.sizes is None:
             return np.ones(end - first, np.int64)
-        return np.asarray(self._sizes[first:end], np.int64)
+        return np.asarray(self._found.sizes[first:end], np.int64)
+
+    def jaccard(self, source: int) -> NDArray[np.float64] | None:
+        """Return the similarity of each dropped page of a source with the kept one, if the recipe compares texts."""
+        first, end = self.compared(source)
+        if self._found is None or self._found.jaccard is None:
+            return None
+        return np.asarray(self._found.jaccard[first:end])
+
+    def kept_earlier(self, source: int) -> dict[int, str]:
+        """Return the ids of the rows of an earlier dataset that are kept instead of pages of a source, by place."""
+        first, end = self.compared(source)
+        if self._found is None or self._found.earlier is None or self._against is None:
+            return {}
+        rows = self._found.earlier[first:end]
+        return {place: self._against.id_of(int(rows[place])) for place in np.flatnonzero(rows != NONE).tolist()}
+
+    def is_row(self) -> NDArray[np.bool_]:
+        """Return for each compared page of the run whether it is kept, but for repeats within a gzip member."""
+        total = int(self.first_compared[-1])
+        kept = np.ones(total, np.bool_)
+        if self._found is not None:
+            for start in range(0, total, CHUNK):
+                part = self._found.kept[start : start + CHUNK]
+                kept[start : start + CHUNK] = part == np.arange(start, start + len(part))
+                if self._found.earlier is not None:
+                    kept[start : start + CHUNK] &= self._found.earlier[start : start + CHUNK] == NONE
+        return kept
 
     def of_rows(self, pack: Pack) -> NDArray[np.int64]:
         """Return for each row of a pack its place among the compared pages of its source."""

@@ -179,12 +179,14 @@ class _ShardFiles:
             lost, left_out = np.zeros(batch.num_rows, np.bool_), np.zeros(batch.num_rows, np.bool_)
             lost[slice(None) if self._first else is_kept] = ~outcome.is_kept[places]
             left_out[slice(None) if self._first else is_kept] = outcome.is_left_out[places]
-            changed = self._changed(batch, lost, left_out, outcome.losers_to(places[~outcome.is_kept[places]]))
+            losers = places[~outcome.is_kept[places]]
+            changed = self._changed(batch, lost, left_out, outcome.losers_to(losers), outcome.jaccard(losers))
             _count(self._reasons, changed["reason"])
             self._verdicts.write(changed)
 
     def _changed(
-        self, batch: pa.RecordBatch, lost: NDArray[np.bool_], left_out: NDArray[np.bool_], winners: list[int | str]
+        self, batch: pa.RecordBatch, lost: NDArray[np.bool_], left_out: NDArray[np.bool_], winners: list[int | str],
+        jaccard: list[float] | None,
     ) -> pa.RecordBatch:  # fmt: skip
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
         if left_out.any() and self._rule is not None:
@@ -197,6 +199,9 @@ class _ShardFiles:
             if self._first:  # what a filter found of a duplicate decided nothing
                 for name in ("value", "limit", "error"):
                     columns[name] = pc.if_else(is_lost, None, columns[name])
+            if jaccard is not None:
+                columns["value"] = pc.replace_with_mask(columns["value"], is_lost, pa.array(jaccard, pa.float64()))
+                columns["limit"] = pc.if_else(is_lost, self._pages.recipe.dedup.min_jaccard, columns["limit"])
         return pa.record_batch([columns[name] for name in VERDICT_SCHEMA.names], schema=VERDICT_SCHEMA)
 
     def _ids(self, winners: list[int | str]) -> pa.Array:
@@ -213,6 +218,9 @@ class _Outcome:
         first, end = pages.compared(source)
         self._instead = pages.kept_instead(source)
         self.is_kept = self._instead == np.arange(first, end)
+        self._earlier = pages.kept_earlier(source)
+        self.is_kept[list(self._earlier)] = False
+        self._jaccard = pages.jaccard(source)
         self.is_left_out = np.zeros(end - first, np.bool_)
         """Whether the run's selection leaves the row out."""
         self.sizes = pages.sizes(source)
@@ -243,7 +251,14 @@ class _Outcome:
 
     def losers_to(self, places: NDArray[np.int64]) -> list[int | str]:
         """Return who is kept instead of each of these pages: its number, or the id of the row that a row repeats."""
-        return [self._repeats.get(place, int(self._instead[place])) for place in places.tolist()]
+        named = self._earlier | self._repeats
+        return [named.get(place, int(self._instead[place])) for place in places.tolist()]
+
+    def jaccard(self, places: NDArray[np.int64]) -> list[float] | None:
+        """Return the similarity of each of these dropped pages with the kept one, if the recipe compares texts."""
+        if self._jaccard is None:
+            return None
+        return [1.0 if place in self._repeats else float(self._jaccard[place]) for place in places.tolist()]
 
 
 def with_sizes(batch: pa.RecordBatch, sizes: NDArray[np.int64]) -> pa.RecordBatch:

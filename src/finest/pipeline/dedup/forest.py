@@ -42,10 +42,6 @@ class Forest:
                 return roots
             roots = np.where(inner, parents, roots)
 
-    def sizes_of(self, roots: npt.NDArray[np.signedinteger]) -> npt.NDArray[np.signedinteger]:
-        """Return the number of rows in the trees of these roots."""
-        return -self._parents[roots]
-
     def _union(self, a: int, b: int) -> None:
         a, b = self._root(a), self._root(b)
         if a == b:

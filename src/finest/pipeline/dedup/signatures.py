@@ -192,10 +192,11 @@ class RunSignatures:
     """The signatures of all rows of a run, numbered consecutively across the parts in the given order."""
 
     def __init__(self, parts: Sequence[Signatures]) -> None:
-        starts = np.cumsum([0, *(part.total_rows for part in parts)])
-        self.total_rows = int(starts[-1])
-        self._parts = [(part, int(start)) for part, start in zip(parts, starts[:-1], strict=True) if part.signed]
-        self._starts = np.array([start for _, start in self._parts] + [self.total_rows], row_type(self.total_rows))
+        self.starts: list[int] = np.cumsum([0, *(part.total_rows for part in parts)]).tolist()
+        """The number of each part's first row, and the number of all rows."""
+        self.total_rows = self.starts[-1]
+        self._parts = [(part, start) for part, start in zip(parts, self.starts[:-1], strict=True) if part.signed]
+        self._bounds = np.array([start for _, start in self._parts] + [self.total_rows], row_type(self.total_rows))
         shapes = {(part.buckets, part.hashes) for part, _ in self._parts} or {(0, 0)}
         if len(shapes) > 1:
             raise RunError(f"signatures of different recipes in one run: {sorted(shapes)}; start again with --restart")
@@ -203,7 +204,7 @@ class RunSignatures:
 
     def digest(self) -> str:
         """Return a hash of the numbers of rows of all parts."""
-        parts = [(int(start), part.signed) for part, start in self._parts]
+        parts = [(start, part.signed) for part, start in self._parts]
         return hashlib.sha256(repr((self.total_rows, self.buckets, self.hashes, parts)).encode()).hexdigest()
 
     def first_hashes(self, bucket: int, step: int = 1) -> Iterator[tuple[Signatures, int, Hashes]]:
@@ -223,7 +224,7 @@ class RunSignatures:
         """Return one hash of the given rows, which all have a signature; `order` is that of `order_of(rows)`."""
         values = np.zeros(len(rows), np.uint64)
         places = rows[order]
-        bounds = np.searchsorted(places, self._starts).tolist()
+        bounds = np.searchsorted(places, self._bounds).tolist()
         for (part, start), first, end in zip(self._parts, bounds[:-1], bounds[1:], strict=True):
             if first < end:
                 own = places[first:end] - places.dtype.type(start)

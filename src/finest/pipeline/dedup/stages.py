@@ -3,7 +3,6 @@
     OUT/ledger/dedup/plan.json            what the files beside it belong to
     OUT/ledger/dedup/edges-BB-RRRRR.bin   the edges of one bucket and range, shape (edges, 2)
     OUT/ledger/dedup/survivors.npy        for each row, in order, the row that is kept of its cluster
-    OUT/ledger/dedup/sizes.npy            for each row, in order, the size of its cluster, if the recipe wants it
 
 Every file is written under a temporary name and renamed, so what is there is whole, and a deduplication that was killed
 continues with what is missing.
@@ -12,31 +11,28 @@ continues with what is missing.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from datatrove.pipeline.base import PipelineStep
 
 from finest.atomic_files import write_whole
 from finest.errors import RunError
-from finest.executors.local import ForkedExecutor
 from finest.formatting import byte_size, counted
 from finest.pipeline.dedup.edges import CANDIDATE_BYTES, KEY_BYTES, Span, edges_of
 from finest.pipeline.dedup.forest import CHUNK, Forest, row_type
+from finest.pipeline.dedup.tasks import whole_file
 from finest.pipeline.progress import Pace
-from finest.pipeline.queue import queue_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from finest.pipeline.dedup.edges import Edges
     from finest.pipeline.dedup.signatures import Rows, RunSignatures
+    from finest.pipeline.dedup.tasks import Processes
     from finest.pipeline.progress import Progress
     from finest.recipe.recipe import DedupRules
 
@@ -49,8 +45,6 @@ _FILL = 0.8
 """Planned fill of a range; below 1 because the bounds are estimated from a sample."""
 _SAMPLE = 100_000
 """Number of hashes sampled to estimate the bounds of the ranges."""
-_IN_ONE_PROCESS = 100_000
-"""Up to this many rows, which take a second, no worker is forked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +84,17 @@ def plan(total_rows: int, rules: DedupRules, memory_bytes: int) -> DedupPlan:
             f"deduplication of {total_rows:,} rows needs {byte_size(need)} of memory per process, and "
             f"{byte_size(memory_bytes)} are allowed; allow more with --dedup-memory"
         )
-    per_row = KEY_BYTES + CANDIDATE_BYTES * _CANDIDATE_SHARE
-    fit = int(room / per_row)
+    fit = int(room / (KEY_BYTES + CANDIDATE_BYTES * _CANDIDATE_SHARE))
+    batch_rows = max(int(fit * _CANDIDATE_SHARE), 1)
     ranges = 1 if total_rows <= fit else -int(-total_rows // (fit * _FILL))
     column_bytes = total_rows * 8 * rules.buckets
     return DedupPlan(
         rows=total_rows,
         ranges=ranges,
-        batch_rows=max(int(fit * _CANDIDATE_SHARE), 1),
+        batch_rows=batch_rows,
         read_bytes=column_bytes * ranges * (1 + rules.hashes_per_bucket),
-        peak_bytes=_FIXED_BYTES + max(forest, int(min(total_rows, fit) * per_row)),
+        peak_bytes=_FIXED_BYTES
+        + max(forest, min(total_rows, fit) * KEY_BYTES + min(total_rows, batch_rows) * CANDIDATE_BYTES),
         cpu_s=total_rows * rules.buckets * (_CPU_S_PER_ROW + _CPU_S_PER_ROW_AND_RANGE * ranges),
     )
 
@@ -111,8 +106,8 @@ _CPU_S_PER_ROW_AND_RANGE = 0.01e-6
 class Stages:
     """The deduplication of one run in the folder of its files."""
 
-    def __init__(self, run: RunSignatures, cost: DedupPlan, folder: Path, *, with_sizes: bool = False) -> None:
-        self._run, self._cost, self._folder, self._with_sizes = run, cost, folder, with_sizes
+    def __init__(self, run: RunSignatures, cost: DedupPlan, folder: Path) -> None:
+        self._run, self._cost, self._folder = run, cost, folder
         self._type = row_type(run.total_rows)
         edges = [0, *_bounds(run, cost.ranges), 1 << 64]
         self._spans = [
@@ -124,22 +119,14 @@ class Stages:
     def survivors_path(self) -> Path:
         return self._folder / "survivors.npy"
 
-    @property
-    def sizes_path(self) -> Path:
-        return self._folder / "sizes.npy"
-
-    def run(self, workers: int, progress: Progress) -> None:
-        """Make the files that are missing, in up to that many processes."""
+    def run(self, processes: Processes) -> None:
+        """Make the files that are missing."""
         self.begin()
         if self.survivors_path.exists():
             return
         missing = [number for number, span in enumerate(self._spans) if not self._edges_path(span).exists()]
-        if self._run.total_rows <= _IN_ONE_PROCESS:
-            for number in missing:
-                self.write_edges(number)
-        else:
-            self._fork(missing, workers, progress)
-        self._write_survivors(progress)
+        processes.run("Comparing signatures", self.write_edges, missing)
+        self._write_survivors(processes.progress)
 
     def write_edges(self, number: int) -> None:
         """Do one task of the first stage."""
@@ -161,17 +148,7 @@ class Stages:
     def _identity(self) -> dict[str, Any]:
         return {
             "format": FORMAT, "rows": self._run.digest(), "spans": [asdict(span) for span in self._spans],
-            "sizes": self._with_sizes,
         }  # fmt: skip
-
-    def _fork(self, missing: Sequence[int], workers: int, progress: Progress) -> None:
-        told = Pace("Comparing signatures", len(missing), progress)
-        executor = ForkedExecutor(
-            [_WriteEdges(self)], queue_of([[number] for number in missing]).next, world_size=len(self._spans),
-            workers=workers, logging_dir=self._folder / "logs", on_done=lambda _: told.add(1), on_tick=lambda: None,
-            on_death=_died,
-        )  # fmt: skip
-        executor.run()
 
     def _write_survivors(self, progress: Progress) -> None:
         """Join the edges in order, and write the root of each row's tree."""
@@ -182,8 +159,6 @@ class Stages:
             for edges in self._edges(span):
                 forest.join(edges)
             told.add(size)
-        if self._with_sizes:
-            self._write_rows(self.sizes_path, (forest.sizes_of(roots) for roots in self._roots(forest)))
         self._write_rows(self.survivors_path, self._roots(forest))
         for span in self._spans:
             self._edges_path(span).unlink()
@@ -218,35 +193,3 @@ def _bounds(run: RunSignatures, ranges: int) -> list[int]:
         return []
     sample = run.sampled(0, _SAMPLE)
     return sorted({int(sample[len(sample) * i // ranges]) for i in range(1, ranges)} - {0})
-
-
-class _WriteEdges(PipelineStep):
-    """Writes the edges of the span whose number is the rank."""
-
-    type, name = "DEDUP", "edges"
-
-    def __init__(self, stages: Stages) -> None:
-        super().__init__()
-        self._stages = stages
-
-    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:  # noqa: ARG002
-        self._stages.write_edges(rank)
-        return iter(())
-
-
-def _died(_: int, exit_code: int) -> None:
-    raise RunError(
-        f"a process of the deduplication died (exit code {exit_code}); the machine may be short of memory: "
-        f"run the same command with fewer --workers or less --dedup-memory; what is finished is kept"
-    )
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for writing under a temporary name, and rename it when it is complete."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -2,35 +2,88 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from finest.pipeline.dedup.against import Earlier
+from finest.pipeline.dedup.forest import CHUNK
+from finest.pipeline.dedup.pairs import Pairs
 from finest.pipeline.dedup.signatures import RunSignatures
 from finest.pipeline.dedup.stages import Stages, plan
+from finest.pipeline.dedup.tasks import Processes, whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    from finest.pipeline.dedup.index import Index
+    from finest.pipeline.dedup.pairs import Texts
     from finest.pipeline.dedup.signatures import Rows, Signatures
     from finest.pipeline.progress import Progress
     from finest.recipe.recipe import DedupRules
+    from finest.recipe.toolbox import Toolbox
+
+_IN_ONE_PROCESS = 100_000
+"""Up to this many rows, which take a second, no worker is forked."""
+
+
+class Survivors(NamedTuple):
+    """What became of each page that was compared, by its number: mapped files."""
+
+    kept: Rows
+    """The page that is kept of its cluster."""
+    sizes: Rows | None = None
+    """The size of its cluster, if the recipe wants it."""
+    jaccard: NDArray[np.float64] | None = None
+    """The similarity of a dropped page with the kept one, if the recipe compares texts."""
+    earlier: NDArray[np.uint32] | None = None
+    """The row of an earlier dataset that is kept instead (`finest.pipeline.dedup.index.NONE` without one)."""
 
 
 def find_survivors(
-    parts: Sequence[Signatures], rules: DedupRules, folder: Path, progress: Progress, *, memory_bytes: int, workers: int
-) -> tuple[Rows, Rows | None]:  # fmt: skip
-    """Deduplicate a run with MinHash, into `folder`; reports the expected cost before it starts.
+    parts: Sequence[Signatures], rules: DedupRules, folder: Path, progress: Progress, *, memory_bytes: int,
+    workers: int, texts: tuple[Texts, Toolbox] | None = None, against: Index | None = None,
+) -> Survivors:  # fmt: skip
+    """Deduplicate a run into `folder`; reports the expected cost before it starts.
 
-    `parts` are the signatures of all its pages that are compared, in order. Returns for each of them, by number, the
-    page that is kept of its cluster, and the size of the cluster if the recipe wants it; both are mapped files. Each
-    process holds at most `memory_bytes`; raises RunError if that is too little, or if the signatures differ in shape.
+    `parts` are the signatures of all its pages that are compared, in order; `texts` are the rows of the same parts and
+    what finds their words, which a recipe with `min_jaccard` needs. Pages that the dataset of `against` has are
+    dropped. Each process holds at most `memory_bytes`; raises RunError if that is too little, or if the signatures
+    differ in shape.
     """
     run = RunSignatures(parts)
     cost = plan(run.total_rows, rules, memory_bytes)
     progress.say(f"Deduplicating {cost}")
-    stages = Stages(run, cost, folder, with_sizes=rules.cluster_size)
-    stages.run(workers, progress)
-    sizes = np.load(stages.sizes_path, mmap_mode="r") if rules.cluster_size else None
-    return np.load(stages.survivors_path, mmap_mode="r"), sizes
+    processes = Processes(workers if run.total_rows > _IN_ONE_PROCESS else 0, folder / "logs", progress)
+    stages = Stages(run, cost, folder)
+    stages.run(processes)
+    kept, jaccard = stages.survivors_path, None
+    if texts is not None and rules.min_jaccard:
+        pairs = Pairs(folder, run.starts, *texts, rules.min_jaccard, memory_bytes)
+        pairs.run(processes)
+        kept, jaccard = pairs.verified_path, np.load(pairs.jaccard_path, mmap_mode="r")
+    survivor = np.load(kept, mmap_mode="r")
+    earlier = Earlier(folder, parts, against).run(survivor, processes) if against else None
+    return Survivors(survivor, _sizes(survivor, folder / "sizes.npy") if rules.cluster_size else None, jaccard, earlier)
+
+
+def _sizes(survivor: Rows, path: Path) -> Rows:
+    """Write the size of the cluster of each page, and return the mapped file."""
+    counts = np.zeros(len(survivor), survivor.dtype)
+    for part in _chunks(survivor):
+        np.add.at(counts, part, 1)
+    with whole_file(path) as file:
+        header = {"descr": counts.dtype.str, "fortran_order": False, "shape": counts.shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in _chunks(survivor):
+            counts[part].tofile(file)
+    sizes: Rows = np.load(path, mmap_mode="r")
+    return sizes
+
+
+def _chunks(survivor: Rows) -> Iterator[Rows]:
+    for start in range(0, len(survivor), CHUNK):
+        yield survivor[start : start + CHUNK]

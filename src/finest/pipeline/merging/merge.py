@@ -74,6 +74,11 @@ def merge(places: Sequence[str], out: Path, options: MergeOptions, progress: Pro
             f"rows of the recipe {recipe.name} state the sizes of their clusters of duplicates, which a comparison "
             "across datasets would change; add --no-dedup to merge them as they are"
         )
+    if options.compare and recipe.dedup.min_jaccard:
+        raise UsageError(
+            f"the recipe {recipe.name} compares texts ([dedup] min_jaccard), and a merge compares signatures alone; "
+            "add --no-dedup to merge the datasets as they are"
+        )
     parts = plan_parts(datasets)
     with new_folder(out) as folder:
         sources, files = _write_sources(places, folder)
@@ -103,11 +108,11 @@ def _write_parts(
             "Computing signatures", range(len(parts)),
             lambda n: _sign(parts[n], recipe, scratch / f"{n}.npy", options.cache),
         )  # fmt: skip
-        found, _ = find_survivors(
+        found = find_survivors(
             _signatures(parts, recipe, scratch), recipe.dedup, scratch / "dedup", progress,
             memory_bytes=options.dedup_memory, workers=options.workers,
         )  # fmt: skip
-        instead = np.asarray(found, np.int64)
+        instead = np.asarray(found.kept, np.int64)
         names = ids_of(parts, np.unique(instead[instead != np.arange(total)]).tolist())
 
     def write(number: int) -> None:

@@ -125,7 +125,7 @@ class Follower:
             raise JobFailed(self._failure(failed))
         if len(bad) > len(failed):
             raise JobFailed(self._failure(failed if missing and failed else bad))
-        self._tell([unit for unit in failed if missing or unit.state != "CANCELLED"])
+        self._tell([unit for unit in failed if unit.state != "CANCELLED"])
         self._tell_restarts(slices)
         self._was_over = is_over
         self._raise_stuck(units)
@@ -140,12 +140,13 @@ class Follower:
             self._progress.say(f"So did {counted(len(new) - TOLD_AT_ONCE, 'other task')} fail")
 
     def _tell_restarts(self, units: list[Unit]) -> None:
-        """Report the tasks that ran at the last look and now wait again."""
+        """Report the tasks that ran at the last look and now wait again, or were ended because they were late."""
         for unit in units:
-            if unit.state == "PENDING" and unit.id in self._nodes:
+            if unit.id in self._nodes and unit.state in ("PENDING", "CANCELLED"):
+                now = "Slurm starts it again" if unit.state == "PENDING" else "it was ended"
                 self._progress.say(
-                    f"Task {unit.id} was lost with its node {self._nodes[unit.id]}; Slurm starts it again, and "
-                    f"meanwhile the other tasks take over its slices"
+                    f"Task {unit.id} on node {self._nodes[unit.id]} did not finish, and {now}; "
+                    f"the other tasks take over its slices"
                 )
         self._nodes = {unit.id: unit.node for unit in units if unit.state == "RUNNING"}
 

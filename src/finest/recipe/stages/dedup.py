@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import Field
+
 from finest.recipe.stage import Column, Rules, Stage
 
 if TYPE_CHECKING:
@@ -27,6 +29,10 @@ class DedupRules(Rules):
     `n_grams` is the size of a shingle in words, `seed` selects the hash permutations, and `hash` is the function that
     hashes a shingle. `cluster_size` adds a column with the number of pages in the row's cluster of duplicates. `scope`
     says which pages are compared: all pages of a `"run"`, or only those of one `"dump"` (crawl), as in FineWeb.
+
+    MinHash agrees by chance, and clusters are chains. With `min_jaccard` above 0, a page is dropped only for a page
+    that is kept and has at least this share of all their shingles in common. Both need a row, so `order` must be
+    `"fineweb"`.
     """
 
     enabled: bool = True
@@ -37,6 +43,7 @@ class DedupRules(Rules):
     hash: Literal["sha1", "xxhash"] = "sha1"
     cluster_size: bool = False
     scope: Literal["run", "dump"] = "run"
+    min_jaccard: float = Field(default=0.0, ge=0.0, le=1.0)
 
 
 CLUSTER_SIZE = Column("minhash_cluster_size", "int64", "pages of this run that are nearly the same, this one included")

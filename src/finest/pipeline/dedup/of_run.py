@@ -1,0 +1,75 @@
+"""Deduplicate a run from its ledger, and keep the index of its dataset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import xxhash
+
+from finest.pipeline.assembly.pages import Pages, first_numbers
+from finest.pipeline.dedup.index import Index, Made, rules_of, write_index
+from finest.pipeline.dedup.signatures import Signatures, WithinGroup
+from finest.pipeline.dedup.survivors import find_survivors
+from finest.recipe.judge import toolbox
+from finest.warc.source import dump_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from finest.pipeline.ledger import Ledger
+    from finest.pipeline.options import RunOptions
+    from finest.pipeline.progress import Progress
+    from finest.recipe.recipe import Recipe
+
+
+def compared_pages(ledger: Ledger, options: RunOptions, progress: Progress) -> Pages:
+    """Deduplicate the run; what a killed process has found of the survivors is in the ledger."""
+    recipe, first = options.recipe, first_numbers(ledger, options.recipe)
+    if not recipe.dedup.enabled:
+        return Pages(ledger, recipe, first, None)
+    against = Index.open(options.against) if options.against else None
+    found = find_survivors(
+        signatures_of(ledger, recipe), recipe.dedup, ledger.folder / "dedup", progress, against=against,
+        memory_bytes=options.dedup_memory, workers=options.workers,
+        texts=(PackTexts(ledger), toolbox(recipe, options.cache)),
+    )  # fmt: skip
+    return Pages(ledger, recipe, first, found, against)
+
+
+def signatures_of(ledger: Ledger, recipe: Recipe) -> list[Signatures]:
+    """Return the signatures of the pages that are compared, by source."""
+    files = [pack.signatures() for pack in ledger.packs()]
+    if recipe.dedup.scope == "run":
+        return list(files)
+    dumps = [dump_of(ledger.plan.sources.name(number)) for number in range(len(files))]
+    return [WithinGroup(file, xxhash.xxh64_intdigest(dump)) for file, dump in zip(files, dumps, strict=True)]
+
+
+class PackTexts:
+    """The texts of the run's rows, by source."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def of(self, part: int) -> Iterator[pa.RecordBatch]:
+        """Yield the languages and texts of a source's rows."""
+        return self._ledger.pack(part).batches("rows", ["language", "text"])
+
+
+def keep_index(pages: Pages, folder: Path, root: str, memory_bytes: int, progress: Progress) -> None:
+    """Write the index of the dataset with that root into the new folder."""
+    ledger, parts, is_row = pages.ledger, signatures_of(pages.ledger, pages.recipe), pages.is_row()
+
+    def ids() -> Iterator[pa.Array]:
+        row = 0
+        for pack in ledger.packs():
+            for batch in pack.batches("rows", ["id"]):
+                yield batch["id"].filter(pa.array(is_row[row : row + batch.num_rows]))
+                row += batch.num_rows
+
+    assert pages.survivors is not None
+    progress.say(f"Writing the index of {is_row.sum():,} rows")
+    made = Made(parts, pages.first_compared.tolist(), pages.survivors, is_row)
+    write_index(folder, made, ids(), {"root": root, "rules": rules_of(pages.recipe)}, memory_bytes)
