@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from finest.cluster.layout import Folder
 from finest.cluster.nodes import config, nodes
 from finest.errors import ClusterError, UsageError
-from finest.executors.slurm.request import SlurmRequest, fit, sbatch_options, seconds_of
+from finest.executors.slurm.request import SlurmRequest, fit, fit_dataset, sbatch_options, seconds_of
 
 
 @pytest.mark.parametrize(
@@ -54,6 +56,18 @@ def test_a_request_is_fitted_to_the_cluster(slurm_cluster: Folder) -> None:
     assert many.tasks == config().max_array_size - 1
     assert "--mem-per-cpu=512M" in found.options()
     assert not [option for option in found.options() if option.startswith(("--time", "--qos"))]
+
+
+def test_the_dataset_has_an_allocation_of_its_own(slurm_cluster: Folder) -> None:
+    """What the run needs if that is more than a task has, or what is asked for; and its own time limit."""
+    asked = SlurmRequest(memory_per_cpu_gb=0.5, time="1:00:00")
+    needs = fit_dataset(asked, lambda cpus: cpus * (1 << 30))
+    assert (needs.tasks, needs.cpus_per_task, needs.memory_per_cpu_mb, needs.time) == (1, 1, 1024, "1:00:00")
+    own = replace(asked, dataset_memory_gb=0.75, dataset_time="2:00:00")
+    given = fit_dataset(own, lambda cpus: cpus * (1 << 30))
+    assert (given.memory_per_cpu_mb, given.time) == (768, "2:00:00")
+    with pytest.raises(ClusterError, match=r"fits on no node .* --dataset-cpus, --dataset-mem or --dedup-memory"):
+        fit_dataset(asked, lambda _: 1 << 50)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from finest.pipeline.queue import Queue, cut
 
 SLICES = 60
 MAX_TAKES = 2
-BLOCKS = cut(range(SLICES), lambda rank: rank // 10, 3)
+BLOCKS = cut([range(SLICES)], range(0, SLICES + 1, 10), 3)
 
 
 class Ledger:
@@ -48,7 +48,7 @@ def work(ledger: Ledger, task: int, tasks: int, judge: Callable[[int], None]) ->
     """Do what a task does, with one worker."""
     mine = claims(ledger, task, tasks)
     while True:
-        queue = Queue(mine.take, mine.is_taken)
+        queue = Queue(BLOCKS, mine.take, mine.is_taken)
         while (rank := queue.next(0)) is not None:
             judge(rank)
             mine.finished(rank, 0.01)

@@ -27,6 +27,12 @@ from tests.validator.repeated import response, write_warc
 OPTIONS = MergeOptions(default_cache(), 1, 10**9)
 
 
+@pytest.fixture
+def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No part is small."""
+    monkeypatch.setattr("finest.pipeline.merging.parts.SMALL_BYTES", 0)
+
+
 def part(folder: Path, dump: str, pages: range) -> Published:
     """What a miner made of one WARC with these pages; two of five are too short."""
     name = f"{dump}-{pages.start}"
@@ -51,6 +57,7 @@ def lines(out: Path, folder: str) -> list[dict[str, Any]]:
     return [line for path in sorted((out / folder).rglob("*.parquet")) for line in pq.read_table(path).to_pylist()]
 
 
+@pytest.mark.usefixtures("apart")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_pages_of_two_datasets_are_there_once(parts: list[Published], tmp_path: Path, workers: int) -> None:
     """The row of the dataset named first stays; the other's verdict names it; all checks pass, and all is proven."""
@@ -74,6 +81,21 @@ def test_pages_of_two_datasets_are_there_once(parts: list[Published], tmp_path: 
     assert not (tmp_path / "out" / "scratch").exists()
 
 
+def test_small_parts_share_a_series(parts: list[Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows and verdicts of tasks of a few WARCs are joined: the same rows as apart, all of them proven."""
+    found = merged(parts, tmp_path / "out")
+    assert list(found.roots) == ["data/CC-MAIN-2025-13/000", "data/CC-MAIN-2025-18/000"]
+    assert len(found.shards) == len(found.verdicts) == 2
+    check_files(tmp_path / "out", found)
+    monkeypatch.setattr("finest.pipeline.merging.parts.SMALL_BYTES", 0)
+    apart = merged(parts, tmp_path / "apart")
+    for folder in ("data", "verdicts"):
+        assert lines(tmp_path / "out", folder) == lines(tmp_path / "apart", folder)
+    changed = {"shards", "verdicts", "roots", "root"}
+    assert found.model_dump(exclude=changed) == apart.model_dump(exclude=changed)
+
+
+@pytest.mark.usefixtures("apart")
 def test_files_that_lose_nothing_are_the_same_files(parts: list[Published], tmp_path: Path) -> None:
     """Without a comparison, all of them: under other names, in the order of the datasets."""
     found = merged(parts, tmp_path / "out", compare=False)

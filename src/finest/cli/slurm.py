@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from finest.pipeline.options import Answer, RayRequest
 
 F = TypeVar("F", bound=Callable[..., Any])
-_NAMES = ("executor", "partition", "total_tasks", "cpus_per_task", "time", "mem_per_cpu", "qos", "sbatch")
+_NAMES = ("executor", "partition", "total_tasks", "cpus_per_task", "time", "mem_per_cpu", "qos", "sbatch",
+          "dataset_cpus", "dataset_mem", "dataset_time")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,15 @@ _FLAGS = (
     ),
     click.option("--qos", metavar="Q", help="Slurm: quality of service."),
     click.option("--sbatch", multiple=True, metavar="KEY=VALUE", help="Slurm: another option of sbatch; repeatable."),
+    click.option(
+        "--dataset-cpus", type=click.IntRange(min=1), metavar="C",
+        help="Slurm: CPUs of the job that makes the dataset.  [default: those of a task]",
+    ),
+    click.option(
+        "--dataset-mem", type=click.FloatRange(min=0.1), metavar="GB",
+        help="Slurm: memory of that job in all.  [default: what the run needs]",
+    ),
+    click.option("--dataset-time", metavar="T", help="Slurm: time limit of that job.  [default: that of a task]"),
 )  # fmt: skip
 
 
@@ -67,9 +77,11 @@ def executor_options(command: F) -> F:
 def _where(
     *, executor: str, total_tasks: int | None, cpus_per_task: int | None, partition: str | None, time: str | None,
     mem_per_cpu: float | None, qos: str | None, sbatch: tuple[str, ...],
+    dataset_cpus: int | None, dataset_mem: float | None, dataset_time: str | None,
 ) -> Where:  # fmt: skip
     if executor != "slurm":
         given = {"--partition": partition, "--time": time, "--qos": qos, "--sbatch": sbatch or None,
+                 "--dataset-cpus": dataset_cpus, "--dataset-mem": dataset_mem, "--dataset-time": dataset_time,
                  "--mem-per-cpu": mem_per_cpu if executor == "local" else None}  # fmt: skip
         if flag := next((flag for flag, value in given.items() if value is not None), None):
             raise click.UsageError(f"{flag} needs --executor slurm")
@@ -83,12 +95,14 @@ def _where(
 
         return Where(ray=RayRequest(total_tasks or 1, cpus_per_task or 1, mem_per_cpu or MEMORY_PER_CPU_GB))
 
-    if time is not None:
-        seconds_of(time)
+    for limit in (time, dataset_time):
+        if limit is not None:
+            seconds_of(limit)
     return Where(
         slurm=SlurmRequest(
             partition=partition, total_tasks=total_tasks, cpus_per_task=cpus_per_task or 1, time=time,
             memory_per_cpu_gb=mem_per_cpu or MEMORY_PER_CPU_GB, qos=qos, sbatch=sbatch_options(sbatch),
+            dataset_cpus=dataset_cpus, dataset_memory_gb=dataset_mem, dataset_time=dataset_time,
         ),
     )  # fmt: skip
 

@@ -23,6 +23,7 @@ from finest.dataset.manifest import Manifest, root_of, write_manifest
 from finest.dataset.merkle import series_of, top_root
 from finest.dataset.selection import Rule, Selection
 from finest.dataset.sources import are_few, parse_sources, sum_counts
+from finest.errors import RunError
 from finest.pipeline.assembly.pages import Pages
 from finest.pipeline.assembly.shards import plan_shards
 from finest.pipeline.assembly.tasks import Tasks
@@ -89,7 +90,7 @@ def _put_together(ledger: Ledger, recipe: Recipe, shards: Sequence[Shard], folde
     folders = [folder / shard.folder for shard in shards]
     notes = [note for path in folders if (note := read_note(path)) is not None]
     if len(notes) < len(shards):
-        raise AssertionError("a shard is missing")
+        raise RunError(f"a shard is missing in {folder}; run the same command again")
     few = are_few(sum(note.sources.totals.sources for note in notes), sum(note.slices for note in notes))
     manifest = _manifest(ledger, recipe, notes, _sources(folders, notes) if few else [])
     for path, note in zip(folders, notes, strict=True):

@@ -7,46 +7,56 @@ there are few sources for many workers.
 
 from __future__ import annotations
 
+import bisect
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from typing import Any
+
+import numpy as np
 
 BLOCKS_PER_WORKER = 2
 """A block is at most this part of an equal share of what is left (guided self-scheduling, Polychronopoulos and Kuck,
 1987, with the factor of two of OpenMP implementations)."""
 
 
-def cut(ranks: Sequence[int], source_of: Callable[[int], int], workers: int) -> list[range]:
-    """Cut ascending `ranks` into blocks for that many workers, in the order in which they should be taken.
+def spans_of(numbers: Sequence[int]) -> list[range]:
+    """Return ascending numbers as the longest ranges of consecutive ones."""
+    if not numbers:
+        return []
+    breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
+    return [range(int(part[0]), int(part[-1]) + 1) for part in np.split(np.asarray(numbers), breaks)]
 
-    The same arguments give the same blocks, so every task of a run finds them by itself.
+
+def cut(spans: Sequence[range], first: Sequence[int] | np.ndarray[Any, Any], workers: int) -> list[range]:
+    """Cut ascending ranges of slices into blocks for that many workers, in the order in which they should be taken.
+
+    `first` holds the number of the first slice of each source, ascending, and at the end the number of slices. The same
+    arguments give the same blocks, so every task of a run finds them by itself.
     """
     blocks: list[range] = []
-    left = len(ranks)
-    for run in _runs(ranks, source_of):
-        start = run.start
-        while start < run.stop:
-            size = max(1, left // (BLOCKS_PER_WORKER * workers))
-            blocks.append(range(start, min(start + size, run.stop)))
+    left = sum(len(span) for span in spans)
+    for span in spans:
+        start = span.start
+        while start < span.stop:
+            size = max(1, left // (BLOCKS_PER_WORKER * workers)) if workers > 1 else left
+            source_end = int(first[int(np.searchsorted(first, start, side="right"))])
+            blocks.append(range(start, min(start + size, span.stop, source_end)))
             left -= len(blocks[-1])
             start = blocks[-1].stop
     return blocks
-
-
-def _runs(ranks: Sequence[int], source_of: Callable[[int], int]) -> list[range]:
-    """Return the longest ranges of consecutive ranks that belong to one source."""
-    numbered = groupby(enumerate(ranks), lambda pair: (pair[1] - pair[0], source_of(pair[1])))
-    runs = ([rank for _, rank in group] for _, group in numbered)
-    return [range(run[0], run[-1] + 1) for run in runs]
 
 
 class Queue:
     """Hands each worker the slices of a block in their order, then those of another block."""
 
     def __init__(
-        self, take: Callable[[], Sequence[int] | None], is_taken: Callable[[int], bool] = lambda _: False
-    ) -> None:
-        """`take()` returns the next block, None if there is none now; a slice of it that `is_taken` is left out."""
+        self, blocks: Sequence[Sequence[int]], take: Callable[[], Sequence[int] | None],
+        is_taken: Callable[[int], bool] = lambda _: False,
+    ) -> None:  # fmt: skip
+        """`take()` returns the next of `blocks`, or a part of one, and None if there is none now; a slice of it that
+        `is_taken` is left out.
+        """
+        self._all, self._starts = blocks, [block[0] for block in blocks]
         self._take, self._is_taken = take, is_taken
         self._blocks: dict[int, deque[int]] = {}
 
@@ -63,8 +73,12 @@ class Queue:
                 return None
             block.extend(more)
 
+    def last(self, rank: int) -> int:
+        """Return the last rank of the block that this rank belongs to."""
+        return self._all[bisect.bisect(self._starts, rank) - 1][-1]
 
-def queue_of(blocks: Sequence[Sequence[int]]) -> Queue:
-    """Return a queue of blocks that no other process works on."""
+
+def queue_of(blocks: Sequence[Sequence[int]], is_taken: Callable[[int], bool] = lambda _: False) -> Queue:
+    """Return a queue of blocks that no other process works on; `is_taken` is as in Queue."""
     remaining = iter(blocks)
-    return Queue(lambda: next(remaining, None))
+    return Queue(blocks, lambda: next(remaining, None), is_taken)

@@ -18,12 +18,13 @@ from finest.pipeline.claims import Claims
 from finest.pipeline.deaths import slice_name
 from finest.pipeline.failures import TaskWatch, check_restarts, noting_error
 from finest.pipeline.ledger import Ledger
+from finest.pipeline.missing import is_missing, slices_left
 from finest.pipeline.options import RunOptions
 from finest.pipeline.preflight import preflight
 from finest.pipeline.progress import Progress
-from finest.pipeline.queue import Queue
-from finest.pipeline.slices import blocks_of, judge_slices
-from finest.pipeline.submission import CLAIMS, Submission, read, with_addresses
+from finest.pipeline.queue import Queue, cut
+from finest.pipeline.slices import judge_slices
+from finest.pipeline.submission import CLAIMS, Stage, Submission, read, with_addresses
 from finest.recipe.recipe import parse_recipe
 from finest.warc.source import CommonCrawl
 
@@ -58,25 +59,26 @@ class RefineShare(PipelineStep):
         with noting_error(self.folder, task):
             check_restarts()
             ledger, submission, options = opened(self.folder)
-            ranks = frozenset(submission.ranks)
-            blocks = blocks_of(ledger, submission.ranks, tasks * options.workers)
-            claims = Claims(
-                self.folder / CLAIMS, blocks, task, tasks, lambda: ranks.intersection(ledger.pending())
-            )  # fmt: skip
+            blocks = cut(submission.spans(), ledger.plan.slices.first, tasks * options.workers)
+            claims = Claims(self.folder / CLAIMS, blocks, task, tasks, lambda: slices_left(ledger))
             watch = TaskWatch(ledger, claims, progress.say)
-            progress.say(f"Task {task} of {tasks} on {os.uname().nodename}; {counted(len(ranks), 'slice')} to share")
+            progress.say(
+                f"Task {task} of {tasks} on {os.uname().nodename}; {counted(submission.slices, 'slice')} to share"
+            )
             preflight(options.recipe, options.cache)
             logs = self.folder / "workers" / str(task)
             is_left = True
             while is_left:
-                queue = Queue(claims.take, claims.is_taken)
+                queue = Queue(
+                    blocks, claims.take, lambda rank: is_missing(ledger, rank) or claims.is_taken(rank)
+                )  # fmt: skip
                 judge_slices(ledger, options, progress, queue, watch, {}, logs)
                 is_left = claims.wait(progress.tick)
             watch.end()
             return claims.is_first_at_the_end()
 
 
-def opened(folder: Path) -> tuple[Ledger, Submission, RunOptions]:
+def opened(folder: Path, stage: Stage = "slices") -> tuple[Ledger, Submission, RunOptions]:
     """Open the run of the submission in OUT/ledger/slurm/RUN; raises RecipeError on a node with other libraries."""
     out = folder.parents[2]
     ledger = Ledger.read(out)
@@ -87,10 +89,11 @@ def opened(folder: Path) -> tuple[Ledger, Submission, RunOptions]:
     recipe = recipe.model_copy(update={"language": language})
     options = RunOptions(
         specs=(), out=out, recipe=recipe, cache=Path(submission.cache), common_crawl=CommonCrawl(),
-        workers=submission.cpus_per_task, engine=ledger.plan.engine, dedup_memory=submission.dedup_memory,
+        workers=submission.allotment_of(stage).cpus_per_task, engine=ledger.plan.engine,
+        dedup_memory=submission.dedup_memory,
         against=Path(submission.against) if submission.against else None, keep_index=submission.keep_index,
         requests_per_s=submission.requests_per_s,
-        max_pause_s=submission.max_pause_s,
+        max_pause_s=submission.max_pause_s, allow_missing=submission.allow_missing,
     )  # fmt: skip
     return ledger, submission, options
 

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from finest.atomic_files import write_whole
 from finest.errors import LedgerError
 from finest.executors.request import Allotment
+from finest.pipeline.queue import spans_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from finest.pipeline.options import RunOptions
     from finest.pipeline.run_plan import RunPlan
 
-FORMAT = "finest-slurm/1"
+FORMAT = "finest-slurm/2"
 ADDRESSES = "addresses.json"
 CLAIMS = "claims"
 STAGES = ("slices", "dataset")
@@ -53,9 +54,9 @@ class Submission:
     run: str
     user: str
     allotment: Allotment
-    """The resources to allocate."""
-    ranks: tuple[int, ...]
-    """The slices that were missing at submission, as indices in the plan."""
+    """The resources to allocate to the tasks that judge slices."""
+    missing: tuple[tuple[int, int], ...]
+    """The slices that were missing at submission, as ranges [first, end) of their numbers in the plan."""
     cache: str
     model: str
     """Path of the language model's file; the recipe in the ledger names it without its folder."""
@@ -67,14 +68,27 @@ class Submission:
     """Whether the run writes the index of its dataset."""
     max_pause_s: float
     """How long a server may refuse every request before a task ends."""
+    allow_missing: float
+    """As in RunOptions."""
     requests_per_s: float
     """Most requests per second and host of a task over HTTPS, if an index chose the pages."""
     submitted_s: float
     """Time of submission, in seconds since 1970 (UTC)."""
+    dataset: Allotment | None = None
+    """The resources to allocate to the job that makes the dataset; None on Ray, where the command makes it."""
     jobs: dict[str, int] = field(default_factory=dict)
     """Job ids by stage, as far as they are known."""
     ended: str | None = None
     """How the submission ended, in words; None while no process has seen its end."""
+
+    def spans(self) -> list[range]:
+        """Return the ranges of slices that were missing at submission."""
+        return [range(first, end) for first, end in self.missing]
+
+    @property
+    def slices(self) -> int:
+        """The number of slices that were missing at submission."""
+        return sum(len(span) for span in self.spans())
 
     @property
     def tasks(self) -> int:
@@ -83,6 +97,9 @@ class Submission:
     @property
     def cpus_per_task(self) -> int:
         return self.allotment.cpus_per_task
+
+    def allotment_of(self, stage: Stage) -> Allotment:
+        return self.dataset if stage == "dataset" and self.dataset is not None else self.allotment
 
     def tasks_of(self, stage: str) -> int:
         return self.tasks if stage == "slices" else 1
@@ -96,16 +113,18 @@ class Submission:
 
 
 def new(
-    ledger: Ledger, allotment: Allotment, ranks: Sequence[int], options: RunOptions, *, kind: str = "slurm"
-) -> Submission:
+    ledger: Ledger, allotment: Allotment, ranks: Sequence[int], options: RunOptions, *,
+    dataset: Allotment | None = None, kind: str = "slurm",
+) -> Submission:  # fmt: skip
     """Create and save the record of a submission, before anything is submitted."""
     made = Submission(
-        run=_run_id(ledger.out), user=getpass.getuser(), allotment=allotment, ranks=tuple(ranks),
+        run=_run_id(ledger.out), user=getpass.getuser(), allotment=allotment,
+        missing=tuple((span.start, span.stop) for span in spans_of(ranks)),
         cache=str(options.cache.absolute()), model=options.recipe.language.model, dedup_memory=options.dedup_memory,
         against=str(options.against.absolute()) if options.against else None,
         keep_index=options.keep_index,
         max_pause_s=options.max_pause_s, requests_per_s=options.requests_per_s / allotment.tasks,
-        submitted_s=time.time(),
+        allow_missing=options.allow_missing, submitted_s=time.time(), dataset=dataset,
     )  # fmt: skip
     write(ledger, made, kind)
     hand_over(ledger, folder_of(ledger, made.run, kind))
@@ -165,10 +184,16 @@ def read(path: Path) -> Submission:
         data: dict[str, Any] = json.loads(path.read_bytes())
         if data.pop("format") != FORMAT:
             raise LedgerError(f"{path} was written by another version of finest")
-        asked = data["allotment"]
-        allotment = Allotment(**{**asked, "sbatch": tuple((name, value) for name, value in asked["sbatch"])})
-        return Submission(**{**data, "ranks": tuple(data["ranks"]), "allotment": allotment})
+        missing = tuple((first, end) for first, end in data["missing"])
+        dataset = data["dataset"] and _allotment(data["dataset"])
+        return Submission(
+            **{**data, "missing": missing, "allotment": _allotment(data["allotment"]), "dataset": dataset}
+        )
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise LedgerError(
             f"{path} cannot be read ({error}); if this run has no jobs left, remove its folder"
         ) from error
+
+
+def _allotment(data: dict[str, Any]) -> Allotment:
+    return Allotment(**{**data, "sbatch": tuple((name, value) for name, value in data["sbatch"])})

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from finest.cluster.nodes import Node, Partition, config, default_partition, nodes, partitions
 from finest.errors import ClusterError, UsageError
@@ -22,6 +22,14 @@ _DAYS = re.compile(r"(\d+)-(\d+)(?::(\d+)(?::(\d+))?)?", re.ASCII)
 _HOURS = re.compile(r"(\d+)(?::(\d+))?(?::(\d+))?", re.ASCII)
 
 
+class NodesTooSmall(ClusterError):
+    """No node has the requested resources; `problem` is the message without its advice."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}; request less with --cpus-per-task or --mem-per-cpu")
+        self.problem = problem
+
+
 @dataclass(frozen=True, slots=True)
 class SlurmRequest:
     """The user's request; None leaves the value to the cluster."""
@@ -35,6 +43,12 @@ class SlurmRequest:
     qos: str | None = None
     sbatch: tuple[tuple[str, str], ...] = ()
     """Further options of sbatch, as (name without leading dashes, value or an empty string)."""
+    dataset_cpus: int | None = None
+    """CPUs of the job that makes the dataset; None for `cpus_per_task`."""
+    dataset_memory_gb: float | None = None
+    """Its memory in all; None for what the run needs."""
+    dataset_time: str | None = None
+    """Its time limit; None for `time`."""
 
 
 def sbatch_options(pairs: Iterable[str]) -> tuple[tuple[str, str], ...]:
@@ -64,7 +78,7 @@ def fit(request: SlurmRequest, slices: int) -> Allotment:
     members = [node for node in nodes() if partition.name in node.partitions]
     capacity = sum(_tasks_at_once(node, request, memory_mb, counts=settings.counts_memory) for node in members)
     if not capacity:
-        raise ClusterError(_too_much(request, partition, members))
+        raise _too_much(request, partition, members)
     if settings.max_array_size < 2:
         raise ClusterError(
             "this cluster does not allow job arrays (MaxArraySize=0 in slurm.conf), which Slurm runs need"
@@ -75,6 +89,26 @@ def fit(request: SlurmRequest, slices: int) -> Allotment:
         cpus_per_task=request.cpus_per_task, memory_per_cpu_mb=memory_mb, time=request.time, qos=request.qos,
         sbatch=request.sbatch,
     )  # fmt: skip
+
+
+def fit_dataset(request: SlurmRequest, needs_bytes: Callable[[int], int]) -> Allotment:
+    """Return the allocation of the job that makes the dataset; raises ClusterError as `fit` does.
+
+    `needs_bytes(cpus)` is the memory that it needs, if the request does not say how much.
+    """
+    cpus = request.dataset_cpus or request.cpus_per_task
+    memory_gb = request.dataset_memory_gb or max(needs_bytes(cpus) / (1 << 30), cpus * request.memory_per_cpu_gb)
+    one = replace(
+        request, total_tasks=1, cpus_per_task=cpus, memory_per_cpu_gb=memory_gb / cpus,
+        time=request.dataset_time or request.time,
+    )  # fmt: skip
+    try:
+        return fit(one, slices=1)
+    except NodesTooSmall as error:
+        raise ClusterError(
+            f"the job that makes the dataset: {error.problem}; request less with --dataset-cpus, --dataset-mem or "
+            f"--dedup-memory"
+        ) from None
 
 
 def seconds_of(time: str) -> int:
@@ -113,12 +147,12 @@ def _tasks_at_once(node: Node, request: SlurmRequest, memory_mb: int, *, counts:
     return min(by_cpus, by_memory)
 
 
-def _too_much(request: SlurmRequest, partition: Partition, members: list[Node]) -> str:
+def _too_much(request: SlurmRequest, partition: Partition, members: list[Node]) -> ClusterError:
     if not members:
-        return f"partition {partition.name} has no nodes; name another with --partition"
+        return ClusterError(f"partition {partition.name} has no nodes; name another with --partition")
     largest = max(members, key=lambda node: (node.cpus, node.memory_mb))
-    return (
-        f"a task of {request.cpus_per_task} CPUs with {request.memory_per_cpu_gb:g} GB each fits on no node of "
+    return NodesTooSmall(
+        f"a task of {request.cpus_per_task} CPUs with {request.memory_per_cpu_gb:.3g} GB each fits on no node of "
         f"partition {partition.name} (the largest: {largest.cpus} CPUs, {largest.memory_mb / 1024:.1f} GB), so it "
-        f"would never start; request less with --cpus-per-task or --mem-per-cpu"
+        f"would never start"
     )

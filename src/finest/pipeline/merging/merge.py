@@ -29,7 +29,7 @@ from finest.pipeline.assembly.tasks import Tasks
 from finest.pipeline.dedup.signatures import SignatureFile, WithinGroup, with_language, write_signatures
 from finest.pipeline.dedup.survivors import find_survivors
 from finest.pipeline.merging.parts import check_mergeable, ids_of, plan_parts, rows_of_part
-from finest.pipeline.merging.write import Note, write_part
+from finest.pipeline.merging.write import Note, write_series
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.recipe import parse_recipe
 from finest.recipe.toolbox import toolbox
@@ -83,7 +83,7 @@ def merge(places: Sequence[str], out: Path, options: MergeOptions, progress: Pro
     with new_folder(out) as folder:
         sources, files = _write_sources(places, folder)
         notes = _write_parts(parts, recipe, folder, options, progress)
-        manifest = _merged(datasets, parts, notes, sources, files)
+        manifest = _merged(datasets, notes, sources, files)
         write_card(folder, manifest)
         write_manifest(folder, manifest)
     return manifest
@@ -115,16 +115,25 @@ def _write_parts(
         instead = np.asarray(found.kept, np.int64)
         names = ids_of(parts, np.unique(instead[instead != np.arange(total)]).tolist())
 
-    def write(number: int) -> None:
-        part = parts[number]
-        note = write_part(part, instead[part.first : part.first + part.length], names, folder)
-        (scratch / f"{number}.json").write_text(note.model_dump_json())
+    series = _series(parts)
 
-    progress.say(f"Writing {len(parts):,} series of files")
-    tasks.run("Writing series", range(len(parts)), write)
-    notes = [Note.model_validate_json((scratch / f"{number}.json").read_bytes()) for number in range(len(parts))]
+    def write(number: int) -> None:
+        rows = [instead[part.first : part.first + part.length] for part in series[number]]
+        (scratch / f"{number}.json").write_text(write_series(series[number], rows, names, folder).model_dump_json())
+
+    progress.say(f"Writing {len(series):,} series of files")
+    tasks.run("Writing series", range(len(series)), write)
+    notes = [Note.model_validate_json((scratch / f"{number}.json").read_bytes()) for number in range(len(series))]
     shutil.rmtree(scratch, ignore_errors=True)
     return notes
+
+
+def _series(parts: Sequence[Part]) -> list[list[Part]]:
+    """Return the parts of each series, by crawl and number."""
+    found: dict[tuple[str, int], list[Part]] = {}
+    for part in parts:
+        found.setdefault((part.dump, part.number), []).append(part)
+    return [found[key] for key in sorted(found)]
 
 
 def _sign(part: Part, recipe: Recipe, path: Path, cache: Path) -> None:
@@ -180,17 +189,15 @@ def _write_sources(places: Sequence[str], folder: Path) -> tuple[list[Source], l
 
 
 def _merged(
-    datasets: Sequence[tuple[str, Manifest]], parts: Sequence[Part], notes: Sequence[Note], sources: list[Source],
-    files: list[SourceFile],
+    datasets: Sequence[tuple[str, Manifest]], notes: Sequence[Note], sources: list[Source], files: list[SourceFile]
 ) -> Manifest:  # fmt: skip
     """Build the manifest: the sums over the datasets, less what the parts have lost."""
     manifests = [manifest for _, manifest in datasets]
     first, lost = manifests[0], sum(note.lost for note in notes)
-    in_order = [notes[at] for at in sorted(range(len(parts)), key=lambda at: (parts[at].dump, parts[at].number))]
-    found = {series: root for note in in_order for series, root in note.roots.items()}
+    found = {series: root for note in notes for series, root in note.roots.items()}
     roots = {series: found[series] for series in (sorted(found) if first.configurations else found)}
     place = {series: number for number, series in enumerate(roots)}
-    rows = sorted((file for note in in_order for file in note.rows), key=lambda file: place[series_of(file.path)])
+    rows = sorted((file for note in notes for file in note.rows), key=lambda file: place[series_of(file.path)])
     reasons = sum_counts(manifest.reasons for manifest in manifests)
     reasons |= {KEPT: reasons.get(KEPT, 0) - lost, DUPLICATE: reasons.get(DUPLICATE, 0) + lost}
     languages = sum_counts(manifest.languages for manifest in manifests)
@@ -202,7 +209,7 @@ def _merged(
         recipe=first.recipe, recipe_hash=first.recipe_hash,
         dumps=tuple(sorted({dump for manifest in manifests for dump in manifest.dumps})), sources=tuple(sources),
         source_files=tuple(files), shards=tuple(rows),
-        verdicts=tuple(file for note in in_order for file in note.verdicts), columns=first.columns,
+        verdicts=tuple(file for note in notes for file in note.verdicts), columns=first.columns,
         rows=sum(file.rows for file in rows),
         token_count=sum(manifest.token_count for manifest in manifests) - sum(note.lost_tokens for note in notes),
         roots=roots, root=root_of(roots, rows), reasons=dict(sorted(reasons.items())),

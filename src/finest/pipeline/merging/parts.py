@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
     from finest.dataset.open import Dataset
     from finest.dataset.shards import Shard
 
+SMALL_BYTES, JOINED_BYTES = 32_000_000, 250_000_000
+"""Parts with fewer bytes of rows than SMALL_BYTES are joined with those of the same crawl that follow them, up to
+JOINED_BYTES: a crawl of 22,500 tasks of four WARCs each would have more files than a dataset may."""
 KEY = ("file_path", "warc_offset", "id")
 
 
@@ -33,7 +35,7 @@ class Part(NamedTuple):
     rows: tuple[str, ...]
     """The series of its rows, in that dataset, in the order of the manifest."""
     number: int
-    """Its number among the series of its crawl in the merged dataset."""
+    """Number of its series among those of its crawl in the merged dataset, which small parts share."""
     first: int
     """Number of its first row in the merge."""
     length: int
@@ -61,25 +63,40 @@ class Part(NamedTuple):
 
 def plan_parts(datasets: Sequence[tuple[str, Manifest]]) -> list[Part]:
     """Return the parts of datasets in their order; raises VerifyError if one has rows without verdicts."""
-    found: list[tuple[str, str, tuple[str, ...], int]] = []
+    found: list[tuple[str, str, tuple[str, ...], int, int]] = []
     for where, manifest in datasets:
         left = set(manifest.roots)
         for verdicts in dict.fromkeys(series_of(file.path) for file in manifest.verdicts):
             names = {rows_series(verdicts, language) for language in manifest.configurations or (None,)}
             rows = tuple(series for series in manifest.roots if series in names)
-            count = sum(shard.rows for shard in manifest.shards if series_of(shard.path) in rows)
-            found.append((where, verdicts, rows, count))
+            files = [shard for shard in manifest.shards if series_of(shard.path) in rows]
+            sizes = sum(shard.rows for shard in files), sum(shard.size_bytes for shard in files)
+            found.append((where, verdicts, rows, *sizes))
             left -= set(rows)
         if left:
             raise VerifyError(f"{where}: there are no verdicts of the rows in {min(left)}")
-    firsts = accumulate((count for *_, count in found), initial=0)
-    numbers: dict[str, int] = defaultdict(int)
-    parts = []
-    for (where, verdicts, rows, count), first in zip(found, firsts, strict=False):
-        dump = verdicts.split("/")[1]
-        parts.append(Part(where, verdicts, rows, numbers[dump], first, count))
-        numbers[dump] += 1
-    return parts
+    firsts = accumulate((count for *_, count, _ in found), initial=0)
+    numbers = _Numbers()
+    return [
+        Part(where, verdicts, rows, numbers.next(verdicts.split("/")[1], size), first, count)
+        for (where, verdicts, rows, count, size), first in zip(found, firsts, strict=False)
+    ]
+
+
+class _Numbers:
+    """The numbers of the series of each crawl, given to parts in their order."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[int, int]] = {}
+
+    def next(self, dump: str, size: int) -> int:
+        """Return the number of a part with so many bytes of rows: that of the small part before it, or a new one."""
+        number, before = self._last.get(dump, (-1, JOINED_BYTES))
+        if size < SMALL_BYTES and before + size <= JOINED_BYTES:
+            self._last[dump] = number, before + size
+        else:
+            self._last[dump] = number + 1, size if size < SMALL_BYTES else JOINED_BYTES
+        return self._last[dump][0]
 
 
 def check_mergeable(datasets: Sequence[tuple[str, Manifest]]) -> None:

@@ -1,4 +1,4 @@
-"""Write one part of a merged dataset: its files as they are, or without the rows that another part has too."""
+"""Write one series of a merged dataset: its files as they are, or without the rows that another part has too."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ from finest.pipeline.merging.parts import KEY, rows_of_part
 from finest.recipe.reasons import DUPLICATE, KEPT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from finest.dataset.open import Dataset
     from finest.pipeline.merging.parts import Part
 
-_Place = tuple[str, int, str]
+_Winners = dict[tuple[str, int, str], list[str | None]]
+"""For each place, who is kept instead of each of its rows; None for a row that stays."""
 
 
 class Note(BaseModel):
-    """The files of a written part, and what it has lost."""
+    """The files of a written series, and what it has lost."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -44,16 +45,23 @@ class Note(BaseModel):
     lost_languages: dict[str, int] = {}
 
 
-def write_part(part: Part, instead: NDArray[np.int64], names: Mapping[int, str], folder: Path) -> Note:
-    """Write the files of a part into `folder`, and return its note.
+def write_series(
+    parts: Sequence[Part], instead: Sequence[NDArray[np.int64]], names: Mapping[int, str], folder: Path
+) -> Note:  # fmt: skip
+    """Write the files of parts that share a series into `folder`, and return their note.
 
-    `instead` has for each row the number of the row that is kept instead, or its own; `names` the ids of these.
-    Raises VerifyError if the dataset is not that of its manifest.
+    `instead` has for each row of each part the number of the row that is kept instead, or its own; `names` the ids of
+    these. Raises VerifyError if a dataset is not that of its manifest.
     """
-    with open_anywhere(part.where) as dataset:
-        if (instead == np.arange(part.first, part.first + part.length)).all():
+    (part, *others), (kept, *_) = parts, instead
+    if not others and (kept == np.arange(part.first, part.first + part.length)).all():
+        with open_anywhere(part.where) as dataset:
             return _copy(dataset, part, folder)
-        return _Rewrite(dataset, part, instead, names, folder).note()
+    series = _Series(names, folder)
+    for one, rows in zip(parts, instead, strict=True):
+        with open_anywhere(one.where) as dataset:
+            series.add(dataset, one, rows)
+    return series.note()
 
 
 def _copy(dataset: Dataset, part: Part, folder: Path) -> Note:
@@ -88,66 +96,73 @@ def _download(dataset: Dataset, file: Shard, target: Path) -> None:
         raise VerifyError(f"{file.path}: its sha256 is not the manifest's")
 
 
-class _Rewrite:
-    """A part that loses rows: its rows are filtered, and the verdicts of the lost ones name those kept instead."""
+class _Series:
+    """A series whose files are written anew: without the rows that are lost, whose verdicts name those kept instead."""
 
-    def __init__(
-        self, dataset: Dataset, part: Part, instead: NDArray[np.int64], names: Mapping[int, str], folder: Path
-    ) -> None:  # fmt: skip
-        self._dataset, self._part, self._instead, self._names, self._folder = dataset, part, instead, names, folder
-        self._winners: dict[_Place, list[str | None]] = {}
+    def __init__(self, names: Mapping[int, str], folder: Path) -> None:
+        self._names, self._folder = names, folder
+        self._rows: dict[str, ShardWriter] = {}
+        self._verdicts: ShardWriter | None = None
         self._tokens = 0
         self._languages: Counter[str] = Counter()
 
+    def add(self, dataset: Dataset, part: Part, instead: NDArray[np.int64]) -> None:
+        """Write the rows and verdicts of a part after those of the parts before it."""
+        winners = self._write_rows(dataset, part, instead)
+        if self._verdicts is None:
+            self._verdicts = ShardWriter(self._folder, part.renamed(part.verdicts), VERDICT_SCHEMA)
+        for group in dataset.verdict_groups_of(part.verdicts):
+            found = dataset.read_verdicts(range(group.first_row, group.first_row + group.rows))
+            for batch in found.combine_chunks().to_batches():
+                self._verdicts.write(_judged(batch, winners, part))
+
     def note(self) -> Note:
-        writers = self._write_rows()
-        verdicts = self._write_verdicts()
+        writers = self._rows.values()
         return Note(
-            rows=[file for writer in writers.values() for file in writer.close()],
-            verdicts=verdicts.close(),
-            roots={name: root for writer in writers.values() for name, root in writer.roots.items()},
+            rows=[file for writer in writers for file in writer.close()],
+            verdicts=self._verdicts.close() if self._verdicts else [],
+            roots={name: root for writer in writers for name, root in writer.roots.items()},
             lost=sum(self._languages.values()), lost_tokens=self._tokens, lost_languages=dict(self._languages),
         )  # fmt: skip
 
-    def _write_rows(self) -> dict[str, ShardWriter]:
-        schema, writers, at = schema_with(self._dataset.manifest.columns), dict[str, ShardWriter](), 0
-        for series, batch in rows_of_part(self._dataset, self._part):
-            numbers = np.arange(at, at + batch.num_rows)
+    def _write_rows(self, dataset: Dataset, part: Part, instead: NDArray[np.int64]) -> _Winners:
+        """Write the rows of a part that stay, and return for all of its rows who is kept instead."""
+        winners: _Winners = {}
+        at = 0
+        for series, batch in rows_of_part(dataset, part):
+            here = instead[at : at + batch.num_rows]
+            lost = here != np.arange(at, at + batch.num_rows) + part.first
             at += batch.num_rows
-            lost = self._instead[numbers] != numbers + self._part.first
-            self._note_places(batch, lost, self._instead[numbers])
+            self._note_places(winners, batch, lost, here)
             gone = batch.filter(pa.array(lost))
             self._tokens += pc.sum(gone["token_count"]).as_py() or 0
             self._languages.update(gone["language"].to_pylist())
-            if series not in writers:
-                writers[series] = ShardWriter(self._folder, self._part.renamed(series), schema)
-            writers[series].write(batch.filter(pa.array(~lost)))
-        return writers
+            name = part.renamed(series)
+            if name not in self._rows:
+                self._rows[name] = ShardWriter(self._folder, name, schema_with(dataset.manifest.columns))
+            self._rows[name].write(batch.filter(pa.array(~lost)))
+        return winners
 
-    def _note_places(self, batch: pa.RecordBatch, lost: NDArray[np.bool_], instead: NDArray[np.int64]) -> None:
+    def _note_places(
+        self, winners: _Winners, batch: pa.RecordBatch, lost: NDArray[np.bool_], instead: NDArray[np.int64]
+    ) -> None:  # fmt: skip
         """Remember for each row who is kept instead of it: rows of one place are in the order of their verdicts."""
         places = zip(*(batch[name].to_pylist() for name in KEY), strict=True)
         for place, is_lost, number in zip(places, lost.tolist(), instead.tolist(), strict=True):
-            self._winners.setdefault(place, []).append(self._names[number] if is_lost else None)
+            winners.setdefault(place, []).append(self._names[number] if is_lost else None)
 
-    def _write_verdicts(self) -> ShardWriter:
-        writer = ShardWriter(self._folder, self._part.renamed(self._part.verdicts), VERDICT_SCHEMA)
-        for group in self._dataset.verdict_groups_of(self._part.verdicts):
-            found = self._dataset.read_verdicts(range(group.first_row, group.first_row + group.rows))
-            for batch in found.combine_chunks().to_batches():
-                writer.write(self._judged(batch))
-        return writer
 
-    def _judged(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        reasons, losers = batch["reason"].to_pylist(), batch["duplicate_of"].to_pylist()
-        places = zip(*(batch[name].to_pylist() for name in ("file_path", "offset", "id")), strict=True)
-        for at, (reason, place) in enumerate(zip(reasons, places, strict=True)):
-            if reason == KEPT:
-                waiting = self._winners.get(place)
-                if not waiting:
-                    raise VerifyError(f"{self._part.where}: more pages are kept than there are rows")
-                if (winner := waiting.pop(0)) is not None:
-                    reasons[at], losers[at] = DUPLICATE, winner
-        columns["reason"], columns["duplicate_of"] = pa.array(reasons, pa.string()), pa.array(losers, pa.string())
-        return pa.record_batch([columns[name] for name in VERDICT_SCHEMA.names], schema=VERDICT_SCHEMA)
+def _judged(batch: pa.RecordBatch, winners: _Winners, part: Part) -> pa.RecordBatch:
+    """Return verdicts with those of the lost rows changed."""
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    reasons, losers = batch["reason"].to_pylist(), batch["duplicate_of"].to_pylist()
+    places = zip(*(batch[name].to_pylist() for name in ("file_path", "offset", "id")), strict=True)
+    for at, (reason, place) in enumerate(zip(reasons, places, strict=True)):
+        if reason == KEPT:
+            waiting = winners.get(place)
+            if not waiting:
+                raise VerifyError(f"{part.where}: more pages are kept than there are rows")
+            if (winner := waiting.pop(0)) is not None:
+                reasons[at], losers[at] = DUPLICATE, winner
+    columns["reason"], columns["duplicate_of"] = pa.array(reasons, pa.string()), pa.array(losers, pa.string())
+    return pa.record_batch([columns[name] for name in VERDICT_SCHEMA.names], schema=VERDICT_SCHEMA)

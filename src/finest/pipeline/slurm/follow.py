@@ -56,7 +56,7 @@ class Follower:
         self._ledger, self._submission, self._progress, self._ask = ledger, submission, progress, ask
         self._watch = Watch(submission.tasks_by_job(), submission.run, progress.say)
         self._waiting = Waiting(progress.say)
-        self._failures = FailureWatch(ledger)
+        self._failures = FailureWatch(ledger, progress.say)
         self._stuck: set[str] = set()
         self._told: set[str] = set()
         """Failed tasks that were reported."""
@@ -121,7 +121,7 @@ class Follower:
         why = reason_to_stop(read_errors(folder), len(failed), len(slices)) if failed and missing else None
         if why and not is_over:
             raise JobFailed(f"{why}; {self._failure(failed)}")
-        if failed and is_over and self._was_over and not is_little(missing, len(self._submission.ranks)):
+        if failed and is_over and self._was_over and not is_little(missing, self._submission.slices):
             raise JobFailed(self._failure(failed))
         if len(bad) > len(failed):
             raise JobFailed(self._failure(failed if missing and failed else bad))
@@ -166,7 +166,10 @@ class Follower:
         what = "judging slices" if stage == "slices" else "making the dataset"
         more = f"; so did {counted(len(bad) - 1, 'other task')} of this run not end well" if len(bad) > 1 else ""
         path = folder_of(self._ledger, self._submission.run) / stage / f"task-{unit.task}.log"
-        return f"Slurm job {unit.id} ({what}) {ending_of(unit).words()}{more}; {GO_ON}\n{tail(path)}"
+        how = ending_of(unit).words()
+        if stage == "dataset":
+            how = how.replace("--mem-per-cpu", "--dataset-mem").replace("--time", "--dataset-time")
+        return f"Slurm job {unit.id} ({what}) {how}{more}; {GO_ON}\n{tail(path)}"
 
     def _result(self) -> Manifest:
         """Return the manifest once the ledger shows that all slices and the dataset are finished."""
