@@ -47,6 +47,10 @@ class State:
     refuse_until_s: float = 0.0
     """Until this time, as `time.time()` tells it, each GET gets `refusal`."""
     refusal: Fault = Fault("status")
+    forbidden: set[str] = field(default_factory=set)
+    """Paths that are always answered with 403."""
+    gone_after_looks: set[str] = field(default_factory=set)
+    """Paths that are not found once each has been asked for."""
     delay_s: float = 0.0
     """How long each answer takes."""
     at_once: int = 0
@@ -108,7 +112,11 @@ class _Handler(socketserver.StreamRequestHandler):
         fault = state.faults.pop(0) if state.faults else Fault("none")
         if seen.at_s < state.refuse_until_s:
             fault = state.refusal
+        if seen.path in state.forbidden:
+            fault = Fault("status", status=403)
         data = state.files.get(seen.path)
+        if seen.path in state.gone_after_looks and [one.path for one in state.seen].count(seen.path) > 1:
+            data = None
         if fault.kind == "status":
             return self._send(fault.status, dict(fault.headers), fault.body)
         if data is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 import threading
@@ -75,6 +77,20 @@ def test_a_folder_is_made_and_one_that_cannot_be_is_said(tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(NeedsPerson, match=r"cannot be written to .*--work"), alone(tmp_path / "file", "validator"):
         pass
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """It is no other process that holds the lock."""
+
+    def refused(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    (tmp_path / "lock").write_text("19478")
+    monkeypatch.setattr("fcntl.flock", refused)
+    with pytest.raises(NeedsPerson, match=r"lock cannot lock files \(.*mount -o flock"), hold(tmp_path / "lock", 5):
+        pass
+    assert not is_held(tmp_path / "lock")
 
 
 def test_a_failure_inside_frees_it(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -9,11 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO
 
 from finest.errors import NeedsPerson
 
 _CHUNK_BYTES = 1 << 20
 _POLL_S = 0.1
+NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL})
+"""What flock answers on a file system without locks, such as Lustre mounted without `-o flock` (flock(2), errno(3))."""
 LOCK_S = 3.0
 """Default wait for a lock: the workers of a killed process hold it until they end too, within a second."""
 
@@ -63,10 +67,13 @@ def size_and_sha256(path: Path, progress: Callable[[int], None] = lambda _: None
 
 @contextmanager
 def hold(path: Path, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold a lock file until the block or the process ends; raises Held if it is not free within `wait_s`."""
+    """Hold a lock file until the block or the process ends; raises Held if it is not free within `wait_s`.
+
+    Raises NeedsPerson if the file system has no locks.
+    """
     with path.open("a+") as file:
         deadline = time.monotonic() + wait_s
-        while not _is_locked(file.fileno()):
+        while not _is_locked(file):
             if time.monotonic() >= deadline:
                 file.seek(0)
                 raise Held(file.read().strip() or "unknown")
@@ -99,16 +106,22 @@ def is_held(path: Path) -> bool:
     """Return whether a process holds that lock file now."""
     try:
         with path.open("r") as file:
-            return not _is_locked(file.fileno())
-    except FileNotFoundError:
+            return not _is_locked(file)
+    except (FileNotFoundError, NeedsPerson):
         return False
     except OSError:
         return True
 
 
-def _is_locked(descriptor: int) -> bool:
+def _is_locked(file: IO[str]) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            raise NeedsPerson(
+                f"the file system of {file.name} cannot lock files ({error.strerror}), "
+                f"so two processes could not tell that they work in the same folder: mount it with locks (Lustre: "
+                f"mount -o flock), or name a folder on another file system"
+            ) from error
         return False
     return True

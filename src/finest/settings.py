@@ -1,7 +1,8 @@
 """Settings: flags override the environment and `.env`, which override the defaults.
 
     FINEST_CACHE       folder for data built once per machine (default: $XDG_CACHE_HOME/finest or ~/.cache/finest)
-    FINEST_CC_HTTPS    base address of Common Crawl's files over HTTPS (default: https://data.commoncrawl.org)
+    FINEST_CC_HTTPS    base address of Common Crawl's files, read without AWS credentials (default:
+                       https://data.commoncrawl.org; a mirror may be at any address that fsspec knows)
     FINEST_CC_BUCKET   S3 bucket with the same files, used if there are AWS credentials (default: commoncrawl)
     FINEST_CC_COLLINFO list of Common Crawl's crawls (default: https://index.commoncrawl.org/collinfo.json)
     API_URL            address of the task server, for miners and validators

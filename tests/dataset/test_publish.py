@@ -179,7 +179,7 @@ def test_a_patient_wait_is_as_long_as_asked(miner: Miner) -> None:
 def test_killed_at_any_moment(miner: Miner) -> None:
     """A process that is killed again and again, after some of its requests, and a last run: exactly one commit."""
     moments, asked = random.Random(20251123), miner.hub.requests.all
-    for _ in range(examples(3, 6)):
+    for _ in range(examples(2, 6)):
         end = len(asked()) + moments.randrange(2, 13)
         arguments = command("publish", miner.made.folder, "--hf_repo", "web")
         process = subprocess.Popen(

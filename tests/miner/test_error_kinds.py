@@ -50,6 +50,7 @@ def s3_says(status: int) -> boto.ClientError:
         (errors.ClusterError("not installed"), Kind.PERSON),
         (errors.VerifyError("x"), Kind.TASK),
         (errors.SourceError("not found"), Kind.TRY_AGAIN),
+        (errors.SourceBusy("refuses every request"), Kind.PASSES),
         (source_error(Interrupted("HTTP 503")), Kind.PASSES),
         (source_error(boto.EndpointConnectionError(endpoint_url="http://x")), Kind.PASSES),
         (source_error(boto.NoCredentialsError()), Kind.PERSON),

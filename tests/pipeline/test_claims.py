@@ -48,7 +48,7 @@ def work(ledger: Ledger, task: int, tasks: int, judge: Callable[[int], None]) ->
     """Do what a task does, with one worker."""
     mine = claims(ledger, task, tasks)
     while True:
-        queue = Queue(mine.take, mine.is_taken)
+        queue = Queue(BLOCKS, mine.take, mine.is_taken)
         while (rank := queue.next(0)) is not None:
             judge(rank)
             mine.finished(rank, 0.01)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finest.errors import RunError
+from finest.errors import RunError, SourceBusy, SourceError
 from finest.pipeline.failures import (
     IN_A_ROW,
     MAX_RESTARTS,
@@ -18,6 +18,7 @@ from finest.pipeline.failures import (
     read_errors,
     reason_to_stop,
 )  # fmt: skip
+from finest.pipeline.missing import slices_left
 
 from .made_ledger import begin
 
@@ -93,3 +94,19 @@ def test_what_is_little() -> None:
     assert is_little(0, 0)
     assert is_little(5, 500)
     assert not is_little(1, 5)
+
+
+def test_a_task_leaves_an_unreadable_source_to_the_next_run(tmp_path: Path) -> None:
+    """No task reads its other slices; a server that is busy is no such source."""
+    ledger, claims, said = begin(tmp_path / "out"), Failed(), []
+    watch = TaskWatch(ledger, claims, said.append)  # type: ignore[arg-type]
+    assert slices_left(ledger) == list(range(len(ledger.plan.slices)))
+    watch.failed(0, SourceError("a.warc.gz: not found"))
+    source = ledger.plan.slices[0].source_index
+    assert ledger.missing().found() == {source: "a.warc.gz: not found"}
+    assert {ledger.plan.slices[rank].source_index for rank in slices_left(ledger)} == {1}
+    assert claims.ranks == [0] and said == ["The run goes on without a source: a.warc.gz: not found"]
+    with pytest.raises(SourceBusy):
+        watch.failed(len(ledger.plan.slices) - 1, SourceBusy("refuses"))
+    ledger.sweep()
+    assert slices_left(ledger) == list(range(len(ledger.plan.slices)))

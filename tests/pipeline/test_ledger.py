@@ -117,7 +117,7 @@ def test_a_follower_counts_each_slice_once(tmp_path: Path) -> None:
     ledger = begin(tmp_path / "out")
     finish(ledger, ledger.plan.slices[0])
     follower, progress = Ledger.read(tmp_path / "out"), Progress(quiet=True)
-    watch = FailureWatch(follower)
+    watch = FailureWatch(follower, progress.say)
     progress.begin(follower, watch.found, 1)
     for number in (0, 1, 1, 2, 3):
         finish(ledger, ledger.plan.slices[number])

@@ -45,11 +45,19 @@ def test_a_worker_reads_on_where_it_ended() -> None:
     assert queue.next(0) is queue.next(1) is None
 
 
+def test_the_last_slice_that_a_worker_reads_on_to_is_known() -> None:
+    """It is the last of its block; one worker alone reads each source as a whole."""
+    queue = queue_of([range(3), range(5, 9)])
+    assert [queue.last(rank) for rank in (0, 2, 5, 8)] == [2, 2, 8, 8]
+    assert cut([range(9)], [0, 4, 8, 9], 1) == [range(4), range(4, 8), range(8, 9)]
+
+
 def test_what_another_has_taken_is_left_out() -> None:
     """Also out of a block that a worker has begun."""
-    blocks = iter([range(4), range(4, 6)])
+    all_blocks = [range(4), range(4, 6)]
+    blocks = iter(all_blocks)
     taken = {1}
-    queue = Queue(lambda: next(blocks, None), taken.__contains__)
+    queue = Queue(all_blocks, lambda: next(blocks, None), taken.__contains__)
     assert [queue.next(0), queue.next(0)] == [0, 2]
     taken.add(3)
     assert [queue.next(0), queue.next(0), queue.next(0)] == [4, 5, None]

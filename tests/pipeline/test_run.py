@@ -123,7 +123,7 @@ def test_a_warc_inside_a_page_is_not_read_as_records(tmp_path: Path, monkeypatch
     source = tmp_path / "nested.warc.gz"
     source.write_bytes(record(0, checks.KNOWN_HTML.encode()) + stored_member(outer) + b"".join(pages))
     progress = Listener()
-    refine(options(source, tmp_path / "out"), progress)
+    refine(replace(options(source, tmp_path / "out"), workers=4), progress)
     assert any("again from where the slice before" in line for line in progress.said)
     assert sum(verdict_counts(tmp_path / "out").values()) == 30
     slices = Ledger.read(tmp_path / "out").pack(0).slices

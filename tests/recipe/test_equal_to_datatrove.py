@@ -23,8 +23,8 @@ from tests.e2e.command import finest
 
 UNLIMITED = UNGATED + "[extraction]\ncpu_limit_s = 600.0\n"
 """The reference has no limit on extraction."""
-FIRST, RECORDS = (0, 600) if NIGHTLY else (150, 240)
-"""Which requests, responses and metadata: those of some 200 pages, or every day of 80, with duplicates among them."""
+FIRST, RECORDS = (0, 600) if NIGHTLY else (290, 120)
+"""Which requests, responses and metadata: those of some 200 pages, or every day of 40, with duplicates among them."""
 
 
 def ours(warc: Path, out: Path) -> dict[tuple[str, int], dict[str, object]]:

@@ -11,17 +11,23 @@ PAGE = (
     "<p>The Moon pulls on the whole Earth, and not only on the water, so the sea rises twice a day.</p>"
     "<p>Read more articles like this one in our archive, where all of them have been kept since 1998.</p></article>"
 )
+FINEST = load_recipe("finest")
 
 
 def test_a_block_is_cut_removed_later_or_kept() -> None:
     """With the score of each block."""
     found = extract_structure(PAGE) or ""
     left = "\n".join(line for line in found.split("\n") if "archive" not in line)
-    pieces = pieces_of(PAGE, found, left, load_recipe("finest"))
+    pieces = pieces_of(PAGE, found, left, FINEST)
     assert [piece.text for piece in pieces if not piece.extracted][:2] == ["Home", "Contact"]
     assert [(piece.extracted, piece.kept) for piece in pieces[-2:]] == [(True, True), (True, False)]
     assert all(piece.score is not None and (piece.score > 0) == piece.extracted for piece in pieces)
     assert "".join(piece.text for piece in pieces if piece.extracted) == found.replace("\n", "")
+    in_code = PAGE.replace("the water", "<code>water</code>")
+    marked = extract_structure(in_code, markdown=True) or ""
+    assert "`water`" in marked and all(
+        piece.kept == piece.extracted for piece in pieces_of(in_code, marked, marked, FINEST)
+    )
 
 
 def test_an_engine_without_scores_is_compared_by_words() -> None:

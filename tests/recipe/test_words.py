@@ -53,8 +53,8 @@ def test_any_text_has_spacys_tokens_and_sentences(text: str) -> None:
     "affixes", ["{}", "({}),", "“{}.”", "{}:)", "x{}", "{}x", "a/{}", "{} )", ": {}", "{}\n)", "{}s"]
 )
 def test_special_cases_keep_their_tokens_between_affixes(affixes: str) -> None:
-    """All of spaCy's special cases come out alike, alone, within affixes and beside other chunks."""
-    for case in SPECIAL_CASES:
+    """spaCy's special cases come out alike, alone, within affixes and beside other chunks: each day each fourth."""
+    for case in SPECIAL_CASES[:: 1 if NIGHTLY else 4]:
         assert_same(affixes.format(case))
 
 

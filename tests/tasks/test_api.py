@@ -14,6 +14,7 @@ from finest.chain.payload import encode
 from finest.tasks.models import Rules
 from finest.tasks.problems import KINDS, ProblemName
 from finest.tasks.store import Store
+from tests.deep import examples
 from tests.tasks.api_calls import (
     ALICE,
     BOB,
@@ -200,25 +201,26 @@ def test_every_problem_is_explained(server: Server) -> None:
 
 
 @pytest.mark.parametrize("rules", [Rules()])
-def test_four_hundred_requests_of_two_hundred_miners(store: Store, rules: Rules) -> None:
-    """At once: nobody is refused or failed, each miner has one task, and no WARC is in two."""
-    miners = [hotkey(f"Miner{number}") for number in range(200)]
-    store.add_warcs(CRAWL, paths(900))
+def test_many_requests_of_many_miners(store: Store, rules: Rules) -> None:
+    """Two of each miner, at once: nobody is refused or failed, each has one task, and no WARC is in two."""
+    count = examples(40, 200)
+    miners = [hotkey(f"Miner{number}") for number in range(count)]
+    store.add_warcs(CRAWL, paths(4 * count + 100))
     got: dict[str, set[str]] = {miner.address: set() for miner in miners}
     warcs: dict[str, str] = {}
-    guard, start = threading.Lock(), threading.Barrier(50)
+    guard, start = threading.Lock(), threading.Barrier(count // 4)
 
     def ask(share: int) -> None:
         start.wait()
         for number in range(share * 8, share * 8 + 8):
-            task = lease(server, miners[number % 200])
+            task = lease(server, miners[number % count])
             with guard:
                 got[task["hotkey"]].add(task["id"])
                 for path in task["warcs"]:
                     assert warcs.setdefault(path, task["id"]) == task["id"]
 
     with serving(store, rules, made(*miners)) as server:
-        with ThreadPoolExecutor(50) as pool:
-            list(pool.map(ask, range(50)))
+        with ThreadPoolExecutor(count // 4) as pool:
+            list(pool.map(ask, range(count // 4)))
     assert all(len(tasks) == 1 for tasks in got.values())
-    assert len(warcs) == 800
+    assert len(warcs) == 4 * count

@@ -14,6 +14,7 @@ from finest.tasks import lease_expiry, tables
 from finest.tasks.models import Rules, Task, TaskState
 from finest.tasks.problems import Problem
 from finest.tasks.store import Store
+from tests.deep import examples
 from tests.tasks.samples import CRAWL, look, paths, published
 
 A, B, C = "5Alice", "5Bob", "5Carol"
@@ -71,15 +72,16 @@ def check(store: Store) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_invariants")
-def test_a_thousand_requests_of_two_hundred_miners(store: Store) -> None:
+def test_many_requests_of_many_miners(store: Store) -> None:
     """Every miner has one task, however often it asks at the same moment, and no WARC goes out twice."""
-    store.add_warcs(CRAWL, paths(900))
-    acts = [lambda miner=f"5Miner{number % 200}": store.lease(miner, 4, 100) for number in range(1000)]
+    count = examples(50, 200)
+    store.add_warcs(CRAWL, paths(4 * count + 100))
+    acts = [lambda miner=f"5Miner{number % count}": store.lease(miner, 4, 100) for number in range(5 * count)]
     tasks = {(task.hotkey, task.id) for task in at_once(acts, 24) if isinstance(task, Task)}
-    assert len(tasks) == len({hotkey for hotkey, _ in tasks}) == 200
+    assert len(tasks) == len({hotkey for hotkey, _ in tasks}) == count
     handed_out = Counter(path for _, task_id in tasks for path in store.task(task_id, 100).warcs)
     assert set(handed_out.values()) == {1}
-    assert len(handed_out) == 800
+    assert len(handed_out) == 4 * count
 
 
 @pytest.mark.usefixtures("_invariants")

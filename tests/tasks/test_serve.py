@@ -176,6 +176,7 @@ def test_the_log_is_anchored_on_the_chain(
         assert server.stop() == 0
 
 
+@pytest.mark.parametrize("database_url", sampled(["sqlite", "postgresql"]), indirect=True)
 def test_a_restart_loses_nothing(tmp_path: Path, database_url: str, make_key: MakeKey) -> None:
     """Killed and started again, the server knows its leases and what signatures it has seen."""
     from finest.chain.auth import sign_request

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from finest.chain.payload import encode
+from finest.dataset.chosen import PageChoice
 from finest.dataset.manifest import write_manifest
 from finest.dataset.rows import Row
 from finest.errors import HubUnavailable
 from finest.recipe.recipe import Recipe
 from finest.validator import admission
 from finest.validator.audit import audit
+from finest.validator.evidence import is_dishonest
 from finest.validator.models import Assignment, Evidence
 
 from .made import BOB, PLAN, SHA, Published, tampered
@@ -103,6 +105,16 @@ def test_another_miners_dataset_fails(others: Published, honest: Published) -> N
     copied = Published(others.folder, honest.warcs)
     evidence = refused(copied)
     assert (evidence.verdict, evidence.admission[-1].name) == ("fail", "sources")
+
+
+def test_a_task_of_whole_warcs_accepts_no_choice_of_pages(honest: Published, tmp_path: Path) -> None:
+    """A miner that says an index chose its pages, to leave the others out, has done no task; it is no liar."""
+    few = tampered(honest, tmp_path / "few", honest.rows())
+    chosen = PageChoice(where="url_host_tld = 'org'", root="0" * 64, pages=1)
+    write_manifest(few.folder, few.manifest.model_copy(update={"chosen": chosen}))
+    evidence = refused(Published(few.folder, honest.warcs))
+    assert (evidence.verdict, evidence.admission[-1].name) == ("fail", "pages")
+    assert "the task is of whole WARCs" in evidence.why and not is_dishonest(evidence)
 
 
 def test_a_garbled_manifest_fails(honest: Published, tmp_path: Path) -> None:

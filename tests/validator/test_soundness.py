@@ -80,11 +80,11 @@ def test_few_invented_rows_cost_honesty(honest: Published, tmp_path: Path, share
 LIES: dict[str, Callable[[Row], Row]] = {
     "space": lambda row: replace(row, text=row.text + " "),
     "offset": lambda row: replace(row, warc_offset=row.warc_offset + 1),
-    "source": lambda row: replace(row, file_path="s3://commoncrawl/crawl-data/CC-MAIN-2025-26/other.warc.gz"),
+    "source": lambda row: replace(row, file_path=row.file_path.replace(".warc", ".other.warc")),
     "language": lambda row: replace(row, language_score=0.99),
     "id": lambda row: replace(row, id=row.id[:-3] + "00>"),
     "far": lambda row: replace(row, warc_offset=2**62),
-    "negative": lambda row: replace(row, warc_offset=-5),
+    "negative": lambda row: replace(row, warc_offset=-1),
     "length": lambda row: replace(row, warc_length=row.warc_length + 1),
     "url": lambda row: replace(row, url=row.url + "?"),
     "tokens": lambda row: replace(row, token_count=row.token_count + 1),

@@ -87,25 +87,30 @@ class Found:
 
 
 def look(
-    data: bytes, slice_bytes: int = 1 << 30, blocks: Sequence[int] = (1 << 20,), cuts: Sequence[int] = ()
-) -> Found:
-    """Read a file in slices, as a run does: those that do not chain are read again."""
+    data: bytes, slice_bytes: int = 1 << 30, blocks: Sequence[int] = (1 << 20,), cuts: Sequence[int] = (),
+    per_stream: int = 1,
+) -> Found:  # fmt: skip
+    """Read a file in slices, as a run does: those that do not chain are read again. So many share a stream."""
     opener = Memory(data, blocks, cuts)
     layout = _layout("memory", Tape(ResumableStream(opener, policy=AT_ONCE)))
     source = Source("memory", "memory", len(data), None, layout)
-    found, position = Found([], [], {}), 0
+    found, position, before = Found([], [], {}), 0, None
     for one in plan_slices(source, 0, slice_bytes):
+        keeps_open = one.index % per_stream != per_stream - 1
+        handed = before.hand_on(source, one, None) if before else None
         reader = SliceReader(
-            ResumableStream(opener, position=one.start, policy=AT_ONCE), source, one, synced=one.start == 0,
-            limit=None, max_record_bytes=MAX_BYTES, page_types=("response",),
+            handed[0] if handed else ResumableStream(opener, position=one.start, policy=AT_ONCE), source, one,
+            synced=handed is not None or one.start == 0, limit=None, max_record_bytes=MAX_BYTES,
+            page_types=("response",), keeps_open=keeps_open, tape=handed[1] if handed else None,
         )  # fmt: skip
         pages = list(reader)
         if reader.first_offset != position:
             reader = SliceReader(
                 ResumableStream(opener, position=position, policy=AT_ONCE), source, one, synced=True,
-                limit=None, max_record_bytes=MAX_BYTES, page_types=("response",),
+                limit=None, max_record_bytes=MAX_BYTES, page_types=("response",), keeps_open=keeps_open,
             )  # fmt: skip
             pages = list(reader)
+        before = reader
         assert reader.first_offset == position
         position = reader.next_offset
         assert reader.sha256 == hashlib.sha256(data[reader.first_offset : position]).hexdigest()
@@ -155,11 +160,14 @@ def test_no_size_of_a_slice_changes_what_is_read(name: str) -> None:
 @given(
     name=st.sampled_from(list(LAYOUTS)), slice_bytes=st.integers(30, 9000), data=st.data(),
     blocks=st.lists(st.integers(1, 70_000), min_size=1, max_size=5), share=st.lists(st.floats(0, 1), max_size=4),
+    per_stream=st.integers(1, 9),
 )  # fmt: skip
 def test_nothing_depends_on_how_a_file_is_read(
-    name: str, slice_bytes: int, data: st.DataObject, blocks: list[int], share: list[float]
+    name: str, slice_bytes: int, data: st.DataObject, blocks: list[int], share: list[float], per_stream: int
 ) -> None:
-    """Blocks of any sizes, connections that break anywhere and slices of any size give the same; damaged files too."""
+    """Blocks of any sizes, connections that break anywhere, slices of any size, streams that go on over any number of
+    them give the same; damaged files too.
+    """
     file = bytearray(FILES[name])
     expected = WHOLE[name]
     if data.draw(st.booleans(), label="damaged"):
@@ -173,7 +181,7 @@ def test_nothing_depends_on_how_a_file_is_read(
                 look(bytes(file), slice_bytes, blocks)
             return
     cuts = [int(part * len(file)) for part in share]
-    assert look(bytes(file), slice_bytes, blocks, cuts) == expected
+    assert look(bytes(file), slice_bytes, blocks, cuts, per_stream) == expected
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -63,10 +62,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_eight_workers_wait_together(server: FaultyServer, tmp_path: Path) -> None:
+def test_eight_workers_wait_together(
+    server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
     """Each has its own object, as on several machines. None asks during the pause, none gives up, all are served."""
-    server.state.refuse_until_s = time.time() + 1.5
-    server.state.refusal = Fault("status", headers=(("Retry-After", formatdate(time.time() + 2.5, usegmt=True)),))
+    monkeypatch.setattr(module, "LENGTHS", Policy(first_s=0.1, cap_s=0.1))
+    server.state.refuse_until_s = time.time() + 0.9
+    server.state.refusal = Fault("status", headers=(("Retry-After", "1"),))
     got: list[bytes] = []
 
     def read() -> None:
@@ -146,6 +148,33 @@ def test_a_pause_is_for_its_host(tmp_path: Path, clock: Clock) -> None:
     assert clock.now_s == before_s and {path.parent for path in tmp_path.rglob("*")} == {tmp_path}
 
 
+def test_what_alone_is_forbidden_costs_itself(
+    server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """403 for one file, while others are read, is no rate limit; where nothing is read, it may be one."""
+    monkeypatch.setattr(module, "LENGTHS", Policy(first_s=0.002, cap_s=0.002))
+    server.state.forbidden = {"/forbidden"}
+    pauses, over = Pauses(tmp_path, max_s=2), threading.Event()
+
+    def read_others() -> None:
+        while not over.is_set():
+            ResumableStream(HttpsOpener(f"{server.base}/data"), policy=QUICK, pauses=Pauses(tmp_path)).read()
+
+    stream = ResumableStream(HttpsOpener(f"{server.base}/forbidden"), policy=QUICK, pauses=pauses)
+    with pytest.raises(SourceBusy):
+        stream.read()
+    pauses.renew()
+    thread = threading.Thread(target=read_others)
+    thread.start()
+    stream = ResumableStream(HttpsOpener(f"{server.base}/forbidden"), policy=QUICK, pauses=Pauses(tmp_path))
+    try:
+        with pytest.raises(SourceError, match="/forbidden: the server answers HTTP 403 to 30 requests in a row"):
+            stream.read()
+    finally:
+        over.set()
+        thread.join()
+
+
 def test_the_pause_holds_no_secret(
     server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -193,6 +222,52 @@ def test_slices_ask_for_their_own_bytes_over_one_connection(server: FaultyServer
     assert len(server.state.seen) == len(slices)
     assert server.state.connections <= 1
     assert server.state.sent_bytes <= len(LARGE) + len(slices) * MORE_BYTES
+
+
+def test_slices_that_follow_each_other_share_one_request(server: FaultyServer) -> None:
+    """A source that one worker reads costs one request and its own bytes; a broken connection costs one more."""
+    source = inspect(f"{server.base}/large.warc.gz")
+    slices = plan_slices(source, 0, 400_000)
+    alone = [read_slice(source, slice_, max_record_bytes=MAX_RECORD_BYTES) for slice_ in slices]
+    wanted = [(list(one), one.first_offset, one.next_offset, one.sha256, one.losses) for one in alone]
+    for faults, requests in (([], 1), ([Fault("fin", after=700_000)], 2)):
+        server.state.faults, server.state.sent_bytes = list(faults), 0
+        server.state.seen.clear()
+        found, before = [], None
+        for slice_ in slices:
+            one = before = read_slice(
+                source, slice_, until=len(LARGE), before=before, max_record_bytes=MAX_RECORD_BYTES, policy=QUICK
+            )
+            found.append((list(one), one.first_offset, one.next_offset, one.sha256, one.losses))
+        assert found == wanted
+        assert len(server.state.seen) == requests and server.state.sent_bytes <= len(LARGE)
+
+
+def test_a_few_pages_cost_few_bytes_and_requests(server: FaultyServer) -> None:
+    """With a limit, each request asks for twice as much as the one before."""
+    source = inspect(f"{server.base}/large.warc.gz")
+    (whole,) = plan_slices(source, 0, 1 << 30)
+    for limit, requests in ((1, 1), (60, 3)):
+        server.state.sent_bytes = 0
+        server.state.seen.clear()
+        reader = read_slice(source, whole, limit=limit, max_record_bytes=MAX_RECORD_BYTES)
+        assert len(list(reader)) == limit
+        assert len(server.state.seen) == requests
+        assert server.state.sent_bytes <= 2 * reader.next_offset + 2 * MORE_BYTES
+
+
+def test_a_stream_is_closed_where_the_next_slice_does_not_follow(server: FaultyServer) -> None:
+    """Another slice, or one that must begin elsewhere, opens its own."""
+    source = inspect(f"{server.base}/large.warc.gz")
+    first, second, third, *_ = plan_slices(source, 0, 400_000)
+    for slice_, exact_start in ((third, None), (second, second.end)):
+        reader = read_slice(source, first, until=len(LARGE), max_record_bytes=MAX_RECORD_BYTES)
+        list(reader)
+        other = read_slice(
+            source, slice_, exact_start=exact_start, before=reader, max_record_bytes=MAX_RECORD_BYTES, policy=QUICK
+        )
+        assert reader._stream.closed
+        other.close()
 
 
 def test_a_record_that_goes_on_past_the_request_is_read(server: FaultyServer) -> None:

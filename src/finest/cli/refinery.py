@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from finest.cli.shared import common_crawl, console, dedup_memory_option, lean_imports, say, shard_option
+from finest.cli.shared import (
+    common_crawl,
+    console,
+    dedup_memory_option,
+    lean_imports,
+    number_or_share,
+    say,
+    shard_option,
+)
 from finest.cli.slurm import Where, ask_on_interrupt, executor_options
 from finest.masking import printable
 from finest.recipe import SHIPPED
@@ -99,6 +107,15 @@ if TYPE_CHECKING:
 )
 @executor_options
 @click.option(
+    "--allow-missing",
+    metavar="N|SHARE%",
+    default="0",
+    show_default=True,
+    type=number_or_share,
+    help="Make the dataset although so many sources, or such a share of them, cannot be read. The manifest names them. "
+    "Otherwise the command ends with an error when the others are finished, and tries them again the next time.",
+)
+@click.option(
     "--max-pause",
     type=click.FloatRange(min=0),
     default=6.0,
@@ -115,9 +132,8 @@ if TYPE_CHECKING:
 def refine(
     sources: tuple[str, ...], out: str, work: Path | None, recipe_name: str | None, language: str | None,
     workers: int | None, limit: int | None, shard: Shard | None, expression: str | None,
-    pages_where: str | None, requests_per_s: float, engine: str,
-    dedup_memory: int, against: Path | None, keep_index: bool, where: Where, max_pause: float, detach: bool,
-    restart: bool, quiet: bool,
+    pages_where: str | None, requests_per_s: float, engine: str, dedup_memory: int, against: Path | None,
+    keep_index: bool, where: Where, max_pause: float, allow_missing: float, detach: bool, restart: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Refine WARC files into a dataset.
 
@@ -167,8 +183,7 @@ def refine(
         workers=workers or where.workers or default_workers(),
         restart=restart, where=expression, pages_where=pages_where,
         requests_per_s=requests_per_s, dedup_memory=dedup_memory, against=against, keep_index=keep_index,
-        slurm=where.slurm, ray=where.ray,
-        max_pause_s=max_pause * 3600,
+        slurm=where.slurm, ray=where.ray, max_pause_s=max_pause * 3600, allow_missing=allow_missing,
     )  # fmt: skip
     if detach:
         return _submit(options, quiet=quiet)

@@ -41,6 +41,17 @@ def size_bytes(text: str) -> int:
     return int(float(found[1]) * _PREFIXES[found[2].lower()])
 
 
+def number_or_share(text: str) -> float:
+    """Parse a number of sources such as 3, or a share of them such as 0.5%, which is below 1."""
+    try:
+        value = float(text.rstrip("%")) / 100 if text.endswith("%") else int(text)
+    except ValueError:
+        value = -1
+    if value < 0 or (text.endswith("%") and value >= 1):
+        raise click.BadParameter(f"{text!r} is neither a number of sources nor a share of them; write 3 or 0.5%")
+    return value
+
+
 def _shard(_: click.Context, parameter: click.Parameter, value: str | None) -> Shard | None:
     from finest.warc.source import Shard
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finest.atomic_files import write_whole
-from finest.errors import FinestError, RunError
+from finest.errors import FinestError, RunError, SourceError
 from finest.executors.slurm.memory import memory_kills
 from finest.formatting import counted
 from finest.masking import masked_error
@@ -46,8 +46,8 @@ class TaskWatch(FailureWatch):
     """Watches the slices of one task of a cluster."""
 
     def __init__(self, ledger: Ledger, claims: Claims, say: Callable[[str], None]) -> None:
-        super().__init__(ledger, only_own=True)
-        self._claims, self._say = claims, say
+        super().__init__(ledger, say, only_own=True)
+        self._claims = claims
         self._memory_kills = memory_kills()
         self._in_a_row = 0
         self._error: Exception | None = None
@@ -66,13 +66,16 @@ class TaskWatch(FailureWatch):
             raise RunError("the job ran out of memory, and the kernel killed a worker; request more with --mem-per-cpu")
 
     def failed(self, rank: int, error: Exception) -> None:
-        """Leave the slice to other tasks; raise its error if IN_A_ROW of them failed."""
+        """Leave the slice to other tasks, or its source to the next run; raise its error if IN_A_ROW of them failed."""
+        if isinstance(error, SourceError):
+            super().failed(rank, error)
         self._claims.failed(rank)
         self._error = error
         self._in_a_row += 1
         if self._in_a_row >= IN_A_ROW:
             raise error
-        self._say(f"Slice {rank} is left to other tasks: {error}")
+        if not isinstance(error, SourceError):
+            self._say(f"Slice {rank} is left to other tasks: {error}")
 
     def end(self) -> None:
         """Raise the last error if a slice that failed here is still missing."""

@@ -11,6 +11,7 @@
     OUT/ledger/scratch/                     what is being written
     OUT/ledger/inflight/12345-00003         offset of the page that a worker is judging now
     OUT/ledger/crashes/12345-00003.json     worker deaths by page offset; after two, it is an `extraction_crash`
+    OUT/ledger/missing/12345                why that source could not be read
     OUT/ledger/pauses/                      until when no worker sends a request, by host
     OUT/ledger/logs/                        logs of the workers
     OUT/ledger/slurm/                       submissions to Slurm, and the logs of their jobs
@@ -40,6 +41,7 @@ from finest.masking import masked_error
 from finest.pipeline.damage import ParquetPart
 from finest.pipeline.deaths import Deaths, slice_name
 from finest.pipeline.done import DoneLog, SliceDone, SourceDone, Tail
+from finest.pipeline.missing import Missing
 from finest.pipeline.pack import PART_FILES, Pack, PackedSlice, find_breaks, write_pack
 from finest.pipeline.pages.table import PageTable
 from finest.pipeline.run_plan import FORMAT, RunPlan
@@ -50,7 +52,7 @@ from finest.warc.pauses import MAX_PAUSE_S, Pauses
 from finest.warc.slices import Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Literal
 
     from numpy.typing import NDArray
@@ -287,16 +289,23 @@ class Ledger:
         to read again: {index: offset where it must begin}.
         """
         slices = self.plan.slices.of(source)
-        scratch = self._scratch(f"{source:05d}.pack")
         try:
             summaries = [self.summary(slice_) for slice_ in slices]
             if breaks := find_breaks(summaries):
                 return breaks
-            totals = write_pack(scratch, [self.slice_folder(slice_) for slice_ in slices], summaries)
+            self.write_pack(source, [self.slice_folder(slice_) for slice_ in slices], summaries)
+        except (LedgerError, OSError):
+            if not self.has(source):  # another process has packed it and removes the slices
+                raise
+        return {}
+
+    def write_pack(self, source: int, folders: Sequence[Path], summaries: Sequence[SliceSummary]) -> None:
+        """Pack a source from the folders of its slices, and remove its slices."""
+        scratch = self._scratch(f"{source:05d}.pack")
+        try:
+            totals = write_pack(scratch, folders, summaries)
         except (LedgerError, OSError):
             scratch.unlink(missing_ok=True)
-            if self.has(source):  # another process has packed it and removes the slices
-                return {}
             raise
         path = self.pack_path(source)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -304,7 +313,6 @@ class Ledger:
         sync(path.parent)
         self.log.add(SourceDone(source, totals))
         shutil.rmtree(self.slices_folder(source), ignore_errors=True)
-        return {}
 
     def discard(self, slice_: Slice) -> None:
         """Delete a finished slice, so that it is read again."""
@@ -325,9 +333,17 @@ class Ledger:
         """Return the pauses that all workers of the run share; `max_s` is the longest that they keep."""
         return Pauses(self.folder / "pauses", max_s, gap_s)
 
+    def missing(self) -> Missing:
+        """Return the sources that the run could not read."""
+        return Missing(self.folder / "missing")
+
     def sweep(self) -> None:
-        """Remove what a killed run left: partial files, slices of packed sources, ended pauses. Needs the lock."""
+        """Remove what a killed run left: partial files, slices of packed sources, ended pauses. Needs the lock.
+
+        Sources that it could not read are tried again.
+        """
         self.pauses().renew()
+        self.missing().forget()
         for name in ("scratch", "inflight"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         for folder in _numbered(self.folder / "slices"):

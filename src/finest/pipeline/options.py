@@ -57,6 +57,8 @@ class RunOptions:
     """Judge the slices on Slurm, with these options."""
     where: str | None = None
     """The expression that selects the dataset's rows; None for all rows."""
+    allow_missing: float = 0
+    """How many sources that cannot be read the dataset may lack: a number, or below 1 a share of the sources."""
     max_pause_s: float = MAX_PAUSE_S
     """How long a server may refuse every request before the run ends."""
     dedup_memory: int = DEDUP_MEMORY_BYTES

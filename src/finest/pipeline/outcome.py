@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from finest.dataset.rows import Row
+    from finest.pipeline.missing import NothingRead
     from finest.recipe.judge import Verdict
     from finest.warc.slices import Record, Slice, SliceReader
 
@@ -90,7 +91,7 @@ class SliceOutput:
         return {name: _describe(folder / name, rows) for name, rows in counts.items()}
 
     def summary(
-        self, slice_: Slice, read: SliceReader, files: dict[str, dict[str, Any]], *,
+        self, slice_: Slice, read: SliceReader | NothingRead, files: dict[str, dict[str, Any]], *,
         stage_cpu_s: dict[str, float], cpu_s: float, wall_s: float, fallbacks: dict[str, int],
     ) -> SliceSummary:  # fmt: skip
         """Return the numbers of the slice, from which progress, statistics and the report are summed."""

@@ -10,6 +10,7 @@ from finest.pipeline.assemble import assemble
 from finest.pipeline.dedup.index import Index, check_indexable
 from finest.pipeline.heads import sources_at
 from finest.pipeline.ledger import Ledger, wipe
+from finest.pipeline.missing import leave_out
 from finest.pipeline.pages.choose import choose_pages
 from finest.pipeline.run_plan import RunPlan, SliceRule
 from finest.pipeline.select import check_where
@@ -59,8 +60,12 @@ def finished(ledger: Ledger, progress: Progress) -> Manifest | None:
 
 
 def finish(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifest:
-    """Judge the missing slices, then assemble the dataset. Call with the lock held."""
+    """Judge the missing slices, then assemble the dataset. Call with the lock held.
+
+    Raises SourceError if more sources could not be read than `options.allow_missing` allows.
+    """
     run_slices(ledger, options, progress)
+    leave_out(ledger, options, progress.say)
     return assemble(ledger, options, progress)
 
 

@@ -7,6 +7,7 @@ there are few sources for many workers.
 
 from __future__ import annotations
 
+import bisect
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -37,7 +38,7 @@ def cut(spans: Sequence[range], first: Sequence[int] | np.ndarray[Any, Any], wor
     for span in spans:
         start = span.start
         while start < span.stop:
-            size = max(1, left // (BLOCKS_PER_WORKER * workers))
+            size = max(1, left // (BLOCKS_PER_WORKER * workers)) if workers > 1 else left
             source_end = int(first[int(np.searchsorted(first, start, side="right"))])
             blocks.append(range(start, min(start + size, span.stop, source_end)))
             left -= len(blocks[-1])
@@ -49,9 +50,13 @@ class Queue:
     """Hands each worker the slices of a block in their order, then those of another block."""
 
     def __init__(
-        self, take: Callable[[], Sequence[int] | None], is_taken: Callable[[int], bool] = lambda _: False
-    ) -> None:
-        """`take()` returns the next block, None if there is none now; a slice of it that `is_taken` is left out."""
+        self, blocks: Sequence[Sequence[int]], take: Callable[[], Sequence[int] | None],
+        is_taken: Callable[[int], bool] = lambda _: False,
+    ) -> None:  # fmt: skip
+        """`take()` returns the next of `blocks`, or a part of one, and None if there is none now; a slice of it that
+        `is_taken` is left out.
+        """
+        self._all, self._starts = blocks, [block[0] for block in blocks]
         self._take, self._is_taken = take, is_taken
         self._blocks: dict[int, deque[int]] = {}
 
@@ -68,8 +73,12 @@ class Queue:
                 return None
             block.extend(more)
 
+    def last(self, rank: int) -> int:
+        """Return the last rank of the block that this rank belongs to."""
+        return self._all[bisect.bisect(self._starts, rank) - 1][-1]
 
-def queue_of(blocks: Sequence[Sequence[int]]) -> Queue:
-    """Return a queue of blocks that no other process works on."""
+
+def queue_of(blocks: Sequence[Sequence[int]], is_taken: Callable[[int], bool] = lambda _: False) -> Queue:
+    """Return a queue of blocks that no other process works on; `is_taken` is as in Queue."""
     remaining = iter(blocks)
-    return Queue(lambda: next(remaining, None))
+    return Queue(blocks, lambda: next(remaining, None), is_taken)

@@ -19,6 +19,7 @@ from finest.executors.ray import RayStage
 from finest.executors.request import Allotment
 from finest.formatting import counted
 from finest.pipeline.failures import read_errors, reason_to_stop
+from finest.pipeline.missing import slices_left
 from finest.pipeline.options import GO_ON
 from finest.pipeline.share import Lines, RefineShare
 from finest.pipeline.slices import FailureWatch, take_in
@@ -75,7 +76,7 @@ def judge_on_ray(ledger: Ledger, options: RunOptions, request: RayRequest, progr
     )  # fmt: skip
     made = new(ledger, allotment, ranks, options, kind="ray")
     folder = folder_of(ledger, made.run, "ray")
-    watch = FailureWatch(ledger)
+    watch = FailureWatch(ledger, progress.say)
     stage = RayStage(
         RayShare(folder), tasks, cpus_per_task=request.cpus_per_task, memory_gb=request.memory_per_cpu_gb,
         folder=folder / "slices",
@@ -87,9 +88,10 @@ def judge_on_ray(ledger: Ledger, options: RunOptions, request: RayRequest, progr
             _watch(ledger, stage, at_work, watch, progress)
     finally:
         clean_up(ledger.out)
-    if missing := ledger.pending():
+    if missing := slices_left(ledger):
         why = f": {found}" if (found := at_work.failure() or stage.error) else ""
         raise RunError(f"Ray's tasks have ended, but {counted(len(missing), 'slice')} is missing{why}; {GO_ON}")
+    ledger.missing().forget()  # this process tries them once more
     progress.end()
 
 

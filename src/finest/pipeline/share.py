@@ -18,6 +18,7 @@ from finest.pipeline.claims import Claims
 from finest.pipeline.deaths import slice_name
 from finest.pipeline.failures import TaskWatch, check_restarts, noting_error
 from finest.pipeline.ledger import Ledger
+from finest.pipeline.missing import is_missing, slices_left
 from finest.pipeline.options import RunOptions
 from finest.pipeline.preflight import preflight
 from finest.pipeline.progress import Progress
@@ -59,7 +60,7 @@ class RefineShare(PipelineStep):
             check_restarts()
             ledger, submission, options = opened(self.folder)
             blocks = cut(submission.spans(), ledger.plan.slices.first, tasks * options.workers)
-            claims = Claims(self.folder / CLAIMS, blocks, task, tasks, ledger.pending)
+            claims = Claims(self.folder / CLAIMS, blocks, task, tasks, lambda: slices_left(ledger))
             watch = TaskWatch(ledger, claims, progress.say)
             progress.say(
                 f"Task {task} of {tasks} on {os.uname().nodename}; {counted(submission.slices, 'slice')} to share"
@@ -68,7 +69,9 @@ class RefineShare(PipelineStep):
             logs = self.folder / "workers" / str(task)
             is_left = True
             while is_left:
-                queue = Queue(claims.take, claims.is_taken)
+                queue = Queue(
+                    blocks, claims.take, lambda rank: is_missing(ledger, rank) or claims.is_taken(rank)
+                )  # fmt: skip
                 judge_slices(ledger, options, progress, queue, watch, {}, logs)
                 is_left = claims.wait(progress.tick)
             watch.end()
@@ -90,7 +93,7 @@ def opened(folder: Path, stage: Stage = "slices") -> tuple[Ledger, Submission, R
         dedup_memory=submission.dedup_memory,
         against=Path(submission.against) if submission.against else None, keep_index=submission.keep_index,
         requests_per_s=submission.requests_per_s,
-        max_pause_s=submission.max_pause_s,
+        max_pause_s=submission.max_pause_s, allow_missing=submission.allow_missing,
     )  # fmt: skip
     return ledger, submission, options
 

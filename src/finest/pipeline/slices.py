@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from finest.dataset.rows import verdict_batch
-from finest.errors import RunError
+from finest.errors import RunError, SourceBusy, SourceError
 from finest.executors.local import ForkedExecutor
 from finest.pipeline.deaths import slice_name
 from finest.pipeline.done import SliceDone, Tail
 from finest.pipeline.guard import CPU_SIGNAL
+from finest.pipeline.missing import MissingWatch, is_missing
 from finest.pipeline.queue import cut, queue_of, spans_of
 from finest.pipeline.steps import JudgePages, ReadSlice, Session, WriteSlice
 from finest.pipeline.summary import Totals
 from finest.recipe.reasons import FAILURES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from datatrove.pipeline.base import PipelineStep
@@ -53,7 +54,8 @@ def find_unchained(ledger: Ledger) -> dict[int, int]:
     """
     return {
         ledger.plan.slices.number(source, index): start
-        for source, _ in ledger.loose()
+        for source, indices in ledger.loose()
+        if len(indices) == ledger.plan.slices.count(source)
         for index, start in ledger.close_source(source).items()
     }
 
@@ -63,9 +65,10 @@ def _run_ranks(
 ) -> None:
     if not ranks:
         return
-    watch = FailureWatch(ledger)
+    watch = FailureWatch(ledger, progress.say)
     progress.begin(ledger, watch.found, options.workers)
-    queue = queue_of(cut(spans_of(ranks), ledger.plan.slices.first, options.workers))
+    blocks = cut(spans_of(ranks), ledger.plan.slices.first, options.workers)
+    queue = queue_of(blocks, lambda rank: is_missing(ledger, rank))
     judge_slices(ledger, options, progress, queue, watch, exact_starts)
     progress.end()
 
@@ -76,7 +79,7 @@ def judge_slices(
 ) -> None:  # fmt: skip
     """Judge the slices of the queue in forked workers; `watch` hears of each slice, and may end this by an error."""
     gap_s = options.workers / options.requests_per_s if ledger.plan.chosen else 0.0
-    session = Session(ledger, exact_starts, ledger.pauses(options.max_pause_s, gap_s))
+    session = Session(ledger, exact_starts, ledger.pauses(options.max_pause_s, gap_s), queue.last)
     ledger.log.name()  # creates the log, which the workers share
     verdict_batch([])  # makes pyarrow import pandas (if installed) once here, not in every worker
 
@@ -116,14 +119,15 @@ def _pipeline(options: RunOptions, session: Session) -> list[PipelineStep]:
 
 class FailureWatch:
     """Reads what any process finishes, once each, and stops a run with too large a share of failed pages (a broken
-    machine must not look like bad pages), or at an error.
+    machine must not look like bad pages) or of sources that cannot be read, or at any other error.
 
     A task of a cluster, which is one of many, goes on after an error: `finest.pipeline.failures.TaskWatch`.
     """
 
-    def __init__(self, ledger: Ledger, *, only_own: bool = False) -> None:
+    def __init__(self, ledger: Ledger, say: Callable[[str], None], *, only_own: bool = False) -> None:
         """`only_own` leaves out what was finished before, and what other tasks finish."""
-        self._ledger = ledger
+        self._ledger, self._say = ledger, say
+        self._missing = MissingWatch(ledger, say)
         self._tail = Tail(ledger.folder / "done", ledger.log.name() if only_own else None)
         self._tail.skip()  # before the ledger is read: what is logged from here on is either in it or new
         self._is_done = np.zeros(len(ledger.plan.slices), np.bool_) if only_own else ledger.done()
@@ -147,9 +151,11 @@ class FailureWatch:
     def killed(self, exit_code: int) -> None:
         """Hear that a worker died; unless this raises, its slice is read again."""
 
-    def failed(self, rank: int, error: Exception) -> None:  # noqa: ARG002
+    def failed(self, rank: int, error: Exception) -> None:
         """Hear that a slice could not be judged; unless this raises, it is left out."""
-        raise error
+        if not isinstance(error, SourceError) or isinstance(error, SourceBusy):
+            raise error
+        self._missing.note(rank, error, self._is_done)
 
     def done(self, done: SliceDone) -> None:
         """Hear that a slice is finished; raises RunError if too many pages have failed."""

@@ -40,6 +40,8 @@ class Status:
     """CPU seconds that judging all slices was expected to take; None if the run has no forecast."""
     recipe: dict[str, Any] = field(default_factory=dict)
     """The resolved recipe, with every value filled in."""
+    missing: list[str] = field(default_factory=list)
+    """Why sources could not be read, one line each; the next run of the same command tries them again."""
     waiting: str | None = None
     """What the workers wait for, if a server refuses their requests."""
     slurm: SlurmStatus | None = None
@@ -62,7 +64,8 @@ def status(out: Path) -> Status:
         lost=sum(totals.loss_counts.values()), cpu_s=totals.cpu_s,
         pages_per_s=totals.pages / totals.wall_s if totals.wall_s else 0.0,
         cpu_left_s=totals.cpu_s * (total_bytes - done_bytes) / done_bytes if done_bytes else None,
-        forecast_cpu_s=judging_cpu_s(out), waiting=pause.words() if pause else None, slurm=slurm,
+        forecast_cpu_s=judging_cpu_s(out), missing=list(ledger.missing().found().values()),
+        waiting=pause.words() if pause else None, slurm=slurm,
         recipe=ledger.plan.recipe,
     )  # fmt: skip
 

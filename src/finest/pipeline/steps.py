@@ -29,7 +29,7 @@ from finest.warc.slices import read_slice
 from finest.warc.stream import MORE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from finest.pipeline.ledger import Ledger
@@ -48,33 +48,43 @@ about a page, which follows it, takes less than 1 kB, and gzip members are read 
 class Session:
     """State shared by the steps of one rank: the slice, its reader, the CPU clock."""
 
-    def __init__(self, ledger: Ledger, exact_starts: dict[int, int], pauses: Pauses) -> None:
+    def __init__(
+        self, ledger: Ledger, exact_starts: dict[int, int], pauses: Pauses, last: Callable[[int], int]
+    ) -> None:
+        """`last` returns the last rank that the worker of a rank reads after it, in the same source."""
         self.ledger = ledger
         self.pauses = pauses
+        self._last = last
         self.exact_starts = exact_starts
         """Known offset of the first record, by rank: where the previous slice ended."""
         self.clock: Clock = {}
         self.slice: Slice
         self.source: Source
         self.read: SliceReader
+        self._before: SliceReader | None = None
         self.offsets: set[int] | None
         """Offsets of the pages of the slice that an index chose; None for all its pages."""
 
     def begin(self, rank: int, max_record_bytes: int, page_types: Collection[str]) -> None:
-        """Open the rank's slice; its pages are the records whose WARC-Type is in `page_types`."""
+        """Open the rank's slice; its pages are the records whose WARC-Type is in `page_types`.
+
+        A slice that follows the one read before goes on in its stream, which is opened for the whole block.
+        """
         self.slice = self.ledger.plan.slices[rank]
         self.source = self.ledger.plan.sources[self.slice.source_index]
         self.clock.clear()
         FALLBACKS.clear()
         self.cpu_start, self.wall_start = cpu_seconds(), time.monotonic()
         chosen = self.ledger.plan.chosen
-        self.read = read_slice(
+        self.read = self._before = read_slice(
             self.source,
             self.slice,
             exact_start=self.slice.start if chosen is not None else self.exact_starts.get(rank),
             limit=self.ledger.plan.limit,
             max_record_bytes=max_record_bytes,
             page_types=page_types,
+            until=self.ledger.plan.slices[self._last(rank)].end if chosen is None else None,
+            before=self._before,
             pauses=self.pauses,
             more_bytes=MORE_BYTES if chosen is None else PAGE_MORE_BYTES,
         )

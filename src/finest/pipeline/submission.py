@@ -68,6 +68,8 @@ class Submission:
     """Whether the run writes the index of its dataset."""
     max_pause_s: float
     """How long a server may refuse every request before a task ends."""
+    allow_missing: float
+    """As in RunOptions."""
     requests_per_s: float
     """Most requests per second and host of a task over HTTPS, if an index chose the pages."""
     submitted_s: float
@@ -122,7 +124,7 @@ def new(
         against=str(options.against.absolute()) if options.against else None,
         keep_index=options.keep_index,
         max_pause_s=options.max_pause_s, requests_per_s=options.requests_per_s / allotment.tasks,
-        submitted_s=time.time(), dataset=dataset,
+        allow_missing=options.allow_missing, submitted_s=time.time(), dataset=dataset,
     )  # fmt: skip
     write(ledger, made, kind)
     hand_over(ledger, folder_of(ledger, made.run, kind))

@@ -20,6 +20,7 @@ from finest.recipe.failure import described, kind_of
 from finest.recipe.reasons import JUDGE_ERROR, KEPT
 from finest.recipe.stage import PageFailure
 from finest.recipe.stages import READING, STAGES
+from finest.recipe.stages.extraction import EXTRACTION
 from finest.recipe.stages.language import LANGUAGE
 from finest.recipe.state import PageState
 from finest.recipe.toolbox import Toolbox, toolbox
@@ -102,11 +103,19 @@ def judge(page: Page, recipe: Recipe, cache: Path, clock: Clock | None = None) -
     The verdict depends only on `page` and `recipe`. `cache` is the folder of the files that are built once per machine.
     If `clock` is given, the CPU seconds of each stage are added to it.
     """
-    tools = toolbox(recipe, cache)
     state = PageState(page)
+    verdict = _judged(state, toolbox(recipe, cache), clock)
+    if not verdict.kept and state.second is not None and verdict.reason not in LANGUAGE.reasons:
+        second = _judged(state.with_second(), toolbox(recipe, cache), clock, after=EXTRACTION)
+        return second if second.kept else verdict
+    return verdict
+
+
+def _judged(state: PageState, tools: Toolbox, clock: Clock | None, after: Stage[Any] | None = None) -> Verdict:
+    """Return the verdict of the stages, or of those after one of them."""
     before = time.thread_time() if clock is not None else 0.0
     rules = tools.rules
-    for stage in tools.stages:
+    for stage in tools.stages[0 if after is None else tools.stages.index(after) + 1 :]:
         failed, error = None, ""
         try:
             for check in stage.run(state, rules[stage.section], tools):
@@ -118,7 +127,7 @@ def judge(page: Page, recipe: Recipe, cache: Path, clock: Clock | None = None) -
         except _NOT_THE_PAGES:
             raise
         except Exception as exception:  # noqa: BLE001 - a page's border; the verdict names the error
-            failed, error = _failure(exception, stage, page)
+            failed, error = _failure(exception, stage, state.page)
         if clock is not None:
             now = time.thread_time()
             clock[stage.name] = clock.get(stage.name, 0.0) + now - before
@@ -127,15 +136,30 @@ def judge(page: Page, recipe: Recipe, cache: Path, clock: Clock | None = None) -
             return _dropped(failed, state, error)
         if stage is LANGUAGE:
             rules = tools.rules_for(state.language)
-    return _kept(state, recipe)
+    return _kept(state, tools.recipe)
 
 
 def explain(page: Page, recipe: Recipe, cache: Path) -> tuple[Verdict, Trail]:
-    """Return the verdict, and a trail with all checks of every stage that can run on the page."""
+    """Return the verdict, and a trail with all checks of every stage that can run on the page.
+
+    If the text of the recipe's second extractor is kept, the trail is that text's.
+    """
     tools = toolbox(recipe, cache)
     trail = Trail(PageState(page, exact=True))
+    _follow(trail, tools)
+    verdict = judge(page, recipe, cache)
+    if trail.state.second is not None and trail.failed and verdict.kept:
+        read = {stage.name: trail.stages[stage.name] for stage in tools.stages[: tools.stages.index(EXTRACTION) + 1]}
+        trail = Trail(trail.state.with_second(), stages=read)
+        _follow(trail, tools, after=EXTRACTION)
+    trail.error = trail.error or verdict.error
+    return verdict, trail
+
+
+def _follow(trail: Trail, tools: Toolbox, after: Stage[Any] | None = None) -> None:
+    """Add the checks of the stages to the trail, or of those after one of them."""
     rules = tools.rules
-    for stage in tools.stages:
+    for stage in tools.stages[0 if after is None else tools.stages.index(after) + 1 :]:
         if stage.finishes:
             continue
         checks, error = _all_checks(stage, trail.state, rules[stage.section], tools)
@@ -143,13 +167,10 @@ def explain(page: Page, recipe: Recipe, cache: Path) -> tuple[Verdict, Trail]:
         failed = next((check for check in checks if check.failed), None)
         if failed and trail.failed is None:
             trail.failed, trail.error = failed, error
-        if failed and (stage.ends or error or (stage is LANGUAGE and recipe.language.table)):
+        if failed and (stage.ends or error or (stage is LANGUAGE and tools.recipe.language.table)):
             break
         if stage is LANGUAGE:
             rules = tools.rules_for(trail.state.language)
-    verdict = judge(page, recipe, cache)
-    trail.error = trail.error or verdict.error
-    return verdict, trail
 
 
 def _all_checks(stage: Stage[Any], state: PageState, rules: Rules, tools: Toolbox) -> tuple[list[Check], str]:

@@ -26,7 +26,7 @@ from finest.recipe.iso639 import language_of
 from finest.recipe.languages import deciding_libraries
 from finest.recipe.schema import canonical_json, defaults, recipe_hash, without_defaults
 from finest.recipe.stage import Rules
-from finest.recipe.stages import STAGES
+from finest.recipe.stages import ORDERS, STAGES
 from finest.recipe.stages.c4 import C4Rules
 from finest.recipe.stages.decontaminate import DecontaminateRules, is_file
 from finest.recipe.stages.dedup import DedupRules
@@ -147,6 +147,12 @@ class Recipe(Rules):
             more |= deciding_libraries(self.language.languages, self.language.settings)
         if more:
             self.__dict__["libraries"] = self.libraries | more
+        return self
+
+    @model_validator(mode="after")
+    def _compares_texts_after_filters(self) -> Recipe:
+        if self.extraction.second is not None and ORDERS[self.order].dedup_first:
+            raise ValueError(f'[extraction] second needs the order "fineweb", not "{self.order}"')
         return self
 
     @model_validator(mode="after")

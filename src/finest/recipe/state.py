@@ -31,6 +31,8 @@ class PageState:
     """The Encoding Standard's name of the encoding in which the page was decoded."""
     text: str = ""
     """The main text as the last stage left it, before PII is replaced."""
+    second: tuple[str, str] | None = None
+    """Name and text of the extractor whose text is judged if a filter drops the first one's (`[extraction] second`)."""
     language: str | None = None
     language_score: float | None = None
     words: Words | None = None
@@ -43,3 +45,12 @@ class PageState:
     """The text of the row, with PII replaced."""
     columns: dict[str, object] = field(default_factory=dict)
     """Values of the columns that stages add to the row."""
+
+    def with_second(self) -> PageState:
+        """Return the state after extraction with the second extractor's text."""
+        assert self.second is not None
+        engine, text = self.second
+        return PageState(
+            self.page, self.exact, self.message, self.response, self.html, self.encoding, text,
+            columns={"engine": engine},
+        )  # fmt: skip

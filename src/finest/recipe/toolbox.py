@@ -116,6 +116,15 @@ class Toolbox:
         return load_models(self.recipe.quality_model, self.cache)
 
     @cached_property
+    def chooser(self) -> QualityModel:
+        """The model that chooses between two extractors' texts; raises ModelError for another one than the recipe's."""
+        from finest.recipe.quality_model.place import shipped_path
+        from finest.recipe.quality_model.scoring import QualityModel
+
+        rules = self.recipe.extraction
+        return QualityModel.load(shipped_path(rules.choose_by), rules.choose_by_sha256)
+
+    @cached_property
     def matcher(self) -> Matcher | None:
         """The index of the section `decontaminate`, None while it is off; raises RecipeError if it is not here."""
         from finest.recipe.decontaminate.place import load_matcher
@@ -127,6 +136,8 @@ class Toolbox:
         """Load all tools now, so that forked workers share them."""
         _ = self.tokenizer, self.url_lists, self.model, self.signer, self.token_counter
         _ = self.quality_models, self.matcher
+        if self.recipe.extraction.second is not None:
+            _ = self.chooser
         if self.recipe.language.table:
             _ = self.shipped_model
             for code in sorted(self.wanted)[:_MAX_LOADED]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SOURCE_UNREADABLE = "source_unreadable"
 LOSS_REASONS = {
     "gzip_corrupt": "a gzip member whose data or checksum is damaged",
     "gzip_truncated": "the file ends inside a gzip member",
@@ -13,6 +14,7 @@ LOSS_REASONS = {
     "not_warc_member": "a whole gzip member, or several, whose content does not begin with a WARC record",
     "record_unreadable": "a WARC header that cannot be parsed, or lacks the record's id, URL or length",
     "record_too_large": "a record (or what it decompresses to) beyond the limit",
+    SOURCE_UNREADABLE: "a whole file that could not be read, left out of the dataset by --allow-missing",
     "record_truncated": "a record whose Content-Length does not lead to the end of the record",
 }
 """The closed list of reasons, each with its meaning."""

@@ -119,6 +119,7 @@ class HttpsOpener:
                 f"HTTP {status}" + (" (rate limit, or no right to read it)" if status == 403 else ""),
                 retry_after_s=retry_after_s(response.headers.get("Retry-After")),
                 refused=status in REFUSED_STATUS,
+                forbidden=status == 403,
             )
         if status in (412, 416):
             raise changed(self.location)

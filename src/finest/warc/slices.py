@@ -67,6 +67,8 @@ def read_slice(
     limit: int | None = None,
     max_record_bytes: int,
     page_types: Collection[str] = PAGE_TYPES,
+    until: int | None = None,
+    before: SliceReader | None = None,
     policy: RetryPolicy | None = None,
     on_retry: OnRetry | None = None,
     pauses: Pauses | None = None,
@@ -77,14 +79,24 @@ def read_slice(
     `exact_start` is the known offset of its first record. A record that decompresses to more than `max_record_bytes`
     is lost and takes no memory. Iterating raises SourceError if the source cannot be read or has changed. `pauses`
     holds the pauses that the slice shares with others; each request asks for `more_bytes` past the slice's end.
+
+    `until` is the end of the last slice that the caller reads one after the other, by default of this one. Each of them
+    gets the reader of the one before, which was read to its end, as `before`: they share one request, and a slice
+    begins where the one before ended. The last reader must be closed if the caller stops early.
     """
+    if before is not None and (handed := before.hand_on(source, slice_, exact_start)) is not None:
+        stream, tape = handed
+        return SliceReader(
+            stream, source, slice_, synced=True, limit=limit, max_record_bytes=max_record_bytes, page_types=page_types,
+            keeps_open=until is not None and until > slice_.end, tape=tape,
+        )  # fmt: skip
     start = slice_.start if exact_start is None else exact_start
     stream = ResumableStream(
         opener_for(source.readable_location()),
         position=start,
         etag=source.etag,
         size_bytes=source.size_bytes,
-        until=slice_.end if source.layout is Layout.MEMBERS else None,
+        until=_expected_end(source, slice_, start, limit, until),
         policy=policy,
         on_retry=on_retry,
         pauses=pauses,
@@ -92,8 +104,16 @@ def read_slice(
     )
     synced = start == 0 or exact_start is not None
     return SliceReader(
-        stream, source, slice_, synced=synced, limit=limit, max_record_bytes=max_record_bytes, page_types=page_types
-    )
+        stream, source, slice_, synced=synced, limit=limit, max_record_bytes=max_record_bytes, page_types=page_types,
+        keeps_open=until is not None and until > slice_.end,
+    )  # fmt: skip
+
+
+def _expected_end(source: Source, slice_: Slice, start: int, limit: int | None, until: int | None) -> int | None:
+    """Return where reading is expected to stop; None for the end of the file."""
+    if limit is not None:
+        return start
+    return max(slice_.end, until or 0) if source.layout is Layout.MEMBERS else None
 
 
 class SliceReader:
@@ -109,8 +129,11 @@ class SliceReader:
         limit: int | None,
         max_record_bytes: int,
         page_types: Collection[str],
+        keeps_open: bool = False,
+        tape: Tape | None = None,
     ) -> None:
-        self.first_offset = stream.position
+        """`keeps_open` leaves the stream open at the end, for `hand_on`; `tape` is what a reader handed on."""
+        self.first_offset = stream.position if tape is None else tape.offset
         """Offset of the slice's first member."""
         self.next_offset = self.first_offset
         """Offset of the next slice's first member, or the end of the file."""
@@ -125,15 +148,34 @@ class SliceReader:
         self._synced = synced
         self._limit, self._limit_reached, self._max_bytes = limit, False, max_record_bytes
         self._page_types = page_types
-        self._tape = Tape(stream, self.first_offset)
+        self._keeps_open, self._is_over = keeps_open, False
+        self._tape = tape or Tape(stream, self.first_offset)
         self._frames = Frames(self._tape, max_record_bytes)
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records in the file's order, each with the languages from the record that follows it."""
         try:
             yield from self._read()
+            self._is_over = True
         finally:
-            self._stream.close()
+            if not (self._is_over and self._keeps_open):
+                self._stream.close()
+
+    def hand_on(self, source: Source, slice_: Slice, exact_start: int | None) -> tuple[ResumableStream, Tape] | None:
+        """Return the open stream and its tape, at this slice's end, if that slice begins there; else close the stream.
+
+        `exact_start` is as in `read_slice`.
+        """
+        follows = source == self._source and slice_.start == self._slice.end
+        as_asked = exact_start in (None, self.next_offset)
+        if follows and as_asked and self._is_over and self._keeps_open and self._tape.back_to(self.next_offset):
+            return self._stream, self._tape
+        self._stream.close()
+        return None
+
+    def close(self) -> None:
+        """Close the stream if it is open."""
+        self._stream.close()
 
     def _read(self) -> Iterator[Record]:
         in_file = self._source.layout is Layout.MEMBERS
@@ -188,3 +230,5 @@ class SliceReader:
     def _settle(self) -> None:
         self._tape.release()
         self.next_offset, self.sha256 = self._tape.offset, self._tape.sha256()
+        if self._keeps_open:
+            self._tape.keep()

@@ -38,7 +38,11 @@ LEAST_BLOCK_BYTES = 1 << 10
 
 MORE_BYTES = 256 << 10
 """Bytes that each request asks for past what its caller expects to read: the last record and the one after it nearly
-always end within. What is left of them is read too, so that the connection can be used again."""
+always end within. What is left of them is read too, so that the connection can be used again. Each request past them
+asks for twice as many as the one before."""
+
+FORBIDDEN_TRIES = 30
+"""How often in a row a request is answered with 403, while the host answers others, until it counts as forbidden."""
 
 OnRetry = Callable[[int, str, float], None]
 """Called before each pause with (position in bytes, reason, pause in seconds)."""
@@ -47,8 +51,12 @@ OnRetry = Callable[[int, str, float], None]
 class Interrupted(Exception):
     """Raised when the connection failed in a way that another GET can repair."""
 
-    def __init__(self, reason: str, *, retry_after_s: float | None = None, refused: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, retry_after_s: float | None = None, refused: bool = False, forbidden: bool = False
+    ) -> None:
         super().__init__(reason)
+        self.forbidden = forbidden
+        """Whether the answer may also mean that this object may never be read (403)."""
         self.retry_after_s = retry_after_s
         self.refused = refused
         """Whether the server asked for fewer requests (403, 429, 503)."""
@@ -153,6 +161,9 @@ class ResumableStream(io.RawIOBase):
         self._body_end = 0
         self._asked_s = 0.0
         self._failures = 0
+        self._refusals = 0
+        self._refused_s = 0.0
+        """When the first of the refusals in a row was noted."""
 
     def readable(self) -> bool:
         return True
@@ -212,6 +223,7 @@ class ResumableStream(io.RawIOBase):
         self._asked_s = time.time()
         opened = self._opener.open(self.position, self.etag, self._end())
         self._body, self._body_end = opened.body, opened.end
+        self._refusals = 0
         if self._pauses is not None:
             self._pauses.served(self._opener.host, self._asked_s)
         if self.size_bytes not in (None, opened.size_bytes) or (self.etag or opened.etag) != opened.etag:
@@ -223,16 +235,18 @@ class ResumableStream(io.RawIOBase):
         """Return the end of the next request; None for the end of the object."""
         if self._until is None:
             return None
-        if self.position > self._until:
+        is_past = self.position >= self._until
+        if is_past and not self._more_bytes:
+            self._more_bytes = BLOCK_BYTES
+        end = max(self._until, self.position) + self._more_bytes
+        if is_past:
             self._more_bytes *= 2
-        end = max(self._until, self.position + (not self._more_bytes)) + self._more_bytes
         return None if self.size_bytes is not None and end >= self.size_bytes else end
 
     def _wait(self, interruption: Interrupted) -> None:
         self._drop_body()
         if interruption.refused and self._pauses is not None:
-            _LOG.warning("%s: %s at byte %d", self._opener.location, interruption, self.position)
-            self._pauses.refused(self._opener.host, self._asked_s, str(interruption), interruption.retry_after_s)
+            self._refused(interruption, self._pauses)
             return
         self._failures += 1
         if self._policy.tries is not None and self._failures >= self._policy.tries:
@@ -247,6 +261,22 @@ class ResumableStream(io.RawIOBase):
         if self._on_retry is not None:
             self._on_retry(self.position, str(interruption), pause_s)
         pause(pause_s)
+
+    def _refused(self, interruption: Interrupted, pauses: Pauses) -> None:
+        """Begin a pause of the run, and then one of this stream; raise SourceError if only this object is refused."""
+        _LOG.warning("%s: %s at byte %d", self._opener.location, interruption, self.position)
+        host = self._opener.host
+        self._refusals += 1
+        pauses.refused(host, self._asked_s, str(interruption), interruption.retry_after_s)
+        if self._refusals == 1:
+            self._refused_s = time.time()
+        known = pauses.of(host)
+        if interruption.forbidden and self._refusals >= FORBIDDEN_TRIES and known and known.since_s > self._refused_s:
+            raise SourceError(
+                f"{self._opener.location}: the server answers HTTP 403 to {self._refusals} requests in a row and "
+                "meanwhile lets others read, so it seems to be forbidden; check the address"
+            )
+        pause(self._policy.wait_s(self._refusals))
 
     def _drop_body(self) -> None:
         body, self._body = self._body, None

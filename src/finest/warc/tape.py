@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from io import RawIOBase
 
 
+KEPT_BYTES = 8 << 20
+"""Most bytes that `keep` keeps. One record, which is what is read after a slice's end, is rarely larger."""
+
+
 class Tape:
     """A window over `stream`, whose first byte is byte `offset` of the file.
 
@@ -28,6 +32,7 @@ class Tape:
         self._held = bytearray()
         self._held_from = offset
         self._digest = hashlib.sha256()
+        self._keeps = False
 
     def ahead(self, size: int = BLOCK_BYTES) -> bytes:
         """Return the next `size` bytes without moving; fewer only at the end of the file."""
@@ -48,11 +53,26 @@ class Tape:
     def release(self, upto: int | None = None) -> None:
         """Hash and drop the bytes before `upto`, by default all before `offset`."""
         size = (self.offset if upto is None else min(upto, self.offset)) - self._held_from
-        if size <= 0:
+        if size <= 0 or (self._keeps and size <= KEPT_BYTES):
             return
+        self._keeps = False
         self._digest.update(memoryview(self._held)[:size])
         del self._held[:size]
         self._held_from += size
+
+    def keep(self) -> None:
+        """Keep the bytes from `offset` on, although they are released, so that `back_to` can return there."""
+        self.release()
+        self._keeps = True
+
+    def back_to(self, offset: int) -> bool:
+        """Return to where `keep` was called and start a new digest; False if more than KEPT_BYTES were read since."""
+        self._keeps = False
+        if self._held_from != offset:
+            return False
+        self.rewind(offset)
+        self.restart_digest()
+        return True
 
     def restart_digest(self) -> None:
         """Drop the bytes before `offset` and start a new digest here."""

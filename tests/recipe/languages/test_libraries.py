@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,6 +43,15 @@ SLOW = ("cmn_Hani", "kor_Hang", "vie_Latn", "tha_Thai")
 CODES = pytest.mark.parametrize(
     "code", [pytest.param(code, marks=[pytest.mark.slow] * (code in SLOW)) for code in SAMPLES]
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_kiwi() -> None:
+    """Its model takes four seconds to load, so both sides share one."""
+    with suppress(ImportError):
+        import kiwipiepy
+
+        kiwipiepy.Kiwi = cache(kiwipiepy.Kiwi)
 
 
 def sample(code: str) -> str:

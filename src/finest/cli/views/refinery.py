@@ -73,6 +73,8 @@ def show_status(console: Console, folder: Path, status: Status) -> None:
         console.print(f"{pace}, {status.cpu_s:,.0f} CPU s spent{expected}", markup=False)
     if status.state != "finished" and status.cpu_left_s is not None:
         console.print(f"{time_left(status.cpu_left_s)} for one worker", markup=False)
+    for why in status.missing[:SHOWN_LOSSES]:
+        console.print(one_line(f"could not be read: {why}"), style="yellow", markup=False)
     if status.waiting is not None:
         console.print(status.waiting, style="yellow", markup=False)
     if status.reasons:

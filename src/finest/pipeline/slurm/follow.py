@@ -56,7 +56,7 @@ class Follower:
         self._ledger, self._submission, self._progress, self._ask = ledger, submission, progress, ask
         self._watch = Watch(submission.tasks_by_job(), submission.run, progress.say)
         self._waiting = Waiting(progress.say)
-        self._failures = FailureWatch(ledger)
+        self._failures = FailureWatch(ledger, progress.say)
         self._stuck: set[str] = set()
         self._told: set[str] = set()
         """Failed tasks that were reported."""

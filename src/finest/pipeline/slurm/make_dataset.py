@@ -11,6 +11,7 @@ from datatrove.pipeline.base import PipelineStep
 from finest.errors import RunError
 from finest.formatting import counted
 from finest.pipeline.failures import check_restarts, is_little
+from finest.pipeline.missing import slices_left
 from finest.pipeline.options import GO_ON
 from finest.pipeline.plan import finish
 from finest.pipeline.progress import Progress
@@ -34,7 +35,7 @@ class MakeDataset(PipelineStep):
         with plain_end():
             check_restarts()
             ledger, submission, options = opened(self.folder, "dataset")
-            missing = ledger.pending()
+            missing = slices_left(ledger)
             if not is_little(len(missing), submission.slices):
                 raise RunError(
                     f"{counted(len(missing), 'slice')} of {submission.slices} is missing: tasks that judge slices "

@@ -31,6 +31,10 @@ MOST_CHARS = 5_000
 """Characters of a block that are shown."""
 
 
+_MORE = {"blocks-2": ", decides over a table as a whole, and fills small gaps in the main text"}
+"""What an engine's choice depends on besides the score of the block."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One block of the page, formatted for display."""
@@ -85,7 +89,7 @@ def _answer(found: Why) -> Answer:
         html=showable(state.html, MOST_HTML), lines=[_line(piece) for piece in found.pieces[:MOST_PIECES]],
         more=f"and {counted(len(found.pieces) - MOST_PIECES, 'more block')}" if found.pieces[MOST_PIECES:] else "",
         counts=_counts(found.pieces),
-        unit=f"Engine {engine} takes blocks whose weights sum to more than 0." if scored else
+        unit=f"Engine {engine} takes blocks with a score above 0{_MORE.get(engine, '')}." if scored else
         f"Engine {engine} gives blocks no score. A block counts as extracted if its words stand in the text.",
     )  # fmt: skip
 

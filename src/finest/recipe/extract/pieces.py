@@ -39,7 +39,7 @@ def pieces_of(html: str, extracted: str, final: str, recipe: Recipe) -> list[Pie
     if recipe.extraction.engine == "blocks-2":
         choice = choose(read_page(html, model().groups), model())
         return [
-            Piece(part.text, taken, taken and all(_words(line) in left for line in part.text.split("\n")), score)
+            Piece(part.text, taken, taken and all(_is_left(line, found, left) for line in part.text.split("\n")), score)
             for part, score, taken in zip(*choice, strict=True)
         ]
     blocks = read_blocks(html, model().groups)
@@ -50,6 +50,12 @@ def pieces_of(html: str, extracted: str, final: str, recipe: Recipe) -> list[Pie
         taken = words in found if score is None else score > 0
         pieces.append(Piece(block.text, taken, taken and words in left, score))
     return pieces
+
+
+def _is_left(line: str, found: str, left: str) -> bool:
+    """Return whether a line of the extracted text is in the final one; a line with marks inside it, in Markdown, is."""
+    words = _words(line)
+    return words in left or words not in found
 
 
 def _words(text: str) -> str:
