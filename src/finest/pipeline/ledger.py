@@ -194,8 +194,7 @@ class Ledger:
         """
         packed = self.packed()
         left = packed.copy()
-        tail = Tail(self.folder / "done")
-        for done in tail.news():
+        for done in Tail(self.folder / "done", sources_only=True).news():
             if isinstance(done, SourceDone) and done.source < len(left) and left[done.source]:
                 left[done.source] = False
                 yield done.source, done.totals

@@ -35,17 +35,19 @@ class Sources(Sequence[Source]):
     def __init__(self, data: bytes | mmap.mmap, now: Mapping[int, Source] = MappingProxyType({})) -> None:
         """`now` names the sources that are read elsewhere than the table says, by number."""
         self.data, self.now = data, now
-        ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")).astype(np.int64)
-        if not len(ends) or ends[-1] != len(data) - 1:
-            raise ValueError("the table of the sources is cut")
-        self._bounds = np.concatenate(([0], ends + 1))
-        values = [_checked(self._line(number)) for number in range(len(ends))]
-        self.sizes: NDArray[np.int64] = np.array([value[2] for value in values], np.int64)
+        self._bounds = _bounds(data)
+        count = len(self._bounds) - 1
+        self.sizes: NDArray[np.int64] = np.zeros(count, np.int64)
         """The size of each source in bytes."""
-        self.is_cut: NDArray[np.bool_] = np.array([value[4] == Layout.MEMBERS.value for value in values])
+        self.is_cut: NDArray[np.bool_] = np.zeros(count, np.bool_)
         """Whether the layout of each source allows several slices."""
-        self.is_remote: NDArray[np.bool_] = np.array([value[6] for value in values])
+        self.is_remote: NDArray[np.bool_] = np.zeros(count, np.bool_)
         """Whether each source was remote when the run was planned; it may be read from a local copy now."""
+        for number in range(count):
+            values = _checked(self._line(number))
+            self.sizes[number] = values[2]
+            self.is_cut[number] = values[4] == Layout.MEMBERS.value
+            self.is_remote[number] = values[6]
 
     @staticmethod
     def of(sources: Iterable[Source]) -> Sources:
@@ -135,6 +137,17 @@ def line_of(source: Source, *, is_remote: bool | None = None) -> bytes:
 def digest(data: bytes | mmap.mmap) -> str:
     """Return the sha256 of a table's lines, in hex."""
     return hashlib.sha256(data).hexdigest()
+
+
+def _bounds(data: bytes | mmap.mmap) -> NDArray[np.int64]:
+    """Return where each line begins, and where the last one ends; raises ValueError if that is not the end."""
+    bounds, at = [0], data.find(b"\n")
+    while at >= 0:
+        bounds.append(at + 1)
+        at = data.find(b"\n", at + 1)
+    if len(bounds) == 1 or bounds[-1] != len(data):
+        raise ValueError("the table of the sources is cut")
+    return np.array(bounds, np.int64)
 
 
 def _checked(line: bytes) -> list[Any]:
