@@ -95,6 +95,25 @@ def test_small_parts_share_a_series(parts: list[Published], tmp_path: Path, monk
     assert found.model_dump(exclude=changed) == apart.model_dump(exclude=changed)
 
 
+def test_verdicts_state_the_similarity_that_a_recipe_asks_for(tmp_path: Path) -> None:
+    """`[dedup] min_jaccard`: a lost row is compared with the kept one, and anybody can compare them again."""
+    found = load_recipe("fineweb").resolved()
+    recipe = parse_recipe({**found, "dedup": {**found["dedup"], "min_jaccard": 0.75}})
+    made = [
+        make(
+            tmp_path / name,
+            [write_warc(tmp_path / f"{name}.warc.gz", [[response(1, key=key)], [response(key)]])],
+            recipe,
+        )
+        for name, key in (("a", 10), ("b", 20))
+    ]
+    merged(made, tmp_path / "out")
+    (lost,) = [line for line in lines(tmp_path / "out", "verdicts") if line["reason"] == "duplicate"]
+    assert (lost["value"], lost["limit"], lost["file_path"]) == (1.0, 0.75, "b.warc.gz")
+    warcs = [str(path) for one in made for path in one.warcs]
+    assert verify(tmp_path / "out", default_cache(), NOWHERE, sample=100, seed=1, sources=warcs).is_verified
+
+
 @pytest.mark.usefixtures("apart")
 def test_files_that_lose_nothing_are_the_same_files(parts: list[Published], tmp_path: Path) -> None:
     """Without a comparison, all of them: under other names, in the order of the datasets."""

@@ -17,6 +17,7 @@ import pytest
 
 from finest.errors import SourceError
 from finest.reachable import is_passing
+from finest.warc import openers
 from finest.warc.openers import HttpsOpener, S3Opener, s3_client
 from finest.warc.stream import ResumableStream, RetryPolicy
 from tests.faulty_server import Fault, FaultyServer
@@ -33,9 +34,11 @@ def nothing_around(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or name.startswith("AWS_") or "CA_BUNDLE" in name or "SSL_CERT" in name:
             monkeypatch.delenv(name)
-    s3_client.cache_clear()
+    for kept in (s3_client, openers._session):
+        kept.cache_clear()
     yield
-    s3_client.cache_clear()
+    for kept in (s3_client, openers._session):
+        kept.cache_clear()
 
 
 def failure(address: str, **options: object) -> str:

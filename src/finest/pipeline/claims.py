@@ -26,7 +26,7 @@ from pathlib import Path
 
 PER_FOLDER = 1000
 TRIES = 8
-"""Free blocks that a task tries to take before it lists them again."""
+"""Blocks of the last list of free ones that a task tries to take in vain before it lists them again."""
 LOOK_S = 1.0
 """Minimum seconds between two looks at what is missing."""
 LONGEST_PAUSE_S = 10.0
@@ -48,6 +48,8 @@ class Claims:
         self._starts = [block.start for block in blocks]
         self._share = iter(range(task, len(blocks), tasks))
         self._is_any_free = True
+        self._free: list[int] = []
+        """Blocks that were free when this task last listed them, in any order."""
         self._missing: Collection[int] = ()
         self._takes: Counter[int] = Counter()
         """How often each slice was taken alone, by any task."""
@@ -122,12 +124,16 @@ class Claims:
     def _free_block(self) -> int | None:
         """Take any block that nobody has taken; return its number."""
         while self._is_any_free:
-            taken = {int(path.name) for folder in _paths(self._folder / "blocks") for path in _paths(folder)}
-            free = [number for number in range(len(self._blocks)) if number not in taken]
-            self._is_any_free = bool(free)
-            for number in random.sample(free, min(TRIES, len(free))):
+            tries = min(TRIES, len(self._free))
+            while tries:
+                number = self._free.pop()
                 if self._claim(self._block(number)):
                     return number
+                tries -= 1
+            taken = {int(path.name) for folder in _paths(self._folder / "blocks") for path in _paths(folder)}
+            self._free = [number for number in range(len(self._blocks)) if number not in taken]
+            random.shuffle(self._free)
+            self._is_any_free = bool(self._free)
         return None
 
     def _take_single(self) -> Sequence[int] | None:

@@ -34,12 +34,13 @@ def cut(spans: Sequence[range], first: Sequence[int] | np.ndarray[Any, Any], wor
     arguments give the same blocks, so every task of a run finds them by itself.
     """
     blocks: list[range] = []
+    bounds = np.asarray(first)
     left = sum(len(span) for span in spans)
     for span in spans:
         start = span.start
         while start < span.stop:
             size = max(1, left // (BLOCKS_PER_WORKER * workers)) if workers > 1 else left
-            source_end = int(first[int(np.searchsorted(first, start, side="right"))])
+            source_end = int(bounds[np.searchsorted(bounds, start, side="right")])
             blocks.append(range(start, min(start + size, span.stop, source_end)))
             left -= len(blocks[-1])
             start = blocks[-1].stop

@@ -133,10 +133,11 @@ def naive_survivors(signatures: list[np.ndarray | None]) -> list[int]:
 @given(
     st.lists(st.one_of(st.none(), st.lists(st.integers(0, 2), min_size=4, max_size=4)), min_size=1, max_size=40),
     st.integers(1, 4), st.integers(1, 4), st.integers(1, 9), st.sampled_from((1, 1 << 40, 1 << 62)),
+    st.sampled_from((0, 3, 1000)),
 )  # fmt: skip
 def test_any_signatures_give_the_plain_algorithms_survivors(
     tmp_path_factory: pytest.TempPathFactory, made: list[list[int] | None], slices: int, ranges: int, batch_rows: int,
-    scale: int,
+    scale: int, alone: int,
 ) -> None:  # fmt: skip
     """Ties, chains, signatures that agree in their first hash only or in its leading bits: all join in that order."""
     signatures = [None if values is None else np.array(values, np.uint64).reshape(2, 2) for values in made]
@@ -144,7 +145,9 @@ def test_any_signatures_give_the_plain_algorithms_survivors(
     size = -(-len(signatures) // slices)
     parts = [signatures[i : i + size] for i in range(0, len(signatures), size)]
     folder = tmp_path_factory.mktemp("files")
-    found = survivors(files_of(parts, folder), folder / "stages", ranges=ranges, batch_rows=batch_rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("finest.pipeline.dedup.forest.MOST_ALONE", alone)
+        found = survivors(files_of(parts, folder), folder / "stages", ranges=ranges, batch_rows=batch_rows)
     assert found == naive_survivors(signatures)
 
 

@@ -8,6 +8,9 @@ import numpy.typing as npt
 CHUNK = 1 << 18
 """Rows or edges looked at together; their temporary arrays take about 20 MB."""
 
+MOST_ALONE = 1000
+"""Up to this many edges are joined one by one, which takes 1 to 6 us each; together they take 0.3 us."""
+
 
 def row_type(total_rows: int) -> type[np.int32 | np.int64]:
     """Return the type that holds the number of any row of a run, and minus the number of its rows."""
@@ -27,10 +30,31 @@ class Forest:
     def join(self, edges: npt.NDArray[np.signedinteger]) -> None:
         """Add edges, shape (edges, 2), in order."""
         for start in range(0, len(edges), CHUNK):
-            left, right = (self.roots_of(edges[start : start + CHUNK, side]) for side in (0, 1))
-            apart = left != right  # the others change nothing
-            for a, b in zip(left[apart].tolist(), right[apart].tolist(), strict=True):
+            left, right = self._apart(edges[start : start + CHUNK, 0], edges[start : start + CHUNK, 1])
+            while len(left) > MOST_ALONE:
+                ready = _first_of_both(left, right)
+                if ready.sum() * 4 < len(ready):  # a large cluster: each of its edges waits for the one before
+                    break
+                self._join_together(left[ready], right[ready])
+                left, right = self._apart(left[~ready], right[~ready])
+            for a, b in zip(left.tolist(), right.tolist(), strict=True):
                 self._union(a, b)
+
+    def _apart(
+        self, left: npt.NDArray[np.signedinteger], right: npt.NDArray[np.signedinteger]
+    ) -> tuple[npt.NDArray[np.signedinteger], npt.NDArray[np.signedinteger]]:
+        """Return the roots of the edges' rows, without the edges within one tree, which change nothing."""
+        left, right = self.roots_of(left), self.roots_of(right)
+        apart = left != right
+        return left[apart], right[apart]
+
+    def _join_together(self, a: npt.NDArray[np.signedinteger], b: npt.NDArray[np.signedinteger]) -> None:
+        """Join pairs of roots that are all different, so that their order does not matter."""
+        sizes_a, sizes_b = self._parents[a], self._parents[b]  # negative
+        is_smaller = sizes_a > sizes_b
+        winners, losers = np.where(is_smaller, b, a), np.where(is_smaller, a, b)
+        self._parents[winners] = sizes_a + sizes_b
+        self._parents[losers] = winners
 
     def roots_of(self, rows: npt.NDArray[np.signedinteger]) -> npt.NDArray[np.signedinteger]:
         """Return the root of each of these rows."""
@@ -60,3 +84,11 @@ class Forest:
         while row != root:
             parents[row], row = root, int(parents[row])
         return root
+
+
+def _first_of_both(left: npt.NDArray[np.signedinteger], right: npt.NDArray[np.signedinteger]) -> npt.NDArray[np.bool_]:
+    """Return which edges have no earlier edge at either root: nothing before them changes what they do."""
+    both = np.stack((left, right), axis=1).ravel()
+    is_first = np.zeros(len(both), np.bool_)
+    is_first[np.unique(both, return_index=True)[1]] = True
+    return is_first[::2] & is_first[1::2]

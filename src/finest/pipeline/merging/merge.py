@@ -28,8 +28,8 @@ from finest.pipeline.assembly.pages import dedup_first
 from finest.pipeline.assembly.tasks import Tasks
 from finest.pipeline.dedup.signatures import SignatureFile, WithinGroup, with_language, write_signatures
 from finest.pipeline.dedup.survivors import find_survivors
-from finest.pipeline.merging.parts import check_mergeable, ids_of, plan_parts, rows_of_part
-from finest.pipeline.merging.write import Note, write_series
+from finest.pipeline.merging.parts import PartTexts, check_mergeable, ids_of, plan_parts, rows_of_part
+from finest.pipeline.merging.write import Lost, Note, write_series
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.recipe import parse_recipe
 from finest.recipe.toolbox import toolbox
@@ -74,11 +74,6 @@ def merge(places: Sequence[str], out: Path, options: MergeOptions, progress: Pro
             f"rows of the recipe {recipe.name} state the sizes of their clusters of duplicates, which a comparison "
             "across datasets would change; add --no-dedup to merge them as they are"
         )
-    if options.compare and recipe.dedup.min_jaccard:
-        raise UsageError(
-            f"the recipe {recipe.name} compares texts ([dedup] min_jaccard), and a merge compares signatures alone; "
-            "add --no-dedup to merge the datasets as they are"
-        )
     parts = plan_parts(datasets)
     with new_folder(out) as folder:
         sources, files = _write_sources(places, folder)
@@ -103,6 +98,7 @@ def _write_parts(
     total = sum(part.length for part in parts)
     instead: NDArray[np.int64] = np.arange(total)
     names: dict[int, str] = {}
+    jaccard: NDArray[np.float64] | None = None
     if options.compare and recipe.dedup.enabled:
         tasks.run(
             "Computing signatures", range(len(parts)),
@@ -111,15 +107,16 @@ def _write_parts(
         found = find_survivors(
             _signatures(parts, recipe, scratch), recipe.dedup, scratch / "dedup", progress,
             memory_bytes=options.dedup_memory, workers=options.workers,
+            texts=(PartTexts(parts), toolbox(recipe, options.cache)),
         )  # fmt: skip
-        instead = np.asarray(found.kept, np.int64)
+        instead, jaccard = np.asarray(found.kept, np.int64), found.jaccard
         names = ids_of(parts, np.unique(instead[instead != np.arange(total)]).tolist())
 
     series = _series(parts)
 
     def write(number: int) -> None:
-        rows = [instead[part.first : part.first + part.length] for part in series[number]]
-        (scratch / f"{number}.json").write_text(write_series(series[number], rows, names, folder).model_dump_json())
+        lost = Lost(instead, jaccard, recipe.dedup.min_jaccard, names)
+        (scratch / f"{number}.json").write_text(write_series(series[number], lost, folder).model_dump_json())
 
     progress.say(f"Writing {len(series):,} series of files")
     tasks.run("Writing series", range(len(series)), write)

@@ -126,6 +126,19 @@ def rows_of_part(dataset: Dataset, part: Part) -> Iterator[tuple[str, pa.RecordB
                 yield series, batch
 
 
+class PartTexts:
+    """The texts of the rows, by part."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._parts = parts
+
+    def of(self, part: int) -> Iterator[pa.RecordBatch]:
+        """Yield the languages and texts of a part's rows."""
+        with open_anywhere(self._parts[part].where) as dataset:
+            for _, batch in rows_of_part(dataset, self._parts[part]):
+                yield batch.select(["language", "text"])
+
+
 def ids_of(parts: Sequence[Part], numbers: list[int]) -> dict[int, str]:
     """Return the record ids of rows by their numbers in the merge."""
     found: dict[int, str] = {}

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from finest.dataset.open import Dataset
     from finest.pipeline.merging.parts import Part
 
-_Winners = dict[tuple[str, int, str], list[str | None]]
-"""For each place, who is kept instead of each of its rows; None for a row that stays."""
+_Winners = dict[tuple[str, int, str], list[int | None]]
+"""For each place, the numbers of its rows that are lost; None for a row that stays."""
 
 
 class Note(BaseModel):
@@ -45,22 +45,32 @@ class Note(BaseModel):
     lost_languages: dict[str, int] = {}
 
 
-def write_series(
-    parts: Sequence[Part], instead: Sequence[NDArray[np.int64]], names: Mapping[int, str], folder: Path
-) -> Note:  # fmt: skip
+class Lost(NamedTuple):
+    """Which rows of the merge are lost, by their numbers."""
+
+    instead: NDArray[np.int64]
+    """The row that is kept instead of each row, or its own number."""
+    jaccard: NDArray[np.float64] | None
+    """The similarity of each lost row with the kept one, if the recipe compares texts."""
+    min_jaccard: float
+    names: Mapping[int, str]
+    """The ids of the rows that are kept instead of others."""
+
+
+def write_series(parts: Sequence[Part], lost: Lost, folder: Path) -> Note:
     """Write the files of parts that share a series into `folder`, and return their note.
 
-    `instead` has for each row of each part the number of the row that is kept instead, or its own; `names` the ids of
-    these. Raises VerifyError if a dataset is not that of its manifest.
+    Raises VerifyError if a dataset is not that of its manifest.
     """
-    (part, *others), (kept, *_) = parts, instead
-    if not others and (kept == np.arange(part.first, part.first + part.length)).all():
+    part, *others = parts
+    own = np.arange(part.first, part.first + part.length)
+    if not others and (lost.instead[own] == own).all():
         with open_anywhere(part.where) as dataset:
             return _copy(dataset, part, folder)
-    series = _Series(names, folder)
-    for one, rows in zip(parts, instead, strict=True):
+    series = _Series(lost, folder)
+    for one in parts:
         with open_anywhere(one.where) as dataset:
-            series.add(dataset, one, rows)
+            series.add(dataset, one)
     return series.note()
 
 
@@ -99,22 +109,22 @@ def _download(dataset: Dataset, file: Shard, target: Path) -> None:
 class _Series:
     """A series whose files are written anew: without the rows that are lost, whose verdicts name those kept instead."""
 
-    def __init__(self, names: Mapping[int, str], folder: Path) -> None:
-        self._names, self._folder = names, folder
+    def __init__(self, lost: Lost, folder: Path) -> None:
+        self._lost, self._folder = lost, folder
         self._rows: dict[str, ShardWriter] = {}
         self._verdicts: ShardWriter | None = None
         self._tokens = 0
         self._languages: Counter[str] = Counter()
 
-    def add(self, dataset: Dataset, part: Part, instead: NDArray[np.int64]) -> None:
+    def add(self, dataset: Dataset, part: Part) -> None:
         """Write the rows and verdicts of a part after those of the parts before it."""
-        winners = self._write_rows(dataset, part, instead)
+        winners = self._write_rows(dataset, part)
         if self._verdicts is None:
             self._verdicts = ShardWriter(self._folder, part.renamed(part.verdicts), VERDICT_SCHEMA)
         for group in dataset.verdict_groups_of(part.verdicts):
             found = dataset.read_verdicts(range(group.first_row, group.first_row + group.rows))
             for batch in found.combine_chunks().to_batches():
-                self._verdicts.write(_judged(batch, winners, part))
+                self._verdicts.write(self._judged(batch, winners, part))
 
     def note(self) -> Note:
         writers = self._rows.values()
@@ -125,15 +135,15 @@ class _Series:
             lost=sum(self._languages.values()), lost_tokens=self._tokens, lost_languages=dict(self._languages),
         )  # fmt: skip
 
-    def _write_rows(self, dataset: Dataset, part: Part, instead: NDArray[np.int64]) -> _Winners:
-        """Write the rows of a part that stay, and return for all of its rows who is kept instead."""
+    def _write_rows(self, dataset: Dataset, part: Part) -> _Winners:
+        """Write the rows of a part that stay, and return for all of its rows which are lost."""
         winners: _Winners = {}
-        at = 0
+        at = part.first
         for series, batch in rows_of_part(dataset, part):
-            here = instead[at : at + batch.num_rows]
-            lost = here != np.arange(at, at + batch.num_rows) + part.first
+            numbers = np.arange(at, at + batch.num_rows)
+            lost = self._lost.instead[numbers] != numbers
             at += batch.num_rows
-            self._note_places(winners, batch, lost, here)
+            self._note_places(winners, batch, numbers, lost)
             gone = batch.filter(pa.array(lost))
             self._tokens += pc.sum(gone["token_count"]).as_py() or 0
             self._languages.update(gone["language"].to_pylist())
@@ -144,25 +154,29 @@ class _Series:
         return winners
 
     def _note_places(
-        self, winners: _Winners, batch: pa.RecordBatch, lost: NDArray[np.bool_], instead: NDArray[np.int64]
+        self, winners: _Winners, batch: pa.RecordBatch, numbers: NDArray[np.int64], lost: NDArray[np.bool_]
     ) -> None:  # fmt: skip
-        """Remember for each row who is kept instead of it: rows of one place are in the order of their verdicts."""
+        """Remember for each row whether it is lost: rows of one place are in the order of their verdicts."""
         places = zip(*(batch[name].to_pylist() for name in KEY), strict=True)
-        for place, is_lost, number in zip(places, lost.tolist(), instead.tolist(), strict=True):
-            winners.setdefault(place, []).append(self._names[number] if is_lost else None)
+        for place, number, is_lost in zip(places, numbers.tolist(), lost.tolist(), strict=True):
+            winners.setdefault(place, []).append(number if is_lost else None)
 
-
-def _judged(batch: pa.RecordBatch, winners: _Winners, part: Part) -> pa.RecordBatch:
-    """Return verdicts with those of the lost rows changed."""
-    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-    reasons, losers = batch["reason"].to_pylist(), batch["duplicate_of"].to_pylist()
-    places = zip(*(batch[name].to_pylist() for name in ("file_path", "offset", "id")), strict=True)
-    for at, (reason, place) in enumerate(zip(reasons, places, strict=True)):
-        if reason == KEPT:
-            waiting = winners.get(place)
-            if not waiting:
-                raise VerifyError(f"{part.where}: more pages are kept than there are rows")
-            if (winner := waiting.pop(0)) is not None:
-                reasons[at], losers[at] = DUPLICATE, winner
-    columns["reason"], columns["duplicate_of"] = pa.array(reasons, pa.string()), pa.array(losers, pa.string())
-    return pa.record_batch([columns[name] for name in VERDICT_SCHEMA.names], schema=VERDICT_SCHEMA)
+    def _judged(self, batch: pa.RecordBatch, winners: _Winners, part: Part) -> pa.RecordBatch:
+        """Return verdicts with those of the lost rows changed."""
+        changed = batch.select(["reason", "value", "limit", "duplicate_of"]).to_pydict()
+        places = zip(*(batch[name].to_pylist() for name in ("file_path", "offset", "id")), strict=True)
+        for at, (reason, place) in enumerate(zip(list(changed["reason"]), places, strict=True)):
+            if reason == KEPT:
+                waiting = winners.get(place)
+                if not waiting:
+                    raise VerifyError(f"{part.where}: more pages are kept than there are rows")
+                if (number := waiting.pop(0)) is not None:
+                    changed["reason"][at] = DUPLICATE
+                    changed["duplicate_of"][at] = self._lost.names[int(self._lost.instead[number])]
+                    if self._lost.jaccard is not None:
+                        changed["value"][at] = float(self._lost.jaccard[number])
+                        changed["limit"][at] = self._lost.min_jaccard
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        for name, values in changed.items():
+            columns[name] = pa.array(values, VERDICT_SCHEMA.field(name).type)
+        return pa.record_batch([columns[name] for name in VERDICT_SCHEMA.names], schema=VERDICT_SCHEMA)
