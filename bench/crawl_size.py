@@ -97,14 +97,14 @@ def task(out: Path, warcs: int) -> None:
     """What a task of a cluster holds besides its page: the plan, what is missing, and its watch."""
     ledger = Ledger.read(out)
     assert not ledger.pending()
-    FailureWatch(ledger, only_own=True)
+    FailureWatch(ledger, print, only_own=True)
     assert ledger.plan.slices[len(ledger.plan.slices) - 1].source_index == warcs - 1
 
 
 def follow(out: Path, warcs: int) -> None:  # noqa: ARG001
     """Begin to follow, then 100 ticks with a slice each."""
     ledger, progress = Ledger.read(out), Progress(quiet=True)
-    watch = FailureWatch(ledger)
+    watch = FailureWatch(ledger, progress.say)
     progress.begin(ledger, watch.found, 1)
     began = time.process_time()
     for number in range(100):
