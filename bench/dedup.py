@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from finest.pipeline.dedup.signatures import Hashes, Rows, RunSignatures
 from finest.pipeline.dedup.stages import Stages, plan
-from finest.pipeline.dedup.tasks import Processes
 from finest.pipeline.progress import Progress
+from finest.pipeline.tasks import Tasks
 from finest.recipe.recipe import DedupRules
 
 GROUP = 20
@@ -80,7 +80,7 @@ def measure(rows: int, share: float, memory_bytes: int, workers: int, folder: Pa
     print(cost)
     stages = Stages(run, cost, folder / "dedup")
     before, began = time.process_time(), time.monotonic()
-    stages.run(Processes(workers, folder / "logs", Progress()))
+    stages.run(Tasks(workers, folder / "logs", Progress()))
     children, own = (resource.getrusage(who) for who in (resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF))
     survivor = np.load(stages.survivors_path, mmap_mode="r")
     kept = sum(

@@ -26,11 +26,11 @@ from finest.dataset.sources import are_few, parse_sources, sum_counts
 from finest.errors import RunError
 from finest.pipeline.assembly.pages import Pages
 from finest.pipeline.assembly.shards import plan_shards
-from finest.pipeline.assembly.tasks import Tasks
 from finest.pipeline.assembly.winners import Winners
 from finest.pipeline.assembly.write import read_note, write_shard
 from finest.pipeline.dedup.index import NAME as INDEX
 from finest.pipeline.dedup.of_run import compared_pages, keep_index
+from finest.pipeline.tasks import Tasks
 from finest.recipe.reasons import KEPT
 
 if TYPE_CHECKING:

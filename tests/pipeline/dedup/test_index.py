@@ -19,10 +19,10 @@ from finest.pipeline.dedup import index as indexing
 from finest.pipeline.dedup.against import Earlier
 from finest.pipeline.dedup.index import NONE, Index, Made, rules_of, write_index
 from finest.pipeline.dedup.signatures import RunSignatures
-from finest.pipeline.dedup.tasks import Processes
 from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
 from finest.pipeline.run import refine
+from finest.pipeline.tasks import Tasks
 from finest.recipe.reasons import DUPLICATE
 from finest.recipe.recipe import Recipe, load_recipe, parse_recipe
 from finest.settings import default_cache
@@ -35,8 +35,8 @@ RECIPE = Recipe(name="test")
 ABOUT = {"root": "ab" * 32, "rules": rules_of(RECIPE)}
 
 
-def here(folder: Path) -> Processes:
-    return Processes(0, folder / "logs", QUIET)
+def here(folder: Path) -> Tasks:
+    return Tasks(0, folder / "logs", QUIET)
 
 
 def made_index(signatures: list[list[np.ndarray | None]], folder: Path) -> tuple[Index, list[int]]:

@@ -12,8 +12,8 @@ import pytest
 
 from finest.pipeline.dedup import pairs
 from finest.pipeline.dedup.pairs import Pairs
-from finest.pipeline.dedup.tasks import Processes
 from finest.pipeline.progress import Progress
+from finest.pipeline.tasks import Tasks
 from finest.recipe.judge import toolbox
 from finest.recipe.minhash import simplify
 from finest.recipe.recipe import DedupRules, Recipe
@@ -43,14 +43,14 @@ def found_by_minhash(slices: list[list[str]], folder: Path) -> tuple[list[int], 
     """The survivors by MinHash alone, in the folder `dedup`, and the first rows of the slices."""
     signatures = [[TOOLS.signer.sign(text, TOOLS.tokenizer) for text in texts] for texts in slices]
     stages = stages_of(files_of(signatures, folder / "files"), folder / "dedup")
-    stages.run(Processes(0, folder, QUIET))
+    stages.run(Tasks(0, folder, QUIET))
     return np.load(stages.survivors_path).tolist(), np.cumsum([0, *map(len, slices)]).tolist()
 
 
 def verified(slices: list[list[str]], folder: Path, workers: int = 0) -> tuple[list[int], list[float]]:
     _, starts = found_by_minhash(slices, folder)
     work = Pairs(folder / "dedup", starts, MadeTexts(slices), TOOLS, LEAST, 1_000_000_000)
-    work.run(Processes(workers, folder / "logs", QUIET))
+    work.run(Tasks(workers, folder / "logs", QUIET))
     assert {path.name for path in (folder / "dedup").iterdir()} == {
         "plan.json", "survivors.npy", "verified.npy", "jaccard.npy"
     }  # fmt: skip
@@ -110,7 +110,7 @@ def test_a_killed_comparison_continues(tmp_path: Path, monkeypatch: pytest.Monke
         killed._sort_texts(task)
     texts = MadeTexts(slices)
     again = Pairs(tmp_path / "dedup", starts, texts, TOOLS, LEAST, 1_000_000_000)
-    again.run(Processes(0, tmp_path / "logs", QUIET))
+    again.run(Tasks(0, tmp_path / "logs", QUIET))
     assert texts.read == [1, 3]
     assert (np.load(again.verified_path).tolist(), np.load(again.jaccard_path).tolist()) == expected
 
@@ -127,7 +127,7 @@ def test_a_cluster_of_different_pages_has_few_witnesses(tmp_path: Path, monkeypa
         Pairs, "_witness", lambda self, page, kept: counts.append(len(kept)) or shingles(self, page, kept)
     )
     work = Pairs(tmp_path / "dedup", starts, MadeTexts([chain]), TOOLS, LEAST, 1_000_000_000)
-    work.run(Processes(0, tmp_path / "logs", QUIET))
+    work.run(Tasks(0, tmp_path / "logs", QUIET))
     assert max(counts, default=0) <= 2
     assert all(
         jaccard(chain[a], chain[b]) >= LEAST for a, b in enumerate(np.load(work.verified_path).tolist()) if a != b

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from finest.errors import RunError
 from finest.pipeline.dedup.signatures import RunSignatures, SignatureFile, write_signatures
 from finest.pipeline.dedup.stages import DedupPlan, Stages, plan
-from finest.pipeline.dedup.tasks import Processes
 from finest.pipeline.options import DEDUP_MEMORY_BYTES
 from finest.pipeline.progress import Progress
+from finest.pipeline.tasks import Tasks
 from finest.recipe.minhash import Signer
 from finest.recipe.recipe import DedupRules
 from finest.recipe.words import Tokenizer
@@ -91,7 +91,7 @@ def survivors(
     files: list[SignatureFile], folder: Path, *, ranges: int = 1, batch_rows: int = 1000, workers: int = 0
 ) -> list[int]:
     stages = stages_of(files, folder, ranges=ranges, batch_rows=batch_rows)
-    stages.run(Processes(workers, folder / "logs", QUIET))
+    stages.run(Tasks(workers, folder / "logs", QUIET))
     return np.load(stages.survivors_path).tolist()
 
 
@@ -188,7 +188,7 @@ def test_a_killed_deduplication_continues_with_the_missing_tasks(
     made: list[int] = []
     write = Stages.write_edges
     monkeypatch.setattr(Stages, "write_edges", lambda self, number: (made.append(number), write(self, number)))
-    again.run(Processes(0, tmp_path / "logs", QUIET))
+    again.run(Tasks(0, tmp_path / "logs", QUIET))
     assert made == [2, 3, 5]
     assert np.load(again.survivors_path).tolist() == naive_survivors(signatures)
 

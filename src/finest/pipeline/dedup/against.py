@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from finest.pipeline.dedup.files import whole_file
 from finest.pipeline.dedup.index import NONE
-from finest.pipeline.dedup.tasks import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from finest.pipeline.dedup.index import Index
     from finest.pipeline.dedup.signatures import Rows, Signatures
-    from finest.pipeline.dedup.tasks import Processes
+    from finest.pipeline.tasks import Tasks
 
 _TASK_PARTS = 64
 
@@ -36,12 +36,12 @@ class Earlier:
         self._folder, self._parts, self._index = folder, parts, index
         self._tasks = -(-len(parts) // _TASK_PARTS)
 
-    def run(self, survivor: Rows, processes: Processes) -> NDArray[np.uint32]:
+    def run(self, survivor: Rows, tasks: Tasks) -> NDArray[np.uint32]:
         """Return for each row the dataset's row that is kept instead; NONE for a row of a cluster that it has not."""
         path = self._folder / "earlier.npy"
         if not path.exists():
             missing = [task for task in range(self._tasks) if not self._path(task).exists()]
-            processes.run("Comparing with the earlier dataset", self._look_up, missing)
+            tasks.run("Comparing with the earlier dataset", missing, self._look_up)
             self._write(path, survivor)
             for task in range(self._tasks):
                 self._path(task).unlink()

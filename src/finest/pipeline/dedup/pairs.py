@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pyarrow as pa
 
+from finest.pipeline.dedup.files import whole_file, whole_folder
 from finest.pipeline.dedup.forest import CHUNK
-from finest.pipeline.dedup.tasks import whole_file, whole_folder
 from finest.recipe.minhash import similarity
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from finest.pipeline.dedup.signatures import Rows
-    from finest.pipeline.dedup.tasks import Processes
+    from finest.pipeline.tasks import Tasks
     from finest.recipe.minhash import Shingles
     from finest.recipe.toolbox import Toolbox
 
@@ -80,14 +80,14 @@ class Pairs:
     def jaccard_path(self) -> Path:
         return self._folder / "jaccard.npy"
 
-    def run(self, processes: Processes) -> None:
+    def run(self, tasks: Tasks) -> None:
         """Make the files that are missing."""
         if self.verified_path.exists():
             return
         unread = [task for task in range(self._tasks) if not self._texts_path(task).exists()]
-        processes.run("Reading the texts of similar pages", self._sort_texts, unread)
+        tasks.run("Reading the texts of similar pages", unread, self._sort_texts)
         alone = [block for block in range(self._blocks) if not self._pairs_path(block).exists()]
-        processes.run("Comparing the texts of similar pages", self._compare, alone)
+        tasks.run("Comparing the texts of similar pages", alone, self._compare)
         self._write()
         for path in self._folder.glob("texts-*"):
             shutil.rmtree(path)

@@ -23,8 +23,8 @@ from finest.atomic_files import write_whole
 from finest.errors import RunError
 from finest.formatting import byte_size, counted
 from finest.pipeline.dedup.edges import CANDIDATE_BYTES, KEY_BYTES, Span, edges_of
+from finest.pipeline.dedup.files import whole_file
 from finest.pipeline.dedup.forest import CHUNK, Forest, row_type
-from finest.pipeline.dedup.tasks import whole_file
 from finest.pipeline.progress import Pace
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from finest.pipeline.dedup.edges import Edges
     from finest.pipeline.dedup.signatures import Rows, RunSignatures
-    from finest.pipeline.dedup.tasks import Processes
     from finest.pipeline.progress import Progress
+    from finest.pipeline.tasks import Tasks
     from finest.recipe.recipe import DedupRules
 
 FORMAT = "finest-dedup/1"
@@ -120,14 +120,14 @@ class Stages:
     def survivors_path(self) -> Path:
         return self._folder / "survivors.npy"
 
-    def run(self, processes: Processes) -> None:
+    def run(self, tasks: Tasks) -> None:
         """Make the files that are missing."""
         self.begin()
         if self.survivors_path.exists():
             return
         missing = [number for number, span in enumerate(self._spans) if not self._edges_path(span).exists()]
-        processes.run("Comparing signatures", self.write_edges, missing)
-        self._write_survivors(processes.progress)
+        tasks.run("Comparing signatures", missing, self.write_edges)
+        self._write_survivors(tasks.progress)
 
     def write_edges(self, number: int) -> None:
         """Do one task of the first stage."""

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from finest.pipeline.dedup.against import Earlier
+from finest.pipeline.dedup.files import whole_file
 from finest.pipeline.dedup.forest import CHUNK
 from finest.pipeline.dedup.pairs import Pairs
 from finest.pipeline.dedup.signatures import RunSignatures
 from finest.pipeline.dedup.stages import Stages, plan
-from finest.pipeline.dedup.tasks import Processes, whole_file
+from finest.pipeline.tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,16 +58,16 @@ def find_survivors(
     run = RunSignatures(parts)
     cost = plan(run.total_rows, rules, memory_bytes)
     progress.say(f"Deduplicating {cost}")
-    processes = Processes(workers if run.total_rows > _IN_ONE_PROCESS else 0, folder / "logs", progress)
+    tasks = Tasks(workers if run.total_rows > _IN_ONE_PROCESS else 0, folder / "logs", progress)
     stages = Stages(run, cost, folder)
-    stages.run(processes)
+    stages.run(tasks)
     kept, jaccard = stages.survivors_path, None
     if texts is not None and rules.min_jaccard:
         pairs = Pairs(folder, run.starts, *texts, rules.min_jaccard, memory_bytes)
-        pairs.run(processes)
+        pairs.run(tasks)
         kept, jaccard = pairs.verified_path, np.load(pairs.jaccard_path, mmap_mode="r")
     survivor = np.load(kept, mmap_mode="r")
-    earlier = Earlier(folder, parts, against).run(survivor, processes) if against else None
+    earlier = Earlier(folder, parts, against).run(survivor, tasks) if against else None
     return Survivors(survivor, _sizes(survivor, folder / "sizes.npy") if rules.cluster_size else None, jaccard, earlier)
 
 

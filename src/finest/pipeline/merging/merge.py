@@ -25,11 +25,11 @@ from finest.dataset.sources import are_few, source_file_path, sum_counts, write_
 from finest.dataset.subset import new_folder
 from finest.errors import UsageError
 from finest.pipeline.assembly.pages import dedup_first
-from finest.pipeline.assembly.tasks import Tasks
 from finest.pipeline.dedup.signatures import SignatureFile, WithinGroup, with_language, write_signatures
 from finest.pipeline.dedup.survivors import find_survivors
 from finest.pipeline.merging.parts import PartTexts, check_mergeable, ids_of, plan_parts, rows_of_part
 from finest.pipeline.merging.write import Lost, Note, write_series
+from finest.pipeline.tasks import Tasks
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.recipe import parse_recipe
 from finest.recipe.toolbox import toolbox

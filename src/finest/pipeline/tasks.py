@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class _Task(PipelineStep):
     """Does the task whose number is the rank."""
 
-    type, name = "WRITER", "task"
+    type, name = "FINEST", "task"
 
     def __init__(self, do: Callable[[int], Any]) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Tasks:
     """Runs tasks in up to `workers` processes, whose logs are in the folder `logs`."""
 
     def __init__(self, workers: int, logs: Path, progress: Progress) -> None:
-        self._workers, self._logs, self._progress = workers, logs, progress
+        self._workers, self._logs, self.progress = workers, logs, progress
 
     def run(self, what: str, numbers: Sequence[int], do: Callable[[int], Any]) -> None:
         """Do the tasks with these numbers; one task, or one worker, needs no other process.
@@ -44,7 +44,7 @@ class Tasks:
         Each task must be done wholly or not at all, because a killed run does it again. Raises what a task raises, and
         RunError if a process dies.
         """
-        told = Pace(what, len(numbers), self._progress)
+        told = Pace(what, len(numbers), self.progress)
         if self._workers <= 1 or len(numbers) <= 1:
             for number in numbers:
                 do(number)
@@ -60,6 +60,6 @@ class Tasks:
 
 def _died(_: int, exit_code: int) -> None:
     raise RunError(
-        f"a process that wrote the dataset died (exit code {exit_code}); the machine may be short of memory: run the "
-        "same command with fewer --workers; what is finished is kept"
+        f"a process that made the dataset died (exit code {exit_code}); the machine may be short of memory: run the "
+        "same command with fewer --workers or less --dedup-memory; what is finished is kept"
     )
