@@ -116,7 +116,9 @@ def tampered(
     recipe: dict[str, Any] | None = None, selections: Sequence[Selection] = (),
     columns: tuple[Column, ...] | None = None,
 ) -> Published:  # fmt: skip
-    """Those rows and verdicts under a manifest that agrees with itself: hashes, root, sums."""
+    """Those rows and verdicts, in the order of their places, under a manifest that agrees with itself."""
+    order = {source.name: number for number, source in enumerate(honest.manifest.sources)}
+    rows = sorted(rows, key=lambda row: (order.get(row.file_path, len(order)), row.warc_offset))
     kept = list(honest.verdicts() if verdicts is None else verdicts)
     shutil.copytree(honest.folder, out, ignore=shutil.ignore_patterns("ledger", "data", "verdicts"))
     old, dump = honest.manifest, rows[0].dump
