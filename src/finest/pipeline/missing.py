@@ -116,11 +116,10 @@ def leave_out(ledger: Ledger, options: RunOptions, say: Callable[[str], None]) -
 
     Raises SourceError otherwise; the finished sources stay, and the same command tries the others again.
     """
-    missing = np.flatnonzero(~ledger.packed()).tolist()
+    missing = {source: why for source, why in ledger.missing().found().items() if not ledger.has(source)}
     if not missing:
         return
-    reasons = ledger.missing().found()
-    words = [reasons.get(source, ledger.plan.sources.name(source)) for source in missing]
+    words = list(missing.values())
     share = options.allow_missing
     allowed = int(share * len(ledger.plan.sources)) if share < 1 else int(share)
     if len(missing) > allowed:
@@ -130,7 +129,7 @@ def leave_out(ledger: Ledger, options: RunOptions, say: Callable[[str], None]) -
             f"{'; '.join(words[:NAMED])}{more}. The others are finished: the same command tries again, and with "
             f"--allow-missing {len(missing)} it makes the dataset without what it cannot read"
         )
-    for source, why in zip(missing, words, strict=True):
+    for source, why in missing.items():
         _pack_nothing(ledger, options.recipe, source, why)
         say(f"Left out, named in the manifest as unreadable: {why}")
 
