@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from finest.pipeline.pages.slices import GroupSlices
 from finest.pipeline.pages.table import ChosenPages
+from finest.pipeline.slice_list import SliceList
 from finest.pipeline.source_table import Sources, digest
 from finest.warc.slices import Slice
 
@@ -44,7 +44,7 @@ class SliceRule:
         return SliceRule(max(LOCAL_SLICE_BYTES, min(grown, REMOTE_SLICE_BYTES)), REMOTE_SLICE_BYTES)
 
 
-class Slices(Sequence[Slice]):
+class Slices(SliceList):
     """The slices of a run in the order of its sources. They follow from sizes and rule, and none is stored."""
 
     def __init__(self, sources: Sources, rule: SliceRule, limit: int | None) -> None:
@@ -53,37 +53,9 @@ class Slices(Sequence[Slice]):
         self._bytes = np.where(sources.is_remote, rule.remote_bytes, rule.local_bytes)
         counts = (self._sizes + self._bytes // 2) // self._bytes
         whole = np.full(len(sources), limit is not None) | ~sources.is_cut
-        self.first = np.concatenate(([0], np.cumsum(np.where(whole, 1, np.maximum(counts, 1)))))
-        """Number in the run of the first slice of each source; at the end, the number of slices."""
+        super().__init__(np.concatenate(([0], np.cumsum(np.where(whole, 1, np.maximum(counts, 1))))))
 
-    def __len__(self) -> int:
-        return int(self.first[-1])
-
-    @overload
-    def __getitem__(self, number: int) -> Slice: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> list[Slice]: ...
-
-    def __getitem__(self, number: int | slice) -> Slice | list[Slice]:
-        if isinstance(number, slice):
-            return [self[one] for one in range(len(self))[number]]
-        number = range(len(self))[number]
-        source = int(np.searchsorted(self.first, number, side="right")) - 1
-        return self._slice(source, number - int(self.first[source]))
-
-    def of(self, source: int) -> list[Slice]:
-        """Return the slices of a source."""
-        return [self._slice(source, index) for index in range(self.count(source))]
-
-    def count(self, source: int) -> int:
-        return int(self.first[source + 1] - self.first[source])
-
-    def number(self, source: int, index: int) -> int:
-        """Return the number in the run of a source's slice."""
-        return int(self.first[source]) + index
-
-    def _slice(self, source: int, index: int) -> Slice:
+    def at(self, source: int, index: int) -> Slice:
         """Return a slice; the last one of a source may be up to half as long again as the others."""
         step = int(self._bytes[source])
         is_last = index + 1 == self.count(source)
