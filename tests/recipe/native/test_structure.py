@@ -94,7 +94,7 @@ def test_mutated_pages(corpus: Path) -> None:
 @pytest.mark.parametrize("name", sampled(["mix-00.warc.gz", "en-00.warc.gz"]))
 def test_real_pages(corpus: Path, name: str, part: int) -> None:
     """Every page has one text on both paths."""
-    for html in pages_of(corpus / name)[part::PARTS]:
+    for html in pages_of(corpus / name, part, PARTS):
         assert_equal(html)
 
 
