@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -142,3 +144,38 @@ def test_a_stopped_thread_works_on() -> None:
 
     assert in_a_thread(twice) == "TEXT" * 1000
     assert all(thread.name != "finest-cpu-limit" for thread in threading.enumerate())
+
+
+_TRACED = """
+import sys, threading, time
+from finest.recipe.extract import ExtractionLimit, bounded
+
+def page(html):
+    end = time.thread_time() + float(html)
+    while time.thread_time() < end:
+        pass
+
+def extract(seconds):
+    try:
+        bounded(page, seconds, 0.05)
+    except ExtractionLimit:
+        print("limit")
+
+for seconds in ("0", "0.3"):
+    thread = threading.Thread(target=extract, args=(seconds,))
+    thread.start()
+    thread.join()
+
+def traced():
+    return [one for one in range(10)]
+
+sys.settrace(lambda *_: None)
+traced()
+print("traced")
+"""
+
+
+def test_no_exception_stays_pending_after_a_limit_on_a_thread() -> None:
+    """CPython 3.11 runs a traced function for ever while it looks for one; debuggers and tests trace."""
+    done = subprocess.run([sys.executable, "-c", _TRACED], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["limit", "traced"]

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 _AGAIN_S = 0.5
@@ -110,6 +111,7 @@ class _Watcher:
         self._watched = threading.get_ident()
         self._clock = time.pthread_getcpuclockid(self._watched)
         self._until_s = math.inf
+        self._has_raised = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="finest-cpu-limit", daemon=True)
 
@@ -118,11 +120,19 @@ class _Watcher:
         self._until_s = time.thread_time() + self._limit_s
 
     def stop(self) -> None:
-        """End the watcher and cancel a pending exception; only the watched thread may call this."""
+        """End the watcher and take an exception that is still pending; only the watched thread may call this.
+
+        An exception that is cancelled instead leaves CPython looking for one at every step, which slows all threads
+        down, and on Python 3.11 a traced function then never ends.
+        """
         self._ended.set()
         if self._thread.ident is not None:
             self._thread.join()
-        _raise_in(self._watched, None)
+        if self._has_raised:
+            with suppress(_CpuSpent):
+                _raise_in(self._watched, _CpuSpent)  # in place of one that may be pending
+                while True:
+                    time.sleep(0)
 
     def _watch(self) -> None:
         """Check the CPU clock repeatedly, sleeping for the remaining CPU time, which cannot be used up sooner."""
@@ -130,10 +140,11 @@ class _Watcher:
         while not self._ended.wait(wait_s):
             left_s = self._until_s - time.clock_gettime(self._clock)
             if left_s <= 0:
+                self._has_raised = True
                 _raise_in(self._watched, _CpuSpent)
             wait_s = max(left_s, _TICK_S) if 0 < left_s < math.inf else _AGAIN_S
 
 
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    """Raise an exception in another thread by CPython's C API; None cancels one that is still pending."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error and ctypes.py_object(error))
+def _raise_in(thread: int, error: type[BaseException]) -> None:
+    """Raise an exception in a thread by CPython's C API, in place of one that is still pending there."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
