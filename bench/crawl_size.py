@@ -1,4 +1,4 @@
-"""What the ledger of a whole crawl costs: files, bytes, CPU and memory by the number of WARCs.
+"""Measure the ledger of a whole crawl: files, bytes, CPU and memory by the number of WARCs.
 
     python -m bench.crawl_size                        1,000, 10,000 and 100,000 WARCs
     python -m bench.crawl_size --warcs 90000 --keep FOLDER

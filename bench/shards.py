@@ -1,4 +1,4 @@
-"""What the dataset of a whole crawl costs: assembly by shards, the manifest, and the memory of what reads 1,000 shards.
+"""Measure the dataset of a whole crawl: assembly by shards, the manifest, and the memory of what reads 1,000 shards.
 
     python -m bench.shards assembly               CPU seconds a WARC with 1 and 2 workers, and the memory of a process
     python -m bench.shards manifest               bytes of the manifest of 90,000 WARCs

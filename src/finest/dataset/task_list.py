@@ -25,7 +25,7 @@ MAX_LANGUAGES = 2_000
 
 
 class TaskEntry(BaseModel):
-    """What the list says of one task."""
+    """An entry of the list: one task."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -39,7 +39,7 @@ WAITING = 8
 
 
 class Claims:
-    """What one task of a run takes. `missing()` returns the unfinished slices, as far as the ledger knows."""
+    """The claims of one task of a run. `missing()` returns the unfinished slices, as far as the ledger knows."""
 
     def __init__(
         self, folder: Path, blocks: Sequence[range], task: int, tasks: int, missing: Callable[[], Collection[int]]

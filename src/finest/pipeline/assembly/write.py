@@ -40,7 +40,7 @@ _BATCH_ROWS = 5_000
 
 
 class Note(BaseModel):
-    """What a task notes about the shard that it has written; it is written last."""
+    """The note on a shard that a task has written; the task writes it last."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -212,7 +212,7 @@ class _ShardFiles:
 
 
 class _Outcome:
-    """What became of the compared pages of one source, by their places among them."""
+    """The result of deduplication for the compared pages of one source, by their places among them."""
 
     def __init__(self, pages: Pages, source: int) -> None:
         first, end = pages.compared(source)

@@ -32,7 +32,7 @@ _IN_ONE_PROCESS = 100_000
 
 
 class Survivors(NamedTuple):
-    """What became of each page that was compared, by its number: mapped files."""
+    """The result of a deduplication for each compared page, by its number, in mapped files."""
 
     kept: Rows
     """The page that is kept of its cluster."""

@@ -1,1 +1,1 @@
-"""What a run will cost, before it starts: core-hours, bytes, files, memory and disk of each stage, and its limits."""
+"""The forecast of a run before it starts: core-hours, bytes, files, memory and disk of each stage, and its limits."""

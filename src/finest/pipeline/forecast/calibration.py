@@ -30,7 +30,7 @@ SOURCES = 16
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What some pages cost and gave on this machine."""
+    """The cost and the yield of some pages, measured on this machine."""
 
     page_cpu_s: float
     """CPU seconds to read and judge a page, by one process."""

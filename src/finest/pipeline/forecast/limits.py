@@ -1,4 +1,4 @@
-"""What a run will run into, said before its work: memory of the deduplication, disk, and limits of datasets."""
+"""The limits that a run would exceed, found before its work: memory, disk, and files of a dataset."""
 
 from __future__ import annotations
 

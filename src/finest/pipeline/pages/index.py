@@ -33,7 +33,7 @@ SAID_EVERY_S = 5.0
 
 @dataclass(slots=True)
 class IndexRead:
-    """What was read of an index."""
+    """Counts of what was read of an index."""
 
     rows: int = 0
     """Pages of the crawl."""

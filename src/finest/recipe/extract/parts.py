@@ -16,7 +16,7 @@ _MARKED = dict.fromkeys(map(ord, IN_CODE + IN_LINE + ON_DISPLAY + ENDED))
 
 
 class Shape(NamedTuple):
-    """What the elements around a block make of it."""
+    """The form that the elements around a block give it."""
 
     quotes: int = 0
     lists: int = 0
