@@ -20,6 +20,7 @@ from finest.recipe.extract.parts import (
     NO_MARKER,
     ON_DISPLAY,
     PRE,
+    Around,
     Page,
     Part,
     Shape,
@@ -52,6 +53,7 @@ class TextReader(Reader):
         self.page = Page()
         self.found = self.page.shown
         self.shape: Shape = Shape()
+        self.around: Around = Around()
         self.pre_from = self.code_from = -1
         """Depths at which preformatted text and code in a line began, or -1."""
         self.math: Formula | None = None
@@ -204,6 +206,7 @@ class TextReader(Reader):
             text, self.chars, self.linked, kind, self.flags, self.near | self.own_names, self.is_item, self.is_cell,
             marked, shape, self.marker, self.counters[shape.lists], self.row if in_cell else -1, self.column,
             in_pre or self.code_chars == self.chars, self.language if in_pre else "", len(self.open),
+            self.around,
         )  # fmt: skip
         if in_cell:
             table = self.page.tables[shape.table]

@@ -222,6 +222,8 @@ static bool add_block(FnReader *reader)
     block->flags = reader->flags;
     block->names = reader->near | reader->own_names;
     block->ends_sentence = reader->last & FN_CHAR_SENTENCE_END;
+    block->is_item = reader->is_item;
+    block->is_cell = reader->is_cell;
     block->is_code = in_pre || keeper->code_chars == block->chars;
     block->marker = (uint8_t)keeper->marker;
     block->number = keeper->counters[keeper->shape.lists];
@@ -229,6 +231,7 @@ static bool add_block(FnReader *reader)
     block->column = (uint8_t)keeper->column;
     block->depth = (uint16_t)reader->depth;
     block->shape = keeper->shape;
+    block->around = keeper->around;
     block->language = in_pre ? keeper->language : FN_NONE;
     if (in_cell) {
         FnTable *table = &keeper->tables[keeper->shape.table];
