@@ -235,11 +235,13 @@ def test_tables_and_gaps_are_decided_as_wholes() -> None:
 
 
 def test_formulas_have_a_limit_of_their_own() -> None:
-    """A block that is nothing but formulas is seldom boilerplate."""
-    found = read("<p><math alttext='x^2'></math><p><math alttext='x^2'></math> a")
+    """A block of which half is formulas, or that has an environment of TeX, is seldom boilerplate."""
+    found = read("<p><math alttext='x^2'></math><p><math alttext='x^2'></math> abcd")
     low = structured_text.FORMULA_LIMIT
     assert kept(found.shown, found.tables, (low + 1, low + 1)) == [True, False]
     assert kept(found.shown, found.tables, (low, 1)) == [False, True]
+    drawn = read(r"<p>As follows: \begin{align} a &amp;= b \end{align}").shown
+    assert kept(drawn, [], (low + 1,)) == [True]
 
 
 def test_half_a_surrogate_pair_is_an_error() -> None:

@@ -142,6 +142,7 @@ def _structure() -> Iterator[str]:
     yield f"#define FN_TEX_STACKED {_c_string(structure_tags.STACKED)}"
     for name in ("BOLD", "NORMAL"):
         yield f"#define FN_TEX_{name} {_c_string(structure_tags.FONTS[name.lower()])}"
+    yield f"#define FN_ENVIRONMENT {_c_string(structure_text.ENVIRONMENT)}"
     yield f"#define FN_TEX_SOURCES {', '.join(map(_c_string, structure_tags.TEX_SOURCES))}"
     yield ""
     yield from _enum(

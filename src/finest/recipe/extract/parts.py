@@ -66,7 +66,7 @@ class Part(Block):
     is_code: bool
     """Whether all of it is code; true for all text in `<pre>`."""
     is_formula: bool
-    """Whether all of it is formulas."""
+    """Whether at least half of it is formulas, or it has an environment of TeX."""
     language: str
     """The programming language that a class name of the code names."""
     depth: int

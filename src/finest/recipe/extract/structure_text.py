@@ -38,6 +38,8 @@ MOST_LISTS = 15
 """Limit on nested lists that are counted."""
 MOST_BLANKS = 64
 """Limit on consecutive blank characters in code."""
+ENVIRONMENT = "\\begin{"
+"""The beginning of formulas that MathJax is to draw: a block that has it is taken for formulas."""
 MOST_NEWLINES = 3
 """Limit on consecutive line ends in code: two blank lines."""
 _PARTS = re.compile(r"\S+|\s")
@@ -204,7 +206,7 @@ class TextReader(Reader):
         part = Part(
             text, self.chars, self.linked, kind, self.flags, self.near | self.own_names, self.is_item, self.is_cell,
             marked, shape, self.marker, self.counters[shape.lists], self.row if in_cell else -1, self.column,
-            in_pre or self.code_chars == self.chars, self.formula_chars == self.chars,
+            in_pre or self.code_chars == self.chars, 2 * self.formula_chars >= self.chars or ENVIRONMENT in marked,
             self.language if in_pre else "", len(self.open),
         )  # fmt: skip
         if in_cell:

@@ -26,8 +26,8 @@ TABLE_LIMIT = -200
 """A table of data is main text if the mean score of its characters is above this."""
 CODE_LIMIT = -600
 """A block of code of two lines or more is main text if its score is above this: the model was fitted to articles."""
-FORMULA_LIMIT = -600
-"""The same of a block that is nothing but formulas."""
+FORMULA_LIMIT = -300
+"""The same of a block of formulas."""
 GAP_LIMIT = -200
 """Blocks between two blocks of main text are main text too if the sum of their scores is above this."""
 LEAST_SHOWN = 250

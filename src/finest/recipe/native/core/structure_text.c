@@ -252,7 +252,8 @@ static bool add_block(FnReader *reader)
     block->names = reader->near | reader->own_names;
     block->ends_sentence = reader->last & FN_CHAR_SENTENCE_END;
     block->is_code = in_pre || keeper->code_chars == block->chars;
-    block->is_formula = keeper->formula_chars == block->chars;
+    block->is_formula = 2 * (uint64_t)keeper->formula_chars >= block->chars ||
+                        memmem(text + block->start, block->end - block->start, FN_ENVIRONMENT, strlen(FN_ENVIRONMENT)) != NULL;
     block->marker = (uint8_t)keeper->marker;
     block->number = keeper->counters[keeper->shape.lists];
     block->row = in_cell ? keeper->row : -1;
