@@ -1,8 +1,8 @@
 """Read the prose that was written for the sample, `pages/*.txt`, as articles.
 
 An article begins with a line `=== template host/path | title`, or `=== template@de host/path | title` in another
-language than English; empty lines separate its blocks. A block is a heading (`## `), a list (each line `- `), a table (each
-line `| `), an answer (`> `), or a paragraph.
+language than English; empty lines separate its blocks. A block is a heading (`## `), a list (each line `- `), a table
+(each line `| `), an answer (`> `), or a paragraph.
 """
 
 from __future__ import annotations
