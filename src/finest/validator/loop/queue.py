@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
 
 import sqlalchemy as sa
 
@@ -22,17 +21,13 @@ from finest.formatting import showable
 from finest.tasks.models import Task
 from finest.validator.loop.batches import NOT_PUBLISHED, Batches
 from finest.validator.loop.committee import MAX_DIFFERENT_SHARE, MIN_DIFFERENT
+from finest.validator.loop.lines import Counts, Entry, ObservedLine, PaidLine, RecordedVerdict, Report, past_of
 from finest.validator.loop.tables import TABLES, batches, canaries, submissions, trust
 from finest.validator.loop.weights import CLAIMED, Past
-from finest.validator.models import Outcome
-from finest.validator.price import priced
 
 DAY_S = 86_400.0
 WHY_CHARS = 800
 """Maximum length of a reason, as in the evidence. It may quote strangers, and PostgreSQL cannot store NUL."""
-TOKENS_A_WARC = 1_500_000
-"""Tokens that `fineweb` keeps of a WARC, for verdicts of versions that did not store them: 1 to 2.5 million by the rows
-that FineWeb has of each crawl."""
 USUAL_WARCS = 4
 """WARCs of a task whose size is not known yet: as many as a miner leases by default."""
 DELAYED_BLOCKS = 50
@@ -43,92 +38,6 @@ MAX_CPU_RATIO = 2.0
 audit's samples are of fixed size, so that honest hotkeys differ by less."""
 _T = submissions.c
 _CLOSED = sa.bindparam("closed", type_=sa.Integer)
-
-
-@dataclass(frozen=True, slots=True)
-class ObservedLine:
-    """A commitment line as read from the chain or the task server."""
-
-    hotkey: str
-    line: str
-    registered_block: int
-    """The block at which the hotkey registered."""
-    block: int
-    """The block of the line's commitment; for a line that was replaced since, the block that finished its task."""
-    standing: bool
-    """Whether `block` is the commitment's own block."""
-    size: int | None
-    """WARCs of its task; None until the task server has named them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry(ObservedLine):
-    """A line in the queue."""
-
-    id: int
-    tries: int
-    why: str
-    """Why the last attempt gave no verdict."""
-    share: float | None = None
-    """Probability with which it was drawn to be judged; None before the draw."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedVerdict:
-    """A verdict as the queue stores it."""
-
-    verdict: Outcome
-    total: float
-    forged: bool
-    task_id: str | None
-    warcs: tuple[str, ...]
-    block: int
-    """The block at which the verdict was given."""
-    evidence_sha256: str
-    why: str
-    cpu_s: float
-    tokens: float = 0.0
-    """Verified tokens."""
-    price: float = 1.0
-    """Multiple of the usual pay of a verified token (finest.validator.price)."""
-    seals: bool = False
-    """Whether the task server is told the evidence's hash at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A verdict that has not been reported to the task server yet."""
-
-    id: int
-    task_id: str
-    verdict: Outcome
-    total: float
-    evidence_sha256: str | None
-    """None for a line that failed because its dataset is gone, before anybody judged it."""
-    why: str
-    tokens: float | None
-    evidence: str | None = None
-    """Where the evidence is published, OWNER/NAME@REVISION#ROOT; None if it is not."""
-    may_be_published: bool = False
-    """Whether the evidence can still be published."""
-
-
-@dataclass(frozen=True, slots=True)
-class PaidLine:
-    """A line that passed, or that the draw left out: its dataset is paid for, directly or by those that were drawn."""
-
-    id: int
-    hotkey: str
-    line: str
-    task_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Number of lines by state."""
-
-    waiting: int
-    verdicts: dict[str, int]
 
 
 class Queue:
@@ -309,7 +218,7 @@ class Queue:
         tried = sa.and_(_T.verdict.is_(None), _T.tries > 0, _T.share.is_not(None), _T.block >= since_block)
         wanted = sa.select(submissions).where(sa.or_(_T.judged_block >= since_block, tried)).order_by(_T.block, _T.id)
         rows = self._database.read(lambda connection: connection.execute(wanted).all())
-        return [_past(row) for row in rows]
+        return [past_of(row) for row in rows]
 
     def sizes(self, after_block: int, until_block: int) -> dict[str, dict[int, int]]:
         """Return by hotkey and number of WARCs the tasks that were committed after a block up to another.
@@ -428,16 +337,3 @@ class Queue:
     def _change(self, id_: int, values: Mapping[str, object]) -> None:
         update = sa.update(submissions).where(_T.id == id_).values(values)
         self._database.write_one(lambda connection: connection.execute(update))
-
-
-def _past(row: sa.Row[Any]) -> Past:
-    size = len(row.warcs.split()) if row.size is None else row.size
-    tokens = TOKENS_A_WARC * size if row.tokens is None else priced(row.tokens, 1.0 if row.price is None else row.price)
-    if row.verdict is None:
-        return Past(
-            row.hotkey, row.registered_block, row.block, row.block, "no_evidence", 0.0, False, size, 0.0, row.share
-        )
-    return Past(
-        row.hotkey, row.registered_block, row.block, row.judged_block, row.verdict, row.total, row.forged, size, tokens,
-        row.share or 1.0,
-    )  # fmt: skip
