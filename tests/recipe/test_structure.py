@@ -90,9 +90,8 @@ FORMULAS: dict[str, tuple[str, str]] = {
     "other annotations": (_MATH.format("<annotation encoding=Mathematica>x*x</annotation>"), "${x}^{2}$"),
     "alttext": ('<p>a <math alttext="\\alpha &lt; 1"><mi>q</mi></math>', "a $\\alpha < 1$"),
     "scripts on delimiters": (
-        "<math><mi>a</mi><mo>(</mo><mo>[</mo><mi>x</mi><mo>]</mo><msub><mrow><mo>)</mo></mrow><mn>2</mn></msub>"
-        "<msup><mo>)</mo><mn>3</mn></msup></math>",
-        "$a{([x])}_{2}{)}^{3}$",
+        "<math><mo>(</mo><mo>[</mo><mo>]</mo><msub><mrow><mo>)</mo></mrow><mn>2</mn></msub><msup><mo>)</mo></msup></math>",
+        "${([])}_{2})$",
     ),
     "a power of a group": (
         "<math><mo>(</mo><mi>x</mi><msup><mo>)</mo><mn>2</mn></msup></math>", "${\\left(x\\right)}^{2}$",

@@ -45,8 +45,8 @@ STRUCTURE_TAGS: Mapping[str, Tag] = {
     "noscript": Tag(PUSHED, role=UNSCRIPTED),
     **dict.fromkeys(("html", "head", "body"), Tag(VOID)),
 }
-"""The tags of `blocks-1` with their roles. Where `<html>`, `<head>` and `<body>` begin and end has no effect, since those
-that stand inside a page's text have none (HTML Standard, 13.2.6.4.7)."""
+"""The tags of `blocks-1` with their roles. Where `<html>`, `<head>` and `<body>` begin and end has no effect, since
+those that stand inside a page's text have none (HTML Standard, 13.2.6.4.7)."""
 
 NUMBERS, RENDERED, SOURCE, TEX = (1 << i for i in range(4))
 """What a class name says: NUMBERS are the line numbers of code, RENDERED is what MathJax drew, SOURCE is MathML that a
