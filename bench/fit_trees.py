@@ -2,8 +2,9 @@
 
     python -m bench.marked_sets FOLDER_WITH_THE_CLONES marked.jsonl.gz
     python -m bench.fit_trees marked.jsonl.gz                   # score the shipped trees on sites that they never saw
-    python -m bench.fit_trees marked.jsonl.gz --leave-one-out   # each source by trees that saw no page of it
-    python -m bench.fit_trees marked.jsonl.gz --write --apart ../shared/corpus/pages.jsonl.gz  # fit trees.json
+    python -m bench.fit_trees marked.jsonl.gz --apart ../shared/corpus/pages.jsonl.gz --write --leave-out
+
+The last one fits trees.json, and scores each source by other trees, which saw no page of it or of sources like it.
 
 Fitting needs `pip install catboost`. A block is main text where at least half of its word trigrams are in the marked
 text; it weighs as many words as it has, at most MOST_WORDS. Pages of a source weigh alike but for KINDS, and sources
@@ -42,9 +43,12 @@ from finest.recipe.extract.structured_text import LEAST_SHOWN, open_structure_ta
 from finest.recipe.extract.trees import MOST_SCORE, Stage, Trees, second_features
 
 TREES = Path(read_page.__code__.co_filename).with_name("trees.json")
-FITTED = (
-    "wcxb", "cleaneval", "cleanportaleval", "readability", "scrapinghub", "andythefactory", "fundus", "chinese-news",
+LEFT_OUT = (
+    ("wcxb", "wcxb-test"), ("cleaneval", "cleanportaleval", "readability"),
+    ("scrapinghub", "andythefactory", "fundus"), ("chinese-news",),
 )  # fmt: skip
+"""Groups of like sources, which are left out together."""
+FITTED = tuple(source for group in LEFT_OUT for source in group if source != "wcxb-test")
 SHARES = {"wcxb": 2.2}
 """Weight of a source whose pages are of seven kinds, beside 1 of the others, whose pages are mostly articles."""
 KINDS = {"forum": 3.5, "product": 2.5, "listing": 2.5, "collection": 2.5, "documentation": 1.5, "service": 1.5}
@@ -289,21 +293,18 @@ def others() -> dict[str, Callable[[Marked], str]]:
     }
 
 
-def leave_one_out(path: Path, apart: set[str]) -> None:
-    """Score each source by trees that were fitted to all others of FITTED, and the rest by those fitted to all."""
-    fitted = [*_examples(path, apart)]
+def leave_out(path: Path, fitted: Sequence[Example], trees: Trees) -> None:
+    """Score each source by trees that were fitted to the other groups, and the rest by `trees`, fitted to all."""
     pages = read_pages(path, MOST_PAGES["scored"], lambda _: True)
-    without: dict[str, Callable[[str], str]] = {}
-    for left in map(_left_out, pages):
-        if left not in without:
-            without[left] = text_by(fit([one for one in fitted if one.page.source != left]))
+    without: dict[tuple[str, ...], Callable[[str], str]] = {(): text_by(trees)}
+    for left in LEFT_OUT:
+        without[left] = text_by(fit([one for one in fitted if one.page.source not in left]))
     report(pages, {"trees": lambda page: without[_left_out(page.source)](page.html), **others()})
 
 
-def _left_out(source: str) -> str:
-    """Return the source that trees must not have seen to score this one; WCXB's test pages are WCXB's."""
-    source = source.removesuffix("-test")
-    return source if source in FITTED else ""
+def _left_out(source: str) -> tuple[str, ...]:
+    """Return the sources that trees must not have seen to score this one."""
+    return next((group for group in LEFT_OUT if source in group), ())
 
 
 def _examples(path: Path, apart: set[str]) -> Iterator[Example]:
@@ -322,16 +323,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pages", type=Path, help="what bench.marked_sets wrote")
     parser.add_argument("--apart", type=Path, help="pages.jsonl.gz; bench.fit_blocks scores half of them")
-    parser.add_argument("--write", action="store_true", help=f"fit, and write {TREES.name}")
-    parser.add_argument("--leave-one-out", action="store_true", help="score each source by trees that saw none of it")
+    parser.add_argument("--write", action="store_true", help=f"write {TREES.name}")
+    parser.add_argument("--leave-out", action="store_true", help="score sources by trees that saw none like them")
     args = parser.parse_args()
-    if args.write:
-        write(fit([*_examples(args.pages, kept_apart(args.apart))]))
-    elif args.leave_one_out:
-        leave_one_out(args.pages, kept_apart(args.apart))
-    else:
+    if not (args.write or args.leave_out):
         pages = read_pages(args.pages, MOST_PAGES["scored"], lambda page: not is_fitted(page))
         report(pages, {"shipped": lambda page: extract_structure(page.html) or "", **others()})
+        return
+    fitted = [*_examples(args.pages, kept_apart(args.apart))]
+    trees = fit(fitted)
+    print(f"{len(fitted)} pages and parts of pages, {sum(len(one.rows) for one in fitted)} blocks")
+    if args.write:
+        write(trees)
+    if args.leave_out:
+        leave_out(args.pages, fitted, trees)
 
 
 def _words(text: str) -> list[str]:
