@@ -70,10 +70,14 @@ class Trees(NamedTuple):
     second: Stage
 
     def scores(self, parts: Sequence[Part]) -> list[int]:
-        """Return for each block its score, which is above 0 for main text."""
+        """Return for each block the mean of both stages' scores, which is above 0 for main text."""
         rows = features(parts)
         found = [max(-MOST_SCORE, min(MOST_SCORE, self.first.score(row))) for row in rows]
-        return [self.second.score([*row, *more]) for row, more in zip(rows, second_features(parts, found), strict=True)]
+        more = second_features(parts, found)
+        return [
+            (first + self.second.score([*row, *others])) // 2
+            for first, row, others in zip(found, rows, more, strict=True)
+        ]
 
 
 def parse_trees(data: bytes) -> Trees:

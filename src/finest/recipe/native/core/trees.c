@@ -196,12 +196,12 @@ bool fn_scores(const FnTrees *trees, const FnFound *found, int32_t *scores)
     size_t stride = (found->count + AT_ONCE - 1) / AT_ONCE * AT_ONCE;
     FnColumns columns = {
         calloc(stride * FN_ALL_COLUMNS, sizeof(int16_t)), stride, malloc(found->count * FN_GROUPS * sizeof(uint32_t)), 0};
-    int32_t *sums = malloc(stride * sizeof(int32_t));
+    int32_t *sums = malloc(2 * stride * sizeof(int32_t)); /* of the first stage, then of the second */
     bool good = columns.values != NULL && columns.groups != NULL && sums != NULL;
     if (!good) PyErr_NoMemory();
     good = good && fn_describe(found, &columns) && run_stage(&trees->stages[0], &columns, sums) &&
-           put_second(found, sums, &columns) && run_stage(&trees->stages[1], &columns, sums);
-    if (good) memcpy(scores, sums, found->count * sizeof(int32_t));
+           put_second(found, sums, &columns) && run_stage(&trees->stages[1], &columns, sums + stride);
+    for (size_t at = 0; good && at < found->count; at++) scores[at] = (int32_t)floor_of((int64_t)sums[at] + sums[stride + at], 2);
     free(columns.values);
     free(columns.groups);
     free(sums);
