@@ -22,6 +22,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -240,6 +241,7 @@ def write(trees: Trees) -> None:
             row = {"columns": [*stage.columns[nodes]], "limits": stage.limits[nodes], "leaves": stage.leaves[leaves]}
             lines.append(json.dumps(row, separators=(",", ":")))
     TREES.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(f"wrote {TREES.name}; the shipped recipes must state {sha256(TREES.read_bytes()).hexdigest()}")
 
 
 # ---- scores ----
