@@ -2,7 +2,7 @@
 #define PY_SSIZE_T_CLEAN
 #include "trees.h"
 
-enum { AT_ONCE = 64 };
+enum { AT_ONCE = 32 };
 
 static int64_t floor_of(int64_t sum, int64_t by) { return sum / by - (sum % by < 0); }
 
@@ -65,20 +65,23 @@ void fn_trees_close(FnTrees *trees)
 
 /* ---- sums ---- */
 
-/* Sums of AT_ONCE blocks; the loops over blocks have no branches, so that the compiler can do several at once. */
-static void sum_trees(const FnStage *stage, const int16_t *values, size_t stride, int32_t *sums)
+/* Sums of AT_ONCE blocks; the loops over blocks have no branches, so that the compiler does several at once. */
+static void sum_trees(const FnStage *stage, const int16_t *restrict values, size_t stride, int32_t *restrict sums)
 {
-    for (unsigned i = 0; i < AT_ONCE; i++) sums[i] = stage->bias;
+    int32_t total[AT_ONCE];
+    for (unsigned i = 0; i < AT_ONCE; i++) total[i] = stage->bias;
     const int16_t *leaves = stage->leaves;
     for (size_t node = 0; node < (size_t)stage->count * stage->depth; node += stage->depth) {
-        uint16_t leaf[AT_ONCE] = {0};
+        int16_t leaf[AT_ONCE] = {0};
         for (unsigned level = 0; level < stage->depth; level++) {
             const int16_t *column = values + stage->columns[node + level] * stride, limit = stage->limits[node + level];
-            for (unsigned i = 0; i < AT_ONCE; i++) leaf[i] |= (uint16_t)((column[i] > limit) << level);
+            const int16_t bit = (int16_t)(1 << level);
+            for (unsigned i = 0; i < AT_ONCE; i++) leaf[i] |= column[i] > limit ? bit : 0;
         }
-        for (unsigned i = 0; i < AT_ONCE; i++) sums[i] += leaves[leaf[i]];
+        for (unsigned i = 0; i < AT_ONCE; i++) total[i] += leaves[leaf[i]];
         leaves += (size_t)1 << stage->depth;
     }
+    memcpy(sums, total, sizeof(total));
 }
 
 /* Scores of all blocks; `scores` has room for the columns' stride. */
