@@ -11,7 +11,7 @@ import pytest
 from finest.cluster.commands import slurm
 from tests.cluster.two_nodes import TwoNodes
 from tests.cluster.waiting import wait_for
-from tests.e2e.command import beginnings, root, start
+from tests.e2e.command import beginnings, finest, root, start
 from tests.e2e.slurm_misdeeds import Misdeeds
 
 
@@ -44,6 +44,43 @@ def test_slurm_loses_one_of_two_nodes(
     _, said = run.communicate(timeout=120)
     assert run.returncode == 0, said
     assert root(out) == local_root
+
+
+@pytest.fixture(scope="module")
+def crawls(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Small WARCs of two crawls, each of which is a shard."""
+    paths = beginnings(tmp_path_factory.mktemp("crawls"), 2)
+    return [path.rename(path.with_name(f"CC-MAIN-2026-{30 + n}.warc.gz")) for n, path in enumerate(paths)]
+
+
+@pytest.fixture(scope="module")
+def root_of_crawls(crawls: list[Path], tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = tmp_path_factory.mktemp("local") / "dataset"
+    finest("refine", *crawls, "--out", out, "--workers", 2)
+    return root(out)
+
+
+def shards_written(out: Path) -> int:
+    return len(list(out.glob("ledger/assembly/*/shard.json")))
+
+
+@pytest.mark.slow
+def test_slurm_loses_a_node_that_makes_the_dataset(
+    crawls: list[Path], root_of_crawls: str, tmp_path: Path, two_nodes: TwoNodes, misdeeds: Misdeeds
+) -> None:
+    """Both nodes write shards; the other one also writes that of the lost node."""
+    sign, out = tmp_path / "hangs", tmp_path / "out"
+    misdeeds.hang_at_shards("os.environ.get('SLURM_ARRAY_TASK_ID') == '1'", sign)
+    run = start(
+        "refine", *crawls, "--out", out, "--executor", "slurm", "--mem-per-cpu", 1, "--total_tasks", 2
+    )  # fmt: skip
+    wait_for(lambda: shards_written(out) == 1)
+    (job,) = {line for line in slurm("squeue", "-h", "-r", "-o", "%F %j").splitlines() if line.endswith("-dataset")}
+    two_nodes.lose(node_of(f"{job.split()[0]}_1"))
+    _, said = run.communicate(timeout=120)
+    assert run.returncode == 0, said
+    assert "Making the dataset" in said
+    assert root(out) == root_of_crawls
 
 
 @pytest.fixture

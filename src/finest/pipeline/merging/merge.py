@@ -103,10 +103,11 @@ def _write_parts(
         tasks.run(
             "Computing signatures", range(len(parts)),
             lambda n: _sign(parts[n], recipe, scratch / f"{n}.npy", options.cache),
+            lambda n: (scratch / f"{n}.npy").exists(),
         )  # fmt: skip
         found = find_survivors(
-            _signatures(parts, recipe, scratch), recipe.dedup, scratch / "dedup", progress,
-            memory_bytes=options.dedup_memory, workers=options.workers,
+            _signatures(parts, recipe, scratch), recipe.dedup, scratch / "dedup", tasks,
+            memory_bytes=options.dedup_memory,
             texts=(PartTexts(parts), toolbox(recipe, options.cache)),
         )  # fmt: skip
         instead, jaccard = np.asarray(found.kept, np.int64), found.jaccard
@@ -119,7 +120,7 @@ def _write_parts(
         (scratch / f"{number}.json").write_text(write_series(series[number], lost, folder).model_dump_json())
 
     progress.say(f"Writing {len(series):,} series of files")
-    tasks.run("Writing series", range(len(series)), write)
+    tasks.run("Writing series", range(len(series)), write, lambda n: (scratch / f"{n}.json").exists())
     notes = [Note.model_validate_json((scratch / f"{number}.json").read_bytes()) for number in range(len(series))]
     shutil.rmtree(scratch, ignore_errors=True)
     return notes
