@@ -83,8 +83,10 @@ def test_slurm_loses_a_node_that_makes_the_dataset(
     assert root(out) == root_of_crawls
 
 
-@pytest.fixture
-def two_ray_nodes(misdeeds: Misdeeds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
+@pytest.fixture(params=["slices", "shards"])
+def two_ray_nodes(
+    request: pytest.FixtureRequest, misdeeds: Misdeeds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Any, Any]]:
     """A Ray cluster of two nodes of one CPU, and its second node, where tasks hang; RAY_ADDRESS names it."""
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
     from ray.cluster_utils import Cluster
@@ -93,7 +95,8 @@ def two_ray_nodes(misdeeds: Misdeeds, tmp_path: Path, monkeypatch: pytest.Monkey
 
     raylet = tmp_path / "raylet"
     is_there = f"os.environ.get('RAY_RAYLET_PID') == pathlib.Path({str(raylet)!r}).read_text()"
-    misdeeds.hang_where(is_there, tmp_path / "hangs")  # before the cluster, since it starts Python on its nodes at once
+    hang = misdeeds.hang_where if request.param == "slices" else misdeeds.hang_at_shards
+    hang(is_there, tmp_path / "hangs")  # before the cluster, since it starts Python on its nodes at once
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     second = cluster.add_node(num_cpus=1)
     raylet.write_text(str(second.all_processes["raylet"][0].process.pid))
@@ -104,17 +107,19 @@ def two_ray_nodes(misdeeds: Misdeeds, tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.slow
 def test_ray_loses_one_of_two_nodes(
-    warcs: list[Path], local_root: str, tmp_path: Path, two_ray_nodes: tuple[Any, Any]
-) -> None:
-    """The same on Ray, which starts the lost task again."""
+    request: pytest.FixtureRequest, crawls: list[Path], root_of_crawls: str, tmp_path: Path,
+    two_ray_nodes: tuple[Any, Any],
+) -> None:  # fmt: skip
+    """The same on Ray, which starts the lost task again: a node is lost that judges slices, or that writes a shard."""
     cluster, second = two_ray_nodes
     sign, out = tmp_path / "hangs", tmp_path / "out"
     run = start(
-        "refine", *warcs, "--out", out, "--executor", "ray", "--mem-per-cpu", 1, "--total_tasks", 2
+        "refine", *crawls, "--out", out, "--executor", "ray", "--mem-per-cpu", 1, "--total_tasks", 2
     )  # fmt: skip
     wait_for(sign.exists)
-    wait_for(lambda: bool(list(out.glob("ledger/inflight/*"))))
+    wait_for(lambda: bool(list(out.glob("ledger/inflight/*"))) or shards_written(out) == 1)
     cluster.remove_node(second, allow_graceful=False)
     _, said = run.communicate(timeout=120)
     assert run.returncode == 0, said
-    assert root(out) == local_root
+    assert "Making the dataset in 2 tasks" in said
+    assert root(out) == root_of_crawls
