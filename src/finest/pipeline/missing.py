@@ -21,6 +21,7 @@ import numpy as np
 from finest.dataset.rows import schema_with
 from finest.errors import SourceError
 from finest.formatting import counted
+from finest.pipeline.done import SourceDone, Tail
 from finest.pipeline.outcome import SliceOutput
 from finest.recipe.stages import ORDERS
 from finest.warc.loss import SOURCE_UNREADABLE, Loss
@@ -40,6 +41,8 @@ MAX_MISSING_SHARE = 0.05
 """A larger share of unreadable sources, of those tried, ends the run: the network or the credentials are at fault."""
 MIN_MISSING = 10
 """Fewer sources than this never end the run before the others are finished."""
+MAX_LOOKED_AT = 1000
+"""Maximum number of unfinished sources that are looked at themselves, beside the logs."""
 NAMED = 3
 """Maximum number of sources that an error names."""
 
@@ -82,6 +85,50 @@ def slices_left(ledger: Ledger) -> list[int]:
     sources = np.searchsorted(ledger.plan.slices.first, left, side="right") - 1
     found: list[int] = np.asarray(left, np.int64)[~np.isin(sources, missing)].tolist()
     return found
+
+
+class SlicesLeft:
+    """The unfinished slices whose source may be read, which cost only what has changed since the last look.
+
+    What is finished is read from the logs. A killed process may have left out a line, so the sources that the logs
+    leave open are looked at themselves, once they are few.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger, self._tail = ledger, Tail(ledger.folder / "done")
+        self._tail.skip()  # before the ledger is read: what is logged from here on is either in it or new
+        self._is_done = ledger.done()
+
+    def look(self) -> list[int]:
+        """Return their numbers."""
+        for done in self._tail.news():
+            if isinstance(done, SourceDone):
+                self._finish(done.source)
+            elif done.number < len(self._is_done):
+                self._is_done[done.number] = True
+        missing = self._ledger.missing().found()
+        sources = [source for source in self._open() if source not in missing]
+        for source in sources if len(sources) <= MAX_LOOKED_AT else ():
+            if self._ledger.has(source):
+                self._finish(source)
+            for slice_ in self._ledger.slices_of(source):
+                self._is_done[self._ledger.plan.slices.number(source, slice_.index)] = True
+        slices = self._ledger.plan.slices
+        return [
+            rank for source in sources for rank in range(slices.first[source], slices.first[source + 1])
+            if not self._is_done[rank]
+        ]  # fmt: skip
+
+    def _open(self) -> list[int]:
+        """Return the sources with unfinished slices."""
+        left = np.flatnonzero(~self._is_done)
+        found: list[int] = np.unique(np.searchsorted(self._ledger.plan.slices.first, left, side="right") - 1).tolist()
+        return found
+
+    def _finish(self, source: int) -> None:
+        first = self._ledger.plan.slices.first
+        if source < len(first) - 1:
+            self._is_done[first[source] : first[source + 1]] = True
 
 
 class MissingWatch:
