@@ -343,7 +343,7 @@ class Ledger:
 
     def missing(self) -> Missing:
         """Return the sources that the run could not read."""
-        return Missing(self.folder / "missing")
+        return Missing(self.folder / "missing", self.plan.sources.gone)
 
     def sweep(self) -> None:
         """Remove what a killed run left: partial files, slices of packed sources, ended pauses. Needs the lock.

@@ -28,7 +28,7 @@ from finest.warc.loss import SOURCE_UNREADABLE, Loss
 from finest.warc.slices import Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -43,6 +43,7 @@ MIN_MISSING = 10
 """Fewer sources than this never end the run before the others are finished."""
 MAX_LOOKED_AT = 1000
 """Maximum number of unfinished sources that are looked at themselves, beside the logs."""
+GONE = "it could not be read when the run was planned; --restart plans it again"
 NAMED = 3
 """Maximum number of sources that an error names."""
 
@@ -50,8 +51,9 @@ NAMED = 3
 class Missing:
     """The sources that the processes of a run could not read."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, gone: Mapping[int, str]) -> None:
+        """`gone` names those that were so already when the run was planned."""
+        self._folder, self._gone = folder, gone
 
     def note(self, source: int, why: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -64,12 +66,14 @@ class Missing:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def has(self, source: int) -> bool:
-        return (self._folder / f"{source:05d}").exists()
+        return source in self._gone or (self._folder / f"{source:05d}").exists()
 
     def found(self) -> dict[int, str]:
         """Return why each of the sources could not be read, in their order."""
         paths = sorted(self._folder.glob("[0-9]*")) if self._folder.is_dir() else []
-        return {int(path.name): path.read_text(encoding="utf-8") for path in paths}
+        noted = {int(path.name): path.read_text(encoding="utf-8") for path in paths}
+        gone = {number: f"{name}: {GONE}" for number, name in self._gone.items()}
+        return dict(sorted({**gone, **noted}.items()))
 
 
 def is_missing(ledger: Ledger, rank: int) -> bool:
@@ -167,9 +171,7 @@ def leave_out(ledger: Ledger, options: RunOptions, say: Callable[[str], None]) -
     if not missing:
         return
     words = list(missing.values())
-    share = options.allow_missing
-    allowed = int(share * len(ledger.plan.sources)) if share < 1 else int(share)
-    if len(missing) > allowed:
+    if len(missing) > most_missing(options.allow_missing, len(ledger.plan.sources)):
         more = f"; and {len(words) - NAMED} more, see {ledger.folder / 'missing'}" if len(words) > NAMED else ""
         raise SourceError(
             f"{len(missing)} of {counted(len(ledger.plan.sources), 'source')} could not be read: "
@@ -179,6 +181,11 @@ def leave_out(ledger: Ledger, options: RunOptions, say: Callable[[str], None]) -
     for source, why in missing.items():
         _pack_nothing(ledger, options.recipe, source, why)
         say(f"Left out, named in the manifest as unreadable: {why}")
+
+
+def most_missing(allowed: float, sources: int) -> int:
+    """Return how many sources may be missing: `allowed` is their number, or below 1 their share."""
+    return int(allowed * sources) if allowed < 1 else int(allowed)
 
 
 @dataclass

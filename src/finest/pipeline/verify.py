@@ -259,23 +259,22 @@ def _judge_again(
 
 
 def _check_unread(dataset: Dataset, sources: _Sources, result: Verification) -> None:
-    """Raise VerifyError if a source of which nothing was read can be read, and is the file that was to be refined.
+    """Raise VerifyError if a source of which nothing was read can be read.
 
     Looks at up to `result.sample` of them, drawn by its seed: somebody may call a source unreadable to spare its work.
     """
     if dataset.manifest.chosen is not None:
         return
-    unread = [one for one in dataset.sources() if one.size_bytes and not any(part.length for part in one.slices)]
+    unread = [one for one in dataset.sources() if not any(part.length for part in one.slices)]
     for source in random.Random(result.seed).sample(unread, min(result.sample, len(unread))):
         try:
-            found = sources.look(source.name)
+            sources.look(source.name)
         except SourceError:
             continue
-        if found.size_bytes == source.size_bytes:
-            raise VerifyError(
-                f"{source.name[:200]} can be read, and the dataset has no page of it: the manifest says that nothing "
-                "was read; refine it again without --allow-missing"
-            )
+        raise VerifyError(
+            f"{source.name[:200]} can be read, and the dataset has no page of it: the manifest says that nothing was "
+            "read; refine it again without --allow-missing"
+        )
 
 
 class _Sources:
