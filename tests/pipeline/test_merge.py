@@ -21,6 +21,7 @@ from finest.pipeline.select import select
 from finest.pipeline.verify import verify
 from finest.recipe.recipe import load_recipe, parse_recipe
 from finest.settings import default_cache
+from tests.deep import sampled
 from tests.validator.made import NOWHERE, Published, make
 from tests.validator.repeated import response, write_warc
 
@@ -58,7 +59,7 @@ def lines(out: Path, folder: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("apart")
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", sampled([2, 1]))
 def test_pages_of_two_datasets_are_there_once(parts: list[Published], tmp_path: Path, workers: int) -> None:
     """The row of the dataset named first stays; the other's verdict names it; all checks pass, and all is proven."""
     found = merged(parts, tmp_path / "out", workers=workers)

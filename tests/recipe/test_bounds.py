@@ -36,7 +36,7 @@ DEEP = {
 }  # fmt: skip
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(80, 1_000))
 @given(st.lists(PIECES, max_size=50).map("".join))
 def test_core_and_python_count_alike(html: str) -> None:
     """Whatever is broken in a page, both paths come to the same counts."""
