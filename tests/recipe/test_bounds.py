@@ -12,6 +12,7 @@ from finest.recipe import native
 from finest.recipe.bounds import ELEMENTS, MOST_COLUMNS, MOST_NAMES, MOST_OPEN, check_markup, markup_of, read_markup
 from finest.recipe.extract import extract_trafilatura
 from finest.recipe.recipe import LimitRules
+from tests.deep import examples
 
 TAGS = [*ELEMENTS, "my-element", "TD", "path", "é", "x\u0130"]
 PIECES = st.one_of(
