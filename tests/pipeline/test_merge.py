@@ -96,6 +96,7 @@ def test_small_parts_share_a_series(parts: list[Published], tmp_path: Path, monk
     assert found.model_dump(exclude=changed) == apart.model_dump(exclude=changed)
 
 
+@pytest.mark.nightly
 def test_verdicts_state_the_similarity_that_a_recipe_asks_for(tmp_path: Path) -> None:
     """`[dedup] min_jaccard`: a lost row is compared with the kept one, and anybody can compare them again."""
     found = load_recipe("fineweb").resolved()
@@ -126,6 +127,7 @@ def test_files_that_lose_nothing_are_the_same_files(parts: list[Published], tmp_
     check_files(tmp_path / "out", found)
 
 
+@pytest.mark.nightly
 def test_many_sources_lie_in_files(parts: list[Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("finest.dataset.sources.MAX_INLINE_SOURCES", 2)
     found = merged(parts, tmp_path / "out")
