@@ -20,6 +20,7 @@ from finest.pipeline.select import select
 from finest.pipeline.verify import verify
 from finest.recipe.recipe import load_recipe
 from finest.settings import default_cache
+from tests.deep import sampled
 from tests.validator.made import NOWHERE
 from tests.validator.repeated import response, write_warc
 
