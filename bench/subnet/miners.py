@@ -47,7 +47,8 @@ class Miner:
     open_task: str | None = None
     """The last task that it leased; the server gives another one besides it."""
     leased: int = 0
-    """Number of leases so far."""
+    """Number of leases so far. Miners of one strategy begin with different numbers, so that those who change from task
+    to task are not all at the same one: in ten days the sizes of the first tasks would decide the pay for the work."""
 
     def job(self, draw: random.Random) -> Job:
         """Choose what to do with the next lease."""
@@ -110,7 +111,8 @@ def miners_of(setting: Setting) -> list[Miner]:
         hotkeys = HOTKEYS_OF_ONE if strategy == "many hotkeys" else 1
         for index in range(number):
             operator = f"{strategy} {index // hotkeys}"
-            found.append(Miner(operator, strategy, _TASKS_A_DAY.get(strategy, 1), f"{strategy}/{index}"))
+            hotkey = f"{strategy}/{index}"
+            found.append(Miner(operator, strategy, _TASKS_A_DAY.get(strategy, 1), hotkey, leased=index))
     return found
 
 

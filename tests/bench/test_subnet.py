@@ -54,6 +54,20 @@ def test_colluders_and_the_lazy_earn_less(found: dict[str, Any]) -> None:
     assert dividends["honest"] == max(dividends.values())
 
 
+def test_a_month_is_the_same_to_the_last_digit(month: Result) -> None:
+    """Faster code of the queue, the store or the weights changes nothing; who changes a rule writes these anew."""
+    assert month.pay["honest small"] == pytest.approx(0.35986603119890836, abs=1e-15)
+    assert month.dividends["copier"] == pytest.approx(0.10324862553452295, abs=1e-15)
+    assert (month.coverage[0], month.verdicts["honest"]) == (pytest.approx(0.8548387096774194), 46)
+    assert month.hours_to_verdict[0] == pytest.approx(6.11)
+
+
+def test_miners_of_one_strategy_do_not_change_in_step() -> None:
+    """Those with tasks of mixed sizes begin with all four of them."""
+    sizes = [miner.job(Random(1)).warcs for miner in miners_of(FULL) if miner.strategy == "mixed sizes"]
+    assert set(sizes) == {1, 2, 8, 16}
+
+
 @pytest.mark.nightly
 def test_the_same_seed_gives_the_same_month(month: Result) -> None:
     """So figures can be repeated."""

@@ -153,7 +153,7 @@ def history(store: Store, seed: int, steps: int) -> None:
 @pytest.mark.parametrize("rules", [Rules(lease_blocks=300, tasks_per_window=90), Rules(lease_blocks=300, redundancy=3)])
 def test_anybody_recomputes_every_assignment(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the log and the lists alone, whatever happened, even where few of the places looked up are free."""
-    monkeypatch.setattr(claim, "PROBES", 2)
+    monkeypatch.setattr(claim, "PROBES", (1, 2))
     history(store, store.rules.redundancy, 120)
     log = log_of(store)
     summary = check_log(log, Seen(), lists=lists_of(store))
