@@ -199,8 +199,7 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    # Directly: as a statement of SQLAlchemy it would take as long as the one that it is for.
-    connection.connection.cursor().execute(connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"))
+    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"))
 
 
 def _retried(transact: Callable[[], T]) -> T:
