@@ -197,6 +197,11 @@ def one_chosen(log: list[dict[str, Any]]) -> None:
     leases(log)[2]["detail"]["warcs"][0] = next(path for path in paths(200) if path not in given)
 
 
+def given_again(log: list[dict[str, Any]]) -> None:
+    """What is held or finished, to a friend who copies it."""
+    leases(log)[2]["detail"]["warcs"] = list(leases(log)[0]["detail"]["warcs"])
+
+
 def fewer(log: list[dict[str, Any]]) -> None:
     leases(log)[1]["detail"]["warcs"].pop()
 
@@ -250,7 +255,8 @@ def other_list(log: list[dict[str, Any]]) -> None:
 
 CHEATS = [
     (chosen, r"entry 6 of the log: task \w+ of 5Miner2 was given \S+-00100\S+, .* and 1 more; by the beacon of block"),
-    (one_chosen, "of 5Miner2 was given .*gets"), (fewer, "was given nothing else; .*, it gets crawl"),
+    (one_chosen, "of 5Miner2 was given .*gets"), (given_again, r"has \S+, which task \w+ holds"),
+    (fewer, "was given nothing else; .*, it gets crawl"),
     (swapped, "entry 2 .*was given"), (hidden, "is lease 1 of its hotkey and says 2"), (renumbered, "and says 7"),
     (other_beacon, "was given"), (older_beacon, "has the beacon of block 0, while the server had read block 800"),
     (older_block, "was given"), (two_hashes, "another hash of block 720"),
