@@ -5,7 +5,8 @@
 Three kinds of lazy validators are tried. `unread` passes every task of every miner unread. `adopting` is the more
 dangerous one: it passes unread the tasks for which it is drawn, and takes everything else from what others report. Both
 set the product's weights otherwise, payments for canaries included. `copying` reports nothing, and sets the newest
-consensus that commit-reveal shows it: that of the epoch before last. Panels are drawn by the product's committee, and
+consensus that commit-reveal shows it, that of the epoch before last; until there is one, it adopts. Panels are drawn by
+the product's committee, and
 payments are the product's (finest.validator.loop.canaries); the epoch is the devnet's, in the chain's own numbers.
 """
 
@@ -112,10 +113,12 @@ def _income(
         recent = (recent + panels.canaries)[-7 * len(panels.canaries) :]
         points = earned(recent) if pays else {}
         for uid, who in enumerate(seats.kinds):
+            found = {}
             if who == "lazy" and kind == "copying":
                 found = _copied(consensus, panels.names, hotkeys)
-            else:
-                found = with_payments(_weights(who, kind, panels.names[uid], work, panels, draw), points, panels.stakes)
+            if not found:
+                found = _weights(who, kind, panels.names[uid], work, panels, draw)
+                found = with_payments(found, points, panels.stakes)
             _set(seats, uid, found, panels.names, number * TEMPO)
         outcome = seats.epoch(number * TEMPO)
         consensus.append(outcome.consensus)
@@ -150,9 +153,7 @@ def _copied(consensus: Sequence[Sequence[int]], names: Sequence[str], hotkeys: S
 
 
 def _set(seats: Seats, uid: int, found: Mapping[str, float], names: Sequence[str], block: int) -> None:
-    """Set the weights of a validator, those on validators too; without any, its earlier ones stay."""
-    if not found:
-        return
+    """Set the weights of a validator, those on validators too."""
     top = max(found.values())
     uids = {name: index for index, name in enumerate(names)}
     uids |= {hotkey: len(names) + index for index, hotkey in enumerate(seats.hotkeys)}

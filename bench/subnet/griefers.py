@@ -4,7 +4,8 @@
 
 Half of the griefers lease as much as the rules allow and finish each task with garbage at once; the others lease as
 much and renew to the end without finishing. Three validators fail garbage and pass the rest, 2.4 hours after a task was
-finished. Honest hotkeys lease four WARCs at a time and take seven minutes for each.
+finished. Honest hotkeys lease four WARCs at a time and take seven minutes for each. Who gets nothing, or has lost a
+lease, asks again within an hour.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from finest.tasks.store import Store
 CRAWL = "CC-MAIN-2026-30"
 SHARES = (0.5, 0.9, 0.99, 1.0)
 ASK_AGAIN = 300
-"""Blocks after which a refused hotkey asks again: an hour."""
+"""Blocks within which a refused hotkey asks again: an hour."""
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ class Crawl:
         try:
             task = self.store.lease(hotkey, MAX_WARCS if bad else LEASED_WARCS, block, coldkey=hotkey)
         except Problem:
-            self._at(block + ASK_AGAIN, "lease", hotkey)
+            self._at(block + self.random.randrange(ASK_AGAIN // 2, ASK_AGAIN), "lease", hotkey)
             return
         if bad and int(hotkey.split()[1]) % 2:
             self._at(block + self.rules.lease_blocks - 1, "renew", hotkey, task.id)
@@ -87,7 +88,7 @@ class Crawl:
         try:
             held = self.store.renew(hotkey, task, block)
         except Problem:
-            self._lease(block, hotkey)
+            self._at(block + self.random.randrange(ASK_AGAIN), "lease", hotkey)
             return
         self._at(min(block + self.rules.lease_blocks - 1, held.expires_block + 1), "renew", hotkey, task)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -11,6 +12,8 @@ from bench.subnet import earlier
 from bench.subnet.chain import Seats
 from bench.subnet.charts import bars, lines
 from bench.subnet.collusion import collude
+from bench.subnet.cost import cost
+from bench.subnet.griefers import Crawl
 from bench.subnet.miners import miners_of
 from bench.subnet.outcomes import COPIED, EMPTY, GARBAGE, HONEST, Delivery, audit
 from bench.subnet.report import compared, pictures, summary, table
@@ -93,6 +96,18 @@ def test_the_full_setting_has_256_neurons() -> None:
     assert (FULL.neurons, len(seats.kinds)) == (256, 64)
     colluding = sum(stake for kind, stake in zip(seats.kinds, seats.stakes, strict=True) if kind == "colluding")
     assert colluding / sum(seats.stakes) == pytest.approx(0.2, abs=0.001)
+
+
+def test_a_verdict_is_shared_among_validators() -> None:
+    """With 16 of them each reads less than a quarter of what it would read alone; three judge everything."""
+    assert (cost(3, 20).share, cost(16, 200).share) == (1.0, pytest.approx(0.21, abs=0.03))
+
+
+@pytest.mark.nightly
+def test_a_crawl_is_covered_although_a_tenth_burns_it(tmp_path: Path) -> None:
+    """What griefers fail or hold is leased again, and is done by others."""
+    found = Crawl(tmp_path, hotkeys=40, griefers=0.1, warcs=800, seed=1).run(days=6)
+    assert found.at_the_end >= 0.99
 
 
 @pytest.mark.nightly
