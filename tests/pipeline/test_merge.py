@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from finest.dataset.check_files import check_files
 from finest.dataset.manifest import Manifest, read_manifest
 from finest.dataset.open import open_dataset
 from finest.errors import UsageError
+from finest.pipeline.merging import merge as merging
 from finest.pipeline.merging.merge import MergeOptions, merge
 from finest.pipeline.progress import Progress
 from finest.pipeline.select import select
@@ -150,6 +152,53 @@ def test_what_does_not_fit_is_refused(parts: list[Published], tmp_path: Path) ->
         with pytest.raises(UsageError, match=says):
             merged(pair, tmp_path / "out")
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("apart")
+def test_a_killed_merge_goes_on(parts: list[Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signatures, survivors and series that were finished are used; a linked file of a dataset is never written to."""
+    expected = merged(parts, tmp_path / "whole")
+    before = {path: path.read_bytes() for part in parts for path in part.folder.rglob("*.parquet")}
+    done: list[str] = []
+    again: list[bool] = []
+
+    def noting(name: str, killed_at: int) -> None:
+        true, module = getattr(merging, name), f"finest.pipeline.merging.merge.{name}"
+
+        def noted(*arguments: Any) -> Any:
+            done.append(name)
+            if done.count(name) == killed_at and not again:
+                (tmp_path / ".out.unfinished" / "data" / "CC-MAIN-2025-13" / ".001_00000.parquet.tmp").touch()
+                raise KeyboardInterrupt
+            return true(*arguments)
+
+        monkeypatch.setattr(module, noted)
+
+    noting("_sign", 0)
+    noting("write_series", 2)
+    with pytest.raises(KeyboardInterrupt):
+        merged(parts, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    done.clear()
+    again.append(True)
+    assert merged(parts, tmp_path / "out") == expected
+    assert done == ["write_series"] * 2
+    check_files(tmp_path / "out", expected)
+    assert not list(tmp_path.glob(".out*")) and not (tmp_path / "out" / "unfinished").exists()
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_another_merge_begins_anew(
+    parts: list[Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """What a merge of other datasets left is not used."""
+    with monkeypatch.context() as patched:
+        patched.setattr(merging, "_merged", lambda *_: sys.exit(1))
+        with pytest.raises(SystemExit):
+            merged(parts[:2], tmp_path / "out")
+    assert (tmp_path / ".out.unfinished").exists()
+    assert merged(parts, tmp_path / "out") == merged(parts, tmp_path / "whole")
+    check_files(tmp_path / "out", read_manifest(tmp_path / "out"))
 
 
 def test_the_command(parts: list[Published], tmp_path: Path) -> None:
