@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from statistics import mean
@@ -240,6 +241,14 @@ def test_holding_work_back_gains_nothing() -> None:
         work += day_of(CHEAT, day + (2 if day == LAST else 0), (4, 4, True))
     shares = paid(work, FIRST * DAY, END * DAY)
     assert per_honest_warc(shares, work, [CHEAT]) <= 1.05 * per_honest_warc(shares, work, HONEST)
+
+
+def test_warcs_that_are_cheap_to_refine_are_no_bargain() -> None:
+    """All WARCs were paid alike, so who chose crawls with little text earned the same for less; tokens are paid."""
+    full = [task(0.86, 4, 1.0)] * 4
+    easy = [replace(one, tokens=one.tokens / 3) for one in full]
+    paid_full, paid_easy = (hotkey_scores(one, 300)[CHEAT].weight for one in (full, easy))
+    assert paid_easy == pytest.approx(paid_full / 3)
 
 
 def test_two_warcs_after_the_end_of_a_crawl_are_no_fortune() -> None:
