@@ -37,7 +37,9 @@ MORE = (
     "<img class=tex alt='x&lt;y'>", "<img src=/latex.php?a>", "<script type='math/tex; mode=display'>",
     "<div hidden id=S:1>", "<span class=katex-mathml style='display:none'>", "<i id=MathJax-Element-3>",
     "<math alttext='a_b'>", "<math display=block>", "1\n2\n3", "&nbsp;&nbsp;", "<br><br>", "|", "```", "\\left",
-    "\\right", "{", "}", "<caption>", "<h1>", "</h1>", "1", "\n\n\n\n",
+    "\\right", "{", "}", "<caption>", "<h1>", "</h1>", "1", "\n\n\n\n", "<td class=blob-code>", "<div class='de1'>",
+    "<div style='white-space: pre'>", "  ", "\n    ", "<span class=math>", "<div class=math-container>", "$$", "$x$",
+    "\\(x\\)", "</html>", "<head>", "<img class=tex alt='<br />$x$'>", "<msub>", "</msub>", "<mo>)</mo>", "\\begin{",
 )  # fmt: skip
 PARTS = 64
 """The Python path takes a minute for the pages of a WARC."""
@@ -60,7 +62,7 @@ def test_guided_pages() -> None:
         assert_equal(html)
 
 
-@settings(max_examples=examples(100, 3_000))
+@settings(max_examples=examples(40, 3_000))
 @given(st.lists(st.sampled_from(MORE), max_size=50).map("".join))
 def test_random_pages(html: str) -> None:
     """Pages that nobody thought of give one text on both paths."""

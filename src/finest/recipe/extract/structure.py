@@ -52,6 +52,10 @@ class StructureReader(TextReader):
         self.until = [0] * MOST_COLUMNS
         """Number of the row from which a column of the table is free of cells that span rows."""
 
+    def read_markup(self, start: int) -> int:
+        self.drawn = False
+        return super().read_markup(start)
+
     def hides(self, name: str, attributes: Attributes) -> bool:
         says = roles.class_bits(attributes)
         if says & roles.RENDERED or (
@@ -86,6 +90,7 @@ class StructureReader(TextReader):
 
     def start_role(self, role: int, attributes: Attributes) -> None:
         """Take note of an inline element."""
+        self.drawn = role == roles.SPAN and bool(roles.class_bits(attributes) & roles.DRAWN)
         if role == roles.CODE:
             self.code_from = len(self.open)
             if self.pre_from < 0:
@@ -104,6 +109,10 @@ class StructureReader(TextReader):
         role, shape = tag.role, self.shape
         if self.skips or self.pre_from >= 0:
             return
+        says = roles.class_bits(attributes)
+        self.is_line, self.drawn = bool(says & roles.CODE_LINE), bool(says & roles.DRAWN)
+        if self.is_line or (role == 0 and roles.keeps_lines(attributes)):
+            role = roles.PREFORMATTED
         if roles.H1 <= role <= roles.H6:
             self.shape = shape._replace(level=role - roles.H1 + 1)
         elif role in (roles.BULLETS, roles.NUMBERED):
@@ -225,7 +234,7 @@ class StructureReader(TextReader):
                 roles.dense(roles.value_of(attributes, "type")),
                 super().pass_over(name, tag, start, attributes),
             )
-            if kind.startswith("math/tex"):
+            if kind.startswith(("math/tex", "math/asciimath")):
                 end = self.once(name, start, lambda: self.find_end_tag(name, start))
                 tex = self.html[start : len(self.html) if end < 0 else end - len(name) - 2]
                 self.add_formula(tex, display="mode=display" in kind)
@@ -238,7 +247,7 @@ class StructureReader(TextReader):
         )
         tex = roles.value_of(attributes, "alttext")
         if _TEX_SIGNS.search(tex):
-            self.add_formula(roles.plain_of(tex), display)
+            self.add_formula(roles.tex_of(tex), display)
             return super().pass_over(name, tag, start, attributes)
         self.math = Formula(display=display)
         return start
@@ -248,4 +257,4 @@ class StructureReader(TextReader):
         source = roles.lower_ascii(roles.value_of(attributes, "src"))
         if roles.class_bits(attributes) & roles.TEX or any(part in source for part in roles.TEX_SOURCES):
             tex = roles.value_of(attributes, "alt") or roles.value_of(attributes, "src").partition("?")[2]
-            self.add_formula(roles.plain_of(tex), display=False)
+            self.add_formula(roles.tex_of(tex), display=False)

@@ -78,7 +78,8 @@ enum {
 
 /* structure_tags.py: what class names say */
 enum {
-    FN_CLASS_NUMBERS = 1, FN_CLASS_RENDERED = 2, FN_CLASS_SOURCE = 4, FN_CLASS_TEX = 8
+    FN_CLASS_NUMBERS = 1, FN_CLASS_RENDERED = 2, FN_CLASS_SOURCE = 4, FN_CLASS_TEX = 8, FN_CLASS_CODE_LINE = 16,
+    FN_CLASS_DRAWN = 32
 };
 
 /* structure_tags.py: TeX of elements of MathML */
@@ -99,15 +100,18 @@ enum {
 #define FN_TEX_STACKED "\\genfrac{}{}{0pt}{}{\1}{\2}"
 #define FN_TEX_BOLD "\\mathbf"
 #define FN_TEX_NORMAL "\\mathrm"
+#define FN_DELIMITERS {"$$", "$$", 1}, {"$", "$", 0}, {"\\(", "\\)", 0}, {"\\[", "\\]", 1}
+#define FN_ENVIRONMENT "\\begin{"
+#define FN_TEX_SOURCES "latex", "mimetex", "mathtex", "equation?tex=", "math?formula=", "cht=tx"
 
 /* limits of engine blocks-2 */
 enum {
     FN_MOST_STEPS = 4194304, FN_MOST_LISTS = 15, FN_MOST_BLANKS = 64, FN_MOST_NEWLINES = 3, FN_MOST_MARGIN = 60,
     FN_MOST_QUOTES = 8, FN_MOST_ROWSPAN = 1000, FN_MOST_NUMBER = 999999, FN_GRID_COLUMNS = 64, FN_MOST_FRAMES = 64,
-    FN_MOST_TEX = 65536, FN_MOST_ALIGNED = 16, FN_MOST_LANGUAGE = 20, FN_NO_MARKER = 0, FN_BULLET = 1, FN_ORDINAL = 2,
-    FN_DEFINITION = 3, FN_MARK_IN_CODE = 1, FN_MARK_IN_LINE = 2, FN_MARK_ON_DISPLAY = 3, FN_MARK_ENDED = 4,
-    FN_LEAST_ROWS = 2, FN_LEAST_COLUMNS = 2, FN_MOST_CELL = 300, FN_MOST_HEADED_CELL = 1000, FN_TABLE_LIMIT = -200,
-    FN_CODE_LIMIT = -600, FN_GAP_LIMIT = -200, FN_LEAST_SHOWN = 250
+    FN_MOST_TEX = 65536, FN_MOST_FENCES = 16, FN_MOST_ALIGNED = 16, FN_MOST_LANGUAGE = 20, FN_NO_MARKER = 0,
+    FN_BULLET = 1, FN_ORDINAL = 2, FN_DEFINITION = 3, FN_MARK_IN_CODE = 1, FN_MARK_IN_LINE = 2, FN_MARK_ON_DISPLAY = 3,
+    FN_MARK_ENDED = 4, FN_LEAST_ROWS = 2, FN_LEAST_COLUMNS = 2, FN_MOST_CELL = 300, FN_MOST_HEADED_CELL = 1000,
+    FN_TABLE_LIMIT = -200, FN_CODE_LIMIT = -600, FN_FORMULA_LIMIT = -300, FN_GAP_LIMIT = -200, FN_LEAST_SHOWN = 250
 };
 
 /* bounds.py: what an element is to the tree */

@@ -6,8 +6,6 @@ static bool emit(FnReader *reader, const char *p, size_t n) { return fn_grow(&re
 
 bool fn_keep_in_code(const FnReader *reader) { return reader->keeper->pre_from >= 0 || reader->keeper->code_from >= 0; }
 
-bool fn_keep_drops(const FnReader *reader) { return reader->keeper->ruby == FN_ROLE_RUBY_MARK; }
-
 bool fn_keep_mark(FnReader *reader, unsigned mark)
 {
     static const char ENDED[] = {FN_MARK_ENDED};
@@ -47,6 +45,7 @@ static bool put(FnReader *reader, const char *p, size_t n, uint32_t chars)
     reader->block.chars += chars;
     if (reader->link_from >= 0) reader->block.linked += chars;
     if (keeper->code_from >= 0) keeper->code_chars += chars;
+    if (keeper->formula == FN_IN_FORMULA) keeper->formula_chars += chars;
     return emit(reader, p, n);
 }
 
@@ -112,19 +111,76 @@ bool fn_keep_chars(FnReader *reader, const char *p, const char *end)
     return true;
 }
 
-bool fn_keep_formula(FnReader *reader, FnStr tex, bool display, bool references)
+/* Length of the line end of HTML that the text begins with, or 0. */
+static size_t line_end_at(const char *p, const char *end)
+{
+    if (end - p < 4 || memcmp(p, "<br", 3) != 0) return 0;
+    const char *at = p + 3;
+    while (at < end && (*at == ' ' || *at == '/')) at++;
+    return at < end && *at == '>' ? (size_t)(at + 1 - p) : 0;
+}
+
+/* Add the TeX that an attribute holds: without the dollar signs around it, and without HTML's line ends. */
+static bool add_value(FnReader *reader, const char *p, const char *end)
+{
+    if (end - p > 1 && *p == '$' && end[-1] == '$') {
+        while (p < end && *p == '$') p++;
+        while (p < end && end[-1] == '$') end--;
+    }
+    for (const char *at = p; at < end;) {
+        size_t n = line_end_at(at, end);
+        if (n > 0) {
+            if (at > p && !fn_unescaped_text(reader, p, at)) return false;
+            if (!add_blank(reader, ' ')) return false;
+            p = at + n;
+        }
+        at += n > 0 ? n : 1;
+    }
+    return p == end || fn_unescaped_text(reader, p, end);
+}
+
+bool fn_keep_formula(FnReader *reader, FnStr tex, bool display, bool is_value)
 {
     FnKeeper *keeper = reader->keeper;
     if (tex.n == 0) return true;
     keeper->formula = FN_BEFORE_FORMULA;
     keeper->display = display;
-    bool good = (references ? fn_unescaped_text : fn_keep_chars)(reader, tex.p, tex.p + tex.n);
+    bool good = (is_value ? add_value : fn_keep_chars)(reader, tex.p, tex.p + tex.n);
     bool begun = keeper->formula == FN_IN_FORMULA;
     keeper->formula = FN_NO_FORMULA;
     if (!good || !begun) return good;
     keeper->blank_n = 0;
     return fn_keep_mark(reader, keeper->code_from >= 0 && keeper->pre_from < 0 ? FN_MARK_IN_CODE : 0) &&
            (!display || fn_keep_newline(reader));
+}
+
+static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\f' || c == '\r'; }
+
+/* The TeX of a text that is a formula between delimiters, else an empty text. */
+static FnStr delimited(const char *p, const char *end, bool *display)
+{
+    static const struct { const char *begin, *end; bool display; } DELIMITERS[] = {FN_DELIMITERS};
+    while (p < end && is_space(*p)) p++;
+    while (p < end && is_space(end[-1])) end--;
+    for (unsigned i = 0; i < sizeof(DELIMITERS) / sizeof(*DELIMITERS); i++) {
+        size_t n = strlen(DELIMITERS[i].begin), size = (size_t)(end - p);
+        if (size <= 2 * n || memcmp(p, DELIMITERS[i].begin, n) != 0 || memcmp(end - n, DELIMITERS[i].end, n) != 0) continue;
+        *display = DELIMITERS[i].display;
+        return (FnStr){p + n, size - 2 * n};
+    }
+    return FN_EMPTY;
+}
+
+bool fn_keep_text(FnReader *reader, const char *p, const char *end)
+{
+    const FnKeeper *keeper = reader->keeper;
+    if (keeper->ruby == FN_ROLE_RUBY_MARK) return true;
+    if (keeper->drawn && !keeper->math.open && !fn_keep_in_code(reader)) {
+        bool display = false;
+        FnStr tex = delimited(p, end, &display);
+        if (tex.n > 0) return fn_keep_formula(reader, tex, display, true);
+    }
+    return fn_unescaped_text(reader, p, end);
 }
 
 bool fn_keep_end_math(FnReader *reader)
@@ -186,7 +242,8 @@ static bool same_shape(FnShape one, FnShape other)
 /* Whether both are lines of one block of code, each in an element of its own. */
 static bool continues(const FnBlock *before, const FnBlock *block)
 {
-    return before->is_code && block->is_code && before->kind == block->kind && block->kind != FN_KIND_PRE &&
+    bool is_pre = block->kind == FN_KIND_PRE;
+    return before->is_code && block->is_code && before->kind == block->kind && before->is_line == is_pre && block->is_line == is_pre &&
            block->marker == FN_NO_MARKER && before->depth == block->depth && same_shape(before->shape, block->shape) &&
            before->row == -1 && block->row == -1;
 }
@@ -205,13 +262,51 @@ static bool join(FnFound *found, FnBlock *before, const FnBlock *block)
     return true;
 }
 
+static size_t margin_of(const char *p, const char *end)
+{
+    const char *start = p;
+    while (p < end && (*p == ' ' || *p == '\t')) p++;
+    return (size_t)(p - start);
+}
+
+static const char *line_end_of(const char *p, const char *end)
+{
+    const char *at = p < end ? memchr(p, '\n', (size_t)(end - p)) : NULL;
+    return at != NULL ? at : end;
+}
+
+/* Remove the white space with which all lines of the text begin; returns its new end. */
+static char *dedent(char *start, char *end)
+{
+    size_t margin = margin_of(start, end);
+    for (const char *p = start; margin > 0 && p < end; p++) {
+        const char *stop = line_end_of(p, end);
+        size_t n = 0;
+        while (n < margin && p + n < stop && p[n] == start[n]) n++;
+        if (stop > p) margin = n;
+        p = stop;
+    }
+    if (margin == 0) return end;
+    char *out = start;
+    for (const char *p = start; p < end;) {
+        const char *stop = line_end_of(p, end);
+        if (stop > p) p += margin;
+        if (stop < end) stop++;
+        memmove(out, p, (size_t)(stop - p));
+        out += stop - p;
+        p = stop;
+    }
+    return out;
+}
+
 static bool add_block(FnReader *reader)
 {
     FnKeeper *keeper = reader->keeper;
     FnFound *found = reader->found;
     FnBlock *block = &reader->block;
-    bool in_pre = keeper->pre_from >= 0;
-    const char *text = found->text.p;
+    bool in_pre = keeper->pre_from >= 0, is_line = in_pre && keeper->is_line;
+    char *text = found->text.p;
+    if (in_pre && !is_line) found->text.n = (size_t)(dedent(text + block->start, text + found->text.n) - text);
     if (in_pre && is_numbers(text + block->start, text + found->text.n)) {
         found->text.n = block->start;
         return true;
@@ -223,7 +318,10 @@ static bool add_block(FnReader *reader)
     block->names = reader->near | reader->own_names;
     block->ends_sentence = reader->last & FN_CHAR_SENTENCE_END;
     block->is_code = in_pre || keeper->code_chars == block->chars;
-    block->marker = (uint8_t)keeper->marker;
+    block->is_formula = 2 * (uint64_t)keeper->formula_chars >= block->chars ||
+                        memmem(text + block->start, block->end - block->start, FN_ENVIRONMENT, strlen(FN_ENVIRONMENT)) != NULL;
+    block->is_line = is_line;
+    block->marker = is_line ? FN_NO_MARKER : (uint8_t)keeper->marker;
     block->number = keeper->counters[keeper->shape.lists];
     block->row = in_cell ? keeper->row : -1;
     block->column = (uint8_t)keeper->column;
@@ -252,7 +350,7 @@ bool fn_keep_end_block(FnReader *reader)
     if (!fn_keep_mark(reader, 0)) return false;
     if (reader->block.chars > 0 && !add_block(reader)) return false;
     reader->block = (FnBlock){.start = reader->found->text.n};
-    keeper->code_chars = 0;
+    keeper->code_chars = keeper->formula_chars = 0;
     keeper->newlines = 0;
     keeper->blank_n = 0;
     keeper->begun = false;
