@@ -21,7 +21,7 @@ from finest.pipeline.record import max_record_bytes
 from finest.recipe.decode import html_of
 from finest.recipe.judge import judge
 from finest.recipe.reasons import stage_of
-from finest.validator.quality.tokens import ids
+from finest.validator.quality.tokens import ENGLISH, Vocabulary, ids
 from finest.warc.slices import Layout, Slice, plan_slices, read_slice
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Sample:
 
 def draw_sample(
     sources: Sequence[Source], recipe: Recipe, cache: Path, seed: str, *, tokens: int, max_pages: int = MAX_PAGES,
-    progress: Progress = lambda _share, _words: None,
+    vocabulary: Vocabulary = ENGLISH, progress: Progress = lambda _share, _words: None,
 ) -> Sample:  # fmt: skip
     """Read windows in the seed's order until the reference has `tokens` tokens, or `max_pages` are judged.
 
@@ -93,7 +93,9 @@ def draw_sample(
     for done, (source, window) in enumerate(plan, start=1):
         if found.tokens >= tokens or found.pages >= max_pages:
             break
+        first = len(found.reference)
         found.spans.append(_read(found, duplicates, source, window, recipe, cache))
+        found.tokens += sum(len(ids(text, vocabulary)) for text in found.reference[first:])
         found.read_bytes += window.end - window.start
         share = max(done / len(plan), found.tokens / tokens, found.pages / max_pages)
         progress(min(share, 1.0), f"{found.pages:,} pages judged, {found.tokens:,} reference tokens")
@@ -128,7 +130,6 @@ def _read(found: Sample, duplicates: Duplicates, source: Source, window: Slice, 
             found.raw.append(text)
         if verdict.text is not None and not duplicates.has(verdict.signature):
             found.reference.append(verdict.text)
-            found.tokens += len(ids(verdict.text))
             found.kept_tokens += verdict.token_count or 0
     # If a file does not consist of gzip members, offsets count decompressed bytes and the window is the whole file.
     bounds = (reader.first_offset, reader.next_offset) if source.layout is Layout.MEMBERS else (0, 2**63 - 1)
