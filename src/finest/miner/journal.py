@@ -20,6 +20,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from finest.atomic_files import is_held, write_whole
+from finest.dataset.packet import item_of
 from finest.errors import TaskServerError
 from finest.tasks.models import Revision, Root, Task
 
@@ -159,6 +160,10 @@ def check_task(task: Task) -> None:
         )
     if not task.warcs:
         raise TaskServerError(f"task {task.id}: the task server names no WARC")
+    if task.packet:
+        if task.warcs != [item_of(task.crawl, task.packet.root)]:
+            raise TaskServerError(f"task {task.id}: {task.warcs[0][:200]!r} is not the packet {task.packet.root}")
+        return
     for path in task.warcs:
         if not _WARC.fullmatch(path):
             raise TaskServerError(

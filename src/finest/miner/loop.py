@@ -199,10 +199,7 @@ class Miner:
             journal.update(task=task, ended=None, finished=None)
         self._lease_of(journal)
         left = duration((task.expires_block - task.block) * self._tries.block_time_s)
-        self._say(
-            f"Task {task.id}: {counted(len(task.warcs), 'WARC')} of {task.crawl}, leased for {left} and renewed "
-            "automatically"
-        )
+        self._say(f"Task {task.id}: {task.contents} of {task.crawl}, leased for {left} and renewed automatically")
         return journal
 
     def _lease_of(self, journal: Journal) -> Lease:

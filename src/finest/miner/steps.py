@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from pydantic import ValidationError
+
+from finest.atomic_files import write_whole
 from finest.chain.payload import encode
 from finest.dataset.falsify import falsify
+from finest.dataset.packet import Packet
 from finest.dataset.task_folders import publish_task
 from finest.errors import ClusterError, LeaseLost, LedgerError, NeedsPerson, RunError, TaskServerUnavailable
 from finest.miner.journal import Committed, Finished, Published, Refined
@@ -126,6 +131,7 @@ class Display:
 class FinishServer(Protocol):
     """The part of a task server that the steps need."""
 
+    def packet(self, root: str) -> Packet: ...
     def finish(self, task_id: str, repo: str, revision: str, root: str) -> Task: ...
 
 
@@ -147,14 +153,16 @@ class Steps:
     def refined(self, journal: Journal, lease: Lease) -> Refined:
         """Refine the task's WARCs, continuing after the slices that its ledger has."""
         options = self._options
-        recipe = options.recipe_of(journal.record.task)
-        restart = self._is_another_run(journal, recipe)
+        task = journal.record.task
+        recipe, limit = options.recipe_of(task), None if task.packet else options.limit
+        restart = self._is_another_run(journal, recipe, limit)
         if restart:
             self._say(f"Task {journal.id} was started with another recipe or limit; it starts again from the beginning")
         run = RunOptions(
-            specs=tuple(_source_of(journal, path) for path in journal.record.task.warcs), out=journal.dataset,
-            recipe=recipe, cache=options.cache, common_crawl=options.common_crawl, workers=options.workers,
-            limit=options.limit, restart=restart, slurm=options.slurm, ray=options.ray,
+            specs=() if task.packet else tuple(_source_of(journal, path) for path in task.warcs), out=journal.dataset,
+            packet=self._packet(journal, task.packet.root) if task.packet else None, recipe=recipe,
+            cache=options.cache, common_crawl=options.common_crawl, workers=options.workers, limit=limit,
+            restart=restart, slurm=options.slurm, ray=options.ray,
         )  # fmt: skip
         progress = LeaseProgress(self._display.console, self._say, lease, self._now)
         try:
@@ -245,12 +253,23 @@ class Steps:
             )
         return plan.false_share(task.id, day) if plan.kind(task.hotkey, task.id, day) == "bad" else 0.0
 
-    def _is_another_run(self, journal: Journal, recipe: Recipe) -> bool:
+    def _packet(self, journal: Journal, root: str) -> Packet:
+        """Return the pages of the task's packet, from its folder or from the task server."""
+        path = journal.folder / "packet.json"
+        with suppress(FileNotFoundError, ValidationError):
+            kept = Packet.model_validate_json(path.read_bytes())
+            if kept.choice.root == root:
+                return kept
+        packet = self._server.packet(root)
+        write_whole(path, packet.model_dump_json().encode())
+        return packet
+
+    def _is_another_run(self, journal: Journal, recipe: Recipe, limit: int | None) -> bool:
         try:
             plan = Ledger.read(journal.dataset).plan
         except LedgerError:
             return journal.dataset.exists()  # a ledger that cannot be read, or files without one
-        return (plan.recipe_hash, plan.limit) != (recipe.hash, self._options.limit)
+        return (plan.recipe_hash, plan.limit) != (recipe.hash, limit)
 
 
 def line_of(journal: Journal) -> str:

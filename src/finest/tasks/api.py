@@ -12,6 +12,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 import finest
 from finest.chain.payload import LIMIT_BYTES, encode
+from finest.dataset.packet import Packet
 from finest.errors import UsageError
 from finest.tasks.api_docs import SIGNED, refusals
 from finest.tasks.leaderboard import DASHBOARD_MAX_AGE_S, MAX_LEADERS
@@ -23,6 +24,7 @@ from finest.tasks.models import (
     LeaseRequest,
     LogPage,
     RecipeList,
+    Root,
     ScoreRequest,
     SealRequest,
     ServerInfo,
@@ -100,7 +102,7 @@ async def lease(request: Request, body: LeaseRequest) -> Response:
         basis = server.authority.lease_basis
         return server.store.lease(
             hotkey, body.warcs, block, seen_block=basis.seen_block, crawl=body.crawl, besides=body.besides,
-            coldkey=server.authority.coldkey(hotkey), recipes=body.recipes, beacon=basis.beacon,
+            coldkey=server.authority.coldkey(hotkey), recipes=body.recipes, kinds=body.kinds, beacon=basis.beacon,
         )  # fmt: skip
 
     task = await server.executor.run_signed(request, server.authority.check_miner, work)
@@ -279,6 +281,17 @@ async def warcs_of_crawl(
 
     def work() -> Response:
         return answer(server.store.warcs_of(crawl, after, limit))
+
+    return await server.executor.read(work)
+
+
+@router.get("/packets/{root}", response_model=Packet, responses=refusals("not-found"), tags=["anybody"])
+async def packet(request: Request, root: Root) -> Response:
+    """The pages of a packet: offset and length of each record, by WARC. The root commits to all of them."""
+    server = server_state(request)
+
+    def work() -> Response:
+        return Response(server.store.packet(root), media_type="application/json")
 
     return await server.executor.read(work)
 

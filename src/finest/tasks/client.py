@@ -9,8 +9,6 @@ Every call is idempotent. So the client retries a call whose answer got lost, wi
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import json
 import logging
 import threading
@@ -25,9 +23,12 @@ from urllib.parse import quote, urlencode, urlsplit
 import requests
 from pydantic import BaseModel, ValidationError
 
+from finest.dataset.packet import Packet
 from finest.errors import TaskServerError, TaskServerUnavailable, UsageError
 from finest.retry import Again, Policy, retry, retry_after_s
+from finest.tasks.address import checked, is_loopback
 from finest.tasks.models import (
+    WORK_KINDS,
     FinishRequest,
     LeaseRequest,
     LogEntry,
@@ -112,13 +113,13 @@ class TaskServer:
         self, url: str | None, hotkey: Hotkey | None, *, receiver: str | None = None, deadline_s: float = 60.0,
         say: Callable[[str], None] = lambda _: None, stop: threading.Event | None = None,
     ) -> None:  # fmt: skip
-        self.url = _checked(url)
+        self.url = checked(url)
         self._hotkey, self._pinned, self._receiver = hotkey, receiver, None if receiver is None else ""
         self._deadline_s, self._say, self._stop = deadline_s, say, stop
         self._session = requests.Session()
         # No cookies: they are what threads would share of a session.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        if urlsplit(self.url).scheme == "http" and not _is_loopback(self.url):
+        if urlsplit(self.url).scheme == "http" and not is_loopback(self.url):
             say(f"{self.url} is not https: others on the way can read what is asked, though not change it")
 
     def info(self) -> ServerInfo:
@@ -139,7 +140,9 @@ class TaskServer:
 
         `recipes` are the hashes of the recipes that the miner can use for work that asks for one.
         """
-        body = _made(LeaseRequest, warcs=warcs, crawl=crawl, besides=besides, recipes=list(recipes))
+        body = _made(
+            LeaseRequest, warcs=warcs, crawl=crawl, besides=besides, recipes=list(recipes), kinds=list(WORK_KINDS)
+        )
         return self._post("/v1/tasks/lease", body)
 
     def renew(self, task_id: str) -> Task:
@@ -217,6 +220,13 @@ class TaskServer:
             if page.next != len(paths) or not page.paths or len(paths) > MOST_WARCS:
                 break
         raise TaskServerError(f"{self.url} lists WARCs without an end: check API_URL, and tell its operator")
+
+    def packet(self, root: str) -> Packet:
+        """The pages of the packet with this root; raises Refused, and TaskServerError if the server sends others."""
+        found = self._get(Packet, f"/v1/packets/{quote(root, safe='')}")
+        if found.choice.root != root:
+            raise TaskServerError(f"the task server at {self.url} sends packet {found.choice.root} in place of {root}")
+        return found
 
     def _pages(self, limit: int, **query: str) -> Iterator[Task]:
         """The tasks of all pages. A page that is too long is asked for again with half as many tasks."""
@@ -319,26 +329,6 @@ class TaskServer:
         if details.retry_after_s is None:
             details = details.model_copy(update={"retry_after_s": answer.retry_after_s})
         return Refused(details.type.removeprefix(_PREFIX), details)
-
-
-def _checked(url: str | None) -> str:
-    if not url:
-        raise UsageError("API_URL is not set: write API_URL=https://<the task server> in .env or in the environment")
-    try:
-        parts = urlsplit(url)
-        fine = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:
-        fine = False
-    if not fine or parts.path not in ("", "/") or parts.query or parts.fragment or parts.username is not None:
-        raise UsageError("API_URL is no address of a task server: https://host or https://host:port, nothing after it")
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 def _made(model: type[M], **values: Any) -> M:

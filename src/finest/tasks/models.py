@@ -7,9 +7,12 @@ shares. No request names its sender: the signature says who it is (finest.chain.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from finest.dataset.chosen import PageChoice
+from finest.formatting import counted
 
 DAY_BLOCKS = 7200
 """The number of 12 s blocks in a day."""
@@ -26,8 +29,12 @@ EvidencePlace = Annotated[
 ]
 """A published batch of evidence: OWNER/NAME@REVISION#ROOT, with the Merkle root over its records."""
 Verdict = Literal["pass", "fail", "no_evidence"]
-WorkKind = Literal["crawl", "language", "refinement"]
-"""Kinds of work: a crawl with any recipe; a language of a crawl; a crawl once more after a change of the recipe."""
+WorkKind = Literal["crawl", "language", "refinement", "packets"]
+"""Kinds of work: a crawl with any recipe; a language of a crawl; a crawl once more after a change of the recipe; pages
+of a crawl that its index chose, in packets."""
+WORK_KINDS: tuple[WorkKind, ...] = get_args(WorkKind)
+FIRST_KINDS: tuple[WorkKind, ...] = ("crawl", "language", "refinement")
+"""Kinds that miners do whose requests name none, as those of earlier versions."""
 MAX_PRICE = 10.0
 """The highest price of a verified token. Validators take a higher one for this, so a server cannot give one miner the
 whole pay of a subnet with one small task."""
@@ -90,6 +97,10 @@ class LeaseRequest(Body):
         default=[], max_length=MAX_RECIPES,
         description="Hashes of the recipes that the miner can use. Work that asks for another one is not leased to it.",
     )  # fmt: skip
+    kinds: list[WorkKind] = Field(
+        default=list(FIRST_KINDS), max_length=16,
+        description="Kinds of work that the miner can do. Work of another kind is not leased to it.",
+    )  # fmt: skip
 
 
 class FinishRequest(Body):
@@ -145,7 +156,14 @@ class Task(BaseModel):
     recipe: str | None = Field(default=None, description="Name of the recipe that the work asks for; null for any.")
     recipe_hash: str | None = Field(default=None, description="Hash of that recipe.")
     price: float = Field(default=1.0, description="Multiple of the usual pay of a verified token.")
-    warcs: list[str] = Field(description="Paths under data.commoncrawl.org, crawl-data/...")
+    warcs: list[str] = Field(
+        description="Paths under data.commoncrawl.org, crawl-data/...; of a packet its name, packets/CRAWL/ROOT."
+    )
+    packet: PageChoice | None = Field(
+        default=None,
+        description="The only pages that the task is of: their number, the root over them, and what chose them. "
+        "/v1/packets/ROOT lists them. Null for whole WARCs.",
+    )
     block: int = Field(description="The chain's block at the time of the answer.")
     leased_block: int = Field(
         description="The newest block that the server had read from the chain when it leased the task."
@@ -168,6 +186,11 @@ class Task(BaseModel):
     canary_key: str | None = Field(default=None, description="The revealed key of the seal's day.")
     revealed_block: int | None = None
     scores: list[Score] = Field(default=[], description="The latest score of each validator.")
+
+    @property
+    def contents(self) -> str:
+        """Its WARCs or pages, counted for a person."""
+        return counted(self.packet.pages, "page") if self.packet else counted(len(self.warcs), "WARC")
 
 
 class ReferenceRecipe(BaseModel):

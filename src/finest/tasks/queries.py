@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
+from finest.dataset.chosen import PageChoice
 from finest.tasks.models import Score, Task, TaskPage, TaskState
 from finest.tasks.problems import Problem
-from finest.tasks.tables import FINISHED, REVEALED, claims, crawls, miners, scores, tasks, verdict_seals, warcs
+from finest.tasks.tables import FINISHED, REVEALED, claims, crawls, miners, packets, scores, tasks, verdict_seals, warcs
 from finest.tasks.work import FIELDS_OF_TASK
 
 if TYPE_CHECKING:
@@ -53,6 +55,15 @@ _SCORES = (
     .where(scores.c.task_id.in_(bindparam("task_ids", expanding=True)))
     .order_by(scores.c.task_id, scores.c.validator)
 )
+
+_CHOICES = (
+    sa.select(claims.c.task_id, packets.c.root, packets.c.pages, crawls.c.pages_where)
+    .join(packets, packets.c.warc_id == claims.c.warc_id)
+    .join(warcs, warcs.c.id == claims.c.warc_id)
+    .join(crawls, crawls.c.id == warcs.c.crawl_id)
+    .where(claims.c.task_id.in_(bindparam("task_ids", expanding=True)))
+)
+_PACKET = sa.select(packets.c.packet).where(packets.c.root == bindparam("root")).limit(1)
 
 
 def is_id(text: str) -> bool:
@@ -134,6 +145,7 @@ def _json_bytes(task: Task) -> int:
 def _as_tasks(connection: sa.Connection, rows: Sequence[sa.Row[Any]], block: int, *, notes: bool = True) -> list[Task]:
     named = {"task_ids": [row.id for row in rows]}
     paths, verdicts = defaultdict(list), defaultdict(list)
+    of_packets = choices(connection, [row.id for row in rows if row.kind == "packets"])
     for path in connection.execute(_PATHS, named) if rows else ():
         paths[path.task_id].append(path.path)
     finished = any(row.state == "finished" for row in rows)
@@ -142,10 +154,26 @@ def _as_tasks(connection: sa.Connection, rows: Sequence[sa.Row[Any]], block: int
         verdicts[score["task_id"]].append(Score.model_validate(fields))
     return [
         Task.model_validate(
-            dict(row._mapping) | {"warcs": paths[row.id], "scores": _newest(verdicts[row.id]), "block": block}
+            dict(row._mapping)
+            | {"warcs": paths[row.id], "packet": of_packets.get(row.id), "block": block}
+            | {"scores": _newest(verdicts[row.id])}
         )
         for row in rows
     ]
+
+
+def choices(connection: sa.Connection, task_ids: Sequence[str]) -> dict[str, PageChoice]:
+    """The pages of tasks that are packets, by task: their number, the root over them, and what chose them."""
+    rows = connection.execute(_CHOICES, {"task_ids": task_ids}).all() if task_ids else ()
+    return {row.task_id: PageChoice(where=row.pages_where, root=row.root, pages=row.pages) for row in rows}
+
+
+def packet(connection: sa.Connection, root: str) -> bytes:
+    """The JSON of the packet with this root; raises Problem(not-found)."""
+    found = connection.execute(_PACKET, {"root": root}).scalar()
+    if found is None:
+        raise Problem("not-found", "no packet has this root")
+    return zlib.decompress(found)
 
 
 def _newest(scores: list[Score]) -> list[Score]:

@@ -2,10 +2,11 @@
 
     crawls --< warcs --< claims >-- tasks >-- miners
                                      ├--< scores       events, nonces, rules, recipes
-                                     └--< verdict_seals
+                    └-- packets      └--< verdict_seals
 
 A row of `crawls` is one piece of work on the WARCs of a crawl: the crawl itself, or the crawl once more in another
-language or with a new recipe (finest.tasks.work). Each piece of work has its own rows in `warcs`.
+language or with a new recipe (finest.tasks.work). Each piece of work has its own rows in `warcs`. If the work is some
+pages of a crawl, such a row is a packet of them, whose path is the packet's name.
 
 A WARC is open while it has fewer live claims than the redundancy. When a task expires, is released or fails, its claims
 are no longer live. migrations/ builds the same tables step by step, and a test compares the two.
@@ -23,6 +24,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -70,6 +72,7 @@ crawls = Table(
     Column("recipe", String(64)),
     Column("recipe_hash", String(64)),
     Column("price", Float(53), nullable=False, server_default=text("1.0")),  # for new leases
+    Column("pages_where", Text),  # the expression that chose the pages of packets
 )
 
 warcs = Table(
@@ -88,6 +91,16 @@ Index("uq_warcs_place", warcs.c.crawl_id, warcs.c.place, unique=True)
 OPEN = text("open")
 """Condition of an open WARC, in one spelling everywhere: for `open = 1` SQLite would not use the index below."""
 Index("ix_warcs_open", warcs.c.crawl_id, warcs.c.place, postgresql_where=OPEN, sqlite_where=OPEN)
+
+packets = Table(
+    "packets",
+    metadata,
+    Column("warc_id", ForeignKey("warcs.id"), primary_key=True),
+    Column("root", String(64), nullable=False),  # over its pages (finest.dataset.chosen)
+    Column("pages", Integer, nullable=False),
+    Column("packet", LargeBinary, nullable=False),  # JSON of finest.dataset.packet.Packet, compressed by zlib
+)
+Index("ix_packets_root", packets.c.root)
 
 miners = Table(
     "miners",

@@ -31,7 +31,7 @@ def measure_quality(
 ) -> Evidence:
     """Return the evidence of a passed audit with quality figures and score, or with the reason why they are missing.
 
-    Where there is too little text in a task's language to measure with, the quality counts as the reference's: the
+    Where there is too little text in a task's language or packet to measure with, it counts as the reference's: the
     audit has shown that the dataset's rows are those of the recipe that the task asks for. Only a language of which the
     validator's sample has no page at all gives no evidence, because nothing would bound the tokens that are claimed.
 
@@ -42,8 +42,8 @@ def measure_quality(
         task = evidence.subject.task
         reference = reference_for(task, dataset.manifest, context.cache)
         found = assess(
-            dataset, context.warcs.sources(), heldout, context.cache, evidence.subject.seed, tier=tier, tokens=tokens,
-            reference=reference, english=not is_in_language(task),
+            dataset, context.packet or context.warcs.sources(), heldout, context.cache, evidence.subject.seed,
+            tier=tier, tokens=tokens, reference=reference, english=not is_in_language(task),
         )  # fmt: skip
         context.budget.check()
     except VerifyError as error:
@@ -52,7 +52,7 @@ def measure_quality(
         return without_quality(evidence, "no_evidence", str(error))
     if isinstance(found, Quality):
         quality = recorded(found)
-    elif is_in_language(task) and found.kept_tokens:
+    elif (is_in_language(task) or task.packet) and found.kept_tokens:
         quality = neutral(found, tier.number, evidence.subject.seed)
     else:
         return without_quality(evidence, "no_evidence", found.reason)

@@ -139,7 +139,7 @@ class Judge:
         panel = self._panel(subject, task)
         if self._is_adopted(entry, subject, panel):
             return
-        self._say(f"Judging {name} of {entry.hotkey}: {counted(len(task.warcs), 'WARC')}")
+        self._say(f"Judging {name} of {entry.hotkey}: {task.contents}")
         done = run_verdict(
             self._job(subject, tuple(task.warcs)), self._stop, lambda line: self._say(f"  {name}: {line}")
         )
@@ -234,7 +234,9 @@ class Judge:
         view = self._chain.view()
         return draw(self._queue, entry, subject, view.block, capacity_of(stakes_of(view)))
 
-    def _job(self, subject: Subject, warcs: tuple[str, ...]) -> Job:
+    def _job(self, subject: Subject, items: tuple[str, ...]) -> Job:
+        """Return the job of a verdict on a task of these WARCs, or of this packet."""
+        warcs = () if subject.task.packet else items
         for path in warcs:
             if common_crawl_path(COMMON_CRAWL + path.removeprefix(COMMON_CRAWL)) is None:
                 raise TaskServerError(f"task {subject.task.id}: {path[:200]!r} is no file of Common Crawl's")
@@ -242,7 +244,7 @@ class Judge:
             subject=subject, plan=self._options.plan, warcs=warcs, tier=self._options.tier, device=self._options.device,
             tokens=self._options.tokens,
             place=place_of(subject) or "",
-            heldout=self._heldout.pick(warcs, subject.seed, self._queue),
+            heldout=self._heldout.pick(items, subject.seed, self._queue),
             index=index_file(self._options.work.absolute()), cache=self._settings.cache.absolute(),
             cc_https=self._settings.cc_https, cc_bucket=self._settings.cc_bucket,
         )  # fmt: skip
