@@ -126,7 +126,7 @@ def test_packets_are_made_of_what_the_index_chooses(tmp_path: Path, monkeypatch:
         ("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none")), ("AWS_CONFIG_FILE", str(tmp_path / "none")),
     ):  # fmt: skip
         monkeypatch.setenv(name, value)
-    asked = ["add", CRAWL, "--pages-where", "url_host_tld = 'dev'", "--recipe", "fineweb", "--packet-pages", "40"]
+    asked = ["add", CRAWL, "--pages-where", "url_host_tld = 'dev'", "--recipe", "fineweb", "--packet-pages", "4"]
     done = CliRunner().invoke(command, asked)
     assert done.exit_code == 0, done.output
     wanted = sorted(
@@ -137,7 +137,7 @@ def test_packets_are_made_of_what_the_index_chooses(tmp_path: Path, monkeypatch:
     (work,) = store.crawls()
     items = store.warcs_of(work.crawl, 0, 100).paths
     packets = [Packet.model_validate_json(store.packet(item.split("/")[-1])) for item in items]
-    assert f"{len(packets)} new packets" in done.output and 1 < len(packets) == -(-len(wanted) // 40)
+    assert f"{len(packets)} new packets" in done.output and 1 < len(packets) == -(-len(wanted) // 4)
     places = [(name.removeprefix("s3://commoncrawl/"), *rest) for one in packets for name, *rest in one.places()]
     assert places == wanted
     assert "0 new packets, price 2" in CliRunner().invoke(command, [*asked, "--price", "2"]).output
