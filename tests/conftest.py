@@ -29,7 +29,7 @@ settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
 # Workers of the tests share the processors: a library that takes all of them for itself makes every other one wait.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-pytest_plugins = ["tests.cluster.real_slurm", "tests.cluster.two_nodes"]
+pytest_plugins = ["tests.chain.on_devnet", "tests.cluster.real_slurm", "tests.cluster.two_nodes"]
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 _SLOW = {"chain", "devnet", "e2e", "neural"}
 """Folders of tests that start servers, run whole commands or need PyTorch."""

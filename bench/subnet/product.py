@@ -29,7 +29,8 @@ from finest.validator.loop.committee import (
     suffice,
     usable,
 )
-from finest.validator.loop.queue import Entry, ObservedLine, Queue, RecordedVerdict
+from finest.validator.loop.lines import Entry, ObservedLine, RecordedVerdict
+from finest.validator.loop.queue import Queue
 from finest.validator.loop.sampling import draw
 from finest.validator.loop.weights import MAX_AGE_BLOCKS, PAID_BLOCKS, Past, weights
 from finest.validator.models import Assignment, Evidence, Subject, Submission

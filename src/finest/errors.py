@@ -16,7 +16,7 @@
     │   └── HubUnavailable     the Hub is unreachable, or asks to wait too long
     ├── ChainError             the chain refuses or cannot be reached (kinds: chain/errors.py) exit 9
     ├── DevnetError            a devnet is missing, or one of its services cannot run         exit 10
-    ├── TaskServerError        the task server refuses (kinds: tasks/client.py)               exit 11
+    ├── TaskServerError        the task server refuses (kinds: tasks/transport.py)            exit 11
     │   └── TaskServerUnavailable   the server is unreachable, or asks to wait too long
     ├── LeaseLost              the task's lease was lost, so work on it has ended             exit 12
     ├── ClusterError           Slurm is missing, unhealthy, or refuses                        exit 13

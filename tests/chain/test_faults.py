@@ -24,7 +24,7 @@ from finest.chain.errors import ChainError, Unreachable
 from finest.chain.options import ChainOptions
 from finest.chain.subnet import Chain
 from finest.devnet.chain.server import ChainServer
-from tests.chain.conftest import RATE_LIMIT_BLOCKS, MakeKey
+from tests.chain.on_devnet import RATE_LIMIT_BLOCKS, MakeKey
 from tests.chain.test_subnet import line
 
 OpenChain = Callable[..., Chain]

@@ -12,7 +12,7 @@ from finest.chain.errors import RateLimited
 from finest.chain.subnet import Chain
 from finest.devnet.chain.server import ChainServer
 from finest.errors import UsageError
-from tests.chain.conftest import MakeKey
+from tests.chain.on_devnet import MakeKey
 
 OpenChain = Callable[..., Chain]
 

@@ -25,7 +25,7 @@ from finest.chain.subnet import Chain  # noqa: E402
 from finest.devnet.chain.server import ChainServer  # noqa: E402
 from finest.devnet.chain.state import Genesis  # noqa: E402
 from finest.errors import FinestError, UsageError  # noqa: E402
-from tests.chain.conftest import RATE_LIMIT_BLOCKS, MakeKey  # noqa: E402
+from tests.chain.on_devnet import RATE_LIMIT_BLOCKS, MakeKey  # noqa: E402
 
 OpenChain = Callable[..., Chain]
 ROOT = "b" * 64

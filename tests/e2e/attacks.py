@@ -27,8 +27,9 @@ from finest.chain.subnet import Chain
 from finest.dataset.publish import publish
 from finest.errors import UsageError
 from finest.settings import load_settings
-from finest.tasks.client import Refused, TaskServer
+from finest.tasks.client import TaskServer
 from finest.tasks.models import Task, TaskState
+from finest.tasks.transport import Refused
 from tests.validator import forged
 from tests.validator.made import Published, make, tampered
 

@@ -30,8 +30,8 @@ from finest.pipeline.ledger import Ledger
 from finest.recipe.recipe import Recipe, load_recipe
 from finest.settings import default_cache
 from finest.tasks.canaries import Canaries
-from finest.tasks.client import Refused
 from finest.tasks.models import TaskState
+from finest.tasks.transport import Refused
 from finest.warc.source import CommonCrawl
 from tests.cluster.waiting import submit
 from tests.e2e.command import SAMPLE

@@ -16,9 +16,9 @@ from finest.miner.status_file import StatusFile
 from finest.miner.steps import MineOptions
 from finest.miner.stop import Stop
 from finest.recipe.recipe import Recipe
-from finest.tasks.client import Refused
 from finest.tasks.models import Rules, Score, ServerInfo, Task, TaskState
 from finest.tasks.problems import Problem
+from finest.tasks.transport import Refused
 from finest.warc.source import CommonCrawl
 
 HOTKEY = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"

@@ -17,10 +17,12 @@ from bittensor import http_auth
 
 from finest.errors import TaskServerError, TaskServerUnavailable, UsageError
 from finest.retry import Policy
-from finest.tasks import client
-from finest.tasks.client import Refused, TaskServer
+from finest.tasks import client as client_module
+from finest.tasks import transport
+from finest.tasks.client import TaskServer
 from finest.tasks.models import Rules, ScoreRequest, ServerInfo, TaskState
 from finest.tasks.store import Store
+from finest.tasks.transport import Refused
 from tests.tasks.api_calls import ALICE, EVE, LINE, VALIDATOR
 from tests.tasks.live_server import SERVER, MadeSubnet, Server, serving
 from tests.tasks.samples import CRAWL, REVISION, ROOT, paths
@@ -30,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, quick_reads: None) -> None:
-    monkeypatch.setattr(client, "RETRY", Policy(first_s=0.05, cap_s=8.0))
+    monkeypatch.setattr(transport, "RETRY", Policy(first_s=0.05, cap_s=8.0))
     monkeypatch.delenv("http_proxy", raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
@@ -109,7 +111,7 @@ def test_every_call(server: Server) -> None:
 
 def test_all_tasks_come_page_by_page(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Newest first, those in one state alone, whatever is added meanwhile; nothing more is asked than is read."""
-    monkeypatch.setattr(client, "PAGE", 2)
+    monkeypatch.setattr(client_module, "PAGE", 2)
     miner = TaskServer(server.url, ALICE)
     ids = []
     for _ in range(5):
@@ -146,7 +148,7 @@ def test_pages_that_are_cut_short_are_followed() -> None:
 
 def test_a_page_that_is_too_long_is_asked_for_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """An older server's page of hundreds of notes is not read, and halved until it is; a single task ends the list."""
-    monkeypatch.setattr(client, "MAX_ANSWER_BYTES", 10_000)
+    monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 10_000)
     sizes: list[int] = []
 
     def answer(_: str, target: str) -> Answer:
@@ -158,7 +160,7 @@ def test_a_page_that_is_too_long_is_asked_for_in_parts(monkeypatch: pytest.Monke
         assert sizes == [200, 100, 50]
     with (
         scripted(lambda *_: (200, {}, b" " * 20_000)) as url,
-        pytest.raises(client.AnswerTooLong, match="10,000 bytes"),
+        pytest.raises(transport.AnswerTooLong, match="10,000 bytes"),
     ):
         list(TaskServer(url, None).tasks(TaskState.FINISHED))
 
@@ -182,7 +184,7 @@ def test_a_refusal_has_its_name(server: Server) -> None:
 
 def test_a_commitment_that_comes_late_is_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal that passes within a block is waited out."""
-    monkeypatch.setattr(client, "_asked_s", lambda no: 0.2 if no.name == "commitment-missing" else None)
+    monkeypatch.setattr(transport, "_asked_s", lambda no: 0.2 if no.name == "commitment-missing" else None)
     said: list[str] = []
 
     def commit(line: str) -> None:

@@ -140,13 +140,14 @@ def refine(
     SOURCE is a WARC file (.warc, .warc.gz, .warc.zst), a folder, a glob, an https address, an address of a store
     (s3://, gs://, az://, hf://datasets/..., hf://buckets/...: a file, a folder or a glob), a crawl of Common Crawl
     (CC-MAIN-2026-30, or CC-NEWS-2026-05 for a month of the news crawl), a path of Common Crawl
-    (crawl-data/CC-MAIN-...), or @list.txt, a file with one of these per line. Common Crawl is read from S3 if there
-    are AWS credentials, else over HTTPS.
+    (crawl-data/CC-MAIN-...), a small crawl that ships (sample:english, sample:languages), or @list.txt, a file with
+    one of these per line. Common Crawl is read from S3 if there are AWS credentials, else over HTTPS.
 
     You can stop the command at any time. The same command continues where it stopped, also with another number of
     workers.
 
     \b
+    finest refine sample:languages --language all --out try
     finest refine crawl/*.warc.gz --out my-dataset
     finest refine CC-MAIN-2026-30 --shard 3/90 --out part-3
     finest refine @paths.txt --out my-dataset --workers 32

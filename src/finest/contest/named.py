@@ -15,8 +15,8 @@ from finest.atomic_files import write_whole
 from finest.contest.submission import read_submission
 from finest.errors import FinestError, RecipeError, RunError, TaskServerUnavailable
 from finest.recipe.recipe import SHIPPED
-from finest.tasks.client import Refused
 from finest.tasks.reference import Named, named_file, named_recipes, read_named, reference_at
+from finest.tasks.transport import Refused
 
 if TYPE_CHECKING:
     from pathlib import Path

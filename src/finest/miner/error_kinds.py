@@ -33,8 +33,8 @@ from finest.errors import (
     VerifyError,
     plain_os_error,
 )
-from finest.tasks.client import Refused
 from finest.tasks.problems import KINDS
+from finest.tasks.transport import Refused
 from finest.warc.stream import Interrupted
 
 DEFAULT_WAIT_S = 60.0

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 from finest.errors import LeaseLost, TaskServerError
 from finest.formatting import duration
 from finest.miner.error_kinds import Kind, kind_of
-from finest.tasks.client import Refused
 from finest.tasks.models import TaskState
+from finest.tasks.transport import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,8 +22,8 @@ from finest.miner.lease import Lease, lost_message
 from finest.miner.prefetch import Prefetcher
 from finest.miner.retrying import Tries
 from finest.miner.steps import line_of
-from finest.tasks.client import Refused
 from finest.tasks.models import TaskState
+from finest.tasks.transport import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

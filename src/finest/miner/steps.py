@@ -21,8 +21,8 @@ from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
 from finest.pipeline.run import refine
 from finest.tasks.canaries import day_of
-from finest.tasks.client import Refused
 from finest.tasks.models import TaskState
+from finest.tasks.transport import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,7 +1,8 @@
 """Read the prose that was written for the sample, `pages/*.txt`, as articles.
 
-An article begins with a line `=== template host/path | title`; empty lines separate its blocks. A block is a heading
-(`## `), a list (each line `- `), a table (each line `| `), an answer (`> `), or a paragraph.
+An article begins with a line `=== template host/path | title`, or `=== template@de host/path | title` in another
+language than English; empty lines separate its blocks. A block is a heading (`## `), a list (each line `- `), a table
+(each line `| `), an answer (`> `), or a paragraph.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from dataclasses import dataclass, replace
 from importlib import resources
 
 LANGUAGE_TEMPLATES = ("de", "fr", "es", "zh", "ru", "ar", "ja")
+"""Templates of bare pages, each named after the language of its articles."""
+LANGUAGES = ("de", "fr", "es", "it", "pt", "nl", "pl", "ru", "zh", "ja")
+"""The languages of `pages/languages/`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +24,7 @@ class Article:
     address: str
     title: str
     blocks: tuple[str, ...]
-
-    @property
-    def language(self) -> str:
-        return self.template if self.template in LANGUAGE_TEMPLATES else "en"
+    language: str = "en"
 
     @property
     def text(self) -> str:
@@ -52,5 +53,8 @@ def read_articles(name: str) -> list[Article]:
 def _article(part: str) -> Article:
     head, _, body = part.partition("\n")
     place, _, title = head.partition(" | ")
-    template, _, address = place.partition(" ")
-    return Article(template, address, title.strip(), tuple(block.strip() for block in body.strip().split("\n\n")))
+    kind, _, address = place.partition(" ")
+    template, _, code = kind.partition("@")
+    blocks = tuple(block.strip() for block in body.strip().split("\n\n"))
+    language = code or (template if template in LANGUAGE_TEMPLATES else "en")
+    return Article(template, address, title.strip(), blocks, language)

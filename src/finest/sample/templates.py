@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 
+from finest.sample.boilerplate import ENGLISH, boilerplate_of
 from finest.sample.prose import Article
 
-COOKIES = (
-    '<div class="cookie-banner" role="dialog"><p>This site uses cookies to remember your choice. '
-    "<a href='/privacy'>Privacy policy</a></p><button>Accept all</button><button>Only necessary</button></div>"
-)
-COMMENTS = (
-    ("Marlies", "Thank you, I tried this at the weekend and it worked on the second attempt."),
-    ("old_timer", "My father did it exactly the other way round, and he lived to ninety-one."),
-    ("Jonas B.", "Is there a version of this page that I can print?"),
-)
-SIDEBAR = ("About this site", "Archive", "Most read this month", "Subscribe by mail", "Write to us")
+COMMENTATORS = ("Marlies", "old_timer", "Jonas B.")
+COOKIE_TEMPLATES = ("news", "shop", "recipe")
 NAVIGATION = {
     "news": ("Front page", "Local", "Culture", "Sport", "Weather", "Jobs"),
     "docs": ("Guide", "Reference", "Download", "Changes", "Search"),
@@ -33,6 +26,16 @@ def render(article: Article) -> str:
         return _plain(article)
     body = _BODIES.get(article.template, _article)(article)
     return _page(article, body)
+
+
+def cookies(article: Article) -> str:
+    """Return the banner that asks for consent to cookies, in the language of the page."""
+    words = boilerplate_of(article)
+    return (
+        f'<div class="cookie-banner" role="dialog"><p>{words.cookies} '
+        f"<a href='/privacy'>{words.privacy}</a></p><button>{words.accept}</button>"
+        f"<button>{words.necessary}</button></div>"
+    )
 
 
 def blocks_html(blocks: tuple[str, ...]) -> str:
@@ -57,9 +60,9 @@ def _block(block: str) -> str:
 
 
 def _page(article: Article, body: str) -> str:
-    site = article.address.split("/")[0]
+    site, words = article.address.split("/")[0], boilerplate_of(article)
     links = "".join(f'<li><a href="/{i}">{name}</a></li>' for i, name in enumerate(_navigation(article)))
-    aside = "".join(f'<li><a href="/s/{i}">{name}</a></li>' for i, name in enumerate(SIDEBAR))
+    aside = "".join(f'<li><a href="/s/{i}">{name}</a></li>' for i, name in enumerate(words.sidebar))
     direction = ' dir="rtl"' if article.language == "ar" else ""
     return f"""<!DOCTYPE html>
 <html lang="{article.language}"{direction}>
@@ -71,22 +74,23 @@ def _page(article: Article, body: str) -> str:
 <script>window.settings = {{"theme": "light", "comments": true}};</script>
 </head>
 <body class="{article.template}">
-{COOKIES if article.template in ("news", "shop", "recipe") else ""}
+{cookies(article) if article.template in COOKIE_TEMPLATES else ""}
 <header><a class="logo" href="/">{site}</a><nav class="menu"><ul>{links}</ul></nav></header>
 <div class="wrapper">
 <main>
 {body}
 </main>
-<aside class="sidebar"><h3>More</h3><ul>{aside}</ul></aside>
+<aside class="sidebar"><h3>{words.more}</h3><ul>{aside}</ul></aside>
 </div>
-<footer class="footer"><p>&copy; 2024 {site}. All rights reserved.</p><a href="/terms">Terms of use</a></footer>
+<footer class="footer"><p>&copy; 2024 {site}. {words.rights}</p><a href="/terms">{words.terms}</a></footer>
 </body>
 </html>
 """
 
 
 def _navigation(article: Article) -> tuple[str, ...]:
-    return NAVIGATION.get(article.template, ("Home", "Posts", "Tags", "Contact"))
+    words = boilerplate_of(article)
+    return NAVIGATION.get(article.template, words.navigation) if words is ENGLISH else words.navigation
 
 
 def _article(article: Article) -> str:
@@ -94,22 +98,27 @@ def _article(article: Article) -> str:
 
 
 def _with_comments(article: Article) -> str:
-    posts = "".join(f'<li class="comment"><b>{name}</b><p>{text}</p></li>' for name, text in COMMENTS)
-    share = '<div class="share-buttons"><a href="/share">Share</a> <a href="/mail">Send by mail</a></div>'
-    comments = f'<section id="comments" class="comments"><h3>3 comments</h3><ol>{posts}</ol></section>'
+    words = boilerplate_of(article)
+    said = zip(COMMENTATORS, words.comments, strict=True)
+    posts = "".join(f'<li class="comment"><b>{name}</b><p>{text}</p></li>' for name, text in said)
+    links = f'<a href="/share">{words.share}</a> <a href="/mail">{words.mail}</a>'
+    share = f'<div class="share-buttons">{links}</div>'
+    comments = f'<section id="comments" class="comments"><h3>{words.comments_title}</h3><ol>{posts}</ol></section>'
     return f"{_article(article)}\n{share}\n{comments}"
 
 
 def _news(article: Article) -> str:
-    related = "".join(f'<li><a href="/n/{i}">Related story number {i}</a></li>' for i in range(1, 6))
-    byline = '<p class="byline">By our own reporter, <time datetime="2024-05-18">18 May 2024</time></p>'
+    words = boilerplate_of(article)
+    related = "".join(f'<li><a href="/n/{i}">{words.related} {i}</a></li>' for i in range(1, 6))
+    byline = f'<p class="byline">{words.byline}, <time datetime="2024-05-18">{words.date}</time></p>'
     body = f"<h1>{escape(article.title)}</h1>{byline}<div class='article-body'>{blocks_html(article.blocks)}</div>"
-    return f'<article>{body}</article><div class="related"><h3>Related</h3><ul>{related}</ul></div>'
+    return f'<article>{body}</article><div class="related"><h3>{words.related_title}</h3><ul>{related}</ul></div>'
 
 
 def _forum(article: Article) -> str:
     users = ("maja", "oakandash", "benchdog", "ruth_k", "plumb_line", "tinker")
-    tools = '<div class="post-tools"><a href="#">Reply</a> <a href="#">Quote</a></div>'
+    words = boilerplate_of(article)
+    tools = f'<div class="post-tools"><a href="#">{words.reply}</a> <a href="#">{words.quote}</a></div>'
     posts = "".join(
         f'<div class="post" id="p{i}"><div class="post-author">{users[i % len(users)]}</div>'
         f'<div class="post-body">{_block(block)}</div>{tools}</div>'
@@ -119,9 +128,11 @@ def _forum(article: Article) -> str:
 
 
 def _shop(article: Article) -> str:
-    price = '<div class="price">EUR 84.00</div><button class="add-to-cart">Add to basket</button>'
+    words = boilerplate_of(article)
+    price = f'<div class="price">EUR 84.00</div><button class="add-to-cart">{words.basket}</button>'
     others = "".join(
-        f'<div class="tile"><a href="/p/{i}">Item {i}</a><span>EUR {i * 7}.00</span></div>' for i in range(2, 10)
+        f'<div class="tile"><a href="/p/{i}">{words.item} {i}</a><span>EUR {i * 7}.00</span></div>'
+        for i in range(2, 10)
     )
     described = f'<div class="product-description">{blocks_html(article.blocks)}</div>'
     return f'<h1>{escape(article.title)}</h1>{price}{described}<div class="also-bought">{others}</div>'

@@ -14,6 +14,7 @@ _SPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://sample.example.org/warc")
 _LANGUAGES = {
     "en": ("eng", "ENGLISH"), "de": ("deu", "GERMAN"), "fr": ("fra", "FRENCH"), "es": ("spa", "SPANISH"),
     "zh": ("zho", "Chinese"), "ru": ("rus", "RUSSIAN"), "ar": ("ara", "ARABIC"), "ja": ("jpn", "Japanese"),
+    "it": ("ita", "ITALIAN"), "pt": ("por", "PORTUGUESE"), "nl": ("nld", "DUTCH"), "pl": ("pol", "POLISH"),
 }  # fmt: skip
 """CLD2's code -> ISO 639-3 code and CLD2's name, as in Common Crawl's metadata records."""
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from finest.errors import SourceError
 from finest.masking import public_address
+from finest.sample import SAMPLES, sample_path
 from finest.warc.common_crawl import CommonCrawl, is_like_a_crawl
 from finest.warc.listings import SUFFIXES, in_bucket, in_store
 from finest.warc.lists import unlisted
@@ -59,10 +60,10 @@ def resolve(specs: Sequence[str], common_crawl: CommonCrawl | None = None, *, sh
     A spec is a file, a folder (searched recursively), a glob, `s3://bucket/key`, `s3://bucket/prefix/`,
     `http(s)://...`, any address that fsspec knows (`gs://`, `az://`, `hf://datasets/...`, `hf://buckets/...`; a file, a
     folder or a glob), a crawl (`CC-MAIN-2026-30`, `CC-NEWS-2026-05`: all WARCs of its list), a Common Crawl path
-    (`crawl-data/CC-MAIN-...`) or `@list.txt`, a file with one of these per line. Common Crawl's files are read from S3
-    if AWS credentials are set, else over HTTPS. In a list, paths are relative to the current folder, and `#` at the
-    start of a line or after a space begins a comment; a list may be gzipped and is in UTF-8 or UTF-16. `shard` takes
-    only its part of all these locations.
+    (`crawl-data/CC-MAIN-...`), a sample that ships (`sample:english`, `sample:languages`) or `@list.txt`, a file with
+    one of these per line. Common Crawl's files are read from S3 if AWS credentials are set, else over HTTPS. In a list,
+    paths are relative to the current folder, and `#` at the start of a line or after a space begins a comment; a list
+    may be gzipped and is in UTF-8 or UTF-16. `shard` takes only its part of all these locations.
     Raises SourceError if a spec matches nothing or two specs name the same location.
     """
     common_crawl = common_crawl or CommonCrawl()
@@ -85,6 +86,8 @@ def _shown(spec: str) -> str:
 
 
 def _expand(spec: str, common_crawl: CommonCrawl) -> list[str]:
+    if spec in SAMPLES:
+        return [str(sample_path(spec))]
     if spec.startswith("s3://"):
         return in_bucket(spec)
     if spec.startswith(("https://", "http://")):
@@ -108,6 +111,8 @@ def _expand(spec: str, common_crawl: CommonCrawl) -> list[str]:
         return [f"{common_crawl.base}/{path}" for path in common_crawl.files_of(spec)]
     if glob.has_magic(spec):
         return _in_glob(Path(place), spec)
+    if spec.startswith("sample:"):
+        raise SourceError(f"{spec}: no such sample; there are {' and '.join(SAMPLES)}")
     raise SourceError(f"{spec}: no such file or folder")
 
 

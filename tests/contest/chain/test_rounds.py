@@ -22,7 +22,7 @@ from finest.contest.submission import read_submission
 from finest.dataset.hub import Revision
 from finest.devnet.chain.server import ChainServer
 from finest.errors import ChainError, UsageError
-from tests.chain.conftest import MakeKey
+from tests.chain.on_devnet import MakeKey
 from tests.contest.made import folder_of, recipe_text
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from finest.chain.payload import encode
-from finest.validator.loop.queue import Entry, ObservedLine, Queue, RecordedVerdict
+from finest.validator.loop.lines import Entry, ObservedLine, RecordedVerdict
+from finest.validator.loop.queue import Queue
 
 ALICE, BOB, CAROL = "5" + "A" * 47, "5" + "B" * 47, "5" + "C" * 47
 HASH = "ab" * 32

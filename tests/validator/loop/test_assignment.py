@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from finest.chain.errors import ChainError, Unreachable
-from finest.tasks.client import Refused
+from finest.tasks.transport import Refused
 from finest.validator.loop.assignment import TASKLESS_BLOCKS, Assignments, RetryLater
 from finest.validator.loop.contact import Contact
-from finest.validator.loop.queue import Entry
+from finest.validator.loop.lines import Entry
 from finest.validator.loop.validator import SOON_S
 from finest.validator.seed import BEACON_BLOCKS, make_seed
 from tests.miner.world import refused, task

@@ -18,7 +18,7 @@ from finest.validator.loop.committee import (
     suffice,
     usable,
 )
-from finest.validator.loop.queue import Entry
+from finest.validator.loop.lines import Entry
 from finest.validator.loop.verdict import SpotCheckResult
 from finest.validator.loop.weights import weights
 from finest.validator.models import Beacon

@@ -13,7 +13,7 @@ from finest.errors import TaskServerUnavailable
 from finest.validator.evidence import read_evidence
 from finest.validator.loop.assignment import RetryLater
 from finest.validator.loop.judge import IDLE_S, _RunningVerdict
-from finest.validator.loop.queue import Entry
+from finest.validator.loop.lines import Entry
 from finest.validator.loop.verdict import VerdictResult
 from finest.validator.models import Evidence
 

@@ -11,13 +11,14 @@ import pytest
 from finest.chain.commitments import ChainCommitment, Commitments
 from finest.chain.payload import decode, encode
 from finest.errors import TaskServerUnavailable
-from finest.tasks.client import Refused
 from finest.tasks.models import Rules, TaskState
 from finest.tasks.problems import Problem
 from finest.tasks.store import Store
+from finest.tasks.transport import Refused
 from finest.validator.loop.assignment import Assignments, RetryLater
 from finest.validator.loop.contact import Contact
-from finest.validator.loop.queue import Queue, RecordedVerdict
+from finest.validator.loop.lines import RecordedVerdict
+from finest.validator.loop.queue import Queue
 from finest.validator.loop.validator import Validator
 from finest.validator.loop.weights import MAX_AGE_BLOCKS, PAY_DAYS, SETTLING_BLOCKS, hotkey_scores, weights
 from tests.tasks.samples import CRAWL, paths

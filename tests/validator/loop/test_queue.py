@@ -12,7 +12,9 @@ import pytest
 
 from finest.errors import FinestError
 from finest.tasks.models import MAX_PRICE
-from finest.validator.loop.queue import DAY_S, TOKENS_A_WARC, USUAL_WARCS, WHY_CHARS, Counts, Queue
+from finest.validator.loop.lines import TOKENS_A_WARC, Counts
+from finest.validator.loop.queue import DAY_S, WHY_CHARS, Queue
+from finest.validator.loop.queue_statements import USUAL_WARCS
 from finest.validator.loop.weights import CLAIMED
 
 from .lines import ALICE, BOB, CAROL, CRAWL, HASH, SOON_S, following, line, seen, settled, warc

@@ -14,7 +14,7 @@ from finest.errors import TaskServerUnavailable
 from finest.validator.loop import validator as module
 from finest.validator.loop.assignment import RetryLater
 from finest.validator.loop.disclosure import Disclosure
-from finest.validator.loop.queue import Entry
+from finest.validator.loop.lines import Entry
 from finest.validator.loop.validator import NO_PERMIT_WAIT_S, REPORT_S
 from tests.miner.world import refused
 

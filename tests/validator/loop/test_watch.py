@@ -22,21 +22,12 @@ from finest.tasks.client import TaskServer  # noqa: E402
 from finest.tasks.models import Rules  # noqa: E402
 from finest.tasks.store import Store  # noqa: E402
 from finest.validator.loop import watch  # noqa: E402
-from finest.validator.loop.queue import Entry, Queue  # noqa: E402
+from finest.validator.loop.lines import Entry  # noqa: E402
+from finest.validator.loop.queue import Queue  # noqa: E402
 from finest.validator.loop.watch import find_new_lines  # noqa: E402
-from tests.chain.conftest import (  # noqa: E402
-    MakeKey,
-    _no_shared_caches,
-    make_key,
-    open_chain,
-    server,
-    shared_server,
-    wallets,
-)
+from tests.chain.on_devnet import MakeKey  # noqa: E402
 from tests.tasks.live_server import SERVER, serving  # noqa: E402
 from tests.tasks.samples import CRAWL, ROOT, paths  # noqa: E402
-
-__all__ = ["_no_shared_caches", "make_key", "open_chain", "server", "shared_server", "wallets"]
 
 pytestmark = pytest.mark.slow
 

@@ -17,8 +17,9 @@ from finest.tasks.models import ScoreRequest
 from finest.validator.audit import inadmissible
 from finest.validator.loop import judge as module
 from finest.validator.loop.judge import Judge
+from finest.validator.loop.lines import Entry
 from finest.validator.loop.options import ValidateOptions
-from finest.validator.loop.queue import Entry, Queue
+from finest.validator.loop.queue import Queue
 from finest.validator.loop.validator import Validator
 from finest.validator.loop.verdict import VerdictResult
 from finest.validator.models import Assignment, Check, Plan, Subject, Submission

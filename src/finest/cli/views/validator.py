@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from finest.validator.loop.queue import Counts
+    from finest.validator.loop.lines import Counts
     from finest.validator.loop.weights import HotkeyScore
     from finest.validator.models import Evidence
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from finest.chain.errors import Unreachable
 from finest.chain.payload import decode
 from finest.errors import ChainError, TaskServerUnavailable
-from finest.tasks.client import Refused
+from finest.tasks.transport import Refused
 from finest.validator.loop.contact import Contact
 from finest.validator.models import Assignment, Submission
 from finest.validator.subject import assignment_of, drawn
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from finest.chain.subnet import Chain
     from finest.tasks.client import TaskServer
     from finest.tasks.models import Task
-    from finest.validator.loop.queue import Entry
+    from finest.validator.loop.lines import Entry
     from finest.validator.models import Subject
 
 

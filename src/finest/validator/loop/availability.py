@@ -22,7 +22,8 @@ from finest.formatting import showable
 from finest.validator.loop.weights import PAID_BLOCKS, VESTING_DAYS
 
 if TYPE_CHECKING:
-    from finest.validator.loop.queue import PaidLine, Queue
+    from finest.validator.loop.lines import PaidLine
+    from finest.validator.loop.queue import Queue
 
 EVERY_S = 3600.0
 """Time between two rounds, and so the least time between the two looks that make a dataset a fail."""

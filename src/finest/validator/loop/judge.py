@@ -26,7 +26,8 @@ from finest.validator.loop.committee import (
     suffice,
     usable,
 )
-from finest.validator.loop.queue import WHY_CHARS, RecordedVerdict
+from finest.validator.loop.lines import RecordedVerdict
+from finest.validator.loop.queue import WHY_CHARS
 from finest.validator.loop.sampling import capacity_of, draw
 from finest.validator.loop.spot_checks import published_score
 from finest.validator.loop.verdict import LINE_CHARS, run_spot_check, run_verdict
@@ -46,8 +47,9 @@ if TYPE_CHECKING:
     from finest.tasks.models import Score, Task
     from finest.validator.loop.assignment import Assignments
     from finest.validator.loop.heldout import HeldOut
+    from finest.validator.loop.lines import Entry
     from finest.validator.loop.options import ValidateOptions
-    from finest.validator.loop.queue import Entry, Queue
+    from finest.validator.loop.queue import Queue
     from finest.validator.models import Evidence, Subject
     from finest.validator.telemetry import Telemetry
 

@@ -12,123 +12,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
 
 import sqlalchemy as sa
 
 from finest.database import INSERTS, Database
 from finest.formatting import showable
 from finest.tasks.models import Task
+from finest.validator.loop import queue_statements as statements
 from finest.validator.loop.batches import NOT_PUBLISHED, Batches
-from finest.validator.loop.committee import MAX_DIFFERENT_SHARE, MIN_DIFFERENT
-from finest.validator.loop.tables import TABLES, batches, canaries, submissions, trust
+from finest.validator.loop.lines import Counts, Entry, ObservedLine, PaidLine, RecordedVerdict, Report, past_of
+from finest.validator.loop.tables import TABLES, canaries, submissions, trust
 from finest.validator.loop.weights import CLAIMED, Past
-from finest.validator.models import Outcome
-from finest.validator.price import priced
 
 DAY_S = 86_400.0
 WHY_CHARS = 800
 """Maximum length of a reason, as in the evidence. It may quote strangers, and PostgreSQL cannot store NUL."""
-TOKENS_A_WARC = 1_500_000
-"""Tokens that `fineweb` keeps of a WARC, for verdicts of versions that did not store them: 1 to 2.5 million by the rows
-that FineWeb has of each crawl."""
-USUAL_WARCS = 4
-"""WARCs of a task whose size is not known yet: as many as a miner leases by default."""
-DELAYED_BLOCKS = 50
-"""Blocks between commitment and finish that only an outage explains: ten minutes. A miner reports within seconds, and
-reporting late gains nothing, since promptness then counts from the report."""
-MAX_CPU_RATIO = 2.0
-"""How many times the mean CPU time of the other hotkeys' verdicts a hotkey's may take before its lines come last. An
-audit's samples are of fixed size, so that honest hotkeys differ by less."""
+_NO_END = 2**31 - 1
+"""A block after all others: the largest number of the column."""
 _T = submissions.c
-_CLOSED = sa.bindparam("closed", type_=sa.Integer)
-
-
-@dataclass(frozen=True, slots=True)
-class ObservedLine:
-    """A commitment line as read from the chain or the task server."""
-
-    hotkey: str
-    line: str
-    registered_block: int
-    """The block at which the hotkey registered."""
-    block: int
-    """The block of the line's commitment; for a line that was replaced since, the block that finished its task."""
-    standing: bool
-    """Whether `block` is the commitment's own block."""
-    size: int | None
-    """WARCs of its task; None until the task server has named them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry(ObservedLine):
-    """A line in the queue."""
-
-    id: int
-    tries: int
-    why: str
-    """Why the last attempt gave no verdict."""
-    share: float | None = None
-    """Probability with which it was drawn to be judged; None before the draw."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedVerdict:
-    """A verdict as the queue stores it."""
-
-    verdict: Outcome
-    total: float
-    forged: bool
-    task_id: str | None
-    warcs: tuple[str, ...]
-    block: int
-    """The block at which the verdict was given."""
-    evidence_sha256: str
-    why: str
-    cpu_s: float
-    tokens: float = 0.0
-    """Verified tokens."""
-    price: float = 1.0
-    """Multiple of the usual pay of a verified token (finest.validator.price)."""
-    seals: bool = False
-    """Whether the task server is told the evidence's hash at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A verdict that has not been reported to the task server yet."""
-
-    id: int
-    task_id: str
-    verdict: Outcome
-    total: float
-    evidence_sha256: str | None
-    """None for a line that failed because its dataset is gone, before anybody judged it."""
-    why: str
-    tokens: float | None
-    evidence: str | None = None
-    """Where the evidence is published, OWNER/NAME@REVISION#ROOT; None if it is not."""
-    may_be_published: bool = False
-    """Whether the evidence can still be published."""
-
-
-@dataclass(frozen=True, slots=True)
-class PaidLine:
-    """A line that passed, or that the draw left out: its dataset is paid for, directly or by those that were drawn."""
-
-    id: int
-    hotkey: str
-    line: str
-    task_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Number of lines by state."""
-
-    waiting: int
-    verdicts: dict[str, int]
 
 
 class Queue:
@@ -158,15 +60,13 @@ class Queue:
         """
         due_s = {"due_s": time.time() if now_s is None else now_s}
         told = list(seen)
-        here = sa.and_(_T.hotkey == sa.bindparam("of"), _T.line == sa.bindparam("told"), _T.size.is_(None))
-        sized = sa.update(submissions).where(here).values(size=sa.bindparam("named"))
 
         def step(connection: sa.Connection) -> list[ObservedLine]:
-            insert = INSERTS[connection.dialect.name](submissions).on_conflict_do_nothing().returning(_T.id)
+            insert = statements.ADD[connection.dialect.name]
             new = [one for one in told if connection.execute(insert, asdict(one) | due_s).first() is not None]
             sizes = [{"of": one.hotkey, "told": one.line, "named": one.size} for one in told if one.size is not None]
             if sizes:
-                connection.execute(sized, sizes)
+                connection.execute(statements.NAME_SIZE, sizes)
             return new
 
         return self._database.write(step) if told else []
@@ -186,65 +86,32 @@ class Queue:
             }
             for task in tasks
         ]
-        update = (
-            sa.update(submissions)
-            .where(
-                _T.hotkey == sa.bindparam("its_hotkey"), _T.line == sa.bindparam("its_line"), _T.verdict.is_(None),
-                _T.task.is_(None),
-            )
-            .values(
-                task=sa.bindparam("json"),
-                block=sa.case((_T.block < _CLOSED - DELAYED_BLOCKS, _CLOSED), else_=_T.block),
-            )
-        )  # fmt: skip
         if told:
-            self._database.write(lambda connection: connection.execute(update, told))
+            self._database.write(lambda connection: connection.execute(statements.REMEMBER, told))
 
     def known_task(self, entry: Entry) -> Task | None:
         """Return a line's task as the task server described it last; None if it never did."""
-        wanted = sa.select(_T.task).where(_T.id == entry.id)
-        told = self._database.read(lambda connection: connection.execute(wanted).scalar_one_or_none())
+        named = {"entry": entry.id}
+        told = self._database.read(lambda one: one.execute(statements.KNOWN_TASK, named).scalar_one_or_none())
         return Task.model_validate_json(told) if told else None
 
     def next(self, busy: Collection[int] = (), now_s: float | None = None) -> Entry | None:
         """Return the next due line: the oldest, but lines of hotkeys that use far more CPU time than usual last."""
         now_s = time.time() if now_s is None else now_s
-        spent = (
-            sa.select(_T.hotkey, sa.func.avg(_T.cpu_s).label("cpu_s"))
-            .where(_T.touched_s > now_s - DAY_S, _T.cpu_s > 0)
-            .group_by(_T.hotkey)
-            .cte()
-        )
-        everybody = sa.select(sa.func.count().label("hotkeys"), sa.func.sum(spent.c.cpu_s).label("cpu_s")).cte()
-        of_others = everybody.c.cpu_s - spent.c.cpu_s
-        is_slow = sa.case((spent.c.cpu_s * (everybody.c.hotkeys - 1) > MAX_CPU_RATIO * of_others, 1), else_=0)
-        wanted = (
-            sa.select(submissions)
-            .outerjoin(spent, spent.c.hotkey == _T.hotkey)
-            .join(everybody, sa.true())
-            .where(_T.verdict.is_(None), _T.due_s <= now_s, _T.id.not_in(busy))
-            .order_by(is_slow, _T.block, _T.id)
-            .limit(1)
-        )
-        row = self._database.read(lambda connection: connection.execute(wanted).one_or_none())
-        if row is None:
-            return None
-        seen = (row.hotkey, row.line, row.registered_block, row.block, row.standing, row.size)
-        return Entry(*seen, row.id, row.tries, row.why, row.share)
+        named = {"now_s": now_s, "since_s": now_s - DAY_S, **({"busy": list(busy)} if busy else {})}
+        wanted = statements.NEXT_BESIDES if busy else statements.NEXT
+        row = self._database.read(lambda connection: connection.execute(wanted, named).one_or_none())
+        return None if row is None else Entry(**row._mapping)
 
     def next_due_s(self) -> float | None:
         """Return when the next line is due, in seconds since 1970; None if no line waits."""
-        wanted = sa.select(sa.func.min(_T.due_s)).where(_T.verdict.is_(None))
-        return self._database.read(lambda connection: connection.execute(wanted).scalar_one())
+        return self._database.read(lambda connection: connection.execute(statements.NEXT_DUE).scalar_one())
 
     def retry_later(self, entry: Entry, wait_s: float, why: str, *, cpu_s: float = 0.0, tried: bool = True) -> None:
         """Postpone a line; `tried` counts the attempt."""
         now_s = time.time()
-        values = {
-            "due_s": now_s + wait_s, "tries": _T.tries + int(tried), "why": showable(why, WHY_CHARS),
-            "cpu_s": _T.cpu_s + cpu_s, "touched_s": now_s,
-        }  # fmt: skip
-        self._change(entry.id, values)
+        values = {"due_s": now_s + wait_s, "why": showable(why, WHY_CHARS), "touched_s": now_s}
+        self._change(entry.id, values | {"more_tries": int(tried), "more_cpu_s": cpu_s}, statements.TRY)
 
     def record_verdict(self, entry: Entry, found: RecordedVerdict, *, own: bool = True) -> None:
         """Store the verdict of a line; one of other validators is not reported to the task server."""
@@ -253,15 +120,14 @@ class Queue:
             "warcs": "\n".join(found.warcs), "size": len(found.warcs), "tokens": found.tokens,
             "price": found.price,
             "judged_block": found.block, "evidence_sha256": found.evidence_sha256,
-            "why": showable(found.why, WHY_CHARS), "cpu_s": _T.cpu_s + found.cpu_s, "touched_s": time.time(),
-            "tries": _T.tries + 1, "reported": not own, "sealed": 0 if found.seals else None,
+            "why": showable(found.why, WHY_CHARS), "touched_s": time.time(), "reported": not own,
+            "sealed": 0 if found.seals else None, "more_tries": 1, "more_cpu_s": found.cpu_s,
         }  # fmt: skip
-        self._change(entry.id, values)
+        self._change(entry.id, values, statements.TRY)
 
     def unsealed(self) -> list[Report]:
         """Return the verdicts whose evidence the task server has to be told the hash of, before anything else."""
-        wanted = sa.select(submissions).where(_T.sealed == 0, _T.task_id.is_not(None)).order_by(_T.id)
-        rows = self._database.read(lambda connection: connection.execute(wanted).all())
+        rows = self._database.read(lambda connection: connection.execute(statements.UNSEALED).all())
         return [
             Report(row.id, row.task_id, row.verdict, row.total, row.evidence_sha256, row.why, row.tokens)
             for row in rows
@@ -273,15 +139,8 @@ class Queue:
 
     def unreported(self, until_block: int | None = None) -> list[Report]:
         """Return the verdicts that the task server has not acknowledged, the oldest first, up to a block's."""
-        wanted = (
-            sa.select(submissions, batches.c.place)
-            .outerjoin(batches, batches.c.number == _T.batch)
-            .where(_T.verdict.is_not(None), _T.verdict != CLAIMED, _T.task_id.is_not(None), ~_T.reported)
-            .order_by(_T.judged_block, _T.id)
-        )
-        if until_block is not None:
-            wanted = wanted.where(_T.judged_block <= until_block)
-        rows = self._database.read(lambda connection: connection.execute(wanted).all())
+        named = {"until": _NO_END if until_block is None else until_block}
+        rows = self._database.read(lambda connection: connection.execute(statements.UNREPORTED, named).all())
         return [
             Report(
                 row.id,
@@ -306,21 +165,17 @@ class Queue:
 
         A line that was tried and has no verdict yet is one without evidence.
         """
-        tried = sa.and_(_T.verdict.is_(None), _T.tries > 0, _T.share.is_not(None), _T.block >= since_block)
-        wanted = sa.select(submissions).where(sa.or_(_T.judged_block >= since_block, tried)).order_by(_T.block, _T.id)
-        rows = self._database.read(lambda connection: connection.execute(wanted).all())
-        return [_past(row) for row in rows]
+        rows = self._database.read(lambda connection: connection.execute(statements.PAST, {"since": since_block}).all())
+        return [past_of(row) for row in rows]
 
     def sizes(self, after_block: int, until_block: int) -> dict[str, dict[int, int]]:
         """Return by hotkey and number of WARCs the tasks that were committed after a block up to another.
 
         Judged or not; a task of unknown size has the usual one.
         """
-        size = sa.func.coalesce(_T.size, USUAL_WARCS)
-        wanted = sa.select(_T.hotkey, size, sa.func.count()).where(_T.block > after_block, _T.block <= until_block)
+        named = {"after": after_block, "until": until_block}
         found: dict[str, dict[int, int]] = {}
-        grouped = wanted.group_by(_T.hotkey, size)
-        for hotkey, warcs, number in self._database.read(lambda connection: connection.execute(grouped).all()):
+        for hotkey, warcs, number in self._database.read(lambda one: one.execute(statements.SIZES, named).all()):
             found.setdefault(hotkey, {})[warcs] = number
         return found
 
@@ -338,10 +193,8 @@ class Queue:
 
     def paid_lines(self, since_block: int) -> list[PaidLine]:
         """Return the lines committed since a block that passed or were left out."""
-        wanted = sa.select(_T.id, _T.hotkey, _T.line, _T.task_id).where(
-            _T.verdict.in_(("pass", CLAIMED)), _T.block >= since_block, sa.func.coalesce(_T.size, 1) > 0
-        )
-        return [PaidLine(*row) for row in self._database.read(lambda connection: connection.execute(wanted).all())]
+        wanted, named = statements.PAID_LINES, {"since": since_block}
+        return [PaidLine(*row) for row in self._database.read(lambda one: one.execute(wanted, named).all())]
 
     def forfeit(self, line: PaidLine, why: str) -> None:
         """Turn a paid line into a fail, which is reported to the task server like any other.
@@ -350,9 +203,8 @@ class Queue:
         """
         values = {
             "verdict": "fail", "total": 0.0, "tokens": 0.0, "why": showable(why, WHY_CHARS), "reported": False,
-            "share": sa.case((_T.verdict == CLAIMED, 1.0), else_=_T.share),
         }  # fmt: skip
-        self._change(line.id, values)
+        self._change(line.id, values, statements.FORFEIT)
 
     def expire(self, before_block: int, now_block: int) -> int:
         """Let lines leave the queue that were committed before a block and never tried; returns how many.
@@ -363,8 +215,8 @@ class Queue:
             "verdict": CLAIMED, "total": 0.0, "forged": False, "warcs": "", "size": 0, "tokens": 0.0,
             "judged_block": now_block, "reported": True,
         }  # fmt: skip
-        update = sa.update(submissions).where(_T.verdict.is_(None), _T.tries == 0, _T.block < before_block)
-        return self._database.write_one(lambda connection: connection.execute(update.values(values)).rowcount)
+        named = values | {"before": before_block}
+        return self._database.write_one(lambda connection: connection.execute(statements.EXPIRE, named).rowcount)
 
     def reveal(self, task_id: str) -> bool:
         """Record that a task was a canary, and pay it no longer; return whether that was new.
@@ -396,9 +248,7 @@ class Queue:
 
     def distrusted(self) -> set[str]:
         """Return the validators whose verdicts differ from this validator's own too often."""
-        often = sa.and_(trust.c.differed >= MIN_DIFFERENT, trust.c.differed > MAX_DIFFERENT_SHARE * trust.c.compared)
-        wanted = sa.select(trust.c.hotkey).where(often)
-        return set(self._database.read(lambda connection: connection.execute(wanted).scalars().all()))
+        return set(self._database.read(lambda connection: connection.execute(statements.DISTRUSTED).scalars().all()))
 
     def last_block(self) -> int:
         """Return the block of the newest verdict; 0 before the first."""
@@ -425,19 +275,6 @@ class Queue:
         found: dict[str | None, int] = dict(row._tuple() for row in rows)
         return Counts(found.pop(None, 0), {str(verdict): count for verdict, count in found.items()})
 
-    def _change(self, id_: int, values: Mapping[str, object]) -> None:
-        update = sa.update(submissions).where(_T.id == id_).values(values)
-        self._database.write_one(lambda connection: connection.execute(update))
-
-
-def _past(row: sa.Row[Any]) -> Past:
-    size = len(row.warcs.split()) if row.size is None else row.size
-    tokens = TOKENS_A_WARC * size if row.tokens is None else priced(row.tokens, 1.0 if row.price is None else row.price)
-    if row.verdict is None:
-        return Past(
-            row.hotkey, row.registered_block, row.block, row.block, "no_evidence", 0.0, False, size, 0.0, row.share
-        )
-    return Past(
-        row.hotkey, row.registered_block, row.block, row.judged_block, row.verdict, row.total, row.forged, size, tokens,
-        row.share or 1.0,
-    )  # fmt: skip
+    def _change(self, id_: int, values: Mapping[str, object], update: sa.Update = statements.OF_ENTRY) -> None:
+        named = {**values, "entry": id_}
+        self._database.write_one(lambda connection: connection.execute(update, named))

@@ -22,7 +22,8 @@ from finest.validator.loop.weights import PAID_BLOCKS
 from finest.validator.seed import Draw, make_seed
 
 if TYPE_CHECKING:
-    from finest.validator.loop.queue import Entry, Queue
+    from finest.validator.loop.lines import Entry
+    from finest.validator.loop.queue import Queue
     from finest.validator.models import Subject
 
 VERDICTS_A_DAY = 576

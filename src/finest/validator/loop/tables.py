@@ -43,7 +43,10 @@ submissions = sa.Table(
 sa.Index("ix_validator_waiting", submissions.c.due_s, sqlite_where=submissions.c.verdict.is_(None),
          postgresql_where=submissions.c.verdict.is_(None))  # fmt: skip
 sa.Index("ix_validator_judged", submissions.c.judged_block)
-_BY_BLOCK = sa.Index("ix_validator_block", submissions.c.block)
+_ADDED_INDEXES = (
+    sa.Index("ix_validator_block", submissions.c.block),
+    sa.Index("ix_validator_touched", submissions.c.touched_s, submissions.c.hotkey, submissions.c.cpu_s),
+)
 
 trust = sa.Table(
     "validator_trust",
@@ -83,14 +86,15 @@ _ADDED = ("size", "tokens", "share", "price", "sealed", "batch", "task")
 
 
 def prepare(connection: sa.Connection) -> None:
-    """Create the tables, or add the columns and the index that those of an earlier version lack."""
+    """Create the tables, or add the columns and the indexes that those of an earlier version lack."""
     metadata.create_all(connection)
     there = {column["name"] for column in sa.inspect(connection).get_columns(submissions.name)}
     for name in _ADDED:
         if name not in there:
             kind = submissions.c[name].type.compile(connection.dialect)
             connection.exec_driver_sql(f"ALTER TABLE {submissions.name} ADD COLUMN {name} {kind}")
-    _BY_BLOCK.create(connection, checkfirst=True)
+    for index in _ADDED_INDEXES:
+        index.create(connection, checkfirst=True)
 
 
 TABLES = Tables(prepare, "--database", "validator.db", RunError)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from finest.chain.errors import NoPermit, NotRegistered, RateLimited
 from finest.errors import TaskServerUnavailable
 from finest.formatting import counted, duration
-from finest.tasks.client import Refused
 from finest.tasks.models import ScoreRequest
+from finest.tasks.transport import Refused
 from finest.validator.loop.availability import Availability
 from finest.validator.loop.canaries import Revealed, with_payments
 from finest.validator.loop.committee import stakes_of
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from finest.chain.subnet import Chain
     from finest.tasks.client import TaskServer
     from finest.validator.loop.judge import Judge
+    from finest.validator.loop.lines import Report
     from finest.validator.loop.options import ValidateOptions
     from finest.validator.loop.periodic import Round
     from finest.validator.loop.publishing import Publishing
-    from finest.validator.loop.queue import Queue, Report
+    from finest.validator.loop.queue import Queue
     from finest.validator.telemetry import Telemetry
 
 READ_CHAIN_BLOCKS = 5

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from finest.tasks.models import TaskState
-from finest.validator.loop.queue import ObservedLine
+from finest.validator.loop.lines import ObservedLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
