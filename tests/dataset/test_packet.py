@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from finest import where
+from finest.cli import tasks_add
 from finest.dataset.packet import MAX_PACKET_PAGES, MAX_PAGE_BYTES, PACKET_PAGES, Packet, cut, is_item
+from finest.dataset.page_choice import MAX_CHARS
 
 CRAWL = "CC-MAIN-2025-26"
 PAGES = [(f"crawl-data/{CRAWL}/segments/1.2/warc/{file}.warc.gz", 100 * page, 90) for file in "ab" for page in range(4)]
@@ -56,7 +59,6 @@ def test_a_list_that_is_not_the_packets_is_refused(name: str, change: Any) -> No
         Packet.model_validate(changed(change))
 
 
-def test_the_command_has_the_same_limits() -> None:
-    from finest.cli import tasks_add
-
+def test_light_modules_have_the_same_limits() -> None:
+    assert MAX_CHARS == where.MAX_CHARS
     assert (tasks_add.PACKET_PAGES, tasks_add.MAX_PACKET_PAGES) == (PACKET_PAGES, MAX_PACKET_PAGES)

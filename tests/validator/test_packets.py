@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from finest.dataset.manifest import read_manifest, write_manifest
 from finest.dataset.open import open_dataset
 from finest.dataset.packet import Packet, cut
 from finest.devnet.crawl import CRAWL
+from finest.devnet.crawl_http import CrawlServer
 from finest.errors import SourceError
 from finest.pipeline.options import RunOptions
 from finest.pipeline.progress import Progress
@@ -22,6 +24,8 @@ from finest.settings import default_cache
 from finest.validator.audit import audit
 from finest.validator.context import AuditContext, Warcs
 from finest.validator.evidence import total_of
+from finest.validator.loop.verdict import run_verdict
+from finest.validator.loop.verdict_process import Job
 from finest.validator.models import Evidence, Plan, Subject
 from finest.validator.quality.tier import N_GRAMS
 from finest.validator.verdict_quality import measure_quality
@@ -173,14 +177,34 @@ def test_a_length_that_reads_beyond_is_refused_by_the_miner(crawl: Crawl, tmp_pa
         crawl.refine(longer, tmp_path / "longer")
 
 
-def test_a_false_length_pays_nobody(crawl: Crawl, tmp_path: Path) -> None:
-    """Verdicts that repeat the false length have the packet's root; the pages then give no evidence."""
-    path, offset, length = crawl.pages[0]
-    (true,), (longer,) = (cut(CRAWL, WHERE, [(path, offset, length + more)]) for more in (0, 10))
-    honest = crawl.refine(true, tmp_path / "true")
-    if not honest.rows():
-        pytest.skip("the page is dropped")
-    rows = [replace(row, warc_length=length + 10) for row in honest.rows()]
-    lie = tampered(honest, tmp_path / "lie", rows, [replace(one, length=length + 10) for one in honest.verdicts()])
+def test_a_false_length_pays_nobody(crawl: Crawl, honest: Published, tmp_path: Path) -> None:
+    """Verdicts that repeat the false length have the packet's root; the page then gives no evidence."""
+    row = honest.rows()[0]
+    path = row.file_path.removeprefix("s3://commoncrawl/")
+    (true,), (longer,) = (cut(CRAWL, WHERE, [(path, row.warc_offset, row.warc_length + more)]) for more in (0, 10))
+    one = crawl.refine(true, tmp_path / "true")
+    length = row.warc_length + 10
+    rows = [replace(row, warc_length=length) for row in one.rows()]
+    lie = tampered(one, tmp_path / "lie", rows, [replace(verdict, length=length) for verdict in one.verdicts()])
     write_manifest(lie.folder, lie.manifest.model_copy(update={"chosen": longer.choice}))
-    assert crawl.audited(lie, longer).verdict != "pass"
+    evidence = crawl.audited(lie, longer)
+    assert rows and evidence.verdict != "pass" and evidence.admission[-1].outcome == "pass", evidence.why
+
+
+@pytest.mark.slow
+def test_the_process_of_a_verdict_needs_no_list_of_pages(
+    crawl: Crawl, honest: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Confined as it is, it reads the packet's ranges from Common Crawl, and gives verdict and score."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    with CrawlServer(Path(crawl.common_crawl.https_base)) as server:
+        job = Job(
+            subject=crawl.subject(honest, crawl.packets[0]), plan=FEW, place=str(honest.folder), heldout=(), tier=1,
+            device=None, tokens=3_000, warcs=(), index=tmp_path / "fingerprints.db", cache=default_cache(),
+            cc_https=server.endpoint, cc_bucket="commoncrawl",
+        )  # fmt: skip
+        done = run_verdict(job, threading.Event(), lambda _: None)
+        assert done.evidence and done.evidence.verdict == "pass" and done.evidence.measured, done.why
+        asked = {one.path for one in server.asked}
+    assert len(asked) == len({name for name, _, _ in crawl.packets[0].places()})

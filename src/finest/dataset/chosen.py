@@ -1,31 +1,16 @@
-"""The pages that an index chose, and the root that commits to them: that a dataset has all of them needs no sample."""
+"""The root over pages that an index chose, and the check that a dataset has all of them, which needs no sample."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import TYPE_CHECKING
 
 from finest.dataset import merkle
 from finest.errors import VerifyError
-from finest.where import MAX_CHARS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from finest.dataset.open import Dataset
-
-
-class PageChoice(BaseModel):
-    """The only pages of the sources that were read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    where: str = Field(min_length=1, max_length=MAX_CHARS)
-    """The expression that chose them of the crawl's index."""
-    root: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    """Merkle root over them, in the order of sources and offsets (`root_of`)."""
-    pages: int = Field(ge=1, lt=2**63)
 
 
 def root_of(pages: Iterable[tuple[str, int, int]]) -> str:

@@ -20,7 +20,6 @@ from pydantic import (
 from pydantic_core import from_json
 
 from finest.atomic_files import write_whole
-from finest.dataset.chosen import PageChoice
 from finest.dataset.limits import (
     MAX_CONFIGURATIONS,
     MAX_DUMPS,
@@ -30,6 +29,7 @@ from finest.dataset.limits import (
     check_values,
 )  # fmt: skip
 from finest.dataset.merkle import series_of, top_root
+from finest.dataset.page_choice import PageChoice
 from finest.dataset.rows import schema_with
 from finest.dataset.selection import MAX_SELECTIONS, AnyRule, Selection, check_selections
 from finest.dataset.shards import Shard

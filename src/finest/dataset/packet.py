@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from finest.dataset.chosen import PageChoice, root_of
+from finest.dataset.chosen import root_of
+from finest.dataset.page_choice import PageChoice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from finest.dataset.chosen import PageChoice
+from finest.dataset.page_choice import PageChoice
 from finest.formatting import counted
 
 DAY_BLOCKS = 7200

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from finest.dataset.chosen import PageChoice
+from finest.dataset.page_choice import PageChoice
 from finest.tasks.models import Score, Task, TaskPage, TaskState
 from finest.tasks.problems import Problem
 from finest.tasks.tables import FINISHED, REVEALED, claims, crawls, miners, packets, scores, tasks, verdict_seals, warcs

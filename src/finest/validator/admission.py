@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from finest.dataset.chosen import PageChoice
     from finest.dataset.manifest import Manifest
     from finest.dataset.open import Dataset
+    from finest.dataset.page_choice import PageChoice
     from finest.validator.context import AuditContext
     from finest.validator.models import Assignment, Outcome, Subject, Submission
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-from finest.dataset.chosen import PageChoice
+from finest.dataset.page_choice import PageChoice
 from finest.validator.score import Measured, Score
 
 Outcome = Literal["pass", "fail", "no_evidence"]
