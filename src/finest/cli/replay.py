@@ -76,7 +76,7 @@ def _difference(evidence: Evidence, place: str, specs: tuple[str, ...], settings
     from finest.validator.replay import repeat
 
     task = evidence.subject.task
-    warcs = warcs_of(specs or (() if task.packet else paths_of(task.warcs)), settings)
+    warcs = warcs_of(specs or (() if task.packet or task.merge else paths_of(task.warcs)), settings)
     found = repeat(evidence, audit_context(place, warcs, settings))
     if found.difference is not None and found.is_incomplete:
         say("Not all of the dataset or its WARCs could be read, so a difference may not be the validator's fault")

@@ -13,6 +13,7 @@ from finest.cli.shared import console, needs, say
 from finest.cli.task_recipes import recipes_command, set_recipe_command
 from finest.cli.tasks_add import add_command
 from finest.cli.tasks_index import publish_index
+from finest.cli.tasks_merge import merge_command
 from finest.errors import VerifyError
 from finest.formatting import counted
 from finest.settings import load_settings
@@ -241,6 +242,7 @@ def verify_command(state: Path | None, on_chain: bool, chain: ChainOptions) -> N
 
 
 tasks.add_command(add_command)
+tasks.add_command(merge_command)
 tasks.add_command(publish_index)
 tasks.add_command(recipes_command)
 tasks.add_command(set_recipe_command)

@@ -12,12 +12,24 @@ from pydantic import ValidationError
 from finest.atomic_files import write_whole
 from finest.chain.payload import encode
 from finest.dataset.falsify import falsify
+from finest.dataset.manifest import MANIFEST_NAME, read_manifest
 from finest.dataset.packet import Packet
 from finest.dataset.task_folders import publish_task
-from finest.errors import ClusterError, LeaseLost, LedgerError, NeedsPerson, RunError, TaskServerUnavailable
+from finest.errors import (
+    ClusterError,
+    HubNotFound,
+    LeaseLost,
+    LedgerError,
+    NeedsPerson,
+    RunError,
+    TaskServerUnavailable,
+    UsageError,
+    VerifyError,
+)
 from finest.miner.journal import Committed, Finished, Published, Refined
 from finest.pipeline.ledger import Ledger
-from finest.pipeline.options import RunOptions
+from finest.pipeline.merging.merge import MergeOptions, merge
+from finest.pipeline.options import DEDUP_MEMORY_BYTES, RunOptions
 from finest.pipeline.progress import Progress
 from finest.pipeline.run import refine
 from finest.tasks.canaries import day_of
@@ -32,6 +44,7 @@ if TYPE_CHECKING:
 
     from finest.chain.commitments import CommitReceipt
     from finest.dataset.commit import Sent
+    from finest.dataset.manifest import Manifest
     from finest.executors.slurm.request import SlurmRequest
     from finest.miner.journal import Journal
     from finest.miner.lease import Lease
@@ -151,7 +164,36 @@ class Steps:
         self._now, self._display, self._say = now, display, display.say
 
     def refined(self, journal: Journal, lease: Lease) -> Refined:
-        """Refine the task's WARCs, continuing after the slices that its ledger has."""
+        """Refine the task's WARCs, continuing after the slices that its ledger has; or merge its datasets."""
+        progress = LeaseProgress(self._display.console, self._say, lease, self._now)
+        try:
+            manifest = self._merge(journal, progress) if journal.record.task.merge else self._refine(journal, progress)
+        finally:
+            progress.close()
+        shutil.rmtree(journal.warcs, ignore_errors=True)
+        if share := self._false_share(journal):
+            manifest = falsify(journal.dataset, journal.dataset / FALSIFIED, share, journal.id)
+        return Refined(
+            root=manifest.root, rows=manifest.rows, tokens=manifest.token_count, pages=manifest.pages,
+            size_bytes=manifest.size_bytes,
+        )  # fmt: skip
+
+    def _merge(self, journal: Journal, progress: Progress) -> Manifest:
+        """Merge the task's datasets; raises RunError if they cannot be merged, so that the task is released."""
+        task, options = journal.record.task, self._options
+        assert task.merge is not None
+        merging = MergeOptions(options.cache, options.workers, DEDUP_MEMORY_BYTES)
+        is_done = (journal.dataset / MANIFEST_NAME).exists()
+        try:
+            places = [one.place for one in task.merge.inputs]
+            manifest = read_manifest(journal.dataset) if is_done else merge(places, journal.dataset, merging, progress)
+        except (HubNotFound, UsageError, VerifyError) as error:
+            raise RunError(f"the datasets of task {task.id} cannot be merged: {error}") from error
+        if (manifest.merged, manifest.recipe_hash) != (task.merge.roots, task.recipe_hash):
+            raise RunError(f"the datasets of task {task.id} are not those that it names")
+        return manifest
+
+    def _refine(self, journal: Journal, progress: Progress) -> Manifest:
         options = self._options
         task = journal.record.task
         recipe, limit = options.recipe_of(task), None if task.packet else options.limit
@@ -164,18 +206,7 @@ class Steps:
             cache=options.cache, common_crawl=options.common_crawl, workers=options.workers, limit=limit,
             restart=restart, slurm=options.slurm, ray=options.ray,
         )  # fmt: skip
-        progress = LeaseProgress(self._display.console, self._say, lease, self._now)
-        try:
-            manifest = refine(run, progress)
-        finally:
-            progress.close()
-        shutil.rmtree(journal.warcs, ignore_errors=True)
-        if share := self._false_share(journal):
-            manifest = falsify(journal.dataset, journal.dataset / FALSIFIED, share, journal.id)
-        return Refined(
-            root=manifest.root, rows=manifest.rows, tokens=manifest.token_count, pages=manifest.pages,
-            size_bytes=manifest.size_bytes,
-        )  # fmt: skip
+        return refine(run, progress)
 
     def published(self, journal: Journal, lease: Lease) -> Published:
         """Publish the dataset as the task's folder in the repository."""

@@ -19,6 +19,7 @@ from finest.formatting import counted
 from finest.tasks.assignment import UNDRAWN, Beacon
 from finest.tasks.canaries import Canaries, check_share
 from finest.tasks.claim import NewTask, claim_warcs
+from finest.tasks.merges import of_tasks
 from finest.tasks.models import FIRST_KINDS, Rules, Task, TaskState, WorkKind
 from finest.tasks.problems import Problem
 from finest.tasks.provenance import keep_order
@@ -174,9 +175,10 @@ def _new_lease(connection: sa.Connection, rules: Rules, call: LeaseCall, miner: 
         raise _no_work(connection, call)
     work, paths = claimed
     packet = choices(connection, [task_id]).get(task_id) if work.kind == "packets" else None
+    merge = of_tasks(connection, [task_id]).get(task_id) if work.kind == "merge" else None
     return Task(
         id=new_task.task_id, hotkey=call.hotkey, state=TaskState.LEASED, **work.of_task, warcs=paths, packet=packet,
-        block=call.block, leased_block=call.seen_block, expires_block=new_task.expires_block,
+        merge=merge, block=call.block, leased_block=call.seen_block, expires_block=new_task.expires_block,
         due_block=new_task.expires_block, seal=new_task.seal,
     )  # fmt: skip
 

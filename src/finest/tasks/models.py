@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from finest.dataset.merge_inputs import MergeLease
 from finest.dataset.page_choice import PageChoice
 from finest.formatting import counted
 
@@ -29,9 +30,9 @@ EvidencePlace = Annotated[
 ]
 """A published batch of evidence: OWNER/NAME@REVISION#ROOT, with the Merkle root over its records."""
 Verdict = Literal["pass", "fail", "no_evidence"]
-WorkKind = Literal["crawl", "language", "refinement", "packets"]
+WorkKind = Literal["crawl", "language", "refinement", "packets", "merge"]
 """Kinds of work: a crawl with any recipe; a language of a crawl; a crawl once more after a change of the recipe; pages
-of a crawl that its index chose, in packets."""
+of a crawl that its index chose, in packets; accepted datasets of a crawl, which become one."""
 WORK_KINDS: tuple[WorkKind, ...] = get_args(WorkKind)
 FIRST_KINDS: tuple[WorkKind, ...] = ("crawl", "language", "refinement")
 """Kinds that miners do whose requests name none, as those of earlier versions."""
@@ -157,13 +158,15 @@ class Task(BaseModel):
     recipe_hash: str | None = Field(default=None, description="Hash of that recipe.")
     price: float = Field(default=1.0, description="Multiple of the usual pay of a verified token.")
     warcs: list[str] = Field(
-        description="Paths under data.commoncrawl.org, crawl-data/...; of a packet its name, packets/CRAWL/ROOT."
+        description="Paths under data.commoncrawl.org, crawl-data/...; of a packet or merge its name, "
+        "packets/CRAWL/ROOT or merges/CRAWL/ROOT."
     )
     packet: PageChoice | None = Field(
         default=None,
         description="The only pages that the task is of: their number, the root over them, and what chose them. "
         "/v1/packets/ROOT lists them. Null for whole WARCs.",
     )
+    merge: MergeLease | None = Field(default=None, description="The datasets to merge, of work of this kind.")
     block: int = Field(description="The chain's block at the time of the answer.")
     leased_block: int = Field(
         description="The newest block that the server had read from the chain when it leased the task."
@@ -189,7 +192,9 @@ class Task(BaseModel):
 
     @property
     def contents(self) -> str:
-        """Its WARCs or pages, counted for a person."""
+        """Its WARCs, pages or datasets, counted for a person."""
+        if self.merge:
+            return counted(len(self.merge.inputs), "dataset")
         return counted(self.packet.pages, "page") if self.packet else counted(len(self.warcs), "WARC")
 
 

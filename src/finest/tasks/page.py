@@ -161,9 +161,9 @@ def _crawl(one: CrawlStatistics) -> CrawlRow:
 
 def _about(one: CrawlStatistics) -> str:
     recipe = f"recipe {one.recipe}" if one.recipe else ""
-    packets = "packets of pages" if one.kind == "packets" else ""
+    what = {"packets": "packets of pages", "merge": "merges of accepted datasets"}.get(one.kind, "")
     price = "" if one.price == 1 else f"price {one.price:g}"
-    return _text(", ".join(filter(None, (packets, one.language, recipe, price))))
+    return _text(", ".join(filter(None, (what, one.language, recipe, price))))
 
 
 def _leased(task: Task, block: int, block_time_s: float) -> TaskRow:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from finest.dataset.page_choice import PageChoice
+from finest.tasks import merges
 from finest.tasks.models import Score, Task, TaskPage, TaskState
 from finest.tasks.problems import Problem
 from finest.tasks.tables import FINISHED, REVEALED, claims, crawls, miners, packets, scores, tasks, verdict_seals, warcs
@@ -25,9 +26,9 @@ MAX_SCORES = 256
 """The most scores that a task is shown with, newest first: as many as a subnet has neurons."""
 READ_BATCH = 20
 """Tasks whose paths and scores are read at once. A page that is cut wastes at most one batch."""
-_TASK_BYTES, _SCORE_BYTES, _PATH_BYTES = 1_300, 370, 3
-"""Upper bounds for the JSON of a task, of a score without its note and its evidence, and of a path apart from its
-characters."""
+_TASK_BYTES, _SCORE_BYTES, _PATH_BYTES, _INPUT_BYTES = 1_300, 370, 3, 160
+"""Upper bounds for the JSON of a task, of a score without its note and its evidence, and of a path and of a dataset to
+merge apart from the characters of the path and the dataset's place."""
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _NAMED = (
     sa.select(tasks, miners.c.hotkey, *FIELDS_OF_TASK)
@@ -139,6 +140,7 @@ def _json_bytes(task: Task) -> int:
     """Upper bound for the task's JSON without notes; every other field has a maximum length."""
     paths = sum(len(path) + _PATH_BYTES for path in task.warcs)
     places = sum(len(score.evidence or "") for score in task.scores)
+    places += sum(len(one.place) + _INPUT_BYTES for one in task.merge.inputs) if task.merge else 0
     return _TASK_BYTES + paths + _SCORE_BYTES * len(task.scores) + places
 
 
@@ -146,6 +148,7 @@ def _as_tasks(connection: sa.Connection, rows: Sequence[sa.Row[Any]], block: int
     named = {"task_ids": [row.id for row in rows]}
     paths, verdicts = defaultdict(list), defaultdict(list)
     of_packets = choices(connection, [row.id for row in rows if row.kind == "packets"])
+    of_merges = merges.of_tasks(connection, [row.id for row in rows if row.kind == "merge"])
     for path in connection.execute(_PATHS, named) if rows else ():
         paths[path.task_id].append(path.path)
     finished = any(row.state == "finished" for row in rows)
@@ -155,8 +158,8 @@ def _as_tasks(connection: sa.Connection, rows: Sequence[sa.Row[Any]], block: int
     return [
         Task.model_validate(
             dict(row._mapping)
-            | {"warcs": paths[row.id], "packet": of_packets.get(row.id), "block": block}
-            | {"scores": _newest(verdicts[row.id])}
+            | {"warcs": paths[row.id], "packet": of_packets.get(row.id), "merge": of_merges.get(row.id)}
+            | {"scores": _newest(verdicts[row.id]), "block": block}
         )
         for row in rows
     ]

@@ -19,6 +19,7 @@ from finest.tasks import (
     imports,
     lease_expiry,
     leases,
+    merges,
     outages,
     queries,
     recipes,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from finest.chain.payload import Anchor
+    from finest.dataset.index import IndexEntry
     from finest.tasks.assignment import Beacon
     from finest.tasks.canaries import Canaries
     from finest.tasks.models import WorkKind
@@ -267,6 +269,14 @@ class Store:
     def add_work(self, work: NewWork, price: float) -> int:
         """Add work on a crawl, or set its price if it is there; returns how many WARCs or packets are new."""
         return self._database.write(lambda connection: add_work(connection, work, price))
+
+    def add_merges(
+        self, crawl: str, recipe: str, recipe_hash: str, entries: Sequence[IndexEntry], size: int, price: float
+    ) -> int:  # fmt: skip
+        """Add merges of `size` datasets of an index that are in none yet, and set the price; returns how many."""
+        return self._database.write(
+            lambda connection: merges.add(connection, crawl, recipe, recipe_hash, entries, size, price)
+        )
 
     def has_work(self, name: str) -> bool:
         """Whether there is a work of this name."""

@@ -2,11 +2,13 @@
 
     crawls --< warcs --< claims >-- tasks >-- miners
                                      ├--< scores       events, nonces, rules, recipes
-                    └-- packets      └--< verdict_seals
+                    ├-- packets      └--< verdict_seals
+                    └-- merges
 
 A row of `crawls` is one piece of work on the WARCs of a crawl: the crawl itself, or the crawl once more in another
 language or with a new recipe (finest.tasks.work). Each piece of work has its own rows in `warcs`. If the work is some
-pages of a crawl, such a row is a packet of them, whose path is the packet's name.
+pages of a crawl, such a row is a packet of them, whose path is the packet's name; if the work is to merge datasets, it
+is some of them.
 
 A WARC is open while it has fewer live claims than the redundancy. When a task expires, is released or fails, its claims
 are no longer live. migrations/ builds the same tables step by step, and a test compares the two.
@@ -101,6 +103,13 @@ packets = Table(
     Column("packet", LargeBinary, nullable=False),  # JSON of finest.dataset.packet.Packet, compressed by zlib
 )
 Index("ix_packets_root", packets.c.root)
+
+merges = Table(
+    "merges",
+    metadata,
+    Column("warc_id", ForeignKey("warcs.id"), primary_key=True),
+    Column("lease", JSON, nullable=False),  # finest.dataset.merge_inputs.MergeLease
+)
 
 miners = Table(
     "miners",

@@ -1,5 +1,5 @@
 """The queue of work: crawls, languages of a crawl, crawls that are refined once more after a change of the recipe, and
-packets of pages that the index of a crawl chose.
+packets of pages that the index of a crawl chose. Merges of accepted datasets are in finest.tasks.merges.
 
 Each piece of work has a price: the multiple of the usual pay that a verified token of its tasks gets. Leases are given
 out of the work with the highest price first, and of the oldest among equals. A task keeps the price at which it was
@@ -47,8 +47,8 @@ class Work:
     """The expression that chose the pages of packets."""
 
     def in_a_lease(self, asked: int) -> int:
-        """The number of items of its list in a lease of so many WARCs; a packet fills a lease."""
-        return 1 if self.kind == "packets" else asked
+        """The number of items of its list in a lease of so many WARCs; a packet or a merge fills a lease."""
+        return 1 if self.kind in ("packets", "merge") else asked
 
     @property
     def log_name(self) -> str | None:
@@ -95,8 +95,9 @@ _FIELDS = (
     crawls.c.id, crawls.c.name, crawls.c.price, crawls.c.warcs, crawls.c.root, crawls.c.pages_where, *FIELDS_OF_TASK,
 )  # fmt: skip
 _HAS_OPEN = sa.exists().where(warcs.c.crawl_id == crawls.c.id, OPEN).correlate(crawls)
-IN_ORDER = (crawls.c.price.desc(), crawls.c.id)
-"""The order in which leases are given out: the highest price first, then the oldest work."""
+IN_ORDER = (sa.case((crawls.c.kind == "merge", 0), else_=1), crawls.c.price.desc(), crawls.c.id)
+"""The order in which leases are given out: merges first, since a token of theirs takes a fraction of the usual work and
+has a price to match; then the highest price, then the oldest work."""
 
 
 def open_works(
@@ -122,12 +123,13 @@ def ids_of_crawl(connection: sa.Connection, crawl: str) -> list[int]:
 
 def set_price(connection: sa.Connection, name: str, price: float) -> None:
     """Set the price for new leases of a work; raises UsageError if there is no such work, or no such price."""
-    _check_price(price)
+    check_price(price)
     if not connection.execute(sa.update(crawls).where(crawls.c.name == name).values(price=price)).rowcount:
         raise UsageError(f"there is no work {name}: finest tasks show lists all work")
 
 
-def _check_price(price: float) -> None:
+def check_price(price: float) -> None:
+    """Raise UsageError if there is no such price."""
     if not 0 < price <= MAX_PRICE:
         raise UsageError(f"a price is above 0 and at most {MAX_PRICE:g}, not {price:g}; 1 is the usual one")
 
@@ -139,7 +141,7 @@ def add_work(connection: sa.Connection, work: NewWork, price: float) -> int:
     later was refined with the newer recipe already. Raises UsageError if a crawl whose WARCs it needs was not imported,
     if nothing of it is finished yet, or if there is no such price.
     """
-    _check_price(price)
+    check_price(price)
     keep_order(connection)
     if has_work(connection, work.name):
         set_price(connection, work.name, price)

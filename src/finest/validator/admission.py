@@ -29,6 +29,7 @@ from finest.errors import HubNotFound, UsageError, VerifyError
 from finest.recipe.installed import needs
 from finest.recipe.recipe import SHIPPED, Recipe, load_recipe
 from finest.tasks.reference import named_recipes
+from finest.validator.merge import check_inputs
 from finest.validator.models import MAX_WORDS, Check, Declared
 from finest.validator.packet import PacketPages
 
@@ -90,6 +91,23 @@ def check_dataset(
         kind = f"{kind}; {packages}"
     detail = f"{name[:64]}, hash {manifest.recipe_hash[:12]}: {kind}"
     yield Check(name="recipe", outcome="pass", detail=detail[:MAX_WORDS])
+
+
+def check_merged(dataset: Dataset, subject: Subject, recipe: Recipe | None) -> Iterator[Check]:
+    """Run the checks of a merged dataset that need only its manifest, file footers and a few columns."""
+    manifest, merge = dataset.manifest, subject.task.merge
+    assert merge is not None
+    most = sum(one.rows for one in merge.inputs)
+    yield _check("size", manifest.rows <= most, f"{manifest.rows} rows, the datasets to merge have {most}")
+    yield check_inputs(dataset, merge)
+    yield _check("selection", not manifest.selections, "the task wants all rows, this is a selection of them")
+    yield _check_layout(dataset)
+    yield _check_tokens(dataset)
+    yield _check_root(dataset, subject.submission)
+    asked = subject.task.recipe_hash
+    yield _check("recipe", manifest.recipe_hash == asked, f"the task is of recipe {(asked or '')[:12]}")
+    if recipe is None:
+        yield _check("recipe", None, "this version does not have the recipe of the datasets")
 
 
 def _check_sources(dataset: Dataset, warcs: Sequence[str], most: int) -> Check:

@@ -44,6 +44,7 @@ def assignment_of(task: Task) -> Assignment:
         state=task.state.value, commitment=task.commitment, leased_block=task.leased_block,
         expires_block=task.expires_block, due_block=task.due_block, closed_block=task.closed_block,
         language=task.language, recipe_hash=task.recipe_hash, price=capped(task.price), packet=task.packet,
+        merge=task.merge,
     )  # fmt: skip
 
 

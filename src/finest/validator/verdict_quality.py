@@ -12,7 +12,7 @@ from finest.validator.evidence import with_quality, without_quality
 from finest.validator.languages import is_in_language, reference_for
 from finest.validator.quality import Quality
 from finest.validator.quality.assess import assess
-from finest.validator.quality.record import neutral, recorded
+from finest.validator.quality.record import merged, neutral, recorded
 
 if TYPE_CHECKING:
     from finest.dataset.open import Dataset
@@ -37,6 +37,8 @@ def measure_quality(
 
     Never raises an error for what the miner published or for a failing network.
     """
+    if evidence.subject.task.merge is not None:
+        return with_quality(evidence, merged(tier.number, evidence.subject.seed))
     context.say(f"Measuring quality with {tokens:,} tokens a side")
     try:
         task = evidence.subject.task
