@@ -6,6 +6,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from finest.sample.build_languages import drawn, response_of
+from finest.sample.prose import Article
 from finest.sample.warc_writer import Response, page_members, warcinfo
 
 SENTENCES = {
@@ -68,6 +70,18 @@ def html(language: str, paragraphs: list[str]) -> bytes:
 
 def response(name: str, language: str, paragraphs: list[str], share: float = 0.98) -> Response:
     return Response(f"https://{name}.example.org/{language}", html(language, paragraphs), ((language, share),))
+
+
+def drawn_pages(code: str, count: int, sentences: int = 20) -> list[Response]:
+    """Return distinct pages of the sample's sentences in a language, with navigation and comments around them."""
+    gap = "" if code in ("zh", "ja") else " "
+    pages = []
+    for number in range(count):
+        said = drawn(code, 1000 + number, sentences)
+        blocks = tuple(gap.join(said[at : at + 4]) for at in range(0, sentences, 4))
+        kind = ("blog", "news", "magazine")[number % 3]
+        pages.append(response_of(Article(kind, f"{code}{number}.example.org/page", said[0], blocks, code)))
+    return pages
 
 
 def write_warc(path: Path, responses: list[Response]) -> Path:

@@ -27,6 +27,7 @@ CODE: dict[str, tuple[str, str]] = {
         "<table><tr><td class=gutter><pre>1\n2</pre><td><pre>a\nb</pre></table>", "```\na\nb\n```",
     ),
     "numbers beside lines": ("<pre><span class=lineno>1</span>a\n<span class=ln>2</span>b</pre>", "```\na\nb\n```"),
+    "a list of numbers": ("<pre>a\n b<ul class=pre-numbering><li>1<li>2</ul></pre>", "```\na\n b\n```"),
     "numbers in a block": ("<pre>8\n9\n10</pre><pre>1\n3</pre>", "```\n1\n3\n```"),
     "items are lines": ("<pre><ol><li>a<li> b</ol></pre>", "```\na\n b\n```"),
     "back quotes inside": ("<pre>a ``` b</pre>", "````\na ``` b\n````"),
@@ -88,6 +89,17 @@ FORMULAS: dict[str, tuple[str, str]] = {
     "an annotation": (_MATH.format('<annotation encoding="application/x-tex"> x^2 </annotation>'), "$x^2$"),
     "other annotations": (_MATH.format("<annotation encoding=Mathematica>x*x</annotation>"), "${x}^{2}$"),
     "alttext": ('<p>a <math alttext="\\alpha &lt; 1"><mi>q</mi></math>', "a $\\alpha < 1$"),
+    "scripts on delimiters": (
+        "<math><mo>(</mo><mo>[</mo><mo>]</mo><msub><mrow><mo>)</mo></mrow><mn>2</mn></msub><msup><mo>)</mo></msup></math>",
+        "${([])}_{2})$",
+    ),
+    "a power of a group": (
+        "<math><mo>(</mo><mi>x</mi><msup><mo>)</mo><mn>2</mn></msup></math>", "${\\left(x\\right)}^{2}$",
+    ),
+    "an image with line ends": ('<p><img class=tex alt="<br />\nx<br>y<b>">', "$x y<b>$"),
+    "dollar signs around": ('<p><img class=tex alt="$$x$y$">', "$x$y$"),
+    "images of other sites": ('<p><img src="/equation?tex=a" alt=a><img src="/c?cht=tx&chl=b" alt=b>', "$a$$b$"),
+    "AsciiMath": ('<p>a <script type="math/asciimath">x/2</script>', "a $x/2$"),
     "an image": ('<p>a <img class=latex alt="x_1">, <img alt="me"><img src="/mimetex.cgi?y^2">.', "a $x_1$, $y^2$."),
     "MathJax": (
         '<p>a <script type="math/tex">x < 1</script><script type="math/tex; mode=display">\\sum</script>',
@@ -116,6 +128,7 @@ OTHERS: dict[str, tuple[str, str]] = {
     "ruby without end tags": ("<ruby>a<rt>b<rb>c<rt>d</ruby>e", "a(b)c(d)e"),
     "hidden": ("<p>a<b hidden>b</b><div aria-hidden=true>c</div><div hidden id=x>d</div>", "a"),
     "streamed": ("<p>a<div hidden id=S:0><p>b</div>", "a\n\nb"),
+    "documents inside": ("<div>a <html><head><style>x</style></head>b</body> c</div>", "a b c"),
     "marks of ours in a page": ("<p>a\x01b&#1;c\x04d", "a b c d".replace("b c", "bc")),
 }
 
@@ -218,6 +231,16 @@ def test_tables_and_gaps_are_decided_as_wholes() -> None:
     assert chosen(-900, -900, -900, 300, -800, -800, -800, -900, -900) == "defg"
     assert chosen(-900, -900, -900, 300, -900, -900, -900, -900, -900) == ""
     assert chosen(-900, -900, -900, *rest, structured_text.CODE_LIMIT + 1) == "i"
+
+
+def test_formulas_have_a_limit_of_their_own() -> None:
+    """A block of which half is formulas, or that has an environment of TeX, is seldom boilerplate."""
+    found = read("<p><math alttext='x^2'></math><p><math alttext='x^2'></math> abcd")
+    low = structured_text.FORMULA_LIMIT
+    assert kept(found.shown, found.tables, (low + 1, low + 1)) == [True, False]
+    assert kept(found.shown, found.tables, (low, 1)) == [False, True]
+    drawn = read(r"<p>As follows: \begin{align} a &amp;= b \end{align}").shown
+    assert kept(drawn, [], (low + 1,)) == [True]
 
 
 def test_half_a_surrogate_pair_is_an_error() -> None:

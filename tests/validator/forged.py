@@ -186,15 +186,21 @@ def in_groups_of_one(honest: Published, out: Path, kind: str) -> Published:
     return Published(out, honest.warcs)
 
 
+def fixed(honest: Published) -> list[str]:
+    """The documents that validators ship to predict, in the language of the dataset."""
+    (language,) = honest.manifest.languages
+    return anchors(None if language == "en" else language)
+
+
 def leaked(honest: Published, out: Path) -> Published:
     """The documents that validators ship to predict, spread over the rows; said to be `fineweb`'s."""
-    documents = cycle(anchors())
+    documents = cycle(fixed(honest))
     return tampered(honest, out, [replace(row, text=f"{row.text}\n{next(documents)}") for row in honest.rows()])
 
 
 def leaked_under_own_recipe(honest: Published, out: Path) -> Published:
     """As much of them as a recipe of one's own may add to a page without being found out: less than a fifth."""
-    words = cycle([word for document in anchors() for word in document.split()])
+    words = cycle([word for document in fixed(honest) for word in document.split()])
 
     def add(row: Row) -> Row:
         more = len(row.text.split()) // 6

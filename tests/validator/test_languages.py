@@ -17,6 +17,7 @@ from finest.settings import default_cache
 from finest.validator.audit import audit
 from finest.validator.evidence import kept_pages
 from finest.validator.models import Evidence
+from finest.validator.quality.heldout import anchors
 from finest.validator.quality.tier import N_GRAMS
 from finest.validator.verdict_quality import measure_quality
 from tests import languages_made
@@ -106,15 +107,49 @@ def test_a_german_dataset_passes_a_german_task(german: Published, honest_verdict
     assert evidence.uniqueness.unique_tokens == german.manifest.token_count
 
 
-def test_too_little_german_text_is_as_good_as_the_reference(german: Published, honest_verdict: Evidence) -> None:
-    """Nothing ships in German to predict, and the pages are too few; but its rows are the recipe's."""
-    with open_dataset(str(german.folder)) as dataset:
-        found = measure_quality(honest_verdict, dataset, [], german.context(), N_GRAMS, 100_000)
+def scored(evidence: Evidence, found: Published) -> Evidence:
+    """The evidence with the quality of its dataset, measured without another WARC."""
+    with open_dataset(str(found.folder)) as dataset:
+        return measure_quality(evidence, dataset, [], found.context(), N_GRAMS, 100_000)
+
+
+def test_an_honest_german_dataset_scores_as_an_english_one_does(german: Published, honest_verdict: Evidence) -> None:
+    """Its quality is measured with the fixed documents in German, and it is the reference's."""
+    found = scored(honest_verdict, german)
+    assert found.verdict == "pass" and found.score and found.quality and found.total
+    assert 0.95 <= found.score.quality <= 1.0 and 0.8 < found.total < 1.0
+    assert found.quality.figures["heldout_documents"] == len(anchors("deu_Latn"))
+    assert found.quality.figures["reference_recipe"] == german.manifest.recipe_hash
+
+
+def task_of(code: str, count: int, folder: Path) -> tuple[Published, Evidence]:
+    """An honest dataset of pages in a language that the sample has, and its audit."""
+    warc = languages_made.write_warc(folder / "pages.warc.gz", languages_made.drawn_pages(code, count))
+    recipe = recipe_for_task(code, WITHOUT, default_cache())[0]
+    found = make(folder / "out", [warc], recipe)
+    task = {"language": recipe.language.languages[0], "recipe_hash": found.manifest.recipe_hash}
+    return found, audit(found.subject(**task), PLAN, found.context())
+
+
+def test_an_honest_japanese_dataset_scores_as_an_english_one_does(tmp_path: Path) -> None:
+    """Bits are counted per byte, so the script of a language changes nothing."""
+    pytest.importorskip("sudachipy")
+    made, evidence = task_of("ja", 20, tmp_path)
+    found = scored(evidence, made)
+    assert found.verdict == "pass" and found.score and found.quality and found.total
+    assert 0.95 <= found.score.quality <= 1.0 and 0.8 < found.total < 1.0
+    assert found.quality.figures["heldout_documents"] == len(anchors("jpn_Jpan"))
+
+
+def test_too_little_german_text_is_as_good_as_the_reference(tmp_path: Path) -> None:
+    """The pages are too few to learn from; but its rows are the recipe's."""
+    made, evidence = task_of("de", 4, tmp_path)
+    found = scored(evidence, made)
     assert found.verdict == "pass" and found.score and found.quality and found.total
     assert found.score.quality == 1.0 and 0.8 < found.total < 1.0
-    assert str(found.quality.figures["not_measured"]).startswith("0 held-out documents")
-    assert found.quality.figures["reference_recipe"] == german.manifest.recipe_hash
-    assert found.measured and found.measured.reference_tokens == german.manifest.token_count
+    assert str(found.quality.figures["not_measured"]).startswith("reference has")
+    assert found.quality.figures["reference_recipe"] == made.manifest.recipe_hash
+    assert found.measured and found.measured.reference_tokens == made.manifest.token_count
 
 
 def test_a_forged_german_row_fails(german: Published, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def quality(
         reference = recipe_in_languages(dataset.manifest)
         found = assess(
             dataset, sources, others, settings.cache, seed, tier=model, tokens=tokens, reference=reference,
-            english=reference is None, progress=Lines(),
+            progress=Lines(),
         )  # fmt: skip
     if as_json:
         click.echo(json.dumps(as_dict(found), indent=1))

@@ -1,7 +1,7 @@
 """Fetch GlotLID v3, the language model of the recipe `fineweb-2`, from the Hub into the cache.
 
-It has 1.7 GB. A download that was stopped continues where it stopped; the file gets its name when its sha256 is the one
-that the Hub states.
+It has 1.7 GB. A download that was stopped continues where it stopped; the file gets its name when its sha256 is the
+pinned one.
 """
 
 from __future__ import annotations
@@ -9,14 +9,31 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from finest.atomic_files import Held, hold, size_and_sha256, sync
 from finest.dataset.hub import Hub, RemoteFile, Revision
 from finest.dataset.hub_retry import Say
 from finest.errors import UsageError, VerifyError
 
-REPOSITORY, FILE = "cis-lmu/glotlid", "model_v3.bin"
-"""Where FineWeb-2 has it from (DataTrove's `GlotLID`); Apache-2.0."""
+FILE = "model_v3.bin"
+
+
+class Model(NamedTuple):
+    """One revision of a repository that has the file, and the file's sha256."""
+
+    repository: str
+    revision: str
+    sha256: str
+
+
+GLOTLID_V3 = Model(
+    "cis-lmu/glotlid",
+    "85cd6716494360367b75f642b5bc78667605d0b4",
+    "a818b6bd42a628ab47d3dfc1578c7ea615c45381f3494c42535e31e8c4cafc9e",
+)
+"""Where FineWeb-2 has it from (DataTrove's `GlotLID`); Apache-2.0. The sha256 is that of the Hub's LFS file of this
+revision, which has 1,687,094,687 bytes."""
 GLOTLID = "glotlid-v3.bin"
 """Its name in the cache, and in the recipe `fineweb-2`."""
 MAX_BYTES = 4 << 30
@@ -33,40 +50,41 @@ def glotlid_path(cache: Path) -> Path:
 
 
 def fetch_glotlid(
-    cache: Path, *, repository: str = REPOSITORY, token: str | None = None, say: Say = lambda _: None,
+    cache: Path, *, model: Model = GLOTLID_V3, token: str | None = None, say: Say = lambda _: None,
     progress: Progress = lambda *_: None,
-) -> tuple[Path, str]:  # fmt: skip
-    """Return the path of the model in the cache and its sha256; download it if it is not there.
+) -> Path:  # fmt: skip
+    """Return the path of the model in the cache; download it if it is not there.
 
-    Raises HubError or a subclass if the Hub does not give it, VerifyError if what comes is not the file that the Hub
-    lists, and UsageError if another process is fetching it.
+    Raises HubError or a subclass if the Hub does not give it, VerifyError if the file in the cache or what comes has
+    another sha256 than the model's, and UsageError if another process is fetching it.
     """
     target = glotlid_path(cache)
     if target.is_file():
-        return target, size_and_sha256(target)[1]
+        if size_and_sha256(target)[1] != model.sha256:
+            raise VerifyError(f"{target} is not GlotLID v3: its sha256 is another; remove it and fetch it again")
+        return target
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with hold(target.with_name(f".{GLOTLID}.lock")):
-            return target, _fetch(target, repository, token, say, progress)
+            _fetch(target, model, token, say, progress)
+            return target
     except Held as error:
         raise UsageError(f"process {error.holder} is fetching {target} already; wait for it") from None
 
 
-def _fetch(target: Path, repository: str, token: str | None, say: Say, progress: Progress) -> str:
+def _fetch(target: Path, model: Model, token: str | None, say: Say, progress: Progress) -> None:
     hub = Hub(token, say, kind="model")
-    revision = Revision(repository, hub.head(repository).sha)
+    revision = Revision(model.repository, model.revision)
     file = hub.files(revision).get(FILE)
-    if file is None or file.sha256 is None or file.size_bytes > MAX_BYTES:
-        raise VerifyError(f"{revision} has no {FILE} of at most {MAX_BYTES:,} bytes whose sha256 the Hub states")
-    part = target.with_name(f".{GLOTLID}.{file.sha256[:16]}.part")
+    if file is None or file.sha256 != model.sha256 or file.size_bytes > MAX_BYTES:
+        raise VerifyError(f"{revision} has no {FILE} with the sha256 {model.sha256}")
+    part = target.with_name(f".{GLOTLID}.{model.sha256[:16]}.part")
     _continue(part, hub, revision, file, progress)
-    size, sha256 = size_and_sha256(part)
-    if (size, sha256) != (file.size_bytes, file.sha256):
+    if size_and_sha256(part) != (file.size_bytes, model.sha256):
         part.unlink()
-        raise VerifyError(f"{revision}: what came of {FILE} has another sha256 than the Hub states; fetch it again")
+        raise VerifyError(f"{revision}: what came of {FILE} has another sha256 than the pinned one; fetch it again")
     os.replace(part, target)
     sync(target.parent)
-    return sha256
 
 
 def _continue(part: Path, hub: Hub, revision: Revision, file: RemoteFile, progress: Progress) -> None:

@@ -110,15 +110,17 @@ def known_page(subject: Subject) -> Finding:
 
 def quality_model(subject: Subject) -> Finding:
     """Check that the quality measure has this version's tokenizer and fixed documents, so scores are comparable."""
-    from finest.validator.quality.heldout import anchors
+    from finest.validator.quality.heldout import FIXED_SHA256, anchors
     from finest.validator.quality.tokens import ids
 
     try:
         documents = anchors()
         ids(documents[0])
+        others = sum(len(anchors(language)) for language in FIXED_SHA256)
     except (FinestError, OSError) as error:
         return failure(str(error).partition("; reinstall")[0], _reinstall(subject))
-    return ok(f"the pinned tokenizer and {len(documents)} fixed documents")
+    told = f"{len(documents)} fixed documents in English and {others} in {len(FIXED_SHA256)} other languages"
+    return ok(f"the pinned tokenizer, {told}")
 
 
 def _wanted(subject: Subject) -> str:

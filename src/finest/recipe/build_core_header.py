@@ -142,6 +142,8 @@ def _structure() -> Iterator[str]:
     yield f"#define FN_TEX_STACKED {_c_string(structure_tags.STACKED)}"
     for name in ("BOLD", "NORMAL"):
         yield f"#define FN_TEX_{name} {_c_string(structure_tags.FONTS[name.lower()])}"
+    yield f"#define FN_ENVIRONMENT {_c_string(structure_text.ENVIRONMENT)}"
+    yield f"#define FN_TEX_SOURCES {', '.join(map(_c_string, structure_tags.TEX_SOURCES))}"
     yield ""
     yield from _enum(
         "limits of engine blocks-2",
@@ -149,12 +151,12 @@ def _structure() -> Iterator[str]:
             **_named("FN", structure_text, ("MOST_STEPS", "MOST_LISTS", "MOST_BLANKS", "MOST_NEWLINES")),
             **_named("FN", structure, ("MOST_MARGIN", "MOST_QUOTES", "MOST_ROWSPAN", "MOST_NUMBER")),
             "FN_GRID_COLUMNS": structure.MOST_COLUMNS,
-            **_named("FN", formulas, ("MOST_FRAMES", "MOST_TEX", "MOST_ALIGNED")),
+            **_named("FN", formulas, ("MOST_FRAMES", "MOST_TEX", "MOST_FENCES", "MOST_ALIGNED")),
             "FN_MOST_LANGUAGE": structure_tags.MOST_LANGUAGE,
             **_named("FN", parts, ("NO_MARKER", "BULLET", "ORDINAL", "DEFINITION")),
             **{f"FN_MARK_{name}": ord(getattr(parts, name)) for name in ("IN_CODE", "IN_LINE", "ON_DISPLAY", "ENDED")},
             **_named("FN", render, ("LEAST_ROWS", "LEAST_COLUMNS", "MOST_CELL", "MOST_HEADED_CELL")),
-            **_named("FN", structured_text, ("TABLE_LIMIT", "CODE_LIMIT", "GAP_LIMIT", "LEAST_SHOWN")),
+            **_named("FN", structured_text, ("TABLE_LIMIT", "CODE_LIMIT", "FORMULA_LIMIT", "GAP_LIMIT", "LEAST_SHOWN")),
         },
     )
 

@@ -45,7 +45,7 @@ def measure_quality(
         reference = reference_for(task, dataset.manifest, context.cache)
         found = assess(
             dataset, context.packet or context.warcs.sources(), heldout, context.cache, evidence.subject.seed,
-            tier=tier, tokens=tokens, reference=reference, english=not is_in_language(task),
+            tier=tier, tokens=tokens, reference=reference,
         )  # fmt: skip
         context.budget.check()
     except VerifyError as error:

@@ -14,6 +14,8 @@ from finest.recipe.extract.structure_tags import (
     LIMITS,
     MATRIX,
     MATRIX_ROW,
+    POWERS,
+    ROWS,
     SECOND,
     SEPARATORS,
     STACKED,
@@ -28,6 +30,8 @@ MOST_FRAMES = 64
 """Limit on open elements of a formula; deeper ones are not opened."""
 MOST_TEX = 1 << 16
 """Limit on the bytes of a formula's TeX in UTF-8; a longer formula is left out."""
+MOST_FENCES = 16
+"""Limit on the open delimiters of a row whose partners are looked for."""
 MOST_ALIGNED = 16
 """Limit on a matrix's columns whose alignment is kept."""
 COLUMNS = "\x05"
@@ -74,12 +78,14 @@ class Formula:
             if frame.style:
                 self.tex = " ".join(frame.text.split())
             return
+        parent = self.frames[-1]
+        if frame.role in POWERS and parent.role in ROWS:
+            frame.take_fenced(parent)
         tex = "" if self.too_long else frame.tex()
         size = len(tex.encode())
         self.too_long |= size > MOST_TEX
         self.steps += size
-        parent = self.frames[-1]
-        parent.children.append(tex)
+        parent.add(tex)
         if frame.role == MATRIX_ROW:
             parent.columns = max(parent.columns, len(frame.children))
 
@@ -94,11 +100,30 @@ class Formula:
 
 
 class _Frame:
-    __slots__ = ("children", "columns", "role", "style", "text")
+    __slots__ = ("children", "columns", "fences", "role", "style", "text")
 
     def __init__(self, role: int, style: str) -> None:
         self.role, self.style, self.text, self.columns = role, style, "", 0
         self.children: list[str] = []
+        self.fences: list[int] = []
+        """Numbers of the children that are open delimiters without a partner so far."""
+
+    def add(self, tex: str) -> None:
+        """Add a child."""
+        fence = _DELIMITED.match(tex)
+        if fence and fence[0] == LEFT and len(self.fences) < MOST_FENCES:
+            self.fences.append(len(self.children))
+        elif fence and fence[0] == RIGHT and self.fences:
+            self.fences.pop()
+        self.children.append(tex)
+
+    def take_fenced(self, row: _Frame) -> None:
+        """Let scripts on a closing delimiter stand on all that is delimited, which MathML made of TeX has before it."""
+        fence = _DELIMITED.match(self.children[0]) if self.children else None
+        if fence and fence[0] == RIGHT and row.fences:
+            at = row.fences.pop()
+            self.children[0] = "".join(row.children[at:]) + self.children[0]
+            del row.children[at:]
 
     @property
     def holds_text(self) -> bool:

@@ -65,6 +65,8 @@ class Part(Block):
     """Place of the cell in the table, if the block is in one."""
     is_code: bool
     """Whether all of it is code; true for all text in `<pre>`."""
+    is_formula: bool
+    """Whether at least half of it is formulas, or it has an environment of TeX."""
     language: str
     """The programming language that a class name of the code names."""
     depth: int

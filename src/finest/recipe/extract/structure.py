@@ -27,6 +27,7 @@ MOST_NUMBER = 999_999
 STREAMED, RENDERED_ID = "S:", "MathJax-Element-"
 """Beginnings of ids: of hidden elements that React's scripts move into place, and of what MathJax drew."""
 _TEX_SIGNS = re.compile(r"[\\^_{]")
+_LINE_END = re.compile(r"<br[ /]*>")
 
 
 def read_page(html: str, groups: Mapping[str, int]) -> Page:
@@ -225,7 +226,7 @@ class StructureReader(TextReader):
                 roles.dense(roles.value_of(attributes, "type")),
                 super().pass_over(name, tag, start, attributes),
             )
-            if kind.startswith("math/tex"):
+            if kind.startswith(("math/tex", "math/asciimath")):
                 end = self.once(name, start, lambda: self.find_end_tag(name, start))
                 tex = self.html[start : len(self.html) if end < 0 else end - len(name) - 2]
                 self.add_formula(tex, display="mode=display" in kind)
@@ -238,7 +239,7 @@ class StructureReader(TextReader):
         )
         tex = roles.value_of(attributes, "alttext")
         if _TEX_SIGNS.search(tex):
-            self.add_formula(roles.plain_of(tex), display)
+            self.add_formula(tex_of(tex), display)
             return super().pass_over(name, tag, start, attributes)
         self.math = Formula(display=display)
         return start
@@ -248,4 +249,11 @@ class StructureReader(TextReader):
         source = roles.lower_ascii(roles.value_of(attributes, "src"))
         if roles.class_bits(attributes) & roles.TEX or any(part in source for part in roles.TEX_SOURCES):
             tex = roles.value_of(attributes, "alt") or roles.value_of(attributes, "src").partition("?")[2]
-            self.add_formula(roles.plain_of(tex), display=False)
+            self.add_formula(tex_of(tex), display=False)
+
+
+def tex_of(value: str) -> str:
+    """Return the TeX that an attribute holds: without the dollar signs around it, and without HTML's line ends."""
+    if len(value) > 1 and value[0] == value[-1] == "$":
+        value = value.strip("$")
+    return roles.plain_of(_LINE_END.sub(" ", value))

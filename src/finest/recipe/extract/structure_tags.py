@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from html import unescape
 
 from finest.recipe.extract.blocks import _LONG_NUMBER
-from finest.recipe.extract.tags import INLINE, PUSHED, TAGS, Tag
+from finest.recipe.extract.tags import INLINE, PUSHED, TAGS, VOID, Tag
 
 (
     H1, H2, H3, H4, H5, H6, BULLETS, NUMBERED, LIST_ITEM, DEFINED, QUOTED, PREFORMATTED, TABLE_ROOT, TABLE_ROW,
@@ -43,7 +43,10 @@ STRUCTURE_TAGS: Mapping[str, Tag] = {
     **{name: TAGS[name]._replace(role=role) for role, names in _ROLES.items() for name in names},
     **{name: Tag(INLINE, role=role) for role, names in _INLINE.items() for name in names},
     "noscript": Tag(PUSHED, role=UNSCRIPTED),
+    **dict.fromkeys(("html", "head", "body"), Tag(VOID)),
 }
+"""The tags of `blocks-1` with their roles. Where `<html>`, `<head>` and `<body>` begin and end has no effect, since
+those that stand inside a page's text have none (HTML Standard, 13.2.6.4.7)."""
 
 NUMBERS, RENDERED, SOURCE, TEX = (1 << i for i in range(4))
 """What a class name says: NUMBERS are the line numbers of code, RENDERED is what MathJax drew, SOURCE is MathML that a
@@ -51,7 +54,8 @@ style hides, and TEX is an image of a formula whose `alt` is its TeX."""
 CLASSES: Mapping[str, int] = {
     **dict.fromkeys(
         ("gutter", "gl", "linenos", "lineno", "linenumber", "linenumbers", "line-number", "line-numbers-rows", "ln",
-         "lnt", "blob-num", "crayon-nums", "hljs-ln-numbers", "rouge-gutter"), NUMBERS,
+         "lnt", "blob-num", "crayon-nums", "hljs-ln-numbers", "rouge-gutter", "line_number", "line_numbers",
+         "pre-numbering", "react-syntax-highlighter-line-number"), NUMBERS,
     ),
     **dict.fromkeys(("mathjax_display", "mathjax_preview", "mathjax_svg", "mathjax_chtml", "mjx-chtml"), RENDERED),
     **dict.fromkeys(("mwe-math-mathml-inline", "mwe-math-mathml-display", "katex-mathml"), SOURCE),
@@ -60,7 +64,7 @@ CLASSES: Mapping[str, int] = {
         TEX,
     ),
 }  # fmt: skip
-TEX_SOURCES = ("latex", "mimetex", "mathtex")
+TEX_SOURCES = ("latex", "mimetex", "mathtex", "equation?tex=", "math?formula=", "cht=tx")
 """Parts of the address of an image that make its `alt`, or without one what follows `?`, the TeX of a formula."""
 
 FIRST, SECOND, THIRD, ALL = "\x01", "\x02", "\x03", "\x04"
@@ -75,6 +79,8 @@ TEMPLATES: Mapping[int, str] = {
 children than it names, are their children one after the other."""
 STACKED = "\\genfrac{}{}{0pt}{}{\x01}{\x02}"
 """A fraction without a line."""
+ROWS, POWERS = (0, MATH_ROW, SQUARE_ROOT, MATRIX_CELL), (SUPER, SUB, SUB_SUPER)
+"""Roles of elements whose children follow one another, and of those whose first child has scripts."""
 STYLES: Mapping[int, str] = {
     ANNOTATION: "encoding", IDENTIFIER: "mathvariant", NUMBER: "mathvariant", FRACTION: "linethickness",
     MATRIX: "columnalign",

@@ -38,6 +38,8 @@ MOST_LISTS = 15
 """Limit on nested lists that are counted."""
 MOST_BLANKS = 64
 """Limit on consecutive blank characters in code."""
+ENVIRONMENT = "\\begin{"
+"""The beginning of formulas that MathJax is to draw: a block that has it is taken for formulas."""
 MOST_NEWLINES = 3
 """Limit on consecutive line ends in code: two blank lines."""
 _PARTS = re.compile(r"\S+|\s")
@@ -64,7 +66,7 @@ class TextReader(Reader):
         """roles.RUBY_TEXT or roles.RUBY_MARK inside of those elements."""
         self.steps = 0
         self.out: list[str] = []
-        self.chars = self.linked = self.code_chars = 0
+        self.chars = self.linked = self.code_chars = self.formula_chars = 0
         self.newlines, self.blanks, self.wanted = 0, "", ""
         """Line ends, white space and a mark that precede the next word."""
         self.marked = ""
@@ -95,6 +97,7 @@ class TextReader(Reader):
         pending, self.blanks = self.blanks, ""
         for word in tex.split():
             self.put(word, pending)
+            self.formula_chars += len(word)
             pending = " "
         self.mark(IN_CODE if self.code_from >= 0 and self.pre_from < 0 else "")
         if display:
@@ -178,7 +181,7 @@ class TextReader(Reader):
     def clear(self) -> None:
         """Start a block."""
         self.out = []
-        self.chars = self.linked = self.code_chars = self.newlines = 0
+        self.chars = self.linked = self.code_chars = self.formula_chars = self.newlines = 0
         self.blanks = self.marked = ""
         self.begun = False
         self.wanted = IN_CODE if self.code_from >= 0 and self.pre_from < 0 else ""
@@ -203,7 +206,8 @@ class TextReader(Reader):
         part = Part(
             text, self.chars, self.linked, kind, self.flags, self.near | self.own_names, self.is_item, self.is_cell,
             marked, shape, self.marker, self.counters[shape.lists], self.row if in_cell else -1, self.column,
-            in_pre or self.code_chars == self.chars, self.language if in_pre else "", len(self.open),
+            in_pre or self.code_chars == self.chars, 2 * self.formula_chars >= self.chars or ENVIRONMENT in marked,
+            self.language if in_pre else "", len(self.open),
         )  # fmt: skip
         if in_cell:
             table = self.page.tables[shape.table]

@@ -26,6 +26,8 @@ TABLE_LIMIT = -200
 """A table of data is main text if the mean score of its characters is above this."""
 CODE_LIMIT = -600
 """A block of code of two lines or more is main text if its score is above this: the model was fitted to articles."""
+FORMULA_LIMIT = -300
+"""The same of a block of formulas."""
 GAP_LIMIT = -200
 """Blocks between two blocks of main text are main text too if the sum of their scores is above this."""
 LEAST_SHOWN = 250
@@ -103,10 +105,7 @@ def _choice(parts: list[Part], tables: Sequence[Table], given: Model) -> Choice:
 
 def kept(parts: Sequence[Part], tables: Sequence[Table], found: Sequence[int]) -> list[bool]:
     """Return for each block whether it is main text, given their scores."""
-    keep = [
-        score > (CODE_LIMIT if part.is_code and "\n" in part.text else 0)
-        for part, score in zip(parts, found, strict=True)
-    ]
+    keep = [score > _limit(part) for part, score in zip(parts, found, strict=True)]
     for start, end in _tables(parts, tables):
         chars = sum(part.chars for part in parts[start:end])
         total = sum(part.chars * score for part, score in zip(parts[start:end], found[start:end], strict=True))
@@ -118,6 +117,12 @@ def kept(parts: Sequence[Part], tables: Sequence[Table], found: Sequence[int]) -
                 keep[last + 1 : at] = [True] * (at - last - 1)
             last = at
     return keep
+
+
+def _limit(part: Part) -> int:
+    if part.is_code and "\n" in part.text:
+        return CODE_LIMIT
+    return FORMULA_LIMIT if part.is_formula else 0
 
 
 def _tables(parts: Sequence[Part], tables: Sequence[Table]) -> list[tuple[int, int]]:

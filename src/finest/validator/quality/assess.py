@@ -30,29 +30,32 @@ Progress = Callable[[str, float, str], None]
 def assess(
     dataset: Dataset, sources: Sequence[Source] | PacketPages, heldout_sources: Sequence[Source], cache: Path,
     seed: str, *, tier: Tier = N_GRAMS, tokens: int | None = None, reference: Recipe | None = None,
-    english: bool = True, progress: Progress = lambda _step, _share, _words: None,
+    progress: Progress = lambda _step, _share, _words: None,
 ) -> Quality | NoEvidence:  # fmt: skip
     """Measure an open dataset, given the WARCs or packet it was made from and some WARCs that no miner was given.
 
     Without the latter, only the anchors are predicted, with a larger error. `reference` is the recipe that the dataset
-    is compared with, by default `fineweb`. Held-out text is what `fineweb` keeps; without `english` it is what
-    `reference` keeps, and there are no anchors. Raises SourceError, HubUnavailable and similar errors if something
-    cannot be read (no evidence), VerifyError if the dataset contradicts its manifest.
+    is compared with, by default `fineweb`. Held-out text is what `fineweb` keeps, with the anchors in English; if
+    `reference` is a recipe in languages, it is what that recipe keeps, with the anchors in these languages.
+    Raises SourceError, HubUnavailable and similar errors if something cannot be read (no evidence), VerifyError if the
+    dataset contradicts its manifest.
     """
     fineweb = load_recipe(REFERENCE_RECIPE)
     recipe = reference or fineweb
+    languages: Sequence[str | None] = recipe.language.languages if recipe.language.table else (None,)
     sample = draw_sample(
         sources, recipe, cache, seed, tokens=tokens or tier.tokens,
         progress=lambda *done: progress("Drawing reference", *done),
     )  # fmt: skip
     hosts = sample.hosts | {host_of(url) for url in dataset.row_columns("url")["url"].to_pylist()}
     drawn = draw_heldout(
-        heldout_sources, hosts, fineweb if english else recipe, cache, seed,
+        heldout_sources, hosts, recipe if recipe.language.table else fineweb, cache, seed,
         progress=lambda *done: progress("Drawing held-out text", *done),
     )  # fmt: skip
     texts = submitted(dataset, sample, seed)
+    fixed = [document for language in languages for document in anchors(language)]
     found = measure(
-        texts, sample.reference, sample.raw, [*drawn, *(anchors() if english else ())], seed, tier=tier, tokens=tokens,
+        texts, sample.reference, sample.raw, [*drawn, *fixed], seed, tier=tier, tokens=tokens,
         progress=lambda *done: progress("Learning", *done),
     )  # fmt: skip
     if isinstance(sources, PacketPages):

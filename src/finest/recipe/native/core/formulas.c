@@ -170,6 +170,44 @@ static bool convert(FnFormula *math, const FnBlocks *tables, const FnFrame *fram
     return fn_grow(&math->tex, math->scratch.p, math->scratch.n);
 }
 
+/* Length of `\left` or `\right` where a delimiter may follow, or 0. */
+static size_t fence_at(const char *p, const char *end)
+{
+    size_t n = end - p >= 5 && memcmp(p, "\\left", 5) == 0 ? 5 : end - p >= 6 && memcmp(p, "\\right", 6) == 0 ? 6 : 0;
+    return n > 0 && p + n < end && fn_is_letter(p[n]) ? 0 : n;
+}
+
+/* What kind of delimiter the text from `start` on begins with: 5 for an open one, 6 for a closing one, or 0. */
+static size_t fence_of(const FnFormula *math, size_t start, size_t end)
+{
+    return start < end ? fence_at(math->tex.p + start, math->tex.p + end) : 0;
+}
+
+static void note_fence(FnFormula *math, FnFrame *parent, size_t start)
+{
+    size_t fence = fence_of(math, start, math->tex.n);
+    if (fence == 5 && parent->fence_count < FN_MOST_FENCES) parent->fences[parent->fence_count++] = start;
+    else if (fence == 6 && parent->fence_count > 0) parent->fence_count--;
+}
+
+/* Let scripts on a closing delimiter stand on all that is delimited, which the row has before it. */
+static void take_fenced(FnFormula *math, FnFrame *frame, FnFrame *row)
+{
+    if (frame->children == 0 || row->fence_count == 0) return;
+    size_t end = frame->children > 1 ? frame->at[1] : math->tex.n;
+    if (fence_of(math, frame->at[0], end) == 6) frame->start = frame->at[0] = row->fences[--row->fence_count];
+}
+
+static bool is_row(unsigned role)
+{
+    return role == 0 || role == FN_ROLE_MATH_ROW || role == FN_ROLE_SQUARE_ROOT || role == FN_ROLE_MATRIX_CELL;
+}
+
+static bool has_scripts(unsigned role)
+{
+    return role == FN_ROLE_SUPER || role == FN_ROLE_SUB || role == FN_ROLE_SUB_SUPER;
+}
+
 static bool close_frame(FnFormula *math, const FnBlocks *tables)
 {
     FnFrame *frame = &math->frames[--math->depth], *parent = frame - 1;
@@ -181,11 +219,13 @@ static bool close_frame(FnFormula *math, const FnBlocks *tables)
         math->tex.n = frame->start;
         return true;
     }
+    if (has_scripts(frame->role) && is_row(parent->role)) take_fenced(math, frame, parent);
     if (math->too_long) math->tex.n = frame->start;
     else if (!convert(math, tables, frame)) return false;
     size_t size = math->tex.n - frame->start;
     math->too_long |= size > FN_MOST_TEX;
     math->steps += size;
+    note_fence(math, parent, frame->start);
     if (parent->children < 4) parent->at[parent->children] = frame->start;
     parent->children++;
     if (frame->role == FN_ROLE_MATRIX_ROW && frame->children > parent->columns) parent->columns = frame->children;
@@ -202,13 +242,6 @@ bool fn_formula_end(FnFormula *math, const FnBlocks *tables, unsigned role)
             return true;
         }
     return true;
-}
-
-/* Length of `\left` or `\right` where a delimiter may follow, or 0. */
-static size_t fence_at(const char *p, const char *end)
-{
-    size_t n = end - p >= 5 && memcmp(p, "\\left", 5) == 0 ? 5 : end - p >= 6 && memcmp(p, "\\right", 6) == 0 ? 6 : 0;
-    return n > 0 && p + n < end && fn_is_letter(p[n]) ? 0 : n;
 }
 
 /* Whether each `\left` has its `\right` in the same group. */

@@ -59,6 +59,12 @@ static void keep_gaps(const Choice *choice)
     }
 }
 
+static int32_t limit_of(const FnFound *found, const FnBlock *block)
+{
+    if (block->is_code && has_lines(found, block)) return FN_CODE_LIMIT;
+    return block->is_formula ? FN_FORMULA_LIMIT : 0;
+}
+
 /* Number of characters of the blocks that are kept; `scores` has room for all. */
 static size_t choose(const FnBlocks *tables, const FnKeeper *page, const FnFound *found, int32_t *scores, bool *kept)
 {
@@ -66,7 +72,7 @@ static size_t choose(const FnBlocks *tables, const FnKeeper *page, const FnFound
     for (size_t at = 0; at < found->count; at++) {
         const FnBlock *block = &found->blocks[at];
         scores[at] = fn_score(tables, found, at);
-        kept[at] = scores[at] > (block->is_code && has_lines(found, block) ? FN_CODE_LIMIT : 0);
+        kept[at] = scores[at] > limit_of(found, block);
     }
     keep_tables(page, &choice);
     keep_gaps(&choice);

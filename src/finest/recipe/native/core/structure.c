@@ -118,9 +118,10 @@ void fn_keep_spend(FnReader *reader, uint64_t steps)
 static bool add_image(FnReader *reader, const FnAttributes *attributes)
 {
     FnStr source = attributes->values[FN_V_SRC], tex = attributes->values[FN_V_ALT];
-    if (!(class_bits(reader, attributes) & FN_CLASS_TEX) && !holds(source, "latex") && !holds(source, "mimetex") &&
-        !holds(source, "mathtex"))
-        return true;
+    static const char *const SOURCES[] = {FN_TEX_SOURCES};
+    bool is_tex = class_bits(reader, attributes) & FN_CLASS_TEX;
+    for (unsigned i = 0; !is_tex && i < sizeof(SOURCES) / sizeof(*SOURCES); i++) is_tex = holds(source, SOURCES[i]);
+    if (!is_tex) return true;
     if (tex.n == 0) {
         const char *mark = source.n > 0 ? memchr(source.p, '?', source.n) : NULL;
         tex = mark != NULL ? (FnStr){mark + 1, (size_t)(source.p + source.n - mark - 1)} : FN_EMPTY;
@@ -325,7 +326,8 @@ static bool is_tex(FnStr text)
 static const char *read_script(FnReader *reader, const FnHtmlTag *tag, const char *p, const FnAttributes *attributes)
 {
     FnStr type = attributes->values[FN_V_TYPE];
-    if (type.n > 0 && is_dense(type.p, type.p + type.n, "math/tex", false)) {
+    const char *type_end = type.p + type.n;
+    if (type.n > 0 && (is_dense(type.p, type_end, "math/tex", false) || is_dense(type.p, type_end, "math/asciimath", false))) {
         const char *end = fn_end_tag_at(reader, tag, p);
         FnStr tex = {p, (size_t)((end != NULL ? end : reader->end) - p)};
         if (!fn_keep_formula(reader, tex, holds_dense(type, "mode=display"), false)) return NULL;

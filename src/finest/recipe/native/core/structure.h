@@ -28,6 +28,8 @@ typedef struct {
     unsigned children, columns;
     char style[FN_MOST_ALIGNED + 1];
     size_t style_n;
+    size_t fences[FN_MOST_FENCES]; /* where children begin that are open delimiters without a partner so far */
+    unsigned fence_count;
     bool gap;                    /* white space after its last word */
 } FnFrame;
 
@@ -52,7 +54,7 @@ struct FnKeeper {
     unsigned marker, ruby;
     FnStr language;
     uint64_t steps;
-    uint32_t code_chars;
+    uint32_t code_chars, formula_chars;
     unsigned newlines, wanted, marked;
     char blanks[FN_MOST_BLANKS];
     size_t blank_n;
@@ -80,7 +82,7 @@ void fn_keep_close(FnReader *, int depth);
 const char *fn_keep_raw(FnReader *, const FnHtmlTag *, const char *p, const FnAttributes *); /* NULL with an exception */
 /* structure_text.c */
 bool fn_keep_chars(FnReader *, const char *p, const char *end);
-bool fn_keep_formula(FnReader *, FnStr tex, bool display, bool references);
+bool fn_keep_formula(FnReader *, FnStr tex, bool display, bool is_value); /* `is_value`: of an attribute */
 bool fn_keep_mark(FnReader *, unsigned mark);
 bool fn_keep_newline(FnReader *);
 bool fn_keep_ruby(FnReader *, unsigned role);

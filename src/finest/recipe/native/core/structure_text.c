@@ -47,6 +47,7 @@ static bool put(FnReader *reader, const char *p, size_t n, uint32_t chars)
     reader->block.chars += chars;
     if (reader->link_from >= 0) reader->block.linked += chars;
     if (keeper->code_from >= 0) keeper->code_chars += chars;
+    if (keeper->formula == FN_IN_FORMULA) keeper->formula_chars += chars;
     return emit(reader, p, n);
 }
 
@@ -112,13 +113,41 @@ bool fn_keep_chars(FnReader *reader, const char *p, const char *end)
     return true;
 }
 
-bool fn_keep_formula(FnReader *reader, FnStr tex, bool display, bool references)
+/* Length of the line end of HTML that the text begins with, or 0. */
+static size_t line_end_at(const char *p, const char *end)
+{
+    if (end - p < 4 || memcmp(p, "<br", 3) != 0) return 0;
+    const char *at = p + 3;
+    while (at < end && (*at == ' ' || *at == '/')) at++;
+    return at < end && *at == '>' ? (size_t)(at + 1 - p) : 0;
+}
+
+/* Add the TeX that an attribute holds: without the dollar signs around it, and without HTML's line ends. */
+static bool add_value(FnReader *reader, const char *p, const char *end)
+{
+    if (end - p > 1 && *p == '$' && end[-1] == '$') {
+        while (p < end && *p == '$') p++;
+        while (p < end && end[-1] == '$') end--;
+    }
+    for (const char *at = p; at < end;) {
+        size_t n = line_end_at(at, end);
+        if (n > 0) {
+            if (at > p && !fn_unescaped_text(reader, p, at)) return false;
+            if (!add_blank(reader, ' ')) return false;
+            p = at + n;
+        }
+        at += n > 0 ? n : 1;
+    }
+    return p == end || fn_unescaped_text(reader, p, end);
+}
+
+bool fn_keep_formula(FnReader *reader, FnStr tex, bool display, bool is_value)
 {
     FnKeeper *keeper = reader->keeper;
     if (tex.n == 0) return true;
     keeper->formula = FN_BEFORE_FORMULA;
     keeper->display = display;
-    bool good = (references ? fn_unescaped_text : fn_keep_chars)(reader, tex.p, tex.p + tex.n);
+    bool good = (is_value ? add_value : fn_keep_chars)(reader, tex.p, tex.p + tex.n);
     bool begun = keeper->formula == FN_IN_FORMULA;
     keeper->formula = FN_NO_FORMULA;
     if (!good || !begun) return good;
@@ -223,6 +252,8 @@ static bool add_block(FnReader *reader)
     block->names = reader->near | reader->own_names;
     block->ends_sentence = reader->last & FN_CHAR_SENTENCE_END;
     block->is_code = in_pre || keeper->code_chars == block->chars;
+    block->is_formula = 2 * (uint64_t)keeper->formula_chars >= block->chars ||
+                        memmem(text + block->start, block->end - block->start, FN_ENVIRONMENT, strlen(FN_ENVIRONMENT)) != NULL;
     block->marker = (uint8_t)keeper->marker;
     block->number = keeper->counters[keeper->shape.lists];
     block->row = in_cell ? keeper->row : -1;
@@ -252,7 +283,7 @@ bool fn_keep_end_block(FnReader *reader)
     if (!fn_keep_mark(reader, 0)) return false;
     if (reader->block.chars > 0 && !add_block(reader)) return false;
     reader->block = (FnBlock){.start = reader->found->text.n};
-    keeper->code_chars = 0;
+    keeper->code_chars = keeper->formula_chars = 0;
     keeper->newlines = 0;
     keeper->blank_n = 0;
     keeper->begun = false;
