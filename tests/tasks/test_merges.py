@@ -17,6 +17,7 @@ from finest.tasks.index import entries_of
 from finest.tasks.merges import name_of
 from finest.tasks.models import WORK_KINDS, ScoreRequest, Task
 from finest.tasks.problems import Problem
+from finest.tasks.recipes import AskedRecipe
 from finest.tasks.store import Store
 from tests.tasks.samples import CRAWL, paths, published
 
@@ -43,7 +44,7 @@ ENTRIES = [entry(number) for number in range(1, 8)]
 
 
 def added(store: Store, entries: list[IndexEntry], size: int = 3, price: float = 0.05) -> int:
-    return store.add_merges(CRAWL, "fineweb", RECIPE, entries, size, price)
+    return store.add_merges(CRAWL, AskedRecipe("fineweb", RECIPE, "fineweb"), entries, size, price)
 
 
 def leased(store: Store, hotkey: str) -> Task:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from finest.cli.shared import common_crawl, needs, say
+from finest.cli.task_recipes import recipe_at
 from finest.formatting import counted
 from finest.settings import load_settings
 
@@ -25,8 +26,8 @@ PACKET_PAGES, MAX_PACKET_PAGES = 5_000, 20_000
     "--recipe",
     "recipe_name",
     required=True,
-    metavar="NAME|FILE.toml",
-    help="Recipe that miners must use for this work.",
+    metavar="NAME|REPO@REVISION",
+    help="Recipe that miners must use for this work: a shipped one, or one on the Hub, such as a winner.",
 )
 @click.option("--language", metavar="CODE", help="The language of the work, such as deu_Latn.")
 @click.option(
@@ -50,28 +51,33 @@ def add_command(
     languages, such as fineweb-2-lid176, or one that keeps it. Miners get such work with `finest mine --language`.
     Without --language, miners refine the WARC files that are finished at this moment once more with the recipe, for
     instance after a change of the reference recipe. With --pages-where, miners get packets of the pages that the
-    crawl's index chooses, and read no others; the crawl need not be imported. Only miners that have the recipe get such
-    work, and validators fail a dataset that was made with another one. Run again, the command sets the price for new
-    leases.
+    crawl's index chooses, and read no others; the crawl need not be imported. The recipe enters the server's list
+    (finest tasks recipes), from which miners and validators fetch it; only miners that have it get such work, and
+    validators fail a dataset that was made with another one. Run again, the command sets the price for new leases.
 
     \b
     finest tasks add CC-MAIN-2025-26 --recipe finest --price 1.5
     finest tasks add CC-MAIN-2025-26 --language deu_Latn --recipe fineweb-2-lid176 --price 2
     finest tasks add CC-MAIN-2025-26 --pages-where "content_languages = 'swh'" --recipe fineweb
     """
+    from finest.dataset.hub_client import quiet_client
     from finest.errors import UsageError
     from finest.pipeline.languages import recipe_for_task
-    from finest.recipe.recipe import load_recipe
+    from finest.recipe.recipe import SHIPPED
     from finest.tasks.work import NewWork
 
     settings = load_settings()
     if language:
+        if recipe_name not in SHIPPED:
+            raise UsageError("with --language, name a shipped recipe, which miners and validators have")
         recipe, language = recipe_for_task(language, recipe_name, settings.cache)
     else:
-        recipe = load_recipe(recipe_name)
+        quiet_client()
+        recipe = recipe_at(recipe_name)
         if recipe.language.table:
             raise UsageError(f"recipe {recipe.name} needs the language of the work, for example: --language deu_Latn")
-    work = NewWork(crawl, recipe.name, recipe.hash, language, pages_where)
+    source = None if recipe_name in SHIPPED else recipe_name
+    work = NewWork(crawl, recipe.name, recipe.hash, language, pages_where, source=source)
     with needs("server"):
         from finest.tasks.store import Store
     store = Store.open(settings.database_url)

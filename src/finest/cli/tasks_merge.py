@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from finest.cli.shared import needs, say
+from finest.cli.task_recipes import recipe_at
 from finest.formatting import counted
 from finest.settings import load_settings
 
@@ -16,7 +17,7 @@ MAX_INPUTS = 64
 @click.argument("crawl")
 @click.option("--index", "repo", required=True, metavar="OWNER/NAME",
               help="Index of the accepted datasets, as finest tasks publish-index made it.")  # fmt: skip
-@click.option("--recipe", "recipe_name", required=True, metavar="NAME|FILE.toml", help="Recipe of the datasets.")
+@click.option("--recipe", "recipe_name", required=True, metavar="NAME|REPO@REVISION", help="Recipe of the datasets.")
 @click.option("--inputs", type=click.IntRange(2, MAX_INPUTS), default=16, show_default=True,
               help="Number of datasets in a merge.")  # fmt: skip
 @click.option(
@@ -39,21 +40,24 @@ def merge_command(crawl: str, repo: str, recipe_name: str, inputs: int, price: f
     from finest.dataset.hub_client import quiet_client
     from finest.dataset.index import read_index
     from finest.errors import UsageError
-    from finest.recipe.recipe import load_recipe
+    from finest.recipe.recipe import SHIPPED
     from finest.tasks.merges import name_of
+    from finest.tasks.recipes import AskedRecipe
 
     settings = load_settings()
     with needs("server"):
         from finest.tasks.store import Store
-    recipe = load_recipe(recipe_name)
+    quiet_client()
+    recipe = recipe_at(recipe_name)
     if recipe.dedup.cluster_size:
         raise UsageError(f"rows of {recipe.name} state the sizes of their clusters, so its datasets cannot be merged")
-    quiet_client()
     hub = Hub(say=say)
     index = read_index(hub, Revision(repo, hub.head(repo).sha))
     store = Store.open(settings.database_url)
     try:
-        new = store.add_merges(crawl, recipe.name, recipe.hash, index.select(crawl=crawl), inputs, price)
+        source = recipe.name if recipe_name in SHIPPED else recipe_name
+        asked = AskedRecipe(recipe.name, recipe.hash, source)
+        new = store.add_merges(crawl, asked, index.select(crawl=crawl), inputs, price)
     finally:
         store.close()
     click.echo(f"{name_of(crawl, recipe.hash)}: {counted(new, 'new merge')} of {inputs} datasets, price {price:g}")

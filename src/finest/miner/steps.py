@@ -68,6 +68,10 @@ class References(Protocol):
         """Return the reference of an English task that was leased at a block; raises RunError if it cannot be had."""
         ...
 
+    def known(self) -> tuple[Recipe, ...]:
+        """Return the recipes of the server's list that are on this machine."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class MineOptions:
@@ -110,8 +114,9 @@ class MineOptions:
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:
-        """All recipes that the miner can use."""
-        return (self.recipe, *self.more_recipes)
+        """All recipes that the miner can use, with those of the server's list, which is asked for."""
+        listed = self.references.known() if self.references else ()
+        return tuple({one.hash: one for one in (*listed, self.recipe, *self.more_recipes)}.values())
 
     canaries: Canaries | None = None
     """The operator's plan of canaries, if this hotkey is one of them."""

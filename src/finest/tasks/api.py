@@ -260,11 +260,15 @@ async def log_page(
 
 @router.get("/recipes", response_model=RecipeList, responses=refusals(), tags=["anybody"])
 async def recipes(request: Request) -> Response:
-    """The reference recipes by language, oldest first; the newest that has begun is in force for new leases."""
+    """The recipes that tasks ask for: references by language, of which the newest that has begun is in force, and those
+    that only work that names them asks for.
+    """
     server = server_state(request)
 
     def work() -> Response:
-        return answer(RecipeList(recipes=server.store.recipes()))
+        found = server.store.recipes()
+        references = [one for one in found if one.since_block is not None]
+        return answer(RecipeList(recipes=references, others=[one for one in found if one.since_block is None]))
 
     return await server.executor.read(work)
 

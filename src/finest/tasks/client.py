@@ -143,8 +143,9 @@ class TaskServer:
         return self._get(Statistics, "/v1/statistics")
 
     def recipes(self) -> list[ReferenceRecipe]:
-        """The list of reference recipes, oldest entry first. Raises Refused."""
-        return self._get(RecipeList, "/v1/recipes").recipes
+        """The recipes that tasks ask for: references, oldest first, then those that only work names. Raises Refused."""
+        found = self._get(RecipeList, "/v1/recipes")
+        return [*found.recipes, *found.others]
 
     def log(self) -> Iterator[LogEntry]:
         """Every entry of the server's public log, oldest first, asked for a page at a time. Raises Refused."""

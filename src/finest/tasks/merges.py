@@ -16,6 +16,7 @@ from finest.dataset.merge_inputs import MAX_INPUTS, MAX_MERGED_ROWS, MergeInput,
 from finest.errors import UsageError
 from finest.tasks.assignment import NO_ROOT, root_after
 from finest.tasks.provenance import keep_order, record_event
+from finest.tasks.recipes import entry_of
 from finest.tasks.tables import claims, crawls, merges, warcs
 from finest.tasks.work import check_price, set_price
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from finest.dataset.index import IndexEntry
+    from finest.tasks.recipes import AskedRecipe
 
 _OF_TASKS = (
     sa.select(claims.c.task_id, merges.c.lease)
@@ -59,8 +61,7 @@ def groups(entries: Sequence[IndexEntry], recipe_hash: str, size: int) -> Iterat
 
 
 def add(
-    connection: sa.Connection, crawl: str, recipe: str, recipe_hash: str, entries: Sequence[IndexEntry], size: int,
-    price: float,
+    connection: sa.Connection, crawl: str, recipe: AskedRecipe, entries: Sequence[IndexEntry], size: int, price: float
 ) -> int:  # fmt: skip
     """Append merges of datasets that are in none yet to the work of a crawl and recipe; returns how many are new.
 
@@ -68,17 +69,17 @@ def add(
     """
     check_price(price)
     keep_order(connection)
-    name = name_of(crawl, recipe_hash)
+    name = name_of(crawl, recipe.hash)
     found = connection.execute(sa.select(crawls.c.id, crawls.c.warcs, crawls.c.root).where(crawls.c.name == name))
     before = found.one_or_none()
     taken = {one.root for lease in _all(connection, before.id) for one in lease.inputs} if before else set()
     free = [one for one in entries if one.crawl == crawl and one.root not in taken]
-    new = list(groups(free, recipe_hash, size))
+    new = list(groups(free, recipe.hash, size))
     if before is not None:
         set_price(connection, name, price)
     if not new:
         return 0
-    work_id, count, root = before or (_begin(connection, name, crawl, recipe, recipe_hash, price), 0, NO_ROOT)
+    work_id, count, root = before or (_begin(connection, name, crawl, recipe, price), 0, NO_ROOT)
     items = [lease.item(crawl) for lease in new]
     for place, (item, lease) in enumerate(zip(items, new, strict=True), count):
         row = sa.insert(warcs).values(crawl_id=work_id, path=item, place=place).returning(warcs.c.id)
@@ -92,10 +93,9 @@ def add(
     return len(new)
 
 
-def _begin(connection: sa.Connection, name: str, crawl: str, recipe: str, recipe_hash: str, price: float) -> int:
-    values = {
-        "name": name, "kind": "merge", "crawl": crawl, "recipe": recipe, "recipe_hash": recipe_hash, "price": price,
-    }  # fmt: skip
+def _begin(connection: sa.Connection, name: str, crawl: str, recipe: AskedRecipe, price: float) -> int:
+    recipe_id = entry_of(connection, recipe)
+    values = {"name": name, "kind": "merge", "crawl": crawl, "recipe_id": recipe_id, "price": price}
     return int(connection.execute(sa.insert(crawls).values(values).returning(crawls.c.id)).scalar_one())
 
 

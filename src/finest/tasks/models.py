@@ -199,7 +199,7 @@ class Task(BaseModel):
 
 
 class ReferenceRecipe(BaseModel):
-    """An entry of the list of reference recipes."""
+    """An entry of the list of recipes that tasks ask for."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -209,13 +209,18 @@ class ReferenceRecipe(BaseModel):
     language: str = Field(
         default="eng_Latn", pattern=r"^[a-z]{3}_[A-Z][a-z]{3}$", description="The language of its tasks."
     )
-    since_block: int = Field(ge=0, description="Tasks that were leased from this block on ask for it.")
+    since_block: int | None = Field(
+        default=None, ge=0,
+        description="Tasks of work that names no recipe, leased from this block on, have it as their reference; null "
+        "if only work that names it asks for it.",
+    )  # fmt: skip
 
 
 class RecipeList(BaseModel):
-    """The list of reference recipes, oldest entry first; nothing in it is ever changed or removed."""
+    """The list of recipes that tasks ask for, oldest entry first; nothing in it is ever changed or removed."""
 
-    recipes: list[ReferenceRecipe]
+    recipes: list[ReferenceRecipe] = Field(description="References, each with the block from which it is one.")
+    others: list[ReferenceRecipe] = Field(default=[], description="Recipes that only work that names them asks for.")
 
 
 class TaskPage(BaseModel):

@@ -14,8 +14,20 @@ from finest.dataset.page_choice import PageChoice
 from finest.tasks import merges
 from finest.tasks.models import Score, Task, TaskPage, TaskState
 from finest.tasks.problems import Problem
-from finest.tasks.tables import FINISHED, REVEALED, claims, crawls, miners, packets, scores, tasks, verdict_seals, warcs
-from finest.tasks.work import FIELDS_OF_TASK
+from finest.tasks.tables import (
+    FINISHED,
+    REVEALED,
+    claims,
+    crawls,
+    miners,
+    packets,
+    recipes,
+    scores,
+    tasks,
+    verdict_seals,
+    warcs,
+)
+from finest.tasks.work import ASKS_FOR, FIELDS_OF_TASK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +46,7 @@ _NAMED = (
     sa.select(tasks, miners.c.hotkey, *FIELDS_OF_TASK)
     .join(miners, miners.c.id == tasks.c.miner_id)
     .join(crawls, crawls.c.id == tasks.c.crawl_id)
+    .outerjoin(recipes, ASKS_FOR)
 )
 _ONE = _NAMED.where(tasks.c.id == bindparam("task_id"))
 _BY_COMMITMENT = _NAMED.where(miners.c.hotkey == bindparam("hotkey"), tasks.c.commitment == bindparam("line"), FINISHED)

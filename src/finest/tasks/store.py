@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from finest.tasks.assignment import Beacon
     from finest.tasks.canaries import Canaries
     from finest.tasks.models import WorkKind
+    from finest.tasks.recipes import AskedRecipe
     from finest.tasks.work import NewWork
 
 BATCH = 10_000
@@ -204,11 +205,11 @@ class Store:
             pass
 
     def recipes(self) -> list[ReferenceRecipe]:
-        """The list of reference recipes, oldest entry first."""
+        """The list of recipes that tasks ask for, oldest entry first."""
         return self._database.read(recipes.listed)
 
     def add_recipe(self, recipe: ReferenceRecipe) -> bool:
-        """Add an entry to the list of reference recipes; returns False if it is there already."""
+        """Add a reference to the list of recipes; returns False if it is there already."""
         return self._database.write(lambda connection: recipes.add(connection, recipe))
 
     def leaderboard(self, limit: int) -> list[Leader]:
@@ -271,12 +272,10 @@ class Store:
         return self._database.write(lambda connection: add_work(connection, work, price))
 
     def add_merges(
-        self, crawl: str, recipe: str, recipe_hash: str, entries: Sequence[IndexEntry], size: int, price: float
+        self, crawl: str, recipe: AskedRecipe, entries: Sequence[IndexEntry], size: int, price: float
     ) -> int:  # fmt: skip
         """Add merges of `size` datasets of an index that are in none yet, and set the price; returns how many."""
-        return self._database.write(
-            lambda connection: merges.add(connection, crawl, recipe, recipe_hash, entries, size, price)
-        )
+        return self._database.write(lambda connection: merges.add(connection, crawl, recipe, entries, size, price))
 
     def has_work(self, name: str) -> bool:
         """Whether there is a work of this name."""

@@ -1,7 +1,7 @@
 """Database tables of a task server. Only nonces are ever deleted; `events` records who did what and when.
 
     crawls --< warcs --< claims >-- tasks >-- miners
-                                     ├--< scores       events, nonces, rules, recipes
+     └-- recipes                     ├--< scores       events, nonces, rules
                     ├-- packets      └--< verdict_seals
                     └-- merges
 
@@ -71,10 +71,9 @@ crawls = Table(
     Column("kind", String(16), nullable=False, server_default=text("'crawl'")),
     Column("crawl", String(64)),  # whose WARCs these are; NULL if `name` says so
     Column("language", String(16)),
-    Column("recipe", String(64)),
-    Column("recipe_hash", String(64)),
     Column("price", Float(53), nullable=False, server_default=text("1.0")),  # for new leases
     Column("pages_where", Text),  # the expression that chose the pages of packets
+    Column("recipe_id", ForeignKey("recipes.id")),  # that its tasks ask for; NULL for any
 )
 
 warcs = Table(
@@ -230,7 +229,7 @@ recipes = Table(
     Column("recipe_hash", String(64), nullable=False),
     Column("source", String(160), nullable=False),  # REPO@REVISION, or a shipped recipe's name
     Column("language", String(16), nullable=False),
-    Column("since_block", BigInteger, nullable=False),
+    Column("since_block", BigInteger),  # from which it is the reference; NULL if only work that names it asks for it
 )
 
 # Unlogged on PostgreSQL: a crash of the database loses the nonces of the last seconds, which no answer depends on.

@@ -21,7 +21,8 @@ from finest.errors import UsageError
 from finest.tasks.assignment import NO_ROOT, root_after
 from finest.tasks.models import MAX_PRICE, WorkKind
 from finest.tasks.provenance import keep_order, record_event
-from finest.tasks.tables import FINISHED, LIVE, OPEN, claims, crawls, packets, tasks, warcs
+from finest.tasks.recipes import AskedRecipe, entry_of
+from finest.tasks.tables import FINISHED, LIVE, OPEN, claims, crawls, packets, recipes, tasks, warcs
 
 CRAWL = sa.func.coalesce(crawls.c.crawl, crawls.c.name)
 """The crawl whose WARCs the work is on."""
@@ -72,7 +73,14 @@ class NewWork:
     language: str | None = None
     pages_where: str | None = None
     """The expression that chose the pages of its packets."""
+    source: str | None = None
+    """Where the recipe is: REPO@REVISION on the Hub; None for a shipped one."""
     packets: tuple[Packet, ...] = ()
+
+    @property
+    def asked(self) -> AskedRecipe:
+        """The recipe that it names."""
+        return AskedRecipe(self.recipe, self.recipe_hash, self.source or self.recipe, self.language)
 
     @property
     def kind(self) -> WorkKind:
@@ -89,8 +97,12 @@ class NewWork:
         return f"{self.crawl}.{what}.{self.recipe_hash[:8]}"
 
 
-FIELDS_OF_TASK = (CRAWL.label("crawl"), crawls.c.kind, crawls.c.language, crawls.c.recipe, crawls.c.recipe_hash)
-"""The fields of a task that describe its work, except the price, which the task keeps itself."""
+FIELDS_OF_TASK = (
+    CRAWL.label("crawl"), crawls.c.kind, crawls.c.language, recipes.c.name.label("recipe"), recipes.c.recipe_hash,
+)  # fmt: skip
+"""The fields of a task that describe its work, except the price, which the task keeps itself. A query that selects them
+joins the entry of the recipe (ASKS_FOR)."""
+ASKS_FOR = recipes.c.id == crawls.c.recipe_id
 _FIELDS = (
     crawls.c.id, crawls.c.name, crawls.c.price, crawls.c.warcs, crawls.c.root, crawls.c.pages_where, *FIELDS_OF_TASK,
 )  # fmt: skip
@@ -101,11 +113,12 @@ has a price to match; then the highest price, then the oldest work."""
 
 
 def open_works(
-    connection: sa.Connection, crawl: str | None, recipes: Sequence[str], kinds: Sequence[WorkKind]
+    connection: sa.Connection, crawl: str | None, hashes: Sequence[str], kinds: Sequence[WorkKind]
 ) -> list[Work]:  # fmt: skip
     """The works with open items that a miner of these recipes and kinds can do, in the order of their leases."""
-    fits = sa.or_(crawls.c.recipe_hash.is_(None), crawls.c.recipe_hash.in_(recipes))
-    wanted = sa.select(*_FIELDS).where(_HAS_OPEN, fits, crawls.c.kind.in_(kinds)).order_by(*IN_ORDER)
+    fits = sa.or_(crawls.c.recipe_id.is_(None), recipes.c.recipe_hash.in_(hashes))
+    wanted = sa.select(*_FIELDS).select_from(crawls).outerjoin(recipes, ASKS_FOR).order_by(*IN_ORDER)
+    wanted = wanted.where(_HAS_OPEN, fits, crawls.c.kind.in_(kinds))
     if crawl is not None:
         wanted = wanted.where(_is_of(crawl))
     return [Work(**row) for row in connection.execute(wanted).mappings()]
@@ -148,7 +161,8 @@ def add_work(connection: sa.Connection, work: NewWork, price: float) -> int:
         return 0
     values = {
         "name": work.name, "kind": work.kind, "crawl": work.crawl, "language": work.language, "price": price,
-        "recipe": work.recipe, "recipe_hash": work.recipe_hash, "pages_where": work.pages_where,
+        "pages_where": work.pages_where,
+        "recipe_id": entry_of(connection, work.asked),
     }  # fmt: skip
     work_id = connection.execute(sa.insert(crawls).values(values).returning(crawls.c.id)).scalar_one()
     items = _add_packets(connection, work_id, work) if work.kind == "packets" else _add_warcs(connection, work_id, work)
