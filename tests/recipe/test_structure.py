@@ -29,6 +29,21 @@ CODE: dict[str, tuple[str, str]] = {
     "numbers beside lines": ("<pre><span class=lineno>1</span>a\n<span class=ln>2</span>b</pre>", "```\na\nb\n```"),
     "a list of numbers": ("<pre>a\n b<ul class=pre-numbering><li>1<li>2</ul></pre>", "```\na\n b\n```"),
     "numbers in a block": ("<pre>8\n9\n10</pre><pre>1\n3</pre>", "```\n1\n3\n```"),
+    "a margin of all lines": ("<pre>\n    a\n\n      b\n    c</pre>", "```\na\n\n  b\nc\n```"),
+    "margins that differ": ("<pre>\t a\n\tb</pre><pre> a\n\tb</pre>", "```\n a\nb\n```\n\n```\n a\n\tb\n```"),
+    "lines of rows": (
+        "<table>\n <tr>\n <td class=blob-num>1\n <td class=blob-code>a:</td>\n <tr>\n <td class=blob-code>  b</table>",
+        "```\na:\n  b\n```",
+    ),
+    "lines of items": (
+        "<ol><li class=li1><div class=de1>a:</div></li><li class=li2><div class=de2>&nbsp; b</div></li></ol>",
+        "   ```\n   a:\n     b\n   ```",
+    ),
+    "a style that keeps lines": (
+        "<div style='color: red; White-Space : pre'><div>a:</div><div><span>  b</span></div></div>",
+        "```\na:\n  b\n```",
+    ),
+    "other styles": ("<div style='white-space:pre-wrap'>a\n b</div>", "a b"),
     "items are lines": ("<pre><ol><li>a<li> b</ol></pre>", "```\na\n b\n```"),
     "back quotes inside": ("<pre>a ``` b</pre>", "````\na ``` b\n````"),
     "in a line": ("<p>Call <code>f(x)</code> or <kbd>Ctrl</kbd>.</p>", "Call `f(x)` or `Ctrl`."),
@@ -99,6 +114,14 @@ FORMULAS: dict[str, tuple[str, str]] = {
     "an image with line ends": ('<p><img class=tex alt="<br />\nx<br>y<b>">', "$x y<b>$"),
     "dollar signs around": ('<p><img class=tex alt="$$x$y$">', "$x$y$"),
     "images of other sites": ('<p><img src="/equation?tex=a" alt=a><img src="/c?cht=tx&chl=b" alt=b>', "$a$$b$"),
+    "delimiters of MathJax": (
+        "<i>a <span class=math>$x &lt; 1$</span>, <span class=math>\\(y\\)</span> $5<div class=math>\n\\[b\\]</div>",
+        "a $x < 1$, $y$ $5\n\n$$b$$",
+    ),
+    "text of other form": (
+        "<span class=math>$x</span><span class=math><b>$y$</b></span><code class=math>$z$</code><span>\\(a\\)</span>",
+        "$x$y$`$z$`\\(a\\)",
+    ),
     "AsciiMath": ('<p>a <script type="math/asciimath">x/2</script>', "a $x/2$"),
     "an image": ('<p>a <img class=latex alt="x_1">, <img alt="me"><img src="/mimetex.cgi?y^2">.', "a $x_1$, $y^2$."),
     "MathJax": (

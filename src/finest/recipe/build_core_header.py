@@ -142,6 +142,10 @@ def _structure() -> Iterator[str]:
     yield f"#define FN_TEX_STACKED {_c_string(structure_tags.STACKED)}"
     for name in ("BOLD", "NORMAL"):
         yield f"#define FN_TEX_{name} {_c_string(structure_tags.FONTS[name.lower()])}"
+    delimiters = (
+        f"{{{_c_string(begin)}, {_c_string(end)}, {int(display)}}}" for begin, end, display in structure_tags.DELIMITERS
+    )
+    yield f"#define FN_DELIMITERS {', '.join(delimiters)}"
     yield f"#define FN_ENVIRONMENT {_c_string(structure_text.ENVIRONMENT)}"
     yield f"#define FN_TEX_SOURCES {', '.join(map(_c_string, structure_tags.TEX_SOURCES))}"
     yield ""
@@ -165,7 +169,7 @@ def _c_string(text: str) -> str:
     return '"' + "".join(f"\\{ord(char):o}" if char < " " else {"\\": "\\\\"}.get(char, char) for char in text) + '"'
 
 
-_CLASSES = ("NUMBERS", "RENDERED", "SOURCE", "TEX")
+_CLASSES = ("NUMBERS", "RENDERED", "SOURCE", "TEX", "CODE_LINE", "DRAWN")
 _TAG_DOES = ("BR", "LINK", "RAW", "SKIPPED", "PUSHED", "CELL", "GRAPHIC", "ENDS_P", "CLOSABLE", "VOID", "INLINE")
 _TAG_FAMILIES = ("ITEM", "TERM", "ROW", "CELLS", "LIST", "TERMS", "TABLE", "PART")
 _ELEMENT_DOES = (

@@ -37,7 +37,9 @@ MORE = (
     "<img class=tex alt='x&lt;y'>", "<img src=/latex.php?a>", "<script type='math/tex; mode=display'>",
     "<div hidden id=S:1>", "<span class=katex-mathml style='display:none'>", "<i id=MathJax-Element-3>",
     "<math alttext='a_b'>", "<math display=block>", "1\n2\n3", "&nbsp;&nbsp;", "<br><br>", "|", "```", "\\left",
-    "\\right", "{", "}", "<caption>", "<h1>", "</h1>", "1", "\n\n\n\n",
+    "\\right", "{", "}", "<caption>", "<h1>", "</h1>", "1", "\n\n\n\n", "<td class=blob-code>", "<div class='de1'>",
+    "<div style='white-space: pre'>", "  ", "\n    ", "<span class=math>", "<div class=math-container>", "$$", "$x$",
+    "\\(x\\)", "</html>", "<head>", "<img class=tex alt='<br />$x$'>", "<msub>", "</msub>", "<mo>)</mo>", "\\begin{",
 )  # fmt: skip
 PARTS = 64
 """The Python path takes a minute for the pages of a WARC."""

@@ -71,6 +71,8 @@ class Part(Block):
     """The programming language that a class name of the code names."""
     depth: int
     """Number of elements around it."""
+    is_line: bool
+    """Whether it is one line of code, in an element whose name says so."""
 
 
 @dataclass(slots=True)
@@ -91,9 +93,20 @@ def unmarked(text: str) -> str:
 def continues(before: Part, part: Part) -> bool:
     """Return whether both are lines of one block of code, each in an element of its own."""
     return (
-        before.is_code and part.is_code and before.kind == part.kind != PRE and not part.marker
+        before.is_code and part.is_code and before.kind == part.kind and not part.marker
+        and before.is_line == part.is_line == (part.kind == PRE)
         and before.depth == part.depth and before.shape == part.shape and before.row == part.row == -1
     )  # fmt: skip
+
+
+def dedented(text: str) -> str:
+    """Return preformatted text without the white space with which all its lines begin."""
+    lines = [line for line in text.split("\n") if line]
+    margin = lines[0][: len(lines[0]) - len(lines[0].lstrip(" \t"))] if lines else ""
+    for line in lines:
+        while not line.startswith(margin):
+            margin = margin[:-1]
+    return "\n".join(line[len(margin) :] for line in text.split("\n")) if margin else text
 
 
 def joined(before: Part, part: Part) -> Part:

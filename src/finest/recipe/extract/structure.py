@@ -27,7 +27,6 @@ MOST_NUMBER = 999_999
 STREAMED, RENDERED_ID = "S:", "MathJax-Element-"
 """Beginnings of ids: of hidden elements that React's scripts move into place, and of what MathJax drew."""
 _TEX_SIGNS = re.compile(r"[\\^_{]")
-_LINE_END = re.compile(r"<br[ /]*>")
 
 
 def read_page(html: str, groups: Mapping[str, int]) -> Page:
@@ -52,6 +51,10 @@ class StructureReader(TextReader):
         self.next_column = 0
         self.until = [0] * MOST_COLUMNS
         """Number of the row from which a column of the table is free of cells that span rows."""
+
+    def read_markup(self, start: int) -> int:
+        self.drawn = False
+        return super().read_markup(start)
 
     def hides(self, name: str, attributes: Attributes) -> bool:
         says = roles.class_bits(attributes)
@@ -87,6 +90,7 @@ class StructureReader(TextReader):
 
     def start_role(self, role: int, attributes: Attributes) -> None:
         """Take note of an inline element."""
+        self.drawn = role == roles.SPAN and bool(roles.class_bits(attributes) & roles.DRAWN)
         if role == roles.CODE:
             self.code_from = len(self.open)
             if self.pre_from < 0:
@@ -105,6 +109,10 @@ class StructureReader(TextReader):
         role, shape = tag.role, self.shape
         if self.skips or self.pre_from >= 0:
             return
+        says = roles.class_bits(attributes)
+        self.is_line, self.drawn = bool(says & roles.CODE_LINE), bool(says & roles.DRAWN)
+        if self.is_line or (role == 0 and roles.keeps_lines(attributes)):
+            role = roles.PREFORMATTED
         if roles.H1 <= role <= roles.H6:
             self.shape = shape._replace(level=role - roles.H1 + 1)
         elif role in (roles.BULLETS, roles.NUMBERED):
@@ -239,7 +247,7 @@ class StructureReader(TextReader):
         )
         tex = roles.value_of(attributes, "alttext")
         if _TEX_SIGNS.search(tex):
-            self.add_formula(tex_of(tex), display)
+            self.add_formula(roles.tex_of(tex), display)
             return super().pass_over(name, tag, start, attributes)
         self.math = Formula(display=display)
         return start
@@ -249,11 +257,4 @@ class StructureReader(TextReader):
         source = roles.lower_ascii(roles.value_of(attributes, "src"))
         if roles.class_bits(attributes) & roles.TEX or any(part in source for part in roles.TEX_SOURCES):
             tex = roles.value_of(attributes, "alt") or roles.value_of(attributes, "src").partition("?")[2]
-            self.add_formula(tex_of(tex), display=False)
-
-
-def tex_of(value: str) -> str:
-    """Return the TeX that an attribute holds: without the dollar signs around it, and without HTML's line ends."""
-    if len(value) > 1 and value[0] == value[-1] == "$":
-        value = value.strip("$")
-    return roles.plain_of(_LINE_END.sub(" ", value))
+            self.add_formula(roles.tex_of(tex), display=False)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from html import unescape
 
 from finest.recipe.extract.blocks import _LONG_NUMBER
-from finest.recipe.extract.tags import INLINE, PUSHED, TAGS, VOID, Tag
+from finest.recipe.extract.tags import INLINE, PUSHED, SPACES, TAGS, VOID, Tag
 
 (
     H1, H2, H3, H4, H5, H6, BULLETS, NUMBERED, LIST_ITEM, DEFINED, QUOTED, PREFORMATTED, TABLE_ROOT, TABLE_ROW,
@@ -48,9 +48,10 @@ STRUCTURE_TAGS: Mapping[str, Tag] = {
 """The tags of `blocks-1` with their roles. Where `<html>`, `<head>` and `<body>` begin and end has no effect, since
 those that stand inside a page's text have none (HTML Standard, 13.2.6.4.7)."""
 
-NUMBERS, RENDERED, SOURCE, TEX = (1 << i for i in range(4))
+NUMBERS, RENDERED, SOURCE, TEX, CODE_LINE, DRAWN = (1 << i for i in range(6))
 """What a class name says: NUMBERS are the line numbers of code, RENDERED is what MathJax drew, SOURCE is MathML that a
-style hides, and TEX is an image of a formula whose `alt` is its TeX."""
+style hides, TEX is an image of a formula whose `alt` is its TeX, CODE_LINE is one line of code, and DRAWN is a formula
+that MathJax is to draw from the text between delimiters."""
 CLASSES: Mapping[str, int] = {
     **dict.fromkeys(
         ("gutter", "gl", "linenos", "lineno", "linenumber", "linenumbers", "line-number", "line-numbers-rows", "ln",
@@ -63,6 +64,12 @@ CLASSES: Mapping[str, int] = {
         ("latex", "tex", "mathtex", "mimetex", "mwe-math-fallback-image-inline", "mwe-math-fallback-image-display"),
         TEX,
     ),
+    **dict.fromkeys(
+        ("blob-code", "js-file-line", "crayon-line", "de1", "de2", "ace_line", "view-line", "codemirror-line"),
+        CODE_LINE,
+    ),
+    **dict.fromkeys(("math-container", "math", "math-tex", "arithmatex"), DRAWN),
+    **dict.fromkeys(("codemirror-linenumber", "codemirror-gutters", "ace_gutter"), RENDERED),
 }  # fmt: skip
 TEX_SOURCES = ("latex", "mimetex", "mathtex", "equation?tex=", "math?formula=", "cht=tx")
 """Parts of the address of an image that make its `alt`, or without one what follows `?`, the TeX of a formula."""
@@ -122,10 +129,13 @@ SYMBOLS: Mapping[str, str] = {
 }  # fmt: skip
 """TeX of the whole text of an identifier or operator."""
 
+DELIMITERS = (("$$", "$$", True), ("$", "$", False), ("\\(", "\\)", False), ("\\[", "\\]", True))
+"""What begins and ends a formula that MathJax is to draw, and whether it has a line of its own."""
 LANGUAGE_PREFIXES = ("language-", "lang-")
 MOST_LANGUAGE = 20
 _LOWER = {code: code + 32 for code in range(0x41, 0x5B)}
 _TOKEN = re.compile(r"[^\t\n\f\r ]+")
+_LINE_END = re.compile(r"<br[ /]*>")
 _DIGITS = re.compile(r"[0-9]{1,6}")
 _LANGUAGE = re.compile(rf"[A-Za-z0-9+#._-]{{1,{MOST_LANGUAGE}}}")
 
@@ -141,6 +151,22 @@ def language_of(token: str) -> str:
 def plain_of(text: str) -> str:
     """Return text with its character references resolved."""
     return unescape(_LONG_NUMBER.sub("\ufffd", text))
+
+
+def tex_of(value: str) -> str:
+    """Return the TeX that an attribute holds: without the dollar signs around it, and without HTML's line ends."""
+    if len(value) > 1 and value[0] == value[-1] == "$":
+        value = value.strip("$")
+    return plain_of(_LINE_END.sub(" ", value))
+
+
+def delimited(text: str) -> tuple[str, bool]:
+    """Return the TeX of a text that is a formula between delimiters, else an empty text; and whether it has a line."""
+    text = text.strip(SPACES)
+    for begin, end, display in DELIMITERS:
+        if len(text) > len(begin + end) and text.startswith(begin) and text.endswith(end):
+            return text[len(begin) : -len(end)], display
+    return "", False
 
 
 def value_of(attributes: Iterable[tuple[str, str]], name: str) -> str:
@@ -160,6 +186,11 @@ def class_bits(attributes: Iterable[tuple[str, str]]) -> int:
     for token in _tokens(value_of(attributes, "class")):
         bits |= CLASSES.get(lower_ascii(token), 0)
     return bits
+
+
+def keeps_lines(attributes: Iterable[tuple[str, str]]) -> bool:
+    """Return whether the element's style keeps white space and line ends, as `<pre>` does."""
+    return any(dense(part) == "white-space:pre" for part in value_of(attributes, "style").split(";"))
 
 
 def language_in(attributes: Iterable[tuple[str, str]]) -> str:

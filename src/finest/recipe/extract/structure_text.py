@@ -24,6 +24,7 @@ from finest.recipe.extract.parts import (
     Part,
     Shape,
     continues,
+    dedented,
     joined,
     unmarked,
 )  # fmt: skip
@@ -56,6 +57,10 @@ class TextReader(Reader):
         self.shape: Shape = Shape()
         self.pre_from = self.code_from = -1
         """Depths at which preformatted text and code in a line began, or -1."""
+        self.drawn = False
+        """Whether an element has just begun whose text is a formula that MathJax is to draw."""
+        self.is_line = False
+        """Whether the preformatted text is one line of code."""
         self.math: Formula | None = None
         self.counters = [0] * (MOST_LISTS + 1)
         """Number of the last item of the list at each depth."""
@@ -109,6 +114,11 @@ class TextReader(Reader):
         if self.math is not None:
             self.math.text(plain_of(text).translate(_BLANK))
             return
+        if self.drawn and self.pre_from < 0 and self.code_from < 0:
+            tex, display = roles.delimited(text)
+            if tex:
+                self.add_formula(roles.tex_of(tex), display)
+                return
         text = plain_of(text).translate(_BLANK_IN_PRE if self.pre_from >= 0 else _BLANK)
         for part in _PARTS.findall(text):
             if part.isspace():
@@ -198,16 +208,20 @@ class TextReader(Reader):
         self.clear()
 
     def add_part(self, marked: str) -> None:
-        in_pre, text = self.pre_from >= 0, unmarked(marked)
+        in_pre, is_line = self.pre_from >= 0, self.pre_from >= 0 and self.is_line
+        if in_pre and not is_line:
+            marked = dedented(marked)
+        text = unmarked(marked)
         if in_pre and _is_numbers(text):
             return
         shape, kind = self.shape, PRE if in_pre else self.kind
         in_cell = shape.in_cell and not self.page.tables[shape.table].nested
         part = Part(
             text, self.chars, self.linked, kind, self.flags, self.near | self.own_names, self.is_item, self.is_cell,
-            marked, shape, self.marker, self.counters[shape.lists], self.row if in_cell else -1, self.column,
-            in_pre or self.code_chars == self.chars, 2 * self.formula_chars >= self.chars or ENVIRONMENT in marked,
-            self.language if in_pre else "", len(self.open),
+            marked, shape, NO_MARKER if is_line else self.marker, self.counters[shape.lists],
+            self.row if in_cell else -1, self.column, in_pre or self.code_chars == self.chars,
+            2 * self.formula_chars >= self.chars or ENVIRONMENT in marked, self.language if in_pre else "",
+            len(self.open), is_line,
         )  # fmt: skip
         if in_cell:
             table = self.page.tables[shape.table]

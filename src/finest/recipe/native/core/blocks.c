@@ -402,6 +402,7 @@ static const char *read_end_tag(FnReader *reader, const char *start)
 static const char *read_markup(FnReader *reader, const char *start)
 {
     const char *p = start + 1, *end = reader->end;
+    if (reader->keeper != NULL) reader->keeper->drawn = false;
     if (p < end && (*p == '!' || *p == '?')) {
         const char *closed = end - p >= 3 && memcmp(p, "!--", 3) == 0 ? comment_end(reader, p + 1) : NULL;
         return closed != NULL ? closed + 3 : after(p, end, '>');

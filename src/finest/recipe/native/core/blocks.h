@@ -47,7 +47,7 @@ typedef struct {
     uint8_t kind;
     bool ends_sentence, is_item, is_cell;
     /* of blocks-2 */
-    bool is_code, is_formula;
+    bool is_code, is_formula, is_line;
     uint8_t marker, column;
     uint16_t depth;
     uint32_t number;

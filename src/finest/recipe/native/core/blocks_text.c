@@ -152,7 +152,8 @@ static bool add_reference(FnReader *reader, const char *p, const char *end)
 
 bool fn_add_text(FnReader *reader, const char *p, const char *end)
 {
-    return fn_skips(reader) || (reader->keeper != NULL && fn_keep_drops(reader)) || fn_unescaped_text(reader, p, end);
+    if (fn_skips(reader)) return true;
+    return reader->keeper != NULL ? fn_keep_text(reader, p, end) : fn_unescaped_text(reader, p, end);
 }
 
 bool fn_unescaped_text(FnReader *reader, const char *p, const char *end)

@@ -78,7 +78,8 @@ enum {
 
 /* structure_tags.py: what class names say */
 enum {
-    FN_CLASS_NUMBERS = 1, FN_CLASS_RENDERED = 2, FN_CLASS_SOURCE = 4, FN_CLASS_TEX = 8
+    FN_CLASS_NUMBERS = 1, FN_CLASS_RENDERED = 2, FN_CLASS_SOURCE = 4, FN_CLASS_TEX = 8, FN_CLASS_CODE_LINE = 16,
+    FN_CLASS_DRAWN = 32
 };
 
 /* structure_tags.py: TeX of elements of MathML */
@@ -99,6 +100,7 @@ enum {
 #define FN_TEX_STACKED "\\genfrac{}{}{0pt}{}{\1}{\2}"
 #define FN_TEX_BOLD "\\mathbf"
 #define FN_TEX_NORMAL "\\mathrm"
+#define FN_DELIMITERS {"$$", "$$", 1}, {"$", "$", 0}, {"\\(", "\\)", 0}, {"\\[", "\\]", 1}
 #define FN_ENVIRONMENT "\\begin{"
 #define FN_TEX_SOURCES "latex", "mimetex", "mathtex", "equation?tex=", "math?formula=", "cht=tx"
 

@@ -96,7 +96,7 @@ static FnStr language_in(const FnAttributes *attributes)
 
 bool fn_keep_hides(const FnReader *reader, const FnHtmlTag *tag, const FnAttributes *attributes)
 {
-    unsigned says = class_bits(reader, attributes), role = tag != NULL ? tag->role : 0;
+    unsigned says = reader->keeper->says = class_bits(reader, attributes), role = tag != NULL ? tag->role : 0;
     bool numbered = role == FN_ROLE_SPAN || role == FN_ROLE_TABLE_CELL || role == FN_ROLE_HEADER_CELL ||
                     role == FN_ROLE_PREFORMATTED || reader->keeper->pre_from >= 0;
     if (says & FN_CLASS_RENDERED || (says & FN_CLASS_NUMBERS && numbered)) return true;
@@ -132,6 +132,7 @@ static bool add_image(FnReader *reader, const FnAttributes *attributes)
 static bool start_role(FnReader *reader, unsigned role, const FnAttributes *attributes)
 {
     FnKeeper *keeper = reader->keeper;
+    keeper->drawn = role == FN_ROLE_SPAN && keeper->says & FN_CLASS_DRAWN;
     if (role == FN_ROLE_CODE) {
         keeper->code_from = reader->depth;
         if (keeper->pre_from < 0) return fn_keep_mark(reader, FN_MARK_IN_CODE);
@@ -223,10 +224,26 @@ static void enter_part(FnKeeper *keeper, unsigned role, const FnAttributes *attr
     }
 }
 
+/* Whether the element's style keeps white space and line ends, as <pre> does. */
+static bool keeps_lines(const FnAttributes *attributes)
+{
+    FnStr style = attributes->values[FN_V_STYLE];
+    for (const char *p = style.p, *end = style.p + style.n; style.n > 0 && p < end;) {
+        const char *stop = memchr(p, ';', (size_t)(end - p));
+        if (stop == NULL) stop = end;
+        if (is_dense(p, stop, "white-space:pre", true)) return true;
+        p = stop + 1;
+    }
+    return false;
+}
+
 static bool enter(FnReader *reader, unsigned role, const FnAttributes *attributes)
 {
     FnKeeper *keeper = reader->keeper;
     FnShape *shape = &keeper->shape;
+    keeper->is_line = keeper->says & FN_CLASS_CODE_LINE;
+    keeper->drawn = keeper->says & FN_CLASS_DRAWN;
+    if (keeper->is_line || (role == 0 && keeps_lines(attributes))) role = FN_ROLE_PREFORMATTED;
     switch (role) {
     case FN_ROLE_H1: case FN_ROLE_H2: case FN_ROLE_H3: case FN_ROLE_H4: case FN_ROLE_H5: case FN_ROLE_H6:
         shape->level = (uint8_t)(role - FN_ROLE_H1 + 1);

@@ -8,7 +8,7 @@
     X(CLASS, "class") X(ID, "id") X(TYPE, "type") X(ROLE, "role") X(START, "start") X(COLSPAN, "colspan") \
     X(ROWSPAN, "rowspan") X(DISPLAY, "display") X(MODE, "mode") X(ALTTEXT, "alttext") X(SRC, "src") X(ALT, "alt") \
     X(ENCODING, "encoding") X(MATHVARIANT, "mathvariant") X(LINETHICKNESS, "linethickness") \
-    X(COLUMNALIGN, "columnalign")
+    X(COLUMNALIGN, "columnalign") X(STYLE, "style")
 enum {
 #define X(id, text) FN_V_##id,
     FN_ATTRIBUTE_NAMES(X)
@@ -52,6 +52,9 @@ struct FnKeeper {
     uint32_t column, next_column, cell_chars;
     uint32_t until[FN_GRID_COLUMNS];
     unsigned marker, ruby;
+    unsigned says;               /* what the class names of the element say that begins */
+    bool drawn;                  /* an element has just begun whose text is a formula that MathJax is to draw */
+    bool is_line;                /* whether the preformatted text is one line of code */
     FnStr language;
     uint64_t steps;
     uint32_t code_chars, formula_chars;
@@ -83,12 +86,12 @@ const char *fn_keep_raw(FnReader *, const FnHtmlTag *, const char *p, const FnAt
 /* structure_text.c */
 bool fn_keep_chars(FnReader *, const char *p, const char *end);
 bool fn_keep_formula(FnReader *, FnStr tex, bool display, bool is_value); /* `is_value`: of an attribute */
+bool fn_keep_text(FnReader *, const char *p, const char *end);
 bool fn_keep_mark(FnReader *, unsigned mark);
 bool fn_keep_newline(FnReader *);
 bool fn_keep_ruby(FnReader *, unsigned role);
 bool fn_keep_end_math(FnReader *);
 bool fn_keep_end_block(FnReader *);
-bool fn_keep_drops(const FnReader *);
 bool fn_keep_in_code(const FnReader *);
 /* formulas.c */
 bool fn_formula_start(FnFormula *, unsigned role, FnStr style);

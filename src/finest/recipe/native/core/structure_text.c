@@ -6,8 +6,6 @@ static bool emit(FnReader *reader, const char *p, size_t n) { return fn_grow(&re
 
 bool fn_keep_in_code(const FnReader *reader) { return reader->keeper->pre_from >= 0 || reader->keeper->code_from >= 0; }
 
-bool fn_keep_drops(const FnReader *reader) { return reader->keeper->ruby == FN_ROLE_RUBY_MARK; }
-
 bool fn_keep_mark(FnReader *reader, unsigned mark)
 {
     static const char ENDED[] = {FN_MARK_ENDED};
@@ -156,6 +154,35 @@ bool fn_keep_formula(FnReader *reader, FnStr tex, bool display, bool is_value)
            (!display || fn_keep_newline(reader));
 }
 
+static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\f' || c == '\r'; }
+
+/* The TeX of a text that is a formula between delimiters, else an empty text. */
+static FnStr delimited(const char *p, const char *end, bool *display)
+{
+    static const struct { const char *begin, *end; bool display; } DELIMITERS[] = {FN_DELIMITERS};
+    while (p < end && is_space(*p)) p++;
+    while (p < end && is_space(end[-1])) end--;
+    for (unsigned i = 0; i < sizeof(DELIMITERS) / sizeof(*DELIMITERS); i++) {
+        size_t n = strlen(DELIMITERS[i].begin), size = (size_t)(end - p);
+        if (size <= 2 * n || memcmp(p, DELIMITERS[i].begin, n) != 0 || memcmp(end - n, DELIMITERS[i].end, n) != 0) continue;
+        *display = DELIMITERS[i].display;
+        return (FnStr){p + n, size - 2 * n};
+    }
+    return FN_EMPTY;
+}
+
+bool fn_keep_text(FnReader *reader, const char *p, const char *end)
+{
+    const FnKeeper *keeper = reader->keeper;
+    if (keeper->ruby == FN_ROLE_RUBY_MARK) return true;
+    if (keeper->drawn && !keeper->math.open && !fn_keep_in_code(reader)) {
+        bool display = false;
+        FnStr tex = delimited(p, end, &display);
+        if (tex.n > 0) return fn_keep_formula(reader, tex, display, true);
+    }
+    return fn_unescaped_text(reader, p, end);
+}
+
 bool fn_keep_end_math(FnReader *reader)
 {
     FnKeeper *keeper = reader->keeper;
@@ -215,7 +242,8 @@ static bool same_shape(FnShape one, FnShape other)
 /* Whether both are lines of one block of code, each in an element of its own. */
 static bool continues(const FnBlock *before, const FnBlock *block)
 {
-    return before->is_code && block->is_code && before->kind == block->kind && block->kind != FN_KIND_PRE &&
+    bool is_pre = block->kind == FN_KIND_PRE;
+    return before->is_code && block->is_code && before->kind == block->kind && before->is_line == is_pre && block->is_line == is_pre &&
            block->marker == FN_NO_MARKER && before->depth == block->depth && same_shape(before->shape, block->shape) &&
            before->row == -1 && block->row == -1;
 }
@@ -234,13 +262,51 @@ static bool join(FnFound *found, FnBlock *before, const FnBlock *block)
     return true;
 }
 
+static size_t margin_of(const char *p, const char *end)
+{
+    const char *start = p;
+    while (p < end && (*p == ' ' || *p == '\t')) p++;
+    return (size_t)(p - start);
+}
+
+static const char *line_end_of(const char *p, const char *end)
+{
+    const char *at = p < end ? memchr(p, '\n', (size_t)(end - p)) : NULL;
+    return at != NULL ? at : end;
+}
+
+/* Remove the white space with which all lines of the text begin; returns its new end. */
+static char *dedent(char *start, char *end)
+{
+    size_t margin = margin_of(start, end);
+    for (const char *p = start; margin > 0 && p < end; p++) {
+        const char *stop = line_end_of(p, end);
+        size_t n = 0;
+        while (n < margin && p + n < stop && p[n] == start[n]) n++;
+        if (stop > p) margin = n;
+        p = stop;
+    }
+    if (margin == 0) return end;
+    char *out = start;
+    for (const char *p = start; p < end;) {
+        const char *stop = line_end_of(p, end);
+        if (stop > p) p += margin;
+        if (stop < end) stop++;
+        memmove(out, p, (size_t)(stop - p));
+        out += stop - p;
+        p = stop;
+    }
+    return out;
+}
+
 static bool add_block(FnReader *reader)
 {
     FnKeeper *keeper = reader->keeper;
     FnFound *found = reader->found;
     FnBlock *block = &reader->block;
-    bool in_pre = keeper->pre_from >= 0;
-    const char *text = found->text.p;
+    bool in_pre = keeper->pre_from >= 0, is_line = in_pre && keeper->is_line;
+    char *text = found->text.p;
+    if (in_pre && !is_line) found->text.n = (size_t)(dedent(text + block->start, text + found->text.n) - text);
     if (in_pre && is_numbers(text + block->start, text + found->text.n)) {
         found->text.n = block->start;
         return true;
@@ -254,7 +320,8 @@ static bool add_block(FnReader *reader)
     block->is_code = in_pre || keeper->code_chars == block->chars;
     block->is_formula = 2 * (uint64_t)keeper->formula_chars >= block->chars ||
                         memmem(text + block->start, block->end - block->start, FN_ENVIRONMENT, strlen(FN_ENVIRONMENT)) != NULL;
-    block->marker = (uint8_t)keeper->marker;
+    block->is_line = is_line;
+    block->marker = is_line ? FN_NO_MARKER : (uint8_t)keeper->marker;
     block->number = keeper->counters[keeper->shape.lists];
     block->row = in_cell ? keeper->row : -1;
     block->column = (uint8_t)keeper->column;
