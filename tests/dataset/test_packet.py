@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from finest import where
 from finest.cli import tasks_add
-from finest.dataset.packet import MAX_PACKET_PAGES, MAX_PAGE_BYTES, PACKET_PAGES, Packet, cut, is_item
+from finest.dataset.packet import MAX_PACKET_PAGES, MAX_PAGE_BYTES, PACKET_PAGES, Packet, cut
 from finest.dataset.page_choice import MAX_CHARS
 
 CRAWL = "CC-MAIN-2025-26"
@@ -31,7 +31,7 @@ def test_pages_are_cut_evenly_in_their_order() -> None:
     assert [packet.choice.pages for packet in packets] == [3, 3, 3]
     places = [(name.removeprefix("s3://commoncrawl/"), *rest) for one in packets for name, *rest in one.places()]
     assert places == pages and len({packet.choice.root for packet in packets}) == 3
-    assert all(is_item(packet.item) for packet in packets) and not is_item(PAGES[0][0])
+    assert packets[0].item == f"packets/{CRAWL}/{packets[0].choice.root}"
     assert Packet.model_validate_json(packets[0].model_dump_json()) == packets[0]
 
 
