@@ -36,6 +36,7 @@ from finest.pipeline.ledger import Ledger
 from finest.pipeline.options import RunOptions
 from finest.pipeline.outcome import parquet_writer
 from finest.pipeline.pack import PART_FILES
+from finest.pipeline.plan import local_tasks
 from finest.pipeline.progress import Progress
 from finest.pipeline.run_plan import RunPlan, SliceRule
 from finest.pipeline.source_table import Sources
@@ -101,7 +102,7 @@ def assembly(folder: Path, sources: int) -> dict[str, Any]:
         began, before = time.monotonic(), _cpu()
         pid = os.fork()
         if not pid:
-            manifest = assemble(Ledger.read(out), _options(out, workers), Progress(quiet=True))
+            manifest = _assembled(Ledger.read(out), workers)
             alone = time.process_time()
             print(f"{manifest.rows:,} rows, root {manifest.root}, {alone:.2f} CPU s in one process", file=sys.stderr)
             os._exit(0)
@@ -113,6 +114,11 @@ def assembly(folder: Path, sources: int) -> dict[str, Any]:
         }  # fmt: skip
     found["times_as_fast"] = round(found["1 workers"]["wall_s_a_warc"] / found["2 workers"]["wall_s_a_warc"], 2)
     return found
+
+
+def _assembled(made: Ledger, workers: int) -> Manifest:
+    options = _options(made.out, workers)
+    return assemble(made, options, local_tasks(made, options, Progress(quiet=True)))
 
 
 def manifest(sources: int) -> dict[str, Any]:
@@ -154,7 +160,7 @@ def commands(folder: Path, count: int) -> dict[str, Any]:
 
     shards.SERIES_SOURCES = 1
     made = write_ledger(folder / "made", count, SMALL)
-    manifest = assemble(made, _options(made.out, 1), Progress(quiet=True))
+    manifest = _assembled(made, 1)
     out = str(made.out)
     finest = [sys.executable, "-m", "finest.cli"]
     found: dict[str, Any] = {

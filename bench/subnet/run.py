@@ -68,7 +68,7 @@ class Month:
     def __init__(self, setting: Setting, seed: int, folder: Path) -> None:
         self.setting, self.random = setting, random.Random(seed)
         self.server = TaskServer(folder)
-        self.miners = miners_of(setting)
+        self.miners = miners_of(setting, self.random)
         self.seats = Seats.make(setting, [miner.hotkey for miner in self.miners], self.random)
         tasks = sum(miner.tasks_a_day for miner in self.miners)
         self.names = self._names()

@@ -9,7 +9,7 @@ import pytest
 
 from finest.errors import SourceError
 from finest.pipeline import run_plan
-from finest.pipeline.plan import begin, finish
+from finest.pipeline.plan import begin, finish, local_tasks
 from finest.pipeline.remarks import remarks
 from finest.pipeline.run import refine
 from finest.pipeline.verify import verify
@@ -89,8 +89,9 @@ def test_a_server_that_gives_nothing_ends_the_run_early(tmp_path: Path) -> None:
 def test_a_source_that_changes_costs_itself(tmp_path: Path) -> None:
     """Nothing of another state of the file enters the dataset."""
     with FaultyServer({f"/{name}.warc.gz": PART for name in "ab"}) as server:
-        ledger = begin(settings(server, tmp_path / "out"), Listener())
+        wanted = settings(server, tmp_path / "out")
+        ledger = begin(wanted, Listener())
         server.state.files["/a.warc.gz"] = PART[:-1000]
         with ledger.lock(), pytest.raises(SourceError, match=r"1 of 2 sources could not be read: .*/a.warc.gz: chang"):
-            finish(ledger, settings(server, tmp_path / "out"), Listener())
+            finish(ledger, wanted, local_tasks(ledger, wanted, Listener()))
         assert ledger.has(1) and not ledger.has(0)

@@ -349,6 +349,8 @@ class Ledger:
             for path in _numbered(folder):
                 if self.has(int(path.name)):
                     shutil.rmtree(path)
+        for path in chain.from_iterable((self.folder / name).glob(".*") for name in ("dedup", "assembly")):
+            _remove(path)
 
 
 SOURCES = "sources.jsonl"

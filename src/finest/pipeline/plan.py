@@ -15,10 +15,13 @@ from finest.pipeline.pages.choose import choose_pages, packet_pages
 from finest.pipeline.run_plan import RunPlan, SliceRule
 from finest.pipeline.select import check_where
 from finest.pipeline.slices import run_slices
+from finest.pipeline.tasks import Tasks
 from finest.warc.pauses import Pauses
 from finest.warc.source import name_sources, resolve
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from finest.dataset.manifest import Manifest
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
@@ -59,14 +62,28 @@ def finished(ledger: Ledger, progress: Progress) -> Manifest | None:
     return read_manifest(ledger.out)
 
 
-def finish(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifest:
-    """Judge the missing slices, then assemble the dataset. Call with the lock held.
+def finish(
+    ledger: Ledger, options: RunOptions, tasks: Tasks, check: Callable[[], None] = lambda: None
+) -> Manifest:  # fmt: skip
+    """Judge the missing slices, then assemble the dataset. Call with the lock held, or with shared tasks.
 
-    Raises SourceError if more sources could not be read than `options.allow_missing` allows.
+    Raises SourceError if more sources could not be read than `options.allow_missing` allows, and what `check()` raises
+    before slices are judged.
     """
-    run_slices(ledger, options, progress)
-    leave_out(ledger, options, progress.say)
-    return assemble(ledger, options, progress)
+
+    def judge_rest() -> None:
+        check()
+        ledger.sweep()
+        run_slices(ledger, options, tasks.progress)
+        leave_out(ledger, options, tasks.progress.say)
+
+    tasks.once("Judging the rest", judge_rest, lambda: bool(ledger.packed().all()))
+    return assemble(ledger, options, tasks)
+
+
+def local_tasks(ledger: Ledger, options: RunOptions, progress: Progress) -> Tasks:
+    """Return what makes the dataset on this machine."""
+    return Tasks(options.workers, ledger.folder / "logs", progress)
 
 
 def make_plan(options: RunOptions, progress: Progress) -> RunPlan:
