@@ -15,6 +15,7 @@ from finest.validator.quality.heldout import anchors, draw_heldout
 from finest.validator.quality.paired import NoEvidence, Quality, measure
 from finest.validator.quality.sample import draw_sample, host_of, submitted
 from finest.validator.quality.tier import N_GRAMS, Tier
+from finest.validator.quality.tokens import ENGLISH
 from finest.validator.subject import COMMON_CRAWL
 from finest.warc.source import inspect, name_sources, resolve
 
@@ -43,8 +44,9 @@ def assess(
     fineweb = load_recipe(REFERENCE_RECIPE)
     recipe = reference or fineweb
     languages: Sequence[str | None] = recipe.language.languages if recipe.language.table else (None,)
+    vocabulary = tier.in_languages if recipe.language.table else ENGLISH
     sample = draw_sample(
-        sources, recipe, cache, seed, tokens=tokens or tier.tokens,
+        sources, recipe, cache, seed, tokens=tokens or tier.tokens, vocabulary=vocabulary,
         progress=lambda *done: progress("Drawing reference", *done),
     )  # fmt: skip
     hosts = sample.hosts | {host_of(url) for url in dataset.row_columns("url")["url"].to_pylist()}
@@ -56,7 +58,7 @@ def assess(
     fixed = [document for language in languages for document in anchors(language)]
     found = measure(
         texts, sample.reference, sample.raw, [*drawn, *fixed], seed, tier=tier, tokens=tokens,
-        progress=lambda *done: progress("Learning", *done),
+        vocabulary=vocabulary, progress=lambda *done: progress("Learning", *done),
     )  # fmt: skip
     if isinstance(sources, PacketPages):
         source_bytes = sources.size_bytes

@@ -23,7 +23,7 @@ from finest.recipe.judge import judge
 from finest.recipe.reasons import stage_of
 from finest.validator.context import SOURCE_RETRY
 from finest.validator.packet import PacketPages
-from finest.validator.quality.tokens import ids
+from finest.validator.quality.tokens import ENGLISH, Vocabulary, ids
 from finest.warc.slices import Layout, Slice, plan_slices, read_slice
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ class Sample:
 
 def draw_sample(
     sources: Sequence[Source] | PacketPages, recipe: Recipe, cache: Path, seed: str, *, tokens: int,
-    max_pages: int = MAX_PAGES, progress: Progress = lambda _share, _words: None,
+    max_pages: int = MAX_PAGES, vocabulary: Vocabulary = ENGLISH,
+    progress: Progress = lambda _share, _words: None,
 ) -> Sample:  # fmt: skip
     """Read windows in the seed's order until the reference has `tokens` tokens, or `max_pages` are judged.
 
@@ -102,6 +103,7 @@ def draw_sample(
     for done, (source, window) in enumerate(plan, start=1):
         if found.tokens >= tokens or found.pages >= max_pages:
             break
+        first = len(found.reference)
         if packet is None:
             found.spans.append(_read(found, duplicates, source, window, recipe, cache))
             found.read_bytes += window.end - window.start
@@ -110,6 +112,7 @@ def draw_sample(
             _add(found, duplicates, records, recipe, cache)
             found.spans.append(Span(source.name, window.start, window.end))
             found.read_bytes += packet.bytes_in(window)
+        found.tokens += sum(len(ids(text, vocabulary)) for text in found.reference[first:])
         share = max(done / count, found.tokens / tokens, found.pages / max_pages)
         progress(min(share, 1.0), f"{found.pages:,} pages judged, {found.tokens:,} reference tokens")
     found.raw = shortened(found.raw, int(MOST_TIMES * sum(map(len, found.reference))), seed)
@@ -151,7 +154,6 @@ def _add(found: Sample, duplicates: Duplicates, records: Iterable[Record], recip
             found.raw.append(text)
         if verdict.text is not None and not duplicates.has(verdict.signature):
             found.reference.append(verdict.text)
-            found.tokens += len(ids(verdict.text))
             found.kept_tokens += verdict.token_count or 0
 
 
