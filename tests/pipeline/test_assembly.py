@@ -25,6 +25,7 @@ from finest.pipeline.shared_tasks import SharedTasks
 from finest.pipeline.verify import verify
 from finest.recipe.recipe import load_recipe
 from finest.settings import default_cache
+from tests.deep import sampled
 from tests.validator.made import NOWHERE
 from tests.validator.repeated import response, write_warc
 
@@ -79,7 +80,7 @@ def content(out: Path, folder: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", sampled([2, 1]))
 def test_shards_hold_what_one_piece_holds(warcs: list[Path], whole: Path, tmp_path: Path, workers: int) -> None:
     """Rows, verdicts, their order, the winners of duplicates in other shards, and all totals; every check passes."""
     found, one = made(warcs, tmp_path / "out", workers), read_manifest(whole)

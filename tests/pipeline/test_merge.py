@@ -23,6 +23,7 @@ from finest.pipeline.select import select
 from finest.pipeline.verify import verify
 from finest.recipe.recipe import load_recipe, parse_recipe
 from finest.settings import default_cache
+from tests.deep import sampled
 from tests.validator.made import NOWHERE, Published, make
 from tests.validator.repeated import response, write_warc
 
@@ -60,7 +61,7 @@ def lines(out: Path, folder: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("apart")
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", sampled([2, 1]))
 def test_pages_of_two_datasets_are_there_once(parts: list[Published], tmp_path: Path, workers: int) -> None:
     """The row of the dataset named first stays; the other's verdict names it; all checks pass, and all is proven."""
     found = merged(parts, tmp_path / "out", workers=workers)
@@ -97,6 +98,7 @@ def test_small_parts_share_a_series(parts: list[Published], tmp_path: Path, monk
     assert found.model_dump(exclude=changed) == apart.model_dump(exclude=changed)
 
 
+@pytest.mark.nightly
 def test_verdicts_state_the_similarity_that_a_recipe_asks_for(tmp_path: Path) -> None:
     """`[dedup] min_jaccard`: a lost row is compared with the kept one, and anybody can compare them again."""
     found = load_recipe("fineweb").resolved()
@@ -127,6 +129,7 @@ def test_files_that_lose_nothing_are_the_same_files(parts: list[Published], tmp_
     check_files(tmp_path / "out", found)
 
 
+@pytest.mark.nightly
 def test_many_sources_lie_in_files(parts: list[Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("finest.dataset.sources.MAX_INLINE_SOURCES", 2)
     found = merged(parts, tmp_path / "out")

@@ -84,7 +84,8 @@ def test_best_response_over_task_sizes_is_honest_work() -> None:
         assert per_honest_warc(shares, work, [CHEAT]) <= bar, (big, small, empties, turns)
 
 
-@pytest.mark.parametrize("turns", sampled([False, True]))
+@pytest.mark.nightly
+@pytest.mark.parametrize("turns", [False, True])
 def test_large_claims_hidden_behind_small_samples_do_not_pay(ledger: Queue, turns: bool) -> None:
     """Where a part is judged: a WARC of a large empty task is as likely to be judged as one of a small honest task.
 
@@ -128,6 +129,7 @@ def test_the_first_day_is_drawn_like_any_other(ledger: Queue) -> None:
     assert sum(past.verdict == "pass" for past in ledger.past(0)) < 1.7 * capacity
 
 
+@pytest.mark.nightly
 def test_splitting_hotkeys_gains_nothing(ledger: Queue) -> None:
     """The same work under eight hotkeys, where a part is judged; a queue that shared verdicts by hotkey rewarded it.
 
