@@ -15,7 +15,7 @@ import pytest
 from datatrove.utils import _import_utils
 from hypothesis import settings
 
-from tests.deep import NIGHTLY
+from tests.deep import NIGHTLY, examples
 
 if TYPE_CHECKING:
     from tests.tasks.postgres import Cluster
@@ -24,8 +24,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts its background jobs deaf to Ctrl-C, and so would be the commands that the tests send it to.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# An example may take as long as a machine with other work needs for it.
-settings.register_profile("tests", deadline=None)
+# An example may take as long as a machine with other work needs for it. Thirty of them find what changes of every day
+# break; a nightly run tries more.
+settings.register_profile("tests", deadline=None, max_examples=examples(30, 200))
 settings.load_profile("tests")
 # Workers of the tests share the processors: a library that takes all of them for itself makes every other one wait.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

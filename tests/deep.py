@@ -25,11 +25,9 @@ def examples(everyday: int, nightly: int) -> int:
 
 
 def sampled(values: Iterable[Any], everyday: int = 1) -> list[Any]:
-    """Values for `parametrize`: the first ones every day, and the others in a nightly run."""
-    return [
-        value if place < everyday else pytest.param(value, marks=pytest.mark.nightly)
-        for place, value in enumerate(values)
-    ]
+    """Values for `parametrize`, a tuple for several names: the first every day, and the others in a nightly run."""
+    rows = [value if isinstance(value, tuple) else (value,) for value in values]
+    return [pytest.param(*row, marks=[pytest.mark.nightly] * (at >= everyday)) for at, row in enumerate(rows)]
 
 
 def parts(count: int) -> pytest.MarkDecorator:

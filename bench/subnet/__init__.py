@@ -18,6 +18,8 @@
     collusion.py   what validators get who pay friends, by their share of the stake
     sampling.py    the weight of an honest hotkey if more is committed than can be judged
     canaries.py    what lazy validators lose by canaries (python -m bench.subnet.canaries)
+    griefers.py    how far a crawl gets if hotkeys burn its WARCs (python -m bench.subnet.griefers)
+    cost.py        what judging costs by the number of validators (python -m bench.subnet.cost)
     report.py      figures, tables and pictures
 
 docs/concepts/economics.md explains the figures.

@@ -2,9 +2,11 @@
 
     python -m bench.subnet.canaries            prints the table; --save writes bench/results/canaries.json
 
-Two kinds of lazy validators are tried. `unread` passes every task of every miner unread. `adopting` is the more
+Three kinds of lazy validators are tried. `unread` passes every task of every miner unread. `adopting` is the more
 dangerous one: it passes unread the tasks for which it is drawn, and takes everything else from what others report. Both
-set the product's weights otherwise, payments for canaries included. Panels are drawn by the product's committee, and
+set the product's weights otherwise, payments for canaries included. `copying` reports nothing, and sets the newest
+consensus that commit-reveal shows it, that of the epoch before last; until there is one, it adopts. Panels are drawn by
+the product's committee, and
 payments are the product's (finest.validator.loop.canaries); the epoch is the devnet's, in the chain's own numbers.
 """
 
@@ -32,7 +34,9 @@ TASKS = 4
 """Tasks of a hotkey a day."""
 NOISE = 0.02
 """Relative difference between the weights of two honest validators: most verdicts are adopted and so the same."""
-LAZY = ("unread", "adopting")
+LAZY = ("unread", "adopting", "copying")
+HIDDEN = 1
+"""Epochs for which commit-reveal hides weights: a validator sees the consensus of the epoch before last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Laziness:
 class Panels:
     """A day's canary tasks, their panels, and what each validator reported on them."""
 
-    def __init__(self, seats: Seats, lazy: str, hotkeys: Sequence[str], day: int, draw: random.Random) -> None:
+    def __init__(self, seats: Seats, kind: str, hotkeys: Sequence[str], day: int, draw: random.Random) -> None:
         self.names = [f"v{uid}" for uid in range(len(seats.kinds))]
         self.stakes = dict(zip(self.names, map(float, seats.stakes), strict=True))
         kinds = dict(zip(self.names, seats.kinds, strict=True))
@@ -70,13 +74,17 @@ class Panels:
                 line = f"{day} {hotkey} {task}"
                 members = committee("0x" + sha(line), line, self.stakes)
                 self.seen[hotkey] |= set(members) if is_bad else set()
-                verdicts = {name: _verdict(kinds[name] == lazy, is_bad, draw) for name in members}
+                verdicts = {
+                    name: _verdict(kind if kinds[name] == "lazy" else "honest", is_bad, draw) for name in members
+                }
                 self.canaries.append(Canary(line, is_bad, verdicts))
         self.bad: Mapping[str, bool] = bad
 
 
-def _verdict(lazy: bool, is_bad: bool, draw: random.Random) -> str:
-    return "pass" if lazy else audit(GARBAGE if is_bad else HONEST, 4, 100, 1800, draw).verdict
+def _verdict(kind: str, is_bad: bool, draw: random.Random) -> str:
+    if kind == "copying":
+        return "no_evidence"
+    return "pass" if kind in LAZY else audit(GARBAGE if is_bad else HONEST, 4, 100, 1800, draw).verdict
 
 
 def laziness(kind: str, share: float, stake: float, seed: int, *, epochs: int = EPOCHS) -> Laziness:
@@ -99,14 +107,21 @@ def _income(
     work = {hotkey: draw.gammavariate(4, 1) for hotkey in hotkeys}
     income, fees, dividends = {"honest": 0.0, "lazy": 0.0}, 0.0, 0.0
     recent: list[Canary] = []
+    consensus: list[list[int]] = []
     for number in range(1, epochs + 1):
-        panels = Panels(seats, "lazy", planted, number, draw)
+        panels = Panels(seats, kind, planted, number, draw)
         recent = (recent + panels.canaries)[-7 * len(panels.canaries) :]
         points = earned(recent) if pays else {}
         for uid, who in enumerate(seats.kinds):
-            found = _weights(who, kind, panels.names[uid], work, panels, draw)
-            _set(seats, uid, with_payments(found, points, panels.stakes), panels.names, number * TEMPO)
+            found = {}
+            if who == "lazy" and kind == "copying":
+                found = _copied(consensus, panels.names, hotkeys)
+            if not found:
+                found = _weights(who, kind, panels.names[uid], work, panels, draw)
+                found = with_payments(found, points, panels.stakes)
+            _set(seats, uid, found, panels.names, number * TEMPO)
         outcome = seats.epoch(number * TEMPO)
+        consensus.append(outcome.consensus)
         for uid, who in enumerate(seats.kinds):
             income[who] += outcome.validator_emission[uid] + outcome.server_emission[uid]
             if who == "honest":
@@ -127,6 +142,14 @@ def _weights(
     return {
         one: 0.0 if panels.bad.get(one) and len(panels.seen[one] - {name}) else value for one, value in work.items()
     }
+
+
+def _copied(consensus: Sequence[Sequence[int]], names: Sequence[str], hotkeys: Sequence[str]) -> dict[str, float]:
+    """Return the newest consensus that is revealed, on miners and on validators; nothing before the first."""
+    if len(consensus) <= HIDDEN:
+        return {}
+    shares = consensus[-1 - HIDDEN]
+    return {name: float(share) for name, share in zip((*names, *hotkeys), shares, strict=True) if share}
 
 
 def _set(seats: Seats, uid: int, found: Mapping[str, float], names: Sequence[str], block: int) -> None:

@@ -12,6 +12,8 @@ LARGE = 4
 """How many times a small miner's work a large one does."""
 HOTKEYS_OF_ONE = 4
 """Hotkeys of one operator, who does as much as one large miner."""
+CYCLE = 4
+"""Tasks after which each strategy begins anew."""
 BLOCKS_A_WARC = 35
 """Blocks that refining and publishing a WARC take: seven minutes on one core."""
 
@@ -47,7 +49,8 @@ class Miner:
     open_task: str | None = None
     """The last task that it leased; the server gives another one besides it."""
     leased: int = 0
-    """Number of leases so far."""
+    """Number of leases so far. It begins anywhere in `CYCLE`, so that those who change from task to task do not do so
+    in step: in ten days the sizes of the first tasks would decide the pay for the work."""
 
     def job(self, draw: random.Random) -> Job:
         """Choose what to do with the next lease."""
@@ -103,14 +106,15 @@ _JOBS = {
 _TASKS_A_DAY = {"honest large": LARGE, "many hotkeys": LARGE / HOTKEYS_OF_ONE, "mixed sizes": 1, "empty tasks": 4}
 
 
-def miners_of(setting: Setting) -> list[Miner]:
+def miners_of(setting: Setting, draw: random.Random) -> list[Miner]:
     """Return all miners of a setting."""
     found = []
     for strategy, number in setting.miners.items():
         hotkeys = HOTKEYS_OF_ONE if strategy == "many hotkeys" else 1
         for index in range(number):
             operator = f"{strategy} {index // hotkeys}"
-            found.append(Miner(operator, strategy, _TASKS_A_DAY.get(strategy, 1), f"{strategy}/{index}"))
+            hotkey = f"{strategy}/{index}"
+            found.append(Miner(operator, strategy, _TASKS_A_DAY.get(strategy, 1), hotkey, leased=draw.randrange(CYCLE)))
     return found
 
 

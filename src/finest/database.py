@@ -41,6 +41,8 @@ CONNECTIONS = 16
 TRANSACTION_RETRY = Policy(first_s=0.04, cap_s=1.0, tries=5)
 TO_WAL_RETRY = Policy(first_s=0.02, cap_s=0.05, budget_s=BUSY_S)
 """For the switch to WAL, where SQLite does not wait (https://sqlite.org/wal.html#activating_and_configuring)."""
+_WRITE, _READ = "BEGIN IMMEDIATE", "BEGIN"
+"""How a transaction of SQLite begins."""
 _PASSING = frozenset({"40001", "40P01"})
 """PostgreSQL's serialization_failure and deadlock_detected: nothing was done, and a retry may succeed."""
 _LOCK_KEY = 0x66696E657374
@@ -73,8 +75,7 @@ class Database:
 
     def __init__(self, engine: sa.Engine, tables: Tables) -> None:
         self._tables = tables
-        self._writing, self.postgresql = engine, engine.dialect.name == "postgresql"
-        self._reading = engine.execution_options(begin="BEGIN")
+        self._engine, self.postgresql = engine, engine.dialect.name == "postgresql"
         self._alone = engine.execution_options(isolation_level="AUTOCOMMIT") if self.postgresql else engine
         self._turn = threading.Lock()
 
@@ -95,28 +96,29 @@ class Database:
         return database
 
     def close(self) -> None:
-        self._writing.dispose()
+        self._engine.dispose()
 
     def free_bytes(self) -> int | None:
         """Return the free bytes of the disk with SQLite's file; None for PostgreSQL, whose disk may be elsewhere."""
-        name = self._writing.url.database
+        name = self._engine.url.database
         return None if self.postgresql or name is None else shutil.disk_usage(Path(name).absolute().parent).free
 
     def write(self, step: Step[T]) -> T:
         """Run `step` in one transaction and return its result; an answer exception is raised after the commit."""
-        return _retried(lambda: self._transact(self._writing, step))
+        return _retried(lambda: self._transact(self._engine, _WRITE, step))
 
     def read(self, step: Step[T]) -> T:
         """Run `step` in one read-only transaction and return its result."""
-        return _retried(lambda: self._transact(self._reading, step))
+        return _retried(lambda: self._transact(self._engine, _READ, step))
 
     def write_one(self, step: Step[T]) -> T:
         """Like `write`, for a step of a single statement: PostgreSQL needs no BEGIN and COMMIT around it."""
-        return _retried(lambda: self._transact(self._alone, step))
+        return _retried(lambda: self._transact(self._alone, _WRITE, step))
 
-    def _transact(self, engine: sa.Engine, step: Step[T]) -> T:
+    def _transact(self, engine: sa.Engine, begin: str, step: Step[T]) -> T:
         answer: T | Exception
-        with self._turn_to_write(engine), engine.begin() as connection:
+        with self._turn_to_write(begin), engine.begin() as connection:
+            self._begin(connection, begin)
             try:
                 answer = step(connection)
             except self._tables.answer as problem:
@@ -125,17 +127,23 @@ class Database:
             raise answer
         return answer
 
+    def _begin(self, connection: sa.Connection, begin: str) -> None:
+        """Begin SQLite's transaction; a listener of SQLAlchemy's own event would slow down every statement."""
+        if not self.postgresql:
+            connection.exec_driver_sql(begin)
+
     @contextmanager
-    def _turn_to_write(self, engine: sa.Engine) -> Iterator[None]:
+    def _turn_to_write(self, begin: str) -> Iterator[None]:
         """Queue this process's writers to SQLite in order; SQLite itself makes them poll, so some would starve."""
-        if self.postgresql or engine is self._reading:
+        if self.postgresql or begin == _READ:
             yield
             return
         with self._turn:
             yield
 
     def _prepare(self) -> None:
-        with _one_at_a_time, self._writing.begin() as connection:
+        with _one_at_a_time, self._engine.begin() as connection:
+            self._begin(connection, _WRITE)
             if self.postgresql:
                 connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")
@@ -173,7 +181,6 @@ def _engine(url: sa.URL) -> sa.Engine:
             hide_parameters=True,
         )  # fmt: skip
         event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
         return engine
     # Without bitmap scans PostgreSQL reads the first open WARCs from their index in order, instead of sorting them all,
     # even if its statistics are outdated.
@@ -196,10 +203,6 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     )
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"))
 
 
 def _retried(transact: Callable[[], T]) -> T:

@@ -9,9 +9,9 @@ from tests.deep import sampled
 
 
 @pytest.mark.parametrize("kind", LAZY)
-@pytest.mark.parametrize("case", sampled([(0.05, 0.4), (0.05, 0.05), (0.07, 0.2), (0.09, 0.4)], 1), ids=str)
-def test_passing_everything_unread_costs_five_percent(kind: str, case: tuple[float, float]) -> None:
+@pytest.mark.parametrize(("canaries", "lazy"), sampled([(0.05, 0.4), (0.05, 0.05), (0.07, 0.2), (0.09, 0.4)]))
+def test_passing_everything_unread_costs_five_percent(kind: str, canaries: float, lazy: float) -> None:
     """Of the income of an honest validator; consensus alone does not take it from one that adopts what others say."""
-    found = laziness(kind, *case, seed=1, epochs=4)
+    found = laziness(kind, canaries, lazy, seed=1, epochs=4)
     assert found.with_payments >= 0.05
     assert kind == "unread" or found.consensus_alone < 0.01

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -11,9 +12,11 @@ from bench.subnet import earlier
 from bench.subnet.chain import Seats
 from bench.subnet.charts import bars, lines
 from bench.subnet.collusion import collude
+from bench.subnet.cost import cost
+from bench.subnet.griefers import Crawl
 from bench.subnet.miners import miners_of
 from bench.subnet.outcomes import COPIED, EMPTY, GARBAGE, HONEST, Delivery, audit
-from bench.subnet.report import compared, pictures, summary, table
+from bench.subnet.report import compared, per_work, pictures, summary, table
 from bench.subnet.run import HONEST_WORK, Result, simulate
 from bench.subnet.sampling import MONTHS, SIZES, weight_of
 from bench.subnet.settings import FULL, SETTINGS, SHORT, SMALL
@@ -54,6 +57,20 @@ def test_colluders_and_the_lazy_earn_less(found: dict[str, Any]) -> None:
     assert dividends["honest"] == max(dividends.values())
 
 
+def test_a_month_is_the_same_to_the_last_digit(month: Result) -> None:
+    """Faster code of the queue, the store or the weights changes nothing; who changes a rule writes these anew."""
+    assert month.pay["honest small"] == pytest.approx(0.3485014861824359, abs=1e-15)
+    assert month.dividends["copier"] == pytest.approx(0.09313257096402022, abs=1e-15)
+    assert (month.coverage[0], month.verdicts["honest"]) == (pytest.approx(0.6774193548387096), 61)
+    assert month.hours_to_verdict == pytest.approx([0.7866666666666666, 2.69, 6.86])
+
+
+def test_miners_of_one_strategy_do_not_change_in_step() -> None:
+    """Those with tasks of mixed sizes begin with all four of them."""
+    sizes = [miner.job(Random(1)).warcs for miner in miners_of(FULL, Random(1)) if miner.strategy == "mixed sizes"]
+    assert set(sizes) == {1, 2, 8, 16}
+
+
 @pytest.mark.nightly
 def test_the_same_seed_gives_the_same_month(month: Result) -> None:
     """So figures can be repeated."""
@@ -75,10 +92,29 @@ def test_audits_find_what_was_measured(delivery: Delivery, verdict: str) -> None
 def test_the_full_setting_has_256_neurons() -> None:
     """64 of them validators, with a fifth of the stake colluding; half as many where there are two mechanisms."""
     assert (SETTINGS["half"].neurons, sum(SETTINGS["half"].validators.values())) == (128, 32)
-    seats = Seats.make(FULL, [miner.hotkey for miner in miners_of(FULL)], Random(1))
+    seats = Seats.make(FULL, [miner.hotkey for miner in miners_of(FULL, Random(1))], Random(1))
     assert (FULL.neurons, len(seats.kinds)) == (256, 64)
     colluding = sum(stake for kind, stake in zip(seats.kinds, seats.stakes, strict=True) if kind == "colluding")
     assert colluding / sum(seats.stakes) == pytest.approx(0.2, abs=0.001)
+
+
+def test_pay_per_work_is_that_of_all_seeds_together() -> None:
+    """The mean of the seeds' quotients would be 0.67: it is too high where honest miners are paid unevenly."""
+    months = [({"honest small": pay, "other": 1.0}, {"honest small": 1.0, "other": 1.0}) for pay in (1.0, 3.0)]
+    assert per_work(months, "other") == {"mean": 0.5, "error": pytest.approx(1 / 3, abs=1e-4)}
+    assert per_work(months, "griefer")["mean"] == 0
+
+
+def test_a_verdict_is_shared_among_validators() -> None:
+    """With 16 of them each reads less than a quarter of what it would read alone; three judge everything."""
+    assert (cost(3, 20).share, cost(16, 200).share) == (1.0, pytest.approx(0.21, abs=0.03))
+
+
+@pytest.mark.nightly
+def test_a_crawl_is_covered_although_a_tenth_burns_it(tmp_path: Path) -> None:
+    """What griefers fail or hold is leased again, and is done by others."""
+    found = Crawl(tmp_path, hotkeys=40, griefers=0.1, warcs=800, seed=1).run(days=6)
+    assert found.at_the_end >= 0.99
 
 
 @pytest.mark.nightly

@@ -82,7 +82,7 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=examples(30, 1_000))
+@settings(max_examples=examples(12, 1_000))
 @given(anything, st.lists(anything))
 def test_nothing_on_the_chain_can_break_the_read(whole: object, fields: list[object]) -> None:
     """Any value in any place: counted, never raised."""

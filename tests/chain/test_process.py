@@ -18,6 +18,7 @@ from finest.chain.options import ChainOptions
 from finest.chain.subnet import Chain
 from finest.devnet.chain.server import ChainServer
 from tests.chain.test_subnet import line
+from tests.deep import sampled
 
 OpenChain = Callable[..., Chain]
 
@@ -98,7 +99,7 @@ if sys.argv[2] == "raise":
 """
 
 
-@pytest.mark.parametrize(("how", "status"), [("end", 0), ("raise", 7)])
+@pytest.mark.parametrize(("how", "status"), sampled([("raise", 7), ("end", 0)]))
 def test_an_exit_without_close_is_quick_and_quiet(server: ChainServer, how: str, status: int) -> None:
     """No hanging thread, no complaint of a pending task or an open socket."""
     command = [sys.executable, "-X", "dev", "-W", "error::ResourceWarning", "-c", EXIT, server.endpoint, how]

@@ -114,8 +114,11 @@ def test_a_round_without_entries_changes_nothing(follower: Follower, monkeypatch
 
 
 def test_the_pool_is_drawn_from_the_crawl_that_the_server_leases_first() -> None:
-    """All of its WARCs; none without a crawl."""
-    crawls = [SimpleNamespace(crawl="CC-MAIN-2025-26"), SimpleNamespace(crawl="CC-MAIN-2024-51")]
+    """All of its WARCs, even if a language of a crawl pays more and is leased before; none without a crawl."""
+    works = [
+        ("language", "CC-MAIN-2025-26.deu_Latn.0123abcd"), ("crawl", "CC-MAIN-2025-26"), ("crawl", "CC-MAIN-2024-51"),
+    ]  # fmt: skip
+    crawls = [SimpleNamespace(kind=kind, crawl=name) for kind, name in works]
     server: Any = SimpleNamespace(statistics=lambda: SimpleNamespace(crawls=crawls))
     lists: Any = SimpleNamespace(import_crawl=lambda store, crawl, _: store.add_warcs(crawl, [f"{crawl}/1"]))
     assert listed_warcs(server, lists, lambda _: None) == ["CC-MAIN-2025-26/1"]

@@ -76,6 +76,7 @@ def fetch(hub: HubServer, home: Path, *wanted: tuple[str, str]) -> list[str]:
     return list(json.loads(done.stdout))
 
 
+@pytest.mark.nightly
 def test_a_model_is_fetched_once(hub: HubServer, models: dict[str, str], tmp_path: Path) -> None:
     """By revision and sha256 into the cache; from there without a request, and again where the copy was damaged."""
     wanted = (models["good"], SHA256)

@@ -173,7 +173,6 @@ def one_row_groups() -> bytes:
 
 
 HOSTILE: dict[str, tuple[Callable[[], bytes], int, str]] = {
-    "dictionary bomb": (dictionary_bomb, GROUP_ROWS, ""),
     "page bomb": (page_bomb, 300, "row group 0 is larger"),
     "long footer": (long_footer, 40, "a footer of 200000000 bytes"),
     "footer of lists": (footer_of_lists, 40, ""),
@@ -187,10 +186,11 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], int, str]] = {
     "altered row": (altered_row, 40, "is altered"),
     "no ids": (lambda: parquet(rows_table(40, id=pa.nulls(40, pa.string()))), 40, "column id has empty fields"),
     "no text": (lambda: parquet(rows_table(40, text=pa.array([b"\xff\xfe"] * 40, pa.binary()))), 40, "columns are not"),
+    "dictionary bomb": (dictionary_bomb, GROUP_ROWS, ""),
 }
 
 
-@pytest.mark.parametrize("kind", sampled(HOSTILE, 4))
+@pytest.mark.parametrize("kind", sampled(HOSTILE, 3))
 def test_hostile_parquet_is_refused(kind: str, tmp_path: Path) -> None:
     """By name, within seconds, and without taking the memory of whoever opened it."""
     make, rows, says = HOSTILE[kind]
@@ -458,7 +458,7 @@ HOSTILE_REPOSITORIES = {
 }
 
 
-@pytest.mark.parametrize("kind", sampled(HOSTILE_REPOSITORIES, 2))
+@pytest.mark.parametrize("kind", sampled(HOSTILE_REPOSITORIES))
 def test_hostile_repositories_are_refused(kind: str, hub: HubServer, env: dict[str, str], tmp_path: Path) -> None:
     """What the manifest does not name, or the Hub states otherwise, is found before any shard is read."""
     path, data, says = HOSTILE_REPOSITORIES[kind]

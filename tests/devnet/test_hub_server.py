@@ -254,6 +254,7 @@ class Elsewhere:
 
 
 @pytest.mark.parametrize("xet", sampled([True, False]), ids=["xet", "lfs"])
+@pytest.mark.nightly
 def test_a_killed_server_serves_the_same_again(tmp_path: Path, xet: bool) -> None:
     """After kill -9 and a start on the same folder and port: same token, same commits, same bytes."""
     script = """

@@ -138,6 +138,7 @@ def test_a_name_too_long_for_a_commitment(ailing: dict[str, Any]) -> None:
     assert "--hf-repo" in ailing["commitment"]["mend"]
 
 
+@pytest.mark.nightly
 def test_the_hub_says_no(ailing: dict[str, Any], elsewhere: dict[str, Any]) -> None:
     """A token that nobody has, and a repository of somebody else's; the token is never shown."""
     assert ailing["hub-token"]["state"] == "failure"
@@ -147,6 +148,7 @@ def test_the_hub_says_no(ailing: dict[str, Any], elsewhere: dict[str, Any]) -> N
     assert "bob/web" in elsewhere["hub-repository"]["line"]
 
 
+@pytest.mark.nightly
 def test_common_crawl_over_s3_and_https(ailing: dict[str, Any], elsewhere: dict[str, Any]) -> None:
     """Wrong credentials fail with how to set or drop them; without credentials HTTPS is tried."""
     assert ailing["common-crawl"]["state"] == "failure"

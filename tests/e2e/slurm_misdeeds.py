@@ -24,6 +24,25 @@ if {condition}:
 """
 _IS_SLURM_TASK = 'os.environ.get("SLURM_ARRAY_TASK_ID") == {!r}'
 _IS_RAY_WORKER = '"default_worker.py" in open("/proc/self/cmdline").read()'
+_IS_TASK = f'"SLURM_ARRAY_TASK_ID" in os.environ or {_IS_RAY_WORKER}'
+_SHARDS = """
+import os, pathlib, time
+
+if {is_task}:
+    from finest.pipeline import assemble
+
+    true_write, sign = assemble.write_shard, pathlib.Path({sign!r})
+
+    def misbehave(*args):
+        if {condition}:
+            sign.touch()
+            time.sleep(600)
+        while not sign.exists():
+            time.sleep(0.1)
+        return true_write(*args)
+
+    assemble.write_shard = misbehave
+"""
 RAISE = "raise ZeroDivisionError('seven by nought')"
 DIE = "os.kill(os.getpid(), signal.SIGKILL)"
 SLEEP = "time.sleep(600)"
@@ -55,7 +74,12 @@ class Misdeeds:
             [f"sign = pathlib.Path({str(sign)!r})", f"if {condition}:", textwrap.indent(hang, "    "), "else:",
              textwrap.indent(wait, "    ")]
         )  # fmt: skip
-        self.do_if(f'"SLURM_ARRAY_TASK_ID" in os.environ or {_IS_RAY_WORKER}', deed)
+        self.do_if(_IS_TASK, deed)
+
+    def hang_at_shards(self, condition: str, sign: Path) -> None:
+        """Tasks for which this holds hang at their first shard; the others write theirs when `sign` is there."""
+        text = _SHARDS.format(condition=condition, sign=str(sign), is_task=_IS_TASK)
+        (self.folder / "sitecustomize.py").write_text(text)
 
     def do_if(self, condition: str, deed: str) -> None:
         """Processes for which the condition holds at their start do it."""

@@ -58,6 +58,7 @@ def queued() -> list[str]:
     return sorted(slurm("squeue", "-h", "-o", "%F").split())
 
 
+@pytest.mark.nightly
 def test_a_person_is_asked(tmp_path: Path) -> None:
     """n follows on, detach lets the jobs run and says how to follow them again, y cancels them."""
     out = tmp_path / "out"

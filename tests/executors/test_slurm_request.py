@@ -49,10 +49,10 @@ def test_options_that_are_the_runs_own(option: str, words: str) -> None:
 def test_a_request_is_fitted_to_the_cluster(slurm_cluster: Folder) -> None:
     """The default partition, as many tasks as its nodes run at once, never more than slices."""
     (node,) = nodes()
-    found = fit(SlurmRequest(memory_per_cpu_gb=0.5), slices=1000)
+    found = fit(SlurmRequest(memory_per_cpu_gb=0.5), parts=1000)
     assert (found.partition, found.tasks) == ("main", min(node.cpus, node.memory_mb // 512))
-    assert fit(SlurmRequest(memory_per_cpu_gb=0.5), slices=1).tasks == 1
-    many = fit(SlurmRequest(total_tasks=10**6, memory_per_cpu_gb=0.5), slices=10**6)
+    assert fit(SlurmRequest(memory_per_cpu_gb=0.5), parts=1).tasks == 1
+    many = fit(SlurmRequest(total_tasks=10**6, memory_per_cpu_gb=0.5), parts=10**6)
     assert many.tasks == config().max_array_size - 1
     assert "--mem-per-cpu=512M" in found.options()
     assert not [option for option in found.options() if option.startswith(("--time", "--qos"))]
@@ -61,13 +61,14 @@ def test_a_request_is_fitted_to_the_cluster(slurm_cluster: Folder) -> None:
 def test_the_dataset_has_an_allocation_of_its_own(slurm_cluster: Folder) -> None:
     """What the run needs if that is more than a task has, or what is asked for; and its own time limit."""
     asked = SlurmRequest(memory_per_cpu_gb=0.5, time="1:00:00")
-    needs = fit_dataset(asked, lambda cpus: cpus * (1 << 30))
+    needs = fit_dataset(asked, 1, lambda cpus: cpus * (1 << 30))
     assert (needs.tasks, needs.cpus_per_task, needs.memory_per_cpu_mb, needs.time) == (1, 1, 1024, "1:00:00")
     own = replace(asked, dataset_memory_gb=0.75, dataset_time="2:00:00")
-    given = fit_dataset(own, lambda cpus: cpus * (1 << 30))
+    assert fit_dataset(replace(asked, total_tasks=4), 3, lambda _: 1).tasks == 3, "a shard is one task's"
+    given = fit_dataset(own, 1, lambda cpus: cpus * (1 << 30))
     assert (given.memory_per_cpu_mb, given.time) == (768, "2:00:00")
     with pytest.raises(ClusterError, match=r"fits on no node .* --dataset-cpus, --dataset-mem or --dedup-memory"):
-        fit_dataset(asked, lambda _: 1 << 50)
+        fit_dataset(asked, 1, lambda _: 1 << 50)
 
 
 @pytest.mark.parametrize(

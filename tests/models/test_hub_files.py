@@ -54,6 +54,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]
         yield Repository(hub, home, f"alice/texts@{sha}")
 
 
+@pytest.mark.nightly
 def test_all_files_of_a_repository_are_read(repository: Repository) -> None:
     """Without a pattern each file of a kind that is read; a README is none."""
     assert repository.scored(repository.place) == 2 * len(LINES)

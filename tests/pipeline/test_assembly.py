@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,17 @@ from finest.dataset.manifest import Manifest, read_manifest
 from finest.dataset.open import open_dataset
 from finest.pipeline import assemble as assembly
 from finest.pipeline.assembly import shards, winners
+from finest.pipeline.ledger import Ledger
 from finest.pipeline.options import RunOptions
+from finest.pipeline.plan import finish
 from finest.pipeline.progress import Progress
 from finest.pipeline.run import refine
 from finest.pipeline.select import select
+from finest.pipeline.shared_tasks import SharedTasks
 from finest.pipeline.verify import verify
 from finest.recipe.recipe import load_recipe
 from finest.settings import default_cache
+from tests.deep import sampled
 from tests.validator.made import NOWHERE
 from tests.validator.repeated import response, write_warc
 
@@ -53,12 +59,16 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(winners, "RANGE_SOURCES", 2)
 
 
-def made(warcs: list[Path], out: Path, workers: int = 1, **changes: Any) -> Manifest:
-    options: dict[str, Any] = {
+def options(warcs: list[Path], out: Path, workers: int = 1, **changes: Any) -> RunOptions:
+    found: dict[str, Any] = {
         "specs": tuple(map(str, warcs)), "out": out, "recipe": load_recipe("fineweb"), "cache": default_cache(),
         "common_crawl": NOWHERE, "workers": workers,
     }  # fmt: skip
-    refine(RunOptions(**(options | changes)), Progress(quiet=True))
+    return RunOptions(**(found | changes))
+
+
+def made(warcs: list[Path], out: Path, workers: int = 1, **changes: Any) -> Manifest:
+    refine(options(warcs, out, workers, **changes), Progress(quiet=True))
     return read_manifest(out)
 
 
@@ -70,7 +80,7 @@ def content(out: Path, folder: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", sampled([2, 1]))
 def test_shards_hold_what_one_piece_holds(warcs: list[Path], whole: Path, tmp_path: Path, workers: int) -> None:
     """Rows, verdicts, their order, the winners of duplicates in other shards, and all totals; every check passes."""
     found, one = made(warcs, tmp_path / "out", workers), read_manifest(whole)
@@ -84,6 +94,34 @@ def test_shards_hold_what_one_piece_holds(warcs: list[Path], whole: Path, tmp_pa
     check_files(tmp_path / "out", found)
     assert verify(tmp_path / "out", default_cache(), NOWHERE, sample=100, seed=1).is_verified
     assert not (tmp_path / "out" / "ledger" / "assembly").exists() and not (tmp_path / "out" / "sources").exists()
+
+
+@pytest.mark.usefixtures("small")
+def test_processes_that_share_the_work_make_the_same(
+    warcs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes on one ledger, as tasks of a cluster: the dataset is that of one, and no file of theirs is left."""
+    one = made(warcs, tmp_path / "one")
+    with monkeypatch.context() as patched:
+        patched.setattr("finest.pipeline.plan.assemble", lambda *_: sys.exit(0))
+        with pytest.raises(SystemExit):
+            made(warcs, tmp_path / "out")
+    monkeypatch.setattr("finest.pipeline.shared_tasks.LOOK_S", 0.05)
+    ledger, manifest = Ledger.read(tmp_path / "out"), tmp_path / "out" / "manifest.json"
+
+    def make(name: str) -> None:
+        tasks = SharedTasks(1, tmp_path / name, Progress(quiet=True), tmp_path / "claims", manifest.exists)
+        finish(ledger, options(warcs, tmp_path / "out"), tasks)
+
+    processes = [multiprocessing.get_context("fork").Process(target=make, args=(name,)) for name in "ab"]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert 0 in [process.exitcode for process in processes]
+    assert read_manifest(tmp_path / "out").model_dump() == one.model_dump()
+    check_files(tmp_path / "out", read_manifest(tmp_path / "out"))
+    assert not (tmp_path / "out" / "ledger" / "assembly").exists()
 
 
 @pytest.mark.usefixtures("small")
@@ -108,7 +146,7 @@ def test_a_kill_costs_one_shard(
     def killed(*arguments: Any) -> Any:
         written.append(arguments[2].folder)
         if len(written) == 3:
-            (arguments[4].parent / f".{arguments[4].name}.tmp").mkdir()
+            (arguments[4].parent / f".{arguments[4].name}.aa.tmp").mkdir()
             raise KeyboardInterrupt
         return write_shard(*arguments)
 

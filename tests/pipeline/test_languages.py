@@ -126,6 +126,7 @@ def changed(dataset: Path, out: Path, column: str, value: object) -> None:
     (out / "manifest.json").write_text(json.dumps(manifest))
 
 
+@pytest.mark.nightly
 def test_an_invented_size_of_a_cluster_is_found(dataset: Path, tmp_path: Path) -> None:
     """The verdicts name each duplicate, so a row cannot claim more copies than they name."""
     changed(dataset, tmp_path / "out", SIZE, 900)
@@ -133,6 +134,7 @@ def test_an_invented_size_of_a_cluster_is_found(dataset: Path, tmp_path: Path) -
         verify(tmp_path / "out", default_cache(), CRAWL, sample=100, seed=1)
 
 
+@pytest.mark.nightly
 def test_a_row_in_the_folder_of_another_language_is_found(dataset: Path, tmp_path: Path) -> None:
     changed(dataset, tmp_path / "out", "language", "deu_Latn")
     with pytest.raises(VerifyError, match="it has a row in another language than fra_Latn"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from finest.dataset.check_files import check_files
 from finest.dataset.manifest import Manifest, read_manifest
 from finest.dataset.open import open_dataset
 from finest.errors import UsageError
+from finest.pipeline.merging import merge as merging
 from finest.pipeline.merging.merge import MergeOptions, merge
 from finest.pipeline.progress import Progress
 from finest.pipeline.select import select
 from finest.pipeline.verify import verify
 from finest.recipe.recipe import load_recipe, parse_recipe
 from finest.settings import default_cache
+from tests.deep import sampled
 from tests.validator.made import NOWHERE, Published, make
 from tests.validator.repeated import response, write_warc
 
@@ -58,7 +61,7 @@ def lines(out: Path, folder: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("apart")
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", sampled([2, 1]))
 def test_pages_of_two_datasets_are_there_once(parts: list[Published], tmp_path: Path, workers: int) -> None:
     """The row of the dataset named first stays; the other's verdict names it; all checks pass, and all is proven."""
     found = merged(parts, tmp_path / "out", workers=workers)
@@ -95,6 +98,7 @@ def test_small_parts_share_a_series(parts: list[Published], tmp_path: Path, monk
     assert found.model_dump(exclude=changed) == apart.model_dump(exclude=changed)
 
 
+@pytest.mark.nightly
 def test_verdicts_state_the_similarity_that_a_recipe_asks_for(tmp_path: Path) -> None:
     """`[dedup] min_jaccard`: a lost row is compared with the kept one, and anybody can compare them again."""
     found = load_recipe("fineweb").resolved()
@@ -125,6 +129,7 @@ def test_files_that_lose_nothing_are_the_same_files(parts: list[Published], tmp_
     check_files(tmp_path / "out", found)
 
 
+@pytest.mark.nightly
 def test_many_sources_lie_in_files(parts: list[Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("finest.dataset.sources.MAX_INLINE_SOURCES", 2)
     found = merged(parts, tmp_path / "out")
@@ -150,6 +155,53 @@ def test_what_does_not_fit_is_refused(parts: list[Published], tmp_path: Path) ->
         with pytest.raises(UsageError, match=says):
             merged(pair, tmp_path / "out")
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("apart")
+def test_a_killed_merge_goes_on(parts: list[Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signatures, survivors and series that were finished are used; a linked file of a dataset is never written to."""
+    expected = merged(parts, tmp_path / "whole")
+    before = {path: path.read_bytes() for part in parts for path in part.folder.rglob("*.parquet")}
+    done: list[str] = []
+    again: list[bool] = []
+
+    def noting(name: str, killed_at: int) -> None:
+        true, module = getattr(merging, name), f"finest.pipeline.merging.merge.{name}"
+
+        def noted(*arguments: Any) -> Any:
+            done.append(name)
+            if done.count(name) == killed_at and not again:
+                (tmp_path / ".out.unfinished" / "data" / "CC-MAIN-2025-13" / ".001_00000.parquet.tmp").touch()
+                raise KeyboardInterrupt
+            return true(*arguments)
+
+        monkeypatch.setattr(module, noted)
+
+    noting("_sign", 0)
+    noting("write_series", 2)
+    with pytest.raises(KeyboardInterrupt):
+        merged(parts, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    done.clear()
+    again.append(True)
+    assert merged(parts, tmp_path / "out") == expected
+    assert done == ["write_series"] * 2
+    check_files(tmp_path / "out", expected)
+    assert not list(tmp_path.glob(".out*")) and not (tmp_path / "out" / "unfinished").exists()
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_another_merge_begins_anew(
+    parts: list[Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """What a merge of other datasets left is not used."""
+    with monkeypatch.context() as patched:
+        patched.setattr(merging, "_merged", lambda *_: sys.exit(1))
+        with pytest.raises(SystemExit):
+            merged(parts[:2], tmp_path / "out")
+    assert (tmp_path / ".out.unfinished").exists()
+    assert merged(parts, tmp_path / "out") == merged(parts, tmp_path / "whole")
+    check_files(tmp_path / "out", read_manifest(tmp_path / "out"))
 
 
 def test_the_command(parts: list[Published], tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from finest.errors import SourceError
 from finest.pipeline import run_plan
-from finest.pipeline.plan import begin, finish
+from finest.pipeline.missing import slices_left
+from finest.pipeline.plan import begin, finish, local_tasks
 from finest.pipeline.remarks import remarks
 from finest.pipeline.run import refine
 from finest.pipeline.verify import verify
@@ -73,6 +74,32 @@ def test_a_dataset_without_a_source_names_it(tmp_path: Path) -> None:
     assert sum(found.judged.values()) == 9
 
 
+def test_a_source_that_is_gone_when_the_run_is_planned(tmp_path: Path) -> None:
+    """It ends the run, or is left out and named if that is allowed; it stays out of this run when it is there again."""
+    files = {f"/{name}.warc.gz": PART for name in "abc"}
+    with FaultyServer(dict(files)) as server:
+        del server.state.files["/b.warc.gz"]
+        wanted = settings(server, tmp_path / "out")
+        wanted = replace(wanted, specs=tuple(f"{server.base}{path}" for path in files))
+        with pytest.raises(SourceError, match=r"b.warc.gz: not found"):
+            refine(wanted, Listener())
+        assert not (tmp_path / "out" / "ledger" / "run.json").exists()
+        said = Listener()
+        allowed = replace(wanted, allow_missing=1)
+        ledger = begin(allowed, said)
+        assert slices_left(ledger) == [0, 2]
+        server.state.files["/b.warc.gz"] = PART
+        with pytest.raises(SourceError, match=r"1 of 3 sources could not be read: .*b.warc.gz: it could not"):
+            refine(wanted, Listener())
+        manifest = refine(allowed, said)
+        assert any("goes on without a source" in line and "b.warc.gz: not found" in line for line in said.said)
+        assert (manifest.sources[1].size_bytes, manifest.sources[1].losses) == (0, {"source_unreadable": 1})
+        assert [source.pages > 0 for source in manifest.sources] == [True, False, True]
+        server.state.files.clear()
+        with pytest.raises(SourceError, match="not found"):
+            refine(replace(allowed, out=tmp_path / "none", allow_missing=3), Listener())
+
+
 def test_a_server_that_gives_nothing_ends_the_run_early(tmp_path: Path) -> None:
     """Too large a share of unreadable sources is no fault of the sources; a single source is said as it is."""
     with FaultyServer({f"/{number}.warc.gz": PART for number in range(40)}) as server:
@@ -89,8 +116,9 @@ def test_a_server_that_gives_nothing_ends_the_run_early(tmp_path: Path) -> None:
 def test_a_source_that_changes_costs_itself(tmp_path: Path) -> None:
     """Nothing of another state of the file enters the dataset."""
     with FaultyServer({f"/{name}.warc.gz": PART for name in "ab"}) as server:
-        ledger = begin(settings(server, tmp_path / "out"), Listener())
+        wanted = settings(server, tmp_path / "out")
+        ledger = begin(wanted, Listener())
         server.state.files["/a.warc.gz"] = PART[:-1000]
         with ledger.lock(), pytest.raises(SourceError, match=r"1 of 2 sources could not be read: .*/a.warc.gz: chang"):
-            finish(ledger, settings(server, tmp_path / "out"), Listener())
+            finish(ledger, wanted, local_tasks(ledger, wanted, Listener()))
         assert ledger.has(1) and not ledger.has(0)

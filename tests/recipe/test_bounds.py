@@ -12,6 +12,7 @@ from finest.recipe import native
 from finest.recipe.bounds import ELEMENTS, MOST_COLUMNS, MOST_NAMES, MOST_OPEN, check_markup, markup_of, read_markup
 from finest.recipe.extract import extract_trafilatura
 from finest.recipe.recipe import LimitRules
+from tests.deep import examples
 
 TAGS = [*ELEMENTS, "my-element", "TD", "path", "é", "x\u0130"]
 PIECES = st.one_of(
@@ -36,7 +37,7 @@ DEEP = {
 }  # fmt: skip
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(80, 1_000))
 @given(st.lists(PIECES, max_size=50).map("".join))
 def test_core_and_python_count_alike(html: str) -> None:
     """Whatever is broken in a page, both paths come to the same counts."""

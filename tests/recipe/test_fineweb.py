@@ -83,7 +83,7 @@ def test_made_pages_are_decided_as_by_datatrove() -> None:
     assert len({reason for reason, _ in expected}) >= 10
 
 
-@settings(max_examples=examples(75, 1_500))
+@settings(max_examples=examples(30, 1_500))
 @given(st.lists(st.one_of(st.sampled_from(LINES), st.sampled_from(SHORT), st.text(max_size=20)), max_size=20))
 def test_any_text_is_decided_as_by_datatrove(lines: list[str]) -> None:
     """Whatever characters a page holds, decision, reason and text agree."""

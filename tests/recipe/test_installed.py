@@ -68,6 +68,7 @@ def installed(folder: Path, version: str = "1.0") -> None:
     (info / "entry_points.txt").write_text("[finest.stages]\nshout = finest_shout:STAGE\n")
 
 
+@pytest.mark.nightly
 def test_a_stage_of_another_package_drops_pages_and_fills_a_column(tmp_path: Path) -> None:
     """Its reason, its column and its origin are in the dataset, which is judged again and agrees."""
     import json

@@ -53,7 +53,7 @@ def test_signatures_are_datatroves(rules: DedupRules, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=examples(150, 4_000))
+@settings(max_examples=examples(50, 4_000))
 @given(st.lists(st.one_of(st.text(max_size=6), st.sampled_from(TEXTS)), max_size=6).map(" ".join))
 def test_any_text_is_simplified_as_by_datatrove(text: str) -> None:
     """Case, numbers, punctuation, whitespace and diacritics go the same way in every script."""

@@ -32,7 +32,7 @@ def test_counts_are_those_of_the_package_that_ships_the_vocabulary() -> None:
         assert COUNTER.count(text) == count_tokens(text)
 
 
-@settings(max_examples=examples(200, 5_000))
+@settings(max_examples=examples(80, 5_000))
 @given(
     st.lists(st.one_of(st.text(max_size=5), st.sampled_from(["  ", "\n\n", " a", "'s", "\x1c", "\u2028"])), max_size=8)
     .map("".join)

@@ -37,7 +37,7 @@ def assert_same(text: str) -> None:
     assert TOKENIZER.sentences(text, 2) == min(sentences, 2), repr(text)
 
 
-@settings(max_examples=examples(200, 6_000))
+@settings(max_examples=examples(80, 6_000))
 @given(
     st.lists(st.one_of(st.sampled_from(SPECIAL_CASES), st.sampled_from(PIECES), st.text(max_size=3)), max_size=12).map(
         "".join

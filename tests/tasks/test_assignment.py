@@ -153,7 +153,7 @@ def history(store: Store, seed: int, steps: int) -> None:
 @pytest.mark.parametrize("rules", [Rules(lease_blocks=300, tasks_per_window=90), Rules(lease_blocks=300, redundancy=3)])
 def test_anybody_recomputes_every_assignment(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the log and the lists alone, whatever happened, even where few of the places looked up are free."""
-    monkeypatch.setattr(claim, "PROBES", 2)
+    monkeypatch.setattr(claim, "PROBES", (1, 2))
     history(store, store.rules.redundancy, 120)
     log = log_of(store)
     summary = check_log(log, Seen(), lists=lists_of(store))
@@ -195,6 +195,11 @@ def chosen(log: list[dict[str, Any]]) -> None:
 def one_chosen(log: list[dict[str, Any]]) -> None:
     given = {path for entry in leases(log) for path in entry["detail"]["warcs"]}
     leases(log)[2]["detail"]["warcs"][0] = next(path for path in paths(200) if path not in given)
+
+
+def given_again(log: list[dict[str, Any]]) -> None:
+    """What is held or finished, to a friend who copies it."""
+    leases(log)[2]["detail"]["warcs"] = list(leases(log)[0]["detail"]["warcs"])
 
 
 def fewer(log: list[dict[str, Any]]) -> None:
@@ -250,7 +255,8 @@ def other_list(log: list[dict[str, Any]]) -> None:
 
 CHEATS = [
     (chosen, r"entry 6 of the log: task \w+ of 5Miner2 was given \S+-00100\S+, .* and 1 more; by the beacon of block"),
-    (one_chosen, "of 5Miner2 was given .*gets"), (fewer, "was given nothing else; .*, it gets crawl"),
+    (one_chosen, "of 5Miner2 was given .*gets"), (given_again, r"has \S+, which task \w+ holds"),
+    (fewer, "was given nothing else; .*, it gets crawl"),
     (swapped, "entry 2 .*was given"), (hidden, "is lease 1 of its hotkey and says 2"), (renumbered, "and says 7"),
     (other_beacon, "was given"), (older_beacon, "has the beacon of block 0, while the server had read block 800"),
     (older_block, "was given"), (two_hashes, "another hash of block 720"),

@@ -109,7 +109,7 @@ def test_answers_keep_to_the_description(application: Any, signed: bool) -> None
                 strategy = operation.ok().as_strategy(generation_mode=mode)
 
                 @settings(
-                    max_examples=examples(6, 12),
+                    max_examples=examples(3, 12),
                     database=None,
                     derandomize=True,
                     suppress_health_check=list(HealthCheck),

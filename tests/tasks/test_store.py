@@ -372,8 +372,8 @@ def test_a_read_only_database_is_unhealthy(tmp_path: Path) -> None:
     """It answers whoever reads, and can lease nothing."""
     store = Store.open(f"sqlite:///{tmp_path}/tasks.db", Rules())
     assert store.check() == ""
-    event.listen(store._database._writing, "connect", lambda raw, _: raw.execute("PRAGMA query_only = ON"))
-    store._database._writing.dispose()
+    event.listen(store._database._engine, "connect", lambda raw, _: raw.execute("PRAGMA query_only = ON"))
+    store._database._engine.dispose()
     assert store.check() == "the database is read-only"
     store.close()
 

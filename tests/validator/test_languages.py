@@ -158,6 +158,7 @@ def test_a_forged_german_row_fails(german: Published, tmp_path: Path) -> None:
     assert (evidence.verdict, "rows are forged" in evidence.why) == ("fail", True), evidence.why
 
 
+@pytest.mark.nightly
 def test_half_of_the_german_pages_is_too_few(german: Published, tmp_path: Path) -> None:
     """Whatever their verdicts say: the windows find the pages that the recipe keeps."""
     evidence = judged(half(german, tmp_path / "half"), german)
@@ -172,6 +173,7 @@ def test_another_language_fails_a_german_task(german: Published, tmp_path: Path,
     assert (evidence.verdict, "(recipe): the task asks for recipe" in evidence.why) == ("fail", True), evidence.why
 
 
+@pytest.mark.nightly
 def test_english_rows_under_the_german_recipe_are_forged(german: Published, tmp_path: Path) -> None:
     """The hash of the recipe that the task asks for makes them no German rows."""
     english = make(tmp_path / "english", german.warcs)

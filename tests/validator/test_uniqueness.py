@@ -91,6 +91,7 @@ def test_every_row_twice_is_caught(honest: Published, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_copied_dataset_is_seen(honest: Published, others: Published, tmp_path: Path) -> None:
     """Its fingerprints are an earlier submission's. That is said and no more: honest miners of one WARC agree too."""
     index = SqliteFingerprints(tmp_path / "index.db")

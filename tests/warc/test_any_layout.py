@@ -189,7 +189,7 @@ def test_nothing_depends_on_how_a_file_is_read(
 def test_block_and_slice_sizes_up_to_the_file(name: str) -> None:
     """The same for sizes from 1 up to the whole file, with connections that break."""
     length = len(FILES[name])
-    for size in range(1, length + 1, 17 if NIGHTLY else max(17, length // 4)):
+    for size in range(1, length + 1, 17) if NIGHTLY else (length // 5, length):
         assert (
             look(FILES[name], slice_bytes=max(size, length // 50), blocks=(size,), cuts=(size, 3 * size)) == WHOLE[name]
         )

@@ -37,7 +37,7 @@ _FLAGS = (
     click.option("--partition", metavar="NAME", help="Slurm: partition.  [default: the cluster's default]"),
     click.option(
         "--total-tasks", type=click.IntRange(min=1), metavar="N",
-        help="Number of tasks, which share the slices.  [default: as many as the partition runs at once; Ray: 1]",
+        help="Number of tasks, which share the work.  [default: as many as the partition runs at once; Ray: 1]",
     ),
     click.option(
         "--cpus-per-task", type=click.IntRange(min=1), metavar="C",
@@ -52,13 +52,13 @@ _FLAGS = (
     click.option("--sbatch", multiple=True, metavar="KEY=VALUE", help="Slurm: another option of sbatch; repeatable."),
     click.option(
         "--dataset-cpus", type=click.IntRange(min=1), metavar="C",
-        help="Slurm: CPUs of the job that makes the dataset.  [default: those of a task]",
+        help="Slurm: CPUs of each task that makes the dataset.  [default: C]",
     ),
     click.option(
         "--dataset-mem", type=click.FloatRange(min=0.1), metavar="GB",
-        help="Slurm: memory of that job in all.  [default: what the run needs]",
+        help="Slurm: memory of such a task in all.  [default: what the run needs]",
     ),
-    click.option("--dataset-time", metavar="T", help="Slurm: time limit of that job.  [default: that of a task]"),
+    click.option("--dataset-time", metavar="T", help="Slurm: time limit of such a task.  [default: T]"),
 )  # fmt: skip
 
 

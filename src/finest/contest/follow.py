@@ -105,9 +105,13 @@ class _Paths:
 
 
 def listed_warcs(server: TaskServer, common_crawl: CommonCrawl, say: Callable[[str], None]) -> list[str]:
-    """Return the paths of the crawl that the task server leases first; raises SourceError, TaskServerError."""
-    crawls = server.statistics().crawls
+    """Return the paths of the crawl that the task server leases first; raises SourceError, TaskServerError.
+
+    Other work on a crawl, as a language of it, is passed over. The list is Common Crawl's own, so that a server cannot
+    choose from it.
+    """
+    names = [work.crawl for work in server.statistics().crawls if work.kind == "crawl"]
     found = _Paths()
-    if crawls:
-        common_crawl.import_crawl(found, crawls[0].crawl, say)
+    if names:
+        common_crawl.import_crawl(found, names[0], say)
     return found.paths

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import finest
-from finest.atomic_files import Held, hold, sync
+from finest.atomic_files import Held, hold, sync, write_whole
 from finest.dataset.card import write_card
 from finest.dataset.hub import Revision
 from finest.dataset.manifest import Manifest, root_of, write_manifest
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from finest.dataset.open import Dataset
     from finest.dataset.parts import RowGroup
     from finest.dataset.selection import AnyRule, Keep
+
+UNFINISHED = "unfinished"
+"""Subfolder for the files of a dataset that is being written and can be continued."""
 
 Progress = Callable[[int], None]
 """Callback that receives the number of the parent's rows examined since the last call."""
@@ -68,8 +71,12 @@ def write_subset(
 
 
 @contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """Yield a folder beside `out` that becomes `out` when the block ends, and is removed if it fails."""
+def new_folder(out: Path, identity: str | None = None) -> Iterator[Path]:
+    """Yield a folder beside `out` that becomes `out` when the block ends, and is removed if it fails.
+
+    With an `identity`, which says what is to be written, the folder of a block that failed or was killed stays, and the
+    next one with the same identity gets it; its subfolder UNFINISHED is removed at the end.
+    """
     out = out.absolute()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} exists already; name another folder with --out, or remove that one")
@@ -78,13 +85,15 @@ def new_folder(out: Path) -> Iterator[Path]:
     lock = scratch / "lock"
     try:
         with hold(lock):
-            _clear(scratch)
+            _begin(scratch, identity)
             try:
                 yield scratch
+                shutil.rmtree(scratch / UNFINISHED, ignore_errors=True)
                 lock.unlink()
                 scratch.replace(out)
-            except BaseException:
-                shutil.rmtree(scratch, ignore_errors=True)
+            except BaseException as error:
+                if identity is None or isinstance(error, UsageError):
+                    shutil.rmtree(scratch, ignore_errors=True)
                 raise
             sync(out.parent)
     except Held as error:
@@ -93,8 +102,18 @@ def new_folder(out: Path) -> Iterator[Path]:
         ) from None
 
 
+def _begin(scratch: Path, identity: str | None) -> None:
+    """Remove what a killed process left, unless it has this identity."""
+    path = scratch / UNFINISHED / "identity"
+    if identity is not None and path.is_file() and path.read_text(encoding="utf-8") == identity:
+        return
+    _clear(scratch)
+    if identity is not None:
+        path.parent.mkdir()
+        write_whole(path, identity.encode())
+
+
 def _clear(scratch: Path) -> None:
-    """Remove what a killed process left."""
     for path in scratch.iterdir():
         if path.is_dir():
             shutil.rmtree(path)

@@ -18,19 +18,19 @@ from typing import TYPE_CHECKING
 
 import finest
 from finest.dataset.card import write_card
-from finest.dataset.chosen import PageChoice
-from finest.dataset.manifest import Manifest, root_of, write_manifest
+from finest.dataset.manifest import MANIFEST_NAME, Manifest, read_manifest, root_of, write_manifest
 from finest.dataset.merkle import series_of, top_root
+from finest.dataset.page_choice import PageChoice
 from finest.dataset.selection import Rule, Selection
 from finest.dataset.sources import are_few, parse_sources, sum_counts
 from finest.errors import RunError
+from finest.formatting import counted
 from finest.pipeline.assembly.pages import Pages
 from finest.pipeline.assembly.shards import plan_shards
 from finest.pipeline.assembly.winners import Winners
 from finest.pipeline.assembly.write import read_note, write_shard
 from finest.pipeline.dedup.index import NAME as INDEX
 from finest.pipeline.dedup.of_run import compared_pages, keep_index
-from finest.pipeline.tasks import Tasks
 from finest.recipe.reasons import KEPT
 
 if TYPE_CHECKING:
@@ -42,47 +42,54 @@ if TYPE_CHECKING:
     from finest.pipeline.assembly.write import Note
     from finest.pipeline.ledger import Ledger
     from finest.pipeline.options import RunOptions
-    from finest.pipeline.progress import Progress
+    from finest.pipeline.tasks import Tasks
     from finest.recipe.recipe import Recipe
 
 
-def assemble(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifest:
+def assemble(ledger: Ledger, options: RunOptions, tasks: Tasks) -> Manifest:
     """Write the dataset of a run whose sources are all packed, and return its manifest.
 
-    Up to `options.workers` processes write the shards. Raises RunError if a process dies or a disk refuses; LedgerError
-    if a pack is damaged.
+    Raises RunError if a process dies or a disk refuses; LedgerError if a pack is damaged.
     """
     recipe, folder = options.recipe, ledger.folder / "assembly"
-    pages = compared_pages(ledger, options, progress)
-    shards = plan_shards(ledger, by_language=bool(recipe.language.table))
-    _write_shards(pages, shards, folder, options.workers, progress)
-    manifest = _put_together(ledger, recipe, shards, folder)
-    if options.keep_index and not (ledger.out / INDEX).exists():
-        shutil.rmtree(folder / INDEX, ignore_errors=True)
-        keep_index(pages, folder / INDEX, manifest.root, options.dedup_memory, progress)
-        (folder / INDEX).rename(ledger.out / INDEX)
-    write_card(ledger.out, manifest)
-    write_manifest(ledger.out, manifest)
-    for path in (folder, ledger.folder / "dedup"):
-        shutil.rmtree(path, ignore_errors=True)
-    return manifest
+    pages = compared_pages(ledger, options, tasks)
+    shards = run_shards(ledger, recipe)
+    _write_shards(pages, shards, folder, tasks)
+
+    def put_together() -> None:
+        manifest = _put_together(ledger, recipe, shards, folder)
+        if options.keep_index and not (ledger.out / INDEX).exists():
+            shutil.rmtree(folder / INDEX, ignore_errors=True)
+            keep_index(pages, folder / INDEX, manifest.root, options.dedup_memory, tasks.progress)
+            (folder / INDEX).rename(ledger.out / INDEX)
+        write_card(ledger.out, manifest)
+        write_manifest(ledger.out, manifest)
+        for path in (folder, ledger.folder / "dedup"):
+            shutil.rmtree(path, ignore_errors=True)
+
+    tasks.once("Writing the manifest", put_together, (ledger.out / MANIFEST_NAME).exists)
+    return read_manifest(ledger.out)
 
 
-def _write_shards(pages: Pages, shards: Sequence[Shard], folder: Path, workers: int, progress: Progress) -> None:
+def run_shards(ledger: Ledger, recipe: Recipe) -> list[Shard]:
+    """Return the shards of the run's dataset."""
+    return plan_shards(ledger, by_language=bool(recipe.language.table))
+
+
+def _write_shards(pages: Pages, shards: Sequence[Shard], folder: Path, tasks: Tasks) -> None:
     """Write the shards that are missing."""
-    missing = [number for number, shard in enumerate(shards) if read_note(folder / shard.folder) is None]
-    if not missing:
-        return
     winners, where = Winners(pages, folder), pages.ledger.plan.where
-    winners.mark()
-    tasks = Tasks(workers, folder / "logs", progress)
-    tasks.run("Naming duplicates", [n for n in winners.ranges if not winners.path(n).exists()], winners.write)
-    progress.say("Writing shards")
+
+    def is_written(number: int) -> bool:
+        return read_note(folder / shards[number].folder) is not None
 
     def write(number: int) -> None:
         write_shard(pages, winners, shards[number], where, folder / shards[number].folder)
 
-    tasks.run("Writing shards", missing, write)
+    tasks.once("Marking the pages kept instead of duplicates", winners.mark, winners.is_marked)
+    tasks.run("Naming duplicates", winners.ranges, winners.write, lambda number: winners.path(number).exists())
+    tasks.progress.say(f"Writing {counted(len(shards), 'shard')}")
+    tasks.run("Writing shards", range(len(shards)), write, is_written)
 
 
 def _put_together(ledger: Ledger, recipe: Recipe, shards: Sequence[Shard], folder: Path) -> Manifest:

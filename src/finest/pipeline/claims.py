@@ -66,7 +66,7 @@ class Claims:
     def take(self) -> Sequence[int] | None:
         """Return ranks that no other task has: a block or a single slice. None if there are none now."""
         for number in self._share:
-            if self._claim(self._block(number)):
+            if claim(self._block(number)):
                 return self._blocks[number]
         free = self._free_block()
         return self._blocks[free] if free is not None else self._take_single()
@@ -93,7 +93,7 @@ class Claims:
 
     def is_first_at_the_end(self) -> bool:
         """Return whether nothing is missing, as of the last look, and this task is the first to say so."""
-        return not self._missing and self._claim(self._folder / "over")
+        return not self._missing and claim(self._folder / "over")
 
     def is_failed_missing(self) -> bool:
         """Return whether a slice that this task could not finish is missing, as of the last look."""
@@ -127,7 +127,7 @@ class Claims:
             tries = min(TRIES, len(self._free))
             while tries:
                 number = self._free.pop()
-                if self._claim(self._block(number)):
+                if claim(self._block(number)):
                     return number
                 tries -= 1
             taken = {int(path.name) for folder in _paths(self._folder / "blocks") for path in _paths(folder)}
@@ -142,7 +142,7 @@ class Claims:
         for rank in self._singles():
             path = self._folder / "slices" / f"{rank}.{self._takes[rank]}"
             self._takes[rank] += 1
-            if self._claim(path):
+            if claim(path):
                 self._granted.add(rank)
                 return (rank,)
         return None
@@ -189,19 +189,19 @@ class Claims:
         return self._folder / "blocks" / f"{number // PER_FOLDER:03d}" / f"{number:06d}"
 
     def _claim_place(self) -> bool:
-        return any(self._claim(self._folder / "waiting" / str(place)) for place in range(WAITING))
+        return any(claim(self._folder / "waiting" / str(place)) for place in range(WAITING))
 
-    @staticmethod
-    def _claim(path: Path) -> bool:
-        """Create an empty file; return False if it exists."""
-        try:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
-        except FileExistsError:
-            return False
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return Claims._claim(path)
-        return True
+
+def claim(path: Path) -> bool:
+    """Create an empty file; return False if it exists."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+    except FileExistsError:
+        return False
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return claim(path)
+    return True
 
 
 def _paths(folder: Path) -> list[Path]:

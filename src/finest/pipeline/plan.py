@@ -11,14 +11,17 @@ from finest.pipeline.dedup.index import Index, check_indexable
 from finest.pipeline.heads import sources_at
 from finest.pipeline.ledger import Ledger, wipe
 from finest.pipeline.missing import leave_out
-from finest.pipeline.pages.choose import choose_pages
+from finest.pipeline.pages.choose import choose_pages, packet_pages
 from finest.pipeline.run_plan import RunPlan, SliceRule
 from finest.pipeline.select import check_where
 from finest.pipeline.slices import run_slices
+from finest.pipeline.tasks import Tasks
 from finest.warc.pauses import Pauses
 from finest.warc.source import name_sources, resolve
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from finest.dataset.manifest import Manifest
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
@@ -59,22 +62,38 @@ def finished(ledger: Ledger, progress: Progress) -> Manifest | None:
     return read_manifest(ledger.out)
 
 
-def finish(ledger: Ledger, options: RunOptions, progress: Progress) -> Manifest:
-    """Judge the missing slices, then assemble the dataset. Call with the lock held.
+def finish(
+    ledger: Ledger, options: RunOptions, tasks: Tasks, check: Callable[[], None] = lambda: None
+) -> Manifest:  # fmt: skip
+    """Judge the missing slices, then assemble the dataset. Call with the lock held, or with shared tasks.
 
-    Raises SourceError if more sources could not be read than `options.allow_missing` allows.
+    Raises SourceError if more sources could not be read than `options.allow_missing` allows, and what `check()` raises
+    before slices are judged.
     """
-    run_slices(ledger, options, progress)
-    leave_out(ledger, options, progress.say)
-    return assemble(ledger, options, progress)
+
+    def judge_rest() -> None:
+        check()
+        ledger.sweep()
+        run_slices(ledger, options, tasks.progress)
+        leave_out(ledger, options, tasks.progress.say)
+
+    tasks.once("Judging the rest", judge_rest, lambda: bool(ledger.packed().all()))
+    return assemble(ledger, options, tasks)
+
+
+def local_tasks(ledger: Ledger, options: RunOptions, progress: Progress) -> Tasks:
+    """Return what makes the dataset on this machine."""
+    return Tasks(options.workers, ledger.folder / "logs", progress)
 
 
 def make_plan(options: RunOptions, progress: Progress) -> RunPlan:
     """Find the sources, and look at those that the ledger in the folder does not know.
 
-    With `pages_where`, they are the sources with pages that the index chooses.
+    With `pages_where`, they are the sources with pages that the index chooses; with a packet, those with its pages.
     """
-    if options.pages_where is not None:
+    if options.packet is not None:
+        sources, chosen = packet_pages(options, options.packet, progress)
+    elif options.pages_where is not None:
         sources, chosen = choose_pages(options, progress)
     else:
         sources, chosen = _all_sources(options, progress), None
@@ -98,4 +117,4 @@ def _all_sources(options: RunOptions, progress: Progress) -> Sources:
     known = Ledger.read(options.out).plan.sources if is_begun else None
     progress.say("Looking at the sources")
     pauses = Pauses(options.out / "ledger" / "pauses", options.max_pause_s)
-    return sources_at(locations, names, known, pauses, progress)
+    return sources_at(locations, names, known, pauses, progress, options.allow_missing)

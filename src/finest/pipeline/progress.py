@@ -171,7 +171,11 @@ class Pace:
         self._said = self._began
 
     def add(self, done: int) -> None:
-        self._done += done
+        self.reach(self._done + done)
+
+    def reach(self, done: int) -> None:
+        """Note that so much of the total is done in all."""
+        self._done = done
         now = time.monotonic()
         if now - self._said >= LINE_EVERY_S:
             self._said = now

@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from finest.pipeline.forecast.beside import forecast_run
-from finest.pipeline.plan import begin, finish, finished
+from finest.pipeline.plan import begin, finish, finished, local_tasks
 from finest.pipeline.preflight import preflight
 from finest.pipeline.submission import clean_up
 
@@ -47,10 +47,10 @@ def refine(options: RunOptions, progress: Progress, ask: Ask | None = None) -> M
         preflight(options.recipe, options.cache)
         forecast_run(ledger.plan, options, progress)
         if options.ray is not None:
-            from finest.pipeline.ray import judge_on_ray
+            from finest.pipeline.ray import refine_on_ray
 
-            judge_on_ray(ledger, options, options.ray, progress)
-        return finish(ledger, options, progress)
+            return refine_on_ray(ledger, options, options.ray, progress)
+        return finish(ledger, options, local_tasks(ledger, options, progress))
 
 
 def default_workers() -> int:

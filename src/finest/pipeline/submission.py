@@ -3,10 +3,11 @@
     OUT/ledger/slurm/RUN/submission.json   the slices, the tasks, the job ids
     OUT/ledger/slurm/RUN/addresses.json    addresses with secrets, for the jobs only (mode 0600); removed at the end
     OUT/ledger/slurm/RUN/slices/           DataTrove's files of the array that judges slices, and task-N.log
-    OUT/ledger/slurm/RUN/dataset/          DataTrove's files and log of the job that makes the dataset
+    OUT/ledger/slurm/RUN/dataset/          the same of the array that makes the dataset
     OUT/ledger/slurm/RUN/workers/N/        logs of the workers of task N
-    OUT/ledger/slurm/RUN/claims/           which task has taken which slices; removed at the end
-    OUT/ledger/slurm/RUN/tasks/N.error     why task N failed
+    OUT/ledger/slurm/RUN/claims/           which task has taken what; removed at the end
+    OUT/ledger/slurm/RUN/tasks/N.error     why task N failed that judged slices
+    OUT/ledger/slurm/RUN/dataset/tasks/N.error, workers/N/   the same of the tasks that make the dataset
 
 The comment and the name of every job contain RUN, so jobs can be found even if the submitting process died before it
 recorded their ids.
@@ -39,12 +40,11 @@ if TYPE_CHECKING:
 FORMAT = "finest-slurm/2"
 ADDRESSES = "addresses.json"
 CLAIMS = "claims"
-STAGES = ("slices", "dataset")
+Stage = Literal["slices", "dataset"]
+STAGES: tuple[Stage, ...] = ("slices", "dataset")
 """The stages in the order in which they run; a run whose slices are all finished has only the second."""
 NAME_CHARS = 24
 """Maximum number of characters of the output folder's name in the run id."""
-
-Stage = Literal["slices", "dataset"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Submission:
     submitted_s: float
     """Time of submission, in seconds since 1970 (UTC)."""
     dataset: Allotment | None = None
-    """The resources to allocate to the job that makes the dataset; None on Ray, where the command makes it."""
+    """The resources to allocate to the tasks that make the dataset; None if the command makes it."""
     jobs: dict[str, int] = field(default_factory=dict)
     """Job ids by stage, as far as they are known."""
     ended: str | None = None
@@ -101,8 +101,8 @@ class Submission:
     def allotment_of(self, stage: Stage) -> Allotment:
         return self.dataset if stage == "dataset" and self.dataset is not None else self.allotment
 
-    def tasks_of(self, stage: str) -> int:
-        return self.tasks if stage == "slices" else 1
+    def tasks_of(self, stage: Stage) -> int:
+        return self.allotment_of(stage).tasks
 
     def tasks_by_job(self) -> dict[int, int]:
         """Return the number of tasks by job id, in the order in which the jobs run."""

@@ -1,4 +1,4 @@
-"""Run numbered tasks in forked processes."""
+"""Run numbered tasks in forked processes of this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from datatrove.pipeline.base import PipelineStep
 from finest.errors import RunError
 from finest.executors.local import ForkedExecutor
 from finest.pipeline.progress import Pace
-from finest.pipeline.queue import queue_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,22 +37,40 @@ class Tasks:
     def __init__(self, workers: int, logs: Path, progress: Progress) -> None:
         self._workers, self._logs, self.progress = workers, logs, progress
 
-    def run(self, what: str, numbers: Sequence[int], do: Callable[[int], Any]) -> None:
-        """Do the tasks with these numbers; one task, or one worker, needs no other process.
+    def alone(self) -> Tasks:
+        """Return the same without other processes, for tasks that are too short for them."""
+        return Tasks(0, self._logs, self.progress)
+
+    def run(
+        self, what: str, numbers: Sequence[int], do: Callable[[int], Any], is_done: Callable[[int], bool]
+    ) -> None:  # fmt: skip
+        """Do those of the tasks with these numbers that are not done; one task, or one worker, needs no other process.
 
         Each task must be done wholly or not at all, because a killed run does it again. Raises what a task raises, and
         RunError if a process dies.
         """
-        told = Pace(what, len(numbers), self.progress)
-        if self._workers <= 1 or len(numbers) <= 1:
-            for number in numbers:
+        missing = [number for number in numbers if not is_done(number)]
+        told, left = Pace(what, len(missing), self.progress), iter(missing)
+        self._work(missing, lambda: next(left, None), do, lambda _: told.add(1))
+
+    def once(self, what: str, do: Callable[[], Any], is_done: Callable[[], bool]) -> None:
+        """Do a task of one process that the others depend on, if it is not done."""
+        self.alone().run(what, (0,), lambda _: do(), lambda _: is_done())
+
+    def _work(
+        self, numbers: Sequence[int], take: Callable[[], int | None], do: Callable[[int], Any],
+        finished: Callable[[int], None],
+    ) -> None:  # fmt: skip
+        """Do the tasks that `take` returns until it returns None; they are among `numbers`."""
+        workers = min(self._workers, len(numbers))
+        if workers <= 1:
+            while (number := take()) is not None:
                 do(number)
-                told.add(1)
+                finished(number)
             return
         executor = ForkedExecutor(
-            [_Task(do)], queue_of([[number] for number in numbers]).next, world_size=max(numbers) + 1,
-            workers=min(self._workers, len(numbers)), logging_dir=self._logs, on_done=lambda _: told.add(1),
-            on_tick=lambda: None, on_death=_died,
+            [_Task(do)], lambda _: take(), world_size=max(numbers) + 1, workers=workers, logging_dir=self._logs,
+            on_done=finished, on_tick=lambda: None, on_death=_died,
         )  # fmt: skip
         executor.run()
 

@@ -6,7 +6,7 @@ free at a claim is what the public log says up to it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from finest.tasks.assignment import Beacon
     from finest.tasks.work import Work
 
-PROBES, MOST_PROBES = 64, 1024
-"""Places that are looked up for each WARC wanted, and at the most, before all free ones are read. That happens when
-fewer than 1 WARC in 64 is free, 1 in 16 for the largest leases."""
+PROBES, MOST_PROBES = (4, 64), 1024
+"""Places that are looked up for each WARC wanted, first and if these are not enough, and at the most, before all free
+ones are read. That happens when fewer than 1 WARC in 64 is free, 1 in 16 for the largest leases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,9 @@ def claim_warcs(connection: sa.Connection, new_task: NewTask, works: Sequence[Wo
     for free in (_NEW, _FREE):
         for work in works:
             draw = Draw(work.root or NO_ROOT, new_task.beacon, new_task.hotkey, number)
-            if chosen := _first_free(connection, new_task, work, draw, free):
-                _insert_claim(connection, new_task, work, draw, chosen)
+            asked = replace(new_task, warcs=work.in_a_lease(new_task.warcs))
+            if chosen := _first_free(connection, asked, work, draw, free):
+                _insert_claim(connection, asked, work, draw, chosen)
                 return work, [row.path for row in chosen]
     return None
 
@@ -80,7 +81,15 @@ def _free(*marks: sa.TextClause) -> sa.Select[Any]:
 
 
 _FREE, _NEW = _free(LIVE), _free(LIVE, RETURNED)
-_AT_PLACES = warcs.c.place.in_(bindparam("places", expanding=True))
+_AMONG = {free: free.where(warcs.c.place.in_(bindparam("places", expanding=True))) for free in (_FREE, _NEW)}
+"""The same, of some places."""
+_MORE = warcs.c.claims + 1
+_COUNT_CLAIM = (
+    sa.update(warcs)
+    .where(warcs.c.id.in_(bindparam("ids", expanding=True)))
+    .values(claims=_MORE, open=bindparam("redundancy") > _MORE)
+)
+_INSERT_TASK, _INSERT_CLAIMS = sa.insert(tasks), sa.insert(claims)
 
 
 def _first_free(
@@ -88,9 +97,13 @@ def _first_free(
 ) -> list[sa.Row[Any]]:
     """Return the free WARCs of a work that come first for the lease, in the order of the list."""
     named = {"crawl_id": work.id, "miner_id": new_task.miner_id}
-    probed = first_places(draw, np.arange(work.warcs), min(PROBES * new_task.warcs, MOST_PROBES))
-    found = connection.execute(free.where(_AT_PLACES), {**named, "places": probed}).all()
-    if len(found) < new_task.warcs and work.warcs > len(probed):
+    places = np.arange(work.warcs)
+    for probes in PROBES:
+        probed = first_places(draw, places, min(probes * new_task.warcs, MOST_PROBES))
+        found = connection.execute(_AMONG[free], {**named, "places": probed}).all()
+        if len(found) >= new_task.warcs or work.warcs <= len(probed):
+            break
+    else:
         found = connection.execute(free, named).all()
     by_place = {row.place: row for row in found}
     first = first_places(draw, np.array(list(by_place), np.int64), new_task.warcs)
@@ -100,18 +113,16 @@ def _first_free(
 def _insert_claim(
     connection: sa.Connection, new_task: NewTask, work: Work, draw: Draw, mine: Sequence[sa.Row[Any]]
 ) -> None:
-    more = warcs.c.claims + 1
-    counted = sa.update(warcs).where(warcs.c.id.in_([row.id for row in mine]))
-    connection.execute(counted.values(claims=more, open=more < new_task.redundancy))
+    connection.execute(_COUNT_CLAIM, {"ids": [row.id for row in mine], "redundancy": new_task.redundancy})
     task = {
         "id": new_task.task_id, "miner_id": new_task.miner_id, "crawl_id": work.id, "state": "leased",
         "slot": new_task.slot, "warcs": len(mine), "leased_block": new_task.seen_block,
         "expires_block": new_task.expires_block, "due_block": new_task.expires_block, "price": work.price,
         "seal": new_task.seal,
     }  # fmt: skip
-    connection.execute(sa.insert(tasks), task)
+    connection.execute(_INSERT_TASK, task)
     claim = {"task_id": new_task.task_id, "miner_id": new_task.miner_id}
-    connection.execute(sa.insert(claims), [claim | {"warc_id": row.id} for row in mine])
+    connection.execute(_INSERT_CLAIMS, [claim | {"warc_id": row.id} for row in mine])
     record_event(
         connection, new_task.block, new_task.hotkey, new_task.task_id, "leased", expires_block=new_task.expires_block,
         redundancy=new_task.redundancy, crawl=work.crawl, work=work.log_name, asked=new_task.warcs,

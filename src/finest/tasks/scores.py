@@ -10,7 +10,7 @@ from finest.tasks.lease_expiry import reopen_warcs
 from finest.tasks.models import CrawlStatistics, Leader, Rules, ScoreRequest, Statistics, Task
 from finest.tasks.problems import Problem
 from finest.tasks.provenance import keep_order, record_event
-from finest.tasks.queries import one_task
+from finest.tasks.queries import one_task, task_row
 from finest.tasks.tables import (
     FINISHED,
     LEASED,
@@ -19,15 +19,20 @@ from finest.tasks.tables import (
     claims,
     crawls,
     miners,
+    recipes,
     scores,
     tasks,
     verdict_seals,
     warcs,
 )
-from finest.tasks.work import IN_ORDER
+from finest.tasks.work import ASKS_FOR, IN_ORDER
 
 _LOCK_TASK = sa.select(tasks.c.id).where(tasks.c.id == bindparam("task_id")).with_for_update()
-"""Two validators that report at the same moment count each other's verdict."""
+"""Two validators that report at the same moment count each other's verdict. SQLite has one writer at a time anyway."""
+_OWN = sa.select(*(scores.c[name] for name in ScoreRequest.model_fields)).where(
+    scores.c.task_id == bindparam("task_id"), scores.c.validator == bindparam("validator")
+)
+_VERDICTS = sa.select(scores.c.verdict).where(scores.c.task_id == bindparam("task_id"))
 _IS_LIVE = sa.select(sa.exists().where(claims.c.task_id == bindparam("task_id"), LIVE))
 _REPORTS = {name: insert(scores) for name, insert in INSERTS.items()}
 _REPORT = {
@@ -46,14 +51,15 @@ def report(
 
     The task's WARCs are leased again once it has failed: nothing in them is verified, and nothing is paid for them.
     """
-    connection.execute(_LOCK_TASK, {"task_id": task_id})
-    task = one_task(connection, task_id, block)
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK_TASK, {"task_id": task_id})
+    task = task_row(connection, task_id)
     if task.state != "finished":
-        raise Problem("not-finished", f"task {task_id} is {task.state.value}")
+        raise Problem("not-finished", f"task {task_id} is {task.state}")
     values = score.model_dump()
-    before = next((one for one in task.scores if one.validator == validator), None)
-    if before and before.model_dump(include=set(values)) == values:
-        return task
+    before = connection.execute(_OWN, {"task_id": task_id, "validator": validator}).mappings().one_or_none()
+    if before is not None and dict(before) == values:
+        return one_task(connection, task_id, block)
     row = {"task_id": task_id, "validator": validator, "block": block, **values}
     connection.execute(_REPORT[connection.dialect.name], row)
     record_event(connection, block, validator, task_id, "scored", **values)
@@ -83,7 +89,7 @@ _SEAL = {
 
 def _has_failed(connection: sa.Connection, rules: Rules, task_id: str) -> bool:
     """Whether enough validators have failed the task, and more than have passed it."""
-    verdicts = connection.execute(sa.select(scores.c.verdict).where(scores.c.task_id == task_id)).scalars().all()
+    verdicts = connection.execute(_VERDICTS, {"task_id": task_id}).scalars().all()
     fails = verdicts.count("fail")
     return fails >= rules.fails_to_reopen and fails > verdicts.count("pass")
 
@@ -174,9 +180,10 @@ def crawl_statistics(connection: sa.Connection) -> list[CrawlStatistics]:
     a, b = free.subquery("free"), held.subquery("held")
     rows = connection.execute(
         sa.select(
-            crawls.c.name, crawls.c.kind, crawls.c.language, crawls.c.recipe, crawls.c.price, crawls.c.warcs,
-            sa.func.coalesce(a.c.n, 0).label("open"), sa.func.coalesce(b.c.n, 0).label("leased"),
+            crawls.c.name, crawls.c.kind, crawls.c.language, recipes.c.name.label("recipe"), crawls.c.price,
+            crawls.c.warcs, sa.func.coalesce(a.c.n, 0).label("open"), sa.func.coalesce(b.c.n, 0).label("leased"),
         )
+        .outerjoin(recipes, ASKS_FOR)
         .outerjoin(a, a.c.crawl_id == crawls.c.id)
         .outerjoin(b, b.c.crawl_id == crawls.c.id)
         .order_by(*IN_ORDER)

@@ -56,6 +56,7 @@ def labels(folder: Path) -> list[Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_pages_are_labelled_with_keys(tmp_path: Path) -> None:
     """By keys and by buttons, with undo and skip; a page's text stays text; Ctrl-C keeps it; the rest comes next."""
     with browser(tmp_path) as window:

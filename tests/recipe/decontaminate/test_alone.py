@@ -62,7 +62,7 @@ def test_matches_of_the_files_alone(compiler: list[str], runner: list[str], n: i
     program = tmp_path / "match"
     sources = [CORE / "decontaminate_text.c", CORE / "decontaminate_match.c", Path(__file__).with_name("alone.c")]
     subprocess.run([*compiler, *FLAGS, *map(str, sources), "-o", str(program)], check=True)
-    texts = list(drawn(examples(1_500, 10_000), questions, draw))
+    texts = list(drawn(examples(500, 10_000), questions, draw))
     arrays = (index.hashes, index.firsts, index.items, index.ordinals, matcher._needed)
     head = [kinds_table(), struct.pack("<i", n), *(array.tobytes() for array in arrays)]
     data = b"".join(struct.pack("<I", len(part)) + part for part in [*head, *texts])

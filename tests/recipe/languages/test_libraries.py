@@ -87,7 +87,7 @@ def test_chinese_is_cut_as_by_jieba() -> None:
     )
     piece = st.sampled_from(words) | st.text(characters, max_size=5) | st.sampled_from("\r\n \u3000。，aZ9.%-_+#&")
 
-    @settings(max_examples=examples(200, 20_000))
+    @settings(max_examples=examples(60, 20_000))
     @given(st.lists(piece, max_size=60).map("".join))
     def same(text: str) -> None:
         assert cut(text) == list(jieba.dt.cut(text))
@@ -103,7 +103,7 @@ def test_any_text_is_cut_as_by_datatrove(code: str) -> None:
     reference, ours = load_word_tokenizer(code), tokenizer_for(code)
     pieces = [text[at : at + 4] for at in range(0, len(text), 3)]
 
-    @settings(max_examples=examples(40, 2_000))
+    @settings(max_examples=examples(15, 2_000))
     @given(st.lists(st.sampled_from(pieces) | st.text(max_size=4), max_size=10).map("".join))
     def same(made: str) -> None:
         made = made.encode("utf-8", "ignore").decode()

@@ -30,7 +30,7 @@ FUZZED, GUIDED = (
 """Pages of the tests, mutated at random: tags cut, doubled, moved, odd characters put in. And what a run of fuzz.py
 came to: few pages that go wherever it went in the core, with words of our own."""
 LIMIT_S = 20.0
-PARTS = 16
+PARTS = 32
 """The Python path takes a minute for the pages of a WARC."""
 
 
@@ -49,7 +49,7 @@ def test_fuzzed_pages() -> None:
 
 
 @pytest.mark.usefixtures("core")
-@settings(max_examples=examples(75, 1_500), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(30, 1_500), suppress_health_check=list(HealthCheck))
 @given(BODIES)
 def test_random_trees(body: str) -> None:
     """Trees that nobody thought of give one text on both paths."""

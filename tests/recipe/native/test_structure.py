@@ -62,7 +62,7 @@ def test_guided_pages() -> None:
         assert_equal(html)
 
 
-@settings(max_examples=examples(100, 3_000))
+@settings(max_examples=examples(40, 3_000))
 @given(st.lists(st.sampled_from(MORE), max_size=50).map("".join))
 def test_random_pages(html: str) -> None:
     """Pages that nobody thought of give one text on both paths."""

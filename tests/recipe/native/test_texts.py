@@ -50,7 +50,7 @@ def test_an_ngram_of_no_words(core: Any) -> None:
 
 
 @given(TEXTS)
-@settings(max_examples=examples(150, 3_000))
+@settings(max_examples=examples(50, 3_000))
 def test_token_counts(text: str) -> None:
     """Text by text as the tokenizer itself counts them."""
     assert COUNTER.count(text) == len(COUNTER._tokenizer.encode(text).ids)
@@ -80,7 +80,7 @@ def test_token_counts_with_every_character_of_old_blocks() -> None:
 
 
 @given(WORDS)
-@settings(max_examples=100)
+@settings(max_examples=examples(40, 200))
 def test_signatures(words: list[str]) -> None:
     """MinHash signatures, with shingles longer and shorter than a block of SHA-1."""
     signer = Signer(DedupRules())
@@ -243,7 +243,7 @@ def rules() -> Any:
     | st.text(st.sampled_from(ASCII), min_size=1, max_size=8)
     | st.builds("{0}{1}{2}".format, RUNS, st.sampled_from(["", *PARTS]), RUNS)
 )
-@settings(max_examples=examples(400, 30_000))
+@settings(max_examples=examples(120, 30_000))
 def test_chunks(rules: Any, chunk: str) -> None:
     """A chunk that the core splits has the tokens and counts of the Python path, and no neighbour that matters."""
     found = native.core().splitter_split(rules, chunk)
@@ -284,7 +284,7 @@ TEXT = st.lists(
 
 
 @given(TEXT)
-@settings(max_examples=examples(200, 5_000))
+@settings(max_examples=examples(60, 5_000))
 def test_words(in_python: Tokenizer, text: str) -> None:
     """All words of a text and their counts, special cases across chunks and spaCy's own quirk included."""
     assert TOKENIZER.words(text) == in_python.words(text)

@@ -15,6 +15,7 @@ from warcio.archiveiterator import ArchiveIterator
 
 from finest.recipe.payload import PayloadTooLarge
 from finest.recipe.payload.as_datatrove import http_payload
+from tests.deep import examples
 from tests.warc.made_warc import http, record
 
 MAX_BYTES = 1 << 24
@@ -104,7 +105,7 @@ def broken_messages(draw: st.DrawFn) -> bytes:
     return http(bytes(body), *headers)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(80, 1_000))
 @given(broken_messages())
 def test_payloads_are_those_of_warcio(message: bytes) -> None:
     """Broken and mislabelled encodings give byte for byte what DataTrove's reader gives."""

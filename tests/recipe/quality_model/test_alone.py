@@ -50,7 +50,7 @@ def test_scores_of_the_files_alone(compiler: list[str], runner: list[str], tmp_p
         keys, draw.integers(-(2**15), 2**15, len(keys), dtype=np.int16),
         draw.integers(-(2**15), 2**15, 997, dtype=np.int16), 3, 2, 5,
     )  # fmt: skip
-    texts = [text if isinstance(text, bytes) else text.encode() for text in drawn(examples(3_000, 100_000))]
+    texts = [text if isinstance(text, bytes) else text.encode() for text in drawn(examples(1_000, 100_000))]
     data = packed(
         number(14), number(len(CLASSES)), model(bits=14, classes=CLASSES).weights.tobytes(), number(3), number(2),
         number(5), keys.tobytes(), fasttext.words.tobytes(), fasttext.buckets.tobytes(), *texts,

@@ -64,7 +64,7 @@ def check_sharing(text: str | bytes) -> None:
 
 @needs_core
 @given(st.lists(st.sampled_from(WORDS), max_size=80).map(" ".join))
-@settings(max_examples=examples(100, 2_000))
+@settings(max_examples=examples(40, 2_000))
 def test_words_that_repeat(text: str) -> None:
     """Counts above one, and features that share an index, have the same values; whatever models share a table."""
     check(text)
@@ -87,7 +87,7 @@ def drawn(count: int) -> Iterator[bytes | str]:
 @needs_core
 def test_texts_of_all_scripts_and_random_bytes() -> None:
     """Nightly 100,000 texts."""
-    for text in drawn(examples(600, 100_000)):
+    for text in drawn(examples(250, 100_000)):
         check(text)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from statistics import mean
@@ -83,7 +84,8 @@ def test_best_response_over_task_sizes_is_honest_work() -> None:
         assert per_honest_warc(shares, work, [CHEAT]) <= bar, (big, small, empties, turns)
 
 
-@pytest.mark.parametrize("turns", sampled([False, True]))
+@pytest.mark.nightly
+@pytest.mark.parametrize("turns", [False, True])
 def test_large_claims_hidden_behind_small_samples_do_not_pay(ledger: Queue, turns: bool) -> None:
     """Where a part is judged: a WARC of a large empty task is as likely to be judged as one of a small honest task.
 
@@ -127,6 +129,7 @@ def test_the_first_day_is_drawn_like_any_other(ledger: Queue) -> None:
     assert sum(past.verdict == "pass" for past in ledger.past(0)) < 1.7 * capacity
 
 
+@pytest.mark.nightly
 def test_splitting_hotkeys_gains_nothing(ledger: Queue) -> None:
     """The same work under eight hotkeys, where a part is judged; a queue that shared verdicts by hotkey rewarded it.
 
@@ -238,6 +241,14 @@ def test_holding_work_back_gains_nothing() -> None:
         work += day_of(CHEAT, day + (2 if day == LAST else 0), (4, 4, True))
     shares = paid(work, FIRST * DAY, END * DAY)
     assert per_honest_warc(shares, work, [CHEAT]) <= 1.05 * per_honest_warc(shares, work, HONEST)
+
+
+def test_warcs_that_are_cheap_to_refine_are_no_bargain() -> None:
+    """All WARCs were paid alike, so who chose crawls with little text earned the same for less; tokens are paid."""
+    full = [task(0.86, 4, 1.0)] * 4
+    easy = [replace(one, tokens=one.tokens / 3) for one in full]
+    paid_full, paid_easy = (hotkey_scores(one, 300)[CHEAT].weight for one in (full, easy))
+    assert paid_easy == pytest.approx(paid_full / 3)
 
 
 def test_two_warcs_after_the_end_of_a_crawl_are_no_fortune() -> None:

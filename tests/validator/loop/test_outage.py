@@ -148,6 +148,7 @@ class World:
         return {hotkey: paid / sum(self.paid.values()) for hotkey, paid in self.paid.items()}
 
 
+@pytest.mark.nightly
 def test_an_outage_of_a_day_costs_no_miner_its_pay(tmp_path: Path) -> None:
     """Each one's share stays what it is without, every task in hand is paid, and weights are set all the time.
 

@@ -44,7 +44,7 @@ class SlurmRequest:
     sbatch: tuple[tuple[str, str], ...] = ()
     """Further options of sbatch, as (name without leading dashes, value or an empty string)."""
     dataset_cpus: int | None = None
-    """CPUs of the job that makes the dataset; None for `cpus_per_task`."""
+    """CPUs of each task that makes the dataset; None for `cpus_per_task`."""
     dataset_memory_gb: float | None = None
     """Its memory in all; None for what the run needs."""
     dataset_time: str | None = None
@@ -65,8 +65,8 @@ def sbatch_options(pairs: Iterable[str]) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def fit(request: SlurmRequest, slices: int) -> Allotment:
-    """Return the allocation to submit for `slices` slices: at most one task per slice and one array's maximum.
+def fit(request: SlurmRequest, parts: int) -> Allotment:
+    """Return the allocation to submit for so many parts of the work: at most one task each and one array's maximum.
 
     Without a requested number of tasks, it is as many as the partition's nodes can run in parallel. Raises ClusterError
     for a request that can never run, and if the cluster does not answer.
@@ -85,28 +85,28 @@ def fit(request: SlurmRequest, slices: int) -> Allotment:
         )
     return Allotment(
         partition=partition.name,
-        tasks=max(1, min(request.total_tasks or capacity, slices, settings.max_array_size - 1)),
+        tasks=max(1, min(request.total_tasks or capacity, parts, settings.max_array_size - 1)),
         cpus_per_task=request.cpus_per_task, memory_per_cpu_mb=memory_mb, time=request.time, qos=request.qos,
         sbatch=request.sbatch,
     )  # fmt: skip
 
 
-def fit_dataset(request: SlurmRequest, needs_bytes: Callable[[int], int]) -> Allotment:
-    """Return the allocation of the job that makes the dataset; raises ClusterError as `fit` does.
+def fit_dataset(request: SlurmRequest, shards: int, needs_bytes: Callable[[int], int]) -> Allotment:
+    """Return the allocation of the tasks that make a dataset of so many shards; raises ClusterError as `fit` does.
 
-    `needs_bytes(cpus)` is the memory that it needs, if the request does not say how much.
+    `needs_bytes(cpus)` is the memory that each needs, if the request does not say how much.
     """
     cpus = request.dataset_cpus or request.cpus_per_task
     memory_gb = request.dataset_memory_gb or max(needs_bytes(cpus) / (1 << 30), cpus * request.memory_per_cpu_gb)
     one = replace(
-        request, total_tasks=1, cpus_per_task=cpus, memory_per_cpu_gb=memory_gb / cpus,
+        request, cpus_per_task=cpus, memory_per_cpu_gb=memory_gb / cpus,
         time=request.dataset_time or request.time,
     )  # fmt: skip
     try:
-        return fit(one, slices=1)
+        return fit(one, shards)
     except NodesTooSmall as error:
         raise ClusterError(
-            f"the job that makes the dataset: {error.problem}; request less with --dataset-cpus, --dataset-mem or "
+            f"the tasks that make the dataset: {error.problem}; request less with --dataset-cpus, --dataset-mem or "
             f"--dedup-memory"
         ) from None
 

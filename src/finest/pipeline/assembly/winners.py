@@ -9,11 +9,12 @@ of its winners into a file, from which the tasks that write verdicts look up tho
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+
+from finest.pipeline.dedup.files import temporary_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,13 +42,16 @@ class Winners:
             return range(0)
         return range(-(-len(self._pages.first_compared[1:]) // RANGE_SOURCES))
 
+    def is_marked(self) -> bool:
+        return self._pages.survivors is None or (self._folder / "winners.npy").exists()
+
     def mark(self) -> None:
         """Write which pages are winners, before the ids are written."""
         survivors, path = self._pages.survivors, self._folder / "winners.npy"
-        if survivors is None or path.exists():
+        if survivors is None:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
+        temporary = temporary_name(path)
         marks = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.bool_, shape=(max(len(survivors), 1),))
         for start in range(0, len(survivors), _CHUNK):
             part = np.asarray(survivors[start : start + _CHUNK])
@@ -64,7 +68,7 @@ class Winners:
         marks = np.load(self._folder / "winners.npy", mmap_mode="r")
         path = self.path(number)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = temporary_name(path)
         with pa.OSFile(str(temporary), "wb") as file, pa.ipc.new_file(file, _SCHEMA) as writer:
             for source in self._sources(number):
                 first, end = self._pages.compared(source)

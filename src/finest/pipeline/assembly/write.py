@@ -20,6 +20,7 @@ from finest.dataset.selection import Rule
 from finest.dataset.shards import Shard as DataFile
 from finest.dataset.shards import ShardWriter
 from finest.pipeline.assembly.pages import dedup_first
+from finest.pipeline.dedup.files import temporary_name
 from finest.recipe.reasons import DUPLICATE, KEPT
 from finest.recipe.stages.dedup import CLUSTER_SIZE
 
@@ -69,13 +70,15 @@ def read_note(folder: Path) -> Note | None:
 
 def write_shard(pages: Pages, winners: Winners, shard: Shard, where: str | None, folder: Path) -> Note:
     """Write a shard into the new folder `folder`, which appears when all is written, and return its note."""
-    scratch = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(scratch, ignore_errors=True)
+    scratch = temporary_name(folder)
     scratch.mkdir(parents=True)
     note = _ShardFiles(pages, winners, shard, where, scratch).write()
     write_whole(scratch / NOTE_NAME, note.model_dump_json(indent=1).encode())
-    shutil.rmtree(folder, ignore_errors=True)
-    scratch.rename(folder)
+    if read_note(folder) is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        scratch.rename(folder)
+    else:  # another process was faster
+        shutil.rmtree(scratch)
     sync(folder.parent)
     return note
 

@@ -39,12 +39,11 @@ class Earlier:
     def run(self, survivor: Rows, tasks: Tasks) -> NDArray[np.uint32]:
         """Return for each row the dataset's row that is kept instead; NONE for a row of a cluster that it has not."""
         path = self._folder / "earlier.npy"
-        if not path.exists():
-            missing = [task for task in range(self._tasks) if not self._path(task).exists()]
-            tasks.run("Comparing with the earlier dataset", missing, self._look_up)
-            self._write(path, survivor)
-            for task in range(self._tasks):
-                self._path(task).unlink()
+        tasks.run(
+            "Comparing with the earlier dataset", range(self._tasks), self._look_up,
+            lambda task: self._path(task).exists() or path.exists(),
+        )  # fmt: skip
+        tasks.once("Joining the pages of the earlier dataset", lambda: self._write(path, survivor), path.exists)
         earlier: NDArray[np.uint32] = np.load(path, mmap_mode="r")
         return earlier
 
@@ -69,6 +68,8 @@ class Earlier:
                 own = np.load(self._path(task))
                 np.where(own == NONE, first[survivor[start : start + len(own)]], own).tofile(file)
                 start += len(own)
+        for task in range(self._tasks):
+            self._path(task).unlink(missing_ok=True)
 
     def _path(self, task: int) -> Path:
         return self._folder / f"like-{task:05d}-of-{self._tasks}.npy"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file for writing under a temporary name, and rename it when it is complete."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_name(path)
     with temporary.open("wb") as file:
         yield file
         file.flush()
@@ -27,11 +28,23 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Create a folder under a temporary name, and rename it when its files are complete."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    """Create a folder under a temporary name, and rename it when its files are complete.
+
+    If another process has made it meanwhile, that one stays.
+    """
+    temporary = temporary_name(path)
     temporary.mkdir()
     yield temporary
     for file in temporary.iterdir():
         sync(file)
-    temporary.rename(path)
+    try:
+        temporary.rename(path)
+    except OSError:
+        if not path.is_dir():
+            raise
+        shutil.rmtree(temporary)
+
+
+def temporary_name(path: Path) -> Path:
+    """Return a name beside a path that no other process uses, on any machine."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")

@@ -21,18 +21,19 @@ if TYPE_CHECKING:
     from finest.pipeline.ledger import Ledger
     from finest.pipeline.options import RunOptions
     from finest.pipeline.progress import Progress
+    from finest.pipeline.tasks import Tasks
     from finest.recipe.recipe import Recipe
 
 
-def compared_pages(ledger: Ledger, options: RunOptions, progress: Progress) -> Pages:
+def compared_pages(ledger: Ledger, options: RunOptions, tasks: Tasks) -> Pages:
     """Deduplicate the run; what a killed process has found of the survivors is in the ledger."""
     recipe, first = options.recipe, first_numbers(ledger, options.recipe)
     if not recipe.dedup.enabled:
         return Pages(ledger, recipe, first, None)
     against = Index.open(options.against) if options.against else None
     found = find_survivors(
-        signatures_of(ledger, recipe), recipe.dedup, ledger.folder / "dedup", progress, against=against,
-        memory_bytes=options.dedup_memory, workers=options.workers,
+        signatures_of(ledger, recipe), recipe.dedup, ledger.folder / "dedup", tasks, against=against,
+        memory_bytes=options.dedup_memory,
         texts=(PackTexts(ledger), toolbox(recipe, options.cache)),
     )  # fmt: skip
     return Pages(ledger, recipe, first, found, against)

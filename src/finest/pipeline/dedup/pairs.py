@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pyarrow as pa
 
-from finest.pipeline.dedup.files import whole_file, whole_folder
+from finest.pipeline.dedup.files import temporary_name, whole_file, whole_folder
 from finest.pipeline.dedup.forest import CHUNK
 from finest.recipe.minhash import similarity
 
@@ -82,17 +82,16 @@ class Pairs:
 
     def run(self, tasks: Tasks) -> None:
         """Make the files that are missing."""
-        if self.verified_path.exists():
-            return
-        unread = [task for task in range(self._tasks) if not self._texts_path(task).exists()]
-        tasks.run("Reading the texts of similar pages", unread, self._sort_texts)
-        alone = [block for block in range(self._blocks) if not self._pairs_path(block).exists()]
-        tasks.run("Comparing the texts of similar pages", alone, self._compare)
-        self._write()
-        for path in self._folder.glob("texts-*"):
-            shutil.rmtree(path)
-        for path in self._folder.glob("pairs-*"):
-            path.unlink()
+        is_over = self.verified_path.exists
+        tasks.run(
+            "Reading the texts of similar pages", range(self._tasks), self._sort_texts,
+            lambda task: self._texts_path(task).exists() or is_over(),
+        )  # fmt: skip
+        tasks.run(
+            "Comparing the texts of similar pages", range(self._blocks), self._compare,
+            lambda block: self._pairs_path(block).exists() or is_over(),
+        )  # fmt: skip
+        tasks.once("Joining the comparisons", self._write, is_over)
 
     def _sort_texts(self, task: int) -> None:
         """Write the texts of the clusters from the parts of a task, one file for each block."""
@@ -168,9 +167,9 @@ class Pairs:
         return page.shingles
 
     def _write(self) -> None:
-        """Write the survivors and the similarities of all rows."""
-        jaccard = np.lib.format.open_memmap(self._folder / "jaccard.npy", "w+", np.float64, self._found.shape)
-        temporary = self._folder / ".verified.npy.tmp"
+        """Write the survivors and the similarities of all rows, and remove what they were found from."""
+        temporary, unfinished = temporary_name(self.verified_path), temporary_name(self.jaccard_path)
+        jaccard = np.lib.format.open_memmap(unfinished, "w+", np.float64, self._found.shape)
         shutil.copyfile(self._folder / "survivors.npy", temporary)
         verified = np.load(temporary, mmap_mode="r+")
         for block in range(self._blocks):
@@ -179,7 +178,12 @@ class Pairs:
             jaccard[pairs["row"]] = pairs["jaccard"]
         for array in (jaccard, verified):
             array.flush()
+        unfinished.replace(self.jaccard_path)
         temporary.replace(self.verified_path)
+        for path in self._folder.glob("texts-*"):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in self._folder.glob("pairs-*"):
+            path.unlink(missing_ok=True)
 
     def _texts_path(self, task: int) -> Path:
         return self._folder / f"texts-{task:05d}-of-{self._tasks}-in-{self._blocks}"

@@ -13,9 +13,10 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -122,12 +123,9 @@ class Stages:
 
     def run(self, tasks: Tasks) -> None:
         """Make the files that are missing."""
-        self.begin()
-        if self.survivors_path.exists():
-            return
-        missing = [number for number, span in enumerate(self._spans) if not self._edges_path(span).exists()]
-        tasks.run("Comparing signatures", missing, self.write_edges)
-        self._write_survivors(tasks.progress)
+        tasks.once("Beginning the deduplication", self.begin, self._is_begun)
+        tasks.run("Comparing signatures", range(len(self._spans)), self.write_edges, self._has_edges)
+        tasks.once("Joining duplicates", lambda: self._write_survivors(tasks.progress), self.survivors_path.exists)
 
     def write_edges(self, number: int) -> None:
         """Do one task of the first stage."""
@@ -137,19 +135,24 @@ class Stages:
                 edges.astype(self._type, copy=False).tofile(file)
 
     def begin(self) -> None:
-        """Keep the files of an equal deduplication that was killed, and remove those of any other."""
-        path = self._folder / "plan.json"
-        now = json.dumps(self._identity()).encode()
-        if path.exists() and path.read_bytes() == now:
-            return
+        """Remove the files of any other deduplication."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
-        write_whole(path, now)
+        write_whole(self._folder / "plan.json", self._identity)
 
-    def _identity(self) -> dict[str, Any]:
-        return {
-            "format": FORMAT, "rows": self._run.digest(), "spans": [asdict(span) for span in self._spans],
-        }  # fmt: skip
+    def _is_begun(self) -> bool:
+        """Return whether the folder holds the files of an equal deduplication, which was killed or is at work."""
+        path = self._folder / "plan.json"
+        return path.exists() and path.read_bytes() == self._identity
+
+    @cached_property
+    def _identity(self) -> bytes:
+        spans = [asdict(span) for span in self._spans]
+        return json.dumps({"format": FORMAT, "rows": self._run.digest(), "spans": spans}).encode()
+
+    def _has_edges(self, number: int) -> bool:
+        """Return whether the edges of a span are written, or joined already."""
+        return self._edges_path(self._spans[number]).exists() or self.survivors_path.exists()
 
     def _write_survivors(self, progress: Progress) -> None:
         """Join the edges in order, and write the root of each row's tree."""
@@ -162,7 +165,7 @@ class Stages:
             told.add(size)
         self._write_rows(self.survivors_path, self._roots(forest))
         for span in self._spans:
-            self._edges_path(span).unlink()
+            self._edges_path(span).unlink(missing_ok=True)
 
     def _edges_path(self, span: Span) -> Path:
         return self._folder / f"edges-{span.bucket:02d}-{span.number:05d}.bin"

@@ -12,7 +12,6 @@ from finest.pipeline.dedup.forest import CHUNK
 from finest.pipeline.dedup.pairs import Pairs
 from finest.pipeline.dedup.signatures import RunSignatures
 from finest.pipeline.dedup.stages import Stages, plan
-from finest.pipeline.tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from finest.pipeline.dedup.index import Index
     from finest.pipeline.dedup.pairs import Texts
     from finest.pipeline.dedup.signatures import Rows, Signatures
-    from finest.pipeline.progress import Progress
+    from finest.pipeline.tasks import Tasks
     from finest.recipe.recipe import DedupRules
     from finest.recipe.toolbox import Toolbox
 
@@ -45,8 +44,8 @@ class Survivors(NamedTuple):
 
 
 def find_survivors(
-    parts: Sequence[Signatures], rules: DedupRules, folder: Path, progress: Progress, *, memory_bytes: int,
-    workers: int, texts: tuple[Texts, Toolbox] | None = None, against: Index | None = None,
+    parts: Sequence[Signatures], rules: DedupRules, folder: Path, tasks: Tasks, *, memory_bytes: int,
+    texts: tuple[Texts, Toolbox] | None = None, against: Index | None = None,
 ) -> Survivors:  # fmt: skip
     """Deduplicate a run into `folder`; reports the expected cost before it starts.
 
@@ -57,8 +56,8 @@ def find_survivors(
     """
     run = RunSignatures(parts)
     cost = plan(run.total_rows, rules, memory_bytes)
-    progress.say(f"Deduplicating {cost}")
-    tasks = Tasks(workers if run.total_rows > _IN_ONE_PROCESS else 0, folder / "logs", progress)
+    tasks.progress.say(f"Deduplicating {cost}")
+    tasks = tasks if run.total_rows > _IN_ONE_PROCESS else tasks.alone()
     stages = Stages(run, cost, folder)
     stages.run(tasks)
     kept, jaccard = stages.survivors_path, None
@@ -68,11 +67,16 @@ def find_survivors(
         kept, jaccard = pairs.verified_path, np.load(pairs.jaccard_path, mmap_mode="r")
     survivor = np.load(kept, mmap_mode="r")
     earlier = Earlier(folder, parts, against).run(survivor, tasks) if against else None
-    return Survivors(survivor, _sizes(survivor, folder / "sizes.npy") if rules.cluster_size else None, jaccard, earlier)
+    sizes = None
+    if rules.cluster_size:
+        path = folder / "sizes.npy"
+        tasks.once("Counting duplicates", lambda: _write_sizes(survivor, path), path.exists)
+        sizes = np.load(path, mmap_mode="r")
+    return Survivors(survivor, sizes, jaccard, earlier)
 
 
-def _sizes(survivor: Rows, path: Path) -> Rows:
-    """Write the size of the cluster of each page, and return the mapped file."""
+def _write_sizes(survivor: Rows, path: Path) -> None:
+    """Write the size of the cluster of each page."""
     counts = np.zeros(len(survivor), survivor.dtype)
     for part in _chunks(survivor):
         np.add.at(counts, part, 1)
@@ -81,8 +85,6 @@ def _sizes(survivor: Rows, path: Path) -> Rows:
         np.lib.format.write_array_header_1_0(file, header)
         for part in _chunks(survivor):
             counts[part].tofile(file)
-    sizes: Rows = np.load(path, mmap_mode="r")
-    return sizes
 
 
 def _chunks(survivor: Rows) -> Iterator[Rows]:

@@ -8,23 +8,26 @@ other names it.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 import finest
+from finest.atomic_files import write_whole
 from finest.dataset.card import write_card
 from finest.dataset.limits import SERIES_SOURCES
 from finest.dataset.location import open_anywhere
 from finest.dataset.manifest import Manifest, root_of, write_manifest
 from finest.dataset.merkle import series_of
 from finest.dataset.sources import are_few, source_file_path, sum_counts, write_source_file
-from finest.dataset.subset import new_folder
+from finest.dataset.subset import UNFINISHED, new_folder
 from finest.errors import UsageError
 from finest.pipeline.assembly.pages import dedup_first
+from finest.pipeline.dedup.files import temporary_name
 from finest.pipeline.dedup.signatures import SignatureFile, WithinGroup, with_language, write_signatures
 from finest.pipeline.dedup.survivors import find_survivors
 from finest.pipeline.merging.parts import PartTexts, check_mergeable, ids_of, plan_parts, rows_of_part
@@ -62,9 +65,11 @@ class MergeOptions:
 def merge(places: Sequence[str], out: Path, options: MergeOptions, progress: Progress) -> Manifest:
     """Write the datasets at `places` (folders, OWNER/NAME@REVISION or addresses) as one into the new folder `out`.
 
-    The folder appears when everything is written; a merge that is stopped leaves nothing, and starts over. Raises
-    UsageError if the datasets cannot be merged: other recipes, selections, or a WARC file in two of them; VerifyError
-    if one is not that of its manifest; RunError if a process dies or a disk refuses.
+    The folder appears when everything is written. A merge that was stopped is continued by the same call, with the
+    signatures, ranges of the deduplication and series of files that are missing.
+
+    Raises UsageError if the datasets cannot be merged: other recipes, selections, or a WARC file in two of them;
+    VerifyError if one is not that of its manifest; RunError if a process dies or a disk refuses.
     """
     datasets = [(place, _manifest(place)) for place in places]
     check_mergeable(datasets)
@@ -75,13 +80,19 @@ def merge(places: Sequence[str], out: Path, options: MergeOptions, progress: Pro
             "across datasets would change; add --no-dedup to merge them as they are"
         )
     parts = plan_parts(datasets)
-    with new_folder(out) as folder:
+    with new_folder(out, _identity(datasets, options)) as folder:
         sources, files = _write_sources(places, folder)
         notes = _write_parts(parts, recipe, folder, options, progress)
         manifest = _merged(datasets, notes, sources, files)
         write_card(folder, manifest)
         write_manifest(folder, manifest)
     return manifest
+
+
+def _identity(datasets: Sequence[tuple[str, Manifest]], options: MergeOptions) -> str:
+    """Return what is equal in two merges that write the same files."""
+    stated = [[place, manifest.root, manifest.model_dump_json()] for place, manifest in datasets]
+    return hashlib.sha256(json.dumps([finest.__version__, options.compare, stated]).encode()).hexdigest()
 
 
 def _manifest(place: str) -> Manifest:
@@ -92,8 +103,7 @@ def _manifest(place: str) -> Manifest:
 def _write_parts(
     parts: Sequence[Part], recipe: Recipe, folder: Path, options: MergeOptions, progress: Progress
 ) -> list[Note]:  # fmt: skip
-    scratch = folder / "scratch"
-    scratch.mkdir()
+    scratch = folder / UNFINISHED
     tasks = Tasks(options.workers, scratch / "logs", progress)
     total = sum(part.length for part in parts)
     instead: NDArray[np.int64] = np.arange(total)
@@ -103,10 +113,11 @@ def _write_parts(
         tasks.run(
             "Computing signatures", range(len(parts)),
             lambda n: _sign(parts[n], recipe, scratch / f"{n}.npy", options.cache),
+            lambda n: (scratch / f"{n}.npy").exists(),
         )  # fmt: skip
         found = find_survivors(
-            _signatures(parts, recipe, scratch), recipe.dedup, scratch / "dedup", progress,
-            memory_bytes=options.dedup_memory, workers=options.workers,
+            _signatures(parts, recipe, scratch), recipe.dedup, scratch / "dedup", tasks,
+            memory_bytes=options.dedup_memory,
             texts=(PartTexts(parts), toolbox(recipe, options.cache)),
         )  # fmt: skip
         instead, jaccard = np.asarray(found.kept, np.int64), found.jaccard
@@ -116,13 +127,11 @@ def _write_parts(
 
     def write(number: int) -> None:
         lost = Lost(instead, jaccard, recipe.dedup.min_jaccard, names)
-        (scratch / f"{number}.json").write_text(write_series(series[number], lost, folder).model_dump_json())
+        write_whole(scratch / f"{number}.json", write_series(series[number], lost, folder).model_dump_json().encode())
 
     progress.say(f"Writing {len(series):,} series of files")
-    tasks.run("Writing series", range(len(series)), write)
-    notes = [Note.model_validate_json((scratch / f"{number}.json").read_bytes()) for number in range(len(series))]
-    shutil.rmtree(scratch, ignore_errors=True)
-    return notes
+    tasks.run("Writing series", range(len(series)), write, lambda n: (scratch / f"{n}.json").exists())
+    return [Note.model_validate_json((scratch / f"{number}.json").read_bytes()) for number in range(len(series))]
 
 
 def _series(parts: Sequence[Part]) -> list[list[Part]]:
@@ -142,7 +151,9 @@ def _sign(part: Part, recipe: Recipe, path: Path, cache: Path) -> None:
             for text, language in zip(batch["text"].to_pylist(), batch["language"].to_pylist(), strict=True):
                 signature = tools.signer.sign(text, tools.tokenizer_for(language))
                 signatures.append(with_language(signature, language) if first else signature)
-    write_signatures(path, signatures)
+    temporary = temporary_name(path)
+    write_signatures(temporary, signatures)
+    temporary.replace(path)
 
 
 def _signatures(parts: Sequence[Part], recipe: Recipe, folder: Path) -> list[Signatures]:
@@ -212,4 +223,5 @@ def _merged(
         roots=roots, root=root_of(roots, rows), reasons=dict(sorted(reasons.items())),
         losses=sum_counts(manifest.losses for manifest in manifests), languages=languages,
         configurations=tuple(languages) if first.configurations else (),
+        merged=tuple(manifest.root for manifest in manifests),
     )  # fmt: skip

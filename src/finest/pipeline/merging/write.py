@@ -78,6 +78,7 @@ def _copy(dataset: Dataset, part: Part, folder: Path) -> Note:
     files = [file.model_copy(update={"path": part.renamed(file.path)}) for file in part.files(dataset.manifest)]
     for old, new in zip(part.files(dataset.manifest), files, strict=True):
         (folder / new.path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / new.path).unlink(missing_ok=True)  # a killed merge may have linked it to a file of the dataset
         if not isinstance(dataset.place, Path) or not _linked(dataset.place / old.path, folder / new.path):
             _download(dataset, old, folder / new.path)
     return Note(

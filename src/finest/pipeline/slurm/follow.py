@@ -1,7 +1,7 @@
 """Follow a run's jobs to their end, which a failed task is not; success needs both the ledger and Slurm.
 
 The other tasks take over what a failed one leaves. The run fails if none is left for that, if the same error ended
-tasks on several nodes, if most of the tasks failed, or if the job that makes the dataset did.
+tasks on several nodes, or if most of the tasks failed.
 """
 
 from __future__ import annotations
@@ -10,17 +10,21 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finest.dataset.manifest import read_manifest
-from finest.errors import FinestError, JobFailed, RunError
+from finest.dataset.manifest import MANIFEST_NAME, read_manifest
+from finest.errors import FinestError, RunError
 from finest.executors.slurm.units import Unit, Watch, ending_of
 from finest.executors.slurm.waiting import Waiting
 from finest.executors.slurm.words import FORGOTTEN, never_starts
 from finest.formatting import counted, showable
-from finest.pipeline.failures import is_little, read_errors, reason_to_stop
+from finest.pipeline.assemble import run_shards
+from finest.pipeline.assembly.write import NOTE_NAME
+from finest.pipeline.failures import is_little, job_error, read_errors, reason_to_stop
 from finest.pipeline.options import GO_ON
+from finest.pipeline.progress import Pace
 from finest.pipeline.slices import FailureWatch, take_in
 from finest.pipeline.slurm.jobs import cancel_all, cancel_now, with_end
-from finest.pipeline.submission import folder_of
+from finest.pipeline.submission import STAGES, folder_of
+from finest.recipe.recipe import parse_recipe
 
 if TYPE_CHECKING:
     from finest.dataset.manifest import Manifest
@@ -67,6 +71,8 @@ class Follower:
         self._units: list[Unit] = []
         self._began = time.monotonic()
         self._is_shown = False
+        self._shards: Pace | None = None
+        self._manifest = ledger.out / MANIFEST_NAME
 
     def follow(self) -> Manifest:
         """Wait for the end and return the manifest; if the run fails, cancel its other jobs and raise RunError."""
@@ -109,33 +115,61 @@ class Follower:
             self._is_shown = False
             self._progress.end()
             self._progress.say("Making the dataset")
+        if not self._failures.missing:
+            self._tell_shards()
+
+    def _tell_shards(self) -> None:
+        """Report how many shards are written."""
+        written = sum(1 for _ in (self._ledger.folder / "assembly").glob(f"*/{NOTE_NAME}"))
+        if written and self._shards is None:
+            shards = run_shards(self._ledger, parse_recipe(self._ledger.plan.recipe))
+            self._shards = Pace("Writing shards", len(shards), self._progress)
+        if written and self._shards is not None:
+            self._shards.reach(written)
 
     def _check(self, units: list[Unit]) -> None:
-        """Report failed tasks; raise JobFailed if the run cannot finish, RunError if a job can never start."""
-        bad = [unit for unit in units if unit.is_bad]
-        slices = [unit for unit in units if self._submission.stage_of(unit.job) == "slices"]
-        failed = [unit for unit in bad if unit in slices]
+        """Report failed tasks; raise `job_error` if the run cannot finish, RunError if a job never starts."""
+        slices, makers = (
+            [unit for unit in units if self._submission.stage_of(unit.job) == stage] for stage in STAGES
+        )  # fmt: skip
+        failed = [unit for unit in slices if unit.is_bad]
         is_over = all(unit.is_over for unit in slices)
         missing = len(self._ledger.pending()) if failed and is_over else self._failures.missing
         folder = folder_of(self._ledger, self._submission.run)
-        why = reason_to_stop(read_errors(folder), len(failed), len(slices)) if failed and missing else None
+        errors = read_errors(folder) if failed else []
+        why = reason_to_stop(errors, len(failed), len(slices)) if failed and missing else None
         if why and not is_over:
-            raise JobFailed(f"{why}; {self._failure(failed)}")
+            raise job_error(errors, f"{why}; {self._failure(failed)}")
         if failed and is_over and self._was_over and not is_little(missing, self._submission.slices):
-            raise JobFailed(self._failure(failed))
-        if len(bad) > len(failed):
-            raise JobFailed(self._failure(failed if missing and failed else bad))
-        self._tell([unit for unit in failed if unit.state != "CANCELLED"])
-        self._tell_restarts(slices)
+            raise job_error(errors, self._failure(failed))
+        self._check_makers(makers, failed if missing else [])
+        for stage_units, what in ((slices, "slices"), (makers, "part of the dataset")):
+            self._tell([unit for unit in stage_units if unit.is_bad and unit.state != "CANCELLED"], what)
+        self._tell_restarts(units)
         self._was_over = is_over
         self._raise_stuck(units)
 
-    def _tell(self, failed: list[Unit]) -> None:
-        """Report the tasks that have failed since the last look, the first few of them with their reasons."""
+    def _check_makers(self, makers: list[Unit], earlier: list[Unit]) -> None:
+        """Raise `job_error` if the tasks that make the dataset cannot; `earlier` are failed ones that left slices."""
+        bad = [unit for unit in makers if unit.is_bad]
+        if not bad or self._manifest.exists():
+            return
+        folder = folder_of(self._ledger, self._submission.run)
+        errors = read_errors(folder / "dataset")
+        if len(bad) == len(makers):
+            raise job_error(read_errors(folder) if earlier else errors, self._failure(earlier or bad))
+        if why := reason_to_stop(errors, len(bad), len(makers)):
+            raise job_error(errors, f"{why}; {self._failure(bad)}")
+
+    def _tell(self, failed: list[Unit], what: str) -> None:
+        """Report the tasks that have failed since the last look, the first few of them with their reasons.
+
+        `what` names the work that they leave.
+        """
         new = [unit for unit in failed if unit.id not in self._told]
         self._told.update(unit.id for unit in new)
         for unit in new[:TOLD_AT_ONCE]:
-            self._progress.say(f"Task {unit.id} {ending_of(unit).words()}; the other tasks take over its slices")
+            self._progress.say(f"Task {unit.id} {ending_of(unit).words()}; the other tasks take over its {what}")
         if len(new) > TOLD_AT_ONCE:
             self._progress.say(f"So did {counted(len(new) - TOLD_AT_ONCE, 'other task')} fail")
 
@@ -146,7 +180,7 @@ class Follower:
                 now = "Slurm starts it again" if unit.state == "PENDING" else "it was ended"
                 self._progress.say(
                     f"Task {unit.id} on node {self._nodes[unit.id]} did not finish, and {now}; "
-                    f"the other tasks take over its slices"
+                    f"the other tasks take over its work"
                 )
         self._nodes = {unit.id: unit.node for unit in units if unit.state == "RUNNING"}
 
@@ -174,8 +208,7 @@ class Follower:
     def _result(self) -> Manifest:
         """Return the manifest once the ledger shows that all slices and the dataset are finished."""
         end = time.monotonic() + LEDGER_LAG_S
-        path = self._ledger.out / "manifest.json"
-        while not path.exists():
+        while not self._manifest.exists():
             if time.monotonic() > end:
                 raise RunError(self._unfinished())
             self._pause()

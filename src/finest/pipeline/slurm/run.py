@@ -12,6 +12,8 @@ from finest.executors.slurm.request import fit, fit_dataset
 from finest.executors.slurm.stage import SlurmStage
 from finest.executors.slurm.units import stages
 from finest.formatting import counted
+from finest.pipeline.assemble import run_shards
+from finest.pipeline.dataset_share import DatasetShare
 from finest.pipeline.forecast.forecast import ASSEMBLY_MEMORY_BYTES, RUN_MEMORY_BYTES
 from finest.pipeline.ledger import Ledger
 from finest.pipeline.plan import begin, finished
@@ -19,7 +21,6 @@ from finest.pipeline.preflight import preflight
 from finest.pipeline.share import RefineShare
 from finest.pipeline.slurm import jobs
 from finest.pipeline.slurm.follow import Follower
-from finest.pipeline.slurm.make_dataset import MakeDataset
 from finest.pipeline.submission import Stage, Submission, folder_of, new, write
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ def cancel(out: Path) -> list[int]:
 def describe(submission: Submission) -> str:
     """Describe the submission's jobs in a few words."""
     tasks = f"{counted(submission.tasks, 'task')} of {counted(submission.cpus_per_task, 'CPU')}"
-    words = {"slices": f"({tasks})", "dataset": "(the dataset)"}
+    makers = counted(submission.tasks_of("dataset"), "task")
+    words = {"slices": f"({tasks})", "dataset": f"({makers} for the dataset)"}
     all_jobs = " and ".join(f"job {job} {words[stage]}" for stage, job in submission.jobs.items())
     return f"{all_jobs} in partition {submission.allotment.partition}"
 
@@ -115,7 +117,8 @@ def _hand_in(ledger: Ledger, options: RunOptions, progress: Progress) -> Submiss
     ranks = ledger.pending()
     allotment = fit(options.slurm, max(len(ranks), 1))
     need = partial(dataset_memory_bytes, ledger.plan.planned_bytes, options.dedup_memory)
-    made = new(ledger, allotment, ranks, options, dataset=fit_dataset(options.slurm, need))
+    dataset = fit_dataset(options.slurm, len(run_shards(ledger, options.recipe)), need)
+    made = new(ledger, allotment, ranks, options, dataset=dataset)
     try:
         if ranks:
             made = _stage(ledger, made, "slices")
@@ -129,7 +132,7 @@ def _hand_in(ledger: Ledger, options: RunOptions, progress: Progress) -> Submiss
 
 
 def dataset_memory_bytes(source_bytes: int, dedup_memory: int, workers: int) -> int:
-    """Return the memory to request for the job that makes the dataset of so many bytes of WARC, in that many processes.
+    """Return the memory to request for a task that makes the dataset of so many bytes of WARC, in that many processes.
 
     Each deduplicates, which needs `dedup_memory` at most, or writes a shard.
     """
@@ -140,7 +143,7 @@ def dataset_memory_bytes(source_bytes: int, dedup_memory: int, workers: int) -> 
 def _stage(ledger: Ledger, made: Submission, stage: Stage, after: int | None = None) -> Submission:
     """Submit one stage and save its job id at once."""
     folder = folder_of(ledger, made.run)
-    step = RefineShare(folder) if stage == "slices" else MakeDataset(folder)
+    step = RefineShare(folder) if stage == "slices" else DatasetShare(folder)
     job = SlurmStage(
         step, made.tasks_of(stage), made.allotment_of(stage), run=made.run, stage=stage, folder=folder / stage
     )
