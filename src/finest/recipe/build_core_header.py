@@ -154,7 +154,7 @@ def _structure() -> Iterator[str]:
     yield from _enum(
         "limits of engine blocks-2",
         {
-            **_named("FN", structure_text, ("MOST_STEPS", "MOST_LISTS", "MOST_BLANKS", "MOST_NEWLINES")),
+            **_named("FN", structure_text, ("MOST_STEPS", "BLOCK_STEPS", "MOST_LISTS", "MOST_BLANKS", "MOST_NEWLINES")),
             **_named("FN", structure, ("MOST_MARGIN", "MOST_QUOTES", "MOST_ROWSPAN", "MOST_NUMBER")),
             "FN_GRID_COLUMNS": structure.MOST_COLUMNS,
             **_named("FN", formulas, ("MOST_FRAMES", "MOST_TEX", "MOST_FENCES", "MOST_ALIGNED")),

@@ -304,6 +304,7 @@ static bool add_block(FnReader *reader)
     FnKeeper *keeper = reader->keeper;
     FnFound *found = reader->found;
     FnBlock *block = &reader->block;
+    fn_keep_spend(reader, FN_BLOCK_STEPS);
     bool in_pre = keeper->pre_from >= 0, is_line = in_pre && keeper->is_line;
     char *text = found->text.p;
     if (in_pre && !is_line) found->text.n = (size_t)(dedent(text + block->start, text + found->text.n) - text);
