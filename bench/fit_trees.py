@@ -285,12 +285,10 @@ def _print(what: str, texts: Sequence[tuple[Marked, str]]) -> tuple[float, float
 
 def others() -> dict[str, Callable[[Marked], str]]:
     """Return the extractors that the trees are scored beside."""
-    import trafilatura
     from resiliparse.extract.html2text import extract_plain_text
 
     return {
         "trafilatura 1.11.0, as recipe fineweb": lambda page: extract_trafilatura(page.html) or "",
-        f"trafilatura {trafilatura.__version__}, defaults": lambda page: trafilatura.extract(page.html) or "",
         "resiliparse": lambda page: extract_plain_text(page.html, main_content=True),
     }
 
