@@ -76,7 +76,7 @@ static void sum_trees(const FnStage *stage, const int16_t *restrict values, size
         for (unsigned level = 0; level < stage->depth; level++) {
             const int16_t *column = values + stage->columns[node + level] * stride, limit = stage->limits[node + level];
             const int16_t bit = (int16_t)(1 << level);
-            for (unsigned i = 0; i < AT_ONCE; i++) leaf[i] |= column[i] > limit ? bit : 0;
+            for (unsigned i = 0; i < AT_ONCE; i++) leaf[i] = (int16_t)(leaf[i] | (-(column[i] > limit) & bit));
         }
         for (unsigned i = 0; i < AT_ONCE; i++) total[i] += leaves[leaf[i]];
         leaves += (size_t)1 << stage->depth;
