@@ -13,6 +13,7 @@ enum { FN_CHAR_PLAIN = 0, FN_CHAR_BLANK = 1, FN_CHAR_NOTHING = 2, FN_CHAR_COMMA 
 typedef struct {
     struct { char p[FN_MOST_NAME]; size_t n; } names[FN_MOST_NAMES];
     uint16_t slots[FN_NAME_SLOTS];
+    uint64_t lengths[256];   /* of the names that begin with a byte, as bits */
     unsigned count;
 } FnNames;
 

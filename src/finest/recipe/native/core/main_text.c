@@ -31,6 +31,7 @@ static int add_name(FnNames *names, const char *name, Py_ssize_t n)
     memcpy(names->names[names->count].p, name, (size_t)n + 1);
     names->names[names->count].n = (size_t)n;
     names->slots[slot] = (uint16_t)++names->count;
+    names->lengths[(unsigned char)*name] |= 1ull << n;
     return (int)names->count - 1;
 }
 
