@@ -33,8 +33,9 @@ from finest.recipe.extract.structure_tags import plain_of
 from finest.recipe.extract.tags import Tag
 
 MOST_STEPS = 1 << 22
-"""Limit on the open elements that end tags are compared with, the bytes of TeX that MathML is made of, and blocks.
-Pages of Common Crawl need up to 2,000,000."""
+"""Limit on the open elements that end tags are compared with, the bytes of TeX that MathML is made of, and blocks. Of
+4,236 pages, the one that needs most takes 460,000 without its blocks, and of those made to be hard, one takes
+1,035,000."""
 BLOCK_STEPS = 16
 """Steps of a block: a page has at most 262,144, which take 150 MB."""
 TOO_MANY_STEPS = f"the page takes more than {MOST_STEPS} steps"
