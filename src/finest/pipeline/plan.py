@@ -117,4 +117,4 @@ def _all_sources(options: RunOptions, progress: Progress) -> Sources:
     known = Ledger.read(options.out).plan.sources if is_begun else None
     progress.say("Looking at the sources")
     pauses = Pauses(options.out / "ledger" / "pauses", options.max_pause_s)
-    return sources_at(locations, names, known, pauses, progress)
+    return sources_at(locations, names, known, pauses, progress, options.allow_missing)
