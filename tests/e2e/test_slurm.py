@@ -180,6 +180,16 @@ def test_a_run_with_no_task_left_fails(warcs: list[Path], tmp_path: Path, misdee
 
 
 @pytest.mark.nightly
+def test_a_run_that_a_server_refuses_may_be_tried_later(
+    warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds
+) -> None:  # fmt: skip
+    """The exit status is that of a run on one machine."""
+    misdeeds.do("from finest.errors import SourceBusy\nraise SourceBusy('refused for too long')", task=0)
+    done = finest("refine", *warcs, "--out", tmp_path / "out", *ON_SLURM, "--total_tasks", 1, check=False)
+    assert done.returncode == 75 and "refused for too long" in done.stderr
+
+
+@pytest.mark.nightly
 def test_a_worker_over_memory_is_no_page_s_fault(warcs: list[Path], tmp_path: Path, misdeeds: Misdeeds) -> None:
     """The kernel killed it for want of the job's memory: no page is counted as deadly, and the job ends at once."""
     misdeeds.do(f"import finest.pipeline.steps as s\ndef eat(*_):\n    {EAT}\ns.judge = eat", task=0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finest.errors import RunError, SourceBusy, SourceError
+from finest.errors import TRY_LATER, JobFailed, RunError, SourceBusy, SourceError
 from finest.pipeline.failures import (
     IN_A_ROW,
     MAX_RESTARTS,
@@ -14,6 +14,7 @@ from finest.pipeline.failures import (
     TaskWatch,
     check_restarts,
     is_little,
+    job_error,
     noting_error,
     read_errors,
     reason_to_stop,
@@ -55,6 +56,16 @@ def test_the_error_of_a_task_is_kept_with_its_node(tmp_path: Path) -> None:
     assert [(found.task, found.words) for found in read_errors(tmp_path)] == [
         (1, "disk full"), (3, "ZeroDivisionError: seven by nought"),
     ]  # fmt: skip
+
+
+def test_a_run_whose_tasks_were_all_refused_may_be_tried_later(tmp_path: Path) -> None:
+    """One that failed for another reason, or without a word, is no such case."""
+    for task, words in ((1, "503 for too long"), (2, "403 for too long")):
+        with pytest.raises(SourceBusy), noting_error(tmp_path, task):
+            raise SourceBusy(words)
+    errors = read_errors(tmp_path)
+    assert (type(job_error(errors, "n")), job_error(errors, "n").exit_code) == (SourceBusy, TRY_LATER)
+    assert type(job_error([*errors, error(3, "n3")], "n")) is type(job_error([], "n")) is JobFailed
 
 
 class Failed:

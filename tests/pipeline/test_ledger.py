@@ -18,7 +18,7 @@ from finest.pipeline.progress import Progress
 from finest.pipeline.run_plan import LOCAL_SLICES, SliceRule
 from finest.pipeline.slices import FailureWatch, find_unchained, take_in
 from finest.pipeline.source_table import Sources
-from finest.pipeline.summary import merge
+from finest.pipeline.summary import Totals, merge
 from finest.warc.layout import Layout
 from finest.warc.slices import plan_slices
 from finest.warc.source import Source
@@ -78,6 +78,44 @@ def test_totals_need_no_logs(tmp_path: Path) -> None:
     assert Ledger.read(tmp_path / "out").totals() == totals
     shutil.rmtree(ledger.folder / "done")
     assert Ledger.read(tmp_path / "out").totals() == totals
+
+
+def test_totals_are_summed_up_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next question reads what is new alone, also where no log names it; a source in work is not kept."""
+    ledger = begin(tmp_path / "out", sources=4)
+    for number in range(7):
+        finish(ledger, ledger.plan.slices[number])
+    assert ledger.so_far().pages == 28
+    parsed: list[int] = []
+    from_dict = Totals.from_dict
+    monkeypatch.setattr(Totals, "from_dict", lambda data: (parsed.append(data["pages"]), from_dict(data))[1])
+    again = Ledger.read(tmp_path / "out")
+    assert again.so_far().pages == 28 and parsed == [24], "the sum of two sources; none of them"
+    finish(ledger, ledger.plan.slices[7])
+    finish(ledger, ledger.plan.slices[8])
+    parsed.clear()
+    assert again.so_far().pages == 36 and parsed == [24, 12]
+    monkeypatch.setattr(ledger.log, "add", lambda _: None)
+    for number in range(9, 12):
+        finish(ledger, ledger.plan.slices[number])
+    assert again.so_far().pages == again.so_far().pages == 48
+    whole = again.so_far()
+    shutil.rmtree(ledger.folder / "done")
+    assert again.so_far() == whole
+
+
+@pytest.mark.parametrize(
+    "kept", ["", "{}", "[]", '{"counted": 7}', '{"counted": "/w==", "read": {}, "totals": {"a": 1}}']
+)
+def test_sums_that_cannot_be_used_are_made_again(tmp_path: Path, kept: str) -> None:
+    """Damaged ones, and those that count a source that is not finished."""
+    ledger = begin(tmp_path / "out", sources=2)
+    for number in range(3):
+        finish(ledger, ledger.plan.slices[number])
+    (ledger.folder / "done" / "sums.json").write_text(kept)
+    assert ledger.so_far().pages == 12
+    ledger.pack_path(0).unlink()
+    assert ledger.so_far().pages == 0
 
 
 def test_a_follower_reads_only_what_is_new(tmp_path: Path) -> None:

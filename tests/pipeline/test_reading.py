@@ -9,6 +9,7 @@ import pytest
 
 from finest.errors import SourceError
 from finest.pipeline import run_plan
+from finest.pipeline.missing import slices_left
 from finest.pipeline.plan import begin, finish, local_tasks
 from finest.pipeline.remarks import remarks
 from finest.pipeline.run import refine
@@ -71,6 +72,32 @@ def test_a_dataset_without_a_source_names_it(tmp_path: Path) -> None:
         places = [f"{server.base}/{name}.warc.gz" for name in "ac"]
         found = verify(tmp_path / "out", default_cache(), CommonCrawl(), sample=9, sources=places)
     assert sum(found.judged.values()) == 9
+
+
+def test_a_source_that_is_gone_when_the_run_is_planned(tmp_path: Path) -> None:
+    """It ends the run, or is left out and named if that is allowed; it stays out of this run when it is there again."""
+    files = {f"/{name}.warc.gz": PART for name in "abc"}
+    with FaultyServer(dict(files)) as server:
+        del server.state.files["/b.warc.gz"]
+        wanted = settings(server, tmp_path / "out")
+        wanted = replace(wanted, specs=tuple(f"{server.base}{path}" for path in files))
+        with pytest.raises(SourceError, match=r"b.warc.gz: not found"):
+            refine(wanted, Listener())
+        assert not (tmp_path / "out" / "ledger" / "run.json").exists()
+        said = Listener()
+        allowed = replace(wanted, allow_missing=1)
+        ledger = begin(allowed, said)
+        assert slices_left(ledger) == [0, 2]
+        server.state.files["/b.warc.gz"] = PART
+        with pytest.raises(SourceError, match=r"1 of 3 sources could not be read: .*b.warc.gz: it could not"):
+            refine(wanted, Listener())
+        manifest = refine(allowed, said)
+        assert any("goes on without a source" in line and "b.warc.gz: not found" in line for line in said.said)
+        assert (manifest.sources[1].size_bytes, manifest.sources[1].losses) == (0, {"source_unreadable": 1})
+        assert [source.pages > 0 for source in manifest.sources] == [True, False, True]
+        server.state.files.clear()
+        with pytest.raises(SourceError, match="not found"):
+            refine(replace(allowed, out=tmp_path / "none", allow_missing=3), Listener())
 
 
 def test_a_server_that_gives_nothing_ends_the_run_early(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from finest.dataset.shards import ShardWriter
 from finest.dataset.sources import sum_counts
 from finest.devnet.crawl import sample_crawl
 from finest.pipeline.options import RunOptions
+from finest.pipeline.plan import begin, finish, local_tasks
 from finest.pipeline.progress import Progress
 from finest.pipeline.run import refine
 from finest.recipe.recipe import Recipe, load_recipe, recipe_hash
@@ -108,6 +109,21 @@ def make(out: Path, warcs: Sequence[Path], recipe: str | Recipe = "fineweb") -> 
         specs=tuple(map(str, warcs)), out=out, recipe=chosen, cache=default_cache(), common_crawl=NOWHERE,
     )  # fmt: skip
     refine(options, Progress(quiet=True))
+    return Published(out, tuple(warcs))
+
+
+def without(out: Path, warcs: Sequence[Path], missing: int) -> Published:
+    """What a miner makes of the WARCs if one of them is gone after the run was planned; it is back afterwards."""
+    options = RunOptions(
+        specs=tuple(map(str, warcs)), out=out, recipe=load_recipe("fineweb"), cache=default_cache(),
+        common_crawl=NOWHERE, allow_missing=1,
+    )  # fmt: skip
+    ledger, gone = begin(options, Progress(quiet=True)), warcs[missing]
+    hidden = gone.rename(gone.with_name("hidden"))
+    try:
+        finish(ledger, options, local_tasks(ledger, options, Progress(quiet=True)))
+    finally:
+        hidden.rename(gone)
     return Published(out, tuple(warcs))
 
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from finest.errors import VerifyError
+from finest.pipeline.verify import verify
 from finest.recipe.reasons import DUPLICATE
+from finest.settings import default_cache
 from finest.validator.audit import audit
 from finest.validator.completeness import place_windows
 from finest.validator.evidence import is_dishonest, kept_pages, pages_counted, reference_tokens
@@ -15,7 +18,7 @@ from finest.validator.models import PageFinding, Quality
 from tests.deep import sampled
 
 from .forged import Forgery, beginnings, half, hollow
-from .made import PLAN, Published
+from .made import NOWHERE, PLAN, Published, without
 
 SEED = "11" * 32
 UNMEASURED = Quality(tier=1, tokens=1, bpb=2.0, bpb_reference=2.0, bpb_raw=2.1, error_bpb=0.0)
@@ -76,6 +79,19 @@ def test_a_whole_warc_left_out_is_caught(crawl: list[Path], tmp_path: Path) -> N
     both = Published(one.folder, tuple(crawl[:2]))
     evidence = audit(both.subject(), PLAN, both.context())
     assert evidence.verdict == "fail" and "no verdict" in evidence.why
+
+
+@pytest.mark.slow
+def test_a_source_that_is_falsely_called_unreadable_is_caught(crawl: list[Path], tmp_path: Path) -> None:
+    """To spare the work of a WARC, a miner lets it be gone for a while; the audit reads it, and so does `verify`."""
+    lazy = without(tmp_path / "lazy", crawl[:2], missing=1)
+    assert lazy.manifest.sources[1].losses == {"source_unreadable": 1} and lazy.manifest.rows
+    evidence = audit(lazy.subject(), PLAN, lazy.context())
+    assert evidence.verdict == "fail" and "no verdict" in evidence.why
+    warcs = [str(path) for path in lazy.warcs]
+    with pytest.raises(VerifyError, match="can be read, and the dataset has no page of it"):
+        verify(lazy.folder, default_cache(), NOWHERE, sample=4, sources=warcs)
+    assert verify(lazy.folder, default_cache(), NOWHERE, sample=4, sources=warcs[:1]).is_verified
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import os
 import signal
@@ -16,10 +17,11 @@ from typing import Any
 import pytest
 
 from finest.errors import SourceError
+from finest.warc import openers
 from finest.warc.openers import s3_client
 from finest.warc.slices import Layout
 from finest.warc.source import CommonCrawl, Source, dump_of, inspect, name_sources, resolve
-from tests.faulty_server import FaultyServer
+from tests.faulty_server import Fault, FaultyServer
 from tests.warc.made_warc import members, records, whole
 
 KEY = "crawl-data/CC-MAIN-2024-10/segments/1/warc/CC-MAIN-20240220-00000.warc.gz"
@@ -424,3 +426,44 @@ def test_an_s3_address_holds_no_credentials() -> None:
     with pytest.raises(SourceError, match="an s3:// address may not contain credentials") as found:
         resolve(["s3://AKIAMINERVA:5ecret@bucket/a.warc.gz"])
     assert "5ecret" not in str(found.value) and "AKIAMINERVA" not in str(found.value)
+
+
+@pytest.fixture
+def fresh_session() -> Iterator[None]:
+    """A session that knows no host; the next test's server may have the port of this one."""
+    openers._session.cache_clear()
+    yield
+    openers._session.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh_session")
+def test_user_and_password_go_with_every_request() -> None:
+    """Also with those that are sent without requests' objects; another user of the host has another one."""
+    with FaultyServer({"/a.warc.gz": WARC}) as server:
+        for user in ("eve", "bob", "eve"):
+            assert inspect(server.base.replace("://", f"://{user}:pw@") + "/a.warc.gz").size_bytes == len(WARC)
+        sent = [base64.b64decode(seen.headers["authorization"].split()[1]).decode() for seen in server.state.seen]
+        assert sent == ["eve:pw", "bob:pw", "eve:pw"]
+        assert {seen.headers["user-agent"] for seen in server.state.seen} == {openers.USER_AGENT}
+
+
+@pytest.mark.usefixtures("fresh_session")
+def test_a_redirect_is_followed_each_time() -> None:
+    """The first time and, as the host is known for it, the next one with no request more."""
+    with FaultyServer({"/b.warc.gz": WARC}) as server:
+        there = Fault("status", status=302, headers=(("Location", f"{server.base}/b.warc.gz"),))
+        server.state.faults = [there, there, Fault("none"), there, Fault("none")]
+        for _ in range(2):
+            assert inspect(f"{server.base}/a.warc.gz").size_bytes == len(WARC)
+        assert [seen.path for seen in server.state.seen] == [f"/{name}.warc.gz" for name in "aabab"]
+
+
+@pytest.mark.usefixtures("fresh_session")
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [("/a b.warc.gz", "/a%20b.warc.gz"), ("/a.warc.gz?key=1&b=%2F", "/a.warc.gz?key=1&b=%2F"), ("/ü", "/%C3%BC"),
+     ("/a/../b~c,d=e+f-g_h.gz", "/b~c,d=e+f-g_h.gz"), ("/a.warc.gz#part", "/a.warc.gz")],
+)  # fmt: skip
+def test_an_address_is_asked_for_as_it_always_was(written: str, asked: str) -> None:
+    with FaultyServer({asked: WARC}) as server:
+        assert inspect(f"{server.base}{written}").size_bytes == len(WARC)

@@ -12,12 +12,15 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
 
 from finest.pipeline.summary import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _CHUNK_BYTES = 1 << 20
@@ -78,21 +81,26 @@ class DoneLog:
 class Tail:
     """Reads the logs of all tasks, or only one of them, from where it stopped the last time."""
 
-    def __init__(self, folder: Path, only: str | None = None, *, sources_only: bool = False) -> None:
-        """`sources_only` passes over the lines of slices unread: there are thirty times as many."""
+    def __init__(
+        self, folder: Path, only: str | None = None, *, sources_only: bool = False,
+        read: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
+        """`sources_only` passes over the lines of slices unread: there are thirty times as many. `read` says how many
+        bytes of each log are passed over.
+        """
         self._folder, self._only = folder, only
         self._start = b'["p"' if sources_only else b'["'
-        self._read: dict[str, int] = {}
+        self.read = dict(read)
         """Bytes that were read of each log."""
 
     def skip(self) -> None:
         """Pass over everything that the logs hold now."""
-        self._read = {entry.name: entry.stat().st_size for entry in self._logs()}
+        self.read = {entry.name: entry.stat().st_size for entry in self._logs()}
 
     def news(self) -> Iterator[SliceDone | SourceDone]:
         """Yield what has been appended since the last call; a line without its end is left for the next call."""
         for entry in self._logs():
-            if entry.stat().st_size > self._read.get(entry.name, 0):
+            if entry.stat().st_size > self.read.get(entry.name, 0):
                 yield from self._lines(entry)
 
     def _logs(self) -> list[os.DirEntry[str]]:
@@ -105,13 +113,13 @@ class Tail:
 
     def _lines(self, entry: os.DirEntry[str]) -> Iterator[SliceDone | SourceDone]:
         with open(entry.path, "rb") as file:
-            file.seek(self._read.get(entry.name, 0))
+            file.seek(self.read.get(entry.name, 0))
             while chunk := file.read(_CHUNK_BYTES):
                 whole = chunk.rfind(b"\n") + 1
                 if not whole and len(chunk) < _CHUNK_BYTES:
                     return
                 whole = whole or len(chunk)
-                self._read[entry.name] = self._read.get(entry.name, 0) + whole
+                self.read[entry.name] = self.read.get(entry.name, 0) + whole
                 file.seek(whole - len(chunk), os.SEEK_CUR)
                 for line in chunk[:whole].split(b"\n"):
                     if line.startswith(self._start) and (done := _parsed(line)) is not None:
@@ -121,7 +129,7 @@ class Tail:
 def _parsed(line: bytes) -> SliceDone | SourceDone | None:
     """Return what a line says; None for a line that was cut or is none of ours."""
     try:
-        match json.loads(line):
+        match orjson.loads(line):
             case ["s", int(number), int(pages), int(kept), int() | float() as wall_s, dict(failures)]:
                 return SliceDone(number, pages, kept, wall_s, failures)
             case ["p", int(source), dict(totals)]:

@@ -14,14 +14,14 @@ import os
 import re
 import signal
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finest.atomic_files import write_whole
-from finest.errors import FinestError, RunError, SourceError
+from finest.errors import FinestError, JobFailed, RunError, SourceBusy, SourceError
 from finest.executors.slurm.memory import memory_kills
 from finest.formatting import counted
 from finest.masking import masked_error
@@ -90,6 +90,8 @@ class TaskError:
     task: int
     node: str
     words: str
+    exit_code: int = 1
+    """Exit status of a command that ends by this error."""
 
 
 @contextmanager
@@ -99,7 +101,7 @@ def noting_error(folder: Path, task: int) -> Iterator[None]:
         yield
     except BaseException as error:
         words = str(error) if isinstance(error, FinestError) else masked_error(error)
-        found = TaskError(task, os.uname().nodename, words)
+        found = TaskError(task, os.uname().nodename, words, getattr(error, "exit_code", 1))
         (folder / "tasks").mkdir(exist_ok=True)
         write_whole(folder / "tasks" / f"{task}.error", json.dumps(asdict(found)).encode())
         raise
@@ -109,6 +111,14 @@ def read_errors(folder: Path) -> list[TaskError]:
     """Return the errors that ended tasks of the run."""
     paths = (folder / "tasks").glob("*.error")
     return sorted((TaskError(**json.loads(path.read_bytes())) for path in paths), key=lambda error: error.task)
+
+
+def job_error(errors: Collection[TaskError], words: str) -> FinestError:
+    """Return the error that ends a run whose tasks ended by these errors: SourceBusy if a server refused each of them,
+    so that trying later helps, else JobFailed.
+    """
+    is_refused = bool(errors) and all(error.exit_code == SourceBusy.exit_code for error in errors)
+    return (SourceBusy if is_refused else JobFailed)(words)
 
 
 def reason_to_stop(errors: Iterable[TaskError], failed: int, tasks: int) -> str | None:

@@ -8,6 +8,7 @@
     OUT/ledger/slices/012/12345/00003/      one finished slice of an unfinished source: rows, verdicts, signatures,
                                             slice.json
     OUT/ledger/done/TASK.log                what each task has finished, line by line, for those who follow the run
+    OUT/ledger/done/sums.json               the totals over it, as far as somebody has asked for them
     OUT/ledger/scratch/                     what is being written
     OUT/ledger/inflight/12345-00003         offset of the page that a worker is judging now
     OUT/ledger/crashes/12345-00003.json     worker deaths by page offset; after two, it is an `extraction_crash`
@@ -47,6 +48,7 @@ from finest.pipeline.pages.table import PageTable
 from finest.pipeline.run_plan import FORMAT, RunPlan
 from finest.pipeline.source_table import Sources
 from finest.pipeline.summary import SliceSummary, Totals, add_up, merge
+from finest.pipeline.sums import sum_up
 from finest.recipe.reasons import FAILURES
 from finest.warc.pauses import MAX_PAUSE_S, Pauses
 from finest.warc.slices import Slice
@@ -193,15 +195,19 @@ class Ledger:
         The numbers of packed sources come from the logs, and from the packs that no log names.
         """
         packed = self.packed()
-        left = packed.copy()
-        for done in Tail(self.folder / "done", sources_only=True).news():
+        yield from self._each_packed(packed, Tail(self.folder / "done", sources_only=True))
+        for source, _ in self.loose(packed):
+            yield source, self.source_totals(source)
+
+    def _each_packed(self, wanted: NDArray[np.bool_], tail: Tail) -> Iterator[tuple[int, Totals]]:
+        """Yield the totals of the packed sources that are wanted, without samples."""
+        left = wanted.copy()
+        for done in tail.news():
             if isinstance(done, SourceDone) and done.source < len(left) and left[done.source]:
                 left[done.source] = False
                 yield done.source, done.totals
         for source in np.flatnonzero(left).tolist():
-            yield source, self.pack(source).totals
-        for source, _ in self.loose(packed):
-            yield source, self.source_totals(source)
+            yield source, replace(self.pack(source).totals, samples={})
 
     def source_totals(self, source: int) -> Totals:
         """Return the totals so far of one source."""
@@ -210,8 +216,11 @@ class Ledger:
         return merge(map(self.summary, self.slices_of(source)))
 
     def so_far(self) -> Totals:
-        """Return the totals over what is finished, without samples."""
-        return add_up(replace(totals, samples={}) for _, totals in self.each_source())
+        """Return the totals over what is finished, without samples; the next call sums up only what is new then."""
+        packed = self.packed()
+        finished = sum_up(self.folder / "done", packed, self._each_packed)
+        loose = (replace(self.source_totals(source), samples={}) for source, _ in self.loose(packed))
+        return add_up(chain([finished], loose))
 
     def totals(self) -> Totals:
         """Return the totals over what is finished, with sample pages of SAMPLED_SOURCES sources."""
@@ -334,7 +343,7 @@ class Ledger:
 
     def missing(self) -> Missing:
         """Return the sources that the run could not read."""
-        return Missing(self.folder / "missing")
+        return Missing(self.folder / "missing", self.plan.sources.gone)
 
     def sweep(self) -> None:
         """Remove what a killed run left: partial files, slices of packed sources, ended pauses. Needs the lock.

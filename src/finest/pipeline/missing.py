@@ -21,13 +21,14 @@ import numpy as np
 from finest.dataset.rows import schema_with
 from finest.errors import SourceError
 from finest.formatting import counted
+from finest.pipeline.done import SourceDone, Tail
 from finest.pipeline.outcome import SliceOutput
 from finest.recipe.stages import ORDERS
 from finest.warc.loss import SOURCE_UNREADABLE, Loss
 from finest.warc.slices import Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -40,6 +41,9 @@ MAX_MISSING_SHARE = 0.05
 """A larger share of unreadable sources, of those tried, ends the run: the network or the credentials are at fault."""
 MIN_MISSING = 10
 """Fewer sources than this never end the run before the others are finished."""
+MAX_LOOKED_AT = 1000
+"""Maximum number of unfinished sources that are looked at themselves, beside the logs."""
+GONE = "it could not be read when the run was planned; --restart plans it again"
 NAMED = 3
 """Maximum number of sources that an error names."""
 
@@ -47,8 +51,9 @@ NAMED = 3
 class Missing:
     """The sources that the processes of a run could not read."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, gone: Mapping[int, str]) -> None:
+        """`gone` names those that were so already when the run was planned."""
+        self._folder, self._gone = folder, gone
 
     def note(self, source: int, why: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -61,12 +66,14 @@ class Missing:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def has(self, source: int) -> bool:
-        return (self._folder / f"{source:05d}").exists()
+        return source in self._gone or (self._folder / f"{source:05d}").exists()
 
     def found(self) -> dict[int, str]:
         """Return why each of the sources could not be read, in their order."""
         paths = sorted(self._folder.glob("[0-9]*")) if self._folder.is_dir() else []
-        return {int(path.name): path.read_text(encoding="utf-8") for path in paths}
+        noted = {int(path.name): path.read_text(encoding="utf-8") for path in paths}
+        gone = {number: f"{name}: {GONE}" for number, name in self._gone.items()}
+        return dict(sorted({**gone, **noted}.items()))
 
 
 def is_missing(ledger: Ledger, rank: int) -> bool:
@@ -82,6 +89,50 @@ def slices_left(ledger: Ledger) -> list[int]:
     sources = np.searchsorted(ledger.plan.slices.first, left, side="right") - 1
     found: list[int] = np.asarray(left, np.int64)[~np.isin(sources, missing)].tolist()
     return found
+
+
+class SlicesLeft:
+    """The unfinished slices whose source may be read, which cost only what has changed since the last look.
+
+    What is finished is read from the logs. A killed process may have left out a line, so the sources that the logs
+    leave open are looked at themselves, once they are few.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger, self._tail = ledger, Tail(ledger.folder / "done")
+        self._tail.skip()  # before the ledger is read: what is logged from here on is either in it or new
+        self._is_done = ledger.done()
+
+    def look(self) -> list[int]:
+        """Return their numbers."""
+        for done in self._tail.news():
+            if isinstance(done, SourceDone):
+                self._finish(done.source)
+            elif done.number < len(self._is_done):
+                self._is_done[done.number] = True
+        missing = self._ledger.missing().found()
+        sources = [source for source in self._open() if source not in missing]
+        for source in sources if len(sources) <= MAX_LOOKED_AT else ():
+            if self._ledger.has(source):
+                self._finish(source)
+            for slice_ in self._ledger.slices_of(source):
+                self._is_done[self._ledger.plan.slices.number(source, slice_.index)] = True
+        slices = self._ledger.plan.slices
+        return [
+            rank for source in sources for rank in range(slices.first[source], slices.first[source + 1])
+            if not self._is_done[rank]
+        ]  # fmt: skip
+
+    def _open(self) -> list[int]:
+        """Return the sources with unfinished slices."""
+        left = np.flatnonzero(~self._is_done)
+        found: list[int] = np.unique(np.searchsorted(self._ledger.plan.slices.first, left, side="right") - 1).tolist()
+        return found
+
+    def _finish(self, source: int) -> None:
+        first = self._ledger.plan.slices.first
+        if source < len(first) - 1:
+            self._is_done[first[source] : first[source + 1]] = True
 
 
 class MissingWatch:
@@ -120,9 +171,7 @@ def leave_out(ledger: Ledger, options: RunOptions, say: Callable[[str], None]) -
     if not missing:
         return
     words = list(missing.values())
-    share = options.allow_missing
-    allowed = int(share * len(ledger.plan.sources)) if share < 1 else int(share)
-    if len(missing) > allowed:
+    if len(missing) > most_missing(options.allow_missing, len(ledger.plan.sources)):
         more = f"; and {len(words) - NAMED} more, see {ledger.folder / 'missing'}" if len(words) > NAMED else ""
         raise SourceError(
             f"{len(missing)} of {counted(len(ledger.plan.sources), 'source')} could not be read: "
@@ -132,6 +181,11 @@ def leave_out(ledger: Ledger, options: RunOptions, say: Callable[[str], None]) -
     for source, why in missing.items():
         _pack_nothing(ledger, options.recipe, source, why)
         say(f"Left out, named in the manifest as unreadable: {why}")
+
+
+def most_missing(allowed: float, sources: int) -> int:
+    """Return how many sources may be missing: `allowed` is their number, or below 1 their share."""
+    return int(allowed * sources) if allowed < 1 else int(allowed)
 
 
 @dataclass

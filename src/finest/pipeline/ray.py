@@ -16,13 +16,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from finest.dataset.manifest import MANIFEST_NAME, read_manifest
-from finest.errors import JobFailed, RunError
 from finest.executors.ray import RayStage
 from finest.executors.request import Allotment
 from finest.formatting import counted
 from finest.pipeline.assemble import run_shards
 from finest.pipeline.dataset_share import DatasetShare
-from finest.pipeline.failures import read_errors, reason_to_stop
+from finest.pipeline.failures import job_error, read_errors, reason_to_stop
 from finest.pipeline.missing import slices_left
 from finest.pipeline.options import GO_ON
 from finest.pipeline.plan import finish, local_tasks
@@ -105,7 +104,8 @@ def refine_on_ray(ledger: Ledger, options: RunOptions, request: RayRequest, prog
     finally:
         clean_up(ledger.out)
     if not manifest.exists():
-        raise RunError(f"Ray's tasks have ended, but the dataset is not made{_why(at_work, stage)}; {GO_ON}")
+        words = f"Ray's tasks have ended, but the dataset is not made{_why(at_work, stage)}; {GO_ON}"
+        raise job_error(read_errors(folder / "dataset"), words)
     return read_manifest(ledger.out)
 
 
@@ -144,7 +144,7 @@ def _judge(ledger: Ledger, options: RunOptions, request: RayRequest, progress: P
         clean_up(ledger.out)
     if missing := slices_left(ledger):
         what = f"{counted(len(missing), 'slice')} is missing{_why(at_work, stage)}"
-        raise RunError(f"Ray's tasks have ended, but {what}; {GO_ON}")
+        raise job_error(read_errors(folder), f"Ray's tasks have ended, but {what}; {GO_ON}")
     progress.end()
 
 
@@ -161,7 +161,7 @@ class RayTasks:
         self._told: set[int] = set()
 
     def check(self) -> None:
-        """Report failed and lost tasks; raise JobFailed if the run cannot finish."""
+        """Report failed and lost tasks; raise JobFailed or SourceBusy if the run cannot finish."""
         errors = read_errors(self._folder)
         for error in errors:
             self._tell(error.task, f"failed on node {error.node}: {error.words}")
@@ -170,9 +170,9 @@ class RayTasks:
             self._tell(task, f"has sent no sign of life for {SILENT_S:.0f} s and is considered lost")
         bad = self._lost.union(error.task for error in errors)
         if why := reason_to_stop(errors, len(bad), self._number):
-            raise JobFailed(f"{why}; {GO_ON}")
+            raise job_error(errors, f"{why}; {GO_ON}")
         if len(bad) == self._number:
-            raise JobFailed(f"{self.failure()}; {GO_ON}")
+            raise job_error(errors, f"{self.failure()}; {GO_ON}")
 
     def failure(self) -> str:
         """Describe the first failure; empty if there is none."""
@@ -201,7 +201,7 @@ class RayTasks:
 def _watch(
     stage: RayStage, tasks: RayTasks, is_done: Callable[[], bool], look: Callable[[], None], progress: Progress
 ) -> None:  # fmt: skip
-    """Wait until the work is done, or no task is left; raises RunError or JobFailed if the run cannot finish.
+    """Wait until the work is done, or no task is left; raises as `check` if the run cannot finish.
 
     `look()` is called before each question whether it is done.
     """

@@ -18,7 +18,7 @@ from finest.pipeline.claims import Claims
 from finest.pipeline.deaths import slice_name
 from finest.pipeline.failures import TaskWatch, check_restarts, noting_error
 from finest.pipeline.ledger import Ledger
-from finest.pipeline.missing import is_missing, slices_left
+from finest.pipeline.missing import SlicesLeft, is_missing
 from finest.pipeline.options import RunOptions
 from finest.pipeline.preflight import preflight
 from finest.pipeline.progress import Progress
@@ -60,7 +60,7 @@ class RefineShare(PipelineStep):
             check_restarts()
             ledger, submission, options = opened(self.folder)
             blocks = cut(submission.spans(), ledger.plan.slices.first, tasks * options.workers)
-            claims = Claims(self.folder / CLAIMS, blocks, task, tasks, lambda: slices_left(ledger))
+            claims = Claims(self.folder / CLAIMS, blocks, task, tasks, SlicesLeft(ledger).look)
             watch = TaskWatch(ledger, claims, progress.say)
             progress.say(
                 f"Task {task} of {tasks} on {os.uname().nodename}; {counted(submission.slices, 'slice')} to share"

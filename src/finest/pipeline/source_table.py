@@ -48,6 +48,8 @@ class Sources(Sequence[Source]):
             self.sizes[number] = values[2]
             self.is_cut[number] = values[4] == Layout.MEMBERS.value
             self.is_remote[number] = values[6]
+        self.gone = {number: self.name(number) for number in np.flatnonzero(self.sizes == 0).tolist()}
+        """The names of those that could not be read when the run was planned."""
 
     @staticmethod
     def of(sources: Iterable[Source]) -> Sources:

@@ -127,10 +127,13 @@ class Totals:
     def from_dict(data: Mapping[str, Any]) -> Totals:
         """Invert `to_dict`; raises TypeError for unknown fields and values of another type."""
         totals = Totals(**data)
-        for item in fields(Totals):
-            if not isinstance(getattr(totals, item.name), _KINDS[str(item.type).partition("[")[0]]):
-                raise TypeError(f"{item.name} has another type")
+        for name, kinds in _TOTALS_KINDS:
+            if not isinstance(getattr(totals, name), kinds):
+                raise TypeError(f"{name} has another type")
         return totals
+
+
+_TOTALS_KINDS = [(item.name, _KINDS[str(item.type).partition("[")[0]]) for item in fields(Totals)]
 
 
 def merge(summaries: Iterable[SliceSummary]) -> Totals:

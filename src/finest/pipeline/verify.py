@@ -149,7 +149,9 @@ def verify(
         result = Verification(manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, cache, say))
         if sample:
             chosen = draw_published(dataset, sample, random.Random(seed))
-            _judge_again(result, chosen, _places((out, parent), common_crawl, sources), cache, common_crawl, say)
+            _judge_again(
+                dataset, result, chosen, _places((out, parent), common_crawl, sources), cache, common_crawl, say
+            )
     return result
 
 
@@ -181,7 +183,7 @@ def verify_published(
         result = Verification(manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, cache, say))
         if sample:
             chosen = draw_published(dataset, sample, random.Random(seed))
-            _judge_again(result, chosen, _places((parent,), common_crawl, sources), cache, common_crawl, say)
+            _judge_again(dataset, result, chosen, _places((parent,), common_crawl, sources), cache, common_crawl, say)
     return result
 
 
@@ -205,7 +207,7 @@ def verify_stored(
         result = Verification(dataset.manifest, sample=sample, seed=seed, parent=_compared(dataset, parent, cache, say))
         if sample:
             chosen = draw_published(dataset, sample, random.Random(seed))
-            _judge_again(result, chosen, _places((parent,), common_crawl, sources), cache, common_crawl, say)
+            _judge_again(dataset, result, chosen, _places((parent,), common_crawl, sources), cache, common_crawl, say)
     return result
 
 
@@ -230,7 +232,7 @@ def _check_in_full(dataset: Dataset, cache: Path, say: Callable[[str], None]) ->
 
 
 def _judge_again(
-    result: Verification, chosen: list[Drawn], places: dict[str, Source], cache: Path,
+    dataset: Dataset, result: Verification, chosen: list[Drawn], places: dict[str, Source], cache: Path,
     common_crawl: CommonCrawl, say: Callable[[str], None],
 ) -> None:  # fmt: skip
     recipe = parse_recipe(result.manifest.recipe)
@@ -253,6 +255,26 @@ def _judge_again(
                 result.judged[page.reason] = result.judged.get(page.reason, 0) + 1
             else:
                 result.not_repeatable += 1
+    _check_unread(dataset, sources, result)
+
+
+def _check_unread(dataset: Dataset, sources: _Sources, result: Verification) -> None:
+    """Raise VerifyError if a source of which nothing was read can be read.
+
+    Looks at up to `result.sample` of them, drawn by its seed: somebody may call a source unreadable to spare its work.
+    """
+    if dataset.manifest.chosen is not None:
+        return
+    unread = [one for one in dataset.sources() if not any(part.length for part in one.slices)]
+    for source in random.Random(result.seed).sample(unread, min(result.sample, len(unread))):
+        try:
+            sources.look(source.name)
+        except SourceError:
+            continue
+        raise VerifyError(
+            f"{source.name[:200]} can be read, and the dataset has no page of it: the manifest says that nothing was "
+            "read; refine it again without --allow-missing"
+        )
 
 
 class _Sources:
@@ -273,6 +295,10 @@ class _Sources:
         raise SourceError(
             f"{page.place.source[:200]} has {source.size_bytes} bytes, so it is not the file that was refined"
         )
+
+    def look(self, name: str) -> Source:
+        """Return a source as it is now; raises SourceError if it cannot be read."""
+        return inspect(self._source(name).location, name)
 
     def _source(self, name: str) -> Source:
         if name in self._missing:

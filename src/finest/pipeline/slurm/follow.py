@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finest.dataset.manifest import MANIFEST_NAME, read_manifest
-from finest.errors import FinestError, JobFailed, RunError
+from finest.errors import FinestError, RunError
 from finest.executors.slurm.units import Unit, Watch, ending_of
 from finest.executors.slurm.waiting import Waiting
 from finest.executors.slurm.words import FORGOTTEN, never_starts
 from finest.formatting import counted, showable
 from finest.pipeline.assemble import run_shards
 from finest.pipeline.assembly.write import NOTE_NAME
-from finest.pipeline.failures import is_little, read_errors, reason_to_stop
+from finest.pipeline.failures import is_little, job_error, read_errors, reason_to_stop
 from finest.pipeline.options import GO_ON
 from finest.pipeline.progress import Pace
 from finest.pipeline.slices import FailureWatch, take_in
@@ -128,7 +128,7 @@ class Follower:
             self._shards.reach(written)
 
     def _check(self, units: list[Unit]) -> None:
-        """Report failed tasks; raise JobFailed if the run cannot finish, RunError if a job can never start."""
+        """Report failed tasks; raise `job_error` if the run cannot finish, RunError if a job never starts."""
         slices, makers = (
             [unit for unit in units if self._submission.stage_of(unit.job) == stage] for stage in STAGES
         )  # fmt: skip
@@ -136,11 +136,12 @@ class Follower:
         is_over = all(unit.is_over for unit in slices)
         missing = len(self._ledger.pending()) if failed and is_over else self._failures.missing
         folder = folder_of(self._ledger, self._submission.run)
-        why = reason_to_stop(read_errors(folder), len(failed), len(slices)) if failed and missing else None
+        errors = read_errors(folder) if failed else []
+        why = reason_to_stop(errors, len(failed), len(slices)) if failed and missing else None
         if why and not is_over:
-            raise JobFailed(f"{why}; {self._failure(failed)}")
+            raise job_error(errors, f"{why}; {self._failure(failed)}")
         if failed and is_over and self._was_over and not is_little(missing, self._submission.slices):
-            raise JobFailed(self._failure(failed))
+            raise job_error(errors, self._failure(failed))
         self._check_makers(makers, failed if missing else [])
         for stage_units, what in ((slices, "slices"), (makers, "part of the dataset")):
             self._tell([unit for unit in stage_units if unit.is_bad and unit.state != "CANCELLED"], what)
@@ -149,15 +150,16 @@ class Follower:
         self._raise_stuck(units)
 
     def _check_makers(self, makers: list[Unit], earlier: list[Unit]) -> None:
-        """Raise JobFailed if the tasks that make the dataset cannot; `earlier` are failed ones that left slices."""
+        """Raise `job_error` if the tasks that make the dataset cannot; `earlier` are failed ones that left slices."""
         bad = [unit for unit in makers if unit.is_bad]
         if not bad or self._manifest.exists():
             return
+        folder = folder_of(self._ledger, self._submission.run)
+        errors = read_errors(folder / "dataset")
         if len(bad) == len(makers):
-            raise JobFailed(self._failure(earlier or bad))
-        folder = folder_of(self._ledger, self._submission.run) / "dataset"
-        if why := reason_to_stop(read_errors(folder), len(bad), len(makers)):
-            raise JobFailed(f"{why}; {self._failure(bad)}")
+            raise job_error(read_errors(folder) if earlier else errors, self._failure(earlier or bad))
+        if why := reason_to_stop(errors, len(bad), len(makers)):
+            raise job_error(errors, f"{why}; {self._failure(bad)}")
 
     def _tell(self, failed: list[Unit], what: str) -> None:
         """Report the tasks that have failed since the last look, the first few of them with their reasons.
