@@ -142,6 +142,10 @@ FORMULAS: dict[str, tuple[str, str]] = {
         "<math><mi mathvariant=bold>x</mi><mi>sin</mi><mi>foo</mi><mtext> for all </mtext></math>",
         "$\\mathbf{x}\\sin \\mathrm{foo}\\text{for all}$",
     ),
+    "no-break spaces": (
+        "<math><mtext> for&nbsp;</mtext><mi>q&nbsp;</mi><mtext> a&nbsp; b </mtext></math>",
+        "$\\text{for }q\\text{a b}$",
+    ),
     "missing children": ("<math><mfrac><mi>a</mi></mfrac><mrow/><msup/></math>", "$a$"),
     "math that nothing closes": ("<p>a <math><mi>x</mi><p>b", "a $x$\n\nb"),
     "MathML outside of math": ("<p><mi>a</mi><mrow>b</mrow>", "ab"),
